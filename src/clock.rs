@@ -1,0 +1,296 @@
+//! Time as an input: a monotonic [`Instant`] for timeouts, a wall-clock [`Timestamp`] for records,
+//! and a [`Deadline`] that can be never. The two clocks are different types because Kafka's records
+//! want the one that people set and its timeouts want the one that nobody can.
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A point on the monotonic clock, in nanoseconds since an origin that is fixed for one clock.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct Instant(u64);
+
+impl Instant {
+    /// The clock's origin.
+    pub(crate) const ORIGIN: Self = Self(0);
+
+    /// The point `nanos` nanoseconds after the origin.
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the origin.
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// How long after `earlier` this is; zero if it is not after it.
+    pub(crate) fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The later point; the end of time if it cannot be represented (584 years).
+    #[must_use]
+    pub(crate) fn saturating_add(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+    fn add(self, duration: Duration) -> Self {
+        self.saturating_add(duration)
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+    fn sub(self, earlier: Self) -> Duration {
+        self.saturating_since(earlier)
+    }
+}
+
+/// Milliseconds since 1970-01-01 UTC: the time that records carry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Timestamp(i64);
+
+impl Timestamp {
+    /// "No timestamp" on the wire.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const NONE: Self = Self(-1);
+
+    /// A timestamp of `millis` milliseconds since the epoch.
+    #[cfg(test)]
+    pub(crate) const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub(crate) const fn as_millis(self) -> i64 {
+        self.0
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms", self.0)
+    }
+}
+
+/// When something must be over, or that it need never be.
+///
+/// Orders by time; `Never` is after every instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "there is no third answer")]
+pub(crate) enum Deadline {
+    /// Over once the clock has reached this instant.
+    At(Instant),
+    /// Never over.
+    Never,
+}
+
+impl Deadline {
+    /// The deadline `timeout` after `now`; a timeout too long to represent is never.
+    pub(crate) fn after(now: Instant, timeout: Duration) -> Self {
+        match u64::try_from(timeout.as_nanos())
+            .ok()
+            .and_then(|n| now.0.checked_add(n))
+        {
+            Some(nanos) => Self::At(Instant(nanos)),
+            None => Self::Never,
+        }
+    }
+
+    /// Whether it has been reached.
+    pub(crate) fn is_over(self, now: Instant) -> bool {
+        match self {
+            Self::At(at) => now >= at,
+            Self::Never => false,
+        }
+    }
+
+    /// Time left: `None` for never, zero when over.
+    pub(crate) fn remaining(self, now: Instant) -> Option<Duration> {
+        match self {
+            Self::At(at) => Some(at.saturating_since(now)),
+            Self::Never => None,
+        }
+    }
+
+    /// Time left, but no longer than `limit`.
+    pub(crate) fn remaining_or(self, now: Instant, limit: Duration) -> Duration {
+        self.remaining(now).map_or(limit, |left| left.min(limit))
+    }
+}
+
+/// Where the library reads the time.
+///
+/// # Threads
+/// Called from every thread; must not block.
+/// # Kafka
+/// `org.apache.kafka.common.utils.Time`.
+pub(crate) trait Clock: Send + Sync + fmt::Debug {
+    /// The monotonic clock: never goes back.
+    fn now(&self) -> Instant;
+    /// The wall clock: may jump either way.
+    fn timestamp(&self) -> Timestamp;
+}
+
+/// The operating system's clocks.
+#[derive(Debug, Clone)]
+pub(crate) struct SystemClock {
+    origin: std::time::Instant,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the system's clocks"
+)]
+impl SystemClock {
+    /// A clock whose monotonic origin is now.
+    pub(crate) fn new() -> Self {
+        Self {
+            origin: std::time::Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the system's clocks"
+)]
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        // Starts at one second, so that "an instant before the start" can be expressed.
+        Instant(1_000_000_000 + u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        let since_epoch = std::time::SystemTime::now()
+            .duration_since(std::time::UNIX_EPOCH)
+            .unwrap_or_default();
+        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+    }
+}
+
+/// A clock that stands still until it is told to move.
+#[cfg(test)]
+pub(crate) mod mock {
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::{Clock, Instant, Timestamp};
+
+    /// A clock that stands still until it is told to move.
+    ///
+    /// Its two readings begin far apart and the wall clock can be set alone, so that code which takes
+    /// one for the other shows.
+    ///
+    /// # Kafka
+    /// `org.apache.kafka.common.utils.MockTime`.
+    #[derive(Debug)]
+    pub(crate) struct MockClock {
+        nanos: AtomicU64,
+        /// Since the epoch, in nanoseconds so that small steps add up.
+        wall_nanos: AtomicI64,
+    }
+
+    impl MockClock {
+        /// Reads an hour on the monotonic clock, and 2021-09-21 on the wall.
+        pub(crate) fn new() -> Self {
+            Self {
+                nanos: AtomicU64::new(3_600_000_000_000),
+                wall_nanos: AtomicI64::new(1_632_182_400_000_000_000),
+            }
+        }
+
+        /// Lets time pass, on both clocks.
+        pub(crate) fn advance(&self, by: Duration) {
+            let nanos = u64::try_from(by.as_nanos()).expect("tests pass less than 584 years");
+            self.nanos.fetch_add(nanos, Ordering::SeqCst);
+            self.wall_nanos.fetch_add(nanos as i64, Ordering::SeqCst);
+        }
+
+        /// Sets the wall clock by so many milliseconds, forward or back; no time passes.
+        pub(crate) fn jump_wall(&self, millis: i64) {
+            self.wall_nanos
+                .fetch_add(millis * 1_000_000, Ordering::SeqCst);
+        }
+    }
+
+    impl Default for MockClock {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
+    impl Clock for MockClock {
+        fn now(&self) -> Instant {
+            Instant::from_nanos(self.nanos.load(Ordering::SeqCst))
+        }
+
+        fn timestamp(&self) -> Timestamp {
+            Timestamp::from_millis(self.wall_nanos.load(Ordering::SeqCst).div_euclid(1_000_000))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_is_after_every_instant() {
+        assert!(Deadline::At(Instant::from_nanos(u64::MAX)) < Deadline::Never);
+        assert!(!Deadline::Never.is_over(Instant::from_nanos(u64::MAX)));
+    }
+
+    #[test]
+    fn a_timeout_too_long_to_represent_is_never() {
+        let now = Instant::from_nanos(5);
+        assert_eq!(Deadline::after(now, Duration::MAX), Deadline::Never);
+        assert_eq!(
+            Deadline::after(now, Duration::from_nanos(2)),
+            Deadline::At(Instant::from_nanos(7))
+        );
+    }
+
+    #[test]
+    fn the_time_left_is_bounded_by_the_limit() {
+        let now = Instant::from_nanos(10);
+        let limit = Duration::from_nanos(4);
+        assert_eq!(Deadline::Never.remaining_or(now, limit), limit);
+        assert_eq!(
+            Deadline::At(Instant::from_nanos(11))
+                .remaining_or(now, limit)
+                .as_nanos(),
+            1
+        );
+        assert_eq!(
+            Deadline::At(Instant::from_nanos(3))
+                .remaining_or(now, limit)
+                .as_nanos(),
+            0
+        );
+    }
+
+    #[test]
+    fn the_mock_clock_moves_only_when_told_and_its_wall_clock_can_jump_alone() {
+        let clock = mock::MockClock::new();
+        let (now, wall) = (clock.now(), clock.timestamp());
+        assert_eq!((clock.now(), clock.timestamp()), (now, wall));
+        clock.advance(Duration::from_millis(7));
+        assert_eq!(clock.now() - now, Duration::from_millis(7));
+        assert_eq!(clock.timestamp().as_millis() - wall.as_millis(), 7);
+        clock.jump_wall(-1_000);
+        assert_eq!(clock.now() - now, Duration::from_millis(7));
+        assert_eq!(clock.timestamp().as_millis() - wall.as_millis(), -993);
+    }
+}

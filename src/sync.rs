@@ -1,0 +1,231 @@
+//! The only home of locks: every mutex in the library carries a [`Rank`], and debug builds check on
+//! each `lock` that ranks rise, so a lock order that could deadlock fails in the first test that
+//! takes it, not in production on the day two threads meet.
+//!
+//! | rank | what it guards |
+//! |---|---|
+//! | 10 | [`Rank::METADATA`]: what is known of the cluster, and who waits for it |
+//! | 30 | [`Rank::QUEUE`]: one partition's queue of batches |
+//! | 40 | [`Rank::LEAF`]: inbox, incomplete set, latches; never held while another lock is taken, but the pool's |
+//! | 50 | [`Rank::POOL`]: batch memory; highest because the last handle to a batch may die anywhere |
+//!
+//! At most one lock of a rank is held at a time. User code runs with none held:
+//! [`assert_unlocked`] stands before every call into it.
+
+#![allow(
+    clippy::disallowed_types,
+    reason = "this is the one place that chooses the lock"
+)]
+
+use std::fmt;
+use std::time::Duration;
+
+mod raw {
+    pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
+}
+
+/// The place of a lock in the lock order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Rank(u8);
+
+impl Rank {
+    pub(crate) const METADATA: Self = Self(10);
+    pub(crate) const QUEUE: Self = Self(30);
+    pub(crate) const LEAF: Self = Self(40);
+    pub(crate) const POOL: Self = Self(50);
+}
+
+/// A mutex with a place in the lock order.
+///
+/// Does not poison: a panic under a lock is a defect of ours, and the sender's own guard turns it
+/// into an error for every waiter.
+pub(crate) struct Mutex<T> {
+    rank: Rank,
+    inner: raw::Mutex<T>,
+}
+
+impl<T> Mutex<T> {
+    pub(crate) const fn new(rank: Rank, value: T) -> Self {
+        Self {
+            rank,
+            inner: raw::Mutex::new(value),
+        }
+    }
+
+    /// Takes the lock, waiting for it.
+    ///
+    /// In debug builds panics when this thread already holds a lock of the same or a higher rank.
+    pub(crate) fn lock(&self) -> MutexGuard<'_, T> {
+        let held = ranks::Held::enter(self.rank);
+        MutexGuard {
+            inner: self.inner.lock(),
+            _held: held,
+        }
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Mutex<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.inner.fmt(f)
+    }
+}
+
+/// Holds a [`Mutex`] until dropped.
+pub(crate) struct MutexGuard<'a, T> {
+    // Field order is drop order: the lock is released before its rank.
+    inner: raw::MutexGuard<'a, T>,
+    _held: ranks::Held,
+}
+
+impl<T> std::ops::Deref for MutexGuard<'_, T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.inner
+    }
+}
+
+impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.inner
+    }
+}
+
+/// A condition variable for [`Mutex`].
+#[derive(Debug, Default)]
+pub(crate) struct Condvar(raw::Condvar);
+
+impl Condvar {
+    pub(crate) const fn new() -> Self {
+        Self(raw::Condvar::new())
+    }
+
+    /// Waits until notified; may wake without reason, so callers wait in a loop.
+    pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
+        self.0.wait(&mut guard.inner);
+    }
+
+    /// Waits until notified or until `timeout` has passed; may wake without reason.
+    pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, timeout: Duration) {
+        self.0.wait_for(&mut guard.inner, timeout);
+    }
+
+    pub(crate) fn notify_one(&self) {
+        self.0.notify_one();
+    }
+
+    pub(crate) fn notify_all(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// Checks, in debug builds, that this thread holds no lock of the library.
+///
+/// Stands before every call into user code (rule: user code runs alone).
+#[inline]
+pub(crate) fn assert_unlocked() {
+    ranks::assert_none();
+}
+
+#[cfg(debug_assertions)]
+mod ranks {
+    use std::cell::RefCell;
+
+    use super::Rank;
+
+    thread_local! {
+        static HELD: RefCell<Vec<Rank>> = const { RefCell::new(Vec::new()) };
+    }
+
+    /// Proof that a rank was entered; leaves it when dropped.
+    pub(super) struct Held(Rank);
+
+    impl Held {
+        pub(super) fn enter(rank: Rank) -> Self {
+            HELD.with_borrow_mut(|held| {
+                let highest = held.iter().max().copied();
+                assert!(
+                    highest.is_none_or(|h| h < rank),
+                    "lock order broken: taking {rank:?} while holding {highest:?}"
+                );
+                held.push(rank);
+            });
+            Self(rank)
+        }
+    }
+
+    impl Drop for Held {
+        fn drop(&mut self) {
+            // A thread's last destructors may run after its locals are gone.
+            let _ = HELD.try_with(|held| {
+                let mut held = held.borrow_mut();
+                if let Some(at) = held.iter().rposition(|rank| *rank == self.0) {
+                    held.remove(at);
+                }
+            });
+        }
+    }
+
+    pub(super) fn assert_none() {
+        HELD.with_borrow(|held| {
+            assert!(held.is_empty(), "user code called while holding {held:?}");
+        });
+    }
+}
+
+#[cfg(not(debug_assertions))]
+mod ranks {
+    use super::Rank;
+
+    pub(super) struct Held;
+
+    impl Held {
+        #[inline(always)]
+        #[allow(
+            clippy::inline_always,
+            reason = "nothing is left of it in a release build"
+        )]
+        pub(super) fn enter(_rank: Rank) -> Self {
+            Self
+        }
+    }
+
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "nothing is left of it in a release build"
+    )]
+    pub(super) fn assert_none() {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn locks_may_be_taken_in_rising_rank() {
+        let metadata = Mutex::new(Rank::METADATA, 1);
+        let pool = Mutex::new(Rank::POOL, 2);
+        let first = metadata.lock();
+        let second = pool.lock();
+        assert_eq!(*first + *second, 3);
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "lock order broken")]
+    fn taking_a_lower_rank_while_holding_a_higher_one_is_caught() {
+        let pool = Mutex::new(Rank::POOL, ());
+        let queue = Mutex::new(Rank::QUEUE, ());
+        let _held = pool.lock();
+        let _ = queue.lock();
+    }
+
+    #[test]
+    #[cfg(debug_assertions)]
+    #[should_panic(expected = "user code called")]
+    fn calling_user_code_under_a_lock_is_caught() {
+        let queue = Mutex::new(Rank::QUEUE, ());
+        let _held = queue.lock();
+        assert_unlocked();
+    }
+}

@@ -1,0 +1,313 @@
+//! What is known of a cluster at one moment: an immutable snapshot.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{PartitionId, TopicPartition};
+use crate::util::hash::FixedHashMap;
+
+/// A broker's number. Bootstrap servers, whose numbers are not known yet, count down from -1.
+pub type NodeId = i32;
+
+/// A broker.
+///
+/// # Kafka
+/// `org.apache.kafka.common.Node`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Node {
+    id: NodeId,
+    host: Arc<str>,
+    port: u16,
+    rack: Option<Arc<str>>,
+}
+
+impl Node {
+    /// A broker `id` that listens on `host:port`.
+    pub fn new(id: NodeId, host: impl Into<Arc<str>>, port: u16) -> Self {
+        Self {
+            id,
+            host: host.into(),
+            port,
+            rack: None,
+        }
+    }
+
+    /// The same node in a rack.
+    #[must_use]
+    pub fn with_rack(mut self, rack: impl Into<Arc<str>>) -> Self {
+        self.rack = Some(rack.into());
+        self
+    }
+
+    /// The broker's number.
+    pub fn id(&self) -> NodeId {
+        self.id
+    }
+
+    /// The host name or address it is reached by.
+    pub fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// The port it listens on.
+    pub fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The rack it stands in, if its configuration says so.
+    pub fn rack(&self) -> Option<&str> {
+        self.rack.as_deref()
+    }
+}
+
+impl fmt::Display for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{} (id: {})", self.host, self.port, self.id)
+    }
+}
+
+/// What is known of one partition.
+///
+/// # Kafka
+/// `org.apache.kafka.common.PartitionInfo`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PartitionInfo {
+    pub(crate) topic_partition: TopicPartition,
+    pub(crate) leader: Option<Node>,
+    pub(crate) leader_epoch: Option<i32>,
+    pub(crate) replicas: Vec<NodeId>,
+    pub(crate) in_sync_replicas: Vec<NodeId>,
+    pub(crate) offline_replicas: Vec<NodeId>,
+}
+
+impl PartitionInfo {
+    /// A partition with a leader, or none, and no replicas listed.
+    pub fn new(topic_partition: TopicPartition, leader: Option<Node>) -> Self {
+        Self {
+            topic_partition,
+            leader,
+            leader_epoch: None,
+            replicas: Vec::new(),
+            in_sync_replicas: Vec::new(),
+            offline_replicas: Vec::new(),
+        }
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        self.topic_partition.topic()
+    }
+
+    /// The partition's number.
+    pub fn partition(&self) -> PartitionId {
+        self.topic_partition.partition()
+    }
+
+    /// The broker that takes writes for it, if one does.
+    pub fn leader(&self) -> Option<&Node> {
+        self.leader.as_ref()
+    }
+
+    /// All brokers that hold a copy.
+    pub fn replicas(&self) -> &[NodeId] {
+        &self.replicas
+    }
+
+    /// The brokers whose copy is up to date.
+    pub fn in_sync_replicas(&self) -> &[NodeId] {
+        &self.in_sync_replicas
+    }
+
+    /// The brokers whose copy cannot be reached.
+    pub fn offline_replicas(&self) -> &[NodeId] {
+        &self.offline_replicas
+    }
+}
+
+/// One topic of a [`Cluster`]: its partitions, sorted by number.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct TopicInfo {
+    pub(crate) partitions: Vec<PartitionInfo>,
+    pub(crate) is_internal: bool,
+}
+
+/// An immutable picture of the cluster: brokers, topics, partitions and their leaders.
+///
+/// # Kafka
+/// `org.apache.kafka.common.Cluster`. Partitions are listed by number, where Java lists them in the
+/// order of a hash map.
+#[derive(Debug, Clone, Default)]
+#[allow(
+    clippy::struct_field_names,
+    reason = "a cluster's id is called cluster id in every Kafka tool"
+)]
+pub struct Cluster {
+    pub(crate) cluster_id: Option<Arc<str>>,
+    pub(crate) is_bootstrap: bool,
+    pub(crate) nodes: Vec<Node>,
+    pub(crate) controller: Option<NodeId>,
+    pub(crate) topics: FixedHashMap<Arc<str>, Arc<TopicInfo>>,
+    pub(crate) unauthorized_topics: Vec<Arc<str>>,
+    pub(crate) invalid_topics: Vec<Arc<str>>,
+}
+
+impl Cluster {
+    /// A cluster of which only servers to ask are known.
+    pub(crate) fn bootstrap(nodes: Vec<Node>) -> Self {
+        Self {
+            is_bootstrap: true,
+            nodes,
+            ..Self::default()
+        }
+    }
+
+    /// A cluster with these nodes and partitions: for tests of partitioners and the like.
+    pub fn new(nodes: Vec<Node>, partitions: Vec<PartitionInfo>) -> Self {
+        let mut by_topic: FixedHashMap<Arc<str>, TopicInfo> = FixedHashMap::default();
+        for partition in partitions {
+            let topic = Arc::clone(partition.topic_partition.shared_topic());
+            by_topic
+                .entry(topic)
+                .or_default()
+                .partitions
+                .push(partition);
+        }
+        let topics = by_topic
+            .into_iter()
+            .map(|(topic, mut info)| {
+                info.partitions.sort_by_key(PartitionInfo::partition);
+                (topic, Arc::new(info))
+            })
+            .collect();
+        Self {
+            nodes,
+            topics,
+            ..Self::default()
+        }
+    }
+
+    /// The cluster's identifier, when a broker has told it.
+    pub fn cluster_id(&self) -> Option<&str> {
+        self.cluster_id.as_deref()
+    }
+
+    /// Whether only bootstrap servers are known so far.
+    pub fn is_bootstrap(&self) -> bool {
+        self.is_bootstrap
+    }
+
+    /// The brokers.
+    pub fn nodes(&self) -> &[Node] {
+        &self.nodes
+    }
+
+    /// The broker with this number.
+    pub fn node(&self, id: NodeId) -> Option<&Node> {
+        self.nodes.iter().find(|node| node.id == id)
+    }
+
+    /// The broker that is the controller, if known.
+    pub fn controller(&self) -> Option<&Node> {
+        self.controller.and_then(|id| self.node(id))
+    }
+
+    /// How many partitions a topic has; `None` for a topic that is not known.
+    pub fn partition_count(&self, topic: &str) -> Option<usize> {
+        self.topics
+            .get(topic)
+            .map(|info| info.partitions.len())
+            .filter(|count| *count > 0)
+    }
+
+    /// The partitions of a topic, by number; empty for a topic that is not known.
+    pub fn partitions(&self, topic: &str) -> &[PartitionInfo] {
+        self.topics.get(topic).map_or(&[], |info| &info.partitions)
+    }
+
+    /// The partitions of a topic that have a leader.
+    pub fn available_partitions(&self, topic: &str) -> impl Iterator<Item = &PartitionInfo> {
+        self.partitions(topic)
+            .iter()
+            .filter(|partition| partition.leader.is_some())
+    }
+
+    /// One partition.
+    pub fn partition(&self, partition: &TopicPartition) -> Option<&PartitionInfo> {
+        let partitions = self.partitions(partition.topic());
+        let number = partition.partition();
+        // Nearly always partition n is the n-th; a topic being created may have gaps.
+        let guess = usize::try_from(number)
+            .ok()
+            .and_then(|at| partitions.get(at));
+        guess
+            .filter(|info| info.partition() == number)
+            .or_else(|| partitions.iter().find(|info| info.partition() == number))
+    }
+
+    /// The broker that takes writes for a partition, if one does.
+    pub fn leader_for(&self, partition: &TopicPartition) -> Option<&Node> {
+        self.partition(partition).and_then(PartitionInfo::leader)
+    }
+
+    /// The topics in this picture.
+    pub fn topics(&self) -> impl Iterator<Item = &str> {
+        self.topics.keys().map(|topic| &**topic)
+    }
+
+    /// Topics that the client may not use.
+    pub fn unauthorized_topics(&self) -> impl Iterator<Item = &str> {
+        self.unauthorized_topics.iter().map(|topic| &**topic)
+    }
+
+    /// Topics whose names the brokers refuse.
+    pub fn invalid_topics(&self) -> impl Iterator<Item = &str> {
+        self.invalid_topics.iter().map(|topic| &**topic)
+    }
+}
+
+/// Is told the cluster's identifier whenever metadata arrives.
+///
+/// # Threads
+/// Called on the sender thread (and once on the constructing thread); must not block.
+/// # Kafka
+/// `org.apache.kafka.common.ClusterResourceListener`.
+pub trait ClusterResourceListener: Send + Sync {
+    /// Metadata has arrived; `cluster_id` is `None` until a broker has told it.
+    fn on_update(&self, cluster_id: Option<&str>);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// MD-24, MD-25
+    #[test]
+    fn partitions_are_listed_by_number_and_those_without_leader_are_not_available() {
+        let node = Node::new(1, "a", 9092);
+        let cluster = Cluster::new(
+            vec![node.clone()],
+            vec![
+                PartitionInfo::new(TopicPartition::new("t", 2), Some(node.clone())),
+                PartitionInfo::new(TopicPartition::new("t", 0), None),
+                PartitionInfo::new(TopicPartition::new("t", 1), Some(node.clone())),
+            ],
+        );
+        let numbers: Vec<_> = cluster
+            .partitions("t")
+            .iter()
+            .map(PartitionInfo::partition)
+            .collect();
+        assert_eq!(numbers, [0, 1, 2]);
+        let available: Vec<_> = cluster
+            .available_partitions("t")
+            .map(PartitionInfo::partition)
+            .collect();
+        assert_eq!(available, [1, 2]);
+        assert_eq!(cluster.leader_for(&TopicPartition::new("t", 0)), None);
+        assert_eq!(
+            cluster.leader_for(&TopicPartition::new("t", 2)),
+            Some(&node)
+        );
+        assert_eq!(cluster.partition_count("unknown"), None);
+    }
+}

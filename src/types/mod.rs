@@ -1,0 +1,12 @@
+//! The values that every layer speaks of: partitions, nodes, the cluster, producer ids.
+
+mod cluster;
+mod producer_id;
+mod topic_partition;
+mod usable_magic;
+
+pub(crate) use cluster::TopicInfo;
+pub use cluster::{Cluster, ClusterResourceListener, Node, NodeId, PartitionInfo};
+pub(crate) use producer_id::{ProducerIdAndEpoch, Sequence};
+pub use topic_partition::{PartitionId, TopicPartition};
+pub(crate) use usable_magic::{Magic, UsableMagic};

@@ -1,0 +1,103 @@
+//! Who an idempotent producer is to the brokers, and the numbers it gives its records.
+
+use std::fmt;
+
+/// A producer's identifier and epoch, given by a broker.
+///
+/// # Kafka
+/// `org.apache.kafka.common.utils.ProducerIdAndEpoch`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct ProducerIdAndEpoch {
+    pub(crate) id: i64,
+    pub(crate) epoch: i16,
+}
+
+impl ProducerIdAndEpoch {
+    /// Not given yet, or a producer that is not idempotent.
+    pub(crate) const NONE: Self = Self { id: -1, epoch: -1 };
+
+    pub(crate) const fn new(id: i64, epoch: i16) -> Self {
+        Self { id, epoch }
+    }
+
+    pub(crate) const fn is_valid(self) -> bool {
+        self.id > Self::NONE.id
+    }
+}
+
+impl fmt::Display for ProducerIdAndEpoch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "(producerId={}, epoch={})", self.id, self.epoch)
+    }
+}
+
+/// The number of a record among those of one producer, epoch and partition: 31 bits that wrap to 0
+/// after `i32::MAX`, as the brokers count them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct Sequence(i32);
+
+impl Sequence {
+    pub(crate) const ZERO: Self = Self(0);
+    /// On the wire: no sequence.
+    pub(crate) const NONE: Self = Self(-1);
+
+    /// A sequence from its number; negative ones do not exist.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const fn new(number: i32) -> Self {
+        debug_assert!(number >= 0);
+        Self(number)
+    }
+
+    pub(crate) const fn as_i32(self) -> i32 {
+        self.0
+    }
+
+    /// The sequence `count` records later, wrapping as the broker does.
+    ///
+    /// # Kafka
+    /// `DefaultRecordBatch#incrementSequence`.
+    #[must_use]
+    pub(crate) const fn advance(self, count: u32) -> Self {
+        Self(((self.0 as u32).wrapping_add(count) & 0x7fff_ffff) as i32)
+    }
+
+    /// The sequence `count` records earlier, wrapping as the broker does.
+    ///
+    /// # Kafka
+    /// `DefaultRecordBatch#decrementSequence`.
+    #[must_use]
+    #[cfg(test)]
+    pub(crate) const fn retreat(self, count: u32) -> Self {
+        Self(((self.0 as u32).wrapping_sub(count) & 0x7fff_ffff) as i32)
+    }
+
+    /// How many records lie from `earlier` to this one, going forward around the wrap.
+    pub(crate) const fn distance_from(self, earlier: Self) -> u32 {
+        (self.0 as u32).wrapping_sub(earlier.0 as u32) & 0x7fff_ffff
+    }
+}
+
+impl fmt::Display for Sequence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Java: TransactionManagerTest#testSequenceNumberOverflow, SenderTest#testSequenceNumberIncrement
+    #[test]
+    fn sequences_wrap_to_zero_after_the_largest_both_ways() {
+        let last = Sequence::new(i32::MAX);
+        assert_eq!(last.advance(1), Sequence::ZERO);
+        assert_eq!(last.advance(100), Sequence::new(99));
+        assert_eq!(Sequence::ZERO.retreat(1), last);
+        assert_eq!(Sequence::new(99).retreat(100), last);
+        assert_eq!(
+            Sequence::new(2).distance_from(Sequence::new(i32::MAX - 1)),
+            4
+        );
+    }
+}

@@ -1,0 +1,50 @@
+//! A topic's name and a partition's number.
+
+use std::fmt;
+use std::sync::Arc;
+
+/// The number of a partition within its topic, from 0.
+pub type PartitionId = i32;
+
+/// A partition of a topic.
+///
+/// Cheap to clone: the name is shared.
+///
+/// # Kafka
+/// `org.apache.kafka.common.TopicPartition`.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TopicPartition {
+    topic: Arc<str>,
+    partition: PartitionId,
+}
+
+impl TopicPartition {
+    /// Partition `partition` of `topic`.
+    pub fn new(topic: impl Into<Arc<str>>, partition: PartitionId) -> Self {
+        Self {
+            topic: topic.into(),
+            partition,
+        }
+    }
+
+    /// The topic's name.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The partition's number.
+    pub fn partition(&self) -> PartitionId {
+        self.partition
+    }
+
+    pub(crate) fn shared_topic(&self) -> &Arc<str> {
+        &self.topic
+    }
+}
+
+/// `topic-partition`, as Kafka's logs write it.
+impl fmt::Display for TopicPartition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}-{}", self.topic, self.partition)
+    }
+}

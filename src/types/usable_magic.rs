@@ -1,0 +1,46 @@
+//! The newest record format that every known broker takes.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+
+/// A record format's version, as written in each batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Magic {
+    /// Message set of Kafka before 0.10: no timestamps.
+    V0 = 0,
+    /// Message set of Kafka 0.10: timestamps, relative offsets.
+    V1 = 1,
+    /// Record batch of Kafka 0.11 and later: headers, producer ids, CRC-32C.
+    V2 = 2,
+}
+
+/// One cell that the network client writes when brokers tell their versions, and that the
+/// accumulator reads when it opens a batch, so that neither needs to know the other.
+///
+/// # Kafka
+/// `ApiVersions#maxUsableProduceMagic`.
+#[derive(Debug)]
+pub(crate) struct UsableMagic(AtomicU8);
+
+impl UsableMagic {
+    pub(crate) fn new() -> Self {
+        Self(AtomicU8::new(Magic::V2 as u8))
+    }
+
+    pub(crate) fn load(&self) -> Magic {
+        match self.0.load(Ordering::Relaxed) {
+            0 => Magic::V0,
+            1 => Magic::V1,
+            _ => Magic::V2,
+        }
+    }
+
+    pub(crate) fn store(&self, magic: Magic) {
+        self.0.store(magic as u8, Ordering::Relaxed);
+    }
+}
+
+impl Default for UsableMagic {
+    fn default() -> Self {
+        Self::new()
+    }
+}

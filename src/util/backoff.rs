@@ -1,0 +1,72 @@
+//! Waiting longer after each failure, with jitter so that many clients do not return at once.
+
+use std::time::Duration;
+
+/// `initial · base^failures`, no more than `max`, times a random factor in `[1 − jitter, 1 + jitter)`.
+///
+/// When `max` is not above `initial` the wait is constant and without jitter. The result never
+/// exceeds `max`: 3.0.0 let jitter push it over (mended in 3.8).
+///
+/// # Kafka
+/// `org.apache.kafka.common.utils.ExponentialBackoff`.
+#[derive(Debug, Clone)]
+pub(crate) struct ExponentialBackoff {
+    initial: Duration,
+    base: u32,
+    max: Duration,
+    jitter: f64,
+}
+
+impl ExponentialBackoff {
+    pub(crate) fn new(initial: Duration, base: u32, max: Duration, jitter: f64) -> Self {
+        Self {
+            initial,
+            base,
+            max: max.max(initial),
+            jitter,
+        }
+    }
+
+    /// The wait after `failures` failures in a row; `random` is uniform in `[0, 1)`.
+    pub(crate) fn backoff(&self, failures: u32, random: f64) -> Duration {
+        if self.max <= self.initial {
+            return self.initial;
+        }
+        let growth = f64::from(self.base).powi(i32::try_from(failures).unwrap_or(i32::MAX));
+        let seconds = (self.initial.as_secs_f64() * growth).min(self.max.as_secs_f64());
+        let factor = 1.0 - self.jitter + 2.0 * self.jitter * random;
+        Duration::from_secs_f64(seconds * factor).min(self.max)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    /// Java: ExponentialBackoffTest#testExponentialBackoff
+    #[test]
+    fn waits_double_up_to_the_maximum_within_the_jitter() {
+        let backoff = ExponentialBackoff::new(MS(100), 2, MS(1000), 0.2);
+        for (failures, middle) in [(0, 100.0), (1, 200.0), (2, 400.0), (3, 800.0), (9, 1000.0)] {
+            for random in [0.0, 0.25, 0.5, 0.999] {
+                let wait = backoff.backoff(failures, random).as_secs_f64() * 1000.0;
+                assert!(
+                    wait >= middle * 0.8 - 1e-6 && wait <= middle * 1.2,
+                    "{failures}: {wait}"
+                );
+                assert!(wait <= 1000.0);
+            }
+        }
+        assert_eq!(backoff.backoff(u32::MAX, 0.5), MS(1000));
+    }
+
+    /// Java: ExponentialBackoffTest#testExponentialBackoffWithoutJitter
+    #[test]
+    fn a_maximum_not_above_the_initial_wait_makes_it_constant() {
+        let backoff = ExponentialBackoff::new(MS(100), 2, MS(50), 0.2);
+        assert_eq!(backoff.backoff(0, 0.9), MS(100));
+        assert_eq!(backoff.backoff(7, 0.1), MS(100));
+    }
+}

@@ -1,0 +1,8 @@
+//! Small pure helpers that know nothing of Kafka's objects.
+
+pub(crate) mod backoff;
+pub(crate) mod hash;
+pub(crate) mod murmur2;
+pub(crate) mod panic;
+pub(crate) mod process;
+pub(crate) mod varint;
