@@ -1,0 +1,91 @@
+//! InitProducerId: the identity by which a broker recognises a producer's batches.
+
+use std::sync::Arc;
+
+use crate::error::ErrorCode;
+use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
+
+/// Asks for a producer id, or for the next epoch of one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InitProducerIdRequest {
+    pub(crate) transactional_id: Option<Arc<str>>,
+    /// After this time the coordinator aborts a transaction that goes on.
+    pub(crate) transaction_timeout_ms: i32,
+    /// The id whose epoch is to be raised; -1 for a new one.
+    pub(crate) producer_id: i64,
+    /// The epoch it has now; -1 for a new id.
+    pub(crate) producer_epoch: i16,
+}
+
+impl InitProducerIdRequest {
+    pub(super) fn size_hint(&self) -> usize {
+        self.transactional_id.as_ref().map_or(0, |id| id.len()) + 18
+    }
+
+    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+        w.put_nullable_str(self.transactional_id.as_deref(), "transactional.id");
+        w.put_i32(self.transaction_timeout_ms);
+        if version >= 3 {
+            w.put_i64(self.producer_id);
+            w.put_i16(self.producer_epoch);
+        } else if self.producer_id != -1 || self.producer_epoch != -1 {
+            w.fail(EncodeError::UnsupportedField {
+                what: "the producer id",
+                version,
+            });
+        }
+        w.put_no_tags();
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+        let transactional_id = r.nullable_string("the transactional id")?;
+        let transaction_timeout_ms = r.i32("the transaction timeout")?;
+        let (producer_id, producer_epoch) = if version >= 3 {
+            (r.i64("the producer id")?, r.i16("the producer epoch")?)
+        } else {
+            (-1, -1)
+        };
+        r.skip_tags()?;
+        Ok(Self {
+            transactional_id,
+            transaction_timeout_ms,
+            producer_id,
+            producer_epoch,
+        })
+    }
+}
+
+/// The identity, or why there is none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct InitProducerIdResponse {
+    pub(crate) throttle_time_ms: i32,
+    pub(crate) error: ErrorCode,
+    pub(crate) producer_id: i64,
+    pub(crate) producer_epoch: i16,
+}
+
+impl InitProducerIdResponse {
+    #[cfg(any(test, feature = "testing"))]
+    pub(super) fn encode(&self, w: &mut Writer) {
+        w.put_i32(self.throttle_time_ms);
+        w.put_i16(self.error.code());
+        w.put_i64(self.producer_id);
+        w.put_i16(self.producer_epoch);
+        w.put_no_tags();
+    }
+
+    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+        let throttle_time_ms = r.i32("the throttle time")?;
+        let error = ErrorCode::from_code(r.i16("the error")?);
+        let producer_id = r.i64("the producer id")?;
+        let producer_epoch = r.i16("the producer epoch")?;
+        r.skip_tags()?;
+        Ok(Self {
+            throttle_time_ms,
+            error,
+            producer_id,
+            producer_epoch,
+        })
+    }
+}

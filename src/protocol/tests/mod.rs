@@ -1,0 +1,7 @@
+//! Checks of the messages as a whole.
+
+mod generate;
+mod hostile;
+mod oracle;
+mod round_trip;
+mod shape;

@@ -1,0 +1,394 @@
+//! Versions, headers, frames: what holds of each message whatever is in it.
+
+use bytes::Bytes;
+
+use super::generate::{APIS, full_request, full_response, read_response};
+use crate::error::ErrorCode;
+use crate::protocol::*;
+
+fn produce(acks: i16, body: &Bytes) -> ProduceRequest {
+    let records = |head| {
+        Some(Records {
+            head,
+            body: body.clone(),
+        })
+    };
+    ProduceRequest {
+        transactional_id: None,
+        acks,
+        timeout_ms: 1000,
+        topics: vec![TopicProduceData {
+            name: "t".into(),
+            partitions: vec![
+                PartitionProduceData {
+                    index: 0,
+                    records: records([1; 61].into()),
+                },
+                PartitionProduceData {
+                    index: 1,
+                    records: records(BatchHead::EMPTY),
+                },
+            ],
+        }],
+    }
+}
+
+#[test]
+fn batches_are_in_the_frame_without_being_copied() {
+    let body = Bytes::from(vec![42; 1000]);
+    let frame = Request::Produce(produce(1, &body))
+        .encode(8, 1, Some("client"))
+        .unwrap();
+    let shared = frame
+        .chunks()
+        .iter()
+        .filter(|chunk| chunk.as_ptr() == body.as_ptr());
+    assert_eq!(shared.count(), 2);
+    // Header and first batch's head, body, second partition's index and length, body.
+    assert_eq!(frame.chunks().len(), 4);
+}
+
+#[test]
+fn a_broker_reads_batches_without_copying_them() {
+    let body = Bytes::from(vec![42; 1000]);
+    let payload = Request::Produce(produce(1, &body))
+        .encode(9, 1, None)
+        .unwrap()
+        .to_payload();
+    let (_, Request::Produce(read)) = Request::decode(&payload).unwrap() else {
+        panic!("it was a Produce request");
+    };
+    let records = read.topics[0].partitions[1].records.as_ref().unwrap();
+    assert_eq!(records.body, body);
+    let frame = payload.as_ptr_range();
+    assert!(frame.contains(&records.body.as_ptr()));
+}
+
+#[test]
+fn only_produce_without_acks_goes_unanswered() {
+    let body = Bytes::new();
+    assert!(!Request::Produce(produce(0, &body)).expects_response());
+    assert!(Request::Produce(produce(1, &body)).expects_response());
+    assert!(Request::Produce(produce(-1, &body)).expects_response());
+    for api in [
+        ApiKey::Metadata,
+        ApiKey::ApiVersions,
+        ApiKey::InitProducerId,
+    ] {
+        assert!(full_request(api, 0).expects_response());
+    }
+}
+
+#[test]
+fn a_payload_becomes_a_frame_with_its_length_before_it() {
+    let frame = Frame::from_payload(Bytes::from_static(b"abc")).unwrap();
+    assert_eq!(frame.chunks().concat(), [0, 0, 0, 3, b'a', b'b', b'c']);
+    assert_eq!(frame.to_payload(), "abc");
+    let empty = Frame::from_payload(Bytes::new()).unwrap();
+    assert_eq!(empty.chunks().concat(), [0; 4]);
+}
+
+/// Java: RequestHeaderTest#testRequestHeaderV1
+#[test]
+fn a_header_before_a_classic_request_has_no_tagged_fields() {
+    let frame = Request::Produce(ProduceRequest {
+        topics: vec![],
+        ..produce(1, &Bytes::new())
+    })
+    .encode(0, 0x0102_0304, Some("me"))
+    .unwrap();
+    let payload = frame.to_payload();
+    assert_eq!(payload[..12], [0, 0, 0, 0, 1, 2, 3, 4, 0, 2, b'm', b'e']);
+    assert_eq!(payload[12..], [0, 1, 0, 0, 3, 0xe8, 0, 0, 0, 0]);
+}
+
+/// Java: RequestHeaderTest#testRequestHeaderV2
+#[test]
+fn a_header_before_a_flexible_request_keeps_the_client_id_in_classic_form() {
+    let frame = Request::ApiVersions(ApiVersionsRequest {
+        client_software_name: "n".into(),
+        client_software_version: "1".into(),
+    })
+    .encode(3, 10, Some(""))
+    .unwrap();
+    assert_eq!(
+        frame.to_payload()[..],
+        [0, 18, 0, 3, 0, 0, 0, 10, 0, 0, 0, 2, b'n', 2, b'1', 0]
+    );
+}
+
+#[test]
+fn a_client_id_may_be_null() {
+    for version in [8, 9] {
+        let payload = full_request(ApiKey::Produce, version)
+            .encode(version, 1, None)
+            .unwrap();
+        assert_eq!(
+            Request::decode(&payload.to_payload()).unwrap().0.client_id,
+            None
+        );
+    }
+}
+
+/// Java: `ApiKeysTest#testResponseThrottleTime`
+#[test]
+fn each_api_has_kafkas_number_versions_and_headers() {
+    // number, newest version, first flexible, client throttles from
+    let expected: [(i16, i16, Option<i16>, Option<i16>); 11] = [
+        (0, 9, Some(9), Some(6)),
+        (3, 11, Some(9), Some(6)),
+        (10, 4, Some(3), Some(2)),
+        (17, 1, None, None),
+        (18, 3, Some(3), Some(2)),
+        (22, 4, Some(2), Some(1)),
+        (24, 3, Some(3), Some(1)),
+        (25, 3, Some(3), Some(1)),
+        (26, 3, Some(3), Some(1)),
+        (28, 3, Some(3), Some(1)),
+        (36, 2, Some(2), None),
+    ];
+    for (api, (code, newest, first_flexible, throttles_from)) in
+        ApiKey::ALL.into_iter().zip(expected)
+    {
+        assert_eq!(api.code(), code, "{api}");
+        assert_eq!(ApiKey::from_code(code), Some(api));
+        assert_eq!(api.versions(), 0..=newest, "{api}");
+        assert_eq!(api.max_version(), newest, "{api}");
+        assert_eq!(api.first_flexible(), first_flexible, "{api}");
+        assert_eq!(api.throttles_client_from(), throttles_from, "{api}");
+        for version in api.versions() {
+            let flexible = first_flexible.is_some_and(|first| version >= first);
+            assert_eq!(
+                api.request_header_version(version),
+                if flexible { 2 } else { 1 }
+            );
+            let response = i16::from(flexible && api != ApiKey::ApiVersions);
+            assert_eq!(
+                api.response_header_version(version),
+                response,
+                "{api} {version}"
+            );
+            let throttles = throttles_from.is_some_and(|first| version >= first);
+            assert_eq!(api.throttles_client(version), throttles, "{api} {version}");
+        }
+    }
+    assert_eq!(ApiKey::from_code(1), None);
+}
+
+/// Java: NodeApiVersionsTest#testLatestUsableVersion, testLatestUsableVersionOutOfRangeLow,
+/// testLatestUsableVersionOutOfRangeHigh, testLatestUsableVersionOutOfRange
+#[test]
+fn the_newest_version_that_both_sides_speak_is_chosen() {
+    assert_eq!(ApiKey::Produce.latest_usable(0, 20), Some(9));
+    assert_eq!(ApiKey::Produce.latest_usable(3, 7), Some(7));
+    assert_eq!(ApiKey::Produce.latest_usable(2, 2), Some(2));
+    assert_eq!(ApiKey::Produce.latest_usable(0, 1), None);
+    assert_eq!(ApiKey::Produce.latest_usable(10, 12), None);
+    assert_eq!(ApiKey::Metadata.latest_usable(0, 0), None);
+    assert_eq!(ApiKey::Metadata.latest_usable(0, 1), Some(1));
+}
+
+#[test]
+fn a_field_that_the_version_lacks_is_refused() {
+    let with_id = ProduceRequest {
+        transactional_id: Some("transfer".into()),
+        ..produce(1, &Bytes::new())
+    };
+    let refused = Request::Produce(with_id.clone()).encode(2, 1, None);
+    let expected = EncodeError::UnsupportedField {
+        what: "transactional.id",
+        version: 2,
+    };
+    assert_eq!(refused.unwrap_err(), expected);
+    assert!(Request::Produce(with_id).encode(3, 1, None).is_ok());
+
+    for (producer_id, producer_epoch) in [(5, -1), (-1, 5)] {
+        let init = Request::InitProducerId(InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: i32::MAX,
+            producer_id,
+            producer_epoch,
+        });
+        assert!(matches!(
+            init.encode(2, 1, None),
+            Err(EncodeError::UnsupportedField { version: 2, .. })
+        ));
+        assert!(init.encode(3, 1, None).is_ok());
+    }
+}
+
+/// Java: MetadataRequestTest#testMetadataRequestVersion, testEmptyMeansAllTopicsV0,
+/// testEmptyMeansEmptyForVersionsAboveV0
+#[test]
+fn no_topics_means_all_topics_in_version_0_only() {
+    let metadata = |topics, allow_auto_topic_creation| {
+        Request::Metadata(MetadataRequest {
+            topics,
+            allow_auto_topic_creation,
+        })
+    };
+    let all = metadata(None, true);
+    let payload = all.encode(0, 1, None).unwrap().to_payload();
+    assert_eq!(payload[10..], [0, 0, 0, 0]);
+    assert_eq!(Request::decode(&payload).unwrap().1, all);
+    let none = metadata(Some(vec![]), true);
+    assert!(none.encode(0, 1, None).is_err());
+    for version in 1..=11 {
+        for request in [&all, &none] {
+            let payload = request.encode(version, 1, None).unwrap().to_payload();
+            assert_eq!(&Request::decode(&payload).unwrap().1, request, "{version}");
+        }
+    }
+    let do_not_create = metadata(Some(vec!["t".into()]), false);
+    assert!(do_not_create.encode(3, 1, None).is_err());
+    assert!(do_not_create.encode(4, 1, None).is_ok());
+}
+
+#[test]
+fn a_version_that_does_not_exist_is_neither_written_nor_read() {
+    for api in APIS {
+        for version in [-1, api.max_version() + 1, i16::MAX] {
+            let error = full_request(api, api.max_version())
+                .encode(version, 1, None)
+                .unwrap_err();
+            assert_eq!(
+                error,
+                EncodeError::UnknownVersion {
+                    what: api.name(),
+                    version
+                }
+            );
+
+            let frame = full_request(api, api.max_version()).encode(api.max_version(), 1, None);
+            let mut payload = frame.unwrap().to_payload().to_vec();
+            payload[2..4].copy_from_slice(&version.to_be_bytes());
+            // The flexible header of an unknown version is read all the same, if it is one.
+            let error = Request::decode(&payload.into()).unwrap_err();
+            if version > 0 {
+                assert_eq!(error.kind, DecodeErrorKind::UnknownVersion(version));
+            }
+
+            let payload = full_response(api).encode(0, 1).to_payload();
+            let error = read_response(api, version, &payload);
+            assert!(error.is_err(), "{api} {version}");
+        }
+    }
+}
+
+/// Java: RequestContextTest#testSerdeUnsupportedApiVersionRequest
+#[test]
+fn a_broker_can_tell_who_asks_in_a_version_it_does_not_know() {
+    let frame = Request::ApiVersions(ApiVersionsRequest::ours())
+        .encode(3, 77, Some("me"))
+        .unwrap();
+    let mut payload = frame.to_payload().to_vec();
+    payload[3] = 4;
+    let payload = Bytes::from(payload);
+    let mut reader = Reader::new(&payload);
+    let header = RequestHeader::decode(&mut reader).unwrap();
+    assert_eq!(
+        (
+            header.api_key,
+            header.api_version,
+            header.correlation_id,
+            header.client_id.as_deref()
+        ),
+        (ApiKey::ApiVersions, 4, 77, Some("me"))
+    );
+    let body = Request::decode_body(header.api_key, header.api_version, &mut reader);
+    assert_eq!(body.unwrap_err().kind, DecodeErrorKind::UnknownVersion(4));
+}
+
+/// Java: RequestResponseTest#testApiVersionResponseParsingFallback,
+/// testApiVersionResponseWithUnsupportedError
+#[test]
+fn an_answer_to_api_versions_in_version_0_is_understood_whatever_was_asked_for() {
+    let ranges = [
+        vec![],
+        vec![ApiVersionRange {
+            api_key: 18,
+            min: 0,
+            max: 2,
+        }],
+        (0..50)
+            .map(|api_key| ApiVersionRange {
+                api_key,
+                min: 0,
+                max: api_key,
+            })
+            .collect(),
+    ];
+    for api_keys in ranges {
+        let error = ErrorCode::UnsupportedVersion;
+        let response = Response::ApiVersions(ApiVersionsResponse {
+            error,
+            api_keys,
+            throttle_time_ms: 0,
+        });
+        let payload = response.encode(0, 5).to_payload();
+        for version in 0..=3 {
+            let read = read_response(ApiKey::ApiVersions, version, &payload);
+            assert_eq!(read.unwrap(), (5, response.clone()), "{version}");
+        }
+    }
+}
+
+#[test]
+fn what_follows_a_response_is_not_looked_at() {
+    for api in APIS {
+        for version in api.versions() {
+            let exact = full_response(api).encode(version, 1).to_payload();
+            let longer = Bytes::from([&exact[..], b"more"].concat());
+            assert_eq!(
+                read_response(api, version, &longer).unwrap(),
+                read_response(api, version, &exact).unwrap()
+            );
+        }
+    }
+}
+
+#[test]
+fn the_throttle_time_is_found_in_each_response() {
+    for api in APIS {
+        assert_eq!(full_response(api).throttle_time_ms(), 250);
+    }
+}
+
+#[test]
+fn the_name_we_give_ourselves_is_one_that_brokers_accept() {
+    let ours = ApiVersionsRequest::ours();
+    for text in [&ours.client_software_name, &ours.client_software_version] {
+        let inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
+        assert!(text.chars().all(inner), "{text}");
+        assert!(
+            text.starts_with(|c: char| c.is_ascii_alphanumeric()),
+            "{text}"
+        );
+        assert!(
+            text.ends_with(|c: char| c.is_ascii_alphanumeric()),
+            "{text}"
+        );
+    }
+}
+
+#[test]
+fn a_name_too_long_for_the_protocol_is_refused_in_either_form() {
+    for version in [8, 9] {
+        let request = |len: usize| {
+            Request::Metadata(MetadataRequest {
+                topics: Some(vec!["x".repeat(len).into()]),
+                allow_auto_topic_creation: true,
+            })
+        };
+        let refused = request(32_768).encode(version, 1, None);
+        assert_eq!(
+            refused.unwrap_err(),
+            EncodeError::TooLong {
+                what: "the topic's name"
+            }
+        );
+        let longest = request(32_767);
+        let payload = longest.encode(version, 1, None).unwrap().to_payload();
+        assert_eq!(Request::decode(&payload).unwrap().1, longest);
+    }
+}
