@@ -1,0 +1,101 @@
+//! What can be wrong with a batch.
+
+use std::fmt;
+
+use crate::util::varint::VarintError;
+
+/// Why bytes are not a good record batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum BatchError {
+    /// The bytes end before the batch does.
+    Truncated { needed: usize, available: usize },
+    /// The length field is smaller than a header, or negative.
+    InvalidLength(i32),
+    /// Not format 2.
+    UnsupportedMagic(i8),
+    /// The bytes are not those the checksum was made for.
+    Checksum { stored: u32, computed: u32 },
+    /// More bytes follow where one batch was expected.
+    #[cfg(test)]
+    TrailingBytes(usize),
+    /// A negative number of records.
+    InvalidCount(i32),
+    /// The records must be uncompressed first; the codec's number.
+    Compressed(u8),
+    /// One record is wrong.
+    Record { index: u32, error: RecordError },
+    /// Bytes follow the last record.
+    BytesAfterRecords(usize),
+}
+
+/// Why bytes are not a good record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum RecordError {
+    /// A variable-length number is cut off or too long.
+    Varint(VarintError),
+    /// A length that is negative, or larger than what is left.
+    Length {
+        field: &'static str,
+        length: i32,
+        available: usize,
+    },
+    /// The record's fields are shorter than its length says.
+    Unused(usize),
+    /// A header's key is not UTF-8.
+    HeaderKey,
+}
+
+impl From<VarintError> for RecordError {
+    fn from(error: VarintError) -> Self {
+        Self::Varint(error)
+    }
+}
+
+impl fmt::Display for BatchError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Truncated { needed, available } => {
+                write!(f, "the batch needs {needed} bytes, there are {available}")
+            }
+            Self::InvalidLength(length) => write!(f, "{length} is no length of a batch"),
+            Self::UnsupportedMagic(magic) => write!(f, "format {magic} where 2 was expected"),
+            Self::Checksum { stored, computed } => {
+                write!(
+                    f,
+                    "checksum {stored:#010x} stored, {computed:#010x} computed"
+                )
+            }
+            #[cfg(test)]
+            Self::TrailingBytes(count) => write!(f, "{count} bytes follow the batch"),
+            Self::InvalidCount(count) => write!(f, "{count} records announced"),
+            Self::Compressed(codec) => write!(f, "records are compressed with codec {codec}"),
+            Self::Record { index, error } => write!(f, "record {index}: {error}"),
+            Self::BytesAfterRecords(count) => write!(f, "{count} bytes follow the last record"),
+        }
+    }
+}
+
+impl std::error::Error for BatchError {}
+
+impl fmt::Display for RecordError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Varint(VarintError::Truncated) => f.write_str("a number is cut off"),
+            Self::Varint(VarintError::TooLong) => f.write_str("a number is too long"),
+            Self::Length {
+                field,
+                length,
+                available,
+            } => {
+                write!(
+                    f,
+                    "{field} of length {length} where {available} bytes are left"
+                )
+            }
+            Self::Unused(count) => write!(f, "{count} bytes follow its last field"),
+            Self::HeaderKey => f.write_str("a header's key is not UTF-8"),
+        }
+    }
+}
+
+impl std::error::Error for RecordError {}

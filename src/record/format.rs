@@ -1,0 +1,147 @@
+//! Where things stand in a record batch of format 2, for those who write batches and those who read
+//! them.
+//!
+//! | field | offset | width |
+//! |---|---|---|
+//! | base offset | 0 | 8 |
+//! | length of all that follows this field | 8 | 4 |
+//! | partition leader epoch | 12 | 4 |
+//! | magic | 16 | 1 |
+//! | CRC-32C over all that follows this field | 17 | 4 |
+//! | attributes | 21 | 2 |
+//! | last offset delta | 23 | 4 |
+//! | first timestamp | 27 | 8 |
+//! | largest timestamp | 35 | 8 |
+//! | producer id | 43 | 8 |
+//! | producer epoch | 51 | 2 |
+//! | base sequence | 53 | 4 |
+//! | number of records | 57 | 4 |
+//! | records, plain or compressed as one | 61 | |
+//!
+//! The first three fields and the magic lie outside the checksum: a broker sets offset and leader
+//! epoch without computing it anew.
+
+/// The format that Kafka writes since 0.11.
+pub(crate) const MAGIC_V2: i8 = 2;
+
+/// Bytes before what the length field counts: the base offset and the length itself.
+pub(crate) const LOG_OVERHEAD: usize = 12;
+/// Bytes of a batch's header.
+pub(crate) const RECORD_BATCH_OVERHEAD: usize = 61;
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) const BASE_OFFSET_OFFSET: usize = 0;
+pub(crate) const LENGTH_OFFSET: usize = 8;
+pub(crate) const PARTITION_LEADER_EPOCH_OFFSET: usize = 12;
+/// At the same place in all formats.
+pub(crate) const MAGIC_OFFSET: usize = 16;
+pub(crate) const CRC_OFFSET: usize = 17;
+pub(crate) const ATTRIBUTES_OFFSET: usize = 21;
+pub(crate) const LAST_OFFSET_DELTA_OFFSET: usize = 23;
+pub(crate) const FIRST_TIMESTAMP_OFFSET: usize = 27;
+pub(crate) const MAX_TIMESTAMP_OFFSET: usize = 35;
+pub(crate) const PRODUCER_ID_OFFSET: usize = 43;
+pub(crate) const PRODUCER_EPOCH_OFFSET: usize = 51;
+pub(crate) const BASE_SEQUENCE_OFFSET: usize = 53;
+pub(crate) const RECORDS_COUNT_OFFSET: usize = 57;
+
+/// No producer id, epoch or sequence: the batch is not from an idempotent producer.
+#[cfg(any(test, feature = "testing"))]
+pub(crate) const NO_PRODUCER_ID: i64 = -1;
+/// See [`NO_PRODUCER_ID`].
+#[cfg(any(test, feature = "testing"))]
+pub(crate) const NO_PRODUCER_EPOCH: i16 = -1;
+/// See [`NO_PRODUCER_ID`].
+#[cfg(any(test, feature = "testing"))]
+pub(crate) const NO_SEQUENCE: i32 = -1;
+/// What a producer writes as leader epoch; the broker replaces it.
+pub(crate) const NO_PARTITION_LEADER_EPOCH: i32 = -1;
+
+#[cfg(any(test, feature = "testing"))]
+/// A batch's attributes: the codec of its records in the low three bits, then one bit each for
+/// "timestamps set by the broker", "part of a transaction" and "written by a coordinator".
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Attributes(i16);
+
+#[cfg(any(test, feature = "testing"))]
+impl Attributes {
+    const CODEC: i16 = 0x07;
+    const LOG_APPEND_TIME: i16 = 0x08;
+    const TRANSACTIONAL: i16 = 0x10;
+    const CONTROL: i16 = 0x20;
+
+    /// A batch whose records are compressed with the codec of this number; 0 is none.
+    #[cfg(test)]
+    pub(crate) const fn with_codec(codec: u8) -> Self {
+        Self(codec as i16 & Self::CODEC)
+    }
+
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) const fn transactional(self, yes: bool) -> Self {
+        self.set(Self::TRANSACTIONAL, yes)
+    }
+
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) const fn control(self, yes: bool) -> Self {
+        self.set(Self::CONTROL, yes)
+    }
+
+    #[cfg(test)]
+    #[must_use]
+    pub(crate) const fn log_append_time(self, yes: bool) -> Self {
+        self.set(Self::LOG_APPEND_TIME, yes)
+    }
+
+    #[cfg(test)]
+    const fn set(self, bit: i16, yes: bool) -> Self {
+        Self(if yes { self.0 | bit } else { self.0 & !bit })
+    }
+
+    pub(crate) const fn from_bits(bits: i16) -> Self {
+        Self(bits)
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn bits(self) -> i16 {
+        self.0
+    }
+
+    /// The number of the codec; 5 to 7 name none.
+    pub(crate) const fn codec(self) -> u8 {
+        (self.0 & Self::CODEC) as u8
+    }
+
+    pub(crate) const fn is_log_append_time(self) -> bool {
+        self.0 & Self::LOG_APPEND_TIME != 0
+    }
+
+    pub(crate) const fn is_transactional(self) -> bool {
+        self.0 & Self::TRANSACTIONAL != 0
+    }
+
+    pub(crate) const fn is_control(self) -> bool {
+        self.0 & Self::CONTROL != 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Java: DefaultRecordBatchTest#testWriteEmptyHeader
+    #[test]
+    fn attributes_keep_their_bits_apart() {
+        let attributes = Attributes::with_codec(4)
+            .transactional(true)
+            .log_append_time(true);
+        assert_eq!(attributes.bits(), 0x1c);
+        assert_eq!(attributes.codec(), 4);
+        assert!(attributes.is_transactional() && attributes.is_log_append_time());
+        assert!(!attributes.is_control());
+        assert_eq!(attributes.transactional(false).bits(), 0x0c);
+        assert!(Attributes::from_bits(0x20).is_control());
+        assert!(Attributes::default().control(true).is_control());
+    }
+}

@@ -1,0 +1,9 @@
+//! Records and record batches.
+
+#[cfg(any(test, feature = "testing"))]
+pub(crate) mod batch;
+pub(crate) mod builder;
+pub(crate) mod format;
+pub(crate) mod header;
+
+pub use header::{Header, Headers, HeadersFrozen};
