@@ -1,0 +1,188 @@
+//! Entries of `bootstrap.servers`: is each one a host and a port?
+
+use std::net::Ipv6Addr;
+
+use crate::error::ConfigError;
+
+const KEY: &str = "bootstrap.servers";
+
+/// A host, by name or address (IPv6 without brackets), and a port.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct HostPort {
+    pub(crate) host: String,
+    pub(crate) port: u16,
+}
+
+/// Reads `[protocol://]host:port` entries; empty entries are skipped.
+///
+/// A protocol in front is permitted because listeners are written that way on brokers; it has no
+/// effect.
+///
+/// # Kafka
+/// `ClientUtils#parseAndValidateAddresses`, without the resolving. Differs: port 0, an empty host
+/// and an IPv6 address without brackets are refused.
+pub(crate) fn parse_bootstrap(servers: &[String]) -> Result<Vec<HostPort>, ConfigError> {
+    servers
+        .iter()
+        .filter(|entry| !entry.is_empty())
+        .map(|entry| {
+            parse_entry(entry).map_err(|problem| {
+                ConfigError::invalid(
+                    KEY,
+                    Some(entry),
+                    problem,
+                    "Write entries as host:port or [ipv6-address]:port, separated by commas",
+                )
+            })
+        })
+        .collect()
+}
+
+fn parse_entry(entry: &str) -> Result<HostPort, String> {
+    let address = match entry.split_once("://") {
+        None => entry,
+        Some((protocol, rest)) if is_protocol_name(protocol) => rest,
+        Some(_) => return Err("what stands before :// is not the name of a protocol".to_owned()),
+    };
+    let (host, port) = if let Some(bracketed) = address.strip_prefix('[') {
+        let (host, rest) = bracketed
+            .split_once(']')
+            .ok_or("the bracket around the address is not closed")?;
+        check_ipv6(host)?;
+        let port = rest
+            .strip_prefix(':')
+            .ok_or("there is no port after the bracket")?;
+        (host, port)
+    } else {
+        let (host, port) = address.rsplit_once(':').ok_or("there is no port")?;
+        check_host(host)?;
+        (host, port)
+    };
+    Ok(HostPort {
+        host: host.to_owned(),
+        port: parse_port(port)?,
+    })
+}
+
+fn is_protocol_name(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_-.".contains(&b))
+}
+
+fn check_ipv6(host: &str) -> Result<(), String> {
+    let (address, zone) = match host.split_once('%') {
+        None => (host, None),
+        Some((address, zone)) => (address, Some(zone)),
+    };
+    if zone == Some("") || address.parse::<Ipv6Addr>().is_err() {
+        return Err(format!("{host:?} is not an IPv6 address"));
+    }
+    Ok(())
+}
+
+fn check_host(host: &str) -> Result<(), String> {
+    if host.is_empty() {
+        return Err("there is no host before the port".to_owned());
+    }
+    if host.contains(':') {
+        return Err(
+            "an IPv6 address needs brackets around it, so that its end is clear".to_owned(),
+        );
+    }
+    match host
+        .chars()
+        .find(|c| !c.is_ascii_alphanumeric() && !"-._%".contains(*c))
+    {
+        None => Ok(()),
+        Some(wrong) => Err(format!("a host name cannot contain {wrong:?}")),
+    }
+}
+
+fn parse_port(text: &str) -> Result<u16, String> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse::<u16>() {
+        Ok(port) if digits && port > 0 => Ok(port),
+        _ => Err(format!("{text:?} is not a port from 1 to 65535")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(entry: &str) -> Result<(String, u16), ConfigError> {
+        parse_bootstrap(&[entry.to_owned()])
+            .map(|list| list.into_iter().next().map(|a| (a.host, a.port)).unwrap())
+    }
+
+    /// Java: UtilsTest#testGetHost, #testGetPort, ClientUtilsTest#testParseAndValidateAddresses
+    #[test]
+    fn host_and_port_are_found_with_and_without_protocol_and_brackets() {
+        for (entry, host, port) in [
+            ("127.0.0.1:8000", "127.0.0.1", 8000),
+            ("localhost:8080", "localhost", 8080),
+            ("PLAINTEXT://mydomain.com:8080", "mydomain.com", 8080),
+            ("SASL_PLAINTEXT://MyDomain.com:8080", "MyDomain.com", 8080),
+            ("PLAINTEXT://My_Domain.com:8080", "My_Domain.com", 8080),
+            ("[::1]:1234", "::1", 1234),
+            (
+                "PLAINTEXT://[2001:db8:85a3:8d3:1319:8a2e:370:7348]:5678",
+                "2001:db8:85a3:8d3:1319:8a2e:370:7348",
+                5678,
+            ),
+            (
+                "[fe80::b1da:69ca:57f7:63d8%3]:5678",
+                "fe80::b1da:69ca:57f7:63d8%3",
+                5678,
+            ),
+            ("kafka:1", "kafka", 1),
+            ("kafka:65535", "kafka", 65535),
+        ] {
+            assert_eq!(parsed(entry).unwrap(), (host.to_owned(), port), "{entry}");
+        }
+    }
+
+    /// Java: ClientUtilsTest#testNoPort, #testInvalidPort
+    #[test]
+    fn a_malformed_entry_is_refused_with_the_entry_and_the_reason() {
+        for (entry, reason) in [
+            ("127.0.0.1", "no port"),
+            ("localhost:70000", "\"70000\" is not a port"),
+            ("localhost:0", "\"0\" is not a port"),
+            ("localhost:+80", "\"+80\" is not a port"),
+            ("localhost:", "\"\" is not a port"),
+            ("localhost:9092/", "\"9092/\" is not a port"),
+            ("localhost:abc", "\"abc\" is not a port"),
+            (":9092", "no host"),
+            ("::1:9092", "needs brackets"),
+            ("[::1:9092", "not closed"),
+            ("[::1]", "no port after the bracket"),
+            ("[::1%]:1", "not an IPv6 address"),
+            ("[localhost]:1", "not an IPv6 address"),
+            ("ho(st:8080", "cannot contain '('"),
+            ("my host:9092", "cannot contain ' '"),
+            ("://host:9092", "not the name of a protocol"),
+            ("a b://host:9092", "not the name of a protocol"),
+        ] {
+            let error = parsed(entry).expect_err(entry);
+            assert_eq!(error.key(), Some("bootstrap.servers"));
+            assert_eq!(error.value(), Some(entry));
+            assert!(error.problem().contains(reason), "{entry}: {error}");
+        }
+    }
+
+    #[test]
+    fn empty_entries_are_skipped() {
+        let servers = ["", "a:1", ""].map(str::to_owned);
+        assert_eq!(
+            parse_bootstrap(&servers).unwrap(),
+            [HostPort {
+                host: "a".to_owned(),
+                port: 1
+            }]
+        );
+        assert_eq!(parse_bootstrap(&[]).unwrap(), []);
+    }
+}

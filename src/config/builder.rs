@@ -1,0 +1,189 @@
+//! The typed door to [`ProducerConfig`].
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::definition;
+use super::kinds::{Acks, ClientDnsLookup, RecordingLevel};
+use super::not_built::NOT_BUILT;
+use super::{Password, ProducerConfig};
+use crate::error::ConfigError;
+
+/// Builds a [`ProducerConfig`] key by key.
+///
+/// Nothing is checked before [`build`](Self::build). A key set twice has the last value. Durations
+/// are rounded up to whole milliseconds, which is how Kafka counts.
+///
+/// # Kafka
+/// The map of a `KafkaProducer`'s constructor, with types.
+#[derive(Clone, Default)]
+pub struct ProducerConfigBuilder {
+    given: BTreeMap<String, String>,
+}
+
+/// Declares the setters that only differ in key and type.
+macro_rules! setters {
+    ($($(#[$doc:meta])* $name:ident($value:ident: $kind:ty) => $key:literal = $text:expr;)*) => {
+        impl ProducerConfigBuilder {
+            $($(#[$doc])*
+            #[must_use]
+            pub fn $name(self, $value: $kind) -> Self {
+                self.set($key, $text)
+            })*
+        }
+    };
+}
+
+setters! {
+    /// `acks`: what a broker must have done before a record counts as delivered.
+    acks(acks: Acks) => "acks" = acks.as_str();
+    /// `batch.size`: the size in bytes at which a batch is full.
+    batch_size(bytes: usize) => "batch.size" = bytes.to_string();
+    /// `buffer.memory`: the bytes of memory for records that are not yet answered.
+    buffer_memory(bytes: usize) => "buffer.memory" = bytes.to_string();
+    /// `client.dns.lookup`: what to do with a host name of several addresses.
+    client_dns_lookup(lookup: ClientDnsLookup) => "client.dns.lookup" = lookup.as_str();
+    /// `connections.max.idle.ms`: after how long without traffic a connection is closed; `None`
+    /// is never.
+    connections_max_idle(idle: Option<Duration>) => "connections.max.idle.ms" =
+        idle.map_or_else(|| "-1".to_owned(), millis);
+    /// `delivery.timeout.ms`: when a record has either been delivered or failed.
+    delivery_timeout(timeout: Duration) => "delivery.timeout.ms" = millis(timeout);
+    /// `enable.idempotence`: drop repeats and keep order on the brokers.
+    enable_idempotence(enable: bool) => "enable.idempotence" = enable.to_string();
+    /// `linger.ms`: how long a batch that is not full waits for more records.
+    linger(linger: Duration) => "linger.ms" = millis(linger);
+    /// `max.block.ms`: how long `send` may wait for metadata and memory.
+    max_block(limit: Duration) => "max.block.ms" = millis(limit);
+    /// `max.in.flight.requests.per.connection`: how many requests may be unanswered.
+    max_in_flight_requests_per_connection(requests: usize) =>
+        "max.in.flight.requests.per.connection" = requests.to_string();
+    /// `max.request.size`: the largest record, in bytes.
+    max_request_size(bytes: usize) => "max.request.size" = bytes.to_string();
+    /// `metadata.max.age.ms`: after how long metadata is asked for again.
+    metadata_max_age(age: Duration) => "metadata.max.age.ms" = millis(age);
+    /// `metadata.max.idle.ms`: after how long without records a topic is forgotten.
+    metadata_max_idle(idle: Duration) => "metadata.max.idle.ms" = millis(idle);
+    /// `metrics.num.samples`: how many samples a rate or average speaks of.
+    metrics_num_samples(samples: usize) => "metrics.num.samples" = samples.to_string();
+    /// `metrics.recording.level`: the most detailed level of metrics that is recorded.
+    metrics_recording_level(level: RecordingLevel) => "metrics.recording.level" = level.as_str();
+    /// `metrics.sample.window.ms`: how long a sample covers.
+    metrics_sample_window(window: Duration) => "metrics.sample.window.ms" = millis(window);
+    /// `receive.buffer.bytes`: the socket's receive buffer; `None` leaves it to the system.
+    receive_buffer_bytes(bytes: Option<usize>) => "receive.buffer.bytes" = buffer_size(bytes);
+    /// `reconnect.backoff.ms`: the first pause before a broker is connected to again.
+    reconnect_backoff(pause: Duration) => "reconnect.backoff.ms" = millis(pause);
+    /// `reconnect.backoff.max.ms`: the longest such pause.
+    reconnect_backoff_max(pause: Duration) => "reconnect.backoff.max.ms" = millis(pause);
+    /// `request.timeout.ms`: how long the answer to a request is waited for.
+    request_timeout(timeout: Duration) => "request.timeout.ms" = millis(timeout);
+    /// `retries`: how many times a batch is sent again.
+    retries(retries: u32) => "retries" = retries.to_string();
+    /// `retry.backoff.ms`: the pause before a retry.
+    retry_backoff(pause: Duration) => "retry.backoff.ms" = millis(pause);
+    /// `retry.backoff.max.ms`: lets the pause before a retry double up to this.
+    retry_backoff_max(pause: Duration) => "retry.backoff.max.ms" = millis(pause);
+    /// `send.buffer.bytes`: the socket's send buffer; `None` leaves it to the system.
+    send_buffer_bytes(bytes: Option<usize>) => "send.buffer.bytes" = buffer_size(bytes);
+    /// `socket.connection.setup.timeout.ms`: how long a first try to connect may take.
+    socket_connection_setup_timeout(timeout: Duration) =>
+        "socket.connection.setup.timeout.ms" = millis(timeout);
+    /// `socket.connection.setup.timeout.max.ms`: how long any try to connect may take.
+    socket_connection_setup_timeout_max(timeout: Duration) =>
+        "socket.connection.setup.timeout.max.ms" = millis(timeout);
+}
+
+impl ProducerConfigBuilder {
+    /// A builder in which no key is set.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Sets any key by its name, known to this library or meant for a plug-in.
+    #[must_use]
+    pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.given.insert(key.into(), value.into());
+        self
+    }
+
+    /// `bootstrap.servers`: the brokers to ask first, each as `host:port`.
+    #[must_use]
+    pub fn bootstrap_servers<S: Into<String>>(self, servers: impl IntoIterator<Item = S>) -> Self {
+        self.set("bootstrap.servers", joined(servers))
+    }
+
+    /// `client.id`: the name by which brokers know this producer.
+    #[must_use]
+    pub fn client_id(self, id: impl Into<String>) -> Self {
+        self.set("client.id", id)
+    }
+
+    /// `interceptor.classes`: names of interceptors, in the order they are called.
+    #[must_use]
+    pub fn interceptor_classes<S: Into<String>>(self, names: impl IntoIterator<Item = S>) -> Self {
+        self.set("interceptor.classes", joined(names))
+    }
+
+    /// `key.serializer`: the name of the keys' serializer.
+    #[must_use]
+    pub fn key_serializer_class(self, name: impl Into<String>) -> Self {
+        self.set("key.serializer", name)
+    }
+
+    /// `value.serializer`: the name of the values' serializer.
+    #[must_use]
+    pub fn value_serializer_class(self, name: impl Into<String>) -> Self {
+        self.set("value.serializer", name)
+    }
+
+    /// `partitioner.class`: the name of the partitioner.
+    #[must_use]
+    pub fn partitioner_class(self, name: impl Into<String>) -> Self {
+        self.set("partitioner.class", name)
+    }
+
+    /// Checks everything and builds the configuration.
+    ///
+    /// # Errors
+    /// If a value is not valid, values do not go together, or a value asks for what this version
+    /// of the library cannot do.
+    pub fn build(self) -> Result<ProducerConfig, ConfigError> {
+        ProducerConfig::check(self.given, NOT_BUILT)
+    }
+}
+
+/// Shows what is set; passwords, and the values of keys unknown to this library, are hidden.
+impl fmt::Debug for ProducerConfigBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let shown = self.given.iter().map(|(key, value)| {
+            let open = definition::key(key).is_some_and(|row| !row.is_password());
+            (
+                key,
+                if open {
+                    value.as_str()
+                } else {
+                    Password::HIDDEN
+                },
+            )
+        });
+        f.debug_map().entries(shown).finish()
+    }
+}
+
+fn joined<S: Into<String>>(items: impl IntoIterator<Item = S>) -> String {
+    items
+        .into_iter()
+        .map(Into::into)
+        .collect::<Vec<_>>()
+        .join(",")
+}
+
+fn millis(duration: Duration) -> String {
+    duration.as_nanos().div_ceil(1_000_000).to_string()
+}
+
+fn buffer_size(bytes: Option<usize>) -> String {
+    bytes.map_or_else(|| "-1".to_owned(), |bytes| bytes.to_string())
+}

@@ -1,0 +1,300 @@
+//! The table of all configuration keys: one row says everything there is to know about a key.
+//!
+//! Parsing, validation, defaults and `docs/CONFIGURATION.md` are all read from here. The rows are
+//! kept by group in the files below this one. Defaults are written as the text a user would
+//! write and go through the same parser.
+
+mod batching;
+mod connection;
+mod delivery;
+mod general;
+mod observability;
+mod sasl;
+mod tls;
+mod transactions;
+
+/// One configuration key: its name, type, default, permitted values and description.
+///
+/// [`ProducerConfig::keys`](crate::ProducerConfig::keys) lists all of them.
+///
+/// # Kafka
+/// `ConfigDef.ConfigKey`.
+#[derive(Clone, Debug, PartialEq)]
+pub struct ConfigKey {
+    name: &'static str,
+    config_type: ConfigType,
+    default: Option<&'static str>,
+    validator: Validator,
+    importance: Importance,
+    group: Group,
+    doc: &'static str,
+    note: Option<&'static str>,
+}
+
+impl ConfigKey {
+    /// A row of the table; the rest is added by the `const` methods below.
+    const fn new(
+        name: &'static str,
+        config_type: ConfigType,
+        default: Option<&'static str>,
+        importance: Importance,
+        doc: &'static str,
+    ) -> Self {
+        Self {
+            name,
+            config_type,
+            default,
+            validator: Validator::Any,
+            importance,
+            group: Group::General,
+            doc,
+            note: None,
+        }
+    }
+
+    const fn valid(mut self, validator: Validator) -> Self {
+        self.validator = validator;
+        self
+    }
+
+    const fn group_of(mut self, group: Group) -> Self {
+        self.group = group;
+        self
+    }
+
+    const fn note_of(mut self, note: &'static str) -> Self {
+        self.note = Some(note);
+        self
+    }
+
+    /// The key as it is written in a configuration.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// The type its value is parsed to.
+    pub fn config_type(&self) -> ConfigType {
+        self.config_type
+    }
+
+    /// The default as text; `None` if the key has none.
+    pub fn default_value(&self) -> Option<&'static str> {
+        self.default
+    }
+
+    /// How much it matters to most users.
+    pub fn importance(&self) -> Importance {
+        self.importance
+    }
+
+    /// The subject it belongs to.
+    pub fn group(&self) -> Group {
+        self.group
+    }
+
+    /// What it does.
+    pub fn documentation(&self) -> &'static str {
+        self.doc
+    }
+
+    /// How this library treats the key where that differs from Kafka, or what it cannot do yet.
+    pub fn note(&self) -> Option<&'static str> {
+        self.note
+    }
+
+    /// The permitted values in words; `None` if any value of the type is permitted.
+    pub fn valid_values(&self) -> Option<String> {
+        self.validator.describe()
+    }
+
+    /// True if the value must not be printed.
+    pub fn is_password(&self) -> bool {
+        self.config_type == ConfigType::Password
+    }
+
+    pub(crate) fn validator(&self) -> Validator {
+        self.validator
+    }
+}
+
+/// The type of a key's value.
+///
+/// # Kafka
+/// `ConfigDef.Type`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ConfigType {
+    /// `true` or `false`, in any case.
+    Boolean,
+    /// A 16-bit number.
+    Short,
+    /// A 32-bit number.
+    Int,
+    /// A 64-bit number.
+    Long,
+    /// A number with a fraction.
+    Double,
+    /// Text, blanks at both ends cut.
+    Text,
+    /// Items separated by commas, blanks around them cut.
+    List,
+    /// The name of a plug-in.
+    Class,
+    /// Text that is never printed.
+    Password,
+}
+
+impl ConfigType {
+    /// The name used in the documentation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Boolean => "boolean",
+            Self::Short => "short",
+            Self::Int => "int",
+            Self::Long => "long",
+            Self::Double => "double",
+            Self::Text => "string",
+            Self::List => "list",
+            Self::Class => "class",
+            Self::Password => "password",
+        }
+    }
+
+    /// A phrase for messages: "this is not …", "set it to …".
+    pub(crate) fn with_article(self) -> &'static str {
+        match self {
+            Self::Boolean => "true or false",
+            Self::Short => "a 16-bit whole number",
+            Self::Int => "a 32-bit whole number",
+            Self::Long => "a 64-bit whole number",
+            Self::Double => "a number",
+            Self::Text | Self::Password => "a text",
+            Self::List => "a list separated by commas",
+            Self::Class => "the name of a plug-in",
+        }
+    }
+}
+
+/// What a value must satisfy beyond its type.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Validator {
+    Any,
+    AtLeast(i64),
+    /// Both ends permitted.
+    Between(i64, i64),
+    /// Both ends permitted.
+    Fraction(f64, f64),
+    /// Compared case-sensitively.
+    OneOf(&'static [&'static str]),
+    NotEmpty,
+}
+
+impl Validator {
+    pub(crate) fn describe(self) -> Option<String> {
+        match self {
+            Self::Any => None,
+            Self::AtLeast(min) => Some(format!("{min} or more")),
+            Self::Between(min, max) => Some(format!("from {min} to {max}")),
+            Self::Fraction(min, max) => Some(format!("from {min} to {max}")),
+            Self::OneOf(valid) => Some(format!("one of {}", valid.join(", "))),
+            Self::NotEmpty => Some("a text that is not empty".to_owned()),
+        }
+    }
+}
+
+/// How much a key matters to most users, as Kafka ranks it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Importance {
+    /// Look at it before going to production.
+    High,
+    /// Worth knowing.
+    Medium,
+    /// For special cases.
+    Low,
+}
+
+impl Importance {
+    /// The name used in the documentation.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::High => "high",
+            Self::Medium => "medium",
+            Self::Low => "low",
+        }
+    }
+}
+
+/// The subject a key belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Group {
+    /// What every producer needs, and plug-ins.
+    General,
+    /// How records become batches and how much memory they may take.
+    Batching,
+    /// What counts as delivered, how often and how long delivery is tried.
+    Delivery,
+    /// Idempotence and transactions.
+    Transactions,
+    /// Sockets, reconnects, metadata.
+    Connection,
+    /// Metrics and reporters.
+    Observability,
+    /// Encryption.
+    Tls,
+    /// Authentication.
+    Sasl,
+}
+
+impl Group {
+    /// All groups, in the order of the documentation.
+    pub const ALL: &[Self] = &[
+        Self::General,
+        Self::Batching,
+        Self::Delivery,
+        Self::Transactions,
+        Self::Connection,
+        Self::Observability,
+        Self::Tls,
+        Self::Sasl,
+    ];
+
+    /// The heading used in the documentation.
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::General => "General",
+            Self::Batching => "Batching and memory",
+            Self::Delivery => "Delivery and retries",
+            Self::Transactions => "Idempotence and transactions",
+            Self::Connection => "Connections and metadata",
+            Self::Observability => "Metrics",
+            Self::Tls => "TLS",
+            Self::Sasl => "SASL",
+        }
+    }
+}
+
+/// All keys, group by group.
+pub(crate) fn keys() -> impl Iterator<Item = &'static ConfigKey> {
+    [
+        general::KEYS,
+        batching::KEYS,
+        delivery::KEYS,
+        transactions::KEYS,
+        connection::KEYS,
+        observability::KEYS,
+        tls::KEYS,
+        sasl::KEYS,
+    ]
+    .into_iter()
+    .flatten()
+}
+
+/// The row of one key; `None` if there is no such key.
+pub(crate) fn key(name: &str) -> Option<&'static ConfigKey> {
+    keys().find(|key| key.name == name)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,96 @@
+//! What every producer needs, and plug-ins.
+
+use super::{ConfigKey, ConfigType, Group, Importance};
+
+const fn row(
+    name: &'static str,
+    config_type: ConfigType,
+    default: Option<&'static str>,
+    importance: Importance,
+    doc: &'static str,
+) -> ConfigKey {
+    ConfigKey::new(name, config_type, default, importance, doc).group_of(Group::General)
+}
+
+pub(super) const KEYS: &[ConfigKey] = &[
+    row(
+        "bootstrap.servers",
+        ConfigType::List,
+        Some(""),
+        Importance::High,
+        "The brokers to ask first, as `host:port` separated by commas; an IPv6 address goes in \
+         brackets, as in `[::1]:9092`. One that answers is enough, since it names all the others, \
+         but give two or three so that the producer can start while one is down.",
+    )
+    .note_of(
+        "Each entry's form is checked when the configuration is built; that the list is not empty \
+         is checked when the producer is built.",
+    ),
+    row(
+        "client.id",
+        ConfigType::Text,
+        Some(""),
+        Importance::Medium,
+        "The name by which brokers know this producer in their logs, quotas and metrics, and which \
+         this library puts into its own log lines and thread name. Give each application one that \
+         its operators recognise. If the key is absent a name is made: `producer-1`, `producer-2` \
+         and so on in the order of building, or `producer-` and the transactional id. An empty \
+         value is used as it is.",
+    ),
+    row(
+        "key.serializer",
+        ConfigType::Class,
+        None,
+        Importance::High,
+        "The serializer of record keys by name: the Java name of one of Kafka's own, or a name \
+         registered with this library.",
+    )
+    .note_of(
+        "Not needed when a serializer is handed over as a value, which is the usual way here.",
+    ),
+    row(
+        "value.serializer",
+        ConfigType::Class,
+        None,
+        Importance::High,
+        "The serializer of record values by name: the Java name of one of Kafka's own, or a name \
+         registered with this library.",
+    )
+    .note_of(
+        "Not needed when a serializer is handed over as a value, which is the usual way here.",
+    ),
+    row(
+        "partitioner.class",
+        ConfigType::Class,
+        Some("org.apache.kafka.clients.producer.internals.DefaultPartitioner"),
+        Importance::Medium,
+        "Chooses the partition of a record that names none. The default hashes the key, and lets \
+         records without a key stay on one partition until its batch is closed. The Java names of \
+         Kafka's own partitioners are understood, and names registered with this library.",
+    ),
+    row(
+        "interceptor.classes",
+        ConfigType::List,
+        Some(""),
+        Importance::Low,
+        "Interceptors by name, called in this order: each may change a record before it is \
+         serialized and is told of its outcome. Names are those registered with this library.",
+    ),
+    row(
+        "security.protocol",
+        ConfigType::Text,
+        Some("PLAINTEXT"),
+        Importance::Medium,
+        "How to talk to brokers: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`, in any case. \
+         It has to be what the listener behind `bootstrap.servers` speaks.",
+    )
+    .note_of("Not built yet: anything but `PLAINTEXT` is refused."),
+    row(
+        "security.providers",
+        ConfigType::Text,
+        None,
+        Importance::Low,
+        "Security providers of the Java virtual machine.",
+    )
+    .note_of("Has no meaning outside Java: accepted and reported as unused."),
+];

@@ -1,0 +1,176 @@
+//! Values that are one of a few: how the text of a key becomes an enum and back.
+
+use std::fmt;
+
+/// What a broker must have done before a record counts as delivered (`acks`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Acks {
+    /// No answer is waited for (`0`).
+    None,
+    /// The leader wrote it (`1`).
+    Leader,
+    /// Every in-sync replica has it (`all`, `-1`).
+    All,
+}
+
+impl Acks {
+    /// The text used in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "0",
+            Self::Leader => "1",
+            Self::All => "all",
+        }
+    }
+
+    /// The number used in produce requests.
+    pub(crate) fn code(self) -> i16 {
+        match self {
+            Self::None => 0,
+            Self::Leader => 1,
+            Self::All => -1,
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text {
+            "0" => Some(Self::None),
+            "1" => Some(Self::Leader),
+            "all" | "-1" => Some(Self::All),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Acks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// What to do with a host name of several addresses (`client.dns.lookup`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ClientDnsLookup {
+    /// Try all addresses, one after the other.
+    UseAllDnsIps,
+    /// Replace bootstrap entries by the canonical names of their addresses.
+    ResolveCanonicalBootstrapServersOnly,
+}
+
+impl ClientDnsLookup {
+    /// The text used in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::UseAllDnsIps => "use_all_dns_ips",
+            Self::ResolveCanonicalBootstrapServersOnly => {
+                "resolve_canonical_bootstrap_servers_only"
+            }
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [
+            Self::UseAllDnsIps,
+            Self::ResolveCanonicalBootstrapServersOnly,
+        ]
+        .into_iter()
+        .find(|lookup| lookup.as_str() == text)
+    }
+}
+
+impl fmt::Display for ClientDnsLookup {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The most detailed level of metrics that is recorded (`metrics.recording.level`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum RecordingLevel {
+    /// What operators look at.
+    Info,
+    /// More, at some cost.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
+impl RecordingLevel {
+    /// The text used in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Info => "INFO",
+            Self::Debug => "DEBUG",
+            Self::Trace => "TRACE",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::Info, Self::Debug, Self::Trace]
+            .into_iter()
+            .find(|level| level.as_str() == text)
+    }
+}
+
+impl fmt::Display for RecordingLevel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// How to talk to brokers (`security.protocol`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SecurityProtocol {
+    /// Neither encryption nor authentication.
+    Plaintext,
+    /// TLS.
+    Ssl,
+    /// SASL without encryption.
+    SaslPlaintext,
+    /// SASL inside TLS.
+    SaslSsl,
+}
+
+impl SecurityProtocol {
+    const ALL: [Self; 4] = [
+        Self::Plaintext,
+        Self::Ssl,
+        Self::SaslPlaintext,
+        Self::SaslSsl,
+    ];
+
+    /// The text used in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Plaintext => "PLAINTEXT",
+            Self::Ssl => "SSL",
+            Self::SaslPlaintext => "SASL_PLAINTEXT",
+            Self::SaslSsl => "SASL_SSL",
+        }
+    }
+
+    /// Case does not matter for this one, as in Kafka.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        Self::ALL
+            .into_iter()
+            .find(|protocol| protocol.as_str().eq_ignore_ascii_case(text))
+    }
+
+    pub(crate) fn uses_tls(self) -> bool {
+        matches!(self, Self::Ssl | Self::SaslSsl)
+    }
+
+    pub(crate) fn uses_sasl(self) -> bool {
+        matches!(self, Self::SaslPlaintext | Self::SaslSsl)
+    }
+}
+
+impl fmt::Display for SecurityProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

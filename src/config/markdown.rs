@@ -1,0 +1,187 @@
+//! `docs/CONFIGURATION.md`, made from the table of keys.
+
+use std::fmt::Write;
+
+use super::definition::{ConfigKey, ConfigType, Group, keys};
+
+const INTRODUCTION: &str = "\
+# Configuration
+
+Keys, types and defaults are those of the producer of Apache Kafka 3.0, so that an existing \
+`producer.properties` file can be used. A value that asks for something this version of the \
+library cannot do yet is refused, never ignored; the notes below say where. A configuration is built from a file \
+(`ProducerConfig::from_properties_file`), from keys and values (`ProducerConfig::from_map`) or in \
+code (`ProducerConfig::builder`), and is checked the same way in each case. Keys that are not \
+listed here are kept and handed to plug-ins; those that nothing has read are reported by \
+`ProducerConfig::unused_keys`.
+
+Numbers are written in digits, booleans as `true` or `false` in any case, lists are separated by \
+commas; blanks at both ends are dropped. Where values are listed, case matters.
+
+This file is made from the library's own table of keys. To write it anew after a change there: \
+`UPDATE_DOCS=1 cargo test configuration_doc`.
+";
+
+/// All keys, by group, as Markdown.
+pub(crate) fn render_markdown() -> String {
+    let mut text = INTRODUCTION.to_owned();
+    for group in Group::ALL {
+        write_group(&mut text, *group);
+    }
+    text
+}
+
+fn write_group(text: &mut String, group: Group) {
+    let mut line = |content: String| {
+        text.push_str(&content);
+        text.push('\n');
+    };
+    line(format!("\n## {}", group.title()));
+    if let Some(introduction) = introduction(group) {
+        line(format!("\n{introduction}"));
+    }
+    for key in keys().filter(|key| key.group() == group) {
+        line(format!("\n### `{}`\n", key.name()));
+        line(key.documentation().to_owned());
+        if let Some(note) = key.note() {
+            line(format!("\n> {note}"));
+        }
+        line(format!("\n{}", facts(key)));
+    }
+}
+
+/// What holds for all keys of a group.
+fn introduction(group: Group) -> Option<&'static str> {
+    match group {
+        Group::Tls => Some(
+            "Not built yet. These keys are parsed, so that a file which has them can be used; with \
+             a `security.protocol` that does without TLS they have no effect and are reported as \
+             unused.",
+        ),
+        Group::Sasl => Some(
+            "Not built yet. These keys are parsed, so that a file which has them can be used; with \
+             a `security.protocol` that does without SASL they have no effect and are reported as \
+             unused.",
+        ),
+        _ => None,
+    }
+}
+
+/// One line: type, default, valid values, importance.
+fn facts(key: &ConfigKey) -> String {
+    let mut text = format!("*Type:* {} · *Default:* ", key.config_type().name());
+    // Writing to a String cannot fail.
+    let _ = match key.default_value() {
+        None => write!(text, "none"),
+        Some("") => write!(text, "empty"),
+        Some(value) => write!(text, "`{value}`{}", in_units(key, value)),
+    };
+    if let Some(valid) = key.valid_values() {
+        let _ = write!(text, " · *Valid:* {valid}");
+    }
+    let _ = write!(text, " · *Importance:* {}", key.importance().name());
+    text
+}
+
+/// The default of a time or a size once more in words, where that is a round number.
+fn in_units(key: &ConfigKey, value: &str) -> String {
+    let numeric = matches!(key.config_type(), ConfigType::Int | ConfigType::Long);
+    let Some(number) = value.parse::<u64>().ok().filter(|_| numeric) else {
+        return String::new();
+    };
+    match key.name().rsplit('.').next() {
+        Some("ms") => in_time_units(number),
+        Some("bytes" | "size" | "memory") => in_memory_units(number),
+        _ => String::new(),
+    }
+}
+
+fn in_memory_units(bytes: u64) -> String {
+    in_largest_unit(
+        bytes,
+        &[
+            ("TiB", 1 << 40),
+            ("GiB", 1 << 30),
+            ("MiB", 1 << 20),
+            ("KiB", 1 << 10),
+        ],
+    )
+    .map_or_else(String::new, |(count, unit)| format!(" ({count} {unit})"))
+}
+
+fn in_time_units(ms: u64) -> String {
+    in_largest_unit(
+        ms,
+        &[
+            ("day", 86_400_000),
+            ("hour", 3_600_000),
+            ("minute", 60_000),
+            ("second", 1000),
+        ],
+    )
+    .map_or_else(String::new, |(count, unit)| {
+        format!(" ({count} {unit}{})", if count == 1 { "" } else { "s" })
+    })
+}
+
+/// The first unit of which `number` is a whole multiple.
+fn in_largest_unit(number: u64, units: &[(&'static str, u64)]) -> Option<(u64, &'static str)> {
+    units
+        .iter()
+        .find(|(_, size)| number >= *size && number % size == 0)
+        .map(|(unit, size)| (number / size, *unit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Java: ConfigDefTest#testNiceMemoryUnits
+    #[test]
+    fn sizes_that_are_whole_multiples_are_told_in_units() {
+        for (bytes, text) in [
+            (0, ""),
+            (1023, ""),
+            (1024, " (1 KiB)"),
+            (1025, ""),
+            (2048, " (2 KiB)"),
+            (1 << 20, " (1 MiB)"),
+            (1 << 31, " (2 GiB)"),
+            (1 << 50, " (1024 TiB)"),
+        ] {
+            assert_eq!(in_memory_units(bytes), text);
+        }
+    }
+
+    /// Java: ConfigDefTest#testNiceTimeUnits
+    #[test]
+    fn times_that_are_whole_multiples_are_told_in_units() {
+        for (ms, text) in [
+            (0, ""),
+            (999, ""),
+            (1000, " (1 second)"),
+            (1001, ""),
+            (2000, " (2 seconds)"),
+            (120_000, " (2 minutes)"),
+            (3_600_000, " (1 hour)"),
+            (365 * 86_400_000, " (365 days)"),
+        ] {
+            assert_eq!(in_time_units(ms), text);
+        }
+    }
+
+    #[test]
+    fn configuration_doc_is_in_step_with_the_table() {
+        let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/CONFIGURATION.md");
+        let rendered = render_markdown();
+        if std::env::var_os("UPDATE_DOCS").is_some() {
+            std::fs::write(path, &rendered).unwrap();
+        }
+        let checked_in = std::fs::read_to_string(path).unwrap_or_default();
+        assert!(
+            checked_in == rendered,
+            "docs/CONFIGURATION.md is not what the table of keys says; \
+             run: UPDATE_DOCS=1 cargo test configuration_doc"
+        );
+    }
+}

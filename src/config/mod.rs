@@ -1,0 +1,252 @@
+//! Configuration: Kafka's keys, their types, defaults and rules, and the typed view of them that
+//! the rest of the library reads.
+//!
+//! There are several doors (a builder, a map, a `.properties` file) and one check behind them:
+//! parse each key, refuse what is not built yet, check keys against each other, fill in what
+//! follows from others.
+
+mod bootstrap;
+mod builder;
+mod checks;
+mod definition;
+mod draft;
+mod kinds;
+mod markdown;
+mod not_built;
+mod password;
+mod plugin;
+mod properties;
+mod settings;
+mod value;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+pub(crate) use bootstrap::parse_bootstrap;
+pub use builder::ProducerConfigBuilder;
+pub use definition::{ConfigKey, ConfigType, Group, Importance};
+pub use draft::ConfigSource;
+pub use kinds::{Acks, ClientDnsLookup, RecordingLevel, SecurityProtocol};
+pub use password::Password;
+pub use plugin::PluginConfig;
+
+use crate::error::ConfigError;
+use crate::sync::{Mutex, Rank};
+use draft::Draft;
+use not_built::{NOT_BUILT, NotBuilt};
+use plugin::Reads;
+use settings::Settings;
+
+/// The checked configuration of a producer.
+///
+/// Built by [`builder`](Self::builder), [`from_map`](Self::from_map) or
+/// [`from_properties_file`](Self::from_properties_file); whichever it is, all rules have been
+/// checked once it exists. Each getter is named for its key, dots written as underscores and units
+/// left out; what the keys mean is told in `docs/CONFIGURATION.md` and by [`keys`](Self::keys).
+///
+/// A clone shares the client id and the record of what was read. Build one configuration for each
+/// producer, so that each gets a client id of its own.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use kafka_producer::{Acks, ProducerConfig};
+///
+/// let config = ProducerConfig::builder()
+///     .bootstrap_servers(["kafka-1:9092", "kafka-2:9092"])
+///     .linger(Duration::from_millis(5))
+///     .build()?;
+/// assert_eq!(config.acks(), Acks::All);
+/// assert!(config.enable_idempotence());
+///
+/// // The same from the text of a file.
+/// let text = "bootstrap.servers=kafka-1:9092,kafka-2:9092\nlinger.ms=5";
+/// let same = ProducerConfig::from_properties_str(text)?;
+/// assert_eq!(same.linger(), config.linger());
+///
+/// // A mistake is told with its key and what to do about it.
+/// let error = ProducerConfig::from_map([("acks", "2")]).unwrap_err();
+/// assert_eq!(error.key(), Some("acks"));
+/// # Ok::<(), kafka_producer::ConfigError>(())
+/// ```
+///
+/// # Kafka
+/// `ProducerConfig`. Differs: serializer keys are not mandatory, since serializers are usually
+/// handed over as values; rules that Kafka checks while it constructs a producer are checked here.
+#[derive(Clone)]
+pub struct ProducerConfig {
+    settings: Settings,
+    draft: Arc<Draft>,
+    originals: Arc<BTreeMap<String, String>>,
+    reads: Reads,
+}
+
+impl ProducerConfig {
+    /// A builder with a method for each key.
+    pub fn builder() -> ProducerConfigBuilder {
+        ProducerConfigBuilder::new()
+    }
+
+    /// Builds a configuration from keys and values. The last of several values for one key counts.
+    ///
+    /// # Errors
+    /// If a value is not valid, values do not go together, or a value asks for what this version
+    /// of the library cannot do.
+    pub fn from_map<K, V>(entries: impl IntoIterator<Item = (K, V)>) -> Result<Self, ConfigError>
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let given = entries
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
+        Self::check(given, NOT_BUILT)
+    }
+
+    /// Builds a configuration from the text of a Java `.properties` file.
+    ///
+    /// # Errors
+    /// As [`from_map`](Self::from_map), and if the text has a malformed escape.
+    pub fn from_properties_str(text: &str) -> Result<Self, ConfigError> {
+        Self::check(properties::parse(text)?, NOT_BUILT)
+    }
+
+    /// Builds a configuration from a Java `.properties` file in UTF-8 or ISO-8859-1.
+    ///
+    /// # Errors
+    /// As [`from_properties_str`](Self::from_properties_str), and if the file cannot be read.
+    ///
+    /// # Blocking
+    /// Reads the file.
+    pub fn from_properties_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        let path = path.as_ref();
+        let bytes = fs::read(path).map_err(|error| {
+            ConfigError::unreadable(
+                format!(
+                    "The properties file {} cannot be read: {error}",
+                    path.display()
+                ),
+                "Check the path and the permissions of the file",
+            )
+        })?;
+        Self::from_properties_str(&properties::decode(&bytes))
+    }
+
+    /// The one check behind all doors.
+    pub(crate) fn check(
+        given: BTreeMap<String, String>,
+        not_built: &[NotBuilt],
+    ) -> Result<Self, ConfigError> {
+        let (config, notices) = Self::check_quietly(given, not_built)?;
+        for notice in notices {
+            log::log!(
+                notice.level,
+                "[Producer clientId={}] {}",
+                config.client_id(),
+                notice.text
+            );
+        }
+        Ok(config)
+    }
+
+    fn check_quietly(
+        given: BTreeMap<String, String>,
+        not_built: &[NotBuilt],
+    ) -> Result<(Self, Vec<checks::Notice>), ConfigError> {
+        let mut draft = Draft::parse(&given)?;
+        let security_protocol = checks::security_protocol(&draft)?;
+        not_built::check(&draft, &given, not_built)?;
+        let notices = checks::run(&mut draft)?;
+        let config = Self {
+            settings: Settings::of(&draft, security_protocol),
+            draft: Arc::new(draft),
+            originals: Arc::new(given),
+            reads: Arc::new(Mutex::new(Rank::LEAF, BTreeSet::new())),
+        };
+        Ok((config, notices))
+    }
+
+    /// What was given, as it was given: keys unknown to this library and passwords included.
+    pub fn originals(&self) -> &BTreeMap<String, String> {
+        &self.originals
+    }
+
+    /// What a plug-in gets to see; its reads are recorded here.
+    pub fn plugin_config(&self) -> PluginConfig {
+        PluginConfig::of(
+            (*self.originals).clone(),
+            self.client_id(),
+            Arc::clone(&self.reads),
+        )
+    }
+
+    /// Keys that were given and that nothing has read: misspelled ones, and those that have no
+    /// effect with the rest of the configuration.
+    ///
+    /// Complete once the producer and its plug-ins are constructed.
+    ///
+    /// # Kafka
+    /// `AbstractConfig#unused`. Differs: keys of TLS and SASL count as unused where the security
+    /// protocol does without them.
+    pub fn unused_keys(&self) -> Vec<&str> {
+        let reads = self.reads.lock();
+        self.originals
+            .keys()
+            .filter(|key| !self.has_effect(key) && !reads.contains(*key))
+            .map(String::as_str)
+            .collect()
+    }
+
+    fn has_effect(&self, key: &str) -> bool {
+        let Some(row) = definition::key(key) else {
+            return false;
+        };
+        match row.group() {
+            Group::Tls => self.security_protocol().uses_tls(),
+            Group::Sasl => self.security_protocol().uses_sasl(),
+            _ => match key {
+                "security.providers" => false,
+                "transaction.timeout.ms" => self.transactional_id().is_some(),
+                _ => true,
+            },
+        }
+    }
+
+    /// Every key of the table with the value in effect and where it comes from: for logs, so
+    /// passwords are `[hidden]`. Unset keys without default are `null`.
+    pub fn effective(&self) -> Vec<(&'static str, String, ConfigSource)> {
+        self.draft.printable().collect()
+    }
+
+    /// All keys that this library knows.
+    pub fn keys() -> impl Iterator<Item = &'static ConfigKey> {
+        definition::keys()
+    }
+
+    /// A description of all keys as Markdown: the text of `docs/CONFIGURATION.md`.
+    pub fn documentation() -> String {
+        markdown::render_markdown()
+    }
+}
+
+/// Shows the values in effect, passwords hidden, and of keys unknown to this library the names
+/// only: their values may be secrets as well.
+impl fmt::Debug for ProducerConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unknown = self
+            .originals
+            .keys()
+            .filter(|key| definition::key(key).is_none());
+        f.debug_map()
+            .entries(self.draft.printable().map(|(key, value, _)| (key, value)))
+            .entries(unknown.map(|key| (key, Password::HIDDEN)))
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

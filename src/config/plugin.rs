@@ -1,0 +1,112 @@
+//! What a plug-in sees of the configuration.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+use crate::sync::{Mutex, Rank};
+
+/// Keys that plug-ins have read, shared by all views of one configuration.
+pub(crate) type Reads = Arc<Mutex<BTreeSet<String>>>;
+
+/// The configuration as a plug-in (serializer, partitioner, interceptor) gets it: all keys that
+/// the user gave, those unknown to this library included, as text, and `client.id`, which is made
+/// up if the user gave none.
+///
+/// Reading a key with [`get`](Self::get) marks it as used, so it is not reported as a possible
+/// misspelling.
+///
+/// # Kafka
+/// The map handed to `Configurable#configure`.
+#[derive(Clone)]
+pub struct PluginConfig {
+    entries: Arc<BTreeMap<String, String>>,
+    client_id: Arc<str>,
+    reads: Reads,
+}
+
+impl PluginConfig {
+    /// A view of these entries, for testing a plug-in by itself.
+    pub fn new<K, V>(client_id: &str, entries: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let entries = entries
+            .into_iter()
+            .map(|(key, value)| (key.into(), value.into()))
+            .collect();
+        Self::of(
+            entries,
+            client_id,
+            Arc::new(Mutex::new(Rank::LEAF, BTreeSet::new())),
+        )
+    }
+
+    pub(crate) fn of(mut entries: BTreeMap<String, String>, client_id: &str, reads: Reads) -> Self {
+        entries.insert("client.id".to_owned(), client_id.to_owned());
+        Self {
+            entries: Arc::new(entries),
+            client_id: client_id.into(),
+            reads,
+        }
+    }
+
+    /// The text given for a key, and marks the key as used.
+    pub fn get(&self, key: &str) -> Option<&str> {
+        let (key, value) = self.entries.get_key_value(key)?;
+        let mut reads = self.reads.lock();
+        if !reads.contains(key) {
+            reads.insert(key.clone());
+        }
+        Some(value)
+    }
+
+    /// All keys and their text, in the order of the keys. Looking at them this way marks none as
+    /// used: call [`get`](Self::get) for those that are.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries
+            .iter()
+            .map(|(key, value)| (key.as_str(), value.as_str()))
+    }
+
+    /// The producer's name.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+}
+
+/// Shows the keys only: any value may be a secret.
+impl fmt::Debug for PluginConfig {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PluginConfig")
+            .field("client_id", &self.client_id)
+            .field("keys", &self.entries.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// KP-4
+    #[test]
+    fn a_plug_in_sees_all_given_keys_and_the_client_id() {
+        let config = PluginConfig::new("producer-7", [("my.key", "1"), ("acks", "all")]);
+        assert_eq!(config.get("my.key"), Some("1"));
+        assert_eq!(config.get("client.id"), Some("producer-7"));
+        assert_eq!(config.client_id(), "producer-7");
+        assert_eq!(config.get("other"), None);
+        assert_eq!(config.iter().count(), 3);
+    }
+
+    #[test]
+    fn a_view_prints_keys_but_no_values() {
+        let text = format!("{:?}", PluginConfig::new("c", [("my.secret", "hunter2")]));
+        assert!(
+            text.contains("my.secret") && !text.contains("hunter2"),
+            "{text}"
+        );
+    }
+}

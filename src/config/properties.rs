@@ -1,0 +1,308 @@
+//! Java's `.properties` format.
+//!
+//! A file is cut into logical lines first (blank lines and comments dropped, continued lines
+//! joined), then each is split into key and value, and last the escapes are replaced. Every
+//! character carries the number of the line it came from, for messages. Values never appear in
+//! messages: one may be a password.
+
+use std::collections::BTreeMap;
+
+use crate::error::ConfigError;
+
+/// A character and the number of its line, counted from 1.
+type Placed = (char, usize);
+
+/// Reads the text of a `.properties` file. The last of several values for one key counts.
+///
+/// # Kafka
+/// `java.util.Properties#load`. Differs: half of a surrogate pair is refused.
+pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
+    logical_lines(text)
+        .iter()
+        .map(|line| {
+            let (key, value) = split(line);
+            Ok((unescape(key)?, unescape(value)?))
+        })
+        .collect()
+}
+
+/// Reads UTF-8, with or without a byte order mark, and else ISO-8859-1, which is what such files
+/// were before Java 9.
+pub(crate) fn decode(bytes: &[u8]) -> String {
+    match std::str::from_utf8(bytes) {
+        Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
+        Err(_) => bytes.iter().copied().map(char::from).collect(),
+    }
+}
+
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\u{c}')
+}
+
+/// Text cut at `\n`, `\r` and `\r\n`.
+fn natural_lines(text: &str) -> impl Iterator<Item = &str> {
+    text.split('\n')
+        .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
+}
+
+fn logical_lines(text: &str) -> Vec<Vec<Placed>> {
+    let mut lines = Vec::new();
+    let mut current: Vec<Placed> = Vec::new();
+    for (index, natural) in natural_lines(text).enumerate() {
+        let content = natural.trim_start_matches(is_blank);
+        // Only where a logical line begins can a line be a comment.
+        if current.is_empty() && content.starts_with(['#', '!']) {
+            continue;
+        }
+        let backslashes = content.chars().rev().take_while(|&c| c == '\\').count();
+        let continued = backslashes % 2 == 1;
+        let kept = if continued {
+            &content[..content.len() - 1]
+        } else {
+            content
+        };
+        current.extend(kept.chars().map(|c| (c, index + 1)));
+        if !continued && !current.is_empty() {
+            lines.push(std::mem::take(&mut current));
+        }
+    }
+    if !current.is_empty() {
+        lines.push(current);
+    }
+    lines
+}
+
+/// Splits at the first `=`, `:` or blank that is not escaped; blanks around the separator belong
+/// to it.
+fn split(line: &[Placed]) -> (&[Placed], &[Placed]) {
+    let mut escaped = false;
+    let key_end = line
+        .iter()
+        .position(|&(c, _)| {
+            let ends = !escaped && (matches!(c, '=' | ':') || is_blank(c));
+            escaped = c == '\\' && !escaped;
+            ends
+        })
+        .unwrap_or(line.len());
+    let (key, rest) = line.split_at(key_end);
+    let rest = skip_blanks(rest);
+    let value = match rest.first() {
+        Some(('=' | ':', _)) => skip_blanks(&rest[1..]),
+        _ => rest,
+    };
+    (key, value)
+}
+
+fn skip_blanks(line: &[Placed]) -> &[Placed] {
+    let blanks = line.iter().take_while(|(c, _)| is_blank(*c)).count();
+    &line[blanks..]
+}
+
+fn unescape(text: &[Placed]) -> Result<String, ConfigError> {
+    let mut result = String::with_capacity(text.len());
+    let mut rest = text;
+    while let [(c, _), after @ ..] = rest {
+        rest = after;
+        if *c != '\\' {
+            result.push(*c);
+            continue;
+        }
+        // A backslash that ends the text stands for nothing.
+        let [(escape, line), after @ ..] = rest else {
+            break;
+        };
+        rest = after;
+        match escape {
+            't' => result.push('\t'),
+            'n' => result.push('\n'),
+            'r' => result.push('\r'),
+            'f' => result.push('\u{c}'),
+            'u' => {
+                let (decoded, after) = unicode_escape(rest, *line)?;
+                result.push(decoded);
+                rest = after;
+            }
+            other => result.push(*other),
+        }
+    }
+    Ok(result)
+}
+
+/// Reads what follows `\u`: four hexadecimal digits, and the second half of a surrogate pair if
+/// they are a first half.
+fn unicode_escape(text: &[Placed], line: usize) -> Result<(char, &[Placed]), ConfigError> {
+    let (first, rest) = four_digits(text, line)?;
+    if let Some(c) = char::from_u32(u32::from(first)) {
+        return Ok((c, rest));
+    }
+    let lonely = || bad_escape(line, "is one half of a pair of surrogates");
+    let [('\\', _), ('u', _), rest @ ..] = rest else {
+        return Err(lonely());
+    };
+    let (second, rest) = four_digits(rest, line)?;
+    let pair = char::decode_utf16([first, second])
+        .next()
+        .and_then(Result::ok);
+    Ok((pair.ok_or_else(lonely)?, rest))
+}
+
+fn four_digits(text: &[Placed], line: usize) -> Result<(u16, &[Placed]), ConfigError> {
+    let wrong = || bad_escape(line, "has no four hexadecimal digits");
+    let (digits, rest) = text.split_at_checked(4).ok_or_else(wrong)?;
+    let mut code = 0;
+    for (c, _) in digits {
+        // A hexadecimal digit is below 16, and four of them fit.
+        code = code << 4 | c.to_digit(16).ok_or_else(wrong)? as u16;
+    }
+    Ok((code, rest))
+}
+
+fn bad_escape(line: usize, problem: &str) -> ConfigError {
+    ConfigError::unreadable(
+        format!("The properties cannot be read: in line {line} an escape \\u {problem}"),
+        "Write \\u and four hexadecimal digits, or two backslashes for a backslash",
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn entries(text: &str) -> Vec<(String, String)> {
+        parse(text).unwrap().into_iter().collect()
+    }
+
+    fn one(text: &str) -> (String, String) {
+        let mut all = entries(text);
+        assert_eq!(all.len(), 1, "{text:?}: {all:?}");
+        all.remove(0)
+    }
+
+    fn pair(key: &str, value: &str) -> (String, String) {
+        (key.to_owned(), value.to_owned())
+    }
+
+    #[test]
+    fn key_and_value_are_separated_by_equals_colon_or_blanks() {
+        for text in [
+            "a=b",
+            "a:b",
+            "a b",
+            "a\tb",
+            "  a  =  b",
+            "a : b",
+            "a\u{c}b",
+            "\ta=b",
+        ] {
+            assert_eq!(one(text), pair("a", "b"), "{text:?}");
+        }
+        assert_eq!(one("a==b"), pair("a", "=b"));
+        assert_eq!(one("a = : b"), pair("a", ": b"));
+        assert_eq!(one("a"), pair("a", ""));
+        assert_eq!(one("a="), pair("a", ""));
+        assert_eq!(one("=b"), pair("", "b"));
+    }
+
+    #[test]
+    fn blanks_at_the_end_of_a_value_are_kept() {
+        assert_eq!(one("a = b  "), pair("a", "b  "));
+    }
+
+    #[test]
+    fn comments_and_blank_lines_are_skipped() {
+        assert_eq!(one("# x=1\n  ! y=2\n\n \t \na=b#c\n"), pair("a", "b#c"));
+        // A comment does not continue.
+        assert_eq!(one("# x \\\na=b"), pair("a", "b"));
+    }
+
+    #[test]
+    fn lines_end_with_any_of_the_three_line_ends() {
+        assert_eq!(
+            entries("a=1\nb=2\rc=3\r\nd=4"),
+            [
+                pair("a", "1"),
+                pair("b", "2"),
+                pair("c", "3"),
+                pair("d", "4")
+            ]
+        );
+    }
+
+    #[test]
+    fn a_backslash_joins_the_next_line_without_its_leading_blanks() {
+        assert_eq!(one("a=b\\\n   c\\\r\n\td"), pair("a", "bcd"));
+        assert_eq!(one("a=b\\\n# c"), pair("a", "b# c"));
+        assert_eq!(one("a\\\n  =b"), pair("a", "b"));
+        assert_eq!(one("a=b\\"), pair("a", "b"));
+        // Two backslashes are one escaped one; the line ends.
+        assert_eq!(entries("a=b\\\\\nc=d"), [pair("a", "b\\"), pair("c", "d")]);
+        // A blank line ends a continued one.
+        assert_eq!(entries("a=b\\\n\nc=d"), [pair("a", "b"), pair("c", "d")]);
+        assert_eq!(one("\\\n\n# x\nc=d"), pair("c", "d"));
+    }
+
+    #[test]
+    fn escapes_stand_for_their_characters() {
+        assert_eq!(
+            one(r"a\=\:\ b = \t\n\r\f\\\q"),
+            pair("a=: b", "\t\n\r\u{c}\\q")
+        );
+        assert_eq!(one(r"a = \u00e4\u4E2D\ud83d\uDE00!"), pair("a", "ä中😀!"));
+        assert_eq!(one(r"a = \  b"), pair("a", "  b"));
+    }
+
+    #[test]
+    fn a_bad_unicode_escape_is_refused_with_its_line() {
+        for bad in [
+            r"\u12",
+            r"\u12g4",
+            r"\ud83d",
+            r"\ud83dx",
+            r"\ud83d\u0041",
+            r"\ude00",
+            r"\u+123",
+        ] {
+            let error = parse(&format!("x=1\n#\nsecret=hunter2\\\n  {bad}\n")).expect_err(bad);
+            assert!(error.is_unreadable());
+            let text = format!("{error} {error:?}");
+            assert!(text.contains("line 4"), "{text}");
+            assert!(!text.contains("hunter2"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_last_of_several_values_counts() {
+        assert_eq!(one("a=1\na=2"), pair("a", "2"));
+    }
+
+    #[test]
+    fn bytes_are_read_as_utf_8_or_else_as_latin_1() {
+        assert_eq!(decode("a=ä中".as_bytes()), "a=ä中");
+        assert_eq!(decode(b"\xef\xbb\xbfa=1"), "a=1");
+        assert_eq!(decode(b"a=\xe4"), "a=ä");
+    }
+
+    /// Writes a text so that it has to come back whatever is in it.
+    fn escaped(text: &str) -> String {
+        text.encode_utf16()
+            .fold(String::new(), |all, unit| format!("{all}\\u{unit:04x}"))
+    }
+
+    proptest! {
+        #[test]
+        fn any_text_is_read_or_refused(text in r"([a\\u0-9d =:#!\n\r\t]|\PC)*") {
+            if let Err(error) = parse(&text) {
+                prop_assert!(error.is_unreadable());
+            }
+        }
+
+        #[test]
+        fn an_escaped_entry_comes_back(key in any::<String>(), value in any::<String>()) {
+            prop_assume!(!key.is_empty());
+            let text = format!("{} = {}", escaped(&key), escaped(&value));
+            prop_assert_eq!(one(&text), (key, value));
+        }
+    }
+}

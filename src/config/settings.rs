@@ -1,0 +1,196 @@
+//! Values of the keys as plain fields, and the getters of [`ProducerConfig`] for them.
+
+use std::time::Duration;
+
+use super::ProducerConfig;
+use super::draft::Draft;
+use super::kinds::{Acks, ClientDnsLookup, RecordingLevel, SecurityProtocol};
+
+/// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
+macro_rules! settings {
+    ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
+        /// What the hot parts of the library read: converted once, copied freely.
+        #[derive(Clone, Copy, Debug)]
+        pub(super) struct Settings {
+            $($name: $kind,)*
+        }
+
+        impl ProducerConfig {
+            $($(#[$doc])* pub fn $name(&self) -> $kind {
+                self.settings.$name
+            })*
+        }
+    };
+}
+
+settings! {
+    /// `acks`: what a broker must have done before a record counts as delivered.
+    acks: Acks,
+    /// `batch.size`: the size in bytes at which a batch is full.
+    batch_size: usize,
+    /// `buffer.memory`: the bytes of memory for records that are not yet answered.
+    buffer_memory: usize,
+    /// `client.dns.lookup`: what to do with a host name of several addresses.
+    client_dns_lookup: ClientDnsLookup,
+    /// `connections.max.idle.ms`: after how long without traffic a connection is closed; `None`
+    /// is never.
+    connections_max_idle: Option<Duration>,
+    /// `delivery.timeout.ms`: when a record has either been delivered or failed.
+    delivery_timeout: Duration,
+    /// `enable.idempotence`, as it is in effect: false if other keys switched it off.
+    enable_idempotence: bool,
+    /// `linger.ms`: how long a batch that is not full waits for more records.
+    linger: Duration,
+    /// `max.block.ms`: how long `send` may wait for metadata and memory.
+    max_block: Duration,
+    /// `max.in.flight.requests.per.connection`: how many requests may be unanswered; 1 or more.
+    max_in_flight_requests_per_connection: usize,
+    /// `max.request.size`: the largest record, in bytes.
+    max_request_size: usize,
+    /// `metadata.max.age.ms`: after how long metadata is asked for again.
+    metadata_max_age: Duration,
+    /// `metadata.max.idle.ms`: after how long without records a topic is forgotten.
+    metadata_max_idle: Duration,
+    /// `metrics.num.samples`: how many samples a rate or average speaks of; 1 or more.
+    metrics_num_samples: usize,
+    /// `metrics.recording.level`: the most detailed level of metrics that is recorded.
+    metrics_recording_level: RecordingLevel,
+    /// `metrics.sample.window.ms`: how long a sample covers.
+    metrics_sample_window: Duration,
+    /// `receive.buffer.bytes`: the socket's receive buffer; `None` leaves it to the system.
+    receive_buffer_bytes: Option<usize>,
+    /// `reconnect.backoff.ms`: the first pause before a broker is connected to again.
+    reconnect_backoff: Duration,
+    /// `reconnect.backoff.max.ms`: the longest such pause.
+    reconnect_backoff_max: Duration,
+    /// `request.timeout.ms`: how long the answer to a request is waited for.
+    request_timeout: Duration,
+    /// `retries`: how many times a batch is sent again.
+    retries: u32,
+    /// `retry.backoff.ms`: the pause before a retry.
+    retry_backoff: Duration,
+    /// `retry.backoff.max.ms`: the longest pause before a retry; `None` if all are the same.
+    retry_backoff_max: Option<Duration>,
+    /// `security.protocol`: how to talk to brokers.
+    security_protocol: SecurityProtocol,
+    /// `send.buffer.bytes`: the socket's send buffer; `None` leaves it to the system.
+    send_buffer_bytes: Option<usize>,
+    /// `socket.connection.setup.timeout.ms`: how long a first try to connect may take.
+    socket_connection_setup_timeout: Duration,
+    /// `socket.connection.setup.timeout.max.ms`: how long any try to connect may take.
+    socket_connection_setup_timeout_max: Duration,
+    /// `transaction.timeout.ms`: when the coordinator aborts a transaction left open.
+    transaction_timeout: Duration,
+}
+
+impl Settings {
+    /// Converts the values of a checked draft.
+    pub(super) fn of(draft: &Draft, security_protocol: SecurityProtocol) -> Self {
+        let bytes = |key| size(draft.integer(key));
+        let time = |key| millis(draft.integer(key));
+        let text = |key| draft.text(key).unwrap_or_default();
+        Self {
+            acks: Acks::parse(text("acks")).expect("the table lists the levels there are"),
+            batch_size: bytes("batch.size"),
+            buffer_memory: bytes("buffer.memory"),
+            client_dns_lookup: ClientDnsLookup::parse(text("client.dns.lookup"))
+                .expect("the table lists the lookups there are"),
+            connections_max_idle: unless_negative(draft.integer("connections.max.idle.ms"))
+                .map(Duration::from_millis),
+            delivery_timeout: time("delivery.timeout.ms"),
+            enable_idempotence: draft.boolean("enable.idempotence"),
+            linger: time("linger.ms"),
+            max_block: time("max.block.ms"),
+            max_in_flight_requests_per_connection: bytes("max.in.flight.requests.per.connection"),
+            max_request_size: bytes("max.request.size"),
+            metadata_max_age: time("metadata.max.age.ms"),
+            metadata_max_idle: time("metadata.max.idle.ms"),
+            metrics_num_samples: bytes("metrics.num.samples"),
+            metrics_recording_level: RecordingLevel::parse(text("metrics.recording.level"))
+                .expect("the table lists the levels there are"),
+            metrics_sample_window: time("metrics.sample.window.ms"),
+            receive_buffer_bytes: buffer_size(draft.integer("receive.buffer.bytes")),
+            reconnect_backoff: time("reconnect.backoff.ms"),
+            reconnect_backoff_max: time("reconnect.backoff.max.ms"),
+            request_timeout: time("request.timeout.ms"),
+            retries: u32::try_from(draft.integer("retries"))
+                .expect("the table's range is within 32 bits"),
+            retry_backoff: time("retry.backoff.ms"),
+            retry_backoff_max: draft.optional_integer("retry.backoff.max.ms").map(millis),
+            security_protocol,
+            send_buffer_bytes: buffer_size(draft.integer("send.buffer.bytes")),
+            socket_connection_setup_timeout: time("socket.connection.setup.timeout.ms"),
+            socket_connection_setup_timeout_max: time("socket.connection.setup.timeout.max.ms"),
+            transaction_timeout: time("transaction.timeout.ms"),
+        }
+    }
+}
+
+fn unless_negative(number: i64) -> Option<u64> {
+    u64::try_from(number).ok()
+}
+
+/// A time that the table lets not be negative.
+fn millis(number: i64) -> Duration {
+    Duration::from_millis(unless_negative(number).unwrap_or(0))
+}
+
+/// A count or size that the table lets not be negative. More than the address space holds is as
+/// good as all of it.
+fn size(number: i64) -> usize {
+    usize::try_from(number.max(0)).unwrap_or(usize::MAX)
+}
+
+/// A socket buffer: -1 leaves it to the system.
+fn buffer_size(number: i64) -> Option<usize> {
+    unless_negative(number).map(|_| size(number))
+}
+
+/// Getters of values that are not copied.
+impl ProducerConfig {
+    /// `bootstrap.servers`: the entries as given, empty ones included.
+    pub fn bootstrap_servers(&self) -> &[String] {
+        self.draft.list("bootstrap.servers")
+    }
+
+    /// `client.id`, made up if it was not given.
+    pub fn client_id(&self) -> &str {
+        self.draft.text("client.id").unwrap_or_default()
+    }
+
+    /// `compression.type`.
+    pub fn compression_type(&self) -> &str {
+        self.draft.text("compression.type").unwrap_or_default()
+    }
+
+    /// `interceptor.classes`: names of interceptors, in the order they are called.
+    pub fn interceptor_classes(&self) -> &[String] {
+        self.draft.list("interceptor.classes")
+    }
+
+    /// `key.serializer`: the name of the keys' serializer, if one was given.
+    pub fn key_serializer_class(&self) -> Option<&str> {
+        self.draft.text("key.serializer")
+    }
+
+    /// `value.serializer`: the name of the values' serializer, if one was given.
+    pub fn value_serializer_class(&self) -> Option<&str> {
+        self.draft.text("value.serializer")
+    }
+
+    /// `partitioner.class`: the name of the partitioner, if one was given.
+    pub fn partitioner_class(&self) -> Option<&str> {
+        const KEY: &str = "partitioner.class";
+        self.draft.text(KEY).filter(|_| self.draft.is_given(KEY))
+    }
+
+    /// `metric.reporters`: names of metrics reporters.
+    pub fn metric_reporters(&self) -> &[String] {
+        self.draft.list("metric.reporters")
+    }
+
+    /// `transactional.id`, if transactions are switched on.
+    pub fn transactional_id(&self) -> Option<&str> {
+        self.draft.text("transactional.id")
+    }
+}

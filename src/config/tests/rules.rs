@@ -1,0 +1,214 @@
+//! Rules between keys.
+
+use log::Level;
+
+use super::*;
+
+/// Java: KafkaProducerTest#testOverwriteAcksAndRetriesForIdempotentProducers
+#[test]
+fn a_transactional_producer_is_idempotent_with_all_acks_and_retries() {
+    let config = complete(&[("transactional.id", "payments")]).unwrap();
+    assert!(config.enable_idempotence());
+    assert_eq!(config.acks(), Acks::All);
+    assert_eq!(config.retries(), i32::MAX as u32);
+    assert_eq!(config.client_id(), "producer-payments");
+    assert_eq!(config.transactional_id(), Some("payments"));
+}
+
+/// Java: KafkaProducerTest#testAcksAndIdempotenceForIdempotentProducers
+#[test]
+fn acks_retries_and_requests_in_flight_decide_on_idempotence() {
+    let five = ("retries", "5");
+    let none = ("retries", "0");
+    let many = ("max.in.flight.requests.per.connection", "6");
+    let on = ("enable.idempotence", "true");
+    let off = ("enable.idempotence", "false");
+    // Entries, and whether the producer is idempotent.
+    let accepted: [(Entries<'_>, bool); 15] = [
+        (&[], true),
+        (&[on], true),
+        (&[off], false),
+        (&[("acks", "all")], true),
+        (&[("acks", "-1"), on], true),
+        (&[("acks", "0"), off], false),
+        (&[("acks", "all"), off], false),
+        (&[("acks", "1")], false),
+        (&[("acks", "0")], false),
+        (&[none], false),
+        (&[five], true),
+        (&[five, on], true),
+        (&[many], false),
+        (&[("max.in.flight.requests.per.connection", "5"), on], true),
+        (&[many, none, ("acks", "0"), off], false),
+    ];
+    for (entries, idempotent) in accepted {
+        let config = complete(entries).unwrap_or_else(|error| panic!("{entries:?}: {error}"));
+        assert_eq!(config.enable_idempotence(), idempotent, "{entries:?}");
+    }
+    let retries = complete(&[five, on]).unwrap().retries();
+    assert_eq!(retries, 5, "what was set is kept");
+
+    let id = ("transactional.id", "t");
+    // Entries, and the keys the error names.
+    let refused: [(Entries<'_>, &[&str]); 9] = [
+        (&[("acks", "1"), on], &["acks", "enable.idempotence"]),
+        (&[("acks", "0"), on], &["acks", "enable.idempotence"]),
+        (&[none, on], &["retries", "enable.idempotence"]),
+        (
+            &[many, on],
+            &[
+                "max.in.flight.requests.per.connection",
+                "enable.idempotence",
+            ],
+        ),
+        (&[off, id], &["transactional.id", "enable.idempotence"]),
+        (
+            &[("acks", "0"), off, id],
+            &["transactional.id", "enable.idempotence"],
+        ),
+        (&[("acks", "1"), id], &["acks", "transactional.id"]),
+        (&[none, id], &["retries", "transactional.id"]),
+        (
+            &[many, id],
+            &["max.in.flight.requests.per.connection", "transactional.id"],
+        ),
+    ];
+    for (entries, keys) in refused {
+        let error = complete(entries).expect_err(&format!("{entries:?}"));
+        assert!(error.is_conflict());
+        assert_eq!(error.keys().collect::<Vec<_>>(), keys, "{entries:?}");
+        for key in keys {
+            assert!(error.to_string().contains(key), "{error}");
+        }
+    }
+}
+
+#[test]
+fn idempotence_switched_off_by_another_key_is_logged() {
+    let (config, notices) = noticed(&[("acks", "1")]).unwrap();
+    assert_eq!(
+        source(&config, "enable.idempotence"),
+        ("false".to_owned(), ConfigSource::Derived)
+    );
+    assert_eq!(notices.len(), 1);
+    assert_eq!(notices[0].level, Level::Info);
+    assert!(notices[0].text.contains("acks=1"), "{notices:?}");
+
+    let (_, notices) = noticed(&[("max.in.flight.requests.per.connection", "6")]).unwrap();
+    assert_eq!(
+        notices.iter().map(|n| n.level).collect::<Vec<_>>(),
+        [Level::Warn]
+    );
+
+    let (_, notices) = noticed(&[("acks", "1"), ("enable.idempotence", "false")]).unwrap();
+    assert_eq!(notices, []);
+}
+
+/// Java: KafkaProducerTest#testOsDefaultSocketBufferSizes
+#[test]
+fn minus_one_leaves_socket_buffers_to_the_system() {
+    let config = config(&[("send.buffer.bytes", "-1"), ("receive.buffer.bytes", "-1")]).unwrap();
+    assert_eq!(
+        (config.send_buffer_bytes(), config.receive_buffer_bytes()),
+        (None, None)
+    );
+}
+
+/// Java: KafkaProducerTest#testInvalidSocketSendBufferSize, #testInvalidSocketReceiveBufferSize
+#[test]
+fn socket_buffers_below_minus_one_are_refused() {
+    for key in ["send.buffer.bytes", "receive.buffer.bytes"] {
+        let error = config(&[(key, "-2")]).unwrap_err();
+        assert_eq!((error.key(), error.value()), (Some(key), Some("-2")));
+        assert!(error.remedy().contains("-1 or more"), "{error}");
+    }
+}
+
+/// Java: CommonClientConfigsTest#testExponentialBackoffDefaults
+#[test]
+fn a_reconnect_backoff_set_alone_is_constant() {
+    let backoff = |entries: &[(&str, &str)]| {
+        let config = config(entries).unwrap();
+        (config.reconnect_backoff(), config.reconnect_backoff_max())
+    };
+    let (base, max) = (
+        ("reconnect.backoff.ms", "123"),
+        ("reconnect.backoff.max.ms", "12345"),
+    );
+    assert_eq!(backoff(&[]), (MS(50), MS(1000)));
+    assert_eq!(backoff(&[base, max]), (MS(123), MS(12_345)));
+    assert_eq!(backoff(&[base]), (MS(123), MS(123)));
+    assert_eq!(backoff(&[max]), (MS(50), MS(12_345)));
+}
+
+#[test]
+fn retries_back_off_constantly_unless_a_maximum_is_set() {
+    let (config, notices) = noticed(&[("retry.backoff.max.ms", "1000")]).unwrap();
+    assert_eq!(
+        (config.retry_backoff(), config.retry_backoff_max()),
+        (MS(100), Some(MS(1000)))
+    );
+    assert_eq!(notices, []);
+    // KIP-580: a maximum below the base is the pause.
+    let (config, notices) = noticed(&[("retry.backoff.max.ms", "40")]).unwrap();
+    assert_eq!(
+        (config.retry_backoff(), config.retry_backoff_max()),
+        (MS(40), Some(MS(40)))
+    );
+    assert_eq!(notices[0].level, Level::Warn);
+}
+
+/// Java: KafkaProducer#configureDeliveryTimeout
+#[test]
+fn a_delivery_timeout_below_linger_and_request_timeout_is_refused_if_set_and_else_raised() {
+    let error = config(&[("delivery.timeout.ms", "30009"), ("linger.ms", "10")]).unwrap_err();
+    assert!(error.is_conflict());
+    assert_eq!(
+        error.keys().collect::<Vec<_>>(),
+        ["delivery.timeout.ms", "linger.ms", "request.timeout.ms"]
+    );
+    assert!(error.to_string().contains("30010"), "{error}");
+    let exact = config(&[("delivery.timeout.ms", "30010"), ("linger.ms", "10")]).unwrap();
+    assert_eq!(exact.delivery_timeout(), MS(30_010));
+
+    let (raised, notices) = noticed(&[("request.timeout.ms", "120001")]).unwrap();
+    assert_eq!(raised.delivery_timeout(), MS(120_001));
+    assert_eq!(
+        source(&raised, "delivery.timeout.ms"),
+        ("120001".to_owned(), ConfigSource::Derived)
+    );
+    assert_eq!(
+        notices.iter().map(|n| n.level).collect::<Vec<_>>(),
+        [Level::Warn]
+    );
+}
+
+#[test]
+fn linger_and_its_sum_with_the_request_timeout_stay_within_32_bits() {
+    let (config, _) = noticed(&[("linger.ms", "9223372036854775807")]).unwrap();
+    assert_eq!(config.linger(), MS(2_147_483_647));
+    assert_eq!(config.delivery_timeout(), MS(2_147_483_647));
+}
+
+#[test]
+fn a_batch_larger_than_the_memory_is_refused_naming_both_keys() {
+    let error = config(&[("batch.size", "1025"), ("buffer.memory", "1024")]).unwrap_err();
+    assert_eq!(
+        error.keys().collect::<Vec<_>>(),
+        ["batch.size", "buffer.memory"]
+    );
+    assert!(error.to_string().contains("1025") && error.to_string().contains("1024"));
+    assert!(config(&[("batch.size", "1024"), ("buffer.memory", "1024")]).is_ok());
+}
+
+#[test]
+fn bootstrap_servers_are_checked_when_there_are_any() {
+    assert!(config(&[("bootstrap.servers", "")]).is_ok());
+    let listed = config(&[("bootstrap.servers", " a:1 , PLAINTEXT://b:2,")]).unwrap();
+    assert_eq!(listed.bootstrap_servers(), ["a:1", "PLAINTEXT://b:2", ""]);
+    let error = config(&[("bootstrap.servers", "a:1,b")]).unwrap_err();
+    assert_eq!(
+        (error.key(), error.value()),
+        (Some("bootstrap.servers"), Some("b"))
+    );
+}
