@@ -1,0 +1,188 @@
+//! The look-up of `bootstrap.servers` when a producer is built: all hosts at once, within a time limit.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::thread;
+use std::time::Duration;
+
+use crossbeam_channel::unbounded;
+
+use super::{NameService, SystemNames, THREAD_NAME, literal, unresolved};
+use crate::clock::{Clock, Deadline};
+
+/// Threads that look up bootstrap hosts at once. A list may name many hosts, of which the first few
+/// may hang.
+const BOOTSTRAP_THREADS: usize = 8;
+
+/// How bootstrap hosts are made into nodes.
+///
+/// # Kafka
+/// `client.dns.lookup`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum DnsLookup {
+    /// Each host is one node; all its addresses are tried when connecting.
+    UseAllDnsIps,
+    /// Each address of each host is a node, by the name that the address has.
+    ResolveCanonicalBootstrapServersOnly,
+}
+
+/// Bootstrap hosts, looked up.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct BootstrapHosts {
+    /// Where to connect, in the order in which the hosts were given.
+    pub(crate) usable: Vec<(String, u16)>,
+    /// Hosts that cannot be connected to, and why.
+    pub(crate) failed: Vec<((String, u16), Arc<str>)>,
+}
+
+/// Looks up the hosts of `bootstrap.servers`, for at most `timeout`.
+///
+/// # Blocking
+/// Up to `timeout`, unless all hosts are addresses or are answered before.
+/// # Kafka
+/// `org.apache.kafka.clients.ClientUtils#parseAndValidateAddresses`, which has no time limit.
+pub(crate) fn resolve_bootstrap(
+    hosts: &[(String, u16)],
+    lookup: DnsLookup,
+    timeout: Duration,
+    clock: &dyn Clock,
+) -> BootstrapHosts {
+    resolve_bootstrap_with(hosts, lookup, timeout, clock, &(Arc::new(SystemNames) as _))
+}
+
+pub(super) fn resolve_bootstrap_with(
+    hosts: &[(String, u16)],
+    lookup: DnsLookup,
+    timeout: Duration,
+    clock: &dyn Clock,
+    names: &Arc<dyn NameService>,
+) -> BootstrapHosts {
+    let mut answered: BTreeMap<usize, BootstrapHosts> = BTreeMap::new();
+    let (jobs, queue) = unbounded();
+    for (index, (host, port)) in hosts.iter().enumerate() {
+        if lookup == DnsLookup::UseAllDnsIps && literal(host).is_some() {
+            let usable = vec![(host.clone(), *port)];
+            answered.insert(
+                index,
+                BootstrapHosts {
+                    usable,
+                    failed: Vec::new(),
+                },
+            );
+        } else {
+            // Cannot fail: this function holds the other end.
+            let _ = jobs.send((index, host.clone(), *port));
+        }
+    }
+    drop(jobs);
+
+    let (outgoing, answers) = unbounded();
+    let mut spawn_error = None;
+    for _ in 0..queue.len().min(BOOTSTRAP_THREADS) {
+        let (queue, outgoing, names) = (queue.clone(), outgoing.clone(), Arc::clone(names));
+        let work = move || {
+            for (index, host, port) in queue {
+                if outgoing
+                    .send((index, look_up_bootstrap(&*names, lookup, host, port)))
+                    .is_err()
+                {
+                    return;
+                }
+            }
+        };
+        if let Err(error) = thread::Builder::new()
+            .name(THREAD_NAME.to_owned())
+            .spawn(work)
+        {
+            spawn_error = Some(error);
+        }
+    }
+    drop(outgoing);
+    drop(queue);
+
+    let deadline = Deadline::after(clock.now(), timeout);
+    while answered.len() < hosts.len() {
+        // Also ends when there is no thread left to answer.
+        let Ok((index, found)) = answers.recv_timeout(deadline.remaining_or(clock.now(), timeout))
+        else {
+            break;
+        };
+        answered.insert(index, found);
+    }
+
+    let why: Arc<str> = spawn_error.map_or_else(
+        || {
+            format!(
+                "the name service did not answer within {} ms",
+                timeout.as_millis()
+            )
+            .into()
+        },
+        |error| format!("no thread to resolve it: {error}").into(),
+    );
+    merge(hosts, answered, &why)
+}
+
+/// Puts the answers in the order of the hosts; hosts without one failed because of `why`.
+fn merge(
+    hosts: &[(String, u16)],
+    mut answered: BTreeMap<usize, BootstrapHosts>,
+    why: &Arc<str>,
+) -> BootstrapHosts {
+    let mut all = BootstrapHosts::default();
+    for (index, host) in hosts.iter().enumerate() {
+        match answered.remove(&index) {
+            Some(found) => {
+                for usable in found.usable {
+                    if !all.usable.contains(&usable) {
+                        all.usable.push(usable);
+                    }
+                }
+                all.failed.extend(found.failed);
+            }
+            None => all.failed.push((host.clone(), Arc::clone(why))),
+        }
+    }
+    all
+}
+
+fn look_up_bootstrap(
+    names: &dyn NameService,
+    lookup: DnsLookup,
+    host: String,
+    port: u16,
+) -> BootstrapHosts {
+    let mut found = BootstrapHosts::default();
+    let addresses = match names.addresses(&host, port) {
+        Ok(addresses) if addresses.is_empty() => {
+            let why = format!("{host} has no address").into();
+            found.failed.push(((host, port), why));
+            return found;
+        }
+        Ok(addresses) => addresses,
+        Err(error) => {
+            let why = unresolved(&host, &error);
+            found.failed.push(((host, port), why));
+            return found;
+        }
+    };
+    if lookup == DnsLookup::UseAllDnsIps {
+        found.usable.push((host, port));
+        return found;
+    }
+    for address in addresses {
+        // An address without a name goes by itself.
+        let name = names
+            .name(address.ip())
+            .unwrap_or_else(|_| address.ip().to_string());
+        // The name is what will be looked up when connecting, so it must lead somewhere.
+        match names.addresses(&name, port) {
+            Ok(_) => found.usable.push((name, port)),
+            Err(error) => {
+                let why = unresolved(&name, &error);
+                found.failed.push(((name, port), why));
+            }
+        }
+    }
+    found
+}

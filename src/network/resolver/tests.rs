@@ -1,0 +1,300 @@
+//! Look-ups with a scripted name service; the system's own only for what needs no network.
+
+use std::net::Ipv6Addr;
+use std::time::Duration;
+
+use crossbeam_channel::RecvTimeoutError;
+
+use super::bootstrap::resolve_bootstrap_with;
+use super::*;
+use crate::clock::SystemClock;
+
+/// Tells each wake-up on a channel.
+#[derive(Debug)]
+struct Told(Sender<()>);
+
+impl WakeUp for Told {
+    fn wake(&self) {
+        let _ = self.0.send(());
+    }
+}
+
+/// Hosts `v4-<n>` and `v6-<n>` have n addresses and those of the other family after them; `hangs`
+/// never answers while the test holds the other end of the gate.
+struct Scripted {
+    gate: Receiver<()>,
+    asked: Sender<String>,
+}
+
+impl NameService for Scripted {
+    fn addresses(&self, host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+        let _ = self.asked.send(host.to_owned());
+        let v4 = |n: u8| SocketAddr::new([127, 0, 0, n].into(), port);
+        let v6 = |n: u16| SocketAddr::new(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, n).into(), port);
+        match host {
+            "hangs" => {
+                let _ = self.gate.recv();
+                Err(io::Error::other("gate opened"))
+            }
+            "empty" => Ok(vec![]),
+            "mixed4" => Ok(vec![v4(1), v6(1), v4(2)]),
+            "mixed6" => Ok(vec![v6(1), v4(1), v6(2), v6(3)]),
+            "pair" => Ok(vec![v4(1), v4(2)]),
+            "twins" => Ok(vec![v4(1), v4(3)]),
+            "one.name" | "127.0.0.2" => Ok(vec![v4(1)]),
+            _ => Err(io::Error::other("no such host")),
+        }
+    }
+
+    fn name(&self, address: IpAddr) -> io::Result<String> {
+        match address.to_string().as_str() {
+            "127.0.0.1" | "127.0.0.3" => Ok("one.name".into()),
+            "127.0.0.4" => Ok("gone.name".into()),
+            _ => Err(io::Error::other("no name")),
+        }
+    }
+}
+
+struct Rig {
+    resolver: SystemResolver,
+    woken: Receiver<()>,
+    asked: Receiver<String>,
+    gate: Sender<()>,
+}
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+fn scripted() -> (Arc<dyn NameService>, Receiver<String>, Sender<()>) {
+    let (gate, closed) = unbounded();
+    let (asked, log) = unbounded();
+    (
+        Arc::new(Scripted {
+            gate: closed,
+            asked,
+        }),
+        log,
+        gate,
+    )
+}
+
+fn rig() -> Rig {
+    let (names, asked, gate) = scripted();
+    let (wake, woken) = unbounded();
+    Rig {
+        resolver: SystemResolver::with_names(Arc::new(Told(wake)), names),
+        woken,
+        asked,
+        gate,
+    }
+}
+
+impl Rig {
+    /// The next answer, once it has been told.
+    fn answer(&mut self) -> Resolution {
+        self.woken.recv_timeout(PATIENCE).expect("a wake-up");
+        self.resolver.poll().expect("an answer after a wake-up")
+    }
+}
+
+fn v4(n: u8, port: u16) -> SocketAddr {
+    SocketAddr::new([127, 0, 0, n].into(), port)
+}
+
+#[test]
+fn a_host_that_is_an_address_is_answered_at_once_and_asks_nobody() {
+    let mut rig = rig();
+    rig.resolver.request(7, "127.0.0.9", 9092);
+    rig.resolver.request(8, "[::1]", 9093);
+    assert_eq!(
+        rig.resolver.poll(),
+        Some(Resolution {
+            node: 7,
+            result: Ok(vec![v4(9, 9092)])
+        })
+    );
+    let v6 = "[::1]:9093".parse().unwrap();
+    assert_eq!(
+        rig.resolver.poll(),
+        Some(Resolution {
+            node: 8,
+            result: Ok(vec![v6])
+        })
+    );
+    assert_eq!(rig.resolver.poll(), None);
+    assert_eq!(rig.woken.len(), 2);
+    assert!(rig.resolver.helper.is_none(), "no thread");
+    assert!(rig.asked.is_empty());
+}
+
+/// NC-28
+#[test]
+fn addresses_of_the_first_ones_family_come_first_and_the_others_are_kept() {
+    let mut rig = rig();
+    rig.resolver.request(1, "mixed4", 1);
+    let addresses = rig.answer().result.unwrap();
+    assert_eq!(addresses[..2], [v4(1, 1), v4(2, 1)]);
+    assert!(addresses.len() == 3 && addresses[2].is_ipv6());
+    rig.resolver.request(2, "mixed6", 1);
+    let addresses = rig.answer().result.unwrap();
+    assert!(addresses[..3].iter().all(SocketAddr::is_ipv6));
+    assert_eq!(addresses[3..], [v4(1, 1)]);
+}
+
+#[test]
+fn a_host_without_address_is_an_error_that_names_it() {
+    let mut rig = rig();
+    for host in ["empty", "nowhere"] {
+        rig.resolver.request(3, host, 1);
+        let answer = rig.answer();
+        assert_eq!(answer.node, 3);
+        assert!(answer.result.unwrap_err().contains(host));
+    }
+}
+
+#[test]
+fn a_name_service_that_hangs_holds_up_nobody_but_the_names_behind_it() {
+    let mut rig = rig();
+    rig.resolver.request(1, "hangs", 1);
+    assert_eq!(rig.asked.recv_timeout(PATIENCE).unwrap(), "hangs");
+    rig.resolver.request(2, "pair", 1);
+    assert_eq!(rig.resolver.poll(), None, "does not wait");
+    rig.resolver.request(3, "127.0.0.1", 1);
+    assert_eq!(rig.answer().node, 3);
+    rig.gate.send(()).unwrap();
+    assert_eq!(rig.answer().node, 1);
+    assert_eq!(rig.answer().node, 2);
+}
+
+#[test]
+fn dropping_the_resolver_waits_for_nothing_and_ends_the_thread() {
+    let mut rig = rig();
+    rig.resolver.request(1, "hangs", 1);
+    rig.resolver.request(2, "pair", 1);
+    assert_eq!(rig.asked.recv_timeout(PATIENCE).unwrap(), "hangs");
+    let wake = Arc::downgrade(&rig.resolver.wake);
+    drop(rig.resolver);
+    assert!(
+        wake.upgrade().is_none(),
+        "the thread does not keep the poller"
+    );
+    drop(rig.gate);
+    // The thread holds the name service, and with it the other end of this.
+    let next = rig.asked.recv_timeout(PATIENCE);
+    assert_eq!(
+        next,
+        Err(RecvTimeoutError::Disconnected),
+        "what was queued is not looked up any more"
+    );
+}
+
+#[test]
+fn the_systems_name_service_knows_this_machine() {
+    let (wake, woken) = unbounded();
+    let mut resolver = SystemResolver::new(Arc::new(Told(wake)));
+    resolver.request(5, "localhost", 9092);
+    woken.recv_timeout(PATIENCE).unwrap();
+    let answer = resolver.poll().unwrap();
+    let addresses = answer.result.unwrap();
+    assert!(
+        addresses
+            .iter()
+            .all(|address| address.ip().is_loopback() && address.port() == 9092)
+    );
+}
+
+fn hosts(names: &[&str]) -> Vec<(String, u16)> {
+    names
+        .iter()
+        .map(|name| ((*name).to_owned(), 9092))
+        .collect()
+}
+
+fn bootstrap(names: &[&str], lookup: DnsLookup, timeout: Duration) -> BootstrapHosts {
+    let (service, _asked, _gate) = scripted();
+    resolve_bootstrap_with(
+        &hosts(names),
+        lookup,
+        timeout,
+        &SystemClock::new(),
+        &service,
+    )
+}
+
+/// Java: `ClientUtilsTest#testParseAndValidateAddresses`
+#[test]
+fn hosts_that_do_not_resolve_are_skipped_with_a_reason() {
+    let found = bootstrap(
+        &["pair", "nowhere", "10.1.2.3", "empty", "mixed4"],
+        DnsLookup::UseAllDnsIps,
+        PATIENCE,
+    );
+    assert_eq!(found.usable, hosts(&["pair", "10.1.2.3", "mixed4"]));
+    let failed: Vec<_> = found.failed.iter().map(|(host, _)| host.clone()).collect();
+    assert_eq!(failed, hosts(&["nowhere", "empty"]));
+    assert!(
+        found
+            .failed
+            .iter()
+            .all(|((host, _), why)| why.contains(host.as_str()))
+    );
+}
+
+/// NC-29; Java: `ClientUtilsTest#testParseAndValidateAddressesWithReverseLookup`
+#[test]
+fn canonical_look_up_takes_each_address_by_its_name() {
+    let canonical = DnsLookup::ResolveCanonicalBootstrapServersOnly;
+    let found = bootstrap(&["pair", "twins", "nowhere"], canonical, PATIENCE);
+    // 127.0.0.1 and .3 share a name, which is taken once; .2 has none and goes by itself.
+    assert_eq!(found.usable, hosts(&["one.name", "127.0.0.2"]));
+    assert_eq!(found.failed.len(), 1);
+    assert_eq!(found.failed[0].0.0, "nowhere");
+}
+
+#[test]
+fn a_name_service_that_hangs_costs_the_timeout_and_only_its_own_hosts() {
+    let found = bootstrap(
+        &["hangs", "pair", "hangs", "mixed6"],
+        DnsLookup::UseAllDnsIps,
+        Duration::from_millis(300),
+    );
+    assert_eq!(found.usable, hosts(&["pair", "mixed6"]));
+    assert_eq!(found.failed.len(), 2);
+    assert!(found.failed[0].1.contains("300 ms"), "{:?}", found.failed);
+}
+
+#[test]
+fn more_hosts_than_threads_are_all_looked_up_and_keep_their_order() {
+    let (service, asked, _gate) = scripted();
+    let list: Vec<(String, u16)> = (0..50).map(|port| ("pair".to_owned(), port)).collect();
+    let clock = SystemClock::new();
+    let found = resolve_bootstrap_with(&list, DnsLookup::UseAllDnsIps, PATIENCE, &clock, &service);
+    assert_eq!(
+        found,
+        BootstrapHosts {
+            usable: list,
+            failed: vec![]
+        }
+    );
+    assert_eq!(asked.len(), 50);
+}
+
+#[test]
+fn the_systems_name_service_has_a_name_for_this_machine() {
+    let name = SystemNames.name(IpAddr::from([127, 0, 0, 1])).unwrap();
+    let lookup = DnsLookup::UseAllDnsIps;
+    let list = hosts(&[&name, "127.0.0.1"]);
+    let found = resolve_bootstrap(&list, lookup, PATIENCE, &SystemClock::new());
+    assert_eq!(
+        found,
+        BootstrapHosts {
+            usable: list,
+            failed: vec![]
+        }
+    );
+}
+
+#[test]
+fn no_hosts_need_no_time() {
+    let found = bootstrap(&[], DnsLookup::UseAllDnsIps, Duration::ZERO);
+    assert_eq!(found, BootstrapHosts::default());
+}

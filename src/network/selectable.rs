@@ -1,0 +1,141 @@
+//! The seam between the network client and the system: connections, frames in, frames out.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::protocol::Frame;
+use crate::types::NodeId;
+
+/// A connection is known by the node it leads to: there is one per node.
+pub(crate) type ConnectionId = NodeId;
+
+/// Ends a poll that is going on, or the next one, from any thread.
+///
+/// # Threads
+/// May be called from every thread; never blocks. A wake-up before a poll is not lost.
+pub(crate) trait WakeUp: Send + Sync + std::fmt::Debug {
+    fn wake(&self);
+}
+
+/// Why a connection ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum CloseReason {
+    /// The TCP connection could not be made.
+    ConnectFailed(Arc<str>),
+    /// The peer closed it.
+    ClosedByPeer,
+    /// Reading or writing failed.
+    Io(Arc<str>),
+    /// It had been idle for `connections.max.idle.ms`.
+    Idle,
+    /// The peer sent something that is no frame: a negative length, or one above the cap.
+    BadFrame(Arc<str>),
+}
+
+impl std::fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::ConnectFailed(error) => write!(f, "connecting failed: {error}"),
+            Self::ClosedByPeer => write!(f, "the broker closed the connection"),
+            Self::Io(error) => write!(f, "the connection failed: {error}"),
+            Self::Idle => write!(f, "the connection was idle for connections.max.idle.ms"),
+            Self::BadFrame(what) => write!(f, "the broker sent a bad frame: {what}"),
+        }
+    }
+}
+
+/// A connection that ended without the client asking for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Disconnected {
+    pub(crate) id: ConnectionId,
+    pub(crate) reason: CloseReason,
+    /// True when a frame was queued on the connection and not one byte of it had been given to the
+    /// socket: the peer cannot have seen it. All earlier frames were written in full.
+    pub(crate) last_frame_untouched: bool,
+}
+
+/// What one poll brought.
+#[derive(Debug, Default)]
+pub(crate) struct PollEvents {
+    /// Connections that are up and ready for frames.
+    pub(crate) connected: Vec<ConnectionId>,
+    /// Connections whose queued frame has been written in full.
+    pub(crate) completed_sends: Vec<ConnectionId>,
+    /// Frames that arrived, without their length; at most one per connection and poll.
+    pub(crate) completed_receives: Vec<(ConnectionId, Bytes)>,
+    /// Connections that ended. Frames that had arrived before are delivered in earlier polls.
+    pub(crate) disconnected: Vec<Disconnected>,
+}
+
+impl PollEvents {
+    /// Whether it brought nothing.
+    #[cfg(test)]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.connected.is_empty()
+            && self.completed_sends.is_empty()
+            && self.completed_receives.is_empty()
+            && self.disconnected.is_empty()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.connected.clear();
+        self.completed_sends.clear();
+        self.completed_receives.clear();
+        self.disconnected.clear();
+    }
+}
+
+/// A frame could not be queued: there is no such connection, or one is still being written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum SendRefused {
+    NoConnection,
+    Busy,
+}
+
+/// Non-blocking connections to many nodes, polled by one thread.
+///
+/// # Contract
+/// - `send` queues one frame per connection; a second before the first is reported in
+///   `completed_sends` is refused. Writing starts in `send` itself when the socket can take it, so the
+///   completion may be reported by the very next poll, which then does not wait.
+/// - `poll` waits up to `timeout` (`None`: without limit) unless something is known already, and
+///   fills `events`, which it clears first. It may return with nothing.
+/// - a locally closed connection is never reported as disconnected.
+/// - edge-triggered inside: nothing that is readable is forgotten because one poll did not read it.
+///
+/// # Kafka
+/// `org.apache.kafka.common.network.Selectable`.
+pub(crate) trait Selectable: Send {
+    /// Begins to connect. A failure that shows at once is returned; later ones are `disconnected`.
+    fn connect(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<()>;
+
+    /// Closes a connection without a word about it. Unknown ids are ignored.
+    fn close(&mut self, id: ConnectionId);
+
+    /// Whether the connection is up (for TLS and SASL later: and authenticated).
+    fn is_channel_ready(&self, id: ConnectionId) -> bool;
+
+    /// Queues a frame.
+    fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused>;
+
+    /// Stops reading from a connection.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for peers that send unasked"))]
+    fn mute(&mut self, id: ConnectionId);
+
+    /// Reads from it again.
+    #[cfg_attr(not(test), expect(dead_code, reason = "for peers that send unasked"))]
+    fn unmute(&mut self, id: ConnectionId);
+
+    /// Does what can be done, waiting up to `timeout` for something to do.
+    fn poll(&mut self, timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()>;
+
+    /// A handle that ends a poll from another thread.
+    fn wake_up(&self) -> Arc<dyn WakeUp>;
+
+    /// Closes every connection.
+    fn close_all(&mut self);
+}

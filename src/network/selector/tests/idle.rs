@@ -1,0 +1,150 @@
+//! Connections on which nothing happens.
+
+use super::*;
+
+const MAX_IDLE: Duration = Duration::from_secs(5);
+const LONGER: Duration = Duration::from_secs(6);
+
+fn rig() -> Rig {
+    Rig::with(SelectorOptions {
+        connections_max_idle: Some(MAX_IDLE),
+        ..Default::default()
+    })
+}
+
+fn idle(id: ConnectionId) -> Disconnected {
+    Disconnected {
+        id,
+        reason: CloseReason::Idle,
+        last_frame_untouched: false,
+    }
+}
+
+/// SL-15; Java: `SelectorTest#testCloseOldestConnection`
+#[test]
+fn an_idle_connection_is_closed_and_told() {
+    let mut rig = rig();
+    let mut peer = rig.connect(0);
+    rig.clock.advance(MAX_IDLE / 2);
+    assert!(rig.poll_now().is_empty());
+    // Exactly as long as may be is too long: a poll that waits until then must not find nothing.
+    rig.clock.advance(MAX_IDLE / 2);
+    assert_eq!(rig.poll_now().disconnected, [idle(0)]);
+    peer.assert_at_end();
+    assert!(rig.poll_now().is_empty());
+}
+
+/// Java: `SelectorTest#testIdleExpiryWithoutReadyKeys`
+#[test]
+#[cfg(target_os = "linux")]
+fn a_connection_that_never_comes_up_is_idle_too() {
+    let mut rig = rig();
+    // The backlog of a listener that accepts nobody fills up; then connecting hangs.
+    let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
+        .unwrap();
+    full.listen(0).unwrap();
+    let address = full.local_addr().unwrap().as_socket().unwrap();
+    for id in 0..8 {
+        rig.selector.connect(id, address).unwrap();
+    }
+    let mut up = rig.poll(Duration::from_millis(20)).connected.len();
+    up += rig.poll(Duration::from_millis(20)).connected.len();
+    assert!(up < 8, "none hangs");
+    rig.clock.advance(LONGER);
+    let mut gone = 0;
+    rig.poll_until(|events| {
+        gone += events.disconnected.len();
+        gone == 8
+    });
+}
+
+/// SL-15
+#[test]
+fn one_connection_is_closed_a_poll_and_the_one_longest_idle_first() {
+    let mut rig = rig();
+    let _peers: Vec<Peer> = [3, 1, 2]
+        .into_iter()
+        .map(|id| {
+            let peer = rig.connect(id);
+            rig.clock.advance(Duration::from_millis(100));
+            peer
+        })
+        .collect();
+    // The first one made is used again.
+    rig.send(3, b"x");
+    assert_eq!(rig.poll_now().completed_sends, [3]);
+    rig.clock.advance(LONGER);
+    for id in [1, 2, 3] {
+        // The second and third are due as well, so these polls do not wait.
+        rig.selector.poll(None, &mut rig.events).unwrap();
+        assert_eq!(rig.events.disconnected, [idle(id)]);
+    }
+}
+
+#[test]
+fn a_poll_waits_no_longer_than_until_a_connection_is_idle() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+    let options = SelectorOptions {
+        connections_max_idle: Some(Duration::from_millis(50)),
+        ..Default::default()
+    };
+    let mut selector = Selector::new(options, Arc::new(SystemClock::new())).unwrap();
+    selector.connect(0, listener.local_addr().unwrap()).unwrap();
+    let mut events = PollEvents::default();
+    let mut polls = 0;
+    while events.disconnected.is_empty() {
+        // Without limit: only the idle connection can end the last one.
+        selector.poll(None, &mut events).unwrap();
+        polls += 1;
+    }
+    assert_eq!(events.disconnected, [idle(0)]);
+    assert!(polls <= 6, "polls that did not wait: {polls}");
+}
+
+/// Java: `SelectorTest#testExpireConnectionWithPendingReceives`,
+/// `#testExpireClosedConnectionWithPendingReceives`
+#[test]
+fn a_muted_connection_is_closed_when_idle_whatever_it_has_to_read() {
+    for closed in [false, true] {
+        let mut rig = rig();
+        let mut peer = rig.connect(0);
+        peer.write(&framed(b"one").repeat(5));
+        assert_eq!(rig.receive(0), "one");
+        rig.selector.mute(0);
+        let peer = (!closed).then_some(peer);
+        rig.poll(Duration::from_millis(20));
+        rig.clock.advance(LONGER);
+        let clock = Arc::clone(&rig.clock);
+        let mut receives = 0;
+        rig.poll_until(|events| {
+            receives += events.completed_receives.len();
+            // The peer's end may have been told only now, and was the last activity then.
+            clock.advance(LONGER);
+            !events.disconnected.is_empty()
+        });
+        assert_eq!(rig.events.disconnected, [idle(0)]);
+        assert_eq!(receives, 0);
+        drop(peer);
+    }
+}
+
+/// Java: `SelectorTest#testCloseOldestConnectionWithMultiplePendingReceives`
+#[test]
+fn a_connection_with_frames_to_deliver_is_not_idle() {
+    let mut rig = rig();
+    let mut peer = rig.connect(0);
+    peer.write(&framed(b"one").repeat(5));
+    // One write is one segment here, so that the rest has come too.
+    assert_eq!(rig.receive(0), "one");
+    let mut receives = 1;
+    while receives < 5 {
+        rig.clock.advance(LONGER);
+        rig.selector.poll(Some(PATIENCE), &mut rig.events).unwrap();
+        assert_eq!(rig.events.completed_receives.len(), 1);
+        assert!(rig.events.disconnected.is_empty());
+        receives += 1;
+    }
+    rig.clock.advance(LONGER);
+    assert_eq!(rig.poll_now().disconnected, [idle(0)]);
+}

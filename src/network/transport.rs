@@ -1,0 +1,120 @@
+//! The byte stream under a connection: what a channel asks of it, and how a TCP socket is set up.
+//!
+//! Plain text is the stream itself (in `selector`, which owns the sockets); TLS is another
+//! implementation over the same stream, and the channel does not know which one it has.
+
+use std::io::{self, IoSlice};
+use std::net::{SocketAddr, TcpStream};
+
+use socket2::{Domain, Protocol, Socket, Type};
+
+/// What a read brought.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Received {
+    /// Bytes put into the buffer; zero only at the end of the stream.
+    pub(super) len: usize,
+    /// True when nothing more can be read until the socket has another event, as if the next read
+    /// had already failed with `WouldBlock`.
+    pub(super) drained: bool,
+}
+
+/// A non-blocking byte stream.
+///
+/// # Contract
+/// - `WouldBlock` means: nothing until the socket's next event. `Interrupted` means: again.
+/// - Dropping a transport closes its socket.
+///
+/// # Kafka
+/// `org.apache.kafka.common.network.TransportLayer`.
+pub(super) trait Transport: Send {
+    /// Called for each event of the socket until it answers `true`: the stream is up (for TLS: the
+    /// handshake is over) and takes bytes. An error is the end of the attempt.
+    fn finish_connect(&mut self) -> io::Result<bool>;
+
+    /// Reads what there is, at most `into.len()` bytes.
+    fn read(&mut self, into: &mut [u8]) -> io::Result<Received>;
+
+    /// Writes a beginning of `from`, and says how much.
+    fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize>;
+
+    /// Says goodbye, as far as that is possible without waiting; the transport is dropped next.
+    fn shutdown(&mut self);
+}
+
+/// Opens a socket and begins to connect. The flag says that it is connected already.
+pub(super) fn open(
+    address: SocketAddr,
+    send_buffer: Option<usize>,
+    receive_buffer: Option<usize>,
+) -> io::Result<(TcpStream, bool)> {
+    let socket = Socket::new(
+        Domain::for_address(address),
+        Type::STREAM,
+        Some(Protocol::TCP),
+    )?;
+    socket.set_nonblocking(true)?;
+    socket.set_tcp_nodelay(true)?;
+    socket.set_keepalive(true)?;
+    // Before connecting: the window scale is agreed on in the handshake and follows from them.
+    if let Some(size) = send_buffer {
+        socket.set_send_buffer_size(size)?;
+    }
+    if let Some(size) = receive_buffer {
+        socket.set_recv_buffer_size(size)?;
+    }
+    let connected = match socket.connect(&address.into()) {
+        Ok(()) => true,
+        Err(error) if is_in_progress(&error) => false,
+        Err(error) => return Err(error),
+    };
+    Ok((socket.into(), connected))
+}
+
+/// Whether a non-blocking `connect` said that it goes on. One that a signal interrupted goes on too.
+fn is_in_progress(error: &io::Error) -> bool {
+    // `io::ErrorKind::InProgress` is not stable, so the number is asked for.
+    #[cfg(unix)]
+    if error.raw_os_error() == Some(libc::EINPROGRESS) {
+        return true;
+    }
+    matches!(
+        error.kind(),
+        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::{Ipv4Addr, TcpListener};
+
+    use socket2::SockRef;
+
+    use super::*;
+
+    /// SL-1
+    #[test]
+    fn a_socket_has_its_options_before_it_is_connected() {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
+        let address = listener.local_addr().unwrap();
+        let (plain, _) = open(address, None, None).unwrap();
+        let (small, _) = open(address, Some(16_384), Some(32_768)).unwrap();
+        let (plain, small) = (SockRef::from(&plain), SockRef::from(&small));
+        for socket in [&plain, &small] {
+            assert!(socket.tcp_nodelay().unwrap());
+            assert!(socket.keepalive().unwrap());
+        }
+        // Linux answers with twice what was asked for; nobody answers with less.
+        assert!((16_384..=32_768).contains(&small.send_buffer_size().unwrap()));
+        assert!((32_768..=65_536).contains(&small.recv_buffer_size().unwrap()));
+        assert_ne!(
+            plain.send_buffer_size().unwrap(),
+            small.send_buffer_size().unwrap()
+        );
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_reached_fails_at_once() {
+        // Broadcast is no destination for TCP: the system refuses without sending anything.
+        assert!(open("255.255.255.255:9".parse().unwrap(), None, None).is_err());
+    }
+}
