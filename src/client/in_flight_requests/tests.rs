@@ -1,0 +1,130 @@
+use super::*;
+
+fn at(nanos: u64) -> Instant {
+    Instant::from_nanos(nanos)
+}
+
+fn request(id: i32, deadline: u64) -> InFlightRequest<()> {
+    InFlightRequest {
+        correlation_id: id,
+        api_key: ApiKey::Produce,
+        version: 9,
+        created: at(0),
+        deadline: Deadline::At(at(deadline)),
+        expects_response: true,
+        purpose: (),
+    }
+}
+
+fn ids(requests: &VecDeque<InFlightRequest<()>>) -> Vec<i32> {
+    requests
+        .iter()
+        .map(|request| request.correlation_id)
+        .collect()
+}
+
+/// Java: InFlightRequestsTest#testCompleteNext
+#[test]
+fn frames_answer_requests_oldest_first() {
+    let mut requests = InFlightRequests::new(5);
+    requests.push(1, request(10, 50));
+    requests.push(1, request(11, 50));
+    requests.push(2, request(12, 50));
+    assert_eq!(requests.count(), 3);
+    assert_eq!(requests.oldest(1).unwrap().correlation_id, 10);
+    assert_eq!(requests.pop_oldest(1).unwrap().correlation_id, 10);
+    assert_eq!(requests.pop_oldest(1).unwrap().correlation_id, 11);
+    assert_eq!((requests.count(), requests.count_of(2)), (1, 1));
+}
+
+/// Java: InFlightRequestsTest#testCompleteLastSent
+#[test]
+fn a_request_without_answer_ends_when_it_is_written() {
+    let mut requests = InFlightRequests::new(5);
+    requests.push(1, request(10, 50));
+    assert!(requests.newest_written(1).is_none());
+    requests.push(
+        1,
+        InFlightRequest {
+            expects_response: false,
+            ..request(11, 50)
+        },
+    );
+    assert_eq!(requests.newest_written(1).unwrap().correlation_id, 11);
+    assert_eq!(requests.count(), 1);
+}
+
+/// Java: InFlightRequestsTest#testCompleteNextThrowsIfNoInflights,
+/// #testCompleteLastSentThrowsIfNoInFlights
+#[test]
+fn a_frame_or_a_write_without_request_is_nothing_to_panic_about() {
+    let mut requests: InFlightRequests<()> = InFlightRequests::new(5);
+    assert!(requests.pop_oldest(1).is_none());
+    assert!(requests.newest_written(1).is_none());
+    requests.push(1, request(10, 50));
+    requests.pop_oldest(1);
+    assert!(requests.pop_oldest(1).is_none());
+    assert!(requests.newest_written(1).is_none());
+    assert_eq!(requests.count(), 0);
+}
+
+/// Java: InFlightRequestsTest#testClearAll
+#[test]
+fn all_requests_of_a_node_come_out_oldest_first_with_the_state_of_the_newest() {
+    let mut requests = InFlightRequests::new(5);
+    requests.push(1, request(10, 50));
+    requests.newest_written(1);
+    requests.push(1, request(11, 50));
+    requests.push(2, request(12, 50));
+    let (taken, newest_is_written) = requests.take_all(1);
+    assert_eq!(ids(&taken), [10, 11]);
+    assert!(!newest_is_written);
+    assert_eq!(requests.count(), 1);
+    assert!(requests.can_send_more(1));
+    let (none, newest_is_written) = requests.take_all(1);
+    assert!(none.is_empty() && newest_is_written);
+}
+
+/// NC-4
+#[test]
+fn the_window_is_open_when_the_newest_is_written_and_there_is_room() {
+    let mut requests = InFlightRequests::new(2);
+    assert!(requests.can_send_more(1));
+    requests.push(1, request(1, 50));
+    assert!(!requests.can_send_more(1));
+    requests.newest_written(1);
+    assert!(requests.can_send_more(1));
+    requests.push(1, request(2, 50));
+    requests.newest_written(1);
+    assert!(!requests.can_send_more(1));
+    requests.pop_oldest(1);
+    assert!(requests.can_send_more(1));
+}
+
+/// Java: InFlightRequestsTest#testTimedOutNodes
+#[test]
+fn nodes_with_a_late_request_are_found_one_after_the_other() {
+    let mut requests = InFlightRequests::new(5);
+    requests.push(1, request(1, 100));
+    requests.push(1, request(2, 40));
+    requests.push(2, request(3, 50));
+    requests.push(3, request(4, 100));
+    assert_eq!(requests.earliest_deadline(), Deadline::At(at(40)));
+    assert_eq!(requests.timed_out_node(at(39)), None);
+    assert_eq!(requests.timed_out_node(at(60)), Some(1));
+    requests.take_all(1);
+    assert_eq!(requests.timed_out_node(at(60)), Some(2));
+    requests.take_all(2);
+    assert_eq!(requests.timed_out_node(at(60)), None);
+    assert_eq!(requests.earliest_deadline(), Deadline::At(at(100)));
+}
+
+/// KAFKA-16083: the time a broker asked the client to wait counted as time without answer.
+#[test]
+fn a_pause_that_the_broker_asked_for_does_not_count() {
+    let mut requests = InFlightRequests::new(5);
+    requests.push(1, request(1, 40));
+    requests.extend_deadlines(1, Duration::from_nanos(25));
+    assert_eq!(requests.timed_out_node(at(64)), None);
+    assert_eq!(requests.timed_out_node(at(65)), Some(1));
+}

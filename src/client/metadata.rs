@@ -1,0 +1,358 @@
+//! What is known of the cluster, and when to ask for more: a plain state machine, without locks,
+//! clock or network.
+
+mod cache;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::cache::MetadataCache;
+use super::metadata_source::{MetadataFailure, PlannedUpdate};
+use crate::clock::{Deadline, Instant};
+use crate::error::ErrorCode;
+use crate::protocol::{MetadataPartition, MetadataResponse, MetadataTopic};
+use crate::types::{Cluster, Node, TopicPartition};
+
+/// The first version of a Metadata response whose leader epochs can be trusted: older brokers may
+/// list stale ones while partitions move.
+const EPOCHS_RELIABLE_FROM: i16 = 9;
+
+/// Why a topic cannot be used, for whoever waits for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TopicError {
+    /// The brokers refuse its name.
+    Invalid,
+    /// The client may not see it or write to it.
+    Unauthorized,
+}
+
+/// Why no metadata can be had at all.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum FatalMetadataError {
+    /// The brokers refuse the client's credentials.
+    Authentication(Arc<str>),
+    /// The brokers are too old, or too new.
+    UnsupportedVersion(Arc<str>),
+}
+
+/// The metadata of one cluster.
+///
+/// Two counters: `update_version` counts the pictures of the cluster there have been,
+/// `request_version` the requests for new topics, so that an answer to an older request does not
+/// pass for one that knows the newest topics.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.Metadata`.
+#[derive(Debug)]
+pub(crate) struct Metadata {
+    refresh_backoff: Duration,
+    max_age: Duration,
+    update_version: u32,
+    request_version: u32,
+    /// The last attempt, successful or not; `None` lets the next one go at once.
+    last_refresh: Option<Instant>,
+    last_success: Option<Instant>,
+    needs_full_update: bool,
+    needs_partial_update: bool,
+    fatal: Option<FatalMetadataError>,
+    /// What the last attempt failed with, until one succeeds.
+    last_failure: Option<MetadataFailure>,
+    topic_errors: BTreeMap<Arc<str>, TopicError>,
+    /// The error code of each topic in the last answer that had the topic, if it was one.
+    last_codes: BTreeMap<Arc<str>, ErrorCode>,
+    cache: MetadataCache,
+    epochs: BTreeMap<TopicPartition, i32>,
+}
+
+impl Metadata {
+    pub(crate) fn new(refresh_backoff: Duration, max_age: Duration) -> Self {
+        Self {
+            refresh_backoff,
+            max_age,
+            update_version: 0,
+            request_version: 0,
+            last_refresh: None,
+            last_success: None,
+            needs_full_update: false,
+            needs_partial_update: false,
+            fatal: None,
+            last_failure: None,
+            topic_errors: BTreeMap::new(),
+            last_codes: BTreeMap::new(),
+            cache: MetadataCache::default(),
+            epochs: BTreeMap::new(),
+        }
+    }
+
+    /// Starts from servers that are to be asked.
+    pub(crate) fn bootstrap(&mut self, nodes: Vec<Node>) {
+        self.needs_full_update = true;
+        self.update_version = self.update_version.wrapping_add(1);
+        self.cache = MetadataCache::bootstrap(nodes);
+    }
+
+    /// The current picture.
+    pub(crate) fn cluster(&self) -> &Arc<Cluster> {
+        self.cache.cluster()
+    }
+
+    pub(crate) fn update_version(&self) -> u32 {
+        self.update_version
+    }
+
+    pub(crate) fn request_version(&self) -> u32 {
+        self.request_version
+    }
+
+    /// Whether an update was asked for and has not come.
+    pub(crate) fn is_update_requested(&self) -> bool {
+        self.needs_full_update || self.needs_partial_update
+    }
+
+    /// When the next update may and should be asked for.
+    pub(crate) fn time_to_next_update(&self, now: Instant) -> Deadline {
+        let wanted = match self.last_success {
+            Some(at) if !self.is_update_requested() => Deadline::after(at, self.max_age),
+            _ => Deadline::At(now),
+        };
+        let allowed = match self.last_refresh {
+            Some(at) => Deadline::after(at, self.refresh_backoff),
+            None => Deadline::At(now),
+        };
+        wanted.max(allowed)
+    }
+
+    /// Asks for an update of everything. Returns the version to wait past.
+    pub(crate) fn request_update(&mut self) -> u32 {
+        self.needs_full_update = true;
+        self.update_version
+    }
+
+    /// Asks for an update of the new topics, at once. Returns the version to wait past.
+    pub(crate) fn request_update_for_new_topics(&mut self) -> u32 {
+        self.last_refresh = None;
+        self.needs_partial_update = true;
+        self.request_version = self.request_version.wrapping_add(1);
+        self.update_version
+    }
+
+    /// Whether the next request should be for new topics only.
+    pub(crate) fn is_partial_update_due(&self, now: Instant) -> bool {
+        let expires = self
+            .last_success
+            .map(|at| Deadline::after(at, self.max_age));
+        !self.needs_full_update && expires.is_some_and(|deadline| !deadline.is_over(now))
+    }
+
+    /// The last attempt failed.
+    pub(crate) fn update_failed(&mut self, now: Instant, why: MetadataFailure) {
+        self.last_refresh = Some(now);
+        match &why {
+            MetadataFailure::Authentication(text) => {
+                self.fatal = Some(FatalMetadataError::Authentication(Arc::clone(text)));
+            }
+            MetadataFailure::UnsupportedVersion(text) => {
+                self.fatal = Some(FatalMetadataError::UnsupportedVersion(Arc::clone(text)));
+            }
+            MetadataFailure::Disconnected(_) | MetadataFailure::NoBrokers => {}
+        }
+        self.last_failure = Some(why);
+    }
+
+    /// Takes an answer. `retain` says which topics are still of interest.
+    pub(crate) fn update(
+        &mut self,
+        planned: PlannedUpdate,
+        version: i16,
+        response: MetadataResponse,
+        now: Instant,
+        retain: &mut dyn FnMut(&str) -> bool,
+    ) {
+        self.needs_partial_update = planned.request_version < self.request_version;
+        self.last_refresh = Some(now);
+        self.update_version = self.update_version.wrapping_add(1);
+        if !planned.is_partial {
+            self.needs_full_update = false;
+            self.last_success = Some(now);
+        }
+        self.last_failure = None;
+        self.topic_errors.clear();
+        if !planned.is_partial {
+            self.last_codes.clear();
+        }
+        let previous_id = self.cluster().cluster_id.clone();
+        self.apply(planned.is_partial, version, response, retain);
+        self.epochs.retain(|partition, _| retain(partition.topic()));
+        self.last_codes.retain(|topic, _| retain(topic));
+        let cluster_id = &self.cluster().cluster_id;
+        if *cluster_id != previous_id {
+            log::info!("Cluster ID: {}", cluster_id.as_deref().unwrap_or("none"));
+        }
+    }
+
+    fn apply(
+        &mut self,
+        is_partial: bool,
+        version: i16,
+        response: MetadataResponse,
+        retain: &mut dyn FnMut(&str) -> bool,
+    ) {
+        let MetadataResponse {
+            brokers,
+            cluster_id,
+            controller_id,
+            topics,
+            ..
+        } = response;
+        let mut next = self.cache.successor(brokers, cluster_id, controller_id);
+        let mut answered = Vec::with_capacity(topics.len());
+        for topic in topics {
+            answered.push(Arc::clone(&topic.name));
+            if !retain(&topic.name) {
+                continue;
+            }
+            let code = topic.error;
+            if code == ErrorCode::NoError {
+                self.last_codes.remove(&topic.name);
+                self.apply_topic(&mut next, version, topic);
+            } else {
+                self.last_codes.insert(Arc::clone(&topic.name), code);
+                self.note_topic_error(&mut next, &topic.name, code);
+            }
+        }
+        if is_partial {
+            answered.sort_unstable();
+            next.keep_from(&self.cache, &mut |topic| {
+                answered
+                    .binary_search_by(|name| (**name).cmp(topic))
+                    .is_err()
+                    && retain(topic)
+            });
+        }
+        self.set_topic_errors(&next);
+        self.cache = next.build(&self.cache);
+    }
+
+    fn apply_topic(&mut self, next: &mut cache::Successor, version: i16, topic: MetadataTopic) {
+        let MetadataTopic {
+            name,
+            topic_id,
+            is_internal,
+            partitions,
+            ..
+        } = topic;
+        let topic_id = Some(topic_id).filter(|id| *id != [0; 16]);
+        // A topic whose id is another than before, or that had none here, may be one that was deleted
+        // and created anew, and its epochs begin again.
+        let is_recreated = topic_id.is_some() && topic_id != self.cache.topic_id(&name);
+        let mut accepted = Vec::with_capacity(partitions.len());
+        for partition in partitions {
+            if partition.error.is_invalid_metadata() {
+                log::debug!(
+                    "Requesting metadata update for partition {name}-{} due to error {}",
+                    partition.index,
+                    partition.error.name()
+                );
+                self.needs_full_update = true;
+            }
+            let has_epochs = version >= EPOCHS_RELIABLE_FROM;
+            accepted.extend(self.newest(&name, partition, has_epochs, is_recreated));
+        }
+        next.add_topic(name, topic_id, is_internal, accepted);
+    }
+
+    /// What to believe of a partition: the answer, unless its leader epoch shows that it is older
+    /// than what is known.
+    fn newest(
+        &mut self,
+        topic: &Arc<str>,
+        mut partition: MetadataPartition,
+        has_epochs: bool,
+        is_recreated: bool,
+    ) -> Option<MetadataPartition> {
+        let key = TopicPartition::new(Arc::clone(topic), partition.index);
+        if !has_epochs || partition.leader_epoch < 0 {
+            self.epochs.remove(&key);
+            partition.leader_epoch = -1;
+            return Some(partition);
+        }
+        let known = self.epochs.get(&key).copied();
+        match known {
+            Some(epoch) if !is_recreated && partition.leader_epoch < epoch => {
+                log::debug!(
+                    "Got metadata for an older epoch {} (current is {epoch}) for partition {key}, not updating",
+                    partition.leader_epoch
+                );
+                self.cache.partition(topic, partition.index).cloned()
+            }
+            _ => {
+                self.epochs.insert(key, partition.leader_epoch);
+                Some(partition)
+            }
+        }
+    }
+
+    fn note_topic_error(&mut self, next: &mut cache::Successor, topic: &Arc<str>, code: ErrorCode) {
+        if code.is_invalid_metadata() {
+            log::debug!(
+                "Requesting metadata update for topic {topic} due to error {}",
+                code.name()
+            );
+            self.needs_full_update = true;
+        }
+        match code {
+            ErrorCode::InvalidTopicException => {
+                log::error!("Metadata response reported invalid topic {topic}");
+                next.add_invalid(Arc::clone(topic));
+            }
+            ErrorCode::TopicAuthorizationFailed => {
+                log::error!("Topic authorization failed for topic {topic}");
+                next.add_unauthorized(Arc::clone(topic));
+            }
+            _ => {}
+        }
+    }
+
+    fn set_topic_errors(&mut self, next: &cache::Successor) {
+        for topic in next.invalid() {
+            self.topic_errors
+                .insert(Arc::clone(topic), TopicError::Invalid);
+        }
+        for topic in next.unauthorized() {
+            self.topic_errors
+                .insert(Arc::clone(topic), TopicError::Unauthorized);
+        }
+    }
+
+    /// The newest leader epoch seen for a partition.
+    #[cfg(test)]
+    pub(crate) fn leader_epoch(&self, topic: &Arc<str>, partition: i32) -> Option<i32> {
+        self.epochs
+            .get(&TopicPartition::new(Arc::clone(topic), partition))
+            .copied()
+    }
+
+    /// Takes the error of a topic that the last update told; each is given once.
+    pub(crate) fn take_topic_error(&mut self, topic: &str) -> Option<TopicError> {
+        self.topic_errors.remove(topic)
+    }
+
+    /// Takes the error that keeps all metadata away; it is given once.
+    pub(crate) fn take_fatal_error(&mut self) -> Option<FatalMetadataError> {
+        self.fatal.take()
+    }
+
+    /// The error code of a topic in the last answer that had it.
+    pub(crate) fn last_code(&self, topic: &str) -> Option<ErrorCode> {
+        self.last_codes.get(topic).copied()
+    }
+
+    /// What the last attempt failed with, if no other has succeeded since.
+    pub(crate) fn last_failure(&self) -> Option<&MetadataFailure> {
+        self.last_failure.as_ref()
+    }
+}
+
+#[cfg(test)]
+mod tests;

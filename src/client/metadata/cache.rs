@@ -1,0 +1,213 @@
+//! The last answers about the cluster, put together, and the picture of the cluster they make.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::protocol::{MetadataBroker, MetadataPartition};
+use crate::types::{Cluster, Node, NodeId, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
+
+/// A topic's id, as brokers since 2.8 tell it.
+type TopicId = [u8; 16];
+
+/// What the brokers said of one topic. Partitions name their leaders by number, so that a leader
+/// that is absent from the list of brokers for a while is found again.
+#[derive(Debug, Clone, Default)]
+struct CachedTopic {
+    id: Option<TopicId>,
+    is_internal: bool,
+    /// By number.
+    partitions: Vec<MetadataPartition>,
+}
+
+/// What is known of the cluster.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.MetadataCache`.
+#[derive(Debug, Default)]
+pub(super) struct MetadataCache {
+    topics: BTreeMap<Arc<str>, Arc<CachedTopic>>,
+    cluster: Arc<Cluster>,
+}
+
+impl MetadataCache {
+    /// Only servers to ask are known.
+    pub(super) fn bootstrap(nodes: Vec<Node>) -> Self {
+        Self {
+            topics: BTreeMap::new(),
+            cluster: Arc::new(Cluster::bootstrap(nodes)),
+        }
+    }
+
+    pub(super) fn cluster(&self) -> &Arc<Cluster> {
+        &self.cluster
+    }
+
+    pub(super) fn topic_id(&self, topic: &str) -> Option<TopicId> {
+        self.topics.get(topic).and_then(|topic| topic.id)
+    }
+
+    pub(super) fn partition(&self, topic: &str, number: PartitionId) -> Option<&MetadataPartition> {
+        let partitions = &self.topics.get(topic)?.partitions;
+        let at = partitions
+            .binary_search_by_key(&number, |partition| partition.index)
+            .ok()?;
+        partitions.get(at)
+    }
+
+    /// Begins the next picture: it has the brokers of the newest answer.
+    pub(super) fn successor(
+        &self,
+        brokers: Vec<MetadataBroker>,
+        cluster_id: Option<Arc<str>>,
+        controller: NodeId,
+    ) -> Successor {
+        let mut nodes: Vec<Node> = brokers.into_iter().filter_map(node_of).collect();
+        nodes.sort_unstable_by_key(Node::id);
+        nodes.dedup_by_key(|node| node.id());
+        let controller = Some(controller).filter(|id| nodes.iter().any(|node| node.id() == *id));
+        // Where the brokers are the same, the parts of the old picture fit into the new one.
+        let has_same_nodes = nodes == self.cluster.nodes;
+        Successor {
+            topics: BTreeMap::new(),
+            invalid: Vec::new(),
+            unauthorized: Vec::new(),
+            nodes,
+            cluster_id,
+            controller,
+            has_same_nodes,
+        }
+    }
+}
+
+/// A port that does not exist makes a broker that cannot be reached, whatever else is said of it.
+fn node_of(broker: MetadataBroker) -> Option<Node> {
+    let MetadataBroker {
+        node_id,
+        host,
+        port,
+        rack,
+    } = broker;
+    let Ok(port) = u16::try_from(port) else {
+        log::warn!("Ignoring broker {node_id} ({host}), whose port is {port}");
+        return None;
+    };
+    let node = Node::new(node_id, host, port);
+    Some(match rack {
+        Some(rack) => node.with_rack(rack),
+        None => node,
+    })
+}
+
+/// The next picture of the cluster, being put together.
+#[derive(Debug)]
+pub(super) struct Successor {
+    topics: BTreeMap<Arc<str>, Arc<CachedTopic>>,
+    invalid: Vec<Arc<str>>,
+    unauthorized: Vec<Arc<str>>,
+    nodes: Vec<Node>,
+    cluster_id: Option<Arc<str>>,
+    controller: Option<NodeId>,
+    has_same_nodes: bool,
+}
+
+impl Successor {
+    pub(super) fn add_topic(
+        &mut self,
+        name: Arc<str>,
+        id: Option<TopicId>,
+        is_internal: bool,
+        mut partitions: Vec<MetadataPartition>,
+    ) {
+        partitions.sort_by_key(|partition| partition.index);
+        partitions.dedup_by_key(|partition| partition.index);
+        self.topics.insert(
+            name,
+            Arc::new(CachedTopic {
+                id,
+                is_internal,
+                partitions,
+            }),
+        );
+    }
+
+    pub(super) fn add_invalid(&mut self, topic: Arc<str>) {
+        self.invalid.push(topic);
+    }
+
+    pub(super) fn add_unauthorized(&mut self, topic: Arc<str>) {
+        self.unauthorized.push(topic);
+    }
+
+    pub(super) fn invalid(&self) -> &[Arc<str>] {
+        &self.invalid
+    }
+
+    pub(super) fn unauthorized(&self) -> &[Arc<str>] {
+        &self.unauthorized
+    }
+
+    /// Takes over what is known of topics that the answer was not about.
+    pub(super) fn keep_from(&mut self, old: &MetadataCache, keep: &mut dyn FnMut(&str) -> bool) {
+        for (name, topic) in &old.topics {
+            if keep(name) {
+                self.topics.insert(Arc::clone(name), Arc::clone(topic));
+            }
+        }
+        let invalid = old.cluster.invalid_topics.iter();
+        self.invalid
+            .extend(invalid.filter(|topic| keep(topic)).cloned());
+        let unauthorized = old.cluster.unauthorized_topics.iter();
+        self.unauthorized
+            .extend(unauthorized.filter(|topic| keep(topic)).cloned());
+    }
+
+    /// Makes the picture.
+    pub(super) fn build(mut self, old: &MetadataCache) -> MetadataCache {
+        self.invalid.sort_unstable();
+        self.unauthorized.sort_unstable();
+        let mut cluster = Cluster::default();
+        for (name, topic) in &self.topics {
+            if topic.partitions.is_empty() {
+                continue;
+            }
+            let is_kept = old
+                .topics
+                .get(name)
+                .is_some_and(|known| Arc::ptr_eq(known, topic));
+            let info = match old.cluster.topics.get(name) {
+                Some(info) if is_kept && self.has_same_nodes => Arc::clone(info),
+                _ => Arc::new(self.topic_info(name, topic)),
+            };
+            cluster.topics.insert(Arc::clone(name), info);
+        }
+        cluster.cluster_id = self.cluster_id;
+        cluster.controller = self.controller;
+        cluster.nodes = self.nodes;
+        cluster.unauthorized_topics = self.unauthorized;
+        cluster.invalid_topics = self.invalid;
+        MetadataCache {
+            topics: self.topics,
+            cluster: Arc::new(cluster),
+        }
+    }
+
+    fn topic_info(&self, name: &Arc<str>, topic: &CachedTopic) -> TopicInfo {
+        let partitions = topic.partitions.iter().map(|partition| PartitionInfo {
+            topic_partition: TopicPartition::new(Arc::clone(name), partition.index),
+            // A leader that is not among the brokers is none.
+            leader: self
+                .nodes
+                .iter()
+                .find(|node| node.id() == partition.leader_id)
+                .cloned(),
+            leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
+            replicas: partition.replicas.clone(),
+            in_sync_replicas: partition.isr.clone(),
+            offline_replicas: partition.offline_replicas.clone(),
+        });
+        TopicInfo {
+            partitions: partitions.collect(),
+            is_internal: topic.is_internal,
+        }
+    }
+}

@@ -1,0 +1,506 @@
+use super::*;
+use crate::protocol::MetadataBroker;
+use crate::types::PartitionInfo;
+
+const BACKOFF: Duration = Duration::from_millis(100);
+const MAX_AGE: Duration = Duration::from_secs(1);
+
+fn at(millis: u64) -> Instant {
+    Instant::from_nanos(1_000_000_000_000).saturating_add(Duration::from_millis(millis))
+}
+
+fn metadata() -> Metadata {
+    Metadata::new(BACKOFF, MAX_AGE)
+}
+
+fn wait(metadata: &Metadata, now: Instant) -> u128 {
+    metadata
+        .time_to_next_update(now)
+        .remaining(now)
+        .unwrap()
+        .as_millis()
+}
+
+fn partition(index: i32, leader_id: i32, leader_epoch: i32) -> MetadataPartition {
+    MetadataPartition {
+        error: ErrorCode::NoError,
+        index,
+        leader_id,
+        leader_epoch,
+        replicas: vec![1, 2],
+        isr: vec![1],
+        offline_replicas: vec![2],
+    }
+}
+
+fn topic(name: &str, partitions: Vec<MetadataPartition>) -> MetadataTopic {
+    MetadataTopic {
+        error: ErrorCode::NoError,
+        name: name.into(),
+        topic_id: [0; 16],
+        is_internal: false,
+        partitions,
+    }
+}
+
+fn with_id(name: &str, id: u8, epoch: i32) -> MetadataTopic {
+    MetadataTopic {
+        topic_id: [id; 16],
+        ..topic(name, vec![partition(0, 1, epoch)])
+    }
+}
+
+fn failed_topic(name: &str, error: ErrorCode) -> MetadataTopic {
+    MetadataTopic {
+        error,
+        ..topic(name, Vec::new())
+    }
+}
+
+fn response(topics: Vec<MetadataTopic>) -> MetadataResponse {
+    let brokers = [1, 2].map(|node_id| MetadataBroker {
+        node_id,
+        host: format!("host-{node_id}").into(),
+        port: 9092,
+        rack: None,
+    });
+    MetadataResponse {
+        throttle_time_ms: 0,
+        brokers: brokers.into(),
+        cluster_id: Some("c".into()),
+        controller_id: 2,
+        topics,
+    }
+}
+
+/// An answer that knows of all requests so far, in version 11.
+fn update(metadata: &mut Metadata, is_partial: bool, topics: Vec<MetadataTopic>, now: Instant) {
+    let planned = PlannedUpdate {
+        is_partial,
+        request_version: metadata.request_version(),
+    };
+    metadata.update(planned, 11, response(topics), now, &mut |_| true);
+}
+
+fn full(metadata: &mut Metadata, topics: Vec<MetadataTopic>) {
+    update(metadata, false, topics, at(0));
+}
+
+fn partial(metadata: &mut Metadata, topics: Vec<MetadataTopic>) {
+    update(metadata, true, topics, at(0));
+}
+
+fn info<'a>(metadata: &'a Metadata, topic: &str, number: i32) -> Option<&'a PartitionInfo> {
+    metadata
+        .cluster()
+        .partition(&TopicPartition::new(topic, number))
+}
+
+fn epoch(metadata: &Metadata, topic: &str) -> Option<i32> {
+    metadata.leader_epoch(&topic.into(), 0)
+}
+
+/// Java: MetadataTest#testUpdateMetadataAllowedImmediatelyAfterBootstrap, MD-23
+#[test]
+fn from_the_servers_an_update_may_go_at_once() {
+    let mut metadata = metadata();
+    metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
+    assert!(metadata.cluster().is_bootstrap());
+    assert_eq!(wait(&metadata, at(0)), 0);
+    assert_eq!(metadata.update_version(), 1);
+    assert!(metadata.is_update_requested() && !metadata.is_partial_update_due(at(0)));
+}
+
+/// Java: MetadataTest#testTimeToNextUpdate, MD-4
+#[test]
+fn the_next_update_is_due_at_the_metadatas_age_or_on_request_after_the_backoff() {
+    for (backoff, max_age) in [(100, 1_000), (1_000, 100), (0, 0), (0, 100), (100, 0)] {
+        let [backoff_time, age] = [backoff, max_age].map(Duration::from_millis);
+        let mut metadata = Metadata::new(backoff_time, age);
+        assert_eq!(wait(&metadata, at(0)), 0);
+        full(&mut metadata, Vec::new());
+        assert_eq!(wait(&metadata, at(0)), u128::from(backoff.max(max_age)));
+        metadata.request_update();
+        assert_eq!(wait(&metadata, at(0)), u128::from(backoff));
+        full(&mut metadata, Vec::new());
+        assert_eq!(wait(&metadata, at(0)), u128::from(backoff.max(max_age)));
+        assert_eq!(wait(&metadata, at(backoff.max(max_age))), 0);
+        assert_eq!(wait(&metadata, at(backoff.max(max_age) + 1)), 0);
+    }
+}
+
+#[test]
+fn an_age_without_limit_never_makes_an_update_due() {
+    let mut metadata = Metadata::new(BACKOFF, Duration::MAX);
+    full(&mut metadata, Vec::new());
+    assert_eq!(metadata.time_to_next_update(at(0)), Deadline::Never);
+}
+
+/// Java: MetadataTest#testTimeToNextUpdateRetryBackoff, #testFailedUpdate, MD-5
+#[test]
+fn a_failed_attempt_is_followed_by_the_backoff_and_leaves_what_is_known() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 5)])]);
+    metadata.request_update();
+    metadata.update_failed(at(500), MetadataFailure::Disconnected("gone".into()));
+    assert_eq!(wait(&metadata, at(500)), 100);
+    assert_eq!(wait(&metadata, at(600)), 0);
+    assert_eq!(metadata.update_version(), 1);
+    assert!(info(&metadata, "t", 0).is_some());
+    assert_eq!(
+        metadata.last_failure(),
+        Some(&MetadataFailure::Disconnected("gone".into()))
+    );
+    full(&mut metadata, Vec::new());
+    assert_eq!(metadata.last_failure(), None);
+}
+
+/// Java: MetadataTest#testRequestUpdate, #testRequestVersion, MD-1, MD-3
+#[test]
+fn an_answer_to_an_older_request_does_not_settle_newer_ones() {
+    let mut metadata = metadata();
+    assert_eq!(metadata.request_update(), 0);
+    full(&mut metadata, Vec::new());
+    assert!(!metadata.is_update_requested());
+    assert_eq!(metadata.request_update_for_new_topics(), 1);
+    let asked = PlannedUpdate {
+        is_partial: true,
+        request_version: metadata.request_version(),
+    };
+    metadata.request_update_for_new_topics();
+    metadata.update(asked, 11, response(Vec::new()), at(0), &mut |_| true);
+    assert!(metadata.is_update_requested());
+    partial(&mut metadata, Vec::new());
+    assert!(!metadata.is_update_requested());
+    assert_eq!(metadata.update_version(), 3);
+}
+
+/// Java: MetadataTest#testPartialMetadataUpdate, MD-6, MD-7
+#[test]
+fn a_partial_update_neither_settles_a_full_one_nor_makes_the_metadata_younger() {
+    let mut metadata = metadata();
+    full(&mut metadata, Vec::new());
+    metadata.request_update_for_new_topics();
+    assert_eq!(
+        wait(&metadata, at(10)),
+        0,
+        "new topics do not wait for the backoff"
+    );
+    assert!(metadata.is_partial_update_due(at(10)));
+    update(&mut metadata, true, Vec::new(), at(500));
+    assert_eq!(wait(&metadata, at(500)), 500);
+    metadata.request_update_for_new_topics();
+    metadata.request_update();
+    assert!(!metadata.is_partial_update_due(at(600)));
+    update(&mut metadata, true, Vec::new(), at(600));
+    assert!(metadata.is_update_requested());
+    update(&mut metadata, false, Vec::new(), at(700));
+    assert!(!metadata.is_update_requested());
+    metadata.request_update_for_new_topics();
+    assert!(
+        !metadata.is_partial_update_due(at(1_700)),
+        "the rest is too old as well"
+    );
+}
+
+/// Java: MetadataTest#testIgnoreLeaderEpochInOlderMetadataResponse, MD-15, MD-17
+#[test]
+fn leader_epochs_of_older_versions_are_not_believed() {
+    let mut metadata = metadata();
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: 0,
+    };
+    for (version, known) in [(8, None), (9, Some(10)), (11, Some(10)), (7, None)] {
+        let answer = response(vec![topic("t", vec![partition(0, 1, 10)])]);
+        metadata.update(planned, version, answer, at(0), &mut |_| true);
+        assert_eq!(epoch(&metadata, "t"), known, "version {version}");
+        assert_eq!(info(&metadata, "t", 0).unwrap().leader_epoch, known);
+    }
+}
+
+/// Java: MetadataTest#testStaleMetadata, #testRejectOldMetadata, #testOutOfBandEpochUpdate, MD-15
+#[test]
+fn a_partition_with_an_older_epoch_stays_as_it_was() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
+    full(&mut metadata, vec![topic("t", vec![partition(0, 2, 9)])]);
+    assert_eq!(info(&metadata, "t", 0).unwrap().leader().unwrap().id(), 1);
+    assert_eq!(epoch(&metadata, "t"), Some(10));
+    full(&mut metadata, vec![topic("t", vec![partition(0, 2, 10)])]);
+    assert_eq!(info(&metadata, "t", 0).unwrap().leader().unwrap().id(), 2);
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 12)])]);
+    assert_eq!(epoch(&metadata, "t"), Some(12));
+}
+
+/// Java: MetadataTest#testNoEpoch
+#[test]
+fn a_partition_without_epoch_is_taken_as_it_comes() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, -1)])]);
+    assert_eq!(epoch(&metadata, "t"), None);
+    assert_eq!(info(&metadata, "t", 0).unwrap().leader_epoch, None);
+    assert_eq!(metadata.leader_epoch(&"other".into(), 0), None);
+}
+
+/// Java: MetadataTest#testEpochUpdateOnChangedTopicIds, MD-16; KAFKA-13488 and KAFKA-12257: a
+/// producer never learned the leaders of a topic that was deleted and created anew.
+#[test]
+fn the_epochs_of_a_topic_created_anew_begin_again() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![with_id("t", 1, 100)]);
+    full(&mut metadata, vec![with_id("t", 1, 5)]);
+    assert_eq!(epoch(&metadata, "t"), Some(100), "the same topic");
+    full(&mut metadata, vec![with_id("t", 2, 5)]);
+    assert_eq!(epoch(&metadata, "t"), Some(5), "another id");
+    // While the topic is away, its id is forgotten and its epochs are not.
+    full(
+        &mut metadata,
+        vec![failed_topic("t", ErrorCode::UnknownTopicOrPartition)],
+    );
+    full(&mut metadata, vec![with_id("t", 3, 1)]);
+    assert_eq!(epoch(&metadata, "t"), Some(1), "no id was known");
+    assert!(info(&metadata, "t", 0).is_some());
+    // Without an id there is nothing to tell topics apart by.
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 0)])]);
+    assert_eq!(epoch(&metadata, "t"), Some(1));
+}
+
+/// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
+#[test]
+fn an_invalid_topic_is_told_once_for_each_answer() {
+    let mut metadata = metadata();
+    let answer = || vec![failed_topic("?", ErrorCode::InvalidTopicException)];
+    full(&mut metadata, answer());
+    assert_eq!(
+        metadata.cluster().invalid_topics().collect::<Vec<_>>(),
+        ["?"]
+    );
+    assert_eq!(
+        metadata.last_code("?"),
+        Some(ErrorCode::InvalidTopicException)
+    );
+    assert_eq!(metadata.take_topic_error("t"), None);
+    assert_eq!(metadata.take_topic_error("?"), Some(TopicError::Invalid));
+    assert_eq!(metadata.take_topic_error("?"), None);
+    full(&mut metadata, answer());
+    full(&mut metadata, Vec::new());
+    assert_eq!(
+        metadata.take_topic_error("?"),
+        None,
+        "the last answer had no error"
+    );
+    assert_eq!(metadata.last_code("?"), None);
+}
+
+/// Java: MetadataTest#testTopicAuthorizationError, #testMetadataTopicErrors
+#[test]
+fn each_topics_error_is_its_own() {
+    let mut metadata = metadata();
+    full(
+        &mut metadata,
+        vec![
+            failed_topic("secret", ErrorCode::TopicAuthorizationFailed),
+            failed_topic("?", ErrorCode::InvalidTopicException),
+            failed_topic("later", ErrorCode::LeaderNotAvailable),
+        ],
+    );
+    assert_eq!(
+        metadata.take_topic_error("secret"),
+        Some(TopicError::Unauthorized)
+    );
+    assert_eq!(metadata.take_topic_error("?"), Some(TopicError::Invalid));
+    assert_eq!(metadata.take_topic_error("later"), None);
+    assert_eq!(
+        metadata.cluster().unauthorized_topics().collect::<Vec<_>>(),
+        ["secret"]
+    );
+    assert_eq!(
+        metadata.last_code("later"),
+        Some(ErrorCode::LeaderNotAvailable)
+    );
+}
+
+/// MD-12, MD-14
+#[test]
+fn errors_that_say_the_picture_is_old_ask_for_another_and_epochs_count_all_the_same() {
+    let mut metadata = metadata();
+    full(
+        &mut metadata,
+        vec![failed_topic("t", ErrorCode::LeaderNotAvailable)],
+    );
+    assert!(metadata.is_update_requested());
+    full(
+        &mut metadata,
+        vec![failed_topic("t", ErrorCode::TopicAuthorizationFailed)],
+    );
+    assert!(!metadata.is_update_requested());
+    let error = ErrorCode::LeaderNotAvailable;
+    let leaderless = MetadataPartition {
+        error,
+        ..partition(0, -1, 7)
+    };
+    full(&mut metadata, vec![topic("t", vec![leaderless])]);
+    assert!(metadata.is_update_requested());
+    assert_eq!(epoch(&metadata, "t"), Some(7));
+    assert_eq!(info(&metadata, "t", 0).unwrap().leader(), None);
+}
+
+/// Java: MetadataTest#testLeaderMetadataInconsistentWithBrokerMetadata,
+/// MetadataCacheTest#testMissingLeaderEndpoint, MD-24, MD-25
+#[test]
+fn a_leader_that_is_not_among_the_brokers_is_none_and_partitions_are_in_order() {
+    let mut metadata = metadata();
+    full(
+        &mut metadata,
+        vec![topic("t", vec![partition(1, 9, 5), partition(0, 2, 5)])],
+    );
+    let partitions = metadata.cluster().partitions("t");
+    assert_eq!(
+        partitions
+            .iter()
+            .map(PartitionInfo::partition)
+            .collect::<Vec<_>>(),
+        [0, 1]
+    );
+    assert_eq!(partitions[1].leader(), None);
+    assert_eq!(partitions[0].leader().unwrap().id(), 2);
+    assert_eq!(partitions[0].replicas(), [1, 2]);
+    assert_eq!(partitions[0].in_sync_replicas(), [1]);
+    assert_eq!(partitions[0].offline_replicas(), [2]);
+}
+
+/// Java: MetadataTest#testClusterCopy
+#[test]
+fn the_picture_has_everything_the_answer_had() {
+    let mut metadata = metadata();
+    let internal = MetadataTopic {
+        is_internal: true,
+        ..topic("i", vec![partition(0, 1, 0)])
+    };
+    full(
+        &mut metadata,
+        vec![
+            topic("t", vec![partition(0, 1, 0), partition(1, 2, 0)]),
+            internal,
+        ],
+    );
+    let cluster = metadata.cluster();
+    assert_eq!(cluster.cluster_id(), Some("c"));
+    assert_eq!(cluster.controller().unwrap().id(), 2);
+    assert_eq!(cluster.nodes().len(), 2);
+    assert_eq!(cluster.partition_count("t"), Some(2));
+    assert!(cluster.topics["i"].is_internal && !cluster.topics["t"].is_internal);
+}
+
+/// Java: MetadataTest#testMetadataMerge, MD-8
+#[test]
+fn a_partial_update_keeps_the_other_topics_that_are_still_wanted() {
+    let mut metadata = metadata();
+    let old = ["kept", "dropped", "renewed"].map(|name| topic(name, vec![partition(0, 1, 3)]));
+    let mut answer: Vec<_> = old.into();
+    answer.push(failed_topic("?", ErrorCode::InvalidTopicException));
+    full(&mut metadata, answer);
+    let planned = PlannedUpdate {
+        is_partial: true,
+        request_version: 0,
+    };
+    let renewed = topic("renewed", vec![partition(0, 2, 4), partition(1, 1, 0)]);
+    let answer = response(vec![renewed, topic("foreign", vec![partition(0, 1, 0)])]);
+    let mut retain = |name: &str| !matches!(name, "dropped" | "foreign");
+    metadata.update(planned, 11, answer, at(0), &mut retain);
+    let cluster = metadata.cluster();
+    assert_eq!(cluster.partition_count("kept"), Some(1));
+    assert_eq!(cluster.partition_count("dropped"), None);
+    assert_eq!(cluster.partition_count("foreign"), None, "MD-10");
+    assert_eq!(cluster.partition_count("renewed"), Some(2));
+    assert_eq!(cluster.invalid_topics().collect::<Vec<_>>(), ["?"]);
+    assert_eq!(epoch(&metadata, "dropped"), None, "MD-18");
+    assert_eq!(epoch(&metadata, "kept"), Some(3));
+}
+
+/// MD-8
+#[test]
+fn a_topic_that_a_partial_update_has_an_error_for_is_not_kept() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 3)])]);
+    partial(
+        &mut metadata,
+        vec![failed_topic("t", ErrorCode::UnknownTopicOrPartition)],
+    );
+    assert_eq!(metadata.cluster().partition_count("t"), None);
+}
+
+/// Java: MetadataTest#testNodeIfOffline
+#[test]
+fn topics_kept_by_a_partial_update_have_the_leaders_among_the_new_brokers() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 2, 3)])]);
+    let planned = PlannedUpdate {
+        is_partial: true,
+        request_version: 0,
+    };
+    let mut only_first = response(Vec::new());
+    only_first.brokers.truncate(1);
+    metadata.update(planned, 11, only_first, at(0), &mut |_| true);
+    assert_eq!(info(&metadata, "t", 0).unwrap().leader(), None);
+    let mut moved = response(Vec::new());
+    moved.brokers[1].host = "elsewhere".into();
+    metadata.update(planned, 11, moved, at(0), &mut |_| true);
+    assert_eq!(
+        info(&metadata, "t", 0).unwrap().leader().unwrap().host(),
+        "elsewhere"
+    );
+}
+
+#[test]
+fn topics_that_did_not_change_are_shared_between_pictures() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 2, 3)])]);
+    let before = Arc::clone(&metadata.cluster().topics["t"]);
+    partial(
+        &mut metadata,
+        vec![topic("other", vec![partition(0, 1, 0)])],
+    );
+    assert!(Arc::ptr_eq(&before, &metadata.cluster().topics["t"]));
+}
+
+/// Java: MetadataTest#testMetadataMergeOnIdDowngrade
+#[test]
+fn a_topic_that_comes_without_id_has_none_any_more() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![with_id("t", 1, 100)]);
+    partial(&mut metadata, vec![topic("t", vec![partition(0, 1, 100)])]);
+    assert_eq!(metadata.cache.topic_id("t"), None);
+}
+
+/// MD-20
+#[test]
+fn what_keeps_all_metadata_away_is_told_once() {
+    let mut metadata = metadata();
+    metadata.update_failed(at(0), MetadataFailure::Authentication("no".into()));
+    let fatal = Some(FatalMetadataError::Authentication("no".into()));
+    assert_eq!(metadata.take_fatal_error(), fatal);
+    assert_eq!(metadata.take_fatal_error(), None);
+}
+
+#[test]
+fn brokers_that_make_no_sense_are_left_out() {
+    let mut metadata = metadata();
+    let mut answer = response(vec![topic(
+        "t",
+        vec![partition(0, 1, 0), partition(0, 2, 0)],
+    )]);
+    answer.brokers[0].port = -5;
+    answer.controller_id = 77;
+    answer.brokers.push(answer.brokers[1].clone());
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: 0,
+    };
+    metadata.update(planned, 11, answer, at(0), &mut |_| true);
+    let cluster = metadata.cluster();
+    assert_eq!(cluster.nodes().len(), 1);
+    assert_eq!(cluster.controller(), None);
+    assert_eq!(cluster.partition_count("t"), Some(1));
+}

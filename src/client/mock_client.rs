@@ -1,0 +1,420 @@
+//! A [`KafkaClient`] without a network: the test says what is answered, and when.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use super::kafka_client::{ClientRequest, ClientResponse, KafkaClient, NotReady, Outcome};
+use crate::clock::{Deadline, Instant};
+use crate::network::selectable::WakeUp;
+use crate::protocol::{ApiKey, Request, Response};
+use crate::types::{Cluster, Node, NodeId};
+
+/// Looks at a request and says whether it is the expected one.
+pub(crate) type Matcher = Box<dyn FnMut(&Request) -> bool + Send>;
+
+/// A request that was sent and not answered yet.
+#[derive(Debug)]
+pub(crate) struct MockRequest<T> {
+    pub(crate) node: NodeId,
+    pub(crate) request: Request,
+    pub(crate) version: i16,
+    pub(crate) timeout: Duration,
+    pub(crate) tag: T,
+    pub(crate) created: Instant,
+}
+
+/// An answer that waits for its request.
+struct Prepared {
+    node: Option<NodeId>,
+    matcher: Option<Matcher>,
+    outcome: Outcome,
+}
+
+/// Counts wake-ups.
+#[derive(Debug, Default)]
+pub(crate) struct MockWakeUp(AtomicU32);
+
+impl MockWakeUp {}
+
+impl WakeUp for MockWakeUp {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A client whose brokers are a script.
+///
+/// A request takes the first prepared answer for its node; if there is none it waits in
+/// [`requests`](Self::requests) for [`respond`](Self::respond). Answers come out of the next poll.
+/// Every node is ready when it is first asked for, unless it was made unreachable or throttled.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.MockClient`.
+pub(crate) struct MockClient<T> {
+    cluster: Arc<Cluster>,
+    connected: BTreeSet<NodeId>,
+    unreachable: BTreeMap<NodeId, Instant>,
+    throttled: BTreeMap<NodeId, Instant>,
+    refused: BTreeMap<NodeId, Arc<str>>,
+    versions: BTreeMap<ApiKey, Option<i16>>,
+    prepared: VecDeque<Prepared>,
+    requests: VecDeque<MockRequest<T>>,
+    answered: Vec<ClientResponse<T>>,
+    sent: Vec<(NodeId, Request)>,
+    max_in_flight: usize,
+    poll_timeouts: Vec<Duration>,
+    wake_up: Arc<MockWakeUp>,
+    is_closed: bool,
+}
+
+impl<T> MockClient<T> {
+    /// A client of the nodes of a cluster, with five requests in flight to each at most.
+    pub(crate) fn new(cluster: Arc<Cluster>) -> Self {
+        Self {
+            cluster,
+            connected: BTreeSet::new(),
+            unreachable: BTreeMap::new(),
+            throttled: BTreeMap::new(),
+            refused: BTreeMap::new(),
+            versions: BTreeMap::new(),
+            prepared: VecDeque::new(),
+            requests: VecDeque::new(),
+            answered: Vec::new(),
+            sent: Vec::new(),
+            max_in_flight: 5,
+            poll_timeouts: Vec::new(),
+            wake_up: Arc::default(),
+            is_closed: false,
+        }
+    }
+
+    /// How many requests may be unanswered per node.
+    pub(crate) fn set_max_in_flight(&mut self, max: usize) {
+        self.max_in_flight = max;
+    }
+
+    /// Answers the next request so.
+    pub(crate) fn prepare_response(&mut self, response: Response) {
+        self.prepare(None, None, Outcome::Response(response));
+    }
+
+    /// The outcome of the next request (to a node).
+    pub(crate) fn prepare(
+        &mut self,
+        node: Option<NodeId>,
+        matcher: Option<Matcher>,
+        outcome: Outcome,
+    ) {
+        self.prepared.push_back(Prepared {
+            node,
+            matcher,
+            outcome,
+        });
+    }
+
+    /// Answers the oldest request that waits.
+    pub(crate) fn respond(&mut self, response: Response, now: Instant) {
+        self.finish(0, Outcome::Response(response), now);
+    }
+
+    /// Ends the `at`-th of the requests that wait.
+    pub(crate) fn finish(&mut self, at: usize, outcome: Outcome, now: Instant) {
+        let request = self
+            .requests
+            .remove(at)
+            .unwrap_or_else(|| panic!("no request {at} waits"));
+        self.answer(request, outcome, now);
+    }
+
+    /// Ends the connection to a node; requests that wait end with it, oldest first. Not one byte of
+    /// the newest had been written if `newest_untouched`.
+    pub(crate) fn disconnect(&mut self, node: NodeId, newest_untouched: bool, now: Instant) {
+        self.connected.remove(&node);
+        let (ended, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.requests)
+            .into_iter()
+            .partition(|r| r.node == node);
+        self.requests = others;
+        let count = ended.len();
+        for (at, request) in ended.into_iter().enumerate() {
+            let handed_over = !(newest_untouched && at + 1 == count);
+            self.answer(request, disconnected(handed_over), now);
+        }
+    }
+
+    /// The node cannot be connected to until then.
+    pub(crate) fn set_unreachable(&mut self, node: NodeId, until: Instant) {
+        self.connected.remove(&node);
+        self.unreachable.insert(node, until);
+    }
+
+    /// The node asked for a pause until then.
+    pub(crate) fn throttle(&mut self, node: NodeId, until: Instant) {
+        self.throttled.insert(node, until);
+    }
+
+    /// The node refuses the client's credentials.
+    pub(crate) fn refuse_credentials(&mut self, node: NodeId, message: &str) {
+        self.connected.remove(&node);
+        self.refused.insert(node, message.into());
+    }
+
+    /// The requests that wait for an answer, oldest first.
+    pub(crate) fn requests(&self) -> &VecDeque<MockRequest<T>> {
+        &self.requests
+    }
+
+    /// Every request that was ever sent, and where to.
+    pub(crate) fn sent(&self) -> &[(NodeId, Request)] {
+        &self.sent
+    }
+
+    /// Lets go of what was sent, and of the memory it shares.
+    pub(crate) fn forget_sent(&mut self) {
+        self.sent.clear();
+    }
+
+    /// How long each poll might have waited.
+    pub(crate) fn poll_timeouts(&self) -> &[Duration] {
+        &self.poll_timeouts
+    }
+
+    fn in_flight_to(&self, node: NodeId) -> usize {
+        self.requests
+            .iter()
+            .filter(|request| request.node == node)
+            .count()
+    }
+
+    fn answer(&mut self, request: MockRequest<T>, outcome: Outcome, now: Instant) {
+        if matches!(outcome, Outcome::Disconnected { .. }) {
+            self.connected.remove(&request.node);
+        }
+        self.answered.push(ClientResponse {
+            node: request.node,
+            tag: request.tag,
+            version: request.version,
+            created: request.created,
+            received: now,
+            outcome,
+        });
+    }
+
+    fn take_prepared(&mut self, node: NodeId, request: &Request) -> Option<Outcome> {
+        let at = self
+            .prepared
+            .iter()
+            .position(|p| p.node.is_none_or(|wanted| wanted == node))?;
+        let mut prepared = self.prepared.remove(at)?;
+        if let Some(matcher) = &mut prepared.matcher {
+            assert!(
+                matcher(request),
+                "the next answer is not for this request: {request:?}"
+            );
+        }
+        Some(prepared.outcome)
+    }
+
+    fn time_out(&mut self, now: Instant) {
+        let is_late = |request: &MockRequest<T>| {
+            Deadline::after(request.created, request.timeout).is_over(now)
+        };
+        while let Some(node) = self.requests.iter().find(|r| is_late(r)).map(|r| r.node) {
+            self.disconnect(node, false, now);
+        }
+    }
+}
+
+fn disconnected(handed_over: bool) -> Outcome {
+    Outcome::Disconnected {
+        handed_over,
+        reason: "disconnected by the test".into(),
+    }
+}
+
+impl<T: Send> KafkaClient<T> for MockClient<T> {
+    fn ready(&mut self, node: &Node, now: Instant) -> bool {
+        let id = node.id();
+        let is_unreachable = self.unreachable.get(&id).is_some_and(|until| now < *until);
+        if !is_unreachable && !self.refused.contains_key(&id) {
+            self.connected.insert(id);
+        }
+        self.is_ready(id, now)
+    }
+
+    fn is_ready(&self, node: NodeId, now: Instant) -> bool {
+        self.not_ready_reason(node, now).is_none()
+    }
+
+    fn poll_deadline(&self, node: NodeId, now: Instant) -> Deadline {
+        if let Some(until) = self.throttled.get(&node).filter(|until| now < **until) {
+            return Deadline::At(*until);
+        }
+        match self.unreachable.get(&node).filter(|until| now < **until) {
+            Some(until) => Deadline::At(*until),
+            None if self.connected.contains(&node) => Deadline::Never,
+            None => Deadline::At(now),
+        }
+    }
+
+    fn not_ready_reason(&self, node: NodeId, now: Instant) -> Option<NotReady> {
+        if let Some(message) = self.refused.get(&node) {
+            return Some(NotReady::Authentication(Arc::clone(message)));
+        }
+        if !self.connected.contains(&node) {
+            return Some(NotReady::NotConnected(None));
+        }
+        if self.throttled.get(&node).is_some_and(|until| now < *until) {
+            return Some(NotReady::Throttled);
+        }
+        (self.in_flight_to(node) >= self.max_in_flight).then_some(NotReady::InFlightFull)
+    }
+
+    fn send(&mut self, request: ClientRequest<T>, now: Instant) {
+        let ClientRequest {
+            node,
+            request,
+            timeout,
+            tag,
+        } = request;
+        assert!(
+            self.is_ready(node, now),
+            "a request to node {node}, which is not ready"
+        );
+        let api = request.api_key();
+        let chosen = self
+            .versions
+            .get(&api)
+            .copied()
+            .unwrap_or_else(|| Some(api.max_version()));
+        let sent = MockRequest {
+            node,
+            version: chosen.unwrap_or(0),
+            timeout,
+            tag,
+            created: now,
+            request: request.clone(),
+        };
+        if chosen.is_none() {
+            let outcome = Outcome::UnsupportedVersion(format!("no version of {api}").into());
+            self.answer(sent, outcome, now);
+            return;
+        }
+        self.sent.push((node, request));
+        match self.take_prepared(node, &sent.request) {
+            Some(outcome) => self.answer(sent, outcome, now),
+            None => self.requests.push_back(sent),
+        }
+    }
+
+    fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>) {
+        self.poll_timeouts.push(timeout);
+        self.time_out(now);
+        // Requests that no answer is expected to have been written by now.
+        while let Some(at) = self
+            .requests
+            .iter()
+            .position(|r| !r.request.expects_response())
+        {
+            self.finish(at, Outcome::Sent, now);
+        }
+        responses.append(&mut self.answered);
+    }
+
+    fn least_loaded_node(&mut self, now: Instant) -> Option<Node> {
+        let cluster = Arc::clone(&self.cluster);
+        let reachable = cluster.nodes().iter().filter(|node| {
+            let until = self.unreachable.get(&node.id());
+            until.is_none_or(|until| now >= *until) && !self.refused.contains_key(&node.id())
+        });
+        reachable
+            .min_by_key(|node| self.in_flight_to(node.id()))
+            .cloned()
+    }
+
+    fn in_flight_request_count(&self) -> usize {
+        self.requests.len()
+    }
+
+    fn wake_up(&self) -> Arc<dyn WakeUp> {
+        Arc::clone(&self.wake_up) as Arc<dyn WakeUp>
+    }
+
+    fn close(&mut self) {
+        self.is_closed = true;
+        self.requests.clear();
+        self.answered.clear();
+    }
+
+    fn describe(&self, now: Instant) -> String {
+        let nodes = self.cluster.nodes().iter();
+        let lines = nodes.map(|n| format!("{n}: {:?}", self.not_ready_reason(n.id(), now)));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}
+
+impl<T> fmt::Debug for MockClient<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MockClient")
+            .field("waiting", &self.requests.len())
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse};
+
+    fn request(tag: u8) -> ClientRequest<u8> {
+        ClientRequest {
+            node: 1,
+            request: Request::InitProducerId(InitProducerIdRequest {
+                transactional_id: None,
+                transaction_timeout_ms: i32::MAX,
+                producer_id: -1,
+                producer_epoch: -1,
+            }),
+            timeout: Duration::from_secs(1),
+            tag,
+        }
+    }
+
+    fn response() -> Response {
+        Response::InitProducerId(InitProducerIdResponse {
+            throttle_time_ms: 0,
+            error: crate::error::ErrorCode::NoError,
+            producer_id: 5,
+            producer_epoch: 0,
+        })
+    }
+
+    #[test]
+    fn prepared_answers_are_taken_in_order_and_others_wait_until_they_time_out() {
+        let node = Node::new(1, "a", 9092);
+        let cluster = Arc::new(Cluster::new(vec![node.clone()], Vec::new()));
+        let mut client = MockClient::new(cluster);
+        let now = Instant::from_nanos(1);
+        assert!(client.ready(&node, now));
+        client.prepare_response(response());
+        client.send(request(1), now);
+        client.send(request(2), now);
+        let mut out = Vec::new();
+        client.poll(Duration::ZERO, now, &mut out);
+        assert_eq!(out.len(), 1);
+        assert!(out[0].tag == 1 && matches!(out[0].outcome, Outcome::Response(_)));
+        let later = now.saturating_add(Duration::from_secs(1));
+        client.poll(Duration::ZERO, later, &mut out);
+        assert_eq!(out[1].tag, 2);
+        assert!(matches!(
+            out[1].outcome,
+            Outcome::Disconnected {
+                handed_over: true,
+                ..
+            }
+        ));
+        assert!(!client.is_ready(1, later));
+    }
+}

@@ -1,0 +1,14 @@
+//! Requests to the brokers: versions, connection states, in-flight windows, metadata.
+
+pub(crate) mod api_versions;
+pub(crate) mod connection_states;
+pub(crate) mod in_flight_requests;
+pub(crate) mod kafka_client;
+pub(crate) mod metadata;
+pub(crate) mod metadata_source;
+pub(crate) mod network_client;
+
+#[cfg(test)]
+pub(crate) mod mock_client;
+#[cfg(test)]
+pub(crate) mod mock_selector;

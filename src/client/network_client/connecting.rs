@@ -1,0 +1,286 @@
+//! Connections: how they are begun, when they stand, and what their end entails.
+
+use std::sync::Arc;
+
+use super::{NetworkClient, Purpose};
+use crate::client::connection_states::{ConnectionState, NextStep};
+use crate::client::kafka_client::{ClientResponse, Outcome};
+use crate::clock::Instant;
+use crate::network::resolver::HostResolver;
+use crate::network::selectable::{CloseReason, PollEvents, Selectable};
+use crate::types::{Node, NodeId};
+
+/// How a connection ended.
+pub(super) struct Ending {
+    pub(super) error: Arc<str>,
+    /// Not one byte of the newest request was given to the socket.
+    pub(super) newest_untouched: bool,
+    pub(super) weight: Weight,
+}
+
+/// How much is to be made of the end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Weight {
+    /// Nothing went wrong.
+    Ordinary,
+    /// Connections get lost: worth a warning only if the node does not get ready.
+    Lost,
+    /// The broker did what no broker should.
+    Fault,
+}
+
+impl Ending {
+    /// A connection that this client gives up.
+    pub(super) fn given_up(error: impl Into<Arc<str>>) -> Self {
+        Self {
+            error: error.into(),
+            newest_untouched: false,
+            weight: Weight::Lost,
+        }
+    }
+
+    /// A connection that this client ends because of what the broker did.
+    pub(super) fn fault(error: impl Into<Arc<str>>) -> Self {
+        Self {
+            weight: Weight::Fault,
+            ..Self::given_up(error)
+        }
+    }
+}
+
+/// Said of a connection that ended instead of an answer to the request for API versions.
+const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
+     brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
+
+impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
+    /// Begins to connect to a node to which that is [allowed](Self::ready).
+    pub(super) fn initiate_connect(&mut self, node: &Node, now: Instant) {
+        match self.states.connecting(node, now) {
+            NextStep::Connect(address) => self.connect_to(node.id(), address, now),
+            NextStep::Resolve => {
+                log::debug!("{self} Resolving the host of node {node}");
+                self.resolver.request(node.id(), node.host(), node.port());
+                self.lookups += 1;
+                self.handle_resolutions(now);
+            }
+            NextStep::Wait => {}
+        }
+    }
+
+    fn connect_to(&mut self, id: NodeId, address: std::net::SocketAddr, now: Instant) {
+        log::debug!("{self} Initiating connection to node {id} using address {address}");
+        if let Err(error) = self.selector.connect(id, address) {
+            self.attempt_failed(
+                id,
+                Arc::from(format!("connecting to {address} failed: {error}")),
+                now,
+            );
+        }
+    }
+
+    /// Takes the answers of the resolver that have come.
+    pub(super) fn handle_resolutions(&mut self, now: Instant) {
+        while self.lookups > 0 {
+            let Some(resolution) = self.resolver.poll() else {
+                return;
+            };
+            self.lookups -= 1;
+            let id = resolution.node;
+            let error = match resolution.result {
+                Ok(addresses) if addresses.is_empty() => Arc::from("the host name has no address"),
+                Ok(addresses) => {
+                    if let Some(address) = self.states.resolved(id, addresses, now) {
+                        self.connect_to(id, address, now);
+                    }
+                    continue;
+                }
+                Err(error) => error,
+            };
+            if self.states.resolution_failed(id) {
+                self.attempt_failed(id, error, now);
+            }
+        }
+    }
+
+    /// An attempt ended before there was a connection: nothing is in flight on it.
+    fn attempt_failed(&mut self, id: NodeId, error: Arc<str>, now: Instant) {
+        let ending = Ending {
+            error,
+            newest_untouched: true,
+            weight: Weight::Lost,
+        };
+        self.log_ending(id, &ending);
+        self.states.disconnected(id, now, Arc::clone(&ending.error));
+        self.metadata_after_disconnect(id, &ending, now);
+    }
+
+    /// Notes the connections that stand; their brokers are asked for versions next.
+    pub(super) fn handle_connections(&mut self, events: &PollEvents, now: Instant) {
+        for &id in &events.connected {
+            if self.states.state(id) == Some(&ConnectionState::Connecting) {
+                log::debug!("{self} Completed connection to node {id}. Fetching API versions.");
+                self.states.checking_api_versions(id, now);
+                self.versions_to_ask
+                    .insert(id, super::responses::FIRST_API_VERSIONS_VERSION);
+            }
+        }
+    }
+
+    /// Notes the connections that ended by the broker's or the system's doing.
+    pub(super) fn handle_disconnections(
+        &mut self,
+        events: &PollEvents,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) {
+        for disconnected in &events.disconnected {
+            let id = disconnected.id;
+            if !self.states.is_live(id) {
+                continue;
+            }
+            let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
+            let error = if is_asking && disconnected.reason == CloseReason::ClosedByPeer {
+                Arc::from(CLOSED_ON_API_VERSIONS)
+            } else {
+                Arc::from(disconnected.reason.to_string())
+            };
+            let ending = Ending {
+                error,
+                newest_untouched: disconnected.last_frame_untouched,
+                weight: match disconnected.reason {
+                    CloseReason::Idle => Weight::Ordinary,
+                    CloseReason::BadFrame(_) => Weight::Fault,
+                    _ => Weight::Lost,
+                },
+            };
+            self.process_disconnection(id, &ending, now, responses);
+        }
+    }
+
+    /// Closes the connections that took too long to be made or to tell the broker's versions.
+    pub(super) fn handle_timed_out_connections(
+        &mut self,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) {
+        while let Some(id) = self.states.timed_out_setup(now) {
+            let stage = self.states.state_name(id);
+            let timeout = self.states.setup_timeout(id).unwrap_or_default();
+            let error = format!(
+                "the connection was not set up within {} ms (socket.connection.setup.timeout.ms, stage: {stage})",
+                timeout.as_millis()
+            );
+            self.close_connection(id, &Ending::given_up(error), now, responses);
+        }
+    }
+
+    /// Closes the connections on which an answer did not come in time.
+    pub(super) fn handle_timed_out_requests(
+        &mut self,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) {
+        while let Some(id) = self.in_flight.timed_out_node(now) {
+            let ending = Ending::given_up("a request was not answered within request.timeout.ms");
+            self.close_connection(id, &ending, now, responses);
+        }
+    }
+
+    /// Ends a connection from this side.
+    pub(super) fn close_connection(
+        &mut self,
+        id: NodeId,
+        ending: &Ending,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) {
+        self.selector.close(id);
+        self.process_disconnection(id, ending, now, responses);
+    }
+
+    /// A connection ended: its requests with it.
+    fn process_disconnection(
+        &mut self,
+        id: NodeId,
+        ending: &Ending,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) {
+        self.log_ending(id, ending);
+        self.states.disconnected(id, now, Arc::clone(&ending.error));
+        self.api_versions.remove(id);
+        self.versions_to_ask.remove(&id);
+        self.cancel_in_flight(id, ending, now, responses);
+        self.metadata_after_disconnect(id, ending, now);
+    }
+
+    fn cancel_in_flight(
+        &mut self,
+        id: NodeId,
+        ending: &Ending,
+        now: Instant,
+        responses: &mut Vec<ClientResponse<T>>,
+    ) {
+        let (requests, newest_is_written) = self.in_flight.take_all(id);
+        let newest = requests.len().wrapping_sub(1);
+        for (at, request) in requests.into_iter().enumerate() {
+            log::trace!(
+                "{self} Cancelled {} request with correlation id {} due to node {id} being disconnected",
+                request.api_key,
+                request.correlation_id
+            );
+            match request.purpose {
+                Purpose::User(tag) => {
+                    let untouched = at == newest && !newest_is_written && ending.newest_untouched;
+                    let reason = Arc::clone(&ending.error);
+                    responses.push(ClientResponse {
+                        node: id,
+                        tag,
+                        version: request.version,
+                        created: request.created,
+                        received: now,
+                        outcome: Outcome::Disconnected {
+                            handed_over: !untouched,
+                            reason,
+                        },
+                    });
+                }
+                Purpose::Metadata(_) => {
+                    self.metadata_failed(self.disconnected_from(id, &ending.error), now);
+                }
+                Purpose::ApiVersions => {}
+            }
+        }
+    }
+
+    /// Warns when a node that worked, or was not tried yet, fails, and when it fails for another
+    /// reason than before; repetitions are for the debug log.
+    fn log_ending(&self, id: NodeId, ending: &Ending) {
+        let error = &ending.error;
+        let is_news = self.states.failures(id) == 0 || self.states.last_error(id) != Some(error);
+        let was_ready = self.states.state(id) == Some(&ConnectionState::Ready);
+        let endpoint = Endpoint(self.states.endpoint(id));
+        match ending.weight {
+            Weight::Fault if is_news => {
+                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}");
+            }
+            Weight::Lost if is_news && !was_ready => {
+                log::warn!(
+                    "{self} Connection to node {id}{endpoint} could not be established: {error}"
+                );
+            }
+            _ => log::debug!("{self} Node {id}{endpoint} disconnected: {error}"),
+        }
+    }
+}
+
+pub(super) struct Endpoint<'a>(pub(super) Option<(&'a Arc<str>, u16)>);
+
+impl std::fmt::Display for Endpoint<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self.0 {
+            Some((host, port)) => write!(f, " ({host}:{port})"),
+            None => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! When metadata is asked for, and which node is asked.
+
+use super::connecting::{Ending, Endpoint, Weight};
+use super::{NetworkClient, Purpose};
+use crate::client::kafka_client::Outcome;
+use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan, PlannedUpdate};
+use crate::clock::{Deadline, Instant};
+use crate::error::ErrorCode;
+use crate::network::resolver::HostResolver;
+use crate::network::selectable::Selectable;
+use crate::protocol::{MetadataResponse, Request};
+use crate::types::{Node, NodeId};
+
+/// As many partitions are named in a warning.
+const NAMED_AT_MOST: usize = 10;
+
+impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
+    /// Whether metadata should be asked for now and is not being asked for.
+    pub(super) fn is_metadata_due(&self, now: Instant) -> bool {
+        !self.is_updating && self.metadata.time_to_next_update(now).is_over(now)
+    }
+
+    /// Asks for metadata, or does what must be done before it can be asked for. Returns when to come
+    /// back if the network has not had anything to say by then.
+    pub(super) fn maybe_update_metadata(&mut self, now: Instant) -> Deadline {
+        if self.is_updating {
+            return Deadline::Never;
+        }
+        let due = self.metadata.time_to_next_update(now);
+        if !due.is_over(now) {
+            return due;
+        }
+        let Some(node) = self.choose_least_loaded(now) else {
+            log::debug!("{self} Give up sending metadata request since no node is available");
+            return self.next_chance(now);
+        };
+        if self.can_send(node.id(), now) {
+            self.send_metadata_request(node.id(), now);
+            // If it could not be sent, the next one is due after the backoff.
+            return if self.is_updating {
+                Deadline::Never
+            } else {
+                self.metadata.time_to_next_update(now)
+            };
+        }
+        let cluster = self.metadata.cluster();
+        if cluster
+            .nodes()
+            .iter()
+            .any(|node| self.states.is_preparing(node.id()))
+        {
+            // No need to connect to yet another node before it is known how that ends.
+            return Deadline::Never;
+        }
+        if self.states.can_connect(node.id(), now) {
+            log::debug!("{self} Initialize connection to node {node} for sending metadata request");
+            self.initiate_connect(&node, now);
+            return self.after_connect(node.id(), now);
+        }
+        Deadline::Never
+    }
+
+    /// When to look again after an attempt was begun: it may have failed at once.
+    fn after_connect(&self, node: NodeId, now: Instant) -> Deadline {
+        if self.states.is_live(node) {
+            return Deadline::Never;
+        }
+        self.metadata
+            .time_to_next_update(now)
+            .max(self.next_chance(now))
+    }
+
+    /// When the first of the cluster's nodes may be connected to, or is throttled no more.
+    fn next_chance(&self, now: Instant) -> Deadline {
+        let cluster = self.metadata.cluster();
+        let nodes = cluster.nodes().iter();
+        nodes
+            .map(|node| self.states.poll_deadline(node.id(), now))
+            .min()
+            .unwrap_or(Deadline::Never)
+    }
+
+    fn send_metadata_request(&mut self, node: NodeId, now: Instant) {
+        let MetadataRequestPlan { request, planned } = self.metadata.new_request(now);
+        log::debug!("{self} Sending metadata request {request:?} to node {node}");
+        let timeout = self.request_timeout;
+        let purpose = Purpose::Metadata(planned);
+        match self.dispatch(
+            node,
+            &Request::Metadata(request),
+            None,
+            timeout,
+            purpose,
+            now,
+        ) {
+            Ok(()) => self.is_updating = true,
+            Err((_, _, Outcome::UnsupportedVersion(why))) => {
+                self.metadata_failed(MetadataFailure::UnsupportedVersion(why), now);
+            }
+            Err((_, _, Outcome::Disconnected { reason, .. })) => {
+                self.metadata_failed(MetadataFailure::Disconnected(reason), now);
+            }
+            Err(_) => {}
+        }
+    }
+
+    /// The metadata request under way, or the one that was due, has failed.
+    pub(super) fn metadata_failed(&mut self, failure: MetadataFailure, now: Instant) {
+        self.is_updating = false;
+        self.metadata.handle_failure(now, failure);
+    }
+
+    /// A connection ended, perhaps because what is known of the cluster is old.
+    pub(super) fn metadata_after_disconnect(&mut self, id: NodeId, ending: &Ending, now: Instant) {
+        if ending.weight != Weight::Ordinary {
+            let cluster = self.metadata.cluster();
+            let is_first = self.states.failures(id) <= 1;
+            if let Some(node) = cluster
+                .node(id)
+                .filter(|_| cluster.is_bootstrap() && is_first)
+            {
+                log::warn!("{self} Bootstrap broker {node} disconnected");
+            }
+        }
+        if self.is_metadata_due(now) {
+            self.metadata_failed(self.disconnected_from(id, &ending.error), now);
+        }
+        self.metadata.request_update();
+    }
+
+    /// What is said to those who wait for metadata: which broker was tried, and what came of it.
+    pub(super) fn disconnected_from(&self, id: NodeId, error: &str) -> MetadataFailure {
+        let endpoint = Endpoint(self.states.endpoint(id));
+        MetadataFailure::Disconnected(format!("broker {id}{endpoint}: {error}").into())
+    }
+
+    /// The answer to the metadata request under way.
+    pub(super) fn handle_metadata_response(
+        &mut self,
+        planned: PlannedUpdate,
+        version: i16,
+        correlation_id: i32,
+        response: MetadataResponse,
+        now: Instant,
+    ) {
+        self.is_updating = false;
+        self.warn_of_errors(&response, correlation_id);
+        if response
+            .brokers
+            .iter()
+            .all(|broker| u16::try_from(broker.port).is_err())
+        {
+            // A broker that is starting may know of none, not even itself.
+            log::trace!(
+                "{self} Ignoring metadata response without brokers with correlation id {correlation_id}."
+            );
+            self.metadata_failed(MetadataFailure::NoBrokers, now);
+        } else {
+            self.metadata
+                .handle_response(planned, version, response, now);
+        }
+    }
+
+    fn warn_of_errors(&self, response: &MetadataResponse, correlation_id: i32) {
+        let mut unlisted = Vec::new();
+        let mut count = 0_usize;
+        let mut errors = Vec::new();
+        for topic in &response.topics {
+            if topic.error != ErrorCode::NoError {
+                errors.push((&topic.name, topic.error.name()));
+            }
+            for partition in &topic.partitions {
+                if partition.error == ErrorCode::ListenerNotFound {
+                    count += 1;
+                    if unlisted.len() < NAMED_AT_MOST {
+                        unlisted.push((&topic.name, partition.index));
+                    }
+                }
+            }
+        }
+        if count > 0 {
+            log::warn!(
+                "{self} {count} partitions have leader brokers without a matching listener, including {unlisted:?}"
+            );
+        }
+        if !errors.is_empty() {
+            log::warn!(
+                "{self} Error while fetching metadata with correlation id {correlation_id}: {errors:?}"
+            );
+        }
+    }
+
+    /// The node with the fewest unanswered requests; if none can be sent to, one that is on the way
+    /// to that; else one that may be connected to, the longest not tried first.
+    pub(super) fn choose_least_loaded(&mut self, now: Instant) -> Option<Node> {
+        let cluster = self.metadata.cluster();
+        let nodes = cluster.nodes();
+        if nodes.is_empty() {
+            return None;
+        }
+        let offset = self.random.usize(..nodes.len());
+        let mut ready: Option<(usize, &Node)> = None;
+        let mut preparing = None;
+        let mut connectable: Option<(Option<Instant>, &Node)> = None;
+        for at in 0..nodes.len() {
+            let node = &nodes[(offset + at) % nodes.len()];
+            let id = node.id();
+            if self.can_send(id, now) {
+                let load = self.in_flight.count_of(id);
+                if load == 0 {
+                    return Some(node.clone());
+                }
+                if ready.is_none_or(|(least, _)| load < least) {
+                    ready = Some((load, node));
+                }
+            } else if self.states.is_preparing(id) {
+                preparing = Some(node);
+            } else if self.states.can_connect(id, now) {
+                let tried = self.states.last_attempt(id);
+                if connectable.is_none_or(|(oldest, _)| tried < oldest) {
+                    connectable = Some((tried, node));
+                }
+            }
+        }
+        let ready = ready.map(|(_, node)| node);
+        let connectable = connectable.map(|(_, node)| node);
+        let chosen = ready.or(preparing).or(connectable);
+        chosen.cloned()
+    }
+}

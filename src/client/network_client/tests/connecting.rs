@@ -1,0 +1,355 @@
+use std::net::SocketAddr;
+
+use super::*;
+
+fn address(last: u8) -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, last], 9092))
+}
+
+fn error(harness: &Harness, id: NodeId) -> String {
+    match harness.client.not_ready_reason(id, harness.now()) {
+        Some(NotReady::NotConnected(Some(error))) => error.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+/// Java: NetworkClientTest#testApiVersionsRequest, NC-16
+#[test]
+fn a_connection_is_ready_once_the_broker_has_told_its_versions() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect_unchecked(&node(1));
+    let sent = harness.client.selector.last_sent(1).unwrap();
+    assert_eq!(
+        (sent.header.api_version, sent.header.client_id.as_deref()),
+        (3, Some("test"))
+    );
+    assert!(!harness.client.is_ready(1, harness.now()));
+    harness
+        .client
+        .selector
+        .respond(1, &Response::ApiVersions(all_versions()));
+    harness.poll();
+    assert!(harness.client.is_ready(1, harness.now()));
+    assert!(harness.responses.is_empty());
+    assert_eq!(harness.client.not_ready_reason(1, harness.now()), None);
+}
+
+/// Java: NetworkClientTest#testInvalidApiVersionsRequest, NC-17
+#[test]
+fn an_error_in_answer_to_the_question_for_versions_ends_the_connection() {
+    let mut harness = Harness::new(&[node(1)]);
+    let refusal = ApiVersionsResponse {
+        error: ErrorCode::InvalidRequest,
+        ..all_versions()
+    };
+    harness.connect_with(&node(1), refusal);
+    assert_eq!(harness.client.selector.closed, [1]);
+    assert!(error(&harness, 1).contains("INVALID_REQUEST"));
+}
+
+/// Java: NetworkClientTest#testUnsupportedApiVersionsRequestWithVersionProvidedByTheBroker
+#[test]
+fn the_question_for_versions_is_asked_again_in_the_version_that_the_broker_lists() {
+    let mut harness = Harness::new(&[node(1)]);
+    let refusal = ApiVersionsResponse {
+        error: ErrorCode::UnsupportedVersion,
+        api_keys: vec![ApiVersionRange {
+            api_key: 18,
+            min: 0,
+            max: 2,
+        }],
+        throttle_time_ms: 0,
+    };
+    harness.connect_unchecked(&node(1));
+    let id = harness
+        .client
+        .selector
+        .last_sent(1)
+        .unwrap()
+        .header
+        .correlation_id;
+    // Such a broker answers in version 0.
+    let payload = Response::ApiVersions(refusal).encode(0, id).to_payload();
+    harness.client.selector.receive(1, payload);
+    harness.poll();
+    let again = harness.client.selector.last_sent(1).unwrap();
+    assert_eq!(
+        (again.request.api_key(), again.header.api_version),
+        (ApiKey::ApiVersions, 2)
+    );
+    harness
+        .client
+        .selector
+        .respond(1, &Response::ApiVersions(all_versions()));
+    harness.poll();
+    assert!(harness.client.is_ready(1, harness.now()));
+}
+
+/// Java: NetworkClientTest#testUnsupportedApiVersionsRequestWithoutVersionProvidedByTheBroker
+#[test]
+fn the_question_for_versions_is_asked_again_in_version_0_if_the_broker_lists_none() {
+    let mut harness = Harness::new(&[node(1)]);
+    let refusal = ApiVersionsResponse {
+        error: ErrorCode::UnsupportedVersion,
+        api_keys: Vec::new(),
+        throttle_time_ms: 0,
+    };
+    harness.connect_unchecked(&node(1));
+    for version in [3, 0] {
+        let header = &harness.client.selector.last_sent(1).unwrap().header;
+        assert_eq!(header.api_version, version);
+        let payload = Response::ApiVersions(refusal.clone()).encode(0, header.correlation_id);
+        harness.client.selector.receive(1, payload.to_payload());
+        harness.poll();
+    }
+    // Refusing version 0 as well is the end.
+    assert_eq!(harness.client.selector.closed, [1]);
+}
+
+/// Brokers before 0.10 close the connection when they are asked for their versions.
+#[test]
+fn a_broker_that_closes_instead_of_telling_its_versions_is_named_as_the_cause() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect_unchecked(&node(1));
+    harness
+        .client
+        .selector
+        .disconnect(1, CloseReason::ClosedByPeer);
+    harness.poll();
+    assert!(error(&harness, 1).contains("brokers before 0.10"));
+}
+
+/// Java: NetworkClientTest#testServerDisconnectAfterInternalApiVersionRequest, #testConnectionDelay*
+/// and KAFKA-13879
+#[test]
+fn the_backoff_grows_while_the_broker_drops_every_new_connection() {
+    let mut harness = Harness::new(&[node(1)]);
+    let mut last = Duration::ZERO;
+    for _ in 0..5 {
+        harness.connect_unchecked(&node(1));
+        harness
+            .client
+            .selector
+            .disconnect(1, CloseReason::ClosedByPeer);
+        harness.poll();
+        let now = harness.now();
+        let deadline = harness.client.poll_deadline(1, now);
+        last = deadline.remaining(now).unwrap();
+        harness.advance(last);
+    }
+    assert!(last >= MS(640), "{last:?}");
+}
+
+/// Java: NetworkClientTest#testConnectionDelay, #testConnectionDelayConnected,
+/// #testConnectionDelayDisconnected, NC-22
+#[test]
+fn a_node_is_worth_a_look_at_once_if_unknown_never_while_connected_and_after_the_backoff() {
+    let mut harness = Harness::new(&[node(1)]);
+    let now = harness.now();
+    assert_eq!(harness.client.poll_deadline(1, now), Deadline::At(now));
+    harness.connect(&node(1));
+    assert_eq!(harness.client.poll_deadline(1, now), Deadline::Never);
+    harness
+        .client
+        .selector
+        .disconnect(1, CloseReason::ClosedByPeer);
+    harness.poll();
+    let left = harness.client.poll_deadline(1, now).remaining(now).unwrap();
+    assert!(left >= MS(40) && left <= MS(60), "{left:?}");
+}
+
+/// Java: NetworkClientTest#testConnectionSetupTimeout, NC-21
+#[test]
+fn a_connection_that_does_not_come_about_is_given_up_after_the_setup_timeout() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.client.selector.holds_connects = true;
+    let now = harness.now();
+    harness.client.ready(&node(1), now);
+    harness.poll();
+    let timeout = harness.slept();
+    assert!(timeout >= MS(8_000) && timeout <= MS(12_000), "{timeout:?}");
+    harness.advance(timeout);
+    harness.poll();
+    assert_eq!(harness.client.selector.closed, [1]);
+    assert!(error(&harness, 1).contains("stage: connecting"));
+}
+
+/// KAFKA-13388: a node whose channel never got ready stayed in the middle for good.
+#[test]
+fn versions_that_are_never_told_end_the_connection_too() {
+    let mut harness = Harness::new(&[node(1)]);
+    let now = harness.now();
+    harness.client.ready(&node(1), now);
+    harness.poll();
+    harness.client.selector.set_ready(1, false);
+    harness.client.selector.holds_connects = true;
+    harness.advance(harness.slept());
+    harness.poll();
+    harness.advance(MS(12_000));
+    harness.poll();
+    assert_eq!(harness.client.selector.closed, [1]);
+    assert!(error(&harness, 1).contains("stage: checking API versions"));
+}
+
+/// Java: NetworkClientTest#testDnsLookupFailure, NC-39
+#[test]
+fn a_host_that_cannot_be_looked_up_is_a_failed_attempt() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness
+        .client
+        .resolver
+        .scripted
+        .insert("broker-1".into(), Err("no such host".into()));
+    let now = harness.now();
+    assert!(!harness.client.ready(&node(1), now));
+    assert!(harness.client.selector.attempts.is_empty());
+    assert!(error(&harness, 1).contains("no such host"));
+    assert!(!harness.client.ready(&node(1), now));
+    assert_eq!(
+        harness.client.resolver.requests,
+        [1],
+        "it waits for the backoff"
+    );
+}
+
+#[test]
+fn a_slow_look_up_holds_up_no_other_node_and_has_the_setup_timeout() {
+    let mut harness = Harness::new(&[node(1), node(2)]);
+    harness.client.resolver.is_silent = true;
+    let now = harness.now();
+    harness.client.ready(&node(1), now);
+    harness.client.ready(&node(2), now);
+    harness.poll();
+    assert!(harness.client.selector.attempts.is_empty());
+    harness.advance(MS(12_000));
+    harness.poll();
+    assert!(error(&harness, 1).contains("resolving the host name"));
+    // The answers are still of use: to the next attempts.
+    harness.client.resolver.is_silent = false;
+    harness.poll();
+    harness.advance(MS(60));
+    harness.connect_unchecked(&node(1));
+    assert_eq!(harness.client.resolver.requests, [1, 2]);
+}
+
+#[test]
+fn an_attempt_that_is_refused_at_once_waits_for_the_backoff_like_any_other() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.client.selector.refusing.insert(address(1));
+    let now = harness.now();
+    assert!(!harness.client.ready(&node(1), now));
+    assert!(error(&harness, 1).contains("127.0.0.1:9092"));
+    assert!(!harness.client.ready(&node(1), now));
+    assert_eq!(harness.client.selector.attempts.len(), 1);
+}
+
+/// Java: NetworkClientTest#testFailedConnectionToFirstAddress
+#[test]
+fn the_second_address_is_tried_when_the_first_fails() {
+    let mut harness = Harness::new(&[node(1)]);
+    let both = Ok(vec![address(11), address(12)]);
+    harness
+        .client
+        .resolver
+        .scripted
+        .insert("broker-1".into(), both);
+    harness.client.selector.refusing.insert(address(11));
+    let now = harness.now();
+    harness.client.ready(&node(1), now);
+    harness.advance(MS(60));
+    harness.connect_unchecked(&node(1));
+    assert_eq!(harness.client.selector.address(1), Some(address(12)));
+    assert_eq!(harness.client.resolver.requests.len(), 1);
+}
+
+/// Java: NetworkClientTest#testReconnectAfterAddressChange,
+/// #testFailedConnectionToFirstAddressAfterReconnect
+#[test]
+fn a_lost_connection_leads_to_the_address_that_the_host_has_now() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    let moved = Ok(vec![address(21), address(22)]);
+    harness
+        .client
+        .resolver
+        .scripted
+        .insert("broker-1".into(), moved);
+    harness.client.selector.refusing.insert(address(21));
+    harness
+        .client
+        .selector
+        .disconnect(1, CloseReason::ClosedByPeer);
+    harness.poll();
+    for _ in 0..2 {
+        harness.advance(MS(120));
+        let now = harness.now();
+        harness.client.ready(&node(1), now);
+    }
+    assert_eq!(harness.client.selector.address(1), Some(address(22)));
+}
+
+/// Java: NetworkClientTest#testCloseConnectingNode, #testClientDisconnectAfterInternalApiVersionRequest
+#[test]
+fn what_the_network_says_of_a_connection_that_is_given_up_is_not_heard() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect_unchecked(&node(1));
+    let late = harness
+        .client
+        .selector
+        .last_sent(1)
+        .unwrap()
+        .header
+        .correlation_id;
+    harness.advance(MS(12_000));
+    harness.poll();
+    assert_eq!(harness.client.selector.closed, [1]);
+    let payload = Response::ApiVersions(all_versions())
+        .encode(3, late)
+        .to_payload();
+    harness.client.selector.receive(1, payload);
+    harness.poll();
+    assert_eq!(harness.client.selector.closed, [1]);
+    assert!(!harness.client.is_ready(1, harness.now()));
+}
+
+#[test]
+fn the_description_has_a_line_for_each_node() {
+    let mut harness = Harness::new(&[node(1), node(2), node(3)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.client.selector.refusing.insert(address(2));
+    let now = harness.now();
+    harness.client.ready(&node(2), now);
+    let text = harness.client.describe(now);
+    assert_eq!(text.lines().count(), 3, "{text}");
+    assert!(
+        text.contains("node 1 (broker-1:9092): ready, 1 in flight"),
+        "{text}"
+    );
+    assert!(
+        text.contains("node 2 (broker-2:9092): disconnected"),
+        "{text}"
+    );
+    assert!(
+        text.contains("last error: connecting to 127.0.0.2:9092 failed"),
+        "{text}"
+    );
+    assert!(
+        text.contains("broker-3:9092 (id: 3): never connected to"),
+        "{text}"
+    );
+}
+
+/// Java: NetworkClientTest#testClose, NC-38
+#[test]
+fn a_closed_client_connects_to_nobody_and_hands_requests_back() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.client.close();
+    assert_eq!(harness.client.selector.connection_count(), 0);
+    harness.send(1, init_producer_id(), 7);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, false)]);
+    let now = harness.now();
+    assert!(!harness.client.ready(&node(1), now));
+}

@@ -1,0 +1,404 @@
+use bytes::Bytes;
+
+use super::*;
+use crate::protocol::{BatchHead, PartitionProduceData, Records, TopicProduceData};
+
+/// Java: NetworkClientTest#testSimpleRequestResponse
+#[test]
+fn an_answer_comes_back_with_the_tag_of_its_request() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    let created = harness.now();
+    harness.send(1, init_producer_id(), 7);
+    harness.poll();
+    assert!(harness.responses.is_empty());
+    assert_eq!(harness.client.in_flight_request_count(), 1);
+    harness.advance(MS(5));
+    harness
+        .client
+        .selector
+        .respond(1, &init_producer_id_response(0));
+    harness.poll();
+    let response = harness.take_one();
+    assert_eq!((response.node, response.tag, response.version), (1, 7, 4));
+    assert_eq!(
+        (response.created, response.received),
+        (created, harness.now())
+    );
+    assert!(matches!(
+        response.outcome,
+        Outcome::Response(Response::InitProducerId(_))
+    ));
+    assert_eq!(harness.client.in_flight_request_count(), 0);
+}
+
+/// Java: NetworkClientTest#testSendToUnreadyNode, NC-5
+#[test]
+fn a_request_to_a_node_that_is_not_ready_comes_back() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.send(1, init_producer_id(), 7);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, false)]);
+    assert!(
+        harness.client.selector.poll_timeouts.is_empty(),
+        "without a look at the network"
+    );
+}
+
+/// NC-4
+#[test]
+fn another_request_goes_only_when_the_last_is_written_and_there_are_not_too_many() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send(1, init_producer_id(), 0);
+    let now = harness.now();
+    assert_eq!(
+        harness.client.not_ready_reason(1, now),
+        Some(NotReady::InFlightFull)
+    );
+    harness.poll();
+    for tag in 1..5 {
+        assert!(harness.client.is_ready(1, now));
+        harness.send_whole(1, tag);
+    }
+    assert_eq!(
+        harness.client.not_ready_reason(1, now),
+        Some(NotReady::InFlightFull)
+    );
+    let header = &harness.client.selector.sent[1].header;
+    let payload = init_producer_id_response(0)
+        .encode(4, header.correlation_id)
+        .to_payload();
+    harness.client.selector.receive(1, payload);
+    harness.poll();
+    assert_eq!(harness.take_one().tag, 0);
+    assert!(harness.client.is_ready(1, now));
+}
+
+#[test]
+fn a_request_without_answer_ends_when_every_byte_was_given_to_the_socket() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.client.selector.holds_writes = true;
+    harness.send(1, produce(0), 7);
+    harness.poll();
+    assert!(harness.responses.is_empty());
+    harness.client.selector.holds_writes = false;
+    harness.poll();
+    assert!(matches!(harness.take_one().outcome, Outcome::Sent));
+    assert_eq!(harness.client.in_flight_request_count(), 0);
+}
+
+/// Java: NetworkClientTest#testDisconnectWithMultipleInFlights
+#[test]
+fn requests_on_a_lost_connection_end_oldest_first() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.send_whole(1, 8);
+    harness
+        .client
+        .selector
+        .disconnect(1, CloseReason::ClosedByPeer);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, true), (8, true)]);
+    assert_eq!(harness.client.in_flight_request_count(), 0);
+}
+
+#[test]
+fn a_request_of_which_not_one_byte_was_written_was_not_handed_over() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.client.selector.holds_writes = true;
+    harness.send(1, init_producer_id(), 8);
+    harness
+        .client
+        .selector
+        .disconnect(1, CloseReason::Io("reset".into()));
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, true), (8, false)]);
+}
+
+#[test]
+fn a_request_of_which_some_bytes_were_written_was_handed_over() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.client.selector.holds_writes = true;
+    harness.send(1, init_producer_id(), 8);
+    harness.client.selector.disconnect_mid_write(1);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(8, true)]);
+}
+
+#[test]
+fn a_request_for_a_connection_that_ended_meanwhile_was_not_handed_over() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness
+        .client
+        .selector
+        .disconnect(1, CloseReason::ClosedByPeer);
+    harness.send(1, init_producer_id(), 8);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(8, false)]);
+}
+
+/// Java: NetworkClientTest#testRequestTimeout, #testDefaultRequestTimeout, NC-10
+#[test]
+fn a_late_answer_costs_the_connection_and_all_its_requests() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.advance(MS(10_000));
+    harness.send_whole(1, 8);
+    harness.poll();
+    assert_eq!(
+        harness.slept(),
+        MS(20_000),
+        "it wakes for the request that is due first"
+    );
+    harness.advance(MS(19_999));
+    harness.poll();
+    assert!(harness.responses.is_empty());
+    harness.advance(MS(1));
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, true), (8, true)]);
+    assert_eq!(harness.client.selector.closed, [1]);
+}
+
+/// Java: NetworkClientTest#testConnectionThrottling, NC-24
+#[test]
+fn a_throttle_time_makes_the_node_unready_for_as_long() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness
+        .client
+        .selector
+        .respond(1, &init_producer_id_response(100));
+    harness.poll();
+    let now = harness.now();
+    assert!(!harness.client.is_ready(1, now));
+    assert_eq!(
+        harness.client.not_ready_reason(1, now),
+        Some(NotReady::Throttled)
+    );
+    assert_eq!(
+        harness.client.poll_deadline(1, now),
+        Deadline::after(now, MS(100))
+    );
+    assert!(harness.client.describe(now).contains("throttled"));
+    harness.advance(MS(100));
+    assert!(harness.client.is_ready(1, harness.now()));
+}
+
+/// Java: NetworkClientTest#testThrottlingNotEnabledForConnectionToOlderBroker
+#[test]
+fn an_older_broker_has_paused_itself() {
+    let mut harness = Harness::new(&[node(1)]);
+    let mut versions = all_versions();
+    for range in &mut versions.api_keys {
+        range.max = if range.api_key == ApiKey::InitProducerId.code() {
+            0
+        } else {
+            range.max
+        };
+    }
+    harness.connect_with(&node(1), versions);
+    harness.send_whole(1, 7);
+    harness
+        .client
+        .selector
+        .respond(1, &init_producer_id_response(100));
+    harness.poll();
+    assert_eq!(harness.take_one().version, 0);
+    assert!(harness.client.is_ready(1, harness.now()));
+}
+
+/// KAFKA-16083: requests behind a throttled one timed out although the broker was only pausing.
+#[test]
+fn the_pause_does_not_count_against_the_requests_behind_it() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.send_whole(1, 8);
+    let first = harness.client.selector.sent[1].header.correlation_id;
+    let payload = init_producer_id_response(40_000)
+        .encode(4, first)
+        .to_payload();
+    harness.client.selector.receive(1, payload);
+    harness.poll();
+    harness.responses.clear();
+    harness.advance(MS(69_999));
+    harness.poll();
+    assert!(harness.responses.is_empty());
+    harness.advance(MS(1));
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(8, true)]);
+}
+
+/// Java: NetworkClientTest#testCorrelationId, NC-35
+#[test]
+fn correlation_ids_skip_those_that_sasl_uses() {
+    let mut harness = Harness::new(&[node(1)]);
+    assert_eq!(harness.client.next_correlation_id(), 0);
+    assert_eq!(harness.client.next_correlation_id(), 1);
+    harness.client.correlation_id = i32::MAX - 8;
+    assert_eq!(harness.client.next_correlation_id(), i32::MAX - 8);
+    assert_eq!(harness.client.next_correlation_id(), i32::MIN);
+    assert_eq!(harness.client.next_correlation_id(), i32::MIN + 1);
+    harness.client.correlation_id = -1;
+    assert_eq!(harness.client.next_correlation_id(), -1);
+    assert_eq!(harness.client.next_correlation_id(), 0);
+}
+
+/// NC-9
+#[test]
+fn an_answer_to_another_request_ends_the_connection() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    let payload = init_producer_id_response(0).encode(4, 99).to_payload();
+    harness.client.selector.receive(1, payload);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, true)]);
+    assert_eq!(harness.client.selector.closed, [1]);
+    assert!(
+        harness
+            .client
+            .describe(harness.now())
+            .contains("correlation id 99")
+    );
+}
+
+#[test]
+fn bytes_that_are_no_answer_end_the_connection() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    for garbage in [&b""[..], b"\0\0", b"\0\0\0\x01\xff\xff\xff\xff\xff\xff"] {
+        harness.send_whole(1, 7);
+        harness
+            .client
+            .selector
+            .receive(1, Bytes::copy_from_slice(garbage));
+        harness.poll();
+        assert_eq!(harness.take_disconnected(), [(7, true)]);
+        harness.advance(MS(2_000));
+        let planned = PlannedUpdate {
+            is_partial: false,
+            request_version: 0,
+        };
+        harness
+            .metadata
+            .handle_response(planned, 11, metadata_of(&[node(1)]), harness.now());
+        harness.connect(&node(1));
+    }
+}
+
+#[test]
+fn a_frame_that_answers_nothing_ends_the_connection() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness
+        .client
+        .selector
+        .receive(1, Bytes::from_static(b"\0\0\0\0"));
+    harness.poll();
+    assert_eq!(harness.client.selector.closed, [1]);
+    assert!(harness.responses.is_empty());
+}
+
+/// NC-6
+#[test]
+fn a_request_that_the_broker_does_not_know_comes_back_unsent() {
+    let mut harness = Harness::new(&[node(1)]);
+    let mut versions = all_versions();
+    versions
+        .api_keys
+        .retain(|range| range.api_key != ApiKey::InitProducerId.code());
+    harness.connect_with(&node(1), versions);
+    harness.send(1, init_producer_id(), 7);
+    harness.poll();
+    let Outcome::UnsupportedVersion(why) = harness.take_one().outcome else {
+        panic!()
+    };
+    assert!(why.contains("InitProducerId"), "{why}");
+    assert_eq!(harness.client.in_flight_request_count(), 0);
+    assert!(harness.client.is_ready(1, harness.now()));
+}
+
+/// A message set, or a batch, with nothing in it but its magic and its codec.
+fn produce_of(magic: u8, codec: u8) -> Request {
+    let mut body = vec![0; 64];
+    body[16] = magic;
+    body[22] = codec;
+    let records = Records {
+        head: BatchHead::EMPTY,
+        body: Bytes::from(body),
+    };
+    let partition = PartitionProduceData {
+        index: 0,
+        records: Some(records),
+    };
+    let topic = TopicProduceData {
+        name: "t".into(),
+        partitions: vec![partition],
+    };
+    Request::Produce(ProduceRequest {
+        transactional_id: None,
+        acks: 1,
+        timeout_ms: 1_000,
+        topics: vec![topic],
+    })
+}
+
+/// Java: ProduceRequestTest#testV3AndAboveCannotUseMagicV0, #testV6AndBelowCannotUseZStdCompression
+#[test]
+fn the_version_of_a_produce_request_fits_the_format_of_its_records() {
+    for (magic, codec, broker_max, chosen) in [
+        (2, 0, 9, Some(9)),
+        (2, 4, 9, Some(9)),
+        (2, 4, 6, None),
+        (2, 0, 2, None),
+        (1, 4, 9, Some(2)),
+        (0, 0, 9, Some(2)),
+        (2, 1, 3, Some(3)),
+    ] {
+        let mut harness = Harness::new(&[node(1)]);
+        let mut versions = all_versions();
+        versions.api_keys[0].max = broker_max;
+        harness.connect_with(&node(1), versions);
+        harness.send(1, produce_of(magic, codec), 7);
+        let sent = harness.client.selector.last_sent(1).unwrap();
+        let version =
+            Some(sent.header.api_version).filter(|_| sent.request.api_key() == ApiKey::Produce);
+        assert_eq!(
+            version, chosen,
+            "magic {magic}, codec {codec}, broker up to {broker_max}"
+        );
+    }
+}
+
+/// NC-36
+#[test]
+fn the_format_of_records_follows_the_brokers_that_are_connected() {
+    let mut harness = Harness::new(&[node(1)]);
+    let mut versions = all_versions();
+    versions.api_keys[0].max = 2;
+    harness.connect_with(&node(1), versions);
+    assert_eq!(harness.magic.load(), crate::types::Magic::V1);
+    harness.client.selector.disconnect(1, CloseReason::Idle);
+    harness.poll();
+    assert_eq!(harness.magic.load(), crate::types::Magic::V2);
+}
+
+#[test]
+fn a_poll_with_nothing_to_do_sleeps_as_long_as_it_may() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.poll_for(MS(123));
+    assert_eq!(harness.slept(), MS(123));
+    harness.poll();
+    assert_eq!(harness.slept(), MAX_AGE, "until metadata is due");
+}
