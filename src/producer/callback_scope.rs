@@ -1,0 +1,80 @@
+//! "This thread is inside a callback of producer X": a mark on the thread, set while user code runs,
+//! that lets calls which would wait for the sender thread be refused there instead of deadlocking.
+//!
+//! A mark, and not the thread's identity, because callbacks also run on application threads (a record
+//! that fails at once) and because a simulator runs every part on one thread.
+
+use std::cell::RefCell;
+
+use crate::util::process::Process;
+
+thread_local! {
+    static INSIDE: RefCell<Vec<ProducerId>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Tells the producers of one process apart.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ProducerId {
+    number: u64,
+    process: Process,
+}
+
+impl ProducerId {
+    /// An id no other producer of this process has.
+    pub(crate) fn next() -> Self {
+        Self::built_in(Process::current())
+    }
+
+    /// The id of a producer that was built in `process`.
+    pub(crate) fn built_in(process: Process) -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            process,
+        }
+    }
+
+    /// Whether this process is a fork of the one that the producer's sender thread runs in.
+    pub(crate) fn is_forked(self) -> bool {
+        self.process.is_forked()
+    }
+}
+
+/// Ends the scope when dropped.
+pub(crate) struct CallbackScope(());
+
+/// Marks this thread until the guard is dropped; scopes may nest.
+pub(crate) fn enter(producer: ProducerId) -> CallbackScope {
+    INSIDE.with_borrow_mut(|inside| inside.push(producer));
+    CallbackScope(())
+}
+
+/// Whether this thread is inside a callback of that producer.
+pub(crate) fn is_inside(producer: ProducerId) -> bool {
+    INSIDE.with_borrow(|inside| inside.contains(&producer))
+}
+
+impl Drop for CallbackScope {
+    fn drop(&mut self) {
+        INSIDE.with_borrow_mut(Vec::pop);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scope_marks_its_thread_for_its_producer_only_and_only_while_it_lasts() {
+        let (mine, other) = (ProducerId::next(), ProducerId::next());
+        let outer = enter(mine);
+        {
+            let _inner = enter(other);
+            assert!(is_inside(mine) && is_inside(other));
+        }
+        assert!(is_inside(mine) && !is_inside(other));
+        drop(outer);
+        assert!(!is_inside(mine));
+    }
+}

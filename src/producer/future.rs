@@ -1,0 +1,230 @@
+//! The handle that `send` returns.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::callback_scope;
+use super::produce_request_result::{BatchOutcome, ProduceRequestResult};
+use super::record_metadata::RecordMetadata;
+use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
+
+/// What will become of a record.
+///
+/// Small (no allocation of its own), may be dropped without harm: the record is sent all the same. Wait
+/// with [`get`](Self::get), or `.await` it under any executor: it is a [`Future`] that needs no runtime
+/// of its own.
+///
+/// # Kafka
+/// `FutureRecordMetadata`, and for a record that failed at once `KafkaProducer.FutureFailure`.
+#[must_use = "a record's fate is known only to its future and its callback"]
+pub struct FutureRecordMetadata(State);
+
+enum State {
+    Pending(RecordInBatch),
+    /// Failed before it was in any batch (KP-24, KP-32).
+    Failed(ProduceError),
+}
+
+/// A record's place in its batch, and what its metadata needs besides.
+#[derive(Clone)]
+pub(crate) struct RecordInBatch {
+    pub(crate) result: Arc<ProduceRequestResult>,
+    pub(crate) index: u32,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) key_size: i32,
+    pub(crate) value_size: i32,
+}
+
+impl RecordInBatch {
+    /// What the batch's outcome means for this record.
+    fn answer(&self, outcome: &BatchOutcome) -> Result<RecordMetadata, ProduceError> {
+        match outcome.for_record(self.index) {
+            Ok((base_offset, log_append_time_ms)) => {
+                Ok(self.metadata(base_offset, log_append_time_ms))
+            }
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// PB-17, PB-18
+    fn metadata(&self, base_offset: i64, log_append_time_ms: i64) -> RecordMetadata {
+        let timestamp = if log_append_time_ms == -1 {
+            self.timestamp_ms
+        } else {
+            log_append_time_ms
+        };
+        RecordMetadata::new(
+            self.result.topic_partition().clone(),
+            base_offset,
+            self.index,
+            timestamp,
+            self.key_size,
+            self.value_size,
+        )
+    }
+
+    fn error(&self, kind: ProduceErrorKind, message: String) -> ProduceError {
+        let partition = self.result.topic_partition();
+        ProduceErrorBuilder::new(
+            kind,
+            Delivery::MaybeWritten,
+            Arc::clone(partition.shared_topic()),
+            message,
+        )
+        .partition(Some(partition.partition()))
+        .build()
+    }
+}
+
+impl FutureRecordMetadata {
+    pub(crate) fn pending(record: RecordInBatch) -> Self {
+        Self(State::Pending(record))
+    }
+
+    pub(crate) fn failed(error: ProduceError) -> Self {
+        Self(State::Failed(error))
+    }
+
+    /// Waits until the record's fate is known.
+    ///
+    /// # Errors
+    /// Why the record failed. Inside a callback or interceptor of the same producer, when the answer
+    /// is not there yet: [`ProduceErrorKind::Misuse`], since waiting there would never end.
+    ///
+    /// # Blocking
+    /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that.
+    pub fn get(&self) -> Result<RecordMetadata, ProduceError> {
+        self.wait(None)
+    }
+
+    /// Waits until the record's fate is known, but no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and [`ProduceErrorKind::Pending`] when `timeout` passed first: then the
+    /// record's fate is still open and may be asked for again.
+    ///
+    /// # Blocking
+    /// Up to `timeout`.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<RecordMetadata, ProduceError> {
+        self.wait(Some(timeout))
+    }
+
+    /// Whether the record's fate is known and its callback has run.
+    pub fn is_done(&self) -> bool {
+        match &self.0 {
+            State::Pending(record) => record.result.is_released(),
+            State::Failed(_) => true,
+        }
+    }
+
+    fn wait(&self, timeout: Option<Duration>) -> Result<RecordMetadata, ProduceError> {
+        let record = match &self.0 {
+            State::Pending(record) => record,
+            State::Failed(error) => return Err(error.clone()),
+        };
+        if let Some(outcome) = record.result.outcome() {
+            return record.answer(outcome);
+        }
+        if callback_scope::is_inside(record.result.producer()) {
+            // Another record of a batch that is being completed right now has an answer already.
+            return match record.result.published_outcome() {
+                Some(outcome) => record.answer(outcome),
+                None => {
+                    Err(record.error(ProduceErrorKind::Misuse, Misuse::InsideCallback.to_string()))
+                }
+            };
+        }
+        if record.result.producer().is_forked() {
+            return Err(record.error(ProduceErrorKind::Misuse, Misuse::Forked.to_string()));
+        }
+        match record.result.wait(timeout) {
+            Some(outcome) => record.answer(outcome),
+            None => Err(record.error(
+                ProduceErrorKind::Pending,
+                format!(
+                    "no answer within {:?}; the record is still under way",
+                    timeout.unwrap_or_default()
+                ),
+            )),
+        }
+    }
+}
+
+/// Ready when the record's fate is known. Registers the task's waker with the batch: no thread, timer
+/// or runtime is involved.
+impl Future for FutureRecordMetadata {
+    type Output = Result<RecordMetadata, ProduceError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let record = match &self.0 {
+            State::Pending(record) => record,
+            State::Failed(error) => return Poll::Ready(Err(error.clone())),
+        };
+        loop {
+            if let Some(outcome) = record.result.outcome() {
+                return Poll::Ready(record.answer(outcome));
+            }
+            if record.result.register(context.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+impl fmt::Debug for FutureRecordMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            State::Pending(record) => f
+                .debug_struct("FutureRecordMetadata")
+                .field("partition", record.result.topic_partition())
+                .field("index", &record.index)
+                .field("done", &self.is_done())
+                .finish(),
+            State::Failed(error) => f.debug_tuple("FutureRecordMetadata").field(error).finish(),
+        }
+    }
+}
+
+/// A user's callback: runs once, with what became of the record.
+pub(crate) type Callback = Box<dyn FnOnce(Result<RecordMetadata, ProduceError>) + Send>;
+
+/// A record whose end somebody wants to be called about.
+pub(crate) struct Thunk {
+    pub(crate) index: u32,
+    pub(crate) timestamp_ms: i64,
+    pub(crate) key_size: i32,
+    pub(crate) value_size: i32,
+    pub(crate) callback: Option<Callback>,
+}
+
+impl Thunk {
+    pub(crate) fn answer(
+        &self,
+        result: &Arc<ProduceRequestResult>,
+        outcome: &BatchOutcome,
+    ) -> Result<RecordMetadata, ProduceError> {
+        RecordInBatch {
+            result: Arc::clone(result),
+            index: self.index,
+            timestamp_ms: self.timestamp_ms,
+            key_size: self.key_size,
+            value_size: self.value_size,
+        }
+        .answer(outcome)
+    }
+}
+
+impl fmt::Debug for Thunk {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Thunk")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

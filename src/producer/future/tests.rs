@@ -1,0 +1,171 @@
+use std::pin::pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Wake, Waker};
+
+use super::*;
+use crate::producer::callback_scope::ProducerId;
+use crate::types::TopicPartition;
+
+const LONG: Duration = Duration::from_secs(60);
+const SHORT: Duration = Duration::from_millis(1);
+
+fn latch() -> Arc<ProduceRequestResult> {
+    Arc::new(ProduceRequestResult::new(
+        TopicPartition::new("t", 3),
+        ProducerId::next(),
+    ))
+}
+
+fn record(result: &Arc<ProduceRequestResult>, index: u32) -> FutureRecordMetadata {
+    FutureRecordMetadata::pending(RecordInBatch {
+        result: Arc::clone(result),
+        index,
+        timestamp_ms: 77,
+        key_size: 2,
+        value_size: -1,
+    })
+}
+
+const WRITTEN: BatchOutcome = BatchOutcome::Written {
+    base_offset: 45,
+    log_append_time_ms: -1,
+};
+
+fn failure() -> ProduceError {
+    let partition = latch();
+    ProduceErrorBuilder::new(
+        ProduceErrorKind::Network,
+        Delivery::MaybeWritten,
+        Arc::clone(partition.topic_partition().shared_topic()),
+        "lost",
+    )
+    .build()
+}
+
+fn done(result: &ProduceRequestResult, outcome: BatchOutcome) {
+    result.publish(outcome);
+    result.release_waiters();
+}
+
+/// Java: RecordSendTest#testTimeout
+#[test]
+fn waiting_ends_when_its_time_is_over_and_may_be_begun_again() {
+    let result = latch();
+    let future = record(&result, 5);
+    let error = future.get_timeout(SHORT).unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::Pending);
+    assert!(error.is_retriable() && error.may_be_written() && !future.is_done());
+    done(&result, WRITTEN);
+    assert!(future.is_done());
+    let metadata = future.get_timeout(SHORT).unwrap();
+    assert_eq!((metadata.offset(), metadata.partition()), (50, 3));
+}
+
+/// Java: RecordSendTest#testError
+#[test]
+fn a_failed_batch_fails_its_records() {
+    let result = latch();
+    done(&result, BatchOutcome::Failed(failure()));
+    assert_eq!(record(&result, 5).get().unwrap_err(), failure());
+}
+
+/// Java: RecordSendTest#testBlocking, FutureRecordMetadataTest#testFutureGetWithSeconds
+#[test]
+fn waiting_threads_are_released_by_the_outcome() {
+    let result = latch();
+    std::thread::scope(|scope| {
+        let waiters = [None, Some(LONG)].map(|timeout| {
+            let future = record(&result, 1);
+            scope.spawn(move || match timeout {
+                None => future.get(),
+                Some(timeout) => future.get_timeout(timeout),
+            })
+        });
+        done(&result, WRITTEN);
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap().unwrap().offset(), 46);
+        }
+    });
+}
+
+/// PB-17, PB-18
+#[test]
+fn a_record_gets_the_brokers_time_if_there_is_one_and_no_offset_if_none_is_known() {
+    for (base_offset, append_time, offset, timestamp) in
+        [(10, -1, 12, 77), (10, 500, 12, 500), (-1, -1, -1, 77)]
+    {
+        let result = latch();
+        let outcome = BatchOutcome::Written {
+            base_offset,
+            log_append_time_ms: append_time,
+        };
+        done(&result, outcome);
+        let metadata = record(&result, 2).get().unwrap();
+        assert_eq!(
+            (metadata.offset(), metadata.timestamp()),
+            (offset, timestamp)
+        );
+    }
+}
+
+/// KP-32
+#[test]
+fn a_record_that_failed_at_once_is_done_and_says_the_same_each_time() {
+    let future = FutureRecordMetadata::failed(failure());
+    assert!(future.is_done());
+    assert_eq!(future.get().unwrap_err(), failure());
+    assert_eq!(future.get_timeout(Duration::ZERO).unwrap_err(), failure());
+}
+
+#[test]
+fn waiting_inside_a_callback_of_the_same_producer_is_refused() {
+    let (result, other) = (latch(), latch());
+    let scope = callback_scope::enter(result.producer());
+    let error = record(&result, 0).get().unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::Misuse);
+    // Another producer's record can be waited for.
+    let error = record(&other, 0).get_timeout(SHORT).unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::Pending);
+    // The batch that is being completed has an answer already.
+    result.publish(WRITTEN);
+    assert_eq!(record(&result, 0).get().unwrap().offset(), 45);
+    drop(scope);
+    let error = record(&result, 0).get_timeout(SHORT).unwrap_err();
+    assert_eq!(
+        *error.kind(),
+        ProduceErrorKind::Pending,
+        "callbacks still run"
+    );
+}
+
+#[derive(Default)]
+struct Counting(AtomicUsize);
+
+impl Wake for Counting {
+    fn wake(self: Arc<Self>) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[test]
+fn a_task_is_woken_once_after_the_callbacks_have_run() {
+    let result = latch();
+    let counting = Arc::new(Counting::default());
+    let waker = Waker::from(Arc::clone(&counting));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(record(&result, 1));
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    assert!(future.as_mut().poll(&mut context).is_pending());
+    result.publish(WRITTEN);
+    assert!(
+        future.as_mut().poll(&mut context).is_pending(),
+        "callbacks have not run"
+    );
+    assert_eq!(counting.0.load(Ordering::SeqCst), 0);
+    result.release_waiters();
+    assert_eq!(counting.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(answer) = future.as_mut().poll(&mut context) else {
+        panic!("not ready")
+    };
+    assert_eq!(answer.unwrap().offset(), 46);
+}

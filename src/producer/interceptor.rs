@@ -1,0 +1,231 @@
+//! User code that sees every record before it is sent and its fate after.
+
+use std::sync::Arc;
+
+use super::record::ProducerRecord;
+use super::record_metadata::RecordMetadata;
+use crate::config::PluginConfig;
+use crate::error::{BoxError, ProduceError};
+use crate::sync;
+use crate::types::{ClusterResourceListener, PartitionId, TopicPartition};
+use crate::util::panic;
+
+/// Sees, and may change, every record before it is serialized; learns of every record's fate.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use kafka_producer::{BoxError, ProduceError, ProducerInterceptor, ProducerRecord, RecordMetadata};
+///
+/// /// Marks records with where they come from, and counts those that were lost.
+/// #[derive(Default)]
+/// struct Audit {
+///     lost: AtomicU64,
+/// }
+///
+/// impl ProducerInterceptor<str, [u8]> for Audit {
+///     fn on_send(&self, record: &mut ProducerRecord<'_, str, [u8]>) -> Result<(), BoxError> {
+///         record.headers_mut().add("origin", "billing")?;
+///         Ok(())
+///     }
+///
+///     fn on_acknowledgement(&self, _metadata: &RecordMetadata, error: Option<&ProduceError>) {
+///         if error.is_some() {
+///             self.lost.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+///
+/// # Threads
+/// [`on_send`](Self::on_send) runs on the thread that sends, on several at once if several do.
+/// [`on_acknowledgement`](Self::on_acknowledgement) runs on the sender thread, or, for a record that
+/// was not taken, on the thread that sent it; it delays all deliveries for as long as it takes.
+/// # Kafka
+/// `org.apache.kafka.clients.producer.ProducerInterceptor`. Differs: the record is changed in place
+/// and not replaced.
+pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + Sync {
+    /// Takes what it needs from the producer's configuration; called once, before anything else.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the configuration; the producer is not built then.
+    fn configure(&mut self, config: &PluginConfig) -> Result<(), BoxError> {
+        let _ = config;
+        Ok(())
+    }
+
+    /// A record is about to be sent: it was not serialized yet, and has no partition unless its sender
+    /// chose one. Changes show in the interceptors after this one and in what is sent.
+    ///
+    /// # Errors
+    /// An error, or a panic, is logged; the record goes on as it was before this call.
+    fn on_send(&self, record: &mut ProducerRecord<'_, K, V>) -> Result<(), BoxError>;
+
+    /// A record was taken by the cluster, or failed with `error`; called once for each record that
+    /// [`on_send`](Self::on_send) saw. A failed record's metadata name the topic, and the partition if
+    /// one was chosen, and nothing else.
+    ///
+    /// A panic is logged and has no other effect.
+    fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
+        let _ = (metadata, error);
+    }
+
+    /// The producer is being closed.
+    ///
+    /// # Errors
+    /// Reported by the producer's `close`; the other interceptors and the producer are closed all the
+    /// same.
+    fn close(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Who is to be told the cluster's identifier, if the interceptor wants to know it.
+    ///
+    /// # Kafka
+    /// An interceptor that implements `ClusterResourceListener`.
+    fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
+        None
+    }
+
+    /// What logs call it: the type's name, unless it says otherwise.
+    fn name(&self) -> &str {
+        std::any::type_name::<Self>()
+    }
+}
+
+/// The interceptors of a producer, in the order of its configuration. No failure of one of them is
+/// noticed by the others or by the producer.
+///
+/// # Threads
+/// Any; must be called without a lock held.
+/// # Kafka
+/// `org.apache.kafka.clients.producer.internals.ProducerInterceptors`.
+pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    chain: Vec<Box<dyn ProducerInterceptor<K, V>>>,
+}
+
+/// What the sender needs of the interceptors: it knows nothing of types of keys and values.
+pub(crate) trait AcknowledgementListener: Send + Sync {
+    /// Tells all interceptors of a record's fate.
+    fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>);
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
+    /// A chain of interceptors that were configured already.
+    pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>) -> Self {
+        Self { chain }
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chain.is_empty()
+    }
+
+    /// Who of them wants to be told the cluster's identifier.
+    pub(crate) fn cluster_listeners(&self) -> Vec<Arc<dyn ClusterResourceListener>> {
+        self.chain
+            .iter()
+            .filter_map(|interceptor| interceptor.cluster_listener())
+            .collect()
+    }
+
+    /// Passes a record through all interceptors. When one fails, the next gets the record that the
+    /// failing one got.
+    pub(crate) fn on_send<'a>(
+        &self,
+        mut record: ProducerRecord<'a, K, V>,
+    ) -> ProducerRecord<'a, K, V> {
+        for interceptor in &self.chain {
+            // A failing interceptor may have changed half of what it wanted to.
+            let before = record.clone();
+            let result = run(|| interceptor.on_send(&mut record));
+            if let Err(reason) = result {
+                log::warn!(
+                    "interceptor {} failed in on_send for topic {}, partition {:?}: {reason}",
+                    interceptor.name(),
+                    before.topic(),
+                    before.partition()
+                );
+                record = before;
+            }
+        }
+        record
+    }
+
+    /// Tells all interceptors of a record's fate.
+    pub(crate) fn on_acknowledgement(
+        &self,
+        metadata: &RecordMetadata,
+        error: Option<&ProduceError>,
+    ) {
+        for interceptor in &self.chain {
+            let result = run(|| {
+                interceptor.on_acknowledgement(metadata, error);
+                Ok(())
+            });
+            if let Err(reason) = result {
+                log::warn!(
+                    "interceptor {} failed in on_acknowledgement for {metadata}: {reason}",
+                    interceptor.name()
+                );
+            }
+        }
+    }
+
+    /// Tells all interceptors that a record was not taken. `partition` is the one that was chosen for
+    /// it, or else the one its sender chose, or none.
+    pub(crate) fn on_send_error(
+        &self,
+        topic: &str,
+        partition: Option<PartitionId>,
+        error: &ProduceError,
+    ) {
+        if self.chain.is_empty() {
+            return;
+        }
+        let partition = partition.unwrap_or(RecordMetadata::UNKNOWN_PARTITION);
+        let metadata = RecordMetadata::placeholder(TopicPartition::new(topic, partition));
+        self.on_acknowledgement(&metadata, Some(error));
+    }
+
+    /// Closes all interceptors, whether or not others fail to.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) fn close(&self) -> Result<(), Arc<str>> {
+        let mut first_failure = Ok(());
+        for interceptor in &self.chain {
+            if let Err(reason) = run(|| interceptor.close()) {
+                let failure = format!(
+                    "interceptor {} failed to close: {reason}",
+                    interceptor.name()
+                );
+                log::warn!("{failure}");
+                if first_failure.is_ok() {
+                    first_failure = Err(failure.into());
+                }
+            }
+        }
+        first_failure
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> AcknowledgementListener
+    for ProducerInterceptors<K, V>
+{
+    fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
+        self.on_acknowledgement(metadata, error);
+    }
+}
+
+/// Runs an interceptor; an error or a panic comes back as text.
+fn run(call: impl FnOnce() -> Result<(), BoxError>) -> Result<(), String> {
+    sync::assert_unlocked();
+    match panic::contain(call) {
+        Ok(result) => result.map_err(|error| error.to_string()),
+        Err(message) => Err(format!("panicked: {message}")),
+    }
+}
+
+#[cfg(test)]
+mod tests;

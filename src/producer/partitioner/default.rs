@@ -1,0 +1,70 @@
+//! By key, or sticky: what the producer does unless told otherwise.
+
+use super::{PartitionInput, Partitioner, StickyPartitionCache, no_partitions};
+use crate::error::BoxError;
+use crate::types::{Cluster, PartitionId};
+use crate::util::murmur2::{murmur2, to_positive};
+
+/// Records with a key go where the hash of its bytes says; records without one stick to one partition
+/// until a batch of it is full, then move to another.
+///
+/// The hash counts all partitions, whether they have a leader or not, so a key's partition changes
+/// only when the topic is given more of them. An empty key is a key.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.producer.internals.DefaultPartitioner`; every Kafka client that keeps to
+/// Java's hash puts the same key into the same partition.
+#[derive(Debug)]
+pub struct DefaultPartitioner {
+    sticky: StickyPartitionCache,
+}
+
+impl DefaultPartitioner {
+    /// The name that `partitioner.class` has for it.
+    pub const JAVA_CLASS: &'static str =
+        "org.apache.kafka.clients.producer.internals.DefaultPartitioner";
+
+    /// A partitioner whose sticky choices differ from process to process.
+    pub fn new() -> Self {
+        Self {
+            sticky: StickyPartitionCache::new(),
+        }
+    }
+
+    /// A partitioner whose sticky choices follow from `seed`: for tests.
+    pub fn with_seed(seed: u64) -> Self {
+        Self {
+            sticky: StickyPartitionCache::with_seed(seed),
+        }
+    }
+}
+
+impl Default for DefaultPartitioner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for DefaultPartitioner {
+    fn partition(&self, record: &PartitionInput<'_, K, V>) -> Result<PartitionId, BoxError> {
+        let (topic, cluster) = (record.topic(), record.cluster());
+        let chosen = match record.key_bytes() {
+            Some(key) => cluster
+                .partition_count(topic)
+                .and_then(|count| u32::try_from(count).ok())
+                .map(|count| partition_for_key(key, count)),
+            None => self.sticky.partition(topic, cluster),
+        };
+        chosen.ok_or_else(|| no_partitions(topic))
+    }
+
+    fn on_new_batch(&self, topic: &str, cluster: &Cluster, previous: PartitionId) {
+        self.sticky.next_partition(topic, cluster, previous);
+    }
+}
+
+/// The partition of a key in a topic of `count` partitions, which is not 0.
+pub(crate) fn partition_for_key(key: &[u8], count: u32) -> PartitionId {
+    // Not above 2^31 - 1, because the dividend is not.
+    (to_positive(murmur2(key)) % count) as PartitionId
+}

@@ -1,0 +1,98 @@
+//! Each record to the next partition.
+
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use super::topic_map::TopicMap;
+use super::{PartitionInput, Partitioner, no_partitions};
+use crate::error::BoxError;
+use crate::types::{PartitionId, PartitionInfo};
+
+/// Records go to a topic's partitions in turn, whatever their key. Partitions without a leader are
+/// passed over, unless none has one.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.producer.RoundRobinPartitioner`. Differs: a record that opens a new
+/// batch, about which a partitioner is asked twice, takes one turn and not two; in 3.0.0 half of the
+/// partitions could go without records for it (KAFKA-9965, mended by KAFKA-17632 in 4.0).
+#[derive(Debug)]
+pub struct RoundRobinPartitioner {
+    turns: TopicMap<AtomicU32>,
+}
+
+impl RoundRobinPartitioner {
+    /// The name that `partitioner.class` has for it.
+    pub const JAVA_CLASS: &'static str = "org.apache.kafka.clients.producer.RoundRobinPartitioner";
+
+    /// Below this a turn stays when it wraps, as in Java, whose turns are positive ints.
+    const TURNS: u32 = 0x8000_0000;
+
+    /// A partitioner that begins with the first partition of each topic.
+    pub fn new() -> Self {
+        Self {
+            turns: TopicMap::new(),
+        }
+    }
+
+    fn next_turn(&self, topic: &str) -> usize {
+        let take = |turns: &AtomicU32| turns.fetch_add(1, Ordering::Relaxed);
+        let turn = self
+            .turns
+            .read(topic, take)
+            .unwrap_or_else(|| take(&self.turns.get_or_insert(topic, || AtomicU32::new(0))));
+        (turn % Self::TURNS) as usize
+    }
+}
+
+impl Default for RoundRobinPartitioner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for RoundRobinPartitioner {
+    fn partition(&self, record: &PartitionInput<'_, K, V>) -> Result<PartitionId, BoxError> {
+        // Its turn was taken when it was asked about first.
+        if let Some(previous) = record.previous() {
+            return Ok(previous);
+        }
+        let (topic, cluster) = (record.topic(), record.cluster());
+        let all = cluster.partitions(topic);
+        if all.is_empty() {
+            return Err(no_partitions(topic));
+        }
+        let turn = self.next_turn(topic);
+        let available = cluster.available_partitions(topic).count();
+        let chosen = match available {
+            0 => all.get(turn % all.len()),
+            _ => cluster.available_partitions(topic).nth(turn % available),
+        };
+        chosen
+            .map(PartitionInfo::partition)
+            .ok_or_else(|| no_partitions(topic))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Cluster, Node, TopicPartition};
+
+    /// PT-8
+    #[test]
+    fn the_turn_stays_positive_when_it_wraps() {
+        let node = Node::new(0, "localhost", 99);
+        let partitions = (0..3)
+            .map(|n| PartitionInfo::new(TopicPartition::new("t", n), Some(node.clone())))
+            .collect();
+        let cluster = Cluster::new(vec![node], partitions);
+        let partitioner = RoundRobinPartitioner::new();
+        partitioner
+            .turns
+            .get_or_insert("t", || AtomicU32::new(i32::MAX as u32));
+        let next = || {
+            let input: PartitionInput<'_, str, str> = PartitionInput::new("t", &cluster);
+            partitioner.partition(&input).unwrap()
+        };
+        assert_eq!([next(), next(), next()], [i32::MAX % 3, 0, 1]);
+    }
+}

@@ -1,0 +1,54 @@
+//! Sticky for all records, whatever their key.
+
+use super::{PartitionInput, Partitioner, StickyPartitionCache, no_partitions};
+use crate::error::BoxError;
+use crate::types::{Cluster, PartitionId};
+
+/// All records of a topic stick to one partition until a batch of it is full, then move to another.
+/// Keys are not looked at, so records of one key are not in order.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.producer.UniformStickyPartitioner`.
+#[derive(Debug)]
+pub struct UniformStickyPartitioner {
+    sticky: StickyPartitionCache,
+}
+
+impl UniformStickyPartitioner {
+    /// The name that `partitioner.class` has for it.
+    pub const JAVA_CLASS: &'static str =
+        "org.apache.kafka.clients.producer.UniformStickyPartitioner";
+
+    /// A partitioner whose choices differ from process to process.
+    pub fn new() -> Self {
+        Self {
+            sticky: StickyPartitionCache::new(),
+        }
+    }
+
+    /// A partitioner whose choices follow from `seed`: for tests.
+    pub fn with_seed(seed: u64) -> Self {
+        Self {
+            sticky: StickyPartitionCache::with_seed(seed),
+        }
+    }
+}
+
+impl Default for UniformStickyPartitioner {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for UniformStickyPartitioner {
+    fn partition(&self, record: &PartitionInput<'_, K, V>) -> Result<PartitionId, BoxError> {
+        let topic = record.topic();
+        self.sticky
+            .partition(topic, record.cluster())
+            .ok_or_else(|| no_partitions(topic))
+    }
+
+    fn on_new_batch(&self, topic: &str, cluster: &Cluster, previous: PartitionId) {
+        self.sticky.next_partition(topic, cluster, previous);
+    }
+}

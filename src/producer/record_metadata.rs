@@ -1,0 +1,180 @@
+//! Where a record ended up.
+
+use std::fmt;
+
+use crate::types::{PartitionId, TopicPartition};
+
+/// What the cluster said of a record it took.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.producer.RecordMetadata`. Differs: the sizes of a null key or value are
+/// `None`, not -1.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordMetadata {
+    topic_partition: TopicPartition,
+    offset: i64,
+    timestamp: i64,
+    /// -1 for a null key; kept as it is on the wire, so that a record's share stays small.
+    serialized_key_size: i32,
+    serialized_value_size: i32,
+}
+
+impl RecordMetadata {
+    /// The partition of a record that failed before one was chosen.
+    pub const UNKNOWN_PARTITION: PartitionId = -1;
+    /// The offset of a record whose offset is not known.
+    const UNKNOWN_OFFSET: i64 = -1;
+    /// The timestamp of a record that has none.
+    const NO_TIMESTAMP: i64 = -1;
+    /// The size of a null.
+    const NULL_SIZE: i32 = -1;
+
+    /// The `batch_index`-th record of a batch whose first record is at `base_offset`, which is -1 if
+    /// the broker did not say.
+    pub(crate) fn new(
+        topic_partition: TopicPartition,
+        base_offset: i64,
+        batch_index: u32,
+        timestamp: i64,
+        serialized_key_size: i32,
+        serialized_value_size: i32,
+    ) -> Self {
+        let offset = match base_offset {
+            Self::UNKNOWN_OFFSET => Self::UNKNOWN_OFFSET,
+            // A broker's answer may be anything; an offset beyond i64 cannot be meant.
+            base => base.saturating_add(i64::from(batch_index)),
+        };
+        Self {
+            topic_partition,
+            offset,
+            timestamp,
+            serialized_key_size,
+            serialized_value_size,
+        }
+    }
+
+    /// What interceptors and callbacks get for a record that failed: the partition it was for, or
+    /// would have been for, and nothing else. The partition is
+    /// [`UNKNOWN_PARTITION`](Self::UNKNOWN_PARTITION) when none was chosen.
+    pub(crate) fn placeholder(topic_partition: TopicPartition) -> Self {
+        Self {
+            topic_partition,
+            offset: Self::UNKNOWN_OFFSET,
+            timestamp: Self::NO_TIMESTAMP,
+            serialized_key_size: Self::NULL_SIZE,
+            serialized_value_size: Self::NULL_SIZE,
+        }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        self.topic_partition.topic()
+    }
+
+    /// The partition; [`UNKNOWN_PARTITION`](Self::UNKNOWN_PARTITION) for a record that failed before
+    /// one was chosen.
+    pub fn partition(&self) -> PartitionId {
+        self.topic_partition.partition()
+    }
+
+    /// The topic and the partition.
+    pub fn topic_partition(&self) -> &TopicPartition {
+        &self.topic_partition
+    }
+
+    /// Whether the offset is known. It is not when the record failed, under `acks=0`, and when the
+    /// broker recognised the record as a repetition it no longer remembers the place of.
+    pub fn has_offset(&self) -> bool {
+        self.offset != Self::UNKNOWN_OFFSET
+    }
+
+    /// The record's offset in its partition, or -1 if it is not known.
+    pub fn offset(&self) -> i64 {
+        self.offset
+    }
+
+    /// Whether there is a timestamp.
+    pub fn has_timestamp(&self) -> bool {
+        self.timestamp != Self::NO_TIMESTAMP
+    }
+
+    /// The record's timestamp in milliseconds since 1970, or -1 if there is none: the broker's, if the
+    /// topic's records bear the time at which they are appended, or else the record's own.
+    pub fn timestamp(&self) -> i64 {
+        self.timestamp
+    }
+
+    /// The key's size in bytes, serialized and before compression; `None` for a null key.
+    pub fn serialized_key_size(&self) -> Option<usize> {
+        usize::try_from(self.serialized_key_size).ok()
+    }
+
+    /// The value's size in bytes, serialized and before compression; `None` for a null value.
+    pub fn serialized_value_size(&self) -> Option<usize> {
+        usize::try_from(self.serialized_value_size).ok()
+    }
+}
+
+/// `topic-partition@offset`.
+impl fmt::Display for RecordMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}@{}", self.topic_partition, self.offset)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn partition() -> TopicPartition {
+        TopicPartition::new("foo", 3)
+    }
+
+    /// Java: RecordMetadataTest#testConstructionWithRelativeOffset (PB-17)
+    #[test]
+    fn a_records_offset_is_that_of_its_batch_plus_its_place() {
+        let metadata = RecordMetadata::new(partition(), 15, 3, 2340, 3, 4);
+        assert_eq!(metadata.topic(), "foo");
+        assert_eq!(metadata.partition(), 3);
+        assert_eq!(metadata.topic_partition(), &partition());
+        assert!(metadata.has_offset());
+        assert_eq!(metadata.offset(), 18);
+        assert!(metadata.has_timestamp());
+        assert_eq!(metadata.timestamp(), 2340);
+        assert_eq!(metadata.serialized_key_size(), Some(3));
+        assert_eq!(metadata.serialized_value_size(), Some(4));
+        assert_eq!(metadata.to_string(), "foo-3@18");
+    }
+
+    /// Java: RecordMetadataTest#testConstructionWithMissingBatchIndex (PB-17)
+    #[test]
+    fn a_records_place_is_ignored_when_the_batchs_offset_is_unknown() {
+        let metadata = RecordMetadata::new(partition(), -1, 7, 2340, -1, 0);
+        assert!(!metadata.has_offset());
+        assert_eq!(metadata.offset(), -1);
+        assert_eq!(metadata.serialized_key_size(), None);
+        assert_eq!(metadata.serialized_value_size(), Some(0));
+    }
+
+    #[test]
+    fn an_absurd_offset_of_a_broker_does_not_overflow() {
+        assert_eq!(
+            RecordMetadata::new(partition(), i64::MAX, 1, 0, 0, 0).offset(),
+            i64::MAX
+        );
+    }
+
+    /// KP-30
+    #[test]
+    fn a_placeholder_knows_its_partition_and_nothing_else() {
+        let unknown = TopicPartition::new("foo", RecordMetadata::UNKNOWN_PARTITION);
+        let metadata = RecordMetadata::placeholder(unknown);
+        assert_eq!(metadata.partition(), -1);
+        assert!(!metadata.has_offset());
+        assert!(!metadata.has_timestamp());
+        assert_eq!(metadata.timestamp(), -1);
+        assert_eq!(metadata.serialized_key_size(), None);
+        assert_eq!(metadata.serialized_value_size(), None);
+        assert_eq!(metadata.to_string(), "foo--1@-1");
+    }
+}

@@ -1,0 +1,154 @@
+//! Turning keys and values into bytes.
+
+mod bytes;
+mod closure;
+mod list;
+mod number;
+mod serialized;
+mod stock;
+mod string;
+#[cfg(feature = "uuid")]
+mod uuid;
+mod void;
+
+use std::sync::Arc;
+
+pub use self::bytes::{ByteArraySerializer, ByteBufferSerializer, BytesSerializer};
+pub use self::closure::{FnSerializer, serialize_with};
+pub use self::list::{ListSerializer, NullableSerializer};
+pub use self::number::{
+    DoubleSerializer, FloatSerializer, IntegerSerializer, LongSerializer, ShortSerializer,
+};
+pub use self::serialized::{InlineBytes, Serialized};
+pub use self::stock::StockSerialize;
+pub use self::string::StringSerializer;
+#[cfg(feature = "uuid")]
+pub use self::uuid::UuidSerializer;
+pub use self::void::VoidSerializer;
+use crate::config::PluginConfig;
+use crate::error::BoxError;
+use crate::record::Headers;
+use crate::types::ClusterResourceListener;
+
+/// Turns keys or values of one type into bytes.
+///
+/// The result may borrow from the data, so what is bytes already is not copied before it is in its
+/// batch.
+///
+/// ```
+/// use kafka_producer::{BoxError, Headers, Serialized, Serializer};
+///
+/// struct Celsius(f32);
+/// struct Tenths;
+///
+/// impl Serializer<Celsius> for Tenths {
+///     fn serialize<'a>(
+///         &self,
+///         _topic: &str,
+///         headers: &mut Headers,
+///         data: &'a Celsius,
+///     ) -> Result<Option<Serialized<'a>>, BoxError> {
+///         headers.add("unit", "0.1 °C")?;
+///         Ok(Some(((data.0 * 10.0) as i16).to_be_bytes().into()))
+///     }
+/// }
+///
+/// let mut headers = Headers::new();
+/// let bytes = Tenths.serialize("weather", &mut headers, &Celsius(21.5))?;
+/// assert_eq!(bytes.unwrap().as_slice(), [0, 215]);
+/// # Ok::<(), BoxError>(())
+/// ```
+///
+/// For a function that is all there is to say, see [`serialize_with`].
+///
+/// # Threads
+/// Called on every thread that sends, at the same time. A panic is contained and fails the call that
+/// sends.
+/// # Kafka
+/// `org.apache.kafka.common.serialization.Serializer`. Differs: a null goes to
+/// [`serialize_null`](Self::serialize_null).
+pub trait Serializer<T: ?Sized>: Send + Sync {
+    /// Takes what it needs from the producer's configuration; called once, before anything else.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the configuration; the producer is not built then.
+    fn configure(&mut self, config: &PluginConfig, is_key: bool) -> Result<(), BoxError> {
+        let _ = (config, is_key);
+        Ok(())
+    }
+
+    /// The bytes for `data`; `None` is Kafka's null. May add headers to the record.
+    ///
+    /// # Errors
+    /// Any reason why there are no such bytes; the record is not sent then, and the caller gets it as
+    /// [`SendError::Serialization`](crate::SendError::Serialization).
+    fn serialize<'a>(
+        &self,
+        topic: &str,
+        headers: &mut Headers,
+        data: &'a T,
+    ) -> Result<Option<Serialized<'a>>, BoxError>;
+
+    /// The bytes for a key or value that is null: null, unless the serializer knows better.
+    ///
+    /// # Errors
+    /// As [`serialize`](Self::serialize).
+    fn serialize_null(
+        &self,
+        topic: &str,
+        headers: &mut Headers,
+    ) -> Result<Option<Serialized<'static>>, BoxError> {
+        let _ = (topic, headers);
+        Ok(None)
+    }
+
+    /// The producer is being closed.
+    ///
+    /// # Errors
+    /// Reported by the producer's `close`; the producer is closed all the same.
+    fn close(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// Who is to be told the cluster's identifier, if the serializer wants to know it.
+    ///
+    /// # Kafka
+    /// A serializer that implements `ClusterResourceListener`.
+    fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
+        None
+    }
+}
+
+impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Box<S> {
+    fn configure(&mut self, config: &PluginConfig, is_key: bool) -> Result<(), BoxError> {
+        (**self).configure(config, is_key)
+    }
+
+    fn serialize<'a>(
+        &self,
+        topic: &str,
+        headers: &mut Headers,
+        data: &'a T,
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        (**self).serialize(topic, headers, data)
+    }
+
+    fn serialize_null(
+        &self,
+        topic: &str,
+        headers: &mut Headers,
+    ) -> Result<Option<Serialized<'static>>, BoxError> {
+        (**self).serialize_null(topic, headers)
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        (**self).close()
+    }
+
+    fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
+        (**self).cluster_listener()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,149 @@
+//! The bytes a serializer made, wherever they are.
+
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+/// Serialized data: borrowed, small enough to need no allocation, owned, or shared.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum Serialized<'a> {
+    /// Part of the data itself.
+    Borrowed(&'a [u8]),
+    /// A few bytes held right here.
+    Inline(InlineBytes),
+    /// Bytes made for the purpose.
+    Owned(Vec<u8>),
+    /// Bytes shared with others.
+    Shared(Bytes),
+}
+
+impl Serialized<'_> {
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Borrowed(bytes) => bytes,
+            Self::Inline(bytes) => bytes.as_slice(),
+            Self::Owned(bytes) => bytes,
+            Self::Shared(bytes) => bytes,
+        }
+    }
+
+    /// How many bytes there are.
+    pub fn len(&self) -> usize {
+        self.as_slice().len()
+    }
+
+    /// Whether there are none, which is not the same as null.
+    pub fn is_empty(&self) -> bool {
+        self.as_slice().is_empty()
+    }
+}
+
+impl Deref for Serialized<'_> {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+impl AsRef<[u8]> for Serialized<'_> {
+    fn as_ref(&self) -> &[u8] {
+        self.as_slice()
+    }
+}
+
+/// Equal when the bytes are, wherever they are.
+impl PartialEq for Serialized<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for Serialized<'_> {}
+
+impl<'a> From<&'a [u8]> for Serialized<'a> {
+    fn from(bytes: &'a [u8]) -> Self {
+        Self::Borrowed(bytes)
+    }
+}
+
+/// The string's UTF-8 bytes.
+impl<'a> From<&'a str> for Serialized<'a> {
+    fn from(text: &'a str) -> Self {
+        Self::Borrowed(text.as_bytes())
+    }
+}
+
+impl From<Vec<u8>> for Serialized<'_> {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self::Owned(bytes)
+    }
+}
+
+/// The string's UTF-8 bytes.
+impl From<String> for Serialized<'_> {
+    fn from(text: String) -> Self {
+        Self::Owned(text.into_bytes())
+    }
+}
+
+impl From<Bytes> for Serialized<'_> {
+    fn from(bytes: Bytes) -> Self {
+        Self::Shared(bytes)
+    }
+}
+
+/// Held inline up to [`InlineBytes::CAPACITY`], owned beyond.
+impl<const N: usize> From<[u8; N]> for Serialized<'_> {
+    fn from(bytes: [u8; N]) -> Self {
+        match InlineBytes::new(&bytes) {
+            Some(inline) => Self::Inline(inline),
+            None => Self::Owned(bytes.into()),
+        }
+    }
+}
+
+/// Up to [`CAPACITY`](Self::CAPACITY) bytes without an allocation: enough for every number.
+#[derive(Clone, Copy)]
+pub struct InlineBytes {
+    bytes: [u8; Self::CAPACITY],
+    /// At most `CAPACITY`.
+    len: u8,
+}
+
+impl InlineBytes {
+    /// How many bytes fit.
+    pub const CAPACITY: usize = 16;
+
+    /// A copy of `bytes`; `None` if they are too many.
+    pub fn new(bytes: &[u8]) -> Option<Self> {
+        let mut copy = [0; Self::CAPACITY];
+        copy.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(Self {
+            bytes: copy,
+            len: bytes.len() as u8,
+        })
+    }
+
+    /// The bytes.
+    pub fn as_slice(&self) -> &[u8] {
+        &self.bytes[..usize::from(self.len)]
+    }
+}
+
+impl fmt::Debug for InlineBytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.as_slice().fmt(f)
+    }
+}
+
+impl PartialEq for InlineBytes {
+    fn eq(&self, other: &Self) -> bool {
+        self.as_slice() == other.as_slice()
+    }
+}
+
+impl Eq for InlineBytes {}

@@ -1,0 +1,58 @@
+//! Which stock serializers a type has, so that a configuration file can name one by its Java class.
+
+use bytes::Bytes;
+
+use super::{
+    ByteArraySerializer, ByteBufferSerializer, BytesSerializer, DoubleSerializer, FloatSerializer,
+    IntegerSerializer, LongSerializer, Serializer, ShortSerializer, StringSerializer,
+    VoidSerializer,
+};
+
+/// A type of key or value that a stock serializer can turn into bytes.
+///
+/// `key.serializer` and `value.serializer` name serializers by their Java class; for these types such
+/// a name is understood as it stands. For other types, give the builder a serializer.
+pub trait StockSerialize {
+    /// The Java classes understood for this type, the one that fits it best first.
+    const JAVA_CLASSES: &'static [&'static str];
+
+    /// The serializer for one of [`JAVA_CLASSES`](Self::JAVA_CLASSES); `None` for any other name.
+    fn stock_serializer(java_class: &str) -> Option<Box<dyn Serializer<Self>>>;
+}
+
+macro_rules! stock {
+    ($($(#[$meta:meta])* $type:ty: $($class:path => $serializer:path),+;)*) => {$(
+        $(#[$meta])*
+        impl StockSerialize for $type {
+            const JAVA_CLASSES: &'static [&'static str] =
+                &[$(<$class>::JAVA_CLASS),+];
+
+            fn stock_serializer(java_class: &str) -> Option<Box<dyn Serializer<Self>>> {
+                match java_class {
+                    $(<$class>::JAVA_CLASS => Some(Box::new(<$serializer>::new())),)+
+                    _ => None,
+                }
+            }
+        }
+    )*};
+}
+
+// Java's three classes for bytes differ in the type they take and not in what they send.
+stock! {
+    str: StringSerializer => StringSerializer;
+    String: StringSerializer => StringSerializer;
+    [u8]: ByteArraySerializer => ByteArraySerializer, BytesSerializer => ByteArraySerializer,
+        ByteBufferSerializer => ByteArraySerializer;
+    Vec<u8>: ByteArraySerializer => ByteArraySerializer, BytesSerializer => ByteArraySerializer,
+        ByteBufferSerializer => ByteArraySerializer;
+    Bytes: BytesSerializer => BytesSerializer, ByteBufferSerializer => ByteBufferSerializer,
+        ByteArraySerializer => BytesSerializer;
+    i16: ShortSerializer => ShortSerializer;
+    i32: IntegerSerializer => IntegerSerializer;
+    i64: LongSerializer => LongSerializer;
+    f32: FloatSerializer => FloatSerializer;
+    f64: DoubleSerializer => DoubleSerializer;
+    (): VoidSerializer => VoidSerializer;
+    #[cfg(feature = "uuid")]
+    uuid::Uuid: super::UuidSerializer => super::UuidSerializer;
+}

@@ -1,0 +1,146 @@
+//! Strings, in one of Java's standard encodings.
+
+use super::{Serialized, Serializer};
+use crate::config::PluginConfig;
+use crate::error::BoxError;
+use crate::record::Headers;
+
+/// Sends `str` and `String` as UTF-8, without a copy, or in another encoding that
+/// `key.serializer.encoding`, `value.serializer.encoding`, or for both `serializer.encoding` names:
+/// `UTF-8`, `UTF-16` (with a byte order mark), `UTF-16BE`, `UTF-16LE`, `ISO-8859-1`, `US-ASCII`, in any
+/// case. What an encoding has no bytes for becomes `?`.
+///
+/// # Kafka
+/// `org.apache.kafka.common.serialization.StringSerializer`. Differs: only the encodings that every
+/// Java has; another one is refused when the producer is built, not when a record is sent.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct StringSerializer {
+    encoding: Encoding,
+}
+
+impl StringSerializer {
+    /// The name that `key.serializer` and `value.serializer` have for it.
+    pub const JAVA_CLASS: &'static str = "org.apache.kafka.common.serialization.StringSerializer";
+
+    /// A serializer to UTF-8, unless it is configured otherwise.
+    pub const fn new() -> Self {
+        Self {
+            encoding: Encoding::Utf8,
+        }
+    }
+
+    fn apply(&mut self, config: &PluginConfig, is_key: bool) -> Result<(), BoxError> {
+        self.encoding = Encoding::configured(config, is_key)?;
+        Ok(())
+    }
+}
+
+impl Serializer<str> for StringSerializer {
+    fn configure(&mut self, config: &PluginConfig, is_key: bool) -> Result<(), BoxError> {
+        self.apply(config, is_key)
+    }
+
+    fn serialize<'a>(
+        &self,
+        _topic: &str,
+        _headers: &mut Headers,
+        data: &'a str,
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        Ok(Some(self.encoding.encode(data)))
+    }
+}
+
+impl Serializer<String> for StringSerializer {
+    fn configure(&mut self, config: &PluginConfig, is_key: bool) -> Result<(), BoxError> {
+        self.apply(config, is_key)
+    }
+
+    fn serialize<'a>(
+        &self,
+        _topic: &str,
+        _headers: &mut Headers,
+        data: &'a String,
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        Ok(Some(self.encoding.encode(data)))
+    }
+}
+
+/// The character sets that every Java has.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Encoding {
+    #[default]
+    Utf8,
+    /// Big-endian, after a byte order mark.
+    Utf16,
+    Utf16Be,
+    Utf16Le,
+    Latin1,
+    Ascii,
+}
+
+impl Encoding {
+    /// The encoding that the configuration names; the key's or value's own entry goes before the
+    /// shared one.
+    pub(super) fn configured(config: &PluginConfig, is_key: bool) -> Result<Self, BoxError> {
+        let own = if is_key {
+            "key.serializer.encoding"
+        } else {
+            "value.serializer.encoding"
+        };
+        for key in [own, "serializer.encoding"] {
+            if let Some(name) = config.get(key) {
+                return Self::named(name).ok_or_else(|| {
+                    format!(
+                        "{key}={name}: unsupported encoding; use UTF-8, UTF-16, UTF-16BE, UTF-16LE, \
+                         ISO-8859-1 or US-ASCII"
+                    )
+                    .into()
+                });
+            }
+        }
+        Ok(Self::default())
+    }
+
+    /// By Java's name or one of its common aliases.
+    fn named(name: &str) -> Option<Self> {
+        Some(match name.trim().to_ascii_uppercase().as_str() {
+            "UTF-8" | "UTF8" => Self::Utf8,
+            "UTF-16" | "UTF16" | "UTF_16" => Self::Utf16,
+            "UTF-16BE" | "UTF_16BE" => Self::Utf16Be,
+            "UTF-16LE" | "UTF_16LE" => Self::Utf16Le,
+            "ISO-8859-1" | "ISO8859-1" | "ISO8859_1" | "LATIN1" | "L1" => Self::Latin1,
+            "US-ASCII" | "ASCII" | "ISO646-US" => Self::Ascii,
+            _ => return None,
+        })
+    }
+
+    pub(super) fn encode(self, text: &str) -> Serialized<'_> {
+        match self {
+            Self::Utf8 => text.into(),
+            // Java writes no mark before nothing.
+            Self::Utf16 if text.is_empty() => text.into(),
+            Self::Utf16 => utf16(
+                std::iter::once(0xfeff).chain(text.encode_utf16()),
+                u16::to_be_bytes,
+            ),
+            Self::Utf16Be => utf16(text.encode_utf16(), u16::to_be_bytes),
+            Self::Utf16Le => utf16(text.encode_utf16(), u16::to_le_bytes),
+            // ASCII is the same bytes in both, and in UTF-8.
+            Self::Latin1 | Self::Ascii if text.is_ascii() => text.into(),
+            Self::Latin1 => single_bytes(text, 0xff),
+            Self::Ascii => single_bytes(text, 0x7f),
+        }
+    }
+}
+
+fn utf16<'a>(units: impl Iterator<Item = u16>, to_bytes: fn(u16) -> [u8; 2]) -> Serialized<'a> {
+    units.flat_map(to_bytes).collect::<Vec<u8>>().into()
+}
+
+fn single_bytes<'a>(text: &str, last: u8) -> Serialized<'a> {
+    let byte = |c: char| u8::try_from(u32::from(c)).ok().filter(|byte| *byte <= last);
+    text.chars()
+        .map(|c| byte(c).unwrap_or(b'?'))
+        .collect::<Vec<u8>>()
+        .into()
+}

@@ -1,0 +1,50 @@
+//! UUIDs, as text.
+
+use uuid::Uuid;
+use uuid::fmt::Hyphenated;
+
+use super::string::Encoding;
+use super::{Serialized, Serializer};
+use crate::config::PluginConfig;
+use crate::error::BoxError;
+use crate::record::Headers;
+
+/// Sends a [`Uuid`] as its text, 36 characters in lower case, in UTF-8 or the encoding that
+/// `key.serializer.encoding`, `value.serializer.encoding`, or for both `serializer.encoding` names.
+///
+/// # Kafka
+/// `org.apache.kafka.common.serialization.UUIDSerializer`.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct UuidSerializer {
+    encoding: Encoding,
+}
+
+impl UuidSerializer {
+    /// The name that `key.serializer` and `value.serializer` have for it.
+    pub const JAVA_CLASS: &'static str = "org.apache.kafka.common.serialization.UUIDSerializer";
+
+    /// A serializer to UTF-8, unless it is configured otherwise.
+    pub const fn new() -> Self {
+        Self {
+            encoding: Encoding::Utf8,
+        }
+    }
+}
+
+impl Serializer<Uuid> for UuidSerializer {
+    fn configure(&mut self, config: &PluginConfig, is_key: bool) -> Result<(), BoxError> {
+        self.encoding = Encoding::configured(config, is_key)?;
+        Ok(())
+    }
+
+    fn serialize<'a>(
+        &self,
+        _topic: &str,
+        _headers: &mut Headers,
+        data: &'a Uuid,
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        let mut buffer = [0; Hyphenated::LENGTH];
+        let text: &str = data.hyphenated().encode_lower(&mut buffer);
+        Ok(Some(Serialized::Owned(self.encoding.encode(text).to_vec())))
+    }
+}
