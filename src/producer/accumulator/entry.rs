@@ -1,0 +1,232 @@
+//! One partition's queue: the place where application threads and the sender meet.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use crate::clock::Instant;
+use crate::producer::batch::{Appended, FilledBatch, OpenBatch};
+use crate::producer::future::Callback;
+use crate::record::builder::RecordParts;
+use crate::sync::{Mutex, Rank};
+use crate::types::TopicPartition;
+
+/// The number of a partition's entry within its producer: dense, never used again.
+pub(crate) type EntryIndex = u32;
+
+/// A partition as the accumulator knows it. Made when its topic is first seen, and never removed, so
+/// that a topic that goes and comes back finds its queue.
+///
+/// # Kafka
+/// One value of `RecordAccumulator#batches`.
+#[derive(Debug)]
+pub(crate) struct PartitionEntry {
+    index: EntryIndex,
+    topic_partition: TopicPartition,
+    /// It is in the inbox, or about to be: the sender will look at its queue.
+    signalled: AtomicBool,
+    queue: Mutex<PartitionQueue>,
+}
+
+// Invariant: batches in `filled` are older than the open one, oldest first; only `open` takes records.
+#[derive(Debug, Default)]
+pub(super) struct PartitionQueue {
+    filled: VecDeque<FilledBatch>,
+    open: Option<OpenBatch>,
+    closed: bool,
+}
+
+/// What the sender remembers of a queue's first batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct QueueHead {
+    pub(crate) created: Instant,
+    /// It takes no more records, or another batch waits behind it (RA-12).
+    pub(crate) is_full: bool,
+}
+
+/// What came of asking a queue for its first batch.
+#[derive(Debug)]
+pub(crate) enum Popped {
+    Batch {
+        batch: FilledBatch,
+        /// What is first now.
+        next: Option<QueueHead>,
+    },
+    /// The first batch is larger than what was allowed.
+    TooLarge,
+    Empty,
+}
+
+/// What came of an append.
+pub(super) enum QueueAppend {
+    /// The record is in a batch; `filled` when that batch, or an earlier one, became full by it.
+    Appended {
+        appended: Appended,
+        filled: bool,
+    },
+    /// There is no open batch with room for it; `filled` when one was closed just now.
+    NoRoom {
+        filled: bool,
+    },
+    Closed,
+}
+
+impl PartitionEntry {
+    pub(super) fn new(index: EntryIndex, topic_partition: TopicPartition, closed: bool) -> Self {
+        Self {
+            index,
+            topic_partition,
+            signalled: AtomicBool::new(false),
+            queue: Mutex::new(
+                Rank::QUEUE,
+                PartitionQueue {
+                    closed,
+                    ..PartitionQueue::default()
+                },
+            ),
+        }
+    }
+
+    pub(crate) fn index(&self) -> EntryIndex {
+        self.index
+    }
+
+    pub(crate) fn topic_partition(&self) -> &TopicPartition {
+        &self.topic_partition
+    }
+
+    /// Marks it as having something to say; true for the first to do so since the sender looked.
+    pub(super) fn signal(&self) -> bool {
+        !self.signalled.load(Ordering::Relaxed) && !self.signalled.swap(true, Ordering::AcqRel)
+    }
+
+    /// The sender is about to look.
+    pub(super) fn clear_signal(&self) {
+        self.signalled.store(false, Ordering::Release);
+    }
+
+    /// Appends to the open batch, if there is one with room (RA-3).
+    #[inline]
+    pub(super) fn try_append(
+        &self,
+        record: &RecordParts<'_>,
+        payload_len: usize,
+        callback: &mut Option<Callback>,
+    ) -> QueueAppend {
+        self.queue.lock().try_append(record, payload_len, callback)
+    }
+
+    /// Appends to the open batch if another thread has made one meanwhile (RA-5), else to `make`'s.
+    pub(super) fn append_with(
+        &self,
+        record: &RecordParts<'_>,
+        payload_len: usize,
+        callback: &mut Option<Callback>,
+        make: impl FnOnce() -> OpenBatch,
+    ) -> NewAppend {
+        let mut queue = self.queue.lock();
+        match queue.try_append(record, payload_len, callback) {
+            QueueAppend::Closed => NewAppend::Closed,
+            QueueAppend::Appended { appended, filled } => NewAppend::Appended { appended, filled },
+            QueueAppend::NoRoom { filled } => {
+                let mut batch = make();
+                let appended = batch
+                    .try_append(record, payload_len, callback)
+                    .expect("a batch always takes its first record");
+                let filled = filled || appended.is_full || !queue.filled.is_empty();
+                queue.open = Some(batch);
+                NewAppend::Appended { appended, filled }
+            }
+        }
+    }
+
+    pub(crate) fn head(&self) -> Option<QueueHead> {
+        self.queue.lock().head()
+    }
+
+    /// Takes the first batch if `may_take` agrees to its size in bytes.
+    pub(crate) fn pop(&self, may_take: impl FnOnce(usize) -> bool) -> Popped {
+        let mut queue = self.queue.lock();
+        let size = match (queue.filled.front(), &queue.open) {
+            (Some(filled), _) => filled.size_bytes(),
+            (None, Some(open)) => open.size_bytes(),
+            (None, None) => return Popped::Empty,
+        };
+        if !may_take(size) {
+            return Popped::TooLarge;
+        }
+        queue.pop().map_or(Popped::Empty, |batch| Popped::Batch {
+            batch,
+            next: queue.head(),
+        })
+    }
+
+    /// Takes the first batch if it was created at or before `cutoff`.
+    pub(crate) fn pop_older(&self, cutoff: Instant) -> Option<FilledBatch> {
+        let mut queue = self.queue.lock();
+        if queue.head()?.created > cutoff {
+            return None;
+        }
+        queue.pop()
+    }
+
+    /// Lets no more records in.
+    pub(super) fn close(&self) {
+        self.queue.lock().closed = true;
+    }
+
+    /// How many batches it holds.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        let queue = self.queue.lock();
+        queue.filled.len() + usize::from(queue.open.is_some())
+    }
+}
+
+/// What came of an append that may open a batch.
+pub(super) enum NewAppend {
+    Appended { appended: Appended, filled: bool },
+    Closed,
+}
+
+impl PartitionQueue {
+    #[inline]
+    fn try_append(
+        &mut self,
+        record: &RecordParts<'_>,
+        payload_len: usize,
+        callback: &mut Option<Callback>,
+    ) -> QueueAppend {
+        if self.closed {
+            return QueueAppend::Closed;
+        }
+        let Some(open) = self.open.as_mut() else {
+            return QueueAppend::NoRoom { filled: false };
+        };
+        if let Some(appended) = open.try_append(record, payload_len, callback) {
+            let filled = appended.is_full;
+            return QueueAppend::Appended { appended, filled };
+        }
+        self.filled.extend(self.open.take().map(OpenBatch::close));
+        QueueAppend::NoRoom { filled: true }
+    }
+
+    fn head(&self) -> Option<QueueHead> {
+        match (self.filled.front(), &self.open) {
+            (Some(filled), _) => Some(QueueHead {
+                created: filled.created(),
+                is_full: true,
+            }),
+            (None, Some(open)) => Some(QueueHead {
+                created: open.created(),
+                is_full: open.is_full(),
+            }),
+            (None, None) => None,
+        }
+    }
+
+    fn pop(&mut self) -> Option<FilledBatch> {
+        self.filled
+            .pop_front()
+            .or_else(|| self.open.take().map(OpenBatch::close))
+    }
+}

@@ -1,0 +1,412 @@
+//! Records on their way from application threads to the sender: the application's half.
+//! The sender's half, who is ready and whose turn it is, is [`drain`].
+
+mod drain;
+mod entry;
+mod topics;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use arc_swap::{ArcSwap, Guard};
+
+use super::batch::{Appended, BatchId, NewBatch, OpenBatch};
+use super::buffer_pool::{BufferPool, Lease};
+use super::callback_scope::ProducerId;
+use super::counters::Counters;
+use super::future::{Callback, RecordInBatch};
+use super::metadata::ClusterObserver;
+use super::produce_request_result::{Elapsed, ProduceRequestResult};
+use super::wake::SenderWaker;
+use crate::clock::{Clock, Instant};
+use crate::record::builder::RecordParts;
+use crate::sync::{Mutex, Rank};
+use crate::types::{Cluster, PartitionId, PartitionInfo, TopicPartition};
+use crate::util::hash::FixedHashMap;
+
+pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
+pub(crate) use entry::{EntryIndex, PartitionEntry};
+use entry::{NewAppend, QueueAppend};
+pub(crate) use topics::{RandomSource, TopicEntry, Topics};
+
+/// What the accumulator is built from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AccumulatorOptions {
+    pub(crate) batch_size_bytes: usize,
+    pub(crate) linger: Duration,
+    /// There are interceptors: every record's end is reported.
+    pub(crate) track_all: bool,
+}
+
+/// The queues of batches, one for each partition.
+///
+/// # Threads
+/// Application threads append; the sender takes its input from the inbox and the queues through a
+/// [`Drainer`], which is its alone.
+/// # Kafka
+/// `RecordAccumulator`. Differs: nothing is counted or looked up by every append but the topic map and
+/// the partition's own queue; that an append is in progress is known from the queue's lock.
+#[derive(Debug)]
+pub(crate) struct RecordAccumulator {
+    options: AccumulatorOptions,
+    producer: ProducerId,
+    topics: ArcSwap<Topics>,
+    registry: Mutex<Registry>,
+    inbox: Mutex<Vec<Arc<PartitionEntry>>>,
+    incomplete: Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>,
+    flushes: AtomicUsize,
+    pool: Arc<BufferPool>,
+    waker: Arc<SenderWaker>,
+    counters: Arc<Counters>,
+    clock: Arc<dyn Clock>,
+}
+
+/// Every partition that was ever seen.
+#[derive(Debug, Default)]
+struct Registry {
+    topics: FixedHashMap<Arc<str>, RegisteredTopic>,
+    next_index: EntryIndex,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct RegisteredTopic {
+    partitions: Vec<Arc<PartitionEntry>>,
+    sticky: Arc<std::sync::atomic::AtomicI32>,
+}
+
+/// What came of an append.
+#[derive(Debug)]
+pub(crate) enum Append {
+    Done(RecordInBatch),
+    /// A new batch is needed for it.
+    NeedsBatch,
+    Closed,
+}
+
+impl std::fmt::Debug for RecordInBatch {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("RecordInBatch")
+            .field("index", &self.index)
+            .finish_non_exhaustive()
+    }
+}
+
+impl RecordAccumulator {
+    pub(crate) fn new(
+        options: AccumulatorOptions,
+        producer: ProducerId,
+        pool: Arc<BufferPool>,
+        waker: Arc<SenderWaker>,
+        counters: Arc<Counters>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            options,
+            producer,
+            topics: ArcSwap::from_pointee(Topics::default()),
+            registry: Mutex::new(Rank::LEAF, Registry::default()),
+            inbox: Mutex::new(Rank::LEAF, Vec::new()),
+            incomplete: Mutex::new(Rank::LEAF, BTreeMap::new()),
+            flushes: AtomicUsize::new(0),
+            pool,
+            waker,
+            counters,
+            clock,
+        }
+    }
+
+    pub(crate) fn pool(&self) -> &Arc<BufferPool> {
+        &self.pool
+    }
+
+    /// The topics that can be sent to, as of now.
+    #[inline]
+    pub(crate) fn topics(&self) -> Guard<Arc<Topics>> {
+        self.topics.load()
+    }
+
+    /// How much memory a batch that begins with this record is given (RA-4).
+    pub(crate) fn allocation_for(&self, record_upper_bound: usize) -> usize {
+        self.options.batch_size_bytes.max(record_upper_bound)
+    }
+
+    /// Appends to a batch that is there already.
+    #[inline]
+    pub(crate) fn try_append(
+        &self,
+        entry: &Arc<PartitionEntry>,
+        record: &RecordParts<'_>,
+        payload_len: usize,
+        callback: &mut Option<Callback>,
+    ) -> Append {
+        match entry.try_append(record, payload_len, callback) {
+            QueueAppend::Appended { appended, filled } => {
+                if filled {
+                    self.signal_now(entry);
+                }
+                Append::Done(appended.record)
+            }
+            QueueAppend::NoRoom { filled } => {
+                if filled {
+                    self.signal_now(entry);
+                }
+                Append::NeedsBatch
+            }
+            QueueAppend::Closed => Append::Closed,
+        }
+    }
+
+    /// Appends to a batch that is there by now, or to a new one in `lease`. A lease that is not
+    /// needed goes back to the pool.
+    pub(crate) fn append_new(
+        &self,
+        entry: &Arc<PartitionEntry>,
+        record: &RecordParts<'_>,
+        payload_len: usize,
+        callback: &mut Option<Callback>,
+        lease: Lease,
+    ) -> Append {
+        let mut due = None;
+        // Under the queue's lock: numbers and times then rise from batch to batch of the queue, and a
+        // flush which begins after this append has returned finds the batch.
+        let make = || {
+            let created = self.clock.now();
+            due = Some(created + self.options.linger);
+            let id = self.counters.next_batch_id();
+            let result = Arc::new(ProduceRequestResult::new(
+                entry.topic_partition().clone(),
+                self.producer,
+            ));
+            self.incomplete.lock().insert(id, Arc::clone(&result));
+            OpenBatch::new(NewBatch {
+                id,
+                lease,
+                result,
+                created,
+                limit_bytes: self.options.batch_size_bytes,
+                track_all: self.options.track_all,
+            })
+        };
+        match entry.append_with(record, payload_len, callback, make) {
+            NewAppend::Closed => Append::Closed,
+            NewAppend::Appended {
+                appended: Appended { record, .. },
+                filled,
+            } => {
+                if filled {
+                    self.signal_now(entry);
+                } else if let Some(due) = due {
+                    self.signal_by(entry, due);
+                }
+                Append::Done(record)
+            }
+        }
+    }
+
+    /// A batch of it can be sent now.
+    fn signal_now(&self, entry: &Arc<PartitionEntry>) {
+        if entry.signal() {
+            self.inbox.lock().push(Arc::clone(entry));
+            self.waker.wake();
+        }
+    }
+
+    /// A batch of it can be sent from `due` on.
+    fn signal_by(&self, entry: &Arc<PartitionEntry>, due: Instant) {
+        if entry.signal() {
+            self.inbox.lock().push(Arc::clone(entry));
+            self.waker.wake_by(due);
+        }
+    }
+
+    /// A batch has ended; nobody need wait for it any more.
+    pub(crate) fn forget(&self, batch: BatchId) {
+        self.incomplete.lock().remove(&batch);
+    }
+
+    /// Everything that somebody may still wait for: when the sender has failed.
+    pub(crate) fn take_incomplete(&self) -> Vec<Arc<ProduceRequestResult>> {
+        std::mem::take(&mut *self.incomplete.lock())
+            .into_values()
+            .collect()
+    }
+
+    pub(crate) fn incomplete_count(&self) -> usize {
+        self.incomplete.lock().len()
+    }
+
+    /// Whether batches are to be sent without waiting for `linger.ms` (RA-12).
+    pub(crate) fn sends_everything(&self) -> bool {
+        self.flushes.load(Ordering::Acquire) > 0
+            || self.pool.waiting() > 0
+            || self.topics.load().closed
+    }
+
+    /// Waits until every batch that is incomplete now has ended; the number of those left when
+    /// `timeout` passed first.
+    ///
+    /// # Blocking
+    /// Up to `timeout`.
+    /// # Kafka
+    /// `RecordAccumulator#beginFlush`, `#awaitFlushCompletion` (KP-44, KP-45).
+    pub(crate) fn flush(&self, timeout: Option<Duration>) -> Result<(), usize> {
+        let _flushing = Flushing::begin(&self.flushes);
+        let started = Elapsed::start(timeout);
+        let results: Vec<_> = self.incomplete.lock().values().cloned().collect();
+        if !results.is_empty() {
+            self.waker.wake();
+        }
+        for (done, result) in results.iter().enumerate() {
+            if result.wait(started.remaining()).is_none() {
+                let left = results[done..]
+                    .iter()
+                    .filter(|result| !result.is_released())
+                    .count();
+                return Err(left.max(1));
+            }
+        }
+        Ok(())
+    }
+
+    /// Lets no more records in, whatever queue they are for, and refuses memory to who waits for it.
+    pub(crate) fn close(&self) {
+        let entries = {
+            let mut registry = self.registry.lock();
+            registry.closed = true;
+            let topics = self.topics.load();
+            self.topics.store(Arc::new(Topics {
+                by_name: topics.by_name.clone(),
+                closed: true,
+            }));
+            registry.all_entries()
+        };
+        for entry in entries {
+            entry.close();
+        }
+        self.pool.close();
+    }
+
+    /// Every partition that was ever seen: for the end, when whatever is left must be found.
+    pub(crate) fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
+        self.registry.lock().all_entries()
+    }
+
+    /// Batches that lie in queues.
+    #[cfg(test)]
+    pub(crate) fn queued_batches(&self) -> usize {
+        self.all_entries().iter().map(|entry| entry.len()).sum()
+    }
+
+    /// Hands the inbox to the sender, in exchange for an empty one.
+    pub(crate) fn swap_inbox(&self, into: &mut Vec<Arc<PartitionEntry>>) {
+        debug_assert!(into.is_empty());
+        std::mem::swap(&mut *self.inbox.lock(), into);
+    }
+}
+
+/// Counts a flush while it lasts, also when the waiting thread panics.
+struct Flushing<'a>(&'a AtomicUsize);
+
+impl<'a> Flushing<'a> {
+    fn begin(flushes: &'a AtomicUsize) -> Self {
+        flushes.fetch_add(1, Ordering::AcqRel);
+        Self(flushes)
+    }
+}
+
+impl Drop for Flushing<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
+impl Registry {
+    fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
+        self.topics
+            .values()
+            .flat_map(|topic| topic.partitions.iter().cloned())
+            .collect()
+    }
+
+    /// A topic with at least `count` partitions, made where they are missing.
+    fn topic(&mut self, topic: &Arc<str>, count: usize) -> &RegisteredTopic {
+        let registered = self
+            .topics
+            .entry(Arc::clone(topic))
+            .or_insert_with(|| RegisteredTopic {
+                partitions: Vec::new(),
+                sticky: TopicEntry::new_sticky(),
+            });
+        for number in registered.partitions.len()..count {
+            let partition = TopicPartition::new(Arc::clone(topic), number as PartitionId);
+            let entry = PartitionEntry::new(self.next_index, partition, self.closed);
+            registered.partitions.push(Arc::new(entry));
+            self.next_index += 1;
+        }
+        registered
+    }
+}
+
+impl ClusterObserver for RecordAccumulator {
+    fn take_used(&self, topic: &str) -> bool {
+        self.topics
+            .load()
+            .get(topic)
+            .is_some_and(|entry| entry.take_used())
+    }
+
+    /// Replaces the topic map by one that fits the cluster. Entries that have not changed are kept.
+    fn on_cluster(&self, cluster: &Arc<Cluster>) {
+        let mut registry = self.registry.lock();
+        let before = self.topics.load();
+        let mut by_name = FixedHashMap::default();
+        for (name, info) in &cluster.topics {
+            let count = usable_partitions(&info.partitions);
+            if count == 0 {
+                continue;
+            }
+            let available: Box<[PartitionId]> = info.partitions[..count]
+                .iter()
+                .filter(|partition| partition.leader().is_some())
+                .map(PartitionInfo::partition)
+                .collect();
+            let entry = match before.get(name) {
+                Some(entry)
+                    if entry.partition_count() == count && entry.available() == &*available =>
+                {
+                    Arc::clone(entry)
+                }
+                _ => {
+                    let registered = registry.topic(name, count);
+                    Arc::new(TopicEntry::new(
+                        Arc::clone(name),
+                        registered.partitions[..count].into(),
+                        available,
+                        Arc::clone(&registered.sticky),
+                    ))
+                }
+            };
+            by_name.insert(Arc::clone(name), entry);
+        }
+        self.topics.store(Arc::new(Topics {
+            by_name,
+            closed: registry.closed,
+        }));
+    }
+}
+
+/// How many partitions a topic has, counted as far as their numbers go up without a gap: a topic that
+/// is being created may show some partitions before others.
+fn usable_partitions(partitions: &[PartitionInfo]) -> usize {
+    partitions
+        .iter()
+        .zip(0..)
+        .take_while(|(partition, number)| partition.partition() == *number)
+        .count()
+}
+
+#[cfg(test)]
+mod tests;

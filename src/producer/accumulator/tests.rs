@@ -1,0 +1,192 @@
+use super::*;
+use crate::clock::mock::MockClock;
+use crate::producer::future::FutureRecordMetadata;
+use crate::record::header::Headers;
+use crate::types::Node;
+
+pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
+
+pub(super) struct Fixture {
+    pub(super) clock: Arc<MockClock>,
+    pub(super) accumulator: RecordAccumulator,
+}
+
+/// An accumulator that knows no topic yet.
+pub(super) fn fixture(batch_size_bytes: usize, linger: Duration) -> Fixture {
+    let clock = Arc::new(MockClock::new());
+    let accumulator = RecordAccumulator::new(
+        AccumulatorOptions {
+            batch_size_bytes,
+            linger,
+            track_all: false,
+        },
+        ProducerId::next(),
+        BufferPool::new(1 << 22, batch_size_bytes.max(1)),
+        Arc::new(SenderWaker::new()),
+        Arc::default(),
+        Arc::clone(&clock) as Arc<dyn Clock>,
+    );
+    Fixture { clock, accumulator }
+}
+
+impl Fixture {
+    /// Shows the accumulator topic "t" with these leaders, -1 for none.
+    pub(super) fn cluster(&self, leaders: &[i32]) -> Cluster {
+        let nodes = vec![Node::new(0, "a", 1), Node::new(1, "b", 1)];
+        let info = |(number, leader): (i32, &i32)| {
+            let leader = nodes.iter().find(|node| node.id() == *leader).cloned();
+            PartitionInfo::new(TopicPartition::new("t", number), leader)
+        };
+        let partitions = (0..).zip(leaders).map(info).collect();
+        let cluster = Cluster::new(nodes.clone(), partitions);
+        self.accumulator.on_cluster(&Arc::new(cluster.clone()));
+        cluster
+    }
+
+    fn topic(&self) -> Arc<TopicEntry> {
+        Arc::clone(self.accumulator.topics().get("t").unwrap())
+    }
+}
+
+pub(super) fn append(fixture: &Fixture, partition: i32, value: &str) -> FutureRecordMetadata {
+    match try_append(fixture, partition, value) {
+        Append::Done(record) => FutureRecordMetadata::pending(record),
+        other => panic!("not appended: {other:?}"),
+    }
+}
+
+fn try_append(fixture: &Fixture, partition: i32, value: &str) -> Append {
+    let accumulator = &fixture.accumulator;
+    let topic = fixture.topic();
+    let entry = topic.partition(partition).unwrap();
+    let headers = Headers::new();
+    let record = RecordParts {
+        key: None,
+        value: Some(value.as_bytes()),
+        headers: &headers,
+        timestamp_ms: 0,
+    };
+    let payload = record.payload_len();
+    match accumulator.try_append(entry, &record, payload, &mut None) {
+        Append::NeedsBatch => {
+            let size = accumulator.allocation_for(record.batch_size_upper_bound());
+            match accumulator.pool().try_allocate(size) {
+                Ok(lease) => accumulator.append_new(entry, &record, payload, &mut None, lease),
+                Err(_) => Append::Closed,
+            }
+        }
+        other => other,
+    }
+}
+
+/// Java: RecordAccumulatorTest#testFull
+#[test]
+fn a_batch_takes_records_until_the_next_has_no_room() {
+    let fixture = fixture(200, MS(1000));
+    fixture.cluster(&[0]);
+    let mut appended = 0;
+    while fixture.accumulator.queued_batches() < 2 {
+        let _future = append(&fixture, 0, "0123456789");
+        appended += 1;
+    }
+    // 61 bytes of header, and 17 for each record.
+    assert_eq!(appended, (200 - 61) / 17 + 1);
+    let mut inbox = Vec::new();
+    fixture.accumulator.swap_inbox(&mut inbox);
+    assert_eq!(
+        inbox.len(),
+        1,
+        "a partition is signalled once until it is looked at"
+    );
+    assert!(inbox[0].head().unwrap().is_full);
+}
+
+/// Java: RecordAccumulatorTest#testAppendLargeNonCompressed
+#[test]
+fn a_record_larger_than_a_batch_gets_one_of_its_own() {
+    let fixture = fixture(100, MS(1000));
+    fixture.cluster(&[0]);
+    let _large = append(&fixture, 0, &"x".repeat(1000));
+    let _small = append(&fixture, 0, "x");
+    assert_eq!(fixture.accumulator.queued_batches(), 2);
+}
+
+#[test]
+fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
+    let fixture = fixture(0, Duration::ZERO);
+    fixture.cluster(&[0]);
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                for _ in 0..500 {
+                    let _future = append(&fixture, 0, "v");
+                }
+            });
+        }
+    });
+    let entry = Arc::clone(fixture.topic().partition(0).unwrap());
+    let mut numbers = Vec::new();
+    while let entry::Popped::Batch { batch, .. } = entry.pop(|_| true) {
+        numbers.push(crate::producer::batch::SealedBatch::seal(batch).id());
+    }
+    assert_eq!(numbers.len(), 4000);
+    assert!(numbers.is_sorted());
+}
+
+/// Java: RecordAccumulatorTest#testFlush, #testAwaitFlushComplete
+#[test]
+fn a_flush_makes_everything_due_and_counts_what_it_left() {
+    let fixture = fixture(1000, MS(1000));
+    fixture.cluster(&[0, 0]);
+    assert!(
+        fixture.accumulator.flush(None).is_ok(),
+        "there is nothing to wait for"
+    );
+    let _futures = [append(&fixture, 0, "a"), append(&fixture, 1, "b")];
+    assert!(!fixture.accumulator.sends_everything());
+    assert_eq!(fixture.accumulator.flush(Some(MS(1))), Err(2));
+    assert!(!fixture.accumulator.sends_everything(), "the flush is over");
+}
+
+/// RA-3, RA-36
+#[test]
+fn a_closed_accumulator_takes_nothing_also_for_topics_seen_later() {
+    let fixture = fixture(1000, MS(1000));
+    fixture.cluster(&[0]);
+    let _future = append(&fixture, 0, "a");
+    fixture.accumulator.close();
+    fixture.cluster(&[0, 0]);
+    for partition in [0, 1] {
+        assert!(matches!(
+            try_append(&fixture, partition, "b"),
+            Append::Closed
+        ));
+    }
+    assert!(fixture.accumulator.sends_everything());
+}
+
+/// Java: StickyPartitionCacheTest#testStickyPartitionCache, #unavailablePartitionsTest (PT-4, PT-5)
+#[test]
+fn the_sticky_partition_stays_until_it_is_left_and_avoids_those_without_leader() {
+    let fixture = fixture(1000, MS(1000));
+    let random = RandomSource::new(3);
+    fixture.cluster(&[0, -1, 1]);
+    let topic = fixture.topic();
+    let mut current = topic.sticky_partition(&random);
+    for _ in 0..20 {
+        assert_eq!(topic.sticky_partition(&random), current);
+        topic.leave_sticky(1, &random);
+        assert_eq!(
+            topic.sticky_partition(&random),
+            current,
+            "only the sticky one is left"
+        );
+        topic.leave_sticky(current, &random);
+        let next = topic.sticky_partition(&random);
+        assert_eq!(next, 2 - current, "the other one with a leader");
+        current = next;
+    }
+    // A new picture keeps the choice.
+    fixture.cluster(&[0, 0, 1]);
+    assert_eq!(fixture.topic().sticky_partition(&random), current);
+}

@@ -1,0 +1,176 @@
+//! The topics that can be sent to: a read-mostly map that application threads borrow, and that the
+//! sender replaces when the cluster changes.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+
+use super::entry::PartitionEntry;
+use crate::types::PartitionId;
+use crate::util::hash::FixedHashMap;
+
+/// No sticky partition has been chosen.
+const NO_PARTITION: PartitionId = -1;
+
+/// All topics whose partitions are known.
+#[derive(Debug, Default)]
+pub(crate) struct Topics {
+    pub(super) by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>,
+    pub(super) closed: bool,
+}
+
+impl Topics {
+    #[inline]
+    pub(crate) fn get(&self, topic: &str) -> Option<&Arc<TopicEntry>> {
+        self.by_name.get(topic)
+    }
+
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed
+    }
+}
+
+/// A topic whose partitions are known. Replaced as a whole when they change.
+#[derive(Debug)]
+pub(crate) struct TopicEntry {
+    name: Arc<str>,
+    partitions: Box<[Arc<PartitionEntry>]>,
+    /// Partitions that have a leader, by number.
+    available: Box<[PartitionId]>,
+    /// It was sent to since the metadata last asked.
+    used: AtomicBool,
+    /// Where records without key go for now; shared with the entry that replaces this one.
+    sticky: Arc<AtomicI32>,
+}
+
+impl TopicEntry {
+    pub(super) fn new(
+        name: Arc<str>,
+        partitions: Box<[Arc<PartitionEntry>]>,
+        available: Box<[PartitionId]>,
+        sticky: Arc<AtomicI32>,
+    ) -> Self {
+        Self {
+            name,
+            partitions,
+            available,
+            used: AtomicBool::new(true),
+            sticky,
+        }
+    }
+
+    pub(super) fn new_sticky() -> Arc<AtomicI32> {
+        Arc::new(AtomicI32::new(NO_PARTITION))
+    }
+
+    pub(crate) fn name(&self) -> &Arc<str> {
+        &self.name
+    }
+
+    pub(crate) fn partition_count(&self) -> usize {
+        self.partitions.len()
+    }
+
+    pub(super) fn available(&self) -> &[PartitionId] {
+        &self.available
+    }
+
+    pub(crate) fn partition(&self, partition: PartitionId) -> Option<&Arc<PartitionEntry>> {
+        usize::try_from(partition)
+            .ok()
+            .and_then(|at| self.partitions.get(at))
+    }
+
+    /// Notes that it is sent to, so that metadata keeps it. Writes only the first time after metadata
+    /// has asked: a store by every thread for every record would cost more than all the rest.
+    #[inline]
+    pub(crate) fn mark_used(&self) {
+        if !self.used.load(Ordering::Relaxed) {
+            self.used.store(true, Ordering::Relaxed);
+        }
+    }
+
+    pub(super) fn take_used(&self) -> bool {
+        self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// The partition that records without key go to, until a batch of it is full (PT-4).
+    #[inline]
+    pub(crate) fn sticky_partition(&self, random: &RandomSource) -> PartitionId {
+        let current = self.sticky.load(Ordering::Relaxed);
+        if current != NO_PARTITION && (current as usize) < self.partitions.len() {
+            return current;
+        }
+        self.next_sticky(current, random)
+    }
+
+    /// A new batch of `previous` is about to be opened: if that is the sticky partition, another is
+    /// chosen (PT-5).
+    pub(crate) fn leave_sticky(&self, previous: PartitionId, random: &RandomSource) {
+        if self.sticky.load(Ordering::Relaxed) == previous {
+            self.next_sticky(previous, random);
+        }
+    }
+
+    /// Moves on from `previous`, unless another thread has done so (PT-5).
+    ///
+    /// # Kafka
+    /// `StickyPartitionCache#nextPartition`.
+    pub(crate) fn next_sticky(&self, previous: PartitionId, random: &RandomSource) -> PartitionId {
+        let chosen = match &*self.available {
+            [] => random.below(self.partitions.len()) as PartitionId,
+            [only] => *only,
+            several => other_than(previous, several, random),
+        };
+        match self
+            .sticky
+            .compare_exchange(previous, chosen, Ordering::Relaxed, Ordering::Relaxed)
+        {
+            Err(current) if (current as usize) < self.partitions.len() => current,
+            Ok(_) | Err(_) => chosen,
+        }
+    }
+}
+
+/// One of `available`, but not `previous`.
+fn other_than(
+    previous: PartitionId,
+    available: &[PartitionId],
+    random: &RandomSource,
+) -> PartitionId {
+    match available
+        .iter()
+        .position(|partition| *partition == previous)
+    {
+        // Draw among the others: skip over the previous one's place.
+        Some(place) => {
+            let drawn = random.below(available.len() - 1);
+            available[if drawn < place { drawn } else { drawn + 1 }]
+        }
+        None => available[random.below(available.len())],
+    }
+}
+
+/// Random numbers from a seed, for many threads: one atomic step of a Weyl sequence and a mix
+/// (splitmix64).
+#[derive(Debug)]
+pub(crate) struct RandomSource(AtomicU64);
+
+impl RandomSource {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self(AtomicU64::new(seed))
+    }
+
+    fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A number below `bound`, which is not zero.
+    fn below(&self, bound: usize) -> usize {
+        // The high half of the product is uniform to within 2^-64 · bound.
+        ((u128::from(self.next()) * bound as u128) >> 64) as usize
+    }
+}

@@ -1,0 +1,154 @@
+//! A batch that takes records.
+
+use std::sync::Arc;
+
+use super::BatchId;
+use crate::clock::Instant;
+use crate::producer::buffer_pool::Lease;
+use crate::producer::future::{Callback, RecordInBatch, Thunk};
+use crate::producer::produce_request_result::ProduceRequestResult;
+use crate::record::builder::{BatchFacts, RecordParts, RecordsBuilder};
+use crate::record::format::RECORD_BATCH_OVERHEAD;
+
+/// What a new batch is made of.
+#[derive(Debug)]
+pub(crate) struct NewBatch {
+    pub(crate) id: BatchId,
+    pub(crate) lease: Lease,
+    pub(crate) result: Arc<ProduceRequestResult>,
+    pub(crate) created: Instant,
+    /// Largest size of the batch, header included; a single record may exceed it (PB-2).
+    pub(crate) limit_bytes: usize,
+    /// Whether every record's end is reported, callback or not: there are interceptors.
+    pub(crate) track_all: bool,
+}
+
+/// A batch in its partition's queue, being filled by application threads under the queue's lock.
+///
+/// # Kafka
+/// `ProducerBatch` while its builder is open.
+#[derive(Debug)]
+pub(crate) struct OpenBatch {
+    id: BatchId,
+    created: Instant,
+    lease: Lease,
+    records: RecordsBuilder,
+    result: Arc<ProduceRequestResult>,
+    thunks: Vec<Thunk>,
+    track_all: bool,
+}
+
+/// A record that is in a batch.
+pub(crate) struct Appended {
+    pub(crate) record: RecordInBatch,
+    /// The batch takes no more.
+    pub(crate) is_full: bool,
+}
+
+impl OpenBatch {
+    pub(crate) fn new(new: NewBatch) -> Self {
+        Self {
+            id: new.id,
+            created: new.created,
+            records: RecordsBuilder::new(new.limit_bytes),
+            lease: new.lease,
+            result: new.result,
+            thunks: Vec::new(),
+            track_all: new.track_all,
+        }
+    }
+
+    pub(crate) fn created(&self) -> Instant {
+        self.created
+    }
+
+    pub(crate) fn is_full(&self) -> bool {
+        self.records.is_full(self.lease.len())
+    }
+
+    /// Takes the record, or says that there is no room for it and leaves `callback` where it is.
+    ///
+    /// # Kafka
+    /// `ProducerBatch#tryAppend`.
+    #[inline]
+    pub(crate) fn try_append(
+        &mut self,
+        record: &RecordParts<'_>,
+        payload_len: usize,
+        callback: &mut Option<Callback>,
+    ) -> Option<Appended> {
+        let size = self.records.size_of_next(record, payload_len);
+        if !self.records.has_room_for(self.lease.len(), size) {
+            return None;
+        }
+        let index = self.records.record_count();
+        self.records.append(self.lease.buffer(), record, size);
+        let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
+        let appended = RecordInBatch {
+            result: Arc::clone(&self.result),
+            index,
+            timestamp_ms: record.timestamp_ms,
+            key_size: size_of(record.key),
+            value_size: size_of(record.value),
+        };
+        if callback.is_some() || self.track_all {
+            self.thunks.push(Thunk {
+                index,
+                timestamp_ms: appended.timestamp_ms,
+                key_size: appended.key_size,
+                value_size: appended.value_size,
+                callback: callback.take(),
+            });
+        }
+        Some(Appended {
+            record: appended,
+            is_full: self.is_full(),
+        })
+    }
+
+    /// Bytes the batch has on the wire.
+    pub(crate) fn size_bytes(&self) -> usize {
+        RECORD_BATCH_OVERHEAD + self.lease.len()
+    }
+
+    /// Closes the batch to records.
+    pub(crate) fn close(self) -> FilledBatch {
+        FilledBatch(self)
+    }
+}
+
+/// A batch in its queue that takes no more records.
+#[derive(Debug)]
+pub(crate) struct FilledBatch(OpenBatch);
+
+impl FilledBatch {
+    pub(crate) fn created(&self) -> Instant {
+        self.0.created
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.0.size_bytes()
+    }
+
+    pub(super) fn into_parts(self) -> OpenParts {
+        let open = self.0;
+        OpenParts {
+            id: open.id,
+            created: open.created,
+            facts: open.records.finish(),
+            lease: open.lease,
+            result: open.result,
+            thunks: open.thunks,
+        }
+    }
+}
+
+/// What sealing takes over.
+pub(super) struct OpenParts {
+    pub(super) id: BatchId,
+    pub(super) created: Instant,
+    pub(super) facts: BatchFacts,
+    pub(super) lease: Lease,
+    pub(super) result: Arc<ProduceRequestResult>,
+    pub(super) thunks: Vec<Thunk>,
+}

@@ -1,0 +1,301 @@
+//! A batch that takes no more records: the sender's alone.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use log::error;
+
+use super::{BatchId, FilledBatch};
+use crate::clock::Instant;
+use crate::error::{BrokerError, Delivery, RecordTimes};
+use crate::producer::callback_scope;
+use crate::producer::future::Thunk;
+use crate::producer::interceptor::AcknowledgementListener;
+use crate::producer::produce_request_result::{BatchOutcome, ProduceRequestResult};
+use crate::producer::record_metadata::RecordMetadata;
+use crate::record::builder::{BatchFacts, ProducerState, batch_head};
+use crate::record::format::RECORD_BATCH_OVERHEAD;
+use crate::sync;
+use crate::types::{ProducerIdAndEpoch, TopicPartition};
+use crate::util::panic;
+
+/// A batch that is complete in itself: queued for another attempt, or in flight.
+///
+/// # Kafka
+/// `ProducerBatch` once its builder is closed.
+#[derive(Debug)]
+pub(crate) struct SealedBatch {
+    id: BatchId,
+    created: Instant,
+    facts: BatchFacts,
+    body: Bytes,
+    result: Arc<ProduceRequestResult>,
+    thunks: Vec<Thunk>,
+    state: ProducerState,
+    /// Its sequence was rewritten after a new epoch began (Java: `sequenceHasBeenReset`).
+    rewritten: bool,
+    attempts: u32,
+    last_attempt: Instant,
+    retry_at: Instant,
+    drained: Option<Instant>,
+    queued: Duration,
+    in_flight: Duration,
+    /// An attempt was handed to the network and ended without an answer.
+    maybe_written: bool,
+    last_error: Option<BrokerError>,
+}
+
+impl SealedBatch {
+    /// Makes a filled batch ready for connections.
+    pub(crate) fn seal(filled: FilledBatch) -> Self {
+        let parts = filled.into_parts();
+        Self {
+            id: parts.id,
+            created: parts.created,
+            facts: parts.facts,
+            body: parts.lease.into_bytes(),
+            result: parts.result,
+            thunks: parts.thunks,
+            state: ProducerState::NONE,
+            rewritten: false,
+            attempts: 0,
+            last_attempt: parts.created,
+            retry_at: parts.created,
+            drained: None,
+            queued: Duration::ZERO,
+            in_flight: Duration::ZERO,
+            maybe_written: false,
+            last_error: None,
+        }
+    }
+
+    pub(crate) fn id(&self) -> BatchId {
+        self.id
+    }
+
+    pub(crate) fn created(&self) -> Instant {
+        self.created
+    }
+
+    pub(crate) fn topic_partition(&self) -> &TopicPartition {
+        self.result.topic_partition()
+    }
+
+    pub(crate) fn record_count(&self) -> u32 {
+        self.facts.record_count
+    }
+
+    /// Times it was tried again.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
+    }
+
+    pub(crate) fn size_bytes(&self) -> usize {
+        RECORD_BATCH_OVERHEAD + self.body.len()
+    }
+
+    pub(crate) fn producer_state(&self) -> Option<ProducerState> {
+        Some(self.state).filter(|state| state.producer.is_valid())
+    }
+
+    pub(crate) fn has_sequence(&self) -> bool {
+        self.producer_state().is_some()
+    }
+
+    /// Gives the batch its place among the producer's batches.
+    pub(crate) fn assign(&mut self, state: ProducerState) {
+        self.state = state;
+    }
+
+    /// Gives the batch another place after its producer's epoch has changed. Only the header will
+    /// differ; bytes that a socket may still read are not touched.
+    pub(crate) fn rewrite(&mut self, state: ProducerState) {
+        self.state = state;
+        self.rewritten = true;
+    }
+
+    /// The batch as it goes on the wire: its header, made now, and its records, shared.
+    pub(crate) fn encode(&self) -> ([u8; RECORD_BATCH_OVERHEAD], Bytes) {
+        (
+            batch_head(&self.facts, self.state, &self.body),
+            self.body.clone(),
+        )
+    }
+
+    /// It leaves the queue for a connection.
+    pub(crate) fn mark_drained(&mut self, now: Instant) {
+        let since = if self.attempts == 0 {
+            self.created
+        } else {
+            self.last_attempt
+        };
+        self.queued += now - since;
+        self.drained = Some(now);
+    }
+
+    /// It comes back to the queue, to be tried again from `retry_at` on (RA-27).
+    pub(crate) fn mark_retried(&mut self, now: Instant, retry_at: Instant) {
+        self.mark_returned(now);
+        self.attempts += 1;
+        self.last_attempt = now;
+        self.retry_at = retry_at;
+    }
+
+    /// The earliest moment of the next attempt.
+    pub(crate) fn retry_at(&self) -> Instant {
+        self.retry_at
+    }
+
+    /// Adds the time under way so far.
+    pub(crate) fn mark_returned(&mut self, now: Instant) {
+        if let Some(drained) = self.drained.take() {
+            self.in_flight += now - drained;
+        }
+    }
+
+    /// An attempt was handed over and ended without an answer.
+    pub(crate) fn mark_maybe_written(&mut self) {
+        self.maybe_written = true;
+    }
+
+    pub(crate) fn note_error(&mut self, error: BrokerError) {
+        self.last_error = Some(error);
+    }
+
+    pub(crate) fn last_error(&self) -> Option<&BrokerError> {
+        self.last_error.as_ref()
+    }
+
+    /// Whether the batch may be in the log, as far as attempts before the present one tell.
+    pub(crate) fn delivery(&self) -> Delivery {
+        if self.maybe_written {
+            Delivery::MaybeWritten
+        } else {
+            Delivery::NotWritten
+        }
+    }
+
+    /// How often it was handed over, and how long it lay and flew, up to now.
+    pub(crate) fn times(&self, now: Instant) -> RecordTimes {
+        let (mut queued, mut in_flight) = (self.queued, self.in_flight);
+        let mut attempts = self.attempts;
+        match self.drained {
+            Some(drained) => {
+                in_flight += now - drained;
+                attempts += 1;
+            }
+            None if self.attempts == 0 => queued = now - self.created,
+            None => queued += now - self.last_attempt,
+        }
+        RecordTimes {
+            attempts,
+            queued,
+            in_flight,
+        }
+    }
+
+    pub(crate) fn summary(&self) -> BatchSummary {
+        BatchSummary {
+            id: self.id,
+            topic_partition: self.topic_partition().clone(),
+            state: self.state,
+            record_count: self.facts.record_count,
+            rewritten: self.rewritten,
+        }
+    }
+
+    /// Ends the batch: its records are written.
+    pub(crate) fn complete(
+        self,
+        base_offset: i64,
+        log_append_time_ms: i64,
+        listener: Option<&dyn AcknowledgementListener>,
+    ) {
+        self.finish(
+            BatchOutcome::Written {
+                base_offset,
+                log_append_time_ms,
+            },
+            listener,
+        );
+    }
+
+    /// Ends the batch: its records failed.
+    pub(crate) fn fail(
+        self,
+        outcome: BatchOutcome,
+        listener: Option<&dyn AcknowledgementListener>,
+    ) {
+        debug_assert!(!matches!(outcome, BatchOutcome::Written { .. }));
+        self.finish(outcome, listener);
+    }
+
+    /// Publishes the outcome, lets interceptors and callbacks have it in order of sending, gives the
+    /// memory back, and only then releases who waits (PB-15).
+    fn finish(self, outcome: BatchOutcome, listener: Option<&dyn AcknowledgementListener>) {
+        let Self {
+            body,
+            result,
+            thunks,
+            ..
+        } = self;
+        // Memory first: a callback that sends again may need it.
+        drop(body);
+        result.publish(outcome);
+        if !thunks.is_empty() {
+            sync::assert_unlocked();
+            let _scope = callback_scope::enter(result.producer());
+            let outcome = result.published_outcome().expect("published above");
+            for thunk in thunks {
+                run_thunk(thunk, &result, outcome, listener);
+            }
+        }
+        result.release_waiters();
+    }
+}
+
+/// Interceptors first, then the user's callback; neither can harm the other or the sender.
+fn run_thunk(
+    mut thunk: Thunk,
+    result: &Arc<ProduceRequestResult>,
+    outcome: &BatchOutcome,
+    listener: Option<&dyn AcknowledgementListener>,
+) {
+    let answer = thunk.answer(result, outcome);
+    if let Some(listener) = listener {
+        match &answer {
+            Ok(metadata) => listener.on_acknowledgement(metadata, None),
+            Err(error) => {
+                let placeholder = RecordMetadata::placeholder(result.topic_partition().clone());
+                listener.on_acknowledgement(&placeholder, Some(error));
+            }
+        }
+    }
+    if let Some(callback) = thunk.callback.take() {
+        if let Err(reason) = panic::contain(|| callback(answer)) {
+            error!(
+                "the callback of a record for {} panicked: {}",
+                result.topic_partition(),
+                reason
+            );
+        }
+    }
+}
+
+/// What remains of a batch when the batch itself is gone, or must not be held: enough to keep the
+/// sequences of its partition right.
+#[derive(Debug, Clone)]
+pub(crate) struct BatchSummary {
+    pub(crate) id: BatchId,
+    pub(crate) topic_partition: TopicPartition,
+    pub(crate) state: ProducerState,
+    pub(crate) record_count: u32,
+    pub(crate) rewritten: bool,
+}
+
+impl BatchSummary {
+    pub(crate) fn producer(&self) -> ProducerIdAndEpoch {
+        self.state.producer
+    }
+}

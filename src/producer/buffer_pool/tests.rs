@@ -1,0 +1,177 @@
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+
+const LONG: Duration = Duration::from_secs(60);
+
+/// Java: BufferPoolTest#testSimple
+#[test]
+fn memory_comes_back_and_buffers_of_the_usual_size_are_kept() {
+    let pool = BufferPool::new(4096, 1024);
+    let mut usual = pool.try_allocate(1024).unwrap();
+    usual.buffer().extend_from_slice(b"old");
+    assert_eq!(pool.available_bytes(), 3072);
+    drop(usual);
+    assert_eq!(pool.available_bytes(), 4096);
+    let again = pool.try_allocate(1024).unwrap();
+    assert_eq!(again.len(), 0, "a kept buffer is empty");
+    let other = pool.try_allocate(3072).unwrap();
+    assert_eq!(pool.try_allocate(1).unwrap_err(), Denied::Exhausted);
+    drop((again, other));
+    // The kept buffer is turned back into plain bytes.
+    let all = pool.try_allocate(4096).unwrap();
+    assert_eq!(pool.available_bytes(), 0);
+    drop(all);
+    assert_eq!(pool.available_bytes(), 4096);
+}
+
+/// KAFKA-19012
+#[test]
+fn memory_stays_leased_until_the_last_share_is_dropped() {
+    let pool = BufferPool::new(100, 100);
+    let mut lease = pool.try_allocate(100).unwrap();
+    lease.buffer().extend_from_slice(b"records");
+    let bytes = lease.into_bytes();
+    let share = bytes.slice(2..4);
+    drop(bytes);
+    assert_eq!(pool.available_bytes(), 0);
+    assert_eq!(&share[..], b"co");
+    drop(share);
+    assert_eq!(pool.available_bytes(), 100);
+}
+
+/// Java: BufferPoolTest#testStressfulSituation of waiters (BP-5, BP-6)
+#[test]
+fn who_waits_longest_is_served_first_and_gathers_what_comes_back() {
+    let pool = BufferPool::new(30, 10);
+    let mut leases = [(); 3].map(|()| Some(pool.try_allocate(10).unwrap()));
+    let mut large = pool.enqueue(25).unwrap();
+    let mut small = pool.enqueue(5).unwrap();
+    assert_eq!(pool.waiting(), 2);
+    for lease in &mut leases[..2] {
+        drop(lease.take());
+        assert_eq!(
+            small.poll().unwrap_err(),
+            Denied::Exhausted,
+            "the large one is first"
+        );
+        assert_eq!(large.poll().unwrap_err(), Denied::Exhausted);
+        assert_eq!(pool.available_bytes(), 0, "what is there is gathered");
+    }
+    drop(leases[2].take());
+    let lease = large.poll().unwrap();
+    assert_eq!(small.poll().unwrap().size_bytes, 5);
+    drop((lease, small, large));
+    assert_eq!((pool.waiting(), pool.available_bytes()), (0, 30));
+}
+
+/// Java: BufferPoolTest#testCleanupMemoryAvailabilityWaiterOnInterruption (BP-8)
+#[test]
+fn a_ticket_that_is_dropped_gives_back_what_it_gathered_and_lets_the_next_in() {
+    let pool = BufferPool::new(20, 10);
+    let held = pool.try_allocate(10).unwrap();
+    let mut first = pool.enqueue(20).unwrap();
+    let mut second = pool.enqueue(10).unwrap();
+    assert_eq!(first.poll().unwrap_err(), Denied::Exhausted);
+    assert_eq!(second.poll().unwrap_err(), Denied::Exhausted);
+    drop(first);
+    assert_eq!(pool.waiting(), 1);
+    drop(second.poll().unwrap());
+    drop(held);
+    assert_eq!((pool.waiting(), pool.available_bytes()), (0, 20));
+}
+
+/// BP-7
+#[test]
+fn a_newcomer_may_take_what_is_free_at_that_instant() {
+    let pool = BufferPool::new(20, 10);
+    let held = pool.try_allocate(10).unwrap();
+    let waits = pool.enqueue(20).unwrap();
+    assert!(pool.try_allocate(5).is_ok());
+    drop((held, waits));
+}
+
+/// Java: BufferPoolTest#testDelayedAllocation
+#[test]
+fn a_waiting_thread_goes_on_when_memory_comes_back() {
+    let pool = BufferPool::new(10, 10);
+    let held = pool.try_allocate(10).unwrap();
+    std::thread::scope(|scope| {
+        let mut ticket = pool.enqueue(10).unwrap();
+        let waiter = scope.spawn(move || {
+            loop {
+                match ticket.poll() {
+                    Ok(lease) => break lease,
+                    Err(denied) => assert_eq!(denied, Denied::Exhausted),
+                }
+                ticket.wait(LONG);
+            }
+        });
+        drop(held);
+        assert_eq!(waiter.join().unwrap().size_bytes, 10);
+    });
+    assert_eq!(pool.available_bytes(), 10);
+}
+
+/// Java: BufferPoolTest#testCloseNotifyWaiters, #testCloseAllocations (BP-12)
+#[test]
+fn closing_refuses_newcomers_and_waiters_and_still_takes_memory_back() {
+    let pool = BufferPool::new(10, 10);
+    let held = pool.try_allocate(10).unwrap();
+    std::thread::scope(|scope| {
+        let mut ticket = pool.enqueue(10).unwrap();
+        let waiter = scope.spawn(move || {
+            loop {
+                match ticket.poll() {
+                    Err(Denied::Closed) => break,
+                    other => assert_eq!(other.unwrap_err(), Denied::Exhausted),
+                }
+                ticket.wait(LONG);
+            }
+        });
+        pool.close();
+        waiter.join().unwrap();
+    });
+    assert_eq!(pool.try_allocate(1).unwrap_err(), Denied::Closed);
+    assert_eq!(pool.enqueue(1).unwrap_err(), Denied::Closed);
+    drop(held);
+    assert_eq!((pool.available_bytes(), pool.waiting()), (10, 0));
+}
+
+/// Java: BufferPoolTest#testStressfulSituation
+#[test]
+fn many_threads_share_little_memory_and_all_of_it_comes_back() {
+    const THREADS: u64 = 8;
+    let pool = BufferPool::new(2000, 512);
+    let overdrawn = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for seed in 0..THREADS {
+            let (pool, overdrawn) = (&pool, &overdrawn);
+            scope.spawn(move || {
+                let mut random = fastrand::Rng::with_seed(seed);
+                for _ in 0..2000 {
+                    let size = if random.bool() {
+                        512
+                    } else {
+                        random.usize(1..=2000)
+                    };
+                    let lease = pool.try_allocate(size).or_else(|_| {
+                        let mut ticket = pool.enqueue(size)?;
+                        loop {
+                            match ticket.poll() {
+                                Err(Denied::Exhausted) => ticket.wait(LONG),
+                                other => break other,
+                            }
+                        }
+                    });
+                    let lease = lease.unwrap();
+                    if pool.available_bytes() + lease.size_bytes > 2000 {
+                        overdrawn.store(true, Ordering::SeqCst);
+                    }
+                }
+            });
+        }
+    });
+    assert!(!overdrawn.load(Ordering::SeqCst));
+    assert_eq!((pool.available_bytes(), pool.waiting()), (2000, 0));
+}

@@ -1,0 +1,117 @@
+//! Plain counters of a producer, added to once a batch.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::batch::BatchId;
+
+/// What has happened since the producer was built. Written by the sender, but for `rejected`.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    records_acknowledged: AtomicU64,
+    records_failed: AtomicU64,
+    records_retried: AtomicU64,
+    records_rejected: AtomicU64,
+    batches_in_flight: AtomicU64,
+    batches_retried: AtomicU64,
+    requests_in_flight: AtomicU64,
+    requests_sent: AtomicU64,
+    loops: AtomicU64,
+    next_batch: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn acknowledged(&self, records: u32) {
+        self.records_acknowledged
+            .fetch_add(u64::from(records), Ordering::Relaxed);
+    }
+
+    pub(crate) fn failed(&self, records: u32) {
+        self.records_failed
+            .fetch_add(u64::from(records), Ordering::Relaxed);
+    }
+
+    pub(crate) fn retried(&self, records: u32) {
+        self.records_retried
+            .fetch_add(u64::from(records), Ordering::Relaxed);
+        self.batches_retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A record that failed before it was in any batch.
+    pub(crate) fn rejected(&self) {
+        self.records_rejected.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn in_flight(&self, batches: usize) {
+        self.batches_in_flight
+            .store(batches as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn requests_in_flight(&self, requests: usize) {
+        self.requests_in_flight
+            .store(requests as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn request_sent(&self) {
+        self.requests_sent.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn looped(&self) {
+        self.loops.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A number for a new batch, above all earlier ones.
+    pub(crate) fn next_batch_id(&self) -> BatchId {
+        BatchId::new(self.next_batch.fetch_add(1, Ordering::Relaxed))
+    }
+
+    pub(crate) fn snapshot(&self) -> ProducerSnapshot {
+        let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        ProducerSnapshot {
+            records_acknowledged: read(&self.records_acknowledged),
+            records_failed: read(&self.records_failed) + read(&self.records_rejected),
+            records_retried: read(&self.records_retried),
+            batches_retried: read(&self.batches_retried),
+            batches_in_flight: read(&self.batches_in_flight),
+            requests_in_flight: read(&self.requests_in_flight),
+            produce_requests: read(&self.requests_sent),
+            sender_loops: read(&self.loops),
+            batches_queued: 0,
+            memory_total_bytes: 0,
+            memory_free_bytes: 0,
+            threads_waiting_for_memory: 0,
+        }
+    }
+}
+
+/// How a producer stands: a snapshot of plain counters.
+///
+/// Counters of records only grow; the others are the state at the moment of the call. Reading one
+/// while records are under way may catch counters a batch apart from each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ProducerSnapshot {
+    /// Records the brokers have acknowledged (with acks=0: that were given to a socket).
+    pub records_acknowledged: u64,
+    /// Records whose future got an error.
+    pub records_failed: u64,
+    /// Records sent again, counted once for each time.
+    pub records_retried: u64,
+    /// Batches sent again, counted once for each time.
+    pub batches_retried: u64,
+    /// Batches handed to a connection and not answered yet.
+    pub batches_in_flight: u64,
+    /// Batches that are open, full, or waiting to be sent again.
+    pub batches_queued: u64,
+    /// Requests of every kind that are not answered yet, as of the last answer.
+    pub requests_in_flight: u64,
+    /// Produce requests sent.
+    pub produce_requests: u64,
+    /// Turns of the sender's loop: grows by nothing while there is nothing to do.
+    pub sender_loops: u64,
+    /// `buffer.memory`, in bytes.
+    pub memory_total_bytes: u64,
+    /// Bytes of it not in use.
+    pub memory_free_bytes: u64,
+    /// Threads that wait for memory in `send`.
+    pub threads_waiting_for_memory: u64,
+}

@@ -1,0 +1,441 @@
+use std::sync::atomic::AtomicBool;
+
+use super::*;
+use crate::clock::mock::MockClock;
+use crate::protocol::{MetadataBroker, MetadataPartition, MetadataTopic};
+
+const BACKOFF: Duration = Duration::from_millis(100);
+const MAX_AGE: Duration = Duration::from_secs(1);
+const MAX_IDLE: Duration = Duration::from_secs(3);
+/// As long as a test waits for what must happen.
+const LONG: Duration = Duration::from_secs(60);
+
+/// Says that all topics, or none, are in use, and remembers the versions it was told pictures at.
+#[derive(Default)]
+struct Observer {
+    uses_all: AtomicBool,
+    pictures: Leaf<Vec<Option<usize>>>,
+}
+
+/// A lock that the observer may take while the metadata lock is held.
+struct Leaf<T>(Mutex<T>);
+
+impl<T: Default> Default for Leaf<T> {
+    fn default() -> Self {
+        Self(Mutex::new(Rank::LEAF, T::default()))
+    }
+}
+
+impl ClusterObserver for Observer {
+    fn take_used(&self, _topic: &str) -> bool {
+        self.uses_all.load(Ordering::SeqCst)
+    }
+
+    fn on_cluster(&self, cluster: &Arc<Cluster>) {
+        self.pictures.0.lock().push(cluster.partition_count("t"));
+    }
+}
+
+struct Harness {
+    metadata: Arc<ProducerMetadata>,
+    observer: Arc<Observer>,
+    clock: MockClock,
+}
+
+impl Harness {
+    fn new() -> Self {
+        Self::with_listeners(Vec::new())
+    }
+
+    fn with_listeners(listeners: Vec<Arc<dyn ClusterResourceListener>>) -> Self {
+        let observer = Arc::new(Observer::default());
+        let options = ProducerMetadataOptions {
+            refresh_backoff: BACKOFF,
+            max_age: MAX_AGE,
+            max_idle: MAX_IDLE,
+        };
+        let metadata = ProducerMetadata::new(
+            options,
+            listeners,
+            Arc::clone(&observer) as Arc<dyn ClusterObserver>,
+        );
+        Self {
+            metadata: Arc::new(metadata),
+            observer,
+            clock: MockClock::new(),
+        }
+    }
+
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn add(&self, topic: &str) -> u32 {
+        self.metadata.add_topic(&topic.into(), self.now())
+    }
+
+    /// What the next request would be for, and the answer to it, in which all topics exist.
+    fn update(&self) -> (PlannedUpdate, Vec<Arc<str>>) {
+        let plan = self.metadata.new_request(self.now());
+        let topics = plan.request.topics.unwrap();
+        self.answer(plan.planned, &topics, ErrorCode::NoError);
+        (plan.planned, topics)
+    }
+
+    fn answer(&self, planned: PlannedUpdate, topics: &[Arc<str>], error: ErrorCode) {
+        let topics = topics.iter().map(|name| MetadataTopic {
+            error,
+            name: Arc::clone(name),
+            topic_id: [0; 16],
+            is_internal: false,
+            partitions: vec![MetadataPartition {
+                error: ErrorCode::NoError,
+                index: 0,
+                leader_id: 1,
+                leader_epoch: 0,
+                replicas: vec![1],
+                isr: vec![1],
+                offline_replicas: Vec::new(),
+            }],
+        });
+        let broker = MetadataBroker {
+            node_id: 1,
+            host: "a".into(),
+            port: 9092,
+            rack: None,
+        };
+        let response = MetadataResponse {
+            throttle_time_ms: 0,
+            brokers: vec![broker],
+            cluster_id: Some("c".into()),
+            controller_id: 1,
+            topics: topics.collect(),
+        };
+        self.metadata
+            .handle_response(planned, 11, response, self.now());
+    }
+
+    fn is_due(&self) -> bool {
+        self.metadata
+            .time_to_next_update(self.now())
+            .is_over(self.now())
+    }
+}
+
+/// Runs `wait` on another thread and `then` once that thread waits or has finished.
+fn while_waiting<W: Send>(wait: impl FnOnce() -> W + Send, then: impl FnOnce()) -> W {
+    std::thread::scope(|scope| {
+        let (started, has_started) = crossbeam_channel::bounded(1);
+        let waiter = scope.spawn(move || {
+            started.send(()).unwrap();
+            wait()
+        });
+        has_started.recv().unwrap();
+        then();
+        waiter.join().unwrap()
+    })
+}
+
+/// Java: ProducerMetadataTest#testMetadata, MD-21
+#[test]
+fn a_wait_ends_when_a_newer_picture_is_there() {
+    let harness = Harness::new();
+    let version = harness.add("t");
+    let metadata = &harness.metadata;
+    let waited = while_waiting(
+        || {
+            let result = metadata.await_update(version, LONG);
+            (result, metadata.cluster().partition_count("t"))
+        },
+        || drop(harness.update()),
+    );
+    assert_eq!(waited, (Ok(()), Some(1)));
+    assert_eq!(metadata.update_version(), version + 1);
+    assert!(!harness.is_due());
+    harness.clock.advance(MAX_AGE);
+    assert!(harness.is_due());
+}
+
+/// Java: ProducerMetadataTest#testMetadataAwaitAfterClose, MD-21. Differs from MD-22: what is left to
+/// send while the producer closes must find its leaders.
+#[test]
+fn close_wakes_those_who_wait_and_refuses_those_who_come_later_but_goes_on_learning() {
+    let harness = Harness::new();
+    let metadata = &harness.metadata;
+    let version = harness.add("t");
+    let waited = while_waiting(|| metadata.await_update(version, LONG), || metadata.close());
+    assert_eq!(waited, Err(MetadataWaitError::Closed));
+    assert_eq!(
+        metadata.await_update(version, LONG),
+        Err(MetadataWaitError::Closed)
+    );
+    harness.update();
+    assert_eq!(metadata.update_version(), version + 1);
+}
+
+/// Java: ProducerMetadataTest#testMetadataUpdateWaitTime
+#[test]
+fn a_wait_ends_when_its_time_is_up_also_when_that_is_none() {
+    let harness = Harness::new();
+    harness.update();
+    for timeout in [Duration::ZERO, Duration::from_millis(20)] {
+        let version = harness.metadata.request_update();
+        let result = harness.metadata.await_update(version, timeout);
+        assert_eq!(result, Err(MetadataWaitError::TimedOut));
+    }
+}
+
+#[test]
+fn waking_up_for_no_reason_does_not_end_a_wait() {
+    let harness = Harness::new();
+    let version = harness.add("t");
+    let metadata = &harness.metadata;
+    let waited = while_waiting(
+        || metadata.await_update(version, LONG),
+        || {
+            for _ in 0..10 {
+                metadata.handle_failure(harness.now(), MetadataFailure::NoBrokers);
+            }
+            harness.update();
+        },
+    );
+    assert_eq!(waited, Ok(()));
+}
+
+/// A wait may be without end.
+#[test]
+fn the_longest_timeout_is_no_overflow() {
+    let harness = Harness::new();
+    let metadata = &harness.metadata;
+    let version = harness.add("t");
+    let waited = while_waiting(
+        || metadata.await_update(version, Duration::MAX),
+        || drop(harness.update()),
+    );
+    assert_eq!(waited, Ok(()));
+}
+
+/// Java: ProducerMetadataTest#testMetadataWaitAbortedOnFatalException, MD-20
+#[test]
+fn a_refusal_of_credentials_ends_a_wait_once() {
+    let harness = Harness::new();
+    let metadata = &harness.metadata;
+    let refusal = || {
+        metadata.handle_failure(harness.now(), MetadataFailure::Authentication("no".into()));
+    };
+    let fatal = FatalMetadataError::Authentication("no".into());
+    let waited = while_waiting(|| metadata.await_update(0, LONG), refusal);
+    assert_eq!(waited, Err(MetadataWaitError::Fatal(fatal.clone())));
+    assert_eq!(
+        metadata.await_update(0, Duration::ZERO),
+        Err(MetadataWaitError::TimedOut)
+    );
+    refusal();
+    assert_eq!(metadata.take_fatal_error(), Some(fatal));
+    assert_eq!(metadata.take_fatal_error(), None);
+}
+
+/// Java: ProducerMetadataTest#testTimeToNextUpdateOverwriteBackoff, MD-3
+#[test]
+fn a_new_topic_does_not_wait_for_the_backoff_and_a_known_one_asks_for_nothing() {
+    let harness = Harness::new();
+    harness.update();
+    harness.add("t");
+    assert!(harness.is_due());
+    harness.update();
+    harness.add("t");
+    assert!(!harness.is_due());
+    harness.add("other");
+    assert!(harness.is_due());
+}
+
+/// Java: ProducerMetadataTest#testTopicExpiry, MD-9
+#[test]
+fn a_topic_that_is_not_sent_to_is_forgotten() {
+    let harness = Harness::new();
+    harness.add("t");
+    harness.update();
+    assert!(harness.metadata.contains_topic("t"));
+    harness.clock.advance(MAX_IDLE);
+    harness.update();
+    assert!(!harness.metadata.contains_topic("t"));
+    assert_eq!(harness.metadata.cluster().partition_count("t"), None);
+
+    harness.add("t");
+    harness.update();
+    for _ in 0..3 {
+        harness.clock.advance(MAX_IDLE / 2);
+        harness.update();
+        assert!(harness.metadata.contains_topic("t"));
+        harness.add("t");
+    }
+    // One that no answer has had yet stays, however long that takes.
+    harness.add("new");
+    harness.clock.advance(MAX_IDLE * 2);
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: 0,
+    };
+    harness.answer(planned, &["t".into()], ErrorCode::NoError);
+    assert!(harness.metadata.contains_topic("new") && !harness.metadata.contains_topic("t"));
+}
+
+/// KP-37: records that were sent meanwhile count as use.
+#[test]
+fn a_topic_in_use_is_kept_without_being_added_again() {
+    let harness = Harness::new();
+    harness.add("t");
+    harness.update();
+    harness.observer.uses_all.store(true, Ordering::SeqCst);
+    harness.clock.advance(MAX_IDLE);
+    harness.update();
+    assert!(harness.metadata.contains_topic("t"));
+    harness.observer.uses_all.store(false, Ordering::SeqCst);
+    harness.clock.advance(MAX_IDLE);
+    harness.update();
+    assert!(!harness.metadata.contains_topic("t"));
+}
+
+/// Java: ProducerMetadataTest#testMetadataPartialUpdate, MD-6, MD-11, MD-27
+#[test]
+fn new_topics_alone_are_asked_for_while_the_rest_is_fresh() {
+    let harness = Harness::new();
+    harness.add("one");
+    let (planned, topics) = harness.update();
+    assert_eq!(
+        (planned.is_partial, topics),
+        (false, vec!["one".into()]),
+        "nothing was known"
+    );
+    harness.add("two");
+    let before_three = harness.metadata.new_request(harness.now());
+    assert!(before_three.request.allow_auto_topic_creation);
+    harness.add("three");
+    assert_eq!(before_three.request.topics.unwrap(), ["two".into()]);
+    harness.answer(before_three.planned, &["two".into()], ErrorCode::NoError);
+    harness.clock.advance(BACKOFF);
+    assert!(harness.is_due(), "the answer did not know of the third");
+    let (planned, topics) = harness.update();
+    assert_eq!((planned.is_partial, topics), (true, vec!["three".into()]));
+    assert!(!harness.is_due());
+    harness.metadata.request_update();
+    harness.add("four");
+    let (planned, topics) = harness.update();
+    assert!(!planned.is_partial);
+    assert_eq!(topics, ["four", "one", "three", "two"].map(Arc::from));
+    assert_eq!(harness.metadata.cluster().topics().count(), 4);
+}
+
+/// Java: ProducerMetadataTest#testRequestUpdateForTopic, KP-39
+#[test]
+fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
+    let harness = Harness::new();
+    harness.add("known");
+    harness.update();
+    harness.add("new");
+    assert_eq!(harness.metadata.request_update_for_topic("new"), 1);
+    assert!(
+        harness
+            .metadata
+            .new_request(harness.now())
+            .planned
+            .is_partial
+    );
+    assert_eq!(harness.metadata.request_update_for_topic("known"), 1);
+    assert!(
+        !harness
+            .metadata
+            .new_request(harness.now())
+            .planned
+            .is_partial
+    );
+}
+
+/// KP-42
+#[test]
+fn the_error_of_a_topic_is_for_one_of_those_who_wait_for_it() {
+    let harness = Harness::new();
+    harness.add("t");
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: 1,
+    };
+    harness.answer(planned, &["t".into()], ErrorCode::TopicAuthorizationFailed);
+    assert_eq!(harness.metadata.take_topic_error("u"), None);
+    assert_eq!(
+        harness.metadata.take_topic_error("t"),
+        Some(TopicError::Unauthorized)
+    );
+    assert_eq!(harness.metadata.take_topic_error("t"), None);
+}
+
+#[test]
+fn the_state_of_a_topic_says_what_is_missing() {
+    let harness = Harness::new();
+    harness.add("t");
+    let state = || harness.metadata.topic_state("t").to_string();
+    assert_eq!(state(), "no broker has described the topic yet");
+    let failure = MetadataFailure::Disconnected("connection refused".into());
+    harness.metadata.handle_failure(harness.now(), failure);
+    assert!(state().contains("connection refused"), "{}", state());
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: 1,
+    };
+    harness.answer(planned, &["t".into()], ErrorCode::LeaderNotAvailable);
+    assert!(state().contains("LEADER_NOT_AVAILABLE"), "{}", state());
+    harness.answer(planned, &["t".into()], ErrorCode::NoError);
+    assert_eq!(state(), "the topic has 1 partitions");
+}
+
+/// Checks, when it is told, that the picture is there already and no lock is held.
+#[derive(Default)]
+struct Listener {
+    told: Leaf<Vec<Option<String>>>,
+}
+
+impl ClusterResourceListener for Listener {
+    fn on_update(&self, cluster_id: Option<&str>) {
+        assert_unlocked();
+        self.told.0.lock().push(cluster_id.map(Into::into));
+    }
+}
+
+struct Panics;
+
+impl ClusterResourceListener for Panics {
+    fn on_update(&self, _cluster_id: Option<&str>) {
+        panic!("in the user's listener");
+    }
+}
+
+/// Java: MetadataTest#testClusterListenerGetsNotifiedOfUpdate, MD-26
+#[test]
+fn listeners_are_told_of_each_update_even_if_one_of_them_panics() {
+    let listener = Arc::new(Listener::default());
+    let harness = Harness::with_listeners(vec![Arc::new(Panics), Arc::clone(&listener) as _]);
+    harness.update();
+    harness.update();
+    assert_eq!(
+        *listener.told.0.lock(),
+        [Some("c".into()), Some("c".into())]
+    );
+}
+
+#[test]
+fn the_observer_is_told_of_each_picture() {
+    let harness = Harness::new();
+    harness.metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
+    assert_eq!(harness.metadata.update_version(), 1);
+    harness.add("t");
+    harness.update();
+    assert_eq!(*harness.observer.pictures.0.lock(), [None, Some(1)]);
+    assert_eq!(harness.metadata.update_version(), 2);
+}
+
+#[test]
+fn versions_are_compared_around_the_wrap() {
+    assert!(is_newer(0, u32::MAX));
+    assert!(!is_newer(u32::MAX, 0));
+    assert!(!is_newer(3, 3));
+}
