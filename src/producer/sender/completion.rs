@@ -1,0 +1,397 @@
+//! Answers into outcomes: done, once more, or failed.
+
+use std::sync::Arc;
+
+use log::{trace, warn};
+
+use super::in_flight::{InFlightBatch, Tracked};
+use super::{Completion, Produced, Sender};
+use crate::client::kafka_client::{ClientResponse, KafkaClient, Outcome};
+use crate::clock::Instant;
+use crate::error::{BrokerError, ErrorCode};
+use crate::producer::batch::SealedBatch;
+use crate::producer::transaction::InitOutcome;
+use crate::protocol::{
+    PartitionProduceResponse, ProduceResponse, RecordError, Response, TopicProduceResponse,
+};
+use crate::types::NodeId;
+
+/// What became of one batch's attempt.
+#[derive(Debug)]
+pub(super) enum Attempt {
+    /// The broker answered for the batch.
+    Answered(Answer),
+    /// The connection ended, or the answer did not speak of the batch.
+    Lost { handed_over: bool, reason: Arc<str> },
+    /// It was never sent: the broker cannot take it.
+    Unsupported(Arc<str>),
+    /// It was never sent: the broker does not accept the client.
+    Unauthenticated(Arc<str>),
+}
+
+#[derive(Debug)]
+pub(super) struct Answer {
+    pub(super) code: ErrorCode,
+    pub(super) base_offset: i64,
+    pub(super) log_append_time_ms: i64,
+    pub(super) log_start_offset: i64,
+    pub(super) record_errors: Vec<RecordError>,
+    pub(super) message: Option<Arc<str>>,
+}
+
+impl Answer {
+    /// Success with nothing known of where: acks=0 (SE-11).
+    const SENT: Self = Self {
+        code: ErrorCode::NoError,
+        base_offset: -1,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+        record_errors: Vec::new(),
+        message: None,
+    };
+}
+
+impl From<PartitionProduceResponse> for Answer {
+    fn from(response: PartitionProduceResponse) -> Self {
+        Self {
+            code: response.error,
+            base_offset: response.base_offset,
+            log_append_time_ms: response.log_append_time_ms,
+            log_start_offset: response.log_start_offset,
+            record_errors: response.record_errors,
+            message: response.error_message,
+        }
+    }
+}
+
+impl Attempt {
+    /// The code that decides what to do next; a lost connection is one of Kafka's own (SE-12).
+    fn code(&self) -> ErrorCode {
+        match self {
+            Self::Answered(answer) => answer.code,
+            Self::Lost { .. } => ErrorCode::NetworkException,
+            Self::Unsupported(_) => ErrorCode::UnsupportedVersion,
+            Self::Unauthenticated(_) => ErrorCode::SaslAuthenticationFailed,
+        }
+    }
+}
+
+impl<C: KafkaClient<Completion>> Sender<C> {
+    pub(super) fn handle_response(&mut self, response: ClientResponse<Completion>, now: Instant) {
+        let ClientResponse {
+            node,
+            tag,
+            version,
+            created,
+            received,
+            outcome,
+        } = response;
+        trace!(
+            "{} node {node}: a request of version {version} came to its end after {:?}",
+            self.options.log_prefix,
+            received - created
+        );
+        match tag {
+            Completion::Produce(batches) => self.handle_produce(node, batches, outcome, now),
+            Completion::InitProducerId => self.handle_init_producer_id(outcome, now),
+        }
+    }
+
+    fn handle_produce(
+        &mut self,
+        node: NodeId,
+        batches: Vec<Produced>,
+        outcome: Outcome,
+        now: Instant,
+    ) {
+        match outcome {
+            Outcome::Response(Response::Produce(response)) => {
+                self.handle_produce_response(node, batches, response, now);
+            }
+            Outcome::Response(other) => {
+                let reason: Arc<str> =
+                    format!("the answer was not a Produce response: {other:?}").into();
+                self.settle_all(batches, now, || Attempt::Lost {
+                    handed_over: true,
+                    reason: Arc::clone(&reason),
+                });
+            }
+            Outcome::Sent => self.settle_all(batches, now, || Attempt::Answered(Answer::SENT)),
+            Outcome::Disconnected {
+                handed_over,
+                reason,
+            } => {
+                trace!(
+                    "{} a request to node {node} was lost: {reason}",
+                    self.options.log_prefix
+                );
+                self.settle_all(batches, now, || Attempt::Lost {
+                    handed_over,
+                    reason: Arc::clone(&reason),
+                });
+            }
+            Outcome::UnsupportedVersion(why) => {
+                warn!(
+                    "{} node {node} cannot take the request: {why}",
+                    self.options.log_prefix
+                );
+                self.settle_all(batches, now, || Attempt::Unsupported(Arc::clone(&why)));
+            }
+            Outcome::Authentication(why) => {
+                self.settle_all(batches, now, || Attempt::Unauthenticated(Arc::clone(&why)));
+            }
+        }
+    }
+
+    fn settle_all(
+        &mut self,
+        batches: Vec<Produced>,
+        now: Instant,
+        mut attempt: impl FnMut() -> Attempt,
+    ) {
+        for produced in batches {
+            self.settle_batch(produced, attempt(), now);
+        }
+    }
+
+    /// Matches the answer's partitions with the request's batches. Brokers answer in the order of the
+    /// request, so this is one step for each; an answer in another order is searched.
+    fn handle_produce_response(
+        &mut self,
+        node: NodeId,
+        batches: Vec<Produced>,
+        response: ProduceResponse,
+        now: Instant,
+    ) {
+        let mut waiting: Vec<Option<Produced>> = batches.into_iter().map(Some).collect();
+        let mut cursor = 0;
+        for TopicProduceResponse { name, partitions } in response.topics {
+            for partition in partitions {
+                match self.find(&mut waiting, &mut cursor, &name, partition.index) {
+                    Some(produced) => {
+                        self.settle_batch(produced, Attempt::Answered(partition.into()), now);
+                    }
+                    None => warn!(
+                        "{} node {node} answered for {name}-{}, which the request did not name",
+                        self.options.log_prefix, partition.index
+                    ),
+                }
+            }
+        }
+        // Java leaves these in flight until they time out (SE-36).
+        for produced in waiting.into_iter().flatten() {
+            warn!(
+                "{} node {node} did not answer for one of the request's partitions",
+                self.options.log_prefix
+            );
+            let reason = "the answer did not name the partition".into();
+            self.settle_batch(
+                produced,
+                Attempt::Lost {
+                    handed_over: true,
+                    reason,
+                },
+                now,
+            );
+        }
+    }
+
+    fn find(
+        &self,
+        waiting: &mut [Option<Produced>],
+        cursor: &mut usize,
+        topic: &str,
+        partition: i32,
+    ) -> Option<Produced> {
+        let is_it = |produced: &Option<Produced>| {
+            let name = produced
+                .as_ref()
+                .and_then(|p| self.drainer.topic_partition(p.index));
+            name.is_some_and(|name| name.partition() == partition && name.topic() == topic)
+        };
+        let at = if waiting.get(*cursor).is_some_and(is_it) {
+            *cursor
+        } else {
+            waiting.iter().position(is_it)?
+        };
+        *cursor = at + 1;
+        waiting[at].take()
+    }
+
+    /// Decides what an attempt means for its batch (SE-13).
+    fn settle_batch(&mut self, produced: Produced, attempt: Attempt, now: Instant) {
+        let Some(tracked) = self.in_flight.take(produced.id) else {
+            debug_assert!(false, "an answer for a batch that is not under way");
+            return;
+        };
+        let code = attempt.code();
+        match tracked {
+            Tracked::Expired(summary) => {
+                let is_written = matches!(
+                    code,
+                    ErrorCode::NoError | ErrorCode::DuplicateSequenceNumber
+                );
+                if let (true, Attempt::Answered(answer), Some(transactions)) =
+                    (is_written, &attempt, &mut self.transactions)
+                {
+                    transactions.handle_completed(produced.index, &summary, answer.base_offset);
+                }
+            }
+            Tracked::Live(live) => self.settle_live(live, attempt, now),
+        }
+        if code.is_invalid_metadata() {
+            self.shared.metadata.request_update();
+        }
+        if self.options.guarantee_order {
+            self.drainer.unmute(produced.index, now);
+        }
+    }
+
+    fn settle_live(&mut self, live: InFlightBatch, attempt: Attempt, now: Instant) {
+        let InFlightBatch {
+            index,
+            node,
+            mut batch,
+            ..
+        } = live;
+        let code = attempt.code();
+        note_attempt(&mut batch, &attempt, node, self.options.acks);
+        match attempt {
+            Attempt::Answered(answer) if code == ErrorCode::NoError => {
+                self.complete_batch(index, batch, &answer);
+            }
+            attempt if self.may_retry(index, &batch, &attempt, now) => {
+                self.retry_batch(index, batch, &attempt, now);
+            }
+            // Its numbers were used before by this very batch: it is in the log, and the broker no
+            // longer remembers where.
+            Attempt::Answered(answer) if code == ErrorCode::DuplicateSequenceNumber => {
+                self.complete_batch(index, batch, &answer);
+            }
+            attempt => self.fail_attempt(index, node, batch, attempt, now),
+        }
+    }
+
+    /// SE-15
+    fn may_retry(
+        &mut self,
+        index: u32,
+        batch: &SealedBatch,
+        attempt: &Attempt,
+        now: Instant,
+    ) -> bool {
+        let in_time = batch.created() + self.options.delivery_timeout > now;
+        if !in_time || batch.attempts() >= self.options.retries {
+            return false;
+        }
+        let code = attempt.code();
+        match (&mut self.transactions, attempt) {
+            (Some(transactions), Attempt::Answered(answer)) => {
+                transactions.may_retry(index, &batch.summary(), code, answer.log_start_offset)
+            }
+            _ => code.is_retriable(),
+        }
+    }
+
+    fn retry_batch(&mut self, index: u32, mut batch: SealedBatch, attempt: &Attempt, now: Instant) {
+        let left = self.options.retries - batch.attempts() - 1;
+        warn!(
+            "{} {}: trying a batch again ({left} attempts left) after {}",
+            self.options.log_prefix,
+            batch.topic_partition(),
+            describe(attempt)
+        );
+        let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
+        batch.mark_retried(now, now + wait);
+        self.shared.counters.retried(batch.record_count());
+        self.drainer.reenqueue(index, batch, now);
+    }
+
+    /// SE-19
+    fn complete_batch(&mut self, index: u32, batch: SealedBatch, answer: &Answer) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_completed(index, &batch.summary(), answer.base_offset);
+        }
+        self.shared.counters.acknowledged(batch.record_count());
+        let id = batch.id();
+        batch.complete(
+            answer.base_offset,
+            answer.log_append_time_ms,
+            self.listener.as_deref(),
+        );
+        self.shared.accumulator.forget(id);
+    }
+
+    fn handle_init_producer_id(&mut self, outcome: Outcome, now: Instant) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        match outcome {
+            Outcome::Response(Response::InitProducerId(response)) => {
+                if let InitOutcome::Refused(error) =
+                    transactions.handle_init_response(&response, now)
+                {
+                    self.fail_queued(&error, now);
+                }
+            }
+            Outcome::UnsupportedVersion(why) => transactions.handle_init_unsupported(&why),
+            Outcome::Disconnected { reason, .. } | Outcome::Authentication(reason) => {
+                transactions.handle_init_failure(reason, now);
+            }
+            Outcome::Response(_) | Outcome::Sent => transactions
+                .handle_init_failure("the answer was not an InitProducerId response".into(), now),
+        }
+    }
+}
+
+/// Remembers of an attempt what an error must say later.
+fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: i16) {
+    match attempt {
+        Attempt::Answered(answer) if answer.code != ErrorCode::NoError => {
+            batch.note_error(BrokerError::new(
+                answer.code,
+                answer.message.clone(),
+                Some(node),
+            ));
+            if may_follow_append(answer.code, acks) {
+                batch.mark_maybe_written();
+            }
+        }
+        Attempt::Lost {
+            handed_over: true, ..
+        } => batch.mark_maybe_written(),
+        _ => {}
+    }
+}
+
+/// Whether a broker may answer so after it has written the batch.
+///
+/// With acks=all a broker writes first and then waits for its replicas: when the wait ends badly, or
+/// leadership moves meanwhile, the answer is an error and the batch may stay in the log all the same.
+fn may_follow_append(code: ErrorCode, acks: i16) -> bool {
+    match code {
+        ErrorCode::UnknownServerError
+        | ErrorCode::RequestTimedOut
+        | ErrorCode::NotEnoughReplicasAfterAppend
+        | ErrorCode::KafkaStorageError
+        | ErrorCode::NetworkException => true,
+        ErrorCode::NotLeaderOrFollower
+        | ErrorCode::UnknownTopicOrPartition
+        | ErrorCode::LeaderNotAvailable
+        | ErrorCode::ReplicaNotAvailable
+        | ErrorCode::FencedLeaderEpoch
+        | ErrorCode::UnknownLeaderEpoch => acks == -1,
+        _ => false,
+    }
+}
+
+pub(super) fn describe(attempt: &Attempt) -> String {
+    match attempt {
+        Attempt::Answered(answer) => match &answer.message {
+            Some(message) => format!("{}: {message}", answer.code.name()),
+            None => answer.code.name().to_owned(),
+        },
+        Attempt::Lost { reason, .. } => reason.to_string(),
+        Attempt::Unsupported(why) | Attempt::Unauthenticated(why) => why.to_string(),
+    }
+}

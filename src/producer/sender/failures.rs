@@ -1,0 +1,351 @@
+//! Batches that will not be sent again: out of time, refused, or given up. What their futures say.
+
+use std::sync::Arc;
+
+use log::{debug, error};
+
+use super::completion::{Answer, Attempt, describe};
+use super::{Completion, Sender};
+use crate::client::kafka_client::{KafkaClient, NotReady};
+use crate::clock::Instant;
+use crate::error::{
+    BrokerError, Delivery, ErrorCode, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
+    WaitCause,
+};
+use crate::producer::accumulator::{Drained, EntryIndex};
+use crate::producer::batch::SealedBatch;
+use crate::producer::produce_request_result::BatchOutcome;
+use crate::producer::transaction::FatalError;
+use crate::types::NodeId;
+
+impl<C: KafkaClient<Completion>> Sender<C> {
+    /// Gives up what has been waiting or flying for `delivery.timeout.ms`: in every loop, and before
+    /// anything is drained, so that nothing is given up and sent in the same breath (SE-8).
+    pub(super) fn expire_batches(&mut self, now: Instant) {
+        while let Some(live) = self.in_flight.take_expired(now) {
+            let cause = WaitCause::NotAnswered { node: live.node };
+            let error = self.timeout_error(&live.batch, cause, Delivery::MaybeWritten, now);
+            if let Some(transactions) = &mut self.transactions {
+                transactions.handle_expired_in_flight(live.index, &live.batch.summary());
+            }
+            self.finish_failed(live.batch, BatchOutcome::Failed(error));
+        }
+        let mut expired = std::mem::take(&mut self.scratch.drained);
+        self.drainer.take_expired(now, &mut expired);
+        if !expired.is_empty() {
+            debug!(
+                "{} batches timed out; {}",
+                self.options.log_prefix,
+                self.client.describe(now)
+            );
+        }
+        for Drained { index, batch } in expired.drain(..) {
+            let cause = self.wait_cause(index, &batch, now);
+            let error = self.timeout_error(&batch, cause, batch.delivery(), now);
+            self.give_up_queued(index, batch, error);
+        }
+        self.scratch.drained = expired;
+    }
+
+    fn timeout_error(
+        &self,
+        batch: &SealedBatch,
+        cause: WaitCause,
+        delivery: Delivery,
+        now: Instant,
+    ) -> ProduceError {
+        let message = format!(
+            "delivery.timeout.ms ({} ms) passed since the batch of {} record(s) was opened",
+            self.options.delivery_timeout.as_millis(),
+            batch.record_count()
+        );
+        debug!(
+            "{} {}: {message}; {cause}",
+            self.options.log_prefix,
+            batch.topic_partition()
+        );
+        error_for(
+            batch,
+            ProduceErrorKind::DeliveryTimeout,
+            delivery,
+            message,
+            now,
+        )
+        .cause(Some(cause))
+        .build()
+    }
+
+    /// What a batch in the queue was waiting for: the outermost obstacle.
+    fn wait_cause(&self, index: EntryIndex, batch: &SealedBatch, now: Instant) -> WaitCause {
+        let Some(node) = self.drainer.leader(index) else {
+            return WaitCause::NoLeader;
+        };
+        match self.client.not_ready_reason(node, now) {
+            Some(NotReady::NotConnected(last_error)) => {
+                return WaitCause::NotConnected { node, last_error };
+            }
+            Some(NotReady::Throttled) => return WaitCause::Throttled { node },
+            Some(NotReady::Authentication(message)) => {
+                return WaitCause::Authentication { message };
+            }
+            Some(NotReady::InFlightFull) => return WaitCause::BehindInFlight { node },
+            None => {}
+        }
+        match &self.transactions {
+            Some(transactions) if !transactions.has_producer_id() => WaitCause::ProducerId {
+                last_error: transactions.last_error().cloned(),
+            },
+            Some(transactions) if transactions.has_unresolved(index) => {
+                WaitCause::BehindInFlight { node }
+            }
+            _ if batch.retry_at() > now => WaitCause::RetryBackoff,
+            _ => WaitCause::Queued,
+        }
+    }
+
+    /// Fails a batch that was in the queue, keeping the sequences right.
+    fn give_up_queued(&mut self, index: EntryIndex, batch: SealedBatch, error: ProduceError) {
+        if let Some(transactions) = &mut self.transactions {
+            let tried = batch.delivery() == Delivery::MaybeWritten;
+            transactions.handle_expired_in_queue(index, &batch.summary(), tried);
+        }
+        self.finish_failed(batch, BatchOutcome::Failed(error));
+    }
+
+    /// An attempt ended in a way that no other attempt would mend, or none is left (SE-16 to SE-18).
+    pub(super) fn fail_attempt(
+        &mut self,
+        index: EntryIndex,
+        node: NodeId,
+        batch: SealedBatch,
+        attempt: Attempt,
+        now: Instant,
+    ) {
+        let refused = match &attempt {
+            Attempt::Answered(answer) => Some(answer.code),
+            Attempt::Unsupported(_) => Some(ErrorCode::UnsupportedVersion),
+            Attempt::Lost { .. } | Attempt::Unauthenticated(_) => None,
+        };
+        let adjust = batch.attempts() < self.options.retries && refused.is_some();
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_failed(index, &batch.summary(), refused, adjust);
+        }
+        let outcome = match attempt {
+            Attempt::Answered(answer) => refusal(&batch, node, answer, now),
+            other => BatchOutcome::Failed(lost(&batch, &other, now)),
+        };
+        self.finish_failed(batch, outcome);
+    }
+
+    /// No batch can be sent any more: those that wait fail; those in flight will be answered or time
+    /// out.
+    pub(super) fn fail_queued_fatally(&mut self, now: Instant) {
+        let fatal = self
+            .transactions
+            .as_ref()
+            .and_then(|t| t.fatal_error())
+            .cloned();
+        if let Some(fatal) = fatal {
+            if self.drainer.has_undrained() {
+                self.fail_queued(&fatal, now);
+            }
+        }
+    }
+
+    /// Fails every batch that waits.
+    pub(super) fn fail_queued(&mut self, fatal: &FatalError, now: Instant) {
+        let kind = fatal
+            .code
+            .map_or(ProduceErrorKind::ProducerFailed, ProduceErrorKind::Broker);
+        self.fail_all_queued(now, |batch| {
+            error_for(
+                batch,
+                kind.clone(),
+                batch.delivery(),
+                fatal.message.to_string(),
+                now,
+            )
+            .build()
+        });
+    }
+
+    fn fail_all_queued(
+        &mut self,
+        now: Instant,
+        error: impl Fn(&SealedBatch) -> ProduceError,
+    ) -> u64 {
+        let mut batches = Vec::new();
+        self.drainer
+            .take_all(&self.shared.accumulator, now, &mut batches);
+        let mut records = 0;
+        for Drained { index, batch } in batches {
+            records += u64::from(batch.record_count());
+            let error = error(&batch);
+            self.give_up_queued(index, batch, error);
+        }
+        records
+    }
+
+    /// The producer is closed by force: everything unfinished fails (KP-52).
+    pub(super) fn abort_everything(&mut self) {
+        let now = self.shared.clock.now();
+        let message = "the producer was closed before the record was delivered";
+        self.fail_everything(now, &ProduceErrorKind::Closed, message);
+    }
+
+    /// The sender panicked.
+    pub(super) fn fail_everything_poisoned(&mut self, message: &str) {
+        let now = self.shared.clock.now();
+        self.fail_everything(now, &ProduceErrorKind::ProducerFailed, message);
+    }
+
+    fn fail_everything(&mut self, now: Instant, kind: &ProduceErrorKind, message: &str) {
+        while let Some(live) = self.in_flight.take_any() {
+            let cause = WaitCause::NotAnswered { node: live.node };
+            let delivery = Delivery::MaybeWritten;
+            let error = error_for(&live.batch, kind.clone(), delivery, message.to_owned(), now)
+                .cause(Some(cause))
+                .build();
+            self.shared
+                .control
+                .add_undelivered(live.batch.record_count());
+            self.finish_failed(live.batch, BatchOutcome::Failed(error));
+        }
+        let records = self.fail_all_queued(now, |batch| {
+            error_for(
+                batch,
+                kind.clone(),
+                batch.delivery(),
+                message.to_owned(),
+                now,
+            )
+            .build()
+        });
+        self.shared
+            .control
+            .add_undelivered(u32::try_from(records).unwrap_or(u32::MAX));
+    }
+
+    /// Batches that a panic took with it have no callbacks any more; their futures must end all the
+    /// same.
+    pub(super) fn abandon_lost_batches(&self, message: &str) {
+        for result in self.shared.accumulator.take_incomplete() {
+            if result.is_released() {
+                continue;
+            }
+            if result.published_outcome().is_none() {
+                let partition = result.topic_partition();
+                let error = ProduceErrorBuilder::new(
+                    ProduceErrorKind::ProducerFailed,
+                    Delivery::MaybeWritten,
+                    Arc::clone(partition.shared_topic()),
+                    message,
+                )
+                .partition(Some(partition.partition()))
+                .build();
+                result.publish(BatchOutcome::Failed(error));
+            }
+            result.release_waiters();
+        }
+    }
+
+    fn finish_failed(&self, batch: SealedBatch, outcome: BatchOutcome) {
+        self.shared.counters.failed(batch.record_count());
+        let id = batch.id();
+        batch.fail(outcome, self.listener.as_deref());
+        self.shared.accumulator.forget(id);
+    }
+}
+
+fn error_for(
+    batch: &SealedBatch,
+    kind: ProduceErrorKind,
+    delivery: Delivery,
+    message: String,
+    now: Instant,
+) -> ProduceErrorBuilder {
+    let partition = batch.topic_partition();
+    ProduceErrorBuilder::new(
+        kind,
+        delivery,
+        Arc::clone(partition.shared_topic()),
+        message,
+    )
+    .partition(Some(partition.partition()))
+    .broker(batch.last_error().cloned())
+    .times(batch.times(now))
+}
+
+/// The broker refused the batch: what each record is told (PB-16, SE-17, SE-18).
+fn refusal(batch: &SealedBatch, node: NodeId, answer: Answer, now: Instant) -> BatchOutcome {
+    let Answer {
+        code,
+        message,
+        record_errors,
+        ..
+    } = answer;
+    let topic = batch.topic_partition().topic();
+    let kind = match code {
+        ErrorCode::TopicAuthorizationFailed => ProduceErrorKind::TopicAuthorization,
+        ErrorCode::InvalidTopicException => ProduceErrorKind::InvalidTopic,
+        code => ProduceErrorKind::Broker(code),
+    };
+    let sentence = match code {
+        ErrorCode::TopicAuthorizationFailed => {
+            format!("the client may not write to topic {topic}: it needs the Write permission")
+        }
+        ErrorCode::ClusterAuthorizationFailed => {
+            "the client may not write idempotently; grant IdempotentWrite, or set \
+             enable.idempotence=false"
+                .to_owned()
+        }
+        _ => "the broker refused the batch".to_owned(),
+    };
+    let error = |kind: ProduceErrorKind, sentence: String, words: Option<Arc<str>>| {
+        error_for(batch, kind, batch.delivery(), sentence, now)
+            .broker(Some(BrokerError::new(code, words, Some(node))))
+            .build()
+    };
+    if record_errors.is_empty() {
+        return BatchOutcome::Failed(error(kind, sentence, message));
+    }
+    let single = record_errors.len() == 1;
+    let mut named: Vec<(u32, ProduceError)> = record_errors
+        .into_iter()
+        .filter_map(|wrong| {
+            let at = u32::try_from(wrong.batch_index).ok()?;
+            let words = wrong.message.or_else(|| message.clone());
+            // Several: the one code cannot be right for each (SE-18).
+            let kind = if single {
+                kind.clone()
+            } else {
+                ProduceErrorKind::Broker(ErrorCode::InvalidRecord)
+            };
+            Some((
+                at,
+                error(kind, "the broker refused the record".to_owned(), words),
+            ))
+        })
+        .collect();
+    named.sort_by_key(|(at, _)| *at);
+    let rest = error(
+        ProduceErrorKind::Broker(ErrorCode::InvalidRecord),
+        "the record was in a batch with one that the broker refused; send it again without that one"
+            .to_owned(),
+        message,
+    );
+    BatchOutcome::FailedByRecord { named, rest }
+}
+
+/// The attempt got no answer and no other is left.
+fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> ProduceError {
+    let kind = match attempt {
+        Attempt::Unsupported(_) => ProduceErrorKind::UnsupportedVersion,
+        Attempt::Unauthenticated(_) => ProduceErrorKind::Authentication,
+        _ => ProduceErrorKind::Network,
+    };
+    if kind == ProduceErrorKind::UnsupportedVersion {
+        error!("{}: {}", batch.topic_partition(), describe(attempt));
+    }
+    error_for(batch, kind, batch.delivery(), describe(attempt), now).build()
+}

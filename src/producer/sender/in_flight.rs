@@ -1,0 +1,117 @@
+//! The batches that are under way.
+
+use std::collections::BTreeSet;
+
+use crate::clock::{Deadline, Instant};
+use crate::producer::accumulator::EntryIndex;
+use crate::producer::batch::{BatchId, BatchSummary, SealedBatch};
+use crate::types::NodeId;
+use crate::util::hash::FixedHashMap;
+
+/// A batch that was handed to the client and is not answered yet.
+#[derive(Debug)]
+pub(crate) enum Tracked {
+    /// It has a future, and memory.
+    Live(InFlightBatch),
+    /// It timed out: its future has failed and its memory is on its way back. What is left keeps the
+    /// sequences right when the answer comes after all.
+    Expired(BatchSummary),
+}
+
+#[derive(Debug)]
+pub(crate) struct InFlightBatch {
+    pub(crate) index: EntryIndex,
+    pub(crate) node: NodeId,
+    pub(crate) batch: SealedBatch,
+    expiry: Instant,
+}
+
+/// Batches under way, by number, with the times at which they are given up.
+///
+/// # Kafka
+/// `Sender#inFlightBatches`. A batch is in here or in a queue, never in both: it moves by value.
+#[derive(Debug, Default)]
+pub(crate) struct InFlightBatches {
+    tracked: FixedHashMap<BatchId, Tracked>,
+    expiries: BTreeSet<(Instant, BatchId)>,
+}
+
+impl InFlightBatches {
+    pub(crate) fn insert(
+        &mut self,
+        index: EntryIndex,
+        node: NodeId,
+        batch: SealedBatch,
+        expiry: Instant,
+    ) {
+        let id = batch.id();
+        self.expiries.insert((expiry, id));
+        let before = self.tracked.insert(
+            id,
+            Tracked::Live(InFlightBatch {
+                index,
+                node,
+                batch,
+                expiry,
+            }),
+        );
+        debug_assert!(
+            !matches!(before, Some(Tracked::Live(_))),
+            "a batch is under way once"
+        );
+    }
+
+    /// Takes a batch because its answer has come.
+    pub(crate) fn take(&mut self, id: BatchId) -> Option<Tracked> {
+        let tracked = self.tracked.remove(&id)?;
+        if let Tracked::Live(live) = &tracked {
+            self.expiries.remove(&(live.expiry, id));
+        }
+        Some(tracked)
+    }
+
+    /// Takes a batch because its time is over, leaving its summary behind.
+    pub(crate) fn take_expired(&mut self, now: Instant) -> Option<InFlightBatch> {
+        let &(expiry, id) = self.expiries.first()?;
+        if expiry > now {
+            return None;
+        }
+        self.expiries.remove(&(expiry, id));
+        match self.tracked.remove(&id)? {
+            Tracked::Live(live) => {
+                self.tracked
+                    .insert(id, Tracked::Expired(live.batch.summary()));
+                Some(live)
+            }
+            Tracked::Expired(_) => None,
+        }
+    }
+
+    /// Takes any batch that still has a future.
+    pub(crate) fn take_any(&mut self) -> Option<InFlightBatch> {
+        let &(_, id) = self.expiries.first()?;
+        match self.take(id)? {
+            Tracked::Live(live) => Some(live),
+            Tracked::Expired(_) => None,
+        }
+    }
+
+    pub(crate) fn get_mut(&mut self, id: BatchId) -> Option<&mut SealedBatch> {
+        match self.tracked.get_mut(&id)? {
+            Tracked::Live(live) => Some(&mut live.batch),
+            Tracked::Expired(_) => None,
+        }
+    }
+
+    /// When the next batch is given up.
+    pub(crate) fn next_expiry(&self) -> Deadline {
+        self.expiries
+            .first()
+            .map_or(Deadline::Never, |(expiry, _)| Deadline::At(*expiry))
+    }
+
+    /// Batches whose futures wait for an answer.
+    pub(crate) fn live_count(&self) -> usize {
+        self.expiries.len()
+    }
+}

@@ -1,0 +1,352 @@
+//! The sender: one thread that moves batches from the queues to the brokers and their answers back.
+
+mod completion;
+mod control;
+mod failures;
+mod in_flight;
+mod produce;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, error};
+
+use super::accumulator::{
+    DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
+};
+use super::batch::BatchId;
+use super::counters::Counters;
+use super::interceptor::AcknowledgementListener;
+use super::metadata::ProducerMetadata;
+use super::transaction::{SequenceRewrite, TransactionManager};
+use super::wake::SenderWaker;
+use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient};
+use crate::clock::{Clock, Deadline, Instant};
+use crate::protocol::Request;
+use crate::types::NodeId;
+use crate::util::backoff::ExponentialBackoff;
+use crate::util::panic;
+pub(crate) use control::SenderControl;
+use in_flight::InFlightBatches;
+
+/// What a request was for: comes back with its answer.
+#[derive(Debug)]
+pub(crate) enum Completion {
+    /// These batches, in the order they stand in the request.
+    Produce(Vec<Produced>),
+    /// A producer id.
+    InitProducerId,
+}
+
+/// One batch of a produce request.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Produced {
+    pub(crate) index: EntryIndex,
+    pub(crate) id: BatchId,
+}
+
+/// What the sender is told by the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct SenderOptions {
+    /// As on the wire: 0, 1, or -1 for all.
+    pub(crate) acks: i16,
+    pub(crate) max_request_bytes: usize,
+    pub(crate) retries: u32,
+    pub(crate) request_timeout: Duration,
+    pub(crate) retry_backoff: Duration,
+    /// The largest wait before another attempt; the same as `retry_backoff` for a constant one.
+    pub(crate) retry_backoff_max: Duration,
+    pub(crate) linger: Duration,
+    pub(crate) delivery_timeout: Duration,
+    /// One request in flight per connection: batches of a partition go one at a time (SE-22).
+    pub(crate) guarantee_order: bool,
+    pub(crate) log_prefix: Arc<str>,
+    pub(crate) seed: u64,
+}
+
+/// What the sender shares with others.
+#[derive(Clone)]
+pub(crate) struct SenderShared {
+    pub(crate) accumulator: Arc<RecordAccumulator>,
+    pub(crate) metadata: Arc<ProducerMetadata>,
+    pub(crate) waker: Arc<SenderWaker>,
+    pub(crate) control: Arc<SenderControl>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Arc<dyn Clock>,
+}
+
+/// Drains the accumulator into requests and completes batches with the answers.
+///
+/// # Threads
+/// Runs on its own thread; everything in it is that thread's alone, but for what is shared by `Arc`.
+/// # Kafka
+/// `org.apache.kafka.clients.producer.internals.Sender`. Differs: one loop is one step without nested
+/// polls or sleeps, so nothing that waits for a coordinator holds up batches that do not need it.
+pub(crate) struct Sender<C> {
+    options: SenderOptions,
+    shared: SenderShared,
+    client: C,
+    drainer: Drainer,
+    in_flight: InFlightBatches,
+    transactions: Option<TransactionManager>,
+    listener: Option<Arc<dyn AcknowledgementListener>>,
+    backoff: ExponentialBackoff,
+    random: fastrand::Rng,
+    scratch: Scratch,
+}
+
+/// Vectors that keep their memory from loop to loop.
+#[derive(Default)]
+struct Scratch {
+    nodes: Vec<NodeId>,
+    drained: Vec<Drained>,
+    responses: Vec<ClientResponse<Completion>>,
+}
+
+impl<C: KafkaClient<Completion>> Sender<C> {
+    pub(crate) fn new(
+        options: SenderOptions,
+        shared: SenderShared,
+        client: C,
+        transactions: Option<TransactionManager>,
+        listener: Option<Arc<dyn AcknowledgementListener>>,
+    ) -> Self {
+        let drainer = Drainer::new(DrainerOptions {
+            linger: options.linger,
+            delivery_timeout: options.delivery_timeout,
+        });
+        let backoff = ExponentialBackoff::new(
+            options.retry_backoff,
+            2,
+            options.retry_backoff_max,
+            RETRY_JITTER,
+        );
+        let random = fastrand::Rng::with_seed(options.seed);
+        Self {
+            options,
+            shared,
+            client,
+            drainer,
+            in_flight: InFlightBatches::default(),
+            transactions,
+            listener,
+            backoff,
+            random,
+            scratch: Scratch::default(),
+        }
+    }
+
+    /// Runs until the producer is closed. A panic ends the producer, not the process: every waiter gets
+    /// its message.
+    pub(crate) fn run(mut self) {
+        if let Err(reason) = panic::contain(|| self.run_until_closed()) {
+            let message: Arc<str> = format!("the sender panicked: {reason}").into();
+            error!("{} {message}", self.options.log_prefix);
+            self.shared.control.fail(Arc::clone(&message));
+            self.shared.metadata.close();
+            self.shared.accumulator.close();
+            if panic::contain(|| self.fail_everything_poisoned(&message)).is_err() {
+                error!(
+                    "{} cleaning up after the panic panicked too",
+                    self.options.log_prefix
+                );
+            }
+            self.abandon_lost_batches(&message);
+        }
+        self.client.close();
+    }
+
+    fn run_until_closed(&mut self) {
+        debug!("{} the sender thread has started", self.options.log_prefix);
+        while self.shared.control.is_running() {
+            self.run_once();
+        }
+        debug!("{} closing: sending what is left", self.options.log_prefix);
+        while !self.shared.control.is_forced() && self.has_work() {
+            self.run_once();
+        }
+        if self.has_work() {
+            self.abort_everything();
+        }
+        debug!("{} the sender thread ends", self.options.log_prefix);
+    }
+
+    fn has_work(&mut self) -> bool {
+        let now = self.shared.clock.now();
+        self.drainer.handle_inbox(&self.shared.accumulator, now);
+        self.drainer.has_undrained() || self.in_flight.live_count() > 0
+    }
+
+    /// One step: expire, ask for a producer id if one is due, drain, send, poll, complete.
+    pub(crate) fn run_once(&mut self) {
+        self.shared.counters.looped();
+        let now = self.shared.clock.now();
+        self.drainer.handle_inbox(&self.shared.accumulator, now);
+        let version = self.shared.metadata.update_version();
+        if version != self.drainer.cluster_version() {
+            self.drainer
+                .handle_cluster(self.shared.metadata.cluster(), version, now);
+        }
+        self.drainer.handle_timers(now);
+        self.expire_batches(now);
+        let id_due = self.run_transactions(now);
+        let mut wake_at = self.send_produce_data(now).min(id_due);
+        wake_at = wake_at.min(self.drainer.next_due());
+        wake_at = wake_at.min(self.drainer.next_expiry());
+        wake_at = wake_at.min(self.in_flight.next_expiry());
+        self.poll(wake_at, now);
+    }
+
+    fn poll(&mut self, wake_at: Deadline, now: Instant) {
+        let may_sleep = self.shared.waker.fall_asleep(wake_at);
+        let timeout = if may_sleep {
+            wake_at.remaining_or(now, LONGEST_POLL)
+        } else {
+            Duration::ZERO
+        };
+        let mut responses = std::mem::take(&mut self.scratch.responses);
+        self.client.poll(timeout, now, &mut responses);
+        self.shared.waker.wake_up();
+        if !responses.is_empty() {
+            let now = self.shared.clock.now();
+            for response in responses.drain(..) {
+                self.handle_response(response, now);
+            }
+            self.shared.counters.in_flight(self.in_flight.live_count());
+            self.shared
+                .counters
+                .requests_in_flight(self.client.in_flight_request_count());
+        }
+        self.scratch.responses = responses;
+    }
+
+    /// Settles sequences and asks for a producer id; never holds up anything else. Returns when it
+    /// wants to be called again.
+    fn run_transactions(&mut self, now: Instant) -> Deadline {
+        let Some(transactions) = &mut self.transactions else {
+            return Deadline::Never;
+        };
+        let rewrites = transactions.resolve(now);
+        let batches_wait = self.drainer.has_undrained();
+        let request = transactions.next_request(batches_wait, now);
+        let failed = transactions.fatal_error().is_some();
+        self.rewrite_sequences(&rewrites);
+        if failed {
+            self.fail_queued_fatally(now);
+            return Deadline::Never;
+        }
+        let Some(request) = request else {
+            let transactions = self.transactions.as_ref();
+            return transactions.map_or(Deadline::Never, |transactions| {
+                transactions.next_request_due(batches_wait)
+            });
+        };
+        match self.client.least_loaded_node(now) {
+            Some(node) if self.client.ready(&node, now) => {
+                let request = ClientRequest {
+                    node: node.id(),
+                    request: Request::InitProducerId(request),
+                    timeout: self.options.request_timeout,
+                    tag: Completion::InitProducerId,
+                };
+                self.client.send(request, now);
+                if let Some(transactions) = &mut self.transactions {
+                    transactions.handle_request_sent();
+                }
+                Deadline::Never
+            }
+            // The connection, or the metadata that must come first, will end the poll.
+            Some(node) => self.client.poll_deadline(node.id(), now),
+            None => Deadline::At(now + self.options.retry_backoff),
+        }
+    }
+
+    fn rewrite_sequences(&mut self, rewrites: &[SequenceRewrite]) {
+        for rewrite in rewrites {
+            if let Some(batch) = self.in_flight.get_mut(rewrite.batch) {
+                batch.rewrite(rewrite.state);
+                continue;
+            }
+            let found = self
+                .drainer
+                .with_retry(rewrite.index, rewrite.batch, |batch| {
+                    batch.rewrite(rewrite.state);
+                });
+            debug_assert!(
+                found,
+                "a numbered batch is in flight or waits to be sent again"
+            );
+        }
+    }
+
+    /// Sends what is ready. Returns when to look again, apart from the network's events.
+    fn send_produce_data(&mut self, now: Instant) -> Deadline {
+        self.ask_for_leaders(now);
+        let mut look_again = Deadline::Never;
+        let mut nodes = std::mem::take(&mut self.scratch.nodes);
+        let everything = self.shared.accumulator.sends_everything();
+        self.drainer.ready_nodes(everything, &mut nodes);
+        for id in nodes.drain(..) {
+            let Some(node) = self.drainer.cluster().node(id).cloned() else {
+                continue;
+            };
+            if self.client.ready(&node, now) {
+                if self.drain_and_send(id, everything, now) {
+                    look_again = Deadline::At(now);
+                }
+            } else {
+                look_again = look_again.min(self.client.poll_deadline(id, now));
+            }
+        }
+        self.scratch.nodes = nodes;
+        look_again
+    }
+
+    /// Batches whose partition has no leader make the metadata be asked for again, and keep their
+    /// topics from being forgotten (MD-28).
+    fn ask_for_leaders(&mut self, now: Instant) {
+        let topics = self.drainer.take_leaderless_topics();
+        if topics.is_empty() {
+            return;
+        }
+        debug!(
+            "{} no leader known for partitions of {topics:?}",
+            self.options.log_prefix
+        );
+        for topic in &topics {
+            self.shared.metadata.add_topic(topic, now);
+        }
+        self.shared.metadata.request_update();
+    }
+
+    /// Drains one node into one request; true when there is more to send at once (SE-5). A pass that
+    /// took nothing found only what the gate holds back: an answer will end the wait for that.
+    fn drain_and_send(&mut self, node: NodeId, everything: bool, now: Instant) -> bool {
+        let mut drained = std::mem::take(&mut self.scratch.drained);
+        let gate = self
+            .transactions
+            .as_mut()
+            .map(|gate| gate as &mut dyn DrainGate);
+        let result = self.drainer.drain(
+            node,
+            self.options.max_request_bytes,
+            gate,
+            now,
+            &mut drained,
+        );
+        if !drained.is_empty() {
+            self.send_produce_request(node, &mut drained, now);
+        }
+        self.scratch.drained = drained;
+        result.cut_short || (result.batches > 0 && self.drainer.is_ready(node, everything))
+    }
+}
+
+/// The longest poll when nothing at all is due: the clock's range is not the poller's.
+const LONGEST_POLL: Duration = Duration::from_secs(3600);
+
+/// How far apart producers that failed together are spread when backoff grows (KIP-580).
+const RETRY_JITTER: f64 = 0.2;
+
+#[cfg(test)]
+mod tests;

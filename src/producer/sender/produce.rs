@@ -1,0 +1,96 @@
+//! Batches into produce requests.
+
+use std::sync::Arc;
+
+use log::trace;
+
+use super::{Completion, Produced, Sender};
+use crate::client::kafka_client::{ClientRequest, KafkaClient};
+use crate::clock::Instant;
+use crate::producer::accumulator::Drained;
+use crate::protocol::{
+    BatchHead, PartitionProduceData, ProduceRequest, Records, Request, TopicProduceData,
+};
+use crate::types::NodeId;
+use crate::util::hash::FixedHashMap;
+
+impl<C: KafkaClient<Completion>> Sender<C> {
+    /// Sends drained batches to a node in one request (SE-10).
+    pub(super) fn send_produce_request(
+        &mut self,
+        node: NodeId,
+        drained: &mut Vec<Drained>,
+        now: Instant,
+    ) {
+        trace!(
+            "{} sending {} batches to node {node}",
+            self.options.log_prefix,
+            drained.len()
+        );
+        let mut topics: Vec<TopicProduceData> = Vec::new();
+        let mut places = FixedHashMap::default();
+        let mut produced = Vec::with_capacity(drained.len());
+        for Drained { index, batch } in drained.drain(..) {
+            let (head, body) = batch.encode();
+            let partition = batch.topic_partition();
+            let data = PartitionProduceData {
+                index: partition.partition(),
+                records: Some(Records {
+                    head: BatchHead::from(head),
+                    body,
+                }),
+            };
+            topic_of(&mut topics, &mut places, partition.shared_topic())
+                .partitions
+                .push(data);
+            produced.push(Produced {
+                index,
+                id: batch.id(),
+            });
+            if self.options.guarantee_order {
+                self.drainer.mute(index, now);
+            }
+            let expiry = batch.created() + self.options.delivery_timeout;
+            self.in_flight.insert(index, node, batch, expiry);
+        }
+        let request = ProduceRequest {
+            transactional_id: None,
+            acks: self.options.acks,
+            timeout_ms: i32::try_from(self.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
+            topics,
+        };
+        self.shared.counters.request_sent();
+        self.shared.counters.in_flight(self.in_flight.live_count());
+        let request = ClientRequest {
+            node,
+            request: Request::Produce(request),
+            timeout: self.options.request_timeout,
+            tag: Completion::Produce(produced),
+        };
+        self.client.send(request, now);
+    }
+}
+
+/// The topic's part of the request. Drained batches of a topic mostly stand next to each other; those of
+/// partitions that were added to the topic later do not.
+fn topic_of<'a>(
+    topics: &'a mut Vec<TopicProduceData>,
+    places: &mut FixedHashMap<Arc<str>, usize>,
+    name: &Arc<str>,
+) -> &'a mut TopicProduceData {
+    let is_last = topics
+        .last()
+        .is_some_and(|last| Arc::ptr_eq(&last.name, name) || last.name == *name);
+    let at = if is_last {
+        topics.len() - 1
+    } else {
+        *places.entry(Arc::clone(name)).or_insert_with(|| {
+            topics.push(TopicProduceData {
+                name: Arc::clone(name),
+                partitions: Vec::new(),
+            });
+            topics.len() - 1
+        })
+    };
+    &mut topics[at]
+}

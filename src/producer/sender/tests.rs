@@ -1,0 +1,438 @@
+//! The sender, stepped by hand against brokers that are a script.
+
+mod closing;
+mod expiry;
+mod idempotence;
+mod outcomes;
+
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use bytes::Bytes;
+
+use super::*;
+use crate::client::kafka_client::Outcome;
+use crate::client::metadata_source::MetadataSource;
+use crate::client::mock_client::MockClient;
+use crate::clock::mock::MockClock;
+use crate::error::{Delivery, ErrorCode, ProduceError, ProduceErrorKind, WaitCause};
+use crate::producer::accumulator::{AccumulatorOptions, Append};
+use crate::producer::buffer_pool::BufferPool;
+use crate::producer::callback_scope::ProducerId;
+use crate::producer::future::{Callback, FutureRecordMetadata};
+use crate::producer::metadata::{ClusterObserver, ProducerMetadataOptions};
+use crate::producer::record_metadata::RecordMetadata;
+use crate::protocol::{
+    InitProducerIdResponse, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, Response, TopicProduceResponse,
+};
+use crate::record::batch::RecordBatch;
+use crate::record::builder::RecordParts;
+use crate::record::header::Headers;
+use crate::types::{Cluster, Node};
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+const BACKOFF: Duration = Duration::from_millis(100);
+const DELIVERY_TIMEOUT: Duration = Duration::from_secs(120);
+const TOPIC: &str = "t";
+const PRODUCER_ID: i64 = 7;
+
+/// A batch as it went out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct OnWire {
+    partition: i32,
+    producer_id: i64,
+    epoch: i16,
+    sequence: i32,
+    records: i32,
+}
+
+struct Rig {
+    clock: Arc<MockClock>,
+    pool: Arc<BufferPool>,
+    shared: SenderShared,
+    sender: Sender<MockClient<Completion>>,
+}
+
+/// How a rig differs from the usual one.
+struct Setup {
+    options: SenderOptions,
+    idempotent: bool,
+    /// Room for one record a batch unless it is made larger.
+    batch_size: usize,
+    listener: Option<Arc<dyn AcknowledgementListener>>,
+}
+
+impl Default for Setup {
+    fn default() -> Self {
+        Self {
+            options: SenderOptions {
+                acks: -1,
+                max_request_bytes: 1 << 20,
+                retries: u32::MAX,
+                request_timeout: Duration::from_secs(30),
+                retry_backoff: BACKOFF,
+                retry_backoff_max: BACKOFF,
+                linger: Duration::ZERO,
+                delivery_timeout: DELIVERY_TIMEOUT,
+                guarantee_order: false,
+                log_prefix: "[test]".into(),
+                seed: 1,
+            },
+            idempotent: false,
+            batch_size: 0,
+            listener: None,
+        }
+    }
+}
+
+impl Setup {
+    fn idempotent() -> Self {
+        Self {
+            idempotent: true,
+            ..Self::default()
+        }
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut SenderOptions)) -> Self {
+        change(&mut self.options);
+        self
+    }
+
+    fn build(self) -> Rig {
+        let clock = Arc::new(MockClock::new());
+        let counters = Arc::new(Counters::default());
+        let waker = Arc::new(SenderWaker::new());
+        let pool = BufferPool::new(1 << 20, self.batch_size.max(1));
+        let accumulator = Arc::new(RecordAccumulator::new(
+            AccumulatorOptions {
+                batch_size_bytes: self.batch_size,
+                linger: self.options.linger,
+                track_all: self.listener.is_some(),
+            },
+            ProducerId::next(),
+            Arc::clone(&pool),
+            Arc::clone(&waker),
+            Arc::clone(&counters),
+            Arc::clone(&clock) as Arc<dyn Clock>,
+        ));
+        let metadata = Arc::new(ProducerMetadata::new(
+            ProducerMetadataOptions {
+                refresh_backoff: BACKOFF,
+                max_age: Duration::from_secs(300),
+                max_idle: Duration::from_secs(300),
+            },
+            Vec::new(),
+            Arc::clone(&accumulator) as Arc<dyn ClusterObserver>,
+        ));
+        metadata.add_topic(&TOPIC.into(), clock.now());
+        let shared = SenderShared {
+            accumulator,
+            metadata,
+            waker,
+            control: Arc::default(),
+            counters,
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+        };
+        let nodes = vec![Node::new(0, "a", 9092), Node::new(1, "b", 9092)];
+        let client = MockClient::new(Arc::new(Cluster::new(nodes, Vec::new())));
+        let transactions = self
+            .idempotent
+            .then(|| TransactionManager::new(self.options.retry_backoff));
+        let sender = Sender::new(
+            self.options,
+            shared.clone(),
+            client,
+            transactions,
+            self.listener,
+        );
+        let rig = Rig {
+            clock,
+            pool,
+            shared,
+            sender,
+        };
+        rig.lead_by(&[0, 0]);
+        rig
+    }
+
+    /// A rig whose producer has an id already, when it is to have one.
+    fn start(self) -> Rig {
+        let mut rig = self.build();
+        if rig.sender.transactions.is_some() {
+            rig.sender
+                .client
+                .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, 0));
+            rig.run();
+            assert!(rig.transactions().has_producer_id());
+        }
+        rig
+    }
+}
+
+fn init_response(error: ErrorCode, id: i64, epoch: i16) -> Response {
+    Response::InitProducerId(InitProducerIdResponse {
+        throttle_time_ms: 0,
+        error,
+        producer_id: id,
+        producer_epoch: epoch,
+    })
+}
+
+fn partition_response(index: i32, error: ErrorCode, base_offset: i64) -> PartitionProduceResponse {
+    PartitionProduceResponse {
+        index,
+        error,
+        base_offset,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+        record_errors: Vec::new(),
+        error_message: None,
+    }
+}
+
+fn produce_response(partitions: Vec<PartitionProduceResponse>) -> Response {
+    Response::Produce(ProduceResponse {
+        topics: vec![TopicProduceResponse {
+            name: TOPIC.into(),
+            partitions,
+        }],
+        throttle_time_ms: 0,
+    })
+}
+
+fn answer(index: i32, error: ErrorCode, base_offset: i64) -> Response {
+    produce_response(vec![partition_response(index, error, base_offset)])
+}
+
+/// What a future says now, without waiting.
+fn poll(future: &mut FutureRecordMetadata) -> Option<Result<RecordMetadata, ProduceError>> {
+    match Pin::new(future).poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(answer) => Some(answer),
+        Poll::Pending => None,
+    }
+}
+
+/// Where a record is in the log; nothing if the broker did not tell.
+fn offset(future: &FutureRecordMetadata) -> Option<i64> {
+    assert!(future.is_done(), "the record is still under way");
+    Some(future.get().expect("the record was written").offset()).filter(|offset| *offset != -1)
+}
+
+fn error(future: &FutureRecordMetadata) -> ProduceError {
+    assert!(future.is_done(), "the record is still under way");
+    future.get().expect_err("the record was not written")
+}
+
+fn assert_pending(futures: &[&FutureRecordMetadata]) {
+    for (at, future) in futures.iter().enumerate() {
+        assert!(!future.is_done(), "the record {at} has ended: {future:?}");
+    }
+}
+
+fn batches_of(request: &ProduceRequest) -> Vec<OnWire> {
+    let mut batches = Vec::new();
+    for topic in &request.topics {
+        for partition in &topic.partitions {
+            let records = partition.records.as_ref().expect("a batch");
+            let bytes = [records.head.as_slice(), &records.body].concat();
+            let batch = RecordBatch::parse(&Bytes::from(bytes)).expect("a valid batch");
+            batches.push(OnWire {
+                partition: partition.index,
+                producer_id: batch.producer_id(),
+                epoch: batch.producer_epoch(),
+                sequence: batch.base_sequence(),
+                records: batch.records_count(),
+            });
+        }
+    }
+    batches
+}
+
+impl Rig {
+    fn now(&self) -> Instant {
+        self.clock.now()
+    }
+
+    fn run(&mut self) {
+        self.sender.run_once();
+    }
+
+    fn advance(&self, by: Duration) {
+        self.clock.advance(by);
+    }
+
+    fn client(&mut self) -> &mut MockClient<Completion> {
+        &mut self.sender.client
+    }
+
+    fn transactions(&mut self) -> &mut TransactionManager {
+        self.sender
+            .transactions
+            .as_mut()
+            .expect("an idempotent producer")
+    }
+
+    /// A picture of the cluster in which each partition is led by that node, or by none (-1).
+    fn lead_by(&self, leaders: &[NodeId]) {
+        let plan = self.shared.metadata.new_request(self.now());
+        let broker = |id: NodeId, host: &str| MetadataBroker {
+            node_id: id,
+            host: host.into(),
+            port: 9092,
+            rack: None,
+        };
+        let partition = |(index, leader): (i32, &NodeId)| MetadataPartition {
+            error: if *leader < 0 {
+                ErrorCode::LeaderNotAvailable
+            } else {
+                ErrorCode::NoError
+            },
+            index,
+            leader_id: *leader,
+            leader_epoch: -1,
+            replicas: Vec::new(),
+            isr: Vec::new(),
+            offline_replicas: Vec::new(),
+        };
+        let response = MetadataResponse {
+            throttle_time_ms: 0,
+            brokers: vec![broker(0, "a"), broker(1, "b")],
+            cluster_id: None,
+            controller_id: 0,
+            topics: vec![MetadataTopic {
+                error: ErrorCode::NoError,
+                name: TOPIC.into(),
+                topic_id: [0; 16],
+                is_internal: false,
+                partitions: (0..).zip(leaders).map(partition).collect(),
+            }],
+        };
+        self.shared
+            .metadata
+            .handle_response(plan.planned, 9, response, self.now());
+    }
+
+    fn wants_metadata(&self) -> bool {
+        // Long after the backoff, and long before the picture is too old.
+        let later = self.now() + BACKOFF + MS(1);
+        self.shared
+            .metadata
+            .time_to_next_update(later)
+            .is_over(later)
+    }
+
+    fn send(&self, partition: i32, value: &str) -> FutureRecordMetadata {
+        self.send_calling(partition, value, None)
+    }
+
+    fn send_calling(
+        &self,
+        partition: i32,
+        value: &str,
+        mut callback: Option<Callback>,
+    ) -> FutureRecordMetadata {
+        let accumulator = &self.shared.accumulator;
+        let topics = accumulator.topics();
+        let entry = topics
+            .get(TOPIC)
+            .and_then(|t| t.partition(partition))
+            .expect("a partition");
+        let headers = Headers::new();
+        let record = RecordParts {
+            key: None,
+            value: Some(value.as_bytes()),
+            headers: &headers,
+            timestamp_ms: 1000,
+        };
+        let payload = record.payload_len();
+        let mut appended = accumulator.try_append(entry, &record, payload, &mut callback);
+        if matches!(appended, Append::NeedsBatch) {
+            let size = accumulator.allocation_for(record.batch_size_upper_bound());
+            let lease = self.pool.try_allocate(size).expect("memory");
+            appended = accumulator.append_new(entry, &record, payload, &mut callback, lease);
+        }
+        match appended {
+            Append::Done(record) => FutureRecordMetadata::pending(record),
+            other => panic!("not appended: {other:?}"),
+        }
+    }
+
+    /// Sends a record and steps, so that it is in flight.
+    fn launch(&mut self, partition: i32, value: &str) -> FutureRecordMetadata {
+        let before = self.client().sent().len();
+        let future = self.send(partition, value);
+        self.run();
+        assert_eq!(
+            self.client().sent().len(),
+            before + 1,
+            "the record was not sent"
+        );
+        future
+    }
+
+    fn waiting(&mut self) -> usize {
+        self.client().requests().len()
+    }
+
+    /// Answers the oldest request and steps; the request was for one partition.
+    fn respond(&mut self, error: ErrorCode, base_offset: i64) {
+        self.respond_with(0, error, base_offset, -1);
+    }
+
+    fn respond_with(&mut self, at: usize, error: ErrorCode, base_offset: i64, log_start: i64) {
+        let now = self.now();
+        let request = &self.client().requests()[at].request;
+        let Request::Produce(produce) = request else {
+            panic!("not a produce request: {request:?}")
+        };
+        let partitions = batches_of(produce)
+            .iter()
+            .map(|batch| PartitionProduceResponse {
+                log_start_offset: log_start,
+                ..partition_response(batch.partition, error, base_offset)
+            })
+            .collect();
+        let outcome = Outcome::Response(produce_response(partitions));
+        self.client().finish(at, outcome, now);
+        self.run();
+    }
+
+    fn lose(&mut self, at: usize, handed_over: bool) {
+        let now = self.now();
+        let reason = "gone".into();
+        self.client().finish(
+            at,
+            Outcome::Disconnected {
+                handed_over,
+                reason,
+            },
+            now,
+        );
+        self.run();
+    }
+
+    /// Every produce request that was sent.
+    fn sent(&mut self) -> Vec<Vec<OnWire>> {
+        let produce = |(_, request): &(NodeId, Request)| match request {
+            Request::Produce(produce) => Some(batches_of(produce)),
+            _ => None,
+        };
+        self.client().sent().iter().filter_map(produce).collect()
+    }
+
+    fn last_sent(&mut self) -> OnWire {
+        *self
+            .sent()
+            .last()
+            .and_then(|request| request.first())
+            .expect("a batch was sent")
+    }
+
+    /// All memory is back.
+    fn assert_memory_is_back(&mut self) {
+        self.client().forget_sent();
+        assert_eq!(self.pool.available_bytes(), self.pool.total_bytes());
+        assert_eq!(self.shared.accumulator.incomplete_count(), 0);
+    }
+}

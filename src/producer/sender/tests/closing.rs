@@ -1,0 +1,178 @@
+//! How a sender ends: gracefully, by force, or by a panic.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::protocol::Request;
+
+/// Java: SenderTest#testCloseWhenIncompleteBatches (KP-50)
+#[test]
+fn a_graceful_close_sends_what_is_left() {
+    let mut rig = Setup::default().start();
+    for base in 0..3 {
+        rig.client()
+            .prepare_response(answer(0, ErrorCode::NoError, base));
+    }
+    let futures = [rig.send(0, "a"), rig.send(0, "b"), rig.send(0, "c")];
+    rig.shared.accumulator.close();
+    rig.shared.control.close();
+    let Rig {
+        sender,
+        pool,
+        shared,
+        ..
+    } = rig;
+    sender.run();
+    assert_eq!(
+        futures.map(|future| offset(&future)),
+        [Some(0), Some(1), Some(2)]
+    );
+    assert_eq!(pool.available_bytes(), pool.total_bytes());
+    assert_eq!(
+        (shared.control.undelivered(), shared.control.failure()),
+        (0, None)
+    );
+}
+
+/// Java: SenderTest#testForceClose (KP-52)
+#[test]
+fn a_forced_close_fails_what_is_queued_and_what_is_in_flight() {
+    let mut rig = Setup::default().start();
+    let in_flight = rig.launch(0, "a");
+    let queued = rig.send(0, "b");
+    rig.shared.accumulator.close();
+    rig.shared.control.force();
+    let Rig {
+        sender,
+        pool,
+        shared,
+        ..
+    } = rig;
+    sender.run();
+    for (future, delivery) in [
+        (&in_flight, Delivery::MaybeWritten),
+        (&queued, Delivery::NotWritten),
+    ] {
+        let error = error(future);
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (&ProduceErrorKind::Closed, delivery)
+        );
+    }
+    assert_eq!(shared.control.undelivered(), 2);
+    assert_eq!(shared.accumulator.incomplete_count(), 0);
+    assert_eq!(pool.available_bytes(), pool.total_bytes());
+}
+
+#[test]
+fn a_batch_that_waits_to_be_tried_again_fails_by_force_too_and_may_be_written() {
+    let mut rig = Setup::default().start();
+    let future = rig.launch(0, "a");
+    rig.lose(0, true);
+    rig.shared.control.force();
+    let Rig { sender, .. } = rig;
+    sender.run();
+    let error = error(&future);
+    assert_eq!(
+        (error.kind(), error.delivery()),
+        (&ProduceErrorKind::Closed, Delivery::MaybeWritten)
+    );
+}
+
+/// XX-5
+#[test]
+fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
+    let mut rig = Setup::default().start();
+    let in_flight = rig.launch(0, "a");
+    rig.client().prepare(
+        None,
+        Some(Box::new(|_: &Request| panic!("the network fell over"))),
+        Outcome::Sent,
+    );
+    let called = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&called);
+    let callback: Callback = Box::new(move |answer| {
+        assert!(answer.is_err());
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let sent = rig.send_calling(0, "b", Some(callback));
+    let queued = rig.send(0, "c");
+    let Rig {
+        sender,
+        pool,
+        shared,
+        ..
+    } = rig;
+    sender.run();
+    for future in [&in_flight, &sent, &queued] {
+        let error = error(future);
+        assert_eq!(*error.kind(), ProduceErrorKind::ProducerFailed);
+        assert!(
+            error.to_string().contains("the network fell over"),
+            "{error}"
+        );
+    }
+    assert_eq!(called.load(Ordering::SeqCst), 1);
+    assert!(
+        shared
+            .control
+            .failure()
+            .is_some_and(|why| why.contains("the network fell over"))
+    );
+    assert!(shared.accumulator.topics().is_closed());
+    assert_eq!(shared.accumulator.incomplete_count(), 0);
+    assert_eq!(pool.available_bytes(), pool.total_bytes());
+}
+
+/// Panics when it hears of a record.
+struct PanickingListener;
+
+impl AcknowledgementListener for PanickingListener {
+    fn on_acknowledgement(&self, _: &RecordMetadata, _: Option<&ProduceError>) {
+        panic!("the listener fell over");
+    }
+}
+
+#[test]
+fn a_batch_that_a_panic_took_with_it_still_ends_its_futures() {
+    let listener: Option<Arc<dyn AcknowledgementListener>> = Some(Arc::new(PanickingListener));
+    let mut rig = Setup {
+        listener,
+        ..Setup::default()
+    }
+    .start();
+    rig.client()
+        .prepare_response(answer(0, ErrorCode::NoError, 9));
+    let written = rig.send(0, "a");
+    let queued = rig.send(1, "b");
+    let Rig { sender, shared, .. } = rig;
+    sender.run();
+    // Its outcome was published before the panic.
+    assert_eq!(offset(&written), Some(9));
+    assert_eq!(*error(&queued).kind(), ProduceErrorKind::ProducerFailed);
+    assert_eq!(shared.accumulator.incomplete_count(), 0);
+}
+
+/// KP-34, XX-3
+#[test]
+fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
+    let mut rig = Setup {
+        batch_size: 1000,
+        ..Setup::default()
+    }
+    .start();
+    let order = Arc::new(AtomicUsize::new(0));
+    let count = Arc::clone(&order);
+    let bad: Callback = Box::new(|_| panic!("the callback fell over"));
+    let good: Callback = Box::new(move |_| {
+        count.fetch_add(1, Ordering::SeqCst);
+    });
+    let futures = [
+        rig.send_calling(0, "a", Some(bad)),
+        rig.send_calling(0, "b", Some(good)),
+    ];
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(futures.map(|future| offset(&future)), [Some(0), Some(1)]);
+    assert_eq!(order.load(Ordering::SeqCst), 1);
+}

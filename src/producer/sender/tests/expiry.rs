@@ -1,0 +1,275 @@
+//! `delivery.timeout.ms`: in the queue, in flight, and answers that come too late.
+
+use super::*;
+
+/// Java: SenderTest#testExpiryOfUnsentBatchesShouldNotCauseUnresolvedSequences
+#[test]
+fn a_batch_that_was_never_sent_expires_unwritten_and_says_what_it_waited_for() {
+    let mut rig = Setup::idempotent().start();
+    let forever = rig.now() + Duration::from_secs(1000);
+    rig.client().set_unreachable(0, forever);
+    let future = rig.send(0, "v");
+    rig.run();
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    let error = error(&future);
+    assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout);
+    assert_eq!(
+        (error.delivery(), error.attempts()),
+        (Delivery::NotWritten, 0)
+    );
+    assert_eq!(error.queued(), DELIVERY_TIMEOUT);
+    assert!(
+        matches!(error.cause(), Some(WaitCause::NotConnected { node: 0, .. })),
+        "{error}"
+    );
+    assert!(!rig.transactions().has_unresolved(0));
+    rig.assert_memory_is_back();
+}
+
+#[test]
+fn what_an_expired_batch_waited_for_is_the_outermost_obstacle() {
+    type Obstacle = fn(&mut Rig);
+    let cases: [(Obstacle, WaitCause); 5] = [
+        (|rig| rig.lead_by(&[-1, 0]), WaitCause::NoLeader),
+        (
+            |rig| {
+                let until = rig.now() + DELIVERY_TIMEOUT + MS(1);
+                rig.client().throttle(0, until);
+            },
+            WaitCause::Throttled { node: 0 },
+        ),
+        (
+            |rig| rig.client().refuse_credentials(0, "who?"),
+            WaitCause::Authentication {
+                message: "who?".into(),
+            },
+        ),
+        (
+            |rig| rig.client().set_max_in_flight(0),
+            WaitCause::BehindInFlight { node: 0 },
+        ),
+        (
+            |rig| {
+                let _in_flight = rig.launch(0, "earlier");
+            },
+            WaitCause::BehindInFlight { node: 0 },
+        ),
+    ];
+    for (hinder, cause) in cases {
+        let mut rig = Setup::default()
+            .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+            .start();
+        hinder(&mut rig);
+        if rig.waiting() > 0 {
+            rig.client().set_max_in_flight(1);
+        }
+        let future = rig.send(0, "v");
+        rig.run();
+        rig.advance(DELIVERY_TIMEOUT);
+        rig.run();
+        assert_eq!(error(&future).cause(), Some(&cause));
+    }
+}
+
+/// Java: SenderTest#testInflightBatchesExpireOnDeliveryTimeout
+#[test]
+fn a_batch_in_flight_expires_and_its_late_answer_changes_nothing() {
+    let mut rig = Setup::default()
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+    let future = rig.launch(0, "v");
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    let error = error(&future);
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+    assert_eq!(error.cause(), Some(&WaitCause::NotAnswered { node: 0 }));
+    assert_eq!((error.attempts(), error.in_flight()), (1, DELIVERY_TIMEOUT));
+    rig.respond(ErrorCode::NoError, 3);
+    assert_eq!(future.get().expect_err("it stays expired"), error);
+    assert_eq!(rig.shared.counters.snapshot().records_acknowledged, 0);
+    assert_eq!(rig.shared.counters.snapshot().records_failed, 1);
+}
+
+/// Java: SenderTest#testExpiredBatchDoesNotRetry
+#[test]
+fn a_batch_whose_time_is_over_when_its_refusal_comes_is_not_tried_again() {
+    let mut rig = Setup::default()
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+    let future = rig.launch(0, "v");
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.respond(ErrorCode::NotLeaderOrFollower, -1);
+    assert!(future.is_done());
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.waiting(), 0);
+    rig.assert_memory_is_back();
+}
+
+/// Java: SenderTest#testExpiredBatchDoesNotSplitOnMessageTooLargeError
+#[test]
+fn an_expired_batch_is_not_touched_by_a_final_refusal() {
+    let mut rig = Setup::default()
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+    let future = rig.launch(0, "v");
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    assert_eq!(*error(&future).kind(), ProduceErrorKind::DeliveryTimeout);
+    assert_eq!(rig.shared.counters.snapshot().records_failed, 1);
+}
+
+/// Java: SenderTest#testWhenFirstBatchExpireNoSendSecondBatchIfGuaranteeOrder
+#[test]
+fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_or_disconnect() {
+    let mut rig = Setup::default()
+        .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
+        .start();
+    let first = rig.launch(0, "a");
+    rig.advance(DELIVERY_TIMEOUT / 2);
+    let second = rig.send(0, "b");
+    rig.advance(DELIVERY_TIMEOUT / 2);
+    rig.run();
+    assert!(first.is_done());
+    assert_eq!(rig.waiting(), 1);
+    rig.lose(0, true);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&second), Some(0));
+}
+
+/// RA-26
+#[test]
+fn a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held() {
+    let mut rig = Setup::default()
+        .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
+        .start();
+    let first = rig.launch(0, "a");
+    let second = rig.send(0, "b");
+    rig.run();
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    assert_eq!(error(&first).delivery(), Delivery::MaybeWritten);
+    assert_eq!(error(&second).delivery(), Delivery::NotWritten);
+}
+
+/// Java: SenderTest#testExpiryOfFirstBatchShouldNotCauseUnresolvedSequencesIfFutureBatchesSucceed
+#[test]
+fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered() {
+    let mut rig = Setup::idempotent()
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+    let first = rig.launch(0, "a");
+    rig.advance(MS(1000));
+    let second = rig.launch(0, "b");
+    rig.advance(DELIVERY_TIMEOUT.saturating_sub(MS(1000)));
+    rig.run();
+    assert!(first.is_done());
+    assert!(rig.transactions().has_unresolved(0));
+    let third = rig.send(0, "c");
+    rig.run();
+    assert_eq!(
+        rig.waiting(),
+        2,
+        "nothing new is numbered while the first is unresolved"
+    );
+    // The second can only have been written after the first: both are in the log.
+    rig.respond_with(1, ErrorCode::NoError, 1, -1);
+    assert_eq!(offset(&second), Some(1));
+    rig.run();
+    assert!(!rig.transactions().has_unresolved(0));
+    rig.run();
+    let last = rig.last_sent();
+    assert_eq!(
+        (last.epoch, last.sequence),
+        (0, 2),
+        "no new epoch was needed"
+    );
+    assert_pending(&[&third]);
+}
+
+/// Java: SenderTest#testExpiryOfFirstBatchShouldCauseEpochBumpIfFutureBatchesFail
+#[test]
+fn a_batch_expired_in_flight_begins_a_new_epoch_when_those_behind_it_are_out_of_order() {
+    let mut rig = Setup::idempotent()
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+    let first = rig.launch(0, "a");
+    rig.advance(MS(1000));
+    let second = rig.launch(0, "b");
+    rig.advance(DELIVERY_TIMEOUT.saturating_sub(MS(1000)));
+    rig.run();
+    assert_eq!(error(&first).delivery(), Delivery::MaybeWritten);
+    rig.respond_with(1, ErrorCode::OutOfOrderSequenceNumber, -1, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    let last = rig.last_sent();
+    assert_eq!((last.epoch, last.sequence), (1, 0));
+    rig.respond_with(1, ErrorCode::NoError, 0, -1);
+    assert_eq!(offset(&second), Some(0));
+}
+
+/// SE-9, TM-48
+#[test]
+fn a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one() {
+    let mut rig = Setup::idempotent()
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+    let _first = rig.launch(0, "a");
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    rig.run();
+    let _second = rig.launch(0, "b");
+    let second = rig.last_sent();
+    assert_eq!((second.epoch, second.sequence), (1, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    let _third = rig.launch(0, "c");
+    let third = rig.last_sent();
+    assert_eq!((third.epoch, third.sequence), (1, 1));
+}
+
+/// Java: SenderTest#testExpiryOfAllSentBatchesShouldCauseUnresolvedSequences
+#[test]
+fn a_batch_that_was_sent_and_expires_in_the_queue_is_unresolved() {
+    let mut rig = Setup::idempotent().start();
+    let future = rig.launch(0, "a");
+    rig.lose(0, true);
+    rig.advance(DELIVERY_TIMEOUT);
+    let forever = rig.now() + Duration::from_secs(1000);
+    rig.client().set_unreachable(0, forever);
+    rig.run();
+    assert_eq!(error(&future).delivery(), Delivery::MaybeWritten);
+    rig.run();
+    assert_eq!(rig.transactions().producer().epoch, 1);
+}
+
+/// Java: SenderTest#testResetOfProducerStateShouldAllowQueuedBatchesToDrain
+#[test]
+fn a_gap_that_no_broker_has_seen_lets_the_other_partition_go_on() {
+    let mut rig = Setup::idempotent().with(|o| o.retries = 0).start();
+    let failed = rig.send(0, "a");
+    let written = rig.send(1, "b");
+    rig.run();
+    let now = rig.now();
+    let partitions = vec![
+        partition_response(0, ErrorCode::OutOfOrderSequenceNumber, -1),
+        partition_response(1, ErrorCode::NoError, 4),
+    ];
+    rig.client().respond(produce_response(partitions), now);
+    rig.run();
+    assert_eq!(
+        error(&failed).code(),
+        Some(ErrorCode::OutOfOrderSequenceNumber)
+    );
+    assert_eq!(offset(&written), Some(4));
+    for partition in [0, 1] {
+        let _next = rig.launch(partition, "c");
+        let last = rig.last_sent();
+        assert_eq!(
+            (last.partition, last.epoch, last.sequence),
+            (partition, 1, 0)
+        );
+    }
+}

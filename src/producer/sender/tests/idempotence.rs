@@ -1,0 +1,383 @@
+//! Sequences, epochs and producer ids, as the brokers see them.
+
+use super::*;
+
+fn on_wire(partition: i32, epoch: i16, sequence: i32) -> OnWire {
+    OnWire {
+        partition,
+        producer_id: PRODUCER_ID,
+        epoch,
+        sequence,
+        records: 1,
+    }
+}
+
+/// Java: SenderTest#testInitProducerIdRequest
+#[test]
+fn nothing_is_sent_before_there_is_a_producer_id() {
+    let mut rig = Setup::idempotent().build();
+    let future = rig.send(0, "v");
+    rig.run();
+    assert!(
+        matches!(&rig.client().requests()[0].request, Request::InitProducerId(request)
+        if request.transactional_id.is_none() && request.transaction_timeout_ms == i32::MAX)
+    );
+    rig.run();
+    assert_eq!(rig.waiting(), 1);
+    let now = rig.now();
+    rig.client()
+        .respond(init_response(ErrorCode::NoError, PRODUCER_ID, 0), now);
+    rig.run();
+    rig.run();
+    assert_eq!(rig.sent(), [[on_wire(0, 0, 0)]]);
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&future), Some(0));
+}
+
+/// Java: TransactionManagerTest#testRetryInitProducerId (KAFKA-14417)
+#[test]
+fn a_producer_id_is_asked_for_again_after_answers_that_may_change_and_after_disconnects() {
+    for outcome in [
+        Outcome::Response(init_response(ErrorCode::CoordinatorLoadInProgress, -1, -1)),
+        Outcome::Response(init_response(ErrorCode::RequestTimedOut, -1, -1)),
+        Outcome::Response(init_response(ErrorCode::NotCoordinator, -1, -1)),
+        Outcome::Response(init_response(ErrorCode::NoError, -1, 0)),
+        Outcome::Response(answer(0, ErrorCode::NoError, 0)),
+        Outcome::Disconnected {
+            handed_over: true,
+            reason: "gone".into(),
+        },
+    ] {
+        let mut rig = Setup::idempotent().build();
+        let what = format!("{outcome:?}");
+        rig.client().prepare(None, None, outcome);
+        rig.run();
+        rig.run();
+        assert_eq!((rig.client().sent().len(), rig.waiting()), (1, 0), "{what}");
+        assert_eq!(
+            rig.client().poll_timeouts().last(),
+            Some(&BACKOFF),
+            "{what}"
+        );
+        rig.advance(BACKOFF);
+        rig.run();
+        assert_eq!(rig.waiting(), 1, "{what}");
+    }
+}
+
+/// Java: SenderTest#testClusterAuthorizationExceptionInInitProducerIdRequest (KAFKA-13668)
+#[test]
+fn a_refused_producer_id_fails_the_batches_that_wait_and_is_asked_for_again_by_later_ones() {
+    let mut rig = Setup::idempotent().build();
+    let future = rig.send(0, "v");
+    rig.client()
+        .prepare_response(init_response(ErrorCode::ClusterAuthorizationFailed, -1, -1));
+    rig.run();
+    let error = error(&future);
+    assert_eq!(error.code(), Some(ErrorCode::ClusterAuthorizationFailed));
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    rig.assert_memory_is_back();
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.client().requests().len(), 0, "nobody waits for an id");
+    let later = rig.send(0, "v");
+    rig.client()
+        .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, 0));
+    rig.run();
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&later), Some(0));
+}
+
+/// TM-44, SE-2
+#[test]
+fn brokers_without_producer_ids_end_all_sending() {
+    let mut rig = Setup::idempotent().build();
+    let first = rig.send(0, "v");
+    rig.client()
+        .prepare(None, None, Outcome::UnsupportedVersion("too old".into()));
+    rig.run();
+    rig.run();
+    assert_eq!(error(&first).code(), Some(ErrorCode::UnsupportedVersion));
+    let second = rig.send(0, "v");
+    rig.run();
+    assert_eq!(error(&second).code(), Some(ErrorCode::UnsupportedVersion));
+    assert_eq!(rig.sent().len(), 0);
+    rig.assert_memory_is_back();
+}
+
+/// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest
+#[test]
+fn a_batch_refused_for_the_whole_cluster_ends_all_sending() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond(ErrorCode::ClusterAuthorizationFailed, -1);
+    assert_eq!(
+        error(&first).code(),
+        Some(ErrorCode::ClusterAuthorizationFailed)
+    );
+    let third = rig.send(0, "c");
+    rig.run();
+    assert_eq!(
+        error(&third).code(),
+        Some(ErrorCode::ClusterAuthorizationFailed)
+    );
+    // What is in flight may still be answered.
+    assert_pending(&[&second]);
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!(offset(&second), Some(1));
+    rig.assert_memory_is_back();
+}
+
+/// Java: SenderTest#testIdempotenceWithMultipleInflights
+#[test]
+fn several_batches_of_a_partition_are_in_flight_with_sequences_that_go_on() {
+    let mut rig = Setup::idempotent().start();
+    let futures = [rig.launch(0, "a"), rig.launch(0, "b"), rig.launch(1, "c")];
+    assert_eq!(
+        rig.sent(),
+        [[on_wire(0, 0, 0)], [on_wire(0, 0, 1)], [on_wire(1, 0, 0)]]
+    );
+    for at in 0..3 {
+        rig.respond(ErrorCode::NoError, at);
+    }
+    assert_eq!(
+        futures.map(|future| offset(&future)),
+        [Some(0), Some(1), Some(2)]
+    );
+}
+
+/// Java: SenderTest#testIdempotenceWithMultipleInflightsRetriedInOrder
+#[test]
+fn batches_that_failed_together_are_tried_again_one_at_a_time_and_in_order() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    let third = rig.launch(0, "c");
+    rig.respond(ErrorCode::LeaderNotAvailable, -1);
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    rig.advance(BACKOFF);
+    for (sequence, future) in (0..).zip([&first, &second, &third]) {
+        rig.run();
+        rig.run();
+        assert_eq!(rig.waiting(), 1, "one at a time while batches are retried");
+        assert_eq!(rig.last_sent(), on_wire(0, 0, sequence));
+        rig.respond(ErrorCode::NoError, i64::from(sequence));
+        assert_eq!(offset(future), Some(i64::from(sequence)));
+    }
+}
+
+/// Java: SenderTest#testIdempotenceWithMultipleInflightsWhereFirstFailsFatallyAndSequenceOfFutureBatchesIsAdjusted
+#[test]
+fn a_final_refusal_begins_a_new_epoch_in_which_the_batches_behind_are_numbered_again() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    assert_eq!(error(&first).code(), Some(ErrorCode::MessageTooLarge));
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&second), Some(0));
+    let _third = rig.launch(0, "c");
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 1));
+}
+
+/// Java: SenderTest#testEpochBumpOnOutOfOrderSequenceForNextBatch
+#[test]
+fn the_next_expected_batch_out_of_order_means_lost_data_and_begins_a_new_epoch() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    rig.respond(ErrorCode::NoError, 0);
+    let second = rig.launch(0, "b");
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
+}
+
+/// Java: SenderTest#testCorrectHandlingOfDuplicateSequenceError
+#[test]
+fn a_duplicate_is_a_success_whose_offset_is_not_known() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond_with(1, ErrorCode::NoError, 1000, -1);
+    rig.respond(ErrorCode::DuplicateSequenceNumber, -1);
+    assert_eq!((offset(&first), offset(&second)), (None, Some(1000)));
+    let _third = rig.launch(0, "c");
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 2));
+}
+
+/// Java: SenderTest#testCorrectHandlingOfOutOfOrderResponses
+#[test]
+fn answers_that_come_out_of_order_do_not_reorder_the_retries() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond_with(1, ErrorCode::OutOfOrderSequenceNumber, -1, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.waiting(), 1, "the second waits for the first's answer");
+    rig.respond(ErrorCode::NotLeaderOrFollower, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
+}
+
+/// Java: SenderTest#testCorrectHandlingOfOutOfOrderResponsesWhenSecondSucceeds
+#[test]
+fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_tried_again() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond_with(1, ErrorCode::NoError, 1, -1);
+    rig.respond(ErrorCode::RequestTimedOut, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 0));
+    rig.respond(ErrorCode::DuplicateSequenceNumber, 0);
+    assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
+}
+
+/// Java: SenderTest#testUnknownProducerHandlingWhenRetentionLimitReached
+#[test]
+fn an_unknown_producer_whose_log_start_is_told_begins_a_new_epoch() {
+    let mut rig = Setup::idempotent().start();
+    let _first = rig.launch(0, "a");
+    rig.respond(ErrorCode::NoError, 1000);
+    let second = rig.launch(0, "b");
+    rig.respond_with(0, ErrorCode::UnknownProducerId, -1, 1010);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+    rig.respond(ErrorCode::NoError, 1011);
+    assert_eq!(offset(&second), Some(1011));
+}
+
+/// Java: SenderTest#testUnknownProducerErrorShouldBeRetriedWhenLogStartOffsetIsUnknown
+#[test]
+fn an_unknown_producer_without_log_start_is_tried_again_as_it_was() {
+    let mut rig = Setup::idempotent().start();
+    let _first = rig.launch(0, "a");
+    rig.respond(ErrorCode::NoError, 1000);
+    let _second = rig.launch(0, "b");
+    rig.respond_with(0, ErrorCode::UnknownProducerId, -1, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
+}
+
+/// Java: SenderTest#testUnknownProducerErrorShouldBeRetriedForFutureBatchesWhenFirstFails
+#[test]
+fn several_batches_of_an_unknown_producer_move_to_one_new_epoch() {
+    let mut rig = Setup::idempotent().start();
+    let _first = rig.launch(0, "a");
+    rig.respond(ErrorCode::NoError, 1000);
+    let second = rig.launch(0, "b");
+    let third = rig.launch(0, "c");
+    rig.respond_with(0, ErrorCode::UnknownProducerId, -1, 1010);
+    rig.respond_with(0, ErrorCode::UnknownProducerId, -1, 1010);
+    rig.advance(BACKOFF);
+    for (sequence, future) in [(0, &second), (1, &third)] {
+        rig.run();
+        rig.run();
+        assert_eq!(
+            (rig.waiting(), rig.last_sent()),
+            (1, on_wire(0, 1, sequence))
+        );
+        rig.respond(ErrorCode::NoError, 1011 + i64::from(sequence));
+        assert_eq!(offset(future), Some(1011 + i64::from(sequence)));
+    }
+}
+
+/// Java: SenderTest#testSequenceNumberIncrement
+#[test]
+fn a_retried_batch_keeps_its_sequence() {
+    let mut rig = Setup::idempotent().start();
+    let future = rig.launch(0, "a");
+    rig.lose(0, true);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.sent(), [[on_wire(0, 0, 0)], [on_wire(0, 0, 0)]]);
+    rig.respond(ErrorCode::NoError, 0);
+    let _next = rig.launch(0, "b");
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
+    assert_eq!(offset(&future), Some(0));
+}
+
+/// Java: SenderTest#testAbortRetryWhenProducerIdChanges, as of the local epoch: what is retried keeps
+/// the epoch it was numbered in.
+#[test]
+fn a_new_epoch_for_one_partition_leaves_the_retries_of_another_as_they_were() {
+    let mut rig = Setup::idempotent().start();
+    let other = rig.launch(1, "o");
+    rig.lose(0, true);
+    let _failed = rig.launch(0, "a");
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    rig.run();
+    assert_eq!(rig.transactions().producer().epoch, 1);
+    let next = rig.send(1, "n");
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(1, 0, 0));
+    rig.run();
+    assert_eq!(
+        rig.waiting(),
+        1,
+        "a new epoch waits for the batches of the old one"
+    );
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&other), Some(0));
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(1, 1, 0));
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!(offset(&next), Some(1));
+}
+
+/// TM-40, TM-52
+#[test]
+fn when_the_epochs_are_used_up_another_producer_id_is_asked_for() {
+    let mut rig = Setup::idempotent().build();
+    rig.client()
+        .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, i16::MAX));
+    rig.run();
+    let _failed = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    rig.client()
+        .prepare_response(init_response(ErrorCode::NoError, 8, 0));
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    rig.run();
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.run();
+    let last = rig.last_sent();
+    assert_eq!((last.producer_id, last.sequence), (8, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&second), Some(0));
+}
+
+#[test]
+fn retries_that_are_used_up_leave_the_sequence_open_until_a_new_epoch() {
+    let mut rig = Setup::idempotent().with(|o| o.retries = 0).start();
+    let lost = rig.launch(0, "a");
+    rig.lose(0, true);
+    assert_eq!(*error(&lost).kind(), ProduceErrorKind::Network);
+    rig.run();
+    let next = rig.launch(0, "b");
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&next), Some(0));
+}

@@ -1,0 +1,423 @@
+//! What answers, and the lack of them, do to batches of a producer that is not idempotent.
+
+use super::*;
+use crate::protocol::RecordError;
+
+/// Java: SenderTest#testSimple
+#[test]
+fn a_record_is_sent_acknowledged_and_its_memory_comes_back() {
+    let mut rig = Setup::default().start();
+    let mut future = rig.send(0, "v");
+    assert!(poll(&mut future).is_none());
+    rig.run();
+    assert_eq!(rig.waiting(), 1);
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 1);
+    rig.respond(ErrorCode::NoError, 42);
+    assert_eq!(offset(&future), Some(42));
+    rig.run();
+    assert_eq!(rig.waiting(), 0);
+    rig.assert_memory_is_back();
+    assert_eq!(rig.shared.counters.snapshot().records_acknowledged, 1);
+}
+
+/// Java: SenderTest#testRetries
+#[test]
+fn a_lost_batch_is_tried_again_after_the_backoff_until_its_retries_are_used_up() {
+    let mut rig = Setup::default().with(|o| o.retries = 1).start();
+    let first = rig.launch(0, "v");
+    rig.lose(0, true);
+    assert_pending(&[&first]);
+    rig.run();
+    assert_eq!(rig.waiting(), 0, "the backoff is not over");
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.waiting(), 1);
+    rig.respond(ErrorCode::NoError, 5);
+    assert_eq!(offset(&first), Some(5));
+
+    let second = rig.launch(0, "v");
+    for _ in 0..2 {
+        rig.lose(0, true);
+        rig.advance(BACKOFF);
+        rig.run();
+    }
+    assert_eq!(rig.waiting(), 0);
+    let error = error(&second);
+    assert_eq!(*error.kind(), ProduceErrorKind::Network);
+    assert_eq!(
+        (error.delivery(), error.attempts()),
+        (Delivery::MaybeWritten, 2)
+    );
+    assert_eq!(rig.shared.counters.snapshot().records_retried, 2);
+    rig.assert_memory_is_back();
+}
+
+/// The delivery of a record that no socket was given.
+#[test]
+fn a_batch_of_which_not_one_byte_was_handed_over_is_certainly_not_written() {
+    for (handed_over, delivery) in [
+        (false, Delivery::NotWritten),
+        (true, Delivery::MaybeWritten),
+    ] {
+        let mut rig = Setup::default().with(|o| o.retries = 0).start();
+        let future = rig.launch(0, "v");
+        rig.lose(0, handed_over);
+        assert_eq!(error(&future).delivery(), delivery);
+    }
+}
+
+#[test]
+fn an_earlier_attempt_that_may_be_written_is_remembered_when_a_later_one_is_refused() {
+    let mut rig = Setup::default().start();
+    let future = rig.launch(0, "v");
+    rig.lose(0, true);
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    let error = error(&future);
+    assert_eq!(error.code(), Some(ErrorCode::MessageTooLarge));
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+}
+
+#[test]
+fn only_answers_that_can_follow_an_append_leave_the_delivery_open() {
+    for (code, acks, delivery) in [
+        (ErrorCode::NotEnoughReplicas, -1, Delivery::NotWritten),
+        (
+            ErrorCode::NotEnoughReplicasAfterAppend,
+            -1,
+            Delivery::MaybeWritten,
+        ),
+        (ErrorCode::RequestTimedOut, -1, Delivery::MaybeWritten),
+        (ErrorCode::NotLeaderOrFollower, -1, Delivery::MaybeWritten),
+        (ErrorCode::NotLeaderOrFollower, 1, Delivery::NotWritten),
+        (ErrorCode::MessageTooLarge, -1, Delivery::NotWritten),
+    ] {
+        let mut rig = Setup::default()
+            .with(|o| (o.retries, o.acks) = (0, acks))
+            .start();
+        let future = rig.launch(0, "v");
+        rig.respond(code, -1);
+        let error = error(&future);
+        assert_eq!((error.code(), error.delivery()), (Some(code), delivery));
+        assert_eq!(error.broker_error().and_then(|b| b.node), Some(0));
+    }
+}
+
+/// Java: SenderTest#testCanRetryWithoutIdempotence
+#[test]
+fn a_retriable_answer_is_tried_again_and_an_out_of_date_leader_asks_for_metadata() {
+    let mut rig = Setup::default().start();
+    let future = rig.launch(0, "v");
+    assert!(!rig.wants_metadata());
+    rig.respond(ErrorCode::NotLeaderOrFollower, -1);
+    assert_pending(&[&future]);
+    assert!(rig.wants_metadata());
+    rig.lead_by(&[1, 0]);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.client().requests()[0].node, 1, "it follows the leader");
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&future), Some(0));
+}
+
+/// SE-13
+#[test]
+fn a_refusal_by_a_broker_that_is_not_the_leader_asks_for_metadata_also_when_it_is_final() {
+    let mut rig = Setup::default().with(|o| o.retries = 0).start();
+    let future = rig.launch(0, "v");
+    rig.respond(ErrorCode::UnknownTopicOrPartition, -1);
+    assert_eq!(
+        error(&future).code(),
+        Some(ErrorCode::UnknownTopicOrPartition)
+    );
+    assert!(rig.wants_metadata());
+}
+
+/// SE-17
+#[test]
+fn topics_that_may_not_be_written_to_get_an_error_of_their_own() {
+    for (code, kind) in [
+        (
+            ErrorCode::TopicAuthorizationFailed,
+            ProduceErrorKind::TopicAuthorization,
+        ),
+        (
+            ErrorCode::InvalidTopicException,
+            ProduceErrorKind::InvalidTopic,
+        ),
+    ] {
+        let mut rig = Setup::default().start();
+        let future = rig.launch(0, "v");
+        rig.respond(code, -1);
+        let error = error(&future);
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (&kind, Delivery::NotWritten)
+        );
+        assert_eq!((error.topic(), error.partition()), (TOPIC, Some(0)));
+    }
+}
+
+/// SE-18, PB-16
+#[test]
+fn records_that_the_broker_names_get_its_words_and_the_others_are_told_why_they_failed_too() {
+    let named = |at, words: &str| RecordError {
+        batch_index: at,
+        message: Some(words.into()),
+    };
+    for (wrong, expected) in [
+        (vec![named(1, "no key")], ErrorCode::CorruptMessage),
+        (
+            vec![named(1, "no key"), named(2, "bad time")],
+            ErrorCode::InvalidRecord,
+        ),
+    ] {
+        let mut rig = Setup {
+            batch_size: 1000,
+            ..Setup::default()
+        }
+        .with(|o| o.retries = 0)
+        .start();
+        let futures = [rig.send(0, "a"), rig.send(0, "b"), rig.send(0, "c")];
+        rig.run();
+        let partition = PartitionProduceResponse {
+            record_errors: wrong.clone(),
+            ..partition_response(0, ErrorCode::CorruptMessage, -1)
+        };
+        let now = rig.now();
+        rig.client().respond(produce_response(vec![partition]), now);
+        rig.run();
+        for (at, future) in (0..).zip(&futures) {
+            let error = error(future);
+            let words = error.broker_error().and_then(|b| b.message.as_deref());
+            match wrong.iter().find(|w| w.batch_index == at) {
+                Some(wrong) => {
+                    assert_eq!(
+                        (error.code(), words),
+                        (Some(expected), wrong.message.as_deref())
+                    );
+                }
+                None => assert_eq!(
+                    (error.code(), words),
+                    (Some(ErrorCode::InvalidRecord), None)
+                ),
+            }
+        }
+    }
+}
+
+/// SE-35, SE-36
+#[test]
+fn a_partition_that_the_answer_does_not_name_is_tried_again_and_a_strange_one_is_ignored() {
+    let mut rig = Setup::default().start();
+    let (first, second) = (rig.send(0, "v"), rig.send(1, "v"));
+    rig.run();
+    let now = rig.now();
+    let strange = partition_response(9, ErrorCode::NoError, 1);
+    let known = partition_response(1, ErrorCode::NoError, 2);
+    rig.client()
+        .respond(produce_response(vec![strange, known]), now);
+    rig.run();
+    assert_eq!(offset(&second), Some(2));
+    assert_pending(&[&first]);
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 3);
+    assert_eq!(offset(&first), Some(3));
+    rig.assert_memory_is_back();
+}
+
+#[test]
+fn partitions_are_matched_in_whatever_order_the_answer_names_them() {
+    let mut rig = Setup::default().start();
+    let (first, second) = (rig.send(0, "v"), rig.send(1, "v"));
+    rig.run();
+    let now = rig.now();
+    let partitions = vec![
+        partition_response(1, ErrorCode::NoError, 11),
+        partition_response(0, ErrorCode::NoError, 10),
+    ];
+    rig.client().respond(produce_response(partitions), now);
+    rig.run();
+    assert_eq!((offset(&first), offset(&second)), (Some(10), Some(11)));
+}
+
+/// SE-11
+#[test]
+fn without_acknowledgements_a_record_is_done_once_it_is_written_to_the_socket() {
+    let mut rig = Setup::default().with(|o| o.acks = 0).start();
+    let future = rig.send(0, "v");
+    rig.run();
+    assert_eq!(offset(&future), None);
+    rig.assert_memory_is_back();
+}
+
+/// SE-12
+#[test]
+fn a_broker_that_cannot_take_the_request_or_the_client_ends_the_batch_unwritten() {
+    for (outcome, kind) in [
+        (
+            Outcome::UnsupportedVersion("too old".into()),
+            ProduceErrorKind::UnsupportedVersion,
+        ),
+        (
+            Outcome::Authentication("who?".into()),
+            ProduceErrorKind::Authentication,
+        ),
+    ] {
+        let mut rig = Setup::default().start();
+        rig.client().prepare(None, None, outcome);
+        let future = rig.send(0, "v");
+        rig.run();
+        let error = error(&future);
+        assert_eq!(
+            (error.kind(), error.delivery()),
+            (&kind, Delivery::NotWritten)
+        );
+        rig.assert_memory_is_back();
+    }
+}
+
+/// Java: SenderTest#testSendInOrder
+#[test]
+fn with_one_request_in_flight_a_partition_has_one_batch_under_way() {
+    let mut rig = Setup::default().with(|o| o.guarantee_order = true).start();
+    let first = rig.launch(0, "a");
+    rig.lead_by(&[1, 0]);
+    let second = rig.send(0, "b");
+    let other = rig.launch(1, "c");
+    assert_eq!(
+        rig.waiting(),
+        2,
+        "the second batch waits although its leader is free"
+    );
+    rig.respond(ErrorCode::NoError, 0);
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!((offset(&first), offset(&other)), (Some(0), Some(0)));
+    rig.run();
+    assert_eq!(rig.client().requests()[0].node, 1);
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!(offset(&second), Some(1));
+}
+
+/// SE-22
+#[test]
+fn with_one_request_in_flight_a_retried_batch_goes_before_the_next() {
+    let mut rig = Setup::default().with(|o| o.guarantee_order = true).start();
+    let (first, second) = (rig.launch(0, "a"), rig.send(0, "b"));
+    rig.lose(0, true);
+    rig.run();
+    assert_eq!(
+        rig.waiting(),
+        0,
+        "the next batch must not overtake one that waits for its backoff"
+    );
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_pending(&[&second]);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
+}
+
+/// Java: SenderTest#testNodeNotReady
+#[test]
+fn a_node_that_is_not_ready_keeps_its_batches_and_ends_the_poll_when_it_may_be() {
+    let mut rig = Setup::default().start();
+    let until = rig.now() + MS(50);
+    rig.client().set_unreachable(0, until);
+    let future = rig.send(0, "v");
+    rig.run();
+    rig.run(); // the notification of the append is used up
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&MS(50)));
+    rig.advance(MS(50));
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&future), Some(0));
+}
+
+/// SE-5
+#[test]
+fn a_partition_with_several_full_batches_is_drained_again_at_once() {
+    let mut rig = Setup::default().start();
+    let futures = [rig.send(0, "a"), rig.send(0, "b"), rig.send(0, "c")];
+    rig.run();
+    rig.run(); // the notification of the appends is used up
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&Duration::ZERO));
+    rig.run();
+    assert_eq!(rig.waiting(), 3);
+    assert!(
+        rig.client().poll_timeouts().last() > Some(&Duration::ZERO),
+        "nothing is left to send"
+    );
+    for offset in 0..3 {
+        rig.respond(ErrorCode::NoError, offset);
+    }
+    assert_eq!(
+        futures.map(|future| offset(&future)),
+        [Some(0), Some(1), Some(2)]
+    );
+}
+
+#[test]
+fn an_idle_sender_sleeps_without_a_deadline() {
+    let mut rig = Setup::default().start();
+    rig.run();
+    rig.run();
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&LONGEST_POLL));
+}
+
+/// Java: RecordAccumulatorTest#testLinger
+#[test]
+fn a_batch_that_is_not_full_waits_for_its_linger() {
+    let mut rig = Setup {
+        batch_size: 1000,
+        ..Setup::default()
+    }
+    .with(|o| o.linger = MS(10))
+    .start();
+    let future = rig.send(0, "v");
+    rig.run();
+    rig.run();
+    assert_eq!(rig.waiting(), 0);
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&MS(10)));
+    rig.advance(MS(10));
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&future), Some(0));
+}
+
+/// MD-28
+#[test]
+fn a_partition_without_leader_asks_for_metadata_and_its_batch_goes_when_there_is_one() {
+    let mut rig = Setup::default().start();
+    rig.lead_by(&[-1, 0]);
+    let future = rig.send(0, "v");
+    rig.run();
+    assert_eq!(rig.waiting(), 0);
+    assert!(rig.wants_metadata());
+    rig.lead_by(&[1, 0]);
+    rig.run();
+    assert_eq!(rig.client().requests()[0].node, 1);
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&future), Some(0));
+}
+
+#[test]
+fn a_request_names_each_topic_and_partition_once() {
+    let mut rig = Setup::default().start();
+    let _futures = [rig.send(0, "a"), rig.send(1, "b"), rig.send(0, "c")];
+    rig.run();
+    let sent = rig.sent();
+    assert_eq!(
+        sent[0].iter().map(|b| b.partition).collect::<Vec<_>>(),
+        [0, 1]
+    );
+    let Request::Produce(request) = &rig.client().sent()[0].1 else {
+        unreachable!()
+    };
+    assert_eq!(request.topics.len(), 1);
+    assert_eq!((request.acks, request.timeout_ms), (-1, 30_000));
+}

@@ -1,0 +1,169 @@
+use super::*;
+
+const NOW: Instant = Instant::from_nanos(1_000_000_000);
+
+fn manager(epoch: i16) -> TransactionManager {
+    let mut manager = TransactionManager::new(Duration::from_millis(100));
+    assert!(manager.next_request(true, NOW).is_some());
+    manager.handle_request_sent();
+    assert!(
+        manager.next_request(true, NOW).is_none(),
+        "one request at a time"
+    );
+    let response = InitProducerIdResponse {
+        throttle_time_ms: 0,
+        error: ErrorCode::NoError,
+        producer_id: 7,
+        producer_epoch: epoch,
+    };
+    assert_eq!(
+        manager.handle_init_response(&response, NOW),
+        InitOutcome::GoOn
+    );
+    manager
+}
+
+/// Numbers a batch of partition `index` as draining it would.
+fn number(
+    manager: &mut TransactionManager,
+    index: EntryIndex,
+    id: u64,
+    count: u32,
+) -> BatchSummary {
+    let name = TopicPartition::new("t", index.cast_signed());
+    let producer = manager.producer;
+    let partition = manager.partition(index, &name);
+    if partition.producer() != producer && !partition.has_in_flight() {
+        partition.restart(producer, |_, _| {});
+    }
+    let state = partition.assign(BatchId::new(id), count);
+    BatchSummary {
+        id: BatchId::new(id),
+        topic_partition: name,
+        state,
+        record_count: count,
+        rewritten: false,
+    }
+}
+
+fn sequence(batch: &BatchSummary) -> i32 {
+    batch.state.base_sequence.as_i32()
+}
+
+/// Java: TransactionManagerTest#testSequenceNumberOverflow, PB-26
+#[test]
+fn sequences_wrap_and_the_order_of_batches_does_not_care() {
+    let mut manager = manager(0);
+    let large = number(&mut manager, 0, 0, i32::MAX.cast_unsigned());
+    let across = number(&mut manager, 0, 1, 10);
+    let after = number(&mut manager, 0, 2, 1);
+    assert_eq!([&large, &across, &after].map(sequence), [0, i32::MAX, 9]);
+    manager.handle_completed(0, &large, 0);
+    assert!(!manager.may_drain(0, HeadOfLine::Retried(after.id)));
+    assert!(
+        manager.may_drain(0, HeadOfLine::Retried(across.id)),
+        "the older goes first"
+    );
+    manager.handle_completed(0, &across, 1);
+    // The next expected one is out of order: there is a gap for certain.
+    assert!(manager.may_retry(0, &after, ErrorCode::OutOfOrderSequenceNumber, -1));
+    let rewrites = manager.resolve(NOW);
+    assert_eq!(rewrites.len(), 1);
+    assert_eq!(
+        (rewrites[0].batch, rewrites[0].state.producer.epoch),
+        (after.id, 1)
+    );
+    assert_eq!(rewrites[0].state.base_sequence, Sequence::ZERO);
+}
+
+/// TM-47
+#[test]
+fn unresolved_is_what_comes_after_the_last_expired_also_across_the_wrap() {
+    let mut manager = manager(0);
+    let _large = number(&mut manager, 0, 0, i32::MAX.cast_unsigned());
+    let across = number(&mut manager, 0, 1, 3);
+    let last = number(&mut manager, 0, 2, 3);
+    manager.handle_expired_in_flight(0, &last);
+    manager.handle_expired_in_flight(0, &across);
+    assert_eq!(manager.unresolved[&0], last.state.base_sequence.advance(3));
+}
+
+/// TM-39
+#[test]
+fn acknowledgements_only_move_forward() {
+    let mut manager = manager(0);
+    let batches = [0, 1, 2].map(|id| number(&mut manager, 0, id, 1));
+    for at in [2, 0, 1] {
+        manager.handle_completed(0, &batches[at], 10);
+    }
+    assert!(manager.partitions[&0].all_acknowledged());
+}
+
+/// TM-40, TM-38
+#[test]
+fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
+    let mut manager = manager(4);
+    let failed = number(&mut manager, 0, 0, 2);
+    let behind = [1, 2].map(|id| number(&mut manager, 0, id, 2));
+    let other = number(&mut manager, 1, 3, 1);
+    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), true);
+    assert!(
+        !manager.may_drain(0, HeadOfLine::New),
+        "nothing new before the new epoch"
+    );
+    let rewrites = manager.resolve(NOW);
+    let renumbered: Vec<_> = rewrites
+        .iter()
+        .map(|r| (r.batch, r.state.base_sequence.as_i32()))
+        .collect();
+    assert_eq!(renumbered, [(behind[0].id, 0), (behind[1].id, 2)]);
+    assert_eq!(manager.producer(), ProducerIdAndEpoch::new(7, 5));
+    assert!(
+        !manager.may_drain(1, HeadOfLine::New),
+        "its batch of the old epoch is in flight"
+    );
+    manager.handle_completed(1, &other, 0);
+    assert!(manager.may_drain(1, HeadOfLine::New));
+    assert_eq!(sequence(&number(&mut manager, 1, 4, 1)), 0);
+    assert!(manager.resolve(NOW).is_empty());
+}
+
+/// TM-44
+#[test]
+fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
+    let mut manager = manager(0);
+    let first = number(&mut manager, 0, 0, 1);
+    let second = number(&mut manager, 0, 1, 1);
+    manager.handle_failed(0, &first, Some(ErrorCode::ProducerFenced), true);
+    manager.handle_failed(
+        0,
+        &second,
+        Some(ErrorCode::ClusterAuthorizationFailed),
+        true,
+    );
+    assert_eq!(
+        manager.fatal_error().and_then(|e| e.code),
+        Some(ErrorCode::ProducerFenced)
+    );
+    assert!(!manager.may_drain(0, HeadOfLine::New));
+    assert!(manager.next_request(true, NOW).is_none() && manager.resolve(NOW).is_empty());
+}
+
+/// SE-15, TM-45, TM-46
+#[test]
+fn what_is_no_matter_of_sequences_is_retried_by_its_code() {
+    let mut manager = manager(0);
+    let batch = number(&mut manager, 0, 0, 1);
+    for (code, expected) in [
+        (ErrorCode::NotLeaderOrFollower, true),
+        (ErrorCode::MessageTooLarge, false),
+        (ErrorCode::DuplicateSequenceNumber, false),
+        (ErrorCode::UnknownProducerId, true),
+    ] {
+        assert_eq!(manager.may_retry(0, &batch, code, -1), expected, "{code}");
+    }
+    assert!(
+        manager.resolve(NOW).is_empty(),
+        "none of these asks for a new epoch"
+    );
+}
