@@ -1,0 +1,83 @@
+//! A Kafka producer for programs that have no async runtime.
+//!
+//! Application threads share one [`KafkaProducer`] by reference and call a blocking
+//! [`send`](KafkaProducer::send); one thread of the producer's own does all the network work. It is the
+//! producer of Apache Kafka 3.0, without `unsafe` and without a runtime.
+//!
+//! ```
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! # let cluster = kafka_producer::testing::TestCluster::builder().topic("orders", 3).start()?;
+//! # let servers = cluster.bootstrap_servers();
+//! use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+//!
+//! let config = ProducerConfig::builder().bootstrap_servers([servers]).build()?;
+//! let producer = KafkaProducer::<str, [u8]>::new(config)?;
+//! let future = producer.send(ProducerRecord::keyed("orders", "customer-7", &b"two of them"[..]))?;
+//! match future.get() {
+//!     Ok(metadata) => println!("written to {metadata}"),
+//!     Err(error) if error.may_be_written() => println!("look before sending again: {error}"),
+//!     Err(error) => println!("not written: {error}"),
+//! }
+//! producer.close()?;
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! # Where to look
+//!
+//! | for | see |
+//! |---|---|
+//! | sending, flushing, closing | [`KafkaProducer`] |
+//! | settings, by Kafka's keys | [`ProducerConfig`] |
+//! | what is sent | [`ProducerRecord`], [`Serializer`] |
+//! | what became of it | [`FutureRecordMetadata`], [`RecordMetadata`], [`ProduceError`] |
+//! | where it goes | [`Partitioner`] |
+//! | seeing every record | [`ProducerInterceptor`] |
+//! | how the producer stands | [`ProducerSnapshot`] |
+//!
+//! # Features
+//!
+//! | feature | what it adds |
+//! |---|---|
+//! | `testing` | the module `testing`: an embedded broker for tests of your own service |
+//! | `uuid` | `UuidSerializer` |
+//!
+//! A feature adds, it never changes what is there. None is on by default.
+//!
+//! # Threads
+//!
+//! Callbacks and interceptors run on the producer's thread. While one runs nothing is sent, so they must be
+//! quick; calls that would wait for that thread are refused inside them.
+#![forbid(unsafe_code)]
+
+mod client;
+mod clock;
+mod config;
+mod error;
+mod network;
+mod producer;
+mod protocol;
+mod record;
+mod sync;
+mod types;
+mod util;
+
+#[cfg(feature = "testing")]
+pub mod testing;
+
+// The public interface is:
+
+pub use config::{
+    Acks, ClientDnsLookup, ConfigKey, ConfigSource, ConfigType, Group, Importance, Password,
+    PluginConfig, ProducerConfig, ProducerConfigBuilder, RecordingLevel, SecurityProtocol,
+};
+pub use error::{
+    BoxError, BrokerError, CloseError, ConfigError, ConstructError, Delivery, Error, ErrorCode,
+    FlushError, MetadataError, Misuse, ProduceError, ProduceErrorKind, RecordError, RecordPart,
+    SendError, WaitCause,
+};
+pub use producer::*;
+pub use record::{Header, Headers, HeadersFrozen};
+pub use types::{
+    Cluster, ClusterResourceListener, Node, NodeId, PartitionId, PartitionInfo, TopicPartition,
+};

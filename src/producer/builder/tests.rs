@@ -1,0 +1,304 @@
+//! Construction, failed at each of its steps in turn: what was built before is closed, nothing is left,
+//! and the cause is kept.
+
+use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::*;
+use crate::error::SendError;
+use crate::producer::callback_scope::ProducerId;
+use crate::producer::partitioner::PartitionInput;
+use crate::producer::record::ProducerRecord;
+use crate::producer::serializer::Serialized;
+use crate::record::header::Headers;
+use crate::types::PartitionId;
+use crate::util::process::Process;
+
+/// What happened to one kind of plug-in.
+#[derive(Debug, Default)]
+struct Life {
+    configured: AtomicUsize,
+    closed: AtomicUsize,
+}
+
+impl Life {
+    fn open(&self) -> usize {
+        self.configured.load(Ordering::SeqCst) - self.closed.load(Ordering::SeqCst)
+    }
+
+    fn configure(&self, fault: Fault) -> Result<(), BoxError> {
+        self.configured.fetch_add(1, Ordering::SeqCst);
+        match fault {
+            Fault::None => Ok(()),
+            Fault::Error => Err("planted".into()),
+            Fault::Panic => panic!("planted"),
+        }
+    }
+
+    fn close(&self) {
+        self.closed.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Fault {
+    None,
+    Error,
+    Panic,
+}
+
+struct Plugin {
+    life: Arc<Life>,
+    fault: Fault,
+}
+
+impl Serializer<str> for Plugin {
+    fn configure(&mut self, _: &PluginConfig, _: bool) -> Result<(), BoxError> {
+        self.life.configure(self.fault)
+    }
+
+    fn serialize<'a>(
+        &self,
+        _: &str,
+        _: &mut Headers,
+        data: &'a str,
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        Ok(Some(Serialized::Borrowed(data.as_bytes())))
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.life.close();
+        Ok(())
+    }
+}
+
+impl Partitioner<str, str> for Plugin {
+    fn configure(&mut self, _: &PluginConfig) -> Result<(), BoxError> {
+        self.life.configure(self.fault)
+    }
+
+    fn partition(&self, _: &PartitionInput<'_, str, str>) -> Result<PartitionId, BoxError> {
+        Ok(0)
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.life.close();
+        Ok(())
+    }
+}
+
+impl ProducerInterceptor<str, str> for Plugin {
+    fn configure(&mut self, _: &PluginConfig) -> Result<(), BoxError> {
+        self.life.configure(self.fault)
+    }
+
+    fn on_send(&self, _: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.life.close();
+        Ok(())
+    }
+}
+
+/// The steps that can fail, in their order.
+const STEPS: [&str; 7] = [
+    "partitioner",
+    "key serializer",
+    "value serializer",
+    "interceptor",
+    "bootstrap",
+    "network client",
+    "sender thread",
+];
+
+/// A builder whose plug-ins come from the configuration, with `fault` at `step`.
+fn builder(step: &str, fault: Fault, life: &Arc<Life>) -> ProducerBuilder<str, str> {
+    let servers = if step == "bootstrap" {
+        "no-such-host.invalid:9092"
+    } else {
+        "127.0.0.1:9"
+    };
+    let config = ProducerConfig::builder()
+        .bootstrap_servers([servers])
+        .set("client.id", "construction")
+        .set("key.serializer", "planted.Key")
+        .set("value.serializer", "planted.Value")
+        .set("partitioner.class", "planted.Partitioner")
+        .set("interceptor.classes", "planted.First,planted.Second")
+        .build()
+        .unwrap();
+    let plugin = |name: &'static str| {
+        let fault = if name == step { fault } else { Fault::None };
+        let life = Arc::clone(life);
+        move || Plugin {
+            life: Arc::clone(&life),
+            fault,
+        }
+    };
+    let (key, value) = (plugin("key serializer"), plugin("value serializer"));
+    let (partitioner, first, second) =
+        (plugin("partitioner"), plugin("none"), plugin("interceptor"));
+    KafkaProducer::builder(config)
+        .register_key_serializer("planted.Key", move || Box::new(key()))
+        .register_value_serializer("planted.Value", move || Box::new(value()))
+        .register_partitioner("planted.Partitioner", move || Box::new(partitioner()))
+        .register_interceptor("planted.First", move || Box::new(first()))
+        .register_interceptor("planted.Second", move || Box::new(second()))
+}
+
+fn build(
+    step: &str,
+    fault: Fault,
+    life: &Arc<Life>,
+) -> Result<KafkaProducer<str, str>, ConstructError> {
+    let client_fails = step == "network client";
+    let spawn: Spawn = if step == "sender thread" {
+        Box::new(|_, _| Err(io::Error::other("planted")))
+    } else {
+        system_spawn()
+    };
+    builder(step, fault, life).build_with(Seams {
+        clock: Arc::new(SystemClock::new()),
+        seed: 7,
+        make_client: Box::new(move |parts| {
+            if client_fails {
+                return Err(io::Error::other("planted"));
+            }
+            network_client(parts)
+        }),
+        spawn,
+    })
+}
+
+/// Threads of producers in this process.
+fn producer_threads() -> usize {
+    fs::read_dir("/proc/self/task")
+        .unwrap()
+        .filter_map(|task| fs::read_to_string(task.ok()?.path().join("comm")).ok())
+        .filter(|name| name.starts_with("kafka-producer-n"))
+        .count()
+}
+
+/// Java: KafkaProducerTest#testConstructorFailureCloseResource, KP-2, KAFKA-13950
+#[test]
+fn a_failure_at_any_step_closes_what_was_built_and_keeps_the_cause() {
+    for step in STEPS {
+        let is_plugin = STEPS[..4].contains(&step);
+        let faults: &[Fault] = if is_plugin {
+            &[Fault::Error, Fault::Panic]
+        } else {
+            &[Fault::None]
+        };
+        for &fault in faults {
+            let life = Arc::new(Life::default());
+            let error = build(step, fault, &life).expect_err(step);
+            let text = error.to_string();
+            match &error {
+                ConstructError::Failed {
+                    step: failed,
+                    source,
+                } => {
+                    assert_eq!(*failed, step);
+                    assert!(source.to_string().contains("planted"), "{text}");
+                }
+                ConstructError::Config(_) => {
+                    assert_eq!(step, "bootstrap");
+                    assert!(text.contains("no-such-host.invalid"), "{text}");
+                }
+            }
+            assert_eq!(life.open(), 0, "{step}, {fault:?}: a plug-in was left open");
+            assert!(life.configured.load(Ordering::SeqCst) > 0);
+        }
+    }
+}
+
+/// KP-2
+#[test]
+fn a_failed_construction_leaves_no_thread() {
+    // Other tests of this process may run producers of their own: what counts is that nothing stays.
+    for step in ["network client", "sender thread"] {
+        let before = producer_threads();
+        let life = Arc::new(Life::default());
+        for _ in 0..20 {
+            assert!(build(step, Fault::None, &life).is_err());
+        }
+        assert!(
+            producer_threads() < before + 20,
+            "{step}: each attempt left a thread"
+        );
+    }
+}
+
+/// KP-2: the selector's files are closed with it, twenty times over.
+#[test]
+fn a_failed_construction_leaves_no_file() {
+    let life = Arc::new(Life::default());
+    let count = || fs::read_dir("/proc/self/fd").unwrap().count();
+    let before = count();
+    for _ in 0..50 {
+        assert!(build("sender thread", Fault::None, &life).is_err());
+    }
+    // Other tests open files at the same time, but not a hundred: two of each attempt would be.
+    assert!(
+        count() < before + 100,
+        "{before} files before, {} after",
+        count()
+    );
+}
+
+#[test]
+fn a_producer_that_was_built_closes_its_plug_ins_once() {
+    let life = Arc::new(Life::default());
+    let producer = build("none", Fault::None, &life).unwrap();
+    assert_eq!(life.open(), 5);
+    producer.close().unwrap();
+    producer.close().unwrap();
+    drop(producer);
+    assert_eq!(life.closed.load(Ordering::SeqCst), 5);
+}
+
+/// Each call says so at once instead of waiting for a thread that is not there.
+#[test]
+fn a_producer_says_in_a_forked_process_that_it_cannot_work_there() {
+    let life = Arc::new(Life::default());
+    let mut producer = build("none", Fault::None, &life).unwrap();
+    let own = producer.replace_id(ProducerId::built_in(Process::other()));
+    let error = producer.send(ProducerRecord::new("t", "v")).unwrap_err();
+    assert!(
+        matches!(error, SendError::Misuse(crate::Misuse::Forked)),
+        "{error}"
+    );
+    assert!(producer.flush().unwrap_err().to_string().contains("fork"));
+    assert!(
+        producer
+            .partitions_for("t")
+            .unwrap_err()
+            .to_string()
+            .contains("fork")
+    );
+    assert!(producer.close().unwrap_err().to_string().contains("fork"));
+    // So that the thread, which is here after all, is ended.
+    producer.replace_id(own);
+    producer.close().unwrap();
+}
+
+#[test]
+fn a_factory_that_panics_fails_the_construction_and_closes_what_was_built() {
+    let life = Arc::new(Life::default());
+    let error = builder("none", Fault::None, &life)
+        .register_interceptor("planted.Second", || panic!("planted"))
+        .build()
+        .expect_err("the second interceptor cannot be made");
+    assert!(
+        error
+            .to_string()
+            .contains("interceptor: it panicked while being made: planted"),
+        "{error}"
+    );
+    assert_eq!(life.open(), 0);
+    assert_eq!(life.closed.load(Ordering::SeqCst), 4);
+}

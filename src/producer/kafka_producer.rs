@@ -1,0 +1,742 @@
+//! The producer as its users see it.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use log::{info, warn};
+
+use super::accumulator::{RandomSource, RecordAccumulator};
+use super::builder::ProducerBuilder;
+use super::callback_scope::{self, ProducerId};
+use super::counters::{Counters, ProducerSnapshot};
+use super::future::{Callback, FutureRecordMetadata};
+use super::interceptor::ProducerInterceptors;
+use super::lifecycle::SenderThread;
+use super::metadata::{MetadataWaitError, ProducerMetadata};
+use super::partitioner::Partitioner;
+use super::record::ProducerRecord;
+use super::record_metadata::RecordMetadata;
+use super::send_attempt::{Refusal, SendAttempt, Step};
+use super::sender::SenderControl;
+use super::serializer::{Serializer, StockSerialize};
+use super::wake::SenderWaker;
+use crate::client::metadata::{FatalMetadataError, TopicError};
+use crate::clock::Clock;
+use crate::config::ProducerConfig;
+use crate::error::{
+    CloseError, ConstructError, Delivery, FlushError, MetadataError, Misuse, ProduceError,
+    ProduceErrorBuilder, ProduceErrorKind, SendError,
+};
+use crate::sync;
+use crate::types::{PartitionInfo, UsableMagic};
+use crate::util::panic;
+
+/// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.
+///
+/// Records go into batches, one open batch per partition, and one thread of the producer's own sends
+/// them. [`send`](Self::send) returns as soon as its record is in a batch; the handle it returns tells
+/// the record's fate.
+///
+/// `K` and `V` are the types of keys and values; unsized ones are natural: a
+/// `KafkaProducer<str, [u8]>` sends borrowed strings and bytes without copying them first.
+///
+/// # Examples
+/// ```
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use kafka_producer::testing::TestCluster;
+/// use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+///
+/// let cluster = TestCluster::builder().topic("greetings", 3).start()?;
+/// let config =
+///     ProducerConfig::builder().bootstrap_servers([cluster.bootstrap_servers()]).build()?;
+/// let producer = KafkaProducer::<str, str>::new(config)?;
+/// let future = producer.send(ProducerRecord::keyed("greetings", "en", "hello"))?;
+/// let metadata = future.get()?;
+/// println!("written to {metadata}");
+/// producer.close()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Threads
+/// `Send` and `Sync`; every method takes `&self`. Callbacks and interceptors run on the producer's
+/// thread (on the caller's for records that fail at once) and must be quick: while one runs, nothing is
+/// sent. Calls that would wait for that thread are refused inside them.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.producer.KafkaProducer`.
+pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    core: Core,
+    plugins: Plugins<K, V>,
+    thread: SenderThread,
+    plugins_closed: AtomicBool,
+}
+
+/// What does not depend on the types of keys and values.
+pub(crate) struct Core {
+    pub(crate) accumulator: Arc<RecordAccumulator>,
+    pub(crate) metadata: Arc<ProducerMetadata>,
+    pub(crate) waker: Arc<SenderWaker>,
+    pub(crate) control: Arc<SenderControl>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) usable_magic: Arc<UsableMagic>,
+    pub(crate) random: RandomSource,
+    pub(crate) producer: ProducerId,
+    pub(crate) config: ProducerConfig,
+}
+
+/// What the user brought.
+pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    pub(crate) key_serializer: Box<dyn Serializer<K>>,
+    pub(crate) value_serializer: Box<dyn Serializer<V>>,
+    pub(crate) strategy: Strategy<K, V>,
+    pub(crate) interceptors: Arc<ProducerInterceptors<K, V>>,
+}
+
+/// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
+/// the append needs anyway.
+pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
+    Default,
+    UniformSticky,
+    Custom(Box<dyn Partitioner<K, V>>),
+}
+
+impl Core {
+    /// KP-19
+    #[inline]
+    pub(crate) fn check_size(&self, upper_bound: usize) -> Result<(), (usize, &'static str)> {
+        let request = self.config.max_request_size();
+        if upper_bound > request {
+            return Err((request, "max.request.size"));
+        }
+        let memory = self.accumulator.pool().total_bytes();
+        if upper_bound > memory {
+            return Err((memory, "buffer.memory"));
+        }
+        Ok(())
+    }
+
+    /// Why nothing is taken any more.
+    pub(crate) fn closed(&self) -> SendError {
+        match self.control.failure() {
+            Some(why) => SendError::ProducerFailed(Arc::clone(why)),
+            None => SendError::Closed,
+        }
+    }
+
+    /// Whether a call that waits for the sender may be made here.
+    fn check_may_wait(&self) -> Result<(), Misuse> {
+        if callback_scope::is_inside(self.producer) {
+            return Err(Misuse::InsideCallback);
+        }
+        if self.producer.is_forked() {
+            return Err(Misuse::Forked);
+        }
+        Ok(())
+    }
+}
+
+impl<K, V> KafkaProducer<K, V>
+where
+    K: ?Sized + ToOwned + StockSerialize + 'static,
+    V: ?Sized + ToOwned + StockSerialize + 'static,
+{
+    /// A producer for types that Kafka's own serializers know, such as `str`, `[u8]` or `i64`: with
+    /// the serializers that the configuration names, or those that fit the types.
+    ///
+    /// # Errors
+    /// As [`ProducerBuilder::build`].
+    ///
+    /// # Blocking
+    /// As [`ProducerBuilder::build`].
+    pub fn new(config: ProducerConfig) -> Result<Self, ConstructError> {
+        Self::builder(config).stock_serializers().build()
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+    /// Begins to build a producer with serializers, a partitioner or interceptors of one's own.
+    pub fn builder(config: ProducerConfig) -> ProducerBuilder<K, V>
+    where
+        K: 'static,
+        V: 'static,
+    {
+        ProducerBuilder::new(config)
+    }
+
+    pub(super) fn assemble(core: Core, plugins: Plugins<K, V>, thread: SenderThread) -> Self {
+        Self {
+            core,
+            plugins,
+            thread,
+            plugins_closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Puts a record into a batch and returns the handle that tells its fate.
+    ///
+    /// # Errors
+    /// When the record was not taken because of the call itself: the producer is closed, a serializer
+    /// or the partitioner failed. What goes wrong with the record otherwise, at once (the topic cannot
+    /// be found, the record is too large, no memory) or later, is told by the future.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms` in all, for a topic that is not known yet and for memory when
+    /// `buffer.memory` is used up; else not at all. Inside a callback it does not wait but is refused.
+    ///
+    /// # Threads
+    /// Any, at the same time. Takes one lock: that of the partition's queue.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#send`.
+    pub fn send(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+    ) -> Result<FutureRecordMetadata, SendError> {
+        self.send_boxed(record, None)
+    }
+
+    /// As [`send`](Self::send), and calls `callback` once with the record's fate.
+    ///
+    /// Callbacks of one partition run in the order in which its records were sent. A callback that
+    /// panics is reported in the log.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); the callback is dropped without being called then.
+    ///
+    /// # Blocking
+    /// As [`send`](Self::send).
+    ///
+    /// # Threads
+    /// The callback runs on the producer's thread; for a record that fails at once on the caller's,
+    /// before this returns.
+    pub fn send_with_callback(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        callback: impl FnOnce(Result<RecordMetadata, ProduceError>) + Send + 'static,
+    ) -> Result<FutureRecordMetadata, SendError> {
+        self.send_boxed(record, Some(Box::new(callback)))
+    }
+
+    fn send_boxed(
+        &self,
+        mut record: ProducerRecord<'_, K, V>,
+        callback: Option<Callback>,
+    ) -> Result<FutureRecordMetadata, SendError> {
+        if !self.plugins.interceptors.is_empty() {
+            sync::assert_unlocked();
+            let _scope = callback_scope::enter(self.core.producer);
+            record = self.plugins.interceptors.on_send(record);
+        }
+        let headers = std::mem::take(&mut record.headers);
+        let mut attempt = SendAttempt::new(&self.core, &self.plugins, &record, headers, callback);
+        let outcome = match record.validate() {
+            Ok(()) => self.drive(&mut attempt),
+            Err(error) => Err(Refusal::Call(error.into())),
+        };
+        match outcome {
+            Ok(future) => Ok(future),
+            Err(refusal) => self.refused(&mut attempt, &record.topic, refusal),
+        }
+    }
+
+    /// Steps an attempt to its end, waiting where it must (KP-12).
+    fn drive(
+        &self,
+        attempt: &mut SendAttempt<'_, '_, K, V>,
+    ) -> Result<FutureRecordMetadata, Refusal> {
+        let max_block = self.core.config.max_block();
+        let mut waited = Duration::ZERO;
+        loop {
+            let wait = match attempt.step()? {
+                Step::Appended(future) => return Ok(future),
+                wait => wait,
+            };
+            self.core
+                .check_may_wait()
+                .map_err(|misuse| Refusal::Call(SendError::Misuse(misuse)))?;
+            let left = max_block.saturating_sub(waited);
+            let began = self.core.clock.now();
+            match wait {
+                Step::WaitMetadata(version) => {
+                    self.wait_for_metadata(attempt, version, left, max_block)?;
+                }
+                Step::WaitMemory if left.is_zero() => {
+                    return Err(attempt.memory_timeout(max_block));
+                }
+                Step::WaitMemory => {
+                    if let Some(ticket) = attempt.ticket() {
+                        ticket.wait(left);
+                    }
+                }
+                Step::Appended(future) => return Ok(future),
+            }
+            waited += self.core.clock.now() - began;
+        }
+    }
+
+    fn wait_for_metadata(
+        &self,
+        attempt: &SendAttempt<'_, '_, K, V>,
+        version: u32,
+        left: Duration,
+        max_block: Duration,
+    ) -> Result<(), Refusal> {
+        match self.core.metadata.await_update(version, left) {
+            Ok(()) => Ok(()),
+            Err(MetadataWaitError::TimedOut) => Err(attempt.metadata_timeout(max_block)),
+            Err(MetadataWaitError::Closed) => Err(self.core.closed().into()),
+            Err(MetadataWaitError::Fatal(FatalMetadataError::Authentication(why))) => {
+                Err(attempt.error(ProduceErrorKind::Authentication, why.to_string()))
+            }
+            Err(MetadataWaitError::Fatal(FatalMetadataError::UnsupportedVersion(why))) => {
+                Err(attempt.error(ProduceErrorKind::UnsupportedVersion, why.to_string()))
+            }
+        }
+    }
+
+    /// Tells who wants to know that a record was not taken (KP-24 to KP-28).
+    fn refused(
+        &self,
+        attempt: &mut SendAttempt<'_, '_, K, V>,
+        topic: &str,
+        refusal: Refusal,
+    ) -> Result<FutureRecordMetadata, SendError> {
+        sync::assert_unlocked();
+        let _scope = callback_scope::enter(self.core.producer);
+        let interceptors = &self.plugins.interceptors;
+        match refusal {
+            Refusal::Call(error) => {
+                if !interceptors.is_empty() {
+                    let told = not_taken(topic, &error);
+                    interceptors.on_send_error(topic, attempt.partition(), &told);
+                }
+                Err(error)
+            }
+            Refusal::Record(error) => {
+                self.core.counters.rejected();
+                interceptors.on_send_error(topic, attempt.partition(), &error);
+                if let Some(callback) = attempt.take_callback() {
+                    let told = error.clone();
+                    if let Err(reason) = panic::contain(|| callback(Err(told))) {
+                        log::error!(
+                            "the callback of a record for topic {topic} panicked: {reason}"
+                        );
+                    }
+                }
+                Ok(FutureRecordMetadata::failed(error))
+            }
+        }
+    }
+
+    /// As [`send`](Self::send), but never waits: a record that cannot be taken at once comes back.
+    ///
+    /// A topic that is not known yet is asked for, so that a later attempt may succeed.
+    ///
+    /// # Errors
+    /// The record, as it was before interceptors, and why it was not taken.
+    ///
+    /// # Blocking
+    /// Never.
+    #[allow(
+        clippy::result_large_err,
+        reason = "the record itself comes back: that is the point"
+    )]
+    pub fn try_send<'a>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+    ) -> Result<FutureRecordMetadata, TrySendError<'a, K, V>> {
+        if let Err(error) = record.validate() {
+            return Err(TrySendError {
+                record,
+                reason: TrySendReason::Call(error.into()),
+            });
+        }
+        let outcome = if self.plugins.interceptors.is_empty() {
+            self.try_once(&record)
+        } else {
+            sync::assert_unlocked();
+            let _scope = callback_scope::enter(self.core.producer);
+            let intercepted = self.plugins.interceptors.on_send(record.clone());
+            self.try_once(&intercepted)
+        };
+        outcome.map_err(|reason| TrySendError { record, reason })
+    }
+
+    fn try_once(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+    ) -> Result<FutureRecordMetadata, TrySendReason> {
+        record
+            .validate()
+            .map_err(|error| TrySendReason::Call(error.into()))?;
+        let mut attempt = SendAttempt::new(
+            &self.core,
+            &self.plugins,
+            record,
+            record.headers.clone(),
+            None,
+        );
+        let reason = match attempt.step() {
+            Ok(Step::Appended(future)) => return Ok(future),
+            Ok(Step::WaitMetadata(_)) => TrySendReason::TopicNotKnown,
+            Ok(Step::WaitMemory) => TrySendReason::MemoryFull,
+            Err(Refusal::Call(error)) => TrySendReason::Call(error),
+            Err(Refusal::Record(error)) => TrySendReason::Record(error),
+        };
+        let interceptors = &self.plugins.interceptors;
+        if !interceptors.is_empty() {
+            let error = reason.as_produce_error(&record.topic);
+            interceptors.on_send_error(&record.topic, attempt.partition(), &error);
+        }
+        Err(reason)
+    }
+
+    /// Sends everything that is in batches now, without waiting for `linger.ms`, and waits until each
+    /// of these records has been acknowledged or has failed.
+    ///
+    /// # Errors
+    /// Inside a callback of the same producer, where it would wait for itself, and after a fork.
+    ///
+    /// # Blocking
+    /// Until all are done; `delivery.timeout.ms` bounds that.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#flush`.
+    pub fn flush(&self) -> Result<(), FlushError> {
+        self.flush_within(None)
+    }
+
+    /// As [`flush`](Self::flush), but waits no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush), and [`FlushError::TimedOut`] with the number of batches that were not
+    /// done; they are sent all the same.
+    ///
+    /// # Blocking
+    /// Up to `timeout`.
+    pub fn flush_timeout(&self, timeout: Duration) -> Result<(), FlushError> {
+        self.flush_within(Some(timeout))
+    }
+
+    fn flush_within(&self, timeout: Option<Duration>) -> Result<(), FlushError> {
+        self.core.check_may_wait().map_err(FlushError::Misuse)?;
+        self.core
+            .accumulator
+            .flush(timeout)
+            .map_err(|batches| FlushError::TimedOut { batches })
+    }
+
+    /// The partitions of a topic, by number, with their leaders.
+    ///
+    /// # Errors
+    /// When the topic is not found within `max.block.ms`, is refused, or the producer is closed.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms` for a topic that is not known yet.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#partitionsFor`.
+    pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>, MetadataError> {
+        let core = &self.core;
+        let max_block = core.config.max_block();
+        let name: Arc<str> = topic.into();
+        let mut waited = Duration::ZERO;
+        loop {
+            if !core.control.is_running() {
+                return Err(self.metadata_closed());
+            }
+            if let Some(error) = core.metadata.take_topic_error(topic) {
+                return Err(topic_error(error, name));
+            }
+            let version = core.metadata.add_topic(&name, core.clock.now());
+            let cluster = core.metadata.cluster();
+            if cluster.partition_count(topic).is_some() {
+                return Ok(cluster.partitions(topic).to_vec());
+            }
+            core.check_may_wait().map_err(MetadataError::Misuse)?;
+            let version = core.metadata.request_update_for_topic(topic).min(version);
+            core.waker.wake();
+            let began = core.clock.now();
+            match core
+                .metadata
+                .await_update(version, max_block.saturating_sub(waited))
+            {
+                Ok(()) => {}
+                Err(MetadataWaitError::TimedOut) => {
+                    let tried = core.metadata.topic_state(topic).to_string().into();
+                    return Err(MetadataError::TimedOut {
+                        topic: name,
+                        waited: max_block,
+                        tried,
+                    });
+                }
+                Err(MetadataWaitError::Closed) => return Err(self.metadata_closed()),
+                Err(MetadataWaitError::Fatal(FatalMetadataError::Authentication(why))) => {
+                    return Err(MetadataError::Authentication(why));
+                }
+                Err(MetadataWaitError::Fatal(FatalMetadataError::UnsupportedVersion(why))) => {
+                    return Err(MetadataError::UnsupportedVersion(why));
+                }
+            }
+            waited += core.clock.now() - began;
+        }
+    }
+
+    fn metadata_closed(&self) -> MetadataError {
+        match self.core.control.failure() {
+            Some(why) => MetadataError::ProducerFailed(Arc::clone(why)),
+            None => MetadataError::Closed,
+        }
+    }
+
+    /// Sends what is left and ends the producer. Records sent from now on are refused.
+    ///
+    /// May be called more than once, and while other threads send.
+    ///
+    /// # Errors
+    /// What could not be finished; the producer is closed all the same. Inside a callback of the same
+    /// producer the call is refused and nothing is closed.
+    ///
+    /// # Blocking
+    /// Until everything is acknowledged or has failed; `delivery.timeout.ms` bounds that.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#close`.
+    pub fn close(&self) -> Result<(), CloseError> {
+        self.close_within(None)
+    }
+
+    /// As [`close`](Self::close), but gives up what is not delivered after `timeout`; zero gives up at
+    /// once. The futures of such records tell whether they may have been written.
+    ///
+    /// # Errors
+    /// As [`close`](Self::close), and [`CloseError::Undelivered`] with how many records were given up.
+    ///
+    /// # Blocking
+    /// Up to `timeout`, and for as long as a callback that is running takes (10 s at most).
+    pub fn close_timeout(&self, timeout: Duration) -> Result<(), CloseError> {
+        self.close_within(Some(timeout))
+    }
+
+    fn close_within(&self, timeout: Option<Duration>) -> Result<(), CloseError> {
+        self.core.check_may_wait().map_err(CloseError::Misuse)?;
+        self.core.accumulator.close();
+        self.core.metadata.close();
+        let ended = self.thread.close(timeout);
+        let plugins = self.close_plugins();
+        if let Some(why) = self.core.control.failure() {
+            return Err(CloseError::ProducerFailed(Arc::clone(why)));
+        }
+        let records = self.core.control.undelivered();
+        if records > 0 {
+            return Err(CloseError::Undelivered { records });
+        }
+        if !ended {
+            let why =
+                "the producer's thread did not end: a callback or interceptor has not returned";
+            return Err(CloseError::ProducerFailed(why.into()));
+        }
+        plugins.map_err(CloseError::Plugin)
+    }
+
+    /// Closes interceptors, serializers and partitioner, once; the first failure is told (KP-54).
+    fn close_plugins(&self) -> Result<(), Arc<str>> {
+        if self.plugins_closed.swap(true, Ordering::AcqRel) {
+            return Ok(());
+        }
+        info!(
+            "[Producer clientId={}] closed",
+            self.core.config.client_id()
+        );
+        self.plugins.close()
+    }
+
+    /// How the producer stands, in plain counters.
+    pub fn snapshot(&self) -> ProducerSnapshot {
+        let pool = self.core.accumulator.pool();
+        let mut snapshot = self.core.counters.snapshot();
+        snapshot.batches_queued = (self.core.accumulator.incomplete_count() as u64)
+            .saturating_sub(snapshot.batches_in_flight);
+        snapshot.memory_total_bytes = pool.total_bytes() as u64;
+        snapshot.memory_free_bytes = pool.available_bytes() as u64;
+        snapshot.threads_waiting_for_memory = pool.waiting() as u64;
+        snapshot
+    }
+
+    /// Makes the producer take itself for another one, and returns what it was.
+    #[cfg(test)]
+    pub(super) fn replace_id(&mut self, id: ProducerId) -> ProducerId {
+        std::mem::replace(&mut self.core.producer, id)
+    }
+
+    /// The configuration the producer was built with.
+    pub fn config(&self) -> &ProducerConfig {
+        &self.core.config
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
+    /// Closes all, whether or not others fail; the first failure is returned.
+    pub(super) fn close(&self) -> Result<(), Arc<str>> {
+        sync::assert_unlocked();
+        let mut result = self.interceptors.close();
+        let mut add = |what: &str, closed: Result<Result<(), crate::error::BoxError>, String>| {
+            let failure = match closed {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => format!("the {what} failed to close: {error}"),
+                Err(message) => format!("the {what} panicked while being closed: {message}"),
+            };
+            warn!("{failure}");
+            if result.is_ok() {
+                result = Err(failure.into());
+            }
+        };
+        add(
+            "key serializer",
+            panic::contain(|| self.key_serializer.close()),
+        );
+        add(
+            "value serializer",
+            panic::contain(|| self.value_serializer.close()),
+        );
+        if let Strategy::Custom(partitioner) = &self.strategy {
+            add("partitioner", panic::contain(|| partitioner.close()));
+        }
+        result
+    }
+}
+
+/// Closes the producer if that was not done: sends what is left for up to 10 s, then gives it up and
+/// says so in the log. Call [`close`](KafkaProducer::close) to wait longer and to learn how it went.
+///
+/// # Blocking
+/// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a
+/// callback, where what is left is given up, nor after a fork.
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
+    fn drop(&mut self) {
+        match self.close_within(Some(DROP_TIMEOUT)) {
+            Ok(()) | Err(CloseError::Misuse(Misuse::Forked)) => {}
+            Err(CloseError::Misuse(Misuse::InsideCallback)) => {
+                warn!(
+                    "a producer was dropped inside one of its callbacks; what is left is given up"
+                );
+                self.core.accumulator.close();
+                self.core.metadata.close();
+                self.thread.abandon();
+            }
+            Err(error) => warn!("a producer was dropped without being closed: {error}"),
+        }
+    }
+}
+
+/// How long a dropped producer goes on sending.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for KafkaProducer<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KafkaProducer")
+            .field("client_id", &self.core.config.client_id())
+            .field("snapshot", &self.snapshot())
+            .finish_non_exhaustive()
+    }
+}
+
+/// A record that [`try_send`](KafkaProducer::try_send) did not take, and why.
+pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    record: ProducerRecord<'a, K, V>,
+    reason: TrySendReason,
+}
+
+impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> TrySendError<'a, K, V> {
+    /// Why it was not taken.
+    pub fn reason(&self) -> &TrySendReason {
+        &self.reason
+    }
+
+    /// The record, as it was given.
+    pub fn into_record(self) -> ProducerRecord<'a, K, V> {
+        self.record
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for TrySendError<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TrySendError")
+            .field("reason", &self.reason)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Display for TrySendError<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.reason.fmt(f)
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> std::error::Error for TrySendError<'_, K, V> {}
+
+/// Why a record could not be taken without waiting, or at all.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TrySendReason {
+    /// The topic's partitions are not known yet; they have been asked for.
+    TopicNotKnown,
+    /// `buffer.memory` is used up for now.
+    MemoryFull,
+    /// `send` would have returned this error.
+    Call(SendError),
+    /// The future would have got this error.
+    Record(ProduceError),
+}
+
+impl TrySendReason {
+    /// Whether it was only a matter of waiting.
+    pub fn would_block(&self) -> bool {
+        matches!(self, Self::TopicNotKnown | Self::MemoryFull)
+    }
+
+    fn as_produce_error(&self, topic: &str) -> ProduceError {
+        match self {
+            Self::Record(error) => error.clone(),
+            other => not_taken(topic, other),
+        }
+    }
+}
+
+impl fmt::Display for TrySendReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TopicNotKnown => {
+                write!(
+                    f,
+                    "the topic's partitions are not known yet; they have been asked for"
+                )
+            }
+            Self::MemoryFull => write!(f, "buffer.memory is used up for now"),
+            Self::Call(error) => error.fmt(f),
+            Self::Record(error) => error.fmt(f),
+        }
+    }
+}
+
+/// What interceptors are told of a record that the call itself refused.
+fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
+    ProduceErrorBuilder::new(
+        ProduceErrorKind::NotTaken,
+        Delivery::NotWritten,
+        topic.into(),
+        reason.to_string(),
+    )
+    .build()
+}
+
+fn topic_error(error: TopicError, topic: Arc<str>) -> MetadataError {
+    match error {
+        TopicError::Invalid => MetadataError::InvalidTopic(topic),
+        TopicError::Unauthorized => MetadataError::TopicAuthorization(topic),
+    }
+}

@@ -1,0 +1,49 @@
+//! The producer, in four layers, each above the one before:
+//!
+//! | layer | modules |
+//! |---|---|
+//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result` |
+//! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
+//! | machinery | `metadata`, `transaction`, `sender` |
+//! | facade | `send_attempt`, `kafka_producer`, `builder`, `lifecycle` |
+
+pub(crate) mod accumulator;
+pub(crate) mod batch;
+pub(crate) mod buffer_pool;
+pub(crate) mod builder;
+pub(crate) mod callback_scope;
+pub(crate) mod counters;
+pub(crate) mod future;
+pub(crate) mod interceptor;
+pub(crate) mod kafka_producer;
+pub(crate) mod lifecycle;
+pub(crate) mod metadata;
+pub(crate) mod partitioner;
+pub(crate) mod produce_request_result;
+pub(crate) mod record;
+pub(crate) mod record_metadata;
+pub(crate) mod send_attempt;
+pub(crate) mod sender;
+pub(crate) mod serializer;
+pub(crate) mod transaction;
+pub(crate) mod wake;
+
+pub use builder::ProducerBuilder;
+pub use counters::ProducerSnapshot;
+pub use future::FutureRecordMetadata;
+pub use interceptor::ProducerInterceptor;
+pub use kafka_producer::{KafkaProducer, TrySendError, TrySendReason};
+pub use partitioner::{
+    DefaultPartitioner, PartitionInput, Partitioner, RoundRobinPartitioner,
+    UniformStickyPartitioner,
+};
+pub use record::{Field, ProducerRecord};
+pub use record_metadata::RecordMetadata;
+#[cfg(feature = "uuid")]
+pub use serializer::UuidSerializer;
+pub use serializer::{
+    ByteArraySerializer, ByteBufferSerializer, BytesSerializer, DoubleSerializer, FloatSerializer,
+    FnSerializer, InlineBytes, IntegerSerializer, ListSerializer, LongSerializer,
+    NullableSerializer, Serialized, Serializer, ShortSerializer, StockSerialize, StringSerializer,
+    VoidSerializer, serialize_with,
+};

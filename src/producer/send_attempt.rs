@@ -1,0 +1,519 @@
+//! One record's way from the caller into a batch, as steps that never wait: who drives it decides how
+//! to wait, or whether at all.
+
+use std::cell::Cell;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accumulator::{Append, PartitionEntry, TopicEntry};
+use super::buffer_pool::{Denied, Ticket};
+use super::future::{Callback, FutureRecordMetadata};
+use super::kafka_producer::{Core, Plugins, Strategy};
+use super::partitioner::{PartitionInput, partition_for_key};
+use super::record::ProducerRecord;
+use super::serializer::{Serialized, Serializer};
+use crate::client::metadata::TopicError;
+use crate::error::{
+    BoxError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
+    RecordPart, SendError,
+};
+use crate::record::builder::RecordParts;
+use crate::record::header::Headers;
+use crate::sync;
+use crate::types::{Magic, PartitionId};
+use crate::util::panic;
+
+/// What a step came to.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// The record is in a batch.
+    Appended(FutureRecordMetadata),
+    /// Its topic's partitions are not known: worth another step when metadata is newer than this.
+    WaitMetadata(u32),
+    /// There is no memory for it: worth another step when [`SendAttempt::ticket`] has been waited for.
+    WaitMemory,
+}
+
+/// Why a record was not taken.
+#[derive(Debug)]
+pub(crate) enum Refusal {
+    /// Returned by the call: what Java throws (KP-11, KP-27, KP-28).
+    Call(SendError),
+    /// Goes into the future and the callback: what Java calls an `ApiException` (KP-24).
+    Record(ProduceError),
+}
+
+impl From<SendError> for Refusal {
+    fn from(error: SendError) -> Self {
+        Self::Call(error)
+    }
+}
+
+/// A record on its way into a batch. Borrows the record, so that a caller who does not want to wait
+/// has it back.
+///
+/// Order and routing of errors are those of `KafkaProducer#doSend` (KP-9).
+pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    core: &'r Core,
+    plugins: &'r Plugins<K, V>,
+    record: &'r ProducerRecord<'a, K, V>,
+    headers: Headers,
+    callback: Option<Callback>,
+    bytes: Option<SerializedRecord<'r>>,
+    /// The partition that was chosen, for errors that come later.
+    partition: Option<PartitionId>,
+    memory: Option<MemoryWait>,
+}
+
+#[derive(Debug)]
+struct SerializedRecord<'r> {
+    key: Option<Serialized<'r>>,
+    value: Option<Serialized<'r>>,
+}
+
+/// Everything that is needed once the memory is there.
+#[derive(Debug)]
+struct MemoryWait {
+    ticket: Ticket,
+    entry: Arc<PartitionEntry>,
+    payload_len: usize,
+    timestamp_ms: i64,
+}
+
+impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V> {
+    /// `headers` are the record's own, to be completed by serializers.
+    pub(crate) fn new(
+        core: &'r Core,
+        plugins: &'r Plugins<K, V>,
+        record: &'r ProducerRecord<'a, K, V>,
+        headers: Headers,
+        callback: Option<Callback>,
+    ) -> Self {
+        Self {
+            core,
+            plugins,
+            record,
+            headers,
+            callback,
+            bytes: None,
+            partition: None,
+            memory: None,
+        }
+    }
+
+    /// What to wait for after [`Step::WaitMemory`].
+    pub(crate) fn ticket(&self) -> Option<&Ticket> {
+        self.memory.as_ref().map(|memory| &memory.ticket)
+    }
+
+    /// The partition that was chosen, or that the record asks for.
+    pub(crate) fn partition(&self) -> Option<PartitionId> {
+        self.partition.or(self.record.partition)
+    }
+
+    pub(crate) fn take_callback(&mut self) -> Option<Callback> {
+        self.callback.take()
+    }
+
+    /// Goes as far as possible without waiting.
+    pub(crate) fn step(&mut self) -> Result<Step, Refusal> {
+        if self.memory.is_some() {
+            return self.step_memory();
+        }
+        let core = self.core;
+        let topics = core.accumulator.topics();
+        if topics.is_closed() {
+            return Err(core.closed().into());
+        }
+        match topics.get(&self.record.topic) {
+            Some(topic) if self.has_partition(topic) => self.append(topic),
+            _ => {
+                drop(topics);
+                self.ask_for_metadata()
+            }
+        }
+    }
+
+    /// KP-18, KP-38
+    fn has_partition(&self, topic: &TopicEntry) -> bool {
+        self.record
+            .partition
+            .is_none_or(|partition| topic.partition(partition).is_some())
+    }
+
+    /// KP-36 to KP-42
+    fn ask_for_metadata(&mut self) -> Result<Step, Refusal> {
+        let core = self.core;
+        let name: Arc<str> = Arc::from(&*self.record.topic);
+        if let Some(error) = core.metadata.take_topic_error(&name) {
+            return Err(self.topic_error(error));
+        }
+        let added = core.metadata.add_topic(&name, core.clock.now());
+        let version = core.metadata.request_update_for_topic(&name).min(added);
+        core.waker.wake();
+        // It may have become known between the look and the request.
+        let topics = core.accumulator.topics();
+        match topics.get(&name) {
+            Some(topic) if self.has_partition(topic) => self.append(topic),
+            _ => Ok(Step::WaitMetadata(version)),
+        }
+    }
+
+    fn append(&mut self, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
+        topic.mark_used();
+        let bytes = match self.bytes.take() {
+            Some(bytes) => bytes,
+            None => self.serialize()?,
+        };
+        let result = self.append_bytes(topic, &bytes);
+        if self.memory.is_some() {
+            self.bytes = Some(bytes);
+        }
+        result
+    }
+
+    fn append_bytes(
+        &mut self,
+        topic: &Arc<TopicEntry>,
+        bytes: &SerializedRecord<'r>,
+    ) -> Result<Step, Refusal> {
+        let core = self.core;
+        let key = bytes.key.as_ref().map(Serialized::as_slice);
+        let value = bytes.value.as_ref().map(Serialized::as_slice);
+        let mut partition = self.choose(topic, key, value, None)?;
+        self.partition = Some(partition);
+        let timestamp_ms = self
+            .record
+            .timestamp
+            .unwrap_or_else(|| core.clock.timestamp().as_millis());
+        let parts = RecordParts {
+            key,
+            value,
+            headers: &self.headers,
+            timestamp_ms,
+        };
+        let payload_len = parts.payload_len();
+        let upper_bound = parts.batch_size_upper_bound();
+        core.check_size(upper_bound).map_err(|(limit, limit_key)| {
+            Refusal::Record(too_large(topic, partition, upper_bound, limit, limit_key))
+        })?;
+        let mut entry = entry_of(topic, partition)?;
+        match core
+            .accumulator
+            .try_append(entry, &parts, payload_len, &mut self.callback)
+        {
+            Append::Done(record) => {
+                return Ok(Step::Appended(FutureRecordMetadata::pending(record)));
+            }
+            Append::Closed => return Err(core.closed().into()),
+            Append::NeedsBatch => {}
+        }
+        if core.producer.is_forked() {
+            return Err(SendError::Misuse(Misuse::Forked).into());
+        }
+        if core.usable_magic.load() < Magic::V2 {
+            return Err(self.error(ProduceErrorKind::UnsupportedVersion, OLD_BROKERS.to_owned()));
+        }
+        // A new batch is the moment to move on to another partition (KP-21).
+        self.on_new_batch(topic, partition)?;
+        let again = self.choose(topic, key, value, Some(partition))?;
+        if again != partition {
+            partition = again;
+            self.partition = Some(again);
+            entry = entry_of(topic, partition)?;
+            match core
+                .accumulator
+                .try_append(entry, &parts, payload_len, &mut self.callback)
+            {
+                Append::Done(record) => {
+                    return Ok(Step::Appended(FutureRecordMetadata::pending(record)));
+                }
+                Append::Closed => return Err(core.closed().into()),
+                Append::NeedsBatch => {}
+            }
+        }
+        let size = core.accumulator.allocation_for(upper_bound);
+        let pool = core.accumulator.pool();
+        match pool.try_allocate(size) {
+            Ok(lease) => finish(
+                core,
+                core.accumulator
+                    .append_new(entry, &parts, payload_len, &mut self.callback, lease),
+            ),
+            Err(Denied::Closed) => Err(core.closed().into()),
+            Err(Denied::Exhausted) => {
+                let ticket = pool.enqueue(size).map_err(|_| core.closed())?;
+                self.memory = Some(MemoryWait {
+                    ticket,
+                    entry: Arc::clone(entry),
+                    payload_len,
+                    timestamp_ms,
+                });
+                // Whoever waits for memory makes every batch sendable (BP-15).
+                core.waker.wake();
+                Ok(Step::WaitMemory)
+            }
+        }
+    }
+
+    /// Memory may have come free.
+    fn step_memory(&mut self) -> Result<Step, Refusal> {
+        let core = self.core;
+        let (Some(memory), Some(bytes)) = (&mut self.memory, &self.bytes) else {
+            debug_assert!(false, "a record waits for memory once it is serialized");
+            return Ok(Step::WaitMemory);
+        };
+        let lease = match memory.ticket.poll() {
+            Ok(lease) => lease,
+            Err(Denied::Exhausted) => return Ok(Step::WaitMemory),
+            Err(Denied::Closed) => return Err(core.closed().into()),
+        };
+        let parts = RecordParts {
+            key: bytes.key.as_ref().map(Serialized::as_slice),
+            value: bytes.value.as_ref().map(Serialized::as_slice),
+            headers: &self.headers,
+            timestamp_ms: memory.timestamp_ms,
+        };
+        let (entry, payload_len) = (&memory.entry, memory.payload_len);
+        finish(
+            core,
+            core.accumulator
+                .append_new(entry, &parts, payload_len, &mut self.callback, lease),
+        )
+    }
+
+    // ---- user code
+
+    /// Both serializers run in one containment: it costs more than most of them.
+    fn serialize(&mut self) -> Result<SerializedRecord<'r>, Refusal> {
+        sync::assert_unlocked();
+        let (plugins, record) = (self.plugins, self.record);
+        let topic = &*record.topic;
+        let headers = &mut self.headers;
+        let part = Cell::new(RecordPart::Key);
+        let run = || -> Result<SerializedRecord<'r>, BoxError> {
+            let (key, value) = (record.key.as_deref(), record.value.as_deref());
+            let key = serialize_part(&*plugins.key_serializer, topic, headers, key)?;
+            part.set(RecordPart::Value);
+            let value = serialize_part(&*plugins.value_serializer, topic, headers, value)?;
+            Ok(SerializedRecord { key, value })
+        };
+        match panic::contain(run) {
+            Ok(Ok(bytes)) => Ok(bytes),
+            Ok(Err(source)) => Err(SendError::Serialization {
+                part: part.get(),
+                topic: Arc::from(topic),
+                source: Arc::from(source),
+            }
+            .into()),
+            Err(message) => Err(match part.get() {
+                RecordPart::Key => panicked("key serializer", &message),
+                RecordPart::Value => panicked("value serializer", &message),
+            }
+            .into()),
+        }
+    }
+
+    /// The record's own partition, or the partitioner's choice; `previous` when the record would open a
+    /// batch there and is asked about again (KP-17, PT-1, PT-9).
+    #[inline]
+    fn choose(
+        &self,
+        topic: &TopicEntry,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        previous: Option<PartitionId>,
+    ) -> Result<PartitionId, Refusal> {
+        if let Some(partition) = self.record.partition {
+            return Ok(partition);
+        }
+        match (&self.plugins.strategy, key) {
+            (Strategy::Default, Some(key)) => {
+                Ok(partition_for_key(key, topic.partition_count() as u32))
+            }
+            (Strategy::Default | Strategy::UniformSticky, _) => {
+                Ok(topic.sticky_partition(&self.core.random))
+            }
+            (Strategy::Custom(_), _) => self.ask_partitioner(topic, key, value, previous),
+        }
+    }
+
+    fn ask_partitioner(
+        &self,
+        topic: &TopicEntry,
+        key: Option<&[u8]>,
+        value: Option<&[u8]>,
+        previous: Option<PartitionId>,
+    ) -> Result<PartitionId, Refusal> {
+        let Strategy::Custom(partitioner) = &self.plugins.strategy else {
+            return Ok(topic.sticky_partition(&self.core.random));
+        };
+        sync::assert_unlocked();
+        let cluster = self.core.metadata.cluster();
+        let mut input = PartitionInput::new(topic.name(), &cluster)
+            .with_key(self.record.key.as_deref(), key)
+            .with_value(self.record.value.as_deref(), value);
+        if let Some(previous) = previous {
+            input = input.again(previous);
+        }
+        let chosen = panic::contain(|| partitioner.partition(&input))
+            .map_err(|message| panicked("partitioner", &message))?
+            .map_err(|source| SendError::Partitioner {
+                topic: Arc::clone(topic.name()),
+                source: Arc::from(source),
+            })?;
+        // KP-35: Java of 3.0 does not check.
+        if topic.partition(chosen).is_none() {
+            let count = topic.partition_count();
+            let topic = Arc::clone(topic.name());
+            return Err(SendError::PartitionOutOfRange {
+                topic,
+                partition: chosen,
+                count,
+            }
+            .into());
+        }
+        Ok(chosen)
+    }
+
+    fn on_new_batch(&self, topic: &TopicEntry, previous: PartitionId) -> Result<(), Refusal> {
+        match &self.plugins.strategy {
+            Strategy::Default | Strategy::UniformSticky => {
+                topic.leave_sticky(previous, &self.core.random);
+                Ok(())
+            }
+            Strategy::Custom(partitioner) => {
+                sync::assert_unlocked();
+                let cluster = self.core.metadata.cluster();
+                panic::contain(|| partitioner.on_new_batch(topic.name(), &cluster, previous))
+                    .map_err(|message| panicked("partitioner", &message).into())
+            }
+        }
+    }
+
+    // ---- errors
+
+    fn topic_error(&self, error: TopicError) -> Refusal {
+        let topic = &*self.record.topic;
+        let (kind, message) = match error {
+            TopicError::Invalid => (
+                ProduceErrorKind::InvalidTopic,
+                "the brokers refuse the topic's name: letters, digits, '.', '_' and '-' are allowed, \
+                 249 of them at most",
+            ),
+            TopicError::Unauthorized => (
+                ProduceErrorKind::TopicAuthorization,
+                "the client may not use the topic: it needs the Describe and Write permissions",
+            ),
+        };
+        self.error(kind, format!("{message} (topic {topic:?})"))
+    }
+
+    /// `max.block.ms` passed before the topic, or the partition that was asked for, was known (KP-40).
+    pub(crate) fn metadata_timeout(&self, max_block: Duration) -> Refusal {
+        let state = self.core.metadata.topic_state(&self.record.topic);
+        let message = match (self.record.partition, state.partitions) {
+            (Some(wanted), Some(count)) => format!(
+                "partition {wanted} did not appear within max.block.ms ({} ms): the topic has {count} \
+                 partitions",
+                max_block.as_millis()
+            ),
+            _ => format!(
+                "the topic was not found within max.block.ms ({} ms): {state}",
+                max_block.as_millis()
+            ),
+        };
+        if state.last_code == Some(ErrorCode::InvalidTopicException) {
+            return self.topic_error(TopicError::Invalid);
+        }
+        self.error(ProduceErrorKind::MetadataTimeout, message)
+    }
+
+    /// `max.block.ms` passed before there was memory (BP-8).
+    pub(crate) fn memory_timeout(&self, max_block: Duration) -> Refusal {
+        let pool = self.core.accumulator.pool();
+        let message = format!(
+            "no memory within max.block.ms ({} ms): {} of {} bytes (buffer.memory) are free and {} \
+             threads wait; the brokers take records more slowly than they are sent",
+            max_block.as_millis(),
+            pool.available_bytes(),
+            pool.total_bytes(),
+            pool.waiting()
+        );
+        self.error(ProduceErrorKind::BufferExhausted, message)
+    }
+
+    pub(crate) fn error(&self, kind: ProduceErrorKind, message: String) -> Refusal {
+        let topic = Arc::from(&*self.record.topic);
+        Refusal::Record(
+            ProduceErrorBuilder::new(kind, Delivery::NotWritten, topic, message)
+                .partition(self.partition())
+                .build(),
+        )
+    }
+}
+
+/// RA-7
+const OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and takes no records of message \
+     format 2, the only one that this version of the library writes; upgrade the broker";
+
+fn finish(core: &Core, append: Append) -> Result<Step, Refusal> {
+    match append {
+        Append::Done(record) => Ok(Step::Appended(FutureRecordMetadata::pending(record))),
+        Append::Closed => Err(core.closed().into()),
+        Append::NeedsBatch => {
+            debug_assert!(false, "a new batch takes its first record");
+            Err(core.closed().into())
+        }
+    }
+}
+
+fn entry_of(topic: &TopicEntry, partition: PartitionId) -> Result<&Arc<PartitionEntry>, Refusal> {
+    topic.partition(partition).ok_or_else(|| {
+        let name = Arc::clone(topic.name());
+        let count = topic.partition_count();
+        SendError::PartitionOutOfRange {
+            topic: name,
+            partition,
+            count,
+        }
+        .into()
+    })
+}
+
+#[inline]
+fn serialize_part<'r, T: ?Sized>(
+    serializer: &dyn Serializer<T>,
+    topic: &str,
+    headers: &mut Headers,
+    data: Option<&'r T>,
+) -> Result<Option<Serialized<'r>>, BoxError> {
+    match data {
+        Some(data) => serializer.serialize(topic, headers, data),
+        None => serializer.serialize_null(topic, headers),
+    }
+}
+
+fn panicked(what: &'static str, message: &str) -> SendError {
+    SendError::Panicked {
+        what,
+        message: message.into(),
+    }
+}
+
+fn too_large(
+    topic: &TopicEntry,
+    partition: PartitionId,
+    size: usize,
+    limit: usize,
+    key: &'static str,
+) -> ProduceError {
+    ProduceErrorBuilder::new(
+        ProduceErrorKind::RecordTooLarge { size, limit, key },
+        Delivery::NotWritten,
+        Arc::clone(topic.name()),
+        format!("the record takes up to {size} bytes, {key} allows {limit}"),
+    )
+    .partition(Some(partition))
+    .build()
+}
