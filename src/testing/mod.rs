@@ -1,0 +1,26 @@
+//! An embedded Kafka cluster, to test programs that produce to Kafka without one.
+//!
+//! [`TestCluster`] starts any number of brokers in this process, on loopback ports. They speak the
+//! protocol of Apache Kafka 3.0 as far as producers use it, refuse what a broker refuses, and let the
+//! test read back what was written.
+//!
+//! ```
+//! # fn main() -> std::io::Result<()> {
+//! use kafka_producer::testing::TestCluster;
+//!
+//! let cluster = TestCluster::builder().nodes(3).topic("orders", 12).start()?;
+//! let servers = cluster.bootstrap_servers(); // for `bootstrap.servers`
+//! # assert_eq!(servers.split(',').count(), 3);
+//! // … produce to it …
+//! assert!(cluster.records("orders", 0).is_empty());
+//! # Ok(())
+//! # }
+//! ```
+
+mod cluster;
+mod sim;
+mod stored;
+mod tcp_broker;
+
+pub use cluster::{LogSummary, TestCluster, TestClusterBuilder, TopicOptions};
+pub use stored::{ProducerStamp, StoredBatch, StoredRecord, StoredRecordView};

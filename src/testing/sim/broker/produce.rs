@@ -1,0 +1,159 @@
+//! `Produce`: batches to the logs of the partitions this node leads.
+
+use std::sync::Arc;
+
+use super::SimCluster;
+use crate::clock::Timestamp;
+use crate::error::ErrorCode;
+use crate::protocol::{
+    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, RecordError,
+    Response, TopicProduceResponse,
+};
+use crate::record::batch::RecordBatch;
+use crate::testing::sim::log::{Appended, PartitionLog, Rejected, single_batch};
+use crate::testing::sim::topics::is_internal;
+use crate::types::NodeId;
+
+/// No offset, no time.
+const UNKNOWN: i64 = -1;
+
+/// What a batch's fate depends on besides batch and partition.
+struct Circumstances {
+    node: NodeId,
+    acks: i16,
+    version: i16,
+    /// The whole request is refused.
+    refused: Option<ErrorCode>,
+    now: Timestamp,
+}
+
+impl SimCluster {
+    /// Answers in the order of the request; also says whether any batch was refused.
+    ///
+    /// # Kafka
+    /// `KafkaApis#handleProduceRequest` and `ReplicaManager#appendRecords`. All replicas are one log,
+    /// so `acks` of 1 and of all are the same, and nothing waits for `timeout_ms`.
+    pub(super) fn produce(
+        &mut self,
+        node: NodeId,
+        request: ProduceRequest,
+        version: i16,
+        now: Timestamp,
+    ) -> (Response, bool) {
+        let refused = has_transactional_batch(&request)
+            .filter(|()| request.transactional_id.is_none())
+            .map(|()| ErrorCode::TransactionalIdAuthorizationFailed);
+        let about = Circumstances {
+            node,
+            acks: request.acks,
+            version,
+            refused,
+            now,
+        };
+        let mut failed = false;
+        let topics = request.topics.into_iter().map(|topic| {
+            let partitions = topic.partitions.into_iter().map(|partition| {
+                let index = partition.index;
+                let outcome = self.produce_one(&topic.name, partition, &about);
+                failed |= outcome.is_err();
+                to_response(index, outcome)
+            });
+            let partitions = partitions.collect();
+            TopicProduceResponse {
+                name: topic.name,
+                partitions,
+            }
+        });
+        let topics = topics.collect();
+        (
+            Response::Produce(ProduceResponse {
+                topics,
+                throttle_time_ms: 0,
+            }),
+            failed,
+        )
+    }
+
+    fn produce_one(
+        &mut self,
+        topic: &str,
+        data: PartitionProduceData,
+        about: &Circumstances,
+    ) -> Result<Appended, Rejected> {
+        let refuse = |code| Err(Rejected::at_once(code));
+        if let Some(code) = about.refused {
+            return refuse(code);
+        }
+        let depth = self.options.depth;
+        let Some((settings, partition)) = self.topics.get_mut(topic).and_then(|topic| {
+            let settings = topic.settings;
+            topic
+                .partition_mut(data.index)
+                .map(|partition| (settings, partition))
+        }) else {
+            return refuse(ErrorCode::UnknownTopicOrPartition);
+        };
+        let batch = single_batch(data.records.map(|records| records.body), about.version)?;
+        if !matches!(about.acks, -1..=1) {
+            return refuse(ErrorCode::InvalidRequiredAcks);
+        }
+        if is_internal(topic) {
+            return refuse(ErrorCode::InvalidTopicException);
+        }
+        if partition.role.leader != Some(about.node) {
+            return refuse(ErrorCode::NotLeaderOrFollower);
+        }
+        partition
+            .log
+            .append(batch, partition.role.epoch, &settings, depth, about.now)
+    }
+}
+
+/// Whether any batch says it belongs to a transaction; looked at before anything is checked.
+fn has_transactional_batch(request: &ProduceRequest) -> Option<()> {
+    let mut partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
+    let transactional = partitions.any(|partition| {
+        let records = partition
+            .records
+            .as_ref()
+            .map(|records| records.body.clone());
+        records
+            .and_then(|mut records| RecordBatch::take(&mut records).ok())
+            .is_some_and(|batch| batch.attributes().is_transactional())
+    });
+    transactional.then_some(())
+}
+
+fn to_response(index: i32, outcome: Result<Appended, Rejected>) -> PartitionProduceResponse {
+    match outcome {
+        Ok(appended) => PartitionProduceResponse {
+            index,
+            error: ErrorCode::NoError,
+            base_offset: appended.base_offset,
+            log_append_time_ms: appended.log_append_time,
+            log_start_offset: PartitionLog::START_OFFSET,
+            record_errors: Vec::new(),
+            error_message: None,
+        },
+        Err(rejected) => PartitionProduceResponse {
+            index,
+            error: rejected.code,
+            base_offset: UNKNOWN,
+            log_append_time_ms: UNKNOWN,
+            log_start_offset: if rejected.knows_log_start {
+                PartitionLog::START_OFFSET
+            } else {
+                UNKNOWN
+            },
+            record_errors: rejected.records.into_iter().map(to_record_error).collect(),
+            error_message: rejected.message.map(Arc::from),
+        },
+    }
+}
+
+fn to_record_error((batch_index, message): (i32, String)) -> RecordError {
+    RecordError {
+        batch_index,
+        message: Some(message.into()),
+    }
+}

@@ -1,0 +1,198 @@
+//! One partition's log: what is checked before a batch is written, and what is kept of it.
+
+mod check;
+
+pub(crate) use check::single_batch;
+
+use super::producer_state::{ProducerState, Verdict, WrittenBatch};
+use crate::clock::Timestamp;
+use crate::error::ErrorCode;
+use crate::record::batch::RecordBatch;
+use crate::testing::stored::StoredBatch;
+use crate::util::hash::FixedHashMap;
+
+/// A topic's settings, as far as they concern what is written to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TopicSettings {
+    /// The largest batch, header and all (`max.message.bytes`).
+    pub(crate) max_message_bytes: usize,
+    /// Whether the broker sets the records' timestamps (`message.timestamp.type`).
+    pub(crate) log_append_time: bool,
+    /// Whether every record needs a key (`cleanup.policy` is `compact`).
+    pub(crate) compacted: bool,
+}
+
+impl TopicSettings {
+    /// Kafka's own.
+    pub(crate) const DEFAULT: Self = Self {
+        max_message_bytes: 1_048_588,
+        log_append_time: false,
+        compacted: false,
+    };
+}
+
+/// How much work is done for each batch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Depth {
+    /// Keep what is written, or only count it.
+    pub(crate) retain: bool,
+    /// Look at every record, as a broker does, or only at headers and checksums.
+    pub(crate) validate_records: bool,
+}
+
+/// A batch was written, or had been written before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Appended {
+    pub(crate) base_offset: i64,
+    /// -1 where the topic keeps the producer's timestamps.
+    pub(crate) log_append_time: i64,
+}
+
+/// A batch was not written.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Rejected {
+    pub(crate) code: ErrorCode,
+    pub(crate) message: Option<String>,
+    /// The records at fault, by their place in the batch.
+    pub(crate) records: Vec<(i32, String)>,
+    /// Whether the answer tells where the log starts; it does not where the batch was turned away
+    /// before the log was looked at.
+    pub(crate) knows_log_start: bool,
+}
+
+impl Rejected {
+    /// Turned away at the door.
+    pub(crate) fn at_once(code: ErrorCode) -> Self {
+        Self {
+            code,
+            message: None,
+            records: Vec::new(),
+            knows_log_start: false,
+        }
+    }
+
+    /// Refused by the log itself.
+    pub(crate) fn by_log(code: ErrorCode) -> Self {
+        Self {
+            knows_log_start: true,
+            ..Self::at_once(code)
+        }
+    }
+}
+
+/// How much a log holds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct LogSize {
+    pub(crate) records: u64,
+    pub(crate) batches: u64,
+    pub(crate) bytes: u64,
+    /// Batches that had been written before and were acknowledged again.
+    pub(crate) duplicates: u64,
+}
+
+/// The log of one partition.
+///
+/// # Kafka
+/// `kafka.log.Log#appendAsLeader` of the broker, as of 3.0: the order of the checks, and which error
+/// each ends in.
+#[derive(Debug, Default)]
+pub(crate) struct PartitionLog {
+    batches: Vec<StoredBatch>,
+    next_offset: i64,
+    size: LogSize,
+    producers: FixedHashMap<i64, ProducerState>,
+}
+
+impl PartitionLog {
+    /// No record is ever removed.
+    pub(crate) const START_OFFSET: i64 = 0;
+
+    /// Checks a batch and writes it at the end, at time `now`.
+    pub(crate) fn append(
+        &mut self,
+        batch: RecordBatch,
+        leader_epoch: i32,
+        settings: &TopicSettings,
+        depth: Depth,
+        now: Timestamp,
+    ) -> Result<Appended, Rejected> {
+        check::framing(&batch, settings)?;
+        check::header(&batch)?;
+        if depth.validate_records {
+            check::records(&batch, settings)?;
+        }
+        let append_time = settings.log_append_time.then_some(now);
+        let max_timestamp = append_time.map_or_else(|| batch.max_timestamp(), Timestamp::as_millis);
+        if batch.has_producer_id() {
+            match self.check_producer(&batch) {
+                Verdict::Write => {}
+                Verdict::Duplicate(written) => {
+                    self.size.duplicates += 1;
+                    // A broker answers a duplicate with the first write's largest timestamp, also
+                    // where the topic keeps the producer's.
+                    return Ok(Appended {
+                        base_offset: written.base_offset,
+                        log_append_time: written.max_timestamp,
+                    });
+                }
+                Verdict::Refuse(code) => return Err(Rejected::by_log(code)),
+            }
+            let written = WrittenBatch::new(&batch, self.next_offset, max_timestamp);
+            let producer = self.producers.entry(batch.producer_id()).or_default();
+            producer.written(batch.producer_epoch(), written);
+        }
+        Ok(self.write(batch, leader_epoch, append_time, depth))
+    }
+
+    fn check_producer(&self, batch: &RecordBatch) -> Verdict {
+        match self.producers.get(&batch.producer_id()) {
+            Some(known) => known.check(batch),
+            None => ProducerState::default().check(batch),
+        }
+    }
+
+    fn write(
+        &mut self,
+        batch: RecordBatch,
+        leader_epoch: i32,
+        append_time: Option<Timestamp>,
+        depth: Depth,
+    ) -> Appended {
+        let base_offset = self.next_offset;
+        let count = i64::from(batch.records_count());
+        self.next_offset += count;
+        self.size.records += count.unsigned_abs();
+        self.size.batches += 1;
+        self.size.bytes += batch.size_bytes() as u64;
+        if depth.retain {
+            self.batches.push(StoredBatch::new(
+                batch,
+                base_offset,
+                leader_epoch,
+                append_time,
+            ));
+        }
+        let log_append_time = append_time.unwrap_or(Timestamp::NONE).as_millis();
+        Appended {
+            base_offset,
+            log_append_time,
+        }
+    }
+
+    /// What was written; empty when nothing is retained.
+    pub(crate) fn batches(&self) -> &[StoredBatch] {
+        &self.batches
+    }
+
+    /// The offset of the next record.
+    pub(crate) fn next_offset(&self) -> i64 {
+        self.next_offset
+    }
+
+    pub(crate) fn size(&self) -> LogSize {
+        self.size
+    }
+}
+
+#[cfg(test)]
+mod tests;

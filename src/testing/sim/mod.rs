@@ -1,0 +1,11 @@
+//! A cluster of brokers as a value: bytes in, bytes out, no socket, no thread, no clock. What carries
+//! the bytes, a network of the simulator or a loopback listener, is not known here.
+
+pub(crate) mod broker;
+pub(crate) mod log;
+mod producer_state;
+mod topics;
+mod transactional_ids;
+
+pub(crate) use broker::{Answer, SimCluster, SimNode, SimOptions};
+pub(crate) use topics::NotDone;

@@ -1,0 +1,200 @@
+//! What was written to the embedded cluster, to be looked at by tests.
+
+use std::fmt;
+
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+use crate::record::batch::{RecordBatch, RecordView};
+use crate::record::{Header, Headers};
+use crate::types::Sequence;
+
+/// Which idempotent producer wrote a record, and as which of its records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct ProducerStamp {
+    /// The producer's id.
+    pub id: i64,
+    /// The producer's epoch.
+    pub epoch: i16,
+    /// The record's number among those of this producer, epoch and partition.
+    pub sequence: i32,
+}
+
+/// A record as it stands in a partition's log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredRecord {
+    /// Its place in the log.
+    pub offset: i64,
+    /// Milliseconds since 1970, or -1 for none: the producer's, or the broker's where the topic says
+    /// so.
+    pub timestamp: i64,
+    /// The key; `None` for null.
+    pub key: Option<Vec<u8>>,
+    /// The value; `None` for null.
+    pub value: Option<Vec<u8>>,
+    /// The headers, in order.
+    pub headers: Headers,
+    /// Who wrote it, if the producer was idempotent.
+    pub producer: Option<ProducerStamp>,
+}
+
+/// A [`StoredRecord`] that is read where it lies, without a copy.
+#[derive(Clone, Copy)]
+pub struct StoredRecordView<'a> {
+    batch: &'a StoredBatch,
+    record: RecordView<'a>,
+}
+
+impl<'a> StoredRecordView<'a> {
+    /// Its place in the log.
+    pub fn offset(&self) -> i64 {
+        self.batch
+            .base_offset
+            .wrapping_add(i64::from(self.record.offset_delta))
+    }
+
+    /// Milliseconds since 1970, or -1 for none.
+    pub fn timestamp(&self) -> i64 {
+        let own = || {
+            self.batch
+                .batch
+                .first_timestamp()
+                .wrapping_add(self.record.timestamp_delta)
+        };
+        self.batch
+            .append_time
+            .map_or_else(own, Timestamp::as_millis)
+    }
+
+    /// The key; `None` for null.
+    pub fn key(&self) -> Option<&'a [u8]> {
+        self.record.key
+    }
+
+    /// The value; `None` for null.
+    pub fn value(&self) -> Option<&'a [u8]> {
+        self.record.value
+    }
+
+    /// The headers, in order: key and value.
+    pub fn headers(&self) -> impl Iterator<Item = (&'a str, Option<&'a [u8]>)> + use<'a> {
+        self.record.headers.iter()
+    }
+
+    /// Who wrote it, if the producer was idempotent.
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        let delta = u32::try_from(self.record.offset_delta).ok()?;
+        let first = self.batch.producer()?;
+        let sequence = Sequence::new(first.sequence).advance(delta).as_i32();
+        Some(ProducerStamp { sequence, ..first })
+    }
+
+    /// A copy that owns its parts.
+    pub fn to_record(&self) -> StoredRecord {
+        let header = |(key, value): (&str, Option<&[u8]>)| match value {
+            Some(value) => Header::new(key.to_owned(), value.to_vec()),
+            None => Header::null(key.to_owned()),
+        };
+        StoredRecord {
+            offset: self.offset(),
+            timestamp: self.timestamp(),
+            key: self.key().map(<[u8]>::to_vec),
+            value: self.value().map(<[u8]>::to_vec),
+            headers: self.headers().map(header).collect(),
+            producer: self.producer(),
+        }
+    }
+}
+
+impl fmt::Debug for StoredRecordView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_record().fmt(f)
+    }
+}
+
+/// A batch as it stands in a partition's log. Cheap to clone: the bytes are shared.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredBatch {
+    // Invariant: the number of records is not negative; a log writes no other.
+    batch: RecordBatch,
+    base_offset: i64,
+    leader_epoch: i32,
+    append_time: Option<Timestamp>,
+}
+
+impl StoredBatch {
+    pub(crate) fn new(
+        batch: RecordBatch,
+        base_offset: i64,
+        leader_epoch: i32,
+        append_time: Option<Timestamp>,
+    ) -> Self {
+        Self {
+            batch,
+            base_offset,
+            leader_epoch,
+            append_time,
+        }
+    }
+
+    /// The offset of the first record.
+    pub fn base_offset(&self) -> i64 {
+        self.base_offset
+    }
+
+    /// How often the partition had changed its leader when the batch was written.
+    pub fn leader_epoch(&self) -> i32 {
+        self.leader_epoch
+    }
+
+    /// How many records it holds.
+    pub fn record_count(&self) -> usize {
+        usize::try_from(self.batch.records_count()).unwrap_or(0)
+    }
+
+    /// How many bytes it takes, header and all.
+    pub fn size_bytes(&self) -> usize {
+        self.batch.size_bytes()
+    }
+
+    /// The number of the codec its records are compressed with; 0 for none.
+    pub fn codec(&self) -> u8 {
+        self.batch.attributes().codec()
+    }
+
+    /// Whether it belongs to a transaction.
+    pub fn is_transactional(&self) -> bool {
+        self.batch.attributes().is_transactional()
+    }
+
+    /// Who wrote it, if the producer was idempotent; the sequence is that of the first record.
+    pub fn producer(&self) -> Option<ProducerStamp> {
+        self.batch.has_producer_id().then(|| ProducerStamp {
+            id: self.batch.producer_id(),
+            epoch: self.batch.producer_epoch(),
+            sequence: self.batch.base_sequence(),
+        })
+    }
+
+    /// The batch byte by byte, as the producer sent it.
+    pub fn bytes(&self) -> &Bytes {
+        self.batch.bytes()
+    }
+
+    /// The records, read in place.
+    ///
+    /// Ends early at a record that cannot be read, and is empty for a batch that is compressed: a
+    /// cluster writes such batches only when it was told not to look at records
+    /// ([`validate_records`](super::TestClusterBuilder::validate_records)).
+    pub fn records(&self) -> impl Iterator<Item = StoredRecordView<'_>> {
+        let records = self.batch.records().into_iter().flatten();
+        records.map_while(|record| {
+            Some(StoredRecordView {
+                batch: self,
+                record: record.ok()?,
+            })
+        })
+    }
+}
