@@ -1,0 +1,179 @@
+//! What may be done inside a callback, what may not, and what futures and callbacks tell.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::mpsc::channel;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use kafka_producer::{
+    CloseError, FlushError, FutureRecordMetadata, KafkaProducer, Misuse, ProduceErrorKind,
+    ProducerSnapshot, RecordMetadata, SendError,
+};
+
+use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
+
+/// KP-47, KAFKA-10790: each is refused, none deadlocks; a send that need not wait is taken.
+#[test]
+fn calls_that_would_wait_for_the_sender_are_refused_inside_a_callback() {
+    let cluster = cluster(1);
+    let producer = Arc::new(producer(config(&cluster).linger(Duration::from_millis(50))));
+    producer.partitions_for("t").unwrap();
+    let (told, results) = channel();
+    let inner = Arc::clone(&producer);
+    let callback = move |_| {
+        let later = inner.send(record("from the callback")).unwrap();
+        let get = later.get().unwrap_err();
+        told.send((
+            inner.flush().unwrap_err(),
+            inner.close().unwrap_err(),
+            get.kind().clone(),
+            inner
+                .send(kafka_producer::ProducerRecord::new("unknown", "v"))
+                .unwrap_err(),
+            later,
+        ))
+        .unwrap();
+    };
+    let first = producer
+        .send_with_callback(record("first"), callback)
+        .unwrap();
+    let (flush, close, get, send, later) = results.recv_timeout(LONG).unwrap();
+    assert!(matches!(flush, FlushError::Misuse(Misuse::InsideCallback)));
+    assert!(matches!(close, CloseError::Misuse(Misuse::InsideCallback)));
+    assert_eq!(get, ProduceErrorKind::Misuse);
+    assert!(matches!(send, SendError::Misuse(Misuse::InsideCallback)));
+    assert_eq!(first.get().unwrap().offset(), 0);
+    assert_eq!(later.get_timeout(LONG).unwrap().offset(), 1);
+    assert_eq!(values(&cluster, 0), ["first", "from the callback"]);
+}
+
+/// NC-8
+#[test]
+fn a_callback_that_panics_harms_nobody_else() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    let bad = producer
+        .send_with_callback(record("a"), |_| panic!("planted"))
+        .unwrap();
+    assert_eq!(bad.get_timeout(LONG).unwrap().offset(), 0);
+    let good = producer.send(record("b")).unwrap();
+    assert_eq!(good.get_timeout(LONG).unwrap().offset(), 1);
+    producer.close().unwrap();
+}
+
+/// KP-34, PB-15
+#[test]
+fn callbacks_of_a_partition_run_in_order_and_before_get_returns() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).linger(Duration::from_millis(5)));
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let mut last = None;
+    for number in 0..1000 {
+        let seen = Arc::clone(&seen);
+        let callback = move |fate: Result<RecordMetadata, _>| {
+            seen.lock().unwrap().push((number, fate.unwrap().offset()));
+        };
+        last = Some(producer.send_with_callback(record("v"), callback).unwrap());
+    }
+    assert_eq!(last.unwrap().get_timeout(LONG).unwrap().offset(), 999);
+    let seen = seen.lock().unwrap();
+    assert_eq!(seen.len(), 1000);
+    assert!(
+        seen.iter()
+            .enumerate()
+            .all(|(at, pair)| *pair == (at, at as i64))
+    );
+}
+
+/// KP-24: the callback of a record that fails at once has run when `send` returns.
+#[test]
+fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).max_block(BLOCK));
+    let caller = std::thread::current().id();
+    let (told, results) = channel();
+    let callback = move |fate: Result<RecordMetadata, kafka_producer::ProduceError>| {
+        told.send((std::thread::current().id(), fate.unwrap_err()))
+            .unwrap();
+    };
+    let missing = kafka_producer::ProducerRecord::new("missing", "v");
+    let future = producer.send_with_callback(missing, callback).unwrap();
+    let (thread, error) = results.try_recv().unwrap();
+    assert_eq!(thread, caller);
+    assert!(future.is_done());
+    assert_eq!(future.get().unwrap_err(), error);
+    assert_eq!(error.kind(), &ProduceErrorKind::MetadataTimeout);
+}
+
+/// KP-6
+#[test]
+fn callbacks_run_on_the_thread_that_is_named_for_the_client() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).client_id("named"));
+    let (told, names) = channel();
+    let callback = move |_| {
+        told.send(std::thread::current().name().map(str::to_owned))
+            .unwrap();
+    };
+    let _sent = producer.send_with_callback(record("v"), callback).unwrap();
+    let name = names.recv_timeout(LONG).unwrap();
+    assert_eq!(
+        name.as_deref(),
+        Some("kafka-producer-network-thread | named")
+    );
+}
+
+struct Unpark(std::thread::Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// The smallest executor there is.
+fn block_on<F: Future>(future: F) -> F::Output {
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut future = pin!(future);
+    loop {
+        match future.as_mut().poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(output) => return output,
+            Poll::Pending => std::thread::park_timeout(LONG),
+        }
+    }
+}
+
+#[test]
+fn a_future_can_be_awaited_without_a_runtime() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).linger(Duration::from_millis(20)));
+    let future = producer.send(record("v")).unwrap();
+    assert_eq!(block_on(future).unwrap().offset(), 0);
+}
+
+/// Java: RecordSendTest#testTimeout
+#[test]
+fn a_wait_that_runs_out_leaves_the_record_under_way() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
+    let future = producer.send(record("v")).unwrap();
+    let error = future.get_timeout(Duration::from_millis(20)).unwrap_err();
+    assert_eq!(error.kind(), &ProduceErrorKind::Pending);
+    assert!(error.is_retriable() && !future.is_done());
+    producer.flush().unwrap();
+    assert_eq!(future.get().unwrap().offset(), 0);
+}
+
+#[test]
+fn what_is_shared_between_threads_can_be() {
+    fn shared<T: Send + Sync>() {}
+    shared::<KafkaProducer<str, [u8]>>();
+    shared::<FutureRecordMetadata>();
+    shared::<RecordMetadata>();
+    shared::<ProducerSnapshot>();
+    shared::<kafka_producer::ProduceError>();
+    shared::<kafka_producer::ProducerConfig>();
+    shared::<kafka_producer::Error>();
+}

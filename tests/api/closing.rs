@@ -1,0 +1,241 @@
+//! Flushing, closing, dropping, and not waiting at all.
+
+use std::time::{Duration, Instant};
+
+use kafka_producer::{
+    BoxError, CloseError, Delivery, FlushError, Headers, KafkaProducer, ProduceErrorKind,
+    ProducerInterceptor, ProducerRecord, SendError, Serialized, Serializer, TrySendReason,
+    WaitCause,
+};
+
+use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
+
+/// KP-44
+#[test]
+fn a_flush_sends_at_once_what_would_linger_and_waits_for_it() {
+    let cluster = cluster(4);
+    let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
+    let futures: Vec<_> = (0..100)
+        .map(|_| producer.send(record("v")).unwrap())
+        .collect();
+    producer.flush().unwrap();
+    assert!(
+        futures
+            .iter()
+            .all(kafka_producer::FutureRecordMetadata::is_done)
+    );
+    assert_eq!(cluster.record_count("t"), 100);
+}
+
+#[test]
+fn a_flush_that_runs_out_of_time_says_how_many_batches_are_left() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    producer.partitions_for("t").unwrap();
+    cluster.stop_node(cluster.node_ids().next().unwrap());
+    let future = producer.send(record("v")).unwrap();
+    let error = producer
+        .flush_timeout(Duration::from_millis(50))
+        .unwrap_err();
+    assert!(
+        matches!(error, FlushError::TimedOut { batches: 1 }),
+        "{error}"
+    );
+    cluster
+        .start_node(cluster.node_ids().next().unwrap())
+        .unwrap();
+    producer.flush_timeout(LONG).unwrap();
+    assert_eq!(future.get().unwrap().offset(), 0);
+}
+
+/// KP-52
+#[test]
+fn closing_at_once_gives_up_what_is_left_and_counts_it() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    producer.partitions_for("t").unwrap();
+    cluster.stop_node(cluster.node_ids().next().unwrap());
+    let futures: Vec<_> = (0..10)
+        .map(|_| producer.send(record("v")).unwrap())
+        .collect();
+    let error = producer.close_timeout(Duration::ZERO).unwrap_err();
+    assert!(
+        matches!(error, CloseError::Undelivered { records: 10 }),
+        "{error}"
+    );
+    for future in futures {
+        assert_eq!(future.get().unwrap_err().kind(), &ProduceErrorKind::Closed);
+    }
+}
+
+/// KP-50
+#[test]
+fn closing_delivers_what_is_left() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
+    let future = producer.send(record("v")).unwrap();
+    producer.close().unwrap();
+    assert_eq!(future.get().unwrap().offset(), 0);
+}
+
+/// KP-55
+#[test]
+fn closing_while_others_send_loses_nothing_that_was_taken() {
+    let cluster = cluster(4);
+    let producer = producer(config(&cluster));
+    let taken: usize = std::thread::scope(|scope| {
+        let senders: Vec<_> = (0..4)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut futures = Vec::new();
+                    loop {
+                        match producer.send(record("v")) {
+                            Ok(future) => futures.push(future),
+                            Err(SendError::Closed) => break,
+                            Err(error) => panic!("{error}"),
+                        }
+                    }
+                    futures.iter().filter(|future| future.get().is_ok()).count()
+                })
+            })
+            .collect();
+        let deadline = Instant::now() + LONG;
+        while producer.snapshot().records_acknowledged < 1000 {
+            assert!(Instant::now() < deadline);
+            std::thread::yield_now();
+        }
+        producer.close().unwrap();
+        senders
+            .into_iter()
+            .map(|sender| sender.join().unwrap())
+            .sum()
+    });
+    assert_eq!(cluster.record_count("t"), taken as u64);
+    assert_eq!(producer.snapshot().records_acknowledged, taken as u64);
+}
+
+#[test]
+fn a_dropped_producer_delivers_what_is_left() {
+    let cluster = cluster(1);
+    let dropped = producer(config(&cluster).linger(Duration::from_secs(60)));
+    let future = dropped.send(record("v")).unwrap();
+    drop(dropped);
+    assert_eq!(future.get().unwrap().offset(), 0);
+}
+
+/// Decision: a record that ran out of time says what it waited for, and that no broker has it.
+#[test]
+fn a_record_whose_broker_is_gone_times_out_unwritten_and_says_why() {
+    let cluster = cluster(1);
+    let producer = producer(
+        config(&cluster)
+            .delivery_timeout(Duration::from_millis(500))
+            .request_timeout(Duration::from_millis(200)),
+    );
+    producer.partitions_for("t").unwrap();
+    cluster.stop_node(cluster.node_ids().next().unwrap());
+    let began = Instant::now();
+    let error = producer
+        .send(record("v"))
+        .unwrap()
+        .get_timeout(LONG)
+        .unwrap_err();
+    assert!(
+        began.elapsed() < Duration::from_millis(1500),
+        "{:?}",
+        began.elapsed()
+    );
+    assert_eq!(error.kind(), &ProduceErrorKind::DeliveryTimeout, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
+    assert!(
+        matches!(error.cause(), Some(WaitCause::NotConnected { .. })),
+        "{error}"
+    );
+}
+
+/// BP-8, BP-12
+#[test]
+fn full_memory_makes_send_wait_and_try_send_return_and_comes_back_whole() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).buffer_memory(64 * 1024).max_block(BLOCK));
+    producer.partitions_for("t").unwrap();
+    cluster.stop_node(cluster.node_ids().next().unwrap());
+    let value = "v".repeat(1000);
+    let mut taken = 0;
+    let reason = loop {
+        match producer.try_send(record(&value)) {
+            Ok(_) => taken += 1,
+            Err(refused) => break refused.reason().clone(),
+        }
+    };
+    assert!(matches!(reason, TrySendReason::MemoryFull), "{reason}");
+    let began = Instant::now();
+    let error = producer.send(record(&value)).unwrap().get().unwrap_err();
+    assert_eq!(error.kind(), &ProduceErrorKind::BufferExhausted);
+    assert!(began.elapsed() >= BLOCK);
+    assert_eq!(producer.snapshot().threads_waiting_for_memory, 0);
+    cluster
+        .start_node(cluster.node_ids().next().unwrap())
+        .unwrap();
+    producer.flush().unwrap();
+    let snapshot = producer.snapshot();
+    assert_eq!(snapshot.memory_free_bytes, 64 * 1024);
+    assert_eq!(snapshot.records_acknowledged, taken);
+}
+
+struct Stamps;
+
+impl ProducerInterceptor<str, str> for Stamps {
+    fn on_send(&self, record: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
+        record.set_value("changed");
+        Ok(())
+    }
+}
+
+struct AddsHeader;
+
+impl Serializer<str> for AddsHeader {
+    fn serialize<'a>(
+        &self,
+        _: &str,
+        headers: &mut Headers,
+        data: &'a str,
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        headers.add("added", "by the serializer")?;
+        Ok(Some(Serialized::Borrowed(data.as_bytes())))
+    }
+}
+
+#[test]
+fn a_record_that_try_send_does_not_take_comes_back_as_it_was_given() {
+    let cluster = cluster(1);
+    let producer = KafkaProducer::<str, str>::builder(config(&cluster).build().unwrap())
+        .key_serializer(AddsHeader)
+        .value_serializer(AddsHeader)
+        .interceptor(Stamps)
+        .build()
+        .unwrap();
+    let given = record("as it was").with_header("mine", "1");
+    let refused = producer.try_send(given.clone()).unwrap_err();
+    assert!(
+        refused.reason().would_block() && matches!(refused.reason(), TrySendReason::TopicNotKnown)
+    );
+    let back = refused.into_record();
+    assert_eq!(back, given);
+    producer.partitions_for("t").unwrap();
+    producer.try_send(back).unwrap().get_timeout(LONG).unwrap();
+    assert_eq!(values(&cluster, 0), ["changed"]);
+    assert_eq!(cluster.records("t", 0)[0].headers.len(), 2);
+}
+
+/// An idle producer's loop does not turn: the counter is the measurement, the pause its length.
+#[test]
+fn an_idle_producer_does_nothing() {
+    let cluster = cluster(3);
+    let producer = producer(config(&cluster));
+    producer.send(record("v")).unwrap().get().unwrap();
+    let before = producer.snapshot().sender_loops;
+    std::thread::sleep(Duration::from_secs(1));
+    let turns = producer.snapshot().sender_loops - before;
+    assert!(turns <= 5, "{turns} turns in a second");
+}

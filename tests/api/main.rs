@@ -1,0 +1,14 @@
+//! The public API over loopback TCP, with real threads.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests: they fail by panicking, measure real time, and lock what they share"
+)]
+
+mod bad_input;
+mod callbacks;
+mod closing;
+mod plugins;
+mod sending;
+mod support;

@@ -1,0 +1,381 @@
+//! Which part of the library may know which: the table of layers, checked against the source.
+//!
+//! The check reads text, not syntax: every `crate::…` and `super::…` path outside comments and outside
+//! unit tests counts as an import.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A module, its height, and its group. A module may use what is lower, and its own group.
+/// The longest matching path counts.
+const LAYERS: &[(&str, u32, &str)] = &[
+    ("sync", 0, "sync"),
+    ("clock", 0, "clock"),
+    ("util", 0, "util"),
+    ("types", 10, "types"),
+    ("error", 11, "error"),
+    ("compress", 20, "compress"),
+    ("metrics", 20, "metrics"),
+    ("record", 30, "record"),
+    ("protocol", 30, "protocol"),
+    ("config", 40, "config"),
+    ("security", 50, "security"),
+    ("network", 60, "network"),
+    ("client", 70, "client"),
+    ("producer::record", 80, "values"),
+    ("producer::record_metadata", 80, "values"),
+    ("producer::serializer", 80, "values"),
+    ("producer::interceptor", 80, "values"),
+    ("producer::partitioner", 80, "values"),
+    ("producer::future", 80, "values"),
+    ("producer::callback_scope", 80, "values"),
+    ("producer::produce_request_result", 80, "values"),
+    ("producer::buffer_pool", 81, "batches"),
+    ("producer::batch", 81, "batches"),
+    ("producer::accumulator", 81, "batches"),
+    ("producer::counters", 81, "batches"),
+    ("producer::wake", 81, "batches"),
+    ("producer::metadata", 82, "machinery"),
+    ("producer::transaction", 82, "machinery"),
+    ("producer::sender", 82, "machinery"),
+    ("producer", 83, "facade"),
+    ("testing", 90, "testing"),
+];
+
+/// Imports that break the table for a stated reason: user, what is used, why.
+const EXCEPTIONS: &[(&str, &str, &str)] = &[(
+    "producer::accumulator",
+    "producer::metadata::ClusterObserver",
+    "the trait belongs to the one who calls it; the accumulator is its listener",
+)];
+
+/// Names through which a file reaches the system.
+const SYSTEM: &[&str] = &[
+    "std::net",
+    "std::thread",
+    "std::process",
+    "std::time::Instant",
+    "std::time::SystemTime",
+    "mio::",
+    "socket2::",
+];
+
+/// Values of `std::net` that are plain data.
+const PLAIN_ADDRESSES: &[&str] = &["SocketAddr", "IpAddr", "Ipv4Addr", "Ipv6Addr"];
+
+/// The files that may reach the system. A folder's own submodules are covered by its name.
+const SYSTEM_HOMES: &[&str] = &[
+    "clock",
+    "network::selector",
+    "network::transport",
+    "network::resolver",
+    "producer::lifecycle",
+    "util::process",
+    "testing",
+];
+
+fn layer_of(module: &str) -> Option<(u32, &'static str)> {
+    LAYERS
+        .iter()
+        .filter(|(path, ..)| within(module, path))
+        .max_by_key(|(path, ..)| path.len())
+        .map(|&(_, height, group)| (height, group))
+}
+
+fn within(module: &str, path: &str) -> bool {
+    module
+        .strip_prefix(path)
+        .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+}
+
+/// The code of a file: comments blanked, unit tests at its end cut off, lines kept.
+fn code_of(text: &str) -> String {
+    let mut code = String::new();
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        if line.trim() == "#[cfg(test)]"
+            && lines
+                .peek()
+                .is_some_and(|next| next.ends_with("mod tests {"))
+        {
+            break;
+        }
+        code.push_str(line.split("//").next().unwrap_or_default());
+        code.push('\n');
+    }
+    code
+}
+
+fn is_name(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+/// Reads the path or the group of paths at the start of `text`, each put behind `prefix`.
+fn expand(prefix: &str, text: &str, paths: &mut Vec<String>) {
+    let text = text.trim_start();
+    if let Some(group) = text.strip_prefix('{') {
+        let (mut depth, mut start) = (0_u32, 0);
+        for (at, c) in group.char_indices() {
+            match c {
+                '{' => depth += 1,
+                '}' if depth > 0 => depth -= 1,
+                ',' | '}' if depth == 0 => {
+                    if !group[start..at].trim().is_empty() {
+                        expand(prefix, &group[start..at], paths);
+                    }
+                    start = at + 1;
+                    if c == '}' {
+                        return;
+                    }
+                }
+                _ => {}
+            }
+        }
+        return;
+    }
+    let end = text.find(|c| !is_name(c)).unwrap_or(text.len());
+    let (name, rest) = text.split_at(end);
+    let path = if prefix.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{prefix}::{name}")
+    };
+    match rest.strip_prefix("::") {
+        Some(rest) if !name.is_empty() => expand(&path, rest, paths),
+        _ => paths.push(path),
+    }
+}
+
+/// Every path of the crate that `code`, the text of `module`, names: with its line.
+fn imports(module: &str, code: &str) -> Vec<(usize, String)> {
+    let mut found = Vec::new();
+    for keyword in ["crate::", "super::"] {
+        for (at, _) in code.match_indices(keyword) {
+            let before = &code[..at];
+            if before.ends_with(is_name) || before.ends_with("::") {
+                continue;
+            }
+            let mut base: Vec<&str> = Vec::new();
+            let mut rest = &code[at + keyword.len()..];
+            if keyword == "super::" {
+                base = module.split("::").collect();
+                base.pop();
+                while let Some(further) = rest.strip_prefix("super::") {
+                    base.pop();
+                    rest = further;
+                }
+            }
+            if keyword == "super::" && base.is_empty() {
+                // An inline module of a file at the root: its parent is the file itself.
+                base.push(module);
+            }
+            let mut paths = Vec::new();
+            expand(&base.join("::"), rest, &mut paths);
+            let line = before.matches('\n').count() + 1;
+            found.extend(paths.into_iter().map(|path| (line, path)));
+        }
+    }
+    found
+}
+
+fn layer_violations(file: &str, module: &str, text: &str) -> Vec<String> {
+    let Some((height, group)) = layer_of(module) else {
+        return vec![format!(
+            "{file}:1: {module} has no place in the table of layers"
+        )];
+    };
+    let allowed = |path: &str| {
+        let excepted = EXCEPTIONS
+            .iter()
+            .any(|(user, used, _)| within(module, user) && within(path, used));
+        let lower = layer_of(path).map(|(other, name)| other < height || name == group);
+        // What the crate's root re-exports has no layer: only the top may go that way.
+        excepted || lower.unwrap_or(group == "testing")
+    };
+    imports(module, &code_of(text))
+        .into_iter()
+        .filter(|(_, path)| !allowed(path))
+        .map(|(line, path)| format!("{file}:{line}: {module} must not use {path}"))
+        .collect()
+}
+
+/// What of `std::net` a piece of code names, one by one: `{SocketAddr, TcpStream}` gives two.
+fn only_plain_addresses(rest: &str) -> bool {
+    let Some(rest) = rest.strip_prefix("::") else {
+        return false;
+    };
+    let mut names = Vec::new();
+    expand("", rest, &mut names);
+    names
+        .iter()
+        .all(|name| PLAIN_ADDRESSES.iter().any(|plain| within(name, plain)))
+}
+
+fn system_violations(file: &str, module: &str, text: &str) -> Vec<String> {
+    if SYSTEM_HOMES.iter().any(|home| within(module, home)) {
+        return Vec::new();
+    }
+    let code = code_of(text);
+    let mut violations = Vec::new();
+    for name in SYSTEM {
+        for (at, _) in code.match_indices(name) {
+            let rest = &code[at + name.len()..];
+            let part_of_a_name = code[..at].ends_with(is_name) || code[..at].ends_with("::");
+            if part_of_a_name || (*name == "std::net" && only_plain_addresses(rest)) {
+                continue;
+            }
+            let line = code[..at].matches('\n').count() + 1;
+            violations.push(format!(
+                "{file}:{line}: {module} must not reach the system by {name}"
+            ));
+        }
+    }
+    // `use std::{thread, time::Instant}` would hide the names above.
+    for (at, _) in code.match_indices("use std::{") {
+        let line = code[..at].matches('\n').count() + 1;
+        violations.push(format!(
+            "{file}:{line}: {module} hides what it takes from std in a group"
+        ));
+    }
+    violations
+}
+
+/// The path of a file below `src` as a module; none for unit tests, doubles, the root and tools.
+fn module_of(file: &Path) -> Option<String> {
+    let mut parts: Vec<String> = file
+        .with_extension("")
+        .iter()
+        .map(|part| part.to_string_lossy().into_owned())
+        .collect();
+    if parts.last().is_some_and(|last| last == "mod") {
+        parts.pop();
+    }
+    let outside = parts
+        .iter()
+        .any(|part| part == "tests" || part.starts_with("mock_"));
+    let root = matches!(
+        parts.first().map(String::as_str),
+        None | Some("lib" | "bin")
+    );
+    (!outside && !root).then(|| parts.join("::"))
+}
+
+fn source_files(folder: &Path, files: &mut Vec<PathBuf>) {
+    for entry in fs::read_dir(folder).expect("the source is readable") {
+        let path = entry.expect("the source is readable").path();
+        if path.is_dir() {
+            source_files(&path, files);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            files.push(path);
+        }
+    }
+}
+
+fn check_tree(check: fn(&str, &str, &str) -> Vec<String>) {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let src = root.join("src");
+    let mut files = Vec::new();
+    source_files(&src, &mut files);
+    files.sort();
+    let (mut checked, mut violations) = (0, Vec::new());
+    for path in files {
+        let below_src = path.strip_prefix(&src).expect("a file of src");
+        let Some(module) = module_of(below_src) else {
+            continue;
+        };
+        let text = fs::read_to_string(&path).expect("the source is readable");
+        let name = format!("src/{}", below_src.display());
+        violations.extend(check(&name, &module, &text));
+        checked += 1;
+    }
+    assert!(checked > 50, "only {checked} files were found");
+    assert!(violations.is_empty(), "\n{}\n", violations.join("\n"));
+}
+
+#[test]
+fn every_file_uses_only_lower_layers() {
+    check_tree(layer_violations);
+}
+
+#[test]
+fn only_few_files_reach_the_system() {
+    check_tree(system_violations);
+}
+
+#[test]
+fn an_import_from_above_is_found_with_its_line() {
+    let text = "//! crate::producer is fine in a comment\nuse crate::types::NodeId;\nuse crate::client::{\n    metadata::Metadata,\n};\n";
+    assert_eq!(
+        layer_violations("src/network/x.rs", "network::x", text),
+        ["src/network/x.rs:3: network::x must not use client::metadata::Metadata"]
+    );
+}
+
+#[test]
+fn equal_layers_do_not_know_each_other() {
+    assert_eq!(
+        layer_violations("f", "record::x", "use crate::protocol::wire::Reader;").len(),
+        1
+    );
+    assert_eq!(
+        layer_violations("f", "clock", "fn f() { crate::util::murmur2::hash(); }").len(),
+        1
+    );
+    assert!(layer_violations("f", "record::x", "use crate::record::format::A;").is_empty());
+}
+
+#[test]
+fn super_paths_and_groups_are_followed() {
+    let text = "use super::{batch::BatchId, sender::{Sender, Completion}};";
+    let found = layer_violations("f", "producer::accumulator", text);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].ends_with("must not use producer::sender::Sender"),
+        "{found:?}"
+    );
+    let deeper = "use super::super::sender::Sender;";
+    assert_eq!(
+        layer_violations("f", "producer::accumulator::drain", deeper).len(),
+        1
+    );
+}
+
+#[test]
+fn nothing_uses_testing_and_the_root_is_no_way_round() {
+    assert_eq!(
+        layer_violations("f", "producer::lifecycle", "use crate::testing::A;").len(),
+        1
+    );
+    assert_eq!(
+        layer_violations("f", "network::x", "use crate::KafkaProducer;").len(),
+        1
+    );
+    assert!(layer_violations("f", "testing::x", "use crate::producer::sender::A;").is_empty());
+}
+
+#[test]
+fn a_module_without_a_layer_is_found() {
+    assert_eq!(layer_violations("f", "novelty::x", "").len(), 1);
+}
+
+#[test]
+fn unit_tests_may_use_what_they_like() {
+    let text = "fn f() {}\n#[cfg(test)]\nmod tests {\n    use crate::producer::A;\n}\n";
+    assert!(layer_violations("f", "network::x", text).is_empty());
+}
+
+#[test]
+fn a_system_name_is_found_but_an_address_is_plain_data() {
+    let text = "use std::net::SocketAddr;\nuse std::net::{IpAddr, TcpStream};\nlet t = std::time::Instant::now();\n";
+    let found = system_violations("f", "client::x", text);
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(
+        found[0].starts_with("f:2:") && found[1].starts_with("f:3:"),
+        "{found:?}"
+    );
+    assert!(system_violations("f", "network::transport", text).is_empty());
+    assert_eq!(
+        system_violations("f", "client::x", "use std::{thread, time};").len(),
+        1
+    );
+}
