@@ -1,0 +1,134 @@
+//! One broker, and what can be done to it.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::MutexGuard;
+use std::time::{Duration, Instant};
+
+use super::cluster::{BrokerState, Cluster, broker_name, lock};
+use super::process::{Jvm, describe_exit, log_tail};
+use super::startup::{START_TIMEOUT, lost_its_port};
+use super::{Failure, Result};
+
+const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// One broker of a cluster.
+#[derive(Clone, Copy)]
+pub(crate) struct Broker<'c> {
+    pub(super) cluster: &'c Cluster,
+    pub(super) index: usize,
+}
+
+impl Broker<'_> {
+    /// Its number, which is its id in the cluster too.
+    pub(crate) fn id(&self) -> usize {
+        self.index
+    }
+
+    /// Where it listens, also while it is down.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address_of("PLAINTEXT")
+            .expect("every broker listens for PLAINTEXT")
+    }
+
+    /// Where it listens for another security protocol, if it was asked to.
+    pub(crate) fn address_of(&self, listener: &str) -> Option<SocketAddr> {
+        let ports = &self.cluster.ports[self.index];
+        let (_, port) = ports.iter().find(|(name, _)| name == listener)?;
+        Some((Ipv4Addr::LOCALHOST, *port).into())
+    }
+
+    /// The number of its process, if it was started and not killed or stopped.
+    pub(crate) fn process_id(&self) -> Option<u32> {
+        self.state().jvm.as_ref().map(Jvm::id)
+    }
+
+    /// Kill -9. The cluster notices after a few seconds.
+    pub(crate) fn kill(&self) -> Result<()> {
+        let mut jvm = self.take()?;
+        jvm.kill()
+    }
+
+    /// Starts it again on the same port with the same data, and waits until it serves clients. After a
+    /// kill that takes until the cluster has noticed it was gone.
+    pub(crate) fn start(&self) -> Result<()> {
+        let deadline = Instant::now() + START_TIMEOUT;
+        loop {
+            let mut state = self.state();
+            if state.jvm.is_some() {
+                return Err(Failure::new(format!("broker {} is running", self.index)));
+            }
+            state.jvm = Some(self.cluster.run_broker(self.index, state.has_run)?);
+            let Err(failure) = self
+                .cluster
+                .await_broker(self.index, &mut state, &[self.index])
+            else {
+                return Ok(());
+            };
+            // Clients that try to connect can hold the port for a moment.
+            let again = state.jvm.take().is_some_and(|jvm| lost_its_port(&jvm));
+            if !again || Instant::now() > deadline {
+                return Err(failure.during(format!("broker {} did not start", self.index)));
+            }
+        }
+    }
+
+    /// Lets it hand over its partitions and close its logs, and waits until it has ended.
+    pub(crate) fn stop_clean(&self) -> Result<()> {
+        let mut jvm = self.take()?;
+        jvm.write(b"stop\n")?;
+        let status = jvm.wait(STOP_TIMEOUT)?;
+        if status.success() {
+            return Ok(());
+        }
+        let how = describe_exit(status);
+        let failure = Failure::new(format!("broker {} ended with {how}", self.index));
+        Err(failure.with_details(&jvm.tail()))
+    }
+
+    /// SIGSTOP: it keeps its connections and answers nothing.
+    pub(crate) fn pause(&self) -> Result<()> {
+        self.signal("STOP")?;
+        self.state().is_paused = true;
+        Ok(())
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) -> Result<()> {
+        self.signal("CONT")?;
+        self.state().is_paused = false;
+        Ok(())
+    }
+
+    /// The end of its log.
+    pub(crate) fn log_tail(&self) -> String {
+        let name = broker_name(self.index);
+        log_tail(&name, &self.cluster.folder.join(format!("{name}.log")))
+    }
+
+    /// Where its partitions are, a folder each.
+    pub(crate) fn data_folder(&self) -> PathBuf {
+        self.cluster.folder.join(broker_name(self.index))
+    }
+
+    fn signal(&self, signal: &str) -> Result<()> {
+        match &self.state().jvm {
+            Some(jvm) => jvm.signal(signal),
+            None => Err(self.is_down()),
+        }
+    }
+
+    fn take(&self) -> Result<Jvm> {
+        let mut state = self.state();
+        state.is_paused = false;
+        state.jvm.take().ok_or_else(|| self.is_down())
+    }
+
+    fn is_down(&self) -> Failure {
+        Failure::new(format!("broker {} is not running", self.index))
+    }
+
+    fn state(&self) -> MutexGuard<'_, BrokerState> {
+        lock(&self.cluster.brokers[self.index])
+    }
+}

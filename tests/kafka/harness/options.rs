@@ -1,0 +1,53 @@
+//! What a cluster is to be like.
+
+use super::DEFAULT_VERSION;
+
+/// What a cluster is to be like.
+#[derive(Clone, Debug)]
+pub(crate) struct ClusterOptions {
+    /// The version of Apache Kafka, such as `3.0.0`.
+    pub(crate) version: String,
+    /// How many brokers; they are numbered from 0.
+    pub(crate) brokers: usize,
+    /// Lines of `server.properties` for every broker, over those of the harness. `{id}` in a value
+    /// becomes the broker's number.
+    pub(crate) broker_configs: Vec<(String, String)>,
+    /// Listeners beside `PLAINTEXT`, named as their security protocol, such as `SASL_PLAINTEXT`.
+    pub(crate) listeners: Vec<String>,
+    /// The heap of one broker's JVM.
+    pub(crate) heap_mb: u32,
+}
+
+impl Default for ClusterOptions {
+    fn default() -> Self {
+        Self {
+            version: DEFAULT_VERSION.to_owned(),
+            brokers: 1,
+            broker_configs: Vec::new(),
+            listeners: Vec::new(),
+            heap_mb: 512,
+        }
+    }
+}
+
+impl ClusterOptions {
+    pub(crate) fn brokers(mut self, count: usize) -> Self {
+        self.brokers = count;
+        self
+    }
+
+    pub(crate) fn version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    pub(crate) fn config(mut self, key: &str, value: &str) -> Self {
+        self.broker_configs.push((key.to_owned(), value.to_owned()));
+        self
+    }
+
+    pub(crate) fn listener(mut self, protocol: &str) -> Self {
+        self.listeners.push(protocol.to_owned());
+        self
+    }
+}

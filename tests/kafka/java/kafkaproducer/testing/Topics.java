@@ -1,0 +1,152 @@
+package kafkaproducer.testing;
+
+import java.io.IOException;
+import java.util.Collections;
+import java.util.HashMap;
+import java.util.HashSet;
+import java.util.Map;
+import java.util.Optional;
+import java.util.Set;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.TimeUnit;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.admin.Admin;
+import org.apache.kafka.clients.admin.DescribeClusterOptions;
+import org.apache.kafka.clients.admin.DescribeClusterResult;
+import org.apache.kafka.clients.admin.NewPartitions;
+import org.apache.kafka.clients.admin.NewTopic;
+import org.apache.kafka.clients.admin.TopicDescription;
+import org.apache.kafka.common.Node;
+import org.apache.kafka.common.TopicPartitionInfo;
+
+/** Brokers and topics, through Kafka's admin client. */
+final class Topics {
+    private static final long TIMEOUT_MS = 60_000;
+    private static final long PAUSE_MS = 20;
+
+    private Topics() {
+    }
+
+    /**
+     * Waits until the broker at an address answers and knows a controller, every wanted broker and
+     * every wanted topic. A broker learns of topics after it has begun to answer.
+     */
+    static void awaitBroker(Helper.Arguments arguments) throws Exception {
+        String address = arguments.text();
+        long timeoutMs = arguments.longNumber();
+        Set<Integer> wanted = new HashSet<>();
+        for (int count = arguments.number(); count > 0; count--) {
+            wanted.add(arguments.number());
+        }
+        Set<String> topics = new HashSet<>();
+        while (arguments.hasMore()) {
+            topics.add(arguments.text());
+        }
+        try (Admin admin = admin(address)) {
+            until("brokers " + wanted + " and topics " + topics + " at " + address, timeoutMs, () -> {
+                DescribeClusterResult cluster = admin.describeCluster(
+                        new DescribeClusterOptions().timeoutMs((int) timeoutMs));
+                Node controller = cluster.controller().get();
+                Set<Integer> known = cluster.nodes().get().stream().map(Node::id)
+                        .collect(Collectors.toSet());
+                return controller != null && controller.id() >= 0 && known.containsAll(wanted)
+                        && (topics.isEmpty() || admin.listTopics().names().get().containsAll(topics));
+            });
+        }
+    }
+
+    static void create(Helper.Arguments arguments) throws Exception {
+        try (Admin admin = admin(arguments.text())) {
+            String name = arguments.text();
+            int partitions = arguments.number();
+            short replicas = (short) arguments.number();
+            NewTopic topic = new NewTopic(name, partitions, replicas).configs(arguments.map());
+            admin.createTopics(Collections.singleton(topic)).all().get();
+            awaitLeaders(admin, name, partitions);
+        }
+    }
+
+    static void delete(Helper.Arguments arguments) throws Exception {
+        try (Admin admin = admin(arguments.text())) {
+            String name = arguments.text();
+            admin.deleteTopics(Collections.singleton(name)).all().get();
+            until("topic " + name + " to be gone", TIMEOUT_MS,
+                    () -> !admin.listTopics().names().get().contains(name));
+        }
+    }
+
+    static void addPartitions(Helper.Arguments arguments) throws Exception {
+        try (Admin admin = admin(arguments.text())) {
+            String name = arguments.text();
+            int total = arguments.number();
+            Map<String, NewPartitions> wanted = new HashMap<>();
+            wanted.put(name, NewPartitions.increaseTo(total));
+            admin.createPartitions(wanted).all().get();
+            awaitLeaders(admin, name, total);
+        }
+    }
+
+    /** One line a partition: number, leader (-1 for none), replicas, replicas in sync. */
+    static void describe(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
+        try (Admin admin = admin(arguments.text())) {
+            String name = arguments.text();
+            for (TopicPartitionInfo each : describe(admin, name).partitions()) {
+                answer.line(each.partition() + " " + leader(each).orElse(-1) + " "
+                        + ids(each.replicas()) + " " + ids(each.isr()));
+            }
+        }
+    }
+
+    private static String ids(java.util.List<Node> nodes) {
+        return nodes.isEmpty() ? "-"
+                : nodes.stream().map(Node::idString).collect(Collectors.joining(","));
+    }
+
+    private static Optional<Integer> leader(TopicPartitionInfo info) {
+        return Optional.ofNullable(info.leader()).map(Node::id).filter(id -> id >= 0);
+    }
+
+    static TopicDescription describe(Admin admin, String name) throws Exception {
+        return admin.describeTopics(Collections.singleton(name)).all().get().get(name);
+    }
+
+    private static void awaitLeaders(Admin admin, String name, int partitions) throws Exception {
+        until("leaders of " + name, TIMEOUT_MS, () -> {
+            TopicDescription topic = describe(admin, name);
+            return topic.partitions().size() == partitions
+                    && topic.partitions().stream().allMatch(each -> leader(each).isPresent());
+        });
+    }
+
+    static Admin admin(String bootstrap) {
+        Map<String, Object> configs = new HashMap<>();
+        configs.put("bootstrap.servers", bootstrap);
+        configs.put("default.api.timeout.ms", "30000");
+        configs.put("request.timeout.ms", "10000");
+        configs.put("reconnect.backoff.ms", "20");
+        configs.put("reconnect.backoff.max.ms", "200");
+        configs.put("retry.backoff.ms", "20");
+        return Admin.create(configs);
+    }
+
+    private interface Condition {
+        boolean holds() throws Exception;
+    }
+
+    /** Asks until the answer is yes. Errors on the way count as no, the last one is kept as the cause. */
+    private static void until(String what, long timeoutMs, Condition condition) throws Exception {
+        long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
+        Throwable last = null;
+        while (System.nanoTime() < deadline) {
+            try {
+                if (condition.holds()) {
+                    return;
+                }
+            } catch (ExecutionException failure) {
+                last = failure.getCause();
+            }
+            Thread.sleep(PAUSE_MS);
+        }
+        throw new IOException("waited " + timeoutMs + " ms in vain for " + what, last);
+    }
+}

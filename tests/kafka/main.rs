@@ -1,0 +1,35 @@
+//! Tests against real Apache Kafka brokers. `README.md` beside this file tells how to run them.
+// These tests drive other programs in real time: clocks, pauses between questions and plain locks are
+// what they are made of. What they print is a test runner's output.
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    clippy::print_stdout
+)]
+
+// Tests to come use what those of today do not.
+#[allow(dead_code, unused_imports)]
+mod harness;
+mod producer;
+mod runner;
+mod self_test;
+mod shared;
+mod vectors;
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    if std::env::var_os(self_test::OWNER_ROLE).is_some() {
+        return self_test::own_a_cluster_until_killed();
+    }
+    let tests = [
+        self_test::TESTS,
+        vectors::TESTS,
+        producer::million::TESTS,
+        producer::partitions::TESTS,
+        producer::faults::TESTS,
+        producer::idle::TESTS,
+    ]
+    .concat();
+    runner::main(&tests, shared::stop)
+}

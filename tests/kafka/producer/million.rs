@@ -1,0 +1,204 @@
+//! A million records, and every one of them looked at.
+
+use std::time::{Duration, Instant};
+
+use kafka_producer::{Acks, ProducerConfigBuilder, ProducerRecord};
+
+use super::ledger::{Ledger, Order, Tally, identity, payload};
+use super::{Producer, build, config};
+use crate::harness::{Cluster, ReadRecord};
+use crate::runner::{TestResult, tests};
+use crate::shared;
+
+tests![
+    a_million_records_with_defaults_arrive_once_and_in_order,
+    a_million_records_with_acks_1_arrive_once_and_in_order,
+    a_million_records_with_acks_0_arrive_once_and_in_order,
+    a_million_records_with_one_request_in_flight_arrive_once_and_in_order,
+];
+
+const THREADS: usize = 4;
+const PER_THREAD: usize = 250_000;
+const PARTITIONS: usize = 12;
+const SIZE: usize = 100;
+const EPOCH_MS: i64 = 1_600_000_000_000;
+
+fn a_million_records_with_defaults_arrive_once_and_in_order() -> TestResult {
+    million("million-defaults", |config| config, true)
+}
+
+fn a_million_records_with_acks_1_arrive_once_and_in_order() -> TestResult {
+    million("million-acks-1", |config| config.acks(Acks::Leader), false)
+}
+
+fn a_million_records_with_acks_0_arrive_once_and_in_order() -> TestResult {
+    million("million-acks-0", |config| config.acks(Acks::None), false)
+}
+
+fn a_million_records_with_one_request_in_flight_arrive_once_and_in_order() -> TestResult {
+    million(
+        "million-one-in-flight",
+        |config| config.max_in_flight_requests_per_connection(1),
+        true,
+    )
+}
+
+fn million(
+    topic: &str,
+    configure: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder,
+    idempotent: bool,
+) -> TestResult {
+    let cluster = shared::cluster()?;
+    cluster.create_topic(topic, PARTITIONS as i32, &[])?;
+    let producer = build(configure(config(&cluster.bootstrap_servers())))?;
+    let ledger = Ledger::new(THREADS, PER_THREAD);
+    let began = Instant::now();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (producer, ledger) = (&producer, &ledger);
+            scope.spawn(move || {
+                for number in 0..PER_THREAD {
+                    send(
+                        producer,
+                        topic,
+                        thread,
+                        number,
+                        ledger.callback(thread, number),
+                    );
+                }
+            });
+        }
+    });
+    producer.flush()?;
+    let took = began.elapsed();
+    let sent = [PER_THREAD; THREADS];
+    let all = Tally {
+        acknowledged: THREADS * PER_THREAD,
+        ..Tally::default()
+    };
+    assert_eq!(ledger.tally(&sent), all);
+    let snapshot = producer.snapshot();
+    assert_eq!(snapshot.memory_free_bytes, snapshot.memory_total_bytes);
+    producer.close()?;
+    println!(
+        "    {topic}: 1,000,000 records acknowledged in {took:.2?} ({} requests)",
+        snapshot.produce_requests
+    );
+    wait_until_appended(&cluster, topic)?;
+    read_and_check(&cluster, topic, &ledger, &sent)?;
+    check_segments(&cluster, topic, idempotent)
+}
+
+/// Without acknowledgements a record counts as sent when a socket has it: the broker may be a moment
+/// behind.
+fn wait_until_appended(cluster: &Cluster, topic: &str) -> TestResult {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut count = 0;
+        cluster.read_back(topic, |_| count += 1)?;
+        if count >= THREADS * PER_THREAD {
+            return Ok(());
+        }
+        assert!(Instant::now() < deadline, "{count} records after 30 s");
+    }
+}
+
+/// Every kind of record: keys null and not, values null and not, timestamps given and not, headers none,
+/// null, and several.
+fn send(
+    producer: &Producer,
+    topic: &str,
+    thread: usize,
+    number: usize,
+    callback: impl FnOnce(Result<kafka_producer::RecordMetadata, kafka_producer::ProduceError>)
+    + Send
+    + 'static,
+) {
+    let value = payload(thread, number, SIZE);
+    let key = key_of(number);
+    let mut record = if has_value(number) {
+        ProducerRecord::<[u8], [u8]>::new(topic, &value[..])
+    } else {
+        ProducerRecord::tombstone(topic, &b""[..]).with_header("id", value.clone())
+    };
+    match &key {
+        Some(key) => record.set_key(&key[..]),
+        None => record.clear_key(),
+    }
+    if number % 2 == 0 {
+        record = record.with_timestamp(EPOCH_MS + number as i64);
+    }
+    if number % 10 == 0 {
+        record = record
+            .with_header("first", b"1".to_vec())
+            .with_header("first", value.clone());
+    }
+    // The fate is the ledger's to know.
+    drop(
+        producer
+            .send_with_callback(record, callback)
+            .expect("the producer takes records"),
+    );
+}
+
+fn key_of(number: usize) -> Option<Vec<u8>> {
+    (number % 3 != 0).then(|| format!("key-{}", number % 1000).into_bytes())
+}
+
+fn has_value(number: usize) -> bool {
+    number % 1000 != 7
+}
+
+fn read_and_check(cluster: &Cluster, topic: &str, ledger: &Ledger, sent: &[usize]) -> TestResult {
+    let mut order = Order::new(PARTITIONS, THREADS);
+    let mut offsets = [0; PARTITIONS];
+    cluster.read_back(topic, |record| {
+        let (thread, number) = identity(&record);
+        ledger.saw(thread, number);
+        order.check(record.partition, thread, number);
+        let offset = &mut offsets[record.partition as usize];
+        assert_eq!(record.offset, *offset, "offsets have no gap");
+        *offset += 1;
+        check_content(&record, thread, number);
+    })?;
+    ledger.check(sent, false);
+    Ok(())
+}
+
+fn check_content(record: &ReadRecord<'_>, thread: usize, number: usize) {
+    let value = payload(thread, number, SIZE);
+    assert_eq!(record.key, key_of(number).as_deref());
+    assert_eq!(record.value, has_value(number).then_some(&value[..]));
+    if number % 2 == 0 {
+        assert_eq!(record.timestamp, EPOCH_MS + number as i64);
+    } else {
+        assert!(
+            record.timestamp > EPOCH_MS,
+            "a record without timestamp gets the time of sending"
+        );
+    }
+    let mut headers: Vec<(&str, Option<&[u8]>)> = Vec::new();
+    if !has_value(number) {
+        headers.push(("id", Some(&value)));
+    }
+    if number % 10 == 0 {
+        headers.push(("first", Some(b"1")));
+        headers.push(("first", Some(&value)));
+    }
+    assert_eq!(record.headers, headers);
+}
+
+fn check_segments(cluster: &Cluster, topic: &str, idempotent: bool) -> TestResult {
+    let report = cluster.dump_log_segments(topic)?;
+    assert!(report.is_valid(), "{:?}", report.complaints);
+    assert_eq!(report.records, (THREADS * PER_THREAD) as u64);
+    for batch in &report.batches {
+        assert_eq!(batch.magic, 2);
+        assert_eq!(batch.producer_id >= 0, idempotent, "{batch:?}");
+    }
+    println!(
+        "    {topic}: {} batches, all accepted by DumpLogSegments",
+        report.batches.len()
+    );
+    Ok(())
+}

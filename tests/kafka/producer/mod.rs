@@ -1,0 +1,20 @@
+//! The producer against a real broker: what it acknowledged is there, once and in order.
+
+pub(crate) mod faults;
+pub(crate) mod idle;
+mod ledger;
+pub(crate) mod million;
+pub(crate) mod partitions;
+
+use kafka_producer::{KafkaProducer, ProducerConfig, ProducerConfigBuilder};
+
+/// Keys and values as they are on the wire.
+type Producer = KafkaProducer<[u8], [u8]>;
+
+fn config(servers: &str) -> ProducerConfigBuilder {
+    ProducerConfig::builder().bootstrap_servers([servers])
+}
+
+fn build(config: ProducerConfigBuilder) -> Result<Producer, Box<dyn std::error::Error>> {
+    Ok(Producer::new(config.build()?)?)
+}

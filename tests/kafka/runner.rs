@@ -1,0 +1,242 @@
+//! Runs the tests of this binary one after another, in the manner of `cargo test`.
+//!
+//! They need Java, Maven and some time, so that they run only where `KAFKA_TESTS=required` is set;
+//! elsewhere each is listed as ignored. Standard output and error are not captured.
+
+use std::any::Any;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::process::ExitCode;
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::harness;
+
+/// What a test returns; an error fails it.
+pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
+
+/// A test that takes longer hangs.
+const TEST_TIMEOUT: Duration = Duration::from_secs(900);
+/// What `cargo test` makes of failed tests.
+const FAILED: u8 = 101;
+
+/// A named test.
+#[derive(Clone, Copy)]
+pub(crate) struct Test {
+    name: &'static str,
+    run: fn() -> TestResult,
+}
+
+impl Test {
+    /// `path` is the module path, whose first name is the binary's.
+    pub(crate) const fn new(path: &'static str, run: fn() -> TestResult) -> Self {
+        Self { name: path, run }
+    }
+
+    fn name(&self) -> &'static str {
+        self.name
+            .split_once("::")
+            .map_or(self.name, |(_, name)| name)
+    }
+}
+
+/// Lists functions of the current module as tests.
+macro_rules! tests {
+    ($($name:ident),+ $(,)?) => {
+        pub(crate) const TESTS: &[crate::runner::Test] = &[
+            $(crate::runner::Test::new(concat!(module_path!(), "::", stringify!($name)), $name)),+
+        ];
+    };
+}
+pub(crate) use tests;
+
+/// The part of libtest's command line that makes sense here.
+#[derive(Debug, Default)]
+struct Arguments {
+    filters: Vec<String>,
+    skips: Vec<String>,
+    exact: bool,
+    list: bool,
+    /// `--ignored` or `--include-ignored`: here every test is ignored, or none.
+    ignored_too: bool,
+}
+
+/// What became of the tests.
+#[derive(Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: Vec<&'static str>,
+    ignored: usize,
+    filtered: usize,
+}
+
+/// Runs the tests that the command line chooses. `finish` ends what they shared.
+pub(crate) fn main(tests: &[Test], finish: impl FnOnce()) -> ExitCode {
+    let arguments = match parse(lexopt::Parser::from_env()) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::from(FAILED);
+        }
+    };
+    let chosen: Vec<Test> = tests
+        .iter()
+        .filter(|test| arguments.choose(test))
+        .copied()
+        .collect();
+    if arguments.list {
+        return list(&chosen);
+    }
+    let wanted = std::env::var("KAFKA_TESTS").is_ok_and(|value| value == "required");
+    let start = Instant::now();
+    println!(
+        "\nrunning {} test{}",
+        chosen.len(),
+        if chosen.len() == 1 { "" } else { "s" }
+    );
+    let mut tally = Tally {
+        filtered: tests.len() - chosen.len(),
+        ..Tally::default()
+    };
+    if wanted || arguments.ignored_too {
+        run_all(&chosen, &mut tally);
+    } else {
+        ignore_all(&chosen, &mut tally);
+    }
+    finish();
+    tally.report(start.elapsed())
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
+    use lexopt::prelude::{Long, Short, Value, ValueExt};
+
+    let mut arguments = Arguments::default();
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Value(filter) => arguments.filters.push(filter.string()?),
+            Long("skip") => arguments.skips.push(parser.value()?.string()?),
+            Long("exact") => arguments.exact = true,
+            Long("list") => arguments.list = true,
+            Long("ignored" | "include-ignored") => arguments.ignored_too = true,
+            // Output is never captured and tests never run side by side.
+            Long("nocapture" | "no-capture" | "show-output" | "quiet") | Short('q') => {}
+            Long("test-threads" | "format" | "color" | "report-time" | "logfile") => {
+                parser.value()?;
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(arguments)
+}
+
+impl Arguments {
+    fn choose(&self, test: &Test) -> bool {
+        let matches = |pattern: &String| {
+            if self.exact {
+                test.name() == pattern
+            } else {
+                test.name().contains(pattern.as_str())
+            }
+        };
+        (self.filters.is_empty() || self.filters.iter().any(matches))
+            && !self.skips.iter().any(matches)
+    }
+}
+
+fn list(tests: &[Test]) -> ExitCode {
+    for test in tests {
+        println!("{}: test", test.name());
+    }
+    println!("\n{} tests, 0 benchmarks", tests.len());
+    ExitCode::SUCCESS
+}
+
+fn ignore_all(tests: &[Test], tally: &mut Tally) {
+    const COMMAND: &str = "KAFKA_TESTS=required cargo test --test kafka --";
+    for test in tests {
+        println!(
+            "test {} ... ignored, run with: {COMMAND} {}",
+            test.name(),
+            test.name()
+        );
+        tally.ignored += 1;
+    }
+}
+
+fn run_all(tests: &[Test], tally: &mut Tally) {
+    let missing = harness::missing_tools();
+    for test in tests {
+        let start = Instant::now();
+        let outcome = if missing.is_empty() {
+            run(*test)
+        } else {
+            Err(format!("it needs {} on the PATH", missing.join(" and ")))
+        };
+        let seconds = start.elapsed().as_secs_f64();
+        match outcome {
+            Ok(()) => {
+                println!("test {} ... ok <{seconds:.1}s>", test.name());
+                tally.passed += 1;
+            }
+            Err(why) => {
+                println!("test {} ... FAILED <{seconds:.1}s>\n{why}", test.name());
+                tally.failed.push(test.name());
+            }
+        }
+    }
+}
+
+/// Runs one test on a thread, so that one that hangs fails like any other. Its thread is then left
+/// behind: everything it started ends with this process.
+fn run(test: Test) -> Result<(), String> {
+    let (sender, outcome) = channel();
+    let thread = thread::Builder::new()
+        .name(test.name().to_owned())
+        .spawn(move || {
+            let result = match catch_unwind(AssertUnwindSafe(test.run)) {
+                Ok(result) => result.map_err(|error| format!("error: {error}")),
+                Err(panic) => Err(message(panic.as_ref())),
+            };
+            // Nobody listens any more when the time was up.
+            let _ = sender.send(result);
+        });
+    if let Err(error) = thread {
+        return Err(format!("cannot start a thread: {error}"));
+    }
+    outcome
+        .recv_timeout(TEST_TIMEOUT)
+        .unwrap_or_else(|_| Err(format!("no result within {TEST_TIMEOUT:?}")))
+}
+
+fn message(panic: &(dyn Any + Send)) -> String {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    text.map_or_else(|| "panicked".to_owned(), |text| format!("panicked: {text}"))
+}
+
+impl Tally {
+    fn report(&self, elapsed: Duration) -> ExitCode {
+        if !self.failed.is_empty() {
+            println!("\nfailures:\n    {}", self.failed.join("\n    "));
+        }
+        let word = if self.failed.is_empty() {
+            "ok"
+        } else {
+            "FAILED"
+        };
+        println!(
+            "\ntest result: {word}. {} passed; {} failed; {} ignored; 0 measured; {} filtered out; \
+             finished in {:.2}s\n",
+            self.passed,
+            self.failed.len(),
+            self.ignored,
+            self.filtered,
+            elapsed.as_secs_f64()
+        );
+        if self.failed.is_empty() {
+            ExitCode::SUCCESS
+        } else {
+            ExitCode::from(FAILED)
+        }
+    }
+}
