@@ -13,9 +13,10 @@ use log::{debug, info, warn};
 use super::accumulator::{AccumulatorOptions, RandomSource, RecordAccumulator};
 use super::buffer_pool::BufferPool;
 use super::callback_scope::ProducerId;
+use super::core::{Core, Plugins, Strategy};
 use super::counters::Counters;
 use super::interceptor::{AcknowledgementListener, ProducerInterceptor, ProducerInterceptors};
-use super::kafka_producer::{Core, KafkaProducer, Plugins, Strategy};
+use super::kafka_producer::KafkaProducer;
 use super::lifecycle::{SenderThread, Spawn, system_spawn};
 use super::metadata::{ProducerMetadata, ProducerMetadataOptions};
 use super::partitioner::{
@@ -75,6 +76,35 @@ impl<T: ?Sized> Stock<T> {
             make: |_| None,
             default_class: None,
         }
+    }
+}
+
+impl<K, V> KafkaProducer<K, V>
+where
+    K: ?Sized + ToOwned + StockSerialize + 'static,
+    V: ?Sized + ToOwned + StockSerialize + 'static,
+{
+    /// A producer for types that Kafka's own serializers know, such as `str`, `[u8]` or `i64`: with
+    /// the serializers that the configuration names, or those that fit the types.
+    ///
+    /// # Errors
+    /// As [`ProducerBuilder::build`].
+    ///
+    /// # Blocking
+    /// As [`ProducerBuilder::build`].
+    pub fn new(config: ProducerConfig) -> Result<Self, ConstructError> {
+        Self::builder(config).stock_serializers().build()
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+    /// Begins to build a producer with serializers, a partitioner or interceptors of one's own.
+    pub fn builder(config: ProducerConfig) -> ProducerBuilder<K, V>
+    where
+        K: 'static,
+        V: 'static,
+    {
+        ProducerBuilder::new(config)
     }
 }
 

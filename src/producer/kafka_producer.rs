@@ -7,30 +7,23 @@ use std::time::Duration;
 
 use log::{info, warn};
 
-use super::accumulator::{RandomSource, RecordAccumulator};
-use super::builder::ProducerBuilder;
-use super::callback_scope::{self, ProducerId};
-use super::counters::{Counters, ProducerSnapshot};
+use super::callback_scope;
+use super::core::{Core, Plugins};
+use super::counters::ProducerSnapshot;
 use super::future::{Callback, FutureRecordMetadata};
-use super::interceptor::ProducerInterceptors;
 use super::lifecycle::SenderThread;
-use super::metadata::{MetadataWaitError, ProducerMetadata};
-use super::partitioner::Partitioner;
+use super::metadata::MetadataWaitError;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::send_attempt::{Refusal, SendAttempt, Step};
-use super::sender::SenderControl;
-use super::serializer::{Serializer, StockSerialize};
-use super::wake::SenderWaker;
 use crate::client::metadata::{FatalMetadataError, TopicError};
-use crate::clock::Clock;
 use crate::config::ProducerConfig;
 use crate::error::{
-    CloseError, ConstructError, Delivery, FlushError, MetadataError, Misuse, ProduceError,
-    ProduceErrorBuilder, ProduceErrorKind, SendError,
+    CloseError, Delivery, FlushError, MetadataError, Misuse, ProduceError, ProduceErrorBuilder,
+    ProduceErrorKind, SendError,
 };
 use crate::sync;
-use crate::types::{PartitionInfo, UsableMagic};
+use crate::types::PartitionInfo;
 use crate::util::panic;
 
 /// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.
@@ -74,99 +67,7 @@ pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     plugins_closed: AtomicBool,
 }
 
-/// What does not depend on the types of keys and values.
-pub(crate) struct Core {
-    pub(crate) accumulator: Arc<RecordAccumulator>,
-    pub(crate) metadata: Arc<ProducerMetadata>,
-    pub(crate) waker: Arc<SenderWaker>,
-    pub(crate) control: Arc<SenderControl>,
-    pub(crate) counters: Arc<Counters>,
-    pub(crate) clock: Arc<dyn Clock>,
-    pub(crate) usable_magic: Arc<UsableMagic>,
-    pub(crate) random: RandomSource,
-    pub(crate) producer: ProducerId,
-    pub(crate) config: ProducerConfig,
-}
-
-/// What the user brought.
-pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
-    pub(crate) key_serializer: Box<dyn Serializer<K>>,
-    pub(crate) value_serializer: Box<dyn Serializer<V>>,
-    pub(crate) strategy: Strategy<K, V>,
-    pub(crate) interceptors: Arc<ProducerInterceptors<K, V>>,
-}
-
-/// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
-/// the append needs anyway.
-pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
-    Default,
-    UniformSticky,
-    Custom(Box<dyn Partitioner<K, V>>),
-}
-
-impl Core {
-    /// KP-19
-    #[inline]
-    pub(crate) fn check_size(&self, upper_bound: usize) -> Result<(), (usize, &'static str)> {
-        let request = self.config.max_request_size();
-        if upper_bound > request {
-            return Err((request, "max.request.size"));
-        }
-        let memory = self.accumulator.pool().total_bytes();
-        if upper_bound > memory {
-            return Err((memory, "buffer.memory"));
-        }
-        Ok(())
-    }
-
-    /// Why nothing is taken any more.
-    pub(crate) fn closed(&self) -> SendError {
-        match self.control.failure() {
-            Some(why) => SendError::ProducerFailed(Arc::clone(why)),
-            None => SendError::Closed,
-        }
-    }
-
-    /// Whether a call that waits for the sender may be made here.
-    fn check_may_wait(&self) -> Result<(), Misuse> {
-        if callback_scope::is_inside(self.producer) {
-            return Err(Misuse::InsideCallback);
-        }
-        if self.producer.is_forked() {
-            return Err(Misuse::Forked);
-        }
-        Ok(())
-    }
-}
-
-impl<K, V> KafkaProducer<K, V>
-where
-    K: ?Sized + ToOwned + StockSerialize + 'static,
-    V: ?Sized + ToOwned + StockSerialize + 'static,
-{
-    /// A producer for types that Kafka's own serializers know, such as `str`, `[u8]` or `i64`: with
-    /// the serializers that the configuration names, or those that fit the types.
-    ///
-    /// # Errors
-    /// As [`ProducerBuilder::build`].
-    ///
-    /// # Blocking
-    /// As [`ProducerBuilder::build`].
-    pub fn new(config: ProducerConfig) -> Result<Self, ConstructError> {
-        Self::builder(config).stock_serializers().build()
-    }
-}
-
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
-    /// Begins to build a producer with serializers, a partitioner or interceptors of one's own.
-    pub fn builder(config: ProducerConfig) -> ProducerBuilder<K, V>
-    where
-        K: 'static,
-        V: 'static,
-    {
-        ProducerBuilder::new(config)
-    }
-
     pub(super) fn assemble(core: Core, plugins: Plugins<K, V>, thread: SenderThread) -> Self {
         Self {
             core,
@@ -569,44 +470,16 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// Makes the producer take itself for another one, and returns what it was.
     #[cfg(test)]
-    pub(super) fn replace_id(&mut self, id: ProducerId) -> ProducerId {
+    pub(super) fn replace_id(
+        &mut self,
+        id: callback_scope::ProducerId,
+    ) -> callback_scope::ProducerId {
         std::mem::replace(&mut self.core.producer, id)
     }
 
     /// The configuration the producer was built with.
     pub fn config(&self) -> &ProducerConfig {
         &self.core.config
-    }
-}
-
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
-    /// Closes all, whether or not others fail; the first failure is returned.
-    pub(super) fn close(&self) -> Result<(), Arc<str>> {
-        sync::assert_unlocked();
-        let mut result = self.interceptors.close();
-        let mut add = |what: &str, closed: Result<Result<(), crate::error::BoxError>, String>| {
-            let failure = match closed {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => format!("the {what} failed to close: {error}"),
-                Err(message) => format!("the {what} panicked while being closed: {message}"),
-            };
-            warn!("{failure}");
-            if result.is_ok() {
-                result = Err(failure.into());
-            }
-        };
-        add(
-            "key serializer",
-            panic::contain(|| self.key_serializer.close()),
-        );
-        add(
-            "value serializer",
-            panic::contain(|| self.value_serializer.close()),
-        );
-        if let Strategy::Custom(partitioner) = &self.strategy {
-            add("partitioner", panic::contain(|| partitioner.close()));
-        }
-        result
     }
 }
 

@@ -5,13 +5,14 @@
 //! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
-//! | facade | `send_attempt`, `kafka_producer`, `builder`, `lifecycle` |
+//! | facade | `lifecycle`, `core`, `send_attempt`, `kafka_producer`, `builder` |
 
 pub(crate) mod accumulator;
 pub(crate) mod batch;
 pub(crate) mod buffer_pool;
 pub(crate) mod builder;
 pub(crate) mod callback_scope;
+pub(crate) mod core;
 pub(crate) mod counters;
 pub(crate) mod future;
 pub(crate) mod interceptor;

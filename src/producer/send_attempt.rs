@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::accumulator::{Append, PartitionEntry, TopicEntry};
 use super::buffer_pool::{Denied, Ticket};
+use super::core::{Core, Plugins, Strategy};
 use super::future::{Callback, FutureRecordMetadata};
-use super::kafka_producer::{Core, Plugins, Strategy};
 use super::partitioner::{PartitionInput, partition_for_key};
 use super::record::ProducerRecord;
 use super::serializer::{Serialized, Serializer};

@@ -1,0 +1,118 @@
+//! What the parts of the producer's face share: what does not depend on the types of keys and values, and
+//! what the user brought.
+
+use std::sync::Arc;
+
+use log::warn;
+
+use super::accumulator::{RandomSource, RecordAccumulator};
+use super::callback_scope::{self, ProducerId};
+use super::counters::Counters;
+use super::interceptor::ProducerInterceptors;
+use super::metadata::ProducerMetadata;
+use super::partitioner::Partitioner;
+use super::sender::SenderControl;
+use super::serializer::Serializer;
+use super::wake::SenderWaker;
+use crate::clock::Clock;
+use crate::config::ProducerConfig;
+use crate::error::{BoxError, Misuse, SendError};
+use crate::sync;
+use crate::types::UsableMagic;
+use crate::util::panic;
+
+/// What does not depend on the types of keys and values.
+pub(crate) struct Core {
+    pub(crate) accumulator: Arc<RecordAccumulator>,
+    pub(crate) metadata: Arc<ProducerMetadata>,
+    pub(crate) waker: Arc<SenderWaker>,
+    pub(crate) control: Arc<SenderControl>,
+    pub(crate) counters: Arc<Counters>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) usable_magic: Arc<UsableMagic>,
+    pub(crate) random: RandomSource,
+    pub(crate) producer: ProducerId,
+    pub(crate) config: ProducerConfig,
+}
+
+/// What the user brought.
+pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    pub(crate) key_serializer: Box<dyn Serializer<K>>,
+    pub(crate) value_serializer: Box<dyn Serializer<V>>,
+    pub(crate) strategy: Strategy<K, V>,
+    pub(crate) interceptors: Arc<ProducerInterceptors<K, V>>,
+}
+
+/// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
+/// the append needs anyway.
+pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
+    Default,
+    UniformSticky,
+    Custom(Box<dyn Partitioner<K, V>>),
+}
+
+impl Core {
+    /// KP-19
+    #[inline]
+    pub(crate) fn check_size(&self, upper_bound: usize) -> Result<(), (usize, &'static str)> {
+        let request = self.config.max_request_size();
+        if upper_bound > request {
+            return Err((request, "max.request.size"));
+        }
+        let memory = self.accumulator.pool().total_bytes();
+        if upper_bound > memory {
+            return Err((memory, "buffer.memory"));
+        }
+        Ok(())
+    }
+
+    /// Why nothing is taken any more.
+    pub(crate) fn closed(&self) -> SendError {
+        match self.control.failure() {
+            Some(why) => SendError::ProducerFailed(Arc::clone(why)),
+            None => SendError::Closed,
+        }
+    }
+
+    /// Whether a call that waits for the sender may be made here.
+    pub(super) fn check_may_wait(&self) -> Result<(), Misuse> {
+        if callback_scope::is_inside(self.producer) {
+            return Err(Misuse::InsideCallback);
+        }
+        if self.producer.is_forked() {
+            return Err(Misuse::Forked);
+        }
+        Ok(())
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
+    /// Closes all, whether or not others fail; the first failure is returned.
+    pub(super) fn close(&self) -> Result<(), Arc<str>> {
+        sync::assert_unlocked();
+        let mut result = self.interceptors.close();
+        let mut add = |what: &str, closed: Result<Result<(), BoxError>, String>| {
+            let failure = match closed {
+                Ok(Ok(())) => return,
+                Ok(Err(error)) => format!("the {what} failed to close: {error}"),
+                Err(message) => format!("the {what} panicked while being closed: {message}"),
+            };
+            warn!("{failure}");
+            if result.is_ok() {
+                result = Err(failure.into());
+            }
+        };
+        add(
+            "key serializer",
+            panic::contain(|| self.key_serializer.close()),
+        );
+        add(
+            "value serializer",
+            panic::contain(|| self.value_serializer.close()),
+        );
+        if let Strategy::Custom(partitioner) = &self.strategy {
+            add("partitioner", panic::contain(|| partitioner.close()));
+        }
+        result
+    }
+}
