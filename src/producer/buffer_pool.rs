@@ -31,8 +31,11 @@ pub(crate) struct BufferPool {
 #[derive(Debug)]
 struct PoolState {
     /// Bytes neither leased nor in `free`.
-    // Invariant: available + free.len() · poolable + held by waiters + leased == total.
+    // Invariant: available + free.len() · poolable + held by waiters + leased == total + owed.
     available_bytes: usize,
+    /// Bytes that were leased beyond the total; paid with the next that come back. While any are owed,
+    /// nothing is available.
+    owed_bytes: usize,
     /// Buffers of `poolable_bytes`, empty, ready to be used again.
     free: Vec<Vec<u8>>,
     /// Who waits, longest first. Only the first takes memory.
@@ -63,6 +66,7 @@ impl BufferPool {
                 Rank::POOL,
                 PoolState {
                     available_bytes: total_bytes,
+                    owed_bytes: 0,
                     free: Vec::new(),
                     waiters: VecDeque::new(),
                     closed: false,
@@ -110,6 +114,24 @@ impl BufferPool {
         };
         drop(dropped);
         Ok(self.lease(buffer, size_bytes))
+    }
+
+    /// Leases memory that is in use already, whether or not the total allows it: the parts of a batch
+    /// that is being divided, whose own memory comes back right afterwards. What goes beyond the total
+    /// is paid with that, before anybody else gets any.
+    pub(crate) fn adopt(self: &Arc<Self>, buffer: Vec<u8>) -> Lease {
+        let size_bytes = buffer.capacity();
+        let dropped = {
+            let mut state = self.state.lock();
+            let reachable = state.available_bytes + state.free.len() * self.poolable_bytes;
+            let dropped = self.free_up(&mut state, size_bytes.min(reachable));
+            let taken = size_bytes.min(state.available_bytes);
+            state.available_bytes -= taken;
+            state.owed_bytes += size_bytes - taken;
+            dropped
+        };
+        drop(dropped);
+        self.lease(Some(buffer), size_bytes)
     }
 
     /// Joins the queue for memory.
@@ -178,11 +200,14 @@ impl BufferPool {
     fn refund(&self, mut buffer: Vec<u8>, size_bytes: usize) {
         let mut discarded = Vec::new();
         let mut state = self.state.lock();
-        if size_bytes == self.poolable_bytes && buffer.capacity() >= size_bytes && !state.closed {
+        let is_usual = size_bytes == self.poolable_bytes && buffer.capacity() >= size_bytes;
+        if is_usual && !state.closed && state.owed_bytes == 0 {
             buffer.clear();
             state.free.push(buffer);
         } else {
-            state.available_bytes += size_bytes;
+            let paid = state.owed_bytes.min(size_bytes);
+            state.owed_bytes -= paid;
+            state.available_bytes += size_bytes - paid;
             discarded = buffer;
         }
         if let Some(first) = state.waiters.front() {

@@ -13,6 +13,7 @@ pub(crate) struct Counters {
     records_rejected: AtomicU64,
     batches_in_flight: AtomicU64,
     batches_retried: AtomicU64,
+    batches_split: AtomicU64,
     requests_in_flight: AtomicU64,
     requests_sent: AtomicU64,
     loops: AtomicU64,
@@ -34,6 +35,11 @@ impl Counters {
         self.records_retried
             .fetch_add(u64::from(records), Ordering::Relaxed);
         self.batches_retried.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// A batch that the broker called too large was split.
+    pub(crate) fn split(&self) {
+        self.batches_split.fetch_add(1, Ordering::Relaxed);
     }
 
     /// A record that failed before it was in any batch.
@@ -71,6 +77,7 @@ impl Counters {
             records_failed: read(&self.records_failed) + read(&self.records_rejected),
             records_retried: read(&self.records_retried),
             batches_retried: read(&self.batches_retried),
+            batches_split: read(&self.batches_split),
             batches_in_flight: read(&self.batches_in_flight),
             requests_in_flight: read(&self.requests_in_flight),
             produce_requests: read(&self.requests_sent),
@@ -98,6 +105,9 @@ pub struct ProducerSnapshot {
     pub records_retried: u64,
     /// Batches sent again, counted once for each time.
     pub batches_retried: u64,
+    /// Batches that a broker called too large and that were split into smaller ones, once for each
+    /// time.
+    pub batches_split: u64,
     /// Batches handed to a connection and not answered yet.
     pub batches_in_flight: u64,
     /// Batches that are open, full, or waiting to be sent again.

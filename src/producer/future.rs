@@ -8,7 +8,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::callback_scope;
-use super::produce_request_result::{BatchOutcome, ProduceRequestResult};
+use super::produce_request_result::{BatchOutcome, Elapsed, Holder, ProduceRequestResult};
 use super::record_metadata::RecordMetadata;
 use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
 
@@ -40,18 +40,24 @@ pub(crate) struct RecordInBatch {
 }
 
 impl RecordInBatch {
-    /// What the batch's outcome means for this record.
-    fn answer(&self, outcome: &BatchOutcome) -> Result<RecordMetadata, ProduceError> {
-        match outcome.for_record(self.index) {
+    /// Where the record's fate is, or will be.
+    fn holder(&self) -> Holder<'_> {
+        self.result.holder(self.index)
+    }
+
+    /// What the outcome of the record's batch, or of a piece of it, means for the record at this place
+    /// in it.
+    fn answer(&self, outcome: &BatchOutcome, index: u32) -> Result<RecordMetadata, ProduceError> {
+        match outcome.for_record(index) {
             Ok((base_offset, log_append_time_ms)) => {
-                Ok(self.metadata(base_offset, log_append_time_ms))
+                Ok(self.metadata(base_offset, index, log_append_time_ms))
             }
             Err(error) => Err(error.clone()),
         }
     }
 
     /// PB-17, PB-18
-    fn metadata(&self, base_offset: i64, log_append_time_ms: i64) -> RecordMetadata {
+    fn metadata(&self, base_offset: i64, index: u32, log_append_time_ms: i64) -> RecordMetadata {
         let timestamp = if log_append_time_ms == -1 {
             self.timestamp_ms
         } else {
@@ -60,7 +66,7 @@ impl RecordInBatch {
         RecordMetadata::new(
             self.result.topic_partition().clone(),
             base_offset,
-            self.index,
+            index,
             timestamp,
             self.key_size,
             self.value_size,
@@ -116,7 +122,7 @@ impl FutureRecordMetadata {
     /// Whether the record's fate is known and its callback has run.
     pub fn is_done(&self) -> bool {
         match &self.0 {
-            State::Pending(record) => record.result.is_released(),
+            State::Pending(record) => record.holder().result.is_released(),
             State::Failed(_) => true,
         }
     }
@@ -126,13 +132,14 @@ impl FutureRecordMetadata {
             State::Pending(record) => record,
             State::Failed(error) => return Err(error.clone()),
         };
-        if let Some(outcome) = record.result.outcome() {
-            return record.answer(outcome);
+        let mut holder = record.holder();
+        if let Some(outcome) = holder.result.outcome() {
+            return record.answer(outcome, holder.index);
         }
         if callback_scope::is_inside(record.result.producer()) {
             // Another record of a batch that is being completed right now has an answer already.
-            return match record.result.published_outcome() {
-                Some(outcome) => record.answer(outcome),
+            return match holder.result.published_outcome() {
+                Some(outcome) => record.answer(outcome, holder.index),
                 None => {
                     Err(record.error(ProduceErrorKind::Misuse, Misuse::InsideCallback.to_string()))
                 }
@@ -141,16 +148,21 @@ impl FutureRecordMetadata {
         if record.result.producer().is_forked() {
             return Err(record.error(ProduceErrorKind::Misuse, Misuse::Forked.to_string()));
         }
-        match record.result.wait(timeout) {
-            Some(outcome) => record.answer(outcome),
-            None => Err(record.error(
-                ProduceErrorKind::Pending,
-                format!(
-                    "no answer within {:?}; the record is still under way",
-                    timeout.unwrap_or_default()
-                ),
-            )),
+        let time = Elapsed::start(timeout);
+        while holder.result.wait(&time) {
+            if let Some(outcome) = holder.result.outcome() {
+                return record.answer(outcome, holder.index);
+            }
+            // Split meanwhile: its piece is what to wait for (PB-20).
+            holder = record.holder();
         }
+        Err(record.error(
+            ProduceErrorKind::Pending,
+            format!(
+                "no answer within {:?}; the record is still under way",
+                timeout.unwrap_or_default()
+            ),
+        ))
     }
 }
 
@@ -165,10 +177,11 @@ impl Future for FutureRecordMetadata {
             State::Failed(error) => return Poll::Ready(Err(error.clone())),
         };
         loop {
-            if let Some(outcome) = record.result.outcome() {
-                return Poll::Ready(record.answer(outcome));
+            let holder = record.holder();
+            if let Some(outcome) = holder.result.outcome() {
+                return Poll::Ready(record.answer(outcome, holder.index));
             }
-            if record.result.register(context.waker()) {
+            if holder.result.register(context.waker()) {
                 return Poll::Pending;
             }
         }
@@ -214,7 +227,7 @@ impl Thunk {
             key_size: self.key_size,
             value_size: self.value_size,
         }
-        .answer(outcome)
+        .answer(outcome, self.index)
     }
 }
 

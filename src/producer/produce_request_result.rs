@@ -1,8 +1,8 @@
 //! What became of a batch: one latch that all its records' futures share.
 
 use std::fmt;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
@@ -48,15 +48,43 @@ impl BatchOutcome {
     }
 }
 
+/// What there is to know of a batch that has ended.
+#[derive(Debug)]
+enum End {
+    Outcome(BatchOutcome),
+    /// It was split: its records' fate is that of these, in order of records.
+    Split(Box<[ResultOfPiece]>),
+}
+
+/// What becomes of a piece of a batch that was split.
+#[derive(Debug)]
+pub(crate) struct ResultOfPiece {
+    /// How many records of the batch come before this piece.
+    pub(crate) records_before: u32,
+    pub(crate) result: Arc<ProduceRequestResult>,
+}
+
+/// Where a record's fate is known or will be: the result of its batch, or of a piece of that.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Holder<'a> {
+    pub(crate) result: &'a ProduceRequestResult,
+    /// The record's place in that batch or piece.
+    pub(crate) index: u32,
+}
+
 /// The latch of one batch: first the outcome is published, then callbacks run, then waiters are
 /// released, so that a `get` that returned has seen its callback run (PB-15).
 ///
+/// The latch of a batch that was split leads to those of its pieces. Every split at least halves a batch
+/// or ends with single records, so such a chain has no more links than a size has bits.
+///
 /// # Kafka
-/// `ProduceRequestResult`.
+/// `ProduceRequestResult`. Differs: the chain of a split hangs here, not on each record's future, and
+/// whoever waits for the whole waits for the pieces (KAFKA-19479).
 pub(crate) struct ProduceRequestResult {
     topic_partition: TopicPartition,
     producer: ProducerId,
-    outcome: OnceLock<BatchOutcome>,
+    end: OnceLock<End>,
     released: AtomicBool,
     waiters: Mutex<Waiters>,
     condvar: Condvar,
@@ -73,7 +101,7 @@ impl ProduceRequestResult {
         Self {
             topic_partition,
             producer,
-            outcome: OnceLock::new(),
+            end: OnceLock::new(),
             released: AtomicBool::new(false),
             waiters: Mutex::new(Rank::LEAF, Waiters::default()),
             condvar: Condvar::new(),
@@ -90,16 +118,20 @@ impl ProduceRequestResult {
 
     /// Sets the outcome. A batch is consumed by being completed, so this happens once.
     pub(crate) fn publish(&self, outcome: BatchOutcome) {
-        let set = self.outcome.set(outcome);
+        let set = self.end.set(End::Outcome(outcome));
+        debug_assert!(set.is_ok(), "a batch is completed once");
+    }
+
+    /// Leads to the pieces that the batch was split into, in order of records.
+    pub(crate) fn publish_split(&self, pieces: Box<[ResultOfPiece]>) {
+        debug_assert!(pieces.len() > 1, "a split makes smaller batches");
+        let set = self.end.set(End::Split(pieces));
         debug_assert!(set.is_ok(), "a batch is completed once");
     }
 
     /// Lets every waiter go on.
     pub(crate) fn release_waiters(&self) {
-        debug_assert!(
-            self.outcome.get().is_some(),
-            "released before it was published"
-        );
+        debug_assert!(self.end.get().is_some(), "released before it was published");
         let wakers = {
             let mut waiters = self.waiters.lock();
             self.released.store(true, Ordering::Release);
@@ -114,11 +146,11 @@ impl ProduceRequestResult {
         }
     }
 
-    /// The outcome, once waiters have been released.
+    /// The outcome, once waiters have been released; none of a batch that was split.
     #[inline]
     pub(crate) fn outcome(&self) -> Option<&BatchOutcome> {
-        if self.released.load(Ordering::Acquire) {
-            self.outcome.get()
+        if self.is_released() {
+            self.published_outcome()
         } else {
             None
         }
@@ -126,26 +158,64 @@ impl ProduceRequestResult {
 
     /// The outcome as soon as it is published, also while callbacks still run.
     pub(crate) fn published_outcome(&self) -> Option<&BatchOutcome> {
-        self.outcome.get()
+        match self.end.get()? {
+            End::Outcome(outcome) => Some(outcome),
+            End::Split(_) => None,
+        }
     }
 
     pub(crate) fn is_released(&self) -> bool {
         self.released.load(Ordering::Acquire)
     }
 
-    /// Waits for the outcome; `None` when `timeout` passed first.
+    /// Where the fate of the record at `index` is, or will be, as far as is known now.
+    pub(crate) fn holder(&self, index: u32) -> Holder<'_> {
+        let mut at = Holder {
+            result: self,
+            index,
+        };
+        while let Some(pieces) = at.result.pieces() {
+            let after = pieces.partition_point(|piece| piece.records_before <= at.index);
+            let Some(piece) = after.checked_sub(1).and_then(|i| pieces.get(i)) else {
+                debug_assert!(false, "the first piece has no records before it");
+                break;
+            };
+            at = Holder {
+                result: &piece.result,
+                index: at.index - piece.records_before,
+            };
+        }
+        at
+    }
+
+    /// The pieces, once waiters have been sent to them.
+    fn pieces(&self) -> Option<&[ResultOfPiece]> {
+        match self.end.get() {
+            Some(End::Split(pieces)) if self.is_released() => Some(pieces),
+            _ => None,
+        }
+    }
+
+    /// Whether the fate of every record is known.
+    pub(crate) fn is_done(&self) -> bool {
+        match self.pieces() {
+            Some(pieces) => pieces.iter().all(|piece| piece.result.is_done()),
+            None => self.is_released(),
+        }
+    }
+
+    /// Waits until the latch opens: to an outcome, or to pieces. False when the time ran out first.
     ///
     /// # Blocking
-    /// Up to `timeout`; without one until the batch is done.
-    pub(crate) fn wait(&self, timeout: Option<Duration>) -> Option<&BatchOutcome> {
+    /// As long as `time` says; without a limit until the batch is done.
+    pub(crate) fn wait(&self, time: &Elapsed) -> bool {
         if self.is_released() {
-            return self.outcome.get();
+            return true;
         }
-        let started = Elapsed::start(timeout);
         let mut waiters = self.waiters.lock();
         waiters.threads += 1;
-        while !self.released.load(Ordering::Acquire) {
-            match started.remaining() {
+        while !self.is_released() {
+            match time.remaining() {
                 None => self.condvar.wait(&mut waiters),
                 Some(left) if left.is_zero() => break,
                 Some(left) => self.condvar.wait_for(&mut waiters, left),
@@ -153,7 +223,20 @@ impl ProduceRequestResult {
         }
         waiters.threads -= 1;
         drop(waiters);
-        self.outcome()
+        self.is_released()
+    }
+
+    /// Waits until the fate of every record is known. False when the time ran out first.
+    ///
+    /// # Blocking
+    /// As [`wait`](Self::wait).
+    pub(crate) fn wait_until_done(&self, time: &Elapsed) -> bool {
+        self.wait(time)
+            && self.pieces().is_none_or(|pieces| {
+                pieces
+                    .iter()
+                    .all(|piece| piece.result.wait_until_done(time))
+            })
     }
 
     /// Registers a task to be woken; false when there is nothing to wait for any more.
@@ -173,7 +256,7 @@ impl fmt::Debug for ProduceRequestResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProduceRequestResult")
             .field("topic_partition", &self.topic_partition)
-            .field("outcome", &self.outcome.get())
+            .field("end", &self.end.get())
             .finish_non_exhaustive()
     }
 }

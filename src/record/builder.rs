@@ -105,11 +105,11 @@ impl RecordsBuilder {
 
     /// The record's size as the next one of this batch.
     #[inline]
-    pub(crate) fn size_of_next(&self, record: &RecordParts<'_>, payload_len: usize) -> RecordSize {
+    pub(crate) fn size_of_next(&self, timestamp_ms: i64, payload_len: usize) -> RecordSize {
         let timestamp_delta = if self.record_count == 0 {
             0
         } else {
-            record.timestamp_ms.wrapping_sub(self.first_timestamp_ms)
+            timestamp_ms.wrapping_sub(self.first_timestamp_ms)
         };
         let body_bytes =
             1 + varlong_len(timestamp_delta) + varint_len(self.record_count as i32) + payload_len;
@@ -142,10 +142,7 @@ impl RecordsBuilder {
     #[inline]
     pub(crate) fn append(&mut self, out: &mut Vec<u8>, record: &RecordParts<'_>, size: RecordSize) {
         let expected_len = out.len() + size.total_bytes();
-        put_varint(out, size.body_bytes as i32);
-        out.push(0); // attributes: none are defined
-        put_varlong(out, size.timestamp_delta);
-        put_varint(out, self.record_count as i32);
+        self.put_place(out, size);
         put_nullable(out, record.key);
         put_nullable(out, record.value);
         put_varint(out, record.headers.len() as i32);
@@ -159,10 +156,38 @@ impl RecordsBuilder {
             expected_len,
             "a record's size is computed as it is written"
         );
+        self.count(record.timestamp_ms);
+    }
+
+    /// Writes a record whose key, value and headers are encoded already.
+    pub(crate) fn append_encoded(
+        &mut self,
+        out: &mut Vec<u8>,
+        timestamp_ms: i64,
+        payload: &[u8],
+        size: RecordSize,
+    ) {
+        self.put_place(out, size);
+        out.extend_from_slice(payload);
+        self.count(timestamp_ms);
+    }
+
+    /// What stands before a record's key: all that depends on its place in the batch.
+    #[inline]
+    fn put_place(&self, out: &mut Vec<u8>, size: RecordSize) {
+        put_varint(out, size.body_bytes as i32);
+        out.push(0); // attributes: none are defined
+        put_varlong(out, size.timestamp_delta);
+        put_varint(out, self.record_count as i32);
+    }
+
+    /// Counts a record that was written.
+    #[inline]
+    pub(crate) fn count(&mut self, timestamp_ms: i64) {
         if self.record_count == 0 {
-            self.first_timestamp_ms = record.timestamp_ms;
+            self.first_timestamp_ms = timestamp_ms;
         }
-        self.max_timestamp_ms = self.max_timestamp_ms.max(record.timestamp_ms);
+        self.max_timestamp_ms = self.max_timestamp_ms.max(timestamp_ms);
         self.record_count += 1;
     }
 

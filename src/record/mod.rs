@@ -5,5 +5,6 @@ pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod format;
 pub(crate) mod header;
+pub(crate) mod split;
 
 pub use header::{Header, Headers, HeadersFrozen};

@@ -109,14 +109,12 @@ pub(crate) fn take_unsigned(input: &mut &[u8]) -> Result<u32, VarintError> {
 }
 
 /// Takes a zig-zag varint off the front of `input`.
-#[cfg(any(test, feature = "testing"))]
 pub(crate) fn take_varint(input: &mut &[u8]) -> Result<i32, VarintError> {
     let raw = take_unsigned(input)?;
     Ok((raw >> 1) as i32 ^ -((raw & 1) as i32))
 }
 
 /// Takes a zig-zag varlong off the front of `input`.
-#[cfg(any(test, feature = "testing"))]
 pub(crate) fn take_varlong(input: &mut &[u8]) -> Result<i64, VarintError> {
     let mut raw = 0u64;
     for i in 0..MAX_VARLONG_BYTES {

@@ -11,4 +11,5 @@ mod callbacks;
 mod closing;
 mod plugins;
 mod sending;
+mod splitting;
 mod support;

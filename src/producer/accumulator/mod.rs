@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::batch::{Appended, BatchId, NewBatch, OpenBatch};
+use super::batch::{Appended, BatchId, NewBatch, OpenBatch, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
@@ -227,6 +227,14 @@ impl RecordAccumulator {
         self.incomplete.lock().remove(&batch);
     }
 
+    /// A batch is gone and its pieces are there instead: a flush finds one or the other.
+    pub(crate) fn replace_by_pieces(&self, split: &SplitBatch) {
+        let mut incomplete = self.incomplete.lock();
+        incomplete.remove(&split.whole());
+        let pieces = split.pieces().iter();
+        incomplete.extend(pieces.map(|piece| (piece.id(), Arc::clone(piece.result()))));
+    }
+
     /// Everything that somebody may still wait for: when the sender has failed.
     pub(crate) fn take_incomplete(&self) -> Vec<Arc<ProduceRequestResult>> {
         std::mem::take(&mut *self.incomplete.lock())
@@ -254,16 +262,16 @@ impl RecordAccumulator {
     /// `RecordAccumulator#beginFlush`, `#awaitFlushCompletion` (KP-44, KP-45).
     pub(crate) fn flush(&self, timeout: Option<Duration>) -> Result<(), usize> {
         let _flushing = Flushing::begin(&self.flushes);
-        let started = Elapsed::start(timeout);
+        let time = Elapsed::start(timeout);
         let results: Vec<_> = self.incomplete.lock().values().cloned().collect();
         if !results.is_empty() {
             self.waker.wake();
         }
         for (done, result) in results.iter().enumerate() {
-            if result.wait(started.remaining()).is_none() {
+            if !result.wait_until_done(&time) {
                 let left = results[done..]
                     .iter()
-                    .filter(|result| !result.is_released())
+                    .filter(|result| !result.is_done())
                     .count();
                 return Err(left.max(1));
             }

@@ -3,21 +3,40 @@
 //! ```text
 //!  OpenBatch ──no room / drained──▶ SealedBatch ──▶ in flight ──▶ complete(self) / fail(self)
 //!  (in its queue, takes records)    (the sender's)      │  ▲
-//!                                        ▲── retry ─────┘  └── timed out: BatchSummary stays
+//!                                        ▲── retry ─────┘  ├── timed out: BatchSummary stays
+//!                                        ▲── its pieces ────┘  too large for the broker: SplitBatch
 //! ```
 
 mod open;
 mod sealed;
 
 pub(crate) use open::{Appended, FilledBatch, NewBatch, OpenBatch};
-pub(crate) use sealed::{BatchSummary, SealedBatch};
+pub(crate) use sealed::{BatchSummary, SealedBatch, SplitBatch};
 
-/// A batch's number within its producer: later batches of a partition have larger ones.
+/// Which batch of its producer: later batches of a partition have larger ids, and so have later pieces
+/// of a batch that was split, which stand where the whole one stood.
+// Invariant: of a batch and the pieces it was split into, at most one with the same id exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) struct BatchId(u64);
+pub(crate) struct BatchId {
+    /// The number of the batch as it was opened.
+    opened: u64,
+    /// How many records of that batch come before this piece.
+    records_before: u32,
+}
 
 impl BatchId {
     pub(crate) const fn new(number: u64) -> Self {
-        Self(number)
+        Self {
+            opened: number,
+            records_before: 0,
+        }
+    }
+
+    /// The id of its piece that begins after `records` of its records.
+    pub(crate) const fn piece_after(self, records: u32) -> Self {
+        Self {
+            opened: self.opened,
+            records_before: self.records_before + records,
+        }
     }
 }

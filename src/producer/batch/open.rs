@@ -77,7 +77,7 @@ impl OpenBatch {
         payload_len: usize,
         callback: &mut Option<Callback>,
     ) -> Option<Appended> {
-        let size = self.records.size_of_next(record, payload_len);
+        let size = self.records.size_of_next(record.timestamp_ms, payload_len);
         if !self.records.has_room_for(self.lease.len(), size) {
             return None;
         }

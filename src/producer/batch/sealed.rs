@@ -1,5 +1,7 @@
 //! A batch that takes no more records: the sender's alone.
 
+mod split;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -19,6 +21,7 @@ use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::sync;
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
 use crate::util::panic;
+pub(crate) use split::SplitBatch;
 
 /// A batch that is complete in itself: queued for another attempt, or in flight.
 ///
@@ -35,8 +38,11 @@ pub(crate) struct SealedBatch {
     state: ProducerState,
     /// Its sequence was rewritten after a new epoch began (Java: `sequenceHasBeenReset`).
     rewritten: bool,
+    /// Retries that were used up.
     attempts: u32,
-    last_attempt: Instant,
+    /// How often it left the queue, on its own or as part of a batch that was split.
+    times_drained: u32,
+    waiting_since: Instant,
     retry_at: Instant,
     drained: Option<Instant>,
     queued: Duration,
@@ -60,7 +66,8 @@ impl SealedBatch {
             state: ProducerState::NONE,
             rewritten: false,
             attempts: 0,
-            last_attempt: parts.created,
+            times_drained: 0,
+            waiting_since: parts.created,
             retry_at: parts.created,
             drained: None,
             queued: Duration::ZERO,
@@ -80,6 +87,11 @@ impl SealedBatch {
 
     pub(crate) fn topic_partition(&self) -> &TopicPartition {
         self.result.topic_partition()
+    }
+
+    /// What its futures wait for.
+    pub(crate) fn result(&self) -> &Arc<ProduceRequestResult> {
+        &self.result
     }
 
     pub(crate) fn record_count(&self) -> u32 {
@@ -125,12 +137,8 @@ impl SealedBatch {
 
     /// It leaves the queue for a connection.
     pub(crate) fn mark_drained(&mut self, now: Instant) {
-        let since = if self.attempts == 0 {
-            self.created
-        } else {
-            self.last_attempt
-        };
-        self.queued += now - since;
+        self.queued += now - self.waiting_since;
+        self.times_drained += 1;
         self.drained = Some(now);
     }
 
@@ -138,7 +146,7 @@ impl SealedBatch {
     pub(crate) fn mark_retried(&mut self, now: Instant, retry_at: Instant) {
         self.mark_returned(now);
         self.attempts += 1;
-        self.last_attempt = now;
+        self.waiting_since = now;
         self.retry_at = retry_at;
     }
 
@@ -179,17 +187,12 @@ impl SealedBatch {
     /// How often it was handed over, and how long it lay and flew, up to now.
     pub(crate) fn times(&self, now: Instant) -> RecordTimes {
         let (mut queued, mut in_flight) = (self.queued, self.in_flight);
-        let mut attempts = self.attempts;
         match self.drained {
-            Some(drained) => {
-                in_flight += now - drained;
-                attempts += 1;
-            }
-            None if self.attempts == 0 => queued = now - self.created,
-            None => queued += now - self.last_attempt,
+            Some(drained) => in_flight += now - drained,
+            None => queued += now - self.waiting_since,
         }
         RecordTimes {
-            attempts,
+            attempts: self.times_drained,
             queued,
             in_flight,
         }

@@ -175,3 +175,22 @@ fn many_threads_share_little_memory_and_all_of_it_comes_back() {
     assert!(!overdrawn.load(Ordering::SeqCst));
     assert_eq!((pool.available_bytes(), pool.waiting()), (2000, 0));
 }
+
+/// Memory of a batch that is divided is there twice for a moment.
+#[test]
+fn what_is_adopted_beyond_the_total_is_paid_before_anybody_else_gets_memory() {
+    let pool = BufferPool::new(2048, 1024);
+    let whole = pool.try_allocate(1024).unwrap();
+    let other = pool.try_allocate(1000).unwrap();
+    assert_eq!(pool.available_bytes(), 24);
+    let pieces = [500, 524].map(|size| pool.adopt(Vec::with_capacity(size)));
+    assert_eq!(pool.available_bytes(), 0);
+    let mut ticket = pool.enqueue(100).unwrap();
+    drop(whole);
+    assert_eq!(pool.available_bytes(), 24, "1,000 bytes were owed");
+    assert_eq!(ticket.poll().unwrap_err(), Denied::Exhausted);
+    drop(pieces);
+    drop(ticket.poll().unwrap());
+    drop(other);
+    assert_eq!(pool.available_bytes(), 2048);
+}

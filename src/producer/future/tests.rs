@@ -4,6 +4,7 @@ use std::task::{Wake, Waker};
 
 use super::*;
 use crate::producer::callback_scope::ProducerId;
+use crate::producer::produce_request_result::ResultOfPiece;
 use crate::types::TopicPartition;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -168,4 +169,68 @@ fn a_task_is_woken_once_after_the_callbacks_have_run() {
         panic!("not ready")
     };
     assert_eq!(answer.unwrap().offset(), 46);
+}
+
+fn split_in_two(whole: &ProduceRequestResult, first: u32) -> [Arc<ProduceRequestResult>; 2] {
+    let pieces = [latch(), latch()];
+    let result = |(records_before, piece): (u32, &Arc<ProduceRequestResult>)| ResultOfPiece {
+        records_before,
+        result: Arc::clone(piece),
+    };
+    whole.publish_split([0, first].into_iter().zip(&pieces).map(result).collect());
+    whole.release_waiters();
+    pieces
+}
+
+/// PB-20
+#[test]
+fn a_future_follows_its_record_through_every_split() {
+    let whole = latch();
+    let futures: Vec<_> = (0..4).map(|index| record(&whole, index)).collect();
+    let [front, back] = split_in_two(&whole, 3);
+    let [zero, middle] = split_in_two(&front, 1);
+    assert!(futures.iter().all(|future| !future.is_done()));
+    assert!(!whole.is_done());
+    done(&back, WRITTEN);
+    assert_eq!(futures[3].get().unwrap().offset(), 45);
+    done(&middle, WRITTEN);
+    assert_eq!(futures[1].get().unwrap().offset(), 45);
+    assert_eq!(futures[2].get().unwrap().offset(), 46);
+    assert!(!futures[0].is_done() && !whole.is_done());
+    assert!(!whole.wait_until_done(&Elapsed::start(Some(SHORT))));
+    done(&zero, BatchOutcome::Failed(failure()));
+    assert_eq!(futures[0].get().unwrap_err(), failure());
+    assert!(whole.is_done() && whole.wait_until_done(&Elapsed::start(None)));
+}
+
+/// PB-20
+#[test]
+fn a_thread_and_a_task_that_wait_for_a_batch_go_on_to_wait_for_its_piece() {
+    let whole = latch();
+    let future = record(&whole, 2);
+    let counter = Arc::new(Counting::default());
+    let waker = Waker::from(Arc::clone(&counter));
+    let mut task = pin!(record(&whole, 2));
+    assert!(
+        task.as_mut()
+            .poll(&mut Context::from_waker(&waker))
+            .is_pending()
+    );
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(move || future.get());
+        let [_, piece] = split_in_two(&whole, 1);
+        assert_eq!(counter.0.load(Ordering::SeqCst), 1);
+        assert!(
+            task.as_mut()
+                .poll(&mut Context::from_waker(&waker))
+                .is_pending()
+        );
+        done(&piece, WRITTEN);
+        assert_eq!(counter.0.load(Ordering::SeqCst), 2);
+        assert_eq!(waiter.join().unwrap().unwrap().offset(), 46);
+        assert!(matches!(
+            task.as_mut().poll(&mut Context::from_waker(&waker)),
+            Poll::Ready(Ok(metadata)) if metadata.offset() == 46
+        ));
+    });
 }

@@ -260,6 +260,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Attempt::Answered(answer) if code == ErrorCode::NoError => {
                 self.complete_batch(index, batch, &answer);
             }
+            Attempt::Answered(_)
+                if code == ErrorCode::MessageTooLarge && batch.record_count() > 1 =>
+            {
+                self.split_batch(index, node, batch, attempt, now);
+            }
             attempt if self.may_retry(index, &batch, &attempt, now) => {
                 self.retry_batch(index, batch, &attempt, now);
             }
@@ -305,6 +310,41 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         batch.mark_retried(now, now + wait);
         self.shared.counters.retried(batch.record_count());
         self.drainer.reenqueue(index, batch, now);
+    }
+
+    /// The broker calls a batch too large that has more than one record: it is sent in pieces of at
+    /// most half its size. Their retries begin anew (SE-14).
+    ///
+    /// # Kafka
+    /// `RecordAccumulator#splitAndReenqueue`. Differs: each split really makes the batches smaller, also
+    /// when `batch.size` is above the broker's limit (KAFKA-8350).
+    fn split_batch(
+        &mut self,
+        index: u32,
+        node: NodeId,
+        batch: SealedBatch,
+        attempt: Attempt,
+        now: Instant,
+    ) {
+        let (size, records) = (batch.size_bytes(), batch.record_count());
+        let split = match batch.split(size / 2, self.shared.accumulator.pool(), now) {
+            Ok(split) => split,
+            Err(batch) => return self.fail_attempt(index, node, *batch, attempt, now),
+        };
+        warn!(
+            "{} node {node} calls a batch of {records} records and {size} bytes too large: splitting it \
+             in {}; batch.size is above the topic's max.message.bytes",
+            self.options.log_prefix,
+            split.pieces().len()
+        );
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_split(index, &split);
+        }
+        self.shared.counters.split();
+        self.shared.accumulator.replace_by_pieces(&split);
+        for piece in split.release() {
+            self.drainer.reenqueue(index, piece, now);
+        }
     }
 
     /// SE-19

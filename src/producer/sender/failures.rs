@@ -299,6 +299,11 @@ fn refusal(batch: &SealedBatch, node: NodeId, answer: Answer, now: Instant) -> B
              enable.idempotence=false"
                 .to_owned()
         }
+        ErrorCode::MessageTooLarge if batch.record_count() == 1 => format!(
+            "the record alone makes a batch of {} bytes, more than the topic's max.message.bytes \
+             allows: make it smaller, or raise the limit",
+            batch.size_bytes()
+        ),
         _ => "the broker refused the batch".to_owned(),
     };
     let error = |kind: ProduceErrorKind, sentence: String, words: Option<Arc<str>>| {

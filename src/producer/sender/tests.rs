@@ -4,6 +4,7 @@ mod closing;
 mod expiry;
 mod idempotence;
 mod outcomes;
+mod splitting;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

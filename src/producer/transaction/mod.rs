@@ -11,7 +11,7 @@ use log::{debug, error, info, warn};
 
 use self::sequences::PartitionSequences;
 use super::accumulator::{DrainGate, EntryIndex, HeadOfLine};
-use super::batch::{BatchId, BatchSummary, SealedBatch};
+use super::batch::{BatchId, BatchSummary, SealedBatch, SplitBatch};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse};
@@ -347,6 +347,17 @@ impl TransactionManager {
         if let Some(partition) = self.partitions.get_mut(&index) {
             partition.acknowledge(batch, base_offset);
             partition.remove(batch.id);
+        }
+    }
+
+    /// The batch was too large for the broker and was split; nothing of it is written.
+    pub(crate) fn handle_split(&mut self, index: EntryIndex, split: &SplitBatch) {
+        if let Some(partition) = self.partitions.get_mut(&index) {
+            let pieces = split.pieces().iter();
+            partition.split(
+                split.whole(),
+                pieces.map(|piece| (piece.id(), piece.record_count())),
+            );
         }
     }
 

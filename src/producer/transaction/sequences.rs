@@ -108,6 +108,18 @@ impl PartitionSequences {
         }
     }
 
+    /// The batch is gone; its pieces, which have its numbers between them, stand in its place (TM-50).
+    pub(super) fn split(&mut self, id: BatchId, pieces: impl Iterator<Item = (BatchId, u32)>) {
+        let Some(at) = self.in_flight.iter().position(|tracked| tracked.id == id) else {
+            return;
+        };
+        let after = self.in_flight.split_off(at + 1);
+        self.in_flight.truncate(at);
+        self.in_flight
+            .extend(pieces.map(|(id, record_count)| Tracked { id, record_count }));
+        self.in_flight.extend(after);
+    }
+
     /// The batch is over, one way or the other; false if it was not under way.
     pub(super) fn remove(&mut self, id: BatchId) -> bool {
         let at = self.in_flight.iter().position(|tracked| tracked.id == id);

@@ -64,7 +64,7 @@ proptest! {
         let mut taken = 0;
         for record in &records {
             let parts = record.parts();
-            let size = builder.size_of_next(&parts, parts.payload_len());
+            let size = builder.size_of_next(parts.timestamp_ms, parts.payload_len());
             if !builder.has_room_for(body.len(), size) {
                 break;
             }
@@ -122,7 +122,7 @@ fn another_sequence_changes_only_the_header() {
     };
     let mut builder = RecordsBuilder::new(100);
     let mut body = Vec::new();
-    let size = builder.size_of_next(&record.parts(), record.parts().payload_len());
+    let size = builder.size_of_next(record.parts().timestamp_ms, record.parts().payload_len());
     builder.append(&mut body, &record.parts(), size);
     let body = Bytes::from(body);
     for state in [

@@ -1,0 +1,139 @@
+//! A batch that the broker calls too large, in smaller ones.
+
+use std::sync::Arc;
+
+use log::error;
+
+use super::SealedBatch;
+use crate::clock::Instant;
+use crate::producer::batch::BatchId;
+use crate::producer::buffer_pool::BufferPool;
+use crate::producer::future::Thunk;
+use crate::producer::produce_request_result::{ProduceRequestResult, ResultOfPiece};
+use crate::record::builder::ProducerState;
+use crate::record::split::{Piece, divide};
+
+/// What has become of a batch that was too large: smaller ones, in order, that nobody knows of yet.
+#[derive(Debug)]
+pub(crate) struct SplitBatch {
+    whole: BatchId,
+    result: Arc<ProduceRequestResult>,
+    pieces: Vec<SealedBatch>,
+}
+
+impl SealedBatch {
+    /// Divides the batch so that no piece is larger than `limit_bytes` unless it is a single record.
+    /// The pieces take over its callbacks, its age, its sequence numbers and what is known of its
+    /// attempts; its retries begin anew, as in Kafka. Comes back whole if it cannot be divided.
+    ///
+    /// # Kafka
+    /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not).
+    pub(crate) fn split(
+        mut self,
+        limit_bytes: usize,
+        pool: &Arc<BufferPool>,
+        now: Instant,
+    ) -> Result<SplitBatch, Box<Self>> {
+        let divided = match divide(&self.facts, &self.body, limit_bytes) {
+            Ok(divided) if divided.len() > 1 => divided,
+            Ok(_) => return Err(Box::new(self)),
+            Err(wrong) => {
+                debug_assert!(
+                    false,
+                    "a batch that was written here is read here: {wrong:?}"
+                );
+                error!(
+                    "{}: cannot split a batch: {wrong:?}",
+                    self.topic_partition()
+                );
+                return Err(Box::new(self));
+            }
+        };
+        self.mark_returned(now);
+        let mut thunks = std::mem::take(&mut self.thunks).into_iter().peekable();
+        let mut pieces = Vec::with_capacity(divided.len());
+        let mut records_before = 0;
+        for piece in divided {
+            let end = records_before + piece.facts.record_count;
+            let mut own = Vec::new();
+            // Thunks stand in the order of their records.
+            while let Some(thunk) = thunks.next_if(|thunk| thunk.index < end) {
+                own.push(Thunk {
+                    index: thunk.index - records_before,
+                    ..thunk
+                });
+            }
+            pieces.push(self.piece(records_before, piece, own, pool, now));
+            records_before = end;
+        }
+        Ok(SplitBatch {
+            whole: self.id,
+            result: self.result,
+            pieces,
+        })
+    }
+
+    fn piece(
+        &self,
+        records_before: u32,
+        piece: Piece,
+        thunks: Vec<Thunk>,
+        pool: &Arc<BufferPool>,
+        now: Instant,
+    ) -> Self {
+        let state = self.producer_state().map(|state| ProducerState {
+            base_sequence: state.base_sequence.advance(records_before),
+            ..state
+        });
+        Self {
+            id: self.id.piece_after(records_before),
+            created: self.created,
+            facts: piece.facts,
+            body: pool.adopt(piece.records).into_bytes(),
+            result: Arc::new(ProduceRequestResult::new(
+                self.topic_partition().clone(),
+                self.result.producer(),
+            )),
+            thunks,
+            state: state.unwrap_or(ProducerState::NONE),
+            rewritten: self.rewritten,
+            attempts: 0,
+            times_drained: self.times_drained,
+            waiting_since: now,
+            retry_at: now,
+            drained: None,
+            queued: self.queued,
+            in_flight: self.in_flight,
+            maybe_written: self.maybe_written,
+            last_error: self.last_error.clone(),
+        }
+    }
+}
+
+impl SplitBatch {
+    /// The batch that was split.
+    pub(crate) fn whole(&self) -> BatchId {
+        self.whole
+    }
+
+    pub(crate) fn pieces(&self) -> &[SealedBatch] {
+        &self.pieces
+    }
+
+    /// Sends everyone who waits for the whole to the pieces, and hands these out to be sent. To be
+    /// called when a flush that begins now finds the pieces (KAFKA-19479).
+    pub(crate) fn release(self) -> Vec<SealedBatch> {
+        let mut records_before = 0;
+        let results = self.pieces.iter().map(|piece| {
+            let result = ResultOfPiece {
+                records_before,
+                result: Arc::clone(&piece.result),
+            };
+            records_before += piece.record_count();
+            result
+        });
+        self.result.publish_split(results.collect());
+        self.result.release_waiters();
+        self.pieces
+    }
+}
