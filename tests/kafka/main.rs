@@ -29,6 +29,8 @@ fn main() -> ExitCode {
         producer::partitions::TESTS,
         producer::faults::TESTS,
         producer::idle::TESTS,
+        producer::oversize::TESTS,
+        producer::late_write::TESTS,
     ]
     .concat();
     runner::main(&tests, shared::stop)

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kafka_producer::{ProduceErrorKind, ProducerRecord};
 
 use super::ledger::{Ledger, Order, identity, payload};
-use super::{build, config};
+use super::{build, config, wait_for};
 use crate::harness::{Cluster, ClusterOptions};
 use crate::runner::{TestResult, tests};
 
@@ -222,15 +222,4 @@ fn until_exhausted(
         }
     }
     unreachable!("memory is finite")
-}
-
-fn wait_for(limit: Duration, mut condition: impl FnMut() -> bool) {
-    let deadline = Instant::now() + limit;
-    while !condition() {
-        assert!(
-            Instant::now() < deadline,
-            "it did not happen within {limit:?}"
-        );
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }

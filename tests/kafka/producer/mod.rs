@@ -2,9 +2,13 @@
 
 pub(crate) mod faults;
 pub(crate) mod idle;
+pub(crate) mod late_write;
 mod ledger;
 pub(crate) mod million;
+pub(crate) mod oversize;
 pub(crate) mod partitions;
+
+use std::time::{Duration, Instant};
 
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerConfigBuilder};
 
@@ -17,4 +21,15 @@ fn config(servers: &str) -> ProducerConfigBuilder {
 
 fn build(config: ProducerConfigBuilder) -> Result<Producer, Box<dyn std::error::Error>> {
     Ok(Producer::new(config.build()?)?)
+}
+
+fn wait_for(limit: Duration, mut condition: impl FnMut() -> bool) {
+    let deadline = Instant::now() + limit;
+    while !condition() {
+        assert!(
+            Instant::now() < deadline,
+            "it did not happen within {limit:?}"
+        );
+        std::thread::sleep(Duration::from_millis(20));
+    }
 }

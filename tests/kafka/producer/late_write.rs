@@ -1,0 +1,154 @@
+//! A batch that times out while it is being written (KAFKA-19012).
+//!
+//! A paused broker takes what its socket's buffers hold and no more, so a large request is written in
+//! part. Its batch times out, and other records want its memory. In Java's 3.0.0 they get it: the rest of
+//! the request is then written out of what they put there, and records appear in a partition, or even a
+//! topic, that they were never sent to.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_producer::{Delivery, ProduceErrorKind, ProducerRecord};
+
+use super::{Producer, build, config, wait_for};
+use crate::harness::{Cluster, ClusterOptions};
+use crate::runner::{TestResult, tests};
+
+tests![a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its_memory];
+
+const VICTIM: &str = "victim";
+const OTHERS: &str = "others";
+const OTHER_PARTITIONS: i32 = 8;
+/// More than the buffers of both sockets hold.
+const BATCH_BYTES: usize = 900_000;
+const VICTIM_RECORDS: usize = 800;
+const RECORD_BYTES: usize = 1000;
+/// Two batches have room, a third has not.
+const MEMORY_BYTES: usize = 2_000_000;
+/// Records for each of the other partitions, one partition after the other: they fill whatever memory
+/// they get, to the end that is still to be written.
+const WANTING: usize = 850;
+/// How long the batch waits before it is written: so much sooner it times out than its request does.
+const HEAD_START: Duration = Duration::from_secs(4);
+const TIMEOUT: Duration = Duration::from_secs(8);
+
+fn a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its_memory()
+-> TestResult {
+    // A pause is not to cost the broker its leadership.
+    let options = ClusterOptions::default().config("zookeeper.session.timeout.ms", "60000");
+    let cluster = Arc::new(Cluster::start(options)?);
+    cluster.create_topic(VICTIM, 1, &[])?;
+    cluster.create_topic(OTHERS, OTHER_PARTITIONS, &[])?;
+    let producer = build(
+        config(&cluster.bootstrap_servers())
+            .set("batch.size", BATCH_BYTES.to_string())
+            .set("buffer.memory", MEMORY_BYTES.to_string())
+            .set("send.buffer.bytes", "65536")
+            .set("max.in.flight.requests.per.connection", "1")
+            .set("linger.ms", "0")
+            .max_block(Duration::from_secs(30))
+            .request_timeout(TIMEOUT)
+            .delivery_timeout(TIMEOUT),
+    )?;
+    for topic in [VICTIM, OTHERS] {
+        send(&producer, topic, 0, 0)?.get()?;
+    }
+
+    // One request is on its way to a broker that stands still; the victim's batch waits behind it.
+    cluster.broker(0).pause()?;
+    let again = Arc::clone(&cluster);
+    let first = producer.send_with_callback(
+        ProducerRecord::new(OTHERS, &value(OTHERS, 0, 1)[..]).with_partition(0),
+        // The sender's thread is here: nothing is written until the broker stands still again.
+        move |_| again.broker(0).pause().expect("the broker runs"),
+    )?;
+    wait_for(TIMEOUT, || producer.snapshot().batches_in_flight == 1);
+    let began = Instant::now();
+    let victims = fill_victim(&producer)?;
+    std::thread::sleep(HEAD_START.saturating_sub(began.elapsed()));
+    cluster.broker(0).resume()?;
+    first.get()?;
+
+    // In mid-write, the victim times out.
+    let error = victims[0].get().expect_err("the broker is paused");
+    assert_eq!(error.kind(), &ProduceErrorKind::DeliveryTimeout, "{error}");
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+    println!("    after {:.2?}: {error}", began.elapsed());
+    std::thread::scope(|scope| -> TestResult {
+        let wanting = scope.spawn(|| -> Result<(), String> {
+            for partition in 0..OTHER_PARTITIONS {
+                for number in 2..2 + WANTING {
+                    drop(
+                        send(&producer, OTHERS, partition, number)
+                            .map_err(|error| error.to_string())?,
+                    );
+                }
+            }
+            Ok(())
+        });
+        wait_for(Duration::from_secs(1), || {
+            producer.snapshot().threads_waiting_for_memory > 0
+        });
+        let wanted = producer.snapshot();
+        cluster.broker(0).resume()?;
+        println!(
+            "    resumed after {:.2?}, with {} of {MEMORY_BYTES} bytes free and {} threads waiting",
+            began.elapsed(),
+            wanted.memory_free_bytes,
+            wanted.threads_waiting_for_memory
+        );
+        Ok(wanting.join().expect("no panic")?)
+    })?;
+    producer.flush()?;
+    let snapshot = producer.snapshot();
+    assert_eq!(snapshot.memory_free_bytes, MEMORY_BYTES as u64);
+    producer.close()?;
+
+    // Its bytes were all written, and they were still its own.
+    let mut seen = 0;
+    cluster.read_back(VICTIM, |record| {
+        assert_eq!(record.value, Some(&value(VICTIM, 0, seen)[..]));
+        seen += 1;
+    })?;
+    assert_eq!(
+        seen,
+        VICTIM_RECORDS + 1,
+        "the batch that timed out is whole"
+    );
+    let mut others = 0;
+    cluster.read_back(OTHERS, |record| {
+        let text = std::str::from_utf8(record.value.expect("a value")).expect("text");
+        let prefix = format!("{OTHERS}:{}:", record.partition);
+        assert!(text.starts_with(&prefix), "{prefix} holds {text:.40}");
+        others += 1;
+    })?;
+    assert_eq!(others, 2 + WANTING * OTHER_PARTITIONS as usize);
+    assert!(cluster.dump_log_segments(VICTIM)?.is_valid());
+    println!("    {seen} records of the victim and {others} others, each where it was sent");
+    Ok(())
+}
+
+type Future = kafka_producer::FutureRecordMetadata;
+
+fn fill_victim(producer: &Producer) -> Result<Vec<Future>, kafka_producer::SendError> {
+    (1..=VICTIM_RECORDS)
+        .map(|number| send(producer, VICTIM, 0, number))
+        .collect()
+}
+
+fn send(
+    producer: &Producer,
+    topic: &str,
+    partition: i32,
+    number: usize,
+) -> Result<Future, kafka_producer::SendError> {
+    let value = value(topic, partition, number);
+    producer.send(ProducerRecord::new(topic, &value[..]).with_partition(partition))
+}
+
+/// Says where it belongs, so that it is known wherever it turns up.
+fn value(topic: &str, partition: i32, number: usize) -> Vec<u8> {
+    let mut text = format!("{topic}:{partition}:{number}:").into_bytes();
+    text.resize(RECORD_BYTES, b'.');
+    text
+}
