@@ -4,6 +4,7 @@ mod closing;
 mod expiry;
 mod idempotence;
 mod outcomes;
+mod reliability;
 mod splitting;
 
 use std::pin::Pin;
