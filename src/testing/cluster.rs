@@ -1,5 +1,7 @@
 //! The embedded cluster as tests see it.
 
+mod faults;
+
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
@@ -12,6 +14,8 @@ use super::tcp_broker::{OpenConnections, Port, Shared, TcpBroker};
 use crate::protocol::ApiKey;
 use crate::sync::{Mutex, Rank};
 use crate::types::{NodeId, PartitionId};
+
+pub use faults::RuleHandle;
 
 const HOST: &str = "127.0.0.1";
 
@@ -196,7 +200,8 @@ pub struct LogSummary {
 ///   answer with the same errors;
 /// - records are kept in memory and never expire; all copies of a partition are always in sync;
 /// - nothing can be consumed through the protocol: [`records`](Self::records) and
-///   [`batches`](Self::batches) read what was written.
+///   [`batches`](Self::batches) read what was written;
+/// - everything goes well, unless a [`script`](Self::script) says what goes wrong.
 ///
 /// ```
 /// # fn main() -> std::io::Result<()> {

@@ -16,11 +16,17 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! What goes wrong, and when, is told by rules: [`Rule`] and [`TestCluster::script`]. Brokers that go
+//! down, hang or lose a partition are methods of the cluster: [`TestCluster::stop_node`],
+//! [`TestCluster::hang_node`], [`TestCluster::move_leader`].
 
 mod cluster;
+mod script;
 mod sim;
 mod stored;
 mod tcp_broker;
 
-pub use cluster::{LogSummary, TestCluster, TestClusterBuilder, TopicOptions};
+pub use cluster::{LogSummary, RuleHandle, TestCluster, TestClusterBuilder, TopicOptions};
+pub use script::{AndThen, Api, MetadataSnapshot, Refusal, Rule};
 pub use stored::{ProducerStamp, StoredBatch, StoredRecord, StoredRecordView};

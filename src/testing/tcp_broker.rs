@@ -7,13 +7,17 @@ use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::sim::{Answer, SimCluster};
-use crate::clock::{Clock, SystemClock};
-use crate::sync::{Mutex, Rank};
+use super::script::AndThen;
+use super::sim::{Answer, Plan, SimCluster};
+use crate::clock::{Clock, Deadline, SystemClock};
+use crate::protocol::Frame;
+use crate::sync::{Condvar, Mutex, MutexGuard, Rank};
 use crate::types::NodeId;
 
 /// The largest request a broker reads (`socket.request.max.bytes`).
@@ -27,11 +31,15 @@ const READ_BYTES_MAX: usize = 1024 * 1024;
 const LENGTH_BYTES: usize = 4;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
+/// The longest wait in one piece.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
 /// What all nodes share.
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) cluster: Mutex<SimCluster>,
+    /// A request has been decided about, or a rule was taken away.
+    changed: Condvar,
     pub(crate) connections_accepted: AtomicU64,
     clock: SystemClock,
 }
@@ -40,14 +48,45 @@ impl Shared {
     pub(crate) fn new(cluster: SimCluster) -> Self {
         Self {
             cluster: Mutex::new(Rank::LEAF, cluster),
+            changed: Condvar::new(),
             connections_accepted: AtomicU64::new(0),
             clock: SystemClock::new(),
         }
     }
 
-    fn handle(&self, node: NodeId, frame: &Bytes) -> Answer {
+    fn handle(&self, node: NodeId, frame: &Bytes) -> Plan {
         let now = self.clock.timestamp();
-        self.cluster.lock().handle(node, frame, now)
+        let plan = self.cluster.lock().handle(node, frame, now);
+        self.changed.notify_all();
+        plan
+    }
+
+    /// Changes the cluster in a way that somebody may be waiting for.
+    pub(crate) fn change<T>(&self, how: impl FnOnce(&mut SimCluster) -> T) -> T {
+        let changed = how(&mut self.cluster.lock());
+        self.changed.notify_all();
+        changed
+    }
+
+    /// Waits until `answer` has one, or time is over.
+    pub(crate) fn wait_for<T>(
+        &self,
+        timeout: Duration,
+        answer: impl Fn(&mut SimCluster) -> Option<T>,
+    ) -> Option<T> {
+        let deadline = Deadline::after(self.clock.now(), timeout);
+        let mut cluster: MutexGuard<'_, SimCluster> = self.cluster.lock();
+        loop {
+            if let Some(answer) = answer(&mut cluster) {
+                return Some(answer);
+            }
+            let now = self.clock.now();
+            if deadline.is_over(now) {
+                return None;
+            }
+            let left = deadline.remaining_or(now, LONGEST_WAIT);
+            self.changed.wait_for(&mut cluster, left);
+        }
     }
 }
 
@@ -95,8 +134,24 @@ struct Connections {
     /// Nothing is accepted any more.
     stopped: bool,
     /// For each connection a handle to end it with.
-    open: BTreeMap<u64, TcpStream>,
+    open: BTreeMap<u64, ConnectionHandle>,
     threads: Vec<JoinHandle<()>>,
+}
+
+/// How others reach a connection and its thread.
+#[derive(Debug)]
+struct ConnectionHandle {
+    stream: TcpStream,
+    signals: Sender<Signal>,
+}
+
+/// What a connection's thread is told while it waits.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Signal {
+    /// The connection ends.
+    End,
+    /// The node works again.
+    Resumed,
 }
 
 impl TcpBroker {
@@ -140,13 +195,26 @@ impl OpenConnections {
     pub(crate) fn end_all(&self) {
         self.0.lock().shut_down_all();
     }
+
+    /// The node works again: tells those that have waited for it.
+    pub(crate) fn resume_all(&self) {
+        self.0.lock().signal_all(Signal::Resumed);
+    }
 }
 
 impl Connections {
     fn shut_down_all(&self) {
-        for stream in self.open.values() {
+        self.signal_all(Signal::End);
+        for connection in self.open.values() {
             // One that the peer has closed already is what is wanted.
-            let _ = stream.shutdown(Shutdown::Both);
+            let _ = connection.stream.shutdown(Shutdown::Both);
+        }
+    }
+
+    fn signal_all(&self, signal: Signal) {
+        for connection in self.open.values() {
+            // One whose thread is gone needs no telling.
+            let _ = connection.signals.send(signal);
         }
     }
 }
@@ -197,7 +265,11 @@ impl Acceptor {
 
     fn serve(&self, stream: TcpStream) -> io::Result<()> {
         stream.set_nodelay(true)?;
-        let to_end_it = stream.try_clone()?;
+        let (signals, received) = unbounded();
+        let handle = ConnectionHandle {
+            stream: stream.try_clone()?,
+            signals,
+        };
         let mut connections = self.connections.lock();
         let id = connections.next;
         connections.next += 1;
@@ -205,6 +277,7 @@ impl Acceptor {
             node: self.node,
             id,
             stream,
+            signals: received,
             shared: Arc::clone(&self.shared),
             connections: Arc::clone(&self.connections),
         };
@@ -216,7 +289,7 @@ impl Acceptor {
             .name(format!("test-broker-{}-{id}", self.node))
             .spawn(move || connection.run())?;
         // Still locked: the thread cannot take itself off the list before it is on it.
-        connections.open.insert(id, to_end_it);
+        connections.open.insert(id, handle);
         connections.threads.retain(|thread| !thread.is_finished());
         connections.threads.push(thread);
         // The broker may have been stopped since the acceptor looked; what is on the list now was not
@@ -233,6 +306,7 @@ struct Connection {
     node: NodeId,
     id: u64,
     stream: TcpStream,
+    signals: Receiver<Signal>,
     shared: Arc<Shared>,
     connections: Arc<Mutex<Connections>>,
 }
@@ -252,20 +326,80 @@ impl Connection {
         let mut frames = FrameReader::default();
         let mut out = Vec::new();
         while let Some(frame) = frames.next(&mut self.stream)? {
-            match self.shared.handle(self.node, &frame) {
-                Answer::Reply(reply) => {
-                    out.clear();
-                    reply
-                        .chunks()
-                        .iter()
-                        .for_each(|chunk| out.extend_from_slice(chunk));
-                    self.stream.write_all(&out)?;
+            let Some(plan) = self.ask(&frame) else {
+                return Ok(());
+            };
+            drop(frame);
+            if !self.pause(plan.delay) {
+                return Ok(());
+            }
+            match plan.answer {
+                Answer::Reply(reply) => self.send(&reply, usize::MAX, &mut out)?,
+                Answer::Part { frame, bytes, then } => {
+                    self.send(&frame, bytes, &mut out)?;
+                    return match then {
+                        AndThen::Close => Ok(()),
+                        AndThen::Silence => self.ignore(),
+                    };
                 }
                 Answer::Silence => {}
-                Answer::Close => return Ok(()),
+                Answer::Stall => return self.ignore(),
+                Answer::Close | Answer::Hang => return Ok(()),
             }
         }
         Ok(())
+    }
+
+    /// What the model makes of a request, once the node works; `None` if the connection ends before.
+    fn ask(&self, frame: &Bytes) -> Option<Plan> {
+        loop {
+            let plan = self.shared.handle(self.node, frame);
+            if !matches!(plan.answer, Answer::Hang) {
+                return Some(plan);
+            }
+            match self.signals.recv() {
+                Ok(Signal::Resumed) => {}
+                Ok(Signal::End) | Err(_) => return None,
+            }
+        }
+    }
+
+    /// Waits, with no lock held; false if the connection ends before time is over.
+    fn pause(&self, delay: Duration) -> bool {
+        if delay.is_zero() {
+            return true;
+        }
+        let deadline = Deadline::after(self.shared.clock.now(), delay);
+        loop {
+            let now = self.shared.clock.now();
+            if deadline.is_over(now) {
+                return true;
+            }
+            match self
+                .signals
+                .recv_timeout(deadline.remaining_or(now, LONGEST_WAIT))
+            {
+                Ok(Signal::Resumed) | Err(RecvTimeoutError::Timeout) => {}
+                Ok(Signal::End) | Err(RecvTimeoutError::Disconnected) => return false,
+            }
+        }
+    }
+
+    /// Sends no more than `bytes` bytes of a frame.
+    fn send(&mut self, frame: &Frame, bytes: usize, out: &mut Vec<u8>) -> io::Result<()> {
+        out.clear();
+        frame
+            .chunks()
+            .iter()
+            .for_each(|chunk| out.extend_from_slice(chunk));
+        out.truncate(bytes);
+        self.stream.write_all(out)
+    }
+
+    /// Reads and forgets what comes, until one side closes: a peer must not be held up by a full
+    /// socket before it runs out of patience.
+    fn ignore(&mut self) -> io::Result<()> {
+        io::copy(&mut self.stream, &mut io::sink()).map(drop)
     }
 }
 

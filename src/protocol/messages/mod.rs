@@ -182,6 +182,16 @@ impl Response {
         }
     }
 
+    /// How long the client shall be quiet, or has been kept waiting.
+    pub(crate) fn set_throttle_time_ms(&mut self, millis: i32) {
+        match self {
+            Self::Produce(response) => response.throttle_time_ms = millis,
+            Self::Metadata(response) => response.throttle_time_ms = millis,
+            Self::ApiVersions(response) => response.throttle_time_ms = millis,
+            Self::InitProducerId(response) => response.throttle_time_ms = millis,
+        }
+    }
+
     /// The answer as a frame, as a broker writes it. Fields that the version lacks are left out.
     ///
     /// # Panics

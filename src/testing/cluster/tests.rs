@@ -243,3 +243,5 @@ fn a_cluster_that_cannot_be_made_says_why() {
     assert_eq!(cluster.summary("t", 0), None);
     assert!(cluster.batches("t", 0).is_empty());
 }
+
+mod faults;

@@ -7,25 +7,66 @@ mod produce;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::log::{Depth, TopicSettings};
+use super::script::{Decision, Script, Seen};
 use super::topics::{NotDone, SimPartition, SimTopic, Topics};
 use super::transactional_ids::ProducerIds;
 use crate::clock::Timestamp;
 use crate::protocol::{ApiKey, Frame, Reader, Request, RequestHeader, Response};
+use crate::testing::script::AndThen;
 use crate::types::{NodeId, PartitionId};
+
+/// What a broker does about a request, and when.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// How much later; what it does about the requests behind it on the same connection comes later
+    /// still.
+    pub(crate) delay: Duration,
+    pub(crate) answer: Answer,
+}
+
+impl Plan {
+    fn at_once(answer: Answer) -> Self {
+        Self {
+            delay: Duration::ZERO,
+            answer,
+        }
+    }
+}
 
 /// What a broker does about a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// It sends this.
     Reply(Frame),
+    /// It sends so many bytes of this, and then does something else.
+    Part {
+        frame: Frame,
+        bytes: usize,
+        then: AndThen,
+    },
     /// It says nothing: the producer asked for no acknowledgement.
     Silence,
     /// It closes the connection.
     Close,
+    /// It says nothing on this connection any more, nor does it look at what comes.
+    Stall,
+    /// It hangs, and has not looked at the request: ask again when it has been resumed.
+    Hang,
+}
+
+impl Answer {
+    /// No answer, of either sort.
+    pub(crate) fn none(then: AndThen) -> Self {
+        match then {
+            AndThen::Close => Self::Close,
+            AndThen::Silence => Self::Stall,
+        }
+    }
 }
 
 /// What a cluster is made with.
@@ -67,11 +108,14 @@ pub(crate) struct SimCluster {
     options: SimOptions,
     nodes: BTreeMap<NodeId, SimNode>,
     alive: BTreeSet<NodeId>,
+    /// Nodes that are up and do nothing.
+    hung: BTreeSet<NodeId>,
     topics: Topics,
     producer_ids: ProducerIds,
     /// Which node the next topic's first partition is put on.
     next_leader: usize,
     requests: BTreeMap<ApiKey, u64>,
+    script: Script,
 }
 
 impl SimCluster {
@@ -82,10 +126,12 @@ impl SimCluster {
             options,
             nodes,
             alive,
+            hung: BTreeSet::new(),
             topics: Topics::default(),
             producer_ids: ProducerIds::default(),
             next_leader: 0,
             requests: BTreeMap::new(),
+            script: Script::default(),
         }
     }
 
@@ -96,44 +142,113 @@ impl SimCluster {
     ///
     /// # Kafka
     /// `kafka.server.KafkaApis#handle`.
-    pub(crate) fn handle(&mut self, node: NodeId, frame: &Bytes, now: Timestamp) -> Answer {
+    pub(crate) fn handle(&mut self, node: NodeId, frame: &Bytes, now: Timestamp) -> Plan {
         if !self.alive.contains(&node) {
-            return Answer::Close;
+            return Plan::at_once(Answer::Close);
+        }
+        if self.hung.contains(&node) {
+            return Plan::at_once(Answer::Hang);
         }
         let mut reader = Reader::new(frame);
         let Ok(header) = RequestHeader::decode(&mut reader) else {
-            return Answer::Close;
+            return Plan::at_once(Answer::Close);
         };
         let (api, version) = (header.api_key, header.api_version);
         *self.requests.entry(api).or_default() += 1;
-        if !api_versions::speaks(api, version) {
-            return match api {
-                ApiKey::ApiVersions => reply(&header, 0, &api_versions::unsupported()),
-                _ => Answer::Close,
-            };
+        if let Some(answer) = self.refuse_version(node, &header) {
+            return Plan::at_once(answer);
         }
         let Ok(request) = Request::decode_body(api, version, &mut reader) else {
-            return Answer::Close;
+            return Plan::at_once(Answer::Close);
         };
-        match request {
-            Request::ApiVersions(request) => {
-                reply(&header, version, &api_versions::answer(&request, version))
+        let decision = self.decide(node, &request);
+        let delay = decision.hold_back(api, version);
+        let answer = decision
+            .instead_of_applying()
+            .unwrap_or_else(|| decision.shape(self.answer(node, &header, request, &decision, now)));
+        Plan { delay, answer }
+    }
+
+    /// What to do about a version that this node does not speak.
+    fn refuse_version(&mut self, node: NodeId, header: &RequestHeader) -> Option<Answer> {
+        let (api, version) = (header.api_key, header.api_version);
+        let Some(all) = api_versions::spoken(api) else {
+            return Some(Answer::Close);
+        };
+        let left = self.script.versions(node, api, &all, Some(version));
+        let is_spoken =
+            all.contains(&version) && left.as_ref().is_some_and(|left| left.contains(&version));
+        if is_spoken {
+            return None;
+        }
+        Some(match left {
+            Some(left) if api == ApiKey::ApiVersions => {
+                reply(header, 0, &api_versions::unsupported(left))
             }
-            Request::Metadata(request) => reply(&header, version, &self.metadata(&request)),
-            Request::InitProducerId(request) => {
-                reply(&header, version, &self.init_producer_id(&request, version))
-            }
+            _ => Answer::Close,
+        })
+    }
+
+    fn decide(&mut self, node: NodeId, request: &Request) -> Decision {
+        if self.script.is_empty() {
+            return Decision::default();
+        }
+        let seen = Seen::new(node, request, self.topics.names());
+        self.script.decide(&seen)
+    }
+
+    /// Carries a request out.
+    fn answer(
+        &mut self,
+        node: NodeId,
+        header: &RequestHeader,
+        request: Request,
+        decision: &Decision,
+        now: Timestamp,
+    ) -> Answer {
+        let version = header.api_version;
+        let mut response = match request {
+            Request::ApiVersions(request) => match decision.refused(None, None) {
+                Some(refused) => api_versions::refused(refused.refusal.code),
+                None => self.api_versions(node, &request, version),
+            },
+            Request::Metadata(request) => self.metadata(&request, decision),
+            Request::InitProducerId(request) => self.init_producer_id(&request, version, decision),
             Request::Produce(request) => {
                 let acks = request.acks;
-                let (response, failed) = self.produce(node, request, version, now);
+                let (response, failed) = self.produce(node, request, version, decision, now);
                 match (acks, failed) {
-                    (0, false) => Answer::Silence,
+                    (0, false) => return Answer::Silence,
                     // With nothing to say it in, closing is how a broker tells of an error.
-                    (0, true) => Answer::Close,
-                    _ => reply(&header, version, &response),
+                    (0, true) => return Answer::Close,
+                    _ => response,
                 }
             }
+        };
+        if let Some(time) = decision.throttle {
+            response.set_throttle_time_ms(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
         }
+        reply(header, version, &response)
+    }
+
+    /// What is to go wrong from now on.
+    pub(crate) fn script(&mut self) -> &mut Script {
+        &mut self.script
+    }
+
+    /// Whether there is such a node, up or down.
+    pub(crate) fn has_node(&self, node: NodeId) -> bool {
+        self.nodes.contains_key(&node)
+    }
+
+    /// A node stops working, and keeps its connections. False if it is down, or hangs already.
+    pub(crate) fn hang(&mut self, node: NodeId) -> bool {
+        self.alive.contains(&node) && self.hung.insert(node)
+    }
+
+    /// A node works again, beginning with what came meanwhile. False if it did not hang.
+    pub(crate) fn resume(&mut self, node: NodeId) -> bool {
+        self.hung.remove(&node)
     }
 
     /// Makes a topic; its partitions' leaders go around the nodes.
@@ -195,6 +310,7 @@ impl SimCluster {
     /// A node goes down: its partitions go to other nodes that hold a copy, or are without leader.
     pub(crate) fn node_down(&mut self, node: NodeId) {
         self.alive.remove(&node);
+        self.hung.remove(&node);
         self.elect();
     }
 

@@ -4,8 +4,10 @@
 pub(crate) mod broker;
 pub(crate) mod log;
 mod producer_state;
+mod script;
 mod topics;
 mod transactional_ids;
 
-pub(crate) use broker::{Answer, SimCluster, SimNode, SimOptions};
+pub(crate) use broker::{Answer, Plan, SimCluster, SimNode, SimOptions};
+pub(crate) use script::RuleId;
 pub(crate) use topics::NotDone;

@@ -2,8 +2,10 @@
 
 use std::ops::RangeInclusive;
 
+use super::SimCluster;
 use crate::error::ErrorCode;
 use crate::protocol::{ApiKey, ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse, Response};
+use crate::types::NodeId;
 
 /// The requests this broker answers, and in which versions.
 const SPOKEN: [(ApiKey, RangeInclusive<i16>); 4] = [
@@ -16,46 +18,63 @@ const SPOKEN: [(ApiKey, RangeInclusive<i16>); 4] = [
 /// The first version in which clients say who they are.
 const FIRST_VERSION_WITH_NAME: i16 = 3;
 
-pub(super) fn speaks(api: ApiKey, version: i16) -> bool {
-    SPOKEN
-        .iter()
-        .any(|(spoken, versions)| *spoken == api && versions.contains(&version))
+/// The versions of a request that this broker answers, if any.
+pub(super) fn spoken(api: ApiKey) -> Option<RangeInclusive<i16>> {
+    let found = SPOKEN.iter().find(|(spoken, _)| *spoken == api);
+    found.map(|(_, versions)| versions.clone())
 }
 
-/// # Kafka
-/// `KafkaApis#handleApiVersionsRequest`.
-pub(super) fn answer(request: &ApiVersionsRequest, version: i16) -> Response {
-    let names = [
-        &request.client_software_name,
-        &request.client_software_version,
-    ];
-    if version >= FIRST_VERSION_WITH_NAME && !names.into_iter().all(|name| is_valid_name(name)) {
-        return response(ErrorCode::InvalidRequest, &[]);
+impl SimCluster {
+    /// # Kafka
+    /// `KafkaApis#handleApiVersionsRequest`.
+    pub(super) fn api_versions(
+        &mut self,
+        node: NodeId,
+        request: &ApiVersionsRequest,
+        version: i16,
+    ) -> Response {
+        let names = [
+            &request.client_software_name,
+            &request.client_software_version,
+        ];
+        if version >= FIRST_VERSION_WITH_NAME && !names.into_iter().all(|name| is_valid_name(name))
+        {
+            return refused(ErrorCode::InvalidRequest);
+        }
+        let left = SPOKEN.iter().filter_map(|(api, all)| {
+            let left = self.script.versions(node, *api, all, None)?;
+            Some((*api, left))
+        });
+        response(ErrorCode::NoError, left)
     }
-    response(ErrorCode::NoError, &SPOKEN)
+}
+
+/// The answer of a broker that tells nothing.
+pub(super) fn refused(code: ErrorCode) -> Response {
+    response(code, [])
 }
 
 /// The answer to a version that is not known: always in version 0, naming the versions of this one
 /// request (KIP-511).
-pub(super) fn unsupported() -> Response {
-    let own: Vec<_> = SPOKEN
-        .iter()
-        .filter(|(api, _)| *api == ApiKey::ApiVersions)
-        .cloned()
-        .collect();
-    response(ErrorCode::UnsupportedVersion, &own)
+pub(super) fn unsupported(known: RangeInclusive<i16>) -> Response {
+    response(
+        ErrorCode::UnsupportedVersion,
+        [(ApiKey::ApiVersions, known)],
+    )
 }
 
-fn response(error: ErrorCode, spoken: &[(ApiKey, RangeInclusive<i16>)]) -> Response {
-    let range = |(api, versions): &(ApiKey, RangeInclusive<i16>)| ApiVersionRange {
+fn response(
+    error: ErrorCode,
+    spoken: impl IntoIterator<Item = (ApiKey, RangeInclusive<i16>)>,
+) -> Response {
+    let range = |(api, versions): (ApiKey, RangeInclusive<i16>)| ApiVersionRange {
         api_key: api.code(),
         min: *versions.start(),
         max: *versions.end(),
     };
-    let api_keys = spoken.iter().map(range).collect();
     Response::ApiVersions(ApiVersionsResponse {
         error,
-        api_keys,
+        api_keys: spoken.into_iter().map(range).collect(),
         throttle_time_ms: 0,
     })
 }

@@ -3,6 +3,7 @@
 use super::SimCluster;
 use crate::error::ErrorCode;
 use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse, Response};
+use crate::testing::sim::script::Decision;
 use crate::types::ProducerIdAndEpoch;
 
 /// From this version on clients know `ProducerFenced`.
@@ -15,12 +16,21 @@ impl SimCluster {
         &mut self,
         request: &InitProducerIdRequest,
         version: i16,
+        decision: &Decision,
     ) -> Response {
-        let answer = expected(request).and_then(|expected| {
-            let id = request.transactional_id.as_deref();
-            self.producer_ids
-                .init(id, request.transaction_timeout_ms, expected)
-        });
+        let refused = decision.refused(None, None);
+        let answer = match refused {
+            Some(refused) if !refused.after_applying => Err(refused.refusal.code),
+            _ => expected(request).and_then(|expected| {
+                let id = request.transactional_id.as_deref();
+                self.producer_ids
+                    .init(id, request.transaction_timeout_ms, expected)
+            }),
+        };
+        let answer = match refused {
+            Some(refused) => Err(refused.refusal.code),
+            None => answer,
+        };
         let (error, given) = match answer {
             Ok(given) => (ErrorCode::NoError, given),
             Err(ErrorCode::ProducerFenced) if version < FIRST_VERSION_WITH_FENCED => {

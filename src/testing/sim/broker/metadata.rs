@@ -8,6 +8,7 @@ use crate::error::ErrorCode;
 use crate::protocol::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, Response,
 };
+use crate::testing::sim::script::Decision;
 use crate::testing::sim::topics::{PartitionRole, SimTopic, is_internal, is_valid_name};
 
 const NO_NODE: i32 = -1;
@@ -15,23 +16,44 @@ const NO_NODE: i32 = -1;
 impl SimCluster {
     /// # Kafka
     /// `KafkaApis#handleTopicMetadataRequest`.
-    pub(super) fn metadata(&mut self, request: &MetadataRequest) -> Response {
-        let topics = match &request.topics {
-            None => self
-                .topics
-                .names()
-                .map(|name| self.known_topic(name))
-                .collect(),
-            Some(names) => {
-                // A name that is asked for twice is answered once.
-                let names: BTreeSet<_> = names.iter().collect();
-                let create = request.allow_auto_topic_creation && self.options.auto_create_topics;
-                names
-                    .into_iter()
-                    .map(|name| self.asked_topic(name, create))
-                    .collect()
-            }
+    pub(super) fn metadata(&mut self, request: &MetadataRequest, decision: &Decision) -> Response {
+        let mut response = match &decision.metadata {
+            Some(picture) => as_of(picture, request),
+            None => self.present_metadata(request, decision),
         };
+        for topic in &mut response.topics {
+            refuse(topic, decision);
+        }
+        Response::Metadata(response)
+    }
+
+    /// What is so now, of all topics.
+    pub(crate) fn metadata_picture(&self) -> MetadataResponse {
+        let topics = self.topics.names();
+        self.about_the_cluster(topics.map(|name| self.known_topic(name)).collect())
+    }
+
+    fn present_metadata(
+        &mut self,
+        request: &MetadataRequest,
+        decision: &Decision,
+    ) -> MetadataResponse {
+        let Some(names) = &request.topics else {
+            return self.metadata_picture();
+        };
+        let create = request.allow_auto_topic_creation && self.options.auto_create_topics;
+        // A name that is asked for twice is answered once.
+        let names: BTreeSet<_> = names.iter().collect();
+        let topics = names.into_iter().map(|name| {
+            let refused = decision.refused(Some(name), None);
+            let untouched = refused.is_some_and(|refused| !refused.after_applying);
+            self.asked_topic(name, create && !untouched)
+        });
+        let topics = topics.collect();
+        self.about_the_cluster(topics)
+    }
+
+    fn about_the_cluster(&self, topics: Vec<MetadataTopic>) -> MetadataResponse {
         let brokers = self.alive.iter().filter_map(|id| {
             let node = self.nodes.get(id)?;
             let (host, port) = (Arc::clone(&node.host), i32::from(node.port));
@@ -42,13 +64,13 @@ impl SimCluster {
                 rack: None,
             })
         });
-        Response::Metadata(MetadataResponse {
+        MetadataResponse {
             throttle_time_ms: 0,
             brokers: brokers.collect(),
             cluster_id: Some(Arc::clone(&self.options.cluster_id)),
             controller_id: self.alive.first().copied().unwrap_or(NO_NODE),
             topics,
-        })
+        }
     }
 
     /// A topic that a client named. One that is missing is created if it may be; it shows in the
@@ -68,13 +90,7 @@ impl SimCluster {
         } else {
             ErrorCode::UnknownTopicOrPartition
         };
-        MetadataTopic {
-            error,
-            name: Arc::clone(name),
-            topic_id: [0; 16],
-            is_internal: is_internal(name),
-            partitions: Vec::new(),
-        }
+        no_topic(name, error)
     }
 
     fn known_topic(&self, name: &Arc<str>) -> MetadataTopic {
@@ -109,6 +125,57 @@ impl SimCluster {
             replicas: role.replicas.clone(),
             isr,
             offline_replicas,
+        }
+    }
+}
+
+/// The answer to `request` at the time when this was the answer for all topics.
+fn as_of(picture: &MetadataResponse, request: &MetadataRequest) -> MetadataResponse {
+    let Some(names) = &request.topics else {
+        return picture.clone();
+    };
+    let names: BTreeSet<_> = names.iter().collect();
+    let topic = |name: &Arc<str>| {
+        let known = picture.topics.iter().find(|topic| topic.name == *name);
+        known
+            .cloned()
+            .unwrap_or_else(|| no_topic(name, ErrorCode::UnknownTopicOrPartition))
+    };
+    MetadataResponse {
+        brokers: picture.brokers.clone(),
+        cluster_id: picture.cluster_id.clone(),
+        topics: names.into_iter().map(topic).collect(),
+        ..*picture
+    }
+}
+
+fn no_topic(name: &Arc<str>, error: ErrorCode) -> MetadataTopic {
+    MetadataTopic {
+        error,
+        name: Arc::clone(name),
+        topic_id: [0; 16],
+        is_internal: is_internal(name),
+        partitions: Vec::new(),
+    }
+}
+
+/// Puts the errors of rules in their places.
+fn refuse(topic: &mut MetadataTopic, decision: &Decision) {
+    if let Some(refused) = decision.refused(Some(&topic.name), None) {
+        topic.error = refused.refusal.code;
+        topic.partitions.clear();
+        return;
+    }
+    for partition in &mut topic.partitions {
+        let refused = decision.refused(Some(&topic.name), Some(partition.index));
+        let Some(refused) = refused else { continue };
+        partition.error = refused.refusal.code;
+        // With these a broker has no leader to name.
+        if matches!(
+            partition.error,
+            ErrorCode::LeaderNotAvailable | ErrorCode::ListenerNotFound
+        ) {
+            partition.leader_id = NO_NODE;
         }
     }
 }

@@ -10,7 +10,9 @@ use crate::protocol::{
     Response, TopicProduceResponse,
 };
 use crate::record::batch::RecordBatch;
+use crate::testing::script::Refusal;
 use crate::testing::sim::log::{Appended, PartitionLog, Rejected, single_batch};
+use crate::testing::sim::script::Decision;
 use crate::testing::sim::topics::is_internal;
 use crate::types::NodeId;
 
@@ -38,6 +40,7 @@ impl SimCluster {
         node: NodeId,
         request: ProduceRequest,
         version: i16,
+        decision: &Decision,
         now: Timestamp,
     ) -> (Response, bool) {
         let refused = has_transactional_batch(&request)
@@ -54,9 +57,17 @@ impl SimCluster {
         let topics = request.topics.into_iter().map(|topic| {
             let partitions = topic.partitions.into_iter().map(|partition| {
                 let index = partition.index;
-                let outcome = self.produce_one(&topic.name, partition, &about);
-                failed |= outcome.is_err();
-                to_response(index, outcome)
+                let Some(scripted) = decision.refused(Some(&topic.name), Some(index)) else {
+                    let outcome = self.produce_one(&topic.name, partition, &about);
+                    failed |= outcome.is_err();
+                    return to_response(index, outcome);
+                };
+                if scripted.after_applying {
+                    // Whatever comes of it, the answer is the one in the script.
+                    let _ = self.produce_one(&topic.name, partition, &about);
+                }
+                failed = true;
+                scripted_response(index, &scripted.refusal)
             });
             let partitions = partitions.collect();
             TopicProduceResponse {
@@ -148,6 +159,24 @@ fn to_response(index: i32, outcome: Result<Appended, Rejected>) -> PartitionProd
             record_errors: rejected.records.into_iter().map(to_record_error).collect(),
             error_message: rejected.message.map(Arc::from),
         },
+    }
+}
+
+fn scripted_response(index: i32, refusal: &Refusal) -> PartitionProduceResponse {
+    let records = refusal.records.iter();
+    PartitionProduceResponse {
+        index,
+        error: refusal.code,
+        base_offset: UNKNOWN,
+        log_append_time_ms: UNKNOWN,
+        log_start_offset: refusal.log_start_offset,
+        record_errors: records
+            .map(|(batch_index, message)| RecordError {
+                batch_index: *batch_index,
+                message: Some(Arc::clone(message)),
+            })
+            .collect(),
+        error_message: refusal.message.clone(),
     }
 }
 

@@ -44,7 +44,7 @@ fn ask(cluster: &mut SimCluster, node: NodeId, request: &Request, version: i16) 
         .encode(version, 42, Some("test"))
         .unwrap()
         .to_payload();
-    match cluster.handle(node, &frame, NOW) {
+    match cluster.handle(node, &frame, NOW).answer {
         Answer::Reply(reply) => decode(request.api_key(), version, &reply),
         other => panic!("{other:?}"),
     }
@@ -203,7 +203,7 @@ fn without_acknowledgement_a_good_batch_meets_silence_and_a_bad_one_a_closed_con
             .encode(9, 1, None)
             .unwrap()
             .to_payload();
-        cluster.handle(0, &frame, NOW)
+        cluster.handle(0, &frame, NOW).answer
     };
     assert!(matches!(handle("t"), Answer::Silence));
     assert!(matches!(handle("none"), Answer::Close));
@@ -377,7 +377,7 @@ fn a_partition_whose_node_is_down_has_no_leader_until_it_is_back() {
         .encode(3, 1, None)
         .unwrap();
     assert!(matches!(
-        cluster.handle(1, &frame.to_payload(), NOW),
+        cluster.handle(1, &frame.to_payload(), NOW).answer,
         Answer::Close
     ));
     cluster.node_up(1);
@@ -460,7 +460,7 @@ fn a_broker_tells_its_versions_and_what_it_tells_is_what_it_answers() {
 fn api_versions_of_an_unknown_version_are_answered_in_version_0_with_their_own_range() {
     let mut frame = vec![0, 18, 0, 99, 0, 0, 0, 42, 0xff, 0xff, 0];
     frame.extend_from_slice(b"whatever a later version has");
-    let Answer::Reply(reply) = cluster(1).handle(0, &frame.into(), NOW) else {
+    let Answer::Reply(reply) = cluster(1).handle(0, &frame.into(), NOW).answer else {
         panic!()
     };
     let Response::ApiVersions(answer) = decode(ApiKey::ApiVersions, 0, &reply) else {
@@ -503,7 +503,7 @@ fn what_cannot_be_read_closes_the_connection() {
     let mut cluster = cluster(1);
     let mut closes = |frame: &[u8]| {
         let frame = Bytes::copy_from_slice(frame);
-        matches!(cluster.handle(0, &frame, NOW), Answer::Close)
+        matches!(cluster.handle(0, &frame, NOW).answer, Answer::Close)
     };
     assert!(closes(&[]));
     assert!(closes(&[0, 1, 0, 0, 0, 0, 0, 1, 0xff, 0xff]), "fetch");
@@ -611,3 +611,5 @@ proptest::proptest! {
         }
     }
 }
+
+mod scripted;
