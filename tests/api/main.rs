@@ -10,6 +10,8 @@ mod bad_input;
 mod callbacks;
 mod closing;
 mod plugins;
+mod produce_errors;
+mod scripted;
 mod sending;
 mod splitting;
 mod support;

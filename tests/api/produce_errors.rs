@@ -1,0 +1,327 @@
+//! What the producer makes of each error that a broker can answer a batch with.
+
+use kafka_producer::testing::{Api, Refusal, Rule};
+use kafka_producer::{Delivery, ErrorCode, ProduceErrorKind, ProducerConfigBuilder};
+
+use crate::support::{LONG, cluster, config, producer, record};
+
+/// What becomes of an idempotent producer's batch that is refused once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Then {
+    /// It is sent again, as it is.
+    Retried,
+    /// It is sent again with a new number, in a new epoch.
+    RetriedInNewEpoch,
+    /// Its records fail; what comes after begins a new epoch, as the batch's numbers are missing.
+    Fails,
+    /// Its records fail, and the producer sends nothing any more.
+    ProducerFails,
+    /// The broker says that it has the batch already: it counts as written.
+    Written,
+}
+
+use Delivery::{MaybeWritten, NotWritten};
+use Then::{Fails, ProducerFails, Retried, RetriedInNewEpoch, Written};
+
+/// What brokers answer batches with; and with acks=all and no retry left, whether the records may be
+/// in the log. `MESSAGE_TOO_LARGE` has its own tests.
+const TABLE: &[(ErrorCode, Then, Delivery)] = &[
+    (ErrorCode::UnknownServerError, Fails, MaybeWritten),
+    (ErrorCode::CorruptMessage, Retried, NotWritten),
+    (ErrorCode::UnknownTopicOrPartition, Retried, MaybeWritten),
+    (ErrorCode::LeaderNotAvailable, Retried, MaybeWritten),
+    (ErrorCode::NotLeaderOrFollower, Retried, MaybeWritten),
+    (ErrorCode::RequestTimedOut, Retried, MaybeWritten),
+    (ErrorCode::ReplicaNotAvailable, Retried, MaybeWritten),
+    (ErrorCode::NetworkException, Retried, MaybeWritten),
+    (ErrorCode::InvalidTopicException, Fails, NotWritten),
+    (ErrorCode::RecordListTooLarge, Fails, NotWritten),
+    (ErrorCode::NotEnoughReplicas, Retried, NotWritten),
+    (
+        ErrorCode::NotEnoughReplicasAfterAppend,
+        Retried,
+        MaybeWritten,
+    ),
+    (ErrorCode::InvalidRequiredAcks, Fails, NotWritten),
+    (ErrorCode::TopicAuthorizationFailed, Fails, NotWritten),
+    (
+        ErrorCode::ClusterAuthorizationFailed,
+        ProducerFails,
+        NotWritten,
+    ),
+    (ErrorCode::InvalidTimestamp, Fails, NotWritten),
+    (ErrorCode::UnsupportedVersion, ProducerFails, NotWritten),
+    (ErrorCode::InvalidRequest, Fails, NotWritten),
+    (ErrorCode::UnsupportedForMessageFormat, Fails, NotWritten),
+    (ErrorCode::PolicyViolation, Fails, NotWritten),
+    (
+        ErrorCode::OutOfOrderSequenceNumber,
+        RetriedInNewEpoch,
+        NotWritten,
+    ),
+    (ErrorCode::DuplicateSequenceNumber, Written, NotWritten),
+    (ErrorCode::InvalidProducerEpoch, Fails, NotWritten),
+    (ErrorCode::InvalidTxnState, Fails, NotWritten),
+    (ErrorCode::InvalidProducerIdMapping, Fails, NotWritten),
+    (
+        ErrorCode::TransactionalIdAuthorizationFailed,
+        ProducerFails,
+        NotWritten,
+    ),
+    (ErrorCode::SecurityDisabled, Fails, NotWritten),
+    (ErrorCode::KafkaStorageError, Retried, MaybeWritten),
+    (ErrorCode::UnknownProducerId, Retried, NotWritten),
+    (ErrorCode::FencedLeaderEpoch, Retried, MaybeWritten),
+    (ErrorCode::UnknownLeaderEpoch, Retried, MaybeWritten),
+    (ErrorCode::UnsupportedCompressionType, Fails, NotWritten),
+    (ErrorCode::InvalidRecord, Fails, NotWritten),
+    (ErrorCode::ThrottlingQuotaExceeded, Retried, NotWritten),
+    (ErrorCode::ProducerFenced, ProducerFails, NotWritten),
+];
+
+/// Every other code, which no broker of today gives to a batch: by what it says of itself.
+fn others() -> impl Iterator<Item = ErrorCode> {
+    (-1..=105)
+        .map(ErrorCode::from_code)
+        .filter(|code| !matches!(code, ErrorCode::NoError | ErrorCode::MessageTooLarge))
+        .filter(|code| TABLE.iter().all(|(listed, ..)| listed != code))
+}
+
+/// What was seen of a record that was refused once, and of the one after it.
+#[derive(Debug, PartialEq)]
+struct Outcome {
+    /// How often the batch was sent.
+    attempts: u64,
+    error: Option<(ProduceErrorKind, Delivery)>,
+    /// How often the record is in the log.
+    copies: usize,
+    /// The epoch in which the next record was written, 0 without idempotence; `None` if it failed.
+    next_epoch: Option<i16>,
+}
+
+fn refused_once(
+    refusal: impl Into<Refusal>,
+    after_applying: bool,
+    settings: impl Fn(ProducerConfigBuilder) -> ProducerConfigBuilder,
+) -> Outcome {
+    let cluster = cluster(1);
+    let requests = cluster.script(Rule::on(Api::Produce)).unwrap();
+    let mut rule = Rule::on(Api::Produce).times(1).fail(refusal);
+    if after_applying {
+        rule = rule.after_applying();
+    }
+    cluster.script(rule).unwrap();
+    let producer = producer(settings(config(&cluster)));
+    let result = producer.send(record("first")).unwrap().get_timeout(LONG);
+    let attempts = requests.fired();
+    let next = producer.send(record("next")).unwrap().get_timeout(LONG);
+    let records = cluster.records("t", 0);
+    let is = |text: &'static str| {
+        move |value: &Option<Vec<u8>>| value.as_deref() == Some(text.as_bytes())
+    };
+    let next_epoch = next.ok().map(|_| {
+        let stored = records.iter().find(|record| is("next")(&record.value));
+        stored.unwrap().producer.map_or(0, |stamp| stamp.epoch)
+    });
+    let copies = records.iter().map(|record| &record.value);
+    Outcome {
+        attempts,
+        error: result
+            .err()
+            .map(|error| (error.kind().clone(), error.delivery())),
+        copies: copies.filter(|value| is("first")(value)).count(),
+        next_epoch,
+    }
+}
+
+fn kind_of(code: ErrorCode) -> ProduceErrorKind {
+    match code {
+        ErrorCode::TopicAuthorizationFailed => ProduceErrorKind::TopicAuthorization,
+        ErrorCode::InvalidTopicException => ProduceErrorKind::InvalidTopic,
+        code => ProduceErrorKind::Broker(code),
+    }
+}
+
+/// SE-13 to SE-18, TM-42 to TM-46. Prints the table of `docs/RELIABILITY.md` with `--nocapture`.
+#[test]
+fn an_idempotent_producer_does_with_each_error_of_a_broker_what_the_table_says() {
+    println!("| answer | code | then | delivery | next epoch |\n|---|---|---|---|---|");
+    for &(code, then, delivery) in TABLE {
+        let outcome = refused_once(code, false, |config| config);
+        let failed = || Some((kind_of(code), delivery));
+        let expected = match then {
+            Retried => Outcome {
+                attempts: 2,
+                error: None,
+                copies: 1,
+                next_epoch: Some(0),
+            },
+            RetriedInNewEpoch => Outcome {
+                attempts: 2,
+                error: None,
+                copies: 1,
+                next_epoch: Some(1),
+            },
+            Fails => Outcome {
+                attempts: 1,
+                error: failed(),
+                copies: 0,
+                next_epoch: Some(1),
+            },
+            ProducerFails => Outcome {
+                attempts: 1,
+                error: failed(),
+                copies: 0,
+                next_epoch: None,
+            },
+            // The broker of this test was wrong; it takes the next batch as the first it hears of.
+            Written => Outcome {
+                attempts: 1,
+                error: None,
+                copies: 0,
+                next_epoch: Some(0),
+            },
+        };
+        assert_eq!(outcome, expected, "{code}");
+        let (name, number) = (code.name(), code.code());
+        let next = outcome.next_epoch;
+        println!("| {name} | {number} | {then:?} | {delivery:?} | {next:?} |");
+    }
+}
+
+#[test]
+fn an_error_that_no_broker_gives_to_a_batch_is_retried_if_its_code_says_so_and_else_final() {
+    for code in others() {
+        let outcome = refused_once(code, false, |config| config);
+        if code.is_retriable() {
+            assert_eq!((outcome.attempts, &outcome.error), (2, &None), "{code}");
+        } else {
+            let expected = Some((ProduceErrorKind::Broker(code), NotWritten));
+            assert_eq!((outcome.attempts, &outcome.error), (1, &expected), "{code}");
+        }
+        assert!(outcome.next_epoch.is_some(), "{code}: {outcome:?}");
+    }
+}
+
+/// The error came after the batch was written: the second attempt is recognised.
+#[test]
+fn what_an_idempotent_producer_tries_again_is_in_the_log_once_also_if_it_had_been_written() {
+    let retried = TABLE.iter().filter(|(_, then, _)| *then == Retried);
+    for (code, ..) in retried {
+        let outcome = refused_once(*code, true, |config| config);
+        let expected = Outcome {
+            attempts: 2,
+            error: None,
+            copies: 1,
+            next_epoch: Some(0),
+        };
+        assert_eq!(outcome, expected, "{code}");
+    }
+}
+
+/// Decision: what "not written" rests on.
+#[test]
+fn without_retries_an_error_says_whether_the_records_may_be_in_the_log() {
+    for (acks, all) in [("all", true), ("1", false)] {
+        for &(code, _, with_all) in TABLE {
+            let outcome = refused_once(code, false, |config| {
+                config
+                    .set("enable.idempotence", "false")
+                    .set("retries", "0")
+                    .set("acks", acks)
+            });
+            let delivery = match code {
+                // With acks=1 nobody is waited for after the write.
+                ErrorCode::UnknownTopicOrPartition
+                | ErrorCode::LeaderNotAvailable
+                | ErrorCode::NotLeaderOrFollower
+                | ErrorCode::ReplicaNotAvailable
+                | ErrorCode::FencedLeaderEpoch
+                | ErrorCode::UnknownLeaderEpoch
+                    if !all =>
+                {
+                    NotWritten
+                }
+                _ => with_all,
+            };
+            let error =
+                (code != ErrorCode::DuplicateSequenceNumber).then(|| (kind_of(code), delivery));
+            let expected = Outcome {
+                attempts: 1,
+                error,
+                copies: 0,
+                next_epoch: Some(0),
+            };
+            assert_eq!(outcome, expected, "{code}, acks={acks}");
+        }
+    }
+}
+
+/// A refusal for certain is not forgotten, nor is a doubt: one attempt that may have been written is
+/// enough.
+#[test]
+fn a_doubt_outlives_the_refusals_that_follow_it() {
+    let cluster = cluster(1);
+    let doubtful = Rule::on(Api::Produce)
+        .times(1)
+        .fail(ErrorCode::NotEnoughReplicasAfterAppend)
+        .after_applying();
+    cluster.script(doubtful).unwrap();
+    let refused = Rule::on(Api::Produce).fail(ErrorCode::TopicAuthorizationFailed);
+    cluster.script(refused).unwrap();
+    let producer = producer(config(&cluster));
+    let error = producer
+        .send(record("v"))
+        .unwrap()
+        .get_timeout(LONG)
+        .unwrap_err();
+    assert_eq!(error.kind(), &ProduceErrorKind::TopicAuthorization);
+    assert_eq!(error.delivery(), MaybeWritten, "{error}");
+    assert_eq!(cluster.record_count("t"), 1);
+}
+
+/// TM-46. The broker has forgotten the producer, and the log moved on without it.
+#[test]
+fn an_unknown_producer_begins_a_new_epoch_where_the_log_has_lost_its_beginning() {
+    let refusal = Refusal::new(ErrorCode::UnknownProducerId).log_start_offset(5);
+    let outcome = refused_once(refusal, false, |config| config);
+    assert_eq!((outcome.attempts, outcome.error), (2, None));
+    assert_eq!((outcome.copies, outcome.next_epoch), (1, Some(1)));
+}
+
+/// PB-16, SE-18
+#[test]
+fn records_at_fault_are_told_so_in_the_brokers_words_and_the_others_to_try_again() {
+    let cluster = cluster(1);
+    let refusal = Refusal::new(ErrorCode::InvalidRecord)
+        .message("the batch has a bad record")
+        .record(1, "no such customer");
+    let bad = cluster
+        .script(Rule::on(Api::Produce).times(1).fail(refusal))
+        .unwrap();
+    let linger = std::time::Duration::from_secs(60);
+    let producer = producer(config(&cluster).linger(linger));
+    let futures: Vec<_> = ["a", "b", "c"]
+        .into_iter()
+        .map(|value| producer.send(record(value)).unwrap())
+        .collect();
+    producer.flush().unwrap();
+    assert_eq!(bad.fired(), 1);
+    let words: Vec<_> = futures
+        .iter()
+        .map(|future| {
+            let error = future.get().unwrap_err();
+            assert_eq!(error.delivery(), NotWritten);
+            assert_eq!(
+                error.kind(),
+                &ProduceErrorKind::Broker(ErrorCode::InvalidRecord)
+            );
+            error.broker_error().unwrap().message.clone().unwrap()
+        })
+        .collect();
+    assert_eq!(&*words[1], "no such customer");
+    for other in [&words[0], &words[2]] {
+        assert_eq!(&**other, "the batch has a bad record");
+    }
+    assert_eq!(cluster.record_count("t"), 0);
+}

@@ -1,0 +1,442 @@
+//! The producer and brokers on which things go wrong: answers that are late, lost or cut, old news, old
+//! brokers, brokers that hang.
+
+use std::time::{Duration, Instant};
+
+use kafka_producer::testing::{AndThen, Api, Rule, RuleHandle, TestCluster};
+use kafka_producer::{
+    Delivery, ErrorCode, ProduceError, ProduceErrorKind, ProducerConfigBuilder, RecordMetadata,
+    WaitCause,
+};
+
+use crate::support::{LONG, Text, cluster, config, producer, record, values};
+
+/// `request.timeout.ms` where a request is to run out of time.
+const IMPATIENT: Duration = Duration::from_millis(200);
+
+fn send(producer: &Text, value: &str) -> Result<RecordMetadata, ProduceError> {
+    producer.send(record(value)).unwrap().get_timeout(LONG)
+}
+
+fn script(cluster: &TestCluster, rule: Rule) -> RuleHandle {
+    cluster.script(rule).unwrap()
+}
+
+fn produce_once() -> Rule {
+    Rule::on(Api::Produce).times(1)
+}
+
+fn impatient(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
+    config.request_timeout(IMPATIENT).delivery_timeout(LONG)
+}
+
+fn not_idempotent(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
+    config.set("enable.idempotence", "false")
+}
+
+fn two_nodes() -> TestCluster {
+    TestCluster::builder()
+        .nodes(2)
+        .topic("t", 2)
+        .start()
+        .unwrap()
+}
+
+// ---- answers that are lost
+
+/// Every way in which a request can be without an answer, and whether it was carried out.
+fn ways_to_lose_an_answer() -> [(&'static str, Rule, bool); 6] {
+    let on = produce_once;
+    [
+        ("closed before", on().close(), false),
+        ("closed after", on().close().after_applying(), true),
+        ("silent before", on().never_answer(), false),
+        ("silent after", on().never_answer().after_applying(), true),
+        (
+            "half, then closed",
+            on().cut_answer(20, AndThen::Close),
+            true,
+        ),
+        (
+            "half, then silent",
+            on().cut_answer(20, AndThen::Silence),
+            true,
+        ),
+    ]
+}
+
+#[test]
+fn however_an_answer_is_lost_an_idempotent_producer_writes_once() {
+    for (how, rule, applied) in ways_to_lose_an_answer() {
+        let cluster = cluster(1);
+        let lost = script(&cluster, rule);
+        let producer = producer(impatient(config(&cluster)));
+        let metadata = send(&producer, "v").unwrap();
+        assert_eq!((lost.fired(), metadata.offset()), (1, 0), "{how}");
+        assert_eq!(values(&cluster, 0), ["v"], "{how}");
+        let duplicates = cluster.summary("t", 0).unwrap().duplicates;
+        assert_eq!(duplicates, u64::from(applied), "{how}");
+    }
+}
+
+#[test]
+fn without_idempotence_a_lost_answer_may_mean_a_second_copy() {
+    for (how, rule, applied) in ways_to_lose_an_answer() {
+        let cluster = cluster(1);
+        script(&cluster, rule);
+        let producer = producer(not_idempotent(impatient(config(&cluster))));
+        send(&producer, "v").unwrap();
+        let copies = 1 + usize::from(applied);
+        assert_eq!(values(&cluster, 0), vec!["v"; copies], "{how}");
+    }
+}
+
+#[test]
+fn without_retries_a_lost_answer_leaves_it_open_whether_the_record_is_written() {
+    for (how, rule, applied) in ways_to_lose_an_answer() {
+        let cluster = cluster(1);
+        script(&cluster, rule);
+        let config = not_idempotent(impatient(config(&cluster))).set("retries", "0");
+        let producer = producer(config);
+        let error = send(&producer, "v").unwrap_err();
+        assert_eq!(error.kind(), &ProduceErrorKind::Network, "{how}: {error}");
+        assert_eq!(error.delivery(), Delivery::MaybeWritten, "{how}: {error}");
+        assert_eq!(cluster.record_count("t"), u64::from(applied), "{how}");
+        // The producer itself is none the worse.
+        send(&producer, "next").unwrap();
+    }
+}
+
+#[test]
+fn batches_behind_a_lost_one_are_written_once_and_in_order() {
+    for (how, rule, _) in ways_to_lose_an_answer() {
+        let cluster = cluster(1);
+        let lost = script(&cluster, rule.skip(3));
+        let producer = producer(impatient(config(&cluster)).batch_size(0));
+        let sent: Vec<String> = (0..40).map(|i| i.to_string()).collect();
+        let futures: Vec<_> = sent
+            .iter()
+            .map(|value| producer.send(record(value)).unwrap())
+            .collect();
+        for future in futures {
+            future.get_timeout(LONG).unwrap();
+        }
+        assert_eq!(lost.fired(), 1, "{how}");
+        assert_eq!(values(&cluster, 0), sent, "{how}");
+    }
+}
+
+#[test]
+fn a_lost_producer_id_is_asked_for_again() {
+    let cluster = cluster(1);
+    let on = || Rule::on(Api::InitProducerId).times(1);
+    let rules = [
+        on().close().after_applying(),
+        on().fail(ErrorCode::CoordinatorLoadInProgress),
+        on().fail(ErrorCode::NotCoordinator),
+        on().cut_answer(6, AndThen::Close),
+        on().never_answer(),
+    ];
+    let rules = rules.map(|rule| script(&cluster, rule));
+    let producer = producer(impatient(config(&cluster)));
+    send(&producer, "v").unwrap();
+    assert!(rules.iter().all(|rule| rule.fired() == 1), "{rules:?}");
+    assert_eq!(values(&cluster, 0), ["v"]);
+}
+
+// ---- answers that are late
+
+#[test]
+fn an_answer_that_is_later_than_the_request_may_take_is_not_waited_for() {
+    let cluster = cluster(1);
+    let late = script(&cluster, produce_once().delay(LONG * 10));
+    let producer = producer(impatient(config(&cluster)));
+    let began = Instant::now();
+    send(&producer, "v").unwrap();
+    assert!(began.elapsed() >= IMPATIENT);
+    assert_eq!(late.fired(), 1);
+    assert_eq!(values(&cluster, 0), ["v"]);
+    assert_eq!(cluster.summary("t", 0).unwrap().duplicates, 1);
+}
+
+#[test]
+fn a_record_whose_answer_is_later_than_its_delivery_may_take_may_be_written() {
+    let cluster = cluster(1);
+    script(&cluster, produce_once().delay(LONG * 10));
+    let config = config(&cluster)
+        .request_timeout(IMPATIENT)
+        .delivery_timeout(IMPATIENT);
+    let producer = producer(config);
+    let error = send(&producer, "v").unwrap_err();
+    assert_eq!(error.kind(), &ProduceErrorKind::DeliveryTimeout, "{error}");
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+    assert!(
+        matches!(error.cause(), Some(WaitCause::NotAnswered { node: 0 })),
+        "{error}"
+    );
+    assert_eq!(cluster.record_count("t"), 1);
+}
+
+#[test]
+fn a_slow_broker_does_not_hold_up_the_others() {
+    let cluster = two_nodes();
+    let slow = cluster.leader("t", 0).unwrap();
+    let producer = producer(config(&cluster));
+    for partition in 0..2 {
+        let record = record("first").with_partition(partition);
+        producer.send(record).unwrap().get_timeout(LONG).unwrap();
+    }
+    let slow = script(&cluster, Rule::on(Api::Produce).node(slow).delay(LONG * 10));
+    let stuck = producer.send(record("v").with_partition(0)).unwrap();
+    slow.wait_fired(1, LONG).unwrap();
+    let quick = producer.send(record("v").with_partition(1)).unwrap();
+    quick.get_timeout(LONG).unwrap();
+    assert!(!stuck.is_done());
+    slow.remove();
+    cluster.disconnect_clients(cluster.leader("t", 0).unwrap());
+    stuck.get_timeout(LONG).unwrap();
+    assert_eq!(values(&cluster, 0), ["first", "v"]);
+}
+
+/// KIP-219. The broker would serve what comes too early: the producer itself keeps quiet.
+#[test]
+fn a_throttled_producer_keeps_quiet_for_as_long_as_it_was_told() {
+    let quiet = Duration::from_millis(800);
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    send(&producer, "first").unwrap();
+    let throttled = script(&cluster, produce_once().throttle(quiet));
+    let requests = script(&cluster, Rule::on(Api::Produce));
+    let began = Instant::now();
+    send(&producer, "second").unwrap();
+    let told = Instant::now();
+    assert_eq!(throttled.fired(), 1);
+    assert!(told - began < quiet, "the answer itself is not held back");
+    send(&producer, "third").unwrap();
+    assert!(began.elapsed() >= quiet, "{:?}", began.elapsed());
+    assert_eq!(requests.fired(), 2);
+}
+
+#[test]
+fn a_record_that_waits_for_a_throttled_broker_says_so_when_its_time_is_over() {
+    let cluster = cluster(1);
+    let config = config(&cluster)
+        .request_timeout(IMPATIENT)
+        .delivery_timeout(IMPATIENT);
+    let producer = producer(config);
+    script(&cluster, produce_once().throttle(LONG * 10));
+    send(&producer, "first").unwrap();
+    let error = send(&producer, "second").unwrap_err();
+    assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
+    assert!(
+        matches!(error.cause(), Some(WaitCause::Throttled { node: 0 })),
+        "{error}"
+    );
+}
+
+// ---- old news
+
+#[test]
+fn a_producer_finds_the_new_leader_although_one_broker_has_not_heard_of_it() {
+    let cluster = two_nodes();
+    let old = cluster.leader("t", 0).unwrap();
+    let new = 1 - old;
+    let before = cluster.metadata_snapshot();
+    let stale = Rule::on(Api::Metadata).node(old).answer_as_of(&before);
+    let producer = producer(config(&cluster));
+    let to_partition = |value| {
+        let record = record(value).with_partition(0);
+        producer.send(record).unwrap().get_timeout(LONG)
+    };
+    to_partition("first").unwrap();
+    let stale = script(&cluster, stale);
+    cluster.move_leader("t", 0, new).unwrap();
+    to_partition("second").unwrap();
+    assert_eq!(values(&cluster, 0), ["first", "second"]);
+    stale.remove();
+}
+
+#[test]
+fn a_producer_waits_until_the_brokers_have_heard_the_news() {
+    let cluster = two_nodes();
+    let old = cluster.leader("t", 0).unwrap();
+    let producer = producer(config(&cluster));
+    let to_partition = |value| producer.send(record(value).with_partition(0)).unwrap();
+    to_partition("first").get_timeout(LONG).unwrap();
+    let before = cluster.metadata_snapshot();
+    let frozen = script(&cluster, Rule::on(Api::Metadata).answer_as_of(&before));
+    cluster.move_leader("t", 0, 1 - old).unwrap();
+    let refused = script(&cluster, Rule::on(Api::Produce).node(old));
+    let future = to_partition("second");
+    refused.wait_fired(3, LONG).unwrap();
+    frozen.wait_fired(2, LONG).unwrap();
+    assert!(!future.is_done());
+    frozen.remove();
+    future.get_timeout(LONG).unwrap();
+    assert_eq!(values(&cluster, 0), ["first", "second"]);
+}
+
+#[test]
+fn a_topic_that_the_brokers_do_not_show_yet_is_waited_for() {
+    let cluster = cluster(1);
+    let on = || Rule::on(Api::Metadata).topic("t").times(2);
+    let rules = [
+        on().fail(ErrorCode::UnknownTopicOrPartition),
+        on().fail(ErrorCode::LeaderNotAvailable),
+    ];
+    let rules = rules.map(|rule| script(&cluster, rule));
+    let producer = producer(config(&cluster));
+    send(&producer, "v").unwrap();
+    assert!(rules.iter().all(|rule| rule.fired() == 2), "{rules:?}");
+}
+
+#[test]
+fn a_partition_without_leader_is_waited_for() {
+    let cluster = cluster(1);
+    let leaderless = Rule::on(Api::Metadata)
+        .partition("t", 0)
+        .fail(ErrorCode::LeaderNotAvailable);
+    let leaderless = script(&cluster, leaderless);
+    let producer = producer(config(&cluster));
+    let future = producer.send(record("v").with_partition(0)).unwrap();
+    leaderless.wait_fired(3, LONG).unwrap();
+    assert!(!future.is_done());
+    leaderless.remove();
+    future.get_timeout(LONG).unwrap();
+}
+
+// ---- old brokers
+
+#[test]
+fn a_broker_as_old_as_idempotence_is_written_to_in_its_own_versions() {
+    let cluster = cluster(1);
+    let rules = [
+        Rule::on(Api::Produce).versions(..=3),
+        Rule::on(Api::Metadata).versions(..=4),
+        Rule::on(Api::ApiVersions).versions(..=1),
+        Rule::on(Api::InitProducerId).versions(..=0),
+    ];
+    let rules = rules.map(|rule| script(&cluster, rule));
+    let producer = producer(config(&cluster));
+    assert_eq!(send(&producer, "v").unwrap().offset(), 0);
+    assert_eq!(values(&cluster, 0), ["v"]);
+    assert!(cluster.records("t", 0)[0].producer.is_some());
+    assert!(rules.iter().all(|rule| rule.fired() > 0), "{rules:?}");
+}
+
+/// Before KIP-219 a broker held the answer back itself.
+#[test]
+fn an_old_broker_throttles_by_waiting_and_the_producer_does_not_wait_once_more() {
+    let cluster = cluster(1);
+    script(&cluster, Rule::on(Api::Produce).versions(..=5));
+    let producer = producer(config(&cluster));
+    send(&producer, "first").unwrap();
+    let quiet = Duration::from_millis(800);
+    script(&cluster, produce_once().throttle(quiet));
+    let began = Instant::now();
+    send(&producer, "second").unwrap();
+    let answered = Instant::now();
+    assert!(answered - began >= quiet);
+    send(&producer, "third").unwrap();
+    assert!(answered.elapsed() < quiet, "{:?}", answered.elapsed());
+}
+
+#[test]
+fn brokers_that_give_no_producer_ids_are_refused_with_the_way_out() {
+    let cluster = cluster(1);
+    script(&cluster, Rule::on(Api::InitProducerId).unsupported());
+    let idempotent = producer(config(&cluster));
+    let error = send(&idempotent, "v").unwrap_err();
+    assert!(
+        error.to_string().contains("enable.idempotence=false"),
+        "{error}"
+    );
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    let plain = producer(not_idempotent(config(&cluster)));
+    send(&plain, "v").unwrap();
+    assert_eq!(values(&cluster, 0), ["v"]);
+}
+
+#[test]
+fn brokers_without_a_common_version_of_produce_are_refused_and_named() {
+    let cluster = cluster(1);
+    script(&cluster, Rule::on(Api::Produce).versions(10..=12));
+    let producer = producer(config(&cluster));
+    let error = send(&producer, "v").unwrap_err();
+    assert_eq!(
+        error.kind(),
+        &ProduceErrorKind::UnsupportedVersion,
+        "{error}"
+    );
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert!(error.to_string().contains("Produce"), "{error}");
+}
+
+// ---- brokers that hang, and that are gone
+
+#[test]
+fn a_broker_that_hangs_is_given_up_by_time_and_others_go_on() {
+    let cluster = two_nodes();
+    let hung = cluster.leader("t", 0).unwrap();
+    let producer = producer(impatient(config(&cluster)));
+    let to_partition = |partition| {
+        let record = record("v").with_partition(partition);
+        producer.send(record).unwrap()
+    };
+    for partition in 0..2 {
+        to_partition(partition).get_timeout(LONG).unwrap();
+    }
+    cluster.hang_node(hung);
+    let connections = cluster.connections_accepted();
+    let stuck = to_partition(0);
+    to_partition(1).get_timeout(LONG).unwrap();
+    // It hangs, so the producer ends the connection and tries another.
+    let deadline = Instant::now() + LONG;
+    while cluster.connections_accepted() == connections {
+        assert!(Instant::now() < deadline);
+        std::thread::yield_now();
+    }
+    assert!(!stuck.is_done());
+    assert_eq!(cluster.summary("t", 0).unwrap().records, 1);
+    cluster.resume_node(hung);
+    stuck.get_timeout(LONG).unwrap();
+    // Late as it is, the first attempt is carried out too; in the log the record is once.
+    assert_eq!(cluster.summary("t", 0).unwrap().records, 2);
+}
+
+#[test]
+fn a_cluster_that_hangs_from_the_start_times_out_and_is_written_to_once_resumed() {
+    let cluster = cluster(1);
+    cluster.hang_node(0);
+    let producer = producer(
+        config(&cluster)
+            .request_timeout(IMPATIENT)
+            .delivery_timeout(LONG)
+            .max_block(IMPATIENT * 2),
+    );
+    let error = send(&producer, "v").unwrap_err();
+    assert_eq!(error.kind(), &ProduceErrorKind::MetadataTimeout, "{error}");
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    cluster.resume_node(0);
+    send(&producer, "v").unwrap();
+    assert_eq!(values(&cluster, 0), ["v"]);
+}
+
+#[test]
+fn a_broker_that_goes_down_and_comes_up_in_the_middle_costs_no_record() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).batch_size(0));
+    let requests = script(&cluster, Rule::on(Api::Produce));
+    let sent: Vec<String> = (0..300).map(|i| i.to_string()).collect();
+    let futures: Vec<_> = sent
+        .iter()
+        .map(|value| producer.send(record(value)).unwrap())
+        .collect();
+    requests.wait_fired(20, LONG).unwrap();
+    cluster.stop_node(0);
+    cluster.start_node(0).unwrap();
+    for future in futures {
+        future.get_timeout(LONG).unwrap();
+    }
+    assert_eq!(values(&cluster, 0), sent);
+}
