@@ -162,10 +162,10 @@ fn an_answer_that_is_later_than_the_request_may_take_is_not_waited_for() {
 #[test]
 fn a_record_whose_answer_is_later_than_its_delivery_may_take_may_be_written() {
     let cluster = cluster(1);
-    script(&cluster, produce_once().delay(LONG * 10));
+    script(&cluster, Rule::on(Api::Produce).delay(LONG * 10));
     let config = config(&cluster)
         .request_timeout(IMPATIENT)
-        .delivery_timeout(IMPATIENT);
+        .delivery_timeout(IMPATIENT * 3 / 2);
     let producer = producer(config);
     let error = send(&producer, "v").unwrap_err();
     assert_eq!(error.kind(), &ProduceErrorKind::DeliveryTimeout, "{error}");
@@ -242,18 +242,19 @@ fn a_producer_finds_the_new_leader_although_one_broker_has_not_heard_of_it() {
     let old = cluster.leader("t", 0).unwrap();
     let new = 1 - old;
     let before = cluster.metadata_snapshot();
-    let stale = Rule::on(Api::Metadata).node(old).answer_as_of(&before);
     let producer = producer(config(&cluster));
-    let to_partition = |value| {
-        let record = record(value).with_partition(0);
+    let to_partition = |partition, value| {
+        let record = record(value).with_partition(partition);
         producer.send(record).unwrap().get_timeout(LONG)
     };
-    to_partition("first").unwrap();
-    let stale = script(&cluster, stale);
+    // It is connected to both, and asks now one, now the other.
+    to_partition(1, "elsewhere").unwrap();
+    to_partition(0, "first").unwrap();
+    let stale = Rule::on(Api::Metadata).node(old).answer_as_of(&before);
+    script(&cluster, stale);
     cluster.move_leader("t", 0, new).unwrap();
-    to_partition("second").unwrap();
+    to_partition(0, "second").unwrap();
     assert_eq!(values(&cluster, 0), ["first", "second"]);
-    stale.remove();
 }
 
 #[test]
