@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::Path;
 use std::time::Duration;
 
 use super::definition;
 use super::kinds::{Acks, ClientDnsLookup, RecordingLevel};
 use super::not_built::NOT_BUILT;
-use super::{Password, ProducerConfig};
+use super::{Password, ProducerConfig, properties};
 use crate::error::ConfigError;
 
 /// Builds a [`ProducerConfig`] key by key.
@@ -106,6 +107,19 @@ impl ProducerConfigBuilder {
     pub fn set(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.given.insert(key.into(), value.into());
         self
+    }
+
+    /// Sets every key of a Java `.properties` file in UTF-8 or ISO-8859-1. What is set before gives
+    /// way to the file, what is set afterwards wins over it: nothing is checked until all is there.
+    ///
+    /// # Errors
+    /// If the file cannot be read or has a malformed escape.
+    ///
+    /// # Blocking
+    /// Reads the file.
+    pub fn properties_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
+        self.given.extend(properties::read(path.as_ref())?);
+        Ok(self)
     }
 
     /// `bootstrap.servers`: the brokers to ask first, each as `host:port`.

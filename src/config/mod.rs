@@ -21,7 +21,6 @@ mod value;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -123,17 +122,7 @@ impl ProducerConfig {
     /// # Blocking
     /// Reads the file.
     pub fn from_properties_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        let path = path.as_ref();
-        let bytes = fs::read(path).map_err(|error| {
-            ConfigError::unreadable(
-                format!(
-                    "The properties file {} cannot be read: {error}",
-                    path.display()
-                ),
-                "Check the path and the permissions of the file",
-            )
-        })?;
-        Self::from_properties_str(&properties::decode(&bytes))
+        Self::check(properties::read(path.as_ref())?, NOT_BUILT)
     }
 
     /// The one check behind all doors.

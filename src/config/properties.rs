@@ -6,6 +6,8 @@
 //! messages: one may be a password.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
 
 use crate::error::ConfigError;
 
@@ -26,9 +28,23 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError>
         .collect()
 }
 
+/// Reads a `.properties` file.
+pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
+    let bytes = fs::read(path).map_err(|error| {
+        ConfigError::unreadable(
+            format!(
+                "The properties file {} cannot be read: {error}",
+                path.display()
+            ),
+            "Check the path and the permissions of the file",
+        )
+    })?;
+    parse(&decode(&bytes))
+}
+
 /// Reads UTF-8, with or without a byte order mark, and else ISO-8859-1, which is what such files
 /// were before Java 9.
-pub(crate) fn decode(bytes: &[u8]) -> String {
+fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
         Err(_) => bytes.iter().copied().map(char::from).collect(),

@@ -1,3 +1,4 @@
+use std::fs;
 use std::time::Duration;
 
 use super::checks::Notice;
@@ -333,6 +334,24 @@ fn a_properties_file_is_read_in_utf_8_and_in_latin_1() {
         error.is_unreadable() && error.to_string().contains("producer.properties"),
         "{error}"
     );
+}
+
+#[test]
+fn a_builder_takes_a_file_whose_keys_only_make_sense_with_others() {
+    let dir = std::env::temp_dir().join(format!("kafka-producer-builder-{}", std::process::id()));
+    fs::create_dir_all(&dir).unwrap();
+    let path = dir.join("producer.properties");
+    fs::write(&path, "enable.idempotence=true\nacks=1\nlinger.ms=5\n").unwrap();
+    assert!(ProducerConfig::from_properties_file(&path).is_err());
+    let builder = ProducerConfig::builder().set("linger.ms", "7");
+    let builder = builder.properties_file(&path).unwrap();
+    let config = builder.set("acks", "all").build().unwrap();
+    assert_eq!((config.acks(), config.linger()), (Acks::All, MS(5)));
+    fs::remove_dir_all(&dir).unwrap();
+    let error = ProducerConfig::builder()
+        .properties_file(&path)
+        .unwrap_err();
+    assert!(error.is_unreadable(), "{error}");
 }
 
 #[test]
