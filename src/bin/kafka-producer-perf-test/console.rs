@@ -1,0 +1,78 @@
+//! Where lines go, and the progress that only a person at a terminal sees.
+
+use std::io::{IsTerminal, Write, stderr, stdout};
+
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+
+// Nothing is done about a reader that is gone: the run goes on, as that of Kafka's tool does.
+
+pub(crate) fn out(line: &str) {
+    let _ = writeln!(stdout(), "{line}");
+}
+
+pub(crate) fn err(line: &str) {
+    let _ = writeln!(stderr(), "{line}");
+}
+
+/// The console while records are being sent.
+#[derive(Debug)]
+pub(crate) struct Console {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+}
+
+impl Console {
+    /// With progress if standard error is a terminal.
+    pub(crate) fn new(records: u64) -> Self {
+        let bar = stderr().is_terminal().then(|| {
+            let bar = ProgressBar::with_draw_target(Some(records), ProgressDrawTarget::stderr());
+            let template = "{wide_bar} {pos}/{len} acknowledged, {eta} left";
+            if let Ok(style) = ProgressStyle::with_template(template) {
+                bar.set_style(style);
+            }
+            bar
+        });
+        Self { bar, quiet: false }
+    }
+
+    /// Says nothing at all.
+    pub(crate) fn silent() -> Self {
+        Self {
+            bar: None,
+            quiet: true,
+        }
+    }
+
+    pub(crate) fn has_progress(&self) -> bool {
+        self.bar.is_some()
+    }
+
+    pub(crate) fn progress(&self, records: u64) {
+        if let Some(bar) = &self.bar {
+            bar.set_position(records);
+        }
+    }
+
+    pub(crate) fn out(&self, line: &str) {
+        self.around_the_bar(|| out(line));
+    }
+
+    pub(crate) fn err(&self, line: &str) {
+        self.around_the_bar(|| err(line));
+    }
+
+    /// Takes the progress off the terminal.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+
+    fn around_the_bar(&self, print: impl FnOnce()) {
+        match &self.bar {
+            _ if self.quiet => {}
+            Some(bar) => bar.suspend(print),
+            None => print(),
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! Measures how fast a cluster takes records: the counterpart of Kafka's `kafka-producer-perf-test`, with
+//! its options, its lines of output and its exit codes.
+//!
+//! ```text
+//! kafka-producer-perf-test --topic test --num-records 1000000 --record-size 100 --throughput -1 \
+//!     --producer-props bootstrap.servers=127.0.0.1:9092 acks=1
+//! ```
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a measuring program: it reads real time, pauses to keep a rate, and has locks of its own"
+)]
+
+mod clock;
+mod console;
+mod failures;
+mod load;
+mod logger;
+mod options;
+mod payload;
+mod report;
+mod resources;
+mod run;
+mod stats;
+mod throttle;
+mod usage;
+
+use std::process::ExitCode;
+
+use options::Request;
+
+fn main() -> ExitCode {
+    logger::install();
+    if std::env::args_os().len() < 2 {
+        console::out(usage::HELP);
+        return ExitCode::SUCCESS;
+    }
+    let options = match options::parse(lexopt::Parser::from_env()) {
+        Ok(Request::Run(options)) => options,
+        Ok(Request::Help) => {
+            console::out(usage::HELP);
+            return ExitCode::SUCCESS;
+        }
+        Err(error) => {
+            console::err(usage::USAGE);
+            return failed(&error);
+        }
+    };
+    match run::run(&options) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    console::err(&format!("{}: error: {error}", usage::NAME));
+    ExitCode::FAILURE
+}

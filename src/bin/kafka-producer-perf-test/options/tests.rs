@@ -1,0 +1,140 @@
+use super::*;
+
+const LEAST: &str =
+    "--topic t --num-records 5 --throughput -1 --record-size 9 --producer-props acks=1";
+
+fn parsed(line: &str) -> Result<Request> {
+    parse(lexopt::Parser::from_args(line.split_whitespace()))
+}
+
+fn options(line: &str) -> Options {
+    match parsed(line) {
+        Ok(Request::Run(options)) => options,
+        other => panic!("{line}: {other:?}"),
+    }
+}
+
+fn refused(line: &str) -> String {
+    parsed(line).expect_err(line).to_string()
+}
+
+#[test]
+fn the_least_that_is_needed_is_enough() {
+    assert_eq!(
+        options(LEAST),
+        Options {
+            topic: "t".to_owned(),
+            records: 5,
+            payload: PayloadSource::Random { bytes: 9 },
+            throughput: None,
+            config_file: None,
+            properties: vec![("acks".to_owned(), "1".to_owned())],
+            print_metrics: false,
+            print_resources: false,
+        }
+    );
+}
+
+#[test]
+fn values_may_be_attached_and_the_last_of_several_wins() {
+    let options = options(&format!("{LEAST} --topic=u --throughput=250 --topic w"));
+    assert_eq!(options.topic, "w");
+    assert_eq!(options.throughput, NonZeroU32::new(250));
+}
+
+#[test]
+fn properties_are_words_up_to_the_next_option() {
+    let line =
+        "--producer-props a=b c.d=e --topic t --num-records 5 --throughput 1 --record-size 0";
+    let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
+    assert_eq!(options(line).properties, [pair("a", "b"), pair("c.d", "e")]);
+    assert!(refused(&format!("{LEAST} --producer-props=a=b c=d")).contains("unrecognized"));
+    assert!(refused(&format!("{LEAST} --producer-props --topic")).contains("expected"));
+    assert_eq!(
+        options(&format!("{LEAST} --producer-props x=y")).properties,
+        [pair("x", "y")]
+    );
+}
+
+/// As Kafka's tool: the word is cut at every `=`, and empty ends are dropped.
+#[test]
+fn a_property_has_one_equals_sign_and_what_is_refused_does_not_show_its_value() {
+    assert_eq!(property("a=b=").unwrap(), ("a".to_owned(), "b".to_owned()));
+    for bad in ["password", "password=", "password=secret=x"] {
+        let error = property(bad).unwrap_err().to_string();
+        assert!(error.contains("password:"), "{error}");
+        assert!(!error.contains("secret"), "{error}");
+    }
+}
+
+#[test]
+fn options_may_be_abbreviated_but_not_ours() {
+    let short = "--topi t --num 5 --thr -1 --rec 9 --producer-p acks=1 --print";
+    let options = options(short);
+    assert!(options.print_metrics && !options.print_resources);
+    assert!(refused(&format!("{short} --print-r")).contains("'--print-r'"));
+}
+
+#[test]
+fn payloads_come_from_one_place() {
+    let base = "--topic t --num-records 5 --throughput -1 --producer-props acks=1";
+    assert!(refused(base).contains("--record-size --payload-file is required"));
+    assert!(
+        refused(&format!("{base} --record-size 1 --payload-file f")).contains("not allowed with")
+    );
+    let of_file = |line: &str| options(&format!("{base} --payload-file f {line}")).payload;
+    let file = |delimiter: &str| PayloadSource::File {
+        path: "f".into(),
+        delimiter: delimiter.to_owned(),
+    };
+    assert_eq!(of_file(""), file("\n"));
+    assert_eq!(of_file(r"--payload-delimiter \n"), file("\n"));
+    assert_eq!(of_file("--payload-delimiter ;+"), file(";+"));
+}
+
+#[test]
+fn what_is_missing_unknown_or_no_number_is_named() {
+    for (line, word) in [
+        ("--num-records 5", "--topic is required"),
+        ("--topic t", "--num-records is required"),
+        ("--topic t --num-records 5", "--throughput is required"),
+        ("--topic", "--topic: expected one argument"),
+        ("--topic --num-records", "--topic: expected one argument"),
+        ("--bogus", "'--bogus'"),
+        ("-x", "'-x'"),
+        ("stray", "'stray'"),
+        ("-- --topic", "'--topic'"),
+        ("--pro x", "--producer-props, --producer.config"),
+        ("--num-records 0x10", "'0x10'"),
+        ("--throughput 99999999999", "'99999999999'"),
+        ("--print-metrics=true", "true"),
+    ] {
+        let error = refused(line);
+        assert!(error.contains(word), "{line}: {error}");
+    }
+    for (line, word) in [
+        ("--num-records 0", "--num-records: 0"),
+        ("--num-records -5", "--num-records: -5"),
+        ("--record-size -1", "--record-size: -1"),
+        ("--throughput 0", "--throughput: at 0"),
+        ("--transaction-duration-ms 1", "transactions are not built"),
+    ] {
+        let error = refused(&format!("{LEAST} {line}"));
+        assert!(error.contains(word), "{line}: {error}");
+    }
+    let error = refused("--topic t --num-records 5 --throughput -1 --record-size 9");
+    assert!(error.contains("--producer-props or --producer.config"));
+}
+
+#[test]
+fn a_transactional_id_alone_has_no_effect() {
+    let line = format!("{LEAST} --transactional-id x --transaction-duration-ms 0");
+    assert_eq!(options(&line), options(LEAST));
+}
+
+#[test]
+fn help_is_given_whatever_else_is_asked() {
+    for line in ["-h", "--help", "--topic t --he"] {
+        assert!(matches!(parsed(line), Ok(Request::Help)), "{line}");
+    }
+}

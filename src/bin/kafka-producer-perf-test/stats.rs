@@ -1,0 +1,190 @@
+//! What became of the records: counted in callbacks, told every five seconds and at the end.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use hdrhistogram::Histogram;
+use kafka_producer::ProduceError;
+
+use crate::clock::Clock;
+use crate::console::Console;
+use crate::failures::Failures;
+use crate::report::{Tally, Total, total_line, window_line};
+
+const WINDOW: u64 = 5_000_000_000;
+/// How often progress is drawn.
+const DRAWING: u64 = 100_000_000;
+/// The histogram's range; a longer latency counts as this one.
+const LONGEST_US: u64 = 24 * 3600 * 1_000_000;
+/// Of Kafka's percentiles none is told finer than by a millisecond.
+const DIGITS: u8 = 3;
+
+/// Lives as long as the process: a callback holds a plain reference, and no count of references is
+/// changed for each record by two threads.
+#[derive(Debug)]
+pub(crate) struct Stats {
+    clock: Clock,
+    console: Console,
+    // Callbacks run on one thread, the producer's, but for records that fail at once: hardly anybody
+    // ever waits for this.
+    counts: Mutex<Counts>,
+}
+
+#[derive(Debug)]
+struct Counts {
+    /// Without the window's.
+    total: Tally,
+    window: Tally,
+    window_began: u64,
+    latencies: Histogram<u64>,
+    failures: Failures,
+    /// When next to look whether a window ends or progress is to be drawn.
+    next_look: u64,
+}
+
+impl Stats {
+    pub(crate) fn new(clock: Clock, console: Console) -> Result<Self, hdrhistogram::CreationError> {
+        let latencies = Histogram::new_with_max(LONGEST_US, DIGITS)?;
+        let began = clock.now();
+        Ok(Self {
+            clock,
+            console,
+            counts: Mutex::new(Counts {
+                total: Tally::default(),
+                window: Tally::default(),
+                window_began: began,
+                latencies,
+                failures: Failures::default(),
+                next_look: began,
+            }),
+        })
+    }
+
+    /// A record's fate is known. Failed ones count like others, as they do for Kafka's tool.
+    #[inline]
+    pub(crate) fn completed(&self, sent_at: u64, bytes: usize, error: Option<&ProduceError>) {
+        let now = self.clock.now();
+        let latency_us = now.saturating_sub(sent_at) / 1000;
+        let mut counts = self.lock();
+        counts.window.add(bytes, latency_us);
+        counts.latencies.saturating_record(latency_us);
+        if now >= counts.next_look {
+            self.look(&mut counts, now);
+        }
+        if let Some(error) = error {
+            self.failed(&mut counts, error);
+        }
+    }
+
+    #[cold]
+    fn look(&self, counts: &mut Counts, now: u64) {
+        let elapsed = now - counts.window_began;
+        if elapsed >= WINDOW {
+            self.console.out(&window_line(&counts.window, elapsed));
+            let window = std::mem::take(&mut counts.window);
+            counts.total.merge(&window);
+            counts.window_began = now;
+        }
+        counts.next_look = counts.window_began + WINDOW;
+        if self.console.has_progress() {
+            self.console
+                .progress(counts.total.records + counts.window.records);
+            counts.next_look = counts.next_look.min(now + DRAWING);
+        }
+    }
+
+    #[cold]
+    fn failed(&self, counts: &mut Counts, error: &ProduceError) {
+        if let Some(line) = counts.failures.note(error) {
+            self.console.err(&line);
+        }
+    }
+
+    /// Prints the errors' counts, and the total line.
+    pub(crate) fn print_total(&self) {
+        let elapsed = self.clock.now();
+        self.console.finish();
+        let mut counts = self.lock();
+        let window = std::mem::take(&mut counts.window);
+        counts.total.merge(&window);
+        for line in counts.failures.lines() {
+            self.console.err(&line);
+        }
+        self.console.out(&total_line(&total_of(&counts, elapsed)));
+    }
+
+    pub(crate) fn records(&self) -> u64 {
+        let counts = self.lock();
+        counts.total.records + counts.window.records
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Counts> {
+        // Counting does not panic; if it did, the counts would be worth no less.
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn total_of(counts: &Counts, elapsed: u64) -> Total<'_> {
+    let records = counts.total.records;
+    let percentile = |share: f64| {
+        // The value at this place of all, counted from 0 in rising order: so does Kafka's tool.
+        let place = (share * records as f64) as u64;
+        let quantile = (place as f64 + 0.5) / records.max(1) as f64;
+        let value_us = counts.latencies.value_at_quantile(quantile);
+        value_us.min(counts.total.latency_max_us) / 1000
+    };
+    Total {
+        tally: &counts.total,
+        elapsed,
+        percentiles_ms: [0.5, 0.95, 0.99, 0.999].map(percentile),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn stats() -> Stats {
+        Stats::new(Clock::start(), Console::silent()).unwrap()
+    }
+
+    /// `latencies[(int) (share * count)]` of the sorted latencies.
+    #[test]
+    fn percentiles_are_at_the_places_where_kafkas_tool_looks() {
+        for count in [1, 2, 3, 10, 100, 999] {
+            let stats = stats();
+            let mut counts = stats.lock();
+            for latency_ms in 0..count {
+                counts.total.add(1, latency_ms * 1000);
+                counts.latencies.saturating_record(latency_ms * 1000);
+            }
+            let total = total_of(&counts, 1);
+            let at = |share: f64| (share * count as f64) as u64;
+            let wanted = [at(0.5), at(0.95), at(0.99), at(0.999)];
+            assert_eq!(total.percentiles_ms, wanted, "{count}");
+        }
+    }
+
+    #[test]
+    fn a_latency_beyond_the_histogram_counts_as_its_longest() {
+        let stats = stats();
+        let mut counts = stats.lock();
+        counts.total.add(1, u64::MAX / 2);
+        counts.latencies.saturating_record(u64::MAX / 2);
+        let longest = total_of(&counts, 1).percentiles_ms[0];
+        assert!(longest >= LONGEST_US / 1000, "{longest}");
+    }
+
+    #[test]
+    fn a_window_ends_with_the_first_record_after_five_seconds() {
+        let stats = stats();
+        let mut counts = stats.lock();
+        counts.window.add(100, 1);
+        let began = counts.window_began;
+        stats.look(&mut counts, began + WINDOW - 1);
+        assert_eq!((counts.window.records, counts.total.records), (1, 0));
+        assert_eq!(counts.next_look, began + WINDOW);
+        stats.look(&mut counts, began + WINDOW);
+        assert_eq!((counts.window.records, counts.total.records), (0, 1));
+        assert_eq!(counts.next_look, began + 2 * WINDOW);
+    }
+}

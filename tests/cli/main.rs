@@ -1,0 +1,11 @@
+//! The command line tools, run as their users run them, against the embedded broker.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "tests: they fail by panicking, and run programs in real time"
+)]
+
+mod lines;
+mod perf_test;
+mod support;

@@ -1,0 +1,226 @@
+//! What comes of a command line. Exit codes are those of Kafka's tool, but for `--help`, with which that
+//! one ends as if it had failed.
+
+use super::{cluster, perf_test, send};
+use crate::support::TempFile;
+
+/// The options of Kafka's tool.
+const OPTIONS: &[&str] = &[
+    "--topic",
+    "--num-records",
+    "--record-size",
+    "--payload-file",
+    "--payload-delimiter",
+    "--throughput",
+    "--producer-props",
+    "--producer.config",
+    "--print-metrics",
+    "--transactional-id",
+    "--transaction-duration-ms",
+];
+
+#[test]
+fn without_arguments_there_is_help() {
+    for arguments in [&[][..], &["--help"], &["-h"]] {
+        let ended = perf_test(arguments);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for option in OPTIONS {
+            assert!(ended.stdout.contains(option), "{option}: {ended:?}");
+        }
+        assert_eq!(ended.stderr, "");
+    }
+}
+
+/// The words of a bad command line, and what the message must say.
+const BAD: &[(&str, &str)] = &[
+    (
+        "--num-records 1 --throughput -1 --record-size 1 --producer-props a=b",
+        "--topic is required",
+    ),
+    (
+        "--topic t --throughput -1 --record-size 1 --producer-props a=b",
+        "--num-records is required",
+    ),
+    (
+        "--topic t --num-records 1 --record-size 1 --producer-props a=b",
+        "--throughput is required",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --producer-props a=b",
+        "--record-size --payload-file",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 1",
+        "--producer-props or --producer.config",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 1 --payload-file f --producer-props a=b",
+        "not allowed with argument --record-size",
+    ),
+    (
+        "--topic t --num-records x --throughput -1 --record-size 1 --producer-props a=b",
+        "'x'",
+    ),
+    (
+        "--topic t --num-records 0 --throughput -1 --record-size 1 --producer-props a=b",
+        "below 1",
+    ),
+    (
+        "--topic t --num-records 1 --throughput x --record-size 1 --producer-props a=b",
+        "'x'",
+    ),
+    (
+        "--topic t --num-records 1 --throughput 0 --record-size 1 --producer-props a=b",
+        "--throughput",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 2147483648 --producer-props a=b",
+        "2147483648",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size -1 --producer-props a=b",
+        "below 0",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props ab",
+        "invalid property ab",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props",
+        "expected at least one",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props a=b --transaction-duration-ms 5",
+        "transactions are not built yet",
+    ),
+    (
+        "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props a=b --bogus",
+        "'--bogus'",
+    ),
+    ("--topic", "expected one argument"),
+];
+
+#[test]
+fn a_bad_command_line_is_told_with_usage_and_ends_with_1() {
+    for (line, words) in BAD {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let ended = perf_test(&arguments);
+        assert_eq!(ended.code, Some(1), "{line}: {ended:?}");
+        assert!(ended.stderr.starts_with("usage: "), "{line}: {ended:?}");
+        assert!(ended.stderr.contains(words), "{line}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{line}");
+    }
+}
+
+const GOOD: [&str; 8] = [
+    "--topic",
+    "t",
+    "--num-records",
+    "1",
+    "--throughput",
+    "-1",
+    "--record-size",
+    "1",
+];
+
+#[test]
+fn what_is_wrong_beyond_the_command_line_is_told_without_usage_and_ends_with_1() {
+    let servers = "bootstrap.servers=127.0.0.1:1";
+    let bad_file = TempFile::new("bad.properties", b"linger.ms=\\u12");
+    for (further, words) in [
+        (&["--producer-props", servers, "acks=2"][..], "acks"),
+        (&["--producer-props", "linger.ms=5"], "bootstrap.servers"),
+        (&["--producer.config", "/no/such/file"], "/no/such/file"),
+        (&["--producer.config", bad_file.name()], "line 1"),
+        (
+            &["--producer-props", servers, "transactional.id=x"],
+            "transaction",
+        ),
+    ] {
+        let ended = perf_test(&[&GOOD[..], further].concat());
+        assert_eq!(ended.code, Some(1), "{further:?}: {ended:?}");
+        assert!(
+            ended.stderr.contains("kafka-producer-perf-test: error: "),
+            "{ended:?}"
+        );
+        assert!(ended.stderr.contains(words), "{further:?}: {ended:?}");
+        assert!(!ended.stderr.contains("usage:"), "{further:?}: {ended:?}");
+        assert_eq!(ended.stdout, "", "{further:?}");
+    }
+}
+
+#[test]
+fn a_payload_file_that_gives_no_payload_is_refused() {
+    let (empty, blank) = (
+        TempFile::new("empty.txt", b""),
+        TempFile::new("blank.txt", b"\n\n"),
+    );
+    for (file, delimiter, words) in [
+        ("/no/such/file", "\\n", "/no/such/file"),
+        (empty.name(), "\\n", "is empty"),
+        (blank.name(), "\\n", "nothing else"),
+        (blank.name(), "(", "regular expression"),
+    ] {
+        let ended = perf_test(&[
+            "--topic",
+            "t",
+            "--num-records",
+            "1",
+            "--throughput",
+            "-1",
+            "--producer-props",
+            "bootstrap.servers=127.0.0.1:1",
+            "--payload-file",
+            file,
+            "--payload-delimiter",
+            delimiter,
+        ]);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains(words), "{ended:?}");
+        assert!(
+            ended.stdout.starts_with("Reading payloads from: /"),
+            "{ended:?}"
+        );
+    }
+}
+
+#[test]
+fn properties_win_over_the_file_serializers_are_set_and_unknown_keys_are_warned_of() {
+    let cluster = cluster();
+    let file = TempFile::new(
+        "good.properties",
+        b"acks=1\nenable.idempotence=true\nkey.serializer=com.example.Mine\nliger.ms=5\n",
+    );
+    let ended = send(
+        &cluster,
+        "5",
+        &[
+            "--producer.config",
+            file.name(),
+            "--throughput",
+            "-1",
+            "--record-size",
+            "1",
+        ],
+    );
+    assert_eq!(ended.code, Some(1), "acks=1 is not idempotent: {ended:?}");
+    let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
+    let ended = perf_test(
+        &[
+            &[
+                "--producer-props",
+                "acks=all",
+                &servers,
+                "--producer.config",
+                file.name(),
+            ],
+            &GOOD[..],
+        ]
+        .concat(),
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(ended.stderr.starts_with("WARN "), "{ended:?}");
+    assert!(ended.stderr.contains("liger.ms"), "{ended:?}");
+    assert!(!ended.stderr.contains("serializer"), "{ended:?}");
+    assert_eq!(cluster.record_count("t"), 1);
+}

@@ -1,0 +1,32 @@
+//! `kafka-producer-perf-test`: its options, lines and exit codes.
+
+mod arguments;
+mod sending;
+
+use kafka_producer::testing::TestCluster;
+
+use crate::support::{self, Ended};
+
+fn perf_test(arguments: &[&str]) -> Ended {
+    support::run(env!("CARGO_BIN_EXE_kafka-producer-perf-test"), arguments)
+}
+
+/// Sends to topic `t` of a cluster; `further` comes last.
+fn send(cluster: &TestCluster, records: &str, further: &[&str]) -> Ended {
+    let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
+    let mut arguments = vec!["--topic", "t", "--num-records", records];
+    arguments.extend(["--producer-props", &servers]);
+    arguments.extend(further);
+    perf_test(&arguments)
+}
+
+fn cluster() -> TestCluster {
+    TestCluster::builder().topic("t", 3).start().unwrap()
+}
+
+fn values(cluster: &TestCluster) -> Vec<Vec<u8>> {
+    (0..3)
+        .flat_map(|partition| cluster.records("t", partition))
+        .map(|record| record.value.unwrap())
+        .collect()
+}

@@ -1,0 +1,210 @@
+//! What is sent, and the lines that tell of it.
+
+use std::time::Duration;
+
+use kafka_producer::testing::TestCluster;
+
+use super::{cluster, perf_test, send, values};
+use crate::lines::{TOTAL, WINDOW, numbers, parse_total, shape};
+use crate::support::TempFile;
+
+#[test]
+fn random_records_of_the_asked_size_are_sent_and_one_line_tells_of_them() {
+    let cluster = cluster();
+    let ended = send(
+        &cluster,
+        "2000",
+        &["--record-size", "100", "--throughput", "-1"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = ended.lines();
+    assert_eq!(lines.len(), 1, "{ended:?}");
+    assert_eq!(shape(lines[0]), TOTAL);
+    let total = parse_total(lines[0]).unwrap();
+    assert_eq!(total.records, 2000);
+    assert!(total.latency_avg_ms <= total.latency_max_ms, "{total:?}");
+    assert!(total.percentiles_ms.is_sorted(), "{total:?}");
+    assert!(total.percentiles_ms[3] <= total.latency_max_ms, "{total:?}");
+    // Standard error is no terminal: there is no progress.
+    assert_eq!(ended.stderr, "");
+    let values = values(&cluster);
+    assert_eq!(values.len(), 2000);
+    for value in &values {
+        assert_eq!(value.len(), 100);
+        assert!(value.iter().all(u8::is_ascii_uppercase));
+    }
+    assert_ne!(values[0], values[1], "written anew for each record");
+}
+
+#[test]
+fn records_of_a_file_are_cut_at_the_delimiter_and_drawn_at_random() {
+    let cluster = cluster();
+    let file = TempFile::new("payloads.txt", "one;;two;drei \u{e4};".as_bytes());
+    let ended = send(
+        &cluster,
+        "300",
+        &[
+            "--payload-file",
+            file.name(),
+            "--payload-delimiter",
+            ";+",
+            "--throughput",
+            "-1",
+        ],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = ended.lines();
+    let reading = format!("Reading payloads from: {}", file.path().display());
+    assert_eq!(lines[..2], [reading.as_str(), "Number of messages read: 3"]);
+    assert_eq!(shape(lines[2]), TOTAL);
+    let values = values(&cluster);
+    assert_eq!(values.len(), 300);
+    let mut sum = 0;
+    for payload in ["one", "two", "drei \u{e4}"] {
+        let share = values.iter().filter(|value| *value == payload.as_bytes());
+        let share = share.count();
+        assert!(share > 50, "{payload}: {share}");
+        sum += share;
+    }
+    assert_eq!(sum, 300);
+}
+
+#[test]
+fn a_rate_is_kept() {
+    let cluster = cluster();
+    let ended = send(
+        &cluster,
+        "150",
+        &["--record-size", "10", "--throughput", "100"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let total = parse_total(ended.lines()[0]).unwrap();
+    // The last of them is due at 1.49 s; how late it may be is the machine's affair.
+    assert!(total.records_per_second <= 101.0, "{total:?}");
+    assert!(ended.took >= Duration::from_millis(1490), "{ended:?}");
+    let mut timestamps: Vec<i64> = (0..3)
+        .flat_map(|partition| cluster.records("t", partition))
+        .map(|record| record.timestamp)
+        .collect();
+    timestamps.sort_unstable();
+    let second_half = timestamps[149] - timestamps[75];
+    assert!(
+        second_half >= 300,
+        "half of the records within {second_half} ms is a burst"
+    );
+}
+
+#[test]
+fn every_five_seconds_a_line_tells_of_the_window() {
+    let cluster = cluster();
+    let ended = send(
+        &cluster,
+        "540",
+        &["--record-size", "10", "--throughput", "100"],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = ended.lines();
+    assert_eq!(lines.len(), 2, "{ended:?}");
+    assert_eq!(shape(lines[0]), WINDOW);
+    assert_eq!(shape(lines[1]), TOTAL);
+    let in_window = numbers(lines[0])[0];
+    assert!(in_window <= 502.0, "{ended:?}");
+    assert_eq!(parse_total(lines[1]).unwrap().records, 540);
+}
+
+/// Kafka's tool prints a stack trace for each, counts them as sent, and ends with 0.
+#[test]
+fn records_that_fail_are_told_once_and_counted_and_the_run_ends_with_0() {
+    let cluster = cluster();
+    let servers = format!("bootstrap.servers={}", cluster.bootstrap_servers());
+    let ended = perf_test(&[
+        "--topic",
+        "nowhere",
+        "--num-records",
+        "3",
+        "--throughput",
+        "-1",
+        "--record-size",
+        "1",
+        "--producer-props",
+        &servers,
+        "max.block.ms=150",
+    ]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(parse_total(ended.lines()[0]).unwrap().records, 3);
+    let told: Vec<&str> = ended
+        .stderr
+        .lines()
+        .filter(|line| !line.starts_with("WARN"))
+        .collect();
+    assert_eq!(told.len(), 2, "{ended:?}");
+    assert!(told[0].starts_with("a record failed: ") && told[0].contains("nowhere"));
+    assert!(told[1].starts_with("3 records failed like this one: "));
+}
+
+#[test]
+fn counters_are_shown_as_a_table_of_metrics() {
+    let cluster = cluster();
+    let ended = send(
+        &cluster,
+        "10",
+        &[
+            "client.id=me",
+            "--record-size",
+            "1",
+            "--throughput",
+            "-1",
+            "--print-metrics",
+        ],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = ended.lines();
+    assert_eq!(shape(lines[0]), TOTAL);
+    assert_eq!(lines[1], "");
+    let heading: Vec<&str> = lines[2].split_whitespace().collect();
+    assert_eq!(heading, ["Metric", "Name", "Value"]);
+    let find = |name: &str| {
+        let start = format!("{name}:{{client-id=me}}");
+        let line = lines.iter().find(|line| line.starts_with(&start));
+        line.and_then(|line| line.split_once(" : ")).unwrap().1
+    };
+    assert_eq!(find("producer-snapshot:records-acknowledged"), "10.000");
+    assert_eq!(find("producer-metrics:record-error-total"), "0.000");
+    assert_eq!(find("producer-metrics:buffer-total-bytes"), "33554432.000");
+    assert!(ended.stderr.contains("other metrics do not exist yet"));
+}
+
+#[test]
+fn resources_are_shown_with_the_tools_share_apart() {
+    let cluster = TestCluster::builder().sink().topic("t", 3).start().unwrap();
+    let ended = send(
+        &cluster,
+        "20000",
+        &[
+            "--record-size",
+            "100",
+            "--throughput",
+            "-1",
+            "--print-resources",
+        ],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = ended.lines();
+    assert_eq!(shape(lines[0]), TOTAL);
+    let shapes: Vec<String> = lines[1..].iter().map(|line| shape(line)).collect();
+    assert_eq!(
+        shapes,
+        [
+            "CPU time: N.2 s (N.2 user, N.2 system), N.3 us per record",
+            "  sending thread: N.3 us per record, of which the tool's loop N.3",
+            "  producer's thread: N.3 us per record, of which the tool's callback N.3",
+            "  without the tool: N.3 us per record",
+            "Peak memory: N.1 MiB (buffer.memory: N.1 MiB)",
+        ]
+    );
+    let (all, sending, producer) = (numbers(lines[1])[3], numbers(lines[2]), numbers(lines[3]));
+    assert!(sending[0] > 0.0 && producer[0] > 0.0, "{ended:?}");
+    assert!(all + 0.002 >= sending[0] + producer[0], "{ended:?}");
+    assert!(numbers(lines[5])[0] > 1.0, "{ended:?}");
+    assert_eq!(cluster.record_count("t"), 20_000);
+}
