@@ -19,6 +19,10 @@ pub(crate) fn shape(line: &str) -> String {
 }
 
 /// The numbers of a line.
+#[allow(
+    dead_code,
+    reason = "each binary that reads lines has its own questions"
+)]
 pub(crate) fn numbers(line: &str) -> Vec<f64> {
     let mut numbers = Vec::new();
     let mut rest = line;
@@ -50,7 +54,10 @@ pub(crate) const TOTAL: &str = "N records sent, N.6 records/sec (N.2 MB/sec), N.
 
 /// What a total line of the performance test says, read the way Kafka's own system tests read it.
 #[derive(Debug)]
-#[allow(dead_code, reason = "each binary that reads it looks at its own part")]
+#[allow(
+    dead_code,
+    reason = "each binary that reads lines has its own questions"
+)]
 pub(crate) struct Total {
     pub(crate) records: u64,
     pub(crate) records_per_second: f64,

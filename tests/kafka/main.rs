@@ -10,6 +10,9 @@
 // Tests to come use what those of today do not.
 #[allow(dead_code, unused_imports)]
 mod harness;
+#[path = "../cli/lines.rs"]
+mod lines;
+mod perf_tool;
 mod producer;
 mod runner;
 mod self_test;
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         producer::idle::TESTS,
         producer::oversize::TESTS,
         producer::late_write::TESTS,
+        perf_tool::TESTS,
     ]
     .concat();
     runner::main(&tests, shared::stop)

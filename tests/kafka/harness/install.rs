@@ -140,6 +140,9 @@ fn jars(version: &str) -> Result<PathBuf> {
         command.arg(format!("-Dkafka.version={version}"));
         command.arg(format!("-Dscala.version={}", scala_version(version)?));
         let number = major_minor(version)?;
+        if version == DEFAULT_VERSION {
+            command.arg("-Ptools");
+        }
         if number >= (4, 0) {
             command.arg("-Plog4j2");
         } else if number < (1, 0) {

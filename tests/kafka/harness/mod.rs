@@ -20,6 +20,7 @@ mod options;
 mod ports;
 mod process;
 mod startup;
+mod tool;
 
 use std::fmt::{Debug, Display, Formatter};
 
@@ -31,6 +32,7 @@ pub(crate) use helper::{Helper, Isolation, KeyPartition};
 pub(crate) use install::missing_tools;
 pub(crate) use options::ClusterOptions;
 pub(crate) use process::is_running;
+pub(crate) use tool::run_tool;
 
 /// The version of Kafka that tests run against unless they ask for another.
 pub(crate) const DEFAULT_VERSION: &str = "3.0.0";
