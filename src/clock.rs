@@ -61,7 +61,7 @@ impl Timestamp {
     pub(crate) const NONE: Self = Self(-1);
 
     /// A timestamp of `millis` milliseconds since the epoch.
-    #[cfg(test)]
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) const fn from_millis(millis: i64) -> Self {
         Self(millis)
     }

@@ -65,6 +65,10 @@ mod util;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+#[cfg(all(feature = "testing", feature = "_internals"))]
+#[doc(hidden)]
+pub mod internals;
+
 // The public interface is:
 
 pub use config::{

@@ -40,6 +40,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer::sender", 82, "machinery"),
     ("producer", 83, "facade"),
     ("testing", 90, "testing"),
+    ("internals", 91, "internals"),
 ];
 
 /// Imports that break the table for a stated reason: user, what is used, why.

@@ -24,14 +24,14 @@ const RETAINED_CAPACITY: usize = 64 * 1024;
 /// # Kafka
 /// `org.apache.kafka.common.network.NetworkReceive`.
 #[derive(Debug)]
-pub(super) struct ReceiveBuffer {
+pub(crate) struct ReceiveBuffer {
     bytes: BytesMut,
     max_frame: usize,
 }
 
 impl ReceiveBuffer {
     /// An empty buffer; frames above `max_frame` bytes (without their length) are errors.
-    pub(super) fn new(max_frame: usize) -> Self {
+    pub(crate) fn new(max_frame: usize) -> Self {
         Self {
             bytes: BytesMut::new(),
             max_frame,
@@ -39,7 +39,7 @@ impl ReceiveBuffer {
     }
 
     /// Takes bytes from the connection.
-    pub(super) fn extend(&mut self, received: &[u8]) {
+    pub(crate) fn extend(&mut self, received: &[u8]) {
         if self.bytes.is_empty() && self.bytes.capacity() < received.len() {
             self.bytes.reserve(received.len().max(INITIAL_CAPACITY));
         }
@@ -51,7 +51,7 @@ impl ReceiveBuffer {
     ///
     /// # Errors
     /// What was wrong with the length; there is no way to find the next frame then.
-    pub(super) fn next_frame(&mut self) -> Result<Option<Bytes>, Arc<str>> {
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Bytes>, Arc<str>> {
         let Some(len) = self.announced()? else {
             return Ok(None);
         };
@@ -68,7 +68,7 @@ impl ReceiveBuffer {
     }
 
     /// Whether `next_frame` has an answer without more bytes.
-    pub(super) fn has_frame(&self) -> bool {
+    pub(crate) fn has_frame(&self) -> bool {
         match self.announced() {
             Ok(Some(len)) => self.bytes.len() - HEADER >= len,
             Ok(None) => false,

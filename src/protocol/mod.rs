@@ -33,4 +33,4 @@ pub(crate) use wire::{DecodeError, Reader};
 pub(crate) use wire::{DecodeErrorKind, EncodeError};
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

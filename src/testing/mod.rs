@@ -23,7 +23,7 @@
 
 mod cluster;
 mod script;
-mod sim;
+pub(crate) mod sim;
 mod stored;
 mod tcp_broker;
 

@@ -363,7 +363,7 @@ pub(super) fn as_read(mut request: Request) -> Request {
 }
 
 /// One request of each kind with something in every field that the version has.
-pub(super) fn full_request(api: ApiKey, version: i16) -> Request {
+pub(crate) fn full_request(api: ApiKey, version: i16) -> Request {
     let request = match api {
         ApiKey::Produce => {
             let partition = |index| PartitionProduceData {
@@ -400,7 +400,7 @@ pub(super) fn full_request(api: ApiKey, version: i16) -> Request {
 }
 
 /// One response of each kind with something in every field.
-pub(super) fn full_response(api: ApiKey) -> Response {
+pub(crate) fn full_response(api: ApiKey) -> Response {
     let error = ErrorCode::NotLeaderOrFollower;
     match api {
         ApiKey::Produce => {

@@ -1,6 +1,6 @@
 //! Checks of the messages as a whole.
 
-mod generate;
+pub(crate) mod generate;
 mod hostile;
 mod oracle;
 mod round_trip;

@@ -1,0 +1,201 @@
+//! Entrances for fuzz targets: functions that take bytes of unknown origin, give them to what reads
+//! such bytes, and panic if a promise is broken. Not part of the public interface.
+//!
+//! The promise of all of them: no bytes make a reader panic, and memory is bounded by how many bytes
+//! there are. The second is the fuzzer's to watch, by its limits on memory.
+
+use bytes::Bytes;
+
+use crate::clock::Timestamp;
+use crate::network::receive::ReceiveBuffer;
+use crate::protocol::{
+    ApiKey, Reader, Request, RequestHeader, Response, decode_response_correlation,
+};
+use crate::record::batch::RecordBatch;
+use crate::testing::sim::log::{Depth, TopicSettings};
+use crate::testing::sim::{SimCluster, SimNode, SimOptions};
+
+/// A function that takes bytes of unknown origin.
+pub type Entrance = fn(&[u8]);
+
+/// Each of them with its name: that of the fuzz target, and of the folder of its seeds.
+pub const ENTRANCES: [(&str, Entrance); 4] = [
+    ("frames", receive_frames),
+    ("responses", decode_response),
+    ("requests", handle_request),
+    ("batches", read_batches),
+];
+
+/// Sizes of the pieces in which [`receive_frames`] gets its stream, in turn.
+const PIECES: usize = 4;
+
+/// The kinds of requests and responses that can be read, each with its oldest and newest version.
+const READABLE: [ApiKey; 4] = [
+    ApiKey::Produce,
+    ApiKey::Metadata,
+    ApiKey::ApiVersions,
+    ApiKey::InitProducerId,
+];
+
+/// A stream of frames as a connection receives it. The first byte chooses the cap on frames, the next
+/// four how the rest, the stream, is cut into pieces.
+///
+/// # Panics
+/// If the frames found depend on how the stream was cut, or are not those that stand in it.
+pub fn receive_frames(input: &[u8]) {
+    let Some((&[cap, pieces @ ..], stream)) = input.split_first_chunk::<{ 1 + PIECES }>() else {
+        return;
+    };
+    let cap = 1_usize << (cap & 15);
+    let mut buffer = ReceiveBuffer::new(cap);
+    let mut expected = ExpectedFrames { stream, cap };
+    let mut rest = stream;
+    let mut sizes = pieces.iter().cycle();
+    while !rest.is_empty() {
+        let size = sizes.next().map_or(1, |size| usize::from(*size).max(1));
+        let (piece, behind) = rest.split_at(size.min(rest.len()));
+        rest = behind;
+        buffer.extend(piece);
+        while buffer.has_frame() {
+            let found = buffer.next_frame();
+            let wanted = expected.next();
+            match (&found, wanted) {
+                (Ok(Some(frame)), Some(Ok(wanted))) => assert_eq!(frame, wanted),
+                (Err(_), Some(Err(()))) => return,
+                (found, wanted) => panic!("found {found:?} instead of {wanted:?}"),
+            }
+        }
+    }
+    assert_eq!(expected.next(), None, "a whole frame was not found");
+}
+
+/// The frames of a stream that is there as a whole; an error where a length is none.
+struct ExpectedFrames<'a> {
+    stream: &'a [u8],
+    cap: usize,
+}
+
+impl<'a> Iterator for ExpectedFrames<'a> {
+    type Item = Result<&'a [u8], ()>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let (length, rest) = self.stream.split_first_chunk()?;
+        let length = usize::try_from(i32::from_be_bytes(*length));
+        let Some(length) = length.ok().filter(|length| *length <= self.cap) else {
+            return Some(Err(()));
+        };
+        let (frame, rest) = rest.split_at_checked(length)?;
+        self.stream = rest;
+        Some(Ok(frame))
+    }
+}
+
+/// A response. The first byte chooses its kind and version; the rest is the frame.
+///
+/// # Panics
+/// If what was read is not the same when it is written and read again.
+pub fn decode_response(input: &[u8]) {
+    let Some((&kind, frame)) = input.split_first() else {
+        return;
+    };
+    let (api, version) = readable(kind);
+    match read_response(api, version, &Bytes::copy_from_slice(frame)) {
+        Ok((correlation_id, response)) => {
+            let written = response.encode(version, correlation_id).chunks().concat();
+            let again = read_response(api, version, &Bytes::from(written).slice(4..));
+            assert_eq!(again, Ok((correlation_id, response)));
+        }
+        Err(error) => assert!(error.contains("at byte"), "{error}"),
+    }
+}
+
+/// The kind and version that a byte chooses.
+fn readable(choice: u8) -> (ApiKey, i16) {
+    let all = READABLE
+        .into_iter()
+        .flat_map(|api| api.versions().map(move |version| (api, version)));
+    let count = all.clone().count();
+    all.cycle()
+        .nth(usize::from(choice) % count)
+        .unwrap_or((ApiKey::Produce, 0))
+}
+
+fn read_response(api: ApiKey, version: i16, frame: &Bytes) -> Result<(i32, Response), String> {
+    let mut reader = Reader::new(frame);
+    let read = decode_response_correlation(api, version, &mut reader).and_then(|correlation_id| {
+        Ok((correlation_id, Response::decode(api, version, &mut reader)?))
+    });
+    read.map_err(|error| error.to_string())
+}
+
+/// A request, as the embedded broker gets it: the frame. The broker gets it twice, the second time with
+/// what it remembers of the first.
+///
+/// # Panics
+/// If what was read is not the same when it is written and read again.
+pub fn handle_request(input: &[u8]) {
+    let frame = Bytes::copy_from_slice(input);
+    if let Some((header, request)) = read_request(&frame) {
+        let client_id = header.client_id.as_deref();
+        let written = request.encode(header.api_version, header.correlation_id, client_id);
+        // What only old versions can say is read but not written.
+        if let Ok(written) = written {
+            let written = Bytes::from(written.chunks().concat()).slice(4..);
+            assert_eq!(read_request(&written), Some((header, request)));
+        }
+    }
+    let mut cluster = cluster();
+    for millis in [1, 2] {
+        let _ = cluster.handle(0, &frame, Timestamp::from_millis(millis));
+    }
+}
+
+/// A broker that has the topics of the seeds, and takes more.
+fn cluster() -> SimCluster {
+    let options = SimOptions {
+        cluster_id: "c".into(),
+        auto_create_topics: true,
+        default_partitions: 1,
+        replication_factor: 1,
+        settings: TopicSettings::DEFAULT,
+        depth: Depth {
+            retain: true,
+            validate_records: true,
+        },
+    };
+    let mut cluster = SimCluster::new(options, [(0, SimNode::new("h", 9092))].into());
+    let _ = cluster.create_topic("orders", 2, TopicSettings::DEFAULT);
+    cluster
+}
+
+fn read_request(frame: &Bytes) -> Option<(RequestHeader, Request)> {
+    let mut reader = Reader::new(frame);
+    let header = RequestHeader::decode(&mut reader).ok()?;
+    let request = Request::decode_body(header.api_key, header.api_version, &mut reader).ok()?;
+    Some((header, request))
+}
+
+/// Batches back to back, whatever their checksums say.
+///
+/// # Panics
+/// If the records of a batch are longer than the batch.
+pub fn read_batches(input: &[u8]) {
+    let mut rest = Bytes::copy_from_slice(input);
+    while let Ok(batch) = RecordBatch::take(&mut rest) {
+        let _ = batch.check_crc();
+        let Ok(records) = batch.records() else {
+            continue;
+        };
+        let mut read = 0;
+        for record in records.map_while(Result::ok) {
+            read += record.key.map_or(0, <[u8]>::len) + record.value.map_or(0, <[u8]>::len);
+            for (key, value) in record.headers.iter() {
+                read += key.len() + value.map_or(0, <[u8]>::len);
+            }
+        }
+        assert!(read <= batch.size_bytes());
+    }
+}
+
+#[cfg(test)]
+mod tests;

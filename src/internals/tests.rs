@@ -1,0 +1,144 @@
+//! The entrances themselves, and the seeds that fuzzing starts from.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use super::*;
+use crate::protocol::tests::generate::{full_request, full_response};
+use crate::protocol::{
+    BatchHead, Frame, PartitionProduceData, ProduceRequest, Records, TopicProduceData,
+};
+use crate::record::batch::fixture::{BatchSpec, Plain};
+
+/// The oldest, the last before compact forms, the first with them, and the newest.
+fn telling_versions(api: ApiKey) -> Vec<i16> {
+    let flexible = api.first_flexible().unwrap_or_default();
+    let mut versions = vec![0, (flexible - 1).max(0), flexible, api.max_version()];
+    versions.dedup();
+    versions
+}
+
+fn payload(frame: &Frame) -> Vec<u8> {
+    frame.to_payload().to_vec()
+}
+
+fn choice_of(api: ApiKey, version: i16) -> u8 {
+    (0..=u8::MAX)
+        .find(|choice| readable(*choice) == (api, version))
+        .unwrap()
+}
+
+fn batch() -> Bytes {
+    let records = vec![
+        Plain {
+            timestamp_delta: 3,
+            key: Some(b"key".to_vec()),
+            value: Some(b"value".to_vec()),
+            headers: vec![
+                ("a".to_owned(), Some(b"b".to_vec())),
+                ("c".to_owned(), None),
+            ],
+        },
+        Plain::value("second"),
+    ];
+    BatchSpec {
+        producer_id: 7,
+        producer_epoch: 0,
+        base_sequence: 0,
+        ..BatchSpec::of(records)
+    }
+    .encode()
+}
+
+fn produce(version: i16, body: Bytes) -> Vec<u8> {
+    let records = Some(Records {
+        head: BatchHead::EMPTY,
+        body,
+    });
+    let topic = TopicProduceData {
+        name: "orders".into(),
+        partitions: vec![PartitionProduceData { index: 0, records }],
+    };
+    let request = Request::Produce(ProduceRequest {
+        transactional_id: None,
+        acks: -1,
+        timeout_ms: 1000,
+        topics: vec![topic],
+    });
+    payload(&request.encode(version, 1, Some("c")).unwrap())
+}
+
+/// Folder and name of each seed, and its bytes.
+fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
+    let mut seeds = BTreeMap::new();
+    for api in READABLE {
+        let name = api.name().to_lowercase();
+        for version in telling_versions(api) {
+            let mut response = vec![choice_of(api, version)];
+            response.extend(payload(&full_response(api).encode(version, 5)));
+            seeds.insert(("responses", format!("{name}_v{version}")), response);
+        }
+        let newest = api.max_version();
+        let request = full_request(api, newest).encode(newest, 5, Some("c"));
+        seeds.insert(
+            ("requests", format!("{name}_v{newest}")),
+            payload(&request.unwrap()),
+        );
+    }
+    for version in [3, 9] {
+        seeds.insert(
+            ("requests", format!("a_batch_v{version}")),
+            produce(version, batch()),
+        );
+    }
+    seeds.insert(("batches", "one".to_owned()), batch().to_vec());
+    let two = [batch(), BatchSpec::sequenced(1, 0, 0, 3).encode()].concat();
+    seeds.insert(("batches", "two".to_owned()), two);
+    let stream = b"\0\0\0\x05hello\0\0\0\0\0\0\0\x06world!";
+    for (name, cap, pieces) in [("bytes", 3, [1; PIECES]), ("mixed", 15, [3, 1, 200, 4])] {
+        let input = [&[cap][..], &pieces, stream].concat();
+        seeds.insert(("frames", name.to_owned()), input);
+    }
+    seeds
+}
+
+/// The seeds in `fuzz/seeds` are those that are made here. `UPDATE_SEEDS=1` writes them.
+#[test]
+fn the_seeds_are_up_to_date() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    for ((folder, name), bytes) in seeds() {
+        let file = root.join(folder).join(&name);
+        if std::env::var_os("UPDATE_SEEDS").is_some() {
+            fs::create_dir_all(root.join(folder)).unwrap();
+            fs::write(&file, &bytes).unwrap();
+        }
+        let written = fs::read(&file).unwrap_or_default();
+        assert!(
+            written == bytes,
+            "{folder}/{name} is old: UPDATE_SEEDS=1 cargo test --lib the_seeds_are_up_to_date"
+        );
+    }
+}
+
+#[test]
+fn a_seed_gets_further_than_the_first_check() {
+    for ((folder, name), bytes) in seeds() {
+        match folder {
+            "responses" => {
+                let (api, version) = readable(bytes[0]);
+                let frame = Bytes::copy_from_slice(&bytes[1..]);
+                assert!(read_response(api, version, &frame).is_ok(), "{name}");
+            }
+            "requests" => {
+                assert!(read_request(&Bytes::from(bytes)).is_some(), "{name}");
+            }
+            "batches" => {
+                let batch = RecordBatch::take(&mut Bytes::from(bytes)).unwrap();
+                assert_eq!(batch.check_crc(), Ok(()));
+                assert!(batch.records().unwrap().all(|record| record.is_ok()));
+            }
+            _ => {}
+        }
+    }
+}
