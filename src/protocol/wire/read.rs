@@ -9,6 +9,15 @@ use bytes::Bytes;
 use super::{DecodeError, DecodeErrorKind, MAX_STRING_BYTES};
 use crate::util::varint::{VarintError, take_unsigned};
 
+/// Room that is made for the elements of an array before the first of them has been read.
+const UNREAD_ROOM_BYTES: usize = 16 * 1024;
+
+/// As many elements of a type as room is made for when `count` of them are announced. In memory an
+/// element may take many times what it takes in the message, and the bytes need not be elements at all.
+fn room_for<T>(count: usize) -> usize {
+    count.min(UNREAD_ROOM_BYTES / size_of::<T>().max(1))
+}
+
 /// Reads the fields of a message, one after the other, from a frame.
 ///
 /// Each read takes the field's name, for the error.
@@ -207,7 +216,7 @@ impl<'a> Reader<'a> {
                 at: begin,
             });
         }
-        let mut elements = Vec::with_capacity(count);
+        let mut elements = Vec::with_capacity(room_for::<T>(count));
         for _ in 0..count {
             elements.push(element(self)?);
         }
@@ -247,5 +256,19 @@ impl<'a> Reader<'a> {
             self.body(size as usize, "a tagged field")?;
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_made_for_an_array_does_not_grow_with_the_count_that_is_announced() {
+        assert_eq!(room_for::<i32>(3), 3);
+        assert_eq!(room_for::<[u8; 96]>(3), 3);
+        for count in [100_000, 25_000_000, i32::MAX as usize] {
+            assert!(room_for::<[u8; 96]>(count) * 96 <= UNREAD_ROOM_BYTES);
+        }
     }
 }
