@@ -203,6 +203,7 @@ struct Inner {
     partition: Option<PartitionId>,
     cause: Option<WaitCause>,
     broker: Option<BrokerError>,
+    last_failure: Option<Arc<str>>,
     times: RecordTimes,
     message: Box<str>,
 }
@@ -268,6 +269,12 @@ impl ProduceError {
         self.0.broker.as_ref()
     }
 
+    /// What the last attempt for the record's batch ended with, if it got no answer: a connection that
+    /// was lost, or an answer that was none.
+    pub fn last_failure(&self) -> Option<&str> {
+        self.0.last_failure.as_deref()
+    }
+
     /// Kafka's error code, when a broker's answer decided.
     pub fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
@@ -304,6 +311,10 @@ impl fmt::Display for ProduceError {
         }
         if let Some(broker) = &inner.broker {
             write!(f, "; last answer: {broker}")?;
+        }
+        let failure = inner.last_failure.as_deref();
+        if let Some(failure) = failure.filter(|failure| **failure != *inner.message) {
+            write!(f, "; last attempt: {failure}")?;
         }
         if inner.times != RecordTimes::default() {
             write!(
@@ -353,6 +364,7 @@ impl ProduceErrorBuilder {
             partition: None,
             cause: None,
             broker: None,
+            last_failure: None,
             times: RecordTimes::default(),
             message: message.into().into_boxed_str(),
         })
@@ -370,6 +382,11 @@ impl ProduceErrorBuilder {
 
     pub(crate) fn broker(mut self, broker: Option<BrokerError>) -> Self {
         self.0.broker = broker;
+        self
+    }
+
+    pub(crate) fn last_failure(mut self, why: Option<Arc<str>>) -> Self {
+        self.0.last_failure = why;
         self
     }
 

@@ -50,6 +50,8 @@ pub(crate) struct SealedBatch {
     /// An attempt was handed to the network and ended without an answer.
     maybe_written: bool,
     last_error: Option<BrokerError>,
+    /// What the last attempt ended with, if it got no answer.
+    last_failure: Option<Arc<str>>,
 }
 
 impl SealedBatch {
@@ -74,6 +76,7 @@ impl SealedBatch {
             in_flight: Duration::ZERO,
             maybe_written: false,
             last_error: None,
+            last_failure: None,
         }
     }
 
@@ -167,8 +170,19 @@ impl SealedBatch {
         self.maybe_written = true;
     }
 
+    /// An attempt was answered with an error.
     pub(crate) fn note_error(&mut self, error: BrokerError) {
         self.last_error = Some(error);
+        self.last_failure = None;
+    }
+
+    /// An attempt ended without an answer.
+    pub(crate) fn note_failure(&mut self, why: Arc<str>) {
+        self.last_failure = Some(why);
+    }
+
+    pub(crate) fn last_failure(&self) -> Option<&Arc<str>> {
+        self.last_failure.as_ref()
     }
 
     pub(crate) fn last_error(&self) -> Option<&BrokerError> {

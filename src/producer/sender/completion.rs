@@ -165,16 +165,22 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     ) {
         let mut waiting: Vec<Option<Produced>> = batches.into_iter().map(Some).collect();
         let mut cursor = 0;
+        let mut unknown = 0_u32;
         for TopicProduceResponse { name, partitions } in response.topics {
             for partition in partitions {
                 match self.find(&mut waiting, &mut cursor, &name, partition.index) {
                     Some(produced) => {
                         self.settle_batch(produced, Attempt::Answered(partition.into()), now);
                     }
-                    None => warn!(
-                        "{} node {node} answered for {name}-{}, which the request did not name",
-                        self.options.log_prefix, partition.index
-                    ),
+                    // An answer can be long; one of them is enough to say.
+                    None if unknown == 0 => {
+                        warn!(
+                            "{} node {node} answered for {name}-{}, which the request did not name",
+                            self.options.log_prefix, partition.index
+                        );
+                        unknown = 1;
+                    }
+                    None => unknown = unknown.saturating_add(1),
                 }
             }
         }
@@ -398,8 +404,14 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
             }
         }
         Attempt::Lost {
-            handed_over: true, ..
-        } => batch.mark_maybe_written(),
+            handed_over,
+            reason,
+        } => {
+            batch.note_failure(Arc::clone(reason));
+            if *handed_over {
+                batch.mark_maybe_written();
+            }
+        }
         _ => {}
     }
 }

@@ -121,14 +121,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         attempt: Attempt,
         now: Instant,
     ) {
-        let refused = match &attempt {
-            Attempt::Answered(answer) => Some(answer.code),
-            Attempt::Unsupported(_) => Some(ErrorCode::UnsupportedVersion),
-            Attempt::Lost { .. } | Attempt::Unauthenticated(_) => None,
+        let (refused, why) = match &attempt {
+            Attempt::Answered(answer) => (Some(answer.code), answer.message.as_deref()),
+            Attempt::Unsupported(why) => (Some(ErrorCode::UnsupportedVersion), Some(&**why)),
+            Attempt::Lost { .. } | Attempt::Unauthenticated(_) => (None, None),
         };
         let adjust = batch.attempts() < self.options.retries && refused.is_some();
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_failed(index, &batch.summary(), refused, adjust);
+            transactions.handle_failed(index, &batch.summary(), refused, why, adjust);
         }
         let outcome = match attempt {
             Attempt::Answered(answer) => refusal(&batch, node, answer, now),
@@ -273,6 +273,7 @@ fn error_for(
     )
     .partition(Some(partition.partition()))
     .broker(batch.last_error().cloned())
+    .last_failure(batch.last_failure().cloned())
     .times(batch.times(now))
 }
 

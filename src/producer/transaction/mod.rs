@@ -371,6 +371,7 @@ impl TransactionManager {
         index: EntryIndex,
         batch: &BatchSummary,
         code: Option<ErrorCode>,
+        why: Option<&str>,
         adjust: bool,
     ) {
         let Some(partition) = self.partitions.get_mut(&index) else {
@@ -389,7 +390,10 @@ impl TransactionManager {
                 if self.fatal_error().is_none() {
                     self.fail(FatalError {
                         code: Some(code),
-                        message: describe(code),
+                        message: match why {
+                            Some(why) => format!("{}: {why}", code.name()).into(),
+                            None => describe(code),
+                        },
                     });
                 }
             }

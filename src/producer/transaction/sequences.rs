@@ -103,7 +103,8 @@ impl PartitionSequences {
             }
         }
         if base_offset >= 0 {
-            let last_offset = base_offset + i64::from(batch.record_count) - 1;
+            // A broker's answer may be anything, up to the largest number there is.
+            let last_offset = base_offset.saturating_add(i64::from(batch.record_count) - 1);
             self.last_offset = self.last_offset.max(last_offset);
         }
     }

@@ -106,7 +106,7 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     let failed = number(&mut manager, 0, 0, 2);
     let behind = [1, 2].map(|id| number(&mut manager, 0, id, 2));
     let other = number(&mut manager, 1, 3, 1);
-    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), true);
+    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), None, true);
     assert!(
         !manager.may_drain(0, HeadOfLine::New),
         "nothing new before the new epoch"
@@ -134,11 +134,12 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     let mut manager = manager(0);
     let first = number(&mut manager, 0, 0, 1);
     let second = number(&mut manager, 0, 1, 1);
-    manager.handle_failed(0, &first, Some(ErrorCode::ProducerFenced), true);
+    manager.handle_failed(0, &first, Some(ErrorCode::ProducerFenced), None, true);
     manager.handle_failed(
         0,
         &second,
         Some(ErrorCode::ClusterAuthorizationFailed),
+        None,
         true,
     );
     assert_eq!(
@@ -166,4 +167,27 @@ fn what_is_no_matter_of_sequences_is_retried_by_its_code() {
         manager.resolve(NOW).is_empty(),
         "none of these asks for a new epoch"
     );
+}
+
+#[test]
+fn an_offset_beyond_all_others_is_taken_for_the_largest_there_is() {
+    let mut manager = manager(0);
+    let first = number(&mut manager, 0, 0, 5);
+    let second = number(&mut manager, 0, 1, 5);
+    manager.handle_completed(0, &first, i64::MAX);
+    manager.handle_completed(0, &second, i64::MAX - 1);
+    assert!(manager.may_drain(0, HeadOfLine::New));
+}
+
+#[test]
+fn a_fatal_error_says_why_in_the_words_it_came_with() {
+    let mut manager = manager(0);
+    let batch = number(&mut manager, 0, 0, 1);
+    let code = Some(ErrorCode::UnsupportedVersion);
+    let why = "the broker does not know Produce requests";
+    manager.handle_failed(0, &batch, code, Some(why), true);
+    let message = manager
+        .fatal_error()
+        .map(|fatal| Arc::clone(&fatal.message));
+    assert!(message.is_some_and(|message| message.contains(why)));
 }

@@ -106,6 +106,7 @@ impl SealedBatch {
             in_flight: self.in_flight,
             maybe_written: self.maybe_written,
             last_error: self.last_error.clone(),
+            last_failure: self.last_failure.clone(),
         }
     }
 }

@@ -207,6 +207,33 @@ fn records_that_the_broker_names_get_its_words_and_the_others_are_told_why_they_
     }
 }
 
+#[test]
+fn what_the_last_attempt_ended_with_is_told_when_time_runs_out() {
+    let mut rig = Setup::default().start();
+    let future = rig.launch(0, "v");
+    let now = rig.now();
+    rig.client().respond(produce_response(Vec::new()), now);
+    rig.run();
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    let error = error(&future);
+    assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout);
+    let words = "the answer did not name the partition";
+    assert_eq!(error.last_failure(), Some(words));
+    assert!(error.to_string().contains(words), "{error}");
+}
+
+#[test]
+fn an_answer_with_an_error_is_newer_than_an_attempt_that_got_none() {
+    let mut rig = Setup::default().with(|o| o.retries = 1).start();
+    let future = rig.launch(0, "v");
+    rig.lose(0, true);
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    assert_eq!(error(&future).last_failure(), None);
+}
+
 /// SE-35, SE-36
 #[test]
 fn a_partition_that_the_answer_does_not_name_is_tried_again_and_a_strange_one_is_ignored() {
