@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::cache::MetadataCache;
+pub(super) use self::cache::is_reachable;
 use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
@@ -155,9 +156,16 @@ impl Metadata {
             MetadataFailure::UnsupportedVersion(text) => {
                 self.fatal = Some(FatalMetadataError::UnsupportedVersion(Arc::clone(text)));
             }
-            MetadataFailure::Disconnected(_) | MetadataFailure::NoBrokers => {}
+            MetadataFailure::Disconnected(_)
+            | MetadataFailure::NoBrokers
+            | MetadataFailure::Throttled(_) => {}
         }
         self.last_failure = Some(why);
+    }
+
+    /// An update that is due has to wait: no attempt failed, but whoever waits is told why.
+    pub(crate) fn update_held_up(&mut self, what: MetadataFailure) {
+        self.last_failure = Some(what);
     }
 
     /// Takes an answer. `retain` says which topics are still of interest.
@@ -177,6 +185,8 @@ impl Metadata {
             self.last_success = Some(now);
         }
         self.last_failure = None;
+        // Nobody waited for it, and it is over.
+        self.fatal = None;
         self.topic_errors.clear();
         if !planned.is_partial {
             self.last_codes.clear();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use crate::clock::{Deadline, Instant};
 use crate::protocol::{MetadataRequest, MetadataResponse};
-use crate::types::Cluster;
+use crate::types::{Cluster, NodeId};
 
 /// What a metadata request was for: goes back with its answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(crate) enum MetadataFailure {
     Disconnected(Arc<str>),
     /// The answer named no broker.
     NoBrokers,
+    /// It could not be asked for: the only broker there is a connection to wants the client to pause.
+    Throttled(NodeId),
     /// The broker refused the client's credentials: waiters are told.
     #[cfg_attr(
         not(test),
@@ -47,6 +49,10 @@ impl fmt::Display for MetadataFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Disconnected(why) => write!(f, "disconnected: {why}"),
+            Self::Throttled(node) => write!(
+                f,
+                "it could not be sent, because broker {node} is throttling this client"
+            ),
             Self::NoBrokers => write!(f, "the broker's answer named no broker"),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),
             Self::UnsupportedVersion(why) => write!(f, "{why}"),
@@ -79,6 +85,9 @@ pub(crate) trait MetadataSource: Send + Sync + fmt::Debug {
 
     /// An update failed: the next one waits for the backoff.
     fn handle_failure(&self, now: Instant, why: MetadataFailure);
+
+    /// An update that is due has to wait for this. It is asked for as soon as that is over.
+    fn handle_obstacle(&self, what: MetadataFailure);
 
     /// What is known of the cluster.
     fn cluster(&self) -> Arc<Cluster>;

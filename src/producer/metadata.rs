@@ -401,6 +401,10 @@ impl MetadataSource for ProducerMetadata {
         self.changed.notify_all();
     }
 
+    fn handle_obstacle(&self, what: MetadataFailure) {
+        self.state.lock().metadata.update_held_up(what);
+    }
+
     fn cluster(&self) -> Arc<Cluster> {
         Self::cluster(self)
     }

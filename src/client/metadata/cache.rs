@@ -62,8 +62,15 @@ impl MetadataCache {
         controller: NodeId,
     ) -> Successor {
         let mut nodes: Vec<Node> = brokers.into_iter().filter_map(node_of).collect();
-        nodes.sort_unstable_by_key(Node::id);
-        nodes.dedup_by_key(|node| node.id());
+        // Stable: of a node that is listed twice the first counts, however many there are.
+        nodes.sort_by_key(Node::id);
+        nodes.dedup_by(|next, first| {
+            let is_again = next.id() == first.id();
+            if is_again && next != first {
+                log::warn!("Ignoring broker {next}, which was listed before as {first}");
+            }
+            is_again
+        });
         let controller = Some(controller).filter(|id| nodes.iter().any(|node| node.id() == *id));
         // Where the brokers are the same, the parts of the old picture fit into the new one.
         let has_same_nodes = nodes == self.cluster.nodes;
@@ -79,16 +86,28 @@ impl MetadataCache {
     }
 }
 
-/// A port that does not exist makes a broker that cannot be reached, whatever else is said of it.
+/// Whether a broker can be connected to, as far as its number and port go: numbers below zero are those
+/// of the servers that were configured.
+pub(in crate::client) fn is_reachable(broker: &MetadataBroker) -> bool {
+    broker.node_id >= 0 && port_of(broker).is_some()
+}
+
+fn port_of(broker: &MetadataBroker) -> Option<u16> {
+    u16::try_from(broker.port).ok()
+}
+
 fn node_of(broker: MetadataBroker) -> Option<Node> {
+    let port = port_of(&broker).filter(|_| is_reachable(&broker));
     let MetadataBroker {
         node_id,
         host,
-        port,
+        port: listed,
         rack,
     } = broker;
-    let Ok(port) = u16::try_from(port) else {
-        log::warn!("Ignoring broker {node_id} ({host}), whose port is {port}");
+    let Some(port) = port else {
+        log::warn!(
+            "Ignoring broker {node_id} ({host}:{listed}): no broker has such a number or port"
+        );
         return None;
     };
     let node = Node::new(node_id, host, port);
@@ -118,6 +137,14 @@ impl Successor {
         is_internal: bool,
         mut partitions: Vec<MetadataPartition>,
     ) {
+        let listed = partitions.len();
+        partitions.retain(|partition| partition.index >= 0);
+        if partitions.len() < listed {
+            log::warn!(
+                "Ignoring {} partitions of topic {name}, whose numbers are negative",
+                listed - partitions.len()
+            );
+        }
         partitions.sort_by_key(|partition| partition.index);
         partitions.dedup_by_key(|partition| partition.index);
         self.topics.insert(
@@ -191,15 +218,17 @@ impl Successor {
         }
     }
 
+    /// They are sorted; there may be as many of them as a broker likes, and as many partitions.
+    fn node(&self, id: NodeId) -> Option<&Node> {
+        let at = self.nodes.binary_search_by_key(&id, Node::id).ok()?;
+        self.nodes.get(at)
+    }
+
     fn topic_info(&self, name: &Arc<str>, topic: &CachedTopic) -> TopicInfo {
         let partitions = topic.partitions.iter().map(|partition| PartitionInfo {
             topic_partition: TopicPartition::new(Arc::clone(name), partition.index),
             // A leader that is not among the brokers is none.
-            leader: self
-                .nodes
-                .iter()
-                .find(|node| node.id() == partition.leader_id)
-                .cloned(),
+            leader: self.node(partition.leader_id).cloned(),
             leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
             replicas: partition.replicas.clone(),
             in_sync_replicas: partition.isr.clone(),

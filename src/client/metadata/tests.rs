@@ -492,6 +492,10 @@ fn brokers_that_make_no_sense_are_left_out() {
         vec![partition(0, 1, 0), partition(0, 2, 0)],
     )]);
     answer.brokers[0].port = -5;
+    for node_id in [-1, i32::MIN] {
+        let again = answer.brokers[1].clone();
+        answer.brokers.push(MetadataBroker { node_id, ..again });
+    }
     answer.controller_id = 77;
     answer.brokers.push(answer.brokers[1].clone());
     let planned = PlannedUpdate {
@@ -503,4 +507,50 @@ fn brokers_that_make_no_sense_are_left_out() {
     assert_eq!(cluster.nodes().len(), 1);
     assert_eq!(cluster.controller(), None);
     assert_eq!(cluster.partition_count("t"), Some(1));
+}
+
+/// Also Java keeps an error that nobody waited for, and gives it to the next who waits.
+#[test]
+fn what_kept_all_metadata_away_is_forgotten_when_some_comes() {
+    let mut metadata = metadata();
+    metadata.update_failed(at(0), MetadataFailure::UnsupportedVersion("old".into()));
+    full(&mut metadata, Vec::new());
+    assert_eq!(metadata.take_fatal_error(), None);
+}
+
+#[test]
+fn of_a_broker_that_is_listed_twice_the_first_counts_however_many_there_are() {
+    for others in [0, 1, 5, 50, 500] {
+        let mut metadata = metadata();
+        let mut answer = response(Vec::new());
+        for node_id in [1].into_iter().chain(10..10 + others).chain([1]) {
+            answer.brokers.push(MetadataBroker {
+                node_id,
+                host: "another".into(),
+                port: 1,
+                rack: None,
+            });
+        }
+        let planned = PlannedUpdate {
+            is_partial: false,
+            request_version: 0,
+        };
+        metadata.update(planned, 11, answer, at(0), &mut |_| true);
+        let node = metadata.cluster().node(1).unwrap();
+        assert_eq!((node.host(), node.port()), ("host-1", 9092), "{others}");
+    }
+}
+
+#[test]
+fn partitions_with_negative_numbers_are_left_out() {
+    let mut metadata = metadata();
+    let partitions = [i32::MIN, -1, 0, 1].map(|index| partition(index, 1, 0));
+    full(&mut metadata, vec![topic("t", partitions.into())]);
+    let numbers: Vec<_> = metadata
+        .cluster()
+        .partitions("t")
+        .iter()
+        .map(PartitionInfo::partition)
+        .collect();
+    assert_eq!(numbers, [0, 1]);
 }

@@ -52,6 +52,10 @@ impl Ending {
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
      brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
 
+/// Said of a connection on which something came that is no frame, before the broker's versions did.
+const NO_BROKER: &str =
+    "a listener that expects TLS answers like that, as does a server that is no Kafka broker";
+
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Begins to connect to a node to which that is [allowed](Self::ready).
     pub(super) fn initiate_connect(&mut self, node: &Node, now: Instant) {
@@ -138,11 +142,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             if !self.states.is_live(id) {
                 continue;
             }
+            let was_ready = self.states.state(id) == Some(&ConnectionState::Ready);
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
-            let error = if is_asking && disconnected.reason == CloseReason::ClosedByPeer {
-                Arc::from(CLOSED_ON_API_VERSIONS)
-            } else {
-                Arc::from(disconnected.reason.to_string())
+            let error = match &disconnected.reason {
+                CloseReason::ClosedByPeer if is_asking => Arc::from(CLOSED_ON_API_VERSIONS),
+                reason @ CloseReason::BadFrame(_) if !was_ready => {
+                    format!("{reason}: {NO_BROKER}").into()
+                }
+                reason => Arc::from(reason.to_string()),
             };
             let ending = Ending {
                 error,

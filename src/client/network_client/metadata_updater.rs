@@ -3,6 +3,7 @@
 use super::connecting::{Ending, Endpoint, Weight};
 use super::{NetworkClient, Purpose};
 use crate::client::kafka_client::Outcome;
+use crate::client::metadata::is_reachable;
 use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
@@ -11,7 +12,7 @@ use crate::network::selectable::Selectable;
 use crate::protocol::{MetadataResponse, Request};
 use crate::types::{Node, NodeId};
 
-/// As many partitions are named in a warning.
+/// As many partitions or topics are named in a warning.
 const NAMED_AT_MOST: usize = 10;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
@@ -32,6 +33,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
         let Some(node) = self.choose_least_loaded(now) else {
             log::debug!("{self} Give up sending metadata request since no node is available");
+            if let Some(node) = self.throttled_node(now) {
+                self.metadata
+                    .handle_obstacle(MetadataFailure::Throttled(node));
+            }
             return self.next_chance(now);
         };
         if self.can_send(node.id(), now) {
@@ -58,6 +63,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             return self.after_connect(node.id(), now);
         }
         Deadline::Never
+    }
+
+    /// A node that could be asked if it did not want this client to pause.
+    fn throttled_node(&self, now: Instant) -> Option<NodeId> {
+        let cluster = self.metadata.cluster();
+        let mut ids = cluster.nodes().iter().map(Node::id);
+        ids.find(|id| self.states.is_live(*id) && self.states.is_throttled(*id, now))
     }
 
     /// When to look again after an attempt was begun: it may have failed at once.
@@ -145,19 +157,15 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     ) {
         self.is_updating = false;
         self.warn_of_errors(&response, correlation_id);
-        if response
-            .brokers
-            .iter()
-            .all(|broker| u16::try_from(broker.port).is_err())
-        {
+        if response.brokers.iter().any(is_reachable) {
+            self.metadata
+                .handle_response(planned, version, response, now);
+        } else {
             // A broker that is starting may know of none, not even itself.
             log::trace!(
                 "{self} Ignoring metadata response without brokers with correlation id {correlation_id}."
             );
             self.metadata_failed(MetadataFailure::NoBrokers, now);
-        } else {
-            self.metadata
-                .handle_response(planned, version, response, now);
         }
     }
 
@@ -165,9 +173,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let mut unlisted = Vec::new();
         let mut count = 0_usize;
         let mut errors = Vec::new();
+        let mut failed = 0_usize;
         for topic in &response.topics {
             if topic.error != ErrorCode::NoError {
-                errors.push((&topic.name, topic.error.name()));
+                failed += 1;
+                if errors.len() < NAMED_AT_MOST {
+                    errors.push((&topic.name, topic.error.name()));
+                }
             }
             for partition in &topic.partitions {
                 if partition.error == ErrorCode::ListenerNotFound {
@@ -183,9 +195,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 "{self} {count} partitions have leader brokers without a matching listener, including {unlisted:?}"
             );
         }
-        if !errors.is_empty() {
+        if failed > 0 {
             log::warn!(
-                "{self} Error while fetching metadata with correlation id {correlation_id}: {errors:?}"
+                "{self} Error while fetching metadata with correlation id {correlation_id} for {failed} topics, including {errors:?}"
             );
         }
     }

@@ -174,7 +174,13 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
     }
 
     fn not_ready_reason(&self, node: NodeId, now: Instant) -> Option<NotReady> {
-        let last_error = || self.states.last_error(node).cloned();
+        let last_error = || {
+            let error = self.states.last_error(node)?;
+            Some(match self.states.endpoint(node) {
+                Some((host, port)) => format!("{host}:{port}: {error}").into(),
+                None => Arc::clone(error),
+            })
+        };
         match self.states.state(node) {
             Some(ConnectionState::AuthenticationFailed(message)) => {
                 Some(NotReady::Authentication(Arc::clone(message)))
@@ -240,20 +246,21 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
     }
 
     fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>) {
-        if !self.aborted.is_empty() {
-            responses.append(&mut self.aborted);
-            return;
-        }
+        // What came to its end already is handed out without waiting for the network. The network is
+        // looked at all the same (Java returns here): a node that can take nothing may have been sent to
+        // in every loop, and the end of its connection must be seen at some time.
+        let had_aborted = !self.aborted.is_empty();
+        responses.append(&mut self.aborted);
         if self.is_closed {
             return;
         }
         self.handle_resolutions(now);
         let metadata = self.maybe_update_metadata(now);
         // A metadata request that could not be sent may have ended others with it.
-        let timeout = if self.aborted.is_empty() {
-            timeout
-        } else {
+        let timeout = if had_aborted || !self.aborted.is_empty() {
             Duration::ZERO
+        } else {
+            timeout
         };
         let timeout = self.poll_timeout(timeout, metadata, now);
         let mut events = std::mem::take(&mut self.events);

@@ -353,3 +353,42 @@ fn a_closed_client_connects_to_nobody_and_hands_requests_back() {
     let now = harness.now();
     assert!(!harness.client.ready(&node(1), now));
 }
+
+/// A TLS server's alert and an HTTP server's words are lengths that no frame has.
+#[test]
+fn a_peer_that_sends_no_frames_before_its_versions_is_called_what_it_may_be() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect_unchecked(&node(1));
+    let reason = || CloseReason::BadFrame("a length of 1213486160 bytes".into());
+    harness.client.selector.disconnect(1, reason());
+    harness.poll();
+    let first = error(&harness, 1);
+    assert!(
+        first.contains("TLS") && first.contains("no Kafka broker"),
+        "{first}"
+    );
+    // A broker that has told its versions is one.
+    harness.advance(MS(100));
+    harness.connect_with(&node(1), all_versions());
+    harness.client.selector.disconnect(1, reason());
+    harness.poll();
+    let later = error(&harness, 1);
+    assert!(
+        !later.contains("TLS") && later.contains("1213486160"),
+        "{later}"
+    );
+}
+
+#[test]
+fn why_there_is_no_connection_is_told_with_the_address_that_was_tried() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect_unchecked(&node(1));
+    let refused = CloseReason::ConnectFailed("refused".into());
+    harness.client.selector.disconnect(1, refused);
+    harness.poll();
+    let reason = harness.client.not_ready_reason(1, harness.now());
+    let Some(NotReady::NotConnected(Some(reason))) = reason else {
+        panic!("{reason:?}");
+    };
+    assert_eq!(&*reason, "broker-1:9092: connecting failed: refused");
+}

@@ -303,3 +303,42 @@ fn an_empty_cluster_has_no_least_loaded_node() {
     assert_eq!(harness.client.least_loaded_node(now), None);
     harness.poll();
 }
+
+#[test]
+fn a_throttle_that_holds_up_an_update_is_told_to_those_who_wait_for_it() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    let throttling = init_producer_id_response(i32::MAX);
+    harness.client.selector.respond(1, &throttling);
+    harness.poll();
+    harness.advance(MS(100));
+    harness.metadata.request_update();
+    harness.poll();
+    let last_failure = harness.metadata.inner.lock().last_failure().cloned();
+    assert_eq!(last_failure, Some(MetadataFailure::Throttled(1)));
+    // No attempt has failed: as soon as the pause is over the request goes.
+    assert!(harness.metadata.failures.lock().is_empty());
+    assert!(harness.sent_metadata().is_empty());
+    harness.advance(MS(u64::from(i32::MAX.unsigned_abs())));
+    harness.poll();
+    assert_eq!(harness.sent_metadata().len(), 1);
+}
+
+/// MD-19
+#[test]
+fn an_answer_whose_brokers_have_impossible_numbers_names_none() {
+    let mut harness = Harness::bootstrapped(1);
+    let asked = harness.poll_to_metadata_request();
+    let answer = metadata_of(&[node(-1), node(i32::MIN)]);
+    harness
+        .client
+        .selector
+        .respond(asked, &Response::Metadata(answer));
+    harness.poll();
+    assert!(harness.metadata.cluster().is_bootstrap());
+    assert_eq!(
+        *harness.metadata.failures.lock(),
+        [MetadataFailure::NoBrokers]
+    );
+}

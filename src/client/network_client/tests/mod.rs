@@ -73,6 +73,10 @@ impl MetadataSource for TestMetadata {
         self.inner.lock().update_failed(now, why);
     }
 
+    fn handle_obstacle(&self, what: MetadataFailure) {
+        self.inner.lock().update_held_up(what);
+    }
+
     fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(self.inner.lock().cluster())
     }
