@@ -1,0 +1,121 @@
+//! Answers to other questions than were asked.
+
+use kafka_producer::ProduceErrorKind;
+
+use crate::case::Case;
+use crate::exchange::{Api, Exchange, Lie, framed};
+use crate::liar::Greeting;
+
+/// Wrong, old, future, and what no client would choose: added to the right correlation id.
+const OFF_BY: [i32; 5] = [1, -1, 1000, i32::MIN, i32::MAX];
+
+fn off_by(exchange: &Exchange, offset: i32) -> Lie {
+    let wrong = exchange.correlation_id.wrapping_add(offset);
+    exchange.changed(|bytes| bytes[..4].copy_from_slice(&wrong.to_be_bytes()))
+}
+
+#[test]
+fn a_correlation_id_that_is_not_the_requests_ends_the_connection_and_it_is_sent_again() {
+    for api in Api::ALL {
+        let case = Case::meeting(|liar| {
+            liar.lie_about(api, |exchange| match OFF_BY.get(exchange.nth) {
+                Some(offset) => off_by(exchange, *offset),
+                None => Lie::Truth,
+            });
+        });
+        case.written();
+        assert!(case.liar.told(api) > OFF_BY.len(), "{api:?}");
+        case.finish();
+    }
+}
+
+#[test]
+fn a_correlation_id_that_is_always_wrong_is_told_to_whoever_waits() {
+    let case = Case::meeting(|liar| {
+        liar.lie_about(Api::Metadata, |exchange| off_by(exchange, 1));
+    });
+    let address = case.liar.address();
+    let parts = [
+        &*address,
+        "bad answer to Metadata",
+        "correlation id",
+        "expected was",
+    ];
+    case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
+    case.liar.be_honest();
+    case.written();
+    case.liar
+        .lie_about(Api::Produce, |exchange| off_by(exchange, -1));
+    let parts = ["bad answer to Produce", "correlation id", "expected was"];
+    case.undelivered(&parts);
+    case.finish();
+}
+
+#[test]
+fn an_answer_that_comes_twice_ends_the_connection_and_records_arrive_once() {
+    for api in Api::ALL {
+        let case = Case::meeting(|liar| {
+            liar.lie_about(api, |exchange| match exchange.nth {
+                0..3 => Lie::Raw(framed(&exchange.answer).repeat(2)),
+                _ => Lie::Truth,
+            });
+        });
+        for _ in 0..5 {
+            case.written();
+        }
+        case.finish();
+    }
+}
+
+#[test]
+fn an_answer_that_nobody_asked_for_ends_the_connection() {
+    // Frames without end: none of them may pile up.
+    let unasked = framed(&[0; 8]).repeat(100_000);
+    let case = Case::meeting(|liar| {
+        liar.greet(Greeting::Say(unasked));
+    });
+    let address = case.liar.address();
+    case.failed(&ProduceErrorKind::MetadataTimeout, &[&address]);
+    case.finish();
+}
+
+#[test]
+fn an_answer_to_a_request_of_another_kind_ends_the_connection() {
+    // The header of a Metadata answer, and the body of an answer to ApiVersions.
+    let case = Case::meeting(|liar| {
+        liar.lie_about(Api::Metadata, |exchange| {
+            let versions: &[u8] = b"\0\0\x02\0\0\0\0\0\x09\0\0\0\0\0\0";
+            exchange.with_body(versions)
+        });
+    });
+    let address = case.liar.address();
+    case.failed(&ProduceErrorKind::MetadataTimeout, &[&address]);
+    case.finish();
+}
+
+/// Frames of bytes that are no message, each with the right correlation id.
+#[test]
+fn garbage_in_a_frame_ends_the_connection_and_the_request_is_sent_again() {
+    for api in Api::ALL {
+        let mut random = fastrand::Rng::with_seed(0x11a5);
+        let garbage: Vec<Vec<u8>> = (1..8)
+            .map(|size| {
+                let mut bytes = vec![0; size * 13];
+                random.fill(&mut bytes);
+                // Neither "no error" nor an empty array, in whichever form.
+                bytes[..8].fill(0xff);
+                bytes
+            })
+            .collect();
+        let count = garbage.len();
+        let case = Case::meeting(|liar| {
+            liar.lie_about(api, move |exchange| match garbage.get(exchange.nth) {
+                Some(bytes) => exchange.with_body(bytes),
+                None => Lie::Truth,
+            });
+        });
+        case.written();
+        assert!(case.liar.told(api) > count, "{api:?}");
+        case.finish();
+    }
+}

@@ -1,0 +1,252 @@
+//! One producer, one liar, and what must hold whatever is said.
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use kafka_producer::{
+    Delivery, FutureRecordMetadata, KafkaProducer, ProduceError, ProduceErrorKind, ProducerConfig,
+    ProducerConfigBuilder, ProducerRecord, RecordMetadata,
+};
+
+use crate::liar::Liar;
+use crate::memory::{self, PeakMemory};
+
+/// `max.block.ms`
+pub(crate) const BLOCK: Duration = Duration::from_secs(1);
+/// `request.timeout.ms`
+pub(crate) const REQUEST: Duration = Duration::from_millis(400);
+/// `delivery.timeout.ms`
+pub(crate) const DELIVERY: Duration = Duration::from_millis(1500);
+/// What a busy machine may add to a time-out.
+pub(crate) const GRACE: Duration = Duration::from_secs(1);
+
+/// Cases that came to their end.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+type Text = KafkaProducer<str, str>;
+
+/// Memory is the process's: cases are run one after the other.
+pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
+    static ALONE: Mutex<()> = Mutex::new(());
+    // A case that failed is no reason for the others to fail.
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A producer whose only broker is a liar.
+pub(crate) struct Case {
+    pub(crate) producer: Text,
+    pub(crate) liar: Liar,
+    /// Each value that was sent, and what was said of it.
+    ledger: RefCell<Vec<(String, Option<Delivery>)>>,
+    peak: PeakMemory,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Case {
+    /// The liar is honest until told otherwise; the topic `t` has one partition.
+    pub(crate) fn new() -> Self {
+        Self::meeting(|_| {})
+    }
+
+    /// The liar is told something before the producer meets it.
+    pub(crate) fn meeting(prepare: impl FnOnce(&Liar)) -> Self {
+        Self::configured(prepare, |config| config)
+    }
+
+    pub(crate) fn configured(
+        prepare: impl FnOnce(&Liar),
+        configure: impl FnOnce(ProducerConfigBuilder) -> ProducerConfigBuilder,
+    ) -> Self {
+        let alone = one_at_a_time();
+        let peak = PeakMemory::watch();
+        let liar = Liar::start();
+        prepare(&liar);
+        let config = ProducerConfig::builder()
+            .set("bootstrap.servers", liar.address())
+            .max_block(BLOCK)
+            .request_timeout(REQUEST)
+            .delivery_timeout(DELIVERY)
+            .socket_connection_setup_timeout(REQUEST)
+            .socket_connection_setup_timeout_max(REQUEST)
+            .reconnect_backoff(Duration::from_millis(10))
+            .reconnect_backoff_max(Duration::from_millis(50))
+            .retry_backoff(Duration::from_millis(10));
+        let producer = Text::new(configure(config).build().unwrap()).unwrap();
+        Self {
+            producer,
+            liar,
+            ledger: RefCell::default(),
+            peak,
+            _alone: alone,
+        }
+    }
+
+    /// A case whose producer has a connection, knows the topic and has its id.
+    pub(crate) fn warmed() -> Self {
+        let case = Self::new();
+        case.written();
+        case
+    }
+
+    /// Takes the next record into a batch, within `max.block.ms`.
+    pub(crate) fn send(&self) -> Pending<'_> {
+        let value = format!("value-{}", self.ledger.borrow().len());
+        let began = Instant::now();
+        let future = self.producer.send(ProducerRecord::new("t", &*value));
+        assert!(
+            began.elapsed() < BLOCK + GRACE,
+            "send took {:?}",
+            began.elapsed()
+        );
+        let place = self.ledger.borrow().len();
+        self.ledger.borrow_mut().push((value, None));
+        Pending {
+            case: self,
+            place,
+            future: future.unwrap(),
+            began: Instant::now(),
+        }
+    }
+
+    /// Sends a record, which must be written.
+    pub(crate) fn written(&self) -> RecordMetadata {
+        match self.send().outcome() {
+            Ok(metadata) => metadata,
+            Err(error) => panic!("not written: {error}"),
+        }
+    }
+
+    /// Sends a record, which must fail: in this way, in words with these parts.
+    pub(crate) fn failed(&self, kind: &ProduceErrorKind, parts: &[&str]) -> ProduceError {
+        let error = match self.send().outcome() {
+            Ok(metadata) => panic!("written: {metadata}"),
+            Err(error) => error,
+        };
+        assert_says(&error, kind, parts);
+        error
+    }
+
+    /// Sends a record that is tried until its time is over: with these parts in what is said of it. Whether
+    /// the time is over while an attempt is under way or between two decides the kind, as in Java.
+    pub(crate) fn undelivered(&self, parts: &[&str]) -> ProduceError {
+        let error = self.send().outcome().unwrap_err();
+        let kind = match error.kind() {
+            ProduceErrorKind::Network => ProduceErrorKind::Network,
+            _ => ProduceErrorKind::DeliveryTimeout,
+        };
+        assert_says(&error, &kind, parts);
+        assert!(error.may_be_written() && error.is_retriable(), "{error}");
+        error
+    }
+
+    /// Sends a record to a topic that nobody has heard of: why that fails, within `max.block.ms`.
+    pub(crate) fn failed_for(&self, topic: &str) -> ProduceError {
+        let began = Instant::now();
+        let future = self.producer.send(ProducerRecord::new(topic, "v")).unwrap();
+        let error = future.get().unwrap_err();
+        assert!(began.elapsed() < BLOCK + GRACE);
+        error
+    }
+
+    /// What was said of the last record was a lie.
+    pub(crate) fn forget_last(&self) {
+        if let Some(last) = self.ledger.borrow_mut().last_mut() {
+            last.1 = Some(Delivery::MaybeWritten);
+        }
+    }
+
+    /// Waits until so many batches are under way.
+    pub(crate) fn await_in_flight(&self, batches: u64) {
+        let until = Instant::now() + REQUEST;
+        while self.producer.snapshot().batches_in_flight < batches {
+            assert!(Instant::now() < until, "{:?}", self.producer.snapshot());
+            std::thread::yield_now();
+        }
+    }
+
+    /// The liar turns honest: the same producer works, and [all is well](Self::end).
+    pub(crate) fn finish(self) {
+        self.finish_within(memory::BOUND_KIB);
+    }
+
+    /// The same, where there is reason to take more memory.
+    pub(crate) fn finish_within(self, kib: u64) {
+        self.liar.be_honest();
+        for _ in 0..3 {
+            self.written();
+        }
+        self.end_within(kib);
+    }
+
+    /// Every record that was acknowledged is there once, none that was called not written is, and memory
+    /// was bounded all the while.
+    pub(crate) fn end(self) {
+        self.end_within(memory::BOUND_KIB);
+    }
+
+    fn end_within(self, kib: u64) {
+        let began = Instant::now();
+        self.producer.close().unwrap();
+        assert!(began.elapsed() < DELIVERY + GRACE, "closing took long");
+        let stored = self.stored();
+        for (value, delivery) in self.ledger.borrow().iter() {
+            let times = stored.iter().filter(|stored| *stored == value).count();
+            match delivery {
+                None => assert_eq!(times, 1, "{value} was acknowledged"),
+                Some(Delivery::NotWritten) => assert_eq!(times, 0, "{value} was not written"),
+                Some(Delivery::MaybeWritten) => {
+                    assert!(times <= 1, "{value} is there {times} times");
+                }
+            }
+        }
+        let taken = self.peak.taken_kib();
+        assert!(taken < kib, "{taken} KiB were taken");
+        let number = HELD.fetch_add(1, Ordering::Relaxed) + 1;
+        println!("case {number} was held to its bounds; it took {taken} KiB at most");
+    }
+
+    fn stored(&self) -> Vec<String> {
+        let records = self.liar.cluster.records("t", 0).into_iter();
+        records
+            .map(|record| String::from_utf8(record.value.unwrap()).unwrap())
+            .collect()
+    }
+}
+
+/// A record that was taken.
+pub(crate) struct Pending<'c> {
+    case: &'c Case,
+    place: usize,
+    future: FutureRecordMetadata,
+    began: Instant,
+}
+
+impl Pending<'_> {
+    pub(crate) fn is_done(&self) -> bool {
+        self.future.is_done()
+    }
+
+    /// What became of it, within `delivery.timeout.ms`.
+    pub(crate) fn outcome(self) -> Result<RecordMetadata, ProduceError> {
+        let outcome = self.future.get();
+        let took = self.began.elapsed();
+        assert!(
+            took < DELIVERY + GRACE,
+            "a record took {took:?}: {outcome:?}"
+        );
+        if let Err(error) = &outcome {
+            self.case.ledger.borrow_mut()[self.place].1 = Some(error.delivery());
+        }
+        outcome
+    }
+}
+
+pub(crate) fn assert_says(error: &ProduceError, kind: &ProduceErrorKind, parts: &[&str]) {
+    assert_eq!(error.kind(), kind, "{error}");
+    let text = error.to_string();
+    for part in parts {
+        assert!(text.contains(part), "{part:?} is missing: {text}");
+    }
+}

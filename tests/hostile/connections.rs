@@ -1,0 +1,113 @@
+//! Peers that are hardly servers: they hang up, say nothing, or speak something else.
+
+use kafka_producer::{Delivery, ProduceErrorKind, WaitCause};
+
+use crate::case::Case;
+use crate::exchange::{Api, Lie};
+use crate::liar::Greeting;
+
+#[test]
+fn a_peer_that_closes_at_once_is_named_with_what_may_be_wrong() {
+    let case = Case::meeting(|liar| {
+        liar.greet(Greeting::Close);
+    });
+    let address = case.liar.address();
+    let parts = [&*address, "closed the connection", "max.block.ms"];
+    case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
+    assert!(case.liar.connections() > 3, "it is tried again");
+    assert!(case.liar.connections() < 100, "with pauses");
+    case.finish();
+}
+
+#[test]
+fn a_peer_that_accepts_and_stays_silent_is_named_with_the_key_of_the_time_out() {
+    let case = Case::meeting(|liar| {
+        liar.greet(Greeting::Silence);
+    });
+    let address = case.liar.address();
+    let parts = [&*address, "timeout.ms"];
+    case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
+    case.finish();
+}
+
+/// What other servers say before or instead of an answer.
+#[test]
+fn a_peer_that_speaks_another_protocol_is_called_no_kafka_broker() {
+    let foreign: [&[u8]; 4] = [
+        b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n",
+        b"SSH-2.0-OpenSSH_9.2p1\r\n",
+        // A TLS alert.
+        b"\x15\x03\x03\x00\x02\x02\x46",
+        b"\xff\xfe\xfd\xfc\xfb\xfa",
+    ];
+    for words in foreign {
+        let case = Case::meeting(|liar| {
+            liar.greet(Greeting::Say(words.to_vec()));
+        });
+        let address = case.liar.address();
+        let parts = [&*address, "bad frame", "no Kafka broker", "TLS"];
+        case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
+        case.finish();
+    }
+}
+
+#[test]
+fn a_connection_that_ends_instead_of_an_answer_is_made_again_and_records_arrive_once() {
+    for api in Api::ALL {
+        let case = Case::meeting(|liar| {
+            liar.lie_about(api, |exchange| match exchange.nth {
+                0 | 1 => Lie::Close,
+                _ => Lie::Truth,
+            });
+        });
+        case.written();
+        assert!(case.liar.told(api) > 2, "{api:?}");
+        case.finish();
+    }
+}
+
+#[test]
+fn connections_that_always_end_instead_of_the_answer_to_a_batch_leave_it_maybe_written() {
+    let case = Case::warmed();
+    case.liar.lie_about(Api::Produce, |_| Lie::Close);
+    let error = case.undelivered(&["closed the connection"]);
+    assert!(error.attempts() > 3, "{error}");
+    case.finish();
+}
+
+#[test]
+fn silence_instead_of_the_answer_to_a_batch_leaves_it_maybe_written() {
+    let case = Case::warmed();
+    case.liar.lie_about(Api::Produce, |_| Lie::Silence);
+    let parts = ["request.timeout.ms", "delivery.timeout.ms"];
+    let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+    case.finish();
+}
+
+#[test]
+fn silence_instead_of_versions_or_metadata_ends_the_wait_for_the_topic() {
+    for (api, key) in [
+        (Api::ApiVersions, "socket.connection.setup.timeout.ms"),
+        (Api::Metadata, "request.timeout.ms"),
+    ] {
+        let case = Case::meeting(|liar| {
+            liar.lie_about(api, |_| Lie::Silence);
+        });
+        let address = case.liar.address();
+        case.failed(&ProduceErrorKind::MetadataTimeout, &[&address, key]);
+        case.finish();
+    }
+}
+
+#[test]
+fn silence_instead_of_a_producer_id_is_what_the_record_was_waiting_for() {
+    let case = Case::meeting(|liar| {
+        liar.lie_about(Api::InitProducerId, |_| Lie::Silence);
+    });
+    let parts = ["no producer id could be had", "request.timeout.ms"];
+    let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert!(matches!(error.cause(), Some(WaitCause::ProducerId { .. })));
+    case.finish();
+}

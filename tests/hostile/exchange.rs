@@ -1,0 +1,157 @@
+//! One request and the true answer to it, and what may be said instead.
+
+use bytes::{Bytes, BytesMut};
+use kafka_protocol::messages::{
+    ApiVersionsResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse, ResponseHeader,
+};
+use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
+
+/// The kinds of requests a producer makes, by their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[allow(
+    clippy::enum_variant_names,
+    reason = "Kafka's own name for the request"
+)]
+pub(crate) enum Api {
+    Produce = 0,
+    Metadata = 3,
+    ApiVersions = 18,
+    InitProducerId = 22,
+}
+
+impl Api {
+    pub(crate) const ALL: [Self; 4] = [
+        Self::Produce,
+        Self::Metadata,
+        Self::ApiVersions,
+        Self::InitProducerId,
+    ];
+
+    fn from_code(code: i16) -> Self {
+        let found = Self::ALL.into_iter().find(|api| *api as i16 == code);
+        found.unwrap_or_else(|| panic!("a producer makes no request {code}"))
+    }
+}
+
+/// What to say to a request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Lie {
+    /// The true answer.
+    Truth,
+    /// These bytes, just so.
+    Raw(Vec<u8>),
+    /// The first of these, and the second once the test [lets it](super::liar::Liar::release).
+    Halves(Vec<u8>, Vec<u8>),
+    /// Nothing, and nothing to any later request of the connection.
+    Silence,
+    /// Nothing, and the connection ends.
+    Close,
+}
+
+/// The bytes of a frame.
+pub(crate) fn framed(payload: &[u8]) -> Vec<u8> {
+    let mut bytes = (payload.len() as i32).to_be_bytes().to_vec();
+    bytes.extend_from_slice(payload);
+    bytes
+}
+
+/// A request, and the broker's answer to it.
+#[derive(Debug)]
+pub(crate) struct Exchange {
+    pub(crate) api: Api,
+    pub(crate) version: i16,
+    pub(crate) correlation_id: i32,
+    /// How many of this kind there were before, since the liar was last told what to say.
+    pub(crate) nth: usize,
+    /// The frame of the answer, without its length.
+    pub(crate) answer: Bytes,
+}
+
+impl Exchange {
+    /// The kind, version and correlation id of a request.
+    pub(crate) fn header(request: &[u8]) -> (Api, i16, i32) {
+        let code = i16::from_be_bytes([request[0], request[1]]);
+        let version = i16::from_be_bytes([request[2], request[3]]);
+        let correlation_id = i32::from_be_bytes(request[4..8].try_into().unwrap());
+        (Api::from_code(code), version, correlation_id)
+    }
+
+    /// The header of an answer to this request.
+    fn answer_header(&self) -> Vec<u8> {
+        let mut header = self.correlation_id.to_be_bytes().to_vec();
+        if self.api != Api::ApiVersions && self.is_flexible() {
+            header.push(0);
+        }
+        header
+    }
+
+    fn is_flexible(&self) -> bool {
+        let first = match self.api {
+            Api::Produce | Api::Metadata => 9,
+            Api::ApiVersions => 3,
+            Api::InitProducerId => 2,
+        };
+        self.version >= first
+    }
+
+    /// An answer with this body, in a frame.
+    pub(crate) fn with_body(&self, body: &[u8]) -> Lie {
+        let mut payload = self.answer_header();
+        payload.extend_from_slice(body);
+        Lie::Raw(framed(&payload))
+    }
+
+    /// The body of the true answer.
+    pub(crate) fn body(&self) -> &[u8] {
+        &self.answer[self.answer_header().len()..]
+    }
+
+    /// The true answer with its frame's bytes changed.
+    pub(crate) fn changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> Lie {
+        let mut bytes = self.answer.to_vec();
+        change(&mut bytes);
+        Lie::Raw(framed(&bytes))
+    }
+
+    /// The true answer as another broker's library reads it, changed.
+    pub(crate) fn edited<M: Message>(&self, edit: impl FnOnce(&mut M)) -> Lie {
+        Lie::Raw(framed(&self.edited_payload(edit)))
+    }
+
+    pub(crate) fn edited_payload<M: Message>(&self, edit: impl FnOnce(&mut M)) -> Vec<u8> {
+        assert_eq!(self.api, M::API);
+        let mut rest = self.answer.clone();
+        let header = M::header_version(self.version);
+        ResponseHeader::decode(&mut rest, header).unwrap();
+        let mut message = M::decode(&mut rest, self.version).unwrap();
+        edit(&mut message);
+        let mut out = BytesMut::new();
+        ResponseHeader::default()
+            .with_correlation_id(self.correlation_id)
+            .encode(&mut out, header)
+            .unwrap();
+        message.encode(&mut out, self.version).unwrap();
+        out.to_vec()
+    }
+}
+
+/// A response that can be edited.
+pub(crate) trait Message: Encodable + Decodable + HeaderVersion {
+    const API: Api;
+}
+
+impl Message for ApiVersionsResponse {
+    const API: Api = Api::ApiVersions;
+}
+
+impl Message for MetadataResponse {
+    const API: Api = Api::Metadata;
+}
+
+impl Message for ProduceResponse {
+    const API: Api = Api::Produce;
+}
+
+impl Message for InitProducerIdResponse {
+    const API: Api = Api::InitProducerId;
+}

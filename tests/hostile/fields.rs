@@ -1,0 +1,221 @@
+//! Messages whose fields are not what they say.
+
+use std::collections::BTreeMap;
+
+use bytes::Bytes;
+use kafka_producer::ProduceErrorKind;
+use kafka_protocol::messages::{
+    ApiVersionsResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse,
+};
+
+use crate::case::Case;
+use crate::exchange::{Api, Exchange, Lie};
+
+/// A count, or a length, of 2^31 - 1 in compact form: one more, as a varint.
+const HUGE: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0x08];
+
+/// The newest versions: where an array begins, and what is said when it is longer than the frame.
+const ARRAYS: [(Api, &[u8], &str); 3] = [
+    (Api::ApiVersions, &[0, 0], "the API keys is longer"),
+    (Api::Metadata, &[0; 4], "the brokers is longer"),
+    (Api::Produce, &[], "the topics is longer"),
+];
+
+fn told_always(api: Api, lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, words: &str) {
+    let case = if api == Api::Produce {
+        Case::warmed()
+    } else {
+        Case::new()
+    };
+    case.liar.lie_about(api, lie);
+    let parts = [words, "the broker sent a bad answer to"];
+    if api == Api::Produce {
+        case.undelivered(&parts);
+    } else {
+        case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
+    }
+    case.finish();
+}
+
+#[test]
+fn an_array_of_two_thousand_million_elements_takes_no_memory_and_is_named() {
+    for (api, before, words) in ARRAYS {
+        let body = [before, &HUGE, &[0; 2000]].concat();
+        told_always(api, move |exchange| exchange.with_body(&body), words);
+    }
+}
+
+#[test]
+fn a_string_that_is_longer_than_its_frame_is_named() {
+    // No broker, then the cluster's id.
+    let metadata = [&[0, 0, 0, 0, 1][..], &[0xff, 0x7f], b"cluster"].concat();
+    told_always(
+        Api::Metadata,
+        move |exchange| exchange.with_body(&metadata),
+        "the cluster's id is longer than the message",
+    );
+    // One topic, and its name.
+    let produce = [&[2][..], &[0xff, 0x7f], b"t"].concat();
+    told_always(
+        Api::Produce,
+        move |exchange| exchange.with_body(&produce),
+        "a topic's name is longer than the message",
+    );
+}
+
+/// Replaces text in the true answer by bytes that are no text.
+fn not_utf8(exchange: &Exchange, text: &[u8]) -> Lie {
+    exchange.changed(|bytes| {
+        let at = bytes.windows(text.len()).position(|part| part == text);
+        bytes[at.unwrap() + text.len() - 1] = 0xff;
+    })
+}
+
+#[test]
+fn text_that_is_not_utf_8_is_named() {
+    told_always(
+        Api::Metadata,
+        |exchange| not_utf8(exchange, b"127.0.0.1"),
+        "a broker's host is not UTF-8",
+    );
+    told_always(
+        Api::Produce,
+        |exchange| not_utf8(exchange, b"\x02t"),
+        "a topic's name is not UTF-8",
+    );
+}
+
+#[test]
+fn a_null_where_there_must_be_something_is_named() {
+    told_always(
+        Api::Metadata,
+        |exchange| exchange.with_body(&[0, 0, 0, 0, 0]),
+        "the brokers is null",
+    );
+    told_always(
+        Api::Produce,
+        |exchange| exchange.with_body(&[0]),
+        "the topics is null",
+    );
+}
+
+#[test]
+fn an_answer_that_ends_too_early_is_named_wherever_it_ends() {
+    for api in Api::ALL {
+        // Cut a little earlier each time; the header stays.
+        let case = Case::meeting(|liar| {
+            liar.lie_about(api, |exchange| match exchange.nth {
+                nth @ 0..8 => exchange.changed(|bytes| {
+                    let len = bytes.len();
+                    bytes.truncate(len.saturating_sub(1 + nth).max(5));
+                }),
+                _ => Lie::Truth,
+            });
+        });
+        case.written();
+        assert!(case.liar.told(api) > 8, "{api:?}");
+        case.finish();
+    }
+}
+
+/// A field of a later time, as big as they get.
+fn later() -> BTreeMap<i32, Bytes> {
+    [
+        (9_000, Bytes::from_static(b"of a later time")),
+        (100_000, Bytes::from(vec![7; 10_000])),
+    ]
+    .into()
+}
+
+fn with_unknown_tags(exchange: &Exchange) -> Lie {
+    match exchange.api {
+        Api::ApiVersions => exchange.edited(|m: &mut ApiVersionsResponse| {
+            m.unknown_tagged_fields = later();
+            for api in &mut m.api_keys {
+                api.unknown_tagged_fields = later();
+            }
+        }),
+        Api::Metadata => exchange.edited(|m: &mut MetadataResponse| {
+            m.unknown_tagged_fields = later();
+            for broker in &mut m.brokers {
+                broker.unknown_tagged_fields = later();
+            }
+            for topic in &mut m.topics {
+                topic.unknown_tagged_fields = later();
+                for partition in &mut topic.partitions {
+                    partition.unknown_tagged_fields = later();
+                }
+            }
+        }),
+        Api::Produce => exchange.edited(|m: &mut ProduceResponse| {
+            m.unknown_tagged_fields = later();
+            for topic in &mut m.responses {
+                topic.unknown_tagged_fields = later();
+                for partition in &mut topic.partition_responses {
+                    partition.unknown_tagged_fields = later();
+                }
+            }
+        }),
+        Api::InitProducerId => exchange.edited(|m: &mut InitProducerIdResponse| {
+            m.unknown_tagged_fields = later();
+        }),
+    }
+}
+
+#[test]
+fn tagged_fields_of_a_later_time_are_skipped() {
+    let case = Case::meeting(|liar| {
+        liar.lie(with_unknown_tags);
+    });
+    assert_eq!(case.written().offset(), 0);
+    assert_eq!(case.written().offset(), 1);
+    assert_eq!(case.liar.told(Api::Produce), 2);
+    assert_eq!(case.liar.told(Api::Metadata), 1);
+    // The one that asked for metadata, and the leader's.
+    assert_eq!(case.liar.connections(), 2);
+    case.finish();
+}
+
+/// A broker that is as old as those this library speaks to: classic forms.
+fn old(exchange: &Exchange) -> Lie {
+    exchange.edited(|m: &mut ApiVersionsResponse| {
+        for api in &mut m.api_keys {
+            match api.api_key {
+                0 => api.max_version = 3,
+                3 => api.max_version = 4,
+                _ => api.max_version = 0,
+            }
+        }
+    })
+}
+
+#[test]
+fn the_classic_forms_of_old_versions_are_checked_as_well() {
+    // For each kind: what stands before a length of two or four bytes that is a lie.
+    let lies: [(Api, &[u8], &[u8]); 6] = [
+        (Api::Metadata, &[0; 4], &[0x7f, 0xff, 0xff, 0xff]),
+        (Api::Metadata, &[0; 4], &[0xff, 0xff, 0xff, 0xfe]),
+        (Api::Metadata, &[0; 8], &[0x7f, 0xff]),
+        (Api::Produce, &[], &[0x7f, 0xff, 0xff, 0xff]),
+        (Api::Produce, &[], &[0xff, 0xff, 0xff, 0xff]),
+        (Api::Produce, &[0, 0, 0, 1], &[0x7f, 0xff]),
+    ];
+    let case = Case::meeting(|liar| {
+        liar.lie(move |exchange| {
+            if exchange.api == Api::ApiVersions {
+                return old(exchange);
+            }
+            let of_this_kind = lies.iter().filter(|(api, ..)| *api == exchange.api);
+            match of_this_kind.clone().nth(exchange.nth) {
+                Some((_, before, length)) => {
+                    exchange.with_body(&[*before, *length, b"text"].concat())
+                }
+                None => Lie::Truth,
+            }
+        });
+    });
+    assert_eq!(case.written().offset(), 0);
+    assert!(case.liar.told(Api::Produce) >= 4);
+    assert!(case.liar.told(Api::Metadata) >= 4);
+    case.finish();
+}

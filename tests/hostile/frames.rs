@@ -1,0 +1,120 @@
+//! Lengths of frames that are none, and frames that come in pieces.
+
+use kafka_producer::ProduceErrorKind;
+
+use crate::case::{Case, REQUEST};
+use crate::exchange::{Api, Exchange, Lie, framed};
+
+/// The largest response that is accepted.
+const CAP: i32 = 100 * 1024 * 1024;
+
+/// A length, and what is said of it.
+const LENGTHS: [(i32, &str); 6] = [
+    (-1, "a length of -1 bytes"),
+    (i32::MIN, "a length of -2147483648 bytes"),
+    (0, "ends inside the correlation id"),
+    (i32::MAX, "at most 104857600 are accepted"),
+    (CAP + 1, "at most 104857600 are accepted"),
+    // Not too much, but it never comes.
+    (CAP, "timeout.ms"),
+];
+
+fn announced(length: i32) -> Lie {
+    let mut bytes = length.to_be_bytes().to_vec();
+    bytes.extend_from_slice(&[0; 1000]);
+    Lie::Raw(bytes)
+}
+
+#[test]
+fn a_length_that_is_none_ends_the_connection_and_the_request_is_sent_again() {
+    for api in Api::ALL {
+        let case = Case::meeting(|liar| {
+            liar.lie_about(api, |exchange| match LENGTHS.get(exchange.nth) {
+                // The last would take a time-out each time.
+                Some((length, _)) if *length != CAP => announced(*length),
+                _ => Lie::Truth,
+            });
+        });
+        case.written();
+        assert!(case.liar.told(api) >= LENGTHS.len(), "{api:?}");
+        case.finish();
+    }
+}
+
+#[test]
+fn a_length_that_is_none_is_told_to_whoever_waits_for_a_topic() {
+    for (length, words) in LENGTHS {
+        let case = Case::meeting(|liar| {
+            liar.lie_about(Api::Metadata, move |_| announced(length));
+        });
+        let address = case.liar.address();
+        case.failed(&ProduceErrorKind::MetadataTimeout, &[&address, words]);
+        case.finish();
+    }
+}
+
+#[test]
+fn a_length_that_is_none_is_told_to_whoever_waits_for_a_batch() {
+    for (length, words) in LENGTHS {
+        let case = Case::warmed();
+        case.liar
+            .lie_about(Api::Produce, move |_| announced(length));
+        case.undelivered(&[words]);
+        case.finish();
+    }
+}
+
+/// The answer cut after `first` bytes of its frame.
+fn halves(exchange: &Exchange, first: usize) -> Lie {
+    let whole = framed(&exchange.answer);
+    let (first, second) = whole.split_at(first.min(whole.len()));
+    Lie::Halves(first.to_vec(), second.to_vec())
+}
+
+#[test]
+fn half_a_frame_then_silence_then_the_rest_is_an_answer() {
+    // Inside the length, behind it, inside the correlation id, inside the body, before the last byte.
+    for first in [1, 4, 6, 20, 40] {
+        let case = Case::warmed();
+        let connections = case.liar.connections();
+        case.liar
+            .lie_about(Api::Produce, move |exchange| halves(exchange, first));
+        let record = case.send();
+        case.liar.await_half(REQUEST);
+        assert!(!record.is_done());
+        case.liar.release();
+        record.outcome().unwrap();
+        assert_eq!(case.liar.told(Api::Produce), 1);
+        assert_eq!(case.liar.connections(), connections);
+        case.finish();
+    }
+}
+
+#[test]
+fn half_a_frame_whose_rest_never_comes_is_given_up_and_the_record_arrives_once() {
+    let case = Case::warmed();
+    case.liar
+        .lie_about(Api::Produce, |exchange| match exchange.nth {
+            0 => halves(exchange, 20),
+            _ => Lie::Truth,
+        });
+    case.written();
+    assert_eq!(case.liar.told(Api::Produce), 2);
+    case.finish();
+}
+
+#[test]
+fn an_answer_that_comes_byte_by_byte_with_the_next_behind_it_is_an_answer() {
+    let case = Case::warmed();
+    for first in 1..12 {
+        case.liar
+            .lie_about(Api::Produce, move |exchange| halves(exchange, first));
+        let records = [case.send(), case.send(), case.send()];
+        case.liar.await_half(REQUEST);
+        case.liar.be_honest();
+        for record in records {
+            record.outcome().unwrap();
+        }
+    }
+    case.finish();
+}

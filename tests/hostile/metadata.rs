@@ -1,0 +1,231 @@
+//! Metadata that is well formed and wrong.
+
+use std::time::Instant;
+
+use kafka_producer::{Delivery, ProduceErrorKind, WaitCause};
+use kafka_protocol::messages::metadata_response::{
+    MetadataResponseBroker, MetadataResponsePartition,
+};
+use kafka_protocol::messages::{BrokerId, MetadataResponse};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::case::{BLOCK, Case, GRACE};
+use crate::exchange::Api;
+
+impl Case {
+    /// Metadata is always changed in this way.
+    fn told(edit: impl Fn(&mut MetadataResponse) + Send + Sync + Clone + 'static) -> Self {
+        Self::meeting(|liar| {
+            liar.lie_about(Api::Metadata, move |exchange| exchange.edited(edit.clone()));
+        })
+    }
+}
+
+fn broker(id: i32, host: &'static str, port: i32) -> MetadataResponseBroker {
+    MetadataResponseBroker::default()
+        .with_node_id(BrokerId(id))
+        .with_host(StrBytes::from_static_str(host))
+        .with_port(port)
+}
+
+fn lead(metadata: &mut MetadataResponse, leader: i32) {
+    for topic in &mut metadata.topics {
+        for partition in &mut topic.partitions {
+            partition.leader_id = BrokerId(leader);
+        }
+    }
+}
+
+/// SE-1, MD-24
+#[test]
+fn a_partition_without_leader_is_what_the_record_was_waiting_for() {
+    for leader in [-1, 77, i32::MIN] {
+        let case = Case::told(move |metadata| lead(metadata, leader));
+        let parts = ["no broker leads the partition", "delivery.timeout.ms"];
+        let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
+        assert_eq!(error.cause(), Some(&WaitCause::NoLeader));
+        assert_eq!(error.delivery(), Delivery::NotWritten);
+        case.finish();
+    }
+}
+
+/// One of the two is right: which one is taken must not depend on how long the list is.
+#[test]
+fn of_a_node_that_is_listed_twice_the_first_counts() {
+    for others in [0, 3, 100] {
+        let case = Case::told(move |metadata| {
+            metadata.brokers.push(broker(0, "127.0.0.1", 1));
+            let more = (1..=others).map(|id| broker(id, "127.0.0.1", 1));
+            metadata.brokers.extend(more);
+        });
+        case.written();
+        case.finish();
+    }
+}
+
+#[test]
+fn a_leader_whose_address_is_wrong_is_named_with_it() {
+    let wrong = [
+        ("nonexistent.invalid", 9092, "nonexistent.invalid"),
+        ("127.0.0.1", 1, "127.0.0.1:1"),
+        ("", 9092, "no connection to broker 7"),
+        ("not a host\n\0", 9092, "no connection to broker 7"),
+    ];
+    for (host, port, words) in wrong {
+        let case = Case::told(move |metadata| {
+            metadata.brokers.push(broker(7, host, port));
+            lead(metadata, 7);
+        });
+        let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &[words]);
+        assert!(
+            matches!(error.cause(), Some(WaitCause::NotConnected { node: 7, .. })),
+            "{error}"
+        );
+        assert_eq!(error.delivery(), Delivery::NotWritten);
+        case.finish();
+    }
+}
+
+/// The bootstrap servers have the numbers below zero.
+#[test]
+fn brokers_with_impossible_numbers_or_ports_are_left_out() {
+    for (id, port) in [(-1, 1), (i32::MIN, 1), (7, 0), (7, 65_536), (7, -1)] {
+        let case = Case::told(move |metadata| {
+            metadata.brokers.insert(0, broker(id, "127.0.0.1", port));
+        });
+        case.written();
+        case.finish();
+    }
+}
+
+#[test]
+fn an_answer_without_a_broker_that_can_be_reached_counts_as_none() {
+    let none: [fn(&mut MetadataResponse); 3] = [
+        |metadata| metadata.brokers.clear(),
+        |metadata| metadata.brokers[0].port = 70_000,
+        |metadata| metadata.brokers[0].node_id = BrokerId(-5),
+    ];
+    for edit in none {
+        let case = Case::told(edit);
+        let parts = ["answer named no broker", "max.block.ms"];
+        case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
+        case.finish();
+    }
+}
+
+#[test]
+fn an_answer_without_the_topic_or_with_another_is_none_for_the_topic() {
+    let other: [fn(&mut MetadataResponse); 2] = [
+        |metadata| metadata.topics.clear(),
+        |metadata| {
+            for topic in &mut metadata.topics {
+                topic.name = Some(StrBytes::from_static_str("u").into());
+            }
+        },
+    ];
+    for edit in other {
+        let case = Case::told(edit);
+        case.failed(&ProduceErrorKind::MetadataTimeout, &["t: ", "max.block.ms"]);
+        case.finish();
+    }
+}
+
+fn partition(index: i32, leader: i32) -> MetadataResponsePartition {
+    MetadataResponsePartition::default()
+        .with_partition_index(index)
+        .with_leader_id(BrokerId(leader))
+}
+
+#[test]
+fn partitions_with_impossible_numbers_or_twice_do_not_keep_the_others_from_working() {
+    for strange in [-1, i32::MIN, 0, 2, i32::MAX] {
+        let case = Case::told(move |metadata| {
+            for topic in &mut metadata.topics {
+                topic.partitions.push(partition(strange, 0));
+            }
+        });
+        case.written();
+        case.finish();
+    }
+}
+
+#[test]
+fn a_topic_whose_only_partition_has_an_impossible_number_is_not_found() {
+    let case = Case::told(|metadata| {
+        for topic in &mut metadata.topics {
+            topic.partitions = vec![partition(i32::MAX, 0)];
+        }
+    });
+    case.failed(&ProduceErrorKind::MetadataTimeout, &["max.block.ms"]);
+    case.finish();
+}
+
+/// How many partitions a broker may claim without anything being wrong.
+const MANY: i32 = 100_000;
+
+/// What a partition that really is described may take: the answer, twice while it is read, what is kept of
+/// it, what the application may see of it, and a queue.
+const KIB_FOR_EACH: u64 = 1;
+
+/// The true answer with partitions added, all without leader, written by hand: the other library would
+/// take more memory than the producer.
+fn with_many_partitions(body: &[u8]) -> Vec<u8> {
+    // The topic's name, before it no error.
+    let Some(at) = body.windows(4).position(|part| part == b"\0\0\x02t") else {
+        // The first request of a producer is for no topic.
+        return body.to_vec();
+    };
+    // Error, name, id, 'is internal', then the count of partitions.
+    let count = at + 2 + 2 + 16 + 1;
+    assert_eq!(body[count], 2, "one partition");
+    let mut out = body[..count].to_vec();
+    put_unsigned(&mut out, MANY as u32 + 1);
+    let first = body[count + 1..].first_chunk::<26>().unwrap();
+    out.extend_from_slice(first);
+    for index in 1..MANY {
+        out.extend_from_slice(&5_i16.to_be_bytes());
+        out.extend_from_slice(&index.to_be_bytes());
+        out.extend_from_slice(&(-1_i32).to_be_bytes());
+        out.extend_from_slice(&first[10..]);
+    }
+    out.extend_from_slice(&body[count + 27..]);
+    out
+}
+
+fn put_unsigned(out: &mut Vec<u8>, mut value: u32) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+#[test]
+fn a_topic_of_a_hundred_thousand_partitions_is_taken_in_its_stride() {
+    let case = Case::meeting(|liar| {
+        liar.lie_about(Api::Metadata, |exchange| {
+            exchange.with_body(&with_many_partitions(exchange.body()))
+        });
+    });
+    let began = Instant::now();
+    assert_eq!(case.written().partition(), 0);
+    assert!(began.elapsed() < BLOCK + GRACE, "{:?}", began.elapsed());
+    let partitions = case.producer.partitions_for("t").unwrap();
+    assert_eq!(partitions.len(), MANY as usize);
+    drop(partitions);
+    for _ in 0..5 {
+        case.written();
+    }
+    case.finish_within(64 * 1024 + KIB_FOR_EACH * MANY as u64);
+}
+
+#[test]
+fn twenty_thousand_brokers_are_taken_in_stride() {
+    let case = Case::told(|metadata| {
+        metadata
+            .brokers
+            .extend((1..20_000).map(|id| broker(id, "127.0.0.1", 1)));
+    });
+    case.written();
+    case.finish();
+}

@@ -1,0 +1,152 @@
+//! Answers to batches and to the request for a producer id that are well formed and wrong.
+
+use kafka_producer::{Delivery, ErrorCode, ProduceErrorKind, WaitCause};
+use kafka_protocol::messages::produce_response::{
+    BatchIndexAndErrorMessage, PartitionProduceResponse,
+};
+use kafka_protocol::messages::{InitProducerIdResponse, ProduceResponse, ProducerId};
+use kafka_protocol::protocol::StrBytes;
+
+use crate::case::Case;
+use crate::exchange::Api;
+
+impl Case {
+    /// The first so many answers to batches are changed in this way.
+    fn at_first(
+        &self,
+        count: usize,
+        edit: impl Fn(&mut ProduceResponse) + Send + Sync + Clone + 'static,
+    ) {
+        self.liar.lie_about(Api::Produce, move |exchange| {
+            if exchange.nth < count {
+                exchange.edited(edit.clone())
+            } else {
+                crate::exchange::Lie::Truth
+            }
+        });
+    }
+
+    fn always_after_batches(
+        &self,
+        edit: impl Fn(&mut PartitionProduceResponse) + Send + Sync + Clone + 'static,
+    ) {
+        self.at_first(usize::MAX, move |answer| {
+            edit(&mut answer.responses[0].partition_responses[0]);
+        });
+    }
+}
+
+/// SE-36: Java leaves the batch in flight until it times out.
+#[test]
+fn an_answer_that_lacks_the_partition_is_none_and_the_record_arrives_once() {
+    let lacking: [fn(&mut ProduceResponse); 4] = [
+        |answer| answer.responses.clear(),
+        |answer| answer.responses[0].partition_responses.clear(),
+        |answer| answer.responses[0].partition_responses[0].index = 9,
+        |answer| answer.responses[0].name = StrBytes::from_static_str("u").into(),
+    ];
+    for edit in lacking {
+        let case = Case::warmed();
+        case.at_first(2, edit);
+        case.written();
+        assert_eq!(case.liar.told(Api::Produce), 3);
+        case.finish();
+    }
+}
+
+#[test]
+fn answers_that_always_lack_the_partition_are_named_and_the_record_may_be_written() {
+    let case = Case::warmed();
+    case.at_first(usize::MAX, |answer| answer.responses.clear());
+    case.undelivered(&["the answer did not name the partition"]);
+    case.finish();
+}
+
+/// SE-35
+#[test]
+fn partitions_that_were_not_in_the_request_are_passed_over() {
+    let case = Case::warmed();
+    case.at_first(usize::MAX, |answer| {
+        let unknown = |index| {
+            PartitionProduceResponse::default()
+                .with_index(index)
+                .with_error_code(1)
+        };
+        let topic = answer.responses[0].clone();
+        let foreign = StrBytes::from_static_str("u").into();
+        answer.responses.insert(0, topic.with_name(foreign));
+        let partitions = &mut answer.responses[1].partition_responses;
+        partitions.splice(0..0, (-20..0).chain(1..20).map(unknown));
+        // And the right one once more, with an error.
+        partitions.push(unknown(0));
+    });
+    let first = case.written().offset();
+    assert_eq!(case.written().offset(), first + 1);
+    assert_eq!(case.liar.told(Api::Produce), 2);
+    case.finish();
+}
+
+/// ER-1
+#[test]
+fn an_error_code_that_is_not_known_fails_the_record_which_may_be_written() {
+    let case = Case::warmed();
+    case.always_after_batches(|partition| partition.error_code = 9_999);
+    let kind = ProduceErrorKind::Broker(ErrorCode::UnknownServerError);
+    let error = case.failed(&kind, &["UNKNOWN_SERVER_ERROR"]);
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+    case.finish();
+}
+
+#[test]
+fn records_that_are_refused_by_impossible_places_are_refused() {
+    let case = Case::warmed();
+    case.always_after_batches(|partition| {
+        partition.error_code = 87;
+        partition.record_errors = [-1, i32::MIN, 1_000_000, i32::MAX, 1_000_000]
+            .map(|at| BatchIndexAndErrorMessage::default().with_batch_index(at))
+            .into();
+        let long = StrBytes::from_string("long ".repeat(6_000));
+        partition.error_message = Some(long);
+    });
+    let kind = ProduceErrorKind::Broker(ErrorCode::InvalidRecord);
+    case.failed(&kind, &["INVALID_RECORD", "long long"]);
+    // The broker has written what the answer calls refused, so nothing can be said of it any more.
+    case.forget_last();
+    case.finish();
+}
+
+#[test]
+fn offsets_and_times_that_cannot_be_are_passed_on_without_overflow() {
+    for number in [i64::MAX, i64::MIN, -2] {
+        let case = Case::warmed();
+        case.always_after_batches(move |partition| {
+            partition.base_offset = number;
+            partition.log_append_time_ms = number;
+            partition.log_start_offset = number;
+        });
+        let records = [case.send(), case.send(), case.send()];
+        for record in records {
+            record.outcome().unwrap();
+        }
+        case.finish();
+    }
+}
+
+#[test]
+fn a_producer_id_that_is_none_is_asked_for_again_and_named_if_none_comes() {
+    for (id, epoch) in [(-1, 0), (i64::MIN, 0), (5, -1), (5, i16::MIN)] {
+        let case = Case::meeting(|liar| {
+            liar.lie_about(Api::InitProducerId, move |exchange| {
+                exchange.edited(|answer: &mut InitProducerIdResponse| {
+                    answer.producer_id = ProducerId(id);
+                    answer.producer_epoch = epoch;
+                })
+            });
+        });
+        let parts = ["the broker gave an invalid producer id"];
+        let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
+        assert!(matches!(error.cause(), Some(WaitCause::ProducerId { .. })));
+        assert_eq!(error.delivery(), Delivery::NotWritten);
+        case.finish();
+    }
+}

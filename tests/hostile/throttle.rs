@@ -1,0 +1,98 @@
+//! Brokers that ask for a pause longer than anybody waits.
+
+use kafka_producer::{Delivery, ProduceErrorKind, WaitCause};
+use kafka_protocol::messages::{MetadataResponse, ProduceResponse};
+
+use crate::case::{Case, REQUEST, assert_says};
+use crate::exchange::{Api, Lie, framed};
+
+/// 24 days and some hours.
+const LONGEST: i32 = i32::MAX;
+
+/// NC-24: the client honours it, as Java's does; the records' own time-outs stand.
+#[test]
+fn a_throttle_of_24_days_is_what_the_next_record_was_waiting_for() {
+    let case = Case::warmed();
+    case.liar.lie_about(Api::Produce, |exchange| {
+        exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = LONGEST)
+    });
+    case.written();
+    let parts = ["broker 0 is throttling this client", "delivery.timeout.ms"];
+    let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
+    assert_eq!(error.cause(), Some(&WaitCause::Throttled { node: 0 }));
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert_eq!(case.liar.told(Api::Produce), 1, "nothing was sent");
+    case.end();
+}
+
+#[test]
+fn a_throttled_metadata_request_is_what_a_new_topic_was_waiting_for() {
+    let case = Case::warmed();
+    case.liar.lie_about(Api::Produce, |exchange| {
+        exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = LONGEST)
+    });
+    case.written();
+    let error = case.failed_for("unheard-of");
+    let parts = ["broker 0 is throttling this client", "max.block.ms"];
+    assert_says(&error, &ProduceErrorKind::MetadataTimeout, &parts);
+    case.end();
+}
+
+/// The pause is the connection's, and the leader's is another than the one that was asked first.
+#[test]
+fn a_throttle_of_the_bootstrap_server_does_not_hold_up_the_leader() {
+    let case = Case::meeting(|liar| {
+        liar.lie_about(Api::Metadata, |exchange| match exchange.nth {
+            0 => exchange.edited(|answer: &mut MetadataResponse| {
+                answer.throttle_time_ms = LONGEST;
+            }),
+            _ => Lie::Truth,
+        });
+    });
+    case.written();
+    case.finish();
+}
+
+#[test]
+fn a_throttle_that_is_negative_is_none() {
+    let case = Case::warmed();
+    for millis in [-1, i32::MIN] {
+        case.liar.lie_about(Api::Produce, move |exchange| {
+            exchange.edited(|answer: &mut ProduceResponse| answer.throttle_time_ms = millis)
+        });
+        case.written();
+        case.written();
+    }
+    case.finish();
+}
+
+/// KAFKA-16083: throttled time is not the request's. A record's own time-out stands all the same.
+#[test]
+fn a_record_in_flight_behind_a_throttle_of_24_days_still_times_out() {
+    let case = Case::warmed();
+    // The answer to the first batch asks for the pause when the second is under way already.
+    case.liar
+        .lie_about(Api::Produce, |exchange| match exchange.nth {
+            0 => {
+                let answer = exchange.edited_payload(|answer: &mut ProduceResponse| {
+                    answer.throttle_time_ms = LONGEST;
+                });
+                Lie::Halves(Vec::new(), framed(&answer))
+            }
+            _ => Lie::Silence,
+        });
+    let first = case.send();
+    case.liar.await_half(REQUEST);
+    let second = case.send();
+    case.await_in_flight(2);
+    case.liar.release();
+    first.outcome().unwrap();
+    let error = second.outcome().unwrap_err();
+    assert_says(
+        &error,
+        &ProduceErrorKind::DeliveryTimeout,
+        &["did not answer"],
+    );
+    assert_eq!(error.delivery(), Delivery::MaybeWritten);
+    case.end();
+}
