@@ -7,17 +7,21 @@
     clippy::print_stdout
 )]
 
+mod cluster;
 // Tests to come use what those of today do not.
 #[allow(dead_code, unused_imports)]
 mod harness;
 #[path = "../cli/lines.rs"]
 mod lines;
 mod perf_tool;
+// What one kind of test asks of the ledger, another does not.
+mod ledger;
 mod producer;
 mod runner;
 mod self_test;
 mod shared;
 mod vectors;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -35,7 +39,17 @@ fn main() -> ExitCode {
         producer::oversize::TESTS,
         producer::late_write::TESTS,
         perf_tool::TESTS,
+        cluster::killed::TESTS,
+        cluster::paused::TESTS,
+        cluster::rolling::TESTS,
+        cluster::outage::TESTS,
+        cluster::moved::TESTS,
+        cluster::recreated::TESTS,
+        cluster::hung::TESTS,
     ]
     .concat();
-    runner::main(&tests, shared::stop)
+    runner::main(&tests, || {
+        shared::stop();
+        cluster::stop();
+    })
 }

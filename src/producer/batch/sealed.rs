@@ -49,9 +49,16 @@ pub(crate) struct SealedBatch {
     in_flight: Duration,
     /// An attempt was handed to the network and ended without an answer.
     maybe_written: bool,
-    last_error: Option<BrokerError>,
-    /// What the last attempt ended with, if it got no answer.
-    last_failure: Option<Arc<str>>,
+    troubles: Option<Box<Troubles>>,
+}
+
+/// How attempts ended that failed. In a box: few batches have any.
+#[derive(Debug, Clone, Default)]
+struct Troubles {
+    /// The last error answer.
+    error: Option<BrokerError>,
+    /// How an attempt ended that was not answered, if that came later.
+    failure: Option<Arc<str>>,
 }
 
 impl SealedBatch {
@@ -75,8 +82,7 @@ impl SealedBatch {
             queued: Duration::ZERO,
             in_flight: Duration::ZERO,
             maybe_written: false,
-            last_error: None,
-            last_failure: None,
+            troubles: None,
         }
     }
 
@@ -172,21 +178,23 @@ impl SealedBatch {
 
     /// An attempt was answered with an error.
     pub(crate) fn note_error(&mut self, error: BrokerError) {
-        self.last_error = Some(error);
-        self.last_failure = None;
+        self.troubles = Some(Box::new(Troubles {
+            error: Some(error),
+            failure: None,
+        }));
     }
 
     /// An attempt ended without an answer.
     pub(crate) fn note_failure(&mut self, why: Arc<str>) {
-        self.last_failure = Some(why);
+        self.troubles.get_or_insert_default().failure = Some(why);
     }
 
     pub(crate) fn last_failure(&self) -> Option<&Arc<str>> {
-        self.last_failure.as_ref()
+        self.troubles.as_ref()?.failure.as_ref()
     }
 
     pub(crate) fn last_error(&self) -> Option<&BrokerError> {
-        self.last_error.as_ref()
+        self.troubles.as_ref()?.error.as_ref()
     }
 
     /// Whether the batch may be in the log, as far as attempts before the present one tell.

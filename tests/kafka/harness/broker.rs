@@ -100,6 +100,10 @@ impl Broker<'_> {
         Ok(())
     }
 
+    pub(crate) fn is_paused(&self) -> bool {
+        self.state().is_paused
+    }
+
     /// The end of its log.
     pub(crate) fn log_tail(&self) -> String {
         let name = broker_name(self.index);

@@ -307,7 +307,7 @@ impl Cluster {
     }
 
     /// A call whose first argument is where the brokers are.
-    fn call(&self, name: &str) -> Call {
+    pub(super) fn call(&self, name: &str) -> Call {
         Call::new(name).text(&self.bootstrap_servers())
     }
 }

@@ -19,6 +19,7 @@ mod install;
 mod options;
 mod ports;
 mod process;
+mod replicas;
 mod startup;
 mod tool;
 

@@ -1,5 +1,7 @@
 //! What a cluster is to be like.
 
+use std::time::Duration;
+
 use super::DEFAULT_VERSION;
 
 /// What a cluster is to be like.
@@ -14,6 +16,9 @@ pub(crate) struct ClusterOptions {
     pub(crate) broker_configs: Vec<(String, String)>,
     /// Listeners beside `PLAINTEXT`, named as their security protocol, such as `SASL_PLAINTEXT`.
     pub(crate) listeners: Vec<String>,
+    /// How long the coordinator remembers a broker that went without a word, and so about how long a
+    /// restart after [`Broker::kill`](super::Broker::kill) takes.
+    pub(crate) session_timeout: Duration,
     /// The heap of one broker's JVM.
     pub(crate) heap_mb: u32,
 }
@@ -25,6 +30,7 @@ impl Default for ClusterOptions {
             brokers: 1,
             broker_configs: Vec::new(),
             listeners: Vec::new(),
+            session_timeout: Duration::from_secs(6),
             heap_mb: 512,
         }
     }
@@ -48,6 +54,11 @@ impl ClusterOptions {
 
     pub(crate) fn listener(mut self, protocol: &str) -> Self {
         self.listeners.push(protocol.to_owned());
+        self
+    }
+
+    pub(crate) fn session_timeout(mut self, timeout: Duration) -> Self {
+        self.session_timeout = timeout;
         self
     }
 }

@@ -14,9 +14,6 @@ use super::{Context, Failure, Result};
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(120);
 /// Ports can be lost between being found and being used.
 const PORT_ATTEMPTS: u32 = 5;
-/// How long the coordinator remembers a broker that went without a word, and so about how long a
-/// restart after [`Broker::kill`](super::Broker::kill) takes.
-const SESSION_TIMEOUT_MS: u32 = 6_000;
 const COORDINATOR_HEAP_MB: u32 = 128;
 const CONTROLLER_ID: u32 = 3_000;
 const CLUSTER_ID: &str = "dGVzdC1jbHVzdGVyLWlkMQ";
@@ -56,7 +53,7 @@ impl Cluster {
             ("admin.enableServer", "false".to_owned()),
             // Sessions are counted in ticks.
             ("tickTime", "500".to_owned()),
-            ("maxSessionTimeout", "60000".to_owned()),
+            ("maxSessionTimeout", "600000".to_owned()),
         ];
         let file = self.write_properties("coordinator", &properties)?;
         self.run_node(
@@ -91,6 +88,10 @@ impl Cluster {
         )
     }
 
+    fn session_timeout_ms(&self) -> String {
+        self.options.session_timeout.as_millis().to_string()
+    }
+
     fn controller_configs(&self) -> Vec<(&'static str, String)> {
         let voter = format!("{CONTROLLER_ID}@127.0.0.1:{}", self.coordinator.port);
         vec![
@@ -102,7 +103,7 @@ impl Cluster {
                  SASL_PLAINTEXT:SASL_PLAINTEXT,SASL_SSL:SASL_SSL"
                     .to_owned(),
             ),
-            ("broker.session.timeout.ms", SESSION_TIMEOUT_MS.to_string()),
+            ("broker.session.timeout.ms", self.session_timeout_ms()),
             ("broker.heartbeat.interval.ms", "500".to_owned()),
         ]
     }
@@ -214,10 +215,7 @@ impl Cluster {
                     "zookeeper.connect",
                     format!("127.0.0.1:{}", self.coordinator.port),
                 ),
-                (
-                    "zookeeper.session.timeout.ms",
-                    SESSION_TIMEOUT_MS.to_string(),
-                ),
+                ("zookeeper.session.timeout.ms", self.session_timeout_ms()),
                 ("zookeeper.connection.timeout.ms", "60000".to_owned()),
             ]
         } else {

@@ -10,9 +10,10 @@ use std::time::{Duration, Instant};
 
 use kafka_producer::{Delivery, ProduceErrorKind, ProducerRecord};
 
-use super::{Producer, build, config, wait_for};
+use super::{Producer, build, config};
 use crate::harness::{Cluster, ClusterOptions};
 use crate::runner::{TestResult, tests};
+use crate::workload::wait_for;
 
 tests![a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its_memory];
 
@@ -62,7 +63,9 @@ fn a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its
         // The sender's thread is here: nothing is written until the broker stands still again.
         move |_| again.broker(0).pause().expect("the broker runs"),
     )?;
-    wait_for(TIMEOUT, || producer.snapshot().batches_in_flight == 1);
+    wait_for("a request under way", TIMEOUT, || {
+        producer.snapshot().batches_in_flight == 1
+    });
     let began = Instant::now();
     let victims = fill_victim(&producer)?;
     std::thread::sleep(HEAD_START.saturating_sub(began.elapsed()));
@@ -86,7 +89,7 @@ fn a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its
             }
             Ok(())
         });
-        wait_for(Duration::from_secs(1), || {
+        wait_for("a thread that waits", Duration::from_secs(1), || {
             producer.snapshot().threads_waiting_for_memory > 0
         });
         let wanted = producer.snapshot();

@@ -1,12 +1,13 @@
 //! A million records, and every one of them looked at.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use kafka_producer::{Acks, ProducerConfigBuilder, ProducerRecord};
 
-use super::ledger::{Ledger, Order, Tally, identity, payload};
 use super::{Producer, build, config};
 use crate::harness::{Cluster, ReadRecord};
+use crate::ledger::{Id, Ledger, Reading, Tally};
 use crate::runner::{TestResult, tests};
 use crate::shared;
 
@@ -51,32 +52,25 @@ fn million(
     let cluster = shared::cluster()?;
     cluster.create_topic(topic, PARTITIONS as i32, &[])?;
     let producer = build(configure(config(&cluster.bootstrap_servers())))?;
-    let ledger = Ledger::new(THREADS, PER_THREAD);
+    let ledger = Ledger::new(topic, THREADS, PER_THREAD);
     let began = Instant::now();
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (producer, ledger) = (&producer, &ledger);
             scope.spawn(move || {
                 for number in 0..PER_THREAD {
-                    send(
-                        producer,
-                        topic,
-                        thread,
-                        number,
-                        ledger.callback(thread, number),
-                    );
+                    send(producer, ledger, thread, number);
                 }
             });
         }
     });
     producer.flush()?;
     let took = began.elapsed();
-    let sent = [PER_THREAD; THREADS];
     let all = Tally {
         acknowledged: THREADS * PER_THREAD,
         ..Tally::default()
     };
-    assert_eq!(ledger.tally(&sent), all);
+    assert_eq!(ledger.tally(), all);
     let snapshot = producer.snapshot();
     assert_eq!(snapshot.memory_free_bytes, snapshot.memory_total_bytes);
     producer.close()?;
@@ -85,7 +79,7 @@ fn million(
         snapshot.produce_requests
     );
     wait_until_appended(&cluster, topic)?;
-    read_and_check(&cluster, topic, &ledger, &sent)?;
+    read_and_check(&cluster, topic, &ledger)?;
     check_segments(&cluster, topic, idempotent)
 }
 
@@ -105,16 +99,9 @@ fn wait_until_appended(cluster: &Cluster, topic: &str) -> TestResult {
 
 /// Every kind of record: keys null and not, values null and not, timestamps given and not, headers none,
 /// null, and several.
-fn send(
-    producer: &Producer,
-    topic: &str,
-    thread: usize,
-    number: usize,
-    callback: impl FnOnce(Result<kafka_producer::RecordMetadata, kafka_producer::ProduceError>)
-    + Send
-    + 'static,
-) {
-    let value = payload(thread, number, SIZE);
+fn send(producer: &Producer, ledger: &Arc<Ledger>, thread: usize, number: usize) {
+    let topic = ledger.topic();
+    let value = ledger.payload(thread, number, SIZE);
     let key = key_of(number);
     let mut record = if has_value(number) {
         ProducerRecord::<[u8], [u8]>::new(topic, &value[..])
@@ -136,7 +123,7 @@ fn send(
     // The fate is the ledger's to know.
     drop(
         producer
-            .send_with_callback(record, callback)
+            .send_with_callback(record, ledger.callback(thread, number))
             .expect("the producer takes records"),
     );
 }
@@ -149,24 +136,19 @@ fn has_value(number: usize) -> bool {
     number % 1000 != 7
 }
 
-fn read_and_check(cluster: &Cluster, topic: &str, ledger: &Ledger, sent: &[usize]) -> TestResult {
-    let mut order = Order::new(PARTITIONS, THREADS);
-    let mut offsets = [0; PARTITIONS];
+fn read_and_check(cluster: &Cluster, topic: &str, ledger: &Arc<Ledger>) -> TestResult {
+    let mut reading = Reading::new(ledger);
     cluster.read_back(topic, |record| {
-        let (thread, number) = identity(&record);
-        ledger.saw(thread, number);
-        order.check(record.partition, thread, number);
-        let offset = &mut offsets[record.partition as usize];
-        assert_eq!(record.offset, *offset, "offsets have no gap");
-        *offset += 1;
-        check_content(&record, thread, number);
+        let id = reading.see(&record);
+        check_content(&record, ledger, id);
     })?;
-    ledger.check(sent, false);
+    reading.finish().assert_exactly_once();
     Ok(())
 }
 
-fn check_content(record: &ReadRecord<'_>, thread: usize, number: usize) {
-    let value = payload(thread, number, SIZE);
+fn check_content(record: &ReadRecord<'_>, ledger: &Ledger, id: Id) {
+    let Id { thread, number } = id;
+    let value = ledger.payload(thread, number, SIZE);
     assert_eq!(record.key, key_of(number).as_deref());
     assert_eq!(record.value, has_value(number).then_some(&value[..]));
     if number % 2 == 0 {

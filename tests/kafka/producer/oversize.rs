@@ -1,20 +1,16 @@
 //! Batches that are larger than the topic allows, split until the broker takes them.
 
-use std::collections::BTreeSet;
-
-use kafka_producer::ProducerRecord;
-
-use super::ledger::{Ledger, Order, identity, payload};
 use super::{build, config};
+use crate::ledger::{Ledger, Reading};
 use crate::runner::{TestResult, tests};
 use crate::shared;
+use crate::workload::{THREADS, send};
 
 tests![
     batches_of_1_mib_arrive_in_a_topic_that_takes_64_kib,
     the_same_without_idempotence,
 ];
 
-const THREADS: usize = 4;
 const PER_THREAD: usize = 50_000;
 const PARTITIONS: usize = 3;
 
@@ -39,43 +35,35 @@ fn everything_arrives(topic: &str, idempotent: bool) -> TestResult {
                 if idempotent { "true" } else { "false" },
             ),
     )?;
-    let ledger = Ledger::new(THREADS, PER_THREAD);
+    let ledger = Ledger::new(topic, THREADS, PER_THREAD);
     std::thread::scope(|scope| {
         for thread in 0..THREADS {
             let (producer, ledger) = (&producer, &ledger);
             scope.spawn(move || {
                 for number in 0..PER_THREAD {
-                    let value = payload(thread, number, 100);
-                    let record = ProducerRecord::new(topic, &value[..]);
-                    drop(
-                        producer
-                            .send_with_callback(record, ledger.callback(thread, number))
-                            .expect("the producer takes records"),
-                    );
+                    // The fate is the ledger's to know.
+                    drop(send(producer, ledger, thread, number, None));
                 }
             });
         }
     });
     producer.flush()?;
-    let sent = [PER_THREAD; THREADS];
-    let tally = ledger.tally(&sent);
+    let tally = ledger.tally();
     let snapshot = producer.snapshot();
     assert_eq!(tally.acknowledged, THREADS * PER_THREAD, "{tally:?}");
     assert_eq!(snapshot.memory_free_bytes, snapshot.memory_total_bytes);
     producer.close()?;
 
-    let mut order = Order::new(PARTITIONS, THREADS);
-    let mut places = BTreeSet::new();
+    let mut reading = Reading::new(&ledger);
     cluster.read_back(topic, |record| {
-        let (thread, number) = identity(&record);
-        ledger.saw(thread, number);
-        assert!(places.insert((record.partition, record.offset)));
-        // Without idempotence, batches behind one that is split may overtake its pieces, as in 3.0.
-        if idempotent {
-            order.check(record.partition, thread, number);
-        }
+        reading.see(&record);
     })?;
-    ledger.check(&sent, false);
+    let mut findings = reading.finish();
+    if !idempotent {
+        // Batches behind one that is split may overtake its pieces, as in 3.0.
+        findings.late.clear();
+    }
+    findings.assert_exactly_once();
     let dump = cluster.dump_log_segments(topic)?;
     assert!(dump.is_valid());
     let written = dump.of_broker(0).count() as u64;

@@ -105,8 +105,7 @@ impl SealedBatch {
             queued: self.queued,
             in_flight: self.in_flight,
             maybe_written: self.maybe_written,
-            last_error: self.last_error.clone(),
-            last_failure: self.last_failure.clone(),
+            troubles: self.troubles.clone(),
         }
     }
 }

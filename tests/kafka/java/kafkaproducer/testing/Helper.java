@@ -94,6 +94,8 @@ public final class Helper {
                 case "create": Topics.create(arguments); break;
                 case "delete": Topics.delete(arguments); break;
                 case "add-partitions": Topics.addPartitions(arguments); break;
+                case "move-leaders": Replicas.moveLeaders(arguments); break;
+                case "await-in-sync": Replicas.awaitInSync(arguments); break;
                 case "describe": Topics.describe(arguments, answer); break;
                 case "read": Records.read(arguments, answer); break;
                 case "produce": Records.produce(arguments, answer); break;

@@ -18,6 +18,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.errors.TopicExistsException;
 
 /** Brokers and topics, through Kafka's admin client. */
 final class Topics {
@@ -61,9 +62,28 @@ final class Topics {
             int partitions = arguments.number();
             short replicas = (short) arguments.number();
             NewTopic topic = new NewTopic(name, partitions, replicas).configs(arguments.map());
-            admin.createTopics(Collections.singleton(topic)).all().get();
+            createOnce(admin, topic);
             awaitLeaders(admin, name, partitions);
         }
+    }
+
+    /**
+     * A topic of that name that is being deleted exists until the controller is done with it, for a
+     * moment longer than brokers list it.
+     */
+    private static void createOnce(Admin admin, NewTopic topic) throws Exception {
+        boolean existed = admin.listTopics().names().get().contains(topic.name());
+        until("topic " + topic.name() + " to be created", TIMEOUT_MS, () -> {
+            try {
+                admin.createTopics(Collections.singleton(topic)).all().get();
+                return true;
+            } catch (ExecutionException failure) {
+                if (!existed && failure.getCause() instanceof TopicExistsException) {
+                    return false;
+                }
+                throw new IllegalStateException("cannot create " + topic.name(), failure.getCause());
+            }
+        });
     }
 
     static void delete(Helper.Arguments arguments) throws Exception {
@@ -129,12 +149,12 @@ final class Topics {
         return Admin.create(configs);
     }
 
-    private interface Condition {
+    interface Condition {
         boolean holds() throws Exception;
     }
 
     /** Asks until the answer is yes. Errors on the way count as no, the last one is kept as the cause. */
-    private static void until(String what, long timeoutMs, Condition condition) throws Exception {
+    static void until(String what, long timeoutMs, Condition condition) throws Exception {
         long deadline = System.nanoTime() + TimeUnit.MILLISECONDS.toNanos(timeoutMs);
         Throwable last = null;
         while (System.nanoTime() < deadline) {

@@ -1,0 +1,24 @@
+//! A broker stops in its tracks, is given up by the others, and wakes.
+
+use std::time::Duration;
+
+use super::{PARTITIONS, both, check_both, cluster};
+use crate::runner::{TestResult, tests};
+
+tests![a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record];
+
+/// The broker wakes as a leader that does not know it was replaced, with requests in its sockets. With
+/// acks=1 it acknowledges them, and then drops what it wrote.
+fn a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record() -> TestResult {
+    let cluster = cluster()?;
+    let mut workloads = both(&cluster, "stopped")?;
+    let leader = cluster.leader_of("stopped", 0)?;
+    let broker = cluster.broker(leader);
+    workloads.disturb(format!("broker {leader} paused"), || broker.pause())?;
+    workloads.go_on_for(Duration::from_secs(20));
+    workloads.disturb(format!("broker {leader} resumed"), || broker.resume())?;
+    workloads.until_recovered(PARTITIONS);
+    cluster.await_in_sync()?;
+    check_both(&cluster, &workloads.finish()?)?;
+    Ok(())
+}

@@ -1,0 +1,185 @@
+//! What the log says, compared with what the callbacks told.
+
+use std::sync::Arc;
+
+use super::{Fate, Id, Ledger};
+use crate::harness::ReadRecord;
+
+/// Looks at the records of a topic as they are read, in the order of each partition.
+pub(crate) struct Reading {
+    ledger: Arc<Ledger>,
+    copies: Vec<u8>,
+    /// Whether a copy stood where the acknowledgement said.
+    in_place: Vec<bool>,
+    /// For each partition, the last number of each thread.
+    last: Vec<Vec<Option<usize>>>,
+    next_offsets: Vec<i64>,
+    late: Vec<Id>,
+}
+
+/// Where the log and the callbacks differ. What brokers or configuration allow is for the test to say;
+/// what nothing allows has failed before.
+pub(crate) struct Findings {
+    ledger: Arc<Ledger>,
+    copies: Vec<u8>,
+    /// Acknowledged, and not in the log.
+    pub(crate) lost: Vec<Id>,
+    /// In the log more than once; named once for each copy too many.
+    pub(crate) duplicates: Vec<Id>,
+    /// Acknowledged and in the log, but not where it was said to be.
+    pub(crate) misplaced: Vec<Id>,
+    /// Behind a later record of the same thread in the same partition.
+    pub(crate) late: Vec<Id>,
+    /// Of those that may have been written: how many were.
+    pub(crate) maybe_found: usize,
+}
+
+impl Reading {
+    pub(crate) fn new(ledger: &Arc<Ledger>) -> Self {
+        let count = ledger.entries.len();
+        Self {
+            ledger: Arc::clone(ledger),
+            copies: vec![0; count],
+            in_place: vec![false; count],
+            last: Vec::new(),
+            next_offsets: Vec::new(),
+            late: Vec::new(),
+        }
+    }
+
+    /// The next record that was read.
+    pub(crate) fn see(&mut self, record: &ReadRecord<'_>) -> Id {
+        let id = self.ledger.identity(record);
+        let place = self.ledger.place(id);
+        let outcome = self.ledger.outcome(id);
+        let fate = outcome.map(|outcome| outcome.fate);
+        assert!(fate.is_some(), "{id:?} is in the log and its fate is open");
+        assert_ne!(
+            fate,
+            Some(Fate::NotWritten),
+            "{id:?} is in the log: {record:?}"
+        );
+        let partition = record.partition as usize;
+        self.check_offset(partition, record.offset);
+        self.copies[place] = self.copies[place].saturating_add(1);
+        if let Some(Fate::Acknowledged { partition, offset }) = fate {
+            let is_there = partition == record.partition
+                && offset.is_none_or(|offset| offset == record.offset);
+            self.in_place[place] |= is_there;
+        }
+        if self.copies[place] == 1 {
+            self.check_order(partition, id);
+        }
+        id
+    }
+
+    fn check_offset(&mut self, partition: usize, offset: i64) {
+        if self.next_offsets.len() <= partition {
+            self.next_offsets.resize(partition + 1, 0);
+        }
+        let next = &mut self.next_offsets[partition];
+        assert_eq!(
+            offset, *next,
+            "offsets of partition {partition} have no gap"
+        );
+        *next += 1;
+    }
+
+    fn check_order(&mut self, partition: usize, id: Id) {
+        if self.last.len() <= partition {
+            self.last.resize(partition + 1, Vec::new());
+        }
+        let threads = &mut self.last[partition];
+        if threads.len() <= id.thread {
+            threads.resize(id.thread + 1, None);
+        }
+        let last = &mut threads[id.thread];
+        if last.is_some_and(|last| last > id.number) {
+            self.late.push(id);
+        } else {
+            *last = Some(id.number);
+        }
+    }
+
+    /// Everything has been read.
+    pub(crate) fn finish(self) -> Findings {
+        let mut findings = Findings {
+            ledger: Arc::clone(&self.ledger),
+            copies: self.copies,
+            lost: Vec::new(),
+            duplicates: Vec::new(),
+            misplaced: Vec::new(),
+            late: self.late,
+            maybe_found: 0,
+        };
+        for id in self.ledger.sent() {
+            let place = self.ledger.place(id);
+            let copies = findings.copies[place];
+            let outcome = self.ledger.outcome(id);
+            match outcome.map(|outcome| outcome.fate) {
+                Some(Fate::Acknowledged { .. }) if copies == 0 => findings.lost.push(id),
+                Some(Fate::Acknowledged { .. }) if !self.in_place[place] => {
+                    findings.misplaced.push(id);
+                }
+                Some(Fate::MaybeWritten) => findings.maybe_found += usize::from(copies > 0),
+                Some(_) => {}
+                None => panic!("the fate of {id:?} is open"),
+            }
+            findings.duplicates.extend((1..copies).map(|_| id));
+        }
+        findings
+    }
+}
+
+impl Findings {
+    /// How often a record is in the log.
+    pub(crate) fn copies(&self, id: Id) -> usize {
+        self.copies[self.ledger.place(id)].into()
+    }
+
+    /// Every acknowledged record is in the log once, where it was said to be, and in order.
+    pub(crate) fn assert_exactly_once(&self) {
+        self.assert_none_lost();
+        self.assert_once_and_in_order();
+    }
+
+    pub(crate) fn assert_none_lost(&self) {
+        assert!(self.lost.is_empty(), "lost: {}", self.name(&self.lost));
+    }
+
+    /// What is in the log is there once, where it was said to be, and in order.
+    pub(crate) fn assert_once_and_in_order(&self) {
+        let (twice, misplaced, late) = (&self.duplicates, &self.misplaced, &self.late);
+        assert!(twice.is_empty(), "more than once: {}", self.name(twice));
+        assert!(
+            misplaced.is_empty(),
+            "not where they were said to be: {}",
+            self.name(misplaced)
+        );
+        assert!(late.is_empty(), "out of order: {}", self.name(late));
+    }
+
+    /// The first few records of a list, with what is known of them.
+    pub(crate) fn name(&self, ids: &[Id]) -> String {
+        let first: Vec<String> = ids
+            .iter()
+            .take(5)
+            .map(|id| {
+                let fate = self.ledger.outcome(*id).map(|outcome| outcome.fate);
+                let took = self.ledger.took(*id).unwrap_or_default();
+                format!(
+                    "{}:{} ({fate:?} after {took:.2?}, {} times in the log)",
+                    id.thread,
+                    id.number,
+                    self.copies(*id)
+                )
+            })
+            .collect();
+        format!(
+            "{} records of {}: {}",
+            ids.len(),
+            self.ledger.topic(),
+            first.join(", ")
+        )
+    }
+}

@@ -1,0 +1,181 @@
+//! What came of a workload: a line for each thing that was done to the brokers, and what must hold.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use kafka_producer::ProducerSnapshot;
+
+use super::Mark;
+use crate::ledger::{Findings, Id, Ledger};
+
+/// What a record that is sent again waits at least: `retry.backoff.ms`, of 100 ms by default.
+const RETRY_BACKOFF: Duration = Duration::from_millis(100);
+/// How long before and after a disturbance an acknowledgement may be one of a leader that did not live
+/// to see its record replicated.
+const SLACK: Duration = Duration::from_secs(3);
+
+/// What came of a workload.
+pub(crate) struct Report {
+    pub(super) name: &'static str,
+    pub(super) ledger: Arc<Ledger>,
+    pub(crate) findings: Findings,
+    pub(super) marks: Vec<Mark>,
+    pub(super) after: ProducerSnapshot,
+}
+
+impl Report {
+    /// The time from each mark to the next.
+    fn periods(&self) -> Vec<Range<Instant>> {
+        let end = Instant::now();
+        let ends = self.marks.iter().skip(1).map(|mark| mark.began);
+        self.marks
+            .iter()
+            .map(|mark| mark.began)
+            .zip(ends.chain([end]))
+            .map(|(from, to)| from..to)
+            .collect()
+    }
+
+    /// A line for all of it, and one for each mark with what happened from it to the next.
+    pub(super) fn print(&self) {
+        let tally = self.ledger.tally();
+        let findings = &self.findings;
+        println!(
+            "    {}: {} acknowledged, {} not written, {} maybe written ({} of them were); {} lost, {} \
+             duplicates, {} out of order; {} records in {} batches sent again",
+            self.name,
+            tally.acknowledged,
+            tally.not_written,
+            tally.maybe_written,
+            findings.maybe_found,
+            findings.lost.len(),
+            findings.duplicates.len(),
+            findings.late.len(),
+            self.after.records_retried,
+            self.after.batches_retried,
+        );
+        let afters = self.marks.iter().skip(1).map(|mark| mark.before);
+        for ((mark, after), period) in self
+            .marks
+            .iter()
+            .zip(afters.chain([self.after]))
+            .zip(self.periods())
+        {
+            let failed = self.ledger.tally_during(&period);
+            let during = |ids: &[Id]| {
+                let told = |id: &&Id| {
+                    self.ledger
+                        .outcome(**id)
+                        .is_some_and(|o| period.contains(&o.at))
+                };
+                ids.iter().filter(told).count()
+            };
+            println!(
+                "      {}: {} open; {} records in {} batches sent again, {} failed, {} lost, {} \
+                 duplicates; slowest {:.2?}{}",
+                mark.label,
+                mark.open,
+                after.records_retried - mark.before.records_retried,
+                after.batches_retried - mark.before.batches_retried,
+                failed.not_written + failed.maybe_written,
+                during(&findings.lost),
+                during(&findings.duplicates),
+                self.ledger.slowest(&period),
+                mark.recovered
+                    .map(|time| format!(", all partitions back after {time:.2?}"))
+                    .unwrap_or_default(),
+            );
+        }
+    }
+
+    pub(crate) fn ledger(&self) -> &Arc<Ledger> {
+        &self.ledger
+    }
+
+    pub(super) fn assert_resolved_within(&self, limit: Duration) {
+        for id in self.ledger.sent() {
+            let took = self.ledger.took(id);
+            assert!(
+                took.is_some_and(|took| took <= limit),
+                "{}: {id:?} was resolved after {took:?}, not within {limit:?}",
+                self.name
+            );
+        }
+    }
+
+    /// Batches were sent again: the faults were felt.
+    pub(crate) fn assert_was_felt(&self) {
+        assert!(
+            self.after.batches_retried > 0,
+            "{}: nothing was sent again",
+            self.name
+        );
+    }
+
+    /// No record has failed.
+    pub(crate) fn assert_none_failed(&self) {
+        let tally = self.ledger.tally();
+        assert_eq!(
+            (tally.not_written, tally.maybe_written),
+            (0, 0),
+            "{}: {tally:?}",
+            self.name
+        );
+    }
+
+    /// What holds for acks=1 without idempotence.
+    ///
+    /// A leader acknowledges before its followers have the record. Records that were acknowledged just
+    /// before it lost its leadership may go with it, and a leader that was paused may acknowledge some
+    /// more when it wakes. A record that was sent again may be there twice, and behind later ones.
+    /// Nothing else is lost, there twice, or late.
+    pub(crate) fn assert_keeps_what_acks_1_promises(&self) {
+        let findings = &self.findings;
+        let at_a_disturbance = |id: &Id| {
+            let told = self.ledger.outcome(*id).map(|outcome| outcome.at);
+            told.is_some_and(|at| {
+                let within = |mark: &Mark| at + SLACK >= mark.began && at <= mark.done + SLACK;
+                self.marks.iter().any(within)
+            })
+        };
+        let lost = rest(&findings.lost, at_a_disturbance);
+        assert!(
+            lost.is_empty(),
+            "acknowledged by a living leader and lost: {}",
+            findings.name(&lost)
+        );
+        let misplaced = rest(&findings.misplaced, at_a_disturbance);
+        assert!(
+            misplaced.is_empty(),
+            "not where they were said to be: {}",
+            findings.name(&misplaced)
+        );
+        let was_retried = |id: &Id| {
+            self.ledger
+                .took(*id)
+                .is_some_and(|took| took >= RETRY_BACKOFF)
+        };
+        let twice = rest(&findings.duplicates, was_retried);
+        assert!(
+            twice.is_empty(),
+            "twice, and not sent again: {}",
+            findings.name(&twice)
+        );
+        let late = rest(&findings.late, was_retried);
+        assert!(
+            late.is_empty(),
+            "out of order, and not sent again: {}",
+            findings.name(&late)
+        );
+        assert!(
+            findings.duplicates.len() as u64 <= self.after.records_retried,
+            "more duplicates than records sent again"
+        );
+    }
+}
+
+/// Those that have no excuse.
+fn rest(ids: &[Id], is_excused: impl Fn(&Id) -> bool) -> Vec<Id> {
+    ids.iter().filter(|id| !is_excused(id)).copied().collect()
+}
