@@ -31,6 +31,7 @@ fn main() -> ExitCode {
     }
     let tests = [
         self_test::TESTS,
+        self_test::replicas::TESTS,
         vectors::TESTS,
         producer::million::TESTS,
         producer::partitions::TESTS,

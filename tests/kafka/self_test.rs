@@ -1,5 +1,7 @@
 //! The harness itself works: what it starts, breaks and reads back is what it says.
 
+pub(crate) mod replicas;
+
 use std::io::{BufRead, BufReader};
 use std::net::TcpStream;
 use std::process::{Command, ExitCode, Stdio};

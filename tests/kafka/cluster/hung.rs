@@ -1,9 +1,274 @@
-//! One broker of three hangs: what the partitions of the others feel.
+//! One broker of three hangs: what the partitions of the others feel of it.
+//!
+//! The cluster is one of its own, which is so patient that the broker stays the leader of its
+//! partitions; they have one replica, so that no leader waits for the broker either.
 
+use std::collections::VecDeque;
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::time::{Duration, Instant};
+
+use kafka_producer::{Delivery, ProduceErrorKind};
+
+use super::{PARTITIONS, options};
+use crate::harness::{self, Cluster, PartitionState};
+use crate::ledger::{Fate, Ledger, Reading};
+use crate::producer::faults::until_exhausted;
+use crate::producer::{Producer, build, config};
 use crate::runner::{TestResult, tests};
+use crate::workload::{THREADS, pass, send};
 
-tests![a_broker_that_hangs_leaves_the_others_their_throughput];
+tests![a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput];
 
-fn a_broker_that_hangs_leaves_the_others_their_throughput() -> TestResult {
+const HUNG: usize = 2;
+/// How long it hangs: longer than `request.timeout.ms`, so that its connection is given up too.
+const HANG: Duration = Duration::from_secs(60);
+/// How long throughput is measured each time.
+const WINDOW: Duration = Duration::from_secs(4);
+/// When it is measured again: `request.timeout.ms` of 30 s passes in the middle.
+const AT_TIMEOUT: Duration = Duration::from_secs(28);
+/// Records of a thread that are not acknowledged yet, at most.
+const AHEAD: usize = 1_000;
+const PER_THREAD: usize = 600_000;
+
+/// What the sending threads do.
+const STEADY: u8 = 0;
+const FAST: u8 = 1;
+const STOP: u8 = 2;
+
+/// Three threads send to the partitions of the others, one to those of the broker that hangs. All of it
+/// fits into the memory, so nobody waits; in the second part it does not.
+fn a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput() -> TestResult {
+    let cluster = Cluster::start(options().session_timeout(Duration::from_secs(300)))?;
+    for topic in ["hung", "hung-full"] {
+        let configs = [("min.insync.replicas", "1")];
+        cluster.create_replicated_topic(topic, PARTITIONS as i32, 1, &configs)?;
+    }
+    let (hung, others) = partitions(&cluster, "hung")?;
+    let config = config(&cluster.bootstrap_servers()).buffer_memory(128 * 1024 * 1024);
+    let producer = build(config)?;
+    let ledger = Ledger::new("hung", THREADS, PER_THREAD);
+    let speed = AtomicU8::new(STEADY);
+    let rates = std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (producer, ledger, speed) = (&producer, &ledger, &speed);
+            let partitions = if thread == 0 { &hung } else { &others };
+            scope.spawn(move || send_to(producer, ledger, thread, partitions, speed));
+        }
+        let _stop = StopAtEnd(&speed);
+        hang(&cluster, &producer, &ledger, &others, &speed)
+    })?;
+    producer.flush()?;
+    let tally = ledger.tally();
+    println!("    afterwards: {tally:?}");
+    producer.close()?;
+    let mut reading = Reading::new(&ledger);
+    cluster.read_back("hung", |record| {
+        reading.see(&record);
+    })?;
+    reading.finish().assert_exactly_once();
+    assert_eq!(tally.acknowledged, ledger.sent().count(), "{tally:?}");
+    let [before, during, at_timeout] = rates;
+    assert!(
+        during >= before / 2.0 && at_timeout >= before / 2.0,
+        "the others' throughput was halved"
+    );
     Ok(())
+}
+
+/// The partitions of the broker that will hang, and those of the others.
+fn partitions(cluster: &Cluster, topic: &str) -> harness::Result<(Vec<i32>, Vec<i32>)> {
+    let (hung, others): (Vec<_>, Vec<_>) = cluster
+        .describe_topic(topic)?
+        .into_iter()
+        .partition(|state| state.leader == Some(HUNG));
+    let numbers = |states: Vec<PartitionState>| -> Vec<i32> {
+        states.iter().map(|state| state.partition).collect()
+    };
+    Ok((numbers(hung), numbers(others)))
+}
+
+/// Stops the threads also when a check fails: else their scope would wait for them.
+struct StopAtEnd<'s>(&'s AtomicU8);
+
+impl Drop for StopAtEnd<'_> {
+    fn drop(&mut self) {
+        self.0.store(STOP, Ordering::Release);
+    }
+}
+
+/// Records a second to the partitions of the others: before, at the beginning, and when the hung
+/// broker's requests time out.
+fn hang(
+    cluster: &Cluster,
+    producer: &Producer,
+    ledger: &Ledger,
+    others: &[i32],
+    speed: &AtomicU8,
+) -> Result<[f64; 3], Box<dyn std::error::Error>> {
+    // Built before: a producer needs an id, and brokers get those from the controller, which may be the
+    // one that hangs.
+    let small = Small::start(cluster)?;
+    pass(Duration::from_secs(3));
+    let before = throughput(ledger, others, speed);
+    let began = Instant::now();
+    cluster.broker(HUNG).pause()?;
+    let during = throughput(ledger, others, speed);
+    wait_until(began + AT_TIMEOUT);
+    let at_timeout = throughput(ledger, others, speed);
+    println!(
+        "    records a second to the other brokers: {before:.0} before, {during:.0} in the first 4 s \
+         of the hang, {at_timeout:.0} from 28 to 32 s; {} records wait for the hung broker",
+        ledger.open()
+    );
+    small.fill(cluster, began + HANG)?;
+    let snapshot = producer.snapshot();
+    println!(
+        "    resumed after {:.0?}: {} of {} bytes in use",
+        began.elapsed(),
+        snapshot.memory_total_bytes - snapshot.memory_free_bytes,
+        snapshot.memory_total_bytes
+    );
+    Ok([before, during, at_timeout])
+}
+
+/// The second part, while the broker hangs: a producer with little memory.
+struct Small {
+    producer: Producer,
+    ledger: Arc<Ledger>,
+    /// The partitions of the brokers that do not hang.
+    others: Vec<i32>,
+}
+
+impl Small {
+    const MEMORY: usize = 1024 * 1024;
+    const MAX_BLOCK: Duration = Duration::from_secs(2);
+
+    /// Builds it, and has it connect to every broker.
+    fn start(cluster: &Cluster) -> Result<Self, Box<dyn std::error::Error>> {
+        let config = config(&cluster.bootstrap_servers())
+            .buffer_memory(Self::MEMORY)
+            .max_block(Self::MAX_BLOCK);
+        let producer = build(config)?;
+        let ledger = Ledger::new("hung-full", THREADS + 1, 100_000);
+        for number in 0..PARTITIONS {
+            send(&producer, &ledger, THREADS, number, Some(number as i32)).get()?;
+        }
+        let (_, others) = partitions(cluster, "hung-full")?;
+        Ok(Self {
+            producer,
+            ledger,
+            others,
+        })
+    }
+
+    /// Once the hung broker's records have used the memory up, records for every broker wait for
+    /// `max.block.ms` and fail.
+    fn fill(self, cluster: &Cluster, end: Instant) -> TestResult {
+        let Self {
+            producer,
+            ledger,
+            others,
+        } = self;
+        let began = Instant::now();
+        std::thread::scope(|scope| {
+            for thread in 0..THREADS {
+                let (producer, ledger) = (&producer, &ledger);
+                scope.spawn(move || until_exhausted(producer, ledger, thread, Self::MAX_BLOCK));
+            }
+        });
+        let (full, tally) = (producer.snapshot(), ledger.tally());
+        println!(
+            "    with {} bytes of memory: full after {:.2?} with {tally:?}, {} bytes free",
+            Self::MEMORY,
+            began.elapsed(),
+            full.memory_free_bytes
+        );
+        assert_eq!(tally.not_written, THREADS, "each thread's last record");
+        let (began, mut refused) = (Instant::now(), 0);
+        for (number, partition) in (PARTITIONS..).zip(others.iter().take(2)) {
+            let error = match send(&producer, &ledger, THREADS, number, Some(*partition)).get() {
+                Ok(metadata) => panic!("there is no memory, and {metadata} was written"),
+                Err(error) => error,
+            };
+            assert_eq!(error.kind(), &ProduceErrorKind::BufferExhausted, "{error}");
+            assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
+            refused += 1;
+        }
+        println!(
+            "    {refused} records for a live broker were refused after {:.2?} each",
+            began.elapsed() / refused
+        );
+        wait_until(end);
+        cluster.broker(HUNG).resume()?;
+        producer.flush()?;
+        let snapshot = producer.snapshot();
+        assert_eq!(snapshot.memory_free_bytes, Self::MEMORY as u64);
+        assert_eq!(snapshot.threads_waiting_for_memory, 0);
+        producer.close()?;
+        let mut reading = Reading::new(&ledger);
+        cluster.read_back("hung-full", |record| {
+            reading.see(&record);
+        })?;
+        reading.finish().assert_exactly_once();
+        Ok(())
+    }
+}
+
+/// Sends to these partitions in turn: as fast as acknowledgements come, or a thousand a second. The
+/// thread of the hung broker's partitions never waits for one.
+fn send_to(
+    producer: &Producer,
+    ledger: &Arc<Ledger>,
+    thread: usize,
+    partitions: &[i32],
+    speed: &AtomicU8,
+) {
+    let mut ahead = VecDeque::new();
+    for number in 0..PER_THREAD {
+        let partition = partitions[number / 50 % partitions.len()];
+        let future = send(producer, ledger, thread, number, Some(partition));
+        let is_fast = thread != 0 && speed.load(Ordering::Acquire) == FAST;
+        if is_fast {
+            ahead.push_back(future);
+            if ahead.len() > AHEAD {
+                ahead.pop_front().map(|oldest| oldest.get());
+            }
+        } else if number % 10 == 0 {
+            ahead.clear();
+            if speed.load(Ordering::Acquire) == STOP {
+                return;
+            }
+            wait_until(Instant::now() + Duration::from_millis(10));
+        }
+    }
+}
+
+/// How many records a second these partitions acknowledge to threads that send as fast as they can.
+fn throughput(ledger: &Ledger, partitions: &[i32], speed: &AtomicU8) -> f64 {
+    speed.store(FAST, Ordering::Release);
+    let window: Range<Instant> = Instant::now()..Instant::now() + WINDOW;
+    wait_until(window.end);
+    speed.store(STEADY, Ordering::Release);
+    let counts = |outcome: crate::ledger::Outcome| match outcome.fate {
+        Fate::Acknowledged { partition, .. } => {
+            window.contains(&outcome.at) && partitions.contains(&partition)
+        }
+        _ => false,
+    };
+    for thread in 1..THREADS {
+        assert!(
+            ledger.has_room(thread),
+            "the threads had nothing left to send"
+        );
+    }
+    let acknowledged = ledger
+        .sent()
+        .filter(|id| ledger.outcome(*id).is_some_and(counts));
+    acknowledged.count() as f64 / WINDOW.as_secs_f64()
+}
+
+fn wait_until(due: Instant) {
+    pass(due.saturating_duration_since(Instant::now()));
 }

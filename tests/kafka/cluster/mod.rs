@@ -46,7 +46,7 @@ fn cluster() -> Result<Arc<Cluster>> {
 fn options() -> ClusterOptions {
     ClusterOptions::default()
         .brokers(3)
-        .session_timeout(Duration::from_secs(4))
+        .session_timeout(Duration::from_secs(3))
         .config("min.insync.replicas", "2")
         // Leaders move when a test moves them.
         .config("auto.leader.rebalance.enable", "false")

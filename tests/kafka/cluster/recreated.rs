@@ -6,7 +6,7 @@ use super::{PARTITIONS, PER_TICK, cluster};
 use crate::ledger::Fate;
 use crate::producer::config;
 use crate::runner::{TestResult, tests};
-use crate::workload::{Workload, Workloads};
+use crate::workload::{Workload, Workloads, pass};
 
 tests![
     partitions_that_are_added_are_used_and_nothing_is_lost,
@@ -39,10 +39,10 @@ fn what_is_acknowledged_to_a_recreated_topic_is_in_it_once_and_in_order() -> Tes
     let config = config(&cluster.bootstrap_servers());
     let workload = Workload::start("default", "recreated", config, PER_TICK * 2)?;
     let mut workloads = Workloads::new(&cluster, vec![workload], PARTITIONS);
-    workloads.go_on_for(Duration::from_secs(3));
+    pass(Duration::from_secs(3));
     let deletion = Instant::now();
     workloads.disturb("topic deleted", || cluster.delete_topic("recreated"))?;
-    workloads.go_on_for(Duration::from_secs(2));
+    pass(Duration::from_secs(2));
     workloads.disturb("topic created again", || {
         cluster.create_topic("recreated", PARTITIONS as i32, &[])
     })?;

@@ -5,6 +5,7 @@ use crate::runner::{TestResult, tests};
 
 tests![a_rolling_restart_costs_no_acknowledged_record];
 
+/// With acks=1 a leader that hands over acknowledges records that its successor does not have.
 fn a_rolling_restart_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
     let mut workloads = both(&cluster, "rolling")?;

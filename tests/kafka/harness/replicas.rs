@@ -1,7 +1,9 @@
 //! Who leads partitions and who follows: asking, moving, waiting for those that fell behind.
 
-use super::cluster::Cluster;
-use super::{Failure, Result};
+use std::fs;
+
+use super::cluster::{Cluster, broker_name};
+use super::{Context, Failure, Result};
 
 impl Cluster {
     /// The broker that leads a partition.
@@ -12,8 +14,22 @@ impl Cluster {
         leader.ok_or_else(|| Failure::new(format!("{topic}-{partition} has no leader: {states:?}")))
     }
 
+    /// Where brokers have cut off the ends of a topic's logs, to follow a new leader: partitions and
+    /// the first offset that went. From the brokers' own logs.
+    pub(crate) fn truncations(&self, topic: &str) -> Result<Vec<(i32, i64)>> {
+        let mut found = Vec::new();
+        for index in 0..self.broker_count() {
+            let path = self.folder().join(format!("{}.log", broker_name(index)));
+            let log = fs::read(&path).context(|| format!("cannot read {}", path.display()))?;
+            let log = String::from_utf8_lossy(&log);
+            found.extend(log.lines().filter_map(|line| truncation(line, topic)));
+        }
+        Ok(found)
+    }
+
     /// Makes brokers that have a replica the leaders of partitions, given as pairs of partition and
-    /// broker, and waits until they are. They become the preferred leaders too.
+    /// broker, and waits until they are; each broker learns of it in its own time. They become the preferred
+    /// leaders too.
     pub(crate) fn move_leaders(&self, topic: &str, leaders: &[(i32, usize)]) -> Result<()> {
         let call = self.call("move-leaders").text(topic);
         let call = leaders.iter().fold(call, |call, (partition, broker)| {
@@ -66,4 +82,14 @@ impl Cluster {
             })
         })
     }
+}
+
+/// A line such as `… [Log partition=orders-3, dir=…] Truncating to offset 17`.
+fn truncation(line: &str, topic: &str) -> Option<(i32, i64)> {
+    let (before, offset) = line.split_once("] Truncating to offset ")?;
+    let (_, partition) = before.split_once("partition=")?;
+    let (partition, _) = partition.split_once(',')?;
+    let (name, number) = partition.rsplit_once('-')?;
+    (name == topic).then_some(())?;
+    Some((number.parse().ok()?, offset.trim().parse().ok()?))
 }

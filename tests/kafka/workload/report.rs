@@ -7,19 +7,18 @@ use std::time::{Duration, Instant};
 use kafka_producer::ProducerSnapshot;
 
 use super::Mark;
-use crate::ledger::{Findings, Id, Ledger};
+use crate::ledger::{Fate, Findings, Id, Ledger};
 
 /// What a record that is sent again waits at least: `retry.backoff.ms`, of 100 ms by default.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
-/// How long before and after a disturbance an acknowledgement may be one of a leader that did not live
-/// to see its record replicated.
-const SLACK: Duration = Duration::from_secs(3);
 
 /// What came of a workload.
 pub(crate) struct Report {
     pub(super) name: &'static str,
     pub(super) ledger: Arc<Ledger>,
     pub(crate) findings: Findings,
+    /// Where brokers cut off the ends of their logs: partition, and the first offset that went.
+    pub(super) truncations: Vec<(i32, i64)>,
     pub(super) marks: Vec<Mark>,
     pub(super) after: ProducerSnapshot,
 }
@@ -126,26 +125,31 @@ impl Report {
 
     /// What holds for acks=1 without idempotence.
     ///
-    /// A leader acknowledges before its followers have the record. Records that were acknowledged just
-    /// before it lost its leadership may go with it, and a leader that was paused may acknowledge some
-    /// more when it wakes. A record that was sent again may be there twice, and behind later ones.
-    /// Nothing else is lost, there twice, or late.
+    /// A leader acknowledges before its followers have the record. When another becomes the leader,
+    /// the old one cuts its log off where the new one's ends, and what it had acknowledged beyond that
+    /// is gone. That is so for a leader that was killed, for one that was paused and acknowledges what it
+    /// finds in its sockets before it learns that it was replaced, and also for one that hands over in
+    /// an orderly way, since it goes on acknowledging until it has been told. A record that was sent
+    /// again may be there twice, and behind later ones. Nothing else is lost, there twice, or late.
     pub(crate) fn assert_keeps_what_acks_1_promises(&self) {
         let findings = &self.findings;
-        let at_a_disturbance = |id: &Id| {
-            let told = self.ledger.outcome(*id).map(|outcome| outcome.at);
-            told.is_some_and(|at| {
-                let within = |mark: &Mark| at + SLACK >= mark.began && at <= mark.done + SLACK;
-                self.marks.iter().any(within)
-            })
+        let was_cut_off = |id: &Id| match self.ledger.outcome(*id).map(|outcome| outcome.fate) {
+            Some(Fate::Acknowledged {
+                partition,
+                offset: Some(offset),
+            }) => self
+                .truncations
+                .iter()
+                .any(|(cut, from)| *cut == partition && *from <= offset),
+            _ => false,
         };
-        let lost = rest(&findings.lost, at_a_disturbance);
+        let lost = rest(&findings.lost, was_cut_off);
         assert!(
             lost.is_empty(),
-            "acknowledged by a living leader and lost: {}",
+            "lost though no broker cut it off: {}",
             findings.name(&lost)
         );
-        let misplaced = rest(&findings.misplaced, at_a_disturbance);
+        let misplaced = rest(&findings.misplaced, was_cut_off);
         assert!(
             misplaced.is_empty(),
             "not where they were said to be: {}",
