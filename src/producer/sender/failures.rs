@@ -126,7 +126,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Attempt::Unsupported(why) => (Some(ErrorCode::UnsupportedVersion), Some(&**why)),
             Attempt::Lost { .. } | Attempt::Unauthenticated(_) => (None, None),
         };
-        let adjust = batch.attempts() < self.options.retries && refused.is_some();
+        // An earlier attempt may have been written: then the batches behind it may be too, and new
+        // numbers would write them once more. Java does not ask (SE-16).
+        let adjust = batch.attempts() < self.options.retries
+            && refused.is_some()
+            && batch.delivery() == Delivery::NotWritten;
         if let Some(transactions) = &mut self.transactions {
             transactions.handle_failed(index, &batch.summary(), refused, why, adjust);
         }

@@ -381,3 +381,58 @@ fn retries_that_are_used_up_leave_the_sequence_open_until_a_new_epoch() {
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(offset(&next), Some(0));
 }
+
+/// TM-42. Java renumbers here, and the second batch, which is in the log, is written once more.
+#[test]
+fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.lose(0, true);
+    rig.lose(0, true);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 0));
+    rig.respond(ErrorCode::TopicAuthorizationFailed, -1);
+    assert_eq!(error(&first).delivery(), Delivery::MaybeWritten);
+    rig.run();
+    assert_eq!(
+        rig.last_sent(),
+        on_wire(0, 0, 1),
+        "the number it had before"
+    );
+    let third = rig.send(0, "c");
+    rig.run();
+    assert_eq!(
+        rig.waiting(),
+        1,
+        "the third waits for what comes of the others"
+    );
+    // The broker knows it already: both were written.
+    rig.respond(ErrorCode::DuplicateSequenceNumber, 1);
+    assert!(second.get().is_ok());
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 2), "no number is missing");
+    rig.respond(ErrorCode::NoError, 2);
+    assert_eq!(offset(&third), Some(2));
+}
+
+/// TM-40: the other outcome of the same.
+#[test]
+fn a_refusal_after_a_lost_attempt_begins_a_new_epoch_once_the_gap_is_certain() {
+    let mut rig = Setup::idempotent().start();
+    let _first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.lose(0, true);
+    rig.lose(0, true);
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::TopicAuthorizationFailed, -1);
+    rig.run();
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&second), Some(0));
+}
