@@ -44,6 +44,7 @@ fn main() -> ExitCode {
         cluster::paused::TESTS,
         cluster::rolling::TESTS,
         cluster::outage::TESTS,
+        cluster::impatient::TESTS,
         cluster::moved::TESTS,
         cluster::recreated::TESTS,
         cluster::hung::TESTS,

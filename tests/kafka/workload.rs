@@ -21,9 +21,7 @@ const RECORD_BYTES: usize = 100;
 const TICK: Duration = Duration::from_millis(10);
 /// A thread that was held up for longer does not catch up.
 const LONGEST_LAG: Duration = Duration::from_millis(200);
-/// Longer than `request.timeout.ms` several times over: brokers of 3.0.0 may leave a request with
-/// acks=all unanswered until that has passed. A follower that shuts down can be taken for in sync once
-/// more, and when it is dropped again nothing looks whether the others have the records (KAFKA-13091).
+/// Longer than `request.timeout.ms` several times over.
 const RECOVERY: Duration = Duration::from_secs(120);
 /// More records than any test has time for.
 const PER_THREAD: usize = 500_000;

@@ -119,17 +119,12 @@ fn hang(
     let at_timeout = throughput(ledger, others, speed);
     println!(
         "    records a second to the other brokers: {before:.0} before, {during:.0} in the first 4 s \
-         of the hang, {at_timeout:.0} from 28 to 32 s; {} records wait for the hung broker",
-        ledger.open()
+         of the hang, {at_timeout:.0} from 28 to 32 s; {} records wait for the hung broker in {} \
+         bytes",
+        ledger.open(),
+        producer.snapshot().memory_total_bytes - producer.snapshot().memory_free_bytes
     );
     small.fill(cluster, began + HANG)?;
-    let snapshot = producer.snapshot();
-    println!(
-        "    resumed after {:.0?}: {} of {} bytes in use",
-        began.elapsed(),
-        snapshot.memory_total_bytes - snapshot.memory_free_bytes,
-        snapshot.memory_total_bytes
-    );
     Ok([before, during, at_timeout])
 }
 

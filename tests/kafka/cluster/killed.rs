@@ -8,7 +8,7 @@ tests![a_leader_that_is_killed_five_times_costs_no_acknowledged_record];
 /// With acks=1 a record that the dead leader had acknowledged may be lost, and no other.
 fn a_leader_that_is_killed_five_times_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
-    let mut workloads = both(&cluster, "killed")?;
+    let mut workloads = both(&cluster, "killed", |config| config)?;
     for round in 1..=5 {
         let leader = cluster.leader_of("killed", 0)?;
         let broker = cluster.broker(leader);

@@ -5,6 +5,7 @@
 //! acks=1 and without idempotence.
 
 pub(crate) mod hung;
+pub(crate) mod impatient;
 pub(crate) mod killed;
 pub(crate) mod moved;
 pub(crate) mod outage;
@@ -15,7 +16,7 @@ pub(crate) mod rolling;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use kafka_producer::Acks;
+use kafka_producer::{Acks, ProducerConfigBuilder};
 
 use crate::harness::{Cluster, ClusterOptions, Result};
 use crate::producer::config;
@@ -64,17 +65,16 @@ pub(crate) fn stop() {
 fn both<'c>(
     cluster: &'c Cluster,
     topic: &str,
+    configure: impl Fn(ProducerConfigBuilder) -> ProducerConfigBuilder,
 ) -> std::result::Result<Workloads<'c>, Box<dyn std::error::Error>> {
-    let servers = cluster.bootstrap_servers();
+    let config = || configure(config(&cluster.bootstrap_servers()));
     let (of_default, of_acks_1) = (topic.to_owned(), format!("{topic}-acks-1"));
     for topic in [&of_default, &of_acks_1] {
         cluster.create_topic(topic, PARTITIONS as i32, &[])?;
     }
-    let acks_1 = config(&servers)
-        .enable_idempotence(false)
-        .acks(Acks::Leader);
+    let acks_1 = config().enable_idempotence(false).acks(Acks::Leader);
     let workloads = vec![
-        Workload::start("default", &of_default, config(&servers), PER_TICK)?,
+        Workload::start("default", &of_default, config(), PER_TICK)?,
         Workload::start("acks=1", &of_acks_1, acks_1, PER_TICK)?,
     ];
     Ok(Workloads::new(cluster, workloads, PARTITIONS))

@@ -12,7 +12,7 @@ const TIME: Duration = Duration::from_secs(60);
 
 fn leaders_that_move_to_and_fro_cost_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
-    let mut workloads = both(&cluster, "moved")?;
+    let mut workloads = both(&cluster, "moved", |config| config)?;
     let mut moves = 0;
     workloads.disturb("all leaders moved for 60 s", || {
         let end = Instant::now() + TIME;

@@ -12,7 +12,7 @@ tests![a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record];
 /// acks=1 it acknowledges them, and then drops what it wrote.
 fn a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
-    let mut workloads = both(&cluster, "stopped")?;
+    let mut workloads = both(&cluster, "stopped", |config| config)?;
     let leader = cluster.leader_of("stopped", 0)?;
     let broker = cluster.broker(leader);
     workloads.disturb(format!("broker {leader} paused"), || broker.pause())?;
