@@ -291,8 +291,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         attempt: &Attempt,
         now: Instant,
     ) -> bool {
-        let in_time = batch.created() + self.options.delivery_timeout > now;
-        if !in_time || batch.attempts() >= self.options.retries {
+        if self.is_overdue(batch, now) || batch.attempts() >= self.options.retries {
             return false;
         }
         let code = attempt.code();

@@ -47,6 +47,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.scratch.drained = expired;
     }
 
+    /// Whether `delivery.timeout.ms` has passed since the batch was opened.
+    pub(super) fn is_overdue(&self, batch: &SealedBatch, now: Instant) -> bool {
+        batch.created() + self.options.delivery_timeout <= now
+    }
+
     fn timeout_error(
         &self,
         batch: &SealedBatch,
@@ -136,6 +141,20 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         let outcome = match attempt {
             Attempt::Answered(answer) => refusal(&batch, node, answer, now),
+            // Another attempt would have been made, had there been time.
+            Attempt::Lost {
+                handed_over,
+                reason,
+            } if self.is_overdue(&batch, now) => {
+                let cause = if handed_over {
+                    WaitCause::NotAnswered { node }
+                } else {
+                    let last_error = Some(reason);
+                    WaitCause::NotConnected { node, last_error }
+                };
+                let delivery = batch.delivery();
+                BatchOutcome::Failed(self.timeout_error(&batch, cause, delivery, now))
+            }
             other => BatchOutcome::Failed(lost(&batch, &other, now)),
         };
         self.finish_failed(batch, outcome);

@@ -273,3 +273,28 @@ fn a_gap_that_no_broker_has_seen_lets_the_other_partition_go_on() {
         );
     }
 }
+
+/// `request.timeout.ms` may be as long as `delivery.timeout.ms`: which of them is over first is not for
+/// the application to see.
+#[test]
+fn a_request_that_is_lost_as_its_batch_expires_is_a_delivery_timeout() {
+    for handed_over in [true, false] {
+        let patient = |o: &mut SenderOptions| o.request_timeout = DELIVERY_TIMEOUT;
+        let mut rig = Setup::default().with(patient).start();
+        let future = rig.launch(0, "v");
+        let before = rig.now();
+        let lost = Outcome::Disconnected {
+            handed_over,
+            reason: "request timed out".into(),
+        };
+        rig.client().finish(0, lost, before);
+        // Time passes while the sender polls.
+        rig.advance(DELIVERY_TIMEOUT);
+        rig.sender.poll(Deadline::At(before), before);
+        let error = error(&future);
+        assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout, "{error}");
+        assert!(error.is_timeout() && error.to_string().contains("request timed out"));
+        assert_eq!(error.may_be_written(), handed_over);
+        rig.assert_memory_is_back();
+    }
+}
