@@ -68,6 +68,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             tag: Completion::Produce(produced),
         };
         self.client.send(request, now);
+        self.shared
+            .counters
+            .requests_in_flight(self.client.in_flight_request_count());
     }
 }
 

@@ -11,7 +11,11 @@ fn a_record_is_sent_acknowledged_and_its_memory_comes_back() {
     assert!(poll(&mut future).is_none());
     rig.run();
     assert_eq!(rig.waiting(), 1);
-    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 1);
+    let snapshot = rig.shared.counters.snapshot();
+    assert_eq!(
+        (snapshot.batches_in_flight, snapshot.requests_in_flight),
+        (1, 1)
+    );
     rig.respond(ErrorCode::NoError, 42);
     assert_eq!(offset(&future), Some(42));
     rig.run();
