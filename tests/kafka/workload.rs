@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use kafka_producer::{ProducerConfigBuilder, ProducerRecord, ProducerSnapshot};
 
 use crate::harness::{Cluster, Result};
-use crate::ledger::{Ledger, Reading};
+use crate::ledger::{Id, Ledger, Reading};
 use crate::producer::{Producer, build};
 use crate::runner::TestResult;
 
@@ -164,14 +164,18 @@ pub(crate) fn send(
     partition: Option<i32>,
 ) -> kafka_producer::FutureRecordMetadata {
     let value = ledger.payload(thread, number, RECORD_BYTES);
-    let key = format!("{}:{thread}:{number}", ledger.topic());
-    let mut record = ProducerRecord::keyed(ledger.topic(), key.as_bytes(), &value[..]);
+    let key = key(ledger, Id { thread, number });
+    let mut record = ProducerRecord::keyed(ledger.topic(), &key[..], &value[..]);
     record.set_partition(partition);
     let future = producer
         .send_with_callback(record, ledger.callback(thread, number))
         .expect("the producer takes records");
     ledger.taken(thread, number);
     future
+}
+
+fn key(ledger: &Ledger, Id { thread, number }: Id) -> Vec<u8> {
+    format!("{}:{thread}:{number}", ledger.topic()).into_bytes()
 }
 
 /// Workloads that go through the same faults side by side.
@@ -250,7 +254,8 @@ impl<'c> Workloads<'c> {
             let after = workload.stop()?;
             let mut reading = Reading::new(&workload.ledger);
             self.cluster.read_back(workload.ledger.topic(), |record| {
-                reading.see(&record);
+                let id = reading.see(&record);
+                assert_eq!(record.key, Some(&key(&workload.ledger, id)[..]));
             })?;
             let report = Report {
                 name: workload.name,
