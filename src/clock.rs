@@ -176,7 +176,10 @@ impl Clock for SystemClock {
         let since_epoch = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        // Read for every record, hence not `as_millis`, which divides 128 bits.
+        let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
+        let millis = i64::from(since_epoch.subsec_millis());
+        Timestamp(seconds.saturating_mul(1_000).saturating_add(millis))
     }
 }
 

@@ -81,6 +81,7 @@ impl RecordInBatch {
 }
 
 impl FutureRecordMetadata {
+    #[inline]
     pub(crate) fn pending(record: RecordInBatch) -> Self {
         Self(State::Pending(record))
     }

@@ -12,7 +12,7 @@ use super::format::{
 use super::header::Headers;
 use crate::types::{ProducerIdAndEpoch, Sequence};
 use crate::util::varint::{
-    MAX_VARINT_BYTES, MAX_VARLONG_BYTES, put_varint, put_varlong, varint_len, varlong_len,
+    MAX_VARINT_BYTES, MAX_VARLONG_BYTES, varint_len, varlong_len, write_varint, write_varlong,
 };
 
 /// One record as the batch takes it: everything borrowed.
@@ -42,14 +42,15 @@ impl RecordParts<'_> {
         }
         len
     }
+}
 
-    /// The most bytes a batch of this one record can take, its header included.
-    ///
-    /// # Kafka
-    /// `AbstractRecords#estimateSizeInBytesUpperBound`.
-    pub(crate) fn batch_size_upper_bound(&self) -> usize {
-        RECORD_BATCH_OVERHEAD + MAX_RECORD_OVERHEAD_BYTES + self.payload_len()
-    }
+/// The most bytes a batch of one record with so large a payload can take, its header included.
+///
+/// # Kafka
+/// `AbstractRecords#estimateSizeInBytesUpperBound`.
+#[inline]
+pub(crate) const fn batch_size_upper_bound(payload_len: usize) -> usize {
+    RECORD_BATCH_OVERHEAD + MAX_RECORD_OVERHEAD_BYTES + payload_len
 }
 
 /// Length, attributes, timestamp and offset of a record at their longest.
@@ -142,18 +143,19 @@ impl RecordsBuilder {
     #[inline]
     pub(crate) fn append(&mut self, out: &mut Vec<u8>, record: &RecordParts<'_>, size: RecordSize) {
         let expected_len = out.len() + size.total_bytes();
-        put_varint(out, size.body_bytes as i32);
-        out.push(0); // attributes: none are defined
-        put_varlong(out, size.timestamp_delta);
-        put_varint(out, self.record_count as i32);
-        put_nullable(out, record.key);
-        put_nullable(out, record.value);
-        put_varint(out, record.headers.len() as i32);
+        let mut writer = RecordWriter::new(out);
+        writer.put_varint(size.body_bytes as i32);
+        writer.put_byte(0); // attributes: none are defined
+        writer.put_varlong(size.timestamp_delta);
+        writer.put_varint(self.record_count as i32);
+        writer.put_nullable(record.key);
+        writer.put_nullable(record.value);
+        writer.put_varint(record.headers.len() as i32);
         for header in record.headers {
-            put_varint(out, header.key().len() as i32);
-            out.extend_from_slice(header.key().as_bytes());
-            put_nullable(out, header.value());
+            writer.put_bytes(header.key().as_bytes());
+            writer.put_nullable(header.value());
         }
+        writer.finish();
         debug_assert_eq!(
             out.len(),
             expected_len,
@@ -175,14 +177,75 @@ impl RecordsBuilder {
     }
 }
 
-#[inline]
-fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
-    match bytes {
-        Some(bytes) => {
-            put_varint(out, bytes.len() as i32);
-            out.extend_from_slice(bytes);
+/// Writes a record: gathers its many numbers of a byte or two, so that the vector is asked for room
+/// once for all that stand together.
+struct RecordWriter<'a> {
+    out: &'a mut Vec<u8>,
+    numbers: [u8; NUMBERS_ROOM],
+    /// How many bytes of `numbers` are to be written.
+    gathered: usize,
+}
+
+/// What stands before a key, a null one, and the length of a value make 27 bytes at most.
+const NUMBERS_ROOM: usize = 32;
+
+impl<'a> RecordWriter<'a> {
+    #[inline]
+    fn new(out: &'a mut Vec<u8>) -> Self {
+        Self {
+            out,
+            numbers: [0; NUMBERS_ROOM],
+            gathered: 0,
         }
-        None => put_varint(out, -1),
+    }
+
+    #[inline]
+    fn put_byte(&mut self, value: u8) {
+        self.numbers[self.gathered] = value;
+        self.gathered += 1;
+    }
+
+    #[inline]
+    fn put_varint(&mut self, value: i32) {
+        self.gathered += write_varint(&mut self.numbers[self.gathered..], value);
+    }
+
+    #[inline]
+    fn put_varlong(&mut self, value: i64) {
+        self.gathered += write_varlong(&mut self.numbers[self.gathered..], value);
+    }
+
+    #[inline]
+    fn put_nullable(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => self.put_bytes(bytes),
+            None => self.put_varint(-1),
+        }
+    }
+
+    #[inline]
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.put_varint(bytes.len() as i32);
+        self.write_numbers();
+        self.out.extend_from_slice(bytes);
+    }
+
+    #[inline]
+    fn write_numbers(&mut self) {
+        let end = self.out.len() + self.gathered;
+        if self.out.capacity() - self.out.len() >= NUMBERS_ROOM {
+            // A copy of constant length is a few instructions, one of variable length is a call.
+            self.out.extend_from_slice(&self.numbers);
+            self.out.truncate(end);
+        } else {
+            self.out.extend_from_slice(&self.numbers[..self.gathered]);
+        }
+        self.gathered = 0;
+    }
+
+    #[inline]
+    fn finish(mut self) {
+        self.write_numbers();
     }
 }
 

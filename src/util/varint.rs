@@ -42,52 +42,59 @@ pub(crate) const fn varlong_len(value: i64) -> usize {
     (70 - (zigzag64(value) | 1).leading_zeros() as usize) / 7
 }
 
-/// Appends an unsigned varint.
+/// Writes an unsigned varint to the front of `out`, which has room for it; returns its length.
 #[inline]
-pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut value: u32) {
+fn write_unsigned(out: &mut [u8], mut value: u64) -> usize {
     // Lengths and deltas are nearly always below 128 or 16,384.
     if value < 0x80 {
-        out.push(value as u8);
-        return;
+        out[0] = value as u8;
+        return 1;
     }
     if value < 0x4000 {
-        out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
-        return;
+        out[..2].copy_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
+        return 2;
     }
-    let mut bytes = [0; MAX_VARINT_BYTES];
     let mut len = 0;
     while value >= 0x80 {
-        bytes[len] = value as u8 | 0x80;
+        out[len] = value as u8 | 0x80;
         value >>= 7;
         len += 1;
     }
-    bytes[len] = value as u8;
-    out.extend_from_slice(&bytes[..=len]);
+    out[len] = value as u8;
+    len + 1
+}
+
+/// Writes a zig-zag varint to the front of `out`, which has room for it; returns its length.
+#[inline]
+pub(crate) fn write_varint(out: &mut [u8], value: i32) -> usize {
+    write_unsigned(out, u64::from(zigzag32(value)))
+}
+
+/// Writes a zig-zag varlong to the front of `out`, which has room for it; returns its length.
+#[inline]
+pub(crate) fn write_varlong(out: &mut [u8], value: i64) -> usize {
+    write_unsigned(out, zigzag64(value))
+}
+
+/// Appends an unsigned varint.
+pub(crate) fn put_unsigned(out: &mut Vec<u8>, value: u32) {
+    let mut bytes = [0; MAX_VARINT_BYTES];
+    let len = write_unsigned(&mut bytes, u64::from(value));
+    out.extend_from_slice(&bytes[..len]);
 }
 
 /// Appends a zig-zag varint.
-#[inline]
+#[cfg(test)]
 pub(crate) fn put_varint(out: &mut Vec<u8>, value: i32) {
     put_unsigned(out, zigzag32(value));
 }
 
 /// Appends a zig-zag varlong.
-#[inline]
+#[cfg(test)]
 pub(crate) fn put_varlong(out: &mut Vec<u8>, value: i64) {
-    let mut value = zigzag64(value);
-    if let Ok(small) = u32::try_from(value) {
-        put_unsigned(out, small);
-        return;
-    }
     let mut bytes = [0; MAX_VARLONG_BYTES];
-    let mut len = 0;
-    while value >= 0x80 {
-        bytes[len] = value as u8 | 0x80;
-        value >>= 7;
-        len += 1;
-    }
-    bytes[len] = value as u8;
-    out.extend_from_slice(&bytes[..=len]);
+    let len = write_varlong(&mut bytes, value);
+    out.extend_from_slice(&bytes[..len]);
 }
 
 /// Takes an unsigned varint off the front of `input`.

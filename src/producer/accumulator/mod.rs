@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::batch::{Appended, BatchId, NewBatch, OpenBatch};
+use super::batch::{BatchId, NewBatch, OpenBatch};
 use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
@@ -28,7 +28,6 @@ use crate::util::hash::FixedHashMap;
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
 pub(crate) use entry::{EntryIndex, PartitionEntry};
-use entry::{NewAppend, QueueAppend};
 pub(crate) use topics::{RandomSource, TopicEntry, Topics};
 
 /// What the accumulator is built from.
@@ -118,6 +117,7 @@ impl RecordAccumulator {
         }
     }
 
+    #[inline]
     pub(crate) fn pool(&self) -> &Arc<BufferPool> {
         &self.pool
     }
@@ -134,7 +134,6 @@ impl RecordAccumulator {
     }
 
     /// Appends to a batch that is there already.
-    #[inline]
     pub(crate) fn try_append(
         &self,
         entry: &Arc<PartitionEntry>,
@@ -142,21 +141,12 @@ impl RecordAccumulator {
         payload_len: usize,
         callback: &mut Option<Callback>,
     ) -> Append {
-        match entry.try_append(record, payload_len, callback) {
-            QueueAppend::Appended { appended, filled } => {
-                if filled {
-                    self.signal_now(entry);
-                }
-                Append::Done(appended.record)
-            }
-            QueueAppend::NoRoom { filled } => {
-                if filled {
-                    self.signal_now(entry);
-                }
-                Append::NeedsBatch
-            }
-            QueueAppend::Closed => Append::Closed,
+        let mut filled = false;
+        let end = entry.try_append(record, payload_len, callback, &mut filled);
+        if filled {
+            self.signal_now(entry);
         }
+        end
     }
 
     /// Appends to a batch that is there by now, or to a new one in `lease`. A lease that is not
@@ -190,23 +180,18 @@ impl RecordAccumulator {
                 track_all: self.options.track_all,
             })
         };
-        match entry.append_with(record, payload_len, callback, make) {
-            NewAppend::Closed => Append::Closed,
-            NewAppend::Appended {
-                appended: Appended { record, .. },
-                filled,
-            } => {
-                if filled {
-                    self.signal_now(entry);
-                } else if let Some(due) = due {
-                    self.signal_by(entry, due);
-                }
-                Append::Done(record)
-            }
+        let mut filled = false;
+        let end = entry.append_with(record, payload_len, callback, &mut filled, make);
+        match due {
+            _ if filled => self.signal_now(entry),
+            Some(due) => self.signal_by(entry, due),
+            None => {}
         }
+        end
     }
 
     /// A batch of it can be sent now.
+    #[cold]
     fn signal_now(&self, entry: &Arc<PartitionEntry>) {
         if entry.signal() {
             self.inbox.lock().push(Arc::clone(entry));

@@ -9,7 +9,7 @@
 mod open;
 mod sealed;
 
-pub(crate) use open::{Appended, FilledBatch, NewBatch, OpenBatch};
+pub(crate) use open::{FilledBatch, NewBatch, OpenBatch};
 pub(crate) use sealed::{BatchSummary, SealedBatch};
 
 /// A batch's number within its producer: later batches of a partition have larger ones.

@@ -38,13 +38,6 @@ pub(crate) struct OpenBatch {
     track_all: bool,
 }
 
-/// A record that is in a batch.
-pub(crate) struct Appended {
-    pub(crate) record: RecordInBatch,
-    /// The batch takes no more.
-    pub(crate) is_full: bool,
-}
-
 impl OpenBatch {
     pub(crate) fn new(new: NewBatch) -> Self {
         Self {
@@ -76,7 +69,7 @@ impl OpenBatch {
         record: &RecordParts<'_>,
         payload_len: usize,
         callback: &mut Option<Callback>,
-    ) -> Option<Appended> {
+    ) -> Option<RecordInBatch> {
         let size = self.records.size_of_next(record, payload_len);
         if !self.records.has_room_for(self.lease.len(), size) {
             return None;
@@ -100,10 +93,7 @@ impl OpenBatch {
                 callback: callback.take(),
             });
         }
-        Some(Appended {
-            record: appended,
-            is_full: self.is_full(),
-        })
+        Some(appended)
     }
 
     /// Bytes the batch has on the wire.

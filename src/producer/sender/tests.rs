@@ -27,7 +27,7 @@ use crate::protocol::{
     PartitionProduceResponse, ProduceRequest, ProduceResponse, Response, TopicProduceResponse,
 };
 use crate::record::batch::RecordBatch;
-use crate::record::builder::RecordParts;
+use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::types::{Cluster, Node};
 
@@ -348,7 +348,7 @@ impl Rig {
         let payload = record.payload_len();
         let mut appended = accumulator.try_append(entry, &record, payload, &mut callback);
         if matches!(appended, Append::NeedsBatch) {
-            let size = accumulator.allocation_for(record.batch_size_upper_bound());
+            let size = accumulator.allocation_for(batch_size_upper_bound(payload));
             let lease = self.pool.try_allocate(size).expect("memory");
             appended = accumulator.append_new(entry, &record, payload, &mut callback, lease);
         }
