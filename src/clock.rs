@@ -177,9 +177,12 @@ impl Clock for SystemClock {
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
         // Read for every record, hence not `as_millis`, which divides 128 bits.
-        let seconds = i64::try_from(since_epoch.as_secs()).unwrap_or(i64::MAX);
-        let millis = i64::from(since_epoch.subsec_millis());
-        Timestamp(seconds.saturating_mul(1_000).saturating_add(millis))
+        let seconds = since_epoch.as_secs() as i64;
+        Timestamp(
+            seconds
+                .wrapping_mul(1_000)
+                .wrapping_add(i64::from(since_epoch.subsec_millis())),
+        )
     }
 }
 

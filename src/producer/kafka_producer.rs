@@ -10,12 +10,13 @@ use log::{info, warn};
 use super::callback_scope;
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
-use super::future::{Callback, FutureRecordMetadata};
+use super::future::FutureRecordMetadata;
 use super::lifecycle::SenderThread;
 use super::metadata::MetadataWaitError;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::send_attempt::{Refusal, SendAttempt, Step, Wait};
+use super::thunks::AnyCallback;
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::config::ProducerConfig;
 use crate::error::{
@@ -97,7 +98,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_boxed(record, None)
+        self.send_calling(record, None)
     }
 
     /// As [`send`](Self::send), and calls `callback` once with the record's fate.
@@ -119,14 +120,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         record: ProducerRecord<'_, K, V>,
         callback: impl FnOnce(Result<RecordMetadata, ProduceError>) + Send + 'static,
     ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_boxed(record, Some(Box::new(callback)))
+        self.send_calling(record, Some(&mut Some(callback)))
     }
 
     #[inline]
-    fn send_boxed(
+    fn send_calling(
         &self,
         mut record: ProducerRecord<'_, K, V>,
-        callback: Option<Callback>,
+        callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, SendError> {
         if !self.plugins.interceptors.is_empty() {
             record = self.intercept(record);
@@ -229,13 +230,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             Refusal::Record(error) => {
                 self.core.counters.rejected();
                 interceptors.on_send_error(topic, attempt.partition(), &error);
-                if let Some(callback) = attempt.take_callback() {
-                    let told = error.clone();
-                    if let Err(reason) = panic::contain(|| callback(Err(told))) {
-                        log::error!(
-                            "the callback of a record for topic {topic} panicked: {reason}"
-                        );
-                    }
+                let told = error.clone();
+                if let Err(reason) = panic::contain(|| attempt.call_back(Err(told))) {
+                    log::error!("the callback of a record for topic {topic} panicked: {reason}");
                 }
                 Ok(FutureRecordMetadata::failed(error))
             }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use super::accumulator::{Append, PartitionEntry, TopicEntry};
 use super::buffer_pool::{Denied, Ticket};
 use super::core::{Core, Excess, Plugins, Strategy};
-use super::future::{Callback, FutureRecordMetadata};
+use super::future::FutureRecordMetadata;
 use super::partitioner::{PartitionInput, partition_for_key};
 use super::record::ProducerRecord;
 use super::serializer::Serialized;
+use super::thunks::{Answer, AnyCallback};
 use crate::client::metadata::TopicError;
 use crate::error::{
     BoxError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
@@ -68,7 +69,8 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     plugins: &'r Plugins<K, V>,
     record: &'r ProducerRecord<'a, K, V>,
     headers: Headers,
-    callback: Option<Callback>,
+    /// It may have been taken.
+    callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen, for errors that come later.
     partition: Option<PartitionId>,
     memory: Option<Box<MemoryWait<'r>>>,
@@ -117,7 +119,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         plugins: &'r Plugins<K, V>,
         record: &'r ProducerRecord<'a, K, V>,
         headers: Headers,
-        callback: Option<Callback>,
+        callback: Option<&'r mut AnyCallback>,
     ) -> Self {
         Self {
             core,
@@ -140,8 +142,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.partition.or(self.record.partition)
     }
 
-    pub(crate) fn take_callback(&mut self) -> Option<Callback> {
-        self.callback.take()
+    /// Calls the callback, if there is one that is not in a batch.
+    pub(crate) fn call_back(&mut self, answer: Answer) {
+        if let Some(callback) = self.callback.as_deref_mut() {
+            callback.call(answer);
+        }
     }
 
     /// Goes as far as possible without waiting.
@@ -226,7 +231,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let entry = entry_of(topic, partition)?;
         match core
             .accumulator
-            .try_append(entry, &parts, payload_len, &mut self.callback)
+            .try_append(entry, &parts, payload_len, self.callback.as_deref_mut())
         {
             Append::Done(record) => Ok(Step::Appended(FutureRecordMetadata::pending(record))),
             Append::Closed => Err(core.closed().into()),
@@ -261,10 +266,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let entry = entry_of(topic, partition)?;
         let payload_len = parts.payload_len();
         if partition != chosen {
-            match core
-                .accumulator
-                .try_append(entry, &parts, payload_len, &mut self.callback)
-            {
+            match core.accumulator.try_append(
+                entry,
+                &parts,
+                payload_len,
+                self.callback.as_deref_mut(),
+            ) {
                 Append::NeedsBatch => {}
                 end => return finish(core, end),
             }
@@ -276,8 +283,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         match pool.try_allocate(size) {
             Ok(lease) => finish(
                 core,
-                core.accumulator
-                    .append_new(entry, &parts, payload_len, &mut self.callback, lease),
+                core.accumulator.append_new(
+                    entry,
+                    &parts,
+                    payload_len,
+                    self.callback.as_deref_mut(),
+                    lease,
+                ),
             ),
             Err(Denied::Closed) => Err(core.closed().into()),
             Err(Denied::Exhausted) => {
@@ -313,8 +325,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let entry = &memory.entry;
         finish(
             core,
-            core.accumulator
-                .append_new(entry, &parts, payload_len, &mut self.callback, lease),
+            core.accumulator.append_new(
+                entry,
+                &parts,
+                payload_len,
+                self.callback.as_deref_mut(),
+                lease,
+            ),
         )
     }
 

@@ -11,9 +11,7 @@ use super::format::{
 };
 use super::header::Headers;
 use crate::types::{ProducerIdAndEpoch, Sequence};
-use crate::util::varint::{
-    MAX_VARINT_BYTES, MAX_VARLONG_BYTES, varint_len, varlong_len, write_varint, write_varlong,
-};
+use crate::util::varint::{MAX_VARINT_BYTES, MAX_VARLONG_BYTES, length_len, varlong_len, zigzag64};
 
 /// One record as the batch takes it: everything borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -33,11 +31,9 @@ impl RecordParts<'_> {
         if self.headers.is_empty() {
             len += 1;
         } else {
-            len += varint_len(self.headers.len() as i32);
+            len += length_len(self.headers.len());
             for header in self.headers {
-                len += varint_len(header.key().len() as i32)
-                    + header.key().len()
-                    + nullable_len(header.value());
+                len += nullable_len(Some(header.key().as_bytes())) + nullable_len(header.value());
             }
         }
         len
@@ -59,7 +55,7 @@ const MAX_RECORD_OVERHEAD_BYTES: usize =
 
 #[inline]
 fn nullable_len(bytes: Option<&[u8]>) -> usize {
-    bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len())
+    bytes.map_or(1, |bytes| length_len(bytes.len()) + bytes.len())
 }
 
 /// The records of a batch being filled.
@@ -86,7 +82,7 @@ pub(crate) struct RecordSize {
 
 impl RecordSize {
     pub(crate) fn total_bytes(self) -> usize {
-        varint_len(self.body_bytes as i32) + self.body_bytes
+        length_len(self.body_bytes) + self.body_bytes
     }
 }
 
@@ -113,7 +109,7 @@ impl RecordsBuilder {
             record.timestamp_ms.wrapping_sub(self.first_timestamp_ms)
         };
         let body_bytes =
-            1 + varlong_len(timestamp_delta) + varint_len(self.record_count as i32) + payload_len;
+            1 + varlong_len(timestamp_delta) + length_len(self.record_count as usize) + payload_len;
         RecordSize {
             body_bytes,
             timestamp_delta,
@@ -143,19 +139,17 @@ impl RecordsBuilder {
     #[inline]
     pub(crate) fn append(&mut self, out: &mut Vec<u8>, record: &RecordParts<'_>, size: RecordSize) {
         let expected_len = out.len() + size.total_bytes();
-        let mut writer = RecordWriter::new(out);
-        writer.put_varint(size.body_bytes as i32);
-        writer.put_byte(0); // attributes: none are defined
-        writer.put_varlong(size.timestamp_delta);
-        writer.put_varint(self.record_count as i32);
-        writer.put_nullable(record.key);
-        writer.put_nullable(record.value);
-        writer.put_varint(record.headers.len() as i32);
-        for header in record.headers {
-            writer.put_bytes(header.key().as_bytes());
-            writer.put_nullable(header.value());
+        let mut numbers = Numbers::new();
+        numbers.put_length(size.body_bytes);
+        numbers.put_byte(0); // attributes: none are defined
+        numbers.put_varlong(size.timestamp_delta);
+        numbers.put_length(self.record_count as usize);
+        put_nullable(out, &mut numbers, record.key);
+        put_nullable(out, &mut numbers, record.value);
+        match record.headers.len() {
+            0 if numbers.is_empty() => out.push(0),
+            _ => put_headers(out, numbers, record.headers),
         }
-        writer.finish();
         debug_assert_eq!(
             out.len(),
             expected_len,
@@ -177,75 +171,99 @@ impl RecordsBuilder {
     }
 }
 
-/// Writes a record: gathers its many numbers of a byte or two, so that the vector is asked for room
-/// once for all that stand together.
-struct RecordWriter<'a> {
-    out: &'a mut Vec<u8>,
-    numbers: [u8; NUMBERS_ROOM],
-    /// How many bytes of `numbers` are to be written.
-    gathered: usize,
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "kept apart, it would keep the numbers in memory rather than in registers"
+)]
+fn put_nullable(out: &mut Vec<u8>, numbers: &mut Numbers, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            numbers.put_length(bytes.len());
+            numbers.write_to(out);
+            out.extend_from_slice(bytes);
+        }
+        None => numbers.put_byte(NULL_LENGTH),
+    }
 }
 
-/// What stands before a key, a null one, and the length of a value make 27 bytes at most.
-const NUMBERS_ROOM: usize = 32;
+#[inline(never)]
+fn put_headers(out: &mut Vec<u8>, mut numbers: Numbers, headers: &Headers) {
+    numbers.put_length(headers.len());
+    for header in headers {
+        put_nullable(out, &mut numbers, Some(header.key().as_bytes()));
+        put_nullable(out, &mut numbers, header.value());
+    }
+    numbers.write_to(out);
+}
 
-impl<'a> RecordWriter<'a> {
+/// The length of what is null, -1, as a varint.
+const NULL_LENGTH: u8 = 1;
+
+/// Numbers of a byte or two that stand together, gathered so that the vector is asked for room once.
+struct Numbers {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+impl Numbers {
+    /// What stands before a key, a null one, and the length of a value make 27 bytes at most.
+    const CAPACITY: usize = 32;
+
     #[inline]
-    fn new(out: &'a mut Vec<u8>) -> Self {
+    fn new() -> Self {
         Self {
-            out,
-            numbers: [0; NUMBERS_ROOM],
-            gathered: 0,
+            bytes: [0; Self::CAPACITY],
+            len: 0,
         }
     }
 
     #[inline]
-    fn put_byte(&mut self, value: u8) {
-        self.numbers[self.gathered] = value;
-        self.gathered += 1;
+    fn is_empty(&self) -> bool {
+        self.len == 0
     }
 
     #[inline]
-    fn put_varint(&mut self, value: i32) {
-        self.gathered += write_varint(&mut self.numbers[self.gathered..], value);
+    fn put_byte(&mut self, byte: u8) {
+        // Never divides, and proves the place to be inside.
+        self.bytes[self.len % Self::CAPACITY] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn put_unsigned(&mut self, mut value: u64) {
+        if value < 0x80 {
+            return self.put_byte(value as u8);
+        }
+        while value >= 0x80 {
+            self.put_byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.put_byte(value as u8);
     }
 
     #[inline]
     fn put_varlong(&mut self, value: i64) {
-        self.gathered += write_varlong(&mut self.numbers[self.gathered..], value);
+        self.put_unsigned(zigzag64(value));
+    }
+
+    /// A number that is not negative and has 31 bits, as a varint.
+    #[inline]
+    fn put_length(&mut self, length: usize) {
+        self.put_unsigned((length as u64) << 1);
     }
 
     #[inline]
-    fn put_nullable(&mut self, bytes: Option<&[u8]>) {
-        match bytes {
-            Some(bytes) => self.put_bytes(bytes),
-            None => self.put_varint(-1),
-        }
-    }
-
-    #[inline]
-    fn put_bytes(&mut self, bytes: &[u8]) {
-        self.put_varint(bytes.len() as i32);
-        self.write_numbers();
-        self.out.extend_from_slice(bytes);
-    }
-
-    #[inline]
-    fn write_numbers(&mut self) {
-        let end = self.out.len() + self.gathered;
-        if self.out.capacity() - self.out.len() >= NUMBERS_ROOM {
+    fn write_to(&mut self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len;
+        if out.capacity() - out.len() >= Self::CAPACITY {
             // A copy of constant length is a few instructions, one of variable length is a call.
-            self.out.extend_from_slice(&self.numbers);
-            self.out.truncate(end);
+            out.extend_from_slice(&self.bytes);
+            out.truncate(end);
         } else {
-            self.out.extend_from_slice(&self.numbers[..self.gathered]);
+            out.extend_from_slice(&self.bytes[..self.len]);
         }
-        self.gathered = 0;
-    }
-
-    #[inline]
-    fn finish(mut self) {
-        self.write_numbers();
+        self.len = 0;
     }
 }
 

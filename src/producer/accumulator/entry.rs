@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Append;
 use crate::clock::Instant;
 use crate::producer::batch::{FilledBatch, OpenBatch};
-use crate::producer::future::Callback;
+use crate::producer::thunks::AnyCallback;
 use crate::record::builder::RecordParts;
 use crate::sync::{Mutex, Rank};
 use crate::types::TopicPartition;
@@ -98,7 +98,7 @@ impl PartitionEntry {
         &self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        callback: Option<&mut AnyCallback>,
         filled: &mut bool,
     ) -> Append {
         self.queue
@@ -112,12 +112,12 @@ impl PartitionEntry {
         &self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        mut callback: Option<&mut AnyCallback>,
         filled: &mut bool,
         make: impl FnOnce() -> OpenBatch,
     ) -> Append {
         let mut queue = self.queue.lock();
-        match queue.try_append(record, payload_len, callback, filled) {
+        match queue.try_append(record, payload_len, callback.as_deref_mut(), filled) {
             Append::NeedsBatch => {}
             end => return end,
         }
@@ -180,7 +180,7 @@ impl PartitionQueue {
         &mut self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        callback: Option<&mut AnyCallback>,
         filled: &mut bool,
     ) -> Append {
         if self.closed {

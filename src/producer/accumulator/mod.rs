@@ -16,9 +16,10 @@ use super::batch::{BatchId, NewBatch, OpenBatch};
 use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
-use super::future::{Callback, RecordInBatch};
+use super::future::RecordInBatch;
 use super::metadata::ClusterObserver;
 use super::produce_request_result::{Elapsed, ProduceRequestResult};
+use super::thunks::AnyCallback;
 use super::wake::SenderWaker;
 use crate::clock::{Clock, Instant};
 use crate::record::builder::RecordParts;
@@ -139,7 +140,7 @@ impl RecordAccumulator {
         entry: &Arc<PartitionEntry>,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        callback: Option<&mut AnyCallback>,
     ) -> Append {
         let mut filled = false;
         let end = entry.try_append(record, payload_len, callback, &mut filled);
@@ -156,7 +157,7 @@ impl RecordAccumulator {
         entry: &Arc<PartitionEntry>,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        callback: Option<&mut AnyCallback>,
         lease: Lease,
     ) -> Append {
         let mut due = None;

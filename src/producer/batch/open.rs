@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::BatchId;
 use crate::clock::Instant;
 use crate::producer::buffer_pool::Lease;
-use crate::producer::future::{Callback, RecordInBatch, Thunk};
+use crate::producer::future::RecordInBatch;
 use crate::producer::produce_request_result::ProduceRequestResult;
+use crate::producer::thunks::{AnyCallback, Thunks};
 use crate::record::builder::{BatchFacts, RecordParts, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 
@@ -34,7 +35,7 @@ pub(crate) struct OpenBatch {
     lease: Lease,
     records: RecordsBuilder,
     result: Arc<ProduceRequestResult>,
-    thunks: Vec<Thunk>,
+    thunks: Thunks,
     track_all: bool,
 }
 
@@ -46,7 +47,7 @@ impl OpenBatch {
             records: RecordsBuilder::new(new.limit_bytes),
             lease: new.lease,
             result: new.result,
-            thunks: Vec::new(),
+            thunks: Thunks::default(),
             track_all: new.track_all,
         }
     }
@@ -68,7 +69,7 @@ impl OpenBatch {
         &mut self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        callback: Option<&mut AnyCallback>,
     ) -> Option<RecordInBatch> {
         let size = self.records.size_of_next(record, payload_len);
         if !self.records.has_room_for(self.lease.len(), size) {
@@ -84,14 +85,10 @@ impl OpenBatch {
             key_size: size_of(record.key),
             value_size: size_of(record.value),
         };
-        if callback.is_some() || self.track_all {
-            self.thunks.push(Thunk {
-                index,
-                timestamp_ms: appended.timestamp_ms,
-                key_size: appended.key_size,
-                value_size: appended.value_size,
-                callback: callback.take(),
-            });
+        match callback {
+            Some(callback) => callback.move_to(&mut self.thunks, appended.facts()),
+            None if self.track_all => self.thunks.push_silent(appended.facts()),
+            None => {}
         }
         Some(appended)
     }
@@ -140,5 +137,5 @@ pub(super) struct OpenParts {
     pub(super) facts: BatchFacts,
     pub(super) lease: Lease,
     pub(super) result: Arc<ProduceRequestResult>,
-    pub(super) thunks: Vec<Thunk>,
+    pub(super) thunks: Thunks,
 }
