@@ -65,7 +65,7 @@ fn main() -> Result<(), Box<dyn Error>> {
 #[inline(never)]
 fn send_plain(producer: &Producer, count: usize) -> Result<(), SendError> {
     for _ in 0..count {
-        drop(producer.send(ProducerRecord::new("bench", &PAYLOAD))?);
+        drop(producer.send(ProducerRecord::new("bench", &PAYLOAD[..]))?);
     }
     Ok(())
 }
@@ -74,7 +74,7 @@ fn send_plain(producer: &Producer, count: usize) -> Result<(), SendError> {
 fn send_keyed(producer: &Producer, count: usize) -> Result<(), SendError> {
     for number in 0..count {
         let key = (number as u64).to_be_bytes();
-        drop(producer.send(ProducerRecord::keyed("bench", &key, &PAYLOAD))?);
+        drop(producer.send(ProducerRecord::keyed("bench", &key[..], &PAYLOAD[..]))?);
     }
     Ok(())
 }
@@ -85,7 +85,7 @@ fn send_with_callbacks(producer: &Producer, count: usize) -> Result<(), SendErro
     let failures = Arc::new(AtomicUsize::new(0));
     for _ in 0..count {
         let failures = Arc::clone(&failures);
-        let record = ProducerRecord::new("bench", &PAYLOAD);
+        let record = ProducerRecord::new("bench", &PAYLOAD[..]);
         drop(producer.send_with_callback(record, move |outcome| {
             if outcome.is_err() {
                 failures.fetch_add(1, Ordering::Relaxed);
