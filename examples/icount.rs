@@ -5,22 +5,31 @@
 //! valgrind --tool=callgrind --fair-sched=yes target/release/examples/icount 200000
 //! ```
 //!
+//! After the count may stand the address of a broker, and what kind of records to send: `plain` (the
+//! default), `keyed`, or `callback`.
+//!
 //! Two runs with different counts, subtracted, give the instructions of one record without those of
 //! start and end. `--separate-threads=yes` tells the caller's thread from the producer's.
 #![allow(clippy::print_stdout, reason = "a measuring program")]
 
 use std::error::Error;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use kafka_producer::testing::TestCluster;
-use kafka_producer::{Acks, KafkaProducer, ProducerConfig, ProducerRecord};
+use kafka_producer::{Acks, KafkaProducer, ProducerConfig, ProducerRecord, SendError};
+
+type Producer = KafkaProducer<[u8], [u8]>;
+
+const PAYLOAD: [u8; 100] = [b'x'; 100];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let count: usize = std::env::args()
-        .nth(1)
-        .map_or(Ok(100_000), |text| text.parse())?;
+    let mut arguments = std::env::args().skip(1);
+    let count: usize = arguments.next().map_or(Ok(100_000), |text| text.parse())?;
     // A broker elsewhere keeps its own instructions out of the count.
-    let given = std::env::args().nth(2);
+    let given = arguments.next();
+    let kind = arguments.next();
     let embedded = match given {
         Some(_) => None,
         None => Some(TestCluster::builder().sink().topic("bench", 12).start()?),
@@ -33,9 +42,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         .acks(Acks::Leader)
         .linger(Duration::from_millis(5))
         .build()?;
-    let producer = KafkaProducer::<[u8], [u8]>::new(config)?;
+    let producer = Producer::new(config)?;
     producer.partitions_for("bench")?;
-    send_records(&producer, count)?;
+    match kind.as_deref() {
+        None | Some("plain") => send_plain(&producer, count)?,
+        Some("keyed") => send_keyed(&producer, count)?,
+        Some("callback") => send_with_callbacks(&producer, count)?,
+        Some(other) => return Err(format!("no such kind of records: {other}").into()),
+    }
     producer.flush()?;
     let snapshot = producer.snapshot();
     println!(
@@ -46,15 +60,37 @@ fn main() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Not inlined, so that the count of what it calls can be read off by its name.
+// Not inlined, so that the count of what each calls can be read off by its name.
+
 #[inline(never)]
-fn send_records(
-    producer: &KafkaProducer<[u8], [u8]>,
-    count: usize,
-) -> Result<(), kafka_producer::SendError> {
-    let payload = [b'x'; 100];
+fn send_plain(producer: &Producer, count: usize) -> Result<(), SendError> {
     for _ in 0..count {
-        drop(producer.send(ProducerRecord::<[u8], [u8]>::new("bench", &payload[..]))?);
+        drop(producer.send(ProducerRecord::new("bench", &PAYLOAD[..]))?);
+    }
+    Ok(())
+}
+
+#[inline(never)]
+fn send_keyed(producer: &Producer, count: usize) -> Result<(), SendError> {
+    for number in 0..count {
+        let key = (number as u64).to_be_bytes();
+        drop(producer.send(ProducerRecord::keyed("bench", &key[..], &PAYLOAD[..]))?);
+    }
+    Ok(())
+}
+
+/// Each callback owns something, as callbacks do.
+#[inline(never)]
+fn send_with_callbacks(producer: &Producer, count: usize) -> Result<(), SendError> {
+    let failures = Arc::new(AtomicUsize::new(0));
+    for _ in 0..count {
+        let failures = Arc::clone(&failures);
+        let record = ProducerRecord::new("bench", &PAYLOAD[..]);
+        drop(producer.send_with_callback(record, move |outcome| {
+            if outcome.is_err() {
+                failures.fetch_add(1, Ordering::Relaxed);
+            }
+        })?);
     }
     Ok(())
 }

@@ -176,7 +176,13 @@ impl Clock for SystemClock {
         let since_epoch = std::time::SystemTime::now()
             .duration_since(std::time::UNIX_EPOCH)
             .unwrap_or_default();
-        Timestamp(i64::try_from(since_epoch.as_millis()).unwrap_or(i64::MAX))
+        // Read for every record, hence not `as_millis`, which divides 128 bits.
+        let seconds = since_epoch.as_secs() as i64;
+        Timestamp(
+            seconds
+                .wrapping_mul(1_000)
+                .wrapping_add(i64::from(since_epoch.subsec_millis())),
+        )
     }
 }
 

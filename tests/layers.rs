@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer::partitioner", 80, "values"),
     ("producer::future", 80, "values"),
     ("producer::callback_scope", 80, "values"),
+    ("producer::thunks", 80, "values"),
     ("producer::produce_request_result", 80, "values"),
     ("producer::buffer_pool", 81, "batches"),
     ("producer::batch", 81, "batches"),

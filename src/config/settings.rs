@@ -16,7 +16,7 @@ macro_rules! settings {
         }
 
         impl ProducerConfig {
-            $($(#[$doc])* pub fn $name(&self) -> $kind {
+            $($(#[$doc])* #[inline] pub fn $name(&self) -> $kind {
                 self.settings.$name
             })*
         }

@@ -76,6 +76,7 @@ impl BufferPool {
         })
     }
 
+    #[inline]
     pub(crate) fn total_bytes(&self) -> usize {
         self.total_bytes
     }

@@ -23,7 +23,7 @@ use super::partitioner::{
     DefaultPartitioner, Partitioner, UniformStickyPartitioner, stock_partitioner,
 };
 use super::sender::{Completion, Sender, SenderControl, SenderOptions, SenderShared};
-use super::serializer::{Serializer, StockSerialize};
+use super::serializer::{PreparedSerializer, Serializer, StockSerialize};
 use super::transaction::TransactionManager;
 use super::wake::SenderWaker;
 use crate::client::kafka_client::KafkaClient;
@@ -331,8 +331,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             }
         };
         let mut plugins = Plugins {
-            key_serializer,
-            value_serializer,
+            key_serializer: PreparedSerializer::new(key_serializer),
+            value_serializer: PreparedSerializer::new(value_serializer),
             strategy,
             interceptors: Arc::new(ProducerInterceptors::new(Vec::new())),
         };
@@ -685,8 +685,8 @@ fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     plugins: &Plugins<K, V>,
 ) -> Vec<Arc<dyn ClusterResourceListener>> {
     let mut listeners = plugins.interceptors.cluster_listeners();
-    listeners.extend(plugins.key_serializer.cluster_listener());
-    listeners.extend(plugins.value_serializer.cluster_listener());
+    listeners.extend(plugins.key_serializer.as_serializer().cluster_listener());
+    listeners.extend(plugins.value_serializer.as_serializer().cluster_listener());
     listeners
 }
 

@@ -12,7 +12,7 @@ use super::interceptor::ProducerInterceptors;
 use super::metadata::ProducerMetadata;
 use super::partitioner::Partitioner;
 use super::sender::SenderControl;
-use super::serializer::Serializer;
+use super::serializer::PreparedSerializer;
 use super::wake::SenderWaker;
 use crate::clock::Clock;
 use crate::config::ProducerConfig;
@@ -37,8 +37,8 @@ pub(crate) struct Core {
 
 /// What the user brought.
 pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
-    pub(crate) key_serializer: Box<dyn Serializer<K>>,
-    pub(crate) value_serializer: Box<dyn Serializer<V>>,
+    pub(crate) key_serializer: PreparedSerializer<K>,
+    pub(crate) value_serializer: PreparedSerializer<V>,
     pub(crate) strategy: Strategy<K, V>,
     pub(crate) interceptors: Arc<ProducerInterceptors<K, V>>,
 }
@@ -51,22 +51,33 @@ pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
     Custom(Box<dyn Partitioner<K, V>>),
 }
 
+/// A record is larger than the configuration allows.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Excess {
+    pub(crate) size: usize,
+    pub(crate) limit: usize,
+    /// The configuration's key that sets the limit.
+    pub(crate) key: &'static str,
+}
+
 impl Core {
     /// KP-19
     #[inline]
-    pub(crate) fn check_size(&self, upper_bound: usize) -> Result<(), (usize, &'static str)> {
+    pub(crate) fn check_size(&self, size: usize) -> Result<(), Excess> {
         let request = self.config.max_request_size();
-        if upper_bound > request {
-            return Err((request, "max.request.size"));
-        }
         let memory = self.accumulator.pool().total_bytes();
-        if upper_bound > memory {
-            return Err((memory, "buffer.memory"));
-        }
-        Ok(())
+        let (limit, key) = if size > request {
+            (request, "max.request.size")
+        } else if size > memory {
+            (memory, "buffer.memory")
+        } else {
+            return Ok(());
+        };
+        Err(Excess { size, limit, key })
     }
 
     /// Why nothing is taken any more.
+    #[cold]
     pub(crate) fn closed(&self) -> SendError {
         match self.control.failure() {
             Some(why) => SendError::ProducerFailed(Arc::clone(why)),
@@ -104,11 +115,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         };
         add(
             "key serializer",
-            panic::contain(|| self.key_serializer.close()),
+            panic::contain(|| self.key_serializer.as_serializer().close()),
         );
         add(
             "value serializer",
-            panic::contain(|| self.value_serializer.close()),
+            panic::contain(|| self.value_serializer.as_serializer().close()),
         );
         if let Strategy::Custom(partitioner) = &self.strategy {
             add("partitioner", panic::contain(|| partitioner.close()));

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::callback_scope;
 use super::produce_request_result::{BatchOutcome, Elapsed, Holder, ProduceRequestResult};
 use super::record_metadata::RecordMetadata;
+use super::thunks::{Answer, RecordFacts};
 use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
 
 /// What will become of a record.
@@ -47,30 +48,22 @@ impl RecordInBatch {
 
     /// What the outcome of the record's batch, or of a piece of it, means for the record at this place
     /// in it.
-    fn answer(&self, outcome: &BatchOutcome, index: u32) -> Result<RecordMetadata, ProduceError> {
-        match outcome.for_record(index) {
-            Ok((base_offset, log_append_time_ms)) => {
-                Ok(self.metadata(base_offset, index, log_append_time_ms))
-            }
-            Err(error) => Err(error.clone()),
-        }
+    fn answer(&self, outcome: &BatchOutcome, index: u32) -> Answer {
+        let facts = RecordFacts {
+            index,
+            ..self.facts()
+        };
+        facts.answer(self.result.topic_partition(), outcome)
     }
 
-    /// PB-17, PB-18
-    fn metadata(&self, base_offset: i64, index: u32, log_append_time_ms: i64) -> RecordMetadata {
-        let timestamp = if log_append_time_ms == -1 {
-            self.timestamp_ms
-        } else {
-            log_append_time_ms
-        };
-        RecordMetadata::new(
-            self.result.topic_partition().clone(),
-            base_offset,
-            index,
-            timestamp,
-            self.key_size,
-            self.value_size,
-        )
+    #[inline]
+    pub(crate) fn facts(&self) -> RecordFacts {
+        RecordFacts {
+            index: self.index,
+            timestamp_ms: self.timestamp_ms,
+            key_size: self.key_size,
+            value_size: self.value_size,
+        }
     }
 
     fn error(&self, kind: ProduceErrorKind, message: String) -> ProduceError {
@@ -87,6 +80,7 @@ impl RecordInBatch {
 }
 
 impl FutureRecordMetadata {
+    #[inline]
     pub(crate) fn pending(record: RecordInBatch) -> Self {
         Self(State::Pending(record))
     }
@@ -199,43 +193,6 @@ impl fmt::Debug for FutureRecordMetadata {
                 .finish(),
             State::Failed(error) => f.debug_tuple("FutureRecordMetadata").field(error).finish(),
         }
-    }
-}
-
-/// A user's callback: runs once, with what became of the record.
-pub(crate) type Callback = Box<dyn FnOnce(Result<RecordMetadata, ProduceError>) + Send>;
-
-/// A record whose end somebody wants to be called about.
-pub(crate) struct Thunk {
-    pub(crate) index: u32,
-    pub(crate) timestamp_ms: i64,
-    pub(crate) key_size: i32,
-    pub(crate) value_size: i32,
-    pub(crate) callback: Option<Callback>,
-}
-
-impl Thunk {
-    pub(crate) fn answer(
-        &self,
-        result: &Arc<ProduceRequestResult>,
-        outcome: &BatchOutcome,
-    ) -> Result<RecordMetadata, ProduceError> {
-        RecordInBatch {
-            result: Arc::clone(result),
-            index: self.index,
-            timestamp_ms: self.timestamp_ms,
-            key_size: self.key_size,
-            value_size: self.value_size,
-        }
-        .answer(outcome, self.index)
-    }
-}
-
-impl fmt::Debug for Thunk {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Thunk")
-            .field("index", &self.index)
-            .finish_non_exhaustive()
     }
 }
 

@@ -117,6 +117,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     }
 
     /// Whether there are none.
+    #[inline]
     pub(crate) fn is_empty(&self) -> bool {
         self.chain.is_empty()
     }

@@ -10,12 +10,13 @@ use log::{info, warn};
 use super::callback_scope;
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
-use super::future::{Callback, FutureRecordMetadata};
+use super::future::FutureRecordMetadata;
 use super::lifecycle::SenderThread;
 use super::metadata::MetadataWaitError;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
-use super::send_attempt::{Refusal, SendAttempt, Step};
+use super::send_attempt::{Refusal, SendAttempt, Step, Wait};
+use super::thunks::AnyCallback;
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::config::ProducerConfig;
 use crate::error::{
@@ -97,7 +98,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_boxed(record, None)
+        self.send_calling(record, None)
     }
 
     /// As [`send`](Self::send), and calls `callback` once with the record's fate.
@@ -119,63 +120,71 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         record: ProducerRecord<'_, K, V>,
         callback: impl FnOnce(Result<RecordMetadata, ProduceError>) + Send + 'static,
     ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_boxed(record, Some(Box::new(callback)))
+        self.send_calling(record, Some(&mut Some(callback)))
     }
 
-    fn send_boxed(
+    #[inline]
+    fn send_calling(
         &self,
         mut record: ProducerRecord<'_, K, V>,
-        callback: Option<Callback>,
+        callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, SendError> {
         if !self.plugins.interceptors.is_empty() {
-            sync::assert_unlocked();
-            let _scope = callback_scope::enter(self.core.producer);
-            record = self.plugins.interceptors.on_send(record);
+            record = self.intercept(record);
         }
         let headers = std::mem::take(&mut record.headers);
         let mut attempt = SendAttempt::new(&self.core, &self.plugins, &record, headers, callback);
         let outcome = match record.validate() {
-            Ok(()) => self.drive(&mut attempt),
+            Ok(()) => match attempt.step() {
+                Ok(Step::Appended(future)) => return Ok(future),
+                Ok(Step::Wait(wait)) => self.drive(&mut attempt, wait),
+                Err(refusal) => Err(refusal),
+            },
             Err(error) => Err(Refusal::Call(error.into())),
         };
-        match outcome {
-            Ok(future) => Ok(future),
-            Err(refusal) => self.refused(&mut attempt, &record.topic, refusal),
-        }
+        outcome.or_else(|refusal| self.refused(&mut attempt, &record.topic, refusal))
     }
 
-    /// Steps an attempt to its end, waiting where it must (KP-12).
+    #[inline(never)]
+    fn intercept<'a>(&self, record: ProducerRecord<'a, K, V>) -> ProducerRecord<'a, K, V> {
+        sync::assert_unlocked();
+        let _scope = callback_scope::enter(self.core.producer);
+        self.plugins.interceptors.on_send(record)
+    }
+
+    /// Steps an attempt that has something to wait for to its end (KP-12).
+    #[cold]
     fn drive(
         &self,
         attempt: &mut SendAttempt<'_, '_, K, V>,
+        mut wait: Wait,
     ) -> Result<FutureRecordMetadata, Refusal> {
         let max_block = self.core.config.max_block();
         let mut waited = Duration::ZERO;
         loop {
-            let wait = match attempt.step()? {
-                Step::Appended(future) => return Ok(future),
-                wait => wait,
-            };
             self.core
                 .check_may_wait()
                 .map_err(|misuse| Refusal::Call(SendError::Misuse(misuse)))?;
             let left = max_block.saturating_sub(waited);
             let began = self.core.clock.now();
             match wait {
-                Step::WaitMetadata(version) => {
+                Wait::Metadata(version) => {
                     self.wait_for_metadata(attempt, version, left, max_block)?;
                 }
-                Step::WaitMemory if left.is_zero() => {
+                Wait::Memory if left.is_zero() => {
                     return Err(attempt.memory_timeout(max_block));
                 }
-                Step::WaitMemory => {
+                Wait::Memory => {
                     if let Some(ticket) = attempt.ticket() {
                         ticket.wait(left);
                     }
                 }
-                Step::Appended(future) => return Ok(future),
             }
             waited += self.core.clock.now() - began;
+            match attempt.step()? {
+                Step::Appended(future) => return Ok(future),
+                Step::Wait(next) => wait = next,
+            }
         }
     }
 
@@ -200,6 +209,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     /// Tells who wants to know that a record was not taken (KP-24 to KP-28).
+    #[cold]
     fn refused(
         &self,
         attempt: &mut SendAttempt<'_, '_, K, V>,
@@ -220,13 +230,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             Refusal::Record(error) => {
                 self.core.counters.rejected();
                 interceptors.on_send_error(topic, attempt.partition(), &error);
-                if let Some(callback) = attempt.take_callback() {
-                    let told = error.clone();
-                    if let Err(reason) = panic::contain(|| callback(Err(told))) {
-                        log::error!(
-                            "the callback of a record for topic {topic} panicked: {reason}"
-                        );
-                    }
+                let told = error.clone();
+                if let Err(reason) = panic::contain(|| attempt.call_back(Err(told))) {
+                    log::error!("the callback of a record for topic {topic} panicked: {reason}");
                 }
                 Ok(FutureRecordMetadata::failed(error))
             }
@@ -259,10 +265,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let outcome = if self.plugins.interceptors.is_empty() {
             self.try_once(&record)
         } else {
-            sync::assert_unlocked();
             let _scope = callback_scope::enter(self.core.producer);
-            let intercepted = self.plugins.interceptors.on_send(record.clone());
-            self.try_once(&intercepted)
+            self.try_once(&self.intercept(record.clone()))
         };
         outcome.map_err(|reason| TrySendError { record, reason })
     }
@@ -283,8 +287,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         );
         let reason = match attempt.step() {
             Ok(Step::Appended(future)) => return Ok(future),
-            Ok(Step::WaitMetadata(_)) => TrySendReason::TopicNotKnown,
-            Ok(Step::WaitMemory) => TrySendReason::MemoryFull,
+            Ok(Step::Wait(Wait::Metadata(_))) => TrySendReason::TopicNotKnown,
+            Ok(Step::Wait(Wait::Memory)) => TrySendReason::MemoryFull,
             Err(Refusal::Call(error)) => TrySendReason::Call(error),
             Err(Refusal::Record(error)) => TrySendReason::Record(error),
         };

@@ -2,7 +2,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result` |
+//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result`, `thunks` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
 //! | facade | `lifecycle`, `core`, `send_attempt`, `kafka_producer`, `builder` |
@@ -26,6 +26,7 @@ pub(crate) mod record_metadata;
 pub(crate) mod send_attempt;
 pub(crate) mod sender;
 pub(crate) mod serializer;
+pub(crate) mod thunks;
 pub(crate) mod transaction;
 pub(crate) mod wake;
 

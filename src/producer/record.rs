@@ -206,6 +206,7 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
     ///
     /// # Errors
     /// The partition or the timestamp is negative.
+    #[inline]
     pub fn validate(&self) -> Result<(), RecordError> {
         match (self.partition, self.timestamp) {
             (Some(partition), _) if partition < 0 => Err(RecordError::NegativePartition(partition)),

@@ -7,17 +7,18 @@ use std::time::Duration;
 
 use super::accumulator::{Append, PartitionEntry, TopicEntry};
 use super::buffer_pool::{Denied, Ticket};
-use super::core::{Core, Plugins, Strategy};
-use super::future::{Callback, FutureRecordMetadata};
+use super::core::{Core, Excess, Plugins, Strategy};
+use super::future::FutureRecordMetadata;
 use super::partitioner::{PartitionInput, partition_for_key};
 use super::record::ProducerRecord;
-use super::serializer::{Serialized, Serializer};
+use super::serializer::Serialized;
+use super::thunks::{Answer, AnyCallback};
 use crate::client::metadata::TopicError;
 use crate::error::{
     BoxError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
     RecordPart, SendError,
 };
-use crate::record::builder::RecordParts;
+use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::sync;
 use crate::types::{Magic, PartitionId};
@@ -28,10 +29,17 @@ use crate::util::panic;
 pub(crate) enum Step {
     /// The record is in a batch.
     Appended(FutureRecordMetadata),
-    /// Its topic's partitions are not known: worth another step when metadata is newer than this.
-    WaitMetadata(u32),
-    /// There is no memory for it: worth another step when [`SendAttempt::ticket`] has been waited for.
-    WaitMemory,
+    /// It cannot be yet.
+    Wait(Wait),
+}
+
+/// What another step is worth waiting for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Wait {
+    /// The topic's partitions are not known: metadata newer than this.
+    Metadata(u32),
+    /// There is no memory: [`SendAttempt::ticket`].
+    Memory,
 }
 
 /// Why a record was not taken.
@@ -52,42 +60,66 @@ impl From<SendError> for Refusal {
 /// A record on its way into a batch. Borrows the record, so that a caller who does not want to wait
 /// has it back.
 ///
+/// Holds little more than it was given: nearly every record is in its batch after one step, and what a
+/// wait needs is put aside only when there is one.
+///
 /// Order and routing of errors are those of `KafkaProducer#doSend` (KP-9).
 pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     core: &'r Core,
     plugins: &'r Plugins<K, V>,
     record: &'r ProducerRecord<'a, K, V>,
     headers: Headers,
-    callback: Option<Callback>,
-    bytes: Option<SerializedRecord<'r>>,
+    /// It may have been taken.
+    callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen, for errors that come later.
     partition: Option<PartitionId>,
-    memory: Option<MemoryWait>,
+    memory: Option<Box<MemoryWait<'r>>>,
 }
 
+/// A record's key and value as bytes: borrowed from it, or what serializers made.
 #[derive(Debug)]
-struct SerializedRecord<'r> {
-    key: Option<Serialized<'r>>,
-    value: Option<Serialized<'r>>,
+struct SerializedRecord<B> {
+    key: Option<B>,
+    value: Option<B>,
+}
+
+impl<B: AsRef<[u8]>> SerializedRecord<B> {
+    #[inline]
+    fn parts<'s>(&'s self, headers: &'s Headers, timestamp_ms: i64) -> RecordParts<'s> {
+        RecordParts {
+            key: self.key.as_ref().map(AsRef::as_ref),
+            value: self.value.as_ref().map(AsRef::as_ref),
+            headers,
+            timestamp_ms,
+        }
+    }
+
+    fn map<C>(self, keep: impl Fn(B) -> C) -> SerializedRecord<C> {
+        SerializedRecord {
+            key: self.key.map(&keep),
+            value: self.value.map(&keep),
+        }
+    }
 }
 
 /// Everything that is needed once the memory is there.
 #[derive(Debug)]
-struct MemoryWait {
+struct MemoryWait<'r> {
     ticket: Ticket,
     entry: Arc<PartitionEntry>,
-    payload_len: usize,
+    bytes: SerializedRecord<Serialized<'r>>,
     timestamp_ms: i64,
 }
 
 impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V> {
     /// `headers` are the record's own, to be completed by serializers.
+    #[inline]
     pub(crate) fn new(
         core: &'r Core,
         plugins: &'r Plugins<K, V>,
         record: &'r ProducerRecord<'a, K, V>,
         headers: Headers,
-        callback: Option<Callback>,
+        callback: Option<&'r mut AnyCallback>,
     ) -> Self {
         Self {
             core,
@@ -95,13 +127,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             record,
             headers,
             callback,
-            bytes: None,
             partition: None,
             memory: None,
         }
     }
 
-    /// What to wait for after [`Step::WaitMemory`].
+    /// What to wait for after [`Wait::Memory`].
     pub(crate) fn ticket(&self) -> Option<&Ticket> {
         self.memory.as_ref().map(|memory| &memory.ticket)
     }
@@ -111,11 +142,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.partition.or(self.record.partition)
     }
 
-    pub(crate) fn take_callback(&mut self) -> Option<Callback> {
-        self.callback.take()
+    /// Calls the callback, if there is one that is not in a batch.
+    pub(crate) fn call_back(&mut self, answer: Answer) {
+        if let Some(callback) = self.callback.as_deref_mut() {
+            callback.call(answer);
+        }
     }
 
     /// Goes as far as possible without waiting.
+    #[inline]
     pub(crate) fn step(&mut self) -> Result<Step, Refusal> {
         if self.memory.is_some() {
             return self.step_memory();
@@ -135,6 +170,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// KP-18, KP-38
+    #[inline]
     fn has_partition(&self, topic: &TopicEntry) -> bool {
         self.record
             .partition
@@ -142,6 +178,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// KP-36 to KP-42
+    #[cold]
     fn ask_for_metadata(&mut self) -> Result<Step, Refusal> {
         let core = self.core;
         let name: Arc<str> = Arc::from(&*self.record.topic);
@@ -155,147 +192,172 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let topics = core.accumulator.topics();
         match topics.get(&name) {
             Some(topic) if self.has_partition(topic) => self.append(topic),
-            _ => Ok(Step::WaitMetadata(version)),
+            _ => Ok(Step::Wait(Wait::Metadata(version))),
         }
     }
 
+    #[inline]
     fn append(&mut self, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
         topic.mark_used();
-        let bytes = match self.bytes.take() {
-            Some(bytes) => bytes,
-            None => self.serialize()?,
-        };
-        let result = self.append_bytes(topic, &bytes);
-        if self.memory.is_some() {
-            self.bytes = Some(bytes);
+        match self.borrow_bytes() {
+            Some(bytes) => self.append_bytes(topic, bytes),
+            None => self.append_serialized(topic),
         }
-        result
     }
 
-    fn append_bytes(
+    #[inline(never)]
+    fn append_serialized(&mut self, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
+        let bytes = self.serialize()?;
+        self.append_bytes(topic, bytes)
+    }
+
+    #[inline]
+    fn append_bytes<B: AsRef<[u8]> + Into<Serialized<'r>>>(
         &mut self,
         topic: &Arc<TopicEntry>,
-        bytes: &SerializedRecord<'r>,
+        bytes: SerializedRecord<B>,
     ) -> Result<Step, Refusal> {
         let core = self.core;
-        let key = bytes.key.as_ref().map(Serialized::as_slice);
-        let value = bytes.value.as_ref().map(Serialized::as_slice);
-        let mut partition = self.choose(topic, key, value, None)?;
-        self.partition = Some(partition);
         let timestamp_ms = self
             .record
             .timestamp
             .unwrap_or_else(|| core.clock.timestamp().as_millis());
-        let parts = RecordParts {
-            key,
-            value,
-            headers: &self.headers,
-            timestamp_ms,
-        };
+        let parts = bytes.parts(&self.headers, timestamp_ms);
+        let partition = self.choose(topic, &parts, None)?;
+        self.partition = Some(partition);
         let payload_len = parts.payload_len();
-        let upper_bound = parts.batch_size_upper_bound();
-        core.check_size(upper_bound).map_err(|(limit, limit_key)| {
-            Refusal::Record(too_large(topic, partition, upper_bound, limit, limit_key))
-        })?;
-        let mut entry = entry_of(topic, partition)?;
+        core.check_size(batch_size_upper_bound(payload_len))
+            .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
+        let entry = entry_of(topic, partition)?;
         match core
             .accumulator
-            .try_append(entry, &parts, payload_len, &mut self.callback)
+            .try_append(entry, &parts, payload_len, self.callback.as_deref_mut())
         {
-            Append::Done(record) => {
-                return Ok(Step::Appended(FutureRecordMetadata::pending(record)));
+            Append::Done(record) => Ok(Step::Appended(FutureRecordMetadata::pending(record))),
+            Append::Closed => Err(core.closed().into()),
+            Append::NeedsBatch => {
+                let bytes = bytes.map(Into::into);
+                self.append_to_new_batch(topic, partition, bytes, timestamp_ms)
             }
-            Append::Closed => return Err(core.closed().into()),
-            Append::NeedsBatch => {}
         }
+    }
+
+    /// The way of the record that finds no room in the open batch of `chosen`.
+    #[cold]
+    fn append_to_new_batch(
+        &mut self,
+        topic: &Arc<TopicEntry>,
+        chosen: PartitionId,
+        bytes: SerializedRecord<Serialized<'r>>,
+        timestamp_ms: i64,
+    ) -> Result<Step, Refusal> {
+        let core = self.core;
         if core.producer.is_forked() {
             return Err(SendError::Misuse(Misuse::Forked).into());
         }
         if core.usable_magic.load() < Magic::V2 {
             return Err(self.error(ProduceErrorKind::UnsupportedVersion, OLD_BROKERS.to_owned()));
         }
+        let parts = bytes.parts(&self.headers, timestamp_ms);
         // A new batch is the moment to move on to another partition (KP-21).
-        self.on_new_batch(topic, partition)?;
-        let again = self.choose(topic, key, value, Some(partition))?;
-        if again != partition {
-            partition = again;
-            self.partition = Some(again);
-            entry = entry_of(topic, partition)?;
-            match core
-                .accumulator
-                .try_append(entry, &parts, payload_len, &mut self.callback)
-            {
-                Append::Done(record) => {
-                    return Ok(Step::Appended(FutureRecordMetadata::pending(record)));
-                }
-                Append::Closed => return Err(core.closed().into()),
+        self.on_new_batch(topic, chosen)?;
+        let partition = self.choose(topic, &parts, Some(chosen))?;
+        self.partition = Some(partition);
+        let entry = entry_of(topic, partition)?;
+        let payload_len = parts.payload_len();
+        if partition != chosen {
+            match core.accumulator.try_append(
+                entry,
+                &parts,
+                payload_len,
+                self.callback.as_deref_mut(),
+            ) {
                 Append::NeedsBatch => {}
+                end => return finish(core, end),
             }
         }
-        let size = core.accumulator.allocation_for(upper_bound);
+        let size = core
+            .accumulator
+            .allocation_for(batch_size_upper_bound(payload_len));
         let pool = core.accumulator.pool();
         match pool.try_allocate(size) {
             Ok(lease) => finish(
                 core,
-                core.accumulator
-                    .append_new(entry, &parts, payload_len, &mut self.callback, lease),
+                core.accumulator.append_new(
+                    entry,
+                    &parts,
+                    payload_len,
+                    self.callback.as_deref_mut(),
+                    lease,
+                ),
             ),
             Err(Denied::Closed) => Err(core.closed().into()),
             Err(Denied::Exhausted) => {
                 let ticket = pool.enqueue(size).map_err(|_| core.closed())?;
-                self.memory = Some(MemoryWait {
+                self.memory = Some(Box::new(MemoryWait {
                     ticket,
                     entry: Arc::clone(entry),
-                    payload_len,
+                    bytes,
                     timestamp_ms,
-                });
+                }));
                 // Whoever waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
-                Ok(Step::WaitMemory)
+                Ok(Step::Wait(Wait::Memory))
             }
         }
     }
 
     /// Memory may have come free.
+    #[cold]
     fn step_memory(&mut self) -> Result<Step, Refusal> {
         let core = self.core;
-        let (Some(memory), Some(bytes)) = (&mut self.memory, &self.bytes) else {
-            debug_assert!(false, "a record waits for memory once it is serialized");
-            return Ok(Step::WaitMemory);
+        let Some(memory) = &mut self.memory else {
+            debug_assert!(false, "only a record that waits for memory comes here");
+            return Ok(Step::Wait(Wait::Memory));
         };
         let lease = match memory.ticket.poll() {
             Ok(lease) => lease,
-            Err(Denied::Exhausted) => return Ok(Step::WaitMemory),
+            Err(Denied::Exhausted) => return Ok(Step::Wait(Wait::Memory)),
             Err(Denied::Closed) => return Err(core.closed().into()),
         };
-        let parts = RecordParts {
-            key: bytes.key.as_ref().map(Serialized::as_slice),
-            value: bytes.value.as_ref().map(Serialized::as_slice),
-            headers: &self.headers,
-            timestamp_ms: memory.timestamp_ms,
-        };
-        let (entry, payload_len) = (&memory.entry, memory.payload_len);
+        let parts = memory.bytes.parts(&self.headers, memory.timestamp_ms);
+        let payload_len = parts.payload_len();
+        let entry = &memory.entry;
         finish(
             core,
-            core.accumulator
-                .append_new(entry, &parts, payload_len, &mut self.callback, lease),
+            core.accumulator.append_new(
+                entry,
+                &parts,
+                payload_len,
+                self.callback.as_deref_mut(),
+                lease,
+            ),
         )
     }
 
     // ---- user code
 
+    /// The bytes that are in the record already, when that is so for both key and value.
+    #[inline]
+    fn borrow_bytes(&self) -> Option<SerializedRecord<&'r [u8]>> {
+        let (plugins, record) = (self.plugins, self.record);
+        let key = plugins.key_serializer.borrow(record.key.as_deref())?;
+        let value = plugins.value_serializer.borrow(record.value.as_deref())?;
+        Some(SerializedRecord { key, value })
+    }
+
     /// Both serializers run in one containment: it costs more than most of them.
-    fn serialize(&mut self) -> Result<SerializedRecord<'r>, Refusal> {
+    fn serialize(&mut self) -> Result<SerializedRecord<Serialized<'r>>, Refusal> {
         sync::assert_unlocked();
         let (plugins, record) = (self.plugins, self.record);
         let topic = &*record.topic;
         let headers = &mut self.headers;
         let part = Cell::new(RecordPart::Key);
-        let run = || -> Result<SerializedRecord<'r>, BoxError> {
+        let run = || -> Result<SerializedRecord<Serialized<'r>>, BoxError> {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
-            let key = serialize_part(&*plugins.key_serializer, topic, headers, key)?;
+            let key = plugins.key_serializer.serialize(topic, headers, key)?;
             part.set(RecordPart::Value);
-            let value = serialize_part(&*plugins.value_serializer, topic, headers, value)?;
+            let value = plugins.value_serializer.serialize(topic, headers, value)?;
             Ok(SerializedRecord { key, value })
         };
         match panic::contain(run) {
@@ -320,29 +382,28 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     fn choose(
         &self,
         topic: &TopicEntry,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
+        parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
     ) -> Result<PartitionId, Refusal> {
         if let Some(partition) = self.record.partition {
             return Ok(partition);
         }
-        match (&self.plugins.strategy, key) {
+        match (&self.plugins.strategy, parts.key) {
             (Strategy::Default, Some(key)) => {
                 Ok(partition_for_key(key, topic.partition_count() as u32))
             }
             (Strategy::Default | Strategy::UniformSticky, _) => {
                 Ok(topic.sticky_partition(&self.core.random))
             }
-            (Strategy::Custom(_), _) => self.ask_partitioner(topic, key, value, previous),
+            (Strategy::Custom(_), _) => self.ask_partitioner(topic, parts, previous),
         }
     }
 
+    #[inline(never)]
     fn ask_partitioner(
         &self,
         topic: &TopicEntry,
-        key: Option<&[u8]>,
-        value: Option<&[u8]>,
+        parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
     ) -> Result<PartitionId, Refusal> {
         let Strategy::Custom(partitioner) = &self.plugins.strategy else {
@@ -351,8 +412,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         sync::assert_unlocked();
         let cluster = self.core.metadata.cluster();
         let mut input = PartitionInput::new(topic.name(), &cluster)
-            .with_key(self.record.key.as_deref(), key)
-            .with_value(self.record.value.as_deref(), value);
+            .with_key(self.record.key.as_deref(), parts.key)
+            .with_value(self.record.value.as_deref(), parts.value);
         if let Some(previous) = previous {
             input = input.again(previous);
         }
@@ -362,18 +423,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 topic: Arc::clone(topic.name()),
                 source: Arc::from(source),
             })?;
-        // KP-35: Java of 3.0 does not check.
-        if topic.partition(chosen).is_none() {
-            let count = topic.partition_count();
-            let topic = Arc::clone(topic.name());
-            return Err(SendError::PartitionOutOfRange {
-                topic,
-                partition: chosen,
-                count,
-            }
-            .into());
-        }
-        Ok(chosen)
+        entry_of(topic, chosen).map(|_| chosen)
     }
 
     fn on_new_batch(&self, topic: &TopicEntry, previous: PartitionId) -> Result<(), Refusal> {
@@ -468,32 +518,27 @@ fn finish(core: &Core, append: Append) -> Result<Step, Refusal> {
     }
 }
 
-fn entry_of(topic: &TopicEntry, partition: PartitionId) -> Result<&Arc<PartitionEntry>, Refusal> {
-    topic.partition(partition).ok_or_else(|| {
-        let name = Arc::clone(topic.name());
-        let count = topic.partition_count();
-        SendError::PartitionOutOfRange {
-            topic: name,
-            partition,
-            count,
-        }
-        .into()
-    })
-}
-
 #[inline]
-fn serialize_part<'r, T: ?Sized>(
-    serializer: &dyn Serializer<T>,
-    topic: &str,
-    headers: &mut Headers,
-    data: Option<&'r T>,
-) -> Result<Option<Serialized<'r>>, BoxError> {
-    match data {
-        Some(data) => serializer.serialize(topic, headers, data),
-        None => serializer.serialize_null(topic, headers),
-    }
+fn entry_of(topic: &TopicEntry, partition: PartitionId) -> Result<&Arc<PartitionEntry>, Refusal> {
+    topic
+        .partition(partition)
+        .ok_or_else(|| out_of_range(topic, partition))
 }
 
+/// KP-35: Java of 3.0 does not check.
+#[cold]
+fn out_of_range(topic: &TopicEntry, partition: PartitionId) -> Refusal {
+    let count = topic.partition_count();
+    let topic = Arc::clone(topic.name());
+    SendError::PartitionOutOfRange {
+        topic,
+        partition,
+        count,
+    }
+    .into()
+}
+
+#[cold]
 fn panicked(what: &'static str, message: &str) -> SendError {
     SendError::Panicked {
         what,
@@ -501,13 +546,9 @@ fn panicked(what: &'static str, message: &str) -> SendError {
     }
 }
 
-fn too_large(
-    topic: &TopicEntry,
-    partition: PartitionId,
-    size: usize,
-    limit: usize,
-    key: &'static str,
-) -> ProduceError {
+#[cold]
+fn too_large(topic: &TopicEntry, partition: PartitionId, excess: Excess) -> ProduceError {
+    let Excess { size, limit, key } = excess;
     ProduceErrorBuilder::new(
         ProduceErrorKind::RecordTooLarge { size, limit, key },
         Delivery::NotWritten,

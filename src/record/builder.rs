@@ -11,9 +11,7 @@ use super::format::{
 };
 use super::header::Headers;
 use crate::types::{ProducerIdAndEpoch, Sequence};
-use crate::util::varint::{
-    MAX_VARINT_BYTES, MAX_VARLONG_BYTES, put_varint, put_varlong, varint_len, varlong_len,
-};
+use crate::util::varint::{MAX_VARINT_BYTES, MAX_VARLONG_BYTES, length_len, varlong_len, zigzag64};
 
 /// One record as the batch takes it: everything borrowed.
 #[derive(Debug, Clone, Copy)]
@@ -33,23 +31,22 @@ impl RecordParts<'_> {
         if self.headers.is_empty() {
             len += 1;
         } else {
-            len += varint_len(self.headers.len() as i32);
+            len += length_len(self.headers.len());
             for header in self.headers {
-                len += varint_len(header.key().len() as i32)
-                    + header.key().len()
-                    + nullable_len(header.value());
+                len += nullable_len(Some(header.key().as_bytes())) + nullable_len(header.value());
             }
         }
         len
     }
+}
 
-    /// The most bytes a batch of this one record can take, its header included.
-    ///
-    /// # Kafka
-    /// `AbstractRecords#estimateSizeInBytesUpperBound`.
-    pub(crate) fn batch_size_upper_bound(&self) -> usize {
-        RECORD_BATCH_OVERHEAD + MAX_RECORD_OVERHEAD_BYTES + self.payload_len()
-    }
+/// The most bytes a batch of one record with so large a payload can take, its header included.
+///
+/// # Kafka
+/// `AbstractRecords#estimateSizeInBytesUpperBound`.
+#[inline]
+pub(crate) const fn batch_size_upper_bound(payload_len: usize) -> usize {
+    RECORD_BATCH_OVERHEAD + MAX_RECORD_OVERHEAD_BYTES + payload_len
 }
 
 /// Length, attributes, timestamp and offset of a record at their longest.
@@ -58,7 +55,7 @@ const MAX_RECORD_OVERHEAD_BYTES: usize =
 
 #[inline]
 fn nullable_len(bytes: Option<&[u8]>) -> usize {
-    bytes.map_or(1, |bytes| varint_len(bytes.len() as i32) + bytes.len())
+    bytes.map_or(1, |bytes| length_len(bytes.len()) + bytes.len())
 }
 
 /// The records of a batch being filled.
@@ -85,7 +82,7 @@ pub(crate) struct RecordSize {
 
 impl RecordSize {
     pub(crate) fn total_bytes(self) -> usize {
-        varint_len(self.body_bytes as i32) + self.body_bytes
+        length_len(self.body_bytes) + self.body_bytes
     }
 }
 
@@ -112,7 +109,7 @@ impl RecordsBuilder {
             timestamp_ms.wrapping_sub(self.first_timestamp_ms)
         };
         let body_bytes =
-            1 + varlong_len(timestamp_delta) + varint_len(self.record_count as i32) + payload_len;
+            1 + varlong_len(timestamp_delta) + length_len(self.record_count as usize) + payload_len;
         RecordSize {
             body_bytes,
             timestamp_delta,
@@ -142,14 +139,12 @@ impl RecordsBuilder {
     #[inline]
     pub(crate) fn append(&mut self, out: &mut Vec<u8>, record: &RecordParts<'_>, size: RecordSize) {
         let expected_len = out.len() + size.total_bytes();
-        self.put_place(out, size);
-        put_nullable(out, record.key);
-        put_nullable(out, record.value);
-        put_varint(out, record.headers.len() as i32);
-        for header in record.headers {
-            put_varint(out, header.key().len() as i32);
-            out.extend_from_slice(header.key().as_bytes());
-            put_nullable(out, header.value());
+        let mut numbers = self.place(size);
+        put_nullable(out, &mut numbers, record.key);
+        put_nullable(out, &mut numbers, record.value);
+        match record.headers.len() {
+            0 if numbers.is_empty() => out.push(0),
+            _ => put_headers(out, numbers, record.headers),
         }
         debug_assert_eq!(
             out.len(),
@@ -167,18 +162,20 @@ impl RecordsBuilder {
         payload: &[u8],
         size: RecordSize,
     ) {
-        self.put_place(out, size);
+        self.place(size).write_to(out);
         out.extend_from_slice(payload);
         self.count(timestamp_ms);
     }
 
     /// What stands before a record's key: all that depends on its place in the batch.
     #[inline]
-    fn put_place(&self, out: &mut Vec<u8>, size: RecordSize) {
-        put_varint(out, size.body_bytes as i32);
-        out.push(0); // attributes: none are defined
-        put_varlong(out, size.timestamp_delta);
-        put_varint(out, self.record_count as i32);
+    fn place(&self, size: RecordSize) -> Numbers {
+        let mut numbers = Numbers::new();
+        numbers.put_length(size.body_bytes);
+        numbers.put_byte(0); // attributes: none are defined
+        numbers.put_varlong(size.timestamp_delta);
+        numbers.put_length(self.record_count as usize);
+        numbers
     }
 
     /// Counts a record that was written.
@@ -200,14 +197,99 @@ impl RecordsBuilder {
     }
 }
 
-#[inline]
-fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "kept apart, it would keep the numbers in memory rather than in registers"
+)]
+fn put_nullable(out: &mut Vec<u8>, numbers: &mut Numbers, bytes: Option<&[u8]>) {
     match bytes {
         Some(bytes) => {
-            put_varint(out, bytes.len() as i32);
+            numbers.put_length(bytes.len());
+            numbers.write_to(out);
             out.extend_from_slice(bytes);
         }
-        None => put_varint(out, -1),
+        None => numbers.put_byte(NULL_LENGTH),
+    }
+}
+
+#[inline(never)]
+fn put_headers(out: &mut Vec<u8>, mut numbers: Numbers, headers: &Headers) {
+    numbers.put_length(headers.len());
+    for header in headers {
+        put_nullable(out, &mut numbers, Some(header.key().as_bytes()));
+        put_nullable(out, &mut numbers, header.value());
+    }
+    numbers.write_to(out);
+}
+
+/// The length of what is null, -1, as a varint.
+const NULL_LENGTH: u8 = 1;
+
+/// Numbers of a byte or two that stand together, gathered so that the vector is asked for room once.
+struct Numbers {
+    bytes: [u8; Self::CAPACITY],
+    len: usize,
+}
+
+impl Numbers {
+    /// What stands before a key, a null one, and the length of a value make 27 bytes at most.
+    const CAPACITY: usize = 32;
+
+    #[inline]
+    fn new() -> Self {
+        Self {
+            bytes: [0; Self::CAPACITY],
+            len: 0,
+        }
+    }
+
+    #[inline]
+    fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    #[inline]
+    fn put_byte(&mut self, byte: u8) {
+        // Never divides, and proves the place to be inside.
+        self.bytes[self.len % Self::CAPACITY] = byte;
+        self.len += 1;
+    }
+
+    #[inline]
+    fn put_unsigned(&mut self, mut value: u64) {
+        if value < 0x80 {
+            return self.put_byte(value as u8);
+        }
+        while value >= 0x80 {
+            self.put_byte(value as u8 | 0x80);
+            value >>= 7;
+        }
+        self.put_byte(value as u8);
+    }
+
+    #[inline]
+    fn put_varlong(&mut self, value: i64) {
+        self.put_unsigned(zigzag64(value));
+    }
+
+    /// A number that is not negative and has 31 bits, as a varint.
+    #[inline]
+    fn put_length(&mut self, length: usize) {
+        self.put_unsigned((length as u64) << 1);
+    }
+
+    #[inline]
+    fn write_to(&mut self, out: &mut Vec<u8>) {
+        let end = out.len() + self.len;
+        if out.capacity() - out.len() >= Self::CAPACITY {
+            // A copy of constant length is a few instructions, one of variable length is a call.
+            out.extend_from_slice(&self.bytes);
+            out.truncate(end);
+        } else {
+            out.extend_from_slice(&self.bytes[..self.len]);
+        }
+        self.len = 0;
     }
 }
 

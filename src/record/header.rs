@@ -146,11 +146,13 @@ impl Headers {
     }
 
     /// How many headers there are.
+    #[inline]
     pub fn len(&self) -> usize {
         self.list.len()
     }
 
     /// Whether there are none.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.list.is_empty()
     }

@@ -20,27 +20,31 @@ pub(crate) struct FixedHasher(u64);
 const SPREAD: u64 = 0x9e37_79b9_7f4a_7c15;
 
 impl FixedHasher {
+    #[inline]
     fn add(&mut self, word: u64) {
         self.0 = (self.0.rotate_left(5) ^ word).wrapping_mul(SPREAD);
     }
 }
 
 impl Hasher for FixedHasher {
+    #[inline]
     fn write(&mut self, bytes: &[u8]) {
-        let mut words = bytes.chunks_exact(8);
-        for word in &mut words {
-            let mut eight = [0; 8];
-            eight.copy_from_slice(word);
-            self.add(u64::from_le_bytes(eight));
+        let mut rest = bytes;
+        while let Some((word, after)) = rest.split_first_chunk() {
+            self.add(u64::from_le_bytes(*word));
+            rest = after;
         }
-        let rest = words.remainder();
-        if !rest.is_empty() {
-            let mut eight = [0; 8];
-            eight[..rest.len()].copy_from_slice(rest);
-            self.add(u64::from_le_bytes(eight));
+        // Pieces of fixed size, which may overlap: a copy of variable size would be a call.
+        match (rest.first_chunk(), rest.last_chunk()) {
+            (Some(first), Some(last)) => {
+                let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));
+                self.add(u64::from(first) << 32 | u64::from(last));
+            }
+            _ => rest.iter().for_each(|byte| self.add(u64::from(*byte))),
         }
     }
 
+    #[inline]
     fn write_u8(&mut self, value: u8) {
         self.add(u64::from(value));
     }
@@ -61,6 +65,7 @@ impl Hasher for FixedHasher {
         self.add(value as u64);
     }
 
+    #[inline]
     fn finish(&self) -> u64 {
         // The table takes its index from the low bits and its tag from the high ones.
         self.0 ^ (self.0 >> 32)

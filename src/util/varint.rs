@@ -15,79 +15,57 @@ pub(crate) enum VarintError {
     TooLong,
 }
 
-const fn zigzag32(value: i32) -> u32 {
-    ((value << 1) ^ (value >> 31)) as u32
-}
-
-const fn zigzag64(value: i64) -> u64 {
+/// A signed number as an unsigned one that is small when the signed one is near zero.
+pub(crate) const fn zigzag64(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
 /// Bytes of an unsigned varint.
 #[inline]
-pub(crate) const fn unsigned_len(value: u32) -> usize {
-    // One byte for each started group of seven bits; zero takes one.
-    (38 - (value | 1).leading_zeros() as usize) / 7
+pub(crate) const fn unsigned_len(value: u64) -> usize {
+    // Lengths and deltas are nearly always below 16,384.
+    if value < 0x4000 {
+        return 1 + (value >= 0x80) as usize;
+    }
+    // One byte for each started group of seven bits.
+    (70 - value.leading_zeros() as usize) / 7
 }
 
-/// Bytes of a zig-zag varint.
+/// Bytes of a number that is not negative and has 31 bits, as a zig-zag varint.
 #[inline]
-pub(crate) const fn varint_len(value: i32) -> usize {
-    unsigned_len(zigzag32(value))
+pub(crate) const fn length_len(length: usize) -> usize {
+    unsigned_len((length as u64) << 1)
 }
 
 /// Bytes of a zig-zag varlong.
 #[inline]
 pub(crate) const fn varlong_len(value: i64) -> usize {
-    (70 - (zigzag64(value) | 1).leading_zeros() as usize) / 7
+    unsigned_len(zigzag64(value))
 }
 
 /// Appends an unsigned varint.
-#[inline]
-pub(crate) fn put_unsigned(out: &mut Vec<u8>, mut value: u32) {
-    // Lengths and deltas are nearly always below 128 or 16,384.
-    if value < 0x80 {
-        out.push(value as u8);
-        return;
-    }
-    if value < 0x4000 {
-        out.extend_from_slice(&[value as u8 | 0x80, (value >> 7) as u8]);
-        return;
-    }
-    let mut bytes = [0; MAX_VARINT_BYTES];
-    let mut len = 0;
-    while value >= 0x80 {
-        bytes[len] = value as u8 | 0x80;
-        value >>= 7;
-        len += 1;
-    }
-    bytes[len] = value as u8;
-    out.extend_from_slice(&bytes[..=len]);
+pub(crate) fn put_unsigned(out: &mut Vec<u8>, value: u32) {
+    put_unsigned64(out, u64::from(value));
 }
 
 /// Appends a zig-zag varint.
-#[inline]
+#[cfg(test)]
 pub(crate) fn put_varint(out: &mut Vec<u8>, value: i32) {
-    put_unsigned(out, zigzag32(value));
+    put_varlong(out, i64::from(value));
 }
 
 /// Appends a zig-zag varlong.
-#[inline]
+#[cfg(test)]
 pub(crate) fn put_varlong(out: &mut Vec<u8>, value: i64) {
-    let mut value = zigzag64(value);
-    if let Ok(small) = u32::try_from(value) {
-        put_unsigned(out, small);
-        return;
-    }
-    let mut bytes = [0; MAX_VARLONG_BYTES];
-    let mut len = 0;
+    put_unsigned64(out, zigzag64(value));
+}
+
+fn put_unsigned64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
-        bytes[len] = value as u8 | 0x80;
+        out.push(value as u8 | 0x80);
         value >>= 7;
-        len += 1;
     }
-    bytes[len] = value as u8;
-    out.extend_from_slice(&bytes[..=len]);
+    out.push(value as u8);
 }
 
 /// Takes an unsigned varint off the front of `input`.
@@ -154,7 +132,7 @@ mod tests {
             let mut out = Vec::new();
             put_varint(&mut out, value);
             assert_eq!(out, bytes, "{value}");
-            assert_eq!(varint_len(value), bytes.len(), "{value}");
+            assert_eq!(varlong_len(i64::from(value)), bytes.len(), "{value}");
         }
     }
 
@@ -174,11 +152,11 @@ mod tests {
         fn what_is_written_is_read_back(int in any::<i32>(), long in any::<i64>(), raw in any::<u32>()) {
             let mut out = Vec::new();
             put_varint(&mut out, int);
-            prop_assert_eq!(out.len(), varint_len(int));
+            prop_assert_eq!(out.len(), varlong_len(i64::from(int)));
             put_varlong(&mut out, long);
-            prop_assert_eq!(out.len(), varint_len(int) + varlong_len(long));
+            prop_assert_eq!(out.len(), varlong_len(i64::from(int)) + varlong_len(long));
             put_unsigned(&mut out, raw);
-            prop_assert_eq!(out.len(), varint_len(int) + varlong_len(long) + unsigned_len(raw));
+            prop_assert_eq!(out.len(), varlong_len(i64::from(int)) + varlong_len(long) + unsigned_len(u64::from(raw)));
             let mut input = &out[..];
             prop_assert_eq!(take_varint(&mut input), Ok(int));
             prop_assert_eq!(take_varlong(&mut input), Ok(long));

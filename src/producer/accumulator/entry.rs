@@ -3,9 +3,10 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use super::Append;
 use crate::clock::Instant;
-use crate::producer::batch::{Appended, FilledBatch, OpenBatch};
-use crate::producer::future::Callback;
+use crate::producer::batch::{FilledBatch, OpenBatch};
+use crate::producer::thunks::AnyCallback;
 use crate::record::builder::RecordParts;
 use crate::sync::{Mutex, Rank};
 use crate::types::TopicPartition;
@@ -56,20 +57,6 @@ pub(crate) enum Popped {
     Empty,
 }
 
-/// What came of an append.
-pub(super) enum QueueAppend {
-    /// The record is in a batch; `filled` when that batch, or an earlier one, became full by it.
-    Appended {
-        appended: Appended,
-        filled: bool,
-    },
-    /// There is no open batch with room for it; `filled` when one was closed just now.
-    NoRoom {
-        filled: bool,
-    },
-    Closed,
-}
-
 impl PartitionEntry {
     pub(super) fn new(index: EntryIndex, topic_partition: TopicPartition, closed: bool) -> Self {
         Self {
@@ -104,39 +91,44 @@ impl PartitionEntry {
         self.signalled.store(false, Ordering::Release);
     }
 
-    /// Appends to the open batch, if there is one with room (RA-3).
+    /// Appends to the open batch, if there is one with room (RA-3). `filled` is set when a batch became
+    /// full by it, or was closed for want of room.
     #[inline]
     pub(super) fn try_append(
         &self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
-    ) -> QueueAppend {
-        self.queue.lock().try_append(record, payload_len, callback)
+        callback: Option<&mut AnyCallback>,
+        filled: &mut bool,
+    ) -> Append {
+        self.queue
+            .lock()
+            .try_append(record, payload_len, callback, filled)
     }
 
     /// Appends to the open batch if another thread has made one meanwhile (RA-5), else to `make`'s.
+    /// `filled` is set when there is a batch now that is full.
     pub(super) fn append_with(
         &self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        mut callback: Option<&mut AnyCallback>,
+        filled: &mut bool,
         make: impl FnOnce() -> OpenBatch,
-    ) -> NewAppend {
+    ) -> Append {
         let mut queue = self.queue.lock();
-        match queue.try_append(record, payload_len, callback) {
-            QueueAppend::Closed => NewAppend::Closed,
-            QueueAppend::Appended { appended, filled } => NewAppend::Appended { appended, filled },
-            QueueAppend::NoRoom { filled } => {
-                let mut batch = make();
-                let appended = batch
-                    .try_append(record, payload_len, callback)
-                    .expect("a batch always takes its first record");
-                let filled = filled || appended.is_full || !queue.filled.is_empty();
-                queue.open = Some(batch);
-                NewAppend::Appended { appended, filled }
-            }
+        match queue.try_append(record, payload_len, callback.as_deref_mut(), filled) {
+            Append::NeedsBatch => {}
+            end => return end,
         }
+        queue.open = Some(make());
+        *filled |= !queue.filled.is_empty();
+        let appended = queue.try_append(record, payload_len, callback, filled);
+        debug_assert!(
+            matches!(appended, Append::Done(_)),
+            "a batch always takes its first record"
+        );
+        appended
     }
 
     pub(crate) fn head(&self) -> Option<QueueHead> {
@@ -182,32 +174,33 @@ impl PartitionEntry {
     }
 }
 
-/// What came of an append that may open a batch.
-pub(super) enum NewAppend {
-    Appended { appended: Appended, filled: bool },
-    Closed,
-}
-
 impl PartitionQueue {
     #[inline]
     fn try_append(
         &mut self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
-    ) -> QueueAppend {
+        callback: Option<&mut AnyCallback>,
+        filled: &mut bool,
+    ) -> Append {
         if self.closed {
-            return QueueAppend::Closed;
+            return Append::Closed;
         }
         let Some(open) = self.open.as_mut() else {
-            return QueueAppend::NoRoom { filled: false };
+            return Append::NeedsBatch;
         };
-        if let Some(appended) = open.try_append(record, payload_len, callback) {
-            let filled = appended.is_full;
-            return QueueAppend::Appended { appended, filled };
+        if let Some(record) = open.try_append(record, payload_len, callback) {
+            *filled |= open.is_full();
+            return Append::Done(record);
         }
+        self.close_open();
+        *filled = true;
+        Append::NeedsBatch
+    }
+
+    #[cold]
+    fn close_open(&mut self) {
         self.filled.extend(self.open.take().map(OpenBatch::close));
-        QueueAppend::NoRoom { filled: true }
     }
 
     fn head(&self) -> Option<QueueHead> {

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::batch::{Appended, BatchId, NewBatch, OpenBatch, SplitBatch};
+use super::batch::{BatchId, NewBatch, OpenBatch, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
-use super::future::{Callback, RecordInBatch};
+use super::future::RecordInBatch;
 use super::metadata::ClusterObserver;
 use super::produce_request_result::{Elapsed, ProduceRequestResult};
+use super::thunks::AnyCallback;
 use super::wake::SenderWaker;
 use crate::clock::{Clock, Instant};
 use crate::record::builder::RecordParts;
@@ -28,7 +29,6 @@ use crate::util::hash::FixedHashMap;
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
 pub(crate) use entry::{EntryIndex, PartitionEntry};
-use entry::{NewAppend, QueueAppend};
 pub(crate) use topics::{RandomSource, TopicEntry, Topics};
 
 /// What the accumulator is built from.
@@ -118,6 +118,7 @@ impl RecordAccumulator {
         }
     }
 
+    #[inline]
     pub(crate) fn pool(&self) -> &Arc<BufferPool> {
         &self.pool
     }
@@ -134,29 +135,19 @@ impl RecordAccumulator {
     }
 
     /// Appends to a batch that is there already.
-    #[inline]
     pub(crate) fn try_append(
         &self,
         entry: &Arc<PartitionEntry>,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        callback: Option<&mut AnyCallback>,
     ) -> Append {
-        match entry.try_append(record, payload_len, callback) {
-            QueueAppend::Appended { appended, filled } => {
-                if filled {
-                    self.signal_now(entry);
-                }
-                Append::Done(appended.record)
-            }
-            QueueAppend::NoRoom { filled } => {
-                if filled {
-                    self.signal_now(entry);
-                }
-                Append::NeedsBatch
-            }
-            QueueAppend::Closed => Append::Closed,
+        let mut filled = false;
+        let end = entry.try_append(record, payload_len, callback, &mut filled);
+        if filled {
+            self.signal_now(entry);
         }
+        end
     }
 
     /// Appends to a batch that is there by now, or to a new one in `lease`. A lease that is not
@@ -166,7 +157,7 @@ impl RecordAccumulator {
         entry: &Arc<PartitionEntry>,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
+        callback: Option<&mut AnyCallback>,
         lease: Lease,
     ) -> Append {
         let mut due = None;
@@ -190,23 +181,18 @@ impl RecordAccumulator {
                 track_all: self.options.track_all,
             })
         };
-        match entry.append_with(record, payload_len, callback, make) {
-            NewAppend::Closed => Append::Closed,
-            NewAppend::Appended {
-                appended: Appended { record, .. },
-                filled,
-            } => {
-                if filled {
-                    self.signal_now(entry);
-                } else if let Some(due) = due {
-                    self.signal_by(entry, due);
-                }
-                Append::Done(record)
-            }
+        let mut filled = false;
+        let end = entry.append_with(record, payload_len, callback, &mut filled, make);
+        match due {
+            _ if filled => self.signal_now(entry),
+            Some(due) => self.signal_by(entry, due),
+            None => {}
         }
+        end
     }
 
     /// A batch of it can be sent now.
+    #[cold]
     fn signal_now(&self, entry: &Arc<PartitionEntry>) {
         if entry.signal() {
             self.inbox.lock().push(Arc::clone(entry));

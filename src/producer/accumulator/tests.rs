@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::producer::future::FutureRecordMetadata;
+use crate::record::builder::batch_size_upper_bound;
 use crate::record::header::Headers;
 use crate::types::Node;
 
@@ -67,11 +68,11 @@ fn try_append(fixture: &Fixture, partition: i32, value: &str) -> Append {
         timestamp_ms: 0,
     };
     let payload = record.payload_len();
-    match accumulator.try_append(entry, &record, payload, &mut None) {
+    match accumulator.try_append(entry, &record, payload, None) {
         Append::NeedsBatch => {
-            let size = accumulator.allocation_for(record.batch_size_upper_bound());
+            let size = accumulator.allocation_for(batch_size_upper_bound(payload));
             match accumulator.pool().try_allocate(size) {
-                Ok(lease) => accumulator.append_new(entry, &record, payload, &mut None, lease),
+                Ok(lease) => accumulator.append_new(entry, &record, payload, None, lease),
                 Err(_) => Append::Closed,
             }
         }

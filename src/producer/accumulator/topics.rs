@@ -24,6 +24,7 @@ impl Topics {
         self.by_name.get(topic)
     }
 
+    #[inline]
     pub(crate) fn is_closed(&self) -> bool {
         self.closed
     }
@@ -66,6 +67,7 @@ impl TopicEntry {
         &self.name
     }
 
+    #[inline]
     pub(crate) fn partition_count(&self) -> usize {
         self.partitions.len()
     }
@@ -74,6 +76,7 @@ impl TopicEntry {
         &self.available
     }
 
+    #[inline]
     pub(crate) fn partition(&self, partition: PartitionId) -> Option<&Arc<PartitionEntry>> {
         usize::try_from(partition)
             .ok()

@@ -10,7 +10,7 @@
 mod open;
 mod sealed;
 
-pub(crate) use open::{Appended, FilledBatch, NewBatch, OpenBatch};
+pub(crate) use open::{FilledBatch, NewBatch, OpenBatch};
 pub(crate) use sealed::{BatchSummary, SealedBatch, SplitBatch};
 
 /// Which batch of its producer: later batches of a partition have larger ids, and so have later pieces

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use super::BatchId;
 use crate::clock::Instant;
 use crate::producer::buffer_pool::Lease;
-use crate::producer::future::{Callback, RecordInBatch, Thunk};
+use crate::producer::future::RecordInBatch;
 use crate::producer::produce_request_result::ProduceRequestResult;
+use crate::producer::thunks::{AnyCallback, Thunks};
 use crate::record::builder::{BatchFacts, RecordParts, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 
@@ -34,15 +35,8 @@ pub(crate) struct OpenBatch {
     lease: Lease,
     records: RecordsBuilder,
     result: Arc<ProduceRequestResult>,
-    thunks: Vec<Thunk>,
+    thunks: Thunks,
     track_all: bool,
-}
-
-/// A record that is in a batch.
-pub(crate) struct Appended {
-    pub(crate) record: RecordInBatch,
-    /// The batch takes no more.
-    pub(crate) is_full: bool,
 }
 
 impl OpenBatch {
@@ -53,7 +47,7 @@ impl OpenBatch {
             records: RecordsBuilder::new(new.limit_bytes),
             lease: new.lease,
             result: new.result,
-            thunks: Vec::new(),
+            thunks: Thunks::default(),
             track_all: new.track_all,
         }
     }
@@ -75,8 +69,8 @@ impl OpenBatch {
         &mut self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: &mut Option<Callback>,
-    ) -> Option<Appended> {
+        callback: Option<&mut AnyCallback>,
+    ) -> Option<RecordInBatch> {
         let size = self.records.size_of_next(record.timestamp_ms, payload_len);
         if !self.records.has_room_for(self.lease.len(), size) {
             return None;
@@ -91,19 +85,12 @@ impl OpenBatch {
             key_size: size_of(record.key),
             value_size: size_of(record.value),
         };
-        if callback.is_some() || self.track_all {
-            self.thunks.push(Thunk {
-                index,
-                timestamp_ms: appended.timestamp_ms,
-                key_size: appended.key_size,
-                value_size: appended.value_size,
-                callback: callback.take(),
-            });
+        match callback {
+            Some(callback) => callback.move_to(&mut self.thunks, appended.facts()),
+            None if self.track_all => self.thunks.push_silent(appended.facts()),
+            None => {}
         }
-        Some(Appended {
-            record: appended,
-            is_full: self.is_full(),
-        })
+        Some(appended)
     }
 
     /// Bytes the batch has on the wire.
@@ -150,5 +137,5 @@ pub(super) struct OpenParts {
     pub(super) facts: BatchFacts,
     pub(super) lease: Lease,
     pub(super) result: Arc<ProduceRequestResult>,
-    pub(super) thunks: Vec<Thunk>,
+    pub(super) thunks: Thunks,
 }

@@ -6,21 +6,18 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use log::error;
 
 use super::{BatchId, FilledBatch};
 use crate::clock::Instant;
 use crate::error::{BrokerError, Delivery, RecordTimes};
 use crate::producer::callback_scope;
-use crate::producer::future::Thunk;
 use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::produce_request_result::{BatchOutcome, ProduceRequestResult};
-use crate::producer::record_metadata::RecordMetadata;
+use crate::producer::thunks::{BatchEnd, Thunks};
 use crate::record::builder::{BatchFacts, ProducerState, batch_head};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::sync;
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
-use crate::util::panic;
 pub(crate) use split::SplitBatch;
 
 /// A batch that is complete in itself: queued for another attempt, or in flight.
@@ -34,7 +31,7 @@ pub(crate) struct SealedBatch {
     facts: BatchFacts,
     body: Bytes,
     result: Arc<ProduceRequestResult>,
-    thunks: Vec<Thunk>,
+    thunks: Thunks,
     state: ProducerState,
     /// Its sequence was rewritten after a new epoch began (Java: `sequenceHasBeenReset`).
     rewritten: bool,
@@ -272,39 +269,13 @@ impl SealedBatch {
             sync::assert_unlocked();
             let _scope = callback_scope::enter(result.producer());
             let outcome = result.published_outcome().expect("published above");
-            for thunk in thunks {
-                run_thunk(thunk, &result, outcome, listener);
-            }
+            thunks.run(BatchEnd {
+                partition: result.topic_partition(),
+                outcome,
+                listener,
+            });
         }
         result.release_waiters();
-    }
-}
-
-/// Interceptors first, then the user's callback; neither can harm the other or the sender.
-fn run_thunk(
-    mut thunk: Thunk,
-    result: &Arc<ProduceRequestResult>,
-    outcome: &BatchOutcome,
-    listener: Option<&dyn AcknowledgementListener>,
-) {
-    let answer = thunk.answer(result, outcome);
-    if let Some(listener) = listener {
-        match &answer {
-            Ok(metadata) => listener.on_acknowledgement(metadata, None),
-            Err(error) => {
-                let placeholder = RecordMetadata::placeholder(result.topic_partition().clone());
-                listener.on_acknowledgement(&placeholder, Some(error));
-            }
-        }
-    }
-    if let Some(callback) = thunk.callback.take() {
-        if let Err(reason) = panic::contain(|| callback(answer)) {
-            error!(
-                "the callback of a record for {} panicked: {}",
-                result.topic_partition(),
-                reason
-            );
-        }
     }
 }
 

@@ -21,15 +21,16 @@ use crate::error::{Delivery, ErrorCode, ProduceError, ProduceErrorKind, WaitCaus
 use crate::producer::accumulator::{AccumulatorOptions, Append};
 use crate::producer::buffer_pool::BufferPool;
 use crate::producer::callback_scope::ProducerId;
-use crate::producer::future::{Callback, FutureRecordMetadata};
+use crate::producer::future::FutureRecordMetadata;
 use crate::producer::metadata::{ClusterObserver, ProducerMetadataOptions};
 use crate::producer::record_metadata::RecordMetadata;
+use crate::producer::thunks::AnyCallback;
 use crate::protocol::{
     InitProducerIdResponse, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
     PartitionProduceResponse, ProduceRequest, ProduceResponse, Response, TopicProduceResponse,
 };
 use crate::record::batch::RecordBatch;
-use crate::record::builder::RecordParts;
+use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::types::{Cluster, Node};
 
@@ -332,7 +333,7 @@ impl Rig {
         &self,
         partition: i32,
         value: &str,
-        mut callback: Option<Callback>,
+        mut callback: Option<&mut AnyCallback>,
     ) -> FutureRecordMetadata {
         let accumulator = &self.shared.accumulator;
         let topics = accumulator.topics();
@@ -348,11 +349,11 @@ impl Rig {
             timestamp_ms: 1000,
         };
         let payload = record.payload_len();
-        let mut appended = accumulator.try_append(entry, &record, payload, &mut callback);
+        let mut appended = accumulator.try_append(entry, &record, payload, callback.as_deref_mut());
         if matches!(appended, Append::NeedsBatch) {
-            let size = accumulator.allocation_for(record.batch_size_upper_bound());
+            let size = accumulator.allocation_for(batch_size_upper_bound(payload));
             let lease = self.pool.try_allocate(size).expect("memory");
-            appended = accumulator.append_new(entry, &record, payload, &mut callback, lease);
+            appended = accumulator.append_new(entry, &record, payload, callback, lease);
         }
         match appended {
             Append::Done(record) => FutureRecordMetadata::pending(record),

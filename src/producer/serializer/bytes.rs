@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 
+use super::prepared::{BorrowBytes, OfThisLibrary};
 use super::{Serialized, Serializer};
 use crate::error::BoxError;
 use crate::record::Headers;
@@ -34,6 +35,10 @@ impl Serializer<[u8]> for ByteArraySerializer {
     ) -> Result<Option<Serialized<'a>>, BoxError> {
         Ok(Some(data.into()))
     }
+
+    fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<[u8]>> {
+        Some(|data| data)
+    }
 }
 
 impl Serializer<Vec<u8>> for ByteArraySerializer {
@@ -44,6 +49,10 @@ impl Serializer<Vec<u8>> for ByteArraySerializer {
         data: &'a Vec<u8>,
     ) -> Result<Option<Serialized<'a>>, BoxError> {
         Ok(Some(data.as_slice().into()))
+    }
+
+    fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<Vec<u8>>> {
+        Some(Vec::as_slice)
     }
 }
 
@@ -73,6 +82,10 @@ impl Serializer<Bytes> for BytesSerializer {
         data: &'a Bytes,
     ) -> Result<Option<Serialized<'a>>, BoxError> {
         Ok(Some(data.as_ref().into()))
+    }
+
+    fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<Bytes>> {
+        Some(|data| data)
     }
 }
 
@@ -104,5 +117,9 @@ impl Serializer<Bytes> for ByteBufferSerializer {
         data: &'a Bytes,
     ) -> Result<Option<Serialized<'a>>, BoxError> {
         Ok(Some(data.as_ref().into()))
+    }
+
+    fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<Bytes>> {
+        Some(|data| data)
     }
 }

@@ -4,6 +4,7 @@ mod bytes;
 mod closure;
 mod list;
 mod number;
+mod prepared;
 mod serialized;
 mod stock;
 mod string;
@@ -19,6 +20,8 @@ pub use self::list::{ListSerializer, NullableSerializer};
 pub use self::number::{
     DoubleSerializer, FloatSerializer, IntegerSerializer, LongSerializer, ShortSerializer,
 };
+pub(crate) use self::prepared::PreparedSerializer;
+use self::prepared::{BorrowBytes, OfThisLibrary};
 pub use self::serialized::{InlineBytes, Serialized};
 pub use self::stock::StockSerialize;
 pub use self::string::StringSerializer;
@@ -117,6 +120,13 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
     fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
         None
     }
+
+    /// The function that is all there is to the serializer, if the bytes are the data's own. Cannot be
+    /// overridden outside of this library: what it returns is not guarded against panics.
+    #[doc(hidden)]
+    fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<T>> {
+        None
+    }
 }
 
 impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Box<S> {
@@ -147,6 +157,10 @@ impl<T: ?Sized, S: Serializer<T> + ?Sized> Serializer<T> for Box<S> {
 
     fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
         (**self).cluster_listener()
+    }
+
+    fn borrow_bytes(&self, of_this_library: OfThisLibrary) -> Option<BorrowBytes<T>> {
+        (**self).borrow_bytes(of_this_library)
     }
 }
 

@@ -21,6 +21,7 @@ pub enum Serialized<'a> {
 
 impl Serialized<'_> {
     /// The bytes.
+    #[inline]
     pub fn as_slice(&self) -> &[u8] {
         match self {
             Self::Borrowed(bytes) => bytes,

@@ -1,5 +1,6 @@
 //! Strings, in one of Java's standard encodings.
 
+use super::prepared::{BorrowBytes, OfThisLibrary};
 use super::{Serialized, Serializer};
 use crate::config::PluginConfig;
 use crate::error::BoxError;
@@ -48,6 +49,10 @@ impl Serializer<str> for StringSerializer {
     ) -> Result<Option<Serialized<'a>>, BoxError> {
         Ok(Some(self.encoding.encode(data)))
     }
+
+    fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<str>> {
+        (self.encoding == Encoding::Utf8).then_some(str::as_bytes)
+    }
 }
 
 impl Serializer<String> for StringSerializer {
@@ -62,6 +67,10 @@ impl Serializer<String> for StringSerializer {
         data: &'a String,
     ) -> Result<Option<Serialized<'a>>, BoxError> {
         Ok(Some(self.encoding.encode(data)))
+    }
+
+    fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<String>> {
+        (self.encoding == Encoding::Utf8).then_some(String::as_bytes)
     }
 }
 

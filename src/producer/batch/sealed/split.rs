@@ -8,8 +8,8 @@ use super::SealedBatch;
 use crate::clock::Instant;
 use crate::producer::batch::BatchId;
 use crate::producer::buffer_pool::BufferPool;
-use crate::producer::future::Thunk;
 use crate::producer::produce_request_result::{ProduceRequestResult, ResultOfPiece};
+use crate::producer::thunks::Thunks;
 use crate::record::builder::ProducerState;
 use crate::record::split::{Piece, divide};
 
@@ -50,21 +50,14 @@ impl SealedBatch {
             }
         };
         self.mark_returned(now);
-        let mut thunks = std::mem::take(&mut self.thunks).into_iter().peekable();
+        let mut thunks = std::mem::take(&mut self.thunks);
         let mut pieces = Vec::with_capacity(divided.len());
         let mut records_before = 0;
         for piece in divided {
-            let end = records_before + piece.facts.record_count;
-            let mut own = Vec::new();
-            // Thunks stand in the order of their records.
-            while let Some(thunk) = thunks.next_if(|thunk| thunk.index < end) {
-                own.push(Thunk {
-                    index: thunk.index - records_before,
-                    ..thunk
-                });
-            }
+            let count = piece.facts.record_count;
+            let own = thunks.take_front(count);
             pieces.push(self.piece(records_before, piece, own, pool, now));
-            records_before = end;
+            records_before += count;
         }
         Ok(SplitBatch {
             whole: self.id,
@@ -77,7 +70,7 @@ impl SealedBatch {
         &self,
         records_before: u32,
         piece: Piece,
-        thunks: Vec<Thunk>,
+        thunks: Thunks,
         pool: &Arc<BufferPool>,
         now: Instant,
     ) -> Self {

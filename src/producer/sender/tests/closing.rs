@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::producer::thunks::Answer;
 use crate::protocol::Request;
 
 /// Java: SenderTest#testCloseWhenIncompleteBatches (KP-50)
@@ -91,11 +92,11 @@ fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
     );
     let called = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&called);
-    let callback: Callback = Box::new(move |answer| {
+    let mut callback = Some(move |answer: Answer| {
         assert!(answer.is_err());
         count.fetch_add(1, Ordering::SeqCst);
     });
-    let sent = rig.send_calling(0, "b", Some(callback));
+    let sent = rig.send_calling(0, "b", Some(&mut callback));
     let queued = rig.send(0, "c");
     let Rig {
         sender,
@@ -163,13 +164,13 @@ fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
     .start();
     let order = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&order);
-    let bad: Callback = Box::new(|_| panic!("the callback fell over"));
-    let good: Callback = Box::new(move |_| {
+    let mut bad = Some(|_: Answer| panic!("the callback fell over"));
+    let mut good = Some(move |_: Answer| {
         count.fetch_add(1, Ordering::SeqCst);
     });
     let futures = [
-        rig.send_calling(0, "a", Some(bad)),
-        rig.send_calling(0, "b", Some(good)),
+        rig.send_calling(0, "a", Some(&mut bad)),
+        rig.send_calling(0, "b", Some(&mut good)),
     ];
     rig.run();
     rig.respond(ErrorCode::NoError, 0);

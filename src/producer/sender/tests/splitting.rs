@@ -257,13 +257,13 @@ fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
     for at in 0..6 {
         let seen = Arc::clone(&seen);
         // Some have none: a callback stays with its record.
-        let callback = (at % 2 == 1).then(|| {
-            Box::new(move |answer: Result<RecordMetadata, ProduceError>| {
+        let mut callback = (at % 2 == 1).then_some({
+            move |answer: Result<RecordMetadata, ProduceError>| {
                 let offset = answer.map(|metadata| metadata.offset()).ok();
                 seen.lock().push((at, offset));
-            }) as Callback
+            }
         });
-        futures.push(rig.send_calling(0, TWELVE, callback));
+        futures.push(rig.send_calling(0, TWELVE, Some(&mut callback)));
     }
     rig.run();
     rig.respond(ErrorCode::MessageTooLarge, -1);
