@@ -97,11 +97,22 @@ pub(crate) struct Thunks {
     alike: Option<Box<dyn ThunksAlike>>,
     /// All from the first on that is of another type.
     others: Vec<Thunk<BoxedCallback>>,
+    /// How many records the batch will have, by the size of its first.
+    expected: usize,
 }
+
+/// However small a batch's first record is, room is made for so many at first.
+const MAX_EXPECTED: usize = 512;
 
 impl Thunks {
     pub(crate) fn is_empty(&self) -> bool {
         self.alike.is_none()
+    }
+
+    /// Tells how many records to expect, before the first is added: a vector that grows by doubling may
+    /// take twice the memory it needs, and there is one for each batch in `buffer.memory`.
+    pub(crate) fn expect(&mut self, records: usize) {
+        self.expected = records.min(MAX_EXPECTED);
     }
 
     /// Adds a record that has no callback, for the interceptors' sake.
@@ -112,7 +123,9 @@ impl Thunks {
 
     fn push<F: Callback>(&mut self, thunk: Thunk<F>) {
         let Some(first) = &mut self.alike else {
-            self.alike = Some(Box::new(vec![thunk]));
+            let mut alike = Vec::with_capacity(self.expected.max(1));
+            alike.push(thunk);
+            self.alike = Some(Box::new(alike));
             return;
         };
         match first.as_any().downcast_mut::<Vec<Thunk<F>>>() {
@@ -132,6 +145,7 @@ impl Thunks {
         Self {
             alike: self.alike.as_mut().map(|alike| alike.take_front(records)),
             others: take_front(&mut self.others, records),
+            expected: 0,
         }
     }
 

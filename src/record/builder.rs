@@ -126,6 +126,12 @@ impl RecordsBuilder {
             || RECORD_BATCH_OVERHEAD + written + size.total_bytes() <= self.limit_bytes
     }
 
+    /// How many records of that size the batch holds, one at the least.
+    pub(crate) fn expected_count(&self, size: RecordSize) -> usize {
+        let room = self.limit_bytes.saturating_sub(RECORD_BATCH_OVERHEAD);
+        (room / size.total_bytes()).max(1)
+    }
+
     /// Whether a batch with `written` bytes of records takes no more.
     ///
     /// # Kafka

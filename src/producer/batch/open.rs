@@ -76,6 +76,9 @@ impl OpenBatch {
             return None;
         }
         let index = self.records.record_count();
+        if index == 0 {
+            self.thunks.expect(self.records.expected_count(size));
+        }
         self.records.append(self.lease.buffer(), record, size);
         let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
         let appended = RecordInBatch {
