@@ -52,6 +52,9 @@ impl Ending {
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
      brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
 
+/// The version of the first request for API versions on a connection.
+const FIRST_API_VERSIONS_VERSION: i16 = 3;
+
 /// Said of a connection on which something came that is no frame, before the broker's versions did.
 const NO_BROKER: &str =
     "a listener that expects TLS answers like that, as does a server that is no Kafka broker";
@@ -124,8 +127,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             if self.states.state(id) == Some(&ConnectionState::Connecting) {
                 log::debug!("{self} Completed connection to node {id}. Fetching API versions.");
                 self.states.checking_api_versions(id, now);
-                self.versions_to_ask
-                    .insert(id, super::responses::FIRST_API_VERSIONS_VERSION);
+                self.versions_to_ask.insert(id, FIRST_API_VERSIONS_VERSION);
             }
         }
     }

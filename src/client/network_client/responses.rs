@@ -20,9 +20,6 @@ use crate::protocol::{
 };
 use crate::types::NodeId;
 
-/// The version of the first request for API versions on a connection.
-pub(super) const FIRST_API_VERSIONS_VERSION: i16 = 3;
-
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Ends the requests that no answer is expected to and that were written in full.
     pub(super) fn handle_completed_sends(

@@ -7,67 +7,17 @@ mod produce;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::log::{Depth, TopicSettings};
+use super::plan::{Answer, Plan};
 use super::script::{Decision, Script, Seen};
 use super::topics::{NotDone, SimPartition, SimTopic, Topics};
 use super::transactional_ids::ProducerIds;
 use crate::clock::Timestamp;
-use crate::protocol::{ApiKey, Frame, Reader, Request, RequestHeader, Response};
-use crate::testing::script::AndThen;
+use crate::protocol::{ApiKey, Reader, Request, RequestHeader, Response};
 use crate::types::{NodeId, PartitionId};
-
-/// What a broker does about a request, and when.
-#[derive(Debug)]
-pub(crate) struct Plan {
-    /// How much later; what it does about the requests behind it on the same connection comes later
-    /// still.
-    pub(crate) delay: Duration,
-    pub(crate) answer: Answer,
-}
-
-impl Plan {
-    fn at_once(answer: Answer) -> Self {
-        Self {
-            delay: Duration::ZERO,
-            answer,
-        }
-    }
-}
-
-/// What a broker does about a request.
-#[derive(Debug)]
-pub(crate) enum Answer {
-    /// It sends this.
-    Reply(Frame),
-    /// It sends so many bytes of this, and then does something else.
-    Part {
-        frame: Frame,
-        bytes: usize,
-        then: AndThen,
-    },
-    /// It says nothing: the producer asked for no acknowledgement.
-    Silence,
-    /// It closes the connection.
-    Close,
-    /// It says nothing on this connection any more, nor does it look at what comes.
-    Stall,
-    /// It hangs, and has not looked at the request: ask again when it has been resumed.
-    Hang,
-}
-
-impl Answer {
-    /// No answer, of either sort.
-    pub(crate) fn none(then: AndThen) -> Self {
-        match then {
-            AndThen::Close => Self::Close,
-            AndThen::Silence => Self::Stall,
-        }
-    }
-}
 
 /// What a cluster is made with.
 #[derive(Debug, Clone)]

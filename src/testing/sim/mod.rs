@@ -3,11 +3,13 @@
 
 pub(crate) mod broker;
 pub(crate) mod log;
+mod plan;
 mod producer_state;
 mod script;
 mod topics;
 mod transactional_ids;
 
-pub(crate) use broker::{Answer, Plan, SimCluster, SimNode, SimOptions};
+pub(crate) use broker::{SimCluster, SimNode, SimOptions};
+pub(crate) use plan::{Answer, Plan};
 pub(crate) use script::RuleId;
 pub(crate) use topics::NotDone;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::broker::Answer;
+use super::plan::Answer;
 use crate::protocol::{ApiKey, MetadataResponse, Request};
 use crate::testing::script::{AndThen, Fate, MetadataSnapshot, Refusal, Rule, Scope};
 use crate::types::{NodeId, PartitionId};

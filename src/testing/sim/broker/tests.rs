@@ -1,7 +1,7 @@
 use super::*;
 use crate::error::ErrorCode;
 use crate::protocol::{
-    ApiVersionsRequest, BatchHead, InitProducerIdRequest, MetadataRequest, MetadataResponse,
+    ApiVersionsRequest, BatchHead, Frame, InitProducerIdRequest, MetadataRequest, MetadataResponse,
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, Records, TopicProduceData,
     decode_response_correlation,
 };

@@ -1,8 +1,10 @@
 //! What rules make of answers, over bytes.
 
+use std::time::Duration;
+
 use super::*;
 use crate::protocol::InitProducerIdResponse;
-use crate::testing::script::{Api, MetadataSnapshot, Refusal, Rule};
+use crate::testing::script::{AndThen, Api, MetadataSnapshot, Refusal, Rule};
 
 fn scripted<const N: usize>(rules: [Rule; N]) -> SimCluster {
     let mut cluster = cluster(2);
