@@ -39,6 +39,7 @@
 //!
 //! | feature | what it adds |
 //! |---|---|
+//! | `cli` | the command line tools; nothing in the library |
 //! | `testing` | the module `testing`: an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |
 //!
