@@ -199,6 +199,9 @@ impl ClusterConnectionStates {
             throttled_until: None,
             last_error: None,
         });
+        // A pause is asked for on a connection, and ends with it: a broker that wants another says so in
+        // its first answer, and one that asked for days can be replaced. (NC-24: Java's outlives it.)
+        entry.throttled_until = None;
         if *entry.host != *node.host() || entry.port != node.port() {
             log::info!(
                 "Host of node {id} changed from {}:{} to {}:{}",
@@ -214,7 +217,6 @@ impl ClusterConnectionStates {
             entry.reconnect_backoff = reconnect_backoff.backoff(0, random.f64());
             entry.setup_failures = 0;
             entry.setup_timeout = setup_timeout.backoff(0, random.f64());
-            entry.throttled_until = None;
             entry.last_error = None;
             // An answer that is still to come is for the old name: ask again behind it.
             if entry.lookups > 0 {

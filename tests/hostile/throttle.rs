@@ -9,7 +9,8 @@ use crate::exchange::{Api, Lie, framed};
 /// 24 days and some hours.
 const LONGEST: i32 = i32::MAX;
 
-/// NC-24: the client honours it, as Java's does; the records' own time-outs stand.
+/// NC-24: the client honours it, as Java's does; the records' own time-outs stand. With the connection it
+/// is over.
 #[test]
 fn a_throttle_of_24_days_is_what_the_next_record_was_waiting_for() {
     let case = Case::warmed();
@@ -22,7 +23,8 @@ fn a_throttle_of_24_days_is_what_the_next_record_was_waiting_for() {
     assert_eq!(error.cause(), Some(&WaitCause::Throttled { node: 0 }));
     assert_eq!(error.delivery(), Delivery::NotWritten);
     assert_eq!(case.liar.told(Api::Produce), 1, "nothing was sent");
-    case.end();
+    case.liar.hang_up();
+    case.finish();
 }
 
 #[test]
@@ -35,7 +37,8 @@ fn a_throttled_metadata_request_is_what_a_new_topic_was_waiting_for() {
     let error = case.failed_for("unheard-of");
     let parts = ["broker 0 is throttling this client", "max.block.ms"];
     assert_says(&error, &ProduceErrorKind::MetadataTimeout, &parts);
-    case.end();
+    case.liar.hang_up();
+    case.finish();
 }
 
 /// The pause is the connection's, and the leader's is another than the one that was asked first.
@@ -94,5 +97,6 @@ fn a_record_in_flight_behind_a_throttle_of_24_days_still_times_out() {
         &["did not answer"],
     );
     assert_eq!(error.delivery(), Delivery::MaybeWritten);
-    case.end();
+    case.liar.hang_up();
+    case.finish();
 }

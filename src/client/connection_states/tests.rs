@@ -161,6 +161,10 @@ fn a_throttled_node_is_not_ready_until_the_pause_is_over_which_never_shrinks() {
         states.poll_deadline(1, at(140)),
         states.connection_deadline(1, at(140))
     );
+    // The next connection knows nothing of it (in Java it does).
+    connect(&mut states, 1, at(300));
+    states.ready(1);
+    assert!(states.is_ready(1, at(300)) && !states.is_throttled(1, at(300)));
 }
 
 /// Java: ClusterConnectionStatesTest#testSingleIP
