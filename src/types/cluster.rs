@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::{PartitionId, TopicPartition};
+use super::{PartitionId, ReplicaLists, TopicPartition};
 use crate::util::hash::FixedHashMap;
 
 /// A broker's number. Bootstrap servers, whose numbers are not known yet, count down from -1.
@@ -75,9 +75,7 @@ pub struct PartitionInfo {
     pub(crate) topic_partition: TopicPartition,
     pub(crate) leader: Option<Node>,
     pub(crate) leader_epoch: Option<i32>,
-    pub(crate) replicas: Vec<NodeId>,
-    pub(crate) in_sync_replicas: Vec<NodeId>,
-    pub(crate) offline_replicas: Vec<NodeId>,
+    pub(crate) replicas: ReplicaLists,
 }
 
 impl PartitionInfo {
@@ -87,9 +85,7 @@ impl PartitionInfo {
             topic_partition,
             leader,
             leader_epoch: None,
-            replicas: Vec::new(),
-            in_sync_replicas: Vec::new(),
-            offline_replicas: Vec::new(),
+            replicas: ReplicaLists::default(),
         }
     }
 
@@ -110,17 +106,17 @@ impl PartitionInfo {
 
     /// All brokers that hold a copy.
     pub fn replicas(&self) -> &[NodeId] {
-        &self.replicas
+        self.replicas.all()
     }
 
     /// The brokers whose copy is up to date.
     pub fn in_sync_replicas(&self) -> &[NodeId] {
-        &self.in_sync_replicas
+        self.replicas.in_sync()
     }
 
     /// The brokers whose copy cannot be reached.
     pub fn offline_replicas(&self) -> &[NodeId] {
-        &self.offline_replicas
+        self.replicas.offline()
     }
 }
 

@@ -2,11 +2,13 @@
 
 mod cluster;
 mod producer_id;
+mod replicas;
 mod topic_partition;
 mod usable_magic;
 
 pub(crate) use cluster::TopicInfo;
 pub use cluster::{Cluster, ClusterResourceListener, Node, NodeId, PartitionInfo};
 pub(crate) use producer_id::{ProducerIdAndEpoch, Sequence};
+pub(crate) use replicas::{ReplicaLists, ReplicaListsMaker};
 pub use topic_partition::{PartitionId, TopicPartition};
 pub(crate) use usable_magic::{Magic, UsableMagic};

@@ -231,8 +231,6 @@ impl Successor {
             leader: self.node(partition.leader_id).cloned(),
             leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
             replicas: partition.replicas.clone(),
-            in_sync_replicas: partition.isr.clone(),
-            offline_replicas: partition.offline_replicas.clone(),
         });
         TopicInfo {
             partitions: partitions.collect(),

@@ -1,6 +1,6 @@
 use super::*;
 use crate::protocol::MetadataBroker;
-use crate::types::PartitionInfo;
+use crate::types::{PartitionInfo, ReplicaLists};
 
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -27,9 +27,7 @@ fn partition(index: i32, leader_id: i32, leader_epoch: i32) -> MetadataPartition
         index,
         leader_id,
         leader_epoch,
-        replicas: vec![1, 2],
-        isr: vec![1],
-        offline_replicas: vec![2],
+        replicas: ReplicaLists::new(&[1, 2], &[1], &[2]),
     }
 }
 

@@ -3,6 +3,7 @@ use std::sync::atomic::AtomicBool;
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::protocol::{MetadataBroker, MetadataPartition, MetadataTopic};
+use crate::types::ReplicaLists;
 
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -93,9 +94,7 @@ impl Harness {
                 index: 0,
                 leader_id: 1,
                 leader_epoch: 0,
-                replicas: vec![1],
-                isr: vec![1],
-                offline_replicas: Vec::new(),
+                replicas: ReplicaLists::new(&[1], &[1], &[]),
             }],
         });
         let broker = MetadataBroker {

@@ -32,7 +32,7 @@ use crate::protocol::{
 use crate::record::batch::RecordBatch;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
-use crate::types::{Cluster, Node};
+use crate::types::{Cluster, Node, ReplicaLists};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -294,9 +294,7 @@ impl Rig {
             index,
             leader_id: *leader,
             leader_epoch: -1,
-            replicas: Vec::new(),
-            isr: Vec::new(),
-            offline_replicas: Vec::new(),
+            replicas: ReplicaLists::default(),
         };
         let response = MetadataResponse {
             throttle_time_ms: 0,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
+use crate::types::{ReplicaLists, ReplicaListsMaker};
 
 /// Asks for the brokers and for topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -132,9 +133,7 @@ pub(crate) struct MetadataPartition {
     pub(crate) leader_id: i32,
     /// -1 if the broker does not say.
     pub(crate) leader_epoch: i32,
-    pub(crate) replicas: Vec<i32>,
-    pub(crate) isr: Vec<i32>,
-    pub(crate) offline_replicas: Vec<i32>,
+    pub(crate) replicas: ReplicaLists,
 }
 
 impl MetadataResponse {
@@ -178,7 +177,10 @@ impl MetadataResponse {
         } else {
             -1
         };
-        let topics = r.array("the topics", 4, |r| MetadataTopic::decode(r, version))?;
+        let mut replicas = ReplicaListsMaker::default();
+        let topics = r.array("the topics", 4, |r| {
+            MetadataTopic::decode(r, version, &mut replicas)
+        })?;
         if (8..=10).contains(&version) {
             r.i32("the cluster's permitted operations")?;
         }
@@ -244,7 +246,11 @@ impl MetadataTopic {
         w.put_no_tags();
     }
 
-    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(
+        r: &mut Reader<'_>,
+        version: i16,
+        replicas: &mut ReplicaListsMaker,
+    ) -> Result<Self, DecodeError> {
         let error = ErrorCode::from_code(r.i16("a topic's error")?);
         let name = r.string("a topic's name")?;
         let topic_id = if version >= 10 {
@@ -254,7 +260,7 @@ impl MetadataTopic {
         };
         let is_internal = version >= 1 && r.bool("'is internal'")?;
         let partitions = r.array("a topic's partitions", 12, |r| {
-            MetadataPartition::decode(r, version)
+            MetadataPartition::decode(r, version, replicas)
         })?;
         if version >= 8 {
             r.i32("a topic's permitted operations")?;
@@ -279,15 +285,19 @@ impl MetadataPartition {
         if version >= 7 {
             w.put_i32(self.leader_epoch);
         }
-        w.put_i32_array(&self.replicas, "the replicas");
-        w.put_i32_array(&self.isr, "the in-sync replicas");
+        w.put_i32_array(self.replicas.all(), "the replicas");
+        w.put_i32_array(self.replicas.in_sync(), "the in-sync replicas");
         if version >= 5 {
-            w.put_i32_array(&self.offline_replicas, "the offline replicas");
+            w.put_i32_array(self.replicas.offline(), "the offline replicas");
         }
         w.put_no_tags();
     }
 
-    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(
+        r: &mut Reader<'_>,
+        version: i16,
+        replicas: &mut ReplicaListsMaker,
+    ) -> Result<Self, DecodeError> {
         let error = ErrorCode::from_code(r.i16("a partition's error")?);
         let index = r.i32("a partition's index")?;
         let leader_id = r.i32("a partition's leader")?;
@@ -296,22 +306,21 @@ impl MetadataPartition {
         } else {
             -1
         };
-        let replicas = r.i32_array("a partition's replicas")?;
-        let isr = r.i32_array("a partition's in-sync replicas")?;
-        let offline_replicas = if version >= 5 {
-            r.i32_array("a partition's offline replicas")?
-        } else {
-            Vec::new()
-        };
+        let nodes = replicas.start();
+        r.i32_array(nodes, "a partition's replicas")?;
+        let all = nodes.len();
+        r.i32_array(nodes, "a partition's in-sync replicas")?;
+        let in_sync = nodes.len() - all;
+        if version >= 5 {
+            r.i32_array(nodes, "a partition's offline replicas")?;
+        }
         r.skip_tags()?;
         Ok(Self {
             error,
             index,
             leader_id,
             leader_epoch,
-            replicas,
-            isr,
-            offline_replicas,
+            replicas: replicas.finish(all, in_sync),
         })
     }
 }

@@ -9,6 +9,7 @@ use proptest::prelude::*;
 
 use crate::error::ErrorCode;
 use crate::protocol::*;
+use crate::types::ReplicaLists;
 
 /// All versions of the four messages, with one of each: for checks that need no variety.
 pub(super) const APIS: [ApiKey; 4] = [
@@ -189,9 +190,7 @@ fn metadata_partition() -> impl Strategy<Value = MetadataPartition> {
                     index,
                     leader_id,
                     leader_epoch,
-                    replicas,
-                    isr,
-                    offline_replicas,
+                    replicas: ReplicaLists::new(&replicas, &isr, &offline_replicas),
                 }
             },
         )
@@ -336,7 +335,8 @@ fn metadata_as_seen_in(metadata: &mut MetadataResponse, version: i16) {
                 partition.leader_epoch = -1;
             }
             if version < 5 {
-                partition.offline_replicas.clear();
+                let known = &partition.replicas;
+                partition.replicas = ReplicaLists::new(known.all(), known.in_sync(), &[]);
             }
         }
     }
@@ -432,9 +432,7 @@ pub(crate) fn full_response(api: ApiKey) -> Response {
                 index: 0,
                 leader_id: 1,
                 leader_epoch: 9,
-                replicas: vec![1, 2, 3],
-                isr: vec![1, 2],
-                offline_replicas: vec![3],
+                replicas: ReplicaLists::new(&[1, 2, 3], &[1, 2], &[3]),
             };
             Response::Metadata(MetadataResponse {
                 throttle_time_ms: 250,

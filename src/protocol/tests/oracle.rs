@@ -190,9 +190,9 @@ fn their_metadata(ours: &MetadataResponse, tagged: bool) -> theirs::MetadataResp
             .with_partition_index(ours.index)
             .with_leader_id(ours.leader_id.into())
             .with_leader_epoch(ours.leader_epoch)
-            .with_replica_nodes(ids(&ours.replicas))
-            .with_isr_nodes(ids(&ours.isr))
-            .with_offline_replicas(ids(&ours.offline_replicas))
+            .with_replica_nodes(ids(ours.replicas.all()))
+            .with_isr_nodes(ids(ours.replicas.in_sync()))
+            .with_offline_replicas(ids(ours.replicas.offline()))
             .with_unknown_tagged_fields(unknown(tagged))
     };
     let topic = |ours: &MetadataTopic| {

@@ -195,6 +195,19 @@ impl<'a> Reader<'a> {
         Ok(Some(self.frame.slice(begin..begin + len)))
     }
 
+    /// The number of elements of an array; `None` for null. Each has `least` bytes or more.
+    fn count(&mut self, what: &'static str, least: usize) -> Result<Option<usize>, DecodeError> {
+        let begin = self.at;
+        match self.length(false, what)? {
+            Some(count) if count > self.remaining() / least.max(1) => Err(DecodeError {
+                kind: DecodeErrorKind::PastEnd,
+                what,
+                at: begin,
+            }),
+            count => Ok(count),
+        }
+    }
+
     /// An array that may be null.
     ///
     /// `least` is the number of bytes that an element has at the very least (so not zero): a count
@@ -205,17 +218,9 @@ impl<'a> Reader<'a> {
         least: usize,
         mut element: impl FnMut(&mut Self) -> Result<T, DecodeError>,
     ) -> Result<Option<Vec<T>>, DecodeError> {
-        let begin = self.at;
-        let Some(count) = self.length(false, what)? else {
+        let Some(count) = self.count(what, least)? else {
             return Ok(None);
         };
-        if count > self.remaining() / least.max(1) {
-            return Err(DecodeError {
-                kind: DecodeErrorKind::PastEnd,
-                what,
-                at: begin,
-            });
-        }
         let mut elements = Vec::with_capacity(room_for::<T>(count));
         for _ in 0..count {
             elements.push(element(self)?);
@@ -239,9 +244,21 @@ impl<'a> Reader<'a> {
             })
     }
 
-    /// An array of 32-bit numbers.
-    pub(crate) fn i32_array(&mut self, what: &'static str) -> Result<Vec<i32>, DecodeError> {
-        self.array(what, 4, |r| r.i32(what))
+    /// An array of 32-bit numbers, which are appended to `into`.
+    pub(crate) fn i32_array(
+        &mut self,
+        into: &mut Vec<i32>,
+        what: &'static str,
+    ) -> Result<(), DecodeError> {
+        let begin = self.at;
+        let count = self.count(what, 4)?.ok_or(DecodeError {
+            kind: DecodeErrorKind::Null,
+            what,
+            at: begin,
+        })?;
+        let numbers = self.fixed(count * 4, what)?;
+        into.extend(numbers.chunks_exact(4).map(BigEndian::read_i32));
+        Ok(())
     }
 
     /// Skips the tagged fields that end a structure, if this message has them.

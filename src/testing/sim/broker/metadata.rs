@@ -10,6 +10,7 @@ use crate::protocol::{
 };
 use crate::testing::sim::script::Decision;
 use crate::testing::sim::topics::{PartitionRole, SimTopic, is_internal, is_valid_name};
+use crate::types::{NodeId, ReplicaLists};
 
 const NO_NODE: i32 = -1;
 
@@ -111,7 +112,7 @@ impl SimCluster {
     /// # Kafka
     /// `ZkMetadataCache#getPartitionMetadata`.
     fn partition_metadata(&self, index: i32, role: &PartitionRole) -> MetadataPartition {
-        let (isr, offline_replicas) = role
+        let (in_sync, offline): (Vec<NodeId>, Vec<NodeId>) = role
             .replicas
             .iter()
             .partition(|replica| self.alive.contains(replica));
@@ -122,9 +123,7 @@ impl SimCluster {
             index,
             leader_id: leader.unwrap_or(NO_NODE),
             leader_epoch: role.epoch,
-            replicas: role.replicas.clone(),
-            isr,
-            offline_replicas,
+            replicas: ReplicaLists::new(&role.replicas, &in_sync, &offline),
         }
     }
 }

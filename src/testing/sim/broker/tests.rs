@@ -369,7 +369,7 @@ fn a_partition_whose_node_is_down_has_no_leader_until_it_is_back() {
         (ErrorCode::LeaderNotAvailable, -1)
     );
     assert_eq!(
-        (&partition.isr[..], &partition.offline_replicas[..]),
+        (partition.replicas.in_sync(), partition.replicas.offline()),
         (&[][..], &[1][..])
     );
     assert_eq!(answer.brokers.len(), 1);
