@@ -13,7 +13,7 @@ use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataPartition, MetadataResponse, MetadataTopic};
-use crate::types::{Cluster, Node, TopicPartition};
+use crate::types::{Cluster, Node, PartitionId, PartitionInfo};
 
 /// The first version of a Metadata response whose leader epochs can be trusted: older brokers may
 /// list stale ones while partitions move.
@@ -63,7 +63,8 @@ pub(crate) struct Metadata {
     /// The error code of each topic in the last answer that had the topic, if it was one.
     last_codes: BTreeMap<Arc<str>, ErrorCode>,
     cache: MetadataCache,
-    epochs: BTreeMap<TopicPartition, i32>,
+    /// The newest leader epoch that was seen of each partition.
+    epochs: BTreeMap<Arc<str>, BTreeMap<PartitionId, i32>>,
 }
 
 impl Metadata {
@@ -193,7 +194,7 @@ impl Metadata {
         }
         let previous_id = self.cluster().cluster_id.clone();
         self.apply(planned.is_partial, version, response, retain);
-        self.epochs.retain(|partition, _| retain(partition.topic()));
+        self.epochs.retain(|topic, _| retain(topic));
         self.last_codes.retain(|topic, _| retain(topic));
         let cluster_id = &self.cluster().cluster_id;
         if *cluster_id != previous_id {
@@ -241,7 +242,7 @@ impl Metadata {
             });
         }
         self.set_topic_errors(&next);
-        self.cache = next.build(&self.cache);
+        self.cache = next.build();
     }
 
     fn apply_topic(&mut self, next: &mut cache::Successor, version: i16, topic: MetadataTopic) {
@@ -267,7 +268,7 @@ impl Metadata {
                 self.needs_full_update = true;
             }
             let has_epochs = version >= EPOCHS_RELIABLE_FROM;
-            accepted.extend(self.newest(&name, partition, has_epochs, is_recreated));
+            accepted.extend(self.newest(next, &name, partition, has_epochs, is_recreated));
         }
         next.add_topic(name, topic_id, is_internal, accepted);
     }
@@ -276,29 +277,33 @@ impl Metadata {
     /// than what is known.
     fn newest(
         &mut self,
+        next: &cache::Successor,
         topic: &Arc<str>,
         mut partition: MetadataPartition,
         has_epochs: bool,
         is_recreated: bool,
-    ) -> Option<MetadataPartition> {
-        let key = TopicPartition::new(Arc::clone(topic), partition.index);
+    ) -> Option<PartitionInfo> {
+        let number = partition.index;
         if !has_epochs || partition.leader_epoch < 0 {
-            self.epochs.remove(&key);
+            if let Some(epochs) = self.epochs.get_mut(topic) {
+                epochs.remove(&number);
+            }
             partition.leader_epoch = -1;
-            return Some(partition);
+            return Some(next.described(topic, partition));
         }
-        let known = self.epochs.get(&key).copied();
-        match known {
-            Some(epoch) if !is_recreated && partition.leader_epoch < epoch => {
+        let epochs = self.epochs.entry(Arc::clone(topic)).or_default();
+        match epochs.get(&number) {
+            Some(epoch) if !is_recreated && partition.leader_epoch < *epoch => {
                 log::debug!(
-                    "Got metadata for an older epoch {} (current is {epoch}) for partition {key}, not updating",
+                    "Got metadata for an older epoch {} (current is {epoch}) for partition {topic}-{number}, not updating",
                     partition.leader_epoch
                 );
-                self.cache.partition(topic, partition.index).cloned()
+                let known = self.cache.partition(topic, number);
+                known.map(|partition| next.known(partition))
             }
             _ => {
-                self.epochs.insert(key, partition.leader_epoch);
-                Some(partition)
+                epochs.insert(number, partition.leader_epoch);
+                Some(next.described(topic, partition))
             }
         }
     }
@@ -338,9 +343,7 @@ impl Metadata {
     /// The newest leader epoch seen for a partition.
     #[cfg(test)]
     pub(crate) fn leader_epoch(&self, topic: &Arc<str>, partition: i32) -> Option<i32> {
-        self.epochs
-            .get(&TopicPartition::new(Arc::clone(topic), partition))
-            .copied()
+        self.epochs.get(topic)?.get(&partition).copied()
     }
 
     /// Takes the error of a topic that the last update told; each is given once.

@@ -73,8 +73,12 @@ impl fmt::Display for Node {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionInfo {
     pub(crate) topic_partition: TopicPartition,
-    pub(crate) leader: Option<Node>,
-    pub(crate) leader_epoch: Option<i32>,
+    /// Partitions share it.
+    pub(crate) leader: Option<Arc<Node>>,
+    /// The leader's number, known also while no broker of that number is; -1 if there is no leader.
+    pub(crate) leader_id: NodeId,
+    /// -1 if it is not known.
+    pub(crate) leader_epoch: i32,
     pub(crate) replicas: ReplicaLists,
 }
 
@@ -83,8 +87,9 @@ impl PartitionInfo {
     pub fn new(topic_partition: TopicPartition, leader: Option<Node>) -> Self {
         Self {
             topic_partition,
-            leader,
-            leader_epoch: None,
+            leader_id: leader.as_ref().map_or(-1, Node::id),
+            leader: leader.map(Arc::new),
+            leader_epoch: -1,
             replicas: ReplicaLists::default(),
         }
     }
@@ -101,7 +106,7 @@ impl PartitionInfo {
 
     /// The broker that takes writes for it, if one does.
     pub fn leader(&self) -> Option<&Node> {
-        self.leader.as_ref()
+        self.leader.as_deref()
     }
 
     /// All brokers that hold a copy.

@@ -9,14 +9,13 @@ use crate::types::{Cluster, Node, NodeId, PartitionId, PartitionInfo, TopicInfo,
 /// A topic's id, as brokers since 2.8 tell it.
 type TopicId = [u8; 16];
 
-/// What the brokers said of one topic. Partitions name their leaders by number, so that a leader
-/// that is absent from the list of brokers for a while is found again.
-#[derive(Debug, Clone, Default)]
+/// What the brokers said of one topic. Partitions have their leaders' numbers, so that a leader that is
+/// absent from the list of brokers for a while is found again.
+#[derive(Debug, Clone)]
 struct CachedTopic {
     id: Option<TopicId>,
-    is_internal: bool,
-    /// By number.
-    partitions: Vec<MetadataPartition>,
+    /// The cluster has the same one, if there are partitions in it.
+    info: Arc<TopicInfo>,
 }
 
 /// What is known of the cluster.
@@ -25,7 +24,7 @@ struct CachedTopic {
 /// `org.apache.kafka.clients.MetadataCache`.
 #[derive(Debug, Default)]
 pub(super) struct MetadataCache {
-    topics: BTreeMap<Arc<str>, Arc<CachedTopic>>,
+    topics: BTreeMap<Arc<str>, CachedTopic>,
     cluster: Arc<Cluster>,
 }
 
@@ -46,10 +45,10 @@ impl MetadataCache {
         self.topics.get(topic).and_then(|topic| topic.id)
     }
 
-    pub(super) fn partition(&self, topic: &str, number: PartitionId) -> Option<&MetadataPartition> {
-        let partitions = &self.topics.get(topic)?.partitions;
+    pub(super) fn partition(&self, topic: &str, number: PartitionId) -> Option<&PartitionInfo> {
+        let partitions = &self.topics.get(topic)?.info.partitions;
         let at = partitions
-            .binary_search_by_key(&number, |partition| partition.index)
+            .binary_search_by_key(&number, PartitionInfo::partition)
             .ok()?;
         partitions.get(at)
     }
@@ -78,6 +77,7 @@ impl MetadataCache {
             topics: BTreeMap::new(),
             invalid: Vec::new(),
             unauthorized: Vec::new(),
+            leaders: nodes.iter().cloned().map(Arc::new).collect(),
             nodes,
             cluster_id,
             controller,
@@ -120,41 +120,59 @@ fn node_of(broker: MetadataBroker) -> Option<Node> {
 /// The next picture of the cluster, being put together.
 #[derive(Debug)]
 pub(super) struct Successor {
-    topics: BTreeMap<Arc<str>, Arc<CachedTopic>>,
+    topics: BTreeMap<Arc<str>, CachedTopic>,
     invalid: Vec<Arc<str>>,
     unauthorized: Vec<Arc<str>>,
     nodes: Vec<Node>,
+    /// The same, for partitions to share.
+    leaders: Vec<Arc<Node>>,
     cluster_id: Option<Arc<str>>,
     controller: Option<NodeId>,
     has_same_nodes: bool,
 }
 
 impl Successor {
+    /// What an answer said of a partition.
+    pub(super) fn described(&self, topic: &Arc<str>, said: MetadataPartition) -> PartitionInfo {
+        PartitionInfo {
+            topic_partition: TopicPartition::new(Arc::clone(topic), said.index),
+            leader: self.leader(said.leader_id),
+            leader_id: said.leader_id,
+            leader_epoch: said.leader_epoch,
+            replicas: said.replicas,
+        }
+    }
+
+    /// What was known of a partition, and still is.
+    pub(super) fn known(&self, partition: &PartitionInfo) -> PartitionInfo {
+        PartitionInfo {
+            leader: self.leader(partition.leader_id),
+            ..partition.clone()
+        }
+    }
+
     pub(super) fn add_topic(
         &mut self,
         name: Arc<str>,
         id: Option<TopicId>,
         is_internal: bool,
-        mut partitions: Vec<MetadataPartition>,
+        mut partitions: Vec<PartitionInfo>,
     ) {
         let listed = partitions.len();
-        partitions.retain(|partition| partition.index >= 0);
+        partitions.retain(|partition| partition.partition() >= 0);
         if partitions.len() < listed {
             log::warn!(
                 "Ignoring {} partitions of topic {name}, whose numbers are negative",
                 listed - partitions.len()
             );
         }
-        partitions.sort_by_key(|partition| partition.index);
-        partitions.dedup_by_key(|partition| partition.index);
-        self.topics.insert(
-            name,
-            Arc::new(CachedTopic {
-                id,
-                is_internal,
-                partitions,
-            }),
-        );
+        partitions.sort_by_key(PartitionInfo::partition);
+        partitions.dedup_by_key(|partition| partition.partition());
+        let info = Arc::new(TopicInfo {
+            partitions,
+            is_internal,
+        });
+        self.topics.insert(name, CachedTopic { id, info });
     }
 
     pub(super) fn add_invalid(&mut self, topic: Arc<str>) {
@@ -177,7 +195,11 @@ impl Successor {
     pub(super) fn keep_from(&mut self, old: &MetadataCache, keep: &mut dyn FnMut(&str) -> bool) {
         for (name, topic) in &old.topics {
             if keep(name) {
-                self.topics.insert(Arc::clone(name), Arc::clone(topic));
+                let topic = CachedTopic {
+                    id: topic.id,
+                    info: self.kept(&topic.info),
+                };
+                self.topics.insert(Arc::clone(name), topic);
             }
         }
         let invalid = old.cluster.invalid_topics.iter();
@@ -188,53 +210,48 @@ impl Successor {
             .extend(unauthorized.filter(|topic| keep(topic)).cloned());
     }
 
+    fn kept(&self, topic: &Arc<TopicInfo>) -> Arc<TopicInfo> {
+        if self.has_same_nodes {
+            return Arc::clone(topic);
+        }
+        let partitions = topic.partitions.iter();
+        Arc::new(TopicInfo {
+            partitions: partitions.map(|partition| self.known(partition)).collect(),
+            is_internal: topic.is_internal,
+        })
+    }
+
     /// Makes the picture.
-    pub(super) fn build(mut self, old: &MetadataCache) -> MetadataCache {
+    pub(super) fn build(mut self) -> MetadataCache {
         self.invalid.sort_unstable();
         self.unauthorized.sort_unstable();
-        let mut cluster = Cluster::default();
-        for (name, topic) in &self.topics {
-            if topic.partitions.is_empty() {
-                continue;
-            }
-            let is_kept = old
-                .topics
-                .get(name)
-                .is_some_and(|known| Arc::ptr_eq(known, topic));
-            let info = match old.cluster.topics.get(name) {
-                Some(info) if is_kept && self.has_same_nodes => Arc::clone(info),
-                _ => Arc::new(self.topic_info(name, topic)),
-            };
-            cluster.topics.insert(Arc::clone(name), info);
-        }
-        cluster.cluster_id = self.cluster_id;
-        cluster.controller = self.controller;
-        cluster.nodes = self.nodes;
-        cluster.unauthorized_topics = self.unauthorized;
-        cluster.invalid_topics = self.invalid;
+        let described = self
+            .topics
+            .iter()
+            .filter(|(_, topic)| !topic.info.partitions.is_empty())
+            .map(|(name, topic)| (Arc::clone(name), Arc::clone(&topic.info)));
+        let cluster = Cluster {
+            cluster_id: self.cluster_id,
+            is_bootstrap: false,
+            nodes: self.nodes,
+            controller: self.controller,
+            topics: described.collect(),
+            unauthorized_topics: self.unauthorized,
+            invalid_topics: self.invalid,
+        };
         MetadataCache {
             topics: self.topics,
             cluster: Arc::new(cluster),
         }
     }
 
-    /// They are sorted; there may be as many of them as a broker likes, and as many partitions.
-    fn node(&self, id: NodeId) -> Option<&Node> {
-        let at = self.nodes.binary_search_by_key(&id, Node::id).ok()?;
-        self.nodes.get(at)
-    }
-
-    fn topic_info(&self, name: &Arc<str>, topic: &CachedTopic) -> TopicInfo {
-        let partitions = topic.partitions.iter().map(|partition| PartitionInfo {
-            topic_partition: TopicPartition::new(Arc::clone(name), partition.index),
-            // A leader that is not among the brokers is none.
-            leader: self.node(partition.leader_id).cloned(),
-            leader_epoch: Some(partition.leader_epoch).filter(|epoch| *epoch >= 0),
-            replicas: partition.replicas.clone(),
-        });
-        TopicInfo {
-            partitions: partitions.collect(),
-            is_internal: topic.is_internal,
-        }
+    /// A leader that is not among the brokers is none. They are sorted; there may be as many of them as
+    /// a broker likes, and as many partitions.
+    fn leader(&self, id: NodeId) -> Option<Arc<Node>> {
+        let at = self
+            .leaders
+            .binary_search_by_key(&id, |node| node.id())
+            .ok()?;
+        self.leaders.get(at).cloned()
     }
 }

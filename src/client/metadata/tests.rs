@@ -1,6 +1,6 @@
 use super::*;
 use crate::protocol::MetadataBroker;
-use crate::types::{PartitionInfo, ReplicaLists};
+use crate::types::{PartitionInfo, ReplicaLists, TopicPartition};
 
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -213,7 +213,7 @@ fn leader_epochs_of_older_versions_are_not_believed() {
         let answer = response(vec![topic("t", vec![partition(0, 1, 10)])]);
         metadata.update(planned, version, answer, at(0), &mut |_| true);
         assert_eq!(epoch(&metadata, "t"), known, "version {version}");
-        assert_eq!(info(&metadata, "t", 0).unwrap().leader_epoch, known);
+        assert_eq!(info(&metadata, "t", 0).unwrap().leader_epoch, known.unwrap_or(-1));
     }
 }
 
@@ -237,7 +237,7 @@ fn a_partition_without_epoch_is_taken_as_it_comes() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, -1)])]);
     assert_eq!(epoch(&metadata, "t"), None);
-    assert_eq!(info(&metadata, "t", 0).unwrap().leader_epoch, None);
+    assert_eq!(info(&metadata, "t", 0).unwrap().leader_epoch, -1);
     assert_eq!(metadata.leader_epoch(&"other".into(), 0), None);
 }
 
