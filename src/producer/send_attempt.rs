@@ -174,7 +174,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     fn has_partition(&self, topic: &TopicEntry) -> bool {
         self.record
             .partition
-            .is_none_or(|partition| topic.partition(partition).is_some())
+            .is_none_or(|partition| topic.has_partition(partition))
     }
 
     /// KP-36 to KP-42
@@ -228,7 +228,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let payload_len = parts.payload_len();
         core.check_size(batch_size_upper_bound(payload_len))
             .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
-        let entry = entry_of(topic, partition)?;
+        let entry = entry_of(core, topic, partition)?;
         match core
             .accumulator
             .try_append(entry, &parts, payload_len, self.callback.as_deref_mut())
@@ -263,7 +263,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.on_new_batch(topic, chosen)?;
         let partition = self.choose(topic, &parts, Some(chosen))?;
         self.partition = Some(partition);
-        let entry = entry_of(topic, partition)?;
+        let entry = entry_of(core, topic, partition)?;
         let payload_len = parts.payload_len();
         if partition != chosen {
             match core.accumulator.try_append(
@@ -423,7 +423,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 topic: Arc::clone(topic.name()),
                 source: Arc::from(source),
             })?;
-        entry_of(topic, chosen).map(|_| chosen)
+        if topic.has_partition(chosen) {
+            Ok(chosen)
+        } else {
+            Err(out_of_range(topic, chosen))
+        }
     }
 
     fn on_new_batch(&self, topic: &TopicEntry, previous: PartitionId) -> Result<(), Refusal> {
@@ -519,9 +523,13 @@ fn finish(core: &Core, append: Append) -> Result<Step, Refusal> {
 }
 
 #[inline]
-fn entry_of(topic: &TopicEntry, partition: PartitionId) -> Result<&Arc<PartitionEntry>, Refusal> {
-    topic
-        .partition(partition)
+fn entry_of<'t>(
+    core: &Core,
+    topic: &'t TopicEntry,
+    partition: PartitionId,
+) -> Result<&'t Arc<PartitionEntry>, Refusal> {
+    core.accumulator
+        .partition(topic, partition)
         .ok_or_else(|| out_of_range(topic, partition))
 }
 

@@ -213,7 +213,10 @@ fn leader_epochs_of_older_versions_are_not_believed() {
         let answer = response(vec![topic("t", vec![partition(0, 1, 10)])]);
         metadata.update(planned, version, answer, at(0), &mut |_| true);
         assert_eq!(epoch(&metadata, "t"), known, "version {version}");
-        assert_eq!(info(&metadata, "t", 0).unwrap().leader_epoch, known.unwrap_or(-1));
+        assert_eq!(
+            info(&metadata, "t", 0).unwrap().leader_epoch,
+            known.unwrap_or(-1)
+        );
     }
 }
 

@@ -14,8 +14,9 @@ use crate::types::TopicPartition;
 /// The number of a partition's entry within its producer: dense, never used again.
 pub(crate) type EntryIndex = u32;
 
-/// A partition as the accumulator knows it. Made when its topic is first seen, and never removed, so
-/// that a topic that goes and comes back finds its queue.
+/// A partition as the accumulator knows it. Made for the first record that is sent to it: a producer may
+/// know many more partitions than it ever uses. Never removed, so that a topic that goes and comes back
+/// finds its queue.
 ///
 /// # Kafka
 /// One value of `RecordAccumulator#batches`.
@@ -164,6 +165,11 @@ impl PartitionEntry {
     /// Lets no more records in.
     pub(super) fn close(&self) {
         self.queue.lock().closed = true;
+    }
+
+    #[cfg(test)]
+    pub(super) fn is_closed(&self) -> bool {
+        self.queue.lock().closed
     }
 
     /// How many batches it holds.

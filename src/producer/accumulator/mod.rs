@@ -6,8 +6,8 @@ mod entry;
 mod topics;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -29,6 +29,7 @@ use crate::util::hash::FixedHashMap;
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
 pub(crate) use entry::{EntryIndex, PartitionEntry};
+use topics::PartitionSlot;
 pub(crate) use topics::{RandomSource, TopicEntry, Topics};
 
 /// What the accumulator is built from.
@@ -64,6 +65,7 @@ pub(crate) struct RecordAccumulator {
 }
 
 /// Every partition that was ever seen.
+// Invariant: an entry is in the slot of its topic here before it is in any other slot.
 #[derive(Debug, Default)]
 struct Registry {
     topics: FixedHashMap<Arc<str>, RegisteredTopic>,
@@ -73,7 +75,8 @@ struct Registry {
 
 #[derive(Debug)]
 struct RegisteredTopic {
-    partitions: Vec<Arc<PartitionEntry>>,
+    /// As many as there ever were partitions. Shared with the topic's entry, but when that has fewer.
+    slots: Arc<[PartitionSlot]>,
     sticky: Arc<std::sync::atomic::AtomicI32>,
 }
 
@@ -127,6 +130,31 @@ impl RecordAccumulator {
     #[inline]
     pub(crate) fn topics(&self) -> Guard<Arc<Topics>> {
         self.topics.load()
+    }
+
+    /// The entry of a partition of the topic, made if this is the first record for it.
+    #[inline]
+    pub(crate) fn partition<'t>(
+        &self,
+        topic: &'t TopicEntry,
+        partition: PartitionId,
+    ) -> Option<&'t Arc<PartitionEntry>> {
+        let slot = topic.slot(partition)?;
+        Some(match slot.get() {
+            Some(entry) => entry,
+            None => self.enter(topic, slot, partition),
+        })
+    }
+
+    #[cold]
+    fn enter<'t>(
+        &self,
+        topic: &TopicEntry,
+        slot: &'t PartitionSlot,
+        partition: PartitionId,
+    ) -> &'t Arc<PartitionEntry> {
+        let entry = self.registry.lock().entry(topic.name(), partition);
+        slot.get_or_init(|| entry)
     }
 
     /// How much memory a batch that begins with this record is given (RA-4).
@@ -283,7 +311,7 @@ impl RecordAccumulator {
         self.pool.close();
     }
 
-    /// Every partition that was ever seen: for the end, when whatever is left must be found.
+    /// Every partition that was ever sent to: for the end, when whatever is left must be found.
     pub(crate) fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
         self.registry.lock().all_entries()
     }
@@ -321,26 +349,53 @@ impl Registry {
     fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
         self.topics
             .values()
-            .flat_map(|topic| topic.partitions.iter().cloned())
+            .flat_map(|topic| topic.slots.iter().filter_map(OnceLock::get).cloned())
             .collect()
     }
 
-    /// A topic with at least `count` partitions, made where they are missing.
+    /// A topic with at least `count` partitions.
     fn topic(&mut self, topic: &Arc<str>, count: usize) -> &RegisteredTopic {
         let registered = self
             .topics
             .entry(Arc::clone(topic))
             .or_insert_with(|| RegisteredTopic {
-                partitions: Vec::new(),
+                slots: Arc::default(),
                 sticky: TopicEntry::new_sticky(),
             });
-        for number in registered.partitions.len()..count {
-            let partition = TopicPartition::new(Arc::clone(topic), number as PartitionId);
-            let entry = PartitionEntry::new(self.next_index, partition, self.closed);
-            registered.partitions.push(Arc::new(entry));
-            self.next_index += 1;
+        if registered.slots.len() < count {
+            registered.slots = registered.first_slots(count);
         }
         registered
+    }
+
+    /// The entry of a partition, made where it is missing.
+    fn entry(&mut self, topic: &Arc<str>, partition: PartitionId) -> Arc<PartitionEntry> {
+        let (index, closed) = (self.next_index, self.closed);
+        let at = partition as usize;
+        let slot = &self.topic(topic, at + 1).slots[at];
+        if let Some(entry) = slot.get() {
+            return Arc::clone(entry);
+        }
+        let partition = TopicPartition::new(Arc::clone(topic), partition);
+        let new = || Arc::new(PartitionEntry::new(index, partition, closed));
+        let entry = Arc::clone(slot.get_or_init(new));
+        self.next_index += 1;
+        entry
+    }
+}
+
+impl RegisteredTopic {
+    /// Slots for the first `count` partitions.
+    fn first_slots(&self, count: usize) -> Arc<[PartitionSlot]> {
+        if count == self.slots.len() {
+            return Arc::clone(&self.slots);
+        }
+        // Those that are missing at the end have no entry yet.
+        let known = self.slots.iter().cloned();
+        known
+            .chain(std::iter::repeat_with(OnceLock::new))
+            .take(count)
+            .collect()
     }
 }
 
@@ -377,7 +432,7 @@ impl ClusterObserver for RecordAccumulator {
                     let registered = registry.topic(name, count);
                     Arc::new(TopicEntry::new(
                         Arc::clone(name),
-                        registered.partitions[..count].into(),
+                        registered.first_slots(count),
                         available,
                         Arc::clone(&registered.sticky),
                     ))

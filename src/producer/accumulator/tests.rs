@@ -59,7 +59,7 @@ pub(super) fn append(fixture: &Fixture, partition: i32, value: &str) -> FutureRe
 fn try_append(fixture: &Fixture, partition: i32, value: &str) -> Append {
     let accumulator = &fixture.accumulator;
     let topic = fixture.topic();
-    let entry = topic.partition(partition).unwrap();
+    let entry = accumulator.partition(&topic, partition).unwrap();
     let headers = Headers::new();
     let record = RecordParts {
         key: None,
@@ -125,7 +125,7 @@ fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
             });
         }
     });
-    let entry = Arc::clone(fixture.topic().partition(0).unwrap());
+    let entry = Arc::clone(fixture.accumulator.partition(&fixture.topic(), 0).unwrap());
     let mut numbers = Vec::new();
     while let entry::Popped::Batch { batch, .. } = entry.pop(|_| true) {
         numbers.push(crate::producer::batch::SealedBatch::seal(batch).id());
@@ -164,6 +164,86 @@ fn a_closed_accumulator_takes_nothing_also_for_topics_seen_later() {
         ));
     }
     assert!(fixture.accumulator.sends_everything());
+}
+
+#[test]
+fn a_partition_has_no_entry_before_its_first_record() {
+    let fixture = fixture(1000, MS(1000));
+    fixture.cluster(&[0; 1000]);
+    assert!(fixture.accumulator.all_entries().is_empty());
+    assert!(fixture.topic().has_partition(999));
+    assert!(!fixture.topic().has_partition(1000));
+    let _futures = [7, 7, 3].map(|partition| append(&fixture, partition, "a"));
+    let entries = fixture.accumulator.all_entries();
+    let numbers =
+        |entry: &Arc<PartitionEntry>| (entry.index(), entry.topic_partition().partition());
+    assert_eq!(
+        entries.iter().map(numbers).collect::<Vec<_>>(),
+        [(1, 3), (0, 7)]
+    );
+}
+
+/// However many partitions the topic has now and then, and whichever picture of it a sender looks at.
+#[test]
+fn a_partition_has_one_entry_whatever_becomes_of_its_topic() {
+    let fixture = fixture(1000, MS(1000));
+    let accumulator = &fixture.accumulator;
+    let topics = [2, 4, 1, 3, 4].map(|partitions| {
+        fixture.cluster(&vec![0; partitions]);
+        fixture.topic()
+    });
+    let in_each = |partition| {
+        let known = topics.iter().filter_map(move |topic| {
+            let entry = accumulator.partition(topic, partition)?;
+            Some(Arc::as_ptr(entry))
+        });
+        known.collect::<Vec<_>>()
+    };
+    for (partition, pictures) in [(0, 5), (1, 4), (2, 3), (3, 2), (4, 0), (-1, 0)] {
+        let entries = in_each(partition);
+        assert_eq!(entries.len(), pictures, "partition {partition}");
+        assert!(entries.windows(2).all(|two| two[0] == two[1]));
+    }
+    assert_eq!(accumulator.all_entries().len(), 4);
+    fixture.cluster(&[0; 5]);
+    let again = Arc::as_ptr(accumulator.partition(&fixture.topic(), 1).unwrap());
+    assert_eq!(in_each(1)[0], again, "a topic that grows keeps its entries");
+}
+
+#[test]
+fn threads_that_send_the_first_record_of_a_partition_find_one_entry() {
+    let fixture = fixture(1 << 14, MS(1000));
+    fixture.cluster(&[0; 64]);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for partition in 0..64 {
+                    let _future = append(&fixture, partition, "v");
+                }
+            });
+        }
+        for partitions in 65..100 {
+            fixture.cluster(&vec![0; partitions]);
+        }
+    });
+    let entries = fixture.accumulator.all_entries();
+    assert_eq!(entries.len(), 64);
+    assert!(entries.iter().all(|entry| entry.len() == 1));
+    let mut indices: Vec<_> = entries.iter().map(|entry| entry.index()).collect();
+    indices.sort_unstable();
+    assert!((0..64).eq(indices));
+}
+
+/// RA-36
+#[test]
+fn the_first_record_of_a_partition_is_refused_after_closing() {
+    let fixture = fixture(1000, MS(1000));
+    fixture.cluster(&[0, 0]);
+    let before = fixture.topic();
+    fixture.accumulator.close();
+    let entry = fixture.accumulator.partition(&before, 1).unwrap();
+    assert!(entry.is_closed());
+    assert!(matches!(try_append(&fixture, 0, "b"), Append::Closed));
 }
 
 /// Java: StickyPartitionCacheTest#testStickyPartitionCache, #unavailablePartitionsTest (PT-4, PT-5)

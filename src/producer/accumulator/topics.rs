@@ -1,8 +1,8 @@
 //! The topics that can be sent to: a read-mostly map that application threads borrow, and that the
 //! sender replaces when the cluster changes.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::entry::PartitionEntry;
 use crate::types::PartitionId;
@@ -30,11 +30,15 @@ impl Topics {
     }
 }
 
+/// Where a partition's entry is, from the first record for it on.
+pub(super) type PartitionSlot = OnceLock<Arc<PartitionEntry>>;
+
 /// A topic whose partitions are known. Replaced as a whole when they change.
 #[derive(Debug)]
 pub(crate) struct TopicEntry {
     name: Arc<str>,
-    partitions: Box<[Arc<PartitionEntry>]>,
+    /// One for each partition. Filled by the accumulator alone.
+    slots: Arc<[PartitionSlot]>,
     /// Partitions that have a leader, by number.
     available: Box<[PartitionId]>,
     /// It was sent to since the metadata last asked.
@@ -46,13 +50,13 @@ pub(crate) struct TopicEntry {
 impl TopicEntry {
     pub(super) fn new(
         name: Arc<str>,
-        partitions: Box<[Arc<PartitionEntry>]>,
+        slots: Arc<[PartitionSlot]>,
         available: Box<[PartitionId]>,
         sticky: Arc<AtomicI32>,
     ) -> Self {
         Self {
             name,
-            partitions,
+            slots,
             available,
             used: AtomicBool::new(true),
             sticky,
@@ -69,7 +73,7 @@ impl TopicEntry {
 
     #[inline]
     pub(crate) fn partition_count(&self) -> usize {
-        self.partitions.len()
+        self.slots.len()
     }
 
     pub(super) fn available(&self) -> &[PartitionId] {
@@ -77,10 +81,15 @@ impl TopicEntry {
     }
 
     #[inline]
-    pub(crate) fn partition(&self, partition: PartitionId) -> Option<&Arc<PartitionEntry>> {
+    pub(crate) fn has_partition(&self, partition: PartitionId) -> bool {
+        usize::try_from(partition).is_ok_and(|at| at < self.slots.len())
+    }
+
+    #[inline]
+    pub(super) fn slot(&self, partition: PartitionId) -> Option<&PartitionSlot> {
         usize::try_from(partition)
             .ok()
-            .and_then(|at| self.partitions.get(at))
+            .and_then(|at| self.slots.get(at))
     }
 
     /// Notes that it is sent to, so that metadata keeps it. Writes only the first time after metadata
@@ -100,7 +109,7 @@ impl TopicEntry {
     #[inline]
     pub(crate) fn sticky_partition(&self, random: &RandomSource) -> PartitionId {
         let current = self.sticky.load(Ordering::Relaxed);
-        if current != NO_PARTITION && (current as usize) < self.partitions.len() {
+        if current != NO_PARTITION && (current as usize) < self.slots.len() {
             return current;
         }
         self.next_sticky(current, random)
@@ -120,7 +129,7 @@ impl TopicEntry {
     /// `StickyPartitionCache#nextPartition`.
     pub(crate) fn next_sticky(&self, previous: PartitionId, random: &RandomSource) -> PartitionId {
         let chosen = match &*self.available {
-            [] => random.below(self.partitions.len()) as PartitionId,
+            [] => random.below(self.slots.len()) as PartitionId,
             [only] => *only,
             several => other_than(previous, several, random),
         };
@@ -128,7 +137,7 @@ impl TopicEntry {
             .sticky
             .compare_exchange(previous, chosen, Ordering::Relaxed, Ordering::Relaxed)
         {
-            Err(current) if (current as usize) < self.partitions.len() => current,
+            Err(current) if (current as usize) < self.slots.len() => current,
             Ok(_) | Err(_) => chosen,
         }
     }

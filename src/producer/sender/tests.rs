@@ -337,7 +337,7 @@ impl Rig {
         let topics = accumulator.topics();
         let entry = topics
             .get(TOPIC)
-            .and_then(|t| t.partition(partition))
+            .and_then(|t| accumulator.partition(t, partition))
             .expect("a partition");
         let headers = Headers::new();
         let record = RecordParts {
