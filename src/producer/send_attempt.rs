@@ -228,7 +228,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let payload_len = parts.payload_len();
         core.check_size(batch_size_upper_bound(payload_len))
             .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
-        let entry = entry_of(core, topic, partition)?;
+        let Some(entry) = topic.partition(partition) else {
+            let bytes = bytes.map(Into::into);
+            return self.append_to_new_batch(topic, partition, bytes, timestamp_ms);
+        };
         match core
             .accumulator
             .try_append(entry, &parts, payload_len, self.callback.as_deref_mut())
@@ -522,7 +525,6 @@ fn finish(core: &Core, append: Append) -> Result<Step, Refusal> {
     }
 }
 
-#[inline]
 fn entry_of<'t>(
     core: &Core,
     topic: &'t TopicEntry,

@@ -133,28 +133,18 @@ impl RecordAccumulator {
     }
 
     /// The entry of a partition of the topic, made if this is the first record for it.
-    #[inline]
     pub(crate) fn partition<'t>(
         &self,
         topic: &'t TopicEntry,
         partition: PartitionId,
     ) -> Option<&'t Arc<PartitionEntry>> {
         let slot = topic.slot(partition)?;
-        Some(match slot.get() {
-            Some(entry) => entry,
-            None => self.enter(topic, slot, partition),
-        })
-    }
-
-    #[cold]
-    fn enter<'t>(
-        &self,
-        topic: &TopicEntry,
-        slot: &'t PartitionSlot,
-        partition: PartitionId,
-    ) -> &'t Arc<PartitionEntry> {
+        if let Some(entry) = slot.get() {
+            return Some(entry);
+        }
+        // Not while the slot is filled: it may be the registry's own.
         let entry = self.registry.lock().entry(topic.name(), partition);
-        slot.get_or_init(|| entry)
+        Some(slot.get_or_init(|| entry))
     }
 
     /// How much memory a batch that begins with this record is given (RA-4).

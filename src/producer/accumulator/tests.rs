@@ -166,6 +166,19 @@ fn a_closed_accumulator_takes_nothing_also_for_topics_seen_later() {
     assert!(fixture.accumulator.sends_everything());
 }
 
+/// Of a partition that nothing is sent to there are: its description in the picture of the cluster, its
+/// slot, its number among those with a leader, and its leader's epoch. The target is 400 bytes.
+#[test]
+fn a_partition_that_is_not_sent_to_takes_little_memory() {
+    assert_eq!(size_of::<PartitionInfo>(), 64);
+    assert_eq!(size_of::<PartitionSlot>(), 16);
+    // Nodes of a map that is filled in order are half full.
+    let epoch = 2 * size_of::<(PartitionId, i32)>() + size_of::<usize>();
+    let all =
+        size_of::<PartitionInfo>() + size_of::<PartitionSlot>() + size_of::<PartitionId>() + epoch;
+    assert!(all <= 128, "{all} bytes");
+}
+
 #[test]
 fn a_partition_has_no_entry_before_its_first_record() {
     let fixture = fixture(1000, MS(1000));

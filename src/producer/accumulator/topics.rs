@@ -85,6 +85,12 @@ impl TopicEntry {
         usize::try_from(partition).is_ok_and(|at| at < self.slots.len())
     }
 
+    /// The entry of a partition, if a record for it was there before.
+    #[inline]
+    pub(crate) fn partition(&self, partition: PartitionId) -> Option<&Arc<PartitionEntry>> {
+        self.slot(partition).and_then(OnceLock::get)
+    }
+
     #[inline]
     pub(super) fn slot(&self, partition: PartitionId) -> Option<&PartitionSlot> {
         usize::try_from(partition)
