@@ -11,7 +11,7 @@ use kafka_producer::{
 };
 
 use crate::liar::Liar;
-use crate::memory::{self, PeakMemory};
+use crate::memory::{BOUND_KIB, PeakMemory};
 
 /// `max.block.ms`
 pub(crate) const BLOCK: Duration = Duration::from_secs(1);
@@ -163,25 +163,16 @@ impl Case {
 
     /// The liar turns honest: the same producer works, and [all is well](Self::end).
     pub(crate) fn finish(self) {
-        self.finish_within(memory::BOUND_KIB);
-    }
-
-    /// The same, where there is reason to take more memory.
-    pub(crate) fn finish_within(self, kib: u64) {
         self.liar.be_honest();
         for _ in 0..3 {
             self.written();
         }
-        self.end_within(kib);
+        self.end();
     }
 
     /// Every record that was acknowledged is there once, none that was called not written is, and memory
     /// was bounded all the while.
     pub(crate) fn end(self) {
-        self.end_within(memory::BOUND_KIB);
-    }
-
-    fn end_within(self, kib: u64) {
         let began = Instant::now();
         self.producer.close().unwrap();
         assert!(began.elapsed() < DELIVERY + GRACE, "closing took long");
@@ -197,7 +188,7 @@ impl Case {
             }
         }
         let taken = self.peak.taken_kib();
-        assert!(taken < kib, "{taken} KiB were taken");
+        assert!(taken < BOUND_KIB, "{taken} KiB were taken");
         let number = HELD.fetch_add(1, Ordering::Relaxed) + 1;
         println!("case {number} was held to its bounds; it took {taken} KiB at most");
     }

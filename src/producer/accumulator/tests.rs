@@ -170,8 +170,8 @@ fn a_closed_accumulator_takes_nothing_also_for_topics_seen_later() {
 /// slot, its number among those with a leader, and its leader's epoch. The target is 400 bytes.
 #[test]
 fn a_partition_that_is_not_sent_to_takes_little_memory() {
-    assert_eq!(size_of::<PartitionInfo>(), 64);
-    assert_eq!(size_of::<PartitionSlot>(), 16);
+    assert!(size_of::<PartitionInfo>() <= 64);
+    assert!(size_of::<PartitionSlot>() <= 16);
     // Nodes of a map that is filled in order are half full.
     let epoch = 2 * size_of::<(PartitionId, i32)>() + size_of::<usize>();
     let all =
