@@ -82,7 +82,7 @@ impl TopicEntry {
 
     #[inline]
     pub(crate) fn has_partition(&self, partition: PartitionId) -> bool {
-        usize::try_from(partition).is_ok_and(|at| at < self.slots.len())
+        place_of(partition) < self.slots.len()
     }
 
     /// The entry of a partition, if a record for it was there before.
@@ -93,9 +93,7 @@ impl TopicEntry {
 
     #[inline]
     pub(super) fn slot(&self, partition: PartitionId) -> Option<&PartitionSlot> {
-        usize::try_from(partition)
-            .ok()
-            .and_then(|at| self.slots.get(at))
+        self.slots.get(place_of(partition))
     }
 
     /// Notes that it is sent to, so that metadata keeps it. Writes only the first time after metadata
@@ -115,7 +113,8 @@ impl TopicEntry {
     #[inline]
     pub(crate) fn sticky_partition(&self, random: &RandomSource) -> PartitionId {
         let current = self.sticky.load(Ordering::Relaxed);
-        if current != NO_PARTITION && (current as usize) < self.slots.len() {
+        // None chosen is no place either.
+        if self.has_partition(current) {
             return current;
         }
         self.next_sticky(current, random)
@@ -143,10 +142,17 @@ impl TopicEntry {
             .sticky
             .compare_exchange(previous, chosen, Ordering::Relaxed, Ordering::Relaxed)
         {
-            Err(current) if (current as usize) < self.slots.len() => current,
+            Err(current) if self.has_partition(current) => current,
             Ok(_) | Err(_) => chosen,
         }
     }
+}
+
+/// Where a partition's slot is. Of a negative number it is past the end of any topic, so that one
+/// comparison finds both what is too small and what is too large.
+#[inline]
+fn place_of(partition: PartitionId) -> usize {
+    partition as u32 as usize
 }
 
 /// One of `available`, but not `previous`.
