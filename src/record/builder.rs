@@ -71,7 +71,7 @@ pub(crate) struct RecordsBuilder {
     max_timestamp_ms: i64,
 }
 
-/// A record's size at its place in the batch: what [`RecordsBuilder::fits`] computed and
+/// A record's size at its place in the batch: what [`RecordsBuilder::size_of_next`] computed and
 /// [`RecordsBuilder::append`] needs again.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordSize {

@@ -87,6 +87,7 @@ pub(crate) fn total_line(total: &Total<'_>) -> String {
 /// The counters that there are, by the names that Kafka has for them where it has one.
 pub(crate) fn metrics(snapshot: &ProducerSnapshot, client_id: &str) -> Vec<(String, f64)> {
     let mut rows: Vec<(String, f64)> = [
+        ("producer-metrics:batch-split-total", snapshot.batches_split),
         (
             "producer-metrics:buffer-available-bytes",
             snapshot.memory_free_bytes,
