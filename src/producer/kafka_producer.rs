@@ -17,11 +17,11 @@ use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::send_attempt::{Refusal, SendAttempt, Step, Wait};
 use super::thunks::AnyCallback;
+use super::try_send::{TrySendError, TrySendReason, not_taken};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::config::ProducerConfig;
 use crate::error::{
-    CloseError, Delivery, FlushError, MetadataError, Misuse, ProduceError, ProduceErrorBuilder,
-    ProduceErrorKind, SendError,
+    CloseError, FlushError, MetadataError, Misuse, ProduceError, ProduceErrorKind, SendError,
 };
 use crate::sync;
 use crate::types::PartitionInfo;
@@ -520,95 +520,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for KafkaProducer<K, V
             .field("snapshot", &self.snapshot())
             .finish_non_exhaustive()
     }
-}
-
-/// A record that [`try_send`](KafkaProducer::try_send) did not take, and why.
-pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
-    record: ProducerRecord<'a, K, V>,
-    reason: TrySendReason,
-}
-
-impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> TrySendError<'a, K, V> {
-    /// Why it was not taken.
-    pub fn reason(&self) -> &TrySendReason {
-        &self.reason
-    }
-
-    /// The record, as it was given.
-    pub fn into_record(self) -> ProducerRecord<'a, K, V> {
-        self.record
-    }
-}
-
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for TrySendError<'_, K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TrySendError")
-            .field("reason", &self.reason)
-            .finish_non_exhaustive()
-    }
-}
-
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Display for TrySendError<'_, K, V> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.reason.fmt(f)
-    }
-}
-
-impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> std::error::Error for TrySendError<'_, K, V> {}
-
-/// Why a record could not be taken without waiting, or at all.
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum TrySendReason {
-    /// The topic's partitions are not known yet; they have been asked for.
-    TopicNotKnown,
-    /// `buffer.memory` is used up for now.
-    MemoryFull,
-    /// `send` would have returned this error.
-    Call(SendError),
-    /// The future would have got this error.
-    Record(ProduceError),
-}
-
-impl TrySendReason {
-    /// Whether it was only a matter of waiting.
-    pub fn would_block(&self) -> bool {
-        matches!(self, Self::TopicNotKnown | Self::MemoryFull)
-    }
-
-    fn as_produce_error(&self, topic: &str) -> ProduceError {
-        match self {
-            Self::Record(error) => error.clone(),
-            other => not_taken(topic, other),
-        }
-    }
-}
-
-impl fmt::Display for TrySendReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TopicNotKnown => {
-                write!(
-                    f,
-                    "the topic's partitions are not known yet; they have been asked for"
-                )
-            }
-            Self::MemoryFull => write!(f, "buffer.memory is used up for now"),
-            Self::Call(error) => error.fmt(f),
-            Self::Record(error) => error.fmt(f),
-        }
-    }
-}
-
-/// What interceptors are told of a record that the call itself refused.
-fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
-    ProduceErrorBuilder::new(
-        ProduceErrorKind::NotTaken,
-        Delivery::NotWritten,
-        topic.into(),
-        reason.to_string(),
-    )
-    .build()
 }
 
 fn topic_error(error: TopicError, topic: Arc<str>) -> MetadataError {

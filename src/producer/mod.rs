@@ -5,7 +5,7 @@
 //! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result`, `thunks` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
-//! | facade | `lifecycle`, `core`, `send_attempt`, `kafka_producer`, `builder` |
+//! | facade | `lifecycle`, `core`, `send_attempt`, `try_send`, `kafka_producer`, `builder` |
 
 pub(crate) mod accumulator;
 pub(crate) mod batch;
@@ -28,13 +28,14 @@ pub(crate) mod sender;
 pub(crate) mod serializer;
 pub(crate) mod thunks;
 pub(crate) mod transaction;
+pub(crate) mod try_send;
 pub(crate) mod wake;
 
 pub use builder::ProducerBuilder;
 pub use counters::ProducerSnapshot;
 pub use future::FutureRecordMetadata;
 pub use interceptor::ProducerInterceptor;
-pub use kafka_producer::{KafkaProducer, TrySendError, TrySendReason};
+pub use kafka_producer::KafkaProducer;
 pub use partitioner::{
     DefaultPartitioner, PartitionInput, Partitioner, RoundRobinPartitioner,
     UniformStickyPartitioner,
@@ -49,3 +50,4 @@ pub use serializer::{
     NullableSerializer, Serialized, Serializer, ShortSerializer, StockSerialize, StringSerializer,
     VoidSerializer, serialize_with,
 };
+pub use try_send::{TrySendError, TrySendReason};

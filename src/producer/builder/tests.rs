@@ -7,8 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::error::SendError;
+use crate::config::PluginConfig;
+use crate::error::{BoxError, SendError};
 use crate::producer::callback_scope::ProducerId;
+use crate::producer::lifecycle::Spawn;
 use crate::producer::partitioner::PartitionInput;
 use crate::producer::record::ProducerRecord;
 use crate::producer::serializer::Serialized;

@@ -1,0 +1,284 @@
+//! From a configuration and its plug-ins to a running thread.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use log::{debug, info, warn};
+
+use crate::client::kafka_client::KafkaClient;
+use crate::client::network_client::{NetworkClient, NetworkClientOptions};
+use crate::clock::Clock;
+use crate::config::{ClientDnsLookup, ProducerConfig, parse_bootstrap};
+use crate::error::{ConfigError, ConstructError};
+use crate::network::resolver::{DnsLookup, SystemResolver, resolve_bootstrap};
+use crate::network::selectable::Selectable;
+use crate::network::selector::{Selector, SelectorOptions};
+use crate::producer::accumulator::{AccumulatorOptions, RandomSource, RecordAccumulator};
+use crate::producer::buffer_pool::BufferPool;
+use crate::producer::callback_scope::ProducerId;
+use crate::producer::core::{Core, Plugins};
+use crate::producer::counters::Counters;
+use crate::producer::interceptor::AcknowledgementListener;
+use crate::producer::lifecycle::{SenderThread, Spawn};
+use crate::producer::metadata::{ProducerMetadata, ProducerMetadataOptions};
+use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, SenderShared};
+use crate::producer::transaction::TransactionManager;
+use crate::producer::wake::SenderWaker;
+use crate::types::{ClusterResourceListener, Node, NodeId, UsableMagic};
+
+/// What the outside world gives to a producer: the system's, or a test's.
+pub(crate) struct Seams<C> {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) seed: u64,
+    pub(crate) make_client: MakeClient<C>,
+    pub(crate) spawn: Spawn,
+}
+
+type MakeClient<C> = Box<dyn FnOnce(&ClientParts) -> io::Result<C>>;
+
+/// What a client is made of.
+pub(crate) struct ClientParts {
+    pub(crate) config: ProducerConfig,
+    pub(crate) metadata: Arc<ProducerMetadata>,
+    pub(crate) usable_magic: Arc<UsableMagic>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) seed: u64,
+}
+
+/// How long the look-up of `bootstrap.servers` may take, if `max.block.ms` does not say less. Java has
+/// no limit.
+const BOOTSTRAP_LOOKUP_LIMIT: Duration = Duration::from_secs(30);
+
+/// Everything after the plug-ins, up to the running thread.
+pub(super) fn start<K, V, C>(
+    config: &ProducerConfig,
+    plugins: &Plugins<K, V>,
+    seams: Seams<C>,
+) -> Result<(Core, SenderThread), ConstructError>
+where
+    K: ?Sized + ToOwned + 'static,
+    V: ?Sized + ToOwned + 'static,
+    C: KafkaClient<Completion> + 'static,
+{
+    let Seams {
+        clock,
+        seed,
+        make_client,
+        spawn,
+    } = seams;
+    let producer = ProducerId::next();
+    let counters = Arc::new(Counters::default());
+    let waker = Arc::new(SenderWaker::new());
+    let has_interceptors = !plugins.interceptors.is_empty();
+    let accumulator = Arc::new(RecordAccumulator::new(
+        AccumulatorOptions {
+            batch_size_bytes: config.batch_size(),
+            linger: config.linger(),
+            track_all: has_interceptors,
+        },
+        producer,
+        BufferPool::new(config.buffer_memory(), config.batch_size()),
+        Arc::clone(&waker),
+        Arc::clone(&counters),
+        Arc::clone(&clock),
+    ));
+    let nodes = bootstrap_nodes(config, &*clock)?;
+    let metadata = Arc::new(ProducerMetadata::new(
+        ProducerMetadataOptions {
+            refresh_backoff: config.retry_backoff(),
+            max_age: config.metadata_max_age(),
+            max_idle: config.metadata_max_idle(),
+        },
+        cluster_listeners(plugins),
+        Arc::clone(&accumulator) as _,
+    ));
+    metadata.bootstrap(nodes);
+    let parts = ClientParts {
+        config: config.clone(),
+        metadata: Arc::clone(&metadata),
+        usable_magic: Arc::new(UsableMagic::new()),
+        clock: Arc::clone(&clock),
+        seed,
+    };
+    let usable_magic = Arc::clone(&parts.usable_magic);
+    let client = make_client(&parts).map_err(|error| failed("network client", error))?;
+    waker.attach(client.wake_up());
+    let control = Arc::new(SenderControl::default());
+    let shared = SenderShared {
+        accumulator: Arc::clone(&accumulator),
+        metadata: Arc::clone(&metadata),
+        waker: Arc::clone(&waker),
+        control: Arc::clone(&control),
+        counters: Arc::clone(&counters),
+        clock: Arc::clone(&clock),
+    };
+    let transactions = config
+        .enable_idempotence()
+        .then(|| TransactionManager::new(config.retry_backoff()));
+    let listener = has_interceptors
+        .then(|| Arc::clone(&plugins.interceptors) as Arc<dyn AcknowledgementListener>);
+    let sender = Sender::new(
+        sender_options(config, seed),
+        shared,
+        client,
+        transactions,
+        listener,
+    );
+    let thread = SenderThread::start(
+        format!("kafka-producer-network-thread | {}", config.client_id()),
+        move || sender.run(),
+        Arc::clone(&control),
+        Arc::clone(&waker),
+        spawn,
+    )
+    .map_err(|error| failed("sender thread", error))?;
+    debug!("[Producer clientId={}] started", config.client_id());
+    let core = Core {
+        accumulator,
+        metadata,
+        waker,
+        control,
+        counters,
+        clock,
+        usable_magic,
+        random: RandomSource::new(seed),
+        producer,
+        config: config.clone(),
+    };
+    Ok((core, thread))
+}
+
+fn failed(step: &'static str, error: io::Error) -> ConstructError {
+    ConstructError::Failed {
+        step,
+        source: Arc::new(error),
+    }
+}
+
+fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
+    SenderOptions {
+        acks: config.acks().code(),
+        max_request_bytes: config.max_request_size(),
+        retries: config.retries(),
+        request_timeout: config.request_timeout(),
+        retry_backoff: config.retry_backoff(),
+        retry_backoff_max: config
+            .retry_backoff_max()
+            .unwrap_or_else(|| config.retry_backoff()),
+        linger: config.linger(),
+        delivery_timeout: config.delivery_timeout(),
+        guarantee_order: config.max_in_flight_requests_per_connection() == 1,
+        log_prefix: format!("[Producer clientId={}]", config.client_id()).into(),
+        seed,
+    }
+}
+
+/// The bootstrap servers as nodes, numbered down from -1 (MD-23).
+fn bootstrap_nodes(
+    config: &ProducerConfig,
+    clock: &dyn Clock,
+) -> Result<Vec<Node>, ConstructError> {
+    const KEY: &str = "bootstrap.servers";
+    let hosts: Vec<(String, u16)> = parse_bootstrap(config.bootstrap_servers())?
+        .into_iter()
+        .map(|entry| (entry.host, entry.port))
+        .collect();
+    if hosts.is_empty() {
+        let remedy = "Name one broker or more as host:port, separated by commas".to_owned();
+        return Err(ConfigError::invalid(KEY, None, "names no broker", remedy).into());
+    }
+    let lookup = match config.client_dns_lookup() {
+        ClientDnsLookup::ResolveCanonicalBootstrapServersOnly => {
+            DnsLookup::ResolveCanonicalBootstrapServersOnly
+        }
+        _ => DnsLookup::UseAllDnsIps,
+    };
+    let limit = BOOTSTRAP_LOOKUP_LIMIT.min(config.max_block());
+    let found = resolve_bootstrap(&hosts, lookup, limit, clock);
+    for ((host, port), why) in &found.failed {
+        warn!(
+            "[Producer clientId={}] {KEY}: {host}:{port}: {why}",
+            config.client_id()
+        );
+    }
+    if found.usable.is_empty() {
+        let tried: Vec<String> = found
+            .failed
+            .iter()
+            .map(|((host, port), why)| format!("{host}:{port}: {why}"))
+            .collect();
+        return Err(ConfigError::invalid(
+            KEY,
+            Some(&config.bootstrap_servers().join(",")),
+            format!("names no host that can be resolved ({})", tried.join("; ")),
+            "Check the names, and that the name service answers",
+        )
+        .into());
+    }
+    let ids = (NodeId::MIN..=-1).rev();
+    Ok(ids
+        .zip(found.usable)
+        .map(|(id, (host, port))| Node::new(id, host, port))
+        .collect())
+}
+
+/// KP-5: also those of serializers made from the configuration (KAFKA-14853).
+fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+    plugins: &Plugins<K, V>,
+) -> Vec<Arc<dyn ClusterResourceListener>> {
+    let mut listeners = plugins.interceptors.cluster_listeners();
+    listeners.extend(plugins.key_serializer.as_serializer().cluster_listener());
+    listeners.extend(plugins.value_serializer.as_serializer().cluster_listener());
+    listeners
+}
+
+/// The client that talks to real brokers.
+pub(super) fn network_client(
+    parts: &ClientParts,
+) -> io::Result<NetworkClient<Selector, SystemResolver, Completion>> {
+    let config = &parts.config;
+    let selector = Selector::new(
+        SelectorOptions {
+            send_buffer: config.send_buffer_bytes(),
+            receive_buffer: config.receive_buffer_bytes(),
+            connections_max_idle: config.connections_max_idle(),
+            ..SelectorOptions::default()
+        },
+        Arc::clone(&parts.clock),
+    )?;
+    let resolver = SystemResolver::new(selector.wake_up());
+    let options = NetworkClientOptions {
+        client_id: config.client_id().into(),
+        max_in_flight: config.max_in_flight_requests_per_connection(),
+        reconnect_backoff: config.reconnect_backoff(),
+        reconnect_backoff_max: config.reconnect_backoff_max(),
+        setup_timeout: config.socket_connection_setup_timeout(),
+        setup_timeout_max: config.socket_connection_setup_timeout_max(),
+        request_timeout: config.request_timeout(),
+        seed: parts.seed,
+    };
+    Ok(NetworkClient::new(
+        options,
+        selector,
+        resolver,
+        Arc::clone(&parts.metadata) as _,
+        Arc::clone(&parts.usable_magic),
+        Arc::clone(&parts.clock),
+    ))
+}
+
+pub(super) fn log_effective(config: &ProducerConfig) {
+    if log::log_enabled!(log::Level::Info) {
+        let values: Vec<String> = config
+            .effective()
+            .into_iter()
+            .map(|(key, value, from)| format!("{key} = {value} ({from:?})"))
+            .collect();
+        info!(
+            "[Producer clientId={}] configuration in effect:\n\t{}",
+            config.client_id(),
+            values.join("\n\t")
+        );
+    }
+}
