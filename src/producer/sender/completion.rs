@@ -371,20 +371,21 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let Some(transactions) = &mut self.transactions else {
             return;
         };
-        match outcome {
+        let outcome = match outcome {
             Outcome::Response(Response::InitProducerId(response)) => {
-                if let InitOutcome::Refused(error) =
-                    transactions.handle_init_response(&response, now)
-                {
-                    self.fail_queued(&error, now);
-                }
+                transactions.handle_init_response(&response, now)
             }
-            Outcome::UnsupportedVersion(why) => transactions.handle_init_unsupported(&why),
+            Outcome::UnsupportedVersion(why) => transactions.handle_init_unsupported(&why, now),
             Outcome::Disconnected { reason, .. } | Outcome::Authentication(reason) => {
-                transactions.handle_init_failure(reason, now);
+                return transactions.handle_init_failure(reason, now);
             }
-            Outcome::Response(_) | Outcome::Sent => transactions
-                .handle_init_failure("the answer was not an InitProducerId response".into(), now),
+            Outcome::Response(_) | Outcome::Sent => {
+                let why = "the answer was not an InitProducerId response".into();
+                return transactions.handle_init_failure(why, now);
+            }
+        };
+        if let InitOutcome::Refused(error) = outcome {
+            self.fail_queued(&error, now);
         }
     }
 }

@@ -128,13 +128,15 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     ) {
         let (refused, why) = match &attempt {
             Attempt::Answered(answer) => (Some(answer.code), answer.message.as_deref()),
-            Attempt::Unsupported(why) => (Some(ErrorCode::UnsupportedVersion), Some(&**why)),
-            Attempt::Lost { .. } | Attempt::Unauthenticated(_) => (None, None),
+            _ => (None, None),
         };
+        // A broker that cannot take the batch has not seen it: for later ones there may be a better one
+        // (in Java this is the end of an idempotent producer: TM-32).
+        let is_certain = refused.is_some() || matches!(attempt, Attempt::Unsupported(_));
         // An earlier attempt may have been written: then the batches behind it may be too, and new
         // numbers would write them once more. Java does not ask (SE-16).
         let adjust = batch.attempts() < self.options.retries
-            && refused.is_some()
+            && is_certain
             && batch.delivery() == Delivery::NotWritten;
         if let Some(transactions) = &mut self.transactions {
             transactions.handle_failed(index, &batch.summary(), refused, why, adjust);

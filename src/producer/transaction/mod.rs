@@ -58,8 +58,8 @@ pub(crate) struct SequenceRewrite {
 pub(crate) enum InitOutcome {
     /// There is a producer id, or another attempt will be made.
     GoOn,
-    /// The client may not be idempotent: batches that wait fail with this, and another attempt is made
-    /// for later ones (KAFKA-13668).
+    /// The client may not be idempotent, or the broker cannot make it so: batches that wait fail with
+    /// this, and another attempt is made for later ones (KAFKA-13668).
     Refused(FatalError),
 }
 
@@ -193,12 +193,7 @@ impl TransactionManager {
                      before 2.8 want the IdempotentWrite permission on the cluster, later ones Write on a \
                      topic; without it set enable.idempotence=false"
                     .into();
-                self.retry_later(Arc::clone(&message), now);
-                self.was_refused = true;
-                InitOutcome::Refused(FatalError {
-                    code: Some(code),
-                    message,
-                })
+                self.refuse(code, message, now)
             }
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
                 self.retry_later(describe(code), now);
@@ -229,16 +224,26 @@ impl TransactionManager {
         }
     }
 
-    /// The brokers do not know InitProducerId: they are older than 0.11.
-    pub(crate) fn handle_init_unsupported(&mut self, why: &str) {
-        self.fail(FatalError {
-            code: Some(ErrorCode::UnsupportedVersion),
-            message: format!(
-                "the brokers cannot give producer ids ({why}); they are older than 0.11: set \
-                 enable.idempotence=false"
-            )
-            .into(),
-        });
+    /// The broker that was asked does not know InitProducerId: it is older than 0.11, or says so. Batches
+    /// that wait fail; nothing is lost by asking again for later ones, which a better broker may answer
+    /// (in Java this is the end: TM-32).
+    pub(crate) fn handle_init_unsupported(&mut self, why: &str, now: Instant) -> InitOutcome {
+        let message: Arc<str> = format!(
+            "the brokers cannot give producer ids ({why}); they are older than 0.11: set \
+             enable.idempotence=false"
+        )
+        .into();
+        self.refuse(ErrorCode::UnsupportedVersion, message, now)
+    }
+
+    /// There is no producer id for now; one is asked for again when batches want it.
+    fn refuse(&mut self, code: ErrorCode, message: Arc<str>, now: Instant) -> InitOutcome {
+        self.retry_later(Arc::clone(&message), now);
+        self.was_refused = true;
+        InitOutcome::Refused(FatalError {
+            code: Some(code),
+            message,
+        })
     }
 
     fn retry_later(&mut self, why: Arc<str>, now: Instant) {

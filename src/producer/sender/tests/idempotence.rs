@@ -89,20 +89,50 @@ fn a_refused_producer_id_fails_the_batches_that_wait_and_is_asked_for_again_by_l
     assert_eq!(offset(&later), Some(0));
 }
 
-/// TM-44, SE-2
+/// TM-44, SE-2. In Java the first of them ends the producer.
 #[test]
-fn brokers_without_producer_ids_end_all_sending() {
+fn brokers_without_producer_ids_fail_what_waits_and_are_asked_again_for_later_batches() {
     let mut rig = Setup::idempotent().build();
-    let first = rig.send(0, "v");
+    for _ in 0..2 {
+        let future = rig.send(0, "v");
+        rig.client()
+            .prepare(None, None, Outcome::UnsupportedVersion("too old".into()));
+        rig.run();
+        rig.run();
+        let error = error(&future);
+        assert_eq!(error.code(), Some(ErrorCode::UnsupportedVersion));
+        assert_eq!(error.delivery(), Delivery::NotWritten);
+        assert!(error.to_string().contains("enable.idempotence=false"));
+        rig.advance(BACKOFF);
+        rig.run();
+        assert_eq!(rig.waiting(), 0, "nobody waits for an id");
+    }
+    assert_eq!(rig.sent().len(), 0);
+    let later = rig.send(0, "v");
+    rig.client()
+        .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, 0));
+    rig.run();
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&later), Some(0));
+    rig.assert_memory_is_back();
+}
+
+/// SE-12, TM-32. In Java this ends an idempotent producer, although no broker has seen the batch.
+#[test]
+fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_missed() {
+    let mut rig = Setup::idempotent().start();
     rig.client()
         .prepare(None, None, Outcome::UnsupportedVersion("too old".into()));
+    let first = rig.send(0, "a");
     rig.run();
-    rig.run();
-    assert_eq!(error(&first).code(), Some(ErrorCode::UnsupportedVersion));
-    let second = rig.send(0, "v");
-    rig.run();
-    assert_eq!(error(&second).code(), Some(ErrorCode::UnsupportedVersion));
-    assert_eq!(rig.sent().len(), 0);
+    let error = error(&first);
+    assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedVersion);
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    let second = rig.launch(0, "b");
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&second), Some(0));
     rig.assert_memory_is_back();
 }
 
