@@ -5,7 +5,8 @@ use std::fs;
 use std::hint::black_box;
 use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
+use nix::time::{ClockId, clock_gettime};
+use nix::unistd::{SysconfVar, sysconf};
 
 use crate::clock::Clock;
 use crate::console::Console;
@@ -38,10 +39,10 @@ impl Usage {
         let times = times.and_then(|stat| user_and_system(&stat));
         let status = fs::read_to_string("/proc/self/status").ok();
         Self {
-            process: cpu_time(ClockId::ProcessCPUTime),
+            process: cpu_time(ClockId::CLOCK_PROCESS_CPUTIME_ID),
             user: times.map(|(user, _)| user),
             system: times.map(|(_, system)| system),
-            sending_thread: cpu_time(ClockId::ThreadCPUTime),
+            sending_thread: cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID),
             producers_thread: producers_thread(),
             peak_memory_kb: status.and_then(|status| peak_memory(&status)),
         }
@@ -147,12 +148,12 @@ fn micros_per_record(
     mut work: impl FnMut() -> Result<(), Box<dyn Error>>,
 ) -> Result<f64, Box<dyn Error>> {
     work()?; // caches and branches warm, as they are in the middle of a run
-    let began = cpu_time(ClockId::ThreadCPUTime);
+    let began = cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID);
     let mut records = 0_u64;
     loop {
         work()?;
         records += STRIDE;
-        let passed = cpu_time(ClockId::ThreadCPUTime).saturating_sub(began);
+        let passed = cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID).saturating_sub(began);
         if passed >= LONG_ENOUGH {
             return Ok(passed.as_secs_f64() * 1e6 / records as f64);
         }
@@ -160,7 +161,7 @@ fn micros_per_record(
 }
 
 fn cpu_time(clock: ClockId) -> Duration {
-    Duration::try_from(clock_gettime(clock)).unwrap_or_default()
+    clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
 /// The CPU time of the thread that a producer starts. The main thread has the name of the program, whose
@@ -182,13 +183,19 @@ fn producers_thread() -> Option<Duration> {
         })
 }
 
+/// The unit of times in `/proc`; 100 wherever Linux runs.
+fn clock_ticks_per_second() -> i64 {
+    let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
+    ticks.filter(|ticks| *ticks > 0).unwrap_or(100)
+}
+
 /// Fields 14 and 15 of `/proc/self/stat`, counted from 1; the second is a name that may hold anything.
 fn user_and_system(stat: &str) -> Option<(Duration, Duration)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
     let mut next = || -> Option<Duration> {
         let ticks: u64 = fields.next()?.parse().ok()?;
-        let second = rustix::param::clock_ticks_per_second().max(1);
+        let second = clock_ticks_per_second();
         Some(Duration::from_secs_f64(ticks as f64 / second as f64))
     };
     Some((next()?, next()?))
@@ -209,7 +216,7 @@ mod tests {
     #[test]
     fn the_systems_files_are_understood() {
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 125 0 0";
-        let ticks = rustix::param::clock_ticks_per_second() as f64;
+        let ticks = clock_ticks_per_second() as f64;
         let (user, system) = user_and_system(stat).unwrap();
         assert_eq!(user, Duration::from_secs_f64(250.0 / ticks));
         assert_eq!(system, Duration::from_secs_f64(125.0 / ticks));
