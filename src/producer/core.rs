@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use log::warn;
 
-use super::accumulator::{RandomSource, RecordAccumulator};
+use super::accumulator::{RandomSource, RecordAccumulator, TopicEntry};
 use super::callback_scope::{self, ProducerId};
 use super::counters::Counters;
 use super::interceptor::ProducerInterceptors;
 use super::metadata::ProducerMetadata;
-use super::partitioner::Partitioner;
+use super::partitioner::{Partitioner, partition_for_key};
 use super::sender::SenderControl;
-use super::serializer::PreparedSerializer;
+use super::serializer::{PreparedSerializer, Serialized};
 use super::wake::SenderWaker;
 use crate::clock::Clock;
 use crate::config::ProducerConfig;
 use crate::error::{BoxError, Misuse, SendError};
 use crate::sync;
-use crate::types::UsableMagic;
+use crate::types::{PartitionId, UsableMagic};
 use crate::util::panic;
 
 /// What does not depend on the types of keys and values.
@@ -60,6 +60,22 @@ pub(crate) struct Excess {
     pub(crate) key: &'static str,
 }
 
+/// A record's key and value as bytes.
+#[derive(Debug)]
+pub(crate) struct SerializedRecord<B> {
+    pub(crate) key: Option<B>,
+    pub(crate) value: Option<B>,
+}
+
+impl<'a> From<SerializedRecord<&'a [u8]>> for SerializedRecord<Serialized<'a>> {
+    fn from(borrowed: SerializedRecord<&'a [u8]>) -> Self {
+        Self {
+            key: borrowed.key.map(Into::into),
+            value: borrowed.value.map(Into::into),
+        }
+    }
+}
+
 impl Core {
     /// KP-19
     #[inline]
@@ -98,6 +114,42 @@ impl Core {
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
+    /// The bytes that a record has already, when that is so for both key and value.
+    #[inline]
+    pub(super) fn borrow_bytes<'r>(
+        &self,
+        key: Option<&'r K>,
+        value: Option<&'r V>,
+    ) -> Option<SerializedRecord<&'r [u8]>> {
+        let key = self.key_serializer.borrow(key)?;
+        let value = self.value_serializer.borrow(value)?;
+        Some(SerializedRecord { key, value })
+    }
+
+    /// The partition that the record asks for, or that a stock strategy has for it; `None` when a
+    /// partitioner is to be asked (KP-17, PT-1).
+    #[inline]
+    pub(super) fn stock_partition(
+        &self,
+        core: &Core,
+        topic: &TopicEntry,
+        wanted: Option<PartitionId>,
+        key: Option<&[u8]>,
+    ) -> Option<PartitionId> {
+        if wanted.is_some() {
+            return wanted;
+        }
+        match (&self.strategy, key) {
+            (Strategy::Default, Some(key)) => {
+                Some(partition_for_key(key, topic.partition_count() as u32))
+            }
+            (Strategy::Default | Strategy::UniformSticky, _) => {
+                Some(topic.sticky_partition(&core.random))
+            }
+            (Strategy::Custom(_), _) => None,
+        }
+    }
+
     /// Closes all, whether or not others fail; the first failure is returned.
     pub(super) fn close(&self) -> Result<(), Arc<str>> {
         sync::assert_unlocked();

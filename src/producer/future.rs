@@ -12,6 +12,7 @@ use super::produce_request_result::{BatchOutcome, Elapsed, Holder, ProduceReques
 use super::record_metadata::RecordMetadata;
 use super::thunks::{Answer, RecordFacts};
 use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
+use crate::record::builder::RecordParts;
 
 /// What will become of a record.
 ///
@@ -30,6 +31,12 @@ enum State {
     Failed(ProduceError),
 }
 
+/// Where an append has put a record.
+pub(crate) struct Place {
+    pub(crate) result: Arc<ProduceRequestResult>,
+    pub(crate) index: u32,
+}
+
 /// A record's place in its batch, and what its metadata needs besides.
 #[derive(Clone)]
 pub(crate) struct RecordInBatch {
@@ -41,6 +48,18 @@ pub(crate) struct RecordInBatch {
 }
 
 impl RecordInBatch {
+    #[inline]
+    pub(crate) fn new(place: Place, record: &RecordParts<'_>) -> Self {
+        let facts = RecordFacts::new(place.index, record);
+        Self {
+            result: place.result,
+            index: facts.index,
+            timestamp_ms: facts.timestamp_ms,
+            key_size: facts.key_size,
+            value_size: facts.value_size,
+        }
+    }
+
     /// Where the record's fate is, or will be.
     fn holder(&self) -> Holder<'_> {
         self.result.holder(self.index)
@@ -56,8 +75,7 @@ impl RecordInBatch {
         facts.answer(self.result.topic_partition(), outcome)
     }
 
-    #[inline]
-    pub(crate) fn facts(&self) -> RecordFacts {
+    fn facts(&self) -> RecordFacts {
         RecordFacts {
             index: self.index,
             timestamp_ms: self.timestamp_ms,

@@ -13,10 +13,11 @@ use super::counters::ProducerSnapshot;
 use super::future::FutureRecordMetadata;
 use super::lifecycle::SenderThread;
 use super::metadata::MetadataWaitError;
+use super::quick_send::{RecordView, send_quickly};
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::send_attempt::{Refusal, SendAttempt, Step, Wait};
-use super::thunks::AnyCallback;
+use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason, not_taken};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::config::ProducerConfig;
@@ -94,11 +95,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Kafka
     /// `KafkaProducer#send`.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `send_calling`")]
     pub fn send(
         &self,
         record: ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_calling(record, None)
+        self.send_calling(record, None::<&mut NoCallback>)
     }
 
     /// As [`send`](Self::send), and calls `callback` once with the record's fate.
@@ -115,6 +118,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # Threads
     /// The callback runs on the producer's thread; for a record that fails at once on the caller's,
     /// before this returns.
+    #[inline(always)]
+    #[allow(clippy::inline_always, reason = "as `send_calling`")]
     pub fn send_with_callback(
         &self,
         record: ProducerRecord<'_, K, V>,
@@ -123,8 +128,34 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.send_calling(record, Some(&mut Some(callback)))
     }
 
-    #[inline]
-    fn send_calling(
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "small, and in the caller's own code a record that borrows all is not even built"
+    )]
+    fn send_calling<C: UntakenCallback + 'static>(
+        &self,
+        record: ProducerRecord<'_, K, V>,
+        mut callback: Option<&mut C>,
+    ) -> Result<FutureRecordMetadata, SendError> {
+        if self.plugins.interceptors.is_empty() {
+            let callback = callback.as_deref_mut();
+            let view = RecordView::of(&record);
+            if let Some(appended) = send_quickly(&self.core, &self.plugins, &view, callback) {
+                if record.owns_nothing() {
+                    std::mem::forget(record);
+                }
+                return Ok(FutureRecordMetadata::pending(appended));
+            }
+        }
+        self.send_in_steps(
+            record,
+            callback.map(|callback| callback as &mut AnyCallback),
+        )
+    }
+
+    #[cold]
+    fn send_in_steps(
         &self,
         mut record: ProducerRecord<'_, K, V>,
         callback: Option<&mut AnyCallback>,
@@ -263,6 +294,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             });
         }
         let outcome = if self.plugins.interceptors.is_empty() {
+            let (view, none) = (RecordView::of(&record), None::<&mut NoCallback>);
+            if let Some(appended) = send_quickly(&self.core, &self.plugins, &view, none) {
+                return Ok(FutureRecordMetadata::pending(appended));
+            }
             self.try_once(&record)
         } else {
             let _scope = callback_scope::enter(self.core.producer);

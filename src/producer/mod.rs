@@ -5,7 +5,7 @@
 //! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result`, `thunks` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
-//! | facade | `lifecycle`, `core`, `send_attempt`, `try_send`, `kafka_producer`, `builder` |
+//! | facade | `lifecycle`, `core`, `quick_send`, `send_attempt`, `try_send`, `kafka_producer`, `builder` |
 
 pub(crate) mod accumulator;
 pub(crate) mod batch;
@@ -21,6 +21,7 @@ pub(crate) mod lifecycle;
 pub(crate) mod metadata;
 pub(crate) mod partitioner;
 pub(crate) mod produce_request_result;
+pub(crate) mod quick_send;
 pub(crate) mod record;
 pub(crate) mod record_metadata;
 pub(crate) mod send_attempt;

@@ -5,11 +5,11 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accumulator::{Append, PartitionEntry, TopicEntry};
+use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry};
 use super::buffer_pool::{Denied, Ticket};
-use super::core::{Core, Excess, Plugins, Strategy};
-use super::future::FutureRecordMetadata;
-use super::partitioner::{PartitionInput, partition_for_key};
+use super::core::{Core, Excess, Plugins, SerializedRecord, Strategy};
+use super::future::{FutureRecordMetadata, RecordInBatch};
+use super::partitioner::PartitionInput;
 use super::record::ProducerRecord;
 use super::serializer::Serialized;
 use super::thunks::{Answer, AnyCallback};
@@ -60,8 +60,7 @@ impl From<SendError> for Refusal {
 /// A record on its way into a batch. Borrows the record, so that a caller who does not want to wait
 /// has it back.
 ///
-/// Holds little more than it was given: nearly every record is in its batch after one step, and what a
-/// wait needs is put aside only when there is one.
+/// Most records are in their batches without it: see [`send_quickly`](super::quick_send::send_quickly).
 ///
 /// Order and routing of errors are those of `KafkaProducer#doSend` (KP-9).
 pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
@@ -73,31 +72,16 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen, for errors that come later.
     partition: Option<PartitionId>,
-    memory: Option<Box<MemoryWait<'r>>>,
+    memory: Option<MemoryWait<'r>>,
 }
 
-/// A record's key and value as bytes: borrowed from it, or what serializers made.
-#[derive(Debug)]
-struct SerializedRecord<B> {
-    key: Option<B>,
-    value: Option<B>,
-}
-
-impl<B: AsRef<[u8]>> SerializedRecord<B> {
-    #[inline]
+impl SerializedRecord<Serialized<'_>> {
     fn parts<'s>(&'s self, headers: &'s Headers, timestamp_ms: i64) -> RecordParts<'s> {
         RecordParts {
-            key: self.key.as_ref().map(AsRef::as_ref),
-            value: self.value.as_ref().map(AsRef::as_ref),
-            headers,
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers: headers.as_slice(),
             timestamp_ms,
-        }
-    }
-
-    fn map<C>(self, keep: impl Fn(B) -> C) -> SerializedRecord<C> {
-        SerializedRecord {
-            key: self.key.map(&keep),
-            value: self.value.map(&keep),
         }
     }
 }
@@ -113,7 +97,6 @@ struct MemoryWait<'r> {
 
 impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V> {
     /// `headers` are the record's own, to be completed by serializers.
-    #[inline]
     pub(crate) fn new(
         core: &'r Core,
         plugins: &'r Plugins<K, V>,
@@ -150,7 +133,6 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// Goes as far as possible without waiting.
-    #[inline]
     pub(crate) fn step(&mut self) -> Result<Step, Refusal> {
         if self.memory.is_some() {
             return self.step_memory();
@@ -161,7 +143,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             return Err(core.closed().into());
         }
         match topics.get(&self.record.topic) {
-            Some(topic) if self.has_partition(topic) => self.append(topic),
+            Some(topic) if self.has_partition(topic) => {
+                RecordAccumulator::remember(&topics, topic);
+                self.append(topic)
+            }
             _ => {
                 drop(topics);
                 self.ask_for_metadata()
@@ -170,7 +155,6 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// KP-18, KP-38
-    #[inline]
     fn has_partition(&self, topic: &TopicEntry) -> bool {
         self.record
             .partition
@@ -196,28 +180,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    #[inline]
     fn append(&mut self, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
         topic.mark_used();
-        match self.borrow_bytes() {
-            Some(bytes) => self.append_bytes(topic, bytes),
-            None => self.append_serialized(topic),
-        }
-    }
-
-    #[inline(never)]
-    fn append_serialized(&mut self, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
-        let bytes = self.serialize()?;
-        self.append_bytes(topic, bytes)
-    }
-
-    #[inline]
-    fn append_bytes<B: AsRef<[u8]> + Into<Serialized<'r>>>(
-        &mut self,
-        topic: &Arc<TopicEntry>,
-        bytes: SerializedRecord<B>,
-    ) -> Result<Step, Refusal> {
         let core = self.core;
+        let bytes = self.serialize()?;
         let timestamp_ms = self
             .record
             .timestamp
@@ -229,19 +195,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         core.check_size(batch_size_upper_bound(payload_len))
             .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
         let Some(entry) = topic.partition(partition) else {
-            let bytes = bytes.map(Into::into);
             return self.append_to_new_batch(topic, partition, bytes, timestamp_ms);
         };
+        let callback = self.callback.as_deref_mut();
         match core
             .accumulator
-            .try_append(entry, &parts, payload_len, self.callback.as_deref_mut())
+            .try_append(entry, &parts, payload_len, callback)
         {
-            Append::Done(record) => Ok(Step::Appended(FutureRecordMetadata::pending(record))),
-            Append::Closed => Err(core.closed().into()),
-            Append::NeedsBatch => {
-                let bytes = bytes.map(Into::into);
-                self.append_to_new_batch(topic, partition, bytes, timestamp_ms)
-            }
+            Append::NeedsBatch => self.append_to_new_batch(topic, partition, bytes, timestamp_ms),
+            end => finish(core, &parts, end),
         }
     }
 
@@ -276,7 +238,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 self.callback.as_deref_mut(),
             ) {
                 Append::NeedsBatch => {}
-                end => return finish(core, end),
+                end => return finish(core, &parts, end),
             }
         }
         let size = core
@@ -286,6 +248,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         match pool.try_allocate(size) {
             Ok(lease) => finish(
                 core,
+                &parts,
                 core.accumulator.append_new(
                     entry,
                     &parts,
@@ -297,12 +260,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             Err(Denied::Closed) => Err(core.closed().into()),
             Err(Denied::Exhausted) => {
                 let ticket = pool.enqueue(size).map_err(|_| core.closed())?;
-                self.memory = Some(Box::new(MemoryWait {
+                self.memory = Some(MemoryWait {
                     ticket,
                     entry: Arc::clone(entry),
                     bytes,
                     timestamp_ms,
-                }));
+                });
                 // Whoever waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
                 Ok(Step::Wait(Wait::Memory))
@@ -328,6 +291,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let entry = &memory.entry;
         finish(
             core,
+            &parts,
             core.accumulator.append_new(
                 entry,
                 &parts,
@@ -340,19 +304,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     // ---- user code
 
-    /// The bytes that are in the record already, when that is so for both key and value.
-    #[inline]
-    fn borrow_bytes(&self) -> Option<SerializedRecord<&'r [u8]>> {
-        let (plugins, record) = (self.plugins, self.record);
-        let key = plugins.key_serializer.borrow(record.key.as_deref())?;
-        let value = plugins.value_serializer.borrow(record.value.as_deref())?;
-        Some(SerializedRecord { key, value })
-    }
-
     /// Both serializers run in one containment: it costs more than most of them.
     fn serialize(&mut self) -> Result<SerializedRecord<Serialized<'r>>, Refusal> {
-        sync::assert_unlocked();
         let (plugins, record) = (self.plugins, self.record);
+        if let Some(bytes) = plugins.borrow_bytes(record.key(), record.value()) {
+            return Ok(bytes.into());
+        }
+        sync::assert_unlocked();
         let topic = &*record.topic;
         let headers = &mut self.headers;
         let part = Cell::new(RecordPart::Key);
@@ -381,28 +339,21 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     /// The record's own partition, or the partitioner's choice; `previous` when the record would open a
     /// batch there and is asked about again (KP-17, PT-1, PT-9).
-    #[inline]
     fn choose(
         &self,
         topic: &TopicEntry,
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
     ) -> Result<PartitionId, Refusal> {
-        if let Some(partition) = self.record.partition {
-            return Ok(partition);
-        }
-        match (&self.plugins.strategy, parts.key) {
-            (Strategy::Default, Some(key)) => {
-                Ok(partition_for_key(key, topic.partition_count() as u32))
-            }
-            (Strategy::Default | Strategy::UniformSticky, _) => {
-                Ok(topic.sticky_partition(&self.core.random))
-            }
-            (Strategy::Custom(_), _) => self.ask_partitioner(topic, parts, previous),
+        let stock =
+            self.plugins
+                .stock_partition(self.core, topic, self.record.partition, parts.key);
+        match stock {
+            Some(partition) => Ok(partition),
+            None => self.ask_partitioner(topic, parts, previous),
         }
     }
 
-    #[inline(never)]
     fn ask_partitioner(
         &self,
         topic: &TopicEntry,
@@ -514,9 +465,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 const OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and takes no records of message \
      format 2, the only one that this version of the library writes; upgrade the broker";
 
-fn finish(core: &Core, append: Append) -> Result<Step, Refusal> {
+fn finish(core: &Core, record: &RecordParts<'_>, append: Append) -> Result<Step, Refusal> {
     match append {
-        Append::Done(record) => Ok(Step::Appended(FutureRecordMetadata::pending(record))),
+        Append::Done(place) => {
+            let appended = RecordInBatch::new(place, record);
+            Ok(Step::Appended(FutureRecordMetadata::pending(appended)))
+        }
         Append::Closed => Err(core.closed().into()),
         Append::NeedsBatch => {
             debug_assert!(false, "a new batch takes its first record");

@@ -13,6 +13,7 @@ use super::interceptor::AcknowledgementListener;
 use super::produce_request_result::BatchOutcome;
 use super::record_metadata::RecordMetadata;
 use crate::error::ProduceError;
+use crate::record::builder::RecordParts;
 use crate::types::TopicPartition;
 use crate::util::panic;
 
@@ -39,7 +40,11 @@ pub(crate) trait UntakenCallback {
 /// A callback of any type, in its sender's hands.
 pub(crate) type AnyCallback = dyn UntakenCallback;
 
+/// The type of the callback that a record without one has.
+pub(crate) type NoCallback = Option<fn(Answer)>;
+
 impl<F: Callback> UntakenCallback for Option<F> {
+    #[inline]
     fn move_to(&mut self, thunks: &mut Thunks, facts: RecordFacts) {
         if let Some(callback) = self.take() {
             thunks.push(Thunk { facts, callback });
@@ -63,6 +68,17 @@ pub(crate) struct RecordFacts {
 }
 
 impl RecordFacts {
+    #[inline]
+    pub(crate) fn new(index: u32, record: &RecordParts<'_>) -> Self {
+        let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
+        Self {
+            index,
+            timestamp_ms: record.timestamp_ms,
+            key_size: size_of(record.key),
+            value_size: size_of(record.value),
+        }
+    }
+
     /// What the batch's outcome means for this record (PB-17, PB-18).
     #[inline]
     pub(crate) fn answer(&self, partition: &TopicPartition, outcome: &BatchOutcome) -> Answer {
@@ -121,6 +137,7 @@ impl Thunks {
         self.push(Thunk { facts, callback });
     }
 
+    #[inline]
     fn push<F: Callback>(&mut self, thunk: Thunk<F>) {
         let Some(first) = &mut self.alike else {
             let mut alike = Vec::with_capacity(self.expected.max(1));

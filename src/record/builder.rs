@@ -9,16 +9,18 @@ use super::format::{
     MAX_TIMESTAMP_OFFSET, NO_PARTITION_LEADER_EPOCH, PARTITION_LEADER_EPOCH_OFFSET,
     PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET, RECORD_BATCH_OVERHEAD, RECORDS_COUNT_OFFSET,
 };
-use super::header::Headers;
+use super::header::Header;
 use crate::types::{ProducerIdAndEpoch, Sequence};
-use crate::util::varint::{MAX_VARINT_BYTES, MAX_VARLONG_BYTES, length_len, varlong_len, zigzag64};
+use crate::util::varint::{
+    MAX_VARINT_BYTES, MAX_VARLONG_BYTES, length_len, put_unsigned64, varlong_len, zigzag64,
+};
 
 /// One record as the batch takes it: everything borrowed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordParts<'a> {
     pub(crate) key: Option<&'a [u8]>,
     pub(crate) value: Option<&'a [u8]>,
-    pub(crate) headers: &'a Headers,
+    pub(crate) headers: &'a [Header],
     pub(crate) timestamp_ms: i64,
 }
 
@@ -145,12 +147,15 @@ impl RecordsBuilder {
     #[inline]
     pub(crate) fn append(&mut self, out: &mut Vec<u8>, record: &RecordParts<'_>, size: RecordSize) {
         let expected_len = out.len() + size.total_bytes();
-        let mut numbers = self.place(size);
-        put_nullable(out, &mut numbers, record.key);
-        put_nullable(out, &mut numbers, record.value);
-        match record.headers.len() {
-            0 if numbers.is_empty() => out.push(0),
-            _ => put_headers(out, numbers, record.headers),
+        let mut writer = self.place(out, size);
+        writer.put_nullable(record.key);
+        writer.put_nullable(record.value);
+        if record.headers.is_empty() {
+            writer.put_byte(0);
+            writer.flush();
+        } else {
+            writer.flush();
+            put_headers(out, record.headers);
         }
         debug_assert_eq!(
             out.len(),
@@ -168,20 +173,19 @@ impl RecordsBuilder {
         payload: &[u8],
         size: RecordSize,
     ) {
-        self.place(size).write_to(out);
-        out.extend_from_slice(payload);
+        self.place(out, size).put_bytes(payload);
         self.count(timestamp_ms);
     }
 
     /// What stands before a record's key: all that depends on its place in the batch.
     #[inline]
-    fn place(&self, size: RecordSize) -> Numbers {
-        let mut numbers = Numbers::new();
-        numbers.put_length(size.body_bytes);
-        numbers.put_byte(0); // attributes: none are defined
-        numbers.put_varlong(size.timestamp_delta);
-        numbers.put_length(self.record_count as usize);
-        numbers
+    fn place<'o>(&self, out: &'o mut Vec<u8>, size: RecordSize) -> FieldWriter<'o> {
+        let mut writer = FieldWriter::new(out);
+        writer.put_length(size.body_bytes);
+        writer.put_byte(0); // attributes: none are defined
+        writer.put_unsigned(zigzag64(size.timestamp_delta));
+        writer.put_length(self.record_count as usize);
+        writer
     }
 
     /// Counts a record that was written.
@@ -203,100 +207,108 @@ impl RecordsBuilder {
     }
 }
 
-#[inline(always)]
-#[allow(
-    clippy::inline_always,
-    reason = "kept apart, it would keep the numbers in memory rather than in registers"
-)]
-fn put_nullable(out: &mut Vec<u8>, numbers: &mut Numbers, bytes: Option<&[u8]>) {
-    match bytes {
-        Some(bytes) => {
-            numbers.put_length(bytes.len());
-            numbers.write_to(out);
-            out.extend_from_slice(bytes);
-        }
-        None => numbers.put_byte(NULL_LENGTH),
-    }
-}
-
-#[inline(never)]
-fn put_headers(out: &mut Vec<u8>, mut numbers: Numbers, headers: &Headers) {
-    numbers.put_length(headers.len());
-    for header in headers {
-        put_nullable(out, &mut numbers, Some(header.key().as_bytes()));
-        put_nullable(out, &mut numbers, header.value());
-    }
-    numbers.write_to(out);
-}
-
 /// The length of what is null, -1, as a varint.
 const NULL_LENGTH: u8 = 1;
 
-/// Numbers of a byte or two that stand together, gathered so that the vector is asked for room once.
-struct Numbers {
-    bytes: [u8; Self::CAPACITY],
-    len: usize,
+/// Writes a record's fields: long ones straight into the vector, the numbers between them gathered in a
+/// register, so that the vector is asked for room once for all that stand together.
+struct FieldWriter<'o> {
+    out: &'o mut Vec<u8>,
+    /// The bytes gathered, the first one lowest; zero above them.
+    word: u64,
+    /// How many they are: 8 at most.
+    gathered: u32,
 }
 
-impl Numbers {
-    /// What stands before a key, a null one, and the length of a value make 27 bytes at most.
-    const CAPACITY: usize = 32;
-
-    #[inline]
-    fn new() -> Self {
+#[allow(
+    clippy::inline_always,
+    reason = "a method that is called, rather than inlined, keeps word and count in memory for all"
+)]
+impl<'o> FieldWriter<'o> {
+    #[inline(always)]
+    fn new(out: &'o mut Vec<u8>) -> Self {
         Self {
-            bytes: [0; Self::CAPACITY],
-            len: 0,
+            out,
+            word: 0,
+            gathered: 0,
         }
     }
 
-    #[inline]
-    fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Adds the lowest `count` bytes of `bytes`, whose others are zero.
+    #[inline(always)]
+    fn gather(&mut self, bytes: u64, count: u32) {
+        if self.gathered + count > u64::BITS / 8 {
+            self.flush();
+        }
+        self.word |= bytes << (8 * self.gathered);
+        self.gathered += count;
     }
 
-    #[inline]
+    /// Writes what was gathered.
+    #[inline(always)]
+    fn flush(&mut self) {
+        let (bytes, count) = (self.word.to_le_bytes(), self.gathered as usize);
+        let end = self.out.len() + count;
+        if self.out.capacity() - self.out.len() >= bytes.len() {
+            // A copy of constant length is one instruction, one of variable length is a call.
+            self.out.extend_from_slice(&bytes);
+            self.out.truncate(end);
+        } else {
+            self.out.extend(bytes.into_iter().take(count));
+        }
+        (self.word, self.gathered) = (0, 0);
+    }
+
+    #[inline(always)]
     fn put_byte(&mut self, byte: u8) {
-        // Never divides, and proves the place to be inside.
-        self.bytes[self.len % Self::CAPACITY] = byte;
-        self.len += 1;
+        self.gather(u64::from(byte), 1);
     }
 
-    #[inline]
-    fn put_unsigned(&mut self, mut value: u64) {
+    #[inline(always)]
+    fn put_unsigned(&mut self, value: u64) {
         if value < 0x80 {
-            return self.put_byte(value as u8);
+            self.gather(value, 1);
+        } else if value < 0x4000 {
+            self.gather(0x80 | value & 0x7f | value >> 7 << 8, 2);
+        } else {
+            self.flush();
+            put_unsigned64(self.out, value);
         }
-        while value >= 0x80 {
-            self.put_byte(value as u8 | 0x80);
-            value >>= 7;
-        }
-        self.put_byte(value as u8);
-    }
-
-    #[inline]
-    fn put_varlong(&mut self, value: i64) {
-        self.put_unsigned(zigzag64(value));
     }
 
     /// A number that is not negative and has 31 bits, as a varint.
-    #[inline]
+    #[inline(always)]
     fn put_length(&mut self, length: usize) {
         self.put_unsigned((length as u64) << 1);
     }
 
-    #[inline]
-    fn write_to(&mut self, out: &mut Vec<u8>) {
-        let end = out.len() + self.len;
-        if out.capacity() - out.len() >= Self::CAPACITY {
-            // A copy of constant length is a few instructions, one of variable length is a call.
-            out.extend_from_slice(&self.bytes);
-            out.truncate(end);
-        } else {
-            out.extend_from_slice(&self.bytes[..self.len]);
-        }
-        self.len = 0;
+    #[inline(always)]
+    fn put_bytes(&mut self, bytes: &[u8]) {
+        self.flush();
+        self.out.extend_from_slice(bytes);
     }
+
+    #[inline(always)]
+    fn put_nullable(&mut self, bytes: Option<&[u8]>) {
+        match bytes {
+            Some(bytes) => {
+                self.put_length(bytes.len());
+                self.put_bytes(bytes);
+            }
+            None => self.put_byte(NULL_LENGTH),
+        }
+    }
+}
+
+#[inline(never)]
+fn put_headers(out: &mut Vec<u8>, headers: &[Header]) {
+    let mut writer = FieldWriter::new(out);
+    writer.put_length(headers.len());
+    for header in headers {
+        writer.put_nullable(Some(header.key().as_bytes()));
+        writer.put_nullable(header.value());
+    }
+    writer.flush();
 }
 
 /// What a batch's header says of its records.

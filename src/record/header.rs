@@ -135,6 +135,17 @@ impl Headers {
         self.list.iter().rfind(|header| header.key == key)
     }
 
+    /// Whether dropping them would do nothing.
+    #[inline]
+    pub(crate) fn owns_nothing(&self) -> bool {
+        self.list.capacity() == 0
+    }
+
+    #[inline]
+    pub(crate) fn as_slice(&self) -> &[Header] {
+        &self.list
+    }
+
     /// All headers, in order.
     pub fn iter(&self) -> slice::Iter<'_, Header> {
         self.list.iter()

@@ -60,7 +60,8 @@ pub(crate) fn put_varlong(out: &mut Vec<u8>, value: i64) {
     put_unsigned64(out, zigzag64(value));
 }
 
-fn put_unsigned64(out: &mut Vec<u8>, mut value: u64) {
+/// Appends an unsigned varint of up to 64 bits.
+pub(crate) fn put_unsigned64(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
         value >>= 7;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::Append;
 use crate::clock::Instant;
 use crate::producer::batch::{FilledBatch, OpenBatch};
-use crate::producer::thunks::AnyCallback;
+use crate::producer::thunks::{AnyCallback, UntakenCallback};
 use crate::record::builder::RecordParts;
 use crate::sync::{Mutex, Rank};
 use crate::types::TopicPartition;
@@ -95,11 +95,11 @@ impl PartitionEntry {
     /// Appends to the open batch, if there is one with room (RA-3). `filled` is set when a batch became
     /// full by it, or was closed for want of room.
     #[inline]
-    pub(super) fn try_append(
+    pub(super) fn try_append<C: UntakenCallback + ?Sized>(
         &self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: Option<&mut AnyCallback>,
+        callback: Option<&mut C>,
         filled: &mut bool,
     ) -> Append {
         self.queue
@@ -182,11 +182,11 @@ impl PartitionEntry {
 
 impl PartitionQueue {
     #[inline]
-    fn try_append(
+    fn try_append<C: UntakenCallback + ?Sized>(
         &mut self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: Option<&mut AnyCallback>,
+        callback: Option<&mut C>,
         filled: &mut bool,
     ) -> Append {
         if self.closed {
@@ -195,9 +195,9 @@ impl PartitionQueue {
         let Some(open) = self.open.as_mut() else {
             return Append::NeedsBatch;
         };
-        if let Some(record) = open.try_append(record, payload_len, callback) {
+        if let Some(place) = open.try_append(record, payload_len, callback) {
             *filled |= open.is_full();
-            return Append::Done(record);
+            return Append::Done(place);
         }
         self.close_open();
         *filled = true;

@@ -3,10 +3,11 @@
 
 mod drain;
 mod entry;
+mod recent;
 mod topics;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -16,10 +17,10 @@ use super::batch::{BatchId, NewBatch, OpenBatch, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
-use super::future::RecordInBatch;
+use super::future::Place;
 use super::metadata::ClusterObserver;
 use super::produce_request_result::{Elapsed, ProduceRequestResult};
-use super::thunks::AnyCallback;
+use super::thunks::{AnyCallback, UntakenCallback};
 use super::wake::SenderWaker;
 use crate::clock::{Clock, Instant};
 use crate::record::builder::RecordParts;
@@ -29,7 +30,7 @@ use crate::util::hash::FixedHashMap;
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
 pub(crate) use entry::{EntryIndex, PartitionEntry};
-use topics::PartitionSlot;
+use topics::{NO_SNAPSHOT, PartitionSlot};
 pub(crate) use topics::{RandomSource, TopicEntry, Topics};
 
 /// What the accumulator is built from.
@@ -54,6 +55,8 @@ pub(crate) struct RecordAccumulator {
     options: AccumulatorOptions,
     producer: ProducerId,
     topics: ArcSwap<Topics>,
+    /// The snapshot in `topics`, once it is there.
+    snapshot: AtomicU64,
     registry: Mutex<Registry>,
     inbox: Mutex<Vec<Arc<PartitionEntry>>>,
     incomplete: Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>,
@@ -83,15 +86,15 @@ struct RegisteredTopic {
 /// What came of an append.
 #[derive(Debug)]
 pub(crate) enum Append {
-    Done(RecordInBatch),
+    Done(Place),
     /// A new batch is needed for it.
     NeedsBatch,
     Closed,
 }
 
-impl std::fmt::Debug for RecordInBatch {
+impl std::fmt::Debug for Place {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RecordInBatch")
+        f.debug_struct("Place")
             .field("index", &self.index)
             .finish_non_exhaustive()
     }
@@ -110,6 +113,7 @@ impl RecordAccumulator {
             options,
             producer,
             topics: ArcSwap::from_pointee(Topics::default()),
+            snapshot: AtomicU64::new(NO_SNAPSHOT),
             registry: Mutex::new(Rank::LEAF, Registry::default()),
             inbox: Mutex::new(Rank::LEAF, Vec::new()),
             incomplete: Mutex::new(Rank::LEAF, BTreeMap::new()),
@@ -130,6 +134,28 @@ impl RecordAccumulator {
     #[inline]
     pub(crate) fn topics(&self) -> Guard<Arc<Topics>> {
         self.topics.load()
+    }
+
+    fn publish(&self, topics: Topics) {
+        let id = topics.id();
+        self.topics.store(Arc::new(topics));
+        self.snapshot.store(id, Ordering::Release);
+    }
+
+    /// Lets `look` look at the topic that this thread sent to a moment ago, if it is `topic`. `None` when
+    /// it is not, has changed since, or when `look` says so.
+    #[inline]
+    pub(crate) fn with_recent_topic<R>(
+        &self,
+        topic: &str,
+        look: impl FnOnce(&TopicEntry) -> Option<R>,
+    ) -> Option<R> {
+        recent::with(self.snapshot.load(Ordering::Acquire), topic, look)
+    }
+
+    /// Lets this thread find the topic faster the next time.
+    pub(crate) fn remember(topics: &Topics, topic: &Arc<TopicEntry>) {
+        recent::remember(topics.id(), topic);
     }
 
     /// The entry of a partition of the topic, made if this is the first record for it.
@@ -153,12 +179,13 @@ impl RecordAccumulator {
     }
 
     /// Appends to a batch that is there already.
-    pub(crate) fn try_append(
+    #[inline]
+    pub(crate) fn try_append<C: UntakenCallback + ?Sized>(
         &self,
         entry: &Arc<PartitionEntry>,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: Option<&mut AnyCallback>,
+        callback: Option<&mut C>,
     ) -> Append {
         let mut filled = false;
         let end = entry.try_append(record, payload_len, callback, &mut filled);
@@ -254,7 +281,7 @@ impl RecordAccumulator {
     pub(crate) fn sends_everything(&self) -> bool {
         self.flushes.load(Ordering::Acquire) > 0
             || self.pool.waiting() > 0
-            || self.topics.load().closed
+            || self.topics.load().is_closed()
     }
 
     /// Waits until every batch that is incomplete now has ended; the number of those left when
@@ -289,10 +316,7 @@ impl RecordAccumulator {
             let mut registry = self.registry.lock();
             registry.closed = true;
             let topics = self.topics.load();
-            self.topics.store(Arc::new(Topics {
-                by_name: topics.by_name.clone(),
-                closed: true,
-            }));
+            self.publish(topics.to_closed());
             registry.all_entries()
         };
         for entry in entries {
@@ -430,10 +454,7 @@ impl ClusterObserver for RecordAccumulator {
             };
             by_name.insert(Arc::clone(name), entry);
         }
-        self.topics.store(Arc::new(Topics {
-            by_name,
-            closed: registry.closed,
-        }));
+        self.publish(Topics::new(by_name, registry.closed));
     }
 }
 

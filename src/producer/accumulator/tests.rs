@@ -1,6 +1,6 @@
 use super::*;
 use crate::clock::mock::MockClock;
-use crate::producer::future::FutureRecordMetadata;
+use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::record::builder::batch_size_upper_bound;
 use crate::record::header::Headers;
 use crate::types::Node;
@@ -51,7 +51,13 @@ impl Fixture {
 
 pub(super) fn append(fixture: &Fixture, partition: i32, value: &str) -> FutureRecordMetadata {
     match try_append(fixture, partition, value) {
-        Append::Done(record) => FutureRecordMetadata::pending(record),
+        Append::Done(Place { result, index }) => FutureRecordMetadata::pending(RecordInBatch {
+            result,
+            index,
+            timestamp_ms: 0,
+            key_size: -1,
+            value_size: value.len() as i32,
+        }),
         other => panic!("not appended: {other:?}"),
     }
 }
@@ -64,11 +70,11 @@ fn try_append(fixture: &Fixture, partition: i32, value: &str) -> Append {
     let record = RecordParts {
         key: None,
         value: Some(value.as_bytes()),
-        headers: &headers,
+        headers: headers.as_slice(),
         timestamp_ms: 0,
     };
     let payload = record.payload_len();
-    match accumulator.try_append(entry, &record, payload, None) {
+    match accumulator.try_append::<AnyCallback>(entry, &record, payload, None) {
         Append::NeedsBatch => {
             let size = accumulator.allocation_for(batch_size_upper_bound(payload));
             match accumulator.pool().try_allocate(size) {

@@ -14,11 +14,37 @@ const NO_PARTITION: PartitionId = -1;
 /// All topics whose partitions are known.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    pub(super) by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>,
-    pub(super) closed: bool,
+    by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>,
+    closed: bool,
+    id: SnapshotId,
 }
 
+/// Tells one set of topics from any other in the process, of whatever producer. Zero stands for none.
+pub(super) type SnapshotId = u64;
+
+/// No snapshot has it.
+pub(super) const NO_SNAPSHOT: SnapshotId = 0;
+
 impl Topics {
+    pub(super) fn new(by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>, closed: bool) -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(NO_SNAPSHOT);
+        Self {
+            by_name,
+            closed,
+            id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
+        }
+    }
+
+    /// The same topics, to which nothing can be sent any more.
+    pub(super) fn to_closed(&self) -> Self {
+        Self::new(self.by_name.clone(), true)
+    }
+
+    /// What a thread may remember its topics by; none when nothing can be sent.
+    pub(super) fn id(&self) -> SnapshotId {
+        if self.closed { NO_SNAPSHOT } else { self.id }
+    }
+
     #[inline]
     pub(crate) fn get(&self, topic: &str) -> Option<&Arc<TopicEntry>> {
         self.by_name.get(topic)

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use super::BatchId;
 use crate::clock::Instant;
 use crate::producer::buffer_pool::Lease;
-use crate::producer::future::RecordInBatch;
+use crate::producer::future::Place;
 use crate::producer::produce_request_result::ProduceRequestResult;
-use crate::producer::thunks::{AnyCallback, Thunks};
+use crate::producer::thunks::{RecordFacts, Thunks, UntakenCallback};
 use crate::record::builder::{BatchFacts, RecordParts, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 
@@ -65,12 +65,12 @@ impl OpenBatch {
     /// # Kafka
     /// `ProducerBatch#tryAppend`.
     #[inline]
-    pub(crate) fn try_append(
+    pub(crate) fn try_append<C: UntakenCallback + ?Sized>(
         &mut self,
         record: &RecordParts<'_>,
         payload_len: usize,
-        callback: Option<&mut AnyCallback>,
-    ) -> Option<RecordInBatch> {
+        callback: Option<&mut C>,
+    ) -> Option<Place> {
         let size = self.records.size_of_next(record.timestamp_ms, payload_len);
         if !self.records.has_room_for(self.lease.len(), size) {
             return None;
@@ -80,20 +80,13 @@ impl OpenBatch {
             self.thunks.expect(self.records.expected_count(size));
         }
         self.records.append(self.lease.buffer(), record, size);
-        let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
-        let appended = RecordInBatch {
-            result: Arc::clone(&self.result),
-            index,
-            timestamp_ms: record.timestamp_ms,
-            key_size: size_of(record.key),
-            value_size: size_of(record.value),
-        };
         match callback {
-            Some(callback) => callback.move_to(&mut self.thunks, appended.facts()),
-            None if self.track_all => self.thunks.push_silent(appended.facts()),
+            Some(callback) => callback.move_to(&mut self.thunks, RecordFacts::new(index, record)),
+            None if self.track_all => self.thunks.push_silent(RecordFacts::new(index, record)),
             None => {}
         }
-        Some(appended)
+        let result = Arc::clone(&self.result);
+        Some(Place { result, index })
     }
 
     /// Bytes the batch has on the wire.

@@ -21,7 +21,7 @@ use crate::error::{Delivery, ErrorCode, ProduceError, ProduceErrorKind, WaitCaus
 use crate::producer::accumulator::{AccumulatorOptions, Append};
 use crate::producer::buffer_pool::BufferPool;
 use crate::producer::callback_scope::ProducerId;
-use crate::producer::future::FutureRecordMetadata;
+use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::metadata::{ClusterObserver, ProducerMetadataOptions};
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::thunks::AnyCallback;
@@ -343,7 +343,7 @@ impl Rig {
         let record = RecordParts {
             key: None,
             value: Some(value.as_bytes()),
-            headers: &headers,
+            headers: headers.as_slice(),
             timestamp_ms: 1000,
         };
         let payload = record.payload_len();
@@ -354,7 +354,9 @@ impl Rig {
             appended = accumulator.append_new(entry, &record, payload, callback, lease);
         }
         match appended {
-            Append::Done(record) => FutureRecordMetadata::pending(record),
+            Append::Done(place) => {
+                FutureRecordMetadata::pending(RecordInBatch::new(place, &record))
+            }
             other => panic!("not appended: {other:?}"),
         }
     }

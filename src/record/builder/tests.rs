@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::record::batch::RecordBatch;
+use crate::record::header::Headers;
 
 type Nullable = Option<Vec<u8>>;
 
@@ -18,7 +19,7 @@ impl Plain {
         RecordParts {
             key: self.key.as_deref(),
             value: self.value.as_deref(),
-            headers: &self.headers,
+            headers: self.headers.as_slice(),
             timestamp_ms: self.timestamp_ms,
         }
     }
@@ -37,8 +38,8 @@ fn record() -> impl Strategy<Value = Plain> {
         for (name, value) in named {
             let name = format!("h{name}");
             let header = match value {
-                Some(value) => crate::record::header::Header::new(name, value),
-                None => crate::record::header::Header::null(name),
+                Some(value) => Header::new(name, value),
+                None => Header::null(name),
             };
             headers.push(header).expect("not frozen");
         }

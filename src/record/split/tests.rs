@@ -19,7 +19,7 @@ fn build(records: &[Plain]) -> (BatchFacts, Vec<u8>) {
         let parts = RecordParts {
             key: key.as_deref(),
             value: Some(value),
-            headers: &headers,
+            headers: headers.as_slice(),
             timestamp_ms: *timestamp_ms,
         };
         let size = builder.size_of_next(parts.timestamp_ms, parts.payload_len());
