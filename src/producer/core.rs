@@ -51,6 +51,30 @@ pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
     Custom(Box<dyn Partitioner<K, V>>),
 }
 
+/// How a record's partition is chosen without asking a partitioner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Choice {
+    Given(PartitionId),
+    ByKey,
+    Sticky,
+}
+
+impl Choice {
+    #[inline]
+    pub(crate) fn partition(
+        self,
+        core: &Core,
+        topic: &TopicEntry,
+        key: Option<&[u8]>,
+    ) -> PartitionId {
+        match (self, key) {
+            (Self::Given(partition), _) => partition,
+            (Self::ByKey, Some(key)) => partition_for_key(key, topic.partition_count() as u32),
+            (Self::ByKey, None) | (Self::Sticky, _) => topic.sticky_partition(&core.random),
+        }
+    }
+}
+
 /// A record is larger than the configuration allows.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Excess {
@@ -126,27 +150,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         Some(SerializedRecord { key, value })
     }
 
-    /// The partition that the record asks for, or that a stock strategy has for it; `None` when a
-    /// partitioner is to be asked (KP-17, PT-1).
+    /// How the partition is chosen when nobody need be asked: the record has one, or the strategy is a stock
+    /// one (KP-17, PT-1).
     #[inline]
-    pub(super) fn stock_partition(
-        &self,
-        core: &Core,
-        topic: &TopicEntry,
-        wanted: Option<PartitionId>,
-        key: Option<&[u8]>,
-    ) -> Option<PartitionId> {
-        if wanted.is_some() {
-            return wanted;
-        }
-        match (&self.strategy, key) {
-            (Strategy::Default, Some(key)) => {
-                Some(partition_for_key(key, topic.partition_count() as u32))
-            }
-            (Strategy::Default | Strategy::UniformSticky, _) => {
-                Some(topic.sticky_partition(&core.random))
-            }
-            (Strategy::Custom(_), _) => None,
+    pub(super) fn choice(&self, wanted: Option<PartitionId>, has_key: bool) -> Option<Choice> {
+        match (wanted, &self.strategy) {
+            (Some(partition), _) => Some(Choice::Given(partition)),
+            (None, Strategy::Default) if has_key => Some(Choice::ByKey),
+            (None, Strategy::Default | Strategy::UniformSticky) => Some(Choice::Sticky),
+            (None, Strategy::Custom(_)) => None,
         }
     }
 

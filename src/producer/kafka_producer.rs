@@ -13,7 +13,7 @@ use super::counters::ProducerSnapshot;
 use super::future::FutureRecordMetadata;
 use super::lifecycle::SenderThread;
 use super::metadata::MetadataWaitError;
-use super::quick_send::{RecordView, send_quickly};
+use super::quick_send::send_quickly;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::send_attempt::{Refusal, SendAttempt, Step, Wait};
@@ -138,28 +138,28 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         record: ProducerRecord<'_, K, V>,
         mut callback: Option<&mut C>,
     ) -> Result<FutureRecordMetadata, SendError> {
-        if self.plugins.interceptors.is_empty() {
-            let callback = callback.as_deref_mut();
-            let view = RecordView::of(&record);
-            if let Some(appended) = send_quickly(&self.core, &self.plugins, &view, callback) {
-                if record.owns_nothing() {
-                    std::mem::forget(record);
-                }
-                return Ok(FutureRecordMetadata::pending(appended));
+        let quick = send_quickly(&self.core, &self.plugins, &record, callback.as_deref_mut());
+        if let Some(appended) = quick {
+            if record.owns_nothing() {
+                std::mem::forget(record);
             }
+            return Ok(FutureRecordMetadata::pending(appended));
         }
-        self.send_in_steps(
-            record,
-            callback.map(|callback| callback as &mut AnyCallback),
-        )
+        let callback = callback.map(|callback| callback as &mut AnyCallback);
+        match self.send_in_steps(record, callback) {
+            Ok(future) => Ok(future),
+            Err(error) => Err(*error),
+        }
     }
 
+    /// The box makes it another type than `send` returns: a result that is written in memory by a call, even
+    /// one that is hardly ever made, would keep that of the quick way in memory as well.
     #[cold]
     fn send_in_steps(
         &self,
         mut record: ProducerRecord<'_, K, V>,
         callback: Option<&mut AnyCallback>,
-    ) -> Result<FutureRecordMetadata, SendError> {
+    ) -> Result<FutureRecordMetadata, Box<SendError>> {
         if !self.plugins.interceptors.is_empty() {
             record = self.intercept(record);
         }
@@ -167,13 +167,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let mut attempt = SendAttempt::new(&self.core, &self.plugins, &record, headers, callback);
         let outcome = match record.validate() {
             Ok(()) => match attempt.step() {
-                Ok(Step::Appended(future)) => return Ok(future),
+                Ok(Step::Appended(future)) => Ok(future),
                 Ok(Step::Wait(wait)) => self.drive(&mut attempt, wait),
                 Err(refusal) => Err(refusal),
             },
             Err(error) => Err(Refusal::Call(error.into())),
         };
-        outcome.or_else(|refusal| self.refused(&mut attempt, &record.topic, refusal))
+        outcome
+            .or_else(|refusal| self.refused(&mut attempt, &record.topic, refusal))
+            .map_err(Box::new)
     }
 
     #[inline(never)]
@@ -294,8 +296,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             });
         }
         let outcome = if self.plugins.interceptors.is_empty() {
-            let (view, none) = (RecordView::of(&record), None::<&mut NoCallback>);
-            if let Some(appended) = send_quickly(&self.core, &self.plugins, &view, none) {
+            let none = None::<&mut NoCallback>;
+            if let Some(appended) = send_quickly(&self.core, &self.plugins, &record, none) {
                 return Ok(FutureRecordMetadata::pending(appended));
             }
             self.try_once(&record)

@@ -1,80 +1,73 @@
 //! The way of nearly every record into its batch: nothing is asked for, waited for, made or refused. What
 //! takes more goes step by step, as a [`SendAttempt`](super::send_attempt::SendAttempt).
+//!
+//! What can be is passed and returned in registers: a value that is put together in memory and read back
+//! at once, in larger pieces than it was written in, stalls the processor for longer than the rest takes.
 
 use super::accumulator::Append;
-use super::core::{Core, Plugins};
-use super::future::RecordInBatch;
+use super::core::{Choice, Core, Plugins};
+use super::future::{Place, RecordInBatch};
 use super::record::ProducerRecord;
 use super::thunks::UntakenCallback;
-use crate::record::Header;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
-use crate::types::PartitionId;
 
-/// What there is to a record. Taken from it before the call rather than in it: the compiler then sees in
-/// the caller's code that nothing of a record's has to be dropped when all of it was borrowed.
-pub(crate) struct RecordView<'r, K: ?Sized, V: ?Sized> {
-    topic: &'r str,
-    partition: Option<PartitionId>,
-    timestamp: Option<i64>,
-    key: Option<&'r K>,
-    value: Option<&'r V>,
-    headers: &'r [Header],
-}
-
-impl<'r, K: ?Sized + ToOwned, V: ?Sized + ToOwned> RecordView<'r, K, V> {
-    #[inline]
-    pub(crate) fn of(record: &'r ProducerRecord<'_, K, V>) -> Self {
-        Self {
-            topic: &record.topic,
-            partition: record.partition,
-            timestamp: record.timestamp,
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            headers: record.headers.as_slice(),
-        }
-    }
-}
-
-/// Appends the record to an open batch, if this thread sent to its topic before, none of the user's code
-/// is to be run for it, and the batch has room. Else nothing has happened but that a batch without room
+/// Appends the record to an open batch, if none of the user's code is to be run for it, this thread sent
+/// to its topic before, and the batch has room. Else nothing has happened but that a batch without room
 /// was closed, and `callback` is where it was.
 ///
 /// # Blocking
 /// Never.
-#[inline(never)]
+#[inline(always)]
+#[allow(
+    clippy::inline_always,
+    reason = "in the caller's own code a record that borrows all is not even built"
+)]
 pub(crate) fn send_quickly<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C: UntakenCallback>(
     core: &Core,
     plugins: &Plugins<K, V>,
-    record: &RecordView<'_, K, V>,
+    record: &ProducerRecord<'_, K, V>,
     callback: Option<&mut C>,
 ) -> Option<RecordInBatch> {
-    debug_assert!(
-        plugins.interceptors.is_empty(),
-        "they have the record first"
-    );
-    core.accumulator.with_recent_topic(record.topic, |topic| {
-        let bytes = plugins.borrow_bytes(record.key, record.value)?;
-        let timestamp_ms = match record.timestamp {
+    if !plugins.interceptors.is_empty() {
+        return None;
+    }
+    let bytes = plugins.borrow_bytes(record.key(), record.value())?;
+    let parts = RecordParts {
+        key: bytes.key,
+        value: bytes.value,
+        headers: record.headers.as_slice(),
+        timestamp_ms: match record.timestamp {
+            Some(timestamp) => timestamp,
             None => core.clock.timestamp().as_millis(),
-            Some(timestamp) if timestamp >= 0 => timestamp,
-            Some(_) => return None,
-        };
-        let parts = RecordParts {
-            key: bytes.key,
-            value: bytes.value,
-            headers: record.headers,
-            timestamp_ms,
-        };
-        let partition = plugins.stock_partition(core, topic, record.partition, bytes.key)?;
-        let entry = topic.partition(partition)?;
-        let payload_len = parts.payload_len();
+        },
+    };
+    let choice = plugins.choice(record.partition, parts.key.is_some())?;
+    let place = append_quickly(core, &record.topic, &parts, choice, callback)?;
+    Some(RecordInBatch::new(place, &parts))
+}
+
+#[inline(never)]
+fn append_quickly<C: UntakenCallback>(
+    core: &Core,
+    topic: &str,
+    record: &RecordParts<'_>,
+    choice: Choice,
+    callback: Option<&mut C>,
+) -> Option<Place> {
+    if record.timestamp_ms < 0 {
+        return None;
+    }
+    core.accumulator.with_recent_topic(topic, |topic| {
+        // Of a negative number there is none.
+        let entry = topic.partition(choice.partition(core, topic, record.key))?;
+        let payload_len = record.payload_len();
         core.check_size(batch_size_upper_bound(payload_len)).ok()?;
         topic.mark_used();
         match core
             .accumulator
-            .try_append(entry, &parts, payload_len, callback)
+            .try_append(entry, record, payload_len, callback)
         {
-            Append::Done(place) => Some(RecordInBatch::new(place, &parts)),
+            Append::Done(place) => Some(place),
             Append::NeedsBatch | Append::Closed => None,
         }
     })

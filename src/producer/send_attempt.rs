@@ -345,11 +345,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
     ) -> Result<PartitionId, Refusal> {
-        let stock =
-            self.plugins
-                .stock_partition(self.core, topic, self.record.partition, parts.key);
-        match stock {
-            Some(partition) => Ok(partition),
+        let choice = self
+            .plugins
+            .choice(self.record.partition, parts.key.is_some());
+        match choice {
+            Some(choice) => Ok(choice.partition(self.core, topic, parts.key)),
             None => self.ask_partitioner(topic, parts, previous),
         }
     }

@@ -31,7 +31,7 @@ type BoxedCallback = Box<dyn FnOnce(Answer) + Send>;
 /// A callback that is still with the call that sends, or was taken from it.
 pub(crate) trait UntakenCallback {
     /// Moves it to the others of its record's batch.
-    fn move_to(&mut self, thunks: &mut Thunks, facts: RecordFacts);
+    fn move_to(&mut self, thunks: &mut Thunks, index: u32, record: &RecordParts<'_>);
 
     /// Calls it at once.
     fn call(&mut self, answer: Answer);
@@ -45,9 +45,9 @@ pub(crate) type NoCallback = Option<fn(Answer)>;
 
 impl<F: Callback> UntakenCallback for Option<F> {
     #[inline]
-    fn move_to(&mut self, thunks: &mut Thunks, facts: RecordFacts) {
+    fn move_to(&mut self, thunks: &mut Thunks, index: u32, record: &RecordParts<'_>) {
         if let Some(callback) = self.take() {
-            thunks.push(Thunk { facts, callback });
+            thunks.push(index, record, callback);
         }
     }
 
@@ -132,26 +132,40 @@ impl Thunks {
     }
 
     /// Adds a record that has no callback, for the interceptors' sake.
-    pub(crate) fn push_silent(&mut self, facts: RecordFacts) {
-        let callback = drop::<Answer>;
-        self.push(Thunk { facts, callback });
+    pub(crate) fn push_silent(&mut self, index: u32, record: &RecordParts<'_>) {
+        self.push(index, record, drop::<Answer>);
     }
 
     #[inline]
-    fn push<F: Callback>(&mut self, thunk: Thunk<F>) {
+    fn push<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
+        let alike = self.alike.as_deref_mut().map(ThunksAlike::as_any);
+        // Past the first of another type the order would be lost.
+        match alike.and_then(<dyn Any>::downcast_mut::<Vec<Thunk<F>>>) {
+            // With room for it, it is made where it stays. The facts are not made before: then they would
+            // be in memory, for the other way's sake.
+            Some(alike) if self.others.is_empty() && alike.len() < alike.capacity() => {
+                let facts = RecordFacts::new(index, record);
+                alike.push(Thunk { facts, callback });
+            }
+            _ => self.push_slowly(index, record, callback),
+        }
+    }
+
+    #[cold]
+    fn push_slowly<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
+        let facts = RecordFacts::new(index, record);
         let Some(first) = &mut self.alike else {
             let mut alike = Vec::with_capacity(self.expected.max(1));
-            alike.push(thunk);
+            alike.push(Thunk { facts, callback });
             self.alike = Some(Box::new(alike));
             return;
         };
         match first.as_any().downcast_mut::<Vec<Thunk<F>>>() {
-            // Past the first of another type the order would be lost.
-            Some(alike) if self.others.is_empty() => alike.push(thunk),
-            _ => self.others.push(Thunk {
-                facts: thunk.facts,
-                callback: Box::new(thunk.callback),
-            }),
+            Some(alike) if self.others.is_empty() => alike.push(Thunk { facts, callback }),
+            _ => {
+                let callback = Box::new(callback);
+                self.others.push(Thunk { facts, callback });
+            }
         }
     }
 
@@ -284,6 +298,13 @@ mod tests {
         log_append_time_ms: -1,
     };
 
+    const RECORD: RecordParts<'_> = RecordParts {
+        key: None,
+        value: Some(b"v"),
+        headers: &[],
+        timestamp_ms: 7,
+    };
+
     struct Fixture {
         thunks: Thunks,
         calls: Arc<Mutex<Vec<i64>>>,
@@ -298,13 +319,7 @@ mod tests {
         }
 
         fn add(&mut self, index: u32, callback: impl Callback) {
-            let facts = RecordFacts {
-                index,
-                timestamp_ms: 7,
-                key_size: -1,
-                value_size: 1,
-            };
-            Some(callback).move_to(&mut self.thunks, facts);
+            Some(callback).move_to(&mut self.thunks, index, &RECORD);
         }
 
         /// A callback of one type that notes its record's offset, and panics for the one it is told to.
@@ -336,12 +351,7 @@ mod tests {
                 2 => fixture.add(index, move |answer: Answer| {
                     calls.lock().push(-answer.unwrap().offset());
                 }),
-                3 => fixture.thunks.push_silent(RecordFacts {
-                    index,
-                    timestamp_ms: 7,
-                    key_size: -1,
-                    value_size: 1,
-                }),
+                3 => fixture.thunks.push_silent(index, &RECORD),
                 _ => fixture.add(index, fixture.noting(None)),
             }
         }

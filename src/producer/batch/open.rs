@@ -7,7 +7,7 @@ use crate::clock::Instant;
 use crate::producer::buffer_pool::Lease;
 use crate::producer::future::Place;
 use crate::producer::produce_request_result::ProduceRequestResult;
-use crate::producer::thunks::{RecordFacts, Thunks, UntakenCallback};
+use crate::producer::thunks::{Thunks, UntakenCallback};
 use crate::record::builder::{BatchFacts, RecordParts, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 
@@ -81,8 +81,8 @@ impl OpenBatch {
         }
         self.records.append(self.lease.buffer(), record, size);
         match callback {
-            Some(callback) => callback.move_to(&mut self.thunks, RecordFacts::new(index, record)),
-            None if self.track_all => self.thunks.push_silent(RecordFacts::new(index, record)),
+            Some(callback) => callback.move_to(&mut self.thunks, index, record),
+            None if self.track_all => self.thunks.push_silent(index, record),
             None => {}
         }
         let result = Arc::clone(&self.result);
