@@ -35,7 +35,7 @@ pub(crate) struct Seams<C> {
     pub(crate) spawn: Spawn,
 }
 
-type MakeClient<C> = Box<dyn FnOnce(&ClientParts) -> io::Result<C>>;
+pub(super) type MakeClient<C> = Box<dyn FnOnce(&ClientParts) -> io::Result<C>>;
 
 /// What a client is made of.
 pub(crate) struct ClientParts {
@@ -67,6 +67,32 @@ where
         make_client,
         spawn,
     } = seams;
+    let (core, sender) = assemble(config, plugins, clock, seed, make_client)?;
+    let thread = SenderThread::start(
+        format!("kafka-producer-network-thread | {}", config.client_id()),
+        move || sender.run(),
+        Arc::clone(&core.control),
+        Arc::clone(&core.waker),
+        spawn,
+    )
+    .map_err(|error| failed("sender thread", error))?;
+    debug!("[Producer clientId={}] started", config.client_id());
+    Ok((core, thread))
+}
+
+/// The parts of the face and the sender, which nothing runs yet.
+pub(super) fn assemble<K, V, C>(
+    config: &ProducerConfig,
+    plugins: &Plugins<K, V>,
+    clock: Arc<dyn Clock>,
+    seed: u64,
+    make_client: MakeClient<C>,
+) -> Result<(Core, Sender<C>), ConstructError>
+where
+    K: ?Sized + ToOwned + 'static,
+    V: ?Sized + ToOwned + 'static,
+    C: KafkaClient<Completion> + 'static,
+{
     let producer = ProducerId::next();
     let counters = Arc::new(Counters::default());
     let waker = Arc::new(SenderWaker::new());
@@ -125,15 +151,6 @@ where
         transactions,
         listener,
     );
-    let thread = SenderThread::start(
-        format!("kafka-producer-network-thread | {}", config.client_id()),
-        move || sender.run(),
-        Arc::clone(&control),
-        Arc::clone(&waker),
-        spawn,
-    )
-    .map_err(|error| failed("sender thread", error))?;
-    debug!("[Producer clientId={}] started", config.client_id());
     let core = Core {
         accumulator,
         metadata,
@@ -146,7 +163,7 @@ where
         producer,
         config: config.clone(),
     };
-    Ok((core, thread))
+    Ok((core, sender))
 }
 
 fn failed(step: &'static str, error: io::Error) -> ConstructError {
@@ -247,6 +264,15 @@ pub(super) fn network_client(
         },
         Arc::clone(&parts.clock),
     )?;
+    Ok(network_client_on(selector, parts))
+}
+
+/// The same on connections of any make.
+pub(super) fn network_client_on<S: Selectable>(
+    selector: S,
+    parts: &ClientParts,
+) -> NetworkClient<S, SystemResolver, Completion> {
+    let config = &parts.config;
     let resolver = SystemResolver::new(selector.wake_up());
     let options = NetworkClientOptions {
         client_id: config.client_id().into(),
@@ -258,14 +284,14 @@ pub(super) fn network_client(
         request_timeout: config.request_timeout(),
         seed: parts.seed,
     };
-    Ok(NetworkClient::new(
+    NetworkClient::new(
         options,
         selector,
         resolver,
         Arc::clone(&parts.metadata) as _,
         Arc::clone(&parts.usable_magic),
         Arc::clone(&parts.clock),
-    ))
+    )
 }
 
 pub(super) fn log_effective(config: &ProducerConfig) {
