@@ -1,8 +1,13 @@
-//! Entrances for fuzz targets: functions that take bytes of unknown origin, give them to what reads
-//! such bytes, and panic if a promise is broken. Not part of the public interface.
+//! Entrances for what is not part of the library: fuzz targets and benches. Not part of the public
+//! interface.
 //!
-//! The promise of all of them: no bytes make a reader panic, and memory is bounded by how many bytes
-//! there are. The second is the fuzzer's to watch, by its limits on memory.
+//! Fuzz targets get functions that take bytes of unknown origin, give them to what reads such bytes, and
+//! panic if a promise is broken. The promise of all of them: no bytes make a reader panic, and memory is
+//! bounded by how many bytes there are. The second is the fuzzer's to watch, by its limits on memory.
+//!
+//! Benches get [`ByHand`], a producer without threads and sockets.
+
+mod by_hand;
 
 use bytes::Bytes;
 
@@ -14,6 +19,8 @@ use crate::protocol::{
 use crate::record::batch::RecordBatch;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
+
+pub use by_hand::{ByHand, Producer};
 
 /// A function that takes bytes of unknown origin.
 pub type Entrance = fn(&[u8]);

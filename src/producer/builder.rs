@@ -1,6 +1,8 @@
 //! Building a producer: the steps of Kafka's constructor, in its order, each of which may fail and then
 //! leaves nothing behind.
 
+#[cfg(all(feature = "testing", feature = "_internals"))]
+mod by_hand;
 mod plugins;
 mod start;
 
@@ -11,6 +13,8 @@ use std::sync::Arc;
 
 use log::warn;
 
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) use self::by_hand::HandSender;
 use self::plugins::{
     Chain, Factory, SerializerSource, Stock, close_strategy, make_interceptors, make_serializer,
     make_strategy,

@@ -55,6 +55,18 @@ impl SenderThread {
         })
     }
 
+    /// Stands for a sender that has no thread: there is nothing to wait for.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn none(control: Arc<SenderControl>, waker: Arc<SenderWaker>) -> Self {
+        let (_, exited) = bounded(0);
+        Self {
+            handle: Mutex::new(Rank::LEAF, None),
+            exited,
+            control,
+            waker,
+        }
+    }
+
     /// Tells the sender to send what is left and to end; by force when `timeout` has passed. False if
     /// it has not ended even so.
     ///

@@ -1,0 +1,288 @@
+//! A producer that is moved by hand: one thread, no socket, the same steps in every run.
+
+use std::collections::BTreeSet;
+use std::hint::black_box;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use crate::clock::{Clock, Instant, SystemClock, Timestamp};
+use crate::config::ProducerConfigBuilder;
+use crate::network::selectable::{ConnectionId, PollEvents, Selectable, SendRefused, WakeUp};
+use crate::producer::builder::HandSender;
+use crate::producer::kafka_producer::KafkaProducer;
+use crate::producer::record::ProducerRecord;
+use crate::protocol::Frame;
+use crate::sync::{Mutex, Rank};
+use crate::testing::sim::log::{Depth, TopicSettings};
+use crate::testing::sim::{Answer, SimCluster, SimNode, SimOptions};
+use crate::types::NodeId;
+
+/// A producer of bytes.
+pub type Producer = KafkaProducer<[u8], [u8]>;
+
+/// A producer whose sender takes a step when it is told to, and whose only broker answers when it is told
+/// to. All of it runs on the caller's thread, and no run differs from another: time passes only by a
+/// millisecond with each step, and random choices come from one seed.
+///
+/// What is real: `send`, batches, the sender, the network client. What is not: sockets, and the broker,
+/// which is the model of the embedded one.
+pub struct ByHand {
+    producer: Producer,
+    sender: HandSender<Line>,
+    wire: Arc<Mutex<Wire>>,
+    clock: Arc<SteadyClock>,
+    broker: SimCluster,
+}
+
+const NODE: NodeId = 0;
+const HOST: &str = "127.0.0.1";
+const PORT: u16 = 9092;
+const SEED: u64 = 1;
+const STEP: Duration = Duration::from_millis(1);
+/// More than any start or ending takes.
+const STEPS_LIMIT: usize = 10_000;
+
+impl ByHand {
+    /// A producer with this configuration, connected to a broker that has `topic`, which it knows.
+    ///
+    /// # Panics
+    /// If it cannot be built, or does not come to know the topic.
+    pub fn start(config: ProducerConfigBuilder, topic: &str, partitions: usize) -> Self {
+        let options = SimOptions {
+            cluster_id: "by-hand".into(),
+            auto_create_topics: false,
+            default_partitions: 1,
+            replication_factor: 1,
+            settings: TopicSettings::DEFAULT,
+            depth: Depth {
+                retain: false,
+                validate_records: false,
+            },
+        };
+        let mut broker = SimCluster::new(options, [(NODE, SimNode::new(HOST, PORT))].into());
+        broker
+            .create_topic(topic, partitions, TopicSettings::DEFAULT)
+            .expect("a new broker takes a topic");
+        let config = config
+            .bootstrap_servers([format!("{HOST}:{PORT}")])
+            .build()
+            .expect("the configuration is good");
+        let clock = Arc::new(SteadyClock::new());
+        let wire = Arc::new(Mutex::new(Rank::LEAF, Wire::default()));
+        let (producer, sender) = Producer::builder(config)
+            .stock_serializers()
+            .build_by_hand(
+                Arc::clone(&clock) as Arc<dyn Clock>,
+                SEED,
+                Line(Arc::clone(&wire)),
+            )
+            .expect("nothing that could fail is real");
+        let mut started = Self {
+            producer,
+            sender,
+            wire,
+            clock,
+            broker,
+        };
+        started.get_to_know(topic);
+        started
+    }
+
+    /// The producer itself. Its calls must not have to wait: nobody would step the sender meanwhile.
+    pub fn producer(&self) -> &Producer {
+        &self.producer
+    }
+
+    /// One step of the sender: it drains what is ready into requests, gives them to the connection, and
+    /// takes what answers have come.
+    pub fn step(&mut self) {
+        self.clock.advance(STEP);
+        self.sender.run_once();
+    }
+
+    /// The broker answers what was written to it; the next step takes the answers.
+    ///
+    /// # Panics
+    /// If it has something else to do than to answer.
+    pub fn answer(&mut self) {
+        let written = std::mem::take(&mut self.wire.lock().written);
+        for (id, frame) in written {
+            let request = payload_of(&frame);
+            // The memory of its batches is the sender's alone again, as when a socket has taken it.
+            drop(frame);
+            let plan = self.broker.handle(NODE, &request, self.clock.timestamp());
+            let Answer::Reply(reply) = plan.answer else {
+                panic!("the broker did not answer, but: {:?}", plan.answer)
+            };
+            let arrived = &mut self.wire.lock().next.completed_receives;
+            arrived.push((id, payload_of(&reply)));
+        }
+    }
+
+    /// Steps and answers until nothing is left to be sent or acknowledged.
+    ///
+    /// # Panics
+    /// If that takes no end.
+    pub fn settle(&mut self) {
+        for _ in 0..STEPS_LIMIT {
+            let snapshot = self.producer.snapshot();
+            if snapshot.batches_queued == 0 && snapshot.batches_in_flight == 0 {
+                return;
+            }
+            self.step();
+            self.answer();
+        }
+        panic!("{:?} is left to do", self.producer.snapshot());
+    }
+
+    /// Sends a record as soon as the topic is known.
+    fn get_to_know(&mut self, topic: &str) {
+        for _ in 0..STEPS_LIMIT {
+            let record = ProducerRecord::new(topic, &b""[..]);
+            if self.producer.try_send(record).is_ok() {
+                return self.settle();
+            }
+            self.step();
+            self.answer();
+        }
+        panic!("topic {topic} did not come to be known");
+    }
+}
+
+/// A message without the length that stands before it.
+fn payload_of(frame: &Frame) -> Bytes {
+    Bytes::from(frame.chunks().concat()).slice(4..)
+}
+
+/// Reads the system's clocks, since that is part of what a record costs, and says something else.
+#[derive(Debug)]
+struct SteadyClock {
+    system: SystemClock,
+    nanos: AtomicU64,
+}
+
+impl SteadyClock {
+    fn new() -> Self {
+        Self {
+            system: SystemClock::new(),
+            nanos: AtomicU64::new(3_600_000_000_000),
+        }
+    }
+
+    fn advance(&self, by: Duration) {
+        let nanos = self.nanos.load(Ordering::Relaxed) + by.as_nanos() as u64;
+        self.nanos.store(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Clock for SteadyClock {
+    fn now(&self) -> Instant {
+        black_box(self.system.now());
+        Instant::from_nanos(self.nanos.load(Ordering::Relaxed))
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        black_box(self.system.timestamp());
+        Timestamp::from_millis(1_632_182_400_000)
+    }
+}
+
+/// What has gone into connections and what will come out of them.
+#[derive(Debug, Default)]
+struct Wire {
+    /// Those that are up: a connection is as soon as it is wanted.
+    connections: BTreeSet<ConnectionId>,
+    /// What the next poll tells.
+    next: PollEvents,
+    /// What the broker has not answered.
+    written: Vec<(ConnectionId, Frame)>,
+}
+
+/// The sender's end of the wire.
+struct Line(Arc<Mutex<Wire>>);
+
+impl Selectable for Line {
+    fn connect(&mut self, id: ConnectionId, _address: SocketAddr) -> io::Result<()> {
+        let mut wire = self.0.lock();
+        wire.connections.insert(id);
+        wire.next.connected.push(id);
+        Ok(())
+    }
+
+    fn close(&mut self, id: ConnectionId) {
+        self.0.lock().connections.remove(&id);
+    }
+
+    fn is_channel_ready(&self, id: ConnectionId) -> bool {
+        self.0.lock().connections.contains(&id)
+    }
+
+    fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused> {
+        let mut wire = self.0.lock();
+        if wire.next.completed_sends.contains(&id) {
+            return Err(SendRefused::Busy);
+        }
+        wire.next.completed_sends.push(id);
+        wire.written.push((id, frame));
+        Ok(())
+    }
+
+    fn mute(&mut self, _id: ConnectionId) {}
+
+    fn unmute(&mut self, _id: ConnectionId) {}
+
+    fn poll(&mut self, _timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()> {
+        events.clear();
+        std::mem::swap(events, &mut self.0.lock().next);
+        Ok(())
+    }
+
+    fn wake_up(&self) -> Arc<dyn WakeUp> {
+        Arc::new(NoSleep)
+    }
+
+    fn close_all(&mut self) {
+        self.0.lock().connections.clear();
+    }
+}
+
+/// Polls never wait, so nothing need end them.
+#[derive(Debug)]
+struct NoSleep;
+
+impl WakeUp for NoSleep {
+    fn wake(&self) {}
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_moves_but_by_steps_and_answers() {
+        let mut rig = ByHand::start(ProducerConfigBuilder::new(), "t", 2);
+        let record = || ProducerRecord::new("t", &b"value"[..]).with_partition(1);
+        let future = rig.producer().send(record()).expect("it is open");
+        assert_eq!(rig.producer().snapshot().batches_queued, 1);
+        rig.step();
+        assert_eq!(rig.producer().snapshot().batches_in_flight, 1);
+        rig.step();
+        assert!(!future.is_done());
+        rig.answer();
+        assert!(!future.is_done());
+        rig.step();
+        assert!(future.is_done());
+        assert_eq!(future.get().expect("it was written").offset(), 0);
+        let _future = rig.producer().send(record()).expect("it is open");
+        rig.settle();
+        assert_eq!(rig.producer().snapshot().records_acknowledged, 3);
+        rig.producer()
+            .close()
+            .expect("there is nothing to wait for");
+    }
+}
