@@ -1,0 +1,183 @@
+//! The counts that are checked in, and what is said of others beside them.
+
+use std::fmt::{self, Write as _};
+use std::fs;
+use std::path::Path;
+
+/// How much more than its baseline a case may count.
+pub(crate) const LIMIT_PERCENT: f64 = 5.0;
+
+/// What counts depend on beside the code.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Platform {
+    /// As it calls its version.
+    pub(crate) rustc: String,
+    pub(crate) target: String,
+    /// It allocates and copies.
+    pub(crate) libc: String,
+}
+
+impl fmt::Display for Platform {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "rustc {}, {}, {}", self.rustc, self.target, self.libc)
+    }
+}
+
+/// Instructions for one of what a case does.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Count {
+    pub(crate) name: String,
+    pub(crate) value: f64,
+    /// One of what.
+    pub(crate) unit: String,
+}
+
+impl Count {
+    pub(crate) fn new(name: &str, value: f64, unit: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            value,
+            unit: unit.to_owned(),
+        }
+    }
+}
+
+impl fmt::Display for Count {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value, unit } = self;
+        write!(f, "{name:<20} {value:>9.1} per {unit}")
+    }
+}
+
+/// A count beside its baseline; `percent` is how much more or fewer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Verdict {
+    Within { baseline: f64, percent: f64 },
+    Slower { baseline: f64, percent: f64 },
+    Faster { baseline: f64, percent: f64 },
+    Unknown,
+}
+
+impl Verdict {
+    fn of(value: f64, baseline: f64) -> Self {
+        let percent = (value - baseline) / baseline * 100.0;
+        if percent > LIMIT_PERCENT {
+            Self::Slower { baseline, percent }
+        } else if percent < -LIMIT_PERCENT {
+            let percent = -percent;
+            Self::Faster { baseline, percent }
+        } else {
+            Self::Within { baseline, percent }
+        }
+    }
+
+    /// Whether it can be left so.
+    pub(crate) fn passes(self) -> bool {
+        matches!(self, Self::Within { .. } | Self::Faster { .. })
+    }
+
+    /// The count's line with what the baseline says.
+    pub(crate) fn line(self, count: &Count) -> String {
+        let (baseline, percent) = match self {
+            Self::Within { baseline, percent } | Self::Slower { baseline, percent } => {
+                (baseline, percent)
+            }
+            Self::Faster { baseline, percent } => (baseline, -percent),
+            Self::Unknown => return format!("{count}, no baseline"),
+        };
+        format!("{count:<42} baseline {baseline:>9.1}  {percent:>+6.2} %")
+    }
+}
+
+/// The file.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Baseline {
+    pub(crate) platform: Platform,
+    counts: Vec<Count>,
+}
+
+impl Baseline {
+    pub(crate) fn new(platform: Platform, counts: Vec<Count>) -> Self {
+        Self { platform, counts }
+    }
+
+    pub(crate) fn read(path: &Path) -> Result<Self, String> {
+        let wrap = |error: String| {
+            let again = "write it again: cargo bench --bench instructions -- --update";
+            format!("{}: {error}; {again}", path.display())
+        };
+        let text = fs::read_to_string(path).map_err(|error| wrap(error.to_string()))?;
+        Self::parse(&text).map_err(wrap)
+    }
+
+    pub(crate) fn write(&self, path: &Path) -> Result<(), String> {
+        fs::write(path, self.to_text()).map_err(|error| format!("{}: {error}", path.display()))
+    }
+
+    pub(crate) fn judge(&self, count: &Count) -> Verdict {
+        let known = self
+            .counts
+            .iter()
+            .find(|known| known.name == count.name && known.unit == count.unit);
+        known.map_or(Verdict::Unknown, |known| {
+            Verdict::of(count.value, known.value)
+        })
+    }
+
+    /// Names that the file has and `counts` has not.
+    pub(crate) fn not_among<'a>(&'a self, counts: &'a [Count]) -> impl Iterator<Item = &'a str> {
+        let names = self.counts.iter().map(|known| known.name.as_str());
+        names.filter(|name| counts.iter().all(|count| count.name != *name))
+    }
+
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let mut baseline = Self::new(Platform::default(), Vec::new());
+        for (at, line) in text.lines().enumerate() {
+            if line.is_empty() || line.starts_with('#') {
+                continue;
+            }
+            let bad = || format!("line {}: {line:?} is not a name, = and a value", at + 1);
+            let (name, value) = line.split_once(" = ").ok_or_else(bad)?;
+            match name {
+                "rustc" => value.clone_into(&mut baseline.platform.rustc),
+                "target" => value.clone_into(&mut baseline.platform.target),
+                "libc" => value.clone_into(&mut baseline.platform.libc),
+                case => {
+                    let (value, unit) = value.split_once(" per ").ok_or_else(bad)?;
+                    let value: f64 = value.parse().map_err(|_| bad())?;
+                    if !value.is_normal() || value < 0.0 {
+                        return Err(bad());
+                    }
+                    baseline.counts.push(Count::new(case, value, unit));
+                }
+            }
+        }
+        let Platform {
+            rustc,
+            target,
+            libc,
+        } = &baseline.platform;
+        if [rustc, target, libc].iter().any(|value| value.is_empty()) {
+            return Err("it does not name rustc, target and libc".to_owned());
+        }
+        Ok(baseline)
+    }
+
+    pub(crate) fn to_text(&self) -> String {
+        let Platform {
+            rustc,
+            target,
+            libc,
+        } = &self.platform;
+        let mut text = format!(
+            "# Instructions, counted by callgrind. Written by `cargo bench --bench instructions -- --update`;\n\
+             # a change of this file is a commit of its own that gives the reason.\n\
+             rustc = {rustc}\ntarget = {target}\nlibc = {libc}\n\n"
+        );
+        for Count { name, value, unit } in &self.counts {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "{name} = {value:.1} per {unit}");
+        }
+        text
+    }
+}
