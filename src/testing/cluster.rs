@@ -195,7 +195,8 @@ pub struct LogSummary {
 ///
 /// What its brokers do and do not do:
 /// - they answer `ApiVersions` (0 to 3), `Metadata` (0 to 11), `InitProducerId` (0 to 4) and `Produce`
-///   (3 to 9); anything else closes the connection, as a request does that cannot be read;
+///   (3 to 9); anything else closes the connection, as a request does that cannot be read. They also say
+///   that there is `Fetch`, by which librdkafka tells the message format, but do not answer it;
 /// - they check batches as Kafka 3.0 does, sequences and epochs of idempotent producers included, and
 ///   answer with the same errors;
 /// - records are kept in memory and never expire; all copies of a partition are always in sync;

@@ -15,6 +15,12 @@ const SPOKEN: [(ApiKey, RangeInclusive<i16>); 4] = [
     (ApiKey::InitProducerId, 0..=4),
 ];
 
+/// Requests that are told of and not answered, as far as Kafka 3.0 tells of them: by them clients judge
+/// what else a broker can. librdkafka writes message format 2 only where Fetch has version 4.
+const TOLD: [(i16, RangeInclusive<i16>); 1] = [(FETCH, 0..=12)];
+/// The number of Fetch, which no producer sends.
+const FETCH: i16 = 1;
+
 /// The first version in which clients say who they are.
 const FIRST_VERSION_WITH_NAME: i16 = 3;
 
@@ -43,9 +49,11 @@ impl SimCluster {
         }
         let left = SPOKEN.iter().filter_map(|(api, all)| {
             let left = self.script.versions(node, *api, all, None)?;
-            Some((*api, left))
+            Some((api.code(), left))
         });
-        response(ErrorCode::NoError, left)
+        let mut told: Vec<_> = left.chain(TOLD).collect();
+        told.sort_by_key(|(api, _)| *api);
+        response(ErrorCode::NoError, told)
     }
 }
 
@@ -59,16 +67,16 @@ pub(super) fn refused(code: ErrorCode) -> Response {
 pub(super) fn unsupported(known: RangeInclusive<i16>) -> Response {
     response(
         ErrorCode::UnsupportedVersion,
-        [(ApiKey::ApiVersions, known)],
+        [(ApiKey::ApiVersions.code(), known)],
     )
 }
 
 fn response(
     error: ErrorCode,
-    spoken: impl IntoIterator<Item = (ApiKey, RangeInclusive<i16>)>,
+    spoken: impl IntoIterator<Item = (i16, RangeInclusive<i16>)>,
 ) -> Response {
-    let range = |(api, versions): (ApiKey, RangeInclusive<i16>)| ApiVersionRange {
-        api_key: api.code(),
+    let range = |(api_key, versions): (i16, RangeInclusive<i16>)| ApiVersionRange {
+        api_key,
         min: *versions.start(),
         max: *versions.end(),
     };
