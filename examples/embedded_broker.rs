@@ -4,17 +4,19 @@
 //! cargo run --release --example embedded_broker -- --sink --topic bench:12
 //! ```
 //!
-//! Prints `bootstrap.servers=HOST:PORT` and runs until its standard input ends.
+//! Prints `bootstrap.servers=HOST:PORT` and runs until its standard input ends. A line `hang N` there makes
+//! broker N take requests and answer none; `wake` makes all answer again.
 #![allow(clippy::print_stdout, reason = "it says where it listens")]
 
 use std::error::Error;
-use std::io::Read;
+use std::io::BufRead;
 
-use kafka_producer::testing::TestCluster;
+use kafka_producer::testing::{Rule, TestCluster};
 use lexopt::prelude::*;
 
 const HELP: &str = "\
-Runs the embedded broker until standard input ends.
+Runs the embedded broker until standard input ends. A line `hang N` there makes broker N take requests and
+answer none, `wake` makes all answer again; each is answered with a line.
 
   --topic NAME:PARTITIONS   a topic; may be given more than once
   --nodes N                 how many brokers (default: 1)
@@ -42,6 +44,26 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let cluster = builder.start()?;
     println!("bootstrap.servers={}", cluster.bootstrap_servers());
-    std::io::stdin().read_to_end(&mut Vec::new())?;
+    for line in std::io::stdin().lock().lines() {
+        println!("{}", obey(&cluster, line?.trim())?);
+    }
     Ok(())
+}
+
+fn obey(cluster: &TestCluster, order: &str) -> Result<String, Box<dyn Error>> {
+    if order == "wake" {
+        cluster.clear_script();
+        return Ok("all brokers answer".to_owned());
+    }
+    let node = order
+        .strip_prefix("hang ")
+        .and_then(|node| node.parse().ok())
+        .filter(|node| cluster.node_ids().any(|known| known == *node));
+    let Some(node) = node else {
+        return Ok(format!(
+            "not an order: {order:?}; there are `hang N` and `wake`"
+        ));
+    };
+    cluster.script(Rule::on_any().node(node).always().never_answer())?;
+    Ok(format!("broker {node} answers no more"))
 }
