@@ -1,0 +1,153 @@
+//! The sending threads: made once, parked between rounds.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use crate::allocations;
+use crate::client::Client;
+use crate::share::{Round, Share};
+
+/// The sending threads.
+pub(crate) struct Crew {
+    board: Arc<Board>,
+    threads: Vec<JoinHandle<()>>,
+}
+
+/// Where a round is put up, and where its threads sign off.
+struct Board {
+    state: Mutex<State>,
+    changed: Condvar,
+}
+
+#[derive(Default)]
+struct State {
+    /// Counts rounds, so that a thread knows a new one.
+    number: u64,
+    round: Option<Arc<Round>>,
+    /// Threads that have not signed off.
+    busy: usize,
+    allocations: Option<u64>,
+    closed: bool,
+}
+
+impl Crew {
+    pub(crate) fn hire<C: Client>(client: &Arc<C>, threads: usize) -> Result<Self, String> {
+        let board = Arc::new(Board {
+            state: Mutex::new(State::default()),
+            changed: Condvar::new(),
+        });
+        let threads = (0..threads)
+            .map(|thread| {
+                let (client, board) = (Arc::clone(client), Arc::clone(&board));
+                std::thread::Builder::new()
+                    .name(format!("sender-{thread}"))
+                    .spawn(move || work(&*client, &board, thread))
+                    .map_err(|error| format!("cannot start a thread: {error}"))
+            })
+            .collect::<Result<_, _>>()?;
+        Ok(Self { board, threads })
+    }
+
+    pub(crate) fn size(&self) -> usize {
+        self.threads.len()
+    }
+
+    /// Puts a round up; the threads begin with it.
+    pub(crate) fn begin(&self, round: Arc<Round>) {
+        let mut state = self.board.state();
+        state.number += 1;
+        state.round = Some(round);
+        state.busy = self.threads.len();
+        state.allocations = None;
+        drop(state);
+        self.board.changed.notify_all();
+    }
+
+    /// Waits until all threads are through, or until `until`; tells whether they are.
+    pub(crate) fn wait(&self, until: Option<Instant>) -> bool {
+        let mut state = self.board.state();
+        while state.busy > 0 {
+            let left = until.map_or(FOREVER, |end| end.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            state = self
+                .board
+                .changed
+                .wait_timeout(state, left)
+                .unwrap_or_else(PoisonError::into_inner)
+                .0;
+        }
+        true
+    }
+
+    /// Allocations of the threads in the last round, if they are counted.
+    pub(crate) fn allocations(&self) -> Option<u64> {
+        self.board.state().allocations
+    }
+
+    /// Sends the threads home; waits for them only when none is held up inside its client.
+    pub(crate) fn dismiss(self) {
+        let mut state = self.board.state();
+        state.closed = true;
+        let idle = state.busy == 0;
+        drop(state);
+        self.board.changed.notify_all();
+        if idle {
+            for thread in self.threads {
+                // A panic was printed when it happened.
+                let _ = thread.join();
+            }
+        }
+    }
+}
+
+impl Board {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits for the round after number `seen`.
+    fn next(&self, seen: u64) -> Option<(u64, Arc<Round>)> {
+        let mut state = self.state();
+        loop {
+            if state.closed {
+                return None;
+            }
+            match &state.round {
+                Some(round) if state.number > seen => {
+                    return Some((state.number, Arc::clone(round)));
+                }
+                _ => {
+                    state = self
+                        .changed
+                        .wait(state)
+                        .unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    fn sign_off(&self, allocations: Option<u64>) {
+        let mut state = self.state();
+        state.busy -= 1;
+        if let Some(count) = allocations {
+            *state.allocations.get_or_insert(0) += count;
+        }
+        drop(state);
+        self.changed.notify_all();
+    }
+}
+
+fn work<C: Client>(client: &C, board: &Board, thread: usize) {
+    let mut seen = 0;
+    while let Some((number, round)) = board.next(seen) {
+        seen = number;
+        let share = Share { thread, round };
+        let allocations = allocations::of_caller(|| client.share(&share));
+        board.sign_off(allocations);
+    }
+}
+
+const FOREVER: Duration = Duration::from_secs(1 << 30);

@@ -1,0 +1,181 @@
+//! The loop of a driver: a command in, an answer out.
+
+use std::io::{BufRead, Write};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use serde::Serialize;
+
+use crate::allocations;
+use crate::client::{Client, Refusal};
+use crate::crew::Crew;
+use crate::payloads::Blocks;
+use crate::protocol::{Allocations, Command, Mode, Produce, Ready, Result as RoundResult, Setup};
+use crate::share::{Round, Sent};
+use crate::tally::TALLY;
+
+/// Runs the driver until it is told to quit or its standard input ends.
+pub fn run<C: Client>() -> ExitCode {
+    let mut driver = None::<Driver<C>>;
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        if line.trim().is_empty() {
+            continue;
+        }
+        match serde_json::from_str(&line) {
+            Ok(Command::Quit {}) => break,
+            Ok(Command::Setup(setup)) => match Driver::start(&setup) {
+                Ok((started, ready)) => {
+                    driver = Some(started);
+                    say(&ready);
+                }
+                Err(Refusal::Unable(reason)) => {
+                    say(&serde_json::json!({"ok": false, "unable": reason}));
+                    return ExitCode::SUCCESS;
+                }
+                Err(Refusal::Failed(reason)) => say_error(&reason),
+            },
+            Ok(Command::Produce(produce)) => match &driver {
+                None => say_error("produce before setup"),
+                Some(driver) => match driver.produce(&produce) {
+                    Ok(result) => say(&result),
+                    Err(reason) => say_error(&reason),
+                },
+            },
+            Err(error) => say_error(&format!("not a command: {error}: {line}")),
+        }
+    }
+    if let Some(driver) = driver {
+        driver.close();
+    }
+    ExitCode::SUCCESS
+}
+
+fn say(answer: &impl Serialize) {
+    let mut output = std::io::stdout().lock();
+    // Nobody to tell it to: the end of standard input follows.
+    let _ = serde_json::to_writer(&mut output, answer);
+    let _ = output.write_all(b"\n");
+    let _ = output.flush();
+}
+
+fn say_error(reason: &str) {
+    say(&serde_json::json!({"ok": false, "error": reason}));
+}
+
+struct Driver<C> {
+    client: Arc<C>,
+    crew: Crew,
+    callback: bool,
+    values: Arc<Blocks>,
+    keys: Option<Arc<Blocks>>,
+}
+
+impl<C: Client> Driver<C> {
+    fn start(setup: &Setup) -> Result<(Self, Ready), Refusal> {
+        let values = Blocks::read(&setup.payloads, setup.payload_bytes).map_err(Refusal::Failed)?;
+        let keys = match &setup.keys {
+            None => None,
+            Some(path) => Some(Blocks::read(path, setup.key_bytes).map_err(Refusal::Failed)?),
+        };
+        let (client, about) = C::start(setup)?;
+        let client = Arc::new(client);
+        let crew = Crew::hire(&client, setup.threads.max(1)).map_err(Refusal::Failed)?;
+        let driver = Self {
+            client,
+            crew,
+            callback: setup.callback,
+            values: Arc::new(values),
+            keys: keys.map(Arc::new),
+        };
+        Ok((driver, Ready { ok: true, about }))
+    }
+
+    fn produce(&self, produce: &Produce) -> Result<RoundResult, String> {
+        if !self.crew.wait(Some(Instant::now() + LONGEST_LEFTOVER)) {
+            return Err("threads are still held up in the round before".into());
+        }
+        let process = allocations::of_process();
+        let round = Arc::new(self.plan(produce)?);
+        TALLY.begin(produce.records);
+        self.crew.begin(Arc::clone(&round));
+        let through = self.crew.wait(round.give_up);
+        if produce.mode != Mode::OneByOne && through {
+            self.finish(&round);
+        }
+        if through && round.give_up.is_none() {
+            // Every record was handed over, or its failure told; the rest is the client's callbacks.
+            TALLY.wait(None);
+        } else {
+            TALLY.wait(round.give_up);
+        }
+        let seconds = round.start.elapsed().as_secs_f64();
+        let process = process.and_then(|before| Some(allocations::of_process()? - before));
+        let counts = TALLY.end();
+        let callers = self.crew.allocations();
+        let counted = callers.is_some() || process.is_some();
+        Ok(RoundResult {
+            ok: true,
+            sent: round.sent(),
+            acked: counts.acked,
+            failed: counts.failed,
+            first_error: counts.first_error,
+            seconds,
+            latency_ns: match produce.mode {
+                Mode::Blast => Vec::new(),
+                Mode::OneByOne | Mode::Rate => counts.latency_ns,
+            },
+            allocations: counted.then_some(Allocations { callers, process }),
+        })
+    }
+
+    fn plan(&self, produce: &Produce) -> Result<Round, String> {
+        let mut start = Instant::now();
+        let step_nanos = match (produce.mode, produce.per_second) {
+            (Mode::Rate, Some(rate)) if rate > 0.0 => {
+                // So that the threads are there when the first record is due.
+                start += HEAD_START;
+                1e9 / rate
+            }
+            (Mode::Rate, _) => return Err("a paced round needs per_second above 0".into()),
+            _ => 0.0,
+        };
+        Ok(Round {
+            mode: produce.mode,
+            records: produce.records,
+            threads: self.crew.size(),
+            callback: self.callback,
+            values: Arc::clone(&self.values),
+            keys: self.keys.clone(),
+            start,
+            step_nanos,
+            give_up: produce
+                .give_up_ms
+                .map(|after| start + Duration::from_millis(after)),
+            sent: (0..self.crew.size()).map(|_| Sent::default()).collect(),
+        })
+    }
+
+    /// Flushes, and counts the records whose end no ticket tells.
+    fn finish(&self, round: &Round) {
+        let outcome = self.client.flush(round.give_up);
+        let quiet = round.mode == Mode::Blast && !round.callback;
+        match (outcome, quiet) {
+            (Ok(()), false) => {}
+            (Err(reason), false) => TALLY.complain(reason),
+            (Ok(()), true) => TALLY.add_acked(TALLY.open(round.sent())),
+            (Err(reason), true) => TALLY.add_failed(TALLY.open(round.sent()), || reason),
+        }
+    }
+
+    fn close(self) {
+        self.crew.dismiss();
+        self.client.close();
+    }
+}
+
+const HEAD_START: Duration = Duration::from_millis(2);
+
+/// How long threads may be held up after a round that was given up.
+const LONGEST_LEFTOVER: Duration = Duration::from_secs(150);

@@ -1,0 +1,42 @@
+//! What the drivers of `benches/peers` have in common, so that a driver is only its client.
+//!
+//! A driver implements [`Client`] and its `main` is one line:
+//!
+//! ```no_run
+//! # use driver_kit::*;
+//! # struct Mine;
+//! # impl Client for Mine {
+//! #     fn start(_: &Setup) -> Result<(Self, About), Refusal> { Err(Refusal::Unable("it is an example".into())) }
+//! #     fn send(&self, _: Record<'_>, _: Ticket) -> Result<(), String> { Ok(()) }
+//! #     fn send_quietly(&self, _: Record<'_>) -> Result<(), String> { Ok(()) }
+//! #     fn send_and_wait(&self, _: Record<'_>) -> Result<(), String> { Ok(()) }
+//! #     fn flush(&self, _: Option<std::time::Instant>) -> Result<(), String> { Ok(()) }
+//! # }
+//! fn main() {
+//!     driver_kit::run::<Mine>();
+//! }
+//! ```
+//!
+//! The kit reads the commands, keeps the payloads in memory, makes the sending threads once and parks them
+//! between rounds, paces the records, counts their ends and keeps the latencies. The client is shared by
+//! reference between all sending threads.
+//!
+//! What a record costs the kit itself, for a client that learns its end by callback: one addition to an
+//! atomic counter (and, where latencies are kept, a clock and an entry in a histogram under a lock).
+#![forbid(unsafe_code)]
+
+mod allocations;
+mod client;
+mod crew;
+mod driver;
+mod payloads;
+mod protocol;
+mod share;
+mod tally;
+
+pub use client::{Client, Record, Refusal};
+pub use driver::run;
+pub use payloads::Blocks;
+pub use protocol::{About, Allocations, Mode, Produce, Ready, Result as RoundResult, Setup};
+pub use share::{Share, Turn, Turns};
+pub use tally::Ticket;

@@ -1,0 +1,149 @@
+//! The lines of JSON that conductor and driver exchange.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// What the conductor says.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(tag = "cmd", rename_all = "snake_case")]
+pub enum Command {
+    /// Make the producer.
+    Setup(Box<Setup>),
+    /// Send the records of a round.
+    Produce(Produce),
+    /// Close the producer and exit.
+    Quit {},
+}
+
+/// How the producer is to be made, and what it will send.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[allow(clippy::struct_excessive_bools)] // As the protocol has them.
+pub struct Setup {
+    /// Addresses of brokers, `host:port`, with commas between them.
+    pub bootstrap: String,
+    /// The topic to send to.
+    pub topic: String,
+    /// How many partitions it has.
+    pub partitions: i32,
+    /// The one partition every record goes to, if it is not left to the client.
+    pub partition: Option<i32>,
+    /// `0`, `1` or `all`.
+    pub acks: String,
+    /// Whether the producer is idempotent.
+    pub idempotent: bool,
+    /// How long a batch waits for more records.
+    pub linger_ms: u64,
+    /// When a batch is full.
+    pub batch_bytes: usize,
+    /// Memory for records that are not sent yet.
+    pub buffer_bytes: usize,
+    /// Requests that may be unanswered at a time, per connection.
+    pub max_in_flight: usize,
+    /// How long an answer may take.
+    pub request_timeout_ms: u64,
+    /// How long the delivery of a record may take.
+    pub delivery_timeout_ms: u64,
+    /// `none`.
+    pub compression: String,
+    /// Whether all but the address is left as the client has it.
+    pub defaults: bool,
+    /// File of values, end to end.
+    pub payloads: String,
+    /// Bytes of each value.
+    pub payload_bytes: usize,
+    /// File of keys, end to end, if records have keys.
+    pub keys: Option<String>,
+    /// Bytes of each key.
+    #[serde(default)]
+    pub key_bytes: usize,
+    /// Sending threads.
+    pub threads: usize,
+    /// Whether each record's end is learnt by callback.
+    pub callback: bool,
+}
+
+/// One round.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Produce {
+    /// How the records follow each other.
+    pub mode: Mode,
+    /// How many, over all threads.
+    pub records: u64,
+    /// Records per second, for [`Mode::Rate`].
+    #[serde(default)]
+    pub per_second: Option<f64>,
+    /// When to end the round in any case, counted from its start.
+    #[serde(default)]
+    pub give_up_ms: Option<u64>,
+}
+
+/// How the records of a round follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// As fast as the client takes them.
+    Blast,
+    /// The next when the one before is acknowledged.
+    OneByOne,
+    /// At fixed points in time.
+    Rate,
+}
+
+/// What a client says of itself when it is set up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct About {
+    /// The client and its version, and through what it is used.
+    pub client: String,
+    /// The client's own keys, as handed over.
+    #[serde(default)]
+    pub settings: BTreeMap<String, String>,
+    /// What could not be made equal and why, a sentence each.
+    #[serde(default)]
+    pub unequal: Vec<String>,
+    /// What else a reader should know.
+    #[serde(default)]
+    pub notes: Vec<String>,
+}
+
+/// The answer to `setup` of a client that can.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Ready {
+    /// True.
+    pub ok: bool,
+    /// What it says of itself.
+    #[serde(flatten)]
+    pub about: About,
+}
+
+/// The answer to `produce`.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Result {
+    /// True.
+    pub ok: bool,
+    /// Records handed to the client, those it refused included.
+    pub sent: u64,
+    /// Records known to be acknowledged.
+    pub acked: u64,
+    /// Records that were refused or failed.
+    pub failed: u64,
+    /// Why the first of those failed.
+    pub first_error: Option<String>,
+    /// From before the first send to after the last end.
+    pub seconds: f64,
+    /// Latencies in nanoseconds, and how often each was seen.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub latency_ns: Vec<(u64, u64)>,
+    /// In the flavours that count them: allocations of memory.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub allocations: Option<Allocations>,
+}
+
+/// How often memory was allocated in a round.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Allocations {
+    /// On the sending threads, if that was counted.
+    pub callers: Option<u64>,
+    /// In the whole process, if that was counted.
+    pub process: Option<u64>,
+}

@@ -1,0 +1,231 @@
+//! One sending thread's part of a round.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use crate::client::{Client, Record};
+use crate::payloads::{Blocks, Cycle};
+use crate::protocol::Mode;
+use crate::tally::{TALLY, Ticket};
+
+/// One sending thread's part of a round: records `thread`, `thread + threads`, ….
+#[derive(Debug)]
+pub struct Share {
+    pub(crate) thread: usize,
+    pub(crate) round: Arc<Round>,
+}
+
+/// What all threads of a round have in common.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) mode: Mode,
+    pub(crate) records: u64,
+    pub(crate) threads: usize,
+    pub(crate) callback: bool,
+    pub(crate) values: Arc<Blocks>,
+    pub(crate) keys: Option<Arc<Blocks>>,
+    pub(crate) start: Instant,
+    /// Nanoseconds between two records of a paced round.
+    pub(crate) step_nanos: f64,
+    pub(crate) give_up: Option<Instant>,
+    /// Records handed over so far, by thread; each thread writes its own.
+    pub(crate) sent: Vec<Sent>,
+}
+
+/// A counter with a cache line of its own.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(crate) struct Sent(AtomicU64);
+
+impl Round {
+    pub(crate) fn sent(&self) -> u64 {
+        self.sent.iter().map(|sent| sent.0.load(Relaxed)).sum()
+    }
+
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.give_up.is_some_and(|end| Instant::now() >= end)
+    }
+}
+
+/// One record, and when it is due.
+#[derive(Debug, Clone, Copy)]
+pub struct Turn<'a> {
+    /// What to send.
+    pub record: Record<'a>,
+    /// What to tell its end to.
+    pub ticket: Ticket,
+    /// When to send it, in a paced round.
+    pub due: Option<Instant>,
+}
+
+impl Share {
+    /// How the records follow each other.
+    pub fn mode(&self) -> Mode {
+        self.round.mode
+    }
+
+    /// Whether each record's end is told by its ticket. In [`Mode::OneByOne`] the thread itself tells it; in
+    /// [`Mode::Rate`] this is always so.
+    pub fn callback(&self) -> bool {
+        self.round.callback || self.round.mode != Mode::Blast
+    }
+
+    /// How many records this thread has to send.
+    pub fn len(&self) -> u64 {
+        let (records, threads) = (self.round.records, self.round.threads as u64);
+        let thread = self.thread as u64;
+        records / threads + u64::from(thread < records % threads)
+    }
+
+    /// Whether there is nothing to send.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The records, one after the other; fewer when the round is given up before. The clock of a record that
+    /// is sent one by one starts when it is taken from here.
+    pub fn turns(&self) -> Turns<'_> {
+        let (first, step) = (self.thread, self.round.threads);
+        Turns {
+            round: &self.round,
+            index: first as u64,
+            left: self.len(),
+            taken: 0,
+            sent: self.counter(),
+            ticket: Ticket::untimed(),
+            values: self.round.values.every(first, step),
+            keys: self
+                .round
+                .keys
+                .as_deref()
+                .map(|keys| keys.every(first, step)),
+        }
+    }
+
+    /// When the round ends in any case.
+    pub fn give_up_at(&self) -> Option<Instant> {
+        self.round.give_up
+    }
+
+    /// Counts records as acknowledged without their tickets: for a client that only counts batches.
+    pub fn acked(&self, count: u64) {
+        TALLY.add_acked(count);
+    }
+
+    /// Counts records as handed over without having taken them from [`turns`](Self::turns).
+    pub fn sent(&self, count: u64) {
+        self.counter().fetch_add(count, Relaxed);
+    }
+
+    fn counter(&self) -> &AtomicU64 {
+        &self.round.sent[self.thread].0
+    }
+
+    /// Counts records as failed without their tickets.
+    pub fn failed(&self, count: u64, reason: impl ToString) {
+        TALLY.add_failed(count, || reason.to_string());
+    }
+
+    /// The usual loop of a sending thread.
+    pub fn run<C: Client>(&self, client: &C) {
+        match self.mode() {
+            Mode::Blast if self.round.callback => {
+                for turn in self.turns() {
+                    if let Err(reason) = client.send(turn.record, turn.ticket) {
+                        turn.ticket.failed(reason);
+                    }
+                }
+            }
+            Mode::Blast => {
+                for turn in self.turns() {
+                    if let Err(reason) = client.send_quietly(turn.record) {
+                        turn.ticket.failed(reason);
+                    }
+                }
+            }
+            Mode::OneByOne => {
+                for turn in self.turns() {
+                    match client.send_and_wait(turn.record) {
+                        Ok(()) => turn.ticket.acked(),
+                        Err(reason) => turn.ticket.failed(reason),
+                    }
+                }
+            }
+            Mode::Rate => {
+                for turn in self.turns() {
+                    wait_until_due(client, turn.due);
+                    if let Err(reason) = client.send(turn.record, turn.ticket) {
+                        turn.ticket.failed(reason);
+                    }
+                }
+            }
+        }
+    }
+}
+
+fn wait_until_due<C: Client>(client: &C, due: Option<Instant>) {
+    let Some(due) = due else { return };
+    loop {
+        let early = due.saturating_duration_since(Instant::now());
+        if early.is_zero() {
+            return;
+        }
+        if early > LONGEST_SPIN {
+            client.idle(early);
+        } else {
+            std::hint::spin_loop();
+        }
+    }
+}
+
+/// Closer to its time than this, a record is waited for without sleeping.
+const LONGEST_SPIN: Duration = Duration::from_micros(100);
+
+/// The records of a share.
+#[derive(Debug)]
+pub struct Turns<'a> {
+    round: &'a Round,
+    index: u64,
+    left: u64,
+    taken: u64,
+    sent: &'a AtomicU64,
+    ticket: Ticket,
+    values: Cycle<'a>,
+    keys: Option<Cycle<'a>>,
+}
+
+impl<'a> Iterator for Turns<'a> {
+    type Item = Turn<'a>;
+
+    #[inline]
+    fn next(&mut self) -> Option<Turn<'a>> {
+        if self.left == 0 || self.round.is_given_up() {
+            return None;
+        }
+        self.left -= 1;
+        self.taken += 1;
+        // No other thread writes it: a store, not an addition.
+        self.sent.store(self.taken, Relaxed);
+        let record = Record {
+            key: self.keys.as_mut().map(Cycle::next),
+            value: self.values.next(),
+        };
+        let index = self.index;
+        self.index += self.round.threads as u64;
+        let (ticket, due) = match self.round.mode {
+            Mode::Blast => (self.ticket, None),
+            Mode::OneByOne => (Ticket::since(Instant::now()), None),
+            Mode::Rate => {
+                let offset = Duration::from_nanos((index as f64 * self.round.step_nanos) as u64);
+                let due = self.round.start + offset;
+                (Ticket::since(due), Some(due))
+            }
+        };
+        Some(Turn {
+            record,
+            ticket,
+            due,
+        })
+    }
+}
