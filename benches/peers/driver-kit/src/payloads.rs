@@ -34,6 +34,17 @@ impl Blocks {
         self.bytes.len() / self.size
     }
 
+    /// Bytes of each.
+    pub fn size(&self) -> usize {
+        self.size
+    }
+
+    /// The block of this number; they come round and round.
+    pub fn get(&self, number: usize) -> &[u8] {
+        let start = number % self.count() * self.size;
+        &self.bytes[start..start + self.size]
+    }
+
     /// Blocks `first`, `first + step`, …, round and round.
     pub(crate) fn every(&self, first: usize, step: usize) -> Cycle<'_> {
         let count = self.count();

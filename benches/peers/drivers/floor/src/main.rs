@@ -1,0 +1,178 @@
+//! What the kernel and the wire cost with no producer at all: requests that were made before the round are
+//! written to the socket, and the answers read.
+
+mod requests;
+mod wire;
+
+use std::process::ExitCode;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use driver_kit::{About, Blocks, Client, Mode, Record, Refusal, Setup, Share, Ticket};
+use requests::{Request, Shape};
+use wire::Wire;
+
+fn main() -> ExitCode {
+    driver_kit::run::<Floor>()
+}
+
+struct Floor {
+    inner: Mutex<Inner>,
+    answered: bool,
+}
+
+struct Inner {
+    wire: Wire,
+    full: Vec<Request>,
+    single: Vec<Request>,
+    max_in_flight: usize,
+}
+
+/// Full requests that are sent in turn. Their bytes are as many as a producer's batches in flight would be.
+const FULL_REQUESTS: usize = 5;
+/// Requests of one record that are sent in turn.
+const SINGLE_REQUESTS: usize = 1000;
+
+impl Client for Floor {
+    fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
+        if let Some(reason) = unable(setup) {
+            return Err(Refusal::Unable(reason.into()));
+        }
+        let shape = Shape::of(setup);
+        let values = Blocks::read(&setup.payloads, setup.payload_bytes).map_err(Refusal::Failed)?;
+        let keys = match &setup.keys {
+            Some(path) => Some(Blocks::read(path, setup.key_bytes).map_err(Refusal::Failed)?),
+            None => None,
+        };
+        let mut maker = requests::Maker::new(&shape, &setup.topic, &values, keys.as_ref());
+        let full = maker.make(FULL_REQUESTS, shape.batches, shape.batch_bytes);
+        let single = maker.make(SINGLE_REQUESTS, 1, 0);
+        let wire = Wire::connect(&setup.bootstrap).map_err(Refusal::Failed)?;
+        let records = full.first().map_or(0, |request| request.records);
+        let about = About {
+            client: format!("prebuilt Produce v{} requests", requests::VERSION),
+            settings: [
+                ("acks", shape.acks.to_string()),
+                ("batch bytes", shape.batch_bytes.to_string()),
+                ("batches per request", shape.batches.to_string()),
+                ("records per request", records.to_string()),
+                ("requests in flight", shape.max_in_flight.to_string()),
+                ("send buffer bytes", wire::SEND_BUFFER_BYTES.to_string()),
+            ]
+            .map(|(key, value)| (key.to_owned(), value))
+            .into(),
+            unequal: Vec::new(),
+            notes: vec![
+                "no producer: whole requests, made beforehand, each with a full batch for as many \
+                 partitions as go into 1 MiB; a blast's records are rounded up to whole requests"
+                    .into(),
+            ],
+        };
+        let floor = Self {
+            inner: Mutex::new(Inner {
+                wire,
+                full,
+                single,
+                max_in_flight: shape.max_in_flight,
+            }),
+            answered: shape.acks != 0,
+        };
+        Ok((floor, about))
+    }
+
+    fn send(&self, _: Record<'_>, _: Ticket) -> Result<(), String> {
+        Err("the floor has no producer that paces records".into())
+    }
+
+    fn send_quietly(&self, record: Record<'_>) -> Result<(), String> {
+        self.send_and_wait(record)
+    }
+
+    fn send_and_wait(&self, _: Record<'_>) -> Result<(), String> {
+        Err("the floor sends what it made beforehand".into())
+    }
+
+    fn flush(&self, _: Option<Instant>) -> Result<(), String> {
+        // Whatever was sent is answered when a share ends.
+        Ok(())
+    }
+
+    fn share(&self, share: &Share) {
+        match share.mode() {
+            Mode::Blast => self.blast(share),
+            Mode::OneByOne => self.one_by_one(share),
+            Mode::Rate => share.run(self),
+        }
+    }
+}
+
+impl Floor {
+    fn blast(&self, share: &Share) {
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        let (mut left, mut in_flight) = (share.len(), std::collections::VecDeque::new());
+        let mut requests = (0..inner.full.len()).cycle();
+        let outcome = (|| {
+            while left > 0 {
+                let request = &mut inner.full[requests.next().unwrap_or(0)];
+                let records = request.records;
+                inner.wire.write(request)?;
+                share.sent(records);
+                left = left.saturating_sub(records);
+                if self.answered {
+                    in_flight.push_back(records);
+                } else {
+                    share.acked(records);
+                }
+                if in_flight.len() == inner.max_in_flight {
+                    inner.wire.read()?;
+                    share.acked(in_flight.pop_front().unwrap_or(0));
+                }
+            }
+            while let Some(records) = in_flight.pop_front() {
+                inner.wire.read()?;
+                share.acked(records);
+            }
+            Ok::<_, String>(())
+        })();
+        if let Err(reason) = outcome {
+            share.failed(share.len(), reason);
+        }
+    }
+
+    fn one_by_one(&self, share: &Share) {
+        let mut inner = self.inner();
+        let inner = &mut *inner;
+        let mut requests = (0..inner.single.len()).cycle();
+        for turn in share.turns() {
+            let request = &mut inner.single[requests.next().unwrap_or(0)];
+            let outcome = inner.wire.write(request).and_then(|()| {
+                if self.answered {
+                    inner.wire.read()
+                } else {
+                    Ok(())
+                }
+            });
+            match outcome {
+                Ok(()) => turn.ticket.acked(),
+                Err(reason) => turn.ticket.failed(reason),
+            }
+        }
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn unable(setup: &Setup) -> Option<&'static str> {
+    if setup.threads > 1 {
+        Some("one connection, one thread: nothing that threads could share")
+    } else if setup.idempotent {
+        Some("its batches are made beforehand and carry no sequence numbers")
+    } else if setup.bootstrap.contains(',') {
+        Some("it knows one broker")
+    } else {
+        None
+    }
+}

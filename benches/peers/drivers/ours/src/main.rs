@@ -1,0 +1,144 @@
+//! This project's producer, used as its users use it: one producer shared by reference.
+
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::{Duration, Instant};
+
+use driver_kit::{About, Client, Record, Refusal, Setup, Ticket};
+use kafka_producer::{KafkaProducer, PartitionId, ProducerConfigBuilder, ProducerRecord};
+
+fn main() -> ExitCode {
+    driver_kit::run::<Ours>()
+}
+
+struct Ours {
+    producer: KafkaProducer<[u8], [u8]>,
+    topic: String,
+    partition: Option<PartitionId>,
+    /// Records that had failed when flush was last called.
+    failed_before: AtomicU64,
+}
+
+impl Client for Ours {
+    fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
+        let settings = settings(setup);
+        let builder = settings
+            .iter()
+            .fold(ProducerConfigBuilder::new(), |builder, (key, value)| {
+                builder.set(*key, value)
+            });
+        let config = builder.build().map_err(failed)?;
+        let producer = KafkaProducer::new(config).map_err(failed)?;
+        producer.partitions_for(&setup.topic).map_err(failed)?;
+        let about = About {
+            client: format!("kafka-producer {VERSION}"),
+            settings: settings
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value))
+                .collect(),
+            unequal: Vec::new(),
+            notes: if setup.callback {
+                Vec::new()
+            } else {
+                vec!["without callback: the future is dropped; after flush the producer's own count \
+                      of failed records tells whether all were acknowledged"
+                    .into()]
+            },
+        };
+        let ours = Self {
+            producer,
+            topic: setup.topic.clone(),
+            partition: setup.partition,
+            failed_before: AtomicU64::new(0),
+        };
+        Ok((ours, about))
+    }
+
+    #[inline]
+    fn send(&self, record: Record<'_>, ticket: Ticket) -> Result<(), String> {
+        self.producer
+            .send_with_callback(self.record(record), move |outcome| match outcome {
+                Ok(_) => ticket.acked(),
+                Err(error) => ticket.failed(error),
+            })
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    #[inline]
+    fn send_quietly(&self, record: Record<'_>) -> Result<(), String> {
+        self.producer
+            .send(self.record(record))
+            .map(drop)
+            .map_err(|error| error.to_string())
+    }
+
+    fn send_and_wait(&self, record: Record<'_>) -> Result<(), String> {
+        let future = self
+            .producer
+            .send(self.record(record))
+            .map_err(|error| error.to_string())?;
+        future.get().map(drop).map_err(|error| error.to_string())
+    }
+
+    fn flush(&self, until: Option<Instant>) -> Result<(), String> {
+        match until {
+            None => self.producer.flush(),
+            Some(end) => self
+                .producer
+                .flush_timeout(end.saturating_duration_since(Instant::now())),
+        }
+        .map_err(|error| error.to_string())?;
+        let failed = self.producer.snapshot().records_failed;
+        match failed - self.failed_before.swap(failed, Relaxed) {
+            0 => Ok(()),
+            count => Err(format!("{count} records failed")),
+        }
+    }
+
+    fn close(&self) {
+        if let Err(error) = self.producer.close_timeout(Duration::from_secs(2)) {
+            eprintln!("close: {error}");
+        }
+    }
+}
+
+impl Ours {
+    #[inline]
+    fn record<'a>(&'a self, record: Record<'a>) -> ProducerRecord<'a, [u8], [u8]> {
+        let mut made = ProducerRecord::new(self.topic.as_str(), record.value);
+        made.set_partition(self.partition);
+        match record.key {
+            Some(key) => made.with_key(key),
+            None => made,
+        }
+    }
+}
+
+fn settings(setup: &Setup) -> Vec<(&'static str, String)> {
+    let mut settings = vec![("bootstrap.servers", setup.bootstrap.clone())];
+    if !setup.defaults {
+        settings.extend([
+            ("acks", setup.acks.clone()),
+            ("enable.idempotence", setup.idempotent.to_string()),
+            ("linger.ms", setup.linger_ms.to_string()),
+            ("batch.size", setup.batch_bytes.to_string()),
+            ("buffer.memory", setup.buffer_bytes.to_string()),
+            (
+                "max.in.flight.requests.per.connection",
+                setup.max_in_flight.to_string(),
+            ),
+            ("request.timeout.ms", setup.request_timeout_ms.to_string()),
+            ("delivery.timeout.ms", setup.delivery_timeout_ms.to_string()),
+            ("compression.type", setup.compression.clone()),
+        ]);
+    }
+    settings
+}
+
+fn failed(error: impl std::fmt::Display) -> Refusal {
+    Refusal::Failed(error.to_string())
+}
+
+/// Of the library this was built with: a path dependency, whose version is the commit's.
+const VERSION: &str = "of this commit";
