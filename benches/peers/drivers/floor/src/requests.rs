@@ -36,11 +36,12 @@ pub struct Shape {
     /// In one request, each for another partition.
     pub batches: usize,
     pub max_in_flight: usize,
+    partitions: usize,
     first_partition: i32,
 }
 
 impl Shape {
-    pub fn of(setup: &Setup) -> Self {
+    pub fn of(setup: &Setup, full: bool) -> Self {
         let acks = match (setup.defaults, setup.acks.as_str()) {
             (true, _) | (_, "all") => -1,
             (_, "0") => 0,
@@ -53,7 +54,11 @@ impl Shape {
             setup.batch_bytes
         };
         let at_least = setup.payload_bytes + setup.key_bytes + BATCH_OVERHEAD + RECORD_OVERHEAD;
-        let into_request = (MAX_REQUEST_BYTES / batch_bytes.max(at_least)).max(1);
+        let into_request = if !full {
+            1
+        } else {
+            (MAX_REQUEST_BYTES / batch_bytes.max(at_least)).max(1)
+        };
         let partitions = match setup.partition {
             Some(_) => 1,
             None => usize::try_from(setup.partitions).unwrap_or(1),
@@ -67,6 +72,7 @@ impl Shape {
             } else {
                 setup.max_in_flight.max(1)
             },
+            partitions,
             first_partition: setup.partition.unwrap_or(0),
         }
     }
@@ -127,9 +133,9 @@ impl<'a> Maker<'a> {
 
     fn request(&mut self, number: usize, batches: usize, batch_bytes: usize) -> Request {
         let mut records = 0;
-        // One record at a time goes round the partitions by itself.
+        // One batch at a time goes round the partitions by itself.
         let offset = if batches == 1 {
-            number % self.shape.batches
+            number % self.shape.partitions
         } else {
             0
         };
