@@ -1,0 +1,127 @@
+//! Building drivers. One that does not build costs its own cells, no more.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result};
+
+use super::Description;
+use crate::process::check_interrupted;
+
+/// What became of a build: nothing to say, or the compiler's last error line.
+pub type Build = std::result::Result<(), String>;
+
+/// Builds made so far; clients of one folder may share one.
+pub struct Builds {
+    logs: PathBuf,
+    made: BTreeMap<(PathBuf, Vec<String>), Build>,
+}
+
+impl Builds {
+    pub fn new(logs: &Path) -> Self {
+        Self {
+            logs: logs.to_owned(),
+            made: BTreeMap::new(),
+        }
+    }
+
+    /// Builds it, or tells what became of the same build before.
+    pub fn build(&mut self, driver: &Description) -> Result<Build> {
+        let key = (driver.folder.clone(), driver.build.clone());
+        if let Some(made) = self.made.get(&key) {
+            return Ok(made.clone());
+        }
+        check_interrupted()?;
+        let log = self.logs.join(format!("build-{}.log", driver.name));
+        let outcome = run(driver, &log)?;
+        self.made.insert(key, outcome.clone());
+        Ok(outcome)
+    }
+}
+
+fn run(driver: &Description, log: &Path) -> Result<Build> {
+    let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+    let status = Command::new(&driver.build[0])
+        .args(&driver.build[1..])
+        .current_dir(&driver.folder)
+        // Each driver has a target folder of its own, whatever the caller's environment says.
+        .env_remove("CARGO_TARGET_DIR")
+        .stdin(Stdio::null())
+        .stdout(file.try_clone()?)
+        .stderr(file)
+        .status();
+    Ok(match status {
+        Ok(status) if status.success() => Ok(()),
+        Ok(status) => {
+            let said = fs::read_to_string(log).unwrap_or_default();
+            let line = last_error(&said).map_or_else(|| status.to_string(), str::to_owned);
+            Err(without_folder(&line, &driver.folder))
+        }
+        Err(error) => Err(format!("cannot run {}: {error}", driver.build[0])),
+    })
+}
+
+/// The last line that speaks of an error, or else the last one.
+fn last_error(said: &str) -> Option<&str> {
+    let mut lines = said
+        .lines()
+        .map(str::trim)
+        .filter(|line| !line.is_empty())
+        .rev();
+    let last = lines.clone().next();
+    let is_error = |line: &&str| {
+        let line = line.to_lowercase();
+        line.starts_with("error") || line.starts_with("[error]") || line.contains(" error: ")
+    };
+    // "could not compile" only repeats that there was one.
+    lines
+        .find(|line| is_error(line) && !line.contains("could not compile"))
+        .or(last)
+}
+
+/// The folder is this machine's affair.
+fn without_folder(line: &str, folder: &Path) -> String {
+    line.replace(&format!("{}/", folder.display()), "")
+        .replace(&folder.display().to_string(), ".")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_failed_build_the_last_error_is_told() {
+        let said = "warning: x\nerror[E0425]: cannot find value `a`\n  --> src/main.rs:3:5\n\
+                    error: could not compile `driver` (bin \"driver\") due to 1 previous error\n";
+        assert_eq!(
+            last_error(said),
+            Some("error[E0425]: cannot find value `a`")
+        );
+        assert_eq!(last_error("one\ntwo\n\n"), Some("two"));
+        assert_eq!(last_error(""), None);
+    }
+
+    #[test]
+    fn the_driver_in_tests_that_does_not_build_says_why() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+        let driver = |script: &str| Description {
+            name: "broken".into(),
+            display: "Broken".into(),
+            build: ["sh", "-c", script].map(str::to_owned).into(),
+            run: vec!["true".into()],
+            folder: folder.clone(),
+        };
+        let logs = std::env::temp_dir().join(format!("peers-build-{}", std::process::id()));
+        fs::create_dir_all(&logs).unwrap();
+        let mut builds = Builds::new(&logs);
+        let broken = driver("echo \"error: no file $PWD/x.rs\"; exit 1");
+        assert_eq!(
+            builds.build(&broken).unwrap(),
+            Err("error: no file x.rs".to_owned())
+        );
+        assert_eq!(builds.build(&driver("true")).unwrap(), Ok(()));
+        fs::remove_dir_all(&logs).unwrap();
+    }
+}

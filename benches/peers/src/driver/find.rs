@@ -1,0 +1,133 @@
+//! `drivers/*/driver.json`: which clients there are.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde::Deserialize;
+
+/// One client.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+pub struct Description {
+    /// For the command line and raw.json.
+    pub name: String,
+    /// For people.
+    pub display: String,
+    /// The command that builds it, in its folder.
+    pub build: Vec<String>,
+    /// The command that starts it, in its folder.
+    pub run: Vec<String>,
+    /// Its folder.
+    #[serde(skip)]
+    pub folder: PathBuf,
+}
+
+/// A folder may hold one client or several.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum File {
+    One(Description),
+    Several(Vec<Description>),
+}
+
+/// This project's own driver.
+pub const OURS: &str = "ours";
+
+/// All clients in the folders of these folders: ours first, then the floors, then by name. A name that came
+/// before is left out, so an own folder can stand in for one of the repository's.
+pub fn find(folders: &[PathBuf]) -> Result<Vec<Description>> {
+    let mut found = Vec::<Description>::new();
+    for folder in folders {
+        let entries =
+            fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+        let mut inside: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).collect();
+        inside.sort();
+        for driver in inside {
+            let file = driver.join("driver.json");
+            if file.is_file() {
+                let several =
+                    read(&file).with_context(|| format!("cannot use {}", file.display()))?;
+                for one in several {
+                    if found.iter().all(|known| known.name != one.name) {
+                        found.push(one);
+                    }
+                }
+            }
+        }
+    }
+    found.sort_by_key(|one| {
+        let rank = if one.name == OURS {
+            0
+        } else {
+            1 + u8::from(!is_floor(&one.name))
+        };
+        (rank, one.name.clone())
+    });
+    Ok(found)
+}
+
+fn read(file: &Path) -> Result<Vec<Description>> {
+    let folder = file
+        .parent()
+        .context("a file is in a folder")?
+        .canonicalize()?;
+    let mut several = match serde_json::from_str(&fs::read_to_string(file)?)? {
+        File::One(one) => vec![one],
+        File::Several(several) => several,
+    };
+    for one in &mut several {
+        ensure!(!one.run.is_empty(), "{}: \"run\" is empty", one.name);
+        ensure!(!one.build.is_empty(), "{}: \"build\" is empty", one.name);
+        one.folder.clone_from(&folder);
+    }
+    Ok(several)
+}
+
+/// What is no producer and so no peer.
+pub fn is_floor(name: &str) -> bool {
+    name.starts_with("floor")
+}
+
+/// A client of others.
+pub fn is_peer(name: &str) -> bool {
+    name != OURS && !is_floor(name)
+}
+
+/// Those that are named, in the order of `all`.
+pub fn only(all: Vec<Description>, names: &[String]) -> Result<Vec<Description>> {
+    for name in names {
+        if !all.iter().any(|one| one.name == *name) {
+            let known: Vec<&str> = all.iter().map(|one| one.name.as_str()).collect();
+            bail!(
+                "there is no client {name:?}; there are {}",
+                known.join(", ")
+            );
+        }
+    }
+    Ok(all
+        .into_iter()
+        .filter(|one| names.contains(&one.name))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_repositorys_drivers_are_found_with_ours_first() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers");
+        let names: Vec<String> = find(&[folder])
+            .unwrap()
+            .into_iter()
+            .map(|one| one.name)
+            .collect();
+        assert_eq!(names[..3], ["ours", "floor", "floor-full"]);
+        assert!(names[3..].is_sorted());
+    }
+
+    #[test]
+    fn floors_and_ours_are_no_peers() {
+        assert!(is_peer("java-3.0.0") && !is_peer("ours") && !is_peer("floor-full"));
+    }
+}

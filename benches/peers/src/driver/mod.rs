@@ -1,0 +1,9 @@
+//! The drivers: finding, building and speaking to them.
+
+mod build;
+mod find;
+mod session;
+
+pub use build::{Build, Builds};
+pub use find::{Description, find, is_peer, only};
+pub use session::Session;

@@ -1,0 +1,274 @@
+//! What is counted beside the rounds, in processes of their own: allocations, instructions, system calls.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow, ensure};
+use driver_kit::{Produce, RoundResult, Setup};
+
+use crate::driver::{Description, Session};
+use crate::machine::first_line;
+use crate::measure::{children, thread_names};
+use crate::process::check_interrupted;
+use crate::raw::{Counted, Extras};
+use crate::scenario::{Extra, Mode, Scenario};
+
+/// Counts what the scenario names.
+///
+/// # Errors
+/// When the run is interrupted; what cannot be counted says why in its place.
+pub fn count(
+    driver: &Description,
+    scenario: &Scenario,
+    setup: &Setup,
+    logs: &Path,
+) -> Result<Extras> {
+    let counter = Counter {
+        driver,
+        scenario,
+        setup,
+        logs,
+    };
+    let mut extras = Extras::default();
+    for extra in &scenario.extras {
+        match extra {
+            Extra::Allocations => {
+                extras.allocations_callers = Some(told(counter.allocations("callers"))?);
+                extras.allocations_process = Some(told(counter.allocations("process"))?);
+            }
+            Extra::Instructions => extras.instructions = Some(told(counter.instructions())?),
+            Extra::Syscalls => extras.syscalls = Some(told(counter.syscalls())?),
+        }
+    }
+    Ok(extras)
+}
+
+/// An error becomes a reason, unless it is an interruption.
+fn told<T>(outcome: Result<T>) -> Result<Counted<T>> {
+    check_interrupted()?;
+    Ok(outcome.map_err(|error| format!("{error:#}")))
+}
+
+struct Counter<'a> {
+    driver: &'a Description,
+    scenario: &'a Scenario,
+    setup: &'a Setup,
+    logs: &'a Path,
+}
+
+/// Records of the two runs whose difference is counted, so that start and end cancel.
+const FEW: u64 = 20_000;
+const MANY: u64 = 120_000;
+const FEW_ONE_BY_ONE: u64 = 500;
+const MANY_ONE_BY_ONE: u64 = 2_500;
+
+/// Under valgrind or strace everything takes its time.
+const LONGEST: Duration = Duration::from_secs(180);
+
+impl Counter<'_> {
+    /// In the flavour of the driver that counts them for `whom`, after a round that fills what is kept.
+    fn allocations(&self, whom: &str) -> Result<f64> {
+        let driver = self.flavour(whom)?;
+        let mut session = self.start(&driver, &[])?;
+        let (few, many) = self.sizes();
+        self.produce(&mut session, few)?;
+        let result = self.produce(&mut session, many)?;
+        let counts = result
+            .allocations
+            .context("the driver does not count them")?;
+        let count = if whom == "callers" {
+            counts.callers
+        } else {
+            counts.process
+        };
+        let count = count.context("the driver does not count these")?;
+        Ok(count as f64 / result.acked as f64)
+    }
+
+    /// Builds the driver with the kit's feature, beside the usual one.
+    fn flavour(&self, whom: &str) -> Result<Description> {
+        ensure!(
+            self.driver.build[0] == "cargo",
+            "only drivers built by cargo have such a flavour"
+        );
+        let target = format!("target/count-{whom}");
+        let log = self
+            .logs
+            .join(format!("build-{}-{whom}.log", self.driver.name));
+        let file = fs::File::create(&log)?;
+        let status = Command::new("cargo")
+            .args(&self.driver.build[1..])
+            .args([
+                "--features",
+                &format!("count-allocations-of-{whom}"),
+                "--target-dir",
+                &target,
+            ])
+            .current_dir(&self.driver.folder)
+            .env_remove("CARGO_TARGET_DIR")
+            .stdin(Stdio::null())
+            .stdout(file.try_clone()?)
+            .stderr(file)
+            .status()?;
+        ensure!(
+            status.success(),
+            "the flavour that counts allocations does not build"
+        );
+        let mut flavour = self.driver.clone();
+        flavour.run[0] = flavour.run[0].replacen("target", &target, 1);
+        Ok(flavour)
+    }
+
+    /// By callgrind, in the whole process.
+    fn instructions(&self) -> Result<f64> {
+        first_line("valgrind", &["--version"]).context("valgrind is not installed")?;
+        let (few, many) = self.sizes();
+        let (fewer, less) = self.instructions_of(few)?;
+        let (more, sum) = self.instructions_of(many)?;
+        Ok(sum.saturating_sub(less) as f64 / more.saturating_sub(fewer) as f64)
+    }
+
+    /// Records acknowledged, and the instructions of a whole life with them.
+    fn instructions_of(&self, records: u64) -> Result<(u64, u64)> {
+        let out = self
+            .logs
+            .join(format!("callgrind-{}-{records}", self.driver.name));
+        let prefix = [
+            "valgrind".to_owned(),
+            "--tool=callgrind".to_owned(),
+            "--fair-sched=yes".to_owned(),
+            format!("--callgrind-out-file={}", out.display()),
+        ];
+        let mut session = self.start(self.driver, &prefix)?;
+        let result = self.produce(&mut session, records)?;
+        drop(session);
+        let text = fs::read_to_string(&out).context("callgrind left no file")?;
+        fs::remove_file(&out)?;
+        Ok((
+            result.acked,
+            total_instructions(&text).context("callgrind's file has no total")?,
+        ))
+    }
+
+    /// By strace, per record and by the thread's name.
+    fn syscalls(&self) -> Result<BTreeMap<String, f64>> {
+        first_line("strace", &["--version"]).context("strace is not installed")?;
+        let (few, many) = self.sizes();
+        let (fewer, less) = self.syscalls_of(few)?;
+        let (more, sum) = self.syscalls_of(many)?;
+        let records = more.saturating_sub(fewer) as f64;
+        Ok(sum
+            .into_iter()
+            .map(|(name, count)| {
+                let before = less.get(&name).copied().unwrap_or(0);
+                (name, count.saturating_sub(before) as f64 / records)
+            })
+            .filter(|(_, count)| *count >= 0.005)
+            .collect())
+    }
+
+    fn syscalls_of(&self, records: u64) -> Result<(u64, BTreeMap<String, u64>)> {
+        let out = self
+            .logs
+            .join(format!("strace-{}-{records}", self.driver.name));
+        let prefix = ["strace", "-f", "-qq", "-o"]
+            .map(str::to_owned)
+            .into_iter()
+            .chain([out.display().to_string()]);
+        let mut session = self.start(self.driver, &prefix.collect::<Vec<_>>())?;
+        let result = self.produce(&mut session, records)?;
+        let names = children(session.id())
+            .into_iter()
+            .flat_map(thread_names)
+            .collect();
+        drop(session);
+        let text = fs::read_to_string(&out).context("strace left no file")?;
+        fs::remove_file(&out)?;
+        Ok((result.acked, calls_by_name(&text, &names)))
+    }
+
+    fn start(&self, driver: &Description, prefix: &[String]) -> Result<Session> {
+        let log = self.logs.join(format!("{}-counting.log", driver.name));
+        // A relative program would be looked for by the tool, in the same folder.
+        Session::start(driver, prefix, self.setup, &log)?
+            .map_err(|failure| anyhow!("{}", failure.reason()))
+    }
+
+    fn produce(&self, session: &mut Session, records: u64) -> Result<RoundResult> {
+        let mode = self.scenario.mode.of_driver().context("nothing to send")?;
+        let per_second = self.scenario.per_second;
+        session.produce(
+            &Produce {
+                mode,
+                records,
+                per_second,
+                give_up_ms: None,
+            },
+            LONGEST,
+        )
+    }
+
+    fn sizes(&self) -> (u64, u64) {
+        match self.scenario.mode {
+            Mode::OneByOne => (FEW_ONE_BY_ONE, MANY_ONE_BY_ONE),
+            _ => (FEW, MANY),
+        }
+    }
+}
+
+/// The line `totals:` or, in older versions, `summary:`.
+fn total_instructions(file: &str) -> Option<u64> {
+    let line = file.lines().rev().find_map(|line| {
+        line.strip_prefix("totals:")
+            .or_else(|| line.strip_prefix("summary:"))
+    })?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+/// Counts the lines of `strace -f -o`: the thread's number, then the call. A call that was interrupted by
+/// another thread's line is `resumed` in a second line.
+fn calls_by_name(file: &str, names: &BTreeMap<u32, String>) -> BTreeMap<String, u64> {
+    let mut counts = BTreeMap::new();
+    for line in file.lines() {
+        let Some((thread, call)) = line.split_once(' ') else {
+            continue;
+        };
+        let call = call.trim_start();
+        let begins_a_call = call.starts_with(|letter: char| letter.is_ascii_lowercase());
+        let name = thread.parse().ok().and_then(|id: u32| names.get(&id));
+        if let (true, Some(name)) = (begins_a_call, name) {
+            *counts.entry(name.clone()).or_insert(0) += 1;
+        }
+    }
+    counts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_are_counted_once_and_by_the_threads_name() {
+        let file = "11 read(0, <unfinished ...>\n12 futex(0x1) = 0\n11 <... read resumed>\"x\") = 1\n\
+                    12  write(1, \"read(\") = 5\n12 --- SIGCHLD ---\n13 exit(0) = ?\n12 +++ exited with 0 +++\n";
+        let names = [(11, "main".to_owned()), (12, "sender-0".to_owned())].into();
+        let counts = calls_by_name(file, &names);
+        assert_eq!(
+            counts,
+            [("main".to_owned(), 1), ("sender-0".to_owned(), 2)].into()
+        );
+    }
+
+    #[test]
+    fn the_total_stands_at_the_files_end() {
+        assert_eq!(
+            total_instructions("events: Ir\nsummary: 5\n1 2\n\ntotals: 123\n"),
+            Some(123)
+        );
+        assert_eq!(total_instructions("events: Ir\nsummary: 5\n"), Some(5));
+        assert_eq!(total_instructions(""), None);
+    }
+}

@@ -1,0 +1,239 @@
+//! The conductor: runs every client's driver through every scenario and writes what it saw.
+//!
+//! See README.md beside this crate.
+
+mod args;
+mod broker;
+mod driver;
+mod extras;
+mod machine;
+mod measure;
+mod payloads;
+mod process;
+mod progress;
+mod raw;
+mod run;
+mod scenario;
+mod stats;
+mod warm_up;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::{Context, Result, ensure};
+
+use args::Args;
+use driver::{Builds, Description};
+use progress::Progress;
+use raw::{Client, Outcome, Run};
+use run::{Setting, make_folder};
+use scenario::Scenario;
+
+fn main() -> ExitCode {
+    match conduct() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn conduct() -> Result<()> {
+    let Some(args) = Args::parse(lexopt::Parser::from_env())? else {
+        println!("{}", args::HELP);
+        return Ok(());
+    };
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let root = here
+        .join("../..")
+        .canonicalize()
+        .context("this crate stands in its repository")?;
+    let (scenarios, clients) = (chosen_scenarios(&args)?, chosen_clients(&args, here)?);
+    if args.list {
+        list(&scenarios, &clients);
+        return Ok(());
+    }
+    ctrlc::set_handler(process::interrupt)?;
+    let commit = machine::commit(&root)?;
+    let out = make_folder(&folder(&args, here, &commit))?;
+    measure_all(&args, &root, &out, commit, &scenarios, clients)?;
+    println!("{}", out.display());
+    Ok(())
+}
+
+fn chosen_scenarios(args: &Args) -> Result<Vec<Scenario>> {
+    let mut all = scenario::all()?;
+    if let Some(names) = &args.only {
+        return scenario::only(all, names);
+    }
+    if args.quick {
+        all.retain(|scenario| scenario.quick);
+    }
+    Ok(all)
+}
+
+fn chosen_clients(args: &Args, here: &Path) -> Result<Vec<Description>> {
+    let mut folders = args.drivers.clone();
+    folders.push(here.join("drivers"));
+    let all = driver::find(&folders)?;
+    match &args.clients {
+        Some(names) => driver::only(all, names),
+        None => Ok(all),
+    }
+}
+
+fn list(scenarios: &[Scenario], clients: &[Description]) {
+    println!("scenarios (* in --quick):");
+    for scenario in scenarios {
+        let mark = if scenario.quick { '*' } else { ' ' };
+        println!("{mark} {:28} {}", scenario.name, scenario.title);
+    }
+    println!("\nclients:");
+    for client in clients {
+        println!("  {:28} {}", client.name, client.display);
+    }
+}
+
+fn folder(args: &Args, here: &Path, commit: &str) -> PathBuf {
+    args.out.clone().unwrap_or_else(|| {
+        let date = jiff::Timestamp::now().strftime("%Y-%m-%d");
+        here.join("results").join(format!("{date}-{commit}"))
+    })
+}
+
+fn measure_all(
+    args: &Args,
+    root: &Path,
+    out: &Path,
+    commit: String,
+    scenarios: &[Scenario],
+    clients: Vec<Description>,
+) -> Result<Run> {
+    let logs = make_folder(&out.join("logs"))?;
+    let earlier = if args.resume {
+        Some(earlier_run(out, &commit)?)
+    } else {
+        None
+    };
+    let mut progress = Progress::new((scenarios.len() * clients.len()) as u64);
+    let clients = build_all(args, root, &logs, clients, &progress)?;
+    let mut run = Run {
+        machine: machine::describe(),
+        commit,
+        started: jiff::Timestamp::now().to_string(),
+        seed: args.seed,
+        command: std::env::args().skip(1).collect(),
+        clients: clients
+            .iter()
+            .map(|(driver, build)| described(driver, build))
+            .collect(),
+        scenarios: earlier.map_or_else(Vec::new, |run| run.scenarios),
+    };
+    let setting = Setting {
+        root: root.to_owned(),
+        payloads: payloads::Payloads::new(&out.join("payloads"), args.seed)?,
+        logs,
+        seed: args.seed,
+        rounds: args.rounds,
+        round_seconds: args.round_seconds(),
+        warm_up: args.warm_up(),
+        clients,
+    };
+    let units = setting.clients.len() as u64;
+    for (number, scenario) in scenarios.iter().enumerate() {
+        process::check_interrupted()?;
+        progress.scenario(number + 1, scenarios.len(), &scenario.name);
+        if run.scenario(&scenario.name).is_none() {
+            match setting.run(scenario, &mut progress) {
+                Ok(measured) => {
+                    progress.line(&in_short(&measured));
+                    run.scenarios.push(measured);
+                    run.write(out)?;
+                }
+                Err(error) => {
+                    process::check_interrupted()?;
+                    progress.line(&format!("  {} is left out: {error:#}", scenario.name));
+                }
+            }
+        }
+        progress.advance(units);
+    }
+    progress.finish();
+    Ok(run)
+}
+
+/// What an interrupted run has finished, if it was of this commit.
+fn earlier_run(out: &Path, commit: &str) -> Result<Run> {
+    let run = Run::read(out)?;
+    ensure!(
+        run.commit == commit,
+        "--resume: the results in {} are of commit {}, and this is {commit}",
+        out.display(),
+        run.commit
+    );
+    Ok(run)
+}
+
+fn build_all(
+    args: &Args,
+    root: &Path,
+    logs: &Path,
+    clients: Vec<Description>,
+    progress: &Progress,
+) -> Result<Vec<(Description, driver::Build)>> {
+    if args.no_build {
+        return Ok(clients.into_iter().map(|client| (client, Ok(()))).collect());
+    }
+    progress.line("building the brokers");
+    let mut command = Command::new("cargo");
+    command
+        .args(["build", "--release", "--quiet"])
+        .current_dir(root);
+    command.args(
+        broker::EXAMPLES
+            .iter()
+            .flat_map(|example| ["--example", example]),
+    );
+    ensure!(
+        command.status().context("cannot run cargo")?.success(),
+        "the brokers do not build"
+    );
+    let mut builds = Builds::new(logs);
+    let mut built = Vec::new();
+    for client in clients {
+        progress.line(&format!("building {}", client.name));
+        let build = builds.build(&client)?;
+        if let Err(line) = &build {
+            progress.line(&format!("  {} does not build: {line}", client.name));
+        }
+        built.push((client, build));
+    }
+    Ok(built)
+}
+
+fn described(driver: &Description, build: &driver::Build) -> Client {
+    Client {
+        name: driver.name.clone(),
+        display: driver.display.clone(),
+        build_error: build.clone().err(),
+    }
+}
+
+/// A line for whoever watches.
+fn in_short(measured: &raw::Measured) -> String {
+    let cost = |(name, outcome): (&String, &Outcome)| match outcome {
+        Outcome::Figures(figures) => {
+            let costs = figures
+                .rounds
+                .iter()
+                .map(|round| round.cpu_ns_per_record() / 1e3);
+            let cost = stats::Figure::of(costs)?;
+            Some(format!("{name} {:.3}", cost.median))
+        }
+        Outcome::None(_) => None,
+    };
+    let costs: Vec<String> = measured.clients.iter().filter_map(cost).collect();
+    let seconds = measured.seconds;
+    format!("  CPU µs per record: {} ({seconds:.0} s)", costs.join(", "))
+}

@@ -1,0 +1,205 @@
+//! Measuring processes from outside.
+
+use std::fs;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use nix::time::{ClockId, clock_getcpuclockid};
+use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+/// A process and its descendants: what a client, or a broker, consists of.
+#[derive(Debug, Clone)]
+pub struct Processes(Vec<u32>);
+
+/// What they have used so far.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Usage {
+    pub cpu_ns: u64,
+    pub user_ns: u64,
+    pub system_ns: u64,
+    pub voluntary_switches: u64,
+    pub involuntary_switches: u64,
+}
+
+impl Usage {
+    /// What was used since `before`. A thread that ended took its switches along.
+    pub fn since(self, before: Self) -> Self {
+        Self {
+            cpu_ns: self.cpu_ns.saturating_sub(before.cpu_ns),
+            user_ns: self.user_ns.saturating_sub(before.user_ns),
+            system_ns: self.system_ns.saturating_sub(before.system_ns),
+            voluntary_switches: self
+                .voluntary_switches
+                .saturating_sub(before.voluntary_switches),
+            involuntary_switches: self
+                .involuntary_switches
+                .saturating_sub(before.involuntary_switches),
+        }
+    }
+}
+
+impl Processes {
+    /// The process of this id and those it started, as they are now.
+    pub fn of(root: u32) -> Self {
+        let mut found = vec![root];
+        let mut next = 0;
+        while let Some(&pid) = found.get(next) {
+            next += 1;
+            for task in tasks(pid) {
+                let children = fs::read_to_string(format!("/proc/{pid}/task/{task}/children"));
+                let children = children.unwrap_or_default();
+                found.extend(
+                    children
+                        .split_whitespace()
+                        .filter_map(|id| id.parse::<u32>().ok()),
+                );
+            }
+        }
+        Self(found)
+    }
+
+    pub fn cpu(&self) -> Result<Duration> {
+        self.0.iter().map(|pid| cpu(*pid)).sum()
+    }
+
+    /// # Errors
+    /// When one of the processes is gone.
+    pub fn usage(&self) -> Result<Usage> {
+        let mut usage = Usage {
+            cpu_ns: u64::try_from(self.cpu()?.as_nanos())?,
+            ..Usage::default()
+        };
+        for &pid in &self.0 {
+            let stat = fs::read_to_string(format!("/proc/{pid}/stat"))
+                .with_context(|| format!("process {pid} is gone"))?;
+            let (user, system) = times(&stat).context("/proc/PID/stat has another form")?;
+            usage.user_ns += user * TICK_NS;
+            usage.system_ns += system * TICK_NS;
+            for task in tasks(pid) {
+                let status = fs::read_to_string(format!("/proc/{pid}/task/{task}/status"));
+                let status = status.unwrap_or_default();
+                usage.voluntary_switches += field(&status, "voluntary_ctxt_switches").unwrap_or(0);
+                usage.involuntary_switches +=
+                    field(&status, "nonvoluntary_ctxt_switches").unwrap_or(0);
+            }
+        }
+        Ok(usage)
+    }
+
+    /// The sum of the processes' peaks of resident memory, in KiB, since their start or the last reset.
+    pub fn peak_kib(&self) -> u64 {
+        self.sum_of("VmHWM")
+    }
+
+    pub fn threads(&self) -> u64 {
+        self.sum_of("Threads")
+    }
+
+    fn sum_of(&self, key: &str) -> u64 {
+        let of = |pid: &u32| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+            field(&status, key)
+        };
+        self.0.iter().filter_map(of).sum()
+    }
+
+    /// Lets peaks begin anew. False where the system does not.
+    pub fn reset_peak(&self) -> bool {
+        self.0
+            .iter()
+            .all(|pid| fs::write(format!("/proc/{pid}/clear_refs"), "5").is_ok())
+    }
+}
+
+/// The thread ids and names of a process.
+pub fn thread_names(pid: u32) -> Vec<(u32, String)> {
+    let named = |task: u32| {
+        let name = fs::read_to_string(format!("/proc/{pid}/task/{task}/comm")).ok()?;
+        Some((task, name.trim().to_owned()))
+    };
+    tasks(pid).into_iter().filter_map(named).collect()
+}
+
+/// The processes that a process started.
+pub fn children(pid: u32) -> Vec<u32> {
+    Processes::of(pid).0.split_off(1)
+}
+
+fn cpu(pid: u32) -> Result<Duration> {
+    let clock: ClockId = clock_getcpuclockid(Pid::from_raw(i32::try_from(pid)?))
+        .with_context(|| format!("process {pid} is gone"))?;
+    let time = clock
+        .now()
+        .with_context(|| format!("process {pid} is gone"))?;
+    Ok(Duration::from(time))
+}
+
+fn tasks(pid: u32) -> Vec<u32> {
+    let Ok(entries) = fs::read_dir(format!("/proc/{pid}/task")) else {
+        return Vec::new();
+    };
+    entries
+        .flatten()
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .collect()
+}
+
+/// User and system time, in ticks: fields 14 and 15. The name, field 2, may hold anything.
+fn times(stat: &str) -> Option<(u64, u64)> {
+    let (_, behind_name) = stat.rsplit_once(')')?;
+    let mut fields = behind_name.split_whitespace().skip(11);
+    Some((fields.next()?.parse().ok()?, fields.next()?.parse().ok()?))
+}
+
+/// A line `Key:  123 kB`.
+fn field(status: &str, key: &str) -> Option<u64> {
+    let value = status
+        .lines()
+        .find_map(|line| line.strip_prefix(key)?.strip_prefix(':'))?;
+    value.split_whitespace().next()?.parse().ok()
+}
+
+/// What Linux counts in, in files for people.
+const TICK_NS: u64 = 10_000_000;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_with_brackets_and_spaces_does_not_shift_the_times() {
+        let stat = "7 (a) b (c) S 1 7 7 0 -1 4194304 1 0 0 0 31 12 0 0 20 0 1 0";
+        assert_eq!(times(stat), Some((31, 12)));
+    }
+
+    #[test]
+    fn a_key_is_not_taken_for_the_end_of_another() {
+        let status =
+            "nonvoluntary_ctxt_switches:\t3\nvoluntary_ctxt_switches:\t5\nVmHWM:\t  12 kB\n";
+        assert_eq!(field(status, "voluntary_ctxt_switches"), Some(5));
+        assert_eq!(field(status, "nonvoluntary_ctxt_switches"), Some(3));
+        assert_eq!(field(status, "VmHWM"), Some(12));
+    }
+
+    #[test]
+    fn this_process_uses_cpu_and_a_child_is_found() {
+        let me = Processes::of(std::process::id());
+        let before = me.usage().unwrap();
+        let mut sum = 0_u64;
+        while me.cpu().unwrap() < Duration::from_nanos(before.cpu_ns) + Duration::from_millis(20) {
+            sum = std::hint::black_box(sum.wrapping_add(1));
+        }
+        let used = me.usage().unwrap().since(before);
+        assert!(used.cpu_ns >= 20_000_000, "{used:?}");
+        assert!(me.peak_kib() > 0 && me.threads() > 0);
+
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        assert!(children(std::process::id()).contains(&child.id()));
+        drop(child.stdin.take());
+        child.wait().unwrap();
+    }
+}

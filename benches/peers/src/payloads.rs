@@ -1,0 +1,52 @@
+//! Files of records and keys, the same for all clients.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use fastrand::Rng;
+
+use crate::scenario::Scenario;
+
+/// Bytes of a file of values: larger than a processor's caches would be unfair to nobody, but slow for all.
+const VALUES_BYTES: usize = 1 << 20;
+const FEWEST_VALUES: usize = 16;
+const KEYS: usize = 10_000;
+
+/// The files of a scenario; made once each.
+pub struct Payloads {
+    folder: PathBuf,
+    seed: u64,
+}
+
+impl Payloads {
+    pub fn new(folder: &Path, seed: u64) -> Result<Self> {
+        fs::create_dir_all(folder).with_context(|| format!("cannot make {}", folder.display()))?;
+        Ok(Self {
+            folder: folder.to_owned(),
+            seed,
+        })
+    }
+
+    pub fn values(&self, scenario: &Scenario) -> Result<String> {
+        let size = scenario.payload_bytes;
+        self.file("values", size, (VALUES_BYTES / size).max(FEWEST_VALUES))
+    }
+
+    pub fn keys(&self, scenario: &Scenario) -> Result<Option<String>> {
+        match scenario.key_bytes {
+            0 => Ok(None),
+            size => self.file("keys", size, KEYS).map(Some),
+        }
+    }
+
+    fn file(&self, what: &str, size: usize, count: usize) -> Result<String> {
+        let path = self.folder.join(format!("{what}-{size}-{}", self.seed));
+        if !path.exists() {
+            let mut bytes = vec![0; size * count];
+            Rng::with_seed(self.seed).fill(&mut bytes);
+            fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
+        }
+        Ok(path.display().to_string())
+    }
+}

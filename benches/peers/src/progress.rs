@@ -1,0 +1,97 @@
+//! Where the run is, and how long it will take.
+
+use std::io::IsTerminal;
+use std::time::{Duration, Instant};
+
+use indicatif::{HumanDuration, ProgressBar, ProgressStyle};
+
+/// Progress in units of a client in a scenario.
+pub struct Progress {
+    bar: ProgressBar,
+    is_terminal: bool,
+    start: Instant,
+    total: u64,
+    done: u64,
+    where_now: String,
+}
+
+impl Progress {
+    pub fn new(total: u64) -> Self {
+        let bar = ProgressBar::new(total);
+        let style = "{elapsed_precise} [{bar:30}] {pos}/{len} {msg}";
+        if let Ok(style) = ProgressStyle::with_template(style) {
+            bar.set_style(style);
+        }
+        Self {
+            bar,
+            is_terminal: std::io::stderr().is_terminal(),
+            start: Instant::now(),
+            total,
+            done: 0,
+            where_now: String::new(),
+        }
+    }
+
+    /// A scenario begins.
+    pub fn scenario(&mut self, number: usize, count: usize, name: &str) {
+        self.where_now = format!("{name} ({number} of {count})");
+        if !self.is_terminal {
+            let left = self
+                .left()
+                .map_or_else(String::new, |left| format!(", {left}"));
+            self.line(&format!("{}{left}", self.where_now));
+        }
+        self.step("");
+    }
+
+    /// What happens now inside of it.
+    pub fn step(&self, what: &str) {
+        let left = self.left().unwrap_or_default();
+        self.bar
+            .set_message(format!("{} {what} {left}", self.where_now));
+        self.bar.tick();
+    }
+
+    /// So many units are through.
+    pub fn advance(&mut self, units: u64) {
+        self.done += units;
+        self.bar.set_position(self.done);
+    }
+
+    /// A line that stays.
+    pub fn line(&self, text: &str) {
+        if self.is_terminal {
+            self.bar.println(text);
+        } else {
+            let seconds = self.start.elapsed().as_secs();
+            eprintln!("[{:02}:{:02}] {text}", seconds / 60, seconds % 60);
+        }
+    }
+
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
+    }
+
+    fn left(&self) -> Option<String> {
+        let left = time_left(self.start.elapsed(), self.done, self.total)?;
+        Some(format!("about {} left", HumanDuration(left)))
+    }
+}
+
+/// As long per unit as until now.
+fn time_left(elapsed: Duration, done: u64, total: u64) -> Option<Duration> {
+    (done > 0).then(|| elapsed.mul_f64(total.saturating_sub(done) as f64 / done as f64))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_takes_as_long_per_unit_as_what_was_done() {
+        let elapsed = Duration::from_secs(60);
+        assert_eq!(time_left(elapsed, 0, 10), None);
+        assert_eq!(time_left(elapsed, 2, 10), Some(Duration::from_secs(240)));
+        assert_eq!(time_left(elapsed, 10, 10), Some(Duration::ZERO));
+    }
+}

@@ -1,0 +1,163 @@
+//! Everything that is kept: `raw.json`.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use driver_kit::About;
+use serde::{Deserialize, Serialize};
+
+use crate::measure::Usage;
+use crate::scenario::Scenario;
+
+/// One run of the benchmark.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Run {
+    pub machine: Machine,
+    /// Of the library, with `-changed` behind it when the work tree differed.
+    pub commit: String,
+    pub started: String,
+    pub seed: u64,
+    pub command: Vec<String>,
+    pub clients: Vec<Client>,
+    pub scenarios: Vec<Measured>,
+}
+
+/// Where it ran.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Machine {
+    pub processor: String,
+    pub processors: usize,
+    pub memory_mib: u64,
+    pub kernel: String,
+    pub rustc: String,
+    pub java: String,
+    /// Others' load when the run began.
+    pub load_average: String,
+}
+
+/// A client of the run.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Client {
+    pub name: String,
+    pub display: String,
+    /// Why it could not be built.
+    pub build_error: Option<String>,
+}
+
+/// A scenario that is through.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Measured {
+    pub scenario: Scenario,
+    pub clients: BTreeMap<String, Outcome>,
+    /// How long it took, everything included.
+    pub seconds: f64,
+}
+
+/// What a client came to in a scenario.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+#[allow(clippy::large_enum_variant)] // There are few.
+pub enum Outcome {
+    /// Why it has no figures.
+    None(String),
+    Figures(Figures),
+}
+
+/// What was measured of a client in a scenario.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+pub struct Figures {
+    pub about: About,
+    pub warm_up: Vec<Round>,
+    /// Whether its cost had settled when the counted rounds began.
+    pub settled: bool,
+    pub rounds: Vec<Round>,
+    /// From its start until the counted rounds.
+    pub peak_kib_before: u64,
+    /// In the counted rounds; none where peaks cannot be reset.
+    pub peak_kib_rounds: Option<u64>,
+    pub threads: u64,
+    #[serde(default)]
+    pub extras: Extras,
+}
+
+/// One round of a client.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Round {
+    /// Which one in the round it was.
+    pub position: usize,
+    pub sent: u64,
+    pub acked: u64,
+    pub failed: u64,
+    pub first_error: Option<String>,
+    pub seconds: f64,
+    pub client: Usage,
+    pub broker_cpu_ns: u64,
+    pub latency_ns: Vec<(u64, u64)>,
+}
+
+impl Round {
+    /// For figures per record: those that were acknowledged.
+    pub fn per_record(&self, sum: f64) -> f64 {
+        sum / self.acked as f64
+    }
+
+    pub fn cpu_ns_per_record(&self) -> f64 {
+        self.per_record(self.client.cpu_ns as f64)
+    }
+
+    pub fn records_per_second(&self) -> f64 {
+        self.acked as f64 / self.seconds
+    }
+}
+
+/// A figure, or why there is none.
+pub type Counted<T> = std::result::Result<T, String>;
+
+/// What was counted beside the rounds.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Extras {
+    /// Allocations per record on the sending threads.
+    pub allocations_callers: Option<Counted<f64>>,
+    /// Allocations per record in the whole process.
+    pub allocations_process: Option<Counted<f64>>,
+    /// Instructions per record in the whole process.
+    pub instructions: Option<Counted<f64>>,
+    /// System calls per record, by the name of the thread.
+    pub syscalls: Option<Counted<BTreeMap<String, f64>>>,
+}
+
+const FILE: &str = "raw.json";
+
+impl Run {
+    pub fn read(folder: &Path) -> Result<Self> {
+        let file = folder.join(FILE);
+        let text =
+            fs::read_to_string(&file).with_context(|| format!("cannot read {}", file.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("{} is of no use", file.display()))
+    }
+
+    /// Replaces the file as a whole, so that an interruption leaves the old or the new one.
+    pub fn write(&self, folder: &Path) -> Result<()> {
+        let (file, beside) = (folder.join(FILE), folder.join("raw.json.new"));
+        fs::write(&beside, serde_json::to_string(self)?)
+            .and_then(|()| fs::rename(&beside, &file))
+            .with_context(|| format!("cannot write {}", file.display()))
+    }
+
+    pub fn scenario(&self, name: &str) -> Option<&Measured> {
+        self.scenarios
+            .iter()
+            .find(|measured| measured.scenario.name == name)
+    }
+}
+
+impl Measured {
+    pub fn figures(&self, client: &str) -> Option<&Figures> {
+        match self.clients.get(client)? {
+            Outcome::Figures(figures) => Some(figures),
+            Outcome::None(_) => None,
+        }
+    }
+}

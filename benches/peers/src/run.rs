@@ -1,0 +1,347 @@
+//! One scenario: fresh brokers, all clients that can, warm-up, counted rounds in shuffled order.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, anyhow};
+use driver_kit::Produce;
+use fastrand::Rng;
+
+use crate::broker::Broker;
+use crate::driver::{Build, Description, Session};
+use crate::extras;
+use crate::measure::Usage;
+use crate::payloads::Payloads;
+use crate::process::{check_interrupted, sleep};
+use crate::progress::Progress;
+use crate::raw::{Figures, Measured, Outcome, Round};
+use crate::scenario::{Mode, Scenario};
+use crate::warm_up::{Next, WarmUp};
+
+/// What all scenarios of a run share.
+pub struct Setting {
+    /// The repository's root.
+    pub root: PathBuf,
+    pub logs: PathBuf,
+    pub payloads: Payloads,
+    pub seed: u64,
+    pub rounds: usize,
+    pub round_seconds: f64,
+    pub warm_up: Duration,
+    pub clients: Vec<(Description, Build)>,
+}
+
+/// A client that takes part.
+struct Runner<'a> {
+    driver: &'a Description,
+    session: Session,
+    records: u64,
+    figures: Figures,
+}
+
+impl Setting {
+    /// Runs a scenario from its brokers' start to their end.
+    ///
+    /// # Errors
+    /// When the brokers do not start, or the run is interrupted. What goes wrong with a client stands in its
+    /// outcome.
+    pub fn run(&self, scenario: &Scenario, progress: &mut Progress) -> Result<Measured> {
+        let start = Instant::now();
+        let logs = self.logs.join(&scenario.name);
+        fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        progress.step("starting brokers");
+        let broker = Broker::start(&self.root, scenario, &logs.join("broker.log"))?;
+        let mut scene = Scene {
+            setting: self,
+            scenario,
+            broker,
+            logs,
+            outcomes: BTreeMap::new(),
+        };
+        let mut runners = scene.start_clients(progress)?;
+        scene.warm_up(&mut runners, progress)?;
+        if let Some(node) = scenario.hang_node {
+            scene.broker.hang(node)?;
+        }
+        for runner in &mut runners {
+            runner.figures.peak_kib_before = runner.session.processes.peak_kib();
+            if runner.session.processes.reset_peak() {
+                runner.figures.peak_kib_rounds = Some(0);
+            }
+        }
+        scene.counted_rounds(&mut runners, progress)?;
+        for mut runner in runners {
+            let processes = &runner.session.processes;
+            runner.figures.threads = processes.threads();
+            runner.figures.peak_kib_rounds =
+                runner.figures.peak_kib_rounds.map(|_| processes.peak_kib());
+            scene
+                .outcomes
+                .insert(runner.driver.name.clone(), Outcome::Figures(runner.figures));
+        }
+        scene.count_extras(progress)?;
+        Ok(Measured {
+            scenario: scenario.clone(),
+            clients: scene.outcomes,
+            seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+}
+
+/// A scenario that runs.
+struct Scene<'a> {
+    setting: &'a Setting,
+    scenario: &'a Scenario,
+    broker: Broker,
+    logs: PathBuf,
+    outcomes: BTreeMap<String, Outcome>,
+}
+
+impl<'a> Scene<'a> {
+    fn start_clients(&mut self, progress: &mut Progress) -> Result<Vec<Runner<'a>>> {
+        let setting = self.setting;
+        let setup = setting.setup(self.scenario, &self.broker.bootstrap)?;
+        let mut runners = Vec::new();
+        for (driver, build) in &setting.clients {
+            progress.step(&format!("{}: start", driver.name));
+            if let Err(line) = build {
+                self.give_up(driver, format!("does not build: {line}"), progress);
+                continue;
+            }
+            let log = self.logs.join(format!("{}.log", driver.name));
+            match Session::start(driver, &[], &setup, &log)? {
+                Ok(session) => runners.push(Runner {
+                    driver,
+                    figures: Figures {
+                        about: session.about.clone(),
+                        ..Figures::default()
+                    },
+                    session,
+                    records: 0,
+                }),
+                Err(failure) => self.give_up(driver, failure.reason(), progress),
+            }
+        }
+        Ok(runners)
+    }
+
+    fn warm_up(&mut self, runners: &mut Vec<Runner<'a>>, progress: &mut Progress) -> Result<()> {
+        if self.scenario.mode == Mode::Idle {
+            // What starting leaves to be done.
+            return sleep(self.setting.warm_up.min(SETTLE));
+        }
+        let mut warm = Vec::new();
+        for mut runner in runners.drain(..) {
+            progress.step(&format!("{}: warm-up", runner.driver.name));
+            match self.warm_up_one(&mut runner) {
+                Ok(()) => warm.push(runner),
+                Err(error) => self.fall_out(runner.driver, &error, progress)?,
+            }
+        }
+        *runners = warm;
+        Ok(())
+    }
+
+    fn warm_up_one(&self, runner: &mut Runner<'_>) -> Result<()> {
+        let round_seconds = self.round_seconds();
+        let first = match self.scenario.mode {
+            Mode::Blast => FIRST_BLAST_BYTES / self.scenario.payload_bytes.max(100) as u64,
+            Mode::OneByOne => FIRST_ONE_BY_ONE,
+            Mode::Rate => (self.scenario.per_second.unwrap_or(0.0) * round_seconds) as u64,
+            Mode::Idle => 0,
+        };
+        let is_paced = self.scenario.mode == Mode::Rate;
+        let mut warm_up = WarmUp::new(first.max(1), round_seconds, self.setting.warm_up);
+        loop {
+            // Nothing hangs yet: there is nothing to give up.
+            let round = self.round(runner, warm_up.records(), None, 0)?;
+            let next = warm_up.take(round.seconds, round.cpu_ns_per_record(), is_paced);
+            runner.figures.warm_up.push(round);
+            if let Next::Ready { settled } = next {
+                runner.records = warm_up.records();
+                runner.figures.settled = settled;
+                return Ok(());
+            }
+        }
+    }
+
+    fn counted_rounds(
+        &mut self,
+        runners: &mut Vec<Runner<'a>>,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        let mut rng = Rng::with_seed(self.setting.seed);
+        let rounds = self.scenario.rounds.unwrap_or(self.setting.rounds);
+        for number in 0..rounds {
+            rng.shuffle(runners);
+            progress.step(&format!("round {} of {rounds}", number + 1));
+            if self.scenario.mode == Mode::Idle {
+                self.idle_round(runners)?;
+                continue;
+            }
+            let mut at = 0;
+            while at < runners.len() {
+                let runner = &mut runners[at];
+                match self.round(runner, runner.records, self.scenario.give_up_ms, at) {
+                    Ok(round) => {
+                        runner.figures.rounds.push(round);
+                        at += 1;
+                    }
+                    Err(error) => {
+                        let driver = runners.remove(at).driver;
+                        self.fall_out(driver, &error, progress)?;
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// One client's round, measured from outside.
+    fn round(
+        &self,
+        runner: &mut Runner<'_>,
+        records: u64,
+        give_up_ms: Option<u64>,
+        position: usize,
+    ) -> Result<Round> {
+        let mode = self.scenario.mode.of_driver().context("nothing to send")?;
+        let produce = Produce {
+            mode,
+            records,
+            per_second: self.scenario.per_second,
+            give_up_ms,
+        };
+        let expected = Duration::from_secs_f64(self.round_seconds())
+            + Duration::from_millis(give_up_ms.unwrap_or(0));
+        let session = &mut runner.session;
+        let broker = self.broker.processes.cpu()?;
+        let before = session.processes.usage()?;
+        let result = session.produce(&produce, expected)?;
+        let client = session.processes.usage()?.since(before);
+        let broker_cpu = self.broker.processes.cpu()?.saturating_sub(broker);
+        let round = Round {
+            position,
+            sent: result.sent,
+            acked: result.acked,
+            failed: result.failed,
+            first_error: result.first_error,
+            seconds: result.seconds,
+            client,
+            broker_cpu_ns: u64::try_from(broker_cpu.as_nanos())?,
+            latency_ns: result.latency_ns,
+        };
+        self.check(&round, records)?;
+        Ok(round)
+    }
+
+    /// A round whose records were lost measures nothing; where a broker hangs that is what is measured.
+    fn check(&self, round: &Round, records: u64) -> Result<()> {
+        let why = || {
+            round
+                .first_error
+                .clone()
+                .unwrap_or_else(|| "it does not say why".into())
+        };
+        if round.acked == 0 {
+            return Err(anyhow!("no record was acknowledged: {}", why()));
+        }
+        if self.scenario.hang_node.is_none() && round.acked < records {
+            let missing = records - round.acked;
+            return Err(anyhow!(
+                "{missing} of {records} records were not acknowledged: {}",
+                why()
+            ));
+        }
+        Ok(())
+    }
+
+    /// All at once: nobody has anything to do.
+    fn idle_round(&self, runners: &mut [Runner<'_>]) -> Result<()> {
+        let usages = |runners: &[Runner<'_>]| -> Result<Vec<Usage>> {
+            runners
+                .iter()
+                .map(|runner| runner.session.processes.usage())
+                .collect()
+        };
+        let (start, before) = (Instant::now(), usages(runners)?);
+        sleep(Duration::from_secs_f64(
+            self.round_seconds().max(SHORTEST_IDLE_SECONDS),
+        ))?;
+        let after = usages(runners)?;
+        let seconds = start.elapsed().as_secs_f64();
+        for ((runner, before), after) in runners.iter_mut().zip(before).zip(after) {
+            runner.figures.rounds.push(Round {
+                seconds,
+                client: after.since(before),
+                ..Round::default()
+            });
+        }
+        Ok(())
+    }
+
+    fn count_extras(&mut self, progress: &mut Progress) -> Result<()> {
+        if self.scenario.extras.is_empty() {
+            return Ok(());
+        }
+        let setup = self.setting.setup(self.scenario, &self.broker.bootstrap)?;
+        for (driver, _) in &self.setting.clients {
+            if crate::driver::is_peer(&driver.name) {
+                continue;
+            }
+            let Some(Outcome::Figures(figures)) = self.outcomes.get_mut(&driver.name) else {
+                continue;
+            };
+            progress.step(&format!("{}: counting", driver.name));
+            figures.extras = extras::count(driver, self.scenario, &setup, &self.logs)?;
+        }
+        Ok(())
+    }
+
+    /// A client that broke; an interruption is not its fault.
+    fn fall_out(
+        &mut self,
+        driver: &Description,
+        error: &anyhow::Error,
+        progress: &mut Progress,
+    ) -> Result<()> {
+        check_interrupted()?;
+        self.give_up(driver, format!("{error:#}"), progress);
+        Ok(())
+    }
+
+    fn give_up(&mut self, driver: &Description, reason: String, progress: &mut Progress) {
+        progress.line(&format!("  {}: {reason}", driver.name));
+        self.outcomes
+            .insert(driver.name.clone(), Outcome::None(reason));
+    }
+
+    fn round_seconds(&self) -> f64 {
+        self.scenario
+            .round_seconds
+            .unwrap_or(self.setting.round_seconds)
+    }
+}
+
+impl Setting {
+    fn setup(&self, scenario: &Scenario, bootstrap: &str) -> Result<driver_kit::Setup> {
+        let values = self.payloads.values(scenario)?;
+        let keys = self.payloads.keys(scenario)?;
+        Ok(scenario.setup(bootstrap, &values, keys.as_deref()))
+    }
+}
+
+/// Where something of this run is kept.
+pub fn make_folder(path: &Path) -> Result<PathBuf> {
+    fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
+    path.canonicalize()
+        .with_context(|| format!("cannot use {}", path.display()))
+}
+
+/// Bytes of a first round, before it is known how fast a client is.
+const FIRST_BLAST_BYTES: u64 = 500_000;
+const FIRST_ONE_BY_ONE: u64 = 50;
+const SETTLE: Duration = Duration::from_secs(3);
+const SHORTEST_IDLE_SECONDS: f64 = 2.0;

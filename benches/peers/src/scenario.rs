@@ -1,0 +1,276 @@
+//! What is measured: the table in `scenarios.toml`.
+
+use anyhow::{Context, Result, bail, ensure};
+use driver_kit::Setup;
+use serde::{Deserialize, Serialize};
+
+/// One row of the table, with what it does not name filled in from the base.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Scenario {
+    pub name: String,
+    pub title: String,
+    #[serde(default)]
+    pub quick: bool,
+    pub broker: String,
+    pub nodes: usize,
+    pub partitions: i32,
+    #[serde(default)]
+    pub partition: Option<i32>,
+    pub payload_bytes: usize,
+    pub key_bytes: usize,
+    pub acks: String,
+    pub idempotent: bool,
+    pub linger_ms: u64,
+    pub batch_bytes: usize,
+    pub buffer_bytes: usize,
+    pub max_in_flight: usize,
+    pub request_timeout_ms: u64,
+    pub delivery_timeout_ms: u64,
+    pub defaults: bool,
+    pub threads: usize,
+    pub callback: bool,
+    pub mode: Mode,
+    #[serde(default)]
+    pub per_second: Option<f64>,
+    #[serde(default)]
+    pub give_up_ms: Option<u64>,
+    #[serde(default)]
+    pub hang_node: Option<usize>,
+    /// Over the command line's.
+    #[serde(default)]
+    pub round_seconds: Option<f64>,
+    /// Over the command line's.
+    #[serde(default)]
+    pub rounds: Option<usize>,
+    #[serde(default)]
+    pub extras: Vec<Extra>,
+}
+
+/// How records follow each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    Blast,
+    OneByOne,
+    Rate,
+    Idle,
+}
+
+/// What is counted beside the rounds, for ours and the floor.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Extra {
+    Allocations,
+    Instructions,
+    Syscalls,
+}
+
+impl Mode {
+    /// As the protocol has it; a driver is told nothing when there is nothing to send.
+    pub fn of_driver(self) -> Option<driver_kit::Mode> {
+        match self {
+            Self::Blast => Some(driver_kit::Mode::Blast),
+            Self::OneByOne => Some(driver_kit::Mode::OneByOne),
+            Self::Rate => Some(driver_kit::Mode::Rate),
+            Self::Idle => None,
+        }
+    }
+
+    /// Whether its latencies are kept.
+    pub fn has_latencies(self) -> bool {
+        matches!(self, Self::OneByOne | Self::Rate)
+    }
+}
+
+/// The scenario that all others differ from.
+pub const BASE: &str = "base";
+
+/// The topic of every scenario.
+pub const TOPIC: &str = "bench";
+
+impl Scenario {
+    /// The command that makes a producer for it.
+    pub fn setup(&self, bootstrap: &str, payloads: &str, keys: Option<&str>) -> Setup {
+        Setup {
+            bootstrap: bootstrap.to_owned(),
+            topic: TOPIC.to_owned(),
+            partitions: self.partitions,
+            partition: self.partition,
+            acks: self.acks.clone(),
+            idempotent: self.idempotent,
+            linger_ms: self.linger_ms,
+            batch_bytes: self.batch_bytes,
+            buffer_bytes: self.buffer_bytes,
+            max_in_flight: self.max_in_flight,
+            request_timeout_ms: self.request_timeout_ms,
+            delivery_timeout_ms: self.delivery_timeout_ms,
+            compression: "none".to_owned(),
+            defaults: self.defaults,
+            payloads: payloads.to_owned(),
+            payload_bytes: self.payload_bytes,
+            keys: keys.map(str::to_owned),
+            key_bytes: self.key_bytes,
+            threads: self.threads,
+            callback: self.callback,
+        }
+    }
+
+    fn check(&self) -> Result<()> {
+        let name = &self.name;
+        ensure!(
+            self.broker == "sink" || self.broker.strip_prefix("kafka-").is_some(),
+            "{name}: broker is {:?}, neither \"sink\" nor \"kafka-VERSION\"",
+            self.broker
+        );
+        ensure!(
+            (self.mode == Mode::Rate) == self.per_second.is_some_and(|rate| rate > 0.0),
+            "{name}: per_second belongs to mode \"rate\", and to no other"
+        );
+        ensure!(
+            ["0", "1", "all"].contains(&self.acks.as_str()),
+            "{name}: acks is {:?}",
+            self.acks
+        );
+        ensure!(
+            !self.idempotent || self.acks == "all",
+            "{name}: an idempotent producer has acks=all"
+        );
+        ensure!(
+            self.partition
+                .is_none_or(|partition| (0..self.partitions).contains(&partition)),
+            "{name}: there is no partition {:?}",
+            self.partition
+        );
+        ensure!(
+            self.hang_node
+                .is_none_or(|node| node < self.nodes && self.broker == "sink"),
+            "{name}: hang_node is for nodes of the sink"
+        );
+        ensure!(self.threads > 0, "{name}: threads is 0");
+        Ok(())
+    }
+}
+
+/// The whole table.
+pub fn all() -> Result<Vec<Scenario>> {
+    parse(include_str!("../scenarios.toml")).context("scenarios.toml")
+}
+
+fn parse(text: &str) -> Result<Vec<Scenario>> {
+    let mut table: toml::Table = text.parse()?;
+    let Some(toml::Value::Table(base)) = table.remove("base") else {
+        bail!("there is no table [base]");
+    };
+    let Some(toml::Value::Array(rows)) = table.remove("scenario") else {
+        bail!("there is no [[scenario]]");
+    };
+    let mut scenarios = Vec::<Scenario>::new();
+    for row in rows {
+        let toml::Value::Table(row) = row else {
+            bail!("a scenario is no table");
+        };
+        let name = row
+            .get("name")
+            .and_then(toml::Value::as_str)
+            .unwrap_or("?")
+            .to_owned();
+        let mut whole = base.clone();
+        whole.extend(row);
+        let scenario: Scenario = whole
+            .try_into()
+            .with_context(|| format!("scenario {name}"))?;
+        scenario.check()?;
+        ensure!(
+            scenarios.iter().all(|other| other.name != scenario.name),
+            "two scenarios are called {name}"
+        );
+        scenarios.push(scenario);
+    }
+    Ok(scenarios)
+}
+
+/// Those that are named, in the table's order.
+pub fn only(all: Vec<Scenario>, names: &[String]) -> Result<Vec<Scenario>> {
+    for name in names {
+        if !all.iter().any(|scenario| scenario.name == *name) {
+            let known: Vec<&str> = all.iter().map(|scenario| scenario.name.as_str()).collect();
+            bail!(
+                "there is no scenario {name:?}; there are {}",
+                known.join(", ")
+            );
+        }
+    }
+    Ok(all
+        .into_iter()
+        .filter(|scenario| names.contains(&scenario.name))
+        .collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_sound_and_begins_with_the_base() {
+        let scenarios = all().unwrap();
+        assert_eq!(scenarios[0].name, BASE);
+        let quick = scenarios.iter().filter(|scenario| scenario.quick).count();
+        assert_eq!(quick, 5, "the README has five columns");
+    }
+
+    #[test]
+    fn one_factor_scenarios_differ_from_the_base_in_what_they_name() {
+        let scenarios = all().unwrap();
+        let named = |name: &str| scenarios.iter().find(|s| s.name == name).unwrap().clone();
+        let mut size = named("size-1000");
+        assert_eq!(size.payload_bytes, 1_000);
+        let base = named(BASE);
+        size.payload_bytes = base.payload_bytes;
+        size.name.clone_from(&base.name);
+        size.title.clone_from(&base.title);
+        size.extras.clone_from(&base.extras);
+        assert_eq!(size, base);
+    }
+
+    fn with(row: &str) -> Result<Vec<Scenario>> {
+        let text = include_str!("../scenarios.toml");
+        parse(&format!(
+            "{text}\n[[scenario]]\nname = \"x\"\ntitle = \"x\"\n{row}"
+        ))
+    }
+
+    #[test]
+    fn a_wrong_row_is_refused_by_name() {
+        for (row, says) in [
+            ("acks = \"2\"", "acks is"),
+            ("mode = \"rate\"", "per_second"),
+            ("per_second = 5", "per_second"),
+            ("idempotent = true", "acks=all"),
+            ("partition = 12", "no partition"),
+            ("broker = \"redpanda\"", "neither"),
+            ("hang_node = 1", "hang_node"),
+            ("liger_ms = 5", "liger_ms"),
+        ] {
+            let error = format!("{:#}", with(row).unwrap_err());
+            assert!(
+                error.contains(says) && error.contains('x'),
+                "{row}: {error}"
+            );
+        }
+    }
+
+    #[test]
+    fn names_on_the_command_line_keep_the_tables_order() {
+        let names = ["one-by-one".to_owned(), "base".to_owned()];
+        let chosen = only(all().unwrap(), &names).unwrap();
+        assert_eq!(chosen[0].name, "base");
+        assert_eq!(chosen.len(), 2);
+        assert!(
+            only(all().unwrap(), &["bsae".to_owned()])
+                .unwrap_err()
+                .to_string()
+                .contains("one-by-one")
+        );
+    }
+}

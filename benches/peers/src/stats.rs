@@ -1,0 +1,151 @@
+//! Medians, their intervals, ratios and percentiles.
+
+use serde::{Deserialize, Serialize};
+
+/// The median of a few rounds, and between which of them the true one lies.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Figure {
+    pub median: f64,
+    pub low: f64,
+    pub high: f64,
+}
+
+impl Figure {
+    /// Of nothing there is no figure, and none of rounds of which one is not a number.
+    pub fn of(values: impl IntoIterator<Item = f64>) -> Option<Self> {
+        let mut sorted: Vec<f64> = values.into_iter().collect();
+        if sorted.is_empty() || sorted.iter().any(|value| !value.is_finite()) {
+            return None;
+        }
+        sorted.sort_by(f64::total_cmp);
+        let (count, skip) = (sorted.len(), ranks_to_skip(sorted.len()));
+        Some(Self {
+            median: f64::midpoint(sorted[(count - 1) / 2], sorted[count / 2]),
+            low: sorted[skip],
+            high: sorted[count - 1 - skip],
+        })
+    }
+
+    pub fn map(self, change: impl Fn(f64) -> f64) -> Self {
+        Self {
+            median: change(self.median),
+            low: change(self.low),
+            high: change(self.high),
+        }
+    }
+}
+
+/// How many values at each end may be left out so that the rest still spans the true median 95 times in a
+/// hundred, whatever the distribution. With five or fewer even all of them do not; then it is all.
+///
+/// The values left out below are those of a coin thrown `count` times: the interval misses on one side with
+/// the probability of at most `skip` heads.
+fn ranks_to_skip(count: usize) -> usize {
+    let mut skip = 0;
+    while 2.0 * at_most_heads(count, skip + 1) <= 0.05 {
+        skip += 1;
+    }
+    skip
+}
+
+/// The probability of at most so many heads in `count` throws.
+fn at_most_heads(count: usize, heads: usize) -> f64 {
+    let mut term = 0.5_f64.powi(count as i32);
+    let mut sum = term;
+    for k in 1..=heads.min(count) {
+        term *= (count - k + 1) as f64 / k as f64;
+        sum += term;
+    }
+    sum
+}
+
+/// What the values are times the others, round by round.
+pub fn ratio(values: &[f64], others: &[f64]) -> Option<Figure> {
+    if values.len() != others.len() {
+        return None;
+    }
+    Figure::of(
+        values
+            .iter()
+            .zip(others)
+            .map(|(value, other)| value / other),
+    )
+}
+
+/// Latencies of several rounds as one.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Latencies {
+    sorted: Vec<(u64, u64)>,
+    count: u64,
+}
+
+impl Latencies {
+    pub fn merge<'a>(parts: impl IntoIterator<Item = &'a [(u64, u64)]>) -> Self {
+        let mut sorted: Vec<(u64, u64)> = parts.into_iter().flatten().copied().collect();
+        sorted.sort_unstable();
+        let count = sorted.iter().map(|(_, count)| count).sum();
+        Self { sorted, count }
+    }
+
+    pub fn count(&self) -> u64 {
+        self.count
+    }
+
+    /// The smallest latency that the given share of records did not exceed, in nanoseconds.
+    pub fn percentile(&self, percent: f64) -> Option<u64> {
+        let rank = ((percent / 100.0 * self.count as f64).ceil() as u64).max(1);
+        let mut seen = 0;
+        self.sorted.iter().find_map(|(value, count)| {
+            seen += count;
+            (seen >= rank).then_some(*value)
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seven_rounds_span_the_median_and_more_leave_outliers_out() {
+        assert_eq!(
+            [1, 5, 7, 8, 9, 12, 20].map(ranks_to_skip),
+            [0, 0, 0, 0, 1, 2, 5]
+        );
+        let figure = Figure::of([7.0, 1.0, 3.0, 2.0, 5.0, 4.0, 100.0]).unwrap();
+        assert_eq!((figure.low, figure.median, figure.high), (1.0, 4.0, 100.0));
+        let figure = Figure::of((0..9).map(f64::from)).unwrap();
+        assert_eq!((figure.low, figure.median, figure.high), (1.0, 4.0, 7.0));
+    }
+
+    #[test]
+    fn an_even_number_of_rounds_has_its_median_between_two() {
+        assert_eq!(Figure::of([1.0, 2.0]).unwrap().median, 1.5);
+    }
+
+    #[test]
+    fn no_rounds_and_rounds_without_a_number_have_no_figure() {
+        assert_eq!(Figure::of([]), None);
+        assert_eq!(Figure::of([1.0, f64::NAN]), None);
+        assert_eq!(Figure::of([1.0, 1.0 / 0.0]), None);
+    }
+
+    #[test]
+    fn ratios_pair_the_rounds_so_that_a_slow_moment_of_both_cancels() {
+        let ratio = ratio(&[2.0, 20.0, 2.0], &[1.0, 10.0, 1.0]).unwrap();
+        assert_eq!((ratio.low, ratio.median, ratio.high), (2.0, 2.0, 2.0));
+        assert_eq!(super::ratio(&[1.0], &[1.0, 2.0]), None);
+    }
+
+    #[test]
+    fn percentiles_are_those_of_all_rounds_together() {
+        let rounds: [&[(u64, u64)]; 2] = [&[(10, 98), (500, 1)], &[(20, 100), (900, 1)]];
+        let latencies = Latencies::merge(rounds);
+        assert_eq!(latencies.count(), 200);
+        assert_eq!(latencies.percentile(50.0), Some(20));
+        assert_eq!(latencies.percentile(49.0), Some(10));
+        assert_eq!(latencies.percentile(99.5), Some(500));
+        assert_eq!(latencies.percentile(100.0), Some(900));
+        assert_eq!(Latencies::default().percentile(50.0), None);
+    }
+}
