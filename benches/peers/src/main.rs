@@ -12,9 +12,12 @@ mod payloads;
 mod process;
 mod progress;
 mod raw;
+mod report;
 mod run;
 mod scenario;
 mod stats;
+mod summary;
+mod target;
 mod warm_up;
 
 use std::path::{Path, PathBuf};
@@ -49,6 +52,9 @@ fn conduct() -> Result<()> {
         .join("../..")
         .canonicalize()
         .context("this crate stands in its repository")?;
+    if let (true, Some(out)) = (args.only_report, &args.out) {
+        return report(&args, &Run::read(out)?, out, &root);
+    }
     let (scenarios, clients) = (chosen_scenarios(&args)?, chosen_clients(&args, here)?);
     if args.list {
         list(&scenarios, &clients);
@@ -57,7 +63,15 @@ fn conduct() -> Result<()> {
     ctrlc::set_handler(process::interrupt)?;
     let commit = machine::commit(&root)?;
     let out = make_folder(&folder(&args, here, &commit))?;
-    measure_all(&args, &root, &out, commit, &scenarios, clients)?;
+    let run = measure_all(&args, &root, &out, commit, &scenarios, clients)?;
+    report(&args, &run, &out, &root)
+}
+
+fn report(args: &Args, run: &Run, out: &Path, root: &Path) -> Result<()> {
+    report::write(run, out)?;
+    if args.publish {
+        report::publish(run, out, root)?;
+    }
     println!("{}", out.display());
     Ok(())
 }
@@ -150,6 +164,7 @@ fn measure_all(
                     progress.line(&in_short(&measured));
                     run.scenarios.push(measured);
                     run.write(out)?;
+                    report::write(&run, out)?;
                 }
                 Err(error) => {
                     process::check_interrupted()?;

@@ -87,10 +87,6 @@ impl Latencies {
         Self { sorted, count }
     }
 
-    pub fn count(&self) -> u64 {
-        self.count
-    }
-
     /// The smallest latency that the given share of records did not exceed, in nanoseconds.
     pub fn percentile(&self, percent: f64) -> Option<u64> {
         let rank = ((percent / 100.0 * self.count as f64).ceil() as u64).max(1);
@@ -141,7 +137,6 @@ mod tests {
     fn percentiles_are_those_of_all_rounds_together() {
         let rounds: [&[(u64, u64)]; 2] = [&[(10, 98), (500, 1)], &[(20, 100), (900, 1)]];
         let latencies = Latencies::merge(rounds);
-        assert_eq!(latencies.count(), 200);
         assert_eq!(latencies.percentile(50.0), Some(20));
         assert_eq!(latencies.percentile(49.0), Some(10));
         assert_eq!(latencies.percentile(99.5), Some(500));

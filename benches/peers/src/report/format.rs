@@ -1,0 +1,144 @@
+//! Numbers for people.
+
+use crate::stats::Figure;
+
+/// Three significant digits, or all of a larger whole number, with commas between thousands.
+pub fn number(value: f64) -> String {
+    if !value.is_finite() {
+        return "–".to_owned();
+    }
+    let magnitude = value.abs();
+    let decimals = match magnitude {
+        m if m >= 100.0 => 0,
+        m if m >= 10.0 => 1,
+        m if m >= 1.0 => 2,
+        m if m >= 0.001 => 3,
+        0.0 => 0,
+        _ => 5,
+    };
+    with_commas(&format!("{value:.decimals$}"))
+}
+
+fn with_commas(text: &str) -> String {
+    let (whole, fraction) = text
+        .split_once('.')
+        .map_or((text, None), |(w, f)| (w, Some(f)));
+    let digits = whole.trim_start_matches('-').len();
+    let mut out = String::new();
+    let sign = whole.len() - digits;
+    for (at, letter) in whole.chars().enumerate() {
+        let left = whole.len() - at;
+        if at > sign && left.is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(letter);
+    }
+    if let Some(fraction) = fraction {
+        out.push('.');
+        out.push_str(fraction);
+    }
+    out
+}
+
+/// Large numbers, in thousands and millions.
+pub fn rate(value: f64) -> String {
+    match value {
+        v if v >= 1e6 => format!("{:.2} M", v / 1e6),
+        v if v >= 1e4 => format!("{:.0} k", v / 1e3),
+        v => number(v),
+    }
+}
+
+/// The median, and the interval behind it.
+pub fn interval(figure: Option<Figure>, write: fn(f64) -> String) -> String {
+    let Some(figure) = figure else {
+        return "–".to_owned();
+    };
+    if figure.low.total_cmp(&figure.high).is_eq() {
+        return write(figure.median);
+    }
+    format!(
+        "{} [{}–{}]",
+        write(figure.median),
+        write(figure.low),
+        write(figure.high)
+    )
+}
+
+pub fn median(figure: Option<Figure>, write: fn(f64) -> String) -> String {
+    figure.map_or_else(|| "–".to_owned(), |figure| write(figure.median))
+}
+
+/// Microseconds, or milliseconds where there are many.
+pub fn micros(value: f64) -> String {
+    if value >= 10_000.0 {
+        format!("{} ms", number(value / 1e3))
+    } else {
+        format!("{} µs", number(value))
+    }
+}
+
+/// What a table's cell can hold.
+pub fn cell(text: &str) -> String {
+    text.replace('\n', " ").replace('|', "\\|")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_that_say_something() {
+        let written = [
+            0.0,
+            0.2444,
+            1.0,
+            12.345,
+            123.4,
+            1_234.5,
+            1_234_567.0,
+            0.000_04,
+        ]
+        .map(number);
+        assert_eq!(
+            written,
+            [
+                "0",
+                "0.244",
+                "1.00",
+                "12.3",
+                "123",
+                "1,234",
+                "1,234,567",
+                "0.00004"
+            ]
+        );
+        assert_eq!(number(f64::NAN), "–");
+    }
+
+    #[test]
+    fn rates_and_times_have_their_units() {
+        assert_eq!(
+            [3.523e6, 812_345.0, 9_998.0].map(rate),
+            ["3.52 M", "812 k", "9,998"]
+        );
+        assert_eq!(
+            [12.0, 5_200.0, 52_000.0].map(micros),
+            ["12.0 µs", "5,200 µs", "52.0 ms"]
+        );
+    }
+
+    #[test]
+    fn an_interval_of_one_round_is_its_median() {
+        let figure = Figure::of([2.0]);
+        assert_eq!(interval(figure, number), "2.00");
+        let figure = Figure::of([1.0, 2.0, 3.0]);
+        assert_eq!(interval(figure, number), "2.00 [1.00–3.00]");
+        assert_eq!(interval(None, number), "–");
+    }
+
+    #[test]
+    fn a_bar_does_not_end_a_cell() {
+        assert_eq!(cell("a|b\nc"), "a\\|b c");
+    }
+}

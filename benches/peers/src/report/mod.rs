@@ -1,0 +1,27 @@
+//! What people read: the table, the plots, and the README's rows.
+
+mod format;
+mod plots;
+mod publish;
+mod readme;
+mod table;
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+
+use crate::raw::Run;
+
+pub use publish::publish;
+
+/// The table's file.
+const TABLE: &str = "table.md";
+
+/// Writes table and plots beside raw.json.
+pub fn write(run: &Run, folder: &Path) -> Result<()> {
+    let plots = plots::draw(run, folder)?;
+    let table = folder.join(TABLE);
+    fs::write(&table, table::render(run, &plots)?)
+        .with_context(|| format!("cannot write {}", table.display()))
+}

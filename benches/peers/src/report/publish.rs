@@ -1,0 +1,92 @@
+//! Bringing a run into the documentation.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result, bail};
+
+use super::{TABLE, readme, table};
+use crate::raw::Run;
+
+const BEGIN: &str = "<!-- peers:begin -->";
+const END: &str = "<!-- peers:end -->";
+
+/// Copies what is in `folder` to docs/benchmarks and rewrites the marked blocks of docs/BENCHMARKS.md and
+/// README.md.
+pub fn publish(run: &Run, folder: &Path, root: &Path) -> Result<()> {
+    let files = [
+        ("README.md", "docs/benchmarks/table.md", false),
+        ("docs/BENCHMARKS.md", "benchmarks/table.md", true),
+    ];
+    // All that can fail for want of marks does so before anything is written.
+    let mut changed = Vec::new();
+    for (file, details, with_targets) in files {
+        let path = root.join(file);
+        let text = fs::read_to_string(&path).with_context(|| format!("cannot read {file}"))?;
+        let mut block = readme::render(run, details);
+        if with_targets {
+            block.push('\n');
+            // One level deeper than in the table's own file.
+            let mut targets = String::new();
+            table::targets(&mut targets, run)?;
+            block.push_str(&targets.replacen("## ", "### ", 1));
+        }
+        changed.push((
+            path,
+            replace_block(&text, block.trim_end()).with_context(|| file.to_owned())?,
+        ));
+    }
+    let to = root.join("docs/benchmarks");
+    fs::create_dir_all(&to).with_context(|| format!("cannot make {}", to.display()))?;
+    let entries =
+        fs::read_dir(folder).with_context(|| format!("cannot read {}", folder.display()))?;
+    for entry in entries {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default();
+        let is_plot = path.extension().is_some_and(|extension| extension == "svg");
+        if is_plot || name == TABLE || name == "raw.json" {
+            fs::copy(&path, to.join(name))
+                .with_context(|| format!("cannot copy {}", path.display()))?;
+        }
+    }
+    for (path, text) in changed {
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
+    }
+    Ok(())
+}
+
+fn replace_block(text: &str, block: &str) -> Result<String> {
+    let parts = text.split_once(BEGIN).and_then(|(before, rest)| {
+        let (_, after) = rest.split_once(END)?;
+        Some((before, after))
+    });
+    let Some((before, after)) = parts else {
+        bail!(
+            "there is no block to write into: put the lines {BEGIN} and {END} where the table belongs"
+        );
+    };
+    Ok(format!("{before}{BEGIN}\n{block}\n{END}{after}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_replaced_and_what_surrounds_it_kept() {
+        let text = "a\n<!-- peers:begin -->\nold\n<!-- peers:end -->\nb\n";
+        let new = replace_block(text, "new").unwrap();
+        assert_eq!(new, "a\n<!-- peers:begin -->\nnew\n<!-- peers:end -->\nb\n");
+        assert_eq!(
+            replace_block(&new, "new").unwrap(),
+            new,
+            "again changes nothing"
+        );
+    }
+
+    #[test]
+    fn without_marks_it_says_what_to_put_where() {
+        let error = replace_block("<!-- peers:begin -->\n", "new").unwrap_err();
+        assert!(error.to_string().contains("<!-- peers:end -->"));
+    }
+}

@@ -1,0 +1,424 @@
+//! `table.md`: everything, scenario by scenario.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use anyhow::Result;
+
+use super::format::{cell, interval, median, micros, number, rate};
+use crate::driver::OURS;
+use crate::raw::{Counted, Extras, Measured, Outcome, Run};
+use crate::scenario::Mode;
+use crate::summary::Summary;
+use crate::target::{self, Verdict};
+
+/// The whole table; `plots` are the names of files beside it.
+pub fn render(run: &Run, plots: &[String]) -> Result<String> {
+    let mut out = String::new();
+    head(&mut out, run);
+    clients(&mut out, run);
+    for plot in plots {
+        let _ = writeln!(out, "![{plot}]({plot})\n");
+    }
+    targets(&mut out, run)?;
+    out.push_str("## Scenarios\n\n");
+    for measured in &run.scenarios {
+        scenario(&mut out, run, measured);
+    }
+    Ok(out)
+}
+
+fn head(out: &mut String, run: &Run) {
+    let machine = &run.machine;
+    let _ = writeln!(
+        out,
+        "# Producers side by side\n\n\
+         Commit {}, {}; {} × {}, {} MiB, Linux {}; {}; {}; seed {}; load when it began: {}.\n\n\
+         Figures are medians of the rounds, with the interval in which the true median lies 95 times in a \
+         hundred (with fewer than six rounds: their range). CPU is user and system time of the client's whole \
+         process; ratios are taken round by round, so that what slows all down cancels. A record counts when \
+         it was acknowledged. \"Floor\" is no producer: requests made beforehand are written to the socket, \
+         one batch in each, or as many as fit (\"full requests\"). MB/s counts keys and values.\n",
+        run.commit,
+        run.started,
+        machine.processors,
+        machine.processor,
+        machine.memory_mib,
+        machine.kernel,
+        machine.rustc,
+        machine.java,
+        run.seed,
+        machine.load_average,
+    );
+}
+
+fn clients(out: &mut String, run: &Run) {
+    out.push_str("## Clients\n\n| | client | remarks |\n|---|---|---|\n");
+    for client in &run.clients {
+        let mut abouts = run
+            .scenarios
+            .iter()
+            .filter_map(|m| Some(&m.figures(&client.name)?.about));
+        let what = abouts.clone().next().map_or_else(
+            || {
+                client
+                    .build_error
+                    .clone()
+                    .map_or("–".to_owned(), |line| format!("does not build: {line}"))
+            },
+            |about| about.client.clone(),
+        );
+        let mut notes = Vec::<&str>::new();
+        for note in abouts.by_ref().flat_map(|about| &about.notes) {
+            if !notes.contains(&note.as_str()) {
+                notes.push(note);
+            }
+        }
+        let notes = notes.join("; ");
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} |",
+            cell(&client.display),
+            cell(&what),
+            cell(&notes)
+        );
+    }
+    out.push('\n');
+}
+
+/// How this producer stands to what it is to reach; nothing where ours was not run.
+pub fn targets(out: &mut String, run: &Run) -> Result<()> {
+    out.push_str("## Targets\n\n| scenario | measure | bound | found | |\n|---|---|---|---|---|\n");
+    for target in target::all()? {
+        let (found, mark) = match target.evaluate(run) {
+            Verdict::Reached(value, whom) => (against(value, &whom), "reached"),
+            Verdict::Missed(value, whom) => (against(value, &whom), "**missed**"),
+            Verdict::Open(reason) => (reason, "open"),
+        };
+        let _ = writeln!(
+            out,
+            "| {} | {} | {} | {} | {mark} |",
+            target.scenario,
+            target.measure.name(),
+            target.bound(),
+            cell(&found)
+        );
+    }
+    out.push('\n');
+    Ok(())
+}
+
+fn against(value: f64, whom: &str) -> String {
+    format!("{} ({whom})", number(value))
+}
+
+fn scenario(out: &mut String, run: &Run, measured: &Measured) {
+    let scenario = &measured.scenario;
+    let _ = writeln!(out, "### {}: {}\n", scenario.name, scenario.title);
+    let columns = columns(measured);
+    let _ = write!(out, "| client |");
+    for column in &columns {
+        let _ = write!(out, " {} |", column.title);
+    }
+    let _ = writeln!(out, "\n|---|{}", "---|".repeat(columns.len()));
+    let mut notes = Footnotes::default();
+    for client in &run.clients {
+        let Some(outcome) = measured.clients.get(&client.name) else {
+            continue;
+        };
+        let summary = Summary::of(measured, &client.name);
+        let (Outcome::Figures(figures), Some(summary)) = (outcome, summary) else {
+            let reason = match outcome {
+                Outcome::None(reason) => reason.as_str(),
+                Outcome::Figures(_) => "no rounds",
+            };
+            let rest = "| ".repeat(columns.len().saturating_sub(1));
+            let _ = writeln!(
+                out,
+                "| {} | *{}* {rest}|",
+                cell(&client.display),
+                cell(reason)
+            );
+            continue;
+        };
+        let mut marks: Vec<usize> = figures
+            .about
+            .unequal
+            .iter()
+            .map(|text| notes.mark(text))
+            .collect();
+        if !summary.settled && scenario.mode != Mode::Idle {
+            marks.push(notes.mark("its cost had not settled when the counted rounds began"));
+        }
+        let name = match client.name.as_str() {
+            OURS => format!("**{}**", cell(&client.display)),
+            _ => cell(&client.display),
+        };
+        let _ = write!(out, "| {name}{} |", superscript(&marks));
+        for column in &columns {
+            let _ = write!(out, " {} |", (column.write)(&summary));
+        }
+        out.push('\n');
+    }
+    out.push('\n');
+    notes.write(out);
+    extras(out, run, measured);
+}
+
+/// A column of a scenario's table.
+struct Column {
+    title: &'static str,
+    write: fn(&Summary) -> String,
+}
+
+fn column(title: &'static str, write: fn(&Summary) -> String) -> Column {
+    Column { title, write }
+}
+
+fn columns(measured: &Measured) -> Vec<Column> {
+    let mut columns = Vec::new();
+    let mode = measured.scenario.mode;
+    if measured.scenario.give_up_ms.is_some() {
+        columns.push(column("acknowledged", |s| {
+            s.acked_share.map_or_else(
+                || "–".to_owned(),
+                |share| format!("{} %", number(share * 100.0)),
+            )
+        }));
+    }
+    if mode == Mode::Idle {
+        columns.push(column("CPU ms per second", |s| {
+            interval(s.cpu_ms_per_second, number)
+        }));
+        columns.push(column("context switches per second", |s| {
+            interval(s.switches_per_second, number)
+        }));
+    } else {
+        columns.push(column("records/s", |s| {
+            interval(s.records_per_second, rate)
+        }));
+        columns.push(column("MB/s", |s| median(s.megabytes_per_second, number)));
+        columns.push(column("CPU µs per record", |s| interval(s.cpu_us, number)));
+        columns.push(column("of it system", |s| {
+            s.system_share
+                .map_or_else(|| "–".to_owned(), |share| format!("{:.0} %", share * 100.0))
+        }));
+        columns.push(column("CPU × ours", |s| interval(s.cpu_ratio, number)));
+        if mode != Mode::Rate {
+            columns.push(column("records/s × ours", |s| {
+                interval(s.rate_ratio, number)
+            }));
+        }
+    }
+    if mode.has_latencies() {
+        columns.push(column("p50", |s| latency(s, |all| all.p50)));
+        columns.push(column("p99", |s| latency(s, |all| all.p99)));
+        columns.push(column("p99.9", |s| latency(s, |all| all.p999)));
+        columns.push(column("longest", |s| latency(s, |all| all.max)));
+    }
+    columns.push(column("peak MiB", |s| number(s.peak_mib)));
+    columns.push(column("in the rounds", |s| {
+        s.peak_mib_rounds.map_or_else(|| "–".to_owned(), number)
+    }));
+    if mode != Mode::Idle {
+        columns.push(column("switches per 1,000", |s| median(s.switches, number)));
+    }
+    columns.push(column("threads", |s| s.threads.to_string()));
+    if mode != Mode::Idle {
+        columns.push(column("broker's CPU µs per record", |s| {
+            median(s.broker_cpu_us, number)
+        }));
+    }
+    columns
+}
+
+fn latency(summary: &Summary, of: fn(&crate::summary::Percentiles) -> f64) -> String {
+    summary
+        .latencies
+        .as_ref()
+        .map_or_else(|| "–".to_owned(), |all| micros(of(all)))
+}
+
+/// What was counted beside the rounds.
+fn extras(out: &mut String, run: &Run, measured: &Measured) {
+    if measured.scenario.extras.is_empty() {
+        return;
+    }
+    let mut lines = Vec::new();
+    for client in &run.clients {
+        if let Some(figures) = measured.figures(&client.name) {
+            lines.extend(
+                extra_lines(&figures.extras)
+                    .into_iter()
+                    .map(|line| format!("- {}: {line}", client.display)),
+            );
+        }
+    }
+    if !lines.is_empty() {
+        let _ = writeln!(
+            out,
+            "Counted in processes of their own, per record:\n\n{}\n",
+            lines.join("\n")
+        );
+    }
+}
+
+fn extra_lines(extras: &Extras) -> Vec<String> {
+    let plain = |what: &str, counted: &Option<Counted<f64>>| {
+        let counted = counted.as_ref()?;
+        Some(match counted {
+            Ok(count) => format!("{} {what}", number(*count)),
+            Err(reason) => format!("{what} not counted: {reason}"),
+        })
+    };
+    let syscalls = |counted: &Counted<BTreeMap<String, f64>>| match counted {
+        Ok(threads) => {
+            let each = threads
+                .iter()
+                .map(|(name, count)| format!("{} in {name}", number(*count)));
+            format!("system calls: {}", each.collect::<Vec<_>>().join(", "))
+        }
+        Err(reason) => format!("system calls not counted: {reason}"),
+    };
+    [
+        plain(
+            "allocations where `send` is called",
+            &extras.allocations_callers,
+        ),
+        plain("allocations in the process", &extras.allocations_process),
+        plain("instructions in the process", &extras.instructions),
+        extras.syscalls.as_ref().map(syscalls),
+    ]
+    .into_iter()
+    .flatten()
+    .collect()
+}
+
+/// Sentences under a table, each once.
+#[derive(Default)]
+struct Footnotes(Vec<String>);
+
+impl Footnotes {
+    fn mark(&mut self, text: &str) -> usize {
+        let at = self
+            .0
+            .iter()
+            .position(|known| known == text)
+            .unwrap_or_else(|| {
+                self.0.push(text.to_owned());
+                self.0.len() - 1
+            });
+        at + 1
+    }
+
+    fn write(&self, out: &mut String) {
+        for (at, text) in self.0.iter().enumerate() {
+            let _ = writeln!(out, "{} {}\\", superscript(&[at + 1]).trim(), cell(text));
+        }
+        if !self.0.is_empty() {
+            // The last line has nothing to be broken from.
+            out.truncate(out.trim_end_matches(['\\', '\n']).len());
+            out.push_str("\n\n");
+        }
+    }
+}
+
+fn superscript(marks: &[usize]) -> String {
+    let marks: Vec<String> = marks.iter().map(|mark| format!("({mark})")).collect();
+    if marks.is_empty() {
+        String::new()
+    } else {
+        format!(" <sup>{}</sup>", marks.join(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::raw::{Client, Figures};
+    use crate::summary::tests::{figures, measured, round};
+
+    fn run() -> Run {
+        let mut theirs = figures(vec![round(20.0, 800); 7]);
+        if let Outcome::Figures(Figures { about, settled, .. }) = &mut theirs {
+            about.client = "other 1.2".into();
+            about.unequal = vec!["has no linger".into()];
+            *settled = false;
+        }
+        let clients = vec![
+            ("ours", figures(vec![round(10.0, 200); 7])),
+            ("other", theirs),
+            (
+                "broken",
+                Outcome::None("does not build: error: a | b".into()),
+            ),
+        ];
+        Run {
+            machine: crate::machine::describe(),
+            commit: "abc".into(),
+            started: "now".into(),
+            seed: 1,
+            command: Vec::new(),
+            clients: ["ours", "other", "broken"]
+                .map(|name| Client {
+                    name: name.into(),
+                    display: name.into(),
+                    build_error: None,
+                })
+                .into(),
+            scenarios: vec![measured("base", clients)],
+        }
+    }
+
+    #[test]
+    fn a_scenario_says_who_is_how_good_what_is_unequal_and_why_someone_is_missing() {
+        let text = render(&run(), &["cpu.svg".into()]).unwrap();
+        let row = |start: &str| text.lines().rfind(|line| line.starts_with(start)).unwrap();
+        assert!(
+            row("| **ours** |").contains("| 100 k | 10.0 | 0.200 |"),
+            "{text}"
+        );
+        assert!(
+            row("| other <sup>(1)(2)</sup> |").contains("| 4.00 | 0.500 |"),
+            "{text}"
+        );
+        assert!(
+            row("| broken |").contains("*does not build: error: a \\| b*"),
+            "{text}"
+        );
+        assert!(
+            text.contains("<sup>(1)</sup> has no linger\\\n<sup>(2)</sup> its cost"),
+            "{text}"
+        );
+        assert!(text.contains("![cpu.svg](cpu.svg)"));
+    }
+
+    #[test]
+    fn every_row_has_as_many_cells_as_the_head() {
+        let text = render(&run(), &[]).unwrap();
+        let (_, scenario) = text.split_once("### base").unwrap();
+        let cells = |line: &str| line.replace("\\|", "").matches('|').count();
+        let rows: Vec<&str> = scenario
+            .lines()
+            .filter(|line| line.starts_with('|'))
+            .collect();
+        assert_eq!(rows.len(), 5);
+        for row in &rows {
+            assert_eq!(cells(row), cells(rows[0]), "{row}");
+        }
+    }
+
+    #[test]
+    fn targets_are_judged_in_the_table() {
+        let text = render(&run(), &[]).unwrap();
+        assert!(text.contains(
+            "| base | CPU per record | ≤ 0.25 × the best peer's | 0.250 (other) | reached |"
+        ));
+        assert!(
+            text.contains(
+                "| base | records/s | ≥ 3 × the best peer's | 2.00 (other) | **missed** |"
+            )
+        );
+        assert!(text.contains("| one-by-one | latency p50 |"));
+    }
+}

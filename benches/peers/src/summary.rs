@@ -1,0 +1,242 @@
+//! What the rounds of a client come to.
+
+use crate::driver::OURS;
+use crate::raw::{Figures, Measured, Round};
+use crate::stats::{Figure, Latencies, ratio};
+
+/// Figures of a client in a scenario, in the units that people read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Summary {
+    pub records_per_second: Option<Figure>,
+    pub megabytes_per_second: Option<Figure>,
+    /// User and system time of the process, per acknowledged record.
+    pub cpu_us: Option<Figure>,
+    /// Which part of it was the kernel's.
+    pub system_share: Option<f64>,
+    /// Times ours, in the same round.
+    pub cpu_ratio: Option<Figure>,
+    pub rate_ratio: Option<Figure>,
+    /// Per 1,000 records, of both kinds.
+    pub switches: Option<Figure>,
+    pub broker_cpu_us: Option<Figure>,
+    /// CPU milliseconds per second, for rounds without records.
+    pub cpu_ms_per_second: Option<Figure>,
+    pub switches_per_second: Option<Figure>,
+    /// Over the whole life, and in the counted rounds.
+    pub peak_mib: f64,
+    pub peak_mib_rounds: Option<f64>,
+    pub threads: u64,
+    pub latencies: Option<Percentiles>,
+    /// Of the records that were handed over.
+    pub acked_share: Option<f64>,
+    pub settled: bool,
+}
+
+/// In microseconds.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+impl Summary {
+    pub fn of(measured: &Measured, client: &str) -> Option<Self> {
+        let figures = measured.figures(client)?;
+        let rounds = &figures.rounds;
+        let each = |of: fn(&Round) -> f64| Figure::of(rounds.iter().map(of));
+        let bytes = (measured.scenario.payload_bytes + measured.scenario.key_bytes) as f64;
+        let rate = each(Round::records_per_second).filter(|rate| rate.median > 0.0);
+        let (sent, acked) = rounds.iter().fold((0, 0), |(sent, acked), round| {
+            (sent + round.sent, acked + round.acked)
+        });
+        Some(Self {
+            records_per_second: rate,
+            megabytes_per_second: rate.map(|rate| rate.map(|records| records * bytes / 1e6)),
+            cpu_us: each(|round| round.cpu_ns_per_record() / 1e3),
+            system_share: system_share(rounds),
+            cpu_ratio: against_ours(measured, figures, Round::cpu_ns_per_record),
+            rate_ratio: against_ours(measured, figures, Round::records_per_second),
+            switches: each(|round| round.per_record(switches(round) * 1e3)),
+            broker_cpu_us: each(|round| round.per_record(round.broker_cpu_ns as f64 / 1e3)),
+            cpu_ms_per_second: each(|round| round.client.cpu_ns as f64 / 1e6 / round.seconds),
+            switches_per_second: each(|round| switches(round) / round.seconds),
+            peak_mib: mib(figures
+                .peak_kib_before
+                .max(figures.peak_kib_rounds.unwrap_or(0))),
+            peak_mib_rounds: figures.peak_kib_rounds.map(mib),
+            threads: figures.threads,
+            latencies: percentiles(rounds),
+            acked_share: (sent > 0).then(|| acked as f64 / sent as f64),
+            settled: figures.settled,
+        })
+    }
+}
+
+/// The client's measure times ours, round by round.
+fn against_ours(
+    measured: &Measured,
+    figures: &Figures,
+    measure: fn(&Round) -> f64,
+) -> Option<Figure> {
+    let ours = measured.figures(OURS)?;
+    ratio_by_round(figures, ours, measure)
+}
+
+/// One client's measure times another's, round by round.
+pub fn ratio_by_round(
+    one: &Figures,
+    other: &Figures,
+    measure: fn(&Round) -> f64,
+) -> Option<Figure> {
+    let of = |figures: &Figures| figures.rounds.iter().map(measure).collect::<Vec<_>>();
+    ratio(&of(one), &of(other))
+}
+
+fn switches(round: &Round) -> f64 {
+    (round.client.voluntary_switches + round.client.involuntary_switches) as f64
+}
+
+/// Of all rounds together: the kernel counts user and system time apart only in ticks.
+fn system_share(rounds: &[Round]) -> Option<f64> {
+    let (user, system) = rounds.iter().fold((0, 0), |(user, system), round| {
+        (user + round.client.user_ns, system + round.client.system_ns)
+    });
+    (user + system > 0).then(|| system as f64 / (user + system) as f64)
+}
+
+fn percentiles(rounds: &[Round]) -> Option<Percentiles> {
+    let all = Latencies::merge(rounds.iter().map(|round| round.latency_ns.as_slice()));
+    let micros = |percent| Some(all.percentile(percent)? as f64 / 1e3);
+    Some(Percentiles {
+        p50: micros(50.0)?,
+        p99: micros(99.0)?,
+        p999: micros(99.9)?,
+        max: micros(100.0)?,
+    })
+}
+
+fn mib(kib: u64) -> f64 {
+    kib as f64 / 1024.0
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use crate::measure::Usage;
+    use crate::raw::Outcome;
+    use crate::scenario::{self, Scenario};
+
+    /// A round of 1,000 records in so many milliseconds, at so many nanoseconds of CPU each.
+    pub fn round(millis: f64, cpu_ns_each: u64) -> Round {
+        Round {
+            sent: 1_000,
+            acked: 1_000,
+            seconds: millis / 1e3,
+            client: Usage {
+                cpu_ns: cpu_ns_each * 1_000,
+                user_ns: 30_000_000,
+                system_ns: 10_000_000,
+                voluntary_switches: 6,
+                involuntary_switches: 2,
+            },
+            broker_cpu_ns: 50_000,
+            latency_ns: vec![(1_000, 990), (50_000, 10)],
+            ..Round::default()
+        }
+    }
+
+    pub fn figures(rounds: Vec<Round>) -> Outcome {
+        Outcome::Figures(Figures {
+            rounds,
+            settled: true,
+            threads: 3,
+            peak_kib_before: 2_048,
+            peak_kib_rounds: Some(1_024),
+            ..Figures::default()
+        })
+    }
+
+    pub fn scenario(name: &str) -> Scenario {
+        let all = scenario::all().unwrap();
+        all.into_iter()
+            .find(|scenario| scenario.name == name)
+            .unwrap()
+    }
+
+    /// A scenario with these clients.
+    pub fn measured(name: &str, clients: Vec<(&str, Outcome)>) -> Measured {
+        Measured {
+            scenario: scenario(name),
+            clients: clients
+                .into_iter()
+                .map(|(name, outcome)| (name.to_owned(), outcome))
+                .collect(),
+            seconds: 1.0,
+        }
+    }
+
+    #[test]
+    fn rounds_come_to_figures_per_record() {
+        let slow_moment = [round(10.0, 200), round(100.0, 2_000), round(10.0, 200)];
+        let theirs = [round(20.0, 800), round(200.0, 8_000), round(20.0, 800)];
+        let measured = measured(
+            "base",
+            vec![
+                ("ours", figures(slow_moment.into())),
+                ("x", figures(theirs.into())),
+            ],
+        );
+        let summary = Summary::of(&measured, "x").unwrap();
+        assert_eq!(summary.records_per_second.unwrap().median, 50_000.0);
+        assert_eq!(summary.megabytes_per_second.unwrap().median, 5.0);
+        assert_eq!(summary.cpu_us.unwrap().median, 0.8);
+        assert_eq!(summary.cpu_us.unwrap().high, 8.0);
+        let ratio = summary.cpu_ratio.unwrap();
+        assert_eq!((ratio.low, ratio.high), (4.0, 4.0), "round by round");
+        assert_eq!(summary.rate_ratio.unwrap().median, 0.5);
+        assert_eq!(summary.switches.unwrap().median, 8.0);
+        assert_eq!(summary.broker_cpu_us.unwrap().median, 0.05);
+        assert_eq!(summary.system_share, Some(0.25));
+        assert_eq!(
+            (summary.peak_mib, summary.peak_mib_rounds),
+            (2.0, Some(1.0))
+        );
+        let latencies = summary.latencies.unwrap();
+        assert_eq!(
+            (latencies.p50, latencies.p99, latencies.p999),
+            (1.0, 1.0, 50.0)
+        );
+    }
+
+    #[test]
+    fn a_client_without_figures_has_no_summary_and_without_ours_there_is_no_ratio() {
+        let measured = measured(
+            "base",
+            vec![
+                ("x", figures(vec![round(10.0, 1)])),
+                ("y", Outcome::None("no".into())),
+            ],
+        );
+        assert_eq!(Summary::of(&measured, "y"), None);
+        assert_eq!(Summary::of(&measured, "x").unwrap().cpu_ratio, None);
+    }
+
+    #[test]
+    fn rounds_without_records_have_only_what_idling_costs() {
+        let idle = Round {
+            sent: 0,
+            acked: 0,
+            latency_ns: Vec::new(),
+            ..round(2_000.0, 1_000)
+        };
+        let measured = measured("idle", vec![("ours", figures(vec![idle]))]);
+        let summary = Summary::of(&measured, "ours").unwrap();
+        assert_eq!(summary.cpu_us, None);
+        assert_eq!(summary.records_per_second, None);
+        assert_eq!(summary.cpu_ms_per_second.unwrap().median, 0.5);
+        assert_eq!(summary.switches_per_second.unwrap().median, 4.0);
+        assert_eq!(summary.acked_share, None);
+    }
+}
