@@ -183,17 +183,31 @@ mod tests {
     }
 
     #[test]
-    fn this_process_uses_cpu_and_a_child_is_found() {
-        let me = Processes::of(std::process::id());
-        let before = me.usage().unwrap();
-        let mut sum = 0_u64;
-        while me.cpu().unwrap() < Duration::from_nanos(before.cpu_ns) + Duration::from_millis(20) {
-            sum = std::hint::black_box(sum.wrapping_add(1));
-        }
-        let used = me.usage().unwrap().since(before);
-        assert!(used.cpu_ns >= 20_000_000, "{used:?}");
-        assert!(me.peak_kib() > 0 && me.threads() > 0);
+    fn what_a_child_uses_is_seen_from_outside() {
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", "while :; do :; done"])
+            .stdin(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        let end = std::time::Instant::now() + Duration::from_secs(20);
+        let processes = loop {
+            let processes = Processes::of(child.id());
+            let used = processes.usage().unwrap_or_default();
+            if used.cpu_ns >= 20_000_000 && used.user_ns + used.system_ns > 0 {
+                break processes;
+            }
+            assert!(std::time::Instant::now() < end, "{used:?}");
+        };
+        let before = processes.usage().unwrap();
+        assert_eq!(before.since(before), Usage::default());
+        assert!(processes.peak_kib() > 0 && processes.threads() >= 1);
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(processes.usage().unwrap_err().to_string().contains("is gone"));
+    }
 
+    #[test]
+    fn children_are_found() {
         let mut child = std::process::Command::new("cat")
             .stdin(std::process::Stdio::piped())
             .spawn()

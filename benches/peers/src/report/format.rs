@@ -43,8 +43,8 @@ fn with_commas(text: &str) -> String {
 /// Large numbers, in thousands and millions.
 pub fn rate(value: f64) -> String {
     match value {
-        v if v >= 1e6 => format!("{:.2} M", v / 1e6),
-        v if v >= 1e4 => format!("{:.0} k", v / 1e3),
+        v if v >= 1e6 => format!("{} M", number(v / 1e6)),
+        v if v >= 1e4 => format!("{} k", number(v / 1e3)),
         v => number(v),
     }
 }
