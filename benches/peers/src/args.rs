@@ -11,12 +11,13 @@ Measures Kafka producers on equal settings and writes a table, plots and everyth
 
     cargo run --release -- [OPTIONS]            in benches/peers
 
-  --quick                the base and what the README shows, in under ten minutes
+  --quick                the base and what the README shows, in under ten minutes; counts no instructions,
+                         allocations or system calls
   --only SCENARIO,...    these scenarios
   --clients NAME,...     these clients (ours is needed for ratios)
   --rounds N             counted rounds of a scenario (7)
   --round-seconds S      how long a round is to be (0.7; 0.5 with --quick)
-  --warm-up-seconds S    when a client is taken as warm in any case (15; 6 with --quick)
+  --warm-up-seconds S    when a client is taken as warm in any case (15; 5 with --quick)
   --seed N               of the order of clients and of the payloads (1)
   --out DIR              where to write (results/DATE-COMMIT)
   --resume               keep the scenarios that an interrupted run of this commit has finished in DIR
@@ -106,7 +107,7 @@ impl Args {
     pub fn warm_up(&self) -> Duration {
         let seconds = self
             .warm_up_seconds
-            .unwrap_or(if self.quick { 6.0 } else { 15.0 });
+            .unwrap_or(if self.quick { 5.0 } else { 15.0 });
         Duration::from_secs_f64(seconds)
     }
 }

@@ -203,7 +203,13 @@ mod tests {
         assert!(processes.peak_kib() > 0 && processes.threads() >= 1);
         child.kill().unwrap();
         child.wait().unwrap();
-        assert!(processes.usage().unwrap_err().to_string().contains("is gone"));
+        assert!(
+            processes
+                .usage()
+                .unwrap_err()
+                .to_string()
+                .contains("is gone")
+        );
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct Setting {
     pub rounds: usize,
     pub round_seconds: f64,
     pub warm_up: Duration,
+    /// Whether what the scenario names is counted beside the rounds.
+    pub extras: bool,
     pub clients: Vec<(Description, Build)>,
 }
 
@@ -145,7 +147,8 @@ impl<'a> Scene<'a> {
     }
 
     fn warm_up_one(&self, runner: &mut Runner<'_>) -> Result<()> {
-        let round_seconds = self.round_seconds();
+        // Long counted rounds do not want long ones before them.
+        let round_seconds = self.round_seconds().min(self.setting.round_seconds);
         let first = match self.scenario.mode {
             Mode::Blast => FIRST_BLAST_BYTES / self.scenario.payload_bytes.max(100) as u64,
             Mode::OneByOne => FIRST_ONE_BY_ONE,
@@ -160,7 +163,10 @@ impl<'a> Scene<'a> {
             let next = warm_up.take(round.seconds, round.cpu_ns_per_record(), is_paced);
             runner.figures.warm_up.push(round);
             if let Next::Ready { settled } = next {
-                runner.records = warm_up.records();
+                runner.records = match self.scenario.per_second {
+                    Some(rate) => (rate * self.round_seconds()) as u64,
+                    None => warm_up.records(),
+                };
                 runner.figures.settled = settled;
                 return Ok(());
             }
@@ -283,7 +289,7 @@ impl<'a> Scene<'a> {
     }
 
     fn count_extras(&mut self, progress: &mut Progress) -> Result<()> {
-        if self.scenario.extras.is_empty() {
+        if !self.setting.extras || self.scenario.extras.is_empty() {
             return Ok(());
         }
         let setup = self.setting.setup(self.scenario, &self.broker.bootstrap)?;

@@ -179,3 +179,6 @@ const HEAD_START: Duration = Duration::from_millis(2);
 
 /// How long threads may be held up after a round that was given up.
 const LONGEST_LEFTOVER: Duration = Duration::from_secs(150);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+//! Whole rounds with a client that is made up. One test: a process has one tally.
+
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::sync::mpsc::{Sender, channel};
+use std::time::{Duration, Instant};
+
+use super::Driver;
+use crate::protocol::{About, Mode, Produce, Setup};
+use crate::{Client, Record, Refusal, Ticket};
+
+/// Acknowledges from a thread of its own, in order; refuses values that begin with 255.
+struct Made {
+    tickets: Mutex<Option<Sender<Ticket>>>,
+    keys: AtomicU64,
+    quiet: AtomicU64,
+    quiet_fails: AtomicBool,
+    hangs: AtomicBool,
+}
+
+impl Client for Made {
+    fn start(_: &Setup) -> Result<(Self, About), Refusal> {
+        let (sender, receiver) = channel::<Ticket>();
+        std::thread::spawn(move || receiver.iter().for_each(Ticket::acked));
+        let made = Self {
+            tickets: Mutex::new(Some(sender)),
+            keys: AtomicU64::new(0),
+            quiet: AtomicU64::new(0),
+            quiet_fails: AtomicBool::new(false),
+            hangs: AtomicBool::new(false),
+        };
+        Ok((made, About::default()))
+    }
+
+    fn send(&self, record: Record<'_>, ticket: Ticket) -> Result<(), String> {
+        self.keys.fetch_add(u64::from(record.key.is_some()), SeqCst);
+        if record.value[0] == 255 {
+            return Err("refused".into());
+        }
+        let carried = Ticket::from_bits(ticket.to_bits());
+        if !self.hangs.load(SeqCst) {
+            let sender = self.tickets.lock().unwrap();
+            sender.as_ref().unwrap().send(carried).unwrap();
+        }
+        Ok(())
+    }
+
+    fn send_quietly(&self, _: Record<'_>) -> Result<(), String> {
+        self.quiet.fetch_add(1, SeqCst);
+        Ok(())
+    }
+
+    fn send_and_wait(&self, _: Record<'_>) -> Result<(), String> {
+        std::thread::sleep(Duration::from_millis(1));
+        Ok(())
+    }
+
+    fn flush(&self, until: Option<Instant>) -> Result<(), String> {
+        assert_eq!(
+            until.is_some(),
+            self.hangs.load(SeqCst),
+            "a limit is for rounds that have one"
+        );
+        if self.quiet_fails.load(SeqCst) {
+            Err("lost".into())
+        } else {
+            Ok(())
+        }
+    }
+}
+
+fn driver(values: &[u8], callback: bool) -> Driver<Made> {
+    let folder = std::env::temp_dir();
+    let file = |what: &str, bytes: &[u8]| {
+        let path = folder.join(format!("driver-kit-{}-{what}", std::process::id()));
+        std::fs::write(&path, bytes).unwrap();
+        path.display().to_string()
+    };
+    let setup = serde_json::json!({
+        "bootstrap": "", "topic": "t", "partitions": 1, "partition": null, "acks": "1", "idempotent": false,
+        "linger_ms": 5, "batch_bytes": 1, "buffer_bytes": 1, "max_in_flight": 5, "request_timeout_ms": 1,
+        "delivery_timeout_ms": 1, "compression": "none", "defaults": false, "threads": 3, "callback": callback,
+        "payloads": file("values", values), "payload_bytes": 2, "keys": file("keys", b"kk"), "key_bytes": 2,
+        "a field of a later version": 1,
+    });
+    let setup: Setup = serde_json::from_value(setup).unwrap();
+    Driver::start(&setup)
+        .map_err(|refusal| format!("{refusal:?}"))
+        .unwrap()
+        .0
+}
+
+fn produce(mode: Mode, records: u64) -> Produce {
+    Produce {
+        mode,
+        records,
+        per_second: None,
+        give_up_ms: None,
+    }
+}
+
+#[test]
+fn rounds_end_when_every_records_end_is_known() {
+    let driver = driver(&[1, 1, 2, 2], true);
+    // More records than threads, and not a multiple of them; then fewer.
+    for records in [1_000, 2] {
+        let result = driver.produce(&produce(Mode::Blast, records)).unwrap();
+        assert_eq!(
+            (result.sent, result.acked, result.failed),
+            (records, records, 0)
+        );
+        assert!(result.latency_ns.is_empty());
+    }
+    assert_eq!(driver.client.keys.load(SeqCst), 1_002);
+
+    let one_by_one = driver.produce(&produce(Mode::OneByOne, 6)).unwrap();
+    let counted: u64 = one_by_one.latency_ns.iter().map(|(_, count)| count).sum();
+    assert_eq!(counted, 6);
+    assert!(
+        one_by_one
+            .latency_ns
+            .iter()
+            .all(|(nanos, _)| *nanos >= 1_000_000)
+    );
+
+    let paced = Produce {
+        per_second: Some(1_000.0),
+        ..produce(Mode::Rate, 50)
+    };
+    let result = driver.produce(&paced).unwrap();
+    assert_eq!(result.acked, 50);
+    assert!(
+        result.seconds >= 0.049,
+        "the last was due after 49 ms: {}",
+        result.seconds
+    );
+    assert!(
+        driver
+            .produce(&produce(Mode::Rate, 1))
+            .unwrap_err()
+            .contains("per_second")
+    );
+
+    a_round_that_is_given_up_leaves_nothing_to_the_next(&driver);
+    driver.close();
+    what_is_refused_or_lost_is_counted();
+}
+
+fn a_round_that_is_given_up_leaves_nothing_to_the_next(driver: &Driver<Made>) {
+    driver.client.hangs.store(true, SeqCst);
+    let given_up = Produce {
+        give_up_ms: Some(20),
+        ..produce(Mode::Blast, 9)
+    };
+    let result = driver.produce(&given_up).unwrap();
+    assert_eq!((result.sent, result.acked, result.failed), (9, 0, 0));
+    assert!((0.02..1.0).contains(&result.seconds), "{}", result.seconds);
+    driver.client.hangs.store(false, SeqCst);
+    // A ticket of the round before, late.
+    Ticket::from_bits(1 << 48).acked();
+    let result = driver.produce(&produce(Mode::Blast, 9)).unwrap();
+    assert_eq!(result.acked, 9);
+}
+
+fn what_is_refused_or_lost_is_counted() {
+    let half = driver(&[1, 1, 255, 255], true);
+    let result = half.produce(&produce(Mode::Blast, 300)).unwrap();
+    assert_eq!((result.acked, result.failed), (150, 150));
+    assert_eq!(result.first_error.as_deref(), Some("refused"));
+    half.close();
+
+    let quiet = driver(&[1, 1], false);
+    assert_eq!(
+        quiet.produce(&produce(Mode::Blast, 300)).unwrap().acked,
+        300
+    );
+    assert_eq!(quiet.client.quiet.load(SeqCst), 300);
+    quiet.client.quiet_fails.store(true, SeqCst);
+    let result = quiet.produce(&produce(Mode::Blast, 300)).unwrap();
+    assert_eq!((result.acked, result.failed), (0, 300));
+    assert_eq!(result.first_error.as_deref(), Some("lost"));
+    quiet.close();
+}
