@@ -158,19 +158,21 @@ fn measure_all(
     let units = setting.clients.len() as u64;
     for (number, scenario) in scenarios.iter().enumerate() {
         process::check_interrupted()?;
+        if run.scenario(&scenario.name).is_some() {
+            progress.skip(units);
+            continue;
+        }
         progress.scenario(number + 1, scenarios.len(), &scenario.name);
-        if run.scenario(&scenario.name).is_none() {
-            match setting.run(scenario, &mut progress) {
-                Ok(measured) => {
-                    progress.line(&in_short(&measured));
-                    run.scenarios.push(measured);
-                    run.write(out)?;
-                    report::write(&run, out)?;
-                }
-                Err(error) => {
-                    process::check_interrupted()?;
-                    progress.line(&format!("  {} is left out: {error:#}", scenario.name));
-                }
+        match setting.run(scenario, &mut progress) {
+            Ok(measured) => {
+                progress.line(&in_short(&measured));
+                run.add(measured, scenarios);
+                run.write(out)?;
+                report::write(&run, out)?;
+            }
+            Err(error) => {
+                process::check_interrupted()?;
+                progress.line(&format!("  {} is left out: {error:#}", scenario.name));
             }
         }
         progress.advance(units);

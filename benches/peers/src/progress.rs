@@ -58,6 +58,12 @@ impl Progress {
         self.bar.set_position(self.done);
     }
 
+    /// So many units need not be done.
+    pub fn skip(&mut self, units: u64) {
+        self.total -= units;
+        self.bar.set_length(self.total);
+    }
+
     /// A line that stays.
     pub fn line(&self, text: &str) {
         if self.is_terminal {

@@ -146,6 +146,16 @@ impl Run {
             .with_context(|| format!("cannot write {}", file.display()))
     }
 
+    /// Adds a scenario at its place among all of them.
+    pub fn add(&mut self, measured: Measured, order: &[Scenario]) {
+        self.scenarios.push(measured);
+        self.scenarios.sort_by_key(|measured| {
+            order
+                .iter()
+                .position(|scenario| scenario.name == measured.scenario.name)
+        });
+    }
+
     pub fn scenario(&self, name: &str) -> Option<&Measured> {
         self.scenarios
             .iter()

@@ -71,6 +71,8 @@ fn replace_block(text: &str, block: &str) -> Result<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::raw::Client;
+    use crate::summary::tests::{figures, measured, round};
 
     #[test]
     fn a_block_is_replaced_and_what_surrounds_it_kept() {
@@ -82,6 +84,63 @@ mod tests {
             new,
             "again changes nothing"
         );
+    }
+
+    #[test]
+    fn a_published_run_is_in_both_documents_and_its_files_beside_them() {
+        let folder = std::env::temp_dir().join(format!("peers-publish-{}", std::process::id()));
+        let (out, root) = (folder.join("out"), folder.join("root"));
+        fs::create_dir_all(&out).unwrap();
+        fs::create_dir_all(root.join("docs")).unwrap();
+        for file in ["README.md", "docs/BENCHMARKS.md"] {
+            fs::write(
+                root.join(file),
+                format!("head\n{BEGIN}\nold\n{END}\nfoot\n"),
+            )
+            .unwrap();
+        }
+        let run = Run {
+            machine: crate::machine::describe(),
+            commit: "abc".into(),
+            started: String::new(),
+            seed: 1,
+            command: Vec::new(),
+            clients: vec![Client {
+                name: "ours".into(),
+                display: "Ours".into(),
+                build_error: None,
+            }],
+            scenarios: vec![measured(
+                "base",
+                vec![("ours", figures(vec![round(10.0, 200)]))],
+            )],
+        };
+        run.write(&out).unwrap();
+        crate::report::write(&run, &out).unwrap();
+        fs::write(out.join("other.txt"), "stays").unwrap();
+        publish(&run, &out, &root).unwrap();
+
+        let read = |file: &str| fs::read_to_string(root.join(file)).unwrap();
+        let readme = read("README.md");
+        assert!(
+            readme.contains("| **Ours** | 0.200 µs, 100 k |"),
+            "{readme}"
+        );
+        assert!(
+            readme.starts_with("head\n") && readme.ends_with("\nfoot\n"),
+            "{readme}"
+        );
+        assert!(readme.contains("(docs/benchmarks/table.md)") && !readme.contains("Targets"));
+        let benchmarks = read("docs/BENCHMARKS.md");
+        assert!(benchmarks.contains("(benchmarks/table.md)"), "{benchmarks}");
+        assert!(benchmarks.contains("### Targets"), "{benchmarks}");
+        assert_eq!(
+            Run::read(&root.join("docs/benchmarks")).unwrap().commit,
+            "abc"
+        );
+        assert!(root.join("docs/benchmarks/cpu.svg").exists());
+        assert!(!root.join("docs/benchmarks/other.txt").exists());
+        fs::remove_dir_all(&folder).unwrap();
     }
 
     #[test]
