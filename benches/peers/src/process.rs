@@ -1,9 +1,9 @@
 //! A child process that is spoken to in lines, and that never outlives this program's interest in it.
 
-use std::fs::File;
+use std::fs::{self, File};
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
@@ -50,6 +50,7 @@ pub struct Talker {
     child: Child,
     input: Option<ChildStdin>,
     lines: Receiver<String>,
+    log: PathBuf,
     /// How long it may take to end once its input has ended.
     patience: Duration,
 }
@@ -57,12 +58,12 @@ pub struct Talker {
 impl Talker {
     /// Starts it in a process group of its own; what it logs goes to the file.
     pub fn start(name: &str, mut command: Command, log: &Path, patience: Duration) -> Result<Self> {
-        let log = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let file = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let mut child = command
             .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            .stderr(log)
+            .stderr(file)
             .spawn()
             .with_context(|| format!("cannot start {name} ({command:?})"))?;
         let output = child.stdout.take().context("no output")?;
@@ -81,6 +82,7 @@ impl Talker {
             child,
             input,
             lines,
+            log: log.to_owned(),
             patience,
         })
     }
@@ -105,17 +107,25 @@ impl Talker {
             match self.lines.recv_timeout(left.min(SLICE)) {
                 Ok(line) => return Ok(line),
                 Err(RecvTimeoutError::Disconnected) => {
-                    let status = self.child.wait().map(|status| status.to_string());
-                    bail!(
-                        "it ended: {}",
-                        status.unwrap_or_else(|error| error.to_string())
-                    );
+                    bail!("{}", self.how_it_ended());
                 }
                 Err(RecvTimeoutError::Timeout) if left.is_zero() => {
                     bail!("it said nothing for {} s", limit.as_secs());
                 }
                 Err(RecvTimeoutError::Timeout) => {}
             }
+        }
+    }
+
+    fn how_it_ended(&mut self) -> String {
+        let status = match self.child.wait() {
+            Ok(status) => status.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let said = fs::read_to_string(&self.log).unwrap_or_default();
+        match said.lines().rfind(|line| speaks_of_an_end(line)) {
+            Some(line) => format!("it ended ({status}): {}", line.trim()),
+            None => format!("it ended ({status})"),
         }
     }
 
@@ -135,6 +145,13 @@ impl Talker {
         }
         let _ = self.child.wait();
     }
+}
+
+/// In a log, as far as one can tell from words.
+fn speaks_of_an_end(line: &str) -> bool {
+    ["panicked at", "Exception", "error", "Error", "cannot"]
+        .iter()
+        .any(|word| line.contains(word))
 }
 
 const POLL: Duration = Duration::from_millis(10);
@@ -171,9 +188,26 @@ mod tests {
     #[test]
     fn an_early_end_and_a_silence_are_told_apart() {
         let error = shell("exit 3").hear(Duration::from_secs(10)).unwrap_err();
-        assert!(error.to_string().contains("exit status: 3"), "{error}");
+        assert_eq!(error.to_string(), "it ended (exit status: 3)");
         let error = shell("exec cat").hear(Duration::ZERO).unwrap_err();
         assert!(error.to_string().contains("nothing"), "{error}");
+    }
+
+    #[test]
+    fn of_what_it_logged_the_last_line_about_its_end_is_told() {
+        let log = std::env::temp_dir().join(format!("peers-talker-{}", std::process::id()));
+        let mut command = Command::new("sh");
+        command.args([
+            "-c",
+            "echo 'thread panicked at x.rs:1' >&2; echo 'note: more' >&2; exit 1",
+        ]);
+        let mut talker = Talker::start("sh", command, &log, Duration::from_secs(1)).unwrap();
+        let error = talker.hear(Duration::from_secs(10)).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "it ended (exit status: 1): thread panicked at x.rs:1"
+        );
+        fs::remove_file(&log).unwrap();
     }
 
     #[test]

@@ -60,17 +60,17 @@ impl Session {
         setup: &Setup,
         log: &Path,
     ) -> std::result::Result<Self, Failure> {
-        let broken = |error: anyhow::Error| Failure::Broken(error.context(driver.name.clone()));
         let mut words = prefix.iter().chain(&driver.run);
         let mut command = Command::new(words.next().expect("run is not empty"));
         command.args(words).current_dir(&driver.folder);
         let mut talker =
             Talker::start(&driver.name, command, log, LONGEST_END).map_err(Failure::Broken)?;
-        let answer = ask(&mut talker, &tagged("setup", setup), LONGEST_SETUP).map_err(broken)?;
+        let answer =
+            ask(&mut talker, &tagged("setup", setup), LONGEST_SETUP).map_err(Failure::Broken)?;
         if let Some(reason) = answer["unable"].as_str() {
             return Err(Failure::Unable(reason.to_owned()));
         }
-        let about = understood(answer).map_err(broken)?;
+        let about = understood(answer).map_err(Failure::Broken)?;
         let processes = Processes::of(talker.id());
         Ok(Self {
             talker,
