@@ -1,0 +1,96 @@
+package peer;
+
+import com.google.gson.Gson;
+import com.google.gson.GsonBuilder;
+import com.google.gson.JsonObject;
+import com.google.gson.JsonParser;
+import java.io.BufferedReader;
+import java.io.FileDescriptor;
+import java.io.FileOutputStream;
+import java.io.IOException;
+import java.io.InputStreamReader;
+import java.io.PrintStream;
+import java.nio.charset.StandardCharsets;
+import org.apache.kafka.common.config.ConfigException;
+
+/** Reads one command a line, and answers each with a line. */
+public final class Driver {
+    private static final Gson GSON = new GsonBuilder().serializeNulls().disableHtmlEscaping().create();
+
+    private final PrintStream answers;
+    private Session session;
+
+    private Driver(PrintStream answers) {
+        this.answers = answers;
+    }
+
+    public static void main(String[] arguments) throws IOException {
+        PrintStream answers =
+                new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
+        // Whatever else is printed in this process is no answer.
+        System.setOut(System.err);
+        new Driver(answers).run();
+    }
+
+    private void run() throws IOException {
+        BufferedReader commands = new BufferedReader(new InputStreamReader(System.in, StandardCharsets.UTF_8));
+        boolean goesOn = true;
+        String line;
+        while (goesOn && (line = commands.readLine()) != null) {
+            try {
+                goesOn = obey(JsonParser.parseString(line).getAsJsonObject());
+            } catch (Exception e) {
+                e.printStackTrace();
+                answer(refusal("error", e));
+            }
+        }
+        if (session != null) {
+            session.close();
+        }
+    }
+
+    /** Carries a command out; false if it was the last one. */
+    private boolean obey(JsonObject command) throws Exception {
+        String name = command.get("cmd").getAsString();
+        switch (name) {
+            case "setup":
+                return setUp(new Wishes(command));
+            case "produce":
+                if (session == null) {
+                    throw new IllegalStateException("setup comes before produce");
+                }
+                answer(session.produce(command));
+                return true;
+            case "quit":
+                return false;
+            default:
+                throw new IllegalArgumentException("there is no command " + name);
+        }
+    }
+
+    private boolean setUp(Wishes wishes) throws Exception {
+        if (session != null) {
+            throw new IllegalStateException("setup comes once");
+        }
+        try {
+            session = new Session(wishes);
+        } catch (ConfigException e) {
+            // The client refuses this set of settings.
+            answer(refusal("unable", e));
+            return false;
+        }
+        answer(session.description());
+        return true;
+    }
+
+    private static JsonObject refusal(String kind, Exception cause) {
+        JsonObject answer = new JsonObject();
+        answer.addProperty("ok", false);
+        answer.addProperty(kind, cause.toString());
+        return answer;
+    }
+
+    private void answer(JsonObject answer) {
+        answers.println(GSON.toJson(answer));
+    }
+}

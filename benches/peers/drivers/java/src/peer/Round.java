@@ -1,0 +1,278 @@
+package peer;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Future;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.atomic.AtomicReference;
+import java.util.concurrent.atomic.LongAdder;
+import java.util.concurrent.locks.LockSupport;
+import org.HdrHistogram.ConcurrentHistogram;
+import org.HdrHistogram.Histogram;
+import org.HdrHistogram.HistogramIterationValue;
+import org.apache.kafka.clients.producer.Callback;
+import org.apache.kafka.clients.producer.RecordMetadata;
+import org.apache.kafka.common.KafkaException;
+import org.apache.kafka.common.errors.InterruptException;
+
+/**
+ * The records of one produce command. Thread t of T sends the records t, t+T, t+2T, and so on; the last thread to
+ * have sent its own flushes.
+ */
+abstract class Round {
+    /** Closer to its time than this, a thread spins rather than sleeps. */
+    private static final long SLEEP_NANOS_MIN = 100_000;
+
+    final Session session;
+    final long records;
+    private int threads;
+    /** Threads that are not done sending. */
+    private final AtomicInteger threadsLeft = new AtomicInteger();
+    final LongAdder sent = new LongAdder();
+    final LongAdder acked = new LongAdder();
+    final LongAdder failed = new LongAdder();
+    private final AtomicReference<String> firstError = new AtomicReference<>();
+    /** Null where latency is not measured. */
+    private final Histogram latencies;
+    private volatile boolean isOver;
+    /** The client has said that every record has ended. */
+    volatile boolean isFlushed;
+    long startNanos;
+    private long endNanos;
+
+    private Round(Session session, long records, Histogram latencies) {
+        this.session = session;
+        this.records = records;
+        this.latencies = latencies;
+    }
+
+    static Round of(Session session, JsonObject command) {
+        long records = command.get("records").getAsLong();
+        String mode = command.get("mode").getAsString();
+        switch (mode) {
+            case "blast":
+                return session.wishes.callback ? new Blast(session, records) : new QuietBlast(session, records);
+            case "one_by_one":
+                return new OneByOne(session, records);
+            case "rate":
+                return new AtRate(session, records, command.get("per_second").getAsDouble());
+            default:
+                throw new IllegalArgumentException("there is no mode " + mode);
+        }
+    }
+
+    /** Sends record i. */
+    abstract void send(long i, Share share) throws InterruptedException;
+
+    /** What one thread has done; written to the shared counters at the end. */
+    static final class Share {
+        long sent;
+        Future<RecordMetadata> last;
+    }
+
+    void begin(int threads) {
+        this.threads = threads;
+        threadsLeft.set(threads);
+        startNanos = System.nanoTime();
+    }
+
+    /** Sends what is thread t's to send. */
+    void send(int thread) {
+        Share share = new Share();
+        try {
+            for (long i = thread; i < records && !isOver; i += threads) {
+                share.sent++;
+                offer(i, share);
+            }
+            if (threadsLeft.decrementAndGet() == 0) {
+                session.producer.flush();
+                isFlushed = true;
+            }
+            finish(share);
+        } catch (InterruptedException | InterruptException e) {
+            note("a thread was interrupted while it waited for the client");
+        } catch (KafkaException e) {
+            note(e.toString());
+        } finally {
+            sent.add(share.sent);
+        }
+    }
+
+    /** Sends record i; one that the client does not take has failed. */
+    private void offer(long i, Share share) throws InterruptedException {
+        try {
+            send(i, share);
+        } catch (InterruptException e) {
+            throw e;
+        } catch (KafkaException e) {
+            failed(e);
+        }
+    }
+
+    /** All records of this thread have been sent. */
+    void finish(Share share) throws InterruptedException {}
+
+    void giveUp(long afterMillis) {
+        note("given up after " + afterMillis + " ms");
+        isOver = true;
+    }
+
+    void end() {
+        endNanos = System.nanoTime();
+    }
+
+    final void note(String error) {
+        firstError.compareAndSet(null, error);
+    }
+
+    final void acknowledged(long sinceNanos) {
+        acked.increment();
+        latencies.recordValue(Math.max(0, System.nanoTime() - sinceNanos));
+    }
+
+    final void failed(Throwable error) {
+        failed.increment();
+        note(error.toString());
+    }
+
+    JsonObject answer() {
+        JsonObject answer = new JsonObject();
+        answer.addProperty("ok", true);
+        answer.addProperty("sent", sent.sum());
+        answer.addProperty("acked", acked.sum());
+        answer.addProperty("failed", failed.sum());
+        answer.addProperty("first_error", firstError.get());
+        answer.addProperty("seconds", (endNanos - startNanos) / 1e9);
+        if (latencies != null) {
+            JsonArray counts = new JsonArray();
+            // A copy: records that were given up may still be acknowledged.
+            for (HistogramIterationValue value : latencies.copy().recordedValues()) {
+                JsonArray pair = new JsonArray();
+                pair.add(value.getValueIteratedTo());
+                pair.add(value.getCountAtValueIteratedTo());
+                counts.add(pair);
+            }
+            answer.add("latency_ns", counts);
+        }
+        return answer;
+    }
+
+    private static Histogram histogram() {
+        return new ConcurrentHistogram(3);
+    }
+
+    /** As fast as the client takes them; a callback counts. */
+    private static final class Blast extends Round implements Callback {
+        Blast(Session session, long records) {
+            super(session, records, null);
+        }
+
+        @Override
+        void send(long i, Share share) {
+            session.producer.send(session.record(i), this);
+        }
+
+        @Override
+        public void onCompletion(RecordMetadata metadata, Exception error) {
+            if (error == null) {
+                acked.increment();
+            } else {
+                failed(error);
+            }
+        }
+    }
+
+    /** As fast as the client takes them; flush tells that all have ended, and a metric how. */
+    private static final class QuietBlast extends Round {
+        private final long failedBefore;
+
+        QuietBlast(Session session, long records) {
+            super(session, records, null);
+            failedBefore = session.failedSoFar();
+        }
+
+        @Override
+        void send(long i, Share share) {
+            share.last = session.producer.send(session.record(i));
+        }
+
+        @Override
+        void finish(Share share) throws InterruptedException {
+            try {
+                if (share.last != null) {
+                    share.last.get();
+                }
+            } catch (ExecutionException e) {
+                note(e.getCause().toString());
+            }
+        }
+
+        @Override
+        void end() {
+            super.end();
+            if (isFlushed) {
+                failed.reset();
+                failed.add(session.failedSoFar() - failedBefore);
+                acked.add(sent.sum() - failed.sum());
+            } else {
+                note("not flushed, and without callbacks nothing is known of single records");
+            }
+        }
+    }
+
+    /** Each record after the acknowledgement of the one before. */
+    private static final class OneByOne extends Round {
+        OneByOne(Session session, long records) {
+            super(session, records, histogram());
+        }
+
+        @Override
+        void send(long i, Share share) throws InterruptedException {
+            long before = System.nanoTime();
+            try {
+                session.producer.send(session.record(i)).get();
+                acknowledged(before);
+            } catch (ExecutionException e) {
+                failed(e.getCause());
+            }
+        }
+    }
+
+    /** Each record when it is due. */
+    private static final class AtRate extends Round {
+        private final double nanosPerRecord;
+
+        AtRate(Session session, long records, double perSecond) {
+            super(session, records, histogram());
+            nanosPerRecord = 1e9 / perSecond;
+        }
+
+        @Override
+        void send(long i, Share share) throws InterruptedException {
+            long due = startNanos + (long) (i * nanosPerRecord);
+            waitUntil(due);
+            session.producer.send(session.record(i), (metadata, error) -> {
+                if (error == null) {
+                    acknowledged(due);
+                } else {
+                    failed(error);
+                }
+            });
+        }
+
+        private static void waitUntil(long due) throws InterruptedException {
+            long early;
+            while ((early = due - System.nanoTime()) > 0) {
+                if (early > SLEEP_NANOS_MIN) {
+                    LockSupport.parkNanos(early);
+                    if (Thread.interrupted()) {
+                        throw new InterruptedException();
+                    }
+                } else {
+                    Thread.onSpinWait();
+                }
+            }
+        }
+    }
+}

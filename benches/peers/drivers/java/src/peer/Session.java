@@ -1,0 +1,99 @@
+package peer;
+
+import com.google.gson.JsonArray;
+import com.google.gson.JsonObject;
+import java.lang.management.GarbageCollectorMXBean;
+import java.lang.management.ManagementFactory;
+import java.time.Duration;
+import java.util.TreeMap;
+import java.util.stream.Collectors;
+import org.apache.kafka.clients.producer.KafkaProducer;
+import org.apache.kafka.clients.producer.ProducerRecord;
+import org.apache.kafka.common.Metric;
+
+/** A producer and the threads that send through it, from setup to quit. */
+final class Session {
+    private static final Duration CLOSE_TIMEOUT = Duration.ofSeconds(10);
+
+    final Wishes wishes;
+    final KafkaProducer<byte[], byte[]> producer;
+    private final SendingThreads threads;
+    /** The client's. */
+    private final String version;
+    private final Metric recordErrors;
+
+    Session(Wishes wishes) {
+        this.wishes = wishes;
+        producer = new KafkaProducer<>(wishes.settings);
+        int partitions = producer.partitionsFor(wishes.topic).size();
+        if (partitions != wishes.partitions) {
+            throw new IllegalStateException(String.format(
+                    "topic %s has %d partitions, not %d", wishes.topic, partitions, wishes.partitions));
+        }
+        version = (String) metric("app-info", "version").metricValue();
+        recordErrors = metric("producer-metrics", "record-error-total");
+        threads = new SendingThreads(wishes.threads);
+    }
+
+    private Metric metric(String group, String name) {
+        return producer.metrics().entrySet().stream()
+                .filter(entry -> entry.getKey().group().equals(group))
+                .filter(entry -> entry.getKey().name().equals(name))
+                .findFirst()
+                .orElseThrow(() -> new IllegalStateException("the client has no metric " + group + "/" + name))
+                .getValue();
+    }
+
+    /** How many records have failed since the start, by the client's own count. */
+    long failedSoFar() {
+        return ((Double) recordErrors.metricValue()).longValue();
+    }
+
+    ProducerRecord<byte[], byte[]> record(long i) {
+        byte[][] keys = wishes.keys;
+        byte[] key = keys == null ? null : keys[(int) (i % keys.length)];
+        byte[] value = wishes.payloads[(int) (i % wishes.payloads.length)];
+        return new ProducerRecord<>(wishes.topic, wishes.partition, key, value);
+    }
+
+    JsonObject produce(JsonObject command) throws InterruptedException {
+        Round round = Round.of(this, command);
+        Long giveUpMillis = Wishes.isGiven(command, "give_up_ms") ? command.get("give_up_ms").getAsLong() : null;
+        threads.run(round, giveUpMillis);
+        return round.answer();
+    }
+
+    void close() {
+        threads.close();
+        producer.close(CLOSE_TIMEOUT);
+    }
+
+    JsonObject description() {
+        JsonObject answer = new JsonObject();
+        answer.addProperty("ok", true);
+        answer.addProperty("client", String.format(
+                "Apache Kafka's Java client %s on Java %s",
+                version, Runtime.version()));
+        JsonObject settings = new JsonObject();
+        new TreeMap<>(wishes.settings).forEach((key, value) -> settings.addProperty((String) key, (String) value));
+        answer.add("settings", settings);
+        JsonArray unequal = new JsonArray();
+        if (wishes.partition == null && wishes.keys == null && !version.startsWith("3.0.")) {
+            unequal.add("Without key, this version changes the partition every batch.size bytes and avoids"
+                    + " partitions with long queues (KIP-794); 3.0.0 changes it when a batch is full or sent.");
+        }
+        answer.add("unequal", unequal);
+        JsonArray notes = new JsonArray();
+        notes.add("The JVM runs with " + String.join(" ", ManagementFactory.getRuntimeMXBean().getInputArguments())
+                + " and its default collector, "
+                + ManagementFactory.getGarbageCollectorMXBeans().stream()
+                        .map(GarbageCollectorMXBean::getName)
+                        .collect(Collectors.joining(", "))
+                + "; its CPU time includes collecting and compiling.");
+        notes.add(wishes.callback
+                ? "Ends are counted in the callback of send."
+                : "No callback: flush waits for all records, and the metric record-error-total tells how many failed.");
+        answer.add("notes", notes);
+        return answer;
+    }
+}

@@ -1,0 +1,76 @@
+package peer;
+
+import com.google.gson.JsonElement;
+import com.google.gson.JsonObject;
+import java.io.IOException;
+import java.nio.file.Files;
+import java.nio.file.Path;
+import java.util.Properties;
+import org.apache.kafka.clients.producer.ProducerConfig;
+import org.apache.kafka.common.serialization.ByteArraySerializer;
+
+/** What setup asks for, and the client's settings that say so. */
+final class Wishes {
+    final String topic;
+    final int partitions;
+    /** The one partition for all records; null leaves it to the client. */
+    final Integer partition;
+    final int threads;
+    final boolean callback;
+    final byte[][] payloads;
+    /** Null for records without key. */
+    final byte[][] keys;
+    final Properties settings = new Properties();
+
+    Wishes(JsonObject setup) throws IOException {
+        topic = setup.get("topic").getAsString();
+        partitions = setup.get("partitions").getAsInt();
+        partition = isGiven(setup, "partition") ? Integer.valueOf(setup.get("partition").getAsInt()) : null;
+        threads = setup.get("threads").getAsInt();
+        callback = setup.get("callback").getAsBoolean();
+        payloads = pieces(setup, "payloads", "payload_bytes");
+        keys = isGiven(setup, "keys") ? pieces(setup, "keys", "key_bytes") : null;
+
+        settings.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, setup.get("bootstrap").getAsString());
+        settings.put(ProducerConfig.KEY_SERIALIZER_CLASS_CONFIG, ByteArraySerializer.class.getName());
+        settings.put(ProducerConfig.VALUE_SERIALIZER_CLASS_CONFIG, ByteArraySerializer.class.getName());
+        if (!isGiven(setup, "defaults") || !setup.get("defaults").getAsBoolean()) {
+            take(setup, "acks", ProducerConfig.ACKS_CONFIG);
+            take(setup, "idempotent", ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG);
+            take(setup, "linger_ms", ProducerConfig.LINGER_MS_CONFIG);
+            take(setup, "batch_bytes", ProducerConfig.BATCH_SIZE_CONFIG);
+            take(setup, "buffer_bytes", ProducerConfig.BUFFER_MEMORY_CONFIG);
+            take(setup, "max_in_flight", ProducerConfig.MAX_IN_FLIGHT_REQUESTS_PER_CONNECTION);
+            take(setup, "request_timeout_ms", ProducerConfig.REQUEST_TIMEOUT_MS_CONFIG);
+            take(setup, "delivery_timeout_ms", ProducerConfig.DELIVERY_TIMEOUT_MS_CONFIG);
+            take(setup, "compression", ProducerConfig.COMPRESSION_TYPE_CONFIG);
+        }
+    }
+
+    static boolean isGiven(JsonObject from, String name) {
+        JsonElement value = from.get(name);
+        return value != null && !value.isJsonNull();
+    }
+
+    private void take(JsonObject from, String name, String key) {
+        if (isGiven(from, name)) {
+            settings.put(key, from.get(name).getAsString());
+        }
+    }
+
+    /** A file of pieces of one length, end to end. */
+    private static byte[][] pieces(JsonObject setup, String file, String length) throws IOException {
+        byte[] all = Files.readAllBytes(Path.of(setup.get(file).getAsString()));
+        int size = setup.get(length).getAsInt();
+        if (size <= 0 || all.length == 0 || all.length % size != 0) {
+            throw new IOException(String.format(
+                    "%s has %d bytes, which is no multiple of %s, %d",
+                    setup.get(file).getAsString(), all.length, length, size));
+        }
+        byte[][] pieces = new byte[all.length / size][size];
+        for (int i = 0; i < pieces.length; i++) {
+            System.arraycopy(all, i * size, pieces[i], 0, size);
+        }
+        return pieces;
+    }
+}
