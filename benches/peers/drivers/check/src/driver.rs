@@ -1,0 +1,158 @@
+//! A driver as a process: started from its `driver.json`, spoken to in lines of JSON.
+
+use std::error::Error;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::time::Duration;
+
+use serde_json::Value;
+
+/// What `driver.json` says of one driver.
+#[derive(Debug, Clone)]
+pub struct Description {
+    pub name: String,
+    folder: PathBuf,
+    build: Vec<String>,
+    run: Vec<String>,
+}
+
+impl Description {
+    /// The drivers of all folders beside this program's, by name.
+    pub fn all(folder: &Path) -> Result<Vec<Self>, Box<dyn Error>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir(folder)? {
+            let folder = entry?.path();
+            let file = folder.join("driver.json");
+            if file.is_file() {
+                let text = fs::read_to_string(&file)?;
+                let read = Self::read(&folder, &text);
+                found.extend(read.map_err(|error| format!("{}: {error}", file.display()))?);
+            }
+        }
+        found.sort_by(|a, b| a.name.cmp(&b.name));
+        Ok(found)
+    }
+
+    fn read(folder: &Path, text: &str) -> Result<Vec<Self>, Box<dyn Error>> {
+        let described = match serde_json::from_str(text)? {
+            Value::Array(several) => several,
+            one => vec![one],
+        };
+        let one = |value: &Value| -> Result<Self, Box<dyn Error>> {
+            Ok(Self {
+                name: value["name"]
+                    .as_str()
+                    .ok_or("a driver has a name")?
+                    .to_owned(),
+                folder: folder.to_owned(),
+                build: words(&value["build"])?,
+                run: words(&value["run"])?,
+            })
+        };
+        described.iter().map(one).collect()
+    }
+
+    /// Builds it; its output goes where ours goes.
+    pub fn build(&self) -> Result<(), Box<dyn Error>> {
+        let status = self.command(&self.build)?.stdin(Stdio::null()).status()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("{} does not build ({status})", self.name).into())
+        }
+    }
+
+    pub fn start(&self) -> Result<Driver, Box<dyn Error>> {
+        let mut process = self
+            .command(&self.run)?
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .map_err(|error| format!("{} does not start: {error}; is it built?", self.name))?;
+        let missing = "a pipe that was asked for";
+        Ok(Driver {
+            commands: process.stdin.take().ok_or(missing)?,
+            answers: BufReader::new(process.stdout.take().ok_or(missing)?),
+            process,
+        })
+    }
+
+    fn command(&self, words: &[String]) -> Result<Command, Box<dyn Error>> {
+        let (program, arguments) = words.split_first().ok_or("a command has a program")?;
+        let mut command = Command::new(program);
+        command.args(arguments).current_dir(&self.folder);
+        Ok(command)
+    }
+}
+
+fn words(value: &Value) -> Result<Vec<String>, Box<dyn Error>> {
+    let word = |word: &Value| word.as_str().map(str::to_owned);
+    let words = value
+        .as_array()
+        .and_then(|words| words.iter().map(word).collect());
+    words.ok_or_else(|| format!("{value} is no list of words").into())
+}
+
+/// A driver that runs. Dropping it ends it.
+#[derive(Debug)]
+pub struct Driver {
+    process: Child,
+    commands: ChildStdin,
+    answers: BufReader<ChildStdout>,
+}
+
+impl Driver {
+    /// Says one thing and waits for the answer.
+    pub fn ask(&mut self, command: &Value) -> Result<Value, Box<dyn Error>> {
+        self.tell(command)?;
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? == 0 {
+            return Err("it ended without an answer".into());
+        }
+        serde_json::from_str(&line).map_err(|error| format!("{error} in {line:?}").into())
+    }
+
+    fn tell(&mut self, command: &Value) -> Result<(), Box<dyn Error>> {
+        writeln!(self.commands, "{command}")?;
+        Ok(self.commands.flush()?)
+    }
+
+    /// Ends it as the protocol says. Whatever it still has to say would be one answer too many.
+    pub fn quit(mut self) -> Result<(), Box<dyn Error>> {
+        // One that refused its setup may be gone already.
+        let _ = self.tell(&serde_json::json!({"cmd": "quit"}));
+        let mut line = String::new();
+        if self.answers.read_line(&mut line)? != 0 {
+            return Err(format!("its last word is {line:?}").into());
+        }
+        let status = self.process.wait()?;
+        if status.success() {
+            Ok(())
+        } else {
+            Err(format!("it ended with {status}").into())
+        }
+    }
+
+    /// CPU time used so far, of all its threads; `None` where there is no `/proc`.
+    pub fn cpu(&self) -> Option<Duration> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.process.id())).ok()?;
+        // The second field is a name in parentheses; user and system time are fields 14 and 15.
+        let (_, rest) = stat.rsplit_once(')')?;
+        let mut fields = rest.split_ascii_whitespace().skip(11);
+        let mut ticks = || fields.next()?.parse::<u64>().ok();
+        let (user, system) = (ticks()?, ticks()?);
+        Some(Duration::from_millis((user + system) * MILLIS_PER_TICK))
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Linux counts in hundredths of a second, whatever its own tick is.
+const MILLIS_PER_TICK: u64 = 10;

@@ -1,0 +1,270 @@
+//! Puts each built driver through every mode against the embedded broker, and looks at what arrived.
+//!
+//! ```text
+//! cargo run --release                      all drivers
+//! cargo run --release -- rdkafka-base --build --figure
+//! ```
+
+mod driver;
+mod look;
+mod scenarios;
+
+use std::error::Error;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use driver::{Description, Driver};
+use kafka_producer::testing::TestCluster;
+use lexopt::prelude::{Long, Short, ValueExt};
+use scenarios::{PARTITIONS, PAYLOAD_BYTES, Scenario};
+use serde_json::{Value, json};
+
+const HELP: &str = "\
+Puts drivers through every mode against the embedded broker, and looks at what arrived.
+
+  NAME…              which drivers (default: all that have a driver.json)
+  --build            build them first
+  --records N        records of a round (default: 20000)
+  --figure [N]       only send N records of 100 bytes (default: 2000000), and say what one costs
+  --bootstrap H:P    send to this cluster instead, which has a topic `bench` of 12 partitions;
+                     what arrived is not looked at then
+  --verbose          show what drivers answer";
+
+#[derive(Debug, Default)]
+struct Wishes {
+    names: Vec<String>,
+    build: bool,
+    records: u64,
+    figure: Option<u64>,
+    bootstrap: Option<String>,
+    verbose: bool,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let Some(wishes) = parse(lexopt::Parser::from_env())? else {
+        println!("{HELP}");
+        return Ok(());
+    };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut drivers = Description::all(&folder)?;
+    if !wishes.names.is_empty() {
+        for name in &wishes.names {
+            if !drivers.iter().any(|driver| driver.name == *name) {
+                return Err(format!("there is no driver {name} in {}", folder.display()).into());
+            }
+        }
+        drivers.retain(|driver| wishes.names.contains(&driver.name));
+    }
+    let files = Files::write()?;
+    let mut failed = 0;
+    for driver in &drivers {
+        if wishes.build {
+            driver.build()?;
+        }
+        println!("{}", driver.name);
+        for scenario in chosen(&wishes) {
+            match check(driver, &scenario, &wishes, &files) {
+                Ok(Seen::Fine(what)) => println!("  ok      {:<20} {what}", scenario.name),
+                Ok(Seen::Unable(why)) => println!("  unable  {:<20} {why}", scenario.name),
+                Err(error) => {
+                    failed += 1;
+                    println!("  FAILED  {:<20} {error}", scenario.name);
+                }
+            }
+        }
+    }
+    if failed > 0 {
+        return Err(format!("{failed} scenarios failed").into());
+    }
+    Ok(())
+}
+
+fn chosen(wishes: &Wishes) -> Vec<Scenario> {
+    let Some(records) = wishes.figure else {
+        let mut all = scenarios::all(wishes.records);
+        // A cluster that is not ours is not to be stopped.
+        all.retain(|scenario| !scenario.hangs || wishes.bootstrap.is_none());
+        return all;
+    };
+    let figure = |name, changes| Scenario {
+        name,
+        changes,
+        // The first one warms up.
+        rounds: vec![scenarios::round("blast", records); 3],
+        hangs: false,
+    };
+    vec![
+        figure("base", json!({"idempotent": true})),
+        figure("base, not idempotent", json!({})),
+    ]
+}
+
+fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
+    let mut wishes = Wishes {
+        records: 20_000,
+        ..Wishes::default()
+    };
+    while let Some(argument) = parser.next()? {
+        match argument {
+            Long("build") => wishes.build = true,
+            Long("verbose") => wishes.verbose = true,
+            Long("records") => wishes.records = parser.value()?.parse()?,
+            Long("figure") => {
+                let count = parser.optional_value();
+                let count = count.map_or(Ok(2_000_000), |count| count.parse());
+                wishes.figure = Some(count?);
+            }
+            Long("bootstrap") => wishes.bootstrap = Some(parser.value()?.string()?),
+            Long("help") | Short('h') => return Ok(None),
+            lexopt::Arg::Value(name) => wishes.names.push(name.string()?),
+            other => return Err(other.unexpected().into()),
+        }
+    }
+    Ok(Some(wishes))
+}
+
+/// Values and keys that are all different, so that a mixed up one is seen.
+#[derive(Debug)]
+struct Files {
+    payloads: PathBuf,
+    keys: PathBuf,
+}
+
+impl Files {
+    fn write() -> Result<Self, Box<dyn Error>> {
+        let folder = std::env::temp_dir();
+        let own = std::process::id();
+        let files = Self {
+            payloads: folder.join(format!("peer-check-{own}-payloads")),
+            keys: folder.join(format!("peer-check-{own}-keys")),
+        };
+        std::fs::write(&files.payloads, look::blocks(1000, PAYLOAD_BYTES))?;
+        std::fs::write(&files.keys, look::blocks(400, scenarios::KEY_BYTES))?;
+        Ok(files)
+    }
+}
+
+impl Drop for Files {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.payloads);
+        let _ = std::fs::remove_file(&self.keys);
+    }
+}
+
+/// What came out, unless something was wrong.
+enum Seen {
+    Fine(String),
+    Unable(String),
+}
+
+fn check(
+    driver: &Description,
+    scenario: &Scenario,
+    wishes: &Wishes,
+    files: &Files,
+) -> Result<Seen, Box<dyn Error>> {
+    let mut builder = TestCluster::builder().topic("bench", PARTITIONS);
+    if wishes.figure.is_some() {
+        builder = builder.sink();
+    }
+    let cluster = builder.start()?;
+    let mut setup = scenarios::base();
+    for (name, value) in scenario.changes.as_object().into_iter().flatten() {
+        setup[name] = value.clone();
+    }
+    setup["bootstrap"] = json!(match &wishes.bootstrap {
+        Some(elsewhere) => elsewhere.clone(),
+        None => cluster.bootstrap_servers(),
+    });
+    setup["payloads"] = json!(files.payloads);
+    if !setup["keys"].is_null() {
+        setup["keys"] = json!(files.keys);
+    }
+
+    let mut running = driver.start()?;
+    let answer = running.ask(&setup)?;
+    if wishes.verbose {
+        println!("{answer:#}");
+    }
+    if let Some(why) = answer["unable"].as_str() {
+        running.quit()?;
+        return Ok(Seen::Unable(why.to_owned()));
+    }
+    if answer["ok"] != true || !answer["client"].is_string() || !answer["settings"].is_object() {
+        return Err(format!("setup was answered with {answer}").into());
+    }
+    if scenario.hangs {
+        give_up(&mut running, &cluster, scenario)?;
+        running.quit()?;
+        return Ok(Seen::Fine(String::new()));
+    }
+    let mut said = Vec::new();
+    let mut records = 0;
+    for round in &scenario.rounds {
+        said.push(produce(&mut running, round, wishes.verbose)?);
+        records += round["records"].as_u64().unwrap_or_default();
+    }
+    running.quit()?;
+    if wishes.bootstrap.is_none() {
+        if wishes.figure.is_some() {
+            look::count(&cluster, records)?;
+        } else {
+            look::contents(&cluster, &setup, records)?;
+        }
+    }
+    Ok(Seen::Fine(said.join("; ")))
+}
+
+/// Runs a round, and tells what it cost.
+fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String, Box<dyn Error>> {
+    let before = running.cpu();
+    let answer = running.ask(round)?;
+    let after = running.cpu();
+    if verbose && round["mode"] == "blast" {
+        println!("{answer}");
+    }
+    let records = round["records"].as_u64().unwrap_or_default();
+    let is_complete = answer["ok"] == true
+        && answer["sent"] == records
+        && answer["acked"] == records
+        && answer["failed"] == 0
+        && answer["first_error"].is_null();
+    let seconds = answer["seconds"].as_f64().unwrap_or_default();
+    if !is_complete || seconds <= 0.0 {
+        return Err(format!("{records} records were answered with {answer}").into());
+    }
+    let mut said = format!("{:.0}/s", records as f64 / seconds);
+    if let (Some(before), Some(after)) = (before, after) {
+        let micros = (after - before).as_micros() as f64 / records as f64;
+        said.push_str(&format!(" {micros:.2} µs CPU"));
+    }
+    if round["mode"] != "blast" {
+        said.push_str(&look::latencies(&answer["latency_ns"], records)?);
+    }
+    Ok(said)
+}
+
+/// A broker that does nothing, and a round that must end all the same.
+fn give_up(
+    running: &mut Driver,
+    cluster: &TestCluster,
+    scenario: &Scenario,
+) -> Result<(), Box<dyn Error>> {
+    for node in cluster.node_ids() {
+        cluster.hang_node(node);
+    }
+    let start = Instant::now();
+    let answer = running.ask(&scenario.rounds[0])?;
+    let took = start.elapsed();
+    let limit = Duration::from_millis(scenarios::GIVE_UP_MS);
+    if took < limit || took > limit * 2 {
+        return Err(format!("it gave up after {took:?} instead of {limit:?}: {answer}").into());
+    }
+    if answer["ok"] != true || answer["acked"] != 0 {
+        return Err(format!("a broker that does nothing acknowledged: {answer}").into());
+    }
+    for node in cluster.node_ids() {
+        cluster.resume_node(node);
+    }
+    Ok(())
+}
