@@ -1,0 +1,103 @@
+//! What becomes of the client's delivery reports.
+
+use std::collections::BTreeMap;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use driver_kit::Ticket;
+use rdkafka::ClientContext;
+use rdkafka::message::DeliveryResult;
+use rdkafka::producer::ProducerContext;
+
+/// Takes delivery reports. The opaque value of a record is the bits of its ticket, or the number of somebody
+/// who waits, or [`NOBODY`].
+#[derive(Default)]
+pub struct Ends {
+    waiting: Mutex<Waiting>,
+    failures: Mutex<Failures>,
+}
+
+type Outcome = Result<(), String>;
+
+#[derive(Default)]
+struct Waiting {
+    last: usize,
+    senders: BTreeMap<usize, SyncSender<Outcome>>,
+}
+
+/// Of records that nobody in particular waits for.
+#[derive(Default)]
+struct Failures {
+    count: u64,
+    first: Option<String>,
+}
+
+/// The end of a record that only flush asks for.
+pub const NOBODY: usize = usize::MAX;
+
+/// Those who wait have numbers from here on: no ticket is of a round so high.
+const FIRST_WAITING: usize = 0xffff << 48;
+
+#[inline]
+pub fn opaque(ticket: Ticket) -> usize {
+    ticket.to_bits() as usize
+}
+
+impl Ends {
+    /// Makes ready for the report of one record.
+    pub fn expect_one(&self) -> (usize, Receiver<Outcome>) {
+        let (sender, receiver) = sync_channel(1);
+        let mut waiting = lock(&self.waiting);
+        waiting.last += 1;
+        let opaque = FIRST_WAITING + waiting.last;
+        waiting.senders.insert(opaque, sender);
+        (opaque, receiver)
+    }
+
+    /// The record was not taken.
+    pub fn forget(&self, opaque: usize) {
+        lock(&self.waiting).senders.remove(&opaque);
+    }
+
+    /// What failed since this was last asked, of the records that only flush asks for.
+    pub fn take_failures(&self) -> Option<String> {
+        let failures = std::mem::take(&mut *lock(&self.failures));
+        let first = failures.first?;
+        Some(format!("{} records failed: {first}", failures.count))
+    }
+}
+
+impl ClientContext for Ends {}
+
+impl ProducerContext for Ends {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, opaque: usize) {
+        if opaque < FIRST_WAITING {
+            let ticket = Ticket::from_bits(opaque as u64);
+            match result {
+                Ok(_) => ticket.acked(),
+                Err((error, _)) => ticket.failed(error),
+            }
+            return;
+        }
+        let outcome = match result {
+            Ok(_) => Ok(()),
+            Err((error, _)) => Err(error.to_string()),
+        };
+        if opaque != NOBODY {
+            if let Some(sender) = lock(&self.waiting).senders.remove(&opaque) {
+                // Who has stopped waiting does not want to know.
+                let _ = sender.send(outcome);
+            }
+        } else if let Err(error) = outcome {
+            let mut failures = lock(&self.failures);
+            failures.count += 1;
+            failures.first.get_or_insert(error);
+        }
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
