@@ -159,7 +159,9 @@ impl<'a> Scene<'a> {
         let mut warm_up = WarmUp::new(first.max(1), round_seconds, self.setting.warm_up);
         loop {
             // Nothing hangs yet: there is nothing to give up.
-            let round = self.round(runner, warm_up.records(), None, 0)?;
+            let mut round = self.round(runner, warm_up.records(), None, 0)?;
+            // Nobody asks for latencies before the client is warm, and they are most of what is kept.
+            round.latency_ns.clear();
             let next = warm_up.take(round.seconds, round.cpu_ns_per_record(), is_paced);
             runner.figures.warm_up.push(round);
             if let Next::Ready { settled } = next {
