@@ -20,6 +20,7 @@ use crate::error::{BoxError, Misuse, SendError};
 use crate::sync;
 use crate::types::{PartitionId, UsableMagic};
 use crate::util::panic;
+use crate::util::process::RecentlyAsked;
 
 /// What does not depend on the types of keys and values.
 pub(crate) struct Core {
@@ -32,6 +33,7 @@ pub(crate) struct Core {
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) random: RandomSource,
     pub(crate) producer: ProducerId,
+    pub(crate) fork_asked: RecentlyAsked,
     pub(crate) config: ProducerConfig,
 }
 

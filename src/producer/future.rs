@@ -14,6 +14,10 @@ use super::thunks::{Answer, RecordFacts};
 use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
 use crate::record::builder::RecordParts;
 
+/// A wait that takes longer may be one in a fork of the producer's process, where no answer can come.
+/// Shorter ones are spared the system call that tells.
+const USUAL_WAIT: Duration = Duration::from_millis(50);
+
 /// What will become of a record.
 ///
 /// Small (no allocation of its own), may be dropped without harm: the record is sent all the same. Wait
@@ -63,6 +67,19 @@ impl RecordInBatch {
     /// Where the record's fate is, or will be.
     fn holder(&self) -> Holder<'_> {
         self.result.holder(self.index)
+    }
+
+    /// Waits for the record's fate; `None` when the time ran out first.
+    fn wait(&self, time: &Elapsed) -> Option<Answer> {
+        let mut holder = self.holder();
+        while holder.result.wait(time) {
+            if let Some(outcome) = holder.result.outcome() {
+                return Some(self.answer(outcome, holder.index));
+            }
+            // Split meanwhile: its piece is what to wait for (PB-20).
+            holder = self.holder();
+        }
+        None
     }
 
     /// What the outcome of the record's batch, or of a piece of it, means for the record at this place
@@ -144,7 +161,7 @@ impl FutureRecordMetadata {
             State::Pending(record) => record,
             State::Failed(error) => return Err(error.clone()),
         };
-        let mut holder = record.holder();
+        let holder = record.holder();
         if let Some(outcome) = holder.result.outcome() {
             return record.answer(outcome, holder.index);
         }
@@ -157,16 +174,16 @@ impl FutureRecordMetadata {
                 }
             };
         }
+        let whole = Elapsed::start(timeout);
+        let usual = Elapsed::start(Some(timeout.unwrap_or(USUAL_WAIT).min(USUAL_WAIT)));
+        if let Some(answer) = record.wait(&usual) {
+            return answer;
+        }
         if record.result.producer().is_forked() {
             return Err(record.error(ProduceErrorKind::Misuse, Misuse::Forked.to_string()));
         }
-        let time = Elapsed::start(timeout);
-        while holder.result.wait(&time) {
-            if let Some(outcome) = holder.result.outcome() {
-                return record.answer(outcome, holder.index);
-            }
-            // Split meanwhile: its piece is what to wait for (PB-20).
-            holder = record.holder();
+        if let Some(answer) = record.wait(&whole) {
+            return answer;
         }
         Err(record.error(
             ProduceErrorKind::Pending,

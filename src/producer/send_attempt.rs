@@ -217,7 +217,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         timestamp_ms: i64,
     ) -> Result<Step, Refusal> {
         let core = self.core;
-        if core.producer.is_forked() {
+        let ask = || core.producer.is_forked();
+        // A timestamp that the caller has set tells no time.
+        let forked = match self.record.timestamp {
+            None => core.fork_asked.or_ask(timestamp_ms, ask),
+            Some(_) => ask(),
+        };
+        if forked {
             return Err(SendError::Misuse(Misuse::Forked).into());
         }
         if core.usable_magic.load() < Magic::V2 {

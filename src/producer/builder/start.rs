@@ -26,6 +26,7 @@ use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, 
 use crate::producer::transaction::TransactionManager;
 use crate::producer::wake::SenderWaker;
 use crate::types::{ClusterResourceListener, Node, NodeId, UsableMagic};
+use crate::util::process::RecentlyAsked;
 
 /// What the outside world gives to a producer: the system's, or a test's.
 pub(crate) struct Seams<C> {
@@ -161,6 +162,7 @@ where
         usable_magic,
         random: RandomSource::new(seed),
         producer,
+        fork_asked: RecentlyAsked::new(),
         config: config.clone(),
     };
     Ok((core, sender))
