@@ -21,9 +21,6 @@ import org.apache.kafka.common.errors.InterruptException;
  * have sent its own flushes.
  */
 abstract class Round {
-    /** Closer to its time than this, a thread spins rather than sleeps. */
-    private static final long SLEEP_NANOS_MIN = 100_000;
-
     final Session session;
     final long records;
     private int threads;
@@ -264,13 +261,10 @@ abstract class Round {
         private static void waitUntil(long due) throws InterruptedException {
             long early;
             while ((early = due - System.nanoTime()) > 0) {
-                if (early > SLEEP_NANOS_MIN) {
-                    LockSupport.parkNanos(early);
-                    if (Thread.interrupted()) {
-                        throw new InterruptedException();
-                    }
-                } else {
-                    Thread.onSpinWait();
+                // Never spins: at a hundred microseconds between records that would be all there is to measure.
+                LockSupport.parkNanos(early);
+                if (Thread.interrupted()) {
+                    throw new InterruptedException();
                 }
             }
         }
