@@ -46,21 +46,16 @@ pub(crate) struct Place {
 pub(crate) struct RecordInBatch {
     pub(crate) result: Arc<ProduceRequestResult>,
     pub(crate) index: u32,
-    pub(crate) timestamp_ms: i64,
-    pub(crate) key_size: i32,
-    pub(crate) value_size: i32,
+    pub(crate) facts: RecordFacts,
 }
 
 impl RecordInBatch {
     #[inline]
     pub(crate) fn new(place: Place, record: &RecordParts<'_>) -> Self {
-        let facts = RecordFacts::new(place.index, record);
         Self {
             result: place.result,
-            index: facts.index,
-            timestamp_ms: facts.timestamp_ms,
-            key_size: facts.key_size,
-            value_size: facts.value_size,
+            index: place.index,
+            facts: RecordFacts::new(record),
         }
     }
 
@@ -85,20 +80,8 @@ impl RecordInBatch {
     /// What the outcome of the record's batch, or of a piece of it, means for the record at this place
     /// in it.
     fn answer(&self, outcome: &BatchOutcome, index: u32) -> Answer {
-        let facts = RecordFacts {
-            index,
-            ..self.facts()
-        };
-        facts.answer(self.result.topic_partition(), outcome)
-    }
-
-    fn facts(&self) -> RecordFacts {
-        RecordFacts {
-            index: self.index,
-            timestamp_ms: self.timestamp_ms,
-            key_size: self.key_size,
-            value_size: self.value_size,
-        }
+        let partition = self.result.topic_partition();
+        self.facts.answer(index, partition, outcome)
     }
 
     fn error(&self, kind: ProduceErrorKind, message: String) -> ProduceError {

@@ -33,6 +33,7 @@ pub(crate) enum BatchOutcome {
 
 impl BatchOutcome {
     /// What the record at `index` got: base offset and append time, or its error.
+    #[inline]
     pub(crate) fn for_record(&self, index: u32) -> Result<(i64, i64), &ProduceError> {
         match self {
             Self::Written {

@@ -4,11 +4,14 @@
 //! callback is remembered, and callbacks of that type lie side by side in one vector: no allocation for
 //! each, and none to be given back by another thread. Only callbacks of other types are boxed.
 
+mod places;
+
 use std::any::Any;
 use std::fmt;
 
 use log::error;
 
+use self::places::{PlaceIter, Places};
 use super::interceptor::AcknowledgementListener;
 use super::produce_request_result::BatchOutcome;
 use super::record_metadata::RecordMetadata;
@@ -61,7 +64,6 @@ impl<F: Callback> UntakenCallback for Option<F> {
 /// What a record's metadata need besides its batch's outcome.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct RecordFacts {
-    pub(crate) index: u32,
     pub(crate) timestamp_ms: i64,
     pub(crate) key_size: i32,
     pub(crate) value_size: i32,
@@ -69,21 +71,24 @@ pub(crate) struct RecordFacts {
 
 impl RecordFacts {
     #[inline]
-    pub(crate) fn new(index: u32, record: &RecordParts<'_>) -> Self {
+    pub(crate) fn new(record: &RecordParts<'_>) -> Self {
         let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
         Self {
-            index,
             timestamp_ms: record.timestamp_ms,
             key_size: size_of(record.key),
             value_size: size_of(record.value),
         }
     }
 
-    /// What the batch's outcome means for this record (PB-17, PB-18).
+    /// What the batch's outcome means for this record, at that place in the batch (PB-17, PB-18).
     #[inline]
-    pub(crate) fn answer(&self, partition: &TopicPartition, outcome: &BatchOutcome) -> Answer {
-        let (base_offset, log_append_time_ms) =
-            outcome.for_record(self.index).map_err(Clone::clone)?;
+    pub(crate) fn answer(
+        &self,
+        index: u32,
+        partition: &TopicPartition,
+        outcome: &BatchOutcome,
+    ) -> Answer {
+        let (base_offset, log_append_time_ms) = outcome.for_record(index).map_err(Clone::clone)?;
         let timestamp = if log_append_time_ms == -1 {
             self.timestamp_ms
         } else {
@@ -92,7 +97,7 @@ impl RecordFacts {
         Ok(RecordMetadata::new(
             partition.clone(),
             base_offset,
-            self.index,
+            index,
             timestamp,
             self.key_size,
             self.value_size,
@@ -106,19 +111,37 @@ struct Thunk<F> {
     callback: F,
 }
 
+impl Thunk<BoxedCallback> {
+    fn boxed(facts: RecordFacts, callback: impl Callback) -> Self {
+        let callback = Box::new(callback);
+        Self { facts, callback }
+    }
+}
+
 /// The thunks of a batch.
 #[derive(Default)]
 pub(crate) struct Thunks {
     /// Those of the first one's type.
     alike: Option<Box<dyn ThunksAlike>>,
-    /// All from the first on that is of another type.
-    others: Vec<Thunk<BoxedCallback>>,
+    /// The record after that of the last one. A thunk's record follows from its place in the list, and is not
+    /// noted in it: there may be as many of them as `buffer.memory` holds records.
+    next: u32,
+    rare: Option<Box<Rare>>,
     /// How many records the batch will have, by the size of its first.
-    expected: usize,
+    expected: u32,
+}
+
+/// What few batches have.
+#[derive(Default)]
+struct Rare {
+    /// All thunks from the first on that is of another type.
+    others: Vec<Thunk<BoxedCallback>>,
+    /// Records without thunks, among those that have one.
+    places: Places,
 }
 
 /// However small a batch's first record is, room is made for so many at first.
-const MAX_EXPECTED: usize = 512;
+const MAX_EXPECTED: u32 = 512;
 
 impl Thunks {
     pub(crate) fn is_empty(&self) -> bool {
@@ -128,7 +151,7 @@ impl Thunks {
     /// Tells how many records to expect, before the first is added: a vector that grows by doubling may
     /// take twice the memory it needs, and there is one for each batch in `buffer.memory`.
     pub(crate) fn expect(&mut self, records: usize) {
-        self.expected = records.min(MAX_EXPECTED);
+        self.expected = u32::try_from(records).map_or(MAX_EXPECTED, |r| r.min(MAX_EXPECTED));
     }
 
     /// Adds a record that has no callback, for the interceptors' sake.
@@ -139,12 +162,14 @@ impl Thunks {
     #[inline]
     fn push<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
         let alike = self.alike.as_deref_mut().map(ThunksAlike::as_any);
-        // Past the first of another type the order would be lost.
         match alike.and_then(<dyn Any>::downcast_mut::<Vec<Thunk<F>>>) {
             // With room for it, it is made where it stays. The facts are not made before: then they would
             // be in memory, for the other way's sake.
-            Some(alike) if self.others.is_empty() && alike.len() < alike.capacity() => {
-                let facts = RecordFacts::new(index, record);
+            Some(alike)
+                if index == self.next && self.rare.is_none() && alike.len() < alike.capacity() =>
+            {
+                self.next += 1;
+                let facts = RecordFacts::new(record);
                 alike.push(Thunk { facts, callback });
             }
             _ => self.push_slowly(index, record, callback),
@@ -153,19 +178,27 @@ impl Thunks {
 
     #[cold]
     fn push_slowly<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
-        let facts = RecordFacts::new(index, record);
-        let Some(first) = &mut self.alike else {
-            let mut alike = Vec::with_capacity(self.expected.max(1));
-            alike.push(Thunk { facts, callback });
-            self.alike = Some(Box::new(alike));
-            return;
-        };
-        match first.as_any().downcast_mut::<Vec<Thunk<F>>>() {
-            Some(alike) if self.others.is_empty() => alike.push(Thunk { facts, callback }),
-            _ => {
-                let callback = Box::new(callback);
-                self.others.push(Thunk { facts, callback });
+        let expected = self.expected.max(1) as usize;
+        let first = self
+            .alike
+            .get_or_insert_with(|| Box::new(Vec::<Thunk<F>>::with_capacity(expected)));
+        let left_out = index - std::mem::replace(&mut self.next, index + 1);
+        let is_like_first = first.as_any().is::<Vec<Thunk<F>>>();
+        if left_out > 0 || !is_like_first {
+            let rare = self.rare.get_or_insert_default();
+            let position = first.len() + rare.others.len();
+            rare.places.leave_out(position, left_out);
+        }
+        let facts = RecordFacts::new(record);
+        let others = self.rare.as_mut().map(|rare| &mut rare.others);
+        match (first.as_any().downcast_mut::<Vec<Thunk<F>>>(), others) {
+            (None, Some(others)) => others.push(Thunk::boxed(facts, callback)),
+            // Past the first of another type the order would be lost.
+            (Some(_), Some(others)) if !others.is_empty() => {
+                others.push(Thunk::boxed(facts, callback));
             }
+            (Some(alike), _) => alike.push(Thunk { facts, callback }),
+            (None, None) => debug_assert!(false, "what is unlike the first one is rare"),
         }
     }
 
@@ -173,10 +206,15 @@ impl Thunks {
     /// from there.
     #[must_use]
     pub(crate) fn take_front(&mut self, records: u32) -> Self {
+        let alike = self.alike.as_ref().map_or(0, |alike| alike.len());
+        let rare = self.rare.get_or_insert_default();
+        let (count, places) = rare.places.take_front(alike + rare.others.len(), records);
+        let of_alike = count.min(alike);
+        let others = take_front(&mut rare.others, count - of_alike);
         Self {
-            alike: self.alike.as_mut().map(|alike| alike.take_front(records)),
-            others: take_front(&mut self.others, records),
-            expected: 0,
+            alike: self.alike.as_mut().map(|list| list.take_front(of_alike)),
+            rare: Some(Box::new(Rare { others, places })),
+            ..Self::default()
         }
     }
 
@@ -185,10 +223,12 @@ impl Thunks {
     ///
     /// Runs user code: no lock is held.
     pub(crate) fn run(self, end: BatchEnd<'_>) {
+        let Rare { others, places } = self.rare.map_or_else(Rare::default, |rare| *rare);
+        let mut places = places.iter();
         if let Some(alike) = self.alike {
-            alike.run(end);
+            alike.run(&mut places, end);
         }
-        Box::new(self.others).run(end);
+        Box::new(others).run(&mut places, end);
     }
 }
 
@@ -210,8 +250,8 @@ pub(crate) struct BatchEnd<'a> {
 
 impl BatchEnd<'_> {
     #[inline]
-    fn answer(&self, facts: RecordFacts) -> Answer {
-        facts.answer(self.partition, self.outcome)
+    fn answer(&self, place: u32, facts: RecordFacts) -> Answer {
+        facts.answer(place, self.partition, self.outcome)
     }
 
     fn tell(&self, listener: &dyn AcknowledgementListener, answer: &Answer) {
@@ -241,10 +281,12 @@ impl BatchEnd<'_> {
 trait ThunksAlike: Send {
     fn as_any(&mut self) -> &mut dyn Any;
 
-    /// See [`Thunks::take_front`].
-    fn take_front(&mut self, records: u32) -> Box<dyn ThunksAlike>;
+    fn len(&self) -> usize;
 
-    fn run(self: Box<Self>, end: BatchEnd<'_>);
+    /// Takes the first `count`.
+    fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike>;
+
+    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: BatchEnd<'_>);
 }
 
 impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
@@ -252,15 +294,23 @@ impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
         self
     }
 
-    fn take_front(&mut self, records: u32) -> Box<dyn ThunksAlike> {
-        Box::new(take_front(self, records))
+    fn len(&self) -> usize {
+        self.len()
     }
 
-    fn run(self: Box<Self>, end: BatchEnd<'_>) {
+    fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike> {
+        Box::new(take_front(self, count))
+    }
+
+    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: BatchEnd<'_>) {
         let mut thunks = self.into_iter();
+        let mut next = || {
+            let thunk = thunks.next()?;
+            places.next().map(|place| (place, thunk))
+        };
         if let Some(listener) = end.listener {
-            for Thunk { facts, callback } in thunks {
-                let answer = end.answer(facts);
+            while let Some((place, Thunk { facts, callback })) = next() {
+                let answer = end.answer(place, facts);
                 end.tell(listener, &answer);
                 end.contain(|| callback(answer));
             }
@@ -269,136 +319,17 @@ impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
         // One containment for all, and another for those after one that panics: it costs more than most
         // callbacks do.
         while !end.contain(|| {
-            for Thunk { facts, callback } in thunks.by_ref() {
-                callback(end.answer(facts));
+            while let Some((place, Thunk { facts, callback })) = next() {
+                callback(end.answer(place, facts));
             }
         }) {}
     }
 }
 
-fn take_front<F>(thunks: &mut Vec<Thunk<F>>, records: u32) -> Vec<Thunk<F>> {
-    let at = thunks.partition_point(|thunk| thunk.facts.index < records);
-    let rest = thunks.split_off(at);
-    let front = std::mem::replace(thunks, rest);
-    for thunk in thunks {
-        thunk.facts.index -= records;
-    }
-    front
+fn take_front<F>(thunks: &mut Vec<Thunk<F>>, count: usize) -> Vec<Thunk<F>> {
+    let rest = thunks.split_off(count);
+    std::mem::replace(thunks, rest)
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::Arc;
-
-    use super::*;
-    use crate::sync::{Mutex, Rank};
-
-    const WRITTEN: BatchOutcome = BatchOutcome::Written {
-        base_offset: 100,
-        log_append_time_ms: -1,
-    };
-
-    const RECORD: RecordParts<'_> = RecordParts {
-        key: None,
-        value: Some(b"v"),
-        headers: &[],
-        timestamp_ms: 7,
-    };
-
-    struct Fixture {
-        thunks: Thunks,
-        calls: Arc<Mutex<Vec<i64>>>,
-    }
-
-    impl Fixture {
-        fn new() -> Self {
-            Self {
-                thunks: Thunks::default(),
-                calls: Arc::new(Mutex::new(Rank::LEAF, Vec::new())),
-            }
-        }
-
-        fn add(&mut self, index: u32, callback: impl Callback) {
-            Some(callback).move_to(&mut self.thunks, index, &RECORD);
-        }
-
-        /// A callback of one type that notes its record's offset, and panics for the one it is told to.
-        fn noting(&self, panic_at: Option<i64>) -> impl Callback + use<> {
-            let calls = Arc::clone(&self.calls);
-            move |answer: Answer| {
-                let offset = answer.unwrap().offset();
-                assert_ne!(Some(offset), panic_at, "told to");
-                calls.lock().push(offset);
-            }
-        }
-
-        fn run(self) -> Vec<i64> {
-            self.thunks.run(BatchEnd {
-                partition: &TopicPartition::new("t", 3),
-                outcome: &WRITTEN,
-                listener: None,
-            });
-            self.calls.lock().clone()
-        }
-    }
-
-    #[test]
-    fn callbacks_of_several_types_run_in_the_order_of_sending() {
-        let mut fixture = Fixture::new();
-        for index in 0..8 {
-            let calls = Arc::clone(&fixture.calls);
-            match index % 4 {
-                2 => fixture.add(index, move |answer: Answer| {
-                    calls.lock().push(-answer.unwrap().offset());
-                }),
-                3 => fixture.thunks.push_silent(index, &RECORD),
-                _ => fixture.add(index, fixture.noting(None)),
-            }
-        }
-        assert_eq!(fixture.run(), [100, 101, -102, 104, 105, -106]);
-    }
-
-    /// KP-34
-    #[test]
-    fn a_callback_that_panics_is_the_only_one_of_its_type_that_has_not_run() {
-        let mut fixture = Fixture::new();
-        for index in 0..5 {
-            fixture.add(index, fixture.noting(Some(101 + i64::from(index / 4))));
-        }
-        assert_eq!(fixture.run(), [100, 102, 103, 104]);
-    }
-
-    #[test]
-    fn callbacks_of_one_type_share_one_vector() {
-        let mut fixture = Fixture::new();
-        for index in 0..100 {
-            fixture.add(index, fixture.noting(None));
-        }
-        assert!(fixture.thunks.others.is_empty());
-        assert_eq!(fixture.run().len(), 100);
-    }
-
-    /// PB-21
-    #[test]
-    fn the_thunks_of_a_piece_are_taken_off_the_front_and_count_from_there() {
-        let mut whole = Fixture::new();
-        for index in [0, 2, 3, 6] {
-            whole.add(index, whole.noting(None));
-        }
-        let calls = Arc::clone(&whole.calls);
-        whole.add(7, move |answer: Answer| {
-            calls.lock().push(-answer.unwrap().offset());
-        });
-        let mut runs = Vec::new();
-        for records in [3, 1, 4] {
-            let piece = Fixture {
-                thunks: whole.thunks.take_front(records),
-                calls: Arc::clone(&whole.calls),
-            };
-            runs.push(piece.run());
-            whole.calls.lock().clear();
-        }
-        assert_eq!(runs, [vec![100, 102], vec![100], vec![102, -103]]);
-        assert!(whole.run().is_empty());
-    }
-}
+mod tests;

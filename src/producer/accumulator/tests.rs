@@ -1,6 +1,7 @@
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
+use crate::producer::thunks::RecordFacts;
 use crate::record::builder::batch_size_upper_bound;
 use crate::record::header::Headers;
 use crate::types::Node;
@@ -54,9 +55,11 @@ pub(super) fn append(fixture: &Fixture, partition: i32, value: &str) -> FutureRe
         Append::Done(Place { result, index }) => FutureRecordMetadata::pending(RecordInBatch {
             result,
             index,
-            timestamp_ms: 0,
-            key_size: -1,
-            value_size: value.len() as i32,
+            facts: RecordFacts {
+                timestamp_ms: 0,
+                key_size: -1,
+                value_size: value.len() as i32,
+            },
         }),
         other => panic!("not appended: {other:?}"),
     }

@@ -21,9 +21,11 @@ fn record(result: &Arc<ProduceRequestResult>, index: u32) -> FutureRecordMetadat
     FutureRecordMetadata::pending(RecordInBatch {
         result: Arc::clone(result),
         index,
-        timestamp_ms: 77,
-        key_size: 2,
-        value_size: -1,
+        facts: RecordFacts {
+            timestamp_ms: 77,
+            key_size: 2,
+            value_size: -1,
+        },
     })
 }
 

@@ -1,0 +1,113 @@
+use std::sync::Arc;
+
+use super::*;
+use crate::sync::{Mutex, Rank};
+
+const WRITTEN: BatchOutcome = BatchOutcome::Written {
+    base_offset: 100,
+    log_append_time_ms: -1,
+};
+
+const RECORD: RecordParts<'_> = RecordParts {
+    key: None,
+    value: Some(b"v"),
+    headers: &[],
+    timestamp_ms: 7,
+};
+
+struct Fixture {
+    thunks: Thunks,
+    calls: Arc<Mutex<Vec<i64>>>,
+}
+
+impl Fixture {
+    fn new() -> Self {
+        Self {
+            thunks: Thunks::default(),
+            calls: Arc::new(Mutex::new(Rank::LEAF, Vec::new())),
+        }
+    }
+
+    fn add(&mut self, index: u32, callback: impl Callback) {
+        Some(callback).move_to(&mut self.thunks, index, &RECORD);
+    }
+
+    /// A callback of one type that notes its record's offset, and panics for the one it is told to.
+    fn noting(&self, panic_at: Option<i64>) -> impl Callback + use<> {
+        let calls = Arc::clone(&self.calls);
+        move |answer: Answer| {
+            let offset = answer.unwrap().offset();
+            assert_ne!(Some(offset), panic_at, "told to");
+            calls.lock().push(offset);
+        }
+    }
+
+    fn run(self) -> Vec<i64> {
+        self.thunks.run(BatchEnd {
+            partition: &TopicPartition::new("t", 3),
+            outcome: &WRITTEN,
+            listener: None,
+        });
+        self.calls.lock().clone()
+    }
+}
+
+#[test]
+fn callbacks_of_several_types_run_in_the_order_of_sending() {
+    let mut fixture = Fixture::new();
+    for index in 0..8 {
+        let calls = Arc::clone(&fixture.calls);
+        match index % 4 {
+            2 => fixture.add(index, move |answer: Answer| {
+                calls.lock().push(-answer.unwrap().offset());
+            }),
+            3 => fixture.thunks.push_silent(index, &RECORD),
+            _ => fixture.add(index, fixture.noting(None)),
+        }
+    }
+    assert_eq!(fixture.run(), [100, 101, -102, 104, 105, -106]);
+}
+
+/// KP-34
+#[test]
+fn a_callback_that_panics_is_the_only_one_of_its_type_that_has_not_run() {
+    let mut fixture = Fixture::new();
+    for index in 0..5 {
+        fixture.add(index, fixture.noting(Some(101 + i64::from(index / 4))));
+    }
+    assert_eq!(fixture.run(), [100, 102, 103, 104]);
+}
+
+#[test]
+fn callbacks_of_one_type_share_one_vector() {
+    let mut fixture = Fixture::new();
+    for index in 0..100 {
+        fixture.add(index, fixture.noting(None));
+    }
+    assert!(fixture.thunks.rare.is_none());
+    assert_eq!(fixture.run().len(), 100);
+}
+
+/// PB-21
+#[test]
+fn the_thunks_of_a_piece_are_taken_off_the_front_and_count_from_there() {
+    let mut whole = Fixture::new();
+    for index in [0, 2, 3, 6] {
+        whole.add(index, whole.noting(None));
+    }
+    let calls = Arc::clone(&whole.calls);
+    whole.add(7, move |answer: Answer| {
+        calls.lock().push(-answer.unwrap().offset());
+    });
+    let mut runs = Vec::new();
+    for records in [3, 1, 4] {
+        let piece = Fixture {
+            thunks: whole.thunks.take_front(records),
+            calls: Arc::clone(&whole.calls),
+        };
+        runs.push(piece.run());
+        whole.calls.lock().clear();
+    }
+    assert_eq!(runs, [vec![100, 102], vec![100], vec![102, -103]]);
+    assert!(whole.run().is_empty());
+}
