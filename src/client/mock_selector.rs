@@ -44,6 +44,8 @@ pub(crate) struct MockSelector {
     pub(crate) holds_connects: bool,
     /// Frames stay unwritten.
     pub(crate) holds_writes: bool,
+    /// Frames are written as they are sent, as a socket with room takes them.
+    pub(crate) writes_at_once: bool,
     /// Addresses that refuse connections at once.
     pub(crate) refusing: BTreeSet<SocketAddr>,
     /// Every attempt to connect.
@@ -178,6 +180,11 @@ impl Selectable for MockSelector {
             request,
         });
         Ok(())
+    }
+
+    fn take_completed_send(&mut self, id: ConnectionId) -> bool {
+        let connection = self.connections.get_mut(&id);
+        self.writes_at_once && connection.is_some_and(|c| std::mem::take(&mut c.is_writing))
     }
 
     fn mute(&mut self, _id: ConnectionId) {}

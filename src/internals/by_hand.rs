@@ -232,6 +232,12 @@ impl Selectable for Line {
         Ok(())
     }
 
+    fn take_completed_send(&mut self, id: ConnectionId) -> bool {
+        let sends = &mut self.0.lock().next.completed_sends;
+        let told = sends.iter().position(|sent| *sent == id);
+        told.map(|at| sends.remove(at)).is_some()
+    }
+
     fn mute(&mut self, _id: ConnectionId) {}
 
     fn unmute(&mut self, _id: ConnectionId) {}

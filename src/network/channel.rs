@@ -126,6 +126,11 @@ impl KafkaChannel {
         Ok(())
     }
 
+    /// Whether a frame has been written in full that no poll has told of; none will then.
+    pub(super) fn take_sent(&mut self) -> bool {
+        std::mem::take(&mut self.sent)
+    }
+
     /// Does what can be done now: finish connecting, then read at most one frame, then write.
     pub(super) fn turn(&mut self, scratch: &mut [u8], events: &mut PollEvents) -> Turn {
         self.report_sent(events);
@@ -296,7 +301,7 @@ impl KafkaChannel {
     }
 
     fn report_sent(&mut self, events: &mut PollEvents) {
-        if std::mem::take(&mut self.sent) {
+        if self.take_sent() {
             events.completed_sends.push(self.id);
         }
     }

@@ -99,9 +99,9 @@ pub(crate) enum SendRefused {
 /// Non-blocking connections to many nodes, polled by one thread.
 ///
 /// # Contract
-/// - `send` queues one frame per connection; a second before the first is reported in
-///   `completed_sends` is refused. Writing starts in `send` itself when the socket can take it, so the
-///   completion may be reported by the very next poll, which then does not wait.
+/// - `send` queues one frame per connection; a second before the first is reported is refused. Writing
+///   starts in `send` itself when the socket can take it, so the completion may be known at once: then
+///   `take_completed_send` tells it, or else the very next poll does, which then does not wait.
 /// - `poll` waits up to `timeout` (`None`: without limit) unless something is known already, and
 ///   fills `events`, which it clears first. It may return with nothing.
 /// - a locally closed connection is never reported as disconnected.
@@ -121,6 +121,10 @@ pub(crate) trait Selectable: Send {
 
     /// Queues a frame.
     fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused>;
+
+    /// Whether the frame that was queued last has been written in full and nobody was told yet; if so,
+    /// no poll will tell it.
+    fn take_completed_send(&mut self, id: ConnectionId) -> bool;
 
     /// Stops reading from a connection.
     #[cfg_attr(not(test), expect(dead_code, reason = "for peers that send unasked"))]

@@ -253,6 +253,19 @@ impl Selectable for Selector {
         Ok(())
     }
 
+    fn take_completed_send(&mut self, id: ConnectionId) -> bool {
+        let Some(channel) = self.channels.get_mut(&id) else {
+            return false;
+        };
+        let sent = channel.take_sent();
+        // `send` has just put it at the end of the list, if that was all it had to do.
+        if sent && !channel.has_work() && self.work.last() == Some(&id) {
+            self.work.pop();
+            channel.listed = false;
+        }
+        sent
+    }
+
     fn mute(&mut self, id: ConnectionId) {
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.set_muted(true);

@@ -76,8 +76,9 @@ pub(crate) struct NetworkClient<S, R, T> {
     lookups: usize,
     /// A metadata request is under way.
     is_updating: bool,
-    /// Requests that came to their end without the network; the next poll hands them out.
-    aborted: Vec<ClientResponse<T>>,
+    /// Requests that came to their end outside of a poll: they could not be sent, or nothing more is
+    /// expected of them. The next poll hands them out.
+    ended: Vec<ClientResponse<T>>,
     events: PollEvents,
     correlation_id: i32,
     random: fastrand::Rng,
@@ -113,7 +114,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             versions_to_ask: BTreeMap::new(),
             lookups: 0,
             is_updating: false,
-            aborted: Vec::new(),
+            ended: Vec::new(),
             events: PollEvents::default(),
             correlation_id: 0,
             random,
@@ -222,7 +223,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
                 handed_over: false,
                 reason,
             };
-            self.aborted.push(ClientResponse {
+            self.ended.push(ClientResponse {
                 node,
                 tag,
                 version: 0,
@@ -234,7 +235,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         }
         let sent = self.dispatch(node, &request, None, timeout, Purpose::User(tag), now);
         if let Err((Purpose::User(tag), version, outcome)) = sent {
-            self.aborted.push(ClientResponse {
+            self.ended.push(ClientResponse {
                 node,
                 tag,
                 version,
@@ -249,15 +250,15 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         // What came to its end already is handed out without waiting for the network. The network is
         // looked at all the same (Java returns here): a node that can take nothing may have been sent to
         // in every loop, and the end of its connection must be seen at some time.
-        let had_aborted = !self.aborted.is_empty();
-        responses.append(&mut self.aborted);
+        let had_ended = !self.ended.is_empty();
+        responses.append(&mut self.ended);
         if self.is_closed {
             return;
         }
         self.handle_resolutions(now);
         let metadata = self.maybe_update_metadata(now);
         // A metadata request that could not be sent may have ended others with it.
-        let timeout = if had_aborted || !self.aborted.is_empty() {
+        let timeout = if had_ended || !self.ended.is_empty() {
             Duration::ZERO
         } else {
             timeout
@@ -297,7 +298,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.selector.close_all();
         self.in_flight.clear();
         self.versions_to_ask.clear();
-        self.aborted.clear();
+        self.ended.clear();
     }
 
     fn describe(&self, now: Instant) -> String {

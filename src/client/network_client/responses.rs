@@ -35,6 +35,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
+    /// The same for a request that was written as it was sent: the next poll hands it out.
+    pub(super) fn handle_completed_send(&mut self, id: NodeId, now: Instant) {
+        if let Some(request) = self.in_flight.newest_written(id) {
+            finish(id, request, Outcome::Sent, now, &mut self.ended);
+        }
+    }
+
     /// Hands each frame to the request that it answers.
     pub(super) fn handle_completed_receives(
         &mut self,

@@ -88,6 +88,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 purpose,
             },
         );
+        // Mostly the socket has taken all of it by now, and no poll is needed to find that out.
+        if self.selector.take_completed_send(node) {
+            self.handle_completed_send(node, now);
+        }
         Ok(())
     }
 

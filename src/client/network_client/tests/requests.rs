@@ -90,6 +90,25 @@ fn a_request_without_answer_ends_when_every_byte_was_given_to_the_socket() {
     assert_eq!(harness.client.in_flight_request_count(), 0);
 }
 
+#[test]
+fn what_the_socket_takes_at_once_needs_no_poll_to_be_known() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.client.selector.writes_at_once = true;
+    harness.send(1, produce(1), 7);
+    let now = harness.now();
+    assert!(harness.client.is_ready(1, now), "for the next request");
+    harness.send(1, produce(0), 8);
+    // No answer is to come: the poll that hands it out does not wait.
+    assert_eq!(harness.client.in_flight_request_count(), 1);
+    harness.poll();
+    let timeouts = &harness.client.selector.poll_timeouts;
+    assert_eq!(timeouts.last(), Some(&Some(Duration::ZERO)));
+    let response = harness.take_one();
+    assert_eq!(response.tag, 8);
+    assert!(matches!(response.outcome, Outcome::Sent));
+}
+
 /// Java: NetworkClientTest#testDisconnectWithMultipleInFlights
 #[test]
 fn requests_on_a_lost_connection_end_oldest_first() {

@@ -117,6 +117,21 @@ fn a_frame_is_written_before_any_poll_and_told_by_a_poll_that_does_not_wait() {
     assert_eq!(rig.events.completed_sends, [0]);
 }
 
+#[test]
+fn a_frame_that_is_known_to_be_written_is_told_by_no_poll_and_keeps_none_from_waiting() {
+    let mut rig = Rig::new();
+    let mut peer = rig.connect(0);
+    assert!(!rig.selector.take_completed_send(0), "nothing was sent");
+    for body in [&b"one"[..], b"two"] {
+        rig.send(0, body);
+        assert!(rig.selector.take_completed_send(0));
+        assert!(!rig.selector.take_completed_send(0), "told before");
+        assert_eq!(peer.read_frame().unwrap(), body);
+    }
+    assert_ne!(rig.selector.wait_limit(None), Duration::ZERO);
+    assert!(rig.poll_now().completed_sends.is_empty());
+}
+
 /// Java: `SelectorTest#testEmptyRequest`
 #[test]
 fn an_empty_frame_goes_and_comes() {
