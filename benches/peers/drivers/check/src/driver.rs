@@ -4,7 +4,9 @@ use std::error::Error;
 use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::{Path, PathBuf};
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::thread;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -72,9 +74,20 @@ impl Description {
             .spawn()
             .map_err(|error| format!("{} does not start: {error}; is it built?", self.name))?;
         let missing = "a pipe that was asked for";
+        let commands = process.stdin.take().ok_or(missing)?;
+        let output = BufReader::new(process.stdout.take().ok_or(missing)?);
+        let (answered, answers) = channel();
+        // It ends with the driver's output.
+        thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if answered.send(line).is_err() {
+                    return;
+                }
+            }
+        });
         Ok(Driver {
-            commands: process.stdin.take().ok_or(missing)?,
-            answers: BufReader::new(process.stdout.take().ok_or(missing)?),
+            commands,
+            answers,
             process,
         })
     }
@@ -100,17 +113,20 @@ fn words(value: &Value) -> Result<Vec<String>, Box<dyn Error>> {
 pub struct Driver {
     process: Child,
     commands: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    answers: Receiver<String>,
 }
 
 impl Driver {
     /// Says one thing and waits for the answer.
     pub fn ask(&mut self, command: &Value) -> Result<Value, Box<dyn Error>> {
         self.tell(command)?;
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? == 0 {
-            return Err("it ended without an answer".into());
-        }
+        let line = match self.answers.recv_timeout(PATIENCE) {
+            Ok(line) => line,
+            Err(RecvTimeoutError::Timeout) => {
+                return Err(format!("no answer in {PATIENCE:?}").into());
+            }
+            Err(RecvTimeoutError::Disconnected) => return Err("it ended without an answer".into()),
+        };
         serde_json::from_str(&line).map_err(|error| format!("{error} in {line:?}").into())
     }
 
@@ -123,9 +139,10 @@ impl Driver {
     pub fn quit(mut self) -> Result<(), Box<dyn Error>> {
         // One that refused its setup may be gone already.
         let _ = self.tell(&serde_json::json!({"cmd": "quit"}));
-        let mut line = String::new();
-        if self.answers.read_line(&mut line)? != 0 {
-            return Err(format!("its last word is {line:?}").into());
+        match self.answers.recv_timeout(PATIENCE) {
+            Ok(line) => return Err(format!("its last word is {line:?}").into()),
+            Err(RecvTimeoutError::Timeout) => return Err("it does not quit".into()),
+            Err(RecvTimeoutError::Disconnected) => {}
         }
         let status = self.process.wait()?;
         if status.success() {
@@ -153,6 +170,9 @@ impl Drop for Driver {
         let _ = self.process.wait();
     }
 }
+
+/// The longest that a round may take, and more.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Linux counts in hundredths of a second, whatever its own tick is.
 const MILLIS_PER_TICK: u64 = 10;

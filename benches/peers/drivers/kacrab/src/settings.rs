@@ -1,0 +1,59 @@
+//! The setup in the client's keys, which are Kafka's.
+
+use std::collections::BTreeMap;
+
+use driver_kit::{About, Setup};
+
+/// The version in the manifest; the crate has no name for its own.
+const CLIENT: &str = "kacrab 0.4.0";
+
+pub fn of(setup: &Setup) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let mut set = |key: &str, value: String| {
+        settings.insert(key.to_owned(), value);
+    };
+    set("bootstrap.servers", setup.bootstrap.clone());
+    if !setup.defaults {
+        set("acks", setup.acks.clone());
+        set("enable.idempotence", setup.idempotent.to_string());
+        set("linger.ms", setup.linger_ms.to_string());
+        set("batch.size", setup.batch_bytes.to_string());
+        set("buffer.memory", setup.buffer_bytes.to_string());
+        let in_flight = setup.max_in_flight.to_string();
+        set("max.in.flight.requests.per.connection", in_flight);
+        set("request.timeout.ms", setup.request_timeout_ms.to_string());
+        set("delivery.timeout.ms", setup.delivery_timeout_ms.to_string());
+        set("compression.type", setup.compression.clone());
+    }
+    settings
+}
+
+pub fn about(setup: &Setup, settings: BTreeMap<String, String>, workers: usize) -> About {
+    let mut unequal = vec![
+        "It takes owned bytes only, so each value and key is copied into a Bytes first, as its users do; others copy \
+         from the caller's memory into the batch."
+            .into(),
+    ];
+    if !setup.defaults && setup.partition.is_none() && setup.keys.is_none() {
+        unequal.push(
+            "Without key, the partition changes every batch.size bytes and long queues are avoided (KIP-794, as in \
+             Java 4.4.0); Java 3.0.0 changes it when a batch is full or sent."
+                .into(),
+        );
+    }
+    let counting = "With and without callback, a task awaits each delivery's future: a callback that is registered \
+                    while its batch is being acknowledged is never called, and neither flush nor the metrics tell of \
+                    all failures.";
+    About {
+        client: CLIENT.into(),
+        settings,
+        unequal,
+        notes: vec![
+            format!(
+                "It runs on tokio's multi-threaded runtime with its default number of workers, {workers}; sending \
+                 threads call its send, which is not async and spins while the client is full."
+            ),
+            counting.into(),
+        ],
+    }
+}

@@ -1,0 +1,107 @@
+//! The setup in the client's builders.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use driver_kit::{About, Refusal, Setup};
+use krafka::producer::{Acks, ProducerBuilder};
+use krafka::{Kafka, KafkaBuilder};
+
+/// The version in the manifest; the crate has no name for its own.
+const CLIENT: &str = "krafka 0.28.1";
+
+pub fn connection(setup: &Setup) -> KafkaBuilder {
+    let builder = Kafka::builder(setup.bootstrap.as_str());
+    if setup.defaults {
+        return builder;
+    }
+    let request_timeout = Duration::from_millis(setup.request_timeout_ms);
+    builder
+        .max_in_flight_requests(setup.max_in_flight)
+        .request_timeout(request_timeout)
+        // It may not be longer than the request's.
+        .connect_timeout(CONNECT_TIMEOUT.min(request_timeout))
+}
+
+pub fn producer(builder: ProducerBuilder, setup: &Setup) -> Result<ProducerBuilder, Refusal> {
+    if setup.defaults {
+        return Ok(builder);
+    }
+    let acks = match setup.acks.as_str() {
+        "0" => Acks::None,
+        "1" => Acks::Leader,
+        "all" => Acks::All,
+        other => return Err(Refusal::Failed(format!("acks is not {other}"))),
+    };
+    Ok(builder
+        .acks(acks)
+        .idempotent(setup.idempotent)
+        .linger(Duration::from_millis(setup.linger_ms))
+        .batch_size(setup.batch_bytes)
+        .buffer_memory(setup.buffer_bytes)
+        .delivery_timeout(Duration::from_millis(setup.delivery_timeout_ms)))
+}
+
+fn settings(setup: &Setup) -> BTreeMap<String, String> {
+    let mut settings = BTreeMap::new();
+    let mut set = |key: &str, value: String| {
+        settings.insert(key.to_owned(), value);
+    };
+    set("bootstrap_servers", setup.bootstrap.clone());
+    if !setup.defaults {
+        set("max_in_flight_requests", setup.max_in_flight.to_string());
+        set(
+            "request_timeout",
+            format!("{} ms", setup.request_timeout_ms),
+        );
+        let connect_timeout = CONNECT_TIMEOUT.min(Duration::from_millis(setup.request_timeout_ms));
+        set("connect_timeout", format!("{connect_timeout:?}"));
+        set("acks", setup.acks.clone());
+        set("idempotent", setup.idempotent.to_string());
+        set("linger", format!("{} ms", setup.linger_ms));
+        set("batch_size", setup.batch_bytes.to_string());
+        set("buffer_memory", setup.buffer_bytes.to_string());
+        set(
+            "delivery_timeout",
+            format!("{} ms", setup.delivery_timeout_ms),
+        );
+    }
+    settings
+}
+
+pub fn about(setup: &Setup, workers: usize) -> About {
+    let mut unequal = vec![
+        "It takes owned bytes only, so each value and key is copied into a Bytes first, as its users do; others copy \
+         from the caller's memory into the batch."
+            .into(),
+    ];
+    if !setup.defaults && setup.partition.is_none() && setup.keys.is_none() {
+        unequal.push(
+            "Without key, the partition changes every batch_size bytes (KIP-794, as in Java 4.4.0); Java 3.0.0 changes \
+             it when a batch is full or sent."
+                .into(),
+        );
+    }
+    let counting = if setup.callback {
+        "It has no callbacks: a task awaits each record's delivery handle and counts it."
+    } else {
+        "The delivery handle is dropped, flush waits for all records, and the client's count of failed batches tells \
+         whether any failed."
+    };
+    About {
+        client: CLIENT.into(),
+        settings: settings(setup),
+        unequal,
+        notes: vec![
+            format!(
+                "It runs on tokio's multi-threaded runtime with its default number of workers, {workers}; each \
+                 sending thread blocks on one future that enqueues its records one after the other, which waits only \
+                 while the client is full."
+            ),
+            counting.into(),
+        ],
+    }
+}
+
+/// The client's own.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
