@@ -1,0 +1,204 @@
+//! rskafka, a minimal client on tokio: one batching producer for each partition, and no choice of partition.
+
+mod settings;
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::hash::{DefaultHasher, Hasher};
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use chrono::Utc;
+use driver_kit::{About, Client, Mode, Refusal, Setup, Share, Ticket};
+use futures::future::FutureExt;
+use futures::stream::{FuturesUnordered, StreamExt};
+use rskafka::client::ClientBuilder;
+use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandling};
+use rskafka::client::producer::aggregator::RecordAggregator;
+use rskafka::client::producer::{BatchProducer, BatchProducerBuilder};
+use rskafka::record::Record;
+use tokio::runtime::Runtime;
+use tokio::time::timeout_at;
+
+fn main() -> ExitCode {
+    driver_kit::run::<Rskafka>()
+}
+
+struct Rskafka {
+    runtime: Runtime,
+    partitions: Vec<Partition>,
+    /// The one partition that every record goes to.
+    only: Option<usize>,
+    /// Bytes of records without key after which the next partition is taken.
+    batch_bytes: usize,
+    /// Records that a sending thread may have under way.
+    under_way_max: usize,
+}
+
+struct Partition {
+    client: Arc<PartitionClient>,
+    producer: Arc<BatchProducer<RecordAggregator>>,
+}
+
+impl Client for Rskafka {
+    fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
+        settings::check(setup)?;
+        let runtime = Runtime::new().map_err(failed)?;
+        let (batch_bytes, linger) = settings::batching(setup);
+        let partitions = runtime.block_on(async {
+            let servers = setup.bootstrap.split(',').map(str::to_owned).collect();
+            let client = ClientBuilder::new(servers).build().await.map_err(failed)?;
+            let mut partitions = Vec::new();
+            for number in 0..setup.partitions {
+                let unknown = UnknownTopicHandling::Error;
+                let client = client
+                    .partition_client(setup.topic.as_str(), number, unknown)
+                    .await
+                    .map_err(failed)?;
+                let client = Arc::new(client);
+                let producer = BatchProducerBuilder::new(Arc::clone(&client))
+                    .with_compression(Compression::NoCompression)
+                    .with_linger(linger)
+                    .build(RecordAggregator::new(batch_bytes));
+                partitions.push(Partition {
+                    client,
+                    producer: Arc::new(producer),
+                });
+            }
+            Ok(partitions)
+        })?;
+        let rskafka = Self {
+            partitions,
+            only: setup.partition.and_then(|only| only.try_into().ok()),
+            batch_bytes,
+            under_way_max: settings::under_way_max(setup),
+            runtime,
+        };
+        let workers = rskafka.runtime.metrics().num_workers();
+        let about = settings::about(setup, rskafka.under_way_max, workers);
+        Ok((rskafka, about))
+    }
+
+    /// For paced rounds: a task for each record, since producing is waiting.
+    fn send(&self, record: driver_kit::Record<'_>, ticket: Ticket) -> Result<(), String> {
+        let producer = Arc::clone(&self.partition(record).producer);
+        let record = owned(record);
+        self.runtime.spawn(async move {
+            match producer.produce(record).await {
+                Ok(_) => ticket.acked(),
+                Err(error) => ticket.failed(error),
+            }
+        });
+        Ok(())
+    }
+
+    /// Only a blast has quiet records, and it is [`share`](Self::share)'s own.
+    fn send_quietly(&self, record: driver_kit::Record<'_>) -> Result<(), String> {
+        self.send_and_wait(record)
+    }
+
+    /// A request of its own: the batching producer would wait for its timer, which ticks in milliseconds.
+    fn send_and_wait(&self, record: driver_kit::Record<'_>) -> Result<(), String> {
+        let records = vec![owned(record)];
+        let client = &self.partition(record).client;
+        let produced = client.produce(records, Compression::NoCompression);
+        let produced = self.runtime.block_on(produced);
+        produced.map(drop).map_err(|error| error.to_string())
+    }
+
+    /// What is under way is waited for where it was sent, or by the kit.
+    fn flush(&self, until: Option<Instant>) -> Result<(), String> {
+        let all = async {
+            for partition in &self.partitions {
+                let flushed = partition.producer.flush().await;
+                flushed.map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        };
+        self.runtime.block_on(within(until, all))
+    }
+
+    /// A blast keeps as many records under way as there is room for.
+    fn share(&self, share: &Share) {
+        if share.mode() != Mode::Blast {
+            return share.run(self);
+        }
+        let all = tokio::task::unconstrained(async {
+            let mut under_way = FuturesUnordered::new();
+            for turn in share.turns() {
+                let producer = &self.partition(turn.record).producer;
+                let produced = producer.produce(owned(turn.record));
+                under_way.push(async move {
+                    match produced.await {
+                        Ok(_) => turn.ticket.acked(),
+                        Err(error) => turn.ticket.failed(error),
+                    }
+                });
+                // Nothing is produced before it is polled.
+                while let Some(Some(())) = under_way.next().now_or_never() {}
+                if under_way.len() >= self.under_way_max {
+                    under_way.next().await;
+                }
+            }
+            while under_way.next().await.is_some() {}
+            Ok(())
+        });
+        // The kit tells that it was given up.
+        let _ = self.runtime.block_on(within(share.give_up_at(), all));
+    }
+}
+
+impl Rskafka {
+    /// The client leaves the choice to its users. Here keys are hashed, and records without key fill a batch of one
+    /// partition after the other, as with other clients.
+    fn partition(&self, record: driver_kit::Record<'_>) -> &Partition {
+        thread_local! {
+            static PLACE: Cell<(usize, usize)> = const { Cell::new((0, 0)) };
+        }
+        let number = match (self.only, record.key) {
+            (Some(only), _) => only,
+            (None, Some(key)) => {
+                let mut hasher = DefaultHasher::new();
+                hasher.write(key);
+                hasher.finish() as usize % self.partitions.len()
+            }
+            (None, None) => PLACE.with(|place| {
+                let (mut number, mut bytes) = place.get();
+                if bytes >= self.batch_bytes {
+                    (number, bytes) = ((number + 1) % self.partitions.len(), 0);
+                }
+                place.set((number, bytes + record.value.len()));
+                number
+            }),
+        };
+        &self.partitions[number]
+    }
+}
+
+/// Its records own what they carry.
+fn owned(record: driver_kit::Record<'_>) -> Record {
+    Record {
+        key: record.key.map(<[u8]>::to_vec),
+        value: Some(record.value.to_vec()),
+        headers: BTreeMap::new(),
+        timestamp: Utc::now(),
+    }
+}
+
+async fn within(
+    until: Option<Instant>,
+    all: impl Future<Output = Result<(), String>>,
+) -> Result<(), String> {
+    match until {
+        None => all.await,
+        Some(end) => timeout_at(end.into(), all)
+            .await
+            .unwrap_or_else(|_| Err("given up before all records had ended".into())),
+    }
+}
+
+fn failed(error: impl ToString) -> Refusal {
+    Refusal::Failed(error.to_string())
+}

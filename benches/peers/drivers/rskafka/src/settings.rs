@@ -1,0 +1,83 @@
+//! What of the setup the client can do, and what it calls it.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use driver_kit::{About, Refusal, Setup};
+
+/// The version in the manifest; the crate has no name for its own.
+const CLIENT: &str = "rskafka 0.6.0";
+
+/// What the documentation's example has; the crate has no default.
+const DEFAULT_BATCH_BYTES: usize = 1024;
+/// The batching producer's own.
+const DEFAULT_LINGER: Duration = Duration::from_millis(5);
+
+pub fn check(setup: &Setup) -> Result<(), Refusal> {
+    if setup.defaults {
+        return Ok(());
+    }
+    if setup.idempotent {
+        return Err(Refusal::Unable("rskafka has no idempotence.".into()));
+    }
+    if setup.acks != "all" {
+        return Err(Refusal::Unable("rskafka always asks for acks=all.".into()));
+    }
+    Ok(())
+}
+
+pub fn batching(setup: &Setup) -> (usize, Duration) {
+    if setup.defaults {
+        (DEFAULT_BATCH_BYTES, DEFAULT_LINGER)
+    } else {
+        (setup.batch_bytes, Duration::from_millis(setup.linger_ms))
+    }
+}
+
+/// The client bounds nothing, so the driver does.
+pub fn under_way_max(setup: &Setup) -> usize {
+    let record = setup.payload_bytes + setup.key_bytes;
+    (setup.buffer_bytes / record.max(1) / setup.threads.max(1)).max(1)
+}
+
+pub fn about(setup: &Setup, under_way_max: usize, workers: usize) -> About {
+    let (batch_bytes, linger) = batching(setup);
+    let mut settings = BTreeMap::new();
+    let mut set = |key: &str, value: String| {
+        settings.insert(key.to_owned(), value);
+    };
+    set("bootstrap_brokers", setup.bootstrap.clone());
+    set("RecordAggregator", format!("{batch_bytes} bytes"));
+    set("with_linger", format!("{linger:?}"));
+    set("with_compression", "NoCompression".into());
+    About {
+        client: CLIENT.into(),
+        settings,
+        unequal: vec![
+            "It takes owned bytes only, so each value and key is copied into a Vec first, as its users do; others copy \
+             from the caller's memory into the batch."
+                .into(),
+            "It does not choose partitions: the driver hashes keys (with SipHash), and fills one batch of one \
+             partition after the other with records without key."
+                .into(),
+            format!(
+                "It bounds no memory: the driver keeps {under_way_max} records under way for each sending thread, as \
+                 many as the buffer would hold."
+            ),
+            "Requests in flight are not limited, a request carries one batch of one partition, and there are no \
+             timeouts for requests and deliveries (the broker is given 30 s)."
+                .into(),
+        ],
+        notes: vec![
+            format!(
+                "It runs on tokio's multi-threaded runtime with its default number of workers, {workers}; each \
+                 sending thread blocks on a set of futures, one for each record under way, of the batching producer \
+                 of the record's partition. At a fixed rate each record is a task."
+            ),
+            "With and without callback each record's future is awaited: one that is dropped may take its record \
+             along. One by one, each record is a request, without the batching producer, whose timer ticks in \
+             milliseconds."
+                .into(),
+        ],
+    }
+}
