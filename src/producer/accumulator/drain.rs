@@ -44,7 +44,7 @@ pub(crate) trait DrainGate {
 #[derive(Debug)]
 pub(crate) struct Drained {
     pub(crate) index: EntryIndex,
-    pub(crate) batch: SealedBatch,
+    pub(crate) batch: Box<SealedBatch>,
 }
 
 /// Who is ready, who is muted, where the next drain of each node starts.
@@ -76,7 +76,7 @@ pub(crate) struct Drainer {
 struct Slot {
     entry: Arc<PartitionEntry>,
     /// Batches to be sent again, oldest first; all are older than those in the entry's queue.
-    retries: VecDeque<SealedBatch>,
+    retries: VecDeque<Box<SealedBatch>>,
     /// The first batch of the entry's queue when it was last looked at. A head that has become full
     /// since is signalled.
     head: Option<QueueHead>,
@@ -194,7 +194,7 @@ impl Drainer {
     }
 
     /// Puts a batch that failed back in line, at its place among the older ones (RA-27).
-    pub(crate) fn reenqueue(&mut self, index: EntryIndex, batch: SealedBatch, now: Instant) {
+    pub(crate) fn reenqueue(&mut self, index: EntryIndex, batch: Box<SealedBatch>, now: Instant) {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
             debug_assert!(false, "a batch in flight came out of a slot");
             return;
@@ -234,7 +234,7 @@ impl Drainer {
     ) -> bool {
         let slot = self.slots.get_mut(index as usize).and_then(Option::as_mut);
         let found = slot.and_then(|slot| slot.retries.iter_mut().find(|b| b.id() == batch));
-        found.map(change).is_some()
+        found.map(|batch| change(batch)).is_some()
     }
 
     // ---- questions
@@ -342,7 +342,7 @@ impl Drainer {
             }
             let room = max_bytes.saturating_sub(size_bytes);
             let taken = slot.take(|size| size <= room || result.batches == 0);
-            let batch = match taken {
+            let mut batch = match taken {
                 Taken::Batch(batch) => batch,
                 Taken::TooLarge => {
                     // It begins the next request.
@@ -355,7 +355,6 @@ impl Drainer {
                     continue;
                 }
             };
-            let mut batch = *batch;
             if matches!(head, HeadOfLine::Retried(_)) {
                 self.retries_queued -= 1;
             }
@@ -570,7 +569,7 @@ enum Taken {
 impl Slot {
     /// When its oldest batch was opened.
     fn oldest(&self) -> Option<Instant> {
-        let retried = self.retries.front().map(SealedBatch::created);
+        let retried = self.retries.front().map(|batch| batch.created());
         retried.or_else(|| self.head.map(|head| head.created))
     }
 
@@ -595,15 +594,12 @@ impl Slot {
             if !may_take(batch.size_bytes()) {
                 return Taken::TooLarge;
             }
-            return self
-                .retries
-                .pop_front()
-                .map_or(Taken::Empty, |b| Taken::Batch(Box::new(b)));
+            return self.retries.pop_front().map_or(Taken::Empty, Taken::Batch);
         }
         match self.entry.pop(may_take) {
             Popped::Batch { batch, next } => {
                 self.head = next;
-                Taken::Batch(Box::new(SealedBatch::seal(batch)))
+                Taken::Batch(SealedBatch::seal(batch))
             }
             Popped::TooLarge => Taken::TooLarge,
             Popped::Empty => {

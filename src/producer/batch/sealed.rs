@@ -59,10 +59,11 @@ struct Troubles {
 }
 
 impl SealedBatch {
-    /// Makes a filled batch ready for connections.
-    pub(crate) fn seal(filled: FilledBatch) -> Self {
+    /// Makes a filled batch ready for connections. In a box, because from now on it is handed from place
+    /// to place.
+    pub(crate) fn seal(filled: FilledBatch) -> Box<Self> {
         let parts = filled.into_parts();
-        Self {
+        Box::new(Self {
             id: parts.id,
             created: parts.created,
             facts: parts.facts,
@@ -80,7 +81,7 @@ impl SealedBatch {
             in_flight: Duration::ZERO,
             maybe_written: false,
             troubles: None,
-        }
+        })
     }
 
     pub(crate) fn id(&self) -> BatchId {

@@ -303,7 +303,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    fn retry_batch(&mut self, index: u32, mut batch: SealedBatch, attempt: &Attempt, now: Instant) {
+    fn retry_batch(
+        &mut self,
+        index: u32,
+        mut batch: Box<SealedBatch>,
+        attempt: &Attempt,
+        now: Instant,
+    ) {
         let left = self.options.retries - batch.attempts() - 1;
         warn!(
             "{} {}: trying a batch again ({left} attempts left) after {}",
@@ -327,14 +333,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         &mut self,
         index: u32,
         node: NodeId,
-        batch: SealedBatch,
+        batch: Box<SealedBatch>,
         attempt: Attempt,
         now: Instant,
     ) {
         let (size, records) = (batch.size_bytes(), batch.record_count());
         let split = match batch.split(size / 2, self.shared.accumulator.pool(), now) {
             Ok(split) => split,
-            Err(batch) => return self.fail_attempt(index, node, *batch, attempt, now),
+            Err(batch) => return self.fail_attempt(index, node, batch, attempt, now),
         };
         warn!(
             "{} node {node} calls a batch of {records} records and {size} bytes too large: splitting it \
@@ -348,12 +354,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared.counters.split();
         self.shared.accumulator.replace_by_pieces(&split);
         for piece in split.release() {
-            self.drainer.reenqueue(index, piece, now);
+            self.drainer.reenqueue(index, Box::new(piece), now);
         }
     }
 
     /// SE-19
-    fn complete_batch(&mut self, index: u32, batch: SealedBatch, answer: &Answer) {
+    fn complete_batch(&mut self, index: u32, batch: Box<SealedBatch>, answer: &Answer) {
         if let Some(transactions) = &mut self.transactions {
             transactions.handle_completed(index, &batch.summary(), answer.base_offset);
         }

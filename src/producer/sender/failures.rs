@@ -109,7 +109,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// Fails a batch that was in the queue, keeping the sequences right.
-    fn give_up_queued(&mut self, index: EntryIndex, batch: SealedBatch, error: ProduceError) {
+    fn give_up_queued(&mut self, index: EntryIndex, batch: Box<SealedBatch>, error: ProduceError) {
         if let Some(transactions) = &mut self.transactions {
             let tried = batch.delivery() == Delivery::MaybeWritten;
             transactions.handle_expired_in_queue(index, &batch.summary(), tried);
@@ -122,7 +122,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         &mut self,
         index: EntryIndex,
         node: NodeId,
-        batch: SealedBatch,
+        batch: Box<SealedBatch>,
         attempt: Attempt,
         now: Instant,
     ) {
@@ -274,7 +274,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    fn finish_failed(&self, batch: SealedBatch, outcome: BatchOutcome) {
+    fn finish_failed(&self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
         self.shared.counters.failed(batch.record_count());
         let id = batch.id();
         batch.fail(outcome, self.listener.as_deref());

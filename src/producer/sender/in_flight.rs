@@ -22,7 +22,7 @@ pub(crate) enum Tracked {
 pub(crate) struct InFlightBatch {
     pub(crate) index: EntryIndex,
     pub(crate) node: NodeId,
-    pub(crate) batch: SealedBatch,
+    pub(crate) batch: Box<SealedBatch>,
     expiry: Instant,
 }
 
@@ -41,7 +41,7 @@ impl InFlightBatches {
         &mut self,
         index: EntryIndex,
         node: NodeId,
-        batch: SealedBatch,
+        batch: Box<SealedBatch>,
         expiry: Instant,
     ) {
         let id = batch.id();

@@ -29,14 +29,14 @@ impl SealedBatch {
     /// # Kafka
     /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not).
     pub(crate) fn split(
-        mut self,
+        mut self: Box<Self>,
         limit_bytes: usize,
         pool: &Arc<BufferPool>,
         now: Instant,
     ) -> Result<SplitBatch, Box<Self>> {
         let divided = match divide(&self.facts, &self.body, limit_bytes) {
             Ok(divided) if divided.len() > 1 => divided,
-            Ok(_) => return Err(Box::new(self)),
+            Ok(_) => return Err(self),
             Err(wrong) => {
                 debug_assert!(
                     false,
@@ -46,7 +46,7 @@ impl SealedBatch {
                     "{}: cannot split a batch: {wrong:?}",
                     self.topic_partition()
                 );
-                return Err(Box::new(self));
+                return Err(self);
             }
         };
         self.mark_returned(now);
