@@ -1,6 +1,6 @@
 //! The batches that are under way.
 
-use std::collections::BTreeSet;
+use std::collections::VecDeque;
 
 use crate::clock::{Deadline, Instant};
 use crate::producer::accumulator::EntryIndex;
@@ -33,8 +33,15 @@ pub(crate) struct InFlightBatch {
 #[derive(Debug, Default)]
 pub(crate) struct InFlightBatches {
     tracked: FixedHashMap<BatchId, Tracked>,
-    expiries: BTreeSet<(Instant, BatchId)>,
+    expiries: Expiries,
 }
+
+/// When batches are given up, earliest first, each with its batch.
+///
+/// Batches are sent about in the order they were opened in, and answered in the order they were sent in:
+/// nearly all come at the end and go near the front.
+#[derive(Debug, Default)]
+struct Expiries(VecDeque<(Instant, BatchId)>);
 
 impl InFlightBatches {
     pub(crate) fn insert(
@@ -45,7 +52,7 @@ impl InFlightBatches {
         expiry: Instant,
     ) {
         let id = batch.id();
-        self.expiries.insert((expiry, id));
+        self.expiries.insert(expiry, id);
         let before = self.tracked.insert(
             id,
             Tracked::Live(InFlightBatch {
@@ -65,18 +72,18 @@ impl InFlightBatches {
     pub(crate) fn take(&mut self, id: BatchId) -> Option<Tracked> {
         let tracked = self.tracked.remove(&id)?;
         if let Tracked::Live(live) = &tracked {
-            self.expiries.remove(&(live.expiry, id));
+            self.expiries.remove(live.expiry, id);
         }
         Some(tracked)
     }
 
     /// Takes a batch because its time is over, leaving its summary behind.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<InFlightBatch> {
-        let &(expiry, id) = self.expiries.first()?;
+        let (expiry, id) = self.expiries.first()?;
         if expiry > now {
             return None;
         }
-        self.expiries.remove(&(expiry, id));
+        self.expiries.remove(expiry, id);
         match self.tracked.remove(&id)? {
             Tracked::Live(live) => {
                 self.tracked
@@ -89,7 +96,7 @@ impl InFlightBatches {
 
     /// Takes any batch that still has a future.
     pub(crate) fn take_any(&mut self) -> Option<InFlightBatch> {
-        let &(_, id) = self.expiries.first()?;
+        let (_, id) = self.expiries.first()?;
         match self.take(id)? {
             Tracked::Live(live) => Some(live),
             Tracked::Expired(_) => None,
@@ -107,11 +114,66 @@ impl InFlightBatches {
     pub(crate) fn next_expiry(&self) -> Deadline {
         self.expiries
             .first()
-            .map_or(Deadline::Never, |(expiry, _)| Deadline::At(*expiry))
+            .map_or(Deadline::Never, |(expiry, _)| Deadline::At(expiry))
     }
 
     /// Batches whose futures wait for an answer.
     pub(crate) fn live_count(&self) -> usize {
-        self.expiries.len()
+        self.expiries.0.len()
+    }
+}
+
+impl Expiries {
+    fn first(&self) -> Option<(Instant, BatchId)> {
+        self.0.front().copied()
+    }
+
+    fn insert(&mut self, expiry: Instant, id: BatchId) {
+        let entry = (expiry, id);
+        match self.0.back() {
+            Some(last) if *last > entry => {
+                let at = self.0.partition_point(|other| *other < entry);
+                self.0.insert(at, entry);
+            }
+            _ => self.0.push_back(entry),
+        }
+    }
+
+    fn remove(&mut self, expiry: Instant, id: BatchId) {
+        let entry = (expiry, id);
+        if self.0.front() == Some(&entry) {
+            self.0.pop_front();
+        } else if let Ok(at) = self.0.binary_search(&entry) {
+            self.0.remove(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(nanos: u64, number: u64) -> (Instant, BatchId) {
+        (Instant::from_nanos(nanos), BatchId::new(number))
+    }
+
+    #[test]
+    fn the_earliest_expiry_is_first_in_whatever_order_batches_come_and_go() {
+        let mut expiries = Expiries::default();
+        let entries = [(5, 0), (3, 1), (9, 2), (3, 3), (7, 4), (9, 5)].map(|(t, n)| entry(t, n));
+        let mut left = std::collections::BTreeSet::new();
+        for (at, id) in entries {
+            expiries.insert(at, id);
+            left.insert((at, id));
+            assert_eq!(expiries.first(), left.first().copied());
+        }
+        for at in [4, 1, 1, 0, 9, 1, 0] {
+            // The last removals find nothing, which changes nothing.
+            let (expiry, id) = entries.get(at).copied().unwrap_or_else(|| entry(1, 1));
+            expiries.remove(expiry, id);
+            left.remove(&(expiry, id));
+            assert_eq!(expiries.first(), left.first().copied());
+            assert_eq!(expiries.0.len(), left.len());
+        }
     }
 }
