@@ -81,19 +81,44 @@ fn topic_of<'a>(
     places: &mut FixedHashMap<Arc<str>, usize>,
     name: &Arc<str>,
 ) -> &'a mut TopicProduceData {
-    let is_last = topics
-        .last()
-        .is_some_and(|last| Arc::ptr_eq(&last.name, name) || last.name == *name);
-    let at = if is_last {
+    let add = |topics: &mut Vec<TopicProduceData>| {
+        topics.push(TopicProduceData {
+            name: Arc::clone(name),
+            partitions: Vec::new(),
+        });
         topics.len() - 1
-    } else {
-        *places.entry(Arc::clone(name)).or_insert_with(|| {
-            topics.push(TopicProduceData {
-                name: Arc::clone(name),
-                partitions: Vec::new(),
-            });
-            topics.len() - 1
-        })
+    };
+    let at = match topics.last() {
+        None => add(topics),
+        Some(last) if Arc::ptr_eq(&last.name, name) || last.name == *name => topics.len() - 1,
+        Some(last) => {
+            // Most requests have one topic: its place is noted when there is a second.
+            if places.is_empty() {
+                places.insert(Arc::clone(&last.name), 0);
+            }
+            *places
+                .entry(Arc::clone(name))
+                .or_insert_with(|| add(topics))
+        }
     };
     &mut topics[at]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_topic_that_comes_again_after_others_has_one_place() {
+        let (mut topics, mut places) = (Vec::new(), FixedHashMap::default());
+        for name in ["a", "a", "b", "a", "c", "b", "a"] {
+            let topic = topic_of(&mut topics, &mut places, &Arc::from(name));
+            topic.partitions.push(PartitionProduceData {
+                index: 0,
+                records: None,
+            });
+        }
+        let counts = topics.iter().map(|t| (&*t.name, t.partitions.len()));
+        assert_eq!(counts.collect::<Vec<_>>(), [("a", 4), ("b", 2), ("c", 1)]);
+    }
 }
