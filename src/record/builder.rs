@@ -179,7 +179,10 @@ impl RecordsBuilder {
 
     /// What stands before a record's key: all that depends on its place in the batch.
     #[inline(always)]
-    #[allow(clippy::inline_always, reason = "the writer it makes stays in registers")]
+    #[allow(
+        clippy::inline_always,
+        reason = "the writer it makes stays in registers"
+    )]
     fn place<'o>(&self, out: &'o mut Vec<u8>, size: RecordSize) -> FieldWriter<'o> {
         let mut writer = FieldWriter::new(out);
         writer.put_length(size.body_bytes);
