@@ -56,7 +56,8 @@ impl Cluster {
     }
 
     /// Starts brokers that are down and wakes those that are paused, then waits as
-    /// [`Self::await_in_sync`] does.
+    /// [`Self::await_in_sync`] does. If that takes too long, restarts all of them: a leader of Kafka 3.0.0 that
+    /// was asking the controller to let a replica back, when the controller was lost, may never ask again.
     pub(crate) fn mend(&self) -> Result<()> {
         for index in 0..self.broker_count() {
             let broker = self.broker(index);
@@ -66,7 +67,14 @@ impl Cluster {
                 broker.resume()?;
             }
         }
-        self.await_in_sync()
+        self.await_in_sync().or_else(|failure| {
+            println!("mending by restarts: {failure}");
+            for index in 0..self.broker_count() {
+                self.broker(index).stop_clean()?;
+                self.broker(index).start()?;
+            }
+            self.await_in_sync()
+        })
     }
 
     /// Starts all brokers, all of which are down, at the same time.
