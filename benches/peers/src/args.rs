@@ -25,6 +25,7 @@ Measures Kafka producers on equal settings and writes a table, plots and everyth
                          docs/BENCHMARKS.md and README.md; with --only-report without measuring again
   --only-report          write table and plots of DIR's raw.json again, and measure nothing
   --drivers DIR          a further folder of drivers; may be repeated
+  --no-counts            count no instructions, allocations or system calls, as with --quick
   --no-build             take drivers and brokers as they were built before
   --list                 name scenarios and clients";
 
@@ -33,6 +34,7 @@ Measures Kafka producers on equal settings and writes a table, plots and everyth
 #[allow(clippy::struct_excessive_bools)] // Switches of a command line.
 pub struct Args {
     pub quick: bool,
+    pub no_counts: bool,
     pub only: Option<Vec<String>>,
     pub clients: Option<Vec<String>>,
     pub rounds: usize,
@@ -53,6 +55,7 @@ impl Args {
     pub fn parse(mut parser: lexopt::Parser) -> Result<Option<Self>> {
         let mut args = Self {
             quick: false,
+            no_counts: false,
             only: None,
             clients: None,
             rounds: 7,
@@ -70,6 +73,7 @@ impl Args {
         while let Some(argument) = parser.next()? {
             match argument {
                 Long("quick") => args.quick = true,
+                Long("no-counts") => args.no_counts = true,
                 Long("only") => args.only = Some(names(&parser.value()?.string()?)),
                 Long("clients") => args.clients = Some(names(&parser.value()?.string()?)),
                 Long("rounds") => args.rounds = parser.value()?.parse().context("--rounds")?,

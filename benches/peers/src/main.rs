@@ -152,7 +152,7 @@ fn measure_all(
         rounds: args.rounds,
         round_seconds: args.round_seconds(),
         warm_up: args.warm_up(),
-        extras: !args.quick,
+        extras: !(args.quick || args.no_counts),
         clients,
     };
     let units = setting.clients.len() as u64;
