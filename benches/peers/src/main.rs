@@ -137,7 +137,7 @@ fn measure_all(
         commit,
         started: jiff::Timestamp::now().to_string(),
         seed: args.seed,
-        command: std::env::args().skip(1).collect(),
+        command: without_folders(std::env::args().skip(1)),
         clients: clients
             .iter()
             .map(|(driver, build)| described(driver, build))
@@ -254,4 +254,28 @@ fn in_short(measured: &raw::Measured) -> String {
     let costs: Vec<String> = measured.clients.iter().filter_map(cost).collect();
     let seconds = measured.seconds;
     format!("  CPU µs per record: {} ({seconds:.0} s)", costs.join(", "))
+}
+
+/// The command line without the folders it names: what is published says nothing of the machine's files.
+fn without_folders(arguments: impl Iterator<Item = String>) -> Vec<String> {
+    let mut named = false;
+    arguments
+        .map(|argument| {
+            let is_folder =
+                std::mem::replace(&mut named, matches!(&*argument, "--out" | "--drivers"));
+            if is_folder { "DIR".into() } else { argument }
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_published_command_names_no_folder() {
+        let given = ["--quick", "--out", "/home/me/x", "--seed", "1"].map(String::from);
+        let told = without_folders(given.into_iter());
+        assert_eq!(told, ["--quick", "--out", "DIR", "--seed", "1"]);
+    }
 }
