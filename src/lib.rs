@@ -40,10 +40,13 @@
 //! | feature | what it adds |
 //! |---|---|
 //! | `cli` | the command line tools; nothing in the library |
+//! | `gzip`, `snappy`, `lz4`, `zstd` | the codec of that name for `compression.type`; on by default |
+//! | `zstd-pure` | zstd without a C compiler, where `zstd` is off |
 //! | `testing` | the module `testing`: an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |
 //!
-//! A feature adds, it never changes what is there. None is on by default.
+//! A feature adds, it never changes what is there. Only the four codecs are on by default; `zstd` is the only
+//! one that needs a C compiler.
 //!
 //! # Threads
 //!
@@ -53,6 +56,12 @@
 
 mod client;
 mod clock;
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the producer does not compress batches yet"
+)]
+mod compress;
 mod config;
 mod error;
 mod network;
@@ -72,6 +81,7 @@ pub mod internals;
 
 // The public interface is:
 
+pub use compress::{CompressionType, UnknownCompressionType};
 pub use config::{
     Acks, ClientDnsLookup, ConfigKey, ConfigSource, ConfigType, Group, Importance, Password,
     PluginConfig, ProducerConfig, ProducerConfigBuilder, RecordingLevel, SecurityProtocol,

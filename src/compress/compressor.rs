@@ -1,0 +1,112 @@
+//! One codec at one level, for all threads of a producer.
+
+use std::fmt;
+
+use super::CompressionType;
+use super::error::{CompressError, FeatureMissing};
+use super::pool::Pool;
+use crate::types::Magic;
+
+/// What turns one batch after the other into its compressed form, and keeps its memory between them.
+pub(super) trait Encoder: Send {
+    /// Appends the compressed form of the parts, taken as one, to `out`. After an error nothing is known
+    /// of `out` beyond what stood there before, and the encoder is not used again.
+    fn encode(
+        &mut self,
+        magic: Magic,
+        parts: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError>;
+}
+
+/// Compresses batches with one codec at one level.
+///
+/// # Threads
+/// Any number at once. Each takes an encoder out of a pool, so that no lock is held while it compresses.
+pub(crate) struct Compressor {
+    codec: CompressionType,
+    level: Option<i32>,
+    idle: Pool<Box<dyn Encoder>>,
+}
+
+impl Compressor {
+    /// A compressor for a level that was checked before; `None` is the codec's default. Takes no memory
+    /// before the first batch.
+    ///
+    /// # Errors
+    /// If the codec was left out when the library was built.
+    pub(crate) fn new(codec: CompressionType, level: Option<i32>) -> Result<Self, FeatureMissing> {
+        super::available(codec)?;
+        Ok(Self {
+            codec,
+            level,
+            idle: Pool::new(),
+        })
+    }
+
+    pub(crate) fn codec(&self) -> CompressionType {
+        self.codec
+    }
+
+    /// Compresses the parts as if they stood back to back, and appends the result to `out`. The format
+    /// of the records matters to lz4.
+    ///
+    /// # Errors
+    /// If the codec fails; `out` is then as it was.
+    pub(crate) fn compress(
+        &self,
+        magic: Magic,
+        parts: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError> {
+        let mut encoder = match self.idle.take() {
+            Some(encoder) => encoder,
+            None => encoder(self.codec, self.level)?,
+        };
+        let before = out.len();
+        let outcome = encoder.encode(magic, parts, out);
+        match outcome {
+            Ok(()) => self.idle.put(encoder),
+            // Its state is unknown: dropped.
+            Err(_) => out.truncate(before),
+        }
+        outcome
+    }
+}
+
+/// A codec's encoder, with memory of its own.
+fn encoder(codec: CompressionType, level: Option<i32>) -> Result<Box<dyn Encoder>, CompressError> {
+    // Of use to some codecs only, each of which is a feature.
+    let _ = level;
+    Ok(match codec {
+        CompressionType::None => Box::new(Plain),
+        #[cfg(feature = "snappy")]
+        CompressionType::Snappy => Box::new(super::snappy::SnappyEncoder::new()),
+        #[allow(unreachable_patterns, reason = "reached where a feature is off")]
+        _ => return Err(CompressError::new(codec, FeatureMissing::of(codec))),
+    })
+}
+
+/// The codec `none`.
+struct Plain;
+
+impl Encoder for Plain {
+    fn encode(
+        &mut self,
+        _magic: Magic,
+        parts: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError> {
+        parts.iter().for_each(|part| out.extend_from_slice(part));
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Compressor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Compressor")
+            .field("codec", &self.codec)
+            .field("level", &self.level)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,42 @@
+//! Compression of record batches: Kafka's codecs, in Kafka's framing.
+//!
+//! | codec | what is written | crate |
+//! |---|---|---|
+//! | gzip | one gzip member, as `java.util.zip.GZIPOutputStream` | flate2 on zlib-rs |
+//! | snappy | snappy-java's stream: a header, then blocks of 32 KiB | snap |
+//! | lz4 | an LZ4 frame of independent blocks of 64 KiB, as `KafkaLZ4BlockOutputStream` | `lz4_flex` |
+//! | zstd | one zstd frame | zstd, or a backend in Rust alone |
+//!
+//! Only this folder names a codec's crate. Each codec is a feature; what asks for one that is left out
+//! is told which.
+
+mod blocks;
+mod compression_type;
+mod compressor;
+mod decompress;
+mod error;
+mod level;
+mod pool;
+#[cfg(feature = "snappy")]
+mod snappy;
+
+pub use compression_type::{CompressionType, UnknownCompressionType};
+pub(crate) use compressor::Compressor;
+pub(crate) use decompress::decompress;
+pub(crate) use error::{CompressError, DecompressError, FeatureMissing};
+pub(crate) use level::{LevelError, check_level};
+
+/// Whether the codec is part of this build.
+///
+/// # Errors
+/// If it was left out.
+pub(crate) fn available(codec: CompressionType) -> Result<(), FeatureMissing> {
+    let available = match codec {
+        CompressionType::None => true,
+        CompressionType::Gzip => cfg!(feature = "gzip"),
+        CompressionType::Snappy => cfg!(feature = "snappy"),
+        CompressionType::Lz4 => cfg!(feature = "lz4"),
+        CompressionType::Zstd => cfg!(any(feature = "zstd", feature = "zstd-pure")),
+    };
+    available.then_some(()).ok_or(FeatureMissing::of(codec))
+}
