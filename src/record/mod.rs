@@ -5,6 +5,11 @@ pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod format;
 pub(crate) mod header;
+#[cfg_attr(
+    not(test),
+    allow(dead_code, reason = "the batches that become message sets come next")
+)]
+pub(crate) mod legacy;
 pub(crate) mod split;
 
 pub use header::{Header, Headers, HeadersFrozen};

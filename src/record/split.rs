@@ -71,12 +71,12 @@ fn take_piece(
 }
 
 /// A record of which only the place is read: key, value and headers stay as they are.
-struct EncodedRecord<'a> {
-    timestamp_ms: i64,
-    payload: &'a [u8],
+pub(super) struct EncodedRecord<'a> {
+    pub(super) timestamp_ms: i64,
+    pub(super) payload: &'a [u8],
 }
 
-fn take_record<'a>(
+pub(super) fn take_record<'a>(
     rest: &mut &'a [u8],
     base_timestamp_ms: i64,
 ) -> Result<EncodedRecord<'a>, VarintError> {

@@ -1,0 +1,107 @@
+//! One message after the other, byte by byte.
+
+use super::{ATTRIBUTES_OFFSET, CRC_OFFSET, LegacyMagic, MESSAGE_HEAD_MAX};
+use crate::record::format::{LENGTH_OFFSET, LOG_OVERHEAD, MAGIC_OFFSET};
+
+/// The length that stands for null.
+const NULL_LENGTH: i32 = -1;
+
+/// What stands before a message's key.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct MessageHead {
+    pub(super) magic: LegacyMagic,
+    pub(super) offset: i64,
+    /// The number of the codec of what is inside; 0 for a message that is no wrapper. The other bits stay
+    /// 0: timestamps are the producer's.
+    pub(super) codec: u8,
+    /// Not written in the format that has none.
+    pub(super) timestamp_ms: i64,
+}
+
+impl MessageHead {
+    /// Writes the head, without length and checksum, and says where the message begins.
+    fn put(self, out: &mut Vec<u8>) -> usize {
+        let start = out.len();
+        let mut head = [0; MESSAGE_HEAD_MAX];
+        head[..LENGTH_OFFSET].copy_from_slice(&self.offset.to_be_bytes());
+        head[MAGIC_OFFSET] = self.magic.magic() as u8;
+        head[ATTRIBUTES_OFFSET] = self.codec;
+        head[MESSAGE_HEAD_MAX - 8..].copy_from_slice(&self.timestamp_ms.to_be_bytes());
+        out.extend_from_slice(&head[..self.magic.head_bytes()]);
+        start
+    }
+
+    /// Writes a message. The caller has seen to it that its lengths fit the format.
+    #[inline]
+    pub(super) fn put_message(self, out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>) {
+        let start = self.put(out);
+        put_nullable(out, key);
+        put_nullable(out, value);
+        seal(out, start);
+    }
+
+    /// Writes a message without key, whose value `put_value` writes. After an error `out` is as before;
+    /// so it is, with `TooLarge`, when the message outgrows what the format can count.
+    pub(super) fn put_around<E: From<TooLarge>>(
+        self,
+        out: &mut Vec<u8>,
+        put_value: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) -> Result<usize, E> {
+        let start = self.put(out);
+        put_nullable(out, None);
+        let length_at = out.len();
+        out.extend_from_slice(&[0; 4]);
+        let value_at = out.len();
+        let written = put_value(out).and_then(|()| {
+            check_size(out.len() - start)?;
+            Ok(out.len() - value_at)
+        });
+        match written {
+            Ok(value_bytes) => {
+                put_i32(&mut out[length_at..], value_bytes);
+                seal(out, start);
+            }
+            Err(_) => out.truncate(start),
+        }
+        written
+    }
+}
+
+/// A message, or its value, has more bytes than its length fields can say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct TooLarge {
+    pub(super) bytes: usize,
+}
+
+/// Whether a message of so many bytes, offset and length included, can be written.
+pub(super) fn check_size(bytes: usize) -> Result<(), TooLarge> {
+    match i32::try_from(bytes) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(TooLarge { bytes }),
+    }
+}
+
+#[inline]
+fn put_nullable(out: &mut Vec<u8>, bytes: Option<&[u8]>) {
+    match bytes {
+        Some(bytes) => {
+            out.extend_from_slice(&(bytes.len() as i32).to_be_bytes());
+            out.extend_from_slice(bytes);
+        }
+        None => out.extend_from_slice(&NULL_LENGTH.to_be_bytes()),
+    }
+}
+
+fn put_i32(at: &mut [u8], value: usize) {
+    at[..4].copy_from_slice(&(value as i32).to_be_bytes());
+}
+
+/// Puts length and checksum in their places, now that all that they tell of is there.
+#[inline]
+fn seal(out: &mut [u8], start: usize) {
+    let message = &mut out[start..];
+    let length = message.len() - LOG_OVERHEAD;
+    put_i32(&mut message[LENGTH_OFFSET..], length);
+    let checksum = crc32fast::hash(&message[MAGIC_OFFSET..]);
+    message[CRC_OFFSET..CRC_OFFSET + 4].copy_from_slice(&checksum.to_be_bytes());
+}
