@@ -5,9 +5,10 @@ pub(crate) mod batch;
 pub(crate) mod builder;
 pub(crate) mod format;
 pub(crate) mod header;
-#[cfg_attr(
-    not(test),
-    allow(dead_code, reason = "the batches that become message sets come next")
+#[allow(
+    dead_code,
+    unused_imports,
+    reason = "the batches that become message sets come next"
 )]
 pub(crate) mod legacy;
 pub(crate) mod split;

@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::LegacyMagic;
 use super::write::{MessageHead, TooLarge, check_size};
+use crate::compress::{CompressError, CompressionType, Compressor};
 use crate::record::builder::BatchFacts;
 use crate::record::split::take_record;
 use crate::util::varint::{VarintError, take_varint};
@@ -11,9 +12,6 @@ use crate::util::varint::{VarintError, take_varint};
 /// Fewer bytes than any record of format 2 has: length, attributes, timestamp, offset, and no key, no
 /// value, no headers.
 const SMALLEST_STAGED: usize = 7;
-
-/// The codec that these formats know nothing of.
-const ZSTD: u8 = 4;
 
 /// How large a set became.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +39,8 @@ impl Converted {
 pub(crate) enum ConvertError {
     /// A message, or the wrapper, has more bytes than the format can count.
     TooLarge { bytes: usize },
+    /// The codec failed.
+    Compress(CompressError),
     /// Compressed with zstd, which brokers of this age do not know.
     Zstd,
     /// What was staged are not records: they were written here, so this is a defect.
@@ -52,6 +52,12 @@ pub(crate) enum ConvertError {
 impl From<TooLarge> for ConvertError {
     fn from(error: TooLarge) -> Self {
         Self::TooLarge { bytes: error.bytes }
+    }
+}
+
+impl From<CompressError> for ConvertError {
+    fn from(error: CompressError) -> Self {
+        Self::Compress(error)
     }
 }
 
@@ -69,6 +75,7 @@ impl fmt::Display for ConvertError {
                 "a message of {bytes} bytes is more than brokers of this age can take: \
                  2147483647; send smaller records, or lower batch.size"
             ),
+            Self::Compress(error) => error.fmt(f),
             Self::Zstd => f.write_str(
                 "zstd needs brokers of Kafka 2.1 or later, and one of these is older than 0.11: set \
                  compression.type to gzip, snappy, lz4 or none",
@@ -83,25 +90,24 @@ impl fmt::Display for ConvertError {
 
 impl std::error::Error for ConvertError {}
 
-/// What compresses the messages inside a wrapper: the codec's number, and what writes them compressed.
-struct Compression<F> {
-    codec: u8,
-    compress: F,
-}
-
-/// Writes the records as a message set, compressed if a codec is given.
-fn convert_with<F>(
+/// Appends the records to `out` as a message set, compressed if a codec other than `none` is given.
+/// `chunks` are the records one after the other as [`RecordsBuilder`](crate::record::builder) writes them,
+/// each whole in one chunk. Offsets count from 0; headers are left out, as these formats have none.
+///
+/// # Errors
+/// [`ConvertError`]; `out` is then as it was.
+/// # Kafka
+/// `MemoryRecordsBuilder` with a magic below 2, and `RecordsUtil#downConvert`.
+pub(crate) fn convert(
     facts: &BatchFacts,
     chunks: &[&[u8]],
     magic: LegacyMagic,
-    compression: Option<Compression<F>>,
+    compressor: Option<&Compressor>,
     out: &mut Vec<u8>,
-) -> Result<Converted, ConvertError>
-where
-    F: FnOnce(&[u8], &mut Vec<u8>) -> Result<(), ConvertError>,
-{
+) -> Result<Converted, ConvertError> {
     let start = out.len();
-    let Some(Compression { codec, compress }) = compression else {
+    let compressor = compressor.filter(|compressor| compressor.codec() != CompressionType::None);
+    let Some(compressor) = compressor else {
         let written = put_messages(facts, chunks, magic, out);
         if let Err(error) = written {
             out.truncate(start);
@@ -112,7 +118,7 @@ where
             compressed_bytes: None,
         });
     };
-    if codec == ZSTD {
+    if compressor.codec() == CompressionType::Zstd {
         return Err(ConvertError::Zstd);
     }
     let mut messages = Vec::new();
@@ -123,10 +129,12 @@ where
         let wrapper = MessageHead {
             magic,
             offset: i64::from(facts.record_count) - 1,
-            codec,
+            codec: compressor.codec().id(),
             timestamp_ms: facts.max_timestamp_ms,
         };
-        wrapper.put_around(out, |out| compress(&messages, out))?
+        wrapper.put_around(out, |out| -> Result<(), ConvertError> {
+            Ok(compressor.compress(magic.magic(), &[&messages], out)?)
+        })?
     };
     Ok(Converted {
         message_bytes: messages.len(),

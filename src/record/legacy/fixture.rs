@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use crate::compress::CompressionType;
 use crate::record::builder::{BatchFacts, RecordParts, RecordsBuilder};
 use crate::record::header::{Header, Headers};
 
@@ -80,4 +81,9 @@ pub(crate) fn any_record() -> impl Strategy<Value = Plain> {
 pub(crate) fn any_batch() -> impl Strategy<Value = (Vec<Plain>, usize, usize)> {
     let records = proptest::collection::vec(any_record(), 1..40);
     (records, 1..50usize, 0..3usize)
+}
+
+/// The codecs that brokers of this age know.
+pub(crate) fn codecs() -> impl Strategy<Value = CompressionType> {
+    proptest::sample::select(vec![CompressionType::None, CompressionType::Snappy])
 }

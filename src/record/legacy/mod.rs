@@ -19,10 +19,17 @@
 //! offset is that of the last message inside, whose own offsets count from 0.
 
 mod convert;
+mod error;
 #[cfg(test)]
 pub(crate) mod fixture;
+mod read;
+mod restage;
 mod write;
 
+pub(crate) use convert::{ConvertError, Converted, convert};
+pub(crate) use error::{MessageError, SetError};
+pub(crate) use read::{Message, Messages, visit_records};
+pub(crate) use restage::restage;
 
 use super::format::LOG_OVERHEAD;
 use crate::types::Magic;

@@ -105,3 +105,46 @@ fn seal(out: &mut [u8], start: usize) {
     let checksum = crc32fast::hash(&message[MAGIC_OFFSET..]);
     message[CRC_OFFSET..CRC_OFFSET + 4].copy_from_slice(&checksum.to_be_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WRAPPER: MessageHead = MessageHead {
+        magic: LegacyMagic::V0,
+        offset: 3,
+        codec: 1,
+        timestamp_ms: 0,
+    };
+
+    #[derive(Debug, PartialEq)]
+    enum Failed {
+        TooLarge(usize),
+        Codec,
+    }
+
+    impl From<TooLarge> for Failed {
+        fn from(error: TooLarge) -> Self {
+            Self::TooLarge(error.bytes)
+        }
+    }
+
+    #[test]
+    fn a_value_that_cannot_be_written_leaves_nothing_behind() {
+        let mut out = b"before".to_vec();
+        let written = WRAPPER.put_around(&mut out, |out| {
+            out.extend_from_slice(b"half");
+            Err(Failed::Codec)
+        });
+        assert_eq!((written, &out[..]), (Err(Failed::Codec), &b"before"[..]));
+    }
+
+    #[test]
+    fn sizes_beyond_31_bits_are_refused() {
+        let largest = i32::MAX as usize;
+        assert_eq!(check_size(largest), Ok(()));
+        let bytes = largest + 1;
+        assert_eq!(check_size(bytes), Err(TooLarge { bytes }));
+        assert_eq!(Failed::from(TooLarge { bytes }), Failed::TooLarge(bytes));
+    }
+}

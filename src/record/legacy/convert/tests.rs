@@ -1,24 +1,10 @@
 use super::super::fixture::{Plain, Staged};
 use super::*;
 
-type Never = Compression<fn(&[u8], &mut Vec<u8>) -> Result<(), ConvertError>>;
-
-/// What none of these formats compresses like; its number is gzip's.
-fn reversed(messages: &[u8], out: &mut Vec<u8>) -> Result<(), ConvertError> {
-    out.extend(messages.iter().rev());
-    Ok(())
-}
-
 fn plain_set(records: &[Plain], per_chunk: usize, headers: usize, magic: LegacyMagic) -> Vec<u8> {
     let staged = Staged::new(records, per_chunk, headers);
     let mut out = b"before".to_vec();
-    let converted = convert_with(
-        &staged.facts,
-        &staged.chunks(),
-        magic,
-        None::<Never>,
-        &mut out,
-    );
+    let converted = convert(&staged.facts, &staged.chunks(), magic, None, &mut out);
     let set = out.split_off(6);
     assert_eq!(out, b"before");
     let expected = Converted {
@@ -28,6 +14,10 @@ fn plain_set(records: &[Plain], per_chunk: usize, headers: usize, magic: LegacyM
     assert_eq!(converted, Ok(expected));
     assert!((expected.compression_ratio() - 1.0).abs() < f32::EPSILON);
     set
+}
+
+fn compressor(codec: CompressionType) -> Compressor {
+    Compressor::new(codec, None).expect("part of this build")
 }
 
 fn bytes(hex: &str) -> Vec<u8> {
@@ -79,7 +69,7 @@ fn chunks_and_headers_leave_no_trace() {
     }
 }
 
-/// Java: MemoryRecordsBuilderTest#testCompressionRateV0, #testCompressionRateV1
+/// Java: MemoryRecordsBuilder#writeLegacyCompressedWrapperHeader
 #[test]
 fn a_compressed_set_is_one_message_with_the_last_offset_and_largest_timestamp() {
     let records = [
@@ -89,39 +79,46 @@ fn a_compressed_set_is_one_message_with_the_last_offset_and_largest_timestamp() 
     let expected = [
         (
             LegacyMagic::V0,
-            "0000000000000001 00000045 cc270d4f 00 01 ffffffff 00000037
-             6301000000ffffffff00001e5bd1bf0f000000010000000000000062010000006101
-             00000000001120ada4100000000000000000000000",
+            "00 02 ffffffff",
+            "0000000000000000 00000010 a4ad2011 00 00 00000001 61 00000001 62
+             0000000000000001 0000000f bfd15b1e 00 00 ffffffff 00000001 63",
         ),
         (
             LegacyMagic::V1,
-            "0000000000000001 0000005d 569b88b8 01 01 0000000000000005 ffffffff 00000047
-             6301000000ffffffff03000000000000000001c6188b321700000001000000000000
-             006201000000610100000005000000000000000001f7ea9dc4180000000000000000000000",
+            "01 02 0000000000000005 ffffffff",
+            "0000000000000000 00000018 c49deaf7 01 00 0000000000000005 00000001 61 00000001 62
+             0000000000000001 00000017 328b18c6 01 00 0000000000000003 ffffffff 00000001 63",
         ),
     ];
-    for (magic, set) in expected {
+    for (magic, head, inner) in expected {
+        let (head, inner) = (bytes(head), bytes(inner));
+        let mut compressed = Vec::new();
+        let snappy = compressor(CompressionType::Snappy);
+        snappy
+            .compress(magic.magic(), &[&inner], &mut compressed)
+            .expect("compressed");
+        let length = (compressed.len() as u32).to_be_bytes();
+        let covered = [&head[..], &length, &compressed].concat();
+        let checksum = crc32fast::hash(&covered).to_be_bytes();
+        let size = (covered.len() as u32 + 4).to_be_bytes();
+        let expected = [&1_u64.to_be_bytes()[..], &size, &checksum, &covered].concat();
+
         let staged = Staged::new(&records, 1, 0);
-        let compression = Compression {
-            codec: 1,
-            compress: reversed,
-        };
         let mut out = b"before".to_vec();
-        let converted = convert_with(
+        let converted = convert(
             &staged.facts,
             &staged.chunks(),
             magic,
-            Some(compression),
+            Some(&snappy),
             &mut out,
         );
-        assert_eq!(out[6..], bytes(set), "{magic:?}");
-        let inner = magic.message_size(1, 1) + magic.message_size(0, 1);
+        assert_eq!(out[6..], expected, "{magic:?}");
         let expected = Converted {
-            message_bytes: inner,
-            compressed_bytes: Some(inner),
+            message_bytes: inner.len(),
+            compressed_bytes: Some(compressed.len()),
         };
         assert_eq!(converted, Ok(expected));
-        assert_eq!(out.len() - 6, magic.set_overhead(true) + inner);
+        assert_eq!(out.len() - 6, magic.set_overhead(true) + compressed.len());
     }
 }
 
@@ -132,11 +129,8 @@ fn no_records_are_no_bytes() {
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
         assert!(plain_set(&[], 1, 0, magic).is_empty());
         let mut out = Vec::new();
-        let compression = Compression {
-            codec: 1,
-            compress: reversed,
-        };
-        let converted = convert_with(&staged.facts, &[], magic, Some(compression), &mut out);
+        let snappy = compressor(CompressionType::Snappy);
+        let converted = convert(&staged.facts, &[], magic, Some(&snappy), &mut out);
         let ratio = converted.map(Converted::compression_ratio);
         assert_eq!((ratio, out.len()), (Ok(1.0), 0));
     }
@@ -146,16 +140,12 @@ fn no_records_are_no_bytes() {
 #[test]
 fn zstd_is_refused_with_what_to_do() {
     let staged = Staged::new(&[Plain::default()], 1, 0);
-    let compression = Compression {
-        codec: ZSTD,
-        compress: reversed,
-    };
     let mut out = Vec::new();
-    let converted = convert_with(
+    let converted = convert(
         &staged.facts,
         &staged.chunks(),
         LegacyMagic::V1,
-        Some(compression),
+        Some(&compressor(CompressionType::Zstd)),
         &mut out,
     );
     assert_eq!(converted, Err(ConvertError::Zstd));
@@ -191,7 +181,7 @@ fn after_an_error_nothing_was_written() {
     for (chunks, expected) in refused {
         for magic in [LegacyMagic::V0, LegacyMagic::V1] {
             let mut out = b"before".to_vec();
-            let converted = convert_with(&staged.facts, chunks, magic, None::<Never>, &mut out);
+            let converted = convert(&staged.facts, chunks, magic, None, &mut out);
             assert_eq!(
                 (converted, &out[..]),
                 (Err(expected.clone()), &b"before"[..])
@@ -200,22 +190,35 @@ fn after_an_error_nothing_was_written() {
     }
 }
 
+/// PB-7. Java: MemoryRecordsBuilderTest#testCompressionRateV0, #testCompressionRateV1
 #[test]
-fn a_compressor_that_fails_leaves_nothing_behind() {
-    let staged = Staged::new(&[Plain::default()], 1, 0);
-    let compress = |_: &[u8], out: &mut Vec<u8>| {
-        out.extend_from_slice(b"half");
-        Err(ConvertError::TooLarge { bytes: 5 })
-    };
-    let mut out = b"before".to_vec();
-    let compression = Some(Compression { codec: 1, compress });
-    let converted = convert_with(
-        &staged.facts,
-        &staged.chunks(),
-        LegacyMagic::V0,
-        compression,
-        &mut out,
-    );
-    assert_eq!(converted, Err(ConvertError::TooLarge { bytes: 5 }));
-    assert_eq!(out, b"before");
+fn the_ratio_leaves_the_wrapper_out() {
+    let records = vec![Plain::new(0, None, Some(&"a".repeat(1000))); 10];
+    let staged = Staged::new(&records, 3, 0);
+    for magic in [LegacyMagic::V0, LegacyMagic::V1] {
+        let mut out = Vec::new();
+        let snappy = compressor(CompressionType::Snappy);
+        let converted = convert(
+            &staged.facts,
+            &staged.chunks(),
+            magic,
+            Some(&snappy),
+            &mut out,
+        );
+        let compressed = (out.len() - magic.set_overhead(true)) as f32;
+        let expected = compressed / (10 * magic.message_size(0, 1000)) as f32;
+        assert_eq!(converted.map(Converted::compression_ratio), Ok(expected));
+        assert!(expected < 0.5);
+    }
+}
+
+#[test]
+fn the_codec_none_makes_a_plain_set() {
+    let records = [Plain::new(1, None, Some("a"))];
+    let staged = Staged::new(&records, 1, 0);
+    let none = compressor(CompressionType::None);
+    let mut out = Vec::new();
+    let (chunks, magic) = (staged.chunks(), LegacyMagic::V1);
+    convert(&staged.facts, &chunks, magic, Some(&none), &mut out).expect("converted");
+    assert_eq!(out, plain_set(&records, 1, 0, magic));
 }
