@@ -48,6 +48,11 @@ impl Compressor {
         self.codec
     }
 
+    #[cfg(test)]
+    pub(super) fn idle_encoders(&self) -> usize {
+        self.idle.idle()
+    }
+
     /// Compresses the parts as if they stood back to back, and appends the result to `out`. The format
     /// of the records matters to lz4.
     ///
@@ -80,8 +85,14 @@ fn encoder(codec: CompressionType, level: Option<i32>) -> Result<Box<dyn Encoder
     let _ = level;
     Ok(match codec {
         CompressionType::None => Box::new(Plain),
+        #[cfg(feature = "gzip")]
+        CompressionType::Gzip => Box::new(super::gzip::GzipEncoder::new(level)),
         #[cfg(feature = "snappy")]
         CompressionType::Snappy => Box::new(super::snappy::SnappyEncoder::new()),
+        #[cfg(feature = "lz4")]
+        CompressionType::Lz4 => Box::new(super::lz4::Lz4Encoder::new()),
+        #[cfg(any(feature = "zstd", feature = "zstd-pure"))]
+        CompressionType::Zstd => Box::new(super::zstd::ZstdEncoder::new(level)?),
         #[allow(unreachable_patterns, reason = "reached where a feature is off")]
         _ => return Err(CompressError::new(codec, FeatureMissing::of(codec))),
     })

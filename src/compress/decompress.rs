@@ -4,7 +4,8 @@ use super::CompressionType;
 use super::error::{DecompressError, FeatureMissing};
 use crate::types::Magic;
 
-/// Undoes a codec. Memory stays below `limit_bytes` and a constant, whatever the bytes announce.
+/// Undoes a codec. Memory stays below twice `limit_bytes` and a few MiB, whatever the
+/// bytes announce.
 ///
 /// # Errors
 /// [`DecompressError`] if the bytes are not what the codec writes, if there is more than `limit_bytes`
@@ -15,12 +16,19 @@ pub(crate) fn decompress(
     compressed: &[u8],
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
+    // Of use to lz4 only, which is a feature.
     let _ = magic;
     match codec {
         CompressionType::None if compressed.len() <= limit_bytes => Ok(compressed.to_vec()),
         CompressionType::None => Err(DecompressError::TooLarge { limit_bytes }),
+        #[cfg(feature = "gzip")]
+        CompressionType::Gzip => super::gzip::decode(compressed, limit_bytes),
         #[cfg(feature = "snappy")]
         CompressionType::Snappy => super::snappy::decode(compressed, limit_bytes),
+        #[cfg(feature = "lz4")]
+        CompressionType::Lz4 => super::lz4::decode(magic, compressed, limit_bytes),
+        #[cfg(any(feature = "zstd", feature = "zstd-pure"))]
+        CompressionType::Zstd => super::zstd::decode(compressed, limit_bytes),
         #[allow(unreachable_patterns, reason = "reached where a feature is off")]
         _ => Err(FeatureMissing::of(codec).into()),
     }

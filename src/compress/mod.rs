@@ -15,10 +15,16 @@ mod compression_type;
 mod compressor;
 mod decompress;
 mod error;
+#[cfg(feature = "gzip")]
+mod gzip;
 mod level;
+#[cfg(feature = "lz4")]
+mod lz4;
 mod pool;
 #[cfg(feature = "snappy")]
 mod snappy;
+#[cfg(any(feature = "zstd", feature = "zstd-pure"))]
+mod zstd;
 
 pub use compression_type::{CompressionType, UnknownCompressionType};
 pub(crate) use compressor::Compressor;
@@ -40,3 +46,6 @@ pub(crate) fn available(codec: CompressionType) -> Result<(), FeatureMissing> {
     };
     available.then_some(()).ok_or(FeatureMissing::of(codec))
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,70 @@
+//! Zstandard by the C library.
+
+use zstd::bulk::Compressor;
+use zstd::zstd_safe::{DCtx, compress_bound, get_error_name, get_frame_content_size};
+
+use super::{DEFAULT_LEVEL, Refusal, corrupt, failed, in_growing_room};
+use crate::compress::blocks::in_one_piece;
+use crate::compress::compressor::Encoder;
+use crate::compress::error::{CompressError, DecompressError};
+use crate::types::Magic;
+
+/// The library's code for "destination buffer is too small"; its numbers are part of its interface.
+const TOO_SMALL: usize = 0_usize.wrapping_sub(70);
+
+/// Writes one frame for each batch.
+pub(in crate::compress) struct ZstdEncoder {
+    compressor: Compressor<'static>,
+    /// A batch that comes in several parts.
+    batch: Vec<u8>,
+    /// A frame before its length is known.
+    frame: Vec<u8>,
+}
+
+impl ZstdEncoder {
+    pub(in crate::compress) fn new(level: Option<i32>) -> Result<Self, CompressError> {
+        let compressor = Compressor::new(level.unwrap_or(DEFAULT_LEVEL)).map_err(failed)?;
+        Ok(Self {
+            compressor,
+            batch: Vec::new(),
+            frame: Vec::new(),
+        })
+    }
+}
+
+impl Encoder for ZstdEncoder {
+    fn encode(
+        &mut self,
+        _magic: Magic,
+        parts: &[&[u8]],
+        out: &mut Vec<u8>,
+    ) -> Result<(), CompressError> {
+        let batch = in_one_piece(parts, &mut self.batch);
+        self.frame.clear();
+        // With room for the worst case the library writes straight to the output.
+        self.frame.reserve(compress_bound(batch.len()));
+        self.compressor
+            .compress_to_buffer(batch, &mut self.frame)
+            .map_err(failed)?;
+        out.extend_from_slice(&self.frame);
+        Ok(())
+    }
+}
+
+/// Reads one frame, or several back to back.
+pub(in crate::compress) fn decode(
+    compressed: &[u8],
+    limit_bytes: usize,
+) -> Result<Vec<u8>, DecompressError> {
+    // What is wrong with a header is told by the decoder.
+    let told = get_frame_content_size(compressed).unwrap_or(None);
+    let mut context = DCtx::try_create().ok_or_else(|| corrupt("no memory to read it"))?;
+    in_growing_room(compressed, told, limit_bytes, |room| {
+        let mut out = Vec::with_capacity(room);
+        match context.decompress(&mut out, compressed) {
+            Ok(_) => Ok(out),
+            Err(TOO_SMALL) => Err(Refusal::NoRoom),
+            Err(code) => Err(Refusal::Corrupt(get_error_name(code).to_owned())),
+        }
+    })
+}
