@@ -56,11 +56,6 @@
 
 mod client;
 mod clock;
-#[allow(
-    dead_code,
-    unused_imports,
-    reason = "the producer does not compress batches yet"
-)]
 mod compress;
 mod config;
 mod error;

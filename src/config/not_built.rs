@@ -1,6 +1,6 @@
 //! Kafka configuration that this version of the library cannot act on yet.
 //!
-//! A key is refused only if its value would change what the producer does: `compression.type=none`
+//! A key is refused only if its value would change what the producer does: `security.protocol=PLAINTEXT`
 //! is fine. When a feature is built, its row goes.
 
 use std::collections::BTreeMap;
@@ -21,12 +21,6 @@ pub(crate) struct NotBuilt {
 
 /// Everything in the table of keys that is not built yet.
 pub(crate) const NOT_BUILT: &[NotBuilt] = &[
-    NotBuilt {
-        key: "compression.type",
-        asks_for_it: |value| !is_text(value, "none"),
-        what: "compress batches",
-        remedy: "Set compression.type=none or leave the key out",
-    },
     NotBuilt {
         key: "transactional.id",
         asks_for_it: |_| true,

@@ -162,6 +162,8 @@ pub enum ProduceErrorKind {
     Authentication,
     /// No version of the protocol that the broker speaks can carry the record.
     UnsupportedVersion,
+    /// The broker, or another of the cluster, does not know the codec that batches are compressed with.
+    UnsupportedCompressionType,
     /// The broker refused the batch; see [`ProduceError::broker_error`].
     Broker(ErrorCode),
     /// The connection was lost and no retry was left.

@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::types::PartitionId;
 
-/// What is wrong with a record before anything is known of its topic.
+/// What is wrong with a record, whatever its topic.
 ///
 /// # Kafka
 /// The `IllegalArgumentException`s of `ProducerRecord`'s constructor. Differs: a record may hold such
@@ -16,6 +16,11 @@ pub enum RecordError {
     NegativePartition(PartitionId),
     /// The timestamp is below zero; leave it unset to have the time of the call taken.
     NegativeTimestamp(i64),
+    /// It has headers, and a broker of the cluster takes no format that has them.
+    HeadersUnsupported {
+        /// The newest format that all brokers take.
+        magic: u8,
+    },
 }
 
 impl fmt::Display for RecordError {
@@ -30,6 +35,12 @@ impl fmt::Display for RecordError {
                 f,
                 "invalid timestamp {timestamp}: timestamps are milliseconds since 1970 and not \
                  negative; leave it unset to have the time of the call taken"
+            ),
+            Self::HeadersUnsupported { magic } => write!(
+                f,
+                "the record has headers, which message format {magic} has not, the newest that all brokers \
+                 of the cluster take: they are known since Kafka 0.11; send it without, or upgrade the \
+                 brokers"
             ),
         }
     }

@@ -239,6 +239,26 @@ impl Lease {
         self.buffer.len()
     }
 
+    /// How much was leased.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// More memory of the same pool, of the usual size or as much as is asked for, if there is some that
+    /// nobody waits for.
+    pub(crate) fn another(&self, at_least_bytes: usize) -> Option<Self> {
+        if self.pool.waiting() > 0 {
+            return None;
+        }
+        let size_bytes = at_least_bytes.max(self.pool.poolable_bytes);
+        self.pool.try_allocate(size_bytes).ok()
+    }
+
+    /// Where it is from.
+    pub(crate) fn pool(&self) -> Arc<BufferPool> {
+        Arc::clone(&self.pool)
+    }
+
     /// The filled memory, to be shared with sockets. The lease ends when the last share is dropped.
     pub(crate) fn into_bytes(self) -> Bytes {
         Bytes::from_owner(self)

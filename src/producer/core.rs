@@ -15,8 +15,11 @@ use super::sender::SenderControl;
 use super::serializer::{PreparedSerializer, Serialized};
 use super::wake::SenderWaker;
 use crate::clock::Clock;
+use crate::compress::CompressionType;
 use crate::config::ProducerConfig;
 use crate::error::{BoxError, Misuse, SendError};
+use crate::record::builder::{RecordParts, batch_size_upper_bound};
+use crate::record::legacy::LegacyMagic;
 use crate::sync;
 use crate::types::{PartitionId, UsableMagic};
 use crate::util::panic;
@@ -116,6 +119,20 @@ impl Core {
             return Ok(());
         };
         Err(Excess { size, limit, key })
+    }
+
+    /// The most bytes that a batch of this record alone takes, in the newest format that all brokers
+    /// understand.
+    ///
+    /// # Kafka
+    /// `AbstractRecords#estimateSizeInBytesUpperBound`.
+    pub(crate) fn size_upper_bound(&self, record: &RecordParts<'_>, payload_len: usize) -> usize {
+        let Some(magic) = LegacyMagic::of(self.usable_magic.load()) else {
+            return batch_size_upper_bound(payload_len);
+        };
+        let is_compressed = self.accumulator.codec() != CompressionType::None;
+        let [key, value] = [record.key, record.value].map(|field| field.map_or(0, <[u8]>::len));
+        magic.set_size_upper_bound(is_compressed, key, value)
     }
 
     /// Why nothing is taken any more.

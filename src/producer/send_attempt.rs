@@ -14,9 +14,10 @@ use super::record::ProducerRecord;
 use super::serializer::Serialized;
 use super::thunks::{Answer, AnyCallback};
 use crate::client::metadata::TopicError;
+use crate::compress::CompressionType;
 use crate::error::{
     BoxError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
-    RecordPart, SendError,
+    RecordError, RecordPart, SendError,
 };
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
@@ -192,7 +193,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let partition = self.choose(topic, &parts, None)?;
         self.partition = Some(partition);
         let payload_len = parts.payload_len();
-        core.check_size(batch_size_upper_bound(payload_len))
+        core.check_size(core.size_upper_bound(&parts, payload_len))
             .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
         let Some(entry) = topic.partition(partition) else {
             return self.append_to_new_batch(topic, partition, bytes, timestamp_ms);
@@ -226,8 +227,9 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         if forked {
             return Err(SendError::Misuse(Misuse::Forked).into());
         }
-        if core.usable_magic.load() < Magic::V2 {
-            return Err(self.error(ProduceErrorKind::UnsupportedVersion, OLD_BROKERS.to_owned()));
+        let magic = core.usable_magic.load();
+        if magic < Magic::V2 {
+            self.check_old_format(magic)?;
         }
         let parts = bytes.parts(&self.headers, timestamp_ms);
         // A new batch is the moment to move on to another partition (KP-21).
@@ -407,6 +409,24 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     // ---- errors
 
+    /// Whether the record may be written in a format before v2 (RA-7, PB-9, PB-11).
+    #[cold]
+    fn check_old_format(&self, magic: Magic) -> Result<(), Refusal> {
+        if self.core.config.enable_idempotence() {
+            let kind = ProduceErrorKind::UnsupportedVersion;
+            return Err(self.error(kind, IDEMPOTENCE_AND_OLD_BROKERS.to_owned()));
+        }
+        if self.core.accumulator.codec() == CompressionType::Zstd {
+            let kind = ProduceErrorKind::UnsupportedCompressionType;
+            return Err(self.error(kind, ZSTD_AND_OLD_BROKERS.to_owned()));
+        }
+        if !self.headers.is_empty() {
+            let magic = magic as u8;
+            return Err(SendError::Record(RecordError::HeadersUnsupported { magic }).into());
+        }
+        Ok(())
+    }
+
     fn topic_error(&self, error: TopicError) -> Refusal {
         let topic = &*self.record.topic;
         let (kind, message) = match error {
@@ -467,9 +487,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 }
 
-/// RA-7
-const OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and takes no records of message \
-     format 2, the only one that this version of the library writes; upgrade the broker";
+const IDEMPOTENCE_AND_OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and knows no \
+     idempotent producers; set enable.idempotence=false, or upgrade the broker";
+
+const ZSTD_AND_OLD_BROKERS: &str = "compression.type=zstd needs brokers of 2.1 or later, and one of the \
+     cluster is older than 0.11; choose another compression.type, or upgrade the broker";
 
 fn finish(core: &Core, record: &RecordParts<'_>, append: Append) -> Result<Step, Refusal> {
     match append {

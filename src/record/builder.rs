@@ -10,6 +10,7 @@ use super::format::{
     PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET, RECORD_BATCH_OVERHEAD, RECORDS_COUNT_OFFSET,
 };
 use super::header::Header;
+use crate::compress::CompressionType;
 use crate::types::{ProducerIdAndEpoch, Sequence};
 use crate::util::varint::{
     MAX_VARINT_BYTES, MAX_VARLONG_BYTES, length_len, put_unsigned64, varlong_len, zigzag64,
@@ -60,13 +61,15 @@ fn nullable_len(bytes: Option<&[u8]>) -> usize {
     bytes.map_or(1, |bytes| length_len(bytes.len()) + bytes.len())
 }
 
-/// The records of a batch being filled.
+/// The records of a batch being filled, as they stand in one that is neither compressed nor older than
+/// format v2; others are made of these when they are complete.
 ///
 /// # Kafka
-/// `MemoryRecordsBuilder`, for format v2 without compression.
+/// `MemoryRecordsBuilder`.
 #[derive(Debug)]
 pub(crate) struct RecordsBuilder {
-    /// Largest size of the batch, its header included; one record may exceed it.
+    /// Largest size of the batch, its header included, as far as the records in the present piece of memory
+    /// tell; one record may exceed it.
     limit_bytes: usize,
     record_count: u32,
     first_timestamp_ms: i64,
@@ -96,6 +99,11 @@ impl RecordsBuilder {
             first_timestamp_ms: -1,
             max_timestamp_ms: -1,
         }
+    }
+
+    /// Changes the limit, for records that are staged in another piece of memory from now on.
+    pub(crate) fn set_limit(&mut self, limit_bytes: usize) {
+        self.limit_bytes = limit_bytes;
     }
 
     pub(crate) fn record_count(&self) -> u32 {
@@ -204,6 +212,7 @@ impl RecordsBuilder {
 
     pub(crate) fn finish(&self) -> BatchFacts {
         BatchFacts {
+            codec: CompressionType::None,
             record_count: self.record_count,
             first_timestamp_ms: self.first_timestamp_ms,
             max_timestamp_ms: self.max_timestamp_ms,
@@ -318,6 +327,8 @@ fn put_headers(out: &mut Vec<u8>, headers: &[Header]) {
 /// What a batch's header says of its records.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchFacts {
+    /// How the records are compressed, as one.
+    pub(crate) codec: CompressionType,
     pub(crate) record_count: u32,
     pub(crate) first_timestamp_ms: i64,
     pub(crate) max_timestamp_ms: i64,
@@ -357,7 +368,11 @@ pub(crate) fn batch_head(
         &NO_PARTITION_LEADER_EPOCH.to_be_bytes(),
     );
     put(MAGIC_OFFSET, &MAGIC_V2.to_be_bytes());
-    // Attributes stay 0: no codec, the producer's timestamps, no transaction.
+    // The rest of the attributes stays 0: the producer's timestamps, no transaction.
+    put(
+        ATTRIBUTES_OFFSET,
+        &i16::from(facts.codec.id()).to_be_bytes(),
+    );
     put(
         LAST_OFFSET_DELTA_OFFSET,
         &(facts.record_count as i32 - 1).to_be_bytes(),

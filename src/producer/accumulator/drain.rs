@@ -441,7 +441,8 @@ impl Drainer {
         }
     }
 
-    /// Takes every batch there is: the end, or a fatal error.
+    /// Takes every batch there is, but for those that are being packed and those behind them, which will be
+    /// signalled: the end, or a fatal error.
     pub(crate) fn take_all(
         &mut self,
         accumulator: &RecordAccumulator,
@@ -602,7 +603,7 @@ impl Slot {
                 Taken::Batch(SealedBatch::seal(batch))
             }
             Popped::TooLarge => Taken::TooLarge,
-            Popped::Empty => {
+            Popped::Nothing => {
                 self.head = None;
                 Taken::Empty
             }

@@ -1,14 +1,17 @@
 //! One partition's queue: the place where application threads and the sender meet.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::Append;
+use super::packing::{Counted, Packing};
 use crate::clock::Instant;
-use crate::producer::batch::{FilledBatch, OpenBatch};
+use crate::producer::batch::{BatchId, FilledBatch, OpenBatch};
 use crate::producer::thunks::{AnyCallback, UntakenCallback};
 use crate::record::builder::RecordParts;
-use crate::sync::{Mutex, Rank};
+use crate::record::ratio::CompressionRatio;
+use crate::sync::{self, Mutex, Rank};
 use crate::types::TopicPartition;
 
 /// The number of a partition's entry within its producer: dense, never used again.
@@ -26,15 +29,25 @@ pub(crate) struct PartitionEntry {
     topic_partition: TopicPartition,
     /// It is in the inbox, or about to be: the sender will look at its queue.
     signalled: AtomicBool,
+    /// What the topic's batches shrink to.
+    ratio: Arc<CompressionRatio>,
     queue: Mutex<PartitionQueue>,
 }
 
 // Invariant: batches in `filled` are older than the open one, oldest first; only `open` takes records.
 #[derive(Debug, Default)]
 pub(super) struct PartitionQueue {
-    filled: VecDeque<FilledBatch>,
+    filled: VecDeque<Queued>,
     open: Option<OpenBatch>,
     closed: bool,
+}
+
+/// A batch that takes no more records, in its place.
+#[derive(Debug)]
+enum Queued {
+    Here(FilledBatch),
+    /// A thread is packing it.
+    Away(BatchId),
 }
 
 /// What the sender remembers of a queue's first batch.
@@ -55,14 +68,21 @@ pub(crate) enum Popped {
     },
     /// The first batch is larger than what was allowed.
     TooLarge,
-    Empty,
+    /// There is none, or a thread is packing it; that will be signalled.
+    Nothing,
 }
 
 impl PartitionEntry {
-    pub(super) fn new(index: EntryIndex, topic_partition: TopicPartition, closed: bool) -> Self {
+    pub(super) fn new(
+        index: EntryIndex,
+        topic_partition: TopicPartition,
+        ratio: Arc<CompressionRatio>,
+        closed: bool,
+    ) -> Self {
         Self {
             index,
             topic_partition,
+            ratio,
             signalled: AtomicBool::new(false),
             queue: Mutex::new(
                 Rank::QUEUE,
@@ -80,6 +100,10 @@ impl PartitionEntry {
 
     pub(crate) fn topic_partition(&self) -> &TopicPartition {
         &self.topic_partition
+    }
+
+    pub(super) fn ratio(&self) -> &Arc<CompressionRatio> {
+        &self.ratio
     }
 
     /// Marks it as having something to say; true for the first to do so since the sender looked.
@@ -123,7 +147,7 @@ impl PartitionEntry {
             end => return end,
         }
         queue.open = Some(make());
-        *filled |= !queue.filled.is_empty();
+        *filled |= queue.head().is_some_and(|head| head.is_full);
         let appended = queue.try_append(record, payload_len, callback, filled);
         debug_assert!(
             matches!(appended, Append::Done(_)),
@@ -136,18 +160,36 @@ impl PartitionEntry {
         self.queue.lock().head()
     }
 
+    /// Compresses, or writes in an old format, the oldest batch for which that is still to be done, if there
+    /// is one that the sender has not taken meanwhile. Other threads can append while it lasts. The sender
+    /// takes the batch for gone until it is signalled.
+    pub(super) fn pack<'p>(&self, packing: &'p Packing) -> Option<Counted<'p>> {
+        let (batch, counted) = self.take_away(packing)?;
+        sync::assert_unlocked();
+        self.put_back(batch.packed());
+        Some(counted)
+    }
+
+    pub(super) fn take_away<'p>(&self, packing: &'p Packing) -> Option<(FilledBatch, Counted<'p>)> {
+        self.queue.lock().take_unpacked(packing)
+    }
+
+    pub(super) fn put_back(&self, batch: FilledBatch) {
+        self.queue.lock().put_back(batch);
+    }
+
     /// Takes the first batch if `may_take` agrees to its size in bytes.
     pub(crate) fn pop(&self, may_take: impl FnOnce(usize) -> bool) -> Popped {
         let mut queue = self.queue.lock();
         let size = match (queue.filled.front(), &queue.open) {
-            (Some(filled), _) => filled.size_bytes(),
+            (Some(Queued::Here(filled)), _) => filled.size_bytes(),
             (None, Some(open)) => open.size_bytes(),
-            (None, None) => return Popped::Empty,
+            (Some(Queued::Away(_)), _) | (None, None) => return Popped::Nothing,
         };
         if !may_take(size) {
             return Popped::TooLarge;
         }
-        queue.pop().map_or(Popped::Empty, |batch| Popped::Batch {
+        queue.pop().map_or(Popped::Nothing, |batch| Popped::Batch {
             batch,
             next: queue.head(),
         })
@@ -196,7 +238,12 @@ impl PartitionQueue {
             return Append::NeedsBatch;
         };
         if let Some(place) = open.try_append(record, payload_len, callback) {
-            *filled |= open.is_full();
+            if open.is_full() {
+                *filled = true;
+                if open.needs_packing() {
+                    self.close_open();
+                }
+            }
             return Append::Done(place);
         }
         self.close_open();
@@ -206,12 +253,13 @@ impl PartitionQueue {
 
     #[cold]
     fn close_open(&mut self) {
-        self.filled.extend(self.open.take().map(OpenBatch::close));
+        let closed = self.open.take().map(OpenBatch::close);
+        self.filled.extend(closed.map(Queued::Here));
     }
 
     fn head(&self) -> Option<QueueHead> {
         match (self.filled.front(), &self.open) {
-            (Some(filled), _) => Some(QueueHead {
+            (Some(Queued::Here(filled)), _) => Some(QueueHead {
                 created: filled.created(),
                 is_full: true,
             }),
@@ -219,13 +267,46 @@ impl PartitionQueue {
                 created: open.created(),
                 is_full: open.is_full(),
             }),
-            (None, None) => None,
+            (Some(Queued::Away(_)), _) | (None, None) => None,
         }
     }
 
     fn pop(&mut self) -> Option<FilledBatch> {
-        self.filled
-            .pop_front()
-            .or_else(|| self.open.take().map(OpenBatch::close))
+        match self.filled.pop_front() {
+            Some(Queued::Here(batch)) => Some(batch),
+            Some(away @ Queued::Away(_)) => {
+                self.filled.push_front(away);
+                None
+            }
+            None => self.open.take().map(OpenBatch::close),
+        }
+    }
+
+    /// The oldest batch that must be packed, to be put back in its place.
+    fn take_unpacked<'p>(&mut self, packing: &'p Packing) -> Option<(FilledBatch, Counted<'p>)> {
+        for queued in &mut self.filled {
+            match queued {
+                Queued::Here(batch) if batch.needs_packing() => {
+                    let away = Queued::Away(batch.id());
+                    if let Queued::Here(batch) = std::mem::replace(queued, away) {
+                        return Some((batch, packing.begin()));
+                    }
+                }
+                _ => {}
+            }
+        }
+        None
+    }
+
+    fn put_back(&mut self, batch: FilledBatch) {
+        let id = batch.id();
+        let place = self
+            .filled
+            .iter_mut()
+            .find(|queued| matches!(queued, Queued::Away(away) if *away == id));
+        debug_assert!(place.is_some(), "nothing passes a batch that is away");
+        if let Some(place) = place {
+            *place = Queued::Here(batch);
+        }
     }
 }

@@ -3,6 +3,7 @@
 
 mod drain;
 mod entry;
+mod packing;
 mod recent;
 mod topics;
 
@@ -13,7 +14,7 @@ use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
 
-use super::batch::{BatchId, NewBatch, OpenBatch, SplitBatch};
+use super::batch::{BatchFormat, BatchId, NewBatch, OpenBatch, Packer, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
@@ -23,13 +24,16 @@ use super::produce_request_result::{Elapsed, ProduceRequestResult};
 use super::thunks::{AnyCallback, UntakenCallback};
 use super::wake::SenderWaker;
 use crate::clock::{Clock, Instant};
+use crate::compress::{CompressionType, Compressor};
 use crate::record::builder::RecordParts;
+use crate::record::ratio::CompressionRatio;
 use crate::sync::{Mutex, Rank};
-use crate::types::{Cluster, PartitionId, PartitionInfo, TopicPartition};
+use crate::types::{Cluster, Magic, PartitionId, PartitionInfo, TopicPartition, UsableMagic};
 use crate::util::hash::FixedHashMap;
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
 pub(crate) use entry::{EntryIndex, PartitionEntry};
+use packing::Packing;
 use topics::{NO_SNAPSHOT, PartitionSlot};
 pub(crate) use topics::{RandomSource, TopicEntry, Topics};
 
@@ -40,6 +44,14 @@ pub(crate) struct AccumulatorOptions {
     pub(crate) linger: Duration,
     /// There are interceptors: every record's end is reported.
     pub(crate) track_all: bool,
+}
+
+/// What decides how batches are written.
+#[derive(Debug, Clone)]
+pub(crate) struct AccumulatorFormat {
+    /// The newest that all brokers understand, asked when a batch is opened (RA-7).
+    pub(crate) usable_magic: Arc<UsableMagic>,
+    pub(crate) packer: Arc<Packer>,
 }
 
 /// The queues of batches, one for each partition.
@@ -53,6 +65,8 @@ pub(crate) struct AccumulatorOptions {
 #[derive(Debug)]
 pub(crate) struct RecordAccumulator {
     options: AccumulatorOptions,
+    format: AccumulatorFormat,
+    packing: Packing,
     producer: ProducerId,
     topics: ArcSwap<Topics>,
     /// The snapshot in `topics`, once it is there.
@@ -81,6 +95,7 @@ struct RegisteredTopic {
     /// As many as there ever were partitions. Shared with the topic's entry, but when that has fewer.
     slots: Arc<[PartitionSlot]>,
     sticky: Arc<std::sync::atomic::AtomicI32>,
+    ratio: Arc<CompressionRatio>,
 }
 
 /// What came of an append.
@@ -103,6 +118,7 @@ impl std::fmt::Debug for Place {
 impl RecordAccumulator {
     pub(crate) fn new(
         options: AccumulatorOptions,
+        format: AccumulatorFormat,
         producer: ProducerId,
         pool: Arc<BufferPool>,
         waker: Arc<SenderWaker>,
@@ -111,6 +127,8 @@ impl RecordAccumulator {
     ) -> Self {
         Self {
             options,
+            format,
+            packing: Packing::new(),
             producer,
             topics: ArcSwap::from_pointee(Topics::default()),
             snapshot: AtomicU64::new(NO_SNAPSHOT),
@@ -190,7 +208,7 @@ impl RecordAccumulator {
         let mut filled = false;
         let end = entry.try_append(record, payload_len, callback, &mut filled);
         if filled {
-            self.signal_now(entry);
+            self.handle_filled(entry);
         }
         end
     }
@@ -224,16 +242,70 @@ impl RecordAccumulator {
                 created,
                 limit_bytes: self.options.batch_size_bytes,
                 track_all: self.options.track_all,
+                format: self.batch_format(entry),
             })
         };
         let mut filled = false;
         let end = entry.append_with(record, payload_len, callback, &mut filled, make);
         match due {
-            _ if filled => self.signal_now(entry),
+            _ if filled => self.handle_filled(entry),
             Some(due) => self.signal_by(entry, due),
             None => {}
         }
         end
+    }
+
+    /// How a batch that is opened now will be written; `None` for format v2 without compression.
+    fn batch_format(&self, entry: &PartitionEntry) -> Option<BatchFormat> {
+        let AccumulatorFormat {
+            usable_magic,
+            packer,
+        } = &self.format;
+        let magic = usable_magic.load();
+        (magic < Magic::V2 || packer.compressor().is_some()).then(|| BatchFormat {
+            magic,
+            packer: Arc::clone(packer),
+            ratio: Arc::clone(entry.ratio()),
+        })
+    }
+
+    /// A batch of it takes no more records. What its format asks for is done here, on the thread that filled
+    /// it, and not under the queue's lock.
+    #[cold]
+    fn handle_filled(&self, entry: &Arc<PartitionEntry>) {
+        let AccumulatorFormat {
+            usable_magic,
+            packer,
+        } = &self.format;
+        if packer.compressor().is_some() || usable_magic.load() < Magic::V2 {
+            let counted = entry.pack(&self.packing);
+            self.signal_now(entry);
+            // Only now: whoever sees that nothing is being packed finds it all in the inbox.
+            drop(counted);
+        } else {
+            self.signal_now(entry);
+        }
+    }
+
+    /// How batches are compressed.
+    pub(crate) fn codec(&self) -> CompressionType {
+        self.format
+            .packer
+            .compressor()
+            .map_or(CompressionType::None, Compressor::codec)
+    }
+
+    /// Whether a batch is out of its queue to be packed. What was when this says no is in the inbox.
+    pub(crate) fn is_packing(&self) -> bool {
+        self.packing.is_any()
+    }
+
+    /// Waits until no batch is out of its queue.
+    ///
+    /// # Blocking
+    /// As long as packing one takes.
+    pub(crate) fn wait_for_packing(&self) {
+        self.packing.wait_until_none();
     }
 
     /// A batch of it can be sent now.
@@ -375,6 +447,7 @@ impl Registry {
             .or_insert_with(|| RegisteredTopic {
                 slots: Arc::default(),
                 sticky: TopicEntry::new_sticky(),
+                ratio: Arc::default(),
             });
         if registered.slots.len() < count {
             registered.slots = registered.first_slots(count);
@@ -386,12 +459,14 @@ impl Registry {
     fn entry(&mut self, topic: &Arc<str>, partition: PartitionId) -> Arc<PartitionEntry> {
         let (index, closed) = (self.next_index, self.closed);
         let at = partition as usize;
-        let slot = &self.topic(topic, at + 1).slots[at];
+        let topic_of = self.topic(topic, at + 1);
+        let slot = &topic_of.slots[at];
         if let Some(entry) = slot.get() {
             return Arc::clone(entry);
         }
         let partition = TopicPartition::new(Arc::clone(topic), partition);
-        let new = || Arc::new(PartitionEntry::new(index, partition, closed));
+        let ratio = Arc::clone(&topic_of.ratio);
+        let new = || Arc::new(PartitionEntry::new(index, partition, ratio, closed));
         let entry = Arc::clone(slot.get_or_init(new));
         self.next_index += 1;
         entry

@@ -1,3 +1,7 @@
+mod packing;
+
+use bytes::Bytes;
+
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
@@ -15,6 +19,20 @@ pub(super) struct Fixture {
 
 /// An accumulator that knows no topic yet.
 pub(super) fn fixture(batch_size_bytes: usize, linger: Duration) -> Fixture {
+    fixture_with(batch_size_bytes, linger, CompressionType::None, Magic::V2)
+}
+
+pub(super) fn fixture_with(
+    batch_size_bytes: usize,
+    linger: Duration,
+    codec: CompressionType,
+    magic: Magic,
+) -> Fixture {
+    let format = AccumulatorFormat {
+        usable_magic: Arc::new(UsableMagic::new()),
+        packer: Arc::new(Packer::of(codec)),
+    };
+    format.usable_magic.store(magic);
     let clock = Arc::new(MockClock::new());
     let accumulator = RecordAccumulator::new(
         AccumulatorOptions {
@@ -22,6 +40,7 @@ pub(super) fn fixture(batch_size_bytes: usize, linger: Duration) -> Fixture {
             linger,
             track_all: false,
         },
+        format,
         ProducerId::next(),
         BufferPool::new(1 << 22, batch_size_bytes.max(1)),
         Arc::new(SenderWaker::new()),

@@ -1,17 +1,22 @@
 //! A batch's life, one type per phase, so that a step that makes no sense has no method:
 //!
 //! ```text
-//!  OpenBatch ──no room / drained──▶ SealedBatch ──▶ in flight ──▶ complete(self) / fail(self)
-//!  (in its queue, takes records)    (the sender's)      │  ▲
-//!                                        ▲── retry ─────┘  ├── timed out: BatchSummary stays
-//!                                        ▲── its pieces ────┘  too large for the broker: SplitBatch
+//!  OpenBatch ──no room──▶ FilledBatch ──▶ SealedBatch ──▶ in flight ──▶ complete(self) / fail(self)
+//!  (in its queue, takes    (in its queue;  (the sender's)      │  ▲
+//!   records)                compressed by       ▲── retry ─────┘  ├── timed out: BatchSummary stays
+//!                           who filled it)      ▲── its pieces ───┘  too large for the broker: SplitBatch
 //! ```
 
+mod filled;
 mod open;
+mod packer;
 mod sealed;
+mod staging;
 
-pub(crate) use open::{FilledBatch, NewBatch, OpenBatch};
-pub(crate) use sealed::{BatchSummary, SealedBatch, SplitBatch};
+pub(crate) use filled::FilledBatch;
+pub(crate) use open::{NewBatch, OpenBatch};
+pub(crate) use packer::{BatchFormat, Packer};
+pub(crate) use sealed::{BatchSummary, EncodedBatch, SealedBatch, SplitBatch};
 
 /// Which batch of its producer: later batches of a partition have larger ids, and so have later pieces
 /// of a batch that was split, which stand where the whole one stood.

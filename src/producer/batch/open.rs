@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use super::BatchId;
+use super::filled::{FilledBatch, FilledBody};
+use super::packer::BatchFormat;
+use super::staging::Staging;
 use crate::clock::Instant;
 use crate::producer::buffer_pool::Lease;
 use crate::producer::future::Place;
 use crate::producer::produce_request_result::ProduceRequestResult;
 use crate::producer::thunks::{Thunks, UntakenCallback};
-use crate::record::builder::{BatchFacts, RecordParts, RecordsBuilder};
+use crate::record::builder::{RecordParts, RecordSize, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 
 /// What a new batch is made of.
@@ -20,6 +23,8 @@ pub(crate) struct NewBatch {
     pub(crate) created: Instant,
     /// Largest size of the batch, header included; a single record may exceed it (PB-2).
     pub(crate) limit_bytes: usize,
+    /// How it will be written; `None` for format v2 without compression.
+    pub(crate) format: Option<BatchFormat>,
     /// Whether every record's end is reported, callback or not: there are interceptors.
     pub(crate) track_all: bool,
 }
@@ -37,6 +42,7 @@ pub(crate) struct OpenBatch {
     result: Arc<ProduceRequestResult>,
     thunks: Thunks,
     track_all: bool,
+    staging: Option<Box<Staging>>,
 }
 
 impl OpenBatch {
@@ -49,6 +55,9 @@ impl OpenBatch {
             result: new.result,
             thunks: Thunks::default(),
             track_all: new.track_all,
+            staging: new
+                .format
+                .map(|format| Box::new(Staging::new(format, new.limit_bytes))),
         }
     }
 
@@ -56,8 +65,19 @@ impl OpenBatch {
         self.created
     }
 
+    #[inline]
     pub(crate) fn is_full(&self) -> bool {
-        self.records.is_full(self.lease.len())
+        let in_lease = self.lease.len();
+        self.records.is_full(in_lease)
+            && self
+                .staging
+                .as_ref()
+                .is_none_or(|staging| staging.is_full(in_lease))
+    }
+
+    /// Whether it is written otherwise than its records are staged, which takes time.
+    pub(crate) fn needs_packing(&self) -> bool {
+        self.staging.is_some()
     }
 
     /// Takes the record, or says that there is no room for it and leaves `callback` where it is.
@@ -72,12 +92,15 @@ impl OpenBatch {
         callback: Option<&mut C>,
     ) -> Option<Place> {
         let size = self.records.size_of_next(record.timestamp_ms, payload_len);
-        if !self.records.has_room_for(self.lease.len(), size) {
+        if !self.records.has_room_for(self.lease.len(), size) && !self.make_room(record, size) {
             return None;
         }
         let index = self.records.record_count();
         if index == 0 {
             self.thunks.expect(self.records.expected_count(size));
+            if let Some(staging) = &mut self.staging {
+                staging.begin(&mut self.records, &self.lease, record);
+            }
         }
         self.records.append(self.lease.buffer(), record, size);
         match callback {
@@ -89,49 +112,41 @@ impl OpenBatch {
         Some(Place { result, index })
     }
 
-    /// Bytes the batch has on the wire.
+    #[cold]
+    fn make_room(&mut self, record: &RecordParts<'_>, size: RecordSize) -> bool {
+        self.staging.as_mut().is_some_and(|staging| {
+            staging.make_room(&mut self.records, &mut self.lease, record, size)
+        })
+    }
+
+    /// Bytes the batch has on the wire, or will have by estimate.
     pub(crate) fn size_bytes(&self) -> usize {
-        RECORD_BATCH_OVERHEAD + self.lease.len()
+        match &self.staging {
+            None => RECORD_BATCH_OVERHEAD + self.lease.len(),
+            Some(staging) => staging.estimate(self.lease.len()),
+        }
     }
 
     /// Closes the batch to records.
     pub(crate) fn close(self) -> FilledBatch {
-        FilledBatch(self)
-    }
-}
-
-/// A batch in its queue that takes no more records.
-#[derive(Debug)]
-pub(crate) struct FilledBatch(OpenBatch);
-
-impl FilledBatch {
-    pub(crate) fn created(&self) -> Instant {
-        self.0.created
-    }
-
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.0.size_bytes()
-    }
-
-    pub(super) fn into_parts(self) -> OpenParts {
-        let open = self.0;
-        OpenParts {
-            id: open.id,
-            created: open.created,
-            facts: open.records.finish(),
-            lease: open.lease,
-            result: open.result,
-            thunks: open.thunks,
+        let size_bytes = self.size_bytes();
+        FilledBatch {
+            id: self.id,
+            created: self.created,
+            size_bytes,
+            facts: self.records.finish(),
+            result: self.result,
+            thunks: self.thunks,
+            body: match self.staging {
+                None => FilledBody::Ready {
+                    lease: self.lease,
+                    format: None,
+                },
+                Some(staging) => FilledBody::Staged {
+                    lease: self.lease,
+                    staging,
+                },
+            },
         }
     }
-}
-
-/// What sealing takes over.
-pub(super) struct OpenParts {
-    pub(super) id: BatchId,
-    pub(super) created: Instant,
-    pub(super) facts: BatchFacts,
-    pub(super) lease: Lease,
-    pub(super) result: Arc<ProduceRequestResult>,
-    pub(super) thunks: Thunks,
 }

@@ -1,5 +1,6 @@
 //! A batch that takes no more records: the sender's alone.
 
+mod convert;
 mod split;
 
 use std::sync::Arc;
@@ -7,17 +8,20 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::{BatchId, FilledBatch};
+use super::filled::{FilledBatch, FilledBody, PackedFormat, UNWRITABLE};
+use super::BatchId;
 use crate::clock::Instant;
+use crate::compress::CompressionType;
 use crate::error::{BrokerError, Delivery, RecordTimes};
 use crate::producer::callback_scope;
 use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::produce_request_result::{BatchOutcome, ProduceRequestResult};
 use crate::producer::thunks::{BatchEnd, Thunks};
-use crate::record::builder::{BatchFacts, ProducerState, batch_head};
+use crate::record::builder::{BatchFacts, ProducerState};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::sync;
-use crate::types::{ProducerIdAndEpoch, TopicPartition};
+use crate::types::{Magic, ProducerIdAndEpoch, TopicPartition};
+pub(crate) use convert::EncodedBatch;
 pub(crate) use split::SplitBatch;
 
 /// A batch that is complete in itself: queued for another attempt, or in flight.
@@ -30,6 +34,8 @@ pub(crate) struct SealedBatch {
     created: Instant,
     facts: BatchFacts,
     body: Bytes,
+    /// `None` for format v2 without compression.
+    format: Option<Box<PackedFormat>>,
     result: Arc<ProduceRequestResult>,
     thunks: Thunks,
     state: ProducerState,
@@ -61,21 +67,30 @@ struct Troubles {
 impl SealedBatch {
     /// Makes a filled batch ready for connections. In a box, because from now on it is handed from place
     /// to place.
+    ///
+    /// Takes as long as a codec does, if nobody has packed it yet.
+    ///
+    /// # Panics
+    /// If its records, which were written here, cannot be read here: a defect.
     pub(crate) fn seal(filled: FilledBatch) -> Box<Self> {
-        let parts = filled.into_parts();
+        let filled = filled.packed();
+        let FilledBody::Ready { lease, format } = filled.body else {
+            panic!("{UNWRITABLE}");
+        };
         Box::new(Self {
-            id: parts.id,
-            created: parts.created,
-            facts: parts.facts,
-            body: parts.lease.into_bytes(),
-            result: parts.result,
-            thunks: parts.thunks,
+            id: filled.id,
+            created: filled.created,
+            facts: filled.facts,
+            body: lease.into_bytes(),
+            format,
+            result: filled.result,
+            thunks: filled.thunks,
             state: ProducerState::NONE,
             rewritten: false,
             attempts: 0,
             times_drained: 0,
-            waiting_since: parts.created,
-            retry_at: parts.created,
+            waiting_since: filled.created,
+            retry_at: filled.created,
             drained: None,
             queued: Duration::ZERO,
             in_flight: Duration::ZERO,
@@ -111,7 +126,22 @@ impl SealedBatch {
     }
 
     pub(crate) fn size_bytes(&self) -> usize {
-        RECORD_BATCH_OVERHEAD + self.body.len()
+        match self.magic() {
+            Magic::V2 => RECORD_BATCH_OVERHEAD + self.body.len(),
+            Magic::V0 | Magic::V1 => self.body.len(),
+        }
+    }
+
+    /// The format it is written in.
+    pub(crate) fn magic(&self) -> Magic {
+        self.format
+            .as_ref()
+            .map_or(Magic::V2, |format| format.magic())
+    }
+
+    /// How its records are compressed.
+    pub(crate) fn codec(&self) -> CompressionType {
+        self.facts.codec
     }
 
     pub(crate) fn producer_state(&self) -> Option<ProducerState> {
@@ -132,14 +162,6 @@ impl SealedBatch {
     pub(crate) fn rewrite(&mut self, state: ProducerState) {
         self.state = state;
         self.rewritten = true;
-    }
-
-    /// The batch as it goes on the wire: its header, made now, and its records, shared.
-    pub(crate) fn encode(&self) -> ([u8; RECORD_BATCH_OVERHEAD], Bytes) {
-        (
-            batch_head(&self.facts, self.state, &self.body),
-            self.body.clone(),
-        )
     }
 
     /// It leaves the queue for a connection.

@@ -9,12 +9,16 @@ use log::{debug, info, warn};
 use crate::client::kafka_client::KafkaClient;
 use crate::client::network_client::{NetworkClient, NetworkClientOptions};
 use crate::clock::Clock;
+use crate::compress::{CompressionType, Compressor};
 use crate::config::{ClientDnsLookup, ProducerConfig, parse_bootstrap};
 use crate::error::{ConfigError, ConstructError};
 use crate::network::resolver::{DnsLookup, SystemResolver, resolve_bootstrap};
 use crate::network::selectable::Selectable;
 use crate::network::selector::{Selector, SelectorOptions};
-use crate::producer::accumulator::{AccumulatorOptions, RandomSource, RecordAccumulator};
+use crate::producer::accumulator::{
+    AccumulatorFormat, AccumulatorOptions, RandomSource, RecordAccumulator,
+};
+use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
 use crate::producer::callback_scope::ProducerId;
 use crate::producer::core::{Core, Plugins};
@@ -98,11 +102,16 @@ where
     let counters = Arc::new(Counters::default());
     let waker = Arc::new(SenderWaker::new());
     let has_interceptors = !plugins.interceptors.is_empty();
+    let usable_magic = Arc::new(UsableMagic::new());
     let accumulator = Arc::new(RecordAccumulator::new(
         AccumulatorOptions {
             batch_size_bytes: config.batch_size(),
             linger: config.linger(),
             track_all: has_interceptors,
+        },
+        AccumulatorFormat {
+            usable_magic: Arc::clone(&usable_magic),
+            packer: Arc::new(Packer::new(compressor(config)?)),
         },
         producer,
         BufferPool::new(config.buffer_memory(), config.batch_size()),
@@ -124,11 +133,10 @@ where
     let parts = ClientParts {
         config: config.clone(),
         metadata: Arc::clone(&metadata),
-        usable_magic: Arc::new(UsableMagic::new()),
+        usable_magic: Arc::clone(&usable_magic),
         clock: Arc::clone(&clock),
         seed,
     };
-    let usable_magic = Arc::clone(&parts.usable_magic);
     let client = make_client(&parts).map_err(|error| failed("network client", error))?;
     waker.attach(client.wake_up());
     let control = Arc::new(SenderControl::default());
@@ -138,6 +146,7 @@ where
         waker: Arc::clone(&waker),
         control: Arc::clone(&control),
         counters: Arc::clone(&counters),
+        usable_magic: Arc::clone(&usable_magic),
         clock: Arc::clone(&clock),
     };
     let transactions = config
@@ -166,6 +175,16 @@ where
         config: config.clone(),
     };
     Ok((core, sender))
+}
+
+/// What compresses batches, if they are to be.
+fn compressor(config: &ProducerConfig) -> Result<Option<Compressor>, ConstructError> {
+    match config.compression() {
+        (CompressionType::None, _) => Ok(None),
+        (codec, level) => Compressor::new(codec, level)
+            .map(Some)
+            .map_err(|missing| failed("codec", io::Error::other(missing))),
+    }
 }
 
 fn failed(step: &'static str, error: io::Error) -> ConstructError {

@@ -324,7 +324,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// The broker calls a batch too large that has more than one record: it is sent in pieces of at
-    /// most half its size. Their retries begin anew (SE-14).
+    /// most half its plain size. Their retries begin anew (SE-14).
     ///
     /// # Kafka
     /// `RecordAccumulator#splitAndReenqueue`. Differs: each split really makes the batches smaller, also
@@ -338,7 +338,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         now: Instant,
     ) {
         let (size, records) = (batch.size_bytes(), batch.record_count());
-        let split = match batch.split(size / 2, self.shared.accumulator.pool(), now) {
+        let split = match batch.split(self.shared.accumulator.pool(), now) {
             Ok(split) => split,
             Err(batch) => return self.fail_attempt(index, node, batch, attempt, now),
         };

@@ -8,6 +8,7 @@ use super::completion::{Answer, Attempt, describe};
 use super::{Completion, Sender};
 use crate::client::kafka_client::{KafkaClient, NotReady};
 use crate::clock::Instant;
+use crate::compress::CompressionType;
 use crate::error::{
     BrokerError, Delivery, ErrorCode, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
     WaitCause,
@@ -224,7 +225,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.fail_everything(now, &ProduceErrorKind::ProducerFailed, message);
     }
 
+    /// Records are no longer let in.
     fn fail_everything(&mut self, now: Instant, kind: &ProduceErrorKind, message: &str) {
+        self.shared.accumulator.wait_for_packing();
         while let Some(live) = self.in_flight.take_any() {
             let cause = WaitCause::NotAnswered { node: live.node };
             let delivery = Delivery::MaybeWritten;
@@ -371,6 +374,15 @@ fn refusal(batch: &SealedBatch, node: NodeId, answer: Answer, now: Instant) -> B
 /// The attempt got no answer and no other is left.
 fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> ProduceError {
     let kind = match attempt {
+        Attempt::Unsupported(_) if batch.codec() == CompressionType::Zstd => {
+            let message = format!(
+                "compression.type=zstd needs brokers of 2.1 or later: {}; choose another codec, or upgrade \
+                 the broker",
+                describe(attempt)
+            );
+            let kind = ProduceErrorKind::UnsupportedCompressionType;
+            return error_for(batch, kind, batch.delivery(), message, now).build();
+        }
         Attempt::Unsupported(_) => ProduceErrorKind::UnsupportedVersion,
         Attempt::Unauthenticated(_) => ProduceErrorKind::Authentication,
         _ => ProduceErrorKind::Network,

@@ -23,7 +23,7 @@ use super::wake::SenderWaker;
 use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Request;
-use crate::types::NodeId;
+use crate::types::{NodeId, UsableMagic};
 use crate::util::backoff::ExponentialBackoff;
 use crate::util::panic;
 pub(crate) use control::SenderControl;
@@ -72,6 +72,7 @@ pub(crate) struct SenderShared {
     pub(crate) waker: Arc<SenderWaker>,
     pub(crate) control: Arc<SenderControl>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) clock: Arc<dyn Clock>,
 }
 
@@ -173,8 +174,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     fn has_work(&mut self) -> bool {
         let now = self.shared.clock.now();
+        // Asked first: what is no longer being packed is in the inbox.
+        let is_packing = self.shared.accumulator.is_packing();
         self.drainer.handle_inbox(&self.shared.accumulator, now);
-        self.drainer.has_undrained() || self.in_flight.live_count() > 0
+        is_packing || self.drainer.has_undrained() || self.in_flight.live_count() > 0
     }
 
     /// One step: expire, ask for a producer id if one is due, drain, send, poll, complete.

@@ -4,14 +4,16 @@ use std::sync::Arc;
 
 use log::trace;
 
+use super::completion::Attempt;
 use super::{Completion, Produced, Sender};
 use crate::client::kafka_client::{ClientRequest, KafkaClient};
 use crate::clock::Instant;
 use crate::producer::accumulator::Drained;
+use crate::producer::batch::EncodedBatch;
 use crate::protocol::{
     BatchHead, PartitionProduceData, ProduceRequest, Records, Request, TopicProduceData,
 };
-use crate::types::NodeId;
+use crate::types::{Magic, NodeId};
 use crate::util::hash::FixedHashMap;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
@@ -30,13 +32,20 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let mut topics: Vec<TopicProduceData> = Vec::new();
         let mut places = FixedHashMap::default();
         let mut produced = Vec::with_capacity(drained.len());
+        let newest = self.newest_format(drained);
         for Drained { index, batch } in drained.drain(..) {
-            let (head, body) = batch.encode();
+            let EncodedBatch { head, body } = match batch.encode(newest) {
+                Ok(encoded) => encoded,
+                Err(why) => {
+                    self.fail_attempt(index, node, batch, Attempt::Unsupported(why.into()), now);
+                    continue;
+                }
+            };
             let partition = batch.topic_partition();
             let data = PartitionProduceData {
                 index: partition.partition(),
                 records: Some(Records {
-                    head: BatchHead::from(head),
+                    head: head.map_or(BatchHead::EMPTY, BatchHead::from),
                     body,
                 }),
             };
@@ -52,6 +61,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             let expiry = batch.created() + self.options.delivery_timeout;
             self.in_flight.insert(index, node, batch, expiry);
+        }
+        if topics.is_empty() {
+            return;
         }
         let request = ProduceRequest {
             transactional_id: None,
@@ -71,6 +83,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared
             .counters
             .requests_in_flight(self.client.in_flight_request_count());
+    }
+
+    /// The format that all batches of a request are written in: not above what every broker understands now,
+    /// nor above the oldest that one of them was made for.
+    fn newest_format(&self, drained: &[Drained]) -> Magic {
+        let usable = self.shared.usable_magic.load();
+        let made_for = drained.iter().map(|drained| drained.batch.magic());
+        made_for.fold(usable, Magic::min)
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod closing;
 mod expiry;
+mod formats;
 mod idempotence;
 mod outcomes;
 mod reliability;
@@ -18,7 +19,9 @@ use crate::client::metadata_source::MetadataSource;
 use crate::client::mock_client::MockClient;
 use crate::clock::mock::MockClock;
 use crate::error::{Delivery, ErrorCode, ProduceError, ProduceErrorKind, WaitCause};
-use crate::producer::accumulator::{AccumulatorOptions, Append};
+use crate::compress::CompressionType;
+use crate::producer::accumulator::{AccumulatorFormat, AccumulatorOptions, Append};
+use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
 use crate::producer::callback_scope::ProducerId;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
@@ -32,7 +35,7 @@ use crate::protocol::{
 use crate::record::batch::RecordBatch;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
-use crate::types::{Cluster, Node, ReplicaLists};
+use crate::types::{Cluster, Magic, Node, ReplicaLists, UsableMagic};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 const BACKOFF: Duration = Duration::from_millis(100);
@@ -64,6 +67,9 @@ struct Setup {
     /// Room for one record a batch unless it is made larger.
     batch_size: usize,
     listener: Option<Arc<dyn AcknowledgementListener>>,
+    codec: CompressionType,
+    /// The newest format that all brokers understand.
+    magic: Magic,
 }
 
 impl Default for Setup {
@@ -85,6 +91,8 @@ impl Default for Setup {
             idempotent: false,
             batch_size: 0,
             listener: None,
+            codec: CompressionType::None,
+            magic: Magic::V2,
         }
     }
 }
@@ -105,6 +113,8 @@ impl Setup {
     fn build(self) -> Rig {
         let clock = Arc::new(MockClock::new());
         let counters = Arc::new(Counters::default());
+        let usable_magic = Arc::new(UsableMagic::new());
+        usable_magic.store(self.magic);
         let waker = Arc::new(SenderWaker::new());
         let pool = BufferPool::new(1 << 20, self.batch_size.max(1));
         let accumulator = Arc::new(RecordAccumulator::new(
@@ -112,6 +122,10 @@ impl Setup {
                 batch_size_bytes: self.batch_size,
                 linger: self.options.linger,
                 track_all: self.listener.is_some(),
+            },
+            AccumulatorFormat {
+                usable_magic: Arc::clone(&usable_magic),
+                packer: Arc::new(Packer::of(self.codec)),
             },
             ProducerId::next(),
             Arc::clone(&pool),
@@ -135,6 +149,7 @@ impl Setup {
             waker,
             control: Arc::default(),
             counters,
+            usable_magic,
             clock: Arc::clone(&clock) as Arc<dyn Clock>,
         };
         let nodes = vec![Node::new(0, "a", 9092), Node::new(1, "b", 9092)];

@@ -69,7 +69,6 @@ impl BatchHead {
     const CAPACITY: usize = 61;
 
     /// No header.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) const EMPTY: Self = Self {
         bytes: [0; Self::CAPACITY],
         len: 0,

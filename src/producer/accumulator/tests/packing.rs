@@ -1,0 +1,252 @@
+//! Batches that are compressed, or written in an old format: when they close, and where they are while
+//! a thread packs them.
+
+use super::*;
+use crate::compress::decompress;
+use crate::producer::batch::{EncodedBatch, SealedBatch};
+use crate::record::batch::RecordBatch;
+use crate::record::legacy::restage;
+
+const CODECS: [CompressionType; 4] = [
+    CompressionType::Gzip,
+    CompressionType::Snappy,
+    CompressionType::Lz4,
+    CompressionType::Zstd,
+];
+
+/// Words that shrink, none like another.
+fn value(number: usize) -> String {
+    format!("{{\"id\":{number},\"name\":\"a name that comes again\",\"flag\":true}}")
+}
+
+fn entry_of(fixture: &Fixture) -> Arc<PartitionEntry> {
+    Arc::clone(fixture.accumulator.partition(&fixture.topic(), 0).unwrap())
+}
+
+fn pop(entry: &PartitionEntry) -> Option<Box<SealedBatch>> {
+    match entry.pop(|_| true) {
+        entry::Popped::Batch { batch, .. } => Some(SealedBatch::seal(batch)),
+        _ => None,
+    }
+}
+
+/// The values of a batch, read by the reader that brokers are tested with.
+fn values(batch: &SealedBatch) -> Vec<String> {
+    let EncodedBatch { head, body } = batch.encode(Magic::V2).unwrap();
+    let whole = [&head.expect("format v2")[..], &body].concat();
+    let read = RecordBatch::parse(&Bytes::from(whole)).unwrap();
+    assert_eq!(read.attributes().codec(), batch.codec().id());
+    let plain = decompress(batch.codec(), Magic::V2, read.payload(), 1 << 24).unwrap();
+    let records = read.records_in(&plain).unwrap();
+    records
+        .map(|record| String::from_utf8(record.unwrap().value.unwrap().to_vec()).unwrap())
+        .collect()
+}
+
+/// Fills one batch and begins the next; how many records are in the first.
+fn fill_one(fixture: &Fixture, numbers: &mut std::ops::RangeFrom<usize>) -> usize {
+    let before = fixture.accumulator.queued_batches();
+    let first = numbers.start;
+    while fixture.accumulator.queued_batches() < before + 2 {
+        let _future = append(fixture, 0, &value(numbers.next().unwrap()));
+    }
+    numbers.start - first - 1
+}
+
+/// PB-5, PB-6, RA-3
+#[test]
+fn what_was_sent_is_in_the_batch_and_better_ratios_let_more_in() {
+    for codec in CODECS {
+        let fixture = fixture_with(2000, MS(1000), codec, Magic::V2);
+        fixture.cluster(&[0]);
+        let entry = entry_of(&fixture);
+        let mut numbers = 0..;
+        let first = fill_one(&fixture, &mut numbers);
+        let plain = value(1).len() + 7;
+        // As if nothing shrank, and a twentieth for caution: 61 bytes of header, and the records.
+        assert_eq!(first, ((2000 - 61) * 20 / 21) / plain, "{codec}");
+        let mut taken = 0;
+        let mut largest = 0;
+        let mut counts = Vec::new();
+        for _ in 0..200 {
+            let _ = fill_one(&fixture, &mut numbers);
+            while fixture.accumulator.queued_batches() > 1 {
+                let batch = pop(&entry).unwrap();
+                let expected: Vec<_> = (taken..taken + batch.record_count() as usize)
+                    .map(value)
+                    .collect();
+                assert_eq!(values(&batch), expected, "{codec}");
+                taken += expected.len();
+                largest = largest.max(batch.size_bytes());
+                counts.push(expected.len());
+            }
+        }
+        assert!(counts.last() > counts.first(), "{codec}: {counts:?}");
+        assert!(largest <= 2000 * 105 / 100, "{codec}: {largest}");
+        assert!(entry.ratio().load() < 0.5, "{codec}");
+    }
+}
+
+#[test]
+fn memory_beyond_the_first_lease_is_counted_and_comes_back() {
+    let fixture = fixture_with(2000, MS(1000), CompressionType::Gzip, Magic::V2);
+    fixture.cluster(&[0]);
+    let entry = entry_of(&fixture);
+    let total = fixture.accumulator.pool().total_bytes();
+    entry.ratio().update(0.1);
+    for _ in 0..300 {
+        entry.ratio().update(0.1);
+    }
+    let mut numbers = 0..;
+    // A batch of 2,000 bytes once compressed, opened with a ratio of a tenth.
+    for _ in 0..100 {
+        let _future = append(&fixture, 0, &value(numbers.next().unwrap()));
+    }
+    assert_eq!(fixture.accumulator.queued_batches(), 1);
+    let leased = total - fixture.accumulator.pool().available_bytes();
+    assert!(leased >= 100 * value(10).len(), "{leased}");
+    assert_eq!(leased % 2000, 0, "in steps of batch.size");
+    let batch = pop(&entry).unwrap();
+    assert_eq!(values(&batch).len(), 100);
+    let leased = total - fixture.accumulator.pool().available_bytes();
+    assert_eq!(leased, 2000, "what is compressed keeps one");
+    drop(batch);
+    assert_eq!(fixture.accumulator.pool().available_bytes(), total);
+}
+
+#[test]
+fn a_batch_closes_when_no_more_memory_can_be_had_at_once() {
+    let fixture = fixture_with(2000, MS(1000), CompressionType::Gzip, Magic::V2);
+    fixture.cluster(&[0]);
+    let entry = entry_of(&fixture);
+    for _ in 0..300 {
+        entry.ratio().update(0.1);
+    }
+    let _future = append(&fixture, 0, &value(0));
+    let pool = fixture.accumulator.pool();
+    let rest = pool.try_allocate(pool.available_bytes()).unwrap();
+    let mut appended = 1;
+    while matches!(try_append(&fixture, 0, &value(appended)), Append::Done(_)) {
+        appended += 1;
+        assert!(appended < 100, "there is no memory for so many");
+    }
+    drop(rest);
+    assert_eq!(values(&pop(&entry).unwrap()).len(), appended);
+}
+
+/// What does not shrink takes more memory than it had for a moment, and gives it back.
+#[test]
+fn records_that_grow_are_sent_all_the_same() {
+    for codec in CODECS {
+        let fixture = fixture_with(500, MS(1000), codec, Magic::V2);
+        fixture.cluster(&[0]);
+        let mut random = fastrand::Rng::with_seed(1);
+        let noise: String = (0..420).map(|_| random.alphanumeric()).collect();
+        let _future = append(&fixture, 0, &noise);
+        let batch = pop(&entry_of(&fixture)).unwrap();
+        assert_eq!(values(&batch), [noise]);
+        drop(batch);
+        let pool = fixture.accumulator.pool();
+        assert_eq!(pool.available_bytes(), pool.total_bytes(), "{codec}");
+    }
+}
+
+#[test]
+fn while_a_batch_is_being_packed_others_wait_behind_it_and_the_sender_sees_nothing() {
+    let fixture = fixture_with(2000, MS(1000), CompressionType::Lz4, Magic::V2);
+    fixture.cluster(&[0]);
+    let entry = entry_of(&fixture);
+    let mut sent = 0;
+    // By hand what `try_append` does, up to the moment when the lock is given up.
+    let mut filled = false;
+    while !filled {
+        let text = value(sent);
+        let record = RecordParts {
+            key: None,
+            value: Some(text.as_bytes()),
+            headers: &[],
+            timestamp_ms: 0,
+        };
+        let payload = record.payload_len();
+        match entry.try_append::<AnyCallback>(&record, payload, None, &mut filled) {
+            Append::Done(_) => sent += 1,
+            Append::NeedsBatch if !filled => {
+                let _future = append(&fixture, 0, &text);
+                sent += 1;
+            }
+            other => assert!(matches!(other, Append::NeedsBatch), "{other:?}"),
+        }
+    }
+    let away = entry.take_away(&fixture.accumulator.packing).unwrap();
+    assert!(fixture.accumulator.is_packing());
+    let _behind = append(&fixture, 0, "behind");
+    assert!(entry.head().is_none());
+    assert!(pop(&entry).is_none(), "nothing passes it");
+    assert!(entry.pop_older(Instant::from_nanos(u64::MAX)).is_none());
+    let (batch, counted) = away;
+    entry.put_back(batch.packed());
+    drop(counted);
+    assert!(!fixture.accumulator.is_packing());
+    assert!(entry.head().unwrap().is_full);
+    assert_eq!(values(&pop(&entry).unwrap()).len(), sent);
+    assert_eq!(values(&pop(&entry).unwrap()), ["behind"]);
+}
+
+#[test]
+fn many_threads_fill_one_partition_and_every_record_is_there_once_in_its_threads_order() {
+    const THREADS: usize = 4;
+    const EACH: usize = 3000;
+    let fixture = fixture_with(2000, MS(1000), CompressionType::Snappy, Magic::V2);
+    fixture.cluster(&[0]);
+    let entry = entry_of(&fixture);
+    let mut read: Vec<String> = Vec::new();
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let fixture = &fixture;
+            scope.spawn(move || {
+                for number in 0..EACH {
+                    let text = format!("{thread} {}", value(number));
+                    while !matches!(try_append(fixture, 0, &text), Append::Done(_)) {
+                        std::thread::yield_now();
+                    }
+                }
+            });
+        }
+        while read.len() < THREADS * EACH {
+            match pop(&entry) {
+                Some(batch) => read.extend(values(&batch)),
+                None => std::thread::yield_now(),
+            }
+        }
+    });
+    for thread in 0..THREADS {
+        let prefix = format!("{thread} ");
+        let own: Vec<_> = read.iter().filter_map(|v| v.strip_prefix(&prefix)).collect();
+        let expected: Vec<_> = (0..EACH).map(value).collect();
+        assert_eq!(own, expected);
+    }
+}
+
+/// RA-7, PB-3: the limit counts what records take in the format they are for.
+#[test]
+fn sets_of_the_old_formats_hold_what_was_sent_and_keep_their_limit() {
+    for magic in [Magic::V0, Magic::V1] {
+        for codec in [CompressionType::None, CompressionType::Gzip, CompressionType::Lz4] {
+            let fixture = fixture_with(1000, MS(1000), codec, magic);
+            fixture.cluster(&[0]);
+            let mut numbers = 0..;
+            let count = fill_one(&fixture, &mut numbers);
+            let batch = pop(&entry_of(&fixture)).unwrap();
+            let EncodedBatch { head, body } = batch.encode(Magic::V2).unwrap();
+            assert_eq!((head, batch.size_bytes()), (None, body.len()));
+            assert!(body.len() <= 1000, "{magic:?} {codec}: {}", body.len());
+            let (facts, _) = restage(&body, 1 << 20).unwrap();
+            assert_eq!(facts.record_count as usize, count, "{magic:?} {codec}");
+            assert_eq!(batch.record_count() as usize, count);
+            if codec == CompressionType::None {
+                let overhead = if magic == Magic::V0 { 26 } else { 34 };
+                assert_eq!(count, 1000 / (overhead + value(1).len()));
+            }
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! Compressed batches, and brokers that know only old formats.
+
+use super::*;
+use crate::compress::decompress;
+use crate::protocol::Records;
+use crate::record::legacy::restage;
+
+const WORDS: &str = "a value with words that come again and again and again";
+
+/// The records of the only batch of the request that was sent last, as sent.
+fn last_records(rig: &mut Rig) -> Records {
+    let (_, request) = rig.client().sent().last().expect("a request was sent");
+    let Request::Produce(produce) = request else {
+        panic!("not a produce request: {request:?}")
+    };
+    let partition = &produce.topics[0].partitions[0];
+    partition.records.clone().expect("a batch")
+}
+
+/// Answers the request that waits, whatever the format of its batch.
+fn respond(rig: &mut Rig, error: ErrorCode, base_offset: i64) {
+    let now = rig.now();
+    let outcome = Outcome::Response(answer(0, error, base_offset));
+    rig.client().finish(0, outcome, now);
+    rig.run();
+}
+
+fn magic_of(records: &Records) -> u8 {
+    [records.head.as_slice(), &records.body].concat()[16]
+}
+
+fn setup(codec: CompressionType, magic: Magic) -> Setup {
+    Setup {
+        codec,
+        magic,
+        batch_size: 1000,
+        ..Setup::default()
+    }
+}
+
+/// RA-29, PB-23, SE-14
+#[test]
+fn a_compressed_batch_that_is_too_large_goes_in_compressed_pieces() {
+    let codec = CompressionType::Lz4;
+    let mut rig = Setup {
+        idempotent: true,
+        ..setup(codec, Magic::V2)
+    }
+    .start();
+    let futures: Vec<_> = (0..8).map(|_| rig.send(0, WORDS)).collect();
+    rig.run();
+    respond(&mut rig, ErrorCode::MessageTooLarge, -1);
+    rig.run();
+    let mut base = 100;
+    while rig.waiting() > 0 {
+        let sent = rig.last_sent();
+        assert_eq!(i64::from(sent.sequence), base - 100);
+        assert!(sent.records < 8);
+        let records = last_records(&mut rig);
+        let whole = Bytes::from([records.head.as_slice(), &records.body].concat());
+        let batch = RecordBatch::parse(&whole).expect("a valid batch");
+        assert_eq!(batch.attributes().codec(), codec.id());
+        let plain = decompress(codec, Magic::V2, batch.payload(), 1 << 20).expect("compressed");
+        let values = batch.records_in(&plain).expect("records");
+        for value in values.map(|record| record.expect("a record").value) {
+            assert_eq!(value, Some(WORDS.as_bytes()));
+        }
+        respond(&mut rig, ErrorCode::NoError, base);
+        base += i64::from(sent.records);
+        rig.run();
+    }
+    let offsets: Vec<_> = futures.iter().map(offset).collect();
+    assert_eq!(offsets, (100..108).map(Some).collect::<Vec<_>>());
+    rig.assert_memory_is_back();
+}
+
+/// Java: SenderTest#testDownConversionForMismatchedMagicValues
+#[test]
+fn a_batch_made_for_new_brokers_is_converted_when_an_old_one_appears() {
+    for codec in [CompressionType::None, CompressionType::Gzip] {
+        let mut rig = setup(codec, Magic::V2).start();
+        let _futures: Vec<_> = (0..3).map(|_| rig.send(0, WORDS)).collect();
+        rig.shared.usable_magic.store(Magic::V1);
+        rig.run();
+        let records = last_records(&mut rig);
+        assert_eq!((magic_of(&records), records.head.as_slice().len()), (1, 0));
+        let (facts, _) = restage(&records.body, 1 << 20).expect("a message set");
+        assert_eq!(facts.record_count, 3);
+        // The batch stays what it is: the next broker may be new.
+        rig.lose(0, true);
+        rig.shared.usable_magic.store(Magic::V2);
+        rig.advance(BACKOFF);
+        rig.run();
+        assert_eq!(magic_of(&last_records(&mut rig)), 2);
+        respond(&mut rig, ErrorCode::NoError, 0);
+        rig.assert_memory_is_back();
+    }
+}
+
+/// All batches of a request are of one format, the oldest that one of them was made for.
+#[test]
+fn batches_of_two_formats_go_in_the_older_one() {
+    let mut rig = setup(CompressionType::None, Magic::V1).start();
+    let _old = rig.send(0, WORDS);
+    rig.shared.usable_magic.store(Magic::V2);
+    let _new = rig.send(1, WORDS);
+    rig.run();
+    let (_, request) = rig.client().sent().last().expect("a request was sent");
+    let Request::Produce(produce) = request else {
+        panic!("not a produce request: {request:?}")
+    };
+    let formats: Vec<_> = produce.topics[0]
+        .partitions
+        .iter()
+        .map(|partition| magic_of(partition.records.as_ref().expect("a batch")))
+        .collect();
+    assert_eq!(formats, [1, 1]);
+}
+
+#[test]
+fn a_set_made_for_one_old_format_is_written_again_for_an_older_one() {
+    for codec in [CompressionType::None, CompressionType::Snappy] {
+        let mut rig = setup(codec, Magic::V1).start();
+        let _futures: Vec<_> = (0..3).map(|_| rig.send(0, WORDS)).collect();
+        rig.shared.usable_magic.store(Magic::V0);
+        rig.run();
+        let records = last_records(&mut rig);
+        assert_eq!(magic_of(&records), 0);
+        let (facts, _) = restage(&records.body, 1 << 20).expect("a message set");
+        assert_eq!(facts.record_count, 3);
+    }
+}
+
+/// PB-24
+#[test]
+fn a_set_that_is_too_large_is_divided_only_if_it_is_compressed() {
+    let mut rig = setup(CompressionType::None, Magic::V1).start();
+    let plain: Vec<_> = (0..4).map(|_| rig.send(0, WORDS)).collect();
+    rig.run();
+    respond(&mut rig, ErrorCode::MessageTooLarge, -1);
+    assert_eq!(
+        error(&plain[0]).code(),
+        Some(ErrorCode::MessageTooLarge)
+    );
+    rig.assert_memory_is_back();
+
+    let mut rig = setup(CompressionType::Gzip, Magic::V1).start();
+    let wrapped: Vec<_> = (0..4).map(|_| rig.send(0, WORDS)).collect();
+    rig.run();
+    respond(&mut rig, ErrorCode::MessageTooLarge, -1);
+    rig.run();
+    let mut base = 0;
+    while rig.waiting() > 0 {
+        let set = last_records(&mut rig).body;
+        let (facts, _) = restage(&set, 1 << 20).expect("a message set");
+        assert!(facts.record_count < 4);
+        respond(&mut rig, ErrorCode::NoError, base);
+        base += i64::from(facts.record_count);
+        rig.run();
+    }
+    let offsets: Vec<_> = wrapped.iter().map(offset).collect();
+    assert_eq!(offsets, (0..4).map(Some).collect::<Vec<_>>());
+    rig.assert_memory_is_back();
+}
+
+#[test]
+fn a_numbered_batch_is_not_converted_but_fails_and_says_what_to_do() {
+    let mut rig = Setup {
+        idempotent: true,
+        ..setup(CompressionType::None, Magic::V2)
+    }
+    .start();
+    let future = rig.send(0, WORDS);
+    rig.shared.usable_magic.store(Magic::V1);
+    rig.run();
+    let error = error(&future);
+    assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedVersion);
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert!(error.to_string().contains("enable.idempotence=false"), "{error}");
+    rig.assert_memory_is_back();
+}
+
+#[test]
+fn zstd_that_the_broker_does_not_know_is_told_as_such() {
+    let mut rig = setup(CompressionType::Zstd, Magic::V2).start();
+    let unsupported = Outcome::UnsupportedVersion("it knows Produce 0 to 5".into());
+    rig.client().prepare(None, None, unsupported);
+    let future = rig.send(0, WORDS);
+    rig.run();
+    let error = error(&future);
+    assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert!(error.to_string().contains("compression.type=zstd"), "{error}");
+    rig.assert_memory_is_back();
+}
+
+/// KP-52: what a thread is still packing ends too, and so does what waits behind it.
+#[test]
+fn closing_by_force_waits_for_batches_that_are_being_packed() {
+    let mut rig = setup(CompressionType::Gzip, Magic::V2).start();
+    let futures: Vec<_> = (0..200).map(|_| rig.send(0, WORDS)).collect();
+    rig.shared.accumulator.close();
+    rig.sender.abort_everything();
+    for future in &futures {
+        assert_eq!(*error(future).kind(), ProduceErrorKind::Closed);
+    }
+    rig.assert_memory_is_back();
+}
