@@ -9,6 +9,7 @@ use super::definition;
 use super::kinds::{Acks, ClientDnsLookup, RecordingLevel};
 use super::not_built::NOT_BUILT;
 use super::{Password, ProducerConfig, properties};
+use crate::compress::CompressionType;
 use crate::error::ConfigError;
 
 /// Builds a [`ProducerConfig`] key by key.
@@ -45,6 +46,14 @@ setters! {
     buffer_memory(bytes: usize) => "buffer.memory" = bytes.to_string();
     /// `client.dns.lookup`: what to do with a host name of several addresses.
     client_dns_lookup(lookup: ClientDnsLookup) => "client.dns.lookup" = lookup.as_str();
+    /// `compression.type`: how batches are compressed.
+    compression_type(codec: CompressionType) => "compression.type" = codec.name();
+    /// `compression.gzip.level`: how hard gzip tries, from 1 to 9, or -1 for its default.
+    compression_gzip_level(level: i32) => "compression.gzip.level" = level.to_string();
+    /// `compression.lz4.level`: how hard LZ4 tries; only 9 can be had.
+    compression_lz4_level(level: i32) => "compression.lz4.level" = level.to_string();
+    /// `compression.zstd.level`: how hard Zstandard tries, from -131072 to 22.
+    compression_zstd_level(level: i32) => "compression.zstd.level" = level.to_string();
     /// `connections.max.idle.ms`: after how long without traffic a connection is closed; `None`
     /// is never.
     connections_max_idle(idle: Option<Duration>) => "connections.max.idle.ms" =
@@ -156,6 +165,12 @@ impl ProducerConfigBuilder {
     #[must_use]
     pub fn partitioner_class(self, name: impl Into<String>) -> Self {
         self.set("partitioner.class", name)
+    }
+
+    /// What is set.
+    #[cfg(test)]
+    pub(super) fn given(&self) -> &BTreeMap<String, String> {
+        &self.given
     }
 
     /// Checks everything and builds the configuration.

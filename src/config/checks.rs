@@ -5,7 +5,9 @@ use log::Level;
 use super::bootstrap::parse_bootstrap;
 use super::draft::Draft;
 use super::kinds::{Acks, SecurityProtocol};
+use super::settings::{compression_level_key, compression_type};
 use super::value::Value;
+use crate::compress;
 use crate::error::ConfigError;
 use crate::sync::{Mutex, Rank};
 
@@ -31,6 +33,7 @@ pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
     idempotence(draft, &mut notices)?;
     delivery_timeout(draft, &mut notices)?;
     batch_fits_into_memory(draft)?;
+    compression(draft)?;
     parse_bootstrap(draft.list("bootstrap.servers"))?;
     // Last, so that a refused configuration does not use up a number.
     client_id(draft);
@@ -210,6 +213,26 @@ fn batch_fits_into_memory(draft: &Draft) -> Result<(), ConfigError> {
         format!("batch.size={batch} is above buffer.memory={memory}, so no batch can be allocated"),
         "Lower batch.size or raise buffer.memory",
     ))
+}
+
+/// The codec must be part of this build, and able to do its level. Levels of other codecs do not matter.
+fn compression(draft: &Draft) -> Result<(), ConfigError> {
+    let codec = compression_type(draft);
+    compress::available(codec).map_err(|missing| {
+        ConfigError::not_built(
+            "compression.type",
+            Some(codec.name()),
+            missing.to_string(),
+            missing.remedy(),
+        )
+    })?;
+    let Some(key) = compression_level_key(codec) else {
+        return Ok(());
+    };
+    let level = draft.integer(key);
+    compress::check_level(codec, level as i32).map_err(|error| {
+        ConfigError::not_built(key, Some(&level.to_string()), error.problem, error.remedy)
+    })
 }
 
 /// The number of the next producer without a name of its own, in this process.

@@ -182,6 +182,8 @@ pub(crate) enum Validator {
     AtLeast(i64),
     /// Both ends permitted.
     Between(i64, i64),
+    /// Likewise, and one number outside.
+    BetweenOr(i64, i64, i64),
     /// Both ends permitted.
     Fraction(f64, f64),
     /// Compared case-sensitively.
@@ -195,6 +197,7 @@ impl Validator {
             Self::Any => None,
             Self::AtLeast(min) => Some(format!("{min} or more")),
             Self::Between(min, max) => Some(format!("from {min} to {max}")),
+            Self::BetweenOr(min, max, other) => Some(format!("from {min} to {max}, or {other}")),
             Self::Fraction(min, max) => Some(format!("from {min} to {max}")),
             Self::OneOf(valid) => Some(format!("one of {}", valid.join(", "))),
             Self::NotEmpty => Some("a text that is not empty".to_owned()),

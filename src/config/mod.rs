@@ -200,6 +200,9 @@ impl ProducerConfig {
             _ => match key {
                 "security.providers" => false,
                 "transaction.timeout.ms" => self.transactional_id().is_some(),
+                "compression.gzip.level" | "compression.lz4.level" | "compression.zstd.level" => {
+                    settings::compression_level_key(self.compression_type()) == Some(key)
+                }
                 _ => true,
             },
         }

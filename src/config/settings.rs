@@ -5,6 +5,7 @@ use std::time::Duration;
 use super::ProducerConfig;
 use super::draft::Draft;
 use super::kinds::{Acks, ClientDnsLookup, RecordingLevel, SecurityProtocol};
+use crate::compress::CompressionType;
 
 /// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
 macro_rules! settings {
@@ -32,6 +33,11 @@ settings! {
     buffer_memory: usize,
     /// `client.dns.lookup`: what to do with a host name of several addresses.
     client_dns_lookup: ClientDnsLookup,
+    /// `compression.type`: how batches are compressed.
+    compression_type: CompressionType,
+    /// The level of the codec that is chosen, from `compression.gzip.level`, `compression.lz4.level` or
+    /// `compression.zstd.level`; `None` if it has none.
+    compression_level: Option<i32>,
     /// `connections.max.idle.ms`: after how long without traffic a connection is closed; `None`
     /// is never.
     connections_max_idle: Option<Duration>,
@@ -89,12 +95,16 @@ impl Settings {
         let bytes = |key| size(draft.integer(key));
         let time = |key| millis(draft.integer(key));
         let text = |key| draft.text(key).unwrap_or_default();
+        let compression_type = compression_type(draft);
         Self {
             acks: Acks::parse(text("acks")).expect("the table lists the levels there are"),
             batch_size: bytes("batch.size"),
             buffer_memory: bytes("buffer.memory"),
             client_dns_lookup: ClientDnsLookup::parse(text("client.dns.lookup"))
                 .expect("the table lists the lookups there are"),
+            compression_type,
+            compression_level: compression_level_key(compression_type)
+                .map(|key| draft.integer(key) as i32),
             connections_max_idle: unless_negative(draft.integer("connections.max.idle.ms"))
                 .map(Duration::from_millis),
             delivery_timeout: time("delivery.timeout.ms"),
@@ -123,6 +133,22 @@ impl Settings {
             socket_connection_setup_timeout_max: time("socket.connection.setup.timeout.max.ms"),
             transaction_timeout: time("transaction.timeout.ms"),
         }
+    }
+}
+
+/// The codec that is chosen.
+pub(super) fn compression_type(draft: &Draft) -> CompressionType {
+    let name = draft.text("compression.type").unwrap_or_default();
+    name.parse().expect("the table lists the codecs there are")
+}
+
+/// The key of a codec's level, if it has levels.
+pub(super) fn compression_level_key(codec: CompressionType) -> Option<&'static str> {
+    match codec {
+        CompressionType::None | CompressionType::Snappy => None,
+        CompressionType::Gzip => Some("compression.gzip.level"),
+        CompressionType::Lz4 => Some("compression.lz4.level"),
+        CompressionType::Zstd => Some("compression.zstd.level"),
     }
 }
 
@@ -156,11 +182,6 @@ impl ProducerConfig {
     /// `client.id`, made up if it was not given.
     pub fn client_id(&self) -> &str {
         self.draft.text("client.id").unwrap_or_default()
-    }
-
-    /// `compression.type`.
-    pub fn compression_type(&self) -> &str {
-        self.draft.text("compression.type").unwrap_or_default()
     }
 
     /// `interceptor.classes`: names of interceptors, in the order they are called.

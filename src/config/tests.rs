@@ -3,6 +3,7 @@ use std::time::Duration;
 
 use super::checks::Notice;
 use super::*;
+use crate::compress::CompressionType;
 
 mod rules;
 
@@ -43,7 +44,8 @@ fn an_empty_configuration_has_kafkas_defaults() {
     assert_eq!(config.bootstrap_servers(), <[String; 0]>::default());
     assert_eq!(config.buffer_memory(), 33_554_432);
     assert_eq!(config.client_dns_lookup(), ClientDnsLookup::UseAllDnsIps);
-    assert_eq!(config.compression_type(), "none");
+    assert_eq!(config.compression_type(), CompressionType::None);
+    assert_eq!(config.compression_level(), None);
     assert_eq!(config.connections_max_idle(), Some(MS(540_000)));
     assert_eq!(config.delivery_timeout(), MS(120_000));
     assert!(config.enable_idempotence());
@@ -264,7 +266,7 @@ fn unknown_keys_are_kept_and_count_as_used_once_a_plug_in_read_them() {
 #[test]
 fn the_effective_values_say_where_they_come_from() {
     let config = config(&[("batch.size", " 100 "), ("reconnect.backoff.ms", "7")]).unwrap();
-    assert_eq!(config.effective().len(), 71);
+    assert_eq!(config.effective().len(), 74);
     assert_eq!(
         source(&config, "batch.size"),
         ("100".to_owned(), ConfigSource::User)

@@ -78,6 +78,13 @@ impl Validator {
             (Self::Between(min, max), Value::Integer(n)) if *n < min || *n > max => {
                 Some(format!("the value is not between {min} and {max}"))
             }
+            (Self::BetweenOr(min, max, other), Value::Integer(n))
+                if (*n < min || *n > max) && *n != other =>
+            {
+                Some(format!(
+                    "the value is not between {min} and {max}, nor {other}"
+                ))
+            }
             // Written as "not within", so that NaN is refused too.
             (Self::Fraction(min, max), Value::Double(x)) if !(min..=max).contains(x) => {
                 Some(format!("the value is not between {min} and {max}"))

@@ -62,6 +62,40 @@ pub(super) const KEYS: &[ConfigKey] = &[
     .valid(Validator::OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]))
     .note_of("Not built yet: anything but `none` is refused."),
     row(
+        "compression.gzip.level",
+        ConfigType::Int,
+        "-1",
+        Importance::Medium,
+        "How hard gzip tries, where `compression.type=gzip`: from 1, the quickest, to 9, the \
+         smallest. -1 stands for 6.",
+    )
+    .valid(Validator::BetweenOr(1, 9, -1))
+    .note_of("Not in Kafka 3.0: it came with Kafka 3.8 (KIP-390)."),
+    row(
+        "compression.lz4.level",
+        ConfigType::Int,
+        "9",
+        Importance::Medium,
+        "How hard LZ4 tries, where `compression.type=lz4`. 9 is the quick compressor that Kafka has \
+         always used.",
+    )
+    .valid(Validator::Between(1, 17))
+    .note_of(
+        "Not in Kafka 3.0: it came with Kafka 3.8 (KIP-390). With `compression.type=lz4` anything \
+         but 9 is refused: the other levels belong to LZ4's slow compressor, which this library does \
+         not have. For smaller batches take `zstd`.",
+    ),
+    row(
+        "compression.zstd.level",
+        ConfigType::Int,
+        "3",
+        Importance::Medium,
+        "How hard Zstandard tries, where `compression.type=zstd`: from 1, quick, to 22, the \
+         smallest. Levels below 0 are quicker still and compress less; 0 stands for 3.",
+    )
+    .valid(Validator::Between(-131_072, 22))
+    .note_of("Not in Kafka 3.0: it came with Kafka 3.8 (KIP-390)."),
+    row(
         "max.request.size",
         ConfigType::Int,
         "1048576",

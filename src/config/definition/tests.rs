@@ -5,7 +5,7 @@ use crate::config::value::{self, Value};
 
 /// Type, default and range of every key: (key, type, default, accepted, refused).
 ///
-/// The 70 keys of Kafka 3.0, and `retry.backoff.max.ms`.
+/// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, and the levels of compression of Kafka 3.8.
 type Row = (
     &'static str,
     &'static str,
@@ -54,6 +54,27 @@ const ROWS: &[Row] = &[
         Some("none"),
         &["none", "gzip", "snappy", "lz4", "zstd"],
         &["brotli", "GZIP"],
+    ),
+    (
+        "compression.gzip.level",
+        "int",
+        Some("-1"),
+        &["-1", "1", "9"],
+        &["-2", "0", "10"],
+    ),
+    (
+        "compression.lz4.level",
+        "int",
+        Some("9"),
+        &["1", "9", "17"],
+        &["0", "18"],
+    ),
+    (
+        "compression.zstd.level",
+        "int",
+        Some("3"),
+        &["-131072", "0", "22"],
+        &["-131073", "23"],
     ),
     ("batch.size", "int", Some("16384"), FROM_0, PAST_32_BITS),
     ("linger.ms", "long", Some("0"), LONGS, BELOW_0),
@@ -344,7 +365,7 @@ fn the_table_holds_each_key_of_kafka_once_and_no_other() {
     let expected: BTreeSet<_> = ROWS.iter().map(|row| row.0).collect();
     let names: BTreeSet<_> = keys().map(ConfigKey::name).collect();
     assert_eq!(names, expected);
-    assert_eq!(keys().count(), 71);
+    assert_eq!(keys().count(), 74);
 }
 
 /// Java: ConfigDefTest#testInvalidDefault

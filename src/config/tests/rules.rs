@@ -212,3 +212,54 @@ fn bootstrap_servers_are_checked_when_there_are_any() {
         (Some("bootstrap.servers"), Some("b"))
     );
 }
+
+/// KIP-390
+#[test]
+fn the_level_of_compression_is_that_of_the_codec_chosen() {
+    let levels = [
+        ("compression.gzip.level", "1"),
+        ("compression.lz4.level", "9"),
+        ("compression.zstd.level", "-5"),
+    ];
+    let cases = [
+        ("none", CompressionType::None, None),
+        ("gzip", CompressionType::Gzip, Some(1)),
+        ("snappy", CompressionType::Snappy, None),
+        ("lz4", CompressionType::Lz4, Some(9)),
+        ("zstd", CompressionType::Zstd, Some(-5)),
+    ];
+    for (name, codec, level) in cases {
+        let entries: Vec<_> = levels
+            .into_iter()
+            .chain([("compression.type", name)])
+            .collect();
+        let config = complete(&entries).unwrap();
+        assert_eq!(config.compression_type(), codec);
+        assert_eq!(config.compression_level(), level);
+        let own = format!("compression.{name}.level");
+        let keys = levels.iter().map(|(key, _)| *key);
+        let idle: Vec<_> = keys.filter(|key| *key != own).collect();
+        assert_eq!(config.unused_keys(), idle);
+    }
+    let typed = ProducerConfig::builder()
+        .compression_gzip_level(9)
+        .compression_lz4_level(9)
+        .compression_zstd_level(22)
+        .compression_type(CompressionType::Zstd);
+    let config = ProducerConfig::check(typed.given().clone(), &[]).unwrap();
+    assert_eq!(config.compression_type(), CompressionType::Zstd);
+    assert_eq!(config.compression_level(), Some(22));
+}
+
+#[test]
+fn a_level_that_this_library_does_not_have_is_refused_where_its_codec_is_chosen() {
+    const KEY: &str = "compression.lz4.level";
+    let error = complete(&[("compression.type", "lz4"), (KEY, "12")]).unwrap_err();
+    assert!(error.is_not_built());
+    assert_eq!((error.key(), error.value()), (Some(KEY), Some("12")));
+    assert!(error.problem().contains("slower compressor"), "{error}");
+    assert!(complete(&[("compression.type", "gzip"), (KEY, "12")]).is_ok());
+    // Out of range is a mistake with any codec.
+    let error = complete(&[("compression.type", "gzip"), (KEY, "18")]).unwrap_err();
+    assert!(!error.is_not_built());
+}
