@@ -1,6 +1,6 @@
 use super::*;
 
-/// Java: LegacyRecord.RECORD_OVERHEAD_V0, RECORD_OVERHEAD_V1
+/// Java: `LegacyRecord.RECORD_OVERHEAD_V0`, `RECORD_OVERHEAD_V1`
 #[test]
 fn sizes_are_those_of_kafka() {
     let (v0, v1) = (LegacyMagic::V0, LegacyMagic::V1);

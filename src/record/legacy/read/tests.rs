@@ -79,7 +79,7 @@ proptest! {
             .expect("a good set");
             let mut expected = records.clone();
             if magic == LegacyMagic::V0 {
-                expected.iter_mut().for_each(|record| record.timestamp_ms = NO_TIMESTAMP);
+                for record in &mut expected { record.timestamp_ms = NO_TIMESTAMP; }
             }
             prop_assert_eq!(&found, &expected);
             let lens = |field: &Option<Vec<u8>>| field.as_ref().map_or(0, Vec::len);
@@ -161,7 +161,7 @@ fn a_wrapper_with_the_brokers_time_has_it_for_all() {
     assert_eq!(timestamps, [7, 1234]);
 }
 
-/// Java: AbstractLegacyRecordBatchTest, SimpleLegacyRecordTest#testCompressedIterationWithNullValue,
+/// Java: SimpleLegacyRecordTest#testCompressedIterationWithNullValue,
 /// #testCompressedIterationWithEmptyRecords
 #[test]
 fn what_no_wrapper_may_hold_is_refused() {

@@ -23,7 +23,7 @@ proptest! {
 
             let mut expected = records.clone();
             if magic == LegacyMagic::V0 {
-                expected.iter_mut().for_each(|record| record.timestamp_ms = -1);
+                for record in &mut expected { record.timestamp_ms = -1; }
             }
             let plain = Staged::new(&expected, expected.len(), 0);
             prop_assert_eq!(&[&out[..]][..], &plain.chunks()[..]);
