@@ -17,6 +17,7 @@ use crate::protocol::{
     ApiKey, Reader, Request, RequestHeader, Response, decode_response_correlation,
 };
 use crate::record::batch::RecordBatch;
+use crate::testing::KafkaRelease;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
 
@@ -161,6 +162,7 @@ pub fn handle_request(input: &[u8]) {
 fn cluster() -> SimCluster {
     let options = SimOptions {
         cluster_id: "c".into(),
+        release: KafkaRelease::default(),
         auto_create_topics: true,
         default_partitions: 1,
         replication_factor: 1,

@@ -18,6 +18,7 @@ use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::record::ProducerRecord;
 use crate::protocol::Frame;
 use crate::sync::{Mutex, Rank};
+use crate::testing::KafkaRelease;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{Answer, SimCluster, SimNode, SimOptions};
 use crate::types::NodeId;
@@ -55,6 +56,7 @@ impl ByHand {
     pub fn start(config: ProducerConfigBuilder, topic: &str, partitions: usize) -> Self {
         let options = SimOptions {
             cluster_id: "by-hand".into(),
+            release: KafkaRelease::default(),
             auto_create_topics: false,
             default_partitions: 1,
             replication_factor: 1,

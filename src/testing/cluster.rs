@@ -7,6 +7,7 @@ use std::io;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use super::release::KafkaRelease;
 use super::sim::log::{Depth, TopicSettings};
 use super::sim::{NotDone, SimCluster, SimNode, SimOptions};
 use super::stored::{StoredBatch, StoredRecord};
@@ -71,6 +72,7 @@ impl TestClusterBuilder {
             nodes: 1,
             options: SimOptions {
                 cluster_id: "test-cluster".into(),
+                release: KafkaRelease::default(),
                 auto_create_topics: false,
                 default_partitions: 1,
                 replication_factor: 1,
@@ -82,6 +84,23 @@ impl TestClusterBuilder {
             },
             topics: Vec::new(),
         }
+    }
+
+    /// The release of Kafka that the brokers imitate in which requests they answer; 3.0 unless set. For
+    /// a cluster of several, or single versions: [`Rule::versions`](super::Rule::versions).
+    ///
+    /// ```
+    /// # fn main() -> std::io::Result<()> {
+    /// use kafka_producer::testing::{KafkaRelease, TestCluster};
+    ///
+    /// let old = TestCluster::builder().release(KafkaRelease::V0_10_2).topic("orders", 1).start()?;
+    /// # drop(old);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn release(mut self, release: KafkaRelease) -> Self {
+        self.options.release = release;
+        self
     }
 
     /// How many brokers there are, at least one; numbered from 0.
@@ -195,7 +214,8 @@ pub struct LogSummary {
 ///
 /// What its brokers do and do not do:
 /// - they answer `ApiVersions` (0 to 3), `Metadata` (0 to 11), `InitProducerId` (0 to 4) and `Produce`
-///   (3 to 9); anything else closes the connection, as a request does that cannot be read. They also say
+///   (0 to 9; up to 2, records are message sets), or what an older [release](TestClusterBuilder::release)
+///   has of these; anything else closes the connection, as a request does that cannot be read. They also say
 ///   that there is `Fetch`, by which librdkafka tells the message format, but do not answer it;
 /// - they check batches as Kafka 3.0 does, sequences and epochs of idempotent producers included, and
 ///   answer with the same errors;

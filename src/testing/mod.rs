@@ -22,11 +22,13 @@
 //! [`TestCluster::hang_node`], [`TestCluster::move_leader`].
 
 mod cluster;
+mod release;
 mod script;
 pub(crate) mod sim;
 mod stored;
 mod tcp_broker;
 
 pub use cluster::{LogSummary, RuleHandle, TestCluster, TestClusterBuilder, TopicOptions};
+pub use release::KafkaRelease;
 pub use script::{AndThen, Api, MetadataSnapshot, Refusal, Rule};
 pub use stored::{ProducerStamp, StoredBatch, StoredRecord, StoredRecordView};

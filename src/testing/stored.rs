@@ -7,7 +7,8 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::record::batch::{RecordBatch, RecordView};
 use crate::record::{Header, Headers};
-use crate::types::Sequence;
+use crate::testing::sim::log::MessageSet;
+use crate::types::{Magic, Sequence};
 
 /// Which idempotent producer wrote a record, and as which of its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -119,6 +120,8 @@ impl fmt::Debug for StoredRecordView<'_> {
 pub struct StoredBatch {
     // Invariant: the number of records is not negative; a log writes no other.
     batch: RecordBatch,
+    /// The message set that the batch was made of, if it did not come as one.
+    sent: Option<MessageSet>,
     base_offset: i64,
     leader_epoch: i32,
     append_time: Option<Timestamp>,
@@ -127,12 +130,14 @@ pub struct StoredBatch {
 impl StoredBatch {
     pub(crate) fn new(
         batch: RecordBatch,
+        sent: Option<MessageSet>,
         base_offset: i64,
         leader_epoch: i32,
         append_time: Option<Timestamp>,
     ) -> Self {
         Self {
             batch,
+            sent,
             base_offset,
             leader_epoch,
             append_time,
@@ -154,14 +159,23 @@ impl StoredBatch {
         usize::try_from(self.batch.records_count()).unwrap_or(0)
     }
 
-    /// How many bytes it takes, header and all.
+    /// How many bytes it takes, header and all, in the format it was sent in.
     pub fn size_bytes(&self) -> usize {
-        self.batch.size_bytes()
+        self.bytes().len()
+    }
+
+    /// The format that the producer wrote it in: 2, or 0 or 1 for a message set, which brokers before
+    /// 0.11 ask for. All messages of a set count as one batch.
+    pub fn magic(&self) -> u8 {
+        self.sent.as_ref().map_or(Magic::V2, |sent| sent.magic) as u8
     }
 
     /// The number of the codec its records are compressed with; 0 for none.
     pub fn codec(&self) -> u8 {
-        self.batch.attributes().codec()
+        match &self.sent {
+            Some(sent) => sent.codec,
+            None => self.batch.attributes().codec(),
+        }
     }
 
     /// Whether it belongs to a transaction.
@@ -180,7 +194,10 @@ impl StoredBatch {
 
     /// The batch byte by byte, as the producer sent it.
     pub fn bytes(&self) -> &Bytes {
-        self.batch.bytes()
+        match &self.sent {
+            Some(sent) => &sent.bytes,
+            None => self.batch.bytes(),
+        }
     }
 
     /// The records, read in place.

@@ -9,6 +9,7 @@
 mod bad_input;
 mod callbacks;
 mod closing;
+mod old_brokers;
 mod plugins;
 mod produce_errors;
 mod scripted;

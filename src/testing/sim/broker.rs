@@ -17,12 +17,15 @@ use super::topics::{NotDone, SimPartition, SimTopic, Topics};
 use super::transactional_ids::ProducerIds;
 use crate::clock::Timestamp;
 use crate::protocol::{ApiKey, Reader, Request, RequestHeader, Response};
+use crate::testing::release::KafkaRelease;
 use crate::types::{NodeId, PartitionId};
 
 /// What a cluster is made with.
 #[derive(Debug, Clone)]
 pub(crate) struct SimOptions {
     pub(crate) cluster_id: Arc<str>,
+    /// What all nodes imitate.
+    pub(crate) release: KafkaRelease,
     /// Whether a request for metadata creates the topics it names (`auto.create.topics.enable`).
     pub(crate) auto_create_topics: bool,
     /// Partitions of a topic so created (`num.partitions`).
@@ -122,7 +125,8 @@ impl SimCluster {
     /// What to do about a version that this node does not speak.
     fn refuse_version(&mut self, node: NodeId, header: &RequestHeader) -> Option<Answer> {
         let (api, version) = (header.api_key, header.api_version);
-        let Some(all) = api_versions::spoken(api) else {
+        let release = self.options.release;
+        let Some(all) = release.spoken(api) else {
             return Some(Answer::Close);
         };
         let left = self.script.versions(node, api, &all, Some(version));
@@ -133,7 +137,8 @@ impl SimCluster {
         }
         Some(match left {
             Some(left) if api == ApiKey::ApiVersions => {
-                reply(header, 0, &api_versions::unsupported(left))
+                let known = Some(left).filter(|_| release.names_its_own_versions());
+                reply(header, 0, &api_versions::unsupported(known))
             }
             _ => Answer::Close,
         })

@@ -1,8 +1,12 @@
 //! One partition's log: what is checked before a batch is written, and what is kept of it.
 
 mod check;
+mod message_set;
 
-pub(crate) use check::single_batch;
+pub(crate) use check::take_records;
+pub(crate) use message_set::MessageSet;
+
+use bytes::Bytes;
 
 use super::producer_state::{ProducerState, Verdict, WrittenBatch};
 use crate::clock::Timestamp;
@@ -80,6 +84,15 @@ impl Rejected {
     }
 }
 
+/// The records of a request for one partition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Incoming {
+    /// Of version 3 and above: one batch of format 2.
+    Batch(RecordBatch),
+    /// Of older versions: a message set, not looked at yet.
+    MessageSet(Bytes),
+}
+
 /// How much a log holds.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LogSize {
@@ -107,16 +120,25 @@ impl PartitionLog {
     /// No record is ever removed.
     pub(crate) const START_OFFSET: i64 = 0;
 
-    /// Checks a batch and writes it at the end, at time `now`.
+    /// Checks records and writes them at the end, at time `now`.
     pub(crate) fn append(
         &mut self,
-        batch: RecordBatch,
+        records: Incoming,
         leader_epoch: i32,
         settings: &TopicSettings,
         depth: Depth,
         now: Timestamp,
     ) -> Result<Appended, Rejected> {
-        check::framing(&batch, settings)?;
+        let (batch, sent) = match records {
+            Incoming::Batch(batch) => {
+                check::framing(&batch, settings)?;
+                (batch, None)
+            }
+            Incoming::MessageSet(set) => {
+                let (batch, set) = message_set::to_batch(set, settings)?;
+                (batch, Some(set))
+            }
+        };
         check::header(&batch)?;
         if depth.validate_records {
             check::records(&batch, settings)?;
@@ -141,7 +163,8 @@ impl PartitionLog {
             let producer = self.producers.entry(batch.producer_id()).or_default();
             producer.written(batch.producer_epoch(), written);
         }
-        Ok(self.write(batch, leader_epoch, append_time, depth))
+        let batch = StoredBatch::new(batch, sent, self.next_offset, leader_epoch, append_time);
+        Ok(self.write(batch, append_time, depth))
     }
 
     fn check_producer(&self, batch: &RecordBatch) -> Verdict {
@@ -153,24 +176,18 @@ impl PartitionLog {
 
     fn write(
         &mut self,
-        batch: RecordBatch,
-        leader_epoch: i32,
+        batch: StoredBatch,
         append_time: Option<Timestamp>,
         depth: Depth,
     ) -> Appended {
         let base_offset = self.next_offset;
-        let count = i64::from(batch.records_count());
-        self.next_offset += count;
-        self.size.records += count.unsigned_abs();
+        let count = batch.record_count() as u64;
+        self.next_offset += count as i64;
+        self.size.records += count;
         self.size.batches += 1;
         self.size.bytes += batch.size_bytes() as u64;
         if depth.retain {
-            self.batches.push(StoredBatch::new(
-                batch,
-                base_offset,
-                leader_epoch,
-                append_time,
-            ));
+            self.batches.push(batch);
         }
         let log_append_time = append_time.unwrap_or(Timestamp::NONE).as_millis();
         Appended {

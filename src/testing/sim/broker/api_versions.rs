@@ -7,28 +7,8 @@ use crate::error::ErrorCode;
 use crate::protocol::{ApiKey, ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse, Response};
 use crate::types::NodeId;
 
-/// The requests this broker answers, and in which versions.
-const SPOKEN: [(ApiKey, RangeInclusive<i16>); 4] = [
-    (ApiKey::Produce, 3..=9),
-    (ApiKey::Metadata, 0..=11),
-    (ApiKey::ApiVersions, 0..=3),
-    (ApiKey::InitProducerId, 0..=4),
-];
-
-/// Requests that are told of and not answered, as far as Kafka 3.0 tells of them: by them clients judge
-/// what else a broker can. librdkafka writes message format 2 only where Fetch has version 4.
-const TOLD: [(i16, RangeInclusive<i16>); 1] = [(FETCH, 0..=12)];
-/// The number of Fetch, which no producer sends.
-const FETCH: i16 = 1;
-
 /// The first version in which clients say who they are.
 const FIRST_VERSION_WITH_NAME: i16 = 3;
-
-/// The versions of a request that this broker answers, if any.
-pub(super) fn spoken(api: ApiKey) -> Option<RangeInclusive<i16>> {
-    let found = SPOKEN.iter().find(|(spoken, _)| *spoken == api);
-    found.map(|(_, versions)| versions.clone())
-}
 
 impl SimCluster {
     /// # Kafka
@@ -47,11 +27,13 @@ impl SimCluster {
         {
             return refused(ErrorCode::InvalidRequest);
         }
-        let left = SPOKEN.iter().filter_map(|(api, all)| {
-            let left = self.script.versions(node, *api, all, None)?;
+        let release = self.options.release;
+        let left = ApiKey::ALL.into_iter().filter_map(|api| {
+            let all = release.spoken(api)?;
+            let left = self.script.versions(node, api, &all, None)?;
             Some((api.code(), left))
         });
-        let mut told: Vec<_> = left.chain(TOLD).collect();
+        let mut told: Vec<_> = left.chain(release.told()).collect();
         told.sort_by_key(|(api, _)| *api);
         response(ErrorCode::NoError, told)
     }
@@ -63,11 +45,11 @@ pub(super) fn refused(code: ErrorCode) -> Response {
 }
 
 /// The answer to a version that is not known: always in version 0, naming the versions of this one
-/// request (KIP-511).
-pub(super) fn unsupported(known: RangeInclusive<i16>) -> Response {
+/// request, or none (KIP-511).
+pub(super) fn unsupported(known: Option<RangeInclusive<i16>>) -> Response {
     response(
         ErrorCode::UnsupportedVersion,
-        [(ApiKey::ApiVersions.code(), known)],
+        known.map(|known| (ApiKey::ApiVersions.code(), known)),
     )
 }
 

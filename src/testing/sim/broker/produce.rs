@@ -11,7 +11,7 @@ use crate::protocol::{
 };
 use crate::record::batch::RecordBatch;
 use crate::testing::script::Refusal;
-use crate::testing::sim::log::{Appended, PartitionLog, Rejected, single_batch};
+use crate::testing::sim::log::{Appended, PartitionLog, Rejected, take_records};
 use crate::testing::sim::script::Decision;
 use crate::testing::sim::topics::is_internal;
 use crate::types::NodeId;
@@ -104,7 +104,7 @@ impl SimCluster {
         }) else {
             return refuse(ErrorCode::UnknownTopicOrPartition);
         };
-        let batch = single_batch(data.records.map(|records| records.body), about.version)?;
+        let records = take_records(data.records.map(|records| records.body), about.version)?;
         if !matches!(about.acks, -1..=1) {
             return refuse(ErrorCode::InvalidRequiredAcks);
         }
@@ -116,7 +116,7 @@ impl SimCluster {
         }
         partition
             .log
-            .append(batch, partition.role.epoch, &settings, depth, about.now)
+            .append(records, partition.role.epoch, &settings, depth, about.now)
     }
 }
 

@@ -7,12 +7,16 @@ use crate::protocol::{
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
 use crate::record::format::Attributes;
+use crate::record::legacy::fixture::{Plain as LegacyPlain, Staged};
+use crate::record::legacy::{LegacyMagic, convert};
+use crate::testing::KafkaRelease;
 
 const NOW: Timestamp = Timestamp::from_millis(5_000);
 
 fn cluster(nodes: i32) -> SimCluster {
     let options = SimOptions {
         cluster_id: "c".into(),
+        release: KafkaRelease::default(),
         auto_create_topics: false,
         default_partitions: 2,
         replication_factor: 1,
@@ -454,10 +458,95 @@ fn a_broker_tells_its_versions_and_those_of_fetch_by_which_clients_judge_it() {
         let fetch = (1, 0, 12);
         assert_eq!(
             ranges,
-            [(0, 3, 9), fetch, (3, 0, 11), (18, 0, 3), (22, 0, 4)]
+            [(0, 0, 9), fetch, (3, 0, 11), (18, 0, 3), (22, 0, 4)]
         );
     }
     assert_eq!(cluster.requests().get(&ApiKey::ApiVersions), Some(&4));
+}
+
+/// Each as its own source lists them.
+#[test]
+fn a_broker_imitates_the_release_it_was_told_to() {
+    let told = |release| {
+        let mut cluster = cluster(1);
+        cluster.options.release = release;
+        let request = Request::ApiVersions(ApiVersionsRequest::ours());
+        let Response::ApiVersions(answer) = ask(&mut cluster, 0, &request, 0) else {
+            panic!()
+        };
+        let ranges = answer.api_keys.into_iter();
+        assert!(ranges.clone().all(|range| range.min == 0));
+        ranges
+            .map(|range| (range.api_key, range.max))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(
+        told(KafkaRelease::V0_10_0),
+        [(0, 2), (1, 2), (3, 1), (18, 0)]
+    );
+    assert_eq!(
+        told(KafkaRelease::V0_11),
+        [(0, 3), (1, 5), (3, 4), (18, 1), (22, 0)]
+    );
+    assert_eq!(
+        told(KafkaRelease::V2_4),
+        [(0, 8), (1, 11), (3, 9), (18, 3), (22, 2)]
+    );
+}
+
+#[test]
+fn an_old_broker_answers_an_unknown_version_without_naming_any_and_closes_on_new_requests() {
+    let mut cluster = cluster(1);
+    cluster.options.release = KafkaRelease::V0_10_2;
+    let frame = [0, 18, 0, 3, 0, 0, 0, 42, 0xff, 0xff, 0, 1, 1, 0];
+    let frame = Bytes::copy_from_slice(&frame);
+    let Answer::Reply(reply) = cluster.handle(0, &frame, NOW).answer else {
+        panic!()
+    };
+    let Response::ApiVersions(answer) = decode(ApiKey::ApiVersions, 0, &reply) else {
+        panic!()
+    };
+    assert_eq!(answer.error, ErrorCode::UnsupportedVersion);
+    assert!(answer.api_keys.is_empty());
+    let request = Request::Produce(produce_request(1, vec![]));
+    let frame = request.encode(3, 1, None).unwrap().to_payload();
+    assert!(matches!(
+        cluster.handle(0, &frame, NOW).answer,
+        Answer::Close
+    ));
+}
+
+#[test]
+fn a_message_set_is_written_in_every_version_that_carries_one_and_in_no_other() {
+    let records = [LegacyPlain::new(7, None, Some("a"))];
+    let staged = Staged::new(&records, 1, 0);
+    for magic in [LegacyMagic::V0, LegacyMagic::V1] {
+        let mut set = Vec::new();
+        convert(&staged.facts, &staged.chunks(), magic, None, &mut set).unwrap();
+        let set = Bytes::from(set);
+        for version in 0..=9 {
+            let mut cluster = cluster(1);
+            cluster
+                .create_topic("t", 1, TopicSettings::DEFAULT)
+                .unwrap();
+            let batches = vec![("t", 0, Some(set.clone()))];
+            let answer = produce(&mut cluster, 0, batches, version);
+            let expected = match version {
+                0..=2 => ErrorCode::NoError,
+                _ => ErrorCode::InvalidRecord,
+            };
+            assert_eq!(answer[0].error, expected, "{magic:?} in version {version}");
+        }
+    }
+    for version in 0..=2 {
+        let mut cluster = cluster(1);
+        cluster
+            .create_topic("t", 1, TopicSettings::DEFAULT)
+            .unwrap();
+        let batches = vec![("t", 0, Some(some_batch()))];
+        let answer = produce(&mut cluster, 0, batches, version);
+        assert_eq!(answer[0].error, ErrorCode::CorruptMessage);
+    }
 }
 
 /// Java: ApiVersionsRequestTest#testApiVersionsRequestWithUnsupportedVersion (KIP-511)

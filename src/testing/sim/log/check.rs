@@ -2,22 +2,34 @@
 
 use bytes::Bytes;
 
-use super::{Rejected, TopicSettings};
+use super::{Incoming, Rejected, TopicSettings};
 use crate::error::ErrorCode;
 use crate::record::batch::{BatchError, RecordBatch, Records};
 
 /// The number of the zstd codec, which brokers take from version 7 of the request on.
 const ZSTD: u8 = 4;
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
+const FIRST_VERSION_WITH_BATCHES: i16 = 3;
 /// The highest number that names a codec.
 const LAST_CODEC: u8 = ZSTD;
+
+/// What a produce request of this version has for a partition.
+///
+/// # Errors
+/// As [`single_batch`], from version 3 on; older requests are not looked into before the log is known.
+pub(crate) fn take_records(records: Option<Bytes>, version: i16) -> Result<Incoming, Rejected> {
+    if version < FIRST_VERSION_WITH_BATCHES {
+        return Ok(Incoming::MessageSet(records.unwrap_or_default()));
+    }
+    single_batch(records, version).map(Incoming::Batch)
+}
 
 /// Takes the one batch out of a produce request's records, as versions 3 and above have it.
 ///
 /// # Kafka
 /// `ProduceRequest#validateRecords`. Differs: a broker drops an incomplete batch that follows the
 /// first; here any byte that follows is an error, since a good producer writes none.
-pub(crate) fn single_batch(records: Option<Bytes>, version: i16) -> Result<RecordBatch, Rejected> {
+pub(super) fn single_batch(records: Option<Bytes>, version: i16) -> Result<RecordBatch, Rejected> {
     let mut records = records.unwrap_or_default();
     let batch = RecordBatch::take(&mut records).map_err(|error| {
         Rejected::at_once(match error {

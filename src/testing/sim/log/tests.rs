@@ -34,8 +34,8 @@ fn append_with(
     settings: &TopicSettings,
     depth: Depth,
 ) -> Result<Appended, Rejected> {
-    let batch = single_batch(Some(bytes.into()), 9)?;
-    log.append(batch, 0, settings, depth, NOW)
+    let records = take_records(Some(bytes.into()), 9)?;
+    log.append(records, 0, settings, depth, NOW)
 }
 
 /// Appends `count` records of producer 7.
@@ -278,7 +278,7 @@ fn each_defect_of_a_batch_ends_in_the_error_a_broker_gives() {
 fn a_request_has_one_batch_for_a_partition_and_zstd_only_since_version_7() {
     let one = three_records().encode();
     let two = [one.clone(), one.clone()].concat();
-    let code = |records, version| single_batch(records, version).map_err(|r| r.code);
+    let code = |records, version| check::single_batch(records, version).map_err(|r| r.code);
     assert_eq!(code(None, 9), Err(ErrorCode::InvalidRecord));
     assert_eq!(code(Some(two.into()), 3), Err(ErrorCode::InvalidRecord));
     assert_eq!(code(Some(one.clone()), 3), Ok(batch(one)));
