@@ -17,6 +17,7 @@ use crate::protocol::{
     ApiKey, Reader, Request, RequestHeader, Response, decode_response_correlation,
 };
 use crate::record::batch::RecordBatch;
+use crate::record::legacy::{LegacyMagic, convert, restage, visit_records};
 use crate::testing::KafkaRelease;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
@@ -27,15 +28,19 @@ pub use by_hand::{ByHand, Producer};
 pub type Entrance = fn(&[u8]);
 
 /// Each of them with its name: that of the fuzz target, and of the folder of its seeds.
-pub const ENTRANCES: [(&str, Entrance); 4] = [
+pub const ENTRANCES: [(&str, Entrance); 5] = [
     ("frames", receive_frames),
     ("responses", decode_response),
     ("requests", handle_request),
     ("batches", read_batches),
+    ("message_sets", read_message_set),
 ];
 
 /// Sizes of the pieces in which [`receive_frames`] gets its stream, in turn.
 const PIECES: usize = 4;
+
+/// How many times its size [`read_message_set`] lets a set grow.
+const UNCOMPRESSED_TIMES: usize = 300;
 
 /// The kinds of requests and responses that can be read, each with its oldest and newest version.
 const READABLE: [ApiKey; 4] = [
@@ -203,6 +208,63 @@ pub fn read_batches(input: &[u8]) {
             }
         }
         assert!(read <= batch.size_bytes());
+    }
+}
+
+/// A message set of the formats before record batches, wrappers opened. If the first byte is odd, the
+/// messages of the rest get the right checksums first: else hardly any change would get beyond these.
+///
+/// # Panics
+/// If what was read is not the same when it is written and read again.
+pub fn read_message_set(input: &[u8]) {
+    let Some((&kind, set)) = input.split_first() else {
+        return;
+    };
+    let mut set = set.to_vec();
+    if kind & 1 == 1 {
+        put_checksums(&mut set);
+    }
+    check_message_set(&set);
+}
+
+fn put_checksums(mut set: &mut [u8]) {
+    const HEAD: usize = 16;
+    while let Some(Ok(length)) = set
+        .get(8..12)
+        .map(|length| usize::try_from(i32::from_be_bytes(length.try_into().unwrap_or_default())))
+    {
+        let Some((message, rest)) = set.split_at_mut_checked(length.saturating_add(12)) else {
+            return;
+        };
+        if message.len() > HEAD {
+            let checksum = crc32fast::hash(&message[HEAD..]);
+            message[12..HEAD].copy_from_slice(&checksum.to_be_bytes());
+        }
+        set = rest;
+    }
+}
+
+fn check_message_set(input: &[u8]) {
+    let limit = UNCOMPRESSED_TIMES * input.len();
+    if let Err(error) = visit_records(input, limit, |_| ()) {
+        let text = error.to_string();
+        assert!(text.starts_with("the message at byte "), "{text}");
+        return;
+    }
+    let Ok((facts, records)) = restage(input, limit) else {
+        panic!("it could be read before");
+    };
+    for magic in [LegacyMagic::V1, LegacyMagic::V0] {
+        let mut set = Vec::new();
+        convert(&facts, &[&records], magic, None, &mut set).unwrap_or_else(|error| {
+            panic!("what was read cannot be written: {error}");
+        });
+        let again = restage(&set, 0).map(|(_, records)| records);
+        if magic == LegacyMagic::V1 {
+            assert_eq!(again.as_ref(), Ok(&records));
+        } else {
+            assert!(again.is_ok());
+        }
     }
 }
 

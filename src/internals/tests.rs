@@ -5,11 +5,13 @@ use std::fs;
 use std::path::Path;
 
 use super::*;
+use crate::compress::{CompressionType, Compressor};
 use crate::protocol::tests::generate::{full_request, full_response};
 use crate::protocol::{
     BatchHead, Frame, PartitionProduceData, ProduceRequest, Records, TopicProduceData,
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
+use crate::record::legacy::fixture::{Plain as LegacyPlain, Staged};
 
 /// The oldest, the last before compact forms, the first with them, and the newest.
 fn telling_versions(api: ApiKey) -> Vec<i16> {
@@ -49,6 +51,19 @@ fn batch() -> Bytes {
         ..BatchSpec::of(records)
     }
     .encode()
+}
+
+fn message_set(magic: LegacyMagic, codec: CompressionType) -> Vec<u8> {
+    let records = [
+        LegacyPlain::new(30, Some("key"), Some("value")),
+        LegacyPlain::new(20, None, Some("second")),
+        LegacyPlain::new(20, Some(""), None),
+    ];
+    let staged = Staged::new(&records, 3, 0);
+    let compressor = Compressor::new(codec, None).unwrap();
+    let (mut out, chunks) = (Vec::new(), staged.chunks());
+    convert(&staged.facts, &chunks, magic, Some(&compressor), &mut out).unwrap();
+    out
 }
 
 fn produce(version: i16, body: Bytes) -> Vec<u8> {
@@ -95,6 +110,18 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     seeds.insert(("batches", "one".to_owned()), batch().to_vec());
     let two = [batch(), BatchSpec::sequenced(1, 0, 0, 3).encode()].concat();
     seeds.insert(("batches", "two".to_owned()), two);
+    for magic in [LegacyMagic::V0, LegacyMagic::V1] {
+        for codec in [CompressionType::None, CompressionType::Snappy] {
+            let name = format!("v{}_{codec}", magic.magic() as u8);
+            let input = [&[1][..], &message_set(magic, codec)].concat();
+            seeds.insert(("message_sets", name), input);
+        }
+    }
+    let set = message_set(LegacyMagic::V1, CompressionType::Snappy);
+    seeds.insert(
+        ("requests", "a_message_set_v2".to_owned()),
+        produce(2, set.into()),
+    );
     let stream = b"\0\0\0\x05hello\0\0\0\0\0\0\0\x06world!";
     for (name, cap, pieces) in [("bytes", 3, [1; PIECES]), ("mixed", 15, [3, 1, 200, 4])] {
         let input = [&[cap][..], &pieces, stream].concat();
@@ -137,6 +164,11 @@ fn a_seed_gets_further_than_the_first_check() {
                 let batch = RecordBatch::take(&mut Bytes::from(bytes)).unwrap();
                 assert_eq!(batch.check_crc(), Ok(()));
                 assert!(batch.records().unwrap().all(|record| record.is_ok()));
+            }
+            "message_sets" => {
+                let mut count = 0;
+                visit_records(&bytes[1..], 1000, |_| count += 1).unwrap();
+                assert_eq!(count, 3);
             }
             _ => {}
         }
