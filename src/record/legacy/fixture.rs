@@ -84,6 +84,14 @@ pub(crate) fn any_batch() -> impl Strategy<Value = (Vec<Plain>, usize, usize)> {
 }
 
 /// The codecs that brokers of this age know.
+pub(crate) const CODECS: [CompressionType; 4] = [
+    CompressionType::None,
+    CompressionType::Gzip,
+    CompressionType::Snappy,
+    CompressionType::Lz4,
+];
+
+/// One of them.
 pub(crate) fn codecs() -> impl Strategy<Value = CompressionType> {
-    proptest::sample::select(vec![CompressionType::None, CompressionType::Snappy])
+    proptest::sample::select(&CODECS[..])
 }

@@ -4,7 +4,7 @@ use super::super::{
 use super::*;
 use crate::clock::Timestamp;
 use crate::compress::{CompressionType, Compressor};
-use crate::record::legacy::fixture::{Plain, Staged};
+use crate::record::legacy::fixture::{CODECS, Plain, Staged};
 use crate::record::legacy::{LegacyMagic, convert};
 use crate::testing::StoredRecord;
 
@@ -55,7 +55,7 @@ fn records(log: &PartitionLog) -> Vec<StoredRecord> {
 #[test]
 fn sets_of_every_kind_are_written_and_read_back() {
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
-        for codec in [CompressionType::None, CompressionType::Snappy] {
+        for codec in CODECS {
             let mut log = PartitionLog::default();
             let sent = set(&two(), magic, codec);
             for base_offset in [0, 2] {
