@@ -54,8 +54,7 @@ impl ApiKey {
 
     const fn table(self) -> Versions {
         let (max, client_min, first_flexible, client_throttles_from) = match self {
-            // Formats v0 and v1 both travel in version 2.
-            Self::Produce => (9, 2, Some(9), Some(6)),
+            Self::Produce => (9, 0, Some(9), Some(6)),
             // Version 0 cannot say "these topics, but do not list all when there are none".
             Self::Metadata => (11, 1, Some(9), Some(6)),
             Self::FindCoordinator => (4, 0, Some(3), Some(2)),

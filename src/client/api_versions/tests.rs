@@ -56,13 +56,13 @@ fn requests_this_client_does_not_know_and_empty_ranges_are_left_out() {
 /// Java: NodeApiVersionsTest#testVersionsToString, #testUnsupportedVersionsToString
 #[test]
 fn versions_are_shown_with_what_can_be_used_of_them() {
-    let text = versions(&[(PRODUCE, 0, 1), (METADATA, 100, 101), (18, 0, 3)]).to_string();
+    let text = versions(&[(PRODUCE, 100, 101), (METADATA, 0, 0), (18, 0, 3)]).to_string();
     assert!(
-        text.contains("Produce(0): 0 to 1 [unusable: node too old]"),
+        text.contains("Produce(0): 100 to 101 [unusable: node too new]"),
         "{text}"
     );
     assert!(
-        text.contains("Metadata(3): 100 to 101 [unusable: node too new]"),
+        text.contains("Metadata(3): 0 to 0 [unusable: node too old]"),
         "{text}"
     );
     assert!(

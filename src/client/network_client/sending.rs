@@ -115,29 +115,38 @@ fn allowed_versions(request: &Request) -> RangeInclusive<i16> {
     }
 }
 
-/// Up to version 2, a Produce request carries message sets (formats v0 and v1); from 3, batches of
-/// format v2; and brokers take zstd from version 7 only.
+/// Up to version 2, a Produce request carries message sets, those of format v1 in version 2 alone; from
+/// 3, batches of format v2; and brokers take zstd from version 7 only.
 ///
 /// # Kafka
-/// `ProduceRequest#forMagic`, `#validateRecords`.
+/// `ProduceRequest#forMagic`, `#validateRecords`. Differs: Java sends format v0 in version 2 alone, too,
+/// so that brokers for which it chooses that format, those without version 2, get nothing at all.
 fn produce_versions(request: &ProduceRequest) -> RangeInclusive<i16> {
     let (mut min, mut max) = (ApiKey::Produce.min_version(), ApiKey::Produce.max_version());
     let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
     for records in partitions.filter_map(|partition| partition.records.as_ref()) {
         match byte_of(records, MAGIC_AT) {
-            Some(0 | 1) => max = max.min(2),
-            Some(_) => min = min.max(3),
+            Some(0) => max = max.min(LAST_WITH_SETS),
+            Some(1) => {
+                min = min.max(FIRST_WITH_TIMESTAMPS);
+                max = max.min(LAST_WITH_SETS);
+            }
+            Some(_) => min = min.max(FIRST_WITH_BATCHES),
             None => {}
         }
-        let is_batch = min >= 3;
+        let is_batch = min >= FIRST_WITH_BATCHES;
         let codec = byte_of(records, BATCH_ATTRIBUTES_AT).map(|byte| byte & CODEC_MASK);
         if is_batch && codec == Some(ZSTD) {
-            min = min.max(7);
+            min = min.max(FIRST_WITH_ZSTD);
         }
     }
     min..=max
 }
 
+const FIRST_WITH_TIMESTAMPS: i16 = 2;
+const LAST_WITH_SETS: i16 = 2;
+const FIRST_WITH_BATCHES: i16 = 3;
+const FIRST_WITH_ZSTD: i16 = 7;
 /// Where every format has its version.
 const MAGIC_AT: usize = 16;
 /// The low byte of a v2 batch's attributes.

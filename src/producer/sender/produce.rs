@@ -44,9 +44,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             let partition = batch.topic_partition();
             let data = PartitionProduceData {
                 index: partition.partition(),
-                records: Some(Records {
-                    head: head.map_or(BatchHead::EMPTY, BatchHead::from),
-                    body,
+                records: Some(match head {
+                    Some(head) => Records {
+                        head: BatchHead::from(head),
+                        body,
+                    },
+                    None => Records::headless(body),
                 }),
             };
             topic_of(&mut topics, &mut places, partition.shared_topic())

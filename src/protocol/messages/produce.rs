@@ -34,7 +34,7 @@ pub(crate) struct PartitionProduceData {
 }
 
 /// A batch in two pieces: its header, which is copied into the frame, and its body, which is shared.
-/// When read off the wire, all of it is body.
+/// A message set has no header; nor is anything told apart when it is read off the wire.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Records {
     pub(crate) head: BatchHead,
@@ -42,6 +42,14 @@ pub(crate) struct Records {
 }
 
 impl Records {
+    /// What is all body: a message set, or bytes that are passed on.
+    pub(crate) fn headless(body: Bytes) -> Self {
+        Self {
+            head: BatchHead::EMPTY,
+            body,
+        }
+    }
+
     /// Bytes of both pieces.
     #[allow(
         clippy::len_without_is_empty,
@@ -153,10 +161,7 @@ impl ProduceRequest {
                 let index = r.i32("a partition's index")?;
                 let records = r.nullable_bytes("a partition's records")?;
                 r.skip_tags()?;
-                let records = records.map(|body| Records {
-                    head: BatchHead::EMPTY,
-                    body,
-                });
+                let records = records.map(Records::headless);
                 Ok(PartitionProduceData { index, records })
             })?;
             r.skip_tags()?;

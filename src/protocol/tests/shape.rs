@@ -102,6 +102,66 @@ fn a_header_before_a_classic_request_has_no_tagged_fields() {
     assert_eq!(payload[12..], [0, 1, 0, 0, 3, 0xe8, 0, 0, 0, 0]);
 }
 
+/// Before version 3 there is no transactional id, and what stands in place of a batch is a message set,
+/// which has no header.
+#[test]
+fn an_old_produce_request_has_its_known_bytes() {
+    let partition = PartitionProduceData {
+        index: 7,
+        records: Some(Records::headless(Bytes::from_static(b"a set"))),
+    };
+    let request = ProduceRequest {
+        topics: vec![TopicProduceData {
+            name: "t".into(),
+            partitions: vec![partition],
+        }],
+        ..produce(-1, &Bytes::new())
+    };
+    for version in [0, 1, 2] {
+        let frame = Request::Produce(request.clone()).encode(version, 1, None);
+        let payload = frame.unwrap().to_payload();
+        let header = [0, 0, 0, version as u8, 0, 0, 0, 1, 0xff, 0xff];
+        let body = b"\xff\xff\0\0\x03\xe8\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\x07\0\0\0\x05a set";
+        assert_eq!(payload, [&header[..], &body[..]].concat());
+        let (_, read) = Request::decode(&payload).unwrap();
+        assert_eq!(read, Request::Produce(request.clone()));
+    }
+}
+
+/// Java: ProduceResponseTest#produceResponseV5Test, ProduceResponse.json
+#[test]
+fn an_old_produce_response_has_its_known_bytes() {
+    let topic = b"\0\0\0\x05\0\0\0\x01\0\x01t\0\0\0\x01\0\0\0\x07\0\0\0\0\0\0\0\0\0\x2a";
+    let time = 1_000_i64.to_be_bytes();
+    let throttle = [0, 0, 0, 9];
+    let versions = [
+        (topic.to_vec(), -1, 0),
+        ([&topic[..], &throttle].concat(), -1, 9),
+        ([&topic[..], &time, &throttle].concat(), 1_000, 9),
+    ];
+    for (version, (bytes, log_append_time_ms, throttle_time_ms)) in (0..).zip(versions) {
+        let expected = Response::Produce(ProduceResponse {
+            topics: vec![TopicProduceResponse {
+                name: "t".into(),
+                partitions: vec![PartitionProduceResponse {
+                    index: 7,
+                    error: ErrorCode::NoError,
+                    base_offset: 42,
+                    log_append_time_ms,
+                    log_start_offset: -1,
+                    record_errors: vec![],
+                    error_message: None,
+                }],
+            }],
+            throttle_time_ms,
+        });
+        let bytes = Bytes::from(bytes);
+        let (id, read) = read_response(ApiKey::Produce, version, &bytes).unwrap();
+        assert_eq!((id, &read), (5, &expected));
+        assert_eq!(expected.encode(version, 5).to_payload(), bytes);
+    }
+}
+
 /// Java: RequestHeaderTest#testRequestHeaderV2
 #[test]
 fn a_header_before_a_flexible_request_keeps_the_client_id_in_classic_form() {
@@ -182,7 +242,7 @@ fn the_newest_version_that_both_sides_speak_is_chosen() {
     assert_eq!(ApiKey::Produce.latest_usable(0, 20), Some(9));
     assert_eq!(ApiKey::Produce.latest_usable(3, 7), Some(7));
     assert_eq!(ApiKey::Produce.latest_usable(2, 2), Some(2));
-    assert_eq!(ApiKey::Produce.latest_usable(0, 1), None);
+    assert_eq!(ApiKey::Produce.latest_usable(0, 1), Some(1));
     assert_eq!(ApiKey::Produce.latest_usable(10, 12), None);
     assert_eq!(ApiKey::Metadata.latest_usable(0, 0), None);
     assert_eq!(ApiKey::Metadata.latest_usable(0, 1), Some(1));

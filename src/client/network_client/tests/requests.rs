@@ -383,6 +383,8 @@ fn the_version_of_a_produce_request_fits_the_format_of_its_records() {
         (2, 0, 2, None),
         (1, 4, 9, Some(2)),
         (0, 0, 9, Some(2)),
+        (0, 0, 1, Some(1)),
+        (1, 0, 1, None),
         (2, 1, 3, Some(3)),
     ] {
         let mut harness = Harness::new(&[node(1)]);
