@@ -6,8 +6,11 @@
 //! bounded by how many bytes there are. The second is the fuzzer's to watch, by its limits on memory.
 //!
 //! Benches get [`ByHand`], a producer without threads and sockets.
+//!
+//! Tests of what goes over the wire get [`wire`].
 
 mod by_hand;
+pub mod wire;
 
 use bytes::Bytes;
 

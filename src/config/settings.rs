@@ -189,12 +189,6 @@ impl ProducerConfig {
         self.draft.list("interceptor.classes")
     }
 
-    /// `compression.type` and its level (temporary)
-    pub(crate) fn compression(&self) -> (crate::compress::CompressionType, Option<i32>) {
-        let codec = self.compression_type().parse().unwrap_or(crate::compress::CompressionType::None);
-        (codec, None)
-    }
-
     /// `key.serializer`: the name of the keys' serializer, if one was given.
     pub fn key_serializer_class(&self) -> Option<&str> {
         self.draft.text("key.serializer")

@@ -28,9 +28,11 @@ pub(crate) use messages::{
     MetadataTopic, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     RecordError, Records, Request, Response, TopicProduceData, TopicProduceResponse,
 };
-pub(crate) use wire::{DecodeError, Reader};
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use wire::DecodeErrorKind;
 #[cfg(test)]
-pub(crate) use wire::{DecodeErrorKind, EncodeError};
+pub(crate) use wire::EncodeError;
+pub(crate) use wire::{DecodeError, Reader};
 
 #[cfg(test)]
 pub(crate) mod tests;

@@ -179,9 +179,9 @@ where
 
 /// What compresses batches, if they are to be.
 fn compressor(config: &ProducerConfig) -> Result<Option<Compressor>, ConstructError> {
-    match config.compression() {
-        (CompressionType::None, _) => Ok(None),
-        (codec, level) => Compressor::new(codec, level)
+    match config.compression_type() {
+        CompressionType::None => Ok(None),
+        codec => Compressor::new(codec, config.compression_level())
             .map(Some)
             .map_err(|missing| failed("codec", io::Error::other(missing))),
     }

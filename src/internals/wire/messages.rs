@@ -1,0 +1,187 @@
+//! Messages from the names that Kafka's JSON has for their fields. Fields that a version lacks are what
+//! a reader of that version takes them for.
+
+use super::value::{Read, Value};
+use crate::protocol::{
+    ApiKey, ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse, BatchHead,
+    InitProducerIdRequest, InitProducerIdResponse, MetadataBroker, MetadataPartition,
+    MetadataRequest, MetadataResponse, MetadataTopic, PartitionProduceData,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, RecordError, Records, Request,
+    Response, TopicProduceData, TopicProduceResponse,
+};
+use crate::types::ReplicaLists;
+
+pub(super) fn request(api: ApiKey, version: i16, body: &Value) -> Read<Request> {
+    Ok(match api {
+        ApiKey::Produce => Request::Produce(produce_request(body)?),
+        ApiKey::Metadata => Request::Metadata(metadata_request(version, body)?),
+        ApiKey::ApiVersions => Request::ApiVersions(api_versions_request(body)?),
+        ApiKey::InitProducerId => Request::InitProducerId(init_producer_id_request(body)?),
+        other => return Err(format!("requests of {other} are not compared yet")),
+    })
+}
+
+pub(super) fn response(api: ApiKey, body: &Value) -> Read<Response> {
+    Ok(match api {
+        ApiKey::Produce => Response::Produce(produce_response(body)?),
+        ApiKey::Metadata => Response::Metadata(metadata_response(body)?),
+        ApiKey::ApiVersions => Response::ApiVersions(api_versions_response(body)?),
+        ApiKey::InitProducerId => Response::InitProducerId(init_producer_id_response(body)?),
+        other => return Err(format!("responses of {other} are not compared yet")),
+    })
+}
+
+fn produce_request(body: &Value) -> Read<ProduceRequest> {
+    let partition = |value: &Value| {
+        let records = value.optional_bytes("records")?.map(|body| Records {
+            head: BatchHead::EMPTY,
+            body,
+        });
+        let index = value.number("index")?;
+        Ok(PartitionProduceData { index, records })
+    };
+    let topic = |value: &Value| {
+        Ok(TopicProduceData {
+            name: value.text("name")?,
+            partitions: value.list("partitionData", partition)?,
+        })
+    };
+    Ok(ProduceRequest {
+        transactional_id: body.optional_text("transactionalId")?,
+        acks: body.number("acks")?,
+        timeout_ms: body.number("timeoutMs")?,
+        topics: body.list("topicData", topic)?,
+    })
+}
+
+fn produce_response(body: &Value) -> Read<ProduceResponse> {
+    let record_error = |value: &Value| {
+        Ok(RecordError {
+            batch_index: value.number("batchIndex")?,
+            message: value.optional_text("batchIndexErrorMessage")?,
+        })
+    };
+    let partition = |value: &Value| {
+        Ok(PartitionProduceResponse {
+            index: value.number("index")?,
+            error: value.error("errorCode")?,
+            base_offset: value.number("baseOffset")?,
+            log_append_time_ms: value.number_or("logAppendTimeMs", -1)?,
+            log_start_offset: value.number_or("logStartOffset", -1)?,
+            record_errors: value.list("recordErrors", record_error)?,
+            error_message: value.optional_text("errorMessage")?,
+        })
+    };
+    let topic = |value: &Value| {
+        Ok(TopicProduceResponse {
+            name: value.text("name")?,
+            partitions: value.list("partitionResponses", partition)?,
+        })
+    };
+    Ok(ProduceResponse {
+        topics: body.list("responses", topic)?,
+        throttle_time_ms: body.number_or("throttleTimeMs", 0)?,
+    })
+}
+
+fn metadata_request(version: i16, body: &Value) -> Read<MetadataRequest> {
+    let topics = body.optional_list("topics", |topic| topic.text("name"))?;
+    Ok(MetadataRequest {
+        // In version 0 an empty list asks for all topics.
+        topics: topics.filter(|topics| version > 0 || !topics.is_empty()),
+        allow_auto_topic_creation: body.bool_or("allowAutoTopicCreation", true)?,
+    })
+}
+
+fn metadata_response(body: &Value) -> Read<MetadataResponse> {
+    let broker = |value: &Value| {
+        Ok(MetadataBroker {
+            node_id: value.number("nodeId")?,
+            host: value.text("host")?,
+            port: value.number("port")?,
+            rack: value.optional_text("rack")?,
+        })
+    };
+    let topic = |value: &Value| {
+        Ok(MetadataTopic {
+            error: value.error("errorCode")?,
+            name: value.text("name")?,
+            topic_id: topic_id(value)?,
+            is_internal: value.bool_or("isInternal", false)?,
+            partitions: value.list("partitions", metadata_partition)?,
+        })
+    };
+    Ok(MetadataResponse {
+        throttle_time_ms: body.number_or("throttleTimeMs", 0)?,
+        brokers: body.list("brokers", broker)?,
+        cluster_id: body.optional_text("clusterId")?,
+        controller_id: body.number_or("controllerId", -1)?,
+        topics: body.list("topics", topic)?,
+    })
+}
+
+fn metadata_partition(value: &Value) -> Read<MetadataPartition> {
+    Ok(MetadataPartition {
+        error: value.error("errorCode")?,
+        index: value.number("partitionIndex")?,
+        leader_id: value.number("leaderId")?,
+        leader_epoch: value.number_or("leaderEpoch", -1)?,
+        replicas: ReplicaLists::new(
+            &value.numbers("replicaNodes")?,
+            &value.numbers("isrNodes")?,
+            &value.numbers("offlineReplicas")?,
+        ),
+    })
+}
+
+fn topic_id(topic: &Value) -> Read<[u8; 16]> {
+    let bytes = topic.optional_bytes("topicId")?;
+    let bytes = bytes.as_deref().unwrap_or(&[0; 16]);
+    bytes
+        .try_into()
+        .map_err(|_| format!("an id of {} bytes", bytes.len()))
+}
+
+fn api_versions_request(body: &Value) -> Read<ApiVersionsRequest> {
+    Ok(ApiVersionsRequest {
+        client_software_name: body
+            .optional_text("clientSoftwareName")?
+            .unwrap_or_default(),
+        client_software_version: body
+            .optional_text("clientSoftwareVersion")?
+            .unwrap_or_default(),
+    })
+}
+
+fn api_versions_response(body: &Value) -> Read<ApiVersionsResponse> {
+    let range = |value: &Value| {
+        Ok(ApiVersionRange {
+            api_key: value.number("apiKey")?,
+            min: value.number("minVersion")?,
+            max: value.number("maxVersion")?,
+        })
+    };
+    Ok(ApiVersionsResponse {
+        error: body.error("errorCode")?,
+        api_keys: body.list("apiKeys", range)?,
+        throttle_time_ms: body.number_or("throttleTimeMs", 0)?,
+    })
+}
+
+fn init_producer_id_request(body: &Value) -> Read<InitProducerIdRequest> {
+    Ok(InitProducerIdRequest {
+        transactional_id: body.optional_text("transactionalId")?,
+        transaction_timeout_ms: body.number("transactionTimeoutMs")?,
+        producer_id: body.number_or("producerId", -1)?,
+        producer_epoch: body.number_or("producerEpoch", -1)?,
+    })
+}
+
+fn init_producer_id_response(body: &Value) -> Read<InitProducerIdResponse> {
+    Ok(InitProducerIdResponse {
+        throttle_time_ms: body.number("throttleTimeMs")?,
+        error: body.error("errorCode")?,
+        producer_id: body.number("producerId")?,
+        producer_epoch: body.number("producerEpoch")?,
+    })
+}
