@@ -8,6 +8,7 @@
 
 mod batches;
 mod messages;
+mod reading;
 mod value;
 
 use bytes::Bytes;
@@ -20,7 +21,10 @@ use crate::util::varint::{
     VarintError, put_unsigned64, take_unsigned, take_varint, take_varlong, unsigned_len, zigzag64,
 };
 
-pub use batches::{BatchRecord, BatchSpec, build_batch, read_batch};
+pub use batches::{
+    BatchRecord, BatchSpec, build_batch, convert_batch, fill_batch, size_upper_bound,
+};
+pub use reading::{ReadBatch, read_batch};
 pub use value::Value;
 
 /// Which message, in which version, and what stands before it.

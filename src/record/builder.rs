@@ -4,7 +4,7 @@
 use bytes::Bytes;
 
 use super::format::{
-    ATTRIBUTES_OFFSET, BASE_SEQUENCE_OFFSET, CRC_OFFSET, FIRST_TIMESTAMP_OFFSET,
+    ATTRIBUTES_OFFSET, Attributes, BASE_SEQUENCE_OFFSET, CRC_OFFSET, FIRST_TIMESTAMP_OFFSET,
     LAST_OFFSET_DELTA_OFFSET, LENGTH_OFFSET, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2,
     MAX_TIMESTAMP_OFFSET, NO_PARTITION_LEADER_EPOCH, PARTITION_LEADER_EPOCH_OFFSET,
     PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET, RECORD_BATCH_OVERHEAD, RECORDS_COUNT_OFFSET,
@@ -349,14 +349,25 @@ impl ProducerState {
     };
 }
 
-/// The 61 bytes before the records, the checksum over both included.
-///
-/// # Kafka
-/// `DefaultRecordBatch#writeHeader`.
+/// The 61 bytes before records that are not part of a transaction, the checksum over both included.
 pub(crate) fn batch_head(
     facts: &BatchFacts,
     state: ProducerState,
     body: &Bytes,
+) -> [u8; RECORD_BATCH_OVERHEAD] {
+    batch_head_with(facts, state, Attributes::with_codec(facts.codec.id()), body)
+}
+
+/// The 61 bytes before the records, the checksum over both included. `body` is the records as the
+/// attributes say: plain, or compressed.
+///
+/// # Kafka
+/// `DefaultRecordBatch#writeHeader`.
+pub(crate) fn batch_head_with(
+    facts: &BatchFacts,
+    state: ProducerState,
+    attributes: Attributes,
+    body: &[u8],
 ) -> [u8; RECORD_BATCH_OVERHEAD] {
     let mut head = [0; RECORD_BATCH_OVERHEAD];
     let mut put = |at: usize, bytes: &[u8]| head[at..at + bytes.len()].copy_from_slice(bytes);
@@ -368,11 +379,7 @@ pub(crate) fn batch_head(
         &NO_PARTITION_LEADER_EPOCH.to_be_bytes(),
     );
     put(MAGIC_OFFSET, &MAGIC_V2.to_be_bytes());
-    // The rest of the attributes stays 0: the producer's timestamps, no transaction.
-    put(
-        ATTRIBUTES_OFFSET,
-        &i16::from(facts.codec.id()).to_be_bytes(),
-    );
+    put(ATTRIBUTES_OFFSET, &attributes.bits().to_be_bytes());
     put(
         LAST_OFFSET_DELTA_OFFSET,
         &(facts.record_count as i32 - 1).to_be_bytes(),

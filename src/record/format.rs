@@ -57,26 +57,27 @@ pub(crate) const NO_SEQUENCE: i32 = -1;
 /// What a producer writes as leader epoch; the broker replaces it.
 pub(crate) const NO_PARTITION_LEADER_EPOCH: i32 = -1;
 
-#[cfg(any(test, feature = "testing"))]
 /// A batch's attributes: the codec of its records in the low three bits, then one bit each for
 /// "timestamps set by the broker", "part of a transaction" and "written by a coordinator".
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Attributes(i16);
 
-#[cfg(any(test, feature = "testing"))]
 impl Attributes {
     const CODEC: i16 = 0x07;
-    const LOG_APPEND_TIME: i16 = 0x08;
-    const TRANSACTIONAL: i16 = 0x10;
-    const CONTROL: i16 = 0x20;
 
     /// A batch whose records are compressed with the codec of this number; 0 is none.
-    #[cfg(test)]
     pub(crate) const fn with_codec(codec: u8) -> Self {
         Self(codec as i16 & Self::CODEC)
     }
 
-    #[cfg(test)]
+    pub(crate) const fn bits(self) -> i16 {
+        self.0
+    }
+}
+
+// To write other ones than a producer without transactions has.
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+impl Attributes {
     #[must_use]
     pub(crate) const fn transactional(self, yes: bool) -> Self {
         self.set(Self::TRANSACTIONAL, yes)
@@ -94,18 +95,20 @@ impl Attributes {
         self.set(Self::LOG_APPEND_TIME, yes)
     }
 
-    #[cfg(test)]
     const fn set(self, bit: i16, yes: bool) -> Self {
         Self(if yes { self.0 | bit } else { self.0 & !bit })
     }
+}
+
+// To read them.
+#[cfg(any(test, feature = "testing"))]
+impl Attributes {
+    const LOG_APPEND_TIME: i16 = 0x08;
+    const TRANSACTIONAL: i16 = 0x10;
+    const CONTROL: i16 = 0x20;
 
     pub(crate) const fn from_bits(bits: i16) -> Self {
         Self(bits)
-    }
-
-    #[cfg(test)]
-    pub(crate) const fn bits(self) -> i16 {
-        self.0
     }
 
     /// The number of the codec; 5 to 7 name none.

@@ -1,16 +1,21 @@
-//! Batches of records, in all formats and codecs.
+//! Batches of records, in all formats and codecs, and what old brokers get instead of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use kafka_producer::internals::wire::{BatchRecord, BatchSpec, build_batch, read_batch};
+use kafka_producer::internals::wire::{
+    BatchRecord, BatchSpec, build_batch, convert_batch, read_batch,
+};
 use serde_json::Value as Json;
 
 use crate::input::{hex, input, output};
+use crate::sizes::Sizes;
 use crate::vectors::{self, number, text};
 
 crate::tests![
-    uncompressed_batches_have_javas_bytes,
-    javas_batches_are_read
+    batches_are_as_java_builds_them,
+    down_conversions_are_as_java_does_them,
+    javas_own_batches_are_converted_like_ours,
+    every_record_set_is_in_a_batch,
 ];
 
 /// A batch of ours, with what a reader should find in it.
@@ -19,6 +24,53 @@ pub(crate) struct Batch {
     pub(crate) spec: BatchSpec,
     pub(crate) records: Vec<BatchRecord>,
     pub(crate) bytes: Vec<u8>,
+}
+
+impl Batch {
+    fn new(name: String, spec: BatchSpec, records: &[BatchRecord]) -> Self {
+        let bytes = build_batch(&spec, records).unwrap_or_else(|why| panic!("{name}: {why}"));
+        Self {
+            records: as_read(records, spec.magic),
+            name,
+            spec,
+            bytes,
+        }
+    }
+
+    /// Compares it with Java's; what is compressed may differ in size.
+    fn compare_with(&self, java: &[u8], sizes: &mut Sizes) {
+        let name = &self.name;
+        let [ours, theirs] = [&self.bytes[..], java].map(|bytes| {
+            read_batch(bytes).unwrap_or_else(|why| panic!("{name}: {why}\n{}", hex(bytes)))
+        });
+        assert_eq!(ours.records, self.records, "{name}");
+        assert_eq!(ours, theirs, "{name}");
+        if self.spec.codec == "none" {
+            let digits = [&self.bytes[..], java].map(hex);
+            assert!(
+                self.bytes == java,
+                "{name}\nours {}\njava {}",
+                digits[0],
+                digits[1]
+            );
+        } else {
+            sizes.add(&self.spec, name, self.bytes.len(), java.len());
+        }
+    }
+}
+
+/// What is left of records in a format.
+fn as_read(records: &[BatchRecord], magic: i8) -> Vec<BatchRecord> {
+    let mut records = records.to_vec();
+    for record in &mut records {
+        if magic < 2 {
+            record.headers.clear();
+        }
+        if magic < 1 {
+            record.timestamp = -1;
+        }
+    }
+    records
 }
 
 /// The records of each set.
@@ -43,71 +95,121 @@ fn record(described: &Json) -> BatchRecord {
     }
 }
 
-fn spec(vector: &Json) -> BatchSpec {
-    BatchSpec {
-        magic: number(vector, "magic"),
-        codec: text(vector, "codec").to_owned(),
-        producer_id: number(vector, "producerId"),
-        producer_epoch: number(vector, "producerEpoch"),
-        base_sequence: number(vector, "baseSequence"),
-        transactional: vector["transactional"].as_bool().unwrap(),
-    }
-}
-
-fn is_built(spec: &BatchSpec) -> bool {
-    spec.magic == 2 && spec.codec == "none" && !spec.transactional
-}
-
-/// A batch of ours for each vector, and the bytes of Java's.
-fn pairs() -> Vec<(Batch, Vec<u8>)> {
+/// A batch of ours for each vector, and Java's bytes.
+fn built() -> impl Iterator<Item = (Batch, Vec<u8>)> {
     let sets = record_sets();
-    let mut pairs = Vec::new();
-    for vector in vectors::read("batches.jsonl") {
-        let spec = spec(&vector);
-        if !is_built(&spec) {
-            continue;
-        }
+    let vectors = vectors::read("batches.jsonl").into_iter();
+    vectors.filter(is_compared).map(move |vector| {
+        let spec = BatchSpec {
+            magic: number(&vector, "magic"),
+            codec: text(&vector, "codec").to_owned(),
+            producer_id: number(&vector, "producerId"),
+            producer_epoch: number(&vector, "producerEpoch"),
+            base_sequence: number(&vector, "baseSequence"),
+            transactional: vector["transactional"].as_bool().unwrap(),
+        };
         let set = text(&vector, "set");
-        let records = sets[set].clone();
-        let bytes = build_batch(&spec, &records).unwrap();
-        let name = format!("{set}, {spec:?}");
-        let java = output(&vector["bytes"]);
-        pairs.push((
-            Batch {
+        let name = format!("{set}: {spec:?}");
+        (Batch::new(name, spec, &sets[set]), output(&vector["bytes"]))
+    })
+}
+
+/// A conversion that Java makes, or refuses.
+struct Conversion {
+    ours: Result<Batch, String>,
+    java: Result<Vec<u8>, String>,
+}
+
+fn conversions() -> impl Iterator<Item = Conversion> {
+    let sets = record_sets();
+    let vectors = vectors::read("down_conversions.jsonl").into_iter();
+    vectors.filter(is_compared).map(move |vector| {
+        let set = text(&vector, "set");
+        let [from, to] = ["from", "to"].map(|name| number(&vector, name));
+        let spec = |magic| BatchSpec {
+            magic,
+            codec: text(&vector, "codec").to_owned(),
+            producer_id: -1,
+            producer_epoch: -1,
+            base_sequence: -1,
+            transactional: false,
+        };
+        let name = format!("{set}, from v{from}: {:?}", spec(to));
+        let before = Batch::new(name.clone(), spec(from), &sets[set]);
+        let converted = convert_batch(&before.bytes, text(&vector, "codec"), to);
+        Conversion {
+            ours: converted.map(|bytes| Batch {
                 name,
-                spec,
-                records,
+                spec: spec(to),
+                records: as_read(&before.records, to),
                 bytes,
+            }),
+            java: match vector["error"].as_str() {
+                Some(why) => Err(why.to_owned()),
+                None => Ok(output(&vector["bytes"])),
             },
-            java,
-        ));
-    }
-    pairs
+        }
+    })
+}
+
+fn is_compared(vector: &Json) -> bool {
+    !["gzip", "lz4", "zstd"].contains(&text(vector, "codec"))
 }
 
 /// All batches that are built here.
 pub(crate) fn our_batches() -> Vec<Batch> {
-    pairs().into_iter().map(|(ours, _)| ours).collect()
+    let built = built().map(|(ours, _)| ours);
+    built
+        .chain(conversions().filter_map(|conversion| conversion.ours.ok()))
+        .collect()
 }
 
-fn uncompressed_batches_have_javas_bytes() {
+fn batches_are_as_java_builds_them() {
+    let mut sizes = Sizes::default();
     let mut count = 0;
-    for (ours, java) in pairs() {
-        let (name, ours) = (ours.name, ours.bytes);
-        assert!(
-            ours == java,
-            "{name}\nours {}\njava {}",
-            hex(&ours),
-            hex(&java)
-        );
+    for (ours, java) in built() {
+        ours.compare_with(&java, &mut sizes);
         count += 1;
     }
-    println!("{count} compared");
-    assert!(count > 40);
+    println!("{count} batches compared");
+    sizes.check("batches");
 }
 
-fn javas_batches_are_read() {
-    for (ours, java) in pairs() {
-        assert_eq!(read_batch(&java), Ok(ours.records), "{}", ours.name);
+fn down_conversions_are_as_java_does_them() {
+    let mut sizes = Sizes::default();
+    let (mut count, mut refused) = (0, 0);
+    for Conversion { ours, java } in conversions() {
+        match (ours, java) {
+            (Ok(ours), Ok(java)) => ours.compare_with(&java, &mut sizes),
+            (Err(_), Err(_)) => refused += 1,
+            (Ok(ours), Err(why)) => panic!("{}: Java refuses: {why}", ours.name),
+            (Err(why), Ok(_)) => panic!("refused: {why}"),
+        }
+        count += 1;
     }
+    println!("{count} conversions compared, {refused} of them refused by both");
+    sizes.check("down-conversions");
+}
+
+/// From one old format to the next, ours starts from what Java wrote.
+fn javas_own_batches_are_converted_like_ours() {
+    for (batch, java) in built() {
+        for to in 0..batch.spec.magic {
+            let codec = &batch.spec.codec;
+            assert_eq!(
+                convert_batch(&java, codec, to),
+                convert_batch(&batch.bytes, codec, to),
+                "{} to v{to}",
+                batch.name
+            );
+        }
+    }
+}
+
+fn every_record_set_is_in_a_batch() {
+    let mut sets: BTreeSet<String> = record_sets().into_keys().collect();
+    for vector in vectors::read("batches.jsonl") {
+        sets.remove(text(&vector, "set"));
+    }
+    assert!(sets.is_empty(), "{sets:?}");
 }

@@ -9,11 +9,13 @@
 #![allow(clippy::unwrap_used, reason = "tests: they fail by panicking")]
 
 mod batches;
+mod estimates;
 mod input;
 mod java;
 mod messages;
 mod oracle;
 mod primitives;
+mod sizes;
 mod vectors;
 
 use std::panic::catch_unwind;
@@ -42,6 +44,7 @@ fn main() -> ExitCode {
         messages::TESTS,
         oracle::TESTS,
         batches::TESTS,
+        estimates::TESTS,
     ]
     .concat();
     let java_may_run = std::env::var("KAFKA_TESTS").is_ok_and(|value| value == "required");

@@ -1,12 +1,16 @@
-//! Batches from their records, as the producer builds them, and back.
+//! Batches from their records, as the producer builds them.
 
 use bytes::Bytes;
 
-use crate::record::batch::RecordBatch;
-use crate::record::builder::{ProducerState, RecordParts, RecordsBuilder, batch_head};
-use crate::record::format::RECORD_BATCH_OVERHEAD;
+use super::reading::{LIMIT_BYTES, read_batch};
+use crate::compress::{CompressionType, Compressor, FeatureMissing};
+use crate::record::builder::{
+    BatchFacts, ProducerState, RecordParts, RecordsBuilder, batch_head_with, batch_size_upper_bound,
+};
+use crate::record::format::Attributes;
 use crate::record::header::Header;
-use crate::types::{ProducerIdAndEpoch, Sequence};
+use crate::record::legacy::{self, LegacyMagic};
+use crate::types::{Magic, ProducerIdAndEpoch, Sequence};
 
 /// A record of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,30 +21,126 @@ pub struct BatchRecord {
     pub headers: Vec<(String, Option<Bytes>)>,
 }
 
+impl BatchRecord {
+    fn parts<'a>(&'a self, headers: &'a [Header]) -> RecordParts<'a> {
+        RecordParts {
+            key: self.key.as_deref(),
+            value: self.value.as_deref(),
+            headers,
+            timestamp_ms: self.timestamp,
+        }
+    }
+}
+
 /// What a batch says beside its records.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchSpec {
     pub magic: i8,
     /// Kafka's name of the codec.
     pub codec: String,
-    /// -1, like the next two, for a producer that is not idempotent.
+    /// -1, like the next two, for a producer that is not idempotent. Formats before v2 have none.
     pub producer_id: i64,
     pub producer_epoch: i16,
     pub base_sequence: i32,
     pub transactional: bool,
 }
 
-/// The batch as a producer writes it, however large.
+/// The batch as a producer writes it, however large: staged in format v2, and converted if it is to be of
+/// an older one.
 ///
 /// # Errors
-/// In words, if such batches are not built here.
+/// In words, if there is no such format or codec, or they do not go together.
 pub fn build_batch(spec: &BatchSpec, records: &[BatchRecord]) -> Result<Vec<u8>, String> {
-    if spec.magic != 2 || spec.codec != "none" || spec.transactional {
-        return Err(format!("such batches are not built yet: {spec:?}"));
+    let compressor = compressor(&spec.codec)?;
+    let (facts, staged) = stage(records, usize::MAX);
+    match LegacyMagic::of(magic(spec.magic)?) {
+        Some(magic) => message_set(&facts, &staged, magic, &compressor),
+        None => whole_batch(spec, &facts, staged, &compressor),
     }
-    let (builder, body) = body_of(records, usize::MAX);
-    let head = batch_head(&builder.finish(), state_of(spec), &body);
+}
+
+/// As many of the records as go into a batch of format v2 of that size, one at least: how many, and the
+/// batch.
+pub fn fill_batch(records: &[BatchRecord], limit_bytes: usize) -> (usize, Vec<u8>) {
+    let (facts, body) = stage(records, limit_bytes);
+    let head = batch_head_with(&facts, ProducerState::NONE, Attributes::default(), &body);
+    (facts.record_count as usize, [&head[..], &body].concat())
+}
+
+/// The most bytes that an uncompressed batch of this record alone can take: what the producer judges the
+/// record by.
+///
+/// # Errors
+/// In words, if there is no such format.
+pub fn size_upper_bound(format: i8, record: &BatchRecord) -> Result<usize, String> {
+    let headers: Vec<Header> = record.headers.iter().map(header).collect();
+    let parts = record.parts(&headers);
+    Ok(match LegacyMagic::of(magic(format)?) {
+        None => batch_size_upper_bound(parts.payload_len()),
+        Some(magic) => {
+            let [key, value] = [parts.key, parts.value].map(|field| field.map_or(0, <[u8]>::len));
+            magic.set_size_upper_bound(false, key, value)
+        }
+    })
+}
+
+/// A message set, or a batch of format v2, as one of an older format.
+///
+/// # Errors
+/// In words, if it cannot be read, or the format has no such codec.
+pub fn convert_batch(batch: &[u8], codec: &str, to: i8) -> Result<Vec<u8>, String> {
+    let to = LegacyMagic::of(magic(to)?).ok_or("format v2 is not an older one")?;
+    let compressor = compressor(codec)?;
+    let (facts, staged) = match read_batch(batch)? {
+        read if read.magic == 2 => stage(&read.records, usize::MAX),
+        _ => legacy::restage(batch, LIMIT_BYTES).map_err(|error| error.to_string())?,
+    };
+    message_set(&facts, &staged, to, &compressor)
+}
+
+fn whole_batch(
+    spec: &BatchSpec,
+    facts: &BatchFacts,
+    staged: Vec<u8>,
+    compressor: &Compressor,
+) -> Result<Vec<u8>, String> {
+    let body = if compressor.codec() == CompressionType::None {
+        staged
+    } else {
+        let mut body = Vec::new();
+        compressor
+            .compress(Magic::V2, &[&staged], &mut body)
+            .map_err(|error| error.to_string())?;
+        body
+    };
+    let attributes =
+        Attributes::with_codec(compressor.codec().id()).transactional(spec.transactional);
+    let head = batch_head_with(facts, state_of(spec), attributes, &body);
     Ok([&head[..], &body].concat())
+}
+
+fn message_set(
+    facts: &BatchFacts,
+    staged: &[u8],
+    magic: LegacyMagic,
+    compressor: &Compressor,
+) -> Result<Vec<u8>, String> {
+    let mut set = Vec::new();
+    legacy::convert(facts, &[staged], magic, Some(compressor), &mut set)
+        .map_err(|error| error.to_string())?;
+    Ok(set)
+}
+
+fn compressor(codec: &str) -> Result<Compressor, String> {
+    let codec: CompressionType = codec.parse().map_err(|_| format!("no codec is {codec}"))?;
+    Compressor::new(codec, None).map_err(FeatureMissing::remedy)
+}
+
+fn magic(number: i8) -> Result<Magic, String> {
+    let all = [Magic::V0, Magic::V1, Magic::V2];
+    let mut all = all.into_iter();
+    all.find(|magic| *magic as i8 == number)
+        .ok_or_else(|| format!("there is no format {number}"))
 }
 
 fn state_of(spec: &BatchSpec) -> ProducerState {
@@ -54,24 +154,19 @@ fn state_of(spec: &BatchSpec) -> ProducerState {
 }
 
 /// As many of the records as a batch of that size takes, one at least.
-fn body_of(records: &[BatchRecord], limit_bytes: usize) -> (RecordsBuilder, Bytes) {
+fn stage(records: &[BatchRecord], limit_bytes: usize) -> (BatchFacts, Vec<u8>) {
     let mut builder = RecordsBuilder::new(limit_bytes);
     let mut body = Vec::new();
     for record in records {
         let headers: Vec<Header> = record.headers.iter().map(header).collect();
-        let parts = RecordParts {
-            key: record.key.as_deref(),
-            value: record.value.as_deref(),
-            headers: &headers,
-            timestamp_ms: record.timestamp,
-        };
+        let parts = record.parts(&headers);
         let size = builder.size_of_next(record.timestamp, parts.payload_len());
         if !builder.has_room_for(body.len(), size) {
             break;
         }
         builder.append(&mut body, &parts, size);
     }
-    (builder, body.into())
+    (builder.finish(), body)
 }
 
 fn header((key, value): &(String, Option<Bytes>)) -> Header {
@@ -79,31 +174,4 @@ fn header((key, value): &(String, Option<Bytes>)) -> Header {
         Some(value) => Header::new(key.clone(), value.clone()),
         None => Header::null(key.clone()),
     }
-}
-
-/// Reads one batch of format v2 that is not compressed: its records with their timestamps.
-///
-/// # Errors
-/// In words, if it is not such a batch.
-pub fn read_batch(bytes: &[u8]) -> Result<Vec<BatchRecord>, String> {
-    let mut rest = Bytes::copy_from_slice(bytes);
-    let batch = RecordBatch::take(&mut rest).map_err(|error| error.to_string())?;
-    batch.check_crc().map_err(|error| error.to_string())?;
-    let copy = |bytes: Option<&[u8]>| bytes.map(Bytes::copy_from_slice);
-    let mut records = Vec::new();
-    for read in batch.records().map_err(|error| error.to_string())? {
-        let read = read.map_err(|error| error.to_string())?;
-        records.push(BatchRecord {
-            timestamp: batch.first_timestamp().wrapping_add(read.timestamp_delta),
-            key: copy(read.key),
-            value: copy(read.value),
-            headers: read
-                .headers
-                .iter()
-                .map(|(key, value)| (key.to_owned(), copy(value)))
-                .collect(),
-        });
-    }
-    debug_assert!(batch.size_bytes() >= RECORD_BATCH_OVERHEAD);
-    Ok(records)
 }
