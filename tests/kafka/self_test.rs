@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::harness::{
     Cluster, ClusterOptions, Isolation, JavaRecord, Result, TimestampType, Transaction, is_running,
 };
+use crate::matrix::NEWEST;
 use crate::runner::{TestResult, tests};
 use crate::shared;
 
@@ -317,7 +318,7 @@ fn three_brokers_replicate_and_survive_the_loss_of_one() -> TestResult {
 }
 
 fn brokers_without_zookeeper_are_no_different() -> TestResult {
-    let cluster = Cluster::start(ClusterOptions::default().version("4.0.0"))?;
+    let cluster = Cluster::start(ClusterOptions::default().version(NEWEST))?;
     cluster.create_topic("kept", 2, &[])?;
     write(&cluster, "kept", "first")?;
     cluster.broker(0).kill()?;

@@ -6,11 +6,31 @@ use std::sync::MutexGuard;
 use std::time::{Duration, Instant};
 
 use super::cluster::{BrokerState, Cluster, broker_name, lock};
+use super::install::Jars;
 use super::process::{Jvm, describe_exit, log_tail};
 use super::startup::{START_TIMEOUT, lost_its_port};
 use super::{Failure, Result};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// What a broker runs after it was given another version.
+#[derive(Clone, Debug)]
+pub(crate) struct Upgrade {
+    pub(super) jars: Jars,
+    /// Lines of `server.properties` in place of those that the cluster's options add.
+    pub(super) configs: Vec<(String, String)>,
+}
+
+impl Upgrade {
+    /// Brings in the jars, which takes a while the first time.
+    pub(crate) fn to(version: &str, configs: &[(&str, &str)]) -> Result<Self> {
+        let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        Ok(Self {
+            jars: Jars::of(version)?,
+            configs: configs.iter().map(own).collect(),
+        })
+    }
+}
 
 /// One broker of a cluster.
 #[derive(Clone, Copy)]
@@ -58,7 +78,7 @@ impl Broker<'_> {
             if state.jvm.is_some() {
                 return Err(Failure::new(format!("broker {} is running", self.index)));
             }
-            state.jvm = Some(self.cluster.run_broker(self.index, state.has_run)?);
+            state.jvm = Some(self.cluster.run_broker(self.index, &state)?);
             let Err(failure) = self
                 .cluster
                 .await_broker(self.index, &mut state, &[self.index])
@@ -71,6 +91,14 @@ impl Broker<'_> {
                 return Err(failure.during(format!("broker {} did not start", self.index)));
             }
         }
+    }
+
+    /// Stops it and starts it with the code and the configuration of an upgrade, on the same port with the
+    /// same data.
+    pub(crate) fn upgrade(&self, upgrade: &Upgrade) -> Result<()> {
+        self.stop_clean()?;
+        self.state().upgrade = Some(upgrade.clone());
+        self.start()
     }
 
     /// Lets it hand over its partitions and close its logs, and waits until it has ended.

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use super::broker::Broker;
+use super::broker::{Broker, Upgrade};
 use super::dump::DumpReport;
 use super::helper::{
     Call, Helper, Isolation, JavaRecord, KeyPartition, ReadRecord, Transaction, Written,
@@ -40,6 +40,8 @@ pub(crate) struct Cluster {
     pub(super) jars: Jars,
     pub(super) folder: PathBuf,
     helper: Mutex<Helper>,
+    /// With the code of the brokers' version, where that is another.
+    pub(super) own_helper: Mutex<Helper>,
     pub(super) coordinator: Coordinator,
     pub(super) brokers: Vec<Mutex<BrokerState>>,
     /// A broker's listeners by name with their ports, `PLAINTEXT` first. Fixed once it has started.
@@ -57,6 +59,8 @@ pub(super) struct Coordinator {
 
 #[derive(Default)]
 pub(super) struct BrokerState {
+    /// What it runs instead of what the cluster's options say.
+    pub(super) upgrade: Option<Upgrade>,
     pub(super) jvm: Option<Jvm>,
     pub(super) has_run: bool,
     pub(super) is_paused: bool,
@@ -76,6 +80,7 @@ impl Cluster {
                 .take(options.brokers)
                 .collect(),
             ports: vec![Vec::new(); options.brokers],
+            own_helper: Mutex::new(Helper::of_version(&options.version, &folder)),
             options,
             jars,
             folder,
@@ -321,7 +326,9 @@ impl Drop for Cluster {
             lock(broker).jvm = None;
         }
         self.coordinator.jvm = None;
-        *self.helper() = Helper::in_folder(&self.folder);
+        for helper in [&self.helper, &self.own_helper] {
+            *lock(helper) = Helper::in_folder(&self.folder);
+        }
         let _ = fs::remove_dir_all(&self.folder);
     }
 }
@@ -333,14 +340,17 @@ pub(super) fn broker_name(index: usize) -> String {
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
-fn with_servers<'a>(servers: &'a str, configs: &[(&'a str, &'a str)]) -> Vec<(&'a str, &'a str)> {
+pub(super) fn with_servers<'a>(
+    servers: &'a str,
+    configs: &[(&'a str, &'a str)],
+) -> Vec<(&'a str, &'a str)> {
     let mut all = vec![("bootstrap.servers", servers)];
     all.extend_from_slice(configs);
     all
 }
 
 /// The segments of a topic in a broker's data folder: partitions with their files, joined by commas.
-fn segments(data: &Path, topic: &str) -> Result<Vec<(i32, String)>> {
+pub(super) fn segments(data: &Path, topic: &str) -> Result<Vec<(i32, String)>> {
     let mut partitions = Vec::new();
     for folder in entries(data)? {
         let name = folder

@@ -67,6 +67,34 @@ impl DumpReport {
     }
 }
 
+/// Counts records in the output of a deep iteration, of whatever version of the tool.
+#[derive(Default)]
+pub(crate) struct RecordCount {
+    marked: u64,
+    plain: u64,
+}
+
+impl RecordCount {
+    pub(crate) fn see(&mut self, line: &str) {
+        let line = line.trim();
+        if line.starts_with('|') {
+            self.marked += 1;
+        } else if parse_batch(line).is_some() {
+            self.plain += 1;
+        }
+    }
+
+    /// Newer tools have a line for each batch and mark those of its records, older ones have nothing but
+    /// lines for records.
+    pub(crate) fn records(&self) -> u64 {
+        if self.marked > 0 {
+            self.marked
+        } else {
+            self.plain
+        }
+    }
+}
+
 /// A line about a batch is a row of `name: value`. Formats v0 and v1 name fewer things, and call the
 /// offset of a message that wraps no others just that.
 fn parse_batch(line: &str) -> Option<DumpedBatch> {

@@ -21,8 +21,10 @@ const FRAMES_AHEAD: usize = 16;
 /// No frame is near this size: records are limited by brokers' `message.max.bytes`.
 const FRAME_LIMIT: usize = 256 * 1024 * 1024;
 
-/// A JVM with Kafka's own clients and tools, of the default version: they speak to every broker.
+/// A JVM with Kafka's own clients and tools. Those of the default version can do all calls and speak to
+/// every broker; those of another can read, fill and dump.
 pub(crate) struct Helper {
+    version: String,
     folder: PathBuf,
     owns_folder: bool,
     running: Option<Running>,
@@ -159,6 +161,7 @@ impl Helper {
     /// A helper with a folder of its own. Its JVM starts with the first call.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
+            version: DEFAULT_VERSION.to_owned(),
             folder: run_folder()?,
             owns_folder: true,
             running: None,
@@ -167,7 +170,13 @@ impl Helper {
 
     /// A helper that keeps its log in a cluster's folder.
     pub(crate) fn in_folder(folder: &Path) -> Self {
+        Self::of_version(DEFAULT_VERSION, folder)
+    }
+
+    /// As [`Self::in_folder`], with Kafka's code of another version.
+    pub(crate) fn of_version(version: &str, folder: &Path) -> Self {
         Self {
+            version: version.to_owned(),
             folder: folder.to_owned(),
             owns_folder: false,
             running: None,
@@ -177,7 +186,7 @@ impl Helper {
     /// Starts the JVM now, so that it is warm when the first call comes.
     pub(crate) fn warm_up(&mut self) -> Result<()> {
         if self.running.is_none() {
-            self.running = Some(Running::start(&self.folder)?);
+            self.running = Some(Running::start(&self.version, &self.folder)?);
         }
         Ok(())
     }
@@ -276,7 +285,7 @@ impl Helper {
     fn frames(&mut self, call: &Call, see: impl FnMut(Frame) -> Result<()>) -> Result<()> {
         let mut running = match self.running.take() {
             Some(running) => running,
-            None => Running::start(&self.folder)?,
+            None => Running::start(&self.version, &self.folder)?,
         };
         match running.call(call, see) {
             Ok(answer) => {
@@ -299,10 +308,15 @@ impl Drop for Helper {
 }
 
 impl Running {
-    fn start(folder: &Path) -> Result<Self> {
-        let jars = Jars::of(DEFAULT_VERSION)?;
+    fn start(version: &str, folder: &Path) -> Result<Self> {
+        let jars = Jars::of(version)?;
+        let name = if version == DEFAULT_VERSION {
+            "helper".to_owned()
+        } else {
+            format!("helper-{version}")
+        };
         let mut jvm = Jvm::start(&JvmCommand {
-            name: "helper".to_owned(),
+            name,
             jars: &jars,
             folder,
             heap_mb: HEAP_MB,

@@ -2,7 +2,7 @@
 //! the tests by `javac`.
 //!
 //! ```text
-//! target/kafka/<version>/jars-<hash of the pom>/*.jar
+//! target/kafka/<version>/jars-<hash of the pom and what is asked of it>/*.jar
 //! target/kafka/classes-<hash of the sources>/
 //! target/kafka/run/<process>-<number>/            data and logs of a running cluster
 //! ```
@@ -133,21 +133,28 @@ fn remove_leftovers(all: &Path) -> Result<()> {
 fn jars(version: &str) -> Result<PathBuf> {
     let pom = java_sources().join("pom.xml");
     let text = fs::read(&pom).context(|| format!("cannot read {}", pom.display()))?;
+    let number = major_minor(version)?;
+    let mut choices = vec![
+        format!("-Dkafka.version={version}"),
+        format!("-Dscala.version={}", scala_version(version)?),
+    ];
+    // From 4.0 on a part of the broker's tools, such as DumpLogSegments, is in a jar of its own.
+    if version == DEFAULT_VERSION || number >= (4, 0) {
+        choices.push("-Ptools".to_owned());
+    }
+    if number >= (4, 0) {
+        choices.push("-Plog4j2".to_owned());
+    } else if number < (1, 0) {
+        choices.push("-Pjaxb".to_owned());
+    }
     let parent = build_folder()?.join(version);
-    made_once(&parent, &format!("jars-{:016x}", hash(&[text])), |target| {
+    let name = format!(
+        "jars-{:016x}",
+        hash(&[text, choices.join(" ").into_bytes()])
+    );
+    made_once(&parent, &name, |target| {
         let mut command = Command::new("mvn");
-        command.args(["-q", "-B", "-f"]).arg(&pom);
-        command.arg(format!("-Dkafka.version={version}"));
-        command.arg(format!("-Dscala.version={}", scala_version(version)?));
-        let number = major_minor(version)?;
-        if version == DEFAULT_VERSION {
-            command.arg("-Ptools");
-        }
-        if number >= (4, 0) {
-            command.arg("-Plog4j2");
-        } else if number < (1, 0) {
-            command.arg("-Pjaxb");
-        }
+        command.args(["-q", "-B", "-f"]).arg(&pom).args(&choices);
         command.args(["dependency:copy-dependencies", "-Dmdep.prependGroupId=true"]);
         command.arg(format!("-DoutputDirectory={}", target.display()));
         run(&mut command)

@@ -17,6 +17,7 @@ mod dump;
 mod helper;
 mod install;
 mod options;
+mod own;
 mod ports;
 mod process;
 mod replicas;
@@ -25,7 +26,7 @@ mod tool;
 
 use std::fmt::{Debug, Display, Formatter};
 
-pub(crate) use broker::Broker;
+pub(crate) use broker::{Broker, Upgrade};
 pub(crate) use cluster::{Cluster, PartitionState};
 pub(crate) use dump::{DumpReport, DumpedBatch};
 pub(crate) use helper::{Header, JavaRecord, ReadRecord, TimestampType, Transaction, Written};

@@ -57,6 +57,11 @@ impl ClusterOptions {
         self
     }
 
+    pub(crate) fn heap_mb(mut self, heap_mb: u32) -> Self {
+        self.heap_mb = heap_mb;
+        self
+    }
+
     pub(crate) fn session_timeout(mut self, timeout: Duration) -> Self {
         self.session_timeout = timeout;
         self

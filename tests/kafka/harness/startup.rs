@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use super::cluster::{BrokerState, Cluster, broker_name, lock};
 use super::helper::Call;
+use super::install::Jars;
 use super::ports::free_port;
 use super::process::{Jvm, JvmCommand, POLL, describe_exit};
 use super::{Context, Failure, Result};
@@ -58,6 +59,7 @@ impl Cluster {
         let file = self.write_properties("coordinator", &properties)?;
         self.run_node(
             "coordinator",
+            &self.jars,
             COORDINATOR_HEAP_MB,
             &["org.apache.zookeeper.server.ZooKeeperServerMain", &file],
         )
@@ -83,6 +85,7 @@ impl Cluster {
         self.format_storage(&file)?;
         self.run_node(
             "coordinator",
+            &self.jars,
             COORDINATOR_HEAP_MB * 2,
             &["kafka.Kafka", &file],
         )
@@ -112,6 +115,7 @@ impl Cluster {
     fn format_storage(&self, properties: &str) -> Result<()> {
         let mut jvm = self.run_node(
             "format",
+            &self.jars,
             COORDINATOR_HEAP_MB,
             &[
                 "kafka.tools.StorageTool",
@@ -137,8 +141,8 @@ impl Cluster {
             for index in 0..self.brokers.len() {
                 if lock(&self.brokers[index]).jvm.is_none() {
                     self.ports[index] = self.pick_ports()?;
-                    let jvm = self.run_broker(index, false)?;
-                    lock(&self.brokers[index]).jvm = Some(jvm);
+                    let mut state = lock(&self.brokers[index]);
+                    state.jvm = Some(self.run_broker(index, &state)?);
                 }
             }
             let mut lost = false;
@@ -181,10 +185,14 @@ impl Cluster {
             .collect()
     }
 
-    pub(super) fn run_broker(&self, index: usize, again: bool) -> Result<Jvm> {
+    pub(super) fn run_broker(&self, index: usize, state: &BrokerState) -> Result<Jvm> {
         let name = broker_name(index);
+        let (jars, configs) = match &state.upgrade {
+            Some(upgrade) => (&upgrade.jars, &upgrade.configs),
+            None => (&self.jars, &self.options.broker_configs),
+        };
         let mut properties = self.broker_configs(index, &self.ports[index]);
-        for (key, value) in &self.options.broker_configs {
+        for (key, value) in configs {
             properties.push((key, value.replace("{id}", &index.to_string())));
         }
         let file = self.write_properties(&name, &properties)?;
@@ -193,11 +201,11 @@ impl Cluster {
         let mut arguments = Vec::new();
         if !self.coordinator.is_zookeeper {
             self.format_storage(&file)?;
-        } else if again {
+        } else if state.has_run {
             arguments.extend(["--await-gone", &zookeeper, &node]);
         }
         arguments.extend(["kafka.Kafka", &file]);
-        self.run_node(&name, self.options.heap_mb, &arguments)
+        self.run_node(&name, jars, self.options.heap_mb, &arguments)
     }
 
     fn broker_configs(&self, index: usize, ports: &[(String, u16)]) -> Vec<(&str, String)> {
@@ -232,6 +240,8 @@ impl Cluster {
                 self.folder.join(broker_name(index)).display().to_string(),
             ),
             ("auto.create.topics.enable", "false".to_owned()),
+            // The default from 1.0 on.
+            ("delete.topic.enable", "true".to_owned()),
             ("default.replication.factor", replicas.to_string()),
             ("offsets.topic.replication.factor", replicas.to_string()),
             ("offsets.topic.num.partitions", "5".to_owned()),
@@ -282,12 +292,12 @@ impl Cluster {
         }
     }
 
-    fn run_node(&self, name: &str, heap_mb: u32, arguments: &[&str]) -> Result<Jvm> {
+    fn run_node(&self, name: &str, jars: &Jars, heap_mb: u32, arguments: &[&str]) -> Result<Jvm> {
         let mut all = vec!["kafkaproducer.testing.Node".to_owned()];
         all.extend(arguments.iter().map(ToString::to_string));
         Jvm::start(&JvmCommand {
             name: name.to_owned(),
-            jars: &self.jars,
+            jars,
             folder: &self.folder,
             heap_mb,
             arguments: all,

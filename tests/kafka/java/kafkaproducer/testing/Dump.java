@@ -4,20 +4,70 @@ import java.io.IOException;
 import java.io.OutputStream;
 import java.io.PrintStream;
 import java.io.UncheckedIOException;
+import java.lang.reflect.InvocationTargetException;
+import java.lang.reflect.Method;
+import java.util.ArrayList;
 import java.util.Arrays;
+import java.util.List;
 
 /** Kafka's DumpLogSegments, its output sent as text. */
 final class Dump {
+    /** The later one first; older jars do not have it. */
+    private static final String[] NAMES = {
+        "org.apache.kafka.tools.DumpLogSegments", "kafka.tools.DumpLogSegments",
+    };
+
     private Dump() {
     }
 
     /** Arguments: those of the tool. */
     static void run(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
-        java.util.List<String> options = new java.util.ArrayList<>();
+        List<String> options = new ArrayList<>();
         while (arguments.hasMore()) {
             options.add(arguments.text());
         }
-        PrintStream target = new PrintStream(new OutputStream() {
+        Object values = options.toArray(new String[0]);
+        Method main = tool().getMethod("main", String[].class);
+        PrintStream target = target(answer);
+        PrintStream before = System.out;
+        System.setOut(target);
+        try {
+            // The tool in Scala prints through Scala's console, which remembers the stream it first saw.
+            scala.Console.withOut(target, new scala.runtime.AbstractFunction0<Object>() {
+                @Override
+                public Object apply() {
+                    return invoke(main, values);
+                }
+            });
+        } finally {
+            System.setOut(before);
+            target.flush();
+        }
+    }
+
+    private static Class<?> tool() throws ClassNotFoundException {
+        for (String name : NAMES) {
+            try {
+                return Class.forName(name);
+            } catch (ClassNotFoundException other) {
+                // The next name, then.
+            }
+        }
+        throw new ClassNotFoundException("none of " + Arrays.toString(NAMES));
+    }
+
+    private static Object invoke(Method main, Object arguments) {
+        try {
+            return main.invoke(null, arguments);
+        } catch (InvocationTargetException failure) {
+            throw new IllegalStateException("DumpLogSegments failed", failure.getCause());
+        } catch (IllegalAccessException impossible) {
+            throw new IllegalStateException(impossible);
+        }
+    }
+
+    private static PrintStream target(Helper.Answer answer) {
+        return new PrintStream(new OutputStream() {
             @Override
             public void write(int b) {
                 write(new byte[] {(byte) b}, 0, 1);
@@ -32,17 +82,5 @@ final class Dump {
                 }
             }
         });
-        try {
-            // The tool prints through Scala's console, which remembers the stream it first saw.
-            scala.Console.withOut(target, new scala.runtime.AbstractFunction0<Object>() {
-                @Override
-                public Object apply() {
-                    kafka.tools.DumpLogSegments.main(options.toArray(new String[0]));
-                    return null;
-                }
-            });
-        } finally {
-            target.flush();
-        }
     }
 }

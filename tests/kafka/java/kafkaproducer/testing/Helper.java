@@ -19,7 +19,9 @@ import java.util.List;
 
 /**
  * Does for the tests what only Kafka's own code should do: administer topics, read records back, dump
- * log segments, compute partitions. One JVM answers many calls.
+ * log segments, compute partitions. One JVM answers many calls. It is compiled for one version of Kafka;
+ * "read", "fill" and "dump" also run with the jars of the others, of which no class is looked for before
+ * it is needed.
  *
  * <p>A call on standard input is a count of arguments and the arguments, each a 32-bit length and its
  * bytes (a length of -1 is null); the first names the call. An answer on standard output is a row of
@@ -97,9 +99,9 @@ public final class Helper {
                 case "move-leaders": Replicas.moveLeaders(arguments); break;
                 case "await-in-sync": Replicas.awaitInSync(arguments); break;
                 case "describe": Topics.describe(arguments, answer); break;
-                case "read": Records.read(arguments, answer); break;
+                case "read": Reading.read(arguments, answer); break;
                 case "produce": Records.produce(arguments, answer); break;
-                case "fill": Records.fill(arguments); break;
+                case "fill": Filling.fill(arguments); break;
                 case "dump": Dump.run(arguments, answer); break;
                 case "partitions": Partitions.run(arguments, answer); break;
                 default: throw new IllegalArgumentException("no such call: " + name);
