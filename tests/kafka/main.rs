@@ -16,6 +16,7 @@ mod lines;
 mod perf_tool;
 // What one kind of test asks of the ledger, another does not.
 mod ledger;
+mod matrix;
 mod producer;
 mod runner;
 mod self_test;
@@ -48,10 +49,13 @@ fn main() -> ExitCode {
         cluster::moved::TESTS,
         cluster::recreated::TESTS,
         cluster::hung::TESTS,
+        matrix::TESTS,
+        matrix::ON_REQUEST,
     ]
     .concat();
-    runner::main(&tests, || {
+    let finish = || {
         shared::stop();
         cluster::stop();
-    })
+    };
+    runner::main(&tests, finish, matrix::publish)
 }

@@ -25,12 +25,26 @@ const FAILED: u8 = 101;
 pub(crate) struct Test {
     name: &'static str,
     run: fn() -> TestResult,
+    /// Not part of the usual run.
+    on_request: bool,
 }
 
 impl Test {
     /// `path` is the module path, whose first name is the binary's.
     pub(crate) const fn new(path: &'static str, run: fn() -> TestResult) -> Self {
-        Self { name: path, run }
+        Self {
+            name: path,
+            run,
+            on_request: false,
+        }
+    }
+
+    /// The same test, run only where `--whole` or `--publish` asks for it.
+    pub(crate) const fn on_request(self) -> Self {
+        Self {
+            on_request: true,
+            ..self
+        }
     }
 
     fn name(&self) -> &'static str {
@@ -40,8 +54,14 @@ impl Test {
     }
 }
 
-/// Lists functions of the current module as tests.
+/// Lists functions of the current module as tests, in the usual run or beside it.
 macro_rules! tests {
+    (on request: $($name:ident),+ $(,)?) => {
+        pub(crate) const ON_REQUEST: &[crate::runner::Test] = &[
+            $(crate::runner::Test::new(concat!(module_path!(), "::", stringify!($name)), $name)
+                .on_request()),+
+        ];
+    };
     ($($name:ident),+ $(,)?) => {
         pub(crate) const TESTS: &[crate::runner::Test] = &[
             $(crate::runner::Test::new(concat!(module_path!(), "::", stringify!($name)), $name)),+
@@ -59,6 +79,18 @@ struct Arguments {
     list: bool,
     /// `--ignored` or `--include-ignored`: here every test is ignored, or none.
     ignored_too: bool,
+    extent: Extent,
+}
+
+/// How much of what was chosen is run, and what for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
+enum Extent {
+    #[default]
+    Usual,
+    /// Tests that are not part of the usual run, too.
+    Whole,
+    /// The same, and results go into the documentation.
+    Published,
 }
 
 /// What became of the tests.
@@ -70,8 +102,13 @@ struct Tally {
     filtered: usize,
 }
 
-/// Runs the tests that the command line chooses. `finish` ends what they shared.
-pub(crate) fn main(tests: &[Test], finish: impl FnOnce()) -> ExitCode {
+/// Runs the tests that the command line chooses. `finish` ends what they shared, `publish` writes results
+/// into the documentation where that is asked for.
+pub(crate) fn main(
+    tests: &[Test],
+    finish: impl FnOnce(),
+    publish: impl FnOnce() -> TestResult,
+) -> ExitCode {
     let arguments = match parse(lexopt::Parser::from_env()) {
         Ok(arguments) => arguments,
         Err(error) => {
@@ -99,12 +136,22 @@ pub(crate) fn main(tests: &[Test], finish: impl FnOnce()) -> ExitCode {
         ..Tally::default()
     };
     if wanted || arguments.ignored_too {
-        run_all(&chosen, &mut tally);
+        run_all(&chosen, arguments.extent, &mut tally);
     } else {
         ignore_all(&chosen, &mut tally);
     }
     finish();
-    tally.report(start.elapsed())
+    let code = tally.report(start.elapsed());
+    if arguments.extent < Extent::Published {
+        return code;
+    }
+    match publish() {
+        Ok(()) => code,
+        Err(why) => {
+            eprintln!("error: {why}");
+            ExitCode::from(FAILED)
+        }
+    }
 }
 
 fn parse(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
@@ -117,6 +164,8 @@ fn parse(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
             Long("skip") => arguments.skips.push(parser.value()?.string()?),
             Long("exact") => arguments.exact = true,
             Long("list") => arguments.list = true,
+            Long("whole") => arguments.extent = Extent::Whole,
+            Long("publish") => arguments.extent = Extent::Published,
             Long("ignored" | "include-ignored") => arguments.ignored_too = true,
             // Output is never captured and tests never run side by side.
             Long("nocapture" | "no-capture" | "show-output" | "quiet") | Short('q') => {}
@@ -152,20 +201,28 @@ fn list(tests: &[Test]) -> ExitCode {
 }
 
 fn ignore_all(tests: &[Test], tally: &mut Tally) {
-    const COMMAND: &str = "KAFKA_TESTS=required cargo test --test kafka --";
     for test in tests {
-        println!(
-            "test {} ... ignored, run with: {COMMAND} {}",
-            test.name(),
-            test.name()
-        );
-        tally.ignored += 1;
+        ignore(test, tally);
     }
 }
 
-fn run_all(tests: &[Test], tally: &mut Tally) {
+fn ignore(test: &Test, tally: &mut Tally) {
+    println!(
+        "test {} ... ignored, run with: KAFKA_TESTS=required cargo test --test kafka -- {}{}",
+        test.name(),
+        test.name(),
+        if test.on_request { " --whole" } else { "" }
+    );
+    tally.ignored += 1;
+}
+
+fn run_all(tests: &[Test], extent: Extent, tally: &mut Tally) {
     let missing = harness::missing_tools();
     for test in tests {
+        if test.on_request && extent < Extent::Whole {
+            ignore(test, tally);
+            continue;
+        }
         let start = Instant::now();
         let outcome = if missing.is_empty() {
             run(*test)

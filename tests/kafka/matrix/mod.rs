@@ -1,0 +1,112 @@
+//! Every version of Kafka, every codec: what the producer writes, that version's own consumer and tools
+//! take for what was meant.
+//!
+//! The usual run has the oldest, the usual and the newest version. All of them, and the table for the
+//! README: `KAFKA_TESTS=required cargo test --test kafka -- matrix --publish`.
+
+mod content;
+mod own;
+mod refusals;
+mod releases;
+mod run;
+mod table;
+
+use crate::harness::{Cluster, ClusterOptions, Failure};
+use crate::runner::{TestResult, tests};
+
+pub(crate) use releases::NEWEST;
+pub(crate) use table::publish;
+
+use releases::{CODECS, Release};
+use table::Cell;
+
+tests![kafka_0_10_2_2, kafka_3_0_0, kafka_4_4_0];
+tests![on request: kafka_0_11_0_3, kafka_1_1_1, kafka_2_4_1, kafka_2_8_2, kafka_3_9_2];
+
+fn kafka_0_10_2_2() -> TestResult {
+    every_codec("0.10.2.2")
+}
+
+fn kafka_0_11_0_3() -> TestResult {
+    every_codec("0.11.0.3")
+}
+
+fn kafka_1_1_1() -> TestResult {
+    every_codec("1.1.1")
+}
+
+fn kafka_2_4_1() -> TestResult {
+    every_codec("2.4.1")
+}
+
+fn kafka_2_8_2() -> TestResult {
+    every_codec("2.8.2")
+}
+
+fn kafka_3_0_0() -> TestResult {
+    every_codec("3.0.0")
+}
+
+fn kafka_3_9_2() -> TestResult {
+    every_codec("3.9.2")
+}
+
+fn kafka_4_4_0() -> TestResult {
+    every_codec("4.4.0")
+}
+
+/// Goes on after a codec that failed: the table has a place for each.
+fn every_codec(version: &str) -> TestResult {
+    let release = Release::of(version);
+    let cluster = start(release).inspect_err(|failure| {
+        for codec in CODECS {
+            table::note(release, codec, &Err(Failure::new(failure.to_string())));
+        }
+    })?;
+    own::is_understood(&cluster, release)?;
+    let mut failures = Vec::new();
+    for codec in CODECS {
+        if !is_built(release, codec) {
+            println!("    Kafka {version}, {codec}: not built yet");
+            continue;
+        }
+        let cell = if release.takes(codec) {
+            run::codec(&cluster, release, codec)
+        } else {
+            refusals::of_codec(&cluster, codec).map(|()| Cell::Refused)
+        };
+        table::note(release, codec, &cell);
+        if let Err(failure) = cell {
+            failures.push(
+                failure
+                    .during(format!("Kafka {version}, {codec}"))
+                    .to_string(),
+            );
+        }
+    }
+    if !release.has_idempotence() && is_built(release, "none") {
+        refusals::of_idempotence(&cluster)?;
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.join("\n").into())
+    }
+}
+
+/// Whether the producer can do that at all. Codecs and old formats come together.
+fn is_built(release: &Release, codec: &str) -> bool {
+    let codecs = crate::producer::config("127.0.0.1:1")
+        .set("compression.type", "gzip")
+        .build();
+    codecs.is_ok() || (codec == "none" && release.magic == 2)
+}
+
+fn start(release: &Release) -> crate::harness::Result<Cluster> {
+    let options = ClusterOptions::default()
+        .version(release.version)
+        .heap_mb(256)
+        // The records say that they are years old.
+        .config("log.retention.ms", "-1");
+    Cluster::start(options)
+}

@@ -1,0 +1,44 @@
+//! Before anything is said of the producer: what that version's own producer writes is taken for that.
+
+use super::releases::{CODECS, Release};
+use crate::harness::{Cluster, Failure, Result};
+
+const COUNT: u64 = 1_000;
+const SIZE: usize = 100;
+const TOPIC: &str = "own";
+
+/// Has the broker's own producer write with each codec, and looks for that in what the harness reads.
+pub(super) fn is_understood(cluster: &Cluster, release: &Release) -> Result<()> {
+    for codec in CODECS.iter().filter(|codec| release.takes(codec)) {
+        cluster.create_topic(TOPIC, 1, &[])?;
+        let configs = [("compression.type", *codec), ("linger.ms", "20")];
+        cluster.fill_with_own_producer(&configs, TOPIC, COUNT, SIZE)?;
+        let mut next = 0;
+        let mut strangers = 0;
+        cluster.read_back_with_own_consumer(TOPIC, |record| {
+            let value = record.value.unwrap_or_default();
+            let is_next = value.len() == SIZE && value[..8] == u64::to_be_bytes(next);
+            strangers += usize::from(!is_next);
+            next += 1;
+        })?;
+        let dump = cluster.dump_with_own_tool(TOPIC)?;
+        let is_expected = dump.is_valid()
+            && dump.records == COUNT
+            && !dump.batches.is_empty()
+            && dump
+                .batches
+                .iter()
+                .all(|batch| batch.magic == release.magic && batch.compression == *codec);
+        if (next, strangers, is_expected) != (COUNT, 0, true) {
+            return Err(Failure::new(format!(
+                "of {COUNT} records that Java's own producer wrote with {codec}, {next} were read, \
+                 {strangers} of them others; the log has {} records and batches like {:?}; {:?}",
+                dump.records,
+                dump.batches.first(),
+                dump.complaints
+            )));
+        }
+        cluster.delete_topic(TOPIC)?;
+    }
+    Ok(())
+}
