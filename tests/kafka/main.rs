@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         cluster::moved::TESTS,
         cluster::recreated::TESTS,
         cluster::hung::TESTS,
+        cluster::upgraded::TESTS,
         matrix::TESTS,
         matrix::ON_REQUEST,
     ]

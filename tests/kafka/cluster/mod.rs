@@ -12,6 +12,7 @@ pub(crate) mod outage;
 pub(crate) mod paused;
 pub(crate) mod recreated;
 pub(crate) mod rolling;
+pub(crate) mod upgraded;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;

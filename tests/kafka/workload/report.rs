@@ -123,6 +123,41 @@ impl Report {
         );
     }
 
+    /// What holds for acks=all without idempotence and one request in flight: nothing is lost or out of
+    /// order, and what is there twice was sent again.
+    pub(crate) fn assert_keeps_what_acks_all_promises(&self) {
+        let findings = &self.findings;
+        findings.assert_none_lost();
+        let (misplaced, late) = (&findings.misplaced, &findings.late);
+        assert!(
+            misplaced.is_empty(),
+            "not where they were said to be: {}",
+            findings.name(misplaced)
+        );
+        assert!(late.is_empty(), "out of order: {}", findings.name(late));
+        self.assert_duplicates_were_sent_again();
+    }
+
+    fn assert_duplicates_were_sent_again(&self) {
+        let findings = &self.findings;
+        let twice = rest(&findings.duplicates, |id| self.was_retried(id));
+        assert!(
+            twice.is_empty(),
+            "twice, and not sent again: {}",
+            findings.name(&twice)
+        );
+        assert!(
+            findings.duplicates.len() as u64 <= self.after.records_retried,
+            "more duplicates than records sent again"
+        );
+    }
+
+    fn was_retried(&self, id: &Id) -> bool {
+        self.ledger
+            .took(*id)
+            .is_some_and(|took| took >= RETRY_BACKOFF)
+    }
+
     /// What holds for acks=1 without idempotence.
     ///
     /// A leader acknowledges before its followers have the record. When another becomes the leader,
@@ -155,26 +190,12 @@ impl Report {
             "not where they were said to be: {}",
             findings.name(&misplaced)
         );
-        let was_retried = |id: &Id| {
-            self.ledger
-                .took(*id)
-                .is_some_and(|took| took >= RETRY_BACKOFF)
-        };
-        let twice = rest(&findings.duplicates, was_retried);
-        assert!(
-            twice.is_empty(),
-            "twice, and not sent again: {}",
-            findings.name(&twice)
-        );
-        let late = rest(&findings.late, was_retried);
+        self.assert_duplicates_were_sent_again();
+        let late = rest(&findings.late, |id| self.was_retried(id));
         assert!(
             late.is_empty(),
             "out of order, and not sent again: {}",
             findings.name(&late)
-        );
-        assert!(
-            findings.duplicates.len() as u64 <= self.after.records_retried,
-            "more duplicates than records sent again"
         );
     }
 }
