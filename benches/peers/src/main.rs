@@ -261,11 +261,23 @@ fn without_folders(arguments: impl Iterator<Item = String>) -> Vec<String> {
     let mut named = false;
     arguments
         .map(|argument| {
-            let is_folder =
-                std::mem::replace(&mut named, matches!(&*argument, "--out" | "--drivers"));
-            if is_folder { "DIR".into() } else { argument }
+            if std::mem::take(&mut named) {
+                return "DIR".to_owned();
+            }
+            match argument.split_once('=') {
+                Some((option, _)) if names_folder(option) => format!("{option}=DIR"),
+                _ => {
+                    named = names_folder(&argument);
+                    argument
+                }
+            }
         })
         .collect()
+}
+
+/// Whether a folder follows this option.
+fn names_folder(option: &str) -> bool {
+    matches!(option, "--out" | "--drivers")
 }
 
 #[cfg(test)]
@@ -274,8 +286,19 @@ mod tests {
 
     #[test]
     fn a_published_command_names_no_folder() {
-        let given = ["--quick", "--out", "/home/me/x", "--seed", "1"].map(String::from);
-        let told = without_folders(given.into_iter());
-        assert_eq!(told, ["--quick", "--out", "DIR", "--seed", "1"]);
+        let told = |line: &str| {
+            let told = without_folders(line.split(' ').map(str::to_owned));
+            told.join(" ")
+        };
+        assert_eq!(
+            told("--quick --out /home/me/x --seed 1 --drivers /home/me/y"),
+            "--quick --out DIR --seed 1 --drivers DIR"
+        );
+        // As one word, and with the sign in the folder's own name.
+        assert_eq!(
+            told("--out=/home/me/a=b --drivers=/home/me/y --seed=1"),
+            "--out=DIR --drivers=DIR --seed=1"
+        );
+        assert_eq!(told("--out /home/me/--out=x --quick"), "--out DIR --quick");
     }
 }
