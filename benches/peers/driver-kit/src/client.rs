@@ -2,18 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use crate::protocol::{About, Setup};
-use crate::share::Share;
+use crate::protocol::{About, Mode, Setup};
+use crate::share::{Record, Share};
 use crate::tally::Ticket;
-
-/// One record to be sent.
-#[derive(Debug, Clone, Copy)]
-pub struct Record<'a> {
-    /// Its key, if the scenario has keys.
-    pub key: Option<&'a [u8]>,
-    /// Its value.
-    pub value: &'a [u8],
-}
 
 /// Why a client does not take part.
 #[derive(Debug)]
@@ -22,6 +13,13 @@ pub enum Refusal {
     Unable(String),
     /// It should, but something went wrong.
     Failed(String),
+}
+
+impl Refusal {
+    /// It should, but an error came.
+    pub fn failed(error: impl ToString) -> Self {
+        Self::Failed(error.to_string())
+    }
 }
 
 /// A producer client, shared by all sending threads.
@@ -69,10 +67,41 @@ pub trait Client: Send + Sync + Sized + 'static {
         std::thread::sleep(time);
     }
 
-    /// Sends one thread's records of a round: the loop around the methods above. A client that wants its own
-    /// loop (inside of an async runtime, say) overrides it and walks over [`Share::turns`].
+    /// Sends one thread's records of a round. A client that wants its own loop (inside of an async runtime,
+    /// say) overrides it and walks over [`Share::turns`].
     fn share(&self, share: &Share) {
-        share.run(self);
+        self.one_after_the_other(share);
+    }
+
+    /// The usual loop of a sending thread, around the methods above.
+    fn one_after_the_other(&self, share: &Share) {
+        match share.mode() {
+            Mode::Blast if share.callback() => {
+                share.for_each(|turn| self.send(turn.record, turn.ticket));
+            }
+            Mode::Blast => share.for_each(|turn| self.send_quietly(turn.record)),
+            Mode::OneByOne => share.for_each(|turn| {
+                self.send_and_wait(turn.record)?;
+                turn.ticket.acked();
+                Ok(())
+            }),
+            Mode::Rate => share.for_each(|turn| {
+                self.wait_until_due(turn.due);
+                self.send(turn.record, turn.ticket)
+            }),
+        }
+    }
+
+    /// Sleeps, never spins: at a hundred microseconds between records spinning would be all that is measured.
+    fn wait_until_due(&self, due: Option<Instant>) {
+        let Some(due) = due else { return };
+        loop {
+            let early = due.saturating_duration_since(Instant::now());
+            if early.is_zero() {
+                return;
+            }
+            self.idle(early);
+        }
     }
 
     /// Closes the producer.

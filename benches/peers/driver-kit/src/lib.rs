@@ -31,12 +31,14 @@ mod crew;
 mod driver;
 mod payloads;
 mod protocol;
+#[cfg(feature = "tokio")]
+pub mod runtime;
 mod share;
 mod tally;
 
-pub use client::{Client, Record, Refusal};
+pub use client::{Client, Refusal};
 pub use driver::run;
 pub use payloads::Blocks;
 pub use protocol::{About, Allocations, Mode, Produce, Ready, Result as RoundResult, Setup};
-pub use share::{Share, Turn, Turns};
+pub use share::{Record, Share, Turn, Turns};
 pub use tally::Ticket;

@@ -4,10 +4,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Record};
 use crate::payloads::{Blocks, Cycle};
 use crate::protocol::Mode;
 use crate::tally::{TALLY, Ticket};
+
+/// One record to be sent.
+#[derive(Debug, Clone, Copy)]
+pub struct Record<'a> {
+    /// Its key, if the scenario has keys.
+    pub key: Option<&'a [u8]>,
+    /// Its value.
+    pub value: &'a [u8],
+}
 
 /// One sending thread's part of a round: records `thread`, `thread + threads`, ….
 #[derive(Debug)]
@@ -127,52 +135,14 @@ impl Share {
         TALLY.add_failed(count, || reason.to_string());
     }
 
-    /// The usual loop of a sending thread.
-    pub fn run<C: Client>(&self, client: &C) {
-        match self.mode() {
-            Mode::Blast if self.round.callback => {
-                for turn in self.turns() {
-                    if let Err(reason) = client.send(turn.record, turn.ticket) {
-                        turn.ticket.failed(reason);
-                    }
-                }
-            }
-            Mode::Blast => {
-                for turn in self.turns() {
-                    if let Err(reason) = client.send_quietly(turn.record) {
-                        turn.ticket.failed(reason);
-                    }
-                }
-            }
-            Mode::OneByOne => {
-                for turn in self.turns() {
-                    match client.send_and_wait(turn.record) {
-                        Ok(()) => turn.ticket.acked(),
-                        Err(reason) => turn.ticket.failed(reason),
-                    }
-                }
-            }
-            Mode::Rate => {
-                for turn in self.turns() {
-                    wait_until_due(client, turn.due);
-                    if let Err(reason) = client.send(turn.record, turn.ticket) {
-                        turn.ticket.failed(reason);
-                    }
-                }
+    /// Does this with each record, one after the other; an error is the record's end.
+    #[inline]
+    pub fn for_each(&self, send: impl Fn(Turn<'_>) -> Result<(), String>) {
+        for turn in self.turns() {
+            if let Err(reason) = send(turn) {
+                turn.ticket.failed(reason);
             }
         }
-    }
-}
-
-/// Sleeps, never spins: at a hundred microseconds between records spinning would be all that is measured.
-fn wait_until_due<C: Client>(client: &C, due: Option<Instant>) {
-    let Some(due) = due else { return };
-    loop {
-        let early = due.saturating_duration_since(Instant::now());
-        if early.is_zero() {
-            return;
-        }
-        client.idle(early);
     }
 }
 

@@ -5,7 +5,7 @@ mod settings;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use confluent_kafka::common::Error;
 use confluent_kafka::common::Metric;
@@ -14,16 +14,15 @@ use confluent_kafka::common::serialization::ByteArraySerializer;
 use confluent_kafka::producer::{
     Callback, KafkaProducer, Producer, ProducerRecord, RecordMetadata,
 };
+use driver_kit::runtime::{CLOSE_TIMEOUT, Tokio, check_partitions};
 use driver_kit::{About, Client, Mode, Record, Refusal, Setup, Share, Ticket};
-use tokio::runtime::Runtime;
-use tokio::time::timeout_at;
 
 fn main() -> ExitCode {
     driver_kit::run::<Confluent>()
 }
 
 struct Confluent {
-    runtime: Runtime,
+    tokio: Tokio,
     producer: KafkaProducer<Vec<u8>, Vec<u8>>,
     topic: String,
     partition: Option<i32>,
@@ -35,34 +34,28 @@ struct Confluent {
 
 impl Client for Confluent {
     fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
-        let runtime = Runtime::new().map_err(failed)?;
-        let (config, about) = settings::of(setup, runtime.metrics().num_workers())?;
+        let tokio = Tokio::start()?;
+        let (config, about) = settings::of(setup, &tokio)?;
         let producer = {
             // The producer spawns its own task.
-            let _inside = runtime.enter();
+            let _inside = tokio.enter();
             let (key, value) = (ByteArraySerializer::new(), ByteArraySerializer::new());
-            KafkaProducer::new(config, key, value).map_err(failed)?
+            KafkaProducer::new(config, key, value).map_err(Refusal::failed)?
         };
-        let partitions = runtime
+        let partitions = tokio
             .block_on(producer.partitions_for(&setup.topic))
-            .map_err(failed)?
-            .len();
-        if partitions as i64 != i64::from(setup.partitions) {
-            return Err(failed(format!(
-                "topic {} has {partitions} partitions, not {}",
-                setup.topic, setup.partitions
-            )));
-        }
+            .map_err(Refusal::failed)?;
+        check_partitions(&setup.topic, setup.partitions, partitions.len())?;
         let metrics = producer.metrics().snapshot();
         let (_, record_errors) = metrics
             .iter()
             .find(|(name, _)| {
                 name.group() == "producer-metrics" && name.name() == "record-error-total"
             })
-            .ok_or_else(|| failed("the client has no metric record-error-total"))?;
+            .ok_or_else(|| Refusal::failed("the client has no metric record-error-total"))?;
         let confluent = Self {
             record_errors: Arc::clone(record_errors),
-            runtime,
+            tokio,
             producer,
             topic: setup.topic.clone(),
             partition: setup.partition,
@@ -72,15 +65,15 @@ impl Client for Confluent {
     }
 
     fn send(&self, record: Record<'_>, ticket: Ticket) -> Result<(), String> {
-        self.runtime.block_on(self.send_counted(record, ticket))
+        self.tokio.block_on(self.send_counted(record, ticket))
     }
 
     fn send_quietly(&self, record: Record<'_>) -> Result<(), String> {
-        self.runtime.block_on(self.send_uncounted(record))
+        self.tokio.block_on(self.send_uncounted(record))
     }
 
     fn send_and_wait(&self, record: Record<'_>) -> Result<(), String> {
-        self.runtime.block_on(async {
+        self.tokio.block_on(async {
             let sent = self.producer.send(self.record(record)?, None).await;
             let ended = sent.map_err(text)?.get().await;
             ended.map(drop).map_err(text)
@@ -88,15 +81,8 @@ impl Client for Confluent {
     }
 
     fn flush(&self, until: Option<Instant>) -> Result<(), String> {
-        self.runtime.block_on(async {
-            match until {
-                None => self.producer.flush().await.map_err(text),
-                Some(end) => match timeout_at(end.into(), self.producer.flush()).await {
-                    Ok(flushed) => flushed.map_err(text),
-                    Err(_) => Err("given up before all records had ended".into()),
-                },
-            }
-        })?;
+        let flushing = async { self.producer.flush().await.map_err(text) };
+        self.tokio.block_on_until(until, flushing)?;
         let failed = self.record_errors.metric_value().as_double();
         let failed = failed.unwrap_or_default() as u64;
         match failed - self.failed_before.swap(failed, Relaxed) {
@@ -108,32 +94,20 @@ impl Client for Confluent {
     /// A blast is one future for all records of the thread, as in a task of the client's users.
     fn share(&self, share: &Share) {
         if share.mode() != Mode::Blast {
-            return share.run(self);
+            return self.one_after_the_other(share);
         }
-        let all = async {
-            for turn in share.turns() {
-                let sent = if share.callback() {
-                    self.send_counted(turn.record, turn.ticket).await
-                } else {
-                    self.send_uncounted(turn.record).await
-                };
-                if let Err(reason) = sent {
-                    turn.ticket.failed(reason);
-                }
-            }
-        };
-        self.runtime.block_on(async {
-            match share.give_up_at() {
-                None => all.await,
-                // The kit tells that it was given up.
-                Some(end) => drop(timeout_at(end.into(), all).await),
-            }
-        });
+        if share.callback() {
+            self.tokio
+                .blast(share, |turn| self.send_counted(turn.record, turn.ticket));
+        } else {
+            self.tokio
+                .blast(share, |turn| self.send_uncounted(turn.record));
+        }
     }
 
     fn close(&self) {
         let closing = self.producer.close_with_timeout(CLOSE_TIMEOUT);
-        if let Err(error) = self.runtime.block_on(closing) {
+        if let Err(error) = self.tokio.block_on(closing) {
             eprintln!("close: {error}");
         }
     }
@@ -168,9 +142,3 @@ impl Confluent {
 fn text(error: Error) -> String {
     error.to_string()
 }
-
-fn failed(error: impl ToString) -> Refusal {
-    Refusal::Failed(error.to_string())
-}
-
-const CLOSE_TIMEOUT: Duration = Duration::from_secs(2);

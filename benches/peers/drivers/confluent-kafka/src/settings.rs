@@ -3,12 +3,13 @@
 use std::collections::HashMap;
 
 use confluent_kafka::producer::ProducerConfig;
+use driver_kit::runtime::Tokio;
 use driver_kit::{About, Refusal, Setup};
 
 /// The version in the manifest; the crate has no name for its own.
 const CLIENT: &str = "confluent-kafka 1.0.0";
 
-pub fn of(setup: &Setup, workers: usize) -> Result<(ProducerConfig, About), Refusal> {
+pub fn of(setup: &Setup, tokio: &Tokio) -> Result<(ProducerConfig, About), Refusal> {
     let mut settings = HashMap::new();
     let mut set = |key: &str, value: String| {
         settings.insert(key.to_owned(), value);
@@ -48,10 +49,9 @@ pub fn of(setup: &Setup, workers: usize) -> Result<(ProducerConfig, About), Refu
         settings: settings.into_iter().collect(),
         unequal,
         notes: vec![
-            format!(
-                "It runs on tokio's multi-threaded runtime with its default number of workers, {workers}; each \
-                 sending thread blocks on one future that sends its records one after the other, which waits only \
-                 while the client is full."
+            tokio.note(
+                "each sending thread blocks on one future that sends its records one after the other, which waits \
+                 only while the client is full.",
             ),
             counting.into(),
         ],

@@ -110,7 +110,7 @@ impl Client for Floor {
         match share.mode() {
             Mode::Blast => self.blast(share),
             Mode::OneByOne => self.one_by_one(share),
-            Mode::Rate => share.run(self),
+            Mode::Rate => self.one_after_the_other(share),
         }
     }
 }

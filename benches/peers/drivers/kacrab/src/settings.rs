@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use driver_kit::runtime::Tokio;
 use driver_kit::{About, Setup};
 
 /// The version in the manifest; the crate has no name for its own.
@@ -28,7 +29,7 @@ pub fn of(setup: &Setup) -> BTreeMap<String, String> {
     settings
 }
 
-pub fn about(setup: &Setup, settings: BTreeMap<String, String>, workers: usize) -> About {
+pub fn about(setup: &Setup, settings: BTreeMap<String, String>, tokio: &Tokio) -> About {
     let mut unequal = vec![
         "It takes owned bytes only, so each value and key is copied into a Bytes first, as its users do; others copy \
          from the caller's memory into the batch."
@@ -49,9 +50,8 @@ pub fn about(setup: &Setup, settings: BTreeMap<String, String>, workers: usize) 
         settings,
         unequal,
         notes: vec![
-            format!(
-                "It runs on tokio's multi-threaded runtime with its default number of workers, {workers}; sending \
-                 threads call its send, which is not async and spins while the client is full."
+            tokio.note(
+                "sending threads call its send, which is not async and spins while the client is full.",
             ),
             counting.into(),
         ],

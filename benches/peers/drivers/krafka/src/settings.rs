@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use driver_kit::runtime::Tokio;
 use driver_kit::{About, Refusal, Setup};
 use krafka::producer::{Acks, ProducerBuilder};
 use krafka::{Kafka, KafkaBuilder};
@@ -69,7 +70,7 @@ fn settings(setup: &Setup) -> BTreeMap<String, String> {
     settings
 }
 
-pub fn about(setup: &Setup, workers: usize) -> About {
+pub fn about(setup: &Setup, tokio: &Tokio) -> About {
     let mut unequal = vec![
         "It takes owned bytes only, so each value and key is copied into a Bytes first, as its users do; others copy \
          from the caller's memory into the batch."
@@ -93,10 +94,9 @@ pub fn about(setup: &Setup, workers: usize) -> About {
         settings: settings(setup),
         unequal,
         notes: vec![
-            format!(
-                "It runs on tokio's multi-threaded runtime with its default number of workers, {workers}; each \
-                 sending thread blocks on one future that enqueues its records one after the other, which waits only \
-                 while the client is full."
+            tokio.note(
+                "each sending thread blocks on one future that enqueues its records one after the other, which waits \
+                 only while the client is full.",
             ),
             counting.into(),
         ],

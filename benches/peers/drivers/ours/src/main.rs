@@ -27,9 +27,11 @@ impl Client for Ours {
             .fold(ProducerConfigBuilder::new(), |builder, (key, value)| {
                 builder.set(*key, value)
             });
-        let config = builder.build().map_err(failed)?;
-        let producer = KafkaProducer::new(config).map_err(failed)?;
-        producer.partitions_for(&setup.topic).map_err(failed)?;
+        let config = builder.build().map_err(Refusal::failed)?;
+        let producer = KafkaProducer::new(config).map_err(Refusal::failed)?;
+        producer
+            .partitions_for(&setup.topic)
+            .map_err(Refusal::failed)?;
         let about = About {
             client: format!("kafka-producer {VERSION}"),
             settings: settings
@@ -134,10 +136,6 @@ fn settings(setup: &Setup) -> Vec<(&'static str, String)> {
         ]);
     }
     settings
-}
-
-fn failed(error: impl std::fmt::Display) -> Refusal {
-    Refusal::Failed(error.to_string())
 }
 
 /// Of the library this was built with: a path dependency, whose version is the commit's.

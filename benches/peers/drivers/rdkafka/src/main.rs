@@ -46,13 +46,13 @@ impl Client for Rdkafka {
             Handle::Threaded(
                 config
                     .create_with_context(Ends::default())
-                    .map_err(failed)?,
+                    .map_err(Refusal::failed)?,
             )
         } else {
             Handle::Base(
                 config
                     .create_with_context(Ends::default())
-                    .map_err(failed)?,
+                    .map_err(Refusal::failed)?,
             )
         };
         producer.fetch_metadata(setup)?;
@@ -127,7 +127,7 @@ impl Client for Rdkafka {
 
     fn share(&self, share: &Share) {
         *self.give_up.lock().unwrap_or_else(PoisonError::into_inner) = share.give_up_at();
-        share.run(self);
+        self.one_after_the_other(share);
         if share.mode() == Mode::Blast {
             self.producer.serve();
         }
@@ -222,7 +222,7 @@ impl Handle {
         };
         let metadata = client
             .fetch_metadata(Some(&setup.topic), METADATA_TIMEOUT)
-            .map_err(failed)?;
+            .map_err(Refusal::failed)?;
         let topics = metadata.topics().iter();
         let partitions = topics.map(|topic| topic.partitions().len()).sum::<usize>();
         if partitions as i64 == i64::from(setup.partitions) {
@@ -238,10 +238,6 @@ impl Handle {
 
 fn is_full(error: &KafkaError) -> bool {
     error.rdkafka_error_code() == Some(RDKafkaErrorCode::QueueFull)
-}
-
-fn failed(error: impl ToString) -> Refusal {
-    Refusal::Failed(error.to_string())
 }
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);

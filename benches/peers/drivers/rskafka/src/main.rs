@@ -4,13 +4,13 @@ mod settings;
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::hash::{DefaultHasher, Hasher};
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Instant;
 
 use chrono::Utc;
+use driver_kit::runtime::Tokio;
 use driver_kit::{About, Client, Mode, Refusal, Setup, Share, Ticket};
 use futures::future::FutureExt;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -19,15 +19,13 @@ use rskafka::client::partition::{Compression, PartitionClient, UnknownTopicHandl
 use rskafka::client::producer::aggregator::RecordAggregator;
 use rskafka::client::producer::{BatchProducer, BatchProducerBuilder};
 use rskafka::record::Record;
-use tokio::runtime::Runtime;
-use tokio::time::timeout_at;
 
 fn main() -> ExitCode {
     driver_kit::run::<Rskafka>()
 }
 
 struct Rskafka {
-    runtime: Runtime,
+    tokio: Tokio,
     partitions: Vec<Partition>,
     /// The one partition that every record goes to.
     only: Option<usize>,
@@ -45,18 +43,21 @@ struct Partition {
 impl Client for Rskafka {
     fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
         settings::check(setup)?;
-        let runtime = Runtime::new().map_err(failed)?;
+        let tokio = Tokio::start()?;
         let (batch_bytes, linger) = settings::batching(setup);
-        let partitions = runtime.block_on(async {
+        let partitions = tokio.block_on(async {
             let servers = setup.bootstrap.split(',').map(str::to_owned).collect();
-            let client = ClientBuilder::new(servers).build().await.map_err(failed)?;
+            let client = ClientBuilder::new(servers)
+                .build()
+                .await
+                .map_err(Refusal::failed)?;
             let mut partitions = Vec::new();
             for number in 0..setup.partitions {
                 let unknown = UnknownTopicHandling::Error;
                 let client = client
                     .partition_client(setup.topic.as_str(), number, unknown)
                     .await
-                    .map_err(failed)?;
+                    .map_err(Refusal::failed)?;
                 let client = Arc::new(client);
                 let producer = BatchProducerBuilder::new(Arc::clone(&client))
                     .with_compression(Compression::NoCompression)
@@ -74,10 +75,9 @@ impl Client for Rskafka {
             only: setup.partition.and_then(|only| only.try_into().ok()),
             batch_bytes,
             under_way_max: settings::under_way_max(setup),
-            runtime,
+            tokio,
         };
-        let workers = rskafka.runtime.metrics().num_workers();
-        let about = settings::about(setup, rskafka.under_way_max, workers);
+        let about = settings::about(setup, rskafka.under_way_max, &rskafka.tokio);
         Ok((rskafka, about))
     }
 
@@ -85,7 +85,7 @@ impl Client for Rskafka {
     fn send(&self, record: driver_kit::Record<'_>, ticket: Ticket) -> Result<(), String> {
         let producer = Arc::clone(&self.partition(record).producer);
         let record = owned(record);
-        self.runtime.spawn(async move {
+        self.tokio.spawn(async move {
             match producer.produce(record).await {
                 Ok(_) => ticket.acked(),
                 Err(error) => ticket.failed(error),
@@ -104,7 +104,7 @@ impl Client for Rskafka {
         let records = vec![owned(record)];
         let client = &self.partition(record).client;
         let produced = client.produce(records, Compression::NoCompression);
-        let produced = self.runtime.block_on(produced);
+        let produced = self.tokio.block_on(produced);
         produced.map(drop).map_err(|error| error.to_string())
     }
 
@@ -117,13 +117,13 @@ impl Client for Rskafka {
             }
             Ok(())
         };
-        self.runtime.block_on(within(until, all))
+        self.tokio.block_on_until(until, all)
     }
 
     /// A blast keeps as many records under way as there is room for.
     fn share(&self, share: &Share) {
         if share.mode() != Mode::Blast {
-            return share.run(self);
+            return self.one_after_the_other(share);
         }
         let all = tokio::task::unconstrained(async {
             let mut under_way = FuturesUnordered::new();
@@ -146,7 +146,7 @@ impl Client for Rskafka {
             Ok(())
         });
         // The kit tells that it was given up.
-        let _ = self.runtime.block_on(within(share.give_up_at(), all));
+        let _ = self.tokio.block_on_until(share.give_up_at(), all);
     }
 }
 
@@ -185,20 +185,4 @@ fn owned(record: driver_kit::Record<'_>) -> Record {
         headers: BTreeMap::new(),
         timestamp: Utc::now(),
     }
-}
-
-async fn within(
-    until: Option<Instant>,
-    all: impl Future<Output = Result<(), String>>,
-) -> Result<(), String> {
-    match until {
-        None => all.await,
-        Some(end) => timeout_at(end.into(), all)
-            .await
-            .unwrap_or_else(|_| Err("given up before all records had ended".into())),
-    }
-}
-
-fn failed(error: impl ToString) -> Refusal {
-    Refusal::Failed(error.to_string())
 }

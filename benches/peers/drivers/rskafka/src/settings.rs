@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use driver_kit::runtime::Tokio;
 use driver_kit::{About, Refusal, Setup};
 
 /// The version in the manifest; the crate has no name for its own.
@@ -40,7 +41,7 @@ pub fn under_way_max(setup: &Setup) -> usize {
     (setup.buffer_bytes / record.max(1) / setup.threads.max(1)).max(1)
 }
 
-pub fn about(setup: &Setup, under_way_max: usize, workers: usize) -> About {
+pub fn about(setup: &Setup, under_way_max: usize, tokio: &Tokio) -> About {
     let (batch_bytes, linger) = batching(setup);
     let mut settings = BTreeMap::new();
     let mut set = |key: &str, value: String| {
@@ -69,10 +70,9 @@ pub fn about(setup: &Setup, under_way_max: usize, workers: usize) -> About {
                 .into(),
         ],
         notes: vec![
-            format!(
-                "It runs on tokio's multi-threaded runtime with its default number of workers, {workers}; each \
-                 sending thread blocks on a set of futures, one for each record under way, of the batching producer \
-                 of the record's partition. At a fixed rate each record is a task."
+            tokio.note(
+                "each sending thread blocks on a set of futures, one for each record under way, of the batching \
+                 producer of the record's partition. At a fixed rate each record is a task.",
             ),
             "With and without callback each record's future is awaited: one that is dropped may take its record \
              along. One by one, each record is a request, without the batching producer, whose timer ticks in \
