@@ -18,6 +18,8 @@ pub struct Scenario {
     #[serde(default)]
     pub partition: Option<i32>,
     pub payload_bytes: usize,
+    #[serde(default)]
+    pub payload_kind: PayloadKind,
     pub key_bytes: usize,
     pub acks: String,
     pub idempotent: bool,
@@ -25,6 +27,8 @@ pub struct Scenario {
     pub batch_bytes: usize,
     pub buffer_bytes: usize,
     pub max_in_flight: usize,
+    #[serde(default = "none")]
+    pub compression: String,
     pub request_timeout_ms: u64,
     pub delivery_timeout_ms: u64,
     pub defaults: bool,
@@ -45,6 +49,17 @@ pub struct Scenario {
     pub rounds: Option<usize>,
     #[serde(default)]
     pub extras: Vec<Extra>,
+}
+
+/// What records hold.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PayloadKind {
+    /// Bytes that nothing makes smaller.
+    #[default]
+    Random,
+    /// Events in JSON.
+    Json,
 }
 
 /// How records follow each other.
@@ -86,6 +101,15 @@ impl Mode {
 /// The scenario that all others differ from.
 pub const BASE: &str = "base";
 
+/// As Kafka names them.
+const COMPRESSIONS: [&str; 5] = [NONE, "gzip", "snappy", "lz4", "zstd"];
+const NONE: &str = "none";
+
+/// Of runs that were kept before there was a choice.
+fn none() -> String {
+    NONE.to_owned()
+}
+
 /// The topic of every scenario.
 pub const TOPIC: &str = "bench";
 
@@ -105,7 +129,7 @@ impl Scenario {
             max_in_flight: self.max_in_flight,
             request_timeout_ms: self.request_timeout_ms,
             delivery_timeout_ms: self.delivery_timeout_ms,
-            compression: "none".to_owned(),
+            compression: self.compression.clone(),
             defaults: self.defaults,
             payloads: payloads.to_owned(),
             payload_bytes: self.payload_bytes,
@@ -114,6 +138,11 @@ impl Scenario {
             threads: self.threads,
             callback: self.callback,
         }
+    }
+
+    /// Whether batches are to be compressed.
+    pub fn compresses(&self) -> bool {
+        self.compression != NONE
     }
 
     fn check(&self) -> Result<()> {
@@ -131,6 +160,12 @@ impl Scenario {
             ["0", "1", "all"].contains(&self.acks.as_str()),
             "{name}: acks is {:?}",
             self.acks
+        );
+        ensure!(
+            COMPRESSIONS.contains(&self.compression.as_str()),
+            "{name}: compression is {:?}, and not one of {}",
+            self.compression,
+            COMPRESSIONS.join(", ")
         );
         ensure!(
             !self.idempotent || self.acks == "all",
@@ -246,6 +281,8 @@ mod tests {
             ("acks = \"2\"", "acks is"),
             ("mode = \"rate\"", "per_second"),
             ("per_second = 5", "per_second"),
+            ("compression = \"brotli\"", "compression is"),
+            ("payload_kind = \"xml\"", "xml"),
             ("idempotent = true", "acks=all"),
             ("partition = 12", "no partition"),
             ("broker = \"redpanda\"", "neither"),

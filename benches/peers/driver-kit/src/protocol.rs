@@ -44,7 +44,7 @@ pub struct Setup {
     pub request_timeout_ms: u64,
     /// How long the delivery of a record may take.
     pub delivery_timeout_ms: u64,
-    /// `none`.
+    /// `none`, `gzip`, `snappy`, `lz4` or `zstd`, at the client's default level.
     pub compression: String,
     /// Whether all but the address is left as the client has it.
     pub defaults: bool,

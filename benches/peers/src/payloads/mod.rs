@@ -1,12 +1,14 @@
 //! Files of records and keys, the same for all clients.
 
+mod json;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use fastrand::Rng;
 
-use crate::scenario::Scenario;
+use crate::scenario::{PayloadKind, Scenario};
 
 /// Bytes of a file of values: larger than a processor's caches would be unfair to nobody, but slow for all.
 const VALUES_BYTES: usize = 1 << 20;
@@ -30,23 +32,39 @@ impl Payloads {
 
     pub fn values(&self, scenario: &Scenario) -> Result<String> {
         let size = scenario.payload_bytes;
-        self.file("values", size, (VALUES_BYTES / size).max(FEWEST_VALUES))
+        let count = (VALUES_BYTES / size).max(FEWEST_VALUES);
+        match scenario.payload_kind {
+            PayloadKind::Random => self.file("values", size, |rng| random(rng, size * count)),
+            PayloadKind::Json => self.file("json", size, |rng| json::records(rng, size, count)),
+        }
     }
 
     pub fn keys(&self, scenario: &Scenario) -> Result<Option<String>> {
         match scenario.key_bytes {
             0 => Ok(None),
-            size => self.file("keys", size, KEYS).map(Some),
+            size => self
+                .file("keys", size, |rng| random(rng, size * KEYS))
+                .map(Some),
         }
     }
 
-    fn file(&self, what: &str, size: usize, count: usize) -> Result<String> {
+    fn file(
+        &self,
+        what: &str,
+        size: usize,
+        make: impl FnOnce(&mut Rng) -> Vec<u8>,
+    ) -> Result<String> {
         let path = self.folder.join(format!("{what}-{size}-{}", self.seed));
         if !path.exists() {
-            let mut bytes = vec![0; size * count];
-            Rng::with_seed(self.seed).fill(&mut bytes);
+            let bytes = make(&mut Rng::with_seed(self.seed));
             fs::write(&path, bytes).with_context(|| format!("cannot write {}", path.display()))?;
         }
         Ok(path.display().to_string())
     }
+}
+
+fn random(rng: &mut Rng, len: usize) -> Vec<u8> {
+    let mut bytes = vec![0; len];
+    rng.fill(&mut bytes);
+    bytes
 }
