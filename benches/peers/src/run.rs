@@ -107,6 +107,9 @@ impl<'a> Scene<'a> {
         let setup = setting.setup(self.scenario, &self.broker.bootstrap)?;
         let mut runners = Vec::new();
         for (driver, build) in &setting.clients {
+            if driver.only_compressed && !self.scenario.compresses() {
+                continue;
+            }
             progress.step(&format!("{}: start", driver.name));
             if let Err(line) = build {
                 self.give_up(driver, format!("does not build: {line}"), progress);

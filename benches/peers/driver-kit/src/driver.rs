@@ -74,11 +74,7 @@ struct Driver<C> {
 
 impl<C: Client> Driver<C> {
     fn start(setup: &Setup) -> Result<(Self, Ready), Refusal> {
-        let values = Blocks::read(&setup.payloads, setup.payload_bytes).map_err(Refusal::Failed)?;
-        let keys = match &setup.keys {
-            None => None,
-            Some(path) => Some(Blocks::read(path, setup.key_bytes).map_err(Refusal::Failed)?),
-        };
+        let (values, keys) = Blocks::of(setup).map_err(Refusal::Failed)?;
         let (client, about) = C::start(setup)?;
         let client = Arc::new(client);
         let crew = Crew::hire(&client, setup.threads.max(1)).map_err(Refusal::Failed)?;

@@ -2,6 +2,8 @@
 
 use std::fs;
 
+use crate::protocol::Setup;
+
 /// Blocks of one size, end to end.
 #[derive(Debug)]
 pub struct Blocks {
@@ -10,16 +12,29 @@ pub struct Blocks {
 }
 
 impl Blocks {
-    /// Reads a file.
-    ///
-    /// # Errors
-    /// When it cannot be read, or does not consist of whole blocks.
-    pub fn read(path: &str, size: usize) -> Result<Self, String> {
+    fn read(path: &str, size: usize) -> Result<Self, String> {
         let bytes = fs::read(path).map_err(|error| format!("cannot read {path}: {error}"))?;
         Self::new(bytes, size).map_err(|error| format!("{path}: {error}"))
     }
 
-    pub(crate) fn new(bytes: Vec<u8>, size: usize) -> Result<Self, String> {
+    /// Reads the values of a setup, and its keys if it has some.
+    ///
+    /// # Errors
+    /// When one of the files cannot be read, or does not consist of whole blocks.
+    pub fn of(setup: &Setup) -> Result<(Self, Option<Self>), String> {
+        let values = Self::read(&setup.payloads, setup.payload_bytes)?;
+        let keys = match &setup.keys {
+            None => None,
+            Some(path) => Some(Self::read(path, setup.key_bytes)?),
+        };
+        Ok((values, keys))
+    }
+
+    /// Takes these.
+    ///
+    /// # Errors
+    /// When they are not whole blocks.
+    pub fn new(bytes: Vec<u8>, size: usize) -> Result<Self, String> {
         if size == 0 || bytes.is_empty() || bytes.len() % size != 0 {
             let length = bytes.len();
             return Err(format!(

@@ -111,6 +111,7 @@ mod tests {
             display: "Broken".into(),
             build: ["sh", "-c", script].map(str::to_owned).into(),
             run: vec!["true".into()],
+            only_compressed: false,
             folder: folder.clone(),
         };
         let logs = std::env::temp_dir().join(format!("peers-build-{}", std::process::id()));

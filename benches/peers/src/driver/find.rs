@@ -17,6 +17,9 @@ pub struct Description {
     pub build: Vec<String>,
     /// The command that starts it, in its folder.
     pub run: Vec<String>,
+    /// Whether it takes part only where something is compressed.
+    #[serde(default)]
+    pub only_compressed: bool,
     /// Its folder.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -85,7 +88,7 @@ fn read(file: &Path) -> Result<Vec<Description>> {
 
 /// What is no producer and so no peer.
 pub fn is_floor(name: &str) -> bool {
-    name.starts_with("floor")
+    name.starts_with("floor") || name == "codec-alone"
 }
 
 /// A client of others.
@@ -122,12 +125,13 @@ mod tests {
             .into_iter()
             .map(|one| one.name)
             .collect();
-        assert_eq!(names[..3], ["ours", "floor", "floor-full"]);
-        assert!(names[3..].is_sorted());
+        assert_eq!(names[..3], ["ours", "codec-alone", "floor"]);
+        assert!(names[4..].is_sorted());
     }
 
     #[test]
     fn floors_and_ours_are_no_peers() {
-        assert!(is_peer("java-3.0.0") && !is_peer("ours") && !is_peer("floor-full"));
+        assert!(is_peer("java-3.0.0") && !is_peer("ours"));
+        assert!(!is_peer("floor-full") && !is_peer("codec-alone"));
     }
 }

@@ -21,6 +21,13 @@ pub fn render(run: &Run, details: &str) -> String {
     }
     let _ = writeln!(out, "\n|---|{}", "---|".repeat(columns.len()));
     for client in &run.clients {
+        // Whoever has no part in any column has no row.
+        if !columns
+            .iter()
+            .any(|measured| measured.clients.contains_key(&client.name))
+        {
+            continue;
+        }
         let name = match client.name.as_str() {
             OURS => format!("**{}**", client.display),
             _ => client.display.clone(),
@@ -97,7 +104,7 @@ mod tests {
             started: String::new(),
             seed: 1,
             command: Vec::new(),
-            clients: ["ours", "faster", "cannot"]
+            clients: ["ours", "faster", "cannot", "elsewhere"]
                 .map(|name| Client {
                     name: name.into(),
                     display: name.into(),
@@ -120,6 +127,7 @@ mod tests {
             text.contains("| cannot | no (see table) | no (see table) |"),
             "{text}"
         );
+        assert!(!text.contains("elsewhere"), "{text}");
         assert!(
             text.lines().next().unwrap().matches('|').count() == 4,
             "acks-0 is not quick"

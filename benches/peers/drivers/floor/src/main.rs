@@ -4,6 +4,8 @@
 //! With one batch in each request this is a producer's traffic when batches are sent as they fill; with
 //! `--full-requests` it is the least that these bytes can cost.
 
+mod alone;
+mod codec;
 mod requests;
 mod wire;
 
@@ -11,12 +13,22 @@ use std::process::ExitCode;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
+use alone::CodecAlone;
+use codec::Codec;
 use driver_kit::{About, Blocks, Client, Mode, Record, Refusal, Setup, Share, Ticket};
 use requests::{Request, Shape};
 use wire::Wire;
 
 fn main() -> ExitCode {
-    driver_kit::run::<Floor>()
+    if is_asked_for(ALONE) {
+        driver_kit::run::<CodecAlone>()
+    } else {
+        driver_kit::run::<Floor>()
+    }
+}
+
+fn is_asked_for(option: &str) -> bool {
+    std::env::args().any(|argument| argument == option)
 }
 
 struct Floor {
@@ -31,6 +43,9 @@ struct Inner {
     max_in_flight: usize,
 }
 
+/// The argument that asks for no requests at all, but for what is compressed to be compressed.
+const ALONE: &str = "--codec-alone";
+
 /// The argument that asks for requests as full as they can be, instead of one batch in each.
 const FULL: &str = "--full-requests";
 
@@ -44,15 +59,13 @@ impl Client for Floor {
         if let Some(reason) = unable(setup) {
             return Err(Refusal::Unable(reason.into()));
         }
-        let shape = Shape::of(setup, std::env::args().any(|argument| argument == FULL));
-        let values = Blocks::read(&setup.payloads, setup.payload_bytes).map_err(Refusal::Failed)?;
-        let keys = match &setup.keys {
-            Some(path) => Some(Blocks::read(path, setup.key_bytes).map_err(Refusal::Failed)?),
-            None => None,
-        };
-        let mut maker = requests::Maker::new(&shape, &setup.topic, &values, keys.as_ref());
+        let shape = Shape::of(setup, is_asked_for(FULL));
+        let (values, keys) = Blocks::of(setup).map_err(Refusal::Failed)?;
+        let codec = Codec::named(compression(setup)).map_err(Refusal::Failed)?;
+        let mut maker = requests::Maker::new(&shape, &setup.topic, &values, keys.as_ref(), codec);
         let full = maker.make(FULL_REQUESTS, shape.batches, shape.batch_bytes);
-        let single = maker.make(SINGLE_REQUESTS, 1, 0);
+        let full = full.map_err(Refusal::Failed)?;
+        let single = maker.make(SINGLE_REQUESTS, 1, 0).map_err(Refusal::Failed)?;
         let wire = Wire::connect(&setup.bootstrap).map_err(Refusal::Failed)?;
         let records = full.first().map_or(0, |request| request.records);
         let about = About {
@@ -60,6 +73,7 @@ impl Client for Floor {
             settings: [
                 ("acks", shape.acks.to_string()),
                 ("batch bytes", shape.batch_bytes.to_string()),
+                ("compression", compression(setup).to_owned()),
                 ("batches per request", shape.batches.to_string()),
                 ("records per request", records.to_string()),
                 ("requests in flight", shape.max_in_flight.to_string()),
@@ -69,8 +83,8 @@ impl Client for Floor {
             .into(),
             unequal: Vec::new(),
             notes: vec![
-                "no producer: whole requests, made beforehand; a blast's records are rounded up to whole \
-                 requests"
+                "no producer: whole requests, made (and compressed) beforehand; a blast's records are rounded up to \
+                 whole requests"
                     .into(),
                 "at a fixed rate nothing is sent: the figures are those of the pacing itself".into(),
             ],
@@ -171,6 +185,15 @@ impl Floor {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Nothing is compressed by default, as with Kafka's own defaults.
+fn compression(setup: &Setup) -> &str {
+    if setup.defaults {
+        "none"
+    } else {
+        &setup.compression
     }
 }
 

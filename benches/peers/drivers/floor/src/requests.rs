@@ -2,6 +2,7 @@
 
 use std::time::SystemTime;
 
+use crate::codec::Codec;
 use bytes::{BufMut, Bytes, BytesMut};
 use driver_kit::{Blocks, Setup};
 use kafka_protocol::indexmap::IndexMap;
@@ -23,6 +24,15 @@ const PRODUCE: i16 = 0;
 
 /// The default of `max.request.size`.
 const MAX_REQUEST_BYTES: usize = 1 << 20;
+
+/// Tries at the number of records that fill a batch; each comes nearer by far.
+const TRIES: usize = 4;
+
+/// Where a batch's fields are: its length without what stands before, its checksum, and what that is of.
+const LENGTH_AT: usize = 8;
+const BEHIND_LENGTH: usize = 12;
+const CHECKSUM_AT: usize = 17;
+const ATTRIBUTES_AT: usize = 21;
 
 /// What a batch's header takes, and what a record takes beside key and value (at most, for those of a batch
 /// below 64 KiB records).
@@ -96,12 +106,20 @@ impl Request {
 /// Behind length, kind and version.
 const CORRELATION_ID_AT: usize = 8;
 
+/// What goes into one batch.
+pub struct Batch {
+    /// The whole batch, or only its records, as they are before they are compressed.
+    pub bytes: Bytes,
+    pub records: u64,
+}
+
 /// Makes requests of the scenario's records, one after the other.
 pub struct Maker<'a> {
     shape: &'a Shape,
     topic: StrBytes,
     values: &'a Blocks,
     keys: Option<&'a Blocks>,
+    codec: Option<Codec>,
     next: usize,
     now_ms: i64,
 }
@@ -112,6 +130,7 @@ impl<'a> Maker<'a> {
         topic: &str,
         values: &'a Blocks,
         keys: Option<&'a Blocks>,
+        codec: Option<Codec>,
     ) -> Self {
         let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
         Self {
@@ -119,19 +138,50 @@ impl<'a> Maker<'a> {
             topic: StrBytes::from_string(topic.to_owned()),
             values,
             keys,
+            codec,
             next: 0,
             now_ms: now.map_or(0, |since| since.as_millis() as i64),
         }
     }
 
     /// So many requests, of so many batches of about so many bytes, each batch with one record at least.
-    pub fn make(&mut self, requests: usize, batches: usize, batch_bytes: usize) -> Vec<Request> {
+    ///
+    /// # Errors
+    /// When the codec fails.
+    pub fn make(
+        &mut self,
+        requests: usize,
+        batches: usize,
+        batch_bytes: usize,
+    ) -> Result<Vec<Request>, String> {
         (0..requests)
             .map(|number| self.request(number, batches, batch_bytes))
             .collect()
     }
 
-    fn request(&mut self, number: usize, batches: usize, batch_bytes: usize) -> Request {
+    /// The records of so many batches as they are before they are compressed.
+    ///
+    /// # Errors
+    /// When the codec fails.
+    pub fn uncompressed(&mut self, batches: usize) -> Result<Vec<Batch>, String> {
+        let one = |_| {
+            let count = self.count(self.shape.batch_bytes)?;
+            let bytes = self.encode(count).freeze().slice(BATCH_OVERHEAD..);
+            self.next += count;
+            Ok(Batch {
+                bytes,
+                records: count as u64,
+            })
+        };
+        (0..batches).map(one).collect()
+    }
+
+    fn request(
+        &mut self,
+        number: usize,
+        batches: usize,
+        batch_bytes: usize,
+    ) -> Result<Request, String> {
         let mut records = 0;
         // One batch at a time goes round the partitions by itself.
         let offset = if batches == 1 {
@@ -141,13 +191,13 @@ impl<'a> Maker<'a> {
         };
         let partitions = (0..batches)
             .map(|batch| {
-                let (bytes, count) = self.batch(batch_bytes);
-                records += count;
-                PartitionProduceData::default()
+                let made = self.batch(batch_bytes)?;
+                records += made.records;
+                Ok(PartitionProduceData::default()
                     .with_index(self.shape.first_partition + (batch + offset) as i32)
-                    .with_records(Some(bytes))
+                    .with_records(Some(made.bytes)))
             })
-            .collect();
+            .collect::<Result<_, String>>()?;
         let topic = TopicProduceData::default()
             .with_name(TopicName(self.topic.clone()))
             .with_partition_data(partitions);
@@ -167,26 +217,56 @@ impl<'a> Maker<'a> {
         let mut bytes = Vec::with_capacity(4 + body.len());
         bytes.put_u32(body.len() as u32);
         bytes.put_slice(&body);
-        Request { bytes, records }
+        Ok(Request { bytes, records })
     }
 
-    fn batch(&mut self, batch_bytes: usize) -> (Bytes, u64) {
-        let each = self.values.size() + self.keys.map_or(0, Blocks::size) + RECORD_OVERHEAD;
-        let mut count = (batch_bytes.saturating_sub(BATCH_OVERHEAD) / each).max(1);
-        let mut bytes = self.encode(count);
-        // The overhead above is the most there can be: what room is left takes more records.
-        loop {
-            let more = self.encode(count + 1);
-            if more.len() > batch_bytes {
-                break;
-            }
-            (count, bytes) = (count + 1, more);
-        }
+    fn batch(&mut self, batch_bytes: usize) -> Result<Batch, String> {
+        let count = self.count(batch_bytes)?;
+        let bytes = self.finished(count)?;
         self.next += count;
-        (bytes, count as u64)
+        Ok(Batch {
+            bytes,
+            records: count as u64,
+        })
     }
 
-    fn encode(&self, count: usize) -> Bytes {
+    /// How many of the next records fill a batch of so many bytes, compressed if there is a codec.
+    fn count(&mut self, batch_bytes: usize) -> Result<usize, String> {
+        let each = self.values.size() + self.keys.map_or(0, Blocks::size) + RECORD_OVERHEAD;
+        let room = batch_bytes.saturating_sub(BATCH_OVERHEAD);
+        let mut count = (room / each).max(1);
+        if room == 0 {
+            return Ok(count);
+        }
+        for _ in 0..TRIES {
+            let len = self.finished(count)?.len() - BATCH_OVERHEAD;
+            count = (count * room / len).max(1);
+        }
+        // The last try was a guess like those before.
+        while count > 1 && self.finished(count)?.len() > batch_bytes {
+            count -= 1;
+        }
+        Ok(count)
+    }
+
+    /// A batch of the next so many records, compressed if there is a codec.
+    fn finished(&mut self, count: usize) -> Result<Bytes, String> {
+        let plain = self.encode(count);
+        let Some(codec) = &mut self.codec else {
+            return Ok(plain.freeze());
+        };
+        let (header, records) = plain.split_at(BATCH_OVERHEAD);
+        let mut batch = header.to_vec();
+        codec.compress(records, &mut batch)?;
+        let length = (batch.len() - BEHIND_LENGTH) as u32;
+        batch[LENGTH_AT..BEHIND_LENGTH].copy_from_slice(&length.to_be_bytes());
+        batch[ATTRIBUTES_AT + 1] |= codec.attribute();
+        let checksum = crc32c::crc32c(&batch[ATTRIBUTES_AT..]);
+        batch[CHECKSUM_AT..ATTRIBUTES_AT].copy_from_slice(&checksum.to_be_bytes());
+        Ok(batch.into())
+    }
+
+    fn encode(&self, count: usize) -> BytesMut {
         let records: Vec<Record> = (0..count).map(|at| self.record(at)).collect();
         let mut bytes = BytesMut::new();
         let options = RecordEncodeOptions {
@@ -195,7 +275,7 @@ impl<'a> Maker<'a> {
         };
         RecordBatchEncoder::encode(&mut bytes, &records, &options)
             .expect("records of one producer fit into one batch");
-        bytes.freeze()
+        bytes
     }
 
     fn record(&self, at: usize) -> Record {
@@ -214,6 +294,106 @@ impl<'a> Maker<'a> {
             key: self.keys.map(block),
             value: Some(block(self.values)),
             headers: IndexMap::new(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_protocol::protocol::Decodable;
+    use kafka_protocol::records::RecordBatchDecoder;
+
+    use super::*;
+    use crate::codec::tests::{NAMES, decompressed};
+
+    fn shape(batch_bytes: usize, batches: usize) -> Shape {
+        Shape {
+            acks: 1,
+            batch_bytes,
+            batches,
+            max_in_flight: 5,
+            partitions: 12,
+            first_partition: 0,
+        }
+    }
+
+    /// A name before each number, so that codecs have something to do and do not make nothing of it.
+    fn values() -> Blocks {
+        let number = |n: u32| n.wrapping_mul(2_654_435_761);
+        let text = (0..10_000).flat_map(|n| format!("number {:08x} ", number(n)).into_bytes());
+        let bytes = text.take(100 * 1_000).collect();
+        Blocks::new(bytes, 100).unwrap()
+    }
+
+    fn made(
+        batch_bytes: usize,
+        requests: usize,
+        batches: usize,
+        codec: &str,
+    ) -> Vec<(Request, ProduceRequest)> {
+        let (shape, values) = (shape(batch_bytes, batches), values());
+        let codec = Codec::named(codec).unwrap();
+        let mut maker = Maker::new(&shape, "t", &values, None, codec);
+        let made = maker.make(requests, batches, batch_bytes).unwrap();
+        let decoded = |request: Request| {
+            let mut bytes = Bytes::copy_from_slice(&request.bytes[4..]);
+            RequestHeader::decode(&mut bytes, REQUEST_HEADER_VERSION).unwrap();
+            let body = ProduceRequest::decode(&mut bytes, VERSION).unwrap();
+            assert!(bytes.is_empty());
+            (request, body)
+        };
+        made.into_iter().map(decoded).collect()
+    }
+
+    fn batches(request: &ProduceRequest) -> Vec<(i32, Bytes)> {
+        let data = &request.topic_data[0].partition_data;
+        data.iter()
+            .map(|partition| (partition.index, partition.records.clone().unwrap()))
+            .collect()
+    }
+
+    #[test]
+    fn a_request_holds_full_batches_of_the_records_in_turn() {
+        let values = values();
+        let mut next = 0;
+        for (number, (request, body)) in made(16_384, 5, 1, "none").into_iter().enumerate() {
+            let batches = batches(&body);
+            assert_eq!(batches[0].0, number as i32, "one partition after the other");
+            let mut bytes = batches[0].1.clone();
+            assert!((16_384 - 120..=16_384).contains(&bytes.len()));
+            let records = RecordBatchDecoder::decode(&mut bytes).unwrap().records;
+            assert_eq!(records.len() as u64, request.records);
+            for record in records {
+                assert_eq!(record.value.as_deref(), Some(values.get(next)));
+                next += 1;
+            }
+        }
+    }
+
+    #[test]
+    fn batches_that_are_compressed_are_as_full_and_hold_the_same() {
+        for name in NAMES {
+            for (request, body) in made(16_384, 2, 3, name) {
+                let batches = batches(&body);
+                let mut records = 0;
+                for (_, batch) in &batches {
+                    assert!(
+                        (15_500..=16_384).contains(&batch.len()),
+                        "{name}: {}",
+                        batch.len()
+                    );
+                    let length = i32::from_be_bytes(*batch[LENGTH_AT..].first_chunk().unwrap());
+                    assert_eq!(length as usize, batch.len() - BEHIND_LENGTH);
+                    let checksum = u32::from_be_bytes(*batch[CHECKSUM_AT..].first_chunk().unwrap());
+                    assert_eq!(checksum, crc32c::crc32c(&batch[ATTRIBUTES_AT..]));
+                    let plain = decompressed(name, &batch[BATCH_OVERHEAD..]);
+                    let count =
+                        i32::from_be_bytes(*batch[BATCH_OVERHEAD - 4..].first_chunk().unwrap());
+                    records += count as u64;
+                    assert!(plain.len() > batch.len() && plain.len() / 120 <= count as usize);
+                }
+                assert_eq!((batches.len(), records), (3, request.records), "{name}");
+            }
         }
     }
 }
