@@ -3,6 +3,7 @@
 //! See README.md beside this crate.
 
 mod args;
+mod bound;
 mod broker;
 mod driver;
 mod extras;

@@ -59,8 +59,8 @@ fn at_most_heads(count: usize, heads: usize) -> f64 {
     sum
 }
 
-/// What the values are times the others, round by round.
-pub fn ratio(values: &[f64], others: &[f64]) -> Option<Figure> {
+/// What `compare` makes of the values and the others, round by round.
+pub fn paired(values: &[f64], others: &[f64], compare: fn(f64, f64) -> f64) -> Option<Figure> {
     if values.len() != others.len() {
         return None;
     }
@@ -68,8 +68,18 @@ pub fn ratio(values: &[f64], others: &[f64]) -> Option<Figure> {
         values
             .iter()
             .zip(others)
-            .map(|(value, other)| value / other),
+            .map(|(value, other)| compare(*value, *other)),
     )
+}
+
+/// What the one is times the other.
+pub fn ratio(one: f64, other: f64) -> f64 {
+    one / other
+}
+
+/// How much the one is above the other.
+pub fn difference(one: f64, other: f64) -> f64 {
+    one - other
 }
 
 /// Latencies of several rounds as one.
@@ -128,9 +138,11 @@ mod tests {
 
     #[test]
     fn ratios_pair_the_rounds_so_that_a_slow_moment_of_both_cancels() {
-        let ratio = ratio(&[2.0, 20.0, 2.0], &[1.0, 10.0, 1.0]).unwrap();
-        assert_eq!((ratio.low, ratio.median, ratio.high), (2.0, 2.0, 2.0));
-        assert_eq!(super::ratio(&[1.0], &[1.0, 2.0]), None);
+        let ratios = paired(&[2.0, 20.0, 2.0], &[1.0, 10.0, 1.0], ratio).unwrap();
+        assert_eq!((ratios.low, ratios.median, ratios.high), (2.0, 2.0, 2.0));
+        let above = paired(&[2.0, 20.0, 2.0], &[1.0, 19.0, 1.0], difference).unwrap();
+        assert_eq!((above.low, above.median, above.high), (1.0, 1.0, 1.0));
+        assert_eq!(paired(&[1.0], &[1.0, 2.0], ratio), None);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use crate::driver::OURS;
 use crate::raw::{Figures, Measured, Round};
-use crate::stats::{Figure, Latencies, ratio};
+use crate::stats::{Figure, Latencies, paired, ratio};
 
 /// Figures of a client in a scenario, in the units that people read.
 #[derive(Debug, Clone, PartialEq)]
@@ -81,17 +81,18 @@ fn against_ours(
     measure: fn(&Round) -> f64,
 ) -> Option<Figure> {
     let ours = measured.figures(OURS)?;
-    ratio_by_round(figures, ours, measure)
+    by_round(figures, ours, measure, ratio)
 }
 
 /// One client's measure times another's, round by round.
-pub fn ratio_by_round(
+pub fn by_round(
     one: &Figures,
     other: &Figures,
     measure: fn(&Round) -> f64,
+    compare: fn(f64, f64) -> f64,
 ) -> Option<Figure> {
     let of = |figures: &Figures| figures.rounds.iter().map(measure).collect::<Vec<_>>();
-    ratio(&of(one), &of(other))
+    paired(&of(one), &of(other), compare)
 }
 
 fn switches(round: &Round) -> f64 {

@@ -1,24 +1,57 @@
 //! What this producer is to reach: the table in `targets.toml`, and whether a run reached it.
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result};
 use serde::Deserialize;
 
+use crate::bound::Bound;
 use crate::driver::{OURS, is_peer};
 use crate::raw::{Counted, Figures, Measured, Round, Run};
-use crate::summary::{Summary, ratio_by_round};
+use crate::summary::{Summary, by_round};
 
 /// One row of the table.
 #[derive(Debug, Clone, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields)]
+#[serde(try_from = "Row")]
 pub struct Target {
     pub scenario: String,
     pub measure: Measure,
-    #[serde(default)]
-    pub at_most: Option<f64>,
-    #[serde(default)]
-    pub at_least: Option<f64>,
-    #[serde(default)]
+    pub bound: Bound,
     pub against: Option<String>,
+}
+
+/// As it stands in the file.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Row {
+    scenario: String,
+    measure: Measure,
+    at_most: Option<f64>,
+    at_least: Option<f64>,
+    at_most_above: Option<f64>,
+    against: Option<String>,
+}
+
+impl TryFrom<Row> for Target {
+    type Error = String;
+
+    fn try_from(row: Row) -> Result<Self, String> {
+        let bound = match (row.at_most, row.at_least, row.at_most_above) {
+            (Some(most), None, None) => Bound::Most(most),
+            (None, Some(least), None) => Bound::Least(least),
+            (None, None, Some(above)) if row.against.is_some() => Bound::Above(above),
+            _ => {
+                return Err(format!(
+                    "{} has one of at_most, at_least and, with `against`, at_most_above",
+                    row.scenario
+                ));
+            }
+        };
+        Ok(Self {
+            scenario: row.scenario,
+            measure: row.measure,
+            bound,
+            against: row.against,
+        })
+    }
 }
 
 /// What is measured.
@@ -63,12 +96,21 @@ impl Measure {
         }
     }
 
-    /// For measures whose ratio is taken within a round.
+    /// For measures that are compared within a round.
     fn of_round(self) -> Option<fn(&Round) -> f64> {
         match self {
-            Self::Cpu => Some(Round::cpu_ns_per_record),
+            Self::Cpu => Some(|round| round.cpu_ns_per_record() / 1e3),
             Self::Rate => Some(Round::records_per_second),
             _ => None,
+        }
+    }
+
+    /// What it is counted in, behind a figure.
+    fn unit(self) -> &'static str {
+        match self {
+            Self::Cpu | Self::P50 | Self::P99 | Self::P999 => " µs",
+            Self::PeakMib => " MiB",
+            _ => "",
         }
     }
 
@@ -126,13 +168,6 @@ pub fn all() -> Result<Vec<Target>> {
         target: Vec<Target>,
     }
     let file: File = toml::from_str(include_str!("../targets.toml")).context("targets.toml")?;
-    for target in &file.target {
-        ensure!(
-            target.at_most.is_some() != target.at_least.is_some(),
-            "targets.toml: {} has at_most or at_least, and one of them",
-            target.scenario
-        );
-    }
     Ok(file.target)
 }
 
@@ -150,30 +185,15 @@ impl Target {
             .into_iter()
             .map(|measured| self.find(run, measured));
         let worst = found.reduce(|one, other| match (one, other) {
-            (Ok(one), Ok(other)) => Ok(self.harder(one, other)),
+            (Ok(one), Ok(other)) => Ok(self.bound.harder(one, other)),
             (Err(reason), _) | (_, Err(reason)) => Err(reason),
         });
         match worst {
             None => Verdict::Open("not in this run".to_owned()),
             Some(Err(reason)) => Verdict::Open(reason),
-            Some(Ok((value, whom))) if self.allows(value) => Verdict::Reached(value, whom),
+            Some(Ok((value, whom))) if self.bound.allows(value) => Verdict::Reached(value, whom),
             Some(Ok((value, whom))) => Verdict::Missed(value, whom),
         }
-    }
-
-    fn allows(&self, value: f64) -> bool {
-        self.at_most.is_none_or(|bound| value <= bound)
-            && self.at_least.is_none_or(|bound| value >= bound)
-    }
-
-    /// The one that is further from the bound, or over it.
-    fn harder(&self, one: (f64, String), other: (f64, String)) -> (f64, String) {
-        let one_is = if self.at_most.is_some() {
-            one.0 >= other.0
-        } else {
-            one.0 <= other.0
-        };
-        if one_is { one } else { other }
     }
 
     /// The figure to compare with the bound, and against whom it is.
@@ -188,7 +208,8 @@ impl Target {
                 let other = run
                     .scenario(names)
                     .ok_or_else(|| format!("{names} is not in this run"))?;
-                Ok((ours / self.measure.of(other, OURS)?, names.to_owned()))
+                let theirs = self.measure.of(other, OURS)?;
+                Ok((self.bound.compare()(ours, theirs), names.to_owned()))
             }
             "client" => self.against_client(measured, ours, names),
             _ => {
@@ -200,7 +221,7 @@ impl Target {
                     .keys()
                     .filter(|name| is_peer(name) && wanted(name))
                     .filter_map(|name| self.against_client(measured, ours, name).ok())
-                    .reduce(|one, other| self.harder(one, other))
+                    .reduce(|one, other| self.bound.harder(one, other))
                     .ok_or_else(|| "no peer has figures".to_owned())
             }
         }
@@ -213,34 +234,28 @@ impl Target {
         client: &str,
     ) -> Counted<(f64, String)> {
         let theirs = self.measure.of(measured, client)?;
-        let by_round = self.measure.of_round().and_then(|measure| {
-            ratio_by_round(measured.figures(OURS)?, measured.figures(client)?, measure)
+        let compare = self.bound.compare();
+        let within = self.measure.of_round().and_then(|measure| {
+            let (ours, theirs) = (measured.figures(OURS)?, measured.figures(client)?);
+            by_round(ours, theirs, measure, compare)
         });
         Ok((
-            by_round.map_or(ours / theirs, |ratio| ratio.median),
+            within.map_or_else(|| compare(ours, theirs), |figure| figure.median),
             client.to_owned(),
         ))
     }
 
     /// The bound in words.
     pub fn bound(&self) -> String {
-        let (word, bound) = match (self.at_most, self.at_least) {
-            (Some(bound), _) => ("≤", bound),
-            (None, bound) => ("≥", bound.unwrap_or_default()),
+        let against = self.against.as_deref();
+        let whose = match against.map(|against| against.split_once(':').unwrap_or((against, ""))) {
+            None => None,
+            Some(("peers", "")) => Some("the best peer's".to_owned()),
+            Some(("peers", names)) => Some(format!("the best of {}", names.replace(',', ", "))),
+            Some(("scenario", name)) => Some(format!("ours in {name}")),
+            Some((_, name)) => Some(format!("{name}'s")),
         };
-        match self
-            .against
-            .as_deref()
-            .map(|against| against.split_once(':').unwrap_or((against, "")))
-        {
-            None => format!("{word} {bound}"),
-            Some(("peers", "")) => format!("{word} {bound} × the best peer's"),
-            Some(("peers", names)) => {
-                format!("{word} {bound} × the best of {}", names.replace(',', ", "))
-            }
-            Some(("scenario", name)) => format!("{word} {bound} × ours in {name}"),
-            Some((_, name)) => format!("{word} {bound} × {name}'s"),
-        }
+        self.bound.words(whose.as_deref(), self.measure.unit())
     }
 }
 
@@ -276,8 +291,11 @@ mod tests {
         Target {
             scenario: "base".into(),
             measure,
-            at_most: (!is_rate).then_some(bound),
-            at_least: is_rate.then_some(bound),
+            bound: if is_rate {
+                Bound::Least(bound)
+            } else {
+                Bound::Most(bound)
+            },
             against: against.map(str::to_owned),
         }
     }
@@ -338,6 +356,48 @@ mod tests {
         assert_eq!(verdict, Verdict::Reached(2.0, "floor".into()));
         let verdict = target(Measure::Cpu, 1.0, Some("peers:java,rdkafka")).evaluate(&run);
         assert_eq!(verdict, Verdict::Reached(0.2, "java-3.0.0".into()));
+    }
+
+    #[test]
+    fn a_bound_above_another_is_a_difference_of_the_same_round() {
+        let slow_moment = |cpu| vec![round(10.0, cpu), round(10.0, 100 * cpu), round(10.0, cpu)];
+        let clients = vec![
+            ("ours", figures(slow_moment(1_500))),
+            ("codec-alone", figures(slow_moment(1_000))),
+            ("krafka", figures(slow_moment(3_000))),
+        ];
+        let run = run(vec![measured("base", clients)]);
+        let above = |bound| Target {
+            bound: Bound::Above(bound),
+            ..target(Measure::Cpu, 0.0, Some("client:codec-alone"))
+        };
+        assert_eq!(
+            above(0.3).evaluate(&run),
+            Verdict::Missed(0.5, "codec-alone".into())
+        );
+        assert_eq!(
+            above(0.5).evaluate(&run),
+            Verdict::Reached(0.5, "codec-alone".into())
+        );
+        assert_eq!(above(0.3).bound(), "≤ codec-alone's + 0.3 µs");
+        let peers = target(Measure::Cpu, 0.7, Some("peers")).evaluate(&run);
+        assert_eq!(peers, Verdict::Reached(0.5, "krafka".into()), "no peer");
+    }
+
+    #[test]
+    fn a_row_has_one_bound() {
+        let parse = |text: &str| toml::from_str::<Target>(text);
+        let row = "scenario = \"base\"\nmeasure = \"cpu\"\n";
+        assert!(parse(&format!("{row}at_most = 1.0")).is_ok());
+        for bounds in [
+            "",
+            "at_most = 1.0\nat_least = 1.0",
+            "at_most_above = 1.0",
+            "at_moost = 1.0",
+        ] {
+            let error = parse(&format!("{row}{bounds}")).unwrap_err().to_string();
+            assert!(error.contains("at_most"), "{bounds}: {error}");
+        }
     }
 
     #[test]

@@ -6,11 +6,12 @@ use std::fmt::Write as _;
 use anyhow::Result;
 
 use super::format::{cell, interval, median, micros, number, rate};
+use crate::bound::Bound;
 use crate::driver::OURS;
 use crate::raw::{Counted, Extras, Measured, Outcome, Run};
 use crate::scenario::Mode;
 use crate::summary::Summary;
-use crate::target::{self, Verdict};
+use crate::target::{self, Target, Verdict};
 
 /// The whole table; `plots` are the names of files beside it.
 pub fn render(run: &Run, plots: &[String]) -> Result<String> {
@@ -91,8 +92,8 @@ pub fn targets(out: &mut String, run: &Run) -> Result<()> {
     out.push_str("## Targets\n\n| scenario | measure | bound | found | |\n|---|---|---|---|---|\n");
     for target in target::all()? {
         let (found, mark) = match target.evaluate(run) {
-            Verdict::Reached(value, whom) => (against(value, &whom), "reached"),
-            Verdict::Missed(value, whom) => (against(value, &whom), "**missed**"),
+            Verdict::Reached(value, whom) => (against(&target, value, &whom), "reached"),
+            Verdict::Missed(value, whom) => (against(&target, value, &whom), "**missed**"),
             Verdict::Open(reason) => (reason, "open"),
         };
         let _ = writeln!(
@@ -108,8 +109,12 @@ pub fn targets(out: &mut String, run: &Run) -> Result<()> {
     Ok(())
 }
 
-fn against(value: f64, whom: &str) -> String {
-    format!("{} ({whom})", number(value))
+fn against(target: &Target, value: f64, whom: &str) -> String {
+    let sign = match target.bound {
+        Bound::Above(_) if value > 0.0 => "+",
+        _ => "",
+    };
+    format!("{sign}{} ({whom})", number(value))
 }
 
 fn scenario(out: &mut String, run: &Run, measured: &Measured) {
