@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::compress::{CompressionType, Compressor};
 use crate::record::legacy::fixture::{CODECS, Plain, Staged};
 use crate::record::legacy::{LegacyMagic, convert};
-use crate::testing::StoredRecord;
+use crate::testing::{StoredBatch, StoredRecord};
 
 const NOW: Timestamp = Timestamp::from_millis(5_000);
 const FULL: Depth = Depth {
@@ -48,7 +48,7 @@ fn code(set: impl Into<Bytes>) -> ErrorCode {
 }
 
 fn records(log: &PartitionLog) -> Vec<StoredRecord> {
-    let records = log.batches().iter().flat_map(|batch| batch.records());
+    let records = log.batches().iter().flat_map(StoredBatch::records);
     records.map(|record| record.to_record()).collect()
 }
 
