@@ -185,14 +185,16 @@ fn write_with(
         });
     }
     let plain_bytes = parts.iter().map(|part| part.len()).sum();
-    let (bytes, ()) = format.packer.pack(|out| match compressor {
-        Some(compressor) => compressor
-            .compress(format.magic, parts, out)
-            .map_err(|error| error.to_string()),
-        None => {
-            parts.iter().for_each(|part| out.extend_from_slice(part));
-            Ok(())
+    let (bytes, ()) = format.packer.pack(|out| {
+        if let Some(compressor) = compressor {
+            return compressor
+                .compress(format.magic, parts, out)
+                .map_err(|error| error.to_string());
         }
+        for part in parts {
+            out.extend_from_slice(part);
+        }
+        Ok(())
     })?;
     Some(Written {
         ratio: bytes.len() as f32 / plain_bytes as f32,

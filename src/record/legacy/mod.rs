@@ -26,9 +26,9 @@ mod read;
 mod restage;
 mod write;
 
-pub(crate) use convert::{ConvertError, Converted, convert};
+pub(crate) use convert::convert;
 pub(crate) use error::{MessageError, SetError};
-pub(crate) use read::{Message, Messages, visit_records};
+pub(crate) use read::{Messages, visit_records};
 pub(crate) use restage::restage;
 
 use super::format::LOG_OVERHEAD;

@@ -76,7 +76,7 @@ impl SealedBatch {
             return Ok(Vec::new());
         }
         let (facts, plain) = self.restaged()?;
-        let limit_bytes = (RECORD_BATCH_OVERHEAD + plain.len()) / 2;
+        let limit_bytes = usize::midpoint(RECORD_BATCH_OVERHEAD, plain.len());
         divide(&facts, &plain, limit_bytes).map_err(|wrong| format!("{wrong:?}"))
     }
 
