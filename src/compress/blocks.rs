@@ -44,9 +44,9 @@ pub(super) fn in_one_piece<'a>(parts: &[&'a [u8]], scratch: &'a mut Vec<u8>) -> 
         (Some(only), None) => only,
         _ => {
             scratch.clear();
-            parts
-                .iter()
-                .for_each(|part| scratch.extend_from_slice(part));
+            for part in parts {
+                scratch.extend_from_slice(part);
+            }
             scratch
         }
     }

@@ -108,7 +108,9 @@ impl Encoder for Plain {
         parts: &[&[u8]],
         out: &mut Vec<u8>,
     ) -> Result<(), CompressError> {
-        parts.iter().for_each(|part| out.extend_from_slice(part));
+        for part in parts {
+            out.extend_from_slice(part);
+        }
         Ok(())
     }
 }

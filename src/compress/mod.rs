@@ -30,7 +30,7 @@ pub use compression_type::{CompressionType, UnknownCompressionType};
 pub(crate) use compressor::Compressor;
 pub(crate) use decompress::decompress;
 pub(crate) use error::{CompressError, DecompressError, FeatureMissing};
-pub(crate) use level::{LevelError, check_level};
+pub(crate) use level::check_level;
 
 /// Whether the codec is part of this build.
 ///
@@ -44,7 +44,7 @@ pub(crate) fn available(codec: CompressionType) -> Result<(), FeatureMissing> {
         CompressionType::Lz4 => cfg!(feature = "lz4"),
         CompressionType::Zstd => cfg!(any(feature = "zstd", feature = "zstd-pure")),
     };
-    available.then_some(()).ok_or(FeatureMissing::of(codec))
+    available.then_some(()).ok_or_else(|| FeatureMissing::of(codec))
 }
 
 #[cfg(test)]

@@ -8,6 +8,8 @@ mod error;
 pub(crate) mod fixture;
 mod records;
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
 
 pub(crate) use error::{BatchError, RecordError};
@@ -19,6 +21,8 @@ use super::format::{
     MAGIC_V2, MAX_TIMESTAMP_OFFSET, NO_PRODUCER_ID, PRODUCER_EPOCH_OFFSET, PRODUCER_ID_OFFSET,
     RECORD_BATCH_OVERHEAD, RECORDS_COUNT_OFFSET,
 };
+use crate::compress::{CompressionType, decompress};
+use crate::types::Magic;
 
 /// One batch of format 2: its bytes, which it shares, and what its header says.
 ///
@@ -166,10 +170,27 @@ impl RecordBatch {
     /// # Errors
     /// [`BatchError::Compressed`] if it is, [`BatchError::InvalidCount`] if it announces a negative
     /// number of records.
+    #[cfg(test)]
     pub(crate) fn records(&self) -> Result<Records<'_>, BatchError> {
         match self.attributes().codec() {
             0 => self.records_in(self.payload()),
             codec => Err(BatchError::Compressed(codec)),
+        }
+    }
+
+    /// The payload as it was before compression, for [`records_in`](Self::records_in).
+    ///
+    /// # Errors
+    /// [`BatchError::UnknownCodec`] if no codec has the number in the attributes,
+    /// [`BatchError::Uncompress`] if the payload is not what the codec writes, holds more than
+    /// `limit_bytes`, or the codec is not part of this build.
+    pub(crate) fn uncompressed(&self, limit_bytes: usize) -> Result<Cow<'_, [u8]>, BatchError> {
+        let id = self.attributes().codec();
+        match CompressionType::from_id(id).ok_or(BatchError::UnknownCodec(id))? {
+            CompressionType::None => Ok(Cow::Borrowed(self.payload())),
+            codec => decompress(codec, Magic::V2, self.payload(), limit_bytes)
+                .map(Cow::Owned)
+                .map_err(BatchError::Uncompress),
         }
     }
 

@@ -144,7 +144,8 @@ impl TestClusterBuilder {
 
     /// Whether every record is looked at, as a broker does; true unless set. Otherwise only the
     /// headers of batches, their checksums and sequences are; compressed batches are then accepted
-    /// whatever their codec.
+    /// whatever their codec and whatever is in them. A compressed batch that is looked at may hold up to
+    /// 16 MiB.
     pub fn validate_records(mut self, yes: bool) -> Self {
         self.options.depth.validate_records = yes;
         self

@@ -1,13 +1,15 @@
 //! What was written to the embedded cluster, to be looked at by tests.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::sync::OnceLock;
 
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::record::batch::{RecordBatch, RecordView};
 use crate::record::{Header, Headers};
-use crate::testing::sim::log::MessageSet;
+use crate::testing::sim::log::{MAX_UNCOMPRESSED_BYTES, MessageSet};
 use crate::types::{Magic, Sequence};
 
 /// Which idempotent producer wrote a record, and as which of its records.
@@ -125,7 +127,22 @@ pub struct StoredBatch {
     base_offset: i64,
     leader_epoch: i32,
     append_time: Option<Timestamp>,
+    uncompressed: Uncompressed,
 }
+
+/// The records of a compressed batch as they were before, once somebody has looked at them; empty if
+/// they cannot be uncompressed.
+#[derive(Debug, Clone, Default)]
+struct Uncompressed(OnceLock<Bytes>);
+
+/// It says nothing that the batch does not say.
+impl PartialEq for Uncompressed {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+impl Eq for Uncompressed {}
 
 impl StoredBatch {
     pub(crate) fn new(
@@ -141,6 +158,7 @@ impl StoredBatch {
             base_offset,
             leader_epoch,
             append_time,
+            uncompressed: Uncompressed::default(),
         }
     }
 
@@ -170,7 +188,8 @@ impl StoredBatch {
         self.sent.as_ref().map_or(Magic::V2, |sent| sent.magic) as u8
     }
 
-    /// The number of the codec its records are compressed with; 0 for none.
+    /// The number of the codec its records are compressed with; 0 for none. See
+    /// [`CompressionType::from_id`](crate::CompressionType::from_id).
     pub fn codec(&self) -> u8 {
         match &self.sent {
             Some(sent) => sent.codec,
@@ -200,18 +219,30 @@ impl StoredBatch {
         }
     }
 
-    /// The records, read in place.
+    /// The records, read in place; those of a compressed batch are uncompressed when they are looked at
+    /// first, and kept so.
     ///
-    /// Ends early at a record that cannot be read, and is empty for a batch that is compressed: a
-    /// cluster writes such batches only when it was told not to look at records
-    /// ([`validate_records`](super::TestClusterBuilder::validate_records)).
+    /// Ends early at a record that cannot be read, and is empty for a batch that cannot be uncompressed,
+    /// or has more than 16 MiB then: a cluster writes such batches only when it was told not to look at
+    /// records ([`validate_records`](super::TestClusterBuilder::validate_records)).
     pub fn records(&self) -> impl Iterator<Item = StoredRecordView<'_>> {
-        let records = self.batch.records().into_iter().flatten();
+        let records = self.batch.records_in(self.plain()).into_iter().flatten();
         records.map_while(|record| {
             Some(StoredRecordView {
                 batch: self,
                 record: record.ok()?,
             })
+        })
+    }
+
+    /// The records' bytes, uncompressed.
+    fn plain(&self) -> &[u8] {
+        if self.codec() == 0 {
+            return self.batch.payload();
+        }
+        self.uncompressed.0.get_or_init(|| {
+            let plain = self.batch.uncompressed(MAX_UNCOMPRESSED_BYTES);
+            plain.map(Cow::into_owned).unwrap_or_default().into()
         })
     }
 }

@@ -1,6 +1,7 @@
 //! Clusters that imitate older releases of Kafka.
 
 use kafka_producer::testing::{KafkaRelease, TestCluster};
+use kafka_producer::{CompressionType, Delivery, ProduceErrorKind, RecordError, SendError};
 
 use crate::support::{LONG, config, producer, record, values};
 
@@ -30,6 +31,80 @@ fn releases_since_0_11_get_batches_in_their_own_versions() {
         let batches = cluster.batches("t", 1);
         assert_eq!(batches[0].magic(), 2);
         assert!(batches[0].producer().is_some());
+    }
+}
+
+/// RA-7, PB-11
+#[test]
+fn releases_before_0_11_get_message_sets_with_every_codec_they_know() {
+    for (release, magic) in [(KafkaRelease::V0_10_0, 1), (KafkaRelease::V0_10_2, 1)] {
+        for codec in [
+            CompressionType::None,
+            CompressionType::Gzip,
+            CompressionType::Snappy,
+            CompressionType::Lz4,
+        ] {
+            let cluster = cluster(release);
+            let config = config(&cluster)
+                .enable_idempotence(false)
+                .compression_type(codec);
+            let producer = producer(config);
+            let sent = producer.send(record("v").with_partition(1)).unwrap();
+            assert_eq!(sent.get_timeout(LONG).unwrap().offset(), 0, "{release:?}");
+            assert_eq!(values(&cluster, 1), ["v"], "{release:?} {codec}");
+            let batches = cluster.batches("t", 1);
+            assert_eq!(batches[0].magic(), magic);
+            assert_eq!(batches[0].codec(), codec.id());
+        }
+    }
+}
+
+#[test]
+fn what_an_old_release_cannot_take_is_refused_at_once_and_says_what_to_change() {
+    let cluster = cluster(KafkaRelease::V0_10_2);
+    let idempotent = producer(config(&cluster));
+    let future = idempotent.send(record("v")).unwrap();
+    let error = future.get_timeout(LONG).unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedVersion);
+    assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert!(error.to_string().contains("enable.idempotence=false"), "{error}");
+
+    let plain = || config(&cluster).enable_idempotence(false);
+    let zstd = producer(plain().compression_type(CompressionType::Zstd));
+    let error = zstd.send(record("v")).unwrap().get_timeout(LONG).unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
+    assert!(error.to_string().contains("compression.type=zstd"), "{error}");
+
+    let producer = producer(plain());
+    let mut with_headers = record("v");
+    with_headers.headers_mut().add("h", "1").unwrap();
+    let error = producer.send(with_headers).unwrap_err();
+    let expected = RecordError::HeadersUnsupported { magic: 1 };
+    assert!(
+        matches!(error, SendError::Record(found) if found == expected),
+        "{error}"
+    );
+}
+
+/// Produce requests before version 7 do not carry zstd.
+#[test]
+fn zstd_fails_at_once_with_brokers_before_2_1() {
+    for (release, is_known) in [
+        (KafkaRelease::V0_11, false),
+        (KafkaRelease::V2_0, false),
+        (KafkaRelease::V2_1, true),
+    ] {
+        let cluster = cluster(release);
+        let producer = producer(config(&cluster).compression_type(CompressionType::Zstd));
+        let end = producer.send(record("v")).unwrap().get_timeout(LONG);
+        match end {
+            Ok(_) => assert!(is_known, "{release:?}"),
+            Err(error) => {
+                assert!(!is_known, "{release:?}: {error}");
+                assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
+                assert_eq!(error.delivery(), Delivery::NotWritten);
+            }
+        }
     }
 }
 

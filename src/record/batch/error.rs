@@ -2,10 +2,11 @@
 
 use std::fmt;
 
+use crate::compress::DecompressError;
 use crate::util::varint::VarintError;
 
 /// Why bytes are not a good record batch.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BatchError {
     /// The bytes end before the batch does.
     Truncated { needed: usize, available: usize },
@@ -21,7 +22,12 @@ pub(crate) enum BatchError {
     /// A negative number of records.
     InvalidCount(i32),
     /// The records must be uncompressed first; the codec's number.
+    #[cfg(test)]
     Compressed(u8),
+    /// No codec has this number.
+    UnknownCodec(u8),
+    /// The records cannot be uncompressed.
+    Uncompress(DecompressError),
     /// One record is wrong.
     Record { index: u32, error: RecordError },
     /// Bytes follow the last record.
@@ -68,7 +74,10 @@ impl fmt::Display for BatchError {
             #[cfg(test)]
             Self::TrailingBytes(count) => write!(f, "{count} bytes follow the batch"),
             Self::InvalidCount(count) => write!(f, "{count} records announced"),
+            #[cfg(test)]
             Self::Compressed(codec) => write!(f, "records are compressed with codec {codec}"),
+            Self::UnknownCodec(codec) => write!(f, "there is no codec {codec}"),
+            Self::Uncompress(error) => write!(f, "records cannot be uncompressed: {error}"),
             Self::Record { index, error } => write!(f, "record {index}: {error}"),
             Self::BytesAfterRecords(count) => write!(f, "{count} bytes follow the last record"),
         }

@@ -2,10 +2,12 @@
 
 use bytes::Bytes;
 
+use crate::compress::{CompressionType, Compressor};
 use crate::record::format::{
     ATTRIBUTES_OFFSET, Attributes, CRC_OFFSET, LOG_OVERHEAD, MAGIC_V2, NO_PARTITION_LEADER_EPOCH,
     NO_PRODUCER_EPOCH, NO_PRODUCER_ID, NO_SEQUENCE, RECORD_BATCH_OVERHEAD,
 };
+use crate::types::Magic;
 use crate::util::varint::{put_varint, put_varlong};
 
 /// A record to encode.
@@ -73,11 +75,34 @@ impl BatchSpec {
     }
 
     pub(crate) fn encode(&self) -> Bytes {
+        self.wrap(&self.payload(), self.records.len() as i32).into()
+    }
+
+    /// The batch with its records compressed.
+    pub(crate) fn encode_with(&self, codec: CompressionType) -> Bytes {
+        let mut compressed = Vec::new();
+        let compressor = Compressor::new(codec, None).expect("tests are built with every codec");
+        compressor
+            .compress(Magic::V2, &[&self.payload()], &mut compressed)
+            .expect("no bytes make a codec fail");
+        self.wrap_with(codec, &compressed)
+    }
+
+    /// The batch around `compressed`, as records that this codec compressed.
+    pub(crate) fn wrap_with(&self, codec: CompressionType, compressed: &[u8]) -> Bytes {
+        let spec = Self {
+            attributes: Attributes::with_codec(codec.id()),
+            ..self.clone()
+        };
+        spec.wrap(compressed, self.records.len() as i32).into()
+    }
+
+    fn payload(&self) -> Vec<u8> {
         let mut payload = Vec::new();
         for (i, record) in (0..).zip(&self.records) {
             encode_record(&mut payload, i, record);
         }
-        self.wrap(&payload, self.records.len() as i32).into()
+        payload
     }
 
     /// The batch around `payload` instead of its own records, with a right length and checksum.

@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::fixture::{BatchSpec, Plain, encode_record, seal};
 use super::*;
+use crate::compress::DecompressError;
 use crate::util::varint::{VarintError, put_varint};
 
 /// A batch around `payload`, with a right length and checksum.
@@ -302,6 +303,40 @@ fn compressed_records_are_not_read_as_if_they_were_plain() {
     let batch = parse(&bytes).unwrap();
     assert_eq!(batch.records().unwrap_err(), BatchError::Compressed(4));
     assert_eq!(batch.records_in(batch.payload()).unwrap().count(), 2);
+}
+
+/// Java: MemoryRecordsTest#testIterator
+#[test]
+fn records_are_uncompressed_by_the_codec_in_the_attributes() {
+    let spec = BatchSpec::of(some_records());
+    let limit = parse(&spec.encode()).unwrap().payload().len();
+    for codec in (0..=4).filter_map(CompressionType::from_id) {
+        let batch = parse(&spec.encode_with(codec)).unwrap();
+        let payload = batch.uncompressed(limit).unwrap();
+        let records = batch.records_in(&payload).unwrap();
+        let records: Result<Vec<_>, _> = records.map(|r| r.map(|r| to_plain(&r))).collect();
+        assert_eq!(records.unwrap(), some_records(), "{codec}");
+        if codec == CompressionType::None {
+            continue;
+        }
+        let limit_bytes = limit - 1;
+        let too_large = BatchError::Uncompress(DecompressError::TooLarge { limit_bytes });
+        assert_eq!(batch.uncompressed(limit_bytes), Err(too_large), "{codec}");
+        let cut = &batch.payload()[..batch.payload().len() - 1];
+        assert!(matches!(
+            parse(&spec.wrap_with(codec, cut))
+                .unwrap()
+                .uncompressed(limit),
+            Err(BatchError::Uncompress(DecompressError::Corrupt { .. }))
+        ));
+    }
+    for codec in 5..=7 {
+        let mut bytes = spec.encode().to_vec();
+        bytes[ATTRIBUTES_OFFSET + 1] = codec;
+        seal(&mut bytes);
+        let error = parse(&bytes).unwrap().uncompressed(limit).unwrap_err();
+        assert_eq!(error, BatchError::UnknownCodec(codec));
+    }
 }
 
 #[test]

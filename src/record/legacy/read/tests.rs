@@ -2,7 +2,8 @@ use proptest::prelude::*;
 
 use super::super::fixture::{Plain, Staged, any_batch, codecs};
 use super::super::write::MessageHead;
-use super::super::{ConvertError, convert};
+use super::super::convert;
+use super::super::convert::ConvertError;
 use super::*;
 use crate::compress::{Compressor, DecompressError};
 

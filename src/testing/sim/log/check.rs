@@ -3,6 +3,7 @@
 use bytes::Bytes;
 
 use super::{Incoming, Rejected, TopicSettings};
+use crate::compress::DecompressError;
 use crate::error::ErrorCode;
 use crate::record::batch::{BatchError, RecordBatch, Records};
 
@@ -23,6 +24,10 @@ pub(crate) fn take_records(records: Option<Bytes>, version: i16) -> Result<Incom
     }
     single_batch(records, version).map(Incoming::Batch)
 }
+
+/// More than this in one compressed batch is refused. A broker has no such limit; one that lives in the
+/// process of a test is not to take all its memory.
+pub(crate) const MAX_UNCOMPRESSED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Takes the one batch out of a produce request's records, as versions 3 and above have it.
 ///
@@ -85,10 +90,24 @@ pub(super) fn header(batch: &RecordBatch) -> Result<(), Rejected> {
 /// # Kafka
 /// `LogValidator#validateRecord`.
 pub(super) fn records(batch: &RecordBatch, settings: &TopicSettings) -> Result<(), Rejected> {
-    let records = batch.records().map_err(|error| match error {
-        BatchError::Compressed(_) => Rejected::by_log(ErrorCode::UnsupportedCompressionType),
-        _ => Rejected::by_log(ErrorCode::InvalidRecord),
-    })?;
+    let payload = batch
+        .uncompressed(MAX_UNCOMPRESSED_BYTES)
+        .map_err(|error| {
+            let code = match &error {
+                BatchError::Uncompress(DecompressError::Feature(_)) => {
+                    ErrorCode::UnsupportedCompressionType
+                }
+                // A broker trips over it without an error of its own.
+                _ => ErrorCode::UnknownServerError,
+            };
+            Rejected {
+                message: Some(error.to_string()),
+                ..Rejected::by_log(code)
+            }
+        })?;
+    let records = batch
+        .records_in(&payload)
+        .map_err(|_| Rejected::by_log(ErrorCode::InvalidRecord))?;
     check_each(batch, records, settings)
 }
 

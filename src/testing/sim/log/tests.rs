@@ -1,6 +1,7 @@
 use bytes::Bytes;
 
 use super::*;
+use crate::compress::CompressionType;
 use crate::record::batch::fixture::{BatchSpec, Plain, encode_record, seal};
 use crate::record::format::{
     ATTRIBUTES_OFFSET, Attributes, BASE_SEQUENCE_OFFSET, CRC_OFFSET, LAST_OFFSET_DELTA_OFFSET,
@@ -66,6 +67,66 @@ fn offsets_follow_each_other_and_records_are_read_back() {
     assert_eq!(offsets, [0, 1, 2, 3, 4, 5]);
     assert_eq!(records[4].value.as_deref(), Some(&b"b"[..]));
     assert_eq!((records[4].timestamp, records[4].producer), (1000, None));
+}
+
+const CODECS: [CompressionType; 4] = [
+    CompressionType::Gzip,
+    CompressionType::Snappy,
+    CompressionType::Lz4,
+    CompressionType::Zstd,
+];
+
+#[test]
+fn compressed_records_are_read_back_from_the_batch_as_it_was_sent() {
+    let mut log = PartitionLog::default();
+    for (codec, offset) in CODECS.into_iter().zip([0, 3, 6, 9]) {
+        let bytes = three_records().encode_with(codec);
+        assert_eq!(append_bytes(&mut log, bytes.clone()), Ok(offset), "{codec}");
+        let stored = log.batches().last().unwrap().clone();
+        assert_eq!((stored.codec(), stored.bytes()), (codec.id(), &bytes));
+        // Twice: the second time they are at hand.
+        for _ in 0..2 {
+            let values: Vec<_> = stored.records().map(|r| r.value().unwrap()).collect();
+            assert_eq!(values, [b"a", b"b", b"c"], "{codec}");
+        }
+        assert_eq!(&stored, log.batches().last().unwrap());
+    }
+}
+
+/// Every record of a compressed batch is looked at, and what cannot be uncompressed is refused.
+#[test]
+fn compressed_batches_are_checked_record_by_record() {
+    let compacted = TopicSettings {
+        compacted: true,
+        ..TopicSettings::DEFAULT
+    };
+    let bomb = BatchSpec::of(vec![Plain::value(vec![0; MAX_UNCOMPRESSED_BYTES])]);
+    for codec in CODECS {
+        let mut log = PartitionLog::default();
+        let keyless = three_records().encode_with(codec);
+        let error = append_with(&mut log, keyless, &compacted, FULL).unwrap_err();
+        assert_eq!(error.code, ErrorCode::InvalidRecord, "{codec}");
+        assert_eq!(error.records.len(), 3);
+
+        let noise = three_records().wrap_with(codec, b"no codec wrote this");
+        let roomy = TopicSettings {
+            max_message_bytes: MAX_UNCOMPRESSED_BYTES,
+            ..TopicSettings::DEFAULT
+        };
+        for (bytes, reason) in [(noise, "not good"), (bomb.encode_with(codec), "more than")] {
+            let error = append_with(&mut log, bytes.clone(), &roomy, FULL).unwrap_err();
+            assert_eq!(error.code, ErrorCode::UnknownServerError, "{codec}");
+            let message = error.message.unwrap();
+            assert!(message.contains(reason), "{codec}: {message}");
+            let unchecked = Depth {
+                validate_records: false,
+                ..FULL
+            };
+            let mut log = PartitionLog::default();
+            append_with(&mut log, bytes, &roomy, unchecked).unwrap();
+            assert_eq!(log.batches()[0].records().count(), 0, "{codec}");
+        }
+    }
 }
 
 #[test]
