@@ -3,7 +3,7 @@
 //!
 //! Fuzz targets get functions that take bytes of unknown origin, give them to what reads such bytes, and
 //! panic if a promise is broken. The promise of all of them: no bytes make a reader panic, and memory is
-//! bounded by how many bytes there are. The second is the fuzzer's to watch, by its limits on memory.
+//! bounded by how many bytes there are, or by the limit that goes with them. The second is the fuzzer's to watch, by its limits on memory.
 //!
 //! Benches get [`ByHand`], a producer without threads and sockets.
 //!
@@ -15,6 +15,7 @@ pub mod wire;
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
+use crate::compress::{CompressionType, Compressor, DecompressError, decompress};
 use crate::network::receive::ReceiveBuffer;
 use crate::protocol::{
     ApiKey, Reader, Request, RequestHeader, Response, decode_response_correlation,
@@ -24,6 +25,7 @@ use crate::record::legacy::{LegacyMagic, convert, restage, visit_records};
 use crate::testing::KafkaRelease;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
+use crate::types::Magic;
 
 pub use by_hand::{ByHand, Producer};
 
@@ -37,6 +39,7 @@ pub const ENTRANCES: [(&str, Entrance); 5] = [
     ("requests", handle_request),
     ("batches", read_batches),
     ("message_sets", read_message_set),
+    ("compression", uncompress),
 ];
 
 /// Sizes of the pieces in which [`receive_frames`] gets its stream, in turn.
@@ -44,6 +47,8 @@ const PIECES: usize = 4;
 
 /// How many times its size [`read_message_set`] lets a set grow.
 const UNCOMPRESSED_TIMES: usize = 300;
+/// What [`read_batches`] takes of one batch, uncompressed.
+const UNCOMPRESSED_BYTES: usize = 1024 * 1024;
 
 /// The kinds of requests and responses that can be read, each with its oldest and newest version.
 const READABLE: [ApiKey; 4] = [
@@ -195,12 +200,15 @@ fn read_request(frame: &Bytes) -> Option<(RequestHeader, Request)> {
 /// Batches back to back, whatever their checksums say.
 ///
 /// # Panics
-/// If the records of a batch are longer than the batch.
+/// If the records of a batch are longer than the batch, uncompressed.
 pub fn read_batches(input: &[u8]) {
     let mut rest = Bytes::copy_from_slice(input);
     while let Ok(batch) = RecordBatch::take(&mut rest) {
         let _ = batch.check_crc();
-        let Ok(records) = batch.records() else {
+        let Ok(payload) = batch.uncompressed(UNCOMPRESSED_BYTES) else {
+            continue;
+        };
+        let Ok(records) = batch.records_in(&payload) else {
             continue;
         };
         let mut read = 0;
@@ -210,7 +218,43 @@ pub fn read_batches(input: &[u8]) {
                 read += key.len() + value.map_or(0, <[u8]>::len);
             }
         }
-        assert!(read <= batch.size_bytes());
+        assert!(read <= payload.len());
+    }
+}
+
+/// Compressed bytes. The first byte chooses the codec and the format of the records; the next two, the
+/// limit; the rest is what is read.
+///
+/// # Panics
+/// If there is more in them than the limit, or if what was read is not the same when it is compressed
+/// and read again.
+pub fn uncompress(input: &[u8]) {
+    let Some((&[choice, low, high], bytes)) = input.split_first_chunk() else {
+        return;
+    };
+    let Some(codec) = CompressionType::from_id(choice % 5) else {
+        return;
+    };
+    let magic = match choice / 5 % 3 {
+        0 => Magic::V2,
+        1 => Magic::V1,
+        _ => Magic::V0,
+    };
+    // Up to 4 MiB, in steps of 64 bytes.
+    let limit_bytes = usize::from(u16::from_le_bytes([low, high])) * 64;
+    let Ok(plain) = decompress(codec, magic, bytes, limit_bytes) else {
+        return;
+    };
+    assert!(plain.len() <= limit_bytes);
+    let mut again = Vec::new();
+    let compressed = Compressor::new(codec, None)
+        .map(|compressor| compressor.compress(magic, &[&plain], &mut again));
+    assert!(matches!(compressed, Ok(Ok(()))), "{codec} cannot compress");
+    let read = decompress(codec, magic, &again, plain.len());
+    assert!(read.as_ref() == Ok(&plain), "{codec} changed {plain:02x?}");
+    if let Some(limit_bytes) = plain.len().checked_sub(1) {
+        let read = decompress(codec, magic, &again, limit_bytes);
+        assert_eq!(read, Err(DecompressError::TooLarge { limit_bytes }));
     }
 }
 

@@ -12,6 +12,7 @@ use crate::protocol::{
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
 use crate::record::legacy::fixture::{CODECS, Plain as LegacyPlain, Staged};
+use crate::record::format::RECORD_BATCH_OVERHEAD;
 
 /// The oldest, the last before compact forms, the first with them, and the newest.
 fn telling_versions(api: ApiKey) -> Vec<i16> {
@@ -84,6 +85,40 @@ fn produce(version: i16, body: Bytes) -> Vec<u8> {
     payload(&request.encode(version, 1, Some("c")).unwrap())
 }
 
+/// Name of a seed, codec and format, and what Java compressed, so that no new encoder changes it.
+const COMPRESSED: [(&str, u8, &[u8]); 6] = [
+    ("none", 0, b"plain bytes"),
+    ("gzip", 1, include_bytes!("../compress/tests/java/short.gz")),
+    (
+        "snappy",
+        2,
+        include_bytes!("../compress/tests/java/short.snappy"),
+    ),
+    ("lz4", 3, include_bytes!("../compress/tests/java/short.lz4")),
+    (
+        "lz4_format_0",
+        13,
+        include_bytes!("../compress/tests/java/short-format-0.lz4"),
+    ),
+    (
+        "zstd",
+        4,
+        include_bytes!("../compress/tests/java/short.zst"),
+    ),
+];
+
+/// A batch in one block of lz4 that is as it was, which no encoder can do differently.
+fn compressed_batch() -> Vec<u8> {
+    let spec = BatchSpec::sequenced(7, 0, 0, 2);
+    let batch = spec.encode();
+    let payload = &batch[RECORD_BATCH_OVERHEAD..];
+    let mut frame = vec![0x04, 0x22, 0x4d, 0x18, 0x60, 0x40, 0x82];
+    frame.extend_from_slice(&(payload.len() as u32 | 0x8000_0000).to_le_bytes());
+    frame.extend_from_slice(payload);
+    frame.extend_from_slice(&[0; 4]);
+    spec.wrap_with(CompressionType::Lz4, &frame).to_vec()
+}
+
 /// Folder and name of each seed, and its bytes.
 fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     let mut seeds = BTreeMap::new();
@@ -126,6 +161,12 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
         ("requests", "a_message_set_v2".to_owned()),
         produce(2, set.into()),
     );
+    seeds.insert(("batches", "compressed".to_owned()), compressed_batch());
+    for (name, choice, file) in COMPRESSED {
+        // A limit of 256 bytes, which is more than is in them.
+        let input = [&[choice, 4, 0][..], file].concat();
+        seeds.insert(("compression", name.to_owned()), input);
+    }
     let stream = b"\0\0\0\x05hello\0\0\0\0\0\0\0\x06world!";
     for (name, cap, pieces) in [("bytes", 3, [1; PIECES]), ("mixed", 15, [3, 1, 200, 4])] {
         let input = [&[cap][..], &pieces, stream].concat();
@@ -167,7 +208,18 @@ fn a_seed_gets_further_than_the_first_check() {
             "batches" => {
                 let batch = RecordBatch::take(&mut Bytes::from(bytes)).unwrap();
                 assert_eq!(batch.check_crc(), Ok(()));
-                assert!(batch.records().unwrap().all(|record| record.is_ok()));
+                let payload = batch.uncompressed(UNCOMPRESSED_BYTES).unwrap();
+                let mut records = batch.records_in(&payload).unwrap();
+                assert!(records.all(|record| record.is_ok()));
+            }
+            "compression" => {
+                let codec = CompressionType::from_id(bytes[0] % 5).unwrap();
+                let magic = if name == "lz4_format_0" {
+                    Magic::V0
+                } else {
+                    Magic::V2
+                };
+                assert!(decompress(codec, magic, &bytes[3..], 256).is_ok(), "{name}");
             }
             "message_sets" => {
                 let mut count = 0;

@@ -67,13 +67,23 @@ fn what_an_old_release_cannot_take_is_refused_at_once_and_says_what_to_change() 
     let error = future.get_timeout(LONG).unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedVersion);
     assert_eq!(error.delivery(), Delivery::NotWritten);
-    assert!(error.to_string().contains("enable.idempotence=false"), "{error}");
+    assert!(
+        error.to_string().contains("enable.idempotence=false"),
+        "{error}"
+    );
 
     let plain = || config(&cluster).enable_idempotence(false);
     let zstd = producer(plain().compression_type(CompressionType::Zstd));
-    let error = zstd.send(record("v")).unwrap().get_timeout(LONG).unwrap_err();
+    let error = zstd
+        .send(record("v"))
+        .unwrap()
+        .get_timeout(LONG)
+        .unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
-    assert!(error.to_string().contains("compression.type=zstd"), "{error}");
+    assert!(
+        error.to_string().contains("compression.type=zstd"),
+        "{error}"
+    );
 
     let producer = producer(plain());
     let mut with_headers = record("v");
