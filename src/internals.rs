@@ -33,7 +33,7 @@ pub use by_hand::{ByHand, Producer};
 pub type Entrance = fn(&[u8]);
 
 /// Each of them with its name: that of the fuzz target, and of the folder of its seeds.
-pub const ENTRANCES: [(&str, Entrance); 5] = [
+pub const ENTRANCES: [(&str, Entrance); 6] = [
     ("frames", receive_frames),
     ("responses", decode_response),
     ("requests", handle_request),

@@ -44,7 +44,9 @@ pub(crate) fn available(codec: CompressionType) -> Result<(), FeatureMissing> {
         CompressionType::Lz4 => cfg!(feature = "lz4"),
         CompressionType::Zstd => cfg!(any(feature = "zstd", feature = "zstd-pure")),
     };
-    available.then_some(()).ok_or_else(|| FeatureMissing::of(codec))
+    available
+        .then_some(())
+        .ok_or_else(|| FeatureMissing::of(codec))
 }
 
 #[cfg(test)]

@@ -11,8 +11,8 @@ use crate::protocol::{
     BatchHead, Frame, PartitionProduceData, ProduceRequest, Records, TopicProduceData,
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
-use crate::record::legacy::fixture::{CODECS, Plain as LegacyPlain, Staged};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
+use crate::record::legacy::fixture::{CODECS, Plain as LegacyPlain, Staged};
 
 /// The oldest, the last before compact forms, the first with them, and the newest.
 fn telling_versions(api: ApiKey) -> Vec<i16> {

@@ -156,11 +156,7 @@ struct Written {
 }
 
 /// Plain, if the codec fails. `None` if even that cannot be done, which is a defect.
-fn write_records(
-    facts: &BatchFacts,
-    format: &BatchFormat,
-    parts: &[&[u8]],
-) -> Option<Written> {
+fn write_records(facts: &BatchFacts, format: &BatchFormat, parts: &[&[u8]]) -> Option<Written> {
     let compressor = format.packer.compressor();
     let compressed = compressor.and_then(|it| write_with(facts, format, parts, Some(it)));
     compressed.or_else(|| write_with(facts, format, parts, None))
@@ -213,7 +209,11 @@ fn place(mut written: Scratch, pieces: Vec<Lease>, last: Lease) -> Lease {
     let mut best: Option<Lease> = None;
     for piece in pieces.into_iter().chain([last]) {
         let fits = piece.size_bytes() >= needed;
-        if fits && best.as_ref().is_none_or(|best| piece.size_bytes() < best.size_bytes()) {
+        if fits
+            && best
+                .as_ref()
+                .is_none_or(|best| piece.size_bytes() < best.size_bytes())
+        {
             best = Some(piece);
         }
     }
@@ -229,4 +229,5 @@ fn place(mut written: Scratch, pieces: Vec<Lease>, last: Lease) -> Lease {
 }
 
 /// A defect, for which the producer fails: what is staged was written here.
-pub(super) const UNWRITABLE: &str = "a batch's own records cannot be written in the format it is for";
+pub(super) const UNWRITABLE: &str =
+    "a batch's own records cannot be written in the format it is for";

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::filled::{FilledBatch, FilledBody, PackedFormat, UNWRITABLE};
 use super::BatchId;
+use super::filled::{FilledBatch, FilledBody, PackedFormat, UNWRITABLE};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
 use crate::error::{BrokerError, Delivery, RecordTimes};

@@ -144,10 +144,6 @@ pub(crate) struct Opened {
 }
 
 impl Opened {
-    pub(crate) fn size_bytes(&self) -> usize {
-        self.set.len()
-    }
-
     /// The messages, with the offsets and timestamps that the wrapper gives them.
     ///
     /// # Errors

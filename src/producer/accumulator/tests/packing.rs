@@ -221,7 +221,10 @@ fn many_threads_fill_one_partition_and_every_record_is_there_once_in_its_threads
     });
     for thread in 0..THREADS {
         let prefix = format!("{thread} ");
-        let own: Vec<_> = read.iter().filter_map(|v| v.strip_prefix(&prefix)).collect();
+        let own: Vec<_> = read
+            .iter()
+            .filter_map(|v| v.strip_prefix(&prefix))
+            .collect();
         let expected: Vec<_> = (0..EACH).map(value).collect();
         assert_eq!(own, expected);
     }
@@ -231,7 +234,11 @@ fn many_threads_fill_one_partition_and_every_record_is_there_once_in_its_threads
 #[test]
 fn sets_of_the_old_formats_hold_what_was_sent_and_keep_their_limit() {
     for magic in [Magic::V0, Magic::V1] {
-        for codec in [CompressionType::None, CompressionType::Gzip, CompressionType::Lz4] {
+        for codec in [
+            CompressionType::None,
+            CompressionType::Gzip,
+            CompressionType::Lz4,
+        ] {
             let fixture = fixture_with(1000, MS(1000), codec, magic);
             fixture.cluster(&[0]);
             let mut numbers = 0..;

@@ -42,10 +42,7 @@ impl SealedBatch {
             Ok(divided) if divided.len() > 1 => divided,
             Ok(_) => return Err(self),
             Err(wrong) => {
-                debug_assert!(
-                    false,
-                    "a batch that was written here is read here: {wrong}"
-                );
+                debug_assert!(false, "a batch that was written here is read here: {wrong}");
                 error!("{}: cannot split a batch: {wrong}", self.topic_partition());
                 return Err(self);
             }

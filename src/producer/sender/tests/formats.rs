@@ -138,10 +138,7 @@ fn a_set_that_is_too_large_is_divided_only_if_it_is_compressed() {
     let plain: Vec<_> = (0..4).map(|_| rig.send(0, WORDS)).collect();
     rig.run();
     respond(&mut rig, ErrorCode::MessageTooLarge, -1);
-    assert_eq!(
-        error(&plain[0]).code(),
-        Some(ErrorCode::MessageTooLarge)
-    );
+    assert_eq!(error(&plain[0]).code(), Some(ErrorCode::MessageTooLarge));
     rig.assert_memory_is_back();
 
     let mut rig = setup(CompressionType::Gzip, Magic::V1).start();
@@ -176,7 +173,10 @@ fn a_numbered_batch_is_not_converted_but_fails_and_says_what_to_do() {
     let error = error(&future);
     assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedVersion);
     assert_eq!(error.delivery(), Delivery::NotWritten);
-    assert!(error.to_string().contains("enable.idempotence=false"), "{error}");
+    assert!(
+        error.to_string().contains("enable.idempotence=false"),
+        "{error}"
+    );
     rig.assert_memory_is_back();
 }
 
@@ -190,7 +190,10 @@ fn zstd_that_the_broker_does_not_know_is_told_as_such() {
     let error = error(&future);
     assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
     assert_eq!(error.delivery(), Delivery::NotWritten);
-    assert!(error.to_string().contains("compression.type=zstd"), "{error}");
+    assert!(
+        error.to_string().contains("compression.type=zstd"),
+        "{error}"
+    );
     rig.assert_memory_is_back();
 }
 

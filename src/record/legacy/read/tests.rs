@@ -1,9 +1,9 @@
 use proptest::prelude::*;
 
-use super::super::fixture::{Plain, Staged, any_batch, codecs};
-use super::super::write::MessageHead;
 use super::super::convert;
 use super::super::convert::ConvertError;
+use super::super::fixture::{Plain, Staged, any_batch, codecs};
+use super::super::write::MessageHead;
 use super::*;
 use crate::compress::{Compressor, DecompressError};
 
