@@ -52,7 +52,7 @@ pub(super) fn in_one_piece<'a>(parts: &[&'a [u8]], scratch: &'a mut Vec<u8>) -> 
     }
 }
 
-#[cfg(all(test, feature = "snappy", feature = "zstd"))]
+#[cfg(test)]
 mod tests {
     use super::*;
 
