@@ -5,8 +5,8 @@
 //! valgrind --tool=callgrind --fair-sched=yes target/release/examples/icount 200000
 //! ```
 //!
-//! After the count may stand the address of a broker, and what kind of records to send: `plain` (the
-//! default), `keyed`, or `callback`.
+//! After the count may stand the address of a broker, what kind of records to send: `plain` (the
+//! default), `keyed`, or `callback`, and `idempotent` to send them so, with acks=all.
 //!
 //! Two runs with different counts, subtracted, give the instructions of one record without those of
 //! start and end. `--separate-threads=yes` tells the caller's thread from the producer's.
@@ -30,6 +30,11 @@ fn main() -> Result<(), Box<dyn Error>> {
     // A broker elsewhere keeps its own instructions out of the count.
     let given = arguments.next();
     let kind = arguments.next();
+    let idempotent = match arguments.next().as_deref() {
+        None => false,
+        Some("idempotent") => true,
+        Some(other) => return Err(format!("not 'idempotent': {other}").into()),
+    };
     let embedded = match given {
         Some(_) => None,
         None => Some(TestCluster::builder().sink().topic("bench", 12).start()?),
@@ -39,7 +44,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .unwrap_or_default();
     let config = ProducerConfig::builder()
         .bootstrap_servers([servers])
-        .acks(Acks::Leader)
+        .acks(if idempotent { Acks::All } else { Acks::Leader })
+        .enable_idempotence(idempotent)
         .linger(Duration::from_millis(5))
         .build()?;
     let producer = Producer::new(config)?;
@@ -53,8 +59,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     producer.flush()?;
     let snapshot = producer.snapshot();
     println!(
-        "{} records, {} requests",
-        snapshot.records_acknowledged, snapshot.produce_requests
+        "{} records, {} requests, {} turns of the loop",
+        snapshot.records_acknowledged, snapshot.produce_requests, snapshot.sender_loops
     );
     producer.close()?;
     Ok(())
