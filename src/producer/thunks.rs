@@ -4,6 +4,7 @@
 //! callback is remembered, and callbacks of that type lie side by side in one vector: no allocation for
 //! each, and none to be given back by another thread. Only callbacks of other types are boxed.
 
+mod facts;
 mod places;
 
 use std::any::Any;
@@ -11,6 +12,8 @@ use std::fmt;
 
 use log::error;
 
+pub(crate) use self::facts::RecordFacts;
+use self::facts::{PackedFacts, Unpack};
 use self::places::{PlaceIter, Places};
 use super::interceptor::AcknowledgementListener;
 use super::produce_request_result::BatchOutcome;
@@ -61,60 +64,21 @@ impl<F: Callback> UntakenCallback for Option<F> {
     }
 }
 
-/// What a record's metadata need besides its batch's outcome.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct RecordFacts {
-    pub(crate) timestamp_ms: i64,
-    pub(crate) key_size: i32,
-    pub(crate) value_size: i32,
-}
-
-impl RecordFacts {
-    #[inline]
-    pub(crate) fn new(record: &RecordParts<'_>) -> Self {
-        let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
-        Self {
-            timestamp_ms: record.timestamp_ms,
-            key_size: size_of(record.key),
-            value_size: size_of(record.value),
-        }
-    }
-
-    /// What the batch's outcome means for this record, at that place in the batch (PB-17, PB-18).
-    #[inline]
-    pub(crate) fn answer(
-        &self,
-        index: u32,
-        partition: &TopicPartition,
-        outcome: &BatchOutcome,
-    ) -> Answer {
-        let (base_offset, log_append_time_ms) = outcome.for_record(index).map_err(Clone::clone)?;
-        let timestamp = if log_append_time_ms == -1 {
-            self.timestamp_ms
-        } else {
-            log_append_time_ms
-        };
-        Ok(RecordMetadata::new(
-            partition.clone(),
-            base_offset,
-            index,
-            timestamp,
-            self.key_size,
-            self.value_size,
-        ))
-    }
-}
-
 /// A record whose end somebody wants to be called about.
-struct Thunk<F> {
-    facts: RecordFacts,
+struct Thunk<F, Facts = PackedFacts> {
+    facts: Facts,
     callback: F,
 }
 
-impl Thunk<BoxedCallback> {
-    fn boxed(facts: RecordFacts, callback: impl Callback) -> Self {
-        let callback = Box::new(callback);
-        Self { facts, callback }
+/// A thunk of which nothing is presumed.
+type AnyThunk = Thunk<BoxedCallback, RecordFacts>;
+
+impl AnyThunk {
+    fn any(record: &RecordParts<'_>, callback: impl Callback) -> Self {
+        Self {
+            facts: RecordFacts::new(record),
+            callback: Box::new(callback),
+        }
     }
 }
 
@@ -126,6 +90,8 @@ pub(crate) struct Thunks {
     /// The record after that of the last one. A thunk's record follows from its place in the list, and is not
     /// noted in it: there may be as many of them as `buffer.memory` holds records.
     next: u32,
+    /// The timestamp of the first one's record, from which the others' count.
+    first_timestamp_ms: i64,
     rare: Option<Box<Rare>>,
     /// How many records the batch will have, by the size of its first.
     expected: u32,
@@ -134,8 +100,8 @@ pub(crate) struct Thunks {
 /// What few batches have.
 #[derive(Default)]
 struct Rare {
-    /// All thunks from the first on that is of another type.
-    others: Vec<Thunk<BoxedCallback>>,
+    /// All thunks from the first on that is of another type, or whose facts are not like most.
+    others: Vec<AnyThunk>,
     /// Records without thunks, among those that have one.
     places: Places,
 }
@@ -168,36 +134,49 @@ impl Thunks {
             Some(alike)
                 if index == self.next && self.rare.is_none() && alike.len() < alike.capacity() =>
             {
-                self.next += 1;
-                let facts = RecordFacts::new(record);
-                alike.push(Thunk { facts, callback });
+                if let Some(facts) = PackedFacts::new(record, self.first_timestamp_ms) {
+                    self.next += 1;
+                    alike.push(Thunk { facts, callback });
+                    return;
+                }
             }
-            _ => self.push_slowly(index, record, callback),
+            _ => {}
         }
+        self.push_slowly(index, record, callback);
     }
 
     #[cold]
     fn push_slowly<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
+        if self.alike.is_none() {
+            self.first_timestamp_ms = record.timestamp_ms;
+        }
         let expected = self.expected.max(1) as usize;
         let first = self
             .alike
             .get_or_insert_with(|| Box::new(Vec::<Thunk<F>>::with_capacity(expected)));
         let left_out = index - std::mem::replace(&mut self.next, index + 1);
-        let is_like_first = first.as_any().is::<Vec<Thunk<F>>>();
+        let facts = PackedFacts::new(record, self.first_timestamp_ms);
+        let is_like_first = facts.is_some() && first.as_any().is::<Vec<Thunk<F>>>();
         if left_out > 0 || !is_like_first {
             let rare = self.rare.get_or_insert_default();
             let position = first.len() + rare.others.len();
             rare.places.leave_out(position, left_out);
         }
-        let facts = RecordFacts::new(record);
+        let alike = first.as_any().downcast_mut::<Vec<Thunk<F>>>();
         let others = self.rare.as_mut().map(|rare| &mut rare.others);
-        match (first.as_any().downcast_mut::<Vec<Thunk<F>>>(), others) {
-            (None, Some(others)) => others.push(Thunk::boxed(facts, callback)),
-            // Past the first of another type the order would be lost.
+        match (alike.zip(facts), others) {
+            // Past the first that is unlike it the order would be lost.
             (Some(_), Some(others)) if !others.is_empty() => {
-                others.push(Thunk::boxed(facts, callback));
+                others.push(AnyThunk::any(record, callback));
             }
-            (Some(alike), _) => alike.push(Thunk { facts, callback }),
+            (Some((alike, facts)), _) => {
+                if alike.len() == alike.capacity() {
+                    // Not twice the memory, when the first record was only a little larger than most.
+                    alike.reserve_exact(1 + alike.len() / 4);
+                }
+                alike.push(Thunk { facts, callback });
+            }
+            (None, Some(others)) => others.push(AnyThunk::any(record, callback)),
             (None, None) => debug_assert!(false, "what is unlike the first one is rare"),
         }
     }
@@ -213,6 +192,7 @@ impl Thunks {
         let others = take_front(&mut rare.others, count - of_alike);
         Self {
             alike: self.alike.as_mut().map(|list| list.take_front(of_alike)),
+            first_timestamp_ms: self.first_timestamp_ms,
             rare: Some(Box::new(Rare { others, places })),
             ..Self::default()
         }
@@ -226,9 +206,9 @@ impl Thunks {
         let Rare { others, places } = self.rare.map_or_else(Rare::default, |rare| *rare);
         let mut places = places.iter();
         if let Some(alike) = self.alike {
-            alike.run(&mut places, end);
+            alike.run(self.first_timestamp_ms, &mut places, end);
         }
-        Box::new(others).run(&mut places, end);
+        run_in_order(others, self.first_timestamp_ms, &mut places, end);
     }
 }
 
@@ -286,7 +266,7 @@ trait ThunksAlike: Send {
     /// Takes the first `count`.
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike>;
 
-    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: BatchEnd<'_>);
+    fn run(self: Box<Self>, first_timestamp_ms: i64, places: &mut PlaceIter<'_>, end: BatchEnd<'_>);
 }
 
 impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
@@ -302,31 +282,47 @@ impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
         Box::new(take_front(self, count))
     }
 
-    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: BatchEnd<'_>) {
-        let mut thunks = self.into_iter();
-        let mut next = || {
-            let thunk = thunks.next()?;
-            places.next().map(|place| (place, thunk))
-        };
-        if let Some(listener) = end.listener {
-            while let Some((place, Thunk { facts, callback })) = next() {
-                let answer = end.answer(place, facts);
-                end.tell(listener, &answer);
-                end.contain(|| callback(answer));
-            }
-            return;
-        }
-        // One containment for all, and another for those after one that panics: it costs more than most
-        // callbacks do.
-        while !end.contain(|| {
-            while let Some((place, Thunk { facts, callback })) = next() {
-                callback(end.answer(place, facts));
-            }
-        }) {}
+    fn run(
+        self: Box<Self>,
+        first_timestamp_ms: i64,
+        places: &mut PlaceIter<'_>,
+        end: BatchEnd<'_>,
+    ) {
+        run_in_order(*self, first_timestamp_ms, places, end);
     }
 }
 
-fn take_front<F>(thunks: &mut Vec<Thunk<F>>, count: usize) -> Vec<Thunk<F>> {
+fn run_in_order<F: Callback, Facts: Unpack>(
+    thunks: Vec<Thunk<F, Facts>>,
+    first_timestamp_ms: i64,
+    places: &mut PlaceIter<'_>,
+    end: BatchEnd<'_>,
+) {
+    let mut thunks = thunks.into_iter();
+    let mut next = || {
+        let thunk = thunks.next()?;
+        places.next().map(|place| (place, thunk))
+    };
+    if let Some(listener) = end.listener {
+        while let Some((place, Thunk { facts, callback })) = next() {
+            let answer = end.answer(place, facts.unpack(first_timestamp_ms));
+            end.tell(listener, &answer);
+            end.contain(|| callback(answer));
+        }
+        return;
+    }
+    // One containment for all, and another for those after one that panics: it costs more than most
+    // callbacks do.
+    while !end.contain(|| {
+        // Copies that nothing else can see, so that they stay in registers.
+        let (end, first_ms) = (end, first_timestamp_ms);
+        while let Some((place, Thunk { facts, callback })) = next() {
+            callback(end.answer(place, facts.unpack(first_ms)));
+        }
+    }) {}
+}
+
+fn take_front<T>(thunks: &mut Vec<T>, count: usize) -> Vec<T> {
     let rest = thunks.split_off(count);
     std::mem::replace(thunks, rest)
 }

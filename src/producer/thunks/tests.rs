@@ -43,13 +43,17 @@ impl Fixture {
     }
 
     fn run(self) -> Vec<i64> {
-        self.thunks.run(BatchEnd {
-            partition: &TopicPartition::new("t", 3),
-            outcome: &WRITTEN,
-            listener: None,
-        });
+        run(self.thunks);
         self.calls.lock().clone()
     }
+}
+
+fn run(thunks: Thunks) {
+    thunks.run(BatchEnd {
+        partition: &TopicPartition::new("t", 3),
+        outcome: &WRITTEN,
+        listener: None,
+    });
 }
 
 #[test]
@@ -86,6 +90,70 @@ fn callbacks_of_one_type_share_one_vector() {
     }
     assert!(fixture.thunks.rare.is_none());
     assert_eq!(fixture.run().len(), 100);
+}
+
+#[test]
+fn callbacks_whose_facts_are_unlike_the_others_run_in_the_order_of_sending_with_their_facts() {
+    let facts = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
+    let long = vec![0; 40_000];
+    let records = [
+        (None, 7),
+        (None, 8),
+        (Some(&long[..]), 9),
+        (None, 6),
+        (None, i64::MAX),
+    ];
+    // Each of them as the first one, too.
+    for first in 0..records.len() {
+        let records: Vec<_> = records
+            .iter()
+            .cycle()
+            .skip(first)
+            .take(5)
+            .copied()
+            .collect();
+        let mut thunks = Thunks::default();
+        for (index, (key, timestamp_ms)) in (0..).zip(&records) {
+            let facts = Arc::clone(&facts);
+            let callback = move |answer: Answer| {
+                let written = answer.unwrap();
+                let timestamp_ms = written.timestamp();
+                facts
+                    .lock()
+                    .push((written.serialized_key_size(), timestamp_ms));
+            };
+            let record = RecordParts {
+                key: *key,
+                timestamp_ms: *timestamp_ms,
+                ..RECORD
+            };
+            Some(callback).move_to(&mut thunks, index, &record);
+        }
+        run(thunks);
+        let expected: Vec<_> = records
+            .iter()
+            .map(|(key, at)| (key.map(<[u8]>::len), *at))
+            .collect();
+        assert_eq!(std::mem::take(&mut *facts.lock()), expected);
+    }
+}
+
+#[test]
+fn more_records_than_expected_do_not_double_the_memory() {
+    let mut fixture = Fixture::new();
+    fixture.thunks.expect(100);
+    for index in 0..110 {
+        fixture.add(index, fixture.noting(None));
+    }
+    assert!(fixture.thunks.rare.is_none());
+    let like = fixture.noting(None);
+    assert_eq!(capacity_for(&mut fixture.thunks, &like), Some(126));
+    assert_eq!(fixture.run().len(), 110);
+}
+
+fn capacity_for<F: Callback>(thunks: &mut Thunks, _like: &F) -> Option<usize> {
+    let alike = thunks.alike.as_deref_mut()?.as_any();
+    Some(alike.downcast_ref::<Vec<Thunk<F>>>()?.capacity())
 }
 
 /// PB-21
