@@ -130,7 +130,7 @@ impl<'a> Bench<'a> {
 fn append(producer: &Producer, partition: usize, values: &[Vec<u8>], records: usize) {
     for value in values.iter().cycle().take(records) {
         let record = ProducerRecord::new(TOPIC, value.as_slice()).with_partition(partition as i32);
-        producer
+        let _future = producer
             .try_send(record)
             .expect("the buffer has room for a round");
     }

@@ -27,7 +27,9 @@ mod restage;
 mod write;
 
 pub(crate) use convert::convert;
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use error::{MessageError, SetError};
+#[cfg(any(test, feature = "testing"))]
 pub(crate) use read::{Messages, visit_records};
 pub(crate) use restage::restage;
 
