@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use kafka_producer::internals::wire::{
-    BatchRecord, BatchSpec, build_batch, convert_batch, read_batch,
+    BatchRecord, BatchSpec, ReadBatch, build_batch, convert_batch, read_batch,
 };
 use serde_json::Value as Json;
 
@@ -43,8 +43,19 @@ impl Batch {
         let [ours, theirs] = [&self.bytes[..], java].map(|bytes| {
             read_batch(bytes).unwrap_or_else(|why| panic!("{name}: {why}\n{}", hex(bytes)))
         });
-        assert_eq!(ours.records, self.records, "{name}");
-        assert_eq!(ours, theirs, "{name}");
+        // Without their bytes, which may fill pages.
+        let as_put_in = |read: &ReadBatch| read.records == self.records;
+        assert!(as_put_in(&ours), "{name}: ours has other records");
+        assert!(as_put_in(&theirs), "{name}: Java's has other records");
+        assert_eq!(
+            (ours.magic, ours.head),
+            (theirs.magic, theirs.head),
+            "{name}"
+        );
+        assert!(
+            ours.payload == theirs.payload,
+            "{name}: uncompressed they differ"
+        );
         if self.spec.codec == "none" {
             let digits = [&self.bytes[..], java].map(hex);
             assert!(
@@ -193,12 +204,8 @@ fn javas_own_batches_are_converted_like_ours() {
     for (batch, java) in built() {
         for to in 0..batch.spec.magic {
             let codec = &batch.spec.codec;
-            assert_eq!(
-                convert_batch(&java, codec, to),
-                convert_batch(&batch.bytes, codec, to),
-                "{} to v{to}",
-                batch.name
-            );
+            let [theirs, ours] = [&java, &batch.bytes].map(|bytes| convert_batch(bytes, codec, to));
+            assert!(theirs == ours, "{} to v{to}", batch.name);
         }
     }
 }
