@@ -39,6 +39,8 @@ mod tally;
 pub use client::{Client, Refusal};
 pub use driver::run;
 pub use payloads::Blocks;
-pub use protocol::{About, Allocations, Mode, Produce, Ready, Result as RoundResult, Setup};
+pub use protocol::{
+    About, Allocations, Mode, Produce, Ready, Result as RoundResult, SIZED_UNCOMPRESSED, Setup,
+};
 pub use share::{Record, Share, Turn, Turns};
 pub use tally::Ticket;

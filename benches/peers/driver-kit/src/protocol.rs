@@ -63,6 +63,18 @@ pub struct Setup {
     pub callback: bool,
 }
 
+impl Setup {
+    /// Whether the client is told to compress.
+    pub fn compresses(&self) -> bool {
+        !self.defaults && self.compression != "none"
+    }
+}
+
+/// For [`About::unequal`]: of clients whose batches are full by what is in them and not by what it will come to.
+pub const SIZED_UNCOMPRESSED: &str = "The size of a batch counts bytes before they are compressed, where Java and ours \
+                                      count what they will come to: its batches hold fewer records, and its codec \
+                                      sees less of them at a time.";
+
 /// One round.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Produce {

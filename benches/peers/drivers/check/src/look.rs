@@ -16,6 +16,18 @@ pub fn blocks(count: usize, size: usize) -> Vec<u8> {
     (0..count).flat_map(block).collect()
 }
 
+/// Blocks of text, each with a number of its own, for codecs to make smaller.
+pub fn text(count: usize, size: usize) -> Vec<u8> {
+    let block = |i: usize| {
+        format!("number {i:05}, ")
+            .into_bytes()
+            .into_iter()
+            .cycle()
+            .take(size)
+    };
+    (0..count).flat_map(block).collect()
+}
+
 /// Nobody is told when records without acknowledgement arrive; they do within this time.
 const ARRIVAL_MAX: Duration = Duration::from_secs(5);
 
@@ -33,6 +45,20 @@ pub fn count(cluster: &TestCluster, wanted: u64) -> Result<(), Box<dyn Error>> {
         thread::sleep(Duration::from_millis(10));
     }
 }
+
+/// The records arrived smaller than they were handed over: the client did compress them.
+pub fn compressed(cluster: &TestCluster, records: u64) -> Result<String, Box<dyn Error>> {
+    let logs = (0..PARTITIONS as i32).filter_map(|partition| cluster.summary("bench", partition));
+    let arrived: u64 = logs.map(|log| log.bytes).sum();
+    let times = (records * PAYLOAD_BYTES as u64) as f64 / arrived as f64;
+    if times < COMPRESSED_TIMES {
+        return Err(format!("values became only {times:.2} times smaller").into());
+    }
+    Ok(format!("; {times:.1} times smaller"))
+}
+
+/// With any codec the text shrinks far more.
+const COMPRESSED_TIMES: f64 = 1.5;
 
 /// Each record arrived once, where it should, as it was, and with what the settings say.
 pub fn contents(cluster: &TestCluster, setup: &Value, wanted: u64) -> Result<(), Box<dyn Error>> {

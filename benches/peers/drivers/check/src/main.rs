@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 const HELP: &str = "\
 Puts drivers through every mode against the embedded broker, and looks at what arrived.
 
-  NAME…              which drivers (default: all that have a driver.json)
+  NAME…              which drivers (default: all of producers that have a driver.json)
   --build            build them first
   --records N        records of a round (default: 20000)
   --figure [N]       only send N records of 100 bytes (default: 2000000), and say what one costs
@@ -47,7 +47,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     };
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let mut drivers = Description::all(&folder)?;
-    if !wishes.names.is_empty() {
+    if wishes.names.is_empty() {
+        drivers.retain(Description::is_producer);
+    } else {
         for name in &wishes.names {
             if !drivers.iter().any(|driver| driver.name == *name) {
                 return Err(format!("there is no driver {name} in {}", folder.display()).into());
@@ -127,6 +129,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
 #[derive(Debug)]
 struct Files {
     payloads: PathBuf,
+    text: PathBuf,
     keys: PathBuf,
 }
 
@@ -136,9 +139,11 @@ impl Files {
         let own = std::process::id();
         let files = Self {
             payloads: folder.join(format!("peer-check-{own}-payloads")),
+            text: folder.join(format!("peer-check-{own}-text")),
             keys: folder.join(format!("peer-check-{own}-keys")),
         };
         std::fs::write(&files.payloads, look::blocks(1000, PAYLOAD_BYTES))?;
+        std::fs::write(&files.text, look::text(1000, PAYLOAD_BYTES))?;
         std::fs::write(&files.keys, look::blocks(400, scenarios::KEY_BYTES))?;
         Ok(files)
     }
@@ -146,8 +151,9 @@ impl Files {
 
 impl Drop for Files {
     fn drop(&mut self) {
-        let _ = std::fs::remove_file(&self.payloads);
-        let _ = std::fs::remove_file(&self.keys);
+        for file in [&self.payloads, &self.text, &self.keys] {
+            let _ = std::fs::remove_file(file);
+        }
     }
 }
 
@@ -164,7 +170,10 @@ fn check(
     files: &Files,
 ) -> Result<Seen, Box<dyn Error>> {
     let mut builder = TestCluster::builder().topic("bench", PARTITIONS);
-    if wishes.figure.is_some() {
+    // What is compressed is not looked into, only counted.
+    let is_compressed = scenario.changes.get("compression").is_some();
+    let counts_only = wishes.figure.is_some() || is_compressed;
+    if counts_only {
         builder = builder.sink();
     }
     let cluster = builder.start()?;
@@ -176,7 +185,11 @@ fn check(
         Some(elsewhere) => elsewhere.clone(),
         None => cluster.bootstrap_servers(),
     });
-    setup["payloads"] = json!(files.payloads);
+    setup["payloads"] = json!(if is_compressed {
+        &files.text
+    } else {
+        &files.payloads
+    });
     if !setup["keys"].is_null() {
         setup["keys"] = json!(files.keys);
     }
@@ -206,13 +219,17 @@ fn check(
     }
     running.quit()?;
     if wishes.bootstrap.is_none() {
-        if wishes.figure.is_some() {
+        if counts_only {
             look::count(&cluster, records)?;
         } else {
             look::contents(&cluster, &setup, records)?;
         }
     }
-    Ok(Seen::Fine(said.join("; ")))
+    let mut said = said.join("; ");
+    if is_compressed && wishes.bootstrap.is_none() {
+        said.push_str(&look::compressed(&cluster, records)?);
+    }
+    Ok(Seen::Fine(said))
 }
 
 /// Runs a round, and tells what it cost.

@@ -68,6 +68,10 @@ pub fn all(records: u64) -> Vec<Scenario> {
             json!({"batch_bytes": 262_144, "linger_ms": 20}),
             twice(),
         ),
+        compressed("gzip", twice()),
+        compressed("snappy", twice()),
+        compressed("lz4", twice()),
+        compressed("zstd", twice()),
         scenario("defaults", json!({"defaults": true}), twice()),
         scenario("one by one", json!({"linger_ms": 0}), few()),
         scenario(
@@ -91,6 +95,10 @@ fn scenario(name: &'static str, changes: Value, rounds: Vec<Value>) -> Scenario 
         rounds,
         hangs: false,
     }
+}
+
+fn compressed(codec: &'static str, rounds: Vec<Value>) -> Scenario {
+    scenario(codec, json!({"compression": codec}), rounds)
 }
 
 pub fn round(mode: &str, records: u64) -> Value {

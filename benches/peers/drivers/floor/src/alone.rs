@@ -20,12 +20,12 @@ const BATCHES: usize = 16;
 
 impl Client for CodecAlone {
     fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
-        if setup.compression == "none" {
+        if !setup.compresses() {
             return Err(Refusal::Unable("there is nothing to compress".into()));
         }
         let shape = Shape::of(setup, false);
         let (values, keys) = Blocks::of(setup).map_err(Refusal::Failed)?;
-        let codec = Codec::named(&setup.compression).map_err(Refusal::Failed)?;
+        let codec = Codec::of(setup).map_err(Refusal::Failed)?;
         let mut maker = Maker::new(&shape, &setup.topic, &values, keys.as_ref(), codec);
         let batches = maker.uncompressed(BATCHES).map_err(Refusal::Failed)?;
         let plain: usize = batches.iter().map(|batch| batch.bytes.len()).sum();

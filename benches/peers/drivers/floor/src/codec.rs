@@ -4,6 +4,7 @@
 use std::fmt::Display;
 
 use crc32fast::Hasher;
+use driver_kit::Setup;
 use flate2::{Compress, Compression, FlushCompress, Status};
 use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_output_size};
 use snap::raw::{Encoder, max_compress_len};
@@ -20,10 +21,8 @@ pub struct Codec {
 enum Kind {
     Gzip(Box<Compress>),
     Snappy(Box<Encoder>),
-    Lz4 {
-        small: Box<CompressTable>,
-        large: Box<CompressTable>,
-    },
+    /// Of the large kind, which as in the library is taken for small blocks too.
+    Lz4(Box<CompressTable>),
     Zstd(Compressor<'static>),
 }
 
@@ -40,6 +39,18 @@ const LZ4_UNCOMPRESSED: u32 = 0x8000_0000;
 const ZSTD_LEVEL: i32 = 3;
 
 impl Codec {
+    /// The codec of a setup; none where nothing is compressed.
+    ///
+    /// # Errors
+    /// When there is none of this name.
+    pub fn of(setup: &Setup) -> Result<Option<Self>, String> {
+        if setup.compresses() {
+            Self::named(&setup.compression)
+        } else {
+            Ok(None)
+        }
+    }
+
     /// The codec of this name; none for `none`.
     ///
     /// # Errors
@@ -50,10 +61,7 @@ impl Codec {
             // 6, as everywhere.
             "gzip" => Kind::Gzip(Box::new(Compress::new(Compression::default(), false))),
             "snappy" => Kind::Snappy(Box::new(Encoder::new())),
-            "lz4" => Kind::Lz4 {
-                small: Box::new(CompressTable::small()),
-                large: Box::new(CompressTable::large()),
-            },
+            "lz4" => Kind::Lz4(Box::new(CompressTable::large())),
             "zstd" => Kind::Zstd(Compressor::new(ZSTD_LEVEL).map_err(text)?),
             other => return Err(format!("there is no codec {other}")),
         };
@@ -68,7 +76,7 @@ impl Codec {
         match self.kind {
             Kind::Gzip(_) => 1,
             Kind::Snappy(_) => 2,
-            Kind::Lz4 { .. } => 3,
+            Kind::Lz4(_) => 3,
             Kind::Zstd(_) => 4,
         }
     }
@@ -91,7 +99,7 @@ impl Codec {
                 }
                 Ok(())
             }
-            Kind::Lz4 { small, large } => lz4(small, large, plain, scratch, out),
+            Kind::Lz4(table) => lz4(table, plain, scratch, out),
             Kind::Zstd(compressor) => {
                 scratch.clear();
                 scratch.reserve(compress_bound(plain.len()));
@@ -127,8 +135,7 @@ fn gzip(deflate: &mut Compress, plain: &[u8], out: &mut Vec<u8>) -> Result<(), S
 }
 
 fn lz4(
-    small: &mut CompressTable,
-    large: &mut CompressTable,
+    table: &mut CompressTable,
     plain: &[u8],
     scratch: &mut Vec<u8>,
     out: &mut Vec<u8>,
@@ -136,12 +143,6 @@ fn lz4(
     out.extend_from_slice(&LZ4_HEADER);
     for block in plain.chunks(LZ4_BLOCK_BYTES) {
         grow(scratch, get_maximum_output_size(block.len()));
-        // Below 64 KiB positions have 16 bits, and half as much has to be cleared.
-        let table = if block.len() < usize::from(u16::MAX) {
-            &mut *small
-        } else {
-            &mut *large
-        };
         let len = compress_into_with_table(block, scratch, table).map_err(text)?;
         let (length, bytes) = if len < block.len() {
             (len as u32, &scratch[..len])

@@ -61,7 +61,7 @@ impl Client for Floor {
         }
         let shape = Shape::of(setup, is_asked_for(FULL));
         let (values, keys) = Blocks::of(setup).map_err(Refusal::Failed)?;
-        let codec = Codec::named(compression(setup)).map_err(Refusal::Failed)?;
+        let codec = Codec::of(setup).map_err(Refusal::Failed)?;
         let mut maker = requests::Maker::new(&shape, &setup.topic, &values, keys.as_ref(), codec);
         let full = maker.make(FULL_REQUESTS, shape.batches, shape.batch_bytes);
         let full = full.map_err(Refusal::Failed)?;
@@ -73,7 +73,7 @@ impl Client for Floor {
             settings: [
                 ("acks", shape.acks.to_string()),
                 ("batch bytes", shape.batch_bytes.to_string()),
-                ("compression", compression(setup).to_owned()),
+                ("compression", setup.compression.clone()),
                 ("batches per request", shape.batches.to_string()),
                 ("records per request", records.to_string()),
                 ("requests in flight", shape.max_in_flight.to_string()),
@@ -185,15 +185,6 @@ impl Floor {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// Nothing is compressed by default, as with Kafka's own defaults.
-fn compression(setup: &Setup) -> &str {
-    if setup.defaults {
-        "none"
-    } else {
-        &setup.compression
     }
 }
 

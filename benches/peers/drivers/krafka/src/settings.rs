@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driver_kit::runtime::Tokio;
-use driver_kit::{About, Refusal, Setup};
+use driver_kit::{About, Refusal, SIZED_UNCOMPRESSED, Setup};
 use krafka::producer::{Acks, ProducerBuilder};
-use krafka::{Kafka, KafkaBuilder};
+use krafka::{Compression, Kafka, KafkaBuilder};
 
 /// The version in the manifest; the crate has no name for its own.
 const CLIENT: &str = "krafka 0.28.1";
@@ -34,7 +34,16 @@ pub fn producer(builder: ProducerBuilder, setup: &Setup) -> Result<ProducerBuild
         "all" => Acks::All,
         other => return Err(Refusal::Failed(format!("acks is not {other}"))),
     };
+    let compression = match setup.compression.as_str() {
+        "none" => Compression::None,
+        "gzip" => Compression::Gzip,
+        "snappy" => Compression::Snappy,
+        "lz4" => Compression::Lz4,
+        "zstd" => Compression::Zstd,
+        other => return Err(Refusal::Unable(format!("krafka has no codec {other}."))),
+    };
     Ok(builder
+        .compression(compression)
         .acks(acks)
         .idempotent(setup.idempotent)
         .linger(Duration::from_millis(setup.linger_ms))
@@ -61,6 +70,7 @@ fn settings(setup: &Setup) -> BTreeMap<String, String> {
         set("idempotent", setup.idempotent.to_string());
         set("linger", format!("{} ms", setup.linger_ms));
         set("batch_size", setup.batch_bytes.to_string());
+        set("compression", setup.compression.clone());
         set("buffer_memory", setup.buffer_bytes.to_string());
         set(
             "delivery_timeout",
@@ -82,6 +92,9 @@ pub fn about(setup: &Setup, tokio: &Tokio) -> About {
              it when a batch is full or sent."
                 .into(),
         );
+    }
+    if setup.compresses() {
+        unequal.push(SIZED_UNCOMPRESSED.into());
     }
     let counting = if setup.callback {
         "It has no callbacks: a task awaits each record's delivery handle and counts it."

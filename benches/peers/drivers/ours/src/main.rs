@@ -27,7 +27,7 @@ impl Client for Ours {
             .fold(ProducerConfigBuilder::new(), |builder, (key, value)| {
                 builder.set(*key, value)
             });
-        let config = builder.build().map_err(Refusal::failed)?;
+        let config = builder.build().map_err(|error| refusal(setup, &error))?;
         let producer = KafkaProducer::new(config).map_err(Refusal::failed)?;
         producer
             .partitions_for(&setup.topic)
@@ -136,6 +136,15 @@ fn settings(setup: &Setup) -> Vec<(&'static str, String)> {
         ]);
     }
     settings
+}
+
+/// With a codec, what is wrong is that the library has none of that name, or was built without it.
+fn refusal(setup: &Setup, error: &impl ToString) -> Refusal {
+    if setup.compresses() {
+        Refusal::Unable(error.to_string())
+    } else {
+        Refusal::failed(error.to_string())
+    }
 }
 
 /// Of the library this was built with: a path dependency, whose version is the commit's.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use driver_kit::{About, Setup};
+use driver_kit::{About, SIZED_UNCOMPRESSED, Setup};
 use rdkafka::config::ClientConfig;
 use rdkafka::util::get_rdkafka_version;
 
@@ -60,6 +60,9 @@ pub fn about(setup: &Setup, is_threaded: bool, settings: BTreeMap<String, String
              count."
                 .into(),
         );
+        if setup.compresses() {
+            unequal.push(SIZED_UNCOMPRESSED.into());
+        }
         if setup.partition.is_none() && setup.keys.is_none() {
             unequal.push(
                 "Records without key change the partition after a time, sticky.partitioning.linger.ms, which is \

@@ -27,6 +27,7 @@ fn main() -> ExitCode {
 struct Rskafka {
     tokio: Tokio,
     partitions: Vec<Partition>,
+    compression: Compression,
     /// The one partition that every record goes to.
     only: Option<usize>,
     /// Bytes of records without key after which the next partition is taken.
@@ -45,6 +46,7 @@ impl Client for Rskafka {
         settings::check(setup)?;
         let tokio = Tokio::start()?;
         let (batch_bytes, linger) = settings::batching(setup);
+        let compression = settings::compression(setup)?;
         let partitions = tokio.block_on(async {
             let servers = setup.bootstrap.split(',').map(str::to_owned).collect();
             let client = ClientBuilder::new(servers)
@@ -60,7 +62,7 @@ impl Client for Rskafka {
                     .map_err(Refusal::failed)?;
                 let client = Arc::new(client);
                 let producer = BatchProducerBuilder::new(Arc::clone(&client))
-                    .with_compression(Compression::NoCompression)
+                    .with_compression(compression)
                     .with_linger(linger)
                     .build(RecordAggregator::new(batch_bytes));
                 partitions.push(Partition {
@@ -72,6 +74,7 @@ impl Client for Rskafka {
         })?;
         let rskafka = Self {
             partitions,
+            compression,
             only: setup.partition.and_then(|only| only.try_into().ok()),
             batch_bytes,
             under_way_max: settings::under_way_max(setup),
@@ -103,7 +106,7 @@ impl Client for Rskafka {
     fn send_and_wait(&self, record: driver_kit::Record<'_>) -> Result<(), String> {
         let records = vec![owned(record)];
         let client = &self.partition(record).client;
-        let produced = client.produce(records, Compression::NoCompression);
+        let produced = client.produce(records, self.compression);
         let produced = self.tokio.block_on(produced);
         produced.map(drop).map_err(|error| error.to_string())
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use driver_kit::runtime::Tokio;
-use driver_kit::{About, Refusal, Setup};
+use driver_kit::{About, Refusal, SIZED_UNCOMPRESSED, Setup};
+use rskafka::client::partition::Compression;
 
 /// The version in the manifest; the crate has no name for its own.
 const CLIENT: &str = "rskafka 0.6.0";
@@ -35,6 +36,19 @@ pub fn batching(setup: &Setup) -> (usize, Duration) {
     }
 }
 
+/// Its levels cannot be set: gzip 6, zstd 3, lz4 as quick as it can.
+pub fn compression(setup: &Setup) -> Result<Compression, Refusal> {
+    match setup.compression.as_str() {
+        _ if setup.defaults => Ok(Compression::NoCompression),
+        "none" => Ok(Compression::NoCompression),
+        "gzip" => Ok(Compression::Gzip),
+        "snappy" => Ok(Compression::Snappy),
+        "lz4" => Ok(Compression::Lz4),
+        "zstd" => Ok(Compression::Zstd),
+        other => Err(Refusal::Unable(format!("rskafka has no codec {other}."))),
+    }
+}
+
 /// The client bounds nothing, so the driver does.
 pub fn under_way_max(setup: &Setup) -> usize {
     let record = setup.payload_bytes + setup.key_bytes;
@@ -50,11 +64,22 @@ pub fn about(setup: &Setup, under_way_max: usize, tokio: &Tokio) -> About {
     set("bootstrap_brokers", setup.bootstrap.clone());
     set("RecordAggregator", format!("{batch_bytes} bytes"));
     set("with_linger", format!("{linger:?}"));
-    set("with_compression", "NoCompression".into());
+    let compression = compression(setup).unwrap_or_default();
+    set("with_compression", format!("{compression:?}"));
+    let mut unequal = Vec::new();
+    if compression != Compression::NoCompression {
+        unequal.push(SIZED_UNCOMPRESSED.into());
+    }
+    if compression == Compression::Snappy {
+        unequal.push(
+            "It makes one bare Snappy block of a batch, where others write snappy-java's blocks of 32 KiB."
+                .into(),
+        );
+    }
     About {
         client: CLIENT.into(),
         settings,
-        unequal: vec![
+        unequal: [
             "It takes owned bytes only, so each value and key is copied into a Vec first, as its users do; others copy \
              from the caller's memory into the batch."
                 .into(),
@@ -68,7 +93,10 @@ pub fn about(setup: &Setup, under_way_max: usize, tokio: &Tokio) -> About {
             "Requests in flight are not limited, a request carries one batch of one partition, and there are no \
              timeouts for requests and deliveries (the broker is given 30 s)."
                 .into(),
-        ],
+        ]
+        .into_iter()
+        .chain(unequal)
+        .collect(),
         notes: vec![
             tokio.note(
                 "each sending thread blocks on a set of futures, one for each record under way, of the batching \

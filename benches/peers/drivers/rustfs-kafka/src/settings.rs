@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use driver_kit::{About, Refusal, Setup};
+use driver_kit::{About, Refusal, SIZED_UNCOMPRESSED, Setup};
 use rustfs_kafka::client::{KafkaClient, ProducerTimestamp};
 use rustfs_kafka::producer::{BatchProducer, Compression, RequiredAcks};
 
@@ -31,6 +31,18 @@ pub fn producer(setup: &Setup) -> Result<(BatchProducer, Duration), Refusal> {
         "all" => RequiredAcks::All,
         other => return Err(Refusal::Failed(format!("acks is not {other}"))),
     };
+    let compression = match setup.compression.as_str() {
+        "none" => Compression::NONE,
+        "gzip" => Compression::GZIP,
+        "snappy" => Compression::SNAPPY,
+        "lz4" => Compression::LZ4,
+        "zstd" => Compression::ZSTD,
+        other => {
+            return Err(Refusal::Unable(format!(
+                "rustfs-kafka has no codec {other}."
+            )));
+        }
+    };
     let mut client = KafkaClient::new(hosts);
     // Without, it writes the time 0 into records.
     client.set_producer_timestamp(Some(ProducerTimestamp::CreateTime));
@@ -41,7 +53,7 @@ pub fn producer(setup: &Setup) -> Result<(BatchProducer, Duration), Refusal> {
         .with_batch_size(usize::MAX)
         .with_max_batch_bytes(max_batch_bytes(setup))
         .with_ack_timeout(Duration::from_millis(setup.request_timeout_ms))
-        .with_compression(Compression::NONE)
+        .with_compression(compression)
         .create()
         .map_err(failed)?;
     Ok((producer, Duration::from_millis(setup.linger_ms)))
@@ -71,17 +83,27 @@ fn settings(setup: &Setup) -> BTreeMap<String, String> {
             "with_ack_timeout",
             format!("{} ms", setup.request_timeout_ms),
         );
-        set("with_compression", "NONE".into());
+        set("with_compression", setup.compression.to_uppercase());
         set("set_producer_timestamp", "CreateTime".into());
     }
     settings
 }
 
 pub fn about(setup: &Setup) -> About {
+    let mut of_codec = Vec::new();
+    if setup.compresses() {
+        of_codec.push(SIZED_UNCOMPRESSED.into());
+    }
+    if !setup.defaults && setup.compression == "lz4" {
+        of_codec.push(
+            "lz4 is at level 4, of the slower and denser kind, and cannot be set; others take the quick kind."
+                .into(),
+        );
+    }
     About {
         client: CLIENT.into(),
         settings: settings(setup),
-        unequal: vec![
+        unequal: [
             "One request is under way at a time, and the sending thread waits for its answer; nothing is sent and no \
              record taken meanwhile."
                 .into(),
@@ -93,7 +115,10 @@ pub fn about(setup: &Setup) -> About {
             "All records of a request get the time of the request (none at all with its defaults); others look at the \
              clock for each record."
                 .into(),
-        ],
+        ]
+        .into_iter()
+        .chain(of_codec)
+        .collect(),
         notes: vec![
             "Sending takes the producer as &mut, so threads share it through a mutex.".into(),
             "It has no callbacks: the records of a batch end when the call returns that sent it.".into(),
