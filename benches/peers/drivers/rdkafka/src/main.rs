@@ -39,7 +39,7 @@ impl Client for Rdkafka {
         let is_threaded = match std::env::args().nth(1).as_deref() {
             Some("base") => false,
             Some("threaded") => true,
-            _ => return Err(failed("say `base` or `threaded`")),
+            _ => return Err(Refusal::failed("say `base` or `threaded`")),
         };
         let (config, settings) = settings::of(setup);
         let producer = if is_threaded {
@@ -228,7 +228,7 @@ impl Handle {
         if partitions as i64 == i64::from(setup.partitions) {
             Ok(())
         } else {
-            Err(failed(format!(
+            Err(Refusal::failed(format!(
                 "topic {} has {partitions} partitions, not {}",
                 setup.topic, setup.partitions
             )))
