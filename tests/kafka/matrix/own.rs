@@ -5,23 +5,23 @@ use crate::harness::{Cluster, Failure, Result};
 
 const COUNT: u64 = 1_000;
 const SIZE: usize = 100;
-const TOPIC: &str = "own";
 
 /// Has the broker's own producer write with each codec, and looks for that in what the harness reads.
 pub(super) fn is_understood(cluster: &Cluster, release: &Release) -> Result<()> {
     for codec in CODECS.iter().filter(|codec| release.takes(codec)) {
-        cluster.create_topic(TOPIC, 1, &[])?;
+        let topic = &format!("own-{codec}");
+        cluster.create_topic(topic, 1, &[])?;
         let configs = [("compression.type", *codec), ("linger.ms", "20")];
-        cluster.fill_with_own_producer(&configs, TOPIC, COUNT, SIZE)?;
+        cluster.fill_with_own_producer(&configs, topic, COUNT, SIZE)?;
         let mut next = 0;
         let mut strangers = 0;
-        cluster.read_back_with_own_consumer(TOPIC, |record| {
+        cluster.read_back_with_own_consumer(topic, |record| {
             let value = record.value.unwrap_or_default();
             let is_next = value.len() == SIZE && value[..8] == u64::to_be_bytes(next);
             strangers += usize::from(!is_next);
             next += 1;
         })?;
-        let dump = cluster.dump_with_own_tool(TOPIC)?;
+        let dump = cluster.dump_with_own_tool(topic)?;
         let is_expected = dump.is_valid()
             && dump.records == COUNT
             && !dump.batches.is_empty()
@@ -38,7 +38,6 @@ pub(super) fn is_understood(cluster: &Cluster, release: &Release) -> Result<()> 
                 dump.complaints
             )));
         }
-        cluster.delete_topic(TOPIC)?;
     }
     Ok(())
 }

@@ -5,44 +5,64 @@ use kafka_producer::{ProducerConfigBuilder, ProducerRecord};
 use crate::harness::{Cluster, Failure, Result};
 use crate::producer::{build, config};
 
+type Record = ProducerRecord<'static, [u8], [u8]>;
+
 /// A broker that does not know the codec.
 pub(super) fn of_codec(cluster: &Cluster, codec: &str) -> Result<()> {
-    let config = config(&cluster.bootstrap_servers())
-        .enable_idempotence(false)
-        .set("compression.type", codec);
-    refused(cluster, config, "compression.type")
+    let config = plain(cluster).set("compression.type", codec);
+    let topic = format!("refused-{codec}");
+    let record = Record::new(topic.clone(), &b"value"[..]);
+    refused(cluster, &topic, config, record, "compression.type")
 }
 
 /// A broker that hands out no producer ids.
 pub(super) fn of_idempotence(cluster: &Cluster) -> Result<()> {
     let config = config(&cluster.bootstrap_servers());
-    refused(cluster, config, "enable.idempotence=false")
+    let topic = "refused-idempotence";
+    let record = Record::new(topic, &b"value"[..]);
+    refused(cluster, topic, config, record, "enable.idempotence=false")
 }
 
-fn refused(cluster: &Cluster, config: ProducerConfigBuilder, remedy: &str) -> Result<()> {
-    const TOPIC: &str = "refused";
-    cluster.create_topic(TOPIC, 1, &[])?;
-    let Err(why) = send_one(config, TOPIC) else {
-        return Err(Failure::new("the record was taken instead of refused"));
+/// A broker whose messages have none.
+pub(super) fn of_headers(cluster: &Cluster) -> Result<()> {
+    let topic = "refused-headers";
+    let record = Record::new(topic, &b"value"[..]).with_header("trace", "1");
+    refused(cluster, topic, plain(cluster), record, "headers")
+}
+
+fn plain(cluster: &Cluster) -> ProducerConfigBuilder {
+    config(&cluster.bootstrap_servers()).enable_idempotence(false)
+}
+
+fn refused(
+    cluster: &Cluster,
+    topic: &str,
+    config: ProducerConfigBuilder,
+    record: Record,
+    remedy: &str,
+) -> Result<()> {
+    cluster.create_topic(topic, 1, &[])?;
+    let Err(why) = send(config, record) else {
+        return Err(Failure::new(format!("{topic}: the record was taken")));
     };
     println!("    refused: {why}");
     if !why.contains(remedy) {
         return Err(Failure::new(format!(
-            "it says {why:?} and not a word of {remedy}"
+            "{topic}: not a word of {remedy} in {why:?}"
         )));
     }
     let mut count = 0;
-    cluster.read_back(TOPIC, |_| count += 1)?;
-    cluster.delete_topic(TOPIC)?;
+    cluster.read_back(topic, |_| count += 1)?;
     if count > 0 {
-        return Err(Failure::new("the record was refused, and is in the log"));
+        return Err(Failure::new(format!(
+            "{topic}: the record was refused, and is in the log"
+        )));
     }
     Ok(())
 }
 
-fn send_one(config: ProducerConfigBuilder, topic: &str) -> std::result::Result<(), String> {
+fn send(config: ProducerConfigBuilder, record: Record) -> std::result::Result<(), String> {
     let producer = build(config).map_err(|error| error.to_string())?;
-    let record = ProducerRecord::<[u8], [u8]>::new(topic, &b"value"[..]);
     let sent = producer.send(record).map_err(|error| error.to_string());
     let outcome = sent.and_then(|future| future.get().map_err(|error| error.to_string()));
     // What is asked here is answered.

@@ -70,6 +70,7 @@ fn render(cells: &[(&str, &str, Cell)]) -> std::result::Result<String, String> {
                 ));
             };
             let text = match cell {
+                Cell::Equal { batches: COUNT } => format!("{} messages", grouped(COUNT)),
                 Cell::Equal { batches } => {
                     format!("{} in {} batches", grouped(COUNT), grouped(*batches))
                 }

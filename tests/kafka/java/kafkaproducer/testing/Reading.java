@@ -102,7 +102,6 @@ final class Reading {
         configs.put("isolation.level", isolation);
         configs.put("enable.auto.commit", "false");
         configs.put("auto.offset.reset", "none");
-        configs.put("allow.auto.create.topics", "false");
         configs.put("max.poll.records", "5000");
         configs.put("max.partition.fetch.bytes", Integer.toString(4 * 1024 * 1024));
         configs.put("fetch.max.bytes", Integer.toString(16 * 1024 * 1024));
