@@ -432,7 +432,7 @@ impl Drainer {
                 while let Some(batch) = slot.entry.pop_older(cutoff) {
                     into.push(Drained {
                         index,
-                        batch: SealedBatch::seal(batch),
+                        batch: SealedBatch::seal_to_fail(batch),
                     });
                 }
                 slot.head = slot.entry.head();
@@ -458,7 +458,7 @@ impl Drainer {
             while let Popped::Batch { batch, .. } = entry.pop(|_| true) {
                 into.push(Drained {
                     index,
-                    batch: SealedBatch::seal(batch),
+                    batch: SealedBatch::seal_to_fail(batch),
                 });
             }
             slot.head = None;

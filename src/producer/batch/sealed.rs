@@ -74,8 +74,21 @@ impl SealedBatch {
     /// If its records, which were written here, cannot be read here: a defect.
     pub(crate) fn seal(filled: FilledBatch) -> Box<Self> {
         let filled = filled.packed();
-        let FilledBody::Ready { lease, format } = filled.body else {
+        let FilledBody::Ready { .. } = &filled.body else {
             panic!("{UNWRITABLE}");
+        };
+        Self::seal_as_it_is(filled)
+    }
+
+    /// Takes over a batch that will fail without being sent: it is not packed for that.
+    pub(crate) fn seal_to_fail(filled: FilledBatch) -> Box<Self> {
+        Self::seal_as_it_is(filled)
+    }
+
+    fn seal_as_it_is(filled: FilledBatch) -> Box<Self> {
+        let (lease, format) = match filled.body {
+            FilledBody::Ready { lease, format } => (lease, format),
+            FilledBody::Staged { lease, .. } => (lease, None),
         };
         Box::new(Self {
             id: filled.id,

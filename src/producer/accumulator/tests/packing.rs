@@ -257,3 +257,20 @@ fn sets_of_the_old_formats_hold_what_was_sent_and_keep_their_limit() {
         }
     }
 }
+
+#[test]
+fn a_batch_that_only_fails_is_not_packed_for_that() {
+    let fixture = fixture_with(2000, MS(1000), CompressionType::Gzip, Magic::V2);
+    fixture.cluster(&[0]);
+    let entry = entry_of(&fixture);
+    let _future = append(&fixture, 0, &value(0));
+    let entry::Popped::Batch { batch, .. } = entry.pop(|_| true) else {
+        panic!("there is a batch")
+    };
+    let sealed = SealedBatch::seal_to_fail(batch);
+    assert_eq!(sealed.record_count(), 1);
+    assert!((entry.ratio().load() - 1.0).abs() < f32::EPSILON);
+    drop(sealed);
+    let pool = fixture.accumulator.pool();
+    assert_eq!(pool.available_bytes(), pool.total_bytes());
+}
