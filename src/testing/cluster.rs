@@ -217,7 +217,8 @@ pub struct LogSummary {
 /// - they answer `ApiVersions` (0 to 3), `Metadata` (0 to 11), `InitProducerId` (0 to 4) and `Produce`
 ///   (0 to 9; up to 2, records are message sets), or what an older [release](TestClusterBuilder::release)
 ///   has of these; anything else closes the connection, as a request does that cannot be read. They also say
-///   that there is `Fetch`, by which librdkafka tells the message format, but do not answer it;
+///   that there are `Fetch`, by which librdkafka tells the message format, and `FindCoordinator`, by which it
+///   tells whether lz4 is understood, but do not answer them;
 /// - they check batches as Kafka 3.0 does, sequences and epochs of idempotent producers included, and
 ///   answer with the same errors;
 /// - records are kept in memory and never expire; all copies of a partition are always in sync;

@@ -32,7 +32,8 @@ pub enum KafkaRelease {
 }
 
 /// Requests that are told of and not answered: by them clients judge what else a broker can. librdkafka
-/// writes message format 2 only where Fetch has version 4.
+/// writes message format 2 only where Fetch has version 4, and compresses with lz4 only where there is
+/// `FindCoordinator`.
 const FETCH: i16 = 1;
 
 impl KafkaRelease {
@@ -64,9 +65,19 @@ impl KafkaRelease {
     }
 
     /// Requests, by number, that are told of and not answered.
-    pub(crate) fn told(self) -> [(i16, RangeInclusive<i16>); 1] {
+    pub(crate) fn told(self) -> [(i16, RangeInclusive<i16>); 2] {
         let (_, fetch, ..) = self.newest();
-        [(FETCH, 0..=fetch)]
+        let find_coordinator = match self {
+            Self::V0_10_0 | Self::V0_10_2 => 0,
+            Self::V0_11 | Self::V1_1 => 1,
+            Self::V2_0 | Self::V2_1 => 2,
+            Self::V2_4 => 3,
+            Self::V3_0 => 4,
+        };
+        [
+            (FETCH, 0..=fetch),
+            (ApiKey::FindCoordinator.code(), 0..=find_coordinator),
+        ]
     }
 
     /// Whether a request for versions that comes in an unknown version is answered with those of this

@@ -442,7 +442,7 @@ fn topics_can_grow_but_not_shrink_and_a_deleted_one_is_gone() {
 }
 
 #[test]
-fn a_broker_tells_its_versions_and_those_of_fetch_by_which_clients_judge_it() {
+fn a_broker_tells_its_versions_and_those_of_others_by_which_clients_judge_it() {
     let mut cluster = cluster(1);
     for version in 0..=3 {
         let request = Request::ApiVersions(ApiVersionsRequest::ours());
@@ -456,9 +456,18 @@ fn a_broker_tells_its_versions_and_those_of_fetch_by_which_clients_judge_it() {
             .collect();
         // librdkafka writes message format 2 to brokers with Produce 3 and Fetch 4.
         let fetch = (1, 0, 12);
+        // And compresses with lz4 for those with this one.
+        let find_coordinator = (10, 0, 4);
         assert_eq!(
             ranges,
-            [(0, 0, 9), fetch, (3, 0, 11), (18, 0, 3), (22, 0, 4)]
+            [
+                (0, 0, 9),
+                fetch,
+                (3, 0, 11),
+                find_coordinator,
+                (18, 0, 3),
+                (22, 0, 4)
+            ]
         );
     }
     assert_eq!(cluster.requests().get(&ApiKey::ApiVersions), Some(&4));
@@ -482,15 +491,15 @@ fn a_broker_imitates_the_release_it_was_told_to() {
     };
     assert_eq!(
         told(KafkaRelease::V0_10_0),
-        [(0, 2), (1, 2), (3, 1), (18, 0)]
+        [(0, 2), (1, 2), (3, 1), (10, 0), (18, 0)]
     );
     assert_eq!(
         told(KafkaRelease::V0_11),
-        [(0, 3), (1, 5), (3, 4), (18, 1), (22, 0)]
+        [(0, 3), (1, 5), (3, 4), (10, 1), (18, 1), (22, 0)]
     );
     assert_eq!(
         told(KafkaRelease::V2_4),
-        [(0, 8), (1, 11), (3, 9), (18, 3), (22, 2)]
+        [(0, 8), (1, 11), (3, 9), (10, 3), (18, 3), (22, 2)]
     );
 }
 

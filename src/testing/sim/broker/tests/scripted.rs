@@ -300,7 +300,7 @@ fn a_node_tells_and_speaks_only_the_versions_that_a_rule_leaves_it() {
             .collect::<Vec<_>>(),
         other => panic!("{other:?}"),
     };
-    let left = [(0, 0, 3), (1, 0, 12), (3, 0, 11), (18, 0, 3)];
+    let left = [(0, 0, 3), (1, 0, 12), (3, 0, 11), (10, 0, 4), (18, 0, 3)];
     assert_eq!(told(0), left);
     assert_eq!(told(1), [&left[..], &[(22, 0, 4)]].concat());
     let mut is_closed = |node, request: &Request, version| {
