@@ -73,10 +73,11 @@ impl SealedBatch {
     /// # Panics
     /// If its records, which were written here, cannot be read here: a defect.
     pub(crate) fn seal(filled: FilledBatch) -> Box<Self> {
+        if !filled.needs_packing() {
+            return Self::seal_as_it_is(filled);
+        }
         let filled = filled.packed();
-        let FilledBody::Ready { .. } = &filled.body else {
-            panic!("{UNWRITABLE}");
-        };
+        assert!(!filled.needs_packing(), "{UNWRITABLE}");
         Self::seal_as_it_is(filled)
     }
 
@@ -85,6 +86,7 @@ impl SealedBatch {
         Self::seal_as_it_is(filled)
     }
 
+    #[inline]
     fn seal_as_it_is(filled: FilledBatch) -> Box<Self> {
         let (lease, format) = match filled.body {
             FilledBody::Ready { lease, format } => (lease, format),
