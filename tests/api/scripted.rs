@@ -441,3 +441,27 @@ fn a_broker_that_goes_down_and_comes_up_in_the_middle_costs_no_record() {
     }
     assert_eq!(values(&cluster, 0), sent);
 }
+
+/// A broker that knows nothing of a producer takes any sequence for its first: a batch that is refused for a
+/// moment, as while a leader is elected, must not be overtaken by those behind it.
+#[test]
+fn a_first_batch_that_is_refused_is_not_overtaken() {
+    const RECORDS: usize = 200;
+    let cluster = cluster(1);
+    script(
+        &cluster,
+        produce_once().fail(ErrorCode::NotLeaderOrFollower),
+    );
+    let late = Rule::on(Api::Produce).times(6);
+    script(&cluster, late.delay(Duration::from_millis(50)));
+    // Each record is a batch, and requests follow one another without a pause.
+    let producer = producer(config(&cluster).batch_size(0));
+    let futures: Vec<_> = (0..RECORDS)
+        .map(|number| producer.send(record(&number.to_string())).unwrap())
+        .collect();
+    for future in &futures {
+        future.get_timeout(LONG).unwrap();
+    }
+    let expected: Vec<_> = (0..RECORDS).map(|number| number.to_string()).collect();
+    assert_eq!(values(&cluster, 0), expected);
+}

@@ -64,6 +64,9 @@ struct Rig {
 struct Setup {
     options: SenderOptions,
     idempotent: bool,
+    /// Several batches of a partition may be under way before the first is answered: for what follows when
+    /// there are, it does not matter that some of them were acknowledged before.
+    sends_ahead: bool,
     /// Room for one record a batch unless it is made larger.
     batch_size: usize,
     listener: Option<Arc<dyn AcknowledgementListener>>,
@@ -89,6 +92,7 @@ impl Default for Setup {
                 seed: 1,
             },
             idempotent: false,
+            sends_ahead: false,
             batch_size: 0,
             listener: None,
             codec: CompressionType::None,
@@ -101,6 +105,7 @@ impl Setup {
     fn idempotent() -> Self {
         Self {
             idempotent: true,
+            sends_ahead: true,
             ..Self::default()
         }
     }
@@ -176,6 +181,7 @@ impl Setup {
 
     /// A rig whose producer has an id already, when it is to have one.
     fn start(self) -> Rig {
+        let sends_ahead = self.sends_ahead;
         let mut rig = self.build();
         if rig.sender.transactions.is_some() {
             rig.sender
@@ -183,6 +189,9 @@ impl Setup {
                 .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, 0));
             rig.run();
             assert!(rig.transactions().has_producer_id());
+            if sends_ahead {
+                rig.transactions().send_ahead();
+            }
         }
         rig
     }

@@ -85,6 +85,9 @@ pub(crate) struct TransactionManager {
     last_error: Option<Arc<str>>,
     /// The last attempt was refused: asking again is only worth it for batches that need an id.
     was_refused: bool,
+    /// For tests of what follows when several batches of a partition are under way from the start.
+    #[cfg(test)]
+    sends_ahead: bool,
 }
 
 impl TransactionManager {
@@ -100,7 +103,15 @@ impl TransactionManager {
             to_rewrite: BTreeSet::new(),
             last_error: None,
             was_refused: false,
+            #[cfg(test)]
+            sends_ahead: false,
         }
+    }
+
+    /// Lets batches follow the first of a partition before that is answered.
+    #[cfg(test)]
+    pub(crate) fn send_ahead(&mut self) {
+        self.sends_ahead = true;
     }
 
     pub(crate) fn has_producer_id(&self) -> bool {
@@ -529,8 +540,11 @@ impl DrainGate for TransactionManager {
         };
         match head {
             HeadOfLine::New => {
-                let same_epoch = partition.producer() == self.producer;
-                (same_epoch || !partition.has_in_flight())
+                let awaits_first = partition.awaits_first();
+                #[cfg(test)]
+                let awaits_first = awaits_first && !self.sends_ahead;
+                let may_follow = partition.producer() == self.producer && !awaits_first;
+                (may_follow || !partition.has_in_flight())
                     && !self.unresolved.contains_key(&index)
                     && !self.to_rewrite.contains(&index)
             }

@@ -55,6 +55,13 @@ impl PartitionSequences {
         !self.in_flight.is_empty()
     }
 
+    /// Whether nothing of the present epoch is known to be written. A broker that knows nothing of a
+    /// producer takes any sequence for its first: were the batch in front refused for a moment, as while a
+    /// leader is elected, the one behind it would be taken, and the one in front never again.
+    pub(super) fn awaits_first(&self) -> bool {
+        self.last_acknowledged.is_none()
+    }
+
     pub(super) fn first_in_flight(&self) -> Option<BatchId> {
         self.in_flight.front().map(|tracked| tracked.id)
     }

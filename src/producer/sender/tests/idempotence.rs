@@ -383,6 +383,7 @@ fn when_the_epochs_are_used_up_another_producer_id_is_asked_for() {
     rig.client()
         .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, i16::MAX));
     rig.run();
+    rig.transactions().send_ahead();
     let _failed = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond(ErrorCode::MessageTooLarge, -1);
@@ -465,4 +466,38 @@ fn a_refusal_after_a_lost_attempt_begins_a_new_epoch_once_the_gap_is_certain() {
     assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(offset(&second), Some(0));
+}
+
+/// A broker that knows nothing of a producer takes whatever sequence comes first. Were the first batch
+/// refused for a moment, as while a leader is elected, and the second under way already, the second would be
+/// taken, and the first never again.
+#[test]
+fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent() {
+    let mut rig = Setup {
+        sends_ahead: false,
+        ..Setup::idempotent()
+    }
+    .start();
+    let first = rig.launch(0, "a");
+    let second = rig.send(0, "b");
+    let elsewhere = rig.launch(1, "c");
+    assert_eq!(rig.waiting(), 2, "only the other partition's is sent");
+    rig.respond(ErrorCode::NotLeaderOrFollower, -1);
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&elsewhere), Some(0));
+    rig.lead_by(&[0, 0]);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!((rig.waiting(), rig.last_sent().sequence), (1, 0));
+    rig.respond(ErrorCode::NoError, 7);
+    rig.run();
+    assert_eq!((rig.waiting(), rig.last_sent().sequence), (1, 1));
+    // From now on there may be several.
+    let third = rig.launch(0, "d");
+    assert_eq!(rig.waiting(), 2);
+    rig.respond(ErrorCode::NoError, 8);
+    rig.respond(ErrorCode::NoError, 9);
+    let offsets = [&first, &second, &third].map(offset);
+    assert_eq!(offsets, [Some(7), Some(8), Some(9)]);
+    rig.assert_memory_is_back();
 }
