@@ -96,6 +96,26 @@ fn what_an_old_release_cannot_take_is_refused_at_once_and_says_what_to_change() 
     );
 }
 
+/// Whether the record would open a batch or join one that is open already.
+#[test]
+fn headers_are_refused_by_old_releases_and_never_dropped() {
+    let cluster = cluster(KafkaRelease::V0_10_2);
+    let config = config(&cluster).enable_idempotence(false).linger(LONG / 4);
+    let producer = producer(config);
+    let first = producer.send(record("plain").with_partition(1)).unwrap();
+    let mut with_headers = record("with headers").with_partition(1);
+    with_headers.headers_mut().add("h", "1").unwrap();
+    let error = producer.send(with_headers).unwrap_err();
+    let expected = RecordError::HeadersUnsupported { magic: 1 };
+    assert!(
+        matches!(error, SendError::Record(found) if found == expected),
+        "{error}"
+    );
+    producer.flush().unwrap();
+    first.get_timeout(LONG).unwrap();
+    assert_eq!(values(&cluster, 1), ["plain"]);
+}
+
 /// Produce requests before version 7 do not carry zstd.
 #[test]
 fn zstd_fails_at_once_with_brokers_before_2_1() {

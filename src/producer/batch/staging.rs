@@ -99,6 +99,8 @@ impl Staging {
         size: RecordSize,
     ) -> bool {
         let more_bytes = match &self.legacy {
+            // They would be lost. What opens the next batch refuses them, or finds newer brokers.
+            Some(_) if !record.headers.is_empty() => return false,
             Some(legacy) => legacy.size_of(record),
             None => size.total_bytes(),
         };
