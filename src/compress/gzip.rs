@@ -8,7 +8,7 @@ use flate2::bufread::MultiGzDecoder;
 use flate2::{Compress, Compression, FlushCompress, Status};
 
 use super::CompressionType;
-use super::compressor::Encoder;
+use super::encoder::Encoder;
 use super::error::{CompressError, DecompressError};
 use crate::types::Magic;
 

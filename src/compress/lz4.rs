@@ -9,7 +9,7 @@ use lz4_flex::block::{CompressTable, compress_into_with_table, get_maximum_outpu
 
 use super::CompressionType;
 use super::blocks::for_each_block;
-use super::compressor::Encoder;
+use super::encoder::Encoder;
 use super::error::CompressError;
 use crate::types::Magic;
 

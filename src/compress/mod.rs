@@ -14,6 +14,7 @@ mod blocks;
 mod compression_type;
 mod compressor;
 mod decompress;
+mod encoder;
 mod error;
 #[cfg(feature = "gzip")]
 mod gzip;

@@ -7,7 +7,7 @@ use snap::raw::{self, max_compress_len};
 
 use super::CompressionType;
 use super::blocks::for_each_block;
-use super::compressor::Encoder;
+use super::encoder::Encoder;
 use super::error::{CompressError, DecompressError};
 use crate::types::Magic;
 

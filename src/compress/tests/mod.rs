@@ -226,7 +226,7 @@ fn a_codec_that_was_left_out_is_named_with_its_feature() {
 #[cfg(feature = "zstd-pure")]
 #[test]
 fn the_backends_of_zstd_read_each_other() {
-    use super::compressor::Encoder;
+    use super::encoder::Encoder;
     use super::zstd::pure;
 
     for input in inputs() {

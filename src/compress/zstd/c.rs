@@ -5,7 +5,7 @@ use zstd::zstd_safe::{DCtx, compress_bound, get_error_name, get_frame_content_si
 
 use super::{DEFAULT_LEVEL, Refusal, corrupt, failed, in_growing_room};
 use crate::compress::blocks::in_one_piece;
-use crate::compress::compressor::Encoder;
+use crate::compress::encoder::Encoder;
 use crate::compress::error::{CompressError, DecompressError};
 use crate::types::Magic;
 

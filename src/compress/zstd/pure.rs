@@ -8,7 +8,7 @@ use structured_zstd::encoding::{CompressionLevel, FrameCompressor};
 
 use super::{DEFAULT_LEVEL, Refusal, in_growing_room};
 use crate::compress::blocks::in_one_piece;
-use crate::compress::compressor::Encoder;
+use crate::compress::encoder::Encoder;
 use crate::compress::error::{CompressError, DecompressError};
 use crate::types::Magic;
 
