@@ -3,7 +3,8 @@
 //!
 //! Fuzz targets get functions that take bytes of unknown origin, give them to what reads such bytes, and
 //! panic if a promise is broken. The promise of all of them: no bytes make a reader panic, and memory is
-//! bounded by how many bytes there are, or by the limit that goes with them. The second is the fuzzer's to watch, by its limits on memory.
+//! bounded by how many bytes there are, or by the limit that goes with them. The second is the fuzzer's to
+//! watch, by its limits on memory.
 //!
 //! Benches get [`ByHand`], a producer without threads and sockets.
 //!

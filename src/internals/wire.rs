@@ -9,6 +9,7 @@
 mod batches;
 mod messages;
 mod reading;
+mod record;
 mod value;
 
 use bytes::Bytes;
@@ -21,10 +22,9 @@ use crate::util::varint::{
     VarintError, put_unsigned64, take_unsigned, take_varint, take_varlong, unsigned_len, zigzag64,
 };
 
-pub use batches::{
-    BatchRecord, BatchSpec, build_batch, convert_batch, fill_batch, size_upper_bound,
-};
+pub use batches::{BatchSpec, build_batch, convert_batch, fill_batch, size_upper_bound};
 pub use reading::{ReadBatch, read_batch};
+pub use record::BatchRecord;
 pub use value::Value;
 
 /// Which message, in which version, and what stands before it.

@@ -9,8 +9,20 @@ use bytes::Bytes;
 use crate::clock::Timestamp;
 use crate::record::batch::{RecordBatch, RecordView};
 use crate::record::{Header, Headers};
-use crate::testing::sim::log::{MAX_UNCOMPRESSED_BYTES, MessageSet};
 use crate::types::{Magic, Sequence};
+
+/// More than this in one compressed batch or wrapper is refused. A broker has no such limit; one that lives in the
+/// process of a test is not to take all its memory.
+pub(crate) const MAX_UNCOMPRESSED_BYTES: usize = 16 * 1024 * 1024;
+
+/// A message set as a producer sent it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct MessageSet {
+    pub(crate) bytes: Bytes,
+    pub(crate) magic: Magic,
+    /// The number of its codec; 0 for none.
+    pub(crate) codec: u8,
+}
 
 /// Which idempotent producer wrote a record, and as which of its records.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

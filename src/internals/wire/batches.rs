@@ -3,34 +3,15 @@
 use bytes::Bytes;
 
 use super::reading::{LIMIT_BYTES, read_batch};
+use super::record::BatchRecord;
 use crate::compress::{CompressionType, Compressor, FeatureMissing};
 use crate::record::builder::{
-    BatchFacts, ProducerState, RecordParts, RecordsBuilder, batch_head_with, batch_size_upper_bound,
+    BatchFacts, ProducerState, RecordsBuilder, batch_head_with, batch_size_upper_bound,
 };
 use crate::record::format::Attributes;
 use crate::record::header::Header;
 use crate::record::legacy::{self, LegacyMagic};
 use crate::types::{Magic, ProducerIdAndEpoch, Sequence};
-
-/// A record of a batch.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct BatchRecord {
-    pub timestamp: i64,
-    pub key: Option<Bytes>,
-    pub value: Option<Bytes>,
-    pub headers: Vec<(String, Option<Bytes>)>,
-}
-
-impl BatchRecord {
-    fn parts<'a>(&'a self, headers: &'a [Header]) -> RecordParts<'a> {
-        RecordParts {
-            key: self.key.as_deref(),
-            value: self.value.as_deref(),
-            headers,
-            timestamp_ms: self.timestamp,
-        }
-    }
-}
 
 /// What a batch says beside its records.
 #[derive(Debug, Clone, PartialEq, Eq)]

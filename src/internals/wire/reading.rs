@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::batches::BatchRecord;
+use super::record::BatchRecord;
 use crate::compress::{CompressionType, decompress};
 use crate::record::batch::RecordBatch;
 use crate::record::format::{

@@ -3,8 +3,7 @@
 mod check;
 mod message_set;
 
-pub(crate) use check::{MAX_UNCOMPRESSED_BYTES, take_records};
-pub(crate) use message_set::MessageSet;
+pub(crate) use check::take_records;
 
 use bytes::Bytes;
 

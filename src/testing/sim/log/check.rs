@@ -6,6 +6,7 @@ use super::{Incoming, Rejected, TopicSettings};
 use crate::compress::DecompressError;
 use crate::error::ErrorCode;
 use crate::record::batch::{BatchError, RecordBatch, Records};
+use crate::testing::stored::MAX_UNCOMPRESSED_BYTES;
 
 /// The number of the zstd codec, which brokers take from version 7 of the request on.
 const ZSTD: u8 = 4;
@@ -24,10 +25,6 @@ pub(crate) fn take_records(records: Option<Bytes>, version: i16) -> Result<Incom
     }
     single_batch(records, version).map(Incoming::Batch)
 }
-
-/// More than this in one compressed batch is refused. A broker has no such limit; one that lives in the
-/// process of a test is not to take all its memory.
-pub(crate) const MAX_UNCOMPRESSED_BYTES: usize = 16 * 1024 * 1024;
 
 /// Takes the one batch out of a produce request's records, as versions 3 and above have it.
 ///

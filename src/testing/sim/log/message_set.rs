@@ -9,23 +9,12 @@ use crate::error::ErrorCode;
 use crate::record::batch::RecordBatch;
 use crate::record::builder::{ProducerState, batch_head};
 use crate::record::legacy::{MessageError, Messages, SetError, restage};
-use crate::types::Magic;
+use crate::testing::stored::{MAX_UNCOMPRESSED_BYTES, MessageSet};
 
 /// The one codec that has a number and no place in these formats.
 const ZSTD: u8 = 4;
 /// No codec of these formats makes its input smaller than this many times.
 const LARGEST_RATIO: usize = 1_100;
-/// What a set may come to uncompressed, in any case.
-const MAX_UNCOMPRESSED_BYTES: usize = 256 << 20;
-
-/// A message set as a producer sent it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct MessageSet {
-    pub(crate) bytes: Bytes,
-    pub(crate) magic: Magic,
-    /// The number of its codec; 0 for none.
-    pub(crate) codec: u8,
-}
 
 /// Checks a set and makes a plain batch of its records.
 ///

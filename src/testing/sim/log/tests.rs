@@ -7,6 +7,7 @@ use crate::record::format::{
     ATTRIBUTES_OFFSET, Attributes, BASE_SEQUENCE_OFFSET, CRC_OFFSET, LAST_OFFSET_DELTA_OFFSET,
     LENGTH_OFFSET, MAGIC_OFFSET, RECORD_BATCH_OVERHEAD,
 };
+use crate::testing::stored::MAX_UNCOMPRESSED_BYTES;
 
 const NOW: Timestamp = Timestamp::from_millis(5_000);
 const FULL: Depth = Depth {
