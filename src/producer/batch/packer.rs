@@ -17,7 +17,7 @@ use crate::util::panic;
 /// Any number at a time; no lock is held while one compresses.
 pub(crate) struct Packer {
     compressor: Option<Compressor>,
-    /// Empty buffers: as many as threads ever packed at the same time.
+    /// Empty buffers: as many as threads packed at the same time, up to [`MOST_SCRATCH`].
     scratch: Mutex<Vec<Vec<u8>>>,
 }
 
@@ -43,8 +43,8 @@ impl Packer {
         self.compressor.as_ref()
     }
 
-    /// What `write` writes into an empty buffer, and what it says of that. `None` if it fails or panics, which is a defect of a codec:
-    /// it is logged.
+    /// What `write` writes into an empty buffer, and what it says of that. `None` if it fails or panics, which
+    /// is a defect of a codec: it is logged.
     pub(super) fn pack<R>(
         self: &Arc<Self>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<R, String>,
@@ -89,7 +89,10 @@ impl Drop for Scratch {
         let mut buffer = self.take();
         if (1..=LARGEST_SCRATCH).contains(&buffer.capacity()) {
             buffer.clear();
-            self.packer.scratch.lock().push(buffer);
+            let mut kept = self.packer.scratch.lock();
+            if kept.len() < MOST_SCRATCH {
+                kept.push(buffer);
+            }
         }
     }
 }
@@ -103,6 +106,8 @@ impl std::fmt::Debug for Packer {
     }
 }
 
+/// More are made anew: what is kept is not counted by the pool.
+const MOST_SCRATCH: usize = 8;
 /// Larger buffers are rare enough to be made anew.
 const LARGEST_SCRATCH: usize = 1 << 20;
 
