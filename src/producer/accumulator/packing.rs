@@ -53,3 +53,34 @@ impl Drop for Counted<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+    use std::sync::mpsc;
+
+    use super::*;
+
+    #[test]
+    fn who_waits_goes_on_when_the_last_batch_is_back() {
+        let packing = Packing::new();
+        packing.wait_until_none();
+        let (first, second) = (packing.begin(), packing.begin());
+        let is_back = AtomicBool::new(false);
+        let (started, has_started) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                started.send(()).expect("the test waits");
+                packing.wait_until_none();
+                is_back.load(Ordering::SeqCst)
+            });
+            has_started.recv().expect("the thread runs");
+            drop(first);
+            assert!(packing.is_any());
+            is_back.store(true, Ordering::SeqCst);
+            drop(second);
+            assert!(waiter.join().expect("no panic"));
+        });
+        assert!(!packing.is_any());
+    }
+}

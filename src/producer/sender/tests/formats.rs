@@ -197,9 +197,9 @@ fn zstd_that_the_broker_does_not_know_is_told_as_such() {
     rig.assert_memory_is_back();
 }
 
-/// KP-52: what a thread is still packing ends too, and so does what waits behind it.
+/// KP-52: also what is still to be packed, and what waits behind it.
 #[test]
-fn closing_by_force_waits_for_batches_that_are_being_packed() {
+fn closing_by_force_fails_batches_whether_they_are_packed_or_not() {
     let mut rig = setup(CompressionType::Gzip, Magic::V2).start();
     let futures: Vec<_> = (0..200).map(|_| rig.send(0, WORDS)).collect();
     rig.shared.accumulator.close();
