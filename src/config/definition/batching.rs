@@ -60,7 +60,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
          compressed, so larger batches shrink better.",
     )
     .valid(Validator::OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]))
-    .note_of("Not built yet: anything but `none` is refused."),
+    .note_of(
+        "Each codec is a feature of the library, on by default; one that was left out of the build is \
+         refused. zstd needs brokers of 2.1 or later.",
+    ),
     row(
         "compression.gzip.level",
         ConfigType::Int,
