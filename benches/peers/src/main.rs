@@ -157,6 +157,7 @@ fn measure_all(
         clients,
     };
     let units = setting.clients.len() as u64;
+    let all = scenario::all()?;
     for (number, scenario) in scenarios.iter().enumerate() {
         process::check_interrupted()?;
         if run.scenario(&scenario.name).is_some() {
@@ -164,7 +165,10 @@ fn measure_all(
             continue;
         }
         progress.scenario(number + 1, scenarios.len(), &scenario.name);
-        match setting.run(scenario, &mut progress) {
+        let beside = all
+            .iter()
+            .find(|other| scenario.beside.as_ref() == Some(&other.name));
+        match setting.run(scenario, beside, &mut progress) {
             Ok(measured) => {
                 progress.line(&in_short(&measured));
                 run.add(measured, scenarios);

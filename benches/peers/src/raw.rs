@@ -51,6 +51,9 @@ pub struct Client {
 pub struct Measured {
     pub scenario: Scenario,
     pub clients: BTreeMap<String, Outcome>,
+    /// Ours in the scenario beside this one, in the same rounds.
+    #[serde(default)]
+    pub beside: Option<Outcome>,
     /// How long it took, everything included.
     pub seconds: f64,
 }
@@ -165,9 +168,15 @@ impl Run {
 
 impl Measured {
     pub fn figures(&self, client: &str) -> Option<&Figures> {
-        match self.clients.get(client)? {
-            Outcome::Figures(figures) => Some(figures),
-            Outcome::None(_) => None,
+        self.clients.get(client)?.figures()
+    }
+}
+
+impl Outcome {
+    pub fn figures(&self) -> Option<&Figures> {
+        match self {
+            Self::Figures(figures) => Some(figures),
+            Self::None(_) => None,
         }
     }
 }

@@ -10,7 +10,7 @@ use driver_kit::Produce;
 use fastrand::Rng;
 
 use crate::broker::Broker;
-use crate::driver::{Build, Description, Session};
+use crate::driver::{Build, Description, OURS, Session};
 use crate::extras;
 use crate::measure::Usage;
 use crate::payloads::Payloads;
@@ -38,34 +38,41 @@ pub struct Setting {
 /// A client that takes part.
 struct Runner<'a> {
     driver: &'a Description,
+    /// Which of the scene's stands it is at.
+    stand: usize,
     session: Session,
     records: u64,
     figures: Figures,
 }
 
 impl Setting {
-    /// Runs a scenario from its brokers' start to their end.
+    /// Runs a scenario from its brokers' start to their end; with ours in the one beside it, in the same rounds.
     ///
     /// # Errors
     /// When the brokers do not start, or the run is interrupted. What goes wrong with a client stands in its
     /// outcome.
-    pub fn run(&self, scenario: &Scenario, progress: &mut Progress) -> Result<Measured> {
+    pub fn run(
+        &self,
+        scenario: &Scenario,
+        beside: Option<&Scenario>,
+        progress: &mut Progress,
+    ) -> Result<Measured> {
         let start = Instant::now();
         let logs = self.logs.join(&scenario.name);
-        fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
         progress.step("starting brokers");
-        let broker = Broker::start(&self.root, scenario, &logs.join("broker.log"))?;
+        let mut stands = vec![self.stand(scenario, logs.clone())?];
+        if let Some(beside) = beside {
+            stands.push(self.stand(beside, logs.join("beside"))?);
+        }
         let mut scene = Scene {
             setting: self,
             scenario,
-            broker,
-            logs,
-            outcomes: BTreeMap::new(),
+            stands,
         };
         let mut runners = scene.start_clients(progress)?;
         scene.warm_up(&mut runners, progress)?;
         if let Some(node) = scenario.hang_node {
-            scene.broker.hang(node)?;
+            scene.stands[0].broker.hang(node)?;
         }
         for runner in &mut runners {
             runner.figures.peak_kib_before = runner.session.processes.peak_kib();
@@ -79,15 +86,27 @@ impl Setting {
             runner.figures.threads = processes.threads();
             runner.figures.peak_kib_rounds =
                 runner.figures.peak_kib_rounds.map(|_| processes.peak_kib());
-            scene
+            scene.stands[runner.stand]
                 .outcomes
                 .insert(runner.driver.name.clone(), Outcome::Figures(runner.figures));
         }
         scene.count_extras(progress)?;
+        let mut outcomes = scene.stands.into_iter().map(|stand| stand.outcomes);
         Ok(Measured {
             scenario: scenario.clone(),
-            clients: scene.outcomes,
+            clients: outcomes.next().unwrap_or_default(),
+            beside: outcomes.next().and_then(|mut beside| beside.remove(OURS)),
             seconds: start.elapsed().as_secs_f64(),
+        })
+    }
+
+    fn stand<'a>(&self, scenario: &'a Scenario, logs: PathBuf) -> Result<Stand<'a>> {
+        fs::create_dir_all(&logs).with_context(|| format!("cannot make {}", logs.display()))?;
+        Ok(Stand {
+            scenario,
+            broker: Broker::start(&self.root, scenario, &logs.join("broker.log"))?,
+            logs,
+            outcomes: BTreeMap::new(),
         })
     }
 }
@@ -96,6 +115,13 @@ impl Setting {
 struct Scene<'a> {
     setting: &'a Setting,
     scenario: &'a Scenario,
+    /// First the scenario's own, with all clients; then that of the one beside it, with ours alone.
+    stands: Vec<Stand<'a>>,
+}
+
+/// Brokers, and what became of the clients there.
+struct Stand<'a> {
+    scenario: &'a Scenario,
     broker: Broker,
     logs: PathBuf,
     outcomes: BTreeMap<String, Outcome>,
@@ -103,33 +129,51 @@ struct Scene<'a> {
 
 impl<'a> Scene<'a> {
     fn start_clients(&mut self, progress: &mut Progress) -> Result<Vec<Runner<'a>>> {
-        let setting = self.setting;
-        let setup = setting.setup(self.scenario, &self.broker.bootstrap)?;
         let mut runners = Vec::new();
-        for (driver, build) in &setting.clients {
-            if driver.only_compressed && !self.scenario.compresses() {
-                continue;
-            }
-            progress.step(&format!("{}: start", driver.name));
-            if let Err(line) = build {
-                self.give_up(driver, format!("does not build: {line}"), progress);
-                continue;
-            }
-            let log = self.logs.join(format!("{}.log", driver.name));
-            match Session::start(driver, &[], &setup, &log)? {
-                Ok(session) => runners.push(Runner {
-                    driver,
-                    figures: Figures {
-                        about: session.about.clone(),
-                        ..Figures::default()
-                    },
-                    session,
-                    records: 0,
-                }),
-                Err(failure) => self.give_up(driver, failure.reason(), progress),
+        for stand in 0..self.stands.len() {
+            for (driver, build) in &self.setting.clients {
+                let scenario = self.stands[stand].scenario;
+                let is_left_out = driver.only_compressed && !scenario.compresses()
+                    || stand > 0 && driver.name != OURS;
+                if !is_left_out {
+                    runners.extend(self.start_client(stand, driver, build, progress)?);
+                }
             }
         }
         Ok(runners)
+    }
+
+    fn start_client(
+        &mut self,
+        stand: usize,
+        driver: &'a Description,
+        build: &Build,
+        progress: &mut Progress,
+    ) -> Result<Option<Runner<'a>>> {
+        progress.step(&format!("{}: start", driver.name));
+        if let Err(line) = build {
+            self.give_up(stand, driver, format!("does not build: {line}"), progress);
+            return Ok(None);
+        }
+        let at = &self.stands[stand];
+        let setup = self.setting.setup(at.scenario, &at.broker.bootstrap)?;
+        let log = at.logs.join(format!("{}.log", driver.name));
+        match Session::start(driver, &[], &setup, &log)? {
+            Ok(session) => Ok(Some(Runner {
+                driver,
+                stand,
+                figures: Figures {
+                    about: session.about.clone(),
+                    ..Figures::default()
+                },
+                session,
+                records: 0,
+            })),
+            Err(failure) => {
+                self.give_up(stand, driver, failure.reason(), progress);
+                Ok(None)
+            }
+        }
     }
 
     fn warm_up(&mut self, runners: &mut Vec<Runner<'a>>, progress: &mut Progress) -> Result<()> {
@@ -142,7 +186,7 @@ impl<'a> Scene<'a> {
             progress.step(&format!("{}: warm-up", runner.driver.name));
             match self.warm_up_one(&mut runner) {
                 Ok(()) => warm.push(runner),
-                Err(error) => self.fall_out(runner.driver, &error, progress)?,
+                Err(error) => self.fall_out(&runner, &error, progress)?,
             }
         }
         *runners = warm;
@@ -152,8 +196,9 @@ impl<'a> Scene<'a> {
     fn warm_up_one(&self, runner: &mut Runner<'_>) -> Result<()> {
         // Long counted rounds do not want long ones before them.
         let round_seconds = self.round_seconds().min(self.setting.round_seconds);
+        let payload_bytes = self.stands[runner.stand].scenario.payload_bytes;
         let first = match self.scenario.mode {
-            Mode::Blast => FIRST_BLAST_BYTES / self.scenario.payload_bytes.max(100) as u64,
+            Mode::Blast => FIRST_BLAST_BYTES / payload_bytes.max(100) as u64,
             Mode::OneByOne => FIRST_ONE_BY_ONE,
             Mode::Rate => (self.scenario.per_second.unwrap_or(0.0) * round_seconds) as u64,
             Mode::Idle => 0,
@@ -201,8 +246,8 @@ impl<'a> Scene<'a> {
                         at += 1;
                     }
                     Err(error) => {
-                        let driver = runners.remove(at).driver;
-                        self.fall_out(driver, &error, progress)?;
+                        let runner = runners.remove(at);
+                        self.fall_out(&runner, &error, progress)?;
                     }
                 }
             }
@@ -228,11 +273,12 @@ impl<'a> Scene<'a> {
         let expected = Duration::from_secs_f64(self.round_seconds())
             + Duration::from_millis(give_up_ms.unwrap_or(0));
         let session = &mut runner.session;
-        let broker = self.broker.processes.cpu()?;
+        let brokers = &self.stands[runner.stand].broker.processes;
+        let broker = brokers.cpu()?;
         let before = session.processes.usage()?;
         let result = session.produce(&produce, expected)?;
         let client = session.processes.usage()?.since(before);
-        let broker_cpu = self.broker.processes.cpu()?.saturating_sub(broker);
+        let broker_cpu = brokers.cpu()?.saturating_sub(broker);
         let round = Round {
             position,
             sent: result.sent,
@@ -297,16 +343,17 @@ impl<'a> Scene<'a> {
         if !self.setting.extras || self.scenario.extras.is_empty() {
             return Ok(());
         }
-        let setup = self.setting.setup(self.scenario, &self.broker.bootstrap)?;
+        let stand = &mut self.stands[0];
+        let setup = self.setting.setup(self.scenario, &stand.broker.bootstrap)?;
         for (driver, _) in &self.setting.clients {
             if crate::driver::is_peer(&driver.name) {
                 continue;
             }
-            let Some(Outcome::Figures(figures)) = self.outcomes.get_mut(&driver.name) else {
+            let Some(Outcome::Figures(figures)) = stand.outcomes.get_mut(&driver.name) else {
                 continue;
             };
             progress.step(&format!("{}: counting", driver.name));
-            figures.extras = extras::count(driver, self.scenario, &setup, &self.logs)?;
+            figures.extras = extras::count(driver, self.scenario, &setup, &stand.logs)?;
         }
         Ok(())
     }
@@ -314,18 +361,25 @@ impl<'a> Scene<'a> {
     /// A client that broke; an interruption is not its fault.
     fn fall_out(
         &mut self,
-        driver: &Description,
+        runner: &Runner<'_>,
         error: &anyhow::Error,
         progress: &mut Progress,
     ) -> Result<()> {
         check_interrupted()?;
-        self.give_up(driver, format!("{error:#}"), progress);
+        self.give_up(runner.stand, runner.driver, format!("{error:#}"), progress);
         Ok(())
     }
 
-    fn give_up(&mut self, driver: &Description, reason: String, progress: &mut Progress) {
+    fn give_up(
+        &mut self,
+        stand: usize,
+        driver: &Description,
+        reason: String,
+        progress: &mut Progress,
+    ) {
         progress.line(&format!("  {}: {reason}", driver.name));
-        self.outcomes
+        self.stands[stand]
+            .outcomes
             .insert(driver.name.clone(), Outcome::None(reason));
     }
 

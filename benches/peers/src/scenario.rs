@@ -47,6 +47,9 @@ pub struct Scenario {
     /// Over the command line's.
     #[serde(default)]
     pub rounds: Option<usize>,
+    /// Another scenario in which ours runs in the same rounds, in processes of its own.
+    #[serde(default)]
+    pub beside: Option<String>,
     #[serde(default)]
     pub extras: Vec<Extra>,
 }
@@ -185,6 +188,20 @@ impl Scenario {
         ensure!(self.threads > 0, "{name}: threads is 0");
         Ok(())
     }
+
+    /// Two scenarios can share rounds whose length is all that they have to agree on.
+    fn check_beside(&self, all: &[Self]) -> Result<()> {
+        let Some(beside) = &self.beside else {
+            return Ok(());
+        };
+        let other = all.iter().find(|other| other.name == *beside);
+        ensure!(
+            other.is_some_and(|other| (self.mode, other.mode) == (Mode::Blast, Mode::Blast)),
+            "{}: beside is {beside:?}, which is no scenario, or not both are of mode \"blast\"",
+            self.name
+        );
+        Ok(())
+    }
 }
 
 /// The whole table.
@@ -221,6 +238,9 @@ fn parse(text: &str) -> Result<Vec<Scenario>> {
             "two scenarios are called {name}"
         );
         scenarios.push(scenario);
+    }
+    for scenario in &scenarios {
+        scenario.check_beside(&scenarios)?;
     }
     Ok(scenarios)
 }
@@ -287,6 +307,8 @@ mod tests {
             ("partition = 12", "no partition"),
             ("broker = \"redpanda\"", "neither"),
             ("hang_node = 1", "hang_node"),
+            ("beside = \"bsae\"", "beside is"),
+            ("beside = \"rate-10000\"", "beside is"),
             ("liger_ms = 5", "liger_ms"),
         ] {
             let error = format!("{:#}", with(row).unwrap_err());

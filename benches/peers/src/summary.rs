@@ -42,8 +42,8 @@ pub struct Percentiles {
 }
 
 impl Summary {
-    pub fn of(measured: &Measured, client: &str) -> Option<Self> {
-        let figures = measured.figures(client)?;
+    /// Of a client of the scenario, or of ours in the one beside it.
+    pub fn of(measured: &Measured, figures: &Figures) -> Self {
         let rounds = &figures.rounds;
         let each = |of: fn(&Round) -> f64| Figure::of(rounds.iter().map(of));
         let bytes = (measured.scenario.payload_bytes + measured.scenario.key_bytes) as f64;
@@ -51,7 +51,7 @@ impl Summary {
         let (sent, acked) = rounds.iter().fold((0, 0), |(sent, acked), round| {
             (sent + round.sent, acked + round.acked)
         });
-        Some(Self {
+        Self {
             records_per_second: rate,
             megabytes_per_second: rate.map(|rate| rate.map(|records| records * bytes / 1e6)),
             cpu_us: each(|round| round.cpu_ns_per_record() / 1e3),
@@ -70,7 +70,7 @@ impl Summary {
             latencies: percentiles(rounds),
             acked_share: (sent > 0).then(|| acked as f64 / sent as f64),
             settled: figures.settled,
-        })
+        }
     }
 }
 
@@ -174,6 +174,7 @@ pub mod tests {
                 .into_iter()
                 .map(|(name, outcome)| (name.to_owned(), outcome))
                 .collect(),
+            beside: None,
             seconds: 1.0,
         }
     }
@@ -189,7 +190,7 @@ pub mod tests {
                 ("x", figures(theirs.into())),
             ],
         );
-        let summary = Summary::of(&measured, "x").unwrap();
+        let summary = Summary::of(&measured, measured.figures("x").unwrap());
         assert_eq!(summary.records_per_second.unwrap().median, 50_000.0);
         assert_eq!(summary.megabytes_per_second.unwrap().median, 5.0);
         assert_eq!(summary.cpu_us.unwrap().median, 0.8);
@@ -220,8 +221,9 @@ pub mod tests {
                 ("y", Outcome::None("no".into())),
             ],
         );
-        assert_eq!(Summary::of(&measured, "y"), None);
-        assert_eq!(Summary::of(&measured, "x").unwrap().cpu_ratio, None);
+        assert!(measured.figures("y").is_none());
+        let summary = Summary::of(&measured, measured.figures("x").unwrap());
+        assert_eq!(summary.cpu_ratio, None);
     }
 
     #[test]
@@ -233,7 +235,7 @@ pub mod tests {
             ..round(2_000.0, 1_000)
         };
         let measured = measured("idle", vec![("ours", figures(vec![idle]))]);
-        let summary = Summary::of(&measured, "ours").unwrap();
+        let summary = Summary::of(&measured, measured.figures("ours").unwrap());
         assert_eq!(summary.cpu_us, None);
         assert_eq!(summary.records_per_second, None);
         assert_eq!(summary.cpu_ms_per_second.unwrap().median, 0.5);

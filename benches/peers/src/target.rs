@@ -5,7 +5,7 @@ use serde::Deserialize;
 
 use crate::bound::Bound;
 use crate::driver::{OURS, is_peer};
-use crate::raw::{Counted, Figures, Measured, Round, Run};
+use crate::raw::{Counted, Figures, Measured, Outcome, Round, Run};
 use crate::summary::{Summary, by_round};
 
 /// One row of the table.
@@ -118,7 +118,7 @@ impl Measure {
         let figures = measured
             .figures(client)
             .ok_or_else(|| format!("{client} has no figures"))?;
-        let summary = Summary::of(measured, client).ok_or("no figures")?;
+        let summary = Summary::of(measured, figures);
         let missing = || format!("{client}: not measured");
         match self {
             Self::Cpu => summary.cpu_us.map(|cpu| cpu.median).ok_or_else(missing),
@@ -181,9 +181,7 @@ impl Target {
         if scenarios.is_empty() {
             return Verdict::Open("not in this run".to_owned());
         }
-        let found = scenarios
-            .into_iter()
-            .map(|measured| self.find(run, measured));
+        let found = scenarios.into_iter().map(|measured| self.find(measured));
         let worst = found.reduce(|one, other| match (one, other) {
             (Ok(one), Ok(other)) => Ok(self.bound.harder(one, other)),
             (Err(reason), _) | (_, Err(reason)) => Err(reason),
@@ -197,20 +195,14 @@ impl Target {
     }
 
     /// The figure to compare with the bound, and against whom it is.
-    fn find(&self, run: &Run, measured: &Measured) -> Counted<(f64, String)> {
+    fn find(&self, measured: &Measured) -> Counted<(f64, String)> {
         let ours = self.measure.of(measured, OURS)?;
         let Some(against) = &self.against else {
             return Ok((ours, measured.scenario.name.clone()));
         };
         let (kind, names) = against.split_once(':').unwrap_or((against, ""));
         match kind {
-            "scenario" => {
-                let other = run
-                    .scenario(names)
-                    .ok_or_else(|| format!("{names} is not in this run"))?;
-                let theirs = self.measure.of(other, OURS)?;
-                Ok((self.bound.compare()(ours, theirs), names.to_owned()))
-            }
+            "scenario" => self.against_beside(measured, names),
             "client" => self.against_client(measured, ours, names),
             _ => {
                 let wanted = |name: &str| {
@@ -245,6 +237,19 @@ impl Target {
         ))
     }
 
+    /// Ours in two scenarios, round by round: between one scenario and the next a machine changes by more than
+    /// such a bound allows.
+    fn against_beside(&self, measured: &Measured, name: &str) -> Counted<(f64, String)> {
+        let beside = measured.beside.as_ref().and_then(Outcome::figures);
+        let figures = (measured.figures(OURS), beside, self.measure.of_round());
+        if let (Some(ours), Some(beside), Some(measure)) = figures
+            && let Some(figure) = by_round(ours, beside, measure, self.bound.compare())
+        {
+            return Ok((figure.median, name.to_owned()));
+        }
+        Err(format!("{name} was not run beside it"))
+    }
+
     /// The bound in words.
     pub fn bound(&self) -> String {
         let against = self.against.as_deref();
@@ -262,7 +267,8 @@ impl Target {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::raw::{Machine, Outcome};
+    use crate::raw::Machine;
+    use crate::scenario::Scenario;
     use crate::summary::tests::{figures, measured, round};
     use crate::{driver, scenario};
 
@@ -324,7 +330,12 @@ mod tests {
             let (kind, name) = against.split_once(':').unwrap_or((against, ""));
             match kind {
                 "peers" => {}
-                "scenario" => assert!(is_known(name), "{target:?}"),
+                "scenario" => {
+                    let of = |scenario: &&Scenario| scenario.name == target.scenario;
+                    let scenario = scenarios.iter().find(of).unwrap();
+                    assert_eq!(scenario.beside.as_deref(), Some(name), "{target:?}");
+                    assert!(target.measure.of_round().is_some(), "{target:?}");
+                }
                 "client" => assert!(!driver::is_peer(name), "{target:?}"),
                 other => panic!("{other}"),
             }
@@ -356,6 +367,22 @@ mod tests {
         assert_eq!(verdict, Verdict::Reached(2.0, "floor".into()));
         let verdict = target(Measure::Cpu, 1.0, Some("peers:java,rdkafka")).evaluate(&run);
         assert_eq!(verdict, Verdict::Reached(0.2, "java-3.0.0".into()));
+    }
+
+    #[test]
+    fn ours_in_another_scenario_is_compared_round_by_round() {
+        let mut measured = measured(
+            "base",
+            vec![("ours", figures(vec![round(10.0, 125), round(10.0, 1_250)]))],
+        );
+        let target = target(Measure::Cpu, 1.25, Some("scenario:keyed"));
+        let evaluate = |measured: &Measured| target.evaluate(&run(vec![measured.clone()]));
+        assert_eq!(
+            evaluate(&measured),
+            Verdict::Open("keyed was not run beside it".into())
+        );
+        measured.beside = Some(figures(vec![round(10.0, 100), round(10.0, 1_000)]));
+        assert_eq!(evaluate(&measured), Verdict::Reached(1.25, "keyed".into()));
     }
 
     #[test]
@@ -415,8 +442,6 @@ mod tests {
             other.evaluate(&run),
             Verdict::Open("not in this run".into())
         );
-        let verdict = target(Measure::Cpu, 1e9, Some("scenario:keyed")).evaluate(&run);
-        assert!(matches!(verdict, Verdict::Open(_)));
     }
 
     #[test]

@@ -97,7 +97,7 @@ fn panels(
             .clients
             .iter()
             .filter_map(|client| {
-                let figures = figures(&Summary::of(measured, &client.name)?);
+                let figures = figures(&Summary::of(measured, measured.figures(&client.name)?));
                 let color = match client.name.as_str() {
                     OURS => OURS_COLOR,
                     name if is_floor(name) => FLOOR_COLOR,

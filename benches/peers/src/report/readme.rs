@@ -65,12 +65,12 @@ fn title(scenario: &Scenario) -> String {
 }
 
 fn cell(measured: &Measured, client: &str) -> String {
-    let Some(summary) = Summary::of(measured, client) else {
-        return match measured.clients.get(client) {
-            Some(Outcome::None(_)) => "no ".to_owned() + FOOT,
-            _ => "–".to_owned(),
-        };
+    let figures = match measured.clients.get(client) {
+        Some(Outcome::Figures(figures)) => figures,
+        Some(Outcome::None(_)) => return "no ".to_owned() + FOOT,
+        None => return "–".to_owned(),
     };
+    let summary = Summary::of(measured, figures);
     let cpu = format!("{} µs", median(summary.cpu_us, number));
     match (measured.scenario.mode, summary.latencies) {
         (Mode::Idle, _) => format!("{} ms", median(summary.cpu_ms_per_second, number)),

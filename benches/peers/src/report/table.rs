@@ -127,47 +127,58 @@ fn scenario(out: &mut String, run: &Run, measured: &Measured) {
     }
     let _ = writeln!(out, "\n|---|{}", "---|".repeat(columns.len()));
     let mut notes = Footnotes::default();
+    let mut rows = Vec::new();
     for client in &run.clients {
-        let Some(outcome) = measured.clients.get(&client.name) else {
-            continue;
-        };
-        let summary = Summary::of(measured, &client.name);
-        let (Outcome::Figures(figures), Some(summary)) = (outcome, summary) else {
-            let reason = match outcome {
-                Outcome::None(reason) => reason.as_str(),
-                Outcome::Figures(_) => "no rounds",
+        let display = cell(&client.display);
+        let is_ours = client.name == OURS;
+        if let Some(outcome) = measured.clients.get(&client.name) {
+            let name = if is_ours {
+                format!("**{display}**")
+            } else {
+                display.clone()
             };
-            let rest = "| ".repeat(columns.len().saturating_sub(1));
-            let _ = writeln!(
-                out,
-                "| {} | *{}* {rest}|",
-                cell(&client.display),
-                cell(reason)
-            );
-            continue;
-        };
-        let mut marks: Vec<usize> = figures
-            .about
-            .unequal
-            .iter()
-            .map(|text| notes.mark(text))
-            .collect();
-        if !summary.settled && scenario.mode != Mode::Idle {
-            marks.push(notes.mark("its cost had not settled when the counted rounds began"));
+            rows.push((name, outcome));
         }
-        let name = match client.name.as_str() {
-            OURS => format!("**{}**", cell(&client.display)),
-            _ => cell(&client.display),
-        };
-        let _ = write!(out, "| {name}{} |", superscript(&marks));
-        for column in &columns {
-            let _ = write!(out, " {} |", (column.write)(&summary));
+        if let (true, Some(outcome), Some(beside)) = (is_ours, &measured.beside, &scenario.beside) {
+            rows.push((format!("{display}, in {beside}"), outcome));
         }
-        out.push('\n');
+    }
+    for (name, outcome) in rows {
+        row(out, &mut notes, measured, &columns, &name, outcome);
     }
     out.push('\n');
     notes.write(out);
     extras(out, run, measured);
+}
+
+/// The row of a client: its figures, or why it has none.
+fn row(
+    out: &mut String,
+    notes: &mut Footnotes,
+    measured: &Measured,
+    columns: &[Column],
+    name: &str,
+    outcome: &Outcome,
+) {
+    let figures = match outcome {
+        Outcome::Figures(figures) => figures,
+        Outcome::None(reason) => {
+            let rest = "| ".repeat(columns.len().saturating_sub(1));
+            let _ = writeln!(out, "| {name} | *{}* {rest}|", cell(reason));
+            return;
+        }
+    };
+    let summary = Summary::of(measured, figures);
+    let unequal = figures.about.unequal.iter();
+    let mut marks: Vec<usize> = unequal.map(|text| notes.mark(text)).collect();
+    if !summary.settled && measured.scenario.mode != Mode::Idle {
+        marks.push(notes.mark("its cost had not settled when the counted rounds began"));
+    }
+    let _ = write!(out, "| {name}{} |", superscript(&marks));
+    for column in columns {
+        let _ = write!(out, " {} |", (column.write)(&summary));
+    }
+    out.push('\n');
 }
 
 /// A column of a scenario's table.
@@ -411,6 +422,20 @@ mod tests {
         for row in &rows {
             assert_eq!(cells(row), cells(rows[0]), "{row}");
         }
+    }
+
+    #[test]
+    fn ours_in_the_scenario_beside_has_a_row_below_ours() {
+        let mut run = run();
+        run.scenarios[0].scenario.beside = Some("keyed".into());
+        run.scenarios[0].beside = Some(figures(vec![round(20.0, 100); 7]));
+        let text = render(&run, &[]).unwrap();
+        let (_, below) = text.split_once("| **ours** |").unwrap();
+        let row = below.lines().nth(1).unwrap();
+        assert!(
+            row.starts_with("| ours, in keyed | 50.0 k |") && row.contains("| 0.500 |"),
+            "{row}"
+        );
     }
 
     #[test]
