@@ -25,6 +25,10 @@ pub fn of(setup: &Setup) -> BTreeMap<String, String> {
         set("request.timeout.ms", setup.request_timeout_ms.to_string());
         set("delivery.timeout.ms", setup.delivery_timeout_ms.to_string());
         set("compression.type", setup.compression.clone());
+        if setup.compression == "gzip" {
+            // Its default, -1, becomes 0, which stores and does not compress; others' is 6.
+            set("compression.gzip.level", "6".to_owned());
+        }
     }
     settings
 }
