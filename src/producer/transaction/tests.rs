@@ -1,4 +1,5 @@
 use super::*;
+use crate::protocol::InitProducerIdResponse;
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
