@@ -20,6 +20,10 @@
 use std::fmt;
 use std::time::Duration;
 
+mod idle;
+
+pub(crate) use idle::Idle;
+
 mod raw {
     pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
 }

@@ -5,7 +5,7 @@ use std::fmt;
 use super::CompressionType;
 use super::encoder::Encoder;
 use super::error::{CompressError, FeatureMissing};
-use super::pool::Pool;
+use crate::sync::Idle;
 use crate::types::Magic;
 
 /// Compresses batches with one codec at one level.
@@ -15,7 +15,8 @@ use crate::types::Magic;
 pub(crate) struct Compressor {
     codec: CompressionType,
     level: Option<i32>,
-    idle: Pool<Box<dyn Encoder>>,
+    /// An encoder holds 20 KiB to some hundred.
+    idle: Idle<Box<dyn Encoder>>,
 }
 
 impl Compressor {
@@ -29,7 +30,7 @@ impl Compressor {
         Ok(Self {
             codec,
             level,
-            idle: Pool::new(),
+            idle: Idle::new(),
         })
     }
 
@@ -39,7 +40,7 @@ impl Compressor {
 
     #[cfg(test)]
     pub(super) fn idle_encoders(&self) -> usize {
-        self.idle.idle()
+        self.idle.count()
     }
 
     /// Compresses the parts as if they stood back to back, and appends the result to `out`. The format

@@ -21,7 +21,6 @@ mod gzip;
 mod level;
 #[cfg(feature = "lz4")]
 mod lz4;
-mod pool;
 #[cfg(feature = "snappy")]
 mod snappy;
 #[cfg(any(feature = "zstd", feature = "zstd-pure"))]

@@ -7,7 +7,7 @@ use log::error;
 
 use crate::compress::Compressor;
 use crate::record::ratio::CompressionRatio;
-use crate::sync::{Mutex, Rank};
+use crate::sync::Idle;
 use crate::types::Magic;
 use crate::util::panic;
 
@@ -17,15 +17,15 @@ use crate::util::panic;
 /// Any number at a time; no lock is held while one compresses.
 pub(crate) struct Packer {
     compressor: Option<Compressor>,
-    /// Empty buffers: as many as threads packed at the same time, up to [`MOST_SCRATCH`].
-    scratch: Mutex<Vec<Vec<u8>>>,
+    /// Empty buffers, which the pool does not count.
+    scratch: Idle<Vec<u8>>,
 }
 
 impl Packer {
     pub(crate) fn new(compressor: Option<Compressor>) -> Self {
         Self {
             compressor,
-            scratch: Mutex::new(Rank::LEAF, Vec::new()),
+            scratch: Idle::new(),
         }
     }
 
@@ -50,7 +50,7 @@ impl Packer {
         write: impl FnOnce(&mut Vec<u8>) -> Result<R, String>,
     ) -> Option<(Scratch, R)> {
         let mut scratch = Scratch {
-            buffer: self.scratch.lock().pop().unwrap_or_default(),
+            buffer: self.scratch.take().unwrap_or_default(),
             packer: Arc::clone(self),
         };
         match panic::contain(|| write(&mut scratch.buffer)) {
@@ -89,10 +89,7 @@ impl Drop for Scratch {
         let mut buffer = self.take();
         if (1..=LARGEST_SCRATCH).contains(&buffer.capacity()) {
             buffer.clear();
-            let mut kept = self.packer.scratch.lock();
-            if kept.len() < MOST_SCRATCH {
-                kept.push(buffer);
-            }
+            self.packer.scratch.put(buffer);
         }
     }
 }
@@ -106,8 +103,6 @@ impl std::fmt::Debug for Packer {
     }
 }
 
-/// More are made anew: what is kept is not counted by the pool.
-const MOST_SCRATCH: usize = 8;
 /// Larger buffers are rare enough to be made anew.
 const LARGEST_SCRATCH: usize = 1 << 20;
 
