@@ -5,11 +5,12 @@ mod drain;
 mod entry;
 mod packing;
 mod recent;
+mod registry;
 mod topics;
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use arc_swap::{ArcSwap, Guard};
@@ -19,22 +20,20 @@ use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
 use super::future::Place;
-use super::metadata::ClusterObserver;
 use super::produce_request_result::{Elapsed, ProduceRequestResult};
 use super::thunks::{AnyCallback, UntakenCallback};
 use super::wake::SenderWaker;
 use crate::clock::{Clock, Instant};
 use crate::compress::{CompressionType, Compressor};
 use crate::record::builder::RecordParts;
-use crate::record::ratio::CompressionRatio;
 use crate::sync::{Mutex, Rank};
-use crate::types::{Cluster, Magic, PartitionId, PartitionInfo, TopicPartition, UsableMagic};
-use crate::util::hash::FixedHashMap;
+use crate::types::{Magic, PartitionId, UsableMagic};
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
 pub(crate) use entry::{EntryIndex, PartitionEntry};
 use packing::Packing;
-use topics::{NO_SNAPSHOT, PartitionSlot};
+use registry::Registry;
+use topics::NO_SNAPSHOT;
 pub(crate) use topics::{RandomSource, TopicEntry, Topics};
 
 /// What the accumulator is built from.
@@ -79,23 +78,6 @@ pub(crate) struct RecordAccumulator {
     waker: Arc<SenderWaker>,
     counters: Arc<Counters>,
     clock: Arc<dyn Clock>,
-}
-
-/// Every partition that was ever seen.
-// Invariant: an entry is in the slot of its topic here before it is in any other slot.
-#[derive(Debug, Default)]
-struct Registry {
-    topics: FixedHashMap<Arc<str>, RegisteredTopic>,
-    next_index: EntryIndex,
-    closed: bool,
-}
-
-#[derive(Debug)]
-struct RegisteredTopic {
-    /// As many as there ever were partitions. Shared with the topic's entry, but when that has fewer.
-    slots: Arc<[PartitionSlot]>,
-    sticky: Arc<std::sync::atomic::AtomicI32>,
-    ratio: Arc<CompressionRatio>,
 }
 
 /// What came of an append.
@@ -429,118 +411,6 @@ impl Drop for Flushing<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
-}
-
-impl Registry {
-    fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
-        self.topics
-            .values()
-            .flat_map(|topic| topic.slots.iter().filter_map(OnceLock::get).cloned())
-            .collect()
-    }
-
-    /// A topic with at least `count` partitions.
-    fn topic(&mut self, topic: &Arc<str>, count: usize) -> &RegisteredTopic {
-        let registered = self
-            .topics
-            .entry(Arc::clone(topic))
-            .or_insert_with(|| RegisteredTopic {
-                slots: Arc::default(),
-                sticky: TopicEntry::new_sticky(),
-                ratio: Arc::default(),
-            });
-        if registered.slots.len() < count {
-            registered.slots = registered.first_slots(count);
-        }
-        registered
-    }
-
-    /// The entry of a partition, made where it is missing.
-    fn entry(&mut self, topic: &Arc<str>, partition: PartitionId) -> Arc<PartitionEntry> {
-        let (index, closed) = (self.next_index, self.closed);
-        let at = partition as usize;
-        let topic_of = self.topic(topic, at + 1);
-        let slot = &topic_of.slots[at];
-        if let Some(entry) = slot.get() {
-            return Arc::clone(entry);
-        }
-        let partition = TopicPartition::new(Arc::clone(topic), partition);
-        let ratio = Arc::clone(&topic_of.ratio);
-        let new = || Arc::new(PartitionEntry::new(index, partition, ratio, closed));
-        let entry = Arc::clone(slot.get_or_init(new));
-        self.next_index += 1;
-        entry
-    }
-}
-
-impl RegisteredTopic {
-    /// Slots for the first `count` partitions.
-    fn first_slots(&self, count: usize) -> Arc<[PartitionSlot]> {
-        if count == self.slots.len() {
-            return Arc::clone(&self.slots);
-        }
-        // Those that are missing at the end have no entry yet.
-        let known = self.slots.iter().cloned();
-        known
-            .chain(std::iter::repeat_with(OnceLock::new))
-            .take(count)
-            .collect()
-    }
-}
-
-impl ClusterObserver for RecordAccumulator {
-    fn take_used(&self, topic: &str) -> bool {
-        self.topics
-            .load()
-            .get(topic)
-            .is_some_and(|entry| entry.take_used())
-    }
-
-    /// Replaces the topic map by one that fits the cluster. Entries that have not changed are kept.
-    fn on_cluster(&self, cluster: &Arc<Cluster>) {
-        let mut registry = self.registry.lock();
-        let before = self.topics.load();
-        let mut by_name = FixedHashMap::default();
-        for (name, info) in &cluster.topics {
-            let count = usable_partitions(&info.partitions);
-            if count == 0 {
-                continue;
-            }
-            let available: Box<[PartitionId]> = info.partitions[..count]
-                .iter()
-                .filter(|partition| partition.leader().is_some())
-                .map(PartitionInfo::partition)
-                .collect();
-            let entry = match before.get(name) {
-                Some(entry)
-                    if entry.partition_count() == count && entry.available() == &*available =>
-                {
-                    Arc::clone(entry)
-                }
-                _ => {
-                    let registered = registry.topic(name, count);
-                    Arc::new(TopicEntry::new(
-                        Arc::clone(name),
-                        registered.first_slots(count),
-                        available,
-                        Arc::clone(&registered.sticky),
-                    ))
-                }
-            };
-            by_name.insert(Arc::clone(name), entry);
-        }
-        self.publish(Topics::new(by_name, registry.closed));
-    }
-}
-
-/// How many partitions a topic has, counted as far as their numbers go up without a gap: a topic that
-/// is being created may show some partitions before others.
-fn usable_partitions(partitions: &[PartitionInfo]) -> usize {
-    partitions
-        .iter()
-        .zip(0..)
-        .take_while(|(partition, number)| partition.partition() == *number)
-        .count()
 }
 
 #[cfg(test)]

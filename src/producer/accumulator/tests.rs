@@ -2,13 +2,15 @@ mod packing;
 
 use bytes::Bytes;
 
+use super::topics::PartitionSlot;
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
+use crate::producer::metadata::ClusterObserver;
 use crate::producer::thunks::RecordFacts;
 use crate::record::builder::batch_size_upper_bound;
 use crate::record::header::Headers;
-use crate::types::Node;
+use crate::types::{Cluster, Node, PartitionInfo, TopicPartition};
 
 pub(super) const MS: fn(u64) -> Duration = Duration::from_millis;
 
@@ -155,7 +157,7 @@ fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
     });
     let entry = Arc::clone(fixture.accumulator.partition(&fixture.topic(), 0).unwrap());
     let mut numbers = Vec::new();
-    while let entry::Popped::Batch { batch, .. } = entry.pop(|_| true) {
+    while let entry::Popped::Batch { batch, .. } = entry.pop(|_| false, |_| true) {
         numbers.push(crate::producer::batch::SealedBatch::seal(batch).id());
     }
     assert_eq!(numbers.len(), 4000);

@@ -333,6 +333,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let result = self.drainer.drain(
             node,
             self.options.max_request_bytes,
+            everything,
             gate,
             now,
             &mut drained,

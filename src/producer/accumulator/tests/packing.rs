@@ -1,6 +1,8 @@
 //! Batches that are compressed, or written in an old format: when they close, and where they are while
 //! a thread packs them.
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::compress::decompress;
 use crate::producer::batch::{EncodedBatch, SealedBatch};
@@ -24,7 +26,7 @@ fn entry_of(fixture: &Fixture) -> Arc<PartitionEntry> {
 }
 
 fn pop(entry: &PartitionEntry) -> Option<Box<SealedBatch>> {
-    match entry.pop(|_| true) {
+    match entry.pop(|_| false, |_| true) {
         entry::Popped::Batch { batch, .. } => Some(SealedBatch::seal(batch)),
         _ => None,
     }
@@ -258,13 +260,39 @@ fn sets_of_the_old_formats_hold_what_was_sent_and_keep_their_limit() {
     }
 }
 
+proptest! {
+    /// PB-2, PB-3: in each format, as it goes over the wire.
+    #[test]
+    fn a_plain_batch_is_larger_than_its_limit_only_for_a_single_record(
+        sizes in proptest::collection::vec(prop_oneof![0..60usize, 0..700usize], 1..60),
+        limit in 100..2000usize,
+        magic in prop_oneof![Just(Magic::V0), Just(Magic::V1), Just(Magic::V2)],
+    ) {
+        let fixture = fixture_with(limit, MS(1000), CompressionType::None, magic);
+        fixture.cluster(&[0]);
+        for size in &sizes {
+            let _future = append(&fixture, 0, &"x".repeat(*size));
+        }
+        let entry = entry_of(&fixture);
+        let mut records = 0;
+        while let Some(batch) = pop(&entry) {
+            let EncodedBatch { head, body } = batch.encode(Magic::V2).unwrap();
+            let bytes = head.map_or(0, |head| head.len()) + body.len();
+            prop_assert_eq!(bytes, batch.size_bytes());
+            prop_assert!(bytes <= limit || batch.record_count() == 1, "{} bytes", bytes);
+            records += batch.record_count() as usize;
+        }
+        prop_assert_eq!(records, sizes.len());
+    }
+}
+
 #[test]
 fn a_batch_that_only_fails_is_not_packed_for_that() {
     let fixture = fixture_with(2000, MS(1000), CompressionType::Gzip, Magic::V2);
     fixture.cluster(&[0]);
     let entry = entry_of(&fixture);
     let _future = append(&fixture, 0, &value(0));
-    let entry::Popped::Batch { batch, .. } = entry.pop(|_| true) else {
+    let entry::Popped::Batch { batch, .. } = entry.pop(|_| false, |_| true) else {
         panic!("there is a batch")
     };
     let sealed = SealedBatch::seal_to_fail(batch);
