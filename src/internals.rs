@@ -51,14 +51,6 @@ const UNCOMPRESSED_TIMES: usize = 300;
 /// What [`read_batches`] takes of one batch, uncompressed.
 const UNCOMPRESSED_BYTES: usize = 1024 * 1024;
 
-/// The kinds of requests and responses that can be read, each with its oldest and newest version.
-const READABLE: [ApiKey; 4] = [
-    ApiKey::Produce,
-    ApiKey::Metadata,
-    ApiKey::ApiVersions,
-    ApiKey::InitProducerId,
-];
-
 /// A stream of frames as a connection receives it. The first byte chooses the cap on frames, the next
 /// four how the rest, the stream, is cut into pieces.
 ///
@@ -133,7 +125,7 @@ pub fn decode_response(input: &[u8]) {
 
 /// The kind and version that a byte chooses.
 fn readable(choice: u8) -> (ApiKey, i16) {
-    let all = READABLE
+    let all = ApiKey::ALL
         .into_iter()
         .flat_map(|api| api.versions().map(move |version| (api, version)));
     let count = all.clone().count();

@@ -122,7 +122,7 @@ fn compressed_batch() -> Vec<u8> {
 /// Folder and name of each seed, and its bytes.
 fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     let mut seeds = BTreeMap::new();
-    for api in READABLE {
+    for api in ApiKey::ALL {
         let name = api.name().to_lowercase();
         for version in telling_versions(api) {
             let mut response = vec![choice_of(api, version)];

@@ -14,9 +14,7 @@ mod value;
 
 use bytes::Bytes;
 
-use crate::protocol::{
-    ApiKey, BatchHead, DecodeErrorKind, Reader, Records, Request, RequestHeader, Response,
-};
+use crate::protocol::{ApiKey, BatchHead, Reader, Records, Request, RequestHeader};
 use crate::util::murmur2;
 use crate::util::varint::{
     VarintError, put_unsigned64, take_unsigned, take_varint, take_varlong, unsigned_len, zigzag64,
@@ -50,21 +48,6 @@ impl Envelope<'_> {
 pub fn apis() -> Vec<(&'static str, i16)> {
     let all = ApiKey::ALL.into_iter();
     all.map(|api| (api.name(), api.max_version())).collect()
-}
-
-/// Names of the APIs whose requests and responses can be written and read here.
-pub fn built_apis() -> Vec<&'static str> {
-    let is_built = |api: &ApiKey| {
-        let nothing = Bytes::new();
-        let request = Request::decode_body(*api, 0, &mut Reader::new(&nothing)).map(drop);
-        let response = Response::decode(*api, 0, &mut Reader::new(&nothing)).map(drop);
-        let not_built = DecodeErrorKind::UnknownApi(api.code());
-        [request, response]
-            .iter()
-            .any(|read| !matches!(read, Err(error) if error.kind == not_built))
-    };
-    let built = ApiKey::ALL.into_iter().filter(is_built);
-    built.map(ApiKey::name).collect()
 }
 
 /// A request as it is written: without the length of the frame.

@@ -22,17 +22,24 @@ pub(crate) use header::RequestHeader;
 pub(crate) use header::decode_response_correlation;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use messages::ApiVersionRange;
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use messages::{
+    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
+    AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, AuthBytes, Coordinator, CoordinatorType,
+    EndTxnRequest, EndTxnResponse, FindCoordinatorRequest, FindCoordinatorResponse,
+    PartitionResult, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+    SaslHandshakeResponse, TopicResult, TxnOffsetCommitPartition, TxnOffsetCommitRequest,
+    TxnOffsetCommitResponse, TxnOffsetCommitTopic,
+};
 pub(crate) use messages::{
     ApiVersionsRequest, ApiVersionsResponse, BatchHead, InitProducerIdRequest,
     InitProducerIdResponse, MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse,
     MetadataTopic, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     RecordError, Records, Request, Response, TopicProduceData, TopicProduceResponse,
 };
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-pub(crate) use wire::DecodeErrorKind;
-#[cfg(test)]
-pub(crate) use wire::EncodeError;
 pub(crate) use wire::{DecodeError, Reader};
+#[cfg(test)]
+pub(crate) use wire::{DecodeErrorKind, EncodeError};
 
 #[cfg(test)]
 pub(crate) mod tests;

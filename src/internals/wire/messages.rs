@@ -3,11 +3,17 @@
 
 use super::value::{Read, Value};
 use crate::protocol::{
-    ApiKey, ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse, BatchHead,
+    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
+    AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, ApiKey, ApiVersionRange,
+    ApiVersionsRequest, ApiVersionsResponse, AuthBytes, BatchHead, Coordinator, CoordinatorType,
+    EndTxnRequest, EndTxnResponse, FindCoordinatorRequest, FindCoordinatorResponse,
     InitProducerIdRequest, InitProducerIdResponse, MetadataBroker, MetadataPartition,
     MetadataRequest, MetadataResponse, MetadataTopic, PartitionProduceData,
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, RecordError, Records, Request,
-    Response, TopicProduceData, TopicProduceResponse,
+    PartitionProduceResponse, PartitionResult, ProduceRequest, ProduceResponse, RecordError,
+    Records, Request, Response, SaslAuthenticateRequest, SaslAuthenticateResponse,
+    SaslHandshakeRequest, SaslHandshakeResponse, TopicProduceData, TopicProduceResponse,
+    TopicResult, TxnOffsetCommitPartition, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+    TxnOffsetCommitTopic,
 };
 use crate::types::ReplicaLists;
 
@@ -15,9 +21,25 @@ pub(super) fn request(api: ApiKey, version: i16, body: &Value) -> Read<Request> 
     Ok(match api {
         ApiKey::Produce => Request::Produce(produce_request(body)?),
         ApiKey::Metadata => Request::Metadata(metadata_request(version, body)?),
+        ApiKey::FindCoordinator => Request::FindCoordinator(find_coordinator_request(body)?),
+        ApiKey::SaslHandshake => Request::SaslHandshake(SaslHandshakeRequest {
+            mechanism: body.text("mechanism")?,
+        }),
         ApiKey::ApiVersions => Request::ApiVersions(api_versions_request(body)?),
         ApiKey::InitProducerId => Request::InitProducerId(init_producer_id_request(body)?),
-        other => return Err(format!("requests of {other} are not compared yet")),
+        ApiKey::AddPartitionsToTxn => {
+            Request::AddPartitionsToTxn(add_partitions_to_txn_request(body)?.into())
+        }
+        ApiKey::AddOffsetsToTxn => {
+            Request::AddOffsetsToTxn(add_offsets_to_txn_request(body)?.into())
+        }
+        ApiKey::EndTxn => Request::EndTxn(end_txn_request(body)?),
+        ApiKey::TxnOffsetCommit => {
+            Request::TxnOffsetCommit(txn_offset_commit_request(body)?.into())
+        }
+        ApiKey::SaslAuthenticate => Request::SaslAuthenticate(SaslAuthenticateRequest {
+            auth_bytes: AuthBytes(body.bytes("authBytes")?),
+        }),
     })
 }
 
@@ -25,9 +47,35 @@ pub(super) fn response(api: ApiKey, body: &Value) -> Read<Response> {
     Ok(match api {
         ApiKey::Produce => Response::Produce(produce_response(body)?),
         ApiKey::Metadata => Response::Metadata(metadata_response(body)?),
+        ApiKey::FindCoordinator => Response::FindCoordinator(find_coordinator_response(body)?),
+        ApiKey::SaslHandshake => Response::SaslHandshake(SaslHandshakeResponse {
+            error: body.error("errorCode")?,
+            mechanisms: body.texts("mechanisms")?,
+        }),
         ApiKey::ApiVersions => Response::ApiVersions(api_versions_response(body)?),
         ApiKey::InitProducerId => Response::InitProducerId(init_producer_id_response(body)?),
-        other => return Err(format!("responses of {other} are not compared yet")),
+        ApiKey::AddPartitionsToTxn => Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
+            throttle_time_ms: body.number("throttleTimeMs")?,
+            topics: topic_results(body, "results", "results")?,
+        }),
+        ApiKey::AddOffsetsToTxn => Response::AddOffsetsToTxn(AddOffsetsToTxnResponse {
+            throttle_time_ms: body.number("throttleTimeMs")?,
+            error: body.error("errorCode")?,
+        }),
+        ApiKey::EndTxn => Response::EndTxn(EndTxnResponse {
+            throttle_time_ms: body.number("throttleTimeMs")?,
+            error: body.error("errorCode")?,
+        }),
+        ApiKey::TxnOffsetCommit => Response::TxnOffsetCommit(TxnOffsetCommitResponse {
+            throttle_time_ms: body.number("throttleTimeMs")?,
+            topics: topic_results(body, "topics", "partitions")?,
+        }),
+        ApiKey::SaslAuthenticate => Response::SaslAuthenticate(SaslAuthenticateResponse {
+            error: body.error("errorCode")?,
+            error_message: body.optional_text("errorMessage")?,
+            auth_bytes: AuthBytes(body.bytes("authBytes")?),
+            session_lifetime_ms: body.number_or("sessionLifetimeMs", 0)?,
+        }),
     })
 }
 
@@ -183,5 +231,114 @@ fn init_producer_id_response(body: &Value) -> Read<InitProducerIdResponse> {
         error: body.error("errorCode")?,
         producer_id: body.number("producerId")?,
         producer_epoch: body.number("producerEpoch")?,
+    })
+}
+
+fn find_coordinator_request(body: &Value) -> Read<FindCoordinatorRequest> {
+    let keys = match body.find("key") {
+        Some(_) => vec![body.text("key")?],
+        None => body.texts("coordinatorKeys")?,
+    };
+    Ok(FindCoordinatorRequest {
+        coordinator_type: CoordinatorType(body.number_or("keyType", 0)?),
+        keys,
+    })
+}
+
+fn find_coordinator_response(body: &Value) -> Read<FindCoordinatorResponse> {
+    let coordinator = |value: &Value| {
+        Ok(Coordinator {
+            key: value.optional_text("key")?,
+            node_id: value.number("nodeId")?,
+            host: value.text("host")?,
+            port: value.number("port")?,
+            error: value.error("errorCode")?,
+            error_message: value.optional_text("errorMessage")?,
+        })
+    };
+    // Before there was a list of them, the only one was the body itself.
+    let coordinators = match body.find("coordinators") {
+        Some(_) => body.list("coordinators", coordinator)?,
+        None => vec![coordinator(body)?],
+    };
+    Ok(FindCoordinatorResponse {
+        throttle_time_ms: body.number_or("throttleTimeMs", 0)?,
+        coordinators,
+    })
+}
+
+fn add_partitions_to_txn_request(body: &Value) -> Read<AddPartitionsToTxnRequest> {
+    let topic = |value: &Value| {
+        Ok(AddPartitionsToTxnTopic {
+            name: value.text("name")?,
+            partitions: value.numbers("partitions")?,
+        })
+    };
+    Ok(AddPartitionsToTxnRequest {
+        transactional_id: body.text("transactionalId")?,
+        producer_id: body.number("producerId")?,
+        producer_epoch: body.number("producerEpoch")?,
+        topics: body.list("topics", topic)?,
+    })
+}
+
+fn add_offsets_to_txn_request(body: &Value) -> Read<AddOffsetsToTxnRequest> {
+    Ok(AddOffsetsToTxnRequest {
+        transactional_id: body.text("transactionalId")?,
+        producer_id: body.number("producerId")?,
+        producer_epoch: body.number("producerEpoch")?,
+        group_id: body.text("groupId")?,
+    })
+}
+
+fn end_txn_request(body: &Value) -> Read<EndTxnRequest> {
+    Ok(EndTxnRequest {
+        transactional_id: body.text("transactionalId")?,
+        producer_id: body.number("producerId")?,
+        producer_epoch: body.number("producerEpoch")?,
+        committed: body.bool("committed")?,
+    })
+}
+
+fn txn_offset_commit_request(body: &Value) -> Read<TxnOffsetCommitRequest> {
+    let partition = |value: &Value| {
+        Ok(TxnOffsetCommitPartition {
+            index: value.number("partitionIndex")?,
+            offset: value.number("committedOffset")?,
+            leader_epoch: value.number_or("committedLeaderEpoch", -1)?,
+            metadata: value.optional_text("committedMetadata")?,
+        })
+    };
+    let topic = |value: &Value| {
+        Ok(TxnOffsetCommitTopic {
+            name: value.text("name")?,
+            partitions: value.list("partitions", partition)?,
+        })
+    };
+    Ok(TxnOffsetCommitRequest {
+        transactional_id: body.text("transactionalId")?,
+        group_id: body.text("groupId")?,
+        producer_id: body.number("producerId")?,
+        producer_epoch: body.number("producerEpoch")?,
+        generation_id: body.number_or("generationId", -1)?,
+        member_id: body.optional_text("memberId")?.unwrap_or_default(),
+        group_instance_id: body.optional_text("groupInstanceId")?,
+        topics: body.list("topics", topic)?,
+    })
+}
+
+/// The results of partitions, under the names that the API has for the lists of both.
+fn topic_results(body: &Value, topics: &str, partitions: &str) -> Read<Vec<TopicResult>> {
+    let partition = |value: &Value| {
+        Ok(PartitionResult {
+            index: value.number("partitionIndex")?,
+            error: value.error("errorCode")?,
+        })
+    };
+    body.list(topics, |value| {
+        Ok(TopicResult {
+            name: value.text("name")?,
+            partitions: value.list(partitions, partition)?,
+        })
     })
 }

@@ -54,6 +54,11 @@ impl Value {
         N::try_from(*number).ok()
     }
 
+    pub(super) fn bool(&self, name: &str) -> Read<bool> {
+        self.get(name)?;
+        self.bool_or(name, false)
+    }
+
     pub(super) fn bool_or(&self, name: &str, absent: bool) -> Read<bool> {
         match self.find(name) {
             None => Ok(absent),
@@ -79,6 +84,19 @@ impl Value {
             Self::Text(text) => Ok(Some(text.as_str().into())),
             other => Err(format!("{name} is no text: {other:?}")),
         }
+    }
+
+    pub(super) fn texts(&self, name: &str) -> Read<Vec<Arc<str>>> {
+        self.list(name, |value| match value {
+            Self::Text(text) => Ok(text.as_str().into()),
+            other => Err(format!("{name} has what is no text: {other:?}")),
+        })
+    }
+
+    /// Bytes from hexadecimal digits.
+    pub(super) fn bytes(&self, name: &str) -> Read<Bytes> {
+        self.optional_bytes(name)?
+            .ok_or_else(|| format!("{name} is null or missing"))
     }
 
     /// Bytes from hexadecimal digits; `None` if they are null.

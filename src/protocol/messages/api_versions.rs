@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::api::ApiKey;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
@@ -23,12 +24,14 @@ impl ApiVersionsRequest {
             client_software_version: env!("CARGO_PKG_VERSION").into(),
         }
     }
+}
 
-    pub(super) fn size_hint(&self) -> usize {
+impl RequestBody for ApiVersionsRequest {
+    fn size_hint(&self) -> usize {
         self.client_software_name.len() + self.client_software_version.len() + 8
     }
 
-    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+    fn encode(&self, w: &mut Writer, version: i16) {
         if version >= 3 {
             w.put_str(&self.client_software_name, "the client's name");
             w.put_str(&self.client_software_version, "the client's version");
@@ -37,7 +40,7 @@ impl ApiVersionsRequest {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut text = |what| {
             if version >= 3 {
                 r.string(what)
@@ -73,9 +76,9 @@ pub(crate) struct ApiVersionRange {
     pub(crate) max: i16,
 }
 
-impl ApiVersionsResponse {
+impl ResponseBody for ApiVersionsResponse {
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+    fn encode(&self, w: &mut Writer, version: i16) {
         w.put_i16(self.error.code());
         w.put_array(&self.api_keys, "the API keys", |w, range| {
             w.put_i16(range.api_key);
@@ -91,7 +94,7 @@ impl ApiVersionsResponse {
 
     /// Reads the answer to a request of this version; or, if it is not that, one of version 0: so a
     /// broker answers that does not know the version (KIP-511).
-    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut oldest = r.clone();
         Self::decode_exactly(r, version).or_else(|error| {
             oldest.set_flexible(ApiKey::ApiVersions.is_flexible(0));
@@ -101,7 +104,9 @@ impl ApiVersionsResponse {
             Ok(response)
         })
     }
+}
 
+impl ApiVersionsResponse {
     fn decode_exactly(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let error = ErrorCode::from_code(r.i16("the error")?);
         let api_keys = r.array("the API keys", 6, |r| {

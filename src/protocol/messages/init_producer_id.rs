@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 
@@ -17,12 +18,12 @@ pub(crate) struct InitProducerIdRequest {
     pub(crate) producer_epoch: i16,
 }
 
-impl InitProducerIdRequest {
-    pub(super) fn size_hint(&self) -> usize {
+impl RequestBody for InitProducerIdRequest {
+    fn size_hint(&self) -> usize {
         self.transactional_id.as_ref().map_or(0, |id| id.len()) + 18
     }
 
-    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+    fn encode(&self, w: &mut Writer, version: i16) {
         w.put_nullable_str(self.transactional_id.as_deref(), "transactional.id");
         w.put_i32(self.transaction_timeout_ms);
         if version >= 3 {
@@ -38,7 +39,7 @@ impl InitProducerIdRequest {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let transactional_id = r.nullable_string("the transactional id")?;
         let transaction_timeout_ms = r.i32("the transaction timeout")?;
         let (producer_id, producer_epoch) = if version >= 3 {
@@ -65,9 +66,9 @@ pub(crate) struct InitProducerIdResponse {
     pub(crate) producer_epoch: i16,
 }
 
-impl InitProducerIdResponse {
+impl ResponseBody for InitProducerIdResponse {
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn encode(&self, w: &mut Writer) {
+    fn encode(&self, w: &mut Writer, _version: i16) {
         w.put_i32(self.throttle_time_ms);
         w.put_i16(self.error.code());
         w.put_i64(self.producer_id);
@@ -75,7 +76,7 @@ impl InitProducerIdResponse {
         w.put_no_tags();
     }
 
-    pub(super) fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let throttle_time_ms = r.i32("the throttle time")?;
         let error = ErrorCode::from_code(r.i16("the error")?);
         let producer_id = r.i64("the producer id")?;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 use crate::types::{ReplicaLists, ReplicaListsMaker};
@@ -19,14 +20,14 @@ pub(crate) struct MetadataRequest {
 #[cfg(any(test, feature = "testing"))]
 const NO_OPERATIONS: i32 = i32::MIN;
 
-impl MetadataRequest {
-    pub(super) fn size_hint(&self) -> usize {
+impl RequestBody for MetadataRequest {
+    fn size_hint(&self) -> usize {
         // Name's length, uuid and tags of a topic: 2 + 16 + 1.
         let topics = self.topics.iter().flatten();
         12 + topics.map(|name| name.len() + 19).sum::<usize>()
     }
 
-    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+    fn encode(&self, w: &mut Writer, version: i16) {
         let names = self.topics.as_deref();
         match names {
             // Version 0 has no null: there an empty list means all topics.
@@ -64,7 +65,7 @@ impl MetadataRequest {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let element = |r: &mut Reader<'_>| {
             if version >= 10 {
                 r.uuid("a topic's id")?;
@@ -136,9 +137,9 @@ pub(crate) struct MetadataPartition {
     pub(crate) replicas: ReplicaLists,
 }
 
-impl MetadataResponse {
+impl ResponseBody for MetadataResponse {
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+    fn encode(&self, w: &mut Writer, version: i16) {
         if version >= 3 {
             w.put_i32(self.throttle_time_ms);
         }
@@ -160,7 +161,7 @@ impl MetadataResponse {
         w.put_no_tags();
     }
 
-    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let throttle_time_ms = if version >= 3 {
             r.i32("the throttle time")?
         } else {

@@ -1,16 +1,37 @@
 //! The messages themselves: plain structures, each with its bytes in every version.
+//!
+//! A file has the request and the response of one API. They are listed once, in `messages!` below, which
+//! makes of the list all that is a matter of choosing the right one.
 
+mod add_offsets_to_txn;
+mod add_partitions_to_txn;
 mod api_versions;
+mod end_txn;
+mod find_coordinator;
 mod init_producer_id;
 mod metadata;
 mod produce;
+mod sasl_authenticate;
+mod sasl_handshake;
+mod topic_result;
+mod txn_offset_commit;
 
 #[cfg(test)]
 use bytes::Bytes;
 
+pub(crate) use self::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use self::add_partitions_to_txn::AddPartitionsToTxnTopic;
+pub(crate) use self::add_partitions_to_txn::{
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
+};
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::api_versions::ApiVersionRange;
 pub(crate) use self::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
+pub(crate) use self::end_txn::{EndTxnRequest, EndTxnResponse};
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use self::find_coordinator::{Coordinator, CoordinatorType};
+pub(crate) use self::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
 pub(crate) use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub(crate) use self::metadata::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
@@ -19,45 +40,161 @@ pub(crate) use self::produce::{
     BatchHead, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     RecordError, Records, TopicProduceData, TopicProduceResponse,
 };
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use self::sasl_authenticate::AuthBytes;
+pub(crate) use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
+pub(crate) use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use self::topic_result::{PartitionResult, TopicResult};
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use self::txn_offset_commit::{TxnOffsetCommitPartition, TxnOffsetCommitTopic};
+pub(crate) use self::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
 use super::api::ApiKey;
 use super::frame::{Frame, FrameBuilder};
 use super::header::RequestHeader;
 #[cfg(any(test, feature = "testing"))]
 use super::header::encode_response_correlation;
-use super::wire::{DecodeError, DecodeErrorKind, EncodeError, Reader};
+use super::wire::{DecodeError, DecodeErrorKind, EncodeError, Reader, Writer};
 
-/// A request of a producer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Request {
-    Produce(ProduceRequest),
-    Metadata(MetadataRequest),
-    ApiVersions(ApiVersionsRequest),
-    InitProducerId(InitProducerIdRequest),
+/// What a request does in its own way. The version is one that its API has; the writer and the reader
+/// know its form.
+trait RequestBody: Sized {
+    /// At least as many bytes as the request takes in any version, but for the bodies of batches: so
+    /// its buffer is allocated once.
+    fn size_hint(&self) -> usize;
+
+    /// Writes the fields that the version has. Others must be what a reader takes them for, unless
+    /// Kafka calls them ignorable.
+    fn encode(&self, w: &mut Writer, version: i16);
+
+    #[cfg(any(test, feature = "testing"))]
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError>;
+}
+
+impl<T: RequestBody> RequestBody for Box<T> {
+    fn size_hint(&self) -> usize {
+        (**self).size_hint()
+    }
+
+    fn encode(&self, w: &mut Writer, version: i16) {
+        (**self).encode(w, version);
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+        T::decode(r, version).map(Self::new)
+    }
+}
+
+/// What a response does in its own way, likewise.
+trait ResponseBody: Sized {
+    /// Writes the fields that the version has.
+    #[cfg(any(test, feature = "testing"))]
+    fn encode(&self, w: &mut Writer, version: i16);
+
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError>;
+}
+
+/// Makes [`Request`] and [`Response`] of a list of the APIs, each with its two messages.
+macro_rules! messages {
+    ($($api:ident: $request:ty => $response:ty;)+) => {
+        /// A request of a producer.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        #[cfg_attr(
+            not(any(test, feature = "testing")),
+            expect(dead_code, reason = "transactions and SASL will send what nobody sends yet")
+        )]
+        pub(crate) enum Request {
+            $($api($request),)+
+        }
+
+        impl Request {
+            /// Which one it is.
+            pub(crate) fn api_key(&self) -> ApiKey {
+                match self {
+                    $(Self::$api(_) => ApiKey::$api,)+
+                }
+            }
+
+            pub(super) fn size_hint(&self) -> usize {
+                match self {
+                    $(Self::$api(request) => request.size_hint(),)+
+                }
+            }
+
+            fn encode_fields(&self, w: &mut Writer, version: i16) {
+                match self {
+                    $(Self::$api(request) => request.encode(w, version),)+
+                }
+            }
+
+            #[cfg(any(test, feature = "testing"))]
+            fn decode_fields(
+                api: ApiKey,
+                r: &mut Reader<'_>,
+                version: i16,
+            ) -> Result<Self, DecodeError> {
+                match api {
+                    $(ApiKey::$api => <$request>::decode(r, version).map(Self::$api),)+
+                }
+            }
+        }
+
+        /// A broker's answer.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub(crate) enum Response {
+            $($api($response),)+
+        }
+
+        impl Response {
+            /// Which request it answers.
+            #[cfg(any(test, feature = "testing"))]
+            pub(crate) fn api_key(&self) -> ApiKey {
+                match self {
+                    $(Self::$api(_) => ApiKey::$api,)+
+                }
+            }
+
+            #[cfg(any(test, feature = "testing"))]
+            fn encode_fields(&self, w: &mut Writer, version: i16) {
+                match self {
+                    $(Self::$api(response) => response.encode(w, version),)+
+                }
+            }
+
+            fn decode_fields(
+                api: ApiKey,
+                r: &mut Reader<'_>,
+                version: i16,
+            ) -> Result<Self, DecodeError> {
+                match api {
+                    $(ApiKey::$api => <$response>::decode(r, version).map(Self::$api),)+
+                }
+            }
+        }
+    };
+}
+
+// What is larger than a Produce request is behind a pointer: requests are moved by value, and nearly all
+// of them are Produce requests.
+messages! {
+    Produce: ProduceRequest => ProduceResponse;
+    Metadata: MetadataRequest => MetadataResponse;
+    FindCoordinator: FindCoordinatorRequest => FindCoordinatorResponse;
+    SaslHandshake: SaslHandshakeRequest => SaslHandshakeResponse;
+    ApiVersions: ApiVersionsRequest => ApiVersionsResponse;
+    InitProducerId: InitProducerIdRequest => InitProducerIdResponse;
+    AddPartitionsToTxn: Box<AddPartitionsToTxnRequest> => AddPartitionsToTxnResponse;
+    AddOffsetsToTxn: Box<AddOffsetsToTxnRequest> => AddOffsetsToTxnResponse;
+    EndTxn: EndTxnRequest => EndTxnResponse;
+    TxnOffsetCommit: Box<TxnOffsetCommitRequest> => TxnOffsetCommitResponse;
+    SaslAuthenticate: SaslAuthenticateRequest => SaslAuthenticateResponse;
 }
 
 impl Request {
-    /// Which one it is.
-    pub(crate) fn api_key(&self) -> ApiKey {
-        match self {
-            Self::Produce(_) => ApiKey::Produce,
-            Self::Metadata(_) => ApiKey::Metadata,
-            Self::ApiVersions(_) => ApiKey::ApiVersions,
-            Self::InitProducerId(_) => ApiKey::InitProducerId,
-        }
-    }
-
     /// Whether the broker answers it at all: to a Produce request with acks=0 it does not.
     pub(crate) fn expects_response(&self) -> bool {
         !matches!(self, Self::Produce(request) if request.acks == 0)
-    }
-
-    pub(super) fn size_hint(&self) -> usize {
-        match self {
-            Self::Produce(request) => request.size_hint(),
-            Self::Metadata(request) => request.size_hint(),
-            Self::ApiVersions(request) => request.size_hint(),
-            Self::InitProducerId(request) => request.size_hint(),
-        }
     }
 
     /// The request as a frame. Batches are referenced, not copied.
@@ -80,12 +217,7 @@ impl Request {
         let mut frame = FrameBuilder::with_capacity(header_hint + self.size_hint(), shared);
         let writer = frame.writer();
         RequestHeader::encode(writer, api, version, correlation_id, client_id);
-        match self {
-            Self::Produce(request) => request.encode(writer, version),
-            Self::Metadata(request) => request.encode(writer, version),
-            Self::ApiVersions(request) => request.encode(writer, version),
-            Self::InitProducerId(request) => request.encode(writer, version),
-        }
+        self.encode_fields(writer, version);
         frame.finish()
     }
 }
@@ -110,25 +242,44 @@ impl Request {
     ) -> Result<Self, DecodeError> {
         check_known(api, version, reader)?;
         reader.set_flexible(api.is_flexible(version));
-        Ok(match api {
-            ApiKey::Produce => Self::Produce(ProduceRequest::decode(reader, version)?),
-            ApiKey::Metadata => Self::Metadata(MetadataRequest::decode(reader, version)?),
-            ApiKey::ApiVersions => Self::ApiVersions(ApiVersionsRequest::decode(reader, version)?),
-            ApiKey::InitProducerId => {
-                Self::InitProducerId(InitProducerIdRequest::decode(reader, version)?)
-            }
-            other => return Err(unknown_api(other, reader)),
-        })
+        Self::decode_fields(api, reader, version)
     }
 }
 
-/// A broker's answer.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Response {
-    Produce(ProduceResponse),
-    Metadata(MetadataResponse),
-    ApiVersions(ApiVersionsResponse),
-    InitProducerId(InitProducerIdResponse),
+/// Where a response has its throttle time, if it has one. What goes before authentication has none.
+macro_rules! throttle_time {
+    ($response:expr) => {
+        match $response {
+            Response::Produce(ProduceResponse {
+                throttle_time_ms, ..
+            })
+            | Response::Metadata(MetadataResponse {
+                throttle_time_ms, ..
+            })
+            | Response::FindCoordinator(FindCoordinatorResponse {
+                throttle_time_ms, ..
+            })
+            | Response::ApiVersions(ApiVersionsResponse {
+                throttle_time_ms, ..
+            })
+            | Response::InitProducerId(InitProducerIdResponse {
+                throttle_time_ms, ..
+            })
+            | Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
+                throttle_time_ms, ..
+            })
+            | Response::AddOffsetsToTxn(AddOffsetsToTxnResponse {
+                throttle_time_ms, ..
+            })
+            | Response::EndTxn(EndTxnResponse {
+                throttle_time_ms, ..
+            })
+            | Response::TxnOffsetCommit(TxnOffsetCommitResponse {
+                throttle_time_ms, ..
+            }) => Some(throttle_time_ms),
+            Response::SaslHandshake(_) | Response::SaslAuthenticate(_) => None,
+        }
+    };
 }
 
 impl Response {
@@ -142,13 +293,7 @@ impl Response {
     ) -> Result<Self, DecodeError> {
         check_known(api, version, body)?;
         body.set_flexible(api.is_flexible(version));
-        let response = match api {
-            ApiKey::Produce => Self::Produce(ProduceResponse::decode(body, version)?),
-            ApiKey::Metadata => Self::Metadata(MetadataResponse::decode(body, version)?),
-            ApiKey::ApiVersions => Self::ApiVersions(ApiVersionsResponse::decode(body, version)?),
-            ApiKey::InitProducerId => Self::InitProducerId(InitProducerIdResponse::decode(body)?),
-            other => return Err(unknown_api(other, body)),
-        };
+        let response = Self::decode_fields(api, body, version)?;
         if body.remaining() > 0 {
             log::debug!(
                 "{} bytes follow a {api} response v{version}",
@@ -158,45 +303,28 @@ impl Response {
         Ok(response)
     }
 
-    /// How long the broker wants the client to be quiet, or has kept it waiting.
+    /// How long the broker wants the client to be quiet, or has kept it waiting; 0 where it cannot say.
     pub(crate) fn throttle_time_ms(&self) -> i32 {
-        match self {
-            Self::Produce(response) => response.throttle_time_ms,
-            Self::Metadata(response) => response.throttle_time_ms,
-            Self::ApiVersions(response) => response.throttle_time_ms,
-            Self::InitProducerId(response) => response.throttle_time_ms,
-        }
+        throttle_time!(self).copied().unwrap_or(0)
     }
 }
 
 #[cfg(any(test, feature = "testing"))]
 // The broker's side.
 impl Response {
-    /// Which request it answers.
-    pub(crate) fn api_key(&self) -> ApiKey {
-        match self {
-            Self::Produce(_) => ApiKey::Produce,
-            Self::Metadata(_) => ApiKey::Metadata,
-            Self::ApiVersions(_) => ApiKey::ApiVersions,
-            Self::InitProducerId(_) => ApiKey::InitProducerId,
-        }
-    }
-
-    /// How long the client shall be quiet, or has been kept waiting.
+    /// How long the client shall be quiet, or has been kept waiting; left out where it cannot be said.
     pub(crate) fn set_throttle_time_ms(&mut self, millis: i32) {
-        match self {
-            Self::Produce(response) => response.throttle_time_ms = millis,
-            Self::Metadata(response) => response.throttle_time_ms = millis,
-            Self::ApiVersions(response) => response.throttle_time_ms = millis,
-            Self::InitProducerId(response) => response.throttle_time_ms = millis,
+        if let Some(own) = throttle_time!(self) {
+            *own = millis;
         }
     }
 
     /// The answer as a frame, as a broker writes it. Fields that the version lacks are left out.
     ///
     /// # Panics
-    /// When there is no such version, or a string is longer than the protocol can carry. Only the
-    /// brokers of tests write responses, of versions and names that they have read before.
+    /// When there is no such version, or it cannot carry so many coordinators, or a string is longer
+    /// than the protocol can carry. Only the brokers of tests write responses: in versions and with
+    /// names that they have read before.
     pub(crate) fn encode(&self, version: i16, correlation_id: i32) -> Frame {
         self.try_encode(version, correlation_id)
             .expect("a response is in a version that was read, with strings that were read")
@@ -208,12 +336,7 @@ impl Response {
         let mut frame = FrameBuilder::with_capacity(128, 0);
         let writer = frame.writer();
         encode_response_correlation(writer, api, version, correlation_id);
-        match self {
-            Self::Produce(response) => response.encode(writer, version),
-            Self::Metadata(response) => response.encode(writer, version),
-            Self::ApiVersions(response) => response.encode(writer, version),
-            Self::InitProducerId(response) => response.encode(writer),
-        }
+        self.encode_fields(writer, version);
         frame.finish()
     }
 }
@@ -233,8 +356,4 @@ fn check_known(api: ApiKey, version: i16, reader: &Reader<'_>) -> Result<(), Dec
         return Ok(());
     }
     Err(reader.error(DecodeErrorKind::UnknownVersion(version), api.name()))
-}
-
-fn unknown_api(api: ApiKey, reader: &Reader<'_>) -> DecodeError {
-    reader.error(DecodeErrorKind::UnknownApi(api.code()), "the API key")
 }

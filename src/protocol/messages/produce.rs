@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 
@@ -104,9 +105,14 @@ impl fmt::Debug for BatchHead {
 }
 
 impl ProduceRequest {
-    /// At least as many bytes as the message takes without the bodies of its batches, so that its
-    /// buffer is allocated once.
-    pub(super) fn size_hint(&self) -> usize {
+    /// Partitions over all topics.
+    pub(super) fn partition_count(&self) -> usize {
+        self.topics.iter().map(|topic| topic.partitions.len()).sum()
+    }
+}
+
+impl RequestBody for ProduceRequest {
+    fn size_hint(&self) -> usize {
         // Lengths, index and tags of a partition: 4 + 5 + 1, and of a topic: 5 + 5 + 1.
         let partition = BatchHead::CAPACITY + 10;
         let topics = self.topics.iter();
@@ -114,12 +120,7 @@ impl ProduceRequest {
         self.transactional_id.as_ref().map_or(0, |id| id.len()) + 16 + topics.sum::<usize>()
     }
 
-    /// Partitions over all topics.
-    pub(super) fn partition_count(&self) -> usize {
-        self.topics.iter().map(|topic| topic.partitions.len()).sum()
-    }
-
-    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+    fn encode(&self, w: &mut Writer, version: i16) {
         if version >= 3 {
             w.put_nullable_str(self.transactional_id.as_deref(), "transactional.id");
         } else if self.transactional_id.is_some() {
@@ -147,7 +148,7 @@ impl ProduceRequest {
     }
 
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let transactional_id = if version >= 3 {
             r.nullable_string("the transactional id")?
         } else {
@@ -216,9 +217,9 @@ pub(crate) struct RecordError {
     pub(crate) message: Option<Arc<str>>,
 }
 
-impl ProduceResponse {
+impl ResponseBody for ProduceResponse {
     #[cfg(any(test, feature = "testing"))]
-    pub(super) fn encode(&self, w: &mut Writer, version: i16) {
+    fn encode(&self, w: &mut Writer, version: i16) {
         w.put_array(&self.topics, "the topics", |w, topic| {
             w.put_str(&topic.name, "the topic's name");
             w.put_array(&topic.partitions, "the partitions", |w, partition| {
@@ -232,7 +233,7 @@ impl ProduceResponse {
         w.put_no_tags();
     }
 
-    pub(super) fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
+    fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let topics = r.array("the topics", 2, |r| {
             let name = r.string("a topic's name")?;
             let partitions = r.array("a topic's partitions", 14, |r| {

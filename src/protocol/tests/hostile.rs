@@ -3,12 +3,13 @@
 use bytes::Bytes;
 use proptest::prelude::*;
 
-use super::generate::{APIS, full_request, full_response, read_response};
+use super::generate::{full_request, full_response, read_response};
 use crate::protocol::*;
 
 /// Every request and response with something in every field, in every version, as bytes.
 fn all_messages() -> impl Iterator<Item = (ApiKey, i16, Bytes, Bytes)> {
-    APIS.into_iter()
+    ApiKey::ALL
+        .into_iter()
         .flat_map(|api| api.versions().map(move |version| (api, version)))
         .map(|(api, version)| {
             let request = full_request(api, version).encode(version, 7, Some("client"));
@@ -74,7 +75,7 @@ proptest! {
     #[test]
     fn no_bytes_make_the_reader_panic(
         bytes in proptest::collection::vec(any::<u8>(), 0..300),
-        api in proptest::sample::select(&APIS[..]),
+        api in proptest::sample::select(&ApiKey::ALL[..]),
         version in 0i16..12,
     ) {
         let payload = Bytes::from(bytes);
@@ -133,6 +134,75 @@ fn an_array_of_two_thousand_million_elements_is_refused_before_memory_is_taken()
     let body = [&[0, 0], &classic[..]].concat();
     let error = response(ApiKey::ApiVersions, 0, &body).unwrap_err();
     assert_eq!((error.kind, error.what), (kind, "the API keys"));
+    for version in [0, 1] {
+        let error = response(ApiKey::SaslHandshake, version, &body).unwrap_err();
+        assert_eq!((error.kind, error.what), (kind, "the mechanisms"));
+    }
+
+    let no_type = [0];
+    let body = [&no_type[..], &compact].concat();
+    let error = request(ApiKey::FindCoordinator, 4, &body).unwrap_err();
+    assert_eq!((error.kind, error.what), (kind, "the keys"));
+    let no_throttle = [0; 4];
+    let body = [&no_throttle[..], &compact].concat();
+    let error = response(ApiKey::FindCoordinator, 4, &body).unwrap_err();
+    assert_eq!((error.kind, error.what), (kind, "the coordinators"));
+}
+
+#[test]
+fn a_transaction_of_two_thousand_million_partitions_is_refused_before_memory_is_taken() {
+    let classic = i32::MAX.to_be_bytes();
+    let compact = [0xff, 0xff, 0xff, 0xff, 0x07];
+    let kind = DecodeErrorKind::PastEnd;
+    let no_producer = [0; 10];
+    for (version, empty, count, topic) in [
+        (2, &[0, 0][..], &classic[..], &[0, 0, 0, 1, 0, 1, b't'][..]),
+        (3, &[1][..], &compact[..], &[2, 2, b't'][..]),
+    ] {
+        let api = ApiKey::AddPartitionsToTxn;
+        let body = [empty, &no_producer, count].concat();
+        let error = request(api, version, &body).unwrap_err();
+        assert_eq!((error.kind, error.what), (kind, "the topics"));
+        let body = [empty, &no_producer, topic, count].concat();
+        let error = request(api, version, &body).unwrap_err();
+        assert_eq!((error.kind, error.what), (kind, "a topic's partitions"));
+
+        let no_throttle = [0; 4];
+        for api in [ApiKey::AddPartitionsToTxn, ApiKey::TxnOffsetCommit] {
+            let body = [&no_throttle[..], count].concat();
+            let error = response(api, version, &body).unwrap_err();
+            assert_eq!((error.kind, error.what), (kind, "the topics"));
+            let body = [&no_throttle[..], topic, count].concat();
+            let error = response(api, version, &body).unwrap_err();
+            assert_eq!((error.kind, error.what), (kind, "a topic's partitions"));
+        }
+    }
+}
+
+/// So could a client take a broker's memory before it had authenticated (CVE-2022-34917).
+#[test]
+fn authentication_bytes_that_are_longer_than_the_message_are_refused_and_so_is_null() {
+    let what = "the authentication bytes";
+    let longest = i32::MAX.to_be_bytes();
+    let lengths = [
+        (1, &longest[..], DecodeErrorKind::PastEnd),
+        (
+            2,
+            &[0xff, 0xff, 0xff, 0xff, 0x07][..],
+            DecodeErrorKind::PastEnd,
+        ),
+        (1, &[0xff; 4][..], DecodeErrorKind::Null),
+        (2, &[0][..], DecodeErrorKind::Null),
+    ];
+    for (version, length, kind) in lengths {
+        let error = request(ApiKey::SaslAuthenticate, version, length).unwrap_err();
+        assert_eq!((error.kind, error.what), (kind, what));
+        let no_error = [0, 0];
+        let no_message: &[u8] = if version == 2 { &[0] } else { &[0xff, 0xff] };
+        let body = [&no_error[..], no_message, length].concat();
+        let error = response(ApiKey::SaslAuthenticate, version, &body).unwrap_err();
+        assert_eq!((error.kind, error.what), (kind, what));
+    }
 }
 
 #[test]

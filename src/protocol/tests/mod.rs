@@ -5,3 +5,4 @@ mod hostile;
 mod oracle;
 mod round_trip;
 mod shape;
+mod transactions;

@@ -7,7 +7,7 @@ use super::generate::{as_read, as_seen_in, read_response, request, response};
 use crate::protocol::*;
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(400))]
+    #![proptest_config(ProptestConfig::with_cases(1_000))]
 
     /// Java: RequestResponseTest#testSerialization
     #[test]

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::generate::{APIS, full_request, full_response, read_response};
+use super::generate::{full_request, full_response, read_response};
 use crate::error::ErrorCode;
 use crate::protocol::*;
 
@@ -70,12 +70,8 @@ fn only_produce_without_acks_goes_unanswered() {
     assert!(!Request::Produce(produce(0, &body)).expects_response());
     assert!(Request::Produce(produce(1, &body)).expects_response());
     assert!(Request::Produce(produce(-1, &body)).expects_response());
-    for api in [
-        ApiKey::Metadata,
-        ApiKey::ApiVersions,
-        ApiKey::InitProducerId,
-    ] {
-        assert!(full_request(api, 0).expects_response());
+    for api in ApiKey::ALL {
+        assert!(full_request(api, 0).expects_response(), "{api}");
     }
 }
 
@@ -306,7 +302,7 @@ fn no_topics_means_all_topics_in_version_0_only() {
 
 #[test]
 fn a_version_that_does_not_exist_is_neither_written_nor_read() {
-    for api in APIS {
+    for api in ApiKey::ALL {
         for version in [-1, api.max_version() + 1, i16::MAX] {
             let error = full_request(api, api.max_version())
                 .encode(version, 1, None)
@@ -395,7 +391,7 @@ fn an_answer_to_api_versions_in_version_0_is_understood_whatever_was_asked_for()
 
 #[test]
 fn what_follows_a_response_is_not_looked_at() {
-    for api in APIS {
+    for api in ApiKey::ALL {
         for version in api.versions() {
             let exact = full_response(api).encode(version, 1).to_payload();
             let longer = Bytes::from([&exact[..], b"more"].concat());
@@ -409,9 +405,34 @@ fn what_follows_a_response_is_not_looked_at() {
 
 #[test]
 fn the_throttle_time_is_found_in_each_response() {
-    for api in APIS {
-        assert_eq!(full_response(api).throttle_time_ms(), 250);
+    for api in ApiKey::ALL {
+        let mut response = full_response(api);
+        let has_one = !matches!(api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate);
+        let expected = |millis| if has_one { millis } else { 0 };
+        assert_eq!(response.throttle_time_ms(), expected(250), "{api}");
+        response.set_throttle_time_ms(9);
+        assert_eq!(response.throttle_time_ms(), expected(9), "{api}");
+        // Only of what says how long can a client be told to wait.
+        assert!(has_one || api.throttles_client_from().is_none(), "{api}");
     }
+}
+
+/// Requests and responses are moved by value, for every batch: the rarer ones must not make that dearer.
+#[test]
+fn rare_requests_and_responses_take_no_more_room_than_frequent_ones() {
+    assert_eq!(size_of::<Request>(), size_of::<ProduceRequest>());
+    assert_eq!(size_of::<Response>(), size_of::<MetadataResponse>());
+}
+
+#[test]
+fn what_client_and_broker_say_to_authenticate_is_not_shown() {
+    let api = ApiKey::SaslAuthenticate;
+    let shown = format!("{:?}", full_request(api, 2));
+    assert!(shown.contains("AuthBytes(12 bytes)"), "{shown}");
+    assert!(!shown.contains("secret"), "{shown}");
+    let shown = format!("{:?}", full_response(api));
+    assert!(shown.contains("AuthBytes(11 bytes)"), "{shown}");
+    assert!(!shown.contains("signature"), "{shown}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ pub(crate) enum DecodeErrorKind {
     /// A string is not UTF-8.
     NotUtf8,
     /// No request of this number is known here.
+    #[cfg(any(test, feature = "testing"))]
     UnknownApi(i16),
     /// This version of the message is not known here.
     UnknownVersion(i16),
@@ -40,6 +41,7 @@ impl fmt::Display for DecodeError {
             DecodeErrorKind::PastEnd => write!(f, "{what} is longer than the message")?,
             DecodeErrorKind::Null => write!(f, "{what} is null, which it may not be")?,
             DecodeErrorKind::NotUtf8 => write!(f, "{what} is not UTF-8")?,
+            #[cfg(any(test, feature = "testing"))]
             DecodeErrorKind::UnknownApi(key) => write!(f, "{what} {key} is not known")?,
             DecodeErrorKind::UnknownVersion(version) => {
                 write!(f, "version {version} of {what} is not known")?;

@@ -71,6 +71,12 @@ impl<'a> Reader<'a> {
         Ok(self.fixed(1, what)?[0] != 0)
     }
 
+    /// A signed 8-bit number.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn i8(&mut self, what: &'static str) -> Result<i8, DecodeError> {
+        Ok(self.fixed(1, what)?[0] as i8)
+    }
+
     /// A signed 16-bit number.
     pub(crate) fn i16(&mut self, what: &'static str) -> Result<i16, DecodeError> {
         self.fixed(2, what).map(BigEndian::read_i16)
@@ -182,7 +188,6 @@ impl<'a> Reader<'a> {
     }
 
     /// A byte string that may be null; it shares the frame's memory.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn nullable_bytes(
         &mut self,
         what: &'static str,
@@ -193,6 +198,16 @@ impl<'a> Reader<'a> {
         let begin = self.at;
         self.body(len, what)?;
         Ok(Some(self.frame.slice(begin..begin + len)))
+    }
+
+    /// A byte string; it shares the frame's memory.
+    pub(crate) fn bytes(&mut self, what: &'static str) -> Result<Bytes, DecodeError> {
+        let begin = self.at;
+        self.nullable_bytes(what)?.ok_or(DecodeError {
+            kind: DecodeErrorKind::Null,
+            what,
+            at: begin,
+        })
     }
 
     /// The number of elements of an array; `None` for null. Each has `least` bytes or more.

@@ -64,6 +64,11 @@ impl Writer {
         self.out.push(value.into());
     }
 
+    /// A signed 8-bit number.
+    pub(crate) fn put_i8(&mut self, value: i8) {
+        self.out.push(value as u8);
+    }
+
     /// A signed 16-bit number.
     pub(crate) fn put_i16(&mut self, value: i16) {
         let mut bytes = [0; 2];
@@ -140,6 +145,12 @@ impl Writer {
         self.put_nullable_str(Some(value), what);
     }
 
+    /// A byte string, which is copied.
+    pub(crate) fn put_bytes(&mut self, bytes: &[u8], what: &'static str) {
+        self.put_length(Some(bytes.len()), what);
+        self.put_raw(bytes);
+    }
+
     /// An array.
     pub(crate) fn put_array<T>(
         &mut self,
@@ -154,7 +165,6 @@ impl Writer {
     }
 
     /// An array of 32-bit numbers.
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) fn put_i32_array(&mut self, numbers: &[i32], what: &'static str) {
         self.put_array(numbers, what, |w, number| w.put_i32(*number));
     }

@@ -179,6 +179,14 @@ impl SimCluster {
                     _ => response,
                 }
             }
+            // No release is imitated that speaks these, so they were refused before they were read.
+            Request::FindCoordinator(_)
+            | Request::SaslHandshake(_)
+            | Request::AddPartitionsToTxn(_)
+            | Request::AddOffsetsToTxn(_)
+            | Request::EndTxn(_)
+            | Request::TxnOffsetCommit(_)
+            | Request::SaslAuthenticate(_) => return Answer::Close,
         };
         if let Some(time) = decision.throttle {
             response.set_throttle_time_ms(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));

@@ -52,7 +52,16 @@ impl Seen {
                 Some(names) => names.iter().map(topic).collect(),
                 None => all_topics.map(topic).collect(),
             }),
-            Request::ApiVersions(_) | Request::InitProducerId(_) => None,
+            Request::ApiVersions(_)
+            | Request::InitProducerId(_)
+            // Rules are not asked about these, which are refused before.
+            | Request::FindCoordinator(_)
+            | Request::SaslHandshake(_)
+            | Request::AddPartitionsToTxn(_)
+            | Request::AddOffsetsToTxn(_)
+            | Request::EndTxn(_)
+            | Request::TxnOffsetCommit(_)
+            | Request::SaslAuthenticate(_) => None,
         };
         Self {
             node,

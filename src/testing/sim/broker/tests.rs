@@ -1,5 +1,6 @@
 use super::*;
 use crate::error::ErrorCode;
+use crate::protocol::tests::generate::full_request;
 use crate::protocol::{
     ApiVersionsRequest, BatchHead, Frame, InitProducerIdRequest, MetadataRequest, MetadataResponse,
     PartitionProduceData, PartitionProduceResponse, ProduceRequest, Records, TopicProduceData,
@@ -622,6 +623,25 @@ fn what_cannot_be_read_closes_the_connection() {
     let good = good.encode(9, 1, Some("c")).unwrap().to_payload();
     for end in 0..good.len() {
         assert!(closes(&good[..end]), "{end}");
+    }
+}
+
+/// As brokers do with requests that they do not know.
+#[test]
+fn requests_of_transactions_and_sasl_close_the_connection() {
+    let mut cluster = cluster(1);
+    let spoken = |api| cluster.options.release.spoken(api).is_some();
+    let unspoken: Vec<_> = ApiKey::ALL
+        .into_iter()
+        .filter(|api| !spoken(*api))
+        .collect();
+    assert_eq!(unspoken.len(), 7);
+    for api in unspoken {
+        for version in api.versions() {
+            let frame = full_request(api, version).encode(version, 1, None);
+            let answer = cluster.handle(0, &frame.unwrap().to_payload(), NOW).answer;
+            assert!(matches!(answer, Answer::Close), "{api} {version}");
+        }
     }
 }
 

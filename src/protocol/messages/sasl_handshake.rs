@@ -1,0 +1,59 @@
+//! SaslHandshake: by which mechanism a client is going to authenticate.
+
+use std::sync::Arc;
+
+use super::{RequestBody, ResponseBody};
+use crate::error::ErrorCode;
+use crate::protocol::wire::{DecodeError, Reader, Writer};
+
+/// Proposes a mechanism. After version 0 its bytes go back and forth without headers; after version 1,
+/// in `SaslAuthenticate` requests.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SaslHandshakeRequest {
+    /// Its registered name, as in `SCRAM-SHA-512`.
+    pub(crate) mechanism: Arc<str>,
+}
+
+impl RequestBody for SaslHandshakeRequest {
+    fn size_hint(&self) -> usize {
+        self.mechanism.len() + 2
+    }
+
+    fn encode(&self, w: &mut Writer, _version: i16) {
+        w.put_str(&self.mechanism, "the mechanism");
+        w.put_no_tags();
+    }
+
+    #[cfg(any(test, feature = "testing"))]
+    fn decode(r: &mut Reader<'_>, _version: i16) -> Result<Self, DecodeError> {
+        let mechanism = r.string("the mechanism")?;
+        r.skip_tags()?;
+        Ok(Self { mechanism })
+    }
+}
+
+/// Whether the broker takes it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct SaslHandshakeResponse {
+    pub(crate) error: ErrorCode,
+    /// What it takes.
+    pub(crate) mechanisms: Vec<Arc<str>>,
+}
+
+impl ResponseBody for SaslHandshakeResponse {
+    #[cfg(any(test, feature = "testing"))]
+    fn encode(&self, w: &mut Writer, _version: i16) {
+        w.put_i16(self.error.code());
+        w.put_array(&self.mechanisms, "the mechanisms", |w, mechanism| {
+            w.put_str(mechanism, "the mechanism");
+        });
+        w.put_no_tags();
+    }
+
+    fn decode(r: &mut Reader<'_>, _version: i16) -> Result<Self, DecodeError> {
+        let error = ErrorCode::from_code(r.i16("the error")?);
+        let mechanisms = r.array("the mechanisms", 2, |r| r.string("a mechanism"))?;
+        r.skip_tags()?;
+        Ok(Self { error, mechanisms })
+    }
+}
