@@ -2,7 +2,10 @@
 
 use std::cell::RefCell;
 
-use structured_zstd::decoding::errors::ErrorCode;
+use structured_zstd::decoding::errors::{
+    DecodeBlockContentError, DecodeBufferError, DecompressBlockError, ErrorCode,
+    ExecuteSequencesError, FrameDecoderError,
+};
 use structured_zstd::decoding::{FrameContentSize, FrameDecoder, read_frame_content_size};
 use structured_zstd::encoding::{CompressionLevel, FrameCompressor};
 
@@ -84,10 +87,29 @@ pub(in crate::compress) fn decode(
                 out.truncate(len);
                 Ok(out)
             }
-            Err(error) => Err(match error.code() {
-                ErrorCode::DstSizeTooSmall => Refusal::NoRoom,
-                _ => Refusal::Corrupt(error.to_string()),
-            }),
+            Err(error) if is_for_want_of_room(&error) => Err(Refusal::NoRoom),
+            Err(error) => Err(Refusal::Corrupt(error.to_string())),
         }
     })
+}
+
+/// Whether there is more in a frame than there was room for. The backend says so with a code of its own only
+/// where a block ends with the room; within a block it calls it an error of the block.
+fn is_for_want_of_room(error: &FrameDecoderError) -> bool {
+    let FrameDecoderError::FailedToReadBlockBody(block) = error else {
+        return error.code() == ErrorCode::DstSizeTooSmall;
+    };
+    match block {
+        DecodeBlockContentError::BackendOverflow { .. } => true,
+        DecodeBlockContentError::DecompressBlockError(
+            DecompressBlockError::ExecuteSequencesError(sequences),
+        ) => matches!(
+            sequences,
+            ExecuteSequencesError::OutputBufferOverflow { .. }
+                | ExecuteSequencesError::DecodebufferError(
+                    DecodeBufferError::OutputBufferOverflow { .. }
+                )
+        ),
+        _ => false,
+    }
 }
