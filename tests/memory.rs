@@ -1,0 +1,188 @@
+//! How much memory a whole process takes at most that has batches of 1,000 partitions open: the bound of
+//! `buffer.memory`, and what the codecs and the program itself add to it.
+//!
+//! ```text
+//! cargo test --test memory -- --nocapture         prints the figures
+//! ```
+//!
+//! Each case runs in a process of its own, with the brokers in this one.
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "the figures are for people, too; other processes of this program are started"
+)]
+#![allow(clippy::unwrap_used, reason = "tests: they fail by panicking")]
+
+use std::env;
+use std::fs;
+use std::process::{Command, ExitCode};
+use std::thread;
+use std::time::Duration;
+
+use fastrand::Rng;
+use kafka_producer::testing::{Api, Rule, TestCluster};
+use kafka_producer::{CompressionType, KafkaProducer, ProducerConfig, ProducerRecord};
+use libtest_mimic::{Arguments, Failed, Trial};
+
+const TOPIC: &str = "wide";
+const PARTITIONS: usize = 1_000;
+const THREADS: usize = 4;
+/// More than one batch of each partition.
+const RECORDS_OF_A_THREAD: usize = 10_000;
+/// Times as many records fill the memory, however small a codec makes them.
+const FULL_WITHIN: usize = 20;
+const RECORD_BYTES: usize = 1_000;
+/// So many differ, in each thread: far more than are in one batch.
+const VALUES: usize = 97;
+const BATCH_BYTES: usize = 16 << 10;
+const BUFFER_BYTES: usize = 32 << 20;
+/// What a process may take beyond `buffer.memory`.
+const BEYOND_KIB: u64 = 16 << 10;
+const LONG: Duration = Duration::from_secs(60);
+
+/// Tells this program that it is the process to be measured: codec, servers, and whether they answer.
+const MEASURED: &str = "KAFKA_PRODUCER_MEASURED";
+
+const CODECS: [CompressionType; 5] = [
+    CompressionType::None,
+    CompressionType::Gzip,
+    CompressionType::Snappy,
+    CompressionType::Lz4,
+    CompressionType::Zstd,
+];
+
+fn main() -> ExitCode {
+    if let Ok(case) = env::var(MEASURED) {
+        produce(&case);
+        return ExitCode::SUCCESS;
+    }
+    let arguments = Arguments::from_args();
+    let can_be_measured = peak_kib().is_some();
+    let mut trials = Vec::new();
+    for codec in CODECS {
+        for (is_answered, what) in [(true, "are_answered"), (false, "are_not_answered")] {
+            let name = format!("{codec}_batches_of_1000_partitions_that_{what}");
+            let test = move || check(codec, is_answered);
+            trials.push(Trial::test(name, test).with_ignored_flag(!can_be_measured));
+        }
+    }
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn check(codec: CompressionType, is_answered: bool) -> Result<(), Failed> {
+    let cluster = TestCluster::builder()
+        .sink()
+        .topic(TOPIC, PARTITIONS)
+        .start()?;
+    if !is_answered {
+        let _rule = cluster.script(Rule::on(Api::Produce).always().never_answer())?;
+    }
+    let case = format!("{codec} {} {is_answered}", cluster.bootstrap_servers());
+    let child = Command::new(env::current_exe()?)
+        .env(MEASURED, case)
+        .output()?;
+    let said = String::from_utf8_lossy(&child.stdout);
+    let peak: u64 = said.trim().parse().map_err(|_| {
+        let complaint = String::from_utf8_lossy(&child.stderr);
+        format!("{}: {said}{complaint}", child.status)
+    })?;
+    let beyond = peak.saturating_sub(BUFFER_BYTES as u64 / 1024);
+    let answered = if is_answered {
+        "answered"
+    } else {
+        "unanswered"
+    };
+    println!("{codec:<7} {answered:<10} peak {peak} KiB: buffer.memory and {beyond} KiB");
+    if beyond > BEYOND_KIB {
+        return Err(format!("{beyond} KiB beyond buffer.memory").into());
+    }
+    Ok(())
+}
+
+/// The process that is measured: it sends from several threads to all partitions, until all is
+/// acknowledged, or the memory is full; then it tells its peak.
+fn produce(case: &str) {
+    let [codec, servers, is_answered] = case.split(' ').collect::<Vec<_>>()[..] else {
+        panic!("{MEASURED} is {case:?}")
+    };
+    let is_answered: bool = is_answered.parse().unwrap();
+    let config = ProducerConfig::builder()
+        .set("bootstrap.servers", servers)
+        .set("compression.type", codec)
+        .set("batch.size", BATCH_BYTES.to_string())
+        .set("buffer.memory", BUFFER_BYTES.to_string())
+        // Every partition has a batch open before the first of them is sent.
+        .linger(Duration::from_secs(1))
+        .max_block(LONG)
+        .build()
+        .unwrap();
+    let producer = KafkaProducer::<[u8], [u8]>::new(config).unwrap();
+    producer.partitions_for(TOPIC).unwrap();
+    let refused: usize = thread::scope(|scope| {
+        let producer = &producer;
+        let threads: Vec<_> = (0..THREADS as u64)
+            .map(|number| scope.spawn(move || send_all(producer, number, is_answered)))
+            .collect();
+        let refused = threads.into_iter().map(|thread| thread.join().unwrap());
+        refused.sum()
+    });
+    if is_answered {
+        producer.flush_timeout(LONG).unwrap();
+        let acknowledged = producer.snapshot().records_acknowledged;
+        assert_eq!(acknowledged, (THREADS * RECORDS_OF_A_THREAD) as u64);
+    } else {
+        assert_eq!(refused, THREADS, "no thread found the memory full");
+    }
+    println!("{}", peak_kib().unwrap());
+}
+
+/// Sends this thread's records, or until the memory is full: then 1.
+fn send_all(producer: &KafkaProducer<[u8], [u8]>, number: u64, is_answered: bool) -> usize {
+    let mut random = Rng::with_seed(number);
+    let values: Vec<_> = (0..VALUES).map(|_| value(&mut random)).collect();
+    let most = if is_answered { 1 } else { FULL_WITHIN };
+    for sent in 0..most * RECORDS_OF_A_THREAD {
+        let value = &values[sent % values.len()];
+        // Each partition in turn, the threads far from each other.
+        let partition = (sent + number as usize * PARTITIONS / THREADS) % PARTITIONS;
+        let record =
+            ProducerRecord::<[u8], [u8]>::new(TOPIC, &value[..]).with_partition(partition as i32);
+        if is_answered {
+            drop(producer.send(record).unwrap());
+        } else if producer.try_send(record).is_err() {
+            return 1;
+        }
+    }
+    0
+}
+
+/// An event with words and numbers, which shrinks to about a third.
+fn value(random: &mut Rng) -> Vec<u8> {
+    const WORDS: [&str; 8] = [
+        "accepted",
+        "customer",
+        "delivery",
+        "invoice",
+        "message",
+        "order",
+        "payment",
+        "warehouse",
+    ];
+    let mut text = String::from("{");
+    while text.len() < RECORD_BYTES {
+        let (name, word) = (random.choice(WORDS), random.choice(WORDS));
+        let number = random.u32(..);
+        text += &format!("\"{}\":\"{} {number}\",", name.unwrap(), word.unwrap());
+    }
+    text.truncate(RECORD_BYTES);
+    text.into_bytes()
+}
+
+/// The largest resident size of this process so far, where the system tells.
+fn peak_kib() -> Option<u64> {
+    let status = fs::read_to_string("/proc/self/status").ok()?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
