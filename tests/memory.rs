@@ -14,6 +14,7 @@
 #![allow(clippy::unwrap_used, reason = "tests: they fail by panicking")]
 
 use std::env;
+use std::fmt::Write as _;
 use std::fs;
 use std::process::{Command, ExitCode};
 use std::thread;
@@ -171,8 +172,8 @@ fn value(random: &mut Rng) -> Vec<u8> {
     let mut text = String::from("{");
     while text.len() < RECORD_BYTES {
         let (name, word) = (random.choice(WORDS), random.choice(WORDS));
-        let number = random.u32(..);
-        text += &format!("\"{}\":\"{} {number}\",", name.unwrap(), word.unwrap());
+        let (name, word, number) = (name.unwrap(), word.unwrap(), random.u32(..));
+        write!(text, "\"{name}\":\"{word} {number}\",").unwrap();
     }
     text.truncate(RECORD_BYTES);
     text.into_bytes()
