@@ -30,7 +30,9 @@ pub(crate) use convert::convert;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use error::{MessageError, SetError};
 #[cfg(any(test, feature = "testing"))]
-pub(crate) use read::{Messages, visit_records};
+pub(crate) use read::Messages;
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) use read::visit_records;
 pub(crate) use restage::restage;
 
 use super::format::LOG_OVERHEAD;
