@@ -31,7 +31,7 @@ fn number(
     id: u64,
     count: u32,
 ) -> BatchSummary {
-    let name = TopicPartition::new("t", index.cast_signed());
+    let name = TopicPartition::new("t", index as i32);
     let producer = manager.producer;
     let partition = manager.partition(index, &name);
     if partition.producer() != producer && !partition.has_in_flight() {
@@ -55,7 +55,7 @@ fn sequence(batch: &BatchSummary) -> i32 {
 #[test]
 fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     let mut manager = manager(0);
-    let large = number(&mut manager, 0, 0, i32::MAX.cast_unsigned());
+    let large = number(&mut manager, 0, 0, i32::MAX as u32);
     let across = number(&mut manager, 0, 1, 10);
     let after = number(&mut manager, 0, 2, 1);
     assert_eq!([&large, &across, &after].map(sequence), [0, i32::MAX, 9]);
@@ -81,7 +81,7 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
 #[test]
 fn unresolved_is_what_comes_after_the_last_expired_also_across_the_wrap() {
     let mut manager = manager(0);
-    let _large = number(&mut manager, 0, 0, i32::MAX.cast_unsigned());
+    let _large = number(&mut manager, 0, 0, i32::MAX as u32);
     let across = number(&mut manager, 0, 1, 3);
     let last = number(&mut manager, 0, 2, 3);
     manager.handle_expired_in_flight(0, &last);

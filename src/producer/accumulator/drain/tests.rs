@@ -291,7 +291,7 @@ struct Gate(i32);
 
 impl DrainGate for Gate {
     fn may_drain(&self, index: EntryIndex, _: HeadOfLine) -> bool {
-        index.cast_signed() != self.0
+        (index as i32) != self.0
     }
 
     fn number(&mut self, _: EntryIndex, _: &mut SealedBatch) {}
