@@ -310,23 +310,16 @@ impl Drainer {
     /// Takes at most one batch of each partition of a node, in turn, up to `max_bytes` in all; one
     /// batch is taken however large it is (RA-15 to RA-18). A partition that the gate holds back is
     /// skipped; in Java it ends the node's turn.
-    ///
-    /// As in Java a batch that is not due goes along with those that are: so requests are fewer. Not so one
-    /// that must be packed and still takes records, unless `everything` is to go: the sender would have to
-    /// compress it, and what would have become one full batch becomes two.
     pub(crate) fn drain(
         &mut self,
         node: NodeId,
         max_bytes: usize,
-        everything: bool,
         mut gate: Option<&mut dyn DrainGate>,
         now: Instant,
         into: &mut Vec<Drained>,
     ) -> DrainResult {
         let mut result = DrainResult::default();
         let mut size_bytes = 0;
-        let linger = self.options.linger;
-        let may_wait = |created: Instant| !everything && created + linger > now;
         let Some(start) = self.nodes.get(&node).map(|line| line.next) else {
             return result;
         };
@@ -348,7 +341,7 @@ impl Drainer {
                 continue;
             }
             let room = max_bytes.saturating_sub(size_bytes);
-            let taken = slot.take(may_wait, |size| size <= room || result.batches == 0);
+            let taken = slot.take(|size| size <= room || result.batches == 0);
             let mut batch = match taken {
                 Taken::Batch(batch) => batch,
                 Taken::TooLarge => {
@@ -361,7 +354,6 @@ impl Drainer {
                     self.settle(index, now);
                     continue;
                 }
-                Taken::Waits => continue,
             };
             if matches!(head, HeadOfLine::Retried(_)) {
                 self.retries_queued -= 1;
@@ -463,7 +455,7 @@ impl Drainer {
             let slot = self.slot_for(&entry);
             let retries = std::mem::take(&mut slot.retries);
             into.extend(retries.into_iter().map(|batch| Drained { index, batch }));
-            while let Popped::Batch { batch, .. } = entry.pop(|_| false, |_| true) {
+            while let Popped::Batch { batch, .. } = entry.pop(|_| true) {
                 into.push(Drained {
                     index,
                     batch: SealedBatch::seal_to_fail(batch),
@@ -572,7 +564,6 @@ impl Drainer {
 enum Taken {
     Batch(Box<SealedBatch>),
     TooLarge,
-    Waits,
     Empty,
 }
 
@@ -599,24 +590,19 @@ impl Slot {
         }
     }
 
-    fn take(
-        &mut self,
-        may_wait: impl FnOnce(Instant) -> bool,
-        may_take: impl FnOnce(usize) -> bool,
-    ) -> Taken {
+    fn take(&mut self, may_take: impl FnOnce(usize) -> bool) -> Taken {
         if let Some(batch) = self.retries.front() {
             if !may_take(batch.size_bytes()) {
                 return Taken::TooLarge;
             }
             return self.retries.pop_front().map_or(Taken::Empty, Taken::Batch);
         }
-        match self.entry.pop(may_wait, may_take) {
+        match self.entry.pop(may_take) {
             Popped::Batch { batch, next } => {
                 self.head = next;
                 Taken::Batch(SealedBatch::seal(batch))
             }
             Popped::TooLarge => Taken::TooLarge,
-            Popped::Waits => Taken::Waits,
             Popped::Nothing => {
                 self.head = None;
                 Taken::Empty

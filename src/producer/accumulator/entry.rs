@@ -68,8 +68,6 @@ pub(crate) enum Popped {
     },
     /// The first batch is larger than what was allowed.
     TooLarge,
-    /// The first batch still takes records, and may go on doing so.
-    Waits,
     /// There is none, or a thread is packing it; that will be signalled.
     Nothing,
 }
@@ -180,19 +178,11 @@ impl PartitionEntry {
         self.queue.lock().put_back(batch);
     }
 
-    /// Takes the first batch if `may_take` agrees to its size in bytes. One that must be packed and still takes
-    /// records stays if `may_wait` says so of when it was opened.
-    pub(crate) fn pop(
-        &self,
-        may_wait: impl FnOnce(Instant) -> bool,
-        may_take: impl FnOnce(usize) -> bool,
-    ) -> Popped {
+    /// Takes the first batch if `may_take` agrees to its size in bytes.
+    pub(crate) fn pop(&self, may_take: impl FnOnce(usize) -> bool) -> Popped {
         let mut queue = self.queue.lock();
         let size = match (queue.filled.front(), &queue.open) {
             (Some(Queued::Here(filled)), _) => filled.size_bytes(),
-            (None, Some(open)) if open.needs_packing() && may_wait(open.created()) => {
-                return Popped::Waits;
-            }
             (None, Some(open)) => open.size_bytes(),
             (Some(Queued::Away(_)), _) | (None, None) => return Popped::Nothing,
         };

@@ -157,7 +157,7 @@ fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
     });
     let entry = Arc::clone(fixture.accumulator.partition(&fixture.topic(), 0).unwrap());
     let mut numbers = Vec::new();
-    while let entry::Popped::Batch { batch, .. } = entry.pop(|_| false, |_| true) {
+    while let entry::Popped::Batch { batch, .. } = entry.pop(|_| true) {
         numbers.push(crate::producer::batch::SealedBatch::seal(batch).id());
     }
     assert_eq!(numbers.len(), 4000);

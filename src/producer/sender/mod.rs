@@ -333,7 +333,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let result = self.drainer.drain(
             node,
             self.options.max_request_bytes,
-            everything,
             gate,
             now,
             &mut drained,

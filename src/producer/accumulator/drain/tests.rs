@@ -59,9 +59,7 @@ impl Rig {
 
     fn drain_up_to(&mut self, node: NodeId, max: usize) -> (Vec<Drained>, DrainResult) {
         let (now, mut drained) = (self.now(), Vec::new());
-        let result = self
-            .drainer
-            .drain(node, max, false, None, now, &mut drained);
+        let result = self.drainer.drain(node, max, None, now, &mut drained);
         (drained, result)
     }
 
@@ -98,41 +96,20 @@ fn a_drain_goes_on_where_the_last_one_of_that_node_was_cut() {
     assert!(!rig.drainer.has_undrained());
 }
 
-/// RA-17: in Java the open one goes too, whatever is still to be done with it.
+/// RA-17: the sender compresses it, beside the threads that fill others.
 #[test]
-fn only_a_plain_batch_goes_along_before_it_is_due() {
-    for (codec, along) in [
-        (CompressionType::None, vec![0, 1]),
-        (CompressionType::Lz4, vec![1]),
-    ] {
+fn an_open_batch_goes_along_with_the_full_one_of_its_node_packed_or_not() {
+    for codec in [CompressionType::None, CompressionType::Lz4] {
         let linger = MS(10);
         let fixture = fixture_with(100, linger, codec, Magic::V2);
         let mut rig = Rig::of(fixture, linger, &[0, 0]);
         rig.append(0);
+        assert!(rig.ready().is_empty(), "{codec}");
         while rig.ready().is_empty() {
             rig.append(1);
         }
-        assert_eq!(partitions(&rig.drain(0)), along, "{codec}");
-        rig.fixture.clock.advance(linger);
-        let now = rig.now();
-        rig.drainer.handle_timers(now);
-        let rest: Vec<_> = [0, 1].into_iter().filter(|n| !along.contains(n)).collect();
-        let due = partitions(&rig.drain(0));
-        assert!(due.starts_with(&rest), "{codec}: {due:?}");
+        assert_eq!(partitions(&rig.drain(0)), [0, 1], "{codec}");
     }
-}
-
-/// RA-14
-#[test]
-fn where_everything_is_to_go_a_batch_to_be_compressed_does_not_wait() {
-    let linger = MS(10);
-    let fixture = fixture_with(1000, linger, CompressionType::Lz4, Magic::V2);
-    let mut rig = Rig::of(fixture, linger, &[0]);
-    rig.append(0);
-    let (now, mut drained) = (rig.now(), Vec::new());
-    let Rig { drainer, .. } = &mut rig;
-    drainer.drain(0, usize::MAX, true, None, now, &mut drained);
-    assert_eq!(partitions(&drained), [0]);
 }
 
 /// Java: RecordAccumulatorTest#testPartialDrain, RA-18
@@ -306,7 +283,7 @@ fn a_partition_that_the_gate_holds_does_not_hold_the_others() {
     }
     let (now, mut drained) = (rig.now(), Vec::new());
     rig.drainer
-        .drain(0, usize::MAX, false, Some(&mut Gate(1)), now, &mut drained);
+        .drain(0, usize::MAX, Some(&mut Gate(1)), now, &mut drained);
     assert_eq!(partitions(&drained), [0, 2]);
     assert_eq!(partitions(&rig.drain(0)), [1]);
 }

@@ -26,7 +26,7 @@ fn entry_of(fixture: &Fixture) -> Arc<PartitionEntry> {
 }
 
 fn pop(entry: &PartitionEntry) -> Option<Box<SealedBatch>> {
-    match entry.pop(|_| false, |_| true) {
+    match entry.pop(|_| true) {
         entry::Popped::Batch { batch, .. } => Some(SealedBatch::seal(batch)),
         _ => None,
     }
@@ -292,7 +292,7 @@ fn a_batch_that_only_fails_is_not_packed_for_that() {
     fixture.cluster(&[0]);
     let entry = entry_of(&fixture);
     let _future = append(&fixture, 0, &value(0));
-    let entry::Popped::Batch { batch, .. } = entry.pop(|_| false, |_| true) else {
+    let entry::Popped::Batch { batch, .. } = entry.pop(|_| true) else {
         panic!("there is a batch")
     };
     let sealed = SealedBatch::seal_to_fail(batch);
