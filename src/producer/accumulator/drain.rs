@@ -310,6 +310,9 @@ impl Drainer {
     /// Takes at most one batch of each partition of a node, in turn, up to `max_bytes` in all; one
     /// batch is taken however large it is (RA-15 to RA-18). A partition that the gate holds back is
     /// skipped; in Java it ends the node's turn.
+    ///
+    /// A batch that is not due goes along with those that are. If it must be packed, this thread does that, before
+    /// the request is sent.
     pub(crate) fn drain(
         &mut self,
         node: NodeId,

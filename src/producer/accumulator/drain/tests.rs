@@ -96,7 +96,7 @@ fn a_drain_goes_on_where_the_last_one_of_that_node_was_cut() {
     assert!(!rig.drainer.has_undrained());
 }
 
-/// RA-17: the sender compresses it, beside the threads that fill others.
+/// RA-15: a full circle, due or not. The sender compresses it, beside the threads that fill others.
 #[test]
 fn an_open_batch_goes_along_with_the_full_one_of_its_node_packed_or_not() {
     for codec in [CompressionType::None, CompressionType::Lz4] {
