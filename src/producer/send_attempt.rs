@@ -94,6 +94,9 @@ struct MemoryWait<'r> {
     entry: Arc<PartitionEntry>,
     bytes: SerializedRecord<Serialized<'r>>,
     timestamp_ms: i64,
+    /// The format that the record was checked for. Not asked for again: an older broker that connects
+    /// meanwhile would get a batch that must not be.
+    magic: Magic,
 }
 
 impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V> {
@@ -263,6 +266,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                     payload_len,
                     self.callback.as_deref_mut(),
                     lease,
+                    magic,
                 ),
             ),
             Err(Denied::Closed) => Err(core.closed().into()),
@@ -273,6 +277,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                     entry: Arc::clone(entry),
                     bytes,
                     timestamp_ms,
+                    magic,
                 });
                 // Whoever waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
@@ -306,6 +311,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 payload_len,
                 self.callback.as_deref_mut(),
                 lease,
+                memory.magic,
             ),
         )
     }

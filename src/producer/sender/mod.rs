@@ -197,11 +197,20 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
-        self.poll(wake_at, now);
+        self.poll(wake_at);
     }
 
-    fn poll(&mut self, wake_at: Deadline, now: Instant) {
-        let may_sleep = self.shared.waker.fall_asleep(wake_at);
+    /// Whether a producer that is being closed has nothing left to wait for. Asked after all that a step
+    /// does: the step itself may have ended the last batch.
+    fn is_finished(&mut self) -> bool {
+        !self.shared.control.is_running() && (self.shared.control.is_forced() || !self.has_work())
+    }
+
+    /// Sleeps until `wake_at` at the latest. The time is read anew: compressing what the step has drained,
+    /// and callbacks of what it gave up, may have taken long.
+    fn poll(&mut self, wake_at: Deadline) {
+        let now = self.shared.clock.now();
+        let may_sleep = self.shared.waker.fall_asleep(wake_at) && !self.is_finished();
         let timeout = if may_sleep {
             wake_at.remaining_or(now, LONGEST_POLL)
         } else {
