@@ -9,7 +9,7 @@ use super::{Completion, Produced, Sender};
 use crate::client::kafka_client::{ClientResponse, KafkaClient, Outcome};
 use crate::clock::Instant;
 use crate::error::{BrokerError, ErrorCode};
-use crate::producer::batch::SealedBatch;
+use crate::producer::batch::{Fate, SealedBatch};
 use crate::producer::transaction::InitOutcome;
 use crate::protocol::{
     PartitionProduceResponse, ProduceResponse, RecordError, Response, TopicProduceResponse,
@@ -240,16 +240,23 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 if let (true, Attempt::Answered(answer), Some(transactions)) =
                     (is_written, &attempt, &mut self.transactions)
                 {
-                    transactions.handle_completed(produced.index, &summary, answer.base_offset);
+                    transactions.handle_completed(
+                        produced.index,
+                        &summary,
+                        answer.base_offset,
+                        now,
+                    );
                 }
             }
-            Tracked::Live(live) => self.settle_live(live, attempt, now),
+            Tracked::Live(live) => {
+                self.settle_live(live, attempt, now);
+                if self.options.guarantee_order {
+                    self.drainer.unmute(produced.index, now);
+                }
+            }
         }
         if code.is_invalid_metadata() {
             self.shared.metadata.request_update();
-        }
-        if self.options.guarantee_order {
-            self.drainer.unmute(produced.index, now);
         }
     }
 
@@ -264,7 +271,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         note_attempt(&mut batch, &attempt, node, self.options.acks);
         match attempt {
             Attempt::Answered(answer) if code == ErrorCode::NoError => {
-                self.complete_batch(index, batch, &answer);
+                self.complete_batch(index, batch, &answer, now);
             }
             Attempt::Answered(_)
                 if code == ErrorCode::MessageTooLarge && batch.record_count() > 1 =>
@@ -277,7 +284,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             // Its numbers were used before by this very batch: it is in the log, and the broker no
             // longer remembers where.
             Attempt::Answered(answer) if code == ErrorCode::DuplicateSequenceNumber => {
-                self.complete_batch(index, batch, &answer);
+                self.complete_batch(index, batch, &answer, now);
             }
             attempt => self.fail_attempt(index, node, batch, attempt, now),
         }
@@ -317,6 +324,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             batch.topic_partition(),
             describe(attempt)
         );
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_returned(index, batch.id());
+        }
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
         batch.mark_retried(now, now + wait);
         self.shared.counters.retried(batch.record_count());
@@ -359,9 +369,15 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// SE-19
-    fn complete_batch(&mut self, index: u32, batch: Box<SealedBatch>, answer: &Answer) {
+    fn complete_batch(
+        &mut self,
+        index: u32,
+        batch: Box<SealedBatch>,
+        answer: &Answer,
+        now: Instant,
+    ) {
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_completed(index, &batch.summary(), answer.base_offset);
+            transactions.handle_completed(index, &batch.summary(), answer.base_offset, now);
         }
         self.shared.counters.acknowledged(batch.record_count());
         let id = batch.id();
@@ -406,7 +422,7 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
                 Some(node),
             ));
             if may_follow_append(answer.code, acks) {
-                batch.mark_maybe_written();
+                batch.note_fate(Fate::Disputed);
             }
         }
         Attempt::Lost {
@@ -415,7 +431,7 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
         } => {
             batch.note_failure(Arc::clone(reason));
             if *handed_over {
-                batch.mark_maybe_written();
+                batch.note_fate(Fate::Unknown);
             }
         }
         _ => {}

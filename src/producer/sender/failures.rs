@@ -14,7 +14,7 @@ use crate::error::{
     WaitCause,
 };
 use crate::producer::accumulator::{Drained, EntryIndex};
-use crate::producer::batch::SealedBatch;
+use crate::producer::batch::{Fate, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
 use crate::producer::transaction::FatalError;
 use crate::types::NodeId;
@@ -23,11 +23,16 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Gives up what has been waiting or flying for `delivery.timeout.ms`: in every loop, and before
     /// anything is drained, so that nothing is given up and sent in the same breath (SE-8).
     pub(super) fn expire_batches(&mut self, now: Instant) {
-        while let Some(live) = self.in_flight.take_expired(now) {
+        while let Some(mut live) = self.in_flight.take_expired(now) {
+            live.batch.note_fate(Fate::Unknown);
             let cause = WaitCause::NotAnswered { node: live.node };
-            let error = self.timeout_error(&live.batch, cause, Delivery::MaybeWritten, now);
+            let error = self.timeout_error(&live.batch, cause, live.batch.delivery(), now);
             if let Some(transactions) = &mut self.transactions {
                 transactions.handle_expired_in_flight(live.index, &live.batch.summary());
+            }
+            // Others need not wait for an answer that nobody waits for: the leader may be another by now.
+            if self.options.guarantee_order {
+                self.drainer.unmute(live.index, now);
             }
             self.finish_failed(live.batch, BatchOutcome::Failed(error));
         }
@@ -101,7 +106,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Some(transactions) if !transactions.has_producer_id() => WaitCause::ProducerId {
                 last_error: transactions.last_error().cloned(),
             },
-            Some(transactions) if transactions.has_unresolved(index) => {
+            Some(transactions) if transactions.is_disturbed(index) => {
                 WaitCause::BehindInFlight { node }
             }
             _ if batch.retry_at() > now => WaitCause::RetryBackoff,
@@ -112,8 +117,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Fails a batch that was in the queue, keeping the sequences right.
     fn give_up_queued(&mut self, index: EntryIndex, batch: Box<SealedBatch>, error: ProduceError) {
         if let Some(transactions) = &mut self.transactions {
-            let tried = batch.delivery() == Delivery::MaybeWritten;
-            transactions.handle_expired_in_queue(index, &batch.summary(), tried);
+            transactions.handle_expired_in_queue(index, &batch.summary());
         }
         self.finish_failed(batch, BatchOutcome::Failed(error));
     }
@@ -131,16 +135,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Attempt::Answered(answer) => (Some(answer.code), answer.message.as_deref()),
             _ => (None, None),
         };
-        // A broker that cannot take the batch has not seen it: for later ones there may be a better one
-        // (in Java this is the end of an idempotent producer: TM-32).
-        let is_certain = refused.is_some() || matches!(attempt, Attempt::Unsupported(_));
-        // An earlier attempt may have been written: then the batches behind it may be too, and new
-        // numbers would write them once more. Java does not ask (SE-16).
-        let adjust = batch.attempts() < self.options.retries
-            && is_certain
-            && batch.delivery() == Delivery::NotWritten;
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_failed(index, &batch.summary(), refused, why, adjust);
+            transactions.handle_failed(index, &batch.summary(), refused, why);
         }
         let outcome = match attempt {
             Attempt::Answered(answer) => refusal(&batch, node, answer, now),
@@ -333,6 +329,16 @@ fn refusal(batch: &SealedBatch, node: NodeId, answer: Answer, now: Instant) -> B
              allows: make it smaller, or raise the limit",
             batch.size_bytes()
         ),
+        ErrorCode::OutOfOrderSequenceNumber if batch.delivery() == Delivery::MaybeWritten => {
+            "numbers before the batch's are missing in the log, and an earlier attempt of it got no answer: \
+             under another number it could be written twice"
+                .to_owned()
+        }
+        ErrorCode::OutOfOrderSequenceNumber => {
+            "the broker has lost what it knew of this producer, and has taken later batches of the \
+             partition: this one would come after them"
+                .to_owned()
+        }
         _ => "the broker refused the batch".to_owned(),
     };
     let error = |kind: ProduceErrorKind, sentence: String, words: Option<Arc<str>>| {

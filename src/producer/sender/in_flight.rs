@@ -103,13 +103,6 @@ impl InFlightBatches {
         }
     }
 
-    pub(crate) fn get_mut(&mut self, id: BatchId) -> Option<&mut SealedBatch> {
-        match self.tracked.get_mut(&id)? {
-            Tracked::Live(live) => Some(&mut live.batch),
-            Tracked::Expired(_) => None,
-        }
-    }
-
     /// When the next batch is given up.
     pub(crate) fn next_expiry(&self) -> Deadline {
         self.expiries

@@ -275,10 +275,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     fn rewrite_sequences(&mut self, rewrites: &[SequenceRewrite]) {
         for rewrite in rewrites {
-            if let Some(batch) = self.in_flight.get_mut(rewrite.batch) {
-                batch.rewrite(rewrite.state);
-                continue;
-            }
             let found = self
                 .drainer
                 .with_retry(rewrite.index, rewrite.batch, |batch| {
@@ -286,7 +282,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 });
             debug_assert!(
                 found,
-                "a numbered batch is in flight or waits to be sent again"
+                "only batches that wait to be sent again are numbered again"
             );
         }
     }

@@ -23,7 +23,7 @@ fn a_batch_that_was_never_sent_expires_unwritten_and_says_what_it_waited_for() {
         matches!(error.cause(), Some(WaitCause::NotConnected { node: 0, .. })),
         "{error}"
     );
-    assert!(!rig.transactions().has_unresolved(0));
+    assert!(!rig.transactions().is_disturbed(0));
     rig.assert_memory_is_back();
 }
 
@@ -127,10 +127,12 @@ fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_o
     let mut rig = Setup::default()
         .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
         .start();
+    rig.client().set_max_in_flight(1);
     let first = rig.launch(0, "a");
     rig.advance(DELIVERY_TIMEOUT / 2);
     let second = rig.send(0, "b");
     rig.advance(DELIVERY_TIMEOUT / 2);
+    rig.run();
     rig.run();
     assert!(first.is_done());
     assert_eq!(rig.waiting(), 1);
@@ -138,6 +140,39 @@ fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_o
     rig.run();
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(offset(&second), Some(0));
+}
+
+/// What holds the next is the connection, which takes one request at a time, and not the batch that has ended: in
+/// Java the partition stays muted until the request to the old leader times out.
+#[test]
+fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_another_leader() {
+    for idempotent in [false, true] {
+        let mut rig = Setup {
+            idempotent,
+            ..Setup::default()
+        }
+        .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
+        .start();
+        rig.client().set_max_in_flight(1);
+        let first = rig.launch(0, "a");
+        rig.advance(DELIVERY_TIMEOUT / 2);
+        let second = rig.send(0, "b");
+        rig.lead_by(&[1, 0]);
+        rig.advance(DELIVERY_TIMEOUT / 2);
+        rig.run();
+        rig.run();
+        assert!(first.is_done());
+        assert_eq!(rig.waiting(), 2, "the new leader is sent to");
+        // The old one's answer, late, lets nothing pass the batch that is under way now.
+        rig.respond(ErrorCode::NotLeaderOrFollower, -1);
+        let third = rig.send(0, "c");
+        rig.run();
+        assert_eq!(rig.waiting(), 1);
+        rig.respond(ErrorCode::NoError, 0);
+        rig.run();
+        rig.respond(ErrorCode::NoError, 1);
+        assert_eq!([&second, &third].map(offset), [Some(0), Some(1)]);
+    }
 }
 
 /// RA-26
@@ -167,7 +202,7 @@ fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered()
     rig.advance(DELIVERY_TIMEOUT.saturating_sub(MS(1000)));
     rig.run();
     assert!(first.is_done());
-    assert!(rig.transactions().has_unresolved(0));
+    assert!(rig.transactions().is_disturbed(0));
     let third = rig.send(0, "c");
     rig.run();
     assert_eq!(
@@ -179,7 +214,7 @@ fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered()
     rig.respond_with(1, ErrorCode::NoError, 1, -1);
     assert_eq!(offset(&second), Some(1));
     rig.run();
-    assert!(!rig.transactions().has_unresolved(0));
+    assert!(!rig.transactions().is_disturbed(0));
     rig.run();
     let last = rig.last_sent();
     assert_eq!(
