@@ -6,6 +6,7 @@ mod formats;
 mod idempotence;
 mod outcomes;
 mod reliability;
+mod seeds;
 mod splitting;
 
 use std::pin::Pin;

@@ -35,6 +35,9 @@ pub(super) struct PartitionSequences {
     acknowledged_at: Instant,
 }
 
+/// How many of a producer's last batches a broker can tell from ones that are missing.
+const BATCHES_REMEMBERED: usize = 5;
+
 #[derive(Debug)]
 struct Tracked {
     id: BatchId,
@@ -94,11 +97,17 @@ impl PartitionSequences {
     /// the first after the partition's line ran empty, because a leader may forget a producer meanwhile (the
     /// topic was deleted and made again, `producer.id.expiration.ms` has passed), and one that is tried
     /// again.
+    ///
+    /// Nor may there be more at a time than a broker remembers, as there could be while a partition moves from one
+    /// leader's connection to another's: a broker would call the oldest out of order although it has it.
     pub(super) fn may_be_followed(&self) -> bool {
-        self.is_known && !self.in_flight.iter().any(|tracked| tracked.is_retried)
+        self.is_known && self.has_room() && !self.has_retried()
     }
 
-    #[cfg(test)]
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < BATCHES_REMEMBERED
+    }
+
     pub(super) fn has_retried(&self) -> bool {
         self.in_flight.iter().any(|tracked| tracked.is_retried)
     }
