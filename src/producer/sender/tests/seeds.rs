@@ -220,7 +220,10 @@ impl Run {
 
     /// A node that was paused reads what an old connection still holds.
     fn come_back(&mut self, node: NodeId) {
-        if let Some(old) = self.connections[node as usize].left_behind.pop_front() {
+        for _ in 0..self.random.u32(1..5) {
+            let Some(old) = self.connections[node as usize].left_behind.pop_front() else {
+                return;
+            };
             self.trace(|| format!("{node} comes back to an old request"));
             let _nobody_reads_it = self.handle_produce(&old);
         }
@@ -329,24 +332,38 @@ impl Run {
             .iter()
             .all(|sent| sent.partition != partition || sent.future.is_done());
         let node = &mut self.connections[partition];
-        if is_idle && self.rig.sender.client.requests().is_empty() {
+        let requests = self.rig.sender.client.requests();
+        if is_idle && !requests.iter().any(|it| it.node as usize == partition) {
             node.left_behind.clear();
             self.trace(|| format!("{partition} forgets"));
             self.partitions[partition].producers.clear();
         }
     }
 
+    /// Nothing is sent for a while.
+    fn lull(&mut self) {
+        for _ in 0..self.random.u32(5..40) {
+            for node in NODES {
+                self.read_request(node);
+                self.send_answer(node);
+            }
+            self.step();
+            self.rig.advance(MS(20));
+        }
+    }
+
     fn act(&mut self) {
         let node = one_of(&mut self.random, &NODES);
-        match self.random.u32(..12) {
-            0..=2 => {
+        match self.random.u32(..24) {
+            0 => self.lull(),
+            1..=5 => {
                 for _ in 0..self.random.u32(1..4) {
                     self.send();
                 }
             }
-            3..=5 => self.step(),
-            6 | 7 => self.read_request(node),
-            8 | 9 => self.send_answer(node),
+            6..=11 => self.step(),
+            12..=15 => self.read_request(node),
+            16..=19 => self.send_answer(node),
             _ => {
                 let by = MS(self.random.u64(..60));
                 self.rig.advance(by);
@@ -361,6 +378,15 @@ impl Run {
         if self.happens(self.faults.forgets) {
             self.forget(node as usize);
         }
+    }
+
+    /// Whether nothing is done to the producer that a record could fail for.
+    fn must_deliver_all(&self) -> bool {
+        let options = &self.rig.sender.options;
+        self.faults.refuses_for_good == 0
+            && !self.faults.tells_of_unknown_producers
+            && options.retries == u32::MAX
+            && options.delivery_timeout == DELIVERY_TIMEOUT
     }
 
     /// From now on nothing goes wrong: every future must end.
@@ -414,6 +440,9 @@ impl Run {
                         );
                         last = place;
                     }
+                    Err(error) if self.must_deliver_all() => {
+                        panic!("SEED={seed}: {} was not delivered: {error}", sent.value)
+                    }
                     Err(error) if !error.may_be_written() => {
                         assert_eq!(place, None, "SEED={seed}: {}: {error}", sent.value);
                     }
@@ -421,6 +450,12 @@ impl Run {
                 }
             }
         }
+        // Requests of batches that have expired hold their memory until their connection ends.
+        for node in NODES {
+            self.lose_connection(node);
+            self.connections[node as usize].left_behind.clear();
+        }
+        self.step();
         self.rig.assert_memory_is_back();
     }
 }
