@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ErrorCode;
+use crate::types::topic_name::Shown;
 use crate::types::{NodeId, PartitionId};
 
 /// Whether a failed record may be in the log.
@@ -154,7 +155,8 @@ pub enum ProduceErrorKind {
         /// The key that sets the limit.
         key: &'static str,
     },
-    /// The brokers refuse the topic's name.
+    /// No topic can have the name, or the brokers refuse it; [`ProduceError::code`] tells which: it is
+    /// `None` where no broker was asked.
     InvalidTopic,
     /// The client may not write to the topic, or not see it.
     TopicAuthorization,
@@ -281,6 +283,9 @@ impl ProduceError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
             ProduceErrorKind::Broker(code) => Some(code),
+            ProduceErrorKind::InvalidTopic | ProduceErrorKind::TopicAuthorization => {
+                self.0.broker.as_ref().map(|broker| broker.code)
+            }
             _ => None,
         }
     }
@@ -304,9 +309,10 @@ impl ProduceError {
 impl fmt::Display for ProduceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
+        let topic = Shown(&inner.topic);
         match inner.partition {
-            Some(partition) => write!(f, "{}-{partition}: {}", inner.topic, inner.message)?,
-            None => write!(f, "{}: {}", inner.topic, inner.message)?,
+            Some(partition) => write!(f, "{topic}-{partition}: {}", inner.message)?,
+            None => write!(f, "{topic}: {}", inner.message)?,
         }
         if let Some(cause) = &inner.cause {
             write!(f, "; {cause}")?;

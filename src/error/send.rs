@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use super::{ConfigError, ErrorCode, RecordError, SharedError};
 use crate::types::PartitionId;
+use crate::types::topic_name::{self, Shown};
 
 /// A call that cannot be made where it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -202,6 +203,11 @@ impl From<ConfigError> for ConstructError {
     }
 }
 
+/// What is said when brokers refuse a name that follows the rules.
+pub(crate) const REFUSED_NAME: &str = "the brokers refuse the name, although it follows Kafka's rules; \
+     probably there is a topic whose name differs from it only in '.' and '_', which Kafka takes for the \
+     same, or a rule of this cluster forbids it";
+
 /// Why a topic's partitions could not be learned.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
@@ -215,7 +221,7 @@ pub enum MetadataError {
         /// What was tried and how it went.
         tried: Arc<str>,
     },
-    /// The brokers refuse the topic's name.
+    /// No topic can have the name, or the brokers refuse it; the text tells which.
     InvalidTopic(Arc<str>),
     /// The client may not see the topic.
     TopicAuthorization(Arc<str>),
@@ -262,7 +268,10 @@ impl fmt::Display for MetadataError {
                     "topic {topic} was not found in the cluster within {waited:?}: {tried}"
                 )
             }
-            Self::InvalidTopic(topic) => write!(f, "the brokers refuse the topic name {topic:?}"),
+            Self::InvalidTopic(topic) => match topic_name::check(topic) {
+                Err(fault) => write!(f, "no topic can be named \"{}\": {fault}", Shown(topic)),
+                Ok(()) => write!(f, "topic {topic}: {REFUSED_NAME}"),
+            },
             Self::TopicAuthorization(topic) => {
                 write!(
                     f,

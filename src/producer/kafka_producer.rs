@@ -25,7 +25,7 @@ use crate::error::{
     CloseError, FlushError, MetadataError, Misuse, ProduceError, ProduceErrorKind, SendError,
 };
 use crate::sync;
-use crate::types::PartitionInfo;
+use crate::types::{PartitionInfo, topic_name};
 use crate::util::panic;
 
 /// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.
@@ -390,6 +390,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         loop {
             if !core.control.is_running() {
                 return Err(self.metadata_closed());
+            }
+            if topic_name::check(topic).is_err() {
+                return Err(MetadataError::InvalidTopic(name));
             }
             if let Some(error) = core.metadata.take_topic_error(topic) {
                 return Err(topic_error(error, name));

@@ -18,7 +18,7 @@ use crate::clock::{Clock, Deadline, Instant, SystemClock};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank, assert_unlocked};
-use crate::types::{Cluster, ClusterResourceListener, Node};
+use crate::types::{Cluster, ClusterResourceListener, Node, topic_name};
 
 /// Is told of each new picture of the cluster, and knows which topics are in use.
 ///
@@ -163,6 +163,11 @@ impl ProducerMetadata {
         let expires = Deadline::after(now, state.max_idle);
         if let Some(tracked) = state.topics.get_mut(topic) {
             tracked.expires = expires;
+            return state.metadata.update_version();
+        }
+        if topic_name::check(topic).is_err() {
+            // One name that cannot be written would keep all others from being asked for, for ever.
+            debug_assert!(false, "{topic:?} was not checked");
             return state.metadata.update_version();
         }
         state.topics.insert(

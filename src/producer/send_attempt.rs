@@ -16,13 +16,13 @@ use super::thunks::{Answer, AnyCallback};
 use crate::client::metadata::TopicError;
 use crate::compress::CompressionType;
 use crate::error::{
-    BoxError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
-    RecordError, RecordPart, SendError,
+    BoxError, BrokerError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder,
+    ProduceErrorKind, REFUSED_NAME, RecordError, RecordPart, SendError,
 };
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::sync;
-use crate::types::{Magic, PartitionId};
+use crate::types::{Magic, PartitionId, topic_name};
 use crate::util::panic;
 
 /// What a step came to.
@@ -166,6 +166,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     #[cold]
     fn ask_for_metadata(&mut self) -> Result<Step, Refusal> {
         let core = self.core;
+        // Only here: a topic that is known has a name that is one.
+        if let Err(fault) = topic_name::check(&self.record.topic) {
+            let message = format!("no topic can have this name: {fault}");
+            return Err(self.error(ProduceErrorKind::InvalidTopic, message));
+        }
         let name: Arc<str> = Arc::from(&*self.record.topic);
         if let Some(error) = core.metadata.take_topic_error(&name) {
             return Err(self.topic_error(error));
@@ -428,19 +433,19 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     fn topic_error(&self, error: TopicError) -> Refusal {
-        let topic = &*self.record.topic;
-        let (kind, message) = match error {
+        let (kind, message, code) = match error {
             TopicError::Invalid => (
                 ProduceErrorKind::InvalidTopic,
-                "the brokers refuse the topic's name: letters, digits, '.', '_' and '-' are allowed, \
-                 249 of them at most",
+                REFUSED_NAME,
+                ErrorCode::InvalidTopicException,
             ),
             TopicError::Unauthorized => (
                 ProduceErrorKind::TopicAuthorization,
                 "the client may not use the topic: it needs the Describe and Write permissions",
+                ErrorCode::TopicAuthorizationFailed,
             ),
         };
-        self.error(kind, format!("{message} (topic {topic:?})"))
+        self.broker_error(kind, message.to_owned(), Some(code))
     }
 
     /// `max.block.ms` passed before the topic, or the partition that was asked for, was known (KP-40).
@@ -478,10 +483,20 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     pub(crate) fn error(&self, kind: ProduceErrorKind, message: String) -> Refusal {
+        self.broker_error(kind, message, None)
+    }
+
+    fn broker_error(
+        &self,
+        kind: ProduceErrorKind,
+        message: String,
+        code: Option<ErrorCode>,
+    ) -> Refusal {
         let topic = Arc::from(&*self.record.topic);
         Refusal::Record(
             ProduceErrorBuilder::new(kind, Delivery::NotWritten, topic, message)
                 .partition(self.partition())
+                .broker(code.map(|code| BrokerError::new(code, None, None)))
                 .build(),
         )
     }

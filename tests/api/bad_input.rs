@@ -362,3 +362,11 @@ fn types_that_have_no_serializer_of_their_own_need_one_and_the_error_says_which(
         other => panic!("{other:?}"),
     }
 }
+
+/// The system refuses such a name for a thread.
+#[test]
+fn a_client_id_with_a_zero_in_it_is_as_good_as_another() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).client_id("a\0b"));
+    assert!(producer.send(record("v")).unwrap().get().is_ok());
+}
