@@ -142,8 +142,12 @@ impl fmt::Display for WaitCause {
 pub enum ProduceErrorKind {
     /// `delivery.timeout.ms` passed since the record's batch was opened.
     DeliveryTimeout,
-    /// `max.block.ms` passed before the topic's partitions were known.
+    /// `max.block.ms` passed before the topic's partitions were known: no broker could be reached, or none
+    /// could say; [`ProduceError::code`] is what one said, if one did.
     MetadataTimeout,
+    /// `max.block.ms` passed, and brokers that were asked meanwhile have no such topic, or not the partition
+    /// that the record is for. They may, later.
+    UnknownTopicOrPartition,
     /// `max.block.ms` passed before there was memory for the record (`buffer.memory`).
     BufferExhausted,
     /// The record is larger than a limit of the configuration.
@@ -234,6 +238,7 @@ impl ProduceError {
         match &self.0.kind {
             ProduceErrorKind::DeliveryTimeout
             | ProduceErrorKind::MetadataTimeout
+            | ProduceErrorKind::UnknownTopicOrPartition
             | ProduceErrorKind::BufferExhausted
             | ProduceErrorKind::Network
             | ProduceErrorKind::Pending => true,
@@ -248,6 +253,7 @@ impl ProduceError {
             self.0.kind,
             ProduceErrorKind::DeliveryTimeout
                 | ProduceErrorKind::MetadataTimeout
+                | ProduceErrorKind::UnknownTopicOrPartition
                 | ProduceErrorKind::BufferExhausted
                 | ProduceErrorKind::Pending
         )
@@ -283,7 +289,10 @@ impl ProduceError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
             ProduceErrorKind::Broker(code) => Some(code),
-            ProduceErrorKind::InvalidTopic | ProduceErrorKind::TopicAuthorization => {
+            ProduceErrorKind::UnknownTopicOrPartition => Some(ErrorCode::UnknownTopicOrPartition),
+            ProduceErrorKind::MetadataTimeout
+            | ProduceErrorKind::InvalidTopic
+            | ProduceErrorKind::TopicAuthorization => {
                 self.0.broker.as_ref().map(|broker| broker.code)
             }
             _ => None,

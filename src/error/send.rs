@@ -212,7 +212,8 @@ pub(crate) const REFUSED_NAME: &str = "the brokers refuse the name, although it 
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum MetadataError {
-    /// Time ran out; `tried` says what was tried.
+    /// Time ran out before a broker described the topic: none could be reached, or none could say; `tried`
+    /// says what was tried.
     TimedOut {
         /// The topic.
         topic: Arc<str>,
@@ -220,6 +221,15 @@ pub enum MetadataError {
         waited: Duration,
         /// What was tried and how it went.
         tried: Arc<str>,
+        /// What a broker answered meanwhile, if one did.
+        code: Option<ErrorCode>,
+    },
+    /// Time ran out, and brokers that were asked meanwhile have no such topic. They may, later.
+    UnknownTopic {
+        /// The topic.
+        topic: Arc<str>,
+        /// How long was waited.
+        waited: Duration,
     },
     /// No topic can have the name, or the brokers refuse it; the text tells which.
     InvalidTopic(Arc<str>),
@@ -248,9 +258,24 @@ impl MetadataError {
     /// Whether asking again may succeed without anything being changed.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::UnknownTopic { .. } => true,
             Self::Broker { code, .. } => code.is_retriable(),
             _ => false,
+        }
+    }
+
+    /// Kafka's error code, when a broker has answered with one.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::TimedOut { code, .. } => *code,
+            Self::UnknownTopic { .. } => Some(ErrorCode::UnknownTopicOrPartition),
+            Self::Broker { code, .. } => Some(*code),
+            // No broker is asked for another.
+            Self::InvalidTopic(topic) => topic_name::check(topic)
+                .is_ok()
+                .then_some(ErrorCode::InvalidTopicException),
+            Self::TopicAuthorization(_) => Some(ErrorCode::TopicAuthorizationFailed),
+            _ => None,
         }
     }
 }
@@ -262,10 +287,18 @@ impl fmt::Display for MetadataError {
                 topic,
                 waited,
                 tried,
+                code: _,
             } => {
                 write!(
                     f,
                     "topic {topic} was not found in the cluster within {waited:?}: {tried}"
+                )
+            }
+            Self::UnknownTopic { topic, waited } => {
+                let code = ErrorCode::UnknownTopicOrPartition;
+                write!(
+                    f,
+                    "topic {topic} does not exist: for {waited:?} the brokers answered {code}"
                 )
             }
             Self::InvalidTopic(topic) => match topic_name::check(topic) {

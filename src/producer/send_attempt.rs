@@ -73,6 +73,8 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen, for errors that come later.
     partition: Option<PartitionId>,
+    /// The picture of the cluster when the topic was first asked for.
+    asked_at: Option<u32>,
     memory: Option<MemoryWait<'r>>,
 }
 
@@ -112,6 +114,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             headers,
             callback,
             partition: None,
+            asked_at: None,
             memory: None,
         }
     }
@@ -177,6 +180,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
         let added = core.metadata.add_topic(&name, core.clock.now());
         let version = core.metadata.request_update_for_topic(&name).min(added);
+        self.asked_at.get_or_insert(version);
         core.waker.wake();
         // It may have become known between the look and the request.
         let topics = core.accumulator.topics();
@@ -450,22 +454,32 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     /// `max.block.ms` passed before the topic, or the partition that was asked for, was known (KP-40).
     pub(crate) fn metadata_timeout(&self, max_block: Duration) -> Refusal {
-        let state = self.core.metadata.topic_state(&self.record.topic);
-        let message = match (self.record.partition, state.partitions) {
-            (Some(wanted), Some(count)) => format!(
-                "partition {wanted} did not appear within max.block.ms ({} ms): the topic has {count} \
-                 partitions",
-                max_block.as_millis()
-            ),
-            _ => format!(
-                "the topic was not found within max.block.ms ({} ms): {state}",
-                max_block.as_millis()
-            ),
-        };
+        let since = self.asked_at.unwrap_or_default();
+        let wanted = self.record.partition;
+        let state = self.core.metadata.topic_state(&self.record.topic, since);
         if state.last_code == Some(ErrorCode::InvalidTopicException) {
             return self.topic_error(TopicError::Invalid);
         }
-        self.error(ProduceErrorKind::MetadataTimeout, message)
+        let millis = max_block.as_millis();
+        let mut message = match (wanted, state.partitions) {
+            (Some(wanted), Some(count)) => format!(
+                "partition {wanted} did not appear within max.block.ms ({millis} ms): the topic has \
+                 {count} partitions"
+            ),
+            _ => format!("the topic was not found within max.block.ms ({millis} ms)"),
+        };
+        // A broker's answer is told by itself.
+        if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
+            message = format!("{message}: {state}");
+        } else if let Some(failure) = &state.last_failure {
+            message = format!("{message}; the last request for metadata failed: {failure}");
+        }
+        let kind = if state.is_missing(wanted) {
+            ProduceErrorKind::UnknownTopicOrPartition
+        } else {
+            ProduceErrorKind::MetadataTimeout
+        };
+        self.broker_error(kind, message, state.last_code)
     }
 
     /// `max.block.ms` passed before there was memory (BP-8).

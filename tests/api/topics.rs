@@ -1,6 +1,6 @@
 //! Topics that no cluster has, that cannot be, and that change while they are sent to.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{Api, Rule, RuleHandle, TestCluster};
 use kafka_producer::{
@@ -8,7 +8,7 @@ use kafka_producer::{
     TrySendReason,
 };
 
-use crate::support::{LONG, Text, cluster, config, producer};
+use crate::support::{BLOCK, LONG, Text, cluster, config, config_for, producer, record};
 
 fn to<'a>(topic: &'a str, value: &'a str) -> ProducerRecord<'a, str, str> {
     ProducerRecord::new(topic, value)
@@ -82,6 +82,129 @@ fn a_name_that_no_topic_can_have_is_refused_at_once_and_keeps_nothing_from_other
             .unwrap();
         send_to(&producer, name).unwrap();
     }
+}
+
+/// Seen by how many requests the brokers get while nothing but known topics is written to.
+#[test]
+fn a_topic_that_does_not_exist_is_not_asked_for_when_nobody_waits_for_it() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    send_to(&producer, "t").unwrap();
+    let names: Vec<String> = (0..20).map(|i| format!("missing-{i}")).collect();
+    for name in &names {
+        let asked = cluster
+            .script(Rule::on(Api::Metadata).topic(name.as_str()))
+            .unwrap();
+        let reason = producer.try_send(to(name, "v")).unwrap_err();
+        assert!(
+            matches!(reason.reason(), TrySendReason::TopicNotKnown),
+            "{reason}"
+        );
+        asked.wait_fired(1, LONG).unwrap();
+    }
+    let requests = watch(&cluster);
+    // Twenty times as long as the pause between two requests.
+    cluster
+        .script(Rule::on(Api::Produce).delay(Duration::from_millis(20)))
+        .unwrap();
+    for _ in 0..10 {
+        send_to(&producer, "t").unwrap();
+    }
+    assert_eq!(requests.fired(), 0, "nobody waits for any of them");
+    // Who asks again is answered again.
+    let again = cluster
+        .script(Rule::on(Api::Metadata).topic("missing-3"))
+        .unwrap();
+    assert!(producer.try_send(to("missing-3", "v")).is_err());
+    again.wait_fired(1, LONG).unwrap();
+    // And found, once it is there.
+    cluster
+        .create_topic("missing-3", &kafka_producer::testing::TopicOptions::new(1))
+        .unwrap();
+    send_to(&producer, "missing-3").unwrap();
+}
+
+#[test]
+fn a_topic_that_somebody_waits_for_is_found_when_it_is_made() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    let asked = cluster
+        .script(Rule::on(Api::Metadata).topic("late"))
+        .unwrap();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| send_to(&producer, "late"));
+        let asking = scope.spawn(|| producer.partitions_for("late").map(|all| all.len()));
+        asked.wait_fired(3, LONG).unwrap();
+        cluster
+            .create_topic("late", &kafka_producer::testing::TopicOptions::new(2))
+            .unwrap();
+        sending.join().unwrap().unwrap();
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+    });
+}
+
+/// A service answers 404 in one case, 503 in the other.
+#[test]
+fn what_does_not_exist_and_what_cannot_be_reached_are_different_kinds() {
+    let unknown = Some(ErrorCode::UnknownTopicOrPartition);
+    let cluster = cluster(1);
+    let missing = producer(config(&cluster).max_block(BLOCK));
+    let error = send_to(&missing, "missing").unwrap_err();
+    assert_eq!(
+        *error.kind(),
+        ProduceErrorKind::UnknownTopicOrPartition,
+        "{error}"
+    );
+    assert_eq!(
+        (error.code(), error.delivery()),
+        (unknown, Delivery::NotWritten)
+    );
+    assert!(
+        error.is_retriable() && error.is_timeout(),
+        "it may be made yet"
+    );
+    let error = missing.partitions_for("missing").unwrap_err();
+    assert!(
+        matches!(error, MetadataError::UnknownTopic { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.code(), unknown);
+    assert!(error.is_retriable());
+    let error = missing
+        .send(record("v").with_partition(7))
+        .unwrap()
+        .get()
+        .unwrap_err();
+    assert_eq!(
+        *error.kind(),
+        ProduceErrorKind::UnknownTopicOrPartition,
+        "{error}"
+    );
+    assert_eq!((error.code(), error.partition()), (unknown, Some(7)));
+
+    let being_made = Rule::on(Api::Metadata)
+        .topic("made")
+        .fail(ErrorCode::LeaderNotAvailable);
+    cluster.script(being_made).unwrap();
+    let error = send_to(&missing, "made").unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
+    assert_eq!(error.code(), Some(ErrorCode::LeaderNotAvailable));
+    let error = missing.partitions_for("made").unwrap_err();
+    assert!(matches!(error, MetadataError::TimedOut { .. }), "{error:?}");
+    assert_eq!(error.code(), Some(ErrorCode::LeaderNotAvailable));
+
+    let nobody = producer(config_for("127.0.0.1:1").max_block(BLOCK));
+    let error = send_to(&nobody, "t").unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
+    assert_eq!(error.code(), None);
+    let error = nobody.partitions_for("t").unwrap_err();
+    assert!(matches!(error, MetadataError::TimedOut { .. }), "{error:?}");
+    assert_eq!(error.code(), None);
+
+    // What was known before the brokers went away does not count.
+    cluster.stop_node(0);
+    let error = send_to(&missing, "missing").unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
 }
 
 /// As Kafka answers when `c_d` is to be made beside `c.d`.
