@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry};
+use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry, Topics};
 use super::buffer_pool::{Denied, Ticket};
 use super::core::{Core, Excess, Plugins, SerializedRecord, Strategy};
 use super::future::{FutureRecordMetadata, RecordInBatch};
@@ -149,7 +149,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         match topics.get(&self.record.topic) {
             Some(topic) if self.has_partition(topic) => {
                 RecordAccumulator::remember(&topics, topic);
-                self.append(topic)
+                self.append(&topics, topic)
             }
             _ => {
                 drop(topics);
@@ -185,12 +185,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         // It may have become known between the look and the request.
         let topics = core.accumulator.topics();
         match topics.get(&name) {
-            Some(topic) if self.has_partition(topic) => self.append(topic),
+            Some(topic) if self.has_partition(topic) => self.append(&topics, topic),
             _ => Ok(Step::Wait(Wait::Metadata(version))),
         }
     }
 
-    fn append(&mut self, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
+    fn append(&mut self, topics: &Topics, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
         topic.mark_used();
         let core = self.core;
         let bytes = self.serialize()?;
@@ -199,20 +199,22 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             .timestamp
             .unwrap_or_else(|| core.clock.timestamp().as_millis());
         let parts = bytes.parts(&self.headers, timestamp_ms);
-        let partition = self.choose(topic, &parts, None)?;
+        let partition = self.choose(topics, topic, &parts, None)?;
         self.partition = Some(partition);
         let payload_len = parts.payload_len();
         core.check_size(core.size_upper_bound(&parts, payload_len))
             .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
         let Some(entry) = topic.partition(partition) else {
-            return self.append_to_new_batch(topic, partition, bytes, timestamp_ms);
+            return self.append_to_new_batch(topics, topic, partition, bytes, timestamp_ms);
         };
         let callback = self.callback.as_deref_mut();
         match core
             .accumulator
             .try_append(entry, &parts, payload_len, callback)
         {
-            Append::NeedsBatch => self.append_to_new_batch(topic, partition, bytes, timestamp_ms),
+            Append::NeedsBatch => {
+                self.append_to_new_batch(topics, topic, partition, bytes, timestamp_ms)
+            }
             end => finish(core, &parts, end),
         }
     }
@@ -221,6 +223,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     #[cold]
     fn append_to_new_batch(
         &mut self,
+        topics: &Topics,
         topic: &Arc<TopicEntry>,
         chosen: PartitionId,
         bytes: SerializedRecord<Serialized<'r>>,
@@ -242,8 +245,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
         let parts = bytes.parts(&self.headers, timestamp_ms);
         // A new batch is the moment to move on to another partition (KP-21).
-        self.on_new_batch(topic, chosen)?;
-        let partition = self.choose(topic, &parts, Some(chosen))?;
+        self.on_new_batch(topics, topic, chosen)?;
+        let partition = self.choose(topics, topic, &parts, Some(chosen))?;
         self.partition = Some(partition);
         let entry = entry_of(core, topic, partition)?;
         let payload_len = parts.payload_len();
@@ -358,6 +361,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     /// batch there and is asked about again (KP-17, PT-1, PT-9).
     fn choose(
         &self,
+        topics: &Topics,
         topic: &TopicEntry,
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
@@ -367,12 +371,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             .choice(self.record.partition, parts.key.is_some());
         match choice {
             Some(choice) => Ok(choice.partition(self.core, topic, parts.key)),
-            None => self.ask_partitioner(topic, parts, previous),
+            None => self.ask_partitioner(topics, topic, parts, previous),
         }
     }
 
+    /// The partitioner is shown the cluster that `topic` is from, and not the newest: its answer is one of
+    /// the partitions that it has seen.
     fn ask_partitioner(
         &self,
+        topics: &Topics,
         topic: &TopicEntry,
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
@@ -381,8 +388,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             return Ok(topic.sticky_partition(&self.core.random));
         };
         sync::assert_unlocked();
-        let cluster = self.core.metadata.cluster();
-        let mut input = PartitionInput::new(topic.name(), &cluster)
+        let mut input = PartitionInput::new(topic.name(), topics.cluster())
             .with_key(self.record.key.as_deref(), parts.key)
             .with_value(self.record.value.as_deref(), parts.value);
         if let Some(previous) = previous {
@@ -401,7 +407,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    fn on_new_batch(&self, topic: &TopicEntry, previous: PartitionId) -> Result<(), Refusal> {
+    fn on_new_batch(
+        &self,
+        topics: &Topics,
+        topic: &TopicEntry,
+        previous: PartitionId,
+    ) -> Result<(), Refusal> {
         match &self.plugins.strategy {
             Strategy::Default | Strategy::UniformSticky => {
                 topic.leave_sticky(previous, &self.core.random);
@@ -409,8 +420,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             }
             Strategy::Custom(partitioner) => {
                 sync::assert_unlocked();
-                let cluster = self.core.metadata.cluster();
-                panic::contain(|| partitioner.on_new_batch(topic.name(), &cluster, previous))
+                let cluster = topics.cluster();
+                panic::contain(|| partitioner.on_new_batch(topic.name(), cluster, previous))
                     .map_err(|message| panicked("partitioner", &message).into())
             }
         }

@@ -1,14 +1,16 @@
 //! Topics that no cluster has, that cannot be, and that change while they are sent to.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use kafka_producer::testing::{Api, Rule, RuleHandle, TestCluster};
 use kafka_producer::{
-    Delivery, ErrorCode, MetadataError, ProduceError, ProduceErrorKind, ProducerRecord,
-    TrySendReason,
+    BoxError, Delivery, ErrorCode, KafkaProducer, MetadataError, PartitionId, PartitionInput,
+    Partitioner, ProduceError, ProduceErrorKind, ProducerRecord, TrySendReason,
 };
 
-use crate::support::{BLOCK, LONG, Text, cluster, config, config_for, producer, record};
+use crate::support::{BLOCK, LONG, Text, cluster, config, config_for, producer, record, values};
 
 fn to<'a>(topic: &'a str, value: &'a str) -> ProducerRecord<'a, str, str> {
     ProducerRecord::new(topic, value)
@@ -231,4 +233,61 @@ fn a_legal_name_that_a_broker_refuses_is_not_told_to_mind_its_letters() {
     let error = send_to(&producer, "c d").unwrap_err();
     assert!(error.to_string().contains("letters"), "{error}");
     assert_eq!(error.code(), None, "no broker was asked");
+}
+
+/// Takes the last partition that it is shown. Before its first answer it waits until the producer has
+/// heard of more.
+struct Last {
+    asked: AtomicBool,
+    has_been_asked: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+impl Partitioner<str, str> for Last {
+    fn partition(&self, input: &PartitionInput<'_, str, str>) -> Result<PartitionId, BoxError> {
+        if !self.asked.swap(true, Ordering::SeqCst) {
+            self.has_been_asked.send(())?;
+            self.go_on.recv_timeout(LONG)?;
+        }
+        let count = input
+            .cluster()
+            .partition_count(input.topic())
+            .ok_or("no such topic")?;
+        Ok(count as PartitionId - 1)
+    }
+}
+
+#[test]
+fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
+    let cluster = cluster(1);
+    let (has_been_asked, asked) = bounded(1);
+    let (learned, go_on) = bounded(1);
+    let partitioner = Last {
+        asked: AtomicBool::new(false),
+        has_been_asked,
+        go_on,
+    };
+    let producer = KafkaProducer::<str, str>::builder(config(&cluster).build().unwrap())
+        .stock_serializers()
+        .partitioner(partitioner)
+        .build()
+        .unwrap();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| producer.send(record("first")).unwrap().get_timeout(LONG));
+        asked.recv_timeout(LONG).unwrap();
+        cluster.add_partitions("t", 3).unwrap();
+        // Returns when the producer knows the partition.
+        let second = producer.send(record("second").with_partition(2)).unwrap();
+        learned.send(()).unwrap();
+        let first = sending.join().unwrap().unwrap();
+        assert_eq!(first.partition(), 0, "there was one when it was sent");
+        second.get_timeout(LONG).unwrap();
+    });
+    let third = producer
+        .send(record("third"))
+        .unwrap()
+        .get_timeout(LONG)
+        .unwrap();
+    assert_eq!(third.partition(), 2);
+    assert_eq!(values(&cluster, 2), ["second", "third"]);
 }
