@@ -5,6 +5,7 @@ use bytes::Bytes;
 
 use super::topics::PartitionSlot;
 use super::*;
+use crate::client::metadata::ChangedTopics;
 use crate::clock::mock::MockClock;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::metadata::ClusterObserver;
@@ -63,7 +64,8 @@ impl Fixture {
         };
         let partitions = (0..).zip(leaders).map(info).collect();
         let cluster = Cluster::new(nodes.clone(), partitions);
-        self.accumulator.on_cluster(&Arc::new(cluster.clone()));
+        self.accumulator
+            .on_cluster(&Arc::new(cluster.clone()), &ChangedTopics::All);
         cluster
     }
 
