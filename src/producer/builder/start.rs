@@ -200,10 +200,15 @@ fn failed(step: &'static str, error: io::Error) -> ConstructError {
     }
 }
 
-fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
+/// A batch goes with others in requests of so many bytes at most, whatever `max.request.size` allows: a frame's
+/// length has 31 bits, and what stands around the batches takes some, too. One that could not be written for
+/// its size would fail all its batches. A batch that is larger goes alone.
+const SHARED_REQUEST_BYTES: usize = 1 << 30;
+
+pub(super) fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
     SenderOptions {
         acks: config.acks().code(),
-        max_request_bytes: config.max_request_size(),
+        max_request_bytes: config.max_request_size().min(SHARED_REQUEST_BYTES),
         retries: config.retries(),
         request_timeout: config.request_timeout(),
         retry_backoff: config.retry_backoff(),
