@@ -2,13 +2,17 @@
 //! clock or network.
 
 mod cache;
+mod news;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
+
 use self::cache::MetadataCache;
 pub(super) use self::cache::is_reachable;
+pub(crate) use self::news::MetadataNews;
 use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
@@ -37,6 +41,23 @@ pub(crate) enum FatalMetadataError {
     UnsupportedVersion(Arc<str>),
 }
 
+/// What an answer has made of what is known.
+#[derive(Debug)]
+pub(crate) struct MetadataUpdate {
+    pub(crate) changed: ChangedTopics,
+    /// What is to be said of it when no lock is held.
+    pub(crate) news: MetadataNews,
+}
+
+/// The topics of which something else is known than before.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ChangedTopics {
+    /// Perhaps all.
+    All,
+    /// None but these.
+    These(Vec<Arc<str>>),
+}
+
 /// The metadata of one cluster.
 ///
 /// Two counters: `update_version` counts the pictures of the cluster there have been,
@@ -62,6 +83,10 @@ pub(crate) struct Metadata {
     topic_errors: BTreeMap<Arc<str>, TopicError>,
     /// The error code of each topic in the last answer that had the topic, if it was one.
     last_codes: BTreeMap<Arc<str>, ErrorCode>,
+    /// How many partitions of a topic have a leader without an address for us, if any.
+    unlisted: BTreeMap<Arc<str>, usize>,
+    /// What is to be said of the update that is being taken in.
+    news: MetadataNews,
     cache: MetadataCache,
     /// The newest leader epoch that was seen of each partition.
     epochs: BTreeMap<Arc<str>, BTreeMap<PartitionId, i32>>,
@@ -82,6 +107,8 @@ impl Metadata {
             last_failure: None,
             topic_errors: BTreeMap::new(),
             last_codes: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
+            news: MetadataNews::default(),
             cache: MetadataCache::default(),
             epochs: BTreeMap::new(),
         }
@@ -134,6 +161,12 @@ impl Metadata {
     /// Asks for an update of the new topics, at once. Returns the version to wait past.
     pub(crate) fn request_update_for_new_topics(&mut self) -> u32 {
         self.last_refresh = None;
+        self.request_update_for_topics()
+    }
+
+    /// Asks for an update of topics that were asked for before, after the backoff. Returns the version to
+    /// wait past.
+    pub(crate) fn request_update_for_topics(&mut self) -> u32 {
         self.needs_partial_update = true;
         self.request_version = self.request_version.wrapping_add(1);
         self.update_version
@@ -169,7 +202,11 @@ impl Metadata {
         self.last_failure = Some(what);
     }
 
-    /// Takes an answer. `retain` says which topics are still of interest.
+    /// Takes an answer. `retain` says which topics are still of interest: of those in a partial answer, and
+    /// of all with a full one. What a partial one costs hardly depends on how many other topics there are.
+    ///
+    /// An error of a topic asks for nothing: whoever waits for the topic asks again, and if nobody does,
+    /// nobody need know. In Kafka it does, until the topic has been forgotten.
     pub(crate) fn update(
         &mut self,
         planned: PlannedUpdate,
@@ -177,7 +214,7 @@ impl Metadata {
         response: MetadataResponse,
         now: Instant,
         retain: &mut dyn FnMut(&str) -> bool,
-    ) {
+    ) -> MetadataUpdate {
         self.needs_partial_update = planned.request_version < self.request_version;
         self.last_refresh = Some(now);
         self.update_version = self.update_version.wrapping_add(1);
@@ -188,18 +225,28 @@ impl Metadata {
         self.last_failure = None;
         // Nobody waited for it, and it is over.
         self.fatal = None;
-        self.topic_errors.clear();
         if !planned.is_partial {
-            self.last_codes.clear();
+            self.topic_errors.clear();
+            self.epochs.retain(|topic, _| retain(topic));
+            self.last_codes.retain(|topic, _| retain(topic));
+            self.unlisted.retain(|topic, _| retain(topic));
         }
         let previous_id = self.cluster().cluster_id.clone();
-        self.apply(planned.is_partial, version, response, retain);
-        self.epochs.retain(|topic, _| retain(topic));
-        self.last_codes.retain(|topic, _| retain(topic));
-        let cluster_id = &self.cluster().cluster_id;
+        let changed = self.apply(planned.is_partial, version, response, retain);
+        let cluster_id = &self.cache.cluster().cluster_id;
         if *cluster_id != previous_id {
-            log::info!("Cluster ID: {}", cluster_id.as_deref().unwrap_or("none"));
+            let id = cluster_id.as_deref().unwrap_or("none");
+            self.news.note(Level::Info, || format!("Cluster ID: {id}"));
         }
+        MetadataUpdate {
+            changed,
+            news: std::mem::take(&mut self.news),
+        }
+    }
+
+    /// Adds to what will be said of the next update.
+    pub(crate) fn note(&mut self, level: Level, line: impl FnOnce() -> String) {
+        self.news.note(level, line);
     }
 
     fn apply(
@@ -208,7 +255,7 @@ impl Metadata {
         version: i16,
         response: MetadataResponse,
         retain: &mut dyn FnMut(&str) -> bool,
-    ) {
+    ) -> ChangedTopics {
         let MetadataResponse {
             brokers,
             cluster_id,
@@ -216,33 +263,43 @@ impl Metadata {
             topics,
             ..
         } = response;
-        let mut next = self.cache.successor(brokers, cluster_id, controller_id);
-        let mut answered = Vec::with_capacity(topics.len());
+        let mut next = self
+            .cache
+            .successor(brokers, cluster_id, controller_id, &mut self.news);
+        let are_others_kept = is_partial && next.keep_topics(&self.cache);
+        if !is_partial {
+            // Of the others: topics that are refused are asked for when somebody waits for them.
+            next.retain_refused(retain);
+        }
+        let mut answered = Vec::new();
         for topic in topics {
-            answered.push(Arc::clone(&topic.name));
+            if are_others_kept {
+                answered.push(Arc::clone(&topic.name));
+            }
+            next.forget(&topic.name);
             if !retain(&topic.name) {
                 continue;
             }
             let code = topic.error;
+            self.topic_errors.remove(&topic.name);
             if code == ErrorCode::NoError {
-                self.last_codes.remove(&topic.name);
+                if self.last_codes.remove(&topic.name).is_some() {
+                    self.news.topic_is_fine_again(&topic.name);
+                }
                 self.apply_topic(&mut next, version, topic);
             } else {
-                self.last_codes.insert(Arc::clone(&topic.name), code);
+                if self.last_codes.insert(Arc::clone(&topic.name), code) != Some(code) {
+                    self.news.topic_fails(&topic.name, code);
+                }
                 self.note_topic_error(&mut next, &topic.name, code);
             }
         }
-        if is_partial {
-            answered.sort_unstable();
-            next.keep_from(&self.cache, &mut |topic| {
-                answered
-                    .binary_search_by(|name| (**name).cmp(topic))
-                    .is_err()
-                    && retain(topic)
-            });
-        }
-        self.set_topic_errors(&next);
         self.cache = next.build();
+        if are_others_kept {
+            ChangedTopics::These(answered)
+        } else {
+            ChangedTopics::All
+        }
     }
 
     fn apply_topic(&mut self, next: &mut cache::Successor, version: i16, topic: MetadataTopic) {
@@ -257,20 +314,40 @@ impl Metadata {
         // A topic whose id is another than before, or that had none here, may be one that was deleted
         // and created anew, and its epochs begin again.
         let is_recreated = topic_id.is_some() && topic_id != self.cache.topic_id(&name);
+        self.note_unlisted(&name, &partitions);
         let mut accepted = Vec::with_capacity(partitions.len());
         for partition in partitions {
             if partition.error.is_invalid_metadata() {
-                log::debug!(
-                    "Requesting metadata update for partition {name}-{} due to error {}",
-                    partition.index,
-                    partition.error.name()
-                );
+                let MetadataPartition { index, error, .. } = partition;
+                self.news.note(Level::Debug, || {
+                    let error = error.name();
+                    format!("Requesting metadata update for partition {name}-{index} due to error {error}")
+                });
                 self.needs_full_update = true;
             }
             let has_epochs = version >= EPOCHS_RELIABLE_FROM;
             accepted.extend(self.newest(next, &name, partition, has_epochs, is_recreated));
         }
-        next.add_topic(name, topic_id, is_internal, accepted);
+        next.add_topic(name, topic_id, is_internal, accepted, &mut self.news);
+    }
+
+    /// Says so when there are other partitions than before whose leader has no address for us.
+    fn note_unlisted(&mut self, topic: &Arc<str>, partitions: &[MetadataPartition]) {
+        let unlisted = || {
+            let all = partitions.iter();
+            all.filter(|partition| partition.error == ErrorCode::ListenerNotFound)
+        };
+        let count = unlisted().count();
+        let before = if count == 0 {
+            self.unlisted.remove(topic)
+        } else {
+            self.unlisted.insert(Arc::clone(topic), count)
+        };
+        if before.unwrap_or_default() != count {
+            for partition in unlisted() {
+                self.news.leader_is_unlisted(topic, partition.index);
+            }
+        }
     }
 
     /// What to believe of a partition: the answer, unless its leader epoch shows that it is older
@@ -294,10 +371,13 @@ impl Metadata {
         let epochs = self.epochs.entry(Arc::clone(topic)).or_default();
         match epochs.get(&number) {
             Some(epoch) if !is_recreated && partition.leader_epoch < *epoch => {
-                log::debug!(
-                    "Got metadata for an older epoch {} (current is {epoch}) for partition {topic}-{number}, not updating",
-                    partition.leader_epoch
-                );
+                let older = partition.leader_epoch;
+                self.news.note(Level::Debug, || {
+                    format!(
+                        "Got metadata for an older epoch {older} (current is {epoch}) for partition \
+                         {topic}-{number}, not updating"
+                    )
+                });
                 let known = self.cache.partition(topic, number);
                 known.map(|partition| next.known(partition))
             }
@@ -309,35 +389,18 @@ impl Metadata {
     }
 
     fn note_topic_error(&mut self, next: &mut cache::Successor, topic: &Arc<str>, code: ErrorCode) {
-        if code.is_invalid_metadata() {
-            log::debug!(
-                "Requesting metadata update for topic {topic} due to error {}",
-                code.name()
-            );
-            self.needs_full_update = true;
-        }
-        match code {
+        let error = match code {
             ErrorCode::InvalidTopicException => {
-                log::error!("Metadata response reported invalid topic {topic}");
                 next.add_invalid(Arc::clone(topic));
+                TopicError::Invalid
             }
             ErrorCode::TopicAuthorizationFailed => {
-                log::error!("Topic authorization failed for topic {topic}");
                 next.add_unauthorized(Arc::clone(topic));
+                TopicError::Unauthorized
             }
-            _ => {}
-        }
-    }
-
-    fn set_topic_errors(&mut self, next: &cache::Successor) {
-        for topic in next.invalid() {
-            self.topic_errors
-                .insert(Arc::clone(topic), TopicError::Invalid);
-        }
-        for topic in next.unauthorized() {
-            self.topic_errors
-                .insert(Arc::clone(topic), TopicError::Unauthorized);
-        }
+            _ => return,
+        };
+        self.topic_errors.insert(Arc::clone(topic), error);
     }
 
     /// The newest leader epoch seen for a partition.

@@ -5,4 +5,5 @@ pub(crate) mod hash;
 pub(crate) mod murmur2;
 pub(crate) mod panic;
 pub(crate) mod process;
+pub(crate) mod shared_map;
 pub(crate) mod varint;

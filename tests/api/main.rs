@@ -16,3 +16,4 @@ mod scripted;
 mod sending;
 mod splitting;
 mod support;
+mod topics;

@@ -1,9 +1,11 @@
 mod packing;
+mod topics;
 
 use bytes::Bytes;
 
 use super::topics::PartitionSlot;
 use super::*;
+use crate::client::metadata::ChangedTopics;
 use crate::clock::mock::MockClock;
 use crate::clock::{Deadline, Instant};
 use crate::network::selectable::WakeUp;
@@ -64,7 +66,8 @@ impl Fixture {
         };
         let partitions = (0..).zip(leaders).map(info).collect();
         let cluster = Cluster::new(nodes.clone(), partitions);
-        self.accumulator.on_cluster(&Arc::new(cluster.clone()));
+        self.accumulator
+            .on_cluster(&Arc::new(cluster.clone()), &ChangedTopics::All);
         cluster
     }
 

@@ -74,7 +74,7 @@ where
     } = seams;
     let (core, sender) = assemble(config, plugins, clock, seed, make_client)?;
     let thread = SenderThread::start(
-        format!("kafka-producer-network-thread | {}", config.client_id()),
+        thread_name(config.client_id()),
         move || sender.run(),
         Arc::clone(&core.control),
         Arc::clone(&core.waker),
@@ -83,6 +83,12 @@ where
     .map_err(|error| failed("sender thread", error))?;
     debug!("[Producer clientId={}] started", config.client_id());
     Ok((core, thread))
+}
+
+/// A system's thread has no name with a zero in it.
+fn thread_name(client_id: &str) -> String {
+    let client_id = client_id.replace('\0', "\u{fffd}");
+    format!("kafka-producer-network-thread | {client_id}")
 }
 
 /// The parts of the face and the sender, which nothing runs yet.
@@ -194,10 +200,15 @@ fn failed(step: &'static str, error: io::Error) -> ConstructError {
     }
 }
 
-fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
+/// A batch goes with others in requests of so many bytes at most, whatever `max.request.size` allows: a frame's
+/// length has 31 bits, and what stands around the batches takes some, too. One that could not be written for
+/// its size would fail all its batches. A batch that is larger goes alone.
+const SHARED_REQUEST_BYTES: usize = 1 << 30;
+
+pub(super) fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
     SenderOptions {
         acks: config.acks().code(),
-        max_request_bytes: config.max_request_size(),
+        max_request_bytes: config.max_request_size().min(SHARED_REQUEST_BYTES),
         retries: config.retries(),
         request_timeout: config.request_timeout(),
         retry_backoff: config.retry_backoff(),

@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::client::kafka_client::ClientRequest;
-use crate::client::metadata::Metadata;
+use crate::client::metadata::{Metadata, MetadataNews};
 use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan};
 use crate::client::mock_selector::MockSelector;
 use crate::clock::mock::MockClock;
@@ -62,10 +62,11 @@ impl MetadataSource for TestMetadata {
         version: i16,
         response: MetadataResponse,
         now: Instant,
-    ) {
+    ) -> MetadataNews {
         self.inner
             .lock()
-            .update(planned, version, response, now, &mut |_| true);
+            .update(planned, version, response, now, &mut |_| true)
+            .news
     }
 
     fn handle_failure(&self, now: Instant, why: MetadataFailure) {
@@ -190,7 +191,7 @@ impl Harness {
             is_partial: false,
             request_version: 0,
         };
-        harness
+        let _ = harness
             .metadata
             .handle_response(planned, 11, metadata_of(nodes), harness.now());
         harness
