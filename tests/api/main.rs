@@ -9,6 +9,7 @@
 mod bad_input;
 mod callbacks;
 mod closing;
+mod host;
 mod old_brokers;
 mod plugins;
 mod produce_errors;
@@ -16,3 +17,4 @@ mod scripted;
 mod sending;
 mod splitting;
 mod support;
+mod user_code;
