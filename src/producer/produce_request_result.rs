@@ -29,7 +29,7 @@ pub(crate) enum BatchOutcome {
     Failed(ProduceError),
     /// The broker named the records that were wrong; the others failed with them (PB-16).
     FailedByRecord {
-        /// By place in the batch, ascending.
+        /// By place in the batch, ascending, each once.
         named: Vec<(u32, ProduceError)>,
         rest: ProduceError,
     },
@@ -45,10 +45,10 @@ impl BatchOutcome {
                 log_append_time_ms,
             } => Ok((*base_offset, *log_append_time_ms)),
             Self::Failed(error) => Err(error),
-            Self::FailedByRecord { named, rest } => Err(named
-                .iter()
-                .find(|(at, _)| *at == index)
-                .map_or(rest, |(_, error)| error)),
+            Self::FailedByRecord { named, rest } => {
+                let found = named.binary_search_by_key(&index, |(at, _)| *at);
+                Err(found.map_or(rest, |found| &named[found].1))
+            }
         }
     }
 }

@@ -5,6 +5,7 @@ mod control;
 mod failures;
 mod in_flight;
 mod produce;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -211,6 +211,85 @@ fn records_that_the_broker_names_get_its_words_and_the_others_are_told_why_they_
     }
 }
 
+/// Has these records refused by these names, and gives their errors.
+fn refused(records: usize, names: Vec<RecordError>) -> Vec<ProduceError> {
+    let mut rig = Setup {
+        batch_size: 1 << 20,
+        ..Setup::default()
+    }
+    .with(|o| o.retries = 0)
+    .start();
+    let futures: Vec<_> = (0..records).map(|_| rig.send(0, "v")).collect();
+    rig.run();
+    let partition = PartitionProduceResponse {
+        record_errors: names,
+        error_message: Some("the batch is bad".into()),
+        ..partition_response(0, ErrorCode::InvalidRecord, -1)
+    };
+    let now = rig.now();
+    rig.client().respond(produce_response(vec![partition]), now);
+    rig.run();
+    futures.iter().map(error).collect()
+}
+
+fn words_of(error: &ProduceError) -> &str {
+    let broker = error.broker_error().unwrap();
+    broker.message.as_deref().unwrap()
+}
+
+fn name(batch_index: i32, words: String) -> RecordError {
+    RecordError {
+        batch_index,
+        message: Some(words.into()),
+    }
+}
+
+#[test]
+fn a_record_is_refused_by_the_first_name_that_it_has_and_names_of_none_are_passed_over() {
+    let names = [(7, "a"), (1, "b"), (-1, "c"), (2, "d"), (1, "e"), (0, "f")];
+    let names = names.map(|(at, words)| name(at, words.to_owned()));
+    let words: Vec<_> = refused(2, names.to_vec())
+        .iter()
+        .map(words_of)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(words, ["f", "b"]);
+    // As if none had been named.
+    let errors = refused(2, vec![name(2, "nobody".to_owned())]);
+    assert_eq!(words_of(&errors[0]), "the batch is bad");
+    assert!(
+        errors[0]
+            .to_string()
+            .contains("the broker refused the batch")
+    );
+}
+
+#[test]
+fn what_is_kept_of_refusals_is_bounded_by_what_was_sent_and_what_is_equal_is_kept_once() {
+    let long = |at: i32| format!("{at} is wrong: {}", "very ".repeat(190));
+    let alike = refused(1000, (0..1000).map(|at| name(at, long(0))).collect());
+    let first = alike[0].broker_error().unwrap().message.as_ref().unwrap();
+    assert!(alike.iter().all(|error| {
+        Arc::ptr_eq(
+            first,
+            error.broker_error().unwrap().message.as_ref().unwrap(),
+        )
+    }));
+    // Each in its own words: as many are kept as are small beside the records, and a little more.
+    let unlike = refused(1000, (0..1000).map(|at| name(at, long(at))).collect());
+    let own = unlike
+        .iter()
+        .zip(0..)
+        .take_while(|(error, at)| words_of(error) == long(*at));
+    let own = own.count();
+    assert!((10..100).contains(&own), "{own}");
+    assert!(
+        unlike[own..]
+            .iter()
+            .all(|error| words_of(error) == "the batch is bad")
+    );
+}
+
 #[test]
 fn what_the_last_attempt_ended_with_is_told_when_time_runs_out() {
     let mut rig = Setup::default().start();
