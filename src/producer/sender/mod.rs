@@ -124,12 +124,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             RETRY_JITTER,
         );
         let random = fastrand::Rng::with_seed(options.seed);
+        let in_flight = InFlightBatches::new(Arc::clone(&shared.counters));
         Self {
             options,
             shared,
             client,
             drainer,
-            in_flight: InFlightBatches::default(),
+            in_flight,
             transactions,
             listener,
             backoff,
@@ -156,6 +157,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.abandon_lost_batches(&message);
         }
         self.client.close();
+        self.shared.counters.requests_in_flight(0);
     }
 
     fn run_until_closed(&mut self) {
@@ -216,7 +218,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             for response in responses.drain(..) {
                 self.handle_response(response, now);
             }
-            self.shared.counters.in_flight(self.in_flight.live_count());
             self.shared
                 .counters
                 .requests_in_flight(self.client.in_flight_request_count());

@@ -65,8 +65,16 @@ fn a_batch_of_which_not_one_byte_was_handed_over_is_certainly_not_written() {
     ] {
         let mut rig = Setup::default().with(|o| o.retries = 0).start();
         let future = rig.launch(0, "v");
+        rig.advance(MS(5));
         rig.lose(0, handed_over);
-        assert_eq!(error(&future).delivery(), delivery);
+        let error = error(&future);
+        let told = (error.delivery(), error.attempts(), error.in_flight());
+        let expected = match handed_over {
+            true => (delivery, 1, MS(5)),
+            false => (delivery, 0, MS(0)),
+        };
+        assert_eq!(told, expected);
+        assert_eq!(error.queued() + error.in_flight(), MS(5));
     }
 }
 
