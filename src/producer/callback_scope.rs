@@ -96,13 +96,13 @@ mod tests {
     #[test]
     fn the_senders_thread_is_inside_for_all_its_life_and_another_never() {
         let (mine, other) = (ProducerId::next(), ProducerId::next());
-        std::thread::spawn(move || {
-            mark_sender(mine);
-            drop(enter(mine));
-            assert!(is_inside(mine) && !is_inside(other));
-        })
-        .join()
-        .unwrap();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                mark_sender(mine);
+                drop(enter(mine));
+                assert!(is_inside(mine) && !is_inside(other));
+            });
+        });
         assert!(!is_inside(mine));
     }
 }

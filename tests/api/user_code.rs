@@ -246,9 +246,60 @@ fn a_listener_that_would_wait_for_the_sender_is_refused_that() {
     assert_eq!(get, ProduceErrorKind::Misuse);
     producer.flush().unwrap();
     assert!(values(&cluster, 0).contains(&"from the listener".to_owned()));
-    // Else the listener may be the one who holds the last handle: which is the next test's.
-    drop(results);
     producer.close().unwrap();
+}
+
+/// Lets go of the producer when it is told the cluster's identifier.
+struct LetsGo {
+    handle: Handle,
+    took: Sender<Duration>,
+    events: Sender<&'static str>,
+}
+
+impl ClusterResourceListener for LetsGo {
+    fn on_update(&self, _cluster_id: Option<&str>) {
+        drop_last(&self.handle, &self.took);
+    }
+}
+
+struct LetGo(Arc<LetsGo>);
+
+impl ProducerInterceptor<str, str> for LetGo {
+    fn on_send(&self, _record: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
+        Some(Arc::clone(&self.0) as _)
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.0.events.send("closed").unwrap();
+        Ok(())
+    }
+}
+
+#[test]
+fn the_last_handle_can_be_dropped_in_a_listener() {
+    let cluster = cluster(1);
+    let (told, took) = channel();
+    let (events, seen) = channel();
+    let handle = Handle::default();
+    let listener = LetsGo {
+        handle: Arc::clone(&handle),
+        took: told,
+        events,
+    };
+    let config = config(&cluster).metadata_max_age(Duration::from_millis(50));
+    let producer: Text = KafkaProducer::builder(config.build().unwrap())
+        .stock_serializers()
+        .interceptor(LetGo(Arc::new(listener)))
+        .build()
+        .unwrap();
+    producer.partitions_for("t").unwrap();
+    *handle.lock().unwrap() = Some(producer);
+    assert!(took.recv_timeout(LONG).unwrap() < AT_ONCE);
+    assert_eq!(all(&seen), ["closed"]);
 }
 
 /// An error that cannot even be printed, nor dropped.

@@ -354,6 +354,10 @@ fn a_frame_written_in_part_is_not_untouched() {
 /// In a process whose owner is not Rust, and which left the signal as it was, it would be the end.
 #[test]
 #[cfg(target_os = "linux")]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "to see what it is disallowed for"
+)]
 fn writing_to_a_connection_that_the_peer_has_ended_raises_no_signal() {
     use nix::sys::signal::{SigSet, Signal};
 

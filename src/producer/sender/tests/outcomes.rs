@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::RecordError;
+use crate::sync::{Mutex, Rank};
 
 /// Java: SenderTest#testSimple
 #[test]
@@ -69,9 +70,10 @@ fn a_batch_of_which_not_one_byte_was_handed_over_is_certainly_not_written() {
         rig.lose(0, handed_over);
         let error = error(&future);
         let told = (error.delivery(), error.attempts(), error.in_flight());
-        let expected = match handed_over {
-            true => (delivery, 1, MS(5)),
-            false => (delivery, 0, MS(0)),
+        let expected = if handed_over {
+            (delivery, 1, MS(5))
+        } else {
+            (delivery, 0, MS(0))
         };
         assert_eq!(told, expected);
         assert_eq!(error.queued() + error.in_flight(), MS(5));
@@ -217,6 +219,27 @@ fn records_that_the_broker_names_get_its_words_and_the_others_are_told_why_they_
             }
         }
     }
+}
+
+/// Each batch's in the order of sending; batches in the order in which they end.
+#[test]
+fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tried_again() {
+    let mut rig = Setup::default().start();
+    let order = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
+    let _futures = ["first", "second"].map(|name| {
+        let order = Arc::clone(&order);
+        let mut callback = Some(move |_| order.lock().push(name));
+        let future = rig.send_calling(0, name, Some(&mut callback));
+        rig.run();
+        future
+    });
+    assert_eq!(rig.waiting(), 2);
+    rig.lose(0, true);
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(*order.lock(), ["second", "first"]);
 }
 
 /// Has these records refused by these names, and gives their errors.
