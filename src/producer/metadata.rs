@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -22,6 +21,7 @@ use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank, assert_unlocked};
 use crate::types::{Cluster, ClusterResourceListener, Node, PartitionId, topic_name};
+use crate::util::panic;
 
 /// Is told of each new picture of the cluster, and knows which topics are in use.
 ///
@@ -323,9 +323,9 @@ impl ProducerMetadata {
         assert_unlocked();
         let cluster = self.cluster.load_full();
         for listener in &self.listeners {
-            let call = AssertUnwindSafe(|| listener.on_update(cluster.cluster_id()));
-            if catch_unwind(call).is_err() {
-                log::warn!("A cluster resource listener panicked and was ignored");
+            let call = || listener.on_update(cluster.cluster_id());
+            if let Err(reason) = panic::contain(call) {
+                log::warn!("A cluster resource listener panicked and was ignored: {reason}");
             }
         }
     }

@@ -127,6 +127,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.memory.as_ref().map(|memory| &memory.ticket)
     }
 
+    /// Gives up the place in the line for memory, if it stands there, with what it was given so far.
+    pub(crate) fn leave_line(&mut self) {
+        self.memory = None;
+    }
+
     /// The partition that was chosen, or that the record asks for.
     pub(crate) fn partition(&self) -> Option<PartitionId> {
         self.partition.or(self.record.partition)

@@ -181,6 +181,8 @@ fn full_memory_makes_send_wait_and_try_send_return_and_comes_back_whole() {
     let snapshot = producer.snapshot();
     assert_eq!(snapshot.memory_free_bytes, 64 * 1024);
     assert_eq!(snapshot.records_acknowledged, taken);
+    // That of `send`; what `try_send` gave back has not failed.
+    assert_eq!(snapshot.records_failed, 1);
 }
 
 struct Stamps;

@@ -9,6 +9,7 @@
 mod bad_input;
 mod callbacks;
 mod closing;
+mod host;
 mod old_brokers;
 mod plugins;
 mod produce_errors;
@@ -17,3 +18,4 @@ mod sending;
 mod splitting;
 mod support;
 mod topics;
+mod user_code;

@@ -125,11 +125,6 @@ impl RecordAccumulator {
         }
     }
 
-    /// Whose it is.
-    pub(crate) fn producer(&self) -> ProducerId {
-        self.producer
-    }
-
     #[inline]
     pub(crate) fn pool(&self) -> &Arc<BufferPool> {
         &self.pool

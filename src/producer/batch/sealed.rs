@@ -41,7 +41,7 @@ pub(crate) struct SealedBatch {
     state: ProducerState,
     /// Retries that were used up.
     attempts: u32,
-    /// How often it left the queue, on its own or as part of a batch that was split.
+    /// How often it left the queue and was sent, on its own or as part of a batch that was split.
     times_drained: u32,
     waiting_since: Instant,
     retry_at: Instant,
@@ -191,6 +191,15 @@ impl SealedBatch {
         self.queued += now - self.waiting_since;
         self.times_drained += 1;
         self.drained = Some(now);
+    }
+
+    /// It left the queue, and not one byte of it was sent: that was no attempt, but more waiting.
+    pub(crate) fn mark_not_sent(&mut self, now: Instant) {
+        if let Some(drained) = self.drained.take() {
+            self.times_drained -= 1;
+            self.queued += now - drained;
+            self.waiting_since = now;
+        }
     }
 
     /// It comes back to the queue, to be tried again from `retry_at` on (RA-27).

@@ -30,6 +30,7 @@ use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, 
 use crate::producer::transaction::TransactionManager;
 use crate::producer::wake::SenderWaker;
 use crate::types::{ClusterResourceListener, Node, NodeId, UsableMagic};
+use crate::util::panic;
 use crate::util::process::RecentlyAsked;
 
 /// What the outside world gives to a producer: the system's, or a test's.
@@ -74,7 +75,8 @@ where
     } = seams;
     let (core, sender) = assemble(config, plugins, clock, seed, make_client)?;
     let thread = SenderThread::start(
-        thread_name(config.client_id()),
+        &format!("kafka-producer-network-thread | {}", config.client_id()),
+        core.producer,
         move || sender.run(),
         Arc::clone(&core.control),
         Arc::clone(&core.waker),
@@ -83,12 +85,6 @@ where
     .map_err(|error| failed("sender thread", error))?;
     debug!("[Producer clientId={}] started", config.client_id());
     Ok((core, thread))
-}
-
-/// A system's thread has no name with a zero in it.
-fn thread_name(client_id: &str) -> String {
-    let client_id = client_id.replace('\0', "\u{fffd}");
-    format!("kafka-producer-network-thread | {client_id}")
 }
 
 /// The parts of the face and the sender, which nothing runs yet.
@@ -132,7 +128,7 @@ where
             max_age: config.metadata_max_age(),
             max_idle: config.metadata_max_idle(),
         },
-        cluster_listeners(plugins),
+        cluster_listeners(plugins)?,
         Arc::clone(&accumulator) as _,
     ));
     metadata.bootstrap(nodes);
@@ -275,11 +271,17 @@ fn bootstrap_nodes(
 /// KP-5: also those of serializers made from the configuration (KAFKA-14853).
 fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     plugins: &Plugins<K, V>,
-) -> Vec<Arc<dyn ClusterResourceListener>> {
-    let mut listeners = plugins.interceptors.cluster_listeners();
-    listeners.extend(plugins.key_serializer.as_serializer().cluster_listener());
-    listeners.extend(plugins.value_serializer.as_serializer().cluster_listener());
-    listeners
+) -> Result<Vec<Arc<dyn ClusterResourceListener>>, ConstructError> {
+    panic::contain(|| {
+        let mut listeners = plugins.interceptors.cluster_listeners();
+        listeners.extend(plugins.key_serializer.as_serializer().cluster_listener());
+        listeners.extend(plugins.value_serializer.as_serializer().cluster_listener());
+        listeners
+    })
+    .map_err(|why| {
+        let why = format!("a plug-in panicked when it was asked for it: {why}");
+        failed("cluster listener", io::Error::other(why))
+    })
 }
 
 /// The client that talks to real brokers.

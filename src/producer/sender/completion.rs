@@ -268,7 +268,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             ..
         } = live;
         let code = attempt.code();
-        note_attempt(&mut batch, &attempt, node, self.options.acks);
+        note_attempt(&mut batch, &attempt, node, self.options.acks, now);
         match attempt {
             Attempt::Answered(answer) if code == ErrorCode::NoError => {
                 self.complete_batch(index, batch, &answer, now);
@@ -413,7 +413,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 }
 
 /// Remembers of an attempt what an error must say later.
-fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: i16) {
+fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: i16, now: Instant) {
     match attempt {
         Attempt::Answered(answer) if answer.code != ErrorCode::NoError => {
             batch.note_error(BrokerError::new(
@@ -432,9 +432,12 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
             batch.note_failure(Arc::clone(reason));
             if *handed_over {
                 batch.note_fate(Fate::Unknown);
+            } else {
+                batch.mark_not_sent(now);
             }
         }
-        _ => {}
+        Attempt::Unsupported(_) | Attempt::Unauthenticated(_) => batch.mark_not_sent(now),
+        Attempt::Answered(_) => {}
     }
 }
 

@@ -4,15 +4,13 @@ use std::sync::Arc;
 
 use log::{debug, error};
 
-use super::completion::{Answer, Attempt, describe};
+use super::completion::{Attempt, describe};
+use super::refusal::refusal;
 use super::{Completion, Sender};
 use crate::client::kafka_client::{KafkaClient, NotReady};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
-use crate::error::{
-    BrokerError, Delivery, ErrorCode, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
-    WaitCause,
-};
+use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, WaitCause};
 use crate::producer::accumulator::{Drained, EntryIndex};
 use crate::producer::batch::{Fate, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
@@ -281,7 +279,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 }
 
-fn error_for(
+pub(super) fn error_for(
     batch: &SealedBatch,
     kind: ProduceErrorKind,
     delivery: Delivery,
@@ -299,82 +297,6 @@ fn error_for(
     .broker(batch.last_error().cloned())
     .last_failure(batch.last_failure().cloned())
     .times(batch.times(now))
-}
-
-/// The broker refused the batch: what each record is told (PB-16, SE-17, SE-18).
-fn refusal(batch: &SealedBatch, node: NodeId, answer: Answer, now: Instant) -> BatchOutcome {
-    let Answer {
-        code,
-        message,
-        record_errors,
-        ..
-    } = answer;
-    let topic = batch.topic_partition().topic();
-    let kind = match code {
-        ErrorCode::TopicAuthorizationFailed => ProduceErrorKind::TopicAuthorization,
-        ErrorCode::InvalidTopicException => ProduceErrorKind::InvalidTopic,
-        code => ProduceErrorKind::Broker(code),
-    };
-    let sentence = match code {
-        ErrorCode::TopicAuthorizationFailed => {
-            format!("the client may not write to topic {topic}: it needs the Write permission")
-        }
-        ErrorCode::ClusterAuthorizationFailed => {
-            "the client may not write idempotently; grant IdempotentWrite, or set \
-             enable.idempotence=false"
-                .to_owned()
-        }
-        ErrorCode::MessageTooLarge if batch.record_count() == 1 => format!(
-            "the record alone makes a batch of {} bytes, more than the topic's max.message.bytes \
-             allows: make it smaller, or raise the limit",
-            batch.size_bytes()
-        ),
-        ErrorCode::OutOfOrderSequenceNumber if batch.delivery() == Delivery::MaybeWritten => {
-            "numbers before the batch's are missing in the log, and an earlier attempt of it got no answer: \
-             under another number it could be written twice"
-                .to_owned()
-        }
-        ErrorCode::OutOfOrderSequenceNumber => {
-            "the broker has lost what it knew of this producer, and has taken later batches of the \
-             partition: this one would come after them"
-                .to_owned()
-        }
-        _ => "the broker refused the batch".to_owned(),
-    };
-    let error = |kind: ProduceErrorKind, sentence: String, words: Option<Arc<str>>| {
-        error_for(batch, kind, batch.delivery(), sentence, now)
-            .broker(Some(BrokerError::new(code, words, Some(node))))
-            .build()
-    };
-    if record_errors.is_empty() {
-        return BatchOutcome::Failed(error(kind, sentence, message));
-    }
-    let single = record_errors.len() == 1;
-    let mut named: Vec<(u32, ProduceError)> = record_errors
-        .into_iter()
-        .filter_map(|wrong| {
-            let at = u32::try_from(wrong.batch_index).ok()?;
-            let words = wrong.message.or_else(|| message.clone());
-            // Several: the one code cannot be right for each (SE-18).
-            let kind = if single {
-                kind.clone()
-            } else {
-                ProduceErrorKind::Broker(ErrorCode::InvalidRecord)
-            };
-            Some((
-                at,
-                error(kind, "the broker refused the record".to_owned(), words),
-            ))
-        })
-        .collect();
-    named.sort_by_key(|(at, _)| *at);
-    let rest = error(
-        ProduceErrorKind::Broker(ErrorCode::InvalidRecord),
-        "the record was in a batch with one that the broker refused; send it again without that one"
-            .to_owned(),
-        message,
-    );
-    BatchOutcome::FailedByRecord { named, rest }
 }
 
 /// The attempt got no answer and no other is left.

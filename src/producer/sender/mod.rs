@@ -5,6 +5,7 @@ mod control;
 mod failures;
 mod in_flight;
 mod produce;
+mod refusal;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +16,6 @@ use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
 };
 use super::batch::BatchId;
-use super::callback_scope;
 use super::counters::Counters;
 use super::interceptor::AcknowledgementListener;
 use super::metadata::ProducerMetadata;
@@ -124,12 +124,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             RETRY_JITTER,
         );
         let random = fastrand::Rng::with_seed(options.seed);
+        let in_flight = InFlightBatches::new(Arc::clone(&shared.counters));
         Self {
             options,
             shared,
             client,
             drainer,
-            in_flight: InFlightBatches::default(),
+            in_flight,
             transactions,
             listener,
             backoff,
@@ -141,8 +142,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Runs until the producer is closed. A panic ends the producer, not the process: every waiter gets
     /// its message.
     pub(crate) fn run(mut self) {
-        // For life: whatever of the user's runs here, a logger as well, must not wait for this thread.
-        let _inside = callback_scope::enter(self.shared.accumulator.producer());
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
             let message: Arc<str> = format!("the sender panicked: {reason}").into();
             error!("{} {message}", self.options.log_prefix);
@@ -158,6 +157,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.abandon_lost_batches(&message);
         }
         self.client.close();
+        self.shared.counters.requests_in_flight(0);
     }
 
     fn run_until_closed(&mut self) {
@@ -227,7 +227,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             for response in responses.drain(..) {
                 self.handle_response(response, now);
             }
-            self.shared.counters.in_flight(self.in_flight.live_count());
             self.shared
                 .counters
                 .requests_in_flight(self.client.in_flight_request_count());

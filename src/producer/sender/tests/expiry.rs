@@ -1,5 +1,7 @@
 //! `delivery.timeout.ms`: in the queue, in flight, and answers that come too late.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 /// Java: SenderTest#testExpiryOfUnsentBatchesShouldNotCauseUnresolvedSequences
@@ -332,4 +334,33 @@ fn a_request_that_is_lost_as_its_batch_expires_is_a_delivery_timeout() {
         assert_eq!(error.may_be_written(), handed_over);
         rig.assert_memory_is_back();
     }
+}
+
+#[test]
+fn what_has_timed_out_is_not_counted_as_under_way_when_its_future_says_so() {
+    let mut rig = Setup::default().start();
+    let counters = Arc::clone(&rig.shared.counters);
+    let seen = Arc::new(AtomicU64::new(u64::MAX));
+    let note = Arc::clone(&seen);
+    let mut callback = Some(move |_| {
+        note.store(counters.snapshot().batches_in_flight, Ordering::Relaxed);
+    });
+    let _future = rig.send_calling(0, "v", Some(&mut callback));
+    rig.run();
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 1);
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    assert_eq!(seen.load(Ordering::Relaxed), 0);
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 0);
+}
+
+#[test]
+fn nothing_is_counted_as_under_way_after_all_was_given_up() {
+    let mut rig = Setup::default().start();
+    let futures = [0, 1].map(|partition| rig.send(partition, "v"));
+    rig.run();
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 2);
+    rig.sender.abort_everything();
+    assert!(futures.iter().all(FutureRecordMetadata::is_done));
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 0);
 }
