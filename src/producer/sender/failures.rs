@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::{debug, error};
+use log::debug;
 
 use super::completion::{Attempt, describe};
 use super::refusal::refusal;
@@ -315,8 +315,5 @@ fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> ProduceError {
         Attempt::Unauthenticated(_) => ProduceErrorKind::Authentication,
         _ => ProduceErrorKind::Network,
     };
-    if kind == ProduceErrorKind::UnsupportedVersion {
-        error!("{}: {}", batch.topic_partition(), describe(attempt));
-    }
     error_for(batch, kind, batch.delivery(), describe(attempt), now).build()
 }

@@ -6,6 +6,7 @@ mod failures;
 mod in_flight;
 mod produce;
 mod refusal;
+mod retry_log;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,9 +27,11 @@ use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Request;
 use crate::types::{NodeId, UsableMagic};
 use crate::util::backoff::ExponentialBackoff;
+use crate::util::log_limit::LogLimit;
 use crate::util::panic;
 pub(crate) use control::SenderControl;
 use in_flight::InFlightBatches;
+use retry_log::RetryLog;
 
 /// What a request was for: comes back with its answer.
 #[derive(Debug)]
@@ -94,6 +97,9 @@ pub(crate) struct Sender<C> {
     listener: Option<Arc<dyn AcknowledgementListener>>,
     backoff: ExponentialBackoff,
     random: fastrand::Rng,
+    retry_log: RetryLog,
+    /// For whatever brokers can make the sender say over and over.
+    log_limit: LogLimit,
     scratch: Scratch,
 }
 
@@ -135,6 +141,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             listener,
             backoff,
             random,
+            retry_log: RetryLog::default(),
+            log_limit: LogLimit::default(),
             scratch: Scratch::default(),
         }
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, info};
+use log::debug;
 
 pub(crate) use self::identity::{FatalError, InitOutcome};
 use self::identity::{State, describe};
@@ -114,7 +114,7 @@ impl TransactionManager {
                 return false;
             };
             if partition.resolve() {
-                info!(
+                debug!(
                     "{}: a batch timed out and was not acknowledged later; beginning a new epoch",
                     partition.topic_partition()
                 );
