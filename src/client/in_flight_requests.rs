@@ -85,6 +85,22 @@ impl<P> InFlightRequests<P> {
         request
     }
 
+    /// The newest request if it has not been written in full.
+    pub(crate) fn newest_unwritten(&self, node: NodeId) -> Option<&InFlightRequest<P>> {
+        let entry = self.nodes.get(&node)?;
+        entry.requests.back().filter(|_| !entry.newest_is_written)
+    }
+
+    /// Takes back the newest request, of which nothing will be written.
+    pub(crate) fn withdraw_newest(&mut self, node: NodeId) -> Option<InFlightRequest<P>> {
+        self.newest_unwritten(node)?;
+        let entry = self.nodes.get_mut(&node)?;
+        let request = entry.requests.pop_back()?;
+        entry.newest_is_written = true;
+        self.removed(1);
+        Some(request)
+    }
+
     /// The oldest request: the one that a frame from the node answers.
     pub(crate) fn oldest(&self, node: NodeId) -> Option<&InFlightRequest<P>> {
         self.nodes.get(&node)?.requests.front()

@@ -266,6 +266,16 @@ impl Selectable for Selector {
         sent
     }
 
+    fn is_send_untouched(&self, id: ConnectionId) -> bool {
+        let channel = self.channels.get(&id);
+        channel.is_some_and(KafkaChannel::is_send_untouched)
+    }
+
+    fn withdraw_send(&mut self, id: ConnectionId) -> bool {
+        let channel = self.channels.get_mut(&id);
+        channel.is_some_and(KafkaChannel::withdraw_send)
+    }
+
     fn mute(&mut self, id: ConnectionId) {
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.set_muted(true);

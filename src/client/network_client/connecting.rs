@@ -13,8 +13,6 @@ use crate::types::{Node, NodeId};
 /// How a connection ended.
 pub(super) struct Ending {
     pub(super) error: Arc<str>,
-    /// Not one byte of the newest request was given to the socket.
-    pub(super) newest_untouched: bool,
     pub(super) weight: Weight,
 }
 
@@ -34,7 +32,6 @@ impl Ending {
     pub(super) fn given_up(error: impl Into<Arc<str>>) -> Self {
         Self {
             error: error.into(),
-            newest_untouched: false,
             weight: Weight::Lost,
         }
     }
@@ -113,7 +110,6 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     fn attempt_failed(&mut self, id: NodeId, error: Arc<str>, now: Instant) {
         let ending = Ending {
             error,
-            newest_untouched: true,
             weight: Weight::Lost,
         };
         self.log_ending(id, &ending);
@@ -155,14 +151,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             };
             let ending = Ending {
                 error,
-                newest_untouched: disconnected.last_frame_untouched,
                 weight: match disconnected.reason {
                     CloseReason::Idle => Weight::Ordinary,
                     CloseReason::BadFrame(_) => Weight::Fault,
                     _ => Weight::Lost,
                 },
             };
-            self.process_disconnection(id, &ending, now, responses);
+            let newest_untouched = disconnected.last_frame_untouched;
+            self.process_disconnection(id, &ending, newest_untouched, now, responses);
         }
     }
 
@@ -203,15 +199,18 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
+        let newest_untouched = self.selector.is_send_untouched(id);
         self.selector.close(id);
-        self.process_disconnection(id, ending, now, responses);
+        self.process_disconnection(id, ending, newest_untouched, now, responses);
     }
 
-    /// A connection ended: its requests with it.
+    /// A connection ended: its requests with it. Of the newest, not one byte was given to the socket if
+    /// `newest_untouched`.
     fn process_disconnection(
         &mut self,
         id: NodeId,
         ending: &Ending,
+        newest_untouched: bool,
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
@@ -219,7 +218,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.states.disconnected(id, now, Arc::clone(&ending.error));
         self.api_versions.remove(id);
         self.versions_to_ask.remove(&id);
-        self.cancel_in_flight(id, ending, now, responses);
+        self.cancel_in_flight(id, ending, newest_untouched, now, responses);
         self.metadata_after_disconnect(id, ending, now);
     }
 
@@ -227,6 +226,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         &mut self,
         id: NodeId,
         ending: &Ending,
+        newest_untouched: bool,
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
@@ -240,7 +240,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             );
             match request.purpose {
                 Purpose::User(tag) => {
-                    let untouched = at == newest && !newest_is_written && ending.newest_untouched;
+                    let untouched = at == newest && !newest_is_written && newest_untouched;
                     let reason = Arc::clone(&ending.error);
                     responses.push(ClientResponse {
                         node: id,

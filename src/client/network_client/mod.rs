@@ -281,6 +281,36 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.events = events;
     }
 
+    fn newest_untouched(&self, node: NodeId) -> Option<&T> {
+        match &self.in_flight.newest_unwritten(node)?.purpose {
+            Purpose::User(tag) if self.selector.is_send_untouched(node) => Some(tag),
+            _ => None,
+        }
+    }
+
+    fn withdraw_untouched(&mut self, node: NodeId, reason: &str, now: Instant) -> bool {
+        if self.newest_untouched(node).is_none() || !self.selector.withdraw_send(node) {
+            return false;
+        }
+        let Some(request) = self.in_flight.withdraw_newest(node) else {
+            return false;
+        };
+        if let Purpose::User(tag) = request.purpose {
+            self.ended.push(ClientResponse {
+                node,
+                tag,
+                version: request.version,
+                created: request.created,
+                received: now,
+                outcome: Outcome::Disconnected {
+                    handed_over: false,
+                    reason: reason.into(),
+                },
+            });
+        }
+        true
+    }
+
     fn least_loaded_node(&mut self, now: Instant) -> Option<Node> {
         self.choose_least_loaded(now)
     }
