@@ -85,9 +85,8 @@ struct NodeConnection {
     host: Arc<str>,
     port: u16,
     addresses: Addresses,
-    /// Look-ups that were asked for and not answered. An answer counts only if no other is to come:
-    /// those before it may be for a host name the node no longer has.
-    lookups: u32,
+    /// A look-up was asked for and not answered.
+    is_looked_up: bool,
     /// When the current attempt began, or the last connection ended.
     last_attempt: Instant,
     /// Failures since the node was last ready.
@@ -189,7 +188,7 @@ impl ClusterConnectionStates {
             host: Arc::from(node.host()),
             port: node.port(),
             addresses: Addresses::default(),
-            lookups: 0,
+            is_looked_up: false,
             last_attempt: now,
             failures: 0,
             reconnect_backoff: reconnect_backoff.backoff(0, random.f64()),
@@ -218,13 +217,8 @@ impl ClusterConnectionStates {
             entry.setup_failures = 0;
             entry.setup_timeout = setup_timeout.backoff(0, random.f64());
             entry.last_error = None;
-            // An answer that is still to come is for the old name: ask again behind it.
-            if entry.lookups > 0 {
-                entry.lookups += 1;
-                entry.begin(ConnectionState::Resolving, now);
-                self.preparing.insert(id);
-                return NextStep::Resolve;
-            }
+            // A look-up that was not answered is for the old name: another takes its place.
+            entry.is_looked_up = false;
         }
         self.preparing.insert(id);
         if let Some(address) = entry.addresses.next() {
@@ -232,10 +226,10 @@ impl ClusterConnectionStates {
             return NextStep::Connect(address);
         }
         entry.begin(ConnectionState::Resolving, now);
-        if entry.lookups > 0 {
+        if entry.is_looked_up {
             return NextStep::Wait;
         }
-        entry.lookups = 1;
+        entry.is_looked_up = true;
         NextStep::Resolve
     }
 
@@ -248,8 +242,8 @@ impl ClusterConnectionStates {
         now: Instant,
     ) -> Option<SocketAddr> {
         let node = self.nodes.get_mut(&id)?;
-        node.lookups = node.lookups.saturating_sub(1);
-        if node.lookups > 0 || node.state == ConnectionState::Connecting {
+        node.is_looked_up = false;
+        if node.state == ConnectionState::Connecting {
             return None;
         }
         node.addresses.replace(addresses);
@@ -266,8 +260,8 @@ impl ClusterConnectionStates {
         let Some(node) = self.nodes.get_mut(&id) else {
             return false;
         };
-        node.lookups = node.lookups.saturating_sub(1);
-        node.lookups == 0 && node.state == ConnectionState::Resolving
+        node.is_looked_up = false;
+        node.state == ConnectionState::Resolving
     }
 
     /// The connection stands; the broker is asked for its versions next.

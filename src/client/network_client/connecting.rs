@@ -64,7 +64,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             NextStep::Resolve => {
                 log::debug!("{self} Resolving the host of node {node}");
                 self.resolver.request(node.id(), node.host(), node.port());
-                self.lookups += 1;
+                self.lookups.insert(node.id());
                 self.handle_resolutions(now);
             }
             NextStep::Wait => {}
@@ -84,12 +84,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// Takes the answers of the resolver that have come.
     pub(super) fn handle_resolutions(&mut self, now: Instant) {
-        while self.lookups > 0 {
+        while !self.lookups.is_empty() {
             let Some(resolution) = self.resolver.poll() else {
                 return;
             };
-            self.lookups -= 1;
             let id = resolution.node;
+            self.lookups.remove(&id);
             let error = match resolution.result {
                 Ok(addresses) if addresses.is_empty() => Arc::from("the host name has no address"),
                 Ok(addresses) => {

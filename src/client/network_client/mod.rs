@@ -13,7 +13,7 @@ mod metadata_updater;
 mod responses;
 mod sending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
@@ -72,8 +72,8 @@ pub(crate) struct NetworkClient<S, R, T> {
     api_versions: ApiVersions,
     /// Connected nodes that are to be asked for their versions, and in which version of that request.
     versions_to_ask: BTreeMap<NodeId, i16>,
-    /// Look-ups of host names that were not answered yet.
-    lookups: usize,
+    /// Nodes whose host names are being looked up.
+    lookups: BTreeSet<NodeId>,
     /// A metadata request is under way.
     is_updating: bool,
     /// Requests that came to their end outside of a poll: they could not be sent, or nothing more is
@@ -112,7 +112,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             in_flight: InFlightRequests::new(options.max_in_flight),
             api_versions: ApiVersions::new(usable_magic),
             versions_to_ask: BTreeMap::new(),
-            lookups: 0,
+            lookups: BTreeSet::new(),
             is_updating: false,
             ended: Vec::new(),
             events: PollEvents::default(),
