@@ -166,7 +166,7 @@ impl SystemResolver {
     }
 
     /// Hands an answer to those who asked for the name.
-    fn answered(&mut self, answer: Answer) {
+    fn answered(&mut self, answer: &Answer) {
         self.running -= 1;
         for (node, port) in self.asked.remove(&answer.host).unwrap_or_default() {
             let result = answer.result.clone().map(|mut addresses| {
@@ -201,7 +201,7 @@ impl HostResolver for SystemResolver {
 
     fn poll(&mut self) -> Option<Resolution> {
         while let Ok(answer) = self.answers.try_recv() {
-            self.answered(answer);
+            self.answered(&answer);
             self.start();
         }
         self.known.pop_front()
