@@ -390,6 +390,18 @@ impl ClusterConnectionStates {
         self.nodes.get(&id).map_or(0, |node| node.failures)
     }
 
+    /// How many attempts in a row ended before the node was ready, since it last was.
+    pub(crate) fn setup_failures(&self, id: NodeId) -> u32 {
+        self.nodes.get(&id).map_or(0, |node| node.setup_failures)
+    }
+
+    /// The next attempt looks the node's host up, whatever is left of the last look-up.
+    pub(crate) fn look_up_again(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.addresses.expire();
+        }
+    }
+
     /// The host and port the node is reached by.
     pub(crate) fn endpoint(&self, id: NodeId) -> Option<(&Arc<str>, u16)> {
         self.nodes.get(&id).map(|node| (&node.host, node.port))

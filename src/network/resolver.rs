@@ -13,6 +13,7 @@ use std::thread;
 use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::selectable::WakeUp;
+use crate::clock::SystemClock;
 use crate::types::NodeId;
 use crate::util::panic::contain;
 
@@ -20,7 +21,8 @@ mod bootstrap;
 
 #[cfg(test)]
 use bootstrap::BootstrapHosts;
-pub(crate) use bootstrap::{DnsLookup, resolve_bootstrap};
+use bootstrap::resolve_bootstrap_with;
+pub(crate) use bootstrap::{BOOTSTRAP_LIMIT, DnsLookup, resolve_bootstrap};
 
 const THREAD_NAME: &str = "kafka-producer-resolver";
 
@@ -47,6 +49,12 @@ pub(crate) trait HostResolver: Send {
 
     /// The next answer that has come.
     fn poll(&mut self) -> Option<Resolution>;
+
+    /// Asks for the canonical names of bootstrap servers. Not again before that is answered.
+    fn request_canonical(&mut self, servers: Vec<(String, u16)>);
+
+    /// The canonical names, none if there are none, when they have come; the network thread is woken for it.
+    fn poll_canonical(&mut self) -> Option<Vec<(String, u16)>>;
 }
 
 /// Where names are looked up. Both calls may block for as long as they like.
@@ -88,6 +96,8 @@ pub(crate) struct SystemResolver {
     running: usize,
     answer_to: Sender<Answer>,
     answers: Receiver<Answer>,
+    canonical_to: Sender<Vec<(String, u16)>>,
+    canonical: Receiver<Vec<(String, u16)>>,
 }
 
 /// What a look-up found.
@@ -105,6 +115,7 @@ impl SystemResolver {
     /// A resolver that asks `names`.
     pub(crate) fn with_names(wake: Arc<dyn WakeUp>, names: Arc<dyn NameService>) -> Self {
         let (answer_to, answers) = unbounded();
+        let (canonical_to, canonical) = unbounded();
         Self {
             names,
             wake,
@@ -114,6 +125,8 @@ impl SystemResolver {
             running: 0,
             answer_to,
             answers,
+            canonical_to,
+            canonical,
         }
     }
 
@@ -205,6 +218,34 @@ impl HostResolver for SystemResolver {
             self.start();
         }
         self.known.pop_front()
+    }
+
+    fn request_canonical(&mut self, servers: Vec<(String, u16)>) {
+        let names = Arc::clone(&self.names);
+        let answers = self.canonical_to.clone();
+        let wake = Arc::downgrade(&self.wake);
+        let work = move || {
+            let lookup = DnsLookup::ResolveCanonicalBootstrapServersOnly;
+            let clock = SystemClock::new();
+            let look_up =
+                || resolve_bootstrap_with(&servers, lookup, BOOTSTRAP_LIMIT, &clock, &names).usable;
+            let found = contain(look_up).unwrap_or_default();
+            if answers.send(found).is_ok() {
+                if let Some(wake) = wake.upgrade() {
+                    wake.wake();
+                }
+            }
+        };
+        let builder = thread::Builder::new().name(THREAD_NAME.to_owned());
+        if builder.spawn(work).is_err() {
+            // Cannot fail: the other end is held here.
+            let _ = self.canonical_to.send(Vec::new());
+            self.wake.wake();
+        }
+    }
+
+    fn poll_canonical(&mut self) -> Option<Vec<(String, u16)>> {
+        self.canonical.try_recv().ok()
     }
 }
 

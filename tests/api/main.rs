@@ -9,9 +9,11 @@
 mod bad_input;
 mod callbacks;
 mod closing;
+mod names;
 mod old_brokers;
 mod plugins;
 mod produce_errors;
+mod rebootstrap;
 mod scripted;
 mod sending;
 mod splitting;

@@ -7,9 +7,11 @@
 //! | `sending` | a request's version, bytes and correlation id |
 //! | `responses` | what a poll brought: sends, frames, time-outs |
 //! | `metadata_updater` | when to ask for metadata, and whom |
+//! | `recovery` | when to ask the bootstrap servers again |
 
 mod connecting;
 mod metadata_updater;
+mod recovery;
 mod responses;
 mod sending;
 
@@ -18,6 +20,8 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::recovery::Recovery;
+pub(crate) use self::recovery::{RecoveryOptions, bootstrap_nodes};
 use super::api_versions::ApiVersions;
 use super::connection_states::{ClusterConnectionStates, ConnectionState, ConnectionTimeouts};
 use super::in_flight_requests::InFlightRequests;
@@ -41,6 +45,8 @@ pub(crate) struct NetworkClientOptions {
     pub(crate) setup_timeout_max: Duration,
     /// How long the client's own requests may take: `request.timeout.ms`.
     pub(crate) request_timeout: Duration,
+    /// Where to begin again.
+    pub(crate) recovery: RecoveryOptions,
     /// Where its random choices start from.
     pub(crate) seed: u64,
 }
@@ -76,6 +82,7 @@ pub(crate) struct NetworkClient<S, R, T> {
     lookups: BTreeSet<NodeId>,
     /// A metadata request is under way.
     is_updating: bool,
+    recovery: Recovery,
     /// Requests that came to their end outside of a poll: they could not be sent, or nothing more is
     /// expected of them. The next poll hands them out.
     ended: Vec<ClientResponse<T>>,
@@ -114,6 +121,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             versions_to_ask: BTreeMap::new(),
             lookups: BTreeSet::new(),
             is_updating: false,
+            recovery: Recovery::new(options.recovery),
             ended: Vec::new(),
             events: PollEvents::default(),
             correlation_id: 0,
@@ -256,6 +264,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             return;
         }
         self.handle_resolutions(now);
+        self.handle_names();
         let metadata = self.maybe_update_metadata(now);
         // A metadata request that could not be sent may have ended others with it.
         let timeout = if had_ended || !self.ended.is_empty() {

@@ -113,4 +113,29 @@ pub(super) const KEYS: &[ConfigKey] = &[
          for it has to wait for its metadata again.",
     )
     .valid(Validator::AtLeast(5000)),
+    row(
+        "metadata.recovery.strategy",
+        ConfigType::Text,
+        "rebootstrap",
+        Importance::Low,
+        "What to do when the known brokers cannot be reached. `rebootstrap` looks up and asks \
+         `bootstrap.servers` again as soon as every known broker has failed to be connected to, or \
+         when none has answered for metadata for `metadata.recovery.rebootstrap.trigger.ms`; what \
+         is known stays in use meanwhile, and brokers that come back are used again. `none` tries \
+         the known brokers for ever, which is in vain if all of them were replaced.",
+    )
+    .valid(Validator::OneOf(&["none", "rebootstrap"]))
+    .note_of("Comes from Kafka 3.8 (KIP-899); on by default since Kafka 4.0, and here."),
+    row(
+        "metadata.recovery.rebootstrap.trigger.ms",
+        ConfigType::Long,
+        "300000",
+        Importance::Low,
+        "When metadata was asked for and not got for this many milliseconds, `bootstrap.servers` \
+         are asked again, even if known brokers can be connected to. It is looked at when a request \
+         for metadata is due, so a request under way is waited for. With 0 every request goes to \
+         `bootstrap.servers`. Without effect if `metadata.recovery.strategy` is `none`.",
+    )
+    .valid(Validator::AtLeast(0))
+    .note_of("Comes from Kafka 4.0 (KIP-1102)."),
 ];

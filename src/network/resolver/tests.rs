@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
 
-use super::bootstrap::resolve_bootstrap_with;
 use super::*;
 use crate::clock::SystemClock;
 

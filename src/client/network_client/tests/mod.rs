@@ -2,6 +2,7 @@
 
 mod connecting;
 mod metadata;
+mod recovery;
 mod requests;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan};
 use crate::client::mock_selector::MockSelector;
 use crate::clock::mock::MockClock;
 use crate::error::ErrorCode;
-use crate::network::resolver::Resolution;
+use crate::network::resolver::{DnsLookup, Resolution};
 use crate::network::selectable::CloseReason;
 use crate::protocol::{
     ApiKey, ApiVersionRange, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse,
@@ -89,6 +90,9 @@ struct TestResolver {
     scripted: BTreeMap<String, Result<Vec<std::net::SocketAddr>, Arc<str>>>,
     requests: Vec<NodeId>,
     is_silent: bool,
+    /// Requests for canonical names.
+    canonical_requests: Vec<Vec<(String, u16)>>,
+    canonical_answer: Option<Vec<(String, u16)>>,
 }
 
 impl HostResolver for TestResolver {
@@ -111,6 +115,14 @@ impl HostResolver for TestResolver {
         } else {
             self.answers.pop_front()
         }
+    }
+
+    fn request_canonical(&mut self, servers: Vec<(String, u16)>) {
+        self.canonical_requests.push(servers);
+    }
+
+    fn poll_canonical(&mut self) -> Option<Vec<(String, u16)>> {
+        self.canonical_answer.take()
     }
 }
 
@@ -198,6 +210,15 @@ impl Harness {
 
     /// A client that knows of no node.
     fn without_metadata() -> Self {
+        Self::recovering(RecoveryOptions {
+            servers: Vec::new(),
+            lookup: DnsLookup::UseAllDnsIps,
+            trigger: Duration::ZERO,
+        })
+    }
+
+    /// A client that may begin again, and knows of no node.
+    fn recovering(recovery: RecoveryOptions) -> Self {
         let clock = Arc::new(MockClock::new());
         let metadata = Arc::new(TestMetadata {
             inner: Mutex::new(Rank::METADATA, Metadata::new(MS(100), MAX_AGE)),
@@ -212,6 +233,7 @@ impl Harness {
             setup_timeout: MS(10_000),
             setup_timeout_max: MS(30_000),
             request_timeout: REQUEST_TIMEOUT,
+            recovery,
             seed: 3,
         };
         let client = NetworkClient::new(
