@@ -14,6 +14,7 @@ use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::types::{Cluster, Node, PartitionId, PartitionInfo};
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// The first version of a Metadata response whose leader epochs can be trusted: older brokers may
 /// list stale ones while partitions move.
@@ -70,7 +71,7 @@ pub(crate) struct Metadata {
 impl Metadata {
     pub(crate) fn new(refresh_backoff: Duration, max_age: Duration) -> Self {
         Self {
-            refresh_backoff,
+            refresh_backoff: refresh_backoff.max(SHORTEST_BACKOFF),
             max_age,
             update_version: 0,
             request_version: 0,

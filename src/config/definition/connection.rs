@@ -59,7 +59,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "50",
         Importance::Low,
         "The pause in milliseconds before a broker is connected to again after a failure. It \
-         doubles with each failure up to `reconnect.backoff.max.ms`.",
+         doubles with each failure up to `reconnect.backoff.max.ms`. Less than 10 counts as 10.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -68,7 +68,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "1000",
         Importance::Low,
         "The longest pause in milliseconds between two tries to connect to one broker. A random \
-         part of 20% is added or taken, so that many clients do not return at once.",
+         part of 20% is added or taken, so that many clients do not return at once. Less than 10 \
+         counts as 10.",
     )
     .valid(Validator::AtLeast(0))
     .note_of(
@@ -81,7 +82,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "10000",
         Importance::Medium,
         "How long, in milliseconds, a first try to connect may take. It doubles with each failure \
-         up to `socket.connection.setup.timeout.max.ms`.",
+         up to `socket.connection.setup.timeout.max.ms`. Less than 10 counts as 10.",
     )
     .valid(Validator::AtLeast(0))
     .note_of("Negative values are refused here; Kafka does not check."),
@@ -101,7 +102,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "300000",
         Importance::Low,
         "After this many milliseconds the cluster is asked again who leads which partition, even \
-         if nothing failed, so that new brokers and partitions are noticed.",
+         if nothing failed, so that new brokers and partitions are noticed. They are not asked more \
+         often than once in `retry.backoff.ms`.",
     )
     .valid(Validator::AtLeast(0)),
     row(

@@ -126,8 +126,16 @@ impl HostResolver for TestResolver {
     }
 }
 
+/// What the metadata of a test is to be like.
+struct MetadataTimes {
+    refresh_backoff: Duration,
+    max_age: Duration,
+}
+
+type TestClient = NetworkClient<MockSelector, TestResolver, u32>;
+
 struct Harness {
-    client: NetworkClient<MockSelector, TestResolver, u32>,
+    client: TestClient,
     metadata: Arc<TestMetadata>,
     clock: Arc<MockClock>,
     magic: Arc<UsableMagic>,
@@ -198,13 +206,7 @@ impl Harness {
     /// A client whose metadata names these nodes and is fresh.
     fn new(nodes: &[Node]) -> Self {
         let harness = Self::without_metadata();
-        let planned = PlannedUpdate {
-            is_partial: false,
-            request_version: 0,
-        };
-        harness
-            .metadata
-            .handle_response(planned, 11, metadata_of(nodes), harness.now());
+        harness.take_nodes(nodes);
         harness
     }
 
@@ -219,13 +221,44 @@ impl Harness {
 
     /// A client that may begin again, and knows of no node.
     fn recovering(recovery: RecoveryOptions) -> Self {
+        Self::with_options(recovery, |_, _| {})
+    }
+
+    /// A client of nodes that it has no news of, with other times than usual.
+    fn with_timeouts(
+        nodes: &[Node],
+        change: impl FnOnce(&mut NetworkClientOptions, &mut MetadataTimes),
+    ) -> Self {
+        let recovery = RecoveryOptions {
+            servers: Vec::new(),
+            lookup: DnsLookup::UseAllDnsIps,
+            trigger: Duration::ZERO,
+        };
+        let harness = Self::with_options(recovery, change);
+        harness.take_nodes(nodes);
+        harness
+    }
+
+    fn take_nodes(&self, nodes: &[Node]) {
+        let planned = PlannedUpdate {
+            is_partial: false,
+            request_version: 0,
+        };
+        let now = self.now();
+        self.metadata
+            .handle_response(planned, 11, metadata_of(nodes), now);
+    }
+
+    fn with_options(
+        recovery: RecoveryOptions,
+        change: impl FnOnce(&mut NetworkClientOptions, &mut MetadataTimes),
+    ) -> Self {
         let clock = Arc::new(MockClock::new());
-        let metadata = Arc::new(TestMetadata {
-            inner: Mutex::new(Rank::METADATA, Metadata::new(MS(100), MAX_AGE)),
-            failures: Mutex::new(Rank::METADATA, Vec::new()),
-        });
-        let magic = Arc::new(UsableMagic::new());
-        let options = NetworkClientOptions {
+        let mut times = MetadataTimes {
+            refresh_backoff: MS(100),
+            max_age: MAX_AGE,
+        };
+        let mut options = NetworkClientOptions {
             client_id: "test".into(),
             max_in_flight: 5,
             reconnect_backoff: MS(50),
@@ -236,6 +269,15 @@ impl Harness {
             recovery,
             seed: 3,
         };
+        change(&mut options, &mut times);
+        let metadata = Arc::new(TestMetadata {
+            inner: Mutex::new(
+                Rank::METADATA,
+                Metadata::new(times.refresh_backoff, times.max_age),
+            ),
+            failures: Mutex::new(Rank::METADATA, Vec::new()),
+        });
+        let magic = Arc::new(UsableMagic::new());
         let client = NetworkClient::new(
             options,
             MockSelector::default(),
@@ -327,6 +369,24 @@ impl Harness {
 
     fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Lets time pass as the client would sleep, for so long. How many polls that took.
+    fn run_for(&mut self, time: Duration) -> usize {
+        self.run_with(time, |_| {})
+    }
+
+    /// The same, with something that is done before each poll.
+    fn run_with(&mut self, time: Duration, before: impl Fn(&mut TestClient)) -> usize {
+        let end = self.now().saturating_add(time);
+        let mut polls = 0;
+        while self.now() < end && polls < 100_000 {
+            before(&mut self.client);
+            self.poll_for(end - self.now());
+            polls += 1;
+            self.advance(self.slept());
+        }
+        polls
     }
 
     fn take_one(&mut self) -> ClientResponse<u32> {

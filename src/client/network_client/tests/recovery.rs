@@ -20,13 +20,7 @@ fn harness_with(nodes: &[Node], lookup: DnsLookup, trigger: Duration) -> Harness
         lookup,
         trigger,
     });
-    let planned = PlannedUpdate {
-        is_partial: false,
-        request_version: 0,
-    };
-    let now = harness.now();
-    let source = &harness.metadata;
-    source.handle_response(planned, 11, metadata_of(nodes), now);
+    harness.take_nodes(nodes);
     harness
 }
 
@@ -35,18 +29,6 @@ fn address(last: u8) -> std::net::SocketAddr {
 }
 
 impl Harness {
-    /// Lets time pass as the client would sleep, for so long. How many polls that took.
-    fn run_for(&mut self, time: Duration) -> usize {
-        let end = self.now().saturating_add(time);
-        let mut polls = 0;
-        while self.now() < end {
-            self.poll_for(end - self.now());
-            polls += 1;
-            self.advance(self.slept());
-        }
-        polls
-    }
-
     fn attempts(&self, id: NodeId) -> usize {
         let attempts = self.client.selector.attempts.iter();
         attempts.filter(|(node, _)| *node == id).count()
