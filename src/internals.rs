@@ -8,9 +8,10 @@
 //!
 //! Benches get [`ByHand`], a producer without threads and sockets.
 //!
-//! Tests of what goes over the wire get [`wire`].
+//! Tests of what goes over the wire get [`wire`]. Tests of any kind get [`watch_log_lines`].
 
 mod by_hand;
+mod log_watch;
 pub mod wire;
 
 use bytes::Bytes;
@@ -29,6 +30,7 @@ use crate::testing::sim::{SimCluster, SimNode, SimOptions};
 use crate::types::Magic;
 
 pub use by_hand::{ByHand, Producer};
+pub use log_watch::{assert_unlocked, watch_log_lines};
 
 /// A function that takes bytes of unknown origin.
 pub type Entrance = fn(&[u8]);

@@ -51,7 +51,9 @@
 //! # Threads
 //!
 //! Callbacks and interceptors run on the producer's thread. While one runs nothing is sent, so they must be
-//! quick; calls that would wait for that thread are refused inside them.
+//! quick; calls that would wait for that thread are refused inside them. So they are in a logger (of the `log`
+//! crate) for lines that the producer's thread writes; a logger may send what it is given, best with
+//! [`try_send`](KafkaProducer::try_send).
 #![forbid(unsafe_code)]
 
 mod client;

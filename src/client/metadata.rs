@@ -2,13 +2,17 @@
 //! clock or network.
 
 mod cache;
+mod news;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use log::Level;
+
 use self::cache::MetadataCache;
 pub(super) use self::cache::is_reachable;
+pub(crate) use self::news::MetadataNews;
 use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
@@ -63,6 +67,10 @@ pub(crate) struct Metadata {
     topic_errors: BTreeMap<Arc<str>, TopicError>,
     /// The error code of each topic in the last answer that had the topic, if it was one.
     last_codes: BTreeMap<Arc<str>, ErrorCode>,
+    /// How many partitions of a topic have a leader without an address for us, if any.
+    unlisted: BTreeMap<Arc<str>, usize>,
+    /// What is to be said of the update that is being taken in.
+    news: MetadataNews,
     cache: MetadataCache,
     /// The newest leader epoch that was seen of each partition.
     epochs: BTreeMap<Arc<str>, BTreeMap<PartitionId, i32>>,
@@ -83,6 +91,8 @@ impl Metadata {
             last_failure: None,
             topic_errors: BTreeMap::new(),
             last_codes: BTreeMap::new(),
+            unlisted: BTreeMap::new(),
+            news: MetadataNews::default(),
             cache: MetadataCache::default(),
             epochs: BTreeMap::new(),
         }
@@ -135,6 +145,12 @@ impl Metadata {
     /// Asks for an update of the new topics, at once. Returns the version to wait past.
     pub(crate) fn request_update_for_new_topics(&mut self) -> u32 {
         self.last_refresh = None;
+        self.request_update_for_topics()
+    }
+
+    /// Asks for an update of topics that were asked for before, after the backoff. Returns the version to
+    /// wait past.
+    pub(crate) fn request_update_for_topics(&mut self) -> u32 {
         self.needs_partial_update = true;
         self.request_version = self.request_version.wrapping_add(1);
         self.update_version
@@ -170,7 +186,11 @@ impl Metadata {
         self.last_failure = Some(what);
     }
 
-    /// Takes an answer. `retain` says which topics are still of interest.
+    /// Takes an answer. `retain` says which topics are still of interest: of those in a partial answer, and
+    /// of all with a full one. Returns what is to be said of it when no lock is held.
+    ///
+    /// An error of a topic asks for nothing: whoever waits for the topic asks again, and if nobody does,
+    /// nobody need know. In Kafka it does, until the topic has been forgotten.
     pub(crate) fn update(
         &mut self,
         planned: PlannedUpdate,
@@ -178,7 +198,7 @@ impl Metadata {
         response: MetadataResponse,
         now: Instant,
         retain: &mut dyn FnMut(&str) -> bool,
-    ) {
+    ) -> MetadataNews {
         self.needs_partial_update = planned.request_version < self.request_version;
         self.last_refresh = Some(now);
         self.update_version = self.update_version.wrapping_add(1);
@@ -189,18 +209,25 @@ impl Metadata {
         self.last_failure = None;
         // Nobody waited for it, and it is over.
         self.fatal = None;
-        self.topic_errors.clear();
         if !planned.is_partial {
-            self.last_codes.clear();
+            self.topic_errors.clear();
+            self.epochs.retain(|topic, _| retain(topic));
+            self.last_codes.retain(|topic, _| retain(topic));
+            self.unlisted.retain(|topic, _| retain(topic));
         }
         let previous_id = self.cluster().cluster_id.clone();
         self.apply(planned.is_partial, version, response, retain);
-        self.epochs.retain(|topic, _| retain(topic));
-        self.last_codes.retain(|topic, _| retain(topic));
-        let cluster_id = &self.cluster().cluster_id;
+        let cluster_id = &self.cache.cluster().cluster_id;
         if *cluster_id != previous_id {
-            log::info!("Cluster ID: {}", cluster_id.as_deref().unwrap_or("none"));
+            let id = cluster_id.as_deref().unwrap_or("none");
+            self.news.note(Level::Info, || format!("Cluster ID: {id}"));
         }
+        std::mem::take(&mut self.news)
+    }
+
+    /// Adds to what will be said of the next update.
+    pub(crate) fn note(&mut self, level: Level, line: impl FnOnce() -> String) {
+        self.news.note(level, line);
     }
 
     fn apply(
@@ -217,7 +244,9 @@ impl Metadata {
             topics,
             ..
         } = response;
-        let mut next = self.cache.successor(brokers, cluster_id, controller_id);
+        let mut next = self
+            .cache
+            .successor(brokers, cluster_id, controller_id, &mut self.news);
         let mut answered = Vec::with_capacity(topics.len());
         for topic in topics {
             answered.push(Arc::clone(&topic.name));
@@ -225,24 +254,32 @@ impl Metadata {
                 continue;
             }
             let code = topic.error;
+            self.topic_errors.remove(&topic.name);
             if code == ErrorCode::NoError {
-                self.last_codes.remove(&topic.name);
+                if self.last_codes.remove(&topic.name).is_some() {
+                    self.news.topic_is_fine_again(&topic.name);
+                }
                 self.apply_topic(&mut next, version, topic);
             } else {
-                self.last_codes.insert(Arc::clone(&topic.name), code);
+                if self.last_codes.insert(Arc::clone(&topic.name), code) != Some(code) {
+                    self.news.topic_fails(&topic.name, code);
+                }
                 self.note_topic_error(&mut next, &topic.name, code);
             }
         }
+        answered.sort_unstable();
+        let is_answered = |topic: &str| {
+            answered
+                .binary_search_by(|name| (**name).cmp(topic))
+                .is_ok()
+        };
         if is_partial {
-            answered.sort_unstable();
-            next.keep_from(&self.cache, &mut |topic| {
-                answered
-                    .binary_search_by(|name| (**name).cmp(topic))
-                    .is_err()
-                    && retain(topic)
-            });
+            next.keep_topics(&self.cache, &mut |topic| !is_answered(topic));
         }
-        self.set_topic_errors(&next);
+        // Also with a full answer: topics that have an error are asked for when somebody waits for them.
+        next.keep_refused(&self.cache, &mut |topic| {
+            !is_answered(topic) && (is_partial || retain(topic))
+        });
         self.cache = next.build();
     }
 
@@ -258,20 +295,40 @@ impl Metadata {
         // A topic whose id is another than before, or that had none here, may be one that was deleted
         // and created anew, and its epochs begin again.
         let is_recreated = topic_id.is_some() && topic_id != self.cache.topic_id(&name);
+        self.note_unlisted(&name, &partitions);
         let mut accepted = Vec::with_capacity(partitions.len());
         for partition in partitions {
             if partition.error.is_invalid_metadata() {
-                log::debug!(
-                    "Requesting metadata update for partition {name}-{} due to error {}",
-                    partition.index,
-                    partition.error.name()
-                );
+                let MetadataPartition { index, error, .. } = partition;
+                self.news.note(Level::Debug, || {
+                    let error = error.name();
+                    format!("Requesting metadata update for partition {name}-{index} due to error {error}")
+                });
                 self.needs_full_update = true;
             }
             let has_epochs = version >= EPOCHS_RELIABLE_FROM;
             accepted.extend(self.newest(next, &name, partition, has_epochs, is_recreated));
         }
-        next.add_topic(name, topic_id, is_internal, accepted);
+        next.add_topic(name, topic_id, is_internal, accepted, &mut self.news);
+    }
+
+    /// Says so when there are other partitions than before whose leader has no address for us.
+    fn note_unlisted(&mut self, topic: &Arc<str>, partitions: &[MetadataPartition]) {
+        let unlisted = || {
+            let all = partitions.iter();
+            all.filter(|partition| partition.error == ErrorCode::ListenerNotFound)
+        };
+        let count = unlisted().count();
+        let before = if count == 0 {
+            self.unlisted.remove(topic)
+        } else {
+            self.unlisted.insert(Arc::clone(topic), count)
+        };
+        if before.unwrap_or_default() != count {
+            for partition in unlisted() {
+                self.news.leader_is_unlisted(topic, partition.index);
+            }
+        }
     }
 
     /// What to believe of a partition: the answer, unless its leader epoch shows that it is older
@@ -295,10 +352,13 @@ impl Metadata {
         let epochs = self.epochs.entry(Arc::clone(topic)).or_default();
         match epochs.get(&number) {
             Some(epoch) if !is_recreated && partition.leader_epoch < *epoch => {
-                log::debug!(
-                    "Got metadata for an older epoch {} (current is {epoch}) for partition {topic}-{number}, not updating",
-                    partition.leader_epoch
-                );
+                let older = partition.leader_epoch;
+                self.news.note(Level::Debug, || {
+                    format!(
+                        "Got metadata for an older epoch {older} (current is {epoch}) for partition \
+                         {topic}-{number}, not updating"
+                    )
+                });
                 let known = self.cache.partition(topic, number);
                 known.map(|partition| next.known(partition))
             }
@@ -310,35 +370,18 @@ impl Metadata {
     }
 
     fn note_topic_error(&mut self, next: &mut cache::Successor, topic: &Arc<str>, code: ErrorCode) {
-        if code.is_invalid_metadata() {
-            log::debug!(
-                "Requesting metadata update for topic {topic} due to error {}",
-                code.name()
-            );
-            self.needs_full_update = true;
-        }
-        match code {
+        let error = match code {
             ErrorCode::InvalidTopicException => {
-                log::error!("Metadata response reported invalid topic {topic}");
                 next.add_invalid(Arc::clone(topic));
+                TopicError::Invalid
             }
             ErrorCode::TopicAuthorizationFailed => {
-                log::error!("Topic authorization failed for topic {topic}");
                 next.add_unauthorized(Arc::clone(topic));
+                TopicError::Unauthorized
             }
-            _ => {}
-        }
-    }
-
-    fn set_topic_errors(&mut self, next: &cache::Successor) {
-        for topic in next.invalid() {
-            self.topic_errors
-                .insert(Arc::clone(topic), TopicError::Invalid);
-        }
-        for topic in next.unauthorized() {
-            self.topic_errors
-                .insert(Arc::clone(topic), TopicError::Unauthorized);
-        }
+            _ => return,
+        };
+        self.topic_errors.insert(Arc::clone(topic), error);
     }
 
     /// The newest leader epoch seen for a partition.

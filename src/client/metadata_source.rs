@@ -3,6 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use super::metadata::MetadataNews;
 use crate::clock::{Deadline, Instant};
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::types::{Cluster, NodeId};
@@ -74,14 +75,14 @@ pub(crate) trait MetadataSource: Send + Sync + fmt::Debug {
     /// The request that is due.
     fn new_request(&self, now: Instant) -> MetadataRequestPlan;
 
-    /// The answer to a request, which names at least one broker.
+    /// The answer to a request, which names at least one broker. Returns what is to be said of it.
     fn handle_response(
         &self,
         planned: PlannedUpdate,
         version: i16,
         response: MetadataResponse,
         now: Instant,
-    );
+    ) -> MetadataNews;
 
     /// An update failed: the next one waits for the backoff.
     fn handle_failure(&self, now: Instant, why: MetadataFailure);

@@ -188,7 +188,8 @@ pub(crate) enum Validator {
     Fraction(f64, f64),
     /// Compared case-sensitively.
     OneOf(&'static [&'static str]),
-    NotEmpty,
+    /// A text of so many bytes; both ends permitted.
+    Bytes(usize, usize),
 }
 
 impl Validator {
@@ -200,7 +201,8 @@ impl Validator {
             Self::BetweenOr(min, max, other) => Some(format!("from {min} to {max}, or {other}")),
             Self::Fraction(min, max) => Some(format!("from {min} to {max}")),
             Self::OneOf(valid) => Some(format!("one of {}", valid.join(", "))),
-            Self::NotEmpty => Some("a text that is not empty".to_owned()),
+            Self::Bytes(0, max) => Some(format!("a text of up to {max} bytes")),
+            Self::Bytes(min, max) => Some(format!("a text of {min} to {max} bytes")),
         }
     }
 }

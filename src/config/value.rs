@@ -95,8 +95,15 @@ impl Validator {
                     None => "there is no such value".to_owned(),
                 })
             }
-            (Self::NotEmpty, Value::Text(text)) if text.is_empty() => {
-                Some("the value is empty".to_owned())
+            (Self::Bytes(min, _), Value::Text(text)) if text.len() < min => {
+                Some(if text.is_empty() {
+                    "the value is empty".to_owned()
+                } else {
+                    format!("the value has only {} bytes", text.len())
+                })
+            }
+            (Self::Bytes(_, max), Value::Text(text)) if text.len() > max => {
+                Some(format!("the value has {} bytes", text.len()))
             }
             _ => None,
         }

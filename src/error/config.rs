@@ -128,6 +128,9 @@ impl ConfigError {
     }
 }
 
+/// So much of a value is shown in the error's text.
+const SHOWN_AT_MOST: usize = 500;
+
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Inner {
@@ -139,7 +142,10 @@ impl fmt::Display for ConfigError {
         } = &*self.0;
         match (kind, keys.first(), value) {
             (Kind::Conflict | Kind::Unreadable, _, _) | (_, None, _) => write!(f, "{problem}")?,
-            (_, Some(key), Some(value)) => write!(f, "{key}={value:?}: {problem}")?,
+            (_, Some(key), Some(value)) => match value.char_indices().nth(SHOWN_AT_MOST) {
+                Some((end, _)) => write!(f, "{key}={:?}...: {problem}", &value[..end])?,
+                None => write!(f, "{key}={value:?}: {problem}")?,
+            },
             (_, Some(key), None) => write!(f, "{key}: {problem}")?,
         }
         write!(f, ". {remedy}.")

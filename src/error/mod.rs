@@ -23,6 +23,7 @@ pub use config::ConfigError;
 pub use produce::{BrokerError, Delivery, ProduceError, ProduceErrorKind, WaitCause};
 pub(crate) use produce::{ProduceErrorBuilder, RecordTimes};
 pub use record::RecordError;
+pub(crate) use send::REFUSED_NAME;
 pub use send::{
     CloseError, ConstructError, FlushError, MetadataError, Misuse, RecordPart, SendError,
 };

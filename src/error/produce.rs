@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ErrorCode;
+use crate::types::topic_name::Shown;
 use crate::types::{NodeId, PartitionId};
 
 /// Whether a failed record may be in the log.
@@ -141,8 +142,12 @@ impl fmt::Display for WaitCause {
 pub enum ProduceErrorKind {
     /// `delivery.timeout.ms` passed since the record's batch was opened.
     DeliveryTimeout,
-    /// `max.block.ms` passed before the topic's partitions were known.
+    /// `max.block.ms` passed before the topic's partitions were known: no broker could be reached, or none
+    /// could say; [`ProduceError::code`] is what one said, if one did.
     MetadataTimeout,
+    /// `max.block.ms` passed, and brokers that were asked meanwhile have no such topic, or not the partition
+    /// that the record is for. They may, later.
+    UnknownTopicOrPartition,
     /// `max.block.ms` passed before there was memory for the record (`buffer.memory`).
     BufferExhausted,
     /// The record is larger than a limit of the configuration.
@@ -154,7 +159,8 @@ pub enum ProduceErrorKind {
         /// The key that sets the limit.
         key: &'static str,
     },
-    /// The brokers refuse the topic's name.
+    /// No topic can have the name, or the brokers refuse it; [`ProduceError::code`] tells which: it is
+    /// `None` where no broker was asked.
     InvalidTopic,
     /// The client may not write to the topic, or not see it.
     TopicAuthorization,
@@ -232,6 +238,7 @@ impl ProduceError {
         match &self.0.kind {
             ProduceErrorKind::DeliveryTimeout
             | ProduceErrorKind::MetadataTimeout
+            | ProduceErrorKind::UnknownTopicOrPartition
             | ProduceErrorKind::BufferExhausted
             | ProduceErrorKind::Network
             | ProduceErrorKind::Pending => true,
@@ -246,6 +253,7 @@ impl ProduceError {
             self.0.kind,
             ProduceErrorKind::DeliveryTimeout
                 | ProduceErrorKind::MetadataTimeout
+                | ProduceErrorKind::UnknownTopicOrPartition
                 | ProduceErrorKind::BufferExhausted
                 | ProduceErrorKind::Pending
         )
@@ -281,6 +289,12 @@ impl ProduceError {
     pub fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
             ProduceErrorKind::Broker(code) => Some(code),
+            ProduceErrorKind::UnknownTopicOrPartition => Some(ErrorCode::UnknownTopicOrPartition),
+            ProduceErrorKind::MetadataTimeout
+            | ProduceErrorKind::InvalidTopic
+            | ProduceErrorKind::TopicAuthorization => {
+                self.0.broker.as_ref().map(|broker| broker.code)
+            }
             _ => None,
         }
     }
@@ -304,9 +318,10 @@ impl ProduceError {
 impl fmt::Display for ProduceError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let inner = &*self.0;
+        let topic = Shown(&inner.topic);
         match inner.partition {
-            Some(partition) => write!(f, "{}-{partition}: {}", inner.topic, inner.message)?,
-            None => write!(f, "{}: {}", inner.topic, inner.message)?,
+            Some(partition) => write!(f, "{topic}-{partition}: {}", inner.message)?,
+            None => write!(f, "{topic}: {}", inner.message)?,
         }
         if let Some(cause) = &inner.cause {
             write!(f, "; {cause}")?;

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use super::{ConfigError, ErrorCode, RecordError, SharedError};
 use crate::types::PartitionId;
+use crate::types::topic_name::{self, Shown};
 
 /// A call that cannot be made where it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// The call would wait for the sender thread, and was made on it, inside a callback or an
-    /// interceptor of the same producer: it would wait for itself.
+    /// The call would wait for the sender thread, and was made on it, inside a callback, an interceptor or
+    /// a logger: it would wait for itself.
     InsideCallback,
     /// The process is a fork of the one that built the producer; the sender thread is not here.
     Forked,
@@ -22,8 +23,8 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InsideCallback => {
-                "the call would wait for the sender thread and was made on it, inside a callback or \
-                 interceptor; hand the work to another thread"
+                "the call would wait for the sender thread and was made on it, inside a callback, an \
+                 interceptor or a logger; hand the work to another thread"
             }
             Self::Forked => {
                 "the producer was built before this process was forked and its sender thread stayed \
@@ -202,11 +203,17 @@ impl From<ConfigError> for ConstructError {
     }
 }
 
+/// What is said when brokers refuse a name that follows the rules.
+pub(crate) const REFUSED_NAME: &str = "the brokers refuse the name, although it follows Kafka's rules; \
+     probably there is a topic whose name differs from it only in '.' and '_', which Kafka takes for the \
+     same, or a rule of this cluster forbids it";
+
 /// Why a topic's partitions could not be learned.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum MetadataError {
-    /// Time ran out; `tried` says what was tried.
+    /// Time ran out before a broker described the topic: none could be reached, or none could say; `tried`
+    /// says what was tried.
     TimedOut {
         /// The topic.
         topic: Arc<str>,
@@ -214,8 +221,17 @@ pub enum MetadataError {
         waited: Duration,
         /// What was tried and how it went.
         tried: Arc<str>,
+        /// What a broker answered meanwhile, if one did.
+        code: Option<ErrorCode>,
     },
-    /// The brokers refuse the topic's name.
+    /// Time ran out, and brokers that were asked meanwhile have no such topic. They may, later.
+    UnknownTopic {
+        /// The topic.
+        topic: Arc<str>,
+        /// How long was waited.
+        waited: Duration,
+    },
+    /// No topic can have the name, or the brokers refuse it; the text tells which.
     InvalidTopic(Arc<str>),
     /// The client may not see the topic.
     TopicAuthorization(Arc<str>),
@@ -242,9 +258,24 @@ impl MetadataError {
     /// Whether asking again may succeed without anything being changed.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::TimedOut { .. } => true,
+            Self::TimedOut { .. } | Self::UnknownTopic { .. } => true,
             Self::Broker { code, .. } => code.is_retriable(),
             _ => false,
+        }
+    }
+
+    /// Kafka's error code, when a broker has answered with one.
+    pub fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::TimedOut { code, .. } => *code,
+            Self::UnknownTopic { .. } => Some(ErrorCode::UnknownTopicOrPartition),
+            Self::Broker { code, .. } => Some(*code),
+            // No broker is asked for another.
+            Self::InvalidTopic(topic) => topic_name::check(topic)
+                .is_ok()
+                .then_some(ErrorCode::InvalidTopicException),
+            Self::TopicAuthorization(_) => Some(ErrorCode::TopicAuthorizationFailed),
+            _ => None,
         }
     }
 }
@@ -256,13 +287,24 @@ impl fmt::Display for MetadataError {
                 topic,
                 waited,
                 tried,
+                code: _,
             } => {
                 write!(
                     f,
                     "topic {topic} was not found in the cluster within {waited:?}: {tried}"
                 )
             }
-            Self::InvalidTopic(topic) => write!(f, "the brokers refuse the topic name {topic:?}"),
+            Self::UnknownTopic { topic, waited } => {
+                let code = ErrorCode::UnknownTopicOrPartition;
+                write!(
+                    f,
+                    "topic {topic} does not exist: for {waited:?} the brokers answered {code}"
+                )
+            }
+            Self::InvalidTopic(topic) => match topic_name::check(topic) {
+                Err(fault) => write!(f, "no topic can be named \"{}\": {fault}", Shown(topic)),
+                Ok(()) => write!(f, "topic {topic}: {REFUSED_NAME}"),
+            },
             Self::TopicAuthorization(topic) => {
                 write!(
                     f,

@@ -25,7 +25,7 @@ use crate::error::{
     CloseError, FlushError, MetadataError, Misuse, ProduceError, ProduceErrorKind, SendError,
 };
 use crate::sync;
-use crate::types::PartitionInfo;
+use crate::types::{PartitionInfo, topic_name};
 use crate::util::panic;
 
 /// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.
@@ -387,9 +387,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let max_block = core.config.max_block();
         let name: Arc<str> = topic.into();
         let mut waited = Duration::ZERO;
+        let mut asked_at = None;
         loop {
             if !core.control.is_running() {
                 return Err(self.metadata_closed());
+            }
+            if topic_name::check(topic).is_err() {
+                return Err(MetadataError::InvalidTopic(name));
             }
             if let Some(error) = core.metadata.take_topic_error(topic) {
                 return Err(topic_error(error, name));
@@ -401,6 +405,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             }
             core.check_may_wait().map_err(MetadataError::Misuse)?;
             let version = core.metadata.request_update_for_topic(topic).min(version);
+            let since = *asked_at.get_or_insert(version);
             core.waker.wake();
             let began = core.clock.now();
             match core
@@ -409,11 +414,16 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             {
                 Ok(()) => {}
                 Err(MetadataWaitError::TimedOut) => {
-                    let tried = core.metadata.topic_state(topic).to_string().into();
+                    let (topic, waited) = (name, max_block);
+                    let state = core.metadata.topic_state(&topic, since);
+                    if state.is_missing(None) {
+                        return Err(MetadataError::UnknownTopic { topic, waited });
+                    }
                     return Err(MetadataError::TimedOut {
-                        topic: name,
-                        waited: max_block,
-                        tried,
+                        topic,
+                        waited,
+                        tried: state.to_string().into(),
+                        code: state.last_code,
                     });
                 }
                 Err(MetadataWaitError::Closed) => return Err(self.metadata_closed()),

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use log::Level;
 
-use crate::client::metadata::{FatalMetadataError, Metadata, TopicError};
+use crate::client::metadata::{FatalMetadataError, Metadata, MetadataNews, TopicError};
 use crate::client::metadata_source::{
     MetadataFailure, MetadataRequestPlan, MetadataSource, PlannedUpdate,
 };
@@ -18,7 +19,7 @@ use crate::clock::{Clock, Deadline, Instant, SystemClock};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank, assert_unlocked};
-use crate::types::{Cluster, ClusterResourceListener, Node};
+use crate::types::{Cluster, ClusterResourceListener, Node, PartitionId, topic_name};
 
 /// Is told of each new picture of the cluster, and knows which topics are in use.
 ///
@@ -62,10 +63,24 @@ pub(crate) struct TopicState {
     pub(crate) partitions: Option<usize>,
     /// As many of them have no leader.
     pub(crate) leaderless: usize,
-    /// What the brokers last answered for the topic, if it was an error.
+    /// A broker has answered for the topic since it was waited for.
+    pub(crate) is_answered: bool,
+    /// What the brokers last answered since then, if it was an error.
     pub(crate) last_code: Option<ErrorCode>,
     /// Why the last attempt to get metadata failed, if it did.
     pub(crate) last_failure: Option<MetadataFailure>,
+}
+
+impl TopicState {
+    /// Whether brokers have answered, and have no such topic, or not the partition `wanted` of it: as
+    /// opposed to brokers that were not reached, or do not know yet.
+    pub(crate) fn is_missing(&self, wanted: Option<PartitionId>) -> bool {
+        let is_missing = match self.last_code {
+            Some(code) => code == ErrorCode::UnknownTopicOrPartition,
+            None => wanted.is_some() && self.partitions.is_some(),
+        };
+        is_missing && self.is_answered && self.last_failure.is_none()
+    }
 }
 
 impl fmt::Display for TopicState {
@@ -92,14 +107,17 @@ impl fmt::Display for TopicState {
 #[derive(Debug)]
 struct TrackedTopic {
     expires: Deadline,
-    /// No answer has had the topic yet.
-    is_new: bool,
+    /// The last picture that an answer for the topic has gone into.
+    answered: Option<u32>,
 }
 
 #[derive(Debug)]
 struct State {
     metadata: Metadata,
     topics: BTreeMap<Arc<str>, TrackedTopic>,
+    /// Those of them that somebody wants to know and no answer has had since. With each the number of the
+    /// request that asks for it: one with a lower number may have been made before.
+    asked: BTreeMap<Arc<str>, u32>,
     max_idle: Duration,
     is_closed: bool,
 }
@@ -136,6 +154,7 @@ impl ProducerMetadata {
         let state = State {
             metadata,
             topics: BTreeMap::new(),
+            asked: BTreeMap::new(),
             max_idle,
             is_closed: false,
         };
@@ -156,23 +175,35 @@ impl ProducerMetadata {
         self.publish(&state);
     }
 
-    /// Keeps track of a topic for another `metadata.max.idle.ms`; asks for it if it is new. Returns
-    /// the version to wait past.
+    /// Keeps track of a topic for another `metadata.max.idle.ms`. Asks for it if it is not known: at once
+    /// when it is new, else after the backoff, and once however often this is called before the answer.
+    /// Returns the version to wait past.
     pub(crate) fn add_topic(&self, topic: &Arc<str>, now: Instant) -> u32 {
         let mut state = self.state.lock();
         let expires = Deadline::after(now, state.max_idle);
         if let Some(tracked) = state.topics.get_mut(topic) {
             tracked.expires = expires;
+            if !state.is_known(topic) && !state.asked.contains_key(topic) {
+                state.metadata.request_update_for_topics();
+                state.ask(topic);
+            }
+            return state.metadata.update_version();
+        }
+        if topic_name::check(topic).is_err() {
+            // One name that cannot be written would keep all others from being asked for, for ever.
+            debug_assert!(false, "{topic:?} was not checked");
             return state.metadata.update_version();
         }
         state.topics.insert(
             Arc::clone(topic),
             TrackedTopic {
                 expires,
-                is_new: true,
+                answered: None,
             },
         );
-        state.metadata.request_update_for_new_topics()
+        state.metadata.request_update_for_new_topics();
+        state.ask(topic);
+        state.metadata.update_version()
     }
 
     /// Asks for a full update. Returns the version to wait past.
@@ -180,16 +211,12 @@ impl ProducerMetadata {
         self.state.lock().metadata.request_update()
     }
 
-    /// Asks for an update of a topic: of new topics only if it is one, else of all. Returns the
-    /// version to wait past.
+    /// Asks for an update of a topic that [was added](Self::add_topic): if it is not known, that has asked
+    /// for it; else of all topics. Returns the version to wait past.
     pub(crate) fn request_update_for_topic(&self, topic: &str) -> u32 {
         let mut state = self.state.lock();
-        if state
-            .topics
-            .get(topic)
-            .is_some_and(|tracked| tracked.is_new)
-        {
-            state.metadata.request_update_for_new_topics()
+        if state.asked.contains_key(topic) {
+            state.metadata.update_version()
         } else {
             state.metadata.request_update()
         }
@@ -242,10 +269,13 @@ impl ProducerMetadata {
         self.state.lock().metadata.take_fatal_error()
     }
 
-    /// How things stand with a topic.
-    pub(crate) fn topic_state(&self, topic: &str) -> TopicState {
+    /// How things stand with a topic that was waited for from the picture `since` on.
+    pub(crate) fn topic_state(&self, topic: &str, since: u32) -> TopicState {
         let state = self.state.lock();
         let cluster = state.metadata.cluster();
+        let tracked = state.topics.get(topic);
+        let answered = tracked.and_then(|tracked| tracked.answered);
+        let is_answered = answered.is_some_and(|version| is_newer(version, since));
         TopicState {
             partitions: cluster.partition_count(topic),
             leaderless: cluster
@@ -253,7 +283,8 @@ impl ProducerMetadata {
                 .iter()
                 .filter(|p| p.leader().is_none())
                 .count(),
-            last_code: state.metadata.last_code(topic),
+            is_answered,
+            last_code: state.metadata.last_code(topic).filter(|_| is_answered),
             last_failure: state.metadata.last_failure().cloned(),
         }
     }
@@ -303,6 +334,31 @@ fn is_newer(version: u32, last: u32) -> bool {
 }
 
 impl State {
+    /// Whether the newest picture has the topic, with or without partitions.
+    fn is_known(&self, topic: &str) -> bool {
+        self.metadata.cluster().topics.contains_key(topic)
+    }
+
+    /// Notes that the request which is due asks for the topic.
+    fn ask(&mut self, topic: &Arc<str>) {
+        let number = self.metadata.request_version();
+        self.asked.insert(Arc::clone(topic), number);
+    }
+
+    /// Forgets topics that were not used for too long.
+    fn expire(&mut self, now: Instant) {
+        let (asked, metadata) = (&self.asked, &mut self.metadata);
+        self.topics.retain(|topic, tracked| {
+            let stays = !tracked.expires.is_over(now) || asked.contains_key(topic);
+            if !stays {
+                metadata.note(Level::Debug, || {
+                    format!("Removing unused topic {topic} from the metadata list")
+                });
+            }
+            stays
+        });
+    }
+
     /// Topics in use expire later.
     fn refresh_used(&mut self, observer: &dyn ClusterObserver, now: Instant) {
         let expires = Deadline::after(now, self.max_idle);
@@ -319,30 +375,29 @@ impl State {
         version: i16,
         response: MetadataResponse,
         now: Instant,
-    ) {
+    ) -> MetadataNews {
         let answered: Vec<Arc<str>> = response
             .topics
             .iter()
             .map(|topic| Arc::clone(&topic.name))
             .collect();
-        let topics = &mut self.topics;
-        let mut retain = |topic: &str| match topics.get(topic) {
-            None => false,
-            Some(tracked) if tracked.is_new || !tracked.expires.is_over(now) => true,
-            Some(_) => {
-                log::debug!("Removing unused topic {topic} from the metadata list");
-                topics.remove(topic);
-                false
-            }
-        };
-        self.metadata
+        if !planned.is_partial {
+            self.expire(now);
+        }
+        // Also those that the answer lacks: who waits for them asks again.
+        self.asked
+            .retain(|_, asked| is_newer(*asked, planned.request_version));
+        let topics = &self.topics;
+        let mut retain = |topic: &str| topics.contains_key(topic);
+        let news = self
+            .metadata
             .update(planned, version, response, now, &mut retain);
-        // If a new topic came with an error, then a full update was asked for, which has the topic.
         for topic in &answered {
             if let Some(tracked) = self.topics.get_mut(topic) {
-                tracked.is_new = false;
+                tracked.answered = Some(self.metadata.update_version());
             }
         }
+        news
     }
 }
 
@@ -358,11 +413,16 @@ impl MetadataSource for ProducerMetadata {
     fn new_request(&self, now: Instant) -> MetadataRequestPlan {
         let state = self.state.lock();
         let is_partial = state.metadata.is_partial_update_due(now);
-        let wanted = state
-            .topics
-            .iter()
-            .filter(|(_, topic)| topic.is_new || !is_partial);
-        let topics = wanted.map(|(name, _)| Arc::clone(name)).collect();
+        let topics = if is_partial {
+            state.asked.keys().cloned().collect()
+        } else {
+            // Not those that no broker knows and nobody waits for.
+            let wanted = state
+                .topics
+                .keys()
+                .filter(|topic| state.is_known(topic) || state.asked.contains_key(*topic));
+            wanted.cloned().collect()
+        };
         let request = MetadataRequest {
             topics: Some(topics),
             allow_auto_topic_creation: true,
@@ -383,15 +443,19 @@ impl MetadataSource for ProducerMetadata {
         version: i16,
         response: MetadataResponse,
         now: Instant,
-    ) {
-        {
+    ) -> MetadataNews {
+        let news = {
             // Also while closing: what is left to send must find its leaders.
             let mut state = self.state.lock();
-            state.refresh_used(&*self.observer, now);
-            state.update(planned, version, response, now);
+            if !planned.is_partial {
+                state.refresh_used(&*self.observer, now);
+            }
+            let news = state.update(planned, version, response, now);
             self.publish(&state);
-        }
+            news
+        };
         self.notify_listeners();
+        news
     }
 
     fn handle_failure(&self, now: Instant, why: MetadataFailure) {

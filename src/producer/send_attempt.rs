@@ -5,7 +5,7 @@ use std::cell::Cell;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry};
+use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry, Topics};
 use super::buffer_pool::{Denied, Ticket};
 use super::core::{Core, Excess, Plugins, SerializedRecord, Strategy};
 use super::future::{FutureRecordMetadata, RecordInBatch};
@@ -16,13 +16,13 @@ use super::thunks::{Answer, AnyCallback};
 use crate::client::metadata::TopicError;
 use crate::compress::CompressionType;
 use crate::error::{
-    BoxError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
-    RecordError, RecordPart, SendError,
+    BoxError, BrokerError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder,
+    ProduceErrorKind, REFUSED_NAME, RecordError, RecordPart, SendError,
 };
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::sync;
-use crate::types::{Magic, PartitionId};
+use crate::types::{Magic, PartitionId, topic_name};
 use crate::util::panic;
 
 /// What a step came to.
@@ -73,6 +73,8 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen, for errors that come later.
     partition: Option<PartitionId>,
+    /// The picture of the cluster when the topic was first asked for.
+    asked_at: Option<u32>,
     memory: Option<MemoryWait<'r>>,
 }
 
@@ -112,6 +114,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             headers,
             callback,
             partition: None,
+            asked_at: None,
             memory: None,
         }
     }
@@ -146,7 +149,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         match topics.get(&self.record.topic) {
             Some(topic) if self.has_partition(topic) => {
                 RecordAccumulator::remember(&topics, topic);
-                self.append(topic)
+                self.append(&topics, topic)
             }
             _ => {
                 drop(topics);
@@ -166,22 +169,28 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     #[cold]
     fn ask_for_metadata(&mut self) -> Result<Step, Refusal> {
         let core = self.core;
+        // Only here: a topic that is known has a name that is one.
+        if let Err(fault) = topic_name::check(&self.record.topic) {
+            let message = format!("no topic can have this name: {fault}");
+            return Err(self.error(ProduceErrorKind::InvalidTopic, message));
+        }
         let name: Arc<str> = Arc::from(&*self.record.topic);
         if let Some(error) = core.metadata.take_topic_error(&name) {
             return Err(self.topic_error(error));
         }
         let added = core.metadata.add_topic(&name, core.clock.now());
         let version = core.metadata.request_update_for_topic(&name).min(added);
+        self.asked_at.get_or_insert(version);
         core.waker.wake();
         // It may have become known between the look and the request.
         let topics = core.accumulator.topics();
         match topics.get(&name) {
-            Some(topic) if self.has_partition(topic) => self.append(topic),
+            Some(topic) if self.has_partition(topic) => self.append(&topics, topic),
             _ => Ok(Step::Wait(Wait::Metadata(version))),
         }
     }
 
-    fn append(&mut self, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
+    fn append(&mut self, topics: &Topics, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
         topic.mark_used();
         let core = self.core;
         let bytes = self.serialize()?;
@@ -190,20 +199,22 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             .timestamp
             .unwrap_or_else(|| core.clock.timestamp().as_millis());
         let parts = bytes.parts(&self.headers, timestamp_ms);
-        let partition = self.choose(topic, &parts, None)?;
+        let partition = self.choose(topics, topic, &parts, None)?;
         self.partition = Some(partition);
         let payload_len = parts.payload_len();
         core.check_size(core.size_upper_bound(&parts, payload_len))
             .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
         let Some(entry) = topic.partition(partition) else {
-            return self.append_to_new_batch(topic, partition, bytes, timestamp_ms);
+            return self.append_to_new_batch(topics, topic, partition, bytes, timestamp_ms);
         };
         let callback = self.callback.as_deref_mut();
         match core
             .accumulator
             .try_append(entry, &parts, payload_len, callback)
         {
-            Append::NeedsBatch => self.append_to_new_batch(topic, partition, bytes, timestamp_ms),
+            Append::NeedsBatch => {
+                self.append_to_new_batch(topics, topic, partition, bytes, timestamp_ms)
+            }
             end => finish(core, &parts, end),
         }
     }
@@ -212,6 +223,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     #[cold]
     fn append_to_new_batch(
         &mut self,
+        topics: &Topics,
         topic: &Arc<TopicEntry>,
         chosen: PartitionId,
         bytes: SerializedRecord<Serialized<'r>>,
@@ -233,8 +245,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
         let parts = bytes.parts(&self.headers, timestamp_ms);
         // A new batch is the moment to move on to another partition (KP-21).
-        self.on_new_batch(topic, chosen)?;
-        let partition = self.choose(topic, &parts, Some(chosen))?;
+        self.on_new_batch(topics, topic, chosen)?;
+        let partition = self.choose(topics, topic, &parts, Some(chosen))?;
         self.partition = Some(partition);
         let entry = entry_of(core, topic, partition)?;
         let payload_len = parts.payload_len();
@@ -349,6 +361,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     /// batch there and is asked about again (KP-17, PT-1, PT-9).
     fn choose(
         &self,
+        topics: &Topics,
         topic: &TopicEntry,
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
@@ -358,12 +371,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             .choice(self.record.partition, parts.key.is_some());
         match choice {
             Some(choice) => Ok(choice.partition(self.core, topic, parts.key)),
-            None => self.ask_partitioner(topic, parts, previous),
+            None => self.ask_partitioner(topics, topic, parts, previous),
         }
     }
 
+    /// The partitioner is shown the cluster that `topic` is from, and not the newest: its answer is one of
+    /// the partitions that it has seen.
     fn ask_partitioner(
         &self,
+        topics: &Topics,
         topic: &TopicEntry,
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
@@ -372,8 +388,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             return Ok(topic.sticky_partition(&self.core.random));
         };
         sync::assert_unlocked();
-        let cluster = self.core.metadata.cluster();
-        let mut input = PartitionInput::new(topic.name(), &cluster)
+        let mut input = PartitionInput::new(topic.name(), topics.cluster())
             .with_key(self.record.key.as_deref(), parts.key)
             .with_value(self.record.value.as_deref(), parts.value);
         if let Some(previous) = previous {
@@ -392,7 +407,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    fn on_new_batch(&self, topic: &TopicEntry, previous: PartitionId) -> Result<(), Refusal> {
+    fn on_new_batch(
+        &self,
+        topics: &Topics,
+        topic: &TopicEntry,
+        previous: PartitionId,
+    ) -> Result<(), Refusal> {
         match &self.plugins.strategy {
             Strategy::Default | Strategy::UniformSticky => {
                 topic.leave_sticky(previous, &self.core.random);
@@ -400,8 +420,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             }
             Strategy::Custom(partitioner) => {
                 sync::assert_unlocked();
-                let cluster = self.core.metadata.cluster();
-                panic::contain(|| partitioner.on_new_batch(topic.name(), &cluster, previous))
+                let cluster = topics.cluster();
+                panic::contain(|| partitioner.on_new_batch(topic.name(), cluster, previous))
                     .map_err(|message| panicked("partitioner", &message).into())
             }
         }
@@ -428,39 +448,49 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     fn topic_error(&self, error: TopicError) -> Refusal {
-        let topic = &*self.record.topic;
-        let (kind, message) = match error {
+        let (kind, message, code) = match error {
             TopicError::Invalid => (
                 ProduceErrorKind::InvalidTopic,
-                "the brokers refuse the topic's name: letters, digits, '.', '_' and '-' are allowed, \
-                 249 of them at most",
+                REFUSED_NAME,
+                ErrorCode::InvalidTopicException,
             ),
             TopicError::Unauthorized => (
                 ProduceErrorKind::TopicAuthorization,
                 "the client may not use the topic: it needs the Describe and Write permissions",
+                ErrorCode::TopicAuthorizationFailed,
             ),
         };
-        self.error(kind, format!("{message} (topic {topic:?})"))
+        self.broker_error(kind, message.to_owned(), Some(code))
     }
 
     /// `max.block.ms` passed before the topic, or the partition that was asked for, was known (KP-40).
     pub(crate) fn metadata_timeout(&self, max_block: Duration) -> Refusal {
-        let state = self.core.metadata.topic_state(&self.record.topic);
-        let message = match (self.record.partition, state.partitions) {
-            (Some(wanted), Some(count)) => format!(
-                "partition {wanted} did not appear within max.block.ms ({} ms): the topic has {count} \
-                 partitions",
-                max_block.as_millis()
-            ),
-            _ => format!(
-                "the topic was not found within max.block.ms ({} ms): {state}",
-                max_block.as_millis()
-            ),
-        };
+        let since = self.asked_at.unwrap_or_default();
+        let wanted = self.record.partition;
+        let state = self.core.metadata.topic_state(&self.record.topic, since);
         if state.last_code == Some(ErrorCode::InvalidTopicException) {
             return self.topic_error(TopicError::Invalid);
         }
-        self.error(ProduceErrorKind::MetadataTimeout, message)
+        let millis = max_block.as_millis();
+        let mut message = match (wanted, state.partitions) {
+            (Some(wanted), Some(count)) => format!(
+                "partition {wanted} did not appear within max.block.ms ({millis} ms): the topic has \
+                 {count} partitions"
+            ),
+            _ => format!("the topic was not found within max.block.ms ({millis} ms)"),
+        };
+        // A broker's answer is told by itself.
+        if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
+            message = format!("{message}: {state}");
+        } else if let Some(failure) = &state.last_failure {
+            message = format!("{message}; the last request for metadata failed: {failure}");
+        }
+        let kind = if state.is_missing(wanted) {
+            ProduceErrorKind::UnknownTopicOrPartition
+        } else {
+            ProduceErrorKind::MetadataTimeout
+        };
+        self.broker_error(kind, message, state.last_code)
     }
 
     /// `max.block.ms` passed before there was memory (BP-8).
@@ -478,10 +508,20 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     pub(crate) fn error(&self, kind: ProduceErrorKind, message: String) -> Refusal {
+        self.broker_error(kind, message, None)
+    }
+
+    fn broker_error(
+        &self,
+        kind: ProduceErrorKind,
+        message: String,
+        code: Option<ErrorCode>,
+    ) -> Refusal {
         let topic = Arc::from(&*self.record.topic);
         Refusal::Record(
             ProduceErrorBuilder::new(kind, Delivery::NotWritten, topic, message)
                 .partition(self.partition())
+                .broker(code.map(|code| BrokerError::new(code, None, None)))
                 .build(),
         )
     }

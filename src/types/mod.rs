@@ -3,6 +3,7 @@
 mod cluster;
 mod producer_id;
 mod replicas;
+pub(crate) mod topic_name;
 mod topic_partition;
 mod usable_magic;
 

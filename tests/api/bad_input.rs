@@ -121,6 +121,7 @@ fn an_address_that_refuses_connections_is_named_in_the_error() {
             topic,
             waited,
             tried,
+            code: None,
         }) => {
             assert_eq!((&*topic, waited), ("t", BLOCK));
             assert!(tried.contains(&address), "{tried}");
@@ -141,7 +142,7 @@ fn a_topic_that_does_not_exist_fails_the_record_after_max_block() {
         .get()
         .unwrap_err();
     assert!(began.elapsed() >= BLOCK);
-    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout);
+    assert_eq!(*error.kind(), ProduceErrorKind::UnknownTopicOrPartition);
     assert_eq!(error.topic(), "missing");
     assert_eq!(error.partition(), None);
     assert!(producer.send(record("v")).unwrap().get().is_ok());
@@ -223,7 +224,7 @@ fn a_partition_that_does_not_exist_is_waited_for_and_the_error_names_the_count()
         .get()
         .unwrap_err();
     assert!(began.elapsed() >= BLOCK);
-    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout);
+    assert_eq!(*error.kind(), ProduceErrorKind::UnknownTopicOrPartition);
     assert_eq!(error.partition(), Some(3));
     assert!(error.to_string().contains("3 partitions"), "{error}");
     cluster.add_partitions("t", 4).unwrap();
@@ -361,4 +362,12 @@ fn types_that_have_no_serializer_of_their_own_need_one_and_the_error_says_which(
         Err(ConstructError::Config(error)) => assert_eq!(error.key(), Some("key.serializer")),
         other => panic!("{other:?}"),
     }
+}
+
+/// The system refuses such a name for a thread.
+#[test]
+fn a_client_id_with_a_zero_in_it_is_as_good_as_another() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).client_id("a\0b"));
+    assert!(producer.send(record("v")).unwrap().get().is_ok());
 }

@@ -104,7 +104,7 @@ fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
     assert_eq!(thread, caller);
     assert!(future.is_done());
     assert_eq!(future.get().unwrap_err(), error);
-    assert_eq!(error.kind(), &ProduceErrorKind::MetadataTimeout);
+    assert_eq!(error.kind(), &ProduceErrorKind::UnknownTopicOrPartition);
 }
 
 /// KP-6

@@ -18,3 +18,4 @@ mod scripted;
 mod sending;
 mod splitting;
 mod support;
+mod topics;

@@ -239,7 +239,7 @@ fn interceptors_see_each_record_once_however_it_ends_and_their_failures_are_cont
         *seen.bad.lock().unwrap(),
         [
             ProduceErrorKind::NotTaken,
-            ProduceErrorKind::MetadataTimeout,
+            ProduceErrorKind::UnknownTopicOrPartition,
             ProduceErrorKind::NotTaken
         ]
     );

@@ -18,6 +18,8 @@ pub(crate) fn config(cluster: &TestCluster) -> ProducerConfigBuilder {
 
 /// Impatient, so that a test of a failure is short.
 pub(crate) fn config_for(servers: &str) -> ProducerConfigBuilder {
+    // Whatever a test makes the producer say, it says without holding a lock.
+    kafka_producer::internals::watch_log_lines();
     ProducerConfig::builder()
         .set("bootstrap.servers", servers)
         .max_block(LONG)

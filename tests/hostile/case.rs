@@ -63,6 +63,7 @@ impl Case {
         let peak = PeakMemory::watch();
         let liar = Liar::start();
         prepare(&liar);
+        kafka_producer::internals::watch_log_lines();
         let config = ProducerConfig::builder()
             .set("bootstrap.servers", liar.address())
             .max_block(BLOCK)

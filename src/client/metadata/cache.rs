@@ -3,6 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use log::Level;
+
+use super::news::MetadataNews;
 use crate::protocol::{MetadataBroker, MetadataPartition};
 use crate::types::{Cluster, Node, NodeId, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 
@@ -59,14 +62,18 @@ impl MetadataCache {
         brokers: Vec<MetadataBroker>,
         cluster_id: Option<Arc<str>>,
         controller: NodeId,
+        news: &mut MetadataNews,
     ) -> Successor {
-        let mut nodes: Vec<Node> = brokers.into_iter().filter_map(node_of).collect();
+        let brokers = brokers.into_iter();
+        let mut nodes: Vec<Node> = brokers.filter_map(|broker| node_of(broker, news)).collect();
         // Stable: of a node that is listed twice the first counts, however many there are.
         nodes.sort_by_key(Node::id);
         nodes.dedup_by(|next, first| {
             let is_again = next.id() == first.id();
             if is_again && next != first {
-                log::warn!("Ignoring broker {next}, which was listed before as {first}");
+                news.note(Level::Warn, || {
+                    format!("Ignoring broker {next}, which was listed before as {first}")
+                });
             }
             is_again
         });
@@ -96,7 +103,7 @@ fn port_of(broker: &MetadataBroker) -> Option<u16> {
     u16::try_from(broker.port).ok()
 }
 
-fn node_of(broker: MetadataBroker) -> Option<Node> {
+fn node_of(broker: MetadataBroker, news: &mut MetadataNews) -> Option<Node> {
     let port = port_of(&broker).filter(|_| is_reachable(&broker));
     let MetadataBroker {
         node_id,
@@ -105,9 +112,11 @@ fn node_of(broker: MetadataBroker) -> Option<Node> {
         rack,
     } = broker;
     let Some(port) = port else {
-        log::warn!(
-            "Ignoring broker {node_id} ({host}:{listed}): no broker has such a number or port"
-        );
+        news.note(Level::Warn, || {
+            format!(
+                "Ignoring broker {node_id} ({host}:{listed}): no broker has such a number or port"
+            )
+        });
         return None;
     };
     let node = Node::new(node_id, host, port);
@@ -157,14 +166,15 @@ impl Successor {
         id: Option<TopicId>,
         is_internal: bool,
         mut partitions: Vec<PartitionInfo>,
+        news: &mut MetadataNews,
     ) {
         let listed = partitions.len();
         partitions.retain(|partition| partition.partition() >= 0);
         if partitions.len() < listed {
-            log::warn!(
-                "Ignoring {} partitions of topic {name}, whose numbers are negative",
-                listed - partitions.len()
-            );
+            let count = listed - partitions.len();
+            news.note(Level::Warn, || {
+                format!("Ignoring {count} partitions of topic {name}, whose numbers are negative")
+            });
         }
         partitions.sort_by_key(PartitionInfo::partition);
         partitions.dedup_by_key(|partition| partition.partition());
@@ -183,16 +193,8 @@ impl Successor {
         self.unauthorized.push(topic);
     }
 
-    pub(super) fn invalid(&self) -> &[Arc<str>] {
-        &self.invalid
-    }
-
-    pub(super) fn unauthorized(&self) -> &[Arc<str>] {
-        &self.unauthorized
-    }
-
     /// Takes over what is known of topics that the answer was not about.
-    pub(super) fn keep_from(&mut self, old: &MetadataCache, keep: &mut dyn FnMut(&str) -> bool) {
+    pub(super) fn keep_topics(&mut self, old: &MetadataCache, keep: &mut dyn FnMut(&str) -> bool) {
         for (name, topic) in &old.topics {
             if keep(name) {
                 let topic = CachedTopic {
@@ -202,6 +204,10 @@ impl Successor {
                 self.topics.insert(Arc::clone(name), topic);
             }
         }
+    }
+
+    /// Takes over which topics the brokers refused, of those that the answer was not about.
+    pub(super) fn keep_refused(&mut self, old: &MetadataCache, keep: &mut dyn FnMut(&str) -> bool) {
         let invalid = old.cluster.invalid_topics.iter();
         self.invalid
             .extend(invalid.filter(|topic| keep(topic)).cloned());

@@ -77,7 +77,7 @@ fn update(metadata: &mut Metadata, is_partial: bool, topics: Vec<MetadataTopic>,
         is_partial,
         request_version: metadata.request_version(),
     };
-    metadata.update(planned, 11, response(topics), now, &mut |_| true);
+    let _ = metadata.update(planned, 11, response(topics), now, &mut |_| true);
 }
 
 fn full(metadata: &mut Metadata, topics: Vec<MetadataTopic>) {
@@ -168,7 +168,7 @@ fn an_answer_to_an_older_request_does_not_settle_newer_ones() {
         request_version: metadata.request_version(),
     };
     metadata.request_update_for_new_topics();
-    metadata.update(asked, 11, response(Vec::new()), at(0), &mut |_| true);
+    let _ = metadata.update(asked, 11, response(Vec::new()), at(0), &mut |_| true);
     assert!(metadata.is_update_requested());
     partial(&mut metadata, Vec::new());
     assert!(!metadata.is_update_requested());
@@ -213,7 +213,7 @@ fn leader_epochs_of_older_versions_are_not_believed() {
     };
     for (version, known) in [(8, None), (9, Some(10)), (11, Some(10)), (7, None)] {
         let answer = response(vec![topic("t", vec![partition(0, 1, 10)])]);
-        metadata.update(planned, version, answer, at(0), &mut |_| true);
+        let _ = metadata.update(planned, version, answer, at(0), &mut |_| true);
         assert_eq!(epoch(&metadata, "t"), known, "version {version}");
         assert_eq!(
             info(&metadata, "t", 0).unwrap().leader_epoch,
@@ -293,7 +293,11 @@ fn an_invalid_topic_is_told_once_for_each_answer() {
         None,
         "the last answer had no error"
     );
+    let known = metadata.cluster().invalid_topics();
+    assert_eq!(known.collect::<Vec<_>>(), ["?"], "it was not asked for");
+    full(&mut metadata, vec![topic("?", vec![partition(0, 1, 0)])]);
     assert_eq!(metadata.last_code("?"), None);
+    assert_eq!(metadata.cluster().invalid_topics().count(), 0);
 }
 
 /// Java: MetadataTest#testTopicAuthorizationError, #testMetadataTopicErrors
@@ -324,20 +328,18 @@ fn each_topics_error_is_its_own() {
     );
 }
 
-/// MD-12, MD-14
+/// MD-12, MD-14. Differs: the error of a topic asks for nothing, for whoever waits for the topic does.
 #[test]
-fn errors_that_say_the_picture_is_old_ask_for_another_and_epochs_count_all_the_same() {
+fn errors_that_say_a_partition_is_old_ask_for_another_picture_and_epochs_count_all_the_same() {
     let mut metadata = metadata();
-    full(
-        &mut metadata,
-        vec![failed_topic("t", ErrorCode::LeaderNotAvailable)],
-    );
-    assert!(metadata.is_update_requested());
-    full(
-        &mut metadata,
-        vec![failed_topic("t", ErrorCode::TopicAuthorizationFailed)],
-    );
-    assert!(!metadata.is_update_requested());
+    for code in [
+        ErrorCode::UnknownTopicOrPartition,
+        ErrorCode::LeaderNotAvailable,
+        ErrorCode::TopicAuthorizationFailed,
+    ] {
+        full(&mut metadata, vec![failed_topic("t", code)]);
+        assert!(!metadata.is_update_requested(), "{code:?}");
+    }
     let error = ErrorCode::LeaderNotAvailable;
     let leaderless = MetadataPartition {
         error,
@@ -396,28 +398,33 @@ fn the_picture_has_everything_the_answer_had() {
     assert!(cluster.topics["i"].is_internal && !cluster.topics["t"].is_internal);
 }
 
-/// Java: MetadataTest#testMetadataMerge, MD-8
+/// Java: MetadataTest#testMetadataMerge, MD-8. Differs: what is no longer wanted goes with a full update only.
 #[test]
-fn a_partial_update_keeps_the_other_topics_that_are_still_wanted() {
+fn a_partial_update_keeps_all_other_topics_and_a_full_one_those_that_are_still_wanted() {
     let mut metadata = metadata();
     let old = ["kept", "dropped", "renewed"].map(|name| topic(name, vec![partition(0, 1, 3)]));
     let mut answer: Vec<_> = old.into();
     answer.push(failed_topic("?", ErrorCode::InvalidTopicException));
     full(&mut metadata, answer);
-    let planned = PlannedUpdate {
+    let mut planned = PlannedUpdate {
         is_partial: true,
         request_version: 0,
     };
-    let renewed = topic("renewed", vec![partition(0, 2, 4), partition(1, 1, 0)]);
-    let answer = response(vec![renewed, topic("foreign", vec![partition(0, 1, 0)])]);
+    let renewed = || topic("renewed", vec![partition(0, 2, 4), partition(1, 1, 0)]);
+    let answer = response(vec![renewed(), topic("foreign", vec![partition(0, 1, 0)])]);
     let mut retain = |name: &str| !matches!(name, "dropped" | "foreign");
-    metadata.update(planned, 11, answer, at(0), &mut retain);
+    let _ = metadata.update(planned, 11, answer, at(0), &mut retain);
     let cluster = metadata.cluster();
     assert_eq!(cluster.partition_count("kept"), Some(1));
-    assert_eq!(cluster.partition_count("dropped"), None);
+    assert_eq!(cluster.partition_count("dropped"), Some(1));
     assert_eq!(cluster.partition_count("foreign"), None, "MD-10");
     assert_eq!(cluster.partition_count("renewed"), Some(2));
     assert_eq!(cluster.invalid_topics().collect::<Vec<_>>(), ["?"]);
+    planned.is_partial = false;
+    let answer = response(vec![renewed(), topic("dropped", vec![partition(0, 1, 3)])]);
+    let _ = metadata.update(planned, 11, answer, at(0), &mut retain);
+    let cluster = metadata.cluster();
+    assert_eq!(cluster.topics().collect::<Vec<_>>(), ["renewed"]);
     assert_eq!(epoch(&metadata, "dropped"), None, "MD-18");
     assert_eq!(epoch(&metadata, "kept"), Some(3));
 }
@@ -445,11 +452,11 @@ fn topics_kept_by_a_partial_update_have_the_leaders_among_the_new_brokers() {
     };
     let mut only_first = response(Vec::new());
     only_first.brokers.truncate(1);
-    metadata.update(planned, 11, only_first, at(0), &mut |_| true);
+    let _ = metadata.update(planned, 11, only_first, at(0), &mut |_| true);
     assert_eq!(info(&metadata, "t", 0).unwrap().leader(), None);
     let mut moved = response(Vec::new());
     moved.brokers[1].host = "elsewhere".into();
-    metadata.update(planned, 11, moved, at(0), &mut |_| true);
+    let _ = metadata.update(planned, 11, moved, at(0), &mut |_| true);
     assert_eq!(
         info(&metadata, "t", 0).unwrap().leader().unwrap().host(),
         "elsewhere"
@@ -505,7 +512,7 @@ fn brokers_that_make_no_sense_are_left_out() {
         is_partial: false,
         request_version: 0,
     };
-    metadata.update(planned, 11, answer, at(0), &mut |_| true);
+    let _ = metadata.update(planned, 11, answer, at(0), &mut |_| true);
     let cluster = metadata.cluster();
     assert_eq!(cluster.nodes().len(), 1);
     assert_eq!(cluster.controller(), None);
@@ -538,7 +545,7 @@ fn of_a_broker_that_is_listed_twice_the_first_counts_however_many_there_are() {
             is_partial: false,
             request_version: 0,
         };
-        metadata.update(planned, 11, answer, at(0), &mut |_| true);
+        let _ = metadata.update(planned, 11, answer, at(0), &mut |_| true);
         let node = metadata.cluster().node(1).unwrap();
         assert_eq!((node.host(), node.port()), ("host-1", 9092), "{others}");
     }
@@ -556,4 +563,121 @@ fn partitions_with_negative_numbers_are_left_out() {
         .map(PartitionInfo::partition)
         .collect();
     assert_eq!(numbers, [0, 1]);
+}
+
+/// The lines of an update, at every level, though there is no logger.
+fn news_of(metadata: &mut Metadata, answer: MetadataResponse) -> MetadataNews {
+    log::set_max_level(log::LevelFilter::Trace);
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: 0,
+    };
+    metadata.update(planned, 11, answer, at(0), &mut |_| true)
+}
+
+#[test]
+fn the_state_of_a_topic_is_said_when_it_changes_and_not_again() {
+    let mut metadata = metadata();
+    let unknown = ErrorCode::UnknownTopicOrPartition;
+    let mut news = |topics| {
+        let news = news_of(&mut metadata, response(topics));
+        let failing = news.failing().into_iter();
+        let failing: Vec<_> = failing
+            .map(|(topic, code)| format!("{topic} {code}"))
+            .collect();
+        (
+            failing.join(", "),
+            news.settled().join(", "),
+            news.unlisted(),
+        )
+    };
+    let nothing = (String::new(), String::new(), 0);
+    assert_eq!(
+        news(vec![failed_topic("a", unknown), failed_topic("b", unknown)]).0,
+        "a UNKNOWN_TOPIC_OR_PARTITION, b UNKNOWN_TOPIC_OR_PARTITION"
+    );
+    for _ in 0..3 {
+        assert_eq!(news(vec![failed_topic("a", unknown)]), nothing);
+    }
+    let refused = failed_topic("a", ErrorCode::TopicAuthorizationFailed);
+    assert_eq!(news(vec![refused]).0, "a TOPIC_AUTHORIZATION_FAILED");
+    let fine = || topic("a", vec![partition(0, 1, 0)]);
+    assert_eq!(news(vec![fine()]).1, "a");
+    assert_eq!(news(vec![fine()]), nothing);
+    let unlisted = || {
+        let error = ErrorCode::ListenerNotFound;
+        let partition = |index| MetadataPartition {
+            error,
+            ..partition(index, -1, 0)
+        };
+        topic("a", vec![partition(0), partition(1)])
+    };
+    assert_eq!(news(vec![unlisted()]).2, 2);
+    assert_eq!(news(vec![unlisted()]), nothing);
+    assert_eq!(news(vec![fine()]), nothing);
+}
+
+/// A logger is the user's code: what it is given waits until no lock is held.
+#[test]
+fn everything_that_is_said_of_an_update_is_news() {
+    let mut metadata = metadata();
+    let mut answer = response(vec![topic(
+        "t",
+        vec![partition(-1, 1, 0), partition(0, 1, 5)],
+    )]);
+    answer.brokers[0].port = -5;
+    let again = MetadataBroker {
+        host: "another".into(),
+        ..answer.brokers[1].clone()
+    };
+    answer.brokers.push(again);
+    let news = news_of(&mut metadata, answer);
+    let lines = news.lines().join("; ");
+    for part in [
+        "broker 1 (host-1:-5)",
+        "broker another:9092 (id: 2)",
+        "1 partitions of topic t",
+        "Cluster ID: c",
+    ] {
+        assert!(lines.contains(part), "{part}: {lines}");
+    }
+    let leaderless = MetadataPartition {
+        error: ErrorCode::LeaderNotAvailable,
+        ..partition(0, -1, 4)
+    };
+    let news = news_of(&mut metadata, response(vec![topic("t", vec![leaderless])]));
+    let lines = news.lines().join("; ");
+    assert!(
+        lines.contains("t-0 due to error LEADER_NOT_AVAILABLE"),
+        "{lines}"
+    );
+    assert!(lines.contains("older epoch 4 (current is 5)"), "{lines}");
+}
+
+/// An answer may be as long as a broker likes.
+#[test]
+fn an_update_says_only_so_much() {
+    let mut metadata = metadata();
+    let mut answer = response(
+        (0..1_000)
+            .map(|n| with_id(&format!("t{n}"), 1, 5))
+            .collect(),
+    );
+    let mut news = news_of(&mut metadata, answer.clone());
+    for topic in &mut answer.topics {
+        topic.partitions[0].leader_epoch = 4;
+    }
+    assert!(news.lines().len() < 10);
+    news = news_of(&mut metadata, answer.clone());
+    assert!(
+        (10..=60).contains(&news.lines().len()),
+        "{}",
+        news.lines().len()
+    );
+    for topic in &mut answer.topics {
+        topic.error = ErrorCode::UnknownTopicOrPartition;
+    }
+    news = news_of(&mut metadata, answer);
+    assert_eq!(news.failing().len(), 10);
+    news.write(&"[test]");
 }

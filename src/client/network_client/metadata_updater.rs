@@ -6,14 +6,10 @@ use crate::client::kafka_client::Outcome;
 use crate::client::metadata::is_reachable;
 use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
-use crate::error::ErrorCode;
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::Selectable;
 use crate::protocol::{MetadataResponse, Request};
 use crate::types::{Node, NodeId};
-
-/// As many partitions or topics are named in a warning.
-const NAMED_AT_MOST: usize = 10;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Whether metadata should be asked for now and is not being asked for.
@@ -166,50 +162,18 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
     ) {
         self.is_updating = false;
-        self.warn_of_errors(&response, correlation_id);
         if response.brokers.iter().any(is_reachable) {
             self.recovery_succeeded();
-            self.metadata
+            let news = self
+                .metadata
                 .handle_response(planned, version, response, now);
+            news.write(self);
         } else {
             // A broker that is starting may know of none, not even itself.
             log::trace!(
                 "{self} Ignoring metadata response without brokers with correlation id {correlation_id}."
             );
             self.metadata_failed(MetadataFailure::NoBrokers, now);
-        }
-    }
-
-    fn warn_of_errors(&self, response: &MetadataResponse, correlation_id: i32) {
-        let mut unlisted = Vec::new();
-        let mut count = 0_usize;
-        let mut errors = Vec::new();
-        let mut failed = 0_usize;
-        for topic in &response.topics {
-            if topic.error != ErrorCode::NoError {
-                failed += 1;
-                if errors.len() < NAMED_AT_MOST {
-                    errors.push((&topic.name, topic.error.name()));
-                }
-            }
-            for partition in &topic.partitions {
-                if partition.error == ErrorCode::ListenerNotFound {
-                    count += 1;
-                    if unlisted.len() < NAMED_AT_MOST {
-                        unlisted.push((&topic.name, partition.index));
-                    }
-                }
-            }
-        }
-        if count > 0 {
-            log::warn!(
-                "{self} {count} partitions have leader brokers without a matching listener, including {unlisted:?}"
-            );
-        }
-        if failed > 0 {
-            log::warn!(
-                "{self} Error while fetching metadata with correlation id {correlation_id} for {failed} topics, including {errors:?}"
-            );
         }
     }
 

@@ -51,9 +51,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let frame = match request.encode(version, correlation_id, Some(&self.client_id)) {
             Ok(frame) => frame,
             Err(error) => {
-                log::debug!(
-                    "{self} Version mismatch when attempting to send {api_key} to {node}: {error}"
-                );
+                log::error!("{self} A {api_key} request cannot be written: {error}");
                 return Err((
                     purpose,
                     version,

@@ -1,6 +1,6 @@
 //! What every producer needs, and plug-ins.
 
-use super::{ConfigKey, ConfigType, Group, Importance};
+use super::{ConfigKey, ConfigType, Group, Importance, Validator};
 
 const fn row(
     name: &'static str,
@@ -36,7 +36,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
          its operators recognise. If the key is absent a name is made: `producer-1`, `producer-2` \
          and so on in the order of building, or `producer-` and the transactional id. An empty \
          value is used as it is.",
-    ),
+    )
+    // It stands in every request; a longer text cannot be written there.
+    .valid(Validator::Bytes(0, 32_767))
+    .note_of("The bound is the protocol's; Java finds out with the first request."),
     row(
         "key.serializer",
         ConfigType::Class,

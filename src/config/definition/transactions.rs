@@ -35,7 +35,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
          transactions of the instance before are ended, and different for each producer that runs \
          at the same time. Needs idempotence.",
     )
-    .valid(Validator::NotEmpty)
+    // `producer-` goes before it in the client's name.
+    .valid(Validator::Bytes(1, 32_758))
     .note_of("Not built yet: refused if set."),
     row(
         "transaction.timeout.ms",

@@ -15,6 +15,25 @@ fn a_transactional_producer_is_idempotent_with_all_acks_and_retries() {
     assert_eq!(config.transactional_id(), Some("payments"));
 }
 
+/// They stand in every request, which could not be written at all with longer ones.
+#[test]
+fn names_that_no_request_can_carry_are_refused() {
+    let text = |bytes: usize| "x".repeat(bytes);
+    for (key, most) in [("client.id", 32_767), ("transactional.id", 32_758)] {
+        let config = complete(&[(key, &text(most))]).unwrap();
+        assert!(config.client_id().len() <= 32_767);
+        let error = complete(&[(key, &text(most + 1))]).unwrap_err();
+        assert_eq!(error.key(), Some(key));
+        assert!(
+            error.to_string().contains(&format!("{most} bytes")),
+            "{error}"
+        );
+        assert!(error.to_string().len() < 1_000);
+    }
+    assert!(complete(&[("client.id", "")]).is_ok());
+    assert!(complete(&[("transactional.id", "")]).is_err());
+}
+
 /// Java: KafkaProducerTest#testAcksAndIdempotenceForIdempotentProducers
 #[test]
 fn acks_retries_and_requests_in_flight_decide_on_idempotence() {

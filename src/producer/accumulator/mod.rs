@@ -125,6 +125,11 @@ impl RecordAccumulator {
         }
     }
 
+    /// Whose it is.
+    pub(crate) fn producer(&self) -> ProducerId {
+        self.producer
+    }
+
     #[inline]
     pub(crate) fn pool(&self) -> &Arc<BufferPool> {
         &self.pool

@@ -8,7 +8,7 @@ use super::entry::{EntryIndex, PartitionEntry};
 use super::topics::{PartitionSlot, TopicEntry, Topics};
 use crate::producer::metadata::ClusterObserver;
 use crate::record::ratio::CompressionRatio;
-use crate::types::{Cluster, PartitionId, PartitionInfo, TopicPartition};
+use crate::types::{Cluster, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use crate::util::hash::FixedHashMap;
 
 /// Every partition that was ever seen.
@@ -97,13 +97,23 @@ impl ClusterObserver for RecordAccumulator {
             .is_some_and(|entry| entry.take_used())
     }
 
-    /// Replaces the topic map by one that fits the cluster. Entries that have not changed are kept.
+    /// Replaces the topic map by one that fits the cluster. Entries that have not changed are kept. With the
+    /// map goes the cluster, but for partitions of it that cannot be used yet.
     fn on_cluster(&self, cluster: &Arc<Cluster>) {
         let mut registry = self.registry.lock();
         let before = self.topics.load();
         let mut by_name = FixedHashMap::default();
+        let mut shown = Arc::clone(cluster);
         for (name, info) in &cluster.topics {
             let count = usable_partitions(&info.partitions);
+            if count < info.partitions.len() {
+                let usable = TopicInfo {
+                    partitions: info.partitions[..count].to_vec(),
+                    ..**info
+                };
+                let topics = &mut Arc::make_mut(&mut shown).topics;
+                topics.insert(Arc::clone(name), Arc::new(usable));
+            }
             if count == 0 {
                 continue;
             }
@@ -130,7 +140,7 @@ impl ClusterObserver for RecordAccumulator {
             };
             by_name.insert(Arc::clone(name), entry);
         }
-        self.publish(Topics::new(by_name, registry.closed));
+        self.publish(Topics::new(by_name, shown, registry.closed));
     }
 }
 

@@ -1,4 +1,5 @@
 mod packing;
+mod topics;
 
 use bytes::Bytes;
 

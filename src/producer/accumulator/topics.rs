@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::entry::PartitionEntry;
-use crate::types::PartitionId;
+use crate::types::{Cluster, PartitionId};
 use crate::util::hash::FixedHashMap;
 
 /// No sticky partition has been chosen.
@@ -15,6 +15,8 @@ const NO_PARTITION: PartitionId = -1;
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>,
+    /// The picture they are from, in which each of them has the same partitions as here.
+    cluster: Arc<Cluster>,
     closed: bool,
     id: SnapshotId,
 }
@@ -26,10 +28,15 @@ pub(super) type SnapshotId = u64;
 pub(super) const NO_SNAPSHOT: SnapshotId = 0;
 
 impl Topics {
-    pub(super) fn new(by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>, closed: bool) -> Self {
+    pub(super) fn new(
+        by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>,
+        cluster: Arc<Cluster>,
+        closed: bool,
+    ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(NO_SNAPSHOT);
         Self {
             by_name,
+            cluster,
             closed,
             id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
         }
@@ -37,7 +44,7 @@ impl Topics {
 
     /// The same topics, to which nothing can be sent any more.
     pub(super) fn to_closed(&self) -> Self {
-        Self::new(self.by_name.clone(), true)
+        Self::new(self.by_name.clone(), Arc::clone(&self.cluster), true)
     }
 
     /// What a thread may remember its topics by; none when nothing can be sent.
@@ -48,6 +55,11 @@ impl Topics {
     #[inline]
     pub(crate) fn get(&self, topic: &str) -> Option<&Arc<TopicEntry>> {
         self.by_name.get(topic)
+    }
+
+    /// The cluster that these topics are from: what is decided by it holds for them.
+    pub(crate) fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
 
     #[inline]

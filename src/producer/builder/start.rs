@@ -71,7 +71,7 @@ where
     } = seams;
     let (core, sender) = assemble(config, plugins, clock, seed, make_client)?;
     let thread = SenderThread::start(
-        format!("kafka-producer-network-thread | {}", config.client_id()),
+        thread_name(config.client_id()),
         move || sender.run(),
         Arc::clone(&core.control),
         Arc::clone(&core.waker),
@@ -80,6 +80,12 @@ where
     .map_err(|error| failed("sender thread", error))?;
     debug!("[Producer clientId={}] started", config.client_id());
     Ok((core, thread))
+}
+
+/// A system's thread has no name with a zero in it.
+fn thread_name(client_id: &str) -> String {
+    let client_id = client_id.replace('\0', "\u{fffd}");
+    format!("kafka-producer-network-thread | {client_id}")
 }
 
 /// The parts of the face and the sender, which nothing runs yet.

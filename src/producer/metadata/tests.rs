@@ -110,7 +110,8 @@ impl Harness {
             controller_id: 1,
             topics: topics.collect(),
         };
-        self.metadata
+        let _ = self
+            .metadata
             .handle_response(planned, 11, response, self.now());
     }
 
@@ -372,7 +373,7 @@ fn the_error_of_a_topic_is_for_one_of_those_who_wait_for_it() {
 fn the_state_of_a_topic_says_what_is_missing() {
     let harness = Harness::new();
     harness.add("t");
-    let state = || harness.metadata.topic_state("t").to_string();
+    let state = || harness.metadata.topic_state("t", 0).to_string();
     assert_eq!(state(), "no broker has described the topic yet");
     let failure = MetadataFailure::Disconnected("connection refused".into());
     harness.metadata.handle_failure(harness.now(), failure);
@@ -437,4 +438,99 @@ fn versions_are_compared_around_the_wrap() {
     assert!(is_newer(0, u32::MAX));
     assert!(!is_newer(u32::MAX, 0));
     assert!(!is_newer(3, 3));
+}
+
+/// A name that somebody asked for once costs one request, not one for every pause between two.
+#[test]
+fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
+    let harness = Harness::new();
+    harness.add("known");
+    harness.update();
+    let unknown = ErrorCode::UnknownTopicOrPartition;
+    let ask = || {
+        let plan = harness.metadata.new_request(harness.now());
+        let topics = plan.request.topics.unwrap();
+        harness.answer(plan.planned, &topics, unknown);
+        (plan.planned.is_partial, topics)
+    };
+    harness.add("missing");
+    assert!(harness.is_due(), "a new one is asked for at once");
+    assert_eq!(ask(), (true, vec!["missing".into()]));
+    harness.clock.advance(BACKOFF);
+    assert!(!harness.is_due(), "nobody waits for it");
+    for _ in 0..3 {
+        // However often that is, before the answer.
+        for _ in 0..5 {
+            harness.add("missing");
+            harness.metadata.request_update_for_topic("missing");
+        }
+        assert!(harness.is_due());
+        assert_eq!(ask(), (true, vec!["missing".into()]), "it alone");
+        assert!(!harness.is_due());
+        harness.add("missing");
+        assert!(
+            !harness.is_due(),
+            "it waits for the backoff like other attempts"
+        );
+        harness.clock.advance(BACKOFF);
+        assert!(harness.is_due());
+        ask();
+        harness.clock.advance(BACKOFF);
+        assert!(!harness.is_due());
+    }
+    harness.clock.advance(MAX_AGE);
+    let plan = harness.metadata.new_request(harness.now());
+    assert!(!plan.planned.is_partial);
+    assert_eq!(plan.request.topics.unwrap(), ["known".into()]);
+}
+
+/// It is found when it is there, and whoever waits is told.
+#[test]
+fn an_answer_without_the_topic_that_was_asked_for_does_not_end_the_asking() {
+    let harness = Harness::new();
+    harness.add("t");
+    let plan = harness.metadata.new_request(harness.now());
+    harness.answer(plan.planned, &[], ErrorCode::NoError);
+    harness.clock.advance(BACKOFF);
+    assert!(!harness.is_due());
+    harness.add("t");
+    assert!(harness.is_due());
+    harness.update();
+    assert_eq!(harness.metadata.cluster().partition_count("t"), Some(1));
+}
+
+#[test]
+fn what_does_not_exist_is_told_from_what_is_not_known() {
+    let harness = Harness::new();
+    let version = harness.add("t");
+    let is_missing = |since, wanted| harness.metadata.topic_state("t", since).is_missing(wanted);
+    assert!(!is_missing(version, None), "nobody has answered");
+    let planned = PlannedUpdate {
+        is_partial: true,
+        request_version: 1,
+    };
+    let answer = |code| harness.answer(planned, &["t".into()], code);
+    answer(ErrorCode::LeaderNotAvailable);
+    assert!(!is_missing(version, None), "it exists");
+    answer(ErrorCode::UnknownTopicOrPartition);
+    assert!(is_missing(version, None));
+    let now = harness.metadata.update_version();
+    assert!(!is_missing(now, None), "that was before it was waited for");
+    let failure = MetadataFailure::Disconnected("gone".into());
+    harness.metadata.handle_failure(harness.now(), failure);
+    assert!(
+        !is_missing(version, None),
+        "that was before the brokers went away"
+    );
+    answer(ErrorCode::NoError);
+    assert!(is_missing(version, Some(7)) && !is_missing(version, None));
+}
+
+/// Who adds it has checked it. Here it is the last chance: one such name would keep all others away.
+#[test]
+#[cfg_attr(debug_assertions, should_panic(expected = "was not checked"))]
+fn a_name_that_cannot_be_written_gets_into_no_request() {
+    let harness = Harness::new();
+    harness.add(&"x".repeat(40_000));
+    assert!(!harness.metadata.contains_topic(&"x".repeat(40_000)));
 }

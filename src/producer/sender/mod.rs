@@ -15,6 +15,7 @@ use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
 };
 use super::batch::BatchId;
+use super::callback_scope;
 use super::counters::Counters;
 use super::interceptor::AcknowledgementListener;
 use super::metadata::ProducerMetadata;
@@ -140,6 +141,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Runs until the producer is closed. A panic ends the producer, not the process: every waiter gets
     /// its message.
     pub(crate) fn run(mut self) {
+        // For life: whatever of the user's runs here, a logger as well, must not wait for this thread.
+        let _inside = callback_scope::enter(self.shared.accumulator.producer());
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
             let message: Arc<str> = format!("the sender panicked: {reason}").into();
             error!("{} {message}", self.options.log_prefix);

@@ -333,7 +333,8 @@ impl Rig {
                 partitions: (0..).zip(leaders).map(partition).collect(),
             }],
         };
-        self.shared
+        let _ = self
+            .shared
             .metadata
             .handle_response(plan.planned, 9, response, self.now());
     }

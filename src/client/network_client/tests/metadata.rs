@@ -285,7 +285,7 @@ fn of_the_nodes_without_connection_the_one_not_tried_for_longest_is_chosen() {
             is_partial: false,
             request_version: 0,
         };
-        harness
+        let _ = harness
             .metadata
             .handle_response(planned, 11, metadata_of(&nodes), harness.now());
     }

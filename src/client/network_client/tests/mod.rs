@@ -9,7 +9,7 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::client::kafka_client::ClientRequest;
-use crate::client::metadata::Metadata;
+use crate::client::metadata::{Metadata, MetadataNews};
 use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan};
 use crate::client::mock_selector::MockSelector;
 use crate::clock::mock::MockClock;
@@ -63,10 +63,10 @@ impl MetadataSource for TestMetadata {
         version: i16,
         response: MetadataResponse,
         now: Instant,
-    ) {
+    ) -> MetadataNews {
         self.inner
             .lock()
-            .update(planned, version, response, now, &mut |_| true);
+            .update(planned, version, response, now, &mut |_| true)
     }
 
     fn handle_failure(&self, now: Instant, why: MetadataFailure) {
@@ -245,7 +245,8 @@ impl Harness {
             request_version: 0,
         };
         let now = self.now();
-        self.metadata
+        let _ = self
+            .metadata
             .handle_response(planned, 11, metadata_of(nodes), now);
     }
 

@@ -309,9 +309,10 @@ fn bytes_that_are_no_answer_end_the_connection() {
             is_partial: false,
             request_version: 0,
         };
-        harness
-            .metadata
-            .handle_response(planned, 11, metadata_of(&[node(1)]), harness.now());
+        let _ =
+            harness
+                .metadata
+                .handle_response(planned, 11, metadata_of(&[node(1)]), harness.now());
         harness.connect(&node(1));
     }
 }

@@ -1,0 +1,145 @@
+//! What an update of the metadata has to say in the log. A logger is the user's code, and metadata is updated
+//! under a lock: what is to be said is gathered there, and written when the lock is given up.
+
+use std::fmt;
+use std::sync::Arc;
+
+use log::Level;
+
+use crate::error::ErrorCode;
+use crate::sync::assert_unlocked;
+use crate::types::PartitionId;
+
+/// As many partitions or topics are named in one line.
+const NAMED_AT_MOST: usize = 10;
+/// As many lines of one level are written: an answer can be long.
+const LINES_AT_MOST: usize = 50;
+const LEVELS: usize = Level::Trace as usize + 1;
+
+/// Lines for the log, and topics whose state is another than before.
+#[derive(Debug, Default)]
+#[must_use = "what an update says belongs into the log"]
+pub(crate) struct MetadataNews {
+    lines: Vec<(Level, String)>,
+    /// Lines of each level, those that were left out as well.
+    counts: [usize; LEVELS],
+    failing: Named<(Arc<str>, &'static str)>,
+    settled: Named<Arc<str>>,
+    unlisted: Named<(Arc<str>, PartitionId)>,
+}
+
+/// Some of many.
+#[derive(Debug)]
+struct Named<T> {
+    first: Vec<T>,
+    count: usize,
+}
+
+impl<T> Default for Named<T> {
+    fn default() -> Self {
+        Self {
+            first: Vec::new(),
+            count: 0,
+        }
+    }
+}
+
+impl<T> Named<T> {
+    fn add(&mut self, one: T) {
+        self.count += 1;
+        if self.first.len() < NAMED_AT_MOST {
+            self.first.push(one);
+        }
+    }
+}
+
+impl MetadataNews {
+    /// A line. It is not even made when nobody can want it; the logger itself is not asked here.
+    pub(crate) fn note(&mut self, level: Level, line: impl FnOnce() -> String) {
+        if level > log::max_level() {
+            return;
+        }
+        let count = &mut self.counts[level as usize];
+        *count += 1;
+        if *count <= LINES_AT_MOST {
+            self.lines.push((level, line()));
+        }
+    }
+
+    /// The brokers answer for a topic with an error, which they did not when last asked.
+    pub(super) fn topic_fails(&mut self, topic: &Arc<str>, code: ErrorCode) {
+        self.failing.add((Arc::clone(topic), code.name()));
+    }
+
+    /// The brokers describe a topic for which they had an error when last asked.
+    pub(super) fn topic_is_fine_again(&mut self, topic: &Arc<str>) {
+        self.settled.add(Arc::clone(topic));
+    }
+
+    /// The leader of a partition has no address for clients such as this one, which was not so before.
+    pub(super) fn leader_is_unlisted(&mut self, topic: &Arc<str>, partition: PartitionId) {
+        self.unlisted.add((Arc::clone(topic), partition));
+    }
+
+    /// Writes all of it, with `prefix` before each line.
+    pub(crate) fn write(self, prefix: &dyn fmt::Display) {
+        assert_unlocked();
+        for (level, line) in &self.lines {
+            log::log!(*level, "{prefix} {line}");
+        }
+        for level in Level::iter() {
+            let left_out = self.counts[level as usize].saturating_sub(LINES_AT_MOST);
+            if left_out > 0 {
+                log::log!(level, "{prefix} {left_out} more lines of the kind");
+            }
+        }
+        let Self {
+            failing,
+            settled,
+            unlisted,
+            ..
+        } = &self;
+        if unlisted.count > 0 {
+            log::warn!(
+                "{prefix} {} partitions have leader brokers without a matching listener, including {:?}",
+                unlisted.count,
+                unlisted.first
+            );
+        }
+        if failing.count > 0 {
+            log::warn!(
+                "{prefix} Error while fetching metadata for {} topics, including {:?}",
+                failing.count,
+                failing.first
+            );
+        }
+        if settled.count > 0 {
+            log::info!(
+                "{prefix} {} topics can be used now, including {:?}",
+                settled.count,
+                settled.first
+            );
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn failing(&self) -> Vec<(&str, &'static str)> {
+        let first = self.failing.first.iter();
+        first.map(|(topic, code)| (&**topic, *code)).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn settled(&self) -> Vec<&str> {
+        self.settled.first.iter().map(|topic| &**topic).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn unlisted(&self) -> usize {
+        self.unlisted.count
+    }
+
+    #[cfg(test)]
+    pub(crate) fn lines(&self) -> Vec<&str> {
+        self.lines.iter().map(|(_, line)| &**line).collect()
+    }
+}

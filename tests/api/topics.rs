@@ -1,0 +1,293 @@
+//! Topics that no cluster has, that cannot be, and that change while they are sent to.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+use kafka_producer::testing::{Api, Rule, RuleHandle, TestCluster};
+use kafka_producer::{
+    BoxError, Delivery, ErrorCode, KafkaProducer, MetadataError, PartitionId, PartitionInput,
+    Partitioner, ProduceError, ProduceErrorKind, ProducerRecord, TrySendReason,
+};
+
+use crate::support::{BLOCK, LONG, Text, cluster, config, config_for, producer, record, values};
+
+fn to<'a>(topic: &'a str, value: &'a str) -> ProducerRecord<'a, str, str> {
+    ProducerRecord::new(topic, value)
+}
+
+fn send_to(producer: &Text, topic: &str) -> Result<(), ProduceError> {
+    let future = producer.send(to(topic, "v")).unwrap();
+    future.get_timeout(LONG).map(drop)
+}
+
+fn watch(cluster: &TestCluster) -> RuleHandle {
+    cluster.script(Rule::on(Api::Metadata)).unwrap()
+}
+
+/// Names that Kafka refuses, for each of its reasons.
+fn illegal_names() -> Vec<String> {
+    let long = |bytes| "x".repeat(bytes);
+    let mut names = ["", ".", "..", "a b", "a/b", "ä", "a\nb", "a\0"]
+        .map(str::to_owned)
+        .to_vec();
+    names.extend([250, 32_767, 32_768, 1 << 20].map(long));
+    names
+}
+
+/// Java: `TopicTest#shouldThrowOnInvalidTopicNames`
+#[test]
+fn a_name_that_no_topic_can_have_is_refused_at_once_and_keeps_nothing_from_others() {
+    let cluster = cluster(1);
+    let requests = watch(&cluster);
+    let producer = producer(config(&cluster));
+    send_to(&producer, "t").unwrap();
+    let before = requests.fired();
+    for name in illegal_names() {
+        let shown = &name[..name.len().min(20)];
+        let began = Instant::now();
+        let error = send_to(&producer, &name).unwrap_err();
+        assert_eq!(
+            *error.kind(),
+            ProduceErrorKind::InvalidTopic,
+            "{shown:?}: {error}"
+        );
+        assert_eq!(
+            (error.delivery(), error.code()),
+            (Delivery::NotWritten, None)
+        );
+        assert!(
+            !error.is_retriable() && error.to_string().len() < 1_000,
+            "{shown:?}"
+        );
+        assert_eq!(error.topic(), name);
+        match producer.try_send(to(&name, "v")).unwrap_err().reason() {
+            TrySendReason::Record(error) => {
+                assert_eq!(*error.kind(), ProduceErrorKind::InvalidTopic);
+            }
+            other => panic!("{shown:?}: {other:?}"),
+        }
+        match producer.partitions_for(&name) {
+            Err(error @ MetadataError::InvalidTopic(_)) => {
+                assert!(error.to_string().len() < 1_000, "{shown:?}");
+            }
+            other => panic!("{shown:?}: {other:?}"),
+        }
+        assert!(began.elapsed() < LONG / 2, "{shown:?}");
+    }
+    assert_eq!(requests.fired(), before, "no broker was asked");
+    // Topics that are not known yet are found as ever.
+    let longest = "x".repeat(249);
+    for name in ["other", "...", longest.as_str()] {
+        cluster
+            .create_topic(name, &kafka_producer::testing::TopicOptions::new(1))
+            .unwrap();
+        send_to(&producer, name).unwrap();
+    }
+}
+
+/// Seen by how many requests the brokers get while nothing but known topics is written to.
+#[test]
+fn a_topic_that_does_not_exist_is_not_asked_for_when_nobody_waits_for_it() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    send_to(&producer, "t").unwrap();
+    let names: Vec<String> = (0..20).map(|i| format!("missing-{i}")).collect();
+    for name in &names {
+        let asked = cluster
+            .script(Rule::on(Api::Metadata).topic(name.as_str()))
+            .unwrap();
+        let reason = producer.try_send(to(name, "v")).unwrap_err();
+        assert!(
+            matches!(reason.reason(), TrySendReason::TopicNotKnown),
+            "{reason}"
+        );
+        asked.wait_fired(1, LONG).unwrap();
+    }
+    let requests = watch(&cluster);
+    // Twenty times as long as the pause between two requests.
+    cluster
+        .script(Rule::on(Api::Produce).delay(Duration::from_millis(20)))
+        .unwrap();
+    for _ in 0..10 {
+        send_to(&producer, "t").unwrap();
+    }
+    assert_eq!(requests.fired(), 0, "nobody waits for any of them");
+    // Who asks again is answered again.
+    let again = cluster
+        .script(Rule::on(Api::Metadata).topic("missing-3"))
+        .unwrap();
+    assert!(producer.try_send(to("missing-3", "v")).is_err());
+    again.wait_fired(1, LONG).unwrap();
+    // And found, once it is there.
+    cluster
+        .create_topic("missing-3", &kafka_producer::testing::TopicOptions::new(1))
+        .unwrap();
+    send_to(&producer, "missing-3").unwrap();
+}
+
+#[test]
+fn a_topic_that_somebody_waits_for_is_found_when_it_is_made() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster));
+    let asked = cluster
+        .script(Rule::on(Api::Metadata).topic("late"))
+        .unwrap();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| send_to(&producer, "late"));
+        let asking = scope.spawn(|| producer.partitions_for("late").map(|all| all.len()));
+        asked.wait_fired(3, LONG).unwrap();
+        cluster
+            .create_topic("late", &kafka_producer::testing::TopicOptions::new(2))
+            .unwrap();
+        sending.join().unwrap().unwrap();
+        assert_eq!(asking.join().unwrap().unwrap(), 2);
+    });
+}
+
+/// A service answers 404 in one case, 503 in the other.
+#[test]
+fn what_does_not_exist_and_what_cannot_be_reached_are_different_kinds() {
+    let unknown = Some(ErrorCode::UnknownTopicOrPartition);
+    let cluster = cluster(1);
+    let missing = producer(config(&cluster).max_block(BLOCK));
+    let error = send_to(&missing, "missing").unwrap_err();
+    assert_eq!(
+        *error.kind(),
+        ProduceErrorKind::UnknownTopicOrPartition,
+        "{error}"
+    );
+    assert_eq!(
+        (error.code(), error.delivery()),
+        (unknown, Delivery::NotWritten)
+    );
+    assert!(
+        error.is_retriable() && error.is_timeout(),
+        "it may be made yet"
+    );
+    let error = missing.partitions_for("missing").unwrap_err();
+    assert!(
+        matches!(error, MetadataError::UnknownTopic { .. }),
+        "{error:?}"
+    );
+    assert_eq!(error.code(), unknown);
+    assert!(error.is_retriable());
+    let error = missing
+        .send(record("v").with_partition(7))
+        .unwrap()
+        .get()
+        .unwrap_err();
+    assert_eq!(
+        *error.kind(),
+        ProduceErrorKind::UnknownTopicOrPartition,
+        "{error}"
+    );
+    assert_eq!((error.code(), error.partition()), (unknown, Some(7)));
+
+    let being_made = Rule::on(Api::Metadata)
+        .topic("made")
+        .fail(ErrorCode::LeaderNotAvailable);
+    cluster.script(being_made).unwrap();
+    let error = send_to(&missing, "made").unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
+    assert_eq!(error.code(), Some(ErrorCode::LeaderNotAvailable));
+    let error = missing.partitions_for("made").unwrap_err();
+    assert!(matches!(error, MetadataError::TimedOut { .. }), "{error:?}");
+    assert_eq!(error.code(), Some(ErrorCode::LeaderNotAvailable));
+
+    let nobody = producer(config_for("127.0.0.1:1").max_block(BLOCK));
+    let error = send_to(&nobody, "t").unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
+    assert_eq!(error.code(), None);
+    let error = nobody.partitions_for("t").unwrap_err();
+    assert!(matches!(error, MetadataError::TimedOut { .. }), "{error:?}");
+    assert_eq!(error.code(), None);
+
+    // What was known before the brokers went away does not count.
+    cluster.stop_node(0);
+    let error = send_to(&missing, "missing").unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
+}
+
+/// As Kafka answers when `c_d` is to be made beside `c.d`.
+#[test]
+fn a_legal_name_that_a_broker_refuses_is_not_told_to_mind_its_letters() {
+    let cluster = cluster(1);
+    let code = ErrorCode::InvalidTopicException;
+    cluster
+        .script(Rule::on(Api::Metadata).topic("c_d").fail(code))
+        .unwrap();
+    let producer = producer(config(&cluster));
+    let error = send_to(&producer, "c_d").unwrap_err();
+    assert_eq!(*error.kind(), ProduceErrorKind::InvalidTopic);
+    assert_eq!(error.code(), Some(code));
+    let other = producer.partitions_for("c_d").unwrap_err();
+    assert!(matches!(other, MetadataError::InvalidTopic(_)), "{other:?}");
+    for text in [error.to_string(), other.to_string()] {
+        assert!(
+            text.contains("c_d") && text.contains("'.' and '_'"),
+            "{text}"
+        );
+        assert!(!text.contains("letters"), "{text}");
+    }
+    let error = send_to(&producer, "c d").unwrap_err();
+    assert!(error.to_string().contains("letters"), "{error}");
+    assert_eq!(error.code(), None, "no broker was asked");
+}
+
+/// Takes the last partition that it is shown. Before its first answer it waits until the producer has
+/// heard of more.
+struct Last {
+    asked: AtomicBool,
+    has_been_asked: Sender<()>,
+    go_on: Receiver<()>,
+}
+
+impl Partitioner<str, str> for Last {
+    fn partition(&self, input: &PartitionInput<'_, str, str>) -> Result<PartitionId, BoxError> {
+        if !self.asked.swap(true, Ordering::SeqCst) {
+            self.has_been_asked.send(())?;
+            self.go_on.recv_timeout(LONG)?;
+        }
+        let count = input
+            .cluster()
+            .partition_count(input.topic())
+            .ok_or("no such topic")?;
+        Ok(count as PartitionId - 1)
+    }
+}
+
+#[test]
+fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
+    let cluster = cluster(1);
+    let (has_been_asked, asked) = bounded(1);
+    let (learned, go_on) = bounded(1);
+    let partitioner = Last {
+        asked: AtomicBool::new(false),
+        has_been_asked,
+        go_on,
+    };
+    let producer = KafkaProducer::<str, str>::builder(config(&cluster).build().unwrap())
+        .stock_serializers()
+        .partitioner(partitioner)
+        .build()
+        .unwrap();
+    std::thread::scope(|scope| {
+        let sending = scope.spawn(|| producer.send(record("first")).unwrap().get_timeout(LONG));
+        asked.recv_timeout(LONG).unwrap();
+        cluster.add_partitions("t", 3).unwrap();
+        // Returns when the producer knows the partition.
+        let second = producer.send(record("second").with_partition(2)).unwrap();
+        learned.send(()).unwrap();
+        let first = sending.join().unwrap().unwrap();
+        assert_eq!(first.partition(), 0, "there was one when it was sent");
+        second.get_timeout(LONG).unwrap();
+    });
+    let third = producer
+        .send(record("third"))
+        .unwrap()
+        .get_timeout(LONG)
+        .unwrap();
+    assert_eq!(third.partition(), 2);
+    assert_eq!(values(&cluster, 2), ["second", "third"]);
+}

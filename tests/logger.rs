@@ -1,0 +1,205 @@
+//! A logger that ships its lines through the producer that writes them, as one does that sends a program's
+//! log to Kafka. A binary of its own, because a process has one logger.
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_types,
+    reason = "tests: they fail by panicking, and share what they see"
+)]
+
+use std::cell::Cell;
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::channel;
+use std::sync::{Mutex, OnceLock};
+use std::time::Duration;
+
+use kafka_producer::testing::{Api, Rule, TestCluster, TopicOptions};
+use kafka_producer::{
+    ErrorCode, FlushError, KafkaProducer, MetadataError, Misuse, ProduceError, ProducerConfig,
+    ProducerRecord, RecordMetadata, SendError,
+};
+use log::{LevelFilter, Log, Metadata, Record};
+
+type Producer = KafkaProducer<str, str>;
+
+/// The bound of everything that must happen.
+const LONG: Duration = Duration::from_secs(60);
+const LINES: &str = "lines";
+/// Every line that is shipped makes others. So many are, for each of the places they are written at.
+const SHIPPED_PER_PLACE: usize = 20;
+
+/// Lines by where they are written.
+static SEEN: Mutex<BTreeSet<(String, u32)>> = Mutex::new(BTreeSet::new());
+static TEXTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+static SHIPPED: [AtomicUsize; 256] = [const { AtomicUsize::new(0) }; 256];
+static REFUSED_ON_THE_SENDERS_THREAD: AtomicUsize = AtomicUsize::new(0);
+static SHIPS_THROUGH: OnceLock<Producer> = OnceLock::new();
+
+thread_local! {
+    /// A line that shipping a line writes on this thread is not shipped.
+    static SHIPPING: Cell<bool> = const { Cell::new(false) };
+}
+
+struct Shipping;
+
+impl Log for Shipping {
+    fn enabled(&self, _metadata: &Metadata<'_>) -> bool {
+        kafka_producer::internals::assert_unlocked();
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        kafka_producer::internals::assert_unlocked();
+        let place = (
+            record.module_path().unwrap_or_default().to_owned(),
+            record.line().unwrap_or_default(),
+        );
+        let text = record.args().to_string();
+        let at = (place.0.len() * 31 + place.1 as usize) % SHIPPED.len();
+        SEEN.lock().unwrap().insert(place);
+        TEXTS.lock().unwrap().push(text.clone());
+        let Some(producer) = SHIPS_THROUGH.get() else {
+            return;
+        };
+        if SHIPPED[at].fetch_add(1, Ordering::Relaxed) >= SHIPPED_PER_PLACE
+            || SHIPPING.replace(true)
+        {
+            return;
+        }
+        ship(producer, &text);
+        SHIPPING.set(false);
+    }
+
+    fn flush(&self) {}
+}
+
+/// Everything that a logger may try. On the producer's own thread what would wait is refused.
+fn ship(producer: &Producer, text: &str) {
+    let is_senders = std::thread::current()
+        .name()
+        .is_some_and(|name| name.starts_with("kafka-producer-network-thread"));
+    let _taken_or_not = producer.try_send(ProducerRecord::new(LINES, text));
+    let _never_known = producer.try_send(ProducerRecord::new("lines-of-nobody", text));
+    let _never_legal = producer.try_send(ProducerRecord::new("no such name", text));
+    let _snapshot = producer.snapshot();
+    let sent = producer.send(ProducerRecord::new(LINES, text));
+    let flushed = producer.flush();
+    let known = producer.partitions_for("lines-of-nobody");
+    if !is_senders {
+        return;
+    }
+    // It may know the topic, and have memory for it; then nothing is to be waited for.
+    match sent {
+        Ok(future) => match future.get_timeout(LONG) {
+            Ok(_) => {}
+            Err(error) => assert!(!error.to_string().is_empty()),
+        },
+        Err(SendError::Misuse(Misuse::InsideCallback) | SendError::Closed) => {}
+        Err(other) => panic!("{other:?}"),
+    }
+    assert!(
+        matches!(flushed, Err(FlushError::Misuse(Misuse::InsideCallback))),
+        "{flushed:?}"
+    );
+    assert!(
+        matches!(
+            known,
+            Err(MetadataError::Misuse(Misuse::InsideCallback) | MetadataError::Closed)
+        ),
+        "{known:?}"
+    );
+    REFUSED_ON_THE_SENDERS_THREAD.fetch_add(1, Ordering::Relaxed);
+}
+
+fn send(topic: &str) -> Result<RecordMetadata, ProduceError> {
+    let producer = SHIPS_THROUGH.get().unwrap();
+    let record = ProducerRecord::new(topic, "v");
+    producer.send(record).unwrap().get_timeout(LONG)
+}
+
+fn script(cluster: &TestCluster, rule: Rule) {
+    cluster.script(rule).unwrap();
+}
+
+/// What makes a producer write lines, for one reason after the other.
+fn go_through_much() {
+    let cluster = TestCluster::builder()
+        .nodes(2)
+        .topic("t", 2)
+        .topic(LINES, 3)
+        .start()
+        .unwrap();
+    let config = ProducerConfig::builder()
+        .bootstrap_servers([cluster.bootstrap_servers()])
+        .max_block(Duration::from_millis(500))
+        .retry_backoff(Duration::from_millis(10))
+        .reconnect_backoff(Duration::from_millis(10))
+        .set("metadata.max.age.ms", "100")
+        .build()
+        .unwrap();
+    let producer = Producer::new(config).unwrap();
+    assert!(SHIPS_THROUGH.set(producer).is_ok());
+    send("t").unwrap();
+    for (topic, code) in [
+        ("refused", ErrorCode::InvalidTopicException),
+        ("secret", ErrorCode::TopicAuthorizationFailed),
+        ("coming", ErrorCode::LeaderNotAvailable),
+    ] {
+        script(&cluster, Rule::on(Api::Metadata).topic(topic).fail(code));
+        send(topic).unwrap_err();
+    }
+    send("missing").unwrap_err();
+    send("no topic can have this name").unwrap_err();
+    let retried = Rule::on(Api::Produce)
+        .times(2)
+        .fail(ErrorCode::NotLeaderOrFollower);
+    script(&cluster, retried);
+    send("t").unwrap();
+    let no_leader = Rule::on(Api::Metadata)
+        .partition("t", 0)
+        .times(3)
+        .fail(ErrorCode::LeaderNotAvailable);
+    script(&cluster, no_leader);
+    let moved = 1 - cluster.leader("t", 0).unwrap();
+    cluster.move_leader("t", 0, moved).unwrap();
+    send("t").unwrap();
+    cluster.delete_topic("t").unwrap();
+    cluster.create_topic("t", &TopicOptions::new(2)).unwrap();
+    while send("t").is_err() {}
+    cluster.stop_node(0);
+    cluster.start_node(0).unwrap();
+    while send("t").is_err() {}
+    SHIPS_THROUGH.get().unwrap().close().unwrap();
+}
+
+#[test]
+fn a_logger_may_send_every_line_through_the_producer_that_writes_it() {
+    log::set_logger(&Shipping).unwrap();
+    log::set_max_level(LevelFilter::Trace);
+    let (done, is_done) = channel();
+    let work = std::thread::Builder::new().spawn(move || {
+        go_through_much();
+        done.send(()).unwrap();
+    });
+    work.unwrap();
+    if is_done.recv_timeout(LONG).is_err() {
+        let texts = TEXTS.lock().unwrap();
+        panic!("it stands still, or has failed, after: {:?}", texts.last());
+    }
+    let seen = SEEN.lock().unwrap();
+    for part in ["client::", "producer::"] {
+        let places = seen.iter().filter(|(module, _)| module.contains(part));
+        assert!(places.count() > 5, "{seen:?}");
+    }
+    let texts = TEXTS.lock().unwrap();
+    for text in [
+        "Cluster ID: test-cluster",
+        "Error while fetching metadata",
+        "refused",
+        "secret",
+        "the sender thread ends",
+    ] {
+        assert!(texts.iter().any(|line| line.contains(text)), "{text}");
+    }
+    assert!(REFUSED_ON_THE_SENDERS_THREAD.load(Ordering::Relaxed) > 10);
+}
