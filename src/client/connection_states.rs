@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::addresses::Addresses;
+use crate::clock::seldom::{Seldom, Unsaid};
 use crate::clock::{Deadline, Instant};
 use crate::types::{Node, NodeId};
 use crate::util::backoff::ExponentialBackoff;
@@ -99,6 +100,10 @@ struct NodeConnection {
     setup_since: Instant,
     throttled_until: Option<Instant>,
     last_error: Option<Arc<str>>,
+    /// What was logged of the node, by what happened to it.
+    logged: BTreeMap<&'static str, Seldom>,
+    /// It was warned of since it was last ready.
+    is_warned_of: bool,
 }
 
 /// The timeouts of connecting.
@@ -197,18 +202,22 @@ impl ClusterConnectionStates {
             setup_since: now,
             throttled_until: None,
             last_error: None,
+            logged: BTreeMap::new(),
+            is_warned_of: false,
         });
         // A pause is asked for on a connection, and ends with it: a broker that wants another says so in
         // its first answer, and one that asked for days can be replaced. (NC-24: Java's outlives it.)
         entry.throttled_until = None;
         if *entry.host != *node.host() || entry.port != node.port() {
-            log::info!(
-                "Host of node {id} changed from {}:{} to {}:{}",
-                entry.host,
-                entry.port,
-                node.host(),
-                node.port()
-            );
+            if let Some(unsaid) = entry.logged.entry("host").or_default().happened(now) {
+                log::info!(
+                    "Host of node {id} changed from {}:{} to {}:{}{unsaid}",
+                    entry.host,
+                    entry.port,
+                    node.host(),
+                    node.port()
+                );
+            }
             entry.host = Arc::from(node.host());
             entry.port = node.port();
             entry.addresses = Addresses::default();
@@ -274,17 +283,29 @@ impl ClusterConnectionStates {
         }
     }
 
-    /// Requests may be sent: what went wrong before is forgotten.
-    pub(crate) fn ready(&mut self, id: NodeId) {
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.state = ConnectionState::Ready;
-            node.last_error = None;
-            node.failures = 0;
-            node.reconnect_backoff = self.reconnect_backoff.backoff(0, self.random.f64());
-            node.setup_failures = 0;
-            node.setup_timeout = self.setup_timeout.backoff(0, self.random.f64());
-            self.preparing.remove(&id);
-        }
+    /// Requests may be sent: what went wrong before is forgotten. Returns how often it did, if that was warned
+    /// of.
+    pub(crate) fn ready(&mut self, id: NodeId) -> Option<u32> {
+        let node = self.nodes.get_mut(&id)?;
+        let failures = node.failures;
+        node.state = ConnectionState::Ready;
+        node.last_error = None;
+        node.failures = 0;
+        node.reconnect_backoff = self.reconnect_backoff.backoff(0, self.random.f64());
+        node.setup_failures = 0;
+        node.setup_timeout = self.setup_timeout.backoff(0, self.random.f64());
+        self.preparing.remove(&id);
+        std::mem::take(&mut node.is_warned_of).then_some(failures)
+    }
+
+    /// A node is to be warned of, in the state that it is in. Whether that may be logged, and how often it was
+    /// not: each state of each node is logged at once, and then seldom.
+    pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Unsaid> {
+        let node = self.nodes.get_mut(&id)?;
+        let logged = node.logged.entry(node.state.name()).or_default();
+        let unsaid = logged.happened(now)?;
+        node.is_warned_of = true;
+        Some(unsaid)
     }
 
     /// The connection, or the attempt to make it, ended.

@@ -19,6 +19,8 @@ pub(crate) struct InFlightRequest<P> {
     /// not answer (KAFKA-16083).
     pub(crate) deadline: Deadline,
     pub(crate) expects_response: bool,
+    /// Its size, length included.
+    pub(crate) bytes: usize,
     /// Whose request it is.
     pub(crate) purpose: P,
 }

@@ -184,6 +184,7 @@ impl Metadata {
             }
             MetadataFailure::Disconnected(_)
             | MetadataFailure::NoBrokers
+            | MetadataFailure::UnusableBrokers(_)
             | MetadataFailure::Throttled(_) => {}
         }
         self.last_failure = Some(why);

@@ -21,6 +21,7 @@ pub(crate) struct SentFrame {
     pub(crate) id: ConnectionId,
     pub(crate) header: RequestHeader,
     pub(crate) request: Request,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -187,6 +188,7 @@ impl Selectable for MockSelector {
             id,
             header,
             request,
+            bytes: frame.len(),
         });
         Ok(())
     }

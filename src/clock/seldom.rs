@@ -1,5 +1,6 @@
 //! Telling of what may happen over and over: at once when it begins, and then seldom, with how often.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
@@ -45,6 +46,26 @@ impl fmt::Display for Unsaid {
     }
 }
 
+/// As many different lines are remembered; more are not logged before the oldest are forgotten.
+const LINES_AT_MOST: usize = 200;
+
+/// Lines of which each is to be logged seldom.
+#[derive(Debug, Default)]
+pub(crate) struct SeldomLines(BTreeMap<String, Instant>);
+
+impl SeldomLines {
+    /// Whether to log this line, which may be one of those that were logged not long ago.
+    pub(crate) fn may_log(&mut self, line: &str, now: Instant) -> bool {
+        self.0
+            .retain(|_, at| !Deadline::after(*at, SAID_AGAIN_AFTER).is_over(now));
+        if self.0.len() >= LINES_AT_MOST || self.0.contains_key(line) {
+            return false;
+        }
+        self.0.insert(line.to_owned(), now);
+        true
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -60,5 +81,20 @@ mod tests {
         }
         let again = " (and 2999 times more since this was last logged)";
         assert_eq!(said, ["", again, again]);
+    }
+
+    #[test]
+    fn a_line_that_comes_again_and_again_is_logged_seldom_however_many_there_are() {
+        let mut lines = SeldomLines::default();
+        let mut now = Instant::ORIGIN;
+        let mut logged = 0;
+        for second in 0..60 {
+            for line in 0..1_000 {
+                logged += usize::from(lines.may_log(&line.to_string(), now));
+            }
+            assert!(!lines.may_log("0", now), "second {second}");
+            now = now.saturating_add(Duration::from_secs(1));
+        }
+        assert_eq!(logged, 2 * LINES_AT_MOST);
     }
 }

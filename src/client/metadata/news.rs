@@ -94,6 +94,11 @@ impl MetadataNews {
         self.went_back.add((Arc::clone(topic), partition, from, to));
     }
 
+    /// Leaves out lines of which `keep` says so.
+    pub(crate) fn retain_lines(&mut self, mut keep: impl FnMut(Level, &str) -> bool) {
+        self.lines.retain(|(level, line)| keep(*level, line));
+    }
+
     /// Writes all of it, with `prefix` before each line.
     pub(crate) fn write(self, prefix: &dyn fmt::Display) {
         assert_unlocked();

@@ -14,6 +14,8 @@ use crate::types::{Node, NodeId};
 pub(super) struct Ending {
     pub(super) error: Arc<str>,
     pub(super) weight: Weight,
+    /// The other side ended it, perhaps because of a request that it would not take.
+    pub(super) by_peer: bool,
 }
 
 /// How much is to be made of the end of a connection.
@@ -33,6 +35,7 @@ impl Ending {
         Self {
             error: error.into(),
             weight: Weight::Lost,
+            by_peer: false,
         }
     }
 
@@ -48,6 +51,20 @@ impl Ending {
 /// Said of a connection that ended instead of an answer to the request for API versions.
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
      brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
+
+/// Requests from here on may be larger than a broker takes.
+const NOTABLE_BYTES: usize = 16 * 1024;
+
+/// How a connection ended that a request was under way on: a broker closes it without a word when the request
+/// is larger than it takes.
+fn closed_on_request(error: &str, bytes: usize) -> Arc<str> {
+    let hint = if bytes >= NOTABLE_BYTES {
+        ": if that is more than the broker's socket.request.max.bytes, lower max.request.size"
+    } else {
+        ""
+    };
+    format!("{error}, with a request of {bytes} bytes unanswered{hint}").into()
+}
 
 /// The version of the first request for API versions on a connection.
 const FIRST_API_VERSIONS_VERSION: i16 = 3;
@@ -111,8 +128,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let ending = Ending {
             error,
             weight: Weight::Lost,
+            by_peer: false,
         };
-        self.log_ending(id, &ending);
+        self.log_ending(id, &ending, now);
         self.states.disconnected(id, now, Arc::clone(&ending.error));
         self.metadata_after_disconnect(id, &ending, now);
     }
@@ -156,6 +174,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     CloseReason::BadFrame(_) => Weight::Fault,
                     _ => Weight::Lost,
                 },
+                by_peer: matches!(
+                    disconnected.reason,
+                    CloseReason::ClosedByPeer | CloseReason::Io(_)
+                ),
             };
             let newest_untouched = disconnected.last_frame_untouched;
             self.process_disconnection(id, &ending, newest_untouched, now, responses);
@@ -214,7 +236,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
-        self.log_ending(id, ending);
+        self.log_ending(id, ending, now);
         self.states.disconnected(id, now, Arc::clone(&ending.error));
         self.api_versions.remove(id);
         self.versions_to_ask.remove(&id);
@@ -241,7 +263,11 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             match request.purpose {
                 Purpose::User(tag) => {
                     let untouched = at == newest && !newest_is_written && newest_untouched;
-                    let reason = Arc::clone(&ending.error);
+                    let reason = if ending.by_peer && !untouched {
+                        closed_on_request(&ending.error, request.bytes)
+                    } else {
+                        Arc::clone(&ending.error)
+                    };
                     responses.push(ClientResponse {
                         node: id,
                         tag,
@@ -262,23 +288,36 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Warns when a node that worked, or was not tried yet, fails, and when it fails for another
-    /// reason than before; repetitions are for the debug log.
-    fn log_ending(&self, id: NodeId, ending: &Ending) {
+    /// Warns of a node that cannot be connected to or does what no broker should: at once, and as long as it
+    /// goes on seldom, with how often. All of it is in the debug log.
+    fn log_ending(&mut self, id: NodeId, ending: &Ending, now: Instant) {
         let error = &ending.error;
-        let is_news = self.states.failures(id) == 0 || self.states.last_error(id) != Some(error);
-        let was_ready = self.states.state(id) == Some(&ConnectionState::Ready);
+        let is_ready = self.states.state(id) == Some(&ConnectionState::Ready);
+        let warns = ending.weight == Weight::Fault || ending.weight == Weight::Lost && !is_ready;
+        let unsaid = if warns {
+            self.states.warn_of(id, now)
+        } else {
+            None
+        };
         let endpoint = Endpoint(self.states.endpoint(id));
-        match ending.weight {
-            Weight::Fault if is_news => {
-                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}");
+        match unsaid {
+            Some(unsaid) if ending.weight == Weight::Fault => {
+                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}{unsaid}")
             }
-            Weight::Lost if is_news && !was_ready => {
-                log::warn!(
-                    "{self} Connection to node {id}{endpoint} could not be established: {error}"
-                );
-            }
-            _ => log::debug!("{self} Node {id}{endpoint} disconnected: {error}"),
+            Some(unsaid) => log::warn!(
+                "{self} Connection to node {id}{endpoint} could not be established: {error}{unsaid}"
+            ),
+            None => log::debug!("{self} Node {id}{endpoint} disconnected: {error}"),
+        }
+    }
+
+    /// The broker's versions are known. If it was warned of before, that is over.
+    pub(super) fn node_is_ready(&mut self, id: NodeId) {
+        if let Some(failures) = self.states.ready(id) {
+            let endpoint = Endpoint(self.states.endpoint(id));
+            log::info!(
+                "{self} Connection to node {id}{endpoint} stands, after {failures} failures"
+            );
         }
     }
 }

@@ -1,9 +1,11 @@
 //! When metadata is asked for, and which node is asked.
 
+use log::Level;
+
 use super::connecting::{Ending, Endpoint, Weight};
 use super::{NetworkClient, Purpose};
 use crate::client::kafka_client::Outcome;
-use crate::client::metadata::is_reachable;
+use crate::client::metadata::{MetadataNews, is_reachable};
 use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::network::resolver::HostResolver;
@@ -137,7 +139,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 .node(id)
                 .filter(|_| cluster.is_bootstrap() && is_first)
             {
-                log::warn!("{self} Bootstrap broker {node} disconnected");
+                if let Some(unsaid) = self.logged.bootstrap_lost.happened(now) {
+                    log::warn!("{self} Bootstrap broker {node} disconnected{unsaid}");
+                }
             }
         }
         if self.is_metadata_due(now) {
@@ -167,14 +171,31 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let news = self
                 .metadata
                 .handle_response(planned, version, response, now);
-            news.write(self);
+            self.write_news(news, now);
         } else {
-            // A broker that is starting may know of none, not even itself.
+            let why = match response.brokers.first() {
+                Some(broker) => MetadataFailure::UnusableBrokers(
+                    format!(
+                        "broker {} at {}:{}",
+                        broker.node_id, broker.host, broker.port
+                    )
+                    .into(),
+                ),
+                // A broker that is starting may know of none, not even itself.
+                None => MetadataFailure::NoBrokers,
+            };
             log::trace!(
-                "{self} Ignoring metadata response without brokers with correlation id {correlation_id}."
+                "{self} Ignoring metadata response without usable brokers with correlation id {correlation_id}."
             );
-            self.metadata_failed(MetadataFailure::NoBrokers, now);
+            self.metadata_failed(why, now);
         }
+    }
+
+    /// What is said of each answer anew, such as that a broker in it was ignored, is said seldom.
+    fn write_news(&mut self, mut news: MetadataNews, now: Instant) {
+        let lines = &mut self.logged.metadata;
+        news.retain_lines(|level, line| level > Level::Info || lines.may_log(line, now));
+        news.write(self);
     }
 
     /// The node with the fewest unanswered requests; if none can be sent to, one that is on the way

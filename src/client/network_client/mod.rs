@@ -27,6 +27,7 @@ use super::connection_states::{ClusterConnectionStates, ConnectionState, Connect
 use super::in_flight_requests::InFlightRequests;
 use super::kafka_client::{ClientRequest, ClientResponse, KafkaClient, NotReady, Outcome};
 use super::metadata_source::{MetadataSource, PlannedUpdate};
+use crate::clock::seldom::{Seldom, SeldomLines};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{PollEvents, Selectable, WakeUp};
@@ -49,6 +50,15 @@ pub(crate) struct NetworkClientOptions {
     pub(crate) recovery: RecoveryOptions,
     /// Where its random choices start from.
     pub(crate) seed: u64,
+}
+
+/// What was logged, of that which may happen over and over.
+#[derive(Debug, Default)]
+struct Logged {
+    io: Seldom,
+    unwritable: Seldom,
+    metadata: SeldomLines,
+    bootstrap_lost: Seldom,
 }
 
 /// Whose request it is.
@@ -87,6 +97,7 @@ pub(crate) struct NetworkClient<S, R, T> {
     /// expected of them. The next poll hands them out.
     ended: Vec<ClientResponse<T>>,
     events: PollEvents,
+    logged: Logged,
     correlation_id: i32,
     random: fastrand::Rng,
     is_closed: bool,
@@ -124,6 +135,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             recovery: Recovery::new(options.recovery),
             ended: Vec::new(),
             events: PollEvents::default(),
+            logged: Logged::default(),
             correlation_id: 0,
             random,
             is_closed: false,
@@ -275,7 +287,9 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         let timeout = self.poll_timeout(timeout, metadata, now);
         let mut events = std::mem::take(&mut self.events);
         if let Err(error) = self.selector.poll(Some(timeout), &mut events) {
-            log::error!("{self} Unexpected error during I/O: {error}");
+            if let Some(unsaid) = self.logged.io.happened(now) {
+                log::error!("{self} Unexpected error during I/O: {error}{unsaid}");
+            }
         }
         let now = self.clock.now();
         self.handle_completed_sends(&events, now, responses);

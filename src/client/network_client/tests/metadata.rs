@@ -337,10 +337,27 @@ fn an_answer_whose_brokers_have_impossible_numbers_names_none() {
         .respond(asked, &Response::Metadata(answer));
     harness.poll();
     assert!(harness.metadata.cluster().is_bootstrap());
-    assert_eq!(
-        *harness.metadata.failures.lock(),
-        [MetadataFailure::NoBrokers]
-    );
+    let failures = harness.metadata.failures.lock().clone();
+    let [MetadataFailure::UnusableBrokers(first)] = &failures[..] else {
+        panic!("{failures:?}");
+    };
+    assert_eq!(&**first, "broker -1 at broker--1:9092");
+}
+
+#[test]
+fn an_advertised_port_that_cannot_be_is_told_as_what_it_is() {
+    let mut harness = Harness::bootstrapped(1);
+    let asked = harness.poll_to_metadata_request();
+    let mut answer = metadata_of(&[node(1)]);
+    answer.brokers[0].port = 70_000;
+    harness
+        .client
+        .selector
+        .respond(asked, &Response::Metadata(answer));
+    harness.poll();
+    let said = harness.metadata.failures.lock()[0].to_string();
+    assert!(said.contains("broker 1 at broker-1:70000"), "{said}");
+    assert!(said.contains("advertised.listeners"), "{said}");
 }
 
 /// No setting makes a spin of it.

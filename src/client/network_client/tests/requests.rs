@@ -500,3 +500,48 @@ fn a_request_that_waits_for_the_socket_can_be_taken_back_for_good() {
     assert!(harness.client.is_ready(1, harness.now()));
     assert_eq!(harness.client.in_flight_request_count(), 2);
 }
+
+/// A broker closes the connection without a word when a request is larger than it takes.
+#[test]
+fn the_end_of_a_connection_with_a_large_request_under_way_names_its_size() {
+    for (records, hints) in [(100, false), (20_000, true)] {
+        let mut harness = Harness::new(&[node(1)]);
+        harness.connect(&node(1));
+        let request = produce_bytes(records);
+        harness.send(1, request, 7);
+        harness.poll();
+        harness
+            .client
+            .selector
+            .disconnect(1, CloseReason::ClosedByPeer);
+        harness.poll();
+        let Outcome::Disconnected { reason, .. } = harness.take_one().outcome else {
+            panic!("it was closed");
+        };
+        let sent = harness.client.selector.sent.last().unwrap();
+        let size = sent.bytes.to_string();
+        assert!(sent.bytes > records && reason.contains(&size), "{reason}");
+        for key in ["socket.request.max.bytes", "max.request.size"] {
+            assert_eq!(reason.contains(key), hints, "{reason}");
+        }
+    }
+}
+
+fn produce_bytes(bytes: usize) -> Request {
+    let records = Records {
+        head: BatchHead::EMPTY,
+        body: Bytes::from(vec![0; bytes]),
+    };
+    Request::Produce(ProduceRequest {
+        transactional_id: None,
+        acks: 1,
+        timeout_ms: 1_000,
+        topics: vec![TopicProduceData {
+            name: "t".into(),
+            partitions: vec![PartitionProduceData {
+                index: 0,
+                records: Some(records),
+            }],
+        }],
+    })
+}
