@@ -33,8 +33,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "540000",
         Importance::Medium,
         "A connection without traffic for this many milliseconds is closed. Keep it below what \
-         brokers, firewalls and load balancers allow, so that this side closes first. A negative \
-         value keeps connections for ever.",
+         brokers, firewalls and load balancers allow, so that this side closes first, and above \
+         `request.timeout.ms`, for waiting for an answer is no traffic. A negative value keeps \
+         connections for ever.",
     ),
     row(
         "send.buffer.bytes",
