@@ -2,6 +2,8 @@
 //! and a [`Deadline`] that can be never. The two clocks are different types because Kafka's records
 //! want the one that people set and its timeouts want the one that nobody can.
 
+pub(crate) mod seldom;
+
 use std::fmt;
 use std::ops::{Add, Sub};
 use std::time::Duration;

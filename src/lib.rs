@@ -80,8 +80,9 @@ pub mod internals;
 
 pub use compress::{CompressionType, UnknownCompressionType};
 pub use config::{
-    Acks, ClientDnsLookup, ConfigKey, ConfigSource, ConfigType, Group, Importance, Password,
-    PluginConfig, ProducerConfig, ProducerConfigBuilder, RecordingLevel, SecurityProtocol,
+    Acks, ClientDnsLookup, ConfigKey, ConfigSource, ConfigType, Group, Importance,
+    MetadataRecoveryStrategy, Password, PluginConfig, ProducerConfig, ProducerConfigBuilder,
+    RecordingLevel, SecurityProtocol,
 };
 pub use error::{
     BoxError, BrokerError, CloseError, ConfigError, ConstructError, Delivery, Error, ErrorCode,

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use self::addresses::Addresses;
+use crate::clock::seldom::{Seldom, Unsaid};
 use crate::clock::{Deadline, Instant};
 use crate::types::{Node, NodeId};
 use crate::util::backoff::ExponentialBackoff;
@@ -85,9 +86,8 @@ struct NodeConnection {
     host: Arc<str>,
     port: u16,
     addresses: Addresses,
-    /// Look-ups that were asked for and not answered. An answer counts only if no other is to come:
-    /// those before it may be for a host name the node no longer has.
-    lookups: u32,
+    /// A look-up was asked for and not answered.
+    is_looked_up: bool,
     /// When the current attempt began, or the last connection ended.
     last_attempt: Instant,
     /// Failures since the node was last ready.
@@ -100,6 +100,10 @@ struct NodeConnection {
     setup_since: Instant,
     throttled_until: Option<Instant>,
     last_error: Option<Arc<str>>,
+    /// What was logged of the node, by what happened to it.
+    logged: BTreeMap<&'static str, Seldom>,
+    /// It was warned of since it was last ready.
+    is_warned_of: bool,
 }
 
 /// The timeouts of connecting.
@@ -189,7 +193,7 @@ impl ClusterConnectionStates {
             host: Arc::from(node.host()),
             port: node.port(),
             addresses: Addresses::default(),
-            lookups: 0,
+            is_looked_up: false,
             last_attempt: now,
             failures: 0,
             reconnect_backoff: reconnect_backoff.backoff(0, random.f64()),
@@ -198,18 +202,22 @@ impl ClusterConnectionStates {
             setup_since: now,
             throttled_until: None,
             last_error: None,
+            logged: BTreeMap::new(),
+            is_warned_of: false,
         });
         // A pause is asked for on a connection, and ends with it: a broker that wants another says so in
         // its first answer, and one that asked for days can be replaced. (NC-24: Java's outlives it.)
         entry.throttled_until = None;
         if *entry.host != *node.host() || entry.port != node.port() {
-            log::info!(
-                "Host of node {id} changed from {}:{} to {}:{}",
-                entry.host,
-                entry.port,
-                node.host(),
-                node.port()
-            );
+            if let Some(unsaid) = entry.logged.entry("host").or_default().happened(now) {
+                log::info!(
+                    "Host of node {id} changed from {}:{} to {}:{}{unsaid}",
+                    entry.host,
+                    entry.port,
+                    node.host(),
+                    node.port()
+                );
+            }
             entry.host = Arc::from(node.host());
             entry.port = node.port();
             entry.addresses = Addresses::default();
@@ -218,13 +226,8 @@ impl ClusterConnectionStates {
             entry.setup_failures = 0;
             entry.setup_timeout = setup_timeout.backoff(0, random.f64());
             entry.last_error = None;
-            // An answer that is still to come is for the old name: ask again behind it.
-            if entry.lookups > 0 {
-                entry.lookups += 1;
-                entry.begin(ConnectionState::Resolving, now);
-                self.preparing.insert(id);
-                return NextStep::Resolve;
-            }
+            // A look-up that was not answered is for the old name: another takes its place.
+            entry.is_looked_up = false;
         }
         self.preparing.insert(id);
         if let Some(address) = entry.addresses.next() {
@@ -232,10 +235,10 @@ impl ClusterConnectionStates {
             return NextStep::Connect(address);
         }
         entry.begin(ConnectionState::Resolving, now);
-        if entry.lookups > 0 {
+        if entry.is_looked_up {
             return NextStep::Wait;
         }
-        entry.lookups = 1;
+        entry.is_looked_up = true;
         NextStep::Resolve
     }
 
@@ -248,8 +251,8 @@ impl ClusterConnectionStates {
         now: Instant,
     ) -> Option<SocketAddr> {
         let node = self.nodes.get_mut(&id)?;
-        node.lookups = node.lookups.saturating_sub(1);
-        if node.lookups > 0 || node.state == ConnectionState::Connecting {
+        node.is_looked_up = false;
+        if node.state == ConnectionState::Connecting {
             return None;
         }
         node.addresses.replace(addresses);
@@ -266,8 +269,8 @@ impl ClusterConnectionStates {
         let Some(node) = self.nodes.get_mut(&id) else {
             return false;
         };
-        node.lookups = node.lookups.saturating_sub(1);
-        node.lookups == 0 && node.state == ConnectionState::Resolving
+        node.is_looked_up = false;
+        node.state == ConnectionState::Resolving
     }
 
     /// The connection stands; the broker is asked for its versions next.
@@ -280,17 +283,29 @@ impl ClusterConnectionStates {
         }
     }
 
-    /// Requests may be sent: what went wrong before is forgotten.
-    pub(crate) fn ready(&mut self, id: NodeId) {
-        if let Some(node) = self.nodes.get_mut(&id) {
-            node.state = ConnectionState::Ready;
-            node.last_error = None;
-            node.failures = 0;
-            node.reconnect_backoff = self.reconnect_backoff.backoff(0, self.random.f64());
-            node.setup_failures = 0;
-            node.setup_timeout = self.setup_timeout.backoff(0, self.random.f64());
-            self.preparing.remove(&id);
-        }
+    /// Requests may be sent: what went wrong before is forgotten. Returns how often it did, if that was warned
+    /// of.
+    pub(crate) fn ready(&mut self, id: NodeId) -> Option<u32> {
+        let node = self.nodes.get_mut(&id)?;
+        let failures = node.failures;
+        node.state = ConnectionState::Ready;
+        node.last_error = None;
+        node.failures = 0;
+        node.reconnect_backoff = self.reconnect_backoff.backoff(0, self.random.f64());
+        node.setup_failures = 0;
+        node.setup_timeout = self.setup_timeout.backoff(0, self.random.f64());
+        self.preparing.remove(&id);
+        std::mem::take(&mut node.is_warned_of).then_some(failures)
+    }
+
+    /// A node is to be warned of, in the state that it is in. Whether that may be logged, and how often it was
+    /// not: each state of each node is logged at once, and then seldom.
+    pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Unsaid> {
+        let node = self.nodes.get_mut(&id)?;
+        let logged = node.logged.entry(node.state.name()).or_default();
+        let unsaid = logged.happened(now)?;
+        node.is_warned_of = true;
+        Some(unsaid)
     }
 
     /// The connection, or the attempt to make it, ended.
@@ -394,6 +409,18 @@ impl ClusterConnectionStates {
     /// How often the node has failed since it was last ready.
     pub(crate) fn failures(&self, id: NodeId) -> u32 {
         self.nodes.get(&id).map_or(0, |node| node.failures)
+    }
+
+    /// How many attempts in a row ended before the node was ready, since it last was.
+    pub(crate) fn setup_failures(&self, id: NodeId) -> u32 {
+        self.nodes.get(&id).map_or(0, |node| node.setup_failures)
+    }
+
+    /// The next attempt looks the node's host up, whatever is left of the last look-up.
+    pub(crate) fn look_up_again(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.addresses.expire();
+        }
     }
 
     /// The host and port the node is reached by.

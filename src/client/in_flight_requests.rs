@@ -19,6 +19,8 @@ pub(crate) struct InFlightRequest<P> {
     /// not answer (KAFKA-16083).
     pub(crate) deadline: Deadline,
     pub(crate) expects_response: bool,
+    /// Its size, length included.
+    pub(crate) bytes: usize,
     /// Whose request it is.
     pub(crate) purpose: P,
 }
@@ -83,6 +85,22 @@ impl<P> InFlightRequests<P> {
         let request = entry.requests.pop_back();
         self.removed(1);
         request
+    }
+
+    /// The newest request if it has not been written in full.
+    pub(crate) fn newest_unwritten(&self, node: NodeId) -> Option<&InFlightRequest<P>> {
+        let entry = self.nodes.get(&node)?;
+        entry.requests.back().filter(|_| !entry.newest_is_written)
+    }
+
+    /// Takes back the newest request, of which nothing will be written.
+    pub(crate) fn withdraw_newest(&mut self, node: NodeId) -> Option<InFlightRequest<P>> {
+        self.newest_unwritten(node)?;
+        let entry = self.nodes.get_mut(&node)?;
+        let request = entry.requests.pop_back()?;
+        entry.newest_is_written = true;
+        self.removed(1);
+        Some(request)
     }
 
     /// The oldest request: the one that a frame from the node answers.

@@ -107,6 +107,16 @@ pub(crate) trait KafkaClient<T>: Send {
     /// in the order they were sent to each node.
     fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>);
 
+    /// The tag of the newest request to a node if not one byte of it was given to a socket, so that the
+    /// broker cannot have seen it. It may yet be written: see [`withdraw_untouched`](Self::withdraw_untouched).
+    /// Of all older requests to the node every byte was written.
+    fn newest_untouched(&self, node: NodeId) -> Option<&T>;
+
+    /// Takes back the request that [`newest_untouched`](Self::newest_untouched) tells of: none of it will ever be
+    /// written. It comes back from the next [`poll`](Self::poll) as disconnected and not handed over; the
+    /// connection stays. Whether there was such a request.
+    fn withdraw_untouched(&mut self, node: NodeId, reason: &str, now: Instant) -> bool;
+
     /// The node with the fewest unanswered requests, or one that may be connected to.
     fn least_loaded_node(&mut self, now: Instant) -> Option<Node>;
 

@@ -2,6 +2,7 @@
 //! clock or network.
 
 mod cache;
+mod epochs;
 mod news;
 
 use std::collections::BTreeMap;
@@ -12,12 +13,14 @@ use log::Level;
 
 use self::cache::MetadataCache;
 pub(super) use self::cache::is_reachable;
+use self::epochs::{ASKED_AGAIN_AFTER, LeaderEpochs, Verdict};
 pub(crate) use self::news::MetadataNews;
 use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataPartition, MetadataResponse, MetadataTopic};
-use crate::types::{Cluster, Node, PartitionId, PartitionInfo};
+use crate::types::{Cluster, Node, PartitionInfo};
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// The first version of a Metadata response whose leader epochs can be trusted: older brokers may
 /// list stale ones while partitions move.
@@ -88,14 +91,15 @@ pub(crate) struct Metadata {
     /// What is to be said of the update that is being taken in.
     news: MetadataNews,
     cache: MetadataCache,
-    /// The newest leader epoch that was seen of each partition.
-    epochs: BTreeMap<Arc<str>, BTreeMap<PartitionId, i32>>,
+    epochs: LeaderEpochs,
+    /// When to ask again because the last answer had older leader epochs than were seen before.
+    doubts: Option<Instant>,
 }
 
 impl Metadata {
     pub(crate) fn new(refresh_backoff: Duration, max_age: Duration) -> Self {
         Self {
-            refresh_backoff,
+            refresh_backoff: refresh_backoff.max(SHORTEST_BACKOFF),
             max_age,
             update_version: 0,
             request_version: 0,
@@ -110,7 +114,8 @@ impl Metadata {
             unlisted: BTreeMap::new(),
             news: MetadataNews::default(),
             cache: MetadataCache::default(),
-            epochs: BTreeMap::new(),
+            epochs: LeaderEpochs::default(),
+            doubts: None,
         }
     }
 
@@ -142,7 +147,10 @@ impl Metadata {
     /// When the next update may and should be asked for.
     pub(crate) fn time_to_next_update(&self, now: Instant) -> Deadline {
         let wanted = match self.last_success {
-            Some(at) if !self.is_update_requested() => Deadline::after(at, self.max_age),
+            Some(at) if !self.is_update_requested() => {
+                let doubts = self.doubts.map_or(Deadline::Never, Deadline::At);
+                Deadline::after(at, self.max_age).min(doubts)
+            }
             _ => Deadline::At(now),
         };
         let allowed = match self.last_refresh {
@@ -177,7 +185,8 @@ impl Metadata {
         let expires = self
             .last_success
             .map(|at| Deadline::after(at, self.max_age));
-        !self.needs_full_update && expires.is_some_and(|deadline| !deadline.is_over(now))
+        let doubts = self.doubts.is_some_and(|at| at <= now);
+        !self.needs_full_update && !doubts && expires.is_some_and(|deadline| !deadline.is_over(now))
     }
 
     /// The last attempt failed.
@@ -192,6 +201,7 @@ impl Metadata {
             }
             MetadataFailure::Disconnected(_)
             | MetadataFailure::NoBrokers
+            | MetadataFailure::UnusableBrokers(_)
             | MetadataFailure::Throttled(_) => {}
         }
         self.last_failure = Some(why);
@@ -227,12 +237,20 @@ impl Metadata {
         self.fatal = None;
         if !planned.is_partial {
             self.topic_errors.clear();
-            self.epochs.retain(|topic, _| retain(topic));
+            self.doubts = None;
+            self.epochs.retain(&mut *retain);
             self.last_codes.retain(|topic, _| retain(topic));
             self.unlisted.retain(|topic, _| retain(topic));
         }
         let previous_id = self.cluster().cluster_id.clone();
-        let changed = self.apply(planned.is_partial, version, response, retain);
+        if response.cluster_id.is_some()
+            && previous_id.is_some()
+            && response.cluster_id != previous_id
+        {
+            // Another cluster's epochs have nothing to do with those of this one.
+            self.epochs.clear();
+        }
+        let changed = self.apply(planned.is_partial, version, response, now, retain);
         let cluster_id = &self.cache.cluster().cluster_id;
         if *cluster_id != previous_id {
             let id = cluster_id.as_deref().unwrap_or("none");
@@ -254,6 +272,7 @@ impl Metadata {
         is_partial: bool,
         version: i16,
         response: MetadataResponse,
+        now: Instant,
         retain: &mut dyn FnMut(&str) -> bool,
     ) -> ChangedTopics {
         let MetadataResponse {
@@ -286,7 +305,7 @@ impl Metadata {
                 if self.last_codes.remove(&topic.name).is_some() {
                     self.news.topic_is_fine_again(&topic.name);
                 }
-                self.apply_topic(&mut next, version, topic);
+                self.apply_topic(&mut next, version, topic, now);
             } else {
                 if self.last_codes.insert(Arc::clone(&topic.name), code) != Some(code) {
                     self.news.topic_fails(&topic.name, code);
@@ -302,7 +321,13 @@ impl Metadata {
         }
     }
 
-    fn apply_topic(&mut self, next: &mut cache::Successor, version: i16, topic: MetadataTopic) {
+    fn apply_topic(
+        &mut self,
+        next: &mut cache::Successor,
+        version: i16,
+        topic: MetadataTopic,
+        now: Instant,
+    ) {
         let MetadataTopic {
             name,
             topic_id,
@@ -314,6 +339,11 @@ impl Metadata {
         // A topic whose id is another than before, or that had none here, may be one that was deleted
         // and created anew, and its epochs begin again.
         let is_recreated = topic_id.is_some() && topic_id != self.cache.topic_id(&name);
+        if is_recreated {
+            for partition in &partitions {
+                self.epochs.forget(&name, partition.index);
+            }
+        }
         self.note_unlisted(&name, &partitions);
         let mut accepted = Vec::with_capacity(partitions.len());
         for partition in partitions {
@@ -326,7 +356,7 @@ impl Metadata {
                 self.needs_full_update = true;
             }
             let has_epochs = version >= EPOCHS_RELIABLE_FROM;
-            accepted.extend(self.newest(next, &name, partition, has_epochs, is_recreated));
+            accepted.extend(self.newest(next, &name, partition, has_epochs, now));
         }
         next.add_topic(name, topic_id, is_internal, accepted, &mut self.news);
     }
@@ -351,41 +381,40 @@ impl Metadata {
     }
 
     /// What to believe of a partition: the answer, unless its leader epoch shows that it is older
-    /// than what is known.
+    /// than what is known, and not for good.
     fn newest(
         &mut self,
         next: &cache::Successor,
         topic: &Arc<str>,
         mut partition: MetadataPartition,
         has_epochs: bool,
-        is_recreated: bool,
+        now: Instant,
     ) -> Option<PartitionInfo> {
         let number = partition.index;
         if !has_epochs || partition.leader_epoch < 0 {
-            if let Some(epochs) = self.epochs.get_mut(topic) {
-                epochs.remove(&number);
-            }
+            self.epochs.forget(topic, number);
             partition.leader_epoch = -1;
             return Some(next.described(topic, partition));
         }
-        let epochs = self.epochs.entry(Arc::clone(topic)).or_default();
-        match epochs.get(&number) {
-            Some(epoch) if !is_recreated && partition.leader_epoch < *epoch => {
-                let older = partition.leader_epoch;
+        let epoch = partition.leader_epoch;
+        match self.epochs.take(topic, number, epoch, now) {
+            Verdict::Current => {}
+            Verdict::WentBack(known) => {
+                self.news.epoch_went_back(topic, number, known, epoch);
+            }
+            Verdict::Outdated(known) => {
+                self.doubts = Some(now.saturating_add(ASKED_AGAIN_AFTER));
                 self.news.note(Level::Debug, || {
                     format!(
-                        "Got metadata for an older epoch {older} (current is {epoch}) for partition \
+                        "Got metadata for an older epoch {epoch} (current is {known}) for partition \
                          {topic}-{number}, not updating"
                     )
                 });
                 let known = self.cache.partition(topic, number);
-                known.map(|partition| next.known(partition))
-            }
-            _ => {
-                epochs.insert(number, partition.leader_epoch);
-                Some(next.described(topic, partition))
+                return known.map(|partition| next.known(partition));
             }
         }
+        Some(next.described(topic, partition))
     }
 
     fn note_topic_error(&mut self, next: &mut cache::Successor, topic: &Arc<str>, code: ErrorCode) {
@@ -406,7 +435,7 @@ impl Metadata {
     /// The newest leader epoch seen for a partition.
     #[cfg(test)]
     pub(crate) fn leader_epoch(&self, topic: &Arc<str>, partition: i32) -> Option<i32> {
-        self.epochs.get(topic)?.get(&partition).copied()
+        self.epochs.of(topic, partition)
     }
 
     /// Takes the error of a topic that the last update told; each is given once.

@@ -31,6 +31,8 @@ pub(crate) enum MetadataFailure {
     Disconnected(Arc<str>),
     /// The answer named no broker.
     NoBrokers,
+    /// The answer named brokers, of which none has a number and a port that can be; the first of them.
+    UnusableBrokers(Arc<str>),
     /// It could not be asked for: the only broker there is a connection to wants the client to pause.
     Throttled(NodeId),
     /// The broker refused the client's credentials: waiters are told.
@@ -53,6 +55,11 @@ impl fmt::Display for MetadataFailure {
             Self::Throttled(node) => write!(
                 f,
                 "it could not be sent, because broker {node} is throttling this client"
+            ),
+            Self::UnusableBrokers(first) => write!(
+                f,
+                "the broker's answer named no broker with a number from 0 on and a port that there is, but {first}: \
+                 look at its advertised.listeners"
             ),
             Self::NoBrokers => write!(f, "the broker's answer named no broker"),
             Self::Authentication(why) => write!(f, "authentication failed: {why}"),

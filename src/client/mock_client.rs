@@ -67,6 +67,8 @@ pub(crate) struct MockClient<T> {
     max_in_flight: usize,
     poll_timeouts: Vec<Duration>,
     wake_up: Arc<MockWakeUp>,
+    /// Nodes of whose newest request nothing was written.
+    untouched: BTreeSet<NodeId>,
     is_closed: bool,
 }
 
@@ -87,6 +89,7 @@ impl<T> MockClient<T> {
             max_in_flight: 5,
             poll_timeouts: Vec::new(),
             wake_up: Arc::default(),
+            untouched: BTreeSet::new(),
             is_closed: false,
         }
     }
@@ -141,6 +144,15 @@ impl<T> MockClient<T> {
         for (at, request) in ended.into_iter().enumerate() {
             let handed_over = !(newest_untouched && at + 1 == count);
             self.answer(request, disconnected(handed_over), now);
+        }
+    }
+
+    /// The node's socket takes nothing of the newest request to it, or takes all of it.
+    pub(crate) fn hold_newest(&mut self, node: NodeId, holds: bool) {
+        if holds {
+            self.untouched.insert(node);
+        } else {
+            self.untouched.remove(&node);
         }
     }
 
@@ -222,7 +234,8 @@ impl<T> MockClient<T> {
             Deadline::after(request.created, request.timeout).is_over(now)
         };
         while let Some(node) = self.requests.iter().find(|r| is_late(r)).map(|r| r.node) {
-            self.disconnect(node, false, now);
+            let newest_untouched = self.untouched.remove(&node);
+            self.disconnect(node, newest_untouched, now);
         }
     }
 }
@@ -321,6 +334,30 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
             self.finish(at, Outcome::Sent, now);
         }
         responses.append(&mut self.answered);
+    }
+
+    fn newest_untouched(&self, node: NodeId) -> Option<&T> {
+        let newest = self.requests.iter().rfind(|r| r.node == node);
+        newest
+            .filter(|_| self.untouched.contains(&node))
+            .map(|request| &request.tag)
+    }
+
+    fn withdraw_untouched(&mut self, node: NodeId, _reason: &str, now: Instant) -> bool {
+        let is_untouched = self.untouched.remove(&node);
+        let newest = self.requests.iter().rposition(|r| r.node == node);
+        let Some(request) = newest
+            .filter(|_| is_untouched)
+            .and_then(|at| self.requests.remove(at))
+        else {
+            return false;
+        };
+        let is_connected = self.connected.contains(&node);
+        self.answer(request, disconnected(false), now);
+        if is_connected {
+            self.connected.insert(node);
+        }
+        true
     }
 
     fn least_loaded_node(&mut self, now: Instant) -> Option<Node> {

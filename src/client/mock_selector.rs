@@ -21,6 +21,7 @@ pub(crate) struct SentFrame {
     pub(crate) id: ConnectionId,
     pub(crate) header: RequestHeader,
     pub(crate) request: Request,
+    pub(crate) bytes: usize,
 }
 
 #[derive(Debug)]
@@ -28,6 +29,8 @@ struct MockConnection {
     address: SocketAddr,
     is_ready: bool,
     is_writing: bool,
+    /// Some of the frame that is being written has gone out.
+    is_touched: bool,
 }
 
 /// A selector whose network is a script.
@@ -79,8 +82,8 @@ impl MockSelector {
 
     /// The next poll reports the connection's end.
     pub(crate) fn disconnect(&mut self, id: ConnectionId, reason: CloseReason) {
-        let was = self.connections.remove(&id);
-        let last_frame_untouched = was.is_some_and(|connection| connection.is_writing);
+        let last_frame_untouched = self.is_send_untouched(id);
+        self.connections.remove(&id);
         self.next.disconnected.push(Disconnected {
             id,
             reason,
@@ -90,9 +93,14 @@ impl MockSelector {
 
     /// The same, after a part of the frame that is being written has gone out.
     pub(crate) fn disconnect_mid_write(&mut self, id: ConnectionId) {
+        self.write_a_part(id);
         self.disconnect(id, CloseReason::ClosedByPeer);
-        if let Some(last) = self.next.disconnected.last_mut() {
-            last.last_frame_untouched = false;
+    }
+
+    /// A part of the frame that is being written goes out.
+    pub(crate) fn write_a_part(&mut self, id: ConnectionId) {
+        if let Some(connection) = self.connections.get_mut(&id) {
+            connection.is_touched = true;
         }
     }
 
@@ -144,6 +152,7 @@ impl Selectable for MockSelector {
             address,
             is_ready: false,
             is_writing: false,
+            is_touched: false,
         };
         assert!(
             self.connections.insert(id, connection).is_none(),
@@ -172,12 +181,14 @@ impl Selectable for MockSelector {
             return Err(SendRefused::Busy);
         }
         connection.is_writing = true;
+        connection.is_touched = false;
         let (header, request) =
             Request::decode(&frame.to_payload()).expect("the client's requests can be read");
         self.sent.push(SentFrame {
             id,
             header,
             request,
+            bytes: frame.len(),
         });
         Ok(())
     }
@@ -185,6 +196,19 @@ impl Selectable for MockSelector {
     fn take_completed_send(&mut self, id: ConnectionId) -> bool {
         let connection = self.connections.get_mut(&id);
         self.writes_at_once && connection.is_some_and(|c| std::mem::take(&mut c.is_writing))
+    }
+
+    fn is_send_untouched(&self, id: ConnectionId) -> bool {
+        let connection = self.connections.get(&id);
+        connection.is_some_and(|connection| connection.is_writing && !connection.is_touched)
+    }
+
+    fn withdraw_send(&mut self, id: ConnectionId) -> bool {
+        let withdraws = self.is_send_untouched(id);
+        if let Some(connection) = self.connections.get_mut(&id).filter(|_| withdraws) {
+            connection.is_writing = false;
+        }
+        withdraws
     }
 
     fn mute(&mut self, _id: ConnectionId) {}

@@ -39,6 +39,7 @@ pub(crate) fn parse_bootstrap(servers: &[String]) -> Result<Vec<HostPort>, Confi
 }
 
 fn parse_entry(entry: &str) -> Result<HostPort, String> {
+    check_separators(entry)?;
     let address = match entry.split_once("://") {
         None => entry,
         Some((protocol, rest)) if is_protocol_name(protocol) => rest,
@@ -62,6 +63,29 @@ fn parse_entry(entry: &str) -> Result<HostPort, String> {
         host: host.to_owned(),
         port: parse_port(port)?,
     })
+}
+
+/// Several entries that something else than commas separates are told so: what is wrong with them as one entry
+/// leads nowhere.
+fn check_separators(entry: &str) -> Result<(), String> {
+    let is_separator = |c: char| c.is_whitespace() || ";|".contains(c);
+    let mut parts = entry.split(is_separator).filter(|part| !part.is_empty());
+    let has_several = parts
+        .by_ref()
+        .filter(|part| part.contains(':'))
+        .nth(1)
+        .is_some();
+    let Some(separator) = entry.chars().find(|c| is_separator(*c) && has_several) else {
+        return Ok(());
+    };
+    let name = match separator {
+        ';' => "a semicolon".to_owned(),
+        c if c.is_whitespace() => "a blank".to_owned(),
+        other => format!("{other:?}"),
+    };
+    Err(format!(
+        "{name} separates its entries, where a comma should"
+    ))
 }
 
 fn is_protocol_name(text: &str) -> bool {
@@ -165,6 +189,15 @@ mod tests {
             ("my host:9092", "cannot contain ' '"),
             ("://host:9092", "not the name of a protocol"),
             ("a b://host:9092", "not the name of a protocol"),
+            ("a:1 b:2", "a blank separates its entries"),
+            ("a:1;b:2", "a semicolon separates its entries"),
+            ("a:1; b:2", "a semicolon separates its entries"),
+            ("a:1\tb:2 c:3", "a blank separates its entries"),
+            (
+                "PLAINTEXT://a:1 PLAINTEXT://b:2",
+                "a blank separates its entries",
+            ),
+            ("a:1|[::1]:2", "'|' separates its entries"),
         ] {
             let error = parsed(entry).expect_err(entry);
             assert_eq!(error.key(), Some("bootstrap.servers"));

@@ -6,7 +6,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::definition;
-use super::kinds::{Acks, ClientDnsLookup, RecordingLevel};
+use super::kinds::{Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel};
 use super::not_built::NOT_BUILT;
 use super::{Password, ProducerConfig, properties};
 use crate::compress::CompressionType;
@@ -75,6 +75,13 @@ setters! {
     metadata_max_age(age: Duration) => "metadata.max.age.ms" = millis(age);
     /// `metadata.max.idle.ms`: after how long without records a topic is forgotten.
     metadata_max_idle(idle: Duration) => "metadata.max.idle.ms" = millis(idle);
+    /// `metadata.recovery.strategy`: what to do when the known brokers cannot be reached.
+    metadata_recovery_strategy(strategy: MetadataRecoveryStrategy) =>
+        "metadata.recovery.strategy" = strategy.as_str();
+    /// `metadata.recovery.rebootstrap.trigger.ms`: how long metadata may be asked for in vain before
+    /// `bootstrap.servers` are asked again.
+    metadata_recovery_rebootstrap_trigger(after: Duration) =>
+        "metadata.recovery.rebootstrap.trigger.ms" = millis(after);
     /// `metrics.num.samples`: how many samples a rate or average speaks of.
     metrics_num_samples(samples: usize) => "metrics.num.samples" = samples.to_string();
     /// `metrics.recording.level`: the most detailed level of metrics that is recorded.

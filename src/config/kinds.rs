@@ -86,6 +86,41 @@ impl fmt::Display for ClientDnsLookup {
     }
 }
 
+/// What to do when the known brokers cannot be reached (`metadata.recovery.strategy`).
+///
+/// # Kafka
+/// `MetadataRecoveryStrategy`, from KIP-899.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum MetadataRecoveryStrategy {
+    /// Try the known brokers for ever.
+    None,
+    /// Look up and ask `bootstrap.servers` again.
+    Rebootstrap,
+}
+
+impl MetadataRecoveryStrategy {
+    /// The text used in configurations.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Rebootstrap => "rebootstrap",
+        }
+    }
+
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        [Self::None, Self::Rebootstrap]
+            .into_iter()
+            .find(|strategy| strategy.as_str() == text)
+    }
+}
+
+impl fmt::Display for MetadataRecoveryStrategy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
 /// The most detailed level of metrics that is recorded (`metrics.recording.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]

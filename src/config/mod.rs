@@ -28,7 +28,9 @@ pub(crate) use bootstrap::parse_bootstrap;
 pub use builder::ProducerConfigBuilder;
 pub use definition::{ConfigKey, ConfigType, Group, Importance};
 pub use draft::ConfigSource;
-pub use kinds::{Acks, ClientDnsLookup, RecordingLevel, SecurityProtocol};
+pub use kinds::{
+    Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
+};
 pub use password::Password;
 pub use plugin::PluginConfig;
 

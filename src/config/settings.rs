@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use super::ProducerConfig;
 use super::draft::Draft;
-use super::kinds::{Acks, ClientDnsLookup, RecordingLevel, SecurityProtocol};
+use super::kinds::{
+    Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
+};
 use crate::compress::CompressionType;
 
 /// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
@@ -57,6 +59,11 @@ settings! {
     metadata_max_age: Duration,
     /// `metadata.max.idle.ms`: after how long without records a topic is forgotten.
     metadata_max_idle: Duration,
+    /// `metadata.recovery.strategy`: what to do when the known brokers cannot be reached.
+    metadata_recovery_strategy: MetadataRecoveryStrategy,
+    /// `metadata.recovery.rebootstrap.trigger.ms`: how long metadata may be asked for in vain before
+    /// `bootstrap.servers` are asked again.
+    metadata_recovery_rebootstrap_trigger: Duration,
     /// `metrics.num.samples`: how many samples a rate or average speaks of; 1 or more.
     metrics_num_samples: usize,
     /// `metrics.recording.level`: the most detailed level of metrics that is recorded.
@@ -115,6 +122,11 @@ impl Settings {
             max_request_size: bytes("max.request.size"),
             metadata_max_age: time("metadata.max.age.ms"),
             metadata_max_idle: time("metadata.max.idle.ms"),
+            metadata_recovery_strategy: MetadataRecoveryStrategy::parse(text(
+                "metadata.recovery.strategy",
+            ))
+            .expect("the table lists the strategies there are"),
+            metadata_recovery_rebootstrap_trigger: time("metadata.recovery.rebootstrap.trigger.ms"),
             metrics_num_samples: bytes("metrics.num.samples"),
             metrics_recording_level: RecordingLevel::parse(text("metrics.recording.level"))
                 .expect("the table lists the levels there are"),

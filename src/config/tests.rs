@@ -57,6 +57,11 @@ fn an_empty_configuration_has_kafkas_defaults() {
     assert_eq!(config.max_request_size(), 1_048_576);
     assert_eq!(config.metadata_max_age(), MS(300_000));
     assert_eq!(config.metadata_max_idle(), MS(300_000));
+    assert_eq!(
+        config.metadata_recovery_strategy(),
+        MetadataRecoveryStrategy::Rebootstrap
+    );
+    assert_eq!(config.metadata_recovery_rebootstrap_trigger(), MS(300_000));
     assert_eq!(config.metric_reporters(), <[String; 0]>::default());
     assert_eq!(config.metrics_num_samples(), 2);
     assert_eq!(config.metrics_recording_level(), RecordingLevel::Info);
@@ -98,6 +103,8 @@ fn every_setter_of_the_builder_reaches_its_getter() {
         .max_request_size(7)
         .metadata_max_age(MS(8))
         .metadata_max_idle(MS(5009))
+        .metadata_recovery_strategy(MetadataRecoveryStrategy::None)
+        .metadata_recovery_rebootstrap_trigger(MS(21))
         .metrics_num_samples(10)
         .metrics_recording_level(RecordingLevel::Trace)
         .metrics_sample_window(MS(11))
@@ -136,6 +143,11 @@ fn every_setter_of_the_builder_reaches_its_getter() {
     assert_eq!(config.max_request_size(), 7);
     assert_eq!(config.metadata_max_age(), MS(8));
     assert_eq!(config.metadata_max_idle(), MS(5009));
+    assert_eq!(
+        config.metadata_recovery_strategy(),
+        MetadataRecoveryStrategy::None
+    );
+    assert_eq!(config.metadata_recovery_rebootstrap_trigger(), MS(21));
     assert_eq!(config.metrics_num_samples(), 10);
     assert_eq!(config.metrics_recording_level(), RecordingLevel::Trace);
     assert_eq!(config.metrics_sample_window(), MS(11));
@@ -265,7 +277,7 @@ fn unknown_keys_are_kept_and_count_as_used_once_a_plug_in_read_them() {
 #[test]
 fn the_effective_values_say_where_they_come_from() {
     let config = config(&[("batch.size", " 100 "), ("reconnect.backoff.ms", "7")]).unwrap();
-    assert_eq!(config.effective().len(), 74);
+    assert_eq!(config.effective().len(), 76);
     assert_eq!(
         source(&config, "batch.size"),
         ("100".to_owned(), ConfigSource::User)

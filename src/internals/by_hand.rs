@@ -253,6 +253,14 @@ impl Selectable for Line {
         told.map(|at| sends.remove(at)).is_some()
     }
 
+    fn is_send_untouched(&self, _id: ConnectionId) -> bool {
+        false
+    }
+
+    fn withdraw_send(&mut self, _id: ConnectionId) -> bool {
+        false
+    }
+
     fn mute(&mut self, _id: ConnectionId) {}
 
     fn unmute(&mut self, _id: ConnectionId) {}

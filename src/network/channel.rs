@@ -131,6 +131,21 @@ impl KafkaChannel {
         std::mem::take(&mut self.sent)
     }
 
+    /// Whether a frame waits of which the socket has taken nothing.
+    pub(super) fn is_send_untouched(&self) -> bool {
+        let sending = self.sending.as_ref();
+        sending.is_some_and(|sending| !sending.is_touched())
+    }
+
+    /// Gives up such a frame: the peer cannot have seen it and never will. Whether there was one.
+    pub(super) fn withdraw_send(&mut self) -> bool {
+        let withdraws = self.is_send_untouched();
+        if withdraws {
+            self.sending = None;
+        }
+        withdraws
+    }
+
     /// Does what can be done now: finish connecting, then read at most one frame, then write.
     pub(super) fn turn(&mut self, scratch: &mut [u8], events: &mut PollEvents) -> Turn {
         self.report_sent(events);
@@ -174,11 +189,10 @@ impl KafkaChannel {
     /// Closes, and says what a poll tells of it.
     pub(super) fn end(mut self, reason: CloseReason) -> Disconnected {
         self.transport.shutdown();
-        let last_frame_untouched = self.sending.is_some_and(|sending| !sending.is_touched());
         Disconnected {
             id: self.id,
             reason,
-            last_frame_untouched,
+            last_frame_untouched: self.is_send_untouched(),
         }
     }
 

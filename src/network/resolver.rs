@@ -1,27 +1,34 @@
 //! Host names to addresses, off the network thread: a name service that does not answer holds up
 //! only those who asked for that name.
 //!
-//! The helper threads own nothing of the producer. They take names from a channel and answer on one;
+//! The helper threads own nothing of the producer. Each looks one name up and answers on a channel;
 //! nobody joins them, because a look-up in the system's resolver cannot be ended.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 use std::thread;
 
-use crossbeam_channel::{Receiver, Sender, TryRecvError, unbounded};
+use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::selectable::WakeUp;
+use crate::clock::SystemClock;
 use crate::types::NodeId;
+use crate::util::panic::contain;
 
 mod bootstrap;
 
 #[cfg(test)]
 use bootstrap::BootstrapHosts;
-pub(crate) use bootstrap::{DnsLookup, resolve_bootstrap};
+use bootstrap::resolve_bootstrap_with;
+pub(crate) use bootstrap::{BOOTSTRAP_LIMIT, DnsLookup, resolve_bootstrap};
 
 const THREAD_NAME: &str = "kafka-producer-resolver";
+
+/// Names that are looked up at once, and so threads there are at most. If as many hang, which is when the
+/// system's name service is down and says nothing, other names wait.
+const LOOKUPS_AT_ONCE: usize = 32;
 
 /// What became of a look-up.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,13 +41,20 @@ pub(crate) struct Resolution {
 /// Looks up the addresses of nodes without blocking.
 ///
 /// # Contract
-/// Each request is answered once, some time later, and the network thread is woken for it.
+/// Each request is answered once, some time later, and the network thread is woken for it. A request of a node
+/// takes the place of one that was not answered yet, which then never is.
 pub(crate) trait HostResolver: Send {
     /// Asks for the addresses of a node.
     fn request(&mut self, node: NodeId, host: &str, port: u16);
 
     /// The next answer that has come.
     fn poll(&mut self) -> Option<Resolution>;
+
+    /// Asks for the canonical names of bootstrap servers. Not again before that is answered.
+    fn request_canonical(&mut self, servers: Vec<(String, u16)>);
+
+    /// The canonical names, none if there are none, when they have come; the network thread is woken for it.
+    fn poll_canonical(&mut self) -> Option<Vec<(String, u16)>>;
 }
 
 /// Where names are looked up. Both calls may block for as long as they like.
@@ -66,28 +80,30 @@ impl NameService for SystemNames {
     }
 }
 
-/// Looks names up with the operating system, on one thread that starts when it is first needed.
+/// Looks names up with the operating system, each on a thread of its own, that ends with the look-up.
 ///
 /// # Threads
-/// Dropping it lets the thread end after the look-up it is in, without waiting for that.
+/// Dropping it lets the threads end after their look-ups, without waiting for that.
 pub(crate) struct SystemResolver {
     names: Arc<dyn NameService>,
     wake: Arc<dyn WakeUp>,
     known: VecDeque<Resolution>,
-    helper: Option<Helper>,
+    /// The names that are looked up or have to wait for that, and who asked for each, for which port.
+    asked: BTreeMap<Arc<str>, Vec<(NodeId, u16)>>,
+    /// Those of them that have to wait.
+    waiting: VecDeque<Arc<str>>,
+    /// Look-ups under way.
+    running: usize,
+    answer_to: Sender<Answer>,
+    answers: Receiver<Answer>,
+    canonical_to: Sender<Vec<(String, u16)>>,
+    canonical: Receiver<Vec<(String, u16)>>,
 }
 
-struct Helper {
-    requests: Sender<Request>,
-    answers: Receiver<Resolution>,
-    /// Nodes whose answers have not come, in the order of their requests.
-    waiting: VecDeque<NodeId>,
-}
-
-struct Request {
-    node: NodeId,
-    host: String,
-    port: u16,
+/// What a look-up found.
+struct Answer {
+    host: Arc<str>,
+    result: Result<Vec<SocketAddr>, Arc<str>>,
 }
 
 impl SystemResolver {
@@ -98,11 +114,19 @@ impl SystemResolver {
 
     /// A resolver that asks `names`.
     pub(crate) fn with_names(wake: Arc<dyn WakeUp>, names: Arc<dyn NameService>) -> Self {
+        let (answer_to, answers) = unbounded();
+        let (canonical_to, canonical) = unbounded();
         Self {
             names,
             wake,
             known: VecDeque::new(),
-            helper: None,
+            asked: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            running: 0,
+            answer_to,
+            answers,
+            canonical_to,
+            canonical,
         }
     }
 
@@ -111,100 +135,117 @@ impl SystemResolver {
         self.wake.wake();
     }
 
-    /// The helper, started if there is none.
-    fn helper(&mut self) -> io::Result<&mut Helper> {
-        let helper = match self.helper.take() {
-            Some(helper) => helper,
-            None => self.start()?,
-        };
-        Ok(self.helper.insert(helper))
+    /// Begins the look-ups there is room for.
+    fn start(&mut self) {
+        while self.running < LOOKUPS_AT_ONCE {
+            let Some(host) = self.waiting.pop_front() else {
+                return;
+            };
+            if self.asked.get(&host).is_none_or(Vec::is_empty) {
+                self.asked.remove(&host);
+                continue;
+            }
+            match self.spawn(Arc::clone(&host)) {
+                Ok(()) => self.running += 1,
+                Err(error) => {
+                    let why: Arc<str> = format!("no thread to resolve {host}: {error}").into();
+                    for (node, _) in self.asked.remove(&host).unwrap_or_default() {
+                        self.answer(node, Err(Arc::clone(&why)));
+                    }
+                }
+            }
+        }
     }
 
-    fn start(&self) -> io::Result<Helper> {
-        let (requests, incoming) = unbounded();
-        let (outgoing, answers) = unbounded();
+    fn spawn(&self, host: Arc<str>) -> io::Result<()> {
         let names = Arc::clone(&self.names);
+        let answers = self.answer_to.clone();
         // Weak: while a look-up hangs, the poller it would wake may be closed.
         let wake = Arc::downgrade(&self.wake);
-        thread::Builder::new()
-            .name(THREAD_NAME.to_owned())
-            .spawn(move || serve(&incoming, &outgoing, &*names, &wake))?;
-        Ok(Helper {
-            requests,
-            answers,
-            waiting: VecDeque::new(),
-        })
+        let work = move || {
+            // The port is put in later: those who ask for one name may have several.
+            let result = contain(|| look_up(&*names, &host, 0)).unwrap_or_else(|panic| {
+                Err(format!("the look-up of {host} panicked: {panic}").into())
+            });
+            if answers.send(Answer { host, result }).is_err() {
+                return;
+            }
+            if let Some(wake) = wake.upgrade() {
+                wake.wake();
+            }
+        };
+        let builder = thread::Builder::new().name(THREAD_NAME.to_owned());
+        builder.spawn(work).map(drop)
     }
 
-    /// The helper is gone, though it should not be: what it was asked must be answered all the same.
-    fn give_up_helper(&mut self) {
-        for node in self
-            .helper
-            .take()
-            .into_iter()
-            .flat_map(|helper| helper.waiting)
-        {
-            self.answer(node, Err("the resolver thread has ended".into()));
+    /// Hands an answer to those who asked for the name.
+    fn answered(&mut self, answer: &Answer) {
+        self.running -= 1;
+        for (node, port) in self.asked.remove(&answer.host).unwrap_or_default() {
+            let result = answer.result.clone().map(|mut addresses| {
+                for address in &mut addresses {
+                    address.set_port(port);
+                }
+                addresses
+            });
+            self.known.push_back(Resolution { node, result });
         }
     }
 }
 
 impl HostResolver for SystemResolver {
     fn request(&mut self, node: NodeId, host: &str, port: u16) {
+        self.known.retain(|resolution| resolution.node != node);
+        for askers in self.asked.values_mut() {
+            askers.retain(|(asker, _)| *asker != node);
+        }
         if let Some(ip) = literal(host) {
             return self.answer(node, Ok(vec![SocketAddr::new(ip, port)]));
         }
-        match self.helper() {
-            Ok(helper) => {
-                helper.waiting.push_back(node);
-                let request = Request {
-                    node,
-                    host: host.to_owned(),
-                    port,
-                };
-                if helper.requests.send(request).is_err() {
-                    self.give_up_helper();
-                }
-            }
-            Err(error) => {
-                self.answer(
-                    node,
-                    Err(format!("no thread to resolve {host}: {error}").into()),
-                );
-            }
+        if let Some(askers) = self.asked.get_mut(host) {
+            askers.push((node, port));
+            return;
         }
+        let host: Arc<str> = host.into();
+        self.asked.insert(Arc::clone(&host), vec![(node, port)]);
+        self.waiting.push_back(host);
+        self.start();
     }
 
     fn poll(&mut self) -> Option<Resolution> {
-        if let Some(helper) = &mut self.helper {
-            match helper.answers.try_recv() {
-                Ok(resolution) => {
-                    helper.waiting.pop_front();
-                    self.known.push_back(resolution);
-                }
-                Err(TryRecvError::Disconnected) => self.give_up_helper(),
-                Err(TryRecvError::Empty) => {}
-            }
+        while let Ok(answer) = self.answers.try_recv() {
+            self.answered(&answer);
+            self.start();
         }
         self.known.pop_front()
     }
-}
 
-/// The helper thread: ends when the resolver is gone.
-fn serve(
-    requests: &Receiver<Request>,
-    answers: &Sender<Resolution>,
-    names: &dyn NameService,
-    wake: &Weak<dyn WakeUp>,
-) {
-    for Request { node, host, port } in requests {
-        let result = look_up(names, &host, port);
-        if answers.send(Resolution { node, result }).is_err() {
-            return;
+    fn request_canonical(&mut self, servers: Vec<(String, u16)>) {
+        let names = Arc::clone(&self.names);
+        let answers = self.canonical_to.clone();
+        let wake = Arc::downgrade(&self.wake);
+        let work = move || {
+            let lookup = DnsLookup::ResolveCanonicalBootstrapServersOnly;
+            let clock = SystemClock::new();
+            let look_up =
+                || resolve_bootstrap_with(&servers, lookup, BOOTSTRAP_LIMIT, &clock, &names).usable;
+            let found = contain(look_up).unwrap_or_default();
+            if answers.send(found).is_ok() {
+                if let Some(wake) = wake.upgrade() {
+                    wake.wake();
+                }
+            }
+        };
+        let builder = thread::Builder::new().name(THREAD_NAME.to_owned());
+        if builder.spawn(work).is_err() {
+            // Cannot fail: the other end is held here.
+            let _ = self.canonical_to.send(Vec::new());
+            self.wake.wake();
         }
-        if let Some(wake) = wake.upgrade() {
-            wake.wake();
-        }
+    }
+
+    fn poll_canonical(&mut self) -> Option<Vec<(String, u16)>> {
+        self.canonical.try_recv().ok()
     }
 }
 

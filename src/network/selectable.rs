@@ -126,6 +126,12 @@ pub(crate) trait Selectable: Send {
     /// no poll will tell it.
     fn take_completed_send(&mut self, id: ConnectionId) -> bool;
 
+    /// Whether a frame is queued of which not one byte was given to the socket.
+    fn is_send_untouched(&self, id: ConnectionId) -> bool;
+
+    /// Takes such a frame back, so that none of it will ever be given to the socket. Whether there was one.
+    fn withdraw_send(&mut self, id: ConnectionId) -> bool;
+
     /// Stops reading from a connection.
     #[cfg_attr(not(test), expect(dead_code, reason = "for peers that send unasked"))]
     fn mute(&mut self, id: ConnectionId);

@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use mio::{Events, Interest, Poll, Token, Waker};
@@ -17,6 +18,7 @@ use super::selectable::{CloseReason, ConnectionId, PollEvents, Selectable, SendR
 use super::transport::{self, Received, Transport};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Frame;
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// The cap on one response, without its length: no producer request has an answer near it.
 ///
@@ -31,6 +33,9 @@ const EVENTS: usize = 256;
 
 /// The longest wait in one poll: longer ones do not fit into the system call on every platform.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// How long a poll that the system refuses waits instead.
+const PAUSE_AFTER_ERROR: Duration = SHORTEST_BACKOFF;
 
 /// The token of the wake-up handle. No connection may have the id that maps to it.
 const WAKE: Token = token(ConnectionId::MIN);
@@ -97,7 +102,10 @@ impl Selector {
     /// The system has no more file descriptors, or none of this kind.
     pub(crate) fn new(options: SelectorOptions, clock: Arc<dyn Clock>) -> io::Result<Self> {
         let poll = Poll::new()?;
-        let waker = Arc::new(PollWaker(Waker::new(poll.registry(), WAKE)?));
+        let waker = Arc::new(PollWaker {
+            waker: Waker::new(poll.registry(), WAKE)?,
+            has_failed: AtomicBool::new(false),
+        });
         Ok(Self {
             poll,
             ready: Events::with_capacity(EVENTS),
@@ -129,7 +137,11 @@ impl Selector {
         match self.poll.poll(&mut self.ready, Some(wait)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => return Err(error),
+            Err(error) => {
+                // The caller comes back at once, and the poll may fail at once again.
+                std::thread::park_timeout(wait.min(PAUSE_AFTER_ERROR));
+                return Err(error);
+            }
         }
         for event in &self.ready {
             // The waker's token belongs to no channel: its event only ends the wait.
@@ -266,6 +278,16 @@ impl Selectable for Selector {
         sent
     }
 
+    fn is_send_untouched(&self, id: ConnectionId) -> bool {
+        let channel = self.channels.get(&id);
+        channel.is_some_and(KafkaChannel::is_send_untouched)
+    }
+
+    fn withdraw_send(&mut self, id: ConnectionId) -> bool {
+        let channel = self.channels.get_mut(&id);
+        channel.is_some_and(KafkaChannel::withdraw_send)
+    }
+
     fn mute(&mut self, id: ConnectionId) {
         if let Some(channel) = self.channels.get_mut(&id) {
             channel.set_muted(true);
@@ -346,11 +368,18 @@ const fn connection(token: Token) -> ConnectionId {
 
 /// The selector's wake-up handle.
 #[derive(Debug)]
-struct PollWaker(Waker);
+struct PollWaker {
+    waker: Waker,
+    /// That it fails was logged.
+    has_failed: AtomicBool,
+}
 
 impl WakeUp for PollWaker {
     fn wake(&self) {
-        if let Err(error) = self.0.wake() {
+        if let Err(error) = self.waker.wake() {
+            if self.has_failed.swap(true, Ordering::Relaxed) {
+                return;
+            }
             // The poll still ends by its timeout.
             log::warn!("could not wake the network thread: {error}");
         }

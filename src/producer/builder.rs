@@ -202,8 +202,9 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     /// stopped, and plug-ins are closed.
     ///
     /// # Blocking
-    /// For the look-up of host names in `bootstrap.servers`: up to `max.block.ms`, 30 s at most. No
-    /// broker is connected to yet.
+    /// For the look-up of host names in `bootstrap.servers`: as long as the system's name service takes, 30 s
+    /// at most, whatever `max.block.ms` says. No broker is connected to yet, and where all entries are
+    /// addresses nothing is waited for.
     pub fn build(self) -> Result<KafkaProducer<K, V>, ConstructError> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
         self.build_with(Seams {

@@ -22,7 +22,6 @@ pub(crate) struct Frame {
 
 impl Frame {
     /// Bytes of all chunks together.
-    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.len
     }

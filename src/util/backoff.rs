@@ -2,10 +2,16 @@
 
 use std::time::Duration;
 
+/// No pause between two attempts is shorter, whatever is configured: nothing that is tried again and again
+/// (connections, look-ups, requests for metadata, batches) is tried more than a hundred times a second.
+///
+/// What is configured is shown and kept as it is; the keys' documentation names this floor.
+pub(crate) const SHORTEST_BACKOFF: Duration = Duration::from_millis(10);
+
 /// `initial · base^failures`, no more than `max`, times a random factor in `[1 − jitter, 1 + jitter)`.
 ///
 /// When `max` is not above `initial` the wait is constant and without jitter. The result never
-/// exceeds `max`: 3.0.0 let jitter push it over (mended in 3.8).
+/// exceeds `max`: 3.0.0 let jitter push it over (mended in 3.8). It is never below [`SHORTEST_BACKOFF`].
 ///
 /// # Kafka
 /// `org.apache.kafka.common.utils.ExponentialBackoff`.
@@ -30,12 +36,14 @@ impl ExponentialBackoff {
     /// The wait after `failures` failures in a row; `random` is uniform in `[0, 1)`.
     pub(crate) fn backoff(&self, failures: u32, random: f64) -> Duration {
         if self.max <= self.initial {
-            return self.initial;
+            return self.initial.max(SHORTEST_BACKOFF);
         }
         let growth = f64::from(self.base).powi(i32::try_from(failures).unwrap_or(i32::MAX));
         let seconds = (self.initial.as_secs_f64() * growth).min(self.max.as_secs_f64());
         let factor = 1.0 - self.jitter + 2.0 * self.jitter * random;
-        Duration::from_secs_f64(seconds * factor).min(self.max)
+        Duration::from_secs_f64(seconds * factor)
+            .min(self.max)
+            .max(SHORTEST_BACKOFF)
     }
 }
 
@@ -68,5 +76,15 @@ mod tests {
         let backoff = ExponentialBackoff::new(MS(100), 2, MS(50), 0.2);
         assert_eq!(backoff.backoff(0, 0.9), MS(100));
         assert_eq!(backoff.backoff(7, 0.1), MS(100));
+    }
+
+    #[test]
+    fn no_wait_is_shorter_than_the_shortest() {
+        for (initial, max) in [(0, 0), (0, 1000), (1, 1), (1, 5), (10, 40)] {
+            let backoff = ExponentialBackoff::new(MS(initial), 2, MS(max), 0.2);
+            for failures in [0, 1, 50] {
+                assert!(backoff.backoff(failures, 0.0) >= SHORTEST_BACKOFF);
+            }
+        }
     }
 }

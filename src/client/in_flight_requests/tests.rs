@@ -12,6 +12,7 @@ fn request(id: i32, deadline: u64) -> InFlightRequest<()> {
         created: at(0),
         deadline: Deadline::At(at(deadline)),
         expects_response: true,
+        bytes: 0,
         purpose: (),
     }
 }

@@ -26,6 +26,8 @@ pub(crate) struct MetadataNews {
     failing: Named<(Arc<str>, &'static str)>,
     settled: Named<Arc<str>>,
     unlisted: Named<(Arc<str>, PartitionId)>,
+    /// From which leader epoch to which.
+    went_back: Named<(Arc<str>, PartitionId, i32, i32)>,
 }
 
 /// Some of many.
@@ -81,6 +83,22 @@ impl MetadataNews {
         self.unlisted.add((Arc::clone(topic), partition));
     }
 
+    /// The leader epoch of a partition went back for good, and is believed now.
+    pub(super) fn epoch_went_back(
+        &mut self,
+        topic: &Arc<str>,
+        partition: PartitionId,
+        from: i32,
+        to: i32,
+    ) {
+        self.went_back.add((Arc::clone(topic), partition, from, to));
+    }
+
+    /// Leaves out lines of which `keep` says so.
+    pub(crate) fn retain_lines(&mut self, mut keep: impl FnMut(Level, &str) -> bool) {
+        self.lines.retain(|(level, line)| keep(*level, line));
+    }
+
     /// Writes all of it, with `prefix` before each line.
     pub(crate) fn write(self, prefix: &dyn fmt::Display) {
         assert_unlocked();
@@ -97,8 +115,17 @@ impl MetadataNews {
             failing,
             settled,
             unlisted,
+            went_back,
             ..
         } = &self;
+        if went_back.count > 0 {
+            log::warn!(
+                "{prefix} The leader epochs of {} partitions are older than before in every answer since {} s, as after a cluster was restored from a backup: they are believed now, including (topic, partition, from, to) {:?}",
+                went_back.count,
+                super::epochs::BELIEVED_AFTER.as_secs(),
+                went_back.first
+            );
+        }
         if unlisted.count > 0 {
             log::warn!(
                 "{prefix} {} partitions have leader brokers without a matching listener, including {:?}",
@@ -131,6 +158,14 @@ impl MetadataNews {
     #[cfg(test)]
     pub(crate) fn settled(&self) -> Vec<&str> {
         self.settled.first.iter().map(|topic| &**topic).collect()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn went_back(&self) -> Vec<(&str, PartitionId, i32, i32)> {
+        let first = self.went_back.first.iter();
+        first
+            .map(|(topic, partition, from, to)| (&**topic, *partition, *from, *to))
+            .collect()
     }
 
     #[cfg(test)]

@@ -115,6 +115,8 @@ fn the_next_update_is_due_at_the_metadatas_age_or_on_request_after_the_backoff()
     for (backoff, max_age) in [(100, 1_000), (1_000, 100), (0, 0), (0, 100), (100, 0)] {
         let [backoff_time, age] = [backoff, max_age].map(Duration::from_millis);
         let mut metadata = Metadata::new(backoff_time, age);
+        // Nothing is asked for more than a hundred times a second.
+        let backoff = backoff.max(10);
         assert_eq!(wait(&metadata, at(0)), 0);
         full(&mut metadata, Vec::new());
         assert_eq!(wait(&metadata, at(0)), u128::from(backoff.max(max_age)));
@@ -709,4 +711,97 @@ fn a_partial_answer_names_the_topics_that_changed_and_another_may_have_changed_a
         "leaders of others may have moved"
     );
     assert_eq!(changed(true, moved), ChangedTopics::These(vec!["a".into()]));
+}
+
+fn full_answer(metadata: &mut Metadata, epoch: i32, now: Instant) -> MetadataNews {
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: metadata.request_version(),
+    };
+    let topics = vec![topic("t", vec![partition(0, 2, epoch)])];
+    metadata
+        .update(planned, 11, response(topics), now, &mut |_| true)
+        .news
+}
+
+fn leader(metadata: &Metadata) -> i32 {
+    info(metadata, "t", 0).unwrap().leader().unwrap().id()
+}
+
+/// A cluster that was restored from a backup. In Java the older epoch is ignored for ever.
+#[test]
+fn epochs_that_went_back_for_good_are_believed_after_a_while_and_it_is_said_once() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
+    let mut said = Vec::new();
+    let mut now = at(0);
+    let mut answers = 0;
+    while now < at(60_000) {
+        // As the client asks: when the next update is due.
+        now = now.saturating_add(metadata.time_to_next_update(now).remaining(now).unwrap());
+        let news = full_answer(&mut metadata, 3 + answers / 5, now);
+        said.extend(
+            news.went_back()
+                .iter()
+                .map(|(_, partition, from, to)| (*partition, *from, *to)),
+        );
+        answers += 1;
+        if leader(&metadata) == 2 {
+            break;
+        }
+        assert_eq!(epoch(&metadata, "t"), Some(10));
+    }
+    assert!((at(10_000)..=at(11_000)).contains(&now), "{now:?}");
+    assert!(
+        (10..=12).contains(&answers),
+        "asked once a second: {answers}"
+    );
+    assert_eq!(epoch(&metadata, "t"), Some(5));
+    assert_eq!(said, [(0, 10, 5)]);
+    // From here on as ever.
+    assert_eq!(wait(&metadata, now), MAX_AGE.as_millis());
+    let _ = full_answer(&mut metadata, 4, now);
+    assert_eq!(epoch(&metadata, "t"), Some(5));
+}
+
+#[test]
+fn an_older_epoch_is_not_believed_while_others_answer_with_the_newer_one() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
+    for second in 0..120 {
+        let epoch = if second % 9 == 8 { 10 } else { 3 };
+        let mut topics = vec![topic("t", vec![partition(0, 1, epoch)])];
+        if epoch == 3 {
+            topics = vec![topic("t", vec![partition(0, 2, epoch)])];
+        }
+        update(&mut metadata, false, topics, at(second * 1_000));
+        assert_eq!(leader(&metadata), 1, "after {second} s");
+    }
+}
+
+#[test]
+fn few_answers_are_not_enough_to_go_back() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
+    for hour in 0..2 {
+        let _ = full_answer(&mut metadata, 3, at(hour * 3_600_000));
+        assert_eq!(leader(&metadata), 1);
+    }
+    let _ = full_answer(&mut metadata, 3, at(3 * 3_600_000));
+    assert_eq!(leader(&metadata), 2);
+}
+
+#[test]
+fn another_cluster_has_epochs_of_its_own() {
+    let mut metadata = metadata();
+    full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
+    let planned = PlannedUpdate {
+        is_partial: false,
+        request_version: 0,
+    };
+    let mut other = response(vec![topic("t", vec![partition(0, 2, 3)])]);
+    other.cluster_id = Some("another".into());
+    let _ = metadata.update(planned, 11, other, at(1), &mut |_| true);
+    assert_eq!(leader(&metadata), 2);
+    assert_eq!(epoch(&metadata, "t"), Some(3));
 }

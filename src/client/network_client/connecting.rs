@@ -13,9 +13,9 @@ use crate::types::{Node, NodeId};
 /// How a connection ended.
 pub(super) struct Ending {
     pub(super) error: Arc<str>,
-    /// Not one byte of the newest request was given to the socket.
-    pub(super) newest_untouched: bool,
     pub(super) weight: Weight,
+    /// The other side ended it, perhaps because of a request that it would not take.
+    pub(super) by_peer: bool,
 }
 
 /// How much is to be made of the end of a connection.
@@ -34,8 +34,8 @@ impl Ending {
     pub(super) fn given_up(error: impl Into<Arc<str>>) -> Self {
         Self {
             error: error.into(),
-            newest_untouched: false,
             weight: Weight::Lost,
+            by_peer: false,
         }
     }
 
@@ -52,6 +52,20 @@ impl Ending {
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
      brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
 
+/// Requests from here on may be larger than a broker takes.
+const NOTABLE_BYTES: usize = 16 * 1024;
+
+/// How a connection ended that a request was under way on: a broker closes it without a word when the request
+/// is larger than it takes.
+fn closed_on_request(error: &str, bytes: usize) -> Arc<str> {
+    let hint = if bytes >= NOTABLE_BYTES {
+        ": if that is more than the broker's socket.request.max.bytes, lower max.request.size"
+    } else {
+        ""
+    };
+    format!("{error}, with a request of {bytes} bytes unanswered{hint}").into()
+}
+
 /// The version of the first request for API versions on a connection.
 const FIRST_API_VERSIONS_VERSION: i16 = 3;
 
@@ -67,7 +81,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             NextStep::Resolve => {
                 log::debug!("{self} Resolving the host of node {node}");
                 self.resolver.request(node.id(), node.host(), node.port());
-                self.lookups += 1;
+                self.lookups.insert(node.id());
                 self.handle_resolutions(now);
             }
             NextStep::Wait => {}
@@ -87,12 +101,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// Takes the answers of the resolver that have come.
     pub(super) fn handle_resolutions(&mut self, now: Instant) {
-        while self.lookups > 0 {
+        while !self.lookups.is_empty() {
             let Some(resolution) = self.resolver.poll() else {
                 return;
             };
-            self.lookups -= 1;
             let id = resolution.node;
+            self.lookups.remove(&id);
             let error = match resolution.result {
                 Ok(addresses) if addresses.is_empty() => Arc::from("the host name has no address"),
                 Ok(addresses) => {
@@ -113,10 +127,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     fn attempt_failed(&mut self, id: NodeId, error: Arc<str>, now: Instant) {
         let ending = Ending {
             error,
-            newest_untouched: true,
             weight: Weight::Lost,
+            by_peer: false,
         };
-        self.log_ending(id, &ending);
+        self.log_ending(id, &ending, now);
         self.states.disconnected(id, now, Arc::clone(&ending.error));
         self.metadata_after_disconnect(id, &ending, now);
     }
@@ -155,14 +169,18 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             };
             let ending = Ending {
                 error,
-                newest_untouched: disconnected.last_frame_untouched,
                 weight: match disconnected.reason {
                     CloseReason::Idle => Weight::Ordinary,
                     CloseReason::BadFrame(_) => Weight::Fault,
                     _ => Weight::Lost,
                 },
+                by_peer: matches!(
+                    disconnected.reason,
+                    CloseReason::ClosedByPeer | CloseReason::Io(_)
+                ),
             };
-            self.process_disconnection(id, &ending, now, responses);
+            let newest_untouched = disconnected.last_frame_untouched;
+            self.process_disconnection(id, &ending, newest_untouched, now, responses);
         }
     }
 
@@ -203,23 +221,26 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
+        let newest_untouched = self.selector.is_send_untouched(id);
         self.selector.close(id);
-        self.process_disconnection(id, ending, now, responses);
+        self.process_disconnection(id, ending, newest_untouched, now, responses);
     }
 
-    /// A connection ended: its requests with it.
+    /// A connection ended: its requests with it. Of the newest, not one byte was given to the socket if
+    /// `newest_untouched`.
     fn process_disconnection(
         &mut self,
         id: NodeId,
         ending: &Ending,
+        newest_untouched: bool,
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
-        self.log_ending(id, ending);
+        self.log_ending(id, ending, now);
         self.states.disconnected(id, now, Arc::clone(&ending.error));
         self.api_versions.remove(id);
         self.versions_to_ask.remove(&id);
-        self.cancel_in_flight(id, ending, now, responses);
+        self.cancel_in_flight(id, ending, newest_untouched, now, responses);
         self.metadata_after_disconnect(id, ending, now);
     }
 
@@ -227,6 +248,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         &mut self,
         id: NodeId,
         ending: &Ending,
+        newest_untouched: bool,
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
@@ -240,8 +262,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             );
             match request.purpose {
                 Purpose::User(tag) => {
-                    let untouched = at == newest && !newest_is_written && ending.newest_untouched;
-                    let reason = Arc::clone(&ending.error);
+                    let untouched = at == newest && !newest_is_written && newest_untouched;
+                    let reason = if ending.by_peer && !untouched {
+                        closed_on_request(&ending.error, request.bytes)
+                    } else {
+                        Arc::clone(&ending.error)
+                    };
                     responses.push(ClientResponse {
                         node: id,
                         tag,
@@ -262,23 +288,36 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Warns when a node that worked, or was not tried yet, fails, and when it fails for another
-    /// reason than before; repetitions are for the debug log.
-    fn log_ending(&self, id: NodeId, ending: &Ending) {
+    /// Warns of a node that cannot be connected to or does what no broker should: at once, and as long as it
+    /// goes on seldom, with how often. All of it is in the debug log.
+    fn log_ending(&mut self, id: NodeId, ending: &Ending, now: Instant) {
         let error = &ending.error;
-        let is_news = self.states.failures(id) == 0 || self.states.last_error(id) != Some(error);
-        let was_ready = self.states.state(id) == Some(&ConnectionState::Ready);
+        let is_ready = self.states.state(id) == Some(&ConnectionState::Ready);
+        let warns = ending.weight == Weight::Fault || ending.weight == Weight::Lost && !is_ready;
+        let unsaid = if warns {
+            self.states.warn_of(id, now)
+        } else {
+            None
+        };
         let endpoint = Endpoint(self.states.endpoint(id));
-        match ending.weight {
-            Weight::Fault if is_news => {
-                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}");
+        match unsaid {
+            Some(unsaid) if ending.weight == Weight::Fault => {
+                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}{unsaid}")
             }
-            Weight::Lost if is_news && !was_ready => {
-                log::warn!(
-                    "{self} Connection to node {id}{endpoint} could not be established: {error}"
-                );
-            }
-            _ => log::debug!("{self} Node {id}{endpoint} disconnected: {error}"),
+            Some(unsaid) => log::warn!(
+                "{self} Connection to node {id}{endpoint} could not be established: {error}{unsaid}"
+            ),
+            None => log::debug!("{self} Node {id}{endpoint} disconnected: {error}"),
+        }
+    }
+
+    /// The broker's versions are known. If it was warned of before, that is over.
+    pub(super) fn node_is_ready(&mut self, id: NodeId) {
+        if let Some(failures) = self.states.ready(id) {
+            let endpoint = Endpoint(self.states.endpoint(id));
+            log::info!(
+                "{self} Connection to node {id}{endpoint} stands, after {failures} failures"
+            );
         }
     }
 }

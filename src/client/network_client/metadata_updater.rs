@@ -1,9 +1,11 @@
 //! When metadata is asked for, and which node is asked.
 
+use log::Level;
+
 use super::connecting::{Ending, Endpoint, Weight};
 use super::{NetworkClient, Purpose};
 use crate::client::kafka_client::Outcome;
-use crate::client::metadata::is_reachable;
+use crate::client::metadata::{MetadataNews, is_reachable};
 use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::network::resolver::HostResolver;
@@ -27,6 +29,16 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         if !due.is_over(now) {
             return due;
         }
+        self.maybe_recover(now);
+        let wait = self.ask_for_metadata(now);
+        if self.is_updating {
+            return Deadline::Never;
+        }
+        wait.min(self.recovery.deadline())
+    }
+
+    /// Metadata is due: asks for it, or does what must be done before.
+    fn ask_for_metadata(&mut self, now: Instant) -> Deadline {
         let Some(node) = self.choose_least_loaded(now) else {
             log::debug!("{self} Give up sending metadata request since no node is available");
             if let Some(node) = self.throttled_node(now) {
@@ -44,15 +56,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 self.metadata.time_to_next_update(now)
             };
         }
-        let cluster = self.metadata.cluster();
-        if cluster
-            .nodes()
-            .iter()
-            .any(|node| self.states.is_preparing(node.id()))
-        {
-            // No need to connect to yet another node before it is known how that ends.
-            return Deadline::Never;
-        }
+        // If it is on the way to being ready, no need to connect to yet another before it is known how that
+        // ends.
         if self.states.can_connect(node.id(), now) {
             log::debug!("{self} Initialize connection to node {node} for sending metadata request");
             self.initiate_connect(&node, now);
@@ -63,9 +68,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// A node that could be asked if it did not want this client to pause.
     fn throttled_node(&self, now: Instant) -> Option<NodeId> {
-        let cluster = self.metadata.cluster();
-        let mut ids = cluster.nodes().iter().map(Node::id);
-        ids.find(|id| self.states.is_live(*id) && self.states.is_throttled(*id, now))
+        self.candidates()
+            .into_iter()
+            .find(|id| self.states.is_live(*id) && self.states.is_throttled(*id, now))
     }
 
     /// When to look again after an attempt was begun: it may have failed at once.
@@ -78,14 +83,21 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             .max(self.next_chance(now))
     }
 
-    /// When the first of the cluster's nodes may be connected to, or is throttled no more.
+    /// When the first of the nodes that may be asked may be connected to, or is throttled no more.
     fn next_chance(&self, now: Instant) -> Deadline {
-        let cluster = self.metadata.cluster();
-        let nodes = cluster.nodes().iter();
-        nodes
-            .map(|node| self.states.poll_deadline(node.id(), now))
+        self.candidates()
+            .into_iter()
+            .map(|id| self.states.poll_deadline(id, now))
             .min()
             .unwrap_or(Deadline::Never)
+    }
+
+    /// The nodes that may be asked: those that are known, and in need the bootstrap servers.
+    fn candidates(&self) -> Vec<NodeId> {
+        let cluster = self.metadata.cluster();
+        let again = self.recovery.nodes();
+        let again = again.iter().filter(|_| self.recovery.is_on());
+        cluster.nodes().iter().chain(again).map(Node::id).collect()
     }
 
     fn send_metadata_request(&mut self, node: NodeId, now: Instant) {
@@ -127,7 +139,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 .node(id)
                 .filter(|_| cluster.is_bootstrap() && is_first)
             {
-                log::warn!("{self} Bootstrap broker {node} disconnected");
+                if let Some(unsaid) = self.logged.bootstrap_lost.happened(now) {
+                    log::warn!("{self} Bootstrap broker {node} disconnected{unsaid}");
+                }
             }
         }
         if self.is_metadata_due(now) {
@@ -153,24 +167,63 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     ) {
         self.is_updating = false;
         if response.brokers.iter().any(is_reachable) {
+            self.recovery_succeeded();
             let news = self
                 .metadata
                 .handle_response(planned, version, response, now);
-            news.write(self);
+            self.write_news(news, now);
         } else {
-            // A broker that is starting may know of none, not even itself.
+            let why = match response.brokers.first() {
+                Some(broker) => MetadataFailure::UnusableBrokers(
+                    format!(
+                        "broker {} at {}:{}",
+                        broker.node_id, broker.host, broker.port
+                    )
+                    .into(),
+                ),
+                // A broker that is starting may know of none, not even itself.
+                None => MetadataFailure::NoBrokers,
+            };
             log::trace!(
-                "{self} Ignoring metadata response without brokers with correlation id {correlation_id}."
+                "{self} Ignoring metadata response without usable brokers with correlation id {correlation_id}."
             );
-            self.metadata_failed(MetadataFailure::NoBrokers, now);
+            self.metadata_failed(why, now);
         }
+    }
+
+    /// What is said of each answer anew, such as that a broker in it was ignored, is said seldom.
+    fn write_news(&mut self, mut news: MetadataNews, now: Instant) {
+        let lines = &mut self.logged.metadata;
+        news.retain_lines(|level, line| level > Level::Info || lines.may_log(line, now));
+        news.write(self);
     }
 
     /// The node with the fewest unanswered requests; if none can be sent to, one that is on the way
     /// to that; else one that may be connected to, the longest not tried first.
+    ///
+    /// If bootstrap servers are asked again, one of them, unless a known broker can be sent to again; and if
+    /// they cannot even be connected to, a known broker after all.
     pub(super) fn choose_least_loaded(&mut self, now: Instant) -> Option<Node> {
         let cluster = self.metadata.cluster();
-        let nodes = cluster.nodes();
+        if !self.recovery.is_on() {
+            return self.best_of(cluster.nodes(), now).map(|(_, node)| node);
+        }
+        let again = self.recovery.nodes();
+        let again = self.best_of(&again, now);
+        // Bootstrap servers that were looked up when the producer was built have the same numbers.
+        let known = if cluster.is_bootstrap() && !self.recovery.nodes().is_empty() {
+            None
+        } else {
+            self.best_of(cluster.nodes(), now)
+        };
+        let (first, second) = match &known {
+            Some((Standing::Ready, _)) if !self.recovery.distrusts_known() => (known, again),
+            _ => (again, known),
+        };
+        first.or(second).map(|(_, node)| node)
+    }
+
+    fn best_of(&mut self, nodes: &[Node], now: Instant) -> Option<(Standing, Node)> {
         if nodes.is_empty() {
             return None;
         }
@@ -184,7 +237,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             if self.can_send(id, now) {
                 let load = self.in_flight.count_of(id);
                 if load == 0 {
-                    return Some(node.clone());
+                    return Some((Standing::Ready, node.clone()));
                 }
                 if ready.is_none_or(|(least, _)| load < least) {
                     ready = Some((load, node));
@@ -198,9 +251,18 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 }
             }
         }
-        let ready = ready.map(|(_, node)| node);
-        let connectable = connectable.map(|(_, node)| node);
-        let chosen = ready.or(preparing).or(connectable);
-        chosen.cloned()
+        let ready = ready.map(|(_, node)| (Standing::Ready, node));
+        let preparing = preparing.map(|node| (Standing::Preparing, node));
+        let connectable = connectable.map(|(_, node)| (Standing::Connectable, node));
+        let (standing, node) = ready.or(preparing).or(connectable)?;
+        Some((standing, node.clone()))
     }
+}
+
+/// How far a node is from being sent to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Ready,
+    Preparing,
+    Connectable,
 }

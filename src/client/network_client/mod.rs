@@ -7,22 +7,27 @@
 //! | `sending` | a request's version, bytes and correlation id |
 //! | `responses` | what a poll brought: sends, frames, time-outs |
 //! | `metadata_updater` | when to ask for metadata, and whom |
+//! | `recovery` | when to ask the bootstrap servers again |
 
 mod connecting;
 mod metadata_updater;
+mod recovery;
 mod responses;
 mod sending;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
+use self::recovery::Recovery;
+pub(crate) use self::recovery::{RecoveryOptions, bootstrap_nodes};
 use super::api_versions::ApiVersions;
 use super::connection_states::{ClusterConnectionStates, ConnectionState, ConnectionTimeouts};
 use super::in_flight_requests::InFlightRequests;
 use super::kafka_client::{ClientRequest, ClientResponse, KafkaClient, NotReady, Outcome};
 use super::metadata_source::{MetadataSource, PlannedUpdate};
+use crate::clock::seldom::{Seldom, SeldomLines};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{PollEvents, Selectable, WakeUp};
@@ -41,8 +46,19 @@ pub(crate) struct NetworkClientOptions {
     pub(crate) setup_timeout_max: Duration,
     /// How long the client's own requests may take: `request.timeout.ms`.
     pub(crate) request_timeout: Duration,
+    /// Where to begin again.
+    pub(crate) recovery: RecoveryOptions,
     /// Where its random choices start from.
     pub(crate) seed: u64,
+}
+
+/// What was logged, of that which may happen over and over.
+#[derive(Debug, Default)]
+struct Logged {
+    io: Seldom,
+    unwritable: Seldom,
+    metadata: SeldomLines,
+    bootstrap_lost: Seldom,
 }
 
 /// Whose request it is.
@@ -72,14 +88,16 @@ pub(crate) struct NetworkClient<S, R, T> {
     api_versions: ApiVersions,
     /// Connected nodes that are to be asked for their versions, and in which version of that request.
     versions_to_ask: BTreeMap<NodeId, i16>,
-    /// Look-ups of host names that were not answered yet.
-    lookups: usize,
+    /// Nodes whose host names are being looked up.
+    lookups: BTreeSet<NodeId>,
     /// A metadata request is under way.
     is_updating: bool,
+    recovery: Recovery,
     /// Requests that came to their end outside of a poll: they could not be sent, or nothing more is
     /// expected of them. The next poll hands them out.
     ended: Vec<ClientResponse<T>>,
     events: PollEvents,
+    logged: Logged,
     correlation_id: i32,
     random: fastrand::Rng,
     is_closed: bool,
@@ -112,10 +130,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             in_flight: InFlightRequests::new(options.max_in_flight),
             api_versions: ApiVersions::new(usable_magic),
             versions_to_ask: BTreeMap::new(),
-            lookups: 0,
+            lookups: BTreeSet::new(),
             is_updating: false,
+            recovery: Recovery::new(options.recovery),
             ended: Vec::new(),
             events: PollEvents::default(),
+            logged: Logged::default(),
             correlation_id: 0,
             random,
             is_closed: false,
@@ -256,6 +276,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             return;
         }
         self.handle_resolutions(now);
+        self.handle_names();
         let metadata = self.maybe_update_metadata(now);
         // A metadata request that could not be sent may have ended others with it.
         let timeout = if had_ended || !self.ended.is_empty() {
@@ -266,7 +287,9 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         let timeout = self.poll_timeout(timeout, metadata, now);
         let mut events = std::mem::take(&mut self.events);
         if let Err(error) = self.selector.poll(Some(timeout), &mut events) {
-            log::error!("{self} Unexpected error during I/O: {error}");
+            if let Some(unsaid) = self.logged.io.happened(now) {
+                log::error!("{self} Unexpected error during I/O: {error}{unsaid}");
+            }
         }
         let now = self.clock.now();
         self.handle_completed_sends(&events, now, responses);
@@ -279,6 +302,36 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.handle_timed_out_requests(now, responses);
         events.clear();
         self.events = events;
+    }
+
+    fn newest_untouched(&self, node: NodeId) -> Option<&T> {
+        match &self.in_flight.newest_unwritten(node)?.purpose {
+            Purpose::User(tag) if self.selector.is_send_untouched(node) => Some(tag),
+            _ => None,
+        }
+    }
+
+    fn withdraw_untouched(&mut self, node: NodeId, reason: &str, now: Instant) -> bool {
+        if self.newest_untouched(node).is_none() || !self.selector.withdraw_send(node) {
+            return false;
+        }
+        let Some(request) = self.in_flight.withdraw_newest(node) else {
+            return false;
+        };
+        if let Purpose::User(tag) = request.purpose {
+            self.ended.push(ClientResponse {
+                node,
+                tag,
+                version: request.version,
+                created: request.created,
+                received: now,
+                outcome: Outcome::Disconnected {
+                    handed_over: false,
+                    reason: reason.into(),
+                },
+            });
+        }
+        true
     }
 
     fn least_loaded_node(&mut self, now: Instant) -> Option<Node> {

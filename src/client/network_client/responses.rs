@@ -178,7 +178,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let versions = NodeApiVersions::new(response);
             log::debug!("{self} Node {id} has API versions: {versions}");
             self.api_versions.update(id, versions);
-            self.states.ready(id);
+            self.node_is_ready(id);
             return;
         }
         if response.error == ErrorCode::UnsupportedVersion && version > 0 {

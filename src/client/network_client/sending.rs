@@ -51,7 +51,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let frame = match request.encode(version, correlation_id, Some(&self.client_id)) {
             Ok(frame) => frame,
             Err(error) => {
-                log::error!("{self} A {api_key} request cannot be written: {error}");
+                if let Some(unsaid) = self.logged.unwritable.happened(now) {
+                    log::error!("{self} A {api_key} request cannot be written: {error}{unsaid}");
+                }
                 return Err((
                     purpose,
                     version,
@@ -63,6 +65,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             "{self} Sending {api_key} request version {version} with correlation id {correlation_id} and timeout {} ms to node {node}",
             timeout.as_millis()
         );
+        let bytes = frame.len();
         if let Err(refused) = self.selector.send(node, frame) {
             let reason = match refused {
                 SendRefused::NoConnection => "the connection ended before the request was sent",
@@ -83,6 +86,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 created: now,
                 deadline: Deadline::after(now, timeout),
                 expects_response,
+                bytes,
                 purpose,
             },
         );

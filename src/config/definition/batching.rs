@@ -115,7 +115,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Importance::Medium,
         "How long, in milliseconds, `send` may wait for metadata and for memory, taken together, \
          and calls like `partitions_for` for their answer. Time spent in serializers and \
-         partitioners does not count. Set it low where the calling thread must not stall, and \
+         partitioners does not count, nor does the look-up of `bootstrap.servers` when the producer \
+         is built, which may take 30 s. Set it low where the calling thread must not stall, and \
          handle the error.",
     )
     .valid(Validator::AtLeast(0)),

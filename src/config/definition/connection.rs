@@ -33,8 +33,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "540000",
         Importance::Medium,
         "A connection without traffic for this many milliseconds is closed. Keep it below what \
-         brokers, firewalls and load balancers allow, so that this side closes first. A negative \
-         value keeps connections for ever.",
+         brokers, firewalls and load balancers allow, so that this side closes first, and above \
+         `request.timeout.ms`, for waiting for an answer is no traffic. A negative value keeps \
+         connections for ever.",
     ),
     row(
         "send.buffer.bytes",
@@ -59,7 +60,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "50",
         Importance::Low,
         "The pause in milliseconds before a broker is connected to again after a failure. It \
-         doubles with each failure up to `reconnect.backoff.max.ms`.",
+         doubles with each failure up to `reconnect.backoff.max.ms`. Less than 10 counts as 10.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -68,7 +69,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "1000",
         Importance::Low,
         "The longest pause in milliseconds between two tries to connect to one broker. A random \
-         part of 20% is added or taken, so that many clients do not return at once.",
+         part of 20% is added or taken, so that many clients do not return at once. Less than 10 \
+         counts as 10.",
     )
     .valid(Validator::AtLeast(0))
     .note_of(
@@ -81,7 +83,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "10000",
         Importance::Medium,
         "How long, in milliseconds, a first try to connect may take. It doubles with each failure \
-         up to `socket.connection.setup.timeout.max.ms`.",
+         up to `socket.connection.setup.timeout.max.ms`. Less than 10 counts as 10.",
     )
     .valid(Validator::AtLeast(0))
     .note_of("Negative values are refused here; Kafka does not check."),
@@ -101,7 +103,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "300000",
         Importance::Low,
         "After this many milliseconds the cluster is asked again who leads which partition, even \
-         if nothing failed, so that new brokers and partitions are noticed.",
+         if nothing failed, so that new brokers and partitions are noticed. They are not asked more \
+         often than once in `retry.backoff.ms`.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -113,4 +116,29 @@ pub(super) const KEYS: &[ConfigKey] = &[
          for it has to wait for its metadata again.",
     )
     .valid(Validator::AtLeast(5000)),
+    row(
+        "metadata.recovery.strategy",
+        ConfigType::Text,
+        "rebootstrap",
+        Importance::Low,
+        "What to do when the known brokers cannot be reached. `rebootstrap` looks up and asks \
+         `bootstrap.servers` again as soon as every known broker has failed to be connected to, or \
+         when none has answered for metadata for `metadata.recovery.rebootstrap.trigger.ms`; what \
+         is known stays in use meanwhile, and brokers that come back are used again. `none` tries \
+         the known brokers for ever, which is in vain if all of them were replaced.",
+    )
+    .valid(Validator::OneOf(&["none", "rebootstrap"]))
+    .note_of("Comes from Kafka 3.8 (KIP-899); on by default since Kafka 4.0, and here."),
+    row(
+        "metadata.recovery.rebootstrap.trigger.ms",
+        ConfigType::Long,
+        "300000",
+        Importance::Low,
+        "When metadata was asked for and not got for this many milliseconds, `bootstrap.servers` \
+         are asked again, even if known brokers can be connected to. It is looked at when a request \
+         for metadata is due, so a request under way is waited for. With 0 every request goes to \
+         `bootstrap.servers`. Without effect if `metadata.recovery.strategy` is `none`.",
+    )
+    .valid(Validator::AtLeast(0))
+    .note_of("Comes from Kafka 4.0 (KIP-1102)."),
 ];

@@ -64,7 +64,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Some("100"),
         Importance::Low,
         "The pause in milliseconds before a failed batch or metadata request is tried again. It is \
-         the same each time unless `retry.backoff.max.ms` is set.",
+         the same each time unless `retry.backoff.max.ms` is set. Less than 10 counts as 10.",
     )
     .valid(Validator::AtLeast(0)),
     row(

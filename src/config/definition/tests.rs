@@ -5,7 +5,8 @@ use crate::config::value::{self, Value};
 
 /// Type, default and range of every key: (key, type, default, accepted, refused).
 ///
-/// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, and the levels of compression of Kafka 3.8.
+/// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, the levels of compression of Kafka 3.8, and the recovery of metadata
+/// of Kafka 4.0.
 type Row = (
     &'static str,
     &'static str,
@@ -138,6 +139,20 @@ const ROWS: &[Row] = &[
         Some("300000"),
         &["5000"],
         &["4999"],
+    ),
+    (
+        "metadata.recovery.strategy",
+        "string",
+        Some("rebootstrap"),
+        &["none", "rebootstrap"],
+        &["REBOOTSTRAP", "both", ""],
+    ),
+    (
+        "metadata.recovery.rebootstrap.trigger.ms",
+        "long",
+        Some("300000"),
+        LONGS,
+        BELOW_0,
     ),
     (
         "metrics.sample.window.ms",
@@ -365,7 +380,7 @@ fn the_table_holds_each_key_of_kafka_once_and_no_other() {
     let expected: BTreeSet<_> = ROWS.iter().map(|row| row.0).collect();
     let names: BTreeSet<_> = keys().map(ConfigKey::name).collect();
     assert_eq!(names, expected);
-    assert_eq!(keys().count(), 74);
+    assert_eq!(keys().count(), 76);
 }
 
 /// Java: ConfigDefTest#testInvalidDefault

@@ -422,3 +422,26 @@ fn a_frame_without_bytes_is_delivered() {
     assert_eq!(rig.turn(), Turn::Wait);
     assert_eq!(rig.events.completed_receives, [(1, Bytes::new())]);
 }
+
+#[test]
+fn a_frame_can_be_taken_back_until_its_first_byte_is_written() {
+    let mut rig = Rig::new(64);
+    rig.channel.send(frame(&[b"one"])).unwrap();
+    assert!(rig.channel.is_send_untouched());
+    assert!(rig.channel.withdraw_send());
+    assert!(!rig.channel.is_send_untouched());
+    rig.channel.send(frame(&[b"two"])).unwrap();
+    rig.script(|script| script.writes.push_back(Ok(1)));
+    rig.channel.note(WRITABLE);
+    assert_eq!(rig.turn(), Turn::Wait);
+    assert!(!rig.channel.is_send_untouched());
+    assert!(
+        !rig.channel.withdraw_send(),
+        "half a frame would be garbage"
+    );
+    rig.script(|script| script.writes.push_back(Ok(100)));
+    rig.channel.note(WRITABLE);
+    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.events.completed_sends, [1]);
+    rig.script(|script| assert_eq!(script.written, framed(b"two")));
+}

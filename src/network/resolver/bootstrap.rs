@@ -14,6 +14,10 @@ use crate::clock::{Clock, Deadline};
 /// may hang.
 const BOOTSTRAP_THREADS: usize = 8;
 
+/// How long a look-up of bootstrap hosts may take, be it that of a producer that is built or one that begins
+/// again. Java has no limit; those of the system's resolver are commonly shorter than this.
+pub(crate) const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(30);
+
 /// How bootstrap hosts are made into nodes.
 ///
 /// # Kafka

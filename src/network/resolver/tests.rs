@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
 
-use super::bootstrap::resolve_bootstrap_with;
 use super::*;
 use crate::clock::SystemClock;
 
@@ -19,8 +18,8 @@ impl WakeUp for Told {
     }
 }
 
-/// Hosts `v4-<n>` and `v6-<n>` have n addresses and those of the other family after them; `hangs`
-/// never answers while the test holds the other end of the gate.
+/// Hosts that begin with `hangs`
+/// never answer while the test holds the other end of the gate.
 struct Scripted {
     gate: Receiver<()>,
     asked: Sender<String>,
@@ -32,10 +31,11 @@ impl NameService for Scripted {
         let v4 = |n: u8| SocketAddr::new([127, 0, 0, n].into(), port);
         let v6 = |n: u16| SocketAddr::new(Ipv6Addr::new(0, 0, 0, 0, 0, 0, 0, n).into(), port);
         match host {
-            "hangs" => {
+            _ if host.starts_with("hangs") => {
                 let _ = self.gate.recv();
                 Err(io::Error::other("gate opened"))
             }
+            "panics" => panic!("a name service that panics"),
             "empty" => Ok(vec![]),
             "mixed4" => Ok(vec![v4(1), v6(1), v4(2)]),
             "mixed6" => Ok(vec![v6(1), v4(1), v6(2), v6(3)]),
@@ -89,10 +89,17 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    /// The next answer, once it has been told.
+    /// The next answer, once the poller was woken for it.
     fn answer(&mut self) -> Resolution {
-        self.woken.recv_timeout(PATIENCE).expect("a wake-up");
-        self.resolver.poll().expect("an answer after a wake-up")
+        if let Some(answer) = self.resolver.poll() {
+            return answer;
+        }
+        loop {
+            self.woken.recv_timeout(PATIENCE).expect("a wake-up");
+            if let Some(answer) = self.resolver.poll() {
+                return answer;
+            }
+        }
     }
 }
 
@@ -122,7 +129,6 @@ fn a_host_that_is_an_address_is_answered_at_once_and_asks_nobody() {
     );
     assert_eq!(rig.resolver.poll(), None);
     assert_eq!(rig.woken.len(), 2);
-    assert!(rig.resolver.helper.is_none(), "no thread");
     assert!(rig.asked.is_empty());
 }
 
@@ -152,24 +158,82 @@ fn a_host_without_address_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_name_service_that_hangs_holds_up_nobody_but_the_names_behind_it() {
+fn a_name_that_hangs_holds_up_only_those_who_asked_for_it() {
     let mut rig = rig();
     rig.resolver.request(1, "hangs", 1);
     assert_eq!(rig.asked.recv_timeout(PATIENCE).unwrap(), "hangs");
     rig.resolver.request(2, "pair", 1);
-    assert_eq!(rig.resolver.poll(), None, "does not wait");
+    assert_eq!(rig.answer().node, 2);
     rig.resolver.request(3, "127.0.0.1", 1);
     assert_eq!(rig.answer().node, 3);
     rig.gate.send(()).unwrap();
     assert_eq!(rig.answer().node, 1);
-    assert_eq!(rig.answer().node, 2);
 }
 
 #[test]
-fn dropping_the_resolver_waits_for_nothing_and_ends_the_thread() {
+fn those_who_ask_for_the_same_name_share_one_look_up() {
+    let mut rig = rig();
+    for node in 1..=40 {
+        rig.resolver.request(node, "hangs", 9000 + node as u16);
+    }
+    rig.resolver.request(41, "pair", 7);
+    assert_eq!(rig.answer().result, Ok(vec![v4(1, 7), v4(2, 7)]));
+    rig.gate.send(()).unwrap();
+    for node in 1..=40 {
+        assert_eq!(rig.answer().node, node);
+    }
+    let mut asked: Vec<_> = rig.asked.try_iter().collect();
+    asked.sort();
+    assert_eq!(asked, ["hangs", "pair"]);
+}
+
+#[test]
+fn a_node_that_asks_for_another_name_gets_the_answer_for_that_one() {
     let mut rig = rig();
     rig.resolver.request(1, "hangs", 1);
-    rig.resolver.request(2, "pair", 1);
+    rig.resolver.request(1, "pair", 2);
+    assert_eq!(rig.answer().result, Ok(vec![v4(1, 2), v4(2, 2)]));
+    rig.gate.send(()).unwrap();
+    rig.woken.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(rig.resolver.poll(), None, "nobody asks for it any more");
+    // The same name with another port.
+    rig.resolver.request(1, "pair", 3);
+    rig.resolver.request(1, "pair", 4);
+    assert_eq!(rig.answer().result, Ok(vec![v4(1, 4), v4(2, 4)]));
+}
+
+#[test]
+fn more_names_than_may_be_looked_up_at_once_wait_for_their_turn() {
+    let mut rig = rig();
+    let count = 2 * LOOKUPS_AT_ONCE as NodeId;
+    for node in 0..count {
+        rig.resolver.request(node, &format!("hangs-{node}"), 1);
+    }
+    for _ in 0..LOOKUPS_AT_ONCE {
+        rig.asked.recv_timeout(PATIENCE).unwrap();
+    }
+    assert!(rig.asked.is_empty());
+    let mut answered = Vec::new();
+    for _ in 0..count {
+        rig.gate.send(()).unwrap();
+        answered.push(rig.answer().node);
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, (0..count).collect::<Vec<_>>());
+}
+
+#[test]
+fn a_look_up_that_panics_is_answered_with_an_error() {
+    let mut rig = rig();
+    rig.resolver.request(1, "panics", 1);
+    let error = rig.answer().result.unwrap_err();
+    assert!(error.contains("panics"), "{error}");
+}
+
+#[test]
+fn dropping_the_resolver_waits_for_nothing_and_ends_the_threads() {
+    let mut rig = rig();
+    rig.resolver.request(1, "hangs", 1);
     assert_eq!(rig.asked.recv_timeout(PATIENCE).unwrap(), "hangs");
     let wake = Arc::downgrade(&rig.resolver.wake);
     drop(rig.resolver);
@@ -180,11 +244,7 @@ fn dropping_the_resolver_waits_for_nothing_and_ends_the_thread() {
     drop(rig.gate);
     // The thread holds the name service, and with it the other end of this.
     let next = rig.asked.recv_timeout(PATIENCE);
-    assert_eq!(
-        next,
-        Err(RecvTimeoutError::Disconnected),
-        "what was queued is not looked up any more"
-    );
+    assert_eq!(next, Err(RecvTimeoutError::Disconnected));
 }
 
 #[test]

@@ -2,17 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
-use std::time::Duration;
 
 use log::{debug, info, warn};
 
 use crate::client::kafka_client::KafkaClient;
-use crate::client::network_client::{NetworkClient, NetworkClientOptions};
+use crate::client::network_client::{
+    NetworkClient, NetworkClientOptions, RecoveryOptions, bootstrap_nodes,
+};
 use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
-use crate::config::{ClientDnsLookup, ProducerConfig, parse_bootstrap};
+use crate::config::{ClientDnsLookup, MetadataRecoveryStrategy, ProducerConfig, parse_bootstrap};
 use crate::error::{ConfigError, ConstructError};
-use crate::network::resolver::{DnsLookup, SystemResolver, resolve_bootstrap};
+use crate::network::resolver::{BOOTSTRAP_LIMIT, DnsLookup, SystemResolver, resolve_bootstrap};
 use crate::network::selectable::Selectable;
 use crate::network::selector::{Selector, SelectorOptions};
 use crate::producer::accumulator::{
@@ -29,7 +30,7 @@ use crate::producer::metadata::{ProducerMetadata, ProducerMetadataOptions};
 use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, SenderShared};
 use crate::producer::transaction::TransactionManager;
 use crate::producer::wake::SenderWaker;
-use crate::types::{ClusterResourceListener, Node, NodeId, UsableMagic};
+use crate::types::{ClusterResourceListener, Node, UsableMagic};
 use crate::util::panic;
 use crate::util::process::RecentlyAsked;
 
@@ -51,10 +52,6 @@ pub(crate) struct ClientParts {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
 }
-
-/// How long the look-up of `bootstrap.servers` may take, if `max.block.ms` does not say less. Java has
-/// no limit.
-const BOOTSTRAP_LOOKUP_LIMIT: Duration = Duration::from_secs(30);
 
 /// Everything after the plug-ins, up to the running thread.
 pub(super) fn start<K, V, C>(
@@ -121,7 +118,7 @@ where
         Arc::clone(&counters),
         Arc::clone(&clock),
     ));
-    let nodes = bootstrap_nodes(config, &*clock)?;
+    let nodes = first_nodes(config, &*clock)?;
     let metadata = Arc::new(ProducerMetadata::new(
         ProducerMetadataOptions {
             refresh_backoff: config.retry_backoff(),
@@ -219,28 +216,40 @@ pub(super) fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOption
     }
 }
 
-/// The bootstrap servers as nodes, numbered down from -1 (MD-23).
-fn bootstrap_nodes(
-    config: &ProducerConfig,
-    clock: &dyn Clock,
-) -> Result<Vec<Node>, ConstructError> {
-    const KEY: &str = "bootstrap.servers";
-    let hosts: Vec<(String, u16)> = parse_bootstrap(config.bootstrap_servers())?
-        .into_iter()
-        .map(|entry| (entry.host, entry.port))
-        .collect();
-    if hosts.is_empty() {
-        let remedy = "Name one broker or more as host:port, separated by commas".to_owned();
-        return Err(ConfigError::invalid(KEY, None, "names no broker", remedy).into());
+/// The bootstrap servers as they are written, each once.
+fn bootstrap_servers(config: &ProducerConfig) -> Result<Vec<(String, u16)>, ConfigError> {
+    let mut servers: Vec<(String, u16)> = Vec::new();
+    for entry in parse_bootstrap(config.bootstrap_servers())? {
+        let server = (entry.host, entry.port);
+        if !servers.contains(&server) {
+            servers.push(server);
+        }
     }
-    let lookup = match config.client_dns_lookup() {
+    Ok(servers)
+}
+
+fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
+    match config.client_dns_lookup() {
         ClientDnsLookup::ResolveCanonicalBootstrapServersOnly => {
             DnsLookup::ResolveCanonicalBootstrapServersOnly
         }
         _ => DnsLookup::UseAllDnsIps,
-    };
-    let limit = BOOTSTRAP_LOOKUP_LIMIT.min(config.max_block());
-    let found = resolve_bootstrap(&hosts, lookup, limit, clock);
+    }
+}
+
+/// The nodes to ask first: the bootstrap servers that can be looked up.
+///
+/// What the look-up may take is no matter of `max.block.ms`: that bounds `send`, and with 0 no producer could be
+/// built from a name.
+fn first_nodes(config: &ProducerConfig, clock: &dyn Clock) -> Result<Vec<Node>, ConstructError> {
+    const KEY: &str = "bootstrap.servers";
+    let servers = bootstrap_servers(config)?;
+    if servers.is_empty() {
+        let remedy = "Name one broker or more as host:port, separated by commas".to_owned();
+        return Err(ConfigError::invalid(KEY, None, "names no broker", remedy).into());
+    }
+    let lookup = dns_lookup(config);
+    let found = resolve_bootstrap(&servers, lookup, BOOTSTRAP_LIMIT, clock);
     for ((host, port), why) in &found.failed {
         warn!(
             "[Producer clientId={}] {KEY}: {host}:{port}: {why}",
@@ -261,11 +270,30 @@ fn bootstrap_nodes(
         )
         .into());
     }
-    let ids = (NodeId::MIN..=-1).rev();
-    Ok(ids
-        .zip(found.usable)
-        .map(|(id, (host, port))| Node::new(id, host, port))
-        .collect())
+    if lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly {
+        return Ok(bootstrap_nodes(&found.usable));
+    }
+    // A server has its number by its place in the list, as when the list is taken up again later.
+    let mut nodes = bootstrap_nodes(&servers);
+    nodes.retain(|node| {
+        let mut usable = found.usable.iter();
+        usable.any(|(host, port)| host == node.host() && *port == node.port())
+    });
+    Ok(nodes)
+}
+
+/// Where the client begins again when it must.
+fn recovery(config: &ProducerConfig) -> RecoveryOptions {
+    let servers = match config.metadata_recovery_strategy() {
+        // They were parsed before.
+        MetadataRecoveryStrategy::Rebootstrap => bootstrap_servers(config).unwrap_or_default(),
+        MetadataRecoveryStrategy::None => Vec::new(),
+    };
+    RecoveryOptions {
+        servers,
+        lookup: dns_lookup(config),
+        trigger: config.metadata_recovery_rebootstrap_trigger(),
+    }
 }
 
 /// KP-5: also those of serializers made from the configuration (KAFKA-14853).
@@ -316,6 +344,7 @@ pub(super) fn network_client_on<S: Selectable>(
         setup_timeout: config.socket_connection_setup_timeout(),
         setup_timeout_max: config.socket_connection_setup_timeout_max(),
         request_timeout: config.request_timeout(),
+        recovery: recovery(config),
         seed: parts.seed,
     };
     NetworkClient::new(

@@ -12,7 +12,7 @@ use crate::clock::Instant;
 use crate::compress::CompressionType;
 use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, WaitCause};
 use crate::producer::accumulator::{Drained, EntryIndex};
-use crate::producer::batch::{Fate, SealedBatch};
+use crate::producer::batch::{BatchId, Fate, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
 use crate::producer::transaction::FatalError;
 use crate::types::NodeId;
@@ -21,9 +21,16 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Gives up what has been waiting or flying for `delivery.timeout.ms`: in every loop, and before
     /// anything is drained, so that nothing is given up and sent in the same breath (SE-8).
     pub(super) fn expire_batches(&mut self, now: Instant) {
+        let mut withdrawn = Vec::new();
         while let Some(mut live) = self.in_flight.take_expired(now) {
-            live.batch.note_fate(Fate::Unknown);
-            let cause = WaitCause::NotAnswered { node: live.node };
+            let node = live.node;
+            let cause = if self.is_withdrawn(node, live.batch.id(), &mut withdrawn, now) {
+                live.batch.mark_not_sent(now);
+                WaitCause::BehindInFlight { node }
+            } else {
+                live.batch.note_fate(Fate::Unknown);
+                WaitCause::NotAnswered { node }
+            };
             let error = self.timeout_error(&live.batch, cause, live.batch.delivery(), now);
             if let Some(transactions) = &mut self.transactions {
                 transactions.handle_expired_in_flight(live.index, &live.batch.summary());
@@ -49,6 +56,34 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.give_up_queued(index, batch, error);
         }
         self.scratch.drained = expired;
+    }
+
+    /// Takes back the request of a batch whose time is over, if not one byte of it was given to the socket
+    /// yet: the broker will then never see it. The other batches of the request come back with the next poll.
+    /// `withdrawn` are those of requests that were taken back before.
+    fn is_withdrawn(
+        &mut self,
+        node: NodeId,
+        batch: BatchId,
+        withdrawn: &mut Vec<BatchId>,
+        now: Instant,
+    ) -> bool {
+        if withdrawn.contains(&batch) {
+            return true;
+        }
+        let Some(Completion::Produce(untouched)) = self.client.newest_untouched(node) else {
+            return false;
+        };
+        if !untouched.iter().any(|produced| produced.id == batch) {
+            return false;
+        }
+        let ids: Vec<BatchId> = untouched.iter().map(|produced| produced.id).collect();
+        let why = "delivery.timeout.ms passed before the connection took the request";
+        if !self.client.withdraw_untouched(node, why, now) {
+            return false;
+        }
+        withdrawn.extend(ids);
+        true
     }
 
     /// Whether `delivery.timeout.ms` has passed since the batch was opened.

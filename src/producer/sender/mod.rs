@@ -26,7 +26,7 @@ use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Request;
 use crate::types::{NodeId, UsableMagic};
-use crate::util::backoff::ExponentialBackoff;
+use crate::util::backoff::{ExponentialBackoff, SHORTEST_BACKOFF};
 use crate::util::log_limit::LogLimit;
 use crate::util::panic;
 pub(crate) use control::SenderControl;
@@ -279,7 +279,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             // The connection, or the metadata that must come first, will end the poll.
             Some(node) => self.client.poll_deadline(node.id(), now),
-            None => Deadline::At(now + self.options.retry_backoff),
+            None => Deadline::At(now + self.options.retry_backoff.max(SHORTEST_BACKOFF)),
         }
     }
 

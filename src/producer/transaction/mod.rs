@@ -19,6 +19,7 @@ use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::record::builder::ProducerState;
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// A batch whose place among the producer's batches has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl TransactionManager {
                 retry_at: Instant::ORIGIN,
             },
             producer: ProducerIdAndEpoch::NONE,
-            retry_backoff,
+            retry_backoff: retry_backoff.max(SHORTEST_BACKOFF),
             partitions: BTreeMap::new(),
             disturbed: BTreeSet::new(),
             last_error: None,

@@ -92,10 +92,21 @@ impl ResponseBody for ApiVersionsResponse {
         w.put_no_tags();
     }
 
-    /// Reads the answer to a request of this version; or, if it is not that, one of version 0: so a
-    /// broker answers that does not know the version (KIP-511).
+    /// Reads the answer to a request of this version; or, if it is not that, one of version 0.
+    ///
+    /// A broker that does not know the version answers in version 0 and says so by the error (KIP-511). What
+    /// comes after the ranges is then no throttle time, and ranges that cannot be read are as good as none:
+    /// the next request is of version 0 in any case. (librdkafka's mock broker writes such ranges.)
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut oldest = r.clone();
+        if ErrorCode::from_code(oldest.clone().i16("the error")?) == ErrorCode::UnsupportedVersion {
+            r.set_flexible(ApiKey::ApiVersions.is_flexible(0));
+            return Ok(Self::decode_exactly(r, 0).unwrap_or_else(|_| Self {
+                error: ErrorCode::UnsupportedVersion,
+                api_keys: Vec::new(),
+                throttle_time_ms: 0,
+            }));
+        }
         Self::decode_exactly(r, version).or_else(|error| {
             oldest.set_flexible(ApiKey::ApiVersions.is_flexible(0));
             // The answer was most likely meant to be in the version asked for: that error says more.

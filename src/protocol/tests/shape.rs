@@ -389,6 +389,41 @@ fn an_answer_to_api_versions_in_version_0_is_understood_whatever_was_asked_for()
     }
 }
 
+/// KIP-511. What librdkafka's mock broker answers to version 3: it counts one range in one byte, which is one less
+/// than compact arrays do, so that the range, read as what follows, is a throttle time of 1,179,648 ms.
+#[test]
+fn no_throttle_time_is_read_from_a_refusal_of_the_version() {
+    let mock = [
+        &[0, 0, 0, 5][..],
+        &[0, 35],
+        &[1],
+        &[0, 18, 0, 0, 0, 2],
+        &[0, 0, 0, 0],
+    ]
+    .concat();
+    // And of what follows a body of version 0, as to versions 1 and 2.
+    let longer = [
+        &[0, 0, 0, 5][..],
+        &[0, 35],
+        &[0, 0, 0, 1],
+        &[0, 18, 0, 0, 0, 2],
+        &[0, 18, 0, 0],
+    ]
+    .concat();
+    for (payload, listed) in [(mock, 0), (longer, 1)] {
+        for version in 1..=3 {
+            let payload = Bytes::from(payload.clone());
+            let (_, read) = read_response(ApiKey::ApiVersions, version, &payload).unwrap();
+            let Response::ApiVersions(read) = read else {
+                panic!("{read:?}");
+            };
+            assert_eq!(read.error, ErrorCode::UnsupportedVersion, "{version}");
+            assert_eq!(read.api_keys.len(), listed, "{version}");
+            assert_eq!(read.throttle_time_ms, 0, "{version}");
+        }
+    }
+}
+
 #[test]
 fn what_follows_a_response_is_not_looked_at() {
     for api in ApiKey::ALL {

@@ -392,3 +392,43 @@ fn why_there_is_no_connection_is_told_with_the_address_that_was_tried() {
     };
     assert_eq!(&*reason, "broker-1:9092: connecting failed: refused");
 }
+
+/// No setting makes a spin of it.
+#[test]
+fn without_a_backoff_a_dead_broker_is_tried_a_hundred_times_a_second_at_most() {
+    for (backoff, max) in [(0, 0), (0, 1_000), (1, 1), (10, 10)] {
+        let mut harness = Harness::with_timeouts(&[node(1)], |options, times| {
+            times.refresh_backoff = Duration::ZERO;
+            options.reconnect_backoff = MS(backoff);
+            options.reconnect_backoff_max = MS(max);
+        });
+        let dead = SocketAddr::from(([127, 0, 0, 1], 9092));
+        harness.client.selector.refusing.insert(dead);
+        let now = Arc::clone(&harness.clock);
+        let polls = harness.run_with(MS(10_000), |client| {
+            client.ready(&node(1), now.now());
+        });
+        let attempts = harness.client.selector.attempts.len();
+        assert!(attempts <= 1_000, "{backoff}, {max}: {attempts}");
+        assert!(polls <= 2 * attempts + 10, "{backoff}, {max}: {polls}");
+    }
+}
+
+#[test]
+fn a_setup_timeout_of_nothing_is_no_spin() {
+    let mut harness = Harness::with_timeouts(&[node(1)], |options, times| {
+        times.refresh_backoff = Duration::ZERO;
+        options.setup_timeout = Duration::ZERO;
+        options.setup_timeout_max = Duration::ZERO;
+        options.reconnect_backoff = Duration::ZERO;
+        options.reconnect_backoff_max = Duration::ZERO;
+    });
+    harness.client.selector.holds_connects = true;
+    let now = Arc::clone(&harness.clock);
+    let polls = harness.run_with(MS(10_000), |client| {
+        client.ready(&node(1), now.now());
+    });
+    let attempts = harness.client.selector.attempts.len();
+    assert!((1..=1_000).contains(&attempts), "{attempts}");
+    assert!(polls <= 3 * attempts + 10, "{polls} polls");
+}

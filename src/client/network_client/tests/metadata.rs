@@ -337,8 +337,57 @@ fn an_answer_whose_brokers_have_impossible_numbers_names_none() {
         .respond(asked, &Response::Metadata(answer));
     harness.poll();
     assert!(harness.metadata.cluster().is_bootstrap());
-    assert_eq!(
-        *harness.metadata.failures.lock(),
-        [MetadataFailure::NoBrokers]
-    );
+    let failures = harness.metadata.failures.lock().clone();
+    let [MetadataFailure::UnusableBrokers(first)] = &failures[..] else {
+        panic!("{failures:?}");
+    };
+    assert_eq!(&**first, "broker -1 at broker--1:9092");
+}
+
+#[test]
+fn an_advertised_port_that_cannot_be_is_told_as_what_it_is() {
+    let mut harness = Harness::bootstrapped(1);
+    let asked = harness.poll_to_metadata_request();
+    let mut answer = metadata_of(&[node(1)]);
+    answer.brokers[0].port = 70_000;
+    harness
+        .client
+        .selector
+        .respond(asked, &Response::Metadata(answer));
+    harness.poll();
+    let said = harness.metadata.failures.lock()[0].to_string();
+    assert!(said.contains("broker 1 at broker-1:70000"), "{said}");
+    assert!(said.contains("advertised.listeners"), "{said}");
+}
+
+/// No setting makes a spin of it.
+#[test]
+fn without_a_backoff_metadata_is_asked_for_a_hundred_times_a_second_at_most() {
+    let mut harness = Harness::with_timeouts(&[node(1)], |_, times| {
+        times.refresh_backoff = Duration::ZERO;
+        times.max_age = Duration::ZERO;
+    });
+    harness.connect_with(&node(1), all_versions());
+    let before = harness.client.selector.sent.len();
+    let end = harness.now().saturating_add(MS(10_000));
+    let mut polls = 0_usize;
+    while harness.now() < end && polls < 20_000 {
+        harness.poll_for(MS(1_000));
+        polls += 1;
+        let last = harness.client.selector.last_sent(1).unwrap();
+        if last.request.api_key() == ApiKey::Metadata
+            && harness.client.in_flight_request_count() > 0
+        {
+            harness
+                .client
+                .selector
+                .respond(1, &Response::Metadata(metadata_of(&[node(1)])));
+            harness.poll_for(Duration::ZERO);
+        } else {
+            harness.advance(harness.slept());
+        }
+    }
+    let requests = harness.client.selector.sent.len() - before;
+    assert!((100..=1_001).contains(&requests), "{requests}");
+    assert!(polls <= 3 * requests, "{polls}");
 }

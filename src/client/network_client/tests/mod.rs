@@ -2,6 +2,7 @@
 
 mod connecting;
 mod metadata;
+mod recovery;
 mod requests;
 
 use std::collections::VecDeque;
@@ -13,7 +14,7 @@ use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan};
 use crate::client::mock_selector::MockSelector;
 use crate::clock::mock::MockClock;
 use crate::error::ErrorCode;
-use crate::network::resolver::Resolution;
+use crate::network::resolver::{DnsLookup, Resolution};
 use crate::network::selectable::CloseReason;
 use crate::protocol::{
     ApiKey, ApiVersionRange, ApiVersionsResponse, InitProducerIdRequest, InitProducerIdResponse,
@@ -90,6 +91,9 @@ struct TestResolver {
     scripted: BTreeMap<String, Result<Vec<std::net::SocketAddr>, Arc<str>>>,
     requests: Vec<NodeId>,
     is_silent: bool,
+    /// Requests for canonical names.
+    canonical_requests: Vec<Vec<(String, u16)>>,
+    canonical_answer: Option<Vec<(String, u16)>>,
 }
 
 impl HostResolver for TestResolver {
@@ -113,10 +117,26 @@ impl HostResolver for TestResolver {
             self.answers.pop_front()
         }
     }
+
+    fn request_canonical(&mut self, servers: Vec<(String, u16)>) {
+        self.canonical_requests.push(servers);
+    }
+
+    fn poll_canonical(&mut self) -> Option<Vec<(String, u16)>> {
+        self.canonical_answer.take()
+    }
 }
 
+/// What the metadata of a test is to be like.
+struct MetadataTimes {
+    refresh_backoff: Duration,
+    max_age: Duration,
+}
+
+type TestClient = NetworkClient<MockSelector, TestResolver, u32>;
+
 struct Harness {
-    client: NetworkClient<MockSelector, TestResolver, u32>,
+    client: TestClient,
     metadata: Arc<TestMetadata>,
     clock: Arc<MockClock>,
     magic: Arc<UsableMagic>,
@@ -187,25 +207,60 @@ impl Harness {
     /// A client whose metadata names these nodes and is fresh.
     fn new(nodes: &[Node]) -> Self {
         let harness = Self::without_metadata();
-        let planned = PlannedUpdate {
-            is_partial: false,
-            request_version: 0,
-        };
-        let _ = harness
-            .metadata
-            .handle_response(planned, 11, metadata_of(nodes), harness.now());
+        harness.take_nodes(nodes);
         harness
     }
 
     /// A client that knows of no node.
     fn without_metadata() -> Self {
+        Self::recovering(RecoveryOptions {
+            servers: Vec::new(),
+            lookup: DnsLookup::UseAllDnsIps,
+            trigger: Duration::ZERO,
+        })
+    }
+
+    /// A client that may begin again, and knows of no node.
+    fn recovering(recovery: RecoveryOptions) -> Self {
+        Self::with_options(recovery, |_, _| {})
+    }
+
+    /// A client of nodes that it has no news of, with other times than usual.
+    fn with_timeouts(
+        nodes: &[Node],
+        change: impl FnOnce(&mut NetworkClientOptions, &mut MetadataTimes),
+    ) -> Self {
+        let recovery = RecoveryOptions {
+            servers: Vec::new(),
+            lookup: DnsLookup::UseAllDnsIps,
+            trigger: Duration::ZERO,
+        };
+        let harness = Self::with_options(recovery, change);
+        harness.take_nodes(nodes);
+        harness
+    }
+
+    fn take_nodes(&self, nodes: &[Node]) {
+        let planned = PlannedUpdate {
+            is_partial: false,
+            request_version: 0,
+        };
+        let now = self.now();
+        let _ = self
+            .metadata
+            .handle_response(planned, 11, metadata_of(nodes), now);
+    }
+
+    fn with_options(
+        recovery: RecoveryOptions,
+        change: impl FnOnce(&mut NetworkClientOptions, &mut MetadataTimes),
+    ) -> Self {
         let clock = Arc::new(MockClock::new());
-        let metadata = Arc::new(TestMetadata {
-            inner: Mutex::new(Rank::METADATA, Metadata::new(MS(100), MAX_AGE)),
-            failures: Mutex::new(Rank::METADATA, Vec::new()),
-        });
-        let magic = Arc::new(UsableMagic::new());
-        let options = NetworkClientOptions {
+        let mut times = MetadataTimes {
+            refresh_backoff: MS(100),
+            max_age: MAX_AGE,
+        };
+        let mut options = NetworkClientOptions {
             client_id: "test".into(),
             max_in_flight: 5,
             reconnect_backoff: MS(50),
@@ -213,8 +268,18 @@ impl Harness {
             setup_timeout: MS(10_000),
             setup_timeout_max: MS(30_000),
             request_timeout: REQUEST_TIMEOUT,
+            recovery,
             seed: 3,
         };
+        change(&mut options, &mut times);
+        let metadata = Arc::new(TestMetadata {
+            inner: Mutex::new(
+                Rank::METADATA,
+                Metadata::new(times.refresh_backoff, times.max_age),
+            ),
+            failures: Mutex::new(Rank::METADATA, Vec::new()),
+        });
+        let magic = Arc::new(UsableMagic::new());
         let client = NetworkClient::new(
             options,
             MockSelector::default(),
@@ -306,6 +371,24 @@ impl Harness {
 
     fn advance(&self, by: Duration) {
         self.clock.advance(by);
+    }
+
+    /// Lets time pass as the client would sleep, for so long. How many polls that took.
+    fn run_for(&mut self, time: Duration) -> usize {
+        self.run_with(time, |_| {})
+    }
+
+    /// The same, with something that is done before each poll.
+    fn run_with(&mut self, time: Duration, before: impl Fn(&mut TestClient)) -> usize {
+        let end = self.now().saturating_add(time);
+        let mut polls = 0;
+        while self.now() < end && polls < 100_000 {
+            before(&mut self.client);
+            self.poll_for(end - self.now());
+            polls += 1;
+            self.advance(self.slept());
+        }
+        polls
     }
 
     fn take_one(&mut self) -> ClientResponse<u32> {

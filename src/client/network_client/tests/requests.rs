@@ -425,3 +425,123 @@ fn a_poll_with_nothing_to_do_sleeps_as_long_as_it_may() {
     harness.poll();
     assert_eq!(harness.slept(), MAX_AGE, "until metadata is due");
 }
+
+/// The socket took nothing for as long as the request had: the broker cannot have seen it.
+#[test]
+fn a_request_that_ran_out_of_time_before_a_byte_was_written_was_not_handed_over() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.client.selector.holds_writes = true;
+    harness.send(1, init_producer_id(), 8);
+    harness.poll();
+    harness.advance(REQUEST_TIMEOUT);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, true), (8, false)]);
+}
+
+#[test]
+fn a_request_that_ran_out_of_time_half_written_was_handed_over() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.client.selector.holds_writes = true;
+    harness.send(1, init_producer_id(), 9);
+    harness.client.selector.write_a_part(1);
+    harness.advance(REQUEST_TIMEOUT);
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(9, true)]);
+}
+
+/// Siblings of a request's own time-out: whatever this side closes a connection for.
+#[test]
+fn a_request_of_which_nothing_was_written_when_its_broker_misbehaved_was_not_handed_over() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.client.selector.holds_writes = true;
+    harness.send(1, init_producer_id(), 8);
+    harness
+        .client
+        .selector
+        .receive(1, Bytes::from_static(&[0, 0, 9, 9]));
+    harness.poll();
+    assert_eq!(harness.take_disconnected(), [(7, true), (8, false)]);
+}
+
+#[test]
+fn a_request_that_waits_for_the_socket_can_be_taken_back_for_good() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    let now = harness.now();
+    assert_eq!(harness.client.newest_untouched(1), None, "it was written");
+    assert!(!harness.client.withdraw_untouched(1, "too late", now));
+    harness.client.selector.holds_writes = true;
+    harness.send(1, init_producer_id(), 8);
+    assert_eq!(harness.client.newest_untouched(1), Some(&8));
+    assert!(harness.client.withdraw_untouched(1, "too late", now));
+    assert_eq!(harness.client.newest_untouched(1), None);
+    assert_eq!(harness.client.in_flight_request_count(), 1);
+    harness.poll();
+    let response = harness.take_one();
+    assert_eq!(response.tag, 8);
+    assert!(matches!(
+        response.outcome,
+        Outcome::Disconnected { handed_over: false, reason } if &*reason == "too late"
+    ));
+    // The connection stands: the next request takes its place.
+    harness.send(1, init_producer_id(), 9);
+    assert_eq!(harness.client.newest_untouched(1), Some(&9));
+    harness.client.selector.write_a_part(1);
+    assert_eq!(harness.client.newest_untouched(1), None);
+    assert!(!harness.client.withdraw_untouched(1, "too late", now));
+    harness.client.selector.holds_writes = false;
+    harness.poll();
+    assert!(harness.client.is_ready(1, harness.now()));
+    assert_eq!(harness.client.in_flight_request_count(), 2);
+}
+
+/// A broker closes the connection without a word when a request is larger than it takes.
+#[test]
+fn the_end_of_a_connection_with_a_large_request_under_way_names_its_size() {
+    for (records, hints) in [(100, false), (20_000, true)] {
+        let mut harness = Harness::new(&[node(1)]);
+        harness.connect(&node(1));
+        let request = produce_bytes(records);
+        harness.send(1, request, 7);
+        harness.poll();
+        harness
+            .client
+            .selector
+            .disconnect(1, CloseReason::ClosedByPeer);
+        harness.poll();
+        let Outcome::Disconnected { reason, .. } = harness.take_one().outcome else {
+            panic!("it was closed");
+        };
+        let sent = harness.client.selector.sent.last().unwrap();
+        let size = sent.bytes.to_string();
+        assert!(sent.bytes > records && reason.contains(&size), "{reason}");
+        for key in ["socket.request.max.bytes", "max.request.size"] {
+            assert_eq!(reason.contains(key), hints, "{reason}");
+        }
+    }
+}
+
+fn produce_bytes(bytes: usize) -> Request {
+    let records = Records {
+        head: BatchHead::EMPTY,
+        body: Bytes::from(vec![0; bytes]),
+    };
+    Request::Produce(ProduceRequest {
+        transactional_id: None,
+        acks: 1,
+        timeout_ms: 1_000,
+        topics: vec![TopicProduceData {
+            name: "t".into(),
+            partitions: vec![PartitionProduceData {
+                index: 0,
+                records: Some(records),
+            }],
+        }],
+    })
+}

@@ -364,3 +364,38 @@ fn nothing_is_counted_as_under_way_after_all_was_given_up() {
     assert!(futures.iter().all(FutureRecordMetadata::is_done));
     assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 0);
 }
+
+/// The broker has not read for so long that the socket takes nothing more: it will never see the request.
+#[test]
+fn a_batch_that_expires_before_a_byte_of_it_was_given_to_the_socket_is_not_written() {
+    for idempotent in [false, true] {
+        let mut rig = Setup {
+            idempotent,
+            ..Setup::default()
+        }
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+        let expired = rig.send(0, "a");
+        rig.advance(DELIVERY_TIMEOUT - MS(1000));
+        let other = rig.launch(1, "b");
+        rig.client().hold_newest(0, true);
+        rig.advance(MS(1000));
+        rig.run();
+        let error = error(&expired);
+        assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
+        assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout);
+        assert_eq!(error.attempts(), 0);
+        assert!(matches!(
+            error.cause(),
+            Some(WaitCause::BehindInFlight { node: 0 })
+        ));
+        // The request took another batch along, which is sent again.
+        assert_pending(&[&other]);
+        assert_eq!(rig.waiting(), 0);
+        rig.advance(BACKOFF);
+        rig.run();
+        rig.respond(ErrorCode::NoError, 3);
+        assert_eq!(offset(&other), Some(3));
+        rig.assert_memory_is_back();
+    }
+}

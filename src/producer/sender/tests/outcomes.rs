@@ -562,3 +562,33 @@ fn a_request_names_each_topic_and_partition_once() {
     assert_eq!(request.topics.len(), 1);
     assert_eq!((request.acks, request.timeout_ms), (-1, 30_000));
 }
+
+#[test]
+fn without_a_backoff_a_batch_is_tried_again_a_hundred_times_a_second_at_most() {
+    for idempotent in [false, true] {
+        let mut rig = Setup {
+            idempotent,
+            ..Setup::default()
+        }
+        .with(|o| (o.retry_backoff, o.retry_backoff_max) = (MS(0), MS(0)))
+        .start();
+        let future = rig.send(0, "v");
+        let mut attempts = 0;
+        for _ in 0..1000 {
+            rig.run();
+            if rig.waiting() > 0 {
+                attempts += 1;
+                rig.respond(ErrorCode::NotEnoughReplicas, -1);
+            }
+            rig.advance(MS(1));
+        }
+        assert!((50..=101).contains(&attempts), "{attempts} in a second");
+        rig.run();
+        if rig.waiting() == 0 {
+            rig.advance(MS(10));
+            rig.run();
+        }
+        rig.respond(ErrorCode::NoError, 0);
+        assert_eq!(offset(&future), Some(0));
+    }
+}

@@ -1,0 +1,100 @@
+//! Telling of what may happen over and over: at once when it begins, and then seldom, with how often.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+use super::{Deadline, Instant};
+
+/// As long after a line was logged the next of its kind may follow. No event from outside makes more
+/// lines of a kind than that.
+pub(crate) const SAID_AGAIN_AFTER: Duration = Duration::from_secs(30);
+
+/// What may be said of one thing, say, of one state of one node.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Seldom {
+    said: Option<Instant>,
+    unsaid: u64,
+}
+
+impl Seldom {
+    /// The thing has happened. Whether it is to be said now, and how often it was not.
+    pub(crate) fn happened(&mut self, now: Instant) -> Option<Unsaid> {
+        let may_say = self
+            .said
+            .is_none_or(|at| Deadline::after(at, SAID_AGAIN_AFTER).is_over(now));
+        if may_say {
+            self.said = Some(now);
+            return Some(Unsaid(std::mem::take(&mut self.unsaid)));
+        }
+        self.unsaid = self.unsaid.saturating_add(1);
+        None
+    }
+}
+
+/// How often a thing happened since it was last said: the end of a log line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Unsaid(pub(crate) u64);
+
+impl fmt::Display for Unsaid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            0 => Ok(()),
+            1 => f.write_str(" (and once more since this was last logged)"),
+            count => write!(f, " (and {count} times more since this was last logged)"),
+        }
+    }
+}
+
+/// As many different lines are remembered; more are not logged before the oldest are forgotten.
+const LINES_AT_MOST: usize = 200;
+
+/// Lines of which each is to be logged seldom.
+#[derive(Debug, Default)]
+pub(crate) struct SeldomLines(BTreeMap<String, Instant>);
+
+impl SeldomLines {
+    /// Whether to log this line, which may be one of those that were logged not long ago.
+    pub(crate) fn may_log(&mut self, line: &str, now: Instant) -> bool {
+        self.0
+            .retain(|_, at| !Deadline::after(*at, SAID_AGAIN_AFTER).is_over(now));
+        if self.0.len() >= LINES_AT_MOST || self.0.contains_key(line) {
+            return false;
+        }
+        self.0.insert(line.to_owned(), now);
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_goes_on_happening_is_said_at_once_and_then_seldom_with_how_often() {
+        let mut thing = Seldom::default();
+        let mut now = Instant::ORIGIN;
+        let mut said = Vec::new();
+        for _ in 0..=6_000 {
+            said.extend(thing.happened(now).map(|unsaid| unsaid.to_string()));
+            now = now.saturating_add(Duration::from_millis(10));
+        }
+        let again = " (and 2999 times more since this was last logged)";
+        assert_eq!(said, ["", again, again]);
+    }
+
+    #[test]
+    fn a_line_that_comes_again_and_again_is_logged_seldom_however_many_there_are() {
+        let mut lines = SeldomLines::default();
+        let mut now = Instant::ORIGIN;
+        let mut logged = 0;
+        for second in 0..60 {
+            for line in 0..1_000 {
+                logged += usize::from(lines.may_log(&line.to_string(), now));
+            }
+            assert!(!lines.may_log("0", now), "second {second}");
+            now = now.saturating_add(Duration::from_secs(1));
+        }
+        assert_eq!(logged, 2 * LINES_AT_MOST);
+    }
+}

@@ -1,0 +1,314 @@
+//! Extreme values of timeouts and pauses: no setting makes a spin or a flood of it. The table in
+//! docs/RELIABILITY.md, "Extreme values", has what this measures: run it with `--nocapture`.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "tests: they fail by panicking, and measure real time"
+)]
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use kafka_producer::testing::{Api, Rule, TestCluster};
+use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+
+/// How long each case is watched.
+const WATCHED: Duration = Duration::from_secs(2);
+
+/// A second, over all brokers there are in a case (one).
+const MOST_CONNECTS: u64 = 100;
+/// A second, of every kind.
+const MOST_REQUESTS: u64 = 100;
+/// A second, of INFO and above, beside those of the first time that something happens.
+const MOST_LINES: u64 = 5;
+/// A second, beside those that a record, an answer or the end of a connection causes.
+const MOST_LOOPS: u64 = 400;
+/// Lines of a producer that is built and finds out for the first time what is wrong.
+const FIRST_LINES: u64 = 20;
+
+struct Lines(AtomicU64);
+
+static LINES: Lines = Lines(AtomicU64::new(0));
+
+impl log::Log for Lines {
+    fn enabled(&self, _: &log::Metadata<'_>) -> bool {
+        true
+    }
+
+    fn log(&self, record: &log::Record<'_>) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+        if std::env::var_os("SHOW_LINES").is_some() {
+            println!("{} {}", record.level(), record.args());
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+/// What is at the other end.
+enum World {
+    /// A broker that works.
+    Up,
+    /// A broker that does not answer a request of this kind.
+    Mute(Api),
+    /// A broker that takes connections, and nothing more.
+    Hung,
+    /// A port that nobody listens on.
+    Refusing,
+    /// A server that closes each connection at once.
+    Closing,
+    /// A broker that works, and that names brokers that nobody can connect to.
+    Misadvertised,
+}
+
+struct Case {
+    values: &'static [(&'static str, &'static str)],
+    world: World,
+    what: &'static str,
+    topic: &'static str,
+}
+
+const fn case(
+    values: &'static [(&'static str, &'static str)],
+    world: World,
+    what: &'static str,
+) -> Case {
+    Case {
+        values,
+        world,
+        what,
+        topic: "t",
+    }
+}
+
+const CASES: &[Case] = &[
+    case(
+        &[("reconnect.backoff.ms", "0")],
+        World::Refusing,
+        "the broker is down",
+    ),
+    case(
+        &[("reconnect.backoff.ms", "0")],
+        World::Closing,
+        "a server closes every connection",
+    ),
+    case(
+        &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
+        World::Refusing,
+        "the broker is down",
+    ),
+    case(
+        &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
+        World::Misadvertised,
+        "brokers advertise an address that leads nowhere",
+    ),
+    Case {
+        topic: "missing",
+        ..case(
+            &[("retry.backoff.ms", "0")],
+            World::Up,
+            "the topic does not exist",
+        )
+    },
+    case(&[("metadata.max.age.ms", "0")], World::Up, "all is well"),
+    case(
+        &[("metadata.max.age.ms", "0"), ("retry.backoff.ms", "0")],
+        World::Up,
+        "all is well",
+    ),
+    case(&[("request.timeout.ms", "0")], World::Up, "all is well"),
+    case(
+        &[
+            ("request.timeout.ms", "1"),
+            ("retry.backoff.ms", "0"),
+            ("reconnect.backoff.ms", "0"),
+        ],
+        World::Mute(Api::Metadata),
+        "the broker does not answer for metadata",
+    ),
+    case(
+        &[
+            ("socket.connection.setup.timeout.ms", "0"),
+            ("socket.connection.setup.timeout.max.ms", "0"),
+        ],
+        World::Hung,
+        "the broker hangs",
+    ),
+    case(
+        &[
+            ("socket.connection.setup.timeout.ms", "0"),
+            ("socket.connection.setup.timeout.max.ms", "0"),
+            ("reconnect.backoff.ms", "0"),
+        ],
+        World::Hung,
+        "the broker hangs",
+    ),
+    case(
+        &[("connections.max.idle.ms", "0")],
+        World::Up,
+        "all is well",
+    ),
+    case(
+        &[
+            ("connections.max.idle.ms", "1"),
+            ("reconnect.backoff.ms", "0"),
+        ],
+        World::Up,
+        "all is well",
+    ),
+    case(
+        &[
+            ("metadata.recovery.rebootstrap.trigger.ms", "0"),
+            ("metadata.max.age.ms", "0"),
+        ],
+        World::Up,
+        "all is well",
+    ),
+    case(
+        &[
+            ("metadata.recovery.rebootstrap.trigger.ms", "0"),
+            ("retry.backoff.ms", "0"),
+            ("reconnect.backoff.ms", "0"),
+        ],
+        World::Refusing,
+        "the broker is down",
+    ),
+];
+
+/// What happened in a case.
+#[derive(Debug)]
+struct Seen {
+    connects: u64,
+    requests: [u64; 4],
+    lines: u64,
+    loops: u64,
+    seconds: f64,
+}
+
+const KINDS: [(&str, i16); 4] = [
+    ("Produce", 0),
+    ("Metadata", 3),
+    ("ApiVersions", 18),
+    ("InitProducerId", 22),
+];
+
+#[test]
+fn no_setting_makes_a_spin_or_a_flood() {
+    log::set_logger(&LINES).unwrap();
+    log::set_max_level(log::LevelFilter::Info);
+    println!(
+        "| setting | and | connects/s | requests/s, of the most frequent kind | lines of the log in {} s | loops/s |",
+        WATCHED.as_secs()
+    );
+    println!("|---|---|---|---|---|---|");
+    let mut wrong = Vec::new();
+    for case in CASES {
+        let seen = watch(case);
+        let settings: Vec<_> = case
+            .values
+            .iter()
+            .map(|(key, value)| format!("`{key}={value}`"))
+            .collect();
+        let rate = |count: u64| (count as f64 / seen.seconds).round() as u64;
+        let (most, kind) = (0..4)
+            .map(|at| (seen.requests[at], KINDS[at].0))
+            .max()
+            .unwrap();
+        let kind = if most > 0 {
+            format!(" ({kind})")
+        } else {
+            String::new()
+        };
+        println!(
+            "| {} | {} | {} | {}{kind} | {} | {} |",
+            settings.join(", "),
+            case.what,
+            rate(seen.connects),
+            rate(most),
+            seen.lines,
+            rate(seen.loops)
+        );
+        let allowed = |a_second: u64| (a_second as f64 * seen.seconds) as u64 + a_second / 5 + 2;
+        if seen.connects > allowed(MOST_CONNECTS)
+            || most > allowed(MOST_REQUESTS)
+            || seen.lines > allowed(MOST_LINES) + FIRST_LINES
+            || seen.loops > allowed(MOST_LOOPS)
+        {
+            wrong.push(format!("{settings:?} {}: {seen:?}", case.what));
+        }
+    }
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+fn watch(case: &Case) -> Seen {
+    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let closed = Arc::new(AtomicU64::new(0));
+    let node = cluster.node_ids().next().unwrap();
+    let mut servers = cluster.bootstrap_servers();
+    match &case.world {
+        World::Up => {}
+        World::Mute(api) => {
+            cluster
+                .script(Rule::on(*api).always().never_answer())
+                .unwrap();
+        }
+        World::Hung => {
+            cluster.hang_node(node);
+        }
+        World::Refusing => servers = unused_address(),
+        World::Closing => servers = closing_server(&closed),
+        World::Misadvertised => {
+            let gone = TestCluster::builder().topic("t", 1).start().unwrap();
+            let snapshot = gone.metadata_snapshot();
+            drop(gone);
+            let named = Rule::on(Api::Metadata).always().answer_as_of(&snapshot);
+            cluster.script(named).unwrap();
+        }
+    }
+    let mut config = ProducerConfig::builder()
+        .set("bootstrap.servers", &*servers)
+        .set("max.block.ms", "50")
+        .set("enable.idempotence", "false");
+    for (key, value) in case.values {
+        config = config.set(*key, *value);
+    }
+    let lines = LINES.0.load(Ordering::Relaxed);
+    let producer = KafkaProducer::<str, str>::new(config.build().unwrap()).unwrap();
+    let begun = Instant::now();
+    let loops = producer.snapshot().sender_loops;
+    while begun.elapsed() < WATCHED {
+        // Whether it succeeds is another matter.
+        drop(producer.send(ProducerRecord::new(case.topic, "value")));
+        thread::sleep(Duration::from_millis(50));
+    }
+    let seconds = begun.elapsed().as_secs_f64();
+    Seen {
+        connects: cluster.connections_accepted() + closed.load(Ordering::Relaxed),
+        requests: KINDS.map(|(_, key)| cluster.request_count(key)),
+        lines: LINES.0.load(Ordering::Relaxed) - lines,
+        loops: producer.snapshot().sender_loops - loops,
+        seconds,
+    }
+}
+
+fn unused_address() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.local_addr().unwrap().to_string()
+}
+
+fn closing_server(count: &Arc<AtomicU64>) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap().to_string();
+    let count = Arc::clone(count);
+    // Ends with the test's process.
+    thread::spawn(move || {
+        for _closed in listener.incoming().flatten() {
+            count.fetch_add(1, Ordering::Relaxed);
+        }
+    });
+    address
+}
