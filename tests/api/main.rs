@@ -10,6 +10,7 @@ mod bad_input;
 mod callbacks;
 mod closing;
 mod host;
+mod lingering;
 mod names;
 mod old_brokers;
 mod plugins;

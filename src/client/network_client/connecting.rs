@@ -302,7 +302,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let endpoint = Endpoint(self.states.endpoint(id));
         match unsaid {
             Some(unsaid) if ending.weight == Weight::Fault => {
-                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}{unsaid}")
+                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}{unsaid}");
             }
             Some(unsaid) => log::warn!(
                 "{self} Connection to node {id}{endpoint} could not be established: {error}{unsaid}"

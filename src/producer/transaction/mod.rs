@@ -228,16 +228,14 @@ impl TransactionManager {
                 | ErrorCode::TransactionalIdAuthorizationFailed
                 | ErrorCode::ProducerFenced
                 | ErrorCode::UnsupportedVersion),
-            ) => {
-                if self.fatal_error().is_none() {
-                    self.fail(FatalError {
-                        code: Some(code),
-                        message: match why {
-                            Some(why) => format!("{}: {why}", code.name()).into(),
-                            None => describe(code),
-                        },
-                    });
-                }
+            ) if self.fatal_error().is_none() => {
+                self.fail(FatalError {
+                    code: Some(code),
+                    message: match why {
+                        Some(why) => format!("{}: {why}", code.name()).into(),
+                        None => describe(code),
+                    },
+                });
             }
             Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId) => {
                 debug!(
