@@ -30,7 +30,7 @@ fn latencies(linger: Duration, lingering: usize) -> Vec<Duration> {
         if round % 20 == 0 {
             for partition in 1..=lingering {
                 let record = ProducerRecord::new("t", small).with_partition(partition as i32);
-                let _ = producer.send(record).unwrap();
+                drop(producer.send(record).unwrap());
             }
         }
         let began = Instant::now();
