@@ -180,6 +180,10 @@ impl FutureRecordMetadata {
 
 /// Ready when the record's fate is known. Registers the task's waker with the batch: no thread, timer
 /// or runtime is involved.
+///
+/// The waker is woken by the producer's thread, where calls that would wait for that thread are refused; a
+/// panic of it is logged. It is let go of when the record's fate is known, the future is dropped, or
+/// another task polls it.
 impl Future for FutureRecordMetadata {
     type Output = Result<RecordMetadata, ProduceError>;
 

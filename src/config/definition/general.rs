@@ -35,7 +35,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
          this library puts into its own log lines and thread name. Give each application one that \
          its operators recognise. If the key is absent a name is made: `producer-1`, `producer-2` \
          and so on in the order of building, or `producer-` and the transactional id. An empty \
-         value is used as it is.",
+         value is used as it is; more than 32,767 bytes, which no request can carry, are refused.",
     ),
     row(
         "key.serializer",
