@@ -47,8 +47,6 @@ pub(crate) struct RecordInBatch {
     pub(crate) result: Arc<ProduceRequestResult>,
     pub(crate) index: u32,
     pub(crate) facts: RecordFacts,
-    /// A task was registered for it, and is to be forgotten if nobody waits any more.
-    pub(crate) awaited: bool,
 }
 
 impl RecordInBatch {
@@ -58,16 +56,6 @@ impl RecordInBatch {
             result: place.result,
             index: place.index,
             facts: RecordFacts::new(record),
-            awaited: false,
-        }
-    }
-
-    #[cold]
-    fn forget_task(&self) {
-        // A task that waited for a batch that was split meanwhile was woken, and forgotten with that.
-        let holder = self.holder();
-        if !holder.result.is_released() {
-            holder.result.forget_task(holder.index);
         }
     }
 
@@ -192,11 +180,15 @@ impl FutureRecordMetadata {
 
 /// Ready when the record's fate is known. Registers the task's waker with the batch: no thread, timer
 /// or runtime is involved.
+///
+/// The waker is woken by the producer's thread, where calls that would wait for that thread are refused; a
+/// panic of it is logged. It is let go of when the record's fate is known, the future is dropped, or
+/// another task polls it.
 impl Future for FutureRecordMetadata {
     type Output = Result<RecordMetadata, ProduceError>;
 
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let record = match &mut self.0 {
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let record = match &self.0 {
             State::Pending(record) => record,
             State::Failed(error) => return Poll::Ready(Err(error.clone())),
         };
@@ -206,19 +198,21 @@ impl Future for FutureRecordMetadata {
                 return Poll::Ready(record.answer(outcome, holder.index));
             }
             if holder.result.register(holder.index, context.waker()) {
-                record.awaited = true;
                 return Poll::Pending;
             }
         }
     }
 }
 
-/// Forgets the task that waited, if one did.
+/// Lets go of the task that waited, if one did.
 impl Drop for RecordInBatch {
     #[inline]
     fn drop(&mut self) {
-        if self.awaited {
-            self.forget_task();
+        // Whether one did is not noted in the handle: that would make it larger, or dearer to hand over.
+        let result: &ProduceRequestResult = &self.result;
+        if result.has_tasks() {
+            // Nor is it said where the handle is: then it would have to be in memory.
+            result.forget_task_of(self.index);
         }
     }
 }

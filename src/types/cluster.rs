@@ -277,7 +277,8 @@ impl Cluster {
 /// Is told the cluster's identifier whenever metadata arrives.
 ///
 /// # Threads
-/// Called on the sender thread (and once on the constructing thread); must not block.
+/// Called on the sender thread; must not block. Calls of the producer that would wait for that thread are
+/// refused there. A panic is logged and has no other effect.
 /// # Kafka
 /// `org.apache.kafka.common.ClusterResourceListener`.
 pub trait ClusterResourceListener: Send + Sync {

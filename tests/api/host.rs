@@ -2,7 +2,7 @@
 
 use std::cell::RefCell;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{ConfigError, Error, KafkaProducer};
@@ -16,22 +16,12 @@ const CHILD: &str = "KAFKA_PRODUCER_TEST_CHILD";
 /// process then ends nothing else.
 fn in_child(test: &str, cluster: &TestCluster) {
     let program = std::env::current_exe().unwrap();
-    let mut child = Command::new(program)
+    let status = Command::new(program)
         .args(["--exact", test, "--nocapture"])
         .env(CHILD, cluster.bootstrap_servers())
         .stdout(Stdio::null())
-        .spawn()
+        .status()
         .unwrap();
-    let deadline = Instant::now() + LONG;
-    let status = loop {
-        if let Some(status) = child.try_wait().unwrap() {
-            break status;
-        }
-        if Instant::now() > deadline {
-            child.kill().unwrap();
-        }
-        std::thread::sleep(Duration::from_millis(10));
-    };
     assert!(status.success(), "{test} in a child process: {status}");
 }
 

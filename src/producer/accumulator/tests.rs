@@ -79,7 +79,6 @@ impl Fixture {
 pub(super) fn append(fixture: &Fixture, partition: i32, value: &str) -> FutureRecordMetadata {
     match try_append(fixture, partition, value) {
         Append::Done(Place { result, index }) => FutureRecordMetadata::pending(RecordInBatch {
-            awaited: false,
             result,
             index,
             facts: RecordFacts {

@@ -26,7 +26,6 @@ fn record(result: &Arc<ProduceRequestResult>, index: u32) -> FutureRecordMetadat
             key_size: 2,
             value_size: -1,
         },
-        awaited: false,
     })
 }
 
@@ -199,6 +198,29 @@ fn a_future_that_is_dropped_takes_its_task_back() {
     );
     done(&result, WRITTEN);
     assert_eq!(counting.0.load(Ordering::SeqCst), 0);
+}
+
+#[test]
+fn a_waker_that_panics_when_it_is_let_go_of_harms_nobody() {
+    struct Bomb;
+    impl Wake for Bomb {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Bomb {
+        fn drop(&mut self) {
+            panic!("planted");
+        }
+    }
+    let result = latch();
+    let mut futures = [0, 1].map(|index| record(&result, index));
+    for future in &mut futures {
+        assert!(!poll_once(future, &Waker::from(Arc::new(Bomb))));
+    }
+    let [first, second] = futures;
+    drop(first);
+    assert_eq!(result.waiting_tasks(), 1);
+    done(&result, WRITTEN);
+    assert!(second.is_done());
 }
 
 /// PB-20
