@@ -16,6 +16,7 @@ use crate::protocol::{
     PartitionProduceResponse, ProduceResponse, RecordError, Response, TopicProduceResponse,
 };
 use crate::types::NodeId;
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// What became of one batch's attempt.
 #[derive(Debug)]
@@ -329,7 +330,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             transactions.handle_returned(index, batch.id());
         }
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
-        batch.mark_retried(now, now + wait);
+        batch.mark_retried(now, common_moment(now + wait));
         self.shared.counters.retried(batch.record_count());
         self.drainer.reenqueue(index, batch, now);
     }
@@ -447,6 +448,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.fail_queued(&error, now);
         }
     }
+}
+
+/// The next moment at which batches are tried again, of all partitions alike: those of one node then go in one
+/// request, and a node gets a hundred of these a second, not as many as it has partitions.
+fn common_moment(earliest: Instant) -> Instant {
+    let step = SHORTEST_BACKOFF.as_nanos() as u64;
+    let nanos = earliest.as_nanos().div_ceil(step).saturating_mul(step);
+    Instant::from_nanos(nanos)
 }
 
 /// Remembers of an attempt what an error must say later.

@@ -583,7 +583,7 @@ fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged(
     let before = rig.launch(0, "before");
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(offset(&before), Some(0));
-    rig.advance(MS(1));
+    rig.advance(MS(10));
     let first = rig.launch(0, "a");
     let second = rig.send(0, "b");
     rig.run();

@@ -592,3 +592,25 @@ fn without_a_backoff_a_batch_is_tried_again_a_hundred_times_a_second_at_most() {
         assert_eq!(offset(&future), Some(0));
     }
 }
+
+#[test]
+fn partitions_that_are_refused_at_different_moments_are_tried_again_in_one_request() {
+    let mut rig = Setup::default()
+        .with(|o| (o.retry_backoff, o.retry_backoff_max) = (MS(0), MS(0)))
+        .start();
+    let _first = rig.launch(0, "a");
+    rig.respond(ErrorCode::NotEnoughReplicas, -1);
+    rig.advance(MS(3));
+    let _second = rig.launch(1, "b");
+    rig.respond(ErrorCode::NotEnoughReplicas, -1);
+    let before = rig.sent().len();
+    for _ in 0..1000 {
+        rig.run();
+        while rig.waiting() > 0 {
+            rig.respond(ErrorCode::NotEnoughReplicas, -1);
+        }
+        rig.advance(MS(1));
+    }
+    let requests = rig.sent().len() - before;
+    assert!((80..=101).contains(&requests), "{requests} in a second");
+}
