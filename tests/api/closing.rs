@@ -2,6 +2,7 @@
 
 use std::time::{Duration, Instant};
 
+use kafka_producer::testing::TestCluster;
 use kafka_producer::{
     BoxError, CloseError, Delivery, FlushError, Headers, KafkaProducer, ProduceErrorKind,
     ProducerInterceptor, ProducerRecord, SendError, Serialized, Serializer, TrySendReason,
@@ -256,9 +257,16 @@ fn every_record_of_threads_that_go_on_sending_while_the_producer_is_closed_has_a
     const THREADS: usize = 3;
     let rounds = std::env::var("CLOSE_ROUNDS").ok();
     let rounds: u64 = rounds.and_then(|it| it.parse().ok()).unwrap_or(300);
-    let cluster = cluster(2);
+    let cluster = TestCluster::builder()
+        .topic("t", 2)
+        .retain(false)
+        .start()
+        .unwrap();
     let mut random = fastrand::Rng::with_seed(1);
     for round in 0..rounds {
+        if round > 0 && round % 5000 == 0 {
+            println!("{round} rounds");
+        }
         let ending = match round % 4 {
             0 | 1 => Ending::Close,
             2 => Ending::CloseSoon,
