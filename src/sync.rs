@@ -145,7 +145,9 @@ mod ranks {
 
     impl Held {
         pub(super) fn enter(rank: Rank) -> Self {
-            HELD.with_borrow_mut(|held| {
+            // A thread's last destructors may run after its locals are gone.
+            let _ = HELD.try_with(|held| {
+                let mut held = held.borrow_mut();
                 let highest = held.iter().max().copied();
                 assert!(
                     highest.is_none_or(|h| h < rank),
@@ -159,7 +161,6 @@ mod ranks {
 
     impl Drop for Held {
         fn drop(&mut self) {
-            // A thread's last destructors may run after its locals are gone.
             let _ = HELD.try_with(|held| {
                 let mut held = held.borrow_mut();
                 if let Some(at) = held.iter().rposition(|rank| *rank == self.0) {
@@ -170,7 +171,8 @@ mod ranks {
     }
 
     pub(super) fn assert_none() {
-        HELD.with_borrow(|held| {
+        let _ = HELD.try_with(|held| {
+            let held = held.borrow();
             assert!(held.is_empty(), "user code called while holding {held:?}");
         });
     }

@@ -6,13 +6,18 @@
 //! ```text
 //! cargo test --test allocations -- --nocapture        prints the figures
 //! ```
-#![allow(clippy::print_stdout, reason = "the figures are for people, too")]
+#![allow(
+    clippy::print_stdout,
+    clippy::disallowed_methods,
+    reason = "the figures are for people, too"
+)]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
+use kafka_producer::internals::ByHand;
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProducerConfig, ProducerRecord};
 
@@ -117,4 +122,38 @@ fn a_callback_allocates_nothing_of_its_own() {
     });
     assert_eq!(called.load(Ordering::Relaxed), 2 * RECORDS);
     assert!(allocations <= LIMIT, "{allocations} a record");
+}
+
+/// A producer that writes to a topic per customer comes to know them one by one. Replacing what is known as a
+/// whole would cost the more, the more there are.
+#[test]
+fn the_next_topic_allocates_hardly_more_the_more_are_known() {
+    const AT: [usize; 2] = [2_000, 8_000];
+    const MEASURED: usize = 100;
+    let mut rig = ByHand::start(ProducerConfig::builder(), "first", 1);
+    let mut known = 0;
+    let mut learn = |count: usize| {
+        for number in known..known + count {
+            let topic = format!("topic-{number}");
+            rig.create_topic(&topic, 1);
+            rig.get_to_know(&topic);
+        }
+        known += count;
+        known
+    };
+    let bytes = AT.map(|at| {
+        let before = learn(0);
+        learn(at - before - MEASURED);
+        let began = std::time::Instant::now();
+        let measured = allocation_counter::measure(|| {
+            learn(MEASURED);
+        });
+        let time = began.elapsed() / MEASURED as u32;
+        let bytes = measured.bytes_total / MEASURED as u64;
+        println!("the next of {at} topics: {bytes} bytes, {time:?}");
+        bytes
+    });
+    assert!(bytes[0] > 0, "the counter does not count");
+    let ratio = bytes[1] as f64 / bytes[0] as f64;
+    assert!(ratio < 1.5, "{ratio:.2} times as much");
 }

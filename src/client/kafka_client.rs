@@ -115,13 +115,6 @@ pub(crate) trait KafkaClient<T>: Send {
     /// Takes back the request that [`newest_untouched`](Self::newest_untouched) tells of: none of it will ever be
     /// written. It comes back from the next [`poll`](Self::poll) as disconnected and not handed over; the
     /// connection stays. Whether there was such a request.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "for batches whose time is over while their request waits for the socket"
-        )
-    )]
     fn withdraw_untouched(&mut self, node: NodeId, reason: &str, now: Instant) -> bool;
 
     /// The node with the fewest unanswered requests, or one that may be connected to.

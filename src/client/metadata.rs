@@ -44,6 +44,23 @@ pub(crate) enum FatalMetadataError {
     UnsupportedVersion(Arc<str>),
 }
 
+/// What an answer has made of what is known.
+#[derive(Debug)]
+pub(crate) struct MetadataUpdate {
+    pub(crate) changed: ChangedTopics,
+    /// What is to be said of it when no lock is held.
+    pub(crate) news: MetadataNews,
+}
+
+/// The topics of which something else is known than before.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum ChangedTopics {
+    /// Perhaps all.
+    All,
+    /// None but these.
+    These(Vec<Arc<str>>),
+}
+
 /// The metadata of one cluster.
 ///
 /// Two counters: `update_version` counts the pictures of the cluster there have been,
@@ -196,7 +213,7 @@ impl Metadata {
     }
 
     /// Takes an answer. `retain` says which topics are still of interest: of those in a partial answer, and
-    /// of all with a full one. Returns what is to be said of it when no lock is held.
+    /// of all with a full one. What a partial one costs hardly depends on how many other topics there are.
     ///
     /// An error of a topic asks for nothing: whoever waits for the topic asks again, and if nobody does,
     /// nobody need know. In Kafka it does, until the topic has been forgotten.
@@ -207,7 +224,7 @@ impl Metadata {
         response: MetadataResponse,
         now: Instant,
         retain: &mut dyn FnMut(&str) -> bool,
-    ) -> MetadataNews {
+    ) -> MetadataUpdate {
         self.needs_partial_update = planned.request_version < self.request_version;
         self.last_refresh = Some(now);
         self.update_version = self.update_version.wrapping_add(1);
@@ -233,13 +250,16 @@ impl Metadata {
             // Another cluster's epochs have nothing to do with those of this one.
             self.epochs.clear();
         }
-        self.apply(planned.is_partial, version, response, now, retain);
+        let changed = self.apply(planned.is_partial, version, response, now, retain);
         let cluster_id = &self.cache.cluster().cluster_id;
         if *cluster_id != previous_id {
             let id = cluster_id.as_deref().unwrap_or("none");
             self.news.note(Level::Info, || format!("Cluster ID: {id}"));
         }
-        std::mem::take(&mut self.news)
+        MetadataUpdate {
+            changed,
+            news: std::mem::take(&mut self.news),
+        }
     }
 
     /// Adds to what will be said of the next update.
@@ -254,7 +274,7 @@ impl Metadata {
         response: MetadataResponse,
         now: Instant,
         retain: &mut dyn FnMut(&str) -> bool,
-    ) {
+    ) -> ChangedTopics {
         let MetadataResponse {
             brokers,
             cluster_id,
@@ -265,9 +285,17 @@ impl Metadata {
         let mut next = self
             .cache
             .successor(brokers, cluster_id, controller_id, &mut self.news);
-        let mut answered = Vec::with_capacity(topics.len());
+        let are_others_kept = is_partial && next.keep_topics(&self.cache);
+        if !is_partial {
+            // Of the others: topics that are refused are asked for when somebody waits for them.
+            next.retain_refused(retain);
+        }
+        let mut answered = Vec::new();
         for topic in topics {
-            answered.push(Arc::clone(&topic.name));
+            if are_others_kept {
+                answered.push(Arc::clone(&topic.name));
+            }
+            next.forget(&topic.name);
             if !retain(&topic.name) {
                 continue;
             }
@@ -285,20 +313,12 @@ impl Metadata {
                 self.note_topic_error(&mut next, &topic.name, code);
             }
         }
-        answered.sort_unstable();
-        let is_answered = |topic: &str| {
-            answered
-                .binary_search_by(|name| (**name).cmp(topic))
-                .is_ok()
-        };
-        if is_partial {
-            next.keep_topics(&self.cache, &mut |topic| !is_answered(topic));
-        }
-        // Also with a full answer: topics that have an error are asked for when somebody waits for them.
-        next.keep_refused(&self.cache, &mut |topic| {
-            !is_answered(topic) && (is_partial || retain(topic))
-        });
         self.cache = next.build();
+        if are_others_kept {
+            ChangedTopics::These(answered)
+        } else {
+            ChangedTopics::All
+        }
     }
 
     fn apply_topic(

@@ -148,10 +148,6 @@ impl<T> MockClient<T> {
     }
 
     /// The node's socket takes nothing of the newest request to it, or takes all of it.
-    #[expect(
-        dead_code,
-        reason = "for tests of batches whose time is over while their request waits"
-    )]
     pub(crate) fn hold_newest(&mut self, node: NodeId, holds: bool) {
         if holds {
             self.untouched.insert(node);

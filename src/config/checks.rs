@@ -36,7 +36,7 @@ pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
     compression(draft)?;
     parse_bootstrap(draft.list("bootstrap.servers"))?;
     // Last, so that a refused configuration does not use up a number.
-    client_id(draft);
+    client_id(draft)?;
     Ok(notices)
 }
 
@@ -238,9 +238,22 @@ fn compression(draft: &Draft) -> Result<(), ConfigError> {
 /// The number of the next producer without a name of its own, in this process.
 static NEXT_CLIENT: Mutex<u64> = Mutex::new(Rank::LEAF, 1);
 
-fn client_id(draft: &mut Draft) {
+/// What a request's header can carry (Java finds out with the first request).
+const MAX_CLIENT_ID_BYTES: usize = i16::MAX as usize;
+
+fn client_id(draft: &mut Draft) -> Result<(), ConfigError> {
     if draft.is_given("client.id") {
-        return;
+        let len = draft.text("client.id").map_or(0, str::len);
+        if len > MAX_CLIENT_ID_BYTES {
+            // The value itself would be the longer part of the message.
+            return Err(ConfigError::invalid(
+                "client.id",
+                None,
+                format!("has {len} bytes, more than a request can carry"),
+                format!("Give a name of {MAX_CLIENT_ID_BYTES} bytes at most"),
+            ));
+        }
+        return Ok(());
     }
     let name = if let Some(id) = draft.text("transactional.id") {
         format!("producer-{id}")
@@ -251,4 +264,5 @@ fn client_id(draft: &mut Draft) {
         format!("producer-{number}")
     };
     draft.derive("client.id", Value::Text(name));
+    Ok(())
 }

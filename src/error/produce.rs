@@ -299,7 +299,7 @@ impl ProduceError {
         }
     }
 
-    /// How often the record's batch was handed to a connection.
+    /// How often the record's batch was sent: some of it, at least, was given to a socket, or is on its way there.
     pub fn attempts(&self) -> u32 {
         self.0.times.attempts
     }

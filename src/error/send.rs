@@ -12,8 +12,8 @@ use crate::types::topic_name::{self, Shown};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// The call would wait for the sender thread, and was made on it, inside a callback, an interceptor or
-    /// a logger: it would wait for itself.
+    /// The call would wait for the sender thread, and was made on it, inside a callback, an interceptor, a
+    /// listener, a waker or a logger: it would wait for itself.
     InsideCallback,
     /// The process is a fork of the one that built the producer; the sender thread is not here.
     Forked,
@@ -23,8 +23,8 @@ impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InsideCallback => {
-                "the call would wait for the sender thread and was made on it, inside a callback, an \
-                 interceptor or a logger; hand the work to another thread"
+                "the call would wait for the sender thread and was made on it, inside a callback or other \
+                 code of yours that it runs; hand the work to another thread"
             }
             Self::Forked => {
                 "the producer was built before this process was forked and its sender thread stayed \

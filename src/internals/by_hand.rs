@@ -142,8 +142,21 @@ impl ByHand {
         panic!("{:?} is left to do", self.producer.snapshot());
     }
 
+    /// Gives the broker another topic, of which the producer knows nothing yet.
+    ///
+    /// # Panics
+    /// If the broker does not take it.
+    pub fn create_topic(&mut self, topic: &str, partitions: usize) {
+        self.broker
+            .create_topic(topic, partitions, TopicSettings::DEFAULT)
+            .expect("the name is new");
+    }
+
     /// Sends a record as soon as the topic is known.
-    fn get_to_know(&mut self, topic: &str) {
+    ///
+    /// # Panics
+    /// If it does not come to be known.
+    pub fn get_to_know(&mut self, topic: &str) {
         for _ in 0..STEPS_LIMIT {
             let record = ProducerRecord::new(topic, &b""[..]);
             if self.producer.try_send(record).is_ok() {

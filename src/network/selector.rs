@@ -5,7 +5,7 @@
 //! as that list is not empty a poll looks for events without waiting for them.
 
 use std::collections::BTreeMap;
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, IoSlice, Read};
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -416,7 +416,7 @@ impl Transport for Plaintext {
     }
 
     fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.0.write_vectored(from)
+        transport::send_vectored(&self.0, from)
     }
 
     fn shutdown(&mut self) {

@@ -6,7 +6,7 @@
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpStream};
 
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +70,23 @@ pub(super) fn open(
     Ok((socket.into(), connected))
 }
 
+/// Writes a beginning of `from` to a socket whose peer may be gone, without the signal that would end the
+/// process then. Programs in Rust ignore `SIGPIPE`, but the library may be part of one that is not: of the
+/// standard library's writes only the plain one takes care of that, and not the one of several slices.
+pub(super) fn send_vectored<'s, S>(socket: &'s S, from: &[IoSlice<'_>]) -> io::Result<usize>
+where
+    SockRef<'s>: From<&'s S>,
+{
+    SockRef::from(socket).send_vectored_with_flags(from, NO_SIGNAL)
+}
+
+#[cfg(all(unix, not(target_vendor = "apple")))]
+const NO_SIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
+
+/// There the socket itself is told when it is made, or there is no such signal.
+#[cfg(not(all(unix, not(target_vendor = "apple"))))]
+const NO_SIGNAL: std::ffi::c_int = 0;
+
 /// Whether a non-blocking `connect` said that it goes on. One that a signal interrupted goes on too.
 fn is_in_progress(error: &io::Error) -> bool {
     // `io::ErrorKind::InProgress` is not stable, so the number is asked for.
@@ -86,8 +103,6 @@ fn is_in_progress(error: &io::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use std::net::{Ipv4Addr, TcpListener};
-
-    use socket2::SockRef;
 
     use super::*;
 

@@ -57,6 +57,15 @@ pub(crate) enum Denied {
     Closed,
 }
 
+impl PoolState {
+    /// Takes back bytes that were leased, or gathered for a lease: what is owed is paid first.
+    fn give_back(&mut self, size_bytes: usize) {
+        let paid = self.owed_bytes.min(size_bytes);
+        self.owed_bytes -= paid;
+        self.available_bytes += size_bytes - paid;
+    }
+}
+
 impl BufferPool {
     pub(crate) fn new(total_bytes: usize, poolable_bytes: usize) -> Arc<Self> {
         Arc::new(Self {
@@ -206,9 +215,7 @@ impl BufferPool {
             buffer.clear();
             state.free.push(buffer);
         } else {
-            let paid = state.owed_bytes.min(size_bytes);
-            state.owed_bytes -= paid;
-            state.available_bytes += size_bytes - paid;
+            state.give_back(size_bytes);
             discarded = buffer;
         }
         if let Some(first) = state.waiters.front() {
@@ -379,7 +386,7 @@ impl Drop for Ticket {
             return;
         }
         let mut state = self.pool.state.lock();
-        state.available_bytes += self.gathered.bytes;
+        state.give_back(self.gathered.bytes);
         self.leave(&mut state);
     }
 }

@@ -280,7 +280,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let value_serializer = match value_serializer {
             Ok(serializer) => serializer,
             Err(error) => {
-                let _ = panic::contain(|| key_serializer.close());
+                panic::run_unheard(|| key_serializer.close());
                 close_strategy(&strategy);
                 return Err(error);
             }

@@ -3,13 +3,19 @@
 //!
 //! A mark, and not the thread's identity, because callbacks also run on application threads (a record
 //! that fails at once) and because a simulator runs every part on one thread.
+//!
+//! The sender's own thread bears a mark for all its life: whatever of the user's it runs, and be it the drop
+//! of a value, must not wait for it.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 
 use crate::util::process::Process;
 
 thread_local! {
     static INSIDE: RefCell<Vec<ProducerId>> = const { RefCell::new(Vec::new()) };
+    /// Whose sender this thread is. Needs no drop, so it is there also for the last of a thread's locals
+    /// that are dropped.
+    static SENDER_OF: Cell<Option<ProducerId>> = const { Cell::new(None) };
 }
 
 /// Tells the producers of one process apart.
@@ -45,19 +51,28 @@ impl ProducerId {
 pub(crate) struct CallbackScope(());
 
 /// Marks this thread until the guard is dropped; scopes may nest.
+///
+/// A thread that is dropping its locals may not be marked any more. It is no sender's thread, which is marked
+/// all the same, so what waits there does not wait for itself.
 pub(crate) fn enter(producer: ProducerId) -> CallbackScope {
-    INSIDE.with_borrow_mut(|inside| inside.push(producer));
+    let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(producer));
     CallbackScope(())
 }
 
-/// Whether this thread is inside a callback of that producer.
+/// Marks this thread for good: it is the sender's of that producer.
+pub(crate) fn mark_sender(producer: ProducerId) {
+    SENDER_OF.set(Some(producer));
+}
+
+/// Whether this thread is inside a callback of that producer, or its sender's.
 pub(crate) fn is_inside(producer: ProducerId) -> bool {
-    INSIDE.with_borrow(|inside| inside.contains(&producer))
+    let inside = INSIDE.try_with(|inside| inside.borrow().contains(&producer));
+    inside.unwrap_or(false) || SENDER_OF.get() == Some(producer)
 }
 
 impl Drop for CallbackScope {
     fn drop(&mut self) {
-        INSIDE.with_borrow_mut(Vec::pop);
+        let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
     }
 }
 
@@ -75,6 +90,19 @@ mod tests {
         }
         assert!(is_inside(mine) && !is_inside(other));
         drop(outer);
+        assert!(!is_inside(mine));
+    }
+
+    #[test]
+    fn the_senders_thread_is_inside_for_all_its_life_and_another_never() {
+        let (mine, other) = (ProducerId::next(), ProducerId::next());
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                mark_sender(mine);
+                drop(enter(mine));
+                assert!(is_inside(mine) && !is_inside(other));
+            });
+        });
         assert!(!is_inside(mine));
     }
 }

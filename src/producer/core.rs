@@ -188,7 +188,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         let mut add = |what: &str, closed: Result<Result<(), BoxError>, String>| {
             let failure = match closed {
                 Ok(Ok(())) => return,
-                Ok(Err(error)) => format!("the {what} failed to close: {error}"),
+                Ok(Err(error)) => {
+                    let error = panic::into_words(error);
+                    format!("the {what} failed to close: {error}")
+                }
                 Err(message) => format!("the {what} panicked while being closed: {message}"),
             };
             warn!("{failure}");
@@ -208,5 +211,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             add("partitioner", panic::contain(|| partitioner.close()));
         }
         result
+    }
+
+    /// Takes the plug-ins out of a producer that is gone; those that are left in their places do nothing.
+    pub(super) fn take(&mut self) -> Self {
+        Self {
+            key_serializer: self.key_serializer.take(),
+            value_serializer: self.value_serializer.take(),
+            strategy: std::mem::replace(&mut self.strategy, Strategy::Default),
+            interceptors: Arc::clone(&self.interceptors),
+        }
     }
 }

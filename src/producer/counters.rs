@@ -99,7 +99,8 @@ impl Counters {
 pub struct ProducerSnapshot {
     /// Records the brokers have acknowledged (with acks=0: that were given to a socket).
     pub records_acknowledged: u64,
-    /// Records whose future got an error.
+    /// Records whose future got an error. A record that was not taken has no future and is not counted: one for
+    /// which `send` returned an error, or which `try_send` gave back.
     pub records_failed: u64,
     /// Records sent again, counted once for each time.
     pub records_retried: u64,

@@ -20,7 +20,8 @@ const USUAL_WAIT: Duration = Duration::from_millis(50);
 
 /// What will become of a record.
 ///
-/// Small (no allocation of its own), may be dropped without harm: the record is sent all the same. Wait
+/// Small (no allocation of its own), may be dropped without harm: the record is sent all the same, and a task
+/// that waited for it is let go of at once. Wait
 /// with [`get`](Self::get), or `.await` it under any executor: it is a [`Future`] that needs no runtime
 /// of its own.
 ///
@@ -42,11 +43,12 @@ pub(crate) struct Place {
 }
 
 /// A record's place in its batch, and what its metadata needs besides.
-#[derive(Clone)]
 pub(crate) struct RecordInBatch {
     pub(crate) result: Arc<ProduceRequestResult>,
     pub(crate) index: u32,
     pub(crate) facts: RecordFacts,
+    /// A task was registered for it, and is to be forgotten if nobody waits any more.
+    pub(crate) awaited: bool,
 }
 
 impl RecordInBatch {
@@ -56,6 +58,16 @@ impl RecordInBatch {
             result: place.result,
             index: place.index,
             facts: RecordFacts::new(record),
+            awaited: false,
+        }
+    }
+
+    #[cold]
+    fn forget_task(&self) {
+        // A task that waited for a batch that was split meanwhile was woken, and forgotten with that.
+        let holder = self.holder();
+        if !holder.result.is_released() {
+            holder.result.forget_task(holder.index);
         }
     }
 
@@ -183,8 +195,8 @@ impl FutureRecordMetadata {
 impl Future for FutureRecordMetadata {
     type Output = Result<RecordMetadata, ProduceError>;
 
-    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let record = match &self.0 {
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let record = match &mut self.0 {
             State::Pending(record) => record,
             State::Failed(error) => return Poll::Ready(Err(error.clone())),
         };
@@ -193,9 +205,20 @@ impl Future for FutureRecordMetadata {
             if let Some(outcome) = holder.result.outcome() {
                 return Poll::Ready(record.answer(outcome, holder.index));
             }
-            if holder.result.register(context.waker()) {
+            if holder.result.register(holder.index, context.waker()) {
+                record.awaited = true;
                 return Poll::Pending;
             }
+        }
+    }
+}
+
+/// Forgets the task that waited, if one did.
+impl Drop for RecordInBatch {
+    #[inline]
+    fn drop(&mut self) {
+        if self.awaited {
+            self.forget_task();
         }
     }
 }

@@ -143,7 +143,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
             if let Err(reason) = result {
                 log::warn!(
                     "interceptor {} failed in on_send for topic {}, partition {:?}: {reason}",
-                    interceptor.name(),
+                    name_of(&**interceptor),
                     before.topic(),
                     before.partition()
                 );
@@ -167,7 +167,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
             if let Err(reason) = result {
                 log::warn!(
                     "interceptor {} failed in on_acknowledgement for {metadata}: {reason}",
-                    interceptor.name()
+                    name_of(&**interceptor)
                 );
             }
         }
@@ -197,10 +197,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         let mut first_failure = Ok(());
         for interceptor in &self.chain {
             if let Err(reason) = run(|| interceptor.close()) {
-                let failure = format!(
-                    "interceptor {} failed to close: {reason}",
-                    interceptor.name()
-                );
+                let name = name_of(&**interceptor);
+                let failure = format!("interceptor {name} failed to close: {reason}");
                 log::warn!("{failure}");
                 if first_failure.is_ok() {
                     first_failure = Err(failure.into());
@@ -223,9 +221,16 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> AcknowledgementListener
 fn run(call: impl FnOnce() -> Result<(), BoxError>) -> Result<(), String> {
     sync::assert_unlocked();
     match panic::contain(call) {
-        Ok(result) => result.map_err(|error| error.to_string()),
+        Ok(result) => result.map_err(panic::into_words),
         Err(message) => Err(format!("panicked: {message}")),
     }
+}
+
+fn name_of<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+    interceptor: &dyn ProducerInterceptor<K, V>,
+) -> String {
+    panic::contain(|| interceptor.name().to_owned())
+        .unwrap_or_else(|message| format!("(whose name panicked: {message})"))
 }
 
 #[cfg(test)]

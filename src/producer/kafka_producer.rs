@@ -11,7 +11,7 @@ use super::callback_scope;
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
 use super::future::FutureRecordMetadata;
-use super::lifecycle::SenderThread;
+use super::lifecycle::{LastAct, SenderThread};
 use super::metadata::MetadataWaitError;
 use super::quick_send::send_quickly;
 use super::record::ProducerRecord;
@@ -67,15 +67,29 @@ pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     plugins: Plugins<K, V>,
     thread: SenderThread,
     plugins_closed: AtomicBool,
+    /// Makes of the plug-ins what closes them. That they can be sent elsewhere, types of keys and values
+    /// included, is known only where the producer is built.
+    closing: fn(&mut Plugins<K, V>) -> LastAct,
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
-    pub(super) fn assemble(core: Core, plugins: Plugins<K, V>, thread: SenderThread) -> Self {
+    pub(super) fn assemble(core: Core, plugins: Plugins<K, V>, thread: SenderThread) -> Self
+    where
+        K: 'static,
+        V: 'static,
+    {
         Self {
             core,
             plugins,
             thread,
             plugins_closed: AtomicBool::new(false),
+            closing: |plugins| {
+                let plugins = plugins.take();
+                Box::new(move || {
+                    // What is wrong goes to the log: nobody is left to be told.
+                    let _ = plugins.close();
+                })
+            },
         }
     }
 
@@ -106,8 +120,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// As [`send`](Self::send), and calls `callback` once with the record's fate.
     ///
-    /// Callbacks of one partition run in the order in which its records were sent. A callback that
-    /// panics is reported in the log.
+    /// The callbacks of a batch run in the order in which its records were sent, and batches of a partition
+    /// have theirs run in the order in which they end. While all are written that is the order of
+    /// sending; a batch that fails, say because its time is over, while an earlier one is being tried
+    /// again ends before that one. A callback that panics is reported in the log.
     ///
     /// # Errors
     /// As [`send`](Self::send); the callback is dropped without being called then.
@@ -249,6 +265,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         topic: &str,
         refusal: Refusal,
     ) -> Result<FutureRecordMetadata, SendError> {
+        // Others wait for memory as well, and user code may take its time.
+        attempt.leave_line();
         sync::assert_unlocked();
         let _scope = callback_scope::enter(self.core.producer);
         let interceptors = &self.plugins.interceptors;
@@ -329,6 +347,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             Err(Refusal::Call(error)) => TrySendReason::Call(error),
             Err(Refusal::Record(error)) => TrySendReason::Record(error),
         };
+        attempt.leave_line();
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {
             let error = reason.as_produce_error(&record.topic);
@@ -497,14 +516,22 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// Closes interceptors, serializers and partitioner, once; the first failure is told (KP-54).
     fn close_plugins(&self) -> Result<(), Arc<str>> {
+        if self.begins_to_close_plugins() {
+            self.plugins.close()
+        } else {
+            Ok(())
+        }
+    }
+
+    fn begins_to_close_plugins(&self) -> bool {
         if self.plugins_closed.swap(true, Ordering::AcqRel) {
-            return Ok(());
+            return false;
         }
         info!(
             "[Producer clientId={}] closed",
             self.core.config.client_id()
         );
-        self.plugins.close()
+        true
     }
 
     /// How the producer stands, in plain counters.
@@ -539,7 +566,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 ///
 /// # Blocking
 /// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a
-/// callback, where what is left is given up, nor after a fork.
+/// callback or anything else that the producer's thread runs: there what is left is given up, and
+/// the plug-ins are closed by that thread when all of it has been told. Nor after a fork.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
         match self.close_within(Some(DROP_TIMEOUT)) {
@@ -550,6 +578,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
                 );
                 self.core.accumulator.close();
                 self.core.metadata.close();
+                if self.begins_to_close_plugins() {
+                    self.thread.at_end((self.closing)(&mut self.plugins));
+                }
                 self.thread.abandon();
             }
             Err(error) => warn!("a producer was dropped without being closed: {error}"),

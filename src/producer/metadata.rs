@@ -3,7 +3,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -11,7 +10,9 @@ use std::time::Duration;
 use arc_swap::ArcSwap;
 use log::Level;
 
-use crate::client::metadata::{FatalMetadataError, Metadata, MetadataNews, TopicError};
+use crate::client::metadata::{
+    ChangedTopics, FatalMetadataError, Metadata, MetadataNews, MetadataUpdate, TopicError,
+};
 use crate::client::metadata_source::{
     MetadataFailure, MetadataRequestPlan, MetadataSource, PlannedUpdate,
 };
@@ -20,6 +21,7 @@ use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank, assert_unlocked};
 use crate::types::{Cluster, ClusterResourceListener, Node, PartitionId, topic_name};
+use crate::util::panic;
 
 /// Is told of each new picture of the cluster, and knows which topics are in use.
 ///
@@ -30,8 +32,9 @@ pub(crate) trait ClusterObserver: Send + Sync {
     /// Whether the topic was sent to since this was last asked.
     fn take_used(&self, topic: &str) -> bool;
 
-    /// There is a new picture of the cluster.
-    fn on_cluster(&self, cluster: &Arc<Cluster>);
+    /// There is a new picture of the cluster. Of topics other than those that changed it shows what the one
+    /// before did.
+    fn on_cluster(&self, cluster: &Arc<Cluster>, changed: &ChangedTopics);
 }
 
 /// How a [`ProducerMetadata`] is to behave.
@@ -172,7 +175,7 @@ impl ProducerMetadata {
     pub(crate) fn bootstrap(&self, nodes: Vec<Node>) {
         let mut state = self.state.lock();
         state.metadata.bootstrap(nodes);
-        self.publish(&state);
+        self.publish(&state, &ChangedTopics::All);
     }
 
     /// Keeps track of a topic for another `metadata.max.idle.ms`. Asks for it if it is not known: at once
@@ -307,9 +310,9 @@ impl ProducerMetadata {
     }
 
     /// Lets others see the newest picture: first the picture, then its version.
-    fn publish(&self, state: &MutexGuard<'_, State>) {
+    fn publish(&self, state: &MutexGuard<'_, State>, changed: &ChangedTopics) {
         self.cluster.store(Arc::clone(state.metadata.cluster()));
-        self.observer.on_cluster(state.metadata.cluster());
+        self.observer.on_cluster(state.metadata.cluster(), changed);
         self.update_version
             .store(state.metadata.update_version(), Ordering::Release);
         self.changed.notify_all();
@@ -320,9 +323,9 @@ impl ProducerMetadata {
         assert_unlocked();
         let cluster = self.cluster.load_full();
         for listener in &self.listeners {
-            let call = AssertUnwindSafe(|| listener.on_update(cluster.cluster_id()));
-            if catch_unwind(call).is_err() {
-                log::warn!("A cluster resource listener panicked and was ignored");
+            let call = || listener.on_update(cluster.cluster_id());
+            if let Err(reason) = panic::contain(call) {
+                log::warn!("A cluster resource listener panicked and was ignored: {reason}");
             }
         }
     }
@@ -336,7 +339,7 @@ fn is_newer(version: u32, last: u32) -> bool {
 impl State {
     /// Whether the newest picture has the topic, with or without partitions.
     fn is_known(&self, topic: &str) -> bool {
-        self.metadata.cluster().topics.contains_key(topic)
+        self.metadata.cluster().topics.contains(topic)
     }
 
     /// Notes that the request which is due asks for the topic.
@@ -375,7 +378,7 @@ impl State {
         version: i16,
         response: MetadataResponse,
         now: Instant,
-    ) -> MetadataNews {
+    ) -> MetadataUpdate {
         let answered: Vec<Arc<str>> = response
             .topics
             .iter()
@@ -389,7 +392,7 @@ impl State {
             .retain(|_, asked| is_newer(*asked, planned.request_version));
         let topics = &self.topics;
         let mut retain = |topic: &str| topics.contains_key(topic);
-        let news = self
+        let update = self
             .metadata
             .update(planned, version, response, now, &mut retain);
         for topic in &answered {
@@ -397,7 +400,7 @@ impl State {
                 tracked.answered = Some(self.metadata.update_version());
             }
         }
-        news
+        update
     }
 }
 
@@ -450,9 +453,9 @@ impl MetadataSource for ProducerMetadata {
             if !planned.is_partial {
                 state.refresh_used(&*self.observer, now);
             }
-            let news = state.update(planned, version, response, now);
-            self.publish(&state);
-            news
+            let update = state.update(planned, version, response, now);
+            self.publish(&state, &update.changed);
+            update.news
         };
         self.notify_listeners();
         news

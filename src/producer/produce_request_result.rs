@@ -1,15 +1,19 @@
 //! What became of a batch: one latch that all its records' futures share.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use super::callback_scope::ProducerId;
+use log::error;
+
+use super::callback_scope::{self, ProducerId};
 use crate::error::ProduceError;
-use crate::sync::{Condvar, Mutex, Rank};
+use crate::sync::{self, Condvar, Mutex, Rank};
 use crate::types::TopicPartition;
+use crate::util::panic;
 
 /// How a batch ended.
 #[derive(Debug, Clone)]
@@ -25,7 +29,7 @@ pub(crate) enum BatchOutcome {
     Failed(ProduceError),
     /// The broker named the records that were wrong; the others failed with them (PB-16).
     FailedByRecord {
-        /// By place in the batch, ascending.
+        /// By place in the batch, ascending, each once.
         named: Vec<(u32, ProduceError)>,
         rest: ProduceError,
     },
@@ -41,10 +45,10 @@ impl BatchOutcome {
                 log_append_time_ms,
             } => Ok((*base_offset, *log_append_time_ms)),
             Self::Failed(error) => Err(error),
-            Self::FailedByRecord { named, rest } => Err(named
-                .iter()
-                .find(|(at, _)| *at == index)
-                .map_or(rest, |(_, error)| error)),
+            Self::FailedByRecord { named, rest } => {
+                let found = named.binary_search_by_key(&index, |(at, _)| *at);
+                Err(found.map_or(rest, |found| &named[found].1))
+            }
         }
     }
 }
@@ -94,7 +98,8 @@ pub(crate) struct ProduceRequestResult {
 #[derive(Debug, Default)]
 struct Waiters {
     threads: usize,
-    wakers: Vec<Waker>,
+    /// By place of the record that they wait for.
+    tasks: BTreeMap<u32, Waker>,
 }
 
 impl ProduceRequestResult {
@@ -133,17 +138,42 @@ impl ProduceRequestResult {
     /// Lets every waiter go on.
     pub(crate) fn release_waiters(&self) {
         debug_assert!(self.end.get().is_some(), "released before it was published");
-        let wakers = {
+        let tasks = {
             let mut waiters = self.waiters.lock();
             self.released.store(true, Ordering::Release);
             if waiters.threads > 0 {
                 self.condvar.notify_all();
             }
-            std::mem::take(&mut waiters.wakers)
+            std::mem::take(&mut waiters.tasks)
         };
-        // Wakers are user code: no lock is held.
-        for waker in wakers {
-            waker.wake();
+        if !tasks.is_empty() {
+            self.wake(tasks);
+        }
+    }
+
+    /// Wakes tasks, in order of their records. Wakers are user code: no lock is held, one that panics harms
+    /// no other, and none can wait for this thread.
+    #[cold]
+    fn wake(&self, tasks: BTreeMap<u32, Waker>) {
+        sync::assert_unlocked();
+        let _scope = callback_scope::enter(self.producer);
+        let mut tasks = tasks.into_values().peekable();
+        let mut next = || {
+            let waker = tasks.next()?;
+            // A task that waits for several records is woken once for those that follow each other.
+            if tasks.peek().is_some_and(|next| next.will_wake(&waker)) {
+                drop(waker);
+            } else {
+                waker.wake();
+            }
+            Some(())
+        };
+        // One containment for all, and another for those after one that panics.
+        while let Err(reason) = panic::contain(|| while next().is_some() {}) {
+            let partition = &self.topic_partition;
+            error!(
+                "the waker of a task that waits for a record for {partition} panicked: {reason}"
+            );
         }
     }
 
@@ -240,16 +270,45 @@ impl ProduceRequestResult {
             })
     }
 
-    /// Registers a task to be woken; false when there is nothing to wait for any more.
-    pub(crate) fn register(&self, waker: &Waker) -> bool {
+    /// Registers the task that waits for the record at `index`, in place of the one that did; false when there
+    /// is nothing to wait for any more.
+    ///
+    /// A waker is cloned and dropped with no lock held: both are user code.
+    pub(crate) fn register(&self, index: u32, waker: &Waker) -> bool {
+        {
+            let waiters = self.waiters.lock();
+            if self.is_released() {
+                return false;
+            }
+            // This compares two pointers, and calls nobody.
+            let known = waiters.tasks.get(&index);
+            if known.is_some_and(|known| known.will_wake(waker)) {
+                return true;
+            }
+        }
+        let waker = waker.clone();
         let mut waiters = self.waiters.lock();
-        if self.released.load(Ordering::Acquire) {
+        if self.is_released() {
+            drop(waiters);
             return false;
         }
-        if !waiters.wakers.iter().any(|known| known.will_wake(waker)) {
-            waiters.wakers.push(waker.clone());
-        }
+        let before = waiters.tasks.insert(index, waker);
+        drop(waiters);
+        drop(before);
         true
+    }
+
+    /// Forgets the task that waits for the record at `index`.
+    pub(crate) fn forget_task(&self, index: u32) {
+        let waker = self.waiters.lock().tasks.remove(&index);
+        // User code: after the lock.
+        drop(waker);
+    }
+
+    /// How many tasks it would wake.
+    #[cfg(test)]
+    pub(crate) fn waiting_tasks(&self) -> usize {
+        self.waiters.lock().tasks.len()
     }
 }
 

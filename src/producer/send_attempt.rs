@@ -96,6 +96,9 @@ struct MemoryWait<'r> {
     entry: Arc<PartitionEntry>,
     bytes: SerializedRecord<Serialized<'r>>,
     timestamp_ms: i64,
+    /// The format that the record was checked for. Not asked for again: an older broker that connects
+    /// meanwhile would get a batch that must not be.
+    magic: Magic,
 }
 
 impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V> {
@@ -122,6 +125,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     /// What to wait for after [`Wait::Memory`].
     pub(crate) fn ticket(&self) -> Option<&Ticket> {
         self.memory.as_ref().map(|memory| &memory.ticket)
+    }
+
+    /// Gives up the place in the line for memory, if it stands there, with what it was given so far.
+    pub(crate) fn leave_line(&mut self) {
+        self.memory = None;
     }
 
     /// The partition that was chosen, or that the record asks for.
@@ -275,6 +283,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                     payload_len,
                     self.callback.as_deref_mut(),
                     lease,
+                    magic,
                 ),
             ),
             Err(Denied::Closed) => Err(core.closed().into()),
@@ -285,6 +294,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                     entry: Arc::clone(entry),
                     bytes,
                     timestamp_ms,
+                    magic,
                 });
                 // Whoever waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
@@ -318,6 +328,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 payload_len,
                 self.callback.as_deref_mut(),
                 lease,
+                memory.magic,
             ),
         )
     }

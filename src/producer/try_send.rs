@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::record::ProducerRecord;
 use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, SendError};
+use crate::util::panic;
 
 /// A record that [`try_send`](crate::KafkaProducer::try_send) did not take, and why.
 pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
@@ -85,11 +86,13 @@ impl fmt::Display for TrySendReason {
 
 /// What interceptors are told of a record that the call itself refused.
 pub(super) fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
+    // The words may be those of an error of a serializer or partitioner, which are user code.
+    let message = panic::into_words(reason);
     ProduceErrorBuilder::new(
         ProduceErrorKind::NotTaken,
         Delivery::NotWritten,
         topic.into(),
-        reason.to_string(),
+        message,
     )
     .build()
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::{PartitionId, ReplicaLists, TopicPartition};
 use crate::util::hash::FixedHashMap;
+use crate::util::shared_map::SharedMap;
 
 /// A broker's number. Bootstrap servers, whose numbers are not known yet, count down from -1.
 pub type NodeId = i32;
@@ -125,11 +126,15 @@ impl PartitionInfo {
     }
 }
 
+/// A topic's id, as brokers since 2.8 tell it.
+pub(crate) type TopicId = [u8; 16];
+
 /// One topic of a [`Cluster`]: its partitions, sorted by number.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct TopicInfo {
     pub(crate) partitions: Vec<PartitionInfo>,
     pub(crate) is_internal: bool,
+    pub(crate) id: Option<TopicId>,
 }
 
 /// An immutable picture of the cluster: brokers, topics, partitions and their leaders.
@@ -147,9 +152,10 @@ pub struct Cluster {
     pub(crate) is_bootstrap: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) controller: Option<NodeId>,
-    pub(crate) topics: FixedHashMap<Arc<str>, Arc<TopicInfo>>,
-    pub(crate) unauthorized_topics: Vec<Arc<str>>,
-    pub(crate) invalid_topics: Vec<Arc<str>>,
+    /// Those of which no partition is known are among them.
+    pub(crate) topics: SharedMap<Arc<TopicInfo>>,
+    pub(crate) unauthorized_topics: SharedMap<()>,
+    pub(crate) invalid_topics: SharedMap<()>,
 }
 
 impl Cluster {
@@ -252,17 +258,19 @@ impl Cluster {
 
     /// The topics in this picture.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
-        self.topics.keys().map(|topic| &**topic)
+        let described = self.topics.iter();
+        let described = described.filter(|(_, info)| !info.partitions.is_empty());
+        described.map(|(topic, _)| &**topic)
     }
 
     /// Topics that the client may not use.
     pub fn unauthorized_topics(&self) -> impl Iterator<Item = &str> {
-        self.unauthorized_topics.iter().map(|topic| &**topic)
+        self.unauthorized_topics.names().map(|topic| &**topic)
     }
 
     /// Topics whose names the brokers refuse.
     pub fn invalid_topics(&self) -> impl Iterator<Item = &str> {
-        self.invalid_topics.iter().map(|topic| &**topic)
+        self.invalid_topics.names().map(|topic| &**topic)
     }
 }
 

@@ -7,8 +7,8 @@ pub(crate) mod topic_name;
 mod topic_partition;
 mod usable_magic;
 
-pub(crate) use cluster::TopicInfo;
 pub use cluster::{Cluster, ClusterResourceListener, Node, NodeId, PartitionInfo};
+pub(crate) use cluster::{TopicId, TopicInfo};
 pub(crate) use producer_id::{ProducerIdAndEpoch, Sequence};
 pub(crate) use replicas::{ReplicaLists, ReplicaListsMaker};
 pub use topic_partition::{PartitionId, TopicPartition};

@@ -181,6 +181,8 @@ fn full_memory_makes_send_wait_and_try_send_return_and_comes_back_whole() {
     let snapshot = producer.snapshot();
     assert_eq!(snapshot.memory_free_bytes, 64 * 1024);
     assert_eq!(snapshot.records_acknowledged, taken);
+    // That of `send`; what `try_send` gave back has not failed.
+    assert_eq!(snapshot.records_failed, 1);
 }
 
 struct Stamps;
@@ -238,4 +240,69 @@ fn an_idle_producer_does_nothing() {
     std::thread::sleep(Duration::from_secs(1));
     let turns = producer.snapshot().sender_loops - before;
     assert!(turns <= 5, "{turns} turns in a second");
+}
+
+/// How a producer is ended while others send.
+#[derive(Debug, Clone, Copy)]
+enum Ending {
+    Close,
+    CloseSoon,
+    CloseNow,
+}
+
+/// `CLOSE_ROUNDS=100000 cargo test --release --test api closing -- sending` is patient.
+#[test]
+fn every_record_of_threads_that_go_on_sending_while_the_producer_is_closed_has_an_end() {
+    const THREADS: usize = 3;
+    let rounds = std::env::var("CLOSE_ROUNDS").ok();
+    let rounds: u64 = rounds.and_then(|it| it.parse().ok()).unwrap_or(300);
+    let cluster = cluster(2);
+    let mut random = fastrand::Rng::with_seed(1);
+    for round in 0..rounds {
+        let ending = match round % 4 {
+            0 | 1 => Ending::Close,
+            2 => Ending::CloseSoon,
+            _ => Ending::CloseNow,
+        };
+        let linger = Duration::from_millis(random.u64(..2) * 1000);
+        let producer = producer(config(&cluster).linger(linger).set("batch.size", "200"));
+        producer.partitions_for("t").unwrap();
+        let spins = random.u32(..20_000);
+        let (sent, closed) = std::thread::scope(|scope| {
+            let send = || {
+                let mut futures = Vec::new();
+                loop {
+                    match producer.send(record("a record that fills a batch with a few others")) {
+                        Ok(future) => futures.push(future),
+                        Err(SendError::Closed) => return futures,
+                        Err(other) => panic!("{other}"),
+                    }
+                }
+            };
+            let threads: Vec<_> = (0..THREADS).map(|_| scope.spawn(send)).collect();
+            for _ in 0..spins {
+                std::hint::spin_loop();
+            }
+            let closed = match ending {
+                Ending::Close => producer.close(),
+                Ending::CloseSoon => producer.close_timeout(Duration::from_micros(200)),
+                Ending::CloseNow => producer.close_timeout(Duration::ZERO),
+            };
+            let sent: Vec<_> = threads
+                .into_iter()
+                .flat_map(|thread| thread.join().unwrap())
+                .collect();
+            (sent, closed)
+        });
+        let unresolved = sent.iter().filter(|future| !future.is_done()).count();
+        assert_eq!(unresolved, 0, "round {round}, {ending:?}: {closed:?}");
+        let failed = sent.iter().filter(|future| future.get().is_err()).count() as u64;
+        match closed {
+            Ok(()) => assert_eq!(failed, 0, "round {round}, {ending:?}"),
+            Err(CloseError::Undelivered { records }) => {
+                assert_eq!(records, failed, "round {round}, {ending:?}");
+            }
+            Err(other) => panic!("round {round}, {ending:?}: {other}"),
+        }
+    }
 }

@@ -9,6 +9,8 @@
 mod bad_input;
 mod callbacks;
 mod closing;
+mod host;
+mod lingering;
 mod names;
 mod old_brokers;
 mod plugins;
@@ -19,3 +21,4 @@ mod sending;
 mod splitting;
 mod support;
 mod topics;
+mod user_code;

@@ -133,6 +133,7 @@ fn zstd_fails_at_once_with_brokers_before_2_1() {
                 assert!(!is_known, "{release:?}: {error}");
                 assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
                 assert_eq!(error.delivery(), Delivery::NotWritten);
+                assert_eq!(error.attempts(), 0, "{error}");
             }
         }
     }

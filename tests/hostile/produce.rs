@@ -115,6 +115,31 @@ fn records_that_are_refused_by_impossible_places_are_refused() {
     case.finish();
 }
 
+/// What is kept of an answer is bounded by what was asked, not by how much is answered.
+#[test]
+fn a_refusal_that_names_the_same_records_over_and_over_is_kept_once_for_each() {
+    let case = Case::warmed();
+    case.always_after_batches(|partition| {
+        partition.error_code = 87;
+        let named = |at| {
+            let words = StrBytes::from_string(format!("reason {at}"));
+            BatchIndexAndErrorMessage::default()
+                .with_batch_index(at % 4)
+                .with_batch_index_error_message(Some(words))
+        };
+        partition.record_errors = (0..200_000).map(named).collect();
+    });
+    let kind = ProduceErrorKind::Broker(ErrorCode::InvalidRecord);
+    // That of the first time, and no other.
+    let error = case.failed(&kind, &["INVALID_RECORD: reason 0;"]);
+    assert_eq!(
+        error.broker_error().unwrap().message.as_deref(),
+        Some("reason 0")
+    );
+    case.forget_last();
+    case.finish();
+}
+
 #[test]
 fn offsets_and_times_that_cannot_be_are_passed_on_without_overflow() {
     for number in [i64::MAX, i64::MIN, -2] {

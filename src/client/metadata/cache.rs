@@ -1,33 +1,23 @@
 //! The last answers about the cluster, put together, and the picture of the cluster they make.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use log::Level;
 
 use super::news::MetadataNews;
 use crate::protocol::{MetadataBroker, MetadataPartition};
-use crate::types::{Cluster, Node, NodeId, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
+use crate::types::{
+    Cluster, Node, NodeId, PartitionId, PartitionInfo, TopicId, TopicInfo, TopicPartition,
+};
+use crate::util::shared_map::SharedMap;
 
-/// A topic's id, as brokers since 2.8 tell it.
-type TopicId = [u8; 16];
-
-/// What the brokers said of one topic. Partitions have their leaders' numbers, so that a leader that is
-/// absent from the list of brokers for a while is found again.
-#[derive(Debug, Clone)]
-struct CachedTopic {
-    id: Option<TopicId>,
-    /// The cluster has the same one, if there are partitions in it.
-    info: Arc<TopicInfo>,
-}
-
-/// What is known of the cluster.
+/// What is known of the cluster. Partitions have their leaders' numbers, so that a leader that is absent from
+/// the list of brokers for a while is found again.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.MetadataCache`.
 #[derive(Debug, Default)]
 pub(super) struct MetadataCache {
-    topics: BTreeMap<Arc<str>, CachedTopic>,
     cluster: Arc<Cluster>,
 }
 
@@ -35,7 +25,6 @@ impl MetadataCache {
     /// Only servers to ask are known.
     pub(super) fn bootstrap(nodes: Vec<Node>) -> Self {
         Self {
-            topics: BTreeMap::new(),
             cluster: Arc::new(Cluster::bootstrap(nodes)),
         }
     }
@@ -45,11 +34,11 @@ impl MetadataCache {
     }
 
     pub(super) fn topic_id(&self, topic: &str) -> Option<TopicId> {
-        self.topics.get(topic).and_then(|topic| topic.id)
+        self.cluster.topics.get(topic).and_then(|topic| topic.id)
     }
 
     pub(super) fn partition(&self, topic: &str, number: PartitionId) -> Option<&PartitionInfo> {
-        let partitions = &self.topics.get(topic)?.info.partitions;
+        let partitions = &self.cluster.topics.get(topic)?.partitions;
         let at = partitions
             .binary_search_by_key(&number, PartitionInfo::partition)
             .ok()?;
@@ -81,9 +70,9 @@ impl MetadataCache {
         // Where the brokers are the same, the parts of the old picture fit into the new one.
         let has_same_nodes = nodes == self.cluster.nodes;
         Successor {
-            topics: BTreeMap::new(),
-            invalid: Vec::new(),
-            unauthorized: Vec::new(),
+            topics: SharedMap::default(),
+            unauthorized: self.cluster.unauthorized_topics.clone(),
+            invalid: self.cluster.invalid_topics.clone(),
             leaders: nodes.iter().cloned().map(Arc::new).collect(),
             nodes,
             cluster_id,
@@ -129,9 +118,9 @@ fn node_of(broker: MetadataBroker, news: &mut MetadataNews) -> Option<Node> {
 /// The next picture of the cluster, being put together.
 #[derive(Debug)]
 pub(super) struct Successor {
-    topics: BTreeMap<Arc<str>, CachedTopic>,
-    invalid: Vec<Arc<str>>,
-    unauthorized: Vec<Arc<str>>,
+    topics: SharedMap<Arc<TopicInfo>>,
+    unauthorized: SharedMap<()>,
+    invalid: SharedMap<()>,
     nodes: Vec<Node>,
     /// The same, for partitions to share.
     leaders: Vec<Arc<Node>>,
@@ -178,75 +167,77 @@ impl Successor {
         }
         partitions.sort_by_key(PartitionInfo::partition);
         partitions.dedup_by_key(|partition| partition.partition());
-        let info = Arc::new(TopicInfo {
+        let info = TopicInfo {
             partitions,
             is_internal,
-        });
-        self.topics.insert(name, CachedTopic { id, info });
+            id,
+        };
+        self.topics.insert(name, Arc::new(info));
     }
 
     pub(super) fn add_invalid(&mut self, topic: Arc<str>) {
-        self.invalid.push(topic);
+        self.invalid.insert(topic, ());
     }
 
     pub(super) fn add_unauthorized(&mut self, topic: Arc<str>) {
-        self.unauthorized.push(topic);
+        self.unauthorized.insert(topic, ());
     }
 
-    /// Takes over what is known of topics that the answer was not about.
-    pub(super) fn keep_topics(&mut self, old: &MetadataCache, keep: &mut dyn FnMut(&str) -> bool) {
-        for (name, topic) in &old.topics {
-            if keep(name) {
-                let topic = CachedTopic {
-                    id: topic.id,
-                    info: self.kept(&topic.info),
-                };
-                self.topics.insert(Arc::clone(name), topic);
+    /// Takes over what is known of all topics. Returns whether all of it fits as it is: then the cost does
+    /// not depend on how many topics there are.
+    pub(super) fn keep_topics(&mut self, old: &MetadataCache) -> bool {
+        let topics = &old.cluster.topics;
+        self.topics = if self.has_same_nodes {
+            topics.clone()
+        } else {
+            let all = topics.iter();
+            all.map(|(name, info)| (Arc::clone(name), self.with_new_leaders(info)))
+                .collect()
+        };
+        self.has_same_nodes
+    }
+
+    fn with_new_leaders(&self, info: &TopicInfo) -> Arc<TopicInfo> {
+        let partitions = info.partitions.iter();
+        Arc::new(TopicInfo {
+            partitions: partitions.map(|partition| self.known(partition)).collect(),
+            ..*info
+        })
+    }
+
+    /// Forgets all that is known of a topic, and that the brokers refused it.
+    pub(super) fn forget(&mut self, topic: &str) {
+        self.topics.remove(topic);
+        self.unauthorized.remove(topic);
+        self.invalid.remove(topic);
+    }
+
+    /// Forgets that the brokers refused topics that are no longer of interest.
+    pub(super) fn retain_refused(&mut self, retain: &mut dyn FnMut(&str) -> bool) {
+        for refused in [&mut self.unauthorized, &mut self.invalid] {
+            let forgotten: Vec<_> = refused
+                .names()
+                .filter(|topic| !retain(topic))
+                .cloned()
+                .collect();
+            for topic in forgotten {
+                refused.remove(&topic);
             }
         }
     }
 
-    /// Takes over which topics the brokers refused, of those that the answer was not about.
-    pub(super) fn keep_refused(&mut self, old: &MetadataCache, keep: &mut dyn FnMut(&str) -> bool) {
-        let invalid = old.cluster.invalid_topics.iter();
-        self.invalid
-            .extend(invalid.filter(|topic| keep(topic)).cloned());
-        let unauthorized = old.cluster.unauthorized_topics.iter();
-        self.unauthorized
-            .extend(unauthorized.filter(|topic| keep(topic)).cloned());
-    }
-
-    fn kept(&self, topic: &Arc<TopicInfo>) -> Arc<TopicInfo> {
-        if self.has_same_nodes {
-            return Arc::clone(topic);
-        }
-        let partitions = topic.partitions.iter();
-        Arc::new(TopicInfo {
-            partitions: partitions.map(|partition| self.known(partition)).collect(),
-            is_internal: topic.is_internal,
-        })
-    }
-
     /// Makes the picture.
-    pub(super) fn build(mut self) -> MetadataCache {
-        self.invalid.sort_unstable();
-        self.unauthorized.sort_unstable();
-        let described = self
-            .topics
-            .iter()
-            .filter(|(_, topic)| !topic.info.partitions.is_empty())
-            .map(|(name, topic)| (Arc::clone(name), Arc::clone(&topic.info)));
+    pub(super) fn build(self) -> MetadataCache {
         let cluster = Cluster {
             cluster_id: self.cluster_id,
             is_bootstrap: false,
             nodes: self.nodes,
             controller: self.controller,
-            topics: described.collect(),
+            topics: self.topics,
             unauthorized_topics: self.unauthorized,
             invalid_topics: self.invalid,
         };
         MetadataCache {
-            topics: self.topics,
             cluster: Arc::new(cluster),
         }
     }

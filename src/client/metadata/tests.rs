@@ -77,7 +77,7 @@ fn update(metadata: &mut Metadata, is_partial: bool, topics: Vec<MetadataTopic>,
         is_partial,
         request_version: metadata.request_version(),
     };
-    let _ = metadata.update(planned, 11, response(topics), now, &mut |_| true);
+    let _update = metadata.update(planned, 11, response(topics), now, &mut |_| true);
 }
 
 fn full(metadata: &mut Metadata, topics: Vec<MetadataTopic>) {
@@ -168,7 +168,7 @@ fn an_answer_to_an_older_request_does_not_settle_newer_ones() {
         request_version: metadata.request_version(),
     };
     metadata.request_update_for_new_topics();
-    let _ = metadata.update(asked, 11, response(Vec::new()), at(0), &mut |_| true);
+    let _update = metadata.update(asked, 11, response(Vec::new()), at(0), &mut |_| true);
     assert!(metadata.is_update_requested());
     partial(&mut metadata, Vec::new());
     assert!(!metadata.is_update_requested());
@@ -213,7 +213,7 @@ fn leader_epochs_of_older_versions_are_not_believed() {
     };
     for (version, known) in [(8, None), (9, Some(10)), (11, Some(10)), (7, None)] {
         let answer = response(vec![topic("t", vec![partition(0, 1, 10)])]);
-        let _ = metadata.update(planned, version, answer, at(0), &mut |_| true);
+        let _update = metadata.update(planned, version, answer, at(0), &mut |_| true);
         assert_eq!(epoch(&metadata, "t"), known, "version {version}");
         assert_eq!(
             info(&metadata, "t", 0).unwrap().leader_epoch,
@@ -395,7 +395,8 @@ fn the_picture_has_everything_the_answer_had() {
     assert_eq!(cluster.controller().unwrap().id(), 2);
     assert_eq!(cluster.nodes().len(), 2);
     assert_eq!(cluster.partition_count("t"), Some(2));
-    assert!(cluster.topics["i"].is_internal && !cluster.topics["t"].is_internal);
+    let is_internal = |topic| cluster.topics.get(topic).unwrap().is_internal;
+    assert!(is_internal("i") && !is_internal("t"));
 }
 
 /// Java: MetadataTest#testMetadataMerge, MD-8. Differs: what is no longer wanted goes with a full update only.
@@ -413,7 +414,7 @@ fn a_partial_update_keeps_all_other_topics_and_a_full_one_those_that_are_still_w
     let renewed = || topic("renewed", vec![partition(0, 2, 4), partition(1, 1, 0)]);
     let answer = response(vec![renewed(), topic("foreign", vec![partition(0, 1, 0)])]);
     let mut retain = |name: &str| !matches!(name, "dropped" | "foreign");
-    let _ = metadata.update(planned, 11, answer, at(0), &mut retain);
+    let _update = metadata.update(planned, 11, answer, at(0), &mut retain);
     let cluster = metadata.cluster();
     assert_eq!(cluster.partition_count("kept"), Some(1));
     assert_eq!(cluster.partition_count("dropped"), Some(1));
@@ -422,7 +423,7 @@ fn a_partial_update_keeps_all_other_topics_and_a_full_one_those_that_are_still_w
     assert_eq!(cluster.invalid_topics().collect::<Vec<_>>(), ["?"]);
     planned.is_partial = false;
     let answer = response(vec![renewed(), topic("dropped", vec![partition(0, 1, 3)])]);
-    let _ = metadata.update(planned, 11, answer, at(0), &mut retain);
+    let _update = metadata.update(planned, 11, answer, at(0), &mut retain);
     let cluster = metadata.cluster();
     assert_eq!(cluster.topics().collect::<Vec<_>>(), ["renewed"]);
     assert_eq!(epoch(&metadata, "dropped"), None, "MD-18");
@@ -452,11 +453,11 @@ fn topics_kept_by_a_partial_update_have_the_leaders_among_the_new_brokers() {
     };
     let mut only_first = response(Vec::new());
     only_first.brokers.truncate(1);
-    let _ = metadata.update(planned, 11, only_first, at(0), &mut |_| true);
+    let _update = metadata.update(planned, 11, only_first, at(0), &mut |_| true);
     assert_eq!(info(&metadata, "t", 0).unwrap().leader(), None);
     let mut moved = response(Vec::new());
     moved.brokers[1].host = "elsewhere".into();
-    let _ = metadata.update(planned, 11, moved, at(0), &mut |_| true);
+    let _update = metadata.update(planned, 11, moved, at(0), &mut |_| true);
     assert_eq!(
         info(&metadata, "t", 0).unwrap().leader().unwrap().host(),
         "elsewhere"
@@ -467,12 +468,13 @@ fn topics_kept_by_a_partial_update_have_the_leaders_among_the_new_brokers() {
 fn topics_that_did_not_change_are_shared_between_pictures() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 2, 3)])]);
-    let before = Arc::clone(&metadata.cluster().topics["t"]);
+    let known = |metadata: &Metadata| Arc::clone(metadata.cluster().topics.get("t").unwrap());
+    let before = known(&metadata);
     partial(
         &mut metadata,
         vec![topic("other", vec![partition(0, 1, 0)])],
     );
-    assert!(Arc::ptr_eq(&before, &metadata.cluster().topics["t"]));
+    assert!(Arc::ptr_eq(&before, &known(&metadata)));
 }
 
 /// Java: MetadataTest#testMetadataMergeOnIdDowngrade
@@ -512,7 +514,7 @@ fn brokers_that_make_no_sense_are_left_out() {
         is_partial: false,
         request_version: 0,
     };
-    let _ = metadata.update(planned, 11, answer, at(0), &mut |_| true);
+    let _update = metadata.update(planned, 11, answer, at(0), &mut |_| true);
     let cluster = metadata.cluster();
     assert_eq!(cluster.nodes().len(), 1);
     assert_eq!(cluster.controller(), None);
@@ -545,7 +547,7 @@ fn of_a_broker_that_is_listed_twice_the_first_counts_however_many_there_are() {
             is_partial: false,
             request_version: 0,
         };
-        let _ = metadata.update(planned, 11, answer, at(0), &mut |_| true);
+        let _update = metadata.update(planned, 11, answer, at(0), &mut |_| true);
         let node = metadata.cluster().node(1).unwrap();
         assert_eq!((node.host(), node.port()), ("host-1", 9092), "{others}");
     }
@@ -572,7 +574,9 @@ fn news_of(metadata: &mut Metadata, answer: MetadataResponse) -> MetadataNews {
         is_partial: false,
         request_version: 0,
     };
-    metadata.update(planned, 11, answer, at(0), &mut |_| true)
+    metadata
+        .update(planned, 11, answer, at(0), &mut |_| true)
+        .news
 }
 
 #[test]
@@ -682,13 +686,42 @@ fn an_update_says_only_so_much() {
     news.write(&"[test]");
 }
 
-fn answer(metadata: &mut Metadata, epoch: i32, now: Instant) -> MetadataNews {
+#[test]
+fn a_partial_answer_names_the_topics_that_changed_and_another_may_have_changed_all() {
+    let mut metadata = metadata();
+    let mut changed = |is_partial, answer| {
+        let planned = PlannedUpdate {
+            is_partial,
+            request_version: 0,
+        };
+        let update = metadata.update(planned, 11, answer, at(0), &mut |_: &str| true);
+        update.changed
+    };
+    let answer = || response(vec![topic("a", vec![partition(0, 1, 0)])]);
+    assert_eq!(changed(false, answer()), ChangedTopics::All);
+    assert_eq!(
+        changed(true, answer()),
+        ChangedTopics::These(vec!["a".into()])
+    );
+    let mut moved = answer();
+    moved.brokers[1].port += 1;
+    assert_eq!(
+        changed(true, moved.clone()),
+        ChangedTopics::All,
+        "leaders of others may have moved"
+    );
+    assert_eq!(changed(true, moved), ChangedTopics::These(vec!["a".into()]));
+}
+
+fn full_answer(metadata: &mut Metadata, epoch: i32, now: Instant) -> MetadataNews {
     let planned = PlannedUpdate {
         is_partial: false,
         request_version: metadata.request_version(),
     };
     let topics = vec![topic("t", vec![partition(0, 2, epoch)])];
-    metadata.update(planned, 11, response(topics), now, &mut |_| true)
+    metadata
+        .update(planned, 11, response(topics), now, &mut |_| true)
+        .news
 }
 
 fn leader(metadata: &Metadata) -> i32 {
@@ -706,7 +739,7 @@ fn epochs_that_went_back_for_good_are_believed_after_a_while_and_it_is_said_once
     while now < at(60_000) {
         // As the client asks: when the next update is due.
         now = now.saturating_add(metadata.time_to_next_update(now).remaining(now).unwrap());
-        let news = answer(&mut metadata, 3 + answers / 5, now);
+        let news = full_answer(&mut metadata, 3 + answers / 5, now);
         said.extend(
             news.went_back()
                 .iter()
@@ -727,7 +760,7 @@ fn epochs_that_went_back_for_good_are_believed_after_a_while_and_it_is_said_once
     assert_eq!(said, [(0, 10, 5)]);
     // From here on as ever.
     assert_eq!(wait(&metadata, now), MAX_AGE.as_millis());
-    let _ = answer(&mut metadata, 4, now);
+    let _ = full_answer(&mut metadata, 4, now);
     assert_eq!(epoch(&metadata, "t"), Some(5));
 }
 
@@ -751,10 +784,10 @@ fn few_answers_are_not_enough_to_go_back() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
     for hour in 0..2 {
-        let _ = answer(&mut metadata, 3, at(hour * 3_600_000));
+        let _ = full_answer(&mut metadata, 3, at(hour * 3_600_000));
         assert_eq!(leader(&metadata), 1);
     }
-    let _ = answer(&mut metadata, 3, at(3 * 3_600_000));
+    let _ = full_answer(&mut metadata, 3, at(3 * 3_600_000));
     assert_eq!(leader(&metadata), 2);
 }
 

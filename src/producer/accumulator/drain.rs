@@ -147,7 +147,7 @@ impl Drainer {
         let mut inbox = std::mem::take(&mut self.inbox);
         accumulator.swap_inbox(&mut inbox);
         for entry in inbox.drain(..) {
-            entry.clear_signal();
+            entry.leave_inbox();
             let head = entry.head();
             let index = entry.index();
             self.slot_for(&entry).head = head;

@@ -27,8 +27,10 @@ pub(crate) type EntryIndex = u32;
 pub(crate) struct PartitionEntry {
     index: EntryIndex,
     topic_partition: TopicPartition,
-    /// It is in the inbox, or about to be: the sender will look at its queue.
-    signalled: AtomicBool,
+    /// It is in the inbox, or the sender has just taken it from there and will look at the queue. Says
+    /// nothing of when: each event wakes the sender by its own deadline.
+    // Set under the inbox's lock.
+    in_inbox: AtomicBool,
     /// What the topic's batches shrink to.
     ratio: Arc<CompressionRatio>,
     queue: Mutex<PartitionQueue>,
@@ -83,7 +85,7 @@ impl PartitionEntry {
             index,
             topic_partition,
             ratio,
-            signalled: AtomicBool::new(false),
+            in_inbox: AtomicBool::new(false),
             queue: Mutex::new(
                 Rank::QUEUE,
                 PartitionQueue {
@@ -106,14 +108,19 @@ impl PartitionEntry {
         &self.ratio
     }
 
-    /// Marks it as having something to say; true for the first to do so since the sender looked.
-    pub(super) fn signal(&self) -> bool {
-        !self.signalled.load(Ordering::Relaxed) && !self.signalled.swap(true, Ordering::AcqRel)
+    /// Whether the sender is certain to look at the queue.
+    pub(super) fn is_in_inbox(&self) -> bool {
+        self.in_inbox.load(Ordering::Acquire)
     }
 
-    /// The sender is about to look.
-    pub(super) fn clear_signal(&self) {
-        self.signalled.store(false, Ordering::Release);
+    /// It is put into the inbox, whose lock the caller holds; false if it is there.
+    pub(super) fn enter_inbox(&self) -> bool {
+        !self.in_inbox.swap(true, Ordering::AcqRel)
+    }
+
+    /// It was taken from the inbox; the sender looks at the queue right afterwards.
+    pub(super) fn leave_inbox(&self) {
+        self.in_inbox.store(false, Ordering::Release);
     }
 
     /// Appends to the open batch, if there is one with room (RA-3). `filled` is set when a batch became

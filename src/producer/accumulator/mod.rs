@@ -23,7 +23,7 @@ use super::future::Place;
 use super::produce_request_result::{Elapsed, ProduceRequestResult};
 use super::thunks::{AnyCallback, UntakenCallback};
 use super::wake::SenderWaker;
-use crate::clock::{Clock, Instant};
+use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
 use crate::record::builder::RecordParts;
 use crate::sync::{Mutex, Rank};
@@ -125,11 +125,6 @@ impl RecordAccumulator {
         }
     }
 
-    /// Whose it is.
-    pub(crate) fn producer(&self) -> ProducerId {
-        self.producer
-    }
-
     #[inline]
     pub(crate) fn pool(&self) -> &Arc<BufferPool> {
         &self.pool
@@ -200,8 +195,9 @@ impl RecordAccumulator {
         end
     }
 
-    /// Appends to a batch that is there by now, or to a new one in `lease`. A lease that is not
-    /// needed goes back to the pool.
+    /// Appends to a batch that is there by now, or to a new one in `lease`, to be written in the format
+    /// `magic`, which the caller has found good for the record. A lease that is not needed goes back to the
+    /// pool.
     pub(crate) fn append_new(
         &self,
         entry: &Arc<PartitionEntry>,
@@ -209,11 +205,15 @@ impl RecordAccumulator {
         payload_len: usize,
         callback: Option<&mut AnyCallback>,
         lease: Lease,
+        magic: Magic,
     ) -> Append {
         let mut due = None;
-        // Under the queue's lock: numbers and times then rise from batch to batch of the queue, and a
-        // flush which begins after this append has returned finds the batch.
+        // Under the queue's lock: numbers and times then rise from batch to batch of the queue, a flush
+        // which begins after this append has returned finds the batch, and whoever finds the batch finds
+        // the partition in the inbox. A sender that looks there for the last time, because the producer is
+        // being closed, thereby misses none, wherever this thread is held up.
         let make = || {
+            self.announce(entry);
             let created = self.clock.now();
             due = Some(created + self.options.linger);
             let id = self.counters.next_batch_id();
@@ -229,26 +229,25 @@ impl RecordAccumulator {
                 created,
                 limit_bytes: self.options.batch_size_bytes,
                 track_all: self.options.track_all,
-                format: self.batch_format(entry),
+                format: self.batch_format(entry, magic),
             })
         };
         let mut filled = false;
         let end = entry.append_with(record, payload_len, callback, &mut filled, make);
+        #[cfg(test)]
+        held_up::here();
         match due {
             _ if filled => self.handle_filled(entry),
-            Some(due) => self.signal_by(entry, due),
+            Some(_) if self.sends_everything() => self.waker.wake(),
+            Some(due) => self.waker.wake_by(due),
             None => {}
         }
         end
     }
 
-    /// How a batch that is opened now will be written; `None` for format v2 without compression.
-    fn batch_format(&self, entry: &PartitionEntry) -> Option<BatchFormat> {
-        let AccumulatorFormat {
-            usable_magic,
-            packer,
-        } = &self.format;
-        let magic = usable_magic.load();
+    /// How a batch that is opened for this format will be written; `None` for format v2 without compression.
+    fn batch_format(&self, entry: &PartitionEntry, magic: Magic) -> Option<BatchFormat> {
+        let packer = &self.format.packer;
         (magic < Magic::V2 || packer.compressor().is_some()).then(|| BatchFormat {
             magic,
             packer: Arc::clone(packer),
@@ -267,10 +266,27 @@ impl RecordAccumulator {
         if packer.compressor().is_some() || usable_magic.load() < Magic::V2 {
             let counted = entry.pack(&self.packing);
             self.signal_now(entry);
+            #[cfg(test)]
+            held_up::here();
             // Only now: whoever sees that nothing is being packed finds it all in the inbox.
             drop(counted);
+            // A sender that ends waits for the count alone, if it has sent the batch already.
+            if self.topics.load().is_closed() {
+                self.waker.wake();
+            }
         } else {
             self.signal_now(entry);
+        }
+    }
+
+    /// Lets the sender look at the partition's queue, whenever it wakes.
+    fn announce(&self, entry: &Arc<PartitionEntry>) {
+        if entry.is_in_inbox() {
+            return;
+        }
+        let mut inbox = self.inbox.lock();
+        if entry.enter_inbox() {
+            inbox.push(Arc::clone(entry));
         }
     }
 
@@ -295,21 +311,13 @@ impl RecordAccumulator {
         self.packing.wait_until_none();
     }
 
-    /// A batch of it can be sent now.
+    /// A batch of it can be sent now. That the partition is in the inbox already does not make the sender
+    /// look in time: it was put there for a batch that lingers, or by a thread that has not come to wake
+    /// the sender yet.
     #[cold]
     fn signal_now(&self, entry: &Arc<PartitionEntry>) {
-        if entry.signal() {
-            self.inbox.lock().push(Arc::clone(entry));
-            self.waker.wake();
-        }
-    }
-
-    /// A batch of it can be sent from `due` on.
-    fn signal_by(&self, entry: &Arc<PartitionEntry>, due: Instant) {
-        if entry.signal() {
-            self.inbox.lock().push(Arc::clone(entry));
-            self.waker.wake_by(due);
-        }
+        self.announce(entry);
+        self.waker.wake();
     }
 
     /// A batch has ended; nobody need wait for it any more.
@@ -399,6 +407,30 @@ impl RecordAccumulator {
     pub(crate) fn swap_inbox(&self, into: &mut Vec<Arc<PartitionEntry>>) {
         debug_assert!(into.is_empty());
         std::mem::swap(&mut *self.inbox.lock(), into);
+    }
+}
+
+/// For tests: what happens while a thread is held up between putting its batch into the queue and waking
+/// the sender.
+#[cfg(test)]
+pub(crate) mod held_up {
+    use std::cell::RefCell;
+
+    type Meanwhile = Box<dyn FnOnce()>;
+
+    thread_local! {
+        static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    }
+
+    /// Holds up this thread's next new batch, for as long as `meanwhile` takes.
+    pub(crate) fn once(meanwhile: impl FnOnce() + 'static) {
+        MEANWHILE.set(Some(Box::new(meanwhile)));
+    }
+
+    pub(super) fn here() {
+        if let Some(meanwhile) = MEANWHILE.take() {
+            meanwhile();
+        }
     }
 }
 

@@ -5,11 +5,13 @@ use std::sync::{Arc, OnceLock};
 
 use super::RecordAccumulator;
 use super::entry::{EntryIndex, PartitionEntry};
-use super::topics::{PartitionSlot, TopicEntry, Topics};
+use super::topics::{PartitionSlot, TopicChanges, TopicEntry, Topics};
+use crate::client::metadata::ChangedTopics;
 use crate::producer::metadata::ClusterObserver;
 use crate::record::ratio::CompressionRatio;
 use crate::types::{Cluster, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use crate::util::hash::FixedHashMap;
+use crate::util::shared_map::SharedMap;
 
 /// Every partition that was ever seen.
 // Invariant: an entry is in the slot of its topic here before it is in any other slot.
@@ -97,50 +99,87 @@ impl ClusterObserver for RecordAccumulator {
             .is_some_and(|entry| entry.take_used())
     }
 
-    /// Replaces the topic map by one that fits the cluster. Entries that have not changed are kept. With the
-    /// map goes the cluster, but for partitions of it that cannot be used yet.
-    fn on_cluster(&self, cluster: &Arc<Cluster>) {
+    /// Replaces the topic map by one that fits the cluster. Entries that have not changed are kept, and what
+    /// that costs depends on the topics that changed. With the map goes the cluster, but for partitions of it
+    /// that cannot be used yet.
+    fn on_cluster(&self, cluster: &Arc<Cluster>, changed: &ChangedTopics) {
         let mut registry = self.registry.lock();
         let before = self.topics.load();
-        let mut by_name = FixedHashMap::default();
-        let mut shown = Arc::clone(cluster);
-        for (name, info) in &cluster.topics {
-            let count = usable_partitions(&info.partitions);
-            if count < info.partitions.len() {
-                let usable = TopicInfo {
-                    partitions: info.partitions[..count].to_vec(),
-                    ..**info
-                };
-                let topics = &mut Arc::make_mut(&mut shown).topics;
-                topics.insert(Arc::clone(name), Arc::new(usable));
-            }
-            if count == 0 {
-                continue;
-            }
-            let available: Box<[PartitionId]> = info.partitions[..count]
-                .iter()
-                .filter(|partition| partition.leader().is_some())
-                .map(PartitionInfo::partition)
-                .collect();
-            let entry = match before.get(name) {
-                Some(entry)
-                    if entry.partition_count() == count && entry.available() == &*available =>
-                {
-                    Arc::clone(entry)
+        let mut renewal = Renewal::begin(&before, cluster);
+        match changed {
+            ChangedTopics::All => {
+                for name in cluster.topics.names() {
+                    renewal.renew(&mut registry, name);
                 }
-                _ => {
-                    let registered = registry.topic(name, count);
-                    Arc::new(TopicEntry::new(
-                        Arc::clone(name),
-                        registered.first_slots(count),
-                        available,
-                        Arc::clone(&registered.sticky),
-                    ))
+                for name in before.by_name().names() {
+                    if !cluster.topics.contains(name) {
+                        renewal.renew(&mut registry, name);
+                    }
                 }
-            };
-            by_name.insert(Arc::clone(name), entry);
+            }
+            ChangedTopics::These(names) => {
+                for name in names.iter().chain(before.gapped().names()) {
+                    renewal.renew(&mut registry, name);
+                }
+            }
         }
-        self.publish(Topics::new(by_name, shown, registry.closed));
+        self.publish(before.next(renewal.0));
+    }
+}
+
+/// The topic map of a new picture, being made from that of the one before.
+struct Renewal(TopicChanges);
+
+impl Renewal {
+    fn begin(before: &Topics, cluster: &Arc<Cluster>) -> Self {
+        Self(TopicChanges {
+            by_name: before.by_name().clone(),
+            cluster: Arc::clone(cluster),
+            gapped: SharedMap::default(),
+            has_replaced: false,
+        })
+    }
+
+    /// Makes what the map has of a topic fit the picture.
+    fn renew(&mut self, registry: &mut Registry, name: &Arc<str>) {
+        let changes = &mut self.0;
+        let info = changes.cluster.topics.get(name).map(Arc::clone);
+        let partitions = info.as_ref().map_or(&[][..], |info| &info.partitions);
+        let count = usable_partitions(partitions);
+        if let Some(info) = info.as_ref().filter(|_| count < partitions.len()) {
+            let usable = TopicInfo {
+                partitions: partitions[..count].to_vec(),
+                ..**info
+            };
+            changes.gapped.insert(Arc::clone(name), ());
+            let topics = &mut Arc::make_mut(&mut changes.cluster).topics;
+            topics.insert(Arc::clone(name), Arc::new(usable));
+        }
+        let known = changes.by_name.get(name);
+        if count == 0 {
+            changes.has_replaced |= changes.by_name.remove(name).is_some();
+            return;
+        }
+        let available: Box<[PartitionId]> = partitions[..count]
+            .iter()
+            .filter(|partition| partition.leader().is_some())
+            .map(PartitionInfo::partition)
+            .collect();
+        let is_same = |entry: &Arc<TopicEntry>| {
+            entry.partition_count() == count && entry.available() == &*available
+        };
+        if known.is_some_and(is_same) {
+            return;
+        }
+        let registered = registry.topic(name, count);
+        let entry = TopicEntry::new(
+            Arc::clone(name),
+            registered.first_slots(count),
+            available,
+            Arc::clone(&registered.sticky),
+        );
+        let replaced = changes.by_name.insert(Arc::clone(name), Arc::new(entry));
+        changes.has_replaced |= replaced.is_some();
     }
 }
 

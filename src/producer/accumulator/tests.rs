@@ -5,7 +5,10 @@ use bytes::Bytes;
 
 use super::topics::PartitionSlot;
 use super::*;
+use crate::client::metadata::ChangedTopics;
 use crate::clock::mock::MockClock;
+use crate::clock::{Deadline, Instant};
+use crate::network::selectable::WakeUp;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::metadata::ClusterObserver;
 use crate::producer::thunks::RecordFacts;
@@ -63,7 +66,8 @@ impl Fixture {
         };
         let partitions = (0..).zip(leaders).map(info).collect();
         let cluster = Cluster::new(nodes.clone(), partitions);
-        self.accumulator.on_cluster(&Arc::new(cluster.clone()));
+        self.accumulator
+            .on_cluster(&Arc::new(cluster.clone()), &ChangedTopics::All);
         cluster
     }
 
@@ -75,6 +79,7 @@ impl Fixture {
 pub(super) fn append(fixture: &Fixture, partition: i32, value: &str) -> FutureRecordMetadata {
     match try_append(fixture, partition, value) {
         Append::Done(Place { result, index }) => FutureRecordMetadata::pending(RecordInBatch {
+            awaited: false,
             result,
             index,
             facts: RecordFacts {
@@ -103,7 +108,10 @@ fn try_append(fixture: &Fixture, partition: i32, value: &str) -> Append {
         Append::NeedsBatch => {
             let size = accumulator.allocation_for(batch_size_upper_bound(payload));
             match accumulator.pool().try_allocate(size) {
-                Ok(lease) => accumulator.append_new(entry, &record, payload, None, lease),
+                Ok(lease) => {
+                    let magic = accumulator.format.usable_magic.load();
+                    accumulator.append_new(entry, &record, payload, None, lease, magic)
+                }
                 Err(_) => Append::Closed,
             }
         }
@@ -314,4 +322,90 @@ fn the_sticky_partition_stays_until_it_is_left_and_avoids_those_without_leader()
     // A new picture keeps the choice.
     fixture.cluster(&[0, 0, 1]);
     assert_eq!(fixture.topic().sticky_partition(&random), current);
+}
+
+#[derive(Debug, Default)]
+struct CountingPoller(AtomicUsize);
+
+impl WakeUp for CountingPoller {
+    fn wake(&self) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// A sender that looked at everything and sleeps until the lingering batch of partition 0 is due.
+fn asleep_beside_a_lingering_batch() -> (Fixture, Arc<CountingPoller>) {
+    let fixture = fixture(200, MS(5000));
+    fixture.cluster(&[0, 0]);
+    let poller = Arc::new(CountingPoller::default());
+    let waker = &fixture.accumulator.waker;
+    waker.attach(Arc::clone(&poller) as Arc<dyn WakeUp>);
+    let _lingering = append(&fixture, 0, "lingers");
+    look_and_sleep(&fixture, MS(5000));
+    poller.0.store(0, Ordering::SeqCst);
+    (fixture, poller)
+}
+
+/// What the sender does between two polls.
+fn look_and_sleep(fixture: &Fixture, until: Duration) {
+    let waker = &fixture.accumulator.waker;
+    waker.wake_up();
+    let mut inbox = Vec::new();
+    fixture.accumulator.swap_inbox(&mut inbox);
+    for entry in inbox {
+        entry.leave_inbox();
+        let _ = entry.head();
+    }
+    assert!(waker.fall_asleep(Deadline::At(fixture.clock.now() + until)));
+}
+
+#[test]
+fn a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due() {
+    let (fixture, poller) = asleep_beside_a_lingering_batch();
+    fixture.clock.advance(MS(1));
+    let _opened = append(&fixture, 1, "v");
+    assert_eq!(
+        poller.0.load(Ordering::SeqCst),
+        0,
+        "it is not due before the sender wakes"
+    );
+    let _filled = append(&fixture, 1, &"x".repeat(200));
+    assert_eq!(poller.0.load(Ordering::SeqCst), 1);
+    // Once more, with the partition already noted for another full batch.
+    look_and_sleep(&fixture, MS(5000));
+    let _next = append(&fixture, 1, &"x".repeat(200));
+    assert_eq!(poller.0.load(Ordering::SeqCst), 2);
+}
+
+#[test]
+fn a_batch_that_is_opened_while_somebody_waits_for_everything_wakes_the_sender() {
+    // A flush, a thread that waits for memory, a close that a step of the sender has not seen yet.
+    let (flushing, poller) = asleep_beside_a_lingering_batch();
+    flushing.clock.advance(MS(1));
+    let flush = Flushing::begin(&flushing.accumulator.flushes);
+    let _opened = append(&flushing, 1, "v");
+    assert_eq!(poller.0.load(Ordering::SeqCst), 1);
+    drop(flush);
+
+    let (short_of_memory, poller) = asleep_beside_a_lingering_batch();
+    short_of_memory.clock.advance(MS(1));
+    let waiter = short_of_memory.accumulator.pool().enqueue(1 << 22).unwrap();
+    let _opened = append(&short_of_memory, 1, "v");
+    assert_eq!(poller.0.load(Ordering::SeqCst), 1);
+    drop(waiter);
+}
+
+#[test]
+fn who_finds_a_batch_finds_its_partition_in_the_inbox_however_long_its_thread_is_held_up() {
+    let fixture = std::rc::Rc::new(fixture(200, MS(5000)));
+    fixture.cluster(&[0]);
+    let seen = std::rc::Rc::new(std::cell::Cell::new((0, 0)));
+    let (sender, found) = (std::rc::Rc::clone(&fixture), std::rc::Rc::clone(&seen));
+    held_up::once(move || {
+        let mut inbox = Vec::new();
+        sender.accumulator.swap_inbox(&mut inbox);
+        found.set((sender.accumulator.incomplete_count(), inbox.len()));
+    });
+    let _future = append(&fixture, 0, "v");
+    assert_eq!(seen.get(), (1, 1));
 }

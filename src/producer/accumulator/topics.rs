@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use super::entry::PartitionEntry;
 use crate::types::{Cluster, PartitionId};
-use crate::util::hash::FixedHashMap;
+use crate::util::shared_map::SharedMap;
 
 /// No sticky partition has been chosen.
 const NO_PARTITION: PartitionId = -1;
@@ -14,11 +14,22 @@ const NO_PARTITION: PartitionId = -1;
 /// All topics whose partitions are known.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
-    by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>,
+    by_name: SharedMap<Arc<TopicEntry>>,
     /// The picture they are from, in which each of them has the same partitions as here.
     cluster: Arc<Cluster>,
+    /// Topics that have partitions which cannot be used yet, and which `cluster` is without.
+    gapped: SharedMap<()>,
     closed: bool,
     id: SnapshotId,
+}
+
+/// What new metadata makes of the topics.
+pub(super) struct TopicChanges {
+    pub(super) by_name: SharedMap<Arc<TopicEntry>>,
+    pub(super) cluster: Arc<Cluster>,
+    pub(super) gapped: SharedMap<()>,
+    /// A topic that was there is another now, or gone.
+    pub(super) has_replaced: bool,
 }
 
 /// Tells one set of topics from any other in the process, of whatever producer. Zero stands for none.
@@ -29,22 +40,58 @@ pub(super) const NO_SNAPSHOT: SnapshotId = 0;
 
 impl Topics {
     pub(super) fn new(
-        by_name: FixedHashMap<Arc<str>, Arc<TopicEntry>>,
+        by_name: SharedMap<Arc<TopicEntry>>,
         cluster: Arc<Cluster>,
+        gapped: SharedMap<()>,
         closed: bool,
     ) -> Self {
         static LAST: AtomicU64 = AtomicU64::new(NO_SNAPSHOT);
         Self {
             by_name,
             cluster,
+            gapped,
             closed,
             id: LAST.fetch_add(1, Ordering::Relaxed) + 1,
         }
     }
 
+    /// The topics that come after these. Unless one of these is another now, or gone, what threads remember
+    /// of these holds for those too.
+    pub(super) fn next(&self, next: TopicChanges) -> Self {
+        let TopicChanges {
+            by_name,
+            cluster,
+            gapped,
+            has_replaced,
+        } = next;
+        if has_replaced || self.closed || self.id == NO_SNAPSHOT {
+            return Self::new(by_name, cluster, gapped, self.closed);
+        }
+        Self {
+            by_name,
+            cluster,
+            gapped,
+            closed: false,
+            id: self.id,
+        }
+    }
+
+    pub(super) fn gapped(&self) -> &SharedMap<()> {
+        &self.gapped
+    }
+
+    pub(super) fn by_name(&self) -> &SharedMap<Arc<TopicEntry>> {
+        &self.by_name
+    }
+
     /// The same topics, to which nothing can be sent any more.
     pub(super) fn to_closed(&self) -> Self {
-        Self::new(self.by_name.clone(), Arc::clone(&self.cluster), true)
+        Self::new(
+            self.by_name.clone(),
+            Arc::clone(&self.cluster),
+            self.gapped.clone(),
+            true,
+        )
     }
 
     /// What a thread may remember its topics by; none when nothing can be sent.

@@ -16,7 +16,7 @@ mod staging;
 pub(crate) use filled::FilledBatch;
 pub(crate) use open::{NewBatch, OpenBatch};
 pub(crate) use packer::{BatchFormat, Packer};
-pub(crate) use sealed::{BatchSummary, EncodedBatch, SealedBatch, SplitBatch};
+pub(crate) use sealed::{BatchSummary, EncodedBatch, Fate, SealedBatch, SplitBatch};
 
 /// Which batch of its producer: later batches of a partition have larger ids, and so have later pieces
 /// of a batch that was split, which stand where the whole one stood.

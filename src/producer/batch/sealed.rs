@@ -39,20 +39,29 @@ pub(crate) struct SealedBatch {
     result: Arc<ProduceRequestResult>,
     thunks: Thunks,
     state: ProducerState,
-    /// Its sequence was rewritten after a new epoch began (Java: `sequenceHasBeenReset`).
-    rewritten: bool,
     /// Retries that were used up.
     attempts: u32,
-    /// How often it left the queue, on its own or as part of a batch that was split.
+    /// How often it left the queue and was sent, on its own or as part of a batch that was split.
     times_drained: u32,
     waiting_since: Instant,
     retry_at: Instant,
     drained: Option<Instant>,
     queued: Duration,
     in_flight: Duration,
-    /// An attempt was handed to the network and ended without an answer.
-    maybe_written: bool,
+    fate: Fate,
     troubles: Option<Box<Troubles>>,
+}
+
+/// What the attempts of a batch that have ended tell of whether it is in the log.
+// Ordered: what is later is worse, and the worst attempt counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Fate {
+    /// Each was refused before the broker wrote, or no byte of it was handed over.
+    NotWritten,
+    /// One was answered with an error that brokers also give after they have written.
+    Disputed,
+    /// One ended without an answer: the broker may have written it, or may still come to it.
+    Unknown,
 }
 
 /// How attempts ended that failed. In a box: few batches have any.
@@ -101,7 +110,6 @@ impl SealedBatch {
             result: filled.result,
             thunks: filled.thunks,
             state: ProducerState::NONE,
-            rewritten: false,
             attempts: 0,
             times_drained: 0,
             waiting_since: filled.created,
@@ -109,7 +117,7 @@ impl SealedBatch {
             drained: None,
             queued: Duration::ZERO,
             in_flight: Duration::ZERO,
-            maybe_written: false,
+            fate: Fate::NotWritten,
             troubles: None,
         })
     }
@@ -173,10 +181,9 @@ impl SealedBatch {
     }
 
     /// Gives the batch another place after its producer's epoch has changed. Only the header will
-    /// differ; bytes that a socket may still read are not touched.
+    /// differ. No attempt of it may be under way.
     pub(crate) fn rewrite(&mut self, state: ProducerState) {
         self.state = state;
-        self.rewritten = true;
     }
 
     /// It leaves the queue for a connection.
@@ -184,6 +191,15 @@ impl SealedBatch {
         self.queued += now - self.waiting_since;
         self.times_drained += 1;
         self.drained = Some(now);
+    }
+
+    /// It left the queue, and not one byte of it was sent: that was no attempt, but more waiting.
+    pub(crate) fn mark_not_sent(&mut self, now: Instant) {
+        if let Some(drained) = self.drained.take() {
+            self.times_drained -= 1;
+            self.queued += now - drained;
+            self.waiting_since = now;
+        }
     }
 
     /// It comes back to the queue, to be tried again from `retry_at` on (RA-27).
@@ -206,9 +222,9 @@ impl SealedBatch {
         }
     }
 
-    /// An attempt was handed over and ended without an answer.
-    pub(crate) fn mark_maybe_written(&mut self) {
-        self.maybe_written = true;
+    /// An attempt ended like that.
+    pub(crate) fn note_fate(&mut self, of_attempt: Fate) {
+        self.fate = self.fate.max(of_attempt);
     }
 
     /// An attempt was answered with an error.
@@ -234,10 +250,9 @@ impl SealedBatch {
 
     /// Whether the batch may be in the log, as far as attempts before the present one tell.
     pub(crate) fn delivery(&self) -> Delivery {
-        if self.maybe_written {
-            Delivery::MaybeWritten
-        } else {
-            Delivery::NotWritten
+        match self.fate {
+            Fate::NotWritten => Delivery::NotWritten,
+            Fate::Disputed | Fate::Unknown => Delivery::MaybeWritten,
         }
     }
 
@@ -261,7 +276,7 @@ impl SealedBatch {
             topic_partition: self.topic_partition().clone(),
             state: self.state,
             record_count: self.facts.record_count,
-            rewritten: self.rewritten,
+            fate: self.fate,
         }
     }
 
@@ -325,7 +340,7 @@ pub(crate) struct BatchSummary {
     pub(crate) topic_partition: TopicPartition,
     pub(crate) state: ProducerState,
     pub(crate) record_count: u32,
-    pub(crate) rewritten: bool,
+    pub(crate) fate: Fate,
 }
 
 impl BatchSummary {

@@ -1,5 +1,7 @@
 use std::sync::atomic::AtomicBool;
 
+use proptest::prelude::*;
+
 use super::*;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -193,4 +195,88 @@ fn what_is_adopted_beyond_the_total_is_paid_before_anybody_else_gets_memory() {
     drop(ticket.poll().unwrap());
     drop(other);
     assert_eq!(pool.available_bytes(), 2048);
+}
+
+#[test]
+fn a_waiter_that_gives_up_pays_what_is_owed_first() {
+    let pool = BufferPool::new(2048, 1024);
+    let whole = pool.try_allocate(1900).unwrap();
+    let mut ticket = pool.enqueue(1000).unwrap();
+    assert_eq!(ticket.poll().unwrap_err(), Denied::Exhausted, "it has 148");
+    let piece = pool.adopt(Vec::with_capacity(100));
+    drop(ticket);
+    assert_eq!(pool.available_bytes(), 48);
+    drop(piece);
+    drop(whole);
+    assert_eq!(pool.available_bytes(), 2048);
+}
+
+/// What anybody can do to a pool; numbers choose among what there is.
+#[derive(Debug, Clone, Copy)]
+enum Act {
+    Allocate(usize),
+    Adopt(usize),
+    Enqueue(usize),
+    Poll(usize),
+    GiveUp(usize),
+    Return(usize),
+    Close,
+}
+
+fn acts() -> impl Strategy<Value = Vec<Act>> {
+    let size = prop_oneof![Just(64_usize), 1..=1000_usize];
+    let act = prop_oneof![
+        4 => size.clone().prop_map(Act::Allocate),
+        2 => size.clone().prop_map(Act::Adopt),
+        2 => size.prop_map(Act::Enqueue),
+        4 => any::<usize>().prop_map(Act::Poll),
+        2 => any::<usize>().prop_map(Act::GiveUp),
+        5 => any::<usize>().prop_map(Act::Return),
+        1 => Just(Act::Close),
+    ];
+    proptest::collection::vec(act, 1..200)
+}
+
+proptest! {
+    /// The two invariants that are written beside the pool's fields, after every step.
+    #[test]
+    fn no_byte_is_lost_or_made_and_nothing_is_available_while_any_is_owed(acts in acts()) {
+        const TOTAL: usize = 1000;
+        let pool = BufferPool::new(TOTAL, 64);
+        let mut leases: Vec<Lease> = Vec::new();
+        let mut tickets: Vec<Ticket> = Vec::new();
+        for act in acts {
+            match act {
+                Act::Allocate(size) => leases.extend(pool.try_allocate(size).ok()),
+                Act::Adopt(size) => leases.push(pool.adopt(Vec::with_capacity(size))),
+                Act::Enqueue(size) => tickets.extend(pool.enqueue(size).ok()),
+                Act::Poll(at) if !tickets.is_empty() => {
+                    let at = at % tickets.len();
+                    if let Ok(lease) = tickets[at].poll() {
+                        leases.push(lease);
+                        tickets.remove(at);
+                    }
+                }
+                Act::GiveUp(at) if !tickets.is_empty() => {
+                    tickets.remove(at % tickets.len());
+                }
+                Act::Return(at) if !leases.is_empty() => {
+                    leases.swap_remove(at % leases.len());
+                }
+                // Rarely, and late enough that something happens before.
+                Act::Close if leases.len() > 12 => pool.close(),
+                Act::Poll(_) | Act::GiveUp(_) | Act::Return(_) | Act::Close => {}
+            }
+            let leased: usize = leases.iter().map(Lease::size_bytes).sum();
+            let gathered: usize = tickets.iter().map(|ticket| ticket.gathered.bytes).sum();
+            let available = pool.available_bytes();
+            let owed = pool.state.lock().owed_bytes;
+            prop_assert_eq!(available + gathered + leased, TOTAL + owed);
+            prop_assert!(owed == 0 || available == 0, "{} owed, {} available", owed, available);
+            prop_assert_eq!(pool.waiting(), tickets.len());
+        }
+        drop(tickets);
+        drop(leases);
+        prop_assert_eq!(pool.available_bytes(), TOTAL);
+    }
 }

@@ -75,7 +75,7 @@ pub(super) fn make_serializer<T: ?Sized>(
         panic::contain(|| serializer.configure(source.view, source.is_key)),
     )
     .inspect_err(|_| {
-        let _ = panic::contain(|| serializer.close());
+        panic::run_unheard(|| serializer.close());
     })?;
     Ok(serializer)
 }
@@ -103,7 +103,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
         panic::contain(|| partitioner.configure(view)),
     )
     .inspect_err(|_| {
-        let _ = panic::contain(|| partitioner.close());
+        panic::run_unheard(|| partitioner.close());
     })?;
     Ok(Strategy::Custom(partitioner))
 }
@@ -145,7 +145,7 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 
 pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>) {
     if let Strategy::Custom(partitioner) = strategy {
-        let _ = panic::contain(|| partitioner.close());
+        panic::run_unheard(|| partitioner.close());
     }
 }
 

@@ -31,6 +31,7 @@ use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, 
 use crate::producer::transaction::TransactionManager;
 use crate::producer::wake::SenderWaker;
 use crate::types::{ClusterResourceListener, Node, UsableMagic};
+use crate::util::panic;
 use crate::util::process::RecentlyAsked;
 
 /// What the outside world gives to a producer: the system's, or a test's.
@@ -71,7 +72,8 @@ where
     } = seams;
     let (core, sender) = assemble(config, plugins, clock, seed, make_client)?;
     let thread = SenderThread::start(
-        thread_name(config.client_id()),
+        &format!("kafka-producer-network-thread | {}", config.client_id()),
+        core.producer,
         move || sender.run(),
         Arc::clone(&core.control),
         Arc::clone(&core.waker),
@@ -80,12 +82,6 @@ where
     .map_err(|error| failed("sender thread", error))?;
     debug!("[Producer clientId={}] started", config.client_id());
     Ok((core, thread))
-}
-
-/// A system's thread has no name with a zero in it.
-fn thread_name(client_id: &str) -> String {
-    let client_id = client_id.replace('\0', "\u{fffd}");
-    format!("kafka-producer-network-thread | {client_id}")
 }
 
 /// The parts of the face and the sender, which nothing runs yet.
@@ -129,7 +125,7 @@ where
             max_age: config.metadata_max_age(),
             max_idle: config.metadata_max_idle(),
         },
-        cluster_listeners(plugins),
+        cluster_listeners(plugins)?,
         Arc::clone(&accumulator) as _,
     ));
     metadata.bootstrap(nodes);
@@ -197,10 +193,15 @@ fn failed(step: &'static str, error: io::Error) -> ConstructError {
     }
 }
 
-fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
+/// A batch goes with others in requests of so many bytes at most, whatever `max.request.size` allows: a frame's
+/// length has 31 bits, and what stands around the batches takes some, too. One that could not be written for
+/// its size would fail all its batches. A batch that is larger goes alone.
+const SHARED_REQUEST_BYTES: usize = 1 << 30;
+
+pub(super) fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
     SenderOptions {
         acks: config.acks().code(),
-        max_request_bytes: config.max_request_size(),
+        max_request_bytes: config.max_request_size().min(SHARED_REQUEST_BYTES),
         retries: config.retries(),
         request_timeout: config.request_timeout(),
         retry_backoff: config.retry_backoff(),
@@ -298,11 +299,17 @@ fn recovery(config: &ProducerConfig) -> RecoveryOptions {
 /// KP-5: also those of serializers made from the configuration (KAFKA-14853).
 fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     plugins: &Plugins<K, V>,
-) -> Vec<Arc<dyn ClusterResourceListener>> {
-    let mut listeners = plugins.interceptors.cluster_listeners();
-    listeners.extend(plugins.key_serializer.as_serializer().cluster_listener());
-    listeners.extend(plugins.value_serializer.as_serializer().cluster_listener());
-    listeners
+) -> Result<Vec<Arc<dyn ClusterResourceListener>>, ConstructError> {
+    panic::contain(|| {
+        let mut listeners = plugins.interceptors.cluster_listeners();
+        listeners.extend(plugins.key_serializer.as_serializer().cluster_listener());
+        listeners.extend(plugins.value_serializer.as_serializer().cluster_listener());
+        listeners
+    })
+    .map_err(|why| {
+        let why = format!("a plug-in panicked when it was asked for it: {why}");
+        failed("cluster listener", io::Error::other(why))
+    })
 }
 
 /// The client that talks to real brokers.

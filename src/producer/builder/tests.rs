@@ -304,3 +304,18 @@ fn a_factory_that_panics_fails_the_construction_and_closes_what_was_built() {
     assert_eq!(life.open(), 0);
     assert_eq!(life.closed.load(Ordering::SeqCst), 4);
 }
+
+/// One request that cannot be written would take all its batches along.
+#[test]
+fn batches_that_go_together_fit_into_a_frame_whatever_the_limit_of_one_is() {
+    for (limit, together) in [("1000000", 1_000_000), ("2147483647", 1 << 30)] {
+        let config = ProducerConfig::builder()
+            .set("max.request.size", limit)
+            .build()
+            .unwrap();
+        assert_eq!(
+            start::sender_options(&config, 0).max_request_bytes,
+            together
+        );
+    }
+}

@@ -26,6 +26,7 @@ fn record(result: &Arc<ProduceRequestResult>, index: u32) -> FutureRecordMetadat
             key_size: 2,
             value_size: -1,
         },
+        awaited: false,
     })
 }
 
@@ -171,6 +172,102 @@ fn a_task_is_woken_once_after_the_callbacks_have_run() {
         panic!("not ready")
     };
     assert_eq!(answer.unwrap().offset(), 46);
+}
+
+fn poll_once(future: &mut FutureRecordMetadata, waker: &Waker) -> bool {
+    let mut context = Context::from_waker(waker);
+    Pin::new(future).poll(&mut context).is_ready()
+}
+
+#[test]
+fn a_future_that_is_dropped_takes_its_task_back() {
+    let result = latch();
+    let counting = Arc::new(Counting::default());
+    let waker = Waker::from(Arc::clone(&counting));
+    let mut futures: Vec<_> = (0..3).map(|index| record(&result, index)).collect();
+    for future in &mut futures {
+        assert!(!poll_once(future, &waker));
+    }
+    drop(waker);
+    assert_eq!(Arc::strong_count(&counting), 4);
+    drop(futures.remove(1));
+    assert_eq!(Arc::strong_count(&counting), 3);
+    drop(futures);
+    assert_eq!(
+        (Arc::strong_count(&counting), result.waiting_tasks()),
+        (1, 0)
+    );
+    done(&result, WRITTEN);
+    assert_eq!(counting.0.load(Ordering::SeqCst), 0);
+}
+
+/// PB-20
+#[test]
+fn a_future_that_is_dropped_takes_its_task_back_from_the_piece_where_it_waits() {
+    let whole = latch();
+    let counting = Arc::new(Counting::default());
+    let waker = Waker::from(Arc::clone(&counting));
+    let mut future = record(&whole, 2);
+    let mut never_asked_again = record(&whole, 1);
+    assert!(!poll_once(&mut future, &waker) && !poll_once(&mut never_asked_again, &waker));
+    let [_, piece] = split_in_two(&whole, 1);
+    assert!(!poll_once(&mut future, &waker));
+    assert_eq!((whole.waiting_tasks(), piece.waiting_tasks()), (0, 1));
+    drop(never_asked_again);
+    assert_eq!(piece.waiting_tasks(), 1, "that is another record's");
+    drop(future);
+    assert_eq!(piece.waiting_tasks(), 0);
+}
+
+#[test]
+fn a_task_that_waits_for_records_in_a_row_is_woken_once_and_each_of_several_tasks() {
+    let result = latch();
+    let countings = [(); 2].map(|()| Arc::new(Counting::default()));
+    let wakers = countings.clone().map(Waker::from);
+    let mut futures: Vec<_> = (0..6).map(|index| record(&result, index)).collect();
+    for (future, of) in futures.iter_mut().zip([0, 0, 0, 1, 1, 0]) {
+        assert!(!poll_once(future, &wakers[of]));
+    }
+    done(&result, WRITTEN);
+    let woken = countings.map(|counting| counting.0.load(Ordering::SeqCst));
+    assert_eq!(woken, [2, 1]);
+}
+
+/// If each were compared with all others there would be 20 billion comparisons.
+#[test]
+fn as_many_tasks_as_there_are_records_wait_for_a_batch_without_looking_at_each_other() {
+    const TASKS: u32 = 200_000;
+    let result = latch();
+    let counting = Arc::new(Counting::default());
+    let patience = Elapsed::start(Some(Duration::from_secs(10)));
+    let futures: Vec<_> = (0..TASKS)
+        .map(|index| {
+            let mut future = record(&result, index);
+            // Each is a task of its own.
+            let task = Arc::new(Task(Arc::clone(&counting)));
+            assert!(!poll_once(&mut future, &Waker::from(task)));
+            future
+        })
+        .collect();
+    done(&result, WRITTEN);
+    assert!(!patience.remaining().unwrap().is_zero(), "more than 10 s");
+    assert_eq!(counting.0.load(Ordering::SeqCst), TASKS as usize);
+    drop(futures);
+}
+
+struct Task(Arc<Counting>);
+
+impl Wake for Task {
+    fn wake(self: Arc<Self>) {
+        self.0.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+/// What a user of a million records in flight keeps for each.
+#[test]
+#[cfg(target_pointer_width = "64")]
+fn the_handle_of_a_record_is_small() {
+    assert!(size_of::<FutureRecordMetadata>() <= 32);
 }
 
 fn split_in_two(whole: &ProduceRequestResult, first: u32) -> [Arc<ProduceRequestResult>; 2] {

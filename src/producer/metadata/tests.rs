@@ -32,7 +32,7 @@ impl ClusterObserver for Observer {
         self.uses_all.load(Ordering::SeqCst)
     }
 
-    fn on_cluster(&self, cluster: &Arc<Cluster>) {
+    fn on_cluster(&self, cluster: &Arc<Cluster>, _changed: &ChangedTopics) {
         self.pictures.0.lock().push(cluster.partition_count("t"));
     }
 }

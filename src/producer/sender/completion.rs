@@ -2,14 +2,15 @@
 
 use std::sync::Arc;
 
-use log::{trace, warn};
+use log::{debug, info, trace, warn};
 
 use super::in_flight::{InFlightBatch, Tracked};
 use super::{Completion, Produced, Sender};
 use crate::client::kafka_client::{ClientResponse, KafkaClient, Outcome};
 use crate::clock::Instant;
 use crate::error::{BrokerError, ErrorCode};
-use crate::producer::batch::SealedBatch;
+use crate::producer::accumulator::EntryIndex;
+use crate::producer::batch::{Fate, SealedBatch};
 use crate::producer::transaction::InitOutcome;
 use crate::protocol::{
     PartitionProduceResponse, ProduceResponse, RecordError, Response, TopicProduceResponse,
@@ -131,10 +132,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 });
             }
             Outcome::UnsupportedVersion(why) => {
-                warn!(
-                    "{} node {node} cannot take the request: {why}",
-                    self.options.log_prefix
-                );
+                if let Some(left_out) = self.log_limit.admit(now) {
+                    warn!(
+                        "{} node {node} cannot take the request: {why}{left_out}",
+                        self.options.log_prefix
+                    );
+                }
                 self.settle_all(batches, now, || Attempt::Unsupported(Arc::clone(&why)));
             }
             Outcome::Authentication(why) => {
@@ -165,7 +168,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     ) {
         let mut waiting: Vec<Option<Produced>> = batches.into_iter().map(Some).collect();
         let mut cursor = 0;
-        let mut unknown = 0_u32;
+        let mut unknown = None;
         for TopicProduceResponse { name, partitions } in response.topics {
             for partition in partitions {
                 match self.find(&mut waiting, &mut cursor, &name, partition.index) {
@@ -173,23 +176,27 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                         self.settle_batch(produced, Attempt::Answered(partition.into()), now);
                     }
                     // An answer can be long; one of them is enough to say.
-                    None if unknown == 0 => {
-                        warn!(
-                            "{} node {node} answered for {name}-{}, which the request did not name",
-                            self.options.log_prefix, partition.index
-                        );
-                        unknown = 1;
-                    }
-                    None => unknown = unknown.saturating_add(1),
+                    None if unknown.is_none() => unknown = Some((name.clone(), partition.index)),
+                    None => {}
                 }
+            }
+        }
+        if let Some((name, partition)) = unknown {
+            if let Some(left_out) = self.log_limit.admit(now) {
+                warn!(
+                    "{} node {node} answered for {name}-{partition}, which the request did not name{left_out}",
+                    self.options.log_prefix
+                );
             }
         }
         // Java leaves these in flight until they time out (SE-36).
         for produced in waiting.into_iter().flatten() {
-            warn!(
-                "{} node {node} did not answer for one of the request's partitions",
-                self.options.log_prefix
-            );
+            if let Some(left_out) = self.log_limit.admit(now) {
+                warn!(
+                    "{} node {node} did not answer for one of the request's partitions{left_out}",
+                    self.options.log_prefix
+                );
+            }
             let reason = "the answer did not name the partition".into();
             self.settle_batch(
                 produced,
@@ -240,16 +247,23 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 if let (true, Attempt::Answered(answer), Some(transactions)) =
                     (is_written, &attempt, &mut self.transactions)
                 {
-                    transactions.handle_completed(produced.index, &summary, answer.base_offset);
+                    transactions.handle_completed(
+                        produced.index,
+                        &summary,
+                        answer.base_offset,
+                        now,
+                    );
                 }
             }
-            Tracked::Live(live) => self.settle_live(live, attempt, now),
+            Tracked::Live(live) => {
+                self.settle_live(live, attempt, now);
+                if self.options.guarantee_order {
+                    self.drainer.unmute(produced.index, now);
+                }
+            }
         }
         if code.is_invalid_metadata() {
             self.shared.metadata.request_update();
-        }
-        if self.options.guarantee_order {
-            self.drainer.unmute(produced.index, now);
         }
     }
 
@@ -261,10 +275,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             ..
         } = live;
         let code = attempt.code();
-        note_attempt(&mut batch, &attempt, node, self.options.acks);
+        note_attempt(&mut batch, &attempt, node, self.options.acks, now);
         match attempt {
             Attempt::Answered(answer) if code == ErrorCode::NoError => {
-                self.complete_batch(index, batch, &answer);
+                self.complete_batch(index, batch, &answer, now);
             }
             Attempt::Answered(_)
                 if code == ErrorCode::MessageTooLarge && batch.record_count() > 1 =>
@@ -277,7 +291,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             // Its numbers were used before by this very batch: it is in the log, and the broker no
             // longer remembers where.
             Attempt::Answered(answer) if code == ErrorCode::DuplicateSequenceNumber => {
-                self.complete_batch(index, batch, &answer);
+                self.complete_batch(index, batch, &answer, now);
             }
             attempt => self.fail_attempt(index, node, batch, attempt, now),
         }
@@ -310,17 +324,37 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         attempt: &Attempt,
         now: Instant,
     ) {
-        let left = self.options.retries - batch.attempts() - 1;
-        warn!(
-            "{} {}: trying a batch again ({left} attempts left) after {}",
-            self.options.log_prefix,
-            batch.topic_partition(),
-            describe(attempt)
-        );
+        self.log_retry(index, &batch, attempt, now);
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_returned(index, batch.id());
+        }
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
         batch.mark_retried(now, now + wait);
         self.shared.counters.retried(batch.record_count());
         self.drainer.reenqueue(index, batch, now);
+    }
+
+    fn log_retry(
+        &mut self,
+        index: EntryIndex,
+        batch: &SealedBatch,
+        attempt: &Attempt,
+        now: Instant,
+    ) {
+        let partition = batch.topic_partition();
+        let prefix = &self.options.log_prefix;
+        if !self.retry_log.retried(index, attempt.code(), now) {
+            let left = self.options.retries - batch.attempts() - 1;
+            debug!(
+                "{prefix} {partition}: trying a batch again ({left} attempts left) after {}",
+                describe(attempt)
+            );
+        } else if let Some(left_out) = self.log_limit.admit(now) {
+            warn!(
+                "{prefix} {partition}: batches are tried again after {}{left_out}",
+                describe(attempt)
+            );
+        }
     }
 
     /// The broker calls a batch too large that has more than one record: it is sent in pieces of at
@@ -342,12 +376,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Ok(split) => split,
             Err(batch) => return self.fail_attempt(index, node, batch, attempt, now),
         };
-        warn!(
-            "{} node {node} calls a batch of {records} records and {size} bytes too large: splitting it \
-             in {}; batch.size is above the topic's max.message.bytes",
-            self.options.log_prefix,
-            split.pieces().len()
-        );
+        if let Some(left_out) = self.log_limit.admit(now) {
+            warn!(
+                "{} node {node} calls a batch of {records} records and {size} bytes too large: splitting it \
+                 in {}; batch.size is above the topic's max.message.bytes{left_out}",
+                self.options.log_prefix,
+                split.pieces().len()
+            );
+        }
         if let Some(transactions) = &mut self.transactions {
             transactions.handle_split(index, &split);
         }
@@ -359,9 +395,26 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// SE-19
-    fn complete_batch(&mut self, index: u32, batch: Box<SealedBatch>, answer: &Answer) {
+    fn complete_batch(
+        &mut self,
+        index: u32,
+        batch: Box<SealedBatch>,
+        answer: &Answer,
+        now: Instant,
+    ) {
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_completed(index, &batch.summary(), answer.base_offset);
+            transactions.handle_completed(index, &batch.summary(), answer.base_offset, now);
+        }
+        if let Some(recovery) = self.retry_log.acknowledged(index, now) {
+            if let Some(left_out) = self.log_limit.admit(now) {
+                info!(
+                    "{} {}: a batch was acknowledged after {} retries in {:?}{left_out}",
+                    self.options.log_prefix,
+                    batch.topic_partition(),
+                    recovery.retries,
+                    recovery.lasted
+                );
+            }
         }
         self.shared.counters.acknowledged(batch.record_count());
         let id = batch.id();
@@ -397,7 +450,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 }
 
 /// Remembers of an attempt what an error must say later.
-fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: i16) {
+fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: i16, now: Instant) {
     match attempt {
         Attempt::Answered(answer) if answer.code != ErrorCode::NoError => {
             batch.note_error(BrokerError::new(
@@ -406,7 +459,7 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
                 Some(node),
             ));
             if may_follow_append(answer.code, acks) {
-                batch.mark_maybe_written();
+                batch.note_fate(Fate::Disputed);
             }
         }
         Attempt::Lost {
@@ -415,10 +468,13 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
         } => {
             batch.note_failure(Arc::clone(reason));
             if *handed_over {
-                batch.mark_maybe_written();
+                batch.note_fate(Fate::Unknown);
+            } else {
+                batch.mark_not_sent(now);
             }
         }
-        _ => {}
+        Attempt::Unsupported(_) | Attempt::Unauthenticated(_) => batch.mark_not_sent(now),
+        Attempt::Answered(_) => {}
     }
 }
 

@@ -2,19 +2,17 @@
 
 use std::sync::Arc;
 
-use log::{debug, error};
+use log::debug;
 
-use super::completion::{Answer, Attempt, describe};
+use super::completion::{Attempt, describe};
+use super::refusal::refusal;
 use super::{Completion, Sender};
 use crate::client::kafka_client::{KafkaClient, NotReady};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
-use crate::error::{
-    BrokerError, Delivery, ErrorCode, ProduceError, ProduceErrorBuilder, ProduceErrorKind,
-    WaitCause,
-};
+use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, WaitCause};
 use crate::producer::accumulator::{Drained, EntryIndex};
-use crate::producer::batch::SealedBatch;
+use crate::producer::batch::{BatchId, Fate, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
 use crate::producer::transaction::FatalError;
 use crate::types::NodeId;
@@ -23,11 +21,23 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Gives up what has been waiting or flying for `delivery.timeout.ms`: in every loop, and before
     /// anything is drained, so that nothing is given up and sent in the same breath (SE-8).
     pub(super) fn expire_batches(&mut self, now: Instant) {
-        while let Some(live) = self.in_flight.take_expired(now) {
-            let cause = WaitCause::NotAnswered { node: live.node };
-            let error = self.timeout_error(&live.batch, cause, Delivery::MaybeWritten, now);
+        let mut withdrawn = Vec::new();
+        while let Some(mut live) = self.in_flight.take_expired(now) {
+            let node = live.node;
+            let cause = if self.is_withdrawn(node, live.batch.id(), &mut withdrawn, now) {
+                live.batch.mark_not_sent(now);
+                WaitCause::BehindInFlight { node }
+            } else {
+                live.batch.note_fate(Fate::Unknown);
+                WaitCause::NotAnswered { node }
+            };
+            let error = self.timeout_error(&live.batch, cause, live.batch.delivery(), now);
             if let Some(transactions) = &mut self.transactions {
                 transactions.handle_expired_in_flight(live.index, &live.batch.summary());
+            }
+            // Others need not wait for an answer that nobody waits for: the leader may be another by now.
+            if self.options.guarantee_order {
+                self.drainer.unmute(live.index, now);
             }
             self.finish_failed(live.batch, BatchOutcome::Failed(error));
         }
@@ -46,6 +56,34 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.give_up_queued(index, batch, error);
         }
         self.scratch.drained = expired;
+    }
+
+    /// Takes back the request of a batch whose time is over, if not one byte of it was given to the socket
+    /// yet: the broker will then never see it. The other batches of the request come back with the next poll.
+    /// `withdrawn` are those of requests that were taken back before.
+    fn is_withdrawn(
+        &mut self,
+        node: NodeId,
+        batch: BatchId,
+        withdrawn: &mut Vec<BatchId>,
+        now: Instant,
+    ) -> bool {
+        if withdrawn.contains(&batch) {
+            return true;
+        }
+        let Some(Completion::Produce(untouched)) = self.client.newest_untouched(node) else {
+            return false;
+        };
+        if !untouched.iter().any(|produced| produced.id == batch) {
+            return false;
+        }
+        let ids: Vec<BatchId> = untouched.iter().map(|produced| produced.id).collect();
+        let why = "delivery.timeout.ms passed before the connection took the request";
+        if !self.client.withdraw_untouched(node, why, now) {
+            return false;
+        }
+        withdrawn.extend(ids);
+        true
     }
 
     /// Whether `delivery.timeout.ms` has passed since the batch was opened.
@@ -101,7 +139,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Some(transactions) if !transactions.has_producer_id() => WaitCause::ProducerId {
                 last_error: transactions.last_error().cloned(),
             },
-            Some(transactions) if transactions.has_unresolved(index) => {
+            Some(transactions) if transactions.is_disturbed(index) => {
                 WaitCause::BehindInFlight { node }
             }
             _ if batch.retry_at() > now => WaitCause::RetryBackoff,
@@ -112,8 +150,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Fails a batch that was in the queue, keeping the sequences right.
     fn give_up_queued(&mut self, index: EntryIndex, batch: Box<SealedBatch>, error: ProduceError) {
         if let Some(transactions) = &mut self.transactions {
-            let tried = batch.delivery() == Delivery::MaybeWritten;
-            transactions.handle_expired_in_queue(index, &batch.summary(), tried);
+            transactions.handle_expired_in_queue(index, &batch.summary());
         }
         self.finish_failed(batch, BatchOutcome::Failed(error));
     }
@@ -131,16 +168,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Attempt::Answered(answer) => (Some(answer.code), answer.message.as_deref()),
             _ => (None, None),
         };
-        // A broker that cannot take the batch has not seen it: for later ones there may be a better one
-        // (in Java this is the end of an idempotent producer: TM-32).
-        let is_certain = refused.is_some() || matches!(attempt, Attempt::Unsupported(_));
-        // An earlier attempt may have been written: then the batches behind it may be too, and new
-        // numbers would write them once more. Java does not ask (SE-16).
-        let adjust = batch.attempts() < self.options.retries
-            && is_certain
-            && batch.delivery() == Delivery::NotWritten;
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_failed(index, &batch.summary(), refused, why, adjust);
+            transactions.handle_failed(index, &batch.summary(), refused, why);
         }
         let outcome = match attempt {
             Attempt::Answered(answer) => refusal(&batch, node, answer, now),
@@ -285,7 +314,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 }
 
-fn error_for(
+pub(super) fn error_for(
     batch: &SealedBatch,
     kind: ProduceErrorKind,
     delivery: Delivery,
@@ -305,72 +334,6 @@ fn error_for(
     .times(batch.times(now))
 }
 
-/// The broker refused the batch: what each record is told (PB-16, SE-17, SE-18).
-fn refusal(batch: &SealedBatch, node: NodeId, answer: Answer, now: Instant) -> BatchOutcome {
-    let Answer {
-        code,
-        message,
-        record_errors,
-        ..
-    } = answer;
-    let topic = batch.topic_partition().topic();
-    let kind = match code {
-        ErrorCode::TopicAuthorizationFailed => ProduceErrorKind::TopicAuthorization,
-        ErrorCode::InvalidTopicException => ProduceErrorKind::InvalidTopic,
-        code => ProduceErrorKind::Broker(code),
-    };
-    let sentence = match code {
-        ErrorCode::TopicAuthorizationFailed => {
-            format!("the client may not write to topic {topic}: it needs the Write permission")
-        }
-        ErrorCode::ClusterAuthorizationFailed => {
-            "the client may not write idempotently; grant IdempotentWrite, or set \
-             enable.idempotence=false"
-                .to_owned()
-        }
-        ErrorCode::MessageTooLarge if batch.record_count() == 1 => format!(
-            "the record alone makes a batch of {} bytes, more than the topic's max.message.bytes \
-             allows: make it smaller, or raise the limit",
-            batch.size_bytes()
-        ),
-        _ => "the broker refused the batch".to_owned(),
-    };
-    let error = |kind: ProduceErrorKind, sentence: String, words: Option<Arc<str>>| {
-        error_for(batch, kind, batch.delivery(), sentence, now)
-            .broker(Some(BrokerError::new(code, words, Some(node))))
-            .build()
-    };
-    if record_errors.is_empty() {
-        return BatchOutcome::Failed(error(kind, sentence, message));
-    }
-    let single = record_errors.len() == 1;
-    let mut named: Vec<(u32, ProduceError)> = record_errors
-        .into_iter()
-        .filter_map(|wrong| {
-            let at = u32::try_from(wrong.batch_index).ok()?;
-            let words = wrong.message.or_else(|| message.clone());
-            // Several: the one code cannot be right for each (SE-18).
-            let kind = if single {
-                kind.clone()
-            } else {
-                ProduceErrorKind::Broker(ErrorCode::InvalidRecord)
-            };
-            Some((
-                at,
-                error(kind, "the broker refused the record".to_owned(), words),
-            ))
-        })
-        .collect();
-    named.sort_by_key(|(at, _)| *at);
-    let rest = error(
-        ProduceErrorKind::Broker(ErrorCode::InvalidRecord),
-        "the record was in a batch with one that the broker refused; send it again without that one"
-            .to_owned(),
-        message,
-    );
-    BatchOutcome::FailedByRecord { named, rest }
-}
-
 /// The attempt got no answer and no other is left.
 fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> ProduceError {
     let kind = match attempt {
@@ -387,8 +350,5 @@ fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> ProduceError {
         Attempt::Unauthenticated(_) => ProduceErrorKind::Authentication,
         _ => ProduceErrorKind::Network,
     };
-    if kind == ProduceErrorKind::UnsupportedVersion {
-        error!("{}: {}", batch.topic_partition(), describe(attempt));
-    }
     error_for(batch, kind, batch.delivery(), describe(attempt), now).build()
 }

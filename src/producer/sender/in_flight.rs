@@ -1,10 +1,12 @@
 //! The batches that are under way.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use crate::clock::{Deadline, Instant};
 use crate::producer::accumulator::EntryIndex;
 use crate::producer::batch::{BatchId, BatchSummary, SealedBatch};
+use crate::producer::counters::Counters;
 use crate::types::NodeId;
 use crate::util::hash::FixedHashMap;
 
@@ -30,10 +32,12 @@ pub(crate) struct InFlightBatch {
 ///
 /// # Kafka
 /// `Sender#inFlightBatches`. A batch is in here or in a queue, never in both: it moves by value.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct InFlightBatches {
     tracked: FixedHashMap<BatchId, Tracked>,
     expiries: Expiries,
+    /// Told of every change before a batch's end is told to anybody.
+    counters: Arc<Counters>,
 }
 
 /// When batches are given up, earliest first, each with its batch.
@@ -44,6 +48,14 @@ pub(crate) struct InFlightBatches {
 struct Expiries(VecDeque<(Instant, BatchId)>);
 
 impl InFlightBatches {
+    pub(crate) fn new(counters: Arc<Counters>) -> Self {
+        Self {
+            tracked: FixedHashMap::default(),
+            expiries: Expiries::default(),
+            counters,
+        }
+    }
+
     pub(crate) fn insert(
         &mut self,
         index: EntryIndex,
@@ -66,6 +78,7 @@ impl InFlightBatches {
             !matches!(before, Some(Tracked::Live(_))),
             "a batch is under way once"
         );
+        self.count();
     }
 
     /// Takes a batch because its answer has come.
@@ -73,6 +86,7 @@ impl InFlightBatches {
         let tracked = self.tracked.remove(&id)?;
         if let Tracked::Live(live) = &tracked {
             self.expiries.remove(live.expiry, id);
+            self.count();
         }
         Some(tracked)
     }
@@ -84,6 +98,7 @@ impl InFlightBatches {
             return None;
         }
         self.expiries.remove(expiry, id);
+        self.count();
         match self.tracked.remove(&id)? {
             Tracked::Live(live) => {
                 self.tracked
@@ -103,18 +118,15 @@ impl InFlightBatches {
         }
     }
 
-    pub(crate) fn get_mut(&mut self, id: BatchId) -> Option<&mut SealedBatch> {
-        match self.tracked.get_mut(&id)? {
-            Tracked::Live(live) => Some(&mut live.batch),
-            Tracked::Expired(_) => None,
-        }
-    }
-
     /// When the next batch is given up.
     pub(crate) fn next_expiry(&self) -> Deadline {
         self.expiries
             .first()
             .map_or(Deadline::Never, |(expiry, _)| Deadline::At(expiry))
+    }
+
+    fn count(&self) {
+        self.counters.in_flight(self.live_count());
     }
 
     /// Batches whose futures wait for an answer.

@@ -5,6 +5,8 @@ mod control;
 mod failures;
 mod in_flight;
 mod produce;
+mod refusal;
+mod retry_log;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +17,6 @@ use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
 };
 use super::batch::BatchId;
-use super::callback_scope;
 use super::counters::Counters;
 use super::interceptor::AcknowledgementListener;
 use super::metadata::ProducerMetadata;
@@ -25,10 +26,12 @@ use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Request;
 use crate::types::{NodeId, UsableMagic};
-use crate::util::backoff::ExponentialBackoff;
+use crate::util::backoff::{ExponentialBackoff, SHORTEST_BACKOFF};
+use crate::util::log_limit::LogLimit;
 use crate::util::panic;
 pub(crate) use control::SenderControl;
 use in_flight::InFlightBatches;
+use retry_log::RetryLog;
 
 /// What a request was for: comes back with its answer.
 #[derive(Debug)]
@@ -94,6 +97,9 @@ pub(crate) struct Sender<C> {
     listener: Option<Arc<dyn AcknowledgementListener>>,
     backoff: ExponentialBackoff,
     random: fastrand::Rng,
+    retry_log: RetryLog,
+    /// For whatever brokers can make the sender say over and over.
+    log_limit: LogLimit,
     scratch: Scratch,
 }
 
@@ -124,16 +130,19 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             RETRY_JITTER,
         );
         let random = fastrand::Rng::with_seed(options.seed);
+        let in_flight = InFlightBatches::new(Arc::clone(&shared.counters));
         Self {
             options,
             shared,
             client,
             drainer,
-            in_flight: InFlightBatches::default(),
+            in_flight,
             transactions,
             listener,
             backoff,
             random,
+            retry_log: RetryLog::default(),
+            log_limit: LogLimit::default(),
             scratch: Scratch::default(),
         }
     }
@@ -141,8 +150,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Runs until the producer is closed. A panic ends the producer, not the process: every waiter gets
     /// its message.
     pub(crate) fn run(mut self) {
-        // For life: whatever of the user's runs here, a logger as well, must not wait for this thread.
-        let _inside = callback_scope::enter(self.shared.accumulator.producer());
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
             let message: Arc<str> = format!("the sender panicked: {reason}").into();
             error!("{} {message}", self.options.log_prefix);
@@ -158,6 +165,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.abandon_lost_batches(&message);
         }
         self.client.close();
+        self.shared.counters.requests_in_flight(0);
     }
 
     fn run_until_closed(&mut self) {
@@ -200,11 +208,20 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
-        self.poll(wake_at, now);
+        self.poll(wake_at);
     }
 
-    fn poll(&mut self, wake_at: Deadline, now: Instant) {
-        let may_sleep = self.shared.waker.fall_asleep(wake_at);
+    /// Whether a producer that is being closed has nothing left to wait for. Asked after all that a step
+    /// does: the step itself may have ended the last batch.
+    fn is_finished(&mut self) -> bool {
+        !self.shared.control.is_running() && (self.shared.control.is_forced() || !self.has_work())
+    }
+
+    /// Sleeps until `wake_at` at the latest. The time is read anew: compressing what the step has drained,
+    /// and callbacks of what it gave up, may have taken long.
+    fn poll(&mut self, wake_at: Deadline) {
+        let now = self.shared.clock.now();
+        let may_sleep = self.shared.waker.fall_asleep(wake_at) && !self.is_finished();
         let timeout = if may_sleep {
             wake_at.remaining_or(now, LONGEST_POLL)
         } else {
@@ -218,7 +235,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             for response in responses.drain(..) {
                 self.handle_response(response, now);
             }
-            self.shared.counters.in_flight(self.in_flight.live_count());
             self.shared
                 .counters
                 .requests_in_flight(self.client.in_flight_request_count());
@@ -263,16 +279,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             // The connection, or the metadata that must come first, will end the poll.
             Some(node) => self.client.poll_deadline(node.id(), now),
-            None => Deadline::At(now + self.options.retry_backoff),
+            None => Deadline::At(now + self.options.retry_backoff.max(SHORTEST_BACKOFF)),
         }
     }
 
     fn rewrite_sequences(&mut self, rewrites: &[SequenceRewrite]) {
         for rewrite in rewrites {
-            if let Some(batch) = self.in_flight.get_mut(rewrite.batch) {
-                batch.rewrite(rewrite.state);
-                continue;
-            }
             let found = self
                 .drainer
                 .with_retry(rewrite.index, rewrite.batch, |batch| {
@@ -280,7 +292,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 });
             debug_assert!(
                 found,
-                "a numbered batch is in flight or waits to be sent again"
+                "only batches that wait to be sent again are numbered again"
             );
         }
     }

@@ -33,10 +33,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let mut places = FixedHashMap::default();
         let mut produced = Vec::with_capacity(drained.len());
         let newest = self.newest_format(drained);
-        for Drained { index, batch } in drained.drain(..) {
+        for Drained { index, mut batch } in drained.drain(..) {
             let EncodedBatch { head, body } = match batch.encode(newest) {
                 Ok(encoded) => encoded,
                 Err(why) => {
+                    batch.mark_not_sent(now);
                     self.fail_attempt(index, node, batch, Attempt::Unsupported(why.into()), now);
                     continue;
                 }
@@ -75,7 +76,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             topics,
         };
         self.shared.counters.request_sent();
-        self.shared.counters.in_flight(self.in_flight.live_count());
         let request = ClientRequest {
             node,
             request: Request::Produce(request),

@@ -6,6 +6,7 @@ mod formats;
 mod idempotence;
 mod outcomes;
 mod reliability;
+mod seeds;
 mod splitting;
 
 use std::pin::Pin;
@@ -356,34 +357,9 @@ impl Rig {
         &self,
         partition: i32,
         value: &str,
-        mut callback: Option<&mut AnyCallback>,
+        callback: Option<&mut AnyCallback>,
     ) -> FutureRecordMetadata {
-        let accumulator = &self.shared.accumulator;
-        let topics = accumulator.topics();
-        let entry = topics
-            .get(TOPIC)
-            .and_then(|t| accumulator.partition(t, partition))
-            .expect("a partition");
-        let headers = Headers::new();
-        let record = RecordParts {
-            key: None,
-            value: Some(value.as_bytes()),
-            headers: headers.as_slice(),
-            timestamp_ms: 1000,
-        };
-        let payload = record.payload_len();
-        let mut appended = accumulator.try_append(entry, &record, payload, callback.as_deref_mut());
-        if matches!(appended, Append::NeedsBatch) {
-            let size = accumulator.allocation_for(batch_size_upper_bound(payload));
-            let lease = self.pool.try_allocate(size).expect("memory");
-            appended = accumulator.append_new(entry, &record, payload, callback, lease);
-        }
-        match appended {
-            Append::Done(place) => {
-                FutureRecordMetadata::pending(RecordInBatch::new(place, &record))
-            }
-            other => panic!("not appended: {other:?}"),
-        }
+        append(&self.shared, partition, value, callback)
     }
 
     /// Sends a record and steps, so that it is in flight.
@@ -462,5 +438,39 @@ impl Rig {
         self.client().forget_sent();
         assert_eq!(self.pool.available_bytes(), self.pool.total_bytes());
         assert_eq!(self.shared.accumulator.incomplete_count(), 0);
+    }
+}
+
+/// Puts a record into a batch, as an application thread does.
+fn append(
+    shared: &SenderShared,
+    partition: i32,
+    value: &str,
+    mut callback: Option<&mut AnyCallback>,
+) -> FutureRecordMetadata {
+    let accumulator = &shared.accumulator;
+    let topics = accumulator.topics();
+    let entry = topics
+        .get(TOPIC)
+        .and_then(|t| accumulator.partition(t, partition))
+        .expect("a partition");
+    let headers = Headers::new();
+    let record = RecordParts {
+        key: None,
+        value: Some(value.as_bytes()),
+        headers: headers.as_slice(),
+        timestamp_ms: 1000,
+    };
+    let payload = record.payload_len();
+    let mut appended = accumulator.try_append(entry, &record, payload, callback.as_deref_mut());
+    if matches!(appended, Append::NeedsBatch) {
+        let magic = shared.usable_magic.load();
+        let size = accumulator.allocation_for(batch_size_upper_bound(payload));
+        let lease = accumulator.pool().try_allocate(size).expect("memory");
+        appended = accumulator.append_new(entry, &record, payload, callback, lease, magic);
+    }
+    match appended {
+        Append::Done(place) => FutureRecordMetadata::pending(RecordInBatch::new(place, &record)),
+        other => panic!("not appended: {other:?}"),
     }
 }

@@ -4,6 +4,20 @@ use super::{Serialized, Serializer};
 use crate::error::BoxError;
 use crate::record::Headers;
 
+/// Stands where a serializer was taken away.
+struct Taken;
+
+impl<T: ?Sized> Serializer<T> for Taken {
+    fn serialize<'a>(
+        &self,
+        _topic: &str,
+        _headers: &mut Headers,
+        _data: &'a T,
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        Err("the producer is gone".into())
+    }
+}
+
 /// From data to the bytes that it consists of.
 pub(super) type BorrowBytes<T> = for<'a> fn(&'a T) -> &'a [u8];
 
@@ -44,6 +58,11 @@ impl<T: ?Sized> PreparedSerializer<T> {
             Some(data) => self.serializer.serialize(topic, headers, data),
             None => self.serializer.serialize_null(topic, headers),
         }
+    }
+
+    /// Takes the serializer away; what is left refuses everything.
+    pub(crate) fn take(&mut self) -> Self {
+        std::mem::replace(self, Self::new(Box::new(Taken)))
     }
 
     pub(crate) fn as_serializer(&self) -> &dyn Serializer<T> {

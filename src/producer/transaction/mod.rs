@@ -8,17 +8,18 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error, info};
+use log::debug;
 
 pub(crate) use self::identity::{FatalError, InitOutcome};
 use self::identity::{State, describe};
-use self::sequences::PartitionSequences;
+use self::sequences::{OutOfOrder, PartitionSequences};
 use super::accumulator::{DrainGate, EntryIndex, HeadOfLine};
-use super::batch::{BatchId, BatchSummary, SealedBatch, SplitBatch};
+use super::batch::{BatchId, BatchSummary, Fate, SealedBatch, SplitBatch};
 use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::record::builder::ProducerState;
-use crate::types::{ProducerIdAndEpoch, Sequence, TopicPartition};
+use crate::types::{ProducerIdAndEpoch, TopicPartition};
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// A batch whose place among the producer's batches has changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,11 +42,8 @@ pub(crate) struct TransactionManager {
     producer: ProducerIdAndEpoch,
     retry_backoff: Duration,
     partitions: BTreeMap<EntryIndex, PartitionSequences>,
-    /// Partitions of which a batch timed out after it had been handed to the network, and the sequence
-    /// after it: nothing new is sent until it is known whether the batch was written (TM-47).
-    unresolved: BTreeMap<EntryIndex, Sequence>,
-    /// Partitions whose batches in flight get new sequences when the epoch is raised (TM-40).
-    to_rewrite: BTreeSet<EntryIndex>,
+    /// Partitions of which numbers are missing, or may be: nothing new is sent to them meanwhile.
+    disturbed: BTreeSet<EntryIndex>,
     /// How the last attempt to get a producer id ended.
     last_error: Option<Arc<str>>,
     /// The last attempt was refused: asking again is only worth it for batches that need an id.
@@ -62,10 +60,9 @@ impl TransactionManager {
                 retry_at: Instant::ORIGIN,
             },
             producer: ProducerIdAndEpoch::NONE,
-            retry_backoff,
+            retry_backoff: retry_backoff.max(SHORTEST_BACKOFF),
             partitions: BTreeMap::new(),
-            unresolved: BTreeMap::new(),
-            to_rewrite: BTreeSet::new(),
+            disturbed: BTreeSet::new(),
             last_error: None,
             was_refused: false,
             #[cfg(test)]
@@ -101,44 +98,42 @@ impl TransactionManager {
 
     // ---- between loops
 
-    /// Clears partitions whose timed-out batches turned out to be written, and begins a new epoch where
-    /// they were not, or where a partition asked for one.
+    /// Clears partitions whose timed-out batches turned out to be written, and begins a new epoch for those
+    /// of which numbers are missing, once that can write nothing twice.
     ///
     /// # Kafka
-    /// `#maybeResolveSequences`, `#bumpIdempotentEpochAndResetIdIfNeeded` (TM-40, TM-41, TM-48).
+    /// `#maybeResolveSequences`, `#bumpIdempotentEpochAndResetIdIfNeeded` (TM-40, TM-41, TM-48). Differs: Java
+    /// gives new numbers also to batches that may be in the log under their old ones.
     pub(crate) fn resolve(&mut self, now: Instant) -> Vec<SequenceRewrite> {
-        let settled: Vec<EntryIndex> = self
-            .unresolved
-            .keys()
-            .filter(|index| {
-                self.partitions
-                    .get(*index)
-                    .is_none_or(|p| !p.has_in_flight())
-            })
-            .copied()
-            .collect();
-        for index in settled {
-            self.unresolved.remove(&index);
-            let Some(partition) = self.partitions.get(&index) else {
-                continue;
+        if self.disturbed.is_empty() || self.fatal_error().is_some() {
+            return Vec::new();
+        }
+        let mut to_restart = Vec::new();
+        let partitions = &mut self.partitions;
+        self.disturbed.retain(|index| {
+            let Some(partition) = partitions.get_mut(index) else {
+                return false;
             };
-            if !partition.all_acknowledged() {
-                info!(
+            if partition.resolve() {
+                debug!(
                     "{}: a batch timed out and was not acknowledged later; beginning a new epoch",
                     partition.topic_partition()
                 );
-                self.to_rewrite.insert(index);
             }
-        }
-        if self.to_rewrite.is_empty() || self.fatal_error().is_some() {
+            if partition.may_restart() {
+                to_restart.push(*index);
+            }
+            partition.is_disturbed()
+        });
+        if to_restart.is_empty() {
             return Vec::new();
         }
-        self.begin_epoch(now)
+        self.begin_epoch(&to_restart, now)
     }
 
-    /// TM-40. With the epochs used up, the id is given up and another asked for; batches in flight are
-    /// rewritten once it is there.
-    fn begin_epoch(&mut self, now: Instant) -> Vec<SequenceRewrite> {
+    /// TM-40. With the epochs used up, the id is given up and another asked for; batches that wait are
+    /// numbered again once it is there.
+    fn begin_epoch(&mut self, to_restart: &[EntryIndex], now: Instant) -> Vec<SequenceRewrite> {
         if !self.producer.is_valid() {
             // An id is on its way already; it comes with an epoch of its own.
             return Vec::new();
@@ -155,8 +150,8 @@ impl TransactionManager {
         self.producer = ProducerIdAndEpoch::new(self.producer.id, self.producer.epoch + 1);
         debug!("the producer's epoch was raised: {}", self.producer);
         let mut rewrites = Vec::new();
-        for index in std::mem::take(&mut self.to_rewrite) {
-            self.unresolved.remove(&index);
+        for &index in to_restart {
+            self.disturbed.remove(&index);
             if let Some(partition) = self.partitions.get_mut(&index) {
                 partition.restart(self.producer, |batch, state| {
                     rewrites.push(SequenceRewrite {
@@ -170,9 +165,9 @@ impl TransactionManager {
         rewrites
     }
 
-    /// Whether something is still open for a partition.
-    pub(crate) fn has_unresolved(&self, index: EntryIndex) -> bool {
-        self.unresolved.contains_key(&index)
+    /// Whether numbers of a partition are missing, or may be.
+    pub(crate) fn is_disturbed(&self, index: EntryIndex) -> bool {
+        self.disturbed.contains(&index)
     }
 
     // ---- batches
@@ -186,10 +181,18 @@ impl TransactionManager {
         index: EntryIndex,
         batch: &BatchSummary,
         base_offset: i64,
+        now: Instant,
     ) {
         if let Some(partition) = self.partitions.get_mut(&index) {
-            partition.acknowledge(batch, base_offset);
+            partition.acknowledge(batch, base_offset, now);
             partition.remove(batch.id);
+        }
+    }
+
+    /// An attempt has failed, and another will be made.
+    pub(crate) fn handle_returned(&mut self, index: EntryIndex, batch: BatchId) {
+        if let Some(partition) = self.partitions.get_mut(&index) {
+            partition.end_attempt(batch);
         }
     }
 
@@ -204,8 +207,8 @@ impl TransactionManager {
         }
     }
 
-    /// The batch failed and will not be sent again. `adjust` when it was refused for certain, so that
-    /// its sequence numbers are free (SE-16).
+    /// The batch failed and will not be sent again: because a broker refused it with `code`, or for another
+    /// reason (SE-16).
     ///
     /// # Kafka
     /// `#handleFailedBatch` (TM-42, TM-44).
@@ -215,12 +218,8 @@ impl TransactionManager {
         batch: &BatchSummary,
         code: Option<ErrorCode>,
         why: Option<&str>,
-        adjust: bool,
     ) {
-        let Some(partition) = self.partitions.get_mut(&index) else {
-            return;
-        };
-        if !partition.remove(batch.id) {
+        if !self.miss(index, batch) {
             return;
         }
         match code {
@@ -229,83 +228,60 @@ impl TransactionManager {
                 | ErrorCode::TransactionalIdAuthorizationFailed
                 | ErrorCode::ProducerFenced
                 | ErrorCode::UnsupportedVersion),
-            ) => {
-                if self.fatal_error().is_none() {
-                    self.fail(FatalError {
-                        code: Some(code),
-                        message: match why {
-                            Some(why) => format!("{}: {why}", code.name()).into(),
-                            None => describe(code),
-                        },
-                    });
-                }
+            ) if self.fatal_error().is_none() => {
+                self.fail(FatalError {
+                    code: Some(code),
+                    message: match why {
+                        Some(why) => format!("{}: {why}", code.name()).into(),
+                        None => describe(code),
+                    },
+                });
             }
             Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId) => {
-                error!(
+                debug!(
                     "{}: a batch with {} and sequence {} is out of order for the broker",
                     batch.topic_partition,
                     batch.producer(),
                     batch.state.base_sequence
                 );
-                self.request_epoch(index);
             }
-            _ if adjust => self.request_epoch(index),
-            // Its retries are used up: whether its numbers are taken is not known. Java leaves it at
-            // that, and the next batch is refused as out of order until it times out.
-            _ => self.mark_unresolved(index, batch),
+            _ => {}
         }
     }
 
-    /// The batch timed out after it had been handed to the network: it may be written or not, and
-    /// nothing new is numbered until that is known.
+    /// The batch timed out after it had been handed to the client: unless not a byte of it was given to a
+    /// socket, it may be written or not, and nothing new is numbered until that is known.
     ///
     /// # Kafka
     /// `#markSequenceUnresolved` (TM-47). Differs: also for a first attempt (SE-9).
     pub(crate) fn handle_expired_in_flight(&mut self, index: EntryIndex, batch: &BatchSummary) {
+        self.miss(index, batch);
+    }
+
+    /// The batch timed out, or was given up, while it waited to be sent.
+    pub(crate) fn handle_expired_in_queue(&mut self, index: EntryIndex, batch: &BatchSummary) {
+        if batch.state.producer.is_valid() {
+            self.miss(index, batch);
+        }
+    }
+
+    /// A numbered batch has ended unacknowledged; false if it was not under way.
+    fn miss(&mut self, index: EntryIndex, batch: &BatchSummary) -> bool {
         let Some(partition) = self.partitions.get_mut(&index) else {
-            return;
+            return false;
         };
-        if partition.remove(batch.id) {
-            self.mark_unresolved(index, batch);
+        if !partition.remove(batch.id) {
+            return false;
         }
-    }
-
-    fn mark_unresolved(&mut self, index: EntryIndex, batch: &BatchSummary) {
-        let next = batch.state.base_sequence.advance(batch.record_count);
-        let later = match self.unresolved.get(&index) {
-            Some(&known) if known.distance_from(next) < HALF_RING => known,
-            _ => next,
-        };
-        debug!(
-            "{}: unresolved before sequence {later}",
-            batch.topic_partition
-        );
-        self.unresolved.insert(index, later);
-    }
-
-    /// The batch timed out, or was given up, while it waited to be sent; `tried` when it had been
-    /// handed to the network before.
-    pub(crate) fn handle_expired_in_queue(
-        &mut self,
-        index: EntryIndex,
-        batch: &BatchSummary,
-        tried: bool,
-    ) {
-        if !batch.state.producer.is_valid() {
-            return;
+        partition.miss(batch);
+        if partition.is_disturbed() {
+            debug!(
+                "{}: numbers from {} on are missing, or may be",
+                batch.topic_partition, batch.state.base_sequence
+            );
+            self.disturbed.insert(index);
         }
-        if tried {
-            self.handle_expired_in_flight(index, batch);
-        } else if let Some(partition) = self.partitions.get_mut(&index) {
-            // It was numbered and no broker has seen it: its numbers are missing for good.
-            if partition.remove(batch.id) {
-                self.request_epoch(index);
-            }
-        }
-    }
-
-    fn request_epoch(&mut self, index: EntryIndex) {
-        self.to_rewrite.insert(index);
+        true
     }
 
     /// Whether a batch that was refused may be sent again.
@@ -319,34 +295,30 @@ impl TransactionManager {
         code: ErrorCode,
         log_start_offset: i64,
     ) -> bool {
+        let Some(partition) = self.partitions.get_mut(&index) else {
+            return code.is_retriable();
+        };
         match code {
-            ErrorCode::UnknownProducerId => {
-                // Log start unknown: the partition moved while the broker answered; asking again tells.
-                // Rewritten: the refusal was for the numbers the batch had before.
-                if log_start_offset != -1 && !batch.rewritten {
-                    self.request_epoch(index);
+            // The broker has forgotten the producer. Log start unknown: the partition moved while the broker
+            // answered; asking again tells.
+            ErrorCode::UnknownProducerId if log_start_offset != -1 => {
+                if batch.fate != Fate::NotWritten {
+                    return false;
                 }
-                true
+                partition.note_gap(batch.id);
             }
+            ErrorCode::UnknownProducerId => {}
             ErrorCode::OutOfOrderSequenceNumber => {
-                let is_next = self
-                    .partitions
-                    .get(&index)
-                    .is_some_and(|partition| partition.is_next(batch.state.base_sequence));
-                match self.unresolved.get(&index) {
-                    // It waits for an earlier one that is still under way.
-                    None if batch.rewritten || !is_next => {}
-                    // There is a gap before it for certain.
-                    None => self.request_epoch(index),
-                    Some(after) if *after == batch.state.base_sequence => {
-                        self.request_epoch(index);
-                    }
-                    Some(_) => {}
+                if partition.out_of_order(batch) == OutOfOrder::Final {
+                    return false;
                 }
-                true
             }
-            _ => code.is_retriable(),
+            _ => return code.is_retriable(),
         }
+        if partition.is_disturbed() {
+            self.disturbed.insert(index);
+        }
+        true
     }
 
     fn partition(&mut self, index: EntryIndex, name: &TopicPartition) -> &mut PartitionSequences {
@@ -366,34 +338,31 @@ impl DrainGate for TransactionManager {
             return true;
         };
         match head {
+            HeadOfLine::New if partition.is_disturbed() => false,
+            HeadOfLine::New if !partition.has_in_flight() => true,
             HeadOfLine::New => {
-                let awaits_first = partition.awaits_first();
+                let may_be_followed = partition.may_be_followed();
                 #[cfg(test)]
-                let awaits_first = awaits_first && !self.sends_ahead;
-                let may_follow = partition.producer() == self.producer && !awaits_first;
-                (may_follow || !partition.has_in_flight())
-                    && !self.unresolved.contains_key(&index)
-                    && !self.to_rewrite.contains(&index)
+                let may_be_followed =
+                    may_be_followed || self.sends_ahead && !partition.has_retried();
+                may_be_followed && partition.producer() == self.producer
             }
-            // One at a time and in order of sequence, once one has failed.
-            HeadOfLine::Retried(batch) => partition
-                .first_in_flight()
-                .is_none_or(|first| first == batch),
+            HeadOfLine::Retried(batch) => partition.may_be_tried_again(batch),
         }
     }
 
     /// RA-21, TM-37, TM-38
     fn number(&mut self, index: EntryIndex, batch: &mut SealedBatch) {
-        if batch.has_sequence() {
-            return;
-        }
         let producer = self.producer;
         let partition = self.partition(index, batch.topic_partition());
-        if partition.producer() != producer && !partition.has_in_flight() {
-            partition.restart(producer, |_, _| {});
+        if !batch.has_sequence() {
+            if partition.producer() != producer && !partition.has_in_flight() {
+                partition.restart(producer, |_, _| {});
+            }
+            let state = partition.assign(batch.id(), batch.record_count(), batch.created());
+            batch.assign(state);
         }
-        let state = partition.assign(batch.id(), batch.record_count());
-        batch.assign(state);
+        partition.begin_attempt(batch.id());
     }
 }
 

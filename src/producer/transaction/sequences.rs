@@ -2,13 +2,13 @@
 
 use std::collections::VecDeque;
 
-use crate::producer::batch::{BatchId, BatchSummary};
+use super::HALF_RING;
+use crate::clock::Instant;
+use crate::producer::batch::{BatchId, BatchSummary, Fate};
 use crate::record::builder::ProducerState;
 use crate::types::{ProducerIdAndEpoch, Sequence, TopicPartition};
 
-use super::HALF_RING;
-
-/// Which numbers were given, which were acknowledged, and which are under way.
+/// Which numbers were given, which were acknowledged, which are under way, and which are missing.
 ///
 /// # Kafka
 /// `TransactionManager.TopicPartitionEntry` (TM-36). Batches are kept in the order they were numbered,
@@ -21,13 +21,43 @@ pub(super) struct PartitionSequences {
     /// The last record that is known to be written, in the present epoch.
     last_acknowledged: Option<Sequence>,
     last_offset: i64,
+    /// Numbered batches that have not ended: under way, or waiting to be sent again.
     in_flight: VecDeque<Tracked>,
+    /// The sequence after the last batch that has ended without its being known whether it was written:
+    /// nothing new is sent until that is known (TM-47).
+    unresolved: Option<Sequence>,
+    /// The first batch whose number is missing for certain, or that is certain not to be written under its
+    /// number. What stands behind it cannot be written either, and waits for a new epoch.
+    gap: Option<BatchId>,
+    /// The leader is known to know this producer and epoch.
+    is_known: bool,
+    /// When a batch was acknowledged last.
+    acknowledged_at: Instant,
 }
+
+/// How many of a producer's last batches a broker can tell from ones that are missing.
+const BATCHES_REMEMBERED: usize = 5;
 
 #[derive(Debug)]
 struct Tracked {
     id: BatchId,
     record_count: u32,
+    /// It was handed to the client and has not come back.
+    is_under_way: bool,
+    /// An attempt of it has failed, or it is a piece of a batch that was too large.
+    is_retried: bool,
+}
+
+/// What it means that a broker calls a batch out of order.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum OutOfOrder {
+    /// It waits for an earlier one.
+    Waits,
+    /// Numbers before it are missing, and it is certainly not written: it gets another number.
+    Gap,
+    /// It cannot be sent again: under its number it would never be taken, and under another it would be
+    /// written twice, or after later ones.
+    Final,
 }
 
 impl PartitionSequences {
@@ -39,6 +69,10 @@ impl PartitionSequences {
             last_acknowledged: None,
             last_offset: -1,
             in_flight: VecDeque::new(),
+            unresolved: None,
+            gap: None,
+            is_known: false,
+            acknowledged_at: Instant::ORIGIN,
         }
     }
 
@@ -55,29 +89,87 @@ impl PartitionSequences {
         !self.in_flight.is_empty()
     }
 
-    /// Whether nothing of the present epoch is known to be written. A broker that knows nothing of a
-    /// producer takes any sequence for its first: were the batch in front refused for a moment, as while a
-    /// leader is elected, the one behind it would be taken, and the one in front never again.
-    pub(super) fn awaits_first(&self) -> bool {
-        self.last_acknowledged.is_none()
+    /// Whether a new batch may be sent behind those under way.
+    ///
+    /// A leader that knows nothing of a producer takes any sequence for its first: were the batch in front
+    /// refused for a moment, as while a leader is elected, the one behind it would be taken, and the one in
+    /// front never again. So the first batch of an epoch goes alone, until it is acknowledged; and so does
+    /// the first after the partition's line ran empty, because a leader may forget a producer meanwhile (the
+    /// topic was deleted and made again, `producer.id.expiration.ms` has passed), and one that is tried
+    /// again.
+    ///
+    /// Nor may there be more at a time than a broker remembers, as there could be while a partition moves from one
+    /// leader's connection to another's: a broker would call the oldest out of order although it has it.
+    pub(super) fn may_be_followed(&self) -> bool {
+        self.is_known && self.has_room() && !self.has_retried()
     }
 
-    pub(super) fn first_in_flight(&self) -> Option<BatchId> {
-        self.in_flight.front().map(|tracked| tracked.id)
+    fn has_room(&self) -> bool {
+        self.in_flight.len() < BATCHES_REMEMBERED
     }
 
-    /// Gives the next numbers to a batch.
-    pub(super) fn assign(&mut self, id: BatchId, record_count: u32) -> ProducerState {
+    pub(super) fn has_retried(&self) -> bool {
+        self.in_flight.iter().any(|tracked| tracked.is_retried)
+    }
+
+    /// Whether a batch that failed before may be sent now: the oldest, one at a time, and not one that waits
+    /// for another number.
+    pub(super) fn may_be_tried_again(&self, id: BatchId) -> bool {
+        let is_first = self
+            .in_flight
+            .front()
+            .is_none_or(|tracked| tracked.id == id);
+        is_first && !self.is_behind_gap(id)
+    }
+
+    fn is_behind_gap(&self, id: BatchId) -> bool {
+        self.gap.is_some_and(|gap| id >= gap)
+    }
+
+    /// Gives the next numbers to a batch that was opened at `created`.
+    pub(super) fn assign(
+        &mut self,
+        id: BatchId,
+        record_count: u32,
+        created: Instant,
+    ) -> ProducerState {
+        if self.in_flight.is_empty() && created > self.acknowledged_at {
+            self.is_known = false;
+        }
         let state = ProducerState {
             producer: self.producer,
             base_sequence: self.next,
         };
         self.next = self.next.advance(record_count);
-        self.in_flight.push_back(Tracked { id, record_count });
+        self.in_flight.push_back(Tracked {
+            id,
+            record_count,
+            is_under_way: false,
+            is_retried: false,
+        });
         state
     }
 
-    /// Begins again at 0 as `producer`; `renumbered` is told the new numbers of each batch under way.
+    /// A numbered batch is handed to the client.
+    pub(super) fn begin_attempt(&mut self, id: BatchId) {
+        if let Some(tracked) = self.tracked(id) {
+            tracked.is_under_way = true;
+        }
+    }
+
+    /// A numbered batch is back, to be sent again.
+    pub(super) fn end_attempt(&mut self, id: BatchId) {
+        if let Some(tracked) = self.tracked(id) {
+            tracked.is_under_way = false;
+            tracked.is_retried = true;
+        }
+    }
+
+    fn tracked(&mut self, id: BatchId) -> Option<&mut Tracked> {
+        self.in_flight.iter_mut().find(|tracked| tracked.id == id)
+    }
+
+    /// Begins again at 0 as `producer`; `renumbered` is told the new numbers of each batch that waits.
     pub(super) fn restart(
         &mut self,
         producer: ProducerIdAndEpoch,
@@ -86,7 +178,11 @@ impl PartitionSequences {
         self.producer = producer;
         self.next = Sequence::ZERO;
         self.last_acknowledged = None;
+        self.unresolved = None;
+        self.gap = None;
+        self.is_known = false;
         for tracked in &self.in_flight {
+            debug_assert!(!tracked.is_under_way, "its answer is for the old number");
             renumbered(
                 tracked.id,
                 ProducerState {
@@ -99,7 +195,7 @@ impl PartitionSequences {
     }
 
     /// The batch is written. An answer for an epoch that is over says nothing of the present one.
-    pub(super) fn acknowledge(&mut self, batch: &BatchSummary, base_offset: i64) {
+    pub(super) fn acknowledge(&mut self, batch: &BatchSummary, base_offset: i64, now: Instant) {
         if batch.producer() == self.producer {
             let last = batch.state.base_sequence.advance(batch.record_count - 1);
             let is_later = self
@@ -108,6 +204,8 @@ impl PartitionSequences {
             if is_later {
                 self.last_acknowledged = Some(last);
             }
+            self.is_known = true;
+            self.acknowledged_at = now;
         }
         if base_offset >= 0 {
             // A broker's answer may be anything, up to the largest number there is.
@@ -124,7 +222,12 @@ impl PartitionSequences {
         let after = self.in_flight.split_off(at + 1);
         self.in_flight.truncate(at);
         self.in_flight
-            .extend(pieces.map(|(id, record_count)| Tracked { id, record_count }));
+            .extend(pieces.map(|(id, record_count)| Tracked {
+                id,
+                record_count,
+                is_under_way: false,
+                is_retried: true,
+            }));
         self.in_flight.extend(after);
     }
 
@@ -134,16 +237,104 @@ impl PartitionSequences {
         at.and_then(|at| self.in_flight.remove(at)).is_some()
     }
 
-    /// Whether every number that was given has been acknowledged.
-    pub(super) fn all_acknowledged(&self) -> bool {
-        self.is_next(self.next)
+    // ---- what is missing
+
+    /// A numbered batch has ended and was not acknowledged: its numbers are missing, if it is certain that
+    /// it was not written and never will be, or they are unresolved.
+    pub(super) fn miss(&mut self, batch: &BatchSummary) {
+        if batch.producer() != self.producer || self.is_overtaken(batch) {
+            return;
+        }
+        match batch.fate {
+            Fate::NotWritten => self.note_gap(batch.id),
+            Fate::Disputed | Fate::Unknown => {
+                let next = batch.state.base_sequence.advance(batch.record_count);
+                let later = match self.unresolved {
+                    Some(known) if known.distance_from(next) < HALF_RING => known,
+                    _ => next,
+                };
+                self.unresolved = Some(later);
+            }
+        }
     }
 
-    /// Whether `sequence` is the one right after the last acknowledged.
-    pub(super) fn is_next(&self, sequence: Sequence) -> bool {
+    /// What a broker's "out of order" means for a batch.
+    ///
+    /// Of the oldest batch it proves that it is not in the log, where all its attempts were answered: had it
+    /// been written, the broker would know its number. It is not proof where an attempt got no answer,
+    /// because the broker may still come to that.
+    pub(super) fn out_of_order(&mut self, batch: &BatchSummary) -> OutOfOrder {
+        if self
+            .in_flight
+            .front()
+            .is_some_and(|first| first.id != batch.id)
+        {
+            return OutOfOrder::Waits;
+        }
+        if batch.fate == Fate::Unknown || self.is_overtaken(batch) {
+            return OutOfOrder::Final;
+        }
+        self.note_gap(batch.id);
+        OutOfOrder::Gap
+    }
+
+    /// Everything from this batch on is certain not to be written under its number.
+    pub(super) fn note_gap(&mut self, id: BatchId) {
+        self.gap = Some(self.gap.map_or(id, |known| known.min(id)));
+    }
+
+    /// Whether a later batch was acknowledged: the broker had forgotten the producer when it took that.
+    fn is_overtaken(&self, batch: &BatchSummary) -> bool {
+        batch.producer() == self.producer
+            && self
+                .last_acknowledged
+                .is_some_and(|last| last.distance_from(batch.state.base_sequence) < HALF_RING)
+    }
+
+    #[cfg(test)]
+    pub(super) fn unresolved(&self) -> Option<Sequence> {
+        self.unresolved
+    }
+
+    pub(super) fn has_gap(&self) -> bool {
+        self.gap.is_some()
+    }
+
+    /// Whether numbers are missing, or may be.
+    pub(super) fn is_disturbed(&self) -> bool {
+        self.gap.is_some() || self.unresolved.is_some()
+    }
+
+    /// Decides about unresolved batches once nothing is under way any more: either the last number was
+    /// acknowledged, or there is a gap. True when one was found.
+    pub(super) fn resolve(&mut self) -> bool {
+        if self.unresolved.is_none() || self.has_in_flight() {
+            return false;
+        }
+        self.unresolved = None;
+        let is_missing = !self.all_acknowledged();
+        if is_missing {
+            // Nothing is left that could stand before it.
+            self.note_gap(BatchId::new(0));
+        }
+        is_missing
+    }
+
+    /// Whether the batches can be numbered anew: what stands before the gap has ended, since it may be in
+    /// the log under its number, and what stands behind has been answered.
+    pub(super) fn may_restart(&self) -> bool {
+        self.has_gap()
+            && self
+                .in_flight
+                .iter()
+                .all(|tracked| self.is_behind_gap(tracked.id) && !tracked.is_under_way)
+    }
+
+    /// Whether every number that was given has been acknowledged.
+    pub(super) fn all_acknowledged(&self) -> bool {
         match self.last_acknowledged {
-            Some(last) => last.advance(1) == sequence,
-            None => sequence == Sequence::ZERO,
+            Some(last) => last.advance(1) == self.next,
+            None => self.next == Sequence::ZERO,
         }
     }
 }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::protocol::InitProducerIdResponse;
+use crate::types::Sequence;
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
@@ -37,13 +38,14 @@ fn number(
     if partition.producer() != producer && !partition.has_in_flight() {
         partition.restart(producer, |_, _| {});
     }
-    let state = partition.assign(BatchId::new(id), count);
+    let state = partition.assign(BatchId::new(id), count, NOW);
+    partition.begin_attempt(BatchId::new(id));
     BatchSummary {
         id: BatchId::new(id),
         topic_partition: name,
         state,
         record_count: count,
-        rewritten: false,
+        fate: Fate::NotWritten,
     }
 }
 
@@ -59,15 +61,17 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     let across = number(&mut manager, 0, 1, 10);
     let after = number(&mut manager, 0, 2, 1);
     assert_eq!([&large, &across, &after].map(sequence), [0, i32::MAX, 9]);
-    manager.handle_completed(0, &large, 0);
+    manager.handle_completed(0, &large, 0, NOW);
     assert!(!manager.may_drain(0, HeadOfLine::Retried(after.id)));
     assert!(
         manager.may_drain(0, HeadOfLine::Retried(across.id)),
         "the older goes first"
     );
-    manager.handle_completed(0, &across, 1);
+    manager.handle_completed(0, &across, 1, NOW);
     // The next expected one is out of order: there is a gap for certain.
     assert!(manager.may_retry(0, &after, ErrorCode::OutOfOrderSequenceNumber, -1));
+    assert!(manager.resolve(NOW).is_empty(), "it is still under way");
+    manager.handle_returned(0, after.id);
     let rewrites = manager.resolve(NOW);
     assert_eq!(rewrites.len(), 1);
     assert_eq!(
@@ -84,9 +88,18 @@ fn unresolved_is_what_comes_after_the_last_expired_also_across_the_wrap() {
     let _large = number(&mut manager, 0, 0, i32::MAX as u32);
     let across = number(&mut manager, 0, 1, 3);
     let last = number(&mut manager, 0, 2, 3);
-    manager.handle_expired_in_flight(0, &last);
-    manager.handle_expired_in_flight(0, &across);
-    assert_eq!(manager.unresolved[&0], last.state.base_sequence.advance(3));
+    for batch in [&last, &across] {
+        let fate = Fate::Unknown;
+        let batch = BatchSummary {
+            fate,
+            ..batch.clone()
+        };
+        manager.handle_expired_in_flight(0, &batch);
+    }
+    assert_eq!(
+        manager.partitions[&0].unresolved(),
+        Some(last.state.base_sequence.advance(3))
+    );
 }
 
 /// TM-39
@@ -95,7 +108,7 @@ fn acknowledgements_only_move_forward() {
     let mut manager = manager(0);
     let batches = [0, 1, 2].map(|id| number(&mut manager, 0, id, 1));
     for at in [2, 0, 1] {
-        manager.handle_completed(0, &batches[at], 10);
+        manager.handle_completed(0, &batches[at], 10, NOW);
     }
     assert!(manager.partitions[&0].all_acknowledged());
 }
@@ -107,11 +120,15 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     let failed = number(&mut manager, 0, 0, 2);
     let behind = [1, 2].map(|id| number(&mut manager, 0, id, 2));
     let other = number(&mut manager, 1, 3, 1);
-    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), None, true);
+    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), None);
     assert!(
         !manager.may_drain(0, HeadOfLine::New),
         "nothing new before the new epoch"
     );
+    assert!(manager.resolve(NOW).is_empty(), "two are under way");
+    for batch in &behind {
+        manager.handle_returned(0, batch.id);
+    }
     let rewrites = manager.resolve(NOW);
     let renumbered: Vec<_> = rewrites
         .iter()
@@ -123,7 +140,7 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
         !manager.may_drain(1, HeadOfLine::New),
         "its batch of the old epoch is in flight"
     );
-    manager.handle_completed(1, &other, 0);
+    manager.handle_completed(1, &other, 0, NOW);
     assert!(manager.may_drain(1, HeadOfLine::New));
     assert_eq!(sequence(&number(&mut manager, 1, 4, 1)), 0);
     assert!(manager.resolve(NOW).is_empty());
@@ -135,13 +152,12 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     let mut manager = manager(0);
     let first = number(&mut manager, 0, 0, 1);
     let second = number(&mut manager, 0, 1, 1);
-    manager.handle_failed(0, &first, Some(ErrorCode::ProducerFenced), None, true);
+    manager.handle_failed(0, &first, Some(ErrorCode::ProducerFenced), None);
     manager.handle_failed(
         0,
         &second,
         Some(ErrorCode::ClusterAuthorizationFailed),
         None,
-        true,
     );
     assert_eq!(
         manager.fatal_error().and_then(|e| e.code),
@@ -175,8 +191,8 @@ fn an_offset_beyond_all_others_is_taken_for_the_largest_there_is() {
     let mut manager = manager(0);
     let first = number(&mut manager, 0, 0, 5);
     let second = number(&mut manager, 0, 1, 5);
-    manager.handle_completed(0, &first, i64::MAX);
-    manager.handle_completed(0, &second, i64::MAX - 1);
+    manager.handle_completed(0, &first, i64::MAX, NOW);
+    manager.handle_completed(0, &second, i64::MAX - 1, NOW);
     assert!(manager.may_drain(0, HeadOfLine::New));
 }
 
@@ -186,7 +202,7 @@ fn a_fatal_error_says_why_in_the_words_it_came_with() {
     let batch = number(&mut manager, 0, 0, 1);
     let code = Some(ErrorCode::UnsupportedVersion);
     let why = "the broker does not know Produce requests";
-    manager.handle_failed(0, &batch, code, Some(why), true);
+    manager.handle_failed(0, &batch, code, Some(why));
     let message = manager
         .fatal_error()
         .map(|fatal| Arc::clone(&fatal.message));

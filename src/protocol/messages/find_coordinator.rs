@@ -167,7 +167,7 @@ impl Coordinator {
         let key = r.string("a coordinator's key")?;
         let (node_id, host, port) = Self::decode_node(r)?;
         let error = ErrorCode::from_code(r.i16("a coordinator's error")?);
-        let error_message = r.nullable_string("a coordinator's error message")?;
+        let error_message = r.error_text("a coordinator's error message")?;
         r.skip_tags()?;
         Ok(Self {
             key: Some(key),
@@ -192,7 +192,7 @@ impl Coordinator {
     fn decode_alone(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let error = ErrorCode::from_code(r.i16("the error")?);
         let error_message = if version >= 1 {
-            r.nullable_string("the error message")?
+            r.error_text("the error message")?
         } else {
             None
         };

@@ -295,17 +295,14 @@ impl PartitionProduceResponse {
         let (record_errors, error_message) = if version >= 8 {
             let record_errors = r.array("the record errors", 5, |r| {
                 let batch_index = r.i32("a record's index")?;
-                let message = r.nullable_string("a record's error message")?;
+                let message = r.error_text("a record's error message")?;
                 r.skip_tags()?;
                 Ok(RecordError {
                     batch_index,
                     message,
                 })
             })?;
-            (
-                record_errors,
-                r.nullable_string("a partition's error message")?,
-            )
+            (record_errors, r.error_text("a partition's error message")?)
         } else {
             (Vec::new(), None)
         };

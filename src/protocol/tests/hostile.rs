@@ -351,3 +351,32 @@ fn an_error_says_which_field_and_where() {
         "the message ends inside the error (at byte 8)"
     );
 }
+
+#[test]
+fn of_long_words_about_an_error_the_beginning_is_kept() {
+    let words = |len: usize| -> std::sync::Arc<str> { "\u{e4}".repeat(len / 2).into() };
+    let kept = |len| -> Vec<usize> {
+        let Response::Produce(mut sent) = full_response(ApiKey::Produce) else {
+            unreachable!("that is what was asked for")
+        };
+        let partition = &mut sent.topics[0].partitions[0];
+        partition.error_message = Some(words(len));
+        partition.record_errors[0].message = Some(words(len));
+        let payload = Response::Produce(sent).encode(9, 7).to_payload();
+        let (_, read) = read_response(ApiKey::Produce, 9, &payload).unwrap();
+        let Response::Produce(mut read) = read else {
+            unreachable!("what was sent is read")
+        };
+        let partition = read.topics.swap_remove(0).partitions.swap_remove(0);
+        let record = partition.record_errors[0].message.clone();
+        [partition.error_message, record]
+            .into_iter()
+            .flatten()
+            .inspect(|text| assert!(text.starts_with('\u{e4}')))
+            .map(|text| text.len())
+            .collect()
+    };
+    assert_eq!(kept(1024), [1024, 1024]);
+    assert_eq!(kept(1026), [1027, 1027], "with three dots");
+    assert_eq!(kept(32_000), [1027, 1027]);
+}

@@ -17,3 +17,6 @@ pub(crate) use write::{Writer, Written};
 /// The longest string of the protocol: what the classic form's 16 bits can count. Kafka holds the
 /// compact form to it too.
 const MAX_STRING_BYTES: usize = i16::MAX as usize;
+
+/// Of a longer text about an error the beginning is kept. Those of brokers have a line or two.
+const MAX_ERROR_TEXT_BYTES: usize = 1024;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use byteorder::{BigEndian, ByteOrder};
 use bytes::Bytes;
 
-use super::{DecodeError, DecodeErrorKind, MAX_STRING_BYTES};
+use super::{DecodeError, DecodeErrorKind, MAX_ERROR_TEXT_BYTES, MAX_STRING_BYTES};
 use crate::util::varint::{VarintError, take_unsigned};
 
 /// Room that is made for the elements of an array before the first of them has been read.
@@ -185,6 +185,24 @@ impl<'a> Reader<'a> {
         what: &'static str,
     ) -> Result<Option<Arc<str>>, DecodeError> {
         Ok(self.nullable_str(what)?.map(Arc::from))
+    }
+
+    /// The peer's words about an error, if it has any: as much of them as is worth keeping. They may be kept
+    /// for each record, and are said in logs.
+    pub(crate) fn error_text(
+        &mut self,
+        what: &'static str,
+    ) -> Result<Option<Arc<str>>, DecodeError> {
+        Ok(self.nullable_str(what)?.map(|text| {
+            let mut end = MAX_ERROR_TEXT_BYTES;
+            if text.len() <= end {
+                return Arc::from(text);
+            }
+            while !text.is_char_boundary(end) {
+                end -= 1;
+            }
+            Arc::from(format!("{}...", &text[..end]))
+        }))
     }
 
     /// A byte string that may be null; it shares the frame's memory.

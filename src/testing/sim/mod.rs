@@ -4,7 +4,7 @@
 pub(crate) mod broker;
 pub(crate) mod log;
 mod plan;
-mod producer_state;
+pub(crate) mod producer_state;
 mod script;
 mod topics;
 mod transactional_ids;

@@ -67,6 +67,7 @@ impl MetadataSource for TestMetadata {
         self.inner
             .lock()
             .update(planned, version, response, now, &mut |_| true)
+            .news
     }
 
     fn handle_failure(&self, now: Instant, why: MetadataFailure) {

@@ -302,3 +302,37 @@ fn a_batch_that_only_fails_is_not_packed_for_that() {
     let pool = fixture.accumulator.pool();
     assert_eq!(pool.available_bytes(), pool.total_bytes());
 }
+
+/// A thread takes part in packing until it has said that it is done, and its batch may be sent by then: the
+/// sender then waits for that word alone.
+#[test]
+fn a_sender_that_is_closing_is_woken_when_the_last_thread_has_packed() {
+    let fixture = std::rc::Rc::new(fixture_with(
+        2000,
+        MS(1000),
+        CompressionType::Lz4,
+        Magic::V2,
+    ));
+    fixture.cluster(&[0]);
+    let poller = Arc::new(CountingPoller::default());
+    let waker = Arc::clone(&fixture.accumulator.waker);
+    waker.attach(Arc::clone(&poller) as Arc<dyn WakeUp>);
+    let (sender, slept) = (std::rc::Rc::clone(&fixture), Arc::clone(&poller));
+    let mut number = 0;
+    while !fixture.accumulator.topics().is_closed() {
+        let (sender, slept) = (std::rc::Rc::clone(&sender), Arc::clone(&slept));
+        if number > 0 {
+            held_up::once(move || {
+                sender.accumulator.close();
+                assert!(sender.accumulator.is_packing());
+                sender.accumulator.waker.wake_up();
+                assert!(sender.accumulator.waker.fall_asleep(Deadline::Never));
+                slept.0.store(0, Ordering::SeqCst);
+            });
+        }
+        let _ = try_append(&fixture, 0, &value(number));
+        number += 1;
+    }
+    assert!(!fixture.accumulator.is_packing());
+    assert_eq!(poller.0.load(Ordering::SeqCst), 1);
+}

@@ -107,7 +107,6 @@ impl SealedBatch {
             )),
             thunks,
             state: state.unwrap_or(ProducerState::NONE),
-            rewritten: self.rewritten,
             attempts: 0,
             times_drained: self.times_drained,
             waiting_since: now,
@@ -115,7 +114,7 @@ impl SealedBatch {
             drained: None,
             queued: self.queued,
             in_flight: self.in_flight,
-            maybe_written: self.maybe_written,
+            fate: self.fate,
             troubles: self.troubles.clone(),
         }
     }

@@ -3,6 +3,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::producer::accumulator::held_up;
 use crate::producer::thunks::Answer;
 use crate::protocol::Request;
 
@@ -33,6 +34,115 @@ fn a_graceful_close_sends_what_is_left() {
         (shared.control.undelivered(), shared.control.failure()),
         (0, None)
     );
+}
+
+/// A thread is held up after it has put its batch into the queue and before it has told the sender, while
+/// another closes the producer.
+#[test]
+fn a_record_whose_thread_is_held_up_while_the_producer_is_closed_is_sent_all_the_same() {
+    for forced in [false, true] {
+        let mut rig = Setup {
+            batch_size: 1000,
+            ..Setup::default()
+        }
+        .start();
+        rig.client()
+            .prepare_response(answer(0, ErrorCode::NoError, 5));
+        let Rig { sender, shared, .. } = rig;
+        let closed = shared.clone();
+        held_up::once(move || {
+            closed.accumulator.close();
+            if forced {
+                closed.control.force();
+            } else {
+                closed.control.close();
+            }
+            sender.run();
+        });
+        let future = append(&shared, 0, "a", None);
+        if forced {
+            assert_eq!(*error(&future).kind(), ProduceErrorKind::Closed);
+        } else {
+            assert_eq!(offset(&future), Some(5));
+        }
+        assert_eq!(shared.control.undelivered(), u64::from(forced));
+        assert_eq!(shared.accumulator.incomplete_count(), 0);
+    }
+}
+
+/// How a producer's last batch can end.
+type LastEnd = (&'static str, fn(&mut Rig));
+
+/// Ends it with an answer that the next poll brings.
+fn ends_with(rig: &mut Rig, outcome: Outcome) {
+    let now = rig.now();
+    rig.client().finish(0, outcome, now);
+    rig.run();
+}
+
+#[test]
+fn a_sender_that_is_closing_does_not_sleep_once_its_last_batch_has_ended_in_whatever_way() {
+    const ENDS: [LastEnd; 8] = [
+        ("acknowledged", |rig| {
+            ends_with(rig, Outcome::Response(answer(0, ErrorCode::NoError, 0)));
+        }),
+        ("refused", |rig| {
+            ends_with(
+                rig,
+                Outcome::Response(answer(0, ErrorCode::InvalidRecord, 0)),
+            );
+        }),
+        ("not to be sent", |rig| {
+            ends_with(rig, Outcome::UnsupportedVersion("too old".into()));
+        }),
+        ("expired under way", |rig| {
+            rig.advance(DELIVERY_TIMEOUT);
+            rig.run();
+        }),
+        ("expired while it waits for another attempt", |rig| {
+            rig.lose(0, true);
+            rig.advance(DELIVERY_TIMEOUT);
+            rig.run();
+        }),
+        ("lost when its time was over", |rig| {
+            let now = rig.now() + DELIVERY_TIMEOUT;
+            rig.client().disconnect(0, false, now);
+            rig.advance(DELIVERY_TIMEOUT);
+            rig.run();
+        }),
+        ("refused again, and expired", |rig| {
+            rig.respond(ErrorCode::CorruptMessage, -1);
+            rig.advance(DELIVERY_TIMEOUT);
+            rig.run();
+        }),
+        ("given up by force", |rig| {
+            rig.shared.control.force();
+            rig.run();
+            rig.sender.abort_everything();
+        }),
+    ];
+    for idempotent in [false, true] {
+        for (how, end) in ENDS {
+            let mut rig = Setup {
+                idempotent,
+                ..Setup::default()
+            }
+            .start();
+            let future = rig.launch(0, "a");
+            rig.shared.accumulator.close();
+            rig.shared.control.close();
+            end(&mut rig);
+            assert!(future.is_done(), "{how}");
+            rig.run();
+            let slept = rig.client().poll_timeouts().last().copied();
+            assert_eq!(slept, Some(Duration::ZERO), "{how}, {idempotent}");
+            // Not even in the step that ended it, when nothing was left to wait for after that.
+            if how.contains("expired") {
+                let polls = rig.client().poll_timeouts();
+                assert_eq!(polls[polls.len() - 2], Duration::ZERO, "{how}");
+            }
+        }
+    }
 }
 
 /// Java: SenderTest#testForceClose (KP-52)

@@ -1,5 +1,7 @@
 //! `delivery.timeout.ms`: in the queue, in flight, and answers that come too late.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use super::*;
 
 /// Java: SenderTest#testExpiryOfUnsentBatchesShouldNotCauseUnresolvedSequences
@@ -23,7 +25,7 @@ fn a_batch_that_was_never_sent_expires_unwritten_and_says_what_it_waited_for() {
         matches!(error.cause(), Some(WaitCause::NotConnected { node: 0, .. })),
         "{error}"
     );
-    assert!(!rig.transactions().has_unresolved(0));
+    assert!(!rig.transactions().is_disturbed(0));
     rig.assert_memory_is_back();
 }
 
@@ -127,10 +129,12 @@ fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_o
     let mut rig = Setup::default()
         .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
         .start();
+    rig.client().set_max_in_flight(1);
     let first = rig.launch(0, "a");
     rig.advance(DELIVERY_TIMEOUT / 2);
     let second = rig.send(0, "b");
     rig.advance(DELIVERY_TIMEOUT / 2);
+    rig.run();
     rig.run();
     assert!(first.is_done());
     assert_eq!(rig.waiting(), 1);
@@ -138,6 +142,39 @@ fn with_one_request_in_flight_an_expired_batch_holds_the_next_until_its_answer_o
     rig.run();
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(offset(&second), Some(0));
+}
+
+/// What holds the next is the connection, which takes one request at a time, and not the batch that has ended: in
+/// Java the partition stays muted until the request to the old leader times out.
+#[test]
+fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_another_leader() {
+    for idempotent in [false, true] {
+        let mut rig = Setup {
+            idempotent,
+            ..Setup::default()
+        }
+        .with(|o| (o.guarantee_order, o.request_timeout) = (true, DELIVERY_TIMEOUT * 2))
+        .start();
+        rig.client().set_max_in_flight(1);
+        let first = rig.launch(0, "a");
+        rig.advance(DELIVERY_TIMEOUT / 2);
+        let second = rig.send(0, "b");
+        rig.lead_by(&[1, 0]);
+        rig.advance(DELIVERY_TIMEOUT / 2);
+        rig.run();
+        rig.run();
+        assert!(first.is_done());
+        assert_eq!(rig.waiting(), 2, "the new leader is sent to");
+        // The old one's answer, late, lets nothing pass the batch that is under way now.
+        rig.respond(ErrorCode::NotLeaderOrFollower, -1);
+        let third = rig.send(0, "c");
+        rig.run();
+        assert_eq!(rig.waiting(), 1);
+        rig.respond(ErrorCode::NoError, 0);
+        rig.run();
+        rig.respond(ErrorCode::NoError, 1);
+        assert_eq!([&second, &third].map(offset), [Some(0), Some(1)]);
+    }
 }
 
 /// RA-26
@@ -167,7 +204,7 @@ fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered()
     rig.advance(DELIVERY_TIMEOUT.saturating_sub(MS(1000)));
     rig.run();
     assert!(first.is_done());
-    assert!(rig.transactions().has_unresolved(0));
+    assert!(rig.transactions().is_disturbed(0));
     let third = rig.send(0, "c");
     rig.run();
     assert_eq!(
@@ -179,7 +216,7 @@ fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered()
     rig.respond_with(1, ErrorCode::NoError, 1, -1);
     assert_eq!(offset(&second), Some(1));
     rig.run();
-    assert!(!rig.transactions().has_unresolved(0));
+    assert!(!rig.transactions().is_disturbed(0));
     rig.run();
     let last = rig.last_sent();
     assert_eq!(
@@ -290,11 +327,75 @@ fn a_request_that_is_lost_as_its_batch_expires_is_a_delivery_timeout() {
         rig.client().finish(0, lost, before);
         // Time passes while the sender polls.
         rig.advance(DELIVERY_TIMEOUT);
-        rig.sender.poll(Deadline::At(before), before);
+        rig.sender.poll(Deadline::At(before));
         let error = error(&future);
         assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout, "{error}");
         assert!(error.is_timeout() && error.to_string().contains("request timed out"));
         assert_eq!(error.may_be_written(), handed_over);
+        rig.assert_memory_is_back();
+    }
+}
+
+#[test]
+fn what_has_timed_out_is_not_counted_as_under_way_when_its_future_says_so() {
+    let mut rig = Setup::default().start();
+    let counters = Arc::clone(&rig.shared.counters);
+    let seen = Arc::new(AtomicU64::new(u64::MAX));
+    let note = Arc::clone(&seen);
+    let mut callback = Some(move |_| {
+        note.store(counters.snapshot().batches_in_flight, Ordering::Relaxed);
+    });
+    let _future = rig.send_calling(0, "v", Some(&mut callback));
+    rig.run();
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 1);
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.run();
+    assert_eq!(seen.load(Ordering::Relaxed), 0);
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 0);
+}
+
+#[test]
+fn nothing_is_counted_as_under_way_after_all_was_given_up() {
+    let mut rig = Setup::default().start();
+    let futures = [0, 1].map(|partition| rig.send(partition, "v"));
+    rig.run();
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 2);
+    rig.sender.abort_everything();
+    assert!(futures.iter().all(FutureRecordMetadata::is_done));
+    assert_eq!(rig.shared.counters.snapshot().batches_in_flight, 0);
+}
+
+/// The broker has not read for so long that the socket takes nothing more: it will never see the request.
+#[test]
+fn a_batch_that_expires_before_a_byte_of_it_was_given_to_the_socket_is_not_written() {
+    for idempotent in [false, true] {
+        let mut rig = Setup {
+            idempotent,
+            ..Setup::default()
+        }
+        .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
+        .start();
+        let expired = rig.send(0, "a");
+        rig.advance(MS(119_000));
+        let other = rig.launch(1, "b");
+        rig.client().hold_newest(0, true);
+        rig.advance(MS(1000));
+        rig.run();
+        let error = error(&expired);
+        assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
+        assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout);
+        assert_eq!(error.attempts(), 0);
+        assert!(matches!(
+            error.cause(),
+            Some(WaitCause::BehindInFlight { node: 0 })
+        ));
+        // The request took another batch along, which is sent again.
+        assert_pending(&[&other]);
+        assert_eq!(rig.waiting(), 0);
+        rig.advance(BACKOFF);
+        rig.run();
+        rig.respond(ErrorCode::NoError, 3);
+        assert_eq!(offset(&other), Some(3));
         rig.assert_memory_is_back();
     }
 }

@@ -173,6 +173,7 @@ fn a_numbered_batch_is_not_converted_but_fails_and_says_what_to_do() {
     let error = error(&future);
     assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedVersion);
     assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert_eq!((error.attempts(), error.in_flight()), (0, Duration::ZERO));
     assert!(
         error.to_string().contains("enable.idempotence=false"),
         "{error}"
@@ -190,6 +191,7 @@ fn zstd_that_the_broker_does_not_know_is_told_as_such() {
     let error = error(&future);
     assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedCompressionType);
     assert_eq!(error.delivery(), Delivery::NotWritten);
+    assert_eq!(error.attempts(), 0, "nothing was sent");
     assert!(
         error.to_string().contains("compression.type=zstd"),
         "{error}"

@@ -448,9 +448,10 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
     assert_eq!(offset(&third), Some(2));
 }
 
-/// TM-40: the other outcome of the same.
+/// TM-40: the other outcome of the same. Under another number the second could be written twice: the broker may
+/// still come to the attempt that it did not answer.
 #[test]
-fn a_refusal_after_a_lost_attempt_begins_a_new_epoch_once_the_gap_is_certain() {
+fn a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing_before_it() {
     let mut rig = Setup::idempotent().start();
     let _first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -461,11 +462,186 @@ fn a_refusal_after_a_lost_attempt_begins_a_new_epoch_once_the_gap_is_certain() {
     rig.respond(ErrorCode::TopicAuthorizationFailed, -1);
     rig.run();
     rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    let error = error(&second);
+    assert_eq!(error.code(), Some(ErrorCode::OutOfOrderSequenceNumber));
+    assert!(error.may_be_written(), "{error}");
+    let third = rig.send(0, "c");
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&third), Some(0));
+    rig.assert_memory_is_back();
+}
+
+/// Where all attempts were answered, "out of order" proves that none was written.
+#[test]
+fn a_batch_whose_attempts_were_all_answered_is_numbered_again_once_the_gap_is_certain() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond(ErrorCode::NotEnoughReplicasAfterAppend, -1);
+    rig.respond(ErrorCode::NotLeaderOrFollower, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::TopicAuthorizationFailed, -1);
+    assert!(error(&first).may_be_written());
+    rig.run();
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
     rig.advance(BACKOFF);
     rig.run();
     assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(offset(&second), Some(0));
+}
+
+/// TM-40. Java gives the first another number as soon as the second is refused, and it stands in the log twice.
+#[test]
+fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_for_good() {
+    for lost in [false, true] {
+        let mut rig = Setup::idempotent().start();
+        let first = rig.launch(0, "a");
+        let second = rig.launch(0, "b");
+        let third = rig.launch(0, "c");
+        if lost {
+            rig.lose(0, true);
+        } else {
+            rig.respond(ErrorCode::NotEnoughReplicasAfterAppend, -1);
+        }
+        rig.respond(ErrorCode::InvalidRecord, -1);
+        assert_eq!(error(&second).delivery(), Delivery::NotWritten);
+        rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+        rig.advance(BACKOFF);
+        rig.run();
+        assert_eq!(rig.last_sent(), on_wire(0, 0, 0), "as it was");
+        rig.respond(ErrorCode::DuplicateSequenceNumber, 0);
+        assert!(first.get().is_ok());
+        rig.run();
+        assert_eq!(
+            rig.last_sent(),
+            on_wire(0, 1, 0),
+            "what stands behind begins a new epoch"
+        );
+        rig.respond(ErrorCode::NoError, 1);
+        assert_eq!(offset(&third), Some(1));
+        rig.assert_memory_is_back();
+    }
+}
+
+#[test]
+fn a_gap_waits_for_the_answers_to_what_is_under_way_behind_it() {
+    let mut rig = Setup::idempotent().start();
+    let _first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    let third = rig.launch(0, "c");
+    rig.respond(ErrorCode::InvalidRecord, -1);
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!(
+        rig.waiting(),
+        1,
+        "the answer to the third is for its old number"
+    );
+    assert_eq!(rig.transactions().producer().epoch, 0);
+    // No answer: it cannot have been written all the same, for the first never was.
+    rig.lose(0, true);
+    rig.advance(BACKOFF);
+    for (sequence, future) in [(0, &second), (1, &third)] {
+        rig.run();
+        rig.run();
+        assert_eq!(rig.last_sent(), on_wire(0, 1, sequence));
+        rig.respond(ErrorCode::NoError, i64::from(sequence));
+        assert_eq!(offset(future), Some(i64::from(sequence)));
+    }
+}
+
+/// TM-46. Java asks for one new epoch only, and repeats the batch as it is until it times out.
+#[test]
+fn a_batch_that_is_out_of_order_again_in_its_new_epoch_gets_another() {
+    let mut rig = Setup::idempotent().start();
+    let future = rig.launch(0, "a");
+    for epoch in 1..4 {
+        rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+        rig.advance(BACKOFF);
+        rig.run();
+        assert_eq!(rig.last_sent(), on_wire(0, epoch, 0));
+    }
+    rig.respond(ErrorCode::NoError, 9);
+    assert_eq!(offset(&future), Some(9));
+}
+
+/// The leader has forgotten the producer while nothing was under way: the topic was deleted and made again, or
+/// `producer.id.expiration.ms` has passed. It takes any sequence for the first then.
+#[test]
+fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged() {
+    let mut rig = Setup {
+        sends_ahead: false,
+        ..Setup::idempotent()
+    }
+    .start();
+    let before = rig.launch(0, "before");
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&before), Some(0));
+    rig.advance(MS(1));
+    let first = rig.launch(0, "a");
+    let second = rig.send(0, "b");
+    rig.run();
+    assert_eq!(rig.waiting(), 1, "the second waits for the first");
+    rig.respond(ErrorCode::NotEnoughReplicas, -1);
+    rig.run();
+    assert_eq!(rig.waiting(), 0, "the first's turn comes after the backoff");
+    rig.advance(BACKOFF);
+    rig.run();
+    assert_eq!((rig.waiting(), rig.last_sent().sequence), (1, 1));
+    rig.respond(ErrorCode::NoError, 1);
+    // The line has not run empty: now there may be several.
+    rig.run();
+    let third = rig.launch(0, "c");
+    assert_eq!(rig.waiting(), 2);
+    rig.respond(ErrorCode::NoError, 2);
+    rig.respond(ErrorCode::NoError, 3);
+    assert_eq!(
+        [&first, &second, &third].map(offset),
+        [Some(1), Some(2), Some(3)]
+    );
+}
+
+#[test]
+fn a_batch_that_is_tried_again_goes_alone_until_it_is_acknowledged() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    rig.respond(ErrorCode::NotEnoughReplicas, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    let second = rig.send(0, "b");
+    rig.run();
+    assert_eq!(rig.waiting(), 1);
+    rig.respond(ErrorCode::NoError, 0);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!([&first, &second].map(offset), [Some(0), Some(1)]);
+}
+
+/// Neither would it ever be taken under its number, nor may it be written after what was sent later.
+#[test]
+fn a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody_else() {
+    let mut rig = Setup::idempotent().start();
+    let first = rig.launch(0, "a");
+    let second = rig.launch(0, "b");
+    rig.respond(ErrorCode::NotEnoughReplicas, -1);
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&second), Some(0));
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+    let error = error(&first);
+    assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
+    let third = rig.launch(0, "c");
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 2), "no number is missing");
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!(offset(&third), Some(1));
+    rig.assert_memory_is_back();
 }
 
 /// A broker that knows nothing of a producer takes whatever sequence comes first. Were the first batch

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::protocol::RecordError;
+use crate::sync::{Mutex, Rank};
 
 /// Java: SenderTest#testSimple
 #[test]
@@ -65,8 +66,17 @@ fn a_batch_of_which_not_one_byte_was_handed_over_is_certainly_not_written() {
     ] {
         let mut rig = Setup::default().with(|o| o.retries = 0).start();
         let future = rig.launch(0, "v");
+        rig.advance(MS(5));
         rig.lose(0, handed_over);
-        assert_eq!(error(&future).delivery(), delivery);
+        let error = error(&future);
+        let told = (error.delivery(), error.attempts(), error.in_flight());
+        let expected = if handed_over {
+            (delivery, 1, MS(5))
+        } else {
+            (delivery, 0, MS(0))
+        };
+        assert_eq!(told, expected);
+        assert_eq!(error.queued() + error.in_flight(), MS(5));
     }
 }
 
@@ -209,6 +219,106 @@ fn records_that_the_broker_names_get_its_words_and_the_others_are_told_why_they_
             }
         }
     }
+}
+
+/// Each batch's in the order of sending; batches in the order in which they end.
+#[test]
+fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tried_again() {
+    let mut rig = Setup::default().start();
+    let order = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
+    let _futures = ["first", "second"].map(|name| {
+        let order = Arc::clone(&order);
+        let mut callback = Some(move |_| order.lock().push(name));
+        let future = rig.send_calling(0, name, Some(&mut callback));
+        rig.run();
+        future
+    });
+    assert_eq!(rig.waiting(), 2);
+    rig.lose(0, true);
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(*order.lock(), ["second", "first"]);
+}
+
+/// Has these records refused by these names, and gives their errors.
+fn refused(records: usize, names: Vec<RecordError>) -> Vec<ProduceError> {
+    let mut rig = Setup {
+        batch_size: 1 << 20,
+        ..Setup::default()
+    }
+    .with(|o| o.retries = 0)
+    .start();
+    let futures: Vec<_> = (0..records).map(|_| rig.send(0, "v")).collect();
+    rig.run();
+    let partition = PartitionProduceResponse {
+        record_errors: names,
+        error_message: Some("the batch is bad".into()),
+        ..partition_response(0, ErrorCode::InvalidRecord, -1)
+    };
+    let now = rig.now();
+    rig.client().respond(produce_response(vec![partition]), now);
+    rig.run();
+    futures.iter().map(error).collect()
+}
+
+fn words_of(error: &ProduceError) -> &str {
+    let broker = error.broker_error().unwrap();
+    broker.message.as_deref().unwrap()
+}
+
+fn name(batch_index: i32, words: String) -> RecordError {
+    RecordError {
+        batch_index,
+        message: Some(words.into()),
+    }
+}
+
+#[test]
+fn a_record_is_refused_by_the_first_name_that_it_has_and_names_of_none_are_passed_over() {
+    let names = [(7, "a"), (1, "b"), (-1, "c"), (2, "d"), (1, "e"), (0, "f")];
+    let names = names.map(|(at, words)| name(at, words.to_owned()));
+    let words: Vec<_> = refused(2, names.to_vec())
+        .iter()
+        .map(words_of)
+        .map(str::to_owned)
+        .collect();
+    assert_eq!(words, ["f", "b"]);
+    // As if none had been named.
+    let errors = refused(2, vec![name(2, "nobody".to_owned())]);
+    assert_eq!(words_of(&errors[0]), "the batch is bad");
+    assert!(
+        errors[0]
+            .to_string()
+            .contains("the broker refused the batch")
+    );
+}
+
+#[test]
+fn what_is_kept_of_refusals_is_bounded_by_what_was_sent_and_what_is_equal_is_kept_once() {
+    let long = |at: i32| format!("{at} is wrong: {}", "very ".repeat(190));
+    let alike = refused(1000, (0..1000).map(|at| name(at, long(0))).collect());
+    let first = alike[0].broker_error().unwrap().message.as_ref().unwrap();
+    assert!(alike.iter().all(|error| {
+        Arc::ptr_eq(
+            first,
+            error.broker_error().unwrap().message.as_ref().unwrap(),
+        )
+    }));
+    // Each in its own words: as many are kept as are small beside the records, and a little more.
+    let unlike = refused(1000, (0..1000).map(|at| name(at, long(at))).collect());
+    let own = unlike
+        .iter()
+        .zip(0..)
+        .take_while(|(error, at)| words_of(error) == long(*at));
+    let own = own.count();
+    assert!((10..100).contains(&own), "{own}");
+    assert!(
+        unlike[own..]
+            .iter()
+            .all(|error| words_of(error) == "the batch is bad")
+    );
 }
 
 #[test]
@@ -451,4 +561,34 @@ fn a_request_names_each_topic_and_partition_once() {
     };
     assert_eq!(request.topics.len(), 1);
     assert_eq!((request.acks, request.timeout_ms), (-1, 30_000));
+}
+
+#[test]
+fn without_a_backoff_a_batch_is_tried_again_a_hundred_times_a_second_at_most() {
+    for idempotent in [false, true] {
+        let mut rig = Setup {
+            idempotent,
+            ..Setup::default()
+        }
+        .with(|o| (o.retry_backoff, o.retry_backoff_max) = (MS(0), MS(0)))
+        .start();
+        let future = rig.send(0, "v");
+        let mut attempts = 0;
+        for _ in 0..1000 {
+            rig.run();
+            if rig.waiting() > 0 {
+                attempts += 1;
+                rig.respond(ErrorCode::NotEnoughReplicas, -1);
+            }
+            rig.advance(MS(1));
+        }
+        assert!((50..=101).contains(&attempts), "{attempts} in a second");
+        rig.run();
+        if rig.waiting() == 0 {
+            rig.advance(MS(10));
+            rig.run();
+        }
+        rig.respond(ErrorCode::NoError, 0);
+        assert_eq!(offset(&future), Some(0));
+    }
 }

@@ -1,0 +1,89 @@
+//! What the log is told of batches that are tried again: one line when a partition's trouble begins or becomes
+//! another, and one when it is over, with the numbers. Each attempt is for the debug log.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::clock::Instant;
+use crate::error::ErrorCode;
+use crate::producer::accumulator::EntryIndex;
+
+/// The partitions of which batches were tried again since one was acknowledged.
+// Bound: one entry a partition, each with one code of a kind.
+#[derive(Debug, Default)]
+pub(super) struct RetryLog {
+    troubled: BTreeMap<EntryIndex, Trouble>,
+}
+
+#[derive(Debug)]
+struct Trouble {
+    since: Instant,
+    retries: u64,
+    /// What attempts ended with, each once.
+    codes: Vec<ErrorCode>,
+}
+
+/// A partition's trouble that is over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Recovery {
+    pub(super) retries: u64,
+    pub(super) lasted: Duration,
+}
+
+impl RetryLog {
+    /// A batch is tried again; whether that is news.
+    pub(super) fn retried(&mut self, index: EntryIndex, code: ErrorCode, now: Instant) -> bool {
+        let trouble = self.troubled.entry(index).or_insert_with(|| Trouble {
+            since: now,
+            retries: 0,
+            codes: Vec::new(),
+        });
+        trouble.retries += 1;
+        let is_news = !trouble.codes.contains(&code);
+        if is_news {
+            trouble.codes.push(code);
+        }
+        is_news
+    }
+
+    /// A batch was acknowledged.
+    #[inline]
+    pub(super) fn acknowledged(&mut self, index: EntryIndex, now: Instant) -> Option<Recovery> {
+        if self.troubled.is_empty() {
+            return None;
+        }
+        let trouble = self.troubled.remove(&index)?;
+        Some(Recovery {
+            retries: trouble.retries,
+            lasted: now - trouble.since,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_partitions_trouble_is_news_once_for_each_code_until_a_batch_is_acknowledged() {
+        let mut log = RetryLog::default();
+        let start = Instant::from_nanos(7);
+        let later = start + Duration::from_secs(3);
+        assert_eq!(log.acknowledged(0, start), None);
+        let codes = [ErrorCode::NotEnoughReplicas, ErrorCode::NotLeaderOrFollower];
+        for code in codes {
+            assert!(log.retried(0, code, start));
+        }
+        for code in codes {
+            assert!(!log.retried(0, code, later));
+        }
+        assert!(log.retried(1, codes[0], later), "another partition's");
+        let recovery = Recovery {
+            retries: 4,
+            lasted: Duration::from_secs(3),
+        };
+        assert_eq!(log.acknowledged(0, later), Some(recovery));
+        assert_eq!(log.acknowledged(0, later), None);
+        assert!(log.retried(0, codes[0], later));
+    }
+}

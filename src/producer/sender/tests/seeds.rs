@@ -1,0 +1,496 @@
+//! An idempotent producer against brokers that write and answer otherwise, that answer late, not at all, or
+//! long after the connection is gone, that refuse for good, and that forget producers: in an order drawn from
+//! a seed. Whatever they do, no record is in the log twice, acknowledged ones are there in the order of
+//! sending, and what is called not written is not there.
+//!
+//! `SEEDS=10000 cargo test --lib seeds` runs as many, `SEED=17` one of them.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::*;
+use crate::testing::sim::producer_state::{ProducerState, Verdict, WrittenBatch};
+
+const PARTITIONS: usize = 2;
+const NODES: [NodeId; 2] = [0, 1];
+/// As many seeds in every run of the tests; `SEEDS` asks for more.
+const USUAL_SEEDS: u64 = 400;
+
+/// A partition as its leader has it.
+#[derive(Default)]
+struct Partition {
+    log: Vec<String>,
+    producers: BTreeMap<i64, ProducerState>,
+}
+
+/// One node's requests that were read and not answered yet, and those that a lost connection left behind.
+#[derive(Default)]
+struct Connection {
+    answers: VecDeque<Response>,
+    left_behind: VecDeque<ProduceRequest>,
+}
+
+/// How likely each fault is, in thousandths, drawn for each seed.
+struct Faults {
+    refuses_for_a_moment: u32,
+    refuses_after_append: u32,
+    refuses_for_good: u32,
+    loses_connection: u32,
+    forgets: u32,
+    comes_back_to_old_requests: u32,
+    tells_of_duplicates: bool,
+    tells_of_unknown_producers: bool,
+}
+
+struct Sent {
+    partition: usize,
+    value: String,
+    future: FutureRecordMetadata,
+}
+
+struct Run {
+    seed: u64,
+    random: fastrand::Rng,
+    faults: Faults,
+    rig: Rig,
+    partitions: [Partition; PARTITIONS],
+    connections: [Connection; NODES.len()],
+    sent: Vec<Sent>,
+    next_producer: i64,
+    is_healed: bool,
+}
+
+/// The codes of an answer.
+fn codes(answer: &Response) -> String {
+    let Response::Produce(produce) = answer else {
+        return "a producer id".to_owned();
+    };
+    let partitions = produce.topics.iter().flat_map(|topic| &topic.partitions);
+    let codes: Vec<_> = partitions.map(|it| it.error.name()).collect();
+    codes.join(", ")
+}
+
+fn one_of<T: Copy>(random: &mut fastrand::Rng, choices: &[T]) -> T {
+    choices[random.usize(..choices.len())]
+}
+
+impl Run {
+    fn new(seed: u64) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut rate = |most: u32| {
+            if random.bool() { random.u32(..most) } else { 0 }
+        };
+        let faults = Faults {
+            refuses_for_a_moment: rate(300),
+            refuses_after_append: rate(300),
+            refuses_for_good: rate(150),
+            loses_connection: rate(150),
+            forgets: rate(500),
+            comes_back_to_old_requests: rate(500),
+            tells_of_duplicates: rate(2) > 0,
+            tells_of_unknown_producers: rate(4) == 0,
+        };
+        let in_flight = one_of(&mut random, &[1, 2, 5, 5]);
+        let mut rig = Setup {
+            idempotent: true,
+            batch_size: one_of(&mut random, &[0, 0, 100, 300]),
+            ..Setup::default()
+        }
+        .with(|options| {
+            options.retries = one_of(&mut random, &[0, 1, 3, u32::MAX, u32::MAX, u32::MAX]);
+            options.retry_backoff = one_of(&mut random, &[MS(0), MS(10), BACKOFF]);
+            options.retry_backoff_max = options.retry_backoff;
+            options.linger = one_of(&mut random, &[MS(0), MS(0), MS(20)]);
+            options.request_timeout = one_of(&mut random, &[MS(300), MS(2000)]);
+            options.delivery_timeout = one_of(&mut random, &[MS(400), MS(2500), DELIVERY_TIMEOUT]);
+            options.guarantee_order = in_flight == 1;
+            options.seed = seed;
+        })
+        .build();
+        rig.client().set_max_in_flight(in_flight);
+        rig.lead_by(&NODES);
+        Self {
+            seed,
+            random,
+            faults,
+            rig,
+            partitions: Default::default(),
+            connections: Default::default(),
+            sent: Vec::new(),
+            next_producer: PRODUCER_ID,
+            is_healed: false,
+        }
+    }
+
+    /// With one seed, what happens is told.
+    fn trace(&self, what: impl FnOnce() -> String) {
+        if number_from("SEED").is_some() {
+            println!("{:?} {}", self.rig.now(), what());
+        }
+    }
+
+    fn happens(&mut self, thousandths: u32) -> bool {
+        !self.is_healed && self.random.u32(..1000) < thousandths
+    }
+
+    fn send(&mut self) {
+        let partition = self.random.usize(..PARTITIONS);
+        let value = format!("{partition}:{}", self.sent.len());
+        let future = self.rig.send(partition as i32, &value);
+        self.sent.push(Sent {
+            partition,
+            value,
+            future,
+        });
+    }
+
+    fn step(&mut self) {
+        let now = self.rig.now();
+        // The client would end these itself; the brokers must know.
+        for node in NODES {
+            let is_late =
+                self.rig.client().requests().iter().any(|request| {
+                    request.node == node && request.created + request.timeout <= now
+                });
+            if is_late {
+                self.lose_connection(node);
+            }
+        }
+        self.rig.run();
+        self.rig.client().forget_sent();
+    }
+
+    /// The node reads its oldest request that it has not read yet.
+    fn read_request(&mut self, node: NodeId) {
+        let already = self.connections[node as usize].answers.len();
+        let requests = self.rig.client().requests().iter();
+        let unread = requests.filter(|request| request.node == node).nth(already);
+        let Some(request) = unread.map(|request| request.request.clone()) else {
+            return;
+        };
+        let answer = match request {
+            Request::InitProducerId(_) => {
+                self.next_producer += 1;
+                init_response(ErrorCode::NoError, self.next_producer, 0)
+            }
+            Request::Produce(produce) => self.handle_produce(&produce),
+            other => panic!("not a request of a sender: {other:?}"),
+        };
+        self.connections[node as usize].answers.push_back(answer);
+    }
+
+    fn send_answer(&mut self, node: NodeId) {
+        let Some(answer) = self.connections[node as usize].answers.pop_front() else {
+            return;
+        };
+        self.trace(|| format!("{node} answers: {}", codes(&answer)));
+        let now = self.rig.now();
+        let at = self
+            .rig
+            .client()
+            .requests()
+            .iter()
+            .position(|request| request.node == node)
+            .expect("what was read was sent");
+        self.rig.client().finish(at, Outcome::Response(answer), now);
+    }
+
+    /// What the node has not read yet it may come back to later.
+    fn lose_connection(&mut self, node: NodeId) {
+        let connection = &mut self.connections[node as usize];
+        let read = std::mem::take(&mut connection.answers).len();
+        let requests = self.rig.sender.client.requests().iter();
+        let unread: Vec<_> = requests
+            .filter(|request| request.node == node)
+            .skip(read)
+            .map(|request| request.request.clone())
+            .collect();
+        let newest_untouched = !unread.is_empty() && self.random.bool();
+        let written = unread.len() - usize::from(newest_untouched);
+        for request in unread.into_iter().take(written) {
+            if let Request::Produce(produce) = request {
+                connection.left_behind.push_back(produce);
+            }
+        }
+        self.trace(|| {
+            format!("the connection to {node} is lost, newest untouched: {newest_untouched}")
+        });
+        let now = self.rig.now();
+        self.rig.client().disconnect(node, newest_untouched, now);
+    }
+
+    /// A node that was paused reads what an old connection still holds.
+    fn come_back(&mut self, node: NodeId) {
+        for _ in 0..self.random.u32(1..5) {
+            let Some(old) = self.connections[node as usize].left_behind.pop_front() else {
+                return;
+            };
+            self.trace(|| format!("{node} comes back to an old request"));
+            let _nobody_reads_it = self.handle_produce(&old);
+        }
+    }
+
+    fn handle_produce(&mut self, request: &ProduceRequest) -> Response {
+        let mut answers = Vec::new();
+        for topic in &request.topics {
+            for partition in &topic.partitions {
+                let records = partition.records.as_ref().expect("a batch");
+                let bytes = [records.head.as_slice(), &records.body].concat();
+                let batch = RecordBatch::parse(&Bytes::from(bytes)).expect("a valid batch");
+                let answer = self.handle_batch(partition.index, &batch);
+                self.trace(|| {
+                    format!(
+                        "partition {} reads {}/{} sequence {}, {} records: {} at {}",
+                        partition.index,
+                        batch.producer_id(),
+                        batch.producer_epoch(),
+                        batch.base_sequence(),
+                        batch.records_count(),
+                        answer.error.name(),
+                        answer.base_offset
+                    )
+                });
+                answers.push(answer);
+            }
+        }
+        produce_response(answers)
+    }
+
+    fn handle_batch(&mut self, index: i32, batch: &RecordBatch) -> PartitionProduceResponse {
+        if self.happens(self.faults.refuses_for_a_moment) {
+            let code = one_of(
+                &mut self.random,
+                &[
+                    ErrorCode::NotEnoughReplicas,
+                    ErrorCode::NotLeaderOrFollower,
+                    ErrorCode::CorruptMessage,
+                ],
+            );
+            return partition_response(index, code, -1);
+        }
+        let partition = &mut self.partitions[index as usize];
+        let log_end = partition.log.len() as i64;
+        let known = partition.producers.get(&batch.producer_id());
+        let verdict = known.cloned().unwrap_or_default().check(batch);
+        // Brokers before 2.5 do not take just any sequence of a producer that they do not know.
+        if self.faults.tells_of_unknown_producers && known.is_none() && batch.base_sequence() != 0 {
+            let code = ErrorCode::UnknownProducerId;
+            return PartitionProduceResponse {
+                log_start_offset: log_end,
+                ..partition_response(index, code, -1)
+            };
+        }
+        let base_offset = match verdict {
+            Verdict::Refuse(code) => return partition_response(index, code, -1),
+            Verdict::Duplicate(_) if self.faults.tells_of_duplicates => {
+                return partition_response(index, ErrorCode::DuplicateSequenceNumber, -1);
+            }
+            Verdict::Duplicate(known) => known.base_offset,
+            Verdict::Write => {
+                if self.happens(self.faults.refuses_for_good) {
+                    let code = one_of(
+                        &mut self.random,
+                        &[ErrorCode::InvalidRecord, ErrorCode::MessageTooLarge],
+                    );
+                    return partition_response(index, code, -1);
+                }
+                self.append(index as usize, batch);
+                log_end
+            }
+        };
+        if self.happens(self.faults.refuses_after_append) {
+            let code = one_of(
+                &mut self.random,
+                &[
+                    ErrorCode::NotEnoughReplicasAfterAppend,
+                    ErrorCode::RequestTimedOut,
+                    ErrorCode::NotLeaderOrFollower,
+                ],
+            );
+            return partition_response(index, code, -1);
+        }
+        partition_response(index, ErrorCode::NoError, base_offset)
+    }
+
+    fn append(&mut self, partition: usize, batch: &RecordBatch) {
+        let partition = &mut self.partitions[partition];
+        let base_offset = partition.log.len() as i64;
+        for record in batch.records().expect("records") {
+            let value = record.expect("a record").value.expect("a value");
+            let value = String::from_utf8(value.to_vec()).expect("text");
+            partition.log.push(value);
+        }
+        let state = partition.producers.entry(batch.producer_id()).or_default();
+        let written = WrittenBatch::new(batch, base_offset, 0);
+        state.written(batch.producer_epoch(), written);
+    }
+
+    /// A leader that forgets a producer which has nothing under way: its id has expired, or the topic was
+    /// deleted and made again.
+    fn forget(&mut self, partition: usize) {
+        let is_idle = self
+            .sent
+            .iter()
+            .all(|sent| sent.partition != partition || sent.future.is_done());
+        let node = &mut self.connections[partition];
+        let requests = self.rig.sender.client.requests();
+        if is_idle && !requests.iter().any(|it| it.node as usize == partition) {
+            node.left_behind.clear();
+            self.trace(|| format!("{partition} forgets"));
+            self.partitions[partition].producers.clear();
+        }
+    }
+
+    /// Nothing is sent for a while.
+    fn lull(&mut self) {
+        for _ in 0..self.random.u32(5..40) {
+            for node in NODES {
+                self.read_request(node);
+                self.send_answer(node);
+            }
+            self.step();
+            self.rig.advance(MS(20));
+        }
+    }
+
+    fn act(&mut self) {
+        let node = one_of(&mut self.random, &NODES);
+        match self.random.u32(..24) {
+            0 => self.lull(),
+            1..=5 => {
+                for _ in 0..self.random.u32(1..4) {
+                    self.send();
+                }
+            }
+            6..=11 => self.step(),
+            12..=15 => self.read_request(node),
+            16..=19 => self.send_answer(node),
+            _ => {
+                let by = MS(self.random.u64(..60));
+                self.rig.advance(by);
+            }
+        }
+        if self.happens(self.faults.loses_connection / 5) {
+            self.lose_connection(node);
+        }
+        if self.happens(self.faults.comes_back_to_old_requests) {
+            self.come_back(node);
+        }
+        if self.happens(self.faults.forgets) {
+            self.forget(node as usize);
+        }
+    }
+
+    /// Whether nothing is done to the producer that a record could fail for.
+    fn must_deliver_all(&self) -> bool {
+        let options = &self.rig.sender.options;
+        self.faults.refuses_for_good == 0
+            && !self.faults.tells_of_unknown_producers
+            && options.retries == u32::MAX
+            && options.delivery_timeout == DELIVERY_TIMEOUT
+    }
+
+    /// From now on nothing goes wrong: every future must end.
+    fn heal(&mut self) {
+        self.is_healed = true;
+        for _ in 0..20_000 {
+            if self.sent.iter().all(|sent| sent.future.is_done()) {
+                return;
+            }
+            for node in NODES {
+                self.read_request(node);
+                self.send_answer(node);
+            }
+            self.step();
+            self.rig.advance(MS(10));
+        }
+        let pending = self.sent.iter().filter(|sent| !sent.future.is_done());
+        let pending: Vec<_> = pending.map(|sent| &sent.value).collect();
+        panic!("SEED={}: these never ended: {pending:?}", self.seed);
+    }
+
+    fn check(&mut self) {
+        let seed = self.seed;
+        for node in NODES {
+            while !self.connections[node as usize].left_behind.is_empty() {
+                self.come_back(node);
+            }
+        }
+        for (number, partition) in self.partitions.iter().enumerate() {
+            let mut places: BTreeMap<&str, usize> = BTreeMap::new();
+            for (at, value) in partition.log.iter().enumerate() {
+                let before = places.insert(value, at);
+                assert_eq!(before, None, "SEED={seed}: {value} is in the log twice");
+            }
+            let mut last = None;
+            for sent in self.sent.iter().filter(|sent| sent.partition == number) {
+                let place = places.get(&*sent.value).copied();
+                match sent.future.get() {
+                    Ok(metadata) => {
+                        assert!(place.is_some(), "SEED={seed}: {} is not there", sent.value);
+                        assert!(
+                            place > last,
+                            "SEED={seed}: {} at {place:?} was sent after what is at {last:?}",
+                            sent.value
+                        );
+                        let told = Some(metadata.offset()).filter(|offset| *offset >= 0);
+                        assert!(
+                            told.is_none_or(|told| Some(told as usize) == place),
+                            "SEED={seed}: {} is at {place:?}, not {told:?}",
+                            sent.value
+                        );
+                        last = place;
+                    }
+                    Err(error) if self.must_deliver_all() => {
+                        panic!("SEED={seed}: {} was not delivered: {error}", sent.value)
+                    }
+                    Err(error) if !error.may_be_written() => {
+                        assert_eq!(place, None, "SEED={seed}: {}: {error}", sent.value);
+                    }
+                    Err(_) => {}
+                }
+            }
+        }
+        // Requests of batches that have expired hold their memory until their connection ends.
+        for node in NODES {
+            self.lose_connection(node);
+            self.connections[node as usize].left_behind.clear();
+        }
+        self.step();
+        self.rig.assert_memory_is_back();
+    }
+}
+
+fn run(seed: u64) -> (usize, usize) {
+    let mut run = Run::new(seed);
+    for _ in 0..run.random.u32(50..400) {
+        run.act();
+    }
+    run.heal();
+    run.check();
+    let written = run.sent.iter().filter(|sent| sent.future.get().is_ok());
+    (written.count(), run.sent.len())
+}
+
+fn number_from(variable: &str) -> Option<u64> {
+    std::env::var(variable).ok()?.parse().ok()
+}
+
+#[test]
+fn whatever_brokers_answer_nothing_is_written_twice_or_out_of_order_or_called_what_it_is_not() {
+    let seeds = match number_from("SEED") {
+        Some(seed) => seed..seed + 1,
+        None => 0..number_from("SEEDS").unwrap_or(USUAL_SEEDS),
+    };
+    let count = seeds.end - seeds.start;
+    let (mut written, mut sent) = (0, 0);
+    for seed in seeds {
+        let one = run(seed);
+        written += one.0;
+        sent += one.1;
+    }
+    println!("{count} seeds: {sent} records, {written} acknowledged");
+    assert!(
+        written > sent / 10,
+        "of {sent} only {written} were acknowledged"
+    );
+}

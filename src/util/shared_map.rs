@@ -1,0 +1,226 @@
+//! A map from names to values that is copied whenever it changes, at a cost that hardly depends on how many
+//! names there are: copies share all but what was changed.
+
+use std::fmt;
+use std::hash::Hasher;
+use std::sync::Arc;
+
+use super::hash::FixedHasher;
+
+/// Into so many parts the names are divided. A copy shares each part that it does not change, so a change
+/// costs one count for each part and one for each name of a single part.
+const PARTS: usize = 256;
+
+/// A map from names to values, of which copies are cheap and independent of each other.
+///
+/// Iterates in the same order in every run.
+#[derive(Clone)]
+pub(crate) struct SharedMap<V> {
+    /// None at all before there is a name.
+    parts: Box<[Option<Arc<Part<V>>>]>,
+}
+
+/// Names whose hashes end alike, by hash.
+#[derive(Debug, Clone)]
+struct Part<V>(Vec<Entry<V>>);
+
+#[derive(Debug, Clone)]
+struct Entry<V> {
+    hash: u64,
+    name: Arc<str>,
+    value: V,
+}
+
+fn hash_of(name: &str) -> u64 {
+    let mut hasher = FixedHasher::default();
+    hasher.write(name.as_bytes());
+    // Names that begin alike and are short differ in their high bits alone before they are mixed.
+    hasher.write_usize(name.len());
+    hasher.finish()
+}
+
+fn part_of(hash: u64) -> usize {
+    hash as usize % PARTS
+}
+
+impl<V> Part<V> {
+    /// Where a name is, or where it belongs.
+    fn place_of(&self, hash: u64, name: &str) -> Result<usize, usize> {
+        self.0
+            .binary_search_by(|entry| entry.hash.cmp(&hash).then_with(|| (*entry.name).cmp(name)))
+    }
+}
+
+impl<V: Clone> Part<V> {
+    /// The same with one more entry, in memory of just that size.
+    fn with(&self, at: usize, entry: Entry<V>) -> Self {
+        let (before, after) = self.0.split_at(at);
+        let mut entries = Vec::with_capacity(self.0.len() + 1);
+        entries.extend_from_slice(before);
+        entries.push(entry);
+        entries.extend_from_slice(after);
+        Self(entries)
+    }
+}
+
+impl<V> SharedMap<V> {
+    #[inline]
+    pub(crate) fn get(&self, name: &str) -> Option<&V> {
+        let hash = hash_of(name);
+        let part = self.parts.get(part_of(hash))?.as_deref()?;
+        let at = part.place_of(hash, name).ok()?;
+        part.0.get(at).map(|entry| &entry.value)
+    }
+
+    pub(crate) fn contains(&self, name: &str) -> bool {
+        self.get(name).is_some()
+    }
+
+    /// Names and what they stand for.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &V)> {
+        let parts = self.parts.iter().flatten();
+        parts.flat_map(|part| part.0.iter().map(|entry| (&entry.name, &entry.value)))
+    }
+
+    pub(crate) fn names(&self) -> impl Iterator<Item = &Arc<str>> {
+        self.iter().map(|(name, _)| name)
+    }
+}
+
+impl<V: Clone> SharedMap<V> {
+    /// Puts a value in place, and takes out what was there.
+    pub(crate) fn insert(&mut self, name: Arc<str>, value: V) -> Option<V> {
+        let hash = hash_of(&name);
+        if self.parts.is_empty() {
+            self.parts = (0..PARTS).map(|_| None).collect();
+        }
+        let part = self.parts[part_of(hash)].get_or_insert_with(|| Arc::new(Part(Vec::new())));
+        let place = part.place_of(hash, &name);
+        let entry = Entry { hash, name, value };
+        match place {
+            Ok(at) => {
+                let old = std::mem::replace(&mut Arc::make_mut(part).0[at], entry);
+                Some(old.value)
+            }
+            Err(at) => {
+                *part = Arc::new(part.with(at, entry));
+                None
+            }
+        }
+    }
+
+    pub(crate) fn remove(&mut self, name: &str) -> Option<V> {
+        let hash = hash_of(name);
+        let part = self.parts.get_mut(part_of(hash))?.as_mut()?;
+        // Looked up first: what does not change stays shared.
+        let at = part.place_of(hash, name).ok()?;
+        Some(Arc::make_mut(part).0.remove(at).value)
+    }
+}
+
+impl<V> Default for SharedMap<V> {
+    fn default() -> Self {
+        Self {
+            parts: Box::default(),
+        }
+    }
+}
+
+impl<V: Clone> FromIterator<(Arc<str>, V)> for SharedMap<V> {
+    fn from_iter<I: IntoIterator<Item = (Arc<str>, V)>>(pairs: I) -> Self {
+        let mut map = Self::default();
+        for (name, value) in pairs {
+            map.insert(name, value);
+        }
+        map
+    }
+}
+
+impl<V: fmt::Debug> fmt::Debug for SharedMap<V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_map().entries(self.iter()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    fn name(number: usize) -> Arc<str> {
+        format!("topic-{number}").into()
+    }
+
+    fn numbered(count: usize) -> SharedMap<usize> {
+        (0..count).map(|number| (name(number), number)).collect()
+    }
+
+    #[test]
+    fn what_was_put_in_is_found_and_nothing_else() {
+        let mut map = SharedMap::default();
+        let mut model = BTreeMap::new();
+        for step in 0..20_000_usize {
+            let name = name(step * 7919 % 3_000);
+            if step % 3 == 2 {
+                assert_eq!(map.remove(&name), model.remove(&name));
+            } else {
+                assert_eq!(
+                    map.insert(Arc::clone(&name), step),
+                    model.insert(name, step)
+                );
+            }
+        }
+        for number in 0..3_000 {
+            assert_eq!(map.get(&name(number)), model.get(&name(number)));
+        }
+        let mut found: Vec<_> = map
+            .iter()
+            .map(|(name, step)| (name.clone(), *step))
+            .collect();
+        found.sort();
+        assert_eq!(found, Vec::from_iter(model));
+        assert!(!map.contains("") && !SharedMap::<u8>::default().contains("a"));
+        assert_eq!(SharedMap::<u8>::default().remove("a"), None);
+    }
+
+    #[test]
+    fn a_copy_does_not_see_what_becomes_of_the_other() {
+        let mut map = numbered(1_000);
+        let before = map.clone();
+        map.insert(name(1_000), 1_000);
+        map.insert(name(5), 0);
+        map.remove(&name(6));
+        assert_eq!(
+            (before.get(&name(5)), before.get(&name(6))),
+            (Some(&5), Some(&6))
+        );
+        assert!(!before.contains(&name(1_000)));
+        assert_eq!((map.get(&name(5)), map.get(&name(6))), (Some(&0), None));
+    }
+
+    #[test]
+    fn a_change_copies_a_small_part_however_many_names_there_are() {
+        for count in [2_000, 8_000, 32_000] {
+            let before = numbered(count);
+            let mut after = before.clone();
+            after.insert("another".into(), 0);
+            assert!(after.remove("never there").is_none());
+            let pairs = before.parts.iter().zip(&after.parts);
+            let at = |part: &Option<Arc<_>>| part.as_ref().map(Arc::as_ptr);
+            let changed = pairs.filter(|(old, new)| at(old) != at(new));
+            assert_eq!(changed.count(), 1);
+            let largest = after.parts.iter().flatten().map(|part| part.0.len()).max();
+            assert!(largest <= Some(3 * count / PARTS), "{count}: {largest:?}");
+        }
+    }
+
+    #[test]
+    fn the_order_is_the_same_whatever_was_done_before() {
+        let mut other = numbered(600);
+        for number in 300..600 {
+            other.remove(&name(number));
+        }
+        assert!(numbered(300).names().eq(other.names()));
+    }
+}

@@ -1,0 +1,105 @@
+//! What the process that the producer is in gives it: names, thread-locals, signals.
+
+use std::cell::RefCell;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use kafka_producer::testing::TestCluster;
+use kafka_producer::{ConfigError, Error, KafkaProducer};
+
+use crate::support::{LONG, Text, cluster, config, config_for, producer, record, values};
+
+/// Says to a test that it is the child of itself, and where the brokers are.
+const CHILD: &str = "KAFKA_PRODUCER_TEST_CHILD";
+
+/// Runs a test of this program in a process of its own, with a cluster of its parent's. What ends the
+/// process then ends nothing else.
+fn in_child(test: &str, cluster: &TestCluster) {
+    let program = std::env::current_exe().unwrap();
+    let mut child = Command::new(program)
+        .args(["--exact", test, "--nocapture"])
+        .env(CHILD, cluster.bootstrap_servers())
+        .stdout(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deadline = Instant::now() + LONG;
+    let status = loop {
+        if let Some(status) = child.try_wait().unwrap() {
+            break status;
+        }
+        if Instant::now() > deadline {
+            child.kill().unwrap();
+        }
+        std::thread::sleep(Duration::from_millis(10));
+    };
+    assert!(status.success(), "{test} in a child process: {status}");
+}
+
+fn servers_of_parent() -> Option<String> {
+    std::env::var(CHILD).ok()
+}
+
+thread_local! {
+    static KEPT: RefCell<Option<Text>> = const { RefCell::new(None) };
+}
+
+#[test]
+fn a_producer_in_a_thread_local_is_closed_when_its_thread_ends() {
+    let Some(servers) = servers_of_parent() else {
+        let cluster = cluster(1);
+        in_child(
+            "host::a_producer_in_a_thread_local_is_closed_when_its_thread_ends",
+            &cluster,
+        );
+        assert_eq!(values(&cluster, 0), ["true", "false"]);
+        return;
+    };
+    // A thread's locals end in the reverse of the order in which they were first used: ours before the
+    // user's, and after them.
+    for ours_last in [true, false] {
+        let servers = servers.clone();
+        let thread = std::thread::spawn(move || {
+            let touch = || KEPT.with_borrow_mut(|kept| assert!(kept.is_none()));
+            if !ours_last {
+                touch();
+            }
+            let producer = producer(config_for(&servers).linger(Duration::from_secs(60)));
+            let value = ours_last.to_string();
+            let _sent = producer.send_with_callback(record(&value), |_| {}).unwrap();
+            KEPT.set(Some(producer));
+        });
+        thread.join().unwrap();
+    }
+}
+
+#[test]
+fn a_client_id_may_hold_what_no_thread_name_can() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).client_id("a\0b"));
+    let (told, names) = std::sync::mpsc::channel();
+    let callback = move |_| {
+        let thread = std::thread::current();
+        told.send(thread.name().map(str::to_owned)).unwrap();
+    };
+    let _sent = producer.send_with_callback(record("v"), callback).unwrap();
+    let name = names.recv_timeout(LONG).unwrap();
+    assert_eq!(
+        name.as_deref(),
+        Some("kafka-producer-network-thread | a\u{fffd}b")
+    );
+    producer.close().unwrap();
+}
+
+#[test]
+fn a_client_id_that_no_request_can_carry_is_refused_by_name() {
+    let cluster = cluster(1);
+    let longest = "i".repeat(i16::MAX as usize);
+    let config_of = |id: &str| config(&cluster).client_id(id).build();
+    let producer = KafkaProducer::<str, str>::new(config_of(&longest).unwrap()).unwrap();
+    let sent = producer.send(record("v")).unwrap();
+    sent.get_timeout(LONG).unwrap();
+    let error: ConfigError = config_of(&format!("{longest}i")).unwrap_err();
+    let text = Error::Config(error).to_string();
+    assert!(text.contains("client.id"), "{text}");
+    assert!(text.len() < 1000, "the value itself is not repeated");
+}

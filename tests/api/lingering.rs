@@ -1,0 +1,58 @@
+//! What is full does not wait for what lingers.
+
+use std::time::{Duration, Instant};
+
+use kafka_producer::ProducerRecord;
+
+use crate::support::{cluster, config, producer};
+
+/// `LINGER_ROUNDS=1000 cargo test --release --test api lingering -- --nocapture` measures more exactly.
+const USUAL_ROUNDS: usize = 60;
+
+/// The most that a full batch may take here, on a machine that does other things too.
+const BOUND: Duration = Duration::from_millis(50);
+
+fn rounds() -> usize {
+    let asked = std::env::var("LINGER_ROUNDS").ok();
+    asked
+        .and_then(|rounds| rounds.parse().ok())
+        .unwrap_or(USUAL_ROUNDS)
+}
+
+/// How long each of many full batches took, one after the other, beside as many partitions whose batches linger.
+fn latencies(linger: Duration, lingering: usize) -> Vec<Duration> {
+    let cluster = cluster(lingering + 1);
+    let producer = producer(config(&cluster).linger(linger).set("batch.size", "1000"));
+    producer.partitions_for("t").unwrap();
+    let (full, small) = ("x".repeat(1000), "lingers");
+    let mut took = Vec::new();
+    for round in 0..rounds() {
+        if round % 20 == 0 {
+            for partition in 1..=lingering {
+                let record = ProducerRecord::new("t", small).with_partition(partition as i32);
+                drop(producer.send(record).unwrap());
+            }
+        }
+        let began = Instant::now();
+        let record = ProducerRecord::new("t", &*full).with_partition(0);
+        producer.send(record).unwrap().get().unwrap();
+        took.push(began.elapsed());
+    }
+    took.sort_unstable();
+    took
+}
+
+#[test]
+fn a_full_batch_is_acknowledged_as_soon_beside_lingering_ones_as_without_any() {
+    for lingering in [1, 8, 64] {
+        for linger in [0, 100, 5000].map(Duration::from_millis) {
+            let took = latencies(linger, lingering);
+            let (median, p99) = (took[took.len() / 2], took[took.len() * 99 / 100]);
+            println!("linger {linger:?}, {lingering} lingering: p50 {median:?}, p99 {p99:?}");
+            assert!(
+                median < BOUND && took[took.len() * 9 / 10] < BOUND,
+                "linger {linger:?}, {lingering} lingering: {took:?}"
+            );
+        }
+    }
+}
