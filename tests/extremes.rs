@@ -7,6 +7,7 @@
     reason = "tests: they fail by panicking, and measure real time"
 )]
 
+use std::io::Write;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -26,7 +27,7 @@ const MOST_REQUESTS: u64 = 100;
 /// A second, of INFO and above, beside those of the first time that something happens.
 const MOST_LINES: u64 = 5;
 /// A second, beside those that a record, an answer or the end of a connection causes.
-const MOST_LOOPS: u64 = 400;
+const MOST_LOOPS: u64 = 500;
 /// Lines of a producer that is built and finds out for the first time what is wrong.
 const FIRST_LINES: u64 = 20;
 
@@ -55,6 +56,10 @@ enum World {
     Up,
     /// A broker that does not answer a request of this kind.
     Mute(Api),
+    /// A broker that closes the connection on a request of this kind.
+    Rude(Api),
+    /// A server that speaks another protocol.
+    Other,
     /// A broker that takes connections, and nothing more.
     Hung,
     /// A port that nobody listens on.
@@ -169,6 +174,21 @@ const CASES: &[Case] = &[
         "all is well",
     ),
     case(
+        &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
+        World::Rude(Api::Metadata),
+        "the broker closes the connection when it is asked for metadata",
+    ),
+    case(
+        &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
+        World::Rude(Api::ApiVersions),
+        "the broker closes the connection when it is asked for its versions",
+    ),
+    case(
+        &[("reconnect.backoff.ms", "0"), ("retry.backoff.ms", "0")],
+        World::Other,
+        "a web server is at the address",
+    ),
+    case(
         &[
             ("metadata.recovery.rebootstrap.trigger.ms", "0"),
             ("retry.backoff.ms", "0"),
@@ -256,11 +276,15 @@ fn watch(case: &Case) -> Seen {
                 .script(Rule::on(*api).always().never_answer())
                 .unwrap();
         }
+        World::Rude(api) => {
+            cluster.script(Rule::on(*api).always().close()).unwrap();
+        }
         World::Hung => {
             cluster.hang_node(node);
         }
         World::Refusing => servers = unused_address(),
-        World::Closing => servers = closing_server(&closed),
+        World::Closing => servers = server(b"", &closed),
+        World::Other => servers = server(b"HTTP/1.1 400 Bad Request\r\n\r\n", &closed),
         World::Misadvertised => {
             let gone = TestCluster::builder().topic("t", 1).start().unwrap();
             let snapshot = gone.metadata_snapshot();
@@ -300,13 +324,15 @@ fn unused_address() -> String {
     listener.local_addr().unwrap().to_string()
 }
 
-fn closing_server(count: &Arc<AtomicU64>) -> String {
+/// Says the same on each connection, and closes it.
+fn server(says: &'static [u8], count: &Arc<AtomicU64>) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap().to_string();
     let count = Arc::clone(count);
     // Ends with the test's process.
     thread::spawn(move || {
-        for _closed in listener.incoming().flatten() {
+        for mut client in listener.incoming().flatten() {
+            let _ = client.write_all(says);
             count.fetch_add(1, Ordering::Relaxed);
         }
     });

@@ -300,15 +300,16 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             None
         };
         let endpoint = Endpoint(self.states.endpoint(id));
-        match unsaid {
-            Some(unsaid) if ending.weight == Weight::Fault => {
-                log::warn!("{self} Connection to node {id}{endpoint} was closed: {error}{unsaid}");
-            }
-            Some(unsaid) => log::warn!(
-                "{self} Connection to node {id}{endpoint} could not be established: {error}{unsaid}"
-            ),
-            None => log::debug!("{self} Node {id}{endpoint} disconnected: {error}"),
-        }
+        let Some(unsaid) = unsaid else {
+            log::debug!("{self} Node {id}{endpoint} disconnected: {error}");
+            return;
+        };
+        let what = if ending.weight == Weight::Fault {
+            "was closed"
+        } else {
+            "could not be established"
+        };
+        log::warn!("{self} Connection to node {id}{endpoint} {what}: {error}{unsaid}");
     }
 
     /// The broker's versions are known. If it was warned of before, that is over.

@@ -149,7 +149,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             "can be connected to"
         };
         let servers = &self.recovery.options.servers;
-        if let Some(unsaid) = self.recovery.begins.happened(now) {
+        // Of bootstrap servers that are being asked for the first time it is said of each what is wrong.
+        let is_news = !self.metadata.cluster().is_bootstrap();
+        if let Some(unsaid) = self.recovery.begins.happened(now).filter(|_| is_news) {
             log::warn!(
                 "{self} None of the known brokers {why}: asking bootstrap.servers again ({}){unsaid}",
                 Servers(servers)

@@ -231,6 +231,22 @@ fn a_look_up_that_panics_is_answered_with_an_error() {
 }
 
 #[test]
+fn canonical_names_come_some_time_later_and_wake_the_poller() {
+    let mut rig = rig();
+    rig.resolver.request_canonical(hosts(&["hangs", "pair"]));
+    assert_eq!(rig.resolver.poll_canonical(), None, "does not wait");
+    rig.gate.send(()).unwrap();
+    rig.woken.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(
+        rig.resolver.poll_canonical(),
+        Some(hosts(&["one.name", "127.0.0.2"]))
+    );
+    rig.resolver.request_canonical(hosts(&["nowhere"]));
+    rig.woken.recv_timeout(PATIENCE).unwrap();
+    assert_eq!(rig.resolver.poll_canonical(), Some(Vec::new()));
+}
+
+#[test]
 fn dropping_the_resolver_waits_for_nothing_and_ends_the_threads() {
     let mut rig = rig();
     rig.resolver.request(1, "hangs", 1);
