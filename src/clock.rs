@@ -2,6 +2,7 @@
 //! and a [`Deadline`] that can be never. The two clocks are different types because Kafka's records
 //! want the one that people set and its timeouts want the one that nobody can.
 
+pub(crate) mod log_limit;
 pub(crate) mod seldom;
 
 use std::fmt;

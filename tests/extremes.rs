@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{Api, Rule, TestCluster};
-use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+use kafka_producer::{ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord};
 
 /// How long each case is watched.
 const WATCHED: Duration = Duration::from_secs(2);
@@ -60,6 +60,8 @@ enum World {
     Rude(Api),
     /// A server that speaks another protocol.
     Other,
+    /// A broker that refuses every batch for a moment, of each of 200 partitions.
+    Refusing200(ErrorCode),
     /// A broker that takes connections, and nothing more.
     Hung,
     /// A port that nobody listens on.
@@ -119,6 +121,21 @@ const CASES: &[Case] = &[
             "the topic does not exist",
         )
     },
+    case(
+        &[],
+        World::Refusing200(ErrorCode::NotEnoughReplicas),
+        "every batch of 200 partitions is refused for want of replicas",
+    ),
+    case(
+        &[("retry.backoff.ms", "0")],
+        World::Refusing200(ErrorCode::NotEnoughReplicas),
+        "every batch of 200 partitions is refused for want of replicas",
+    ),
+    case(
+        &[("retry.backoff.ms", "0"), ("acks", "1")],
+        World::Refusing200(ErrorCode::NotLeaderOrFollower),
+        "every batch of 200 partitions is refused by who leads no more",
+    ),
     case(&[("metadata.max.age.ms", "0")], World::Up, "all is well"),
     case(
         &[("metadata.max.age.ms", "0"), ("retry.backoff.ms", "0")],
@@ -206,6 +223,8 @@ struct Seen {
     requests: [u64; 4],
     lines: u64,
     loops: u64,
+    /// Records, of which each may have a request of its own, once.
+    sent: u64,
     seconds: f64,
 }
 
@@ -233,6 +252,10 @@ fn no_setting_makes_a_spin_or_a_flood() {
             .iter()
             .map(|(key, value)| format!("`{key}={value}`"))
             .collect();
+        let settings = match settings.len() {
+            0 => vec!["the defaults".to_owned()],
+            _ => settings,
+        };
         let rate = |count: u64| (count as f64 / seen.seconds).round() as u64;
         let (most, kind) = (0..4)
             .map(|at| (seen.requests[at], KINDS[at].0))
@@ -254,9 +277,9 @@ fn no_setting_makes_a_spin_or_a_flood() {
         );
         let allowed = |a_second: u64| (a_second as f64 * seen.seconds) as u64 + a_second / 5 + 2;
         if seen.connects > allowed(MOST_CONNECTS)
-            || most > allowed(MOST_REQUESTS)
+            || most > allowed(MOST_REQUESTS) + seen.sent
             || seen.lines > allowed(MOST_LINES) + FIRST_LINES
-            || seen.loops > allowed(MOST_LOOPS)
+            || seen.loops > allowed(MOST_LOOPS) + 2 * seen.sent
         {
             wrong.push(format!("{settings:?} {}: {seen:?}", case.what));
         }
@@ -265,7 +288,14 @@ fn no_setting_makes_a_spin_or_a_flood() {
 }
 
 fn watch(case: &Case) -> Seen {
-    let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+    let partitions = match &case.world {
+        World::Refusing200(_) => 200,
+        _ => 1,
+    };
+    let cluster = TestCluster::builder()
+        .topic("t", partitions)
+        .start()
+        .unwrap();
     let closed = Arc::new(AtomicU64::new(0));
     let node = cluster.node_ids().next().unwrap();
     let mut servers = cluster.bootstrap_servers();
@@ -278,6 +308,10 @@ fn watch(case: &Case) -> Seen {
         }
         World::Rude(api) => {
             cluster.script(Rule::on(*api).always().close()).unwrap();
+        }
+        World::Refusing200(code) => {
+            let refuse = Rule::on(Api::Produce).always().fail(*code);
+            cluster.script(refuse).unwrap();
         }
         World::Hung => {
             cluster.hang_node(node);
@@ -302,21 +336,39 @@ fn watch(case: &Case) -> Seen {
     }
     let lines = LINES.0.load(Ordering::Relaxed);
     let producer = KafkaProducer::<str, str>::new(config.build().unwrap()).unwrap();
+    if partitions > 1 {
+        for partition in 0..partitions {
+            let record = ProducerRecord::new("t", "value").with_partition(partition as i32);
+            drop(producer.send(record));
+            // Each at another moment.
+            thread::sleep(Duration::from_micros(500));
+        }
+    }
     let begun = Instant::now();
     let loops = producer.snapshot().sender_loops;
+    let requests = || KINDS.map(|(_, key)| cluster.request_count(key));
+    let before = if partitions > 1 { requests() } else { [0; 4] };
+    let mut sent = 0;
     while begun.elapsed() < WATCHED {
         // Whether it succeeds is another matter.
-        drop(producer.send(ProducerRecord::new(case.topic, "value")));
+        if partitions == 1 {
+            drop(producer.send(ProducerRecord::new(case.topic, "value")));
+            sent += 1;
+        }
         thread::sleep(Duration::from_millis(50));
     }
     let seconds = begun.elapsed().as_secs_f64();
-    Seen {
+    let seen = Seen {
         connects: cluster.connections_accepted() + closed.load(Ordering::Relaxed),
-        requests: KINDS.map(|(_, key)| cluster.request_count(key)),
+        requests: std::array::from_fn(|at| requests()[at] - before[at]),
         lines: LINES.0.load(Ordering::Relaxed) - lines,
         loops: producer.snapshot().sender_loops - loops,
+        sent,
         seconds,
-    }
+    };
+    // What is left is not waited for.
+    let _ = producer.close_timeout(Duration::ZERO);
+    seen
 }
 
 fn unused_address() -> String {

@@ -2,7 +2,6 @@
 
 pub(crate) mod backoff;
 pub(crate) mod hash;
-pub(crate) mod log_limit;
 pub(crate) mod murmur2;
 pub(crate) mod panic;
 pub(crate) mod process;

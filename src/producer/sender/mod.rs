@@ -23,11 +23,12 @@ use super::metadata::ProducerMetadata;
 use super::transaction::{SequenceRewrite, TransactionManager};
 use super::wake::SenderWaker;
 use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient};
+use crate::clock::log_limit::LogLimit;
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Request;
 use crate::types::{NodeId, UsableMagic};
 use crate::util::backoff::{ExponentialBackoff, SHORTEST_BACKOFF};
-use crate::util::log_limit::LogLimit;
+
 use crate::util::panic;
 pub(crate) use control::SenderControl;
 use in_flight::InFlightBatches;

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::clock::Instant;
+use super::Instant;
 
 /// The most lines of one [`LogLimit`] within [`WINDOW`].
 pub(crate) const LINES_PER_WINDOW: u32 = 10;
