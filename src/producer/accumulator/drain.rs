@@ -237,6 +237,21 @@ impl Drainer {
         found.map(|batch| change(batch)).is_some()
     }
 
+    /// Takes a batch that waits to be sent again out of the line.
+    pub(crate) fn take_retry(
+        &mut self,
+        index: EntryIndex,
+        batch: BatchId,
+        now: Instant,
+    ) -> Option<Box<SealedBatch>> {
+        let slot = self.slots.get_mut(index as usize)?.as_mut()?;
+        let at = slot.retries.iter().position(|b| b.id() == batch)?;
+        let taken = slot.retries.remove(at);
+        self.retries_queued -= usize::from(taken.is_some());
+        self.settle(index, now);
+        taken
+    }
+
     // ---- questions
 
     /// Topics of which a batch waits for a leader, if that is news since the last call.

@@ -181,9 +181,10 @@ impl SealedBatch {
     }
 
     /// Gives the batch another place after its producer's epoch has changed. Only the header will
-    /// differ. No attempt of it may be under way.
+    /// differ. No attempt of it may be under way, and it must be certain that none has written it.
     pub(crate) fn rewrite(&mut self, state: ProducerState) {
         self.state = state;
+        self.fate = Fate::NotWritten;
     }
 
     /// It leaves the queue for a connection.
@@ -246,6 +247,11 @@ impl SealedBatch {
 
     pub(crate) fn last_error(&self) -> Option<&BrokerError> {
         self.troubles.as_ref()?.error.as_ref()
+    }
+
+    /// What attempts before the present one tell.
+    pub(crate) fn fate(&self) -> Fate {
+        self.fate
     }
 
     /// Whether the batch may be in the log, as far as attempts before the present one tell.

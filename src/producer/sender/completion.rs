@@ -327,7 +327,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     ) {
         self.log_retry(index, &batch, attempt, now);
         if let Some(transactions) = &mut self.transactions {
-            transactions.handle_returned(index, batch.id());
+            transactions.handle_returned(index, &batch.summary());
         }
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
         batch.mark_retried(now, common_moment(now + wait));

@@ -10,7 +10,9 @@ use super::{Completion, Sender};
 use crate::client::kafka_client::{KafkaClient, NotReady};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
-use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, WaitCause};
+use crate::error::{
+    Delivery, ErrorCode, ProduceError, ProduceErrorBuilder, ProduceErrorKind, WaitCause,
+};
 use crate::producer::accumulator::{Drained, EntryIndex};
 use crate::producer::batch::{BatchId, Fate, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
@@ -153,6 +155,19 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             transactions.handle_expired_in_queue(index, &batch.summary());
         }
         self.finish_failed(batch, BatchOutcome::Failed(error));
+    }
+
+    /// A new epoch has begun, and the batch may be in the log under its number of the old one, or later ones are.
+    pub(super) fn give_up_number(&mut self, batch: Box<SealedBatch>, now: Instant) {
+        let kind = ProduceErrorKind::Broker(ErrorCode::OutOfOrderSequenceNumber);
+        let error = error_for(
+            &batch,
+            kind,
+            batch.delivery(),
+            no_other_number(batch.delivery()).to_owned(),
+            now,
+        );
+        self.finish_failed(batch, BatchOutcome::Failed(error.build()));
     }
 
     /// An attempt ended in a way that no other attempt would mend, or none is left (SE-16 to SE-18).
@@ -311,6 +326,20 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let id = batch.id();
         batch.fail(outcome, self.listener.as_deref());
         self.shared.accumulator.forget(id);
+    }
+}
+
+/// Why a batch is not sent under another number.
+pub(super) fn no_other_number(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::MaybeWritten => {
+            "the broker does not take the batch under its number, because records before it are missing, and \
+             under another it could be written twice: an earlier attempt of it may be in the log"
+        }
+        Delivery::NotWritten => {
+            "the broker has lost what it knew of this producer, and has taken later batches of the \
+             partition: this one would come after them"
+        }
     }
 }
 

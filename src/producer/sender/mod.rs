@@ -253,7 +253,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let batches_wait = self.drainer.has_undrained();
         let request = transactions.next_request(batches_wait, now);
         let failed = transactions.fatal_error().is_some();
-        self.rewrite_sequences(&rewrites);
+        self.rewrite_sequences(&rewrites, now);
         if failed {
             self.fail_queued_fatally(now);
             return Deadline::Never;
@@ -284,13 +284,22 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    fn rewrite_sequences(&mut self, rewrites: &[SequenceRewrite]) {
-        for rewrite in rewrites {
-            let found = self
-                .drainer
-                .with_retry(rewrite.index, rewrite.batch, |batch| {
-                    batch.rewrite(rewrite.state);
-                });
+    fn rewrite_sequences(&mut self, rewrites: &[SequenceRewrite], now: Instant) {
+        for &SequenceRewrite {
+            index,
+            batch,
+            state,
+        } in rewrites
+        {
+            let found = match state {
+                Some(state) => self
+                    .drainer
+                    .with_retry(index, batch, |batch| batch.rewrite(state)),
+                None => {
+                    let taken = self.drainer.take_retry(index, batch, now);
+                    taken.map(|batch| self.give_up_number(batch, now)).is_some()
+                }
+            };
             debug_assert!(
                 found,
                 "only batches that wait to be sent again are numbered again"

@@ -7,9 +7,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::completion::Answer;
-use super::failures::error_for;
+use super::failures::{error_for, no_other_number};
 use crate::clock::Instant;
-use crate::error::{BrokerError, Delivery, ErrorCode, ProduceError, ProduceErrorKind};
+use crate::error::{BrokerError, ErrorCode, ProduceError, ProduceErrorKind};
 use crate::producer::batch::SealedBatch;
 use crate::producer::produce_request_result::BatchOutcome;
 use crate::protocol::RecordError;
@@ -54,16 +54,7 @@ pub(super) fn refusal(
              allows: make it smaller, or raise the limit",
             batch.size_bytes()
         ),
-        ErrorCode::OutOfOrderSequenceNumber if batch.delivery() == Delivery::MaybeWritten => {
-            "numbers before the batch's are missing in the log, and an earlier attempt of it got no answer: \
-             under another number it could be written twice"
-                .to_owned()
-        }
-        ErrorCode::OutOfOrderSequenceNumber => {
-            "the broker has lost what it knew of this producer, and has taken later batches of the \
-             partition: this one would come after them"
-                .to_owned()
-        }
+        ErrorCode::OutOfOrderSequenceNumber => no_other_number(batch.delivery()).to_owned(),
         _ => "the broker refused the batch".to_owned(),
     };
     let error = |kind: ProduceErrorKind, sentence: String, words: Option<Arc<str>>| {

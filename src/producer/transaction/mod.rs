@@ -26,7 +26,9 @@ use crate::util::backoff::SHORTEST_BACKOFF;
 pub(crate) struct SequenceRewrite {
     pub(crate) index: EntryIndex,
     pub(crate) batch: BatchId,
-    pub(crate) state: ProducerState,
+    /// None for a batch that may be in the log under its number, or before which later ones are: it must not be
+    /// sent under another.
+    pub(crate) state: Option<ProducerState>,
 }
 
 /// Numbers the batches of an idempotent producer.
@@ -190,9 +192,9 @@ impl TransactionManager {
     }
 
     /// An attempt has failed, and another will be made.
-    pub(crate) fn handle_returned(&mut self, index: EntryIndex, batch: BatchId) {
+    pub(crate) fn handle_returned(&mut self, index: EntryIndex, batch: &BatchSummary) {
         if let Some(partition) = self.partitions.get_mut(&index) {
-            partition.end_attempt(batch);
+            partition.end_attempt(batch.id, batch.fate);
         }
     }
 
@@ -202,7 +204,7 @@ impl TransactionManager {
             let pieces = split.pieces().iter();
             partition.split(
                 split.whole(),
-                pieces.map(|piece| (piece.id(), piece.record_count())),
+                pieces.map(|piece| (piece.id(), piece.record_count(), piece.fate())),
             );
         }
     }

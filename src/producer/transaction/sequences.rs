@@ -27,7 +27,7 @@ pub(super) struct PartitionSequences {
     /// nothing new is sent until that is known (TM-47).
     unresolved: Option<Sequence>,
     /// The first batch whose number is missing for certain, or that is certain not to be written under its
-    /// number. What stands behind it cannot be written either, and waits for a new epoch.
+    /// number. What stands behind it is not sent any more before there is a new epoch.
     gap: Option<BatchId>,
     /// The leader is known to know this producer and epoch.
     is_known: bool,
@@ -44,6 +44,12 @@ struct Tracked {
     record_count: u32,
     /// It was handed to the client and has not come back.
     is_under_way: bool,
+    /// What its attempts tell, one that is under way apart.
+    fate: Fate,
+    /// The broker's last answer proves that it is not written, whatever attempts before that left open.
+    is_proved: bool,
+    /// A later batch was acknowledged.
+    is_overtaken: bool,
     /// An attempt of it has failed, or it is a piece of a batch that was too large.
     is_retried: bool,
 }
@@ -113,13 +119,12 @@ impl PartitionSequences {
     }
 
     /// Whether a batch that failed before may be sent now: the oldest, one at a time, and not one that waits
-    /// for another number.
+    /// for another number. One behind a gap that may be in the log all the same is tried under its number: the
+    /// broker's answer tells.
     pub(super) fn may_be_tried_again(&self, id: BatchId) -> bool {
-        let is_first = self
-            .in_flight
-            .front()
-            .is_none_or(|tracked| tracked.id == id);
-        is_first && !self.is_behind_gap(id)
+        self.in_flight.front().is_none_or(|first| {
+            first.id == id && (!self.is_behind_gap(id) || first.fate != Fate::NotWritten)
+        })
     }
 
     fn is_behind_gap(&self, id: BatchId) -> bool {
@@ -145,6 +150,9 @@ impl PartitionSequences {
             id,
             record_count,
             is_under_way: false,
+            fate: Fate::NotWritten,
+            is_proved: false,
+            is_overtaken: false,
             is_retried: false,
         });
         state
@@ -154,14 +162,18 @@ impl PartitionSequences {
     pub(super) fn begin_attempt(&mut self, id: BatchId) {
         if let Some(tracked) = self.tracked(id) {
             tracked.is_under_way = true;
+            tracked.is_proved = false;
         }
     }
 
     /// A numbered batch is back, to be sent again.
-    pub(super) fn end_attempt(&mut self, id: BatchId) {
+    pub(super) fn end_attempt(&mut self, id: BatchId, fate: Fate) {
         if let Some(tracked) = self.tracked(id) {
             tracked.is_under_way = false;
             tracked.is_retried = true;
+            if !tracked.is_proved {
+                tracked.fate = fate;
+            }
         }
     }
 
@@ -169,11 +181,12 @@ impl PartitionSequences {
         self.in_flight.iter_mut().find(|tracked| tracked.id == id)
     }
 
-    /// Begins again at 0 as `producer`; `renumbered` is told the new numbers of each batch that waits.
+    /// Begins again at 0 as `producer`; `restarted` is told the new numbers of each batch that waits. One that
+    /// may be in the log gets none, nor does one that a later batch has overtaken; they are no longer tracked.
     pub(super) fn restart(
         &mut self,
         producer: ProducerIdAndEpoch,
-        mut renumbered: impl FnMut(BatchId, ProducerState),
+        mut restarted: impl FnMut(BatchId, Option<ProducerState>),
     ) {
         self.producer = producer;
         self.next = Sequence::ZERO;
@@ -181,17 +194,22 @@ impl PartitionSequences {
         self.unresolved = None;
         self.gap = None;
         self.is_known = false;
-        for tracked in &self.in_flight {
+        let next = &mut self.next;
+        self.in_flight.retain(|tracked| {
             debug_assert!(!tracked.is_under_way, "its answer is for the old number");
-            renumbered(
-                tracked.id,
-                ProducerState {
-                    producer,
-                    base_sequence: self.next,
-                },
-            );
-            self.next = self.next.advance(tracked.record_count);
-        }
+            if tracked.fate != Fate::NotWritten || tracked.is_overtaken {
+                restarted(tracked.id, None);
+                return false;
+            }
+            let base_sequence = *next;
+            *next = next.advance(tracked.record_count);
+            let state = ProducerState {
+                producer,
+                base_sequence,
+            };
+            restarted(tracked.id, Some(state));
+            true
+        });
     }
 
     /// The batch is written. An answer for an epoch that is over says nothing of the present one.
@@ -206,6 +224,9 @@ impl PartitionSequences {
             }
             self.is_known = true;
             self.acknowledged_at = now;
+            for earlier in &mut self.in_flight {
+                earlier.is_overtaken |= earlier.id < batch.id;
+            }
         }
         if base_offset >= 0 {
             // A broker's answer may be anything, up to the largest number there is.
@@ -215,17 +236,24 @@ impl PartitionSequences {
     }
 
     /// The batch is gone; its pieces, which have its numbers between them, stand in its place (TM-50).
-    pub(super) fn split(&mut self, id: BatchId, pieces: impl Iterator<Item = (BatchId, u32)>) {
+    pub(super) fn split(
+        &mut self,
+        id: BatchId,
+        pieces: impl Iterator<Item = (BatchId, u32, Fate)>,
+    ) {
         let Some(at) = self.in_flight.iter().position(|tracked| tracked.id == id) else {
             return;
         };
         let after = self.in_flight.split_off(at + 1);
         self.in_flight.truncate(at);
         self.in_flight
-            .extend(pieces.map(|(id, record_count)| Tracked {
+            .extend(pieces.map(|(id, record_count, fate)| Tracked {
                 id,
                 record_count,
                 is_under_way: false,
+                fate,
+                is_proved: false,
+                is_overtaken: false,
                 is_retried: true,
             }));
         self.in_flight.extend(after);
@@ -275,10 +303,14 @@ impl PartitionSequences {
             return OutOfOrder::Final;
         }
         self.note_gap(batch.id);
+        if let Some(tracked) = self.tracked(batch.id) {
+            tracked.fate = Fate::NotWritten;
+            tracked.is_proved = true;
+        }
         OutOfOrder::Gap
     }
 
-    /// Everything from this batch on is certain not to be written under its number.
+    /// From this batch on nothing more is sent under the present numbers, but what may be in the log.
     pub(super) fn note_gap(&mut self, id: BatchId) {
         self.gap = Some(self.gap.map_or(id, |known| known.min(id)));
     }
@@ -321,13 +353,19 @@ impl PartitionSequences {
     }
 
     /// Whether the batches can be numbered anew: what stands before the gap has ended, since it may be in
-    /// the log under its number, and what stands behind has been answered.
+    /// the log under its number, nothing behind is under way, and the first is certain not to be written. A later
+    /// one that may be is given up then: if a broker that has forgotten the producer took it, the first would
+    /// come after it.
     pub(super) fn may_restart(&self) -> bool {
         self.has_gap()
             && self
                 .in_flight
                 .iter()
                 .all(|tracked| self.is_behind_gap(tracked.id) && !tracked.is_under_way)
+            && self
+                .in_flight
+                .front()
+                .is_none_or(|first| first.fate == Fate::NotWritten)
     }
 
     /// Whether every number that was given has been acknowledged.

@@ -71,14 +71,14 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     // The next expected one is out of order: there is a gap for certain.
     assert!(manager.may_retry(0, &after, ErrorCode::OutOfOrderSequenceNumber, -1));
     assert!(manager.resolve(NOW).is_empty(), "it is still under way");
-    manager.handle_returned(0, after.id);
+    manager.handle_returned(0, &after);
     let rewrites = manager.resolve(NOW);
     assert_eq!(rewrites.len(), 1);
     assert_eq!(
-        (rewrites[0].batch, rewrites[0].state.producer.epoch),
+        (rewrites[0].batch, rewrites[0].state.unwrap().producer.epoch),
         (after.id, 1)
     );
-    assert_eq!(rewrites[0].state.base_sequence, Sequence::ZERO);
+    assert_eq!(rewrites[0].state.unwrap().base_sequence, Sequence::ZERO);
 }
 
 /// TM-47
@@ -127,12 +127,12 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     );
     assert!(manager.resolve(NOW).is_empty(), "two are under way");
     for batch in &behind {
-        manager.handle_returned(0, batch.id);
+        manager.handle_returned(0, batch);
     }
     let rewrites = manager.resolve(NOW);
     let renumbered: Vec<_> = rewrites
         .iter()
-        .map(|r| (r.batch, r.state.base_sequence.as_i32()))
+        .map(|r| (r.batch, r.state.unwrap().base_sequence.as_i32()))
         .collect();
     assert_eq!(renumbered, [(behind[0].id, 0), (behind[1].id, 2)]);
     assert_eq!(manager.producer(), ProducerIdAndEpoch::new(7, 5));

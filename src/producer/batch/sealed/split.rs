@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use log::error;
 
-use super::SealedBatch;
+use super::{Fate, SealedBatch};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
 use crate::producer::batch::BatchId;
@@ -114,7 +114,12 @@ impl SealedBatch {
             drained: None,
             queued: self.queued,
             in_flight: self.in_flight,
-            fate: self.fate,
+            // A broker that has the whole does not know the pieces by their numbers: whatever it answers about
+            // them proves nothing any more.
+            fate: match self.fate {
+                Fate::NotWritten => Fate::NotWritten,
+                Fate::Disputed | Fate::Unknown => Fate::Unknown,
+            },
             troubles: self.troubles.clone(),
         }
     }

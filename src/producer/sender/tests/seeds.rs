@@ -5,7 +5,7 @@
 //!
 //! `SEEDS=10000 cargo test --lib seeds` runs as many, `SEED=17` one of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
 use crate::testing::sim::producer_state::{ProducerState, Verdict, WrittenBatch};
@@ -19,6 +19,8 @@ const USUAL_SEEDS: u64 = 400;
 #[derive(Default)]
 struct Partition {
     log: Vec<String>,
+    /// What was in the log when the topic was deleted.
+    gone: BTreeSet<String>,
     producers: BTreeMap<i64, ProducerState>,
 }
 
@@ -36,6 +38,8 @@ struct Faults {
     refuses_for_good: u32,
     loses_connection: u32,
     forgets: u32,
+    makes_topics_again: u32,
+    lowers_limit: u32,
     comes_back_to_old_requests: u32,
     tells_of_duplicates: bool,
     tells_of_unknown_producers: bool,
@@ -85,6 +89,8 @@ impl Run {
             refuses_for_good: rate(150),
             loses_connection: rate(150),
             forgets: rate(500),
+            makes_topics_again: rate(60),
+            lowers_limit: rate(150),
             comes_back_to_old_requests: rate(500),
             tells_of_duplicates: rate(2) > 0,
             tells_of_unknown_producers: rate(4) == 0,
@@ -267,6 +273,10 @@ impl Run {
             );
             return partition_response(index, code, -1);
         }
+        // Before it looks for duplicates.
+        if self.happens(self.faults.lowers_limit) {
+            return partition_response(index, ErrorCode::MessageTooLarge, -1);
+        }
         let partition = &mut self.partitions[index as usize];
         let log_end = partition.log.len() as i64;
         let known = partition.producers.get(&batch.producer_id());
@@ -340,6 +350,28 @@ impl Run {
         }
     }
 
+    /// The topic is deleted and made again, whatever is under way.
+    fn make_again(&mut self, partition: usize) {
+        self.trace(|| format!("{partition} is made again"));
+        self.assert_written_once(partition);
+        let partition = &mut self.partitions[partition];
+        partition.gone.extend(partition.log.drain(..));
+        partition.producers.clear();
+    }
+
+    fn assert_written_once(&self, partition: usize) -> BTreeMap<&str, usize> {
+        let mut places = BTreeMap::new();
+        for (at, value) in self.partitions[partition].log.iter().enumerate() {
+            let before = places.insert(value.as_str(), at);
+            assert_eq!(
+                before, None,
+                "SEED={}: {value} is in the log twice",
+                self.seed
+            );
+        }
+        places
+    }
+
     /// Nothing is sent for a while.
     fn lull(&mut self) {
         for _ in 0..self.random.u32(5..40) {
@@ -378,6 +410,9 @@ impl Run {
         if self.happens(self.faults.forgets) {
             self.forget(node as usize);
         }
+        if self.happens(self.faults.makes_topics_again / 10) {
+            self.make_again(node as usize);
+        }
     }
 
     /// Whether nothing is done to the producer that a record could fail for.
@@ -385,6 +420,8 @@ impl Run {
         let options = &self.rig.sender.options;
         self.faults.refuses_for_good == 0
             && !self.faults.tells_of_unknown_producers
+            && self.faults.makes_topics_again == 0
+            && self.faults.lowers_limit == 0
             && options.retries == u32::MAX
             && options.delivery_timeout == DELIVERY_TIMEOUT
     }
@@ -416,15 +453,13 @@ impl Run {
             }
         }
         for (number, partition) in self.partitions.iter().enumerate() {
-            let mut places: BTreeMap<&str, usize> = BTreeMap::new();
-            for (at, value) in partition.log.iter().enumerate() {
-                let before = places.insert(value, at);
-                assert_eq!(before, None, "SEED={seed}: {value} is in the log twice");
-            }
+            let places = self.assert_written_once(number);
             let mut last = None;
             for sent in self.sent.iter().filter(|sent| sent.partition == number) {
                 let place = places.get(&*sent.value).copied();
+                let is_gone = partition.gone.contains(&sent.value);
                 match sent.future.get() {
+                    Ok(_) if is_gone && place.is_none() => {}
                     Ok(metadata) => {
                         assert!(place.is_some(), "SEED={seed}: {} is not there", sent.value);
                         assert!(
@@ -432,7 +467,8 @@ impl Run {
                             "SEED={seed}: {} at {place:?} was sent after what is at {last:?}",
                             sent.value
                         );
-                        let told = Some(metadata.offset()).filter(|offset| *offset >= 0);
+                        // Where it was before the topic was made again says nothing.
+                        let told = Some(metadata.offset()).filter(|at| *at >= 0 && !is_gone);
                         assert!(
                             told.is_none_or(|told| Some(told as usize) == place),
                             "SEED={seed}: {} is at {place:?}, not {told:?}",
@@ -445,6 +481,7 @@ impl Run {
                     }
                     Err(error) if !error.may_be_written() => {
                         assert_eq!(place, None, "SEED={seed}: {}: {error}", sent.value);
+                        assert!(!is_gone, "SEED={seed}: {}: {error}", sent.value);
                     }
                     Err(_) => {}
                 }

@@ -321,3 +321,39 @@ fn pieces_are_failed_by_a_forced_close() {
     assert_eq!(maybe, 2);
     assert_eq!(rig.shared.accumulator.incomplete_count(), 0);
 }
+
+/// The whole is in the log, and was called too large after that, as when `max.message.bytes` is lowered: the broker knows no
+/// piece by its numbers.
+#[test]
+fn pieces_of_a_batch_that_may_be_written_get_no_other_numbers() {
+    for code in [
+        Some(ErrorCode::RequestTimedOut),
+        Some(ErrorCode::NotLeaderOrFollower),
+        None,
+    ] {
+        let mut rig = Setup {
+            batch_size: 1000,
+            ..Setup::idempotent()
+        }
+        .start();
+        let futures = ["a", "b"].map(|value| rig.send(0, value));
+        rig.run();
+        match code {
+            Some(code) => rig.respond(code, -1),
+            None => rig.lose(0, true),
+        }
+        rig.advance(BACKOFF);
+        rig.run();
+        rig.respond(ErrorCode::MessageTooLarge, -1);
+        for _ in 0..2 {
+            rig.advance(BACKOFF);
+            rig.run();
+            rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+        }
+        for future in &futures {
+            assert!(error(future).may_be_written(), "{code:?}");
+        }
+        assert!(rig.sent().iter().flatten().all(|batch| batch.epoch == 0));
+        rig.assert_memory_is_back();
+    }
+}
