@@ -273,6 +273,51 @@ fn source_files(folder: &Path, files: &mut Vec<PathBuf>) {
     }
 }
 
+/// A logger is the user's code: all of the library's lines go through `util::log`, which contains it.
+fn log_violations(file: &str, module: &str, text: &str) -> Vec<String> {
+    let is_exempt = ["util::log", "internals", "testing"]
+        .iter()
+        .any(|home| within(module, home));
+    if is_exempt {
+        return Vec::new();
+    }
+    let code = code_of(text);
+    let takes_ours = code.contains("use crate::util::log;");
+    let lines = code.lines().zip(1..);
+    lines
+        .filter(|(line, _)| {
+            let names = |macro_name: &&str| line.contains(&format!("log::{macro_name}!("));
+            let calls = ["error", "warn", "info", "debug", "trace", "log"]
+                .iter()
+                .any(names);
+            line.trim_start().starts_with("use log::")
+                || line.contains("::log::")
+                    && !line.contains("crate::util::log::")
+                    && !line.contains("super::")
+                || calls && !takes_ours
+        })
+        .map(|(_, number)| format!("{file}:{number}: {module} must log through util::log"))
+        .collect()
+}
+
+#[test]
+fn every_line_of_the_log_goes_through_what_contains_the_logger() {
+    check_tree(log_violations);
+}
+
+#[test]
+fn a_line_that_goes_to_the_logger_directly_is_found() {
+    let direct = "fn f() {\n    log::warn!(\"x\");\n}\n";
+    assert_eq!(
+        log_violations("f.rs", "client::f", direct),
+        ["f.rs:2: client::f must log through util::log"]
+    );
+    let imported = "use log::{debug, warn};\n";
+    assert_eq!(log_violations("f.rs", "client::f", imported).len(), 1);
+    let ours = format!("use crate::util::log;\n{direct}");
+    assert!(log_violations("f.rs", "client::f", &ours).is_empty());
+}
+
 fn check_tree(check: fn(&str, &str, &str) -> Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let src = root.join("src");

@@ -13,6 +13,7 @@ use crate::clock::seldom::{Seldom, Unsaid};
 use crate::clock::{Deadline, Instant};
 use crate::types::{Node, NodeId};
 use crate::util::backoff::ExponentialBackoff;
+use crate::util::log;
 
 const GROWTH: u32 = 2;
 const JITTER: f64 = 0.2;

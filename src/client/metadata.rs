@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::Level;
+use crate::util::log::Level;
 
 use self::cache::MetadataCache;
 pub(super) use self::cache::is_reachable;

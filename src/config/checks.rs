@@ -1,6 +1,6 @@
 //! What keys mean together: which follow from others, and which do not go together.
 
-use log::Level;
+use crate::util::log::Level;
 
 use super::bootstrap::parse_bootstrap;
 use super::draft::Draft;

@@ -36,6 +36,7 @@ pub use plugin::PluginConfig;
 
 use crate::error::ConfigError;
 use crate::sync::{Mutex, Rank};
+use crate::util::log;
 use draft::Draft;
 use not_built::{NOT_BUILT, NotBuilt};
 use plugin::Reads;

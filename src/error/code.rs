@@ -1,5 +1,6 @@
 //! Kafka's error codes: the small numbers by which a broker says what went wrong.
 
+use crate::util::log;
 use std::fmt;
 
 /// Makes the enum and its lookups from one table. Each row: Kafka's name, our variant, the number,
@@ -76,7 +77,7 @@ impl ErrorCode {
     /// [`UnknownServerError`](Self::UnknownServerError).
     pub fn from_code(code: i16) -> Self {
         Self::known(code).unwrap_or_else(|| {
-            log::warn!("a broker answered with error code {code}, which is not known here");
+            log::debug!("a broker answered with error code {code}, which is not known here");
             Self::UnknownServerError
         })
     }

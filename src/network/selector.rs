@@ -19,6 +19,7 @@ use super::transport::{self, Received, Transport};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Frame;
 use crate::util::backoff::SHORTEST_BACKOFF;
+use crate::util::log;
 
 /// The cap on one response, without its length: no producer request has an answer near it.
 ///

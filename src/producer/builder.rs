@@ -11,7 +11,7 @@ use std::fmt;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::Arc;
 
-use log::warn;
+use crate::util::log::warn;
 
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) use self::by_hand::HandSender;

@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use log::warn;
+use crate::util::log::warn;
 
 use super::accumulator::{RandomSource, RecordAccumulator, TopicEntry};
 use super::callback_scope::{self, ProducerId};

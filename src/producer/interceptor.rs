@@ -8,6 +8,7 @@ use crate::config::PluginConfig;
 use crate::error::{BoxError, ProduceError};
 use crate::sync;
 use crate::types::{ClusterResourceListener, PartitionId, TopicPartition};
+use crate::util::log;
 use crate::util::panic;
 
 /// Sees, and may change, every record before it is serialized; learns of every record's fate.

@@ -5,7 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use log::{info, warn};
+use crate::util::log;
+use crate::util::log::{info, warn};
 
 use super::callback_scope;
 use super::core::{Core, Plugins};

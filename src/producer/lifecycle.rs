@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
+use crate::util::log::error;
 use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
-use log::error;
 
 use super::callback_scope::{self, ProducerId};
 use super::sender::SenderControl;

@@ -7,8 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::util::log;
+use crate::util::log::Level;
 use arc_swap::ArcSwap;
-use log::Level;
 
 use crate::client::metadata::{
     ChangedTopics, FatalMetadataError, Metadata, MetadataNews, MetadataUpdate, TopicError,

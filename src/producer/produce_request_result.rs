@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 use std::time::Duration;
 
-use log::error;
+use crate::util::log::error;
 
 use super::callback_scope::{self, ProducerId};
 use crate::error::ProduceError;

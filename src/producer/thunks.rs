@@ -10,7 +10,7 @@ mod places;
 use std::any::Any;
 use std::fmt;
 
-use log::error;
+use crate::util::log::error;
 
 pub(crate) use self::facts::RecordFacts;
 use self::facts::{PackedFacts, Unpack};

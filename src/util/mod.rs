@@ -2,6 +2,7 @@
 
 pub(crate) mod backoff;
 pub(crate) mod hash;
+pub(crate) mod log;
 pub(crate) mod murmur2;
 pub(crate) mod panic;
 pub(crate) mod process;

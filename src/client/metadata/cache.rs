@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::Level;
+use crate::util::log::Level;
 
 use super::news::MetadataNews;
 use crate::protocol::{MetadataBroker, MetadataPartition};

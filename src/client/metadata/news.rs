@@ -4,7 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use log::Level;
+use crate::util::log;
+use crate::util::log::Level;
 
 use crate::error::ErrorCode;
 use crate::sync::assert_unlocked;

@@ -9,6 +9,7 @@ use crate::clock::Instant;
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{CloseReason, PollEvents, Selectable};
 use crate::types::{Node, NodeId};
+use crate::util::log;
 
 /// How a connection ended.
 pub(super) struct Ending {

@@ -1,6 +1,7 @@
 //! When metadata is asked for, and which node is asked.
 
-use log::Level;
+use crate::util::log;
+use crate::util::log::Level;
 
 use super::connecting::{Ending, Endpoint, Weight};
 use super::{NetworkClient, Purpose};

@@ -32,6 +32,7 @@ use crate::clock::{Clock, Deadline, Instant};
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{PollEvents, Selectable, WakeUp};
 use crate::types::{Node, NodeId, UsableMagic};
+use crate::util::log;
 
 /// What a [`NetworkClient`] is to be like.
 #[derive(Debug, Clone)]

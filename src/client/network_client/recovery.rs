@@ -9,6 +9,7 @@ use crate::clock::{Deadline, Instant};
 use crate::network::resolver::{DnsLookup, HostResolver};
 use crate::network::selectable::Selectable;
 use crate::types::{Node, NodeId};
+use crate::util::log;
 
 /// Canonical names of bootstrap servers are looked up again after as long, while nothing else helps.
 const NAMES_AGAIN_AFTER: Duration = Duration::from_secs(10);

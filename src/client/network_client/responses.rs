@@ -19,6 +19,7 @@ use crate::protocol::{
     decode_response_correlation,
 };
 use crate::types::NodeId;
+use crate::util::log;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Ends the requests that no answer is expected to and that were written in full.

@@ -11,6 +11,7 @@ use crate::network::resolver::HostResolver;
 use crate::network::selectable::{Selectable, SendRefused};
 use crate::protocol::{ApiKey, ProduceRequest, Records, Request};
 use crate::types::NodeId;
+use crate::util::log;
 
 /// Correlation ids that SASL's own requests use: other requests skip them.
 const RESERVED_IDS: RangeInclusive<i32> = i32::MAX - 7..=i32::MAX;

@@ -1,6 +1,6 @@
 //! Rules between keys.
 
-use log::Level;
+use crate::util::log::Level;
 
 use super::*;
 

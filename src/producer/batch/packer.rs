@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use log::error;
+use crate::util::log::error;
 
 use crate::compress::Compressor;
 use crate::record::ratio::CompressionRatio;

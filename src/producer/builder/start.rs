@@ -3,7 +3,8 @@
 use std::io;
 use std::sync::Arc;
 
-use log::{debug, info, warn};
+use crate::util::log;
+use crate::util::log::{debug, info, warn};
 
 use crate::client::kafka_client::KafkaClient;
 use crate::client::network_client::{
@@ -358,7 +359,7 @@ pub(super) fn network_client_on<S: Selectable>(
 }
 
 pub(super) fn log_effective(config: &ProducerConfig) {
-    if log::log_enabled!(log::Level::Info) {
+    if log::Level::Info <= log::max_level() {
         let values: Vec<String> = config
             .effective()
             .into_iter()

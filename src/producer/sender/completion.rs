@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::{debug, info, trace, warn};
+use crate::util::log::{debug, info, trace, warn};
 
 use super::in_flight::{InFlightBatch, Tracked};
 use super::{Completion, Produced, Sender};

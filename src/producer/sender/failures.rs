@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::debug;
+use crate::util::log::debug;
 
 use super::completion::{Attempt, describe};
 use super::refusal::refusal;

@@ -11,7 +11,7 @@ mod retry_log;
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::{debug, error};
+use crate::util::log::{debug, error};
 
 use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
@@ -153,10 +153,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     pub(crate) fn run(mut self) {
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
             let message: Arc<str> = format!("the sender panicked: {reason}").into();
-            error!("{} {message}", self.options.log_prefix);
+            // Nothing is let in any more before anything else that could go wrong.
             self.shared.control.fail(Arc::clone(&message));
             self.shared.metadata.close();
             self.shared.accumulator.close();
+            error!("{} {message}", self.options.log_prefix);
             if panic::contain(|| self.fail_everything_poisoned(&message)).is_err() {
                 error!(
                     "{} cleaning up after the panic panicked too",

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::trace;
+use crate::util::log::trace;
 
 use super::completion::Attempt;
 use super::{Completion, Produced, Sender};

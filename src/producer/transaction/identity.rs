@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::{error, info, warn};
+use crate::util::log::{error, info, warn};
 
 use super::TransactionManager;
 use crate::clock::{Deadline, Instant};

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use log::debug;
+use crate::util::log::debug;
 
 pub(crate) use self::identity::{FatalError, InitOutcome};
 use self::identity::{State, describe};

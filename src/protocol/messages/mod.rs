@@ -55,6 +55,7 @@ use super::header::RequestHeader;
 #[cfg(any(test, feature = "testing"))]
 use super::header::encode_response_correlation;
 use super::wire::{DecodeError, DecodeErrorKind, EncodeError, Reader, Writer};
+use crate::util::log;
 
 /// What a request does in its own way. The version is one that its API has; the writer and the reader
 /// know its form.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use log::error;
+use crate::util::log::error;
 
 use super::{Fate, SealedBatch};
 use crate::clock::Instant;
