@@ -277,4 +277,6 @@ fn clusters_can_be_told_apart_and_may_be_given_their_ids() {
     assert!(t != t2 && t2 != t3 && t3 != t);
 }
 
+#[cfg(unix)]
+mod descriptors;
 mod faults;
