@@ -84,6 +84,10 @@ impl RecordInBatch {
         self.facts.answer(index, partition, outcome)
     }
 
+    fn misuse(&self, why: Misuse) -> ProduceError {
+        self.error(ProduceErrorKind::Misuse, why.to_string())
+    }
+
     fn error(&self, kind: ProduceErrorKind, message: String) -> ProduceError {
         let partition = self.result.topic_partition();
         ProduceErrorBuilder::new(
@@ -111,7 +115,8 @@ impl FutureRecordMetadata {
     ///
     /// # Errors
     /// Why the record failed. Inside a callback or interceptor of the same producer, when the answer
-    /// is not there yet: [`ProduceErrorKind::Misuse`], since waiting there would never end.
+    /// is not there yet: [`ProduceErrorKind::Misuse`], since waiting there would never end. The same in a
+    /// process forked after the producer was built, where the thread that would bring the answer is missing.
     ///
     /// # Blocking
     /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that.
@@ -152,9 +157,7 @@ impl FutureRecordMetadata {
             // Another record of a batch that is being completed right now has an answer already.
             return match holder.result.published_outcome() {
                 Some(outcome) => record.answer(outcome, holder.index),
-                None => {
-                    Err(record.error(ProduceErrorKind::Misuse, Misuse::InsideCallback.to_string()))
-                }
+                None => Err(record.misuse(Misuse::InsideCallback)),
             };
         }
         let whole = Elapsed::start(timeout);
@@ -163,7 +166,7 @@ impl FutureRecordMetadata {
             return answer;
         }
         if record.result.producer().is_forked() {
-            return Err(record.error(ProduceErrorKind::Misuse, Misuse::Forked.to_string()));
+            return Err(record.misuse(Misuse::Forked));
         }
         if let Some(answer) = record.wait(&whole) {
             return answer;
@@ -184,6 +187,10 @@ impl FutureRecordMetadata {
 /// The waker is woken by the producer's thread, where calls that would wait for that thread are refused; a
 /// panic of it is logged. It is let go of when the record's fate is known, the future is dropped, or
 /// another task polls it.
+///
+/// In a process forked after the producer was built no such thread is there. A future that is polled there and
+/// has no answer yet is ready at once with [`ProduceErrorKind::Misuse`], as [`get`](FutureRecordMetadata::get)
+/// is. A task that was polled before the fork and waits since is woken by nobody: poll it again.
 impl Future for FutureRecordMetadata {
     type Output = Result<RecordMetadata, ProduceError>;
 
@@ -196,6 +203,10 @@ impl Future for FutureRecordMetadata {
             let holder = record.holder();
             if let Some(outcome) = holder.result.outcome() {
                 return Poll::Ready(record.answer(outcome, holder.index));
+            }
+            // Before a task is registered that nobody would wake; polls that wait are few enough to ask.
+            if record.result.producer().is_forked() {
+                return Poll::Ready(Err(record.misuse(Misuse::Forked)));
             }
             if holder.result.register(holder.index, context.waker()) {
                 return Poll::Pending;

@@ -101,6 +101,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// or the partitioner failed. What goes wrong with the record otherwise, at once (the topic cannot
     /// be found, the record is too large, no memory) or later, is told by the future.
     ///
+    /// In a process forked after the producer was built nothing is sent: a record that needs a new batch is
+    /// refused with [`Misuse::Forked`]. One that still fits into a batch open since before the fork is
+    /// taken, and its future says [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
+    ///
     /// # Blocking
     /// Up to `max.block.ms` in all, for a topic that is not known yet and for memory when
     /// `buffer.memory` is used up; else not at all. Inside a callback it does not wait but is refused.
@@ -296,7 +300,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// A topic that is not known yet is asked for, so that a later attempt may succeed.
     ///
     /// # Errors
-    /// The record, as it was before interceptors, and why it was not taken.
+    /// The record, as it was before interceptors, and why it was not taken. After a fork as
+    /// [`send`](Self::send): a record that needs a new batch comes back with [`Misuse::Forked`], and the future
+    /// of one that is taken says so.
     ///
     /// # Blocking
     /// Never.

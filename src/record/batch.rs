@@ -103,6 +103,13 @@ impl RecordBatch {
         &self.bytes
     }
 
+    /// The same batch in memory that is shared with nothing else.
+    pub(crate) fn detached(&self) -> Self {
+        Self {
+            bytes: Bytes::copy_from_slice(&self.bytes),
+        }
+    }
+
     pub(crate) fn size_bytes(&self) -> usize {
         self.bytes.len()
     }

@@ -5,7 +5,7 @@ mod faults;
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::release::KafkaRelease;
 use super::sim::log::{Depth, TopicSettings};
@@ -62,6 +62,9 @@ impl TopicOptions {
 #[must_use]
 pub struct TestClusterBuilder {
     nodes: usize,
+    /// `None` for one of its own.
+    cluster_id: Option<Arc<str>>,
+    /// All but the cluster's id, which it gets at its start: a builder may start several.
     options: SimOptions,
     topics: Vec<(String, TopicOptions)>,
 }
@@ -70,8 +73,9 @@ impl TestClusterBuilder {
     fn new() -> Self {
         Self {
             nodes: 1,
+            cluster_id: None,
             options: SimOptions {
-                cluster_id: "test-cluster".into(),
+                cluster_id: "".into(),
                 release: KafkaRelease::default(),
                 auto_create_topics: false,
                 default_partitions: 1,
@@ -100,6 +104,13 @@ impl TestClusterBuilder {
     /// ```
     pub fn release(mut self, release: KafkaRelease) -> Self {
         self.options.release = release;
+        self
+    }
+
+    /// The id that the cluster tells its clients. Unless set, each cluster of a process has one of its own,
+    /// `test-cluster-` and a number.
+    pub fn cluster_id(mut self, id: impl Into<String>) -> Self {
+        self.cluster_id = Some(id.into().into());
         self
     }
 
@@ -172,13 +183,19 @@ impl TestClusterBuilder {
         }
         let address = |(id, port): (&NodeId, &u16)| (*id, SimNode::new(HOST, *port));
         let addresses = ports.iter().map(address).collect();
-        let mut cluster = SimCluster::new(self.options, addresses);
+        let cluster_id = self.cluster_id.unwrap_or_else(next_cluster_id);
+        let options = SimOptions {
+            cluster_id: Arc::clone(&cluster_id),
+            ..self.options
+        };
+        let mut cluster = SimCluster::new(options, addresses);
         for (name, topic) in &self.topics {
             cluster
                 .create_topic(name, topic.partitions, topic.settings)
                 .map_err(invalid_input)?;
         }
         let cluster = TestCluster {
+            cluster_id,
             shared: Arc::new(Shared::new(cluster)),
             ports,
             running: Mutex::new(Rank::LEAF, BTreeMap::new()),
@@ -189,6 +206,13 @@ impl TestClusterBuilder {
         }
         Ok(cluster)
     }
+}
+
+/// An id that no other cluster of this process has, unless it was told to.
+fn next_cluster_id() -> Arc<str> {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    format!("test-cluster-{number}").into()
 }
 
 fn invalid_input(error: NotDone) -> io::Error {
@@ -247,6 +271,7 @@ pub struct LogSummary {
 /// May be used from any number of threads at once.
 #[derive(Debug)]
 pub struct TestCluster {
+    cluster_id: Arc<str>,
     shared: Arc<Shared>,
     ports: BTreeMap<NodeId, u16>,
     // Invariant: a node is in at most one of the two.
@@ -270,6 +295,11 @@ impl TestCluster {
     /// A broker's connections; their lock is taken only after the one on the brokers is let go.
     fn connections(&self, node: NodeId) -> Option<OpenConnections> {
         self.running.lock().get(&node).map(TcpBroker::connections)
+    }
+
+    /// The id that it tells its clients.
+    pub fn cluster_id(&self) -> &str {
+        &self.cluster_id
     }
 
     /// Addresses of all brokers, separated by commas, as `bootstrap.servers` wants them; brokers that
@@ -305,7 +335,8 @@ impl TestCluster {
             .map_err(invalid_input)
     }
 
-    /// Deletes a topic with all its records. Made again, it has another id.
+    /// Deletes a topic with all its records. Made again, it has another id, which no topic of any cluster of this
+    /// process had.
     ///
     /// # Errors
     /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none of this name.

@@ -174,6 +174,17 @@ impl StoredBatch {
         }
     }
 
+    /// The same with bytes of its own. Those of a request are a slice of what its connection reads into, which
+    /// can be thousands of times as much and would be kept whole.
+    pub(crate) fn detached(mut self) -> Self {
+        match &mut self.sent {
+            // The batch was made of the set, and is nobody's slice.
+            Some(sent) => sent.bytes = Bytes::copy_from_slice(&sent.bytes),
+            None => self.batch = self.batch.detached(),
+        }
+        self
+    }
+
     /// The offset of the first record.
     pub fn base_offset(&self) -> i64 {
         self.base_offset

@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::script::AndThen;
 use super::sim::{Answer, Plan, SimCluster};
+use crate::clock::seldom::Seldom;
 use crate::clock::{Clock, Deadline, SystemClock};
 use crate::protocol::Frame;
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank};
@@ -31,6 +32,9 @@ const READ_BYTES_MAX: usize = 1024 * 1024;
 const LENGTH_BYTES: usize = 4;
 /// Connections that may wait to be accepted.
 const BACKLOG: i32 = 128;
+/// For how long nothing is accepted after that has failed: without file descriptors it fails again and again
+/// without any waiting.
+const PAUSE_AFTER_FAILURE: Duration = Duration::from_millis(10);
 /// The longest wait in one piece.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 
@@ -125,6 +129,11 @@ pub(crate) struct TcpBroker {
     address: SocketAddr,
     connections: Arc<Mutex<Connections>>,
     acceptor: Option<JoinHandle<()>>,
+    /// Ends a pause of the acceptor.
+    signals: Sender<Signal>,
+    /// To be connected to the node's port in the end. Made at the start: by then there may be no more file
+    /// descriptors.
+    last_caller: Socket,
 }
 
 /// The connections of one node.
@@ -159,10 +168,13 @@ impl TcpBroker {
     pub(crate) fn start(node: NodeId, port: Port, shared: Arc<Shared>) -> io::Result<Self> {
         let listener = port.listen()?;
         let address = listener.local_addr()?;
+        let last_caller = Socket::new(Domain::IPV4, Type::STREAM, Some(Protocol::TCP))?;
         let connections = Arc::new(Mutex::new(Rank::LEAF, Connections::default()));
+        let (signals, received) = unbounded();
         let acceptor = Acceptor {
             node,
             listener,
+            signals: received,
             shared,
             connections: Arc::clone(&connections),
         };
@@ -173,6 +185,8 @@ impl TcpBroker {
             address,
             connections,
             acceptor: Some(acceptor),
+            signals,
+            last_caller,
         })
     }
 
@@ -226,8 +240,10 @@ impl Drop for TcpBroker {
             connections.stopped = true;
             connections.shut_down_all();
         }
+        // The acceptor is gone already if nobody hears this.
+        let _ = self.signals.send(Signal::End);
         // The acceptor waits for a connection: give it one, and it will see that it is over.
-        let _ = TcpStream::connect(self.address);
+        let _ = self.last_caller.connect(&self.address.into());
         if let Some(acceptor) = self.acceptor.take() {
             let _ = acceptor.join();
         }
@@ -243,23 +259,41 @@ impl Drop for TcpBroker {
 struct Acceptor {
     node: NodeId,
     listener: TcpListener,
+    signals: Receiver<Signal>,
     shared: Arc<Shared>,
     connections: Arc<Mutex<Connections>>,
 }
 
 impl Acceptor {
     fn run(self) {
-        for stream in self.listener.incoming() {
+        self.serve_all(self.listener.incoming(), |time| {
+            // What it is told is seen where the next connection is.
+            let _ = self.signals.recv_timeout(time);
+        });
+    }
+
+    /// Serves what comes, until the node is stopped.
+    fn serve_all(
+        &self,
+        incoming: impl Iterator<Item = io::Result<TcpStream>>,
+        mut pause: impl FnMut(Duration),
+    ) {
+        let mut failures = Seldom::default();
+        for stream in incoming {
             if self.connections.lock().stopped {
                 return;
             }
             // A peer that is gone again, or no more file descriptors: neither ends the broker.
-            if let Err(error) = stream.and_then(|stream| self.serve(stream)) {
+            let Err(error) = stream.and_then(|stream| self.serve(stream)) else {
+                continue;
+            };
+            if let Some(unsaid) = failures.happened(self.shared.clock.now()) {
                 log::warn!(
-                    "node {}: a connection could not be served: {error}",
+                    "node {}: a connection could not be served: {error}{unsaid}",
                     self.node
                 );
             }
+            pause(PAUSE_AFTER_FAILURE);
         }
     }
 

@@ -13,7 +13,8 @@ impl Process {
     }
 
     /// Whether this is not the process it was. A system call: asked when a batch is opened, though not twice
-    /// in a millisecond ([`RecentlyAsked`]), and when a wait takes long, not for every record.
+    /// in a millisecond ([`RecentlyAsked`]), when a wait takes long, and when a task
+    /// begins to wait, not for every record.
     pub(crate) fn is_forked(self) -> bool {
         self != Self::current()
     }

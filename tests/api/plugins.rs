@@ -327,7 +327,7 @@ fn plug_ins_that_the_configuration_names_are_configured_and_instances_are_not() 
         .unwrap()
         .iter()
         .flatten()
-        .filter(|id| *id == "test-cluster")
+        .filter(|id| *id == cluster.cluster_id())
         .count();
     assert!(
         heard >= 2,

@@ -6,6 +6,7 @@ use super::*;
 use crate::producer::callback_scope::ProducerId;
 use crate::producer::produce_request_result::ResultOfPiece;
 use crate::types::TopicPartition;
+use crate::util::process::Process;
 
 const LONG: Duration = Duration::from_secs(60);
 const SHORT: Duration = Duration::from_millis(1);
@@ -167,6 +168,38 @@ fn a_task_is_woken_once_after_the_callbacks_have_run() {
     assert_eq!(counting.0.load(Ordering::SeqCst), 0);
     result.release_waiters();
     assert_eq!(counting.0.load(Ordering::SeqCst), 1);
+    let Poll::Ready(answer) = future.as_mut().poll(&mut context) else {
+        panic!("not ready")
+    };
+    assert_eq!(answer.unwrap().offset(), 46);
+}
+
+/// As a batch of a producer that was built in the process this one is a fork of.
+fn latch_of_parent() -> Arc<ProduceRequestResult> {
+    Arc::new(ProduceRequestResult::new(
+        TopicPartition::new("t", 3),
+        ProducerId::built_in(Process::other()),
+    ))
+}
+
+#[test]
+fn a_task_in_a_forked_process_is_told_of_the_fork_instead_of_waiting_for_ever() {
+    let result = latch_of_parent();
+    let counting = Arc::new(Counting::default());
+    let waker = Waker::from(Arc::clone(&counting));
+    let mut context = Context::from_waker(&waker);
+    let mut future = pin!(record(&result, 1));
+    for _ in 0..2 {
+        let Poll::Ready(answer) = future.as_mut().poll(&mut context) else {
+            panic!("no thread is there to wake it")
+        };
+        let error = answer.unwrap_err();
+        assert_eq!(*error.kind(), ProduceErrorKind::Misuse);
+        assert_eq!(error, record(&result, 1).get().unwrap_err());
+    }
+    assert_eq!(result.waiting_tasks(), 0, "nobody would let go of the task");
+    // What was known before the fork is still told.
+    done(&result, WRITTEN);
     let Poll::Ready(answer) = future.as_mut().poll(&mut context) else {
         panic!("not ready")
     };

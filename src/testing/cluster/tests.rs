@@ -244,4 +244,39 @@ fn a_cluster_that_cannot_be_made_says_why() {
     assert!(cluster.batches("t", 0).is_empty());
 }
 
+fn metadata_of(cluster: &TestCluster, topic: &str) -> (Option<String>, [u8; 16]) {
+    let mut stream = connect(cluster, 0);
+    let request = MetadataRequest {
+        topics: Some(vec![topic.into()]),
+        allow_auto_topic_creation: false,
+    };
+    send(&mut stream, &Request::Metadata(request), 11, 1);
+    let Response::Metadata(answer) = receive(&mut stream, ApiKey::Metadata, 11, 1) else {
+        panic!()
+    };
+    let cluster_id = answer.cluster_id.map(|id| id.to_string());
+    (cluster_id, answer.topics[0].topic_id)
+}
+
+#[test]
+fn clusters_can_be_told_apart_and_may_be_given_their_ids() {
+    let builder = TestCluster::builder().topic("t", 1);
+    let clusters = [
+        builder.clone().start().unwrap(),
+        builder.clone().start().unwrap(),
+        builder.cluster_id("mine").start().unwrap(),
+    ];
+    let told = clusters.each_ref().map(|cluster| metadata_of(cluster, "t"));
+    for (cluster, (id, _)) in clusters.iter().zip(&told) {
+        assert_eq!(id.as_deref(), Some(cluster.cluster_id()));
+    }
+    let [(first, t), (second, t2), (third, t3)] = told;
+    assert_ne!(first, second);
+    assert!(first.unwrap().starts_with("test-cluster-"));
+    assert_eq!(third.as_deref(), Some("mine"));
+    assert!(t != t2 && t2 != t3 && t3 != t);
+}
+
+#[cfg(unix)]
+mod descriptors;
 mod faults;

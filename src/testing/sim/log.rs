@@ -186,7 +186,7 @@ impl PartitionLog {
         self.size.batches += 1;
         self.size.bytes += batch.size_bytes() as u64;
         if depth.retain {
-            self.batches.push(batch);
+            self.batches.push(batch.detached());
         }
         let log_append_time = append_time.unwrap_or(Timestamp::NONE).as_millis();
         Appended {

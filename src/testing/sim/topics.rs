@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::log::{PartitionLog, TopicSettings};
 use crate::types::{NodeId, PartitionId};
@@ -157,11 +158,19 @@ impl PartitionRole {
     }
 }
 
+/// Unlike a name, an id is never used again, be it in another cluster of this process.
+fn next_topic_id() -> [u8; 16] {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let mut id = [0; 16];
+    id[..8].copy_from_slice(b"topic-id");
+    id[8..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
+    id
+}
+
 /// The topics of a cluster, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     by_name: BTreeMap<Arc<str>, SimTopic>,
-    created: u64,
 }
 
 impl Topics {
@@ -196,13 +205,8 @@ impl Topics {
         if self.by_name.contains_key(name) {
             return Err(NotDone::TopicExists(name.to_owned()));
         }
-        // Unlike a name, an id is never used again.
-        self.created += 1;
-        let mut id = [0; 16];
-        id[..8].copy_from_slice(b"topic-id");
-        id[8..].copy_from_slice(&self.created.to_be_bytes());
         let topic = SimTopic {
-            id,
+            id: next_topic_id(),
             settings,
             partitions: Vec::new(),
         };
@@ -260,5 +264,18 @@ mod tests {
             topics.create("t", TopicSettings::DEFAULT).unwrap().id,
             first
         );
+    }
+
+    #[test]
+    fn topics_of_two_clusters_have_different_ids() {
+        let mut clusters = [Topics::default(), Topics::default()];
+        let ids: BTreeSet<_> = clusters
+            .iter_mut()
+            .flat_map(|topics| {
+                ["a", "b"].map(|name| topics.create(name, TopicSettings::DEFAULT).unwrap().id)
+            })
+            .collect();
+        assert_eq!(ids.len(), 4);
+        assert!(!ids.contains(&[0; 16]), "that is no id");
     }
 }

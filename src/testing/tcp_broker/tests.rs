@@ -1,4 +1,6 @@
 use super::*;
+use crate::testing::sim::SimOptions;
+use crate::testing::sim::log::{Depth, TopicSettings};
 
 /// A source that gives its bytes in pieces of these sizes.
 struct Pieces<'a> {
@@ -76,5 +78,49 @@ fn a_length_that_is_only_announced_takes_no_memory() {
         frames.buffer.capacity() <= 2 * READ_BYTES_MAX,
         "{}",
         frames.buffer.capacity()
+    );
+}
+
+fn acceptor() -> Acceptor {
+    let options = SimOptions {
+        cluster_id: "c".into(),
+        release: crate::testing::KafkaRelease::default(),
+        auto_create_topics: false,
+        default_partitions: 1,
+        replication_factor: 1,
+        settings: TopicSettings::DEFAULT,
+        depth: Depth {
+            retain: true,
+            validate_records: true,
+        },
+    };
+    Acceptor {
+        node: 0,
+        listener: Port::take(0).unwrap().listen().unwrap(),
+        signals: unbounded().1,
+        shared: Arc::new(Shared::new(SimCluster::new(options, BTreeMap::new()))),
+        connections: Arc::new(Mutex::new(Rank::LEAF, Connections::default())),
+    }
+}
+
+#[test]
+fn nothing_is_accepted_for_a_while_after_that_has_failed() {
+    let acceptor = acceptor();
+    let connections = Arc::clone(&acceptor.connections);
+    let mut pauses = 0;
+    let mut tries = 0;
+    let failing = std::iter::repeat_with(|| {
+        tries += 1;
+        Err(io::Error::other("Too many open files"))
+    });
+    acceptor.serve_all(failing.take(1000), |time| {
+        assert_eq!(time, PAUSE_AFTER_FAILURE);
+        pauses += 1;
+        connections.lock().stopped = pauses == 100;
+    });
+    assert_eq!(
+        (pauses, tries),
+        (100, 101),
+        "it sees after a pause that it is over"
     );
 }

@@ -420,3 +420,21 @@ fn a_topic_that_keeps_the_brokers_time_tells_it_and_gives_it_to_all_records() {
             .all(|record| record.timestamp() == NOW.as_millis())
     );
 }
+
+/// The bytes of a request are a slice of what its connection reads into.
+#[test]
+fn a_batch_that_is_kept_does_not_keep_what_it_was_read_into() {
+    let batch = three_records().encode();
+    for depth in [FULL, SINK] {
+        let mut read = vec![0; 256 * 1024];
+        read[100..100 + batch.len()].copy_from_slice(&batch);
+        let read = Bytes::from(read);
+        let mut log = PartitionLog::default();
+        let sent = read.slice(100..100 + batch.len());
+        append_with(&mut log, sent, &TopicSettings::DEFAULT, depth).unwrap();
+        assert!(read.is_unique(), "{depth:?}");
+        let kept = log.batches().iter().map(StoredBatch::bytes);
+        let expected = if depth.retain { vec![&batch] } else { vec![] };
+        assert_eq!(kept.collect::<Vec<_>>(), expected);
+    }
+}

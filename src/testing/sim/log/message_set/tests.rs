@@ -174,3 +174,15 @@ fn what_a_broker_refuses_is_refused_with_its_code() {
     assert_eq!(error.code, ErrorCode::InvalidRecord);
     assert_eq!(error.records[0].0, 1, "the second has no key");
 }
+
+#[test]
+fn a_set_that_is_kept_does_not_keep_what_it_was_read_into() {
+    let sent = set(&two(), LegacyMagic::V1, CompressionType::None);
+    let mut read = vec![0; 256 * 1024];
+    read[100..100 + sent.len()].copy_from_slice(&sent);
+    let read = Bytes::from(read);
+    let mut log = PartitionLog::default();
+    append(&mut log, read.slice(100..100 + sent.len()), &NO_LIMIT).unwrap();
+    assert!(read.is_unique());
+    assert_eq!(log.batches()[0].bytes(), &sent);
+}
