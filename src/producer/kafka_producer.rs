@@ -495,7 +495,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// As [`close`](Self::close), and [`CloseError::Undelivered`] with how many records were given up.
     ///
     /// # Blocking
-    /// Up to `timeout`, and for as long as a callback that is running takes (10 s at most).
+    /// Up to `timeout`, and for as long as a callback that is running, or the compression of a batch, takes (10 s
+    /// at most).
     pub fn close_timeout(&self, timeout: Duration) -> Result<(), CloseError> {
         self.close_within(Some(timeout))
     }
@@ -514,8 +515,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             return Err(CloseError::Undelivered { records });
         }
         if !ended {
-            let why =
-                "the producer's thread did not end: a callback or interceptor has not returned";
+            let why = "the producer's thread did not end: a callback, an interceptor or the compression of a batch has \
+                 not returned";
             return Err(CloseError::ProducerFailed(why.into()));
         }
         plugins.map_err(CloseError::Plugin)

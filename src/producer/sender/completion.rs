@@ -25,8 +25,11 @@ pub(super) enum Attempt {
     Answered(Answer),
     /// The connection ended, or the answer did not speak of the batch.
     Lost { handed_over: bool, reason: Arc<str> },
-    /// It was never sent: the broker cannot take it.
+    /// It was never sent: the broker knows no version of the request that can carry it.
     Unsupported(Arc<str>),
+    /// It was never sent: it cannot be written in the format that the brokers take, for the reason given, which
+    /// names the remedy.
+    Inconvertible(Arc<str>),
     /// It was never sent: the broker does not accept the client.
     Unauthenticated(Arc<str>),
 }
@@ -72,7 +75,7 @@ impl Attempt {
         match self {
             Self::Answered(answer) => answer.code,
             Self::Lost { .. } => ErrorCode::NetworkException,
-            Self::Unsupported(_) => ErrorCode::UnsupportedVersion,
+            Self::Unsupported(_) | Self::Inconvertible(_) => ErrorCode::UnsupportedVersion,
             Self::Unauthenticated(_) => ErrorCode::SaslAuthenticationFailed,
         }
     }
@@ -482,7 +485,9 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
                 batch.mark_not_sent(now);
             }
         }
-        Attempt::Unsupported(_) | Attempt::Unauthenticated(_) => batch.mark_not_sent(now),
+        Attempt::Unsupported(_) | Attempt::Inconvertible(_) | Attempt::Unauthenticated(_) => {
+            batch.mark_not_sent(now);
+        }
         Attempt::Answered(_) => {}
     }
 }
@@ -515,6 +520,8 @@ pub(super) fn describe(attempt: &Attempt) -> String {
             None => answer.code.name().to_owned(),
         },
         Attempt::Lost { reason, .. } => reason.to_string(),
-        Attempt::Unsupported(why) | Attempt::Unauthenticated(why) => why.to_string(),
+        Attempt::Unsupported(why) | Attempt::Inconvertible(why) | Attempt::Unauthenticated(why) => {
+            why.to_string()
+        }
     }
 }

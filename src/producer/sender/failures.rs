@@ -53,11 +53,21 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             );
         }
         for Drained { index, batch } in expired.drain(..) {
-            let cause = self.wait_cause(index, &batch, now);
-            let error = self.timeout_error(&batch, cause, batch.delivery(), now);
-            self.give_up_queued(index, batch, error);
+            self.give_up_overdue(index, batch, now);
         }
         self.scratch.drained = expired;
+    }
+
+    /// The time of a batch is over that is not under way.
+    pub(super) fn give_up_overdue(
+        &mut self,
+        index: EntryIndex,
+        batch: Box<SealedBatch>,
+        now: Instant,
+    ) {
+        let cause = self.wait_cause(index, &batch, now);
+        let error = self.timeout_error(&batch, cause, batch.delivery(), now);
+        self.give_up_queued(index, batch, error);
     }
 
     /// Takes back the request of a batch whose time is over, if not one byte of it was given to the socket
@@ -224,9 +234,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     /// Fails every batch that waits.
     pub(super) fn fail_queued(&mut self, fatal: &FatalError, now: Instant) {
-        let kind = fatal
-            .code
-            .map_or(ProduceErrorKind::ProducerFailed, ProduceErrorKind::Broker);
+        let kind = match fatal.code {
+            Some(ErrorCode::UnsupportedVersion) => ProduceErrorKind::UnsupportedVersion,
+            Some(code) => ProduceErrorKind::Broker(code),
+            None => ProduceErrorKind::ProducerFailed,
+        };
         self.fail_all_queued(now, |batch| {
             error_for(
                 batch,
@@ -375,7 +387,12 @@ fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> ProduceError {
             let kind = ProduceErrorKind::UnsupportedCompressionType;
             return error_for(batch, kind, batch.delivery(), message, now).build();
         }
-        Attempt::Unsupported(_) => ProduceErrorKind::UnsupportedVersion,
+        Attempt::Inconvertible(_)
+            if batch.codec() == CompressionType::Zstd && !batch.has_sequence() =>
+        {
+            ProduceErrorKind::UnsupportedCompressionType
+        }
+        Attempt::Unsupported(_) | Attempt::Inconvertible(_) => ProduceErrorKind::UnsupportedVersion,
         Attempt::Unauthenticated(_) => ProduceErrorKind::Authentication,
         _ => ProduceErrorKind::Network,
     };

@@ -364,6 +364,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             &mut drained,
         );
         if !drained.is_empty() {
+            // Batches that linger had to close are compressed on the way, which takes its time: neither must a
+            // request time out that was not sent yet, nor be sent what is overdue by now.
+            let now = self.shared.clock.now();
             self.send_produce_request(node, &mut drained, now);
         }
         self.scratch.drained = drained;

@@ -34,11 +34,16 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let mut produced = Vec::with_capacity(drained.len());
         let newest = self.newest_format(drained);
         for Drained { index, mut batch } in drained.drain(..) {
+            if self.is_overdue(&batch, now) {
+                batch.mark_not_sent(now);
+                self.give_up_overdue(index, batch, now);
+                continue;
+            }
             let EncodedBatch { head, body } = match batch.encode(newest) {
                 Ok(encoded) => encoded,
                 Err(why) => {
                     batch.mark_not_sent(now);
-                    self.fail_attempt(index, node, batch, Attempt::Unsupported(why.into()), now);
+                    self.fail_attempt(index, node, batch, Attempt::Inconvertible(why.into()), now);
                     continue;
                 }
             };

@@ -399,3 +399,54 @@ fn a_batch_that_expires_before_a_byte_of_it_was_given_to_the_socket_is_not_writt
         rig.assert_memory_is_back();
     }
 }
+
+/// A clock that jumps when it is read for the second time: as if draining had compressed for as long.
+#[derive(Debug)]
+struct Jumping {
+    clock: Arc<MockClock>,
+    reads: AtomicU64,
+    by: Duration,
+}
+
+impl Clock for Jumping {
+    fn now(&self) -> Instant {
+        if self.reads.fetch_add(1, Ordering::Relaxed) == 1 {
+            self.clock.advance(self.by);
+        }
+        self.clock.now()
+    }
+
+    fn timestamp(&self) -> crate::clock::Timestamp {
+        self.clock.timestamp()
+    }
+}
+
+#[test]
+fn time_that_compressing_took_is_not_the_requests_and_what_is_overdue_after_it_is_not_sent() {
+    for (by, is_sent) in [(MS(200), true), (DELIVERY_TIMEOUT, false)] {
+        let mut rig = Setup::idempotent()
+            .with(|o| o.request_timeout = MS(100))
+            .start();
+        let future = rig.send(0, "v");
+        rig.sender.shared.clock = Arc::new(Jumping {
+            clock: Arc::clone(&rig.clock),
+            reads: AtomicU64::new(0),
+            by,
+        });
+        rig.run();
+        rig.sender.shared.clock = Arc::clone(&rig.clock) as Arc<dyn Clock>;
+        assert_eq!(rig.waiting(), usize::from(is_sent));
+        if is_sent {
+            rig.run();
+            assert_eq!(rig.waiting(), 1, "its time has just begun");
+            rig.respond(ErrorCode::NoError, 0);
+            assert_eq!(offset(&future), Some(0));
+        } else {
+            let error = error(&future);
+            assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout);
+            assert_eq!(error.delivery(), Delivery::NotWritten);
+            assert_eq!(error.attempts(), 0);
+        }
+        rig.assert_memory_is_back();
+    }
+}

@@ -100,7 +100,7 @@ fn brokers_without_producer_ids_fail_what_waits_and_are_asked_again_for_later_ba
         rig.run();
         rig.run();
         let error = error(&future);
-        assert_eq!(error.code(), Some(ErrorCode::UnsupportedVersion));
+        assert_eq!(*error.kind(), ProduceErrorKind::UnsupportedVersion);
         assert_eq!(error.delivery(), Delivery::NotWritten);
         assert!(error.to_string().contains("enable.idempotence=false"));
         rig.advance(BACKOFF);
