@@ -271,7 +271,7 @@ fn the_epochs_of_a_topic_created_anew_begin_again() {
 
 /// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
 #[test]
-fn an_invalid_topic_is_told_once_for_each_answer() {
+fn an_invalid_topic_is_told_to_all_who_waited_when_the_answer_came() {
     let mut metadata = metadata();
     let answer = || vec![failed_topic("?", ErrorCode::InvalidTopicException)];
     full(&mut metadata, answer());
@@ -283,20 +283,24 @@ fn an_invalid_topic_is_told_once_for_each_answer() {
         metadata.last_code("?"),
         Some(ErrorCode::InvalidTopicException)
     );
-    assert_eq!(metadata.take_topic_error("t"), None);
-    assert_eq!(metadata.take_topic_error("?"), Some(TopicError::Invalid));
-    assert_eq!(metadata.take_topic_error("?"), None);
+    assert_eq!(metadata.topic_error("t", 0), None);
+    for _ in 0..3 {
+        assert_eq!(metadata.topic_error("?", 0), Some(TopicError::Invalid));
+        assert_eq!(metadata.topic_error("?", 1), None, "it may be mended");
+    }
     full(&mut metadata, answer());
     full(&mut metadata, Vec::new());
     assert_eq!(
-        metadata.take_topic_error("?"),
-        None,
-        "the last answer had no error"
+        metadata.topic_error("?", 1),
+        Some(TopicError::Invalid),
+        "they may not have looked yet"
     );
+    assert_eq!(metadata.topic_error("?", 2), None);
     let known = metadata.cluster().invalid_topics();
     assert_eq!(known.collect::<Vec<_>>(), ["?"], "it was not asked for");
     full(&mut metadata, vec![topic("?", vec![partition(0, 1, 0)])]);
     assert_eq!(metadata.last_code("?"), None);
+    assert_eq!(metadata.topic_error("?", 0), None, "it was mended");
     assert_eq!(metadata.cluster().invalid_topics().count(), 0);
 }
 
@@ -313,11 +317,11 @@ fn each_topics_error_is_its_own() {
         ],
     );
     assert_eq!(
-        metadata.take_topic_error("secret"),
+        metadata.topic_error("secret", 0),
         Some(TopicError::Unauthorized)
     );
-    assert_eq!(metadata.take_topic_error("?"), Some(TopicError::Invalid));
-    assert_eq!(metadata.take_topic_error("later"), None);
+    assert_eq!(metadata.topic_error("?", 0), Some(TopicError::Invalid));
+    assert_eq!(metadata.topic_error("later", 0), None);
     assert_eq!(
         metadata.cluster().unauthorized_topics().collect::<Vec<_>>(),
         ["secret"]
@@ -488,12 +492,14 @@ fn a_topic_that_comes_without_id_has_none_any_more() {
 
 /// MD-20
 #[test]
-fn what_keeps_all_metadata_away_is_told_once() {
+fn what_keeps_all_metadata_away_is_told_to_all_who_waited_when_it_came() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::Authentication("no".into()));
-    let fatal = Some(FatalMetadataError::Authentication("no".into()));
-    assert_eq!(metadata.take_fatal_error(), fatal);
-    assert_eq!(metadata.take_fatal_error(), None);
+    let fatal = FatalMetadataError::Authentication("no".into());
+    for _ in 0..3 {
+        assert_eq!(metadata.fatal_error(0), Some(&fatal));
+        assert_eq!(metadata.fatal_error(metadata.fatal_count()), None);
+    }
 }
 
 #[test]
@@ -521,13 +527,13 @@ fn brokers_that_make_no_sense_are_left_out() {
     assert_eq!(cluster.partition_count("t"), Some(1));
 }
 
-/// Also Java keeps an error that nobody waited for, and gives it to the next who waits.
+/// Java keeps an error that nobody waited for, and gives it to the next who waits, even so.
 #[test]
 fn what_kept_all_metadata_away_is_forgotten_when_some_comes() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::UnsupportedVersion("old".into()));
     full(&mut metadata, Vec::new());
-    assert_eq!(metadata.take_fatal_error(), None);
+    assert_eq!(metadata.fatal_error(0), None);
 }
 
 #[test]
