@@ -4,6 +4,7 @@
 mod cache;
 mod epochs;
 mod news;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use self::cache::MetadataCache;
 pub(super) use self::cache::is_reachable;
 use self::epochs::{ASKED_AGAIN_AFTER, LeaderEpochs, Verdict};
 pub(crate) use self::news::MetadataNews;
+use self::pace::Pace;
 use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
@@ -75,8 +77,10 @@ pub(crate) struct Metadata {
     max_age: Duration,
     update_version: u32,
     request_version: u32,
-    /// The last attempt, successful or not; `None` lets the next one go at once.
-    last_refresh: Option<Instant>,
+    /// The last attempts, successful or not.
+    pace: Pace,
+    /// The newest request for new topics, until it is answered or an attempt fails.
+    new_topics: Option<u32>,
     last_success: Option<Instant>,
     needs_full_update: bool,
     needs_partial_update: bool,
@@ -106,7 +110,8 @@ impl Metadata {
             max_age,
             update_version: 0,
             request_version: 0,
-            last_refresh: None,
+            pace: Pace::default(),
+            new_topics: None,
             last_success: None,
             needs_full_update: false,
             needs_partial_update: false,
@@ -157,9 +162,9 @@ impl Metadata {
             }
             _ => Deadline::At(now),
         };
-        let allowed = match self.last_refresh {
-            Some(at) => Deadline::after(at, self.refresh_backoff),
-            None => Deadline::At(now),
+        let allowed = match self.new_topics {
+            Some(_) => self.pace.at_once(now),
+            None => self.pace.after(self.refresh_backoff, now),
         };
         wanted.max(allowed)
     }
@@ -170,10 +175,12 @@ impl Metadata {
         self.update_version
     }
 
-    /// Asks for an update of the new topics, at once. Returns the version to wait past.
+    /// Asks for an update of the new topics, at once: also if a request is under way, which does not ask for
+    /// them. Returns the version to wait past.
     pub(crate) fn request_update_for_new_topics(&mut self) -> u32 {
-        self.last_refresh = None;
-        self.request_update_for_topics()
+        let version = self.request_update_for_topics();
+        self.new_topics = Some(self.request_version);
+        version
     }
 
     /// Asks for an update of topics that were asked for before, after the backoff. Returns the version to
@@ -195,7 +202,8 @@ impl Metadata {
 
     /// The last attempt failed.
     pub(crate) fn update_failed(&mut self, now: Instant, why: MetadataFailure) {
-        self.last_refresh = Some(now);
+        self.pace.attempted(now);
+        self.new_topics = None;
         if let Some(fatal) = why.as_fatal() {
             self.fatal = Some(fatal);
             self.fatal_count = self.fatal_count.wrapping_add(1);
@@ -222,7 +230,10 @@ impl Metadata {
         retain: &mut dyn FnMut(&str) -> bool,
     ) -> MetadataUpdate {
         self.needs_partial_update = planned.request_version < self.request_version;
-        self.last_refresh = Some(now);
+        self.new_topics = self
+            .new_topics
+            .filter(|asked| is_newer(*asked, planned.request_version));
+        self.pace.attempted(now);
         self.update_version = self.update_version.wrapping_add(1);
         if !planned.is_partial {
             self.needs_full_update = false;
