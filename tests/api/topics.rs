@@ -292,6 +292,40 @@ fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
     assert_eq!(values(&cluster, 2), ["second", "third"]);
 }
 
+/// What is asked first are the brokers alone.
+#[test]
+fn the_first_record_does_not_wait_for_the_pause_between_requests() {
+    let cluster = cluster(1);
+    let slow = Rule::on(Api::Metadata).times(1);
+    let first = cluster
+        .script(slow.delay(Duration::from_millis(100)))
+        .unwrap();
+    let producer = producer(config(&cluster).retry_backoff(LONG));
+    first.wait_fired(1, LONG).unwrap();
+    let began = Instant::now();
+    send_to(&producer, "t").unwrap();
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_new_name_for_each_record_makes_no_flood_of_requests() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).max_block(Duration::ZERO));
+    let requests = watch(&cluster);
+    let began = Instant::now();
+    let mut names = 0;
+    while began.elapsed() < Duration::from_secs(1) {
+        names += 1;
+        assert!(send_to(&producer, &format!("missing-{names}")).is_err());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let fired = requests.fired();
+    assert!(names > 200 || seconds > 2.0, "{names} in {seconds} s");
+    assert!((fired as f64) < 160.0 * seconds, "{fired} in {seconds} s");
+    assert!(fired > 0);
+}
+
 /// Between two requests for the same, as it is by default.
 const PAUSE: Duration = Duration::from_millis(100);
 
