@@ -4,6 +4,7 @@
 mod cache;
 mod epochs;
 mod news;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use self::cache::MetadataCache;
 pub(super) use self::cache::is_reachable;
 use self::epochs::{ASKED_AGAIN_AFTER, LeaderEpochs, Verdict};
 pub(crate) use self::news::MetadataNews;
+use self::pace::Pace;
 use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
@@ -75,15 +77,20 @@ pub(crate) struct Metadata {
     max_age: Duration,
     update_version: u32,
     request_version: u32,
-    /// The last attempt, successful or not; `None` lets the next one go at once.
-    last_refresh: Option<Instant>,
+    /// The last attempts, successful or not.
+    pace: Pace,
+    /// The newest request for new topics, until it is answered or an attempt fails.
+    new_topics: Option<u32>,
     last_success: Option<Instant>,
     needs_full_update: bool,
     needs_partial_update: bool,
+    /// What keeps all metadata away, until some comes, and how often there was something that did.
     fatal: Option<FatalMetadataError>,
+    fatal_count: u32,
     /// What the last attempt failed with, until one succeeds.
     last_failure: Option<MetadataFailure>,
-    topic_errors: BTreeMap<Arc<str>, TopicError>,
+    /// The topics that brokers refused when they last answered for them, and in which version that was.
+    topic_errors: BTreeMap<Arc<str>, (TopicError, u32)>,
     /// The error code of each topic in the last answer that had the topic, if it was one.
     last_codes: BTreeMap<Arc<str>, ErrorCode>,
     /// How many partitions of a topic have a leader without an address for us, if any.
@@ -103,11 +110,13 @@ impl Metadata {
             max_age,
             update_version: 0,
             request_version: 0,
-            last_refresh: None,
+            pace: Pace::default(),
+            new_topics: None,
             last_success: None,
             needs_full_update: false,
             needs_partial_update: false,
             fatal: None,
+            fatal_count: 0,
             last_failure: None,
             topic_errors: BTreeMap::new(),
             last_codes: BTreeMap::new(),
@@ -153,9 +162,9 @@ impl Metadata {
             }
             _ => Deadline::At(now),
         };
-        let allowed = match self.last_refresh {
-            Some(at) => Deadline::after(at, self.refresh_backoff),
-            None => Deadline::At(now),
+        let allowed = match self.new_topics {
+            Some(_) => self.pace.at_once(now),
+            None => self.pace.after(self.refresh_backoff, now),
         };
         wanted.max(allowed)
     }
@@ -166,10 +175,12 @@ impl Metadata {
         self.update_version
     }
 
-    /// Asks for an update of the new topics, at once. Returns the version to wait past.
+    /// Asks for an update of the new topics, at once: also if a request is under way, which does not ask for
+    /// them. Returns the version to wait past.
     pub(crate) fn request_update_for_new_topics(&mut self) -> u32 {
-        self.last_refresh = None;
-        self.request_update_for_topics()
+        let version = self.request_update_for_topics();
+        self.new_topics = Some(self.request_version);
+        version
     }
 
     /// Asks for an update of topics that were asked for before, after the backoff. Returns the version to
@@ -191,18 +202,11 @@ impl Metadata {
 
     /// The last attempt failed.
     pub(crate) fn update_failed(&mut self, now: Instant, why: MetadataFailure) {
-        self.last_refresh = Some(now);
-        match &why {
-            MetadataFailure::Authentication(text) => {
-                self.fatal = Some(FatalMetadataError::Authentication(Arc::clone(text)));
-            }
-            MetadataFailure::UnsupportedVersion(text) => {
-                self.fatal = Some(FatalMetadataError::UnsupportedVersion(Arc::clone(text)));
-            }
-            MetadataFailure::Disconnected(_)
-            | MetadataFailure::NoBrokers
-            | MetadataFailure::UnusableBrokers(_)
-            | MetadataFailure::Throttled(_) => {}
+        self.pace.attempted(now);
+        self.new_topics = None;
+        if let Some(fatal) = why.as_fatal() {
+            self.fatal = Some(fatal);
+            self.fatal_count = self.fatal_count.wrapping_add(1);
         }
         self.last_failure = Some(why);
     }
@@ -226,17 +230,21 @@ impl Metadata {
         retain: &mut dyn FnMut(&str) -> bool,
     ) -> MetadataUpdate {
         self.needs_partial_update = planned.request_version < self.request_version;
-        self.last_refresh = Some(now);
+        self.new_topics = self
+            .new_topics
+            .filter(|asked| is_newer(*asked, planned.request_version));
+        self.pace.attempted(now);
         self.update_version = self.update_version.wrapping_add(1);
         if !planned.is_partial {
             self.needs_full_update = false;
             self.last_success = Some(now);
         }
         self.last_failure = None;
-        // Nobody waited for it, and it is over.
+        // It is over.
         self.fatal = None;
         if !planned.is_partial {
-            self.topic_errors.clear();
+            // Not those that it does not answer for: who waits for them has perhaps not looked yet.
+            self.topic_errors.retain(|topic, _| retain(topic));
             self.doubts = None;
             self.epochs.retain(&mut *retain);
             self.last_codes.retain(|topic, _| retain(topic));
@@ -429,6 +437,7 @@ impl Metadata {
             }
             _ => return,
         };
+        let error = (error, self.update_version);
         self.topic_errors.insert(Arc::clone(topic), error);
     }
 
@@ -438,14 +447,23 @@ impl Metadata {
         self.epochs.of(topic, partition)
     }
 
-    /// Takes the error of a topic that the last update told; each is given once.
-    pub(crate) fn take_topic_error(&mut self, topic: &str) -> Option<TopicError> {
-        self.topic_errors.remove(topic)
+    /// Why the brokers refuse a topic, if an update after the version `since` was the last to tell so: for
+    /// all who have waited since then. Others ask again, for it may have been mended.
+    pub(crate) fn topic_error(&self, topic: &str, since: u32) -> Option<TopicError> {
+        let (error, version) = self.topic_errors.get(topic)?;
+        is_newer(*version, since).then_some(*error)
     }
 
-    /// Takes the error that keeps all metadata away; it is given once.
-    pub(crate) fn take_fatal_error(&mut self) -> Option<FatalMetadataError> {
-        self.fatal.take()
+    /// How many errors there were that keep all metadata away.
+    pub(crate) fn fatal_count(&self) -> u32 {
+        self.fatal_count
+    }
+
+    /// What keeps all metadata away, if it came after there had been `since` of the kind: for all who have
+    /// waited since then.
+    pub(crate) fn fatal_error(&self, since: u32) -> Option<&FatalMetadataError> {
+        let is_new = is_newer(self.fatal_count, since);
+        self.fatal.as_ref().filter(|_| is_new)
     }
 
     /// The error code of a topic in the last answer that had it.
@@ -457,6 +475,11 @@ impl Metadata {
     pub(crate) fn last_failure(&self) -> Option<&MetadataFailure> {
         self.last_failure.as_ref()
     }
+}
+
+/// Whether `version` came after `last`, also once the counter has wrapped.
+pub(crate) fn is_newer(version: u32, last: u32) -> bool {
+    (version.wrapping_sub(last) as i32) > 0
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::metadata::MetadataNews;
+use super::metadata::{FatalMetadataError, MetadataNews};
 use crate::clock::{Deadline, Instant};
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::types::{Cluster, NodeId};
@@ -46,6 +46,22 @@ pub(crate) enum MetadataFailure {
     Authentication(Arc<str>),
     /// The broker knows no version of the request that can carry it: waiters are told.
     UnsupportedVersion(Arc<str>),
+}
+
+impl MetadataFailure {
+    /// What it says, if that keeps all metadata away.
+    pub(crate) fn as_fatal(&self) -> Option<FatalMetadataError> {
+        match self {
+            Self::Authentication(why) => Some(FatalMetadataError::Authentication(Arc::clone(why))),
+            Self::UnsupportedVersion(why) => {
+                Some(FatalMetadataError::UnsupportedVersion(Arc::clone(why)))
+            }
+            Self::Disconnected(_)
+            | Self::NoBrokers
+            | Self::UnusableBrokers(_)
+            | Self::Throttled(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for MetadataFailure {

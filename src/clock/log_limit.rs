@@ -40,6 +40,13 @@ impl LogLimit {
     }
 }
 
+impl LeftOut {
+    /// Whether there were any.
+    pub(crate) fn is_any(self) -> bool {
+        self.0 > 0
+    }
+}
+
 impl fmt::Display for LeftOut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {

@@ -22,9 +22,7 @@ use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason, not_taken};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::config::ProducerConfig;
-use crate::error::{
-    CloseError, FlushError, MetadataError, Misuse, ProduceError, ProduceErrorKind, SendError,
-};
+use crate::error::{CloseError, FlushError, MetadataError, Misuse, ProduceError, SendError};
 use crate::sync;
 use crate::types::{PartitionInfo, topic_name};
 use crate::util::panic;
@@ -244,21 +242,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     fn wait_for_metadata(
         &self,
-        attempt: &SendAttempt<'_, '_, K, V>,
+        attempt: &mut SendAttempt<'_, '_, K, V>,
         version: u32,
         left: Duration,
         max_block: Duration,
     ) -> Result<(), Refusal> {
-        match self.core.metadata.await_update(version, left) {
+        let start = attempt.wait_start();
+        match self.core.metadata.await_update(version, start, left) {
             Ok(()) => Ok(()),
             Err(MetadataWaitError::TimedOut) => Err(attempt.metadata_timeout(max_block)),
             Err(MetadataWaitError::Closed) => Err(self.core.closed().into()),
-            Err(MetadataWaitError::Fatal(FatalMetadataError::Authentication(why))) => {
-                Err(attempt.error(ProduceErrorKind::Authentication, why.to_string()))
-            }
-            Err(MetadataWaitError::Fatal(FatalMetadataError::UnsupportedVersion(why))) => {
-                Err(attempt.error(ProduceErrorKind::UnsupportedVersion, why.to_string()))
-            }
+            Err(MetadataWaitError::Fatal(fatal)) => Err(attempt.fatal_error(&fatal)),
         }
     }
 
@@ -297,7 +291,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// As [`send`](Self::send), but never waits: a record that cannot be taken at once comes back.
     ///
-    /// A topic that is not known yet is asked for, so that a later attempt may succeed.
+    /// A topic that is not known yet is asked for, so that a later attempt may succeed. If the last answer of
+    /// the brokers was that they have no such topic or partition, or refuse it, the reason is the error that
+    /// says so; it is asked for again all the same.
     ///
     /// # Errors
     /// The record, as it was before interceptors, and why it was not taken. After a fork as
@@ -349,10 +345,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         );
         let reason = match attempt.step() {
             Ok(Step::Appended(future)) => return Ok(future),
-            Ok(Step::Wait(Wait::Metadata(_))) => TrySendReason::TopicNotKnown,
+            Ok(Step::Wait(Wait::Metadata(_))) => match attempt.known_hindrance() {
+                Some(refusal) => refusal.into(),
+                None => TrySendReason::TopicNotKnown,
+            },
             Ok(Step::Wait(Wait::Memory)) => TrySendReason::MemoryFull,
-            Err(Refusal::Call(error)) => TrySendReason::Call(error),
-            Err(Refusal::Record(error)) => TrySendReason::Record(error),
+            Err(refusal) => refusal.into(),
         };
         attempt.leave_line();
         let interceptors = &self.plugins.interceptors;
@@ -413,7 +411,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let max_block = core.config.max_block();
         let name: Arc<str> = topic.into();
         let mut waited = Duration::ZERO;
-        let mut asked_at = None;
+        let start = core.metadata.begin_wait();
         loop {
             if !core.control.is_running() {
                 return Err(self.metadata_closed());
@@ -421,7 +419,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             if topic_name::check(topic).is_err() {
                 return Err(MetadataError::InvalidTopic(name));
             }
-            if let Some(error) = core.metadata.take_topic_error(topic) {
+            if let Some(error) = core.metadata.topic_error(topic, start) {
                 return Err(topic_error(error, name));
             }
             let version = core.metadata.add_topic(&name, core.clock.now());
@@ -430,18 +428,24 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 return Ok(cluster.partitions(topic).to_vec());
             }
             core.check_may_wait().map_err(MetadataError::Misuse)?;
-            let version = core.metadata.request_update_for_topic(topic).min(version);
-            let since = *asked_at.get_or_insert(version);
+            let asked = core.metadata.request_update_for_topic(topic, None);
+            let version = asked.min(version);
             core.waker.wake();
             let began = core.clock.now();
             match core
                 .metadata
-                .await_update(version, max_block.saturating_sub(waited))
+                .await_update(version, start, max_block.saturating_sub(waited))
             {
                 Ok(()) => {}
                 Err(MetadataWaitError::TimedOut) => {
                     let (topic, waited) = (name, max_block);
-                    let state = core.metadata.topic_state(&topic, since);
+                    let state = core.metadata.topic_state(&topic, start, core.clock.now());
+                    if let Some(error) = state.refused() {
+                        return Err(topic_error(error, topic));
+                    }
+                    if let Some(fatal) = state.fatal() {
+                        return Err(fatal_error(fatal));
+                    }
                     if state.is_missing(None) {
                         return Err(MetadataError::UnknownTopic { topic, waited });
                     }
@@ -453,12 +457,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                     });
                 }
                 Err(MetadataWaitError::Closed) => return Err(self.metadata_closed()),
-                Err(MetadataWaitError::Fatal(FatalMetadataError::Authentication(why))) => {
-                    return Err(MetadataError::Authentication(why));
-                }
-                Err(MetadataWaitError::Fatal(FatalMetadataError::UnsupportedVersion(why))) => {
-                    return Err(MetadataError::UnsupportedVersion(why));
-                }
+                Err(MetadataWaitError::Fatal(fatal)) => return Err(fatal_error(fatal)),
             }
             waited += core.clock.now() - began;
         }
@@ -605,6 +604,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for KafkaProducer<K, V
             .field("client_id", &self.core.config.client_id())
             .field("snapshot", &self.snapshot())
             .finish_non_exhaustive()
+    }
+}
+
+fn fatal_error(fatal: FatalMetadataError) -> MetadataError {
+    match fatal {
+        FatalMetadataError::Authentication(why) => MetadataError::Authentication(why),
+        FatalMetadataError::UnsupportedVersion(why) => MetadataError::UnsupportedVersion(why),
     }
 }
 

@@ -12,7 +12,7 @@ use crate::util::log::Level;
 use arc_swap::ArcSwap;
 
 use crate::client::metadata::{
-    ChangedTopics, FatalMetadataError, Metadata, MetadataNews, MetadataUpdate, TopicError,
+    ChangedTopics, FatalMetadataError, Metadata, MetadataNews, MetadataUpdate, TopicError, is_newer,
 };
 use crate::client::metadata_source::{
     MetadataFailure, MetadataRequestPlan, MetadataSource, PlannedUpdate,
@@ -56,8 +56,17 @@ pub(crate) enum MetadataWaitError {
     Closed,
     /// The time was up.
     TimedOut,
-    /// No metadata can be had. Told to one of those who wait.
+    /// No metadata can be had. Told to all who wait.
     Fatal(FatalMetadataError),
+}
+
+/// Where a wait began: what comes later is for all who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct WaitStart {
+    /// The picture of the cluster at the time.
+    version: u32,
+    /// How many errors there had been that keep all metadata away.
+    fatals: u32,
 }
 
 /// How things stand with a topic, for an error that says what was waited for.
@@ -67,10 +76,12 @@ pub(crate) struct TopicState {
     pub(crate) partitions: Option<usize>,
     /// As many of them have no leader.
     pub(crate) leaderless: usize,
-    /// A broker has answered for the topic since it was waited for.
-    pub(crate) is_answered: bool,
-    /// What the brokers last answered since then, if it was an error.
+    /// That these are all has been asked, and answered.
+    pub(crate) are_all_known: bool,
+    /// What the brokers last answered, if it was an error and no request for metadata has failed since.
     pub(crate) last_code: Option<ErrorCode>,
+    /// How long ago that was, if it was before the wait began.
+    pub(crate) said_before: Option<Duration>,
     /// Why the last attempt to get metadata failed, if it did.
     pub(crate) last_failure: Option<MetadataFailure>,
 }
@@ -81,16 +92,33 @@ impl TopicState {
     pub(crate) fn is_missing(&self, wanted: Option<PartitionId>) -> bool {
         let is_missing = match self.last_code {
             Some(code) => code == ErrorCode::UnknownTopicOrPartition,
-            None => wanted.is_some() && self.partitions.is_some(),
+            None => wanted.is_some() && self.are_all_known,
         };
-        is_missing && self.is_answered && self.last_failure.is_none()
+        is_missing && self.last_failure.is_none()
+    }
+
+    /// Why the brokers refuse the topic, if they do.
+    pub(crate) fn refused(&self) -> Option<TopicError> {
+        match self.last_code? {
+            ErrorCode::InvalidTopicException => Some(TopicError::Invalid),
+            ErrorCode::TopicAuthorizationFailed => Some(TopicError::Unauthorized),
+            _ => None,
+        }
+    }
+
+    /// What keeps all metadata away, if something does.
+    pub(crate) fn fatal(&self) -> Option<FatalMetadataError> {
+        self.last_failure.as_ref()?.as_fatal()
     }
 }
 
 impl fmt::Display for TopicState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match (self.last_code, self.partitions) {
-            (Some(code), _) => write!(f, "the brokers answered {code}")?,
+            (Some(code), _) => match self.said_before {
+                None => write!(f, "the brokers answered {code}")?,
+                Some(ago) => write!(f, "the brokers answered {code} {} ms ago", ago.as_millis())?,
+            },
             (None, Some(count)) if self.leaderless > 0 => {
                 write!(
                     f,
@@ -111,8 +139,25 @@ impl fmt::Display for TopicState {
 #[derive(Debug)]
 struct TrackedTopic {
     expires: Deadline,
-    /// The last picture that an answer for the topic has gone into.
-    answered: Option<u32>,
+    answered: Option<Answered>,
+    lacking: Option<Lacking>,
+}
+
+/// The last answer for a topic.
+#[derive(Debug, Clone, Copy)]
+struct Answered {
+    /// The picture that it has gone into.
+    version: u32,
+    at: Instant,
+}
+
+/// Somebody wants a partition that a topic does not have.
+#[derive(Debug, Clone, Copy)]
+struct Lacking {
+    /// As many it had.
+    count: usize,
+    /// The picture at the time.
+    since: u32,
 }
 
 #[derive(Debug)]
@@ -122,6 +167,8 @@ struct State {
     /// Those of them that somebody wants to know and no answer has had since. With each the number of the
     /// request that asks for it: one with a lower number may have been made before.
     asked: BTreeMap<Arc<str>, u32>,
+    /// When the last request for metadata failed.
+    failed_at: Option<Instant>,
     max_idle: Duration,
     is_closed: bool,
 }
@@ -159,6 +206,7 @@ impl ProducerMetadata {
             metadata,
             topics: BTreeMap::new(),
             asked: BTreeMap::new(),
+            failed_at: None,
             max_idle,
             is_closed: false,
         };
@@ -203,6 +251,7 @@ impl ProducerMetadata {
             TrackedTopic {
                 expires,
                 answered: None,
+                lacking: None,
             },
         );
         state.metadata.request_update_for_new_topics();
@@ -216,9 +265,13 @@ impl ProducerMetadata {
     }
 
     /// Asks for an update of a topic that [was added](Self::add_topic): if it is not known, that has asked
-    /// for it; else of all topics. Returns the version to wait past.
-    pub(crate) fn request_update_for_topic(&self, topic: &str) -> u32 {
+    /// for it; else of all topics, as it may have got the partition `wanted`. Returns the version to wait
+    /// past.
+    pub(crate) fn request_update_for_topic(&self, topic: &str, wanted: Option<PartitionId>) -> u32 {
         let mut state = self.state.lock();
+        if wanted.is_some() {
+            state.note_lacking(topic);
+        }
         if state.asked.contains_key(topic) {
             state.metadata.update_version()
         } else {
@@ -231,13 +284,23 @@ impl ProducerMetadata {
         self.update_version.load(Ordering::Acquire)
     }
 
-    /// Waits for a picture newer than `last_version`.
+    /// Begins a wait. What it waits for is to be asked for afterwards.
+    pub(crate) fn begin_wait(&self) -> WaitStart {
+        let state = self.state.lock();
+        WaitStart {
+            version: state.metadata.update_version(),
+            fatals: state.metadata.fatal_count(),
+        }
+    }
+
+    /// Waits for a picture newer than `last_version`, in a wait that began at `start`.
     ///
     /// # Errors
     /// When it does not come, and why.
     pub(crate) fn await_update(
         &self,
         last_version: u32,
+        start: WaitStart,
         timeout: Duration,
     ) -> Result<(), MetadataWaitError> {
         // A stopwatch for this wait alone: it sleeps in real time, whatever the callers' clock says.
@@ -248,11 +311,12 @@ impl ProducerMetadata {
             if state.is_closed {
                 return Err(MetadataWaitError::Closed);
             }
-            if let Some(fatal) = state.metadata.take_fatal_error() {
-                return Err(MetadataWaitError::Fatal(fatal));
-            }
+            // First: it may have what is waited for.
             if is_newer(state.metadata.update_version(), last_version) {
                 return Ok(());
+            }
+            if let Some(fatal) = state.metadata.fatal_error(start.fatals) {
+                return Err(MetadataWaitError::Fatal(fatal.clone()));
             }
             match deadline.remaining(stopwatch.now()) {
                 None => self.changed.wait(&mut state),
@@ -262,33 +326,36 @@ impl ProducerMetadata {
         }
     }
 
-    /// Takes the error that the last update told of a topic; each is given once.
-    pub(crate) fn take_topic_error(&self, topic: &str) -> Option<TopicError> {
-        self.state.lock().metadata.take_topic_error(topic)
+    /// Why the brokers refuse a topic, if they have told so since the wait for it began.
+    pub(crate) fn topic_error(&self, topic: &str, start: WaitStart) -> Option<TopicError> {
+        self.state.lock().metadata.topic_error(topic, start.version)
     }
 
-    /// Takes the error that keeps all metadata away; it is given once.
-    #[cfg(test)]
-    pub(crate) fn take_fatal_error(&self) -> Option<FatalMetadataError> {
-        self.state.lock().metadata.take_fatal_error()
-    }
-
-    /// How things stand with a topic that was waited for from the picture `since` on.
-    pub(crate) fn topic_state(&self, topic: &str, since: u32) -> TopicState {
+    /// How things stand with a topic, seen by somebody whose wait for it began at `start`.
+    pub(crate) fn topic_state(&self, topic: &str, start: WaitStart, now: Instant) -> TopicState {
         let state = self.state.lock();
         let cluster = state.metadata.cluster();
+        let partitions = cluster.partition_count(topic);
         let tracked = state.topics.get(topic);
         let answered = tracked.and_then(|tracked| tracked.answered);
-        let is_answered = answered.is_some_and(|version| is_newer(version, since));
+        let is_new = answered.is_some_and(|answered| is_newer(answered.version, start.version));
+        let lasting = answered.filter(|answered| state.lasts(*answered, now));
+        let lacking = tracked.and_then(|tracked| tracked.lacking);
+        let was_asked = lacking.is_some_and(|lacking| {
+            let is_answered = lasting.is_some_and(|last| is_newer(last.version, lacking.since));
+            is_answered && partitions == Some(lacking.count)
+        });
+        let last_code = state.metadata.last_code(topic);
         TopicState {
-            partitions: cluster.partition_count(topic),
+            partitions,
             leaderless: cluster
                 .partitions(topic)
                 .iter()
                 .filter(|p| p.leader().is_none())
                 .count(),
-            is_answered,
-            last_code: state.metadata.last_code(topic).filter(|_| is_answered),
+            are_all_known: partitions.is_some() && (is_new || was_asked),
+            last_code: last_code.filter(|_| is_new || lasting.is_some()),
+            said_before: lasting.filter(|_| !is_new).map(|last| now - last.at),
             last_failure: state.metadata.last_failure().cloned(),
         }
     }
@@ -332,15 +399,30 @@ impl ProducerMetadata {
     }
 }
 
-/// Whether `version` came after `last`, also once the counter has wrapped.
-fn is_newer(version: u32, last: u32) -> bool {
-    (version.wrapping_sub(last) as i32) > 0
-}
-
 impl State {
     /// Whether the newest picture has the topic, with or without partitions.
     fn is_known(&self, topic: &str) -> bool {
         self.metadata.cluster().topics.contains(topic)
+    }
+
+    /// Whether an answer still tells how things are: nothing has gone wrong since, and it is not older than
+    /// what is kept of a topic that nobody uses.
+    fn lasts(&self, answered: Answered, now: Instant) -> bool {
+        let has_failed = self.failed_at.is_some_and(|at| at >= answered.at);
+        !has_failed && now - answered.at <= self.max_idle
+    }
+
+    /// Notes that a topic is wanted to have more partitions than it has, unless that is noted.
+    fn note_lacking(&mut self, topic: &str) {
+        let Some(count) = self.metadata.cluster().partition_count(topic) else {
+            return;
+        };
+        let since = self.metadata.update_version();
+        if let Some(tracked) = self.topics.get_mut(topic) {
+            if tracked.lacking.is_none_or(|noted| noted.count != count) {
+                tracked.lacking = Some(Lacking { count, since });
+            }
+        }
     }
 
     /// Notes that the request which is due asks for the topic.
@@ -398,7 +480,10 @@ impl State {
             .update(planned, version, response, now, &mut retain);
         for topic in &answered {
             if let Some(tracked) = self.topics.get_mut(topic) {
-                tracked.answered = Some(self.metadata.update_version());
+                tracked.answered = Some(Answered {
+                    version: self.metadata.update_version(),
+                    at: now,
+                });
             }
         }
         update
@@ -465,6 +550,7 @@ impl MetadataSource for ProducerMetadata {
     fn handle_failure(&self, now: Instant, why: MetadataFailure) {
         let mut state = self.state.lock();
         state.metadata.update_failed(now, why);
+        state.failed_at = Some(now);
         // A fatal error is for those who wait; others look again and wait on.
         self.changed.notify_all();
     }

@@ -9,11 +9,12 @@ use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry, 
 use super::buffer_pool::{Denied, Ticket};
 use super::core::{Core, Excess, Plugins, SerializedRecord, Strategy};
 use super::future::{FutureRecordMetadata, RecordInBatch};
+use super::metadata::{TopicState, WaitStart};
 use super::partitioner::PartitionInput;
 use super::record::ProducerRecord;
 use super::serializer::Serialized;
 use super::thunks::{Answer, AnyCallback};
-use crate::client::metadata::TopicError;
+use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::compress::CompressionType;
 use crate::error::{
     BoxError, BrokerError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder,
@@ -73,8 +74,8 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen, for errors that come later.
     partition: Option<PartitionId>,
-    /// The picture of the cluster when the topic was first asked for.
-    asked_at: Option<u32>,
+    /// When the topic was first asked for.
+    wait_start: Option<WaitStart>,
     memory: Option<MemoryWait<'r>>,
 }
 
@@ -117,7 +118,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             headers,
             callback,
             partition: None,
-            asked_at: None,
+            wait_start: None,
             memory: None,
         }
     }
@@ -183,12 +184,14 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             return Err(self.error(ProduceErrorKind::InvalidTopic, message));
         }
         let name: Arc<str> = Arc::from(&*self.record.topic);
-        if let Some(error) = core.metadata.take_topic_error(&name) {
+        let start = self.wait_start();
+        if let Some(error) = core.metadata.topic_error(&name, start) {
             return Err(self.topic_error(error));
         }
         let added = core.metadata.add_topic(&name, core.clock.now());
-        let version = core.metadata.request_update_for_topic(&name).min(added);
-        self.asked_at.get_or_insert(version);
+        let wanted = self.record.partition;
+        let version = core.metadata.request_update_for_topic(&name, wanted);
+        let version = version.min(added);
         core.waker.wake();
         // It may have become known between the look and the request.
         let topics = core.accumulator.topics();
@@ -474,25 +477,72 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.broker_error(kind, message.to_owned(), Some(code))
     }
 
-    /// `max.block.ms` passed before the topic, or the partition that was asked for, was known (KP-40).
-    pub(crate) fn metadata_timeout(&self, max_block: Duration) -> Refusal {
-        let since = self.asked_at.unwrap_or_default();
-        let wanted = self.record.partition;
-        let state = self.core.metadata.topic_state(&self.record.topic, since);
-        if state.last_code == Some(ErrorCode::InvalidTopicException) {
-            return self.topic_error(TopicError::Invalid);
+    /// Where the wait for the topic began, which is now if it has not.
+    pub(crate) fn wait_start(&mut self) -> WaitStart {
+        let begin = || self.core.metadata.begin_wait();
+        *self.wait_start.get_or_insert_with(begin)
+    }
+
+    /// No metadata can be had.
+    pub(crate) fn fatal_error(&self, fatal: &FatalMetadataError) -> Refusal {
+        let (kind, why) = match fatal {
+            FatalMetadataError::Authentication(why) => (ProduceErrorKind::Authentication, why),
+            FatalMetadataError::UnsupportedVersion(why) => {
+                (ProduceErrorKind::UnsupportedVersion, why)
+            }
+        };
+        self.error(kind, why.to_string())
+    }
+
+    fn topic_state(&mut self) -> TopicState {
+        let (core, start) = (self.core, self.wait_start());
+        let now = core.clock.now();
+        core.metadata.topic_state(&self.record.topic, start, now)
+    }
+
+    /// What keeps the topic, or all metadata, from being had, for somebody who waits no longer.
+    fn hindrance(&self, state: &TopicState) -> Option<Refusal> {
+        if let Some(error) = state.refused() {
+            return Some(self.topic_error(error));
         }
-        let millis = max_block.as_millis();
+        state.fatal().map(|fatal| self.fatal_error(&fatal))
+    }
+
+    /// What is known to keep the record from being taken, for somebody who does not wait: asked for again
+    /// it is.
+    pub(crate) fn known_hindrance(&mut self) -> Option<Refusal> {
+        let state = self.topic_state();
+        let wanted = self.record.partition;
+        self.hindrance(&state)
+            .or_else(|| state.is_missing(wanted).then(|| self.not_found(&state, "")))
+    }
+
+    /// `max.block.ms` passed before the topic, or the partition that was asked for, was known (KP-40).
+    pub(crate) fn metadata_timeout(&mut self, max_block: Duration) -> Refusal {
+        let state = self.topic_state();
+        self.hindrance(&state).unwrap_or_else(|| {
+            let within = format!(" within max.block.ms ({} ms)", max_block.as_millis());
+            self.not_found(&state, &within)
+        })
+    }
+
+    /// The topic, or the partition that was asked for, is not known.
+    fn not_found(&self, state: &TopicState, within: &str) -> Refusal {
+        let wanted = self.record.partition;
         let mut message = match (wanted, state.partitions) {
             (Some(wanted), Some(count)) => format!(
-                "partition {wanted} did not appear within max.block.ms ({millis} ms): the topic has \
-                 {count} partitions"
+                "partition {wanted} did not appear{within}: the topic has {count} partitions"
             ),
-            _ => format!("the topic was not found within max.block.ms ({millis} ms)"),
+            _ => format!("the topic was not found{within}"),
         };
         // A broker's answer is told by itself.
         if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
             message = format!("{message}: {state}");
+        } else if let (Some(_), Some(ago)) = (state.last_code, state.said_before) {
+            message = format!(
+                "{message}; a broker was last asked {} ms ago and is being asked again",
+                ago.as_millis()
+            );
         } else if let Some(failure) = &state.last_failure {
             message = format!("{message}; the last request for metadata failed: {failure}");
         }

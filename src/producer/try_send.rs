@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::record::ProducerRecord;
+use super::send_attempt::Refusal;
 use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, SendError};
 use crate::util::panic;
 
@@ -44,13 +45,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> std::error::Error for TrySendErro
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum TrySendReason {
-    /// The topic's partitions are not known yet; they have been asked for.
+    /// The topic's partitions are not known yet, or not the one that the record is for; they have been asked
+    /// for.
     TopicNotKnown,
     /// `buffer.memory` is used up for now.
     MemoryFull,
     /// `send` would have returned this error.
     Call(SendError),
-    /// The future would have got this error.
+    /// The future would have got this error. Also when the last answer of the brokers was that they have no
+    /// such topic or partition, or refuse it: they have been asked again, and a later attempt may succeed.
     Record(ProduceError),
 }
 
@@ -64,6 +67,15 @@ impl TrySendReason {
         match self {
             Self::Record(error) => error.clone(),
             other => not_taken(topic, other),
+        }
+    }
+}
+
+impl From<Refusal> for TrySendReason {
+    fn from(refusal: Refusal) -> Self {
+        match refusal {
+            Refusal::Call(error) => Self::Call(error),
+            Refusal::Record(error) => Self::Record(error),
         }
     }
 }

@@ -291,3 +291,180 @@ fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
     assert_eq!(third.partition(), 2);
     assert_eq!(values(&cluster, 2), ["second", "third"]);
 }
+
+/// What is asked first are the brokers alone.
+#[test]
+fn the_first_record_does_not_wait_for_the_pause_between_requests() {
+    let cluster = cluster(1);
+    let slow = Rule::on(Api::Metadata).times(1);
+    let first = cluster
+        .script(slow.delay(Duration::from_millis(100)))
+        .unwrap();
+    let producer = producer(config(&cluster).retry_backoff(LONG));
+    first.wait_fired(1, LONG).unwrap();
+    let began = Instant::now();
+    send_to(&producer, "t").unwrap();
+    assert!(began.elapsed() < LONG / 2, "{:?}", began.elapsed());
+}
+
+#[test]
+fn a_new_name_for_each_record_makes_no_flood_of_requests() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).max_block(Duration::ZERO));
+    let requests = watch(&cluster);
+    let began = Instant::now();
+    let mut names = 0;
+    while began.elapsed() < Duration::from_secs(1) {
+        names += 1;
+        assert!(send_to(&producer, &format!("missing-{names}")).is_err());
+        std::thread::sleep(Duration::from_millis(1));
+    }
+    let seconds = began.elapsed().as_secs_f64();
+    let fired = requests.fired();
+    assert!(names > 200 || seconds > 2.0, "{names} in {seconds} s");
+    assert!((fired as f64) < 160.0 * seconds, "{fired} in {seconds} s");
+    assert!(fired > 0);
+}
+
+/// Between two requests for the same, as it is by default.
+const PAUSE: Duration = Duration::from_millis(100);
+
+/// Calls it on twenty threads, which begin at once.
+fn on_twenty_threads<R: Send>(call: impl Fn() -> R + Sync) -> Vec<R> {
+    let together = std::sync::Barrier::new(20);
+    let one = || {
+        together.wait();
+        call()
+    };
+    std::thread::scope(|scope| {
+        let all: Vec<_> = (0..20).map(|_| scope.spawn(&one)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect()
+    })
+}
+
+/// Each of them could do something about it, and none should wait in vain.
+#[test]
+fn a_refused_topic_is_told_to_all_who_wait_for_it() {
+    let cluster = cluster(1);
+    let config = config(&cluster).max_block(Duration::from_secs(1));
+    let producer = producer(config.retry_backoff(PAUSE));
+    let refuse = |topic: &str, code| {
+        let rule = Rule::on(Api::Metadata).topic(topic).fail(code);
+        cluster.script(rule).unwrap();
+    };
+    refuse("c_d", ErrorCode::InvalidTopicException);
+    refuse("secret", ErrorCode::TopicAuthorizationFailed);
+    for (topic, kind) in [
+        ("secret", ProduceErrorKind::TopicAuthorization),
+        ("c_d", ProduceErrorKind::InvalidTopic),
+    ] {
+        for sent in on_twenty_threads(|| send_to(&producer, topic)) {
+            let error = sent.unwrap_err();
+            assert_eq!(*error.kind(), kind, "{error}");
+        }
+        let codes = on_twenty_threads(|| producer.partitions_for(topic).unwrap_err().code());
+        let code = match kind {
+            ProduceErrorKind::InvalidTopic => ErrorCode::InvalidTopicException,
+            _ => ErrorCode::TopicAuthorizationFailed,
+        };
+        assert_eq!(codes, [Some(code); 20]);
+    }
+    // Whoever comes later asks again.
+    cluster.clear_script();
+    cluster
+        .create_topic("secret", &kafka_producer::testing::TopicOptions::new(1))
+        .unwrap();
+    send_to(&producer, "secret").unwrap();
+}
+
+/// The answer came before the call, and another does not come in its time.
+#[test]
+fn a_topic_that_does_not_exist_is_told_however_short_the_wait() {
+    let cluster = cluster(1);
+    let unknown = Some(ErrorCode::UnknownTopicOrPartition);
+    for millis in [0, 50] {
+        let max_block = Duration::from_millis(millis);
+        let producer = producer(config(&cluster).max_block(max_block).retry_backoff(PAUSE));
+        let answered = cluster
+            .script(Rule::on(Api::Metadata).topic("missing"))
+            .unwrap();
+        let _ = send_to(&producer, "missing");
+        answered.wait_fired(1, LONG).unwrap();
+        // The answer is on its way.
+        let mut tries = 0;
+        while send_to(&producer, "missing").unwrap_err().code() != unknown {
+            tries += 1;
+            assert!(tries < 10_000, "it is never told");
+        }
+        for _ in 0..20 {
+            let error = send_to(&producer, "missing").unwrap_err();
+            let kind = ProduceErrorKind::UnknownTopicOrPartition;
+            assert_eq!((error.kind(), error.code()), (&kind, unknown), "{error}");
+            let error = producer.partitions_for("missing").unwrap_err();
+            assert!(
+                matches!(error, MetadataError::UnknownTopic { .. }),
+                "{error:?}"
+            );
+        }
+    }
+}
+
+/// Else whoever tries again as long as it says "not known yet" tries for ever.
+#[test]
+fn try_send_tells_what_does_not_exist_once_a_broker_has_said_so() {
+    let cluster = cluster(3);
+    let producer = producer(config(&cluster));
+    let missing = || to("missing", "v");
+    let beyond = || record("v").with_partition(7);
+    let secret = || to("secret", "v");
+    let refused = Rule::on(Api::Metadata)
+        .topic("secret")
+        .fail(ErrorCode::TopicAuthorizationFailed);
+    cluster.script(refused).unwrap();
+    // Known, but for the partition.
+    producer.partitions_for("t").unwrap();
+    let unknown = ProduceErrorKind::UnknownTopicOrPartition;
+    let cases: [(&dyn Fn() -> ProducerRecord<'static, str, str>, _, _); 3] = [
+        (&missing, &unknown, "was not found"),
+        (
+            &beyond,
+            &unknown,
+            "partition 7 did not appear: the topic has 3 partitions",
+        ),
+        (
+            &secret,
+            &ProduceErrorKind::TopicAuthorization,
+            "permissions",
+        ),
+    ];
+    for (record, kind, words) in cases {
+        let asked = watch(&cluster);
+        let first = producer.try_send(record()).unwrap_err();
+        assert!(
+            matches!(first.reason(), TrySendReason::TopicNotKnown),
+            "{first}"
+        );
+        let mut tries = 0;
+        let error = loop {
+            match producer.try_send(record()).unwrap_err().reason() {
+                TrySendReason::Record(error) => break error.clone(),
+                reason => assert!(reason.would_block(), "{reason}"),
+            }
+            tries += 1;
+            assert!(tries < 100_000, "it is never told");
+            std::thread::yield_now();
+        };
+        assert_eq!(error.kind(), kind, "{error}");
+        assert!(error.to_string().contains(words), "{error}");
+        // It was asked for again, and is found when it is there.
+        let before = asked.fired();
+        assert!(
+            !producer
+                .try_send(record())
+                .unwrap_err()
+                .reason()
+                .would_block()
+        );
+        asked.wait_fired(before + 1, LONG).unwrap();
+    }
+}

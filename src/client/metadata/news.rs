@@ -7,6 +7,8 @@ use std::sync::Arc;
 use crate::util::log;
 use crate::util::log::Level;
 
+use crate::clock::Instant;
+use crate::clock::log_limit::LogLimit;
 use crate::error::ErrorCode;
 use crate::sync::assert_unlocked;
 use crate::types::PartitionId;
@@ -56,6 +58,14 @@ impl<T> Named<T> {
     }
 }
 
+impl<T> Named<T> {
+    fn limit(&mut self, may_log: &mut dyn FnMut() -> Option<()>) {
+        if self.count > 0 && may_log().is_none() {
+            *self = Self::default();
+        }
+    }
+}
+
 impl MetadataNews {
     /// A line. It is not even made when nobody can want it; the logger itself is not asked here.
     pub(crate) fn note(&mut self, level: Level, line: impl FnOnce() -> String) {
@@ -98,6 +108,36 @@ impl MetadataNews {
     /// Leaves out lines of which `keep` says so.
     pub(crate) fn retain_lines(&mut self, mut keep: impl FnMut(Level, &str) -> bool) {
         self.lines.retain(|(level, line)| keep(*level, line));
+    }
+
+    /// Leaves out of what is for users' eyes as much as `limit` does not let through.
+    pub(crate) fn limit(&mut self, limit: &mut LogLimit, now: Instant) {
+        let mut unsaid = None;
+        let mut may_log = || {
+            let left_out = limit.admit(now)?;
+            if left_out.is_any() {
+                // The next line says it.
+                unsaid = Some(left_out);
+                limit.admit(now)?;
+            }
+            Some(())
+        };
+        self.lines
+            .retain(|(level, _)| *level > Level::Info || may_log().is_some());
+        for level in [Level::Error, Level::Warn, Level::Info] {
+            let count = &mut self.counts[level as usize];
+            if *count > LINES_AT_MOST && may_log().is_none() {
+                *count = 0;
+            }
+        }
+        self.went_back.limit(&mut may_log);
+        self.unlisted.limit(&mut may_log);
+        self.failing.limit(&mut may_log);
+        self.settled.limit(&mut may_log);
+        if let Some(unsaid) = unsaid {
+            let line = format!("There is much to say of the metadata{unsaid}");
+            self.lines.push((Level::Warn, line));
+        }
     }
 
     /// Writes all of it, with `prefix` before each line.

@@ -1,4 +1,5 @@
 use super::*;
+use crate::clock::log_limit::LogLimit;
 use crate::protocol::MetadataBroker;
 use crate::types::{PartitionInfo, ReplicaLists, TopicPartition};
 
@@ -175,6 +176,60 @@ fn an_answer_to_an_older_request_does_not_settle_newer_ones() {
     assert_eq!(metadata.update_version(), 3);
 }
 
+/// Such as the first of all requests: the first record of a producer waited for the backoff.
+#[test]
+fn a_new_topic_that_the_request_under_way_does_not_ask_for_is_asked_for_at_once() {
+    let mut metadata = metadata();
+    metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
+    let under_way = PlannedUpdate {
+        is_partial: false,
+        request_version: metadata.request_version(),
+    };
+    metadata.request_update_for_new_topics();
+    let _update = metadata.update(under_way, 11, response(Vec::new()), at(5), &mut |_| true);
+    assert_eq!(wait(&metadata, at(5)), 0);
+    update(&mut metadata, true, Vec::new(), at(7));
+    assert_eq!(wait(&metadata, at(7)), 998, "nothing is left to ask for");
+    // What was asked for before waits.
+    metadata.request_update_for_topics();
+    assert_eq!(wait(&metadata, at(8)), 99);
+    // As does a new topic, where an attempt failed.
+    metadata.request_update_for_new_topics();
+    assert_eq!(wait(&metadata, at(8)), 0);
+    metadata.update_failed(at(9), MetadataFailure::NoBrokers);
+    assert_eq!(wait(&metadata, at(9)), 100);
+}
+
+/// A program may take a new name for each record, and wait for none of them.
+#[test]
+fn new_topics_make_no_flood_of_requests() {
+    let mut metadata = Metadata::new(BACKOFF, Duration::from_secs(300));
+    full(&mut metadata, Vec::new());
+    let mut asked = Vec::new();
+    for millis in 1..3_000 {
+        metadata.request_update_for_new_topics();
+        let waits = wait(&metadata, at(millis));
+        assert!(waits <= 10, "{waits}");
+        if waits == 0 {
+            asked.push(millis);
+            update(&mut metadata, true, Vec::new(), at(millis));
+        }
+    }
+    let within = |from: u64| {
+        asked
+            .iter()
+            .filter(move |at| (from..from + 1_000).contains(*at))
+    };
+    let most = (0..2_000).map(|from| within(from).count()).max().unwrap();
+    assert!((100..=150).contains(&most), "{most}");
+    // Afterwards as ever.
+    for millis in 4_000..4_049 {
+        metadata.request_update_for_new_topics();
+        assert_eq!(wait(&metadata, at(millis)), 0);
+        update(&mut metadata, true, Vec::new(), at(millis));
+    }
+}
+
 /// Java: MetadataTest#testPartialMetadataUpdate, MD-6, MD-7
 #[test]
 fn a_partial_update_neither_settles_a_full_one_nor_makes_the_metadata_younger() {
@@ -271,7 +326,7 @@ fn the_epochs_of_a_topic_created_anew_begin_again() {
 
 /// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
 #[test]
-fn an_invalid_topic_is_told_once_for_each_answer() {
+fn an_invalid_topic_is_told_to_all_who_waited_when_the_answer_came() {
     let mut metadata = metadata();
     let answer = || vec![failed_topic("?", ErrorCode::InvalidTopicException)];
     full(&mut metadata, answer());
@@ -283,20 +338,24 @@ fn an_invalid_topic_is_told_once_for_each_answer() {
         metadata.last_code("?"),
         Some(ErrorCode::InvalidTopicException)
     );
-    assert_eq!(metadata.take_topic_error("t"), None);
-    assert_eq!(metadata.take_topic_error("?"), Some(TopicError::Invalid));
-    assert_eq!(metadata.take_topic_error("?"), None);
+    assert_eq!(metadata.topic_error("t", 0), None);
+    for _ in 0..3 {
+        assert_eq!(metadata.topic_error("?", 0), Some(TopicError::Invalid));
+        assert_eq!(metadata.topic_error("?", 1), None, "it may be mended");
+    }
     full(&mut metadata, answer());
     full(&mut metadata, Vec::new());
     assert_eq!(
-        metadata.take_topic_error("?"),
-        None,
-        "the last answer had no error"
+        metadata.topic_error("?", 1),
+        Some(TopicError::Invalid),
+        "they may not have looked yet"
     );
+    assert_eq!(metadata.topic_error("?", 2), None);
     let known = metadata.cluster().invalid_topics();
     assert_eq!(known.collect::<Vec<_>>(), ["?"], "it was not asked for");
     full(&mut metadata, vec![topic("?", vec![partition(0, 1, 0)])]);
     assert_eq!(metadata.last_code("?"), None);
+    assert_eq!(metadata.topic_error("?", 0), None, "it was mended");
     assert_eq!(metadata.cluster().invalid_topics().count(), 0);
 }
 
@@ -313,11 +372,11 @@ fn each_topics_error_is_its_own() {
         ],
     );
     assert_eq!(
-        metadata.take_topic_error("secret"),
+        metadata.topic_error("secret", 0),
         Some(TopicError::Unauthorized)
     );
-    assert_eq!(metadata.take_topic_error("?"), Some(TopicError::Invalid));
-    assert_eq!(metadata.take_topic_error("later"), None);
+    assert_eq!(metadata.topic_error("?", 0), Some(TopicError::Invalid));
+    assert_eq!(metadata.topic_error("later", 0), None);
     assert_eq!(
         metadata.cluster().unauthorized_topics().collect::<Vec<_>>(),
         ["secret"]
@@ -488,12 +547,14 @@ fn a_topic_that_comes_without_id_has_none_any_more() {
 
 /// MD-20
 #[test]
-fn what_keeps_all_metadata_away_is_told_once() {
+fn what_keeps_all_metadata_away_is_told_to_all_who_waited_when_it_came() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::Authentication("no".into()));
-    let fatal = Some(FatalMetadataError::Authentication("no".into()));
-    assert_eq!(metadata.take_fatal_error(), fatal);
-    assert_eq!(metadata.take_fatal_error(), None);
+    let fatal = FatalMetadataError::Authentication("no".into());
+    for _ in 0..3 {
+        assert_eq!(metadata.fatal_error(0), Some(&fatal));
+        assert_eq!(metadata.fatal_error(metadata.fatal_count()), None);
+    }
 }
 
 #[test]
@@ -521,13 +582,13 @@ fn brokers_that_make_no_sense_are_left_out() {
     assert_eq!(cluster.partition_count("t"), Some(1));
 }
 
-/// Also Java keeps an error that nobody waited for, and gives it to the next who waits.
+/// Java keeps an error that nobody waited for, and gives it to the next who waits, even so.
 #[test]
 fn what_kept_all_metadata_away_is_forgotten_when_some_comes() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::UnsupportedVersion("old".into()));
     full(&mut metadata, Vec::new());
-    assert_eq!(metadata.take_fatal_error(), None);
+    assert_eq!(metadata.fatal_error(0), None);
 }
 
 #[test]
@@ -656,6 +717,40 @@ fn everything_that_is_said_of_an_update_is_news() {
         "{lines}"
     );
     assert!(lines.contains("older epoch 4 (current is 5)"), "{lines}");
+}
+
+/// Two brokers that disagree about a topic, and are asked in turn as often as may be.
+#[test]
+fn what_changes_with_each_update_is_said_only_so_often_and_what_was_left_out_is_counted() {
+    let mut metadata = metadata();
+    let mut limit = LogLimit::default();
+    let mut said = Vec::new();
+    let mut counted = 0;
+    for turn in 0..300 {
+        let topic = if turn % 2 == 0 {
+            failed_topic("a", ErrorCode::UnknownTopicOrPartition)
+        } else {
+            topic("a", vec![partition(0, 1, 0)])
+        };
+        let mut answer = response(vec![topic]);
+        answer.cluster_id = Some(format!("cluster {turn}").into());
+        let mut news = news_of(&mut metadata, answer);
+        assert!(!news.lines().is_empty() && news.failing().len() + news.settled().len() == 1);
+        let millis = turn * 10;
+        news.limit(&mut limit, at(millis));
+        let lines = news.lines();
+        let summaries = news.failing().len() + news.settled().len();
+        said.extend(std::iter::repeat_n(millis, lines.len() + summaries));
+        for line in lines.iter().filter(|line| line.contains("left out")) {
+            assert!(line.contains("(19"), "{line}");
+            counted += 1;
+        }
+    }
+    for second in 0..3 {
+        let lines = said.iter().filter(|at| **at / 1_000 == second).count();
+        assert_eq!(lines, 10, "in second {second}");
+    }
+    assert_eq!(counted, 2);
 }
 
 /// An answer may be as long as a broker likes.

@@ -192,10 +192,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// What is said of each answer anew, such as that a broker in it was ignored, is said seldom.
+    /// What is said of each answer anew, such as that a broker in it was ignored, is said seldom; and what
+    /// changes with each answer, such as a topic that brokers disagree about, only so often.
     fn write_news(&mut self, mut news: MetadataNews, now: Instant) {
         let lines = &mut self.logged.metadata;
         news.retain_lines(|level, line| level > Level::Info || lines.may_log(line, now));
+        news.limit(&mut self.logged.metadata_limit, now);
         news.write(self);
     }
 

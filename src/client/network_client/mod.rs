@@ -27,6 +27,7 @@ use super::connection_states::{ClusterConnectionStates, ConnectionState, Connect
 use super::in_flight_requests::InFlightRequests;
 use super::kafka_client::{ClientRequest, ClientResponse, KafkaClient, NotReady, Outcome};
 use super::metadata_source::{MetadataSource, PlannedUpdate};
+use crate::clock::log_limit::LogLimit;
 use crate::clock::seldom::{Seldom, SeldomLines};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::network::resolver::HostResolver;
@@ -59,6 +60,7 @@ struct Logged {
     io: Seldom,
     unwritable: Seldom,
     metadata: SeldomLines,
+    metadata_limit: LogLimit,
     bootstrap_lost: Seldom,
 }
 

@@ -144,7 +144,7 @@ fn a_wait_ends_when_a_newer_picture_is_there() {
     let metadata = &harness.metadata;
     let waited = while_waiting(
         || {
-            let result = metadata.await_update(version, LONG);
+            let result = metadata.await_update(version, metadata.begin_wait(), LONG);
             (result, metadata.cluster().partition_count("t"))
         },
         || drop(harness.update()),
@@ -163,10 +163,13 @@ fn close_wakes_those_who_wait_and_refuses_those_who_come_later_but_goes_on_learn
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let version = harness.add("t");
-    let waited = while_waiting(|| metadata.await_update(version, LONG), || metadata.close());
+    let waited = while_waiting(
+        || metadata.await_update(version, metadata.begin_wait(), LONG),
+        || metadata.close(),
+    );
     assert_eq!(waited, Err(MetadataWaitError::Closed));
     assert_eq!(
-        metadata.await_update(version, LONG),
+        metadata.await_update(version, metadata.begin_wait(), LONG),
         Err(MetadataWaitError::Closed)
     );
     harness.update();
@@ -180,7 +183,9 @@ fn a_wait_ends_when_its_time_is_up_also_when_that_is_none() {
     harness.update();
     for timeout in [Duration::ZERO, Duration::from_millis(20)] {
         let version = harness.metadata.request_update();
-        let result = harness.metadata.await_update(version, timeout);
+        let result = harness
+            .metadata
+            .await_update(version, harness.metadata.begin_wait(), timeout);
         assert_eq!(result, Err(MetadataWaitError::TimedOut));
     }
 }
@@ -191,7 +196,7 @@ fn waking_up_for_no_reason_does_not_end_a_wait() {
     let version = harness.add("t");
     let metadata = &harness.metadata;
     let waited = while_waiting(
-        || metadata.await_update(version, LONG),
+        || metadata.await_update(version, metadata.begin_wait(), LONG),
         || {
             for _ in 0..10 {
                 metadata.handle_failure(harness.now(), MetadataFailure::NoBrokers);
@@ -209,30 +214,45 @@ fn the_longest_timeout_is_no_overflow() {
     let metadata = &harness.metadata;
     let version = harness.add("t");
     let waited = while_waiting(
-        || metadata.await_update(version, Duration::MAX),
+        || metadata.await_update(version, metadata.begin_wait(), Duration::MAX),
         || drop(harness.update()),
     );
     assert_eq!(waited, Ok(()));
 }
 
-/// Java: ProducerMetadataTest#testMetadataWaitAbortedOnFatalException, MD-20
+/// Java: ProducerMetadataTest#testMetadataWaitAbortedOnFatalException, MD-20; there one is told.
 #[test]
-fn a_refusal_of_credentials_ends_a_wait_once() {
+fn a_refusal_of_credentials_ends_the_waits_of_all_and_not_those_that_begin_later() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let refusal = || {
         metadata.handle_failure(harness.now(), MetadataFailure::Authentication("no".into()));
     };
-    let fatal = FatalMetadataError::Authentication("no".into());
-    let waited = while_waiting(|| metadata.await_update(0, LONG), refusal);
-    assert_eq!(waited, Err(MetadataWaitError::Fatal(fatal.clone())));
-    assert_eq!(
-        metadata.await_update(0, Duration::ZERO),
-        Err(MetadataWaitError::TimedOut)
-    );
+    let told = Err(MetadataWaitError::Fatal(
+        FatalMetadataError::Authentication("no".into()),
+    ));
+    let starts = [metadata.begin_wait(); 20];
+    let waited = while_waiting(|| metadata.await_update(0, starts[0], LONG), refusal);
+    assert_eq!(waited, told);
+    for start in starts {
+        assert_eq!(metadata.await_update(0, start, Duration::ZERO), told);
+    }
+    let later = metadata.begin_wait();
+    let timed_out = Err(MetadataWaitError::TimedOut);
+    assert_eq!(metadata.await_update(0, later, Duration::ZERO), timed_out);
     refusal();
-    assert_eq!(metadata.take_fatal_error(), Some(fatal));
-    assert_eq!(metadata.take_fatal_error(), None);
+    assert_eq!(metadata.await_update(0, later, Duration::ZERO), told);
+    // It is over.
+    let version = metadata.update_version();
+    harness.update();
+    assert_eq!(
+        metadata.await_update(version, later, Duration::ZERO),
+        Ok(())
+    );
+    assert_eq!(
+        metadata.await_update(version + 1, later, Duration::ZERO),
+        timed_out
+    );
 }
 
 /// Java: ProducerMetadataTest#testTimeToNextUpdateOverwriteBackoff, MD-3
@@ -333,7 +353,7 @@ fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
     harness.add("known");
     harness.update();
     harness.add("new");
-    assert_eq!(harness.metadata.request_update_for_topic("new"), 1);
+    assert_eq!(harness.metadata.request_update_for_topic("new", None), 1);
     assert!(
         harness
             .metadata
@@ -341,7 +361,7 @@ fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
             .planned
             .is_partial
     );
-    assert_eq!(harness.metadata.request_update_for_topic("known"), 1);
+    assert_eq!(harness.metadata.request_update_for_topic("known", None), 1);
     assert!(
         !harness
             .metadata
@@ -351,29 +371,44 @@ fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
     );
 }
 
-/// KP-42
+/// KP-42; in Java it is for one of them.
 #[test]
-fn the_error_of_a_topic_is_for_one_of_those_who_wait_for_it() {
+fn the_error_of_a_topic_is_for_all_who_wait_for_it_and_others_ask_again() {
     let harness = Harness::new();
+    let metadata = &harness.metadata;
+    let start = metadata.begin_wait();
     harness.add("t");
     let planned = PlannedUpdate {
         is_partial: false,
         request_version: 1,
     };
     harness.answer(planned, &["t".into()], ErrorCode::TopicAuthorizationFailed);
-    assert_eq!(harness.metadata.take_topic_error("u"), None);
-    assert_eq!(
-        harness.metadata.take_topic_error("t"),
-        Some(TopicError::Unauthorized)
-    );
-    assert_eq!(harness.metadata.take_topic_error("t"), None);
+    assert_eq!(metadata.topic_error("u", start), None);
+    // Another answer, which is for others.
+    harness.update();
+    for _ in 0..20 {
+        let told = metadata.topic_error("t", start);
+        assert_eq!(told, Some(TopicError::Unauthorized));
+    }
+    let later = metadata.begin_wait();
+    assert_eq!(metadata.topic_error("t", later), None);
+    harness.clock.advance(BACKOFF);
+    assert!(!harness.is_due());
+    harness.add("t");
+    assert!(harness.is_due());
+    harness.update();
+    assert_eq!(metadata.topic_error("t", start), None, "it was mended");
 }
 
 #[test]
 fn the_state_of_a_topic_says_what_is_missing() {
     let harness = Harness::new();
     harness.add("t");
-    let state = || harness.metadata.topic_state("t", 0).to_string();
+    let start = harness.metadata.begin_wait();
+    let state = || {
+        let state = harness.metadata.topic_state("t", start, harness.now());
+        state.to_string()
+    };
     assert_eq!(state(), "no broker has described the topic yet");
     let failure = MetadataFailure::Disconnected("connection refused".into());
     harness.metadata.handle_failure(harness.now(), failure);
@@ -462,7 +497,7 @@ fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
         // However often that is, before the answer.
         for _ in 0..5 {
             harness.add("missing");
-            harness.metadata.request_update_for_topic("missing");
+            harness.metadata.request_update_for_topic("missing", None);
         }
         assert!(harness.is_due());
         assert_eq!(ask(), (true, vec!["missing".into()]), "it alone");
@@ -502,28 +537,73 @@ fn an_answer_without_the_topic_that_was_asked_for_does_not_end_the_asking() {
 #[test]
 fn what_does_not_exist_is_told_from_what_is_not_known() {
     let harness = Harness::new();
-    let version = harness.add("t");
-    let is_missing = |since, wanted| harness.metadata.topic_state("t", since).is_missing(wanted);
-    assert!(!is_missing(version, None), "nobody has answered");
+    let metadata = &harness.metadata;
+    harness.add("t");
+    let start = metadata.begin_wait();
+    let state = |start| metadata.topic_state("t", start, harness.now());
+    let is_missing = |start, wanted| state(start).is_missing(wanted);
+    assert!(!is_missing(start, None), "nobody has answered");
     let planned = PlannedUpdate {
         is_partial: true,
         request_version: 1,
     };
     let answer = |code| harness.answer(planned, &["t".into()], code);
     answer(ErrorCode::LeaderNotAvailable);
-    assert!(!is_missing(version, None), "it exists");
+    assert!(!is_missing(start, None), "it exists");
     answer(ErrorCode::UnknownTopicOrPartition);
-    assert!(is_missing(version, None));
-    let now = harness.metadata.update_version();
-    assert!(!is_missing(now, None), "that was before it was waited for");
+    assert!(is_missing(start, None));
+    // Also for those who come later, and do not wait for another answer.
+    harness.clock.advance(Duration::from_millis(200));
+    let later = metadata.begin_wait();
+    assert!(is_missing(later, None));
+    assert_eq!(state(later).said_before, Some(Duration::from_millis(200)));
+    assert_eq!(state(start).said_before, None);
+    harness.clock.advance(MAX_IDLE);
+    assert!(!is_missing(later, None), "that was long ago");
+    assert!(is_missing(start, None));
+    answer(ErrorCode::UnknownTopicOrPartition);
+    assert!(is_missing(metadata.begin_wait(), None));
     let failure = MetadataFailure::Disconnected("gone".into());
-    harness.metadata.handle_failure(harness.now(), failure);
-    assert!(
-        !is_missing(version, None),
-        "that was before the brokers went away"
-    );
+    metadata.handle_failure(harness.now(), failure);
+    for start in [start, metadata.begin_wait()] {
+        assert!(
+            !is_missing(start, None),
+            "that was before the brokers went away"
+        );
+    }
+    // An answer for others does not tell whether it still is so.
+    harness.answer(planned, &[], ErrorCode::NoError);
+    assert!(!is_missing(metadata.begin_wait(), None));
+    harness.clock.advance(BACKOFF);
     answer(ErrorCode::NoError);
-    assert!(is_missing(version, Some(7)) && !is_missing(version, None));
+    assert!(is_missing(start, Some(7)) && !is_missing(start, None));
+}
+
+#[test]
+fn a_partition_that_a_topic_does_not_have_is_missing_once_that_has_been_asked() {
+    let harness = Harness::new();
+    let metadata = &harness.metadata;
+    harness.add("t");
+    harness.update();
+    let is_missing = || {
+        let start = metadata.begin_wait();
+        let state = metadata.topic_state("t", start, harness.now());
+        state.is_missing(Some(7))
+    };
+    assert!(!is_missing(), "it was not asked");
+    for _ in 0..3 {
+        metadata.request_update_for_topic("t", Some(7));
+        assert!(!is_missing(), "it was not answered");
+    }
+    harness.clock.advance(BACKOFF);
+    assert!(harness.is_due());
+    harness.update();
+    for _ in 0..3 {
+        assert!(is_missing());
+        metadata.request_update_for_topic("t", Some(7));
+    }
+    metadata.handle_failure(harness.now(), MetadataFailure::NoBrokers);
+    assert!(!is_missing());
 }
 
 /// Who adds it has checked it. Here it is the last chance: one such name would keep all others away.
