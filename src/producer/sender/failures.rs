@@ -168,7 +168,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     /// A new epoch has begun, and the batch may be in the log under its number of the old one, or later ones are.
-    pub(super) fn give_up_number(&mut self, batch: Box<SealedBatch>, now: Instant) {
+    pub(super) fn give_up_number(&self, batch: Box<SealedBatch>, now: Instant) {
         let kind = ProduceErrorKind::Broker(ErrorCode::OutOfOrderSequenceNumber);
         let error = error_for(
             &batch,

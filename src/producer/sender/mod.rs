@@ -16,7 +16,7 @@ use crate::util::log::{debug, error};
 use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
 };
-use super::batch::BatchId;
+use super::batch::{BatchId, SealedBatch};
 use super::counters::Counters;
 use super::interceptor::AcknowledgementListener;
 use super::metadata::ProducerMetadata;
@@ -292,14 +292,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             state,
         } in rewrites
         {
-            let found = match state {
-                Some(state) => self
-                    .drainer
-                    .with_retry(index, batch, |batch| batch.rewrite(state)),
-                None => {
-                    let taken = self.drainer.take_retry(index, batch, now);
-                    taken.map(|batch| self.give_up_number(batch, now)).is_some()
-                }
+            let found = if let Some(state) = state {
+                let rewrite = |batch: &mut SealedBatch| batch.rewrite(state);
+                self.drainer.with_retry(index, batch, rewrite)
+            } else {
+                let taken = self.drainer.take_retry(index, batch, now);
+                taken.map(|batch| self.give_up_number(batch, now)).is_some()
             };
             debug_assert!(
                 found,

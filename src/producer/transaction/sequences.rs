@@ -42,16 +42,30 @@ const BATCHES_REMEMBERED: usize = 5;
 struct Tracked {
     id: BatchId,
     record_count: u32,
-    /// It was handed to the client and has not come back.
-    is_under_way: bool,
+    progress: Progress,
     /// What its attempts tell, one that is under way apart.
     fate: Fate,
     /// The broker's last answer proves that it is not written, whatever attempts before that left open.
     is_proved: bool,
     /// A later batch was acknowledged.
     is_overtaken: bool,
-    /// An attempt of it has failed, or it is a piece of a batch that was too large.
-    is_retried: bool,
+}
+
+/// Where a numbered batch is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Progress {
+    /// With the client, for the first time.
+    First,
+    /// Waiting to be sent again: an attempt has failed, or it is a piece of a batch that was too large.
+    Waiting,
+    /// With the client, once more.
+    Again,
+}
+
+impl Tracked {
+    fn is_under_way(&self) -> bool {
+        self.progress != Progress::Waiting
+    }
 }
 
 /// What it means that a broker calls a batch out of order.
@@ -115,7 +129,9 @@ impl PartitionSequences {
     }
 
     pub(super) fn has_retried(&self) -> bool {
-        self.in_flight.iter().any(|tracked| tracked.is_retried)
+        self.in_flight
+            .iter()
+            .any(|tracked| tracked.progress != Progress::First)
     }
 
     /// Whether a batch that failed before may be sent now: the oldest, one at a time, and not one that waits
@@ -149,11 +165,10 @@ impl PartitionSequences {
         self.in_flight.push_back(Tracked {
             id,
             record_count,
-            is_under_way: false,
+            progress: Progress::First,
             fate: Fate::NotWritten,
             is_proved: false,
             is_overtaken: false,
-            is_retried: false,
         });
         state
     }
@@ -161,7 +176,9 @@ impl PartitionSequences {
     /// A numbered batch is handed to the client.
     pub(super) fn begin_attempt(&mut self, id: BatchId) {
         if let Some(tracked) = self.tracked(id) {
-            tracked.is_under_way = true;
+            if tracked.progress == Progress::Waiting {
+                tracked.progress = Progress::Again;
+            }
             tracked.is_proved = false;
         }
     }
@@ -169,8 +186,7 @@ impl PartitionSequences {
     /// A numbered batch is back, to be sent again.
     pub(super) fn end_attempt(&mut self, id: BatchId, fate: Fate) {
         if let Some(tracked) = self.tracked(id) {
-            tracked.is_under_way = false;
-            tracked.is_retried = true;
+            tracked.progress = Progress::Waiting;
             if !tracked.is_proved {
                 tracked.fate = fate;
             }
@@ -196,7 +212,7 @@ impl PartitionSequences {
         self.is_known = false;
         let next = &mut self.next;
         self.in_flight.retain(|tracked| {
-            debug_assert!(!tracked.is_under_way, "its answer is for the old number");
+            debug_assert!(!tracked.is_under_way(), "its answer is for the old number");
             if tracked.fate != Fate::NotWritten || tracked.is_overtaken {
                 restarted(tracked.id, None);
                 return false;
@@ -250,11 +266,10 @@ impl PartitionSequences {
             .extend(pieces.map(|(id, record_count, fate)| Tracked {
                 id,
                 record_count,
-                is_under_way: false,
+                progress: Progress::Waiting,
                 fate,
                 is_proved: false,
                 is_overtaken: false,
-                is_retried: true,
             }));
         self.in_flight.extend(after);
     }
@@ -361,7 +376,7 @@ impl PartitionSequences {
             && self
                 .in_flight
                 .iter()
-                .all(|tracked| self.is_behind_gap(tracked.id) && !tracked.is_under_way)
+                .all(|tracked| self.is_behind_gap(tracked.id) && !tracked.is_under_way())
             && self
                 .in_flight
                 .front()
