@@ -337,7 +337,7 @@ fn on_twenty_threads<R: Send>(call: impl Fn() -> R + Sync) -> Vec<R> {
         call()
     };
     std::thread::scope(|scope| {
-        let all: Vec<_> = (0..20).map(|_| scope.spawn(&one)).collect();
+        let all: Vec<_> = (0..20).map(|_| scope.spawn(one)).collect();
         all.into_iter().map(|one| one.join().unwrap()).collect()
     })
 }
