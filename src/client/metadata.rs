@@ -3,6 +3,7 @@
 
 mod cache;
 mod epochs;
+mod failure;
 mod news;
 mod pace;
 
@@ -15,9 +16,9 @@ use crate::util::log::Level;
 use self::cache::MetadataCache;
 pub(super) use self::cache::is_reachable;
 use self::epochs::{ASKED_AGAIN_AFTER, LeaderEpochs, Verdict};
+pub(crate) use self::failure::{FatalMetadataError, MetadataFailure};
 pub(crate) use self::news::MetadataNews;
 use self::pace::Pace;
-use super::metadata_source::{MetadataFailure, PlannedUpdate};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataPartition, MetadataResponse, MetadataTopic};
@@ -37,13 +38,13 @@ pub(crate) enum TopicError {
     Unauthorized,
 }
 
-/// Why no metadata can be had at all.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum FatalMetadataError {
-    /// The brokers refuse the client's credentials.
-    Authentication(Arc<str>),
-    /// The brokers are too old, or too new.
-    UnsupportedVersion(Arc<str>),
+/// What a metadata request was for: goes back with its answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct PlannedUpdate {
+    /// It asked for new topics only; what is known of others stands.
+    pub(crate) is_partial: bool,
+    /// How many requests for new topics there had been when it was made.
+    pub(crate) request_version: u32,
 }
 
 /// What an answer has made of what is known.

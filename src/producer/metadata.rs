@@ -12,11 +12,10 @@ use crate::util::log::Level;
 use arc_swap::ArcSwap;
 
 use crate::client::metadata::{
-    ChangedTopics, FatalMetadataError, Metadata, MetadataNews, MetadataUpdate, TopicError, is_newer,
+    ChangedTopics, FatalMetadataError, Metadata, MetadataFailure, MetadataNews, MetadataUpdate,
+    PlannedUpdate, TopicError, is_newer,
 };
-use crate::client::metadata_source::{
-    MetadataFailure, MetadataRequestPlan, MetadataSource, PlannedUpdate,
-};
+use crate::client::metadata_source::{MetadataRequestPlan, MetadataSource};
 use crate::clock::{Clock, Deadline, Instant, SystemClock};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};

@@ -2,6 +2,7 @@
 
 mod completion;
 mod control;
+mod errors;
 mod failures;
 mod in_flight;
 mod produce;

@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::completion::Answer;
-use super::failures::{error_for, no_other_number};
+use super::errors::{error_for, no_other_number};
 use crate::clock::Instant;
 use crate::error::{BrokerError, ErrorCode, ProduceError, ProduceErrorKind};
 use crate::producer::batch::SealedBatch;

@@ -9,8 +9,9 @@ use std::collections::VecDeque;
 
 use super::*;
 use crate::client::kafka_client::ClientRequest;
+use crate::client::metadata::MetadataFailure;
 use crate::client::metadata::{Metadata, MetadataNews};
-use crate::client::metadata_source::{MetadataFailure, MetadataRequestPlan};
+use crate::client::metadata_source::MetadataRequestPlan;
 use crate::client::mock_selector::MockSelector;
 use crate::clock::mock::MockClock;
 use crate::error::ErrorCode;

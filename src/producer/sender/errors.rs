@@ -1,0 +1,41 @@
+//! What the errors of a batch's records have in common.
+
+use std::sync::Arc;
+
+use crate::clock::Instant;
+use crate::error::{Delivery, ProduceErrorBuilder, ProduceErrorKind};
+use crate::producer::batch::SealedBatch;
+
+/// Why a batch is not sent under another number.
+pub(super) fn no_other_number(delivery: Delivery) -> &'static str {
+    match delivery {
+        Delivery::MaybeWritten => {
+            "the broker does not take the batch under its number, because records before it are missing, and \
+             under another it could be written twice: an earlier attempt of it may be in the log"
+        }
+        Delivery::NotWritten => {
+            "the broker has lost what it knew of this producer, and has taken later batches of the \
+             partition: this one would come after them"
+        }
+    }
+}
+
+pub(super) fn error_for(
+    batch: &SealedBatch,
+    kind: ProduceErrorKind,
+    delivery: Delivery,
+    message: String,
+    now: Instant,
+) -> ProduceErrorBuilder {
+    let partition = batch.topic_partition();
+    ProduceErrorBuilder::new(
+        kind,
+        delivery,
+        Arc::clone(partition.shared_topic()),
+        message,
+    )
+    .partition(Some(partition.partition()))
+    .broker(batch.last_error().cloned())
+    .last_failure(batch.last_failure().cloned())
+    .times(batch.times(now))
+}
