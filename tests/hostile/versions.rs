@@ -97,7 +97,7 @@ fn a_broker_without_produce_fails_the_record_at_once() {
 #[test]
 fn a_broker_without_producer_ids_fails_the_record_and_names_the_key() {
     let case = Case::speaking(|versions| without(versions, Api::InitProducerId));
-    let kind = ProduceErrorKind::Broker(ErrorCode::UnsupportedVersion);
+    let kind = ProduceErrorKind::UnsupportedVersion;
     let error = case.failed(&kind, &["InitProducerId", "enable.idempotence=false"]);
     assert!(!error.may_be_written());
     case.mend();
