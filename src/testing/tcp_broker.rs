@@ -20,6 +20,7 @@ use crate::clock::{Clock, Deadline, SystemClock};
 use crate::protocol::Frame;
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank};
 use crate::types::NodeId;
+use crate::util::log;
 
 /// The largest request a broker reads (`socket.request.max.bytes`).
 const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use kafka_producer::{ErrorCode, ProduceErrorKind};
+use kafka_producer::ProduceErrorKind;
 use kafka_protocol::messages::ApiVersionsResponse;
 use kafka_protocol::messages::api_versions_response::ApiVersion;
 
