@@ -73,7 +73,7 @@ enum Class {
 }
 
 impl ErrorCode {
-    /// The error of a number. One that is not known is logged and reads as
+    /// The error of a number. One that is not known is in the debug log and reads as
     /// [`UnknownServerError`](Self::UnknownServerError).
     pub fn from_code(code: i16) -> Self {
         Self::known(code).unwrap_or_else(|| {

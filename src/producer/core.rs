@@ -110,7 +110,8 @@ impl Core {
     #[inline]
     pub(crate) fn check_size(&self, size: usize) -> Result<(), Excess> {
         let request = self.config.max_request_size();
-        let memory = self.accumulator.pool().total_bytes();
+        // Not asked of the pool: its total lies beside what the sender writes whenever a batch's memory comes back.
+        let memory = self.config.buffer_memory();
         let (limit, key) = if size > request {
             (request, "max.request.size")
         } else if size > memory {

@@ -251,7 +251,7 @@ enum Ending {
     CloseNow,
 }
 
-/// `CLOSE_ROUNDS=100000 cargo test --release --test api closing -- sending` is patient.
+/// `CLOSE_ROUNDS=100000 cargo test --release --test api closing::every` is patient.
 #[test]
 fn every_record_of_threads_that_go_on_sending_while_the_producer_is_closed_has_an_end() {
     const THREADS: usize = 3;
