@@ -138,7 +138,17 @@ pub(crate) trait Clock: Send + Sync + fmt::Debug {
     fn now(&self) -> Instant;
     /// The wall clock: may jump either way.
     fn timestamp(&self) -> Timestamp;
+
+    /// How much of `left`, a time on this clock, a thread may sleep through before it looks at the clock
+    /// again: whoever sleeps sleeps in real time. Of a clock that somebody sets nothing is known, so the
+    /// thread looks often; only the system's own goes as fast as real time does.
+    fn real_time(&self, left: Duration) -> Duration {
+        left.min(LOOK_AT_CLOCK)
+    }
 }
+
+/// How often a sleeping thread looks at a clock that does not go by itself.
+const LOOK_AT_CLOCK: Duration = Duration::from_millis(1);
 
 /// Read for every record: the system's own numbers, where the standard library would first make a
 /// duration of them, which takes longer than reading them.
@@ -200,6 +210,10 @@ impl Clock for SystemClock {
 
     fn timestamp(&self) -> Timestamp {
         Timestamp(wall_clock_ms())
+    }
+
+    fn real_time(&self, left: Duration) -> Duration {
+        left
     }
 }
 

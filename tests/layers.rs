@@ -31,6 +31,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer::callback_scope", 80, "values"),
     ("producer::thunks", 80, "values"),
     ("producer::produce_request_result", 80, "values"),
+    ("producer::waiting", 80, "values"),
     ("producer::buffer_pool", 81, "batches"),
     ("producer::batch", 81, "batches"),
     ("producer::accumulator", 81, "batches"),

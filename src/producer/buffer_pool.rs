@@ -7,10 +7,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::waiting::{Event, Nap};
 use crate::sync::{Condvar, Mutex, Rank};
 
 /// The memory of one producer's batches.
@@ -342,19 +342,6 @@ impl Ticket {
         Ok(pool.lease(buffer, self.size_bytes))
     }
 
-    /// Waits until memory may have come free, or `timeout` has passed.
-    ///
-    /// # Blocking
-    /// Up to `timeout`.
-    pub(crate) fn wait(&self, timeout: Duration) {
-        let mut state = self.pool.state.lock();
-        let nothing_to_take =
-            state.available_bytes == 0 && state.free.is_empty() || !self.is_first(&state);
-        if nothing_to_take && !state.closed {
-            self.waiter.changed.wait_for(&mut state, timeout);
-        }
-    }
-
     fn is_first(&self, state: &PoolState) -> bool {
         state
             .waiters
@@ -376,6 +363,18 @@ impl Ticket {
             if let Some(first) = state.waiters.front() {
                 first.changed.notify_one();
             }
+        }
+    }
+}
+
+/// Memory may have come free.
+impl Event for Ticket {
+    fn sleep(&self, nap: Nap) {
+        let mut state = self.pool.state.lock();
+        let nothing_to_take =
+            state.available_bytes == 0 && state.free.is_empty() || !self.is_first(&state);
+        if nothing_to_take && !state.closed {
+            nap.on(&self.waiter.changed, &mut state);
         }
     }
 }

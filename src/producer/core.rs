@@ -6,18 +6,19 @@ use std::sync::Arc;
 use crate::util::log::warn;
 
 use super::accumulator::{RandomSource, RecordAccumulator, TopicEntry};
-use super::callback_scope::{self, ProducerId};
+use super::callback_scope::ProducerId;
 use super::counters::Counters;
 use super::interceptor::ProducerInterceptors;
 use super::metadata::ProducerMetadata;
 use super::partitioner::{Partitioner, partition_for_key};
 use super::sender::SenderControl;
 use super::serializer::{PreparedSerializer, Serialized};
+use super::waiting::Driver;
 use super::wake::SenderWaker;
 use crate::clock::Clock;
 use crate::compress::CompressionType;
 use crate::config::ProducerConfig;
-use crate::error::{BoxError, Misuse, SendError};
+use crate::error::{BoxError, SendError};
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::legacy::LegacyMagic;
 use crate::sync;
@@ -145,15 +146,15 @@ impl Core {
         }
     }
 
-    /// Whether a call that waits for the sender may be made here.
-    pub(super) fn check_may_wait(&self) -> Result<(), Misuse> {
-        if callback_scope::is_inside(self.producer) {
-            return Err(Misuse::InsideCallback);
-        }
-        if self.producer.is_forked() {
-            return Err(Misuse::Forked);
-        }
-        Ok(())
+    /// What calls of the application wait with.
+    pub(super) fn driver(&self) -> Driver<'_> {
+        Driver::new(&*self.clock, self.producer)
+    }
+
+    /// Takes nothing any more, and lets go of who waits for a topic or for memory.
+    pub(super) fn close_doors(&self) {
+        self.accumulator.close();
+        self.metadata.close();
     }
 }
 

@@ -7,16 +7,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::callback_scope;
-use super::produce_request_result::{BatchOutcome, Elapsed, Holder, ProduceRequestResult};
+use super::produce_request_result::{BatchOutcome, Holder, ProduceRequestResult};
 use super::record_metadata::RecordMetadata;
 use super::thunks::{Answer, RecordFacts};
+use super::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
 use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
 use crate::record::builder::RecordParts;
-
-/// A wait that takes longer may be one in a fork of the producer's process, where no answer can come.
-/// Shorter ones are spared the system call that tells.
-const USUAL_WAIT: Duration = Duration::from_millis(50);
 
 /// What will become of a record.
 ///
@@ -64,17 +60,12 @@ impl RecordInBatch {
         self.result.holder(self.index)
     }
 
-    /// Waits for the record's fate; `None` when the time ran out first.
-    fn wait(&self, time: &Elapsed) -> Option<Answer> {
-        let mut holder = self.holder();
-        while holder.result.wait(time) {
-            if let Some(outcome) = holder.result.outcome() {
-                return Some(self.answer(outcome, holder.index));
-            }
-            // Split meanwhile: its piece is what to wait for (PB-20).
-            holder = self.holder();
-        }
-        None
+    /// The record's fate, if it is known and its callback has run.
+    #[inline]
+    fn answer_now(&self) -> Option<Answer> {
+        let holder = self.holder();
+        let outcome = holder.result.outcome()?;
+        Some(self.answer(outcome, holder.index))
     }
 
     /// What the outcome of the record's batch, or of a piece of it, means for the record at this place
@@ -149,35 +140,78 @@ impl FutureRecordMetadata {
             State::Pending(record) => record,
             State::Failed(error) => return Err(error.clone()),
         };
-        let holder = record.holder();
-        if let Some(outcome) = holder.result.outcome() {
-            return record.answer(outcome, holder.index);
+        match record.answer_now() {
+            Some(answer) => answer,
+            None => record.wait(timeout),
         }
-        if callback_scope::is_inside(record.result.producer()) {
-            // Another record of a batch that is being completed right now has an answer already.
-            return match holder.result.published_outcome() {
-                Some(outcome) => record.answer(outcome, holder.index),
-                None => Err(record.misuse(Misuse::InsideCallback)),
-            };
+    }
+}
+
+/// Waiting for a record's fate, as steps.
+pub(crate) struct Get<'f> {
+    record: &'f RecordInBatch,
+    timeout: Option<Duration>,
+    time: Stopwatch,
+}
+
+impl RecordInBatch {
+    fn get(&self, timeout: Option<Duration>) -> Get<'_> {
+        Get {
+            record: self,
+            timeout,
+            time: Stopwatch::new(timeout),
         }
-        let whole = Elapsed::start(timeout);
-        let usual = Elapsed::start(Some(timeout.unwrap_or(USUAL_WAIT).min(USUAL_WAIT)));
-        if let Some(answer) = record.wait(&usual) {
-            return answer;
-        }
+    }
+
+    #[cold]
+    fn wait(&self, timeout: Option<Duration>) -> Answer {
+        let result = &self.result;
+        Driver::new(&**result.clock(), result.producer()).run(&mut self.get(timeout))
+    }
+}
+
+impl Get<'_> {
+    fn timed_out(&self) -> Answer {
+        let record = self.record;
+        // No answer can come to a fork, however short the wait was.
         if record.result.producer().is_forked() {
             return Err(record.misuse(Misuse::Forked));
         }
-        if let Some(answer) = record.wait(&whole) {
-            return answer;
+        let timeout = self.timeout.unwrap_or_default();
+        let message = format!("no answer within {timeout:?}; the record is still under way");
+        Err(record.error(ProduceErrorKind::Pending, message))
+    }
+}
+
+impl BlockingCall for Get<'_> {
+    type Output = Answer;
+
+    const CHECK: Check = Check::BeforeWaitingLong;
+
+    fn step(&mut self) -> Step<'_, Answer> {
+        let record = self.record;
+        if let Some(answer) = record.answer_now() {
+            return Step::Done(answer);
         }
-        Err(record.error(
-            ProduceErrorKind::Pending,
-            format!(
-                "no answer within {:?}; the record is still under way",
-                timeout.unwrap_or_default()
-            ),
-        ))
+        let clock = &**record.result.clock();
+        // Its first step waits even if there is no time: whether it may is asked first.
+        if !self.time.start(clock) && self.time.is_over(clock) {
+            return Step::Done(self.timed_out());
+        }
+        Step::Wait(Wait {
+            event: record.holder().result,
+            until: self.time.deadline(),
+        })
+    }
+
+    fn refuse(&mut self, why: Misuse) -> Answer {
+        let record = self.record;
+        let holder = record.holder();
+        match (why, holder.result.published_outcome()) {
+            // Another record of a batch that is being completed right now has an answer already.
+            (Misuse::InsideCallback, Some(outcome)) => record.answer(outcome, holder.index),
+            _ => Err(record.misuse(why)),
+        }
     }
 }
 
@@ -200,14 +234,14 @@ impl Future for FutureRecordMetadata {
             State::Failed(error) => return Poll::Ready(Err(error.clone())),
         };
         loop {
-            let holder = record.holder();
-            if let Some(outcome) = holder.result.outcome() {
-                return Poll::Ready(record.answer(outcome, holder.index));
+            if let Some(answer) = record.answer_now() {
+                return Poll::Ready(answer);
             }
             // Before a task is registered that nobody would wake; polls that wait are few enough to ask.
             if record.result.producer().is_forked() {
                 return Poll::Ready(Err(record.misuse(Misuse::Forked)));
             }
+            let holder = record.holder();
             if holder.result.register(holder.index, context.waker()) {
                 return Poll::Pending;
             }

@@ -5,27 +5,25 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use crate::util::log;
 use crate::util::log::{info, warn};
 
 use super::callback_scope;
+use super::close::Close;
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
 use super::future::FutureRecordMetadata;
 use super::lifecycle::{LastAct, SenderThread};
-use super::metadata::MetadataWaitError;
+use super::partitions_for::PartitionsFor;
 use super::quick_send::send_quickly;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
-use super::send_attempt::{Refusal, SendAttempt, Step, Wait};
+use super::send_attempt::{Progress, SendAttempt};
 use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
-use super::try_send::{TrySendError, TrySendReason, not_taken};
-use crate::client::metadata::{FatalMetadataError, TopicError};
+use super::try_send::{TrySendError, TrySendReason};
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, FlushError, MetadataError, Misuse, ProduceError, SendError};
 use crate::sync;
-use crate::types::{PartitionInfo, topic_name};
-use crate::util::panic;
+use crate::types::PartitionInfo;
 
 /// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.
 ///
@@ -184,17 +182,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         }
         let headers = std::mem::take(&mut record.headers);
         let mut attempt = SendAttempt::new(&self.core, &self.plugins, &record, headers, callback);
-        let outcome = match record.validate() {
-            Ok(()) => match attempt.step() {
-                Ok(Step::Appended(future)) => Ok(future),
-                Ok(Step::Wait(wait)) => self.drive(&mut attempt, wait),
-                Err(refusal) => Err(refusal),
-            },
-            Err(error) => Err(Refusal::Call(error.into())),
-        };
-        outcome
-            .or_else(|refusal| self.refused(&mut attempt, &record.topic, refusal))
-            .map_err(Box::new)
+        self.core.driver().run(&mut attempt).map_err(Box::new)
     }
 
     #[inline(never)]
@@ -202,91 +190,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         sync::assert_unlocked();
         let _scope = callback_scope::enter(self.core.producer);
         self.plugins.interceptors.on_send(record)
-    }
-
-    /// Steps an attempt that has something to wait for to its end (KP-12).
-    #[cold]
-    fn drive(
-        &self,
-        attempt: &mut SendAttempt<'_, '_, K, V>,
-        mut wait: Wait,
-    ) -> Result<FutureRecordMetadata, Refusal> {
-        let max_block = self.core.config.max_block();
-        let mut waited = Duration::ZERO;
-        loop {
-            self.core
-                .check_may_wait()
-                .map_err(|misuse| Refusal::Call(SendError::Misuse(misuse)))?;
-            let left = max_block.saturating_sub(waited);
-            let began = self.core.clock.now();
-            match wait {
-                Wait::Metadata(version) => {
-                    self.wait_for_metadata(attempt, version, left, max_block)?;
-                }
-                Wait::Memory if left.is_zero() => {
-                    return Err(attempt.memory_timeout(max_block));
-                }
-                Wait::Memory => {
-                    if let Some(ticket) = attempt.ticket() {
-                        ticket.wait(left);
-                    }
-                }
-            }
-            waited += self.core.clock.now() - began;
-            match attempt.step()? {
-                Step::Appended(future) => return Ok(future),
-                Step::Wait(next) => wait = next,
-            }
-        }
-    }
-
-    fn wait_for_metadata(
-        &self,
-        attempt: &mut SendAttempt<'_, '_, K, V>,
-        version: u32,
-        left: Duration,
-        max_block: Duration,
-    ) -> Result<(), Refusal> {
-        let start = attempt.wait_start();
-        match self.core.metadata.await_update(version, start, left) {
-            Ok(()) => Ok(()),
-            Err(MetadataWaitError::TimedOut) => Err(attempt.metadata_timeout(max_block)),
-            Err(MetadataWaitError::Closed) => Err(self.core.closed().into()),
-            Err(MetadataWaitError::Fatal(fatal)) => Err(attempt.fatal_error(&fatal)),
-        }
-    }
-
-    /// Tells who wants to know that a record was not taken (KP-24 to KP-28).
-    #[cold]
-    fn refused(
-        &self,
-        attempt: &mut SendAttempt<'_, '_, K, V>,
-        topic: &str,
-        refusal: Refusal,
-    ) -> Result<FutureRecordMetadata, SendError> {
-        // Others wait for memory as well, and user code may take its time.
-        attempt.leave_line();
-        sync::assert_unlocked();
-        let _scope = callback_scope::enter(self.core.producer);
-        let interceptors = &self.plugins.interceptors;
-        match refusal {
-            Refusal::Call(error) => {
-                if !interceptors.is_empty() {
-                    let told = not_taken(topic, &error);
-                    interceptors.on_send_error(topic, attempt.partition(), &told);
-                }
-                Err(error)
-            }
-            Refusal::Record(error) => {
-                self.core.counters.rejected();
-                interceptors.on_send_error(topic, attempt.partition(), &error);
-                let told = error.clone();
-                if let Err(reason) = panic::contain(|| attempt.call_back(Err(told))) {
-                    log::error!("the callback of a record for topic {topic} panicked: {reason}");
-                }
-                Ok(FutureRecordMetadata::failed(error))
-            }
-        }
     }
 
     /// As [`send`](Self::send), but never waits: a record that cannot be taken at once comes back.
@@ -333,9 +236,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: &ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, TrySendReason> {
-        record
-            .validate()
-            .map_err(|error| TrySendReason::Call(error.into()))?;
         let mut attempt = SendAttempt::new(
             &self.core,
             &self.plugins,
@@ -343,13 +243,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             record.headers.clone(),
             None,
         );
-        let reason = match attempt.step() {
-            Ok(Step::Appended(future)) => return Ok(future),
-            Ok(Step::Wait(Wait::Metadata(_))) => match attempt.known_hindrance() {
+        let reason = match attempt.advance() {
+            Ok(Progress::Appended(future)) => return Ok(future),
+            Ok(Progress::NeedsTopic) => match attempt.known_hindrance() {
                 Some(refusal) => refusal.into(),
                 None => TrySendReason::TopicNotKnown,
             },
-            Ok(Step::Wait(Wait::Memory)) => TrySendReason::MemoryFull,
+            Ok(Progress::NeedsMemory) => TrySendReason::MemoryFull,
             Err(refusal) => refusal.into(),
         };
         attempt.leave_line();
@@ -389,11 +289,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     fn flush_within(&self, timeout: Option<Duration>) -> Result<(), FlushError> {
-        self.core.check_may_wait().map_err(FlushError::Misuse)?;
-        self.core
-            .accumulator
-            .flush(timeout)
-            .map_err(|batches| FlushError::TimedOut { batches })
+        let mut flush = self.core.accumulator.flush(timeout);
+        self.core.driver().run(&mut flush)
     }
 
     /// The partitions of a topic, by number, with their leaders.
@@ -407,67 +304,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # Kafka
     /// `KafkaProducer#partitionsFor`.
     pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>, MetadataError> {
-        let core = &self.core;
-        let max_block = core.config.max_block();
-        let name: Arc<str> = topic.into();
-        let mut waited = Duration::ZERO;
-        let start = core.metadata.begin_wait();
-        loop {
-            if !core.control.is_running() {
-                return Err(self.metadata_closed());
-            }
-            if topic_name::check(topic).is_err() {
-                return Err(MetadataError::InvalidTopic(name));
-            }
-            if let Some(error) = core.metadata.topic_error(topic, start) {
-                return Err(topic_error(error, name));
-            }
-            let version = core.metadata.add_topic(&name, core.clock.now());
-            let cluster = core.metadata.cluster();
-            if cluster.partition_count(topic).is_some() {
-                return Ok(cluster.partitions(topic).to_vec());
-            }
-            core.check_may_wait().map_err(MetadataError::Misuse)?;
-            let asked = core.metadata.request_update_for_topic(topic, None);
-            let version = asked.min(version);
-            core.waker.wake();
-            let began = core.clock.now();
-            match core
-                .metadata
-                .await_update(version, start, max_block.saturating_sub(waited))
-            {
-                Ok(()) => {}
-                Err(MetadataWaitError::TimedOut) => {
-                    let (topic, waited) = (name, max_block);
-                    let state = core.metadata.topic_state(&topic, start, core.clock.now());
-                    if let Some(error) = state.refused() {
-                        return Err(topic_error(error, topic));
-                    }
-                    if let Some(fatal) = state.fatal() {
-                        return Err(fatal_error(fatal));
-                    }
-                    if state.is_missing(None) {
-                        return Err(MetadataError::UnknownTopic { topic, waited });
-                    }
-                    return Err(MetadataError::TimedOut {
-                        topic,
-                        waited,
-                        tried: state.to_string().into(),
-                        code: state.last_code,
-                    });
-                }
-                Err(MetadataWaitError::Closed) => return Err(self.metadata_closed()),
-                Err(MetadataWaitError::Fatal(fatal)) => return Err(fatal_error(fatal)),
-            }
-            waited += core.clock.now() - began;
-        }
-    }
-
-    fn metadata_closed(&self) -> MetadataError {
-        match self.core.control.failure() {
-            Some(why) => MetadataError::ProducerFailed(Arc::clone(why)),
-            None => MetadataError::Closed,
-        }
+        let mut call = PartitionsFor::new(&self.core, topic);
+        self.core.driver().run(&mut call)
     }
 
     /// Sends what is left and ends the producer. Records sent from now on are refused.
@@ -501,24 +339,16 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     fn close_within(&self, timeout: Option<Duration>) -> Result<(), CloseError> {
-        self.core.check_may_wait().map_err(CloseError::Misuse)?;
-        self.core.accumulator.close();
-        self.core.metadata.close();
-        let ended = self.thread.close(timeout);
-        let plugins = self.close_plugins();
-        if let Some(why) = self.core.control.failure() {
-            return Err(CloseError::ProducerFailed(Arc::clone(why)));
+        let closed = self.core.driver().run(&mut self.closing(timeout));
+        if !matches!(closed, Err(CloseError::Misuse(_))) {
+            self.thread.join_if_ended();
         }
-        let records = self.core.control.undelivered();
-        if records > 0 {
-            return Err(CloseError::Undelivered { records });
-        }
-        if !ended {
-            let why = "the producer's thread did not end: a callback, an interceptor or the compression of a batch has \
-                 not returned";
-            return Err(CloseError::ProducerFailed(why.into()));
-        }
-        plugins.map_err(CloseError::Plugin)
+        closed
+    }
+
+    /// [`close`](Self::close), or with a timeout [`close_timeout`](Self::close_timeout), as steps.
+    pub(crate) fn closing(&self, timeout: Option<Duration>) -> Close<'_> {
+        Close::new(&self.core, &self.thread, timeout, || self.close_plugins())
     }
 
     /// Closes interceptors, serializers and partitioner, once; the first failure is told (KP-54).
@@ -583,8 +413,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
                 warn!(
                     "a producer was dropped inside one of its callbacks; what is left is given up"
                 );
-                self.core.accumulator.close();
-                self.core.metadata.close();
+                self.core.close_doors();
                 if self.begins_to_close_plugins() {
                     self.thread.at_end((self.closing)(&mut self.plugins));
                 }
@@ -604,19 +433,5 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for KafkaProducer<K, V
             .field("client_id", &self.core.config.client_id())
             .field("snapshot", &self.snapshot())
             .finish_non_exhaustive()
-    }
-}
-
-fn fatal_error(fatal: FatalMetadataError) -> MetadataError {
-    match fatal {
-        FatalMetadataError::Authentication(why) => MetadataError::Authentication(why),
-        FatalMetadataError::UnsupportedVersion(why) => MetadataError::UnsupportedVersion(why),
-    }
-}
-
-fn topic_error(error: TopicError, topic: Arc<str>) -> MetadataError {
-    match error {
-        TopicError::Invalid => MetadataError::InvalidTopic(topic),
-        TopicError::Unauthorized => MetadataError::TopicAuthorization(topic),
     }
 }

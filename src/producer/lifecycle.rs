@@ -4,13 +4,12 @@ use std::fmt;
 use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
-use std::time::Duration;
 
 use crate::util::log::error;
-use crossbeam_channel::{Receiver, RecvTimeoutError, bounded};
 
 use super::callback_scope::{self, ProducerId};
 use super::sender::SenderControl;
+use super::waiting::{Event, Latch};
 use super::wake::SenderWaker;
 use crate::sync::{Mutex, Rank};
 use crate::util::panic;
@@ -27,8 +26,7 @@ pub(crate) type LastAct = Box<dyn FnOnce() + Send>;
 pub(crate) struct SenderThread {
     handle: Mutex<Option<JoinHandle<()>>>,
     last_act: Arc<Mutex<End>>,
-    /// Nothing is ever sent on it: its other end is dropped by the thread's last act.
-    exited: Receiver<()>,
+    end: Arc<Latch<()>>,
     control: Arc<SenderControl>,
     waker: Arc<SenderWaker>,
 }
@@ -59,9 +57,15 @@ impl fmt::Debug for End {
     }
 }
 
-/// How long a sender that was told to end at once may take: it can be inside a callback, which is user
-/// code and may take its time.
-const FORCED_GRACE: Duration = Duration::from_secs(10);
+/// A sender that runs, in a thread or by hand: its end is known when this is dropped.
+#[derive(Debug)]
+pub(crate) struct Running(Arc<Latch<()>>);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        self.0.set(());
+    }
+}
 
 impl SenderThread {
     /// Starts `run` on a thread of its own, which is marked as that of `producer`.
@@ -76,15 +80,16 @@ impl SenderThread {
         waker: Arc<SenderWaker>,
         spawn: Spawn,
     ) -> io::Result<Self> {
-        let (alive, exited) = bounded(0);
+        let end = Arc::new(Latch::new());
+        let running = Running(Arc::clone(&end));
         let last_act = Arc::new(Mutex::new(Rank::LEAF, End::ToCome(None)));
-        let end = Arc::clone(&last_act);
+        let acts = Arc::clone(&last_act);
         let body = move || {
-            let _alive = alive;
+            let _running = running;
             callback_scope::mark_sender(producer);
             // With the sender go the user's interceptors and listeners, if nobody else has them any more.
             contain(run);
-            let last_act = end.lock().reach();
+            let last_act = acts.lock().reach();
             if let Some(act) = last_act {
                 contain(act);
             }
@@ -93,42 +98,49 @@ impl SenderThread {
         Ok(Self {
             handle: Mutex::new(Rank::LEAF, Some(handle)),
             last_act,
-            exited,
+            end,
             control,
             waker,
         })
     }
 
-    /// Stands for a sender that has no thread: there is nothing to wait for.
-    #[cfg(all(feature = "testing", feature = "_internals"))]
-    pub(crate) fn none(control: Arc<SenderControl>, waker: Arc<SenderWaker>) -> Self {
-        let (_, exited) = bounded(0);
-        Self {
+    /// Stands for a sender that is stepped by hand.
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+    pub(crate) fn by_hand(control: Arc<SenderControl>, waker: Arc<SenderWaker>) -> (Self, Running) {
+        let end = Arc::new(Latch::new());
+        let running = Running(Arc::clone(&end));
+        let thread = Self {
             handle: Mutex::new(Rank::LEAF, None),
             last_act: Arc::new(Mutex::new(Rank::LEAF, End::Reached)),
-            exited,
+            end,
             control,
             waker,
-        }
+        };
+        (thread, running)
     }
 
-    /// Tells the sender to send what is left and to end; by force when `timeout` has passed. False if
-    /// it has not ended even so.
+    /// What is to be waited for until the sender has ended.
+    pub(crate) fn end(&self) -> &dyn Event {
+        &*self.end
+    }
+
+    /// Whether the sender has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.end.get().is_some()
+    }
+
+    /// Lets the system's thread go, if the sender has ended.
     ///
     /// # Blocking
-    /// Up to `timeout`, and up to 10 s more when it had to be forced.
-    pub(crate) fn close(&self, timeout: Option<Duration>) -> bool {
-        self.control.close();
-        if timeout == Some(Duration::ZERO) {
-            self.control.force();
+    /// Not for the sender, whose last act is done; only for what the user's code left in the thread's locals.
+    pub(crate) fn join_if_ended(&self) {
+        if self.has_ended() {
+            let handle = self.handle.lock().take();
+            if let Some(handle) = handle {
+                // Its panics were contained inside.
+                let _ = handle.join();
+            }
         }
-        self.waker.wake();
-        if self.await_exit(timeout) {
-            return true;
-        }
-        self.control.force();
-        self.waker.wake();
-        self.await_exit(Some(FORCED_GRACE))
     }
 
     /// Tells the sender to end at once, without waiting for it.
@@ -150,26 +162,6 @@ impl SenderThread {
                 contain(act);
             }
         }
-    }
-
-    fn await_exit(&self, timeout: Option<Duration>) -> bool {
-        let ended = match timeout {
-            None => self.exited.recv().is_err(),
-            Some(timeout) => {
-                matches!(
-                    self.exited.recv_timeout(timeout),
-                    Err(RecvTimeoutError::Disconnected)
-                )
-            }
-        };
-        if ended {
-            // Its last act is done: the join does not wait. Its panics were contained inside.
-            let handle = self.handle.lock().take();
-            if let Some(handle) = handle {
-                let _ = handle.join();
-            }
-        }
-        ended
     }
 }
 

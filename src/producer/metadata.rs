@@ -11,12 +11,13 @@ use crate::util::log;
 use crate::util::log::Level;
 use arc_swap::ArcSwap;
 
+use super::waiting::{Event, Nap};
 use crate::client::metadata::{
     ChangedTopics, FatalMetadataError, Metadata, MetadataFailure, MetadataNews, MetadataUpdate,
     PlannedUpdate, TopicError, is_newer,
 };
 use crate::client::metadata_source::{MetadataRequestPlan, MetadataSource};
-use crate::clock::{Clock, Deadline, Instant, SystemClock};
+use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank, assert_unlocked};
@@ -48,13 +49,15 @@ pub(crate) struct ProducerMetadataOptions {
     pub(crate) max_idle: Duration,
 }
 
-/// Why a wait for metadata ended without it.
+/// What has become of a wait for metadata.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum MetadataWaitError {
-    /// The producer was closed.
+pub(crate) enum Lookout {
+    /// There is a newer picture.
+    Newer,
+    /// There is none.
+    Same,
+    /// There will be none for who waits: the producer was closed.
     Closed,
-    /// The time was up.
-    TimedOut,
     /// No metadata can be had. Told to all who wait.
     Fatal(FatalMetadataError),
 }
@@ -292,36 +295,12 @@ impl ProducerMetadata {
         }
     }
 
-    /// Waits for a picture newer than `last_version`, in a wait that began at `start`.
-    ///
-    /// # Errors
-    /// When it does not come, and why.
-    pub(crate) fn await_update(
-        &self,
-        last_version: u32,
-        start: WaitStart,
-        timeout: Duration,
-    ) -> Result<(), MetadataWaitError> {
-        // A stopwatch for this wait alone: it sleeps in real time, whatever the callers' clock says.
-        let stopwatch = SystemClock::new();
-        let deadline = Deadline::after(stopwatch.now(), timeout);
-        let mut state = self.state.lock();
-        loop {
-            if state.is_closed {
-                return Err(MetadataWaitError::Closed);
-            }
-            // First: it may have what is waited for.
-            if is_newer(state.metadata.update_version(), last_version) {
-                return Ok(());
-            }
-            if let Some(fatal) = state.metadata.fatal_error(start.fatals) {
-                return Err(MetadataWaitError::Fatal(fatal.clone()));
-            }
-            match deadline.remaining(stopwatch.now()) {
-                None => self.changed.wait(&mut state),
-                Some(Duration::ZERO) => return Err(MetadataWaitError::TimedOut),
-                Some(left) => self.changed.wait_for(&mut state, left),
-            }
+    /// A picture newer than `last_version`, for a wait that began at `start`.
+    pub(crate) fn update_after(&self, last_version: u32, start: WaitStart) -> AwaitedUpdate<'_> {
+        AwaitedUpdate {
+            metadata: self,
+            last_version,
+            start,
         }
     }
 
@@ -370,7 +349,7 @@ impl ProducerMetadata {
         self.state.lock().topics.contains_key(topic)
     }
 
-    /// Wakes everyone who waits, now and later, with [`MetadataWaitError::Closed`].
+    /// Wakes everyone who waits, now and later, with [`Lookout::Closed`].
     pub(crate) fn close(&self) {
         self.state.lock().is_closed = true;
         self.changed.notify_all();
@@ -395,6 +374,49 @@ impl ProducerMetadata {
                 log::warn!("A cluster resource listener panicked and was ignored: {reason}");
             }
         }
+    }
+}
+
+/// A picture of the cluster that somebody waits for.
+pub(crate) struct AwaitedUpdate<'a> {
+    metadata: &'a ProducerMetadata,
+    last_version: u32,
+    start: WaitStart,
+}
+
+impl AwaitedUpdate<'_> {
+    /// Whether it is there.
+    pub(crate) fn look(&self) -> Lookout {
+        self.look_at(&self.metadata.state.lock())
+    }
+
+    fn look_at(&self, state: &State) -> Lookout {
+        if state.is_closed {
+            return Lookout::Closed;
+        }
+        // First: it may have what is waited for.
+        if is_newer(state.metadata.update_version(), self.last_version) {
+            return Lookout::Newer;
+        }
+        match state.metadata.fatal_error(self.start.fatals) {
+            Some(fatal) => Lookout::Fatal(fatal.clone()),
+            None => Lookout::Same,
+        }
+    }
+}
+
+impl Event for AwaitedUpdate<'_> {
+    fn sleep(&self, nap: Nap) {
+        let mut state = self.metadata.state.lock();
+        if self.look_at(&state) == Lookout::Same {
+            nap.on(&self.metadata.changed, &mut state);
+        }
+    }
+}
+
+impl fmt::Debug for AwaitedUpdate<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "metadata newer than {}", self.last_version)
     }
 }
 

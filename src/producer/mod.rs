@@ -2,16 +2,17 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result`, `thunks` |
+//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result`, `thunks`, `waiting` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
-//! | facade | `lifecycle`, `core`, `quick_send`, `send_attempt`, `try_send`, `kafka_producer`, `builder` |
+//! | facade | `lifecycle`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_attempt`, `try_send`, `partitions_for`, `close`, `kafka_producer`, `builder` |
 
 pub(crate) mod accumulator;
 pub(crate) mod batch;
 pub(crate) mod buffer_pool;
 pub(crate) mod builder;
 pub(crate) mod callback_scope;
+pub(crate) mod close;
 pub(crate) mod core;
 pub(crate) mod counters;
 pub(crate) mod future;
@@ -20,16 +21,20 @@ pub(crate) mod kafka_producer;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;
 pub(crate) mod partitioner;
+pub(crate) mod partitions_for;
 pub(crate) mod produce_request_result;
 pub(crate) mod quick_send;
 pub(crate) mod record;
 pub(crate) mod record_metadata;
 pub(crate) mod send_attempt;
+pub(crate) mod send_refusal;
 pub(crate) mod sender;
 pub(crate) mod serializer;
 pub(crate) mod thunks;
+pub(crate) mod topic_lookup;
 pub(crate) mod transaction;
 pub(crate) mod try_send;
+pub(crate) mod waiting;
 pub(crate) mod wake;
 
 pub use builder::ProducerBuilder;

@@ -5,11 +5,12 @@ use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
-use std::time::Duration;
 
 use crate::util::log::error;
 
 use super::callback_scope::{self, ProducerId};
+use super::waiting::{Event, Nap};
+use crate::clock::Clock;
 use crate::error::ProduceError;
 use crate::sync::{self, Condvar, Mutex, Rank};
 use crate::types::TopicPartition;
@@ -97,6 +98,8 @@ pub(crate) struct Holder<'a> {
 pub(crate) struct ProduceRequestResult {
     topic_partition: TopicPartition,
     producer: ProducerId,
+    /// The producer's: futures outlive it.
+    clock: Arc<dyn Clock>,
     end: OnceLock<End>,
     released: AtomicBool,
     /// A task may be registered, here or, of a batch that was split, with a piece. Read by every handle
@@ -114,10 +117,15 @@ struct Waiters {
 }
 
 impl ProduceRequestResult {
-    pub(crate) fn new(topic_partition: TopicPartition, producer: ProducerId) -> Self {
+    pub(crate) fn new(
+        topic_partition: TopicPartition,
+        producer: ProducerId,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         Self {
             topic_partition,
             producer,
+            clock,
             end: OnceLock::new(),
             released: AtomicBool::new(false),
             has_tasks: AtomicBool::new(false),
@@ -132,6 +140,11 @@ impl ProduceRequestResult {
 
     pub(crate) fn producer(&self) -> ProducerId {
         self.producer
+    }
+
+    /// The clock that waits for it go by.
+    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
+        &self.clock
     }
 
     /// Sets the outcome. A batch is consumed by being completed, so this happens once.
@@ -246,45 +259,15 @@ impl ProduceRequestResult {
 
     /// Whether the fate of every record is known.
     pub(crate) fn is_done(&self) -> bool {
+        self.undone().is_none()
+    }
+
+    /// What is to be waited for next until the fate of every record is known: itself, or a piece.
+    pub(crate) fn undone(&self) -> Option<&Self> {
         match self.pieces() {
-            Some(pieces) => pieces.iter().all(|piece| piece.result.is_done()),
-            None => self.is_released(),
+            Some(pieces) => pieces.iter().find_map(|piece| piece.result.undone()),
+            None => (!self.is_released()).then_some(self),
         }
-    }
-
-    /// Waits until the latch opens: to an outcome, or to pieces. False when the time ran out first.
-    ///
-    /// # Blocking
-    /// As long as `time` says; without a limit until the batch is done.
-    pub(crate) fn wait(&self, time: &Elapsed) -> bool {
-        if self.is_released() {
-            return true;
-        }
-        let mut waiters = self.waiters.lock();
-        waiters.threads += 1;
-        while !self.is_released() {
-            match time.remaining() {
-                None => self.condvar.wait(&mut waiters),
-                Some(left) if left.is_zero() => break,
-                Some(left) => self.condvar.wait_for(&mut waiters, left),
-            }
-        }
-        waiters.threads -= 1;
-        drop(waiters);
-        self.is_released()
-    }
-
-    /// Waits until the fate of every record is known. False when the time ran out first.
-    ///
-    /// # Blocking
-    /// As [`wait`](Self::wait).
-    pub(crate) fn wait_until_done(&self, time: &Elapsed) -> bool {
-        self.wait(time)
-            && self.pieces().is_none_or(|pieces| {
-                pieces
-                    .iter()
-                    .all(|piece| piece.result.wait_until_done(time))
-            })
     }
 
     /// Registers the task that waits for the record at `index`, in place of the one that did; false when there
@@ -356,38 +339,23 @@ impl ProduceRequestResult {
     }
 }
 
+/// The latch opens: to an outcome, or to pieces.
+impl Event for ProduceRequestResult {
+    fn sleep(&self, nap: Nap) {
+        let mut waiters = self.waiters.lock();
+        if !self.is_released() {
+            waiters.threads += 1;
+            nap.on(&self.condvar, &mut waiters);
+            waiters.threads -= 1;
+        }
+    }
+}
+
 impl fmt::Debug for ProduceRequestResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ProduceRequestResult")
             .field("topic_partition", &self.topic_partition)
             .field("end", &self.end.get())
             .finish_non_exhaustive()
-    }
-}
-
-/// How much of a caller's timeout is left. A thread that waits in a condition variable waits in real
-/// time whatever clock the producer runs on, so this reads the system's clock.
-pub(crate) struct Elapsed {
-    limit: Option<(crate::clock::SystemClock, crate::clock::Instant, Duration)>,
-}
-
-impl Elapsed {
-    pub(crate) fn start(timeout: Option<Duration>) -> Self {
-        use crate::clock::Clock;
-        Self {
-            limit: timeout.map(|timeout| {
-                let clock = crate::clock::SystemClock::new();
-                let now = clock.now();
-                (clock, now, timeout)
-            }),
-        }
-    }
-
-    /// `None` without a limit; zero when it has passed.
-    pub(crate) fn remaining(&self) -> Option<Duration> {
-        use crate::clock::Clock;
-        self.limit
-            .as_ref()
-            .map(|(clock, start, timeout)| timeout.saturating_sub(clock.now() - *start))
     }
 }

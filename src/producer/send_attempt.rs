@@ -1,19 +1,24 @@
-//! One record's way from the caller into a batch, as steps that never wait: who drives it decides how
-//! to wait, or whether at all.
+//! One record's way from the caller into a batch, as steps that never wait: `send` waits between them,
+//! `try_send` gives up.
 
 use std::cell::Cell;
 use std::sync::Arc;
-use std::time::Duration;
+
+use crate::util::log;
 
 use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry, Topics};
 use super::buffer_pool::{Denied, Ticket};
+use super::callback_scope;
 use super::core::{Core, Excess, Plugins, SerializedRecord, Strategy};
 use super::future::{FutureRecordMetadata, RecordInBatch};
-use super::metadata::{TopicState, WaitStart};
+use super::metadata::TopicState;
 use super::partitioner::PartitionInput;
 use super::record::ProducerRecord;
+use super::send_refusal::{Refusal, not_taken};
 use super::serializer::Serialized;
-use super::thunks::{Answer, AnyCallback};
+use super::thunks::AnyCallback;
+use super::topic_lookup::{Obstacle, TopicLookup};
+use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::compress::CompressionType;
 use crate::error::{
@@ -23,40 +28,18 @@ use crate::error::{
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::sync;
-use crate::types::{Magic, PartitionId, topic_name};
+use crate::types::{Magic, PartitionId};
 use crate::util::panic;
 
-/// What a step came to.
+/// How far a record has come.
 #[derive(Debug)]
-pub(crate) enum Step {
-    /// The record is in a batch.
+pub(crate) enum Progress {
+    /// It is in a batch.
     Appended(FutureRecordMetadata),
-    /// It cannot be yet.
-    Wait(Wait),
-}
-
-/// What another step is worth waiting for.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Wait {
-    /// The topic's partitions are not known: metadata newer than this.
-    Metadata(u32),
-    /// There is no memory: [`SendAttempt::ticket`].
-    Memory,
-}
-
-/// Why a record was not taken.
-#[derive(Debug)]
-pub(crate) enum Refusal {
-    /// Returned by the call: what Java throws (KP-11, KP-27, KP-28).
-    Call(SendError),
-    /// Goes into the future and the callback: what Java calls an `ApiException` (KP-24).
-    Record(ProduceError),
-}
-
-impl From<SendError> for Refusal {
-    fn from(error: SendError) -> Self {
-        Self::Call(error)
-    }
+    /// The topic's partitions are not known, or not the one that it is for.
+    NeedsTopic,
+    /// There is no memory.
+    NeedsMemory,
 }
 
 /// A record on its way into a batch. Borrows the record, so that a caller who does not want to wait
@@ -74,9 +57,10 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     callback: Option<&'r mut AnyCallback>,
     /// The partition that was chosen, for errors that come later.
     partition: Option<PartitionId>,
-    /// When the topic was first asked for.
-    wait_start: Option<WaitStart>,
+    lookup: TopicLookup<'r>,
     memory: Option<MemoryWait<'r>>,
+    /// `max.block.ms`
+    time: Stopwatch,
 }
 
 impl SerializedRecord<Serialized<'_>> {
@@ -118,14 +102,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             headers,
             callback,
             partition: None,
-            wait_start: None,
+            lookup: TopicLookup::new(core),
             memory: None,
+            time: Stopwatch::new(Some(core.config.max_block())),
         }
-    }
-
-    /// What to wait for after [`Wait::Memory`].
-    pub(crate) fn ticket(&self) -> Option<&Ticket> {
-        self.memory.as_ref().map(|memory| &memory.ticket)
     }
 
     /// Gives up the place in the line for memory, if it stands there, with what it was given so far.
@@ -138,17 +118,26 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.partition.or(self.record.partition)
     }
 
-    /// Calls the callback, if there is one that is not in a batch.
-    pub(crate) fn call_back(&mut self, answer: Answer) {
-        if let Some(callback) = self.callback.as_deref_mut() {
-            callback.call(answer);
+    /// Goes as far as possible without waiting.
+    pub(crate) fn advance(&mut self) -> Result<Progress, Refusal> {
+        self.time.stop(&*self.core.clock);
+        let progress = self.advance_untimed()?;
+        if !matches!(progress, Progress::Appended(_)) {
+            self.time.start(&*self.core.clock);
         }
+        Ok(progress)
     }
 
-    /// Goes as far as possible without waiting.
-    pub(crate) fn step(&mut self) -> Result<Step, Refusal> {
+    fn advance_untimed(&mut self) -> Result<Progress, Refusal> {
         if self.memory.is_some() {
-            return self.step_memory();
+            return self.advance_to_memory();
+        }
+        self.record.validate().map_err(SendError::from)?;
+        let lookup = &mut self.lookup;
+        match lookup.is_awaited(&self.record.topic, &self.time) {
+            Ok(false) => {}
+            Ok(true) => return Ok(Progress::NeedsTopic),
+            Err(obstacle) => return Err(self.obstructed(obstacle)),
         }
         let core = self.core;
         let topics = core.accumulator.topics();
@@ -156,52 +145,34 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             return Err(core.closed().into());
         }
         match topics.get(&self.record.topic) {
-            Some(topic) if self.has_partition(topic) => {
+            Some(topic) if has_wanted(topic, self.record.partition) => {
                 RecordAccumulator::remember(&topics, topic);
                 self.append(&topics, topic)
             }
             _ => {
                 drop(topics);
-                self.ask_for_metadata()
+                self.ask_for_topic()
             }
         }
     }
 
-    /// KP-18, KP-38
-    fn has_partition(&self, topic: &TopicEntry) -> bool {
-        self.record
-            .partition
-            .is_none_or(|partition| topic.has_partition(partition))
-    }
-
-    /// KP-36 to KP-42
     #[cold]
-    fn ask_for_metadata(&mut self) -> Result<Step, Refusal> {
-        let core = self.core;
-        // Only here: a topic that is known has a name that is one.
-        if let Err(fault) = topic_name::check(&self.record.topic) {
-            let message = format!("no topic can have this name: {fault}");
-            return Err(self.error(ProduceErrorKind::InvalidTopic, message));
-        }
-        let name: Arc<str> = Arc::from(&*self.record.topic);
-        let start = self.wait_start();
-        if let Some(error) = core.metadata.topic_error(&name, start) {
-            return Err(self.topic_error(error));
-        }
-        let added = core.metadata.add_topic(&name, core.clock.now());
-        let wanted = self.record.partition;
-        let version = core.metadata.request_update_for_topic(&name, wanted);
-        let version = version.min(added);
-        core.waker.wake();
-        // It may have become known between the look and the request.
-        let topics = core.accumulator.topics();
-        match topics.get(&name) {
-            Some(topic) if self.has_partition(topic) => self.append(&topics, topic),
-            _ => Ok(Step::Wait(Wait::Metadata(version))),
+    fn ask_for_topic(&mut self) -> Result<Progress, Refusal> {
+        let (core, record) = (self.core, self.record);
+        let look = || {
+            let topics = core.accumulator.topics();
+            let topic = topics.get(&record.topic)?;
+            let topic = has_wanted(topic, record.partition).then(|| Arc::clone(topic))?;
+            Some((topics, topic))
+        };
+        match self.lookup.ask(&record.topic, record.partition, look) {
+            Ok(Some((topics, topic))) => self.append(&topics, &topic),
+            Ok(None) => Ok(Progress::NeedsTopic),
+            Err(obstacle) => Err(self.obstructed(obstacle)),
         }
     }
 
-    fn append(&mut self, topics: &Topics, topic: &Arc<TopicEntry>) -> Result<Step, Refusal> {
+    fn append(&mut self, topics: &Topics, topic: &Arc<TopicEntry>) -> Result<Progress, Refusal> {
         topic.mark_used();
         let core = self.core;
         let bytes = self.serialize()?;
@@ -239,7 +210,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         chosen: PartitionId,
         bytes: SerializedRecord<Serialized<'r>>,
         timestamp_ms: i64,
-    ) -> Result<Step, Refusal> {
+    ) -> Result<Progress, Refusal> {
         let core = self.core;
         let ask = || core.producer.is_forked();
         // A timestamp that the caller has set tells no time.
@@ -301,22 +272,25 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 });
                 // Whoever waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
-                Ok(Step::Wait(Wait::Memory))
+                Ok(Progress::NeedsMemory)
             }
         }
     }
 
     /// Memory may have come free.
     #[cold]
-    fn step_memory(&mut self) -> Result<Step, Refusal> {
+    fn advance_to_memory(&mut self) -> Result<Progress, Refusal> {
         let core = self.core;
         let Some(memory) = &mut self.memory else {
             debug_assert!(false, "only a record that waits for memory comes here");
-            return Ok(Step::Wait(Wait::Memory));
+            return Ok(Progress::NeedsMemory);
         };
         let lease = match memory.ticket.poll() {
             Ok(lease) => lease,
-            Err(Denied::Exhausted) => return Ok(Step::Wait(Wait::Memory)),
+            Err(Denied::Exhausted) if self.time.is_over(&*core.clock) => {
+                return Err(self.memory_timeout());
+            }
+            Err(Denied::Exhausted) => return Ok(Progress::NeedsMemory),
             Err(Denied::Closed) => return Err(core.closed().into()),
         };
         let parts = memory.bytes.parts(&self.headers, memory.timestamp_ms);
@@ -477,14 +451,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.broker_error(kind, message.to_owned(), Some(code))
     }
 
-    /// Where the wait for the topic began, which is now if it has not.
-    pub(crate) fn wait_start(&mut self) -> WaitStart {
-        let begin = || self.core.metadata.begin_wait();
-        *self.wait_start.get_or_insert_with(begin)
-    }
-
     /// No metadata can be had.
-    pub(crate) fn fatal_error(&self, fatal: &FatalMetadataError) -> Refusal {
+    fn fatal_error(&self, fatal: &FatalMetadataError) -> Refusal {
         let (kind, why) = match fatal {
             FatalMetadataError::Authentication(why) => (ProduceErrorKind::Authentication, why),
             FatalMetadataError::UnsupportedVersion(why) => {
@@ -494,36 +462,36 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.error(kind, why.to_string())
     }
 
-    fn topic_state(&mut self) -> TopicState {
-        let (core, start) = (self.core, self.wait_start());
-        let now = core.clock.now();
-        core.metadata.topic_state(&self.record.topic, start, now)
-    }
-
-    /// What keeps the topic, or all metadata, from being had, for somebody who waits no longer.
-    fn hindrance(&self, state: &TopicState) -> Option<Refusal> {
-        if let Some(error) = state.refused() {
-            return Some(self.topic_error(error));
+    /// The topic, or the partition that was asked for, cannot be had (KP-40).
+    #[cold]
+    fn obstructed(&self, obstacle: Obstacle) -> Refusal {
+        match obstacle {
+            // Only here: a topic that is known has a name that is one.
+            Obstacle::Name(fault) => {
+                let message = format!("no topic can have this name: {fault}");
+                self.error(ProduceErrorKind::InvalidTopic, message)
+            }
+            Obstacle::Closed => self.core.closed().into(),
+            Obstacle::Refused(error) => self.topic_error(error),
+            Obstacle::Fatal(fatal) => self.fatal_error(&fatal),
+            Obstacle::TimedOut(state) => {
+                let max_block = self.core.config.max_block();
+                let within = format!(" within max.block.ms ({} ms)", max_block.as_millis());
+                self.not_found(&state, &within)
+            }
         }
-        state.fatal().map(|fatal| self.fatal_error(&fatal))
     }
 
     /// What is known to keep the record from being taken, for somebody who does not wait: asked for again
     /// it is.
     pub(crate) fn known_hindrance(&mut self) -> Option<Refusal> {
-        let state = self.topic_state();
-        let wanted = self.record.partition;
-        self.hindrance(&state)
-            .or_else(|| state.is_missing(wanted).then(|| self.not_found(&state, "")))
-    }
-
-    /// `max.block.ms` passed before the topic, or the partition that was asked for, was known (KP-40).
-    pub(crate) fn metadata_timeout(&mut self, max_block: Duration) -> Refusal {
-        let state = self.topic_state();
-        self.hindrance(&state).unwrap_or_else(|| {
-            let within = format!(" within max.block.ms ({} ms)", max_block.as_millis());
-            self.not_found(&state, &within)
-        })
+        match self.lookup.obstacle_so_far(&self.record.topic) {
+            Err(obstacle) => Some(self.obstructed(obstacle)),
+            Ok(state) => {
+                let is_missing = state.is_missing(self.record.partition);
+                is_missing.then(|| self.not_found(&state, ""))
+            }
+        }
     }
 
     /// The topic, or the partition that was asked for, is not known.
@@ -555,7 +523,8 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// `max.block.ms` passed before there was memory (BP-8).
-    pub(crate) fn memory_timeout(&self, max_block: Duration) -> Refusal {
+    fn memory_timeout(&self) -> Refusal {
+        let max_block = self.core.config.max_block();
         let pool = self.core.accumulator.pool();
         let message = format!(
             "no memory within max.block.ms ({} ms): {} of {} bytes (buffer.memory) are free and {} \
@@ -568,7 +537,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         self.error(ProduceErrorKind::BufferExhausted, message)
     }
 
-    pub(crate) fn error(&self, kind: ProduceErrorKind, message: String) -> Refusal {
+    fn error(&self, kind: ProduceErrorKind, message: String) -> Refusal {
         self.broker_error(kind, message, None)
     }
 
@@ -588,17 +557,84 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 }
 
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
+    /// Tells who wants to know that a record was not taken (KP-24 to KP-28).
+    #[cold]
+    fn refused(&mut self, refusal: Refusal) -> Result<FutureRecordMetadata, SendError> {
+        // Others wait for memory as well, and user code may take its time.
+        self.leave_line();
+        sync::assert_unlocked();
+        let _scope = callback_scope::enter(self.core.producer);
+        let (plugins, record) = (self.plugins, self.record);
+        let (interceptors, topic) = (&plugins.interceptors, &*record.topic);
+        match refusal {
+            Refusal::Call(error) => {
+                if !interceptors.is_empty() {
+                    let told = not_taken(topic, &error);
+                    interceptors.on_send_error(topic, self.partition(), &told);
+                }
+                Err(error)
+            }
+            Refusal::Record(error) => {
+                self.core.counters.rejected();
+                interceptors.on_send_error(topic, self.partition(), &error);
+                if let Some(callback) = self.callback.as_deref_mut() {
+                    let told = error.clone();
+                    // Nothing is called if it is in a batch.
+                    if let Err(reason) = panic::contain(|| callback.call(Err(told))) {
+                        log::error!(
+                            "the callback of a record for topic {topic} panicked: {reason}"
+                        );
+                    }
+                }
+                Ok(FutureRecordMetadata::failed(error))
+            }
+        }
+    }
+}
+
+/// As `send` does it: what the record is refused for is told to callback and interceptors.
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> BlockingCall for SendAttempt<'_, '_, K, V> {
+    type Output = Result<FutureRecordMetadata, SendError>;
+
+    const CHECK: Check = Check::BeforeWaiting;
+
+    fn step(&mut self) -> Step<'_, Self::Output> {
+        match self.advance() {
+            Ok(Progress::Appended(future)) => Step::Done(Ok(future)),
+            Ok(Progress::NeedsTopic) => Step::Wait(self.lookup.wait(&self.time)),
+            Ok(Progress::NeedsMemory) => Step::Wait(match &self.memory {
+                Some(memory) => Wait {
+                    event: &memory.ticket,
+                    until: self.time.deadline(),
+                },
+                None => Wait::NOTHING,
+            }),
+            Err(refusal) => Step::Done(self.refused(refusal)),
+        }
+    }
+
+    fn refuse(&mut self, why: Misuse) -> Self::Output {
+        self.refused(Refusal::Call(SendError::Misuse(why)))
+    }
+}
+
 const IDEMPOTENCE_AND_OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and knows no \
      idempotent producers; set enable.idempotence=false, or upgrade the broker";
 
 const ZSTD_AND_OLD_BROKERS: &str = "compression.type=zstd needs brokers of 2.1 or later, and one of the \
      cluster is older than 0.11; choose another compression.type, or upgrade the broker";
 
-fn finish(core: &Core, record: &RecordParts<'_>, append: Append) -> Result<Step, Refusal> {
+/// KP-18, KP-38
+fn has_wanted(topic: &TopicEntry, wanted: Option<PartitionId>) -> bool {
+    wanted.is_none_or(|partition| topic.has_partition(partition))
+}
+
+fn finish(core: &Core, record: &RecordParts<'_>, append: Append) -> Result<Progress, Refusal> {
     match append {
         Append::Done(place) => {
             let appended = RecordInBatch::new(place, record);
-            Ok(Step::Appended(FutureRecordMetadata::pending(appended)))
+            Ok(Progress::Appended(FutureRecordMetadata::pending(appended)))
         }
         Append::Closed => Err(core.closed().into()),
         Append::NeedsBatch => {

@@ -3,9 +3,8 @@
 use std::fmt;
 
 use super::record::ProducerRecord;
-use super::send_attempt::Refusal;
-use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, SendError};
-use crate::util::panic;
+use super::send_refusal::{Refusal, not_taken};
+use crate::error::{ProduceError, SendError};
 
 /// A record that [`try_send`](crate::KafkaProducer::try_send) did not take, and why.
 pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
@@ -94,17 +93,4 @@ impl fmt::Display for TrySendReason {
             Self::Record(error) => error.fmt(f),
         }
     }
-}
-
-/// What interceptors are told of a record that the call itself refused.
-pub(super) fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
-    // The words may be those of an error of a serializer or partitioner, which are user code.
-    let message = panic::into_words(reason);
-    ProduceErrorBuilder::new(
-        ProduceErrorKind::NotTaken,
-        Delivery::NotWritten,
-        topic.into(),
-        message,
-    )
-    .build()
 }

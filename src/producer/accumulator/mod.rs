@@ -3,6 +3,7 @@
 
 mod drain;
 mod entry;
+mod flush;
 mod packing;
 mod recent;
 mod registry;
@@ -20,7 +21,7 @@ use super::buffer_pool::{BufferPool, Lease};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
 use super::future::Place;
-use super::produce_request_result::{Elapsed, ProduceRequestResult};
+use super::produce_request_result::ProduceRequestResult;
 use super::thunks::{AnyCallback, UntakenCallback};
 use super::wake::SenderWaker;
 use crate::clock::Clock;
@@ -31,6 +32,7 @@ use crate::types::{Magic, PartitionId, UsableMagic};
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
 pub(crate) use entry::{EntryIndex, PartitionEntry};
+pub(crate) use flush::Flush;
 use packing::Packing;
 use registry::Registry;
 use topics::NO_SNAPSHOT;
@@ -220,6 +222,7 @@ impl RecordAccumulator {
             let result = Arc::new(ProduceRequestResult::new(
                 entry.topic_partition().clone(),
                 self.producer,
+                Arc::clone(&self.clock),
             ));
             self.incomplete.lock().insert(id, Arc::clone(&result));
             OpenBatch::new(NewBatch {
@@ -351,30 +354,13 @@ impl RecordAccumulator {
             || self.topics.load().is_closed()
     }
 
-    /// Waits until every batch that is incomplete now has ended; the number of those left when
-    /// `timeout` passed first.
+    /// A call that sends everything which is incomplete when it is first stepped, and waits until that has ended;
+    /// the number of batches left when `timeout` passes first.
     ///
-    /// # Blocking
-    /// Up to `timeout`.
     /// # Kafka
     /// `RecordAccumulator#beginFlush`, `#awaitFlushCompletion` (KP-44, KP-45).
-    pub(crate) fn flush(&self, timeout: Option<Duration>) -> Result<(), usize> {
-        let _flushing = Flushing::begin(&self.flushes);
-        let time = Elapsed::start(timeout);
-        let results: Vec<_> = self.incomplete.lock().values().cloned().collect();
-        if !results.is_empty() {
-            self.waker.wake();
-        }
-        for (done, result) in results.iter().enumerate() {
-            if !result.wait_until_done(&time) {
-                let left = results[done..]
-                    .iter()
-                    .filter(|result| !result.is_done())
-                    .count();
-                return Err(left.max(1));
-            }
-        }
-        Ok(())
+    pub(crate) fn flush(&self, timeout: Option<Duration>) -> Flush<'_> {
+        Flush::new(self, timeout)
     }
 
     /// Lets no more records in, whatever queue they are for, and refuses memory to who waits for it.
@@ -431,22 +417,6 @@ pub(crate) mod held_up {
         if let Some(meanwhile) = MEANWHILE.take() {
             meanwhile();
         }
-    }
-}
-
-/// Counts a flush while it lasts, also when the waiting thread panics.
-struct Flushing<'a>(&'a AtomicUsize);
-
-impl<'a> Flushing<'a> {
-    fn begin(flushes: &'a AtomicUsize) -> Self {
-        flushes.fetch_add(1, Ordering::AcqRel);
-        Self(flushes)
-    }
-}
-
-impl Drop for Flushing<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
     }
 }
 

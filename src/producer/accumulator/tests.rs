@@ -3,6 +3,7 @@ mod topics;
 
 use bytes::Bytes;
 
+use super::flush::Flushing;
 use super::topics::PartitionSlot;
 use super::*;
 use crate::client::metadata::ChangedTopics;
@@ -177,13 +178,17 @@ fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
 fn a_flush_makes_everything_due_and_counts_what_it_left() {
     let fixture = fixture(1000, MS(1000));
     fixture.cluster(&[0, 0]);
-    assert!(
-        fixture.accumulator.flush(None).is_ok(),
-        "there is nothing to wait for"
-    );
+    let nothing_to_wait_for = fixture.accumulator.flush(None).stepped();
+    assert_eq!(nothing_to_wait_for, Some(Ok(())));
     let _futures = [append(&fixture, 0, "a"), append(&fixture, 1, "b")];
     assert!(!fixture.accumulator.sends_everything());
-    assert_eq!(fixture.accumulator.flush(Some(MS(1))), Err(2));
+    let mut flush = fixture.accumulator.flush(Some(MS(1)));
+    assert!(!fixture.accumulator.sends_everything(), "it has not begun");
+    assert_eq!(flush.stepped(), None);
+    assert!(fixture.accumulator.sends_everything());
+    fixture.clock.advance(MS(1));
+    assert_eq!(flush.stepped(), Some(Err(2)));
+    drop(flush);
     assert!(!fixture.accumulator.sends_everything(), "the flush is over");
 }
 

@@ -1,4 +1,5 @@
 use std::sync::atomic::AtomicBool;
+use std::time::Duration;
 
 use proptest::prelude::*;
 
@@ -106,7 +107,7 @@ fn a_waiting_thread_goes_on_when_memory_comes_back() {
                     Ok(lease) => break lease,
                     Err(denied) => assert_eq!(denied, Denied::Exhausted),
                 }
-                ticket.wait(LONG);
+                ticket.sleep(Nap::of(LONG));
             }
         });
         drop(held);
@@ -128,7 +129,7 @@ fn closing_refuses_newcomers_and_waiters_and_still_takes_memory_back() {
                     Err(Denied::Closed) => break,
                     other => assert_eq!(other.unwrap_err(), Denied::Exhausted),
                 }
-                ticket.wait(LONG);
+                ticket.sleep(Nap::of(LONG));
             }
         });
         pool.close();
@@ -161,7 +162,7 @@ fn many_threads_share_little_memory_and_all_of_it_comes_back() {
                         let mut ticket = pool.enqueue(size)?;
                         loop {
                             match ticket.poll() {
-                                Err(Denied::Exhausted) => ticket.wait(LONG),
+                                Err(Denied::Exhausted) => ticket.sleep(Nap::of(LONG)),
                                 other => break other,
                             }
                         }

@@ -29,7 +29,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let plugins = self.resolve_plugins()?;
         let client = Box::new(move |parts: &_| Ok(network_client_on(selector, parts)));
         let (core, sender) = assemble(&config, &plugins, clock, seed, client)?;
-        let thread = SenderThread::none(Arc::clone(&core.control), Arc::clone(&core.waker));
+        // Closing it waits for no step.
+        let (thread, _) = SenderThread::by_hand(Arc::clone(&core.control), Arc::clone(&core.waker));
         Ok((KafkaProducer::assemble(core, plugins, thread), sender))
     }
 }

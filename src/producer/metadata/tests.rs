@@ -2,6 +2,10 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::clock::mock::MockClock;
+use crate::clock::{Clock, SystemClock};
+use crate::error::Misuse;
+use crate::producer::callback_scope::ProducerId;
+use crate::producer::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
 use crate::protocol::{MetadataBroker, MetadataPartition, MetadataTopic};
 use crate::types::ReplicaLists;
 
@@ -122,6 +126,49 @@ impl Harness {
     }
 }
 
+/// Waits for a picture newer than `version`; [`Lookout::Same`] when the time was up first.
+fn await_update(
+    metadata: &ProducerMetadata,
+    version: u32,
+    start: WaitStart,
+    timeout: Duration,
+) -> Lookout {
+    let mut call = Awaiting {
+        clock: SystemClock::new(),
+        update: metadata.update_after(version, start),
+        time: Stopwatch::new(Some(timeout)),
+    };
+    let clock = call.clock.clone();
+    Driver::new(&clock, ProducerId::next()).run(&mut call)
+}
+
+struct Awaiting<'a> {
+    clock: SystemClock,
+    update: AwaitedUpdate<'a>,
+    time: Stopwatch,
+}
+
+impl BlockingCall for Awaiting<'_> {
+    type Output = Lookout;
+
+    const CHECK: Check = Check::BeforeWaiting;
+
+    fn step(&mut self) -> Step<'_, Lookout> {
+        let begins = self.time.start(&self.clock);
+        match self.update.look() {
+            Lookout::Same if begins || !self.time.is_over(&self.clock) => Step::Wait(Wait {
+                event: &self.update,
+                until: self.time.deadline(),
+            }),
+            outcome => Step::Done(outcome),
+        }
+    }
+
+    fn refuse(&mut self, why: Misuse) -> Lookout {
+        panic!("{why}")
+    }
+}
+
 /// Runs `wait` on another thread and `then` once that thread waits or has finished.
 fn while_waiting<W: Send>(wait: impl FnOnce() -> W + Send, then: impl FnOnce()) -> W {
     std::thread::scope(|scope| {
@@ -144,12 +191,12 @@ fn a_wait_ends_when_a_newer_picture_is_there() {
     let metadata = &harness.metadata;
     let waited = while_waiting(
         || {
-            let result = metadata.await_update(version, metadata.begin_wait(), LONG);
+            let result = await_update(metadata, version, metadata.begin_wait(), LONG);
             (result, metadata.cluster().partition_count("t"))
         },
         || drop(harness.update()),
     );
-    assert_eq!(waited, (Ok(()), Some(1)));
+    assert_eq!(waited, (Lookout::Newer, Some(1)));
     assert_eq!(metadata.update_version(), version + 1);
     assert!(!harness.is_due());
     harness.clock.advance(MAX_AGE);
@@ -164,13 +211,13 @@ fn close_wakes_those_who_wait_and_refuses_those_who_come_later_but_goes_on_learn
     let metadata = &harness.metadata;
     let version = harness.add("t");
     let waited = while_waiting(
-        || metadata.await_update(version, metadata.begin_wait(), LONG),
+        || await_update(metadata, version, metadata.begin_wait(), LONG),
         || metadata.close(),
     );
-    assert_eq!(waited, Err(MetadataWaitError::Closed));
+    assert_eq!(waited, Lookout::Closed);
     assert_eq!(
-        metadata.await_update(version, metadata.begin_wait(), LONG),
-        Err(MetadataWaitError::Closed)
+        await_update(metadata, version, metadata.begin_wait(), LONG),
+        Lookout::Closed
     );
     harness.update();
     assert_eq!(metadata.update_version(), version + 1);
@@ -183,10 +230,9 @@ fn a_wait_ends_when_its_time_is_up_also_when_that_is_none() {
     harness.update();
     for timeout in [Duration::ZERO, Duration::from_millis(20)] {
         let version = harness.metadata.request_update();
-        let result = harness
-            .metadata
-            .await_update(version, harness.metadata.begin_wait(), timeout);
-        assert_eq!(result, Err(MetadataWaitError::TimedOut));
+        let metadata = &harness.metadata;
+        let result = await_update(metadata, version, metadata.begin_wait(), timeout);
+        assert_eq!(result, Lookout::Same);
     }
 }
 
@@ -196,7 +242,7 @@ fn waking_up_for_no_reason_does_not_end_a_wait() {
     let version = harness.add("t");
     let metadata = &harness.metadata;
     let waited = while_waiting(
-        || metadata.await_update(version, metadata.begin_wait(), LONG),
+        || await_update(metadata, version, metadata.begin_wait(), LONG),
         || {
             for _ in 0..10 {
                 metadata.handle_failure(harness.now(), MetadataFailure::NoBrokers);
@@ -204,7 +250,7 @@ fn waking_up_for_no_reason_does_not_end_a_wait() {
             harness.update();
         },
     );
-    assert_eq!(waited, Ok(()));
+    assert_eq!(waited, Lookout::Newer);
 }
 
 /// A wait may be without end.
@@ -214,10 +260,10 @@ fn the_longest_timeout_is_no_overflow() {
     let metadata = &harness.metadata;
     let version = harness.add("t");
     let waited = while_waiting(
-        || metadata.await_update(version, metadata.begin_wait(), Duration::MAX),
+        || await_update(metadata, version, metadata.begin_wait(), Duration::MAX),
         || drop(harness.update()),
     );
-    assert_eq!(waited, Ok(()));
+    assert_eq!(waited, Lookout::Newer);
 }
 
 /// Java: ProducerMetadataTest#testMetadataWaitAbortedOnFatalException, MD-20; there one is told.
@@ -228,29 +274,27 @@ fn a_refusal_of_credentials_ends_the_waits_of_all_and_not_those_that_begin_later
     let refusal = || {
         metadata.handle_failure(harness.now(), MetadataFailure::Authentication("no".into()));
     };
-    let told = Err(MetadataWaitError::Fatal(
-        FatalMetadataError::Authentication("no".into()),
-    ));
+    let told = Lookout::Fatal(FatalMetadataError::Authentication("no".into()));
     let starts = [metadata.begin_wait(); 20];
-    let waited = while_waiting(|| metadata.await_update(0, starts[0], LONG), refusal);
+    let waited = while_waiting(|| await_update(metadata, 0, starts[0], LONG), refusal);
     assert_eq!(waited, told);
     for start in starts {
-        assert_eq!(metadata.await_update(0, start, Duration::ZERO), told);
+        assert_eq!(await_update(metadata, 0, start, Duration::ZERO), told);
     }
     let later = metadata.begin_wait();
-    let timed_out = Err(MetadataWaitError::TimedOut);
-    assert_eq!(metadata.await_update(0, later, Duration::ZERO), timed_out);
+    let timed_out = Lookout::Same;
+    assert_eq!(await_update(metadata, 0, later, Duration::ZERO), timed_out);
     refusal();
-    assert_eq!(metadata.await_update(0, later, Duration::ZERO), told);
+    assert_eq!(await_update(metadata, 0, later, Duration::ZERO), told);
     // It is over.
     let version = metadata.update_version();
     harness.update();
     assert_eq!(
-        metadata.await_update(version, later, Duration::ZERO),
-        Ok(())
+        await_update(metadata, version, later, Duration::ZERO),
+        Lookout::Newer
     );
     assert_eq!(
-        metadata.await_update(version + 1, later, Duration::ZERO),
+        await_update(metadata, version + 1, later, Duration::ZERO),
         timed_out
     );
 }

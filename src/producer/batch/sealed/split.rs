@@ -104,6 +104,7 @@ impl SealedBatch {
             result: Arc::new(ProduceRequestResult::new(
                 self.topic_partition().clone(),
                 self.result.producer(),
+                Arc::clone(self.result.clock()),
             )),
             thunks,
             state: state.unwrap_or(ProducerState::NONE),

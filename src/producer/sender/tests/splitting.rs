@@ -287,21 +287,20 @@ fn a_flush_ends_after_the_pieces_also_when_it_began_before_the_split() {
     let futures = rig.send_many(2);
     rig.run();
     let accumulator = Arc::clone(&rig.shared.accumulator);
-    std::thread::scope(|scope| {
-        let before = scope.spawn(|| accumulator.flush(None));
-        while !accumulator.sends_everything() {
-            std::thread::yield_now();
-        }
-        rig.respond(ErrorCode::MessageTooLarge, -1);
+    let mut before = accumulator.flush(None);
+    assert_eq!(before.stepped(), None);
+    rig.respond(ErrorCode::MessageTooLarge, -1);
+    rig.run();
+    let mut after = accumulator.flush(Some(MS(1)));
+    assert_eq!(after.stepped(), None);
+    rig.advance(MS(1));
+    assert_eq!(after.stepped(), Some(Err(2)));
+    for base in [0, 1] {
+        assert_eq!(before.stepped(), None);
+        rig.respond(ErrorCode::NoError, base);
         rig.run();
-        assert_eq!(accumulator.flush(Some(MS(1))), Err(2));
-        for base in [0, 1] {
-            assert!(!before.is_finished());
-            rig.respond(ErrorCode::NoError, base);
-            rig.run();
-        }
-        assert_eq!(before.join().expect("no panic"), Ok(()));
-    });
+    }
+    assert_eq!(before.stepped(), Some(Ok(())));
     assert_eq!(offset(&futures[1]), Some(1));
 }
 

@@ -1,0 +1,117 @@
+//! How long a call has waited.
+
+use std::time::Duration;
+
+use crate::clock::{Clock, Deadline, Instant};
+
+/// How long a call has waited, on its producer's clock, and how long it may. Runs only while the call waits:
+/// what the user's code takes in its steps does not count.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stopwatch {
+    /// None: for ever.
+    limit: Option<Duration>,
+    /// In all runs before this one.
+    spent: Duration,
+    /// When it was started; none while it stands.
+    running_since: Option<Instant>,
+}
+
+impl Stopwatch {
+    /// One that stands, at zero.
+    pub(crate) fn new(limit: Option<Duration>) -> Self {
+        Self {
+            limit,
+            spent: Duration::ZERO,
+            running_since: None,
+        }
+    }
+
+    /// Lets it run; false if it runs already.
+    pub(crate) fn start(&mut self, clock: &dyn Clock) -> bool {
+        let starts = self.running_since.is_none();
+        if starts {
+            self.running_since = Some(clock.now());
+        }
+        starts
+    }
+
+    /// Lets it stand, if it runs.
+    pub(crate) fn stop(&mut self, clock: &dyn Clock) {
+        if let Some(since) = self.running_since.take() {
+            self.spent += clock.now() - since;
+        }
+    }
+
+    /// Whether the limit is reached.
+    pub(crate) fn is_over(&self, clock: &dyn Clock) -> bool {
+        match (self.deadline(), self.limit) {
+            (Deadline::At(at), _) => clock.now() >= at,
+            (Deadline::Never, limit) => limit.is_some_and(|limit| self.spent >= limit),
+        }
+    }
+
+    /// When the limit will be reached; never while it stands.
+    pub(crate) fn deadline(&self) -> Deadline {
+        match (self.running_since, self.limit) {
+            (Some(since), Some(limit)) => Deadline::after(since, limit.saturating_sub(self.spent)),
+            _ => Deadline::Never,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::mock::MockClock;
+
+    const MS: fn(u64) -> Duration = Duration::from_millis;
+
+    #[test]
+    fn only_the_time_in_which_it_runs_counts() {
+        let clock = MockClock::new();
+        let mut watch = Stopwatch::new(Some(MS(10)));
+        clock.advance(MS(100));
+        assert_eq!(
+            (watch.deadline(), watch.is_over(&clock)),
+            (Deadline::Never, false)
+        );
+        assert!(watch.start(&clock));
+        clock.advance(MS(6));
+        assert!(!watch.start(&clock));
+        watch.stop(&clock);
+        clock.advance(MS(100));
+        assert!(!watch.is_over(&clock));
+        watch.start(&clock);
+        assert_eq!(watch.deadline(), Deadline::At(clock.now() + MS(4)));
+        clock.advance(MS(4));
+        assert!(watch.is_over(&clock));
+        watch.stop(&clock);
+        assert!(watch.is_over(&clock));
+    }
+
+    #[test]
+    fn one_without_a_limit_or_with_one_beyond_the_clock_is_never_over() {
+        let clock = MockClock::new();
+        for limit in [None, Some(Duration::MAX)] {
+            let mut watch = Stopwatch::new(limit);
+            watch.start(&clock);
+            clock.advance(MS(1_000_000));
+            watch.stop(&clock);
+            assert!(!watch.is_over(&clock));
+            watch.start(&clock);
+            assert_eq!(
+                (watch.deadline(), watch.is_over(&clock)),
+                (Deadline::Never, false)
+            );
+        }
+    }
+
+    #[test]
+    fn without_any_time_to_wait_it_is_over_at_once() {
+        let clock = MockClock::new();
+        let mut watch = Stopwatch::new(Some(Duration::ZERO));
+        assert!(watch.is_over(&clock));
+        watch.start(&clock);
+        assert!(watch.is_over(&clock));
+    }
+}
