@@ -135,6 +135,7 @@ impl FutureRecordMetadata {
         }
     }
 
+    #[inline]
     fn wait(&self, timeout: Option<Duration>) -> Result<RecordMetadata, ProduceError> {
         let record = match &self.0 {
             State::Pending(record) => record,
@@ -142,37 +143,36 @@ impl FutureRecordMetadata {
         };
         match record.answer_now() {
             Some(answer) => answer,
-            None => record.wait(timeout),
+            None => self.wait_for(record, timeout),
+        }
+    }
+
+    #[cold]
+    fn wait_for(&self, record: &RecordInBatch, timeout: Option<Duration>) -> Answer {
+        let result = &record.result;
+        let driver = Driver::new(&**result.clock(), result.producer());
+        driver.run(&mut self.get_call(timeout))
+    }
+
+    /// [`get`](Self::get), or with a timeout [`get_timeout`](Self::get_timeout), as steps.
+    pub(crate) fn get_call(&self, timeout: Option<Duration>) -> Get<'_> {
+        Get {
+            future: self,
+            timeout,
+            time: Stopwatch::new(timeout),
         }
     }
 }
 
 /// Waiting for a record's fate, as steps.
 pub(crate) struct Get<'f> {
-    record: &'f RecordInBatch,
+    future: &'f FutureRecordMetadata,
     timeout: Option<Duration>,
     time: Stopwatch,
 }
 
-impl RecordInBatch {
-    fn get(&self, timeout: Option<Duration>) -> Get<'_> {
-        Get {
-            record: self,
-            timeout,
-            time: Stopwatch::new(timeout),
-        }
-    }
-
-    #[cold]
-    fn wait(&self, timeout: Option<Duration>) -> Answer {
-        let result = &self.result;
-        Driver::new(&**result.clock(), result.producer()).run(&mut self.get(timeout))
-    }
-}
-
 impl Get<'_> {
-    fn timed_out(&self) -> Answer {
-        let record = self.record;
+    fn timed_out(&self, record: &RecordInBatch) -> Answer {
         // No answer can come to a fork, however short the wait was.
         if record.result.producer().is_forked() {
             return Err(record.misuse(Misuse::Forked));
@@ -189,14 +189,17 @@ impl BlockingCall for Get<'_> {
     const CHECK: Check = Check::BeforeWaitingLong;
 
     fn step(&mut self) -> Step<'_, Answer> {
-        let record = self.record;
+        let record = match &self.future.0 {
+            State::Pending(record) => record,
+            State::Failed(error) => return Step::Done(Err(error.clone())),
+        };
         if let Some(answer) = record.answer_now() {
             return Step::Done(answer);
         }
         let clock = &**record.result.clock();
         // Its first step waits even if there is no time: whether it may is asked first.
         if !self.time.start(clock) && self.time.is_over(clock) {
-            return Step::Done(self.timed_out());
+            return Step::Done(self.timed_out(record));
         }
         Step::Wait(Wait {
             event: record.holder().result,
@@ -205,7 +208,10 @@ impl BlockingCall for Get<'_> {
     }
 
     fn refuse(&mut self, why: Misuse) -> Answer {
-        let record = self.record;
+        let record = match &self.future.0 {
+            State::Pending(record) => record,
+            State::Failed(error) => return Err(error.clone()),
+        };
         let holder = record.holder();
         match (why, holder.result.published_outcome()) {
             // Another record of a batch that is being completed right now has an answer already.

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use crate::util::log::{info, warn};
 
+use super::accumulator::Flush;
 use super::callback_scope;
 use super::close::Close;
 use super::core::{Core, Plugins};
@@ -22,6 +23,7 @@ use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason};
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, FlushError, MetadataError, Misuse, ProduceError, SendError};
+use crate::record::header::Headers;
 use crate::sync;
 use crate::types::PartitionInfo;
 
@@ -181,8 +183,18 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             record = self.intercept(record);
         }
         let headers = std::mem::take(&mut record.headers);
-        let mut attempt = SendAttempt::new(&self.core, &self.plugins, &record, headers, callback);
-        self.core.driver().run(&mut attempt).map_err(Box::new)
+        let mut call = self.send_call(&record, headers, callback);
+        self.core.driver().run(&mut call).map_err(Box::new)
+    }
+
+    /// [`send`](Self::send) as steps, after interceptors; `headers` are the record's own.
+    pub(crate) fn send_call<'r, 'a>(
+        &'r self,
+        record: &'r ProducerRecord<'a, K, V>,
+        headers: Headers,
+        callback: Option<&'r mut AnyCallback>,
+    ) -> SendAttempt<'r, 'a, K, V> {
+        SendAttempt::new(&self.core, &self.plugins, record, headers, callback)
     }
 
     #[inline(never)]
@@ -236,13 +248,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: &ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, TrySendReason> {
-        let mut attempt = SendAttempt::new(
-            &self.core,
-            &self.plugins,
-            record,
-            record.headers.clone(),
-            None,
-        );
+        let mut attempt = self.send_call(record, record.headers.clone(), None);
         let reason = match attempt.advance() {
             Ok(Progress::Appended(future)) => return Ok(future),
             Ok(Progress::NeedsTopic) => match attempt.known_hindrance() {
@@ -289,8 +295,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     fn flush_within(&self, timeout: Option<Duration>) -> Result<(), FlushError> {
-        let mut flush = self.core.accumulator.flush(timeout);
-        self.core.driver().run(&mut flush)
+        self.core.driver().run(&mut self.flush_call(timeout))
+    }
+
+    /// [`flush`](Self::flush), or with a timeout [`flush_timeout`](Self::flush_timeout), as steps.
+    pub(crate) fn flush_call(&self, timeout: Option<Duration>) -> Flush<'_> {
+        self.core.accumulator.flush(timeout)
     }
 
     /// The partitions of a topic, by number, with their leaders.
@@ -304,8 +314,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # Kafka
     /// `KafkaProducer#partitionsFor`.
     pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>, MetadataError> {
-        let mut call = PartitionsFor::new(&self.core, topic);
-        self.core.driver().run(&mut call)
+        self.core.driver().run(&mut self.partitions_for_call(topic))
+    }
+
+    /// [`partitions_for`](Self::partitions_for) as steps.
+    pub(crate) fn partitions_for_call(&self, topic: &str) -> PartitionsFor<'_> {
+        PartitionsFor::new(&self.core, topic)
     }
 
     /// Sends what is left and ends the producer. Records sent from now on are refused.
@@ -339,7 +353,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     fn close_within(&self, timeout: Option<Duration>) -> Result<(), CloseError> {
-        let closed = self.core.driver().run(&mut self.closing(timeout));
+        let closed = self.core.driver().run(&mut self.close_call(timeout));
         if !matches!(closed, Err(CloseError::Misuse(_))) {
             self.thread.join_if_ended();
         }
@@ -347,7 +361,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     /// [`close`](Self::close), or with a timeout [`close_timeout`](Self::close_timeout), as steps.
-    pub(crate) fn closing(&self, timeout: Option<Duration>) -> Close<'_> {
+    pub(crate) fn close_call(&self, timeout: Option<Duration>) -> Close<'_> {
         Close::new(&self.core, &self.thread, timeout, || self.close_plugins())
     }
 

@@ -1,5 +1,6 @@
 //! The sender, stepped by hand against brokers that are a script.
 
+mod calls;
 mod closing;
 mod expiry;
 mod formats;
@@ -57,6 +58,7 @@ struct OnWire {
 struct Rig {
     clock: Arc<MockClock>,
     pool: Arc<BufferPool>,
+    producer: ProducerId,
     shared: SenderShared,
     sender: Sender<MockClient<Completion>>,
 }
@@ -70,6 +72,7 @@ struct Setup {
     sends_ahead: bool,
     /// Room for one record a batch unless it is made larger.
     batch_size: usize,
+    memory: usize,
     listener: Option<Arc<dyn AcknowledgementListener>>,
     codec: CompressionType,
     /// The newest format that all brokers understand.
@@ -95,6 +98,7 @@ impl Default for Setup {
             idempotent: false,
             sends_ahead: false,
             batch_size: 0,
+            memory: 1 << 20,
             listener: None,
             codec: CompressionType::None,
             magic: Magic::V2,
@@ -122,7 +126,8 @@ impl Setup {
         let usable_magic = Arc::new(UsableMagic::new());
         usable_magic.store(self.magic);
         let waker = Arc::new(SenderWaker::new());
-        let pool = BufferPool::new(1 << 20, self.batch_size.max(1));
+        let pool = BufferPool::new(self.memory, self.batch_size.max(1));
+        let producer = ProducerId::next();
         let accumulator = Arc::new(RecordAccumulator::new(
             AccumulatorOptions {
                 batch_size_bytes: self.batch_size,
@@ -133,7 +138,7 @@ impl Setup {
                 usable_magic: Arc::clone(&usable_magic),
                 packer: Arc::new(Packer::of(self.codec)),
             },
-            ProducerId::next(),
+            producer,
             Arc::clone(&pool),
             Arc::clone(&waker),
             Arc::clone(&counters),
@@ -173,6 +178,7 @@ impl Setup {
         let rig = Rig {
             clock,
             pool,
+            producer,
             shared,
             sender,
         };
@@ -227,6 +233,28 @@ fn produce_response(partitions: Vec<PartitionProduceResponse>) -> Response {
         }],
         throttle_time_ms: 0,
     })
+}
+
+/// A topic each of whose partitions is led by that node, or by none (-1).
+fn topic(name: &str, leaders: &[NodeId]) -> MetadataTopic {
+    let partition = |(index, leader): (i32, &NodeId)| MetadataPartition {
+        error: if *leader < 0 {
+            ErrorCode::LeaderNotAvailable
+        } else {
+            ErrorCode::NoError
+        },
+        index,
+        leader_id: *leader,
+        leader_epoch: -1,
+        replicas: ReplicaLists::default(),
+    };
+    MetadataTopic {
+        error: ErrorCode::NoError,
+        name: name.into(),
+        topic_id: [0; 16],
+        is_internal: false,
+        partitions: (0..).zip(leaders).map(partition).collect(),
+    }
 }
 
 fn answer(index: i32, error: ErrorCode, base_offset: i64) -> Response {
@@ -303,6 +331,11 @@ impl Rig {
 
     /// A picture of the cluster in which each partition is led by that node, or by none (-1).
     fn lead_by(&self, leaders: &[NodeId]) {
+        self.show(vec![topic(TOPIC, leaders)]);
+    }
+
+    /// A picture of the cluster with these topics.
+    fn show(&self, topics: Vec<MetadataTopic>) {
         let plan = self.shared.metadata.new_request(self.now());
         let broker = |id: NodeId, host: &str| MetadataBroker {
             node_id: id,
@@ -310,29 +343,12 @@ impl Rig {
             port: 9092,
             rack: None,
         };
-        let partition = |(index, leader): (i32, &NodeId)| MetadataPartition {
-            error: if *leader < 0 {
-                ErrorCode::LeaderNotAvailable
-            } else {
-                ErrorCode::NoError
-            },
-            index,
-            leader_id: *leader,
-            leader_epoch: -1,
-            replicas: ReplicaLists::default(),
-        };
         let response = MetadataResponse {
             throttle_time_ms: 0,
             brokers: vec![broker(0, "a"), broker(1, "b")],
             cluster_id: None,
             controller_id: 0,
-            topics: vec![MetadataTopic {
-                error: ErrorCode::NoError,
-                name: TOPIC.into(),
-                topic_id: [0; 16],
-                is_internal: false,
-                partitions: (0..).zip(leaders).map(partition).collect(),
-            }],
+            topics,
         };
         let _ = self
             .shared

@@ -1,0 +1,75 @@
+//! Threads that wait on a clock that somebody sets: their time is up when that clock says so.
+
+use super::*;
+
+/// Lets the clock go on until the call has returned.
+fn until_time_is_up<T: Send>(clock: &MockClock, call: impl FnOnce() -> T + Send) -> T {
+    std::thread::scope(|scope| {
+        let waiter = scope.spawn(call);
+        while !waiter.is_finished() {
+            clock.advance(MS(1));
+            std::thread::yield_now();
+        }
+        waiter.join().expect("no panic")
+    })
+}
+
+/// It used to sleep in real time and to look how long on the producer's clock, which stood.
+#[test]
+fn a_thread_that_waits_for_memory_ends_when_the_producers_clock_says_so() {
+    let mut hand = Hand::short_of_memory();
+    let _first = hand.producer.send(record(TOPIC)).unwrap();
+    hand.rig.run();
+    let began = hand.rig.now();
+    let failed = until_time_is_up(&hand.rig.clock, || hand.producer.send(record(TOPIC)));
+    assert_eq!(
+        *error(&failed.unwrap()).kind(),
+        ProduceErrorKind::BufferExhausted
+    );
+    assert!(hand.rig.now() - began >= MAX_BLOCK);
+}
+
+#[test]
+fn threads_that_wait_for_anything_else_end_when_the_producers_clock_says_so() {
+    let hand = Hand::start(Setup::default());
+    let (producer, clock) = (&hand.producer, &*hand.rig.clock);
+    let future = producer.send(record(TOPIC)).unwrap();
+    let pending = until_time_is_up(clock, || future.get_timeout(MS(200)));
+    assert_eq!(*pending.unwrap_err().kind(), ProduceErrorKind::Pending);
+    let failed = until_time_is_up(clock, || producer.send(record("new")));
+    assert_eq!(
+        *error(&failed.unwrap()).kind(),
+        ProduceErrorKind::MetadataTimeout
+    );
+    assert!(until_time_is_up(clock, || producer.partitions_for("new")).is_err());
+    assert!(until_time_is_up(clock, || producer.flush_timeout(MS(200))).is_err());
+    // By force, and after its grace of 10 s.
+    let error = until_time_is_up(clock, || producer.close_timeout(MS(200))).unwrap_err();
+    assert!(error.to_string().contains("did not end"), "{error}");
+    drop(hand.running);
+}
+
+/// Without a limit there is no time to look at.
+#[test]
+fn a_thread_without_a_limit_is_woken_by_what_it_waits_for() {
+    let mut hand = Hand::start(Setup::default());
+    let future = hand.producer.send(record(TOPIC)).unwrap();
+    let producer = &hand.producer;
+    std::thread::scope(|scope| {
+        let flush = scope.spawn(|| producer.flush());
+        let get = scope.spawn(|| future.get());
+        while !hand.rig.shared.accumulator.sends_everything() {
+            std::thread::yield_now();
+        }
+        hand.rig.run();
+        acknowledge(&mut hand.rig, 9);
+        assert!(flush.join().expect("no panic").is_ok());
+        assert_eq!(get.join().expect("no panic").unwrap().offset(), 9);
+        let close = scope.spawn(|| producer.close());
+        while hand.rig.shared.control.is_running() {
+            std::thread::yield_now();
+        }
+        end(hand.rig, hand.running);
+        assert!(close.join().expect("no panic").is_ok());
+    });
+}
