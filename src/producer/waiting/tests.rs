@@ -1,1 +1,202 @@
+use std::cell::Cell;
+use std::sync::Arc;
 
+use super::*;
+use crate::clock::mock::MockClock;
+use crate::sync::{Mutex, Rank};
+use crate::util::process::Process;
+
+const MS: fn(u64) -> Duration = Duration::from_millis;
+
+/// What passes while somebody sleeps, in place of the sleep.
+#[derive(Debug)]
+struct Sleeper<'a> {
+    clock: &'a MockClock,
+    each: Duration,
+    naps: Cell<u32>,
+}
+
+impl Event for Sleeper<'_> {
+    fn sleep(&self, _nap: Nap) {
+        self.clock.advance(self.each);
+        self.naps.set(self.naps.get() + 1);
+    }
+}
+
+/// A call that has to wait until the time is up.
+struct Idle<'a, const CHECK: u8> {
+    event: Sleeper<'a>,
+    time: Stopwatch,
+}
+
+const CHECKS: [Check; 3] = [Check::First, Check::BeforeWaiting, Check::BeforeWaitingLong];
+
+impl<'a, const CHECK: u8> Idle<'a, CHECK> {
+    fn new(clock: &'a MockClock, timeout: Option<Duration>) -> Self {
+        Self {
+            event: Sleeper {
+                clock,
+                each: MS(1),
+                naps: Cell::new(0),
+            },
+            time: Stopwatch::new(timeout),
+        }
+    }
+}
+
+impl<const CHECK: u8> BlockingCall for Idle<'_, CHECK> {
+    type Output = Result<(), Misuse>;
+
+    const CHECK: Check = CHECKS[CHECK as usize];
+
+    fn step(&mut self) -> Step<'_, Self::Output> {
+        let clock = self.event.clock;
+        if !self.time.start(clock) && self.time.is_over(clock) {
+            return Step::Done(Ok(()));
+        }
+        Step::Wait(Wait {
+            event: &self.event,
+            until: self.time.deadline(),
+        })
+    }
+
+    fn refuse(&mut self, why: Misuse) -> Self::Output {
+        Err(why)
+    }
+}
+
+/// As often as it slept, and what it came to.
+fn run<const CHECK: u8>(
+    producer: ProducerId,
+    timeout: Option<Duration>,
+) -> (u32, Result<(), Misuse>) {
+    let clock = MockClock::new();
+    let mut call = Idle::<CHECK>::new(&clock, timeout);
+    let outcome = Driver::new(&clock, producer).run(&mut call);
+    (call.event.naps.get(), outcome)
+}
+
+#[test]
+fn a_call_is_stepped_until_it_is_over_and_slept_between() {
+    let producer = ProducerId::next();
+    assert_eq!(run::<0>(producer, Some(MS(7))), (7, Ok(())));
+    assert_eq!(run::<1>(producer, Some(MS(7))), (7, Ok(())));
+    assert_eq!(run::<2>(producer, Some(MS(70))), (70, Ok(())));
+    assert_eq!(run::<1>(producer, Some(MS(0))), (0, Ok(())));
+}
+
+#[test]
+fn inside_a_callback_of_its_producer_no_call_waits() {
+    let (producer, other) = (ProducerId::next(), ProducerId::next());
+    let _scope = callback_scope::enter(producer);
+    let refused = (0, Err(Misuse::InsideCallback));
+    assert_eq!(run::<0>(producer, None), refused);
+    assert_eq!(run::<1>(producer, None), refused);
+    assert_eq!(run::<2>(producer, None), refused);
+    assert_eq!(run::<1>(other, Some(MS(1))), (1, Ok(())));
+}
+
+#[test]
+fn a_fork_is_asked_about_before_a_wait_or_only_when_it_takes_long() {
+    let of_parent = ProducerId::built_in(Process::other());
+    assert_eq!(run::<0>(of_parent, None), (0, Err(Misuse::Forked)));
+    assert_eq!(run::<1>(of_parent, None), (0, Err(Misuse::Forked)));
+    assert_eq!(run::<2>(of_parent, None), (50, Err(Misuse::Forked)));
+    assert_eq!(run::<2>(of_parent, Some(MS(40))), (40, Ok(())));
+}
+
+/// What a call that asks something of the sender is made of: the five calls of transactions will be. What was asked for
+/// outlives the call that asked, so that one whose time was up can be made again and is not asked twice.
+mod resumed {
+    use super::*;
+
+    type Answer = Arc<Latch<Result<u32, &'static str>>>;
+
+    /// What was asked for and not told to the application.
+    struct Asked(Mutex<Option<Answer>>);
+
+    struct Ask<'a> {
+        asked: &'a Asked,
+        times_asked: &'a Cell<u32>,
+        clock: &'a MockClock,
+        answer: Option<Answer>,
+        time: Stopwatch,
+    }
+
+    impl BlockingCall for Ask<'_> {
+        type Output = Option<Result<u32, &'static str>>;
+
+        const CHECK: Check = Check::First;
+
+        fn step(&mut self) -> Step<'_, Self::Output> {
+            self.time.start(self.clock);
+            let answer = &*self.answer.get_or_insert_with(|| {
+                let mut asked = self.asked.0.lock();
+                let ask = || {
+                    self.times_asked.set(self.times_asked.get() + 1);
+                    Arc::new(Latch::new())
+                };
+                Arc::clone(asked.get_or_insert_with(ask))
+            });
+            if let Some(known) = answer.get() {
+                *self.asked.0.lock() = None;
+                return Step::Done(Some(*known));
+            }
+            if self.time.is_over(self.clock) {
+                return Step::Done(None);
+            }
+            Step::Wait(Wait {
+                event: &**answer,
+                until: self.time.deadline(),
+            })
+        }
+
+        fn refuse(&mut self, why: Misuse) -> Self::Output {
+            panic!("{why}")
+        }
+    }
+
+    #[test]
+    fn a_call_whose_time_was_up_is_taken_up_again_by_the_next() {
+        let (asked, times_asked, clock) = (
+            Asked(Mutex::new(Rank::LEAF, None)),
+            Cell::new(0),
+            MockClock::new(),
+        );
+        let call = || Ask {
+            asked: &asked,
+            times_asked: &times_asked,
+            clock: &clock,
+            answer: None,
+            time: Stopwatch::new(Some(MS(10))),
+        };
+        let mut first = call();
+        assert_eq!(first.step().done(), None);
+        clock.advance(MS(10));
+        assert_eq!(first.step().done(), Some(None), "its time is up");
+        let mut second = call();
+        assert_eq!(second.step().done(), None);
+        let answer = asked.0.lock().clone().expect("it was asked");
+        answer.set(Ok(7));
+        assert_eq!(second.step().done(), Some(Some(Ok(7))));
+        assert_eq!(times_asked.get(), 1);
+        assert_eq!(call().step().done(), None);
+        assert_eq!(times_asked.get(), 2, "that is another question");
+    }
+
+    #[test]
+    fn what_is_set_first_stays_and_wakes_who_waits_for_ever() {
+        let latch = Latch::new();
+        std::thread::scope(|scope| {
+            let waiter = scope.spawn(|| {
+                while latch.get().is_none() {
+                    latch.sleep(Nap(None));
+                }
+                latch.get().copied()
+            });
+            latch.set(1);
+            latch.set(2);
+            assert_eq!(waiter.join().expect("no panic"), Some(1));
+        });
+    }
+}

@@ -508,7 +508,7 @@ fn run(seed: u64) -> (usize, usize) {
     (written.count(), run.sent.len())
 }
 
-fn number_from(variable: &str) -> Option<u64> {
+pub(super) fn number_from(variable: &str) -> Option<u64> {
     std::env::var(variable).ok()?.parse().ok()
 }
 

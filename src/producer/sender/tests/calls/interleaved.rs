@@ -10,7 +10,7 @@ use std::collections::BTreeSet;
 use super::*;
 use crate::client::metadata::MetadataFailure;
 use crate::error::FlushError;
-use crate::producer::future::FutureRecordMetadata;
+use crate::producer::sender::tests::seeds::number_from;
 
 /// As many seeds in every run of the tests.
 const USUAL_SEEDS: u64 = 300;
@@ -306,9 +306,7 @@ fn run(seed: u64) -> Vec<String> {
 
 #[test]
 fn all_calls_interleaved_with_the_sender_in_any_order_end_without_a_thread_of_their_own() {
-    let seeds = std::env::var("SEEDS").map_or(USUAL_SEEDS, |seeds| {
-        seeds.parse().expect("SEEDS is a number")
-    });
+    let seeds = number_from("SEEDS").unwrap_or(USUAL_SEEDS);
     let mut outcomes = BTreeSet::new();
     for seed in 0..seeds {
         let ended = std::panic::catch_unwind(|| run(seed));
