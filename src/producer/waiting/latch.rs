@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::OnceLock;
 
-use super::{Event, Nap};
+use super::call::{Event, Nap};
 use crate::sync::{Condvar, Mutex, Rank};
 
 /// Something that becomes known once, on one thread, and that others wait for: that the sender has ended; what

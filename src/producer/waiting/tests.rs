@@ -1,8 +1,11 @@
 use std::cell::Cell;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::*;
 use crate::clock::mock::MockClock;
+use crate::error::Misuse;
+use crate::producer::callback_scope::{self, ProducerId};
 use crate::sync::{Mutex, Rank};
 use crate::util::process::Process;
 
@@ -190,7 +193,7 @@ mod resumed {
         std::thread::scope(|scope| {
             let waiter = scope.spawn(|| {
                 while latch.get().is_none() {
-                    latch.sleep(Nap(None));
+                    latch.sleep(Nap::new(None));
                 }
                 latch.get().copied()
             });

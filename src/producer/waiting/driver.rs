@@ -1,0 +1,94 @@
+//! How a call is waited for: the one place where an application thread sleeps.
+
+use std::time::Duration;
+
+use super::call::{BlockingCall, Check, Nap, Step, Wait};
+use crate::clock::{Clock, Deadline};
+use crate::error::Misuse;
+use crate::producer::callback_scope::{self, ProducerId};
+use crate::sync;
+
+/// Takes the steps of a call on the thread that made it, and sleeps between them.
+#[derive(Clone, Copy)]
+pub(crate) struct Driver<'a> {
+    clock: &'a dyn Clock,
+    producer: ProducerId,
+}
+
+impl<'a> Driver<'a> {
+    /// For calls to this producer, whose time is that of its clock.
+    pub(crate) fn new(clock: &'a dyn Clock, producer: ProducerId) -> Self {
+        Self { clock, producer }
+    }
+
+    /// Steps the call to its end.
+    ///
+    /// # Blocking
+    /// As long as the call has something to wait for.
+    pub(crate) fn run<C: BlockingCall>(self, call: &mut C) -> C::Output {
+        if C::CHECK == Check::First {
+            let inside = self.check_callback();
+            if let Err(why) = inside.and_then(|()| self.check_fork()) {
+                return call.refuse(why);
+            }
+        }
+        let mut fork_check = None;
+        loop {
+            let Wait { event, until } = match call.step() {
+                Step::Done(output) => return output,
+                Step::Wait(wait) => wait,
+            };
+            let now = self.clock.now();
+            let mut check_at = match (fork_check, C::CHECK) {
+                (Some(at), _) => at,
+                (None, Check::First) => Deadline::Never,
+                (None, check) => {
+                    if let Err(why) = self.check_callback() {
+                        return call.refuse(why);
+                    }
+                    match check {
+                        Check::BeforeWaitingLong => Deadline::after(now, USUAL_WAIT),
+                        _ => Deadline::At(now),
+                    }
+                }
+            };
+            if check_at.is_over(now) {
+                if let Err(why) = self.check_fork() {
+                    return call.refuse(why);
+                }
+                check_at = Deadline::Never;
+            }
+            fork_check = Some(check_at);
+            if let Some(nap) = self.nap(until.min(check_at)) {
+                sync::assert_unlocked();
+                event.sleep(nap);
+            }
+        }
+    }
+
+    /// None when that time has come.
+    fn nap(self, until: Deadline) -> Option<Nap> {
+        match until.remaining(self.clock.now()) {
+            None => Some(Nap::new(None)),
+            Some(Duration::ZERO) => None,
+            Some(left) => Some(Nap::new(Some(self.clock.real_time(left)))),
+        }
+    }
+
+    fn check_callback(self) -> Result<(), Misuse> {
+        if callback_scope::is_inside(self.producer) {
+            return Err(Misuse::InsideCallback);
+        }
+        Ok(())
+    }
+
+    fn check_fork(self) -> Result<(), Misuse> {
+        if self.producer.is_forked() {
+            return Err(Misuse::Forked);
+        }
+        Ok(())
+    }
+}
+
+/// A wait that takes longer may be one in a fork of the producer's process, where no answer can come.
+const USUAL_WAIT: Duration = Duration::from_millis(50);
