@@ -21,7 +21,7 @@ pub(crate) struct Close<'p> {
     core: &'p Core,
     thread: &'p SenderThread,
     timeout: Option<Duration>,
-    close_plugins: ClosePlugins<'p>,
+    plugins: ClosePlugins<'p>,
     phase: Phase,
 }
 
@@ -47,7 +47,7 @@ impl<'p> Close<'p> {
             core,
             thread,
             timeout,
-            close_plugins: Box::new(close_plugins),
+            plugins: Box::new(close_plugins),
             phase: Phase::ToBegin,
         }
     }
@@ -82,7 +82,7 @@ impl<'p> Close<'p> {
     /// The sender has ended, or is given up.
     fn end(&self) -> Result<(), CloseError> {
         let has_ended = self.thread.has_ended();
-        let plugins = (self.close_plugins)();
+        let plugins = (self.plugins)();
         let control = &self.core.control;
         if let Some(why) = control.failure() {
             return Err(CloseError::ProducerFailed(Arc::clone(why)));

@@ -90,15 +90,13 @@ impl<'c> TopicLookup<'c> {
 
     /// What to wait for after a [look](Self::ask) that found nothing.
     pub(crate) fn wait(&self, time: &Stopwatch) -> Wait<'_> {
-        match &self.awaited {
-            Some(event) => Wait {
-                event,
-                until: time.deadline(),
-            },
-            None => {
-                debug_assert!(false, "it was not asked for");
-                Wait::NOTHING
-            }
+        let Some(event) = &self.awaited else {
+            debug_assert!(false, "it was not asked for");
+            return Wait::NOTHING;
+        };
+        Wait {
+            event,
+            until: time.deadline(),
         }
     }
 

@@ -355,7 +355,7 @@ fn a_future_follows_its_record_through_every_split() {
     assert_eq!(futures[1].get().unwrap().offset(), 45);
     assert_eq!(futures[2].get().unwrap().offset(), 46);
     assert!(!futures[0].is_done() && !whole.is_done());
-    assert!(std::ptr::eq(whole.undone().unwrap(), &*zero));
+    assert!(std::ptr::eq(whole.undone().unwrap(), Arc::as_ptr(&zero)));
     done(&zero, BatchOutcome::Failed(failure()));
     assert_eq!(futures[0].get().unwrap_err(), failure());
     assert!(whole.is_done());

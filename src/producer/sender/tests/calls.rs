@@ -125,7 +125,7 @@ fn a_send_that_waits_for_a_topic_goes_on_when_it_is_known() {
     let mut send = hand.producer.send_call(&record, Headers::new(), None);
     assert!(step(&mut send).is_none());
     assert!(hand.rig.wants_metadata());
-    hand.rig.advance(MAX_BLOCK - MS(1));
+    hand.rig.advance(MS(499));
     assert!(step(&mut send).is_none());
     hand.rig.show(vec![topic("new", &[0])]);
     let future = step(&mut send).expect("it is over").expect("it was taken");
@@ -214,7 +214,7 @@ fn a_send_that_gets_no_memory_in_time_leaves_the_line_before_its_callback_runs()
         .producer
         .send_call(&records[1], Headers::new(), Some(&mut callback));
     assert!(step(&mut send).is_none());
-    hand.rig.advance(MAX_BLOCK - MS(1));
+    hand.rig.advance(MS(499));
     assert!(step(&mut send).is_none());
     hand.rig.advance(MS(1));
     let failed = step(&mut send)
@@ -262,7 +262,7 @@ fn what_a_serializer_takes_is_not_part_of_max_block() {
     // First it waits for its topic, then is serialized, then waits for memory.
     let mut send = producer.send_call(&records[1], Headers::new(), None);
     assert!(step(&mut send).is_none());
-    rig.advance(MAX_BLOCK - MS(10));
+    rig.advance(MS(490));
     rig.show(vec![topic(TOPIC, &[0, 0]), topic("new", &[0])]);
     assert_eq!(
         waits_until(&mut send),

@@ -60,7 +60,7 @@ fn kind(error: &impl std::fmt::Debug) -> String {
     whole[..end.unwrap_or(whole.len())].to_owned()
 }
 
-impl<'p> Run<'p> {
+impl Run<'_> {
     fn timeout(&mut self) -> Option<Duration> {
         let limits = [None, Some(MS(0)), Some(MS(40)), Some(MS(400))];
         one_of(&mut self.random, &limits)
@@ -222,7 +222,7 @@ impl<'p> Run<'p> {
         }
     }
 
-    fn to_the_end(&mut self) {
+    fn finish(&mut self) {
         for _ in 0..TURNS {
             self.turn();
         }
@@ -292,7 +292,7 @@ fn run(seed: u64) -> Vec<String> {
         open: Vec::new(),
         ended: Vec::new(),
     };
-    run.to_the_end();
+    run.finish();
     let ended = std::mem::take(&mut run.ended);
     let known: Vec<_> = futures.iter().filter_map(OnceCell::get).collect();
     assert!(known.iter().all(|future| future.is_done()));
