@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::callback_scope;
 use super::produce_request_result::{BatchOutcome, Elapsed, Holder, ProduceRequestResult};
-use super::record_metadata::RecordMetadata;
-use super::thunks::{Answer, RecordFacts};
+use super::record_metadata::{RecordFacts, RecordMetadata};
+use super::thunks::Answer;
 use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
 use crate::record::builder::RecordParts;
 

@@ -2,7 +2,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result`, `thunks` |
+//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
 //! | facade | `lifecycle`, `core`, `quick_send`, `send_attempt`, `try_send`, `kafka_producer`, `builder` |
@@ -12,6 +12,7 @@ pub(crate) mod batch;
 pub(crate) mod buffer_pool;
 pub(crate) mod builder;
 pub(crate) mod callback_scope;
+pub(crate) mod cluster_listeners;
 pub(crate) mod core;
 pub(crate) mod counters;
 pub(crate) mod future;
@@ -30,6 +31,7 @@ pub(crate) mod serializer;
 pub(crate) mod thunks;
 pub(crate) mod transaction;
 pub(crate) mod try_send;
+pub(crate) mod user_code;
 pub(crate) mod wake;
 
 pub use builder::ProducerBuilder;

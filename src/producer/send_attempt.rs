@@ -13,7 +13,8 @@ use super::metadata::{TopicState, WaitStart};
 use super::partitioner::PartitionInput;
 use super::record::ProducerRecord;
 use super::serializer::Serialized;
-use super::thunks::{Answer, AnyCallback};
+use super::thunks::{AnyCallback, Told};
+use super::user_code::{Failure, UserCode};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::compress::CompressionType;
 use crate::error::{
@@ -22,9 +23,7 @@ use crate::error::{
 };
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
-use crate::sync;
 use crate::types::{Magic, PartitionId, topic_name};
-use crate::util::panic;
 
 /// What a step came to.
 #[derive(Debug)]
@@ -139,9 +138,9 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     /// Calls the callback, if there is one that is not in a batch.
-    pub(crate) fn call_back(&mut self, answer: Answer) {
+    pub(crate) fn call_back(&mut self, told: Told<'_>) {
         if let Some(callback) = self.callback.as_deref_mut() {
-            callback.call(answer);
+            callback.call(told);
         }
     }
 
@@ -338,13 +337,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     // ---- user code
 
-    /// Both serializers run in one containment: it costs more than most of them.
+    /// Both serializers run in one fence: it costs more than most of them.
     fn serialize(&mut self) -> Result<SerializedRecord<Serialized<'r>>, Refusal> {
         let (plugins, record) = (self.plugins, self.record);
         if let Some(bytes) = plugins.borrow_bytes(record.key(), record.value()) {
             return Ok(bytes.into());
         }
-        sync::assert_unlocked();
         let topic = &*record.topic;
         let headers = &mut self.headers;
         let part = Cell::new(RecordPart::Key);
@@ -355,7 +353,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             let value = plugins.value_serializer.serialize(topic, headers, value)?;
             Ok(SerializedRecord { key, value })
         };
-        match panic::contain(run) {
+        match plugins
+            .fence
+            .call(UserCode::KeySerializer("serialize"), run)
+        {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(source)) => Err(SendError::Serialization {
                 part: part.get(),
@@ -363,11 +364,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 source: Arc::from(source),
             }
             .into()),
-            Err(message) => Err(match part.get() {
-                RecordPart::Key => panicked("key serializer", &message),
-                RecordPart::Value => panicked("value serializer", &message),
+            Err(failure) => {
+                let who = match part.get() {
+                    RecordPart::Key => UserCode::KeySerializer("serialize"),
+                    RecordPart::Value => UserCode::ValueSerializer("serialize"),
+                };
+                Err(panicked(who, Arc::from(topic), failure).into())
             }
-            .into()),
         }
     }
 
@@ -401,15 +404,17 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let Strategy::Custom(partitioner) = &self.plugins.strategy else {
             return Ok(topic.sticky_partition(&self.core.random));
         };
-        sync::assert_unlocked();
         let mut input = PartitionInput::new(topic.name(), topics.cluster())
             .with_key(self.record.key.as_deref(), parts.key)
             .with_value(self.record.value.as_deref(), parts.value);
         if let Some(previous) = previous {
             input = input.again(previous);
         }
-        let chosen = panic::contain(|| partitioner.partition(&input))
-            .map_err(|message| panicked("partitioner", &message))?
+        let who = UserCode::Partitioner("partition");
+        let fence = self.plugins.fence;
+        let chosen = fence
+            .call(who, || partitioner.partition(&input))
+            .map_err(|failure| panicked(who, Arc::clone(topic.name()), failure))?
             .map_err(|source| SendError::Partitioner {
                 topic: Arc::clone(topic.name()),
                 source: Arc::from(source),
@@ -433,10 +438,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 Ok(())
             }
             Strategy::Custom(partitioner) => {
-                sync::assert_unlocked();
-                let cluster = topics.cluster();
-                panic::contain(|| partitioner.on_new_batch(topic.name(), cluster, previous))
-                    .map_err(|message| panicked("partitioner", &message).into())
+                let (cluster, who) = (topics.cluster(), UserCode::Partitioner("on_new_batch"));
+                let tell = || partitioner.on_new_batch(topic.name(), cluster, previous);
+                let told = self.plugins.fence.call(who, tell);
+                told.map_err(|failure| panicked(who, Arc::clone(topic.name()), failure).into())
             }
         }
     }
@@ -632,10 +637,11 @@ fn out_of_range(topic: &TopicEntry, partition: PartitionId) -> Refusal {
 }
 
 #[cold]
-fn panicked(what: &'static str, message: &str) -> SendError {
+fn panicked(who: UserCode, topic: Arc<str>, failure: Failure) -> SendError {
     SendError::Panicked {
-        what,
-        message: message.into(),
+        what: who.name(),
+        topic,
+        message: failure.into_words().into(),
     }
 }
 

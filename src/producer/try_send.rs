@@ -4,8 +4,8 @@ use std::fmt;
 
 use super::record::ProducerRecord;
 use super::send_attempt::Refusal;
+use super::user_code::in_words;
 use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, SendError};
-use crate::util::panic;
 
 /// A record that [`try_send`](crate::KafkaProducer::try_send) did not take, and why.
 pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
@@ -99,7 +99,7 @@ impl fmt::Display for TrySendReason {
 /// What interceptors are told of a record that the call itself refused.
 pub(super) fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
     // The words may be those of an error of a serializer or partitioner, which are user code.
-    let message = panic::into_words(reason);
+    let message = in_words(reason);
     ProduceErrorBuilder::new(
         ProduceErrorKind::NotTaken,
         Delivery::NotWritten,

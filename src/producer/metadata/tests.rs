@@ -2,8 +2,11 @@ use std::sync::atomic::AtomicBool;
 
 use super::*;
 use crate::clock::mock::MockClock;
+use crate::producer::callback_scope::ProducerId;
+use crate::producer::user_code::Fence;
 use crate::protocol::{MetadataBroker, MetadataPartition, MetadataTopic};
-use crate::types::ReplicaLists;
+use crate::sync::assert_unlocked;
+use crate::types::{ClusterResourceListener, ReplicaLists};
 
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -57,7 +60,7 @@ impl Harness {
         };
         let metadata = ProducerMetadata::new(
             options,
-            listeners,
+            ClusterListeners::new(listeners, Fence::of(ProducerId::next())),
             Arc::clone(&observer) as Arc<dyn ClusterObserver>,
         );
         Self {
