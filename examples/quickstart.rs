@@ -214,7 +214,7 @@ fn send_share(
         stamp(&mut value, thread, number);
         let (tally, sent) = (Arc::clone(tally), Instant::now());
         let record = ProducerRecord::new(&*options.topic, &value[..]);
-        let callback = move |fate: Result<RecordMetadata, ProduceError>| {
+        let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
             tally.note(fate, sent.elapsed());
         };
         drop(producer.send_with_callback(record, callback)?);
@@ -226,7 +226,7 @@ fn send_share(
 }
 
 impl Tally {
-    fn note(&self, fate: Result<RecordMetadata, ProduceError>, latency: Duration) {
+    fn note(&self, fate: Result<&RecordMetadata, &ProduceError>, latency: Duration) {
         let latency_us = u64::try_from(latency.as_micros())
             .unwrap_or(u64::MAX)
             .max(1);

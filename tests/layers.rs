@@ -29,6 +29,8 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer::partitioner", 80, "values"),
     ("producer::future", 80, "values"),
     ("producer::callback_scope", 80, "values"),
+    ("producer::cluster_listeners", 80, "values"),
+    ("producer::user_code", 80, "values"),
     ("producer::thunks", 80, "values"),
     ("producer::produce_request_result", 80, "values"),
     ("producer::waiting", 80, "values"),
@@ -315,6 +317,74 @@ fn a_line_that_goes_to_the_logger_directly_is_found() {
     assert_eq!(log_violations("f.rs", "client::f", imported).len(), 1);
     let ours = format!("use crate::util::log;\n{direct}");
     assert!(log_violations("f.rs", "client::f", &ours).is_empty());
+}
+
+/// The files that may contain panics, or mark a thread as inside user code, and why.
+const FENCES: &[(&str, &str)] = &[
+    ("util::panic", "it is what contains"),
+    (
+        "util::log",
+        "the logger is user code of the whole process, and of no producer",
+    ),
+    (
+        "producer::user_code",
+        "the door to all other code of the user's",
+    ),
+    ("producer::callback_scope", "it is the mark"),
+    (
+        "producer::sender",
+        "the sender's own panics fail its producer and no other",
+    ),
+    (
+        "producer::lifecycle",
+        "a thread ends in peace, whatever is dropped last",
+    ),
+    ("producer::batch::packer", "codecs of other crates"),
+    (
+        "network::resolver",
+        "a look-up that panics is one that failed",
+    ),
+];
+
+/// How panics are contained, and threads marked.
+const MEANS: &[&str] = &[
+    "catch_unwind",
+    "util::panic",
+    "panic::",
+    "callback_scope::enter",
+];
+
+/// User code is run through `producer::user_code` and in no other way.
+fn fence_violations(file: &str, module: &str, text: &str) -> Vec<String> {
+    if FENCES.iter().any(|(home, _)| within(module, home)) {
+        return Vec::new();
+    }
+    let code = code_of(text);
+    let lines = code.lines().zip(1..);
+    lines
+        .filter(|(line, _)| MEANS.iter().any(|means| line.contains(means)))
+        .map(|(_, number)| format!("{file}:{number}: {module} must run user code through a Fence"))
+        .collect()
+}
+
+#[test]
+fn user_code_is_run_through_its_fence_alone() {
+    check_tree(fence_violations);
+}
+
+#[test]
+fn user_code_that_is_contained_by_hand_is_found() {
+    let by_hand = "use crate::util::panic;\nfn f() {\n    panic::contain(|| ());\n}\n";
+    assert_eq!(
+        fence_violations("f.rs", "producer::f", by_hand),
+        [
+            "f.rs:1: producer::f must run user code through a Fence",
+            "f.rs:3: producer::f must run user code through a Fence"
+        ]
+    );
+    let marked = "let _scope = callback_scope::enter(producer);\n";
+    assert_eq!(fence_violations("f.rs", "producer::f", marked).len(), 1);
+    assert!(fence_violations("f.rs", "producer::user_code", by_hand).is_empty());
 }
 
 fn check_tree(check: fn(&str, &str, &str) -> Vec<String>) {

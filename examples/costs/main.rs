@@ -164,7 +164,7 @@ impl Case {
                     record = record.with_partition(partition as i32);
                 }
                 if callback {
-                    drop(producer.send_with_callback(record, drop)?);
+                    drop(producer.send_with_callback(record, |_| {})?);
                 } else {
                     drop(producer.send(record)?);
                 }

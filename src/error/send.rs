@@ -12,19 +12,28 @@ use crate::types::topic_name::{self, Shown};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// The call would wait for the sender thread, and was made on it, inside a callback, an interceptor, a
-    /// listener, a waker or a logger: it would wait for itself.
+    /// The call would wait for the producer, and was made inside code of yours that the producer runs: a callback,
+    /// an interceptor, a serializer, a partitioner, a listener, a waker, or a logger on its thread. Most of them run
+    /// on that thread, and would wait for themselves; the others have the same rules.
     InsideCallback,
     /// The process is a fork of the one that built the producer; the sender thread is not here.
     Forked,
+    /// A record was sent inside user code that a `send` runs, inside user code that a `send` runs, and so on
+    /// many times over: a callback that sends again what fails at once, an interceptor that sees its own records.
+    NestedTooDeep,
 }
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::InsideCallback => {
-                "the call would wait for the sender thread and was made on it, inside a callback or other \
-                 code of yours that it runs; hand the work to another thread"
+                "the call would wait for the producer and was made inside a callback or other code of yours \
+                 that the producer runs, mostly on the thread that would be waited for; hand the work to \
+                 another thread"
+            }
+            Self::NestedTooDeep => {
+                "the call was made inside callbacks or other code of yours, each run by a send inside the \
+                 one before, too many times over; see that such code does not send for ever"
             }
             Self::Forked => {
                 "the producer was built before this process was forked and its sender thread stayed \
@@ -96,6 +105,8 @@ pub enum SendError {
     Panicked {
         /// What panicked: "key serializer", "partitioner", ….
         what: &'static str,
+        /// The topic of the record.
+        topic: Arc<str>,
         /// The panic's message.
         message: Arc<str>,
     },
@@ -135,7 +146,11 @@ impl fmt::Display for SendError {
                  to {}",
                 count.saturating_sub(1)
             ),
-            Self::Panicked { what, message } => write!(f, "the {what} panicked: {message}"),
+            Self::Panicked {
+                what,
+                topic,
+                message,
+            } => write!(f, "the {what} panicked for topic {topic}: {message}"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }
     }

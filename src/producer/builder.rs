@@ -16,10 +16,11 @@ use crate::util::log::warn;
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) use self::by_hand::HandSender;
 use self::plugins::{
-    Chain, Factory, SerializerSource, Stock, close_strategy, make_interceptors, make_serializer,
-    make_strategy,
+    Chain, Factory, SerializerSource, Stock, close_strategy, close_unheard, make_interceptors,
+    make_serializer, make_strategy,
 };
 use self::start::{Seams, log_effective, network_client, start};
+use super::callback_scope::ProducerId;
 use super::core::{Plugins, Strategy};
 use super::interceptor::{ProducerInterceptor, ProducerInterceptors};
 use super::kafka_producer::KafkaProducer;
@@ -27,11 +28,11 @@ use super::lifecycle::system_spawn;
 use super::partitioner::Partitioner;
 use super::sender::Completion;
 use super::serializer::{PreparedSerializer, Serializer, StockSerialize};
+use super::user_code::{Fence, UserCode};
 use crate::client::kafka_client::KafkaClient;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ProducerConfig;
 use crate::error::ConstructError;
-use crate::util::panic;
 
 /// Builds a [`KafkaProducer`] with plug-ins of one's own.
 ///
@@ -250,9 +251,10 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     fn resolve_plugins(self) -> Result<Plugins<K, V>, ConstructError> {
         let config = self.config;
         let view = config.plugin_config();
+        let fence = Fence::of(ProducerId::next());
         let strategy = match self.partitioner {
             Some(partitioner) => Strategy::Custom(partitioner),
-            None => make_strategy(&config, &view, &self.registered_partitioners)?,
+            None => make_strategy(&config, &view, &self.registered_partitioners, fence)?,
         };
         let key_serializer = make_serializer(SerializerSource {
             instance: self.key_serializer,
@@ -261,11 +263,12 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             registered: &self.registered_keys,
             is_key: true,
             view: &view,
+            fence,
         });
         let key_serializer = match key_serializer {
             Ok(serializer) => serializer,
             Err(error) => {
-                close_strategy(&strategy);
+                close_strategy(&strategy, fence);
                 return Err(error);
             }
         };
@@ -276,12 +279,15 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             registered: &self.registered_values,
             is_key: false,
             view: &view,
+            fence,
         });
         let value_serializer = match value_serializer {
             Ok(serializer) => serializer,
             Err(error) => {
-                panic::run_unheard(|| key_serializer.close());
-                close_strategy(&strategy);
+                close_unheard(fence, UserCode::KeySerializer("close"), || {
+                    key_serializer.close()
+                });
+                close_strategy(&strategy, fence);
                 return Err(error);
             }
         };
@@ -289,15 +295,17 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             key_serializer: PreparedSerializer::new(key_serializer),
             value_serializer: PreparedSerializer::new(value_serializer),
             strategy,
-            interceptors: Arc::new(ProducerInterceptors::new(Vec::new())),
+            interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), fence)),
+            fence,
         };
         let (chain, failure) = make_interceptors(
             &config,
             &view,
             &self.registered_interceptors,
             self.interceptors,
+            fence,
         );
-        plugins.interceptors = Arc::new(ProducerInterceptors::new(chain));
+        plugins.interceptors = Arc::new(ProducerInterceptors::new(chain, fence));
         match failure {
             None => Ok(plugins),
             Some(error) => {

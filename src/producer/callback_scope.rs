@@ -1,4 +1,4 @@
-//! "This thread is inside a callback of producer X": a mark on the thread, set while user code runs,
+//! "This thread is inside user code of producer X": a mark on the thread, set while user code runs,
 //! that lets calls which would wait for the sender thread be refused there instead of deadlocking.
 //!
 //! A mark, and not the thread's identity, because callbacks also run on application threads (a record
@@ -6,16 +6,58 @@
 //!
 //! The sender's own thread bears a mark for all its life: whatever of the user's it runs, and be it the drop
 //! of a value, must not wait for it.
+//!
+//! Marks are set by [`Fence`](super::user_code::Fence) alone.
 
-use std::cell::{Cell, RefCell};
+use std::cell::Cell;
 
 use crate::util::process::Process;
 
+/// User code that sends runs other user code, which may send, and so on: a callback that sends again whatever
+/// failed, when it fails at once. So deep it may go; a `send` inside is refused then, before the stack ends.
+const MAX_DEPTH: usize = 16;
+
+/// A send that was still allowed runs user code inside user code a few times more.
+const MARKS: usize = MAX_DEPTH + 16;
+
 thread_local! {
-    static INSIDE: RefCell<Vec<ProducerId>> = const { RefCell::new(Vec::new()) };
-    /// Whose sender this thread is. Needs no drop, so it is there also for the last of a thread's locals
-    /// that are dropped.
+    // Need no drop, so they are there also for the last of a thread's locals that are dropped.
+    static INSIDE: Inside = const { Inside::nowhere() };
+    /// Whose sender this thread is.
     static SENDER_OF: Cell<Option<ProducerId>> = const { Cell::new(None) };
+}
+
+/// Which producers' user code this thread is inside of, outermost first.
+struct Inside {
+    depth: Cell<usize>,
+    producers: [Cell<u64>; MARKS],
+}
+
+impl Inside {
+    const fn nowhere() -> Self {
+        Self {
+            depth: Cell::new(0),
+            producers: [const { Cell::new(0) }; MARKS],
+        }
+    }
+
+    fn enter(&self, producer: ProducerId) {
+        let depth = self.depth.get();
+        if let Some(mark) = self.producers.get(depth) {
+            mark.set(producer.number);
+        }
+        self.depth.set(depth + 1);
+    }
+
+    fn leave(&self) {
+        self.depth.set(self.depth.get() - 1);
+    }
+
+    /// Whose marks found no place, is inside of all: better a wait that is refused than one without end.
+    fn contains(&self, producer: ProducerId) -> bool {
+        let marks = self.producers.get(..self.depth.get());
+        marks.is_none_or(|marks| marks.iter().any(|mark| mark.get() == producer.number))
+    }
 }
 
 /// Tells the producers of one process apart.
@@ -48,14 +90,12 @@ impl ProducerId {
 }
 
 /// Ends the scope when dropped.
-pub(crate) struct CallbackScope(());
+pub(super) struct CallbackScope(());
 
 /// Marks this thread until the guard is dropped; scopes may nest.
-///
-/// A thread that is dropping its locals may not be marked any more. It is no sender's thread, which is marked
-/// all the same, so what waits there does not wait for itself.
-pub(crate) fn enter(producer: ProducerId) -> CallbackScope {
-    let _ = INSIDE.try_with(|inside| inside.borrow_mut().push(producer));
+#[inline]
+pub(super) fn enter(producer: ProducerId) -> CallbackScope {
+    INSIDE.with(|inside| inside.enter(producer));
     CallbackScope(())
 }
 
@@ -64,15 +104,20 @@ pub(crate) fn mark_sender(producer: ProducerId) {
     SENDER_OF.set(Some(producer));
 }
 
-/// Whether this thread is inside a callback of that producer, or its sender's.
+/// Whether this thread is inside user code of that producer, or its sender's.
 pub(crate) fn is_inside(producer: ProducerId) -> bool {
-    let inside = INSIDE.try_with(|inside| inside.borrow().contains(&producer));
-    inside.unwrap_or(false) || SENDER_OF.get() == Some(producer)
+    INSIDE.with(|inside| inside.contains(producer)) || SENDER_OF.get() == Some(producer)
+}
+
+/// Whether this thread is so deep inside user code of any producers that no more is to be run.
+pub(crate) fn is_too_deep() -> bool {
+    INSIDE.with(|inside| inside.depth.get() >= MAX_DEPTH)
 }
 
 impl Drop for CallbackScope {
+    #[inline]
     fn drop(&mut self) {
-        let _ = INSIDE.try_with(|inside| inside.borrow_mut().pop());
+        INSIDE.with(Inside::leave);
     }
 }
 
@@ -104,5 +149,22 @@ mod tests {
             });
         });
         assert!(!is_inside(mine));
+    }
+
+    #[test]
+    fn deeper_than_there_are_marks_a_thread_is_inside_of_all_producers_until_it_has_come_back() {
+        let (mine, other) = (ProducerId::next(), ProducerId::next());
+        let mut scopes = Vec::new();
+        while scopes.len() < MARKS {
+            assert_eq!(is_too_deep(), scopes.len() >= MAX_DEPTH);
+            scopes.push(enter(mine));
+            assert!(is_inside(mine) && !is_inside(other));
+        }
+        scopes.push(enter(mine));
+        assert!(is_inside(other));
+        scopes.pop();
+        assert!(!is_inside(other));
+        scopes.clear();
+        assert!(!is_inside(mine) && !is_too_deep());
     }
 }

@@ -3,8 +3,6 @@
 
 use std::sync::Arc;
 
-use crate::util::log::warn;
-
 use super::accumulator::{RandomSource, RecordAccumulator, TopicEntry};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
@@ -13,6 +11,7 @@ use super::metadata::ProducerMetadata;
 use super::partitioner::{Partitioner, partition_for_key};
 use super::sender::SenderControl;
 use super::serializer::{PreparedSerializer, Serialized};
+use super::user_code::{Fence, UserCode, let_go};
 use super::waiting::Driver;
 use super::wake::SenderWaker;
 use crate::clock::Clock;
@@ -21,9 +20,8 @@ use crate::config::ProducerConfig;
 use crate::error::{BoxError, SendError};
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::legacy::LegacyMagic;
-use crate::sync;
 use crate::types::{PartitionId, UsableMagic};
-use crate::util::panic;
+use crate::util::log::warn;
 use crate::util::process::RecentlyAsked;
 
 /// What does not depend on the types of keys and values.
@@ -47,6 +45,8 @@ pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(crate) value_serializer: PreparedSerializer<V>,
     pub(crate) strategy: Strategy<K, V>,
     pub(crate) interceptors: Arc<ProducerInterceptors<K, V>>,
+    /// All of it is run through this.
+    pub(crate) fence: Fence,
 }
 
 /// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
@@ -185,34 +185,45 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
 
     /// Closes all, whether or not others fail; the first failure is returned.
     pub(super) fn close(&self) -> Result<(), Arc<str>> {
-        sync::assert_unlocked();
-        let mut result = self.interceptors.close();
-        let mut add = |what: &str, closed: Result<Result<(), BoxError>, String>| {
-            let failure = match closed {
-                Ok(Ok(())) => return,
-                Ok(Err(error)) => {
-                    let error = panic::into_words(error);
-                    format!("the {what} failed to close: {error}")
+        let mut first = self.interceptors.close();
+        let mut close = |who, call: &dyn Fn() -> Result<(), BoxError>| {
+            if let Err(failure) = self.fence.try_call(who, call) {
+                warn!("{failure}");
+                if first.is_ok() {
+                    first = Err(failure);
                 }
-                Err(message) => format!("the {what} panicked while being closed: {message}"),
-            };
-            warn!("{failure}");
-            if result.is_ok() {
-                result = Err(failure.into());
             }
         };
-        add(
-            "key serializer",
-            panic::contain(|| self.key_serializer.as_serializer().close()),
-        );
-        add(
-            "value serializer",
-            panic::contain(|| self.value_serializer.as_serializer().close()),
-        );
+        close(UserCode::KeySerializer("close"), &|| {
+            self.key_serializer.as_serializer().close()
+        });
+        close(UserCode::ValueSerializer("close"), &|| {
+            self.value_serializer.as_serializer().close()
+        });
         if let Strategy::Custom(partitioner) = &self.strategy {
-            add("partitioner", panic::contain(|| partitioner.close()));
+            close(UserCode::Partitioner("close"), &|| partitioner.close());
         }
-        result
+        first.map_err(|failure| failure.to_string().into())
+    }
+
+    /// Drops all.
+    pub(super) fn let_go(self) {
+        let Self {
+            key_serializer,
+            value_serializer,
+            strategy,
+            interceptors,
+            fence: _,
+        } = self;
+        let dropped = [
+            let_go(UserCode::Interceptor("drop"), interceptors),
+            let_go(UserCode::KeySerializer("drop"), key_serializer),
+            let_go(UserCode::ValueSerializer("drop"), value_serializer),
+            let_go(UserCode::Partitioner("drop"), strategy),
+        ];
+        for failure in dropped.into_iter().filter_map(Result::err) {
+            warn!("{failure}");
+        }
     }
 
     /// Takes the plug-ins out of a producer that is gone; those that are left in their places do nothing.
@@ -221,7 +232,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             key_serializer: self.key_serializer.take(),
             value_serializer: self.value_serializer.take(),
             strategy: std::mem::replace(&mut self.strategy, Strategy::Default),
-            interceptors: Arc::clone(&self.interceptors),
+            interceptors: std::mem::replace(
+                &mut self.interceptors,
+                Arc::new(ProducerInterceptors::new(Vec::new(), self.fence)),
+            ),
+            fence: self.fence,
         }
     }
 }

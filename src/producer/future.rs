@@ -8,8 +8,8 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use super::produce_request_result::{BatchOutcome, Holder, ProduceRequestResult};
-use super::record_metadata::RecordMetadata;
-use super::thunks::{Answer, RecordFacts};
+use super::record_metadata::{RecordFacts, RecordMetadata};
+use super::thunks::Answer;
 use super::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
 use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorBuilder, ProduceErrorKind};
 use crate::record::builder::RecordParts;

@@ -4,12 +4,11 @@ use std::sync::Arc;
 
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
+use super::user_code::{Failure, Fence, UserCode};
 use crate::config::PluginConfig;
 use crate::error::{BoxError, ProduceError};
-use crate::sync;
 use crate::types::{ClusterResourceListener, PartitionId, TopicPartition};
-use crate::util::log;
-use crate::util::panic;
+use crate::util::log::warn;
 
 /// Sees, and may change, every record before it is serialized; learns of every record's fate.
 ///
@@ -103,6 +102,7 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
 /// `org.apache.kafka.clients.producer.internals.ProducerInterceptors`.
 pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     chain: Vec<Box<dyn ProducerInterceptor<K, V>>>,
+    fence: Fence,
 }
 
 /// What the sender needs of the interceptors: it knows nothing of types of keys and values.
@@ -113,8 +113,8 @@ pub(crate) trait AcknowledgementListener: Send + Sync {
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     /// A chain of interceptors that were configured already.
-    pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>) -> Self {
-        Self { chain }
+    pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>, fence: Fence) -> Self {
+        Self { chain, fence }
     }
 
     /// Whether there are none.
@@ -124,11 +124,20 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     }
 
     /// Who of them wants to be told the cluster's identifier.
-    pub(crate) fn cluster_listeners(&self) -> Vec<Arc<dyn ClusterResourceListener>> {
-        self.chain
-            .iter()
-            .filter_map(|interceptor| interceptor.cluster_listener())
-            .collect()
+    ///
+    /// # Errors
+    /// When one panicked that was asked.
+    pub(crate) fn cluster_listeners(
+        &self,
+    ) -> Result<Vec<Arc<dyn ClusterResourceListener>>, Failure> {
+        let mut listeners = Vec::new();
+        for interceptor in &self.chain {
+            let asked = self.run("cluster_listener", &**interceptor, || {
+                Ok(interceptor.cluster_listener())
+            });
+            listeners.extend(asked?);
+        }
+        Ok(listeners)
     }
 
     /// Passes a record through all interceptors. When one fails, the next gets the record that the
@@ -140,14 +149,15 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         for interceptor in &self.chain {
             // A failing interceptor may have changed half of what it wanted to.
             let before = record.clone();
-            let result = run(|| interceptor.on_send(&mut record));
-            if let Err(reason) = result {
-                log::warn!(
-                    "interceptor {} failed in on_send for topic {}, partition {:?}: {reason}",
-                    name_of(&**interceptor),
-                    before.topic(),
-                    before.partition()
-                );
+            let call = || interceptor.on_send(&mut record);
+            if let Err(failure) = self.run("on_send", &**interceptor, call) {
+                let failure = match before.partition() {
+                    Some(partition) => {
+                        failure.about(format_args!("{}-{partition}", before.topic()))
+                    }
+                    None => failure.about(format_args!("topic {}", before.topic())),
+                };
+                warn!("{failure}");
                 record = before;
             }
         }
@@ -161,15 +171,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         error: Option<&ProduceError>,
     ) {
         for interceptor in &self.chain {
-            let result = run(|| {
+            let called = self.run("on_acknowledgement", &**interceptor, || {
                 interceptor.on_acknowledgement(metadata, error);
                 Ok(())
             });
-            if let Err(reason) = result {
-                log::warn!(
-                    "interceptor {} failed in on_acknowledgement for {metadata}: {reason}",
-                    name_of(&**interceptor)
-                );
+            if let Err(failure) = called {
+                warn!("{}", failure.about(metadata));
             }
         }
     }
@@ -194,19 +201,33 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     ///
     /// # Errors
     /// The first failure.
-    pub(crate) fn close(&self) -> Result<(), Arc<str>> {
+    pub(crate) fn close(&self) -> Result<(), Failure> {
         let mut first_failure = Ok(());
         for interceptor in &self.chain {
-            if let Err(reason) = run(|| interceptor.close()) {
-                let name = name_of(&**interceptor);
-                let failure = format!("interceptor {name} failed to close: {reason}");
-                log::warn!("{failure}");
-                if first_failure.is_ok() {
-                    first_failure = Err(failure.into());
-                }
+            if let Err(failure) = self.run("close", &**interceptor, || interceptor.close()) {
+                warn!("{failure}");
+                first_failure = first_failure.and(Err(failure));
             }
         }
         first_failure
+    }
+
+    fn run<T>(
+        &self,
+        method: &'static str,
+        interceptor: &dyn ProducerInterceptor<K, V>,
+        call: impl FnOnce() -> Result<T, BoxError>,
+    ) -> Result<T, Failure> {
+        let called = self.fence.try_call(UserCode::Interceptor(method), call);
+        called.map_err(|failure| failure.named(self.name_of(interceptor)))
+    }
+
+    #[cold]
+    fn name_of(&self, interceptor: &dyn ProducerInterceptor<K, V>) -> String {
+        let ask = || interceptor.name().to_owned();
+        self.fence
+            .call(UserCode::Interceptor("name"), ask)
+            .unwrap_or_else(|failure| format!("(whose name panicked: {})", failure.into_words()))
     }
 }
 
@@ -216,22 +237,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> AcknowledgementListener
     fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
         self.on_acknowledgement(metadata, error);
     }
-}
-
-/// Runs an interceptor; an error or a panic comes back as text.
-fn run(call: impl FnOnce() -> Result<(), BoxError>) -> Result<(), String> {
-    sync::assert_unlocked();
-    match panic::contain(call) {
-        Ok(result) => result.map_err(panic::into_words),
-        Err(message) => Err(format!("panicked: {message}")),
-    }
-}
-
-fn name_of<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
-    interceptor: &dyn ProducerInterceptor<K, V>,
-) -> String {
-    panic::contain(|| interceptor.name().to_owned())
-        .unwrap_or_else(|message| format!("(whose name panicked: {message})"))
 }
 
 #[cfg(test)]

@@ -8,7 +8,6 @@ use std::time::Duration;
 use crate::util::log::{info, warn};
 
 use super::accumulator::Flush;
-use super::callback_scope;
 use super::close::Close;
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
@@ -21,10 +20,10 @@ use super::record_metadata::RecordMetadata;
 use super::send_attempt::{Progress, SendAttempt};
 use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason};
+use super::user_code::check_depth;
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, FlushError, MetadataError, Misuse, ProduceError, SendError};
 use crate::record::header::Headers;
-use crate::sync;
 use crate::types::PartitionInfo;
 
 /// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.
@@ -57,7 +56,16 @@ use crate::types::PartitionInfo;
 /// # Threads
 /// `Send` and `Sync`; every method takes `&self`. Callbacks and interceptors run on the producer's
 /// thread (on the caller's for records that fail at once) and must be quick: while one runs, nothing is
-/// sent. Calls that would wait for that thread are refused inside them.
+/// sent.
+///
+/// # Code of yours
+/// Callbacks, wakers, interceptors, serializers, partitioners and cluster listeners all have the same rules,
+/// whichever thread they run on. None of the producer's locks is held. Calls that would wait for the producer are
+/// refused inside them with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` whose answer is not there
+/// yet, a `send` that finds no memory or does not know its topic. A `send` that need not wait is taken. The last
+/// handle of the producer may be dropped there: what is left is then given up and told so. A panic ends with
+/// the code that panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed
+/// for. In a program that is built with `panic=abort` a panic cannot be contained and ends the process.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
@@ -87,6 +95,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 Box::new(move || {
                     // What is wrong goes to the log: nobody is left to be told.
                     let _ = plugins.close();
+                    plugins.let_go();
                 })
             },
         }
@@ -121,7 +130,34 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.send_calling(record, None::<&mut NoCallback>)
     }
 
-    /// As [`send`](Self::send), and calls `callback` once with the record's fate.
+    /// As [`send`](Self::send), and calls `callback` once with the record's fate, which is lent to it: what is to
+    /// be kept, it clones.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use kafka_producer::testing::TestCluster;
+    /// # use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+    /// # let cluster = TestCluster::builder().topic("greetings", 3).start()?;
+    /// # let config =
+    /// #     ProducerConfig::builder().bootstrap_servers([cluster.bootstrap_servers()]).build()?;
+    /// use kafka_producer::{ProduceError, RecordMetadata};
+    ///
+    /// # let producer = KafkaProducer::<str, str>::new(config)?;
+    /// let record = ProducerRecord::new("greetings", "hello");
+    /// let future = producer.send_with_callback(record, |fate| match fate {
+    ///     Ok(metadata) => println!("written to {metadata}"),
+    ///     Err(error) => eprintln!("lost: {error}"),
+    /// })?;
+    /// # future.get()?;
+    ///
+    /// // A function will do as well. A closure that is not written where it is passed has to name its argument's type.
+    /// let callback = |fate: Result<&RecordMetadata, &ProduceError>| assert!(fate.is_ok());
+    /// # let future =
+    /// producer.send_with_callback(ProducerRecord::new("greetings", "bye"), callback)?;
+    /// # future.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
     ///
     /// The callbacks of a batch run in the order in which its records were sent, and batches of a partition
     /// have theirs run in the order in which they end. While all are written that is the order of
@@ -137,12 +173,16 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # Threads
     /// The callback runs on the producer's thread; for a record that fails at once on the caller's,
     /// before this returns.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#send(ProducerRecord, Callback)`. Differs: what is told is either metadata or an error, which
+    /// names topic and partition. `close` inside a callback is refused, where Java's acts as `close(0)`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as `send_calling`")]
     pub fn send_with_callback(
         &self,
         record: ProducerRecord<'_, K, V>,
-        callback: impl FnOnce(Result<RecordMetadata, ProduceError>) + Send + 'static,
+        callback: impl FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static,
     ) -> Result<FutureRecordMetadata, SendError> {
         self.send_calling(record, Some(&mut Some(callback)))
     }
@@ -179,8 +219,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         mut record: ProducerRecord<'_, K, V>,
         callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, Box<SendError>> {
+        check_depth().map_err(SendError::Misuse)?;
         if !self.plugins.interceptors.is_empty() {
-            record = self.intercept(record);
+            record = self.plugins.interceptors.on_send(record);
         }
         let headers = std::mem::take(&mut record.headers);
         let mut call = self.send_call(&record, headers, callback);
@@ -195,13 +236,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         callback: Option<&'r mut AnyCallback>,
     ) -> SendAttempt<'r, 'a, K, V> {
         SendAttempt::new(&self.core, &self.plugins, record, headers, callback)
-    }
-
-    #[inline(never)]
-    fn intercept<'a>(&self, record: ProducerRecord<'a, K, V>) -> ProducerRecord<'a, K, V> {
-        sync::assert_unlocked();
-        let _scope = callback_scope::enter(self.core.producer);
-        self.plugins.interceptors.on_send(record)
     }
 
     /// As [`send`](Self::send), but never waits: a record that cannot be taken at once comes back.
@@ -231,15 +265,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 reason: TrySendReason::Call(error.into()),
             });
         }
-        let outcome = if self.plugins.interceptors.is_empty() {
+        let interceptors = &self.plugins.interceptors;
+        if interceptors.is_empty() {
             let none = None::<&mut NoCallback>;
             if let Some(appended) = send_quickly(&self.core, &self.plugins, &record, none) {
                 return Ok(FutureRecordMetadata::pending(appended));
             }
-            self.try_once(&record)
-        } else {
-            let _scope = callback_scope::enter(self.core.producer);
-            self.try_once(&self.intercept(record.clone()))
+        }
+        let outcome = match check_depth() {
+            Err(misuse) => Err(TrySendReason::Call(SendError::Misuse(misuse))),
+            Ok(()) if interceptors.is_empty() => self.try_once(&record),
+            Ok(()) => self.try_once(&interceptors.on_send(record.clone())),
         };
         outcome.map_err(|reason| TrySendError { record, reason })
     }
@@ -401,8 +437,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     #[cfg(test)]
     pub(super) fn replace_id(
         &mut self,
-        id: callback_scope::ProducerId,
-    ) -> callback_scope::ProducerId {
+        id: super::callback_scope::ProducerId,
+    ) -> super::callback_scope::ProducerId {
         std::mem::replace(&mut self.core.producer, id)
     }
 
@@ -435,6 +471,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
             }
             Err(error) => warn!("a producer was dropped without being closed: {error}"),
         }
+        self.plugins.take().let_go();
     }
 }
 

@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use crate::util::log;
 use crate::util::log::Level;
 use arc_swap::ArcSwap;
 
+use super::cluster_listeners::ClusterListeners;
 use super::waiting::{Event, Nap};
 use crate::client::metadata::{
     ChangedTopics, FatalMetadataError, Metadata, MetadataFailure, MetadataNews, MetadataUpdate,
@@ -20,9 +20,8 @@ use crate::client::metadata_source::{MetadataRequestPlan, MetadataSource};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};
-use crate::sync::{Condvar, Mutex, MutexGuard, Rank, assert_unlocked};
-use crate::types::{Cluster, ClusterResourceListener, Node, PartitionId, topic_name};
-use crate::util::panic;
+use crate::sync::{Condvar, Mutex, MutexGuard, Rank};
+use crate::types::{Cluster, Node, PartitionId, topic_name};
 
 /// Is told of each new picture of the cluster, and knows which topics are in use.
 ///
@@ -187,14 +186,14 @@ pub(crate) struct ProducerMetadata {
     changed: Condvar,
     cluster: ArcSwap<Cluster>,
     update_version: AtomicU32,
-    listeners: Vec<Arc<dyn ClusterResourceListener>>,
+    listeners: ClusterListeners,
     observer: Arc<dyn ClusterObserver>,
 }
 
 impl ProducerMetadata {
     pub(crate) fn new(
         options: ProducerMetadataOptions,
-        listeners: Vec<Arc<dyn ClusterResourceListener>>,
+        listeners: ClusterListeners,
         observer: Arc<dyn ClusterObserver>,
     ) -> Self {
         let ProducerMetadataOptions {
@@ -362,18 +361,6 @@ impl ProducerMetadata {
         self.update_version
             .store(state.metadata.update_version(), Ordering::Release);
         self.changed.notify_all();
-    }
-
-    /// Tells the user's listeners, of which one that panics is no reason not to tell the others.
-    fn notify_listeners(&self) {
-        assert_unlocked();
-        let cluster = self.cluster.load_full();
-        for listener in &self.listeners {
-            let call = || listener.on_update(cluster.cluster_id());
-            if let Err(reason) = panic::contain(call) {
-                log::warn!("A cluster resource listener panicked and was ignored: {reason}");
-            }
-        }
     }
 }
 
@@ -564,7 +551,8 @@ impl MetadataSource for ProducerMetadata {
             self.publish(&state, &update.changed);
             update.news
         };
-        self.notify_listeners();
+        self.listeners
+            .on_update(self.cluster.load_full().cluster_id());
         news
     }
 

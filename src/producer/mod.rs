@@ -2,7 +2,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `produce_request_result`, `thunks`, `waiting` |
+//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks`, `waiting` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
 //! | facade | `lifecycle`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_attempt`, `try_send`, `partitions_for`, `close`, `kafka_producer`, `builder` |
@@ -13,6 +13,7 @@ pub(crate) mod buffer_pool;
 pub(crate) mod builder;
 pub(crate) mod callback_scope;
 pub(crate) mod close;
+pub(crate) mod cluster_listeners;
 pub(crate) mod core;
 pub(crate) mod counters;
 pub(crate) mod future;
@@ -34,6 +35,7 @@ pub(crate) mod thunks;
 pub(crate) mod topic_lookup;
 pub(crate) mod transaction;
 pub(crate) mod try_send;
+pub(crate) mod user_code;
 pub(crate) mod waiting;
 pub(crate) mod wake;
 

@@ -8,13 +8,13 @@ use std::task::Waker;
 
 use crate::util::log::error;
 
-use super::callback_scope::{self, ProducerId};
+use super::callback_scope::ProducerId;
+use super::user_code::{Failure, Fence, UserCode, let_go};
 use super::waiting::{Event, Nap};
 use crate::clock::Clock;
 use crate::error::ProduceError;
-use crate::sync::{self, Condvar, Mutex, Rank};
+use crate::sync::{Condvar, Mutex, Rank};
 use crate::types::TopicPartition;
-use crate::util::panic;
 
 /// How a batch ended.
 #[derive(Debug, Clone)]
@@ -181,12 +181,9 @@ impl ProduceRequestResult {
         }
     }
 
-    /// Wakes tasks, in order of their records. Wakers are user code: no lock is held, one that panics harms
-    /// no other, and none can wait for this thread.
+    /// Wakes tasks, in order of their records. One that panics harms no other.
     #[cold]
     fn wake(&self, tasks: BTreeMap<u32, Waker>) {
-        sync::assert_unlocked();
-        let _scope = callback_scope::enter(self.producer);
         let mut tasks = tasks.into_values().peekable();
         let mut next = || {
             let waker = tasks.next()?;
@@ -198,13 +195,23 @@ impl ProduceRequestResult {
             }
             Some(())
         };
-        // One containment for all, and another for those after one that panics.
-        while let Err(reason) = panic::contain(|| while next().is_some() {}) {
-            let partition = &self.topic_partition;
-            error!(
-                "the waker of a task that waits for a record for {partition} panicked: {reason}"
-            );
+        Fence::of(self.producer).call_all(
+            UserCode::Waker,
+            || while next().is_some() {},
+            |failure| self.report(failure),
+        );
+    }
+
+    /// Drops a waker that is not to be woken.
+    #[cold]
+    fn let_go(&self, waker: Option<Waker>) {
+        if let Err(failure) = let_go(UserCode::Waker, waker) {
+            self.report(failure);
         }
+    }
+
+    fn report(&self, failure: Failure) {
+        error!("{}", failure.about(&self.topic_partition));
     }
 
     /// The outcome, once waiters have been released; none of a batch that was split.
@@ -290,13 +297,14 @@ impl ProduceRequestResult {
         let mut waiters = self.waiters.lock();
         if self.is_released() {
             drop(waiters);
+            self.let_go(Some(waker));
             return false;
         }
         let before = waiters.tasks.insert(index, waker);
         // Whoever drops the handle has it from the task that registers, or is that task.
         self.has_tasks.store(true, Ordering::Relaxed);
         drop(waiters);
-        drop(before);
+        self.let_go(before);
         true
     }
 
@@ -320,16 +328,7 @@ impl ProduceRequestResult {
             return;
         }
         let waker = holder.result.waiters.lock().tasks.remove(&holder.index);
-        // User code: after the lock.
-        if let Err(reason) = panic::contain(|| drop(waker)) {
-            let partition = &self.topic_partition;
-            // A logger that panics here would end the process.
-            panic::run_unheard(|| {
-                error!(
-                    "the waker of a task that waited for a record for {partition} panicked: {reason}"
-                );
-            });
-        }
+        self.let_go(waker);
     }
 
     /// How many tasks it would wake.

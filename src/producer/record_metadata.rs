@@ -2,7 +2,42 @@
 
 use std::fmt;
 
+use crate::record::builder::RecordParts;
 use crate::types::{PartitionId, TopicPartition};
+
+/// What a record's metadata need besides its batch's outcome.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RecordFacts {
+    pub(crate) timestamp_ms: i64,
+    /// -1 for a null.
+    pub(crate) key_size: i32,
+    pub(crate) value_size: i32,
+}
+
+impl RecordFacts {
+    #[inline]
+    pub(crate) fn new(record: &RecordParts<'_>) -> Self {
+        let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
+        Self {
+            timestamp_ms: record.timestamp_ms,
+            key_size: size_of(record.key),
+            value_size: size_of(record.value),
+        }
+    }
+
+    /// With the time at which the broker has appended the record, if that counts and not its own (PB-18).
+    #[inline]
+    pub(crate) fn at(self, log_append_time_ms: i64) -> Self {
+        let timestamp_ms = match log_append_time_ms {
+            -1 => self.timestamp_ms,
+            appended => appended,
+        };
+        Self {
+            timestamp_ms,
+            ..self
+        }
+    }
+}
 
 /// What the cluster said of a record it took.
 ///
@@ -35,27 +70,30 @@ impl RecordMetadata {
         topic_partition: TopicPartition,
         base_offset: i64,
         batch_index: u32,
-        timestamp: i64,
-        serialized_key_size: i32,
-        serialized_value_size: i32,
+        facts: RecordFacts,
     ) -> Self {
-        let offset = match base_offset {
+        let mut metadata = Self::placeholder(topic_partition);
+        metadata.move_on(base_offset, batch_index, facts);
+        metadata
+    }
+
+    /// Makes of one record's metadata those of another of its batch.
+    #[inline]
+    pub(crate) fn move_on(&mut self, base_offset: i64, batch_index: u32, facts: RecordFacts) {
+        self.offset = match base_offset {
             Self::UNKNOWN_OFFSET => Self::UNKNOWN_OFFSET,
             // A broker's answer may be anything; an offset beyond i64 cannot be meant.
             base => base.saturating_add(i64::from(batch_index)),
         };
-        Self {
-            topic_partition,
-            offset,
-            timestamp,
-            serialized_key_size,
-            serialized_value_size,
-        }
+        self.timestamp = facts.timestamp_ms;
+        self.serialized_key_size = facts.key_size;
+        self.serialized_value_size = facts.value_size;
     }
 
     /// What interceptors and callbacks get for a record that failed: the partition it was for, or
     /// would have been for, and nothing else. The partition is
     /// [`UNKNOWN_PARTITION`](Self::UNKNOWN_PARTITION) when none was chosen.
+    #[inline]
     pub(crate) fn placeholder(topic_partition: TopicPartition) -> Self {
         Self {
             topic_partition,
@@ -130,10 +168,18 @@ mod tests {
         TopicPartition::new("foo", 3)
     }
 
+    fn facts(timestamp_ms: i64, key_size: i32, value_size: i32) -> RecordFacts {
+        RecordFacts {
+            timestamp_ms,
+            key_size,
+            value_size,
+        }
+    }
+
     /// Java: RecordMetadataTest#testConstructionWithRelativeOffset (PB-17)
     #[test]
     fn a_records_offset_is_that_of_its_batch_plus_its_place() {
-        let metadata = RecordMetadata::new(partition(), 15, 3, 2340, 3, 4);
+        let metadata = RecordMetadata::new(partition(), 15, 3, facts(2340, 3, 4));
         assert_eq!(metadata.topic(), "foo");
         assert_eq!(metadata.partition(), 3);
         assert_eq!(metadata.topic_partition(), &partition());
@@ -149,7 +195,7 @@ mod tests {
     /// Java: RecordMetadataTest#testConstructionWithMissingBatchIndex (PB-17)
     #[test]
     fn a_records_place_is_ignored_when_the_batchs_offset_is_unknown() {
-        let metadata = RecordMetadata::new(partition(), -1, 7, 2340, -1, 0);
+        let metadata = RecordMetadata::new(partition(), -1, 7, facts(2340, -1, 0));
         assert!(!metadata.has_offset());
         assert_eq!(metadata.offset(), -1);
         assert_eq!(metadata.serialized_key_size(), None);
@@ -159,7 +205,7 @@ mod tests {
     #[test]
     fn an_absurd_offset_of_a_broker_does_not_overflow() {
         assert_eq!(
-            RecordMetadata::new(partition(), i64::MAX, 1, 0, 0, 0).offset(),
+            RecordMetadata::new(partition(), i64::MAX, 1, facts(0, 0, 0)).offset(),
             i64::MAX
         );
     }

@@ -8,7 +8,6 @@ use crate::util::log;
 
 use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry, Topics};
 use super::buffer_pool::{Denied, Ticket};
-use super::callback_scope;
 use super::core::{Core, Excess, Plugins, SerializedRecord, Strategy};
 use super::future::{FutureRecordMetadata, RecordInBatch};
 use super::metadata::TopicState;
@@ -18,6 +17,7 @@ use super::send_refusal::{Refusal, not_taken};
 use super::serializer::Serialized;
 use super::thunks::AnyCallback;
 use super::topic_lookup::{Obstacle, TopicLookup};
+use super::user_code::{Failure, UserCode};
 use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::compress::CompressionType;
@@ -27,9 +27,7 @@ use crate::error::{
 };
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
-use crate::sync;
 use crate::types::{Magic, PartitionId};
-use crate::util::panic;
 
 /// How far a record has come.
 #[derive(Debug)]
@@ -312,13 +310,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     // ---- user code
 
-    /// Both serializers run in one containment: it costs more than most of them.
+    /// Both serializers run in one fence: it costs more than most of them.
     fn serialize(&mut self) -> Result<SerializedRecord<Serialized<'r>>, Refusal> {
         let (plugins, record) = (self.plugins, self.record);
         if let Some(bytes) = plugins.borrow_bytes(record.key(), record.value()) {
             return Ok(bytes.into());
         }
-        sync::assert_unlocked();
         let topic = &*record.topic;
         let headers = &mut self.headers;
         let part = Cell::new(RecordPart::Key);
@@ -329,7 +326,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             let value = plugins.value_serializer.serialize(topic, headers, value)?;
             Ok(SerializedRecord { key, value })
         };
-        match panic::contain(run) {
+        match plugins
+            .fence
+            .call(UserCode::KeySerializer("serialize"), run)
+        {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(source)) => Err(SendError::Serialization {
                 part: part.get(),
@@ -337,11 +337,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 source: Arc::from(source),
             }
             .into()),
-            Err(message) => Err(match part.get() {
-                RecordPart::Key => panicked("key serializer", &message),
-                RecordPart::Value => panicked("value serializer", &message),
+            Err(failure) => {
+                let who = match part.get() {
+                    RecordPart::Key => UserCode::KeySerializer("serialize"),
+                    RecordPart::Value => UserCode::ValueSerializer("serialize"),
+                };
+                Err(panicked(who, Arc::from(topic), failure).into())
             }
-            .into()),
         }
     }
 
@@ -375,15 +377,17 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let Strategy::Custom(partitioner) = &self.plugins.strategy else {
             return Ok(topic.sticky_partition(&self.core.random));
         };
-        sync::assert_unlocked();
         let mut input = PartitionInput::new(topic.name(), topics.cluster())
             .with_key(self.record.key.as_deref(), parts.key)
             .with_value(self.record.value.as_deref(), parts.value);
         if let Some(previous) = previous {
             input = input.again(previous);
         }
-        let chosen = panic::contain(|| partitioner.partition(&input))
-            .map_err(|message| panicked("partitioner", &message))?
+        let who = UserCode::Partitioner("partition");
+        let fence = self.plugins.fence;
+        let chosen = fence
+            .call(who, || partitioner.partition(&input))
+            .map_err(|failure| panicked(who, Arc::clone(topic.name()), failure))?
             .map_err(|source| SendError::Partitioner {
                 topic: Arc::clone(topic.name()),
                 source: Arc::from(source),
@@ -407,10 +411,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 Ok(())
             }
             Strategy::Custom(partitioner) => {
-                sync::assert_unlocked();
-                let cluster = topics.cluster();
-                panic::contain(|| partitioner.on_new_batch(topic.name(), cluster, previous))
-                    .map_err(|message| panicked("partitioner", &message).into())
+                let (cluster, who) = (topics.cluster(), UserCode::Partitioner("on_new_batch"));
+                let tell = || partitioner.on_new_batch(topic.name(), cluster, previous);
+                let told = self.plugins.fence.call(who, tell);
+                told.map_err(|failure| panicked(who, Arc::clone(topic.name()), failure).into())
             }
         }
     }
@@ -563,8 +567,6 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
     fn refused(&mut self, refusal: Refusal) -> Result<FutureRecordMetadata, SendError> {
         // Others wait for memory as well, and user code may take its time.
         self.leave_line();
-        sync::assert_unlocked();
-        let _scope = callback_scope::enter(self.core.producer);
         let (plugins, record) = (self.plugins, self.record);
         let (interceptors, topic) = (&plugins.interceptors, &*record.topic);
         match refusal {
@@ -579,12 +581,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
                 self.core.counters.rejected();
                 interceptors.on_send_error(topic, self.partition(), &error);
                 if let Some(callback) = self.callback.as_deref_mut() {
-                    let told = error.clone();
                     // Nothing is called if it is in a batch.
-                    if let Err(reason) = panic::contain(|| callback.call(Err(told))) {
-                        log::error!(
-                            "the callback of a record for topic {topic} panicked: {reason}"
-                        );
+                    let call = || callback.call(Err(&error));
+                    if let Err(failure) = plugins.fence.call(UserCode::Callback, call) {
+                        log::error!("{}", failure.about(format_args!("topic {topic}")));
                     }
                 }
                 Ok(FutureRecordMetadata::failed(error))
@@ -668,10 +668,11 @@ fn out_of_range(topic: &TopicEntry, partition: PartitionId) -> Refusal {
 }
 
 #[cold]
-fn panicked(what: &'static str, message: &str) -> SendError {
+fn panicked(who: UserCode, topic: Arc<str>, failure: Failure) -> SendError {
     SendError::Panicked {
-        what,
-        message: message.into(),
+        what: who.name(),
+        topic,
+        message: failure.into_words().into(),
     }
 }
 

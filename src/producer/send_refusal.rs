@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use super::user_code::in_words;
 use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, SendError};
-use crate::util::panic;
 
 /// Why a record was not taken.
 #[derive(Debug)]
@@ -23,7 +23,7 @@ impl From<SendError> for Refusal {
 /// What interceptors are told of a record that the call itself refused.
 pub(super) fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
     // The words may be those of an error of a serializer or partitioner, which are user code.
-    let message = panic::into_words(reason);
+    let message = in_words(reason);
     ProduceErrorBuilder::new(
         ProduceErrorKind::NotTaken,
         Delivery::NotWritten,

@@ -10,29 +10,30 @@ mod places;
 use std::any::Any;
 use std::fmt;
 
-use crate::util::log::error;
-
-pub(crate) use self::facts::RecordFacts;
 use self::facts::{PackedFacts, Unpack};
 use self::places::{PlaceIter, Places};
 use super::interceptor::AcknowledgementListener;
 use super::produce_request_result::BatchOutcome;
-use super::record_metadata::RecordMetadata;
+use super::record_metadata::{RecordFacts, RecordMetadata};
+use super::user_code::{Failure, Fence, UserCode};
 use crate::error::ProduceError;
 use crate::record::builder::RecordParts;
 use crate::types::TopicPartition;
-use crate::util::panic;
+use crate::util::log::error;
 
-/// What became of a record.
+/// What became of a record, for its future.
 pub(crate) type Answer = Result<RecordMetadata, ProduceError>;
 
-/// A user's callback: runs once, with what became of the record.
-pub(crate) trait Callback: FnOnce(Answer) + Send + 'static {}
+/// What became of a record, for its callback: lent, so that no shared counter moves for each record.
+pub(crate) type Told<'a> = Result<&'a RecordMetadata, &'a ProduceError>;
 
-impl<F: FnOnce(Answer) + Send + 'static> Callback for F {}
+/// A user's callback: runs once, with what became of the record.
+pub(crate) trait Callback: FnOnce(Told<'_>) + Send + 'static {}
+
+impl<F: FnOnce(Told<'_>) + Send + 'static> Callback for F {}
 
 /// A callback whose type is known no more.
-type BoxedCallback = Box<dyn FnOnce(Answer) + Send>;
+type BoxedCallback = Box<dyn FnOnce(Told<'_>) + Send>;
 
 /// A callback that is still with the call that sends, or was taken from it.
 pub(crate) trait UntakenCallback {
@@ -40,14 +41,14 @@ pub(crate) trait UntakenCallback {
     fn move_to(&mut self, thunks: &mut Thunks, index: u32, record: &RecordParts<'_>);
 
     /// Calls it at once.
-    fn call(&mut self, answer: Answer);
+    fn call(&mut self, told: Told<'_>);
 }
 
 /// A callback of any type, in its sender's hands.
 pub(crate) type AnyCallback = dyn UntakenCallback;
 
 /// The type of the callback that a record without one has.
-pub(crate) type NoCallback = Option<fn(Answer)>;
+pub(crate) type NoCallback = Option<fn(Told<'_>)>;
 
 impl<F: Callback> UntakenCallback for Option<F> {
     #[inline]
@@ -57,9 +58,9 @@ impl<F: Callback> UntakenCallback for Option<F> {
         }
     }
 
-    fn call(&mut self, answer: Answer) {
+    fn call(&mut self, told: Told<'_>) {
         if let Some(callback) = self.take() {
-            callback(answer);
+            callback(told);
         }
     }
 }
@@ -122,7 +123,7 @@ impl Thunks {
 
     /// Adds a record that has no callback, for the interceptors' sake.
     pub(crate) fn push_silent(&mut self, index: u32, record: &RecordParts<'_>) {
-        self.push(index, record, drop::<Answer>);
+        self.push(index, record, |_: Told<'_>| {});
     }
 
     #[inline]
@@ -226,34 +227,46 @@ pub(crate) struct BatchEnd<'a> {
     pub(crate) partition: &'a TopicPartition,
     pub(crate) outcome: &'a BatchOutcome,
     pub(crate) listener: Option<&'a dyn AcknowledgementListener>,
+    pub(crate) fence: Fence,
 }
 
 impl BatchEnd<'_> {
+    fn report(&self, failure: Failure) {
+        error!("{}", failure.about(self.partition));
+    }
+}
+
+/// Goes through a batch's records: metadata that are moved on from one to the next, and lent.
+struct Records<'a> {
+    outcome: &'a BatchOutcome,
+    metadata: RecordMetadata,
+}
+
+impl<'a> Records<'a> {
+    fn of(end: &BatchEnd<'a>) -> Self {
+        Self {
+            outcome: end.outcome,
+            metadata: RecordMetadata::placeholder(end.partition.clone()),
+        }
+    }
+
+    /// Moves on to the record at that place, and returns its error if it failed.
     #[inline]
-    fn answer(&self, place: u32, facts: RecordFacts) -> Answer {
-        facts.answer(place, self.partition, self.outcome)
-    }
-
-    fn tell(&self, listener: &dyn AcknowledgementListener, answer: &Answer) {
-        match answer {
-            Ok(metadata) => listener.on_acknowledgement(metadata, None),
-            Err(error) => {
-                let placeholder = RecordMetadata::placeholder(self.partition.clone());
-                listener.on_acknowledgement(&placeholder, Some(error));
+    fn move_on(&mut self, place: u32, facts: RecordFacts) -> Option<&'a ProduceError> {
+        match self.outcome.for_record(place) {
+            Ok((base_offset, log_append_time_ms)) => {
+                let facts = facts.at(log_append_time_ms);
+                self.metadata.move_on(base_offset, place, facts);
+                None
             }
+            // The whole batch has: its metadata stay a placeholder.
+            Err(error) => Some(error),
         }
     }
 
-    /// Runs callbacks; false when one of them panicked and the rest has not run.
-    fn contain(&self, callbacks: impl FnOnce()) -> bool {
-        match panic::contain(callbacks) {
-            Ok(()) => true,
-            Err(reason) => {
-                let partition = self.partition;
-                error!("the callback of a record for {partition} panicked: {reason}");
-                false
-            }
-        }
+    #[inline]
+    fn told<'s>(&'s self, error: Option<&'s ProduceError>) -> Told<'s> {
+        error.map_or(Ok(&self.metadata), Err)
     }
 }
 
@@ -304,22 +317,27 @@ fn run_in_order<F: Callback, Facts: Unpack>(
         places.next().map(|place| (place, thunk))
     };
     if let Some(listener) = end.listener {
+        let mut records = Records::of(&end);
         while let Some((place, Thunk { facts, callback })) = next() {
-            let answer = end.answer(place, facts.unpack(first_timestamp_ms));
-            end.tell(listener, &answer);
-            end.contain(|| callback(answer));
+            let error = records.move_on(place, facts.unpack(first_timestamp_ms));
+            listener.on_acknowledgement(&records.metadata, error);
+            let call = || callback(records.told(error));
+            if let Err(failure) = end.fence.call(UserCode::Callback, call) {
+                end.report(failure);
+            }
         }
         return;
     }
-    // One containment for all, and another for those after one that panics: it costs more than most
-    // callbacks do.
-    while !end.contain(|| {
+    let run_rest = || {
         // Copies that nothing else can see, so that they stay in registers.
-        let (end, first_ms) = (end, first_timestamp_ms);
+        let (mut records, first_ms) = (Records::of(&end), first_timestamp_ms);
         while let Some((place, Thunk { facts, callback })) = next() {
-            callback(end.answer(place, facts.unpack(first_ms)));
+            let error = records.move_on(place, facts.unpack(first_ms));
+            callback(records.told(error));
         }
-    }) {}
+    };
+    end.fence
+        .call_all(UserCode::Callback, run_rest, |failure| end.report(failure));
 }
 
 fn take_front<T>(thunks: &mut Vec<T>, count: usize) -> Vec<T> {

@@ -8,8 +8,8 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use kafka_producer::{
-    CloseError, FlushError, FutureRecordMetadata, KafkaProducer, Misuse, ProduceErrorKind,
-    ProducerSnapshot, RecordMetadata, SendError,
+    CloseError, FlushError, FutureRecordMetadata, KafkaProducer, Misuse, ProduceError,
+    ProduceErrorKind, ProducerSnapshot, RecordMetadata, SendError,
 };
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
@@ -22,7 +22,7 @@ fn calls_that_would_wait_for_the_sender_are_refused_inside_a_callback() {
     producer.partitions_for("t").unwrap();
     let (told, results) = channel();
     let inner = Arc::clone(&producer);
-    let callback = move |_| {
+    let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
         let later = inner.send(record("from the callback")).unwrap();
         let get = later.get().unwrap_err();
         told.send((
@@ -72,7 +72,7 @@ fn callbacks_of_a_partition_run_in_order_and_before_get_returns() {
     let mut last = None;
     for number in 0..1000 {
         let seen = Arc::clone(&seen);
-        let callback = move |fate: Result<RecordMetadata, _>| {
+        let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
             seen.lock().unwrap().push((number, fate.unwrap().offset()));
         };
         last = Some(producer.send_with_callback(record("v"), callback).unwrap());
@@ -94,8 +94,8 @@ fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
     let producer = producer(config(&cluster).max_block(BLOCK));
     let caller = std::thread::current().id();
     let (told, results) = channel();
-    let callback = move |fate: Result<RecordMetadata, kafka_producer::ProduceError>| {
-        told.send((std::thread::current().id(), fate.unwrap_err()))
+    let callback = move |fate: Result<&RecordMetadata, &ProduceError>| {
+        told.send((std::thread::current().id(), fate.unwrap_err().clone()))
             .unwrap();
     };
     let missing = kafka_producer::ProducerRecord::new("missing", "v");
@@ -113,7 +113,7 @@ fn callbacks_run_on_the_thread_that_is_named_for_the_client() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).client_id("named"));
     let (told, names) = channel();
-    let callback = move |_| {
+    let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
         told.send(std::thread::current().name().map(str::to_owned))
             .unwrap();
     };
@@ -173,7 +173,7 @@ fn what_is_shared_between_threads_can_be() {
     shared::<FutureRecordMetadata>();
     shared::<RecordMetadata>();
     shared::<ProducerSnapshot>();
-    shared::<kafka_producer::ProduceError>();
+    shared::<ProduceError>();
     shared::<kafka_producer::ProducerConfig>();
     shared::<kafka_producer::Error>();
 }

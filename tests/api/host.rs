@@ -5,7 +5,7 @@ use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use kafka_producer::testing::TestCluster;
-use kafka_producer::{ConfigError, Error, KafkaProducer};
+use kafka_producer::{ConfigError, Error, KafkaProducer, ProduceError, RecordMetadata};
 
 use crate::support::{LONG, Text, cluster, config, config_for, producer, record, values};
 
@@ -67,7 +67,7 @@ fn a_client_id_may_hold_what_no_thread_name_can() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).client_id("a\0b"));
     let (told, names) = std::sync::mpsc::channel();
-    let callback = move |_| {
+    let callback = move |_: Result<&RecordMetadata, &ProduceError>| {
         let thread = std::thread::current();
         told.send(thread.name().map(str::to_owned)).unwrap();
     };

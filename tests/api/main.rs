@@ -22,3 +22,4 @@ mod splitting;
 mod support;
 mod topics;
 mod user_code;
+mod user_code_matrix;

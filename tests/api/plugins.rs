@@ -55,8 +55,15 @@ fn a_serializer_that_fails_or_panics_fails_its_call_only() {
         other => panic!("{other:?}"),
     }
     match producer.send(record("panic")) {
-        Err(SendError::Panicked { what, message }) => {
-            assert_eq!((what, &*message), ("value serializer", "out of order"));
+        Err(SendError::Panicked {
+            what,
+            topic,
+            message,
+        }) => {
+            assert_eq!(
+                (what, &*topic, &*message),
+                ("value serializer", "t", "out of order")
+            );
         }
         other => panic!("{other:?}"),
     }
@@ -112,6 +119,7 @@ fn a_partitioner_that_fails_panics_or_names_no_partition_fails_its_call_only() {
         Err(SendError::Panicked {
             what: "partitioner",
             message,
+            ..
         }) => {
             assert_eq!(&*message, "lost my way");
         }

@@ -109,12 +109,12 @@ impl Ledger {
         self: &Arc<Self>,
         thread: usize,
         number: usize,
-    ) -> impl FnOnce(Result<RecordMetadata, ProduceError>) + Send + 'static {
+    ) -> impl FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static {
         let ledger = Arc::clone(self);
         let place = self.place(Id { thread, number });
         let sent = Instant::now();
         self.sent[thread].fetch_max(number + 1, Ordering::AcqRel);
-        move |fate| {
+        move |fate: Result<&RecordMetadata, &ProduceError>| {
             let fate = match fate {
                 Ok(metadata) => {
                     ledger.acknowledged_from[metadata.partition() as usize].fetch_max(

@@ -27,7 +27,7 @@ impl Outlet for ToProducer<'_> {
     fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), SendError> {
         let stats = self.stats;
         let sent = self.producer.send_with_callback(record, move |outcome| {
-            stats.completed(sent_at, bytes, outcome.as_ref().err());
+            stats.completed(sent_at, bytes, outcome.err());
         });
         // The callback tells all that the future would.
         sent.map(drop)

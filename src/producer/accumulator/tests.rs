@@ -12,7 +12,7 @@ use crate::clock::{Deadline, Instant};
 use crate::network::selectable::WakeUp;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::metadata::ClusterObserver;
-use crate::producer::thunks::RecordFacts;
+use crate::producer::record_metadata::RecordFacts;
 use crate::record::builder::batch_size_upper_bound;
 use crate::record::header::Headers;
 use crate::types::{Cluster, Node, PartitionInfo, TopicPartition};

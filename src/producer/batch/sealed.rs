@@ -13,13 +13,12 @@ use super::filled::{FilledBatch, FilledBody, PackedFormat, UNWRITABLE};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
 use crate::error::{BrokerError, Delivery, RecordTimes};
-use crate::producer::callback_scope;
 use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::produce_request_result::{BatchOutcome, ProduceRequestResult};
 use crate::producer::thunks::{BatchEnd, Thunks};
+use crate::producer::user_code::Fence;
 use crate::record::builder::{BatchFacts, ProducerState};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
-use crate::sync;
 use crate::types::{Magic, ProducerIdAndEpoch, TopicPartition};
 pub(crate) use convert::EncodedBatch;
 pub(crate) use split::SplitBatch;
@@ -325,13 +324,12 @@ impl SealedBatch {
         drop(body);
         result.publish(outcome);
         if !thunks.is_empty() {
-            sync::assert_unlocked();
-            let _scope = callback_scope::enter(result.producer());
             let outcome = result.published_outcome().expect("published above");
             thunks.run(BatchEnd {
                 partition: result.topic_partition(),
                 outcome,
                 listener,
+                fence: Fence::of(result.producer()),
             });
         }
         result.release_waiters();

@@ -11,7 +11,8 @@ use crate::producer::partitioner::{
     DefaultPartitioner, Partitioner, UniformStickyPartitioner, stock_partitioner,
 };
 use crate::producer::serializer::Serializer;
-use crate::util::panic;
+use crate::producer::user_code::{Failure, Fence, UserCode};
+use crate::util::log::warn;
 
 pub(super) type Chain<K, V> = Vec<Box<dyn ProducerInterceptor<K, V>>>;
 
@@ -39,6 +40,7 @@ pub(super) struct SerializerSource<'a, T: ?Sized> {
     pub(super) registered: &'a BTreeMap<String, Factory<dyn Serializer<T>>>,
     pub(super) is_key: bool,
     pub(super) view: &'a PluginConfig,
+    pub(super) fence: Fence,
 }
 
 pub(super) fn make_serializer<T: ?Sized>(
@@ -47,11 +49,14 @@ pub(super) fn make_serializer<T: ?Sized>(
     if let Some(instance) = source.instance {
         return Ok(instance);
     }
-    let (key, step, method) = if source.is_key {
-        ("key.serializer", "key serializer", "key_serializer")
+    let (key, who, method) = if source.is_key {
+        let who: Who = UserCode::KeySerializer;
+        ("key.serializer", who, "key_serializer")
     } else {
-        ("value.serializer", "value serializer", "value_serializer")
+        let who: Who = UserCode::ValueSerializer;
+        ("value.serializer", who, "value_serializer")
     };
+    let fence = source.fence;
     let Some(class) = source.class.or(source.stock.default_class) else {
         return Err(ConfigError::invalid(
             key,
@@ -64,19 +69,16 @@ pub(super) fn make_serializer<T: ?Sized>(
     let registered = source
         .registered
         .get(class)
-        .map(|make| make_one(step, make))
+        .map(|make| make_one(fence, who("new"), make))
         .transpose()?;
     let made = registered.or_else(|| (source.stock.make)(class));
     let Some(mut serializer) = made else {
         return Err(unknown_class(key, class, method).into());
     };
-    configured(
-        step,
-        panic::contain(|| serializer.configure(source.view, source.is_key)),
-    )
-    .inspect_err(|_| {
-        panic::run_unheard(|| serializer.close());
-    })?;
+    configure(fence, who("configure"), || {
+        serializer.configure(source.view, source.is_key)
+    })
+    .inspect_err(|_| close_unheard(fence, who("close"), || serializer.close()))?;
     Ok(serializer)
 }
 
@@ -84,6 +86,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     config: &ProducerConfig,
     view: &PluginConfig,
     registered: &BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
+    fence: Fence,
 ) -> Result<Strategy<K, V>, ConstructError> {
     let class = match config.partitioner_class() {
         None | Some(DefaultPartitioner::JAVA_CLASS) => return Ok(Strategy::Default),
@@ -92,21 +95,25 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     };
     let made = registered
         .get(class)
-        .map(|make| make_one("partitioner", make))
+        .map(|make| make_one(fence, UserCode::Partitioner("new"), make))
         .transpose()?
         .or_else(|| stock_partitioner(class));
     let Some(mut partitioner) = made else {
         return Err(unknown_class("partitioner.class", class, "partitioner").into());
     };
-    configured(
-        "partitioner",
-        panic::contain(|| partitioner.configure(view)),
-    )
+    configure(fence, UserCode::Partitioner("configure"), || {
+        partitioner.configure(view)
+    })
     .inspect_err(|_| {
-        panic::run_unheard(|| partitioner.close());
+        close_unheard(fence, UserCode::Partitioner("close"), || {
+            partitioner.close()
+        });
     })?;
     Ok(Strategy::Custom(partitioner))
 }
+
+/// Names one of the methods of somebody.
+type Who = fn(&'static str) -> UserCode;
 
 /// The chain as far as it could be made, and what went wrong then.
 pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
@@ -114,6 +121,7 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     view: &PluginConfig,
     registered: &BTreeMap<String, Factory<dyn ProducerInterceptor<K, V>>>,
     instances: Chain<K, V>,
+    fence: Fence,
 ) -> (Chain<K, V>, Option<ConstructError>) {
     let mut chain = Vec::new();
     let mut failure = None;
@@ -122,17 +130,16 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
             failure = Some(unknown_class("interceptor.classes", class, "interceptor").into());
             break;
         };
-        let mut interceptor = match make_one("interceptor", make) {
+        let mut interceptor = match make_one(fence, UserCode::Interceptor("new"), make) {
             Ok(interceptor) => interceptor,
             Err(error) => {
                 failure = Some(error);
                 break;
             }
         };
-        let result = configured(
-            "interceptor",
-            panic::contain(|| interceptor.configure(view)),
-        );
+        let result = configure(fence, UserCode::Interceptor("configure"), || {
+            interceptor.configure(view)
+        });
         chain.push(interceptor);
         if let Err(error) = result {
             failure = Some(error);
@@ -143,35 +150,58 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     (chain, failure)
 }
 
-pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>) {
+pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fence: Fence) {
     if let Strategy::Custom(partitioner) = strategy {
-        panic::run_unheard(|| partitioner.close());
+        close_unheard(fence, UserCode::Partitioner("close"), || {
+            partitioner.close()
+        });
+    }
+}
+
+/// Closes a plug-in of a producer that cannot be built, for another reason: that is what its builder is told.
+pub(super) fn close_unheard(
+    fence: Fence,
+    who: UserCode,
+    close: impl FnOnce() -> Result<(), BoxError>,
+) {
+    if let Err(failure) = fence.try_call(who, close) {
+        warn!("{failure}");
     }
 }
 
 /// Calls a registered factory; a panic in it fails the construction.
-fn make_one<T: ?Sized>(step: &'static str, make: &Factory<T>) -> Result<Box<T>, ConstructError> {
-    panic::contain(make).map_err(|message| ConstructError::Failed {
-        step,
-        source: Arc::from(BoxError::from(format!(
-            "it panicked while being made: {message}"
-        ))),
-    })
+fn make_one<T: ?Sized>(
+    fence: Fence,
+    who: UserCode,
+    make: &Factory<T>,
+) -> Result<Box<T>, ConstructError> {
+    fence
+        .call(who, make)
+        .map_err(|failure| not_made(who, panicked("made", failure)))
 }
 
-fn configured(
-    step: &'static str,
-    result: Result<Result<(), BoxError>, String>,
+fn configure(
+    fence: Fence,
+    who: UserCode,
+    call: impl FnOnce() -> Result<(), BoxError>,
 ) -> Result<(), ConstructError> {
-    let source: BoxError = match result {
-        Ok(Ok(())) => return Ok(()),
-        Ok(Err(error)) => error,
-        Err(message) => format!("it panicked while being configured: {message}").into(),
-    };
-    Err(ConstructError::Failed {
-        step,
+    fence
+        .call(who, call)
+        .map_err(|failure| panicked("configured", failure))
+        .and_then(|returned| returned)
+        .map_err(|error| not_made(who, error))
+}
+
+fn panicked(while_being: &str, failure: Failure) -> BoxError {
+    let words = failure.into_words();
+    format!("it panicked while being {while_being}: {words}").into()
+}
+
+fn not_made(who: UserCode, source: BoxError) -> ConstructError {
+    ConstructError::Failed {
+        step: who.name(),
         source: Arc::from(source),
-    })
+    }
 }
 
 fn unknown_class(key: &'static str, class: &str, method: &str) -> ConfigError {

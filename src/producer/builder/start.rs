@@ -22,7 +22,7 @@ use crate::producer::accumulator::{
 };
 use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
-use crate::producer::callback_scope::ProducerId;
+use crate::producer::cluster_listeners::ClusterListeners;
 use crate::producer::core::{Core, Plugins};
 use crate::producer::counters::Counters;
 use crate::producer::interceptor::AcknowledgementListener;
@@ -30,9 +30,9 @@ use crate::producer::lifecycle::{SenderThread, Spawn};
 use crate::producer::metadata::{ProducerMetadata, ProducerMetadataOptions};
 use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, SenderShared};
 use crate::producer::transaction::TransactionManager;
+use crate::producer::user_code::{Failure, UserCode};
 use crate::producer::wake::SenderWaker;
-use crate::types::{ClusterResourceListener, Node, UsableMagic};
-use crate::util::panic;
+use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
 
 /// What the outside world gives to a producer: the system's, or a test's.
@@ -98,7 +98,7 @@ where
     V: ?Sized + ToOwned + 'static,
     C: KafkaClient<Completion> + 'static,
 {
-    let producer = ProducerId::next();
+    let producer = plugins.fence.producer();
     let counters = Arc::new(Counters::default());
     let waker = Arc::new(SenderWaker::new());
     let has_interceptors = !plugins.interceptors.is_empty();
@@ -300,17 +300,22 @@ fn recovery(config: &ProducerConfig) -> RecoveryOptions {
 /// KP-5: also those of serializers made from the configuration (KAFKA-14853).
 fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     plugins: &Plugins<K, V>,
-) -> Result<Vec<Arc<dyn ClusterResourceListener>>, ConstructError> {
-    panic::contain(|| {
-        let mut listeners = plugins.interceptors.cluster_listeners();
-        listeners.extend(plugins.key_serializer.as_serializer().cluster_listener());
-        listeners.extend(plugins.value_serializer.as_serializer().cluster_listener());
-        listeners
-    })
-    .map_err(|why| {
-        let why = format!("a plug-in panicked when it was asked for it: {why}");
-        failed("cluster listener", io::Error::other(why))
-    })
+) -> Result<ClusterListeners, ConstructError> {
+    let ask = || -> Result<_, Failure> {
+        let fence = plugins.fence;
+        let (key, value) = (&plugins.key_serializer, &plugins.value_serializer);
+        let mut listeners = plugins.interceptors.cluster_listeners()?;
+        listeners.extend(fence.call(UserCode::KeySerializer("cluster_listener"), || {
+            key.as_serializer().cluster_listener()
+        })?);
+        listeners.extend(
+            fence.call(UserCode::ValueSerializer("cluster_listener"), || {
+                value.as_serializer().cluster_listener()
+            })?,
+        );
+        Ok(ClusterListeners::new(listeners, fence))
+    };
+    ask().map_err(|failure| failed("cluster listener", io::Error::other(failure)))
 }
 
 /// The client that talks to real brokers.

@@ -2,6 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::error::{Delivery, ProduceErrorBuilder, ProduceErrorKind};
+use crate::producer::callback_scope::ProducerId;
 use crate::sync::{Mutex, Rank};
 
 type Record<'a> = ProducerRecord<'a, i32, str>;
@@ -83,7 +84,8 @@ fn chain(seen: &Arc<Seen>, faults: [Fault; 2]) -> ProducerInterceptors<i32, str>
             seen: Arc::clone(seen),
         })
     };
-    ProducerInterceptors::new(vec![append("One", faults[0]), append("Two", faults[1])])
+    let chain = vec![append("One", faults[0]), append("Two", faults[1])];
+    ProducerInterceptors::new(chain, Fence::of(ProducerId::next()))
 }
 
 fn record() -> Record<'static> {
@@ -136,7 +138,7 @@ fn all_interceptors_learn_of_a_records_fate_even_if_one_panics() {
         [Fault::Panic; 2],
     ] {
         let seen = Seen::new();
-        let metadata = RecordMetadata::new(TopicPartition::new("test", 0), 5, 1, 0, 0, 0);
+        let metadata = RecordMetadata::placeholder(TopicPartition::new("test", 0));
         let interceptors = chain(&seen, faults);
         let listener: &dyn AcknowledgementListener = &interceptors;
         listener.on_acknowledgement(&metadata, None);
@@ -165,12 +167,13 @@ fn a_record_that_was_not_taken_is_reported_with_what_is_known_of_its_partition()
 #[test]
 fn every_interceptor_is_closed_and_the_first_failure_is_reported() {
     let seen = Seen::new();
-    assert_eq!(chain(&seen, [Fault::None; 2]).close(), Ok(()));
+    chain(&seen, [Fault::None; 2]).close().unwrap();
     assert_eq!(seen.closed.load(Ordering::Relaxed), 2);
     let failure = chain(&seen, [Fault::Panic, Fault::Error])
         .close()
         .unwrap_err();
     assert_eq!(seen.closed.load(Ordering::Relaxed), 4);
+    let failure = failure.to_string();
     assert!(
         failure.contains("Append") && failure.contains("injected panic"),
         "{failure}"
@@ -179,11 +182,12 @@ fn every_interceptor_is_closed_and_the_first_failure_is_reported() {
 
 #[test]
 fn a_chain_of_none_does_nothing() {
-    let interceptors = ProducerInterceptors::<i32, str>::new(Vec::new());
+    let interceptors =
+        ProducerInterceptors::<i32, str>::new(Vec::new(), Fence::of(ProducerId::next()));
     assert!(interceptors.is_empty());
     assert_eq!(interceptors.on_send(record()), record());
     interceptors.on_send_error("test", None, &error());
-    assert_eq!(interceptors.close(), Ok(()));
+    interceptors.close().unwrap();
 }
 
 #[test]

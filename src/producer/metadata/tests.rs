@@ -5,9 +5,11 @@ use crate::clock::mock::MockClock;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Misuse;
 use crate::producer::callback_scope::ProducerId;
+use crate::producer::user_code::Fence;
 use crate::producer::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
 use crate::protocol::{MetadataBroker, MetadataPartition, MetadataTopic};
-use crate::types::ReplicaLists;
+use crate::sync::assert_unlocked;
+use crate::types::{ClusterResourceListener, ReplicaLists};
 
 const BACKOFF: Duration = Duration::from_millis(100);
 const MAX_AGE: Duration = Duration::from_secs(1);
@@ -61,7 +63,7 @@ impl Harness {
         };
         let metadata = ProducerMetadata::new(
             options,
-            listeners,
+            ClusterListeners::new(listeners, Fence::of(ProducerId::next())),
             Arc::clone(&observer) as Arc<dyn ClusterObserver>,
         );
         Self {

@@ -26,10 +26,12 @@ use crate::producer::accumulator::{AccumulatorFormat, AccumulatorOptions, Append
 use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
 use crate::producer::callback_scope::ProducerId;
+use crate::producer::cluster_listeners::ClusterListeners;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::metadata::{ClusterObserver, ProducerMetadataOptions};
 use crate::producer::record_metadata::RecordMetadata;
-use crate::producer::thunks::AnyCallback;
+use crate::producer::thunks::{AnyCallback, Told};
+use crate::producer::user_code::Fence;
 use crate::protocol::{
     InitProducerIdResponse, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
     PartitionProduceResponse, ProduceRequest, ProduceResponse, Response, TopicProduceResponse,
@@ -150,7 +152,7 @@ impl Setup {
                 max_age: Duration::from_secs(300),
                 max_idle: Duration::from_secs(300),
             },
-            Vec::new(),
+            ClusterListeners::new(Vec::new(), Fence::of(ProducerId::next())),
             Arc::clone(&accumulator) as Arc<dyn ClusterObserver>,
         ));
         metadata.add_topic(&TOPIC.into(), clock.now());

@@ -66,7 +66,7 @@ use crate::types::ClusterResourceListener;
 ///
 /// # Threads
 /// Called on every thread that sends, at the same time. A panic is contained and fails the call that
-/// sends.
+/// sends. Calls that would wait for the producer are refused inside ([`Misuse`](crate::Misuse)).
 /// # Kafka
 /// `org.apache.kafka.common.serialization.Serializer`. Differs: a null goes to
 /// [`serialize_null`](Self::serialize_null).

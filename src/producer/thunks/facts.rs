@@ -1,32 +1,14 @@
 //! What a record's metadata need besides its batch's outcome, and how that is kept small.
 
 use crate::producer::produce_request_result::BatchOutcome;
-use crate::producer::record_metadata::RecordMetadata;
+use crate::producer::record_metadata::{RecordFacts, RecordMetadata};
 use crate::record::builder::RecordParts;
 use crate::types::TopicPartition;
 
 use super::Answer;
 
-/// What a record's metadata need besides its batch's outcome.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct RecordFacts {
-    pub(crate) timestamp_ms: i64,
-    pub(crate) key_size: i32,
-    pub(crate) value_size: i32,
-}
-
 impl RecordFacts {
-    #[inline]
-    pub(crate) fn new(record: &RecordParts<'_>) -> Self {
-        let size_of = |bytes: Option<&[u8]>| bytes.map_or(-1, |bytes| bytes.len() as i32);
-        Self {
-            timestamp_ms: record.timestamp_ms,
-            key_size: size_of(record.key),
-            value_size: size_of(record.value),
-        }
-    }
-
-    /// What the batch's outcome means for this record, at that place in the batch (PB-17, PB-18).
+    /// What the batch's outcome means for this record, at that place in the batch (PB-17).
     #[inline]
     pub(crate) fn answer(
         &self,
@@ -35,18 +17,12 @@ impl RecordFacts {
         outcome: &BatchOutcome,
     ) -> Answer {
         let (base_offset, log_append_time_ms) = outcome.for_record(index).map_err(Clone::clone)?;
-        let timestamp = if log_append_time_ms == -1 {
-            self.timestamp_ms
-        } else {
-            log_append_time_ms
-        };
+        let facts = self.at(log_append_time_ms);
         Ok(RecordMetadata::new(
             partition.clone(),
             base_offset,
             index,
-            timestamp,
-            self.key_size,
-            self.value_size,
+            facts,
         ))
     }
 }

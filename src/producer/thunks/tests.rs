@@ -1,6 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
+use crate::producer::callback_scope::ProducerId;
 use crate::sync::{Mutex, Rank};
 
 const WRITTEN: BatchOutcome = BatchOutcome::Written {
@@ -35,7 +36,7 @@ impl Fixture {
     /// A callback of one type that notes its record's offset, and panics for the one it is told to.
     fn noting(&self, panic_at: Option<i64>) -> impl Callback + use<> {
         let calls = Arc::clone(&self.calls);
-        move |answer: Answer| {
+        move |answer: Told<'_>| {
             let offset = answer.unwrap().offset();
             assert_ne!(Some(offset), panic_at, "told to");
             calls.lock().push(offset);
@@ -53,6 +54,7 @@ fn run(thunks: Thunks) {
         partition: &TopicPartition::new("t", 3),
         outcome: &WRITTEN,
         listener: None,
+        fence: Fence::of(ProducerId::next()),
     });
 }
 
@@ -62,7 +64,7 @@ fn callbacks_of_several_types_run_in_the_order_of_sending() {
     for index in 0..8 {
         let calls = Arc::clone(&fixture.calls);
         match index % 4 {
-            2 => fixture.add(index, move |answer: Answer| {
+            2 => fixture.add(index, move |answer: Told<'_>| {
                 calls.lock().push(-answer.unwrap().offset());
             }),
             3 => fixture.thunks.push_silent(index, &RECORD),
@@ -115,7 +117,7 @@ fn callbacks_whose_facts_are_unlike_the_others_run_in_the_order_of_sending_with_
         let mut thunks = Thunks::default();
         for (index, (key, timestamp_ms)) in (0..).zip(&records) {
             let facts = Arc::clone(&facts);
-            let callback = move |answer: Answer| {
+            let callback = move |answer: Told<'_>| {
                 let written = answer.unwrap();
                 let timestamp_ms = written.timestamp();
                 facts
@@ -164,7 +166,7 @@ fn the_thunks_of_a_piece_are_taken_off_the_front_and_count_from_there() {
         whole.add(index, whole.noting(None));
     }
     let calls = Arc::clone(&whole.calls);
-    whole.add(7, move |answer: Answer| {
+    whole.add(7, move |answer: Told<'_>| {
         calls.lock().push(-answer.unwrap().offset());
     });
     let mut runs = Vec::new();

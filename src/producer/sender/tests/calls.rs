@@ -17,6 +17,7 @@ use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::{Running, SenderThread};
 use crate::producer::record::ProducerRecord;
 use crate::producer::serializer::{PreparedSerializer, Serialized, Serializer, StockSerialize};
+use crate::producer::user_code::Fence;
 use crate::producer::waiting::{BlockingCall, Step};
 use crate::sync::{Mutex, Rank};
 use crate::util::process::RecentlyAsked;
@@ -45,11 +46,13 @@ fn face_of(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Producer, Running) {
             .build()
             .expect("it is good"),
     };
+    let fence = Fence::of(rig.producer);
     let plugins = Plugins {
         key_serializer: PreparedSerializer::new(strings()),
         value_serializer: PreparedSerializer::new(values),
         strategy: Strategy::Default,
-        interceptors: Arc::new(ProducerInterceptors::new(Vec::new())),
+        interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), fence)),
+        fence,
     };
     let (thread, running) =
         SenderThread::by_hand(Arc::clone(&shared.control), Arc::clone(&shared.waker));
@@ -206,7 +209,7 @@ fn a_send_that_gets_no_memory_in_time_leaves_the_line_before_its_callback_runs()
     let pool = Arc::clone(&hand.rig.pool);
     let told = Arc::new(Mutex::new(Rank::LEAF, None));
     let tell = Arc::clone(&told);
-    let mut callback = Some(move |answer: Result<RecordMetadata, ProduceError>| {
+    let mut callback = Some(move |answer: Result<&RecordMetadata, &ProduceError>| {
         let waiting = pool.waiting();
         *tell.lock() = Some((answer.unwrap_err().kind().clone(), waiting));
     });

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::producer::accumulator::held_up;
-use crate::producer::thunks::Answer;
 use crate::protocol::Request;
 
 /// Java: SenderTest#testCloseWhenIncompleteBatches (KP-50)
@@ -202,8 +201,8 @@ fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
     );
     let called = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&called);
-    let mut callback = Some(move |answer: Answer| {
-        assert!(answer.is_err());
+    let mut callback = Some(move |told: Told<'_>| {
+        assert!(told.is_err());
         count.fetch_add(1, Ordering::SeqCst);
     });
     let sent = rig.send_calling(0, "b", Some(&mut callback));
@@ -274,8 +273,8 @@ fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
     .start();
     let order = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&order);
-    let mut bad = Some(|_: Answer| panic!("the callback fell over"));
-    let mut good = Some(move |_: Answer| {
+    let mut bad = Some(|_: Told<'_>| panic!("the callback fell over"));
+    let mut good = Some(move |_: Told<'_>| {
         count.fetch_add(1, Ordering::SeqCst);
     });
     let futures = [

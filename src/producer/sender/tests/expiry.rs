@@ -342,7 +342,7 @@ fn what_has_timed_out_is_not_counted_as_under_way_when_its_future_says_so() {
     let counters = Arc::clone(&rig.shared.counters);
     let seen = Arc::new(AtomicU64::new(u64::MAX));
     let note = Arc::clone(&seen);
-    let mut callback = Some(move |_| {
+    let mut callback = Some(move |_: Told<'_>| {
         note.store(counters.snapshot().batches_in_flight, Ordering::Relaxed);
     });
     let _future = rig.send_calling(0, "v", Some(&mut callback));

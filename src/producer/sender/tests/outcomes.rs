@@ -228,7 +228,7 @@ fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tr
     let order = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
     let _futures = ["first", "second"].map(|name| {
         let order = Arc::clone(&order);
-        let mut callback = Some(move |_| order.lock().push(name));
+        let mut callback = Some(move |_: Told<'_>| order.lock().push(name));
         let future = rig.send_calling(0, name, Some(&mut callback));
         rig.run();
         future

@@ -258,8 +258,8 @@ fn callbacks_of_a_split_batch_run_once_each_with_their_records_offset() {
         let seen = Arc::clone(&seen);
         // Some have none: a callback stays with its record.
         let mut callback = (at % 2 == 1).then_some({
-            move |answer: Result<RecordMetadata, ProduceError>| {
-                let offset = answer.map(|metadata| metadata.offset()).ok();
+            move |told: Result<&RecordMetadata, &ProduceError>| {
+                let offset = told.map(RecordMetadata::offset).ok();
                 seen.lock().push((at, offset));
             }
         });
