@@ -366,8 +366,7 @@ pub(crate) fn batch_head(
     state: ProducerState,
     body: &[u8],
 ) -> [u8; RECORD_BATCH_OVERHEAD] {
-    let attributes =
-        Attributes::with_codec(facts.codec.id()).transactional(state.is_transactional);
+    let attributes = Attributes::with_codec(facts.codec.id()).transactional(state.is_transactional);
     let mut head = [0; RECORD_BATCH_OVERHEAD];
     let mut put = |at: usize, bytes: &[u8]| head[at..at + bytes.len()].copy_from_slice(bytes);
     // The base offset, which stays 0, and the leader epoch are the broker's to give.

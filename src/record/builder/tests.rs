@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::record::batch::RecordBatch;
 use crate::record::header::Headers;
