@@ -191,7 +191,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         // Asked first: what is no longer being packed is in the inbox.
         let is_packing = self.shared.accumulator.is_packing();
         self.drainer.handle_inbox(&self.shared.accumulator, now);
-        is_packing || self.drainer.has_undrained() || self.in_flight.live_count() > 0
+        let transactions = self.transactions.as_ref();
+        is_packing
+            || self.drainer.has_undrained()
+            || self.in_flight.live_count() > 0
+            || transactions.is_some_and(|it| it.has_awaited_requests())
     }
 
     /// One step: expire, make a transactional request if one is due, drain, send, poll, complete.

@@ -8,6 +8,7 @@ mod outcomes;
 mod reliability;
 mod seeds;
 mod splitting;
+mod transactional;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};

@@ -26,6 +26,10 @@ use crate::util::log::debug;
 
 pub(crate) use self::identity::FatalError;
 use self::identity::{State, describe};
+#[cfg(test)]
+pub(crate) use self::request::{
+    Condition, CoordinatorKey, Destination, Failure, Priority, RequestHandler, Verdict,
+};
 use self::requests::RequestQueue;
 pub(crate) use self::requests::{Batches, NextRequest, RequestId};
 use self::sequences::{OutOfOrder, PartitionSequences};

@@ -49,6 +49,11 @@ impl TransactionManager {
         self.finish(pending, end, now);
     }
 
+    /// Whether somebody waits for the end of a request.
+    pub(crate) fn has_awaited_requests(&self) -> bool {
+        self.requests.has_awaited()
+    }
+
     /// What is to be done about batches since this was asked last.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)

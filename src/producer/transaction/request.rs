@@ -102,6 +102,11 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         Condition::Nothing
     }
 
+    /// Whether somebody waits for its end: a producer that is closed in peace makes it first.
+    fn is_awaited(&self) -> bool {
+        false
+    }
+
     /// The request as it is to be sent now: each attempt asks anew.
     fn request(&self, manager: &TransactionManager) -> Request;
 

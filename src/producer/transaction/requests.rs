@@ -157,6 +157,12 @@ impl RequestQueue {
         self.put_back(pending);
     }
 
+    pub(super) fn has_awaited(&self) -> bool {
+        let in_flight = self.in_flight.iter().map(|(_, pending)| pending);
+        let mut all = in_flight.chain(self.waiting.values());
+        all.any(|pending| pending.handler.is_awaited())
+    }
+
     /// Takes all that wait, in their order.
     pub(super) fn take_waiting(&mut self) -> Vec<Pending> {
         std::mem::take(&mut self.waiting).into_values().collect()

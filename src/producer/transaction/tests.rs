@@ -1,6 +1,6 @@
 use super::*;
 use crate::client::kafka_client::Outcome;
-use crate::protocol::{InitProducerIdResponse, Request, Response};
+use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse, Request, Response};
 use crate::types::Sequence;
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
@@ -234,4 +234,82 @@ fn a_fatal_error_says_why_in_the_words_it_came_with() {
         .fatal_error()
         .map(|fatal| Arc::clone(&fatal.message));
     assert!(message.is_some_and(|message| message.contains(why)));
+}
+
+/// A request of a priority, with a number to know it by.
+#[derive(Debug)]
+struct Numbered(Priority, i32);
+
+impl RequestHandler for Numbered {
+    fn destination(&self) -> Destination {
+        Destination::AnyNode
+    }
+
+    fn priority(&self) -> Priority {
+        self.0
+    }
+
+    fn request(&self, _manager: &TransactionManager) -> Request {
+        Request::InitProducerId(InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: self.1,
+            producer_id: -1,
+            producer_epoch: -1,
+        })
+    }
+
+    fn handle_response(
+        &mut self,
+        _response: Response,
+        _manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> Verdict {
+        Verdict::Done
+    }
+}
+
+/// TM-9
+#[test]
+fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they_were_made() {
+    let mut manager = manager(0);
+    let in_order = [
+        Priority::FindCoordinator,
+        Priority::InitProducerId,
+        Priority::AddPartitionsOrOffsets,
+        Priority::EndTransaction,
+        Priority::EpochBump,
+    ];
+    for (number, priority) in (0..).zip(in_order.iter().rev()) {
+        manager.push_request(Box::new(Numbered(*priority, 10 * number)));
+        manager.push_request(Box::new(Numbered(*priority, 10 * number + 1)));
+    }
+    // The first comes back, to the place where it was: before its equal.
+    let (id, _) = manager.begin_request(|_| None).expect("a request");
+    let gone = Outcome::Disconnected {
+        handed_over: false,
+        reason: "gone".into(),
+    };
+    manager.handle_outcome(id, gone, NOW);
+    assert!(matches!(next_request(&mut manager), NextRequest::At(_)));
+    let mut order = Vec::new();
+    let later = NOW + manager.retry_backoff();
+    let batches = Batches {
+        wait: false,
+        have_ended: &|| true,
+    };
+    while manager.next_request(batches, later) == NextRequest::ToAnyNode {
+        let (id, request) = manager.begin_request(|_| None).expect("a request");
+        let Request::InitProducerId(it) = request else {
+            panic!("{request:?}");
+        };
+        order.push(it.transaction_timeout_ms);
+        let answer = Response::InitProducerId(InitProducerIdResponse {
+            throttle_time_ms: 0,
+            error: ErrorCode::NoError,
+            producer_id: 8,
+            producer_epoch: 0,
+        });
+        manager.handle_outcome(id, Outcome::Response(answer), later);
+    }
+    assert_eq!(order, [40, 41, 30, 31, 20, 21, 10, 11, 0, 1]);
 }
