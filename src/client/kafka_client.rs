@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::clock::{Deadline, Instant};
 use crate::network::selectable::WakeUp;
-use crate::protocol::{Request, Response};
+use crate::protocol::{ApiKey, Request, Response};
 use crate::types::{Node, NodeId};
 
 /// A request on its way to a node. What is to be done with the answer is data, the `tag`, which
@@ -38,13 +38,6 @@ pub(crate) enum Outcome {
     /// The broker cannot be sent this request: no shared version, or one that cannot carry it.
     /// Nothing was given to a socket.
     UnsupportedVersion(Arc<str>),
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "made by the authenticators of SASL and TLS, which are not built yet"
-        )
-    )]
     /// The broker refused the client's credentials. Nothing was given to a socket.
     Authentication(Arc<str>),
 }
@@ -86,7 +79,8 @@ pub(crate) enum NotReady {
 /// # Kafka
 /// `org.apache.kafka.clients.KafkaClient`.
 pub(crate) trait KafkaClient<T>: Send {
-    /// Whether a request can be sent to the node now; if not, begins to connect when that is allowed.
+    /// Whether a request can be sent to the node now; if not, begins to connect when that is allowed. The metadata
+    /// need not know the node: a coordinator may be a broker that just started.
     fn ready(&mut self, node: &Node, now: Instant) -> bool;
 
     /// Whether a request can be sent to the node now.
@@ -98,6 +92,17 @@ pub(crate) trait KafkaClient<T>: Send {
 
     /// Why the node is not ready; `None` if it is.
     fn not_ready_reason(&self, node: NodeId, now: Instant) -> Option<NotReady>;
+
+    /// Whether the last connection or attempt has ended and no other has been begun: until the node is asked to be
+    /// [`ready`](Self::ready) again, it will not be.
+    ///
+    /// # Kafka
+    /// `KafkaClient#connectionFailed`.
+    fn connection_failed(&self, node: NodeId) -> bool;
+
+    /// The version in which a request would go to a node; `None` if it has not told its versions, or knows
+    /// none that this client does.
+    fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16>;
 
     /// Takes a request for a node that is [`ready`](Self::ready). A request that cannot be sent comes
     /// back from the next [`poll`](Self::poll) with an outcome that says so.

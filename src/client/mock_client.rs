@@ -58,6 +58,8 @@ pub(crate) struct MockClient<T> {
     connected: BTreeSet<NodeId>,
     unreachable: BTreeMap<NodeId, Instant>,
     throttled: BTreeMap<NodeId, Instant>,
+    /// Nodes whose connections are on their way for as long as the test likes.
+    slow: BTreeSet<NodeId>,
     refused: BTreeMap<NodeId, Arc<str>>,
     versions: BTreeMap<ApiKey, Option<i16>>,
     prepared: VecDeque<Prepared>,
@@ -80,6 +82,7 @@ impl<T> MockClient<T> {
             connected: BTreeSet::new(),
             unreachable: BTreeMap::new(),
             throttled: BTreeMap::new(),
+            slow: BTreeSet::new(),
             refused: BTreeMap::new(),
             versions: BTreeMap::new(),
             prepared: VecDeque::new(),
@@ -160,6 +163,21 @@ impl<T> MockClient<T> {
     pub(crate) fn set_unreachable(&mut self, node: NodeId, until: Instant) {
         self.connected.remove(&node);
         self.unreachable.insert(node, until);
+    }
+
+    /// A connection to the node is under way and does not get ready, or does now.
+    pub(crate) fn delay_connection(&mut self, node: NodeId, delays: bool) {
+        self.connected.remove(&node);
+        if delays {
+            self.slow.insert(node);
+        } else {
+            self.slow.remove(&node);
+        }
+    }
+
+    /// The newest version of a request that brokers take; `None` if they do not know it.
+    pub(crate) fn set_version(&mut self, api: ApiKey, version: Option<i16>) {
+        self.versions.insert(api, version);
     }
 
     /// The node asked for a pause until then.
@@ -251,7 +269,8 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
     fn ready(&mut self, node: &Node, now: Instant) -> bool {
         let id = node.id();
         let is_unreachable = self.unreachable.get(&id).is_some_and(|until| now < *until);
-        if !is_unreachable && !self.refused.contains_key(&id) {
+        let is_slow = self.slow.contains(&id);
+        if !is_unreachable && !is_slow && !self.refused.contains_key(&id) {
             self.connected.insert(id);
         }
         self.is_ready(id, now)
@@ -267,7 +286,7 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
         }
         match self.unreachable.get(&node).filter(|until| now < **until) {
             Some(until) => Deadline::At(*until),
-            None if self.connected.contains(&node) => Deadline::Never,
+            None if self.connected.contains(&node) || self.slow.contains(&node) => Deadline::Never,
             None => Deadline::At(now),
         }
     }
@@ -285,6 +304,15 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
         (self.in_flight_to(node) >= self.max_in_flight).then_some(NotReady::InFlightFull)
     }
 
+    fn connection_failed(&self, node: NodeId) -> bool {
+        !self.connected.contains(&node) && !self.slow.contains(&node)
+    }
+
+    fn usable_version(&self, _node: NodeId, api: ApiKey) -> Option<i16> {
+        let set = self.versions.get(&api).copied();
+        set.unwrap_or(Some(api.max_version()))
+    }
+
     fn send(&mut self, request: ClientRequest<T>, now: Instant) {
         let ClientRequest {
             node,
@@ -297,11 +325,7 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
             "a request to node {node}, which is not ready"
         );
         let api = request.api_key();
-        let chosen = self
-            .versions
-            .get(&api)
-            .copied()
-            .unwrap_or_else(|| Some(api.max_version()));
+        let chosen = self.usable_version(node, api);
         let sent = MockRequest {
             node,
             version: chosen.unwrap_or(0),

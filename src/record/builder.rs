@@ -1,8 +1,6 @@
 //! Writing record batches of format v2: records straight into leased memory, and the 61 bytes that
 //! stand before them, kept apart so that a retry can rewrite them without touching a record.
 
-use bytes::Bytes;
-
 use super::format::{
     ATTRIBUTES_OFFSET, Attributes, BASE_SEQUENCE_OFFSET, CRC_OFFSET, FIRST_TIMESTAMP_OFFSET,
     LAST_OFFSET_DELTA_OFFSET, LENGTH_OFFSET, LOG_OVERHEAD, MAGIC_OFFSET, MAGIC_V2,
@@ -345,6 +343,8 @@ pub(crate) struct BatchFacts {
 pub(crate) struct ProducerState {
     pub(crate) producer: ProducerIdAndEpoch,
     pub(crate) base_sequence: Sequence,
+    /// The batch is part of a transaction: consumers that read committed records see it when that is committed.
+    pub(crate) is_transactional: bool,
 }
 
 impl ProducerState {
@@ -352,29 +352,21 @@ impl ProducerState {
     pub(crate) const NONE: Self = Self {
         producer: ProducerIdAndEpoch::NONE,
         base_sequence: Sequence::NONE,
+        is_transactional: false,
     };
 }
 
-/// The 61 bytes before records that are not part of a transaction, the checksum over both included.
-pub(crate) fn batch_head(
-    facts: &BatchFacts,
-    state: ProducerState,
-    body: &Bytes,
-) -> [u8; RECORD_BATCH_OVERHEAD] {
-    batch_head_with(facts, state, Attributes::with_codec(facts.codec.id()), body)
-}
-
-/// The 61 bytes before the records, the checksum over both included. `body` is the records as the
-/// attributes say: plain, or compressed.
+/// The 61 bytes before the records, the checksum over both included. `body` is the records as the facts
+/// say: plain, or compressed.
 ///
 /// # Kafka
 /// `DefaultRecordBatch#writeHeader`.
-pub(crate) fn batch_head_with(
+pub(crate) fn batch_head(
     facts: &BatchFacts,
     state: ProducerState,
-    attributes: Attributes,
     body: &[u8],
 ) -> [u8; RECORD_BATCH_OVERHEAD] {
+    let attributes = Attributes::with_codec(facts.codec.id()).transactional(state.is_transactional);
     let mut head = [0; RECORD_BATCH_OVERHEAD];
     let mut put = |at: usize, bytes: &[u8]| head[at..at + bytes.len()].copy_from_slice(bytes);
     // The base offset, which stays 0, and the leader epoch are the broker's to give.

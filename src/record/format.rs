@@ -64,6 +64,7 @@ pub(crate) struct Attributes(i16);
 
 impl Attributes {
     const CODEC: i16 = 0x07;
+    const TRANSACTIONAL: i16 = 0x10;
 
     /// A batch whose records are compressed with the codec of this number; 0 is none.
     pub(crate) const fn with_codec(codec: u8) -> Self {
@@ -73,26 +74,11 @@ impl Attributes {
     pub(crate) const fn bits(self) -> i16 {
         self.0
     }
-}
 
-// To write other ones than a producer without transactions has.
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-impl Attributes {
+    /// A batch that is part of a transaction, or is not.
     #[must_use]
     pub(crate) const fn transactional(self, yes: bool) -> Self {
         self.set(Self::TRANSACTIONAL, yes)
-    }
-
-    #[cfg(test)]
-    #[must_use]
-    pub(crate) const fn control(self, yes: bool) -> Self {
-        self.set(Self::CONTROL, yes)
-    }
-
-    #[cfg(test)]
-    #[must_use]
-    pub(crate) const fn log_append_time(self, yes: bool) -> Self {
-        self.set(Self::LOG_APPEND_TIME, yes)
     }
 
     const fn set(self, bit: i16, yes: bool) -> Self {
@@ -100,11 +86,24 @@ impl Attributes {
     }
 }
 
+// To write ones that no producer writes.
+#[cfg(test)]
+impl Attributes {
+    #[must_use]
+    pub(crate) const fn control(self, yes: bool) -> Self {
+        self.set(Self::CONTROL, yes)
+    }
+
+    #[must_use]
+    pub(crate) const fn log_append_time(self, yes: bool) -> Self {
+        self.set(Self::LOG_APPEND_TIME, yes)
+    }
+}
+
 // To read them.
 #[cfg(any(test, feature = "testing"))]
 impl Attributes {
     const LOG_APPEND_TIME: i16 = 0x08;
-    const TRANSACTIONAL: i16 = 0x10;
     const CONTROL: i16 = 0x20;
 
     pub(crate) const fn from_bits(bits: i16) -> Self {

@@ -33,6 +33,7 @@ use crate::clock::seldom::{Seldom, SeldomLines};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{PollEvents, Selectable, WakeUp};
+use crate::protocol::ApiKey;
 use crate::types::{Node, NodeId, UsableMagic};
 use crate::util::log;
 
@@ -223,6 +224,15 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             Some(ConnectionState::Ready) => None,
             _ => Some(NotReady::NotConnected(last_error())),
         }
+    }
+
+    fn connection_failed(&self, node: NodeId) -> bool {
+        self.states.state(node).is_some() && !self.states.is_live(node)
+    }
+
+    fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16> {
+        let (min, max) = self.api_versions.get(node)?.range(api)?;
+        api.latest_usable(min, max)
     }
 
     fn send(&mut self, request: ClientRequest<T>, now: Instant) {

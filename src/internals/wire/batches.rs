@@ -6,9 +6,8 @@ use super::reading::{LIMIT_BYTES, read_batch};
 use super::record::BatchRecord;
 use crate::compress::{CompressionType, Compressor, FeatureMissing};
 use crate::record::builder::{
-    BatchFacts, ProducerState, RecordsBuilder, batch_head_with, batch_size_upper_bound,
+    BatchFacts, ProducerState, RecordsBuilder, batch_head, batch_size_upper_bound,
 };
-use crate::record::format::Attributes;
 use crate::record::header::Header;
 use crate::record::legacy::{self, LegacyMagic};
 use crate::types::{Magic, ProducerIdAndEpoch, Sequence};
@@ -44,7 +43,7 @@ pub fn build_batch(spec: &BatchSpec, records: &[BatchRecord]) -> Result<Vec<u8>,
 /// batch.
 pub fn fill_batch(records: &[BatchRecord], limit_bytes: usize) -> (usize, Vec<u8>) {
     let (facts, body) = stage(records, limit_bytes);
-    let head = batch_head_with(&facts, ProducerState::NONE, Attributes::default(), &body);
+    let head = batch_head(&facts, ProducerState::NONE, &body);
     (facts.record_count as usize, [&head[..], &body].concat())
 }
 
@@ -94,9 +93,11 @@ fn whole_batch(
             .map_err(|error| error.to_string())?;
         body
     };
-    let attributes =
-        Attributes::with_codec(compressor.codec().id()).transactional(spec.transactional);
-    let head = batch_head_with(facts, state_of(spec), attributes, &body);
+    let facts = BatchFacts {
+        codec: compressor.codec(),
+        ..*facts
+    };
+    let head = batch_head(&facts, state_of(spec), &body);
     Ok([&head[..], &body].concat())
 }
 
@@ -125,12 +126,17 @@ fn magic(number: i8) -> Result<Magic, String> {
 }
 
 fn state_of(spec: &BatchSpec) -> ProducerState {
+    let is_transactional = spec.transactional;
     if spec.producer_id == -1 {
-        return ProducerState::NONE;
+        return ProducerState {
+            is_transactional,
+            ..ProducerState::NONE
+        };
     }
     ProducerState {
         producer: ProducerIdAndEpoch::new(spec.producer_id, spec.producer_epoch),
         base_sequence: Sequence::new(spec.base_sequence),
+        is_transactional,
     }
 }
 

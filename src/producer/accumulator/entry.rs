@@ -1,8 +1,9 @@
 //! One partition's queue: the place where application threads and the sender meet.
 
 use std::collections::VecDeque;
+use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Append;
 use super::packing::{Counted, Packing};
@@ -27,13 +28,41 @@ pub(crate) type EntryIndex = u32;
 pub(crate) struct PartitionEntry {
     index: EntryIndex,
     topic_partition: TopicPartition,
+    /// What the topic's batches shrink to.
+    ratio: Arc<CompressionRatio>,
+    /// The number of the last transaction that the partition was added to; 0 for none.
+    transaction: AtomicU64,
+    contended: Contended,
+}
+
+/// What threads write for every record or batch. On cache lines of its own: what stands beside it in the entry is
+/// only read.
+#[derive(Debug)]
+#[repr(align(64))]
+struct Contended {
     /// It is in the inbox, or the sender has just taken it from there and will look at the queue. Says
     /// nothing of when: each event wakes the sender by its own deadline.
     // Set under the inbox's lock.
     in_inbox: AtomicBool,
-    /// What the topic's batches shrink to.
-    ratio: Arc<CompressionRatio>,
     queue: Mutex<PartitionQueue>,
+}
+
+/// Which of its producer's transactions, counted from 1 and never used again: with the next number every partition
+/// is out of the transaction that has ended, and no entry is touched for it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TransactionNumber(NonZeroU64);
+
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "transactions will count themselves")
+)]
+impl TransactionNumber {
+    /// The producer's first.
+    pub(crate) const FIRST: Self = Self(NonZeroU64::MIN);
+
+    pub(crate) fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
 }
 
 // Invariant: batches in `filled` are older than the open one, oldest first; only `open` takes records.
@@ -85,15 +114,38 @@ impl PartitionEntry {
             index,
             topic_partition,
             ratio,
-            in_inbox: AtomicBool::new(false),
-            queue: Mutex::new(
-                Rank::QUEUE,
-                PartitionQueue {
-                    closed,
-                    ..PartitionQueue::default()
-                },
-            ),
+            transaction: AtomicU64::new(0),
+            contended: Contended {
+                in_inbox: AtomicBool::new(false),
+                queue: Mutex::new(
+                    Rank::QUEUE,
+                    PartitionQueue {
+                        closed,
+                        ..PartitionQueue::default()
+                    },
+                ),
+            },
         }
+    }
+
+    /// The partition is in this transaction: the coordinator has acknowledged it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "transactions will add their partitions")
+    )]
+    pub(crate) fn add_to_transaction(&self, number: TransactionNumber) {
+        self.transaction.store(number.0.get(), Ordering::Release);
+    }
+
+    /// Whether the partition is in this transaction. For every record of a transactional producer: no lock, and no
+    /// cache line that anybody writes but once in a transaction.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "transactions will add their partitions")
+    )]
+    #[inline]
+    pub(crate) fn is_in_transaction(&self, number: TransactionNumber) -> bool {
+        self.transaction.load(Ordering::Acquire) == number.0.get()
     }
 
     pub(crate) fn index(&self) -> EntryIndex {
@@ -110,17 +162,17 @@ impl PartitionEntry {
 
     /// Whether the sender is certain to look at the queue.
     pub(super) fn is_in_inbox(&self) -> bool {
-        self.in_inbox.load(Ordering::Acquire)
+        self.contended.in_inbox.load(Ordering::Acquire)
     }
 
     /// It is put into the inbox, whose lock the caller holds; false if it is there.
     pub(super) fn enter_inbox(&self) -> bool {
-        !self.in_inbox.swap(true, Ordering::AcqRel)
+        !self.contended.in_inbox.swap(true, Ordering::AcqRel)
     }
 
     /// It was taken from the inbox; the sender looks at the queue right afterwards.
     pub(super) fn leave_inbox(&self) {
-        self.in_inbox.store(false, Ordering::Release);
+        self.contended.in_inbox.store(false, Ordering::Release);
     }
 
     /// Appends to the open batch, if there is one with room (RA-3). `filled` is set when a batch became
@@ -133,7 +185,8 @@ impl PartitionEntry {
         callback: Option<&mut C>,
         filled: &mut bool,
     ) -> Append {
-        self.queue
+        self.contended
+            .queue
             .lock()
             .try_append(record, payload_len, callback, filled)
     }
@@ -148,7 +201,7 @@ impl PartitionEntry {
         filled: &mut bool,
         make: impl FnOnce() -> OpenBatch,
     ) -> Append {
-        let mut queue = self.queue.lock();
+        let mut queue = self.contended.queue.lock();
         match queue.try_append(record, payload_len, callback.as_deref_mut(), filled) {
             Append::NeedsBatch => {}
             end => return end,
@@ -164,7 +217,7 @@ impl PartitionEntry {
     }
 
     pub(crate) fn head(&self) -> Option<QueueHead> {
-        self.queue.lock().head()
+        self.contended.queue.lock().head()
     }
 
     /// Compresses, or writes in an old format, the oldest batch for which that is still to be done, if there
@@ -178,16 +231,16 @@ impl PartitionEntry {
     }
 
     pub(super) fn take_away<'p>(&self, packing: &'p Packing) -> Option<(FilledBatch, Counted<'p>)> {
-        self.queue.lock().take_unpacked(packing)
+        self.contended.queue.lock().take_unpacked(packing)
     }
 
     pub(super) fn put_back(&self, batch: FilledBatch) {
-        self.queue.lock().put_back(batch);
+        self.contended.queue.lock().put_back(batch);
     }
 
     /// Takes the first batch if `may_take` agrees to its size in bytes.
     pub(crate) fn pop(&self, may_take: impl FnOnce(usize) -> bool) -> Popped {
-        let mut queue = self.queue.lock();
+        let mut queue = self.contended.queue.lock();
         let size = match (queue.filled.front(), &queue.open) {
             (Some(Queued::Here(filled)), _) => filled.size_bytes(),
             (None, Some(open)) => open.size_bytes(),
@@ -204,7 +257,7 @@ impl PartitionEntry {
 
     /// Takes the first batch if it was created at or before `cutoff`.
     pub(crate) fn pop_older(&self, cutoff: Instant) -> Option<FilledBatch> {
-        let mut queue = self.queue.lock();
+        let mut queue = self.contended.queue.lock();
         if queue.head()?.created > cutoff {
             return None;
         }
@@ -213,18 +266,18 @@ impl PartitionEntry {
 
     /// Lets no more records in.
     pub(super) fn close(&self) {
-        self.queue.lock().closed = true;
+        self.contended.queue.lock().closed = true;
     }
 
     #[cfg(test)]
     pub(super) fn is_closed(&self) -> bool {
-        self.queue.lock().closed
+        self.contended.queue.lock().closed
     }
 
     /// How many batches it holds.
     #[cfg(test)]
     pub(super) fn len(&self) -> usize {
-        let queue = self.queue.lock();
+        let queue = self.contended.queue.lock();
         queue.filled.len() + usize::from(queue.open.is_some())
     }
 }
@@ -317,3 +370,6 @@ impl PartitionQueue {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

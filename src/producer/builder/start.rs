@@ -29,7 +29,7 @@ use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::lifecycle::{SenderThread, Spawn};
 use crate::producer::metadata::{ProducerMetadata, ProducerMetadataOptions};
 use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, SenderShared};
-use crate::producer::transaction::TransactionManager;
+use crate::producer::transaction::{TransactionManager, TransactionOptions};
 use crate::producer::user_code::{Failure, UserCode};
 use crate::producer::wake::SenderWaker;
 use crate::types::{Node, UsableMagic};
@@ -151,7 +151,7 @@ where
     };
     let transactions = config
         .enable_idempotence()
-        .then(|| TransactionManager::new(config.retry_backoff()));
+        .then(|| TransactionManager::new(transaction_options(config)));
     let listener = has_interceptors
         .then(|| Arc::clone(&plugins.interceptors) as Arc<dyn AcknowledgementListener>);
     let sender = Sender::new(
@@ -198,6 +198,14 @@ fn failed(step: &'static str, error: io::Error) -> ConstructError {
 /// length has 31 bits, and what stands around the batches takes some, too. One that could not be written for
 /// its size would fail all its batches. A batch that is larger goes alone.
 const SHARED_REQUEST_BYTES: usize = 1 << 30;
+
+fn transaction_options(config: &ProducerConfig) -> TransactionOptions {
+    TransactionOptions {
+        retry_backoff: config.retry_backoff(),
+        transactional_id: config.transactional_id().map(Arc::from),
+        transaction_timeout: config.transaction_timeout(),
+    }
+}
 
 pub(super) fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
     SenderOptions {

@@ -11,7 +11,6 @@ use crate::clock::Instant;
 use crate::error::{BrokerError, ErrorCode};
 use crate::producer::accumulator::EntryIndex;
 use crate::producer::batch::{Fate, SealedBatch};
-use crate::producer::transaction::InitOutcome;
 use crate::protocol::{
     PartitionProduceResponse, ProduceResponse, RecordError, Response, TopicProduceResponse,
 };
@@ -98,7 +97,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         );
         match tag {
             Completion::Produce(batches) => self.handle_produce(node, batches, outcome, now),
-            Completion::InitProducerId => self.handle_init_producer_id(outcome, now),
+            Completion::Transaction(id) => self.handle_transactional_outcome(id, outcome, now),
         }
     }
 
@@ -428,28 +427,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.listener.as_deref(),
         );
         self.shared.accumulator.forget(id);
-    }
-
-    fn handle_init_producer_id(&mut self, outcome: Outcome, now: Instant) {
-        let Some(transactions) = &mut self.transactions else {
-            return;
-        };
-        let outcome = match outcome {
-            Outcome::Response(Response::InitProducerId(response)) => {
-                transactions.handle_init_response(&response, now)
-            }
-            Outcome::UnsupportedVersion(why) => transactions.handle_init_unsupported(&why, now),
-            Outcome::Disconnected { reason, .. } | Outcome::Authentication(reason) => {
-                return transactions.handle_init_failure(reason, now);
-            }
-            Outcome::Response(_) | Outcome::Sent => {
-                let why = "the answer was not an InitProducerId response".into();
-                return transactions.handle_init_failure(why, now);
-            }
-        };
-        if let InitOutcome::Refused(error) = outcome {
-            self.fail_queued(&error, now);
-        }
     }
 }
 

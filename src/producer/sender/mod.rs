@@ -8,6 +8,7 @@ mod in_flight;
 mod produce;
 mod refusal;
 mod retry_log;
+mod transactional;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,18 +18,17 @@ use crate::util::log::{debug, error};
 use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
 };
-use super::batch::{BatchId, SealedBatch};
+use super::batch::BatchId;
 use super::counters::Counters;
 use super::interceptor::AcknowledgementListener;
 use super::metadata::ProducerMetadata;
-use super::transaction::{SequenceRewrite, TransactionManager};
+use super::transaction::{RequestId, TransactionManager};
 use super::wake::SenderWaker;
-use crate::client::kafka_client::{ClientRequest, ClientResponse, KafkaClient};
+use crate::client::kafka_client::{ClientResponse, KafkaClient};
 use crate::clock::log_limit::LogLimit;
 use crate::clock::{Clock, Deadline, Instant};
-use crate::protocol::Request;
 use crate::types::{NodeId, UsableMagic};
-use crate::util::backoff::{ExponentialBackoff, SHORTEST_BACKOFF};
+use crate::util::backoff::ExponentialBackoff;
 
 use crate::util::panic;
 pub(crate) use control::SenderControl;
@@ -40,8 +40,8 @@ use retry_log::RetryLog;
 pub(crate) enum Completion {
     /// These batches, in the order they stand in the request.
     Produce(Vec<Produced>),
-    /// A producer id.
-    InitProducerId,
+    /// What the transaction manager wanted.
+    Transaction(RequestId),
 }
 
 /// One batch of a produce request.
@@ -191,10 +191,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         // Asked first: what is no longer being packed is in the inbox.
         let is_packing = self.shared.accumulator.is_packing();
         self.drainer.handle_inbox(&self.shared.accumulator, now);
-        is_packing || self.drainer.has_undrained() || self.in_flight.live_count() > 0
+        let transactions = self.transactions.as_ref();
+        is_packing
+            || self.drainer.has_undrained()
+            || self.in_flight.live_count() > 0
+            || transactions.is_some_and(|it| it.has_awaited_requests())
     }
 
-    /// One step: expire, ask for a producer id if one is due, drain, send, poll, complete.
+    /// One step: expire, make a transactional request if one is due, drain, send, poll, complete.
     pub(crate) fn run_once(&mut self) {
         self.shared.counters.looped();
         let now = self.shared.clock.now();
@@ -206,8 +210,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         self.drainer.handle_timers(now);
         self.expire_batches(now);
-        let id_due = self.run_transactions(now);
-        let mut wake_at = self.send_produce_data(now).min(id_due);
+        let request_due = self.run_transactions(now);
+        let mut wake_at = self.send_produce_data(now).min(request_due);
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
@@ -243,68 +247,6 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 .requests_in_flight(self.client.in_flight_request_count());
         }
         self.scratch.responses = responses;
-    }
-
-    /// Settles sequences and asks for a producer id; never holds up anything else. Returns when it
-    /// wants to be called again.
-    fn run_transactions(&mut self, now: Instant) -> Deadline {
-        let Some(transactions) = &mut self.transactions else {
-            return Deadline::Never;
-        };
-        let rewrites = transactions.resolve(now);
-        let batches_wait = self.drainer.has_undrained();
-        let request = transactions.next_request(batches_wait, now);
-        let failed = transactions.fatal_error().is_some();
-        self.rewrite_sequences(&rewrites, now);
-        if failed {
-            self.fail_queued_fatally(now);
-            return Deadline::Never;
-        }
-        let Some(request) = request else {
-            let transactions = self.transactions.as_ref();
-            return transactions.map_or(Deadline::Never, |transactions| {
-                transactions.next_request_due(batches_wait)
-            });
-        };
-        match self.client.least_loaded_node(now) {
-            Some(node) if self.client.ready(&node, now) => {
-                let request = ClientRequest {
-                    node: node.id(),
-                    request: Request::InitProducerId(request),
-                    timeout: self.options.request_timeout,
-                    tag: Completion::InitProducerId,
-                };
-                self.client.send(request, now);
-                if let Some(transactions) = &mut self.transactions {
-                    transactions.handle_request_sent();
-                }
-                Deadline::Never
-            }
-            // The connection, or the metadata that must come first, will end the poll.
-            Some(node) => self.client.poll_deadline(node.id(), now),
-            None => Deadline::At(now + self.options.retry_backoff.max(SHORTEST_BACKOFF)),
-        }
-    }
-
-    fn rewrite_sequences(&mut self, rewrites: &[SequenceRewrite], now: Instant) {
-        for &SequenceRewrite {
-            index,
-            batch,
-            state,
-        } in rewrites
-        {
-            let found = if let Some(state) = state {
-                let rewrite = |batch: &mut SealedBatch| batch.rewrite(state);
-                self.drainer.with_retry(index, batch, rewrite)
-            } else {
-                let taken = self.drainer.take_retry(index, batch, now);
-                taken.map(|batch| self.give_up_number(batch, now)).is_some()
-            };
-            debug_assert!(
-                found,
-                "only batches that wait to be sent again are numbered again"
-            );
-        }
     }
 
     /// Sends what is ready. Returns when to look again, apart from the network's events.

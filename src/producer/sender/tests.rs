@@ -9,6 +9,7 @@ mod outcomes;
 mod reliability;
 mod seeds;
 mod splitting;
+mod transactional;
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -31,10 +32,12 @@ use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
 use crate::producer::metadata::{ClusterObserver, ProducerMetadataOptions};
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::thunks::{AnyCallback, Told};
+use crate::producer::transaction::TransactionOptions;
 use crate::producer::user_code::Fence;
 use crate::protocol::{
     InitProducerIdResponse, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, Response, TopicProduceResponse,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, Request, Response,
+    TopicProduceResponse,
 };
 use crate::record::batch::RecordBatch;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
@@ -69,9 +72,8 @@ struct Rig {
 struct Setup {
     options: SenderOptions,
     idempotent: bool,
-    /// Several batches of a partition may be under way before the first is answered: for what follows when
-    /// there are, it does not matter that some of them were acknowledged before.
-    sends_ahead: bool,
+    /// Its batches are parts of transactions under this name.
+    transactional_id: Option<Arc<str>>,
     /// Room for one record a batch unless it is made larger.
     batch_size: usize,
     memory: usize,
@@ -98,7 +100,7 @@ impl Default for Setup {
                 seed: 1,
             },
             idempotent: false,
-            sends_ahead: false,
+            transactional_id: None,
             batch_size: 0,
             memory: 1 << 20,
             listener: None,
@@ -112,7 +114,6 @@ impl Setup {
     fn idempotent() -> Self {
         Self {
             idempotent: true,
-            sends_ahead: true,
             ..Self::default()
         }
     }
@@ -167,9 +168,13 @@ impl Setup {
         };
         let nodes = vec![Node::new(0, "a", 9092), Node::new(1, "b", 9092)];
         let client = MockClient::new(Arc::new(Cluster::new(nodes, Vec::new())));
-        let transactions = self
-            .idempotent
-            .then(|| TransactionManager::new(self.options.retry_backoff));
+        let transactions = self.idempotent.then(|| {
+            TransactionManager::new(TransactionOptions {
+                retry_backoff: self.options.retry_backoff,
+                transactional_id: self.transactional_id,
+                transaction_timeout: Duration::from_secs(60),
+            })
+        });
         let sender = Sender::new(
             self.options,
             shared.clone(),
@@ -190,7 +195,6 @@ impl Setup {
 
     /// A rig whose producer has an id already, when it is to have one.
     fn start(self) -> Rig {
-        let sends_ahead = self.sends_ahead;
         let mut rig = self.build();
         if rig.sender.transactions.is_some() {
             rig.sender
@@ -198,10 +202,20 @@ impl Setup {
                 .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, 0));
             rig.run();
             assert!(rig.transactions().has_producer_id());
-            if sends_ahead {
-                rig.transactions().send_ahead();
-            }
         }
+        rig
+    }
+
+    /// The same, and each leader has acknowledged a batch of one record, number 0: as long as no time passes while
+    /// the line is empty, several batches may be under way, the first with number 1.
+    fn start_known(self) -> Rig {
+        let mut rig = self.start();
+        for partition in [0, 1] {
+            let future = rig.launch(partition, "0");
+            rig.respond(ErrorCode::NoError, 0);
+            assert_eq!(offset(&future), Some(0));
+        }
+        rig.client().forget_sent();
         rig
     }
 }

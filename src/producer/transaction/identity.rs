@@ -4,25 +4,28 @@ use std::sync::Arc;
 
 use crate::util::log::{error, info, warn};
 
-use super::TransactionManager;
-use crate::clock::{Deadline, Instant};
+use super::request::{
+    Condition, CoordinatorKey, Destination, Failure, Priority, RequestHandler, Verdict,
+};
+use super::{Effect, TransactionManager};
+use crate::clock::Instant;
 use crate::error::ErrorCode;
-use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse};
+use crate::protocol::{
+    CoordinatorType, InitProducerIdRequest, InitProducerIdResponse, Request, Response,
+};
 use crate::types::ProducerIdAndEpoch;
 
 /// How the producer stands with the brokers.
 ///
 /// ```text
-///  Uninitialized ──request sent──▶ Initializing ──answer──▶ Ready
-///        ▲  ▲───── retriable / not authorized ──┘             │
-///        └──────────────── epochs used up ────────────────────┘
+///  Initializing ──answer──▶ Ready
+///        ▲                    │
+///        └── epochs used up ──┘
 ///  Fatal: from anywhere, for good
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum State {
-    /// No producer id; one may be asked for from `retry_at` on.
-    Uninitialized { retry_at: Instant },
-    /// A request for a producer id is under way.
+    /// A producer id is asked for.
     Initializing,
     /// The producer has an id.
     Ready,
@@ -37,151 +40,190 @@ pub(crate) struct FatalError {
     pub(crate) message: Arc<str>,
 }
 
-/// What an answer to InitProducerId means for the batches that waited for it.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum InitOutcome {
-    /// There is a producer id, or another attempt will be made.
-    GoOn,
-    /// The client may not be idempotent, or the broker cannot make it so: batches that wait fail with
-    /// this, and another attempt is made for later ones (KAFKA-13668).
-    Refused(FatalError),
+/// Asks for a producer id (TM-41).
+///
+/// # Kafka
+/// `TransactionManager.InitProducerIdHandler`. Differs: every retriable code is retried (KAFKA-14417), and a
+/// missing authorization is not the end (KAFKA-13668).
+#[derive(Debug)]
+struct InitProducerId {
+    transactional_id: Option<Arc<str>>,
+    /// It was refused: asking again is only worth it for batches that need an id.
+    was_refused: bool,
 }
 
-impl TransactionManager {
-    /// The request to make now, if no producer id is there or under way (TM-41). After a refusal only
-    /// when batches wait for one.
-    pub(crate) fn next_request(
-        &self,
-        batches_wait: bool,
-        now: Instant,
-    ) -> Option<InitProducerIdRequest> {
-        if self.was_refused && !batches_wait {
-            return None;
-        }
-        match self.state {
-            State::Uninitialized { retry_at } if retry_at <= now => Some(InitProducerIdRequest {
-                transactional_id: None,
-                transaction_timeout_ms: i32::MAX,
-                producer_id: -1,
-                producer_epoch: -1,
+impl RequestHandler for InitProducerId {
+    fn destination(&self) -> Destination {
+        match &self.transactional_id {
+            None => Destination::AnyNode,
+            Some(id) => Destination::Coordinator(CoordinatorKey {
+                kind: CoordinatorType::TRANSACTION,
+                key: Arc::clone(id),
             }),
-            _ => None,
         }
     }
 
-    /// The request was handed to the client.
-    pub(crate) fn handle_request_sent(&mut self) {
-        if matches!(self.state, State::Uninitialized { .. }) {
-            self.state = State::Initializing;
+    fn priority(&self) -> Priority {
+        Priority::InitProducerId
+    }
+
+    fn condition(&self) -> Condition {
+        if self.was_refused {
+            Condition::BatchesWait
+        } else {
+            Condition::Nothing
         }
     }
 
-    /// When a request is due that cannot be made yet.
-    pub(crate) fn next_request_due(&self, batches_wait: bool) -> Deadline {
-        match self.state {
-            State::Uninitialized { retry_at } if !self.was_refused || batches_wait => {
-                Deadline::At(retry_at)
+    fn request(&self, manager: &TransactionManager) -> Request {
+        let timeout_ms = match &self.transactional_id {
+            None => i32::MAX,
+            Some(_) => {
+                let timeout = manager.options.transaction_timeout;
+                i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
             }
-            _ => Deadline::Never,
-        }
-    }
-
-    /// An answer to InitProducerId.
-    ///
-    /// # Kafka
-    /// `TransactionManager.InitProducerIdHandler#handleResponse`. Differs: every retriable code is
-    /// retried (KAFKA-14417), and a missing authorization is not the end (KAFKA-13668).
-    pub(crate) fn handle_init_response(
-        &mut self,
-        response: &InitProducerIdResponse,
-        now: Instant,
-    ) -> InitOutcome {
-        if !matches!(self.state, State::Initializing) {
-            return InitOutcome::GoOn;
-        }
-        let code = response.error;
-        match code {
-            ErrorCode::NoError if response.producer_id >= 0 && response.producer_epoch >= 0 => {
-                self.producer =
-                    ProducerIdAndEpoch::new(response.producer_id, response.producer_epoch);
-                info!("the producer's id and epoch are now {}", self.producer);
-                self.state = State::Ready;
-                self.last_error = None;
-                self.was_refused = false;
-                InitOutcome::GoOn
-            }
-            ErrorCode::ClusterAuthorizationFailed
-            | ErrorCode::TransactionalIdAuthorizationFailed => {
-                let message: Arc<str> = "the client is not authorized to write idempotently: brokers \
-                     before 2.8 want the IdempotentWrite permission on the cluster, later ones Write on a \
-                     topic; without it set enable.idempotence=false"
-                    .into();
-                self.refuse(code, message, now)
-            }
-            ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
-                self.retry_later(describe(code), now);
-                InitOutcome::GoOn
-            }
-            _ if code.is_retriable() || code == ErrorCode::ConcurrentTransactions => {
-                self.retry_later(describe(code), now);
-                InitOutcome::GoOn
-            }
-            ErrorCode::NoError => {
-                self.retry_later("the broker gave an invalid producer id".into(), now);
-                InitOutcome::GoOn
-            }
-            _ => {
-                self.fail(FatalError {
-                    code: Some(code),
-                    message: format!("the broker refused a producer id: {}", describe(code)).into(),
-                });
-                InitOutcome::GoOn
-            }
-        }
-    }
-
-    /// The request did not get an answer.
-    pub(crate) fn handle_init_failure(&mut self, why: Arc<str>, now: Instant) {
-        if matches!(self.state, State::Initializing) {
-            self.retry_later(why, now);
-        }
-    }
-
-    /// The broker that was asked does not know InitProducerId: it is older than 0.11, or says so. Batches
-    /// that wait fail; nothing is lost by asking again for later ones, which a better broker may answer
-    /// (in Java this is the end: TM-32).
-    pub(crate) fn handle_init_unsupported(&mut self, why: &str, now: Instant) -> InitOutcome {
-        let message: Arc<str> = format!(
-            "the brokers cannot give producer ids ({why}); they are older than 0.11: set \
-             enable.idempotence=false"
-        )
-        .into();
-        self.refuse(ErrorCode::UnsupportedVersion, message, now)
-    }
-
-    /// There is no producer id for now; one is asked for again when batches want it.
-    fn refuse(&mut self, code: ErrorCode, message: Arc<str>, now: Instant) -> InitOutcome {
-        self.retry_later(Arc::clone(&message), now);
-        self.was_refused = true;
-        InitOutcome::Refused(FatalError {
-            code: Some(code),
-            message,
+        };
+        Request::InitProducerId(InitProducerIdRequest {
+            transactional_id: self.transactional_id.clone(),
+            transaction_timeout_ms: timeout_ms,
+            producer_id: -1,
+            producer_epoch: -1,
         })
     }
 
-    fn retry_later(&mut self, why: Arc<str>, now: Instant) {
+    fn handle_response(
+        &mut self,
+        response: Response,
+        manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> Verdict {
+        match response {
+            _ if manager.state != State::Initializing => Verdict::Done,
+            Response::InitProducerId(response) => self.handle_answer(&response, manager),
+            _ => manager.retry_id("the answer was not an InitProducerId response".into()),
+        }
+    }
+
+    fn handle_failure(
+        &mut self,
+        failure: Failure,
+        manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> Verdict {
+        match failure {
+            _ if manager.state != State::Initializing => Verdict::Done,
+            Failure::Disconnected(why) | Failure::Unauthenticated(why) => manager.retry_id(why),
+            // The broker that was asked is older than 0.11, or says so. Nothing is lost by asking again for later
+            // batches, which a better broker may answer (in Java this is the end: TM-32).
+            Failure::UnsupportedVersion(why) => {
+                let message = format!(
+                    "the brokers cannot give producer ids ({why}); they are older than 0.11: set \
+                     enable.idempotence=false"
+                );
+                self.refused(ErrorCode::UnsupportedVersion, message.into(), manager)
+            }
+            Failure::NoCoordinator { code, message } => {
+                manager.fail_with(code, message);
+                Verdict::Done
+            }
+        }
+    }
+}
+
+impl InitProducerId {
+    fn handle_answer(
+        &mut self,
+        response: &InitProducerIdResponse,
+        manager: &mut TransactionManager,
+    ) -> Verdict {
+        let code = response.error;
+        match code {
+            ErrorCode::NoError if response.producer_id >= 0 && response.producer_epoch >= 0 => {
+                let (id, epoch) = (response.producer_id, response.producer_epoch);
+                manager.initialized(ProducerIdAndEpoch::new(id, epoch));
+                Verdict::Done
+            }
+            ErrorCode::NoError => manager.retry_id("the broker gave an invalid producer id".into()),
+            ErrorCode::ClusterAuthorizationFailed
+            | ErrorCode::TransactionalIdAuthorizationFailed => {
+                let message = "the client is not authorized to write idempotently: brokers \
+                     before 2.8 want the IdempotentWrite permission on the cluster, later ones Write on a \
+                     topic; without it set enable.idempotence=false";
+                self.refused(code, message.into(), manager)
+            }
+            ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
+                manager.retry_id(describe(code))
+            }
+            _ if code.is_retriable() || code == ErrorCode::ConcurrentTransactions => {
+                manager.retry_id(describe(code));
+                let wait = manager.retry_backoff();
+                Verdict::Retry { wait }
+            }
+            _ => {
+                let message = format!("the broker refused a producer id: {}", describe(code));
+                manager.fail_with(code, message.into());
+                Verdict::Done
+            }
+        }
+    }
+
+    /// The client may not be idempotent, or the broker cannot make it so: batches that wait fail, and another
+    /// attempt is made when later ones do (KAFKA-13668).
+    fn refused(
+        &mut self,
+        code: ErrorCode,
+        message: Arc<str>,
+        manager: &mut TransactionManager,
+    ) -> Verdict {
+        self.was_refused = true;
+        manager.effects.push(Effect::FailWaiting(FatalError {
+            code: Some(code),
+            message: Arc::clone(&message),
+        }));
+        manager.retry_id(message)
+    }
+}
+
+impl TransactionManager {
+    /// A producer id is asked for, as soon as may be.
+    pub(super) fn request_producer_id(&mut self) {
+        self.producer = ProducerIdAndEpoch::NONE;
+        self.state = State::Initializing;
+        self.requests.push(Box::new(InitProducerId {
+            transactional_id: self.options.transactional_id.clone(),
+            was_refused: false,
+        }));
+    }
+
+    fn initialized(&mut self, producer: ProducerIdAndEpoch) {
+        info!("the producer's id and epoch are now {producer}");
+        self.producer = producer;
+        self.state = State::Ready;
+        self.last_error = None;
+    }
+
+    /// There is no producer id for now.
+    fn retry_id(&mut self, why: Arc<str>) -> Verdict {
         if self.last_error.as_ref() != Some(&why) {
             warn!("no producer id yet, trying again: {why}");
         }
         self.last_error = Some(why);
-        self.state = State::Uninitialized {
-            retry_at: now + self.retry_backoff,
-        };
+        Verdict::FindCoordinator {
+            wait: self.retry_backoff(),
+        }
     }
 
-    pub(super) fn fail(&mut self, error: FatalError) {
-        error!("the producer cannot send any more: {}", error.message);
-        self.state = State::Fatal(error);
+    /// No batch can be sent any more, and no request. The first such error is kept.
+    pub(super) fn fail_with(&mut self, code: ErrorCode, message: Arc<str>) {
+        if self.fatal_error().is_some() {
+            return;
+        }
+        error!("the producer cannot send any more: {message}");
+        self.state = State::Fatal(FatalError {
+            code: Some(code),
+            message: Arc::clone(&message),
+        });
+        self.give_up_waiting(&message);
     }
 }
 

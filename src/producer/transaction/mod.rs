@@ -1,7 +1,21 @@
 //! Idempotence: who the producer is, which sequence each batch carries, and what a broker's refusal
 //! means for the batches behind it. Transactions will be built on the same ground.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `mod` | the manager, and what the sender asks of it about batches |
+//! | `request` | transactional requests as data: the seam for each further kind of them |
+//! | `requests` | their queue: whose turn it is, and the one under way |
+//! | `coordinators` | who looks after what, and looking it up |
+//! | `outgoing` | what the sender asks of the manager about requests |
+//! | `identity` | the producer id: the first kind of request |
+//! | `sequences` | the numbers of one partition's batches |
 
+mod coordinators;
 mod identity;
+mod outgoing;
+mod request;
+mod requests;
 mod sequences;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -10,8 +24,14 @@ use std::time::Duration;
 
 use crate::util::log::debug;
 
-pub(crate) use self::identity::{FatalError, InitOutcome};
+pub(crate) use self::identity::FatalError;
 use self::identity::{State, describe};
+#[cfg(test)]
+pub(crate) use self::request::{
+    Condition, CoordinatorKey, Destination, Failure, Priority, RequestHandler, Verdict,
+};
+use self::requests::RequestQueue;
+pub(crate) use self::requests::{Batches, NextRequest, RequestId};
 use self::sequences::{OutOfOrder, PartitionSequences};
 use super::accumulator::{DrainGate, EntryIndex, HeadOfLine};
 use super::batch::{BatchId, BatchSummary, Fate, SealedBatch, SplitBatch};
@@ -31,7 +51,26 @@ pub(crate) struct SequenceRewrite {
     pub(crate) state: Option<ProducerState>,
 }
 
-/// Numbers the batches of an idempotent producer.
+/// What the sender is to do about batches. It follows from an answer, or from how things stand.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Effect {
+    /// A batch that waits to be sent again gets another number, or is given up.
+    Renumber(SequenceRewrite),
+    /// Every batch that waits fails with this; what is under way may still be acknowledged.
+    FailWaiting(FatalError),
+}
+
+/// What the manager is told by the configuration.
+#[derive(Debug, Clone)]
+pub(crate) struct TransactionOptions {
+    pub(crate) retry_backoff: Duration,
+    /// The producer's batches are parts of transactions under this name.
+    pub(crate) transactional_id: Option<Arc<str>>,
+    /// After this time the coordinator aborts a transaction that goes on.
+    pub(crate) transaction_timeout: Duration,
+}
+
+/// Numbers the batches of an idempotent producer, and says which requests are to be made for it.
 ///
 /// # Threads
 /// The sender's alone.
@@ -42,40 +81,41 @@ pub(crate) struct SequenceRewrite {
 pub(crate) struct TransactionManager {
     state: State,
     producer: ProducerIdAndEpoch,
-    retry_backoff: Duration,
+    options: TransactionOptions,
+    requests: RequestQueue,
+    /// What the sender has not been told yet.
+    effects: Vec<Effect>,
     partitions: BTreeMap<EntryIndex, PartitionSequences>,
     /// Partitions of which numbers are missing, or may be: nothing new is sent to them meanwhile.
     disturbed: BTreeSet<EntryIndex>,
     /// How the last attempt to get a producer id ended.
     last_error: Option<Arc<str>>,
-    /// The last attempt was refused: asking again is only worth it for batches that need an id.
-    was_refused: bool,
-    /// For tests of what follows when several batches of a partition are under way from the start.
-    #[cfg(test)]
-    sends_ahead: bool,
 }
 
 impl TransactionManager {
-    pub(crate) fn new(retry_backoff: Duration) -> Self {
-        Self {
-            state: State::Uninitialized {
-                retry_at: Instant::ORIGIN,
-            },
+    /// A manager that asks for a producer id at once.
+    pub(crate) fn new(options: TransactionOptions) -> Self {
+        let mut manager = Self {
+            state: State::Initializing,
             producer: ProducerIdAndEpoch::NONE,
-            retry_backoff: retry_backoff.max(SHORTEST_BACKOFF),
+            options,
+            requests: RequestQueue::default(),
+            effects: Vec::new(),
             partitions: BTreeMap::new(),
             disturbed: BTreeSet::new(),
             last_error: None,
-            was_refused: false,
-            #[cfg(test)]
-            sends_ahead: false,
-        }
+        };
+        manager.request_producer_id();
+        manager
     }
 
-    /// Lets batches follow the first of a partition before that is answered.
-    #[cfg(test)]
-    pub(crate) fn send_ahead(&mut self) {
-        self.sends_ahead = true;
+    /// Whether the producer's batches are parts of transactions.
+    pub(crate) fn is_transactional(&self) -> bool {
+        self.options.transactional_id.is_some()
+    }
+
+    pub(crate) fn retry_backoff(&self) -> Duration {
+        self.options.retry_backoff.max(SHORTEST_BACKOFF)
     }
 
     pub(crate) fn has_producer_id(&self) -> bool {
@@ -106,9 +146,9 @@ impl TransactionManager {
     /// # Kafka
     /// `#maybeResolveSequences`, `#bumpIdempotentEpochAndResetIdIfNeeded` (TM-40, TM-41, TM-48). Differs: Java
     /// gives new numbers also to batches that may be in the log under their old ones.
-    pub(crate) fn resolve(&mut self, now: Instant) -> Vec<SequenceRewrite> {
+    pub(crate) fn resolve(&mut self) {
         if self.disturbed.is_empty() || self.fatal_error().is_some() {
-            return Vec::new();
+            return;
         }
         let mut to_restart = Vec::new();
         let partitions = &mut self.partitions;
@@ -127,44 +167,40 @@ impl TransactionManager {
             }
             partition.is_disturbed()
         });
-        if to_restart.is_empty() {
-            return Vec::new();
+        if !to_restart.is_empty() {
+            self.begin_epoch(&to_restart);
         }
-        self.begin_epoch(&to_restart, now)
     }
 
     /// TM-40. With the epochs used up, the id is given up and another asked for; batches that wait are
     /// numbered again once it is there.
-    fn begin_epoch(&mut self, to_restart: &[EntryIndex], now: Instant) -> Vec<SequenceRewrite> {
+    fn begin_epoch(&mut self, to_restart: &[EntryIndex]) {
         if !self.producer.is_valid() {
             // An id is on its way already; it comes with an epoch of its own.
-            return Vec::new();
+            return;
         }
         if self.producer.epoch == i16::MAX {
             debug!(
                 "all epochs of {} are used up, asking for another id",
                 self.producer
             );
-            self.producer = ProducerIdAndEpoch::NONE;
-            self.state = State::Uninitialized { retry_at: now };
-            return Vec::new();
+            self.request_producer_id();
+            return;
         }
         self.producer = ProducerIdAndEpoch::new(self.producer.id, self.producer.epoch + 1);
         debug!("the producer's epoch was raised: {}", self.producer);
-        let mut rewrites = Vec::new();
         for &index in to_restart {
             self.disturbed.remove(&index);
             if let Some(partition) = self.partitions.get_mut(&index) {
                 partition.restart(self.producer, |batch, state| {
-                    rewrites.push(SequenceRewrite {
+                    self.effects.push(Effect::Renumber(SequenceRewrite {
                         index,
                         batch,
                         state,
-                    });
+                    }));
                 });
             }
         }
-        rewrites
     }
 
     /// Whether numbers of a partition are missing, or may be.
@@ -230,14 +266,12 @@ impl TransactionManager {
                 | ErrorCode::TransactionalIdAuthorizationFailed
                 | ErrorCode::ProducerFenced
                 | ErrorCode::UnsupportedVersion),
-            ) if self.fatal_error().is_none() => {
-                self.fail(FatalError {
-                    code: Some(code),
-                    message: match why {
-                        Some(why) => format!("{}: {why}", code.name()).into(),
-                        None => describe(code),
-                    },
-                });
+            ) => {
+                let message = match why {
+                    Some(why) => format!("{}: {why}", code.name()).into(),
+                    None => describe(code),
+                };
+                self.fail_with(code, message);
             }
             Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId) => {
                 debug!(
@@ -324,9 +358,10 @@ impl TransactionManager {
     }
 
     fn partition(&mut self, index: EntryIndex, name: &TopicPartition) -> &mut PartitionSequences {
+        let is_transactional = self.is_transactional();
         self.partitions
             .entry(index)
-            .or_insert_with(|| PartitionSequences::new(name.clone()))
+            .or_insert_with(|| PartitionSequences::new(name.clone(), is_transactional))
     }
 }
 
@@ -342,13 +377,7 @@ impl DrainGate for TransactionManager {
         match head {
             HeadOfLine::New if partition.is_disturbed() => false,
             HeadOfLine::New if !partition.has_in_flight() => true,
-            HeadOfLine::New => {
-                let may_be_followed = partition.may_be_followed();
-                #[cfg(test)]
-                let may_be_followed =
-                    may_be_followed || self.sends_ahead && !partition.has_retried();
-                may_be_followed && partition.producer() == self.producer
-            }
+            HeadOfLine::New => partition.may_be_followed() && partition.producer() == self.producer,
             HeadOfLine::Retried(batch) => partition.may_be_tried_again(batch),
         }
     }

@@ -17,6 +17,8 @@ use crate::types::{ProducerIdAndEpoch, Sequence, TopicPartition};
 pub(super) struct PartitionSequences {
     topic_partition: TopicPartition,
     producer: ProducerIdAndEpoch,
+    /// Its batches are parts of transactions.
+    is_transactional: bool,
     next: Sequence,
     /// The last record that is known to be written, in the present epoch.
     last_acknowledged: Option<Sequence>,
@@ -81,10 +83,11 @@ pub(super) enum OutOfOrder {
 }
 
 impl PartitionSequences {
-    pub(super) fn new(topic_partition: TopicPartition) -> Self {
+    pub(super) fn new(topic_partition: TopicPartition, is_transactional: bool) -> Self {
         Self {
             topic_partition,
             producer: ProducerIdAndEpoch::NONE,
+            is_transactional,
             next: Sequence::ZERO,
             last_acknowledged: None,
             last_offset: -1,
@@ -128,7 +131,7 @@ impl PartitionSequences {
         self.in_flight.len() < BATCHES_REMEMBERED
     }
 
-    pub(super) fn has_retried(&self) -> bool {
+    fn has_retried(&self) -> bool {
         self.in_flight
             .iter()
             .any(|tracked| tracked.progress != Progress::First)
@@ -160,6 +163,7 @@ impl PartitionSequences {
         let state = ProducerState {
             producer: self.producer,
             base_sequence: self.next,
+            is_transactional: self.is_transactional,
         };
         self.next = self.next.advance(record_count);
         self.in_flight.push_back(Tracked {
@@ -222,6 +226,7 @@ impl PartitionSequences {
             let state = ProducerState {
                 producer,
                 base_sequence,
+                is_transactional: self.is_transactional,
             };
             restarted(tracked.id, Some(state));
             true

@@ -1,15 +1,22 @@
 use super::*;
-use crate::protocol::InitProducerIdResponse;
+use crate::client::kafka_client::Outcome;
+use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse, Request, Response};
 use crate::types::Sequence;
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
 fn manager(epoch: i16) -> TransactionManager {
-    let mut manager = TransactionManager::new(Duration::from_millis(100));
-    assert!(manager.next_request(true, NOW).is_some());
-    manager.handle_request_sent();
-    assert!(
-        manager.next_request(true, NOW).is_none(),
+    let mut manager = TransactionManager::new(TransactionOptions {
+        retry_backoff: Duration::from_millis(100),
+        transactional_id: None,
+        transaction_timeout: Duration::from_secs(60),
+    });
+    assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
+    let (id, request) = manager.begin_request(|_| None).expect("a request");
+    assert!(matches!(request, Request::InitProducerId(_)));
+    assert_eq!(
+        next_request(&mut manager),
+        NextRequest::Nothing,
         "one request at a time"
     );
     let response = InitProducerIdResponse {
@@ -18,11 +25,30 @@ fn manager(epoch: i16) -> TransactionManager {
         producer_id: 7,
         producer_epoch: epoch,
     };
-    assert_eq!(
-        manager.handle_init_response(&response, NOW),
-        InitOutcome::GoOn
-    );
+    let response = Response::InitProducerId(response);
+    manager.handle_outcome(id, Outcome::Response(response), NOW);
+    assert!(manager.producer.is_valid() && manager.take_effects().is_empty());
     manager
+}
+
+fn next_request(manager: &mut TransactionManager) -> NextRequest {
+    let batches = Batches {
+        wait: true,
+        have_ended: &|| false,
+    };
+    manager.next_request(batches, NOW)
+}
+
+/// The batches that are numbered again.
+fn resolve(manager: &mut TransactionManager) -> Vec<SequenceRewrite> {
+    manager.resolve();
+    let effects = manager.take_effects().into_iter();
+    effects
+        .map(|effect| match effect {
+            Effect::Renumber(rewrite) => rewrite,
+            other => panic!("{other:?}"),
+        })
+        .collect()
 }
 
 /// Numbers a batch of partition `index` as draining it would.
@@ -70,9 +96,9 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     manager.handle_completed(0, &across, 1, NOW);
     // The next expected one is out of order: there is a gap for certain.
     assert!(manager.may_retry(0, &after, ErrorCode::OutOfOrderSequenceNumber, -1));
-    assert!(manager.resolve(NOW).is_empty(), "it is still under way");
+    assert!(resolve(&mut manager).is_empty(), "it is still under way");
     manager.handle_returned(0, &after);
-    let rewrites = manager.resolve(NOW);
+    let rewrites = resolve(&mut manager);
     assert_eq!(rewrites.len(), 1);
     assert_eq!(
         (rewrites[0].batch, rewrites[0].state.unwrap().producer.epoch),
@@ -125,11 +151,11 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
         !manager.may_drain(0, HeadOfLine::New),
         "nothing new before the new epoch"
     );
-    assert!(manager.resolve(NOW).is_empty(), "two are under way");
+    assert!(resolve(&mut manager).is_empty(), "two are under way");
     for batch in &behind {
         manager.handle_returned(0, batch);
     }
-    let rewrites = manager.resolve(NOW);
+    let rewrites = resolve(&mut manager);
     let renumbered: Vec<_> = rewrites
         .iter()
         .map(|r| (r.batch, r.state.unwrap().base_sequence.as_i32()))
@@ -143,7 +169,7 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     manager.handle_completed(1, &other, 0, NOW);
     assert!(manager.may_drain(1, HeadOfLine::New));
     assert_eq!(sequence(&number(&mut manager, 1, 4, 1)), 0);
-    assert!(manager.resolve(NOW).is_empty());
+    assert!(resolve(&mut manager).is_empty());
 }
 
 /// TM-44
@@ -164,7 +190,8 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
         Some(ErrorCode::ProducerFenced)
     );
     assert!(!manager.may_drain(0, HeadOfLine::New));
-    assert!(manager.next_request(true, NOW).is_none() && manager.resolve(NOW).is_empty());
+    assert_eq!(next_request(&mut manager), NextRequest::Nothing);
+    assert!(resolve(&mut manager).is_empty());
 }
 
 /// SE-15, TM-45, TM-46
@@ -181,7 +208,7 @@ fn what_is_no_matter_of_sequences_is_retried_by_its_code() {
         assert_eq!(manager.may_retry(0, &batch, code, -1), expected, "{code}");
     }
     assert!(
-        manager.resolve(NOW).is_empty(),
+        resolve(&mut manager).is_empty(),
         "none of these asks for a new epoch"
     );
 }
@@ -207,4 +234,82 @@ fn a_fatal_error_says_why_in_the_words_it_came_with() {
         .fatal_error()
         .map(|fatal| Arc::clone(&fatal.message));
     assert!(message.is_some_and(|message| message.contains(why)));
+}
+
+/// A request of a priority, with a number to know it by.
+#[derive(Debug)]
+struct Numbered(Priority, i32);
+
+impl RequestHandler for Numbered {
+    fn destination(&self) -> Destination {
+        Destination::AnyNode
+    }
+
+    fn priority(&self) -> Priority {
+        self.0
+    }
+
+    fn request(&self, _manager: &TransactionManager) -> Request {
+        Request::InitProducerId(InitProducerIdRequest {
+            transactional_id: None,
+            transaction_timeout_ms: self.1,
+            producer_id: -1,
+            producer_epoch: -1,
+        })
+    }
+
+    fn handle_response(
+        &mut self,
+        _response: Response,
+        _manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> Verdict {
+        Verdict::Done
+    }
+}
+
+/// TM-9
+#[test]
+fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they_were_made() {
+    let mut manager = manager(0);
+    let in_order = [
+        Priority::FindCoordinator,
+        Priority::InitProducerId,
+        Priority::AddPartitionsOrOffsets,
+        Priority::EndTransaction,
+        Priority::EpochBump,
+    ];
+    for (number, priority) in (0..).zip(in_order.iter().rev()) {
+        manager.push_request(Box::new(Numbered(*priority, 10 * number)));
+        manager.push_request(Box::new(Numbered(*priority, 10 * number + 1)));
+    }
+    // The first comes back, to the place where it was: before its equal.
+    let (id, _) = manager.begin_request(|_| None).expect("a request");
+    let gone = Outcome::Disconnected {
+        handed_over: false,
+        reason: "gone".into(),
+    };
+    manager.handle_outcome(id, gone, NOW);
+    assert!(matches!(next_request(&mut manager), NextRequest::At(_)));
+    let mut order = Vec::new();
+    let later = NOW + manager.retry_backoff();
+    let batches = Batches {
+        wait: false,
+        have_ended: &|| true,
+    };
+    while manager.next_request(batches, later) == NextRequest::ToAnyNode {
+        let (id, request) = manager.begin_request(|_| None).expect("a request");
+        let Request::InitProducerId(it) = request else {
+            panic!("{request:?}");
+        };
+        order.push(it.transaction_timeout_ms);
+        let answer = Response::InitProducerId(InitProducerIdResponse {
+            throttle_time_ms: 0,
+            error: ErrorCode::NoError,
+            producer_id: 8,
+            producer_epoch: 0,
+        });
+        manager.handle_outcome(id, Outcome::Response(answer), later);
+    }
+    assert_eq!(order, [40, 41, 30, 31, 20, 21, 10, 11, 0, 1]);
 }

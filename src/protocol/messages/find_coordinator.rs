@@ -15,10 +15,6 @@ impl CoordinatorType {
     pub(crate) const GROUP: Self = Self(0);
 
     /// The transactions of a producer, by its transactional id.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "transactions will ask for theirs")
-    )]
     pub(crate) const TRANSACTION: Self = Self(1);
 }
 

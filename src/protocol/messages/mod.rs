@@ -29,9 +29,9 @@ pub(crate) use self::add_partitions_to_txn::{
 pub(crate) use self::api_versions::ApiVersionRange;
 pub(crate) use self::api_versions::{ApiVersionsRequest, ApiVersionsResponse};
 pub(crate) use self::end_txn::{EndTxnRequest, EndTxnResponse};
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-pub(crate) use self::find_coordinator::{Coordinator, CoordinatorType};
-pub(crate) use self::find_coordinator::{FindCoordinatorRequest, FindCoordinatorResponse};
+pub(crate) use self::find_coordinator::{
+    Coordinator, CoordinatorType, FindCoordinatorRequest, FindCoordinatorResponse,
+};
 pub(crate) use self::init_producer_id::{InitProducerIdRequest, InitProducerIdResponse};
 pub(crate) use self::metadata::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,

@@ -1,5 +1,7 @@
 use proptest::prelude::*;
 
+use bytes::Bytes;
+
 use super::*;
 use crate::record::batch::RecordBatch;
 use crate::record::header::Headers;
@@ -85,6 +87,7 @@ proptest! {
         let state = ProducerState {
             producer: ProducerIdAndEpoch::new(9, 3),
             base_sequence: Sequence::new(sequence),
+            is_transactional: sequence % 2 == 1,
         };
         let facts = builder.finish();
         let body = Bytes::from(body);
@@ -94,7 +97,8 @@ proptest! {
         prop_assert_eq!(batch.last_offset_delta(), taken - 1);
         prop_assert_eq!((batch.producer_id(), batch.producer_epoch()), (9, 3));
         prop_assert_eq!(batch.base_sequence(), sequence);
-        prop_assert_eq!(batch.attributes().bits(), 0);
+        // Bit 4 of the attributes, and no other.
+        prop_assert_eq!(batch.attributes().bits(), if state.is_transactional { 0x10 } else { 0 });
         prop_assert_eq!(batch.first_timestamp(), records[0].timestamp_ms);
         let latest = records[..taken as usize].iter().map(|r| r.timestamp_ms).max();
         prop_assert_eq!(Some(batch.max_timestamp()), latest);
@@ -131,6 +135,7 @@ fn another_sequence_changes_only_the_header() {
         ProducerState {
             producer: ProducerIdAndEpoch::new(1, i16::MAX),
             base_sequence: Sequence::new(i32::MAX),
+            is_transactional: true,
         },
     ] {
         let whole = [&batch_head(&builder.finish(), state, &body)[..], &body].concat();

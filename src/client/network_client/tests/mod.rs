@@ -1,6 +1,7 @@
 //! The client over a scripted selector.
 
 mod connecting;
+mod coordinator;
 mod metadata;
 mod recovery;
 mod requests;

@@ -197,7 +197,7 @@ fn a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held() {
 fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered() {
     let mut rig = Setup::idempotent()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
-        .start();
+        .start_known();
     let first = rig.launch(0, "a");
     rig.advance(MS(1000));
     let second = rig.launch(0, "b");
@@ -221,7 +221,7 @@ fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered()
     let last = rig.last_sent();
     assert_eq!(
         (last.epoch, last.sequence),
-        (0, 2),
+        (0, 3),
         "no new epoch was needed"
     );
     assert_pending(&[&third]);
@@ -232,7 +232,7 @@ fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered()
 fn a_batch_expired_in_flight_begins_a_new_epoch_when_those_behind_it_are_out_of_order() {
     let mut rig = Setup::idempotent()
         .with(|o| o.request_timeout = DELIVERY_TIMEOUT * 2)
-        .start();
+        .start_known();
     let first = rig.launch(0, "a");
     rig.advance(MS(1000));
     let second = rig.launch(0, "b");
@@ -261,8 +261,12 @@ fn a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_t
     let _second = rig.launch(0, "b");
     let second = rig.last_sent();
     assert_eq!((second.epoch, second.sequence), (1, 0));
+    let _third = rig.send(0, "c");
     rig.respond(ErrorCode::NoError, 0);
-    let _third = rig.launch(0, "c");
+    rig.run();
+    assert_eq!(rig.waiting(), 1, "the second is not acknowledged by that");
+    rig.respond(ErrorCode::NoError, 1);
+    rig.run();
     let third = rig.last_sent();
     assert_eq!((third.epoch, third.sequence), (1, 1));
 }

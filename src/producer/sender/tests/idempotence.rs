@@ -139,7 +139,7 @@ fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_miss
 /// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest
 #[test]
 fn a_batch_refused_for_the_whole_cluster_ends_all_sending() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond(ErrorCode::ClusterAuthorizationFailed, -1);
@@ -163,11 +163,11 @@ fn a_batch_refused_for_the_whole_cluster_ends_all_sending() {
 /// Java: SenderTest#testIdempotenceWithMultipleInflights
 #[test]
 fn several_batches_of_a_partition_are_in_flight_with_sequences_that_go_on() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let futures = [rig.launch(0, "a"), rig.launch(0, "b"), rig.launch(1, "c")];
     assert_eq!(
         rig.sent(),
-        [[on_wire(0, 0, 0)], [on_wire(0, 0, 1)], [on_wire(1, 0, 0)]]
+        [[on_wire(0, 0, 1)], [on_wire(0, 0, 2)], [on_wire(1, 0, 1)]]
     );
     for at in 0..3 {
         rig.respond(ErrorCode::NoError, at);
@@ -181,7 +181,7 @@ fn several_batches_of_a_partition_are_in_flight_with_sequences_that_go_on() {
 /// Java: SenderTest#testIdempotenceWithMultipleInflightsRetriedInOrder
 #[test]
 fn batches_that_failed_together_are_tried_again_one_at_a_time_and_in_order() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     let third = rig.launch(0, "c");
@@ -189,7 +189,7 @@ fn batches_that_failed_together_are_tried_again_one_at_a_time_and_in_order() {
     rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
     rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
     rig.advance(BACKOFF);
-    for (sequence, future) in (0..).zip([&first, &second, &third]) {
+    for (sequence, future) in (1..).zip([&first, &second, &third]) {
         rig.run();
         rig.run();
         assert_eq!(rig.waiting(), 1, "one at a time while batches are retried");
@@ -202,7 +202,7 @@ fn batches_that_failed_together_are_tried_again_one_at_a_time_and_in_order() {
 /// Java: SenderTest#testIdempotenceWithMultipleInflightsWhereFirstFailsFatallyAndSequenceOfFutureBatchesIsAdjusted
 #[test]
 fn a_final_refusal_begins_a_new_epoch_in_which_the_batches_behind_are_numbered_again() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond(ErrorCode::MessageTooLarge, -1);
@@ -235,20 +235,20 @@ fn the_next_expected_batch_out_of_order_means_lost_data_and_begins_a_new_epoch()
 /// Java: SenderTest#testCorrectHandlingOfDuplicateSequenceError
 #[test]
 fn a_duplicate_is_a_success_whose_offset_is_not_known() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond_with(1, ErrorCode::NoError, 1000, -1);
     rig.respond(ErrorCode::DuplicateSequenceNumber, -1);
     assert_eq!((offset(&first), offset(&second)), (None, Some(1000)));
     let _third = rig.launch(0, "c");
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 2));
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 3));
 }
 
 /// Java: SenderTest#testCorrectHandlingOfOutOfOrderResponses
 #[test]
 fn answers_that_come_out_of_order_do_not_reorder_the_retries() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond_with(1, ErrorCode::OutOfOrderSequenceNumber, -1, -1);
@@ -258,10 +258,10 @@ fn answers_that_come_out_of_order_do_not_reorder_the_retries() {
     rig.respond(ErrorCode::NotLeaderOrFollower, -1);
     rig.advance(BACKOFF);
     rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 0));
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
     rig.respond(ErrorCode::NoError, 0);
     rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 2));
     rig.respond(ErrorCode::NoError, 1);
     assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
 }
@@ -269,14 +269,14 @@ fn answers_that_come_out_of_order_do_not_reorder_the_retries() {
 /// Java: SenderTest#testCorrectHandlingOfOutOfOrderResponsesWhenSecondSucceeds
 #[test]
 fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_tried_again() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond_with(1, ErrorCode::NoError, 1, -1);
     rig.respond(ErrorCode::RequestTimedOut, -1);
     rig.advance(BACKOFF);
     rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 0));
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
     rig.respond(ErrorCode::DuplicateSequenceNumber, 0);
     assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
 }
@@ -383,7 +383,8 @@ fn when_the_epochs_are_used_up_another_producer_id_is_asked_for() {
     rig.client()
         .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, i16::MAX));
     rig.run();
-    rig.transactions().send_ahead();
+    let _known = rig.launch(0, "0");
+    rig.respond(ErrorCode::NoError, 0);
     let _failed = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond(ErrorCode::MessageTooLarge, -1);
@@ -416,20 +417,20 @@ fn retries_that_are_used_up_leave_the_sequence_open_until_a_new_epoch() {
 /// TM-42. Java renumbers here, and the second batch, which is in the log, is written once more.
 #[test]
 fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.lose(0, true);
     rig.lose(0, true);
     rig.advance(BACKOFF);
     rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 0));
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
     rig.respond(ErrorCode::TopicAuthorizationFailed, -1);
     assert_eq!(error(&first).delivery(), Delivery::MaybeWritten);
     rig.run();
     assert_eq!(
         rig.last_sent(),
-        on_wire(0, 0, 1),
+        on_wire(0, 0, 2),
         "the number it had before"
     );
     let third = rig.send(0, "c");
@@ -443,7 +444,7 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
     rig.respond(ErrorCode::DuplicateSequenceNumber, 1);
     assert!(second.get().is_ok());
     rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 2), "no number is missing");
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 3), "no number is missing");
     rig.respond(ErrorCode::NoError, 2);
     assert_eq!(offset(&third), Some(2));
 }
@@ -452,7 +453,7 @@ fn a_refusal_after_a_lost_attempt_does_not_renumber_batches_that_may_be_written(
 /// still come to the attempt that it did not answer.
 #[test]
 fn a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing_before_it() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let _first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.lose(0, true);
@@ -476,7 +477,7 @@ fn a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing
 /// Where all attempts were answered, "out of order" proves that none was written.
 #[test]
 fn a_batch_whose_attempts_were_all_answered_is_numbered_again_once_the_gap_is_certain() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond(ErrorCode::NotEnoughReplicasAfterAppend, -1);
@@ -486,7 +487,7 @@ fn a_batch_whose_attempts_were_all_answered_is_numbered_again_once_the_gap_is_ce
     rig.respond(ErrorCode::TopicAuthorizationFailed, -1);
     assert!(error(&first).may_be_written());
     rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 2));
     rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
     rig.advance(BACKOFF);
     rig.run();
@@ -499,7 +500,7 @@ fn a_batch_whose_attempts_were_all_answered_is_numbered_again_once_the_gap_is_ce
 #[test]
 fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_for_good() {
     for lost in [false, true] {
-        let mut rig = Setup::idempotent().start();
+        let mut rig = Setup::idempotent().start_known();
         let first = rig.launch(0, "a");
         let second = rig.launch(0, "b");
         let third = rig.launch(0, "c");
@@ -513,7 +514,7 @@ fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_fo
         rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
         rig.advance(BACKOFF);
         rig.run();
-        assert_eq!(rig.last_sent(), on_wire(0, 0, 0), "as it was");
+        assert_eq!(rig.last_sent(), on_wire(0, 0, 1), "as it was");
         rig.respond(ErrorCode::DuplicateSequenceNumber, 0);
         assert!(first.get().is_ok());
         rig.run();
@@ -530,7 +531,7 @@ fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_fo
 
 #[test]
 fn a_gap_waits_for_the_answers_to_what_is_under_way_behind_it() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let _first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     let third = rig.launch(0, "c");
@@ -567,7 +568,7 @@ fn a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_num
         Some(ErrorCode::NotEnoughReplicasAfterAppend),
         None,
     ] {
-        let mut rig = Setup::idempotent().start();
+        let mut rig = Setup::idempotent().start_known();
         let _before = rig.launch(0, "before");
         let first = rig.launch(0, "a");
         let second = rig.launch(0, "b");
@@ -610,11 +611,7 @@ fn a_batch_that_is_out_of_order_again_in_its_new_epoch_gets_another() {
 /// `producer.id.expiration.ms` has passed. It takes any sequence for the first then.
 #[test]
 fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged() {
-    let mut rig = Setup {
-        sends_ahead: false,
-        ..Setup::idempotent()
-    }
-    .start();
+    let mut rig = Setup::idempotent().start();
     let before = rig.launch(0, "before");
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(offset(&before), Some(0));
@@ -661,7 +658,7 @@ fn a_batch_that_is_tried_again_goes_alone_until_it_is_acknowledged() {
 /// Neither would it ever be taken under its number, nor may it be written after what was sent later.
 #[test]
 fn a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody_else() {
-    let mut rig = Setup::idempotent().start();
+    let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
     rig.respond(ErrorCode::NotEnoughReplicas, -1);
@@ -673,7 +670,7 @@ fn a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody
     let error = error(&first);
     assert_eq!(error.delivery(), Delivery::NotWritten, "{error}");
     let third = rig.launch(0, "c");
-    assert_eq!(rig.last_sent(), on_wire(0, 0, 2), "no number is missing");
+    assert_eq!(rig.last_sent(), on_wire(0, 0, 3), "no number is missing");
     rig.respond(ErrorCode::NoError, 1);
     assert_eq!(offset(&third), Some(1));
     rig.assert_memory_is_back();
@@ -684,11 +681,7 @@ fn a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody
 /// taken, and the first never again.
 #[test]
 fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent() {
-    let mut rig = Setup {
-        sends_ahead: false,
-        ..Setup::idempotent()
-    }
-    .start();
+    let mut rig = Setup::idempotent().start();
     let first = rig.launch(0, "a");
     let second = rig.send(0, "b");
     let elsewhere = rig.launch(1, "c");

@@ -1,0 +1,142 @@
+//! Transactional requests, carried out: what is asked, and what an answer means, the transaction manager says.
+
+use super::{Completion, Sender};
+use crate::client::kafka_client::{ClientRequest, KafkaClient, NotReady, Outcome};
+use crate::clock::{Deadline, Instant};
+use crate::producer::batch::SealedBatch;
+use crate::producer::transaction::{Batches, Effect, NextRequest, RequestId, SequenceRewrite};
+use crate::types::Node;
+use crate::util::backoff::SHORTEST_BACKOFF;
+
+impl<C: KafkaClient<Completion>> Sender<C> {
+    /// Settles sequences and makes the request that is due; never holds up anything else. Returns when it
+    /// wants to be called again.
+    ///
+    /// # Kafka
+    /// `Sender#maybeSendAndPollTransactionalRequest` (SE-25 to SE-29). Differs: it does not sleep, poll, or
+    /// wait for a node.
+    pub(super) fn run_transactions(&mut self, now: Instant) -> Deadline {
+        let Some(transactions) = &mut self.transactions else {
+            return Deadline::Never;
+        };
+        transactions.resolve();
+        self.carry_out_effects(now);
+        loop {
+            if let Some(look_again) = self.make_request(now) {
+                return look_again;
+            }
+        }
+    }
+
+    /// Makes the next request if it can be made now. `None` if one came to its end that could not be, and another
+    /// may be next.
+    fn make_request(&mut self, now: Instant) -> Option<Deadline> {
+        let transactions = self.transactions.as_mut()?;
+        if transactions.fatal_error().is_some() {
+            self.fail_queued_fatally(now);
+            return Some(Deadline::Never);
+        }
+        let batches_wait = self.drainer.has_undrained();
+        let batches = Batches {
+            wait: batches_wait,
+            have_ended: &|| {
+                let is_packing = self.shared.accumulator.is_packing();
+                !is_packing && !batches_wait && self.in_flight.live_count() == 0
+            },
+        };
+        match transactions.next_request(batches, now) {
+            NextRequest::Nothing => Some(Deadline::Never),
+            NextRequest::At(moment) => Some(Deadline::At(moment)),
+            NextRequest::ToAnyNode => Some(match self.client.least_loaded_node(now) {
+                Some(node) if self.client.ready(&node, now) => self.send_request(&node, now),
+                // The connection, or the metadata that must come first, will end the poll.
+                Some(node) => self.client.poll_deadline(node.id(), now),
+                None => Deadline::At(now + self.options.retry_backoff.max(SHORTEST_BACKOFF)),
+            }),
+            NextRequest::ToCoordinator(node) => self.send_to_coordinator(&node, now),
+        }
+    }
+
+    /// A coordinator that cannot be connected to may no longer be the coordinator: the request ends as if the
+    /// connection had been lost with it.
+    fn send_to_coordinator(&mut self, node: &Node, now: Instant) -> Option<Deadline> {
+        let id = node.id();
+        if self.client.ready(node, now) {
+            return Some(self.send_request(node, now));
+        }
+        let outcome = match self.client.not_ready_reason(id, now) {
+            Some(NotReady::Authentication(why)) => Outcome::Authentication(why),
+            Some(NotReady::NotConnected(why)) if self.client.connection_failed(id) => {
+                Outcome::Disconnected {
+                    handed_over: false,
+                    reason: why.unwrap_or_else(|| format!("node {node} is not reached").into()),
+                }
+            }
+            _ => return Some(self.client.poll_deadline(id, now)),
+        };
+        let (request, _) = self.transactions.as_mut()?.begin_request(|_| None)?;
+        self.handle_transactional_outcome(request, outcome, now);
+        None
+    }
+
+    fn send_request(&mut self, node: &Node, now: Instant) -> Deadline {
+        let client = &mut self.client;
+        let begun = self
+            .transactions
+            .as_mut()
+            .and_then(|it| it.begin_request(|api| client.usable_version(node.id(), api)));
+        if let Some((id, request)) = begun {
+            let request = ClientRequest {
+                node: node.id(),
+                request,
+                timeout: self.options.request_timeout,
+                tag: Completion::Transaction(id),
+            };
+            client.send(request, now);
+        }
+        Deadline::Never
+    }
+
+    pub(super) fn handle_transactional_outcome(
+        &mut self,
+        id: RequestId,
+        outcome: Outcome,
+        now: Instant,
+    ) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_outcome(id, outcome, now);
+            self.carry_out_effects(now);
+        }
+    }
+
+    fn carry_out_effects(&mut self, now: Instant) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        for effect in transactions.take_effects() {
+            match effect {
+                Effect::Renumber(rewrite) => self.renumber(rewrite, now),
+                Effect::FailWaiting(error) => self.fail_queued(&error, now),
+            }
+        }
+    }
+
+    fn renumber(&mut self, rewrite: SequenceRewrite, now: Instant) {
+        let SequenceRewrite {
+            index,
+            batch,
+            state,
+        } = rewrite;
+        let found = if let Some(state) = state {
+            let rewrite = |batch: &mut SealedBatch| batch.rewrite(state);
+            self.drainer.with_retry(index, batch, rewrite)
+        } else {
+            let taken = self.drainer.take_retry(index, batch, now);
+            taken.map(|batch| self.give_up_number(batch, now)).is_some()
+        };
+        debug_assert!(
+            found,
+            "only batches that wait to be sent again are numbered again"
+        );
+    }
+}
