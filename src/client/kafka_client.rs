@@ -38,13 +38,6 @@ pub(crate) enum Outcome {
     /// The broker cannot be sent this request: no shared version, or one that cannot carry it.
     /// Nothing was given to a socket.
     UnsupportedVersion(Arc<str>),
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "made by the authenticators of SASL and TLS, which are not built yet"
-        )
-    )]
     /// The broker refused the client's credentials. Nothing was given to a socket.
     Authentication(Arc<str>),
 }
