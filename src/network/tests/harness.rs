@@ -278,7 +278,7 @@ impl Run {
                 plan: None,
                 attempts: 0,
                 left: random.usize(1..20),
-                largest: (capacity * 20).min(1 << random.u32(0..18)),
+                largest: (capacity * 20).min(1 << random.u32(0..16)),
                 writing: None,
                 unanswered: VecDeque::new(),
                 given: 0,
@@ -372,9 +372,10 @@ impl Run {
         let ms = |random: &mut fastrand::Rng, most: u64| Duration::from_millis(random.u64(0..most));
         let is_refused = !is_late && random.u8(0..20) == 0;
         let refused_in = match random.u8(0..10) {
-            0 if !is_late => Some(random.u8(0..3)),
+            0 | 1 if !is_late => Some(random.u8(0..3)),
             _ => None,
         };
+        let session = random.bool() || refused_in.is_some_and(|talk| talk > 0);
         Plan {
             hellos: if is_refused { 2 } else { random.u8(0..4) },
             is_refused,
@@ -383,7 +384,7 @@ impl Run {
                 is_last_unanswered: refused_in.is_none() && random.u8(0..4) == 0,
                 refused_in,
                 pause: random.bool().then(|| ms(random, 500)),
-                session: random.bool().then(|| ms(random, 1000)),
+                session: session.then(|| ms(random, 300)),
             },
             seed: random.u64(..),
             probe: Probe::new(),

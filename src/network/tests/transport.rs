@@ -86,8 +86,8 @@ pub(super) struct SealedTransport<S> {
     room: usize,
     raw: BytesMut,
     plain: BytesMut,
-    /// Bytes are fetched from the stream in pieces of this size.
-    piece: usize,
+    /// Where bytes are fetched to from the stream.
+    piece: Vec<u8>,
 }
 
 impl<S: Stream> SealedTransport<S> {
@@ -108,7 +108,7 @@ impl<S: Stream> SealedTransport<S> {
             room: 1 << random.u32(0..16),
             raw: BytesMut::new(),
             plain: BytesMut::new(),
-            piece: 1 << random.u32(2..16),
+            piece: vec![0; 1 << random.u32(2..16)],
             random,
         };
         if hellos > 0 {
@@ -151,16 +151,15 @@ impl<S: Stream> SealedTransport<S> {
             if let Some(record) = open(&mut self.raw) {
                 return Ok(record);
             }
-            let mut piece = vec![0; self.piece];
-            let len = ready.read(&mut self.stream, &mut piece)?;
-            if self.plant == Plant::ReadinessForgotten && len == self.piece {
+            let len = ready.read(&mut self.stream, &mut self.piece)?;
+            if self.plant == Plant::ReadinessForgotten && len == self.piece.len() {
                 // As if a read that filled its buffer had emptied the stream.
                 ready.readable = false;
             }
             if len == 0 {
                 return Err(io::ErrorKind::UnexpectedEof.into());
             }
-            self.raw.extend_from_slice(&piece[..len]);
+            self.raw.extend_from_slice(&self.piece[..len]);
         }
     }
 
@@ -236,13 +235,15 @@ impl<S: Stream> Transport for SealedTransport<S> {
         if self.out.len() >= self.room && !self.push(ready)? {
             return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
-        let all: Vec<u8> = from
-            .iter()
-            .flat_map(|slice| slice.iter().copied())
-            .collect();
-        let len = self.random.usize(1..=all.len().min(LARGEST));
-        self.seal(Kind::Data, &all[..len]);
-        self.probe.change(|facts| facts.given(&all[..len]));
+        let offered = from.iter().map(|slice| slice.len()).sum::<usize>();
+        let len = self.random.usize(1..=offered.min(LARGEST));
+        let mut taken = Vec::with_capacity(len);
+        for slice in from {
+            let rest = len - taken.len();
+            taken.extend_from_slice(&slice[..rest.min(slice.len())]);
+        }
+        self.seal(Kind::Data, &taken);
+        self.probe.change(|facts| facts.given(&taken));
         Ok(len)
     }
 

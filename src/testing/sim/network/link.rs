@@ -45,7 +45,8 @@ impl PeerActions {
 pub(super) struct Pipe {
     /// Not on the way yet: there is no room.
     pub(super) queued: BytesMut,
-    pub(super) on_the_way: VecDeque<Bytes>,
+    on_the_way: VecDeque<Bytes>,
+    bytes_on_the_way: usize,
     pub(super) arrived: BytesMut,
     /// When the last piece arrives: the next is not earlier.
     pub(super) last_arrival: Instant,
@@ -60,8 +61,19 @@ pub(super) struct Pipe {
 impl Pipe {
     /// Bytes that take up room.
     pub(super) fn held(&self) -> usize {
-        let on_the_way: usize = self.on_the_way.iter().map(Bytes::len).sum();
-        on_the_way + self.arrived.len()
+        self.bytes_on_the_way + self.arrived.len()
+    }
+
+    pub(super) fn set_off(&mut self, piece: Bytes) {
+        self.bytes_on_the_way += piece.len();
+        self.on_the_way.push_back(piece);
+    }
+
+    /// The first piece on the way is there.
+    pub(super) fn arrive(&mut self) -> Option<Bytes> {
+        let piece = self.on_the_way.pop_front()?;
+        self.bytes_on_the_way -= piece.len();
+        Some(piece)
     }
 
     /// Moves what has arrived out, up to the size of `into`.

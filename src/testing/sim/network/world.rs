@@ -343,9 +343,13 @@ impl World {
         if splits && len > 1 {
             len = 1 + roll % len;
         }
-        let all = from.iter().flat_map(|slice| slice.iter().copied());
-        let piece: Bytes = all.take(len).collect();
-        link.up.on_the_way.push_back(piece);
+        let mut piece = Vec::with_capacity(len);
+        for slice in from {
+            let rest = len - piece.len();
+            piece.extend_from_slice(&slice[..rest.min(slice.len())]);
+        }
+        let piece = Bytes::from(piece);
+        link.up.set_off(piece);
         self.travel(number, true, now);
         Ok(len)
     }
@@ -399,7 +403,7 @@ impl World {
                 most
             };
             let piece = down.queued.split_to(len).freeze();
-            down.on_the_way.push_back(piece);
+            down.set_off(piece);
             self.travel(number, false, now);
         }
         let Some(link) = self.links.get_mut(&number) else {
@@ -453,7 +457,7 @@ impl World {
                 self.tell(number, ALL);
             }
             Happening::ReachesPeer => {
-                let piece = link.up.on_the_way.pop_front()?;
+                let piece = link.up.arrive()?;
                 if std::mem::take(&mut link.up.is_writer_blocked) {
                     self.after_latency(number, Happening::RoomForClient, now);
                 }
@@ -468,7 +472,7 @@ impl World {
                 return Some(Ask::Receive(link.peer.take()?, piece));
             }
             Happening::ReachesClient => {
-                let piece = link.down.on_the_way.pop_front()?;
+                let piece = link.down.arrive()?;
                 if link.is_silent || link.state != LinkState::Open {
                     return None;
                 }
