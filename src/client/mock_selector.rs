@@ -29,6 +29,7 @@ pub(crate) struct SentFrame {
 struct MockConnection {
     address: SocketAddr,
     is_ready: bool,
+    is_authenticating: bool,
     is_writing: bool,
     /// Some of the frame that is being written has gone out.
     is_touched: bool,
@@ -137,7 +138,9 @@ impl MockSelector {
         for (id, connection) in &mut self.connections {
             if !connection.is_ready && !self.holds_connects {
                 if self.holds_authentication {
-                    self.next.authenticating.push(*id);
+                    if !std::mem::replace(&mut connection.is_authenticating, true) {
+                        self.next.authenticating.push(*id);
+                    }
                 } else {
                     connection.is_ready = true;
                     self.next.connected.push(*id);
@@ -162,6 +165,7 @@ impl Selectable for MockSelector {
         let connection = MockConnection {
             address,
             is_ready: false,
+            is_authenticating: false,
             is_writing: false,
             is_touched: false,
         };
