@@ -218,7 +218,7 @@ impl Clock for SystemClock {
 }
 
 /// A clock that stands still until it is told to move.
-#[cfg(test)]
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
 pub(crate) mod mock {
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
     use std::time::Duration;
@@ -255,7 +255,14 @@ pub(crate) mod mock {
             self.wall_nanos.fetch_add(nanos as i64, Ordering::SeqCst);
         }
 
+        /// Lets time pass until this point of the monotonic clock, on both; nothing if that is over.
+        #[cfg(test)]
+        pub(crate) fn advance_to(&self, at: Instant) {
+            self.advance(at - self.now());
+        }
+
         /// Sets the wall clock by so many milliseconds, forward or back; no time passes.
+        #[cfg(test)]
         pub(crate) fn jump_wall(&self, millis: i64) {
             self.wall_nanos
                 .fetch_add(millis * 1_000_000, Ordering::SeqCst);

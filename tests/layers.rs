@@ -71,8 +71,8 @@ const PLAIN_ADDRESSES: &[&str] = &["SocketAddr", "IpAddr", "Ipv4Addr", "Ipv6Addr
 /// The files that may reach the system. A folder's own submodules are covered by its name.
 const SYSTEM_HOMES: &[&str] = &[
     "clock",
-    "network::selector",
-    "network::transport",
+    "network::mio_poller",
+    "network::socket",
     "network::resolver",
     "producer::lifecycle",
     "util::process",
@@ -489,7 +489,7 @@ fn a_system_name_is_found_but_an_address_is_plain_data() {
         found[0].starts_with("f:2:") && found[1].starts_with("f:3:"),
         "{found:?}"
     );
-    assert!(system_violations("f", "network::transport", text).is_empty());
+    assert!(system_violations("f", "network::socket", text).is_empty());
     assert_eq!(
         system_violations("f", "client::x", "use std::{thread, time};").len(),
         1

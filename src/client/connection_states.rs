@@ -21,10 +21,10 @@ const JITTER: f64 = 0.2;
 /// What is going on with a node.
 ///
 /// ```text
-///  Disconnected ─▶ Resolving ─▶ Connecting ─▶ CheckingApiVersions ─▶ Ready
-///    ▲   ▲            │             │                 │                │
-///    │   └────────────┴─────────────┴─────────────────┴────────────────┘
-///    └── AuthenticationFailed (counts as disconnected, keeps the broker's words)
+///  Disconnected ─▶ Resolving ─▶ Connecting ─▶ Authenticating ─▶ CheckingApiVersions ─▶ Ready
+///    ▲   ▲            │             │               │                  │                │
+///    │   └────────────┴─────────────┴───────────────┴──────────────────┴────────────────┘
+///    └── AuthenticationFailed (counts as disconnected, keeps the reason)
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConnectionState {
@@ -33,11 +33,13 @@ pub(crate) enum ConnectionState {
     Resolving,
     /// The connection is being made.
     Connecting,
-    /// Connected; the broker is being asked which requests it understands.
+    /// Connected; both sides find out whom they talk to. Left out with plain text.
+    Authenticating,
+    /// Authenticated; the broker is being asked which requests it understands.
     CheckingApiVersions,
     /// Requests may be sent.
     Ready,
-    /// The broker refused the client's credentials, in these words.
+    /// One side did not accept the other, for this reason.
     AuthenticationFailed(Arc<str>),
 }
 
@@ -47,14 +49,17 @@ impl ConnectionState {
     }
 
     fn is_connected(&self) -> bool {
-        matches!(self, Self::CheckingApiVersions | Self::Ready)
+        matches!(
+            self,
+            Self::Authenticating | Self::CheckingApiVersions | Self::Ready
+        )
     }
 
     /// On the way to ready: it must get there before the setup timeout.
     fn is_preparing(&self) -> bool {
         matches!(
             self,
-            Self::Resolving | Self::Connecting | Self::CheckingApiVersions
+            Self::Resolving | Self::Connecting | Self::Authenticating | Self::CheckingApiVersions
         )
     }
 
@@ -63,6 +68,7 @@ impl ConnectionState {
             Self::Disconnected => "disconnected",
             Self::Resolving => "resolving the host name",
             Self::Connecting => "connecting",
+            Self::Authenticating => "authenticating",
             Self::CheckingApiVersions => "checking API versions",
             Self::Ready => "ready",
             Self::AuthenticationFailed(_) => "authentication failed",
@@ -274,10 +280,19 @@ impl ClusterConnectionStates {
         node.state == ConnectionState::Resolving
     }
 
-    /// The connection stands; the broker is asked for its versions next.
+    /// The connection stands; both sides find out whom they talk to.
+    pub(crate) fn authenticating(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::Authenticating, now);
+    }
+
+    /// The connection is ready for frames; the broker is asked for its versions next.
     pub(crate) fn checking_api_versions(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::CheckingApiVersions, now);
+    }
+
+    fn next_stage(&mut self, id: NodeId, state: ConnectionState, now: Instant) {
         if let Some(node) = self.nodes.get_mut(&id) {
-            node.state = ConnectionState::CheckingApiVersions;
+            node.state = state;
             // A new stage, with the timeout anew; the reconnect backoff is kept until the node is
             // ready, or a broker that takes connections and drops them would be hammered.
             node.setup_since = now;
@@ -314,14 +329,7 @@ impl ClusterConnectionStates {
         self.ended(id, now, ConnectionState::Disconnected, error);
     }
 
-    /// The broker refused the client's credentials and the connection ended.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "made by the authenticators of SASL and TLS, which are not built yet"
-        )
-    )]
+    /// One side did not accept the other, and the connection ended.
     pub(crate) fn authentication_failed(&mut self, id: NodeId, now: Instant, error: Arc<str>) {
         self.ended(
             id,

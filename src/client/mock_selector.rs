@@ -10,6 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::mock_client::MockWakeUp;
+use crate::network::endpoint::Endpoint;
 use crate::network::selectable::{
     CloseReason, ConnectionId, Disconnected, PollEvents, Selectable, SendRefused, WakeUp,
 };
@@ -28,6 +29,7 @@ pub(crate) struct SentFrame {
 struct MockConnection {
     address: SocketAddr,
     is_ready: bool,
+    is_authenticating: bool,
     is_writing: bool,
     /// Some of the frame that is being written has gone out.
     is_touched: bool,
@@ -43,6 +45,8 @@ struct MockConnection {
 pub(crate) struct MockSelector {
     connections: BTreeMap<ConnectionId, MockConnection>,
     next: PollEvents,
+    /// Connections are told as being authenticated, and stay so.
+    pub(crate) holds_authentication: bool,
     /// Connections stay in the making.
     pub(crate) holds_connects: bool,
     /// Frames stay unwritten.
@@ -53,6 +57,8 @@ pub(crate) struct MockSelector {
     pub(crate) refusing: BTreeSet<SocketAddr>,
     /// Every attempt to connect.
     pub(crate) attempts: Vec<(ConnectionId, SocketAddr)>,
+    /// The names that came with them.
+    pub(crate) names: Vec<Arc<str>>,
     /// Every frame that was taken.
     pub(crate) sent: Vec<SentFrame>,
     /// Connections that the client closed.
@@ -131,8 +137,14 @@ impl MockSelector {
     fn progress(&mut self) {
         for (id, connection) in &mut self.connections {
             if !connection.is_ready && !self.holds_connects {
-                connection.is_ready = true;
-                self.next.connected.push(*id);
+                if self.holds_authentication {
+                    if !std::mem::replace(&mut connection.is_authenticating, true) {
+                        self.next.authenticating.push(*id);
+                    }
+                } else {
+                    connection.is_ready = true;
+                    self.next.connected.push(*id);
+                }
             }
             if connection.is_writing && !self.holds_writes {
                 connection.is_writing = false;
@@ -143,7 +155,9 @@ impl MockSelector {
 }
 
 impl Selectable for MockSelector {
-    fn connect(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<()> {
+    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> io::Result<()> {
+        let Endpoint { host, address } = endpoint;
+        self.names.push(host);
         self.attempts.push((id, address));
         if self.refusing.contains(&address) {
             return Err(io::ErrorKind::ConnectionRefused.into());
@@ -151,6 +165,7 @@ impl Selectable for MockSelector {
         let connection = MockConnection {
             address,
             is_ready: false,
+            is_authenticating: false,
             is_writing: false,
             is_touched: false,
         };
@@ -210,10 +225,6 @@ impl Selectable for MockSelector {
         }
         withdraws
     }
-
-    fn mute(&mut self, _id: ConnectionId) {}
-
-    fn unmute(&mut self, _id: ConnectionId) {}
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()> {
         self.poll_timeouts.push(timeout);

@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 use std::hint::black_box;
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Instant, SystemClock, Timestamp};
 use crate::config::ProducerConfigBuilder;
+use crate::network::endpoint::Endpoint;
 use crate::network::selectable::{ConnectionId, PollEvents, Selectable, SendRefused, WakeUp};
 use crate::producer::builder::HandSender;
 use crate::producer::kafka_producer::KafkaProducer;
@@ -74,7 +74,7 @@ impl ByHand {
             .bootstrap_servers([format!("{HOST}:{PORT}")])
             .build()
             .expect("the configuration is good");
-        let clock = Arc::new(SteadyClock::new());
+        let clock = Arc::new(SteadyClock::default());
         let wire = Arc::new(Mutex::new(Rank::LEAF, Wire::default()));
         let (producer, sender) = Producer::builder(config)
             .stock_serializers()
@@ -103,7 +103,7 @@ impl ByHand {
     /// One step of the sender: it drains what is ready into requests, gives them to the connection, and
     /// takes what answers have come.
     pub fn step(&mut self) {
-        self.clock.advance(STEP);
+        self.clock.moved.advance(STEP);
         self.sender.run_once();
     }
 
@@ -174,31 +174,18 @@ fn payload_of(frame: &Frame) -> Bytes {
     Bytes::from(frame.chunks().concat()).slice(4..)
 }
 
-/// Reads the system's clocks, since that is part of what a record costs, and says something else.
-#[derive(Debug)]
+/// Reads the system's clocks, since that is part of what a record costs, and says something else: how far
+/// a clock has been moved by hand, and always the same time of day.
+#[derive(Debug, Default)]
 struct SteadyClock {
     system: SystemClock,
-    nanos: AtomicU64,
-}
-
-impl SteadyClock {
-    fn new() -> Self {
-        Self {
-            system: SystemClock::new(),
-            nanos: AtomicU64::new(3_600_000_000_000),
-        }
-    }
-
-    fn advance(&self, by: Duration) {
-        let nanos = self.nanos.load(Ordering::Relaxed) + by.as_nanos() as u64;
-        self.nanos.store(nanos, Ordering::Relaxed);
-    }
+    moved: MockClock,
 }
 
 impl Clock for SteadyClock {
     fn now(&self) -> Instant {
         black_box(self.system.now());
-        Instant::from_nanos(self.nanos.load(Ordering::Relaxed))
+        self.moved.now()
     }
 
     fn timestamp(&self) -> Timestamp {
@@ -222,7 +209,7 @@ struct Wire {
 struct Line(Arc<Mutex<Wire>>);
 
 impl Selectable for Line {
-    fn connect(&mut self, id: ConnectionId, _address: SocketAddr) -> io::Result<()> {
+    fn connect(&mut self, id: ConnectionId, _endpoint: Endpoint) -> io::Result<()> {
         let mut wire = self.0.lock();
         wire.connections.insert(id);
         wire.next.connected.push(id);
@@ -260,10 +247,6 @@ impl Selectable for Line {
     fn withdraw_send(&mut self, _id: ConnectionId) -> bool {
         false
     }
-
-    fn mute(&mut self, _id: ConnectionId) {}
-
-    fn unmute(&mut self, _id: ConnectionId) {}
 
     fn poll(&mut self, _timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()> {
         events.clear();

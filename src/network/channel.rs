@@ -1,38 +1,51 @@
 //! One connection: what it is waiting for, what it is writing, what it has read.
 //!
-//! Readiness is edge-triggered: the system says once that there is something to read or room to
-//! write. So the channel remembers both until the socket itself says `WouldBlock`, and says after
-//! each turn whether it must have another one without waiting for an event.
+//! Readiness is edge-triggered: it is told once that there is something to read or room to write. So the
+//! channel remembers both until the stream itself says `WouldBlock`, and says after each turn whether it
+//! must have another one without waiting for an event.
 
-use std::io;
 use std::sync::Arc;
 
+use bytes::Bytes;
+
+use super::authenticator::{AuthFailure, AuthStep, Authenticator};
+use super::channel_builder::ChannelParts;
+use super::poller::Readiness;
 use super::receive::ReceiveBuffer;
 use super::selectable::{CloseReason, ConnectionId, Disconnected, PollEvents, SendRefused};
 use super::send::NetworkSend;
-use super::transport::Transport;
-use crate::clock::Instant;
+use super::transport::{Transport, TransportError};
+use crate::clock::{Deadline, Instant};
 use crate::protocol::Frame;
 
 /// Reads in one turn: a peer that sends a large frame as fast as we can read does not keep the other
 /// connections waiting for all of it.
 const READS_PER_TURN: usize = 16;
 
-/// What the system said of a socket. Bits that are not set say nothing.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Readiness {
-    pub(super) readable: bool,
-    pub(super) writable: bool,
-    /// The peer will send no more, or the socket has failed: a read will say which.
-    pub(super) input_ends: bool,
-}
-
+/// ```text
+///  Connecting ─▶ Handshaking ─▶ Authenticating ─▶ Ready ─▶ Closing
+///                                     ▲             │
+///                                     └── again ────┘
+/// ```
+/// Every state may be the last. With plain text, the second and third are over at once.
 #[derive(Debug)]
 enum State {
     Connecting,
+    /// The transport introduces itself.
+    Handshaking,
+    /// The authenticator talks with the broker, for the first time or again.
+    Authenticating,
     Ready,
     /// Writing has failed. What had arrived is delivered first, then the end is told.
     Closing(CloseReason),
+}
+
+/// What polls have told of the way to being ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Authenticating,
+    Connected,
 }
 
 /// What a turn left behind.
@@ -53,14 +66,22 @@ pub(super) enum Turn {
 pub(super) struct KafkaChannel {
     id: ConnectionId,
     transport: Box<dyn Transport>,
+    authenticator: Box<dyn Authenticator>,
     state: State,
-    /// What the system said and the socket has not contradicted since.
+    told: Told,
+    /// What was told of the stream and it has not contradicted since.
     ready: Readiness,
-    muted: bool,
     received: ReceiveBuffer,
+    /// The client's frame.
     sending: Option<NetworkSend>,
-    /// A frame was written in full and no poll has said so yet.
+    /// A frame was sent in full and no poll has said so yet.
     sent: bool,
+    /// The authenticator's frame, which goes before the client's.
+    auth_sending: Option<NetworkSend>,
+    /// The authenticator waits for something outside, and is to be asked by then.
+    auth_pause: Option<Deadline>,
+    /// Frames after this wait until the broker has been told again who this is.
+    auth_again: Deadline,
     /// When something last happened here.
     pub(super) last_active: Instant,
     /// Whether the selector's list of work has it.
@@ -72,24 +93,27 @@ impl KafkaChannel {
     /// the transport, if `writable` says so or an event does.
     pub(super) fn new(
         id: ConnectionId,
-        transport: Box<dyn Transport>,
+        parts: ChannelParts,
         writable: bool,
         max_response_bytes: usize,
         now: Instant,
     ) -> Self {
         Self {
             id,
-            transport,
+            transport: parts.transport,
+            authenticator: parts.authenticator,
             state: State::Connecting,
+            told: Told::Nothing,
             ready: Readiness {
-                readable: false,
                 writable,
-                input_ends: false,
+                ..Readiness::default()
             },
-            muted: false,
             received: ReceiveBuffer::new(max_response_bytes),
             sending: None,
             sent: false,
+            auth_sending: None,
+            auth_pause: None,
+            auth_again: Deadline::Never,
             last_active: now,
             listed: false,
         }
@@ -99,39 +123,59 @@ impl KafkaChannel {
         matches!(self.state, State::Ready)
     }
 
-    /// Keeps what the system said.
-    pub(super) fn note(&mut self, readiness: Readiness) {
-        self.ready.readable |= readiness.readable;
-        self.ready.writable |= readiness.writable;
-        self.ready.input_ends |= readiness.input_ends;
+    /// Keeps what an event said.
+    pub(super) fn note(&mut self, event: Readiness) {
+        self.ready.note(event);
     }
 
-    pub(super) fn set_muted(&mut self, muted: bool) {
-        self.muted = muted;
+    /// Until when the channel waits for what no event of its stream tells of, if it does. Each turn looks
+    /// whether it has come.
+    pub(super) fn paused_until(&self) -> Option<Deadline> {
+        self.auth_pause
     }
 
-    /// Takes a frame and writes what the socket has room for.
+    /// Takes a frame and writes what the stream has room for.
     ///
     /// A failure to write is no answer to this call: the next turn tells it. A channel that is
     /// closing takes the frame too and gives it back untouched, with its end.
-    pub(super) fn send(&mut self, frame: Frame) -> Result<(), SendRefused> {
-        if matches!(self.state, State::Connecting) {
-            return Err(SendRefused::NoConnection);
+    pub(super) fn send(
+        &mut self,
+        frame: Frame,
+        now: impl FnOnce() -> Instant,
+    ) -> Result<(), SendRefused> {
+        match self.state {
+            State::Authenticating if self.told == Told::Connected => {
+                return Err(SendRefused::Busy);
+            }
+            State::Connecting | State::Handshaking | State::Authenticating => {
+                return Err(SendRefused::NoConnection);
+            }
+            State::Ready | State::Closing(_) => {}
         }
         if self.sending.is_some() || self.sent {
             return Err(SendRefused::Busy);
         }
         self.sending = Some(NetworkSend::new(frame));
+        if self.is_ready() && self.auth_again != Deadline::Never {
+            let now = now();
+            if self.auth_again.is_over(now) {
+                self.state = State::Authenticating;
+                if let Err(reason) = self.proceed(now) {
+                    self.begin_closing(reason);
+                }
+                self.write_of_authenticator(now);
+            }
+        }
         self.write();
         Ok(())
     }
 
-    /// Whether a frame has been written in full that no poll has told of; none will then.
+    /// Whether a frame has been sent in full that no poll has told of; none will then.
     pub(super) fn take_sent(&mut self) -> bool {
         std::mem::take(&mut self.sent)
     }
 
-    /// Whether a frame waits of which the socket has taken nothing.
+    /// Whether a frame waits of which the transport has taken nothing.
     pub(super) fn is_send_untouched(&self) -> bool {
         let sending = self.sending.as_ref();
         sending.is_some_and(|sending| !sending.is_touched())
@@ -146,19 +190,31 @@ impl KafkaChannel {
         withdraws
     }
 
-    /// Does what can be done now: finish connecting, then read at most one frame, then write.
-    pub(super) fn turn(&mut self, scratch: &mut [u8], events: &mut PollEvents) -> Turn {
+    /// Does what can be done now: get ready, then read at most one frame, then write.
+    pub(super) fn turn(
+        &mut self,
+        scratch: &mut [u8],
+        now: Instant,
+        events: &mut PollEvents,
+    ) -> Turn {
         self.report_sent(events);
-        if matches!(self.state, State::Connecting) {
-            match self.finish_connect() {
-                Ok(true) => events.connected.push(self.id),
-                Ok(false) => return Turn::Wait,
-                Err(error) => return Turn::Ended(CloseReason::ConnectFailed(text(&error))),
+        match self.set_up(now) {
+            Ok(true) => {}
+            Ok(false) => {
+                self.report_standing(events);
+                return Turn::Wait;
             }
+            Err(reason) => return Turn::Ended(self.first_reason(reason)),
         }
+        self.report_standing(events);
         match self.receive(scratch) {
+            Ok(Some(frame)) if self.is_for_authenticator(&frame) => {
+                if let Err(reason) = self.take_answer(&frame, now) {
+                    return Turn::Ended(reason);
+                }
+            }
             Ok(Some(frame)) => events.completed_receives.push((self.id, frame)),
-            Ok(None) if self.is_drained() => {
+            Ok(None) if !self.has_input() => {
                 if let State::Closing(reason) = &self.state {
                     return Turn::Ended(reason.clone());
                 }
@@ -166,6 +222,8 @@ impl KafkaChannel {
             Ok(None) => {}
             Err(reason) => return Turn::Ended(self.first_reason(reason)),
         }
+        self.write_of_authenticator(now);
+        self.report_standing(events);
         self.write();
         self.report_sent(events);
         if self.has_work() {
@@ -179,16 +237,21 @@ impl KafkaChannel {
     pub(super) fn has_work(&self) -> bool {
         match self.state {
             State::Connecting => self.ready.readable || self.ready.writable,
-            State::Ready => {
-                self.sent || !self.muted && (self.ready.readable || self.received.has_frame())
+            // It went as far as the stream allowed.
+            State::Handshaking => false,
+            State::Authenticating | State::Ready => {
+                self.sent
+                    || self.has_input()
+                    || self.received.has_frame()
+                    || self.ready.writable && self.has_output()
             }
-            State::Closing(_) => self.sent || !self.muted,
+            State::Closing(_) => true,
         }
     }
 
     /// Closes, and says what a poll tells of it.
     pub(super) fn end(mut self, reason: CloseReason) -> Disconnected {
-        self.transport.shutdown();
+        self.transport.shutdown(&mut self.ready);
         Disconnected {
             id: self.id,
             reason,
@@ -198,119 +261,169 @@ impl KafkaChannel {
 
     /// Closes without a word.
     pub(super) fn close(mut self) {
-        self.transport.shutdown();
+        self.transport.shutdown(&mut self.ready);
     }
 
-    fn finish_connect(&mut self) -> io::Result<bool> {
-        if !self.ready.readable && !self.ready.writable {
-            return Ok(false);
+    /// Goes on towards being ready. False as long as the transport is not.
+    fn set_up(&mut self, now: Instant) -> Result<bool, CloseReason> {
+        if matches!(self.state, State::Connecting) {
+            match self.transport.finish_connect(&mut self.ready) {
+                Ok(true) => self.state = State::Handshaking,
+                Ok(false) => return Ok(false),
+                Err(error) => return Err(CloseReason::ConnectFailed(text(&error))),
+            }
         }
-        loop {
-            match self.transport.finish_connect() {
-                Ok(true) => {
-                    self.state = State::Ready;
-                    return Ok(true);
+        if matches!(self.state, State::Handshaking) {
+            if !self.transport.handshake(&mut self.ready).map_err(failure)? {
+                return Ok(false);
+            }
+            self.state = State::Authenticating;
+            self.proceed(now)?;
+        } else if self.auth_pause.is_some() {
+            self.proceed(now)?;
+        }
+        Ok(true)
+    }
+
+    fn proceed(&mut self, now: Instant) -> Result<(), CloseReason> {
+        let step = self
+            .authenticator
+            .proceed(now)
+            .map_err(|why| refusal(&why))?;
+        self.take_step(step);
+        Ok(())
+    }
+
+    /// Until the first talk is over, nothing that comes is for anybody else.
+    fn is_for_authenticator(&self, frame: &Bytes) -> bool {
+        self.told != Told::Connected || self.authenticator.is_answer(frame)
+    }
+
+    fn take_answer(&mut self, frame: &Bytes, now: Instant) -> Result<(), CloseReason> {
+        match self.authenticator.receive(frame, now) {
+            Ok(step) => {
+                if !matches!(self.state, State::Closing(_)) {
+                    self.take_step(step);
                 }
-                Ok(false) => {
-                    // The event was for nothing; there will be another.
-                    self.ready.readable = false;
-                    self.ready.writable = false;
-                    return Ok(false);
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Err(error),
+                Ok(())
+            }
+            // Also of a channel that is closing: the broker's reason says more than that it listens no more.
+            Err(why) => Err(refusal(&why)),
+        }
+    }
+
+    /// Does what the authenticator wants.
+    fn take_step(&mut self, step: AuthStep) {
+        self.auth_pause = None;
+        match step {
+            AuthStep::Send(frame) => self.auth_sending = Some(NetworkSend::new(frame)),
+            AuthStep::Receive => {}
+            AuthStep::Pause(until) => self.auth_pause = Some(until),
+            AuthStep::Complete { again } => {
+                self.auth_again = again;
+                self.state = State::Ready;
             }
         }
     }
 
-    /// The next frame: from the buffer, or else from the socket.
+    /// The next frame: from the buffer, or else from the transport.
     ///
-    /// The socket is read only when the buffer has no whole frame, so its end is found only when all
+    /// The transport is read only when the buffer has no whole frame, so its end is found only when all
     /// that came before has been delivered.
-    fn receive(&mut self, scratch: &mut [u8]) -> Result<Option<bytes::Bytes>, CloseReason> {
-        if self.muted {
-            return Ok(None);
-        }
+    fn receive(&mut self, scratch: &mut [u8]) -> Result<Option<Bytes>, CloseReason> {
         for _ in 0..READS_PER_TURN {
             if let Some(frame) = self.received.next_frame().map_err(CloseReason::BadFrame)? {
                 return Ok(Some(frame));
             }
-            if !self.ready.readable {
+            if !self.has_input() {
                 return Ok(None);
             }
-            self.read(scratch)?;
+            match self.transport.read(&mut self.ready, scratch) {
+                Ok(0) => return Err(CloseReason::ClosedByPeer),
+                Ok(len) => self.received.extend(&scratch[..len]),
+                Err(error) if error.is_blocked() => {}
+                Err(error) => return Err(failure(error)),
+            }
         }
         self.received.next_frame().map_err(CloseReason::BadFrame)
     }
 
-    fn read(&mut self, scratch: &mut [u8]) -> Result<(), CloseReason> {
-        match self.transport.read(scratch) {
-            Ok(received) if received.len == 0 => return Err(CloseReason::ClosedByPeer),
-            Ok(received) => {
-                self.received.extend(&scratch[..received.len]);
-                // A short read has emptied the socket, unless its end was announced along with the
-                // bytes: that end has had its event, and only reading on will find it. An end that
-                // comes after the last event has an event of its own.
-                if received.drained && !self.ready.input_ends {
-                    self.ready.readable = false;
-                }
-            }
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                self.ready.readable = false;
-                self.ready.input_ends = false;
-            }
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(CloseReason::Io(text(&error))),
-        }
-        Ok(())
+    /// Whether the transport may have something to read.
+    fn has_input(&self) -> bool {
+        self.ready.readable || self.transport.has_pending_input()
     }
 
-    /// Writes until the frame is out or the socket is full.
+    /// Whether there is something to write.
+    fn has_output(&self) -> bool {
+        self.auth_sending.is_some()
+            || self.sending.is_some() && self.is_ready()
+            || self.transport.has_pending_writes()
+    }
+
+    /// Writes the authenticator's frames until one has to be answered or the stream is full.
+    fn write_of_authenticator(&mut self, now: Instant) {
+        while let Some(sending) = &mut self.auth_sending {
+            match put(sending, &mut *self.transport, &mut self.ready) {
+                Ok(true) => {}
+                Ok(false) => return,
+                Err(reason) => return self.begin_closing(reason),
+            }
+            self.auth_sending = None;
+            if let Err(reason) = self.proceed(now) {
+                return self.begin_closing(reason);
+            }
+        }
+    }
+
+    /// Writes until the client's frame is out or the stream is full; without a frame, what the transport
+    /// has to say by itself.
     fn write(&mut self) {
-        if !self.is_ready() {
-            return;
-        }
-        let Some(sending) = &mut self.sending else {
-            return;
-        };
-        while !sending.is_complete() {
-            if !self.ready.writable {
-                return;
+        if let (State::Ready, Some(sending)) = (&self.state, &mut self.sending) {
+            match put(sending, &mut *self.transport, &mut self.ready) {
+                Ok(true) => {
+                    // Dropped here and not when it is answered: its header is of no more use.
+                    self.sending = None;
+                    self.sent = true;
+                }
+                Ok(false) => {}
+                Err(reason) => self.begin_closing(reason),
             }
-            match sending.write_to(&mut *self.transport) {
-                Ok(()) => {}
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    self.ready.writable = false;
-                }
-                Err(error) => {
-                    self.begin_closing(CloseReason::Io(text(&error)));
-                    return;
-                }
+        } else if matches!(self.state, State::Authenticating | State::Ready) {
+            if let Err(reason) = flush(&mut *self.transport, &mut self.ready) {
+                self.begin_closing(reason);
             }
         }
-        // Dropped here and not when it is answered: its header is of no more use.
-        self.sending = None;
-        self.sent = true;
     }
 
-    /// Reads on until the socket has nothing more: answers to earlier frames may lie in it.
+    /// Reads on until there is nothing more: answers to earlier frames may have come.
     fn begin_closing(&mut self, reason: CloseReason) {
         self.state = State::Closing(reason);
+        self.auth_sending = None;
+        self.auth_pause = None;
         self.ready.readable = true;
         self.ready.input_ends = true;
-    }
-
-    /// Whether nothing more can be had from the socket now. A muted channel does not know.
-    fn is_drained(&self) -> bool {
-        !self.muted && !self.ready.readable
     }
 
     /// Why the connection ended: the first thing that went wrong, not what followed from it.
     fn first_reason(&self, reason: CloseReason) -> CloseReason {
         match &self.state {
             State::Closing(first) => first.clone(),
-            State::Connecting | State::Ready => reason,
+            _ => reason,
+        }
+    }
+
+    /// Tells how far the connection has come, each stage once.
+    fn report_standing(&mut self, events: &mut PollEvents) {
+        match (&self.state, self.told) {
+            (State::Handshaking | State::Authenticating, Told::Nothing) => {
+                self.told = Told::Authenticating;
+                events.authenticating.push(self.id);
+            }
+            (State::Ready, Told::Nothing | Told::Authenticating) => {
+                self.told = Told::Connected;
+                events.connected.push(self.id);
+            }
+            _ => {}
         }
     }
 
@@ -321,7 +434,47 @@ impl KafkaChannel {
     }
 }
 
-fn text(error: &io::Error) -> Arc<str> {
+/// Gives the transport a frame, and the stream all of it. False: the stream is full.
+fn put(
+    sending: &mut NetworkSend,
+    transport: &mut dyn Transport,
+    ready: &mut Readiness,
+) -> Result<bool, CloseReason> {
+    while !sending.is_complete() {
+        if !ready.writable {
+            return Ok(false);
+        }
+        match sending.write_to(transport, ready) {
+            Ok(()) => {}
+            Err(error) if error.is_blocked() => return Ok(false),
+            Err(error) => return Err(failure(error)),
+        }
+    }
+    flush(transport, ready)
+}
+
+fn flush(transport: &mut dyn Transport, ready: &mut Readiness) -> Result<bool, CloseReason> {
+    if !transport.has_pending_writes() {
+        return Ok(true);
+    }
+    transport.flush(ready).map_err(failure)
+}
+
+fn refusal(why: &AuthFailure) -> CloseReason {
+    match why {
+        AuthFailure::Refused(_) => CloseReason::AuthenticationFailed(why.reason()),
+        AuthFailure::Interrupted(_) => CloseReason::Io(why.reason()),
+    }
+}
+
+fn failure(error: TransportError) -> CloseReason {
+    match error {
+        TransportError::Io(error) => CloseReason::Io(error.to_string().into()),
+        TransportError::Authentication(why) => refusal(&AuthFailure::Refused(why)),
+    }
+}
+
+fn text(error: &TransportError) -> Arc<str> {
     error.to_string().into()
 }
 

@@ -21,7 +21,6 @@ mod bootstrap;
 
 #[cfg(test)]
 use bootstrap::BootstrapHosts;
-use bootstrap::resolve_bootstrap_with;
 pub(crate) use bootstrap::{BOOTSTRAP_LIMIT, DnsLookup, resolve_bootstrap};
 
 const THREAD_NAME: &str = "kafka-producer-resolver";
@@ -80,12 +79,58 @@ impl NameService for SystemNames {
     }
 }
 
-/// Looks names up with the operating system, each on a thread of its own, that ends with the look-up.
-///
-/// # Threads
-/// Dropping it lets the threads end after their look-ups, without waiting for that.
-pub(crate) struct SystemResolver {
-    names: Arc<dyn NameService>,
+/// A look-up that is to be made.
+pub(crate) type LookUp = Box<dyn FnOnce() + Send>;
+
+/// Where look-ups are made, as they may block: somewhere else than on the network thread. An error: it is not
+/// made.
+pub(crate) type RunLookUp = Arc<dyn Fn(LookUp) -> io::Result<()> + Send + Sync>;
+
+/// Who is asked for names, and where that is waited for: the system's, on threads, or a test's, which may
+/// make each look-up at once or keep it until its time has come.
+#[derive(Clone)]
+pub(crate) struct NameLookUps {
+    pub(crate) names: Arc<dyn NameService>,
+    pub(crate) run: RunLookUp,
+}
+
+impl NameLookUps {
+    /// The operating system's name service, each look-up on a thread of its own that ends with it.
+    ///
+    /// # Threads
+    /// Nobody waits for their end.
+    pub(crate) fn of_system() -> Self {
+        Self::on_threads(Arc::new(SystemNames))
+    }
+
+    fn on_threads(names: Arc<dyn NameService>) -> Self {
+        let run = |look_up: LookUp| {
+            let builder = thread::Builder::new().name(THREAD_NAME.to_owned());
+            builder.spawn(look_up).map(drop)
+        };
+        Self {
+            names,
+            run: Arc::new(run),
+        }
+    }
+
+    /// Each look-up when it is asked for, by a name service that does not block.
+    #[cfg(test)]
+    pub(crate) fn at_once(names: Arc<dyn NameService>) -> Self {
+        let run = |look_up: LookUp| {
+            look_up();
+            Ok(())
+        };
+        Self {
+            names,
+            run: Arc::new(run),
+        }
+    }
+}
+
+/// Looks names up, each once at a time, and not too many at once.
+pub(crate) struct Resolver {
+    look_ups: NameLookUps,
     wake: Arc<dyn WakeUp>,
     known: VecDeque<Resolution>,
     /// The names that are looked up or have to wait for that, and who asked for each, for which port.
@@ -106,18 +151,13 @@ struct Answer {
     result: Result<Vec<SocketAddr>, Arc<str>>,
 }
 
-impl SystemResolver {
+impl Resolver {
     /// A resolver that ends the poll of `wake` with each answer.
-    pub(crate) fn new(wake: Arc<dyn WakeUp>) -> Self {
-        Self::with_names(wake, Arc::new(SystemNames))
-    }
-
-    /// A resolver that asks `names`.
-    pub(crate) fn with_names(wake: Arc<dyn WakeUp>, names: Arc<dyn NameService>) -> Self {
+    pub(crate) fn new(look_ups: NameLookUps, wake: Arc<dyn WakeUp>) -> Self {
         let (answer_to, answers) = unbounded();
         let (canonical_to, canonical) = unbounded();
         Self {
-            names,
+            look_ups,
             wake,
             known: VecDeque::new(),
             asked: BTreeMap::new(),
@@ -145,7 +185,7 @@ impl SystemResolver {
                 self.asked.remove(&host);
                 continue;
             }
-            match self.spawn(Arc::clone(&host)) {
+            match self.look_up(Arc::clone(&host)) {
                 Ok(()) => self.running += 1,
                 Err(error) => {
                     let why: Arc<str> = format!("no thread to resolve {host}: {error}").into();
@@ -157,8 +197,8 @@ impl SystemResolver {
         }
     }
 
-    fn spawn(&self, host: Arc<str>) -> io::Result<()> {
-        let names = Arc::clone(&self.names);
+    fn look_up(&self, host: Arc<str>) -> io::Result<()> {
+        let names = Arc::clone(&self.look_ups.names);
         let answers = self.answer_to.clone();
         // Weak: while a look-up hangs, the poller it would wake may be closed.
         let wake = Arc::downgrade(&self.wake);
@@ -174,8 +214,7 @@ impl SystemResolver {
                 wake.wake();
             }
         };
-        let builder = thread::Builder::new().name(THREAD_NAME.to_owned());
-        builder.spawn(work).map(drop)
+        (self.look_ups.run)(Box::new(work))
     }
 
     /// Hands an answer to those who asked for the name.
@@ -193,7 +232,7 @@ impl SystemResolver {
     }
 }
 
-impl HostResolver for SystemResolver {
+impl HostResolver for Resolver {
     fn request(&mut self, node: NodeId, host: &str, port: u16) {
         self.known.retain(|resolution| resolution.node != node);
         for askers in self.asked.values_mut() {
@@ -221,14 +260,14 @@ impl HostResolver for SystemResolver {
     }
 
     fn request_canonical(&mut self, servers: Vec<(String, u16)>) {
-        let names = Arc::clone(&self.names);
+        let look_ups = self.look_ups.clone();
         let answers = self.canonical_to.clone();
         let wake = Arc::downgrade(&self.wake);
         let work = move || {
             let lookup = DnsLookup::ResolveCanonicalBootstrapServersOnly;
             let clock = SystemClock::new();
             let look_up =
-                || resolve_bootstrap_with(&servers, lookup, BOOTSTRAP_LIMIT, &clock, &names).usable;
+                || resolve_bootstrap(&servers, lookup, BOOTSTRAP_LIMIT, &clock, &look_ups).usable;
             let found = contain(look_up).unwrap_or_default();
             if answers.send(found).is_ok() {
                 if let Some(wake) = wake.upgrade() {
@@ -236,8 +275,7 @@ impl HostResolver for SystemResolver {
                 }
             }
         };
-        let builder = thread::Builder::new().name(THREAD_NAME.to_owned());
-        if builder.spawn(work).is_err() {
+        if (self.look_ups.run)(Box::new(work)).is_err() {
             // Cannot fail: the other end is held here.
             let _ = self.canonical_to.send(Vec::new());
             self.wake.wake();

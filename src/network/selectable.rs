@@ -1,12 +1,12 @@
 //! The seam between the network client and the system: connections, frames in, frames out.
 
 use std::io;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
+use super::endpoint::Endpoint;
 use crate::protocol::Frame;
 use crate::types::NodeId;
 
@@ -30,6 +30,9 @@ pub(crate) enum CloseReason {
     ClosedByPeer,
     /// Reading or writing failed.
     Io(Arc<str>),
+    /// The broker does not accept the client, or the client the broker, for this reason: another attempt
+    /// would end the same way.
+    AuthenticationFailed(Arc<str>),
     /// It had been idle for `connections.max.idle.ms`.
     Idle,
     /// The peer sent something that is no frame: a negative length, or one above the cap.
@@ -42,6 +45,7 @@ impl std::fmt::Display for CloseReason {
             Self::ConnectFailed(error) => write!(f, "connecting failed: {error}"),
             Self::ClosedByPeer => write!(f, "the broker closed the connection"),
             Self::Io(error) => write!(f, "the connection failed: {error}"),
+            Self::AuthenticationFailed(why) => write!(f, "authentication failed: {why}"),
             Self::Idle => write!(f, "the connection was idle for connections.max.idle.ms"),
             Self::BadFrame(what) => write!(f, "the broker sent a bad frame: {what}"),
         }
@@ -54,13 +58,16 @@ pub(crate) struct Disconnected {
     pub(crate) id: ConnectionId,
     pub(crate) reason: CloseReason,
     /// True when a frame was queued on the connection and not one byte of it had been given to the
-    /// socket: the peer cannot have seen it. All earlier frames were written in full.
+    /// transport: the peer cannot have seen it. All earlier frames were written in full.
     pub(crate) last_frame_untouched: bool,
 }
 
 /// What one poll brought.
 #[derive(Debug, Default)]
 pub(crate) struct PollEvents {
+    /// Connections that stand, and on which both sides find out whom they talk to. With plain text, which
+    /// does not, connections are only told as connected.
+    pub(crate) authenticating: Vec<ConnectionId>,
     /// Connections that are up and ready for frames.
     pub(crate) connected: Vec<ConnectionId>,
     /// Connections whose queued frame has been written in full.
@@ -75,13 +82,15 @@ impl PollEvents {
     /// Whether it brought nothing.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
-        self.connected.is_empty()
+        self.authenticating.is_empty()
+            && self.connected.is_empty()
             && self.completed_sends.is_empty()
             && self.completed_receives.is_empty()
             && self.disconnected.is_empty()
     }
 
     pub(crate) fn clear(&mut self) {
+        self.authenticating.clear();
         self.connected.clear();
         self.completed_sends.clear();
         self.completed_receives.clear();
@@ -111,12 +120,12 @@ pub(crate) enum SendRefused {
 /// `org.apache.kafka.common.network.Selectable`.
 pub(crate) trait Selectable: Send {
     /// Begins to connect. A failure that shows at once is returned; later ones are `disconnected`.
-    fn connect(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<()>;
+    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> io::Result<()>;
 
     /// Closes a connection without a word about it. Unknown ids are ignored.
     fn close(&mut self, id: ConnectionId);
 
-    /// Whether the connection is up (for TLS and SASL later: and authenticated).
+    /// Whether the connection is up, and authenticated; not while it is authenticated again.
     fn is_channel_ready(&self, id: ConnectionId) -> bool;
 
     /// Queues a frame.
@@ -126,19 +135,11 @@ pub(crate) trait Selectable: Send {
     /// no poll will tell it.
     fn take_completed_send(&mut self, id: ConnectionId) -> bool;
 
-    /// Whether a frame is queued of which not one byte was given to the socket.
+    /// Whether a frame is queued of which not one byte was given to the transport.
     fn is_send_untouched(&self, id: ConnectionId) -> bool;
 
-    /// Takes such a frame back, so that none of it will ever be given to the socket. Whether there was one.
+    /// Takes such a frame back, so that none of it will ever be given to the transport. Whether there was one.
     fn withdraw_send(&mut self, id: ConnectionId) -> bool;
-
-    /// Stops reading from a connection.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for peers that send unasked"))]
-    fn mute(&mut self, id: ConnectionId);
-
-    /// Reads from it again.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for peers that send unasked"))]
-    fn unmute(&mut self, id: ConnectionId);
 
     /// Does what can be done, waiting up to `timeout` for something to do.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()>;

@@ -1,25 +1,21 @@
-//! Many non-blocking connections polled by one thread; the only file that names `mio`.
+//! Many non-blocking connections polled by one thread.
 //!
-//! The system tells readiness by edges: once, when it changes. Each channel remembers what it was
+//! Readiness is told by edges: once, when it changes. Each channel remembers what it was
 //! told; those that have something to do without a further event are on a list of work, and as long
 //! as that list is not empty a poll looks for events without waiting for them.
 
 use std::collections::BTreeMap;
-use std::io::{self, IoSlice, Read};
-use std::net::SocketAddr;
+use std::io;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use mio::{Events, Interest, Poll, Token, Waker};
-
-use super::channel::{KafkaChannel, Readiness, Turn};
+use super::channel::{KafkaChannel, Turn};
+use super::channel_builder::ChannelBuilder;
+use super::endpoint::Endpoint;
+use super::poller::Poller;
 use super::selectable::{CloseReason, ConnectionId, PollEvents, Selectable, SendRefused, WakeUp};
-use super::transport::{self, Received, Transport};
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Frame;
-use crate::util::backoff::SHORTEST_BACKOFF;
-use crate::util::log;
 
 /// The cap on one response, without its length: no producer request has an answer near it.
 ///
@@ -29,34 +25,12 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 100 * 1024 * 1024;
 /// One read brings at most this. All connections share the memory.
 const SCRATCH_BYTES: usize = 64 * 1024;
 
-/// Events fetched by one poll; the rest waits in the kernel for the next.
-const EVENTS: usize = 256;
-
 /// The longest wait in one poll: longer ones do not fit into the system call on every platform.
 const MAX_WAIT: Duration = Duration::from_secs(24 * 60 * 60);
 
-/// How long a poll that the system refuses waits instead.
-const PAUSE_AFTER_ERROR: Duration = SHORTEST_BACKOFF;
-
-/// The token of the wake-up handle. No connection may have the id that maps to it.
-const WAKE: Token = token(ConnectionId::MIN);
-
-/// Whether a read that leaves room in the buffer has emptied the socket. So mio documents it for
-/// epoll and kqueue; elsewhere only `WouldBlock` arms the next event.
-const SHORT_READ_DRAINS: bool = cfg!(any(
-    target_os = "linux",
-    target_os = "android",
-    target_vendor = "apple",
-    target_os = "freebsd",
-));
-
-/// How connections are made and kept.
+/// How connections are kept.
 #[derive(Debug, Clone)]
 pub(crate) struct SelectorOptions {
-    /// `send.buffer.bytes`; `None` leaves it to the system.
-    pub(crate) send_buffer: Option<usize>,
-    /// `receive.buffer.bytes`; `None` leaves it to the system.
-    pub(crate) receive_buffer: Option<usize>,
     /// `connections.max.idle.ms`; `None` keeps idle connections.
     pub(crate) connections_max_idle: Option<Duration>,
     /// A larger frame ends its connection as a bad one; [`MAX_RESPONSE_BYTES`] unless told otherwise.
@@ -66,24 +40,22 @@ pub(crate) struct SelectorOptions {
 impl Default for SelectorOptions {
     fn default() -> Self {
         Self {
-            send_buffer: None,
-            receive_buffer: None,
             connections_max_idle: None,
             max_response_bytes: MAX_RESPONSE_BYTES,
         }
     }
 }
 
-/// Connections over TCP.
+/// Connections over the streams of a poller, each with the transport and the authenticator that its builder
+/// gives it.
 ///
 /// # Threads
 /// One thread owns it; only [`wake_up`](Selectable::wake_up)'s handle is for others.
 /// # Kafka
 /// `org.apache.kafka.common.network.Selector`.
-pub(crate) struct Selector {
-    poll: Poll,
-    ready: Events,
-    waker: Arc<PollWaker>,
+pub(crate) struct Selector<P: Poller> {
+    poller: P,
+    builder: Box<dyn ChannelBuilder<P::Stream>>,
     options: SelectorOptions,
     clock: Arc<dyn Clock>,
     channels: BTreeMap<ConnectionId, KafkaChannel>,
@@ -91,34 +63,33 @@ pub(crate) struct Selector {
     work: Vec<ConnectionId>,
     /// The list that was worked off last, kept for its memory.
     worked: Vec<ConnectionId>,
+    /// Channels that wait for what no event tells of, and until when: each poll gives them a turn.
+    paused: BTreeMap<ConnectionId, Deadline>,
     /// No connection is idle for too long before this; the true time may be later.
     next_idle_check: Deadline,
     scratch: Box<[u8]>,
 }
 
-impl Selector {
+impl<P: Poller> Selector<P> {
     /// A selector without connections.
-    ///
-    /// # Errors
-    /// The system has no more file descriptors, or none of this kind.
-    pub(crate) fn new(options: SelectorOptions, clock: Arc<dyn Clock>) -> io::Result<Self> {
-        let poll = Poll::new()?;
-        let waker = Arc::new(PollWaker {
-            waker: Waker::new(poll.registry(), WAKE)?,
-            has_failed: AtomicBool::new(false),
-        });
-        Ok(Self {
-            poll,
-            ready: Events::with_capacity(EVENTS),
-            waker,
+    pub(crate) fn new(
+        poller: P,
+        builder: Box<dyn ChannelBuilder<P::Stream>>,
+        options: SelectorOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self {
+            poller,
+            builder,
             options,
             clock,
             channels: BTreeMap::new(),
             work: Vec::new(),
             worked: Vec::new(),
+            paused: BTreeMap::new(),
             next_idle_check: Deadline::Never,
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
-        })
+        }
     }
 
     /// How long a poll may wait for events.
@@ -127,36 +98,26 @@ impl Selector {
             return Duration::ZERO;
         }
         let limit = timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT);
-        match self.next_idle_check {
+        let paused = self.paused.values().copied().min();
+        match self.next_idle_check.min(paused.unwrap_or(Deadline::Never)) {
             Deadline::Never => limit,
-            check @ Deadline::At(_) => check.remaining_or(self.clock.now(), limit),
+            deadline @ Deadline::At(_) => deadline.remaining_or(self.clock.now(), limit),
         }
     }
 
     /// Waits for events and gives them to their channels.
     fn gather(&mut self, wait: Duration) -> io::Result<()> {
-        match self.poll.poll(&mut self.ready, Some(wait)) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::Interrupted => return Ok(()),
-            Err(error) => {
-                // The caller comes back at once, and the poll may fail at once again.
-                std::thread::park_timeout(wait.min(PAUSE_AFTER_ERROR));
-                return Err(error);
+        let (channels, work) = (&mut self.channels, &mut self.work);
+        self.poller.wait(wait, |id, event| {
+            if let Some(channel) = channels.get_mut(&id) {
+                channel.note(event);
+                list(work, id, channel);
             }
-        }
-        for event in &self.ready {
-            // The waker's token belongs to no channel: its event only ends the wait.
-            let id = connection(event.token());
-            let Some(channel) = self.channels.get_mut(&id) else {
-                continue;
-            };
-            let failed = event.is_error();
-            channel.note(Readiness {
-                readable: event.is_readable() || event.is_read_closed() || failed,
-                writable: event.is_writable() || event.is_write_closed() || failed,
-                input_ends: event.is_read_closed() || failed,
-            });
-            list(&mut self.work, id, channel);
+        })?;
+        for id in self.paused.keys() {
+            if let Some(channel) = self.channels.get_mut(id) {
+                list(&mut self.work, *id, channel);
+            }
         }
         Ok(())
     }
@@ -170,10 +131,15 @@ impl Selector {
             };
             channel.listed = false;
             channel.last_active = now;
-            match channel.turn(&mut self.scratch, events) {
+            let turn = channel.turn(&mut self.scratch, now, events);
+            note_pause(&mut self.paused, id, channel);
+            match turn {
                 Turn::Wait => {}
                 Turn::Again => list(&mut self.work, id, channel),
-                Turn::Ended(reason) => end(&mut self.channels, id, reason, events),
+                Turn::Ended(reason) => {
+                    self.paused.remove(&id);
+                    end(&mut self.channels, id, reason, events);
+                }
             }
         }
     }
@@ -189,6 +155,7 @@ impl Selector {
         if let Some((id, idle_until)) = oldest(&self.channels, max_idle) {
             if idle_until.is_over(now) {
                 self.work.retain(|listed| *listed != id);
+                self.paused.remove(&id);
                 end(&mut self.channels, id, CloseReason::Idle, events);
             }
         }
@@ -198,40 +165,19 @@ impl Selector {
     }
 }
 
-impl Selectable for Selector {
-    fn connect(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<()> {
-        if token(id) == WAKE {
-            return Err(io::Error::new(
-                io::ErrorKind::InvalidInput,
-                "not a node's id",
-            ));
-        }
+impl<P: Poller> Selectable for Selector<P> {
+    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> io::Result<()> {
         if self.channels.contains_key(&id) {
             return Err(io::Error::new(
                 io::ErrorKind::AlreadyExists,
                 format!("there is a connection to node {id} already"),
             ));
         }
-        let (stream, connected) = transport::open(
-            address,
-            self.options.send_buffer,
-            self.options.receive_buffer,
-        )?;
-        let mut stream = mio::net::TcpStream::from_std(stream);
-        let interest = Interest::READABLE | Interest::WRITABLE;
-        self.poll
-            .registry()
-            .register(&mut stream, token(id), interest)?;
-
+        let (stream, connected) = self.poller.open(id, endpoint.address)?;
+        let parts = self.builder.build(&endpoint, stream)?;
         let now = self.clock.now();
         let max_response = self.options.max_response_bytes;
-        let mut channel = KafkaChannel::new(
-            id,
-            Box::new(Plaintext(stream)),
-            connected,
-            max_response,
-            now,
-        );
+        let mut channel = KafkaChannel::new(id, parts, connected, max_response, now);
         if connected {
             list(&mut self.work, id, &mut channel);
         }
@@ -246,6 +192,7 @@ impl Selectable for Selector {
         if let Some(channel) = self.channels.remove(&id) {
             // A new connection of this id must not find the old one's place on the list.
             self.work.retain(|listed| *listed != id);
+            self.paused.remove(&id);
             channel.close();
         }
     }
@@ -259,7 +206,9 @@ impl Selectable for Selector {
             .channels
             .get_mut(&id)
             .ok_or(SendRefused::NoConnection)?;
-        channel.send(frame)?;
+        let clock = &self.clock;
+        channel.send(frame, || clock.now())?;
+        note_pause(&mut self.paused, id, channel);
         if channel.has_work() {
             list(&mut self.work, id, channel);
         }
@@ -289,21 +238,6 @@ impl Selectable for Selector {
         channel.is_some_and(KafkaChannel::withdraw_send)
     }
 
-    fn mute(&mut self, id: ConnectionId) {
-        if let Some(channel) = self.channels.get_mut(&id) {
-            channel.set_muted(true);
-        }
-    }
-
-    fn unmute(&mut self, id: ConnectionId) {
-        if let Some(channel) = self.channels.get_mut(&id) {
-            channel.set_muted(false);
-            if channel.has_work() {
-                list(&mut self.work, id, channel);
-            }
-        }
-    }
-
     fn poll(&mut self, timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()> {
         events.clear();
         self.gather(self.wait_limit(timeout))?;
@@ -314,11 +248,12 @@ impl Selectable for Selector {
     }
 
     fn wake_up(&self) -> Arc<dyn WakeUp> {
-        self.waker.clone()
+        self.poller.wake_up()
     }
 
     fn close_all(&mut self) {
         self.work.clear();
+        self.paused.clear();
         self.next_idle_check = Deadline::Never;
         while let Some((_, channel)) = self.channels.pop_first() {
             channel.close();
@@ -334,6 +269,23 @@ fn list(work: &mut Vec<ConnectionId>, id: ConnectionId, channel: &mut KafkaChann
     }
 }
 
+/// Keeps whether, and until when, a channel waits for what no event tells of.
+fn note_pause(
+    paused: &mut BTreeMap<ConnectionId, Deadline>,
+    id: ConnectionId,
+    channel: &KafkaChannel,
+) {
+    match channel.paused_until() {
+        Some(until) => {
+            paused.insert(id, until);
+        }
+        None if paused.is_empty() => {}
+        None => {
+            paused.remove(&id);
+        }
+    }
+}
+
 /// Removes a channel that ended, and tells so.
 fn end(
     channels: &mut BTreeMap<ConnectionId, KafkaChannel>,
@@ -343,6 +295,7 @@ fn end(
 ) {
     if let Some(channel) = channels.remove(&id) {
         // One that came and went in the same poll has not been there.
+        events.authenticating.retain(|standing| *standing != id);
         events.connected.retain(|connected| *connected != id);
         events.disconnected.push(channel.end(reason));
     }
@@ -357,73 +310,6 @@ fn oldest(
         .iter()
         .min_by_key(|(_, channel)| channel.last_active)
         .map(|(id, channel)| (*id, Deadline::after(channel.last_active, max_idle)))
-}
-
-const fn token(id: ConnectionId) -> Token {
-    Token(id as u32 as usize)
-}
-
-const fn connection(token: Token) -> ConnectionId {
-    token.0 as u32 as ConnectionId
-}
-
-/// The selector's wake-up handle.
-#[derive(Debug)]
-struct PollWaker {
-    waker: Waker,
-    /// That it fails was logged.
-    has_failed: AtomicBool,
-}
-
-impl WakeUp for PollWaker {
-    fn wake(&self) {
-        if let Err(error) = self.waker.wake() {
-            if self.has_failed.swap(true, Ordering::Relaxed) {
-                return;
-            }
-            // The poll still ends by its timeout.
-            log::warn!("could not wake the network thread: {error}");
-        }
-    }
-}
-
-/// A TCP connection as it is.
-struct Plaintext(mio::net::TcpStream);
-
-impl Transport for Plaintext {
-    fn finish_connect(&mut self) -> io::Result<bool> {
-        if let Some(error) = self.0.take_error()? {
-            return Err(error);
-        }
-        match self.0.peer_addr() {
-            // A port that nobody listens on may be chosen as our own end's, and then the system
-            // connects the socket to itself; a broker could not open that port any more.
-            Ok(peer) if peer == self.0.local_addr()? => Err(io::Error::new(
-                io::ErrorKind::ConnectionRefused,
-                "connected to itself",
-            )),
-            Ok(_) => Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotConnected => Ok(false),
-            Err(error) => Err(error),
-        }
-    }
-
-    fn read(&mut self, into: &mut [u8]) -> io::Result<Received> {
-        let len = self.0.read(into)?;
-        Ok(Received {
-            len,
-            drained: SHORT_READ_DRAINS && len < into.len(),
-        })
-    }
-
-    fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
-        transport::send_vectored(&self.0, from)
-    }
-
-    fn shutdown(&mut self) {
-        // Dropping closes. A shutdown before that would end the connection also for a process that
-        // this one was forked from, to which it may belong.
-    }
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
-//! A frame on its way out: how much of it the socket has taken, and the vectored writes that hand
+//! A frame on its way out: how much of it the transport has taken, and the vectored writes that hand
 //! over the rest without copying it.
 
 use std::io::{self, IoSlice};
 
-use super::transport::Transport;
+use super::poller::Readiness;
+use super::transport::{Transport, TransportError};
 use crate::protocol::Frame;
 
 /// Slices given to one write. They live on the stack; a produce request to a node has one or two per
@@ -37,18 +38,22 @@ impl NetworkSend {
         send
     }
 
-    /// Whether the socket has all of it.
+    /// Whether the transport has all of it.
     pub(super) fn is_complete(&self) -> bool {
         self.chunk == self.frame.chunks().len()
     }
 
-    /// Whether the socket has any of it.
+    /// Whether the transport has any of it.
     pub(super) fn is_touched(&self) -> bool {
         self.touched
     }
 
     /// One write of what is left.
-    pub(super) fn write_to(&mut self, transport: &mut dyn Transport) -> io::Result<()> {
+    pub(super) fn write_to(
+        &mut self,
+        transport: &mut dyn Transport,
+        ready: &mut Readiness,
+    ) -> Result<(), TransportError> {
         let mut slices = [IoSlice::new(&[]); MAX_SLICES];
         let mut count = 0;
         let mut skip = self.offset;
@@ -67,9 +72,9 @@ impl NetworkSend {
         if count == 0 {
             return Ok(());
         }
-        let written = transport.write_vectored(&slices[..count])?;
+        let written = transport.write_vectored(ready, &slices[..count])?;
         if written == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
+            return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
         self.touched = true;
         self.advance(written);

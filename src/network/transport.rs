@@ -1,135 +1,139 @@
-//! The byte stream under a connection: what a channel asks of it, and how a TCP socket is set up.
-//!
-//! Plain text is the stream itself (in `selector`, which owns the sockets); TLS is another
-//! implementation over the same stream, and the channel does not know which one it has.
+//! What lies between a channel and its stream: nothing for plain text, a cipher for TLS.
 
+use std::fmt;
 use std::io::{self, IoSlice};
-use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
 
-use socket2::{Domain, Protocol, SockRef, Socket, Type};
+use super::poller::{Readiness, Stream};
 
-/// What a read brought.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Received {
-    /// Bytes put into the buffer; zero only at the end of the stream.
-    pub(super) len: usize,
-    /// True when nothing more can be read until the socket has another event, as if the next read
-    /// had already failed with `WouldBlock`.
-    pub(super) drained: bool,
+/// Why a transport cannot go on.
+#[derive(Debug)]
+pub(crate) enum TransportError {
+    /// The stream failed; `WouldBlock` is no failure, but the word that the stream has to be waited for.
+    Io(io::Error),
+    /// One side does not accept the other: the peer is not who it should be, or refuses us. Another
+    /// attempt would end the same way.
+    #[cfg_attr(
+        not(test),
+        expect(
+            dead_code,
+            reason = "made by the transport of TLS, which is not built yet"
+        )
+    )]
+    Authentication(Arc<str>),
 }
 
-/// A non-blocking byte stream.
+impl TransportError {
+    /// Whether only an event of the stream is waited for.
+    pub(crate) fn is_blocked(&self) -> bool {
+        matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
+    }
+}
+
+impl From<io::Error> for TransportError {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl fmt::Display for TransportError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Io(error) => error.fmt(f),
+            Self::Authentication(why) => f.write_str(why),
+        }
+    }
+}
+
+/// What a channel reads from and writes to.
+///
+/// The channel keeps what was told of the stream, and lends it to each call. A transport reads and writes
+/// its stream through it ([`Readiness::read`], [`Readiness::write_vectored`]), as often as it likes: what is
+/// known of the stream then stays right.
 ///
 /// # Contract
-/// - `WouldBlock` means: nothing until the socket's next event. `Interrupted` means: again.
-/// - Dropping a transport closes its socket.
+/// - A transport may keep bytes inside: plain ones that nobody has fetched, which no event tells of
+///   ([`has_pending_input`](Self::has_pending_input)), and sealed ones that the stream has not taken
+///   ([`has_pending_writes`](Self::has_pending_writes)).
+/// - `WouldBlock` is said only when the stream has said so in this call or before: then its next event goes
+///   on. Nothing else waits.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.TransportLayer`.
-pub(super) trait Transport: Send {
-    /// Called for each event of the socket until it answers `true`: the stream is up (for TLS: the
-    /// handshake is over) and takes bytes. An error is the end of the attempt.
-    fn finish_connect(&mut self) -> io::Result<bool>;
+pub(crate) trait Transport: Send {
+    /// Whether the stream is connected. Asked at each event until it is.
+    fn finish_connect(&mut self, ready: &mut Readiness) -> Result<bool, TransportError>;
 
-    /// Reads what there is, at most `into.len()` bytes.
-    fn read(&mut self, into: &mut [u8]) -> io::Result<Received>;
+    /// Goes on with the transport's own introduction, as far as the stream allows. False: an event of the
+    /// stream is needed. It reads before it writes, so that the peer's reason for ending it is found.
+    fn handshake(&mut self, ready: &mut Readiness) -> Result<bool, TransportError>;
 
-    /// Writes a beginning of `from`, and says how much.
-    fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize>;
+    /// Reads what there is, at most `into.len()` bytes; zero at the end of the stream. What it has to
+    /// answer by itself (TLS: a new key) becomes a pending write.
+    fn read(&mut self, ready: &mut Readiness, into: &mut [u8]) -> Result<usize, TransportError>;
 
-    /// Says goodbye, as far as that is possible without waiting; the transport is dropped next.
-    fn shutdown(&mut self);
+    /// Takes a beginning of `from`, and says how much. What it has taken may be inside it still.
+    fn write_vectored(
+        &mut self,
+        ready: &mut Readiness,
+        from: &[IoSlice<'_>],
+    ) -> Result<usize, TransportError>;
+
+    /// Whether it has taken, or made, bytes that the stream has not.
+    fn has_pending_writes(&self) -> bool;
+
+    /// Gives the stream what is pending. False: an event of the stream is needed for the rest.
+    fn flush(&mut self, ready: &mut Readiness) -> Result<bool, TransportError>;
+
+    /// Whether a read would bring something although the stream has nothing.
+    fn has_pending_input(&self) -> bool;
+
+    /// Says goodbye, as far as that is possible without waiting; the transport is dropped next, which
+    /// closes its stream.
+    fn shutdown(&mut self, ready: &mut Readiness);
 }
 
-/// Opens a socket and begins to connect. The flag says that it is connected already.
-pub(super) fn open(
-    address: SocketAddr,
-    send_buffer: Option<usize>,
-    receive_buffer: Option<usize>,
-) -> io::Result<(TcpStream, bool)> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
-    socket.set_nonblocking(true)?;
-    socket.set_tcp_nodelay(true)?;
-    socket.set_keepalive(true)?;
-    // Before connecting: the window scale is agreed on in the handshake and follows from them.
-    if let Some(size) = send_buffer {
-        socket.set_send_buffer_size(size)?;
-    }
-    if let Some(size) = receive_buffer {
-        socket.set_recv_buffer_size(size)?;
-    }
-    let connected = match socket.connect(&address.into()) {
-        Ok(()) => true,
-        Err(error) if is_in_progress(&error) => false,
-        Err(error) => return Err(error),
-    };
-    Ok((socket.into(), connected))
-}
+/// The stream as it is.
+///
+/// # Kafka
+/// `org.apache.kafka.common.network.PlaintextTransportLayer`.
+pub(crate) struct PlaintextTransport<S>(pub(crate) S);
 
-/// Writes a beginning of `from` to a socket whose peer may be gone, without the signal that would end the
-/// process then. Programs in Rust ignore `SIGPIPE`, but the library may be part of one that is not: of the
-/// standard library's writes only the plain one takes care of that, and not the one of several slices.
-pub(super) fn send_vectored<'s, S>(socket: &'s S, from: &[IoSlice<'_>]) -> io::Result<usize>
-where
-    SockRef<'s>: From<&'s S>,
-{
-    SockRef::from(socket).send_vectored_with_flags(from, NO_SIGNAL)
-}
-
-#[cfg(all(unix, not(target_vendor = "apple")))]
-const NO_SIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
-
-/// There the socket itself is told when it is made, or there is no such signal.
-#[cfg(not(all(unix, not(target_vendor = "apple"))))]
-const NO_SIGNAL: std::ffi::c_int = 0;
-
-/// Whether a non-blocking `connect` said that it goes on. One that a signal interrupted goes on too.
-fn is_in_progress(error: &io::Error) -> bool {
-    // `io::ErrorKind::InProgress` is not stable, so the number is asked for.
-    #[cfg(unix)]
-    if error.raw_os_error() == Some(libc::EINPROGRESS) {
-        return true;
-    }
-    matches!(
-        error.kind(),
-        io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use std::net::{Ipv4Addr, TcpListener};
-
-    use super::*;
-
-    /// SL-1
-    #[test]
-    fn a_socket_has_its_options_before_it_is_connected() {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-        let address = listener.local_addr().unwrap();
-        let (plain, _) = open(address, None, None).unwrap();
-        let (small, _) = open(address, Some(16_384), Some(32_768)).unwrap();
-        let (plain, small) = (SockRef::from(&plain), SockRef::from(&small));
-        for socket in [&plain, &small] {
-            assert!(socket.tcp_nodelay().unwrap());
-            assert!(socket.keepalive().unwrap());
-        }
-        // Linux answers with twice what was asked for; nobody answers with less.
-        assert!((16_384..=32_768).contains(&small.send_buffer_size().unwrap()));
-        assert!((32_768..=65_536).contains(&small.recv_buffer_size().unwrap()));
-        assert_ne!(
-            plain.send_buffer_size().unwrap(),
-            small.send_buffer_size().unwrap()
-        );
+impl<S: Stream> Transport for PlaintextTransport<S> {
+    fn finish_connect(&mut self, ready: &mut Readiness) -> Result<bool, TransportError> {
+        Ok(ready.finish_connect(&mut self.0)?)
     }
 
-    #[test]
-    fn an_address_that_cannot_be_reached_fails_at_once() {
-        // Broadcast is no destination for TCP: the system refuses without sending anything.
-        assert!(open("255.255.255.255:9".parse().unwrap(), None, None).is_err());
+    fn handshake(&mut self, _ready: &mut Readiness) -> Result<bool, TransportError> {
+        Ok(true)
+    }
+
+    fn read(&mut self, ready: &mut Readiness, into: &mut [u8]) -> Result<usize, TransportError> {
+        Ok(ready.read(&mut self.0, into)?)
+    }
+
+    fn write_vectored(
+        &mut self,
+        ready: &mut Readiness,
+        from: &[IoSlice<'_>],
+    ) -> Result<usize, TransportError> {
+        Ok(ready.write_vectored(&mut self.0, from)?)
+    }
+
+    fn has_pending_writes(&self) -> bool {
+        false
+    }
+
+    fn flush(&mut self, _ready: &mut Readiness) -> Result<bool, TransportError> {
+        Ok(true)
+    }
+
+    fn has_pending_input(&self) -> bool {
+        false
+    }
+
+    fn shutdown(&mut self, _ready: &mut Readiness) {
+        // Dropping closes. A shutdown before that would end the connection also for a process that
+        // this one was forked from, to which it may belong.
     }
 }

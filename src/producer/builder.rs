@@ -33,6 +33,7 @@ use crate::client::kafka_client::KafkaClient;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ProducerConfig;
 use crate::error::ConstructError;
+use crate::network::resolver::NameLookUps;
 
 /// Builds a [`KafkaProducer`] with plug-ins of one's own.
 ///
@@ -211,6 +212,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         self.build_with(Seams {
             clock,
             seed: RandomState::new().build_hasher().finish(),
+            names: NameLookUps::of_system(),
             make_client: Box::new(network_client),
             spawn: system_spawn(),
         })

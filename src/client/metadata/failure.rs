@@ -26,13 +26,6 @@ pub(crate) enum MetadataFailure {
     /// It could not be asked for: the only broker there is a connection to wants the client to pause.
     Throttled(NodeId),
     /// The broker refused the client's credentials: waiters are told.
-    #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "made by the authenticators of SASL and TLS, which are not built yet"
-        )
-    )]
     Authentication(Arc<str>),
     /// The broker knows no version of the request that can carry it: waiters are told.
     UnsupportedVersion(Arc<str>),

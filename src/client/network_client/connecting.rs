@@ -1,11 +1,13 @@
 //! Connections: how they are begun, when they stand, and what their end entails.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use super::{NetworkClient, Purpose};
 use crate::client::connection_states::{ConnectionState, NextStep};
 use crate::client::kafka_client::{ClientResponse, Outcome};
 use crate::clock::Instant;
+use crate::network::endpoint::Endpoint;
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{CloseReason, PollEvents, Selectable};
 use crate::types::{Node, NodeId};
@@ -28,6 +30,9 @@ pub(super) enum Weight {
     Lost,
     /// The broker did what no broker should.
     Fault,
+    /// One side does not accept the other: whoever waits for metadata is told, since trying again is of no
+    /// use.
+    Refused,
 }
 
 impl Ending {
@@ -52,6 +57,10 @@ impl Ending {
 /// Said of a connection that ended instead of an answer to the request for API versions.
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
      brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
+
+/// Said of a connection that was lost while it was authenticated.
+const LOST_IN_AUTHENTICATION: &str = ", during authentication: brokers before 1.0 refuse credentials like that, \
+     as does a firewall that lets no TLS through; it may also be a network that fails now and then";
 
 /// Requests from here on may be larger than a broker takes.
 const NOTABLE_BYTES: usize = 16 * 1024;
@@ -89,9 +98,16 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    fn connect_to(&mut self, id: NodeId, address: std::net::SocketAddr, now: Instant) {
+    fn connect_to(&mut self, id: NodeId, address: SocketAddr, now: Instant) {
         log::debug!("{self} Initiating connection to node {id} using address {address}");
-        if let Err(error) = self.selector.connect(id, address) {
+        let Some((host, _)) = self.states.endpoint(id) else {
+            return;
+        };
+        let endpoint = Endpoint {
+            host: Arc::clone(host),
+            address,
+        };
+        if let Err(error) = self.selector.connect(id, endpoint) {
             self.attempt_failed(
                 id,
                 Arc::from(format!("connecting to {address} failed: {error}")),
@@ -136,10 +152,19 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.metadata_after_disconnect(id, &ending, now);
     }
 
-    /// Notes the connections that stand; their brokers are asked for versions next.
+    /// Notes the connections that stand, and those that are ready for frames: their brokers are asked for
+    /// versions next.
     pub(super) fn handle_connections(&mut self, events: &PollEvents, now: Instant) {
-        for &id in &events.connected {
+        for &id in &events.authenticating {
             if self.states.state(id) == Some(&ConnectionState::Connecting) {
+                log::debug!("{self} Completed connection to node {id}. Authenticating.");
+                self.states.authenticating(id, now);
+            }
+        }
+        for &id in &events.connected {
+            if let Some(ConnectionState::Connecting | ConnectionState::Authenticating) =
+                self.states.state(id)
+            {
                 log::debug!("{self} Completed connection to node {id}. Fetching API versions.");
                 self.states.checking_api_versions(id, now);
                 self.versions_to_ask.insert(id, FIRST_API_VERSIONS_VERSION);
@@ -161,7 +186,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             }
             let was_ready = self.states.state(id) == Some(&ConnectionState::Ready);
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
+            let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
+                // What is said of it says that it is one of authentication.
+                CloseReason::AuthenticationFailed(why) => Arc::clone(why),
+                reason @ (CloseReason::ClosedByPeer | CloseReason::Io(_)) if authenticates => {
+                    format!("{reason}{LOST_IN_AUTHENTICATION}").into()
+                }
                 CloseReason::ClosedByPeer if is_asking => Arc::from(CLOSED_ON_API_VERSIONS),
                 reason @ CloseReason::BadFrame(_) if !was_ready => {
                     format!("{reason}: {NO_BROKER}").into()
@@ -173,6 +204,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 weight: match disconnected.reason {
                     CloseReason::Idle => Weight::Ordinary,
                     CloseReason::BadFrame(_) => Weight::Fault,
+                    CloseReason::AuthenticationFailed(_) => Weight::Refused,
                     _ => Weight::Lost,
                 },
                 by_peer: matches!(
@@ -238,7 +270,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         responses: &mut Vec<ClientResponse<T>>,
     ) {
         self.log_ending(id, ending, now);
-        self.states.disconnected(id, now, Arc::clone(&ending.error));
+        let error = Arc::clone(&ending.error);
+        if ending.weight == Weight::Refused {
+            self.states.authentication_failed(id, now, error);
+        } else {
+            self.states.disconnected(id, now, error);
+        }
         self.api_versions.remove(id);
         self.versions_to_ask.remove(&id);
         self.cancel_in_flight(id, ending, newest_untouched, now, responses);
@@ -269,21 +306,24 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     } else {
                         Arc::clone(&ending.error)
                     };
+                    let outcome = if ending.weight == Weight::Refused && untouched {
+                        Outcome::Authentication(reason)
+                    } else {
+                        Outcome::Disconnected {
+                            handed_over: !untouched,
+                            reason,
+                        }
+                    };
                     responses.push(ClientResponse {
                         node: id,
                         tag,
                         version: request.version,
                         created: request.created,
                         received: now,
-                        outcome: Outcome::Disconnected {
-                            handed_over: !untouched,
-                            reason,
-                        },
+                        outcome,
                     });
                 }
-                Purpose::Metadata(_) => {
-                    self.metadata_failed(self.disconnected_from(id, &ending.error), now);
-                }
+                Purpose::Metadata(_) => self.metadata_failed(self.failure_of(id, ending), now),
                 Purpose::ApiVersions => {}
             }
         }
@@ -294,21 +334,25 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     fn log_ending(&mut self, id: NodeId, ending: &Ending, now: Instant) {
         let error = &ending.error;
         let is_ready = self.states.state(id) == Some(&ConnectionState::Ready);
-        let warns = ending.weight == Weight::Fault || ending.weight == Weight::Lost && !is_ready;
+        let warns = match ending.weight {
+            Weight::Ordinary => false,
+            Weight::Lost => !is_ready,
+            Weight::Fault | Weight::Refused => true,
+        };
         let unsaid = if warns {
             self.states.warn_of(id, now)
         } else {
             None
         };
-        let endpoint = Endpoint(self.states.endpoint(id));
+        let endpoint = Named(self.states.endpoint(id));
         let Some(unsaid) = unsaid else {
             log::debug!("{self} Node {id}{endpoint} disconnected: {error}");
             return;
         };
-        let what = if ending.weight == Weight::Fault {
-            "was closed"
-        } else {
-            "could not be established"
+        let what = match ending.weight {
+            Weight::Fault => "was closed",
+            Weight::Refused => "failed authentication",
+            Weight::Ordinary | Weight::Lost => "could not be established",
         };
         log::warn!("{self} Connection to node {id}{endpoint} {what}: {error}{unsaid}");
     }
@@ -316,7 +360,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// The broker's versions are known. If it was warned of before, that is over.
     pub(super) fn node_is_ready(&mut self, id: NodeId) {
         if let Some(failures) = self.states.ready(id) {
-            let endpoint = Endpoint(self.states.endpoint(id));
+            let endpoint = Named(self.states.endpoint(id));
             log::info!(
                 "{self} Connection to node {id}{endpoint} stands, after {failures} failures"
             );
@@ -324,9 +368,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 }
 
-pub(super) struct Endpoint<'a>(pub(super) Option<(&'a Arc<str>, u16)>);
+/// Where a node is, if that is known, as it stands in a sentence.
+pub(super) struct Named<'a>(pub(super) Option<(&'a Arc<str>, u16)>);
 
-impl std::fmt::Display for Endpoint<'_> {
+impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some((host, port)) => write!(f, " ({host}:{port})"),

@@ -3,7 +3,7 @@
 use crate::util::log;
 use crate::util::log::Level;
 
-use super::connecting::{Ending, Endpoint, Weight};
+use super::connecting::{Ending, Named, Weight};
 use super::{NetworkClient, Purpose};
 use crate::client::kafka_client::Outcome;
 use crate::client::metadata::{MetadataFailure, PlannedUpdate};
@@ -146,16 +146,23 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 }
             }
         }
-        if self.is_metadata_due(now) {
-            self.metadata_failed(self.disconnected_from(id, &ending.error), now);
+        // What is refused to this client keeps all metadata away, whichever node was to be asked for it.
+        if self.is_metadata_due(now) || ending.weight == Weight::Refused {
+            self.metadata
+                .handle_failure(now, self.failure_of(id, ending));
         }
         self.metadata.request_update();
     }
 
     /// What is said to those who wait for metadata: which broker was tried, and what came of it.
-    pub(super) fn disconnected_from(&self, id: NodeId, error: &str) -> MetadataFailure {
-        let endpoint = Endpoint(self.states.endpoint(id));
-        MetadataFailure::Disconnected(format!("broker {id}{endpoint}: {error}").into())
+    pub(super) fn failure_of(&self, id: NodeId, ending: &Ending) -> MetadataFailure {
+        let endpoint = Named(self.states.endpoint(id));
+        let why = format!("broker {id}{endpoint}: {}", ending.error).into();
+        if ending.weight == Weight::Refused {
+            MetadataFailure::Authentication(why)
+        } else {
+            MetadataFailure::Disconnected(why)
+        }
     }
 
     /// The answer to the metadata request under way.

@@ -253,9 +253,12 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             })
         };
         if let Some(reason) = refused {
-            let outcome = Outcome::Disconnected {
-                handed_over: false,
-                reason,
+            let outcome = match self.states.state(node) {
+                Some(ConnectionState::AuthenticationFailed(_)) => Outcome::Authentication(reason),
+                _ => Outcome::Disconnected {
+                    handed_over: false,
+                    reason,
+                },
             };
             self.ended.push(ClientResponse {
                 node,

@@ -1,12 +1,12 @@
-//! A channel over a scripted byte stream: every order of short writes, failures and ends.
+//! A channel of plain text over a scripted stream: every order of short writes, failures and ends.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
+use std::io::{self, IoSlice};
 
-use bytes::Bytes;
-
-use super::super::transport::Received;
 use super::*;
+use crate::network::authenticator::NullAuthenticator;
+use crate::network::poller::{Received, Stream};
+use crate::network::transport::PlaintextTransport;
 use crate::protocol::FrameBuilder;
 use crate::sync::{Mutex, Rank};
 
@@ -26,7 +26,7 @@ struct Script {
 #[derive(Clone)]
 struct Scripted(Arc<Mutex<Script>>);
 
-impl Transport for Scripted {
+impl Stream for Scripted {
     fn finish_connect(&mut self) -> io::Result<bool> {
         self.0.lock().connects.pop_front().unwrap_or(Ok(true))
     }
@@ -58,8 +58,6 @@ impl Transport for Scripted {
         script.written.extend_from_slice(&bytes[..taken]);
         Ok(taken)
     }
-
-    fn shutdown(&mut self) {}
 }
 
 struct Rig {
@@ -81,8 +79,11 @@ impl Rig {
 
     fn connecting(scratch: usize) -> Self {
         let script = Scripted(Arc::new(Mutex::new(Rank::LEAF, Script::default())));
-        let transport = Box::new(script.clone());
-        let channel = KafkaChannel::new(1, transport, false, 1000, Instant::ORIGIN);
+        let parts = ChannelParts {
+            transport: Box::new(PlaintextTransport(script.clone())),
+            authenticator: Box::new(NullAuthenticator),
+        };
+        let channel = KafkaChannel::new(1, parts, false, 1000, Instant::ORIGIN);
         Self {
             channel,
             script,
@@ -93,7 +94,12 @@ impl Rig {
 
     fn turn(&mut self) -> Turn {
         self.events.clear();
-        self.channel.turn(&mut self.scratch, &mut self.events)
+        let now = Instant::ORIGIN;
+        self.channel.turn(&mut self.scratch, now, &mut self.events)
+    }
+
+    fn send(&mut self, frame: Frame) -> Result<(), SendRefused> {
+        self.channel.send(frame, || Instant::ORIGIN)
     }
 
     fn script(&self, change: impl FnOnce(&mut Script)) {
@@ -150,12 +156,10 @@ fn short_writes_continue_wherever_they_stopped() {
     for first in 1..expected.len() {
         let mut rig = Rig::new(64);
         rig.script(|script| script.writes.extend([Ok(first), Err(blocked())]));
-        rig.channel
-            .send(frame(&[b"one", b"", b"two", b"three"]))
-            .unwrap();
+        rig.send(frame(&[b"one", b"", b"two", b"three"])).unwrap();
         assert_eq!(rig.turn(), Turn::Wait, "the socket is full");
         assert!(rig.events.is_empty());
-        assert_eq!(rig.channel.send(frame(&[b"more"])), Err(SendRefused::Busy));
+        assert_eq!(rig.send(frame(&[b"more"])), Err(SendRefused::Busy));
 
         rig.script(|script| script.writes.extend([Ok(1), Err(interrupted()), Ok(100)]));
         rig.channel.note(WRITABLE);
@@ -170,7 +174,7 @@ fn a_frame_of_many_chunks_is_written_in_batches_without_loss() {
     let chunks = vec![b"ab".as_slice(); 200];
     let mut rig = Rig::new(64);
     rig.script(|script| script.writes.extend((0..100).map(|_| Ok(1000))));
-    rig.channel.send(frame(&chunks)).unwrap();
+    rig.send(frame(&chunks)).unwrap();
     rig.script(|script| {
         assert_eq!(script.written, framed(&b"ab".repeat(200)));
         assert_eq!(script.largest_batch, 64);
@@ -182,18 +186,18 @@ fn a_frame_of_many_chunks_is_written_in_batches_without_loss() {
 fn a_frame_the_socket_has_room_for_is_written_by_send_with_one_call() {
     let mut rig = Rig::new(64);
     rig.script(|script| script.writes.push_back(Ok(100)));
-    rig.channel.send(frame(&[b"hello"])).unwrap();
+    rig.send(frame(&[b"hello"])).unwrap();
     rig.script(|script| assert_eq!(script.write_calls, 1));
     assert!(rig.channel.has_work(), "the completion is to be told");
     assert_eq!(
-        rig.channel.send(frame(&[b"more"])),
+        rig.send(frame(&[b"more"])),
         Err(SendRefused::Busy),
         "not told yet"
     );
     assert_eq!(rig.turn(), Turn::Wait);
     assert_eq!(rig.events.completed_sends, [1]);
     rig.script(|script| script.writes.push_back(Ok(100)));
-    rig.channel.send(frame(&[b"more"])).unwrap();
+    rig.send(frame(&[b"more"])).unwrap();
 }
 
 #[test]
@@ -205,7 +209,7 @@ fn a_frame_of_which_no_byte_was_taken_is_untouched() {
                 .writes
                 .extend(taken.into_iter().chain([Err(reset())]));
         });
-        rig.channel.send(frame(&[b"hello"])).unwrap();
+        rig.send(frame(&[b"hello"])).unwrap();
         // The socket is read once more for frames that came before the failure.
         let Turn::Ended(reason) = rig.turn() else {
             panic!("not ended")
@@ -223,7 +227,7 @@ fn a_frame_that_was_written_in_full_is_not_untouched_when_the_connection_ends() 
         script.writes.push_back(Ok(100));
         script.reads.push_back(Ok(vec![]));
     });
-    rig.channel.send(frame(&[b"hello"])).unwrap();
+    rig.send(frame(&[b"hello"])).unwrap();
     rig.channel.note(ENDING);
     let Turn::Ended(reason) = rig.turn() else {
         panic!("not ended")
@@ -243,7 +247,7 @@ fn answers_that_came_before_a_failed_write_are_delivered_first() {
             .push_back(Ok([framed(b"one"), framed(b"two")].concat()));
         script.reads.push_back(Err(reset()));
     });
-    rig.channel.send(frame(&[b"hello"])).unwrap();
+    rig.send(frame(&[b"hello"])).unwrap();
     assert!(!rig.channel.is_ready());
     for answer in ["one", "two"] {
         assert_eq!(rig.turn(), Turn::Again);
@@ -268,13 +272,10 @@ fn a_frame_for_a_channel_that_is_closing_comes_back_untouched() {
             .push_back(Ok([framed(b"one"), framed(b"two")].concat()));
     });
     rig.channel.note(READABLE);
-    rig.channel.send(frame(&[b"first"])).unwrap();
+    rig.send(frame(&[b"first"])).unwrap();
     assert_eq!(rig.turn(), Turn::Again);
-    rig.channel.send(frame(&[b"fails"])).unwrap();
-    assert_eq!(
-        rig.channel.send(frame(&[b"another"])),
-        Err(SendRefused::Busy)
-    );
+    rig.send(frame(&[b"fails"])).unwrap();
+    assert_eq!(rig.send(frame(&[b"another"])), Err(SendRefused::Busy));
     assert_eq!(rig.turn(), Turn::Again);
     assert_eq!(rig.events.completed_receives.len(), 1);
     let Turn::Ended(reason) = rig.turn() else {
@@ -364,37 +365,13 @@ fn interrupted_calls_are_made_again() {
 fn an_event_before_the_connection_is_up_is_waited_past() {
     let mut rig = Rig::connecting(64);
     rig.script(|script| script.connects.extend([Ok(false), Ok(true)]));
-    assert_eq!(
-        rig.channel.send(frame(&[b"x"])),
-        Err(SendRefused::NoConnection)
-    );
+    assert_eq!(rig.send(frame(&[b"x"])), Err(SendRefused::NoConnection));
     rig.channel.note(WRITABLE);
     assert_eq!(rig.turn(), Turn::Wait);
     assert!(rig.events.is_empty());
     rig.channel.note(WRITABLE);
     assert_eq!(rig.turn(), Turn::Wait);
     assert_eq!(rig.events.connected, [1]);
-}
-
-/// SL-16
-#[test]
-fn a_muted_channel_reads_nothing_and_forgets_nothing() {
-    let mut rig = Rig::new(64);
-    rig.script(|script| {
-        script
-            .reads
-            .push_back(Ok([framed(b"one"), framed(b"two")].concat()));
-    });
-    rig.channel.note(READABLE);
-    assert_eq!(rig.turn(), Turn::Again, "the second frame is in the buffer");
-    rig.channel.set_muted(true);
-    assert!(!rig.channel.has_work(), "polls may wait");
-    assert_eq!(rig.turn(), Turn::Wait);
-    assert!(rig.events.is_empty());
-    rig.channel.set_muted(false);
-    assert!(rig.channel.has_work());
-    assert_eq!(rig.turn(), Turn::Wait);
-    assert_eq!(rig.events.completed_receives, [(1, Bytes::from("two"))]);
 }
 
 /// SL-19
@@ -426,11 +403,11 @@ fn a_frame_without_bytes_is_delivered() {
 #[test]
 fn a_frame_can_be_taken_back_until_its_first_byte_is_written() {
     let mut rig = Rig::new(64);
-    rig.channel.send(frame(&[b"one"])).unwrap();
+    rig.send(frame(&[b"one"])).unwrap();
     assert!(rig.channel.is_send_untouched());
     assert!(rig.channel.withdraw_send());
     assert!(!rig.channel.is_send_untouched());
-    rig.channel.send(frame(&[b"two"])).unwrap();
+    rig.send(frame(&[b"two"])).unwrap();
     rig.script(|script| script.writes.push_back(Ok(1)));
     rig.channel.note(WRITABLE);
     assert_eq!(rig.turn(), Turn::Wait);

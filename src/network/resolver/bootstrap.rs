@@ -2,12 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::unbounded;
 
-use super::{NameService, SystemNames, THREAD_NAME, literal, unresolved};
+use super::{NameLookUps, NameService, literal, unresolved};
 use crate::clock::{Clock, Deadline};
 
 /// Threads that look up bootstrap hosts at once. A list may name many hosts, of which the first few
@@ -50,16 +49,7 @@ pub(crate) fn resolve_bootstrap(
     lookup: DnsLookup,
     timeout: Duration,
     clock: &dyn Clock,
-) -> BootstrapHosts {
-    resolve_bootstrap_with(hosts, lookup, timeout, clock, &(Arc::new(SystemNames) as _))
-}
-
-pub(super) fn resolve_bootstrap_with(
-    hosts: &[(String, u16)],
-    lookup: DnsLookup,
-    timeout: Duration,
-    clock: &dyn Clock,
-    names: &Arc<dyn NameService>,
+    look_ups: &NameLookUps,
 ) -> BootstrapHosts {
     let mut answered: BTreeMap<usize, BootstrapHosts> = BTreeMap::new();
     let (jobs, queue) = unbounded();
@@ -83,7 +73,8 @@ pub(super) fn resolve_bootstrap_with(
     let (outgoing, answers) = unbounded();
     let mut spawn_error = None;
     for _ in 0..queue.len().min(BOOTSTRAP_THREADS) {
-        let (queue, outgoing, names) = (queue.clone(), outgoing.clone(), Arc::clone(names));
+        let (queue, outgoing) = (queue.clone(), outgoing.clone());
+        let names = Arc::clone(&look_ups.names);
         let work = move || {
             for (index, host, port) in queue {
                 if outgoing
@@ -94,10 +85,7 @@ pub(super) fn resolve_bootstrap_with(
                 }
             }
         };
-        if let Err(error) = thread::Builder::new()
-            .name(THREAD_NAME.to_owned())
-            .spawn(work)
-        {
+        if let Err(error) = (look_ups.run)(Box::new(work)) {
             spawn_error = Some(error);
         }
     }

@@ -56,7 +56,7 @@ impl NameService for Scripted {
 }
 
 struct Rig {
-    resolver: SystemResolver,
+    resolver: Resolver,
     woken: Receiver<()>,
     asked: Receiver<String>,
     gate: Sender<()>,
@@ -81,7 +81,7 @@ fn rig() -> Rig {
     let (names, asked, gate) = scripted();
     let (wake, woken) = unbounded();
     Rig {
-        resolver: SystemResolver::with_names(Arc::new(Told(wake)), names),
+        resolver: Resolver::new(NameLookUps::on_threads(names), Arc::new(Told(wake))),
         woken,
         asked,
         gate,
@@ -266,7 +266,7 @@ fn dropping_the_resolver_waits_for_nothing_and_ends_the_threads() {
 #[test]
 fn the_systems_name_service_knows_this_machine() {
     let (wake, woken) = unbounded();
-    let mut resolver = SystemResolver::new(Arc::new(Told(wake)));
+    let mut resolver = Resolver::new(NameLookUps::of_system(), Arc::new(Told(wake)));
     resolver.request(5, "localhost", 9092);
     woken.recv_timeout(PATIENCE).unwrap();
     let answer = resolver.poll().unwrap();
@@ -287,12 +287,13 @@ fn hosts(names: &[&str]) -> Vec<(String, u16)> {
 
 fn bootstrap(names: &[&str], lookup: DnsLookup, timeout: Duration) -> BootstrapHosts {
     let (service, _asked, _gate) = scripted();
-    resolve_bootstrap_with(
+    let look_ups = NameLookUps::on_threads(service);
+    resolve_bootstrap(
         &hosts(names),
         lookup,
         timeout,
         &SystemClock::new(),
-        &service,
+        &look_ups,
     )
 }
 
@@ -343,7 +344,8 @@ fn more_hosts_than_threads_are_all_looked_up_and_keep_their_order() {
     let (service, asked, _gate) = scripted();
     let list: Vec<(String, u16)> = (0..50).map(|port| ("pair".to_owned(), port)).collect();
     let clock = SystemClock::new();
-    let found = resolve_bootstrap_with(&list, DnsLookup::UseAllDnsIps, PATIENCE, &clock, &service);
+    let look_ups = NameLookUps::on_threads(service);
+    let found = resolve_bootstrap(&list, DnsLookup::UseAllDnsIps, PATIENCE, &clock, &look_ups);
     assert_eq!(
         found,
         BootstrapHosts {
@@ -359,7 +361,8 @@ fn the_systems_name_service_has_a_name_for_this_machine() {
     let name = SystemNames.name(IpAddr::from([127, 0, 0, 1])).unwrap();
     let lookup = DnsLookup::UseAllDnsIps;
     let list = hosts(&[&name, "127.0.0.1"]);
-    let found = resolve_bootstrap(&list, lookup, PATIENCE, &SystemClock::new());
+    let look_ups = NameLookUps::of_system();
+    let found = resolve_bootstrap(&list, lookup, PATIENCE, &SystemClock::new(), &look_ups);
     assert_eq!(
         found,
         BootstrapHosts {
@@ -373,4 +376,27 @@ fn the_systems_name_service_has_a_name_for_this_machine() {
 fn no_hosts_need_no_time() {
     let found = bootstrap(&[], DnsLookup::UseAllDnsIps, Duration::ZERO);
     assert_eq!(found, BootstrapHosts::default());
+}
+
+/// What a simulation does: nothing of it needs a thread, or time.
+#[test]
+fn look_ups_that_are_made_at_once_are_answered_when_they_are_asked_for() {
+    let (names, _asked, _gate) = scripted();
+    let look_ups = NameLookUps::at_once(names);
+    let (wake, woken) = unbounded();
+    let mut resolver = Resolver::new(look_ups.clone(), Arc::new(Told(wake)));
+    resolver.request(1, "pair", 9092);
+    assert_eq!(woken.len(), 1);
+    let answer = resolver.poll().unwrap();
+    assert_eq!(answer.result, Ok(vec![v4(1, 9092), v4(2, 9092)]));
+    resolver.request_canonical(hosts(&["twins"]));
+    assert_eq!(resolver.poll_canonical(), Some(hosts(&["one.name"])));
+
+    // Of a clock that stands still nobody could wait for the time limit.
+    let clock = crate::clock::mock::MockClock::new();
+    let list = hosts(&["pair", "empty", "127.0.0.7"]);
+    let lookup = DnsLookup::UseAllDnsIps;
+    let found = resolve_bootstrap(&list, lookup, PATIENCE, &clock, &look_ups);
+    assert_eq!(found.usable, hosts(&["pair", "127.0.0.7"]));
+    assert_eq!(found.failed.len(), 1);
 }

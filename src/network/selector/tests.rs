@@ -1,15 +1,17 @@
 //! The selector over real sockets on the loopback interface.
 
 use std::io::{Read as _, Write as _};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread;
 
 use bytes::Bytes;
 use socket2::{Domain, Socket, Type};
 
 use super::*;
-use crate::clock::{SystemClock, Timestamp};
+use crate::clock::SystemClock;
+use crate::clock::mock::MockClock;
+use crate::network::channel_builder::PlaintextChannelBuilder;
+use crate::network::mio_poller::{MioPoller, SocketOptions};
 use crate::network::selectable::Disconnected;
 
 mod idle;
@@ -18,31 +20,20 @@ mod traffic;
 /// How long a test waits for what must come.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A clock that stands still until it is moved.
-#[derive(Debug, Default)]
-struct ManualClock(AtomicU64);
-
-impl ManualClock {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(by.as_nanos() as u64, Ordering::SeqCst);
-    }
-}
-
-impl Clock for ManualClock {
-    fn now(&self) -> Instant {
-        Instant::from_nanos(self.0.load(Ordering::SeqCst))
-    }
-
-    fn timestamp(&self) -> Timestamp {
-        Timestamp::from_millis(0)
-    }
+fn selector(
+    options: SelectorOptions,
+    sockets: SocketOptions,
+    clock: Arc<dyn Clock>,
+) -> Selector<MioPoller> {
+    let poller = MioPoller::new(sockets).unwrap();
+    Selector::new(poller, Box::new(PlaintextChannelBuilder), options, clock)
 }
 
 /// A selector, and a listener for it to connect to.
 struct Rig {
-    selector: Selector,
+    selector: Selector<MioPoller>,
     listener: TcpListener,
-    clock: Arc<ManualClock>,
+    clock: Arc<MockClock>,
     /// What the last poll brought.
     events: PollEvents,
 }
@@ -53,8 +44,12 @@ impl Rig {
     }
 
     fn with(options: SelectorOptions) -> Self {
-        let clock = Arc::new(ManualClock::default());
-        let selector = Selector::new(options, clock.clone()).unwrap();
+        Self::with_sockets(options, SocketOptions::default())
+    }
+
+    fn with_sockets(options: SelectorOptions, sockets: SocketOptions) -> Self {
+        let clock = Arc::new(MockClock::new());
+        let selector = selector(options, sockets, clock.clone());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         Self {
             selector,
@@ -70,7 +65,7 @@ impl Rig {
 
     /// Connects, and gives the peer's end.
     fn connect(&mut self, id: ConnectionId) -> Peer {
-        self.selector.connect(id, self.address()).unwrap();
+        self.selector.connect(id, self.address().into()).unwrap();
         let (stream, _) = self.listener.accept().unwrap();
         self.poll_until(|events| events.connected.contains(&id));
         assert!(self.selector.is_channel_ready(id));
@@ -217,7 +212,7 @@ fn refusing() -> (Socket, SocketAddr) {
 fn a_refused_connection_is_told_at_once_or_by_a_poll() {
     let mut rig = Rig::new();
     let (_bound, address) = refusing();
-    if rig.selector.connect(0, address).is_ok() {
+    if rig.selector.connect(0, address.into()).is_ok() {
         assert!(!rig.selector.is_channel_ready(0));
         let ended = rig.disconnected();
         assert!(
@@ -235,8 +230,8 @@ fn a_refused_connection_is_told_at_once_or_by_a_poll() {
 fn an_id_has_one_connection() {
     let mut rig = Rig::new();
     let address = rig.address();
-    rig.selector.connect(0, address).unwrap();
-    let error = rig.selector.connect(0, address).unwrap_err();
+    rig.selector.connect(0, address.into()).unwrap();
+    let error = rig.selector.connect(0, address.into()).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::AlreadyExists);
 }
 
@@ -246,7 +241,7 @@ fn the_id_that_stands_for_the_wake_up_is_refused() {
     let address = rig.address();
     let error = rig
         .selector
-        .connect(ConnectionId::MIN, address)
+        .connect(ConnectionId::MIN, address.into())
         .unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
     // Bootstrap nodes have negative ids.
@@ -264,7 +259,7 @@ fn a_frame_for_no_connection_is_refused() {
         Err(SendRefused::NoConnection)
     );
     let address = rig.address();
-    rig.selector.connect(0, address).unwrap();
+    rig.selector.connect(0, address.into()).unwrap();
     assert_eq!(
         rig.selector.send(0, frame(b"x")),
         Err(SendRefused::NoConnection),
@@ -300,7 +295,7 @@ fn a_connection_that_came_and_went_in_one_poll_is_only_told_as_gone() {
     let mut rig = Rig::new();
     let address = rig.address();
     for _ in 0..20 {
-        rig.selector.connect(0, address).unwrap();
+        rig.selector.connect(0, address.into()).unwrap();
         drop(rig.listener.accept().unwrap());
         // Each poll checks that it does not tell both.
         assert_eq!(rig.disconnected().reason, CloseReason::ClosedByPeer);
@@ -414,19 +409,6 @@ fn a_poll_without_news_waits_for_its_timeout() {
     );
 }
 
-#[test]
-fn a_connection_to_itself_is_refused() {
-    let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
-    socket
-        .bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
-        .unwrap();
-    socket.connect(&socket.local_addr().unwrap()).unwrap();
-    socket.set_nonblocking(true).unwrap();
-    let mut transport = Plaintext(mio::net::TcpStream::from_std(socket.into()));
-    let error = transport.finish_connect().unwrap_err();
-    assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
-}
-
 /// Runs in a process of its own: other tests open and close descriptors at the same time.
 #[test]
 #[cfg(target_os = "linux")]
@@ -457,7 +439,7 @@ fn dropping_a_selector_leaves_no_file_descriptor() {
     let peers: Vec<Peer> = (0..5).map(|id| rig.connect(id)).collect();
     rig.send(0, &[0; 1000]);
     let (bound, refused) = refusing();
-    let _ = rig.selector.connect(9, refused);
+    let _ = rig.selector.connect(9, refused.into());
     let wake = rig.selector.wake_up();
     assert!(open() > before + 2 * peers.len());
     drop((rig, peers, bound, wake));

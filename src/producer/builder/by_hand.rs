@@ -7,14 +7,14 @@ use super::start::{assemble, network_client_on};
 use crate::client::network_client::NetworkClient;
 use crate::clock::Clock;
 use crate::error::ConstructError;
-use crate::network::resolver::SystemResolver;
+use crate::network::resolver::{NameLookUps, Resolver};
 use crate::network::selectable::Selectable;
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::SenderThread;
 use crate::producer::sender::{Completion, Sender};
 
 /// A sender on connections of any make, to be stepped.
-pub(crate) type HandSender<S> = Sender<NetworkClient<S, SystemResolver, Completion>>;
+pub(crate) type HandSender<S> = Sender<NetworkClient<S, Resolver, Completion>>;
 
 impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuilder<K, V> {
     /// As [`build`](Self::build), on these connections and this clock. Nothing is sent but in the steps
@@ -28,7 +28,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let config = self.config.clone();
         let plugins = self.resolve_plugins()?;
         let client = Box::new(move |parts: &_| Ok(network_client_on(selector, parts)));
-        let (core, sender) = assemble(&config, &plugins, clock, seed, client)?;
+        let names = NameLookUps::of_system();
+        let (core, sender) = assemble(&config, &plugins, clock, seed, names, client)?;
         // Closing it waits for no step.
         let (thread, _) = SenderThread::by_hand(Arc::clone(&core.control), Arc::clone(&core.waker));
         Ok((KafkaProducer::assemble(core, plugins, thread), sender))

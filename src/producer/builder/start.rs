@@ -14,7 +14,12 @@ use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
 use crate::config::{ClientDnsLookup, MetadataRecoveryStrategy, ProducerConfig, parse_bootstrap};
 use crate::error::{ConfigError, ConstructError};
-use crate::network::resolver::{BOOTSTRAP_LIMIT, DnsLookup, SystemResolver, resolve_bootstrap};
+use crate::network::channel_builder::channel_builder;
+use crate::network::mio_poller::{MioPoller, SocketOptions};
+use crate::network::poller::Poller;
+use crate::network::resolver::{
+    BOOTSTRAP_LIMIT, DnsLookup, NameLookUps, Resolver, resolve_bootstrap,
+};
 use crate::network::selectable::Selectable;
 use crate::network::selector::{Selector, SelectorOptions};
 use crate::producer::accumulator::{
@@ -39,6 +44,7 @@ use crate::util::process::RecentlyAsked;
 pub(crate) struct Seams<C> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
+    pub(crate) names: NameLookUps,
     pub(crate) make_client: MakeClient<C>,
     pub(crate) spawn: Spawn,
 }
@@ -51,6 +57,7 @@ pub(crate) struct ClientParts {
     pub(crate) metadata: Arc<ProducerMetadata>,
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) names: NameLookUps,
     pub(crate) seed: u64,
 }
 
@@ -68,10 +75,11 @@ where
     let Seams {
         clock,
         seed,
+        names,
         make_client,
         spawn,
     } = seams;
-    let (core, sender) = assemble(config, plugins, clock, seed, make_client)?;
+    let (core, sender) = assemble(config, plugins, clock, seed, names, make_client)?;
     let thread = SenderThread::start(
         &format!("kafka-producer-network-thread | {}", config.client_id()),
         core.producer,
@@ -91,6 +99,7 @@ pub(super) fn assemble<K, V, C>(
     plugins: &Plugins<K, V>,
     clock: Arc<dyn Clock>,
     seed: u64,
+    names: NameLookUps,
     make_client: MakeClient<C>,
 ) -> Result<(Core, Sender<C>), ConstructError>
 where
@@ -119,7 +128,7 @@ where
         Arc::clone(&counters),
         Arc::clone(&clock),
     ));
-    let nodes = first_nodes(config, &*clock)?;
+    let nodes = first_nodes(config, &*clock, &names)?;
     let metadata = Arc::new(ProducerMetadata::new(
         ProducerMetadataOptions {
             refresh_backoff: config.retry_backoff(),
@@ -135,6 +144,7 @@ where
         metadata: Arc::clone(&metadata),
         usable_magic: Arc::clone(&usable_magic),
         clock: Arc::clone(&clock),
+        names,
         seed,
     };
     let client = make_client(&parts).map_err(|error| failed("network client", error))?;
@@ -250,7 +260,11 @@ fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
 ///
 /// What the look-up may take is no matter of `max.block.ms`: that bounds `send`, and with 0 no producer could be
 /// built from a name.
-fn first_nodes(config: &ProducerConfig, clock: &dyn Clock) -> Result<Vec<Node>, ConstructError> {
+fn first_nodes(
+    config: &ProducerConfig,
+    clock: &dyn Clock,
+    names: &NameLookUps,
+) -> Result<Vec<Node>, ConstructError> {
     const KEY: &str = "bootstrap.servers";
     let servers = bootstrap_servers(config)?;
     if servers.is_empty() {
@@ -258,7 +272,7 @@ fn first_nodes(config: &ProducerConfig, clock: &dyn Clock) -> Result<Vec<Node>, 
         return Err(ConfigError::invalid(KEY, None, "names no broker", remedy).into());
     }
     let lookup = dns_lookup(config);
-    let found = resolve_bootstrap(&servers, lookup, BOOTSTRAP_LIMIT, clock);
+    let found = resolve_bootstrap(&servers, lookup, BOOTSTRAP_LIMIT, clock, names);
     for ((host, port), why) in &found.failed {
         warn!(
             "[Producer clientId={}] {KEY}: {host}:{port}: {why}",
@@ -329,27 +343,38 @@ fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 /// The client that talks to real brokers.
 pub(super) fn network_client(
     parts: &ClientParts,
-) -> io::Result<NetworkClient<Selector, SystemResolver, Completion>> {
+) -> io::Result<NetworkClient<Selector<MioPoller>, Resolver, Completion>> {
     let config = &parts.config;
-    let selector = Selector::new(
-        SelectorOptions {
-            send_buffer: config.send_buffer_bytes(),
-            receive_buffer: config.receive_buffer_bytes(),
-            connections_max_idle: config.connections_max_idle(),
-            ..SelectorOptions::default()
-        },
+    let poller = MioPoller::new(SocketOptions {
+        send_buffer: config.send_buffer_bytes(),
+        receive_buffer: config.receive_buffer_bytes(),
+    })?;
+    Ok(network_client_on(selector(poller, parts)?, parts))
+}
+
+/// The connections, over the streams of a poller.
+fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>> {
+    let config = &parts.config;
+    let builder = channel_builder(config.security_protocol())?;
+    let options = SelectorOptions {
+        connections_max_idle: config.connections_max_idle(),
+        ..SelectorOptions::default()
+    };
+    Ok(Selector::new(
+        poller,
+        builder,
+        options,
         Arc::clone(&parts.clock),
-    )?;
-    Ok(network_client_on(selector, parts))
+    ))
 }
 
 /// The same on connections of any make.
 pub(super) fn network_client_on<S: Selectable>(
     selector: S,
     parts: &ClientParts,
-) -> NetworkClient<S, SystemResolver, Completion> {
+) -> NetworkClient<S, Resolver, Completion> {
     let config = &parts.config;
-    let resolver = SystemResolver::new(selector.wake_up());
+    let resolver = Resolver::new(parts.names.clone(), selector.wake_up());
     let options = NetworkClientOptions {
         client_id: config.client_id().into(),
         max_in_flight: config.max_in_flight_requests_per_connection(),

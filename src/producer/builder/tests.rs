@@ -166,6 +166,7 @@ fn build(
     builder(step, fault, life).build_with(Seams {
         clock: Arc::new(SystemClock::new()),
         seed: 7,
+        names: NameLookUps::of_system(),
         make_client: Box::new(move |parts| {
             if client_fails {
                 return Err(io::Error::other("planted"));

@@ -1,8 +1,10 @@
 //! A cluster of brokers as a value: bytes in, bytes out, no socket, no thread, no clock. What carries
-//! the bytes, a network of the simulator or a loopback listener, is not known here.
+//! the bytes, the simulated network beside it or a loopback listener, is not known to it.
 
 pub(crate) mod broker;
 pub(crate) mod log;
+#[cfg(test)]
+pub(crate) mod network;
 mod plan;
 pub(crate) mod producer_state;
 mod script;

@@ -1,5 +1,6 @@
 //! The client over a scripted selector.
 
+mod authentication;
 mod connecting;
 mod coordinator;
 mod metadata;

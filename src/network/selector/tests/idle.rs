@@ -46,7 +46,7 @@ fn a_connection_that_never_comes_up_is_idle_too() {
     full.listen(0).unwrap();
     let address = full.local_addr().unwrap().as_socket().unwrap();
     for id in 0..8 {
-        rig.selector.connect(id, address).unwrap();
+        rig.selector.connect(id, address.into()).unwrap();
     }
     let mut up = rig.poll(Duration::from_millis(20)).connected.len();
     up += rig.poll(Duration::from_millis(20)).connected.len();
@@ -89,8 +89,14 @@ fn a_poll_waits_no_longer_than_until_a_connection_is_idle() {
         connections_max_idle: Some(Duration::from_millis(50)),
         ..Default::default()
     };
-    let mut selector = Selector::new(options, Arc::new(SystemClock::new())).unwrap();
-    selector.connect(0, listener.local_addr().unwrap()).unwrap();
+    let mut selector = selector(
+        options,
+        SocketOptions::default(),
+        Arc::new(SystemClock::new()),
+    );
+    selector
+        .connect(0, listener.local_addr().unwrap().into())
+        .unwrap();
     let mut events = PollEvents::default();
     let mut polls = 0;
     while events.disconnected.is_empty() {
@@ -100,33 +106,6 @@ fn a_poll_waits_no_longer_than_until_a_connection_is_idle() {
     }
     assert_eq!(events.disconnected, [idle(0)]);
     assert!(polls <= 6, "polls that did not wait: {polls}");
-}
-
-/// Java: `SelectorTest#testExpireConnectionWithPendingReceives`,
-/// `#testExpireClosedConnectionWithPendingReceives`
-#[test]
-fn a_muted_connection_is_closed_when_idle_whatever_it_has_to_read() {
-    for closed in [false, true] {
-        let mut rig = rig();
-        let mut peer = rig.connect(0);
-        peer.write(&framed(b"one").repeat(5));
-        assert_eq!(rig.receive(0), "one");
-        rig.selector.mute(0);
-        let peer = (!closed).then_some(peer);
-        rig.poll(Duration::from_millis(20));
-        rig.clock.advance(LONGER);
-        let clock = Arc::clone(&rig.clock);
-        let mut receives = 0;
-        rig.poll_until(|events| {
-            receives += events.completed_receives.len();
-            // The peer's end may have been told only now, and was the last activity then.
-            clock.advance(LONGER);
-            !events.disconnected.is_empty()
-        });
-        assert_eq!(rig.events.disconnected, [idle(0)]);
-        assert_eq!(receives, 0);
-        drop(peer);
-    }
 }
 
 /// Java: `SelectorTest#testCloseOldestConnectionWithMultiplePendingReceives`

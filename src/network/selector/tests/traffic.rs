@@ -11,7 +11,7 @@ fn many_requests_on_many_connections_are_answered_in_order() {
     let address = rig.address();
     echo(&rig.listener);
     for id in 0..CONNECTIONS {
-        rig.selector.connect(id, address).unwrap();
+        rig.selector.connect(id, address.into()).unwrap();
     }
     let mut up = 0;
     rig.poll_until(|events| {
@@ -47,14 +47,17 @@ fn many_requests_on_many_connections_are_answered_in_order() {
 /// Java: `SelectorTest#testSendLargeRequest`, `#testLargeMessageSequence`
 #[test]
 fn large_frames_come_back_as_they_went() {
-    let mut rig = Rig::with(SelectorOptions {
-        send_buffer: Some(4096),
-        receive_buffer: Some(4096),
-        ..SelectorOptions::default()
-    });
+    let mut rig = Rig::with_sockets(
+        SelectorOptions::default(),
+        SocketOptions {
+            send_buffer: Some(4096),
+            receive_buffer: Some(4096),
+            ..SocketOptions::default()
+        },
+    );
     let address = rig.address();
     echo(&rig.listener);
-    rig.selector.connect(0, address).unwrap();
+    rig.selector.connect(0, address.into()).unwrap();
     rig.poll_until(|events| !events.connected.is_empty());
     for size in [40_000, 65_532, 65_536, 1_000_000, 3, 300_000] {
         let body: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
@@ -66,10 +69,13 @@ fn large_frames_come_back_as_they_went() {
 /// SL-9
 #[test]
 fn a_frame_for_a_slow_reader_is_complete_only_when_all_is_written() {
-    let mut rig = Rig::with(SelectorOptions {
-        send_buffer: Some(2048),
-        ..SelectorOptions::default()
-    });
+    let mut rig = Rig::with_sockets(
+        SelectorOptions::default(),
+        SocketOptions {
+            send_buffer: Some(2048),
+            ..SocketOptions::default()
+        },
+    );
     let mut peer = rig.connect(0);
     let body: Vec<u8> = (0..1_500_000_u32).map(|at| (at % 241) as u8).collect();
     rig.send(0, &body);
@@ -291,115 +297,19 @@ fn a_length_that_cannot_be_ends_the_connection() {
     }
 }
 
-/// SL-16; Java: `SelectorTest#testMute`
-#[test]
-fn a_muted_connection_delivers_when_it_is_unmuted() {
-    let mut rig = Rig::new();
-    let (mut quiet, mut loud) = (rig.connect(0), rig.connect(1));
-    rig.selector.mute(0);
-    quiet.write(&framed(b"quiet"));
-    loud.write(&framed(b"loud"));
-    assert_eq!(rig.receive(1), "loud");
-    for _ in 0..3 {
-        assert!(
-            rig.poll(Duration::from_millis(1)).is_empty(),
-            "{:?}",
-            rig.events
-        );
-    }
-    rig.selector.unmute(0);
-    // The event came while it was muted; there will be none now.
-    rig.selector.poll(None, &mut rig.events).unwrap();
-    assert_eq!(rig.events.completed_receives, [(0, Bytes::from("quiet"))]);
-}
-
-/// SL-16
-#[test]
-fn a_muted_connection_keeps_what_it_has_read_and_does_not_keep_polls_from_waiting() {
-    let mut rig = Rig::new();
-    let mut peer = rig.connect(0);
-    peer.write(&[framed(b"one"), framed(b"two")].concat());
-    assert_eq!(rig.receive(0), "one");
-    rig.selector.mute(0);
-    rig.selector.mute(99);
-    rig.poll_now();
-    let clock = SystemClock::new();
-    let before = clock.now();
-    assert!(
-        rig.poll(Duration::from_millis(30)).is_empty(),
-        "{:?}",
-        rig.events
-    );
-    assert!(clock.now().saturating_since(before) >= Duration::from_millis(29));
-    drop(peer);
-    rig.selector.unmute(0);
-    assert_eq!(rig.receive(0), "two");
-    assert_eq!(rig.disconnected().reason, CloseReason::ClosedByPeer);
-}
-
 #[test]
 fn a_frame_written_in_part_is_not_untouched() {
-    let mut rig = Rig::with(SelectorOptions {
-        send_buffer: Some(2048),
-        ..SelectorOptions::default()
-    });
+    let mut rig = Rig::with_sockets(
+        SelectorOptions::default(),
+        SocketOptions {
+            send_buffer: Some(2048),
+            ..SocketOptions::default()
+        },
+    );
     let peer = rig.connect(0);
     rig.send(0, &vec![1; 20_000_000]);
     drop(peer);
     let ended = rig.disconnected();
     assert!(!ended.last_frame_untouched, "{ended:?}");
     assert!(rig.poll_now().completed_sends.is_empty());
-}
-
-/// In a process whose owner is not Rust, and which left the signal as it was, it would be the end.
-#[test]
-#[cfg(target_os = "linux")]
-#[allow(
-    clippy::disallowed_methods,
-    reason = "to see what it is disallowed for"
-)]
-fn writing_to_a_connection_that_the_peer_has_ended_raises_no_signal() {
-    use nix::sys::signal::{SigSet, Signal};
-
-    // A signal that this thread holds back waits until it is seen, whatever the process does with it.
-    SigSet::from(Signal::SIGPIPE).thread_block().unwrap();
-    let raised = || {
-        let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();
-        let pending = status
-            .lines()
-            .find_map(|line| line.strip_prefix("SigPnd:"))
-            .unwrap();
-        let pending = u64::from_str_radix(pending.trim(), 16).unwrap();
-        pending & (1 << (Signal::SIGPIPE as u64 - 1)) != 0
-    };
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let ended = || {
-        let stream = TcpStream::connect(listener.local_addr().unwrap()).unwrap();
-        drop(listener.accept().unwrap());
-        stream
-    };
-    let slices = [IoSlice::new(b"head"), IoSlice::new(b"body")];
-
-    // The measure itself: without the flag the signal is raised. On a thread of its own, where it stays.
-    let seen = thread::scope(|scope| {
-        let write = || {
-            let mut stream = ended();
-            while stream.write_vectored(&slices).is_ok() {}
-            while stream.write_vectored(&slices).unwrap_err().kind() != io::ErrorKind::BrokenPipe {}
-            raised()
-        };
-        scope.spawn(write).join().unwrap()
-    });
-    assert!(seen, "this test cannot see the signal");
-
-    let stream = ended();
-    stream.set_nonblocking(true).unwrap();
-    let mut transport = Plaintext(mio::net::TcpStream::from_std(stream));
-    let error = loop {
-        match transport.write_vectored(&slices) {
-            Err(error) if error.kind() == io::ErrorKind::BrokenPipe => break error,
-            _ => {}
-        }
-    };
-    assert!(!raised(), "{error}");
 }

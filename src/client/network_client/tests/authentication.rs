@@ -1,0 +1,132 @@
+//! Connections on which both sides find out whom they talk to.
+
+use super::*;
+use crate::client::metadata::FatalMetadataError;
+
+const WHY: &str = "Invalid username or password";
+
+fn refused() -> CloseReason {
+    CloseReason::AuthenticationFailed(WHY.into())
+}
+
+/// A client whose connection to a node stands and is authenticated.
+fn authenticating(nodes: &[Node]) -> Harness {
+    let mut harness = Harness::new(nodes);
+    harness.client.selector.holds_authentication = true;
+    let now = harness.now();
+    harness.client.ready(&node(1), now);
+    harness.poll();
+    assert_eq!(
+        harness.client.states.state(1),
+        Some(&ConnectionState::Authenticating)
+    );
+    harness
+}
+
+#[test]
+fn the_name_of_the_host_goes_along_with_its_address() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    assert_eq!(*harness.client.selector.names, ["broker-1".into()]);
+}
+
+/// Java: NetworkClientTest#testAuthenticationFailureWithInFlightMetadataRequest, NC-14, NC-25
+#[test]
+fn a_refusal_is_told_to_those_who_wait_for_metadata_and_keeps_its_words() {
+    let mut harness = authenticating(&[node(1), node(2)]);
+    assert!(!harness.client.is_metadata_due(harness.now()));
+    harness.client.selector.disconnect(1, refused());
+    harness.poll();
+    let now = harness.now();
+    let expected = format!("broker 1 (broker-1:9092): {WHY}");
+    assert_eq!(
+        *harness.metadata.failures.lock(),
+        [MetadataFailure::Authentication(expected.clone().into())]
+    );
+    assert_eq!(
+        harness.metadata.inner.lock().fatal_error(0),
+        Some(&FatalMetadataError::Authentication(expected.into()))
+    );
+    let reason = harness.client.not_ready_reason(1, now);
+    assert_eq!(reason, Some(NotReady::Authentication(WHY.into())));
+    assert!(harness.client.describe(now).contains(WHY));
+    // Another attempt may come when the backoff is over: the broker may have learnt of the client.
+    assert!(!harness.client.states.can_connect(1, now));
+    harness.advance(MS(61));
+    assert!(harness.client.states.can_connect(1, harness.now()));
+}
+
+#[test]
+fn a_request_for_a_node_that_refuses_the_client_fails_for_that_reason() {
+    let mut harness = authenticating(&[node(1)]);
+    harness.client.selector.disconnect(1, refused());
+    harness.poll();
+    harness.send(1, init_producer_id(), 7);
+    harness.poll();
+    let response = harness.take_one();
+    assert!(
+        matches!(&response.outcome, Outcome::Authentication(why) if &**why == WHY),
+        "{response:?}"
+    );
+}
+
+/// What waits while the broker is told again who this is has not been given to it.
+#[test]
+fn a_refusal_later_on_fails_what_was_not_written_and_loses_what_was() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    harness.send_whole(1, 7);
+    harness.client.selector.holds_writes = true;
+    harness.send_whole(1, 8);
+    harness.client.selector.disconnect(1, refused());
+    harness.poll();
+    let outcomes: Vec<String> = harness
+        .responses
+        .iter()
+        .map(|response| format!("{} {:?}", response.tag, response.outcome))
+        .collect();
+    assert_eq!(
+        outcomes,
+        [
+            format!("7 Disconnected {{ handed_over: true, reason: {WHY:?} }}"),
+            format!("8 Authentication({WHY:?})"),
+        ]
+    );
+}
+
+#[test]
+fn an_authentication_that_takes_too_long_is_given_up_by_its_name() {
+    let mut harness = authenticating(&[node(1)]);
+    harness.advance(MS(12_001));
+    harness.poll();
+    let reason = harness.client.not_ready_reason(1, harness.now());
+    let Some(NotReady::NotConnected(Some(error))) = reason else {
+        panic!("{reason:?}")
+    };
+    assert!(error.contains("stage: authenticating"), "{error}");
+}
+
+/// NC-15
+#[test]
+fn a_connection_lost_while_it_is_authenticated_says_what_that_may_mean() {
+    let mut harness = authenticating(&[node(1)]);
+    harness
+        .client
+        .selector
+        .disconnect(1, CloseReason::ClosedByPeer);
+    harness.poll();
+    let reason = harness.client.not_ready_reason(1, harness.now());
+    let Some(NotReady::NotConnected(Some(error))) = reason else {
+        panic!("{reason:?}")
+    };
+    assert!(error.contains("during authentication"), "{error}");
+    assert!(
+        harness
+            .metadata
+            .failures
+            .lock()
+            .iter()
+            .all(|failure| failure.as_fatal().is_none()),
+        "it may have been the network"
+    );
+}

@@ -1,0 +1,711 @@
+//! One run: a selector, a few connections, and what must be true of them.
+
+use std::cell::Cell;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::authenticator::{AuthPlan, TestAuthenticator};
+use super::peer::{ANSWER, CLOSE, Log, RESET, TestPeer, request, response};
+use super::transport::{Probe, SealedTransport};
+use crate::clock::mock::MockClock;
+use crate::clock::{Clock, Deadline, Instant};
+use crate::network::channel_builder::{ChannelBuilder, ChannelParts};
+use crate::network::endpoint::Endpoint;
+use crate::network::poller::{Poller, Readiness, Stream};
+use crate::network::selectable::{
+    CloseReason, ConnectionId, Disconnected, PollEvents, Selectable, SendRefused, WakeUp,
+};
+use crate::network::selector::{Selector, SelectorOptions};
+use crate::protocol::{Frame, FrameBuilder};
+use crate::sync::{Mutex, Rank};
+use crate::testing::sim::network::{Answers, NetworkProfile, SimNetwork, SimPoller, SimStream};
+
+/// A bug that is put below or above the channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Plant {
+    Nothing,
+    /// Of twenty events, the poller loses one.
+    EventForgotten,
+    /// The transport takes a stream for emptied that is not.
+    ReadinessForgotten,
+    /// It does not say that it has input left inside.
+    InputForgotten,
+    /// It does not say that it has to be flushed.
+    FlushForgotten,
+    /// It says that it has been flushed when the stream was full.
+    RoomForgotten,
+}
+
+/// Connections on which nothing happens for so long are closed.
+const MAX_IDLE: Duration = Duration::from_secs(20);
+/// A connection is given up after so many attempts.
+const MAX_ATTEMPTS: usize = 30;
+/// Polls in a row that may bring nothing while no time passes.
+const MAX_IDLE_POLLS: usize = 1000;
+
+/// What a run has seen.
+#[derive(Debug, Default)]
+pub(super) struct Tally {
+    connected: usize,
+    connects_failed: usize,
+    answered: usize,
+    lost: usize,
+    untouched: usize,
+    withdrawn: usize,
+    refused_by_transport: usize,
+    refused_by_authenticator: usize,
+    refused_again: usize,
+    authenticated_again: usize,
+    told_at_once: usize,
+    idle_after_fault: usize,
+}
+
+impl Tally {
+    pub(super) fn add(&mut self, other: &Self) {
+        self.connected += other.connected;
+        self.connects_failed += other.connects_failed;
+        self.answered += other.answered;
+        self.lost += other.lost;
+        self.untouched += other.untouched;
+        self.withdrawn += other.withdrawn;
+        self.refused_by_transport += other.refused_by_transport;
+        self.refused_by_authenticator += other.refused_by_authenticator;
+        self.refused_again += other.refused_again;
+        self.authenticated_again += other.authenticated_again;
+        self.told_at_once += other.told_at_once;
+        self.idle_after_fault += other.idle_after_fault;
+    }
+
+    /// Many seeds try all that there is to try.
+    pub(super) fn assert_everything_happened(&self) {
+        let all = [
+            self.connected,
+            self.connects_failed,
+            self.answered,
+            self.lost,
+            self.untouched,
+            self.withdrawn,
+            self.refused_by_transport,
+            self.refused_by_authenticator,
+            self.refused_again,
+            self.authenticated_again,
+            self.told_at_once,
+            self.idle_after_fault,
+        ];
+        assert!(all.iter().all(|count| *count > 0), "{self:?}");
+    }
+}
+
+/// Loses events, if that is planted.
+struct Planted {
+    poller: SimPoller,
+    plant: Plant,
+    random: fastrand::Rng,
+}
+
+impl Poller for Planted {
+    type Stream = SimStream;
+
+    fn open(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<(SimStream, bool)> {
+        self.poller.open(id, address)
+    }
+
+    fn wait(
+        &mut self,
+        timeout: Duration,
+        mut ready: impl FnMut(ConnectionId, Readiness),
+    ) -> io::Result<()> {
+        let (random, plant) = (&mut self.random, self.plant);
+        self.poller.wait(timeout, |id, event| {
+            if plant != Plant::EventForgotten || random.u8(0..20) > 0 {
+                ready(id, event);
+            }
+        })
+    }
+
+    fn wake_up(&self) -> Arc<dyn WakeUp> {
+        self.poller.wake_up()
+    }
+}
+
+/// What the connections that are built next are to be like.
+#[derive(Debug, Clone)]
+struct Plan {
+    hellos: u8,
+    is_refused: bool,
+    auth: AuthPlan,
+    seed: u64,
+    probe: Arc<Probe>,
+}
+
+struct Builder {
+    plans: Arc<Mutex<BTreeMap<Arc<str>, Plan>>>,
+    plant: Plant,
+}
+
+impl<S: Stream + 'static> ChannelBuilder<S> for Builder {
+    fn build(&self, endpoint: &Endpoint, stream: S) -> io::Result<ChannelParts> {
+        // By name: an address would not tell which host is meant.
+        let plan = self.plans.lock()[&endpoint.host].clone();
+        let random = fastrand::Rng::with_seed(plan.seed);
+        let probe = Arc::clone(&plan.probe);
+        let transport = SealedTransport::new(
+            stream,
+            probe,
+            self.plant,
+            plan.hellos,
+            plan.is_refused,
+            random,
+        );
+        Ok(ChannelParts {
+            transport: Box::new(transport),
+            authenticator: Box::new(TestAuthenticator::new(plan.auth, plan.probe)),
+        })
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Standing {
+    Down(Instant),
+    Connecting,
+    Authenticating,
+    Up,
+}
+
+struct Connection {
+    address: SocketAddr,
+    host: Arc<str>,
+    standing: Standing,
+    plan: Option<Plan>,
+    attempts: usize,
+    /// Requests that are to be sent yet.
+    left: usize,
+    largest: usize,
+    /// Sent and not told, which no answer can come to yet.
+    writing: Option<u32>,
+    /// Number and content, oldest first.
+    unanswered: VecDeque<(u32, Bytes)>,
+    /// Frames of the client that the transport of the current connection was given in full.
+    given: usize,
+    /// Nothing may come on it any more.
+    is_silent: bool,
+}
+
+impl Connection {
+    fn is_done(&self) -> bool {
+        let is_over = self.left == 0 && self.unanswered.is_empty() && self.writing.is_none();
+        is_over || self.attempts >= MAX_ATTEMPTS && matches!(self.standing, Standing::Down(_))
+    }
+
+    fn has_something_to_wait_for(&self) -> bool {
+        self.writing.is_some()
+            || !self.unanswered.is_empty()
+            || matches!(
+                self.standing,
+                Standing::Connecting | Standing::Authenticating
+            )
+    }
+}
+
+struct Run {
+    network: SimNetwork,
+    clock: Arc<MockClock>,
+    random: fastrand::Rng,
+    selector: Selector<Planted>,
+    plans: Arc<Mutex<BTreeMap<Arc<str>, Plan>>>,
+    connections: Vec<Connection>,
+    log: Arc<Log>,
+    events: PollEvents,
+    last_number: u32,
+    max_in_flight: usize,
+    /// Must not have been seen by any broker.
+    never_sent: BTreeSet<u32>,
+    /// Must have been.
+    answered: BTreeSet<u32>,
+    tally: Tally,
+}
+
+type Checked = Result<(), String>;
+
+/// Runs one seed. What was wrong, if anything was.
+pub(super) fn run(seed: u64, plant: Plant) -> Result<Tally, String> {
+    let mut run = Run::new(seed, plant);
+    let mut idle_polls = 0;
+    while !run.connections.iter().all(Connection::is_done) {
+        let before = run.clock.now();
+        run.act()?;
+        run.poll_once()?;
+        if run.clock.now() > before || !run.events.is_empty() {
+            idle_polls = 0;
+        } else {
+            idle_polls += 1;
+        }
+        if idle_polls > MAX_IDLE_POLLS {
+            return Err(format!("spins: {}", run.describe()));
+        }
+    }
+    run.finish()?;
+    Ok(run.tally)
+}
+
+impl Run {
+    fn new(seed: u64, plant: Plant) -> Self {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let clock = Arc::new(MockClock::new());
+        let profile = NetworkProfile::of_seed(&mut random);
+        let capacity = profile.capacity;
+        let network = SimNetwork::new(Arc::clone(&clock), profile, random.u64(..));
+        let log = Log::new();
+        let plans = Arc::new(Mutex::new(Rank::LEAF, BTreeMap::new()));
+        let mut connections = Vec::new();
+        for id in 0..random.u8(1..5) {
+            let address = SocketAddr::from(([10, 0, 0, id], 9092));
+            let (log, mut seed) = (Arc::clone(&log), random.u64(..));
+            let accept = move || {
+                seed += 1;
+                Box::new(TestPeer::new(Arc::clone(&log), address, seed)) as _
+            };
+            network.listen(address, Box::new(accept));
+            connections.push(Connection {
+                address,
+                host: format!("broker-{id}").into(),
+                standing: Standing::Down(clock.now()),
+                plan: None,
+                attempts: 0,
+                left: random.usize(1..20),
+                largest: (capacity * 20).min(1 << random.u32(0..16)),
+                writing: None,
+                unanswered: VecDeque::new(),
+                given: 0,
+                is_silent: false,
+            });
+        }
+        let poller = Planted {
+            poller: network.poller(),
+            plant,
+            random: random.fork(),
+        };
+        let builder = Builder {
+            plans: Arc::clone(&plans),
+            plant,
+        };
+        let options = SelectorOptions {
+            connections_max_idle: Some(MAX_IDLE),
+            ..SelectorOptions::default()
+        };
+        let selector = Selector::new(poller, Box::new(builder), options, clock.clone());
+        let max_in_flight = random.usize(1..6);
+        Self {
+            network,
+            clock,
+            random,
+            selector,
+            plans,
+            connections,
+            log,
+            events: PollEvents::default(),
+            last_number: 0,
+            max_in_flight,
+            never_sent: BTreeSet::new(),
+            answered: BTreeSet::new(),
+            tally: Tally::default(),
+        }
+    }
+
+    /// Does what a client would, and what brokers and networks do to it.
+    fn act(&mut self) -> Checked {
+        for at in 0..self.connections.len() {
+            match self.connections[at].standing {
+                Standing::Down(until) if until <= self.clock.now() => self.connect(at),
+                Standing::Up => self.send(at)?,
+                _ => {}
+            }
+        }
+        if self.random.u16(0..1000) == 0 {
+            let at = self.random.usize(0..self.connections.len());
+            self.break_something(at);
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, at: usize) {
+        let connection = &self.connections[at];
+        if connection.is_done() || connection.attempts >= MAX_ATTEMPTS {
+            return;
+        }
+        // The last attempts get through.
+        let is_late = connection.attempts + 10 > MAX_ATTEMPTS;
+        let answers = match self.random.u8(0..20) {
+            _ if is_late => Answers::Accepts,
+            0 => Answers::Never,
+            1 => Answers::Refuses,
+            _ => Answers::Accepts,
+        };
+        let plan = self.plan(is_late);
+        let connection = &mut self.connections[at];
+        self.network.answer(connection.address, answers);
+        connection.attempts += 1;
+        connection.is_silent = answers == Answers::Never;
+        connection.given = 0;
+        connection.plan = Some(plan.clone());
+        self.plans.lock().insert(Arc::clone(&connection.host), plan);
+        let endpoint = Endpoint {
+            host: Arc::clone(&connection.host),
+            address: connection.address,
+        };
+        match self.selector.connect(at as ConnectionId, endpoint) {
+            Ok(()) => connection.standing = Standing::Connecting,
+            Err(_) => {
+                self.tally.connects_failed += 1;
+                connection.standing = Standing::Down(self.clock.now() + Duration::from_millis(50));
+            }
+        }
+    }
+
+    fn plan(&mut self, is_late: bool) -> Plan {
+        let random = &mut self.random;
+        let ms = |random: &mut fastrand::Rng, most: u64| Duration::from_millis(random.u64(0..most));
+        let is_refused = !is_late && random.u8(0..20) == 0;
+        let refused_in = match random.u8(0..10) {
+            0 | 1 if !is_late => Some(random.u8(0..3)),
+            _ => None,
+        };
+        let session = random.bool() || refused_in.is_some_and(|talk| talk > 0);
+        Plan {
+            hellos: if is_refused { 2 } else { random.u8(0..4) },
+            is_refused,
+            auth: AuthPlan {
+                rounds: random.u8(1..4),
+                is_last_unanswered: refused_in.is_none() && random.u8(0..4) == 0,
+                refused_in,
+                pause: random.bool().then(|| ms(random, 500)),
+                session: session.then(|| ms(random, 300)),
+            },
+            seed: random.u64(..),
+            probe: Probe::new(),
+        }
+    }
+
+    fn send(&mut self, at: usize) -> Checked {
+        let id = at as ConnectionId;
+        if self.connections[at].writing.is_some() && self.random.u8(0..20) == 0 {
+            self.withdraw(at)?;
+        }
+        if !self.wants_to_send(&self.connections[at]) || self.random.u8(0..3) == 0 {
+            return Ok(());
+        }
+        if !self.selector.is_channel_ready(id) {
+            // What was written last may have failed; the next poll tells.
+            return Ok(());
+        }
+        let connection = &mut self.connections[at];
+        self.last_number += 1;
+        let number = self.last_number;
+        let deed = match self.random.u8(0..80) {
+            0 => CLOSE,
+            1 => RESET,
+            _ => ANSWER,
+        };
+        let body = request(
+            number,
+            deed,
+            self.random.usize(0..connection.largest.max(1)),
+        );
+        if let Err(refused) = self.selector.send(id, in_pieces(&body, &mut self.random)) {
+            return Err(format!("{refused:?} of a channel that is ready"));
+        }
+        let again = self.selector.send(id, in_pieces(&body, &mut self.random));
+        if again != Err(SendRefused::Busy) {
+            return Err(format!("a second frame was taken: {again:?}"));
+        }
+        connection.left -= 1;
+        connection.writing = Some(number);
+        connection.unanswered.push_back((number, body));
+        if self.random.bool() && self.selector.take_completed_send(id) {
+            self.tally.told_at_once += 1;
+            self.sent(at)?;
+        }
+        Ok(())
+    }
+
+    fn wants_to_send(&self, connection: &Connection) -> bool {
+        connection.left > 0
+            && connection.writing.is_none()
+            && connection.unanswered.len() < self.max_in_flight
+    }
+
+    fn withdraw(&mut self, at: usize) -> Checked {
+        let untouched = self.is_untouched(at);
+        let id = at as ConnectionId;
+        let said = self.selector.is_send_untouched(id);
+        if self.selector.withdraw_send(id) != said {
+            return Err("an untouched frame was not given back".into());
+        }
+        if said != untouched {
+            return Err(format!("untouched: {untouched}, said to be {said}"));
+        }
+        if said {
+            let connection = &mut self.connections[at];
+            let number = connection.writing.take();
+            self.never_sent.extend(number);
+            connection.unanswered.pop_back();
+            connection.left += 1;
+            self.tally.withdrawn += 1;
+        }
+        Ok(())
+    }
+
+    /// Whether a frame waits of which the transport was given nothing.
+    fn is_untouched(&self, at: usize) -> bool {
+        let connection = &self.connections[at];
+        let facts = connection.plan.as_ref().map(|plan| plan.probe.facts());
+        let facts = facts.unwrap_or_default();
+        connection.writing.is_some()
+            && facts.client_frames == connection.given
+            && !facts.has_part_of_clients()
+    }
+
+    /// The frame that was being written is out.
+    fn sent(&mut self, at: usize) -> Checked {
+        let connection = &mut self.connections[at];
+        let Some(number) = connection.writing.take() else {
+            return Err(format!("{at} has sent what it was not given"));
+        };
+        connection.given += 1;
+        let facts = connection.plan.as_ref().map(|plan| plan.probe.facts());
+        let facts = facts.unwrap_or_default();
+        if facts.client_frames != connection.given || !facts.is_flushed() {
+            return Err(format!("{number} counts as sent and is not: {facts:?}"));
+        }
+        Ok(())
+    }
+
+    fn break_something(&mut self, at: usize) {
+        let connection = &mut self.connections[at];
+        if connection.attempts + 10 > MAX_ATTEMPTS {
+            return;
+        }
+        match self.random.u8(0..4) {
+            0 => self.network.cut(connection.address),
+            1 => {
+                self.network.silence(connection.address);
+                connection.is_silent = true;
+            }
+            2 if self.standing(at) != 0 => {
+                self.selector.close(at as ConnectionId);
+                self.down(at);
+            }
+            _ => self.selector.wake_up().wake(),
+        }
+    }
+
+    fn standing(&self, at: usize) -> u8 {
+        u8::from(!matches!(self.connections[at].standing, Standing::Down(_)))
+    }
+
+    /// A connection is gone, and what was sent on it with it.
+    fn down(&mut self, at: usize) {
+        let connection = &mut self.connections[at];
+        self.tally.lost += connection.unanswered.len();
+        connection.unanswered.clear();
+        connection.writing = None;
+        connection.standing = Standing::Down(self.clock.now() + Duration::from_millis(50));
+    }
+
+    fn poll_once(&mut self) -> Checked {
+        let timeout = match self.random.u8(0..4) {
+            0 => Duration::ZERO,
+            1 => Duration::from_millis(self.random.u64(0..5)),
+            _ => self.until_a_retry(),
+        };
+        let mut events = std::mem::take(&mut self.events);
+        let polled = self.selector.poll(Some(timeout), &mut events);
+        polled.map_err(|error| error.to_string())?;
+        let checked = self.check(&events);
+        self.events = events;
+        checked
+    }
+
+    fn until_a_retry(&self) -> Duration {
+        let now = self.clock.now();
+        let next = self
+            .connections
+            .iter()
+            .filter_map(|connection| match connection.standing {
+                // Whether a frame goes is drawn anew after each poll.
+                Standing::Up if self.wants_to_send(connection) => Some(now),
+                Standing::Down(until) if !connection.is_done() => Some(until),
+                _ => None,
+            });
+        let next = next.min().map_or(Deadline::Never, Deadline::At);
+        next.remaining_or(now, Duration::from_secs(3600))
+    }
+
+    fn check(&mut self, events: &PollEvents) -> Checked {
+        for &id in &events.completed_sends {
+            self.sent(id as usize)?;
+        }
+        for (id, body) in &events.completed_receives {
+            self.received(*id as usize, body)?;
+        }
+        for &id in &events.authenticating {
+            let standing = &mut self.connections[id as usize].standing;
+            if *standing != Standing::Connecting {
+                return Err(format!("{id} authenticates, but is {standing:?}"));
+            }
+            *standing = Standing::Authenticating;
+        }
+        for &id in &events.connected {
+            let standing = &mut self.connections[id as usize].standing;
+            if !matches!(*standing, Standing::Connecting | Standing::Authenticating) {
+                return Err(format!("{id} is connected, but was {standing:?}"));
+            }
+            *standing = Standing::Up;
+            self.tally.connected += 1;
+        }
+        for ended in &events.disconnected {
+            self.disconnected(ended)?;
+        }
+        let wrong = self.log.look(|seen| seen.wrong.pop());
+        wrong.map_or(Ok(()), Err)
+    }
+
+    fn received(&mut self, at: usize, body: &Bytes) -> Checked {
+        let connection = &mut self.connections[at];
+        let Some((number, request)) = connection.unanswered.pop_front() else {
+            return Err(format!("{at} got what it did not ask for: {body:?}"));
+        };
+        if *body != response(&request) {
+            let got = &body[..body.len().min(20)];
+            return Err(format!("{number} was answered with {got:?}"));
+        }
+        self.answered.insert(number);
+        self.tally.answered += 1;
+        // The broker may answer what has come before the poll that tells that all is out.
+        Ok(())
+    }
+
+    fn disconnected(&mut self, ended: &Disconnected) -> Checked {
+        let at = ended.id as usize;
+        let untouched = self.is_untouched(at);
+        let connection = &self.connections[at];
+        let Some(plan) = &connection.plan else {
+            return Err(format!("{at} never was"));
+        };
+        if !plan.probe.facts().said_goodbye {
+            return Err(format!("{at} was not shut down"));
+        }
+        match &ended.reason {
+            CloseReason::Idle
+                if !connection.is_silent && connection.has_something_to_wait_for() =>
+            {
+                return Err(format!("stalled: {}", self.describe()));
+            }
+            CloseReason::Idle => self.tally.idle_after_fault += usize::from(connection.is_silent),
+            CloseReason::AuthenticationFailed(why) => match &**why {
+                "unknown certificate" if plan.is_refused => self.tally.refused_by_transport += 1,
+                "who are you?" => match plan.auth.refused_in {
+                    Some(0) => self.tally.refused_by_authenticator += 1,
+                    Some(_) => self.tally.refused_again += 1,
+                    None => return Err("refused, but nobody did".into()),
+                },
+                other => return Err(format!("refused for {other}")),
+            },
+            CloseReason::ConnectFailed(_) => self.tally.connects_failed += 1,
+            CloseReason::BadFrame(why) => return Err(format!("a bad frame: {why}")),
+            CloseReason::ClosedByPeer | CloseReason::Io(_) => {}
+        }
+        if ended.last_frame_untouched != untouched {
+            let said = ended.last_frame_untouched;
+            return Err(format!("untouched: {untouched}, said to be {said}"));
+        }
+        if untouched {
+            self.tally.untouched += 1;
+            self.never_sent.extend(connection.writing);
+        }
+        let facts = plan.probe.facts();
+        let rounds = usize::from(plan.auth.rounds);
+        self.tally.authenticated_again += (facts.auth_frames / rounds).saturating_sub(1);
+        self.down(at);
+        Ok(())
+    }
+
+    /// All is sent and answered: what is left must be quiet, and the brokers must have seen the right things.
+    fn finish(&mut self) -> Checked {
+        let end = self.clock.now() + MAX_IDLE / 2;
+        let polls = Cell::new(0);
+        while self.clock.now() < end {
+            let mut events = std::mem::take(&mut self.events);
+            let left = end - self.clock.now();
+            let polled = self.selector.poll(Some(left), &mut events);
+            polled.map_err(|error| error.to_string())?;
+            let checked = self.check(&events);
+            self.events = events;
+            checked?;
+            polls.set(polls.get() + 1);
+            if polls.get() > 100 * MAX_IDLE_POLLS {
+                return Err(format!("spins in the end: {}", self.describe()));
+            }
+        }
+        for connection in &self.connections {
+            let address = connection.address;
+            let numbers = self
+                .log
+                .look(|seen| seen.requests.remove(&address).unwrap_or_default());
+            if !numbers.is_sorted_by(|a, b| a < b) {
+                return Err(format!("{address} has seen {numbers:?}"));
+            }
+            if let Some(number) = numbers.iter().find(|n| self.never_sent.contains(n)) {
+                return Err(format!(
+                    "{number} was never sent, and {address} has seen it"
+                ));
+            }
+            self.answered.retain(|number| !numbers.contains(number));
+            let open = self.log.look(|seen| seen.keys_open.get(&address).copied());
+            let (_, open) = open.unwrap_or_default();
+            if connection.standing == Standing::Up && !connection.is_silent && open > 0 {
+                return Err(format!("{address} waits for {open} keys to be taken"));
+            }
+        }
+        if !self.answered.is_empty() {
+            return Err(format!("nobody has seen {:?}", self.answered));
+        }
+        Ok(())
+    }
+
+    fn describe(&self) -> String {
+        let connections = self.connections.iter().map(|connection| {
+            let facts = connection.plan.as_ref().map(|plan| plan.probe.facts());
+            let facts = facts.map(|mut facts| {
+                facts.part.truncate(8);
+                facts
+            });
+            format!(
+                "{} is {:?}, {} left, writing {:?}, {} unanswered, attempt {}; {facts:?}\n",
+                connection.host,
+                connection.standing,
+                connection.left,
+                connection.writing,
+                connection.unanswered.len(),
+                connection.attempts,
+            )
+        });
+        connections.collect()
+    }
+}
+
+/// A frame that is not in one piece.
+fn in_pieces(body: &Bytes, random: &mut fastrand::Rng) -> Frame {
+    let mut builder = FrameBuilder::with_capacity(0, 8);
+    let mut rest = body.clone();
+    while !rest.is_empty() {
+        let piece = rest.split_to(random.usize(1..=rest.len()));
+        builder.put_shared(piece);
+    }
+    builder.finish().unwrap()
+}

@@ -1,0 +1,64 @@
+//! Selector and channels over the simulated network, with a transport that seals, splits and keeps bytes
+//! inside, and an authenticator that talks for several rounds.
+//!
+//! `SEED=n` replays one seed, `SEEDS=n` runs so many.
+
+mod authenticator;
+mod harness;
+mod peer;
+mod record;
+mod transport;
+
+use std::env;
+
+use self::harness::{Plant, Tally, run};
+
+/// Seeds that are run unless `SEEDS` says otherwise.
+const SEEDS: u64 = 200;
+/// Seeds that each planted bug has to get past.
+const PLANT_SEEDS: u64 = 40;
+
+fn number(variable: &str) -> Option<u64> {
+    let text = env::var(variable).ok()?;
+    Some(text.parse().expect("a number"))
+}
+
+#[test]
+fn whatever_a_transport_does_frames_come_whole_in_order_and_once() {
+    if let Some(seed) = number("SEED") {
+        let tally = run(seed, Plant::Nothing);
+        println!("seed {seed}: {tally:?}");
+        tally.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
+        return;
+    }
+    let mut all = Tally::default();
+    for seed in 0..number("SEEDS").unwrap_or(SEEDS) {
+        match run(seed, Plant::Nothing) {
+            Ok(tally) => all.add(&tally),
+            Err(error) => panic!("seed {seed} (replay it with SEED={seed}): {error}"),
+        }
+    }
+    println!("{all:?}");
+    all.assert_everything_happened();
+}
+
+/// What a bug would look like from below or above the channel, and that it is found.
+#[test]
+fn a_forgotten_readiness_and_a_forgotten_flush_are_found() {
+    for plant in [
+        Plant::EventForgotten,
+        Plant::ReadinessForgotten,
+        Plant::InputForgotten,
+        Plant::FlushForgotten,
+        Plant::RoomForgotten,
+    ] {
+        let seeds = 0..PLANT_SEEDS;
+        let found: Vec<String> = seeds.filter_map(|seed| run(seed, plant).err()).collect();
+        println!(
+            "{plant:?}: {} of {PLANT_SEEDS} seeds, as {:?}",
+            found.len(),
+            found.first()
+        );
+        assert!(found.len() >= 5, "{plant:?} is found by {found:?} only");
+    }
+}

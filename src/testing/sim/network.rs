@@ -1,0 +1,181 @@
+//! A network in memory: connections that are slow, split what they carry, and break, all by one seed and on
+//! one clock that nobody waits for.
+//!
+//! Any number of clients and servers share one [`SimNetwork`] on one thread. Clients see it as a [`Poller`]
+//! and its streams, exactly as they see the system's sockets; servers are values that are given bytes
+//! ([`SimPeer`]) and say what is to be sent back.
+//!
+//! | file | what is in it |
+//! |---|---|
+//! | `network` | what a simulation does with it: listen, break, let time pass |
+//! | `poller` | the clients' side |
+//! | `world` | what happens, and when |
+//! | `link` | one connection: bytes on the way, bytes that have come |
+//!
+//! Readiness is told by edges, as strictly as the contract of [`Poller`] allows: between two events that say
+//! "readable" lies a read that found nothing, or said that nothing is left. So a bit that is forgotten is a
+//! connection that stands still.
+
+mod link;
+mod poller;
+#[cfg(test)]
+mod tests;
+mod world;
+
+use std::net::SocketAddr;
+use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::time::Duration;
+
+pub(crate) use self::link::PeerActions;
+pub(crate) use self::poller::{SimPoller, SimStream};
+use self::world::World;
+use crate::clock::mock::MockClock;
+use crate::clock::{Clock, Deadline};
+use crate::sync::{Mutex, Rank};
+
+/// What the network does without being told.
+#[derive(Debug, Clone)]
+pub(crate) struct NetworkProfile {
+    /// How long making a connection takes, in microseconds.
+    pub(crate) connect_us: RangeInclusive<u64>,
+    /// How long each piece is on its way, in microseconds. Pieces of one direction keep their order.
+    pub(crate) latency_us: RangeInclusive<u64>,
+    /// Bytes that one direction of a connection holds before its writer has to wait.
+    pub(crate) capacity: usize,
+    /// Reads and writes take less than they could.
+    pub(crate) splits: bool,
+    /// A read that empties a stream says so, as on Linux; otherwise only the next one does.
+    pub(crate) short_read_drains: bool,
+    /// Of 100 waits, so many tell of something that is not so.
+    pub(crate) spurious_percent: u8,
+    /// Of 100 connections, so many stand at once.
+    pub(crate) at_once_percent: u8,
+}
+
+impl NetworkProfile {
+    /// One that does everything that it may, as a seed has it.
+    pub(crate) fn of_seed(random: &mut fastrand::Rng) -> Self {
+        let slowest = 1 << random.u32(0..18);
+        Self {
+            connect_us: 0..=1 << random.u32(0..18),
+            latency_us: slowest / 4..=slowest,
+            capacity: 1 << random.u32(4..17),
+            splits: random.bool(),
+            short_read_drains: random.bool(),
+            spurious_percent: if random.bool() { 10 } else { 0 },
+            at_once_percent: random.u8(0..50),
+        }
+    }
+}
+
+/// What a server says of new connections.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Answers {
+    Accepts,
+    Refuses,
+    /// Nothing at all, as behind a firewall.
+    Never,
+}
+
+/// The server's end of one connection.
+pub(crate) trait SimPeer: Send {
+    /// Bytes have come, wherever they are split.
+    fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions);
+
+    /// The connection is over.
+    fn ended(&mut self) {}
+}
+
+/// Makes a server's end for each connection.
+pub(crate) type Accept = Box<dyn FnMut() -> Box<dyn SimPeer> + Send>;
+
+/// A simulated network. Clones are handles to the same one.
+#[derive(Clone)]
+pub(crate) struct SimNetwork {
+    world: Arc<Mutex<World>>,
+    clock: Arc<MockClock>,
+}
+
+impl SimNetwork {
+    pub(crate) fn new(clock: Arc<MockClock>, profile: NetworkProfile, seed: u64) -> Self {
+        let random = fastrand::Rng::with_seed(seed);
+        Self {
+            world: Arc::new(Mutex::new(Rank::LEAF, World::new(profile, random))),
+            clock,
+        }
+    }
+
+    /// A server at an address.
+    pub(crate) fn listen(&self, address: SocketAddr, accept: Accept) {
+        self.world.lock().listen(address, accept);
+    }
+
+    /// What the server at an address says of new connections from now on.
+    pub(crate) fn answer(&self, address: SocketAddr, answers: Answers) {
+        self.world.lock().answer(address, answers);
+    }
+
+    /// Breaks all connections to an address: both ends find out some time later.
+    pub(crate) fn cut(&self, address: SocketAddr) {
+        self.world.lock().cut(address, self.clock.now());
+    }
+
+    /// Nothing comes through any more on the connections to an address that there are, and nobody is told.
+    pub(crate) fn silence(&self, address: SocketAddr) {
+        self.world.lock().silence(address);
+    }
+
+    /// A client whose waits let time pass: up to what happens next, or to their time limit.
+    pub(crate) fn poller(&self) -> SimPoller {
+        self.new_poller(true)
+    }
+
+    /// One of several clients. Its waits let no time pass and come back at once;
+    /// [`pass_time`](Self::pass_time) does that when all of them have waited.
+    pub(crate) fn stepped_poller(&self) -> SimPoller {
+        self.new_poller(false)
+    }
+
+    fn new_poller(&self, moves_time: bool) -> SimPoller {
+        let number = self.world.lock().add_poller();
+        SimPoller::new(self.clone(), number, moves_time)
+    }
+
+    /// Lets time pass until one of the stepped clients has something to do: an event, a wake-up, or the end
+    /// of its wait. False: nothing will ever happen again.
+    pub(crate) fn pass_time(&self) -> bool {
+        loop {
+            self.do_what_is_due();
+            let next = {
+                let world = self.world.lock();
+                if world.is_any_client_due(self.clock.now()) {
+                    return true;
+                }
+                world.next_event().min(world.first_end_of_a_wait())
+            };
+            let Deadline::At(at) = next else {
+                return false;
+            };
+            self.clock.advance_to(at);
+        }
+    }
+
+    /// Does what should have happened by now.
+    fn do_what_is_due(&self) {
+        loop {
+            let now = self.clock.now();
+            // Servers are asked with no lock held: they may use other locks.
+            let Some(mut call) = self.world.lock().next_call(now) else {
+                return;
+            };
+            call.make();
+            self.world.lock().take_back(call, now);
+        }
+    }
+}
+
+/// So many microseconds.
+const fn micros(us: u64) -> Duration {
+    Duration::from_micros(us)
+}
