@@ -178,7 +178,12 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
 /// The seeds in `fuzz/seeds` are those that are made here. `UPDATE_SEEDS=1` writes them.
 #[test]
 fn the_seeds_are_up_to_date() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz/seeds");
+    let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
+    if !fuzz.exists() {
+        // The published package is without it; in the repository `tests/fuzz_smoke.rs` wants the seeds.
+        return;
+    }
+    let root = fuzz.join("seeds");
     for ((folder, name), bytes) in seeds() {
         let file = root.join(folder).join(&name);
         if std::env::var_os("UPDATE_SEEDS").is_some() {

@@ -17,6 +17,7 @@ mod perf_tool;
 // What one kind of test asks of the ledger, another does not.
 mod ledger;
 mod matrix;
+mod parts;
 mod producer;
 mod runner;
 mod self_test;
@@ -51,7 +52,6 @@ fn main() -> ExitCode {
         cluster::hung::TESTS,
         cluster::upgraded::TESTS,
         matrix::TESTS,
-        matrix::ON_REQUEST,
     ]
     .concat();
     let finish = || {

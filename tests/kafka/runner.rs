@@ -11,6 +11,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crate::harness;
+use crate::parts::{self, Part};
 
 /// What a test returns; an error fails it.
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
@@ -25,26 +26,12 @@ const FAILED: u8 = 101;
 pub(crate) struct Test {
     name: &'static str,
     run: fn() -> TestResult,
-    /// Not part of the usual run.
-    on_request: bool,
 }
 
 impl Test {
     /// `path` is the module path, whose first name is the binary's.
     pub(crate) const fn new(path: &'static str, run: fn() -> TestResult) -> Self {
-        Self {
-            name: path,
-            run,
-            on_request: false,
-        }
-    }
-
-    /// The same test, run only where `--whole` or `--publish` asks for it.
-    pub(crate) const fn on_request(self) -> Self {
-        Self {
-            on_request: true,
-            ..self
-        }
+        Self { name: path, run }
     }
 
     fn name(&self) -> &'static str {
@@ -54,14 +41,8 @@ impl Test {
     }
 }
 
-/// Lists functions of the current module as tests, in the usual run or beside it.
+/// Lists functions of the current module as tests.
 macro_rules! tests {
-    (on request: $($name:ident),+ $(,)?) => {
-        pub(crate) const ON_REQUEST: &[crate::runner::Test] = &[
-            $(crate::runner::Test::new(concat!(module_path!(), "::", stringify!($name)), $name)
-                .on_request()),+
-        ];
-    };
     ($($name:ident),+ $(,)?) => {
         pub(crate) const TESTS: &[crate::runner::Test] = &[
             $(crate::runner::Test::new(concat!(module_path!(), "::", stringify!($name)), $name)),+
@@ -79,18 +60,10 @@ struct Arguments {
     list: bool,
     /// `--ignored` or `--include-ignored`: here every test is ignored, or none.
     ignored_too: bool,
-    extent: Extent,
-}
-
-/// How much of what was chosen is run, and what for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd)]
-enum Extent {
-    #[default]
-    Usual,
-    /// Tests that are not part of the usual run, too.
-    Whole,
-    /// The same, and results go into the documentation.
-    Published,
+    /// Only what is run with this part.
+    part: Option<Part>,
+    /// Results go into the documentation.
+    publish: bool,
 }
 
 /// What became of the tests.
@@ -116,6 +89,11 @@ pub(crate) fn main(
             return ExitCode::from(FAILED);
         }
     };
+    let names: Vec<&str> = tests.iter().map(Test::name).collect();
+    if let Err(why) = parts::check(&names) {
+        eprintln!("error: {why}");
+        return ExitCode::from(FAILED);
+    }
     let chosen: Vec<Test> = tests
         .iter()
         .filter(|test| arguments.choose(test))
@@ -136,13 +114,13 @@ pub(crate) fn main(
         ..Tally::default()
     };
     if wanted || arguments.ignored_too {
-        run_all(&chosen, arguments.extent, &mut tally);
+        run_all(&chosen, &mut tally);
     } else {
         ignore_all(&chosen, &mut tally);
     }
     finish();
     let code = tally.report(start.elapsed());
-    if arguments.extent < Extent::Published {
+    if !arguments.publish {
         return code;
     }
     match publish() {
@@ -164,8 +142,25 @@ fn parse(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
             Long("skip") => arguments.skips.push(parser.value()?.string()?),
             Long("exact") => arguments.exact = true,
             Long("list") => arguments.list = true,
-            Long("whole") => arguments.extent = Extent::Whole,
-            Long("publish") => arguments.extent = Extent::Published,
+            Long("part") => {
+                let number = parser.value()?.parse()?;
+                let part = Part::numbered(number);
+                arguments.part =
+                    Some(part.ok_or_else(|| {
+                        format!("--part takes a number from 1 to {}", Part::COUNT)
+                    })?);
+            }
+            Long("part-of-commit") => {
+                let (part, how) = Part::drawn();
+                println!(
+                    "part {} of {}, drawn {how}; again: KAFKA_TESTS=required cargo test --test kafka -- --part {}",
+                    part.number(),
+                    Part::COUNT,
+                    part.number()
+                );
+                arguments.part = Some(part);
+            }
+            Long("publish") => arguments.publish = true,
             Long("ignored" | "include-ignored") => arguments.ignored_too = true,
             // Output is never captured and tests never run side by side.
             Long("nocapture" | "no-capture" | "show-output" | "quiet") | Short('q') => {}
@@ -189,6 +184,7 @@ impl Arguments {
         };
         (self.filters.is_empty() || self.filters.iter().any(matches))
             && !self.skips.iter().any(matches)
+            && self.part.is_none_or(|part| part.takes(test.name()))
     }
 }
 
@@ -202,27 +198,17 @@ fn list(tests: &[Test]) -> ExitCode {
 
 fn ignore_all(tests: &[Test], tally: &mut Tally) {
     for test in tests {
-        ignore(test, tally);
+        println!(
+            "test {0} ... ignored, run with: KAFKA_TESTS=required cargo test --test kafka -- {0}",
+            test.name()
+        );
+        tally.ignored += 1;
     }
 }
 
-fn ignore(test: &Test, tally: &mut Tally) {
-    println!(
-        "test {} ... ignored, run with: KAFKA_TESTS=required cargo test --test kafka -- {}{}",
-        test.name(),
-        test.name(),
-        if test.on_request { " --whole" } else { "" }
-    );
-    tally.ignored += 1;
-}
-
-fn run_all(tests: &[Test], extent: Extent, tally: &mut Tally) {
+fn run_all(tests: &[Test], tally: &mut Tally) {
     let missing = harness::missing_tools();
     for test in tests {
-        if test.on_request && extent < Extent::Whole {
-            ignore(test, tally);
-            continue;
-        }
         let start = Instant::now();
         let outcome = if missing.is_empty() {
             run(*test)

@@ -15,7 +15,7 @@ const LONGEST_KEY: usize = 200;
 const KEYS_OF_A_LENGTH: usize = 10;
 
 fn the_murmur2_vectors_are_what_java_computes() -> TestResult {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/wire/vectors/murmur2.txt");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/util/murmur2/java.txt");
     let keys = keys();
     let computed = Helper::new()?.partitions_of_keys(keys.iter().map(Vec::as_slice), PARTITIONS)?;
     assert_eq!(computed.len(), keys.len());

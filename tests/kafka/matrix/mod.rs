@@ -1,8 +1,7 @@
 //! Every version of Kafka, every codec: what the producer writes, that version's own consumer and tools
 //! take for what was meant.
 //!
-//! The usual run has the oldest, the usual and the newest version. All of them, and the table for the
-//! README: `KAFKA_TESTS=required cargo test --test kafka -- matrix --publish`.
+//! All of them, and the table for the README: `KAFKA_TESTS=required cargo test --test kafka -- matrix --publish`.
 
 mod content;
 mod own;
@@ -20,8 +19,16 @@ pub(crate) use table::publish;
 use releases::{CODECS, Release};
 use table::Cell;
 
-tests![kafka_0_10_2_2, kafka_3_0_0, kafka_4_4_0];
-tests![on request: kafka_0_11_0_3, kafka_1_1_1, kafka_2_4_1, kafka_2_8_2, kafka_3_9_2];
+tests![
+    kafka_0_10_2_2,
+    kafka_0_11_0_3,
+    kafka_1_1_1,
+    kafka_2_4_1,
+    kafka_2_8_2,
+    kafka_3_0_0,
+    kafka_3_9_2,
+    kafka_4_4_0,
+];
 
 fn kafka_0_10_2_2() -> TestResult {
     every_codec("0.10.2.2")

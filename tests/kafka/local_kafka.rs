@@ -1,4 +1,4 @@
-//! Starts a real Apache Kafka on loopback ports, to try the other examples against.
+//! Starts a real Apache Kafka on loopback ports, to try things against.
 //!
 //! ```text
 //! cargo run --example local_kafka
@@ -15,7 +15,6 @@
 
 // The tests' harness; this command uses some of it.
 #[allow(dead_code, unused_imports)]
-#[path = "../tests/kafka/harness/mod.rs"]
 mod harness;
 
 use std::error::Error;

@@ -1,0 +1,79 @@
+//! A web service on a pool of threads: what is posted to it is produced, and the answer says what became of it.
+//!
+//! ```text
+//! cargo run --example web_service --features testing
+//! ```
+//!
+//! All threads share one producer. Here the program is its own client; the broker refuses what it posts last.
+#![allow(clippy::print_stdout, reason = "it says what it shows")]
+
+mod http;
+
+use std::error::Error;
+use std::io::{self, Write};
+use std::net::{TcpListener, TcpStream};
+use std::time::Duration;
+
+use kafka_producer::testing::{Api, Rule, TestCluster};
+use kafka_producer::{ErrorCode, KafkaProducer, ProducerConfig, ProducerRecord};
+
+type Producer = KafkaProducer<str, [u8]>;
+
+const THREADS: usize = 4;
+
+/// Takes one connection after another, until one of them sends no request.
+fn serve(listener: &TcpListener, producer: &Producer) -> io::Result<()> {
+    loop {
+        let (mut connection, _) = listener.accept()?;
+        let Some(body) = http::read_post(&connection)? else {
+            return Ok(());
+        };
+        let (status, text) = produce(producer, &body);
+        let length = text.len();
+        let head = format!("HTTP/1.1 {status}\r\nContent-Length: {length}\r\n");
+        write!(connection, "{head}\r\n{text}")?;
+    }
+}
+
+/// The status to answer with: 503 says that the client may try again without sending twice.
+fn produce(producer: &Producer, body: &[u8]) -> (&'static str, String) {
+    let sent = producer.send(ProducerRecord::new("posts", body));
+    match sent.map(|future| future.get()) {
+        Ok(Ok(metadata)) => ("200 OK", metadata.to_string()),
+        Ok(Err(error)) if error.may_be_written() => ("500 Not Known", error.to_string()),
+        Ok(Err(error)) => ("503 Not Written", error.to_string()),
+        Err(error) => ("503 Not Written", error.to_string()),
+    }
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let cluster = TestCluster::builder().topic("posts", 3).start()?;
+    let config = ProducerConfig::builder()
+        .bootstrap_servers([cluster.bootstrap_servers()])
+        // Nobody waits two minutes for an answer.
+        .max_block(Duration::from_secs(5))
+        .request_timeout(Duration::from_secs(5))
+        .delivery_timeout(Duration::from_secs(10))
+        .build()?;
+    let producer = Producer::new(config)?;
+    let listener = TcpListener::bind("127.0.0.1:0")?;
+    let to = listener.local_addr()?;
+    let refused = Rule::on(Api::Produce).topic("posts").skip(1).times(1);
+    cluster.script(refused.fail(ErrorCode::InvalidRecord))?;
+    let answers = std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| serve(&listener, &producer));
+        }
+        let answers = ["two of them", "nothing good"].map(|body| http::post(to, body));
+        for _ in 0..THREADS {
+            drop(TcpStream::connect(to));
+        }
+        answers
+    });
+    for (answer, status) in answers.into_iter().zip(["200", "503"]) {
+        let answer = answer?;
+        println!("{answer}");
+        assert_eq!(answer.split(' ').nth(1), Some(status));
+    }
+    Ok(producer.close()?)
+}

@@ -1,0 +1,150 @@
+//! The parts of these tests that take turns: all of them together take too long for every run of the gate.
+//!
+//! What is named here belongs to a part; everything else is run with each part. The gate draws a part by the
+//! commit, so that the next commit has the next.
+
+use std::path::Path;
+use std::process::Command;
+
+/// Tests by the beginnings of their names; seconds of two quiet processors behind them.
+const PARTS: [&[&str]; 6] = [
+    // 132 + 31 + 28
+    &[
+        "cluster::killed",
+        "cluster::recreated",
+        "matrix::kafka_0_10_2_2",
+    ],
+    // 118 + 39 + 29
+    &[
+        "cluster::rolling",
+        "cluster::paused",
+        "matrix::kafka_0_11_0_3",
+    ],
+    // 146 + 29
+    &["cluster::upgraded", "matrix::kafka_1_1_1"],
+    // 87 + 64 + 25
+    &["cluster::hung", "cluster::impatient", "matrix::kafka_2_4_1"],
+    // 76 + 47 + 20 + 20 + 29
+    &[
+        "cluster::moved",
+        "cluster::outage",
+        "matrix::kafka_2_8_2",
+        "matrix::kafka_3_9_2",
+        "matrix::kafka_4_4_0",
+    ],
+    // 235: the harness itself
+    &["self_test"],
+];
+
+/// One of the parts, numbered from 1.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Part(usize);
+
+impl Part {
+    /// How many there are.
+    pub(crate) const COUNT: usize = PARTS.len();
+
+    /// The part of a number, if there is one.
+    pub(crate) fn numbered(number: usize) -> Option<Self> {
+        (1..=Self::COUNT).contains(&number).then_some(Self(number))
+    }
+
+    /// The part that this commit has, and how it was drawn.
+    pub(crate) fn drawn() -> (Self, String) {
+        draw(
+            git(&["rev-parse", "--is-shallow-repository"]).as_deref(),
+            || {
+                (
+                    git(&["rev-list", "--count", "HEAD"]),
+                    git(&["rev-parse", "HEAD"]),
+                )
+            },
+        )
+    }
+
+    pub(crate) const fn number(self) -> usize {
+        self.0
+    }
+
+    /// Whether a test is run with this part.
+    pub(crate) fn takes(self, test: &str) -> bool {
+        owners(test).next().is_none_or(|owner| owner == self)
+    }
+}
+
+/// By the number of the commit where all commits are there, by its hash where only the last is, and the first part
+/// where there is no commit.
+fn draw(
+    is_shallow: Option<&str>,
+    commit: impl FnOnce() -> (Option<String>, Option<String>),
+) -> (Part, String) {
+    let (count, hash) = match is_shallow {
+        Some(_) => commit(),
+        None => (None, None),
+    };
+    let count = count.and_then(|count| count.parse::<usize>().ok());
+    let short = hash.as_deref().and_then(|hash| hash.get(..8));
+    let number = short.and_then(|short| usize::from_str_radix(short, 16).ok());
+    match (is_shallow, count, number, short) {
+        (Some("false"), Some(count), ..) => {
+            (nth(count), format!("by the number of the commit, {count}"))
+        }
+        (_, _, Some(number), Some(short)) => {
+            (nth(number), format!("by the hash of the commit, {short}"))
+        }
+        _ => (nth(0), "without a commit to draw by".to_owned()),
+    }
+}
+
+fn nth(number: usize) -> Part {
+    Part(1 + number % Part::COUNT)
+}
+
+fn git(arguments: &[&str]) -> Option<String> {
+    let output = Command::new("git")
+        .args(arguments)
+        .current_dir(Path::new(env!("CARGO_MANIFEST_DIR")))
+        .output()
+        .ok()?;
+    let text = String::from_utf8(output.stdout).ok()?;
+    output.status.success().then(|| text.trim().to_owned())
+}
+
+fn owners(test: &str) -> impl Iterator<Item = Part> {
+    (1..=Part::COUNT)
+        .map(Part)
+        .filter(move |part| names(*part).iter().any(|name| test.starts_with(name)))
+}
+
+fn names(part: Part) -> &'static [&'static str] {
+    PARTS[part.0 - 1]
+}
+
+/// Looks through the table above, whether or not any test is run.
+///
+/// # Errors
+/// A name that is no test's, and a test of two parts.
+pub(crate) fn check(tests: &[&str]) -> Result<(), String> {
+    for name in PARTS.into_iter().flatten() {
+        if !tests.iter().any(|test| test.starts_with(name)) {
+            return Err(format!("tests/kafka/parts.rs: no test is called {name}…"));
+        }
+    }
+    if let Some(test) = tests.iter().find(|test| owners(test).count() > 1) {
+        return Err(format!("tests/kafka/parts.rs: {test} is in two parts"));
+    }
+    let (all, own) = (Some("false"), |count: &str, hash: &str| {
+        (Some(count.to_owned()), Some(hash.to_owned()))
+    });
+    let drawn: Vec<usize> = (0..Part::COUNT)
+        .map(|count| draw(all, || own(&count.to_string(), "ffffffff")).0.number())
+        .collect();
+    if !(1..=Part::COUNT).eq(drawn) {
+        return Err("tests/kafka/parts.rs: one commit after another does not draw all".to_owned());
+    }
+    let shallow = draw(Some("true"), || own("1", "00000008e0a1")).0;
+    if (shallow, draw(None, || own("1", "8")).0) != (nth(8), Part(1)) {
+        return Err("tests/kafka/parts.rs: a part is not drawn by the hash".to_owned());
+    }
+    Ok(())
+}
