@@ -1,6 +1,5 @@
 //! Kafka's error codes: the small numbers by which a broker says what went wrong.
 
-use crate::util::log;
 use std::fmt;
 
 /// Makes the enum and its lookups from one table. Each row: Kafka's name, our variant, the number,
@@ -30,7 +29,7 @@ macro_rules! error_codes {
             pub(crate) const ALL: &'static [Self] = &[$(Self::$variant,)*];
 
             /// The error of a number, if it is one that is known.
-            const fn known(code: i16) -> Option<Self> {
+            pub(crate) const fn known(code: i16) -> Option<Self> {
                 match code {
                     $($code => Some(Self::$variant),)*
                     _ => None,
@@ -73,13 +72,12 @@ enum Class {
 }
 
 impl ErrorCode {
-    /// The error of a number. One that is not known is in the debug log and reads as
-    /// [`UnknownServerError`](Self::UnknownServerError).
-    pub fn from_code(code: i16) -> Self {
-        Self::known(code).unwrap_or_else(|| {
-            log::debug!("a broker answered with error code {code}, which is not known here");
-            Self::UnknownServerError
-        })
+    /// The error of a number; [`UnknownServerError`](Self::UnknownServerError) for one that is not known.
+    pub const fn from_code(code: i16) -> Self {
+        match Self::known(code) {
+            Some(error) => error,
+            None => Self::UnknownServerError,
+        }
     }
 
     /// The number on the wire.

@@ -70,8 +70,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             return;
         };
         let (api_key, version) = (oldest.api_key, oldest.version);
-        let response = match decode(api_key, version, oldest.correlation_id, payload) {
-            Ok(response) => response,
+        let Decoded {
+            response,
+            left_over,
+            unknown_error,
+        } = match decode(api_key, version, oldest.correlation_id, payload) {
+            Ok(decoded) => decoded,
             Err(error) => {
                 let error =
                     format!("the broker sent a bad answer to {api_key} version {version}: {error}");
@@ -86,6 +90,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             "{self} Received {api_key} response from node {id} for request with correlation id {}",
             request.correlation_id
         );
+        if let Some(code) = unknown_error {
+            log::debug!("{self} Unexpected error code {code} in {api_key} response from node {id}");
+        }
+        if left_over > 0 {
+            log::debug!(
+                "{self} {left_over} bytes follow {api_key} response version {version} from node {id}"
+            );
+        }
         self.maybe_throttle(id, api_key, version, &response, now);
         match (request.purpose, response) {
             (Purpose::Metadata(planned), Response::Metadata(response)) => {
@@ -219,13 +231,22 @@ fn finish<T>(
     }
 }
 
+/// A response, and what is worth a line in the log about it.
+struct Decoded {
+    response: Response,
+    /// Bytes after it, as from a broker that knows more fields than we do.
+    left_over: usize,
+    /// The first error code in it that is not in our table.
+    unknown_error: Option<i16>,
+}
+
 /// Reads a frame as the answer to a request.
 fn decode(
     api_key: ApiKey,
     version: i16,
     correlation_id: i32,
     payload: &Bytes,
-) -> Result<Response, BadAnswer> {
+) -> Result<Decoded, BadAnswer> {
     let mut reader = Reader::new(payload);
     let answered = decode_response_correlation(api_key, version, &mut reader)?;
     if answered != correlation_id {
@@ -234,7 +255,11 @@ fn decode(
             answered,
         });
     }
-    Ok(Response::decode(api_key, version, &mut reader)?)
+    Ok(Decoded {
+        response: Response::decode(api_key, version, &mut reader)?,
+        left_over: reader.remaining(),
+        unknown_error: reader.unknown_error(),
+    })
 }
 
 /// Why a frame is not the answer to the oldest request.

@@ -62,7 +62,7 @@ impl ResponseBody for AddOffsetsToTxnResponse {
 
     fn decode(r: &mut Reader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let throttle_time_ms = r.i32("the throttle time")?;
-        let error = ErrorCode::from_code(r.i16("the error")?);
+        let error = r.error_code("the error")?;
         r.skip_tags()?;
         Ok(Self {
             throttle_time_ms,

@@ -99,7 +99,7 @@ impl ResponseBody for ApiVersionsResponse {
     /// the next request is of version 0 in any case. (librdkafka's mock broker writes such ranges.)
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut oldest = r.clone();
-        if ErrorCode::from_code(oldest.clone().i16("the error")?) == ErrorCode::UnsupportedVersion {
+        if oldest.clone().error_code("the error")? == ErrorCode::UnsupportedVersion {
             r.set_flexible(ApiKey::ApiVersions.is_flexible(0));
             return Ok(Self::decode_exactly(r, 0).unwrap_or_else(|_| Self {
                 error: ErrorCode::UnsupportedVersion,
@@ -119,7 +119,7 @@ impl ResponseBody for ApiVersionsResponse {
 
 impl ApiVersionsResponse {
     fn decode_exactly(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        let error = ErrorCode::from_code(r.i16("the error")?);
+        let error = r.error_code("the error")?;
         let api_keys = r.array("the API keys", 6, |r| {
             let api_key = r.i16("an API key")?;
             let min = r.i16("an API's oldest version")?;

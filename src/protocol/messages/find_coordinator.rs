@@ -162,7 +162,7 @@ impl Coordinator {
     fn decode(r: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let key = r.string("a coordinator's key")?;
         let (node_id, host, port) = Self::decode_node(r)?;
-        let error = ErrorCode::from_code(r.i16("a coordinator's error")?);
+        let error = r.error_code("a coordinator's error")?;
         let error_message = r.error_text("a coordinator's error message")?;
         r.skip_tags()?;
         Ok(Self {
@@ -186,7 +186,7 @@ impl Coordinator {
     }
 
     fn decode_alone(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        let error = ErrorCode::from_code(r.i16("the error")?);
+        let error = r.error_code("the error")?;
         let error_message = if version >= 1 {
             r.error_text("the error message")?
         } else {

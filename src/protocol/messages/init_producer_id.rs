@@ -78,7 +78,7 @@ impl ResponseBody for InitProducerIdResponse {
 
     fn decode(r: &mut Reader<'_>, _version: i16) -> Result<Self, DecodeError> {
         let throttle_time_ms = r.i32("the throttle time")?;
-        let error = ErrorCode::from_code(r.i16("the error")?);
+        let error = r.error_code("the error")?;
         let producer_id = r.i64("the producer id")?;
         let producer_epoch = r.i16("the producer epoch")?;
         r.skip_tags()?;

@@ -252,7 +252,7 @@ impl MetadataTopic {
         version: i16,
         replicas: &mut ReplicaListsMaker,
     ) -> Result<Self, DecodeError> {
-        let error = ErrorCode::from_code(r.i16("a topic's error")?);
+        let error = r.error_code("a topic's error")?;
         let name = r.string("a topic's name")?;
         let topic_id = if version >= 10 {
             r.uuid("a topic's id")?
@@ -299,7 +299,7 @@ impl MetadataPartition {
         version: i16,
         replicas: &mut ReplicaListsMaker,
     ) -> Result<Self, DecodeError> {
-        let error = ErrorCode::from_code(r.i16("a partition's error")?);
+        let error = r.error_code("a partition's error")?;
         let index = r.i32("a partition's index")?;
         let leader_id = r.i32("a partition's leader")?;
         let leader_epoch = if version >= 7 {

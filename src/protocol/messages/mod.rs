@@ -55,7 +55,6 @@ use super::header::RequestHeader;
 #[cfg(any(test, feature = "testing"))]
 use super::header::encode_response_correlation;
 use super::wire::{DecodeError, DecodeErrorKind, EncodeError, Reader, Writer};
-use crate::util::log;
 
 /// What a request does in its own way. The version is one that its API has; the writer and the reader
 /// know its form.
@@ -285,8 +284,8 @@ macro_rules! throttle_time {
 
 impl Response {
     /// Reads the answer to a request of this kind and version, after its
-    /// [header](super::decode_response_correlation). Bytes that are left over are not looked at, as
-    /// in Kafka: a broker may know more than we do.
+    /// [header](super::decode_response_correlation). Bytes that are left over stay in the reader: as in
+    /// Kafka they are no error, since a broker may know more than we do.
     pub(crate) fn decode(
         api: ApiKey,
         version: i16,
@@ -294,14 +293,7 @@ impl Response {
     ) -> Result<Self, DecodeError> {
         check_known(api, version, body)?;
         body.set_flexible(api.is_flexible(version));
-        let response = Self::decode_fields(api, body, version)?;
-        if body.remaining() > 0 {
-            log::debug!(
-                "{} bytes follow a {api} response v{version}",
-                body.remaining()
-            );
-        }
-        Ok(response)
+        Self::decode_fields(api, body, version)
     }
 
     /// How long the broker wants the client to be quiet, or has kept it waiting; 0 where it cannot say.

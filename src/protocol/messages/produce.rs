@@ -280,7 +280,7 @@ impl PartitionProduceResponse {
 
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let index = r.i32("a partition's index")?;
-        let error = ErrorCode::from_code(r.i16("a partition's error")?);
+        let error = r.error_code("a partition's error")?;
         let base_offset = r.i64("a partition's base offset")?;
         let log_append_time_ms = if version >= 2 {
             r.i64("a log append time")?

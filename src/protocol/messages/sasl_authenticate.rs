@@ -67,7 +67,7 @@ impl ResponseBody for SaslAuthenticateResponse {
     }
 
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
-        let error = ErrorCode::from_code(r.i16("the error")?);
+        let error = r.error_code("the error")?;
         let error_message = r.error_text("the error message")?;
         let auth_bytes = AuthBytes(r.bytes("the authentication bytes")?);
         let session_lifetime_ms = if version >= 1 {

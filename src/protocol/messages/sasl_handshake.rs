@@ -51,7 +51,7 @@ impl ResponseBody for SaslHandshakeResponse {
     }
 
     fn decode(r: &mut Reader<'_>, _version: i16) -> Result<Self, DecodeError> {
-        let error = ErrorCode::from_code(r.i16("the error")?);
+        let error = r.error_code("the error")?;
         let mechanisms = r.array("the mechanisms", 2, |r| r.string("a mechanism"))?;
         r.skip_tags()?;
         Ok(Self { error, mechanisms })

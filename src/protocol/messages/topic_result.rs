@@ -41,7 +41,7 @@ impl TopicResult {
             let name = r.string("a topic's name")?;
             let partitions = r.array("a topic's partitions", 6, |r| {
                 let index = r.i32("a partition's index")?;
-                let error = ErrorCode::from_code(r.i16("a partition's error")?);
+                let error = r.error_code("a partition's error")?;
                 r.skip_tags()?;
                 Ok(PartitionResult { index, error })
             })?;

@@ -7,6 +7,7 @@ use byteorder::{BigEndian, ByteOrder};
 use bytes::Bytes;
 
 use super::{DecodeError, DecodeErrorKind, MAX_ERROR_TEXT_BYTES, MAX_STRING_BYTES};
+use crate::error::ErrorCode;
 use crate::util::varint::{VarintError, take_unsigned};
 
 /// Room that is made for the elements of an array before the first of them has been read.
@@ -26,6 +27,8 @@ pub(crate) struct Reader<'a> {
     frame: &'a Bytes,
     at: usize,
     flexible: bool,
+    /// The first error code that is not in Kafka's table as we know it.
+    unknown_error: Option<i16>,
 }
 
 impl<'a> Reader<'a> {
@@ -36,6 +39,7 @@ impl<'a> Reader<'a> {
             frame,
             at: 0,
             flexible: false,
+            unknown_error: None,
         }
     }
 
@@ -80,6 +84,20 @@ impl<'a> Reader<'a> {
     /// A signed 16-bit number.
     pub(crate) fn i16(&mut self, what: &'static str) -> Result<i16, DecodeError> {
         self.fixed(2, what).map(BigEndian::read_i16)
+    }
+
+    /// An error code; one that is not known reads as `UNKNOWN_SERVER_ERROR` and is kept for the log.
+    pub(crate) fn error_code(&mut self, what: &'static str) -> Result<ErrorCode, DecodeError> {
+        let code = self.i16(what)?;
+        Ok(ErrorCode::known(code).unwrap_or_else(|| {
+            self.unknown_error.get_or_insert(code);
+            ErrorCode::UnknownServerError
+        }))
+    }
+
+    /// The first error code that was read and is not known.
+    pub(crate) fn unknown_error(&self) -> Option<i16> {
+        self.unknown_error
     }
 
     /// A signed 32-bit number.
