@@ -25,11 +25,17 @@ pub(crate) struct SentFrame {
     pub(crate) bytes: usize,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Connecting,
+    Authenticating,
+    Ready,
+}
+
 #[derive(Debug)]
 struct MockConnection {
     address: SocketAddr,
-    is_ready: bool,
-    is_authenticating: bool,
+    stage: Stage,
     is_writing: bool,
     /// Some of the frame that is being written has gone out.
     is_touched: bool,
@@ -42,6 +48,10 @@ struct MockConnection {
 /// # Kafka
 /// `org.apache.kafka.test.MockSelector`.
 #[derive(Debug, Default)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "switches of a test, each for itself"
+)]
 pub(crate) struct MockSelector {
     connections: BTreeMap<ConnectionId, MockConnection>,
     next: PollEvents,
@@ -113,7 +123,11 @@ impl MockSelector {
     /// A connection that stands is not ready for requests yet, as during a handshake.
     pub(crate) fn set_ready(&mut self, id: ConnectionId, is_ready: bool) {
         if let Some(connection) = self.connections.get_mut(&id) {
-            connection.is_ready = is_ready;
+            connection.stage = if is_ready {
+                Stage::Ready
+            } else {
+                Stage::Authenticating
+            };
         }
     }
 
@@ -136,15 +150,16 @@ impl MockSelector {
 
     fn progress(&mut self) {
         for (id, connection) in &mut self.connections {
-            if !connection.is_ready && !self.holds_connects {
-                if self.holds_authentication {
-                    if !std::mem::replace(&mut connection.is_authenticating, true) {
-                        self.next.authenticating.push(*id);
-                    }
-                } else {
-                    connection.is_ready = true;
+            match connection.stage {
+                Stage::Connecting if self.holds_authentication && !self.holds_connects => {
+                    connection.stage = Stage::Authenticating;
+                    self.next.authenticating.push(*id);
+                }
+                Stage::Connecting if !self.holds_connects => {
+                    connection.stage = Stage::Ready;
                     self.next.connected.push(*id);
                 }
+                _ => {}
             }
             if connection.is_writing && !self.holds_writes {
                 connection.is_writing = false;
@@ -164,8 +179,7 @@ impl Selectable for MockSelector {
         }
         let connection = MockConnection {
             address,
-            is_ready: false,
-            is_authenticating: false,
+            stage: Stage::Connecting,
             is_writing: false,
             is_touched: false,
         };
@@ -184,7 +198,7 @@ impl Selectable for MockSelector {
     fn is_channel_ready(&self, id: ConnectionId) -> bool {
         self.connections
             .get(&id)
-            .is_some_and(|connection| connection.is_ready)
+            .is_some_and(|connection| connection.stage == Stage::Ready)
     }
 
     fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused> {

@@ -1,6 +1,5 @@
 //! One run: a selector, a few connections, and what must be true of them.
 
-use std::cell::Cell;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io;
 use std::net::SocketAddr;
@@ -358,12 +357,11 @@ impl Run {
             host: Arc::clone(&connection.host),
             address: connection.address,
         };
-        match self.selector.connect(at as ConnectionId, endpoint) {
-            Ok(()) => connection.standing = Standing::Connecting,
-            Err(_) => {
-                self.tally.connects_failed += 1;
-                connection.standing = Standing::Down(self.clock.now() + Duration::from_millis(50));
-            }
+        if self.selector.connect(at as ConnectionId, endpoint).is_ok() {
+            connection.standing = Standing::Connecting;
+        } else {
+            self.tally.connects_failed += 1;
+            connection.standing = Standing::Down(self.clock.now() + Duration::from_millis(50));
         }
     }
 
@@ -638,7 +636,7 @@ impl Run {
     /// All is sent and answered: what is left must be quiet, and the brokers must have seen the right things.
     fn finish(&mut self) -> Checked {
         let end = self.clock.now() + MAX_IDLE / 2;
-        let polls = Cell::new(0);
+        let mut polls = 0;
         while self.clock.now() < end {
             let mut events = std::mem::take(&mut self.events);
             let left = end - self.clock.now();
@@ -647,8 +645,8 @@ impl Run {
             let checked = self.check(&events);
             self.events = events;
             checked?;
-            polls.set(polls.get() + 1);
-            if polls.get() > 100 * MAX_IDLE_POLLS {
+            polls += 1;
+            if polls > 100 * MAX_IDLE_POLLS {
                 return Err(format!("spins in the end: {}", self.describe()));
             }
         }

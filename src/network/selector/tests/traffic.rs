@@ -52,7 +52,6 @@ fn large_frames_come_back_as_they_went() {
         SocketOptions {
             send_buffer: Some(4096),
             receive_buffer: Some(4096),
-            ..SocketOptions::default()
         },
     );
     let address = rig.address();

@@ -91,6 +91,10 @@ pub(super) enum LinkState {
 }
 
 /// A connection.
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "each end may be gone, or kept from the other, for itself"
+)]
 pub(super) struct Link {
     pub(super) address: SocketAddr,
     /// Whose it is, and by which name.
