@@ -89,7 +89,17 @@ pub use error::{
     FlushError, MetadataError, Misuse, ProduceError, ProduceErrorKind, RecordError, RecordPart,
     SendError, WaitCause,
 };
-pub use producer::*;
+#[cfg(feature = "uuid")]
+pub use producer::UuidSerializer;
+pub use producer::{
+    ByteArraySerializer, ByteBufferSerializer, BytesSerializer, DefaultPartitioner,
+    DoubleSerializer, Field, FloatSerializer, FnSerializer, FutureRecordMetadata, InlineBytes,
+    IntegerSerializer, KafkaProducer, ListSerializer, LongSerializer, NullableSerializer,
+    PartitionInput, Partitioner, ProducerBuilder, ProducerInterceptor, ProducerRecord,
+    ProducerSnapshot, RecordMetadata, RoundRobinPartitioner, Serialized, Serializer,
+    ShortSerializer, StockSerialize, StringSerializer, TrySendError, TrySendReason,
+    UniformStickyPartitioner, VoidSerializer, serialize_with,
+};
 pub use record::{Header, Headers, HeadersFrozen};
 pub use types::{
     Cluster, ClusterResourceListener, Node, NodeId, PartitionId, PartitionInfo, TopicPartition,

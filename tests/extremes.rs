@@ -228,11 +228,11 @@ struct Seen {
     seconds: f64,
 }
 
-const KINDS: [(&str, i16); 4] = [
-    ("Produce", 0),
-    ("Metadata", 3),
-    ("ApiVersions", 18),
-    ("InitProducerId", 22),
+const KINDS: [Api; 4] = [
+    Api::Produce,
+    Api::Metadata,
+    Api::ApiVersions,
+    Api::InitProducerId,
 ];
 
 #[test]
@@ -258,7 +258,7 @@ fn no_setting_makes_a_spin_or_a_flood() {
         };
         let rate = |count: u64| (count as f64 / seen.seconds).round() as u64;
         let (most, kind) = (0..4)
-            .map(|at| (seen.requests[at], KINDS[at].0))
+            .map(|at| (seen.requests[at], KINDS[at]))
             .max()
             .unwrap();
         let kind = if most > 0 {
@@ -346,7 +346,7 @@ fn watch(case: &Case) -> Seen {
     }
     let begun = Instant::now();
     let loops = producer.snapshot().sender_loops;
-    let requests = || KINDS.map(|(_, key)| cluster.request_count(key));
+    let requests = || KINDS.map(|api| cluster.request_count(api));
     let before = if partitions > 1 { requests() } else { [0; 4] };
     let mut sent = 0;
     while begun.elapsed() < WATCHED {

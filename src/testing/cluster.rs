@@ -3,16 +3,16 @@
 mod faults;
 
 use std::collections::BTreeMap;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use super::error::TestClusterError;
 use super::release::KafkaRelease;
+use super::script::Api;
 use super::sim::log::{Depth, TopicSettings};
-use super::sim::{NotDone, SimCluster, SimNode, SimOptions};
+use super::sim::{SimCluster, SimNode, SimOptions};
 use super::stored::{StoredBatch, StoredRecord};
 use super::tcp_broker::{OpenConnections, Port, Shared, TcpBroker};
-use crate::protocol::ApiKey;
 use crate::sync::{Mutex, Rank};
 use crate::types::{NodeId, PartitionId};
 
@@ -94,7 +94,7 @@ impl TestClusterBuilder {
     /// a cluster of several, or single versions: [`Rule::versions`](super::Rule::versions).
     ///
     /// ```
-    /// # fn main() -> std::io::Result<()> {
+    /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
     /// use kafka_producer::testing::{KafkaRelease, TestCluster};
     ///
     /// let old = TestCluster::builder().release(KafkaRelease::V0_10_2).topic("orders", 1).start()?;
@@ -171,9 +171,8 @@ impl TestClusterBuilder {
     /// Starts the brokers.
     ///
     /// # Errors
-    /// When the system has no port or thread left, or a topic cannot be made
-    /// ([`InvalidInput`](io::ErrorKind::InvalidInput)).
-    pub fn start(self) -> io::Result<TestCluster> {
+    /// When the system has no port or thread left, or a topic cannot be made.
+    pub fn start(self) -> Result<TestCluster, TestClusterError> {
         let mut taken = BTreeMap::new();
         let mut ports = BTreeMap::new();
         for id in (0..).take(self.nodes) {
@@ -190,9 +189,7 @@ impl TestClusterBuilder {
         };
         let mut cluster = SimCluster::new(options, addresses);
         for (name, topic) in &self.topics {
-            cluster
-                .create_topic(name, topic.partitions, topic.settings)
-                .map_err(invalid_input)?;
+            cluster.create_topic(name, topic.partitions, topic.settings)?;
         }
         let cluster = TestCluster {
             cluster_id,
@@ -213,10 +210,6 @@ fn next_cluster_id() -> Arc<str> {
     static NEXT: AtomicU64 = AtomicU64::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     format!("test-cluster-{number}").into()
-}
-
-fn invalid_input(error: NotDone) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
 }
 
 /// How much a partition holds.
@@ -251,7 +244,7 @@ pub struct LogSummary {
 /// - everything goes well, unless a [`script`](Self::script) says what goes wrong.
 ///
 /// ```
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
 /// use kafka_producer::testing::{TestCluster, TopicOptions};
 ///
 /// let cluster = TestCluster::builder()
@@ -286,7 +279,7 @@ impl TestCluster {
         TestClusterBuilder::new()
     }
 
-    fn run(&self, id: NodeId, port: Port) -> io::Result<()> {
+    fn run(&self, id: NodeId, port: Port) -> Result<(), TestClusterError> {
         let broker = TcpBroker::start(id, port, Arc::clone(&self.shared))?;
         self.running.lock().insert(id, broker);
         Ok(())
@@ -326,51 +319,45 @@ impl TestCluster {
     /// Makes a topic. Leaders of its partitions go around the brokers.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a topic that exists, a name Kafka does not
-    /// allow, or no partitions.
-    pub fn create_topic(&self, name: &str, options: &TopicOptions) -> io::Result<()> {
+    /// For a topic that exists, a name Kafka does not allow, or no partitions.
+    pub fn create_topic(&self, name: &str, options: &TopicOptions) -> Result<(), TestClusterError> {
         let mut cluster = self.shared.cluster.lock();
-        cluster
-            .create_topic(name, options.partitions, options.settings)
-            .map_err(invalid_input)
+        Ok(cluster.create_topic(name, options.partitions, options.settings)?)
     }
 
     /// Deletes a topic with all its records. Made again, it has another id, which no topic of any cluster of this
     /// process had.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is none of this name.
-    pub fn delete_topic(&self, name: &str) -> io::Result<()> {
-        self.shared
-            .cluster
-            .lock()
-            .delete_topic(name)
-            .map_err(invalid_input)
+    /// If there is none of this name.
+    pub fn delete_topic(&self, name: &str) -> Result<(), TestClusterError> {
+        Ok(self.shared.cluster.lock().delete_topic(name)?)
     }
 
     /// Adds partitions to a topic until it has `count`.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no such topic, or it has more.
-    pub fn add_partitions(&self, name: &str, count: usize) -> io::Result<()> {
-        self.shared
-            .cluster
-            .lock()
-            .add_partitions(name, count)
-            .map_err(invalid_input)
+    /// If there is no such topic, or it has more.
+    pub fn add_partitions(&self, name: &str, count: usize) -> Result<(), TestClusterError> {
+        Ok(self.shared.cluster.lock().add_partitions(name, count)?)
     }
 
     /// Makes a broker the leader of a partition. The one before answers `NOT_LEADER_OR_FOLLOWER` from
     /// now on.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no such partition or broker.
-    pub fn move_leader(&self, topic: &str, partition: PartitionId, to: NodeId) -> io::Result<()> {
-        self.shared
+    /// If there is no such partition or broker.
+    pub fn move_leader(
+        &self,
+        topic: &str,
+        partition: PartitionId,
+        to: NodeId,
+    ) -> Result<(), TestClusterError> {
+        Ok(self
+            .shared
             .cluster
             .lock()
-            .move_leader(topic, partition, to)
-            .map_err(invalid_input)
+            .move_leader(topic, partition, to)?)
     }
 
     /// The broker that leads a partition; `None` if none does, or there is no such partition.
@@ -405,12 +392,9 @@ impl TestCluster {
     /// Starts a broker that was stopped, on its old port. One that runs is left alone.
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if there is no such broker; whatever the system
-    /// says if the port has been taken in the meantime.
-    pub fn start_node(&self, node: NodeId) -> io::Result<()> {
-        let number = self
-            .port(node)
-            .ok_or_else(|| invalid_input(NotDone::NoSuchNode(node)))?;
+    /// If there is no such broker, or its port has been taken in the meantime.
+    pub fn start_node(&self, node: NodeId) -> Result<(), TestClusterError> {
+        let number = self.port(node).ok_or(TestClusterError::NoSuchNode(node))?;
         if self.running.lock().contains_key(&node) {
             return Ok(());
         }
@@ -474,12 +458,10 @@ impl TestCluster {
             .sum()
     }
 
-    /// How many requests with this API key have come to all brokers; 0 is Produce, 3 Metadata.
-    pub fn request_count(&self, api_key: i16) -> u64 {
+    /// How many requests of this kind have come to all brokers.
+    pub fn request_count(&self, api: Api) -> u64 {
         let cluster = self.shared.cluster.lock();
-        let count =
-            ApiKey::from_code(api_key).and_then(|api| cluster.requests().get(&api).copied());
-        count.unwrap_or(0)
+        cluster.requests().get(&api.key()).copied().unwrap_or(0)
     }
 
     /// How many connections all brokers have accepted since the start.

@@ -5,7 +5,7 @@
 //! test read back what was written.
 //!
 //! ```
-//! # fn main() -> std::io::Result<()> {
+//! # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
 //! use kafka_producer::testing::TestCluster;
 //!
 //! let cluster = TestCluster::builder().nodes(3).topic("orders", 12).start()?;
@@ -22,6 +22,7 @@
 //! [`TestCluster::hang_node`], [`TestCluster::move_leader`].
 
 mod cluster;
+mod error;
 mod release;
 mod script;
 pub(crate) mod sim;
@@ -29,6 +30,7 @@ mod stored;
 mod tcp_broker;
 
 pub use cluster::{LogSummary, RuleHandle, TestCluster, TestClusterBuilder, TopicOptions};
+pub use error::TestClusterError;
 pub use release::KafkaRelease;
 pub use script::{AndThen, Api, MetadataSnapshot, Refusal, Rule};
 pub use stored::{ProducerStamp, StoredBatch, StoredRecord, StoredRecordView};

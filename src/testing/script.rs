@@ -197,7 +197,7 @@ impl fmt::Display for Scope {
 /// | what | the others | nothing: the rule only counts, and lets the test wait |
 ///
 /// ```
-/// # fn main() -> std::io::Result<()> {
+/// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
 /// # use std::time::Duration;
 /// use kafka_producer::ErrorCode;
 /// use kafka_producer::testing::{Api, Rule, TestCluster};

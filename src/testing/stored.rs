@@ -7,6 +7,7 @@ use std::sync::OnceLock;
 use bytes::Bytes;
 
 use crate::clock::Timestamp;
+use crate::compress::CompressionType;
 use crate::record::batch::{RecordBatch, RecordView};
 use crate::record::{Header, Headers};
 use crate::types::{Magic, Sequence};
@@ -211,9 +212,14 @@ impl StoredBatch {
         self.sent.as_ref().map_or(Magic::V2, |sent| sent.magic) as u8
     }
 
-    /// The number of the codec its records are compressed with; 0 for none. See
-    /// [`CompressionType::from_id`](crate::CompressionType::from_id).
-    pub fn codec(&self) -> u8 {
+    /// What its records are compressed with.
+    pub fn compression_type(&self) -> CompressionType {
+        // A log refuses a batch whose codec has no name.
+        CompressionType::from_id(self.codec()).unwrap_or(CompressionType::None)
+    }
+
+    /// The number of that codec; 0 for none.
+    pub(crate) fn codec(&self) -> u8 {
         match &self.sent {
             Some(sent) => sent.codec,
             None => self.batch.attributes().codec(),

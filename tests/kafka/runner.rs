@@ -57,13 +57,21 @@ struct Arguments {
     filters: Vec<String>,
     skips: Vec<String>,
     exact: bool,
-    list: bool,
     /// `--ignored` or `--include-ignored`: here every test is ignored, or none.
     ignored_too: bool,
     /// Only what is run with this part.
     part: Option<Part>,
-    /// Results go into the documentation.
-    publish: bool,
+    purpose: Purpose,
+}
+
+/// What is done about the tests that were chosen.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Purpose {
+    List,
+    #[default]
+    Run,
+    /// They are run, and results go into the documentation.
+    Publish,
 }
 
 /// What became of the tests.
@@ -99,7 +107,7 @@ pub(crate) fn main(
         .filter(|test| arguments.choose(test))
         .copied()
         .collect();
-    if arguments.list {
+    if arguments.purpose == Purpose::List {
         return list(&chosen);
     }
     let wanted = std::env::var("KAFKA_TESTS").is_ok_and(|value| value == "required");
@@ -120,7 +128,7 @@ pub(crate) fn main(
     }
     finish();
     let code = tally.report(start.elapsed());
-    if !arguments.publish {
+    if arguments.purpose != Purpose::Publish {
         return code;
     }
     match publish() {
@@ -141,7 +149,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
             Value(filter) => arguments.filters.push(filter.string()?),
             Long("skip") => arguments.skips.push(parser.value()?.string()?),
             Long("exact") => arguments.exact = true,
-            Long("list") => arguments.list = true,
+            Long("list") => arguments.purpose = Purpose::List,
             Long("part") => {
                 let number = parser.value()?.parse()?;
                 let part = Part::numbered(number);
@@ -160,7 +168,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
                 );
                 arguments.part = Some(part);
             }
-            Long("publish") => arguments.publish = true,
+            Long("publish") => arguments.purpose = Purpose::Publish,
             Long("ignored" | "include-ignored") => arguments.ignored_too = true,
             // Output is never captured and tests never run side by side.
             Long("nocapture" | "no-capture" | "show-output" | "quiet") | Short('q') => {}

@@ -1,14 +1,14 @@
 //! What goes wrong in the cluster: rules, nodes that hang, news that does not arrive.
 
 use std::fmt;
-use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use super::{TestCluster, invalid_input};
-use crate::testing::script::{MetadataSnapshot, Rule, RuleError, Scope};
-use crate::testing::sim::{NotDone, RuleId};
+use super::TestCluster;
+use crate::testing::error::TestClusterError;
+use crate::testing::script::{MetadataSnapshot, Rule, Scope};
+use crate::testing::sim::RuleId;
 use crate::testing::tcp_broker::Shared;
 use crate::types::NodeId;
 
@@ -37,19 +37,16 @@ impl TestCluster {
     /// ```
     ///
     /// # Errors
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) for a rule that can mean nothing: a broker that
-    /// there is none of, a topic in a request that names none, and the like. A topic need not exist.
-    pub fn script(&self, rule: Rule) -> io::Result<RuleHandle> {
-        rule.check().map_err(not_a_rule)?;
+    /// For a rule that can mean nothing: a broker that there is none of, a topic in a request that names
+    /// none, and the like. A topic need not exist.
+    pub fn script(&self, rule: Rule) -> Result<RuleHandle, TestClusterError> {
+        rule.check()?;
         let scope = rule.scope.clone();
         let times = rule.times;
-        let (id, fired) = self
-            .shared
-            .change(|cluster| match rule.scope.node {
-                Some(node) if !cluster.has_node(node) => Err(NotDone::NoSuchNode(node)),
-                _ => Ok(cluster.script().add(rule)),
-            })
-            .map_err(invalid_input)?;
+        let (id, fired) = self.shared.change(|cluster| match rule.scope.node {
+            Some(node) if !cluster.has_node(node) => Err(TestClusterError::NoSuchNode(node)),
+            _ => Ok(cluster.script().add(rule)),
+        })?;
         Ok(RuleHandle {
             shared: Arc::clone(&self.shared),
             id,
@@ -67,7 +64,7 @@ impl TestCluster {
     /// The metadata as it is now, for brokers that will not hear of what changes later.
     ///
     /// ```
-    /// # fn main() -> std::io::Result<()> {
+    /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
     /// use kafka_producer::testing::{Api, Rule, TestCluster};
     ///
     /// let cluster = TestCluster::builder().nodes(2).topic("orders", 1).start()?;
@@ -101,10 +98,6 @@ impl TestCluster {
     }
 }
 
-fn not_a_rule(error: RuleError) -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidInput, error)
-}
-
 /// A rule in the script of a cluster. Dropping it leaves the rule in place.
 ///
 /// # Threads
@@ -128,15 +121,15 @@ impl RuleHandle {
     /// is done, as far as logs are concerned; the answer may still be on its way.
     ///
     /// # Errors
-    /// [`TimedOut`](io::ErrorKind::TimedOut) if it has not by then, and at once
-    /// [`InvalidInput`](io::ErrorKind::InvalidInput) if it never will: it was made for fewer
-    /// requests, or was taken away.
+    /// [`NotFired`](TestClusterError::NotFired) if it has not by then, and at once
+    /// [`WillNotFire`](TestClusterError::WillNotFire) if it never will: it was made for fewer requests, or
+    /// was taken away.
     ///
     /// # Blocking
     /// For `timeout` at the longest.
-    pub fn wait_fired(&self, requests: u64, timeout: Duration) -> io::Result<()> {
+    pub fn wait_fired(&self, requests: u64, timeout: Duration) -> Result<(), TestClusterError> {
         if let Some(times) = self.times.filter(|times| *times < requests) {
-            return Err(self.wrong(&format!("is made to fire {times} times, not {requests}")));
+            return Err(self.will_not(&format!("is made to fire {times} times, not {requests}")));
         }
         let is_in_place = self.shared.wait_for(timeout, |cluster| {
             if self.fired() >= requests {
@@ -146,21 +139,21 @@ impl RuleHandle {
         });
         match is_in_place {
             Some(true) => Ok(()),
-            Some(false) => Err(self.wrong("was taken away")),
-            None => Err(io::Error::new(
-                io::ErrorKind::TimedOut,
-                format!(
-                    "the rule about {} has fired {} times in {timeout:?}, not {requests}",
-                    self.scope,
-                    self.fired()
-                ),
-            )),
+            Some(false) => Err(self.will_not("was taken away")),
+            None => Err(TestClusterError::NotFired {
+                rule: self.name(),
+                wanted: requests,
+                fired: self.fired(),
+            }),
         }
     }
 
-    fn wrong(&self, what: &str) -> io::Error {
-        let text = format!("the rule about {} {what}", self.scope);
-        io::Error::new(io::ErrorKind::InvalidInput, text)
+    fn name(&self) -> Arc<str> {
+        format!("the rule about {}", self.scope).into()
+    }
+
+    fn will_not(&self, why: &str) -> TestClusterError {
+        TestClusterError::WillNotFire(format!("{} {why}", self.name()).into())
     }
 
     /// Takes the rule away; requests that it has decided about stay decided. False if it is not there

@@ -5,8 +5,8 @@ use bytes::Bytes;
 
 use super::*;
 use crate::protocol::{
-    ApiVersionsRequest, BatchHead, MetadataRequest, PartitionProduceData, ProduceRequest, Reader,
-    Records, Request, Response, TopicProduceData, decode_response_correlation,
+    ApiKey, ApiVersionsRequest, BatchHead, MetadataRequest, PartitionProduceData, ProduceRequest,
+    Reader, Records, Request, Response, TopicProduceData, decode_response_correlation,
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
 use crate::record::{Header, Headers};
@@ -100,7 +100,10 @@ fn a_record_produced_over_a_socket_is_read_back_whole() {
     assert!(cluster.records("t", 0).is_empty());
     assert_eq!(cluster.summary("t", 1).unwrap().next_offset, 1);
     assert_eq!(
-        (cluster.record_count("t"), cluster.request_count(0)),
+        (
+            cluster.record_count("t"),
+            cluster.request_count(Api::Produce)
+        ),
         (1, 1)
     );
 }
@@ -195,8 +198,8 @@ fn connections_are_counted_and_can_be_ended() {
     cluster.disconnect_clients(0);
     assert!(streams.iter_mut().all(is_closed));
     connect(&cluster, 0);
-    assert_eq!(cluster.request_count(18), 2);
-    assert_eq!(cluster.request_count(1), 0);
+    assert_eq!(cluster.request_count(Api::ApiVersions), 2);
+    assert_eq!(cluster.request_count(Api::Metadata), 0);
 }
 
 #[test]
