@@ -387,6 +387,44 @@ fn user_code_that_is_contained_by_hand_is_found() {
     assert!(fence_violations("f.rs", "producer::user_code", by_hand).is_empty());
 }
 
+/// Where a thread sleeps on a condition variable: an application's between two steps of a call, the sender's until
+/// nothing is being packed, and the embedded broker's.
+const SLEEPERS: &[&str] = &[
+    "sync",
+    "producer::waiting",
+    "producer::accumulator::packing",
+    "testing",
+];
+
+fn sleep_violations(file: &str, module: &str, text: &str) -> Vec<String> {
+    if SLEEPERS.iter().any(|home| within(module, home)) {
+        return Vec::new();
+    }
+    let code = code_of(text);
+    let lines = code.lines().zip(1..);
+    lines
+        .filter(|(line, _)| line.contains(".wait(&mut ") || line.contains(".wait_for(&mut "))
+        .map(|(_, number)| {
+            format!("{file}:{number}: {module} must not sleep: see producer::waiting")
+        })
+        .collect()
+}
+
+#[test]
+fn only_the_driver_of_calls_and_the_sender_sleep() {
+    check_tree(sleep_violations);
+}
+
+#[test]
+fn a_sleep_elsewhere_is_found() {
+    let sleeps = "fn f() {\n    condvar.wait_for(&mut guard, left);\n}\n";
+    assert_eq!(
+        sleep_violations("f.rs", "producer::f", sleeps),
+        ["f.rs:2: producer::f must not sleep: see producer::waiting"]
+    );
+    assert!(sleep_violations("f.rs", "producer::waiting::call", sleeps).is_empty());
+}
+
 fn check_tree(check: fn(&str, &str, &str) -> Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let src = root.join("src");

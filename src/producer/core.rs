@@ -3,12 +3,12 @@
 
 use std::sync::Arc;
 
-use super::accumulator::{RandomSource, RecordAccumulator, TopicEntry};
+use super::accumulator::{Choice, RandomSource, RecordAccumulator};
 use super::callback_scope::ProducerId;
 use super::counters::Counters;
 use super::interceptor::ProducerInterceptors;
 use super::metadata::ProducerMetadata;
-use super::partitioner::{Partitioner, partition_for_key};
+use super::partitioner::Partitioner;
 use super::sender::SenderControl;
 use super::serializer::{PreparedSerializer, Serialized};
 use super::user_code::{Fence, UserCode, let_go};
@@ -55,30 +55,6 @@ pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
     Default,
     UniformSticky,
     Custom(Box<dyn Partitioner<K, V>>),
-}
-
-/// How a record's partition is chosen without asking a partitioner.
-#[derive(Debug, Clone, Copy)]
-pub(crate) enum Choice {
-    Given(PartitionId),
-    ByKey,
-    Sticky,
-}
-
-impl Choice {
-    #[inline]
-    pub(crate) fn partition(
-        self,
-        core: &Core,
-        topic: &TopicEntry,
-        key: Option<&[u8]>,
-    ) -> PartitionId {
-        match (self, key) {
-            (Self::Given(partition), _) => partition,
-            (Self::ByKey, Some(key)) => partition_for_key(key, topic.partition_count() as u32),
-            (Self::ByKey, None) | (Self::Sticky, _) => topic.sticky_partition(&core.random),
-        }
-    }
 }
 
 /// A record is larger than the configuration allows.

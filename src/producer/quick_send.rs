@@ -4,8 +4,8 @@
 //! What can be is passed and returned in registers: a value that is put together in memory and read back
 //! at once, in larger pieces than it was written in, stalls the processor for longer than the rest takes.
 
-use super::accumulator::Append;
-use super::core::{Choice, Core, Plugins};
+use super::accumulator::{Choice, TopicEntry};
+use super::core::{Core, Plugins};
 use super::future::{Place, RecordInBatch};
 use super::record::ProducerRecord;
 use super::thunks::UntakenCallback;
@@ -57,18 +57,9 @@ fn append_quickly<C: UntakenCallback>(
     if record.timestamp_ms < 0 {
         return None;
     }
-    core.accumulator.with_recent_topic(topic, |topic| {
-        // Of a negative number there is none.
-        let entry = topic.partition(choice.partition(core, topic, record.key))?;
-        let payload_len = record.payload_len();
-        core.check_size(batch_size_upper_bound(payload_len)).ok()?;
-        topic.mark_used();
-        match core
-            .accumulator
-            .try_append(entry, record, payload_len, callback)
-        {
-            Append::Done(place) => Some(place),
-            Append::NeedsBatch | Append::Closed => None,
-        }
-    })
+    let payload_len = record.payload_len();
+    core.check_size(batch_size_upper_bound(payload_len)).ok()?;
+    let choose = |topic: &TopicEntry| topic.choose(choice, record.key, &core.random);
+    core.accumulator
+        .append_to_recent(topic, choose, record, payload_len, callback)
 }

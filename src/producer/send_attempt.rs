@@ -360,7 +360,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             .plugins
             .choice(self.record.partition, parts.key.is_some());
         match choice {
-            Some(choice) => Ok(choice.partition(self.core, topic, parts.key)),
+            Some(choice) => Ok(topic.choose(choice, parts.key, &self.core.random)),
             None => self.ask_partitioner(topics, topic, parts, previous),
         }
     }

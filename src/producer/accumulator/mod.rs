@@ -36,7 +36,7 @@ pub(crate) use flush::Flush;
 use packing::Packing;
 use registry::Registry;
 use topics::NO_SNAPSHOT;
-pub(crate) use topics::{RandomSource, TopicEntry, Topics};
+pub(crate) use topics::{Choice, RandomSource, TopicEntry, Topics};
 
 /// What the accumulator is built from.
 #[derive(Debug, Clone, Copy)]
@@ -144,15 +144,26 @@ impl RecordAccumulator {
         self.snapshot.store(id, Ordering::Release);
     }
 
-    /// Lets `look` look at the topic that this thread sent to a moment ago, if it is `topic`. `None` when
-    /// it is not, has changed since, or when `look` says so.
+    /// Appends to an open batch of the topic, if this thread sent to it a moment ago and it has not changed since,
+    /// and the batch has room. `choose` chooses the partition.
     #[inline]
-    pub(crate) fn with_recent_topic<R>(
+    pub(crate) fn append_to_recent<C: UntakenCallback + ?Sized>(
         &self,
         topic: &str,
-        look: impl FnOnce(&TopicEntry) -> Option<R>,
-    ) -> Option<R> {
-        recent::with(self.snapshot.load(Ordering::Acquire), topic, look)
+        choose: impl FnOnce(&TopicEntry) -> PartitionId,
+        record: &RecordParts<'_>,
+        payload_len: usize,
+        callback: Option<&mut C>,
+    ) -> Option<Place> {
+        recent::with(self.snapshot.load(Ordering::Acquire), topic, |topic| {
+            // Of a negative number there is none.
+            let entry = topic.partition(choose(topic))?;
+            topic.mark_used();
+            match self.try_append(entry, record, payload_len, callback) {
+                Append::Done(place) => Some(place),
+                Append::NeedsBatch | Append::Closed => None,
+            }
+        })
     }
 
     /// Lets this thread find the topic faster the next time.

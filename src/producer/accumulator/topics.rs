@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::entry::PartitionEntry;
+use crate::producer::partitioner::partition_for_key;
 use crate::types::{Cluster, PartitionId};
 use crate::util::shared_map::SharedMap;
 
@@ -132,6 +133,14 @@ pub(crate) struct TopicEntry {
     sticky: Arc<AtomicI32>,
 }
 
+/// How a record's partition is chosen without asking a partitioner.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Choice {
+    Given(PartitionId),
+    ByKey,
+    Sticky,
+}
+
 impl TopicEntry {
     pub(super) fn new(
         name: Arc<str>,
@@ -192,6 +201,21 @@ impl TopicEntry {
 
     pub(super) fn take_used(&self) -> bool {
         self.used.swap(false, Ordering::Relaxed)
+    }
+
+    /// The partition of a record with this key, when nobody need be asked (PT-1).
+    #[inline]
+    pub(crate) fn choose(
+        &self,
+        choice: Choice,
+        key: Option<&[u8]>,
+        random: &RandomSource,
+    ) -> PartitionId {
+        match (choice, key) {
+            (Choice::Given(partition), _) => partition,
+            (Choice::ByKey, Some(key)) => partition_for_key(key, self.partition_count() as u32),
+            (Choice::ByKey, None) | (Choice::Sticky, _) => self.sticky_partition(random),
+        }
     }
 
     /// The partition that records without key go to, until a batch of it is full (PT-4).
