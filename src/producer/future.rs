@@ -72,7 +72,7 @@ impl RecordInBatch {
     /// in it.
     fn answer(&self, outcome: &BatchOutcome, index: u32) -> Answer {
         let partition = self.result.topic_partition();
-        self.facts.answer(index, partition, outcome)
+        outcome.answer(index, partition, self.facts)
     }
 
     fn misuse(&self, why: Misuse) -> ProduceError {

@@ -9,6 +9,7 @@ use std::task::Waker;
 use crate::util::log::error;
 
 use super::callback_scope::ProducerId;
+use super::record_metadata::{RecordFacts, RecordMetadata};
 use super::user_code::{Failure, Fence, UserCode, let_go};
 use super::waiting::{Event, Nap};
 use crate::clock::Clock;
@@ -48,6 +49,24 @@ impl BatchOutcome {
             Self::Failed(error) => Err(error),
             Self::FailedByRecord { named, rest } => Err(error_of(index, named, rest)),
         }
+    }
+
+    /// What it means for the record at that place in the batch (PB-17).
+    #[inline]
+    pub(crate) fn answer(
+        &self,
+        index: u32,
+        partition: &TopicPartition,
+        facts: RecordFacts,
+    ) -> Result<RecordMetadata, ProduceError> {
+        let (base_offset, log_append_time_ms) = self.for_record(index).map_err(Clone::clone)?;
+        let facts = facts.at(log_append_time_ms);
+        Ok(RecordMetadata::new(
+            partition.clone(),
+            base_offset,
+            index,
+            facts,
+        ))
     }
 }
 

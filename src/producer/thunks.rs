@@ -4,13 +4,11 @@
 //! callback is remembered, and callbacks of that type lie side by side in one vector: no allocation for
 //! each, and none to be given back by another thread. Only callbacks of other types are boxed.
 
-mod facts;
 mod places;
 
 use std::any::Any;
 use std::fmt;
 
-use self::facts::{PackedFacts, Unpack};
 use self::places::{PlaceIter, Places};
 use super::interceptor::AcknowledgementListener;
 use super::produce_request_result::BatchOutcome;
@@ -66,18 +64,18 @@ impl<F: Callback> UntakenCallback for Option<F> {
 }
 
 /// A record whose end somebody wants to be called about.
-struct Thunk<F, Facts = PackedFacts> {
-    facts: Facts,
+struct Thunk<F> {
+    facts: RecordFacts,
     callback: F,
 }
 
 /// A thunk of which nothing is presumed.
-type AnyThunk = Thunk<BoxedCallback, RecordFacts>;
+type AnyThunk = Thunk<BoxedCallback>;
 
 impl AnyThunk {
-    fn any(record: &RecordParts<'_>, callback: impl Callback) -> Self {
+    fn any(facts: RecordFacts, callback: impl Callback) -> Self {
         Self {
-            facts: RecordFacts::new(record),
+            facts,
             callback: Box::new(callback),
         }
     }
@@ -91,8 +89,6 @@ pub(crate) struct Thunks {
     /// The record after that of the last one. A thunk's record follows from its place in the list, and is not
     /// noted in it: there may be as many of them as `buffer.memory` holds records.
     next: u32,
-    /// The timestamp of the first one's record, from which the others' count.
-    first_timestamp_ms: i64,
     rare: Option<Box<Rare>>,
     /// How many records the batch will have, by the size of its first.
     expected: u32,
@@ -101,7 +97,7 @@ pub(crate) struct Thunks {
 /// What few batches have.
 #[derive(Default)]
 struct Rare {
-    /// All thunks from the first on that is of another type, or whose facts are not like most.
+    /// All thunks from the first on that is of another type.
     others: Vec<AnyThunk>,
     /// Records without thunks, among those that have one.
     places: Places,
@@ -135,49 +131,45 @@ impl Thunks {
             Some(alike)
                 if index == self.next && self.rare.is_none() && alike.len() < alike.capacity() =>
             {
-                if let Some(facts) = PackedFacts::new(record, self.first_timestamp_ms) {
-                    self.next += 1;
-                    alike.push(Thunk { facts, callback });
-                    return;
-                }
+                self.next += 1;
+                alike.push(Thunk {
+                    facts: RecordFacts::new(record),
+                    callback,
+                });
             }
-            _ => {}
+            _ => self.push_slowly(index, record, callback),
         }
-        self.push_slowly(index, record, callback);
     }
 
     #[cold]
     fn push_slowly<F: Callback>(&mut self, index: u32, record: &RecordParts<'_>, callback: F) {
-        if self.alike.is_none() {
-            self.first_timestamp_ms = record.timestamp_ms;
-        }
         let expected = self.expected.max(1) as usize;
         let first = self
             .alike
             .get_or_insert_with(|| Box::new(Vec::<Thunk<F>>::with_capacity(expected)));
         let left_out = index - std::mem::replace(&mut self.next, index + 1);
-        let facts = PackedFacts::new(record, self.first_timestamp_ms);
-        let is_like_first = facts.is_some() && first.as_any().is::<Vec<Thunk<F>>>();
+        let is_like_first = first.as_any().is::<Vec<Thunk<F>>>();
         if left_out > 0 || !is_like_first {
             let rare = self.rare.get_or_insert_default();
             let position = first.len() + rare.others.len();
             rare.places.leave_out(position, left_out);
         }
+        let facts = RecordFacts::new(record);
         let alike = first.as_any().downcast_mut::<Vec<Thunk<F>>>();
         let others = self.rare.as_mut().map(|rare| &mut rare.others);
-        match (alike.zip(facts), others) {
+        match (alike, others) {
             // Past the first that is unlike it the order would be lost.
             (Some(_), Some(others)) if !others.is_empty() => {
-                others.push(AnyThunk::any(record, callback));
+                others.push(AnyThunk::any(facts, callback));
             }
-            (Some((alike, facts)), _) => {
+            (Some(alike), _) => {
                 if alike.len() == alike.capacity() {
                     // Not twice the memory, when the first record was only a little larger than most.
                     alike.reserve_exact(1 + alike.len() / 4);
                 }
                 alike.push(Thunk { facts, callback });
             }
-            (None, Some(others)) => others.push(AnyThunk::any(record, callback)),
+            (None, Some(others)) => others.push(AnyThunk::any(facts, callback)),
             (None, None) => debug_assert!(false, "what is unlike the first one is rare"),
         }
     }
@@ -193,7 +185,6 @@ impl Thunks {
         let others = take_front(&mut rare.others, count - of_alike);
         Self {
             alike: self.alike.as_mut().map(|list| list.take_front(of_alike)),
-            first_timestamp_ms: self.first_timestamp_ms,
             rare: Some(Box::new(Rare { others, places })),
             ..Self::default()
         }
@@ -207,9 +198,9 @@ impl Thunks {
         let Rare { others, places } = self.rare.map_or_else(Rare::default, |rare| *rare);
         let mut places = places.iter();
         if let Some(alike) = self.alike {
-            alike.run(self.first_timestamp_ms, &mut places, end);
+            alike.run(&mut places, end);
         }
-        run_in_order(others, self.first_timestamp_ms, &mut places, end);
+        run_in_order(others, &mut places, end);
     }
 }
 
@@ -279,7 +270,7 @@ trait ThunksAlike: Send {
     /// Takes the first `count`.
     fn take_front(&mut self, count: usize) -> Box<dyn ThunksAlike>;
 
-    fn run(self: Box<Self>, first_timestamp_ms: i64, places: &mut PlaceIter<'_>, end: BatchEnd<'_>);
+    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: BatchEnd<'_>);
 }
 
 impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
@@ -295,22 +286,12 @@ impl<F: Callback> ThunksAlike for Vec<Thunk<F>> {
         Box::new(take_front(self, count))
     }
 
-    fn run(
-        self: Box<Self>,
-        first_timestamp_ms: i64,
-        places: &mut PlaceIter<'_>,
-        end: BatchEnd<'_>,
-    ) {
-        run_in_order(*self, first_timestamp_ms, places, end);
+    fn run(self: Box<Self>, places: &mut PlaceIter<'_>, end: BatchEnd<'_>) {
+        run_in_order(*self, places, end);
     }
 }
 
-fn run_in_order<F: Callback, Facts: Unpack>(
-    thunks: Vec<Thunk<F, Facts>>,
-    first_timestamp_ms: i64,
-    places: &mut PlaceIter<'_>,
-    end: BatchEnd<'_>,
-) {
+fn run_in_order<F: Callback>(thunks: Vec<Thunk<F>>, places: &mut PlaceIter<'_>, end: BatchEnd<'_>) {
     let mut thunks = thunks.into_iter();
     let mut next = || {
         let thunk = thunks.next()?;
@@ -319,7 +300,7 @@ fn run_in_order<F: Callback, Facts: Unpack>(
     if let Some(listener) = end.listener {
         let mut records = Records::of(&end);
         while let Some((place, Thunk { facts, callback })) = next() {
-            let error = records.move_on(place, facts.unpack(first_timestamp_ms));
+            let error = records.move_on(place, facts);
             listener.on_acknowledgement(&records.metadata, error);
             let call = || callback(records.told(error));
             if let Err(failure) = end.fence.call(UserCode::Callback, call) {
@@ -329,10 +310,9 @@ fn run_in_order<F: Callback, Facts: Unpack>(
         return;
     }
     let run_rest = || {
-        // Copies that nothing else can see, so that they stay in registers.
-        let (mut records, first_ms) = (Records::of(&end), first_timestamp_ms);
+        let mut records = Records::of(&end);
         while let Some((place, Thunk { facts, callback })) = next() {
-            let error = records.move_on(place, facts.unpack(first_ms));
+            let error = records.move_on(place, facts);
             callback(records.told(error));
         }
     };
