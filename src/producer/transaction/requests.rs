@@ -26,12 +26,11 @@ pub(crate) enum NextRequest {
 }
 
 /// How it stands with the batches.
-#[derive(Clone, Copy)]
 pub(crate) struct Batches<'a> {
     /// Some wait to be sent.
     pub(crate) wait: bool,
     /// All have ended. Not asked for without need.
-    pub(crate) have_ended: &'a dyn Fn() -> bool,
+    pub(crate) have_ended: &'a mut dyn FnMut() -> bool,
 }
 
 /// At most one request is under way. Only the first in line counts: while it has to wait, nothing overtakes it.
@@ -135,7 +134,10 @@ impl RequestQueue {
     /// An attempt has come to its end.
     pub(super) fn end(&mut self, id: RequestId) -> Option<Pending> {
         let is_it = self.in_flight.as_ref().is_some_and(|(it, _)| *it == id);
-        debug_assert!(is_it, "an answer to a request that is not under way");
+        debug_assert!(
+            is_it || self.in_flight.is_none(),
+            "an answer to a request that is not under way"
+        );
         self.in_flight
             .take_if(|_| is_it)
             .map(|(_, pending)| pending)
