@@ -191,7 +191,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let accumulator = &self.shared.accumulator;
         let transactions = self.transactions.as_ref();
         has_unfinished_batches(accumulator, &mut self.drainer, &self.in_flight, now)
-            || transactions.is_some_and(|it| it.has_awaited_requests())
+            || transactions.is_some_and(TransactionManager::has_awaited_requests)
     }
 
     /// One step: expire, make a transactional request if one is due, drain, send, poll, complete.

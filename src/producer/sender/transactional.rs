@@ -38,11 +38,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         let accumulator = &self.shared.accumulator;
         let (drainer, in_flight) = (&mut self.drainer, &self.in_flight);
-        let batches = Batches {
+        let mut batches = Batches {
             wait: drainer.has_undrained(),
             have_ended: &mut || !has_unfinished_batches(accumulator, drainer, in_flight, now),
         };
-        match transactions.next_request(batches, now) {
+        match transactions.next_request(&mut batches, now) {
             NextRequest::Nothing => Some(Deadline::Never),
             NextRequest::At(moment) => Some(Deadline::At(moment)),
             NextRequest::ToAnyNode => Some(match self.client.least_loaded_node(now) {

@@ -81,7 +81,7 @@ impl RequestQueue {
     }
 
     /// Whose turn it is. A coordinator that is not known is looked up first.
-    pub(super) fn next(&mut self, batches: Batches<'_>, now: Instant) -> NextRequest {
+    pub(super) fn next(&mut self, batches: &mut Batches<'_>, now: Instant) -> NextRequest {
         if self.in_flight.is_some() {
             return NextRequest::Nothing;
         }
@@ -102,13 +102,11 @@ impl RequestQueue {
         let Destination::Coordinator(of) = first.handler.destination() else {
             return NextRequest::ToAnyNode;
         };
-        match self.coordinators.get(&of) {
-            Some(node) => NextRequest::ToCoordinator(node.clone()),
-            None => {
-                self.push(Box::new(FindCoordinator::new(of)));
-                NextRequest::ToAnyNode
-            }
+        if let Some(node) = self.coordinators.get(&of) {
+            return NextRequest::ToCoordinator(node.clone());
         }
+        self.push(Box::new(FindCoordinator::new(of)));
+        NextRequest::ToAnyNode
     }
 
     pub(super) fn first(&self) -> Option<&Pending> {
