@@ -310,7 +310,7 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
 
     fn usable_version(&self, _node: NodeId, api: ApiKey) -> Option<i16> {
         let set = self.versions.get(&api).copied();
-        set.unwrap_or(Some(api.max_version()))
+        set.unwrap_or_else(|| Some(api.max_version()))
     }
 
     fn send(&mut self, request: ClientRequest<T>, now: Instant) {

@@ -188,14 +188,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     fn has_work(&mut self) -> bool {
         let now = self.shared.clock.now();
-        // Asked first: what is no longer being packed is in the inbox.
-        let is_packing = self.shared.accumulator.is_packing();
-        self.drainer.handle_inbox(&self.shared.accumulator, now);
+        let accumulator = &self.shared.accumulator;
         let transactions = self.transactions.as_ref();
-        is_packing
-            || self.drainer.has_undrained()
-            || self.in_flight.live_count() > 0
-            || transactions.is_some_and(|it| it.has_awaited_requests())
+        has_unfinished_batches(accumulator, &mut self.drainer, &self.in_flight, now)
+            || transactions.is_some_and(TransactionManager::has_awaited_requests)
     }
 
     /// One step: expire, make a transactional request if one is due, drain, send, poll, complete.
@@ -313,6 +309,19 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.scratch.drained = drained;
         result.cut_short || (result.batches > 0 && self.drainer.is_ready(node, everything))
     }
+}
+
+/// Whether a batch has not ended: wherever it is.
+fn has_unfinished_batches(
+    accumulator: &RecordAccumulator,
+    drainer: &mut Drainer,
+    in_flight: &InFlightBatches,
+    now: Instant,
+) -> bool {
+    // Asked first: what is no longer being packed is in the inbox.
+    let is_packing = accumulator.is_packing();
+    drainer.handle_inbox(accumulator, now);
+    is_packing || drainer.has_undrained() || in_flight.live_count() > 0
 }
 
 /// The longest poll when nothing at all is due: the clock's range is not the poller's.

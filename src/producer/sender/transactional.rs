@@ -1,6 +1,6 @@
 //! Transactional requests, carried out: what is asked, and what an answer means, the transaction manager says.
 
-use super::{Completion, Sender};
+use super::{Completion, Sender, has_unfinished_batches};
 use crate::client::kafka_client::{ClientRequest, KafkaClient, NotReady, Outcome};
 use crate::clock::{Deadline, Instant};
 use crate::producer::batch::SealedBatch;
@@ -36,15 +36,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.fail_queued_fatally(now);
             return Some(Deadline::Never);
         }
-        let batches_wait = self.drainer.has_undrained();
-        let batches = Batches {
-            wait: batches_wait,
-            have_ended: &|| {
-                let is_packing = self.shared.accumulator.is_packing();
-                !is_packing && !batches_wait && self.in_flight.live_count() == 0
-            },
+        let accumulator = &self.shared.accumulator;
+        let (drainer, in_flight) = (&mut self.drainer, &self.in_flight);
+        let mut batches = Batches {
+            wait: drainer.has_undrained(),
+            have_ended: &mut || !has_unfinished_batches(accumulator, drainer, in_flight, now),
         };
-        match transactions.next_request(batches, now) {
+        match transactions.next_request(&mut batches, now) {
             NextRequest::Nothing => Some(Deadline::Never),
             NextRequest::At(moment) => Some(Deadline::At(moment)),
             NextRequest::ToAnyNode => Some(match self.client.least_loaded_node(now) {

@@ -149,7 +149,8 @@ impl RequestHandler for FindCoordinator {
                 retry
             }
             code => {
-                let message = found.error_message.as_deref().unwrap_or(code.message());
+                let words = found.error_message.as_deref();
+                let message = words.unwrap_or_else(|| code.message());
                 let message = format!(
                     "the brokers do not name a coordinator of {:?}: {}: {message}",
                     self.of.key,

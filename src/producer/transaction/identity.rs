@@ -76,12 +76,11 @@ impl RequestHandler for InitProducerId {
     }
 
     fn request(&self, manager: &TransactionManager) -> Request {
-        let timeout_ms = match &self.transactional_id {
-            None => i32::MAX,
-            Some(_) => {
-                let timeout = manager.options.transaction_timeout;
-                i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
-            }
+        let timeout_ms = if self.transactional_id.is_some() {
+            let timeout = manager.options.transaction_timeout;
+            i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
+        } else {
+            i32::MAX
         };
         Request::InitProducerId(InitProducerIdRequest {
             transactional_id: self.transactional_id.clone(),
@@ -123,7 +122,7 @@ impl RequestHandler for InitProducerId {
                 self.refused(ErrorCode::UnsupportedVersion, message.into(), manager)
             }
             Failure::NoCoordinator { code, message } => {
-                manager.fail_with(code, message);
+                manager.fail_with(code, &message);
                 Verdict::Done
             }
         }
@@ -161,7 +160,7 @@ impl InitProducerId {
             }
             _ => {
                 let message = format!("the broker refused a producer id: {}", describe(code));
-                manager.fail_with(code, message.into());
+                manager.fail_with(code, &message.into());
                 Verdict::Done
             }
         }
@@ -214,16 +213,16 @@ impl TransactionManager {
     }
 
     /// No batch can be sent any more, and no request. The first such error is kept.
-    pub(super) fn fail_with(&mut self, code: ErrorCode, message: Arc<str>) {
+    pub(super) fn fail_with(&mut self, code: ErrorCode, message: &Arc<str>) {
         if self.fatal_error().is_some() {
             return;
         }
         error!("the producer cannot send any more: {message}");
         self.state = State::Fatal(FatalError {
             code: Some(code),
-            message: Arc::clone(&message),
+            message: Arc::clone(message),
         });
-        self.give_up_waiting(&message);
+        self.give_up_waiting(message);
     }
 }
 

@@ -271,7 +271,7 @@ impl TransactionManager {
                     Some(why) => format!("{}: {why}", code.name()).into(),
                     None => describe(code),
                 };
-                self.fail_with(code, message);
+                self.fail_with(code, &message);
             }
             Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId) => {
                 debug!(

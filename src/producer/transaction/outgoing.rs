@@ -17,7 +17,7 @@ enum End {
 
 impl TransactionManager {
     /// Which request is to be made next, and when.
-    pub(crate) fn next_request(&mut self, batches: Batches<'_>, now: Instant) -> NextRequest {
+    pub(crate) fn next_request(&mut self, batches: &mut Batches<'_>, now: Instant) -> NextRequest {
         self.requests.next(batches, now)
     }
 

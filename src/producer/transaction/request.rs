@@ -134,15 +134,15 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
                 wait: manager.retry_backoff(),
             },
             Failure::UnsupportedVersion(why) => {
-                manager.fail_with(ErrorCode::UnsupportedVersion, why);
+                manager.fail_with(ErrorCode::UnsupportedVersion, &why);
                 Verdict::Done
             }
             Failure::Unauthenticated(why) => {
-                manager.fail_with(ErrorCode::SaslAuthenticationFailed, why);
+                manager.fail_with(ErrorCode::SaslAuthenticationFailed, &why);
                 Verdict::Done
             }
             Failure::NoCoordinator { code, message } => {
-                manager.fail_with(code, message);
+                manager.fail_with(code, &message);
                 Verdict::Done
             }
         }

@@ -26,12 +26,11 @@ pub(crate) enum NextRequest {
 }
 
 /// How it stands with the batches.
-#[derive(Clone, Copy)]
 pub(crate) struct Batches<'a> {
     /// Some wait to be sent.
     pub(crate) wait: bool,
     /// All have ended. Not asked for without need.
-    pub(crate) have_ended: &'a dyn Fn() -> bool,
+    pub(crate) have_ended: &'a mut dyn FnMut() -> bool,
 }
 
 /// At most one request is under way. Only the first in line counts: while it has to wait, nothing overtakes it.
@@ -82,7 +81,7 @@ impl RequestQueue {
     }
 
     /// Whose turn it is. A coordinator that is not known is looked up first.
-    pub(super) fn next(&mut self, batches: Batches<'_>, now: Instant) -> NextRequest {
+    pub(super) fn next(&mut self, batches: &mut Batches<'_>, now: Instant) -> NextRequest {
         if self.in_flight.is_some() {
             return NextRequest::Nothing;
         }
@@ -103,13 +102,11 @@ impl RequestQueue {
         let Destination::Coordinator(of) = first.handler.destination() else {
             return NextRequest::ToAnyNode;
         };
-        match self.coordinators.get(&of) {
-            Some(node) => NextRequest::ToCoordinator(node.clone()),
-            None => {
-                self.push(Box::new(FindCoordinator::new(of)));
-                NextRequest::ToAnyNode
-            }
+        if let Some(node) = self.coordinators.get(&of) {
+            return NextRequest::ToCoordinator(node.clone());
         }
+        self.push(Box::new(FindCoordinator::new(of)));
+        NextRequest::ToAnyNode
     }
 
     pub(super) fn first(&self) -> Option<&Pending> {
@@ -135,7 +132,10 @@ impl RequestQueue {
     /// An attempt has come to its end.
     pub(super) fn end(&mut self, id: RequestId) -> Option<Pending> {
         let is_it = self.in_flight.as_ref().is_some_and(|(it, _)| *it == id);
-        debug_assert!(is_it, "an answer to a request that is not under way");
+        debug_assert!(
+            is_it || self.in_flight.is_none(),
+            "an answer to a request that is not under way"
+        );
         self.in_flight
             .take_if(|_| is_it)
             .map(|(_, pending)| pending)

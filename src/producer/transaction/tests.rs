@@ -32,11 +32,11 @@ fn manager(epoch: i16) -> TransactionManager {
 }
 
 fn next_request(manager: &mut TransactionManager) -> NextRequest {
-    let batches = Batches {
+    let mut batches = Batches {
         wait: true,
-        have_ended: &|| false,
+        have_ended: &mut || false,
     };
-    manager.next_request(batches, NOW)
+    manager.next_request(&mut batches, NOW)
 }
 
 /// The batches that are numbered again.
@@ -46,7 +46,7 @@ fn resolve(manager: &mut TransactionManager) -> Vec<SequenceRewrite> {
     effects
         .map(|effect| match effect {
             Effect::Renumber(rewrite) => rewrite,
-            other => panic!("{other:?}"),
+            other @ Effect::FailWaiting(_) => panic!("{other:?}"),
         })
         .collect()
 }
@@ -293,11 +293,14 @@ fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they
     assert!(matches!(next_request(&mut manager), NextRequest::At(_)));
     let mut order = Vec::new();
     let later = NOW + manager.retry_backoff();
-    let batches = Batches {
-        wait: false,
-        have_ended: &|| true,
+    let next = |manager: &mut TransactionManager| {
+        let mut batches = Batches {
+            wait: false,
+            have_ended: &mut || true,
+        };
+        manager.next_request(&mut batches, later)
     };
-    while manager.next_request(batches, later) == NextRequest::ToAnyNode {
+    while next(&mut manager) == NextRequest::ToAnyNode {
         let (id, request) = manager.begin_request(|_| None).expect("a request");
         let Request::InitProducerId(it) = request else {
             panic!("{request:?}");

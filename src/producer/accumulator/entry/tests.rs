@@ -30,9 +30,11 @@ fn whether_a_partition_is_in_a_transaction_can_be_told_while_its_queue_is_locked
     let entry = entry(0);
     entry.add_to_transaction(TransactionNumber::FIRST);
     let queue = entry.contended.queue.lock();
-    let other = Arc::clone(&entry);
-    let told = thread::spawn(move || other.is_in_transaction(TransactionNumber::FIRST));
-    assert!(told.join().expect("no panic"));
+    let told = thread::scope(|scope| {
+        let asks = scope.spawn(|| entry.is_in_transaction(TransactionNumber::FIRST));
+        asks.join().expect("no panic")
+    });
+    assert!(told);
     drop(queue);
 }
 
