@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer::partitioner", 80, "values"),
     ("producer::future", 80, "values"),
     ("producer::callback_scope", 80, "values"),
+    ("producer::instance", 80, "values"),
     ("producer::cluster_listeners", 80, "values"),
     ("producer::user_code", 80, "values"),
     ("producer::thunks", 80, "values"),
@@ -285,7 +286,8 @@ fn log_violations(file: &str, module: &str, text: &str) -> Vec<String> {
         return Vec::new();
     }
     let code = code_of(text);
-    let takes_ours = code.contains("use crate::util::log;");
+    let takes_ours =
+        code.contains("use crate::util::log;") || code.contains("use crate::util::log::{self, ");
     let lines = code.lines().zip(1..);
     lines
         .filter(|(line, _)| {

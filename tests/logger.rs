@@ -141,6 +141,7 @@ fn go_through_much() {
         .max_block(Duration::from_millis(500))
         .retry_backoff(Duration::from_millis(10))
         .reconnect_backoff(Duration::from_millis(10))
+        .client_id("shipping")
         .set("metadata.max.age.ms", "100")
         .build()
         .unwrap();
@@ -207,6 +208,13 @@ fn a_logger_may_send_every_line_through_the_producer_that_writes_it() {
         "the sender thread ends",
     ] {
         assert!(texts.iter().any(|line| line.contains(text)), "{text}");
+    }
+    for line in texts.iter() {
+        let of_producer = line.starts_with("[Producer clientId=shipping] ");
+        assert!(
+            of_producer || line.starts_with("[TestCluster node="),
+            "{line}"
+        );
     }
     assert!(REFUSED_ON_THE_SENDERS_THREAD.load(Ordering::Relaxed) > 10);
 }

@@ -13,7 +13,7 @@ use crate::clock::seldom::{Seldom, Unsaid};
 use crate::clock::{Deadline, Instant};
 use crate::types::{Node, NodeId};
 use crate::util::backoff::ExponentialBackoff;
-use crate::util::log;
+use crate::util::log::{self, LogContext};
 
 const GROWTH: u32 = 2;
 const JITTER: f64 = 0.2;
@@ -131,6 +131,7 @@ pub(crate) struct ConnectionTimeouts {
 /// `org.apache.kafka.clients.ClusterConnectionStates`.
 #[derive(Debug)]
 pub(crate) struct ClusterConnectionStates {
+    log: LogContext,
     nodes: BTreeMap<NodeId, NodeConnection>,
     /// Those that [are preparing](ConnectionState::is_preparing), so that a poll need not look at all.
     preparing: BTreeSet<NodeId>,
@@ -140,8 +141,13 @@ pub(crate) struct ClusterConnectionStates {
 }
 
 impl ClusterConnectionStates {
-    pub(crate) fn new(timeouts: &ConnectionTimeouts, random: fastrand::Rng) -> Self {
+    pub(crate) fn new(
+        timeouts: &ConnectionTimeouts,
+        random: fastrand::Rng,
+        log: LogContext,
+    ) -> Self {
         Self {
+            log,
             nodes: BTreeMap::new(),
             preparing: BTreeSet::new(),
             reconnect_backoff: ExponentialBackoff::new(
@@ -218,6 +224,7 @@ impl ClusterConnectionStates {
         if *entry.host != *node.host() || entry.port != node.port() {
             if let Some(unsaid) = entry.logged.entry("host").or_default().happened(now) {
                 log::info!(
+                    self.log,
                     "Host of node {id} changed from {}:{} to {}:{}{unsaid}",
                     entry.host,
                     entry.port,

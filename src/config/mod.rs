@@ -36,7 +36,7 @@ pub use plugin::PluginConfig;
 
 use crate::error::ConfigError;
 use crate::sync::{Mutex, Rank};
-use crate::util::log;
+use crate::util::log::{self, LogContext};
 use draft::Draft;
 use not_built::{NOT_BUILT, NotBuilt};
 use plugin::Reads;
@@ -134,13 +134,9 @@ impl ProducerConfig {
         not_built: &[NotBuilt],
     ) -> Result<Self, ConfigError> {
         let (config, notices) = Self::check_quietly(given, not_built)?;
+        let log = LogContext::of_producer(config.client_id(), config.transactional_id());
         for notice in notices {
-            log::log!(
-                notice.level,
-                "[Producer clientId={}] {}",
-                config.client_id(),
-                notice.text
-            );
+            log::log!(notice.level, log, "{}", notice.text);
         }
         Ok(config)
     }

@@ -13,7 +13,7 @@ use super::selectable::{ConnectionId, WakeUp};
 pub(crate) use super::socket::SocketOptions;
 use super::socket::{open, send_vectored};
 use crate::util::backoff::SHORTEST_BACKOFF;
-use crate::util::log;
+use crate::util::log::{self, LogContext};
 
 /// Events fetched by one wait; the rest stays in the kernel for the next.
 const EVENTS: usize = 256;
@@ -46,9 +46,10 @@ impl MioPoller {
     ///
     /// # Errors
     /// The system has no more file descriptors, or none of this kind.
-    pub(crate) fn new(options: SocketOptions) -> io::Result<Self> {
+    pub(crate) fn new(options: SocketOptions, log: LogContext) -> io::Result<Self> {
         let poll = Poll::new()?;
         let waker = Arc::new(PollWaker {
+            log,
             waker: Waker::new(poll.registry(), WAKE)?,
             has_failed: AtomicBool::new(false),
         });
@@ -122,6 +123,7 @@ const fn connection(token: Token) -> ConnectionId {
 /// The handle that ends a wait.
 #[derive(Debug)]
 struct PollWaker {
+    log: LogContext,
     waker: Waker,
     /// That it fails was logged.
     has_failed: AtomicBool,
@@ -134,7 +136,7 @@ impl WakeUp for PollWaker {
                 return;
             }
             // The wait still ends by its timeout.
-            log::warn!("could not wake the network thread: {error}");
+            log::warn!(self.log, "could not wake the network thread: {error}");
         }
     }
 }

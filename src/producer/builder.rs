@@ -19,9 +19,9 @@ use self::plugins::{
     Chain, Factory, SerializerSource, Stock, close_strategy, close_unheard, make_interceptors,
     make_serializer, make_strategy,
 };
-use self::start::{Seams, log_effective, network_client, start};
-use super::callback_scope::ProducerId;
+use self::start::{Seams, instance, log_effective, network_client, start};
 use super::core::{Plugins, Strategy};
+use super::instance::Instance;
 use super::interceptor::{ProducerInterceptor, ProducerInterceptors};
 use super::kafka_producer::KafkaProducer;
 use super::lifecycle::system_spawn;
@@ -227,15 +227,16 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         C: KafkaClient<Completion> + 'static,
     {
         let config = self.config.clone();
-        log_effective(&config);
-        let plugins = self.resolve_plugins()?;
+        let instance = instance(&config, Arc::clone(&seams.clock));
+        log_effective(&config, instance.log());
+        let plugins = self.resolve_plugins(&instance)?;
         match start(&config, &plugins, seams) {
             Ok((core, thread)) => {
                 let unused = config.unused_keys();
                 if !unused.is_empty() {
                     warn!(
-                        "[Producer clientId={}] these keys were given and not used: {}",
-                        config.client_id(),
+                        instance.log(),
+                        "these keys were given and not used: {}",
                         unused.join(", ")
                     );
                 }
@@ -250,10 +251,10 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     }
 
     /// Makes and configures the plug-ins. If one fails, those before it are closed.
-    fn resolve_plugins(self) -> Result<Plugins<K, V>, ConstructError> {
+    fn resolve_plugins(self, instance: &Instance) -> Result<Plugins<K, V>, ConstructError> {
         let config = self.config;
         let view = config.plugin_config();
-        let fence = Fence::of(ProducerId::next());
+        let fence = Fence::of(instance);
         let strategy = match self.partitioner {
             Some(partitioner) => Strategy::Custom(partitioner),
             None => make_strategy(&config, &view, &self.registered_partitioners, fence)?,
@@ -297,8 +298,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             key_serializer: PreparedSerializer::new(key_serializer),
             value_serializer: PreparedSerializer::new(value_serializer),
             strategy,
-            interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), fence)),
-            fence,
+            interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), instance.clone())),
+            instance: instance.clone(),
         };
         let (chain, failure) = make_interceptors(
             &config,
@@ -307,7 +308,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             self.interceptors,
             fence,
         );
-        plugins.interceptors = Arc::new(ProducerInterceptors::new(chain, fence));
+        plugins.interceptors = Arc::new(ProducerInterceptors::new(chain, instance.clone()));
         match failure {
             None => Ok(plugins),
             Some(error) => {

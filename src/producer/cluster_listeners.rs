@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::instance::Instance;
 use super::user_code::{Fence, UserCode};
 use crate::types::ClusterResourceListener;
 use crate::util::log::warn;
@@ -12,20 +13,27 @@ use crate::util::log::warn;
 /// `ClusterResourceListeners`.
 pub(crate) struct ClusterListeners {
     listeners: Vec<Arc<dyn ClusterResourceListener>>,
-    fence: Fence,
+    instance: Instance,
 }
 
 impl ClusterListeners {
-    pub(crate) fn new(listeners: Vec<Arc<dyn ClusterResourceListener>>, fence: Fence) -> Self {
-        Self { listeners, fence }
+    pub(crate) fn new(
+        listeners: Vec<Arc<dyn ClusterResourceListener>>,
+        instance: Instance,
+    ) -> Self {
+        Self {
+            listeners,
+            instance,
+        }
     }
 
     /// Tells all of them, of whom one that panics is no reason not to tell the others.
     pub(crate) fn on_update(&self, cluster_id: Option<&str>) {
+        let fence = Fence::of(&self.instance);
         for listener in &self.listeners {
             let call = || listener.on_update(cluster_id);
-            if let Err(failure) = self.fence.call(UserCode::ClusterListener, call) {
-                warn!("{failure}");
+            if let Err(failure) = fence.call(UserCode::ClusterListener, call) {
+                warn!(fence.log(), "{failure}");
             }
         }
     }

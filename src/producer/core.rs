@@ -4,8 +4,8 @@
 use std::sync::Arc;
 
 use super::accumulator::{Choice, RandomSource, RecordAccumulator};
-use super::callback_scope::ProducerId;
 use super::counters::Counters;
+use super::instance::Instance;
 use super::interceptor::ProducerInterceptors;
 use super::metadata::ProducerMetadata;
 use super::partitioner::Partitioner;
@@ -34,7 +34,7 @@ pub(crate) struct Core {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) random: RandomSource,
-    pub(crate) producer: ProducerId,
+    pub(crate) instance: Instance,
     pub(crate) fork_asked: RecentlyAsked,
     pub(crate) config: ProducerConfig,
 }
@@ -46,7 +46,7 @@ pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(crate) strategy: Strategy<K, V>,
     pub(crate) interceptors: Arc<ProducerInterceptors<K, V>>,
     /// All of it is run through this.
-    pub(crate) fence: Fence,
+    pub(crate) instance: Instance,
 }
 
 /// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
@@ -124,7 +124,7 @@ impl Core {
 
     /// What calls of the application wait with.
     pub(super) fn driver(&self) -> Driver<'_> {
-        Driver::new(&*self.clock, self.producer)
+        Driver::new(&*self.clock, self.instance.id())
     }
 
     /// Takes nothing any more, and lets go of who waits for a topic or for memory.
@@ -163,8 +163,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
     pub(super) fn close(&self) -> Result<(), Arc<str>> {
         let mut first = self.interceptors.close();
         let mut close = |who, call: &dyn Fn() -> Result<(), BoxError>| {
-            if let Err(failure) = self.fence.try_call(who, call) {
-                warn!("{failure}");
+            if let Err(failure) = Fence::of(&self.instance).try_call(who, call) {
+                warn!(self.instance.log(), "{failure}");
                 if first.is_ok() {
                     first = Err(failure);
                 }
@@ -189,7 +189,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             value_serializer,
             strategy,
             interceptors,
-            fence: _,
+            instance,
         } = self;
         let dropped = [
             let_go(UserCode::Interceptor("drop"), interceptors),
@@ -198,7 +198,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             let_go(UserCode::Partitioner("drop"), strategy),
         ];
         for failure in dropped.into_iter().filter_map(Result::err) {
-            warn!("{failure}");
+            warn!(instance.log(), "{failure}");
         }
     }
 
@@ -210,9 +210,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             strategy: std::mem::replace(&mut self.strategy, Strategy::Default),
             interceptors: std::mem::replace(
                 &mut self.interceptors,
-                Arc::new(ProducerInterceptors::new(Vec::new(), self.fence)),
+                Arc::new(ProducerInterceptors::new(Vec::new(), self.instance.clone())),
             ),
-            fence: self.fence,
+            instance: self.instance.clone(),
         }
     }
 }

@@ -150,7 +150,7 @@ impl FutureRecordMetadata {
     #[cold]
     fn wait_for(&self, record: &RecordInBatch, timeout: Option<Duration>) -> Answer {
         let result = &record.result;
-        let driver = Driver::new(&**result.clock(), result.producer());
+        let driver = Driver::new(&**result.instance().clock(), result.instance().id());
         driver.run(&mut self.get_call(timeout))
     }
 
@@ -174,7 +174,7 @@ pub(crate) struct Get<'f> {
 impl Get<'_> {
     fn timed_out(&self, record: &RecordInBatch) -> Answer {
         // No answer can come to a fork, however short the wait was.
-        if record.result.producer().is_forked() {
+        if record.result.instance().id().is_forked() {
             return Err(record.misuse(Misuse::Forked));
         }
         let timeout = self.timeout.unwrap_or_default();
@@ -196,7 +196,7 @@ impl BlockingCall for Get<'_> {
         if let Some(answer) = record.answer_now() {
             return Step::Done(answer);
         }
-        let clock = &**record.result.clock();
+        let clock = &**record.result.instance().clock();
         // Its first step waits even if there is no time: whether it may is asked first.
         if !self.time.start(clock) && self.time.is_over(clock) {
             return Step::Done(self.timed_out(record));
@@ -244,7 +244,7 @@ impl Future for FutureRecordMetadata {
                 return Poll::Ready(answer);
             }
             // Before a task is registered that nobody would wake; polls that wait are few enough to ask.
-            if record.result.producer().is_forked() {
+            if record.result.instance().id().is_forked() {
                 return Poll::Ready(Err(record.misuse(Misuse::Forked)));
             }
             let holder = record.holder();

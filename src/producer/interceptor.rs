@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use super::instance::Instance;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::user_code::{Failure, Fence, UserCode};
@@ -102,7 +103,7 @@ pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + 
 /// `org.apache.kafka.clients.producer.internals.ProducerInterceptors`.
 pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     chain: Vec<Box<dyn ProducerInterceptor<K, V>>>,
-    fence: Fence,
+    instance: Instance,
 }
 
 /// What the sender needs of the interceptors: it knows nothing of types of keys and values.
@@ -113,8 +114,8 @@ pub(crate) trait AcknowledgementListener: Send + Sync {
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     /// A chain of interceptors that were configured already.
-    pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>, fence: Fence) -> Self {
-        Self { chain, fence }
+    pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>, instance: Instance) -> Self {
+        Self { chain, instance }
     }
 
     /// Whether there are none.
@@ -157,7 +158,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
                     }
                     None => failure.about(format_args!("topic {}", before.topic())),
                 };
-                warn!("{failure}");
+                warn!(self.instance.log(), "{failure}");
                 record = before;
             }
         }
@@ -176,7 +177,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
                 Ok(())
             });
             if let Err(failure) = called {
-                warn!("{}", failure.about(metadata));
+                warn!(self.instance.log(), "{}", failure.about(metadata));
             }
         }
     }
@@ -205,7 +206,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         let mut first_failure = Ok(());
         for interceptor in &self.chain {
             if let Err(failure) = self.run("close", &**interceptor, || interceptor.close()) {
-                warn!("{failure}");
+                warn!(self.instance.log(), "{failure}");
                 first_failure = first_failure.and(Err(failure));
             }
         }
@@ -218,14 +219,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         interceptor: &dyn ProducerInterceptor<K, V>,
         call: impl FnOnce() -> Result<T, BoxError>,
     ) -> Result<T, Failure> {
-        let called = self.fence.try_call(UserCode::Interceptor(method), call);
+        let called = Fence::of(&self.instance).try_call(UserCode::Interceptor(method), call);
         called.map_err(|failure| failure.named(self.name_of(interceptor)))
     }
 
     #[cold]
     fn name_of(&self, interceptor: &dyn ProducerInterceptor<K, V>) -> String {
         let ask = || interceptor.name().to_owned();
-        self.fence
+        Fence::of(&self.instance)
             .call(UserCode::Interceptor("name"), ask)
             .unwrap_or_else(|failure| format!("(whose name panicked: {})", failure.into_words()))
     }

@@ -414,10 +414,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         if self.plugins_closed.swap(true, Ordering::AcqRel) {
             return false;
         }
-        info!(
-            "[Producer clientId={}] closed",
-            self.core.config.client_id()
-        );
+        info!(self.core.instance.log(), "closed",);
         true
     }
 
@@ -439,7 +436,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &mut self,
         id: super::callback_scope::ProducerId,
     ) -> super::callback_scope::ProducerId {
-        std::mem::replace(&mut self.core.producer, id)
+        let now = &self.core.instance;
+        let other = super::instance::Instance::new(id, Arc::clone(now.clock()), now.log().clone());
+        std::mem::replace(&mut self.core.instance, other).id()
     }
 
     /// The configuration the producer was built with.
@@ -461,15 +460,20 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
             Ok(()) | Err(CloseError::Misuse(Misuse::Forked)) => {}
             Err(CloseError::Misuse(Misuse::InsideCallback)) => {
                 warn!(
+                    self.core.instance.log(),
                     "a producer was dropped inside one of its callbacks; what is left is given up"
                 );
                 self.core.close_doors();
                 if self.begins_to_close_plugins() {
-                    self.thread.at_end((self.closing)(&mut self.plugins));
+                    let act = (self.closing)(&mut self.plugins);
+                    self.thread.at_end(self.core.instance.log(), act);
                 }
                 self.thread.abandon();
             }
-            Err(error) => warn!("a producer was dropped without being closed: {error}"),
+            Err(error) => warn!(
+                self.core.instance.log(),
+                "a producer was dropped without being closed: {error}"
+            ),
         }
         self.plugins.take().let_go();
     }

@@ -5,9 +5,10 @@ use std::io;
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
-use crate::util::log::error;
+use crate::util::log::{LogContext, error};
 
-use super::callback_scope::{self, ProducerId};
+use super::callback_scope;
+use super::instance::Instance;
 use super::sender::SenderControl;
 use super::waiting::{Event, Latch};
 use super::wake::SenderWaker;
@@ -68,13 +69,13 @@ impl Drop for Running {
 }
 
 impl SenderThread {
-    /// Starts `run` on a thread of its own, which is marked as that of `producer`.
+    /// Starts `run` on a thread of its own, which is marked as that of the producer.
     ///
     /// # Errors
     /// The system's, when it has no thread to give.
     pub(crate) fn start(
         name: &str,
-        producer: ProducerId,
+        instance: Instance,
         run: impl FnOnce() + Send + 'static,
         control: Arc<SenderControl>,
         waker: Arc<SenderWaker>,
@@ -86,12 +87,12 @@ impl SenderThread {
         let acts = Arc::clone(&last_act);
         let body = move || {
             let _running = running;
-            callback_scope::mark_sender(producer);
+            callback_scope::mark_sender(instance.id());
             // With the sender go the user's interceptors and listeners, if nobody else has them any more.
-            contain(run);
+            contain(instance.log(), run);
             let last_act = acts.lock().reach();
             if let Some(act) = last_act {
-                contain(act);
+                contain(instance.log(), act);
             }
         };
         let handle = spawn(Builder::new().name(thread_name(name)), Box::new(body))?;
@@ -150,7 +151,7 @@ impl SenderThread {
     }
 
     /// Leaves to the thread what is to be done when the sender has ended. If it has, that is done here.
-    pub(crate) fn at_end(&self, act: LastAct) {
+    pub(crate) fn at_end(&self, log: &LogContext, act: LastAct) {
         let mut end = self.last_act.lock();
         match &mut *end {
             End::ToCome(to_come) => {
@@ -159,16 +160,16 @@ impl SenderThread {
             }
             End::Reached => {
                 drop(end);
-                contain(act);
+                contain(log, act);
             }
         }
     }
 }
 
 /// A thread ends in peace: what it would panic with, nobody waits for.
-fn contain(act: impl FnOnce()) {
+fn contain(log: &LogContext, act: impl FnOnce()) {
     if let Err(reason) = panic::contain(act) {
-        error!("a panic at the end of a producer's thread: {reason}");
+        error!(log, "a panic at the end of a producer's thread: {reason}");
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks`, `waiting` |
+//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `instance`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks`, `waiting` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
 //! | machinery | `metadata`, `transaction`, `sender` |
 //! | facade | `lifecycle`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_attempt`, `try_send`, `partitions_for`, `close`, `kafka_producer`, `builder` |
@@ -17,6 +17,7 @@ pub(crate) mod cluster_listeners;
 pub(crate) mod core;
 pub(crate) mod counters;
 pub(crate) mod future;
+pub(crate) mod instance;
 pub(crate) mod interceptor;
 pub(crate) mod kafka_producer;
 pub(crate) mod lifecycle;

@@ -8,11 +8,10 @@ use std::task::Waker;
 
 use crate::util::log::error;
 
-use super::callback_scope::ProducerId;
+use super::instance::Instance;
 use super::record_metadata::{RecordFacts, RecordMetadata};
 use super::user_code::{Failure, Fence, UserCode, let_go};
 use super::waiting::{Event, Nap};
-use crate::clock::Clock;
 use crate::error::ProduceError;
 use crate::sync::{Condvar, Mutex, Rank};
 use crate::types::TopicPartition;
@@ -116,9 +115,7 @@ pub(crate) struct Holder<'a> {
 /// whoever waits for the whole waits for the pieces (KAFKA-19479).
 pub(crate) struct ProduceRequestResult {
     topic_partition: TopicPartition,
-    producer: ProducerId,
-    /// The producer's: futures outlive it.
-    clock: Arc<dyn Clock>,
+    instance: Instance,
     end: OnceLock<End>,
     released: AtomicBool,
     /// A task may be registered, here or, of a batch that was split, with a piece. Read by every handle
@@ -136,15 +133,10 @@ struct Waiters {
 }
 
 impl ProduceRequestResult {
-    pub(crate) fn new(
-        topic_partition: TopicPartition,
-        producer: ProducerId,
-        clock: Arc<dyn Clock>,
-    ) -> Self {
+    pub(crate) fn new(topic_partition: TopicPartition, instance: Instance) -> Self {
         Self {
             topic_partition,
-            producer,
-            clock,
+            instance,
             end: OnceLock::new(),
             released: AtomicBool::new(false),
             has_tasks: AtomicBool::new(false),
@@ -157,13 +149,9 @@ impl ProduceRequestResult {
         &self.topic_partition
     }
 
-    pub(crate) fn producer(&self) -> ProducerId {
-        self.producer
-    }
-
-    /// The clock that waits for it go by.
-    pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.clock
+    /// The producer that the batch is of.
+    pub(crate) fn instance(&self) -> &Instance {
+        &self.instance
     }
 
     /// Sets the outcome. A batch is consumed by being completed, so this happens once.
@@ -214,7 +202,7 @@ impl ProduceRequestResult {
             }
             Some(())
         };
-        Fence::of(self.producer).call_all(
+        Fence::of(&self.instance).call_all(
             UserCode::Waker,
             || while next().is_some() {},
             |failure| self.report(failure),
@@ -230,7 +218,11 @@ impl ProduceRequestResult {
     }
 
     fn report(&self, failure: Failure) {
-        error!("{}", failure.about(&self.topic_partition));
+        error!(
+            self.instance.log(),
+            "{}",
+            failure.about(&self.topic_partition)
+        );
     }
 
     /// The outcome, once waiters have been released; none of a batch that was split.

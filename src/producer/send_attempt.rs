@@ -17,7 +17,7 @@ use super::send_refusal::{Refusal, not_taken};
 use super::serializer::Serialized;
 use super::thunks::AnyCallback;
 use super::topic_lookup::{Obstacle, TopicLookup};
-use super::user_code::{Failure, UserCode};
+use super::user_code::{Failure, Fence, UserCode};
 use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::compress::CompressionType;
@@ -210,7 +210,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         timestamp_ms: i64,
     ) -> Result<Progress, Refusal> {
         let core = self.core;
-        let ask = || core.producer.is_forked();
+        let ask = || core.instance.id().is_forked();
         // A timestamp that the caller has set tells no time.
         let forked = match self.record.timestamp {
             None => core.fork_asked.or_ask(timestamp_ms, ask),
@@ -326,10 +326,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             let value = plugins.value_serializer.serialize(topic, headers, value)?;
             Ok(SerializedRecord { key, value })
         };
-        match plugins
-            .fence
-            .call(UserCode::KeySerializer("serialize"), run)
-        {
+        match Fence::of(&plugins.instance).call(UserCode::KeySerializer("serialize"), run) {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(source)) => Err(SendError::Serialization {
                 part: part.get(),
@@ -384,7 +381,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             input = input.again(previous);
         }
         let who = UserCode::Partitioner("partition");
-        let fence = self.plugins.fence;
+        let fence = Fence::of(&self.plugins.instance);
         let chosen = fence
             .call(who, || partitioner.partition(&input))
             .map_err(|failure| panicked(who, Arc::clone(topic.name()), failure))?
@@ -413,7 +410,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             Strategy::Custom(partitioner) => {
                 let (cluster, who) = (topics.cluster(), UserCode::Partitioner("on_new_batch"));
                 let tell = || partitioner.on_new_batch(topic.name(), cluster, previous);
-                let told = self.plugins.fence.call(who, tell);
+                let told = Fence::of(&self.plugins.instance).call(who, tell);
                 told.map_err(|failure| panicked(who, Arc::clone(topic.name()), failure).into())
             }
         }
@@ -583,8 +580,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
                 if let Some(callback) = self.callback.as_deref_mut() {
                     // Nothing is called if it is in a batch.
                     let call = || callback.call(Err(&error));
-                    if let Err(failure) = plugins.fence.call(UserCode::Callback, call) {
-                        log::error!("{}", failure.about(format_args!("topic {topic}")));
+                    if let Err(failure) =
+                        Fence::of(&plugins.instance).call(UserCode::Callback, call)
+                    {
+                        log::error!(
+                            plugins.instance.log(),
+                            "{}",
+                            failure.about(format_args!("topic {topic}"))
+                        );
                     }
                 }
                 Ok(FutureRecordMetadata::failed(error))

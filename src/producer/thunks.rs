@@ -218,12 +218,12 @@ pub(crate) struct BatchEnd<'a> {
     pub(crate) partition: &'a TopicPartition,
     pub(crate) outcome: &'a BatchOutcome,
     pub(crate) listener: Option<&'a dyn AcknowledgementListener>,
-    pub(crate) fence: Fence,
+    pub(crate) fence: Fence<'a>,
 }
 
 impl BatchEnd<'_> {
     fn report(&self, failure: Failure) {
-        error!("{}", failure.about(self.partition));
+        error!(self.fence.log(), "{}", failure.about(self.partition));
     }
 }
 

@@ -11,9 +11,11 @@
 
 use std::fmt;
 
-use super::callback_scope::{self, ProducerId};
+use super::callback_scope;
+use super::instance::Instance;
 use crate::error::{BoxError, Misuse};
 use crate::sync;
+use crate::util::log::LogContext;
 use crate::util::panic;
 
 /// Who is called; with those who have several methods, which one.
@@ -55,17 +57,18 @@ impl UserCode {
 
 /// The door of one producer.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Fence {
-    producer: ProducerId,
+pub(crate) struct Fence<'a> {
+    instance: &'a Instance,
 }
 
-impl Fence {
-    pub(crate) fn of(producer: ProducerId) -> Self {
-        Self { producer }
+impl<'a> Fence<'a> {
+    pub(crate) fn of(instance: &'a Instance) -> Self {
+        Self { instance }
     }
 
-    pub(crate) fn producer(self) -> ProducerId {
-        self.producer
+    /// Where what goes wrong in it is logged.
+    pub(crate) fn log(self) -> &'a LogContext {
+        self.instance.log()
     }
 
     /// Runs user code.
@@ -78,7 +81,7 @@ impl Fence {
     #[inline]
     pub(crate) fn call<T>(self, who: UserCode, run: impl FnOnce() -> T) -> Result<T, Failure> {
         sync::assert_unlocked();
-        let _scope = callback_scope::enter(self.producer);
+        let _scope = callback_scope::enter(self.instance.id());
         panic::contain(run).map_err(|words| Failure::panicked(who, words))
     }
 
@@ -108,7 +111,7 @@ impl Fence {
         report: impl Fn(Failure),
     ) {
         sync::assert_unlocked();
-        let _scope = callback_scope::enter(self.producer);
+        let _scope = callback_scope::enter(self.instance.id());
         while let Err(words) = panic::contain(&mut run_rest) {
             report(Failure::panicked(who, words));
         }
@@ -208,14 +211,11 @@ mod tests {
     use super::*;
     use crate::producer::callback_scope::is_inside;
 
-    fn fence() -> Fence {
-        Fence::of(ProducerId::next())
-    }
-
     #[test]
     fn what_runs_inside_is_marked_and_what_comes_after_is_not_even_after_a_panic() {
-        let fence = fence();
-        let inside = || is_inside(fence.producer());
+        let instance = Instance::for_tests();
+        let fence = Fence::of(&instance);
+        let inside = || is_inside(instance.id());
         assert!(fence.call(UserCode::Callback, inside).unwrap());
         assert!(!inside());
         let failure = fence
@@ -238,7 +238,8 @@ mod tests {
     #[test]
     fn a_failure_says_who_it_was_what_it_did_for_what_and_why() {
         let who = UserCode::Interceptor("on_send");
-        let failed = fence().try_call(who, || Err::<(), _>("no such entry".into()));
+        let failed = Fence::of(&Instance::for_tests())
+            .try_call(who, || Err::<(), _>("no such entry".into()));
         let failure = failed
             .unwrap_err()
             .named("billing::Audit".to_owned())
@@ -253,7 +254,7 @@ mod tests {
     #[test]
     fn after_a_piece_that_panics_the_rest_runs() {
         let (mut next, reports) = (0, std::cell::RefCell::new(Vec::new()));
-        fence().call_all(
+        Fence::of(&Instance::for_tests()).call_all(
             UserCode::Callback,
             || {
                 while next < 5 {
@@ -273,7 +274,7 @@ mod tests {
         let lock = Mutex::new(Rank::LEAF, ());
         let _held = lock.lock();
         let ran = std::panic::catch_unwind(|| {
-            let _ = fence().call(UserCode::Callback, || ());
+            let _ = Fence::of(&Instance::for_tests()).call(UserCode::Callback, || ());
         });
         assert!(ran.is_err());
     }

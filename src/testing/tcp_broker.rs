@@ -20,7 +20,7 @@ use crate::clock::{Clock, Deadline, SystemClock};
 use crate::protocol::Frame;
 use crate::sync::{Condvar, Mutex, MutexGuard, Rank};
 use crate::types::NodeId;
-use crate::util::log;
+use crate::util::log::{self, LogContext};
 
 /// The largest request a broker reads (`socket.request.max.bytes`).
 const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
@@ -289,10 +289,8 @@ impl Acceptor {
                 continue;
             };
             if let Some(unsaid) = failures.happened(self.shared.clock.now()) {
-                log::warn!(
-                    "node {}: a connection could not be served: {error}{unsaid}",
-                    self.node
-                );
+                let log = LogContext::of_test_broker(self.node);
+                log::warn!(log, "a connection could not be served: {error}{unsaid}");
             }
             pause(PAUSE_AFTER_FAILURE);
         }
@@ -349,7 +347,8 @@ struct Connection {
 impl Connection {
     fn run(mut self) {
         if let Err(error) = self.serve() {
-            log::debug!("node {}, connection {}: {error}", self.node, self.id);
+            let log = LogContext::of_test_broker(self.node);
+            log::debug!(log, "connection {}: {error}", self.id);
         }
         // The list holds a second handle to the socket, so dropping ours would not close it.
         let _ = self.stream.shutdown(Shutdown::Both);

@@ -1,16 +1,63 @@
 //! The `log` crate's macros, with the logger contained. A logger is the user's code and runs on any thread of ours: one
 //! that panics (a `println!` into a pipe that is closed) must harm nobody but the line.
 //!
-//! All of the library logs through these; `tests/layers.rs` checks it.
+//! Each takes a [`LogContext`] before the text, so no line can be without one. All of the library logs through these;
+//! `tests/layers.rs` checks it.
+
+use std::fmt;
+use std::sync::Arc;
 
 pub(crate) use ::log::{Level, max_level};
 
+/// Whose line it is: what each line of a producer, or of an embedded broker, begins with.
+///
+/// # Kafka
+/// `org.apache.kafka.common.utils.LogContext`.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct LogContext(Arc<str>);
+
+impl LogContext {
+    /// The context of a producer: `[Producer clientId=orders, transactionalId=payments-1]`.
+    pub(crate) fn of_producer(client_id: &str, transactional_id: Option<&str>) -> Self {
+        Self(match transactional_id {
+            None => format!("[Producer clientId={client_id}]").into(),
+            Some(id) => format!("[Producer clientId={client_id}, transactionalId={id}]").into(),
+        })
+    }
+
+    /// The context of a broker of an embedded cluster.
+    #[cfg(feature = "testing")]
+    pub(crate) fn of_test_broker(node: i32) -> Self {
+        Self(format!("[TestCluster node={node}]").into())
+    }
+
+    #[cfg(test)]
+    pub(crate) fn for_tests() -> Self {
+        Self("[test]".into())
+    }
+}
+
+impl fmt::Display for LogContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Debug for LogContext {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
 macro_rules! contained {
-    ($level:expr, $($line:tt)+) => {{
+    ($level:expr, $context:expr, $($line:tt)+) => {{
         let level = $level;
         // What nobody wants costs a comparison, as in the macros themselves.
         if level <= ::log::STATIC_MAX_LEVEL && level <= ::log::max_level() {
-            $crate::util::panic::run_unheard(|| ::log::log!(level, $($line)+));
+            let context: &$crate::util::log::LogContext = &$context;
+            $crate::util::panic::run_unheard(|| {
+                ::log::log!(level, "{context} {}", format_args!($($line)+));
+            });
         }
     }};
 }

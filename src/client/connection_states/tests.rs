@@ -16,7 +16,11 @@ fn timeouts() -> ConnectionTimeouts {
 }
 
 fn states() -> ClusterConnectionStates {
-    ClusterConnectionStates::new(&timeouts(), fastrand::Rng::with_seed(7))
+    ClusterConnectionStates::new(
+        &timeouts(),
+        fastrand::Rng::with_seed(7),
+        LogContext::for_tests(),
+    )
 }
 
 fn node(id: NodeId) -> Node {

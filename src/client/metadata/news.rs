@@ -1,11 +1,9 @@
 //! What an update of the metadata has to say in the log. A logger is the user's code, and metadata is updated
 //! under a lock: what is to be said is gathered there, and written when the lock is given up.
 
-use std::fmt;
 use std::sync::Arc;
 
-use crate::util::log;
-use crate::util::log::Level;
+use crate::util::log::{self, Level, LogContext};
 
 use crate::clock::Instant;
 use crate::clock::log_limit::LogLimit;
@@ -140,16 +138,16 @@ impl MetadataNews {
         }
     }
 
-    /// Writes all of it, with `prefix` before each line.
-    pub(crate) fn write(self, prefix: &dyn fmt::Display) {
+    /// Writes all of it.
+    pub(crate) fn write(self, log: &LogContext) {
         assert_unlocked();
         for (level, line) in &self.lines {
-            log::log!(*level, "{prefix} {line}");
+            log::log!(*level, log, "{line}");
         }
         for level in Level::iter() {
             let left_out = self.counts[level as usize].saturating_sub(LINES_AT_MOST);
             if left_out > 0 {
-                log::log!(level, "{prefix} {left_out} more lines of the kind");
+                log::log!(level, log, "{left_out} more lines of the kind");
             }
         }
         let Self {
@@ -161,7 +159,8 @@ impl MetadataNews {
         } = &self;
         if went_back.count > 0 {
             log::warn!(
-                "{prefix} The leader epochs of {} partitions are older than before in every answer since {} s, as after a cluster was restored from a backup: they are believed now, including (topic, partition, from, to) {:?}",
+                log,
+                "The leader epochs of {} partitions are older than before in every answer since {} s, as after a cluster was restored from a backup: they are believed now, including (topic, partition, from, to) {:?}",
                 went_back.count,
                 super::epochs::BELIEVED_AFTER.as_secs(),
                 went_back.first
@@ -169,21 +168,24 @@ impl MetadataNews {
         }
         if unlisted.count > 0 {
             log::warn!(
-                "{prefix} {} partitions have leader brokers without a matching listener, including {:?}",
+                log,
+                "{} partitions have leader brokers without a matching listener, including {:?}",
                 unlisted.count,
                 unlisted.first
             );
         }
         if failing.count > 0 {
             log::warn!(
-                "{prefix} Error while fetching metadata for {} topics, including {:?}",
+                log,
+                "Error while fetching metadata for {} topics, including {:?}",
                 failing.count,
                 failing.first
             );
         }
         if settled.count > 0 {
             log::info!(
-                "{prefix} {} topics can be used now, including {:?}",
+                log,
+                "{} topics can be used now, including {:?}",
                 settled.count,
                 settled.first
             );

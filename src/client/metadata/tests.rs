@@ -778,7 +778,7 @@ fn an_update_says_only_so_much() {
     }
     news = news_of(&mut metadata, answer);
     assert_eq!(news.failing().len(), 10);
-    news.write(&"[test]");
+    news.write(&crate::util::log::LogContext::for_tests());
 }
 
 #[test]

@@ -89,7 +89,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         match self.states.connecting(node, now) {
             NextStep::Connect(address) => self.connect_to(node.id(), address, now),
             NextStep::Resolve => {
-                log::debug!("{self} Resolving the host of node {node}");
+                log::debug!(self.log, "Resolving the host of node {node}");
                 self.resolver.request(node.id(), node.host(), node.port());
                 self.lookups.insert(node.id());
                 self.handle_resolutions(now);
@@ -99,7 +99,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 
     fn connect_to(&mut self, id: NodeId, address: SocketAddr, now: Instant) {
-        log::debug!("{self} Initiating connection to node {id} using address {address}");
+        log::debug!(
+            self.log,
+            "Initiating connection to node {id} using address {address}"
+        );
         let Some((host, _)) = self.states.endpoint(id) else {
             return;
         };
@@ -157,7 +160,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     pub(super) fn handle_connections(&mut self, events: &PollEvents, now: Instant) {
         for &id in &events.authenticating {
             if self.states.state(id) == Some(&ConnectionState::Connecting) {
-                log::debug!("{self} Completed connection to node {id}. Authenticating.");
+                log::debug!(
+                    self.log,
+                    "Completed connection to node {id}. Authenticating."
+                );
                 self.states.authenticating(id, now);
             }
         }
@@ -165,7 +171,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             if let Some(ConnectionState::Connecting | ConnectionState::Authenticating) =
                 self.states.state(id)
             {
-                log::debug!("{self} Completed connection to node {id}. Fetching API versions.");
+                log::debug!(
+                    self.log,
+                    "Completed connection to node {id}. Fetching API versions."
+                );
                 self.states.checking_api_versions(id, now);
                 self.versions_to_ask.insert(id, FIRST_API_VERSIONS_VERSION);
             }
@@ -294,7 +303,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let newest = requests.len().wrapping_sub(1);
         for (at, request) in requests.into_iter().enumerate() {
             log::trace!(
-                "{self} Cancelled {} request with correlation id {} due to node {id} being disconnected",
+                self.log,
+                "Cancelled {} request with correlation id {} due to node {id} being disconnected",
                 request.api_key,
                 request.correlation_id
             );
@@ -346,7 +356,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         };
         let endpoint = Named(self.states.endpoint(id));
         let Some(unsaid) = unsaid else {
-            log::debug!("{self} Node {id}{endpoint} disconnected: {error}");
+            log::debug!(self.log, "Node {id}{endpoint} disconnected: {error}");
             return;
         };
         let what = match ending.weight {
@@ -354,7 +364,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             Weight::Refused => "failed authentication",
             Weight::Ordinary | Weight::Lost => "could not be established",
         };
-        log::warn!("{self} Connection to node {id}{endpoint} {what}: {error}{unsaid}");
+        log::warn!(
+            self.log,
+            "Connection to node {id}{endpoint} {what}: {error}{unsaid}"
+        );
     }
 
     /// The broker's versions are known. If it was warned of before, that is over.
@@ -362,7 +375,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         if let Some(failures) = self.states.ready(id) {
             let endpoint = Named(self.states.endpoint(id));
             log::info!(
-                "{self} Connection to node {id}{endpoint} stands, after {failures} failures"
+                self.log,
+                "Connection to node {id}{endpoint} stands, after {failures} failures"
             );
         }
     }

@@ -42,7 +42,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Metadata is due: asks for it, or does what must be done before.
     fn ask_for_metadata(&mut self, now: Instant) -> Deadline {
         let Some(node) = self.choose_least_loaded(now) else {
-            log::debug!("{self} Give up sending metadata request since no node is available");
+            log::debug!(
+                self.log,
+                "Give up sending metadata request since no node is available"
+            );
             if let Some(node) = self.throttled_node(now) {
                 self.metadata
                     .handle_obstacle(MetadataFailure::Throttled(node));
@@ -61,7 +64,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         // If it is on the way to being ready, no need to connect to yet another before it is known how that
         // ends.
         if self.states.can_connect(node.id(), now) {
-            log::debug!("{self} Initialize connection to node {node} for sending metadata request");
+            log::debug!(
+                self.log,
+                "Initialize connection to node {node} for sending metadata request"
+            );
             self.initiate_connect(&node, now);
             return self.after_connect(node.id(), now);
         }
@@ -104,7 +110,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     fn send_metadata_request(&mut self, node: NodeId, now: Instant) {
         let MetadataRequestPlan { request, planned } = self.metadata.new_request(now);
-        log::debug!("{self} Sending metadata request {request:?} to node {node}");
+        log::debug!(
+            self.log,
+            "Sending metadata request {request:?} to node {node}"
+        );
         let timeout = self.request_timeout;
         let purpose = Purpose::Metadata(planned);
         match self.dispatch(
@@ -142,7 +151,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 .filter(|_| cluster.is_bootstrap() && is_first)
             {
                 if let Some(unsaid) = self.logged.bootstrap_lost.happened(now) {
-                    log::warn!("{self} Bootstrap broker {node} disconnected{unsaid}");
+                    log::warn!(self.log, "Bootstrap broker {node} disconnected{unsaid}");
                 }
             }
         }
@@ -194,7 +203,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 None => MetadataFailure::NoBrokers,
             };
             log::trace!(
-                "{self} Ignoring metadata response without usable brokers with correlation id {correlation_id}."
+                self.log,
+                "Ignoring metadata response without usable brokers with correlation id {correlation_id}."
             );
             self.metadata_failed(why, now);
         }
@@ -206,7 +216,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let lines = &mut self.logged.metadata;
         news.retain_lines(|level, line| level > Level::Info || lines.may_log(line, now));
         news.limit(&mut self.logged.metadata_limit, now);
-        news.write(self);
+        news.write(&self.log);
     }
 
     /// The node with the fewest unanswered requests; if none can be sent to, one that is on the way

@@ -35,12 +35,13 @@ use crate::network::resolver::HostResolver;
 use crate::network::selectable::{PollEvents, Selectable, WakeUp};
 use crate::protocol::ApiKey;
 use crate::types::{Node, NodeId, UsableMagic};
-use crate::util::log;
+use crate::util::log::{self, LogContext};
 
 /// What a [`NetworkClient`] is to be like.
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkClientOptions {
     pub(crate) client_id: Arc<str>,
+    pub(crate) log: LogContext,
     /// `max.in.flight.requests.per.connection`.
     pub(crate) max_in_flight: usize,
     pub(crate) reconnect_backoff: Duration,
@@ -87,6 +88,7 @@ pub(crate) struct NetworkClient<S, R, T> {
     metadata: Arc<dyn MetadataSource>,
     clock: Arc<dyn Clock>,
     client_id: Arc<str>,
+    log: LogContext,
     request_timeout: Duration,
     states: ClusterConnectionStates,
     in_flight: InFlightRequests<Purpose<T>>,
@@ -130,8 +132,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             metadata,
             clock,
             client_id: options.client_id,
+            log: options.log.clone(),
             request_timeout: options.request_timeout,
-            states: ClusterConnectionStates::new(&timeouts, random.fork()),
+            states: ClusterConnectionStates::new(&timeouts, random.fork(), options.log),
             in_flight: InFlightRequests::new(options.max_in_flight),
             api_versions: ApiVersions::new(usable_magic),
             versions_to_ask: BTreeMap::new(),
@@ -305,7 +308,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         let mut events = std::mem::take(&mut self.events);
         if let Err(error) = self.selector.poll(Some(timeout), &mut events) {
             if let Some(unsaid) = self.logged.io.happened(now) {
-                log::error!("{self} Unexpected error during I/O: {error}{unsaid}");
+                log::error!(self.log, "Unexpected error during I/O: {error}{unsaid}");
             }
         }
         let now = self.clock.now();
@@ -384,13 +387,6 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         }
         out.truncate(out.trim_end().len());
         out
-    }
-}
-
-/// The prefix of the client's log lines.
-impl<S, R, T> std::fmt::Display for NetworkClient<S, R, T> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "[Producer clientId={}]", self.client_id)
     }
 }
 

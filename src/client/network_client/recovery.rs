@@ -154,7 +154,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let is_news = !self.metadata.cluster().is_bootstrap();
         if let Some(unsaid) = self.recovery.begins.happened(now).filter(|_| is_news) {
             log::warn!(
-                "{self} None of the known brokers {why}: asking bootstrap.servers again ({}){unsaid}",
+                self.log,
+                "None of the known brokers {why}: asking bootstrap.servers again ({}){unsaid}",
                 Servers(servers)
             );
         }
@@ -191,7 +192,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         };
         self.recovery.awaits_names = false;
         log::debug!(
-            "{self} bootstrap.servers were looked up again: {}",
+            self.log,
+            "bootstrap.servers were looked up again: {}",
             Servers(&names)
         );
         if !names.is_empty() {
@@ -201,7 +203,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     pub(super) fn recovery_succeeded(&mut self) {
         if self.recovery.succeeded() {
-            log::debug!("{self} Got metadata after asking bootstrap.servers again");
+            log::debug!(
+                self.log,
+                "Got metadata after asking bootstrap.servers again"
+            );
         }
     }
 }

@@ -87,15 +87,20 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             return;
         };
         log::trace!(
-            "{self} Received {api_key} response from node {id} for request with correlation id {}",
+            self.log,
+            "Received {api_key} response from node {id} for request with correlation id {}",
             request.correlation_id
         );
         if let Some(code) = unknown_error {
-            log::debug!("{self} Unexpected error code {code} in {api_key} response from node {id}");
+            log::debug!(
+                self.log,
+                "Unexpected error code {code} in {api_key} response from node {id}"
+            );
         }
         if left_over > 0 {
             log::debug!(
-                "{self} {left_over} bytes follow {api_key} response version {version} from node {id}"
+                self.log,
+                "{left_over} bytes follow {api_key} response version {version} from node {id}"
             );
         }
         self.maybe_throttle(id, api_key, version, &response, now);
@@ -144,7 +149,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         let until = now.saturating_add(throttle);
         let longer_by = self.states.throttle(id, until, now);
         self.in_flight.extend_deadlines(id, longer_by);
-        log::trace!("{self} Connection to node {id} is throttled for {millis} ms");
+        log::trace!(
+            self.log,
+            "Connection to node {id} is throttled for {millis} ms"
+        );
     }
 
     /// Asks the brokers of new connections for their versions.
@@ -161,7 +169,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 self.versions_to_ask.insert(id, version);
                 continue;
             }
-            log::debug!("{self} Initiating API versions fetch from node {id}.");
+            log::debug!(self.log, "Initiating API versions fetch from node {id}.");
             let request = Request::ApiVersions(ApiVersionsRequest::ours());
             let timeout = self.request_timeout;
             let sent = self.dispatch(
@@ -189,7 +197,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     ) {
         if response.error == ErrorCode::NoError {
             let versions = NodeApiVersions::new(response);
-            log::debug!("{self} Node {id} has API versions: {versions}");
+            log::debug!(self.log, "Node {id} has API versions: {versions}");
             self.api_versions.update(id, versions);
             self.node_is_ready(id);
             return;

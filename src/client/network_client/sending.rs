@@ -42,7 +42,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             Ok(version) => version,
             Err(why) => {
                 log::debug!(
-                    "{self} Version mismatch when attempting to send {api_key} to {node}: {why}"
+                    self.log,
+                    "Version mismatch when attempting to send {api_key} to {node}: {why}"
                 );
                 return Err((purpose, 0, Outcome::UnsupportedVersion(why)));
             }
@@ -53,7 +54,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             Ok(frame) => frame,
             Err(error) => {
                 if let Some(unsaid) = self.logged.unwritable.happened(now) {
-                    log::error!("{self} A {api_key} request cannot be written: {error}{unsaid}");
+                    log::error!(
+                        self.log,
+                        "A {api_key} request cannot be written: {error}{unsaid}"
+                    );
                 }
                 return Err((
                     purpose,
@@ -63,7 +67,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             }
         };
         log::debug!(
-            "{self} Sending {api_key} request version {version} with correlation id {correlation_id} and timeout {} ms to node {node}",
+            self.log,
+            "Sending {api_key} request version {version} with correlation id {correlation_id} and timeout {} ms to node {node}",
             timeout.as_millis()
         );
         let bytes = frame.len();

@@ -25,7 +25,7 @@ fn selector(
     sockets: SocketOptions,
     clock: Arc<dyn Clock>,
 ) -> Selector<MioPoller> {
-    let poller = MioPoller::new(sockets).unwrap();
+    let poller = MioPoller::new(sockets, crate::util::log::LogContext::for_tests()).unwrap();
     Selector::new(poller, Box::new(PlaintextChannelBuilder), options, clock)
 }
 

@@ -85,7 +85,7 @@ impl BlockingCall for Flush<'_> {
     const CHECK: Check = Check::First;
 
     fn step(&mut self) -> Step<'_, Self::Output> {
-        let clock = &*self.accumulator.clock;
+        let clock = &**self.accumulator.instance.clock();
         self.time.start(clock);
         let is_over = self.time.is_over(clock);
         let accumulator = self.accumulator;

@@ -18,13 +18,12 @@ use arc_swap::{ArcSwap, Guard};
 
 use super::batch::{BatchFormat, BatchId, NewBatch, OpenBatch, Packer, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
-use super::callback_scope::ProducerId;
 use super::counters::Counters;
 use super::future::Place;
+use super::instance::Instance;
 use super::produce_request_result::ProduceRequestResult;
 use super::thunks::{AnyCallback, UntakenCallback};
 use super::wake::SenderWaker;
-use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
 use crate::record::builder::RecordParts;
 use crate::sync::{Mutex, Rank};
@@ -68,7 +67,7 @@ pub(crate) struct RecordAccumulator {
     options: AccumulatorOptions,
     format: AccumulatorFormat,
     packing: Packing,
-    producer: ProducerId,
+    instance: Instance,
     topics: ArcSwap<Topics>,
     /// The snapshot in `topics`, once it is there.
     snapshot: AtomicU64,
@@ -79,7 +78,6 @@ pub(crate) struct RecordAccumulator {
     pool: Arc<BufferPool>,
     waker: Arc<SenderWaker>,
     counters: Arc<Counters>,
-    clock: Arc<dyn Clock>,
 }
 
 /// What came of an append.
@@ -103,17 +101,16 @@ impl RecordAccumulator {
     pub(crate) fn new(
         options: AccumulatorOptions,
         format: AccumulatorFormat,
-        producer: ProducerId,
+        instance: Instance,
         pool: Arc<BufferPool>,
         waker: Arc<SenderWaker>,
         counters: Arc<Counters>,
-        clock: Arc<dyn Clock>,
     ) -> Self {
         Self {
             options,
             format,
             packing: Packing::new(),
-            producer,
+            instance,
             topics: ArcSwap::from_pointee(Topics::default()),
             snapshot: AtomicU64::new(NO_SNAPSHOT),
             registry: Mutex::new(Rank::LEAF, Registry::default()),
@@ -123,7 +120,6 @@ impl RecordAccumulator {
             pool,
             waker,
             counters,
-            clock,
         }
     }
 
@@ -227,13 +223,12 @@ impl RecordAccumulator {
         // being closed, thereby misses none, wherever this thread is held up.
         let make = || {
             self.announce(entry);
-            let created = self.clock.now();
+            let created = self.instance.clock().now();
             due = Some(created + self.options.linger);
             let id = self.counters.next_batch_id();
             let result = Arc::new(ProduceRequestResult::new(
                 entry.topic_partition().clone(),
-                self.producer,
-                Arc::clone(&self.clock),
+                self.instance.clone(),
             ));
             self.incomplete.lock().insert(id, Arc::clone(&result));
             OpenBatch::new(NewBatch {

@@ -8,9 +8,10 @@ use super::topics::PartitionSlot;
 use super::*;
 use crate::client::metadata::ChangedTopics;
 use crate::clock::mock::MockClock;
-use crate::clock::{Deadline, Instant};
+use crate::clock::{Clock, Deadline, Instant};
 use crate::network::selectable::WakeUp;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
+use crate::producer::instance::Instance;
 use crate::producer::metadata::ClusterObserver;
 use crate::producer::record_metadata::RecordFacts;
 use crate::record::builder::batch_size_upper_bound;
@@ -48,11 +49,10 @@ pub(super) fn fixture_with(
             track_all: false,
         },
         format,
-        ProducerId::next(),
+        Instance::on_clock(Arc::clone(&clock) as Arc<dyn Clock>),
         BufferPool::new(1 << 22, batch_size_bytes.max(1)),
         Arc::new(SenderWaker::new()),
         Arc::default(),
-        Arc::clone(&clock) as Arc<dyn Clock>,
     );
     Fixture { clock, accumulator }
 }

@@ -3,7 +3,7 @@
 use std::ops::Deref;
 use std::sync::Arc;
 
-use crate::util::log::error;
+use crate::util::log::{LogContext, error};
 
 use crate::compress::Compressor;
 use crate::record::ratio::CompressionRatio;
@@ -16,14 +16,16 @@ use crate::util::panic;
 /// # Threads
 /// Any number at a time; no lock is held while one compresses.
 pub(crate) struct Packer {
+    log: LogContext,
     compressor: Option<Compressor>,
     /// Empty buffers, which the pool does not count.
     scratch: Idle<Vec<u8>>,
 }
 
 impl Packer {
-    pub(crate) fn new(compressor: Option<Compressor>) -> Self {
+    pub(crate) fn new(compressor: Option<Compressor>, log: LogContext) -> Self {
         Self {
+            log,
             compressor,
             scratch: Idle::new(),
         }
@@ -33,10 +35,11 @@ impl Packer {
     #[cfg(test)]
     pub(crate) fn of(codec: crate::compress::CompressionType) -> Self {
         use crate::compress::CompressionType;
-        Self::new(match codec {
+        let compressor = match codec {
             CompressionType::None => None,
             codec => Some(Compressor::new(codec, None).expect("tests have all codecs")),
-        })
+        };
+        Self::new(compressor, LogContext::for_tests())
     }
 
     pub(crate) fn compressor(&self) -> Option<&Compressor> {
@@ -56,7 +59,10 @@ impl Packer {
         match panic::contain(|| write(&mut scratch.buffer)) {
             Ok(Ok(result)) => Some((scratch, result)),
             Ok(Err(why)) | Err(why) => {
-                error!("cannot write a batch in the format it is for: {why}");
+                error!(
+                    self.log,
+                    "cannot write a batch in the format it is for: {why}"
+                );
                 None
             }
         }

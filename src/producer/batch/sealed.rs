@@ -329,7 +329,7 @@ impl SealedBatch {
                 partition: result.topic_partition(),
                 outcome,
                 listener,
-                fence: Fence::of(result.producer()),
+                fence: Fence::of(result.instance()),
             });
         }
         result.release_waiters();

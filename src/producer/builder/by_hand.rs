@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ProducerBuilder;
-use super::start::{assemble, network_client_on};
+use super::start::{assemble, instance, network_client_on};
 use crate::client::network_client::NetworkClient;
 use crate::clock::Clock;
 use crate::error::ConstructError;
@@ -26,10 +26,10 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         selector: S,
     ) -> Result<(KafkaProducer<K, V>, HandSender<S>), ConstructError> {
         let config = self.config.clone();
-        let plugins = self.resolve_plugins()?;
+        let plugins = self.resolve_plugins(&instance(&config, clock))?;
         let client = Box::new(move |parts: &_| Ok(network_client_on(selector, parts)));
         let names = NameLookUps::of_system();
-        let (core, sender) = assemble(&config, &plugins, clock, seed, names, client)?;
+        let (core, sender) = assemble(&config, &plugins, seed, names, client)?;
         // Closing it waits for no step.
         let (thread, _) = SenderThread::by_hand(Arc::clone(&core.control), Arc::clone(&core.waker));
         Ok((KafkaProducer::assemble(core, plugins, thread), sender))

@@ -40,7 +40,7 @@ pub(super) struct SerializerSource<'a, T: ?Sized> {
     pub(super) registered: &'a BTreeMap<String, Factory<dyn Serializer<T>>>,
     pub(super) is_key: bool,
     pub(super) view: &'a PluginConfig,
-    pub(super) fence: Fence,
+    pub(super) fence: Fence<'a>,
 }
 
 pub(super) fn make_serializer<T: ?Sized>(
@@ -86,7 +86,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     config: &ProducerConfig,
     view: &PluginConfig,
     registered: &BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
-    fence: Fence,
+    fence: Fence<'_>,
 ) -> Result<Strategy<K, V>, ConstructError> {
     let class = match config.partitioner_class() {
         None | Some(DefaultPartitioner::JAVA_CLASS) => return Ok(Strategy::Default),
@@ -121,7 +121,7 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     view: &PluginConfig,
     registered: &BTreeMap<String, Factory<dyn ProducerInterceptor<K, V>>>,
     instances: Chain<K, V>,
-    fence: Fence,
+    fence: Fence<'_>,
 ) -> (Chain<K, V>, Option<ConstructError>) {
     let mut chain = Vec::new();
     let mut failure = None;
@@ -150,7 +150,7 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     (chain, failure)
 }
 
-pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fence: Fence) {
+pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fence: Fence<'_>) {
     if let Strategy::Custom(partitioner) = strategy {
         close_unheard(fence, UserCode::Partitioner("close"), || {
             partitioner.close()
@@ -160,18 +160,18 @@ pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fe
 
 /// Closes a plug-in of a producer that cannot be built, for another reason: that is what its builder is told.
 pub(super) fn close_unheard(
-    fence: Fence,
+    fence: Fence<'_>,
     who: UserCode,
     close: impl FnOnce() -> Result<(), BoxError>,
 ) {
     if let Err(failure) = fence.try_call(who, close) {
-        warn!("{failure}");
+        warn!(fence.log(), "{failure}");
     }
 }
 
 /// Calls a registered factory; a panic in it fails the construction.
 fn make_one<T: ?Sized>(
-    fence: Fence,
+    fence: Fence<'_>,
     who: UserCode,
     make: &Factory<T>,
 ) -> Result<Box<T>, ConstructError> {
@@ -181,7 +181,7 @@ fn make_one<T: ?Sized>(
 }
 
 fn configure(
-    fence: Fence,
+    fence: Fence<'_>,
     who: UserCode,
     call: impl FnOnce() -> Result<(), BoxError>,
 ) -> Result<(), ConstructError> {

@@ -4,7 +4,7 @@ use std::io;
 use std::sync::Arc;
 
 use crate::util::log;
-use crate::util::log::{debug, info, warn};
+use crate::util::log::{LogContext, debug, info, warn};
 
 use crate::client::kafka_client::KafkaClient;
 use crate::client::network_client::{
@@ -27,15 +27,17 @@ use crate::producer::accumulator::{
 };
 use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
+use crate::producer::callback_scope::ProducerId;
 use crate::producer::cluster_listeners::ClusterListeners;
 use crate::producer::core::{Core, Plugins};
 use crate::producer::counters::Counters;
+use crate::producer::instance::Instance;
 use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::lifecycle::{SenderThread, Spawn};
 use crate::producer::metadata::{ProducerMetadata, ProducerMetadataOptions};
 use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, SenderShared};
 use crate::producer::transaction::{TransactionManager, TransactionOptions};
-use crate::producer::user_code::{Failure, UserCode};
+use crate::producer::user_code::{Failure, Fence, UserCode};
 use crate::producer::wake::SenderWaker;
 use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
@@ -56,9 +58,15 @@ pub(crate) struct ClientParts {
     pub(crate) config: ProducerConfig,
     pub(crate) metadata: Arc<ProducerMetadata>,
     pub(crate) usable_magic: Arc<UsableMagic>,
-    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) instance: Instance,
     pub(crate) names: NameLookUps,
     pub(crate) seed: u64,
+}
+
+/// The producer that is built from a configuration.
+pub(super) fn instance(config: &ProducerConfig, clock: Arc<dyn Clock>) -> Instance {
+    let log = LogContext::of_producer(config.client_id(), config.transactional_id());
+    Instance::new(ProducerId::next(), clock, log)
 }
 
 /// Everything after the plug-ins, up to the running thread.
@@ -73,23 +81,23 @@ where
     C: KafkaClient<Completion> + 'static,
 {
     let Seams {
-        clock,
+        clock: _,
         seed,
         names,
         make_client,
         spawn,
     } = seams;
-    let (core, sender) = assemble(config, plugins, clock, seed, names, make_client)?;
+    let (core, sender) = assemble(config, plugins, seed, names, make_client)?;
     let thread = SenderThread::start(
         &format!("kafka-producer-network-thread | {}", config.client_id()),
-        core.producer,
+        core.instance.clone(),
         move || sender.run(),
         Arc::clone(&core.control),
         Arc::clone(&core.waker),
         spawn,
     )
     .map_err(|error| failed("sender thread", error))?;
-    debug!("[Producer clientId={}] started", config.client_id());
+    debug!(core.instance.log(), "started");
     Ok((core, thread))
 }
 
@@ -97,7 +105,6 @@ where
 pub(super) fn assemble<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
-    clock: Arc<dyn Clock>,
     seed: u64,
     names: NameLookUps,
     make_client: MakeClient<C>,
@@ -107,7 +114,9 @@ where
     V: ?Sized + ToOwned + 'static,
     C: KafkaClient<Completion> + 'static,
 {
-    let producer = plugins.fence.producer();
+    let instance = &plugins.instance;
+    let clock = Arc::clone(instance.clock());
+    let log = instance.log();
     let counters = Arc::new(Counters::default());
     let waker = Arc::new(SenderWaker::new());
     let has_interceptors = !plugins.interceptors.is_empty();
@@ -120,15 +129,14 @@ where
         },
         AccumulatorFormat {
             usable_magic: Arc::clone(&usable_magic),
-            packer: Arc::new(Packer::new(compressor(config)?)),
+            packer: Arc::new(Packer::new(compressor(config)?, log.clone())),
         },
-        producer,
+        instance.clone(),
         BufferPool::new(config.buffer_memory(), config.batch_size()),
         Arc::clone(&waker),
         Arc::clone(&counters),
-        Arc::clone(&clock),
     ));
-    let nodes = first_nodes(config, &*clock, &names)?;
+    let nodes = first_nodes(config, instance, &names)?;
     let metadata = Arc::new(ProducerMetadata::new(
         ProducerMetadataOptions {
             refresh_backoff: config.retry_backoff(),
@@ -143,7 +151,7 @@ where
         config: config.clone(),
         metadata: Arc::clone(&metadata),
         usable_magic: Arc::clone(&usable_magic),
-        clock: Arc::clone(&clock),
+        instance: instance.clone(),
         names,
         seed,
     };
@@ -161,11 +169,11 @@ where
     };
     let transactions = config
         .enable_idempotence()
-        .then(|| TransactionManager::new(transaction_options(config)));
+        .then(|| TransactionManager::new(transaction_options(config, log.clone())));
     let listener = has_interceptors
         .then(|| Arc::clone(&plugins.interceptors) as Arc<dyn AcknowledgementListener>);
     let sender = Sender::new(
-        sender_options(config, seed),
+        sender_options(config, log.clone(), seed),
         shared,
         client,
         transactions,
@@ -180,7 +188,7 @@ where
         clock,
         usable_magic,
         random: RandomSource::new(seed),
-        producer,
+        instance: instance.clone(),
         fork_asked: RecentlyAsked::new(),
         config: config.clone(),
     };
@@ -209,15 +217,16 @@ fn failed(step: &'static str, error: io::Error) -> ConstructError {
 /// its size would fail all its batches. A batch that is larger goes alone.
 const SHARED_REQUEST_BYTES: usize = 1 << 30;
 
-fn transaction_options(config: &ProducerConfig) -> TransactionOptions {
+fn transaction_options(config: &ProducerConfig, log: LogContext) -> TransactionOptions {
     TransactionOptions {
+        log,
         retry_backoff: config.retry_backoff(),
         transactional_id: config.transactional_id().map(Arc::from),
         transaction_timeout: config.transaction_timeout(),
     }
 }
 
-pub(super) fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOptions {
+pub(super) fn sender_options(config: &ProducerConfig, log: LogContext, seed: u64) -> SenderOptions {
     SenderOptions {
         acks: config.acks().code(),
         max_request_bytes: config.max_request_size().min(SHARED_REQUEST_BYTES),
@@ -230,7 +239,7 @@ pub(super) fn sender_options(config: &ProducerConfig, seed: u64) -> SenderOption
         linger: config.linger(),
         delivery_timeout: config.delivery_timeout(),
         guarantee_order: config.max_in_flight_requests_per_connection() == 1,
-        log_prefix: format!("[Producer clientId={}]", config.client_id()).into(),
+        log,
         seed,
     }
 }
@@ -262,7 +271,7 @@ fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
 /// built from a name.
 fn first_nodes(
     config: &ProducerConfig,
-    clock: &dyn Clock,
+    instance: &Instance,
     names: &NameLookUps,
 ) -> Result<Vec<Node>, ConstructError> {
     const KEY: &str = "bootstrap.servers";
@@ -272,12 +281,15 @@ fn first_nodes(
         return Err(ConfigError::invalid(KEY, None, "names no broker", remedy).into());
     }
     let lookup = dns_lookup(config);
-    let found = resolve_bootstrap(&servers, lookup, BOOTSTRAP_LIMIT, clock, names);
+    let found = resolve_bootstrap(
+        &servers,
+        lookup,
+        BOOTSTRAP_LIMIT,
+        &**instance.clock(),
+        names,
+    );
     for ((host, port), why) in &found.failed {
-        warn!(
-            "[Producer clientId={}] {KEY}: {host}:{port}: {why}",
-            config.client_id()
-        );
+        warn!(instance.log(), "{KEY}: {host}:{port}: {why}",);
     }
     if found.usable.is_empty() {
         let tried: Vec<String> = found
@@ -324,7 +336,7 @@ fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     plugins: &Plugins<K, V>,
 ) -> Result<ClusterListeners, ConstructError> {
     let ask = || -> Result<_, Failure> {
-        let fence = plugins.fence;
+        let fence = Fence::of(&plugins.instance);
         let (key, value) = (&plugins.key_serializer, &plugins.value_serializer);
         let mut listeners = plugins.interceptors.cluster_listeners()?;
         listeners.extend(fence.call(UserCode::KeySerializer("cluster_listener"), || {
@@ -335,7 +347,7 @@ fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
                 value.as_serializer().cluster_listener()
             })?,
         );
-        Ok(ClusterListeners::new(listeners, fence))
+        Ok(ClusterListeners::new(listeners, plugins.instance.clone()))
     };
     ask().map_err(|failure| failed("cluster listener", io::Error::other(failure)))
 }
@@ -345,10 +357,11 @@ pub(super) fn network_client(
     parts: &ClientParts,
 ) -> io::Result<NetworkClient<Selector<MioPoller>, Resolver, Completion>> {
     let config = &parts.config;
-    let poller = MioPoller::new(SocketOptions {
+    let sockets = SocketOptions {
         send_buffer: config.send_buffer_bytes(),
         receive_buffer: config.receive_buffer_bytes(),
-    })?;
+    };
+    let poller = MioPoller::new(sockets, parts.instance.log().clone())?;
     Ok(network_client_on(selector(poller, parts)?, parts))
 }
 
@@ -364,7 +377,7 @@ fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>
         poller,
         builder,
         options,
-        Arc::clone(&parts.clock),
+        Arc::clone(parts.instance.clock()),
     ))
 }
 
@@ -377,6 +390,7 @@ pub(super) fn network_client_on<S: Selectable>(
     let resolver = Resolver::new(parts.names.clone(), selector.wake_up());
     let options = NetworkClientOptions {
         client_id: config.client_id().into(),
+        log: parts.instance.log().clone(),
         max_in_flight: config.max_in_flight_requests_per_connection(),
         reconnect_backoff: config.reconnect_backoff(),
         reconnect_backoff_max: config.reconnect_backoff_max(),
@@ -392,21 +406,17 @@ pub(super) fn network_client_on<S: Selectable>(
         resolver,
         Arc::clone(&parts.metadata) as _,
         Arc::clone(&parts.usable_magic),
-        Arc::clone(&parts.clock),
+        Arc::clone(parts.instance.clock()),
     )
 }
 
-pub(super) fn log_effective(config: &ProducerConfig) {
+pub(super) fn log_effective(config: &ProducerConfig, log: &LogContext) {
     if log::Level::Info <= log::max_level() {
         let values: Vec<String> = config
             .effective()
             .into_iter()
             .map(|(key, value, from)| format!("{key} = {value} ({from:?})"))
             .collect();
-        info!(
-            "[Producer clientId={}] configuration in effect:\n\t{}",
-            config.client_id(),
-            values.join("\n\t")
-        );
+        info!(log, "configuration in effect:\n\t{}", values.join("\n\t"));
     }
 }

@@ -315,7 +315,8 @@ fn batches_that_go_together_fit_into_a_frame_whatever_the_limit_of_one_is() {
             .build()
             .unwrap();
         assert_eq!(
-            start::sender_options(&config, 0).max_request_bytes,
+            start::sender_options(&config, crate::util::log::LogContext::for_tests(), 0)
+                .max_request_bytes,
             together
         );
     }

@@ -5,8 +5,10 @@ use std::task::{Wake, Waker};
 use super::*;
 use crate::clock::{Clock, Deadline, SystemClock};
 use crate::producer::callback_scope::{self, ProducerId};
+use crate::producer::instance::Instance;
 use crate::producer::produce_request_result::ResultOfPiece;
 use crate::types::TopicPartition;
+use crate::util::log::LogContext;
 use crate::util::process::Process;
 
 const LONG: Duration = Duration::from_secs(60);
@@ -15,8 +17,7 @@ const SHORT: Duration = Duration::from_millis(1);
 fn latch() -> Arc<ProduceRequestResult> {
     Arc::new(ProduceRequestResult::new(
         TopicPartition::new("t", 3),
-        ProducerId::next(),
-        Arc::new(SystemClock::new()),
+        Instance::for_tests(),
     ))
 }
 
@@ -126,7 +127,7 @@ fn a_record_that_failed_at_once_is_done_and_says_the_same_each_time() {
 #[test]
 fn waiting_inside_a_callback_of_the_same_producer_is_refused() {
     let (result, other) = (latch(), latch());
-    let scope = callback_scope::enter(result.producer());
+    let scope = callback_scope::enter(result.instance().id());
     let error = record(&result, 0).get().unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::Misuse);
     // Another producer's record can be waited for.
@@ -180,8 +181,11 @@ fn a_task_is_woken_once_after_the_callbacks_have_run() {
 fn latch_of_parent() -> Arc<ProduceRequestResult> {
     Arc::new(ProduceRequestResult::new(
         TopicPartition::new("t", 3),
-        ProducerId::built_in(Process::other()),
-        Arc::new(SystemClock::new()),
+        Instance::new(
+            ProducerId::built_in(Process::other()),
+            Arc::new(SystemClock::new()),
+            LogContext::for_tests(),
+        ),
     ))
 }
 

@@ -2,7 +2,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
 use crate::error::{Delivery, ProduceErrorBuilder, ProduceErrorKind};
-use crate::producer::callback_scope::ProducerId;
+use crate::producer::instance::Instance;
 use crate::sync::{Mutex, Rank};
 
 type Record<'a> = ProducerRecord<'a, i32, str>;
@@ -85,7 +85,7 @@ fn chain(seen: &Arc<Seen>, faults: [Fault; 2]) -> ProducerInterceptors<i32, str>
         })
     };
     let chain = vec![append("One", faults[0]), append("Two", faults[1])];
-    ProducerInterceptors::new(chain, Fence::of(ProducerId::next()))
+    ProducerInterceptors::new(chain, Instance::for_tests())
 }
 
 fn record() -> Record<'static> {
@@ -182,8 +182,7 @@ fn every_interceptor_is_closed_and_the_first_failure_is_reported() {
 
 #[test]
 fn a_chain_of_none_does_nothing() {
-    let interceptors =
-        ProducerInterceptors::<i32, str>::new(Vec::new(), Fence::of(ProducerId::next()));
+    let interceptors = ProducerInterceptors::<i32, str>::new(Vec::new(), Instance::for_tests());
     assert!(interceptors.is_empty());
     assert_eq!(interceptors.on_send(record()), record());
     interceptors.on_send_error("test", None, &error());

@@ -5,7 +5,7 @@ use crate::clock::mock::MockClock;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Misuse;
 use crate::producer::callback_scope::ProducerId;
-use crate::producer::user_code::Fence;
+use crate::producer::instance::Instance;
 use crate::producer::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
 use crate::protocol::{MetadataBroker, MetadataPartition, MetadataTopic};
 use crate::sync::assert_unlocked;
@@ -63,7 +63,7 @@ impl Harness {
         };
         let metadata = ProducerMetadata::new(
             options,
-            ClusterListeners::new(listeners, Fence::of(ProducerId::next())),
+            ClusterListeners::new(listeners, Instance::for_tests()),
             Arc::clone(&observer) as Arc<dyn ClusterObserver>,
         );
         Self {

@@ -91,8 +91,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             outcome,
         } = response;
         trace!(
-            "{} node {node}: a request of version {version} came to its end after {:?}",
-            self.options.log_prefix,
+            self.options.log,
+            "node {node}: a request of version {version} came to its end after {:?}",
             received - created
         );
         match tag {
@@ -126,8 +126,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 reason,
             } => {
                 trace!(
-                    "{} a request to node {node} was lost: {reason}",
-                    self.options.log_prefix
+                    self.options.log,
+                    "a request to node {node} was lost: {reason}",
                 );
                 self.settle_all(batches, now, || Attempt::Lost {
                     handed_over,
@@ -137,8 +137,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Outcome::UnsupportedVersion(why) => {
                 if let Some(left_out) = self.log_limit.admit(now) {
                     warn!(
-                        "{} node {node} cannot take the request: {why}{left_out}",
-                        self.options.log_prefix
+                        self.options.log,
+                        "node {node} cannot take the request: {why}{left_out}",
                     );
                 }
                 self.settle_all(batches, now, || Attempt::Unsupported(Arc::clone(&why)));
@@ -187,8 +187,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if let Some((name, partition)) = unknown {
             if let Some(left_out) = self.log_limit.admit(now) {
                 warn!(
-                    "{} node {node} answered for {name}-{partition}, which the request did not name{left_out}",
-                    self.options.log_prefix
+                    self.options.log,
+                    "node {node} answered for {name}-{partition}, which the request did not name{left_out}",
                 );
             }
         }
@@ -196,8 +196,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         for produced in waiting.into_iter().flatten() {
             if let Some(left_out) = self.log_limit.admit(now) {
                 warn!(
-                    "{} node {node} did not answer for one of the request's partitions{left_out}",
-                    self.options.log_prefix
+                    self.options.log,
+                    "node {node} did not answer for one of the request's partitions{left_out}",
                 );
             }
             let reason = "the answer did not name the partition".into();
@@ -345,16 +345,18 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         now: Instant,
     ) {
         let partition = batch.topic_partition();
-        let prefix = &self.options.log_prefix;
+        let log = &self.options.log;
         if !self.retry_log.retried(index, attempt.code(), now) {
             let left = self.options.retries - batch.attempts() - 1;
             debug!(
-                "{prefix} {partition}: trying a batch again ({left} attempts left) after {}",
+                log,
+                "{partition}: trying a batch again ({left} attempts left) after {}",
                 describe(attempt)
             );
         } else if let Some(left_out) = self.log_limit.admit(now) {
             warn!(
-                "{prefix} {partition}: batches are tried again after {}{left_out}",
+                log,
+                "{partition}: batches are tried again after {}{left_out}",
                 describe(attempt)
             );
         }
@@ -381,9 +383,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         };
         if let Some(left_out) = self.log_limit.admit(now) {
             warn!(
-                "{} node {node} calls a batch of {records} records and {size} bytes too large: splitting it \
+                self.options.log,
+                "node {node} calls a batch of {records} records and {size} bytes too large: splitting it \
                  in {}; batch.size is above the topic's max.message.bytes{left_out}",
-                self.options.log_prefix,
                 split.pieces().len()
             );
         }
@@ -411,8 +413,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if let Some(recovery) = self.retry_log.acknowledged(index, now) {
             if let Some(left_out) = self.log_limit.admit(now) {
                 info!(
-                    "{} {}: a batch was acknowledged after {} retries in {:?}{left_out}",
-                    self.options.log_prefix,
+                    self.options.log,
+                    "{}: a batch was acknowledged after {} retries in {:?}{left_out}",
                     batch.topic_partition(),
                     recovery.retries,
                     recovery.lasted

@@ -48,8 +48,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.drainer.take_expired(now, &mut expired);
         if !expired.is_empty() {
             debug!(
-                "{} batches timed out; {}",
-                self.options.log_prefix,
+                self.options.log,
+                "batches timed out; {}",
                 self.client.describe(now)
             );
         }
@@ -117,8 +117,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             batch.record_count()
         );
         debug!(
-            "{} {}: {message}; {cause}",
-            self.options.log_prefix,
+            self.options.log,
+            "{}: {message}; {cause}",
             batch.topic_partition()
         );
         error_for(

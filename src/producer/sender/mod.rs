@@ -13,7 +13,7 @@ mod transactional;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::util::log::{debug, error};
+use crate::util::log::{LogContext, debug, error};
 
 use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
@@ -66,7 +66,7 @@ pub(crate) struct SenderOptions {
     pub(crate) delivery_timeout: Duration,
     /// One request in flight per connection: batches of a partition go one at a time (SE-22).
     pub(crate) guarantee_order: bool,
-    pub(crate) log_prefix: Arc<str>,
+    pub(crate) log: LogContext,
     pub(crate) seed: u64,
 }
 
@@ -158,12 +158,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.shared.control.fail(Arc::clone(&message));
             self.shared.metadata.close();
             self.shared.accumulator.close();
-            error!("{} {message}", self.options.log_prefix);
+            error!(self.options.log, "{message}");
             if panic::contain(|| self.fail_everything_poisoned(&message)).is_err() {
-                error!(
-                    "{} cleaning up after the panic panicked too",
-                    self.options.log_prefix
-                );
+                error!(self.options.log, "cleaning up after the panic panicked too",);
             }
             self.abandon_lost_batches(&message);
         }
@@ -172,18 +169,18 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 
     fn run_until_closed(&mut self) {
-        debug!("{} the sender thread has started", self.options.log_prefix);
+        debug!(self.options.log, "the sender thread has started");
         while self.shared.control.is_running() {
             self.run_once();
         }
-        debug!("{} closing: sending what is left", self.options.log_prefix);
+        debug!(self.options.log, "closing: sending what is left");
         while !self.shared.control.is_forced() && self.has_work() {
             self.run_once();
         }
         if self.has_work() {
             self.abort_everything();
         }
-        debug!("{} the sender thread ends", self.options.log_prefix);
+        debug!(self.options.log, "the sender thread ends");
     }
 
     fn has_work(&mut self) -> bool {
@@ -276,8 +273,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             return;
         }
         debug!(
-            "{} no leader known for partitions of {topics:?}",
-            self.options.log_prefix
+            self.options.log,
+            "no leader known for partitions of {topics:?}",
         );
         for topic in &topics {
             self.shared.metadata.add_topic(topic, now);

@@ -25,8 +25,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         now: Instant,
     ) {
         trace!(
-            "{} sending {} batches to node {node}",
-            self.options.log_prefix,
+            self.options.log,
+            "sending {} batches to node {node}",
             drained.len()
         );
         let mut topics: Vec<TopicProduceData> = Vec::new();

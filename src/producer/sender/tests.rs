@@ -26,14 +26,13 @@ use crate::error::{Delivery, ErrorCode, ProduceError, ProduceErrorKind, WaitCaus
 use crate::producer::accumulator::{AccumulatorFormat, AccumulatorOptions, Append};
 use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
-use crate::producer::callback_scope::ProducerId;
 use crate::producer::cluster_listeners::ClusterListeners;
 use crate::producer::future::{FutureRecordMetadata, RecordInBatch};
+use crate::producer::instance::Instance;
 use crate::producer::metadata::{ClusterObserver, ProducerMetadataOptions};
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::thunks::{AnyCallback, Told};
 use crate::producer::transaction::TransactionOptions;
-use crate::producer::user_code::Fence;
 use crate::protocol::{
     InitProducerIdResponse, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic,
     PartitionProduceResponse, ProduceRequest, ProduceResponse, Request, Response,
@@ -63,7 +62,7 @@ struct OnWire {
 struct Rig {
     clock: Arc<MockClock>,
     pool: Arc<BufferPool>,
-    producer: ProducerId,
+    instance: Instance,
     shared: SenderShared,
     sender: Sender<MockClient<Completion>>,
 }
@@ -96,7 +95,7 @@ impl Default for Setup {
                 linger: Duration::ZERO,
                 delivery_timeout: DELIVERY_TIMEOUT,
                 guarantee_order: false,
-                log_prefix: "[test]".into(),
+                log: LogContext::for_tests(),
                 seed: 1,
             },
             idempotent: false,
@@ -130,7 +129,7 @@ impl Setup {
         usable_magic.store(self.magic);
         let waker = Arc::new(SenderWaker::new());
         let pool = BufferPool::new(self.memory, self.batch_size.max(1));
-        let producer = ProducerId::next();
+        let instance = Instance::on_clock(Arc::clone(&clock) as Arc<dyn Clock>);
         let accumulator = Arc::new(RecordAccumulator::new(
             AccumulatorOptions {
                 batch_size_bytes: self.batch_size,
@@ -141,11 +140,10 @@ impl Setup {
                 usable_magic: Arc::clone(&usable_magic),
                 packer: Arc::new(Packer::of(self.codec)),
             },
-            producer,
+            instance.clone(),
             Arc::clone(&pool),
             Arc::clone(&waker),
             Arc::clone(&counters),
-            Arc::clone(&clock) as Arc<dyn Clock>,
         ));
         let metadata = Arc::new(ProducerMetadata::new(
             ProducerMetadataOptions {
@@ -153,7 +151,7 @@ impl Setup {
                 max_age: Duration::from_secs(300),
                 max_idle: Duration::from_secs(300),
             },
-            ClusterListeners::new(Vec::new(), Fence::of(ProducerId::next())),
+            ClusterListeners::new(Vec::new(), instance.clone()),
             Arc::clone(&accumulator) as Arc<dyn ClusterObserver>,
         ));
         metadata.add_topic(&TOPIC.into(), clock.now());
@@ -170,6 +168,7 @@ impl Setup {
         let client = MockClient::new(Arc::new(Cluster::new(nodes, Vec::new())));
         let transactions = self.idempotent.then(|| {
             TransactionManager::new(TransactionOptions {
+                log: LogContext::for_tests(),
                 retry_backoff: self.options.retry_backoff,
                 transactional_id: self.transactional_id,
                 transaction_timeout: Duration::from_secs(60),
@@ -185,7 +184,7 @@ impl Setup {
         let rig = Rig {
             clock,
             pool,
-            producer,
+            instance,
             shared,
             sender,
         };

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::*;
-use crate::producer::callback_scope::ProducerId;
+use crate::producer::instance::Instance;
 use crate::sync::{Mutex, Rank};
 
 const WRITTEN: BatchOutcome = BatchOutcome::Written {
@@ -54,7 +54,7 @@ fn run(thunks: Thunks) {
         partition: &TopicPartition::new("t", 3),
         outcome: &WRITTEN,
         listener: None,
-        fence: Fence::of(ProducerId::next()),
+        fence: Fence::of(&Instance::for_tests()),
     });
 }
 

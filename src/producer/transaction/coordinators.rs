@@ -129,6 +129,7 @@ impl RequestHandler for FindCoordinator {
             Ok(found) => found,
             Err(wrong) => {
                 warn!(
+                    manager.options.log,
                     "the answer to who coordinates {:?} cannot be used, asking again: {wrong}",
                     self.of.key
                 );
@@ -138,14 +139,20 @@ impl RequestHandler for FindCoordinator {
         match found.error {
             ErrorCode::NoError => match node_of(&found) {
                 Some(node) => {
-                    info!("the coordinator of {:?} is node {node}", self.of.key);
+                    info!(
+                        manager.options.log,
+                        "the coordinator of {:?} is node {node}", self.of.key
+                    );
                     manager.requests.coordinators.found(self.of.clone(), node);
                     Verdict::Done
                 }
                 None => retry,
             },
             code if code.is_retriable() => {
-                debug!("no coordinator of {:?} yet: {code}", self.of.key);
+                debug!(
+                    manager.options.log,
+                    "no coordinator of {:?} yet: {code}", self.of.key
+                );
                 retry
             }
             code => {

@@ -195,7 +195,10 @@ impl TransactionManager {
     }
 
     fn initialized(&mut self, producer: ProducerIdAndEpoch) {
-        info!("the producer's id and epoch are now {producer}");
+        info!(
+            self.options.log,
+            "the producer's id and epoch are now {producer}"
+        );
         self.producer = producer;
         self.state = State::Ready;
         self.last_error = None;
@@ -204,7 +207,7 @@ impl TransactionManager {
     /// There is no producer id for now.
     fn retry_id(&mut self, why: Arc<str>) -> Verdict {
         if self.last_error.as_ref() != Some(&why) {
-            warn!("no producer id yet, trying again: {why}");
+            warn!(self.options.log, "no producer id yet, trying again: {why}");
         }
         self.last_error = Some(why);
         Verdict::FindCoordinator {
@@ -217,7 +220,10 @@ impl TransactionManager {
         if self.fatal_error().is_some() {
             return;
         }
-        error!("the producer cannot send any more: {message}");
+        error!(
+            self.options.log,
+            "the producer cannot send any more: {message}"
+        );
         self.state = State::Fatal(FatalError {
             code: Some(code),
             message: Arc::clone(message),

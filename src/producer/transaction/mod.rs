@@ -22,7 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::util::log::debug;
+use crate::util::log::{LogContext, debug};
 
 pub(crate) use self::identity::FatalError;
 use self::identity::{State, describe};
@@ -63,6 +63,7 @@ pub(crate) enum Effect {
 /// What the manager is told by the configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct TransactionOptions {
+    pub(crate) log: LogContext,
     pub(crate) retry_backoff: Duration,
     /// The producer's batches are parts of transactions under this name.
     pub(crate) transactional_id: Option<Arc<str>>,
@@ -158,6 +159,7 @@ impl TransactionManager {
             };
             if partition.resolve() {
                 debug!(
+                    self.options.log,
                     "{}: a batch timed out and was not acknowledged later; beginning a new epoch",
                     partition.topic_partition()
                 );
@@ -181,14 +183,17 @@ impl TransactionManager {
         }
         if self.producer.epoch == i16::MAX {
             debug!(
-                "all epochs of {} are used up, asking for another id",
-                self.producer
+                self.options.log,
+                "all epochs of {} are used up, asking for another id", self.producer
             );
             self.request_producer_id();
             return;
         }
         self.producer = ProducerIdAndEpoch::new(self.producer.id, self.producer.epoch + 1);
-        debug!("the producer's epoch was raised: {}", self.producer);
+        debug!(
+            self.options.log,
+            "the producer's epoch was raised: {}", self.producer
+        );
         for &index in to_restart {
             self.disturbed.remove(&index);
             if let Some(partition) = self.partitions.get_mut(&index) {
@@ -275,6 +280,7 @@ impl TransactionManager {
             }
             Some(ErrorCode::OutOfOrderSequenceNumber | ErrorCode::UnknownProducerId) => {
                 debug!(
+                    self.options.log,
                     "{}: a batch with {} and sequence {} is out of order for the broker",
                     batch.topic_partition,
                     batch.producer(),
@@ -312,8 +318,10 @@ impl TransactionManager {
         partition.miss(batch);
         if partition.is_disturbed() {
             debug!(
+                self.options.log,
                 "{}: numbers from {} on are missing, or may be",
-                batch.topic_partition, batch.state.base_sequence
+                batch.topic_partition,
+                batch.state.base_sequence
             );
             self.disturbed.insert(index);
         }

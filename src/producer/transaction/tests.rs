@@ -7,6 +7,7 @@ const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
 fn manager(epoch: i16) -> TransactionManager {
     let mut manager = TransactionManager::new(TransactionOptions {
+        log: LogContext::for_tests(),
         retry_backoff: Duration::from_millis(100),
         transactional_id: None,
         transaction_timeout: Duration::from_secs(60),

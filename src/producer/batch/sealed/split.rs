@@ -43,7 +43,12 @@ impl SealedBatch {
             Ok(_) => return Err(self),
             Err(wrong) => {
                 debug_assert!(false, "a batch that was written here is read here: {wrong}");
-                error!("{}: cannot split a batch: {wrong}", self.topic_partition());
+                let log = self.result.instance().log();
+                error!(
+                    log,
+                    "{}: cannot split a batch: {wrong}",
+                    self.topic_partition()
+                );
                 return Err(self);
             }
         };
@@ -103,8 +108,7 @@ impl SealedBatch {
             format,
             result: Arc::new(ProduceRequestResult::new(
                 self.topic_partition().clone(),
-                self.result.producer(),
-                Arc::clone(self.result.clock()),
+                self.result.instance().clone(),
             )),
             thunks,
             state: state.unwrap_or(ProducerState::NONE),

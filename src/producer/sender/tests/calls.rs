@@ -17,7 +17,6 @@ use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::{Running, SenderThread};
 use crate::producer::record::ProducerRecord;
 use crate::producer::serializer::{PreparedSerializer, Serialized, Serializer, StockSerialize};
-use crate::producer::user_code::Fence;
 use crate::producer::waiting::{BlockingCall, Step};
 use crate::sync::{Mutex, Rank};
 use crate::util::process::RecentlyAsked;
@@ -39,20 +38,19 @@ fn face_of(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Producer, Running) {
         clock: Arc::clone(&shared.clock),
         usable_magic: Arc::clone(&shared.usable_magic),
         random: RandomSource::new(1),
-        producer: rig.producer,
+        instance: rig.instance.clone(),
         fork_asked: RecentlyAsked::new(),
         config: ProducerConfig::builder()
             .max_block(MAX_BLOCK)
             .build()
             .expect("it is good"),
     };
-    let fence = Fence::of(rig.producer);
     let plugins = Plugins {
         key_serializer: PreparedSerializer::new(strings()),
         value_serializer: PreparedSerializer::new(values),
         strategy: Strategy::Default,
-        interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), fence)),
-        fence,
+        interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), rig.instance.clone())),
+        instance: rig.instance.clone(),
     };
     let (thread, running) =
         SenderThread::by_hand(Arc::clone(&shared.control), Arc::clone(&shared.waker));
@@ -328,7 +326,7 @@ fn a_get_ends_with_its_record_or_with_its_time_and_can_be_made_again() {
 fn calls_without_any_time_are_refused_inside_a_callback_and_not_told_of_the_time() {
     let hand = Hand::start(Setup::default());
     let future = hand.producer.send(record(TOPIC)).unwrap();
-    let _scope = callback_scope::enter(hand.rig.producer);
+    let _scope = callback_scope::enter(hand.rig.instance.id());
     let kind = future.get_timeout(Duration::ZERO).unwrap_err();
     assert_eq!(*kind.kind(), ProduceErrorKind::Misuse);
     let refused = hand.producer.send(record("new")).unwrap_err();
