@@ -1,44 +1,28 @@
 //! One run: a selector, a few connections, and what must be true of them.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::authenticator::{AuthPlan, TestAuthenticator};
+use super::authenticator::AuthPlan;
+use super::parts::{Builder, Plan, Plans, Planted};
 use super::peer::{ANSWER, CLOSE, Log, RESET, TestPeer, request, response};
-use super::transport::{Probe, SealedTransport};
+use super::plant::Plant;
+use super::tally::Tally;
+use super::transport::Probe;
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Deadline, Instant};
-use crate::network::channel_builder::{ChannelBuilder, ChannelParts};
 use crate::network::endpoint::Endpoint;
-use crate::network::poller::{Poller, Readiness, Stream};
 use crate::network::selectable::{
-    CloseReason, ConnectionId, Disconnected, PollEvents, Selectable, SendRefused, WakeUp,
+    CloseReason, ConnectionId, Disconnected, PollEvents, Selectable, SendRefused,
 };
 use crate::network::selector::{Selector, SelectorOptions};
 use crate::protocol::{Frame, FrameBuilder};
 use crate::sync::{Mutex, Rank};
-use crate::testing::sim::network::{Answers, NetworkProfile, SimNetwork, SimPoller, SimStream};
-
-/// A bug that is put below or above the channel.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Plant {
-    Nothing,
-    /// Of twenty events, the poller loses one.
-    EventForgotten,
-    /// The transport takes a stream for emptied that is not.
-    ReadinessForgotten,
-    /// It does not say that it has input left inside.
-    InputForgotten,
-    /// It does not say that it has to be flushed.
-    FlushForgotten,
-    /// It says that it has been flushed when the stream was full.
-    RoomForgotten,
-}
+use crate::testing::sim::network::{Answers, NetworkProfile, SimNetwork};
 
 /// Connections on which nothing happens for so long are closed.
 const MAX_IDLE: Duration = Duration::from_secs(20);
@@ -46,127 +30,6 @@ const MAX_IDLE: Duration = Duration::from_secs(20);
 const MAX_ATTEMPTS: usize = 30;
 /// Polls in a row that may bring nothing while no time passes.
 const MAX_IDLE_POLLS: usize = 1000;
-
-/// What a run has seen.
-#[derive(Debug, Default)]
-pub(super) struct Tally {
-    connected: usize,
-    connects_failed: usize,
-    answered: usize,
-    lost: usize,
-    untouched: usize,
-    withdrawn: usize,
-    refused_by_transport: usize,
-    refused_by_authenticator: usize,
-    refused_again: usize,
-    authenticated_again: usize,
-    told_at_once: usize,
-    idle_after_fault: usize,
-}
-
-impl Tally {
-    pub(super) fn add(&mut self, other: &Self) {
-        self.connected += other.connected;
-        self.connects_failed += other.connects_failed;
-        self.answered += other.answered;
-        self.lost += other.lost;
-        self.untouched += other.untouched;
-        self.withdrawn += other.withdrawn;
-        self.refused_by_transport += other.refused_by_transport;
-        self.refused_by_authenticator += other.refused_by_authenticator;
-        self.refused_again += other.refused_again;
-        self.authenticated_again += other.authenticated_again;
-        self.told_at_once += other.told_at_once;
-        self.idle_after_fault += other.idle_after_fault;
-    }
-
-    /// Many seeds try all that there is to try.
-    pub(super) fn assert_everything_happened(&self) {
-        let all = [
-            self.connected,
-            self.connects_failed,
-            self.answered,
-            self.lost,
-            self.untouched,
-            self.withdrawn,
-            self.refused_by_transport,
-            self.refused_by_authenticator,
-            self.refused_again,
-            self.authenticated_again,
-            self.told_at_once,
-            self.idle_after_fault,
-        ];
-        assert!(all.iter().all(|count| *count > 0), "{self:?}");
-    }
-}
-
-/// Loses events, if that is planted.
-struct Planted {
-    poller: SimPoller,
-    plant: Plant,
-    random: fastrand::Rng,
-}
-
-impl Poller for Planted {
-    type Stream = SimStream;
-
-    fn open(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<(SimStream, bool)> {
-        self.poller.open(id, address)
-    }
-
-    fn wait(
-        &mut self,
-        timeout: Duration,
-        mut ready: impl FnMut(ConnectionId, Readiness),
-    ) -> io::Result<()> {
-        let (random, plant) = (&mut self.random, self.plant);
-        self.poller.wait(timeout, |id, event| {
-            if plant != Plant::EventForgotten || random.u8(0..20) > 0 {
-                ready(id, event);
-            }
-        })
-    }
-
-    fn wake_up(&self) -> Arc<dyn WakeUp> {
-        self.poller.wake_up()
-    }
-}
-
-/// What the connections that are built next are to be like.
-#[derive(Debug, Clone)]
-struct Plan {
-    hellos: u8,
-    is_refused: bool,
-    auth: AuthPlan,
-    seed: u64,
-    probe: Arc<Probe>,
-}
-
-struct Builder {
-    plans: Arc<Mutex<BTreeMap<Arc<str>, Plan>>>,
-    plant: Plant,
-}
-
-impl<S: Stream + 'static> ChannelBuilder<S> for Builder {
-    fn build(&self, endpoint: &Endpoint, stream: S) -> io::Result<ChannelParts> {
-        // By name: an address would not tell which host is meant.
-        let plan = self.plans.lock()[&endpoint.host].clone();
-        let random = fastrand::Rng::with_seed(plan.seed);
-        let probe = Arc::clone(&plan.probe);
-        let transport = SealedTransport::new(
-            stream,
-            probe,
-            self.plant,
-            plan.hellos,
-            plan.is_refused,
-            random,
-        );
-        Ok(ChannelParts {
-            transport: Box::new(transport),
-            authenticator: Box::new(TestAuthenticator::new(plan.auth, plan.probe)),
-        })
-    }
-}
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
@@ -216,7 +79,7 @@ struct Run {
     clock: Arc<MockClock>,
     random: fastrand::Rng,
     selector: Selector<Planted>,
-    plans: Arc<Mutex<BTreeMap<Arc<str>, Plan>>>,
+    plans: Plans,
     connections: Vec<Connection>,
     log: Arc<Log>,
     events: PollEvents,

@@ -5,13 +5,18 @@
 
 mod authenticator;
 mod harness;
+mod parts;
 mod peer;
+mod plant;
 mod record;
+mod tally;
 mod transport;
 
 use std::env;
 
-use self::harness::{Plant, Tally, run};
+use self::harness::run;
+use self::plant::Plant;
+use self::tally::Tally;
 
 /// Seeds that are run unless `SEEDS` says otherwise.
 const SEEDS: u64 = 200;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::{Buf, BytesMut};
 
-use super::harness::Plant;
+use super::plant::Plant;
 use super::record::{Kind, LARGEST, has_whole, open, seal};
 use crate::network::poller::{Readiness, Stream};
 use crate::network::transport::{Transport, TransportError};

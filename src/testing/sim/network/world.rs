@@ -1,7 +1,8 @@
 //! What happens in the network, and when.
 
+mod streams;
+
 use std::collections::BTreeMap;
-use std::io::{self, IoSlice};
 use std::net::SocketAddr;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use bytes::Bytes;
 use super::link::{Action, Link, LinkState, PeerActions};
 use super::{Accept, Answers, NetworkProfile, SimPeer, micros};
 use crate::clock::{Deadline, Instant};
-use crate::network::poller::{Readiness, Received};
+use crate::network::poller::Readiness;
 use crate::network::selectable::ConnectionId;
 
 pub(super) type LinkNumber = u64;
@@ -237,133 +238,6 @@ impl World {
             let events = &mut self.clients[link.poller].events;
             events.entry(link.id).or_default().note(event);
         }
-    }
-
-    // Streams.
-
-    pub(super) fn open(
-        &mut self,
-        poller: usize,
-        id: ConnectionId,
-        address: SocketAddr,
-        now: Instant,
-    ) -> io::Result<(LinkNumber, bool)> {
-        let listener = self.listeners.get(&address);
-        let answers = listener.map_or(Answers::Refuses, |listener| listener.answers);
-        if answers == Answers::Refuses && self.random.bool() {
-            return Err(io::ErrorKind::ConnectionRefused.into());
-        }
-        self.last_link += 1;
-        let number = self.last_link;
-        let mut link = Link::new(address, poller, id);
-        let at = now + micros(self.random.u64(self.profile.connect_us.clone()));
-        let is_told = self.random.u8(0..100) < self.profile.at_once_percent;
-        let is_told = is_told && answers == Answers::Accepts;
-        match answers {
-            Answers::Accepts if is_told => {
-                link.state = LinkState::Open;
-                self.decide(number, Happening::Established { is_told }, now);
-            }
-            Answers::Accepts => self.decide(number, Happening::Established { is_told }, at),
-            Answers::Refuses => self.decide(number, Happening::Refused, at),
-            Answers::Never => {}
-        }
-        self.links.insert(number, link);
-        Ok((number, is_told))
-    }
-
-    fn link(&mut self, number: LinkNumber) -> io::Result<&mut Link> {
-        let link = self.links.get_mut(&number);
-        link.ok_or_else(|| io::ErrorKind::NotConnected.into())
-    }
-
-    pub(super) fn finish_connect(&mut self, number: LinkNumber) -> io::Result<bool> {
-        match self.link(number)?.state {
-            LinkState::Connecting => Ok(false),
-            LinkState::Refused => Err(io::ErrorKind::ConnectionRefused.into()),
-            LinkState::Open => Ok(true),
-            LinkState::Broken => Err(io::ErrorKind::ConnectionReset.into()),
-        }
-    }
-
-    pub(super) fn read(
-        &mut self,
-        number: LinkNumber,
-        into: &mut [u8],
-        now: Instant,
-    ) -> io::Result<Received> {
-        let splits = self.profile.splits && self.random.bool();
-        let short_read_drains = self.profile.short_read_drains;
-        let roll = self.random.usize(..);
-        let link = self.link(number)?;
-        let there = link.down.arrived.len();
-        if there == 0 {
-            if link.state == LinkState::Broken {
-                return Err(io::ErrorKind::ConnectionReset.into());
-            }
-            if !link.down.has_ended {
-                link.tells_readable = true;
-                return Err(io::ErrorKind::WouldBlock.into());
-            }
-        }
-        let mut len = there.min(into.len());
-        if splits && len > 1 {
-            len = 1 + roll % len;
-        }
-        link.down.take(&mut into[..len]);
-        let drained = len > 0 && len == there && len < into.len() && short_read_drains;
-        link.tells_readable |= drained;
-        self.send_on(number, now);
-        Ok(Received { len, drained })
-    }
-
-    pub(super) fn write(
-        &mut self,
-        number: LinkNumber,
-        from: &[IoSlice<'_>],
-        now: Instant,
-    ) -> io::Result<usize> {
-        let splits = self.profile.splits && self.random.bool();
-        let capacity = self.profile.capacity;
-        let roll = self.random.usize(..);
-        let link = self.link(number)?;
-        match link.state {
-            LinkState::Open => {}
-            LinkState::Broken => return Err(io::ErrorKind::BrokenPipe.into()),
-            LinkState::Connecting | LinkState::Refused => {
-                return Err(io::ErrorKind::NotConnected.into());
-            }
-        }
-        let offered = from.iter().map(|slice| slice.len()).sum::<usize>();
-        let mut len = offered.min(capacity.saturating_sub(link.up.held()));
-        if len == 0 && offered > 0 {
-            link.up.is_writer_blocked = true;
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        if splits && len > 1 {
-            len = 1 + roll % len;
-        }
-        let mut piece = Vec::with_capacity(len);
-        for slice in from {
-            let rest = len - piece.len();
-            piece.extend_from_slice(&slice[..rest.min(slice.len())]);
-        }
-        let piece = Bytes::from(piece);
-        link.up.set_off(piece);
-        self.travel(number, true, now);
-        Ok(len)
-    }
-
-    pub(super) fn close(&mut self, number: LinkNumber, now: Instant) {
-        let Some(link) = self.links.get_mut(&number) else {
-            return;
-        };
-        link.is_client_gone = true;
-        let (poller, id) = (link.poller, link.id);
-        self.clients[poller].events.remove(&id);
-        // After all that is on the way.
-        let at = link.up.last_arrival.max(now) + micros(1);
-        self.decide(number, Happening::PeerIsTold, at);
     }
 
     // What travels.
