@@ -23,7 +23,8 @@ Measures Kafka producers on equal settings and writes a table, plots and everyth
   --resume               keep the scenarios that an interrupted run of this commit has finished in DIR
   --publish              copy the results in DIR to docs/benchmarks and into the marked blocks of
                          docs/BENCHMARKS.md and README.md; with --only-report without measuring again
-  --only-report          write table and plots of DIR's raw.json again, and measure nothing
+  --only-report          write table and plots of DIR's raw.json, or of its figures.jsonl, again, and
+                         measure nothing
   --drivers DIR          a further folder of drivers; may be repeated
   --no-counts            count no instructions, allocations or system calls, as with --quick
   --no-build             take drivers and brokers as they were built before

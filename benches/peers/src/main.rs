@@ -5,6 +5,7 @@
 mod args;
 mod bound;
 mod broker;
+mod compact;
 mod driver;
 mod extras;
 mod machine;
@@ -54,7 +55,7 @@ fn conduct() -> Result<()> {
         .canonicalize()
         .context("this crate stands in its repository")?;
     if let (true, Some(out)) = (args.only_report, &args.out) {
-        return report(&args, &Run::read(out)?, out, &root);
+        return report(&args, &compact::read(out)?, out, &root);
     }
     let (scenarios, clients) = (chosen_scenarios(&args)?, chosen_clients(&args, here)?);
     if args.list {

@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::measure::Usage;
 use crate::scenario::Scenario;
+use crate::stats::Latencies;
 
 /// One run of the benchmark.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -83,6 +84,51 @@ pub struct Figures {
     pub threads: u64,
     #[serde(default)]
     pub extras: Extras,
+    /// Where rounds are kept without their latencies.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub totals: Option<Totals>,
+}
+
+/// What is told of all rounds together.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
+pub struct Totals {
+    /// User and system time; the kernel counts them apart only in ticks.
+    pub user_ns: u64,
+    pub system_ns: u64,
+    pub latencies: Option<Percentiles>,
+}
+
+impl Figures {
+    pub fn totals(&self) -> Totals {
+        self.totals.unwrap_or_else(|| Totals {
+            user_ns: self.rounds.iter().map(|round| round.client.user_ns).sum(),
+            system_ns: self.rounds.iter().map(|round| round.client.system_ns).sum(),
+            latencies: Percentiles::of(&self.rounds),
+        })
+    }
+}
+
+/// In microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+pub struct Percentiles {
+    pub p50: f64,
+    pub p99: f64,
+    pub p999: f64,
+    pub max: f64,
+}
+
+impl Percentiles {
+    /// Of the records of all rounds; none where no latencies were taken.
+    fn of(rounds: &[Round]) -> Option<Self> {
+        let all = Latencies::merge(rounds.iter().map(|round| round.latency_ns.as_slice()));
+        let micros = |percent| Some(all.percentile(percent)? as f64 / 1e3);
+        Some(Self {
+            p50: micros(50.0)?,
+            p99: micros(99.0)?,
+            p999: micros(99.9)?,
+            max: micros(100.0)?,
+        })
+    }
 }
 
 /// One round of a client.
@@ -131,7 +177,7 @@ pub struct Extras {
     pub syscalls: Option<Counted<BTreeMap<String, f64>>>,
 }
 
-const FILE: &str = "raw.json";
+pub const FILE: &str = "raw.json";
 
 impl Run {
     pub fn read(folder: &Path) -> Result<Self> {

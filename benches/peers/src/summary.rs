@@ -1,8 +1,8 @@
 //! What the rounds of a client come to.
 
 use crate::driver::OURS;
-use crate::raw::{Figures, Measured, Round};
-use crate::stats::{Figure, Latencies, paired, ratio};
+use crate::raw::{Figures, Measured, Percentiles, Round, Totals};
+use crate::stats::{Figure, paired, ratio};
 
 /// Figures of a client in a scenario, in the units that people read.
 #[derive(Debug, Clone, PartialEq)]
@@ -32,19 +32,10 @@ pub struct Summary {
     pub settled: bool,
 }
 
-/// In microseconds.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Percentiles {
-    pub p50: f64,
-    pub p99: f64,
-    pub p999: f64,
-    pub max: f64,
-}
-
 impl Summary {
     /// Of a client of the scenario, or of ours in the one beside it.
     pub fn of(measured: &Measured, figures: &Figures) -> Self {
-        let rounds = &figures.rounds;
+        let (rounds, totals) = (&figures.rounds, figures.totals());
         let each = |of: fn(&Round) -> f64| Figure::of(rounds.iter().map(of));
         let bytes = (measured.scenario.payload_bytes + measured.scenario.key_bytes) as f64;
         let rate = each(Round::records_per_second).filter(|rate| rate.median > 0.0);
@@ -55,7 +46,7 @@ impl Summary {
             records_per_second: rate,
             megabytes_per_second: rate.map(|rate| rate.map(|records| records * bytes / 1e6)),
             cpu_us: each(|round| round.cpu_ns_per_record() / 1e3),
-            system_share: system_share(rounds),
+            system_share: system_share(&totals),
             cpu_ratio: against_ours(measured, figures, Round::cpu_ns_per_record),
             rate_ratio: against_ours(measured, figures, Round::records_per_second),
             switches: each(|round| round.per_record(switches(round) * 1e3)),
@@ -67,7 +58,7 @@ impl Summary {
                 .max(figures.peak_kib_rounds.unwrap_or(0))),
             peak_mib_rounds: figures.peak_kib_rounds.map(mib),
             threads: figures.threads,
-            latencies: percentiles(rounds),
+            latencies: totals.latencies,
             acked_share: (sent > 0).then(|| acked as f64 / sent as f64),
             settled: figures.settled,
         }
@@ -99,23 +90,9 @@ fn switches(round: &Round) -> f64 {
     (round.client.voluntary_switches + round.client.involuntary_switches) as f64
 }
 
-/// Of all rounds together: the kernel counts user and system time apart only in ticks.
-fn system_share(rounds: &[Round]) -> Option<f64> {
-    let (user, system) = rounds.iter().fold((0, 0), |(user, system), round| {
-        (user + round.client.user_ns, system + round.client.system_ns)
-    });
-    (user + system > 0).then(|| system as f64 / (user + system) as f64)
-}
-
-fn percentiles(rounds: &[Round]) -> Option<Percentiles> {
-    let all = Latencies::merge(rounds.iter().map(|round| round.latency_ns.as_slice()));
-    let micros = |percent| Some(all.percentile(percent)? as f64 / 1e3);
-    Some(Percentiles {
-        p50: micros(50.0)?,
-        p99: micros(99.0)?,
-        p999: micros(99.9)?,
-        max: micros(100.0)?,
-    })
+fn system_share(totals: &Totals) -> Option<f64> {
+    let sum = totals.user_ns + totals.system_ns;
+    (sum > 0).then(|| totals.system_ns as f64 / sum as f64)
 }
 
 fn mib(kib: u64) -> f64 {

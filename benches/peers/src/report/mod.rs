@@ -11,6 +11,7 @@ use std::path::Path;
 
 use anyhow::{Context, Result};
 
+use crate::compact;
 use crate::raw::Run;
 
 pub use publish::publish;
@@ -18,8 +19,9 @@ pub use publish::publish;
 /// The table's file.
 const TABLE: &str = "table.md";
 
-/// Writes table and plots beside raw.json.
+/// Writes table, plots and what is published of a run beside its raw.json.
 pub fn write(run: &Run, folder: &Path) -> Result<()> {
+    compact::write(run, folder)?;
     let plots = plots::draw(run, folder)?;
     let table = folder.join(TABLE);
     fs::write(&table, table::render(run, &plots)?)

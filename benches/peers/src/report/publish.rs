@@ -6,6 +6,7 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 
 use super::{TABLE, readme, table};
+use crate::compact;
 use crate::raw::Run;
 
 const BEGIN: &str = "<!-- peers:begin -->";
@@ -44,7 +45,7 @@ pub fn publish(run: &Run, folder: &Path, root: &Path) -> Result<()> {
         let path = entry?.path();
         let name = path.file_name().unwrap_or_default();
         let is_plot = path.extension().is_some_and(|extension| extension == "svg");
-        if is_plot || name == TABLE || name == "raw.json" {
+        if is_plot || name == TABLE || name == compact::FILE {
             fs::copy(&path, to.join(name))
                 .with_context(|| format!("cannot copy {}", path.display()))?;
         }
@@ -134,10 +135,12 @@ mod tests {
         let benchmarks = read("docs/BENCHMARKS.md");
         assert!(benchmarks.contains("(benchmarks/table.md)"), "{benchmarks}");
         assert!(benchmarks.contains("### Targets"), "{benchmarks}");
-        assert_eq!(
-            Run::read(&root.join("docs/benchmarks")).unwrap().commit,
-            "abc"
-        );
+        let published = compact::read(&root.join("docs/benchmarks")).unwrap();
+        assert_eq!(published.commit, "abc");
+        let table = fs::read_to_string(root.join("docs/benchmarks/table.md")).unwrap();
+        let again = table::render(&published, &["cpu.svg".into(), "throughput.svg".into()]);
+        assert_eq!(again.unwrap(), table, "made again from what was published");
+        assert!(!root.join("docs/benchmarks/raw.json").exists());
         assert!(root.join("docs/benchmarks/cpu.svg").exists());
         assert!(!root.join("docs/benchmarks/other.txt").exists());
         fs::remove_dir_all(&folder).unwrap();

@@ -248,7 +248,7 @@ fn columns(measured: &Measured) -> Vec<Column> {
     columns
 }
 
-fn latency(summary: &Summary, of: fn(&crate::summary::Percentiles) -> f64) -> String {
+fn latency(summary: &Summary, of: fn(&crate::raw::Percentiles) -> f64) -> String {
     summary
         .latencies
         .as_ref()
