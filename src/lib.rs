@@ -85,9 +85,9 @@ pub use config::{
     RecordingLevel, SecurityProtocol,
 };
 pub use error::{
-    BoxError, BrokerError, CloseError, ConfigError, ConstructError, Delivery, Error, ErrorCode,
-    FlushError, MetadataError, Misuse, ProduceError, ProduceErrorKind, RecordError, RecordPart,
-    SendError, WaitCause,
+    BoxError, BrokerError, CloseError, ConfigError, ConstructError, ConstructStep, Delivery, Error,
+    ErrorCode, FlushError, MetadataError, Misuse, PluginKind, ProduceError, ProduceErrorKind,
+    RecordError, RecordPart, SendError, WaitCause,
 };
 #[cfg(feature = "uuid")]
 pub use producer::UuidSerializer;

@@ -11,6 +11,8 @@
 
 mod code;
 mod config;
+mod construct;
+mod plugin;
 mod produce;
 mod record;
 mod send;
@@ -20,13 +22,13 @@ use std::sync::Arc;
 
 pub use code::ErrorCode;
 pub use config::ConfigError;
+pub use construct::{ConstructError, ConstructStep};
+pub use plugin::PluginKind;
 pub use produce::{BrokerError, Delivery, ProduceError, ProduceErrorKind, WaitCause};
 pub(crate) use produce::{ProduceErrorBuilder, RecordTimes};
 pub use record::RecordError;
 pub(crate) use send::REFUSED_NAME;
-pub use send::{
-    CloseError, ConstructError, FlushError, MetadataError, Misuse, RecordPart, SendError,
-};
+pub use send::{CloseError, FlushError, MetadataError, Misuse, RecordPart, SendError};
 
 /// An error of the user's own code, kept as the cause of one of ours.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ConfigError, ErrorCode, RecordError, SharedError};
+use super::{ErrorCode, PluginKind, RecordError, SharedError};
 use crate::types::PartitionId;
 use crate::types::topic_name::{self, Shown};
 
@@ -103,8 +103,8 @@ pub enum SendError {
     },
     /// User code panicked; the panic was contained.
     Panicked {
-        /// What panicked: "key serializer", "partitioner", ….
-        what: &'static str,
+        /// What panicked.
+        plugin: PluginKind,
         /// The topic of the record.
         topic: Arc<str>,
         /// The panic's message.
@@ -147,10 +147,10 @@ impl fmt::Display for SendError {
                 count.saturating_sub(1)
             ),
             Self::Panicked {
-                what,
+                plugin,
                 topic,
                 message,
-            } => write!(f, "the {what} panicked for topic {topic}: {message}"),
+            } => write!(f, "the {plugin} panicked for topic {topic}: {message}"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }
     }
@@ -171,50 +171,6 @@ impl std::error::Error for SendError {
 impl From<RecordError> for SendError {
     fn from(error: RecordError) -> Self {
         Self::Record(error)
-    }
-}
-
-/// Why a producer could not be built. Whatever had been started was stopped again.
-///
-/// # Kafka
-/// The `KafkaException` "Failed to construct kafka producer".
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub enum ConstructError {
-    /// The configuration is wrong.
-    Config(ConfigError),
-    /// A part of the producer failed to start.
-    Failed {
-        /// The step: "key serializer", "selector", "sender thread", ….
-        step: &'static str,
-        /// What it said.
-        source: SharedError,
-    },
-}
-
-impl fmt::Display for ConstructError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Config(error) => error.fmt(f),
-            Self::Failed { step, source } => {
-                write!(f, "the producer could not be built: {step}: {source}")
-            }
-        }
-    }
-}
-
-impl std::error::Error for ConstructError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Config(error) => Some(error),
-            Self::Failed { source, .. } => Some(&**source),
-        }
-    }
-}
-
-impl From<ConfigError> for ConstructError {
-    fn from(error: ConfigError) -> Self {
-        Self::Config(error)
     }
 }
 
@@ -377,6 +333,9 @@ pub enum CloseError {
     },
     /// The sender thread had failed; the text says why.
     ProducerFailed(Arc<str>),
+    /// The producer's thread was told to end and has not: a callback, an interceptor or the compression of a
+    /// batch has not returned.
+    ThreadRunning,
     /// A plug-in failed while being closed (the first such failure).
     Plugin(Arc<str>),
     /// The call cannot be made here.
@@ -393,6 +352,10 @@ impl fmt::Display for CloseError {
                 )
             }
             Self::ProducerFailed(why) => write!(f, "the producer had failed: {why}"),
+            Self::ThreadRunning => f.write_str(
+                "the producer's thread did not end: a callback, an interceptor or the compression of a batch has \
+                 not returned",
+            ),
             Self::Plugin(why) => write!(f, "a plug-in failed while being closed: {why}"),
             Self::Misuse(misuse) => misuse.fmt(f),
         }

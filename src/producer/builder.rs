@@ -28,11 +28,11 @@ use super::lifecycle::system_spawn;
 use super::partitioner::Partitioner;
 use super::sender::Completion;
 use super::serializer::{PreparedSerializer, Serializer, StockSerialize};
-use super::user_code::{Fence, UserCode};
+use super::user_code::Fence;
 use crate::client::kafka_client::KafkaClient;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ProducerConfig;
-use crate::error::ConstructError;
+use crate::error::{ConstructError, PluginKind};
 use crate::network::resolver::NameLookUps;
 
 /// Builds a [`KafkaProducer`] with plug-ins of one's own.
@@ -287,9 +287,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let value_serializer = match value_serializer {
             Ok(serializer) => serializer,
             Err(error) => {
-                close_unheard(fence, UserCode::KeySerializer("close"), || {
-                    key_serializer.close()
-                });
+                close_unheard(fence, PluginKind::KeySerializer, || key_serializer.close());
                 close_strategy(&strategy, fence);
                 return Err(error);
             }

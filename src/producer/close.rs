@@ -92,9 +92,7 @@ impl<'p> Close<'p> {
             return Err(CloseError::Undelivered { records });
         }
         if !has_ended {
-            let why = "the producer's thread did not end: a callback, an interceptor or the compression of a batch has \
-                 not returned";
-            return Err(CloseError::ProducerFailed(why.into()));
+            return Err(CloseError::ThreadRunning);
         }
         plugins.map_err(CloseError::Plugin)
     }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use super::instance::Instance;
 use super::user_code::{Fence, UserCode};
+use crate::error::PluginKind;
 use crate::types::ClusterResourceListener;
 use crate::util::log::warn;
 
@@ -32,7 +33,10 @@ impl ClusterListeners {
         let fence = Fence::of(&self.instance);
         for listener in &self.listeners {
             let call = || listener.on_update(cluster_id);
-            if let Err(failure) = fence.call(UserCode::ClusterListener, call) {
+            if let Err(failure) = fence.call(
+                UserCode::Plugin(PluginKind::ClusterListener, "on_update"),
+                call,
+            ) {
                 warn!(fence.log(), "{failure}");
             }
         }

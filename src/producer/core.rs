@@ -17,7 +17,7 @@ use super::wake::SenderWaker;
 use crate::clock::Clock;
 use crate::compress::CompressionType;
 use crate::config::ProducerConfig;
-use crate::error::{BoxError, SendError};
+use crate::error::{BoxError, PluginKind, SendError};
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::legacy::LegacyMagic;
 use crate::types::{PartitionId, UsableMagic};
@@ -170,14 +170,18 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
                 }
             }
         };
-        close(UserCode::KeySerializer("close"), &|| {
-            self.key_serializer.as_serializer().close()
-        });
-        close(UserCode::ValueSerializer("close"), &|| {
-            self.value_serializer.as_serializer().close()
-        });
+        close(
+            UserCode::Plugin(PluginKind::KeySerializer, "close"),
+            &|| self.key_serializer.as_serializer().close(),
+        );
+        close(
+            UserCode::Plugin(PluginKind::ValueSerializer, "close"),
+            &|| self.value_serializer.as_serializer().close(),
+        );
         if let Strategy::Custom(partitioner) = &self.strategy {
-            close(UserCode::Partitioner("close"), &|| partitioner.close());
+            close(UserCode::Plugin(PluginKind::Partitioner, "close"), &|| {
+                partitioner.close()
+            });
         }
         first.map_err(|failure| failure.to_string().into())
     }
@@ -192,10 +196,19 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
             instance,
         } = self;
         let dropped = [
-            let_go(UserCode::Interceptor("drop"), interceptors),
-            let_go(UserCode::KeySerializer("drop"), key_serializer),
-            let_go(UserCode::ValueSerializer("drop"), value_serializer),
-            let_go(UserCode::Partitioner("drop"), strategy),
+            let_go(
+                UserCode::Plugin(PluginKind::Interceptor, "drop"),
+                interceptors,
+            ),
+            let_go(
+                UserCode::Plugin(PluginKind::KeySerializer, "drop"),
+                key_serializer,
+            ),
+            let_go(
+                UserCode::Plugin(PluginKind::ValueSerializer, "drop"),
+                value_serializer,
+            ),
+            let_go(UserCode::Plugin(PluginKind::Partitioner, "drop"), strategy),
         ];
         for failure in dropped.into_iter().filter_map(Result::err) {
             warn!(instance.log(), "{failure}");

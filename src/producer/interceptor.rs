@@ -7,7 +7,7 @@ use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
 use super::user_code::{Failure, Fence, UserCode};
 use crate::config::PluginConfig;
-use crate::error::{BoxError, ProduceError};
+use crate::error::{BoxError, PluginKind, ProduceError};
 use crate::types::{ClusterResourceListener, PartitionId, TopicPartition};
 use crate::util::log::warn;
 
@@ -219,7 +219,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         interceptor: &dyn ProducerInterceptor<K, V>,
         call: impl FnOnce() -> Result<T, BoxError>,
     ) -> Result<T, Failure> {
-        let called = Fence::of(&self.instance).try_call(UserCode::Interceptor(method), call);
+        let called = Fence::of(&self.instance)
+            .try_call(UserCode::Plugin(PluginKind::Interceptor, method), call);
         called.map_err(|failure| failure.named(self.name_of(interceptor)))
     }
 
@@ -227,7 +228,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
     fn name_of(&self, interceptor: &dyn ProducerInterceptor<K, V>) -> String {
         let ask = || interceptor.name().to_owned();
         Fence::of(&self.instance)
-            .call(UserCode::Interceptor("name"), ask)
+            .call(UserCode::Plugin(PluginKind::Interceptor, "name"), ask)
             .unwrap_or_else(|failure| format!("(whose name panicked: {})", failure.into_words()))
     }
 }

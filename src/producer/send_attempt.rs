@@ -22,8 +22,8 @@ use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::compress::CompressionType;
 use crate::error::{
-    BoxError, BrokerError, Delivery, ErrorCode, Misuse, ProduceError, ProduceErrorBuilder,
-    ProduceErrorKind, REFUSED_NAME, RecordError, RecordPart, SendError,
+    BoxError, BrokerError, Delivery, ErrorCode, Misuse, PluginKind, ProduceError,
+    ProduceErrorBuilder, ProduceErrorKind, REFUSED_NAME, RecordError, RecordPart, SendError,
 };
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
@@ -326,7 +326,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             let value = plugins.value_serializer.serialize(topic, headers, value)?;
             Ok(SerializedRecord { key, value })
         };
-        match Fence::of(&plugins.instance).call(UserCode::KeySerializer("serialize"), run) {
+        match Fence::of(&plugins.instance).call(
+            UserCode::Plugin(PluginKind::KeySerializer, "serialize"),
+            run,
+        ) {
             Ok(Ok(bytes)) => Ok(bytes),
             Ok(Err(source)) => Err(SendError::Serialization {
                 part: part.get(),
@@ -335,11 +338,11 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             }
             .into()),
             Err(failure) => {
-                let who = match part.get() {
-                    RecordPart::Key => UserCode::KeySerializer("serialize"),
-                    RecordPart::Value => UserCode::ValueSerializer("serialize"),
+                let plugin = match part.get() {
+                    RecordPart::Key => PluginKind::KeySerializer,
+                    RecordPart::Value => PluginKind::ValueSerializer,
                 };
-                Err(panicked(who, Arc::from(topic), failure).into())
+                Err(panicked(plugin, Arc::from(topic), failure).into())
             }
         }
     }
@@ -380,11 +383,13 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         if let Some(previous) = previous {
             input = input.again(previous);
         }
-        let who = UserCode::Partitioner("partition");
+        let who = UserCode::Plugin(PluginKind::Partitioner, "partition");
         let fence = Fence::of(&self.plugins.instance);
         let chosen = fence
             .call(who, || partitioner.partition(&input))
-            .map_err(|failure| panicked(who, Arc::clone(topic.name()), failure))?
+            .map_err(|failure| {
+                panicked(PluginKind::Partitioner, Arc::clone(topic.name()), failure)
+            })?
             .map_err(|source| SendError::Partitioner {
                 topic: Arc::clone(topic.name()),
                 source: Arc::from(source),
@@ -408,10 +413,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 Ok(())
             }
             Strategy::Custom(partitioner) => {
-                let (cluster, who) = (topics.cluster(), UserCode::Partitioner("on_new_batch"));
+                let (cluster, who) = (
+                    topics.cluster(),
+                    UserCode::Plugin(PluginKind::Partitioner, "on_new_batch"),
+                );
                 let tell = || partitioner.on_new_batch(topic.name(), cluster, previous);
                 let told = Fence::of(&self.plugins.instance).call(who, tell);
-                told.map_err(|failure| panicked(who, Arc::clone(topic.name()), failure).into())
+                told.map_err(|failure| {
+                    panicked(PluginKind::Partitioner, Arc::clone(topic.name()), failure).into()
+                })
             }
         }
     }
@@ -671,9 +681,9 @@ fn out_of_range(topic: &TopicEntry, partition: PartitionId) -> Refusal {
 }
 
 #[cold]
-fn panicked(who: UserCode, topic: Arc<str>, failure: Failure) -> SendError {
+fn panicked(plugin: PluginKind, topic: Arc<str>, failure: Failure) -> SendError {
     SendError::Panicked {
-        what: who.name(),
+        plugin,
         topic,
         message: failure.into_words().into(),
     }

@@ -13,44 +13,26 @@ use std::fmt;
 
 use super::callback_scope;
 use super::instance::Instance;
-use crate::error::{BoxError, Misuse};
+use crate::error::{BoxError, Misuse, PluginKind};
 use crate::sync;
 use crate::util::log::LogContext;
 use crate::util::panic;
 
-/// Who is called; with those who have several methods, which one.
+/// Who is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserCode {
     Callback,
     Waker,
-    ClusterListener,
-    Interceptor(&'static str),
-    Partitioner(&'static str),
-    KeySerializer(&'static str),
-    ValueSerializer(&'static str),
+    /// A plug-in, and the method of it.
+    Plugin(PluginKind, &'static str),
 }
 
-impl UserCode {
-    /// What errors and the log call it.
-    pub(crate) fn name(self) -> &'static str {
+impl fmt::Display for UserCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Callback => "callback",
-            Self::Waker => "waker",
-            Self::ClusterListener => "cluster listener",
-            Self::Interceptor(_) => "interceptor",
-            Self::Partitioner(_) => "partitioner",
-            Self::KeySerializer(_) => "key serializer",
-            Self::ValueSerializer(_) => "value serializer",
-        }
-    }
-
-    fn method(self) -> Option<&'static str> {
-        match self {
-            Self::Callback | Self::Waker | Self::ClusterListener => None,
-            Self::Interceptor(method)
-            | Self::Partitioner(method)
-            | Self::KeySerializer(method)
-            | Self::ValueSerializer(method) => Some(method),
+            Self::Callback => f.write_str("callback"),
+            Self::Waker => f.write_str("waker"),
+            Self::Plugin(kind, _) => kind.fmt(f),
         }
     }
 }
@@ -189,12 +171,12 @@ impl Failure {
 /// `the interceptor billing::Audit panicked in on_send for topic orders: no such entry`.
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {}", self.who.name())?;
+        write!(f, "the {}", self.who)?;
         if let Some(name) = &self.name {
             write!(f, " {name}")?;
         }
         write!(f, " {}", self.how)?;
-        if let Some(method) = self.who.method() {
+        if let UserCode::Plugin(_, method) = self.who {
             write!(f, " in {method}")?;
         }
         if let Some(about) = &self.about {
@@ -237,7 +219,7 @@ mod tests {
 
     #[test]
     fn a_failure_says_who_it_was_what_it_did_for_what_and_why() {
-        let who = UserCode::Interceptor("on_send");
+        let who = UserCode::Plugin(PluginKind::Interceptor, "on_send");
         let failed = Fence::of(&Instance::for_tests())
             .try_call(who, || Err::<(), _>("no such entry".into()));
         let failure = failed

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use kafka_producer::{
     BoxError, Cluster, ClusterResourceListener, Headers, PartitionId, PartitionInput, Partitioner,
-    PluginConfig, ProduceError, ProduceErrorKind, ProducerInterceptor, ProducerRecord,
+    PluginConfig, PluginKind, ProduceError, ProduceErrorKind, ProducerInterceptor, ProducerRecord,
     RecordMetadata, RecordPart, SendError, Serialized, Serializer,
 };
 
@@ -56,13 +56,13 @@ fn a_serializer_that_fails_or_panics_fails_its_call_only() {
     }
     match producer.send(record("panic")) {
         Err(SendError::Panicked {
-            what,
+            plugin,
             topic,
             message,
         }) => {
             assert_eq!(
-                (what, &*topic, &*message),
-                ("value serializer", "t", "out of order")
+                (plugin, &*topic, &*message),
+                (PluginKind::ValueSerializer, "t", "out of order")
             );
         }
         other => panic!("{other:?}"),
@@ -117,7 +117,7 @@ fn a_partitioner_that_fails_panics_or_names_no_partition_fails_its_call_only() {
     ));
     match producer.send(record("panic")) {
         Err(SendError::Panicked {
-            what: "partitioner",
+            plugin: PluginKind::Partitioner,
             message,
             ..
         }) => {

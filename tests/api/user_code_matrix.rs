@@ -15,8 +15,8 @@ use std::time::{Duration, Instant};
 
 use kafka_producer::{
     BoxError, CloseError, ClusterResourceListener, FlushError, FutureRecordMetadata, Headers,
-    Misuse, PartitionInput, Partitioner, ProduceError, ProduceErrorKind, ProducerInterceptor,
-    ProducerRecord, RecordMetadata, SendError, Serialized, Serializer,
+    Misuse, PartitionInput, Partitioner, PluginKind, ProduceError, ProduceErrorKind,
+    ProducerInterceptor, ProducerRecord, RecordMetadata, SendError, Serialized, Serializer,
 };
 
 use crate::support::{BLOCK, LONG, Text, cluster, config, record, values};
@@ -502,9 +502,9 @@ impl Case {
     /// What became of the record that the code was run for.
     fn check_record(&self, sent: Result<Option<FutureRecordMetadata>, SendError>) -> &'static str {
         let fails = match self.site {
-            Site::Partition | Site::OnNewBatch => Some("partitioner"),
-            Site::SerializeKey => Some("key serializer"),
-            Site::SerializeValue => Some("value serializer"),
+            Site::Partition | Site::OnNewBatch => Some(PluginKind::Partitioner),
+            Site::SerializeKey => Some(PluginKind::KeySerializer),
+            Site::SerializeValue => Some(PluginKind::ValueSerializer),
             _ => None,
         };
         match (self.action, fails, sent) {
@@ -512,12 +512,12 @@ impl Case {
                 Action::Panics,
                 Some(culprit),
                 Err(SendError::Panicked {
-                    what,
+                    plugin,
                     topic,
                     message,
                 }),
             ) => {
-                let told = (what, &*topic, &*message);
+                let told = (plugin, &*topic, &*message);
                 assert_eq!(told, (culprit, "t", "planted"));
                 return "its send fails";
             }

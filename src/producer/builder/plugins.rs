@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{PluginConfig, ProducerConfig};
-use crate::error::{BoxError, ConfigError, ConstructError};
+use crate::error::{BoxError, ConfigError, ConstructError, ConstructStep, PluginKind};
 use crate::producer::core::Strategy;
 use crate::producer::interceptor::ProducerInterceptor;
 use crate::producer::partitioner::{
@@ -49,12 +49,18 @@ pub(super) fn make_serializer<T: ?Sized>(
     if let Some(instance) = source.instance {
         return Ok(instance);
     }
-    let (key, who, method) = if source.is_key {
-        let who: Who = UserCode::KeySerializer;
-        ("key.serializer", who, "key_serializer")
+    let (key, kind, method) = if source.is_key {
+        (
+            "key.serializer",
+            PluginKind::KeySerializer,
+            "key_serializer",
+        )
     } else {
-        let who: Who = UserCode::ValueSerializer;
-        ("value.serializer", who, "value_serializer")
+        (
+            "value.serializer",
+            PluginKind::ValueSerializer,
+            "value_serializer",
+        )
     };
     let fence = source.fence;
     let Some(class) = source.class.or(source.stock.default_class) else {
@@ -69,16 +75,16 @@ pub(super) fn make_serializer<T: ?Sized>(
     let registered = source
         .registered
         .get(class)
-        .map(|make| make_one(fence, who("new"), make))
+        .map(|make| make_one(fence, kind, make))
         .transpose()?;
     let made = registered.or_else(|| (source.stock.make)(class));
     let Some(mut serializer) = made else {
         return Err(unknown_class(key, class, method).into());
     };
-    configure(fence, who("configure"), || {
+    configure(fence, kind, || {
         serializer.configure(source.view, source.is_key)
     })
-    .inspect_err(|_| close_unheard(fence, who("close"), || serializer.close()))?;
+    .inspect_err(|_| close_unheard(fence, kind, || serializer.close()))?;
     Ok(serializer)
 }
 
@@ -95,25 +101,20 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     };
     let made = registered
         .get(class)
-        .map(|make| make_one(fence, UserCode::Partitioner("new"), make))
+        .map(|make| make_one(fence, PluginKind::Partitioner, make))
         .transpose()?
         .or_else(|| stock_partitioner(class));
     let Some(mut partitioner) = made else {
         return Err(unknown_class("partitioner.class", class, "partitioner").into());
     };
-    configure(fence, UserCode::Partitioner("configure"), || {
+    configure(fence, PluginKind::Partitioner, || {
         partitioner.configure(view)
     })
     .inspect_err(|_| {
-        close_unheard(fence, UserCode::Partitioner("close"), || {
-            partitioner.close()
-        });
+        close_unheard(fence, PluginKind::Partitioner, || partitioner.close());
     })?;
     Ok(Strategy::Custom(partitioner))
 }
-
-/// Names one of the methods of somebody.
-type Who = fn(&'static str) -> UserCode;
 
 /// The chain as far as it could be made, and what went wrong then.
 pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
@@ -130,14 +131,14 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
             failure = Some(unknown_class("interceptor.classes", class, "interceptor").into());
             break;
         };
-        let mut interceptor = match make_one(fence, UserCode::Interceptor("new"), make) {
+        let mut interceptor = match make_one(fence, PluginKind::Interceptor, make) {
             Ok(interceptor) => interceptor,
             Err(error) => {
                 failure = Some(error);
                 break;
             }
         };
-        let result = configure(fence, UserCode::Interceptor("configure"), || {
+        let result = configure(fence, PluginKind::Interceptor, || {
             interceptor.configure(view)
         });
         chain.push(interceptor);
@@ -152,19 +153,17 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
 
 pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fence: Fence<'_>) {
     if let Strategy::Custom(partitioner) = strategy {
-        close_unheard(fence, UserCode::Partitioner("close"), || {
-            partitioner.close()
-        });
+        close_unheard(fence, PluginKind::Partitioner, || partitioner.close());
     }
 }
 
 /// Closes a plug-in of a producer that cannot be built, for another reason: that is what its builder is told.
 pub(super) fn close_unheard(
     fence: Fence<'_>,
-    who: UserCode,
+    kind: PluginKind,
     close: impl FnOnce() -> Result<(), BoxError>,
 ) {
-    if let Err(failure) = fence.try_call(who, close) {
+    if let Err(failure) = fence.try_call(UserCode::Plugin(kind, "close"), close) {
         warn!(fence.log(), "{failure}");
     }
 }
@@ -172,24 +171,24 @@ pub(super) fn close_unheard(
 /// Calls a registered factory; a panic in it fails the construction.
 fn make_one<T: ?Sized>(
     fence: Fence<'_>,
-    who: UserCode,
+    kind: PluginKind,
     make: &Factory<T>,
 ) -> Result<Box<T>, ConstructError> {
     fence
-        .call(who, make)
-        .map_err(|failure| not_made(who, panicked("made", failure)))
+        .call(UserCode::Plugin(kind, "new"), make)
+        .map_err(|failure| not_made(kind, panicked("made", failure)))
 }
 
 fn configure(
     fence: Fence<'_>,
-    who: UserCode,
+    kind: PluginKind,
     call: impl FnOnce() -> Result<(), BoxError>,
 ) -> Result<(), ConstructError> {
     fence
-        .call(who, call)
+        .call(UserCode::Plugin(kind, "configure"), call)
         .map_err(|failure| panicked("configured", failure))
         .and_then(|returned| returned)
-        .map_err(|error| not_made(who, error))
+        .map_err(|error| not_made(kind, error))
 }
 
 fn panicked(while_being: &str, failure: Failure) -> BoxError {
@@ -197,9 +196,9 @@ fn panicked(while_being: &str, failure: Failure) -> BoxError {
     format!("it panicked while being {while_being}: {words}").into()
 }
 
-fn not_made(who: UserCode, source: BoxError) -> ConstructError {
+fn not_made(kind: PluginKind, source: BoxError) -> ConstructError {
     ConstructError::Failed {
-        step: who.name(),
+        step: ConstructStep::Plugin(kind),
         source: Arc::from(source),
     }
 }

@@ -13,7 +13,7 @@ use crate::client::network_client::{
 use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
 use crate::config::{ClientDnsLookup, MetadataRecoveryStrategy, ProducerConfig, parse_bootstrap};
-use crate::error::{ConfigError, ConstructError};
+use crate::error::{ConfigError, ConstructError, ConstructStep, PluginKind};
 use crate::network::channel_builder::channel_builder;
 use crate::network::mio_poller::{MioPoller, SocketOptions};
 use crate::network::poller::Poller;
@@ -96,7 +96,7 @@ where
         Arc::clone(&core.waker),
         spawn,
     )
-    .map_err(|error| failed("sender thread", error))?;
+    .map_err(|error| failed(ConstructStep::SenderThread, error))?;
     debug!(core.instance.log(), "started");
     Ok((core, thread))
 }
@@ -155,7 +155,8 @@ where
         names,
         seed,
     };
-    let client = make_client(&parts).map_err(|error| failed("network client", error))?;
+    let client =
+        make_client(&parts).map_err(|error| failed(ConstructStep::NetworkClient, error))?;
     waker.attach(client.wake_up());
     let control = Arc::new(SenderControl::default());
     let shared = SenderShared {
@@ -201,11 +202,11 @@ fn compressor(config: &ProducerConfig) -> Result<Option<Compressor>, ConstructEr
         CompressionType::None => Ok(None),
         codec => Compressor::new(codec, config.compression_level())
             .map(Some)
-            .map_err(|missing| failed("codec", io::Error::other(missing))),
+            .map_err(|missing| failed(ConstructStep::Codec, io::Error::other(missing))),
     }
 }
 
-fn failed(step: &'static str, error: io::Error) -> ConstructError {
+fn failed(step: ConstructStep, error: io::Error) -> ConstructError {
     ConstructError::Failed {
         step,
         source: Arc::new(error),
@@ -339,17 +340,20 @@ fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
         let fence = Fence::of(&plugins.instance);
         let (key, value) = (&plugins.key_serializer, &plugins.value_serializer);
         let mut listeners = plugins.interceptors.cluster_listeners()?;
-        listeners.extend(fence.call(UserCode::KeySerializer("cluster_listener"), || {
-            key.as_serializer().cluster_listener()
-        })?);
-        listeners.extend(
-            fence.call(UserCode::ValueSerializer("cluster_listener"), || {
-                value.as_serializer().cluster_listener()
-            })?,
-        );
+        listeners.extend(fence.call(
+            UserCode::Plugin(PluginKind::KeySerializer, "cluster_listener"),
+            || key.as_serializer().cluster_listener(),
+        )?);
+        listeners.extend(fence.call(
+            UserCode::Plugin(PluginKind::ValueSerializer, "cluster_listener"),
+            || value.as_serializer().cluster_listener(),
+        )?);
         Ok(ClusterListeners::new(listeners, plugins.instance.clone()))
     };
-    ask().map_err(|failure| failed("cluster listener", io::Error::other(failure)))
+    ask().map_err(|failure| {
+        let step = ConstructStep::Plugin(PluginKind::ClusterListener);
+        failed(step, io::Error::other(failure))
+    })
 }
 
 /// The client that talks to real brokers.

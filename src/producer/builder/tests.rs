@@ -205,7 +205,7 @@ fn a_failure_at_any_step_closes_what_was_built_and_keeps_the_cause() {
                     step: failed,
                     source,
                 } => {
-                    assert_eq!(*failed, step);
+                    assert_eq!(failed.to_string(), step);
                     assert!(source.to_string().contains("planted"), "{text}");
                 }
                 ConstructError::Config(_) => {
