@@ -51,15 +51,9 @@ impl Part {
 
     /// The part that this commit has, and how it was drawn.
     pub(crate) fn drawn() -> (Self, String) {
-        draw(
-            git(&["rev-parse", "--is-shallow-repository"]).as_deref(),
-            || {
-                (
-                    git(&["rev-list", "--count", "HEAD"]),
-                    git(&["rev-parse", "HEAD"]),
-                )
-            },
-        )
+        let is_whole = git(&["rev-parse", "--is-shallow-repository"]).as_deref() == Some("false");
+        let count = git(&["rev-list", "--count", "HEAD"]).filter(|_| is_whole);
+        draw(count.as_deref(), git(&["rev-parse", "HEAD"]).as_deref())
     }
 
     pub(crate) const fn number(self) -> usize {
@@ -74,25 +68,14 @@ impl Part {
 
 /// By the number of the commit where all commits are there, by its hash where only the last is, and the first part
 /// where there is no commit.
-fn draw(
-    is_shallow: Option<&str>,
-    commit: impl FnOnce() -> (Option<String>, Option<String>),
-) -> (Part, String) {
-    let (count, hash) = match is_shallow {
-        Some(_) => commit(),
-        None => (None, None),
-    };
-    let count = count.and_then(|count| count.parse::<usize>().ok());
-    let short = hash.as_deref().and_then(|hash| hash.get(..8));
-    let number = short.and_then(|short| usize::from_str_radix(short, 16).ok());
-    match (is_shallow, count, number, short) {
-        (Some("false"), Some(count), ..) => {
-            (nth(count), format!("by the number of the commit, {count}"))
-        }
-        (_, _, Some(number), Some(short)) => {
-            (nth(number), format!("by the hash of the commit, {short}"))
-        }
-        _ => (nth(0), "without a commit to draw by".to_owned()),
+fn draw(count: Option<&str>, hash: Option<&str>) -> (Part, String) {
+    let count = count.and_then(|count| Some((count.parse().ok()?, count)));
+    let short = hash.and_then(|hash| hash.get(..8));
+    let hash = short.and_then(|short| Some((usize::from_str_radix(short, 16).ok()?, short)));
+    match (count, hash) {
+        (Some((number, text)), _) => (nth(number), format!("by the number of the commit, {text}")),
+        (None, Some((number, text))) => (nth(number), format!("by the hash of the commit, {text}")),
+        (None, None) => (nth(0), "without a commit to draw by".to_owned()),
     }
 }
 
@@ -133,17 +116,11 @@ pub(crate) fn check(tests: &[&str]) -> Result<(), String> {
     if let Some(test) = tests.iter().find(|test| owners(test).count() > 1) {
         return Err(format!("tests/kafka/parts.rs: {test} is in two parts"));
     }
-    let (all, own) = (Some("false"), |count: &str, hash: &str| {
-        (Some(count.to_owned()), Some(hash.to_owned()))
-    });
-    let drawn: Vec<usize> = (0..Part::COUNT)
-        .map(|count| draw(all, || own(&count.to_string(), "ffffffff")).0.number())
-        .collect();
-    if !(1..=Part::COUNT).eq(drawn) {
+    let drawn = (0..Part::COUNT).map(|count| draw(Some(&count.to_string()), Some("ffffffff")).0);
+    if !(1..=Part::COUNT).map(Part).eq(drawn) {
         return Err("tests/kafka/parts.rs: one commit after another does not draw all".to_owned());
     }
-    let shallow = draw(Some("true"), || own("1", "00000008e0a1")).0;
-    if (shallow, draw(None, || own("1", "8")).0) != (nth(8), Part(1)) {
+    if (draw(None, Some("00000008e0a1")).0, draw(None, None).0) != (nth(8), Part(1)) {
         return Err("tests/kafka/parts.rs: a part is not drawn by the hash".to_owned());
     }
     Ok(())

@@ -18,6 +18,7 @@ import org.apache.kafka.clients.admin.NewTopic;
 import org.apache.kafka.clients.admin.TopicDescription;
 import org.apache.kafka.common.Node;
 import org.apache.kafka.common.TopicPartitionInfo;
+import org.apache.kafka.common.errors.TimeoutException;
 import org.apache.kafka.common.errors.TopicExistsException;
 
 /** Brokers and topics, through Kafka's admin client. */
@@ -80,6 +81,10 @@ final class Topics {
             } catch (ExecutionException failure) {
                 if (!existed && failure.getCause() instanceof TopicExistsException) {
                     return false;
+                }
+                // A broker that is slow goes on with it, and its leaders are waited for.
+                if (failure.getCause() instanceof TimeoutException) {
+                    return true;
                 }
                 throw new IllegalStateException("cannot create " + topic.name(), failure.getCause());
             }
