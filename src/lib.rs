@@ -53,7 +53,7 @@
 //! Callbacks and interceptors run on the producer's thread. While one runs nothing is sent, so they must be
 //! quick; calls that would wait for that thread are refused inside them. So they are in a logger (of the `log`
 //! crate) for lines that the producer's thread writes; a logger may send what it is given, best with
-//! [`try_send`](KafkaProducer::try_send).
+//! [`try_send`](KafkaProducer::try_send); lines that its sending would write on the same thread are left out.
 #![forbid(unsafe_code)]
 
 mod client;

@@ -15,8 +15,8 @@ use std::time::Duration;
 
 use kafka_producer::testing::{Api, Rule, TestCluster, TopicOptions};
 use kafka_producer::{
-    ErrorCode, FlushError, KafkaProducer, MetadataError, Misuse, ProduceError, ProducerConfig,
-    ProducerRecord, RecordMetadata, SendError,
+    BoxError, ErrorCode, FlushError, KafkaProducer, MetadataError, Misuse, ProduceError,
+    ProducerConfig, ProducerInterceptor, ProducerRecord, RecordMetadata, SendError,
 };
 use log::{LevelFilter, Log, Metadata, Record};
 
@@ -33,11 +33,21 @@ static SEEN: Mutex<BTreeSet<(String, u32)>> = Mutex::new(BTreeSet::new());
 static TEXTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 static SHIPPED: [AtomicUsize; 256] = [const { AtomicUsize::new(0) }; 256];
 static REFUSED_ON_THE_SENDERS_THREAD: AtomicUsize = AtomicUsize::new(0);
+static WRITTEN_BY_SHIPPING: AtomicUsize = AtomicUsize::new(0);
 static SHIPS_THROUGH: OnceLock<Producer> = OnceLock::new();
 
 thread_local! {
-    /// A line that shipping a line writes on this thread is not shipped.
+    /// A line is being shipped on this thread: whatever it is done with then must not write another.
     static SHIPPING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Makes each `send` write a line, on the thread that sends.
+struct Failing;
+
+impl ProducerInterceptor<str, str> for Failing {
+    fn on_send(&self, _: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
+        Err("as planned".into())
+    }
 }
 
 struct Shipping;
@@ -68,11 +78,14 @@ impl Log for Shipping {
         if is_brokers {
             return;
         }
-        if SHIPPED[at].fetch_add(1, Ordering::Relaxed) >= SHIPPED_PER_PLACE
-            || SHIPPING.replace(true)
-        {
+        if SHIPPING.get() {
+            WRITTEN_BY_SHIPPING.fetch_add(1, Ordering::Relaxed);
             return;
         }
+        if SHIPPED[at].fetch_add(1, Ordering::Relaxed) >= SHIPPED_PER_PLACE {
+            return;
+        }
+        SHIPPING.set(true);
         ship(producer, &text);
         SHIPPING.set(false);
     }
@@ -145,7 +158,11 @@ fn go_through_much() {
         .set("metadata.max.age.ms", "100")
         .build()
         .unwrap();
-    let producer = Producer::new(config).unwrap();
+    let producer = Producer::builder(config)
+        .stock_serializers()
+        .interceptor(Failing)
+        .build();
+    let producer = producer.unwrap();
     assert!(SHIPS_THROUGH.set(producer).is_ok());
     send("t").unwrap();
     for (topic, code) in [
@@ -216,5 +233,7 @@ fn a_logger_may_send_every_line_through_the_producer_that_writes_it() {
             "{line}"
         );
     }
+    assert_eq!(WRITTEN_BY_SHIPPING.load(Ordering::Relaxed), 0);
+    assert!(texts.iter().any(|line| line.contains("as planned")));
     assert!(REFUSED_ON_THE_SENDERS_THREAD.load(Ordering::Relaxed) > 10);
 }

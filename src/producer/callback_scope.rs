@@ -15,7 +15,7 @@ use crate::util::process::Process;
 
 /// User code that sends runs other user code, which may send, and so on: a callback that sends again whatever
 /// failed, when it fails at once. So deep it may go; a `send` inside is refused then, before the stack ends.
-const MAX_DEPTH: usize = 16;
+const MAX_DEPTH: usize = 8;
 
 /// A send that was still allowed runs user code inside user code a few times more.
 const MARKS: usize = MAX_DEPTH + 16;

@@ -5,15 +5,21 @@ use std::time::Duration;
 
 use super::core::Core;
 use super::lifecycle::SenderThread;
-use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
+use super::waiting::{BlockingCall, Check, Latch, Step, Stopwatch, Wait};
+use crate::clock::Deadline;
 use crate::error::{CloseError, Misuse};
 
 /// How long a sender that was told to end at once may take: it can be inside a callback, which is user
 /// code and may take its time.
 const FORCED_GRACE: Duration = Duration::from_secs(10);
 
-/// Closes the plug-ins, unless another call has begun to.
-type ClosePlugins<'p> = Box<dyn Fn() -> Result<(), Arc<str>> + 'p>;
+/// How plug-ins are closed.
+pub(crate) struct ClosePlugins<'p> {
+    /// Closes them, unless another call has begun to.
+    pub(crate) close: Box<dyn Fn() -> Result<(), Arc<str>> + 'p>,
+    /// Set when they are closed.
+    pub(crate) closed: &'p Latch<()>,
+}
 
 /// `close` as steps: lets nothing in any more, tells the sender to send what is left and to end, and by force
 /// when the time is up; then closes the plug-ins and says how it went. Several may be under way.
@@ -41,13 +47,13 @@ impl<'p> Close<'p> {
         core: &'p Core,
         thread: &'p SenderThread,
         timeout: Option<Duration>,
-        close_plugins: impl Fn() -> Result<(), Arc<str>> + 'p,
+        plugins: ClosePlugins<'p>,
     ) -> Self {
         Self {
             core,
             thread,
             timeout,
-            plugins: Box::new(close_plugins),
+            plugins,
             phase: Phase::ToBegin,
         }
     }
@@ -80,9 +86,20 @@ impl<'p> Close<'p> {
     }
 
     /// The sender has ended, or is given up.
-    fn end(&self) -> Result<(), CloseError> {
+    fn end(&self) -> Step<'_, Result<(), CloseError>> {
         let has_ended = self.thread.has_ended();
-        let plugins = (self.plugins)();
+        let plugins = (self.plugins.close)();
+        if self.plugins.closed.get().is_none() {
+            // Another call is at it. What the plug-ins have not written yet is part of what is closed.
+            return Step::Wait(Wait {
+                event: self.plugins.closed,
+                until: Deadline::Never,
+            });
+        }
+        Step::Done(self.verdict(has_ended, plugins))
+    }
+
+    fn verdict(&self, has_ended: bool, plugins: Result<(), Arc<str>>) -> Result<(), CloseError> {
         let control = &self.core.control;
         if let Some(why) = control.failure() {
             return Err(CloseError::ProducerFailed(Arc::clone(why)));
@@ -109,11 +126,11 @@ impl BlockingCall for Close<'_> {
             Phase::Finishing(time) | Phase::Forced(time) => time,
         };
         if self.thread.has_ended() {
-            return Step::Done(self.end());
+            return self.end();
         }
         if time.is_over(&*self.core.clock) {
             if let Phase::Forced(_) = self.phase {
-                return Step::Done(self.end());
+                return self.end();
             }
             time = self.force();
         }

@@ -110,7 +110,8 @@ impl FutureRecordMetadata {
     /// process forked after the producer was built, where the thread that would bring the answer is missing.
     ///
     /// # Blocking
-    /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that.
+    /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that, as long as callbacks
+    /// and other code of yours that the producer runs return.
     pub fn get(&self) -> Result<RecordMetadata, ProduceError> {
         self.wait(None)
     }

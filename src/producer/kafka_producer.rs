@@ -8,7 +8,7 @@ use std::time::Duration;
 use crate::util::log::{info, warn};
 
 use super::accumulator::Flush;
-use super::close::Close;
+use super::close::{Close, ClosePlugins};
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
 use super::future::FutureRecordMetadata;
@@ -21,6 +21,7 @@ use super::send_attempt::{Progress, SendAttempt};
 use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason};
 use super::user_code::check_depth;
+use super::waiting::Latch;
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, FlushError, MetadataError, Misuse, ProduceError, SendError};
 use crate::record::header::Headers;
@@ -67,13 +68,25 @@ use crate::types::PartitionInfo;
 /// the code that panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed
 /// for. In a program that is built with `panic=abort` a panic cannot be contained and ends the process.
 ///
+/// Waiting for *another* producer there is not refused. Two producers whose callbacks wait for each other stand still
+/// together, and `delivery.timeout.ms` of neither ends that: hand such work to another thread.
+///
+/// # Fork
+/// A process that was forked after the producer was built has no thread that sends: calls that would wait are refused
+/// with [`Misuse::Forked`]. Build a producer after the fork. As with any program that has threads, locks that other threads
+/// hold at the moment of the fork stay held in the child, so calls on the parent's producer may then stand still: fork
+/// while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not return in it: the
+/// child would go on as a second thread on the parent's connections.
+///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
 pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     core: Core,
     plugins: Plugins<K, V>,
     thread: SenderThread,
-    plugins_closed: AtomicBool,
+    plugins_closing: AtomicBool,
+    /// Set when they are closed.
+    plugins_closed: Latch<()>,
     /// Makes of the plug-ins what closes them. That they can be sent elsewhere, types of keys and values
     /// included, is known only where the producer is built.
     closing: fn(&mut Plugins<K, V>) -> LastAct,
@@ -89,7 +102,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             core,
             plugins,
             thread,
-            plugins_closed: AtomicBool::new(false),
+            plugins_closing: AtomicBool::new(false),
+            plugins_closed: Latch::new(),
             closing: |plugins| {
                 let plugins = plugins.take();
                 Box::new(move || {
@@ -383,7 +397,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Blocking
     /// Up to `timeout`, and for as long as a callback that is running, or the compression of a batch, takes (10 s
-    /// at most).
+    /// at most). Then for as long as your code takes: interceptors, serializers and the partitioner being closed, by
+    /// whichever thread, and what callbacks have left in thread-locals of the producer's thread.
     pub fn close_timeout(&self, timeout: Duration) -> Result<(), CloseError> {
         self.close_within(Some(timeout))
     }
@@ -398,23 +413,28 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// [`close`](Self::close), or with a timeout [`close_timeout`](Self::close_timeout), as steps.
     pub(crate) fn close_call(&self, timeout: Option<Duration>) -> Close<'_> {
-        Close::new(&self.core, &self.thread, timeout, || self.close_plugins())
+        let plugins = ClosePlugins {
+            close: Box::new(|| self.close_plugins()),
+            closed: &self.plugins_closed,
+        };
+        Close::new(&self.core, &self.thread, timeout, plugins)
     }
 
     /// Closes interceptors, serializers and partitioner, once; the first failure is told (KP-54).
     fn close_plugins(&self) -> Result<(), Arc<str>> {
-        if self.begins_to_close_plugins() {
-            self.plugins.close()
-        } else {
-            Ok(())
+        if !self.begins_to_close_plugins() {
+            return Ok(());
         }
+        let closed = self.plugins.close();
+        self.plugins_closed.set(());
+        closed
     }
 
     fn begins_to_close_plugins(&self) -> bool {
-        if self.plugins_closed.swap(true, Ordering::AcqRel) {
+        if self.plugins_closing.swap(true, Ordering::AcqRel) {
             return false;
         }
-        info!(self.core.instance.log(), "closed",);
+        info!(self.core.instance.log(), "closed");
         true
     }
 

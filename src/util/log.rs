@@ -1,11 +1,16 @@
 //! The `log` crate's macros, with the logger contained. A logger is the user's code and runs on any thread of ours: one
 //! that panics (a `println!` into a pipe that is closed) must harm nobody but the line.
 //!
+//! A line that the logger itself causes, by sending what it is given through a producer, is not written.
+//!
 //! Each takes a [`LogContext`] before the text, so no line can be without one. All of the library logs through these;
 //! `tests/layers.rs` checks it.
 
+use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
+
+use super::panic::run_unheard;
 
 pub(crate) use ::log::{Level, max_level};
 
@@ -49,15 +54,29 @@ impl fmt::Debug for LogContext {
     }
 }
 
+thread_local! {
+    /// This thread is inside the logger. Needs no drop, so it is there also for the last of a thread's locals.
+    static WRITING: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Lets the logger have a line, unless it is the logger that caused it: one that sends its lines through a producer would
+/// otherwise have another for each, without end.
+#[cold]
+pub(crate) fn write(line: impl FnOnce()) {
+    if WRITING.replace(true) {
+        return;
+    }
+    run_unheard(line);
+    WRITING.set(false);
+}
+
 macro_rules! contained {
     ($level:expr, $context:expr, $($line:tt)+) => {{
         let level = $level;
         // What nobody wants costs a comparison, as in the macros themselves.
         if level <= ::log::STATIC_MAX_LEVEL && level <= ::log::max_level() {
             let context: &$crate::util::log::LogContext = &$context;
-            $crate::util::panic::run_unheard(|| {
-                ::log::log!(level, "{context} {}", format_args!($($line)+));
-            });
+            $crate::util::log::write(|| ::log::log!(level, "{context} {}", format_args!($($line)+)));
         }
     }};
 }

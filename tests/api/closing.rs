@@ -314,3 +314,60 @@ fn every_record_of_threads_that_go_on_sending_while_the_producer_is_closed_has_a
         }
     }
 }
+
+#[test]
+fn what_a_flush_left_when_its_time_was_up_does_not_linger() {
+    let cluster = cluster(1);
+    let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
+    producer.partitions_for("t").unwrap();
+    for timeout in [Duration::ZERO, Duration::from_nanos(1)] {
+        let future = producer.send(record("v")).unwrap();
+        match producer.flush_timeout(timeout) {
+            Ok(()) | Err(FlushError::TimedOut { batches: 1 }) => {}
+            other => panic!("{other:?}"),
+        }
+        future.get_timeout(LONG / 2).unwrap();
+    }
+    cluster.hang_node(cluster.node_ids().next().unwrap());
+    let future = producer.send(record("v")).unwrap();
+    producer
+        .flush_timeout(Duration::from_millis(50))
+        .unwrap_err();
+    cluster.resume_node(cluster.node_ids().next().unwrap());
+    future.get_timeout(LONG / 2).unwrap();
+}
+
+/// Takes its time to be closed.
+struct SlowToClose(std::sync::mpsc::Sender<()>, Duration);
+
+impl ProducerInterceptor<str, str> for SlowToClose {
+    fn on_send(&self, _: &mut ProducerRecord<'_, str, str>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.0.send(()).unwrap();
+        std::thread::sleep(self.1);
+        Ok(())
+    }
+}
+
+#[test]
+fn no_close_returns_before_the_plug_ins_are_closed_whoever_closes_them() {
+    let cluster = cluster(1);
+    let (begun, begins) = std::sync::mpsc::channel();
+    let takes = Duration::from_millis(300);
+    let producer = KafkaProducer::<str, str>::builder(config(&cluster).build().unwrap())
+        .stock_serializers()
+        .interceptor(SlowToClose(begun, takes))
+        .build()
+        .unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| producer.close().unwrap());
+        begins.recv_timeout(LONG).unwrap();
+        let began = Instant::now();
+        producer.close_timeout(Duration::from_millis(1)).unwrap();
+        assert!(began.elapsed() > takes / 2, "{:?}", began.elapsed());
+    });
+    producer.close().unwrap();
+}

@@ -10,7 +10,8 @@ use crate::producer::produce_request_result::ProduceRequestResult;
 use crate::producer::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 
 /// A flush as steps. While it lasts, batches do not linger; the batches that it waits for are those that were
-/// incomplete when it was first stepped.
+/// incomplete when it was first stepped. A flush whose time is up leaves them to the sender, and batches do not
+/// linger until they have ended.
 pub(crate) struct Flush<'a> {
     accumulator: &'a RecordAccumulator,
     time: Stopwatch,
@@ -19,6 +20,9 @@ pub(crate) struct Flush<'a> {
 
 /// What a flush waits for.
 struct Batches<'a> {
+    accumulator: &'a RecordAccumulator,
+    /// Above the numbers of all of them.
+    below: u64,
     _flushing: Flushing<'a>,
     results: Vec<Arc<ProduceRequestResult>>,
     /// As many of them, from the first on, have ended.
@@ -50,11 +54,18 @@ impl Flush<'_> {
 impl<'a> Batches<'a> {
     fn of(accumulator: &'a RecordAccumulator) -> Self {
         let flushing = Flushing::begin(&accumulator.flushes);
-        let results: Vec<_> = accumulator.incomplete.lock().values().cloned().collect();
+        let (results, below) = {
+            let incomplete = accumulator.incomplete.lock();
+            let last = incomplete.last_key_value();
+            let below = last.map_or(0, |(id, _)| id.opened() + 1);
+            (incomplete.values().cloned().collect::<Vec<_>>(), below)
+        };
         if !results.is_empty() {
             accumulator.waker.wake();
         }
         Self {
+            accumulator,
+            below,
             _flushing: flushing,
             results,
             done: 0,
@@ -76,6 +87,38 @@ impl<'a> Batches<'a> {
     fn left(&self) -> usize {
         let left = self.results.iter().skip(self.done);
         left.filter(|result| !result.is_done()).count()
+    }
+}
+
+impl Drop for Batches<'_> {
+    fn drop(&mut self) {
+        if self.undone().is_some() {
+            self.accumulator.leave_to_sender(self.below);
+        }
+    }
+}
+
+impl RecordAccumulator {
+    /// Batches below this number are to be sent without waiting for `linger.ms`, though nobody waits for them.
+    fn leave_to_sender(&self, below: u64) {
+        self.left_by_flushes.fetch_max(below, Ordering::AcqRel);
+    }
+
+    /// Whether there are such batches.
+    pub(super) fn has_left_by_flushes(&self) -> bool {
+        let below = self.left_by_flushes.load(Ordering::Acquire);
+        if below == 0 {
+            return false;
+        }
+        let first = self.incomplete.lock().keys().next().map(|id| id.opened());
+        if first.is_some_and(|first| first < below) {
+            return true;
+        }
+        // Unless another flush has left some meanwhile.
+        let forgotten =
+            self.left_by_flushes
+                .compare_exchange(below, 0, Ordering::AcqRel, Ordering::Acquire);
+        forgotten.is_err()
     }
 }
 

@@ -75,6 +75,9 @@ pub(crate) struct RecordAccumulator {
     inbox: Mutex<Vec<Arc<PartitionEntry>>>,
     incomplete: Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>,
     flushes: AtomicUsize,
+    /// Batches below this number were left by a flush whose time was up, and are still to be sent at once;
+    /// zero if there are none.
+    left_by_flushes: AtomicU64,
     pool: Arc<BufferPool>,
     waker: Arc<SenderWaker>,
     counters: Arc<Counters>,
@@ -117,6 +120,7 @@ impl RecordAccumulator {
             inbox: Mutex::new(Rank::LEAF, Vec::new()),
             incomplete: Mutex::new(Rank::LEAF, BTreeMap::new()),
             flushes: AtomicUsize::new(0),
+            left_by_flushes: AtomicU64::new(0),
             pool,
             waker,
             counters,
@@ -356,6 +360,7 @@ impl RecordAccumulator {
     /// Whether batches are to be sent without waiting for `linger.ms` (RA-12).
     pub(crate) fn sends_everything(&self) -> bool {
         self.flushes.load(Ordering::Acquire) > 0
+            || self.has_left_by_flushes()
             || self.pool.waiting() > 0
             || self.topics.load().is_closed()
     }

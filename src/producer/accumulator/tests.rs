@@ -189,7 +189,20 @@ fn a_flush_makes_everything_due_and_counts_what_it_left() {
     fixture.clock.advance(MS(1));
     assert_eq!(flush.stepped(), Some(Err(2)));
     drop(flush);
-    assert!(!fixture.accumulator.sends_everything(), "the flush is over");
+    let accumulator = &fixture.accumulator;
+    assert!(
+        accumulator.sends_everything(),
+        "what it left is sent all the same"
+    );
+    let _younger = append(&fixture, 1, &"c".repeat(995));
+    accumulator.forget(BatchId::new(0));
+    assert!(accumulator.sends_everything());
+    accumulator.forget(BatchId::new(1));
+    assert!(!accumulator.sends_everything(), "younger ones linger");
+    let mut none = accumulator.flush(Some(MS(0)));
+    assert_eq!(none.stepped(), Some(Err(1)));
+    drop(none);
+    assert!(accumulator.sends_everything());
 }
 
 /// RA-3, RA-36

@@ -37,6 +37,11 @@ impl BatchId {
         }
     }
 
+    /// The number of the batch as it was opened: that of its pieces is the same.
+    pub(crate) const fn opened(self) -> u64 {
+        self.opened
+    }
+
     /// The id of its piece that begins after `records` of its records.
     pub(crate) const fn piece_after(self, records: u32) -> Self {
         Self {
