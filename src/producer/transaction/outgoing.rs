@@ -90,7 +90,7 @@ impl TransactionManager {
 
     /// Whether somebody waits for the end of a request.
     pub(crate) fn has_awaited_requests(&self) -> bool {
-        self.requests.has_awaited()
+        self.requests.has_awaited(self)
     }
 
     /// What is to be done about batches since this was asked last.
@@ -127,7 +127,9 @@ impl TransactionManager {
         let mut panicked = None;
         while let Some(mut pending) = next(&mut self.requests) {
             let told = catch_unwind(AssertUnwindSafe(|| pending.handler.give_up(why, self)));
-            panicked = panicked.or(told.err());
+            if let Err(panic) = told {
+                panicked.get_or_insert(panic);
+            }
         }
         if let Some(panic) = panicked {
             resume_unwind(panic);

@@ -109,7 +109,7 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
     fn handle_unneeded(&mut self, _manager: &mut TransactionManager, _now: Instant) {}
 
     /// Whether somebody waits for its end: a producer that is closed in peace makes it first.
-    fn is_awaited(&self) -> bool {
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
         false
     }
 

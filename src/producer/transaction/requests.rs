@@ -114,7 +114,7 @@ impl RequestQueue {
                 return Turn::Unneeded(*place);
             }
             match handler.condition(manager) {
-                Condition::BatchesWait if !batches.wait => continue,
+                Condition::BatchesWait if !batches.wait => {}
                 Condition::BatchesEnded if !(batches.have_ended)() => return Turn::Nobody,
                 _ if pending.not_before > now => return Turn::At(pending.not_before),
                 _ => return Turn::Of(*place, handler.destination()),
@@ -183,10 +183,10 @@ impl RequestQueue {
         self.put_back(pending);
     }
 
-    pub(super) fn has_awaited(&self) -> bool {
+    pub(super) fn has_awaited(&self, manager: &TransactionManager) -> bool {
         let in_flight = self.in_flight.iter().map(|(_, pending)| pending);
         let mut all = in_flight.chain(self.waiting.values());
-        all.any(|pending| pending.handler.is_awaited())
+        all.any(|pending| pending.handler.is_awaited(manager))
     }
 
     /// Those that wait.

@@ -107,7 +107,7 @@ impl RequestHandler for Asked {
         }
     }
 
-    fn is_awaited(&self) -> bool {
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
         self.is_awaited
     }
 

@@ -37,7 +37,7 @@ impl RequestHandler for Mannered {
         self.0.give_up(&"unneeded".into(), manager);
     }
 
-    fn is_awaited(&self) -> bool {
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
         true
     }
 
@@ -282,7 +282,7 @@ impl RequestHandler for ForACall {
         self.asked.priority()
     }
 
-    fn is_awaited(&self) -> bool {
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
         true
     }
 
@@ -329,7 +329,7 @@ fn what_an_application_thread_asks_for_wakes_the_sender_and_ends_whatever_become
         (taken.is_ok(), result)
     };
     let result = std::thread::scope(|scope| {
-        let (is_taken, result) = scope.spawn(&ask).join().expect("it asks");
+        let (is_taken, result) = scope.spawn(ask).join().expect("it asks");
         assert!(is_taken);
         rig.run();
         assert_eq!(
