@@ -278,9 +278,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     /// Records are no longer let in.
     fn fail_everything(&mut self, now: Instant, kind: &ProduceErrorKind, message: &str) {
-        if let Some(transactions) = &mut self.transactions {
-            transactions.give_up(&message.into());
-        }
+        self.give_up_requests(message);
         self.shared.accumulator.wait_for_packing();
         while let Some(live) = self.in_flight.take_any() {
             let cause = WaitCause::NotAnswered { node: live.node };

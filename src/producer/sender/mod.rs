@@ -179,8 +179,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         if self.has_work() {
             self.abort_everything();
-        } else if let Some(transactions) = &mut self.transactions {
-            transactions.give_up(&"the producer is closed".into());
+        } else {
+            self.give_up_requests("the producer is closed");
         }
         debug!(self.options.log, "the sender thread ends");
     }

@@ -9,6 +9,8 @@ use crate::producer::transaction::{
 };
 use crate::types::Node;
 use crate::util::backoff::SHORTEST_BACKOFF;
+use crate::util::log::error;
+use crate::util::panic;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
     /// Settles sequences and makes the request that is due; never holds up anything else. Returns when it
@@ -126,6 +128,17 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if let Some(transactions) = &mut self.transactions {
             transactions.handle_outcome(id, outcome, now);
             self.carry_out_effects(now);
+        }
+    }
+
+    /// No request is made any more: each is told, also those behind one that panics.
+    pub(super) fn give_up_requests(&mut self, why: &str) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        let why = why.into();
+        while let Err(reason) = panic::contain(|| transactions.give_up(&why)) {
+            error!(self.options.log, "a request panicked: {reason}");
         }
     }
 

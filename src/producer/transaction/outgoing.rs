@@ -1,11 +1,10 @@
 //! What the sender asks of the manager about requests. It knows none of them.
 
-use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 
 use super::coordinators::FindCoordinator;
 use super::request::{Condition, CoordinatorKey, Destination, Failure, RequestHandler, Verdict};
-use super::requests::{Batches, NextRequest, Pending, RequestId, RequestQueue, Turn};
+use super::requests::{Batches, NextRequest, Pending, RequestId, Turn};
 use super::{Effect, RequestInbox, TransactionManager};
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
@@ -16,6 +15,36 @@ enum End {
     Answered(Response),
     Failed(Failure),
     Unneeded,
+}
+
+/// The queue lacks a request while that is told how it came to its end. If it panics, it is back afterwards, to be given
+/// up with the others.
+struct Telling<'m> {
+    manager: &'m mut TransactionManager,
+    pending: Option<Pending>,
+}
+
+impl Telling<'_> {
+    fn tell(&mut self, end: End, now: Instant) -> Option<(Pending, Verdict)> {
+        let (handler, manager) = (&mut self.pending.as_mut()?.handler, &mut *self.manager);
+        let verdict = match end {
+            End::Answered(response) => handler.handle_response(response, manager, now),
+            End::Failed(failure) => handler.handle_failure(failure, manager, now),
+            End::Unneeded => {
+                handler.handle_unneeded(manager, now);
+                Verdict::Done
+            }
+        };
+        Some((self.pending.take()?, verdict))
+    }
+}
+
+impl Drop for Telling<'_> {
+    fn drop(&mut self) {
+        if let Some(pending) = self.pending.take() {
+            self.manager.requests.put_back(pending);
+        }
+    }
 }
 
 impl TransactionManager {
@@ -98,15 +127,16 @@ impl TransactionManager {
         std::mem::take(&mut self.effects)
     }
 
-    /// The producer is closed, or has panicked: no request is made any more.
+    /// The producer is closed, or has panicked: no request is made any more. If one panics when it is told, those
+    /// behind it are left for the next call.
     pub(crate) fn give_up(&mut self, why: &Arc<str>) {
         for handler in self.inbox.close() {
             self.requests.push(handler);
         }
-        self.give_up_each(why, |requests| {
-            let in_flight = requests.take_in_flight();
-            in_flight.or_else(|| requests.take_first(|_| true))
-        });
+        if let Some(mut pending) = self.requests.take_in_flight() {
+            pending.handler.give_up(why, self);
+        }
+        self.give_up_waiting(why, |_| true);
     }
 
     /// Those of these requests that wait are not sent any more.
@@ -115,24 +145,8 @@ impl TransactionManager {
         why: &Arc<str>,
         which: impl Fn(&dyn RequestHandler) -> bool,
     ) {
-        self.give_up_each(why, |requests| requests.take_first(&which));
-    }
-
-    /// If one panics when it is told, the others are told all the same, before the panic goes on.
-    fn give_up_each(
-        &mut self,
-        why: &Arc<str>,
-        mut next: impl FnMut(&mut RequestQueue) -> Option<Pending>,
-    ) {
-        let mut panicked = None;
-        while let Some(mut pending) = next(&mut self.requests) {
-            let told = catch_unwind(AssertUnwindSafe(|| pending.handler.give_up(why, self)));
-            if let Err(panic) = told {
-                panicked.get_or_insert(panic);
-            }
-        }
-        if let Some(panic) = panicked {
-            resume_unwind(panic);
+        while let Some(mut pending) = self.requests.take_first(&which) {
+            pending.handler.give_up(why, self);
         }
     }
 
@@ -152,24 +166,15 @@ impl TransactionManager {
         }
     }
 
-    /// Tells a request how it came to its end. One that panics is back in the queue when the panic goes on, to be
-    /// given up with the others.
-    fn finish(&mut self, mut pending: Pending, end: End, now: Instant) {
-        let handler = &mut pending.handler;
-        let told = catch_unwind(AssertUnwindSafe(|| match end {
-            End::Answered(response) => handler.handle_response(response, self, now),
-            End::Failed(failure) => handler.handle_failure(failure, self, now),
-            End::Unneeded => {
-                handler.handle_unneeded(self, now);
-                Verdict::Done
-            }
-        }));
-        let verdict = match told {
-            Ok(verdict) => verdict,
-            Err(panic) => {
-                self.requests.put_back(pending);
-                resume_unwind(panic)
-            }
+    fn finish(&mut self, pending: Pending, end: End, now: Instant) {
+        let mut telling = Telling {
+            manager: self,
+            pending: Some(pending),
+        };
+        let told = telling.tell(end, now);
+        drop(telling);
+        let Some((mut pending, verdict)) = told else {
+            return;
         };
         let fatal = self.fatal_error().map(|fatal| Arc::clone(&fatal.message));
         match fatal {
