@@ -100,6 +100,10 @@ pub(crate) trait KafkaClient<T>: Send {
     /// `KafkaClient#connectionFailed`.
     fn connection_failed(&self, node: NodeId) -> bool;
 
+    /// Why no node can be sent to: each that the metadata knows has refused the client's credentials, and no attempt to
+    /// connect is under way. `None` while there is hope in one.
+    fn authentication_failure(&self) -> Option<Arc<str>>;
+
     /// The version in which a request would go to a node; `None` if it has not told its versions, or knows
     /// none that this client does.
     fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16>;

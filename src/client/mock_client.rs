@@ -308,6 +308,12 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
         !self.connected.contains(&node) && !self.slow.contains(&node)
     }
 
+    fn authentication_failure(&self) -> Option<Arc<str>> {
+        let nodes = self.cluster.nodes().iter();
+        let refused = nodes.map(|node| self.refused.get(&node.id()).cloned());
+        refused.collect::<Option<Vec<_>>>()?.into_iter().next()
+    }
+
     fn usable_version(&self, _node: NodeId, api: ApiKey) -> Option<i16> {
         let set = self.versions.get(&api).copied();
         set.unwrap_or_else(|| Some(api.max_version()))

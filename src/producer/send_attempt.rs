@@ -59,6 +59,8 @@ pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> 
     memory: Option<MemoryWait<'r>>,
     /// `max.block.ms`
     time: Stopwatch,
+    /// It is in a batch: another step would put it into one again.
+    is_appended: bool,
 }
 
 impl SerializedRecord<Serialized<'_>> {
@@ -103,6 +105,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             lookup: TopicLookup::new(core),
             memory: None,
             time: Stopwatch::new(Some(core.config.max_block())),
+            is_appended: false,
         }
     }
 
@@ -118,9 +121,14 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     /// Goes as far as possible without waiting.
     pub(crate) fn advance(&mut self) -> Result<Progress, Refusal> {
+        debug_assert!(
+            !self.is_appended,
+            "a call that is over is not stepped again"
+        );
         self.time.stop(&*self.core.clock);
         let progress = self.advance_untimed()?;
-        if !matches!(progress, Progress::Appended(_)) {
+        self.is_appended = matches!(progress, Progress::Appended(_));
+        if !self.is_appended {
             self.time.start(&*self.core.clock);
         }
         Ok(progress)

@@ -233,6 +233,17 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.states.state(node).is_some() && !self.states.is_live(node)
     }
 
+    fn authentication_failure(&self) -> Option<Arc<str>> {
+        let mut failure = None;
+        for node in self.metadata.cluster().nodes() {
+            match self.states.state(node.id()) {
+                Some(ConnectionState::AuthenticationFailed(why)) => failure = Some(why),
+                _ => return None,
+            }
+        }
+        failure.cloned()
+    }
+
     fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16> {
         let (min, max) = self.api_versions.get(node)?.range(api)?;
         api.latest_usable(min, max)

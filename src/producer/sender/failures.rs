@@ -17,7 +17,6 @@ use crate::error::{
 use crate::producer::accumulator::{Drained, EntryIndex};
 use crate::producer::batch::{BatchId, Fate, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
-use crate::producer::transaction::FatalError;
 use crate::types::NodeId;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
@@ -228,24 +227,19 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             .cloned();
         if let Some(fatal) = fatal {
             if self.drainer.has_undrained() {
-                self.fail_queued(&fatal, now);
+                self.fail_queued(&fatal.kind(), &fatal.message, now);
             }
         }
     }
 
     /// Fails every batch that waits.
-    pub(super) fn fail_queued(&mut self, fatal: &FatalError, now: Instant) {
-        let kind = match fatal.code {
-            Some(ErrorCode::UnsupportedVersion) => ProduceErrorKind::UnsupportedVersion,
-            Some(code) => ProduceErrorKind::Broker(code),
-            None => ProduceErrorKind::ProducerFailed,
-        };
+    pub(super) fn fail_queued(&mut self, kind: &ProduceErrorKind, message: &str, now: Instant) {
         self.fail_all_queued(now, |batch| {
             error_for(
                 batch,
                 kind.clone(),
                 batch.delivery(),
-                fatal.message.to_string(),
+                message.to_owned(),
                 now,
             )
             .build()
@@ -284,9 +278,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     /// Records are no longer let in.
     fn fail_everything(&mut self, now: Instant, kind: &ProduceErrorKind, message: &str) {
-        if let Some(transactions) = &mut self.transactions {
-            transactions.give_up(&message.into());
-        }
+        self.give_up_requests(message);
         self.shared.accumulator.wait_for_packing();
         while let Some(live) = self.in_flight.take_any() {
             let cause = WaitCause::NotAnswered { node: live.node };

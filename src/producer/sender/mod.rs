@@ -179,6 +179,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         if self.has_work() {
             self.abort_everything();
+        } else {
+            self.give_up_requests("the producer is closed");
         }
         debug!(self.options.log, "the sender thread ends");
     }
@@ -186,9 +188,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     fn has_work(&mut self) -> bool {
         let now = self.shared.clock.now();
         let accumulator = &self.shared.accumulator;
-        let transactions = self.transactions.as_ref();
         has_unfinished_batches(accumulator, &mut self.drainer, &self.in_flight, now)
-            || transactions.is_some_and(TransactionManager::has_awaited_requests)
+            || self.transactions.as_mut().is_some_and(|transactions| {
+                transactions.handle_inbox();
+                transactions.has_awaited_requests()
+            })
     }
 
     /// One step: expire, make a transactional request if one is due, drain, send, poll, complete.
@@ -203,8 +207,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         self.drainer.handle_timers(now);
         self.expire_batches(now);
-        let request_due = self.run_transactions(now);
-        let mut wake_at = self.send_produce_data(now).min(request_due);
+        let mut request_due = self.run_transactions(now);
+        let mut wake_at = self.send_produce_data(now);
+        let transactions = self.transactions.as_ref();
+        if transactions.is_some_and(TransactionManager::waits_for_batches) {
+            // The last batch may have ended just now, unsent.
+            request_due = self.run_transactions(now);
+        }
+        wake_at = wake_at.min(request_due);
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());

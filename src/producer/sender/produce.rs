@@ -75,7 +75,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             return;
         }
         let request = ProduceRequest {
-            transactional_id: None,
+            transactional_id: self
+                .transactions
+                .as_ref()
+                .and_then(|transactions| transactions.transactional_id().cloned()),
             acks: self.options.acks,
             timeout_ms: i32::try_from(self.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
             topics,

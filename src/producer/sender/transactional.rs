@@ -4,9 +4,13 @@ use super::{Completion, Sender, has_unfinished_batches};
 use crate::client::kafka_client::{ClientRequest, KafkaClient, NotReady, Outcome};
 use crate::clock::{Deadline, Instant};
 use crate::producer::batch::SealedBatch;
-use crate::producer::transaction::{Batches, Effect, NextRequest, RequestId, SequenceRewrite};
+use crate::producer::transaction::{
+    Batches, Effect, Failure, NextRequest, RequestId, SequenceRewrite,
+};
 use crate::types::Node;
 use crate::util::backoff::SHORTEST_BACKOFF;
+use crate::util::log::error;
+use crate::util::panic;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
     /// Settles sequences and makes the request that is due; never holds up anything else. Returns when it
@@ -19,6 +23,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let Some(transactions) = &mut self.transactions else {
             return Deadline::Never;
         };
+        transactions.handle_inbox();
         transactions.resolve();
         self.carry_out_effects(now);
         loop {
@@ -45,14 +50,37 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         match transactions.next_request(&mut batches, now) {
             NextRequest::Nothing => Some(Deadline::Never),
             NextRequest::At(moment) => Some(Deadline::At(moment)),
-            NextRequest::ToAnyNode => Some(match self.client.least_loaded_node(now) {
-                Some(node) if self.client.ready(&node, now) => self.send_request(&node, now),
-                // The connection, or the metadata that must come first, will end the poll.
-                Some(node) => self.client.poll_deadline(node.id(), now),
-                None => Deadline::At(now + self.options.retry_backoff.max(SHORTEST_BACKOFF)),
-            }),
+            NextRequest::ToAnyNode => self.send_to_any_node(now),
             NextRequest::ToCoordinator(node) => self.send_to_coordinator(&node, now),
         }
+    }
+
+    /// While no broker accepts the client's credentials, the request ends with that. Connecting goes on all the
+    /// same: a request that is made again may find that they are accepted.
+    fn send_to_any_node(&mut self, now: Instant) -> Option<Deadline> {
+        let refused = self.client.authentication_failure();
+        let node = self.client.least_loaded_node(now);
+        if let Some(node) = &node {
+            if self.client.ready(node, now) {
+                return Some(self.send_request(node, now));
+            }
+        }
+        match (refused, node) {
+            (Some(why), _) => self.fail_request(Failure::Unauthenticated(why), now),
+            // The connection, or the metadata that must come first, will end the poll.
+            (None, Some(node)) => Some(self.client.poll_deadline(node.id(), now)),
+            (None, None) => {
+                let wait = self.options.retry_backoff.max(SHORTEST_BACKOFF);
+                Some(Deadline::At(now + wait))
+            }
+        }
+    }
+
+    /// The next request cannot be made; another may be next.
+    fn fail_request(&mut self, failure: Failure, now: Instant) -> Option<Deadline> {
+        self.transactions.as_mut()?.fail_next_request(failure, now);
+        self.carry_out_effects(now);
+        None
     }
 
     /// A coordinator that cannot be connected to may no longer be the coordinator: the request ends as if the
@@ -62,19 +90,15 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if self.client.ready(node, now) {
             return Some(self.send_request(node, now));
         }
-        let outcome = match self.client.not_ready_reason(id, now) {
-            Some(NotReady::Authentication(why)) => Outcome::Authentication(why),
+        let failure = match self.client.not_ready_reason(id, now) {
+            Some(NotReady::Authentication(why)) => Failure::Unauthenticated(why),
             Some(NotReady::NotConnected(why)) if self.client.connection_failed(id) => {
-                Outcome::Disconnected {
-                    handed_over: false,
-                    reason: why.unwrap_or_else(|| format!("node {node} is not reached").into()),
-                }
+                let unknown = || format!("node {node} is not reached").into();
+                Failure::Disconnected(why.unwrap_or_else(unknown))
             }
             _ => return Some(self.client.poll_deadline(id, now)),
         };
-        let (request, _) = self.transactions.as_mut()?.begin_request(|_| None)?;
-        self.handle_transactional_outcome(request, outcome, now);
-        None
+        self.fail_request(failure, now)
     }
 
     fn send_request(&mut self, node: &Node, now: Instant) -> Deadline {
@@ -107,6 +131,17 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
+    /// No request is made any more: each is told, also those behind one that panics.
+    pub(super) fn give_up_requests(&mut self, why: &str) {
+        let Some(transactions) = &mut self.transactions else {
+            return;
+        };
+        let why = why.into();
+        while let Err(reason) = panic::contain(|| transactions.give_up(&why)) {
+            error!(self.options.log, "a request panicked: {reason}");
+        }
+    }
+
     fn carry_out_effects(&mut self, now: Instant) {
         let Some(transactions) = &mut self.transactions else {
             return;
@@ -114,7 +149,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         for effect in transactions.take_effects() {
             match effect {
                 Effect::Renumber(rewrite) => self.renumber(rewrite, now),
-                Effect::FailWaiting(error) => self.fail_queued(&error, now),
+                Effect::FailWaiting { kind, message } => self.fail_queued(&kind, &message, now),
             }
         }
     }

@@ -9,7 +9,7 @@ use super::request::{
 };
 use super::{Effect, TransactionManager};
 use crate::clock::Instant;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, ProduceErrorKind};
 use crate::protocol::{
     CoordinatorType, InitProducerIdRequest, InitProducerIdResponse, Request, Response,
 };
@@ -36,8 +36,22 @@ pub(super) enum State {
 /// Why no batch can be sent any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FatalError {
-    pub(crate) code: Option<ErrorCode>,
+    pub(crate) code: ErrorCode,
     pub(crate) message: Arc<str>,
+}
+
+impl FatalError {
+    /// What batches fail with.
+    pub(crate) fn kind(&self) -> ProduceErrorKind {
+        kind_of(self.code)
+    }
+}
+
+fn kind_of(code: ErrorCode) -> ProduceErrorKind {
+    match code {
+        ErrorCode::UnsupportedVersion => ProduceErrorKind::UnsupportedVersion,
+        code => ProduceErrorKind::Broker(code),
+    }
 }
 
 /// Asks for a producer id (TM-41).
@@ -67,7 +81,7 @@ impl RequestHandler for InitProducerId {
         Priority::InitProducerId
     }
 
-    fn condition(&self) -> Condition {
+    fn condition(&self, _manager: &TransactionManager) -> Condition {
         if self.was_refused {
             Condition::BatchesWait
         } else {
@@ -175,17 +189,20 @@ impl InitProducerId {
         manager: &mut TransactionManager,
     ) -> Verdict {
         self.was_refused = true;
-        manager.effects.push(Effect::FailWaiting(FatalError {
-            code: Some(code),
+        manager.effects.push(Effect::FailWaiting {
+            kind: kind_of(code),
             message: Arc::clone(&message),
-        }));
+        });
         manager.retry_id(message)
     }
 }
 
 impl TransactionManager {
-    /// A producer id is asked for, as soon as may be.
-    pub(super) fn request_producer_id(&mut self) {
+    /// A producer id is asked for, as soon as may be: of a transactional producer it comes with the next epoch.
+    pub(crate) fn request_producer_id(&mut self) {
+        if self.fatal_error().is_some() {
+            return;
+        }
         self.producer = ProducerIdAndEpoch::NONE;
         self.state = State::Initializing;
         self.requests.push(Box::new(InitProducerId {
@@ -201,6 +218,7 @@ impl TransactionManager {
         );
         self.producer = producer;
         self.state = State::Ready;
+        self.needs_epoch = false;
         self.last_error = None;
     }
 
@@ -225,10 +243,10 @@ impl TransactionManager {
             "the producer cannot send any more: {message}"
         );
         self.state = State::Fatal(FatalError {
-            code: Some(code),
+            code,
             message: Arc::clone(message),
         });
-        self.give_up_waiting(message);
+        self.give_up_waiting(message, |_| true);
     }
 }
 

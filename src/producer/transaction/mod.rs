@@ -7,12 +7,14 @@
 //! | `request` | transactional requests as data: the seam for each further kind of them |
 //! | `requests` | their queue: whose turn it is, and the one under way |
 //! | `coordinators` | who looks after what, and looking it up |
+//! | `inbox` | how application threads ask for requests |
 //! | `outgoing` | what the sender asks of the manager about requests |
 //! | `identity` | the producer id: the first kind of request |
 //! | `sequences` | the numbers of one partition's batches |
 
 mod coordinators;
 mod identity;
+mod inbox;
 mod outgoing;
 mod request;
 mod requests;
@@ -26,9 +28,11 @@ use crate::util::log::{LogContext, debug};
 
 pub(crate) use self::identity::FatalError;
 use self::identity::{State, describe};
+use self::inbox::RequestInbox;
+pub(crate) use self::request::Failure;
 #[cfg(test)]
 pub(crate) use self::request::{
-    Condition, CoordinatorKey, Destination, Failure, Priority, RequestHandler, Verdict,
+    Condition, CoordinatorKey, Destination, Priority, RequestHandler, Verdict,
 };
 use self::requests::RequestQueue;
 pub(crate) use self::requests::{Batches, NextRequest, RequestId};
@@ -36,7 +40,7 @@ use self::sequences::{OutOfOrder, PartitionSequences};
 use super::accumulator::{DrainGate, EntryIndex, HeadOfLine};
 use super::batch::{BatchId, BatchSummary, Fate, SealedBatch, SplitBatch};
 use crate::clock::Instant;
-use crate::error::ErrorCode;
+use crate::error::{ErrorCode, ProduceErrorKind};
 use crate::record::builder::ProducerState;
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
 use crate::util::backoff::SHORTEST_BACKOFF;
@@ -56,8 +60,11 @@ pub(crate) struct SequenceRewrite {
 pub(crate) enum Effect {
     /// A batch that waits to be sent again gets another number, or is given up.
     Renumber(SequenceRewrite),
-    /// Every batch that waits fails with this; what is under way may still be acknowledged.
-    FailWaiting(FatalError),
+    /// Every batch that waits fails so; what is under way may still be acknowledged.
+    FailWaiting {
+        kind: ProduceErrorKind,
+        message: Arc<str>,
+    },
 }
 
 /// What the manager is told by the configuration.
@@ -84,6 +91,9 @@ pub(crate) struct TransactionManager {
     producer: ProducerIdAndEpoch,
     options: TransactionOptions,
     requests: RequestQueue,
+    inbox: Arc<RequestInbox>,
+    /// A transactional producer's numbers are missing: the coordinator must raise its epoch.
+    needs_epoch: bool,
     /// What the sender has not been told yet.
     effects: Vec<Effect>,
     partitions: BTreeMap<EntryIndex, PartitionSequences>,
@@ -101,6 +111,8 @@ impl TransactionManager {
             producer: ProducerIdAndEpoch::NONE,
             options,
             requests: RequestQueue::default(),
+            inbox: Arc::new(RequestInbox::new()),
+            needs_epoch: false,
             effects: Vec::new(),
             partitions: BTreeMap::new(),
             disturbed: BTreeSet::new(),
@@ -113,6 +125,25 @@ impl TransactionManager {
     /// Whether the producer's batches are parts of transactions.
     pub(crate) fn is_transactional(&self) -> bool {
         self.options.transactional_id.is_some()
+    }
+
+    /// The name of the transactions that the producer's batches are parts of.
+    pub(crate) fn transactional_id(&self) -> Option<&Arc<str>> {
+        self.options.transactional_id.as_ref()
+    }
+
+    /// Whether numbers of a transactional producer are missing, so that some partitions take nothing new before the
+    /// coordinator has raised the producer's epoch. Whoever ends the transaction asks for that, with
+    /// [`request_producer_id`](Self::request_producer_id) or a request of its own.
+    ///
+    /// # Kafka
+    /// `TransactionManager#epochBumpRequired`.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "whoever ends a transaction will ask")
+    )]
+    pub(crate) fn needs_epoch(&self) -> bool {
+        self.needs_epoch
     }
 
     pub(crate) fn retry_backoff(&self) -> Duration {
@@ -176,9 +207,23 @@ impl TransactionManager {
 
     /// TM-40. With the epochs used up, the id is given up and another asked for; batches that wait are
     /// numbered again once it is there.
+    ///
+    /// Only the coordinator raises the epoch of a transactional producer: raised here, it would not be the one that
+    /// the transaction was begun with.
     fn begin_epoch(&mut self, to_restart: &[EntryIndex]) {
         if !self.producer.is_valid() {
             // An id is on its way already; it comes with an epoch of its own.
+            return;
+        }
+        if self.is_transactional() {
+            for &index in to_restart {
+                let partition = self.partitions.get(&index);
+                if partition.is_some_and(|it| it.producer() == self.producer) {
+                    self.needs_epoch = true;
+                } else {
+                    self.restart(index);
+                }
+            }
             return;
         }
         if self.producer.epoch == i16::MAX {
@@ -195,16 +240,21 @@ impl TransactionManager {
             "the producer's epoch was raised: {}", self.producer
         );
         for &index in to_restart {
-            self.disturbed.remove(&index);
-            if let Some(partition) = self.partitions.get_mut(&index) {
-                partition.restart(self.producer, |batch, state| {
-                    self.effects.push(Effect::Renumber(SequenceRewrite {
-                        index,
-                        batch,
-                        state,
-                    }));
-                });
-            }
+            self.restart(index);
+        }
+    }
+
+    /// A partition's numbers begin again, in the present epoch.
+    fn restart(&mut self, index: EntryIndex) {
+        self.disturbed.remove(&index);
+        if let Some(partition) = self.partitions.get_mut(&index) {
+            partition.restart(self.producer, |batch, state| {
+                self.effects.push(Effect::Renumber(SequenceRewrite {
+                    index,
+                    batch,
+                    state,
+                }));
+            });
         }
     }
 

@@ -49,13 +49,9 @@ pub(crate) enum Priority {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
     Nothing,
-    /// There must be batches that cannot be sent without it.
+    /// There must be batches that cannot be sent without it. They may never come: others go before it meanwhile.
     BatchesWait,
-    /// All batches must have ended (TM-11).
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the end of a transaction will wait for it")
-    )]
+    /// All batches must have ended (TM-11), which they do by themselves: what stands behind it waits too.
     BatchesEnded,
 }
 
@@ -76,7 +72,8 @@ pub(crate) enum Failure {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
     Done,
-    /// It is sent again in its old place, no sooner than after `wait`; what stands behind it waits too.
+    /// It is sent again in its old place, no sooner than after `wait`, which is never shorter than
+    /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF); what stands behind it waits too.
     Retry {
         wait: Duration,
     },
@@ -98,12 +95,21 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
 
     fn priority(&self) -> Priority;
 
-    fn condition(&self) -> Condition {
+    fn condition(&self, _manager: &TransactionManager) -> Condition {
         Condition::Nothing
     }
 
+    /// Whether it is still worth making, asked when its turn comes: a partition need not be added to a transaction
+    /// that is to be aborted, nor one be ended that has nothing in it.
+    fn is_needed(&self, _manager: &TransactionManager) -> bool {
+        true
+    }
+
+    /// It was [not needed](Self::is_needed) any more, and is not made.
+    fn handle_unneeded(&mut self, _manager: &mut TransactionManager, _now: Instant) {}
+
     /// Whether somebody waits for its end: a producer that is closed in peace makes it first.
-    fn is_awaited(&self) -> bool {
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
         false
     }
 
@@ -148,6 +154,6 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
         }
     }
 
-    /// It will not be sent, or not again: the producer has failed, or is closed by force.
+    /// It will not be sent, or not again: the producer has failed, is closed, or panicked, in this handler perhaps.
     fn give_up(&mut self, _why: &Arc<str>, _manager: &mut TransactionManager) {}
 }

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
-use super::coordinators::{Coordinators, FindCoordinator};
-use super::request::{Condition, CoordinatorKey, Destination, Priority, RequestHandler, Verdict};
+use super::TransactionManager;
+use super::coordinators::Coordinators;
+use super::request::{Condition, Destination, Priority, RequestHandler, Verdict};
 use crate::clock::Instant;
 use crate::protocol::ApiKey;
 use crate::types::Node;
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// Which attempt of which request: comes back with its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -33,7 +35,21 @@ pub(crate) struct Batches<'a> {
     pub(crate) have_ended: &'a mut dyn FnMut() -> bool,
 }
 
-/// At most one request is under way. Only the first in line counts: while it has to wait, nothing overtakes it.
+/// Whose turn it is.
+#[derive(Debug)]
+pub(super) enum Turn {
+    /// Nobody's, as things stand.
+    Nobody,
+    /// Nobody's before then.
+    At(Instant),
+    /// Of this one, which goes there.
+    Of(Place, Destination),
+    /// Of this one, which is not needed any more.
+    Unneeded(Place),
+}
+
+/// At most one request is under way, and the first in line goes next: while it waits for its backoff, or for batches
+/// to end, nothing overtakes it. One that waits for batches to come lets others by: they may never come.
 ///
 /// # Kafka
 /// `TransactionManager#pendingRequests`, `#nextRequest`, `Sender#maybeSendAndPollTransactionalRequest`. Differs:
@@ -41,6 +57,8 @@ pub(crate) struct Batches<'a> {
 #[derive(Debug, Default)]
 pub(super) struct RequestQueue {
     waiting: BTreeMap<Place, Pending>,
+    /// Whose turn it was when that was asked last.
+    due: Option<Place>,
     in_flight: Option<(RequestId, Pending)>,
     pub(super) coordinators: Coordinators,
     pushed: u64,
@@ -49,7 +67,7 @@ pub(super) struct RequestQueue {
 
 /// Where a request stands, also when it comes back to be sent again: among equals the older goes first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-struct Place {
+pub(super) struct Place {
     priority: Priority,
     number: u64,
 }
@@ -76,50 +94,58 @@ impl RequestQueue {
         });
     }
 
-    fn put_back(&mut self, pending: Pending) {
+    pub(super) fn put_back(&mut self, pending: Pending) {
         self.waiting.insert(pending.place, pending);
     }
 
-    /// Whose turn it is. A coordinator that is not known is looked up first.
-    pub(super) fn next(&mut self, batches: &mut Batches<'_>, now: Instant) -> NextRequest {
+    /// Whose turn it is, in the manager whose queue this is.
+    pub(super) fn turn(
+        &self,
+        manager: &TransactionManager,
+        batches: &mut Batches<'_>,
+        now: Instant,
+    ) -> Turn {
         if self.in_flight.is_some() {
-            return NextRequest::Nothing;
+            return Turn::Nobody;
         }
-        let Some(first) = self.first() else {
-            return NextRequest::Nothing;
-        };
-        let may_go = match first.handler.condition() {
-            Condition::Nothing => true,
-            Condition::BatchesWait => batches.wait,
-            Condition::BatchesEnded => (batches.have_ended)(),
-        };
-        if !may_go {
-            return NextRequest::Nothing;
+        for (place, pending) in &self.waiting {
+            let handler = &*pending.handler;
+            if !handler.is_needed(manager) {
+                return Turn::Unneeded(*place);
+            }
+            match handler.condition(manager) {
+                Condition::BatchesWait if !batches.wait => {}
+                Condition::BatchesEnded if !(batches.have_ended)() => return Turn::Nobody,
+                _ if pending.not_before > now => return Turn::At(pending.not_before),
+                _ => return Turn::Of(*place, handler.destination()),
+            }
         }
-        if first.not_before > now {
-            return NextRequest::At(first.not_before);
-        }
-        let Destination::Coordinator(of) = first.handler.destination() else {
-            return NextRequest::ToAnyNode;
-        };
-        if let Some(node) = self.coordinators.get(&of) {
-            return NextRequest::ToCoordinator(node.clone());
-        }
-        self.push(Box::new(FindCoordinator::new(of)));
-        NextRequest::ToAnyNode
+        Turn::Nobody
     }
 
-    pub(super) fn first(&self) -> Option<&Pending> {
-        self.waiting.values().next()
+    /// It is the turn of this one, until that is asked again.
+    pub(super) fn set_due(&mut self, due: Option<Place>) {
+        self.due = due;
     }
 
-    /// The first in line is under way, to a node that takes versions as `version_of` says.
+    /// Whose turn it is.
+    pub(super) fn due(&self) -> Option<&Pending> {
+        self.waiting.get(&self.due?)
+    }
+
+    /// Takes the one whose turn it is.
+    pub(super) fn take_due(&mut self) -> Option<Pending> {
+        let due = self.due.take()?;
+        self.waiting.remove(&due)
+    }
+
+    /// The one whose turn it is is under way, to a node that takes versions as `version_of` says.
     pub(super) fn begin(
         &mut self,
         version_of: impl FnOnce(ApiKey) -> Option<i16>,
     ) -> Option<RequestId> {
         debug_assert!(self.in_flight.is_none(), "one at a time");
-        let (_, pending) = self.waiting.pop_first()?;
+        let pending = self.take_due()?;
         if let Destination::Coordinator(of) = pending.handler.destination() {
             self.coordinators.is_ready(&of, version_of);
         }
@@ -153,28 +179,40 @@ impl RequestQueue {
                 wait
             }
         };
-        pending.not_before = now + wait;
+        pending.not_before = now + wait.max(SHORTEST_BACKOFF);
         self.put_back(pending);
     }
 
-    pub(super) fn has_awaited(&self) -> bool {
+    pub(super) fn has_awaited(&self, manager: &TransactionManager) -> bool {
         let in_flight = self.in_flight.iter().map(|(_, pending)| pending);
         let mut all = in_flight.chain(self.waiting.values());
-        all.any(|pending| pending.handler.is_awaited())
+        all.any(|pending| pending.handler.is_awaited(manager))
     }
 
-    /// Takes all that wait, in their order.
-    pub(super) fn take_waiting(&mut self) -> Vec<Pending> {
-        std::mem::take(&mut self.waiting).into_values().collect()
+    /// Those that wait.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = &dyn RequestHandler> {
+        self.waiting.values().map(|pending| &*pending.handler)
     }
 
-    /// Takes those that wait for this coordinator, in their order.
-    pub(super) fn take_waiting_for(&mut self, of: &CoordinatorKey) -> Vec<Pending> {
-        let (theirs, others) = std::mem::take(&mut self.waiting).into_iter().partition(
-            |(_, it)| matches!(it.handler.destination(), Destination::Coordinator(it) if it == *of),
-        );
-        self.waiting = others;
-        BTreeMap::into_values(theirs).collect()
+    /// Takes the first of these that waits.
+    pub(super) fn take_first(
+        &mut self,
+        mut which: impl FnMut(&dyn RequestHandler) -> bool,
+    ) -> Option<Pending> {
+        let mut places = self.waiting.iter();
+        let place = *places.find(|(_, pending)| which(&*pending.handler))?.0;
+        self.waiting.remove(&place)
+    }
+
+    /// The places of these that wait.
+    pub(super) fn places(&self, mut which: impl FnMut(&dyn RequestHandler) -> bool) -> Vec<Place> {
+        let theirs = self.waiting.iter().filter(|(_, it)| which(&*it.handler));
+        theirs.map(|(place, _)| *place).collect()
+    }
+
+    /// Takes the one in that place.
+    pub(super) fn take(&mut self, place: Place) -> Option<Pending> {
+        self.waiting.remove(&place)
     }
 
     pub(super) fn take_in_flight(&mut self) -> Option<Pending> {

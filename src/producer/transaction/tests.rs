@@ -47,7 +47,7 @@ fn resolve(manager: &mut TransactionManager) -> Vec<SequenceRewrite> {
     effects
         .map(|effect| match effect {
             Effect::Renumber(rewrite) => rewrite,
-            other @ Effect::FailWaiting(_) => panic!("{other:?}"),
+            other @ Effect::FailWaiting { .. } => panic!("{other:?}"),
         })
         .collect()
 }
@@ -187,7 +187,7 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
         None,
     );
     assert_eq!(
-        manager.fatal_error().and_then(|e| e.code),
+        manager.fatal_error().map(|e| e.code),
         Some(ErrorCode::ProducerFenced)
     );
     assert!(!manager.may_drain(0, HeadOfLine::New));
@@ -285,6 +285,7 @@ fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they
         manager.push_request(Box::new(Numbered(*priority, 10 * number + 1)));
     }
     // The first comes back, to the place where it was: before its equal.
+    assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
     let (id, _) = manager.begin_request(|_| None).expect("a request");
     let gone = Outcome::Disconnected {
         handed_over: false,

@@ -70,6 +70,25 @@ fn a_request_for_a_node_that_refuses_the_client_fails_for_that_reason() {
     );
 }
 
+#[test]
+fn every_node_refuses_the_client_when_each_that_is_known_has_and_none_is_tried_again() {
+    let mut harness = authenticating(&[node(1), node(2)]);
+    harness.client.selector.disconnect(1, refused());
+    harness.poll();
+    assert_eq!(harness.client.authentication_failure(), None);
+    let now = harness.now();
+    harness.client.ready(&node(2), now);
+    harness.poll();
+    harness.client.selector.disconnect(2, refused());
+    harness.poll();
+    let failure = harness.client.authentication_failure();
+    assert_eq!(failure.as_deref(), Some(WHY));
+    harness.advance(MS(61));
+    let now = harness.now();
+    harness.client.ready(&node(1), now);
+    assert_eq!(harness.client.authentication_failure(), None);
+}
+
 /// What waits while the broker is told again who this is has not been given to it.
 #[test]
 fn a_refusal_later_on_fails_what_was_not_written_and_loses_what_was() {

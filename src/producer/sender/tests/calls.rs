@@ -424,3 +424,18 @@ fn a_close_ends_though_the_sender_does_not_and_closes_the_plug_ins_once() {
     assert_eq!(CLOSED.get(), 1);
     drop(close);
 }
+
+#[test]
+#[cfg(debug_assertions)]
+#[should_panic(expected = "a call that is over is not stepped again")]
+fn a_send_that_is_over_is_not_stepped_again_because_its_record_would_be_written_twice() {
+    let hand = Hand::start(Setup {
+        batch_size: 1000,
+        ..Setup::default()
+    });
+    let record = record(TOPIC);
+    let mut send = hand.producer.send_call(&record, Headers::new(), None);
+    let future = step(&mut send).expect("it is over").expect("it was taken");
+    assert!(!future.is_done());
+    step(&mut send);
+}

@@ -1,5 +1,7 @@
 //! Requests of every kind that a transaction needs, made by the sender, which knows none of them.
 
+mod queue;
+
 use super::*;
 use crate::producer::transaction::{
     Condition, CoordinatorKey, Destination, Failure, FatalError, Priority, RequestHandler, Verdict,
@@ -98,14 +100,14 @@ impl RequestHandler for Asked {
         }
     }
 
-    fn condition(&self) -> Condition {
+    fn condition(&self, _manager: &TransactionManager) -> Condition {
         match self.kind() {
             ApiKey::EndTxn => Condition::BatchesEnded,
             _ => Condition::Nothing,
         }
     }
 
-    fn is_awaited(&self) -> bool {
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
         self.is_awaited
     }
 
@@ -687,11 +689,7 @@ fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
         let at = rig.assert_asked(ApiKey::AddOffsetsToTxn, Some(TRANSACTION_COORDINATOR));
         rig.finish(at, ends);
         let fatal = rig.transactions().fatal_error().cloned();
-        let Some(FatalError {
-            code: Some(is),
-            message,
-        }) = fatal
-        else {
+        let Some(FatalError { code: is, message }) = fatal else {
             panic!("the producer goes on");
         };
         assert_eq!(is, code);
@@ -882,6 +880,15 @@ fn attributes(rig: &mut Rig) -> Vec<i16> {
         .collect()
 }
 
+/// What each produce request says whose transaction it belongs to.
+fn transactional_ids(rig: &mut Rig) -> Vec<Option<Arc<str>>> {
+    let produce = rig.client().sent().iter().filter_map(|(_, it)| match it {
+        Request::Produce(produce) => Some(produce.transactional_id.clone()),
+        _ => None,
+    });
+    produce.collect()
+}
+
 /// Bit 4 of a batch's attributes: at once, when it is tried again, in pieces, and when it is numbered again.
 #[test]
 fn batches_of_a_transactional_producer_say_so_in_their_headers_whatever_becomes_of_them() {
@@ -910,7 +917,26 @@ fn batches_of_a_transactional_producer_say_so_in_their_headers_whatever_becomes_
         assert!(futures[0].get().is_err());
         rig.advance(BACKOFF);
         rig.run();
+        if is_transactional {
+            // Only its coordinator may raise its epoch, and whoever ends the transaction asks for that.
+            assert!(rig.transactions().needs_epoch());
+            assert_eq!(
+                (rig.transactional(), rig.transactions().producer().epoch),
+                (None, 0)
+            );
+            rig.transactions().request_producer_id();
+            rig.run();
+            let at = rig.assert_asked(ApiKey::InitProducerId, Some(1));
+            let id = init_response(ErrorCode::NoError, PRODUCER_ID, 1);
+            rig.finish(at, Outcome::Response(id));
+            assert!(!rig.transactions().needs_epoch());
+        }
         assert_eq!(rig.last_sent().epoch, 1, "numbered again");
+        let name = is_transactional.then_some("tx");
+        assert_eq!(
+            transactional_ids(&mut rig),
+            [name; 4].map(|id| id.map(Arc::from))
+        );
         rig.respond(ErrorCode::NoError, 0);
         assert_eq!(offset(&futures[1]), Some(0));
         assert_eq!(attributes(&mut rig), [bits; 4]);

@@ -1,0 +1,353 @@
+//! The queue of requests where brokers, handlers or the producer itself fail, and where requests are given up.
+
+use super::*;
+use crate::producer::waiting::{Event, Latch, Nap};
+use crate::util::backoff::SHORTEST_BACKOFF;
+
+/// What a handler of a test does apart from the usual.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Manner {
+    /// Its request is sent again after this time when it failed.
+    RetriesAfter(Duration),
+    /// It panics when it is answered.
+    PanicsWhenAnswered,
+    /// It panics when it is answered, and again when it is given up.
+    PanicsAlways,
+    /// It is needed only as long as the producer has an id.
+    NeedsAnId,
+}
+
+#[derive(Debug)]
+struct Mannered(Asked, Manner);
+
+impl RequestHandler for Mannered {
+    fn destination(&self) -> Destination {
+        self.0.destination()
+    }
+
+    fn priority(&self) -> Priority {
+        self.0.priority()
+    }
+
+    fn is_needed(&self, manager: &TransactionManager) -> bool {
+        self.1 != Manner::NeedsAnId || manager.has_producer_id()
+    }
+
+    fn handle_unneeded(&mut self, manager: &mut TransactionManager, _now: Instant) {
+        self.0.give_up(&"unneeded".into(), manager);
+    }
+
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
+        true
+    }
+
+    fn request(&self, manager: &TransactionManager) -> Request {
+        self.0.request(manager)
+    }
+
+    fn handle_response(
+        &mut self,
+        response: Response,
+        manager: &mut TransactionManager,
+        now: Instant,
+    ) -> Verdict {
+        match self.1 {
+            Manner::PanicsWhenAnswered | Manner::PanicsAlways => panic!("a defect"),
+            _ => self.0.handle_response(response, manager, now),
+        }
+    }
+
+    fn handle_failure(
+        &mut self,
+        failure: Failure,
+        manager: &mut TransactionManager,
+        now: Instant,
+    ) -> Verdict {
+        let verdict = self.0.handle_failure(failure, manager, now);
+        match self.1 {
+            Manner::RetriesAfter(wait) => Verdict::Retry { wait },
+            _ => verdict,
+        }
+    }
+
+    fn give_up(&mut self, why: &Arc<str>, manager: &mut TransactionManager) {
+        self.0.give_up(why, manager);
+        assert!(self.1 != Manner::PanicsAlways, "another defect");
+    }
+}
+
+impl Rig {
+    fn ask_mannered(&mut self, request: Request, manner: Manner, diary: &Diary) {
+        let handler = Mannered(Asked::new(request, diary), manner);
+        self.transactions().push_request(Box::new(handler));
+    }
+
+    fn ask_awaited(&mut self, request: Request, diary: &Diary) {
+        let awaited = Asked {
+            is_awaited: true,
+            ..Asked::new(request, diary)
+        };
+        self.transactions().push_request(Box::new(awaited));
+    }
+
+    /// How long the last poll might have waited.
+    fn sleeps(&mut self) -> Duration {
+        let last = self.client().poll_timeouts().last().copied();
+        last.expect("it has polled")
+    }
+}
+
+/// SE-3
+#[test]
+fn that_every_broker_refuses_the_client_is_told_to_a_request_whose_coordinator_is_not_known() {
+    let diary = diary();
+    let mut rig = Setup::idempotent().start();
+    rig.client().refuse_credentials(0, "no");
+    rig.ask(add_partitions(), &diary);
+    rig.run();
+    assert_eq!(read(&diary), [], "the other broker may accept it");
+    rig.lose_transactional();
+    rig.client().refuse_credentials(1, "no");
+    rig.advance(BACKOFF);
+    rig.run();
+    let why = "no".into();
+    let failed = Told::Failed(ApiKey::AddPartitionsToTxn, Failure::Unauthenticated(why));
+    assert_eq!(read(&diary), [failed]);
+}
+
+/// TM-44
+#[test]
+fn a_request_that_comes_after_a_fatal_error_is_given_up_at_once_and_holds_up_no_close() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    let batch = rig.launch(0, "v");
+    rig.respond(ErrorCode::ProducerFenced, -1);
+    let _ = error(&batch);
+    let fatal = rig.transactions().fatal_error().cloned();
+    rig.ask_awaited(end(), &diary);
+    let why = fatal.expect("it is at its end").message;
+    assert_eq!(read(&diary), [Told::GivenUp(ApiKey::EndTxn, why)]);
+    assert!(!rig.sender.has_work());
+}
+
+/// TM-11. A batch fails unsent, after the step has looked for a request to make.
+#[test]
+fn a_request_that_waits_for_batches_is_made_in_the_step_that_gives_up_the_last() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    let pause = rig.now() + MS(100);
+    rig.client().throttle(0, pause);
+    let batch = rig.send(0, "v");
+    rig.ask(end(), &diary);
+    rig.run();
+    rig.run();
+    assert!(!batch.is_done());
+    rig.shared.usable_magic.store(Magic::V1);
+    rig.advance(MS(100));
+    rig.run();
+    let _ = error(&batch);
+    rig.assert_asked(ApiKey::EndTxn, Some(TRANSACTION_COORDINATOR));
+}
+
+#[test]
+fn a_request_that_is_to_be_made_again_at_once_waits_for_the_shortest_backoff() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    let long = rig.now() + Duration::from_secs(1000);
+    rig.client().set_unreachable(TRANSACTION_COORDINATOR, long);
+    let eager = Manner::RetriesAfter(Duration::ZERO);
+    rig.ask_mannered(add_partitions(), eager, &diary);
+    for told in 1..4 {
+        rig.run();
+        assert_eq!(read(&diary).len(), told);
+        assert_eq!(rig.sleeps(), SHORTEST_BACKOFF);
+        rig.advance(SHORTEST_BACKOFF);
+    }
+}
+
+/// An id that was refused is asked for again only for batches.
+#[test]
+fn a_request_that_waits_for_batches_to_come_lets_others_by() {
+    let diary = diary();
+    let mut rig = Setup::idempotent().build();
+    let refused = init_response(ErrorCode::ClusterAuthorizationFailed, -1, -1);
+    rig.client().prepare_response(refused);
+    rig.run();
+    rig.run();
+    rig.ask_awaited(add_offsets(), &diary);
+    rig.run();
+    rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+    rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
+    assert_eq!(read(&diary).len(), 1);
+    let _batch = rig.send(0, "v");
+    rig.advance(BACKOFF);
+    rig.run();
+    rig.assert_asked(ApiKey::InitProducerId, None);
+}
+
+/// "Every waiter gets its message."
+#[test]
+fn requests_whose_handlers_panic_and_those_beside_them_are_given_up_with_the_sender() {
+    for manner in [Manner::PanicsWhenAnswered, Manner::PanicsAlways] {
+        let diary = diary();
+        let mut rig = knowing_the_coordinator(&diary);
+        rig.ask_mannered(add_partitions(), manner, &diary);
+        rig.ask(add_offsets(), &diary);
+        rig.run();
+        let at = rig.assert_asked(ApiKey::AddPartitionsToTxn, None);
+        let now = rig.now();
+        let answer = Outcome::Response(answer_to(ApiKey::AddPartitionsToTxn, OK));
+        rig.client().finish(at, answer, now);
+        let Rig { sender, .. } = rig;
+        sender.run();
+        let told = read(&diary);
+        assert!(
+            matches!(&told[..], [
+                Told::GivenUp(ApiKey::AddPartitionsToTxn, why),
+                Told::GivenUp(ApiKey::AddOffsetsToTxn, _),
+            ] if why.contains("a defect")),
+            "{told:?}"
+        );
+    }
+}
+
+/// KIP-360
+#[test]
+fn what_the_coordinator_can_is_not_forgotten_while_it_stays_the_coordinator() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    assert!(rig.transactions().can_bump_epoch());
+    let soon = rig.now() + MS(1);
+    rig.client().set_unreachable(TRANSACTION_COORDINATOR, soon);
+    rig.ask_mannered(add_partitions(), Manner::RetriesAfter(BACKOFF), &diary);
+    rig.run();
+    assert_eq!(read(&diary).len(), 1);
+    assert!(rig.transactions().can_bump_epoch());
+}
+
+#[test]
+fn a_request_that_is_not_needed_any_more_when_its_turn_comes_is_not_made_and_needs_no_coordinator()
+{
+    let diary = diary();
+    let mut rig = Setup::idempotent().build();
+    rig.ask_mannered(end(), Manner::NeedsAnId, &diary);
+    rig.ask_mannered(add_offsets(), Manner::NeedsAnId, &diary);
+    let refused = init_response(ErrorCode::ClusterAuthorizationFailed, -1, -1);
+    rig.client().prepare_response(refused);
+    rig.run();
+    rig.run();
+    let unneeded = |kind| Told::GivenUp(kind, "unneeded".into());
+    assert_eq!(
+        read(&diary),
+        [ApiKey::AddOffsetsToTxn, ApiKey::EndTxn].map(unneeded)
+    );
+    assert_eq!(rig.transactional(), None);
+    assert!(!rig.sender.has_work());
+}
+
+#[test]
+fn some_of_those_that_wait_can_be_given_up_without_the_others() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    for request in [add_partitions(), add_offsets(), end()] {
+        rig.ask(request, &diary);
+    }
+    let aborted = "the transaction is aborted".into();
+    let which = |it: &dyn RequestHandler| it.priority() == Priority::AddPartitionsOrOffsets;
+    rig.transactions().give_up_waiting(&aborted, which);
+    let given_up = |kind| Told::GivenUp(kind, Arc::clone(&aborted));
+    assert_eq!(
+        read(&diary),
+        [ApiKey::AddPartitionsToTxn, ApiKey::AddOffsetsToTxn].map(given_up)
+    );
+    rig.run();
+    rig.answer(ApiKey::EndTxn, TRANSACTION_COORDINATOR, OK);
+}
+
+// ---- requests of application threads
+
+/// Tells the call that it was made for.
+#[derive(Debug)]
+struct ForACall {
+    asked: Asked,
+    result: Arc<Latch<Result<(), Arc<str>>>>,
+}
+
+impl RequestHandler for ForACall {
+    fn destination(&self) -> Destination {
+        self.asked.destination()
+    }
+
+    fn priority(&self) -> Priority {
+        self.asked.priority()
+    }
+
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
+        true
+    }
+
+    fn request(&self, manager: &TransactionManager) -> Request {
+        self.asked.request(manager)
+    }
+
+    fn handle_response(
+        &mut self,
+        response: Response,
+        manager: &mut TransactionManager,
+        now: Instant,
+    ) -> Verdict {
+        let verdict = self.asked.handle_response(response, manager, now);
+        if verdict == Verdict::Done {
+            self.result.set(Ok(()));
+        }
+        verdict
+    }
+
+    fn give_up(&mut self, why: &Arc<str>, _manager: &mut TransactionManager) {
+        self.result.set(Err(Arc::clone(why)));
+    }
+}
+
+#[test]
+fn what_an_application_thread_asks_for_wakes_the_sender_and_ends_whatever_becomes_of_the_producer()
+{
+    let diary = diary();
+    let mut rig = transactional().build();
+    rig.run();
+    rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+    let at = rig.assert_asked(ApiKey::InitProducerId, None);
+    rig.finish(at, Outcome::Response(init_response(OK, PRODUCER_ID, 0)));
+    let inbox = rig.transactions().inbox();
+    let waker = Arc::clone(&rig.shared.waker);
+    let ask = || {
+        let result = Arc::new(Latch::new());
+        let handler = ForACall {
+            asked: Asked::new(add_offsets(), &diary),
+            result: Arc::clone(&result),
+        };
+        let taken = inbox.push(Box::new(handler), &waker);
+        (taken.is_ok(), result)
+    };
+    let result = std::thread::scope(|scope| {
+        let (is_taken, result) = scope.spawn(ask).join().expect("it asks");
+        assert!(is_taken);
+        rig.run();
+        assert_eq!(
+            rig.sleeps(),
+            Duration::ZERO,
+            "it is told that there is something"
+        );
+        rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
+        result.sleep(Nap::of(DELIVERY_TIMEOUT));
+        result
+    });
+    assert_eq!(result.get(), Some(&Ok(())));
+    let (_, result) = ask();
+    assert!(rig.sender.has_work(), "a close in peace makes it first");
+    rig.shared.control.force();
+    let Rig { sender, .. } = rig;
+    sender.run();
+    assert!(matches!(result.get(), Some(Err(_))));
+    let (is_taken, _) = ask();
+    assert!(!is_taken, "nobody would make it");
+}
