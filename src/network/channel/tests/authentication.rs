@@ -249,8 +249,11 @@ fn a_peer_that_has_proved_nothing_may_not_send_large_frames() {
             Ok(AuthStep::Receive)
         };
         let mut rig = rig([first], []);
-        rig.channel.max_response_bytes = 1 << 22;
-        rig.channel.received = ReceiveBuffer::new(MAX_BYTES_BEFORE_READY);
+        let parts = ChannelParts {
+            transport: Box::new(PlaintextTransport(rig.script.clone())),
+            authenticator: rig.channel.authenticator,
+        };
+        rig.channel = KafkaChannel::new(1, parts, true, 1 << 22, at(0));
         let header = i32::try_from(len).unwrap().to_be_bytes();
         rig.script(|script| script.reads.push_back(Ok(header.to_vec())));
         rig.channel.note(READABLE);
