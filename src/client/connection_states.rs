@@ -25,6 +25,8 @@ const JITTER: f64 = 0.2;
 ///    ▲   ▲            │             │               │                  │                │
 ///    │   └────────────┴─────────────┴───────────────┴──────────────────┴────────────────┘
 ///    └── AuthenticationFailed (counts as disconnected, keeps the reason)
+///
+///  Ready ─▶ AuthenticatingAgain ─▶ Ready
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ConnectionState {
@@ -39,6 +41,8 @@ pub(crate) enum ConnectionState {
     CheckingApiVersions,
     /// Requests may be sent.
     Ready,
+    /// Requests may be sent again when the broker has been told again who the client is (KIP-368).
+    AuthenticatingAgain,
     /// One side did not accept the other, for this reason.
     AuthenticationFailed(Arc<str>),
 }
@@ -51,15 +55,22 @@ impl ConnectionState {
     fn is_connected(&self) -> bool {
         matches!(
             self,
-            Self::Authenticating | Self::CheckingApiVersions | Self::Ready
+            Self::Authenticating
+                | Self::CheckingApiVersions
+                | Self::Ready
+                | Self::AuthenticatingAgain
         )
     }
 
-    /// On the way to ready: it must get there before the setup timeout.
+    /// On the way to ready, for the first time or again: it must get there before the setup timeout.
     fn is_preparing(&self) -> bool {
         matches!(
             self,
-            Self::Resolving | Self::Connecting | Self::Authenticating | Self::CheckingApiVersions
+            Self::Resolving
+                | Self::Connecting
+                | Self::Authenticating
+                | Self::CheckingApiVersions
+                | Self::AuthenticatingAgain
         )
     }
 
@@ -71,6 +82,7 @@ impl ConnectionState {
             Self::Authenticating => "authenticating",
             Self::CheckingApiVersions => "checking API versions",
             Self::Ready => "ready",
+            Self::AuthenticatingAgain => "authenticating again",
             Self::AuthenticationFailed(_) => "authentication failed",
         }
     }
@@ -295,6 +307,18 @@ impl ClusterConnectionStates {
     /// The connection is ready for frames; the broker is asked for its versions next.
     pub(crate) fn checking_api_versions(&mut self, id: NodeId, now: Instant) {
         self.next_stage(id, ConnectionState::CheckingApiVersions, now);
+    }
+
+    /// The broker is told again who the client is, for which there is as much time as for the first time.
+    pub(crate) fn authenticating_again(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::AuthenticatingAgain, now);
+        self.preparing.insert(id);
+    }
+
+    /// It has been told: the node is as ready as it was.
+    pub(crate) fn authenticated_again(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::Ready, now);
+        self.preparing.remove(&id);
     }
 
     fn next_stage(&mut self, id: NodeId, state: ConnectionState, now: Instant) {

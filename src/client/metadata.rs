@@ -202,9 +202,15 @@ impl Metadata {
     }
 
     /// The last attempt failed.
+    ///
+    /// That one broker refuses the client is told to all who wait, but is no attempt that another would have
+    /// to keep its distance from: the next broker may be asked at once. How often one that refuses is tried
+    /// is for its connection's backoff to say.
     pub(crate) fn update_failed(&mut self, now: Instant, why: MetadataFailure) {
-        self.pace.attempted(now);
-        self.new_topics = None;
+        if !matches!(why, MetadataFailure::Authentication(_)) {
+            self.pace.attempted(now);
+            self.new_topics = None;
+        }
         if let Some(fatal) = why.as_fatal() {
             self.fatal = Some(fatal);
             self.fatal_count = self.fatal_count.wrapping_add(1);

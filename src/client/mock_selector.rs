@@ -65,6 +65,8 @@ pub(crate) struct MockSelector {
     pub(crate) writes_at_once: bool,
     /// Addresses that refuse connections at once.
     pub(crate) refusing: BTreeSet<SocketAddr>,
+    /// Addresses that no connection can be made to for good.
+    pub(crate) unacceptable: BTreeSet<SocketAddr>,
     /// Every attempt to connect.
     pub(crate) attempts: Vec<(ConnectionId, SocketAddr)>,
     /// The names that came with them.
@@ -131,6 +133,18 @@ impl MockSelector {
         }
     }
 
+    /// The broker is to be told again who the client is, as the next poll says; the connection is not ready.
+    pub(crate) fn authenticate_again(&mut self, id: ConnectionId) {
+        self.set_ready(id, false);
+        self.next.authenticating_again.push(id);
+    }
+
+    /// That is over.
+    pub(crate) fn authenticated_again(&mut self, id: ConnectionId) {
+        self.set_ready(id, true);
+        self.next.authenticated_again.push(id);
+    }
+
     /// The address of a connection.
     pub(crate) fn address(&self, id: ConnectionId) -> Option<SocketAddr> {
         self.connections
@@ -170,12 +184,17 @@ impl MockSelector {
 }
 
 impl Selectable for MockSelector {
-    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> io::Result<()> {
+    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> Result<(), CloseReason> {
         let Endpoint { host, address } = endpoint;
         self.names.push(host);
         self.attempts.push((id, address));
         if self.refusing.contains(&address) {
-            return Err(io::ErrorKind::ConnectionRefused.into());
+            return Err(CloseReason::ConnectFailed("connection refused".into()));
+        }
+        if self.unacceptable.contains(&address) {
+            return Err(CloseReason::AuthenticationFailed(
+                "no certificate can be for this name".into(),
+            ));
         }
         let connection = MockConnection {
             address,

@@ -12,7 +12,9 @@ use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Instant, SystemClock, Timestamp};
 use crate::config::ProducerConfigBuilder;
 use crate::network::endpoint::Endpoint;
-use crate::network::selectable::{ConnectionId, PollEvents, Selectable, SendRefused, WakeUp};
+use crate::network::selectable::{
+    CloseReason, ConnectionId, PollEvents, Selectable, SendRefused, WakeUp,
+};
 use crate::producer::builder::HandSender;
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::record::ProducerRecord;
@@ -209,7 +211,7 @@ struct Wire {
 struct Line(Arc<Mutex<Wire>>);
 
 impl Selectable for Line {
-    fn connect(&mut self, id: ConnectionId, _endpoint: Endpoint) -> io::Result<()> {
+    fn connect(&mut self, id: ConnectionId, _endpoint: Endpoint) -> Result<(), CloseReason> {
         let mut wire = self.0.lock();
         wire.connections.insert(id);
         wire.next.connected.push(id);

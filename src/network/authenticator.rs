@@ -22,7 +22,8 @@ pub(crate) enum AuthStep {
     /// The broker is to answer.
     Receive,
     /// Something outside is missing, such as a token. [`proceed`](Authenticator::proceed) at this time, and
-    /// whenever the selector was woken before it.
+    /// whenever the selector was woken before it. A time that is over, or near, counts as
+    /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF) from now.
     Pause(Deadline),
     /// The broker knows who this is. It is to be told again before the first frame that goes after `again`.
     Complete { again: Deadline },
@@ -70,6 +71,10 @@ impl AuthFailure {
 /// - Its requests have correlation ids of its own, from those that the client leaves out
 ///   (`i32::MAX - 7` and up).
 /// - Nothing blocks. A frame goes before any other that waits.
+/// - It is given frames only while it talks, and none before all of its own frame is out: a broker that
+///   answers sooner loses the connection. After a failure it is given nothing more.
+/// - A talk has no end of its own: the client closes a connection whose talk, the first or another, takes
+///   longer than the connection may take to be set up.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.Authenticator`, of which the client's is `SaslClientAuthenticator`.
@@ -78,7 +83,9 @@ pub(crate) trait Authenticator: Send {
     /// pause before anything has changed.
     fn proceed(&mut self, now: Instant) -> Result<AuthStep, AuthFailure>;
 
-    /// Takes a frame of the broker, without its length.
+    /// Takes a frame of the broker, without its length. It may be one that was not asked for, and come in a
+    /// pause: the step that is returned takes the pause's place. A frame that does not belong there is
+    /// [`Interrupted`](AuthFailure::Interrupted).
     fn receive(&mut self, frame: &Bytes, now: Instant) -> Result<AuthStep, AuthFailure>;
 
     /// Whether a frame that came while it talks again is for it.

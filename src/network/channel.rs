@@ -17,10 +17,15 @@ use super::send::NetworkSend;
 use super::transport::{Transport, TransportError};
 use crate::clock::{Deadline, Instant};
 use crate::protocol::Frame;
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// Reads in one turn: a peer that sends a large frame as fast as we can read does not keep the other
 /// connections waiting for all of it.
 const READS_PER_TURN: usize = 16;
+
+/// The cap on one frame until the first talk is over: whoever is at the other end has proved nothing yet. A
+/// broker takes no more than half of it from a client that it does not know (`sasl.server.max.receive.size`).
+const MAX_BYTES_BEFORE_READY: usize = 1024 * 1024;
 
 /// ```text
 ///  Connecting ─▶ Handshaking ─▶ Authenticating ─▶ Ready ─▶ Closing
@@ -46,6 +51,7 @@ enum Told {
     Nothing,
     Authenticating,
     Connected,
+    AuthenticatingAgain,
 }
 
 /// What a turn left behind.
@@ -72,12 +78,15 @@ pub(super) struct KafkaChannel {
     /// What was told of the stream and it has not contradicted since.
     ready: Readiness,
     received: ReceiveBuffer,
+    max_response_bytes: usize,
     /// The client's frame.
     sending: Option<NetworkSend>,
     /// A frame was sent in full and no poll has said so yet.
     sent: bool,
     /// The authenticator's frame, which goes before the client's.
     auth_sending: Option<NetworkSend>,
+    /// The authenticator has begun to talk, and has neither come to its end nor failed.
+    is_talking: bool,
     /// The authenticator waits for something outside, and is to be asked by then.
     auth_pause: Option<Deadline>,
     /// Frames after this wait until the broker has been told again who this is.
@@ -108,10 +117,12 @@ impl KafkaChannel {
                 writable,
                 ..Readiness::default()
             },
-            received: ReceiveBuffer::new(max_response_bytes),
+            received: ReceiveBuffer::new(max_response_bytes.min(MAX_BYTES_BEFORE_READY)),
+            max_response_bytes,
             sending: None,
             sent: false,
             auth_sending: None,
+            is_talking: false,
             auth_pause: None,
             auth_again: Deadline::Never,
             last_active: now,
@@ -144,7 +155,7 @@ impl KafkaChannel {
         now: impl FnOnce() -> Instant,
     ) -> Result<(), SendRefused> {
         match self.state {
-            State::Authenticating if self.told == Told::Connected => {
+            State::Authenticating if self.has_been_ready() => {
                 return Err(SendRefused::Busy);
             }
             State::Connecting | State::Handshaking | State::Authenticating => {
@@ -159,8 +170,7 @@ impl KafkaChannel {
         if self.is_ready() && self.auth_again != Deadline::Never {
             let now = now();
             if self.auth_again.is_over(now) {
-                self.state = State::Authenticating;
-                if let Err(reason) = self.proceed(now) {
+                if let Err(reason) = self.begin_talk(now) {
                     self.begin_closing(reason);
                 }
                 self.write_of_authenticator(now);
@@ -204,15 +214,21 @@ impl KafkaChannel {
                 self.report_standing(events);
                 return Turn::Wait;
             }
+            // Answers to earlier frames may have come.
+            Err(reason) if self.has_been_ready() => self.begin_closing(reason),
             Err(reason) => return Turn::Ended(self.first_reason(reason)),
         }
         self.report_standing(events);
         match self.receive(scratch) {
             Ok(Some(frame)) if self.is_for_authenticator(&frame) => {
-                if let Err(reason) = self.take_answer(&frame, now) {
-                    return Turn::Ended(reason);
+                match self.take_answer(&frame, now) {
+                    Ok(()) => {}
+                    Err(reason) if self.has_been_ready() => self.begin_closing(reason),
+                    Err(reason) => return Turn::Ended(self.first_reason(reason)),
                 }
             }
+            // Until the first talk is over, nothing that comes is for anybody else.
+            Ok(Some(_)) if !self.has_been_ready() => {}
             Ok(Some(frame)) => events.completed_receives.push((self.id, frame)),
             Ok(None) if !self.has_input() => {
                 if let State::Closing(reason) = &self.state {
@@ -241,6 +257,7 @@ impl KafkaChannel {
             State::Handshaking => false,
             State::Authenticating | State::Ready => {
                 self.sent
+                    || self.has_standing_to_tell()
                     || self.has_input()
                     || self.received.has_frame()
                     || self.ready.writable && self.has_output()
@@ -277,53 +294,89 @@ impl KafkaChannel {
             if !self.transport.handshake(&mut self.ready).map_err(failure)? {
                 return Ok(false);
             }
-            self.state = State::Authenticating;
-            self.proceed(now)?;
+            self.begin_talk(now)?;
         } else if self.auth_pause.is_some() {
             self.proceed(now)?;
         }
         Ok(true)
     }
 
+    fn begin_talk(&mut self, now: Instant) -> Result<(), CloseReason> {
+        self.state = State::Authenticating;
+        self.is_talking = true;
+        self.proceed(now)
+    }
+
     fn proceed(&mut self, now: Instant) -> Result<(), CloseReason> {
-        let step = self
-            .authenticator
-            .proceed(now)
-            .map_err(|why| refusal(&why))?;
-        self.take_step(step);
-        Ok(())
+        let step = self.authenticator.proceed(now);
+        self.take_step(step, now)
     }
 
-    /// Until the first talk is over, nothing that comes is for anybody else.
+    /// Whether a poll has told that the channel is ready.
+    fn has_been_ready(&self) -> bool {
+        matches!(self.told, Told::Connected | Told::AuthenticatingAgain)
+    }
+
     fn is_for_authenticator(&self, frame: &Bytes) -> bool {
-        self.told != Told::Connected || self.authenticator.is_answer(frame)
+        self.is_talking && (!self.has_been_ready() || self.authenticator.is_answer(frame))
     }
 
+    /// Also of a channel that is closing: the broker's reason says more than that it listens no more.
     fn take_answer(&mut self, frame: &Bytes, now: Instant) -> Result<(), CloseReason> {
-        match self.authenticator.receive(frame, now) {
-            Ok(step) => {
-                if !matches!(self.state, State::Closing(_)) {
-                    self.take_step(step);
-                }
-                Ok(())
-            }
-            // Also of a channel that is closing: the broker's reason says more than that it listens no more.
-            Err(why) => Err(refusal(&why)),
-        }
+        self.end_question(now)?;
+        let step = self.authenticator.receive(frame, now);
+        self.take_step(step, now)
     }
 
-    /// Does what the authenticator wants.
-    fn take_step(&mut self, step: AuthStep) {
+    /// A broker that answers has read all of the question. If a part is yet to be written, it made the answer
+    /// up; and what the authenticator would say next must not follow upon half a frame.
+    fn end_question(&mut self, now: Instant) -> Result<(), CloseReason> {
+        let Some(sending) = &self.auth_sending else {
+            return Ok(());
+        };
+        // What the transport has yet to flush may be something of its own, behind the question.
+        if sending.is_complete() {
+            self.auth_sending = None;
+            self.proceed(now)?;
+            if self.is_talking && self.auth_sending.is_none() {
+                return Ok(());
+            }
+        }
+        self.is_talking = false;
+        let what = "an answer to a request for authentication that it has not been sent in full";
+        Err(CloseReason::BadFrame(what.into()))
+    }
+
+    /// Does what the authenticator wants; of a channel that is closing, only how the talk stands is of interest.
+    fn take_step(
+        &mut self,
+        step: Result<AuthStep, AuthFailure>,
+        now: Instant,
+    ) -> Result<(), CloseReason> {
         self.auth_pause = None;
+        self.is_talking = matches!(
+            step,
+            Ok(AuthStep::Send(_) | AuthStep::Receive | AuthStep::Pause(_))
+        );
+        let step = step.map_err(|why| refusal(&why))?;
+        if matches!(self.state, State::Closing(_)) {
+            return Ok(());
+        }
         match step {
             AuthStep::Send(frame) => self.auth_sending = Some(NetworkSend::new(frame)),
             AuthStep::Receive => {}
-            AuthStep::Pause(until) => self.auth_pause = Some(until),
+            AuthStep::Pause(until) => {
+                // One that is over already would have every poll come back at once.
+                let soonest = Deadline::after(now, SHORTEST_BACKOFF);
+                self.auth_pause = Some(until.max(soonest));
+            }
             AuthStep::Complete { again } => {
                 self.auth_again = again;
+                self.received.set_max_frame(self.max_response_bytes);
                 self.state = State::Ready;
             }
         }
+        Ok(())
     }
 
     /// The next frame: from the buffer, or else from the transport.
@@ -397,22 +450,34 @@ impl KafkaChannel {
 
     /// Reads on until there is nothing more: answers to earlier frames may have come.
     fn begin_closing(&mut self, reason: CloseReason) {
-        self.state = State::Closing(reason);
+        self.state = State::Closing(self.first_reason(reason));
         self.auth_sending = None;
         self.auth_pause = None;
         self.ready.readable = true;
         self.ready.input_ends = true;
     }
 
-    /// Why the connection ended: the first thing that went wrong, not what followed from it.
+    /// Why the connection ended: the first thing that went wrong, not what followed from it. But a peer that
+    /// refuses us says so and listens no more, and that it does not listen may be found first.
     fn first_reason(&self, reason: CloseReason) -> CloseReason {
         match &self.state {
-            State::Closing(first) => first.clone(),
+            State::Closing(first) if is_of_authentication(first) => first.clone(),
+            State::Closing(first) if !is_of_authentication(&reason) => first.clone(),
             _ => reason,
         }
     }
 
-    /// Tells how far the connection has come, each stage once.
+    /// Whether there is something of how far the connection has come that an event will not make a poll tell.
+    fn has_standing_to_tell(&self) -> bool {
+        match self.told {
+            Told::Connected => matches!(self.state, State::Authenticating),
+            Told::AuthenticatingAgain => self.is_ready(),
+            Told::Nothing | Told::Authenticating => false,
+        }
+    }
+
+    /// Tells how far the connection has come, each stage once. A talk that has come and gone between two
+    /// polls has not been.
     fn report_standing(&mut self, events: &mut PollEvents) {
         match (&self.state, self.told) {
             (State::Handshaking | State::Authenticating, Told::Nothing) => {
@@ -422,6 +487,14 @@ impl KafkaChannel {
             (State::Ready, Told::Nothing | Told::Authenticating) => {
                 self.told = Told::Connected;
                 events.connected.push(self.id);
+            }
+            (State::Authenticating, Told::Connected) => {
+                self.told = Told::AuthenticatingAgain;
+                events.authenticating_again.push(self.id);
+            }
+            (State::Ready, Told::AuthenticatingAgain) => {
+                self.told = Told::Connected;
+                events.authenticated_again.push(self.id);
             }
             _ => {}
         }
@@ -463,11 +536,18 @@ fn flush(transport: &mut dyn Transport, ready: &mut Readiness) -> Result<bool, C
 fn refusal(why: &AuthFailure) -> CloseReason {
     match why {
         AuthFailure::Refused(_) => CloseReason::AuthenticationFailed(why.reason()),
-        AuthFailure::Interrupted(_) => CloseReason::Io(why.reason()),
+        AuthFailure::Interrupted(_) => CloseReason::AuthenticationInterrupted(why.reason()),
     }
 }
 
-fn failure(error: TransportError) -> CloseReason {
+fn is_of_authentication(reason: &CloseReason) -> bool {
+    matches!(
+        reason,
+        CloseReason::AuthenticationFailed(_) | CloseReason::AuthenticationInterrupted(_)
+    )
+}
+
+pub(super) fn failure(error: TransportError) -> CloseReason {
     match error {
         TransportError::Io(error) => CloseReason::Io(error.to_string().into()),
         TransportError::Authentication(why) => refusal(&AuthFailure::Refused(why)),

@@ -5,7 +5,7 @@ use std::io;
 use super::authenticator::{Authenticator, NullAuthenticator};
 use super::endpoint::Endpoint;
 use super::poller::Stream;
-use super::transport::{PlaintextTransport, Transport};
+use super::transport::{PlaintextTransport, Transport, TransportError};
 use crate::config::SecurityProtocol;
 
 /// What lies between a channel and its stream.
@@ -22,8 +22,9 @@ pub(crate) trait ChannelBuilder<S>: Send {
     /// The parts for a stream that leads, or will lead, to `endpoint`.
     ///
     /// # Errors
-    /// No connection to this endpoint can be made: its name is none that a certificate could be for.
-    fn build(&self, endpoint: &Endpoint, stream: S) -> io::Result<ChannelParts>;
+    /// No connection to this endpoint can be made: for now (`Io`), or for good (`Authentication`), as when
+    /// its name is none that a certificate could be for. That counts as a refusal.
+    fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError>;
 }
 
 /// The builder for a protocol.
@@ -54,7 +55,7 @@ pub(crate) fn channel_builder<S: Stream + 'static>(
 pub(crate) struct PlaintextChannelBuilder;
 
 impl<S: Stream + 'static> ChannelBuilder<S> for PlaintextChannelBuilder {
-    fn build(&self, _endpoint: &Endpoint, stream: S) -> io::Result<ChannelParts> {
+    fn build(&self, _endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
         Ok(ChannelParts {
             transport: Box::new(PlaintextTransport(stream)),
             authenticator: Box::new(NullAuthenticator),

@@ -38,6 +38,11 @@ impl ReceiveBuffer {
         }
     }
 
+    /// From now on frames above `max_frame` bytes are errors.
+    pub(crate) fn set_max_frame(&mut self, max_frame: usize) {
+        self.max_frame = max_frame;
+    }
+
     /// Takes bytes from the connection.
     pub(crate) fn extend(&mut self, received: &[u8]) {
         if self.bytes.is_empty() && self.bytes.capacity() < received.len() {

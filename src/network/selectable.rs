@@ -33,9 +33,12 @@ pub(crate) enum CloseReason {
     /// The broker does not accept the client, or the client the broker, for this reason: another attempt
     /// would end the same way.
     AuthenticationFailed(Arc<str>),
+    /// Who the client is could not be proved this time, for this reason: another attempt may succeed.
+    AuthenticationInterrupted(Arc<str>),
     /// It had been idle for `connections.max.idle.ms`.
     Idle,
-    /// The peer sent something that is no frame: a negative length, or one above the cap.
+    /// The peer sent something that is no frame (a negative length, or one above the cap), or an answer to
+    /// what it cannot have read yet.
     BadFrame(Arc<str>),
 }
 
@@ -46,6 +49,9 @@ impl std::fmt::Display for CloseReason {
             Self::ClosedByPeer => write!(f, "the broker closed the connection"),
             Self::Io(error) => write!(f, "the connection failed: {error}"),
             Self::AuthenticationFailed(why) => write!(f, "authentication failed: {why}"),
+            Self::AuthenticationInterrupted(why) => {
+                write!(f, "authentication could not be completed: {why}")
+            }
             Self::Idle => write!(f, "the connection was idle for connections.max.idle.ms"),
             Self::BadFrame(what) => write!(f, "the broker sent a bad frame: {what}"),
         }
@@ -70,6 +76,11 @@ pub(crate) struct PollEvents {
     pub(crate) authenticating: Vec<ConnectionId>,
     /// Connections that are up and ready for frames.
     pub(crate) connected: Vec<ConnectionId>,
+    /// Connections that were, and are not until the broker has been told again who the client is. That has
+    /// no end of its own: whoever polls closes those that take too long.
+    pub(crate) authenticating_again: Vec<ConnectionId>,
+    /// Of these, the ones that are ready for frames again.
+    pub(crate) authenticated_again: Vec<ConnectionId>,
     /// Connections whose queued frame has been written in full.
     pub(crate) completed_sends: Vec<ConnectionId>,
     /// Frames that arrived, without their length; at most one per connection and poll.
@@ -84,6 +95,8 @@ impl PollEvents {
     pub(crate) fn is_empty(&self) -> bool {
         self.authenticating.is_empty()
             && self.connected.is_empty()
+            && self.authenticating_again.is_empty()
+            && self.authenticated_again.is_empty()
             && self.completed_sends.is_empty()
             && self.completed_receives.is_empty()
             && self.disconnected.is_empty()
@@ -92,6 +105,8 @@ impl PollEvents {
     pub(crate) fn clear(&mut self) {
         self.authenticating.clear();
         self.connected.clear();
+        self.authenticating_again.clear();
+        self.authenticated_again.clear();
         self.completed_sends.clear();
         self.completed_receives.clear();
         self.disconnected.clear();
@@ -119,8 +134,9 @@ pub(crate) enum SendRefused {
 /// # Kafka
 /// `org.apache.kafka.common.network.Selectable`.
 pub(crate) trait Selectable: Send {
-    /// Begins to connect. A failure that shows at once is returned; later ones are `disconnected`.
-    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> io::Result<()>;
+    /// Begins to connect. A failure that shows at once is returned, as the reason for which the connection
+    /// would have ended; later ones are `disconnected`.
+    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> Result<(), CloseReason>;
 
     /// Closes a connection without a word about it. Unknown ids are ignored.
     fn close(&mut self, id: ConnectionId);

@@ -9,11 +9,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::channel::{KafkaChannel, Turn};
+use super::channel::{KafkaChannel, Turn, failure};
 use super::channel_builder::ChannelBuilder;
 use super::endpoint::Endpoint;
 use super::poller::Poller;
 use super::selectable::{CloseReason, ConnectionId, PollEvents, Selectable, SendRefused, WakeUp};
+use super::transport::TransportError;
 use crate::clock::{Clock, Deadline, Instant};
 use crate::protocol::Frame;
 
@@ -105,8 +106,9 @@ impl<P: Poller> Selector<P> {
         }
     }
 
-    /// Waits for events and gives them to their channels.
-    fn gather(&mut self, wait: Duration) -> io::Result<()> {
+    /// Waits for events and gives them to their channels. Returns how many of the channels that are listed
+    /// then have something to do; the others wait, and are only to look whether that is over.
+    fn gather(&mut self, wait: Duration) -> io::Result<usize> {
         let (channels, work) = (&mut self.channels, &mut self.work);
         self.poller.wait(wait, |id, event| {
             if let Some(channel) = channels.get_mut(&id) {
@@ -114,23 +116,26 @@ impl<P: Poller> Selector<P> {
                 list(work, id, channel);
             }
         })?;
+        let active = self.work.len();
         for id in self.paused.keys() {
             if let Some(channel) = self.channels.get_mut(id) {
                 list(&mut self.work, *id, channel);
             }
         }
-        Ok(())
+        Ok(active)
     }
 
-    /// Gives each listed channel one turn.
-    fn work_off(&mut self, now: Instant, events: &mut PollEvents) {
+    /// Gives each listed channel one turn; on the first `active` of them something happens.
+    fn work_off(&mut self, active: usize, now: Instant, events: &mut PollEvents) {
         std::mem::swap(&mut self.work, &mut self.worked);
-        for id in self.worked.drain(..) {
+        for (at, id) in self.worked.drain(..).enumerate() {
             let Some(channel) = self.channels.get_mut(&id) else {
                 continue;
             };
             channel.listed = false;
-            channel.last_active = now;
+            if at < active {
+                channel.last_active = now;
+            }
             let turn = channel.turn(&mut self.scratch, now, events);
             note_pause(&mut self.paused, id, channel);
             match turn {
@@ -166,15 +171,20 @@ impl<P: Poller> Selector<P> {
 }
 
 impl<P: Poller> Selectable for Selector<P> {
-    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> io::Result<()> {
+    fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> Result<(), CloseReason> {
+        let failed = |error: String| CloseReason::ConnectFailed(error.into());
         if self.channels.contains_key(&id) {
-            return Err(io::Error::new(
-                io::ErrorKind::AlreadyExists,
-                format!("there is a connection to node {id} already"),
-            ));
+            return Err(failed(format!(
+                "there is a connection to node {id} already"
+            )));
         }
-        let (stream, connected) = self.poller.open(id, endpoint.address)?;
-        let parts = self.builder.build(&endpoint, stream)?;
+        let opened = self.poller.open(id, endpoint.address);
+        let (stream, connected) = opened.map_err(|error| failed(error.to_string()))?;
+        let built = self.builder.build(&endpoint, stream);
+        let parts = built.map_err(|error| match error {
+            TransportError::Io(error) => failed(error.to_string()),
+            refused @ TransportError::Authentication(_) => failure(refused),
+        })?;
         let now = self.clock.now();
         let max_response = self.options.max_response_bytes;
         let mut channel = KafkaChannel::new(id, parts, connected, max_response, now);
@@ -240,9 +250,9 @@ impl<P: Poller> Selectable for Selector<P> {
 
     fn poll(&mut self, timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()> {
         events.clear();
-        self.gather(self.wait_limit(timeout))?;
+        let active = self.gather(self.wait_limit(timeout))?;
         let now = self.clock.now();
-        self.work_off(now, events);
+        self.work_off(active, now, events);
         self.expire_idle(now, events);
         Ok(())
     }
@@ -297,6 +307,8 @@ fn end(
         // One that came and went in the same poll has not been there.
         events.authenticating.retain(|standing| *standing != id);
         events.connected.retain(|connected| *connected != id);
+        events.authenticating_again.retain(|again| *again != id);
+        events.authenticated_again.retain(|again| *again != id);
         events.disconnected.push(channel.end(reason));
     }
 }

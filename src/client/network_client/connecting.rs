@@ -110,13 +110,18 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             host: Arc::clone(host),
             address,
         };
-        if let Err(error) = self.selector.connect(id, endpoint) {
-            self.attempt_failed(
-                id,
-                Arc::from(format!("connecting to {address} failed: {error}")),
-                now,
-            );
-        }
+        let ending = match self.selector.connect(id, endpoint) {
+            Ok(()) => return,
+            Err(CloseReason::AuthenticationFailed(why)) => Ending {
+                weight: Weight::Refused,
+                ..Ending::given_up(why)
+            },
+            Err(CloseReason::ConnectFailed(why)) => {
+                Ending::given_up(format!("connecting to {address} failed: {why}"))
+            }
+            Err(reason) => Ending::given_up(reason.to_string()),
+        };
+        self.attempt_failed(id, &ending, now);
     }
 
     /// Takes the answers of the resolver that have come.
@@ -138,25 +143,29 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 Err(error) => error,
             };
             if self.states.resolution_failed(id) {
-                self.attempt_failed(id, error, now);
+                self.attempt_failed(id, &Ending::given_up(error), now);
             }
         }
     }
 
     /// An attempt ended before there was a connection: nothing is in flight on it.
-    fn attempt_failed(&mut self, id: NodeId, error: Arc<str>, now: Instant) {
-        let ending = Ending {
-            error,
-            weight: Weight::Lost,
-            by_peer: false,
-        };
-        self.log_ending(id, &ending, now);
-        self.states.disconnected(id, now, Arc::clone(&ending.error));
-        self.metadata_after_disconnect(id, &ending, now);
+    fn attempt_failed(&mut self, id: NodeId, ending: &Ending, now: Instant) {
+        self.note_end(id, ending, now);
+        self.metadata_after_disconnect(id, ending, now);
+    }
+
+    fn note_end(&mut self, id: NodeId, ending: &Ending, now: Instant) {
+        self.log_ending(id, ending, now);
+        let error = Arc::clone(&ending.error);
+        if ending.weight == Weight::Refused {
+            self.states.authentication_failed(id, now, error);
+        } else {
+            self.states.disconnected(id, now, error);
+        }
     }
 
     /// Notes the connections that stand, and those that are ready for frames: their brokers are asked for
-    /// versions next.
+    /// versions next, unless they have told them.
     pub(super) fn handle_connections(&mut self, events: &PollEvents, now: Instant) {
         for &id in &events.authenticating {
             if self.states.state(id) == Some(&ConnectionState::Connecting) {
@@ -179,6 +188,21 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 self.versions_to_ask.insert(id, FIRST_API_VERSIONS_VERSION);
             }
         }
+        // Of a node that is not ready yet, the time until it is runs anyway.
+        for &id in &events.authenticating_again {
+            if self.states.state(id) == Some(&ConnectionState::Ready) {
+                log::debug!(
+                    self.log,
+                    "Authenticating again on the connection to node {id}."
+                );
+                self.states.authenticating_again(id, now);
+            }
+        }
+        for &id in &events.authenticated_again {
+            if self.states.state(id) == Some(&ConnectionState::AuthenticatingAgain) {
+                self.states.authenticated_again(id, now);
+            }
+        }
     }
 
     /// Notes the connections that ended by the broker's or the system's doing.
@@ -193,7 +217,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             if !self.states.is_live(id) {
                 continue;
             }
-            let was_ready = self.states.state(id) == Some(&ConnectionState::Ready);
+            let was_ready = matches!(
+                self.states.state(id),
+                Some(ConnectionState::Ready | ConnectionState::AuthenticatingAgain)
+            );
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
             let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
@@ -226,7 +253,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Closes the connections that took too long to be made or to tell the broker's versions.
+    /// Closes the connections that took too long to be made, to be authenticated, or to tell the broker's
+    /// versions.
     pub(super) fn handle_timed_out_connections(
         &mut self,
         now: Instant,
@@ -235,8 +263,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         while let Some(id) = self.states.timed_out_setup(now) {
             let stage = self.states.state_name(id);
             let timeout = self.states.setup_timeout(id).unwrap_or_default();
+            let what = match self.states.state(id) {
+                Some(ConnectionState::AuthenticatingAgain) => "authenticated again",
+                _ => "set up",
+            };
             let error = format!(
-                "the connection was not set up within {} ms (socket.connection.setup.timeout.ms, stage: {stage})",
+                "the connection was not {what} within {} ms (socket.connection.setup.timeout.ms, stage: {stage})",
                 timeout.as_millis()
             );
             self.close_connection(id, &Ending::given_up(error), now, responses);
@@ -278,13 +310,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
-        self.log_ending(id, ending, now);
-        let error = Arc::clone(&ending.error);
-        if ending.weight == Weight::Refused {
-            self.states.authentication_failed(id, now, error);
-        } else {
-            self.states.disconnected(id, now, error);
-        }
+        self.note_end(id, ending, now);
         self.api_versions.remove(id);
         self.versions_to_ask.remove(&id);
         self.cancel_in_flight(id, ending, newest_untouched, now, responses);

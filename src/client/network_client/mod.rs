@@ -223,6 +223,9 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             Some(ConnectionState::Ready) if !self.in_flight.can_send_more(node) => {
                 Some(NotReady::InFlightFull)
             }
+            Some(ConnectionState::AuthenticatingAgain) => Some(NotReady::NotConnected(Some(
+                "it is being authenticated again".into(),
+            ))),
             // At most a metadata request goes first: that is no fault of the node.
             Some(ConnectionState::Ready) => None,
             _ => Some(NotReady::NotConnected(last_error())),

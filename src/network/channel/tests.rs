@@ -10,6 +10,8 @@ use crate::network::transport::PlaintextTransport;
 use crate::protocol::FrameBuilder;
 use crate::sync::{Mutex, Rank};
 
+mod authentication;
+
 /// What the scripted stream answers, and what was written to it.
 #[derive(Default)]
 struct Script {

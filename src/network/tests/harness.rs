@@ -54,6 +54,8 @@ struct Connection {
     unanswered: VecDeque<(u32, Bytes)>,
     /// Frames of the client that the transport of the current connection was given in full.
     given: usize,
+    /// The broker is being told again who this is.
+    talks_again: bool,
     /// Nothing may come on it any more.
     is_silent: bool,
 }
@@ -144,6 +146,7 @@ impl Run {
                 writing: None,
                 unanswered: VecDeque::new(),
                 given: 0,
+                talks_again: false,
                 is_silent: false,
             });
         }
@@ -214,6 +217,7 @@ impl Run {
         connection.attempts += 1;
         connection.is_silent = answers == Answers::Never;
         connection.given = 0;
+        connection.talks_again = false;
         connection.plan = Some(plan.clone());
         self.plans.lock().insert(Arc::clone(&connection.host), plan);
         let endpoint = Endpoint {
@@ -429,8 +433,31 @@ impl Run {
             *standing = Standing::Up;
             self.tally.connected += 1;
         }
+        for &id in &events.authenticating_again {
+            let connection = &mut self.connections[id as usize];
+            if connection.standing != Standing::Up || connection.talks_again {
+                return Err(format!(
+                    "{id} authenticates again, but is {:?}",
+                    connection.standing
+                ));
+            }
+            connection.talks_again = true;
+            self.tally.told_again += 1;
+        }
+        for &id in &events.authenticated_again {
+            let connection = &mut self.connections[id as usize];
+            if !std::mem::take(&mut connection.talks_again) {
+                return Err(format!("{id} has not begun to authenticate again"));
+            }
+        }
         for ended in &events.disconnected {
             self.disconnected(ended)?;
+        }
+        for (id, connection) in (0..).zip(&self.connections) {
+            let is_up = connection.standing == Standing::Up;
+            if is_up && connection.talks_again && self.selector.is_channel_ready(id) {
+                return Err(format!("{id} is ready, and nobody has said so"));
+            }
         }
         let wrong = self.log.look(|seen| seen.wrong.pop());
         wrong.map_or(Ok(()), Err)
@@ -479,6 +506,9 @@ impl Run {
             },
             CloseReason::ConnectFailed(_) => self.tally.connects_failed += 1,
             CloseReason::BadFrame(why) => return Err(format!("a bad frame: {why}")),
+            CloseReason::AuthenticationInterrupted(why) => {
+                return Err(format!("interrupted: {why}"));
+            }
             CloseReason::ClosedByPeer | CloseReason::Io(_) => {}
         }
         if ended.last_frame_untouched != untouched {

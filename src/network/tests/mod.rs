@@ -4,6 +4,7 @@
 //! `SEED=n` replays one seed, `SEEDS=n` runs so many.
 
 mod authenticator;
+mod endless_talk;
 mod harness;
 mod parts;
 mod peer;

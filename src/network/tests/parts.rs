@@ -13,6 +13,7 @@ use crate::network::channel_builder::{ChannelBuilder, ChannelParts};
 use crate::network::endpoint::Endpoint;
 use crate::network::poller::{Poller, Readiness, Stream};
 use crate::network::selectable::{ConnectionId, WakeUp};
+use crate::network::transport::TransportError;
 use crate::sync::Mutex;
 use crate::testing::sim::network::{SimPoller, SimStream};
 
@@ -68,7 +69,7 @@ pub(super) struct Builder {
 }
 
 impl<S: Stream + 'static> ChannelBuilder<S> for Builder {
-    fn build(&self, endpoint: &Endpoint, stream: S) -> io::Result<ChannelParts> {
+    fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
         // By name: an address would not tell which host is meant.
         let plan = self.plans.lock()[&endpoint.host].clone();
         let random = fastrand::Rng::with_seed(plan.seed);

@@ -142,17 +142,20 @@ impl SimNetwork {
         SimPoller::new(self.clone(), number, moves_time)
     }
 
-    /// Lets time pass until one of the stepped clients has something to do: an event, a wake-up, or the end
-    /// of its wait. False: nothing will ever happen again.
-    pub(crate) fn pass_time(&self) -> bool {
+    /// Lets time pass until one of the stepped clients has something to do (an event, a wake-up, or the end
+    /// of its wait), but not beyond `until`: something else may be due then, such as the end of a call.
+    /// False: nothing will ever happen again.
+    pub(crate) fn pass_time(&self, until: Deadline) -> bool {
         loop {
             self.do_what_is_due();
             let next = {
                 let world = self.world.lock();
-                if world.is_any_client_due(self.clock.now()) {
+                let now = self.clock.now();
+                if world.is_any_client_due(now) || until.is_over(now) {
                     return true;
                 }
-                world.next_event().min(world.first_end_of_a_wait())
+                let next = world.next_event().min(world.first_end_of_a_wait());
+                next.min(until)
             };
             let Deadline::At(at) = next else {
                 return false;

@@ -149,3 +149,43 @@ fn a_connection_lost_while_it_is_authenticated_says_what_that_may_mean() {
         "it may have been the network"
     );
 }
+
+/// How often metadata is asked of broker 1, which is well, in ten seconds in which batches wait for `refusing`
+/// others that refuse the client.
+fn metadata_requests(refusing: i32, refresh_backoff: Duration) -> usize {
+    let nodes: Vec<Node> = (1..=1 + refusing).map(node).collect();
+    let mut harness = Harness::with_timeouts(&nodes, |options, times| {
+        options.reconnect_backoff_max = MS(1000);
+        times.refresh_backoff = refresh_backoff;
+    });
+    harness.connect(&node(1));
+    harness.client.selector.sent.clear();
+    harness.client.selector.holds_authentication = true;
+    harness.metadata.request_update();
+    for _ in 0..1000 {
+        for other in &nodes[1..] {
+            let now = harness.now();
+            harness.client.ready(other, now);
+        }
+        harness.poll();
+        for other in &nodes[1..] {
+            let id = other.id();
+            if harness.client.states.state(id) == Some(&ConnectionState::Authenticating) {
+                let refused = CloseReason::AuthenticationFailed("no".into());
+                harness.client.selector.disconnect(id, refused);
+            }
+        }
+        harness.poll();
+        harness.advance(MS(10));
+    }
+    assert!(harness.metadata.inner.lock().fatal_error(0).is_some());
+    let sent = harness.client.selector.sent.iter();
+    let keys = sent.map(|sent| sent.header.api_key);
+    keys.filter(|key| *key == ApiKey::Metadata).count()
+}
+
+#[test]
+fn brokers_that_refuse_the_client_do_not_keep_metadata_from_being_asked_of_others() {
+    assert!(metadata_requests(1, MS(2000)) > 0, "a long backoff");
+    assert!(metadata_requests(30, MS(100)) > 0, "many brokers");
+}

@@ -1,6 +1,7 @@
 //! The client over a scripted selector.
 
 mod authentication;
+mod authentication_again;
 mod connecting;
 mod coordinator;
 mod metadata;

@@ -29,6 +29,12 @@ impl SimPoller {
     }
 }
 
+impl Drop for SimPoller {
+    fn drop(&mut self) {
+        self.network.world.lock().remove_poller(self.number);
+    }
+}
+
 impl Poller for SimPoller {
     type Stream = SimStream;
 

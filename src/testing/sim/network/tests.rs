@@ -116,7 +116,7 @@ fn several_clients_share_one_network_and_its_time() {
         }
         rounds += 1;
         if up.len() < 2 {
-            assert!(network.pass_time());
+            assert!(network.pass_time(Deadline::Never));
         }
     }
     assert_eq!(clock.now() - start, micros(500), "when they are connected");
@@ -161,4 +161,43 @@ fn a_wake_up_ends_the_next_wait() {
     poller.wake_up().wake();
     assert!(wait(&mut poller, 1000).is_empty());
     assert_eq!(clock.now(), start);
+}
+
+#[test]
+fn a_client_that_is_gone_holds_up_time_for_nobody() {
+    for is_woken in [false, true] {
+        let (network, clock) = network(quiet());
+        let mut stays = network.stepped_poller();
+        let mut goes = network.stepped_poller();
+        wait(&mut goes, 10);
+        let (stream, _) = goes.open(3, address()).unwrap();
+        let wake_up = goes.wake_up();
+        drop(goes);
+        if is_woken {
+            wake_up.wake();
+        }
+        let start = clock.now();
+        for _ in 0..100 {
+            wait(&mut stays, 1000);
+            assert!(network.pass_time(Deadline::Never));
+        }
+        assert_eq!(clock.now() - start, Duration::from_secs(100), "{is_woken}");
+        drop(stream);
+    }
+}
+
+#[test]
+fn time_passes_up_to_the_end_of_a_call_and_what_is_due_by_then_happens() {
+    let (network, clock) = network(quiet());
+    let mut poller = network.stepped_poller();
+    wait(&mut poller, 3_600_000);
+    let end = clock.now() + Duration::from_millis(500);
+    assert!(network.pass_time(Deadline::At(end)));
+    assert_eq!(clock.now(), end);
+    assert!(network.pass_time(Deadline::At(end)), "it has come already");
+    assert_eq!(clock.now(), end);
+    let (mut stream, _) = poller.open(0, address()).unwrap();
+    assert!(network.pass_time(Deadline::At(end + Duration::from_secs(1))));
+    assert_eq!(clock.now(), end + micros(500), "when it is connected");
+    assert!(stream.finish_connect().unwrap());
 }

@@ -82,7 +82,9 @@ pub(super) struct World {
     profile: NetworkProfile,
     random: fastrand::Rng,
     listeners: BTreeMap<SocketAddr, Listener>,
-    clients: Vec<Client>,
+    /// By their numbers: those that are there still.
+    clients: BTreeMap<usize, Client>,
+    last_client: usize,
     links: BTreeMap<LinkNumber, Link>,
     last_link: LinkNumber,
     /// By time, and of one time in the order in which they were decided.
@@ -96,7 +98,8 @@ impl World {
             profile,
             random,
             listeners: BTreeMap::new(),
-            clients: Vec::new(),
+            clients: BTreeMap::new(),
+            last_client: 0,
             links: BTreeMap::new(),
             last_link: 0,
             to_come: BTreeMap::new(),
@@ -163,20 +166,30 @@ impl World {
     // Clients.
 
     pub(super) fn add_poller(&mut self) -> usize {
-        self.clients.push(Client::default());
-        self.clients.len() - 1
+        self.last_client += 1;
+        self.clients.insert(self.last_client, Client::default());
+        self.last_client
+    }
+
+    /// Nobody waits for it any more.
+    pub(super) fn remove_poller(&mut self, client: usize) {
+        self.clients.remove(&client);
     }
 
     pub(super) fn wake(&mut self, client: usize) {
-        self.clients[client].is_woken = true;
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.is_woken = true;
+        }
     }
 
     pub(super) fn waits_until(&mut self, client: usize, deadline: Deadline) {
-        self.clients[client].waits_until = Some(deadline);
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.waits_until = Some(deadline);
+        }
     }
 
     pub(super) fn is_any_client_due(&self, now: Instant) -> bool {
-        let mut clients = self.clients.iter();
+        let mut clients = self.clients.values();
         clients.any(|client| {
             let waits_until = client.waits_until.unwrap_or(Deadline::At(now));
             client.is_woken || !client.events.is_empty() || waits_until.is_over(now)
@@ -184,16 +197,20 @@ impl World {
     }
 
     pub(super) fn first_end_of_a_wait(&self) -> Deadline {
-        let ends = self.clients.iter().filter_map(|client| client.waits_until);
+        let clients = self.clients.values();
+        let ends = clients.filter_map(|client| client.waits_until);
         ends.min().unwrap_or(Deadline::Never)
     }
 
     /// What a wait tells, and whether it was woken. Not always all that there is.
     pub(super) fn take_events(&mut self, client: usize) -> (Vec<(ConnectionId, Readiness)>, bool) {
         self.make_something_up(client);
-        let Client {
+        let Some(Client {
             events, is_woken, ..
-        } = &mut self.clients[client];
+        }) = self.clients.get_mut(&client)
+        else {
+            return (Vec::new(), false);
+        };
         let is_woken = std::mem::take(is_woken);
         let keep = if events.len() > 1 && self.random.bool() {
             self.random.usize(0..events.len())
@@ -225,8 +242,7 @@ impl World {
                 writable: self.random.bool(),
                 input_ends: false,
             };
-            let told = self.clients[client].events.entry(id).or_default();
-            told.note(event);
+            self.tell_client(client, id, event);
         }
     }
 
@@ -235,8 +251,14 @@ impl World {
             return;
         };
         if !link.is_client_gone && !link.is_silent {
-            let events = &mut self.clients[link.poller].events;
-            events.entry(link.id).or_default().note(event);
+            let (client, id) = (link.poller, link.id);
+            self.tell_client(client, id, event);
+        }
+    }
+
+    fn tell_client(&mut self, client: usize, id: ConnectionId, event: Readiness) {
+        if let Some(client) = self.clients.get_mut(&client) {
+            client.events.entry(id).or_default().note(event);
         }
     }
 

@@ -132,7 +132,9 @@ impl World {
         };
         link.is_client_gone = true;
         let (poller, id) = (link.poller, link.id);
-        self.clients[poller].events.remove(&id);
+        if let Some(client) = self.clients.get_mut(&poller) {
+            client.events.remove(&id);
+        }
         // After all that is on the way.
         let at = link.up.last_arrival.max(now) + micros(1);
         self.decide(number, Happening::PeerIsTold, at);

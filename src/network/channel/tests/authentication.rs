@@ -1,0 +1,263 @@
+//! Talks of an authenticator: what each side may say when, and how a talk fails.
+
+use std::time::Duration;
+
+use super::*;
+
+/// After the handshake of TLS 1.3: the server has refused the client's certificate, sent its alert and closed.
+/// The client's first write fails; the alert lies in the stream.
+struct Alerting;
+
+impl Transport for Alerting {
+    fn finish_connect(&mut self, _: &mut Readiness) -> Result<bool, TransportError> {
+        Ok(true)
+    }
+
+    fn handshake(&mut self, _: &mut Readiness) -> Result<bool, TransportError> {
+        Ok(true)
+    }
+
+    fn read(&mut self, _: &mut Readiness, _: &mut [u8]) -> Result<usize, TransportError> {
+        Err(TransportError::Authentication("bad certificate".into()))
+    }
+
+    fn write_vectored(
+        &mut self,
+        _: &mut Readiness,
+        _: &[IoSlice<'_>],
+    ) -> Result<usize, TransportError> {
+        Err(io::Error::from(io::ErrorKind::BrokenPipe).into())
+    }
+
+    fn has_pending_writes(&self) -> bool {
+        false
+    }
+
+    fn flush(&mut self, _: &mut Readiness) -> Result<bool, TransportError> {
+        Ok(true)
+    }
+
+    fn has_pending_input(&self) -> bool {
+        false
+    }
+
+    fn shutdown(&mut self, _: &mut Readiness) {}
+}
+
+#[test]
+fn a_refusal_that_lies_behind_a_failed_write_is_the_reason() {
+    let parts = ChannelParts {
+        transport: Box::new(Alerting),
+        authenticator: Box::new(NullAuthenticator),
+    };
+    let mut channel = KafkaChannel::new(1, parts, true, 1000, Instant::ORIGIN);
+    let (mut events, mut scratch) = (PollEvents::default(), [0; 64]);
+    assert_eq!(channel.turn(&mut scratch, at(0), &mut events), Turn::Wait);
+    channel.send(frame(&[b"first"]), || at(0)).unwrap();
+    assert_eq!(
+        channel.turn(&mut scratch, at(0), &mut events),
+        Turn::Ended(CloseReason::AuthenticationFailed("bad certificate".into()))
+    );
+}
+
+type Step = Result<AuthStep, AuthFailure>;
+
+/// What it says, one after the other; its answers begin with `a`.
+struct Scheme {
+    proceeds: VecDeque<Step>,
+    receives: VecDeque<Step>,
+}
+
+impl Authenticator for Scheme {
+    fn proceed(&mut self, _: Instant) -> Step {
+        self.proceeds.pop_front().expect("nobody was to ask it")
+    }
+
+    fn receive(&mut self, frame: &Bytes, _: Instant) -> Step {
+        let step = self.receives.pop_front();
+        step.unwrap_or_else(|| panic!("{frame:?} was not for it"))
+    }
+
+    fn is_answer(&self, frame: &Bytes) -> bool {
+        frame.first() == Some(&b'a')
+    }
+}
+
+fn at(secs: u64) -> Instant {
+    Instant::ORIGIN + Duration::from_secs(secs)
+}
+
+fn complete(again: Deadline) -> AuthStep {
+    AuthStep::Complete { again }
+}
+
+fn question() -> AuthStep {
+    AuthStep::Send(frame(&[b"QUESTION"]))
+}
+
+fn rig(proceeds: impl IntoIterator<Item = Step>, receives: impl IntoIterator<Item = Step>) -> Rig {
+    let mut rig = Rig::connecting(64);
+    rig.channel.authenticator = Box::new(Scheme {
+        proceeds: proceeds.into_iter().collect(),
+        receives: receives.into_iter().collect(),
+    });
+    rig.channel.note(WRITABLE);
+    rig
+}
+
+/// A channel whose second talk has begun, and in which answers to earlier frames have come.
+fn talking_again(second: Step, then: Vec<Step>, receives: Vec<Step>) -> Rig {
+    let first = [Ok(complete(Deadline::At(Instant::ORIGIN))), second];
+    let mut rig = rig(first.into_iter().chain(then), receives);
+    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.events.connected, [1]);
+    rig.send(frame(&[b"held back"])).unwrap();
+    rig
+}
+
+#[test]
+fn answers_that_have_come_are_delivered_before_a_second_talk_ends_the_connection() {
+    for (failure, reason) in [
+        (
+            AuthFailure::Refused("no token".into()),
+            CloseReason::AuthenticationFailed("no token".into()),
+        ),
+        (
+            AuthFailure::Interrupted("its endpoint is down".into()),
+            CloseReason::AuthenticationInterrupted("its endpoint is down".into()),
+        ),
+    ] {
+        // In a pause, and by an answer that other answers have come behind.
+        let pause = Ok(AuthStep::Pause(Deadline::Never));
+        let paused = talking_again(pause, vec![Err(failure.clone())], Vec::new());
+        let asking = Ok(AuthStep::Receive);
+        let answered = talking_again(asking, Vec::new(), vec![Err(failure)]);
+        for (mut rig, stream) in [
+            (paused, framed(b"one")),
+            (answered, [framed(b"a"), framed(b"one")].concat()),
+        ] {
+            rig.script(|script| script.reads.push_back(Ok(stream)));
+            rig.channel.note(READABLE);
+            let mut delivered = Vec::new();
+            let mut turns = 0;
+            let ended = loop {
+                let turn = rig.turn();
+                delivered.append(&mut rig.events.completed_receives);
+                turns += 1;
+                assert!(turns < 10, "{turn:?}");
+                if let Turn::Ended(reason) = turn {
+                    break reason;
+                }
+            };
+            assert_eq!(delivered, [(1, Bytes::from("one"))]);
+            assert_eq!(ended, reason);
+            assert!(rig.channel.end(ended).last_frame_untouched);
+        }
+    }
+}
+
+#[test]
+fn an_authenticator_that_does_not_talk_is_given_no_frame() {
+    let mut rig = rig([Ok(complete(Deadline::Never))], []);
+    assert_eq!(rig.turn(), Turn::Wait);
+    rig.script(|script| {
+        script.writes.extend([Ok(6), Err(blocked())]);
+        script.reads.push_back(Ok(framed(b"a!")));
+    });
+    rig.send(frame(&[b"CLIENT"])).unwrap();
+    rig.channel.note(READABLE);
+    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.events.completed_receives, [(1, Bytes::from("a!"))]);
+    rig.script(|script| script.writes.push_back(Ok(100)));
+    rig.channel.note(WRITABLE);
+    assert_eq!(rig.turn(), Turn::Wait);
+    rig.script(|script| assert_eq!(script.written, framed(b"CLIENT")));
+}
+
+#[test]
+fn an_answer_before_the_question_is_out_ends_the_connection_and_nothing_follows_upon_half_a_frame()
+{
+    let mut rig = rig([Ok(question())], []);
+    rig.script(|script| script.writes.extend([Ok(6), Err(blocked())]));
+    assert_eq!(rig.turn(), Turn::Wait);
+    rig.script(|script| {
+        script.reads.push_back(Ok(framed(b"a")));
+        script.writes.push_back(Ok(100));
+    });
+    rig.channel.note(READABLE);
+    rig.channel.note(WRITABLE);
+    let turn = rig.turn();
+    assert!(
+        matches!(&turn, Turn::Ended(CloseReason::BadFrame(why)) if why.contains("in full")),
+        "{turn:?}"
+    );
+    rig.script(|script| assert_eq!(script.written, framed(b"QUESTION")[..6]));
+}
+
+#[test]
+fn an_early_answer_in_a_second_talk_ends_the_connection_after_what_came_before_it() {
+    let mut rig = talking_again(Ok(question()), Vec::new(), Vec::new());
+    let stream = [framed(b"one"), framed(b"a")].concat();
+    rig.script(|script| script.reads.push_back(Ok(stream)));
+    rig.channel.note(READABLE);
+    assert_eq!(rig.turn(), Turn::Again);
+    assert_eq!(rig.events.completed_receives, [(1, Bytes::from("one"))]);
+    assert_eq!(rig.turn(), Turn::Again);
+    let turn = rig.turn();
+    assert!(
+        matches!(&turn, Turn::Ended(CloseReason::BadFrame(_))),
+        "{turn:?}"
+    );
+}
+
+#[test]
+fn a_second_talk_is_told_when_it_begins_and_when_it_is_over() {
+    let asking = Ok(AuthStep::Receive);
+    let answer = Ok(complete(Deadline::Never));
+    let mut rig = talking_again(asking, Vec::new(), vec![answer]);
+    assert!(rig.channel.has_work(), "no event will tell");
+    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.events.authenticating_again, [1]);
+    assert!(!rig.channel.is_ready());
+    rig.script(|script| {
+        script.reads.push_back(Ok(framed(b"a")));
+        script.writes.push_back(Ok(100));
+    });
+    rig.channel.note(READABLE);
+    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.events.authenticated_again, [1]);
+    assert!(rig.events.connected.is_empty());
+    assert_eq!(rig.events.completed_sends, [1]);
+}
+
+#[test]
+fn a_pause_that_is_over_already_is_a_short_one() {
+    let mut rig = rig([Ok(AuthStep::Pause(Deadline::At(Instant::ORIGIN)))], []);
+    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(
+        rig.channel.paused_until(),
+        Some(Deadline::after(Instant::ORIGIN, SHORTEST_BACKOFF))
+    );
+}
+
+#[test]
+fn a_peer_that_has_proved_nothing_may_not_send_large_frames() {
+    for (is_over, len) in [(false, MAX_BYTES_BEFORE_READY + 1), (true, 1 << 22)] {
+        let first = if is_over {
+            Ok(complete(Deadline::Never))
+        } else {
+            Ok(AuthStep::Receive)
+        };
+        let mut rig = rig([first], []);
+        let parts = ChannelParts {
+            transport: Box::new(PlaintextTransport(rig.script.clone())),
+            authenticator: rig.channel.authenticator,
+        };
+        rig.channel = KafkaChannel::new(1, parts, true, 1 << 22, at(0));
+        let header = i32::try_from(len).unwrap().to_be_bytes();
+        rig.script(|script| script.reads.push_back(Ok(header.to_vec())));
+        rig.channel.note(READABLE);
+        let is_taken = rig.turn() == Turn::Wait;
+        assert_eq!(is_taken, is_over);
+    }
+}
