@@ -1,9 +1,13 @@
 //! Who leads partitions and who follows: asking, moving, waiting for those that fell behind.
 
 use std::fs;
+use std::time::Duration;
 
 use super::cluster::{Cluster, broker_name};
 use super::{Context, Failure, Result};
+
+/// A broker that was paused tells old metadata until it has noticed that its session is over.
+const STALE: Duration = Duration::from_secs(5);
 
 impl Cluster {
     /// The broker that leads a partition.
@@ -41,7 +45,13 @@ impl Cluster {
     /// Waits until every partition of every topic has a leader and all its replicas are in sync. Every
     /// broker must be running.
     pub(crate) fn await_in_sync(&self) -> Result<()> {
-        self.explained(self.helper().run(&self.call("await-in-sync")))
+        self.await_in_sync_for(Duration::ZERO)
+    }
+
+    /// The same, and that it has been so for a while.
+    fn await_in_sync_for(&self, steady: Duration) -> Result<()> {
+        let call = self.call("await-in-sync").number(&steady.as_millis());
+        self.explained(self.helper().run(&call))
     }
 
     /// Stops each broker cleanly and starts it again, one after another, with all replicas in sync
@@ -59,15 +69,17 @@ impl Cluster {
     /// [`Self::await_in_sync`] does. If that takes too long, restarts all of them: a leader of Kafka 3.0.0 that
     /// was asking the controller to let a replica back, when the controller was lost, may never ask again.
     pub(crate) fn mend(&self) -> Result<()> {
+        let mut steady = Duration::ZERO;
         for index in 0..self.broker_count() {
             let broker = self.broker(index);
             if broker.process_id().is_none() {
                 broker.start()?;
             } else if broker.is_paused() {
                 broker.resume()?;
+                steady = STALE;
             }
         }
-        self.await_in_sync().or_else(|failure| {
+        self.await_in_sync_for(steady).or_else(|failure| {
             println!("mending by restarts: {failure}");
             for index in 0..self.broker_count() {
                 self.broker(index).stop_clean()?;

@@ -93,10 +93,17 @@ final class Replicas {
         }
     }
 
-    /** Waits until every replica of every topic, internal ones too, is in sync and has a leader. */
+    /**
+     * Waits until every replica of every topic, internal ones too, is in sync and has a leader, and has been for a
+     * while: a broker that was paused tells for a moment how things stood before it was.
+     *
+     * <p>Arguments: for how many milliseconds it must have been so.
+     */
     static void awaitInSync(Helper.Arguments arguments) throws Exception {
         try (Admin admin = Topics.admin(arguments.text())) {
             Set<String> behind = new HashSet<>();
+            long steadyNanos = arguments.number() * 1_000_000L;
+            long[] since = {System.nanoTime()};
             try {
                 Topics.until("all replicas to be in sync", TIMEOUT_MS, () -> {
                     behind.clear();
@@ -106,7 +113,11 @@ final class Replicas {
                         topic.partitions().stream().filter(each -> !isWhole(each))
                                 .forEach(each -> behind.add(topic.name() + " " + each));
                     }
-                    return behind.isEmpty();
+                    if (!behind.isEmpty()) {
+                        since[0] = System.nanoTime();
+                        return false;
+                    }
+                    return System.nanoTime() - since[0] >= steadyNanos;
                 });
             } catch (java.io.IOException late) {
                 throw new java.io.IOException(late.getMessage() + "; behind are " + behind, late);
