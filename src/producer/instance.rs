@@ -10,17 +10,23 @@ use crate::util::log::LogContext;
 /// What any part of a producer needs that runs the user's code, waits, or writes to the log: which producer it is of,
 /// whose time counts, and what its lines begin with. Batches and their futures keep it when the producer is gone.
 #[derive(Clone)]
-pub(crate) struct Instance(Arc<Parts>);
-
-struct Parts {
+pub(crate) struct Instance {
+    /// Not beside the counter of what is shared, which every batch changes: a `send` that runs user code reads it.
     id: ProducerId,
+    shared: Arc<Shared>,
+}
+
+struct Shared {
     clock: Arc<dyn Clock>,
     log: LogContext,
 }
 
 impl Instance {
     pub(crate) fn new(id: ProducerId, clock: Arc<dyn Clock>, log: LogContext) -> Self {
-        Self(Arc::new(Parts { id, clock, log }))
+        Self {
+            id,
+            shared: Arc::new(Shared { clock, log }),
+        }
     }
 
     /// A producer on the system's clock.
@@ -35,20 +41,20 @@ impl Instance {
     }
 
     pub(crate) fn id(&self) -> ProducerId {
-        self.0.id
+        self.id
     }
 
     pub(crate) fn clock(&self) -> &Arc<dyn Clock> {
-        &self.0.clock
+        &self.shared.clock
     }
 
     pub(crate) fn log(&self) -> &LogContext {
-        &self.0.log
+        &self.shared.log
     }
 }
 
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.log.fmt(f)
+        self.shared.log.fmt(f)
     }
 }
