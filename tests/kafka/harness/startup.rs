@@ -255,6 +255,9 @@ impl Cluster {
             ("num.network.threads", "2".to_owned()),
             ("num.io.threads", "4".to_owned()),
             ("log.cleaner.dedupe.buffer.size", "2097152".to_owned()),
+            // Tests send records of years ago. A segment may come to hold only such, since a log is rolled when a
+            // batch is a week younger than the segment's first, and it would go at the next look for old segments.
+            ("log.retention.ms", "-1".to_owned()),
         ]);
         properties
     }
