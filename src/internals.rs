@@ -29,6 +29,8 @@ use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
 use crate::types::Magic;
 
+#[cfg(planted_defects)]
+pub use crate::planted::{Defect, choose as choose_planted_defect};
 pub use by_hand::{ByHand, Producer};
 pub use log_watch::{assert_unlocked, watch_log_lines};
 

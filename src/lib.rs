@@ -62,6 +62,7 @@ mod compress;
 mod config;
 mod error;
 mod network;
+mod planted;
 mod producer;
 mod protocol;
 mod record;

@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("sync", 0, "sync"),
     ("clock", 0, "clock"),
     ("util", 0, "util"),
+    ("planted", 0, "planted"),
     ("types", 10, "types"),
     ("error", 11, "error"),
     ("compress", 20, "compress"),

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 
 use super::HALF_RING;
 use crate::clock::Instant;
+use crate::planted::planted;
 use crate::producer::batch::{BatchId, BatchSummary, Fate};
 use crate::record::builder::ProducerState;
 use crate::types::{ProducerIdAndEpoch, Sequence, TopicPartition};
@@ -165,7 +166,8 @@ impl PartitionSequences {
             base_sequence: self.next,
             is_transactional: self.is_transactional,
         };
-        self.next = self.next.advance(record_count);
+        let taken = record_count - u32::from(planted!(SequenceOffByOne));
+        self.next = self.next.advance(taken);
         self.in_flight.push_back(Tracked {
             id,
             record_count,
