@@ -1,0 +1,224 @@
+//! What happens in a run, as data: for the checker, and for the trace that a person reads.
+
+use std::fmt;
+use std::time::Duration;
+
+/// A record that the application offered, numbered in the order of offering; its value begins with the number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct RecordId(pub(crate) u64);
+
+/// One call of the application.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct CallId(pub(crate) u64);
+
+/// One of the producers of the scenario, by its place there.
+pub(crate) type ProducerIndex = usize;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Event {
+    /// Since the start.
+    pub(crate) at: Duration,
+    pub(crate) who: Who,
+    pub(crate) what: What,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Who {
+    /// A thread of the application.
+    Thread {
+        producer: ProducerIndex,
+        thread: usize,
+    },
+    Sender(ProducerIndex),
+    Broker(i32),
+    /// The faults of the scenario, and what the run itself does.
+    World,
+}
+
+/// What a record's future or callback was told.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Outcome {
+    /// Offset and timestamp -1 where the brokers do not tell.
+    Acknowledged {
+        topic: String,
+        partition: i32,
+        offset: i64,
+        timestamp: i64,
+    },
+    Failed(Failure),
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    /// `ProduceErrorKind` as it prints with `{:?}`.
+    pub(crate) kind: String,
+    pub(crate) may_be_written: bool,
+    /// The whole error as it prints.
+    pub(crate) text: String,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Call {
+    Build,
+    Send(RecordId),
+    TrySend(RecordId),
+    Flush {
+        timeout: Option<Duration>,
+    },
+    Close {
+        timeout: Option<Duration>,
+    },
+    PartitionsFor {
+        topic: String,
+    },
+    Get {
+        record: RecordId,
+        timeout: Option<Duration>,
+    },
+    Await {
+        record: RecordId,
+    },
+    DropFuture {
+        record: RecordId,
+    },
+    DropProducer,
+}
+
+/// How a call ended: `Ok`, or the error as it prints with `{:?}` (its first word is its kind) and with `{}`.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Returned {
+    Ok,
+    Error { kind: String, text: String },
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum What {
+    CallBegins {
+        call: CallId,
+        what: Call,
+    },
+    /// The call has something to wait for: said once for each thing ("metadata", "memory", "a batch", "the sender's end").
+    CallWaits {
+        call: CallId,
+        until: Option<Duration>,
+    },
+    CallEnds {
+        call: CallId,
+        returned: Returned,
+    },
+
+    /// Before anything becomes of it. `inside`: from within the user's code, of that record's producer or another's.
+    RecordOffered {
+        record: RecordId,
+        producer: ProducerIndex,
+        topic: String,
+        partition: Option<i32>,
+        key: Option<Vec<u8>>,
+        size: usize,
+        has_callback: bool,
+        inside: bool,
+    },
+    /// A future was returned. That says nothing of the record's fate.
+    RecordTaken {
+        record: RecordId,
+    },
+    /// The call itself was refused: there is no future.
+    RecordRefused {
+        record: RecordId,
+        kind: String,
+        text: String,
+    },
+    /// The future says so (by `get`, `poll` or `is_done` and `get`); may be said more than once.
+    FutureTold {
+        record: RecordId,
+        outcome: Outcome,
+    },
+    CallbackRan {
+        record: RecordId,
+        outcome: Outcome,
+    },
+    CallbackDropped {
+        record: RecordId,
+    },
+
+    /// A piece of the user's code was run, and which of its acts it did.
+    UserCode {
+        what: &'static str,
+        act: String,
+    },
+
+    /// A batch was written. `incarnation` counts how often the topic was made, over all clusters.
+    Appended {
+        topic: String,
+        incarnation: u64,
+        partition: i32,
+        base_offset: i64,
+        records: Vec<RecordId>,
+        producer_id: i64,
+        epoch: i16,
+        sequence: i32,
+        /// Of the batch's bytes from the records on (attributes and timestamps included).
+        digest: u64,
+    },
+    /// A broker found that it has the batch already.
+    Duplicate {
+        topic: String,
+        partition: i32,
+        base_offset: i64,
+        records: Vec<RecordId>,
+    },
+    /// The log lost what it had from this offset on, by an election or with the topic.
+    Truncated {
+        topic: String,
+        incarnation: u64,
+        partition: i32,
+        from_offset: i64,
+    },
+    TopicGone {
+        topic: String,
+        incarnation: u64,
+    },
+    /// A request came to a broker, and what became of it: "NONE", error codes by name, "closed", "silent".
+    Request {
+        api: &'static str,
+        version: i16,
+        bytes: usize,
+        fate: String,
+    },
+
+    FaultBegins {
+        fault: usize,
+    },
+    FaultEnds {
+        fault: usize,
+    },
+    Healed,
+
+    /// A line of the log; `who` says on whose thread.
+    LogLine {
+        level: log::Level,
+        text: String,
+    },
+    /// A step of the sender: whether it came to wait, and until when.
+    SenderStep {
+        waits: bool,
+        until: Option<Duration>,
+    },
+    SenderEnded,
+    /// The scenario is over, or would never end: why.
+    Stuck {
+        why: String,
+    },
+}
+
+impl fmt::Display for RecordId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "#{}", self.0)
+    }
+}
+
+impl fmt::Display for CallId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "call {}", self.0)
+    }
+}

@@ -1,0 +1,320 @@
+//! What one run of the simulator does, as data: drawn from a seed, made smaller when it fails, kept as JSON when
+//! it has found something.
+//!
+//! All times are of the simulated clock, since the start of the run. What is drawn only while it runs (who steps
+//! next, how long a piece of a stream travels) follows from [`Scenario::seed`] as well.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// One run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Scenario {
+    /// What is drawn while it runs.
+    pub(crate) seed: u64,
+    pub(crate) network: Network,
+    pub(crate) brokers: Brokers,
+    pub(crate) topics: Vec<Topic>,
+    pub(crate) producers: Vec<Producer>,
+    /// What a logger does with each line.
+    pub(crate) logger: Behaviour,
+    pub(crate) faults: Vec<TimedFault>,
+    /// When all faults are over: from then on everything has to come to an end.
+    pub(crate) heal_at_ms: u64,
+}
+
+/// What the network does without being told.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Network {
+    /// The longest that making a connection takes.
+    pub(crate) connect_us: u64,
+    /// The longest that a piece is on its way.
+    pub(crate) latency_us: u64,
+    /// Bytes that one direction of a connection holds.
+    pub(crate) capacity: usize,
+    /// Reads and writes take less than they could.
+    pub(crate) splits: bool,
+    pub(crate) short_read_drains: bool,
+    pub(crate) spurious_percent: u8,
+    pub(crate) at_once_percent: u8,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Brokers {
+    pub(crate) nodes: u8,
+    /// As in `KafkaRelease`: "V3_0".
+    pub(crate) release: String,
+    pub(crate) replication: u8,
+    pub(crate) auto_create_topics: bool,
+    /// `bootstrap.servers` has a name to be looked up, and brokers tell of names; otherwise addresses.
+    pub(crate) by_name: bool,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Topic {
+    pub(crate) name: String,
+    /// 0: there is none of that name at the start.
+    pub(crate) partitions: u16,
+    pub(crate) log_append_time: bool,
+    pub(crate) max_message_bytes: Option<u32>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Producer {
+    /// Kafka's keys, as a user writes them; `bootstrap.servers` and `client.id` are set by the run.
+    pub(crate) config: BTreeMap<String, String>,
+    pub(crate) plugins: Plugins,
+    pub(crate) threads: Vec<Thread>,
+}
+
+/// The user's code: `None` for what the library brings.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Plugins {
+    pub(crate) key_serializer: Option<Behaviour>,
+    pub(crate) value_serializer: Option<Behaviour>,
+    pub(crate) partitioner: Option<Behaviour>,
+    /// `on_send`, `on_acknowledgement`.
+    pub(crate) interceptor: Option<Behaviour>,
+    pub(crate) cluster_listener: Option<Behaviour>,
+}
+
+/// What a piece of the user's code does: each `every`th time it is called, besides what it is there for.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Behaviour {
+    pub(crate) acts: Vec<Every>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Every {
+    pub(crate) every: u32,
+    pub(crate) act: Act,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Act {
+    /// Says that it failed, where it can; else nothing.
+    Fails,
+    Panics,
+    TakesMs(u64),
+    /// Sends a small record to this topic.
+    Sends(String),
+    /// As `Sends`, with `try_send`.
+    TrySends(String),
+    Flushes,
+    Closes,
+    AsksForPartitions(String),
+    /// Drops the futures that the application keeps.
+    DropsFutures,
+    /// Waits for a record that is not done.
+    Gets,
+}
+
+/// A thread of the application: does one thing after another.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Thread {
+    pub(crate) ops: Vec<Op>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Op {
+    Send(Burst),
+    Flush {
+        timeout_ms: Option<u64>,
+    },
+    Close {
+        timeout_ms: Option<u64>,
+    },
+    PartitionsFor {
+        topic: String,
+    },
+    Sleep {
+        ms: u64,
+    },
+    /// `get` or `get_timeout` of the oldest futures that this thread keeps; those that are told are let go.
+    Get {
+        count: u32,
+        timeout_ms: Option<u64>,
+    },
+    /// Awaits the oldest futures as tasks do, by `poll` and a waker.
+    Await {
+        count: u32,
+    },
+    /// Drops the oldest futures unread.
+    DropFutures {
+        count: u32,
+    },
+    /// This thread's handle of the producer; the last one drops the producer.
+    DropProducer,
+}
+
+/// Records, one after the other.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Burst {
+    pub(crate) topic: String,
+    pub(crate) partition: Option<i32>,
+    /// So many different keys; 0 for none.
+    pub(crate) keys: u32,
+    pub(crate) count: u32,
+    /// Bytes of the value: at least those that say which record it is.
+    pub(crate) size: u32,
+    pub(crate) how: How,
+    /// What the callback does; `None` for no callback.
+    pub(crate) callback: Option<Behaviour>,
+    /// Between two records.
+    pub(crate) pause_us: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum How {
+    Send,
+    TrySend,
+}
+
+/// What goes wrong, from when, and for how long: until everything is healed if that is not said. What happens at
+/// one moment (a cut) has no duration.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct TimedFault {
+    pub(crate) at_ms: u64,
+    pub(crate) for_ms: Option<u64>,
+    pub(crate) fault: Fault,
+}
+
+/// Nodes are numbered from 0. A fault that names what is not there does nothing.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) enum Fault {
+    // The network.
+    /// Everything to and from a node takes so much longer.
+    Slow {
+        node: i32,
+        ms: u64,
+    },
+    /// Its connections break.
+    Cut {
+        node: i32,
+    },
+    /// On its present connections nothing comes through any more, in one direction or both.
+    Silence {
+        node: i32,
+        up: bool,
+        down: bool,
+    },
+    /// It says no to new connections, and its connections break.
+    Refuse {
+        node: i32,
+    },
+    /// It says nothing at all to new connections, and nothing comes through on the present ones.
+    BlackHole {
+        node: i32,
+    },
+
+    // Brokers.
+    /// It goes down: its connections end, its partitions go elsewhere.
+    Down {
+        node: i32,
+    },
+    /// It hangs: keeps its connections, and looks at what came when it is over.
+    Hang {
+        node: i32,
+    },
+    MoveLeader {
+        topic: String,
+        partition: i32,
+        to: i32,
+    },
+    /// What it tells of the cluster is what was so when this began.
+    StaleMetadata {
+        node: i32,
+    },
+    /// The metadata tells of epochs lower than before.
+    EpochsGoBack,
+    /// Another cluster answers under the same addresses: another id, the same topics, empty.
+    Rebuild,
+    /// All brokers move to other addresses; the name of the bootstrap server follows.
+    MoveBrokers,
+    DeleteTopic {
+        topic: String,
+    },
+    RecreateTopic {
+        topic: String,
+        partitions: u16,
+    },
+    GrowTopic {
+        topic: String,
+        to: u16,
+    },
+    /// The last records of the log are lost, as when a replica that is behind is elected.
+    Truncate {
+        topic: String,
+        partition: i32,
+        records: u32,
+    },
+    /// The brokers forget the producers of a partition.
+    ForgetProducers {
+        topic: String,
+        partition: i32,
+    },
+    LowerLimit {
+        topic: String,
+        bytes: u32,
+    },
+
+    // Answers.
+    /// Requests are refused: so many, or all while it lasts.
+    Error {
+        request: Api,
+        topic: Option<String>,
+        partition: Option<i32>,
+        code: i16,
+        times: Option<u64>,
+        after_applying: bool,
+    },
+    /// The connection is lost with the request: before it is carried out, after, or with so many bytes of the answer
+    /// sent.
+    Lose {
+        request: Api,
+        moment: Moment,
+        times: Option<u64>,
+        closes: bool,
+    },
+    /// Answers are late.
+    Late {
+        request: Option<Api>,
+        ms: u64,
+    },
+    Throttle {
+        request: Option<Api>,
+        ms: u64,
+    },
+    /// A node speaks only old versions of a request, or does not know it.
+    Versions {
+        node: i32,
+        request: Api,
+        up_to: Option<i16>,
+    },
+
+    // Names and clocks.
+    NamesFail,
+    /// Names lead to addresses where nobody is, besides the right ones or instead.
+    WrongAddresses {
+        instead: bool,
+    },
+    WallClock {
+        by_ms: i64,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub(crate) enum Api {
+    Produce,
+    Metadata,
+    ApiVersions,
+    InitProducerId,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Moment {
+    BeforeRequest,
+    AfterApplied,
+    WithinAnswer { bytes: u32 },
+}
