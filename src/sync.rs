@@ -96,29 +96,82 @@ impl<T> std::ops::DerefMut for MutexGuard<'_, T> {
 
 /// A condition variable for [`Mutex`].
 #[derive(Debug, Default)]
-pub(crate) struct Condvar(raw::Condvar);
+pub(crate) struct Condvar {
+    raw: raw::Condvar,
+    wakes: wakes::Wakes,
+}
 
 impl Condvar {
     pub(crate) const fn new() -> Self {
-        Self(raw::Condvar::new())
+        Self {
+            raw: raw::Condvar::new(),
+            wakes: wakes::Wakes::new(),
+        }
+    }
+
+    /// How often it has been notified. A thread that had begun to sleep on it before would have been woken by each,
+    /// or by one of them where others slept as well and one was notified.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn wakes(&self) -> u64 {
+        self.wakes.count()
     }
 
     /// Waits until notified; may wake without reason, so callers wait in a loop.
     pub(crate) fn wait<T>(&self, guard: &mut MutexGuard<'_, T>) {
-        self.0.wait(&mut guard.inner);
+        self.raw.wait(&mut guard.inner);
     }
 
     /// Waits until notified or until `timeout` has passed; may wake without reason.
     pub(crate) fn wait_for<T>(&self, guard: &mut MutexGuard<'_, T>, timeout: Duration) {
-        self.0.wait_for(&mut guard.inner, timeout);
+        self.raw.wait_for(&mut guard.inner, timeout);
     }
 
     pub(crate) fn notify_one(&self) {
-        self.0.notify_one();
+        self.wakes.note();
+        self.raw.notify_one();
     }
 
     pub(crate) fn notify_all(&self) {
-        self.0.notify_all();
+        self.wakes.note();
+        self.raw.notify_all();
+    }
+}
+
+/// Counts notifications, for whoever takes the steps of waiting calls by hand and sleeps on nothing.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+mod wakes {
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    #[derive(Debug, Default)]
+    pub(super) struct Wakes(AtomicU64);
+
+    impl Wakes {
+        pub(super) const fn new() -> Self {
+            Self(AtomicU64::new(0))
+        }
+
+        pub(super) fn note(&self) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+
+        pub(super) fn count(&self) -> u64 {
+            self.0.load(Ordering::SeqCst)
+        }
+    }
+}
+
+#[cfg(not(all(feature = "testing", feature = "_internals")))]
+mod wakes {
+    #[derive(Debug, Default)]
+    pub(super) struct Wakes;
+
+    impl Wakes {
+        pub(super) const fn new() -> Self {
+            Self
+        }
+
+        #[allow(clippy::unused_self, reason = "as the one that counts")]
+        pub(super) fn note(&self) {}
     }
 }
 

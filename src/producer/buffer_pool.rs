@@ -377,6 +377,11 @@ impl Event for Ticket {
             nap.on(&self.waiter.changed, &mut state);
         }
     }
+
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &Condvar)> {
+        Some(("memory", &self.waiter.changed))
+    }
 }
 
 impl Drop for Ticket {

@@ -14,7 +14,7 @@ use std::sync::Arc;
 use crate::util::log::warn;
 
 #[cfg(all(feature = "testing", feature = "_internals"))]
-pub(crate) use self::by_hand::HandSender;
+pub(crate) use self::by_hand::{HandSender, SenderOn, SteppedSeams};
 use self::plugins::{
     Chain, Factory, SerializerSource, Stock, close_strategy, close_unheard, make_interceptors,
     make_serializer, make_strategy,

@@ -104,6 +104,23 @@ pub(crate) fn mark_sender(producer: ProducerId) {
     SENDER_OF.set(Some(producer));
 }
 
+/// Marks this thread as the sender's of that producer until the guard is dropped: it takes the sender's steps.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) fn enter_sender(producer: ProducerId) -> SenderScope {
+    SenderScope(SENDER_OF.replace(Some(producer)))
+}
+
+/// Gives the thread back the mark that it had.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) struct SenderScope(Option<ProducerId>);
+
+#[cfg(all(feature = "testing", feature = "_internals"))]
+impl Drop for SenderScope {
+    fn drop(&mut self) {
+        SENDER_OF.set(self.0);
+    }
+}
+
 /// Whether this thread is inside user code of that producer, or its sender's.
 pub(crate) fn is_inside(producer: ProducerId) -> bool {
     INSIDE.with(|inside| inside.contains(producer)) || SENDER_OF.get() == Some(producer)

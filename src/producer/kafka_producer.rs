@@ -233,13 +233,33 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         mut record: ProducerRecord<'_, K, V>,
         callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, Box<SendError>> {
-        check_depth().map_err(SendError::Misuse)?;
-        if !self.plugins.interceptors.is_empty() {
-            record = self.plugins.interceptors.on_send(record);
-        }
+        record = self.intercept(record)?;
         let headers = std::mem::take(&mut record.headers);
         let mut call = self.send_call(&record, headers, callback);
         self.core.driver().run(&mut call).map_err(Box::new)
+    }
+
+    /// What comes before the steps of a `send`.
+    pub(crate) fn intercept<'a>(
+        &self,
+        record: ProducerRecord<'a, K, V>,
+    ) -> Result<ProducerRecord<'a, K, V>, SendError> {
+        check_depth().map_err(SendError::Misuse)?;
+        if self.plugins.interceptors.is_empty() {
+            return Ok(record);
+        }
+        Ok(self.plugins.interceptors.on_send(record))
+    }
+
+    /// The quick way of a `send`, if it is one for this record.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn send_at_once<C: UntakenCallback + 'static>(
+        &self,
+        record: &ProducerRecord<'_, K, V>,
+        callback: Option<&mut C>,
+    ) -> Option<FutureRecordMetadata> {
+        let quick = send_quickly(&self.core, &self.plugins, record, callback);
+        quick.map(FutureRecordMetadata::pending)
     }
 
     /// [`send`](Self::send) as steps, after interceptors; `headers` are the record's own.

@@ -58,13 +58,22 @@ impl fmt::Debug for End {
     }
 }
 
-/// A sender that runs, in a thread or by hand: its end is known when this is dropped.
+/// A sender that runs, in a thread or by hand. When this is dropped the last act is done, and then the end is
+/// known.
 #[derive(Debug)]
-pub(crate) struct Running(Arc<Latch<()>>);
+pub(crate) struct Running {
+    end: Arc<Latch<()>>,
+    last_act: Arc<Mutex<End>>,
+    log: LogContext,
+}
 
 impl Drop for Running {
     fn drop(&mut self) {
-        self.0.set(());
+        let last_act = self.last_act.lock().reach();
+        if let Some(act) = last_act {
+            contain(&self.log, act);
+        }
+        self.end.set(());
     }
 }
 
@@ -81,38 +90,34 @@ impl SenderThread {
         waker: Arc<SenderWaker>,
         spawn: Spawn,
     ) -> io::Result<Self> {
-        let end = Arc::new(Latch::new());
-        let running = Running(Arc::clone(&end));
-        let last_act = Arc::new(Mutex::new(Rank::LEAF, End::ToCome(None)));
-        let acts = Arc::clone(&last_act);
+        let (thread, running) = Self::without_thread(instance.log().clone(), control, waker);
         let body = move || {
             let _running = running;
             callback_scope::mark_sender(instance.id());
             // With the sender go the user's interceptors and listeners, if nobody else has them any more.
             contain(instance.log(), run);
-            let last_act = acts.lock().reach();
-            if let Some(act) = last_act {
-                contain(instance.log(), act);
-            }
         };
         let handle = spawn(Builder::new().name(thread_name(name)), Box::new(body))?;
-        Ok(Self {
-            handle: Mutex::new(Rank::LEAF, Some(handle)),
-            last_act,
-            end,
-            control,
-            waker,
-        })
+        *thread.handle.lock() = Some(handle);
+        Ok(thread)
     }
 
-    /// Stands for a sender that is stepped by hand.
-    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-    pub(crate) fn by_hand(control: Arc<SenderControl>, waker: Arc<SenderWaker>) -> (Self, Running) {
+    /// Stands for a sender that somebody else runs, until what is returned besides is dropped.
+    pub(crate) fn without_thread(
+        log: LogContext,
+        control: Arc<SenderControl>,
+        waker: Arc<SenderWaker>,
+    ) -> (Self, Running) {
         let end = Arc::new(Latch::new());
-        let running = Running(Arc::clone(&end));
+        let last_act = Arc::new(Mutex::new(Rank::LEAF, End::ToCome(None)));
+        let running = Running {
+            end: Arc::clone(&end),
+            last_act: Arc::clone(&last_act),
+            log,
+        };
         let thread = Self {
             handle: Mutex::new(Rank::LEAF, None),
-            last_act: Arc::new(Mutex::new(Rank::LEAF, End::Reached)),
+            last_act,
             end,
             control,
             waker,

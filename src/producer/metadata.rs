@@ -399,6 +399,11 @@ impl Event for AwaitedUpdate<'_> {
             nap.on(&self.metadata.changed, &mut state);
         }
     }
+
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &Condvar)> {
+        Some(("metadata", &self.metadata.changed))
+    }
 }
 
 impl fmt::Debug for AwaitedUpdate<'_> {

@@ -121,15 +121,9 @@ pub(crate) struct ProduceRequestResult {
     /// A task may be registered, here or, of a batch that was split, with a piece. Read by every handle
     /// that is dropped, without the lock.
     has_tasks: AtomicBool,
-    waiters: Mutex<Waiters>,
+    /// Tasks that wait, by place of the record that they wait for.
+    tasks: Mutex<BTreeMap<u32, Waker>>,
     condvar: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Waiters {
-    threads: usize,
-    /// By place of the record that they wait for.
-    tasks: BTreeMap<u32, Waker>,
 }
 
 impl ProduceRequestResult {
@@ -140,7 +134,7 @@ impl ProduceRequestResult {
             end: OnceLock::new(),
             released: AtomicBool::new(false),
             has_tasks: AtomicBool::new(false),
-            waiters: Mutex::new(Rank::LEAF, Waiters::default()),
+            tasks: Mutex::new(Rank::LEAF, BTreeMap::new()),
             condvar: Condvar::new(),
         }
     }
@@ -173,15 +167,13 @@ impl ProduceRequestResult {
     pub(crate) fn release_waiters(&self) {
         debug_assert!(self.end.get().is_some(), "released before it was published");
         let tasks = {
-            let mut waiters = self.waiters.lock();
+            let mut tasks = self.tasks.lock();
             self.released.store(true, Ordering::Release);
-            if waiters.threads > 0 {
-                self.condvar.notify_all();
-            }
+            self.condvar.notify_all();
             if matches!(self.end.get(), Some(End::Outcome(_))) {
                 self.has_tasks.store(false, Ordering::Relaxed);
             }
-            std::mem::take(&mut waiters.tasks)
+            std::mem::take(&mut *tasks)
         };
         if !tasks.is_empty() {
             self.wake(tasks);
@@ -294,27 +286,27 @@ impl ProduceRequestResult {
     /// A waker is cloned and dropped with no lock held: both are user code.
     pub(crate) fn register(&self, index: u32, waker: &Waker) -> bool {
         {
-            let waiters = self.waiters.lock();
+            let tasks = self.tasks.lock();
             if self.is_released() {
                 return false;
             }
             // This compares two pointers, and calls nobody.
-            let known = waiters.tasks.get(&index);
+            let known = tasks.get(&index);
             if known.is_some_and(|known| known.will_wake(waker)) {
                 return true;
             }
         }
         let waker = waker.clone();
-        let mut waiters = self.waiters.lock();
+        let mut tasks = self.tasks.lock();
         if self.is_released() {
-            drop(waiters);
+            drop(tasks);
             self.let_go(Some(waker));
             return false;
         }
-        let before = waiters.tasks.insert(index, waker);
+        let before = tasks.insert(index, waker);
         // Whoever drops the handle has it from the task that registers, or is that task.
         self.has_tasks.store(true, Ordering::Relaxed);
-        drop(waiters);
+        drop(tasks);
         self.let_go(before);
         true
     }
@@ -338,26 +330,29 @@ impl ProduceRequestResult {
         if !holder.result.has_tasks() {
             return;
         }
-        let waker = holder.result.waiters.lock().tasks.remove(&holder.index);
+        let waker = holder.result.tasks.lock().remove(&holder.index);
         self.let_go(waker);
     }
 
     /// How many tasks it would wake.
     #[cfg(test)]
     pub(crate) fn waiting_tasks(&self) -> usize {
-        self.waiters.lock().tasks.len()
+        self.tasks.lock().len()
     }
 }
 
 /// The latch opens: to an outcome, or to pieces.
 impl Event for ProduceRequestResult {
     fn sleep(&self, nap: Nap) {
-        let mut waiters = self.waiters.lock();
+        let mut tasks = self.tasks.lock();
         if !self.is_released() {
-            waiters.threads += 1;
-            nap.on(&self.condvar, &mut waiters);
-            waiters.threads -= 1;
+            nap.on(&self.condvar, &mut tasks);
         }
+    }
+
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &Condvar)> {
+        Some(("a batch", &self.condvar))
     }
 }
 

@@ -370,7 +370,7 @@ pub(super) fn network_client(
 }
 
 /// The connections, over the streams of a poller.
-fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>> {
+pub(super) fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>> {
     let config = &parts.config;
     let builder = channel_builder(config.security_protocol())?;
     let options = SelectorOptions {

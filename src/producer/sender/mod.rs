@@ -1,5 +1,7 @@
 //! The sender: one thread that moves batches from the queues to the brokers and their answers back.
 
+#[cfg(all(feature = "testing", feature = "_internals"))]
+mod by_hand;
 mod completion;
 mod control;
 mod errors;
@@ -31,6 +33,8 @@ use crate::types::{NodeId, UsableMagic};
 use crate::util::backoff::ExponentialBackoff;
 
 use crate::util::panic;
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) use by_hand::{SteppedSender, Stepped};
 pub(crate) use control::SenderControl;
 use in_flight::InFlightBatches;
 use retry_log::RetryLog;
@@ -105,6 +109,15 @@ pub(crate) struct Sender<C> {
     scratch: Scratch,
 }
 
+/// What the poll of a step may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Sleep {
+    /// Wait, at most until then.
+    Until(Deadline),
+    /// Look at the network and come back.
+    No,
+}
+
 /// Vectors that keep their memory from loop to loop.
 #[derive(Default)]
 struct Scratch {
@@ -153,36 +166,51 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// its message.
     pub(crate) fn run(mut self) {
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
-            let message: Arc<str> = format!("the sender panicked: {reason}").into();
-            // Nothing is let in any more before anything else that could go wrong.
-            self.shared.control.fail(Arc::clone(&message));
-            self.shared.metadata.close();
-            self.shared.accumulator.close();
-            error!(self.options.log, "{message}");
-            if panic::contain(|| self.fail_everything_poisoned(&message)).is_err() {
-                error!(self.options.log, "cleaning up after the panic panicked too",);
-            }
-            self.abandon_lost_batches(&message);
+            self.end_after_panic(&reason);
         }
-        self.client.close();
-        self.shared.counters.requests_in_flight(0);
+        self.close_client();
     }
 
     fn run_until_closed(&mut self) {
         debug!(self.options.log, "the sender thread has started");
-        while self.shared.control.is_running() {
+        while self.goes_on() {
             self.run_once();
         }
-        debug!(self.options.log, "closing: sending what is left");
-        while !self.shared.control.is_forced() && self.has_work() {
-            self.run_once();
-        }
+        self.end();
+    }
+
+    /// Whether another step is to be taken: until the producer is closed, and then until nothing is left, unless
+    /// that is not to be waited for.
+    fn goes_on(&mut self) -> bool {
+        self.shared.control.is_running() || !self.shared.control.is_forced() && self.has_work()
+    }
+
+    /// What is left after the last step is given up, and told so.
+    fn end(&mut self) {
         if self.has_work() {
             self.abort_everything();
         } else {
             self.give_up_requests("the producer is closed");
         }
         debug!(self.options.log, "the sender thread ends");
+    }
+
+    fn end_after_panic(&mut self, reason: &str) {
+        let message: Arc<str> = format!("the sender panicked: {reason}").into();
+        // Nothing is let in any more before anything else that could go wrong.
+        self.shared.control.fail(Arc::clone(&message));
+        self.shared.metadata.close();
+        self.shared.accumulator.close();
+        error!(self.options.log, "{message}");
+        if panic::contain(|| self.fail_everything_poisoned(&message)).is_err() {
+            error!(self.options.log, "cleaning up after the panic panicked too",);
+        }
+        self.abandon_lost_batches(&message);
+    }
+
+    fn close_client(&mut self) {
+        self.client.close();
+        self.shared.counters.requests_in_flight(0);
     }
 
     fn has_work(&mut self) -> bool {
@@ -197,6 +225,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     /// One step: expire, make a transactional request if one is due, drain, send, poll, complete.
     pub(crate) fn run_once(&mut self) {
+        let sleep = self.begin_step();
+        self.poll(sleep);
+        self.end_step();
+    }
+
+    /// All of a step that comes before the poll. The sender counts as asleep from now on, unless there is
+    /// something to do already.
+    fn begin_step(&mut self) -> Sleep {
         self.shared.counters.looped();
         let now = self.shared.clock.now();
         self.drainer.handle_inbox(&self.shared.accumulator, now);
@@ -218,7 +254,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
-        self.poll(wake_at);
+        if self.shared.waker.fall_asleep(wake_at) && !self.is_finished() {
+            Sleep::Until(wake_at)
+        } else {
+            Sleep::No
+        }
     }
 
     /// Whether a producer that is being closed has nothing left to wait for. Asked after all that a step
@@ -227,29 +267,32 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         !self.shared.control.is_running() && (self.shared.control.is_forced() || !self.has_work())
     }
 
-    /// Sleeps until `wake_at` at the latest. The time is read anew: compressing what the step has drained,
-    /// and callbacks of what it gave up, may have taken long.
-    fn poll(&mut self, wake_at: Deadline) {
+    /// The time is read anew: compressing what the step has drained, and callbacks of what it gave up, may have
+    /// taken long.
+    fn poll(&mut self, sleep: Sleep) {
         let now = self.shared.clock.now();
-        let may_sleep = self.shared.waker.fall_asleep(wake_at) && !self.is_finished();
-        let timeout = if may_sleep {
-            wake_at.remaining_or(now, LONGEST_POLL)
-        } else {
-            Duration::ZERO
+        let timeout = match sleep {
+            Sleep::Until(wake_at) => wake_at.remaining_or(now, LONGEST_POLL),
+            Sleep::No => Duration::ZERO,
         };
-        let mut responses = std::mem::take(&mut self.scratch.responses);
-        self.client.poll(timeout, now, &mut responses);
+        self.client.poll(timeout, now, &mut self.scratch.responses);
+    }
+
+    /// The poll is over.
+    fn end_step(&mut self) {
         self.shared.waker.wake_up();
-        if !responses.is_empty() {
-            let now = self.shared.clock.now();
-            for response in responses.drain(..) {
-                self.handle_response(response, now);
-            }
-            self.shared
-                .counters
-                .requests_in_flight(self.client.in_flight_request_count());
+        if self.scratch.responses.is_empty() {
+            return;
+        }
+        let mut responses = std::mem::take(&mut self.scratch.responses);
+        let now = self.shared.clock.now();
+        for response in responses.drain(..) {
+            self.handle_response(response, now);
         }
         self.scratch.responses = responses;
+        self.shared
+            .counters
+            .requests_in_flight(self.client.in_flight_request_count());
     }
 
     /// Sends what is ready. Returns when to look again, apart from the network's events.

@@ -67,12 +67,22 @@ struct Nothing;
 
 impl Event for Nothing {
     fn sleep(&self, _nap: Nap) {}
+
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &Condvar)> {
+        None
+    }
 }
 
 /// Something that other threads make happen.
 pub(crate) trait Event: fmt::Debug {
     /// Sleeps, unless it has happened. May return without reason.
     fn sleep(&self, nap: Nap);
+
+    /// What is waited for, in a word or two, and what is slept on: who takes the steps by hand sees by that whether a
+    /// thread that slept would have been woken.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &Condvar)>;
 }
 
 /// For how long a thread sleeps. Only a [driver](super::Driver) makes one, so only there an

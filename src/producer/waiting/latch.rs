@@ -49,6 +49,11 @@ impl<T> Event for Latch<T> {
             nap.on(&self.is_set, &mut setting);
         }
     }
+
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &Condvar)> {
+        Some(("the end of the sender", &self.is_set))
+    }
 }
 
 impl<T> fmt::Debug for Latch<T> {

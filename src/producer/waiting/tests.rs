@@ -24,6 +24,11 @@ impl Event for Sleeper<'_> {
         self.clock.advance(self.each);
         self.naps.set(self.naps.get() + 1);
     }
+
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &crate::sync::Condvar)> {
+        None
+    }
 }
 
 /// A call that has to wait until the time is up.

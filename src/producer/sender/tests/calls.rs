@@ -52,8 +52,11 @@ fn face_of(rig: &Rig, values: Box<dyn Serializer<str>>) -> (Producer, Running) {
         interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), rig.instance.clone())),
         instance: rig.instance.clone(),
     };
-    let (thread, running) =
-        SenderThread::by_hand(Arc::clone(&shared.control), Arc::clone(&shared.waker));
+    let (thread, running) = SenderThread::without_thread(
+        rig.instance.log().clone(),
+        Arc::clone(&shared.control),
+        Arc::clone(&shared.waker),
+    );
     (Producer::assemble(core, plugins, thread), running)
 }
 

@@ -1,0 +1,10 @@
+//! What simulations are made of: a [`World`] of brokers, network, names and time, and producers whose calls and senders
+//! are stepped in it, on one thread. What is done with them, in which order, is up to `tests/sim`.
+
+mod calls;
+mod producer;
+mod world;
+
+pub use calls::{Parking, close, flush, get, partitions_for, send};
+pub use producer::{SenderStep, SimSender, build};
+pub use world::{BrokerNews, BrokersOptions, NetworkOptions, World};
