@@ -1,0 +1,284 @@
+//! The threads of the application, each a task that does one thing after another.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use kafka_producer::internals::simulation::{Parking, close, flush, get, partitions_for, send};
+use kafka_producer::{FutureRecordMetadata, ProducerRecord};
+
+use super::stage::{Producer, Stage, outcome, value_of};
+use super::user_code::{Callback, Piece};
+use crate::events::{Call, CallId, ProducerIndex, RecordId, Returned, What};
+use crate::scenario::{Burst, How, Op, Thread};
+
+/// One thread of the application.
+pub(crate) struct ThreadOf {
+    pub(crate) stage: Rc<Stage>,
+    pub(crate) parking: Rc<Parking>,
+    pub(crate) producer: ProducerIndex,
+    pub(crate) thread: usize,
+}
+
+/// One record in so many gives way to others, on average.
+const GIVES_WAY: u32 = 6;
+
+impl ThreadOf {
+    pub(crate) async fn run(self, thread: Thread) {
+        for op in thread.ops {
+            if !self.run_op(op).await {
+                return;
+            }
+        }
+        self.drop_handle().await;
+    }
+
+    /// False when the thread has no handle of its producer any more.
+    async fn run_op(&self, op: Op) -> bool {
+        match op {
+            Op::Send(burst) => self.send_all(&burst).await,
+            Op::Flush { timeout_ms } => self.flush(timeout_ms.map(Duration::from_millis)).await,
+            Op::Close { timeout_ms } => self.close(timeout_ms.map(Duration::from_millis)).await,
+            Op::PartitionsFor { topic } => self.partitions_for(topic).await,
+            Op::Sleep { ms } => self.parking.sleep(Duration::from_millis(ms)).await,
+            Op::Get { count, timeout_ms } => {
+                for _ in 0..count {
+                    let Some((record, future)) = self.oldest() else {
+                        break;
+                    };
+                    self.get(record, future, timeout_ms.map(Duration::from_millis)).await;
+                }
+            }
+            Op::Await { count } => {
+                for _ in 0..count {
+                    let Some((record, future)) = self.oldest() else {
+                        break;
+                    };
+                    self.wait_as_task(record, future).await;
+                }
+            }
+            Op::DropFutures { count } => {
+                for _ in 0..count {
+                    let Some((record, future)) = self.oldest() else {
+                        break;
+                    };
+                    let call = self.begin(Call::DropFuture { record });
+                    drop(future);
+                    self.end(call, Returned::Ok);
+                }
+            }
+            Op::DropProducer => {
+                self.drop_handle().await;
+                return false;
+            }
+        }
+        true
+    }
+
+    fn producer(&self) -> Option<Arc<Producer>> {
+        self.stage.producer(self.producer)
+    }
+
+    fn oldest(&self) -> Option<(RecordId, FutureRecordMetadata)> {
+        self.stage.oldest(self.producer, self.thread)
+    }
+
+    fn begin(&self, what: Call) -> CallId {
+        let call = self.stage.new_call();
+        self.stage.say(What::CallBegins { call, what });
+        call
+    }
+
+    fn end(&self, call: CallId, returned: Returned) {
+        self.stage.say(What::CallEnds { call, returned });
+    }
+
+    fn end_with<T, E: std::fmt::Debug + std::fmt::Display>(&self, call: CallId, ended: &Result<T, E>) {
+        let returned = match ended {
+            Ok(_) => Returned::Ok,
+            Err(error) => Returned::Error { kind: format!("{error:?}"), text: error.to_string() },
+        };
+        self.end(call, returned);
+    }
+
+    async fn send_all(&self, burst: &Burst) {
+        let piece = burst
+            .callback
+            .as_ref()
+            .map(|behaviour| Arc::new(Piece::new("callback", self.producer, behaviour)));
+        for _ in 0..burst.count {
+            let Some(producer) = self.producer() else {
+                return;
+            };
+            self.send_one(&producer, burst, piece.as_ref()).await;
+            if burst.pause_us > 0 {
+                self.parking.sleep(Duration::from_micros(burst.pause_us)).await;
+            } else if self.stage.random(|random| random.u32(..GIVES_WAY)) == 0 {
+                self.parking.sleep(Duration::ZERO).await;
+            }
+        }
+    }
+
+    async fn send_one(&self, producer: &Arc<Producer>, burst: &Burst, piece: Option<&Arc<Piece>>) {
+        let id = self.stage.new_record();
+        let value = value_of(id, burst.size as usize);
+        let key = (burst.keys > 0).then(|| {
+            let key = self.stage.random(|random| random.u32(..burst.keys));
+            key.to_string().into_bytes()
+        });
+        let has_callback = piece.is_some() && burst.how == How::Send;
+        self.stage.say(What::RecordOffered {
+            record: id,
+            producer: self.producer,
+            topic: burst.topic.clone(),
+            partition: burst.partition,
+            key: key.clone(),
+            size: value.len(),
+            has_callback,
+            inside: false,
+        });
+        let mut record = ProducerRecord::<[u8], [u8]>::new(burst.topic.as_str(), &value[..]);
+        record.set_partition(burst.partition);
+        if let Some(key) = &key {
+            record.set_key(&key[..]);
+        }
+        let refused = match burst.how {
+            How::Send => {
+                let call = self.begin(Call::Send(id));
+                let callback = piece.filter(|_| has_callback).map(|piece| {
+                    let callback = Callback::new(id, piece);
+                    move |answer: Result<&_, &_>| callback.run(answer)
+                });
+                let sent = send(&self.parking, producer, record, callback).await;
+                self.end_with(call, &sent);
+                match sent {
+                    Ok(future) => return self.taken(id, future),
+                    Err(error) => (format!("{error:?}"), error.to_string()),
+                }
+            }
+            How::TrySend => {
+                let call = self.begin(Call::TrySend(id));
+                match producer.try_send(record) {
+                    Ok(future) => {
+                        self.end(call, Returned::Ok);
+                        return self.taken(id, future);
+                    }
+                    Err(error) => {
+                        let (kind, text) = (format!("{:?}", error.reason), error.to_string());
+                        self.end(call, Returned::Error { kind: kind.clone(), text: text.clone() });
+                        (kind, text)
+                    }
+                }
+            }
+        };
+        let (kind, text) = refused;
+        self.stage.say(What::RecordRefused { record: id, kind, text });
+    }
+
+    fn taken(&self, record: RecordId, future: FutureRecordMetadata) {
+        self.stage.say(What::RecordTaken { record });
+        self.stage.keep(self.producer, self.thread, record, future);
+    }
+
+    async fn flush(&self, timeout: Option<Duration>) {
+        let Some(producer) = self.producer() else {
+            return;
+        };
+        let call = self.begin(Call::Flush { timeout });
+        let flushed = flush(&self.parking, &producer, timeout).await;
+        self.end_with(call, &flushed);
+    }
+
+    async fn close(&self, timeout: Option<Duration>) {
+        let Some(producer) = self.producer() else {
+            return;
+        };
+        let call = self.begin(Call::Close { timeout });
+        let closed = close(&self.parking, &producer, timeout).await;
+        self.end_with(call, &closed);
+    }
+
+    async fn partitions_for(&self, topic: String) {
+        let Some(producer) = self.producer() else {
+            return;
+        };
+        let call = self.begin(Call::PartitionsFor { topic: topic.clone() });
+        let told = partitions_for(&self.parking, &producer, &topic).await;
+        self.end_with(call, &told);
+    }
+
+    async fn get(&self, record: RecordId, future: FutureRecordMetadata, timeout: Option<Duration>) {
+        let call = self.begin(Call::Get { record, timeout });
+        let told = get(&self.parking, &future, timeout).await;
+        let is_pending = matches!(
+            &told,
+            Err(error) if *error.kind() == kafka_producer::ProduceErrorKind::Pending
+        );
+        if !is_pending {
+            self.stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+        }
+        self.end_with(call, &told);
+        if is_pending {
+            self.stage.keep(self.producer, self.thread, record, future);
+        }
+    }
+
+    async fn wait_as_task(&self, record: RecordId, mut future: FutureRecordMetadata) {
+        let call = self.begin(Call::Await { record });
+        let woken = Arc::new(Flag(AtomicBool::new(false)));
+        let waker = Waker::from(Arc::clone(&woken));
+        let told = loop {
+            match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
+                Poll::Ready(told) => break told,
+                Poll::Pending => {
+                    let is_woken = || woken.0.swap(false, Ordering::SeqCst);
+                    self.parking.wait_until("its waker", is_woken).await;
+                }
+            }
+        };
+        self.stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+        self.end_with(call, &told);
+    }
+
+    /// The last handle that is dropped drops the producer: that waits as a `close` of 10 s does.
+    async fn drop_handle(&self) {
+        let is_last = {
+            let mut producers = self.stage.producers.borrow_mut();
+            let held = &mut producers[self.producer];
+            held.handles = held.handles.saturating_sub(1);
+            held.handles == 0
+        };
+        if is_last {
+            drop_producer(&self.stage, &self.parking, self.producer).await;
+        }
+    }
+}
+
+/// How long a producer that is dropped goes on sending, as its documentation says.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex) {
+    let Some(producer) = stage.producer(index) else {
+        return;
+    };
+    let call = stage.new_call();
+    stage.say(What::CallBegins { call, what: Call::DropProducer });
+    let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
+    drop(producer);
+    let dropped = stage.producers.borrow_mut()[index].producer.take();
+    // Others may be in a call still, whose end drops it.
+    drop(dropped);
+    stage.say(What::CallEnds { call, returned: Returned::Ok });
+}
+
+struct Flag(AtomicBool);
+
+impl Wake for Flag {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,606 @@
+//! A run: the threads of the application, the senders, the network and the faults of a scenario, all on this thread,
+//! one step at a time. Whose step comes next is drawn by the scenario's seed.
+
+mod application;
+mod stage;
+mod user_code;
+
+use std::future::Future;
+use std::pin::Pin;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use kafka_producer::internals::simulation::{
+    BrokersOptions, NetworkOptions, Parking, SenderStep, SimSender, World, build, close, flush, send,
+};
+use kafka_producer::{
+    KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord, ProducerSnapshot,
+};
+
+use self::application::{ThreadOf, drop_producer};
+use self::stage::{Held, Stage, outcome, value_of};
+use self::user_code::{LOGGER, Listener, Piece, WithListener};
+use crate::events::{Call, Event, ProducerIndex, Returned, What, Who};
+use crate::faults::Faults;
+use crate::scenario::{self, Scenario};
+
+/// Who sees what happens.
+pub(crate) trait Observer {
+    fn see(&mut self, event: &Event);
+
+    /// Asked now and then while time passes, and at the end.
+    fn glance(&mut self, glance: &Glance);
+}
+
+/// How things stand.
+#[derive(Debug)]
+pub(crate) struct Glance {
+    pub(crate) at: Duration,
+    pub(crate) moment: Moment,
+    pub(crate) producers: Vec<ProducerGlance>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// In the middle.
+    Passing,
+    /// All is healed, and nothing is left to be sent; producers are open still, if the scenario left them so.
+    Idle,
+    /// Producers are closed.
+    End,
+}
+
+#[derive(Debug)]
+pub(crate) struct ProducerGlance {
+    /// None when it was not built, or is dropped.
+    pub(crate) snapshot: Option<ProducerSnapshot>,
+    pub(crate) sender_has_ended: bool,
+    /// How much is held inside, by name.
+    pub(crate) sizes: Vec<(&'static str, usize)>,
+}
+
+/// What a run came to.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Ended {
+    pub(crate) simulated: Duration,
+    pub(crate) steps: u64,
+}
+
+/// More steps than any scenario needs.
+const STEPS: u64 = 3_000_000;
+/// How long after everything is healed the application's threads may go on, before producers are closed.
+const LIVENESS: Duration = Duration::from_secs(60);
+/// How long a flush of what is left may take then, and a close.
+const LAST: Duration = Duration::from_secs(20);
+/// Between two glances in passing.
+const GLANCE_EVERY: Duration = Duration::from_millis(250);
+
+/// Runs a scenario to its end.
+pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Ended {
+    user_code::install_logger();
+    let mut random = fastrand::Rng::with_seed(scenario.seed);
+    let world = World::new(
+        network_options(&scenario.network),
+        brokers_options(&scenario.brokers),
+        random.u64(..),
+    );
+    for topic in scenario.topics.iter().filter(|topic| topic.partitions > 0) {
+        crate::faults::create_topic(&world, topic);
+    }
+    let logger = Piece::new(LOGGER, 0, &scenario.logger);
+    let stage = Stage::new(world, random.u64(..), logger);
+    let _on_stage = stage.enter();
+    let mut run = Run::new(scenario, &stage, random, observer);
+    run.to_the_end();
+    run.ended()
+}
+
+fn network_options(network: &scenario::Network) -> NetworkOptions {
+    NetworkOptions {
+        connect_us: network.connect_us,
+        latency_us: network.latency_us,
+        capacity: network.capacity,
+        splits: network.splits,
+        short_read_drains: network.short_read_drains,
+        spurious_percent: network.spurious_percent,
+        at_once_percent: network.at_once_percent,
+    }
+}
+
+fn brokers_options(brokers: &scenario::Brokers) -> BrokersOptions {
+    BrokersOptions {
+        nodes: i32::from(brokers.nodes),
+        release: crate::faults::release(&brokers.release),
+        replication: usize::from(brokers.replication),
+        auto_create_topics: brokers.auto_create_topics,
+        by_name: brokers.by_name,
+    }
+}
+
+/// A task: a thread of the application, or what the run does at the end.
+struct Task {
+    who: Who,
+    future: Option<Pin<Box<dyn Future<Output = ()>>>>,
+    parking: Rc<Parking>,
+    /// How often it is chosen, against others.
+    weight: u32,
+    /// It could not go on the last time, and since then nothing has happened.
+    is_stale_since: u64,
+}
+
+struct SenderOf {
+    sender: Option<SimSender>,
+    weight: u32,
+    /// What was said of its last step.
+    last: Option<(bool, Option<Duration>)>,
+}
+
+/// Whose step comes next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Turn {
+    Network,
+    Faults,
+    Sender(usize),
+    Task(usize),
+}
+
+struct Run<'r> {
+    scenario: &'r Scenario,
+    stage: Rc<Stage>,
+    random: fastrand::Rng,
+    observer: &'r mut dyn Observer,
+    tasks: Vec<Task>,
+    senders: Vec<SenderOf>,
+    faults: Faults,
+    is_healed: bool,
+    is_closing: bool,
+    /// Raised when anything has happened.
+    happened: u64,
+    steps: u64,
+    glanced_at: Duration,
+    events: Vec<Event>,
+    turns: Vec<(Turn, u32)>,
+}
+
+impl<'r> Run<'r> {
+    fn new(
+        scenario: &'r Scenario,
+        stage: &Rc<Stage>,
+        random: fastrand::Rng,
+        observer: &'r mut dyn Observer,
+    ) -> Self {
+        Self {
+            scenario,
+            stage: Rc::clone(stage),
+            random,
+            observer,
+            tasks: Vec::new(),
+            senders: Vec::new(),
+            faults: Faults::new(scenario),
+            is_healed: false,
+            is_closing: false,
+            happened: 1,
+            steps: 0,
+            glanced_at: Duration::ZERO,
+            events: Vec::new(),
+            turns: Vec::new(),
+        }
+    }
+
+    fn ended(&self) -> Ended {
+        Ended { simulated: self.stage.now(), steps: self.steps }
+    }
+
+    fn to_the_end(&mut self) {
+        for index in 0..self.scenario.producers.len() {
+            self.build(index);
+        }
+        self.tell();
+        while self.step() {
+            self.tell();
+            if self.steps > STEPS {
+                self.stuck("it takes more steps than any scenario needs");
+                break;
+            }
+        }
+        self.let_go();
+        self.tell();
+        self.glance(Moment::End);
+    }
+
+    /// The parts of the run go before the stage does. A producer whose sender has not ended would wait for it.
+    fn let_go(&mut self) {
+        let unfinished = self.tasks.iter().any(|task| task.future.is_some());
+        let running = self.senders.iter().any(|it| it.sender.as_ref().is_some_and(|it| !it.has_ended()));
+        if unfinished || running {
+            for task in &mut self.tasks {
+                std::mem::forget(task.future.take());
+            }
+            for held in self.stage.producers.borrow_mut().iter_mut() {
+                std::mem::forget(held.producer.take());
+                std::mem::forget(std::mem::take(&mut held.futures));
+            }
+        }
+    }
+
+    fn stuck(&mut self, why: &str) {
+        let tasks = self.tasks.iter().filter(|task| task.future.is_some());
+        let waiting: Vec<String> = tasks
+            .map(|task| format!("{:?} waits for {}", task.who, task.parking.waits_for().unwrap_or("its turn")))
+            .collect();
+        let why = format!("{why}; {}", waiting.join(", "));
+        self.stage.said_by(Who::World, What::Stuck { why });
+    }
+
+    // Building.
+
+    fn build(&mut self, index: ProducerIndex) {
+        let plan = &self.scenario.producers[index];
+        let threads = plan.threads.len();
+        self.stage.turn_of(Who::Thread { producer: index, thread: 0 });
+        let call = self.stage.new_call();
+        self.stage.say(What::CallBegins { call, what: Call::Build });
+        let built = self.builder(index).and_then(|builder| {
+            let seed = self.random.u64(..);
+            build(builder, &self.stage.world, seed).map_err(|error| error.into())
+        });
+        let (producer, sender, returned) = match built {
+            Ok((producer, sender)) => (Some(Arc::new(producer)), Some(sender), Returned::Ok),
+            Err(error) => {
+                let error: kafka_producer::Error = error;
+                let returned = Returned::Error { kind: format!("{error:?}"), text: error.to_string() };
+                (None, None, returned)
+            }
+        };
+        self.stage.say(What::CallEnds { call, returned });
+        let is_built = producer.is_some();
+        self.stage.producers.borrow_mut().push(Held {
+            producer,
+            handles: threads,
+            futures: (0..threads.max(1)).map(|_| Default::default()).collect(),
+        });
+        let weight = self.weight();
+        self.senders.push(SenderOf { sender, weight, last: None });
+        if is_built {
+            for (thread, plan) in plan.threads.iter().enumerate() {
+                self.start_thread(index, thread, plan);
+            }
+        }
+    }
+
+    /// Fast and slow ones: what is rare with equals happens.
+    fn weight(&mut self) -> u32 {
+        1 << self.random.u32(..6)
+    }
+
+    fn builder(&self, index: ProducerIndex) -> Result<ProducerBuilder<[u8], [u8]>, kafka_producer::Error> {
+        let plan = &self.scenario.producers[index];
+        let mut config = ProducerConfig::builder()
+            .bootstrap_servers([self.stage.world.bootstrap_servers()])
+            .client_id(format!("p{index}"));
+        for (key, value) in &plan.config {
+            config = config.set(key, value);
+        }
+        let mut builder = KafkaProducer::<[u8], [u8]>::builder(config.build()?).stock_serializers();
+        let piece = |what, behaviour| Piece::new(what, index, behaviour);
+        let plugins = &plan.plugins;
+        if let Some(behaviour) = &plugins.key_serializer {
+            builder = builder.key_serializer(piece("key serializer", behaviour));
+        }
+        if let Some(behaviour) = &plugins.value_serializer {
+            builder = builder.value_serializer(piece("value serializer", behaviour));
+        }
+        if let Some(behaviour) = &plugins.partitioner {
+            builder = builder.partitioner(piece("partitioner", behaviour));
+        }
+        if let Some(behaviour) = &plugins.interceptor {
+            builder = builder.interceptor(piece("interceptor", behaviour));
+        }
+        if let Some(behaviour) = &plugins.cluster_listener {
+            let listener = Listener(piece("cluster listener", behaviour));
+            builder = builder.interceptor(WithListener(Arc::new(listener)));
+        }
+        Ok(builder)
+    }
+
+    fn start_thread(&mut self, producer: ProducerIndex, thread: usize, plan: &scenario::Thread) {
+        let parking = Rc::new(Parking::new(&self.stage.world));
+        let body = ThreadOf {
+            stage: Rc::clone(&self.stage),
+            parking: Rc::clone(&parking),
+            producer,
+            thread,
+        };
+        self.start(Who::Thread { producer, thread }, parking, body.run(plan.clone()));
+    }
+
+    fn start(&mut self, who: Who, parking: Rc<Parking>, body: impl Future<Output = ()> + 'static) {
+        let weight = self.weight();
+        let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(body);
+        self.tasks.push(Task { who, future: Some(future), parking, weight, is_stale_since: 0 });
+    }
+
+    // Steps.
+
+    /// Takes one step, or lets time pass. False when nothing is left to do.
+    fn step(&mut self) -> bool {
+        self.steps += 1;
+        match self.next_turn() {
+            Some(turn) => {
+                self.take(turn);
+                true
+            }
+            None => self.pass_time(),
+        }
+    }
+
+    fn next_turn(&mut self) -> Option<Turn> {
+        let now = self.stage.now();
+        self.turns.clear();
+        if self.stage.world.next_event().is_some_and(|at| at <= now) {
+            self.turns.push((Turn::Network, 16));
+        }
+        if self.faults.next().is_some_and(|at| at <= now) {
+            self.turns.push((Turn::Faults, 16));
+        }
+        for (index, it) in self.senders.iter().enumerate() {
+            if it.sender.as_ref().is_some_and(SimSender::is_due) {
+                self.turns.push((Turn::Sender(index), it.weight));
+            }
+        }
+        for (index, task) in self.tasks.iter().enumerate() {
+            let may_go_on = task.is_stale_since != self.happened || task.parking.is_over();
+            if task.future.is_some() && may_go_on {
+                self.turns.push((Turn::Task(index), task.weight));
+            }
+        }
+        let all = self.turns.iter().map(|(_, weight)| weight).sum::<u32>();
+        if all == 0 {
+            return None;
+        }
+        let mut drawn = self.random.u32(..all);
+        for (turn, weight) in &self.turns {
+            match drawn.checked_sub(*weight) {
+                Some(rest) => drawn = rest,
+                None => return Some(*turn),
+            }
+        }
+        None
+    }
+
+    fn take(&mut self, turn: Turn) {
+        match turn {
+            Turn::Network => {
+                self.stage.turn_of(Who::World);
+                self.stage.world.do_what_is_due();
+                self.happened += 1;
+            }
+            Turn::Faults => self.do_faults(),
+            Turn::Sender(index) => self.step_sender(index),
+            Turn::Task(index) => self.poll(index),
+        }
+    }
+
+    fn step_sender(&mut self, index: usize) {
+        self.stage.turn_of(Who::Sender(index));
+        self.happened += 1;
+        let Some(sender) = &mut self.senders[index].sender else {
+            return;
+        };
+        let step = sender.step();
+        let until = sender.waits_until();
+        match step {
+            SenderStep::Ended => self.stage.say(What::SenderEnded),
+            SenderStep::Waits => self.stage.say(What::SenderStep { waits: true, until }),
+            SenderStep::Done => self.stage.say(What::SenderStep { waits: false, until: None }),
+            _ => {}
+        }
+    }
+
+    fn poll(&mut self, index: usize) {
+        let task = &mut self.tasks[index];
+        self.stage.turn_of(task.who);
+        let Some(future) = &mut task.future else {
+            return;
+        };
+        let before = task.parking.moves();
+        let is_over = future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        if is_over {
+            task.future = None;
+        }
+        if is_over || task.parking.moves() != before {
+            self.happened += 1;
+        } else {
+            task.is_stale_since = self.happened;
+        }
+    }
+
+    // Time.
+
+    fn pass_time(&mut self) -> bool {
+        let now = self.stage.now();
+        let senders = self.senders.iter().filter_map(|it| it.sender.as_ref());
+        let tasks = self.tasks.iter().filter(|task| task.future.is_some());
+        let next = senders
+            .filter_map(SimSender::waits_until)
+            .chain(tasks.filter_map(|task| task.parking.until()))
+            .chain(self.stage.world.next_event())
+            .chain(self.next_of_the_run())
+            .min();
+        let is_all_done = self.is_closing && self.tasks.iter().all(|task| task.future.is_none());
+        let Some(next) = next.filter(|_| !is_all_done) else {
+            if !is_all_done {
+                self.stuck("nothing will ever happen again");
+            }
+            return false;
+        };
+        if next >= self.glanced_at + GLANCE_EVERY {
+            self.glanced_at = now;
+            self.glance(Moment::Passing);
+        }
+        self.stage.world.advance_to(next.max(now));
+        self.happened += 1;
+        self.run_its_own_course();
+        true
+    }
+
+    fn heal_at(&self) -> Duration {
+        Duration::from_millis(self.scenario.heal_at_ms)
+    }
+
+    /// When the faults, or the run itself, do something next.
+    fn next_of_the_run(&self) -> Option<Duration> {
+        let own = if !self.is_healed {
+            Some(self.heal_at())
+        } else if !self.is_closing {
+            Some(self.heal_at() + LIVENESS)
+        } else {
+            None
+        };
+        self.faults.next().into_iter().chain(own).min()
+    }
+
+    fn run_its_own_course(&mut self) {
+        let now = self.stage.now();
+        if !self.is_healed && now >= self.heal_at() {
+            self.heal();
+        }
+        let are_threads_done = self.tasks.iter().all(|task| task.future.is_none());
+        let is_time = now >= self.heal_at() + LIVENESS || are_threads_done;
+        if self.is_healed && !self.is_closing && is_time {
+            self.is_closing = true;
+            for index in 0..self.senders.len() {
+                self.start_last_task(index);
+            }
+        }
+    }
+
+    fn do_faults(&mut self) {
+        self.stage.turn_of(Who::World);
+        self.happened += 1;
+        let now = self.stage.now();
+        for news in self.faults.turn(now, &self.stage.world) {
+            self.stage.say(news);
+        }
+    }
+
+    fn heal(&mut self) {
+        self.is_healed = true;
+        self.stage.turn_of(Who::World);
+        for news in self.faults.heal(&self.stage.world) {
+            self.stage.say(news);
+        }
+        for topic in self.scenario.topics.iter().filter(|topic| topic.partitions > 0) {
+            crate::faults::restore_topic(&self.stage.world, topic);
+        }
+        self.stage.say(What::Healed);
+    }
+
+    /// Everything has to come to an end now: what is left is sent, then the producer is closed.
+    fn start_last_task(&mut self, index: ProducerIndex) {
+        let stage = Rc::clone(&self.stage);
+        let parking = Rc::new(Parking::new(&stage.world));
+        let task = Rc::clone(&parking);
+        let topics: Vec<(String, u16)> = self
+            .scenario
+            .topics
+            .iter()
+            .filter(|topic| topic.partitions > 0)
+            .map(|topic| (topic.name.clone(), topic.partitions))
+            .collect();
+        let body = async move { last_task(&stage, &task, index, topics).await };
+        self.start(Who::Thread { producer: index, thread: usize::MAX }, parking, body);
+    }
+
+    // What is told.
+
+    fn tell(&mut self) {
+        let mut events = std::mem::take(&mut self.events);
+        crate::faults::tell_news(&self.stage.world, |who, what| self.stage.said_by(who, what));
+        self.stage.take_events(&mut events);
+        for event in events.drain(..) {
+            self.observer.see(&event);
+        }
+        self.events = events;
+    }
+
+    fn glance(&mut self, moment: Moment) {
+        let held = self.stage.producers.borrow();
+        let producers = held.iter().zip(&self.senders).map(|(held, it)| ProducerGlance {
+            snapshot: held.producer.as_ref().map(|producer| producer.snapshot()),
+            sender_has_ended: it.sender.as_ref().is_none_or(SimSender::has_ended),
+            sizes: it.sender.as_ref().map(SimSender::sizes).unwrap_or_default(),
+        });
+        let glance = Glance { at: self.stage.now(), moment, producers: producers.collect() };
+        drop(held);
+        self.observer.glance(&glance);
+    }
+}
+
+/// A record to each partition that is there shows that the producer lives; then it ends.
+async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, topics: Vec<(String, u16)>) {
+    let Some(producer) = stage.producer(index) else {
+        return;
+    };
+    let call = stage.new_call();
+    stage.say(What::CallBegins { call, what: Call::Flush { timeout: Some(LAST) } });
+    let flushed = flush(parking, &producer, Some(LAST)).await;
+    stage.say(What::CallEnds { call, returned: returned(&flushed) });
+    let mut futures = Vec::new();
+    for (topic, partitions) in topics {
+        for partition in 0..i32::from(partitions) {
+            let record = stage.new_record();
+            let value = value_of(record, 12);
+            stage.say(What::RecordOffered {
+                record,
+                producer: index,
+                topic: topic.clone(),
+                partition: Some(partition),
+                key: None,
+                size: value.len(),
+                has_callback: false,
+                inside: false,
+            });
+            let call = stage.new_call();
+            stage.say(What::CallBegins { call, what: Call::Send(record) });
+            let sent = ProducerRecord::<[u8], [u8]>::new(topic.as_str(), &value[..]).with_partition(partition);
+            let sent = send(parking, &producer, sent, None::<fn(Result<&_, &_>)>).await;
+            stage.say(What::CallEnds { call, returned: returned(&sent) });
+            match sent {
+                Ok(future) => {
+                    stage.say(What::RecordTaken { record });
+                    futures.push((record, future));
+                }
+                Err(error) => {
+                    let (kind, text) = (format!("{error:?}"), error.to_string());
+                    stage.say(What::RecordRefused { record, kind, text });
+                }
+            }
+        }
+    }
+    let call = stage.new_call();
+    stage.say(What::CallBegins { call, what: Call::Close { timeout: Some(LAST) } });
+    let closed = close(parking, &producer, Some(LAST)).await;
+    stage.say(What::CallEnds { call, returned: returned(&closed) });
+    let kept: Vec<_> = {
+        let mut producers = stage.producers.borrow_mut();
+        producers[index].futures.iter_mut().flat_map(std::mem::take).collect()
+    };
+    for (record, future) in kept.into_iter().chain(futures) {
+        if future.is_done() {
+            let told = future.get();
+            stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+        }
+    }
+    drop(producer);
+    drop_producer(stage, parking, index).await;
+}
+
+fn returned<T, E: std::fmt::Debug + std::fmt::Display>(ended: &Result<T, E>) -> Returned {
+    match ended {
+        Ok(_) => Returned::Ok,
+        Err(error) => Returned::Error { kind: format!("{error:?}"), text: error.to_string() },
+    }
+}

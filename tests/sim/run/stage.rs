@@ -1,0 +1,179 @@
+//! What all parts of a run share: the world, the producers, the records, and what happens.
+//!
+//! The user's code (callbacks, serializers, loggers) has to be `Send` and cannot hold it, so it is found by the thread
+//! that the run is on.
+
+use std::cell::{Cell, RefCell};
+use std::collections::VecDeque;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_producer::internals::simulation::World;
+use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProduceError, RecordMetadata};
+
+use crate::events::{CallId, Event, Failure, Outcome, ProducerIndex, RecordId, What, Who};
+
+pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
+
+/// Bytes at the beginning of a value that say which record it is.
+pub(crate) const ID_BYTES: usize = 8;
+
+pub(crate) struct Stage {
+    pub(crate) world: World,
+    /// What happened and nobody has been told of yet.
+    events: RefCell<Vec<Event>>,
+    who: Cell<Who>,
+    next_record: Cell<u64>,
+    next_call: Cell<u64>,
+    pub(crate) producers: RefCell<Vec<Held>>,
+    random: RefCell<fastrand::Rng>,
+    /// What a logger does.
+    pub(crate) logger: RefCell<super::user_code::Piece>,
+    /// Set while the logger runs: what it writes itself is not looked at.
+    pub(crate) is_logging: Cell<bool>,
+}
+
+/// A producer, and what the application keeps of it.
+pub(crate) struct Held {
+    /// None when it was never built, or is dropped.
+    pub(crate) producer: Option<Arc<Producer>>,
+    /// Threads that have a handle of it.
+    pub(crate) handles: usize,
+    /// By thread: futures that are kept, oldest first.
+    pub(crate) futures: Vec<VecDeque<(RecordId, FutureRecordMetadata)>>,
+}
+
+thread_local! {
+    static STAGE: RefCell<Option<Rc<Stage>>> = const { RefCell::new(None) };
+}
+
+/// Takes the stage away again when the run is over, however it ends.
+pub(crate) struct OnStage;
+
+impl Drop for OnStage {
+    fn drop(&mut self) {
+        let stage = STAGE.with(|stage| stage.borrow_mut().take());
+        drop(stage);
+    }
+}
+
+impl Stage {
+    pub(crate) fn new(world: World, seed: u64, logger: super::user_code::Piece) -> Rc<Self> {
+        Rc::new(Self {
+            world,
+            events: RefCell::new(Vec::new()),
+            who: Cell::new(Who::World),
+            next_record: Cell::new(0),
+            next_call: Cell::new(0),
+            producers: RefCell::new(Vec::new()),
+            random: RefCell::new(fastrand::Rng::with_seed(seed)),
+            logger: RefCell::new(logger),
+            is_logging: Cell::new(false),
+        })
+    }
+
+    /// Makes it the one of this thread.
+    pub(crate) fn enter(self: &Rc<Self>) -> OnStage {
+        STAGE.with(|stage| *stage.borrow_mut() = Some(Rc::clone(self)));
+        OnStage
+    }
+
+    /// That of this thread, if a run is on it.
+    pub(crate) fn current() -> Option<Rc<Self>> {
+        // The last locals of a thread may be gone when a value of the user's is dropped.
+        STAGE.try_with(|stage| stage.try_borrow().ok()?.clone()).ok()?
+    }
+
+    pub(crate) fn now(&self) -> Duration {
+        self.world.elapsed()
+    }
+
+    pub(crate) fn random<T>(&self, draw: impl FnOnce(&mut fastrand::Rng) -> T) -> T {
+        draw(&mut self.random.borrow_mut())
+    }
+
+    pub(crate) fn who(&self) -> Who {
+        self.who.get()
+    }
+
+    /// Whose turn it is.
+    pub(crate) fn turn_of(&self, who: Who) {
+        self.who.set(who);
+    }
+
+    /// Something happened, by whoever's turn it is.
+    pub(crate) fn say(&self, what: What) {
+        self.said_by(self.who.get(), what);
+    }
+
+    pub(crate) fn said_by(&self, who: Who, what: What) {
+        let at = self.now();
+        self.events.borrow_mut().push(Event { at, who, what });
+    }
+
+    pub(crate) fn take_events(&self, into: &mut Vec<Event>) {
+        into.append(&mut self.events.borrow_mut());
+    }
+
+    pub(crate) fn new_record(&self) -> RecordId {
+        let id = self.next_record.get();
+        self.next_record.set(id + 1);
+        RecordId(id)
+    }
+
+    pub(crate) fn new_call(&self) -> CallId {
+        let id = self.next_call.get();
+        self.next_call.set(id + 1);
+        CallId(id)
+    }
+
+    pub(crate) fn producer(&self, index: ProducerIndex) -> Option<Arc<Producer>> {
+        self.producers.borrow().get(index)?.producer.clone()
+    }
+
+    pub(crate) fn keep(
+        &self,
+        producer: ProducerIndex,
+        thread: usize,
+        record: RecordId,
+        future: FutureRecordMetadata,
+    ) {
+        let mut producers = self.producers.borrow_mut();
+        if let Some(kept) = producers.get_mut(producer).and_then(|held| held.futures.get_mut(thread)) {
+            kept.push_back((record, future));
+        }
+    }
+
+    pub(crate) fn oldest(
+        &self,
+        producer: ProducerIndex,
+        thread: usize,
+    ) -> Option<(RecordId, FutureRecordMetadata)> {
+        self.producers.borrow_mut().get_mut(producer)?.futures.get_mut(thread)?.pop_front()
+    }
+}
+
+pub(crate) fn outcome(answer: Result<&RecordMetadata, &ProduceError>) -> Outcome {
+    match answer {
+        Ok(metadata) => Outcome::Acknowledged {
+            topic: metadata.topic().to_owned(),
+            partition: metadata.partition(),
+            offset: metadata.offset(),
+            timestamp: metadata.timestamp(),
+        },
+        Err(error) => Outcome::Failed(Failure {
+            kind: format!("{:?}", error.kind()),
+            may_be_written: error.may_be_written(),
+            text: error.to_string(),
+        }),
+    }
+}
+
+/// A value that says which record it is.
+pub(crate) fn value_of(record: RecordId, size: usize) -> Vec<u8> {
+    let mut value = record.0.to_be_bytes().to_vec();
+    // Neither random nor all alike: a codec has something to do.
+    value.extend((ID_BYTES..size).map(|at| (record.0 as usize ^ at / 3) as u8));
+    value
+}

@@ -1,0 +1,264 @@
+//! The user's code, which does what the scenario says: fails, panics, takes its time, calls the producer back.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use kafka_producer::{
+    BoxError, ClusterResourceListener, Headers, PartitionId, PartitionInput, Partitioner,
+    ProduceError, ProducerInterceptor, ProducerRecord, RecordMetadata, Serialized, Serializer,
+};
+
+use super::stage::{Stage, outcome, value_of};
+use crate::events::{ProducerIndex, RecordId, What, Who};
+use crate::scenario::{Act, Behaviour};
+
+pub(crate) const LOGGER: &str = "logger";
+
+/// A piece of the user's code, and how often it was called.
+pub(crate) struct Piece {
+    what: &'static str,
+    producer: ProducerIndex,
+    behaviour: Behaviour,
+    calls: AtomicU32,
+}
+
+impl Piece {
+    pub(crate) fn new(what: &'static str, producer: ProducerIndex, behaviour: &Behaviour) -> Self {
+        Self { what, producer, behaviour: behaviour.clone(), calls: AtomicU32::new(0) }
+    }
+
+    /// Does what it does this time. An error is for those who can return one.
+    pub(crate) fn run(&self) -> Result<(), BoxError> {
+        let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        for every in &self.behaviour.acts {
+            if every.every > 0 && call % every.every == 0 {
+                self.act(&every.act)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn act(&self, act: &Act) -> Result<(), BoxError> {
+        let Some(stage) = Stage::current() else {
+            return Ok(());
+        };
+        if self.what == LOGGER && !matches!(stage.who(), Who::Sender(_)) && act.waits() {
+            // On a thread of the application it would wait in earnest.
+            return Ok(());
+        }
+        stage.say(What::UserCode { what: self.what, act: format!("{act:?}") });
+        match act {
+            Act::Fails => return Err("it does not want to".into()),
+            Act::Panics => panic!("the user's code panics"),
+            Act::TakesMs(ms) => {
+                stage.world.advance_to(stage.now() + Duration::from_millis(*ms));
+            }
+            Act::Sends(topic) => send_inside(&stage, self.producer, topic, false),
+            Act::TrySends(topic) => send_inside(&stage, self.producer, topic, true),
+            Act::Flushes => {
+                if let Some(producer) = stage.producer(self.producer) {
+                    let _ = producer.flush();
+                }
+            }
+            Act::Closes => {
+                if let Some(producer) = stage.producer(self.producer) {
+                    let _ = producer.close();
+                }
+            }
+            Act::AsksForPartitions(topic) => {
+                if let Some(producer) = stage.producer(self.producer) {
+                    let _ = producer.partitions_for(topic);
+                }
+            }
+            Act::DropsFutures => {
+                let futures: Vec<_> = match stage.producers.borrow_mut().get_mut(self.producer) {
+                    Some(held) => held.futures.iter_mut().map(std::mem::take).collect(),
+                    None => Vec::new(),
+                };
+                drop(futures);
+            }
+            Act::Gets => {
+                let future = match stage.producers.borrow_mut().get_mut(self.producer) {
+                    Some(held) => held.futures.iter_mut().find_map(|kept| kept.pop_back()),
+                    None => None,
+                };
+                if let Some((_, future)) = future {
+                    let _ = future.get();
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Act {
+    /// Whether it is refused in the user's code, and elsewhere may have to wait.
+    fn waits(&self) -> bool {
+        matches!(
+            self,
+            Self::Sends(_) | Self::Flushes | Self::Closes | Self::AsksForPartitions(_) | Self::Gets
+        )
+    }
+}
+
+/// A record that the user's code sends. What would wait is refused there.
+fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: bool) {
+    let Some(producer) = stage.producer(index) else {
+        return;
+    };
+    let id = stage.new_record();
+    let value = value_of(id, 12);
+    stage.say(What::RecordOffered {
+        record: id,
+        producer: index,
+        topic: topic.to_owned(),
+        partition: None,
+        key: None,
+        size: value.len(),
+        has_callback: false,
+        inside: true,
+    });
+    let record = ProducerRecord::new(topic, &value[..]);
+    let (kind, text) = if only_tries {
+        match producer.try_send(record) {
+            Ok(future) => return taken(stage, index, id, future),
+            Err(error) => (format!("{:?}", error.reason), error.to_string()),
+        }
+    } else {
+        match producer.send(record) {
+            Ok(future) => return taken(stage, index, id, future),
+            Err(error) => (format!("{error:?}"), error.to_string()),
+        }
+    };
+    stage.say(What::RecordRefused { record: id, kind, text });
+}
+
+fn taken(
+    stage: &Stage,
+    producer: ProducerIndex,
+    record: RecordId,
+    future: kafka_producer::FutureRecordMetadata,
+) {
+    stage.say(What::RecordTaken { record });
+    stage.keep(producer, 0, record, future);
+}
+
+/// The callback of a record: says what it was told, and that it was dropped if it never ran.
+pub(crate) struct Callback {
+    record: RecordId,
+    piece: Arc<Piece>,
+    has_run: bool,
+}
+
+impl Callback {
+    pub(crate) fn new(record: RecordId, piece: &Arc<Piece>) -> Self {
+        Self { record, piece: Arc::clone(piece), has_run: false }
+    }
+
+    pub(crate) fn run(mut self, answer: Result<&RecordMetadata, &ProduceError>) {
+        self.has_run = true;
+        if let Some(stage) = Stage::current() {
+            stage.say(What::CallbackRan { record: self.record, outcome: outcome(answer) });
+        }
+        // A callback has nobody to tell.
+        let _ = self.piece.run();
+    }
+}
+
+impl Drop for Callback {
+    fn drop(&mut self) {
+        if let Some(stage) = Stage::current().filter(|_| !self.has_run) {
+            stage.say(What::CallbackDropped { record: self.record });
+        }
+    }
+}
+
+impl Serializer<[u8]> for Piece {
+    fn serialize<'a>(
+        &self,
+        _topic: &str,
+        _headers: &mut Headers,
+        data: &'a [u8],
+    ) -> Result<Option<Serialized<'a>>, BoxError> {
+        self.run()?;
+        Ok(Some(Serialized::Borrowed(data)))
+    }
+}
+
+impl Partitioner<[u8], [u8]> for Piece {
+    fn partition(&self, record: &PartitionInput<'_, [u8], [u8]>) -> Result<PartitionId, BoxError> {
+        self.run()?;
+        let count = record.cluster().partition_count(record.topic()).unwrap_or(1).max(1);
+        let number = record.value().and_then(|value| value.first_chunk()).map_or(0, |id| u64::from_be_bytes(*id));
+        Ok((number % count as u64) as PartitionId)
+    }
+}
+
+impl ProducerInterceptor<[u8], [u8]> for Piece {
+    fn on_send(&self, _record: &mut ProducerRecord<'_, [u8], [u8]>) -> Result<(), BoxError> {
+        self.run()
+    }
+
+    fn on_acknowledgement(&self, _metadata: &RecordMetadata, _error: Option<&ProduceError>) {
+        let _ = self.run();
+    }
+}
+
+/// A listener is asked for by those who hold it.
+pub(crate) struct Listener(pub(crate) Piece);
+
+impl ClusterResourceListener for Listener {
+    fn on_update(&self, _cluster_id: Option<&str>) {
+        let _ = self.0.run();
+    }
+}
+
+/// An interceptor that does nothing but bring a listener.
+pub(crate) struct WithListener(pub(crate) Arc<Listener>);
+
+impl ProducerInterceptor<[u8], [u8]> for WithListener {
+    fn on_send(&self, _record: &mut ProducerRecord<'_, [u8], [u8]>) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
+        Some(Arc::clone(&self.0) as _)
+    }
+}
+
+/// Gives the process a logger that tells each run of its own lines.
+pub(crate) fn install_logger() {
+    if log::set_logger(&Logger).is_ok() {
+        log::set_max_level(log::LevelFilter::Info);
+    }
+}
+
+struct Logger;
+
+impl log::Log for Logger {
+    fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
+        metadata.level() <= log::Level::Info
+    }
+
+    fn log(&self, line: &log::Record<'_>) {
+        kafka_producer::internals::assert_unlocked();
+        let Some(stage) = Stage::current() else {
+            return;
+        };
+        if stage.is_logging.replace(true) {
+            return;
+        }
+        stage.say(What::LogLine { level: line.level(), text: line.args().to_string() });
+        let piece = stage.logger.borrow();
+        // A logger that panics is in the hands of the library.
+        let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| piece.run()));
+        stage.is_logging.set(false);
+        drop(piece);
+        if let Err(panic) = ended {
+            std::panic::resume_unwind(panic);
+        }
+    }
+
+    fn flush(&self) {}
+}
