@@ -49,6 +49,28 @@ macro_rules! defects {
 defects! {
     /// A batch takes one sequence fewer than it has records.
     SequenceOffByOne;
+
+    // Written without knowledge of what looks for them.
+    /// The next topic of an answer to a produce request is known by the number of its partition alone.
+    BlindAnswerByNumber;
+    /// A partition that has a batch under way is unmuted when it gets another leader.
+    BlindUnmutedByNewLeader;
+    /// Batches go on lingering while somebody waits for memory.
+    BlindLingerOverMemory;
+    /// Who gives up waiting for memory keeps what it was given so far.
+    BlindTicketKeepsGathered;
+    /// What was acknowledged last is remembered beyond the end of its epoch.
+    BlindAcknowledgedOutlivesEpoch;
+    /// An answer for some new topics passes for one that has those asked for meanwhile.
+    BlindPartialAnswersAll;
+    /// If the newest request of a connection that ended is untouched, so are all before it.
+    BlindAllUntouched;
+    /// The failures of a node are forgotten when it is connected, not when it is ready.
+    BlindConnectedIsFine;
+    /// A connection that cannot be written to any more is ended with what has arrived on it unread.
+    BlindClosingReadsNothing;
+    /// A wait for memory has the whole of `max.block.ms`, whatever was waited for before.
+    BlindEachWaitItsTime;
 }
 
 #[cfg(planted_defects)]

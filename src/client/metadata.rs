@@ -21,6 +21,7 @@ pub(crate) use self::news::MetadataNews;
 use self::pace::Pace;
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
+use crate::planted::planted;
 use crate::protocol::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::types::{Cluster, Node, PartitionInfo};
 use crate::util::backoff::SHORTEST_BACKOFF;
@@ -236,7 +237,8 @@ impl Metadata {
         now: Instant,
         retain: &mut dyn FnMut(&str) -> bool,
     ) -> MetadataUpdate {
-        self.needs_partial_update = planned.request_version < self.request_version;
+        self.needs_partial_update = planned.request_version < self.request_version
+            && !(planted!(BlindPartialAnswersAll) && planned.is_partial);
         self.new_topics = self
             .new_topics
             .filter(|asked| is_newer(*asked, planned.request_version));

@@ -16,6 +16,7 @@ use super::selectable::{CloseReason, ConnectionId, Disconnected, PollEvents, Sen
 use super::send::NetworkSend;
 use super::transport::{Transport, TransportError};
 use crate::clock::{Deadline, Instant};
+use crate::planted::planted;
 use crate::protocol::Frame;
 use crate::util::backoff::SHORTEST_BACKOFF;
 
@@ -208,6 +209,11 @@ impl KafkaChannel {
         events: &mut PollEvents,
     ) -> Turn {
         self.report_sent(events);
+        if planted!(BlindClosingReadsNothing) {
+            if let State::Closing(reason) = &self.state {
+                return Turn::Ended(reason.clone());
+            }
+        }
         match self.set_up(now) {
             Ok(true) => {}
             Ok(false) => {

@@ -25,6 +25,7 @@ use crate::error::{
     BoxError, BrokerError, Delivery, ErrorCode, Misuse, PluginKind, ProduceError,
     ProduceErrorBuilder, ProduceErrorKind, REFUSED_NAME, RecordError, RecordPart, SendError,
 };
+use crate::planted::planted;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::types::{Magic, PartitionId};
@@ -269,6 +270,9 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             Err(Denied::Closed) => Err(core.closed().into()),
             Err(Denied::Exhausted) => {
                 let ticket = pool.enqueue(size).map_err(|_| core.closed())?;
+                if planted!(BlindEachWaitItsTime) {
+                    self.time = Stopwatch::new(Some(core.config.max_block()));
+                }
                 self.memory = Some(MemoryWait {
                     ticket,
                     entry: Arc::clone(entry),

@@ -11,6 +11,7 @@ use std::time::Duration;
 use super::RecordAccumulator;
 use super::entry::{EntryIndex, PartitionEntry, Popped, QueueHead};
 use crate::clock::{Deadline, Instant};
+use crate::planted::planted;
 use crate::producer::batch::{BatchId, SealedBatch};
 use crate::types::{Cluster, Node, NodeId, TopicPartition};
 
@@ -510,10 +511,14 @@ impl Drainer {
             return;
         };
         if slot.leader_version != self.cluster_version {
-            slot.leader = self
+            let leader = self
                 .cluster
                 .leader_for(slot.entry.topic_partition())
                 .map(Node::id);
+            if planted!(BlindUnmutedByNewLeader) && leader != slot.leader {
+                slot.muted = false;
+            }
+            slot.leader = leader;
             slot.leader_version = self.cluster_version;
         }
         let place = slot.place_now(&self.options, now);

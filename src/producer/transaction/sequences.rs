@@ -212,7 +212,9 @@ impl PartitionSequences {
     ) {
         self.producer = producer;
         self.next = Sequence::ZERO;
-        self.last_acknowledged = None;
+        if !planted!(BlindAcknowledgedOutlivesEpoch) {
+            self.last_acknowledged = None;
+        }
         self.unresolved = None;
         self.gap = None;
         self.is_known = false;
