@@ -1,5 +1,6 @@
 //! The threads of the application, each a task that does one thing after another.
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -22,6 +23,7 @@ pub(crate) struct ThreadOf {
     pub(crate) parking: Rc<Parking>,
     pub(crate) producer: ProducerIndex,
     pub(crate) thread: usize,
+    pub(crate) has_handle: Cell<bool>,
 }
 
 /// One record in so many gives way to others, on average.
@@ -30,15 +32,12 @@ const GIVES_WAY: u32 = 6;
 impl ThreadOf {
     pub(crate) async fn run(self, thread: Thread) {
         for op in thread.ops {
-            if !self.run_op(op).await {
-                return;
-            }
+            self.run_op(op).await;
         }
         self.drop_handle().await;
     }
 
-    /// False when the thread has no handle of its producer any more.
-    async fn run_op(&self, op: Op) -> bool {
+    async fn run_op(&self, op: Op) {
         match op {
             Op::Send(burst) => self.send_all(&burst).await,
             Op::Flush { timeout_ms } => self.flush(timeout_ms.map(Duration::from_millis)).await,
@@ -71,16 +70,13 @@ impl ThreadOf {
                     self.end(call, Returned::Ok);
                 }
             }
-            Op::DropProducer => {
-                self.drop_handle().await;
-                return false;
-            }
+            Op::DropProducer => self.drop_handle().await,
         }
-        true
     }
 
+    /// None when this thread has let go of it, or it was never built.
     fn producer(&self) -> Option<Arc<Producer>> {
-        self.stage.producer(self.producer)
+        self.stage.producer(self.producer).filter(|_| self.has_handle.get())
     }
 
     fn oldest(&self) -> Option<(RecordId, FutureRecordMetadata)> {
@@ -246,6 +242,9 @@ impl ThreadOf {
 
     /// The last handle that is dropped drops the producer: that waits as a `close` of 10 s does.
     async fn drop_handle(&self) {
+        if !self.has_handle.replace(false) {
+            return;
+        }
         let is_last = {
             let mut producers = self.stage.producers.borrow_mut();
             let held = &mut producers[self.producer];

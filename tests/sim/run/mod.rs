@@ -5,6 +5,7 @@ mod application;
 mod stage;
 mod user_code;
 
+use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -312,6 +313,7 @@ impl<'r> Run<'r> {
             parking: Rc::clone(&parking),
             producer,
             thread,
+            has_handle: Cell::new(true),
         };
         self.start(Who::Thread { producer, thread }, parking, body.run(plan.clone()));
     }

@@ -331,7 +331,8 @@ fn a_request_that_is_lost_as_its_batch_expires_is_a_delivery_timeout() {
         rig.client().finish(0, lost, before);
         // Time passes while the sender polls.
         rig.advance(DELIVERY_TIMEOUT);
-        rig.sender.poll(Deadline::At(before));
+        rig.sender.poll(Sleep::No);
+        rig.sender.end_step();
         let error = error(&future);
         assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout, "{error}");
         assert!(error.is_timeout() && error.to_string().contains("request timed out"));
