@@ -256,13 +256,11 @@ pub(crate) mod mock {
         }
 
         /// Lets time pass until this point of the monotonic clock, on both; nothing if that is over.
-        #[cfg(test)]
         pub(crate) fn advance_to(&self, at: Instant) {
             self.advance(at - self.now());
         }
 
         /// Sets the wall clock by so many milliseconds, forward or back; no time passes.
-        #[cfg(test)]
         pub(crate) fn jump_wall(&self, millis: i64) {
             self.wall_nanos
                 .fetch_add(millis * 1_000_000, Ordering::SeqCst);

@@ -12,6 +12,7 @@
 
 mod by_hand;
 mod log_watch;
+pub mod simulation;
 pub mod wire;
 
 use bytes::Bytes;

@@ -115,7 +115,7 @@ impl NameLookUps {
     }
 
     /// Each look-up when it is asked for, by a name service that does not block.
-    #[cfg(test)]
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) fn at_once(names: Arc<dyn NameService>) -> Self {
         let run = |look_up: LookUp| {
             look_up();

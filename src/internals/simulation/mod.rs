@@ -7,4 +7,4 @@ mod world;
 
 pub use calls::{Parking, close, flush, get, partitions_for, send};
 pub use producer::{SenderStep, SimSender, build};
-pub use world::{BrokerNews, BrokersOptions, NetworkOptions, World};
+pub use world::{BrokersOptions, NetworkOptions, World};

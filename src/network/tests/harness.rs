@@ -22,7 +22,7 @@ use crate::network::selectable::{
 use crate::network::selector::{Selector, SelectorOptions};
 use crate::protocol::{Frame, FrameBuilder};
 use crate::sync::{Mutex, Rank};
-use crate::testing::sim::network::{Answers, NetworkProfile, SimNetwork};
+use crate::testing::sim::network::{Answers, Directions, NetworkProfile, SimNetwork};
 
 /// Connections on which nothing happens for so long are closed.
 const MAX_IDLE: Duration = Duration::from_secs(20);
@@ -358,7 +358,7 @@ impl Run {
         match self.random.u8(0..4) {
             0 => self.network.cut(connection.address),
             1 => {
-                self.network.silence(connection.address);
+                self.network.silence(connection.address, Directions::BOTH);
                 connection.is_silent = true;
             }
             2 if self.standing(at) != 0 => {

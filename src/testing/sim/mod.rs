@@ -2,8 +2,15 @@
 //! the bytes, the simulated network beside it or a loopback listener, is not known to it.
 
 pub(crate) mod broker;
+#[cfg(any(test, feature = "_internals"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]
+pub(crate) mod carrier;
 pub(crate) mod log;
-#[cfg(test)]
+#[cfg(any(test, feature = "_internals"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]
+pub(crate) mod names;
+#[cfg(any(test, feature = "_internals"))]
+#[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]
 pub(crate) mod network;
 mod plan;
 pub(crate) mod producer_state;

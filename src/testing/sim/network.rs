@@ -3,19 +3,22 @@
 //!
 //! Any number of clients and servers share one [`SimNetwork`] on one thread. Clients see it as a [`Poller`]
 //! and its streams, exactly as they see the system's sockets; servers are values that are given bytes
-//! ([`SimPeer`]) and say what is to be sent back.
+//! ([`SimPeer`]) and say what is to be sent back, at once or later; they may ask to be called, and the
+//! simulation may call all that stand at an address.
 //!
 //! | file | what is in it |
 //! |---|---|
 //! | `network` | what a simulation does with it: listen, break, let time pass |
 //! | `poller` | the clients' side |
 //! | `world` | what happens, and when |
+//! | `happening` | what can happen |
 //! | `link` | one connection: bytes on the way, bytes that have come |
 //!
 //! Readiness is told by edges, as strictly as the contract of [`Poller`] allows: between two events that say
 //! "readable" lies a read that found nothing, or said that nothing is left. So a bit that is forgotten is a
 //! connection that stands still.
 
+mod happening;
 mod link;
 mod poller;
 #[cfg(test)]
@@ -27,8 +30,10 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::link::PeerActions;
-pub(crate) use self::poller::{SimPoller, SimStream};
+pub(crate) use self::happening::PeerActions;
+pub(crate) use self::poller::SimPoller;
+#[cfg(test)]
+pub(crate) use self::poller::SimStream;
 use self::world::World;
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Deadline};
@@ -78,13 +83,51 @@ pub(crate) enum Answers {
     Never,
 }
 
+/// What of a connection is meant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Directions {
+    /// To the server.
+    pub(crate) up: bool,
+    /// To the client.
+    pub(crate) down: bool,
+}
+
+impl Directions {
+    pub(crate) const BOTH: Self = Self {
+        up: true,
+        down: true,
+    };
+}
+
 /// The server's end of one connection.
 pub(crate) trait SimPeer: Send {
     /// Bytes have come, wherever they are split.
     fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions);
 
-    /// The connection is over.
-    fn ended(&mut self) {}
+    /// It asked for it ([`PeerActions::call`]), or the simulation did ([`SimNetwork::call_peers`]).
+    fn called(&mut self, _actions: &mut PeerActions) {}
+
+    /// Whether it takes bytes. While it does not they wait, and take up the room that its client has.
+    fn reads(&self) -> bool {
+        true
+    }
+
+    /// The connection is over: nothing comes any more, and nothing that it sends arrives.
+    fn ended(&mut self, _how: ConnectionEnd<'_>, _actions: &mut PeerActions) {}
+
+    /// Asked once the connection is over: whether it will do no more.
+    fn is_done(&self) -> bool {
+        true
+    }
+}
+
+/// How a connection came to its end, as its server sees it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ConnectionEnd<'a> {
+    /// The client closed it; these are the last bytes, which had come and were not read.
+    Closed(&'a [u8]),
+    /// It broke: what had come and was not read is lost.
+    Broken,
 }
 
 /// Makes a server's end for each connection.
@@ -121,9 +164,35 @@ impl SimNetwork {
         self.world.lock().cut(address, self.clock.now());
     }
 
-    /// Nothing comes through any more on the connections to an address that there are, and nobody is told.
-    pub(crate) fn silence(&self, address: SocketAddr) {
-        self.world.lock().silence(address);
+    /// Nothing comes through any more on the connections to an address that there are, in the directions that are
+    /// said, and nobody is told. It is kept, not lost: [`speak`](Self::speak) lets it go on, late as it is.
+    pub(crate) fn silence(&self, address: SocketAddr, directions: Directions) {
+        self.world.lock().silence(address, directions);
+    }
+
+    /// The end of all silence at an address, also that with which it met new connections.
+    pub(crate) fn speak(&self, address: SocketAddr) {
+        self.world.lock().speak(address, self.clock.now());
+    }
+
+    /// All that is sent from now on to and from an address takes so much longer.
+    pub(crate) fn slow_down(&self, address: SocketAddr, by: Duration) {
+        self.world.lock().slow_down(address, by);
+    }
+
+    /// The servers at an address are called.
+    pub(crate) fn call_peers(&self, address: SocketAddr) {
+        self.world.lock().call_peers(address, self.clock.now());
+    }
+
+    /// The servers at an address are gone, with all that they had in mind. Their clients find out some time later.
+    pub(crate) fn end_peers(&self, address: SocketAddr) {
+        self.world.lock().end_peers(address, self.clock.now());
+    }
+
+    /// When something happens next.
+    pub(crate) fn next_event(&self) -> Deadline {
+        self.world.lock().next_event()
     }
 
     /// A client whose waits let time pass: up to what happens next, or to their time limit.
@@ -165,15 +234,18 @@ impl SimNetwork {
     }
 
     /// Does what should have happened by now.
-    fn do_what_is_due(&self) {
+    pub(crate) fn do_what_is_due(&self) {
         loop {
             let now = self.clock.now();
             // Servers are asked with no lock held: they may use other locks.
-            let Some(mut call) = self.world.lock().next_call(now) else {
+            let mut next = self.world.lock().next_call(now);
+            if next.is_none() {
                 return;
-            };
-            call.make();
-            self.world.lock().take_back(call, now);
+            }
+            while let Some(mut call) = next {
+                call.make();
+                next = self.world.lock().take_back(call, now);
+            }
         }
     }
 }

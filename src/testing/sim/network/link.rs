@@ -7,38 +7,12 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::SimPeer;
+use super::happening::Happening;
 use crate::clock::Instant;
 use crate::network::selectable::ConnectionId;
 
-/// What a server does about what has come.
-#[derive(Debug, Default)]
-pub(crate) struct PeerActions {
-    pub(super) actions: Vec<(Duration, Action)>,
-}
-
-#[derive(Debug)]
-pub(super) enum Action {
-    Send(Bytes),
-    Close,
-    Reset,
-}
-
-impl PeerActions {
-    /// Sends this, so much later. What is said after it comes after it.
-    pub(crate) fn send(&mut self, bytes: Bytes, delay: Duration) {
-        self.actions.push((delay, Action::Send(bytes)));
-    }
-
-    /// Closes the connection when all has been sent.
-    pub(crate) fn close(&mut self, delay: Duration) {
-        self.actions.push((delay, Action::Close));
-    }
-
-    /// Ends the connection at once.
-    pub(crate) fn reset(&mut self, delay: Duration) {
-        self.actions.push((delay, Action::Reset));
-    }
-}
+/// In so many pieces goes what a writer has at hand, if nothing but the capacity cuts it.
+const MOST_PIECES: usize = 8;
 
 /// One direction.
 #[derive(Debug, Default)]
@@ -50,6 +24,13 @@ pub(super) struct Pipe {
     pub(super) arrived: BytesMut,
     /// When the last piece arrives: the next is not earlier.
     pub(super) last_arrival: Instant,
+    /// There is room for so much at the least: however little a pipe holds, what its writer has at hand goes in few
+    /// pieces.
+    least_room: usize,
+    /// Nothing comes through.
+    pub(super) is_silent: bool,
+    /// What would have happened if it did, in order.
+    pub(super) held_back: Vec<Happening>,
     /// The writer was told that there is no room.
     pub(super) is_writer_blocked: bool,
     /// After these bytes there are no more.
@@ -62,6 +43,17 @@ impl Pipe {
     /// Bytes that take up room.
     pub(super) fn held(&self) -> usize {
         self.bytes_on_the_way + self.arrived.len()
+    }
+
+    /// How much of `offered` bytes there is room for in a pipe of this capacity.
+    pub(super) fn room(&mut self, capacity: usize, offered: usize) -> usize {
+        self.least_room = if offered > capacity {
+            self.least_room.max(offered / MOST_PIECES)
+        } else {
+            0
+        };
+        let room = capacity.max(self.least_room).saturating_sub(self.held());
+        room.min(offered)
     }
 
     pub(super) fn set_off(&mut self, piece: Bytes) {
@@ -109,17 +101,28 @@ pub(super) struct Link {
     pub(super) peer: Option<Box<dyn SimPeer>>,
     /// When the server does the last of what it has said it would.
     pub(super) peer_busy_until: Instant,
+    /// Things that it has said it would do, and has not done.
+    pub(super) acts_to_come: usize,
     /// It reads no more.
     pub(super) is_peer_gone: bool,
+    /// It knows that the connection is over, or is not there to be told.
+    pub(super) is_peer_told: bool,
     /// The client has dropped it.
     pub(super) is_client_gone: bool,
-    /// Nothing comes through.
-    pub(super) is_silent: bool,
+    /// All that travels takes so much longer.
+    pub(super) extra_latency: Duration,
     /// A read found nothing since the last event that said "readable".
     pub(super) tells_readable: bool,
 }
 
 impl Link {
+    /// Nobody is there to whom it could get through, for now.
+    pub(super) fn never_hears(&mut self, what: Happening) {
+        self.up.is_silent = true;
+        self.down.is_silent = true;
+        self.up.held_back.push(what);
+    }
+
     pub(super) fn new(address: SocketAddr, poller: usize, id: ConnectionId) -> Self {
         Self {
             address,
@@ -130,9 +133,11 @@ impl Link {
             down: Pipe::default(),
             peer: None,
             peer_busy_until: Instant::ORIGIN,
+            acts_to_come: 0,
             is_peer_gone: false,
+            is_peer_told: false,
             is_client_gone: false,
-            is_silent: false,
+            extra_latency: Duration::ZERO,
             tells_readable: true,
         }
     }

@@ -2,13 +2,15 @@
 
 mod streams;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::link::{Action, Link, LinkState, PeerActions};
-use super::{Accept, Answers, NetworkProfile, SimPeer, micros};
+use super::happening::{Action, Happening, Over, Passes, PeerActions};
+use super::link::{Link, LinkState};
+use super::{Accept, Answers, ConnectionEnd, Directions, NetworkProfile, SimPeer, micros};
 use crate::clock::{Deadline, Instant};
 use crate::network::poller::Readiness;
 use crate::network::selectable::ConnectionId;
@@ -22,37 +24,17 @@ struct Listener {
     answers: Answers,
     /// None while it is being asked.
     accept: Option<Accept>,
+    extra_latency: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Client {
     /// What the next wait tells.
     events: BTreeMap<ConnectionId, Readiness>,
+    /// Its connections.
+    ids: BTreeSet<ConnectionId>,
     is_woken: bool,
     waits_until: Option<Deadline>,
-}
-
-#[derive(Debug)]
-enum Happening {
-    /// A connection stands.
-    Established {
-        is_told: bool,
-    },
-    /// The server says no.
-    Refused,
-    /// The first piece on the way to the server is there, and the server reads it.
-    ReachesPeer,
-    /// The first piece on the way to the client is there.
-    ReachesClient,
-    /// The client finds that the server sends no more.
-    EndReachesClient,
-    /// There is room again for a client that had to wait.
-    RoomForClient,
-    PeerActs(Action),
-    /// The connection breaks for the client.
-    Breaks,
-    /// The server finds that the connection is over.
-    PeerIsTold,
 }
 
 /// A question to a server.
@@ -65,7 +47,9 @@ pub(super) struct PeerCall {
 enum Ask {
     Accept(SocketAddr, Accept, Option<Box<dyn SimPeer>>),
     Receive(Box<dyn SimPeer>, Bytes),
-    Ended(Box<dyn SimPeer>),
+    Call(Box<dyn SimPeer>),
+    /// What had come, unless that is lost.
+    Ended(Box<dyn SimPeer>, Option<Bytes>),
 }
 
 impl PeerCall {
@@ -73,7 +57,13 @@ impl PeerCall {
         match &mut self.ask {
             Ask::Accept(_, accept, peer) => *peer = Some(accept()),
             Ask::Receive(peer, bytes) => peer.receive(bytes, &mut self.actions),
-            Ask::Ended(peer) => peer.ended(),
+            Ask::Call(peer) => peer.called(&mut self.actions),
+            Ask::Ended(peer, rest) => {
+                let how = rest
+                    .as_deref()
+                    .map_or(ConnectionEnd::Broken, ConnectionEnd::Closed);
+                peer.ended(how, &mut self.actions);
+            }
         }
     }
 }
@@ -113,6 +103,7 @@ impl World {
         let listener = Listener {
             answers: Answers::Accepts,
             accept: Some(accept),
+            extra_latency: Duration::ZERO,
         };
         self.listeners.insert(address, listener);
     }
@@ -127,14 +118,67 @@ impl World {
         for number in self.links_to(address) {
             if self.links[&number].state == LinkState::Open {
                 self.after_latency(number, Happening::Breaks, now);
-                self.after_latency(number, Happening::PeerIsTold, now);
+                self.after_latency(number, Happening::PeerIsTold(Over::Broken), now);
             }
         }
     }
 
-    pub(super) fn silence(&mut self, address: SocketAddr) {
-        for link in self.links.values_mut() {
-            link.is_silent |= link.address == address;
+    pub(super) fn silence(&mut self, address: SocketAddr, directions: Directions) {
+        for link in self.links.values_mut().filter(|it| it.address == address) {
+            link.up.is_silent |= directions.up;
+            link.down.is_silent |= directions.down;
+        }
+    }
+
+    pub(super) fn speak(&mut self, address: SocketAddr, now: Instant) {
+        for number in self.links_to(address) {
+            let latency = self.latency(number);
+            let Some(link) = self.links.get_mut(&number) else {
+                continue;
+            };
+            let mut goes_on = Vec::new();
+            for pipe in [&mut link.up, &mut link.down] {
+                pipe.is_silent = false;
+                if pipe.held_back.is_empty() {
+                    continue;
+                }
+                let at = (now + latency).max(pipe.last_arrival);
+                pipe.last_arrival = at;
+                goes_on.extend(pipe.held_back.drain(..).map(|what| (what, at)));
+            }
+            for (what, at) in goes_on {
+                self.decide(number, what, at);
+            }
+        }
+    }
+
+    pub(super) fn slow_down(&mut self, address: SocketAddr, by: Duration) {
+        if let Some(listener) = self.listeners.get_mut(&address) {
+            listener.extra_latency = by;
+        }
+        for link in self.links.values_mut().filter(|it| it.address == address) {
+            link.extra_latency = by;
+        }
+    }
+
+    pub(super) fn call_peers(&mut self, address: SocketAddr, now: Instant) {
+        for number in self.links_to(address) {
+            self.decide_act(number, Action::Call, now);
+        }
+    }
+
+    pub(super) fn end_peers(&mut self, address: SocketAddr, now: Instant) {
+        for number in self.links_to(address) {
+            let Some(link) = self.links.get_mut(&number) else {
+                continue;
+            };
+            link.peer = None;
+            link.is_peer_gone = true;
+            link.is_peer_told = true;
+            if link.state == LinkState::Open {
+                self.after_latency(number, Happening::Breaks, now);
+            }
+            self.remove_if_over(number);
         }
     }
 
@@ -158,8 +202,22 @@ impl World {
         self.to_come.insert((at, self.decided), (link, what));
     }
 
+    fn decide_act(&mut self, number: LinkNumber, action: Action, at: Instant) {
+        if let Some(link) = self.links.get_mut(&number) {
+            link.acts_to_come += 1;
+            self.decide(number, Happening::PeerActs(action), at);
+        }
+    }
+
+    /// How long the next piece of a connection is on its way.
+    fn latency(&mut self, link: LinkNumber) -> Duration {
+        let latency = micros(self.random.u64(self.profile.latency_us.clone()));
+        let extra = self.links.get(&link).map(|link| link.extra_latency);
+        latency + extra.unwrap_or_default()
+    }
+
     fn after_latency(&mut self, link: LinkNumber, what: Happening, now: Instant) {
-        let at = now + micros(self.random.u64(self.profile.latency_us.clone()));
+        let at = now + self.latency(link);
         self.decide(link, what, at);
     }
 
@@ -231,12 +289,14 @@ impl World {
         if self.random.u8(0..100) >= self.profile.spurious_percent {
             return;
         }
-        let links = self.links.values();
-        let ids: Vec<ConnectionId> = links
-            .filter(|link| link.poller == client && !link.is_client_gone)
-            .map(|link| link.id)
-            .collect();
-        if let Some(id) = self.random.choice(ids) {
+        let Some(Client { ids, .. }) = self.clients.get(&client) else {
+            return;
+        };
+        if ids.is_empty() {
+            return;
+        }
+        let at = self.random.usize(0..ids.len());
+        if let Some(id) = ids.iter().nth(at).copied() {
             let event = Readiness {
                 readable: self.random.bool(),
                 writable: self.random.bool(),
@@ -250,7 +310,7 @@ impl World {
         let Some(link) = self.links.get(&number) else {
             return;
         };
-        if !link.is_client_gone && !link.is_silent {
+        if !link.is_client_gone {
             let (client, id) = (link.poller, link.id);
             self.tell_client(client, id, event);
         }
@@ -266,7 +326,7 @@ impl World {
 
     /// The last piece that was put on the way gets its time.
     fn travel(&mut self, number: LinkNumber, is_up: bool, now: Instant) {
-        let latency = micros(self.random.u64(self.profile.latency_us.clone()));
+        let latency = self.latency(number);
         let Some(link) = self.links.get_mut(&number) else {
             return;
         };
@@ -288,12 +348,11 @@ impl World {
                 return;
             };
             let down = &mut link.down;
-            let room = capacity.saturating_sub(down.held()).min(LARGEST_PIECE);
-            let most = room.min(down.queued.len());
+            let most = down.room(capacity, down.queued.len()).min(LARGEST_PIECE);
             if most == 0 {
                 break;
             }
-            let len = if self.profile.splits {
+            let len = if self.profile.splits && self.random.bool() {
                 self.random.usize(1..=most)
             } else {
                 most
@@ -335,41 +394,39 @@ impl World {
 
     fn happens(&mut self, number: LinkNumber, what: Happening, now: Instant) -> Option<Ask> {
         let link = self.links.get_mut(&number)?;
-        match what {
-            Happening::Established { is_told } => {
-                if link.is_silent || link.is_client_gone && !is_told {
-                    return None;
-                }
-                link.state = LinkState::Open;
-                let address = link.address;
-                if !is_told {
-                    self.tell(number, WRITABLE);
-                }
-                let accept = self.listeners.get_mut(&address)?.accept.take()?;
-                return Some(Ask::Accept(address, accept, None));
+        let passes = what.passes();
+        for (pipe, direction) in [(&mut link.up, Passes::Up), (&mut link.down, Passes::Down)] {
+            if pipe.is_silent && (passes == direction || passes == Passes::Both) {
+                pipe.held_back.push(what);
+                return None;
             }
+        }
+        match what {
+            Happening::Established { is_told } => return self.established(number, is_told, now),
             Happening::Refused => {
                 link.state = LinkState::Refused;
                 self.tell(number, ALL);
             }
             Happening::ReachesPeer => {
                 let piece = link.up.arrive()?;
-                if std::mem::take(&mut link.up.is_writer_blocked) {
-                    self.after_latency(number, Happening::RoomForClient, now);
-                }
-                let link = self.links.get_mut(&number)?;
-                if link.is_silent || link.state != LinkState::Open {
+                if link.state != LinkState::Open {
                     return None;
                 }
                 if link.is_peer_gone {
                     self.after_latency(number, Happening::Breaks, now);
                     return None;
                 }
-                return Some(Ask::Receive(link.peer.take()?, piece));
+                if link.peer.as_ref().is_some_and(|peer| !peer.reads()) {
+                    link.up.arrived.extend_from_slice(&piece);
+                    return None;
+                }
+                let peer = link.peer.take()?;
+                self.there_is_room(number, now);
+                return Some(Ask::Receive(peer, piece));
             }
             Happening::ReachesClient => {
                 let piece = link.down.arrive()?;
-                if link.is_silent || link.state != LinkState::Open {
+                if link.state != LinkState::Open {
                     return None;
                 }
                 link.down.arrived.extend_from_slice(&piece);
@@ -388,7 +445,13 @@ impl World {
                 }
             }
             Happening::RoomForClient => self.tell(number, WRITABLE),
-            Happening::PeerActs(action) => self.peer_acts(number, action, now),
+            Happening::PeerActs(action) => {
+                link.acts_to_come -= 1;
+                if matches!(action, Action::Call) {
+                    return Some(Ask::Call(link.peer.take()?));
+                }
+                self.peer_acts(number, action, now);
+            }
             Happening::Breaks => {
                 link.state = LinkState::Broken;
                 if self.random.bool() {
@@ -396,16 +459,67 @@ impl World {
                 }
                 self.tell(number, ALL);
             }
-            Happening::PeerIsTold => {
+            Happening::PeerIsTold(over) => {
                 link.is_peer_gone = true;
-                let peer = link.peer.take();
-                if link.is_client_gone {
-                    self.links.remove(&number);
+                let was_told = std::mem::replace(&mut link.is_peer_told, true);
+                if let Some(peer) = link.peer.take_if(|_| !was_told) {
+                    let rest = std::mem::take(&mut link.up.arrived).freeze();
+                    let rest = matches!(over, Over::Closed).then_some(rest);
+                    return Some(Ask::Ended(peer, rest));
                 }
-                return peer.map(Ask::Ended);
+                self.remove_if_over(number);
             }
         }
         None
+    }
+
+    /// A connection reaches the server.
+    fn established(&mut self, number: LinkNumber, is_told: bool, now: Instant) -> Option<Ask> {
+        let link = self.links.get_mut(&number)?;
+        if link.is_client_gone && !is_told {
+            return None;
+        }
+        let address = link.address;
+        let listener = self.listeners.get_mut(&address);
+        match listener.as_ref().map(|listener| listener.answers) {
+            Some(Answers::Accepts) => {}
+            Some(Answers::Never) if !is_told => {
+                link.never_hears(Happening::Established { is_told });
+                return None;
+            }
+            _ if is_told => {
+                self.decide(number, Happening::Breaks, now);
+                return None;
+            }
+            _ => {
+                self.decide(number, Happening::Refused, now);
+                return None;
+            }
+        }
+        let accept = listener?.accept.take()?;
+        link.state = LinkState::Open;
+        if !is_told {
+            self.tell(number, WRITABLE);
+        }
+        Some(Ask::Accept(address, accept, None))
+    }
+
+    /// The server has read: a client that waits for room hears of it.
+    fn there_is_room(&mut self, number: LinkNumber, now: Instant) {
+        let Some(link) = self.links.get_mut(&number) else {
+            return;
+        };
+        if std::mem::take(&mut link.up.is_writer_blocked) {
+            self.after_latency(number, Happening::RoomForClient, now);
+        }
+    }
+
+    /// Lets go of a connection that both ends know to be over.
+    fn remove_if_over(&mut self, number: LinkNumber) {
+        let link = self.links.get(&number);
+        if link.is_some_and(|it| it.is_client_gone && it.is_peer_told && it.peer.is_none()) {
+            self.links.remove(&number);
+        }
     }
 
     fn peer_acts(&mut self, number: LinkNumber, action: Action, now: Instant) {
@@ -416,6 +530,7 @@ impl World {
             return;
         }
         match action {
+            Action::Call => {}
             Action::Send(bytes) => link.down.queued.extend_from_slice(&bytes),
             Action::Close => {
                 link.down.ends = true;
@@ -429,8 +544,8 @@ impl World {
         self.send_on(number, now);
     }
 
-    /// The server has answered: what it wants to be done is decided.
-    pub(super) fn take_back(&mut self, call: PeerCall, now: Instant) {
+    /// The server has answered: what it wants to be done is decided. It may have to be asked again at once.
+    pub(super) fn take_back(&mut self, call: PeerCall, now: Instant) -> Option<PeerCall> {
         let number = call.link;
         let peer = match call.ask {
             Ask::Accept(address, accept, peer) => {
@@ -439,21 +554,37 @@ impl World {
                 }
                 peer
             }
-            Ask::Receive(peer, _) => Some(peer),
-            Ask::Ended(_) => None,
+            Ask::Receive(peer, _) | Ask::Call(peer) | Ask::Ended(peer, _) => Some(peer),
         };
-        let Some(link) = self.links.get_mut(&number) else {
-            return;
-        };
-        link.peer = peer;
+        let link = self.links.get_mut(&number)?;
+        link.peer = peer.filter(|peer| !link.is_peer_told || !peer.is_done());
         for (delay, action) in call.actions.actions {
-            let Some(link) = self.links.get_mut(&number) else {
-                return;
-            };
+            let link = self.links.get_mut(&number)?;
             let at = (now + delay).max(link.peer_busy_until);
             link.peer_busy_until = at;
-            self.decide(number, Happening::PeerActs(action), at);
+            // Most answers come at once: one event less for each.
+            if at <= now && link.acts_to_come == 0 && !matches!(action, Action::Call) {
+                self.peer_acts(number, action, now);
+            } else {
+                self.decide_act(number, action, at);
+            }
         }
+        self.remove_if_over(number);
+        self.read_on(number, now).map(|ask| PeerCall {
+            link: number,
+            ask,
+            actions: PeerActions::default(),
+        })
+    }
+
+    /// A server that reads again gets what came meanwhile.
+    fn read_on(&mut self, number: LinkNumber, now: Instant) -> Option<Ask> {
+        let link = self.links.get_mut(&number)?;
+        let has_some = !link.up.arrived.is_empty() && !link.is_peer_gone;
+        let peer = link.peer.take_if(|peer| has_some && peer.reads())?;
+        let bytes = link.up.arrived.split().freeze();
+        self.there_is_room(number, now);
+        Some(Ask::Receive(peer, bytes))
     }
 }
 

@@ -2,12 +2,13 @@
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use bytes::Bytes;
 
 use super::super::link::{Link, LinkState};
 use super::super::{Answers, micros};
-use super::{Happening, LinkNumber, World};
+use super::{Happening, LinkNumber, Over, World};
 use crate::clock::Instant;
 use crate::network::poller::Received;
 use crate::network::selectable::ConnectionId;
@@ -27,8 +28,11 @@ impl World {
         }
         self.last_link += 1;
         let number = self.last_link;
+        let extra_latency = listener.map_or(Duration::ZERO, |listener| listener.extra_latency);
         let mut link = Link::new(address, poller, id);
-        let at = now + micros(self.random.u64(self.profile.connect_us.clone()));
+        link.extra_latency = extra_latency;
+        let takes = micros(self.random.u64(self.profile.connect_us.clone()));
+        let at = now + takes + extra_latency;
         let is_told = self.random.u8(0..100) < self.profile.at_once_percent;
         let is_told = is_told && answers == Answers::Accepts;
         match answers {
@@ -38,7 +42,10 @@ impl World {
             }
             Answers::Accepts => self.decide(number, Happening::Established { is_told }, at),
             Answers::Refuses => self.decide(number, Happening::Refused, at),
-            Answers::Never => {}
+            Answers::Never => link.never_hears(Happening::Established { is_told }),
+        }
+        if let Some(client) = self.clients.get_mut(&poller) {
+            client.ids.insert(id);
         }
         self.links.insert(number, link);
         Ok((number, is_told))
@@ -107,7 +114,7 @@ impl World {
             }
         }
         let offered = from.iter().map(|slice| slice.len()).sum::<usize>();
-        let mut len = offered.min(capacity.saturating_sub(link.up.held()));
+        let mut len = link.up.room(capacity, offered);
         if len == 0 && offered > 0 {
             link.up.is_writer_blocked = true;
             return Err(io::ErrorKind::WouldBlock.into());
@@ -134,9 +141,10 @@ impl World {
         let (poller, id) = (link.poller, link.id);
         if let Some(client) = self.clients.get_mut(&poller) {
             client.events.remove(&id);
+            client.ids.remove(&id);
         }
         // After all that is on the way.
         let at = link.up.last_arrival.max(now) + micros(1);
-        self.decide(number, Happening::PeerIsTold, at);
+        self.decide(number, Happening::PeerIsTold(Over::Closed), at);
     }
 }

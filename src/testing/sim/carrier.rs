@@ -1,0 +1,218 @@
+//! Carries the bytes of a [`SimCluster`] over the simulated network: what `tcp_broker` is for sockets.
+//!
+//! A connection is served as a broker serves it: one request after the other. While one is under way, because its
+//! answer is held back or the node hangs, nothing more is read, and what the client writes fills the connection.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+
+use super::network::{Accept, ConnectionEnd, PeerActions, SimPeer};
+use super::{Answer, Plan, SimCluster};
+use crate::clock::mock::MockClock;
+use crate::clock::{Clock, Instant};
+use crate::protocol::Frame;
+use crate::sync::{Mutex, Rank};
+use crate::testing::script::AndThen;
+use crate::types::NodeId;
+
+const LENGTH_BYTES: usize = 4;
+/// `socket.request.max.bytes` of a broker.
+const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
+
+/// A cluster, and the time on it. Clones are handles to the same one.
+#[derive(Clone)]
+pub(crate) struct Carrier {
+    cluster: Arc<Mutex<SimCluster>>,
+    clock: Arc<MockClock>,
+}
+
+impl Carrier {
+    pub(crate) fn new(cluster: SimCluster, clock: Arc<MockClock>) -> Self {
+        Self {
+            cluster: Arc::new(Mutex::new(Rank::LEAF, cluster)),
+            clock,
+        }
+    }
+
+    /// Looks at the cluster, or changes it.
+    pub(crate) fn with<T>(&self, how: impl FnOnce(&mut SimCluster) -> T) -> T {
+        how(&mut self.cluster.lock())
+    }
+
+    /// What serves the connections to a node.
+    pub(crate) fn accept(&self, node: NodeId) -> Accept {
+        let carrier = self.clone();
+        Box::new(move || Box::new(Connection::new(carrier.clone(), node)))
+    }
+
+    fn handle(&self, node: NodeId, frame: &Bytes) -> Plan {
+        let now = self.clock.timestamp();
+        self.cluster.lock().handle(node, frame, now)
+    }
+}
+
+/// What a connection does with the bytes that come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum State {
+    /// Takes one request after the other.
+    Serves,
+    /// The answer before is not out yet.
+    IsBusy { until: Instant },
+    /// The node hangs; the request that it has not looked at is the first of those that are there.
+    Hangs,
+    /// Forgets them.
+    Ignores,
+}
+
+/// One connection to a node.
+struct Connection {
+    carrier: Carrier,
+    node: NodeId,
+    /// Bytes that were read and not looked at.
+    bytes: BytesMut,
+    state: State,
+    has_ended: bool,
+}
+
+impl Connection {
+    fn new(carrier: Carrier, node: NodeId) -> Self {
+        Self {
+            carrier,
+            node,
+            bytes: BytesMut::new(),
+            state: State::Serves,
+            has_ended: false,
+        }
+    }
+
+    /// Answers what is there, as far as nothing holds it up.
+    fn serve(&mut self, actions: &mut PeerActions) {
+        while self.state == State::Serves {
+            let Ok(next) = self.next_length() else {
+                return self.close(actions, Duration::ZERO);
+            };
+            let Some(length) = next else {
+                return;
+            };
+            let size = LENGTH_BYTES + length;
+            let frame = self.bytes.split_to(size).freeze();
+            let plan = self.carrier.handle(self.node, &frame.slice(LENGTH_BYTES..));
+            if matches!(plan.answer, Answer::Hang) {
+                let behind = std::mem::take(&mut self.bytes);
+                self.bytes.extend_from_slice(&frame);
+                self.bytes.unsplit(behind);
+                self.state = State::Hangs;
+                return;
+            }
+            self.carry_out(plan, actions);
+        }
+    }
+
+    fn carry_out(&mut self, plan: Plan, actions: &mut PeerActions) {
+        let Plan { delay, answer } = plan;
+        match answer {
+            Answer::Reply(frame) => actions.send(joined(&frame, usize::MAX), delay),
+            Answer::Part { frame, bytes, then } => {
+                actions.send(joined(&frame, bytes), delay);
+                return match then {
+                    AndThen::Close => self.close(actions, delay),
+                    AndThen::Silence => self.ignore(),
+                };
+            }
+            Answer::Silence => {}
+            Answer::Close => return self.close(actions, delay),
+            Answer::Stall | Answer::Hang => return self.ignore(),
+        }
+        if !delay.is_zero() {
+            let until = self.carrier.clock.now() + delay;
+            self.state = State::IsBusy { until };
+            actions.call(delay);
+        }
+    }
+
+    fn close(&mut self, actions: &mut PeerActions, delay: Duration) {
+        actions.close(delay);
+        self.ignore();
+    }
+
+    fn ignore(&mut self) {
+        self.state = State::Ignores;
+        self.bytes.clear();
+    }
+
+    /// The length of the next request, if it is there as a whole.
+    fn next_length(&self) -> Result<Option<usize>, NoLength> {
+        let Some(length) = self.bytes.first_chunk::<LENGTH_BYTES>() else {
+            return Ok(None);
+        };
+        let length = usize::try_from(i32::from_be_bytes(*length)).map_err(|_| NoLength)?;
+        if length > REQUEST_BYTES_MAX {
+            return Err(NoLength);
+        }
+        Ok(Some(length).filter(|length| self.bytes.len() >= LENGTH_BYTES + length))
+    }
+
+    /// Forgets all requests but the one that was taken up.
+    fn keep_first(&mut self) {
+        let first = self.next_length().ok().flatten();
+        match first.filter(|_| self.state == State::Hangs) {
+            Some(length) => self.bytes.truncate(LENGTH_BYTES + length),
+            None => self.bytes.clear(),
+        }
+    }
+}
+
+/// Not the length of a request.
+struct NoLength;
+
+/// The first `limit` bytes of a frame.
+fn joined(frame: &Frame, limit: usize) -> Bytes {
+    let mut bytes = frame.chunks().concat();
+    bytes.truncate(limit);
+    bytes.into()
+}
+
+impl SimPeer for Connection {
+    fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions) {
+        if self.state != State::Ignores {
+            self.bytes.extend_from_slice(bytes);
+            self.serve(actions);
+        }
+    }
+
+    fn called(&mut self, actions: &mut PeerActions) {
+        match self.state {
+            // Called for something else.
+            State::IsBusy { until } if until > self.carrier.clock.now() => {}
+            State::IsBusy { .. } | State::Hangs => {
+                self.state = State::Serves;
+                self.serve(actions);
+            }
+            State::Serves | State::Ignores => {}
+        }
+    }
+
+    fn reads(&self) -> bool {
+        matches!(self.state, State::Serves | State::Ignores)
+    }
+
+    /// A broker goes on with the requests that it has, though nobody hears of it.
+    fn ended(&mut self, how: ConnectionEnd<'_>, actions: &mut PeerActions) {
+        self.has_ended = true;
+        match how {
+            ConnectionEnd::Closed(rest) => self.bytes.extend_from_slice(rest),
+            ConnectionEnd::Broken => self.keep_first(),
+        }
+        self.serve(actions);
+    }
+
+    fn is_done(&self) -> bool {
+        let has_request = matches!(self.next_length(), Ok(Some(_)));
+        self.has_ended && (self.state == State::Ignores || !has_request)
+    }
+}
+
+#[cfg(test)]
+mod tests;

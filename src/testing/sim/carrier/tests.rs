@@ -1,0 +1,347 @@
+use std::io::{self, IoSlice};
+use std::net::SocketAddr;
+
+use super::*;
+use crate::clock::Timestamp;
+use crate::network::poller::{Poller, Stream};
+use crate::protocol::{
+    ApiVersionsRequest, BatchHead, PartitionProduceData, ProduceRequest, Records, Request,
+    TopicProduceData,
+};
+use crate::record::batch::fixture::{BatchSpec, Plain};
+use crate::testing::KafkaRelease;
+use crate::testing::script::{Api, Rule};
+use crate::testing::sim::log::{Depth, TopicSettings};
+use crate::testing::sim::network::{NetworkProfile, SimNetwork, SimPoller, SimStream};
+use crate::testing::sim::{SimNode, SimOptions};
+
+const NODE: NodeId = 0;
+
+fn address() -> SocketAddr {
+    "10.0.0.1:9092".parse().unwrap()
+}
+
+/// One broker with a topic, and a client of its own.
+struct Rig {
+    carrier: Carrier,
+    network: SimNetwork,
+    clock: Arc<MockClock>,
+    poller: SimPoller,
+    /// Of answers that are not there as a whole.
+    received: Vec<u8>,
+}
+
+/// Nothing takes any time but what a broker takes itself.
+fn at_once() -> NetworkProfile {
+    NetworkProfile {
+        connect_us: 0..=0,
+        latency_us: 0..=0,
+        capacity: 64 * 1024,
+        splits: false,
+        short_read_drains: true,
+        spurious_percent: 0,
+        at_once_percent: 100,
+    }
+}
+
+impl Rig {
+    fn new(profile: NetworkProfile) -> Self {
+        let options = SimOptions {
+            cluster_id: "c".into(),
+            release: KafkaRelease::default(),
+            auto_create_topics: false,
+            default_partitions: 1,
+            replication_factor: 1,
+            settings: TopicSettings::DEFAULT,
+            depth: Depth {
+                retain: true,
+                validate_records: true,
+            },
+        };
+        let mut cluster = SimCluster::new(options, [(NODE, SimNode::new("h", 9092))].into());
+        cluster
+            .create_topic("t", 1, TopicSettings::DEFAULT)
+            .unwrap();
+        let clock = Arc::new(MockClock::new());
+        let network = SimNetwork::new(Arc::clone(&clock), profile, 1);
+        let carrier = Carrier::new(cluster, Arc::clone(&clock));
+        network.listen(address(), carrier.accept(NODE));
+        let poller = network.poller();
+        Self {
+            carrier,
+            network,
+            clock,
+            poller,
+            received: Vec::new(),
+        }
+    }
+
+    fn connect(&mut self) -> SimStream {
+        self.poller.open(0, address()).unwrap().0
+    }
+
+    fn script(&self, rule: Rule) {
+        self.carrier.with(|cluster| cluster.script().add(rule));
+    }
+
+    fn written(&self) -> u64 {
+        self.carrier
+            .with(|cluster| cluster.partition("t", 0).unwrap().log.size().records)
+    }
+
+    /// Lets this much time pass, with all that happens in it.
+    fn pass(&mut self, ms: u64) {
+        let end = self.clock.now() + Duration::from_millis(ms);
+        while self.clock.now() < end {
+            let left = end - self.clock.now();
+            self.poller.wait(left, |_, _| {}).unwrap();
+        }
+        self.network.do_what_is_due();
+    }
+
+    /// Writes all of it, as room comes.
+    fn write(&mut self, stream: &mut SimStream, bytes: &[u8]) {
+        let mut rest = bytes;
+        for _ in 0..10_000 {
+            if rest.is_empty() {
+                return;
+            }
+            match stream.write_vectored(&[IoSlice::new(rest)]) {
+                Ok(count) => rest = &rest[count..],
+                Err(error) => {
+                    assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                    self.pass(1);
+                }
+            }
+        }
+        panic!("there is no room");
+    }
+
+    /// What has come: the correlation ids of answers, and whether that was the end.
+    fn answers(&mut self, stream: &mut SimStream) -> (Vec<i32>, bool) {
+        self.network.do_what_is_due();
+        let mut buffer = [0; 4096];
+        let ended = loop {
+            match stream.read(&mut buffer) {
+                Ok(received) if received.len == 0 => break true,
+                Ok(received) => self.received.extend_from_slice(&buffer[..received.len]),
+                Err(error) => break error.kind() != io::ErrorKind::WouldBlock,
+            }
+        };
+        let (mut ids, mut rest) = (Vec::new(), &self.received[..]);
+        while let Some((length, behind)) = rest.split_first_chunk::<4>() {
+            let length = u32::from_be_bytes(*length) as usize;
+            let Some(frame) = behind.get(..length) else {
+                break;
+            };
+            ids.push(i32::from_be_bytes(frame[..4].try_into().unwrap()));
+            rest = &behind[length..];
+        }
+        self.received = rest.to_vec();
+        (ids, ended)
+    }
+}
+
+fn frame(request: &Request, version: i16, id: i32) -> Vec<u8> {
+    let frame = request.encode(version, id, Some("test")).unwrap();
+    frame.chunks().concat()
+}
+
+fn produce(acks: i16, id: i32) -> Vec<u8> {
+    let body = BatchSpec::of(vec![Plain::value("a"), Plain::value("b")]).encode();
+    let request = Request::Produce(ProduceRequest {
+        transactional_id: None,
+        acks,
+        timeout_ms: 1000,
+        topics: vec![TopicProduceData {
+            name: "t".into(),
+            partitions: vec![PartitionProduceData {
+                index: 0,
+                records: Some(Records {
+                    head: BatchHead::EMPTY,
+                    body,
+                }),
+            }],
+        }],
+    });
+    frame(&request, 8, id)
+}
+
+fn versions(id: i32) -> Vec<u8> {
+    let request = ApiVersionsRequest {
+        client_software_name: "test".into(),
+        client_software_version: "1".into(),
+    };
+    frame(&Request::ApiVersions(request), 0, id)
+}
+
+#[test]
+fn requests_are_answered_in_order_however_they_are_cut_into_pieces() {
+    for seed in 0..20 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let mut rig = Rig::new(NetworkProfile::of_seed(&mut random));
+        let mut stream = rig.connect();
+        rig.pass(1000);
+        let all = [produce(-1, 1), versions(2), produce(0, 3), produce(1, 4)].concat();
+        rig.write(&mut stream, &all);
+        let mut ids = Vec::new();
+        for _ in 0..1000 {
+            rig.pass(300);
+            ids.extend(rig.answers(&mut stream).0);
+        }
+        assert_eq!((rig.written(), ids), (6, vec![1, 2, 4]), "{seed}");
+    }
+}
+
+#[test]
+fn the_request_behind_one_whose_answer_is_held_back_is_not_looked_at_before_it_is_out() {
+    let mut rig = Rig::new(at_once());
+    let mut stream = rig.connect();
+    rig.script(Rule::on_any().times(2).delay(Duration::from_millis(50)));
+    let all = [produce(-1, 1), produce(0, 2), produce(-1, 3)].concat();
+    rig.write(&mut stream, &all);
+    assert_eq!(rig.answers(&mut stream), (vec![], false));
+    assert_eq!(rig.written(), 2);
+    rig.pass(49);
+    assert_eq!(rig.answers(&mut stream), (vec![], false));
+    assert_eq!(rig.written(), 2);
+    rig.pass(1);
+    assert_eq!(rig.answers(&mut stream), (vec![1], false));
+    assert_eq!(
+        rig.written(),
+        4,
+        "the second waits for nothing but its turn"
+    );
+    rig.pass(50);
+    assert_eq!(rig.answers(&mut stream), (vec![3], false));
+    assert_eq!(rig.written(), 6);
+}
+
+#[test]
+fn what_becomes_of_an_answer_is_carried_out() {
+    let rule = || Rule::on(Api::Produce).times(1);
+    for (rule, records, ended, more) in [
+        (rule().close(), 0, true, vec![]),
+        (rule().close().after_applying(), 2, true, vec![]),
+        (rule().cut_answer(6, AndThen::Close), 2, true, vec![]),
+        (rule().never_answer(), 0, false, vec![]),
+        (rule().cut_answer(6, AndThen::Silence), 2, false, vec![]),
+        (rule(), 2, false, vec![1, 2]),
+    ] {
+        let mut rig = Rig::new(at_once());
+        let mut stream = rig.connect();
+        rig.script(rule);
+        rig.write(&mut stream, &[produce(-1, 1), versions(2)].concat());
+        assert_eq!(rig.answers(&mut stream), (more, ended));
+        assert_eq!(rig.written(), records);
+        rig.pass(10_000);
+        assert_eq!(rig.answers(&mut stream), (vec![], ended));
+    }
+}
+
+#[test]
+fn a_node_that_hangs_looks_at_what_came_when_it_goes_on() {
+    let mut rig = Rig::new(at_once());
+    let mut stream = rig.connect();
+    rig.carrier.with(|cluster| cluster.hang(NODE));
+    rig.write(&mut stream, &[produce(-1, 1), produce(-1, 2)].concat());
+    rig.pass(1000);
+    rig.network.call_peers(address());
+    assert_eq!(rig.answers(&mut stream), (vec![], false), "it hangs still");
+    assert_eq!(rig.written(), 0);
+    rig.carrier.with(|cluster| cluster.resume(NODE));
+    rig.network.call_peers(address());
+    assert_eq!(rig.answers(&mut stream), (vec![1, 2], false));
+    assert_eq!(rig.written(), 4);
+}
+
+#[test]
+fn a_node_that_hangs_carries_out_what_came_although_its_client_is_gone() {
+    for (is_cut, records) in [(false, 4), (true, 2)] {
+        let mut rig = Rig::new(at_once());
+        let mut stream = rig.connect();
+        rig.carrier.with(|cluster| cluster.hang(NODE));
+        rig.write(&mut stream, &[produce(-1, 1), produce(-1, 2)].concat());
+        rig.pass(1);
+        if is_cut {
+            rig.network.cut(address());
+            rig.pass(1);
+        }
+        drop(stream);
+        rig.pass(1000);
+        assert_eq!(rig.written(), 0);
+        rig.carrier.with(|cluster| cluster.resume(NODE));
+        rig.network.call_peers(address());
+        rig.pass(1);
+        assert_eq!(rig.written(), records, "{is_cut}");
+        rig.network.call_peers(address());
+        rig.pass(1);
+        assert_eq!(rig.written(), records, "once");
+    }
+}
+
+#[test]
+fn a_node_that_hangs_lets_its_clients_write_what_the_connection_holds_and_no_more() {
+    let mut rig = Rig::new(NetworkProfile {
+        capacity: 1000,
+        ..at_once()
+    });
+    let mut stream = rig.connect();
+    rig.carrier.with(|cluster| cluster.hang(NODE));
+    rig.write(&mut stream, &produce(-1, 1));
+    rig.pass(1);
+    let mut taken = 0;
+    loop {
+        let request = produce(-1, 2);
+        match stream.write_vectored(&[IoSlice::new(&request)]) {
+            Ok(count) => taken += count,
+            Err(error) => {
+                assert_eq!(error.kind(), io::ErrorKind::WouldBlock);
+                break;
+            }
+        }
+        rig.pass(1);
+    }
+    assert_eq!(taken, 1000);
+    rig.carrier.with(|cluster| cluster.resume(NODE));
+    rig.network.call_peers(address());
+    rig.pass(1);
+    let event = rig.answers(&mut stream);
+    assert!(event.0.len() > 2, "{event:?}");
+    assert!(stream.write_vectored(&[IoSlice::new(b"x")]).is_ok());
+}
+
+#[test]
+fn bytes_that_are_no_request_end_the_connection() {
+    for bytes in [&[0xff; 4][..], &[0x7f, 0, 0, 0], &[0, 0, 0, 2, 1, 1]] {
+        let mut rig = Rig::new(at_once());
+        let mut stream = rig.connect();
+        rig.write(&mut stream, bytes);
+        assert_eq!(rig.answers(&mut stream), (vec![], true));
+    }
+}
+
+#[test]
+fn records_get_the_time_of_the_simulated_clock() {
+    let mut rig = Rig::new(at_once());
+    let settings = TopicSettings {
+        log_append_time: true,
+        ..TopicSettings::DEFAULT
+    };
+    rig.carrier.with(|cluster| {
+        cluster.delete_topic("t").unwrap();
+        cluster.create_topic("t", 1, settings).unwrap();
+    });
+    let mut stream = rig.connect();
+    rig.pass(7000);
+    rig.clock.jump_wall(-2000);
+    let now: Timestamp = rig.clock.timestamp();
+    rig.write(&mut stream, &produce(-1, 1));
+    assert_eq!(rig.answers(&mut stream), (vec![1], false));
+    let time = rig.carrier.with(|cluster| {
+        let log = &cluster.partition("t", 0).unwrap().log;
+        let time = log.batches()[0].records().next().unwrap().timestamp();
+        time
+    });
+    assert_eq!(time, now.as_millis());
+}
