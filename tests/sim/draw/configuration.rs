@@ -191,7 +191,7 @@ impl Numbers {
             }
         }
         let mut extreme = BTreeSet::new();
-        while dice.percent(20) {
+        while dice.percent(28) {
             let key = dice.pick(&KEYS);
             let value = match dice.within(0..=3) {
                 0 | 1 => key.least,

@@ -60,7 +60,7 @@ const KINDS: [(u32, Kind); 26] = [
     (14, Kind::Lose),
     (6, Kind::Late),
     (5, Kind::Throttle),
-    (3, Kind::Versions),
+    (5, Kind::Versions),
     (3, Kind::NamesFail),
     (3, Kind::WrongAddresses),
     (3, Kind::WallClock),
@@ -180,8 +180,23 @@ impl Faults<'_> {
     }
 
     fn add(&self, dice: &mut Dice, kind: Kind, longest_ms: u64, faults: &mut Vec<TimedFault>) {
-        let at_ms = dice.within(0..=self.heal_at_ms.saturating_sub(50));
         let fault = self.fault(dice, kind);
+        // What is asked once, when a producer or a connection begins, has to meet it there.
+        let early = match &fault {
+            Fault::Error { request, .. } | Fault::Lose { request, .. } => match request {
+                Api::InitProducerId => 60,
+                Api::ApiVersions => 30,
+                Api::Metadata | Api::Produce => 5,
+            },
+            Fault::Versions { .. } => 40,
+            Fault::NamesFail | Fault::WrongAddresses { .. } => 5,
+            _ => 2,
+        };
+        let at_ms = if dice.percent(early) {
+            dice.within(0..=5)
+        } else {
+            dice.within(6..=self.heal_at_ms.saturating_sub(50))
+        };
         let is_moment = matches!(
             kind,
             Kind::Cut
@@ -329,8 +344,8 @@ impl Faults<'_> {
                 let request = api(dice);
                 let up_to = match request {
                     Api::Produce if dice.percent(90) => Some(dice.within(3..=8) as i16),
-                    Api::Metadata if dice.percent(80) => Some(dice.within(1..=9) as i16),
-                    Api::ApiVersions if dice.percent(80) => Some(dice.within(0..=2) as i16),
+                    Api::Metadata if dice.percent(70) => Some(dice.within(1..=9) as i16),
+                    Api::ApiVersions if dice.percent(65) => Some(dice.within(0..=2) as i16),
                     Api::InitProducerId if dice.percent(70) => Some(dice.within(0..=3) as i16),
                     _ => None,
                 };
@@ -361,8 +376,8 @@ impl Faults<'_> {
             .map(|(_, class, codes)| {
                 let weight = match class {
                     Class::Retriable | Class::Stale | Class::Ambiguous => 12,
-                    Class::EndsProducer => 1,
-                    Class::Authorization if request == Api::InitProducerId => 2,
+                    Class::EndsProducer => 2,
+                    Class::Refused => 6,
                     _ => 4,
                 };
                 (weight, (*class, *codes))
@@ -435,10 +450,10 @@ impl Faults<'_> {
 
 fn api(dice: &mut Dice) -> Api {
     dice.weighted(&[
-        (70, Api::Produce),
+        (66, Api::Produce),
         (14, Api::Metadata),
-        (6, Api::ApiVersions),
-        (10, Api::InitProducerId),
+        (8, Api::ApiVersions),
+        (12, Api::InitProducerId),
     ])
 }
 
