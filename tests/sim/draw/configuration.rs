@@ -1,0 +1,367 @@
+//! The configuration of a producer: from 0 to the largest value that is legal, always one that is accepted.
+//!
+//! Most keys keep their default or have a usual value; now and then one has an extreme one. Then two passes over
+//! what was drawn: [`settle`](Numbers::settle) bounds what a run would otherwise wait for without end (a broker that
+//! is never connected to again, together with records that never expire), and [`agree`](Numbers::agree) makes the
+//! keys fit each other, as the library demands.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::dice::Dice;
+use crate::scenario::{Brokers, Network};
+
+pub(super) struct Key {
+    pub(super) name: &'static str,
+    /// Negative where a key has none.
+    default: i64,
+    pub(super) least: i64,
+    pub(super) most: i64,
+    usual: (u64, u64),
+    /// How often it has a usual value rather than its default, in percent.
+    given: u32,
+}
+
+const INT: i64 = i32::MAX as i64;
+const LONG: i64 = i64::MAX;
+
+const fn key(
+    name: &'static str,
+    default: i64,
+    (least, most): (i64, i64),
+    usual: (u64, u64),
+    given: u32,
+) -> Key {
+    Key {
+        name,
+        default,
+        least,
+        most,
+        usual,
+        given,
+    }
+}
+
+const LINGER: &str = "linger.ms";
+const BATCH: &str = "batch.size";
+const BUFFER: &str = "buffer.memory";
+const LARGEST: &str = "max.request.size";
+const BLOCK: &str = "max.block.ms";
+const DELIVERY: &str = "delivery.timeout.ms";
+const REQUEST: &str = "request.timeout.ms";
+const RETRIES: &str = "retries";
+const RETRY: &str = "retry.backoff.ms";
+const RETRY_MAX: &str = "retry.backoff.max.ms";
+const IN_FLIGHT: &str = "max.in.flight.requests.per.connection";
+const IDLE: &str = "connections.max.idle.ms";
+const RECONNECT: &str = "reconnect.backoff.ms";
+const RECONNECT_MAX: &str = "reconnect.backoff.max.ms";
+const SETUP: &str = "socket.connection.setup.timeout.ms";
+const SETUP_MAX: &str = "socket.connection.setup.timeout.max.ms";
+const AGE: &str = "metadata.max.age.ms";
+const TOPIC_IDLE: &str = "metadata.max.idle.ms";
+const TRIGGER: &str = "metadata.recovery.rebootstrap.trigger.ms";
+
+pub(super) const KEYS: [Key; 19] = [
+    key(LINGER, 0, (0, LONG), (1, 200), 50),
+    key(BATCH, 16_384, (0, INT), (64, 65_536), 60),
+    key(BUFFER, 33_554_432, (0, LONG), (4_096, 1 << 20), 50),
+    key(LARGEST, 1_048_576, (0, INT), (1_024, 1 << 20), 40),
+    key(BLOCK, 60_000, (0, LONG), (200, 10_000), 95),
+    key(DELIVERY, 120_000, (0, INT), (1_500, 30_000), 95),
+    key(REQUEST, 30_000, (0, INT), (200, 5_000), 90),
+    key(RETRIES, INT, (0, INT), (1, 20), 15),
+    key(RETRY, 100, (0, LONG), (1, 1_000), 40),
+    key(RETRY_MAX, -1, (0, LONG), (10, 5_000), 25),
+    key(IN_FLIGHT, 5, (1, INT), (1, 8), 50),
+    key(IDLE, 540_000, (-1, LONG), (1_000, 60_000), 25),
+    key(RECONNECT, 50, (0, LONG), (1, 1_000), 40),
+    key(RECONNECT_MAX, 1_000, (0, LONG), (10, 5_000), 40),
+    key(SETUP, 10_000, (0, LONG), (200, 10_000), 40),
+    key(SETUP_MAX, 30_000, (0, LONG), (200, 30_000), 40),
+    key(AGE, 300_000, (0, LONG), (200, 60_000), 50),
+    key(TOPIC_IDLE, 300_000, (5_000, LONG), (5_000, 30_000), 30),
+    key(TRIGGER, 300_000, (0, LONG), (500, 60_000), 30),
+];
+
+/// Codecs of this build.
+pub(super) const CODECS: &[&str] = &[
+    "none",
+    #[cfg(feature = "gzip")]
+    "gzip",
+    #[cfg(feature = "snappy")]
+    "snappy",
+    #[cfg(feature = "lz4")]
+    "lz4",
+    #[cfg(any(feature = "zstd", feature = "zstd-pure"))]
+    "zstd",
+];
+
+pub(super) const PARTITIONERS: [&str; 3] = [
+    "org.apache.kafka.clients.producer.internals.DefaultPartitioner",
+    "org.apache.kafka.clients.producer.RoundRobinPartitioner",
+    "org.apache.kafka.clients.producer.UniformStickyPartitioner",
+];
+
+/// Longer than this is not waited for, unless it is sure to end.
+const PATIENCE_MS: i64 = 60_000;
+
+/// What the rest of a scenario has to know of a configuration.
+#[derive(Debug, Clone)]
+pub(super) struct Facts {
+    pub(super) batch_size: u64,
+    pub(super) max_request_size: u64,
+    pub(super) buffer_memory: u64,
+    pub(super) max_block_ms: u64,
+    /// Batches are not sent by themselves in a time that a run can wait for.
+    pub(super) lingers_for_ever: bool,
+    /// Records or calls wait for longer than a run may take, if what they wait for does not come.
+    pub(super) patient: bool,
+    /// A connection that is never made is never given up.
+    pub(super) connects_for_ever: bool,
+    /// Hardly a record can be delivered with it.
+    pub(super) hopeless: bool,
+    pub(super) all_acks: bool,
+    pub(super) rebootstraps: bool,
+}
+
+/// The keys that are numbers; those that are not in it have their default.
+struct Numbers {
+    given: BTreeMap<&'static str, i64>,
+    extreme: BTreeSet<&'static str>,
+}
+
+pub(super) fn configuration(
+    dice: &mut Dice,
+    network: &Network,
+    brokers: &Brokers,
+) -> (BTreeMap<String, String>, Facts) {
+    let mut numbers = Numbers::draw(dice);
+    let hopeless = numbers.settle(network);
+    numbers.agree();
+
+    let mut config = BTreeMap::new();
+    let all_acks = acks(dice, brokers, &mut numbers, &mut config);
+    codec(dice, brokers, &mut config);
+    if dice.percent(40) {
+        config.insert("partitioner.class", (*dice.pick(&PARTITIONERS)).to_owned());
+    }
+    let mut rebootstraps = true;
+    if dice.percent(40) {
+        rebootstraps = dice.percent(40);
+        let strategy = if rebootstraps { "rebootstrap" } else { "none" };
+        config.insert("metadata.recovery.strategy", strategy.to_owned());
+    }
+    let facts = Facts {
+        batch_size: numbers.get(BATCH) as u64,
+        max_request_size: numbers.get(LARGEST) as u64,
+        buffer_memory: numbers.get(BUFFER) as u64,
+        max_block_ms: numbers.get(BLOCK) as u64,
+        lingers_for_ever: numbers.get(LINGER) > PATIENCE_MS,
+        patient: numbers.get(BLOCK) > 2 * PATIENCE_MS || numbers.delivery() > 2 * PATIENCE_MS,
+        connects_for_ever: numbers.get(SETUP).min(numbers.get(SETUP_MAX)) > PATIENCE_MS,
+        hopeless,
+        all_acks,
+        rebootstraps,
+    };
+    for (key, value) in numbers.given {
+        config.insert(key, value.to_string());
+    }
+    let config = config
+        .into_iter()
+        .map(|(key, value)| (key.to_owned(), value))
+        .collect();
+    (config, facts)
+}
+
+impl Numbers {
+    fn draw(dice: &mut Dice) -> Self {
+        let mut given = BTreeMap::new();
+        // Some seeds leave nearly all as it is, some change nearly all.
+        let percent = dice.within(20..=150) as u32;
+        for key in &KEYS {
+            let bounds = matches!(key.name, BLOCK | DELIVERY | REQUEST);
+            let chance = if bounds {
+                key.given
+            } else {
+                key.given * percent / 100
+            };
+            if dice.percent(chance) {
+                let value = dice.spread(key.usual.0..=key.usual.1) as i64;
+                given.insert(key.name, value);
+            }
+        }
+        let mut extreme = BTreeSet::new();
+        while dice.percent(28) {
+            let key = dice.pick(&KEYS);
+            let value = match dice.within(0..=3) {
+                0 | 1 => key.least,
+                2 if key.least == -1 => 0,
+                _ => key.most,
+            };
+            given.insert(key.name, value);
+            extreme.insert(key.name);
+        }
+        Self { given, extreme }
+    }
+
+    fn get(&self, name: &str) -> i64 {
+        self.given.get(name).copied().unwrap_or_else(|| {
+            if name == RECONNECT_MAX && self.given.contains_key(RECONNECT) {
+                return self.get(RECONNECT);
+            }
+            let key = KEYS.iter().find(|key| key.name == name);
+            key.expect("a key of the table").default
+        })
+    }
+
+    fn set(&mut self, name: &'static str, value: i64) {
+        self.given.insert(name, value);
+    }
+
+    fn at_most(&mut self, name: &'static str, most: i64) {
+        if self.get(name) > most {
+            self.set(name, most);
+        }
+    }
+
+    fn at_least(&mut self, name: &'static str, least: i64) {
+        if self.get(name) < least {
+            self.set(name, least);
+        }
+    }
+
+    /// Bounds what would not end; says whether hardly a record can be delivered.
+    fn settle(&mut self, network: &Network) -> bool {
+        // There and back, with a connection made, its versions asked for, and something in between.
+        let answer_ms = ((network.connect_us + network.latency_us * 6) / 1000 + 20) as i64;
+        for name in [DELIVERY, REQUEST, SETUP, SETUP_MAX] {
+            if !self.extreme.contains(name) {
+                self.at_least(name, 2 * answer_ms);
+            }
+        }
+        if self.extreme.contains(DELIVERY) && self.get(DELIVERY) == 0 {
+            self.set(LINGER, 0);
+            self.set(REQUEST, 0);
+        }
+        let hopeless = self.get(DELIVERY) < answer_ms
+            || self.get(REQUEST) < answer_ms
+            || self.get(SETUP).min(self.get(SETUP_MAX)) < answer_ms
+            || (0..answer_ms).contains(&self.get(IDLE))
+            || self.get(LARGEST) < 300
+            || self.get(BUFFER) < 300;
+        let retry = match self.get(RETRY_MAX) {
+            max if max < 0 => self.get(RETRY),
+            max => self.get(RETRY).min(max),
+        };
+        let reconnect = self.get(RECONNECT).min(self.get(RECONNECT_MAX));
+        let pauses = retry.max(reconnect) > PATIENCE_MS;
+        if hopeless || pauses {
+            self.at_most(LINGER, 100);
+            self.at_most(REQUEST, 2_000);
+            self.at_most(DELIVERY, 10_000);
+            self.at_most(BLOCK, 2_000);
+        }
+        let waits = [BLOCK, DELIVERY, LINGER]
+            .into_iter()
+            .map(|name| self.get(name))
+            .max()
+            .unwrap_or_default();
+        // Each look at the cluster is some events.
+        if waits > 10 * PATIENCE_MS {
+            self.at_least(AGE, 300_000);
+        } else if waits > PATIENCE_MS {
+            self.at_least(AGE, 1_000);
+        }
+        // What is not answered is given up with its connection, then.
+        if self.get(REQUEST) > 10 * PATIENCE_MS && !(0..=540_000).contains(&self.get(IDLE)) {
+            self.set(IDLE, 540_000);
+        }
+        hopeless
+    }
+
+    /// As the library demands.
+    fn agree(&mut self) {
+        let linger = self.get(LINGER).min(INT);
+        let least = (linger + self.get(REQUEST)).min(INT);
+        if self.given.contains_key(DELIVERY) {
+            self.at_least(DELIVERY, least);
+        }
+        if self.get(BATCH) > self.get(BUFFER) {
+            if self.extreme.contains(BUFFER) {
+                self.set(BATCH, self.get(BUFFER));
+            } else {
+                let batches = if self.get(BATCH) == INT { 1 } else { 4 };
+                self.set(BUFFER, self.get(BATCH) * batches);
+            }
+        }
+        // Few batches of 2 GiB at a time.
+        if self.get(BATCH) == INT && self.get(BUFFER) > 2 * INT {
+            self.set(BUFFER, 2 * INT);
+        }
+    }
+
+    /// As the library raises it where it is not given.
+    fn delivery(&self) -> i64 {
+        let linger = self.get(LINGER).min(INT);
+        self.get(DELIVERY).max(linger + self.get(REQUEST)).min(INT)
+    }
+}
+
+/// How records are made sure of; whether by `acks=all`.
+fn acks(
+    dice: &mut Dice,
+    brokers: &Brokers,
+    numbers: &mut Numbers,
+    config: &mut BTreeMap<&'static str, String>,
+) -> bool {
+    const ACKS: &str = "acks";
+    const IDEMPOTENCE: &str = "enable.idempotence";
+    // Brokers before 0.11 do not know of numbered batches: nothing gets through.
+    let old = brokers.release.starts_with("V0_10");
+    let (idempotent, acks) = if old && dice.percent(92) {
+        dice.weighted(&[(40, (false, "all")), (40, (false, "1")), (20, (false, "0"))])
+    } else {
+        dice.weighted(&[
+            (40, (true, "")),
+            (10, (true, "all")),
+            (7, (true, "-1")),
+            (13, (false, "all")),
+            (18, (false, "1")),
+            (12, (false, "0")),
+        ])
+    };
+    if !acks.is_empty() {
+        config.insert(ACKS, acks.to_owned());
+    }
+    if idempotent {
+        if numbers.get(IN_FLIGHT) > 5 && !numbers.extreme.contains(IN_FLIGHT) {
+            numbers.set(IN_FLIGHT, 5);
+        }
+        let nothing_against = numbers.get(IN_FLIGHT) <= 5 && numbers.get(RETRIES) > 0;
+        if nothing_against && dice.percent(30) {
+            config.insert(IDEMPOTENCE, "true".to_owned());
+        }
+    } else if acks == "all" || dice.percent(50) {
+        config.insert(IDEMPOTENCE, "false".to_owned());
+    }
+    !matches!(acks, "0" | "1")
+}
+
+fn codec(dice: &mut Dice, brokers: &Brokers, config: &mut BTreeMap<&'static str, String>) {
+    if dice.percent(40) {
+        return;
+    }
+    let codec = *dice.pick(CODECS);
+    // It came with 2.1; before, every batch of it is refused.
+    let known = matches!(&*brokers.release, "V2_1" | "V2_4" | "V3_0");
+    if codec == "zstd" && !known && dice.percent(90) {
+        return;
+    }
+    config.insert("compression.type", codec.to_owned());
+    let level = match codec {
+        "gzip" if dice.percent(20) => ("compression.gzip.level", dice.within(1..=9).to_string()),
+        "zstd" if dice.percent(20) => ("compression.zstd.level", dice.within(1..=6).to_string()),
+        _ => return,
+    };
+    config.insert(level.0, level.1);
+}

@@ -1,0 +1,97 @@
+//! A scenario from a seed.
+//!
+//! Each seed takes part in some of what there is, not in all of it (swarm testing): it switches on some kinds of
+//! faults, calls and acts, at rates of its own, so that one seed is nearly calm and another a storm of one kind.
+//! What is drawn can end by itself once all is healed: where a value would keep a record or a call waiting for
+//! longer than a run may take, another is bounded (see [`configuration`]).
+
+mod configuration;
+mod dice;
+mod faults;
+mod load;
+mod network;
+mod plugins;
+#[cfg(test)]
+mod tests;
+mod topics;
+
+use crate::scenario::Scenario;
+use configuration::Facts;
+use dice::Dice;
+
+/// How much goes wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Weather {
+    Calm,
+    Changing,
+    Storm,
+}
+
+pub(crate) fn scenario(seed: u64) -> Scenario {
+    let mut dice = Dice::new(seed, "scenario");
+    let weather = dice.weighted(&[
+        (20, Weather::Calm),
+        (55, Weather::Changing),
+        (25, Weather::Storm),
+    ]);
+    let heal_at_ms = match weather {
+        Weather::Calm => dice.within(500..=5_000),
+        _ if dice.percent(4) => dice.within(20_000..=60_000),
+        _ => dice.within(1_000..=20_000),
+    };
+    let network = network::network(&mut Dice::new(seed, "network"));
+    let brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    let topics = topics::Topics::draw(&mut Dice::new(seed, "topics"), weather);
+
+    let count = dice.weighted(&[(60, 1), (25, 2), (15, 3)]);
+    let configs: Vec<_> = (0..count)
+        .map(|number| {
+            let mut dice = Dice::new(seed, &format!("configuration {number}"));
+            configuration::configuration(&mut dice, &network, &brokers)
+        })
+        .collect();
+    let facts: Vec<Facts> = configs.iter().map(|(_, facts)| facts.clone()).collect();
+
+    let plugins = plugins::Plugins::draw(&mut Dice::new(seed, "plugins"), weather, &topics, &facts);
+    let shares = load::shares(&mut Dice::new(seed, "shares"), &facts);
+    let producers = configs
+        .into_iter()
+        .enumerate()
+        .map(|(number, (config, facts))| {
+            let mut dice = Dice::new(seed, &format!("load {number}"));
+            let threads = load::Load {
+                facts: &facts,
+                network: &network,
+                topics: &topics,
+                plugins: &plugins,
+                heal_at_ms,
+            }
+            .threads(&mut dice, shares[number]);
+            let mut dice = Dice::new(seed, &format!("plugins {number}"));
+            crate::scenario::Producer {
+                config,
+                plugins: plugins.of_producer(&mut dice),
+                threads,
+            }
+        })
+        .collect();
+    let logger = plugins.logger(&mut Dice::new(seed, "logger"));
+    let faults = faults::Faults {
+        weather,
+        heal_at_ms,
+        brokers: &brokers,
+        topics: &topics,
+        facts: &facts,
+    }
+    .draw(&mut Dice::new(seed, "faults"));
+    Scenario {
+        seed,
+        network,
+        brokers,
+        topics: topics.into_all(),
+        producers,
+        logger,
+        faults,
+        heal_at_ms,
+    }
+}

@@ -1,0 +1,62 @@
+//! The network, and the brokers behind it.
+
+use super::dice::Dice;
+use crate::scenario::{Brokers, Network};
+
+/// Oldest first; the names of `KafkaRelease`.
+pub(crate) const RELEASES: [&str; 8] = [
+    "V0_10_0", "V0_10_2", "V0_11", "V1_1", "V2_0", "V2_1", "V2_4", "V3_0",
+];
+
+pub(super) fn network(dice: &mut Dice) -> Network {
+    let latency_us = match dice.within(0..=9) {
+        0 => dice.spread(20_000..=200_000),
+        1..=3 => dice.spread(10..=100),
+        _ => dice.spread(100..=20_000),
+    };
+    let splits = dice.percent(30);
+    // What is under way at once bounds what passes in a second: a far peer with little room would let nothing else be seen.
+    let far = latency_us as usize / 4;
+    let capacity = match dice.within(0..=19) {
+        0 => dice.within(64..=1023) as usize,
+        1..=4 => (dice.spread(1 << 10..=16 << 10) as usize).max(far),
+        _ => (dice.spread(16 << 10..=1 << 20) as usize).max(far),
+    };
+    Network {
+        connect_us: dice.spread(10..=50_000),
+        latency_us,
+        capacity,
+        splits,
+        short_read_drains: dice.percent(50),
+        spurious_percent: if dice.percent(30) {
+            dice.within(1..=30) as u8
+        } else {
+            0
+        },
+        at_once_percent: match dice.within(0..=3) {
+            0 => 0,
+            1 => 100,
+            _ => dice.within(0..=100) as u8,
+        },
+    }
+}
+
+pub(super) fn brokers(dice: &mut Dice) -> Brokers {
+    let nodes = dice.weighted(&[(15, 1), (15, 2), (50, 3), (10, 4), (6, 5), (4, 6)]);
+    let release = if dice.percent(60) {
+        "V3_0"
+    } else {
+        dice.pick(&RELEASES)
+    };
+    Brokers {
+        nodes,
+        release: release.to_owned(),
+        replication: if dice.percent(70) {
+            nodes.min(3)
+        } else {
+            dice.within(1..=u64::from(nodes)) as u8
+        },
+        auto_create_topics: dice.percent(40),
+        by_name: dice.percent(50),
+    }
+}

@@ -1,0 +1,164 @@
+//! The user's code: serializers, partitioners, interceptors, listeners, callbacks, the logger.
+
+use super::Weather;
+use super::configuration::Facts;
+use super::dice::Dice;
+use super::topics::Topics;
+use crate::scenario::{self, Act, Behaviour, Every};
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Kind {
+    Fails,
+    Panics,
+    Takes,
+    Sends,
+    TrySends,
+    Flushes,
+    Closes,
+    Asks,
+    Drops,
+    Gets,
+}
+
+const KINDS: [Kind; 10] = [
+    Kind::Fails,
+    Kind::Panics,
+    Kind::Takes,
+    Kind::Sends,
+    Kind::TrySends,
+    Kind::Flushes,
+    Kind::Closes,
+    Kind::Asks,
+    Kind::Drops,
+    Kind::Gets,
+];
+
+/// What this seed's code does besides what it is there for.
+pub(super) struct Plugins {
+    kinds: Vec<Kind>,
+    /// How often there is a plug-in of a kind, in percent.
+    present: u32,
+    /// How often a callback does something, in percent.
+    active: u32,
+    logs: bool,
+    /// Where user code sends to, and what it asks for.
+    topics: Vec<String>,
+}
+
+impl Plugins {
+    pub(super) fn draw(
+        dice: &mut Dice,
+        weather: Weather,
+        topics: &Topics,
+        facts: &[Facts],
+    ) -> Self {
+        let percent = match weather {
+            Weather::Calm => 10,
+            Weather::Changing => 25,
+            Weather::Storm => 40,
+        };
+        let mut kinds = dice.some_of(&KINDS, percent);
+        // After it there is little more to see.
+        kinds.retain(|kind| *kind != Kind::Closes || dice.percent(30));
+        let mut names = vec![topics.existing(dice).0.to_owned()];
+        if facts.iter().all(|facts| facts.max_block_ms <= 5_000) {
+            names.extend(topics.missing().first().cloned());
+            names.extend(topics.illegal(dice));
+        }
+        Self {
+            kinds,
+            present: dice.within(0..=60) as u32,
+            active: dice.within(0..=50) as u32,
+            logs: dice.percent(40),
+            topics: names,
+        }
+    }
+
+    pub(super) fn of_producer(&self, dice: &mut Dice) -> scenario::Plugins {
+        scenario::Plugins {
+            key_serializer: self.plugin(dice),
+            value_serializer: self.plugin(dice),
+            partitioner: self.plugin(dice),
+            interceptor: self.plugin(dice),
+            cluster_listener: self.plugin(dice),
+        }
+    }
+
+    fn plugin(&self, dice: &mut Dice) -> Option<Behaviour> {
+        dice.percent(self.present).then(|| Behaviour {
+            acts: dice
+                .some_of(&self.kinds, 50)
+                .into_iter()
+                .map(|kind| Every {
+                    every: often(dice, kind),
+                    act: self.act(dice, kind),
+                })
+                .collect(),
+        })
+    }
+
+    pub(super) fn logger(&self, dice: &mut Dice) -> Behaviour {
+        if !self.logs {
+            return Behaviour::default();
+        }
+        let mut kinds = dice.some_of(&self.kinds, 60);
+        if kinds.is_empty() {
+            kinds.push(Kind::TrySends);
+        }
+        let acts = kinds
+            .into_iter()
+            .map(|kind| Every {
+                every: (often(dice, kind) / 8).max(1),
+                act: self.act(dice, kind),
+            })
+            .collect();
+        Behaviour { acts }
+    }
+
+    /// A callback is called for few records: it acts more often than a plug-in.
+    pub(super) fn callback(&self, dice: &mut Dice) -> Behaviour {
+        let mut acts = Vec::new();
+        if !self.kinds.is_empty() && dice.percent(self.active) {
+            let kind = *dice.pick(&self.kinds);
+            let every = match kind {
+                Kind::Closes => dice.within(10..=60),
+                _ => dice.spread(1..=16),
+            };
+            acts.push(Every {
+                every: every as u32,
+                act: self.act(dice, kind),
+            });
+        }
+        Behaviour { acts }
+    }
+
+    fn act(&self, dice: &mut Dice, kind: Kind) -> Act {
+        match kind {
+            Kind::Fails => Act::Fails,
+            Kind::Panics => Act::Panics,
+            Kind::Takes if dice.percent(5) => Act::TakesMs(dice.spread(100..=3_000)),
+            Kind::Takes => Act::TakesMs(dice.spread(1..=60)),
+            Kind::Sends => Act::Sends(dice.pick(&self.topics).clone()),
+            Kind::TrySends => Act::TrySends(dice.pick(&self.topics).clone()),
+            Kind::Flushes => Act::Flushes,
+            Kind::Closes => Act::Closes,
+            Kind::Asks => Act::AsksForPartitions(dice.pick(&self.topics).clone()),
+            Kind::Drops => Act::DropsFutures,
+            Kind::Gets => Act::Gets,
+        }
+    }
+}
+
+/// Code that sends is called for what it sent itself, by all plug-ins of the producer: so seldom that it comes to an
+/// end.
+fn often(dice: &mut Dice, kind: Kind) -> u32 {
+    let every = match kind {
+        Kind::Fails => dice.spread(8..=200),
+        Kind::Panics => dice.spread(16..=300),
+        Kind::Takes | Kind::Asks => dice.spread(16..=128),
+        Kind::Sends | Kind::TrySends => dice.spread(24..=128),
+        Kind::Flushes | Kind::Gets | Kind::Drops => dice.spread(32..=256),
+        Kind::Closes => dice.spread(256..=2_048),
+    };
+    every as u32
+}

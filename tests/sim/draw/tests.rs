@@ -1,0 +1,464 @@
+//! What is drawn is legal, and everything is drawn.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use kafka_producer::ProducerConfig;
+
+use super::configuration::{CODECS, KEYS, PARTITIONERS};
+use super::faults::{CODES, Class};
+use super::load::{LEAST_SIZE, RECORDS};
+use super::network::RELEASES;
+use super::scenario;
+use crate::scenario::{Act, Api, Behaviour, Fault, How, Moment, Op, Scenario};
+
+#[test]
+fn every_configuration_of_ten_thousand_seeds_is_accepted() {
+    for seed in 0..10_000 {
+        for producer in &scenario(seed).producers {
+            let mut config = producer.config.clone();
+            config.insert("bootstrap.servers".to_owned(), "localhost:9092".to_owned());
+            config.insert("client.id".to_owned(), "0".to_owned());
+            if let Err(error) = ProducerConfig::from_map(config) {
+                panic!("seed {seed}: {error}\n{:#?}", producer.config);
+            }
+        }
+    }
+}
+
+#[test]
+fn a_seed_draws_the_same_each_time() {
+    for seed in [0, 1, 17, u64::MAX] {
+        assert_eq!(scenario(seed), scenario(seed));
+    }
+    assert_ne!(scenario(1).producers, scenario(2).producers);
+}
+
+#[test]
+fn every_seed_sends_records_to_partitions_that_are_there() {
+    let (mut records, mut astray) = (0, 0);
+    for seed in 0..1_000 {
+        let scenario = scenario(seed);
+        let (sent, elsewhere) = records_of(&scenario);
+        assert!(sent >= RECORDS, "seed {seed}: {sent} records");
+        assert!(sent <= 3_000, "seed {seed}: {sent} records");
+        records += sent;
+        astray += elsewhere;
+    }
+    let percent = astray * 100 / records;
+    assert!(percent <= 3, "{percent} % go astray");
+}
+
+/// All, and those that go where nothing is at the start.
+fn records_of(scenario: &Scenario) -> (u32, u32) {
+    let (mut all, mut astray) = (0, 0);
+    for thread in scenario.producers.iter().flat_map(|one| &one.threads) {
+        for op in &thread.ops {
+            let Op::Send(burst) = op else { continue };
+            assert!(burst.count > 0);
+            assert!(burst.size >= LEAST_SIZE);
+            all += burst.count;
+            let topic = scenario
+                .topics
+                .iter()
+                .find(|topic| topic.name == burst.topic);
+            let partitions = topic.map_or(0, |topic| i32::from(topic.partitions));
+            if burst.partition.unwrap_or(0) >= partitions {
+                astray += burst.count;
+            }
+        }
+    }
+    (all, astray)
+}
+
+/// How often each thing that can be drawn was drawn.
+#[derive(Default)]
+struct Met(BTreeMap<String, u32>);
+
+impl Met {
+    fn expect(&mut self, what: impl Into<String>) {
+        self.0.entry(what.into()).or_default();
+    }
+
+    fn see(&mut self, what: impl Into<String>) {
+        let what = what.into();
+        let Some(count) = self.0.get_mut(&what) else {
+            panic!("{what} is drawn, and not in the list of what can be");
+        };
+        *count += 1;
+    }
+}
+
+#[test]
+fn everything_there_is_occurs_in_a_thousand_seeds() {
+    let mut met = Met::default();
+    expect_all(&mut met);
+    for seed in 0..1_000 {
+        see_all(&mut met, &scenario(seed));
+    }
+    let missing: Vec<_> = met.0.iter().filter(|(_, count)| **count == 0).collect();
+    assert!(missing.is_empty(), "never drawn: {missing:?}");
+}
+
+const FAULTS: [&str; 26] = [
+    "Slow",
+    "Cut",
+    "Silence",
+    "Refuse",
+    "BlackHole",
+    "Down",
+    "Hang",
+    "MoveLeader",
+    "StaleMetadata",
+    "EpochsGoBack",
+    "Rebuild",
+    "MoveBrokers",
+    "DeleteTopic",
+    "RecreateTopic",
+    "GrowTopic",
+    "Truncate",
+    "ForgetProducers",
+    "LowerLimit",
+    "Error",
+    "Lose",
+    "Late",
+    "Throttle",
+    "Versions",
+    "NamesFail",
+    "WrongAddresses",
+    "WallClock",
+];
+
+const ACTS: [&str; 10] = [
+    "Fails",
+    "Panics",
+    "TakesMs",
+    "Sends",
+    "TrySends",
+    "Flushes",
+    "Closes",
+    "AsksForPartitions",
+    "DropsFutures",
+    "Gets",
+];
+
+const OPS: [&str; 9] = [
+    "Send",
+    "Flush",
+    "Close",
+    "PartitionsFor",
+    "Sleep",
+    "Get",
+    "Await",
+    "DropFutures",
+    "DropProducer",
+];
+
+const ACTORS: [&str; 7] = [
+    "key serializer",
+    "value serializer",
+    "partitioner",
+    "interceptor",
+    "cluster listener",
+    "callback",
+    "logger",
+];
+
+fn expect_all(met: &mut Met) {
+    for fault in FAULTS {
+        met.expect(format!("fault {fault}"));
+    }
+    for actor in ACTORS {
+        for act in ACTS {
+            met.expect(format!("{actor} {act}"));
+        }
+    }
+    for op in OPS {
+        met.expect(format!("op {op}"));
+    }
+    for call in ["Flush", "Close", "Get"] {
+        for timeout in ["none", "nothing", "some", "the largest"] {
+            met.expect(format!("{call} timeout {timeout}"));
+        }
+    }
+    for (api, class, codes) in CODES {
+        for code in codes {
+            met.expect(format!("{api:?} {class:?} {code}"));
+        }
+    }
+    met.expect("error for ever");
+    met.expect("error after applying");
+    for api in [
+        Api::Produce,
+        Api::Metadata,
+        Api::ApiVersions,
+        Api::InitProducerId,
+    ] {
+        met.expect(format!("lost {api:?}"));
+        met.expect(format!("old versions {api:?}"));
+        met.expect(format!("no {api:?}"));
+        met.expect(format!("late {api:?}"));
+        met.expect(format!("throttled {api:?}"));
+    }
+    for moment in ["BeforeRequest", "AfterApplied", "WithinAnswer"] {
+        met.expect(format!("{moment} closes"));
+        met.expect(format!("{moment} silent"));
+    }
+    for key in &KEYS {
+        met.expect(format!("{} default", key.name));
+        met.expect(format!("{}={}", key.name, key.least));
+        met.expect(format!("{}={}", key.name, key.most));
+    }
+    for codec in CODECS {
+        met.expect(format!("compression.type={codec}"));
+    }
+    for partitioner in PARTITIONERS {
+        met.expect(format!("partitioner.class={partitioner}"));
+    }
+    for value in ["all", "-1", "0", "1"] {
+        met.expect(format!("acks={value}"));
+    }
+    for value in ["true", "false"] {
+        met.expect(format!("enable.idempotence={value}"));
+    }
+    for value in ["none", "rebootstrap"] {
+        met.expect(format!("metadata.recovery.strategy={value}"));
+    }
+    for release in RELEASES {
+        met.expect(format!("release {release}"));
+    }
+    for what in [
+        "how Send",
+        "how TrySend",
+        "1 producer",
+        "2 producers",
+        "3 producers",
+        "1 thread",
+        "2 threads",
+        "3 threads",
+        "4 threads",
+        "by name",
+        "by address",
+        "topic of log append time",
+        "limited topic",
+        "topic made by sending",
+        "name empty",
+        "name dots",
+        "name blank",
+        "name long",
+        "name longest",
+        "no faults",
+        "20 faults",
+        "12 partitions",
+        "more than 12 topics",
+        "keys",
+        "callback",
+    ] {
+        met.expect(what);
+    }
+}
+
+fn first_word(what: &impl std::fmt::Debug) -> String {
+    let text = format!("{what:?}");
+    let end = text
+        .find(|c: char| !c.is_alphanumeric())
+        .unwrap_or(text.len());
+    text[..end].to_owned()
+}
+
+fn see_all(met: &mut Met, scenario: &Scenario) {
+    see_world(met, scenario);
+    for timed in &scenario.faults {
+        see_fault(met, &timed.fault, timed.for_ms);
+    }
+    see_behaviour(met, "logger", Some(&scenario.logger));
+    match scenario.producers.len() {
+        1 => met.see("1 producer"),
+        count => met.see(format!("{count} producers")),
+    }
+    for producer in &scenario.producers {
+        see_config(met, &producer.config);
+        let plugins = &producer.plugins;
+        see_behaviour(met, "key serializer", plugins.key_serializer.as_ref());
+        see_behaviour(met, "value serializer", plugins.value_serializer.as_ref());
+        see_behaviour(met, "partitioner", plugins.partitioner.as_ref());
+        see_behaviour(met, "interceptor", plugins.interceptor.as_ref());
+        see_behaviour(met, "cluster listener", plugins.cluster_listener.as_ref());
+        match producer.threads.len() {
+            1 => met.see("1 thread"),
+            count => met.see(format!("{count} threads")),
+        }
+        for op in producer.threads.iter().flat_map(|thread| &thread.ops) {
+            see_op(met, op);
+        }
+    }
+}
+
+fn see_world(met: &mut Met, scenario: &Scenario) {
+    let brokers = &scenario.brokers;
+    met.see(format!("release {}", brokers.release));
+    met.see(if brokers.by_name {
+        "by name"
+    } else {
+        "by address"
+    });
+    match scenario.faults.len() {
+        0 => met.see("no faults"),
+        20.. => met.see("20 faults"),
+        _ => {}
+    }
+    if scenario.topics.len() > 12 {
+        met.see("more than 12 topics");
+    }
+    for topic in &scenario.topics {
+        if topic.log_append_time {
+            met.see("topic of log append time");
+        }
+        if topic.max_message_bytes.is_some() {
+            met.see("limited topic");
+        }
+        if topic.partitions == 12 {
+            met.see("12 partitions");
+        }
+        if topic.name.len() == 249 {
+            met.see("name longest");
+        }
+        if topic.partitions == 0 && brokers.auto_create_topics {
+            met.see("topic made by sending");
+        }
+    }
+}
+
+fn see_config(met: &mut Met, config: &BTreeMap<String, String>) {
+    for key in &KEYS {
+        match config
+            .get(key.name)
+            .map(|value| value.parse::<i64>().expect("a number"))
+        {
+            None => met.see(format!("{} default", key.name)),
+            Some(value) if value == key.least || value == key.most => {
+                met.see(format!("{}={value}", key.name));
+            }
+            Some(_) => {}
+        }
+    }
+    let texts: BTreeSet<&str> = [
+        "compression.type",
+        "partitioner.class",
+        "acks",
+        "enable.idempotence",
+        "metadata.recovery.strategy",
+    ]
+    .into();
+    for (key, value) in config {
+        if texts.contains(&**key) {
+            met.see(format!("{key}={value}"));
+        }
+    }
+}
+
+fn see_op(met: &mut Met, op: &Op) {
+    let name = first_word(op);
+    met.see(format!("op {name}"));
+    match op {
+        Op::Send(burst) => {
+            met.see(match burst.how {
+                How::Send => "how Send",
+                How::TrySend => "how TrySend",
+            });
+            match &*burst.topic {
+                "" => met.see("name empty"),
+                "." | ".." => met.see("name dots"),
+                name if name.contains(' ') => met.see("name blank"),
+                name if name.len() > 249 => met.see("name long"),
+                _ => {}
+            }
+            if burst.keys > 0 {
+                met.see("keys");
+            }
+            if burst.callback.is_some() {
+                met.see("callback");
+            }
+            see_behaviour(met, "callback", burst.callback.as_ref());
+        }
+        Op::Flush { timeout_ms } | Op::Close { timeout_ms } | Op::Get { timeout_ms, .. } => {
+            met.see(match timeout_ms {
+                None => format!("{name} timeout none"),
+                Some(0) => format!("{name} timeout nothing"),
+                Some(u64::MAX) => format!("{name} timeout the largest"),
+                Some(_) => format!("{name} timeout some"),
+            });
+        }
+        _ => {}
+    }
+}
+
+fn see_behaviour(met: &mut Met, actor: &str, behaviour: Option<&Behaviour>) {
+    for every in behaviour.iter().flat_map(|behaviour| &behaviour.acts) {
+        assert!(every.every > 0);
+        met.see(format!("{actor} {}", first_word(&every.act)));
+        if let (Act::Sends(_) | Act::TrySends(_), false) =
+            (&every.act, matches!(actor, "callback" | "logger"))
+        {
+            assert!(every.every >= 24, "what is sent sends more and more");
+        }
+    }
+}
+
+fn see_fault(met: &mut Met, fault: &Fault, for_ms: Option<u64>) {
+    met.see(format!("fault {}", first_word(fault)));
+    match fault {
+        Fault::Error {
+            request,
+            code,
+            times,
+            after_applying,
+            ..
+        } => {
+            let class = class_of(*request, *code);
+            met.see(format!("{request:?} {class:?} {code}"));
+            if times.is_none() && for_ms.is_none() {
+                met.see("error for ever");
+            }
+            if *after_applying {
+                met.see("error after applying");
+            }
+        }
+        Fault::Lose {
+            request,
+            moment,
+            closes,
+            ..
+        } => {
+            met.see(format!("lost {request:?}"));
+            let moment = match moment {
+                Moment::BeforeRequest => "BeforeRequest",
+                Moment::AfterApplied => "AfterApplied",
+                Moment::WithinAnswer { .. } => "WithinAnswer",
+            };
+            met.see(format!(
+                "{moment} {}",
+                if *closes { "closes" } else { "silent" }
+            ));
+        }
+        Fault::Versions { request, up_to, .. } => match up_to {
+            Some(_) => met.see(format!("old versions {request:?}")),
+            None => met.see(format!("no {request:?}")),
+        },
+        Fault::Late {
+            request: Some(request),
+            ..
+        } => met.see(format!("late {request:?}")),
+        Fault::Throttle {
+            request: Some(request),
+            ..
+        } => met.see(format!("throttled {request:?}")),
+        _ => {}
+    }
+}
+
+fn class_of(api: Api, code: i16) -> Class {
+    let row = CODES
+        .iter()
+        .find(|(of, _, codes)| *of == api && codes.contains(&code));
+    row.expect("a code of the table").1
+}
