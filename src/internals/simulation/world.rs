@@ -128,6 +128,11 @@ impl World {
         self.clock.now() - self.start
     }
 
+    /// The same of a point in time.
+    pub(crate) fn elapsed_at(&self, at: Instant) -> Duration {
+        at - self.start
+    }
+
     /// Lets time pass until so long after the beginning; nothing if that is over.
     pub fn advance_to(&self, elapsed: Duration) {
         self.clock.advance_to(self.start + elapsed);
@@ -176,20 +181,25 @@ impl World {
         })
     }
 
-    #[allow(dead_code, reason = "for producers that are stepped")]
     pub(crate) fn network(&self) -> &SimNetwork {
         &self.network
     }
 
-    #[allow(dead_code, reason = "for producers that are stepped")]
     pub(crate) fn clock(&self) -> &Arc<MockClock> {
         &self.clock
     }
 
-    #[allow(dead_code, reason = "for producers that are stepped")]
     /// Where producers look names up: each at once.
     pub(crate) fn names(&self) -> NameLookUps {
         NameLookUps::at_once(Arc::new(self.names.clone()))
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("elapsed", &self.elapsed())
+            .finish_non_exhaustive()
     }
 }
 

@@ -206,6 +206,24 @@ impl SimNetwork {
         self.new_poller(false)
     }
 
+    /// Whether the last wait of a stepped client had nothing to tell and time left: a thread would be in it still.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn is_client_parked(&self, client: usize) -> bool {
+        self.world.lock().is_client_parked(client)
+    }
+
+    /// Whether a thread that waits in its place would come back now.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn is_client_due(&self, client: usize) -> bool {
+        self.world.lock().is_client_due(client, self.clock.now())
+    }
+
+    /// The end of its wait.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn client_waits_until(&self, client: usize) -> Deadline {
+        self.world.lock().client_waits_until(client)
+    }
+
     fn new_poller(&self, moves_time: bool) -> SimPoller {
         let number = self.world.lock().add_poller();
         SimPoller::new(self.clone(), number, moves_time)

@@ -164,7 +164,7 @@ impl ThreadOf {
                         return self.taken(id, future);
                     }
                     Err(error) => {
-                        let (kind, text) = (format!("{:?}", error.reason), error.to_string());
+                        let (kind, text) = (format!("{:?}", error.reason()), error.to_string());
                         self.end(call, Returned::Error { kind: kind.clone(), text: text.clone() });
                         (kind, text)
                     }

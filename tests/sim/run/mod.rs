@@ -3,6 +3,7 @@
 
 mod application;
 mod stage;
+mod timeline;
 mod user_code;
 
 use std::cell::Cell;
@@ -24,7 +25,7 @@ use self::application::{ThreadOf, drop_producer};
 use self::stage::{Held, Stage, outcome, value_of};
 use self::user_code::{LOGGER, Listener, Piece, WithListener};
 use crate::events::{Call, Event, ProducerIndex, Returned, What, Who};
-use crate::faults::Faults;
+use self::timeline::Timeline;
 use crate::scenario::{self, Scenario};
 
 /// Who sees what happens.
@@ -81,6 +82,7 @@ const GLANCE_EVERY: Duration = Duration::from_millis(250);
 /// Runs a scenario to its end.
 pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Ended {
     user_code::install_logger();
+    user_code::hush_panics();
     let mut random = fastrand::Rng::with_seed(scenario.seed);
     let world = World::new(
         network_options(&scenario.network),
@@ -154,7 +156,7 @@ struct Run<'r> {
     observer: &'r mut dyn Observer,
     tasks: Vec<Task>,
     senders: Vec<SenderOf>,
-    faults: Faults,
+    faults: Timeline,
     is_healed: bool,
     is_closing: bool,
     /// Raised when anything has happened.
@@ -179,7 +181,7 @@ impl<'r> Run<'r> {
             observer,
             tasks: Vec::new(),
             senders: Vec::new(),
-            faults: Faults::new(scenario),
+            faults: Timeline::new(scenario),
             is_healed: false,
             is_closing: false,
             happened: 1,

@@ -1,6 +1,6 @@
 //! The user's code, which does what the scenario says: fails, panics, takes its time, calls the producer back.
 
-use std::sync::Arc;
+use std::sync::{Arc, Once};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
@@ -14,6 +14,22 @@ use crate::events::{ProducerIndex, RecordId, What, Who};
 use crate::scenario::{Act, Behaviour};
 
 pub(crate) const LOGGER: &str = "logger";
+
+const PANIC: &str = "the user's code panics";
+
+/// Keeps panics that are meant to be from being printed.
+pub(crate) fn hush_panics() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            let is_meant = info.payload_as_str() == Some(PANIC);
+            if !is_meant {
+                others(info);
+            }
+        }));
+    });
+}
 
 /// A piece of the user's code, and how often it was called.
 pub(crate) struct Piece {
@@ -50,7 +66,7 @@ impl Piece {
         stage.say(What::UserCode { what: self.what, act: format!("{act:?}") });
         match act {
             Act::Fails => return Err("it does not want to".into()),
-            Act::Panics => panic!("the user's code panics"),
+            Act::Panics => panic!("{PANIC}"),
             Act::TakesMs(ms) => {
                 stage.world.advance_to(stage.now() + Duration::from_millis(*ms));
             }
@@ -123,7 +139,7 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
     let (kind, text) = if only_tries {
         match producer.try_send(record) {
             Ok(future) => return taken(stage, index, id, future),
-            Err(error) => (format!("{:?}", error.reason), error.to_string()),
+            Err(error) => (format!("{:?}", error.reason()), error.to_string()),
         }
     } else {
         match producer.send(record) {

@@ -29,6 +29,14 @@ impl SimPoller {
     }
 }
 
+impl SimPoller {
+    /// By which the network is asked about it.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn number(&self) -> usize {
+        self.number
+    }
+}
+
 impl Drop for SimPoller {
     fn drop(&mut self) {
         self.network.world.lock().remove_poller(self.number);
@@ -60,7 +68,7 @@ impl Poller for SimPoller {
             let (events, is_woken) = world.take_events(self.number);
             let is_over = is_woken || !events.is_empty() || deadline.is_over(now);
             if is_over || !self.moves_time {
-                world.waits_until(self.number, deadline);
+                world.waits_until(self.number, deadline, !is_over);
                 drop(world);
                 for (id, readiness) in events {
                     ready(id, readiness);

@@ -35,6 +35,16 @@ struct Client {
     ids: BTreeSet<ConnectionId>,
     is_woken: bool,
     waits_until: Option<Deadline>,
+    /// Its last wait had nothing to tell, and time left.
+    is_parked: bool,
+}
+
+impl Client {
+    /// Whether a thread that waits would come back now.
+    fn is_due(&self, now: Instant) -> bool {
+        let waits_until = self.waits_until.unwrap_or(Deadline::At(now));
+        self.is_woken || !self.events.is_empty() || waits_until.is_over(now)
+    }
 }
 
 /// A question to a server.
@@ -240,18 +250,29 @@ impl World {
         }
     }
 
-    pub(super) fn waits_until(&mut self, client: usize, deadline: Deadline) {
+    pub(super) fn waits_until(&mut self, client: usize, deadline: Deadline, is_parked: bool) {
         if let Some(client) = self.clients.get_mut(&client) {
             client.waits_until = Some(deadline);
+            client.is_parked = is_parked;
         }
+    }
+
+    pub(super) fn is_client_parked(&self, client: usize) -> bool {
+        self.clients.get(&client).is_some_and(|client| client.is_parked)
+    }
+
+    pub(super) fn is_client_due(&self, client: usize, now: Instant) -> bool {
+        self.clients.get(&client).is_some_and(|client| client.is_due(now))
+    }
+
+    pub(super) fn client_waits_until(&self, client: usize) -> Deadline {
+        let client = self.clients.get(&client);
+        client.and_then(|client| client.waits_until).unwrap_or(Deadline::Never)
     }
 
     pub(super) fn is_any_client_due(&self, now: Instant) -> bool {
         let mut clients = self.clients.values();
-        clients.any(|client| {
-            let waits_until = client.waits_until.unwrap_or(Deadline::At(now));
-            client.is_woken || !client.events.is_empty() || waits_until.is_over(now)
-        })
+        clients.any(|client| client.is_due(now))
     }
 
     pub(super) fn first_end_of_a_wait(&self) -> Deadline {

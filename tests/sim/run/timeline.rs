@@ -1,0 +1,91 @@
+//! When which fault begins and ends.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kafka_producer::internals::simulation::World;
+
+use crate::events::What;
+use crate::faults::{Ongoing, begin, end};
+use crate::scenario::{Scenario, TimedFault};
+
+/// What comes at a moment; of one moment, ends come first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Turn {
+    End,
+    Begin,
+}
+
+/// The faults of a scenario, in time.
+pub(crate) struct Timeline {
+    faults: Vec<TimedFault>,
+    to_come: BTreeMap<(Duration, Turn, usize), ()>,
+    ongoing: BTreeMap<usize, Ongoing>,
+    heal_at: Duration,
+}
+
+impl Timeline {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let begins = scenario.faults.iter().enumerate().map(|(number, fault)| {
+            ((Duration::from_millis(fault.at_ms), Turn::Begin, number), ())
+        });
+        Self {
+            faults: scenario.faults.clone(),
+            to_come: begins.collect(),
+            ongoing: BTreeMap::new(),
+            heal_at: Duration::from_millis(scenario.heal_at_ms),
+        }
+    }
+
+    /// When one begins or ends next.
+    pub(crate) fn next(&self) -> Option<Duration> {
+        self.to_come.keys().next().map(|(at, ..)| *at)
+    }
+
+    /// Does what is due by now, and says what it was.
+    pub(crate) fn turn(&mut self, now: Duration, world: &World) -> Vec<What> {
+        let mut news = Vec::new();
+        while let Some(first) = self.to_come.first_entry() {
+            let (at, turn, fault) = *first.key();
+            if at > now {
+                break;
+            }
+            first.remove();
+            match turn {
+                Turn::Begin => {
+                    news.push(What::FaultBegins { fault });
+                    self.begin(fault, at, world);
+                }
+                Turn::End => {
+                    if let Some(ongoing) = self.ongoing.remove(&fault) {
+                        end(ongoing, world);
+                        news.push(What::FaultEnds { fault });
+                    }
+                }
+            }
+        }
+        news
+    }
+
+    fn begin(&mut self, number: usize, at: Duration, world: &World) {
+        let fault = &self.faults[number];
+        if let Some(ongoing) = begin(&fault.fault, world) {
+            self.ongoing.insert(number, ongoing);
+            let lasts = fault.for_ms.map(Duration::from_millis);
+            let end = lasts.map_or(self.heal_at, |lasts| (at + lasts).min(self.heal_at));
+            self.to_come.insert((end, Turn::End, number), ());
+        }
+    }
+
+    /// Ends all of them.
+    pub(crate) fn heal(&mut self, world: &World) -> Vec<What> {
+        self.to_come.clear();
+        let mut news = Vec::new();
+        for (fault, ongoing) in std::mem::take(&mut self.ongoing) {
+            end(ongoing, world);
+            news.push(What::FaultEnds { fault });
+        }
+        // HEAL
+        news
+    }
+}
