@@ -2,4 +2,7 @@
 
 mod world;
 
-pub use world::{BrokersOptions, NetworkOptions, World};
+pub use crate::testing::sim::journal::{BrokerDeed, BrokerNews, NO_RECORD};
+pub use world::{
+    BrokersOptions, NetworkOptions, PartitionPicture, RuleNumber, TopicPicture, World,
+};
