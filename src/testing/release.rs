@@ -2,6 +2,7 @@
 
 use std::ops::RangeInclusive;
 
+use crate::error::ErrorCode;
 use crate::protocol::ApiKey;
 
 /// A release of Kafka whose brokers a cluster imitates: which requests they answer, in which versions. A
@@ -78,6 +79,16 @@ impl KafkaRelease {
             (FETCH, 0..=fetch),
             (ApiKey::FindCoordinator.code(), 0..=find_coordinator),
         ]
+    }
+
+    /// The error for a batch of a producer of which nothing is known, if it is not the first: from 2.5 on, none,
+    /// as what was known may have expired (KAFKA-7190).
+    pub(crate) fn answer_to_unknown_producer(self) -> Option<ErrorCode> {
+        match self {
+            Self::V0_10_0 | Self::V0_10_2 | Self::V3_0 => None,
+            Self::V0_11 => Some(ErrorCode::OutOfOrderSequenceNumber),
+            Self::V1_1 | Self::V2_0 | Self::V2_1 | Self::V2_4 => Some(ErrorCode::UnknownProducerId),
+        }
     }
 
     /// Whether a request for versions that comes in an unknown version is answered with those of this

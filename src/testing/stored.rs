@@ -186,6 +186,19 @@ impl StoredBatch {
         self
     }
 
+    #[cfg(any(test, feature = "_internals"))]
+    /// What the batch was when it came, or what its message set was made into.
+    pub(crate) fn batch(&self) -> &RecordBatch {
+        &self.batch
+    }
+
+    #[cfg(any(test, feature = "_internals"))]
+    /// The largest timestamp that its records have in the log.
+    pub(crate) fn max_timestamp(&self) -> i64 {
+        let own = || self.batch.max_timestamp();
+        self.append_time.map_or_else(own, Timestamp::as_millis)
+    }
+
     /// The offset of the first record.
     pub fn base_offset(&self) -> i64 {
         self.base_offset

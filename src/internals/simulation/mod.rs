@@ -5,6 +5,9 @@ mod calls;
 mod producer;
 mod world;
 
+pub use crate::testing::sim::journal::{BrokerDeed, BrokerNews, NO_RECORD};
 pub use calls::{Parking, close, flush, get, partitions_for, send};
 pub use producer::{SenderStep, SimSender, build};
-pub use world::{BrokersOptions, NetworkOptions, World};
+pub use world::{
+    BrokersOptions, NetworkOptions, PartitionPicture, RuleNumber, TopicPicture, World,
+};

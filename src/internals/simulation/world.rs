@@ -1,77 +1,47 @@
 //! The world around simulated producers: the network, the brokers, names and time.
 
-use std::net::{IpAddr, SocketAddr};
+mod faults;
+mod options;
+mod places;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use faults::RuleNumber;
+pub use options::{BrokersOptions, NetworkOptions};
+use places::{BOOTSTRAP_NAME, PORT, Places};
 
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Deadline, Instant};
 use crate::network::resolver::NameLookUps;
+use crate::sync::{Mutex, Rank};
 use crate::testing::KafkaRelease;
 use crate::testing::sim::carrier::Carrier;
+use crate::testing::sim::journal::BrokerNews;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::names::SimNames;
-use crate::testing::sim::network::{NetworkProfile, SimNetwork};
+use crate::testing::sim::network::SimNetwork;
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
-use crate::types::NodeId;
+use crate::types::PartitionId;
 
-const PORT: u16 = 9092;
-/// The name of all brokers together.
-const BOOTSTRAP_NAME: &str = "kafka.sim";
 /// Partitions of a topic that came into being because somebody asked for it.
 const DEFAULT_PARTITIONS: usize = 3;
-
-/// What the network does without being told.
-#[derive(Debug, Clone)]
-#[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
-pub struct NetworkOptions {
-    /// The longest that making a connection takes.
-    pub connect_us: u64,
-    /// The longest that a piece is on its way.
-    pub latency_us: u64,
-    /// Bytes that one direction of a connection holds.
-    pub capacity: usize,
-    /// Reads and writes take less than they could.
-    pub splits: bool,
-    /// A read that empties a stream says so.
-    pub short_read_drains: bool,
-    /// Of 100 waits, so many tell of something that is not so.
-    pub spurious_percent: u8,
-    /// Of 100 connections, so many stand at once.
-    pub at_once_percent: u8,
-}
-
-impl NetworkOptions {
-    fn profile(&self) -> NetworkProfile {
-        NetworkProfile {
-            connect_us: 0..=self.connect_us,
-            latency_us: self.latency_us / 4..=self.latency_us,
-            capacity: self.capacity.max(1),
-            splits: self.splits,
-            short_read_drains: self.short_read_drains,
-            spurious_percent: self.spurious_percent,
-            at_once_percent: self.at_once_percent,
-        }
-    }
-}
-
-/// The brokers that there are.
-#[derive(Debug, Clone)]
-#[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
-pub struct BrokersOptions {
-    /// How many, numbered from 0.
-    pub nodes: i32,
-    /// What they imitate.
-    pub release: KafkaRelease,
-    /// How many of them hold a copy of each partition.
-    pub replication: usize,
-    /// Whether asking for a topic makes it.
-    pub auto_create_topics: bool,
-    /// Clients find them by names, not by addresses.
-    pub by_name: bool,
-}
+const CLUSTER_ID: &str = "simulated";
 
 /// All that is around the producers of one run. Clones are handles to the same one.
+///
+/// Nothing in it goes on by itself, and nothing in it differs between two runs of one seed: time passes when it is told
+/// to ([`advance_to`](Self::advance_to)), and what is due by then happens when it is told to
+/// ([`do_what_is_due`](Self::do_what_is_due)).
+///
+/// What goes wrong is told by the methods of `faults`: they name nodes, topics and partitions, and do nothing about
+/// what is not there.
+///
+/// # Threads
+/// For one.
 #[derive(Clone)]
 pub struct World {
     network: SimNetwork,
@@ -79,17 +49,53 @@ pub struct World {
     start: Instant,
     carrier: Carrier,
     names: SimNames,
-    options: BrokersOptions,
+    changed: Arc<Mutex<Changed>>,
+    release: KafkaRelease,
+    by_name: bool,
+}
+
+/// What is not as it was at the beginning.
+#[derive(Debug)]
+struct Changed {
+    places: Places,
+    clusters: u32,
+    /// Topics whose settings were changed, and what they were.
+    settings: BTreeMap<String, TopicSettings>,
+    /// Topics that were deleted, and what they were.
+    deleted: BTreeMap<String, (usize, TopicSettings)>,
+    leaderless: BTreeSet<(String, PartitionId)>,
+}
+
+/// A topic as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+pub struct TopicPicture {
+    /// Its name.
+    pub name: String,
+    /// How often a topic of this name has been made, over all clusters.
+    pub incarnation: u64,
+    /// Its partitions, in order.
+    pub partitions: Vec<PartitionPicture>,
+}
+
+/// A partition as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+pub struct PartitionPicture {
+    /// The offset that the next record will have.
+    pub next_offset: i64,
+    /// Who leads it, if anybody does.
+    pub leader: Option<i32>,
 }
 
 impl World {
     /// A world without topics, in which all is well. What is not told to it follows from the seed.
-    pub fn new(network: NetworkOptions, brokers: BrokersOptions, seed: u64) -> Self {
-        let clock = Arc::new(MockClock::new());
-        let start = clock.now();
-        let nodes = (0..brokers.nodes.max(1)).map(|node| (node, node_at(node, &brokers)));
+    pub fn new(network: &NetworkOptions, brokers: &BrokersOptions, seed: u64) -> Self {
+        let places = Places::new(brokers.nodes, brokers.by_name);
+        let node = |node| (node, SimNode::new(&places.host(node), PORT));
+        let nodes = places.nodes().into_iter().map(node).collect();
         let options = SimOptions {
-            cluster_id: "simulated".into(),
+            cluster_id: CLUSTER_ID.into(),
             release: brokers.release,
             auto_create_topics: brokers.auto_create_topics,
             default_partitions: DEFAULT_PARTITIONS,
@@ -100,27 +106,47 @@ impl World {
                 validate_records: true,
             },
         };
-        let cluster = SimCluster::new(options, nodes.collect());
+        let cluster = SimCluster::new(options, nodes).for_simulation();
+        let clock = Arc::new(MockClock::new());
+        let changed = Changed {
+            places,
+            clusters: 1,
+            settings: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            leaderless: BTreeSet::new(),
+        };
         let world = Self {
             network: SimNetwork::new(Arc::clone(&clock), network.profile(), seed),
             carrier: Carrier::new(cluster, Arc::clone(&clock)),
+            start: clock.now(),
             clock,
-            start,
             names: SimNames::new(),
-            options: brokers,
+            changed: Arc::new(Mutex::new(Rank::LEAF, changed)),
+            release: brokers.release,
+            by_name: brokers.by_name,
         };
-        for node in world.nodes() {
-            let address = address_of(node);
-            world.network.listen(address, world.carrier.accept(node));
-            world.names.set(&host_of(node), vec![address.ip()]);
+        for node in world.look(Places::nodes) {
+            for address in world.look(|places| places.addresses(node)) {
+                world.network.listen(address, world.carrier.accept(node));
+            }
         }
-        let all = world.nodes().map(|node| address_of(node).ip());
-        world.names.set(BOOTSTRAP_NAME, all.collect());
+        world.network.nobody_answers_at(faults::silent_address());
+        world.tell_names();
         world
     }
 
-    fn nodes(&self) -> impl Iterator<Item = NodeId> + use<> {
-        0..self.options.nodes.max(1)
+    fn look<T>(&self, how: impl FnOnce(&Places) -> T) -> T {
+        how(&self.changed.lock().places)
+    }
+
+    /// Tells the name service where names lead that are right.
+    fn tell_names(&self) {
+        for (name, address) in self.look(Places::names) {
+            self.names.set(&name, vec![address]);
+        }
+        let present = self.look(Places::present);
+        let all = present.iter().map(std::net::SocketAddr::ip).collect();
+        self.names.set(BOOTSTRAP_NAME, all);
     }
 
     /// How much time has passed since the beginning.
@@ -151,13 +177,19 @@ impl World {
         self.network.do_what_is_due();
     }
 
-    /// For `bootstrap.servers`.
+    /// For `bootstrap.servers`: where brokers were in the beginning, or the name that leads to where they are.
     pub fn bootstrap_servers(&self) -> String {
-        if self.options.by_name {
+        if self.by_name {
             return format!("{BOOTSTRAP_NAME}:{PORT}");
         }
-        let addresses = self.nodes().map(|node| address_of(node).to_string());
-        addresses.collect::<Vec<_>>().join(",")
+        let first = self.look(|places| {
+            let nodes = places.nodes().into_iter();
+            nodes
+                .filter_map(|node| places.addresses(node).first().copied())
+                .collect::<Vec<_>>()
+        });
+        let servers: Vec<_> = first.iter().map(ToString::to_string).collect();
+        servers.join(",")
     }
 
     /// Makes a topic; false if there is one of this name, or the name or number is not allowed.
@@ -181,6 +213,35 @@ impl World {
         })
     }
 
+    /// What brokers did since the last call, in order.
+    pub fn take_news(&self) -> Vec<BrokerNews> {
+        self.carrier.take_news()
+    }
+
+    /// All topics as they are now, by name.
+    pub fn topics(&self) -> Vec<TopicPicture> {
+        self.carrier.with(|cluster| {
+            let topics = cluster.topics().map(|(name, topic)| TopicPicture {
+                name: name.to_string(),
+                incarnation: topic.incarnation,
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|partition| PartitionPicture {
+                        next_offset: partition.log.next_offset(),
+                        leader: partition.role.leader.filter(|node| cluster.is_alive(*node)),
+                    })
+                    .collect(),
+            });
+            topics.collect()
+        })
+    }
+
+    /// The wall clock jumps, forward or back; no time passes.
+    pub fn jump_wall_clock(&self, by_ms: i64) {
+        self.clock.jump_wall(by_ms);
+    }
+
     pub(crate) fn network(&self) -> &SimNetwork {
         &self.network
     }
@@ -200,24 +261,5 @@ impl std::fmt::Debug for World {
         f.debug_struct("World")
             .field("elapsed", &self.elapsed())
             .finish_non_exhaustive()
-    }
-}
-
-/// Where a node listens.
-fn address_of(node: NodeId) -> SocketAddr {
-    let last = u8::try_from(node + 1).unwrap_or(u8::MAX);
-    SocketAddr::new(IpAddr::from([10, 0, 0, last]), PORT)
-}
-
-fn host_of(node: NodeId) -> String {
-    format!("broker-{node}.sim")
-}
-
-/// What is told of a node.
-fn node_at(node: NodeId, options: &BrokersOptions) -> SimNode {
-    if options.by_name {
-        SimNode::new(&host_of(node), PORT)
-    } else {
-        SimNode::new(&address_of(node).ip().to_string(), PORT)
     }
 }

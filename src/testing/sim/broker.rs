@@ -1,6 +1,8 @@
 //! What a broker answers to a request.
 
 mod api_versions;
+#[cfg(any(test, feature = "_internals"))]
+mod faults;
 mod init_producer_id;
 mod metadata;
 mod produce;
@@ -10,7 +12,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::log::{Depth, TopicSettings};
+use super::journal::Journal;
+use super::log::{Depth, PartitionLog, TopicSettings};
 use super::plan::{Answer, Plan};
 use super::script::{Decision, Script, Seen};
 use super::topics::{NotDone, SimPartition, SimTopic, Topics};
@@ -69,6 +72,12 @@ pub(crate) struct SimCluster {
     next_leader: usize,
     requests: BTreeMap<ApiKey, u64>,
     script: Script,
+    /// Leader epochs of new partitions begin here.
+    first_epoch: i32,
+    /// Metadata tells of leader epochs so much lower than they are.
+    epochs_told_less: i32,
+    /// What brokers did, if somebody wants to know.
+    journal: Option<Journal>,
 }
 
 impl SimCluster {
@@ -85,6 +94,9 @@ impl SimCluster {
             next_leader: 0,
             requests: BTreeMap::new(),
             script: Script::default(),
+            first_epoch: 0,
+            epochs_told_less: 0,
+            journal: None,
         }
     }
 
@@ -96,6 +108,14 @@ impl SimCluster {
     /// # Kafka
     /// `kafka.server.KafkaApis#handle`.
     pub(crate) fn handle(&mut self, node: NodeId, frame: &Bytes, now: Timestamp) -> Plan {
+        let plan = self.plan(node, frame, now);
+        if let Some(journal) = &mut self.journal {
+            journal.request(frame, &plan.answer);
+        }
+        plan
+    }
+
+    fn plan(&mut self, node: NodeId, frame: &Bytes, now: Timestamp) -> Plan {
         if !self.alive.contains(&node) {
             return Plan::at_once(Answer::Close);
         }
@@ -191,6 +211,9 @@ impl SimCluster {
         if let Some(time) = decision.throttle {
             response.set_throttle_time_ms(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));
         }
+        if let Some(journal) = &mut self.journal {
+            journal.answered(&response);
+        }
         reply(header, version, &response)
     }
 
@@ -235,7 +258,10 @@ impl SimCluster {
             return Err(NotDone::FewerPartitions { has, wanted: count });
         }
         let new: Vec<_> = (has..count)
-            .map(|_| SimPartition::new(self.next_replicas(), &self.alive))
+            .map(|_| {
+                let log = PartitionLog::of_release(self.options.release);
+                SimPartition::new(self.next_replicas(), &self.alive, self.first_epoch, log)
+            })
             .collect();
         self.topic_mut(name)?.partitions.extend(new);
         Ok(())
@@ -253,7 +279,11 @@ impl SimCluster {
     }
 
     pub(crate) fn delete_topic(&mut self, name: &str) -> Result<(), NotDone> {
-        self.topics.delete(name)
+        let topic = self.topics.delete(name)?;
+        if let Some(journal) = &mut self.journal {
+            journal.topic_gone(name, topic.incarnation);
+        }
+        Ok(())
     }
 
     /// Makes `node` the leader of a partition, whether it is alive or not.

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
+use super::journal::BrokerNews;
 use super::network::{Accept, ConnectionEnd, PeerActions, SimPeer};
 use super::{Answer, Plan, SimCluster};
 use crate::clock::mock::MockClock;
@@ -24,21 +25,48 @@ const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
 /// A cluster, and the time on it. Clones are handles to the same one.
 #[derive(Clone)]
 pub(crate) struct Carrier {
-    cluster: Arc<Mutex<SimCluster>>,
+    carried: Arc<Mutex<Carried>>,
     clock: Arc<MockClock>,
+    start: Instant,
+}
+
+struct Carried {
+    cluster: SimCluster,
+    news: Vec<BrokerNews>,
+}
+
+impl Carried {
+    /// Notes what was done, by whom and when.
+    fn note(&mut self, node: Option<NodeId>, at: Duration) {
+        let news = self
+            .cluster
+            .take_deeds()
+            .map(|what| BrokerNews { at, node, what });
+        self.news.extend(news);
+    }
 }
 
 impl Carrier {
     pub(crate) fn new(cluster: SimCluster, clock: Arc<MockClock>) -> Self {
+        let news = Vec::new();
         Self {
-            cluster: Arc::new(Mutex::new(Rank::LEAF, cluster)),
+            carried: Arc::new(Mutex::new(Rank::LEAF, Carried { cluster, news })),
+            start: clock.now(),
             clock,
         }
     }
 
     /// Looks at the cluster, or changes it.
     pub(crate) fn with<T>(&self, how: impl FnOnce(&mut SimCluster) -> T) -> T {
-        how(&mut self.cluster.lock())
+        let mut carried = self.carried.lock();
+        let result = how(&mut carried.cluster);
+        carried.note(None, self.clock.now() - self.start);
+        result
+    }
+
+    /// What brokers did since the last time, if it is taken down, in order.
+    pub(crate) fn take_news(&self) -> Vec<BrokerNews> {
+        std::mem::take(&mut self.carried.lock().news)
     }
 
     /// What serves the connections to a node.
@@ -49,7 +77,10 @@ impl Carrier {
 
     fn handle(&self, node: NodeId, frame: &Bytes) -> Plan {
         let now = self.clock.timestamp();
-        self.cluster.lock().handle(node, frame, now)
+        let mut carried = self.carried.lock();
+        let plan = carried.cluster.handle(node, frame, now);
+        carried.note(Some(node), self.clock.now() - self.start);
+        plan
     }
 }
 

@@ -11,6 +11,7 @@ use super::producer_state::{ProducerState, Verdict, WrittenBatch};
 use crate::clock::Timestamp;
 use crate::error::ErrorCode;
 use crate::record::batch::RecordBatch;
+use crate::testing::release::KafkaRelease;
 use crate::testing::stored::StoredBatch;
 use crate::util::hash::FixedHashMap;
 
@@ -110,14 +111,27 @@ pub(crate) struct LogSize {
 #[derive(Debug, Default)]
 pub(crate) struct PartitionLog {
     batches: Vec<StoredBatch>,
+    start_offset: i64,
     next_offset: i64,
     size: LogSize,
     producers: FixedHashMap<i64, ProducerState>,
+    /// The error for a producer that is not known and does not begin at 0; none where it may.
+    refuses_unknown: Option<ErrorCode>,
 }
 
 impl PartitionLog {
-    /// No record is ever removed.
-    pub(crate) const START_OFFSET: i64 = 0;
+    /// An empty one, as brokers of this release keep it.
+    pub(crate) fn of_release(release: KafkaRelease) -> Self {
+        Self {
+            refuses_unknown: release.answer_to_unknown_producer(),
+            ..Self::default()
+        }
+    }
+
+    /// No record at this offset or behind it was ever removed.
+    pub(crate) fn start_offset(&self) -> i64 {
+        self.start_offset
+    }
 
     /// Checks records and writes them at the end, at time `now`.
     pub(crate) fn append(
@@ -169,8 +183,57 @@ impl PartitionLog {
     fn check_producer(&self, batch: &RecordBatch) -> Verdict {
         match self.producers.get(&batch.producer_id()) {
             Some(known) => known.check(batch),
-            None => ProducerState::default().check(batch),
+            None => match self.refuses_unknown {
+                Some(code) if batch.base_sequence() != 0 => Verdict::Refuse(code),
+                _ => ProducerState::default().check(batch),
+            },
         }
+    }
+
+    #[cfg(any(test, feature = "_internals"))]
+    /// Forgets all producers, as a broker does when the last of their records has expired.
+    pub(crate) fn forget_producers(&mut self) {
+        self.producers.clear();
+        self.start_offset = self.next_offset;
+    }
+
+    #[cfg(any(test, feature = "_internals"))]
+    /// Loses so many records at its end, and what goes with them: whole batches, and of its producers what was
+    /// known since. The offset from which on there is nothing now; none if nothing was lost.
+    ///
+    /// Only what is retained can be lost.
+    ///
+    /// # Kafka
+    /// `kafka.log.Log#truncateTo`, after the election of a replica that was behind.
+    pub(crate) fn truncate(&mut self, records: u64) -> Option<i64> {
+        let mut lost = 0;
+        while lost < records {
+            let Some(batch) = self.batches.pop() else {
+                break;
+            };
+            let count = batch.record_count() as u64;
+            lost += count;
+            self.next_offset = batch.base_offset();
+            self.size.records -= count;
+            self.size.batches -= 1;
+            self.size.bytes -= batch.size_bytes() as u64;
+        }
+        if lost == 0 {
+            return None;
+        }
+        self.start_offset = self.start_offset.min(self.next_offset);
+        self.producers.clear();
+        let known = self.batches.iter();
+        for stored in known.filter(|batch| batch.base_offset() >= self.start_offset) {
+            let batch = stored.batch();
+            if batch.has_producer_id() {
+                let written =
+                    WrittenBatch::new(batch, stored.base_offset(), stored.max_timestamp());
+                let producer = self.producers.entry(batch.producer_id()).or_default();
+                producer.written(batch.producer_epoch(), written);
+            }
+        }
+        Some(self.next_offset)
     }
 
     fn write(

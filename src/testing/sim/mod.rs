@@ -5,6 +5,11 @@ pub(crate) mod broker;
 #[cfg(any(test, feature = "_internals"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]
 pub(crate) mod carrier;
+#[cfg_attr(
+    not(feature = "_internals"),
+    allow(dead_code, reason = "only the simulator wants to know")
+)]
+pub(crate) mod journal;
 pub(crate) mod log;
 #[cfg(any(test, feature = "_internals"))]
 #[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]

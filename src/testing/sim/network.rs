@@ -154,6 +154,11 @@ impl SimNetwork {
         self.world.lock().listen(address, accept);
     }
 
+    /// An address where nobody is, which not even says no.
+    pub(crate) fn nobody_answers_at(&self, address: SocketAddr) {
+        self.world.lock().nobody_answers_at(address);
+    }
+
     /// What the server at an address says of new connections from now on.
     pub(crate) fn answer(&self, address: SocketAddr, answers: Answers) {
         self.world.lock().answer(address, answers);

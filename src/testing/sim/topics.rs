@@ -72,6 +72,8 @@ impl std::error::Error for NotDone {}
 #[derive(Debug)]
 pub(crate) struct SimTopic {
     pub(crate) id: [u8; 16],
+    /// How often a topic of this name had been made when this one was, itself included.
+    pub(crate) incarnation: u64,
     pub(crate) settings: TopicSettings,
     pub(crate) partitions: Vec<SimPartition>,
 }
@@ -101,6 +103,8 @@ pub(crate) struct PartitionRole {
     pub(crate) epoch: i32,
     /// The nodes that hold a copy, the preferred leader first.
     pub(crate) replicas: Vec<NodeId>,
+    /// No node becomes the leader, whoever is up.
+    pub(crate) elects_nobody: bool,
 }
 
 /// A partition. All copies are one log: nodes never lag behind each other.
@@ -111,22 +115,28 @@ pub(crate) struct SimPartition {
 }
 
 impl SimPartition {
-    pub(crate) fn new(replicas: Vec<NodeId>, alive: &BTreeSet<NodeId>) -> Self {
+    pub(crate) fn new(
+        replicas: Vec<NodeId>,
+        alive: &BTreeSet<NodeId>,
+        epoch: i32,
+        log: PartitionLog,
+    ) -> Self {
         let mut role = PartitionRole {
             leader: None,
-            epoch: 0,
+            epoch,
             replicas,
+            elects_nobody: false,
         };
         role.leader = role.first_alive(alive);
-        Self {
-            role,
-            log: PartitionLog::default(),
-        }
+        Self { role, log }
     }
 }
 
 impl PartitionRole {
     fn first_alive(&self, alive: &BTreeSet<NodeId>) -> Option<NodeId> {
+        if self.elects_nobody {
+            return None;
+        }
         self.replicas
             .iter()
             .copied()
@@ -156,24 +166,89 @@ impl PartitionRole {
         self.leader = Some(node);
         self.epoch += 1;
     }
+
+    #[cfg(any(test, feature = "_internals"))]
+    /// There is no leader, until [`elects_nobody`](Self::elects_nobody) is taken back.
+    pub(crate) fn lose_leader(&mut self) {
+        self.elects_nobody = true;
+        if self.leader.take().is_some() {
+            self.epoch += 1;
+        }
+    }
 }
 
-/// Unlike a name, an id is never used again, be it in another cluster of this process.
-fn next_topic_id() -> [u8; 16] {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let mut id = [0; 16];
-    id[..8].copy_from_slice(b"topic-id");
-    id[8..].copy_from_slice(&NEXT.fetch_add(1, Ordering::Relaxed).to_be_bytes());
-    id
+/// Gives topics their ids: unlike a name, an id is never used again.
+#[derive(Debug)]
+struct TopicIds {
+    family: u64,
+    last: u64,
+}
+
+impl TopicIds {
+    /// The family of a cluster that stands for itself.
+    const ALONE: u64 = 0;
+
+    fn next(&mut self) -> [u8; 16] {
+        self.last += 1;
+        let mut id = [0; 16];
+        id[..8].copy_from_slice(&self.family.to_be_bytes());
+        id[8..].copy_from_slice(&self.last.to_be_bytes());
+        id
+    }
+}
+
+impl Default for TopicIds {
+    /// Not those of any other cluster of this process either.
+    fn default() -> Self {
+        static NEXT: AtomicU64 = AtomicU64::new(TopicIds::ALONE + 1);
+        Self {
+            family: NEXT.fetch_add(1, Ordering::Relaxed),
+            last: 0,
+        }
+    }
 }
 
 /// The topics of a cluster, by name.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     by_name: BTreeMap<Arc<str>, SimTopic>,
+    ids: TopicIds,
+    /// How often each was made.
+    made: BTreeMap<Arc<str>, u64>,
 }
 
 impl Topics {
+    /// With the same ids in each run.
+    #[cfg(any(test, feature = "_internals"))]
+    pub(crate) fn with_ids_of_their_own() -> Self {
+        Self {
+            by_name: BTreeMap::new(),
+            ids: TopicIds {
+                family: TopicIds::ALONE,
+                last: 0,
+            },
+            made: BTreeMap::new(),
+        }
+    }
+
+    #[cfg(any(test, feature = "_internals"))]
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &SimTopic)> {
+        self.by_name.iter()
+    }
+
+    #[cfg(any(test, feature = "_internals"))]
+    /// The same topics as if they had just been made, in another cluster.
+    pub(crate) fn make_all_again(&mut self) {
+        for (name, topic) in &mut self.by_name {
+            topic.id = self.ids.next();
+            topic.incarnation = count_up(&mut self.made, name);
+        }
+    }
+
+    pub(crate) fn partitions_mut(&mut self) -> impl Iterator<Item = &mut SimPartition> {
+        self.by_name.values_mut().flat_map(|t| &mut t.partitions)
+    }
+
     pub(crate) fn get(&self, name: &str) -> Option<&SimTopic> {
         self.by_name.get(name)
     }
@@ -187,10 +262,7 @@ impl Topics {
     }
 
     pub(crate) fn roles_mut(&mut self) -> impl Iterator<Item = &mut PartitionRole> {
-        self.by_name
-            .values_mut()
-            .flat_map(|t| &mut t.partitions)
-            .map(|p| &mut p.role)
+        self.partitions_mut().map(|p| &mut p.role)
     }
 
     /// Puts a topic without partitions in place.
@@ -205,19 +277,26 @@ impl Topics {
         if self.by_name.contains_key(name) {
             return Err(NotDone::TopicExists(name.to_owned()));
         }
+        let name: Arc<str> = name.into();
         let topic = SimTopic {
-            id: next_topic_id(),
+            id: self.ids.next(),
+            incarnation: count_up(&mut self.made, &name),
             settings,
             partitions: Vec::new(),
         };
-        Ok(self.by_name.entry(Arc::from(name)).or_insert(topic))
+        Ok(self.by_name.entry(name).or_insert(topic))
     }
 
-    pub(crate) fn delete(&mut self, name: &str) -> Result<(), NotDone> {
+    pub(crate) fn delete(&mut self, name: &str) -> Result<SimTopic, NotDone> {
         let gone = self.by_name.remove(name);
-        gone.map(drop)
-            .ok_or_else(|| NotDone::NoSuchTopic(name.to_owned()))
+        gone.ok_or_else(|| NotDone::NoSuchTopic(name.to_owned()))
     }
+}
+
+fn count_up(made: &mut BTreeMap<Arc<str>, u64>, name: &Arc<str>) -> u64 {
+    let count = made.entry(Arc::clone(name)).or_default();
+    *count += 1;
+    *count
 }
 
 #[cfg(test)]
@@ -277,5 +356,44 @@ mod tests {
             .collect();
         assert_eq!(ids.len(), 4);
         assert!(!ids.contains(&[0; 16]), "that is no id");
+    }
+
+    #[test]
+    fn topics_with_ids_of_their_own_have_the_same_in_each_run() {
+        let run = || {
+            let mut topics = Topics::with_ids_of_their_own();
+            let mut made = Vec::new();
+            for name in ["a", "b", "a"] {
+                let _ = topics.delete(name);
+                let topic = topics.create(name, TopicSettings::DEFAULT).unwrap();
+                made.push((topic.id, topic.incarnation));
+            }
+            topics.make_all_again();
+            made.extend(
+                topics
+                    .iter()
+                    .map(|(_, topic)| (topic.id, topic.incarnation)),
+            );
+            made
+        };
+        let made = run();
+        assert_eq!(made, run());
+        let counts = made.iter().map(|(_, count)| *count);
+        assert_eq!(counts.collect::<Vec<_>>(), [1, 1, 2, 3, 2]);
+        let ids: BTreeSet<_> = made.iter().map(|(id, _)| *id).collect();
+        assert!(ids.len() == 5 && !ids.contains(&[0; 16]));
+    }
+
+    #[test]
+    fn a_partition_that_lost_its_leader_elects_nobody_until_it_may() {
+        let alive = BTreeSet::from([0, 1]);
+        let mut role = SimPartition::new(vec![0, 1], &alive, 7, PartitionLog::default()).role;
+        assert_eq!((role.leader, role.epoch), (Some(0), 7));
+        role.lose_leader();
+        role.elect(&alive);
+        assert_eq!((role.leader, role.epoch), (None, 8));
+        role.elects_nobody = false;
+        role.elect(&alive);
+        assert_eq!((role.leader, role.epoch), (Some(0), 9));
     }
 }

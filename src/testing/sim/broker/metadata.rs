@@ -122,7 +122,7 @@ impl SimCluster {
             error: leader.map_or(no_leader, |_| ErrorCode::NoError),
             index,
             leader_id: leader.unwrap_or(NO_NODE),
-            leader_epoch: role.epoch,
+            leader_epoch: (role.epoch - self.epochs_told_less).max(0),
             replicas: ReplicaLists::new(&role.replicas, &in_sync, &offline),
         }
     }

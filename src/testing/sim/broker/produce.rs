@@ -60,7 +60,9 @@ impl SimCluster {
                 let Some(scripted) = decision.refused(Some(&topic.name), Some(index)) else {
                     let outcome = self.produce_one(&topic.name, partition, &about);
                     failed |= outcome.is_err();
-                    return to_response(index, outcome);
+                    let log = self.partition(&topic.name, index).map(|it| &it.log);
+                    let log_start = log.map_or(UNKNOWN, PartitionLog::start_offset);
+                    return to_response(index, outcome, log_start);
                 };
                 if scripted.after_applying {
                     // Whatever comes of it, the answer is the one in the script.
@@ -96,12 +98,13 @@ impl SimCluster {
             return refuse(code);
         }
         let depth = self.options.depth;
-        let Some((settings, partition)) = self.topics.get_mut(topic).and_then(|topic| {
-            let settings = topic.settings;
-            topic
-                .partition_mut(data.index)
-                .map(|partition| (settings, partition))
-        }) else {
+        let Some((settings, incarnation, partition)) =
+            self.topics.get_mut(topic).and_then(|topic| {
+                let (settings, incarnation) = (topic.settings, topic.incarnation);
+                let partition = topic.partition_mut(data.index)?;
+                Some((settings, incarnation, partition))
+            })
+        else {
             return refuse(ErrorCode::UnknownTopicOrPartition);
         };
         let records = take_records(data.records.map(|records| records.body), about.version)?;
@@ -114,9 +117,22 @@ impl SimCluster {
         if partition.role.leader != Some(about.node) {
             return refuse(ErrorCode::NotLeaderOrFollower);
         }
-        partition
+        let epoch = partition.role.epoch;
+        let Some(journal) = &mut self.journal else {
+            return partition
+                .log
+                .append(records, epoch, &settings, depth, about.now);
+        };
+        let (sent, duplicates) = (records.clone(), partition.log.size().duplicates);
+        let appended = partition
             .log
-            .append(records, partition.role.epoch, &settings, depth, about.now)
+            .append(records, epoch, &settings, depth, about.now)?;
+        if partition.log.size().duplicates > duplicates {
+            journal.duplicate(topic, data.index, appended.base_offset, sent);
+        } else if let Some(batch) = partition.log.batches().last() {
+            journal.appended(topic, incarnation, data.index, batch);
+        }
+        Ok(appended)
     }
 }
 
@@ -135,14 +151,18 @@ fn has_transactional_batch(request: &ProduceRequest) -> Option<()> {
     transactional.then_some(())
 }
 
-fn to_response(index: i32, outcome: Result<Appended, Rejected>) -> PartitionProduceResponse {
+fn to_response(
+    index: i32,
+    outcome: Result<Appended, Rejected>,
+    log_start: i64,
+) -> PartitionProduceResponse {
     match outcome {
         Ok(appended) => PartitionProduceResponse {
             index,
             error: ErrorCode::NoError,
             base_offset: appended.base_offset,
             log_append_time_ms: appended.log_append_time,
-            log_start_offset: PartitionLog::START_OFFSET,
+            log_start_offset: log_start,
             record_errors: Vec::new(),
             error_message: None,
         },
@@ -152,7 +172,7 @@ fn to_response(index: i32, outcome: Result<Appended, Rejected>) -> PartitionProd
             base_offset: UNKNOWN,
             log_append_time_ms: UNKNOWN,
             log_start_offset: if rejected.knows_log_start {
-                PartitionLog::START_OFFSET
+                log_start
             } else {
                 UNKNOWN
             },

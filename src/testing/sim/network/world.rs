@@ -118,6 +118,15 @@ impl World {
         self.listeners.insert(address, listener);
     }
 
+    pub(super) fn nobody_answers_at(&mut self, address: SocketAddr) {
+        let listener = Listener {
+            answers: Answers::Never,
+            accept: None,
+            extra_latency: Duration::ZERO,
+        };
+        self.listeners.insert(address, listener);
+    }
+
     pub(super) fn answer(&mut self, address: SocketAddr, answers: Answers) {
         if let Some(listener) = self.listeners.get_mut(&address) {
             listener.answers = answers;
