@@ -1,3 +1,4 @@
+<<<<<<< HEAD
 //! stand-in
 use kafka_producer::internals::simulation::World;
 use kafka_producer::testing::KafkaRelease;
@@ -19,3 +20,194 @@ pub(crate) fn create_topic(world: &World, topic: &Topic) {
 pub(crate) fn restore_topic(_world: &World, _topic: &Topic) {}
 pub(crate) fn release(_name: &str) -> KafkaRelease { KafkaRelease::default() }
 pub(crate) fn tell_news(_world: &World, _say: impl FnMut(Who, What)) {}
+=======
+//! What a fault of a scenario does to the world, and how it ends.
+
+use std::time::Duration;
+
+use kafka_producer::ErrorCode;
+use kafka_producer::internals::simulation::{RuleNumber, World};
+use kafka_producer::testing::{AndThen, Api as BrokerApi, Rule};
+
+use crate::scenario::{Api, Fault, Moment};
+
+/// A fault that has begun, and what is to be known to end it.
+#[derive(Debug)]
+pub(crate) struct Ongoing {
+    fault: Fault,
+    rule: Option<RuleNumber>,
+}
+
+/// A fault begins. One that names what is not there does nothing.
+pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
+    let mut rule = None;
+    match fault {
+        Fault::Slow { node, ms } => world.slow_down(*node, *ms),
+        Fault::Cut { node } => world.cut(*node),
+        Fault::Silence { node, up, down } => world.silence(*node, *up, *down),
+        Fault::Refuse { node } => world.refuse(*node),
+        Fault::BlackHole { node } => world.black_hole(*node),
+        Fault::Down { node } => world.take_down(*node),
+        Fault::Hang { node } => world.hang(*node),
+        Fault::MoveLeader {
+            topic,
+            partition,
+            to,
+        } => world.move_leader(topic, *partition, *to),
+        Fault::StaleMetadata { node } => rule = world.tell_stale_metadata(*node),
+        Fault::EpochsGoBack => world.epochs_go_back(true),
+        Fault::Rebuild => world.rebuild(),
+        Fault::MoveBrokers => world.move_brokers(),
+        Fault::DeleteTopic { topic } => world.delete_topic(topic),
+        Fault::RecreateTopic { topic, partitions } => world.recreate_topic(topic, *partitions),
+        Fault::GrowTopic { topic, to } => world.grow_topic(topic, *to),
+        Fault::Truncate {
+            topic,
+            partition,
+            records,
+        } => world.truncate(topic, *partition, *records),
+        Fault::ForgetProducers { topic, partition } => world.forget_producers(topic, *partition),
+        Fault::LowerLimit { topic, bytes } => world.lower_limit(topic, *bytes),
+        Fault::Error { .. }
+        | Fault::Lose { .. }
+        | Fault::Late { .. }
+        | Fault::Throttle { .. }
+        | Fault::Versions { .. } => rule = rule_of(fault).and_then(|rule| world.script(rule)),
+        Fault::NamesFail => world.names_fail(true),
+        Fault::WrongAddresses { instead } => world.lead_names_astray(*instead),
+        Fault::WallClock { by_ms } => world.jump_wall_clock(*by_ms),
+    }
+    Ongoing {
+        fault: fault.clone(),
+        rule,
+    }
+}
+
+/// A fault is over, before everything is healed. What happens at one moment has no end, and what is lost stays lost.
+pub(crate) fn end(ongoing: &Ongoing, world: &World) {
+    if let Some(rule) = ongoing.rule {
+        world.unscript(rule);
+    }
+    match &ongoing.fault {
+        Fault::Slow { node, .. } => world.slow_down(*node, 0),
+        Fault::Silence { node, .. } => world.speak(*node),
+        Fault::Refuse { node } => world.accept(*node),
+        Fault::BlackHole { node } => world.end_black_hole(*node),
+        Fault::Down { node } => world.bring_up(*node),
+        Fault::Hang { node } => world.resume(*node),
+        Fault::EpochsGoBack => world.epochs_go_back(false),
+        Fault::MoveBrokers => world.come_back(),
+        Fault::DeleteTopic { topic } => world.restore_topic(topic),
+        Fault::LowerLimit { topic, .. } => world.restore_limit(topic),
+        Fault::NamesFail => world.names_fail(false),
+        Fault::WrongAddresses { .. } => world.lead_names_right(),
+        Fault::WallClock { by_ms } => world.jump_wall_clock(by_ms.saturating_neg()),
+        Fault::Cut { .. }
+        | Fault::MoveLeader { .. }
+        | Fault::StaleMetadata { .. }
+        | Fault::Rebuild
+        | Fault::RecreateTopic { .. }
+        | Fault::GrowTopic { .. }
+        | Fault::Truncate { .. }
+        | Fault::ForgetProducers { .. }
+        | Fault::Error { .. }
+        | Fault::Lose { .. }
+        | Fault::Late { .. }
+        | Fault::Throttle { .. }
+        | Fault::Versions { .. } => {}
+    }
+}
+
+/// What a fault makes of answers; none for one that does nothing to them.
+fn rule_of(fault: &Fault) -> Option<Rule> {
+    let (rule, times) = match fault {
+        Fault::Error {
+            request,
+            topic,
+            partition,
+            code,
+            times,
+            after_applying,
+        } => {
+            let mut rule = Rule::on(api(*request)).fail(ErrorCode::from_code(*code));
+            // Others are refused as a whole.
+            let topic = topic
+                .as_ref()
+                .filter(|_| matches!(request, Api::Produce | Api::Metadata));
+            if let Some(topic) = topic {
+                rule = match partition {
+                    Some(partition) => rule.partition(topic.as_str(), *partition),
+                    None => rule.topic(topic.as_str()),
+                };
+            }
+            if *after_applying {
+                rule = rule.after_applying();
+            }
+            (rule, *times)
+        }
+        Fault::Lose {
+            request,
+            moment,
+            times,
+            closes,
+        } => (lose(*request, *moment, *closes), *times),
+        Fault::Late { request, ms } => (on(*request).delay(Duration::from_millis(*ms)), None),
+        Fault::Throttle { request, ms } => {
+            (on(*request).throttle(Duration::from_millis(*ms)), None)
+        }
+        Fault::Versions {
+            node,
+            request,
+            up_to,
+        } => {
+            let rule = Rule::on(api(*request)).node(*node);
+            let rule = match up_to {
+                Some(newest) => rule.versions(..=*newest),
+                None => rule.unsupported(),
+            };
+            (rule, None)
+        }
+        _ => return None,
+    };
+    Some(match times {
+        Some(times) => rule.times(times),
+        None => rule,
+    })
+}
+
+fn lose(request: Api, moment: Moment, closes: bool) -> Rule {
+    let rule = Rule::on(api(request));
+    let without_answer = |rule: Rule| {
+        if closes {
+            rule.close()
+        } else {
+            rule.never_answer()
+        }
+    };
+    match moment {
+        Moment::BeforeRequest => without_answer(rule),
+        Moment::AfterApplied => without_answer(rule).after_applying(),
+        Moment::WithinAnswer { bytes } => {
+            let then = if closes {
+                AndThen::Close
+            } else {
+                AndThen::Silence
+            };
+            rule.cut_answer(bytes as usize, then)
+        }
+    }
+}
+
+fn on(request: Option<Api>) -> Rule {
+    request.map_or_else(Rule::on_any, |request| Rule::on(api(request)))
+}
+
+fn api(request: Api) -> BrokerApi {
+    match request {
+        Api::Produce => BrokerApi::Produce,
+        Api::Metadata => BrokerApi::Metadata,
+        Api::ApiVersions => BrokerApi::ApiVersions,
+        Api::InitProducerId => BrokerApi::InitProducerId,
+    }
+}
+>>>>>>> world

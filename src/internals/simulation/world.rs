@@ -25,7 +25,7 @@ use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::names::SimNames;
 use crate::testing::sim::network::SimNetwork;
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
-use crate::types::PartitionId;
+use crate::types::{NodeId, PartitionId};
 
 /// Partitions of a topic that came into being because somebody asked for it.
 const DEFAULT_PARTITIONS: usize = 3;
@@ -64,6 +64,8 @@ struct Changed {
     /// Topics that were deleted, and what they were.
     deleted: BTreeMap<String, (usize, TopicSettings)>,
     leaderless: BTreeSet<(String, PartitionId)>,
+    /// Rules about which versions are spoken, and by which node.
+    versions: BTreeMap<RuleNumber, Option<NodeId>>,
 }
 
 /// A topic as it is now.
@@ -114,6 +116,7 @@ impl World {
             settings: BTreeMap::new(),
             deleted: BTreeMap::new(),
             leaderless: BTreeSet::new(),
+            versions: BTreeMap::new(),
         };
         let world = Self {
             network: SimNetwork::new(Arc::clone(&clock), network.profile(), seed),

@@ -19,7 +19,7 @@ use crate::testing::{Api, KafkaRelease, MetadataSnapshot, Rule};
 const NOBODY: [[u8; 4]; 2] = [[10, 255, 0, 1], [10, 255, 0, 2]];
 
 /// A rule in the script of the brokers.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleNumber(u64);
 
 /// The network.
@@ -292,17 +292,31 @@ impl World {
     /// is about a node that there is none of.
     pub fn script(&self, rule: Rule) -> Option<RuleNumber> {
         rule.check().ok()?;
-        self.carrier.with(|cluster| {
-            if rule.scope.node.is_some_and(|node| !cluster.has_node(node)) {
+        let (node, is_about_versions) = (rule.scope.node, rule.versions.is_some());
+        let number = self.carrier.with(|cluster| {
+            if node.is_some_and(|node| !cluster.has_node(node)) {
                 return None;
             }
             Some(RuleNumber(cluster.script().add(rule).0))
-        })
+        })?;
+        if is_about_versions {
+            self.changed.lock().versions.insert(number, node);
+        }
+        Some(number)
     }
 
-    /// Takes a rule away.
+    /// Takes a rule away. A node that speaks other versions from now on was started anew for that, as clients do not ask
+    /// twice on a connection: its connections break.
     pub fn unscript(&self, rule: RuleNumber) {
         self.carrier.with(|cluster| cluster.script().remove(rule.0));
+        let was_about_versions = self.changed.lock().versions.remove(&rule);
+        let Some(node) = was_about_versions else {
+            return;
+        };
+        let concerned = node.map_or_else(|| self.look(Places::nodes), |node| vec![node]);
+        for node in concerned {
+            self.cut(node);
+        }
     }
 }
 
@@ -351,12 +365,17 @@ impl World {
             self.slow_down(node, 0);
             self.end_black_hole(node);
         }
-        let (settings, deleted, leaderless) = {
-            let changed = self.changed.lock();
+        let (settings, deleted, leaderless, versions) = {
+            let mut changed = self.changed.lock();
             let settings: Vec<_> = changed.settings.keys().cloned().collect();
             let deleted: Vec<_> = changed.deleted.keys().cloned().collect();
-            (settings, deleted, changed.leaderless.clone())
+            let versions: Vec<_> = changed.versions.keys().copied().collect();
+            let leaderless = std::mem::take(&mut changed.leaderless);
+            (settings, deleted, leaderless, versions)
         };
+        for rule in versions {
+            self.unscript(rule);
+        }
         for topic in settings {
             self.restore_limit(&topic);
         }

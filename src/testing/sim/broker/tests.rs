@@ -15,9 +15,13 @@ use crate::testing::KafkaRelease;
 const NOW: Timestamp = Timestamp::from_millis(5_000);
 
 fn cluster(nodes: i32) -> SimCluster {
+    cluster_of(KafkaRelease::default(), nodes)
+}
+
+pub(super) fn cluster_of(release: KafkaRelease, nodes: i32) -> SimCluster {
     let options = SimOptions {
         cluster_id: "c".into(),
-        release: KafkaRelease::default(),
+        release,
         auto_create_topics: false,
         default_partitions: 2,
         replication_factor: 1,
@@ -87,7 +91,7 @@ fn produce_request(acks: i16, batches: Vec<(&str, i32, Option<Bytes>)>) -> Produ
     }
 }
 
-fn produce(
+pub(super) fn produce(
     cluster: &mut SimCluster,
     node: NodeId,
     batches: Vec<(&str, i32, Option<Bytes>)>,
@@ -108,7 +112,11 @@ fn some_batch() -> Bytes {
     BatchSpec::of(vec![Plain::value("a"), Plain::value("b")]).encode()
 }
 
-fn metadata(cluster: &mut SimCluster, topics: Option<&[&str]>, version: i16) -> MetadataResponse {
+pub(super) fn metadata(
+    cluster: &mut SimCluster,
+    topics: Option<&[&str]>,
+    version: i16,
+) -> MetadataResponse {
     let topics = topics.map(|names| names.iter().map(|name| Arc::from(*name)).collect());
     let request = MetadataRequest {
         topics,

@@ -1,0 +1,71 @@
+//! The world of a scenario, before anything goes wrong.
+
+use kafka_producer::internals::simulation::{BrokersOptions, NetworkOptions, World};
+use kafka_producer::testing::KafkaRelease;
+
+use crate::scenario::{Brokers, Network, Scenario};
+
+/// With the topics that are there from the start.
+///
+/// # Panics
+/// If the scenario names no release.
+pub(crate) fn world_of(scenario: &Scenario) -> World {
+    let (network, brokers) = (network(&scenario.network), brokers(&scenario.brokers));
+    let world = World::new(&network, &brokers, scenario.seed);
+    for topic in &scenario.topics {
+        if topic.partitions > 0 {
+            let (times, limit) = (topic.log_append_time, topic.max_message_bytes);
+            world.create_topic(&topic.name, topic.partitions, times, limit);
+        }
+    }
+    world
+}
+
+fn network(network: &Network) -> NetworkOptions {
+    let Network {
+        connect_us,
+        latency_us,
+        capacity,
+        splits,
+        short_read_drains,
+        spurious_percent,
+        at_once_percent,
+    } = *network;
+    NetworkOptions {
+        connect_us,
+        latency_us,
+        capacity,
+        splits,
+        short_read_drains,
+        spurious_percent,
+        at_once_percent,
+    }
+}
+
+fn brokers(brokers: &Brokers) -> BrokersOptions {
+    let release = release(&brokers.release);
+    BrokersOptions {
+        nodes: i32::from(brokers.nodes),
+        release: release.unwrap_or_else(|| panic!("{:?} is no release", brokers.release)),
+        replication: usize::from(brokers.replication),
+        auto_create_topics: brokers.auto_create_topics,
+        by_name: brokers.by_name,
+    }
+}
+
+/// The releases that brokers can imitate, oldest first.
+pub(crate) const RELEASES: [KafkaRelease; 8] = [
+    KafkaRelease::V0_10_0,
+    KafkaRelease::V0_10_2,
+    KafkaRelease::V0_11,
+    KafkaRelease::V1_1,
+    KafkaRelease::V2_0,
+    KafkaRelease::V2_1,
+    KafkaRelease::V2_4,
+    KafkaRelease::V3_0,
+];
+
+fn release(name: &str) -> Option<KafkaRelease> {
+    let mut releases = RELEASES.into_iter();
+    releases.find(|release| format!("{release:?}") == name)
+}
