@@ -1,0 +1,118 @@
+//! Every record that was taken has one outcome, which never changes.
+
+use super::facts::{Facts, is_final};
+use super::{Found, Glance, Life, Rule};
+use crate::events::{Event, What};
+
+/// What the future says and what the callback is told is the same. At the end all have been told, and the producer
+/// has counted each.
+///
+/// Excused: a record without a callback whose future was dropped; nobody can say what became of it (the producer's
+/// count still does).
+pub(super) struct Outcomes;
+
+const RULE: &str = "outcomes";
+
+impl Rule for Outcomes {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let (What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }) =
+            &event.what
+        else {
+            return;
+        };
+        if !is_final(outcome) {
+            return;
+        }
+        let Some(record) = facts.record(*record) else {
+            return;
+        };
+        if let Some(first) = record.outcome.as_ref().filter(|first| *first != outcome) {
+            let text = format!(
+                "{} was first told {first:?} and then {outcome:?}",
+                record.id
+            );
+            found.add(RULE, event.at, text);
+        }
+        if record.refused.is_some() {
+            let text = format!("{} was refused, and has an outcome: {outcome:?}", record.id);
+            found.add(RULE, event.at, text);
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        for record in facts.records() {
+            if record.taken.is_some() && record.outcome.is_none() && record.is_watched() {
+                let text = format!(
+                    "{} for {} was taken at {:?} and has no outcome",
+                    record.id, record.topic_name, record.offered.at
+                );
+                found.add(RULE, last.at, text);
+            }
+            if record.taken.is_none() && record.refused.is_none() {
+                let text = format!("{} was neither taken nor refused", record.id);
+                found.add(RULE, last.at, text);
+            }
+        }
+        for (index, (facts, glance)) in facts.producers.iter().zip(&last.producers).enumerate() {
+            let Some(snapshot) = glance.snapshot.filter(|_| glance.life != Life::NotBuilt) else {
+                continue;
+            };
+            let counted = snapshot.records_acknowledged + snapshot.records_failed;
+            if counted != facts.taken {
+                let text = format!(
+                    "producer {index} took {} records and counted {counted} as acknowledged or failed",
+                    facts.taken
+                );
+                found.add(RULE, last.at, text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, acknowledged, failed};
+
+    #[test]
+    fn outcomes_that_stay_as_they_are_pass() {
+        let mut story = Story::new(Outcomes);
+        story.send_calling(0, "t", 0);
+        story.told(0, failed("t-0: not yet", true).kind("Pending"));
+        story.ran(0, acknowledged("t", 0, 0));
+        story.told(0, acknowledged("t", 0, 0));
+        story.send(1, "t", 0);
+        story.drop_future(1);
+        story.refuse(2, "t", 0);
+        story.snapshot(|snapshot| {
+            snapshot.records_acknowledged = 1;
+            snapshot.records_failed = 1;
+        });
+        assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn an_outcome_that_changes_or_never_comes_is_found() {
+        let mut story = Story::new(Outcomes);
+        story.send_calling(0, "t", 0);
+        story.ran(0, acknowledged("t", 0, 0));
+        story.told(0, acknowledged("t", 0, 1));
+        assert_eq!(story.found().len(), 1);
+        let mut story = Story::new(Outcomes);
+        story.send(0, "t", 0);
+        assert_eq!(
+            story.end(),
+            ["#0 for t was taken at 0ns and has no outcome"]
+        );
+    }
+
+    #[test]
+    fn a_record_that_the_producer_does_not_count_is_found() {
+        let mut story = Story::new(Outcomes);
+        story.send(0, "t", 0);
+        story.drop_future(0);
+        story.snapshot(|_| {});
+        let text = "producer 0 took 1 records and counted 0 as acknowledged or failed";
+        assert_eq!(story.end(), [text]);
+    }
+}
