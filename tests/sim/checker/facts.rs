@@ -30,8 +30,6 @@ pub(crate) struct Facts {
     pub(crate) user_time: Duration,
     /// Which producer a producer id belongs to, by what was written with it; `None` for one of several.
     pub(crate) owners: BTreeMap<i64, Option<ProducerIndex>>,
-    /// Who wrote last to a partition.
-    pub(crate) leaders: BTreeMap<(TopicId, i32), i32>,
     pub(crate) network: NetworkFacts,
     records: Vec<Option<RecordFacts>>,
     topics: BTreeMap<Rc<str>, TopicId>,
@@ -93,8 +91,6 @@ pub(crate) struct RecordFacts {
     pub(crate) callback_dropped: bool,
     pub(crate) future_dropped: bool,
     pub(crate) copies: Vec<Stored>,
-    /// Who had written last to its partition when it was offered, if that was named.
-    pub(crate) leader: Option<i32>,
 }
 
 impl RecordFacts {
@@ -139,7 +135,6 @@ impl Facts {
             now: Duration::ZERO,
             user_time: Duration::ZERO,
             owners: BTreeMap::new(),
-            leaders: BTreeMap::new(),
             network: NetworkFacts::of(&scenario.network),
             records: Vec::new(),
             topics: BTreeMap::new(),
@@ -345,7 +340,6 @@ impl Facts {
             return;
         }
         let (topic, topic_name) = self.topic(topic);
-        let leader = partition.and_then(|partition| self.leaders.get(&(topic, partition)));
         let facts = RecordFacts {
             id: *id,
             who: event.who,
@@ -365,7 +359,6 @@ impl Facts {
             callback_dropped: false,
             future_dropped: false,
             copies: Vec::new(),
-            leader: leader.copied(),
         };
         let place = id.0 as usize;
         if self.records.len() <= place {
@@ -418,9 +411,6 @@ impl Facts {
             return;
         };
         let topic = self.topic(topic).0;
-        if let Who::Broker(node) = event.who {
-            self.leaders.insert((topic, *partition), node);
-        }
         let log = LogId {
             topic,
             incarnation: *incarnation,

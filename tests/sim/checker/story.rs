@@ -14,7 +14,7 @@ use crate::scenario::{
 };
 
 /// Two producers of the same settings, topics "t" and "u" of two partitions, a quick network.
-pub(super) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario {
+pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario {
     let config: BTreeMap<_, _> = keys
         .iter()
         .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
@@ -56,7 +56,7 @@ pub(super) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
     }
 }
 
-pub(super) fn fault(fault: Fault) -> TimedFault {
+pub(crate) fn fault(fault: Fault) -> TimedFault {
     TimedFault {
         at_ms: 0,
         for_ms: None,
@@ -64,7 +64,7 @@ pub(super) fn fault(fault: Fault) -> TimedFault {
     }
 }
 
-pub(super) fn error(
+pub(crate) fn error(
     request: Api,
     topic: Option<&str>,
     partition: Option<i32>,
@@ -81,7 +81,7 @@ pub(super) fn error(
     })
 }
 
-pub(super) fn acknowledged(topic: &str, partition: i32, offset: i64) -> Outcome {
+pub(crate) fn acknowledged(topic: &str, partition: i32, offset: i64) -> Outcome {
     Outcome::Acknowledged {
         topic: topic.into(),
         partition,
@@ -90,7 +90,7 @@ pub(super) fn acknowledged(topic: &str, partition: i32, offset: i64) -> Outcome 
     }
 }
 
-pub(super) fn failed(text: &str, may_be_written: bool) -> Outcome {
+pub(crate) fn failed(text: &str, may_be_written: bool) -> Outcome {
     Outcome::Failed(Failure {
         kind: "DeliveryTimeout".into(),
         may_be_written,
@@ -99,7 +99,7 @@ pub(super) fn failed(text: &str, may_be_written: bool) -> Outcome {
 }
 
 impl Outcome {
-    pub(super) fn kind(self, kind: &str) -> Self {
+    pub(crate) fn kind(self, kind: &str) -> Self {
         match self {
             Self::Failed(failure) => Self::Failed(Failure {
                 kind: kind.into(),
@@ -143,7 +143,7 @@ impl Story {
             ..ProducerGlance::default()
         };
         Self {
-            checker: Checker::of(scenario, vec![Box::new(rule)]),
+            checker: Checker::of(scenario, rule),
             now: Duration::ZERO,
             glance: Glance {
                 producers: vec![open.clone(), open],
@@ -175,6 +175,11 @@ impl Story {
 
     pub(super) fn at_ms(&mut self, millis: u64) -> &mut Self {
         self.now = Duration::from_millis(millis);
+        self
+    }
+
+    pub(super) fn at_us(&mut self, micros: u64) -> &mut Self {
+        self.now = Duration::from_micros(micros);
         self
     }
 
