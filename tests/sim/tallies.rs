@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use crate::checker::{Glance, Life};
+use crate::checker::{Glance, Moment};
 use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What, Who};
 use crate::scenario::{Fault, Scenario};
 
@@ -146,6 +146,8 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "NONE",
             "closed",
             "silent",
+            "never answered",
+            "cut",
             "CORRUPT_MESSAGE",
             "UNKNOWN_TOPIC_OR_PARTITION",
             "LEADER_NOT_AVAILABLE",
@@ -388,7 +390,9 @@ impl Tallies {
             What::Truncated { .. } => self.state("the log is truncated"),
             What::TopicGone { .. } => self.state("a topic goes"),
             What::Request { fate, .. } => {
-                self.counts.add(Group::Fate, fate, 1);
+                for fate in fate.split(", ") {
+                    self.counts.add(Group::Fate, fate, 1);
+                }
                 if self.throttles > 0 {
                     self.state("a request is throttled");
                 }
@@ -420,14 +424,14 @@ impl Tallies {
     }
 
     pub(crate) fn step(&mut self, glance: &Glance) {
-        if glance.idle {
+        if glance.moment == Moment::Idle {
             self.state("all is idle");
         }
         for (index, glance) in glance.producers.iter().enumerate() {
             let Some(producer) = self.producers.get_mut(index) else {
                 continue;
             };
-            producer.is_open = glance.life == Life::Open;
+            producer.is_open = glance.snapshot.is_some() && !glance.sender_has_ended;
             let Some(snapshot) = glance.snapshot else {
                 continue;
             };
@@ -475,7 +479,7 @@ impl Tallies {
             Returned::Ok => {}
             Returned::Error { kind, .. } => {
                 let name = name.split(' ').next().unwrap_or(name);
-                let kind = first_word(kind);
+                let kind = kind_of(kind);
                 if (name, kind) == ("Close", "Undelivered") {
                     self.state("a producer is closed by force");
                 }
@@ -615,6 +619,14 @@ fn call_name(call: &Call) -> &'static str {
     }
 }
 
+/// The kind of an error, of what `{:?}` makes of it.
+fn kind_of(debug: &str) -> &str {
+    let of_record = debug
+        .strip_prefix("ProduceError")
+        .and_then(|rest| rest.split_once("kind: "));
+    first_word(of_record.map_or(debug, |(_, kind)| kind))
+}
+
 /// The name of a variant, of what `{:?}` makes of it.
 fn first_word(debug: &str) -> &str {
     let end = debug.find(|c: char| !c.is_alphanumeric() && c != '_');
@@ -631,7 +643,7 @@ mod tests {
     use crate::checker::ProducerGlance;
     use crate::checker::story::{acknowledged, error, failed, fault, scenario};
     use crate::events::{CallId, RecordId};
-    use crate::scenario::{Api, Moment, TimedFault};
+    use crate::scenario::{self, Api, TimedFault};
 
     /// One of each kind. A kind that is missing does not compile.
     fn faults() -> Vec<TimedFault> {
@@ -681,7 +693,7 @@ mod tests {
             Fault::LowerLimit { topic, bytes: 1 },
             Fault::Lose {
                 request,
-                moment: Moment::AfterApplied,
+                moment: scenario::Moment::AfterApplied,
                 times: None,
                 closes: true,
             },
@@ -762,16 +774,16 @@ mod tests {
             self.tallies.see(&self.scenario, &event);
         }
 
-        fn glance(&mut self, idle: bool, snapshot: ProducerSnapshot) {
+        fn glance(&mut self, moment: Moment, snapshot: ProducerSnapshot) {
             let producer = ProducerGlance {
-                life: Life::Open,
                 snapshot: Some(snapshot),
                 ..ProducerGlance::default()
             };
             self.tallies.step(&Glance {
-                idle,
+                at: Duration::ZERO,
+                moment,
                 producers: vec![producer],
-                ..Glance::default()
+                done: None,
             });
         }
 
@@ -857,7 +869,7 @@ mod tests {
                 fate: "NONE".into(),
             },
         );
-        run.glance(true, ProducerSnapshot::default());
+        run.glance(Moment::Idle, ProducerSnapshot::default());
         let mut snapshot = ProducerSnapshot::default();
         snapshot.threads_waiting_for_memory = 1;
         snapshot.batches_retried = 2;
@@ -865,11 +877,22 @@ mod tests {
         for (id, call) in all_calls().into_iter().enumerate() {
             run.call(id as u64, call, None);
         }
-        run.glance(false, snapshot);
+        run.glance(Moment::Passing, snapshot);
         run.call(
             90,
             Call::Close { timeout: None },
             Some(("Undelivered { records: 1 }", "")),
+        );
+        run.call(
+            92,
+            Call::Get {
+                record: RecordId(0),
+                timeout: None,
+            },
+            Some((
+                "ProduceError(Inner { kind: Broker(NotLeader), delivery: x })",
+                "",
+            )),
         );
         run.call(
             91,
@@ -978,6 +1001,7 @@ mod tests {
         }
         assert_eq!(counts.get(Group::State, "a batch is divided"), 3);
         assert_eq!(counts.get(Group::CallError, "Close: Undelivered"), 1);
+        assert_eq!(counts.get(Group::CallError, "Get: Broker"), 1);
     }
 
     #[test]
@@ -986,7 +1010,7 @@ mod tests {
             .map(|code| ErrorCode::from_code(code).name())
             .collect();
         for fate in expected_of(Group::Fate) {
-            let is_no_code = matches!(*fate, "closed" | "silent");
+            let is_no_code = matches!(*fate, "closed" | "silent" | "never answered" | "cut");
             assert!(is_no_code || codes.contains(fate), "{fate}");
         }
         let kinds = [

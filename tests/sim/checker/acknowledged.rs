@@ -8,7 +8,7 @@ use crate::events::{Event, Outcome, What};
 /// no fault of the producer's: the brokers' own events say which copies they lost, and by which fault.
 ///
 /// Excused: acks=0, where nothing is known; `DUPLICATE_SEQUENCE_NUMBER` as an error that a fault invents, which says
-/// "written" and no offset; a producer id that a cluster built anew has given to two producers.
+/// "written" and no offset.
 pub(super) struct Acknowledged;
 
 const RULE: &str = "acknowledged";
@@ -87,18 +87,6 @@ fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<
         log.topic == record.topic && log.partition == partition && copy.offset == offset
     };
     if record.copies.iter().any(|copy| is_told(&copy)) {
-        return None;
-    }
-    let is_shared = facts.faults.was_rebuilt()
-        && facts.owners.iter().any(|(id, owner)| {
-            owner.is_none()
-                && batches.iter().any(|batch| {
-                    batch.producer_id == *id
-                        && batch.log.topic == record.topic
-                        && batch.log.partition == partition
-                })
-        });
-    if is_shared {
         return None;
     }
     let copies: Vec<_> = record

@@ -31,6 +31,8 @@ pub(crate) struct Facts {
     /// Which producer a producer id belongs to, by what was written with it; `None` for one of several.
     pub(crate) owners: BTreeMap<i64, Option<ProducerIndex>>,
     pub(crate) network: NetworkFacts,
+    /// Somebody looks whether futures are done.
+    futures_are_looked_at: bool,
     records: Vec<Option<RecordFacts>>,
     topics: BTreeMap<Rc<str>, TopicId>,
     names: Vec<Rc<str>>,
@@ -66,6 +68,8 @@ pub(crate) struct ProducerFacts {
     pub(crate) taken: u64,
     /// A close or a drop has begun.
     pub(crate) closing: Option<Duration>,
+    /// How many futures the user's code has taken and read without a word of which they were.
+    pub(crate) unsaid: u64,
 }
 
 /// A record that was offered.
@@ -94,8 +98,8 @@ pub(crate) struct RecordFacts {
 }
 
 impl RecordFacts {
-    /// Somebody would be told if it was done.
-    pub(crate) fn is_watched(&self) -> bool {
+    /// Somebody is told what becomes of it, at the latest at the end of the run.
+    pub(crate) fn is_told(&self) -> bool {
         self.has_callback || !self.future_dropped
     }
 }
@@ -124,6 +128,7 @@ impl Facts {
             settings: Settings::of(producer),
             taken: 0,
             closing: None,
+            unsaid: 0,
         });
         Self {
             producers: producers.collect(),
@@ -136,6 +141,7 @@ impl Facts {
             user_time: Duration::ZERO,
             owners: BTreeMap::new(),
             network: NetworkFacts::of(&scenario.network),
+            futures_are_looked_at: false,
             records: Vec::new(),
             topics: BTreeMap::new(),
             names: Vec::new(),
@@ -161,6 +167,16 @@ impl Facts {
         self.records.get(usize::try_from(id.0).ok()?)?.as_ref()
     }
 
+    /// Whether it is seen soon when a record is done.
+    pub(crate) fn is_watched(&self, record: &RecordFacts) -> bool {
+        let is_unsaid = || {
+            self.producers
+                .get(record.producer)
+                .is_some_and(|producer| producer.unsaid > 0)
+        };
+        record.has_callback || self.futures_are_looked_at && !record.future_dropped && !is_unsaid()
+    }
+
     fn record_mut(&mut self, id: RecordId) -> Option<&mut RecordFacts> {
         self.records.get_mut(usize::try_from(id.0).ok()?)?.as_mut()
     }
@@ -178,14 +194,9 @@ impl Facts {
         self.topics.get(name).copied()
     }
 
-    /// Whether a producer id has come to several producers, as it does where a cluster is built anew that counts
-    /// from the same number: then brokers take batches of one for those of the other.
+    /// Whether several producers have written under a producer id.
     pub(crate) fn is_shared(&self, producer_id: i64) -> bool {
         matches!(self.owners.get(&producer_id), Some(None))
-    }
-
-    pub(crate) fn has_shared_ids(&self) -> bool {
-        self.owners.values().any(Option::is_none)
     }
 
     /// Whether the brokers lost what they knew of the producers of a log between two events: they forgot them, or the
@@ -246,7 +257,7 @@ impl Facts {
                     record.callback_dropped = true;
                 }
             }
-            What::UserCode { act, .. } => self.user_time += taken_by(act),
+            What::UserCode { what, act } => self.user_code(event.who, what, act),
             What::Appended { .. } => self.appended(event),
             What::Truncated {
                 topic,
@@ -282,7 +293,8 @@ impl Facts {
     pub(crate) fn step(&mut self, glance: &Glance) {
         self.now = self.now.max(glance.at);
         self.ended_call = None;
-        for record in &glance.done {
+        self.futures_are_looked_at |= glance.done.is_some();
+        for record in glance.done.iter().flatten() {
             let now = self.now;
             if let Some(record) = self.record_mut(*record) {
                 record.done = record.done.or(Some(now));
@@ -320,6 +332,33 @@ impl Facts {
             began: self.moment(),
         };
         self.open_calls.insert(id, facts);
+    }
+
+    fn user_code(&mut self, who: Who, what: &str, act: &str) {
+        self.user_time += taken_by(act);
+        // A logger has the first producer, whoever writes.
+        let producer = if what == "logger" {
+            Some(0)
+        } else {
+            producer_of(who)
+        };
+        let Some(producer) = producer else {
+            return;
+        };
+        match act {
+            "DropsFutures" => {
+                let kept = self.records.iter_mut().flatten();
+                for record in kept.filter(|record| record.producer == producer) {
+                    record.future_dropped |= record.taken.is_some();
+                }
+            }
+            "Gets" => {
+                if let Some(producer) = self.producers.get_mut(producer) {
+                    producer.unsaid += 1;
+                }
+            }
+            _ => {}
+        }
     }
 
     fn offered(&mut self, event: &Event) {

@@ -37,7 +37,10 @@ impl Rule for FailureTexts {
 }
 
 fn is_of_a_topic(kind: &str) -> bool {
+    // `try_send` says whether it is the call or the record.
+    let kind = kind.strip_prefix("Call(").unwrap_or(kind);
     [
+        "Record(",
         "Serialization",
         "Partitioner",
         "PartitionOutOfRange",
@@ -62,7 +65,12 @@ mod tests {
         assert_eq!(story.found(), [""; 0]);
         story.ran(0, failed("no leader", false));
         assert_eq!(story.found().len(), 1);
-        for (kind, expected) in [("Serialization", 1), ("ProducerFailed", 0)] {
+        for (kind, expected) in [
+            ("Serialization", 1),
+            ("Call(Partitioner", 1),
+            ("Record(ProduceError", 1),
+            ("ProducerFailed", 0),
+        ] {
             story.world(What::RecordRefused {
                 record: RecordId(0),
                 kind: kind.into(),

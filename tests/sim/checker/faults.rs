@@ -64,12 +64,6 @@ impl Faults {
         self.all.get(fault).map(|facts| &facts.fault)
     }
 
-    /// A cluster was built anew: its producer ids may be those of the one before.
-    pub(crate) fn was_rebuilt(&self) -> bool {
-        self.begun()
-            .any(|facts| matches!(facts.fault, Fault::Rebuild))
-    }
-
     /// Whether the brokers forgot the producers of this partition between two events (both included).
     pub(crate) fn was_forgotten(&self, topic: &str, partition: i32, from: u64, to: u64) -> bool {
         self.begun().any(|facts| {
@@ -115,9 +109,9 @@ impl Faults {
     }
 
     /// A broker may have written the record and said what no broker says that has written: it lied.
-    pub(crate) fn may_have_lied(&self, record: &RecordFacts, idempotent: bool) -> bool {
+    pub(crate) fn may_have_lied(&self, record: &RecordFacts, all_acks: bool) -> bool {
         self.produce_errors(record)
-            .any(|(code, after)| after && !is_said_after_writing(code, idempotent))
+            .any(|(code, after)| after && !is_said_after_writing(code, all_acks))
     }
 
     /// A broker may have called the record's number out of order, or its producer unknown, where that is not so.
@@ -139,11 +133,12 @@ const UNKNOWN_PRODUCER_ID: i16 = 59;
 
 /// Whether a broker may give this code when it has written the batch: the column "maybe written" in
 /// `docs/RELIABILITY.md`.
-pub(crate) fn is_said_after_writing(code: i16, idempotent: bool) -> bool {
+pub(crate) fn is_said_after_writing(code: i16, all_acks: bool) -> bool {
     // UNKNOWN_SERVER_ERROR, REQUEST_TIMED_OUT, NETWORK_EXCEPTION, NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-    // DUPLICATE_SEQUENCE_NUMBER, KAFKA_STORAGE_ERROR; and the codes by which a broker says that it leads no more.
+    // DUPLICATE_SEQUENCE_NUMBER, KAFKA_STORAGE_ERROR; and with acks=all the codes by which a broker
+    // says that it leads no more.
     let always = matches!(code, -1 | 7 | 13 | 20 | DUPLICATE_SEQUENCE_NUMBER | 56);
-    always || (idempotent && matches!(code, 3 | 5 | 6 | 9 | 74 | 75))
+    always || (all_acks && matches!(code, 3 | 5 | 6 | 9 | 74 | 75))
 }
 
 #[cfg(test)]
@@ -195,13 +190,9 @@ mod tests {
                         && (*number == -1 || code.name() != "UNKNOWN_SERVER_ERROR")
                 })
                 .unwrap();
-            for (idempotent, said) in [(true, columns[2]), (false, columns[3])] {
+            for (all_acks, said) in [(true, columns[2]), (false, columns[3])] {
                 let expected = said.contains("maybe written") || said == "written";
-                assert_eq!(
-                    is_said_after_writing(number, idempotent),
-                    expected,
-                    "{line}"
-                );
+                assert_eq!(is_said_after_writing(number, all_acks), expected, "{line}");
             }
         }
         assert!(rows > 30, "{rows}");

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use super::facts::{CallFacts, Facts, Moment};
+use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::{Found, Glance, Rule};
 use crate::events::{Call, CallId, Event, RecordId, Returned, What};
 
@@ -16,52 +16,95 @@ const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 /// A record is done within `delivery.timeout.ms` of being taken, and [`SLACK`], not counting what user code takes
 /// meanwhile.
 ///
-/// Excused: a record without a callback whose future was dropped.
+/// Of a record with a callback that is exact; of others to the next glance, if somebody looks at their futures. If nobody
+/// does, the producer's counts must not be below the number of records whose time is over.
 #[derive(Default)]
 pub(super) struct DeliveryTime {
-    /// Of each producer, those taken and not yet seen to be done, in the order of their time.
-    open: Vec<VecDeque<RecordId>>,
+    /// By producer.
+    producers: Vec<Deliveries>,
 }
 
+#[derive(Default)]
+struct Deliveries {
+    /// Those taken and not yet seen to be done, in the order of their time.
+    open: VecDeque<RecordId>,
+    /// Those whose time is over, or that have been seen to be done: each is counted by the producer.
+    due: u64,
+}
+
+const DELIVERY: &str = "delivery time";
+
 impl Rule for DeliveryTime {
-    fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        let What::RecordTaken { record } = event.what else {
-            return;
-        };
-        let Some(producer) = facts.record(record).map(|record| record.producer) else {
-            return;
-        };
-        if self.open.len() <= producer {
-            self.open.resize_with(producer + 1, VecDeque::new);
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match event.what {
+            What::RecordTaken { record } => {
+                let Some(producer) = facts.record(record).map(|record| record.producer) else {
+                    return;
+                };
+                if self.producers.len() <= producer {
+                    self.producers
+                        .resize_with(producer + 1, Deliveries::default);
+                }
+                self.producers[producer].open.push_back(record);
+            }
+            What::CallbackRan { record, .. } => {
+                let late = facts.record(record).filter(|record| is_late(facts, record));
+                // One that was told of before was late or not then.
+                if let Some(record) = late.filter(|record| record.done == Some(event.at)) {
+                    found.add(DELIVERY, event.at, describe(facts, record));
+                }
+            }
+            _ => {}
         }
-        self.open[producer].push_back(record);
     }
 
     fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
-        for open in &mut self.open {
-            while let Some(record) = open.front().and_then(|record| facts.record(*record)) {
-                let (Some(taken), Some(settings)) = (record.taken, facts.settings(record)) else {
-                    break;
-                };
-                let limit = settings.delivery_timeout.saturating_add(SLACK);
-                let is_late = facts.since(taken) > limit;
-                if record.done.is_none() && !is_late {
+        for (index, producer) in self.producers.iter_mut().enumerate() {
+            while let Some(record) = producer.open.front().and_then(|it| facts.record(*it)) {
+                if record.done.is_none() && !is_late(facts, record) {
                     break;
                 }
-                if record.done.is_none() && record.is_watched() {
-                    let text = format!(
-                        "{} for {} was taken at {:?} and is not done after delivery.timeout.ms={}",
-                        record.id,
-                        record.topic_name,
-                        taken.at,
-                        settings.delivery_timeout.as_millis()
-                    );
-                    found.add("delivery time", glance.at, text);
+                if record.done.is_none() && facts.is_watched(record) {
+                    found.add(DELIVERY, glance.at, describe(facts, record));
                 }
-                open.pop_front();
+                producer.due += 1;
+                producer.open.pop_front();
+            }
+            let snapshot = glance.producers.get(index).and_then(|it| it.snapshot);
+            let Some(snapshot) = snapshot else {
+                continue;
+            };
+            let counted = snapshot.records_acknowledged + snapshot.records_failed;
+            if counted < producer.due {
+                let text = format!(
+                    "of {} records of producer {index} whose time is over {counted} are done",
+                    producer.due
+                );
+                found.add(DELIVERY, glance.at, text);
             }
         }
     }
+}
+
+fn is_late(facts: &Facts, record: &RecordFacts) -> bool {
+    let limit = facts
+        .settings(record)
+        .map(|settings| settings.delivery_timeout.saturating_add(SLACK));
+    record
+        .taken
+        .zip(limit)
+        .is_some_and(|(taken, limit)| facts.since(taken) > limit)
+}
+
+fn describe(facts: &Facts, record: &RecordFacts) -> String {
+    let limit = facts.settings(record).map(|it| it.delivery_timeout);
+    format!(
+        "{} for {} was taken at {:?} and is not done after delivery.timeout.ms={}",
+        record.id,
+        record.topic_name,
+        record.taken.map_or(Duration::ZERO, |taken| taken.at),
+        limit.map_or(0, |limit| limit.as_millis())
+    )
 }
 
 /// Each call ends within the time that its documentation says, not counting what user code takes meanwhile; what has to
@@ -120,6 +163,11 @@ impl Rule for CallTime {
                     self.too_early.push((waiting, event.at));
                 }
             }
+            What::CallbackRan { .. } | What::FutureTold { .. } => {
+                for waiting in self.open.values_mut() {
+                    waiting.update(facts, None);
+                }
+            }
             _ => {}
         }
     }
@@ -130,7 +178,7 @@ impl Rule for CallTime {
             let watched = |record: &&RecordId| {
                 facts
                     .record(**record)
-                    .is_some_and(|record| record.done.is_none() && record.is_watched())
+                    .is_some_and(|record| record.done.is_none() && facts.is_watched(record))
             };
             if let Some(record) = waiting.records.iter().find(watched) {
                 let text = format!("{} was over before {record} was done", waiting.name());
@@ -285,6 +333,29 @@ mod tests {
         assert_eq!(story.found().len(), 1);
         story.at_ms(1_602).glance(&[]);
         assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn a_callback_that_runs_too_late_is_found() {
+        for (at_ms, expected) in [(1_100, 0), (1_101, 1)] {
+            let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
+            story.send_calling(0, "t", 0);
+            story.at_ms(at_ms).ran(0, acknowledged("t", 0, 0));
+            assert_eq!(story.found().len(), expected);
+        }
+    }
+
+    #[test]
+    fn where_nobody_looks_the_producers_count_tells_how_many_are_late() {
+        let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
+        story.look_away();
+        story.send(0, "t", 0);
+        story.send(1, "t", 0);
+        for (counted, expected) in [(2, 0), (1, 1)] {
+            story.snapshot(|snapshot| snapshot.records_failed = counted);
+            story.at_ms(1_101).glance(&[]);
+            assert_eq!(story.found().len(), expected);
+        }
     }
 
     #[test]

@@ -15,15 +15,14 @@ use crate::scenario::{Api, Fault, Scenario};
 /// A record that was taken for a legal topic that has been there from the start, and for a partition of it, is
 /// acknowledged if
 /// - no fault that had begun before it was done touches it ([`touches`]), or
-/// - it was offered after everything was healed, and its topic was not deleted for good;
+/// - it was offered after everything was healed (topics are there again then, with the partitions that they began with);
 ///
 /// and if there is time for it: `delivery.timeout.ms` (`max.block.ms` where metadata is waited for) has to be longer than
 /// answers, back-offs, time-outs and the load can take together.
 ///
 /// Excused whatever the faults: `Closed`, by a producer that somebody closes; `BufferExhausted`, since all share one
 /// memory; records above a limit; `ProducerFailed` where a fault may end a producer for good; what brokers of an old release
-/// cannot do; producers that give up connections on which nothing is wrong; after a cluster was built anew, idempotent
-/// producers besides others, which may have the same id.
+/// cannot do; producers that give up connections on which nothing is wrong.
 pub(super) struct Isolation {
     topics: BTreeMap<String, Start>,
     latency: Duration,
@@ -189,9 +188,7 @@ impl Isolation {
                 None => load,
             };
             ("no fault had touched it", needed)
-        } else if facts.faults.healed.is_some_and(|at| record.offered.at > at)
-            && has_recovered(facts, record)
-        {
+        } else if facts.faults.healed.is_some_and(|at| record.offered.at > at) {
             let needed = load
                 .saturating_add(recovery(settings))
                 .saturating_add(after_faults(facts, settings)?);
@@ -296,24 +293,6 @@ fn may_end_producer(fault: &Fault) -> bool {
     }
 }
 
-/// Whether a record that is offered after the healing has a place to go to.
-fn has_recovered(facts: &Facts, record: &RecordFacts) -> bool {
-    let idempotent = facts
-        .settings(record)
-        .is_some_and(|settings| settings.idempotent);
-    facts.faults.begun().all(|begun| match &begun.fault {
-        Fault::DeleteTopic { topic } => **topic != *record.topic_name,
-        Fault::RecreateTopic { topic, partitions } => {
-            **topic != *record.topic_name
-                || record
-                    .partition
-                    .is_none_or(|at| at < i32::from(*partitions))
-        }
-        Fault::Rebuild => !idempotent || facts.producers.len() == 1,
-        _ => true,
-    })
-}
-
 /// How long it may take a producer to notice that connections are dead, and to come back.
 fn recovery(settings: &Settings) -> Duration {
     let times = [
@@ -368,7 +347,8 @@ impl Rule for ClosedByNobody {
         let producer = facts.record(record).map(|record| record.producer);
         let producer = producer.or(producer_of(event.who));
         let facts = producer.and_then(|producer| facts.producers.get(producer));
-        if kind == "Closed" && facts.is_some_and(|producer| producer.closing.is_none()) {
+        let is_closed = matches!(&**kind, "Closed" | "Call(Closed)");
+        if is_closed && facts.is_some_and(|producer| producer.closing.is_none()) {
             let text = format!("{record} is refused because of a producer that nobody has closed");
             found.add("closed by nobody", event.at, text);
         }
@@ -501,17 +481,6 @@ mod tests {
             story.told(0, expired());
             assert_eq!(story.end().len(), expected, "{sent_ms}");
         }
-    }
-
-    #[test]
-    fn a_topic_that_was_deleted_for_good_need_not_recover() {
-        let delete = fault(Fault::DeleteTopic { topic: "t".into() });
-        let mut story = isolation(SHORT, &[delete]);
-        story.begins(0);
-        story.world(What::Healed);
-        story.at_ms(6).send(0, "t", 0);
-        story.told(0, expired());
-        assert_eq!(story.end(), [""; 0]);
     }
 
     #[test]

@@ -29,7 +29,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::facts::Facts;
-pub(crate) use self::glance::{Glance, Life, ProducerGlance};
+pub(crate) use self::glance::{Glance, Moment, ProducerGlance};
 use crate::events::Event;
 use crate::scenario::Scenario;
 
@@ -274,13 +274,13 @@ mod tests {
         snapshot.records_acknowledged = records;
         Glance {
             at: Duration::from_secs(10),
-            idle: true,
+            moment: Moment::End,
             producers: vec![ProducerGlance {
-                life: Life::Closed,
                 snapshot: Some(snapshot),
-                ..ProducerGlance::default()
+                sender_has_ended: true,
+                sizes: Vec::new(),
             }],
-            done: Vec::new(),
+            done: None,
         }
     }
 

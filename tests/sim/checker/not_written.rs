@@ -54,10 +54,10 @@ fn is_called_so(outcome: Option<&Outcome>) -> bool {
 }
 
 fn is_excused(facts: &Facts, record: &RecordFacts) -> bool {
-    let idempotent = facts
+    let all_acks = facts
         .settings(record)
-        .is_some_and(|settings| settings.idempotent);
-    facts.faults.may_have_lied(record, idempotent)
+        .is_some_and(|settings| settings.acks == -1);
+    facts.faults.may_have_lied(record, all_acks)
 }
 
 #[cfg(test)]

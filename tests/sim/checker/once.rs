@@ -83,8 +83,6 @@ fn is_excused(facts: &Facts, record: &RecordFacts, first: Stored, second: Stored
 }
 
 /// What a broker takes for a batch that it has is that batch.
-///
-/// Excused: a producer id of several producers after a cluster was built anew.
 pub(super) struct TakenForAnother;
 
 impl Rule for TakenForAnother {
@@ -107,7 +105,7 @@ impl Rule for TakenForAnother {
                 let log = facts.logs.batches[copy.batch].log;
                 Some(log.topic) == topic_id && log.partition == *partition && copy.offset == offset
             });
-            if !is_here && !(facts.faults.was_rebuilt() && facts.has_shared_ids()) {
+            if !is_here {
                 let text = format!(
                     "{id} has the number of another record: a broker takes it for the one at \
                      {topic}-{partition}@{offset}"

@@ -111,12 +111,10 @@ impl Order {
         match promise(facts, settings) {
             Promise::None => {}
             Promise::Always => {
-                let faults = &facts.faults;
                 let from = record.offered.event;
                 let is_excused =
                     facts.lost_state_between(&record.topic_name, log, from, facts.event)
-                        || faults.may_have_denied_sequence(record)
-                        || faults.was_rebuilt() && facts.has_shared_ids();
+                        || facts.faults.may_have_denied_sequence(record);
                 if !is_excused {
                     found.add(RULE, event.at, text);
                 }

@@ -1,14 +1,14 @@
 //! Every record that was taken has one outcome, which never changes.
 
 use super::facts::{Facts, is_final};
-use super::{Found, Glance, Life, Rule};
+use super::{Found, Glance, Moment, Rule};
 use crate::events::{Event, What};
 
-/// What the future says and what the callback is told is the same. At the end all have been told, and the producer
-/// has counted each.
+/// What the future says and what the callback is told is the same. At the end all have been told; and whenever nothing
+/// is left to be sent, the producer has counted each.
 ///
-/// Excused: a record without a callback whose future was dropped; nobody can say what became of it (the producer's
-/// count still does).
+/// Excused from being told: records without a callback whose futures were dropped, and as many as the user's code has
+/// read for itself. The producer's count has them all the same.
 pub(super) struct Outcomes;
 
 const RULE: &str = "outcomes";
@@ -39,22 +39,12 @@ impl Rule for Outcomes {
         }
     }
 
-    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
-        for record in facts.records() {
-            if record.taken.is_some() && record.outcome.is_none() && record.is_watched() {
-                let text = format!(
-                    "{} for {} was taken at {:?} and has no outcome",
-                    record.id, record.topic_name, record.offered.at
-                );
-                found.add(RULE, last.at, text);
-            }
-            if record.taken.is_none() && record.refused.is_none() {
-                let text = format!("{} was neither taken nor refused", record.id);
-                found.add(RULE, last.at, text);
-            }
+    fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
+        if glance.moment == Moment::Passing {
+            return;
         }
-        for (index, (facts, glance)) in facts.producers.iter().zip(&last.producers).enumerate() {
-            let Some(snapshot) = glance.snapshot.filter(|_| glance.life != Life::NotBuilt) else {
+        for (index, (facts, glanced)) in facts.producers.iter().zip(&glance.producers).enumerate() {
+            let Some(snapshot) = glanced.snapshot else {
                 continue;
             };
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
@@ -63,6 +53,30 @@ impl Rule for Outcomes {
                     "producer {index} took {} records and counted {counted} as acknowledged or failed",
                     facts.taken
                 );
+                found.add(RULE, glance.at, text);
+            }
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        let mut unsaid: Vec<_> = facts.producers.iter().map(|it| it.unsaid).collect();
+        for record in facts.records() {
+            if record.taken.is_some() && record.outcome.is_none() && record.is_told() {
+                if let Some(unsaid) = unsaid
+                    .get_mut(record.producer)
+                    .filter(|unsaid| **unsaid > 0 && !record.has_callback)
+                {
+                    *unsaid -= 1;
+                    continue;
+                }
+                let text = format!(
+                    "{} for {} was taken at {:?} and has no outcome",
+                    record.id, record.topic_name, record.offered.at
+                );
+                found.add(RULE, last.at, text);
+            }
+            if record.taken.is_none() && record.refused.is_none() {
+                let text = format!("{} was neither taken nor refused", record.id);
                 found.add(RULE, last.at, text);
             }
         }
@@ -104,6 +118,20 @@ mod tests {
             story.end(),
             ["#0 for t was taken at 0ns and has no outcome"]
         );
+    }
+
+    #[test]
+    fn futures_that_the_users_code_drops_or_reads_are_no_matter() {
+        for (act, expected) in [("DropsFutures", 0), ("Gets", 1), ("Flushes", 2)] {
+            let mut story = Story::new(Outcomes);
+            story.send(0, "t", 0);
+            story.send(1, "t", 0);
+            story.sender(What::UserCode {
+                what: "callback",
+                act: act.into(),
+            });
+            assert_eq!(story.end().len(), expected, "{act}");
+        }
     }
 
     #[test]

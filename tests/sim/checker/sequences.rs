@@ -26,8 +26,7 @@ fn name(facts: &Facts, batch: &Batch) -> String {
 /// In one log the numbers under one producer id and epoch follow each other, from 0.
 ///
 /// Excused: what follows when the brokers have forgotten the producers of the partition, or have truncated its log; the
-/// first number in a topic that was made again, if the producer wrote to the one before under the same epoch; a
-/// producer id of several producers.
+/// first number in a topic that was made again, if the producer wrote to the one before under the same epoch.
 #[derive(Default)]
 pub(super) struct Gapless {
     /// The number after the last, and when that was written. By topic, partition, id, epoch; then by incarnation.
@@ -53,14 +52,12 @@ impl Rule for Gapless {
             None => incarnations.is_empty().then_some(0),
         };
         if let Some(expected) = expected.filter(|expected| *expected != batch.sequence) {
-            if !facts.is_shared(batch.producer_id) {
-                let text = format!(
-                    "sequence {} was written to {} where {expected} was next",
-                    batch.sequence,
-                    name(facts, batch)
-                );
-                found.add("gapless", event.at, text);
-            }
+            let text = format!(
+                "sequence {} was written to {} where {expected} was next",
+                batch.sequence,
+                name(facts, batch)
+            );
+            found.add("gapless", event.at, text);
         }
         let count = batch.records.len() as i64;
         // Around the end of the numbers.
@@ -72,7 +69,7 @@ impl Rule for Gapless {
 /// Under one number of one producer id and epoch the same bytes are written, however often.
 ///
 /// Excused: a fault that has brokers write and then give an error that none gives after writing (what is written can
-/// then be divided and sent in pieces); a producer id of several producers.
+/// then be divided and sent in pieces).
 #[derive(Default)]
 pub(super) struct SameBytes {
     digests: BTreeMap<(LogId, i64, i16, i32), u64>,
@@ -85,7 +82,7 @@ impl Rule for SameBytes {
         };
         let number = (batch.log, batch.producer_id, batch.epoch, batch.sequence);
         let digest = *self.digests.entry(number).or_insert(batch.digest);
-        if digest == batch.digest || facts.is_shared(batch.producer_id) {
+        if digest == batch.digest {
             return;
         }
         let mut records = batch
@@ -103,9 +100,7 @@ impl Rule for SameBytes {
     }
 }
 
-/// A producer id belongs to one producer.
-///
-/// Excused once a cluster was built anew: it may count from the same number.
+/// A producer id belongs to one producer. A cluster that is built anew goes on counting, so there is no excuse.
 pub(super) struct OwnId;
 
 impl Rule for OwnId {
@@ -113,7 +108,7 @@ impl Rule for OwnId {
         let Some(batch) = numbered(facts, event) else {
             return;
         };
-        if facts.is_shared(batch.producer_id) && !facts.faults.was_rebuilt() {
+        if facts.is_shared(batch.producer_id) {
             let text = format!("several producers wrote to {}", name(facts, batch));
             found.add("own id", event.at, text);
         }
@@ -194,18 +189,14 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_two_producers_is_found_unless_the_cluster_was_built_anew() {
-        for rebuilt in [false, true] {
-            let mut story = Story::with(OwnId, &[], &[fault(Fault::Rebuild)]);
-            story.send(0, "t", 0);
-            story.send_of(1, 1, "t", 0);
-            story.append_as("t", 0, 0, &[0], (7, 0, 0), 0);
-            assert_eq!(story.found(), [""; 0]);
-            if rebuilt {
-                story.begins(0);
-            }
-            story.append_as("t", 0, 1, &[1], (7, 0, 1), 0);
-            assert_eq!(story.found().len(), usize::from(!rebuilt));
-        }
+    fn an_id_of_two_producers_is_found() {
+        let mut story = Story::new(OwnId);
+        story.send(0, "t", 0);
+        story.send_of(1, 1, "t", 0);
+        story.append_as("t", 0, 0, &[0], (7, 0, 0), 0);
+        story.append_as("t", 0, 1, &[1], (8, 0, 0), 0);
+        assert_eq!(story.found(), [""; 0]);
+        story.append_as("t", 0, 2, &[1], (7, 0, 1), 0);
+        assert_eq!(story.found().len(), 1);
     }
 }

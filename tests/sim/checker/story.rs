@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use kafka_producer::ProducerSnapshot;
 
-use super::{Checker, Glance, Life, ProducerGlance, Rule};
+use super::{Checker, Glance, Moment, ProducerGlance, Rule};
 use crate::events::{
     Call, CallId, Event, Failure, Outcome, ProducerIndex, RecordId, Returned, What, Who,
 };
@@ -117,6 +117,7 @@ pub(super) struct Story {
     incarnation: u64,
     calls: u64,
     shown: usize,
+    looks: bool,
 }
 
 const THREAD: Who = Who::Thread {
@@ -138,20 +139,19 @@ impl Story {
     }
 
     pub(super) fn of(rule: impl Rule + 'static, scenario: &Scenario) -> Self {
-        let open = ProducerGlance {
-            life: Life::Open,
-            ..ProducerGlance::default()
-        };
         Self {
             checker: Checker::of(scenario, rule),
             now: Duration::ZERO,
             glance: Glance {
-                producers: vec![open.clone(), open],
-                ..Glance::default()
+                at: Duration::ZERO,
+                moment: Moment::Passing,
+                producers: vec![ProducerGlance::default(); 2],
+                done: None,
             },
             incarnation: 1,
             calls: 0,
             shown: 0,
+            looks: true,
         }
     }
 
@@ -165,6 +165,7 @@ impl Story {
     /// What the end finds, and what was found since the last call.
     pub(super) fn end(mut self) -> Vec<String> {
         self.glance.at = self.now;
+        self.glance.moment = Moment::End;
         let found = self.checker.end(&self.glance);
         found
             .into_iter()
@@ -214,9 +215,10 @@ impl Story {
     /// A glance at how all stands, with the records that are done since.
     pub(super) fn glance(&mut self, done: &[u64]) {
         self.glance.at = self.now;
-        self.glance.done = done.iter().copied().map(RecordId).collect();
+        let done = done.iter().copied().map(RecordId).collect();
+        self.glance.done = self.looks.then_some(done);
         self.checker.step(&self.glance);
-        self.glance.done.clear();
+        self.glance.done = None;
     }
 
     /// The first producer in the glances to come.
@@ -229,8 +231,13 @@ impl Story {
         change(producer.snapshot.get_or_insert_default());
     }
 
-    pub(super) fn idle(&mut self, idle: bool) {
-        self.glance.idle = idle;
+    pub(super) fn moment(&mut self, moment: Moment) {
+        self.glance.moment = moment;
+    }
+
+    /// Nobody looks whether futures are done.
+    pub(super) fn look_away(&mut self) {
+        self.looks = false;
     }
 
     fn offer(
