@@ -1,0 +1,165 @@
+//! An acknowledged record is in the log where it was said to be.
+
+use super::facts::{Facts, RecordFacts};
+use super::{Found, Rule};
+use crate::events::{Event, Outcome, What};
+
+/// At the moment when it is told, there has been a copy of the record at that place. What the log loses afterwards is
+/// no fault of the producer's: the brokers' own events say which copies they lost, and by which fault.
+///
+/// Excused: acks=0, where nothing is known; `DUPLICATE_SEQUENCE_NUMBER` as an error that a fault invents, which says
+/// "written" and no offset.
+pub(super) struct Acknowledged;
+
+const RULE: &str = "acknowledged";
+
+impl Rule for Acknowledged {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        if let What::Appended {
+            topic,
+            partition,
+            records,
+            ..
+        } = &event.what
+        {
+            for record in records.iter().filter_map(|record| facts.record(*record)) {
+                let is_elsewhere = record.partition.is_some_and(|sent| sent != *partition);
+                if is_elsewhere || **topic != *record.topic_name {
+                    let text = format!(
+                        "{} was sent to {}-{:?} and written to {topic}-{partition}",
+                        record.id, record.topic_name, record.partition
+                    );
+                    found.add(RULE, event.at, text);
+                }
+            }
+        }
+        let (What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }) =
+            &event.what
+        else {
+            return;
+        };
+        let Outcome::Acknowledged {
+            topic,
+            partition,
+            offset,
+            ..
+        } = outcome
+        else {
+            return;
+        };
+        let Some(record) = facts.record(*record) else {
+            let text = format!("{record} was acknowledged and never offered");
+            return found.add(RULE, event.at, text);
+        };
+        let told = (topic.as_str(), *partition, *offset);
+        if let Some(text) = fault(facts, record, told) {
+            found.add(RULE, event.at, format!("{} {text}", record.id));
+        }
+    }
+}
+
+fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<String> {
+    let (topic, partition, offset) = told;
+    if topic != &*record.topic_name {
+        return Some(format!(
+            "was sent to {} and acknowledged in {topic}",
+            record.topic_name
+        ));
+    }
+    if record.partition.is_some_and(|sent| sent != partition) {
+        return Some(format!(
+            "was sent to partition {:?} and acknowledged in {partition}",
+            record.partition
+        ));
+    }
+    let settings = facts.settings(record)?;
+    if settings.acks == 0 {
+        return (offset != -1)
+            .then(|| format!("was told offset {offset}, which acks=0 cannot know"));
+    }
+    if offset == -1 {
+        return (!facts.faults.may_have_called_duplicate(record))
+            .then(|| "was told no offset, although brokers tell it".to_owned());
+    }
+    let batches = &facts.logs.batches;
+    let is_told = |copy: &&super::logs::Stored| {
+        let log = batches[copy.batch].log;
+        log.topic == record.topic && log.partition == partition && copy.offset == offset
+    };
+    if record.copies.iter().any(|copy| is_told(&copy)) {
+        return None;
+    }
+    let copies: Vec<_> = record
+        .copies
+        .iter()
+        .map(|copy| (batches[copy.batch].log.partition, copy.offset))
+        .collect();
+    Some(format!(
+        "was acknowledged at {topic}-{partition}@{offset}, where it never was; (partition, offset) of its copies: \
+         {copies:?}"
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, acknowledged, error};
+    use crate::scenario::Api;
+
+    #[test]
+    fn a_record_that_is_where_it_was_said_to_be_passes_also_when_it_is_lost_later() {
+        let mut story = Story::new(Acknowledged);
+        story.send(0, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        story.truncated("t", 0, 0);
+        story.told(0, acknowledged("t", 0, 0));
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn a_record_that_is_nowhere_or_elsewhere_is_found() {
+        for (topic, partition, offset) in [("t", 0, 1), ("t", 1, 0), ("u", 0, 0), ("t", 0, -1)] {
+            let mut story = Story::new(Acknowledged);
+            story.send(0, "t", 0);
+            story.append("t", 0, 0, &[0]);
+            story.told(0, acknowledged(topic, partition, offset));
+            assert_eq!(story.found().len(), 1, "{topic} {partition} {offset}");
+        }
+        let mut story = Story::new(Acknowledged);
+        story.send(0, "t", 0);
+        story.ran(0, acknowledged("t", 0, 0));
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn a_record_that_is_written_elsewhere_is_found() {
+        for (topic, partition, expected) in [("t", 0, 0), ("t", 1, 1), ("u", 0, 1)] {
+            let mut story = Story::new(Acknowledged);
+            story.send(0, "t", 0);
+            story.append(topic, partition, 0, &[0]);
+            assert_eq!(story.found().len(), expected, "{topic} {partition}");
+        }
+    }
+
+    #[test]
+    fn without_acks_there_is_no_offset() {
+        let mut story = Story::with(Acknowledged, &[("acks", "0")], &[]);
+        story.send(0, "t", 0);
+        story.told(0, acknowledged("t", 0, -1));
+        assert_eq!(story.found(), [""; 0]);
+        story.told(0, acknowledged("t", 0, 3));
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn a_broker_that_calls_a_record_a_duplicate_gives_no_offset() {
+        let fault = error(Api::Produce, Some("t"), None, 46, false);
+        let mut story = Story::with(Acknowledged, &[], &[fault]);
+        story.send(0, "t", 0);
+        story.told(0, acknowledged("t", 0, -1));
+        assert_eq!(story.found().len(), 1, "the fault has not begun");
+        story.begins(0);
+        story.told(0, acknowledged("t", 0, -1));
+        assert_eq!(story.found(), [""; 0]);
+    }
+}

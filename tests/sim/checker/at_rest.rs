@@ -1,0 +1,211 @@
+//! What is left when there is nothing to do: nothing.
+
+use kafka_producer::ProducerSnapshot;
+
+use super::facts::Facts;
+use super::{Found, Glance, Moment, Rule};
+use crate::scenario::{Fault, Scenario};
+
+/// Memory comes back once: never more is free than there is; and all of it is when all is idle and at the end, when nobody
+/// waits, nothing is queued and nothing is under way.
+///
+/// Excused while all is idle, if a fault had begun: requests in flight; one may be waiting for an answer that will never
+/// come.
+pub(super) struct Memory;
+
+const RULE: &str = "at rest";
+
+impl Rule for Memory {
+    fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
+        for (index, producer) in glance.producers.iter().enumerate() {
+            let Some(snapshot) = producer.snapshot else {
+                continue;
+            };
+            if snapshot.memory_free_bytes > snapshot.memory_total_bytes {
+                let text = format!(
+                    "producer {index} has {} bytes of memory free, and only {} in all",
+                    snapshot.memory_free_bytes, snapshot.memory_total_bytes
+                );
+                found.add(RULE, glance.at, text);
+            }
+            if glance.moment != Moment::Passing {
+                check(facts, index, snapshot, glance, found);
+            }
+        }
+    }
+}
+
+fn check(
+    facts: &Facts,
+    index: usize,
+    snapshot: ProducerSnapshot,
+    glance: &Glance,
+    found: &mut Found,
+) {
+    let mut left = Vec::new();
+    if snapshot.memory_free_bytes != snapshot.memory_total_bytes {
+        left.push(format!(
+            "{} of {} bytes of memory free",
+            snapshot.memory_free_bytes, snapshot.memory_total_bytes
+        ));
+    }
+    for (what, count) in [
+        (
+            "threads that wait for memory",
+            snapshot.threads_waiting_for_memory,
+        ),
+        ("batches queued", snapshot.batches_queued),
+        ("batches in flight", snapshot.batches_in_flight),
+        ("requests in flight", snapshot.requests_in_flight),
+    ] {
+        let is_excused = what == "requests in flight"
+            && glance.moment == Moment::Idle
+            && facts.faults.begun().next().is_some();
+        if count > 0 && !is_excused {
+            left.push(format!("{count} {what}"));
+        }
+    }
+    if !left.is_empty() {
+        let text = format!(
+            "producer {index} has nothing to do, and {}",
+            left.join(", ")
+        );
+        found.add(RULE, glance.at, text);
+    }
+}
+
+/// When all is idle, and at the end, what is called "queued …" is empty, and nothing else has grown beyond what topics,
+/// partitions and nodes allow.
+pub(super) struct Sizes {
+    /// As many things as the scenario names, and some.
+    bound: usize,
+}
+
+impl Sizes {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let partitions = |topic: &crate::scenario::Topic| usize::from(topic.partitions);
+        let mut bound: usize = scenario.topics.iter().map(partitions).sum();
+        bound += scenario.topics.len() + usize::from(scenario.brokers.nodes);
+        for timed in &scenario.faults {
+            bound += match &timed.fault {
+                Fault::RecreateTopic { partitions, .. } => usize::from(*partitions),
+                Fault::GrowTopic { to, .. } => usize::from(*to),
+                // The nodes as they were, and as they are.
+                Fault::MoveBrokers | Fault::Rebuild => usize::from(scenario.brokers.nodes),
+                _ => 0,
+            };
+        }
+        // Names that are in bursts alone, and what there is one of.
+        Self {
+            bound: 2 * bound + 64,
+        }
+    }
+}
+
+impl Rule for Sizes {
+    fn step(&mut self, _: &Facts, glance: &Glance, found: &mut Found) {
+        if glance.moment == Moment::Passing {
+            return;
+        }
+        for (index, producer) in glance.producers.iter().enumerate() {
+            for (name, size) in &producer.sizes {
+                let is_queue = name.starts_with("queued ");
+                let bound = if is_queue { 0 } else { self.bound };
+                if *size > bound {
+                    let text = format!(
+                        "producer {index} has nothing to do, and holds {size} {name}; {bound} at most are right"
+                    );
+                    found.add("sizes", glance.at, text);
+                }
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, fault, scenario};
+
+    fn whole(story: &mut Story) {
+        story.snapshot(|snapshot| {
+            snapshot.memory_total_bytes = 100;
+            snapshot.memory_free_bytes = 100;
+        });
+    }
+
+    #[test]
+    fn memory_that_is_whole_passes_and_what_is_in_use_does_while_there_is_work() {
+        let mut story = Story::new(Memory);
+        whole(&mut story);
+        story.snapshot(|snapshot| snapshot.memory_free_bytes = 60);
+        story.glance(&[]);
+        whole(&mut story);
+        story.moment(Moment::Idle);
+        story.glance(&[]);
+        assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn memory_that_comes_back_twice_or_never_is_found() {
+        let mut story = Story::new(Memory);
+        whole(&mut story);
+        story.snapshot(|snapshot| snapshot.memory_free_bytes = 101);
+        story.glance(&[]);
+        assert_eq!(story.found().len(), 1);
+        let mut story = Story::new(Memory);
+        whole(&mut story);
+        story.snapshot(|snapshot| snapshot.memory_free_bytes = 99);
+        story.moment(Moment::Idle);
+        story.glance(&[]);
+        assert_eq!(story.found().len(), 1);
+        assert_eq!(story.end().len(), 1);
+    }
+
+    #[test]
+    fn what_is_left_when_all_is_idle_is_found() {
+        for left in 0..4 {
+            let mut story = Story::with(Memory, &[], &[fault(Fault::NamesFail)]);
+            whole(&mut story);
+            story.snapshot(|snapshot| match left {
+                0 => snapshot.threads_waiting_for_memory = 1,
+                1 => snapshot.batches_queued = 1,
+                2 => snapshot.batches_in_flight = 1,
+                _ => snapshot.requests_in_flight = 1,
+            });
+            story.glance(&[]);
+            assert_eq!(story.found(), [""; 0]);
+            story.moment(Moment::Idle);
+            story.glance(&[]);
+            assert_eq!(story.found().len(), 1, "{left}");
+            story.begins(0);
+            story.glance(&[]);
+            assert_eq!(story.found().len(), usize::from(left < 3), "{left}");
+            assert_eq!(story.end().len(), 1, "{left}");
+        }
+    }
+
+    #[test]
+    fn what_is_queued_or_grows_while_all_is_idle_is_found() {
+        let grow = fault(Fault::GrowTopic {
+            topic: "t".into(),
+            to: 100,
+        });
+        let scenario = scenario(&[], &[grow]);
+        for (name, size, expected) in [
+            ("queued batches", 0, 0),
+            ("queued batches", 1, 1),
+            ("topics", 150, 0),
+            ("topics", 10_000, 1),
+        ] {
+            let mut story = Story::of(Sizes::of(&scenario), &scenario);
+            story.producer(|producer| producer.sizes = vec![(name, size)]);
+            story.glance(&[]);
+            assert_eq!(story.found(), [""; 0]);
+            story.moment(Moment::Idle);
+            story.glance(&[]);
+            assert_eq!(story.found().len(), expected, "{name} {size}");
+            assert_eq!(story.end().len(), expected, "{name} {size}");
+        }
+    }
+}

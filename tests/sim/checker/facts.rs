@@ -1,0 +1,503 @@
+//! What the events have told so far, put together once for all rules.
+
+use std::collections::BTreeMap;
+use std::rc::Rc;
+use std::time::Duration;
+
+use super::faults::Faults;
+use super::glance::Glance;
+use super::logs::{Batch, LogId, Logs, Stored, TopicId};
+use super::settings::Settings;
+use crate::events::{Call, CallId, Event, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::scenario::{self, Scenario};
+
+/// More records than any run has: what a broker wrote may be no record's number at all.
+const RECORDS_AT_MOST: u64 = 1_000_000;
+
+#[derive(Debug)]
+pub(crate) struct Facts {
+    pub(crate) producers: Vec<ProducerFacts>,
+    pub(crate) faults: Faults,
+    pub(crate) logs: Logs,
+    /// Calls that have begun and not ended.
+    pub(crate) open_calls: BTreeMap<CallId, CallFacts>,
+    /// The one that ended with the present event.
+    pub(crate) ended_call: Option<CallFacts>,
+    /// The present event's number.
+    pub(crate) event: u64,
+    pub(crate) now: Duration,
+    /// What user code took of the simulated clock, all in all: all of a run is on one thread, so everybody waits for it.
+    pub(crate) user_time: Duration,
+    /// Which producer a producer id belongs to, by what was written with it; `None` for one of several.
+    pub(crate) owners: BTreeMap<i64, Option<ProducerIndex>>,
+    pub(crate) network: NetworkFacts,
+    /// Somebody looks whether futures are done.
+    futures_are_looked_at: bool,
+    records: Vec<Option<RecordFacts>>,
+    topics: BTreeMap<Rc<str>, TopicId>,
+    names: Vec<Rc<str>>,
+    /// Logs that lost their end, and at which event.
+    truncations: Vec<(LogId, u64)>,
+}
+
+/// What the network does while nothing is wrong.
+#[derive(Debug)]
+pub(crate) struct NetworkFacts {
+    /// No answer takes longer, connecting included: by far.
+    pub(crate) slowest_answer: Duration,
+}
+
+impl NetworkFacts {
+    fn of(network: &scenario::Network) -> Self {
+        const LARGEST_FRAME: usize = 1_200_000;
+        let pieces = 1 + LARGEST_FRAME / network.capacity.max(1);
+        let journeys = 20 * u64::try_from(pieces).unwrap_or(u64::MAX);
+        let micros = network
+            .latency_us
+            .saturating_mul(journeys)
+            .saturating_add(network.connect_us.saturating_mul(4));
+        Self {
+            slowest_answer: Duration::from_micros(micros) + Duration::from_millis(100),
+        }
+    }
+}
+
+#[derive(Debug)]
+pub(crate) struct ProducerFacts {
+    pub(crate) settings: Settings,
+    pub(crate) taken: u64,
+    /// A close or a drop has begun.
+    pub(crate) closing: Option<Duration>,
+    /// How many futures the user's code has taken and read without a word of which they were.
+    pub(crate) unsaid: u64,
+}
+
+/// A record that was offered.
+#[derive(Debug)]
+pub(crate) struct RecordFacts {
+    pub(crate) id: RecordId,
+    pub(crate) who: Who,
+    pub(crate) producer: ProducerIndex,
+    pub(crate) topic: TopicId,
+    pub(crate) topic_name: Rc<str>,
+    pub(crate) partition: Option<i32>,
+    pub(crate) size: usize,
+    pub(crate) has_callback: bool,
+    pub(crate) inside: bool,
+    pub(crate) offered: Moment,
+    pub(crate) taken: Option<Moment>,
+    pub(crate) refused: Option<u64>,
+    /// The first time that anybody was told.
+    pub(crate) outcome: Option<Outcome>,
+    /// When it was first seen to be done.
+    pub(crate) done: Option<Duration>,
+    pub(crate) callback_runs: u32,
+    pub(crate) callback_dropped: bool,
+    pub(crate) future_dropped: bool,
+    pub(crate) copies: Vec<Stored>,
+}
+
+impl RecordFacts {
+    /// Somebody is told what becomes of it, at the latest at the end of the run.
+    pub(crate) fn is_told(&self) -> bool {
+        self.has_callback || !self.future_dropped
+    }
+}
+
+/// A place in the run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Moment {
+    pub(crate) at: Duration,
+    pub(crate) event: u64,
+    /// What user code had taken by then.
+    pub(crate) user_time: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct CallFacts {
+    pub(crate) id: CallId,
+    pub(crate) producer: Option<ProducerIndex>,
+    pub(crate) who: Who,
+    pub(crate) what: Call,
+    pub(crate) began: Moment,
+}
+
+impl Facts {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let producers = scenario.producers.iter().map(|producer| ProducerFacts {
+            settings: Settings::of(producer),
+            taken: 0,
+            closing: None,
+            unsaid: 0,
+        });
+        Self {
+            producers: producers.collect(),
+            faults: Faults::new(&scenario.faults),
+            logs: Logs::default(),
+            open_calls: BTreeMap::new(),
+            ended_call: None,
+            event: 0,
+            now: Duration::ZERO,
+            user_time: Duration::ZERO,
+            owners: BTreeMap::new(),
+            network: NetworkFacts::of(&scenario.network),
+            futures_are_looked_at: false,
+            records: Vec::new(),
+            topics: BTreeMap::new(),
+            names: Vec::new(),
+            truncations: Vec::new(),
+        }
+    }
+
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            at: self.now,
+            event: self.event,
+            user_time: self.user_time,
+        }
+    }
+
+    /// How long ago that was, without what user code has taken since.
+    pub(crate) fn since(&self, moment: Moment) -> Duration {
+        let user = self.user_time.saturating_sub(moment.user_time);
+        self.now.saturating_sub(moment.at).saturating_sub(user)
+    }
+
+    pub(crate) fn record(&self, id: RecordId) -> Option<&RecordFacts> {
+        self.records.get(usize::try_from(id.0).ok()?)?.as_ref()
+    }
+
+    /// Whether it is seen soon when a record is done.
+    pub(crate) fn is_watched(&self, record: &RecordFacts) -> bool {
+        let is_unsaid = || {
+            self.producers
+                .get(record.producer)
+                .is_some_and(|producer| producer.unsaid > 0)
+        };
+        record.has_callback || self.futures_are_looked_at && !record.future_dropped && !is_unsaid()
+    }
+
+    fn record_mut(&mut self, id: RecordId) -> Option<&mut RecordFacts> {
+        self.records.get_mut(usize::try_from(id.0).ok()?)?.as_mut()
+    }
+
+    /// All that were offered, in the order of their numbers.
+    pub(crate) fn records(&self) -> impl Iterator<Item = &RecordFacts> {
+        self.records.iter().flatten()
+    }
+
+    pub(crate) fn settings(&self, record: &RecordFacts) -> Option<&Settings> {
+        Some(&self.producers.get(record.producer)?.settings)
+    }
+
+    pub(crate) fn topic_id(&self, name: &str) -> Option<TopicId> {
+        self.topics.get(name).copied()
+    }
+
+    /// Whether several producers have written under a producer id.
+    pub(crate) fn is_shared(&self, producer_id: i64) -> bool {
+        matches!(self.owners.get(&producer_id), Some(None))
+    }
+
+    /// Whether the brokers lost what they knew of the producers of a log between two events: they forgot them, or the
+    /// log was truncated, and they with it.
+    pub(crate) fn lost_state_between(&self, topic: &str, log: LogId, from: u64, to: u64) -> bool {
+        let is_between = |(cut, event): &(LogId, u64)| *cut == log && (from..=to).contains(event);
+        self.truncations.iter().any(is_between)
+            || self.faults.was_forgotten(topic, log.partition, from, to)
+    }
+
+    /// Whether the producer may give up a connection on which nothing is wrong: by its settings it does not wait as
+    /// long as an answer, or the user's code meanwhile, can take.
+    pub(crate) fn is_hasty(&self, settings: &Settings) -> bool {
+        let slowest = self.network.slowest_answer.saturating_add(self.user_time);
+        settings.request_timeout < slowest
+            || settings.connections_idle.is_some_and(|idle| idle < slowest)
+    }
+
+    pub(crate) fn topic_name(&self, topic: TopicId) -> &str {
+        self.names.get(topic.0).map_or("?", |name| name)
+    }
+
+    pub(crate) fn topic(&mut self, name: &str) -> (TopicId, Rc<str>) {
+        if let Some((name, id)) = self.topics.get_key_value(name) {
+            return (*id, Rc::clone(name));
+        }
+        let name: Rc<str> = name.into();
+        let id = TopicId(self.topics.len());
+        self.topics.insert(Rc::clone(&name), id);
+        self.names.push(Rc::clone(&name));
+        (id, name)
+    }
+
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.event += 1;
+        self.now = event.at;
+        self.ended_call = None;
+        match &event.what {
+            What::CallBegins { call, what } => self.call_begins(event.who, *call, what),
+            What::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
+            What::RecordOffered { .. } => self.offered(event),
+            What::RecordTaken { record } => self.taken(*record),
+            What::RecordRefused { record, .. } => {
+                let event = self.event;
+                if let Some(record) = self.record_mut(*record) {
+                    record.refused = record.refused.or(Some(event));
+                }
+            }
+            What::FutureTold { record, outcome } => self.told(*record, outcome),
+            What::CallbackRan { record, outcome } => {
+                self.told(*record, outcome);
+                if let Some(record) = self.record_mut(*record) {
+                    record.callback_runs += 1;
+                }
+            }
+            What::CallbackDropped { record } => {
+                if let Some(record) = self.record_mut(*record) {
+                    record.callback_dropped = true;
+                }
+            }
+            What::UserCode { what, act } => self.user_code(event.who, what, act),
+            What::Appended { .. } => self.appended(event),
+            What::Truncated {
+                topic,
+                incarnation,
+                partition,
+                from_offset,
+            } => {
+                let log = LogId {
+                    topic: self.topic(topic).0,
+                    incarnation: *incarnation,
+                    partition: *partition,
+                };
+                self.logs.truncate(log, *from_offset);
+                self.truncations.push((log, self.event));
+            }
+            What::TopicGone { topic, incarnation } => {
+                let topic = self.topic(topic).0;
+                self.logs.remove(topic, *incarnation);
+            }
+            What::FaultBegins { fault } => self.faults.begins(*fault, event.at, self.event),
+            What::FaultEnds { fault } => self.faults.ends(*fault, event.at, self.event),
+            What::Healed => self.faults.heals(event.at, self.event),
+            What::CallWaits { .. }
+            | What::Duplicate { .. }
+            | What::Request { .. }
+            | What::LogLine { .. }
+            | What::SenderStep { .. }
+            | What::SenderEnded
+            | What::Stuck { .. } => {}
+        }
+    }
+
+    pub(crate) fn step(&mut self, glance: &Glance) {
+        self.now = self.now.max(glance.at);
+        self.ended_call = None;
+        self.futures_are_looked_at |= glance.done.is_some();
+        for record in glance.done.iter().flatten() {
+            let now = self.now;
+            if let Some(record) = self.record_mut(*record) {
+                record.done = record.done.or(Some(now));
+            }
+        }
+    }
+
+    fn call_begins(&mut self, who: Who, id: CallId, what: &Call) {
+        let record = match what {
+            Call::Send(record) | Call::TrySend(record) => Some(*record),
+            Call::Get { record, .. } | Call::Await { record } => Some(*record),
+            Call::DropFuture { record } => {
+                if let Some(record) = self.record_mut(*record) {
+                    record.future_dropped = true;
+                }
+                Some(*record)
+            }
+            _ => None,
+        };
+        let of_record = record
+            .and_then(|record| self.record(record))
+            .map(|record| record.producer);
+        let producer = of_record.or(producer_of(who));
+        if matches!(what, Call::Close { .. } | Call::DropProducer) {
+            let now = self.now;
+            if let Some(facts) = producer.and_then(|producer| self.producers.get_mut(producer)) {
+                facts.closing = facts.closing.or(Some(now));
+            }
+        }
+        let facts = CallFacts {
+            id,
+            producer,
+            who,
+            what: what.clone(),
+            began: self.moment(),
+        };
+        self.open_calls.insert(id, facts);
+    }
+
+    fn user_code(&mut self, who: Who, what: &str, act: &str) {
+        self.user_time += taken_by(act);
+        // A logger has the first producer, whoever writes.
+        let producer = if what == "logger" {
+            Some(0)
+        } else {
+            producer_of(who)
+        };
+        let Some(producer) = producer else {
+            return;
+        };
+        match act {
+            "DropsFutures" => {
+                let kept = self.records.iter_mut().flatten();
+                for record in kept.filter(|record| record.producer == producer) {
+                    record.future_dropped |= record.taken.is_some();
+                }
+            }
+            "Gets" => {
+                if let Some(producer) = self.producers.get_mut(producer) {
+                    producer.unsaid += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn offered(&mut self, event: &Event) {
+        let What::RecordOffered {
+            record: id,
+            producer,
+            topic,
+            partition,
+            size,
+            has_callback,
+            inside,
+            ..
+        } = &event.what
+        else {
+            return;
+        };
+        if id.0 >= RECORDS_AT_MOST {
+            return;
+        }
+        let (topic, topic_name) = self.topic(topic);
+        let facts = RecordFacts {
+            id: *id,
+            who: event.who,
+            producer: *producer,
+            topic,
+            topic_name,
+            partition: *partition,
+            size: *size,
+            has_callback: *has_callback,
+            inside: *inside,
+            offered: self.moment(),
+            taken: None,
+            refused: None,
+            outcome: None,
+            done: None,
+            callback_runs: 0,
+            callback_dropped: false,
+            future_dropped: false,
+            copies: Vec::new(),
+        };
+        let place = id.0 as usize;
+        if self.records.len() <= place {
+            self.records.resize_with(place + 1, || None);
+        }
+        self.records[place] = Some(facts);
+    }
+
+    fn taken(&mut self, id: RecordId) {
+        let moment = self.moment();
+        let Some(record) = self.record_mut(id) else {
+            return;
+        };
+        if record.taken.is_some() {
+            return;
+        }
+        record.taken = Some(moment);
+        let producer = record.producer;
+        if let Some(producer) = self.producers.get_mut(producer) {
+            producer.taken += 1;
+        }
+    }
+
+    fn told(&mut self, id: RecordId, outcome: &Outcome) {
+        if !is_final(outcome) {
+            return;
+        }
+        let now = self.now;
+        if let Some(record) = self.record_mut(id) {
+            record.done = record.done.or(Some(now));
+            if record.outcome.is_none() {
+                record.outcome = Some(outcome.clone());
+            }
+        }
+    }
+
+    fn appended(&mut self, event: &Event) {
+        let What::Appended {
+            topic,
+            incarnation,
+            partition,
+            base_offset,
+            records,
+            producer_id,
+            epoch,
+            sequence,
+            digest,
+        } = &event.what
+        else {
+            return;
+        };
+        let topic = self.topic(topic).0;
+        let log = LogId {
+            topic,
+            incarnation: *incarnation,
+            partition: *partition,
+        };
+        let producer = (*producer_id, *epoch, *sequence);
+        let batch = Batch::new(log, *base_offset, records, producer, *digest, self.event);
+        let place = self.logs.append(batch);
+        for (offset, id) in (*base_offset..).zip(records) {
+            let Some(record) = self.record_mut(*id) else {
+                continue;
+            };
+            record.copies.push(Stored {
+                batch: place,
+                offset,
+            });
+            if *producer_id >= 0 {
+                let owner = record.producer;
+                let known = self.owners.entry(*producer_id).or_insert(Some(owner));
+                if *known != Some(owner) {
+                    *known = None;
+                }
+            }
+        }
+    }
+}
+
+/// The producer of who acts.
+pub(crate) fn producer_of(who: Who) -> Option<ProducerIndex> {
+    match who {
+        Who::Thread { producer, .. } | Who::Sender(producer) => Some(producer),
+        Who::Broker(_) | Who::World => None,
+    }
+}
+
+/// That `get` timed out, or cannot be called here, says nothing of the record.
+pub(crate) fn is_final(outcome: &Outcome) -> bool {
+    match outcome {
+        Outcome::Acknowledged { .. } => true,
+        Outcome::Failed(failure) => !matches!(&*failure.kind, "Pending" | "Misuse"),
+    }
+}
+
+/// What an act of user code takes of the simulated clock.
+fn taken_by(act: &str) -> Duration {
+    let millis = act
+        .strip_prefix("TakesMs(")
+        .and_then(|rest| rest.strip_suffix(')'))
+        .and_then(|millis| millis.parse().ok());
+    Duration::from_millis(millis.unwrap_or(0))
+}

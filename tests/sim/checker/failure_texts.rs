@@ -1,0 +1,82 @@
+//! What a failure says.
+
+use super::facts::Facts;
+use super::{Found, Rule};
+use crate::events::{Event, Outcome, What};
+
+/// A record's failure names its topic, and so does a refusal by the user's code for one topic.
+///
+/// Excused: what is wrong with the producer or the call (closed, failed for good, misuse), and names that have to be
+/// escaped.
+pub(super) struct FailureTexts;
+
+impl Rule for FailureTexts {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let (record, kind, text) = match &event.what {
+            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+                match outcome {
+                    Outcome::Failed(failure) => (*record, &failure.kind, &failure.text),
+                    Outcome::Acknowledged { .. } => return,
+                }
+            }
+            What::RecordRefused { record, kind, text } if is_of_a_topic(kind) => {
+                (*record, kind, text)
+            }
+            _ => return,
+        };
+        let Some(topic) = facts.record(record).map(|record| &record.topic_name) else {
+            return;
+        };
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+        let names_it = text.contains(&**topic) || !topic.chars().all(is_plain);
+        if !names_it && kind != "Misuse" && kind != "Closed" {
+            let text = format!("the failure of {record} does not name its topic {topic}: {text}");
+            found.add("failure texts", event.at, text);
+        }
+    }
+}
+
+fn is_of_a_topic(kind: &str) -> bool {
+    // `try_send` says whether it is the call or the record.
+    let kind = kind.strip_prefix("Call(").unwrap_or(kind);
+    [
+        "Record(",
+        "Serialization",
+        "Partitioner",
+        "PartitionOutOfRange",
+        "Panicked",
+    ]
+    .iter()
+    .any(|of_a_topic| kind.starts_with(of_a_topic))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, failed};
+    use crate::events::RecordId;
+
+    #[test]
+    fn a_failure_that_does_not_name_its_topic_is_found() {
+        let mut story = Story::new(FailureTexts);
+        story.send(0, "orders", 0);
+        story.told(0, failed("orders-0: no leader", false));
+        story.told(0, failed("the producer is closed", false).kind("Closed"));
+        assert_eq!(story.found(), [""; 0]);
+        story.ran(0, failed("no leader", false));
+        assert_eq!(story.found().len(), 1);
+        for (kind, expected) in [
+            ("Serialization", 1),
+            ("Call(Partitioner", 1),
+            ("Record(ProduceError", 1),
+            ("ProducerFailed", 0),
+        ] {
+            story.world(What::RecordRefused {
+                record: RecordId(0),
+                kind: kind.into(),
+                text: "it failed".into(),
+            });
+            assert_eq!(story.found().len(), expected, "{kind}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! What a run shows of itself besides its events.
+
+use std::time::Duration;
+
+use kafka_producer::ProducerSnapshot;
+
+use crate::events::RecordId;
+
+/// How things stand. Filled by what runs the scenario, now and then while time passes, and where [`Moment`] says; plain
+/// data.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Glance {
+    /// Since the start.
+    pub(crate) at: Duration,
+    pub(crate) moment: Moment,
+    /// By their place in the scenario, those that do not exist as well.
+    pub(crate) producers: Vec<ProducerGlance>,
+    /// Records whose futures the application keeps, and that were found to be done (`is_done`) since the last glance.
+    /// `None` if nobody looks: then all that is known of when a record was done is its callback, and what is told of its
+    /// future, which may be read late. Who looks does so after each step in which a producer counted records as
+    /// acknowledged or failed; else the times are those of the glances.
+    pub(crate) done: Option<Vec<RecordId>>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Moment {
+    /// In the middle.
+    Passing,
+    /// All is healed, all that was sent is done, and everybody sleeps; producers are open still, if the scenario left
+    /// them so. There is at least one of these in a run.
+    Idle,
+    /// Producers are closed, and everything is told.
+    End,
+}
+
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct ProducerGlance {
+    /// None when it was not built, or is dropped.
+    pub(crate) snapshot: Option<ProducerSnapshot>,
+    pub(crate) sender_has_ended: bool,
+    /// Sizes of what is inside (queues, maps), by name. What is called "queued …" has to be empty when all is idle;
+    /// anything else has to be no larger than topics, partitions and nodes together allow.
+    pub(crate) sizes: Vec<(&'static str, usize)>,
+}

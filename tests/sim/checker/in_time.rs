@@ -1,0 +1,508 @@
+//! Records are done, and calls end, within the time that is promised.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use super::facts::{CallFacts, Facts, Moment, RecordFacts};
+use super::{Found, Glance, Rule};
+use crate::events::{Call, CallId, Event, RecordId, Returned, What};
+
+/// What anything may be late by, of the simulated clock.
+pub(crate) const SLACK: Duration = Duration::from_millis(100);
+
+/// How long a producer that was dropped goes on, and how long a sender that was told to end may be awaited.
+const DROP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A record is done within `delivery.timeout.ms` of being taken, and [`SLACK`], not counting what user code takes
+/// meanwhile.
+///
+/// Of a record with a callback that is exact; of others to the next glance, if somebody looks at their futures. If nobody
+/// does, the producer's counts must not be below the number of records whose time is over.
+#[derive(Default)]
+pub(super) struct DeliveryTime {
+    /// By producer.
+    producers: Vec<Deliveries>,
+}
+
+#[derive(Default)]
+struct Deliveries {
+    /// Those taken and not yet seen to be done, in the order of their time.
+    open: VecDeque<RecordId>,
+    /// Those whose time is over, or that have been seen to be done: each is counted by the producer.
+    due: u64,
+}
+
+const DELIVERY: &str = "delivery time";
+
+impl Rule for DeliveryTime {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match event.what {
+            What::RecordTaken { record } => {
+                let Some(producer) = facts.record(record).map(|record| record.producer) else {
+                    return;
+                };
+                if self.producers.len() <= producer {
+                    self.producers
+                        .resize_with(producer + 1, Deliveries::default);
+                }
+                self.producers[producer].open.push_back(record);
+            }
+            What::CallbackRan { record, .. } => {
+                let late = facts.record(record).filter(|record| is_late(facts, record));
+                // One that was told of before was late or not then.
+                if let Some(record) = late.filter(|record| record.done == Some(event.at)) {
+                    found.add(DELIVERY, event.at, describe(facts, record));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
+        for (index, producer) in self.producers.iter_mut().enumerate() {
+            while let Some(record) = producer.open.front().and_then(|it| facts.record(*it)) {
+                if record.done.is_none() && !is_late(facts, record) {
+                    break;
+                }
+                if record.done.is_none() && facts.is_watched(record) {
+                    found.add(DELIVERY, glance.at, describe(facts, record));
+                }
+                producer.due += 1;
+                producer.open.pop_front();
+            }
+            let snapshot = glance.producers.get(index).and_then(|it| it.snapshot);
+            let Some(snapshot) = snapshot else {
+                continue;
+            };
+            let counted = snapshot.records_acknowledged + snapshot.records_failed;
+            if counted < producer.due {
+                let text = format!(
+                    "of {} records of producer {index} whose time is over {counted} are done",
+                    producer.due
+                );
+                found.add(DELIVERY, glance.at, text);
+            }
+        }
+    }
+}
+
+fn is_late(facts: &Facts, record: &RecordFacts) -> bool {
+    let limit = facts
+        .settings(record)
+        .map(|settings| settings.delivery_timeout.saturating_add(SLACK));
+    record
+        .taken
+        .zip(limit)
+        .is_some_and(|(taken, limit)| facts.since(taken) > limit)
+}
+
+fn describe(facts: &Facts, record: &RecordFacts) -> String {
+    let limit = facts.settings(record).map(|it| it.delivery_timeout);
+    format!(
+        "{} for {} was taken at {:?} and is not done after delivery.timeout.ms={}",
+        record.id,
+        record.topic_name,
+        record.taken.map_or(Duration::ZERO, |taken| taken.at),
+        limit.map_or(0, |limit| limit.as_millis())
+    )
+}
+
+/// Each call ends within the time that its documentation says, not counting what user code takes meanwhile; what has to
+/// wait for records ends [`SLACK`] after the last of them is done, and not before.
+///
+/// - `send` and `partitions_for`: `max.block.ms`.
+/// - `try_send`, and dropping a future: no time at all.
+/// - `get` and awaiting: their timeout; and when the record is done.
+/// - `flush`: its timeout; and when the records are done that had been taken before.
+/// - `close`: its timeout; and when all records are done, or the producer has counted them all.
+/// - dropping a producer: as `close` with 10 s.
+///
+/// What user code takes is let off, so the 10 s that `close` waits for a callback need not be: they are user code.
+///
+/// Excused from "when records are done": calls that were made while, or during which, a record was not done whose
+/// future was dropped and that has no callback; there the producer's count has to reach all of them.
+#[derive(Default)]
+pub(super) struct CallTime {
+    open: BTreeMap<CallId, Waiting>,
+    /// Said to be done before records were that had to be; the next glance tells.
+    too_early: Vec<(Waiting, Duration)>,
+}
+
+struct Waiting {
+    call: CallFacts,
+    limit: Option<Duration>,
+    /// What it waits for, and has not been seen to be done.
+    records: Vec<RecordId>,
+    /// Since when there has been nothing to wait for.
+    free: Option<Moment>,
+}
+
+const RULE: &str = "call time";
+const PROMPT: &str = "prompt";
+const EARLY: &str = "too early";
+
+impl Rule for CallTime {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match &event.what {
+            What::CallBegins { call, .. } => {
+                if let Some(call) = facts.open_calls.get(call) {
+                    let waiting = Waiting::of(facts, call.clone());
+                    self.open.insert(call.id, waiting);
+                }
+            }
+            What::CallEnds { call, returned } => {
+                let Some(mut waiting) = self.open.remove(call) else {
+                    return;
+                };
+                waiting.look(facts, event.at, found);
+                waiting.update(facts, None);
+                // A handle that is dropped need not be the last one.
+                let waits_for_all =
+                    matches!(waiting.call.what, Call::Flush { .. } | Call::Close { .. });
+                if waits_for_all && *returned == Returned::Ok && !waiting.records.is_empty() {
+                    self.too_early.push((waiting, event.at));
+                }
+            }
+            What::CallbackRan { .. } | What::FutureTold { .. } => {
+                for waiting in self.open.values_mut() {
+                    waiting.update(facts, None);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
+        for (mut waiting, at) in self.too_early.drain(..) {
+            waiting.update(facts, None);
+            let watched = |record: &&RecordId| {
+                facts
+                    .record(**record)
+                    .is_some_and(|record| record.done.is_none() && facts.is_watched(record))
+            };
+            if let Some(record) = waiting.records.iter().find(watched) {
+                let text = format!("{} was over before {record} was done", waiting.name());
+                found.add(EARLY, at, text);
+            }
+        }
+        self.open.retain(|_, waiting| {
+            waiting.update(facts, Some(glance));
+            !waiting.look(facts, glance.at, found)
+        });
+    }
+
+    fn end(&mut self, _: &Facts, last: &Glance, found: &mut Found) {
+        for waiting in self.open.values() {
+            let text = format!("{} never ended", waiting.name());
+            found.add(RULE, last.at, text);
+        }
+    }
+}
+
+impl Waiting {
+    fn of(facts: &Facts, call: CallFacts) -> Self {
+        let settings = call
+            .producer
+            .and_then(|producer| facts.producers.get(producer))
+            .map(|producer| &producer.settings);
+        let limit = match &call.what {
+            Call::Send(_) | Call::PartitionsFor { .. } => {
+                settings.map(|settings| settings.max_block.saturating_add(SLACK))
+            }
+            Call::TrySend(_) | Call::DropFuture { .. } => Some(Duration::ZERO),
+            Call::Get { timeout, .. } | Call::Flush { timeout } | Call::Close { timeout } => {
+                timeout.map(|timeout| timeout.saturating_add(SLACK))
+            }
+            Call::DropProducer => Some(DROP_TIMEOUT + SLACK),
+            Call::Build | Call::Await { .. } => None,
+        };
+        let records = match &call.what {
+            Call::Get { record, .. } | Call::Await { record } => vec![*record],
+            Call::Flush { .. } | Call::Close { .. } | Call::DropProducer => {
+                let of_producer = facts.records().filter(|record| {
+                    Some(record.producer) == call.producer
+                        && record.taken.is_some()
+                        && record.done.is_none()
+                });
+                of_producer.map(|record| record.id).collect()
+            }
+            _ => Vec::new(),
+        };
+        let mut waiting = Self {
+            call,
+            limit,
+            records,
+            free: None,
+        };
+        waiting.update(facts, None);
+        waiting
+    }
+
+    fn name(&self) -> String {
+        format!(
+            "{} ({:?} by {:?}, begun at {:?})",
+            self.call.id, self.call.what, self.call.who, self.call.began.at
+        )
+    }
+
+    /// Whether it ends by itself once there is nothing left to wait for.
+    fn waits_for_records(&self) -> bool {
+        matches!(
+            self.call.what,
+            Call::Get { .. }
+                | Call::Await { .. }
+                | Call::Flush { .. }
+                | Call::Close { .. }
+                | Call::DropProducer
+        )
+    }
+
+    fn update(&mut self, facts: &Facts, glance: Option<&Glance>) {
+        if self.free.is_some() || !self.waits_for_records() {
+            return;
+        }
+        let is_open = |record: &RecordId| {
+            facts
+                .record(*record)
+                .is_some_and(|record| record.done.is_none())
+        };
+        while self.records.last().is_some_and(|record| !is_open(record)) {
+            self.records.pop();
+        }
+        if self.records.is_empty() || self.producer_has_counted_all(facts, glance) {
+            self.free = Some(facts.moment());
+        }
+    }
+
+    fn producer_has_counted_all(&self, facts: &Facts, glance: Option<&Glance>) -> bool {
+        let is_of_all = matches!(
+            self.call.what,
+            Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
+        );
+        let counted = self.call.producer.zip(glance).and_then(|(index, glance)| {
+            let snapshot = glance.producers.get(index)?.snapshot?;
+            let counted = snapshot.records_acknowledged + snapshot.records_failed;
+            Some(counted >= facts.producers.get(index)?.taken)
+        });
+        is_of_all && counted == Some(true)
+    }
+
+    /// Whether it has taken too long.
+    fn look(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
+        let taken = facts.since(self.call.began);
+        if let Some(limit) = self.limit.filter(|limit| taken > *limit) {
+            let text = format!("{} took {taken:?}, more than {limit:?}", self.name());
+            found.add(RULE, at, text);
+            return true;
+        }
+        let idle = self.free.map(|free| facts.since(free));
+        if let Some(idle) = idle.filter(|idle| *idle > SLACK) {
+            let text = format!(
+                "{} goes on for {idle:?} with nothing to wait for",
+                self.name()
+            );
+            found.add(PROMPT, at, text);
+            return true;
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, acknowledged};
+
+    const SHORT: &[(&str, &str)] = &[
+        ("request.timeout.ms", "500"),
+        ("delivery.timeout.ms", "1000"),
+        ("max.block.ms", "200"),
+    ];
+
+    fn ms(millis: u64) -> Option<Duration> {
+        Some(Duration::from_millis(millis))
+    }
+
+    #[test]
+    fn a_record_that_is_not_done_in_time_is_found_once() {
+        let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
+        story.at_ms(500).send(0, "t", 0);
+        story.at_ms(1_600).glance(&[]);
+        assert_eq!(story.found(), [""; 0]);
+        story.at_ms(1_601).glance(&[]);
+        assert_eq!(story.found().len(), 1);
+        story.at_ms(1_602).glance(&[]);
+        assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn a_callback_that_runs_too_late_is_found() {
+        for (at_ms, expected) in [(1_100, 0), (1_101, 1)] {
+            let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
+            story.send_calling(0, "t", 0);
+            story.at_ms(at_ms).ran(0, acknowledged("t", 0, 0));
+            assert_eq!(story.found().len(), expected);
+        }
+    }
+
+    #[test]
+    fn where_nobody_looks_the_producers_count_tells_how_many_are_late() {
+        let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
+        story.look_away();
+        story.send(0, "t", 0);
+        story.send(1, "t", 0);
+        for (counted, expected) in [(2, 0), (1, 1)] {
+            story.snapshot(|snapshot| snapshot.records_failed = counted);
+            story.at_ms(1_101).glance(&[]);
+            assert_eq!(story.found().len(), expected);
+        }
+    }
+
+    #[test]
+    fn records_that_are_done_and_those_that_nobody_watches_pass_and_user_code_is_let_off() {
+        let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
+        story.send(0, "t", 0);
+        story.send(1, "t", 0);
+        story.drop_future(1);
+        story.send_calling(2, "t", 0);
+        story.send(3, "t", 0);
+        story.at_ms(1_100).glance(&[0]);
+        story.ran(2, acknowledged("t", 0, 0));
+        story.user_code_takes(700);
+        story.glance(&[]);
+        assert_eq!(story.found(), [""; 0]);
+        story.at_ms(1_801).glance(&[]);
+        assert_eq!(story.found().len(), 1, "#3");
+    }
+
+    #[test]
+    fn each_call_has_its_bound() {
+        let record = RecordId(0);
+        let calls = [
+            (Call::Send(record), 300),
+            (Call::PartitionsFor { topic: "x".into() }, 300),
+            (Call::TrySend(record), 0),
+            (Call::DropFuture { record }, 0),
+            (
+                Call::Get {
+                    record,
+                    timeout: ms(50),
+                },
+                150,
+            ),
+            (Call::Flush { timeout: ms(70) }, 170),
+            (Call::Close { timeout: ms(0) }, 100),
+            (Call::DropProducer, 10_100),
+        ];
+        for (call, limit) in calls {
+            for (late, ends) in [(0, true), (1, true), (0, false), (1, false)] {
+                let mut story = Story::with(CallTime::default(), SHORT, &[]);
+                story.send(0, "t", 0);
+                story.at_ms(1_000);
+                let id = story.call(call.clone());
+                story.at_ms(1_000 + limit + late);
+                if ends {
+                    story.thread(What::CallEnds {
+                        call: id,
+                        returned: Returned::Error {
+                            kind: "TimedOut".into(),
+                            text: String::new(),
+                        },
+                    });
+                } else {
+                    story.glance(&[]);
+                }
+                let found = story.found();
+                assert_eq!(found.len(), late as usize, "{call:?}: {found:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn user_code_is_let_off_the_time_of_a_call() {
+        let mut story = Story::with(CallTime::default(), SHORT, &[]);
+        story.send(0, "t", 0);
+        let call = story.call(Call::TrySend(RecordId(0)));
+        story.user_code_takes(900);
+        story.ends(call, Returned::Ok);
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn what_waits_for_records_ends_when_they_are_done() {
+        let record = RecordId(0);
+        for call in [
+            Call::Get {
+                record,
+                timeout: None,
+            },
+            Call::Get {
+                record,
+                timeout: ms(9_000),
+            },
+            Call::Await { record },
+            Call::Flush { timeout: None },
+            Call::Close { timeout: None },
+            Call::Close { timeout: ms(9_000) },
+            Call::DropProducer,
+        ] {
+            let mut story = Story::with(CallTime::default(), SHORT, &[]);
+            story.send(0, "t", 0);
+            let id = story.call(call.clone());
+            story.at_ms(500).glance(&[]);
+            story.at_ms(700).glance(&[0]);
+            story.at_ms(800).glance(&[]);
+            assert_eq!(story.found(), [""; 0], "{call:?}");
+            story.at_ms(801).glance(&[]);
+            assert_eq!(story.found().len(), 1, "{call:?}");
+            story.ends(id, Returned::Ok);
+            assert_eq!(story.end(), [""; 0], "{call:?}");
+        }
+    }
+
+    #[test]
+    fn the_producers_count_tells_of_records_that_nobody_watches() {
+        let mut story = Story::with(CallTime::default(), SHORT, &[]);
+        story.send(0, "t", 0);
+        story.drop_future(0);
+        let call = story.call(Call::Close { timeout: None });
+        story
+            .at_ms(500)
+            .snapshot(|snapshot| snapshot.records_acknowledged = 0);
+        story.glance(&[]);
+        story
+            .at_ms(900)
+            .snapshot(|snapshot| snapshot.records_acknowledged = 1);
+        story.glance(&[]);
+        assert_eq!(story.found(), [""; 0]);
+        story.at_ms(1_001).glance(&[]);
+        assert_eq!(story.found().len(), 1);
+        story.ends(call, Returned::Ok);
+        story.glance(&[]);
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn a_flush_waits_for_what_was_sent_before_and_for_nothing_else() {
+        let mut story = Story::with(CallTime::default(), SHORT, &[]);
+        story.send(0, "t", 0);
+        let call = story.call(Call::Flush { timeout: None });
+        story.send(1, "t", 0);
+        story.ends(call, Returned::Ok);
+        story.glance(&[0]);
+        assert_eq!(story.found(), [""; 0], "told by the next glance");
+        let call = story.call(Call::Flush { timeout: None });
+        story.ends(call, Returned::Ok);
+        story.glance(&[]);
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn a_call_that_never_ends_is_found() {
+        let mut story = Story::with(CallTime::default(), SHORT, &[]);
+        story.send(0, "t", 0);
+        story.call(Call::Flush { timeout: None });
+        assert_eq!(story.found(), [""; 0]);
+        assert_eq!(story.end().len(), 1);
+    }
+}

@@ -1,0 +1,520 @@
+//! What is wrong with one topic, partition, broker or record changes no other record's outcome; and when everything is
+//! healed, records get through again.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use super::facts::{Facts, RecordFacts, producer_of};
+use super::faults::FaultFacts;
+use super::logs::TopicId;
+use super::settings::Settings;
+use super::{Found, Glance, Rule};
+use crate::events::{Event, Failure, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::scenario::{Api, Fault, Scenario};
+
+/// A record that was taken for a legal topic that has been there from the start, and for a partition of it, is
+/// acknowledged if
+/// - no fault that had begun before it was done touches it ([`touches`]), or
+/// - it was offered after everything was healed (topics are there again then, with the partitions that they began with);
+///
+/// and if there is time for it: `delivery.timeout.ms` (`max.block.ms` where metadata is waited for) has to be longer than
+/// answers, back-offs, time-outs and the load can take together.
+///
+/// Excused whatever the faults: `Closed`, by a producer that somebody closes; `BufferExhausted`, since all share one
+/// memory; records above a limit; `ProducerFailed` where a fault may end a producer for good; what brokers of an old release
+/// cannot do; producers that give up connections on which nothing is wrong.
+pub(super) struct Isolation {
+    topics: BTreeMap<String, Start>,
+    latency: Duration,
+    old_brokers: bool,
+    /// The one node that has written to a partition; `None` for several, or if a node had gone down before.
+    writers: BTreeMap<(TopicId, i32), Option<i32>>,
+    /// Where each producer has had an acknowledgement: it knows the topic, and has an id.
+    established: BTreeSet<(ProducerIndex, TopicId, i32)>,
+    /// Records to a partition where their producer is established, with the node that leads it.
+    settled: BTreeMap<RecordId, i32>,
+}
+
+/// A topic at the start.
+struct Start {
+    partitions: u16,
+    max_message_bytes: Option<u32>,
+}
+
+const RULE: &str = "isolation";
+/// What a batch has besides its record's bytes, by far.
+const OVERHEAD: usize = 300;
+
+impl Isolation {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let folded = |name: &str| name.replace('.', "_");
+        let mut names: BTreeMap<String, u32> = BTreeMap::new();
+        for topic in &scenario.topics {
+            *names.entry(folded(&topic.name)).or_default() += 1;
+        }
+        let good = scenario.topics.iter().filter(|topic| {
+            topic.partitions > 0 && is_legal(&topic.name) && names[&folded(&topic.name)] == 1
+        });
+        let topics = good.map(|topic| {
+            let start = Start {
+                partitions: topic.partitions,
+                max_message_bytes: topic.max_message_bytes,
+            };
+            (topic.name.clone(), start)
+        });
+        let release = &scenario.brokers.release;
+        Self {
+            topics: topics.collect(),
+            latency: Duration::from_micros(scenario.network.latency_us),
+            old_brokers: release.starts_with("V0")
+                || release.starts_with("V1")
+                || release == "V2_0",
+            writers: BTreeMap::new(),
+            established: BTreeSet::new(),
+            settled: BTreeMap::new(),
+        }
+    }
+}
+
+/// Kafka's rules for names, and no topic of Kafka's own.
+fn is_legal(name: &str) -> bool {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    !name.is_empty()
+        && name.len() <= 249
+        && !matches!(name, "." | "..")
+        && !name.starts_with("__")
+        && name.chars().all(is_plain)
+}
+
+impl Rule for Isolation {
+    fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
+        match &event.what {
+            What::Appended {
+                topic, partition, ..
+            } => {
+                let (Some(topic), Who::Broker(node)) = (facts.topic_id(topic), event.who) else {
+                    return;
+                };
+                let writer = self.writers.entry((topic, *partition)).or_insert_with(|| {
+                    let is_down = |begun: &FaultFacts| matches!(begun.fault, Fault::Down { .. });
+                    (!facts.faults.begun().any(is_down)).then_some(node)
+                });
+                if *writer != Some(node) {
+                    *writer = None;
+                }
+            }
+            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+                let Outcome::Acknowledged { partition, .. } = outcome else {
+                    return;
+                };
+                if let Some(record) = facts.record(*record) {
+                    let place = (record.producer, record.topic, *partition);
+                    self.established.insert(place);
+                }
+            }
+            What::RecordOffered {
+                record: id,
+                partition: Some(partition),
+                ..
+            } => {
+                let Some(record) = facts.record(*id) else {
+                    return;
+                };
+                let place = (record.producer, record.topic, *partition);
+                let writer = self.writers.get(&(record.topic, *partition)).copied();
+                if let (Some(Some(writer)), true) = (writer, self.established.contains(&place)) {
+                    self.settled.insert(*id, writer);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        let load = self.load(facts);
+        for record in facts.records().filter(|record| record.taken.is_some()) {
+            let Some(Outcome::Failed(failure)) = &record.outcome else {
+                continue;
+            };
+            let Some(why) = self.why_acknowledged(facts, record, failure, load) else {
+                continue;
+            };
+            let at = record.done.unwrap_or(last.at);
+            let text = format!("{} failed, although {why}: {}", record.id, failure.text);
+            found.add(RULE, at, text);
+        }
+    }
+}
+
+impl Isolation {
+    /// How long all records of the run take one after the other, nothing being wrong.
+    fn load(&self, facts: &Facts) -> Duration {
+        let count = u32::try_from(facts.records().count()).unwrap_or(u32::MAX);
+        let each = (self.latency * 4).saturating_add(Duration::from_millis(1));
+        each.saturating_mul(count)
+            .saturating_add(facts.network.slowest_answer * 4)
+            .saturating_add(facts.user_time)
+            .saturating_add(Duration::from_secs(2))
+    }
+
+    fn why_acknowledged(
+        &self,
+        facts: &Facts,
+        record: &RecordFacts,
+        failure: &Failure,
+        load: Duration,
+    ) -> Option<&'static str> {
+        let settings = facts.settings(record)?;
+        let topic = self.topics.get(&*record.topic_name)?;
+        let partitions = i32::from(topic.partitions);
+        let is_there = record
+            .partition
+            .is_none_or(|at| (0..partitions).contains(&at));
+        if !is_there || self.is_excused(facts, record, failure) || facts.is_hasty(settings) {
+            return None;
+        }
+        let done = record.done?;
+        let before = |begun: &&FaultFacts| begun.begun.is_some_and(|(at, _)| at <= done);
+        let writer = self.settled.get(&record.id).copied();
+        let (why, needed) = if !facts
+            .faults
+            .begun()
+            .filter(before)
+            .any(|begun| touches(&begun.fault, record, writer))
+        {
+            // Other partitions may need a new epoch, for which any broker may be asked.
+            let needed = match facts.faults.begun().next() {
+                Some(_) => load.saturating_add(recovery(settings)),
+                None => load,
+            };
+            ("no fault had touched it", needed)
+        } else if facts.faults.healed.is_some_and(|at| record.offered.at > at) {
+            let needed = load
+                .saturating_add(recovery(settings))
+                .saturating_add(after_faults(facts, settings)?);
+            ("everything had been healed before it was offered", needed)
+        } else {
+            return None;
+        };
+        let patience = if matches!(
+            &*failure.kind,
+            "MetadataTimeout" | "UnknownTopicOrPartition"
+        ) {
+            settings.max_block
+        } else {
+            settings.delivery_timeout
+        };
+        let may_try = settings.retries >= 20 || facts.faults.begun().next().is_none();
+        (patience > needed.saturating_add(settings.linger) && may_try).then_some(why)
+    }
+
+    fn is_excused(&self, facts: &Facts, record: &RecordFacts, failure: &Failure) -> bool {
+        let begun = || facts.faults.begun().map(|begun| &begun.fault);
+        let producer = &facts.producers[record.producer];
+        let topic = self.topics.get(&*record.topic_name);
+        match &*failure.kind {
+            "Closed" => producer.closing.is_some(),
+            "BufferExhausted" => true,
+            "ProducerFailed" => self.old_brokers || begun().any(may_end_producer),
+            "Broker(InvalidTimestamp)" => {
+                begun().any(|fault| matches!(fault, Fault::WallClock { .. }))
+            }
+            kind if kind.starts_with("Broker(MessageTooLarge") => {
+                let limit = topic.and_then(|topic| topic.max_message_bytes);
+                limit.is_some_and(|limit| record.size + OVERHEAD > limit as usize)
+            }
+            kind if kind.starts_with("RecordTooLarge") => true,
+            kind if kind.starts_with("Unsupported") => {
+                self.old_brokers || begun().any(|fault| matches!(fault, Fault::Versions { .. }))
+            }
+            _ => producer.settings.idempotent && self.old_brokers,
+        }
+    }
+}
+
+/// Whether a fault may change what becomes of a record. `writer`: who leads its partition, if that is certain, and if
+/// the record's producer had all it needs of other brokers.
+fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
+    let is_topic = |topic: &str| *topic == *record.topic_name;
+    let is_partition =
+        |topic: &str, at: i32| is_topic(topic) && record.partition.is_none_or(|it| it == at);
+    match fault {
+        Fault::Slow { node, .. }
+        | Fault::Cut { node }
+        | Fault::Silence { node, .. }
+        | Fault::Refuse { node }
+        | Fault::BlackHole { node }
+        | Fault::Down { node }
+        | Fault::Hang { node } => writer.is_none_or(|writer| writer == *node),
+        Fault::MoveLeader {
+            topic, partition, ..
+        }
+        | Fault::Truncate {
+            topic, partition, ..
+        }
+        | Fault::ForgetProducers { topic, partition } => is_partition(topic, *partition),
+        Fault::DeleteTopic { topic }
+        | Fault::RecreateTopic { topic, .. }
+        | Fault::GrowTopic { topic, .. }
+        | Fault::LowerLimit { topic, .. } => is_topic(topic),
+        Fault::Error {
+            topic: Some(topic),
+            partition,
+            ..
+        } => match partition {
+            Some(partition) => is_partition(topic, *partition),
+            None => is_topic(topic),
+        },
+        Fault::WallClock { .. } => false,
+        Fault::Error { topic: None, .. }
+        | Fault::StaleMetadata { .. }
+        | Fault::EpochsGoBack
+        | Fault::Rebuild
+        | Fault::MoveBrokers
+        | Fault::Lose { .. }
+        | Fault::Late { .. }
+        | Fault::Throttle { .. }
+        | Fault::Versions { .. }
+        | Fault::NamesFail
+        | Fault::WrongAddresses { .. } => true,
+    }
+}
+
+/// Whether a fault may end a producer for good.
+fn may_end_producer(fault: &Fault) -> bool {
+    // CLUSTER_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, PRODUCER_FENCED.
+    const FATAL: [i16; 4] = [31, 35, 53, 90];
+    match fault {
+        Fault::Error { request, code, .. } => {
+            FATAL.contains(code) || *request == Api::InitProducerId
+        }
+        Fault::Versions { .. } => true,
+        _ => false,
+    }
+}
+
+/// How long it may take a producer to notice that connections are dead, and to come back.
+fn recovery(settings: &Settings) -> Duration {
+    let times = [
+        settings.request_timeout.saturating_mul(3),
+        settings.setup_timeout_max.saturating_mul(3),
+        settings.reconnect_backoff_max.saturating_mul(5),
+        settings.retry_backoff_max.saturating_mul(5),
+    ];
+    times
+        .into_iter()
+        .fold(Duration::ZERO, Duration::saturating_add)
+}
+
+/// What is left of faults after the healing; `None` if a producer need not recover at all.
+fn after_faults(facts: &Facts, settings: &Settings) -> Option<Duration> {
+    let mut longest = Duration::ZERO;
+    for begun in facts.faults.begun() {
+        let left = match begun.fault {
+            Fault::Slow { ms, .. } | Fault::Late { ms, .. } | Fault::Throttle { ms, .. } => {
+                Duration::from_millis(ms)
+            }
+            // The old addresses may be all that it knows.
+            Fault::MoveBrokers
+            | Fault::Rebuild
+            | Fault::NamesFail
+            | Fault::WrongAddresses { .. }
+            | Fault::EpochsGoBack
+            | Fault::StaleMetadata { .. } => settings.rebootstrap?,
+            _ => continue,
+        };
+        longest = longest.max(left);
+    }
+    Some(longest)
+}
+
+/// A producer is closed by those who close it: no record fails with `Closed`, and nothing is refused as closed, before
+/// somebody began to.
+pub(super) struct ClosedByNobody;
+
+impl Rule for ClosedByNobody {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let (record, kind) = match &event.what {
+            What::RecordRefused { record, kind, .. } => (*record, kind),
+            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+                match outcome {
+                    Outcome::Failed(failure) => (*record, &failure.kind),
+                    Outcome::Acknowledged { .. } => return,
+                }
+            }
+            _ => return,
+        };
+        let producer = facts.record(record).map(|record| record.producer);
+        let producer = producer.or(producer_of(event.who));
+        let facts = producer.and_then(|producer| facts.producers.get(producer));
+        let is_closed = matches!(&**kind, "Closed" | "Call(Closed)");
+        if is_closed && facts.is_some_and(|producer| producer.closing.is_none()) {
+            let text = format!("{record} is refused because of a producer that nobody has closed");
+            found.add("closed by nobody", event.at, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, acknowledged, error, failed, fault, scenario};
+    use crate::events::Call;
+    use crate::scenario::TimedFault;
+
+    fn isolation(keys: &[(&str, &str)], faults: &[TimedFault]) -> Story {
+        let scenario = scenario(keys, faults);
+        Story::of(Isolation::of(&scenario), &scenario)
+    }
+
+    fn expired() -> Outcome {
+        failed("t-0: expired", false)
+    }
+
+    const SHORT: &[(&str, &str)] = &[
+        ("request.timeout.ms", "1000"),
+        ("socket.connection.setup.timeout.max.ms", "1000"),
+        ("socket.connection.setup.timeout.ms", "1000"),
+    ];
+
+    #[test]
+    fn without_faults_every_record_gets_through() {
+        let mut story = isolation(&[], &[]);
+        story.send(0, "t", 0);
+        story.told(0, acknowledged("t", 0, 0));
+        assert_eq!(story.end(), [""; 0]);
+        let mut story = isolation(&[], &[]);
+        story.send(0, "t", 0);
+        story.told(0, expired());
+        assert_eq!(story.end().len(), 1);
+    }
+
+    #[test]
+    fn topics_and_partitions_that_never_were_are_no_matter() {
+        for (topic, partition) in [("x", 0), ("t", 2), ("not legal", 0)] {
+            let mut story = isolation(&[], &[]);
+            story.send(0, topic, partition);
+            story.told(0, expired());
+            assert_eq!(story.end(), [""; 0], "{topic}-{partition}");
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_another_topic_or_partition_is_no_excuse() {
+        let of = |topic: &str, partition: i32| {
+            fault(Fault::Truncate {
+                topic: topic.into(),
+                partition,
+                records: 1,
+            })
+        };
+        let faults = [
+            (of("t", 0), 0),
+            (of("t", 1), 1),
+            (of("u", 0), 1),
+            (fault(Fault::DeleteTopic { topic: "u".into() }), 1),
+            (fault(Fault::DeleteTopic { topic: "t".into() }), 0),
+            (error(Api::Produce, Some("u"), None, 6, false), 1),
+            (error(Api::Metadata, Some("t"), None, 6, false), 0),
+            (error(Api::Metadata, None, None, 6, false), 0),
+            (fault(Fault::Rebuild), 0),
+            (fault(Fault::WallClock { by_ms: 5 }), 1),
+        ];
+        for (fault, expected) in faults {
+            let mut story = isolation(SHORT, &[fault.clone()]);
+            story.begins(0);
+            story.send(0, "t", 0);
+            story.told(0, expired());
+            assert_eq!(story.end().len(), expected, "{fault:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_that_begins_later_is_no_excuse_and_a_hurry_is_one() {
+        let rebuild = fault(Fault::Rebuild);
+        let mut story = isolation(SHORT, &[rebuild]);
+        story.send(0, "t", 0);
+        story.told(0, expired());
+        story.at_ms(1).begins(0);
+        assert_eq!(story.end().len(), 1);
+        let hurry = [
+            ("request.timeout.ms", "1000"),
+            ("delivery.timeout.ms", "1500"),
+        ];
+        let mut story = isolation(&hurry, &[]);
+        story.send(0, "t", 0);
+        story.told(0, expired());
+        assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn another_broker_is_no_excuse_where_a_producer_is_established() {
+        for (node, established, expected) in [(1, true, 1), (0, true, 0), (1, false, 0)] {
+            let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
+            if established {
+                story.send(0, "t", 0);
+                story.append("t", 0, 0, &[0]);
+                story.told(0, acknowledged("t", 0, 0));
+            }
+            story.begins(0);
+            story.send(1, "t", 0);
+            story.told(1, expired());
+            assert_eq!(story.end().len(), expected, "{node} {established}");
+        }
+    }
+
+    #[test]
+    fn after_the_healing_records_get_through() {
+        for (sent_ms, expected) in [(4, 0), (6, 1)] {
+            let mut story = isolation(SHORT, &[fault(Fault::Hang { node: 0 })]);
+            story.begins(0);
+            story.at_ms(sent_ms).send(0, "t", 0);
+            story.at_ms(5);
+            if sent_ms < 5 {
+                story.world(What::Healed);
+            } else {
+                story = isolation(SHORT, &[fault(Fault::Hang { node: 0 })]);
+                story.begins(0);
+                story.at_ms(5).world(What::Healed);
+                story.at_ms(sent_ms).send(0, "t", 0);
+            }
+            story.told(0, expired());
+            assert_eq!(story.end().len(), expected, "{sent_ms}");
+        }
+    }
+
+    #[test]
+    fn some_failures_are_excused_for_their_reason_alone() {
+        for (kind, closes, expected) in [
+            ("Closed", true, 0),
+            ("Closed", false, 1),
+            ("BufferExhausted", false, 0),
+            ("ProducerFailed", false, 1),
+            ("UnsupportedVersion", false, 1),
+            ("MetadataTimeout", false, 1),
+            ("Broker(MessageTooLarge)", false, 1),
+        ] {
+            let mut story = isolation(&[], &[]);
+            story.send(0, "t", 0);
+            if closes {
+                story.call(Call::Close { timeout: None });
+            }
+            story.told(0, expired().kind(kind));
+            assert_eq!(story.end().len(), expected, "{kind} {closes}");
+        }
+    }
+
+    #[test]
+    fn a_producer_that_is_closed_by_nobody_is_found() {
+        for closes in [false, true] {
+            let mut story = Story::new(ClosedByNobody);
+            story.send(0, "t", 0);
+            if closes {
+                story.call(Call::DropProducer);
+            }
+            story.refuse(1, "t", 0);
+            story.told(0, expired().kind("Closed"));
+            assert_eq!(story.found().len(), if closes { 0 } else { 2 });
+        }
+    }
+}

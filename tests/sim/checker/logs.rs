@@ -1,0 +1,180 @@
+//! What the brokers' logs hold, as their own events tell it.
+
+use std::collections::BTreeMap;
+
+use crate::events::RecordId;
+
+/// A topic, by its place in the list of names.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct TopicId(pub(crate) usize);
+
+/// One partition of a topic as long as that exists: a topic that is made again has other logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct LogId {
+    pub(crate) topic: TopicId,
+    pub(crate) incarnation: u64,
+    pub(crate) partition: i32,
+}
+
+/// A batch that was written.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    pub(crate) log: LogId,
+    pub(crate) base_offset: i64,
+    pub(crate) records: Vec<RecordId>,
+    pub(crate) producer_id: i64,
+    pub(crate) epoch: i16,
+    pub(crate) sequence: i32,
+    pub(crate) digest: u64,
+    /// The event's number.
+    pub(crate) written: u64,
+    /// What the log has lost of it: everything from this offset on.
+    gone_from: Option<i64>,
+}
+
+impl Batch {
+    /// Whether any of it is lost.
+    pub(crate) fn is_cut(&self) -> bool {
+        self.gone_from.is_some()
+    }
+
+    pub(crate) fn holds(&self, offset: i64) -> bool {
+        self.gone_from.is_none_or(|from| offset < from)
+    }
+
+    fn end(&self) -> i64 {
+        self.base_offset + self.records.len() as i64
+    }
+}
+
+/// One copy of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Stored {
+    pub(crate) batch: usize,
+    pub(crate) offset: i64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Log {
+    /// Those that are not lost as a whole, in order.
+    pub(crate) batches: Vec<usize>,
+    pub(crate) end: i64,
+}
+
+/// All logs there ever were.
+#[derive(Debug, Default)]
+pub(crate) struct Logs {
+    pub(crate) batches: Vec<Batch>,
+    logs: BTreeMap<LogId, Log>,
+}
+
+impl Logs {
+    pub(crate) fn get(&self, log: LogId) -> Option<&Log> {
+        self.logs.get(&log)
+    }
+
+    pub(crate) fn is_there(&self, copy: Stored) -> bool {
+        self.batches[copy.batch].holds(copy.offset)
+    }
+
+    /// Takes a batch and returns its place among all batches.
+    pub(super) fn append(&mut self, mut batch: Batch) -> usize {
+        batch.gone_from = None;
+        let place = self.batches.len();
+        let log = self.logs.entry(batch.log).or_default();
+        log.batches.push(place);
+        log.end = batch.end();
+        self.batches.push(batch);
+        place
+    }
+
+    pub(super) fn truncate(&mut self, id: LogId, from: i64) {
+        let Some(log) = self.logs.get_mut(&id) else {
+            return;
+        };
+        for place in &log.batches {
+            let batch = &mut self.batches[*place];
+            if batch.end() > from {
+                batch.gone_from = Some(from.min(batch.gone_from.unwrap_or(from)));
+            }
+        }
+        let batches = &self.batches;
+        log.batches
+            .retain(|place| batches[*place].holds(batches[*place].base_offset));
+        log.end = log.end.min(from);
+    }
+
+    pub(super) fn remove(&mut self, topic: TopicId, incarnation: u64) {
+        let gone = self.logs.iter_mut().filter(|(id, _)| {
+            let id: &LogId = id;
+            id.topic == topic && id.incarnation == incarnation
+        });
+        for (_, log) in gone {
+            for place in std::mem::take(&mut log.batches) {
+                self.batches[place].gone_from = Some(i64::MIN);
+            }
+        }
+    }
+}
+
+impl Batch {
+    #[allow(clippy::too_many_arguments, reason = "an event's fields")]
+    pub(super) fn new(
+        log: LogId,
+        base_offset: i64,
+        records: &[RecordId],
+        producer: (i64, i16, i32),
+        digest: u64,
+        written: u64,
+    ) -> Self {
+        let (producer_id, epoch, sequence) = producer;
+        Self {
+            log,
+            base_offset,
+            records: records.to_vec(),
+            producer_id,
+            epoch,
+            sequence,
+            digest,
+            written,
+            gone_from: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LOG: LogId = LogId {
+        topic: TopicId(0),
+        incarnation: 3,
+        partition: 1,
+    };
+
+    fn batch(base_offset: i64, records: &[u64]) -> Batch {
+        let records: Vec<_> = records.iter().copied().map(RecordId).collect();
+        Batch::new(LOG, base_offset, &records, (-1, -1, -1), 0, 0)
+    }
+
+    #[test]
+    fn what_is_cut_off_or_goes_with_its_topic_is_there_no_more() {
+        let mut logs = Logs::default();
+        let first = logs.append(batch(0, &[0, 1]));
+        let second = logs.append(batch(2, &[2, 3]));
+        logs.truncate(LOG, 3);
+        let there = |logs: &Logs| {
+            [(first, 0), (first, 1), (second, 2), (second, 3)]
+                .map(|(batch, offset)| logs.is_there(Stored { batch, offset }))
+        };
+        assert_eq!(there(&logs), [true, true, true, false]);
+        assert!(logs.batches[second].is_cut() && !logs.batches[first].is_cut());
+        assert_eq!(logs.get(LOG).map(|log| log.end), Some(3));
+        logs.truncate(LOG, 2);
+        assert_eq!(logs.get(LOG).map(|log| log.batches.len()), Some(1));
+        logs.remove(TopicId(0), 4);
+        assert_eq!(there(&logs), [true, true, false, false]);
+        logs.remove(TopicId(0), 3);
+        assert_eq!(there(&logs), [false; 4]);
+    }
+}

@@ -1,0 +1,362 @@
+//! Says whether what happened in a run was right: from the scenario, its events, and glances at how all stands.
+//!
+//! `Facts` put together what the events tell. Each rule is a small struct that looks at the facts and the present
+//! event, and has tests of its own that show it passing and catching. What a rule lets pass by design is said where it
+//! does so, and is as narrow as events can tell.
+
+mod acknowledged;
+mod at_rest;
+mod callbacks;
+mod facts;
+mod failure_texts;
+mod faults;
+mod glance;
+mod in_time;
+mod isolation;
+mod logs;
+mod not_written;
+mod once;
+mod order;
+mod outcomes;
+mod sequences;
+mod settings;
+mod storms;
+#[cfg(test)]
+pub(crate) mod story;
+mod stuck;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use self::facts::Facts;
+pub(crate) use self::glance::{Glance, Moment, ProducerGlance};
+use crate::events::Event;
+use crate::scenario::Scenario;
+
+/// Something that must not be.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Violation {
+    pub(crate) rule: &'static str,
+    pub(crate) at: Duration,
+    pub(crate) text: String,
+}
+
+/// What is wrong is said so often for each rule; what follows tells nothing new.
+const VIOLATIONS_OF_A_RULE: u32 = 5;
+
+/// What has been found to be wrong.
+#[derive(Debug, Default)]
+pub(crate) struct Found {
+    violations: Vec<Violation>,
+    by_rule: BTreeMap<&'static str, u32>,
+}
+
+impl Found {
+    fn add(&mut self, rule: &'static str, at: Duration, text: String) {
+        let count = self.by_rule.entry(rule).or_default();
+        *count += 1;
+        if *count <= VIOLATIONS_OF_A_RULE {
+            self.violations.push(Violation { rule, at, text });
+        }
+    }
+}
+
+/// One thing that has to be so. Facts hold the present event and the present glance already.
+trait Rule {
+    fn see(&mut self, _facts: &Facts, _event: &Event, _found: &mut Found) {}
+
+    fn step(&mut self, _facts: &Facts, _glance: &Glance, _found: &mut Found) {}
+
+    /// Everything is over.
+    fn end(&mut self, _facts: &Facts, _last: &Glance, _found: &mut Found) {}
+}
+
+/// All rules over one run.
+pub(crate) struct Checker {
+    facts: Facts,
+    rules: Vec<Box<dyn Rule>>,
+    found: Found,
+}
+
+impl Checker {
+    pub(crate) fn new(scenario: &Scenario) -> Self {
+        let facts = Facts::new(scenario);
+        let rules = rules(scenario, &facts);
+        Self {
+            facts,
+            rules,
+            found: Found::default(),
+        }
+    }
+
+    #[cfg(test)]
+    fn of(scenario: &Scenario, rule: impl Rule + 'static) -> Self {
+        Self {
+            facts: Facts::new(scenario),
+            rules: vec![Box::new(rule)],
+            found: Found::default(),
+        }
+    }
+
+    pub(crate) fn see(&mut self, event: &Event) {
+        self.facts.see(event);
+        for rule in &mut self.rules {
+            rule.see(&self.facts, event, &mut self.found);
+        }
+    }
+
+    pub(crate) fn step(&mut self, glance: &Glance) {
+        self.facts.step(glance);
+        for rule in &mut self.rules {
+            rule.step(&self.facts, glance, &mut self.found);
+        }
+    }
+
+    /// The run is over; `last` is how all stands after it, with everything told.
+    pub(crate) fn end(mut self, last: &Glance) -> Vec<Violation> {
+        self.step(last);
+        for rule in &mut self.rules {
+            rule.end(&self.facts, last, &mut self.found);
+        }
+        self.found.violations
+    }
+
+    /// What has been found so far, for who wants to stop at the first.
+    pub(crate) fn found(&self) -> &[Violation] {
+        &self.found.violations
+    }
+}
+
+fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
+    vec![
+        Box::new(acknowledged::Acknowledged),
+        Box::new(once::Once),
+        Box::new(once::TakenForAnother),
+        Box::new(order::Order::default()),
+        Box::new(sequences::Gapless::default()),
+        Box::new(sequences::SameBytes::default()),
+        Box::new(sequences::OwnId),
+        Box::new(not_written::NotWritten),
+        Box::new(callbacks::Callbacks),
+        Box::new(outcomes::Outcomes),
+        Box::new(in_time::DeliveryTime::default()),
+        Box::new(in_time::CallTime::default()),
+        Box::new(at_rest::Memory),
+        Box::new(at_rest::Sizes::of(scenario)),
+        Box::new(storms::Requests::of(scenario, facts)),
+        Box::new(storms::LogLines::of(scenario)),
+        Box::new(storms::Spinning::of(scenario)),
+        Box::new(isolation::Isolation::of(scenario)),
+        Box::new(isolation::ClosedByNobody),
+        Box::new(failure_texts::FailureTexts),
+        Box::new(stuck::Stuck),
+    ]
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::story::{acknowledged, fault, scenario};
+    use super::*;
+    use crate::events::{Call, CallId, RecordId, Returned, What, Who};
+    use crate::scenario::Fault;
+
+    const THREAD: Who = Who::Thread {
+        producer: 0,
+        thread: 0,
+    };
+
+    /// A run in which all goes well: batches of ten records, each sent by a call, with a callback, and read.
+    struct GoodRun {
+        events: Vec<Event>,
+        now: Duration,
+    }
+
+    impl GoodRun {
+        fn see(&mut self, who: Who, what: What) {
+            self.events.push(Event {
+                at: self.now,
+                who,
+                what,
+            });
+        }
+
+        fn call(&mut self, call: u64, what: Call, within: Option<What>) {
+            let call = CallId(call);
+            self.see(THREAD, What::CallBegins { call, what });
+            if let Some(within) = within {
+                self.see(THREAD, within);
+            }
+            let returned = Returned::Ok;
+            self.see(THREAD, What::CallEnds { call, returned });
+        }
+
+        fn of(batches: u64) -> Vec<Event> {
+            let mut run = Self {
+                events: Vec::new(),
+                now: Duration::ZERO,
+            };
+            for batch in 0..batches {
+                let records = batch * 10..batch * 10 + 10;
+                run.now += Duration::from_millis(1);
+                for record in records.clone().map(RecordId) {
+                    let offered = What::RecordOffered {
+                        record,
+                        producer: 0,
+                        topic: "t".into(),
+                        partition: Some(0),
+                        key: None,
+                        size: 100,
+                        has_callback: true,
+                        inside: false,
+                    };
+                    run.see(THREAD, offered);
+                    run.call(
+                        record.0 * 2,
+                        Call::Send(record),
+                        Some(What::RecordTaken { record }),
+                    );
+                }
+                for _ in 0..20 {
+                    run.now += Duration::from_micros(500);
+                    let step = What::SenderStep {
+                        waits: true,
+                        until: None,
+                    };
+                    run.see(Who::Sender(0), step);
+                }
+                let request = What::Request {
+                    api: "Produce",
+                    version: 9,
+                    bytes: 1_000,
+                    fate: "NONE".into(),
+                };
+                run.see(Who::Broker(0), request);
+                let appended = What::Appended {
+                    topic: "t".into(),
+                    incarnation: 1,
+                    partition: 0,
+                    base_offset: batch as i64 * 10,
+                    records: records.clone().map(RecordId).collect(),
+                    producer_id: 7,
+                    epoch: 0,
+                    sequence: batch as i32 * 10,
+                    digest: batch,
+                };
+                run.see(Who::Broker(0), appended);
+                for record in records.clone().map(RecordId) {
+                    let outcome = acknowledged("t", 0, record.0 as i64);
+                    let code = What::UserCode {
+                        what: "callback",
+                        act: String::new(),
+                    };
+                    run.see(Who::Sender(0), code);
+                    run.see(Who::Sender(0), What::CallbackRan { record, outcome });
+                }
+                for record in records.map(RecordId) {
+                    let outcome = acknowledged("t", 0, record.0 as i64);
+                    let told = What::FutureTold { record, outcome };
+                    let get = Call::Get {
+                        record,
+                        timeout: None,
+                    };
+                    run.call(record.0 * 2 + 1, get, Some(told));
+                }
+            }
+            run.call(u64::MAX, Call::Close { timeout: None }, None);
+            run.events
+        }
+    }
+
+    fn last(records: u64) -> Glance {
+        let mut snapshot = kafka_producer::ProducerSnapshot::default();
+        snapshot.records_acknowledged = records;
+        Glance {
+            at: Duration::from_secs(10),
+            moment: Moment::End,
+            producers: vec![ProducerGlance {
+                snapshot: Some(snapshot),
+                sender_has_ended: true,
+                sizes: Vec::new(),
+            }],
+            done: None,
+        }
+    }
+
+    #[test]
+    fn a_good_run_passes_all_rules() {
+        let scenario = scenario(&[], &[]);
+        let mut checker = Checker::new(&scenario);
+        for event in GoodRun::of(5) {
+            checker.see(&event);
+        }
+        assert_eq!(checker.found(), []);
+        assert_eq!(checker.end(&last(50)), []);
+    }
+
+    #[test]
+    fn no_event_of_a_good_run_can_be_left_out_unseen() {
+        let scenario = scenario(&[], &[]);
+        let events = GoodRun::of(2);
+        for left_out in 0..events.len() {
+            let mut checker = Checker::new(&scenario);
+            for (number, event) in events.iter().enumerate() {
+                if number != left_out {
+                    checker.see(event);
+                }
+            }
+            let is_seen = !checker.end(&last(20)).is_empty();
+            // A future that nobody reads, steps, user code and requests may be there or not; a call that did not begin is
+            // none.
+            let may_be_missing = matches!(
+                events[left_out].what,
+                What::SenderStep { .. }
+                    | What::UserCode { .. }
+                    | What::Request { .. }
+                    | What::CallBegins { .. }
+                    | What::FutureTold { .. }
+            );
+            assert_eq!(is_seen, !may_be_missing, "without {:?}", events[left_out]);
+        }
+    }
+
+    #[test]
+    fn a_rule_that_is_broken_over_and_over_says_so_a_few_times() {
+        let mut found = Found::default();
+        for number in 0..100 {
+            found.add("a", Duration::ZERO, number.to_string());
+            found.add("b", Duration::ZERO, number.to_string());
+        }
+        assert_eq!(found.violations.len(), 2 * VIOLATIONS_OF_A_RULE as usize);
+    }
+
+    /// For who changes a rule: `cargo test --release --test … what_it_costs -- --nocapture --ignored`.
+    #[test]
+    #[ignore = "it measures"]
+    #[allow(clippy::disallowed_methods, reason = "real time is what it measures")]
+    fn what_it_costs() {
+        let faults: Vec<_> = (0..20).map(|_| fault(Fault::Cut { node: 0 })).collect();
+        let scenario = scenario(&[], &faults);
+        let events = GoodRun::of(70);
+        let times = 20_000 / events.len() + 1;
+        let began = Instant::now();
+        for _ in 0..100 {
+            let mut checker = Checker::new(&scenario);
+            for event in &events {
+                checker.see(event);
+            }
+            let glance = last(700);
+            for _ in 0..events.len() {
+                checker.step(&glance);
+            }
+            checker.end(&glance);
+        }
+        let run = began.elapsed() / 100;
+        println!(
+            "{} events and as many glances: {run:?}; 20,000: {:?}",
+            events.len(),
+            run * times as u32
+        );
+    }
+}

@@ -1,0 +1,116 @@
+//! A record that was called not written is in no log, neither before nor after.
+
+use super::facts::{Facts, RecordFacts, is_final};
+use super::{Found, Rule};
+use crate::events::{Event, Outcome, What};
+
+/// Looked at when a record is refused or fails, and when anything is written.
+///
+/// Excused: a fault that has brokers write and then give an error that none gives after writing.
+pub(super) struct NotWritten;
+
+const RULE: &str = "not written";
+
+impl Rule for NotWritten {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match &event.what {
+            What::Appended { records, .. } => {
+                for record in records.iter().filter_map(|record| facts.record(*record)) {
+                    let is_final =
+                        record.refused.is_some() || is_called_so(record.outcome.as_ref());
+                    if is_final && !is_excused(facts, record) {
+                        let text =
+                            format!("{} was called not written, and is now written", record.id);
+                        found.add(RULE, event.at, text);
+                    }
+                }
+            }
+            What::RecordRefused { record, .. } => check(facts, *record, event, found),
+            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }
+                if is_called_so(Some(outcome)) =>
+            {
+                check(facts, *record, event, found);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn check(facts: &Facts, id: crate::events::RecordId, event: &Event, found: &mut Found) {
+    let Some(record) = facts.record(id) else {
+        return;
+    };
+    if !record.copies.is_empty() && !is_excused(facts, record) {
+        let text = format!("{id} is called not written, and was written");
+        found.add(RULE, event.at, text);
+    }
+}
+
+fn is_called_so(outcome: Option<&Outcome>) -> bool {
+    outcome.is_some_and(|outcome| match outcome {
+        Outcome::Failed(failure) => is_final(outcome) && !failure.may_be_written,
+        Outcome::Acknowledged { .. } => false,
+    })
+}
+
+fn is_excused(facts: &Facts, record: &RecordFacts) -> bool {
+    let all_acks = facts
+        .settings(record)
+        .is_some_and(|settings| settings.acks == -1);
+    facts.faults.may_have_lied(record, all_acks)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, error, failed};
+    use crate::scenario::Api;
+
+    #[test]
+    fn a_record_that_is_written_before_or_after_it_was_called_not_written_is_found() {
+        let mut story = Story::new(NotWritten);
+        story.send(0, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        story.told(0, failed("t-0: refused", false));
+        assert_eq!(story.found().len(), 1);
+        let mut story = Story::new(NotWritten);
+        story.send(0, "t", 0);
+        story.ran(0, failed("t-0: refused", false));
+        assert_eq!(story.found().len(), 0);
+        story.append("t", 0, 0, &[0]);
+        assert_eq!(story.found().len(), 1);
+        let mut story = Story::new(NotWritten);
+        story.refuse(0, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn a_record_that_may_be_written_is_or_is_not() {
+        let mut story = Story::new(NotWritten);
+        story.send(0, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        story.told(0, failed("t-0: lost", true));
+        story.send(1, "t", 0);
+        story.told(1, failed("t-0: expired", false));
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn only_a_broker_that_lies_is_an_excuse() {
+        for (topic, code, after, expected) in [
+            ("t", 10, true, 0),
+            ("u", 10, true, 1),
+            ("t", 10, false, 1),
+            ("t", 7, true, 1),
+        ] {
+            let fault = error(Api::Produce, Some(topic), None, code, after);
+            let mut story = Story::with(NotWritten, &[], &[fault]);
+            story.begins(0);
+            story.send(0, "t", 0);
+            story.append("t", 0, 0, &[0]);
+            story.told(0, failed("t-0: refused", false));
+            assert_eq!(story.found().len(), expected, "{topic} {code} {after}");
+        }
+    }
+}

@@ -1,0 +1,230 @@
+//! No record is in a log twice but where that is allowed.
+
+use super::facts::{Facts, RecordFacts};
+use super::logs::Stored;
+use super::{Found, Rule};
+use crate::events::{Event, What};
+
+/// A second copy of a record, while the first is still in a log, is a duplicate: in the same log, and wherever else. Only
+/// a topic of which an older one is still there, on a cluster that another has taken the place of, may hold it again.
+///
+/// With idempotence excused where, for that partition:
+/// - the log lost a part of the batch of the first copy (the brokers know no half of a batch again),
+/// - or the brokers forgot the producers between the two copies, or the log was truncated between them: with what
+///   it lost, the brokers forget later numbers and epochs, and may come to an old request again,
+/// - or a fault had brokers call numbers out of order, or the producer unknown, that are not,
+/// - or a fault had brokers write and then give an error that none gives after writing.
+///
+/// Without idempotence excused where a retry could be: with `retries`, with acks, and if a fault has begun, or the
+/// time for an answer is shorter than an answer on this network can take. With acks=0 there are none.
+pub(super) struct Once;
+
+const RULE: &str = "once";
+
+impl Rule for Once {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let What::Appended { records, .. } = &event.what else {
+            return;
+        };
+        for record in records.iter().filter_map(|record| facts.record(*record)) {
+            let Some((last, earlier)) = record.copies.split_last() else {
+                continue;
+            };
+            for copy in earlier {
+                if facts.logs.is_there(*copy) && !is_excused(facts, record, *copy, *last) {
+                    let (first, second) = (describe(facts, *copy), describe(facts, *last));
+                    let text = format!(
+                        "{} of {} was written twice, {first} and {second}",
+                        record.id, record.topic_name
+                    );
+                    found.add(RULE, event.at, text);
+                }
+            }
+        }
+    }
+}
+
+fn describe(facts: &Facts, copy: Stored) -> String {
+    let batch = &facts.logs.batches[copy.batch];
+    format!(
+        "at {}@{} (incarnation {}, producer id {}, epoch {}, sequence {})",
+        batch.log.partition,
+        copy.offset,
+        batch.log.incarnation,
+        batch.producer_id,
+        batch.epoch,
+        batch.sequence
+    )
+}
+
+fn is_excused(facts: &Facts, record: &RecordFacts, first: Stored, second: Stored) -> bool {
+    let Some(settings) = facts.settings(record) else {
+        return true;
+    };
+    let batches = &facts.logs.batches;
+    let (first, second) = (&batches[first.batch], &batches[second.batch]);
+    if (first.log.topic, first.log.partition) != (second.log.topic, second.log.partition)
+        || settings.acks == 0
+    {
+        return false;
+    }
+    if first.log.incarnation != second.log.incarnation {
+        return true;
+    }
+    let faults = &facts.faults;
+    if !settings.idempotent {
+        return settings.retries > 0
+            && (faults.begun().next().is_some() || facts.is_hasty(settings));
+    }
+    first.is_cut()
+        || facts.lost_state_between(&record.topic_name, first.log, first.written, second.written)
+        || faults.may_have_denied_sequence(record)
+        || faults.may_have_lied(record, true)
+}
+
+/// What a broker takes for a batch that it has is that batch.
+pub(super) struct TakenForAnother;
+
+impl Rule for TakenForAnother {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let What::Duplicate {
+            topic,
+            partition,
+            base_offset,
+            records,
+        } = &event.what
+        else {
+            return;
+        };
+        let topic_id = facts.topic_id(topic);
+        for (offset, id) in (*base_offset..).zip(records) {
+            let Some(record) = facts.record(*id) else {
+                continue;
+            };
+            let is_here = record.copies.iter().any(|copy| {
+                let log = facts.logs.batches[copy.batch].log;
+                Some(log.topic) == topic_id && log.partition == *partition && copy.offset == offset
+            });
+            if !is_here {
+                let text = format!(
+                    "{id} has the number of another record: a broker takes it for the one at \
+                     {topic}-{partition}@{offset}"
+                );
+                return found.add("taken for another", event.at, text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, error, fault};
+    use crate::events::RecordId;
+    use crate::scenario::{Api, Fault};
+
+    const PLAIN: &[(&str, &str)] = &[("enable.idempotence", "false")];
+
+    fn twice(story: &mut Story) -> usize {
+        story.send(0, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        story.append("t", 0, 1, &[0]);
+        story.found().len()
+    }
+
+    #[test]
+    fn a_second_copy_is_found() {
+        assert_eq!(twice(&mut Story::new(Once)), 1);
+        let mut other_partition = Story::new(Once);
+        other_partition.send(0, "t", None);
+        other_partition.append("t", 0, 0, &[0]);
+        other_partition.append("t", 1, 0, &[0]);
+        assert_eq!(other_partition.found().len(), 1);
+    }
+
+    #[test]
+    fn one_copy_passes_and_so_does_one_after_the_first_was_lost() {
+        let mut story = Story::new(Once);
+        story.send(0, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        story.truncated("t", 0, 0);
+        story.append("t", 0, 0, &[0]);
+        assert_eq!(story.found(), [""; 0]);
+        let mut story = Story::new(Once);
+        story.send(0, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        story.gone("t");
+        story.append("t", 0, 0, &[0]);
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn brokers_that_forget_are_an_excuse_for_their_partition_and_time_alone() {
+        let forget = |partition| {
+            fault(Fault::ForgetProducers {
+                topic: "t".into(),
+                partition,
+            })
+        };
+        for (partition, before, expected) in [(0, false, 0), (1, false, 1), (0, true, 1)] {
+            let mut story = Story::with(Once, &[], &[forget(partition)]);
+            story.send(0, "t", 0);
+            if before {
+                story.begins(0);
+            }
+            story.append("t", 0, 0, &[0]);
+            if !before {
+                story.begins(0);
+            }
+            story.append("t", 0, 1, &[0]);
+            assert_eq!(story.found().len(), expected, "{partition} {before}");
+        }
+    }
+
+    #[test]
+    fn a_broker_that_denies_numbers_is_an_excuse_and_one_that_says_not_leader_is_none() {
+        for (code, after, expected) in [(45, false, 0), (6, true, 1), (10, true, 0), (7, true, 1)] {
+            let fault = error(Api::Produce, Some("t"), None, code, after);
+            let mut story = Story::with(Once, &[], &[fault]);
+            story.begins(0);
+            assert_eq!(twice(&mut story), expected, "{code}");
+        }
+    }
+
+    #[test]
+    fn without_idempotence_only_what_makes_a_retry_is_an_excuse() {
+        let cut = fault(Fault::Cut { node: 0 });
+        assert_eq!(twice(&mut Story::with(Once, PLAIN, &[])), 1);
+        let mut story = Story::with(Once, PLAIN, &[cut.clone()]);
+        story.begins(0);
+        assert_eq!(twice(&mut story), 0);
+        for keys in [
+            &[("retries", "0"), ("enable.idempotence", "false")][..],
+            &[("acks", "0")],
+        ] {
+            let mut story = Story::with(Once, keys, &[cut.clone()]);
+            story.begins(0);
+            assert_eq!(twice(&mut story), 1, "{keys:?}");
+        }
+        let hasty = [("enable.idempotence", "false"), ("request.timeout.ms", "1")];
+        assert_eq!(twice(&mut Story::with(Once, &hasty, &[])), 0);
+    }
+
+    #[test]
+    fn a_batch_that_a_broker_takes_for_another_is_found() {
+        let mut story = Story::new(TakenForAnother);
+        story.send(0, "t", 0);
+        story.send(1, "t", 0);
+        story.append("t", 0, 0, &[0]);
+        let duplicate = |record| What::Duplicate {
+            topic: "t".into(),
+            partition: 0,
+            base_offset: 0,
+            records: vec![RecordId(record)],
+        };
+        story.broker(duplicate(0));
+        assert_eq!(story.found(), [""; 0]);
+        story.broker(duplicate(1));
+        assert_eq!(story.found().len(), 1);
+    }
+}

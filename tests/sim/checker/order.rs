@@ -1,0 +1,316 @@
+//! The records of a thread are in a partition's log in the order in which the thread offered them.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::facts::{Facts, RecordFacts};
+use super::logs::LogId;
+use super::settings::Settings;
+use super::{Found, Glance, Rule};
+use crate::events::{Event, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::scenario::Fault;
+
+/// Within one log, for what threads send outside of user code (a record that is sent inside the `send` of another may
+/// be there first). Of a record that is there twice the first copy counts; what the log lost does not.
+///
+/// Which producers promise it, and what excuses them:
+/// - idempotent ones, always. Excused if between the offering of the record that came late and its writing the
+///   brokers forgot the producers of the partition or truncated its log, or a fault has them deny its number.
+/// - with acks=0, while no fault has begun and connections are not closed as idle at once.
+/// - with one request in flight. Excused if the late record failed and may be written: it was given up, and a broker
+///   came to its request afterwards.
+/// - without retries, as with one in flight; besides excused as soon as a fault has begun that moves leaders: requests
+///   to two brokers have no order.
+#[derive(Default)]
+pub(super) struct Order {
+    last: BTreeMap<(LogId, ProducerIndex, usize), RecordId>,
+    /// Pairs whose verdict depends on what becomes of the late one.
+    open: Vec<Late>,
+}
+
+struct Late {
+    at: Duration,
+    late: RecordId,
+    text: String,
+}
+
+const RULE: &str = "order";
+
+impl Rule for Order {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match &event.what {
+            What::Appended { records, .. } => {
+                for record in records.iter().filter_map(|record| facts.record(*record)) {
+                    self.written(facts, record, event, found);
+                }
+            }
+            What::Truncated {
+                topic,
+                incarnation,
+                partition,
+                ..
+            } => {
+                if let Some(topic) = facts.topic_id(topic) {
+                    self.read_again(
+                        facts,
+                        LogId {
+                            topic,
+                            incarnation: *incarnation,
+                            partition: *partition,
+                        },
+                    );
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, _: &Glance, found: &mut Found) {
+        for Late { at, late, text } in self.open.drain(..) {
+            let outcome = facts.record(late).and_then(|late| late.outcome.as_ref());
+            let was_given_up =
+                matches!(outcome, Some(Outcome::Failed(failure)) if failure.may_be_written);
+            // Nobody knows of a future that was dropped.
+            if !was_given_up && outcome.is_some() {
+                found.add(RULE, at, text);
+            }
+        }
+    }
+}
+
+impl Order {
+    fn written(&mut self, facts: &Facts, record: &RecordFacts, event: &Event, found: &mut Found) {
+        let Who::Thread { producer, thread } = record.who else {
+            return;
+        };
+        let Some((copy, earlier)) = record.copies.split_last() else {
+            return;
+        };
+        let log = facts.logs.batches[copy.batch].log;
+        let is_there = |copy: &super::logs::Stored| {
+            facts.logs.batches[copy.batch].log == log && facts.logs.is_there(*copy)
+        };
+        if record.inside || earlier.iter().any(is_there) {
+            return;
+        }
+        let last = self
+            .last
+            .entry((log, producer, thread))
+            .or_insert(record.id);
+        if *last <= record.id {
+            *last = record.id;
+            return;
+        }
+        let Some(settings) = facts.settings(record) else {
+            return;
+        };
+        let text = format!(
+            "{} of {}-{} was written at {} after {last}, which the same thread sent after it",
+            record.id, record.topic_name, log.partition, copy.offset
+        );
+        match promise(facts, settings) {
+            Promise::None => {}
+            Promise::Always => {
+                let from = record.offered.event;
+                let is_excused =
+                    facts.lost_state_between(&record.topic_name, log, from, facts.event)
+                        || facts.faults.may_have_denied_sequence(record);
+                if !is_excused {
+                    found.add(RULE, event.at, text);
+                }
+            }
+            Promise::UnlessGivenUp => self.open.push(Late {
+                at: event.at,
+                late: record.id,
+                text,
+            }),
+        }
+    }
+
+    /// The log lost its end.
+    fn read_again(&mut self, facts: &Facts, id: LogId) {
+        self.last.retain(|(log, ..), _| *log != id);
+        let places = facts.logs.get(id).map_or(&[][..], |log| &log.batches);
+        for batch in places.iter().map(|place| &facts.logs.batches[*place]) {
+            for (offset, record) in (batch.base_offset..).zip(&batch.records) {
+                let Some(record) = facts.record(*record).filter(|record| !record.inside) else {
+                    continue;
+                };
+                if let (Who::Thread { producer, thread }, true) = (record.who, batch.holds(offset))
+                {
+                    let last = self.last.entry((id, producer, thread)).or_insert(record.id);
+                    *last = (*last).max(record.id);
+                }
+            }
+        }
+    }
+}
+
+enum Promise {
+    None,
+    Always,
+    UnlessGivenUp,
+}
+
+fn promise(facts: &Facts, settings: &Settings) -> Promise {
+    let mut begun = facts.faults.begun();
+    if settings.idempotent {
+        return Promise::Always;
+    }
+    if settings.acks == 0 {
+        return if begun.next().is_none() && !facts.is_hasty(settings) {
+            Promise::Always
+        } else {
+            Promise::None
+        };
+    }
+    if settings.in_flight == 1 {
+        return Promise::UnlessGivenUp;
+    }
+    if settings.retries == 0 && !begun.any(|facts| moves_leaders(&facts.fault)) {
+        return Promise::UnlessGivenUp;
+    }
+    Promise::None
+}
+
+fn moves_leaders(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::MoveLeader { .. }
+            | Fault::Down { .. }
+            | Fault::Hang { .. }
+            | Fault::StaleMetadata { .. }
+            | Fault::EpochsGoBack
+            | Fault::Rebuild
+            | Fault::MoveBrokers
+            | Fault::RecreateTopic { .. }
+            | Fault::Truncate { .. }
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, acknowledged, error, failed, fault};
+    use crate::scenario::{Api, TimedFault};
+
+    fn two(keys: &[(&str, &str)], faults: &[TimedFault]) -> Story {
+        let mut story = Story::with(Order::default(), keys, faults);
+        story.send(0, "t", 0);
+        story.send(1, "t", 0);
+        story
+    }
+
+    fn turned(mut story: Story) -> Story {
+        story.append("t", 0, 0, &[1]);
+        story.append("t", 0, 1, &[0]);
+        story
+    }
+
+    #[test]
+    fn records_in_another_order_than_they_were_sent_are_found() {
+        assert_eq!(turned(two(&[], &[])).found().len(), 1);
+        let mut story = two(&[], &[]);
+        story.append("t", 0, 0, &[0]);
+        story.append("t", 0, 1, &[1]);
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn partitions_and_incarnations_have_orders_of_their_own_and_a_second_copy_has_none() {
+        let mut story = two(&[], &[]);
+        story.append("t", 1, 0, &[1]);
+        story.append("t", 0, 0, &[0]);
+        story.gone("t");
+        story.append("t", 1, 0, &[0]);
+        story.append("t", 0, 0, &[0]);
+        story.append("t", 0, 1, &[1]);
+        story.append("t", 0, 2, &[0]);
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn what_the_log_has_lost_has_no_place_in_the_order() {
+        let mut story = two(&[], &[]);
+        story.append("t", 0, 0, &[1]);
+        story.truncated("t", 0, 0);
+        story.append("t", 0, 0, &[0]);
+        story.append("t", 0, 1, &[1]);
+        assert_eq!(story.found(), [""; 0]);
+        // Sent after the log was cut, so that is no excuse.
+        story.send(2, "t", 0);
+        story.send(3, "t", 0);
+        story.append("t", 0, 2, &[3]);
+        story.append("t", 0, 3, &[2]);
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn an_idempotent_producer_is_excused_by_brokers_that_forget_or_deny() {
+        let forget = fault(Fault::ForgetProducers {
+            topic: "t".into(),
+            partition: 0,
+        });
+        let mut story = two(&[], &[forget]);
+        story.begins(0);
+        assert_eq!(turned(story).found().len(), 0);
+        let denies = error(Api::Produce, None, None, 45, false);
+        let mut story = two(&[], &[denies]);
+        story.begins(0);
+        assert_eq!(turned(story).found().len(), 0);
+        let mut story = two(&[], &[fault(Fault::Cut { node: 0 })]);
+        story.begins(0);
+        assert_eq!(turned(story).found().len(), 1);
+    }
+
+    const ONE: &[(&str, &str)] = &[
+        ("enable.idempotence", "false"),
+        ("max.in.flight.requests.per.connection", "1"),
+    ];
+
+    #[test]
+    fn with_one_in_flight_only_a_record_that_was_given_up_may_come_late() {
+        for (outcome, expected) in [
+            (failed("t-0: lost", true), 0),
+            (failed("t-0: lost", false), 1),
+            (acknowledged("t", 0, 1), 1),
+        ] {
+            let mut story = turned(two(ONE, &[]));
+            assert_eq!(story.found().len(), 0);
+            story.told(0, outcome);
+            assert_eq!(story.end().len(), expected);
+        }
+    }
+
+    #[test]
+    fn without_retries_leaders_that_move_are_an_excuse_and_with_both_there_is_no_promise() {
+        let keys = [("retries", "0")];
+        let moved = fault(Fault::MoveLeader {
+            topic: "t".into(),
+            partition: 0,
+            to: 1,
+        });
+        for (begins, expected) in [(false, 1), (true, 0)] {
+            let mut story = two(&keys, &[moved.clone()]);
+            if begins {
+                story.begins(0);
+            }
+            let mut story = turned(story);
+            story.told(0, acknowledged("t", 0, 1));
+            assert_eq!(story.end().len(), expected, "{begins}");
+        }
+        let mut story = turned(two(&[("enable.idempotence", "false")], &[]));
+        story.told(0, acknowledged("t", 0, 1));
+        assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn without_acks_order_is_kept_while_nothing_goes_wrong() {
+        let keys = [("acks", "0")];
+        let cut = fault(Fault::Cut { node: 0 });
+        assert_eq!(turned(two(&keys, &[cut.clone()])).found().len(), 1);
+        let mut story = two(&keys, &[cut]);
+        story.begins(0);
+        assert_eq!(turned(story).found().len(), 0);
+    }
+}

@@ -1,0 +1,146 @@
+//! Every record that was taken has one outcome, which never changes.
+
+use super::facts::{Facts, is_final};
+use super::{Found, Glance, Moment, Rule};
+use crate::events::{Event, What};
+
+/// What the future says and what the callback is told is the same. At the end all have been told; and whenever nothing
+/// is left to be sent, the producer has counted each.
+///
+/// Excused from being told: records without a callback whose futures were dropped, and as many as the user's code has
+/// read for itself. The producer's count has them all the same.
+pub(super) struct Outcomes;
+
+const RULE: &str = "outcomes";
+
+impl Rule for Outcomes {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let (What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }) =
+            &event.what
+        else {
+            return;
+        };
+        if !is_final(outcome) {
+            return;
+        }
+        let Some(record) = facts.record(*record) else {
+            return;
+        };
+        if let Some(first) = record.outcome.as_ref().filter(|first| *first != outcome) {
+            let text = format!(
+                "{} was first told {first:?} and then {outcome:?}",
+                record.id
+            );
+            found.add(RULE, event.at, text);
+        }
+        if record.refused.is_some() {
+            let text = format!("{} was refused, and has an outcome: {outcome:?}", record.id);
+            found.add(RULE, event.at, text);
+        }
+    }
+
+    fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
+        if glance.moment == Moment::Passing {
+            return;
+        }
+        for (index, (facts, glanced)) in facts.producers.iter().zip(&glance.producers).enumerate() {
+            let Some(snapshot) = glanced.snapshot else {
+                continue;
+            };
+            let counted = snapshot.records_acknowledged + snapshot.records_failed;
+            if counted != facts.taken {
+                let text = format!(
+                    "producer {index} took {} records and counted {counted} as acknowledged or failed",
+                    facts.taken
+                );
+                found.add(RULE, glance.at, text);
+            }
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        let mut unsaid: Vec<_> = facts.producers.iter().map(|it| it.unsaid).collect();
+        for record in facts.records() {
+            if record.taken.is_some() && record.outcome.is_none() && record.is_told() {
+                if let Some(unsaid) = unsaid
+                    .get_mut(record.producer)
+                    .filter(|unsaid| **unsaid > 0 && !record.has_callback)
+                {
+                    *unsaid -= 1;
+                    continue;
+                }
+                let text = format!(
+                    "{} for {} was taken at {:?} and has no outcome",
+                    record.id, record.topic_name, record.offered.at
+                );
+                found.add(RULE, last.at, text);
+            }
+            if record.taken.is_none() && record.refused.is_none() {
+                let text = format!("{} was neither taken nor refused", record.id);
+                found.add(RULE, last.at, text);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, acknowledged, failed};
+
+    #[test]
+    fn outcomes_that_stay_as_they_are_pass() {
+        let mut story = Story::new(Outcomes);
+        story.send_calling(0, "t", 0);
+        story.told(0, failed("t-0: not yet", true).kind("Pending"));
+        story.ran(0, acknowledged("t", 0, 0));
+        story.told(0, acknowledged("t", 0, 0));
+        story.send(1, "t", 0);
+        story.drop_future(1);
+        story.refuse(2, "t", 0);
+        story.snapshot(|snapshot| {
+            snapshot.records_acknowledged = 1;
+            snapshot.records_failed = 1;
+        });
+        assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn an_outcome_that_changes_or_never_comes_is_found() {
+        let mut story = Story::new(Outcomes);
+        story.send_calling(0, "t", 0);
+        story.ran(0, acknowledged("t", 0, 0));
+        story.told(0, acknowledged("t", 0, 1));
+        assert_eq!(story.found().len(), 1);
+        let mut story = Story::new(Outcomes);
+        story.send(0, "t", 0);
+        assert_eq!(
+            story.end(),
+            ["#0 for t was taken at 0ns and has no outcome"]
+        );
+    }
+
+    #[test]
+    fn futures_that_the_users_code_drops_or_reads_are_no_matter() {
+        for (act, expected) in [("DropsFutures", 0), ("Gets", 1), ("Flushes", 2)] {
+            let mut story = Story::new(Outcomes);
+            story.send(0, "t", 0);
+            story.send(1, "t", 0);
+            story.sender(What::UserCode {
+                what: "callback",
+                act: act.into(),
+            });
+            assert_eq!(story.end().len(), expected, "{act}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_the_producer_does_not_count_is_found() {
+        let mut story = Story::new(Outcomes);
+        story.send(0, "t", 0);
+        story.drop_future(0);
+        story.snapshot(|_| {});
+        let text = "producer 0 took 1 records and counted 0 as acknowledged or failed";
+        assert_eq!(story.end(), [text]);
+    }
+}

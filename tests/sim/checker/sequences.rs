@@ -1,0 +1,202 @@
+//! The numbers of an idempotent producer's batches.
+
+use std::collections::BTreeMap;
+
+use super::facts::Facts;
+use super::logs::{Batch, LogId};
+use super::{Found, Rule};
+use crate::events::{Event, What};
+
+/// The batch that was written with this event, if it has a number.
+fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
+    match event.what {
+        What::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
+        _ => None,
+    }
+}
+
+fn name(facts: &Facts, batch: &Batch) -> String {
+    let topic = facts.topic_name(batch.log.topic);
+    format!(
+        "{topic}-{} (incarnation {}) under producer id {} and epoch {}",
+        batch.log.partition, batch.log.incarnation, batch.producer_id, batch.epoch
+    )
+}
+
+/// In one log the numbers under one producer id and epoch follow each other, from 0.
+///
+/// Excused: what follows when the brokers have forgotten the producers of the partition, or have truncated its log; the
+/// first number in a topic that was made again, if the producer wrote to the one before under the same epoch.
+#[derive(Default)]
+pub(super) struct Gapless {
+    /// The number after the last, and when that was written. By topic, partition, id, epoch; then by incarnation.
+    next: BTreeMap<Line, BTreeMap<u64, (i32, u64)>>,
+}
+
+type Line = (super::logs::TopicId, i32, i64, i16);
+
+impl Rule for Gapless {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let Some(batch) = numbered(facts, event) else {
+            return;
+        };
+        let log = batch.log;
+        let line = (log.topic, log.partition, batch.producer_id, batch.epoch);
+        let incarnations = self.next.entry(line).or_default();
+        let expected = match incarnations.get(&log.incarnation) {
+            Some((next, written)) => {
+                let topic = facts.topic_name(log.topic);
+                let is_lost = facts.lost_state_between(topic, log, *written, facts.event);
+                (!is_lost).then_some(*next)
+            }
+            None => incarnations.is_empty().then_some(0),
+        };
+        if let Some(expected) = expected.filter(|expected| *expected != batch.sequence) {
+            let text = format!(
+                "sequence {} was written to {} where {expected} was next",
+                batch.sequence,
+                name(facts, batch)
+            );
+            found.add("gapless", event.at, text);
+        }
+        let count = batch.records.len() as i64;
+        // Around the end of the numbers.
+        let next = ((i64::from(batch.sequence) + count) % (i64::from(i32::MAX) + 1)) as i32;
+        incarnations.insert(log.incarnation, (next, facts.event));
+    }
+}
+
+/// Under one number of one producer id and epoch the same bytes are written, however often.
+///
+/// Excused: a fault that has brokers write and then give an error that none gives after writing (what is written can
+/// then be divided and sent in pieces).
+#[derive(Default)]
+pub(super) struct SameBytes {
+    digests: BTreeMap<(LogId, i64, i16, i32), u64>,
+}
+
+impl Rule for SameBytes {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let Some(batch) = numbered(facts, event) else {
+            return;
+        };
+        let number = (batch.log, batch.producer_id, batch.epoch, batch.sequence);
+        let digest = *self.digests.entry(number).or_insert(batch.digest);
+        if digest == batch.digest {
+            return;
+        }
+        let mut records = batch
+            .records
+            .iter()
+            .filter_map(|record| facts.record(*record));
+        if !records.any(|record| facts.faults.may_have_lied(record, true)) {
+            let text = format!(
+                "sequence {} of {} was written twice, with other bytes",
+                batch.sequence,
+                name(facts, batch)
+            );
+            found.add("same bytes", event.at, text);
+        }
+    }
+}
+
+/// A producer id belongs to one producer. A cluster that is built anew goes on counting, so there is no excuse.
+pub(super) struct OwnId;
+
+impl Rule for OwnId {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let Some(batch) = numbered(facts, event) else {
+            return;
+        };
+        if facts.is_shared(batch.producer_id) {
+            let text = format!("several producers wrote to {}", name(facts, batch));
+            found.add("own id", event.at, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, error, fault};
+    use crate::scenario::{Api, Fault};
+
+    #[test]
+    fn a_gap_in_the_numbers_or_a_first_one_that_is_not_0_is_found() {
+        let mut story = Story::new(Gapless::default());
+        story.append_as("t", 0, 0, &[0, 1], (7, 0, 0), 0);
+        story.append_as("t", 0, 2, &[2], (7, 0, 2), 0);
+        story.append_as("t", 0, 3, &[3], (7, 1, 0), 0);
+        story.append_as("t", 1, 0, &[4], (7, 1, 0), 0);
+        assert_eq!(story.found(), [""; 0]);
+        story.append_as("t", 0, 4, &[5], (7, 1, 2), 0);
+        assert_eq!(story.found().len(), 1);
+        story.append_as("u", 0, 0, &[6], (7, 1, 3), 0);
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn numbers_begin_again_at_0_after_the_last() {
+        let forget = Fault::ForgetProducers {
+            topic: "t".into(),
+            partition: 0,
+        };
+        let mut story = Story::with(Gapless::default(), &[], &[fault(forget)]);
+        story.append_as("t", 0, 0, &[0], (7, 0, 0), 0);
+        story.begins(0);
+        story.append_as("t", 0, 1, &[1, 2], (7, 0, i32::MAX), 0);
+        story.append_as("t", 0, 3, &[3], (7, 0, 1), 0);
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn brokers_that_forget_a_log_that_is_cut_and_a_topic_made_again_excuse_the_next_number() {
+        let forget = Fault::ForgetProducers {
+            topic: "t".into(),
+            partition: 0,
+        };
+        for excuse in 0..4 {
+            let mut story = Story::with(Gapless::default(), &[], &[fault(forget.clone())]);
+            story.append_as("t", 0, 0, &[0], (7, 0, 0), 0);
+            match excuse {
+                0 => story.begins(0),
+                1 => story.truncated("t", 0, 0),
+                2 => story.gone("t"),
+                _ => {}
+            }
+            story.append_as("t", 0, 1, &[1], (7, 0, 9), 0);
+            assert_eq!(story.found().len(), usize::from(excuse == 3), "{excuse}");
+            // Excused once.
+            story.append_as("t", 0, 2, &[1], (7, 0, 19), 0);
+            assert_eq!(story.found().len(), 1, "{excuse}");
+        }
+    }
+
+    #[test]
+    fn other_bytes_under_the_same_number_are_found() {
+        let lie = error(Api::Produce, Some("t"), None, 10, true);
+        let mut story = Story::with(SameBytes::default(), &[], &[lie]);
+        story.send(0, "t", 0);
+        story.append_as("t", 0, 0, &[0], (7, 0, 0), 11);
+        story.append_as("t", 0, 1, &[0], (7, 0, 0), 11);
+        story.append_as("t", 0, 2, &[0], (7, 1, 0), 12);
+        assert_eq!(story.found(), [""; 0]);
+        story.append_as("t", 0, 3, &[0], (7, 0, 0), 12);
+        assert_eq!(story.found().len(), 1);
+        story.begins(0);
+        story.append_as("t", 0, 4, &[0], (7, 0, 0), 13);
+        assert_eq!(story.found().len(), 0);
+    }
+
+    #[test]
+    fn an_id_of_two_producers_is_found() {
+        let mut story = Story::new(OwnId);
+        story.send(0, "t", 0);
+        story.send_of(1, 1, "t", 0);
+        story.append_as("t", 0, 0, &[0], (7, 0, 0), 0);
+        story.append_as("t", 0, 1, &[1], (8, 0, 0), 0);
+        assert_eq!(story.found(), [""; 0]);
+        story.append_as("t", 0, 2, &[1], (7, 0, 1), 0);
+        assert_eq!(story.found().len(), 1);
+    }
+}

@@ -1,0 +1,399 @@
+//! Nothing is done over and over: neither requests, nor lines of the log, nor steps of the sender.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::facts::{Facts, producer_of};
+use super::{Found, Rule};
+use crate::events::{Event, ProducerIndex, What, Who};
+use crate::scenario::{Fault, Scenario};
+
+/// So many a second, and so many at once.
+#[derive(Debug, Clone)]
+struct Bucket {
+    rate: f64,
+    most: f64,
+    now: f64,
+    filled: Duration,
+    is_over: bool,
+}
+
+impl Bucket {
+    fn new(rate: f64, most: f64) -> Self {
+        Self {
+            rate,
+            most,
+            now: most,
+            filled: Duration::ZERO,
+            is_over: false,
+        }
+    }
+
+    /// Takes one; says when there is none, the first time.
+    fn take(&mut self, at: Duration) -> bool {
+        let passed = at.saturating_sub(self.filled).as_secs_f64();
+        self.filled = self.filled.max(at);
+        // What was earned beyond `most` is kept, and does not grow.
+        if self.now < self.most {
+            self.now = (self.now + passed * self.rate).min(self.most);
+        }
+        if self.now >= 1.0 {
+            self.now -= 1.0;
+            return false;
+        }
+        !std::mem::replace(&mut self.is_over, true)
+    }
+
+    fn earn(&mut self, count: f64) {
+        self.now += count;
+    }
+}
+
+/// Requests of each kind that come to a broker, per simulated second, from all producers together (a request does not
+/// tell whose it is). `docs/RELIABILITY.md`, "Extreme values": nothing is tried again sooner than 10 ms after it failed,
+/// also with back-offs of 0, so never once in each round trip. Hence for each producer:
+/// - Metadata: 150 a second (new topics are asked for without a pause up to 50 times a second).
+/// - `ApiVersions`: 100 connections to an address as a bootstrap server, 100 as a node; twice where a broker knows only
+///   old versions.
+/// - `InitProducerId`: 100, and as many again for new epochs.
+/// - Produce: 100 times all that wait to be tried again: one request with idempotence, as many as may be in flight without,
+///   as many as partitions where `max.request.size` is small; and for each record that is taken three, for its
+///   batch, and for those that it is divided into.
+///
+/// What brokers look at late comes at once: a broker that hangs, or whose pieces are late, may get what was sent
+/// in all that time.
+pub(super) struct Requests {
+    produce: f64,
+    producers: f64,
+    /// Seconds for which requests may gather.
+    gathers: f64,
+    records: f64,
+    buckets: BTreeMap<(&'static str, i32), (Bucket, f64)>,
+}
+
+impl Requests {
+    pub(super) fn of(scenario: &Scenario, facts: &Facts) -> Self {
+        const SMALL: u64 = 65_536;
+        let partitions: u64 = scenario
+            .topics
+            .iter()
+            .map(|topic| u64::from(topic.partitions))
+            .sum();
+        let again = facts.producers.iter().map(|producer| {
+            let settings = &producer.settings;
+            let at_once = if settings.idempotent {
+                2
+            } else {
+                settings.in_flight.clamp(2, 50)
+            };
+            let divided = if settings.max_request_size < SMALL {
+                partitions
+            } else {
+                1
+            };
+            100 * at_once * divided.max(1)
+        });
+        let until_healed = |at: u64, lasts: Option<u64>| {
+            lasts.unwrap_or_else(|| scenario.heal_at_ms.saturating_sub(at))
+        };
+        let gathers = scenario.faults.iter().map(|timed| match timed.fault {
+            Fault::Hang { .. } | Fault::Silence { .. } | Fault::BlackHole { .. } => {
+                until_healed(timed.at_ms, timed.for_ms)
+            }
+            Fault::Slow { ms, .. } | Fault::Late { ms, .. } => ms,
+            _ => 0,
+        });
+        Self {
+            produce: again.sum::<u64>() as f64,
+            producers: scenario.producers.len().max(1) as f64,
+            gathers: 1.0 + gathers.max().unwrap_or(0) as f64 / 1_000.0,
+            records: 0.0,
+            buckets: BTreeMap::new(),
+        }
+    }
+
+    fn rate(&self, api: &str) -> f64 {
+        match api {
+            "Produce" => self.produce,
+            "Metadata" => 160.0 * self.producers,
+            "ApiVersions" => 400.0 * self.producers,
+            _ => 200.0 * self.producers,
+        }
+    }
+}
+
+impl Rule for Requests {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        match (&event.what, event.who) {
+            (What::RecordTaken { .. }, _) => self.records += 3.0,
+            (What::Request { api, .. }, Who::Broker(node)) => {
+                let rate = self.rate(api);
+                let gathers = self.gathers;
+                let new = || (Bucket::new(rate, rate * gathers + 50.0), 0.0);
+                let (bucket, earned) = self.buckets.entry((api, node)).or_insert_with(new);
+                if *api == "Produce" {
+                    bucket.earn(self.records - *earned);
+                    *earned = self.records;
+                }
+                if bucket.take(event.at) {
+                    let text = format!("more than {rate} {api} requests a second to broker {node}");
+                    found.add("request storm", event.at, text);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Lines of the log of level Info and above, of each producer, per simulated second: 10 for each of the four kinds that
+/// are limited, 5 for each broker. Besides, for each call and each failure of the user's code one or two; and lines
+/// that are said the first time: 200, and 40 for each broker.
+pub(super) struct LogLines {
+    new: Bucket,
+    buckets: BTreeMap<ProducerIndex, Bucket>,
+}
+
+impl LogLines {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let nodes = f64::from(scenario.brokers.nodes) + 1.0;
+        Self {
+            new: Bucket::new(40.0 + 5.0 * nodes, 240.0 + 45.0 * nodes),
+            buckets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Rule for LogLines {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        let Some(producer) = producer_of(event.who) else {
+            return;
+        };
+        let earned = match event.what {
+            What::UserCode { .. } => 2.0,
+            What::CallBegins { .. } => 1.0,
+            What::LogLine { level, .. } if level <= log::Level::Info => 0.0,
+            _ => return,
+        };
+        let bucket = self
+            .buckets
+            .entry(producer)
+            .or_insert_with(|| self.new.clone());
+        if earned > 0.0 {
+            bucket.earn(earned);
+        } else if bucket.take(event.at) {
+            let text = format!(
+                "producer {producer} writes more than {} lines a second to the log",
+                bucket.rate
+            );
+            found.add("log storm", event.at, text);
+        }
+    }
+}
+
+/// The sender does not spin: it does not step over and over at one moment with nothing happening, and in a second it
+/// makes no more than 2,000 steps in which nothing happens, with a wait of no length counted as none.
+///
+/// With small pieces, or reads and writes that take less than they could, there are steps of which no event tells:
+/// twenty times as many are allowed.
+pub(super) struct Spinning {
+    at_once: u32,
+    new: Bucket,
+    producers: BTreeMap<ProducerIndex, Steps>,
+}
+
+struct Steps {
+    at: Duration,
+    in_row: u32,
+    bucket: Bucket,
+}
+
+const STEPS_AT_ONCE: u32 = 50;
+
+impl Spinning {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let network = &scenario.network;
+        let times = if network.splits || network.capacity < 65_536 {
+            20
+        } else {
+            1
+        };
+        let rate = f64::from(2_000 * times);
+        Self {
+            at_once: STEPS_AT_ONCE * times,
+            new: Bucket::new(rate, rate),
+            producers: BTreeMap::new(),
+        }
+    }
+}
+
+impl Rule for Spinning {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        let Some(producer) = producer_of(event.who) else {
+            // What a broker does, it does for somebody.
+            for steps in self.producers.values_mut() {
+                steps.in_row = 0;
+                steps.bucket.earn(10.0);
+            }
+            return;
+        };
+        let steps = self.producers.entry(producer).or_insert_with(|| Steps {
+            at: Duration::ZERO,
+            in_row: 0,
+            bucket: self.new.clone(),
+        });
+        let What::SenderStep { waits, until } = event.what else {
+            steps.in_row = 0;
+            steps.bucket.earn(10.0);
+            return;
+        };
+        let waits = waits && until.is_none_or(|until| until > event.at);
+        if waits || steps.at != event.at {
+            steps.in_row = 0;
+        }
+        steps.at = event.at;
+        steps.in_row += u32::from(!waits);
+        if steps.in_row == self.at_once + 1 {
+            let text = format!("the sender of producer {producer} steps and nothing happens");
+            found.add("spinning", event.at, text);
+        }
+        if steps.bucket.take(event.at) {
+            let text = format!(
+                "the sender of producer {producer} makes more than {} steps a second",
+                steps.bucket.rate
+            );
+            found.add("spinning", event.at, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, fault, scenario};
+
+    fn request(api: &'static str) -> What {
+        What::Request {
+            api,
+            version: 1,
+            bytes: 10,
+            fate: "NONE".into(),
+        }
+    }
+
+    fn requests(faults: &[crate::scenario::TimedFault], keys: &[(&str, &str)]) -> Story {
+        let scenario = scenario(keys, faults);
+        let rule = Requests::of(&scenario, &Facts::new(&scenario));
+        Story::of(rule, &scenario)
+    }
+
+    #[test]
+    fn requests_at_the_pace_of_the_shortest_backoff_pass_and_those_of_each_round_trip_do_not() {
+        for (api, pause_us, expected) in [
+            ("Metadata", 10_000, 0),
+            ("Metadata", 200, 1),
+            ("Produce", 10_000, 0),
+            ("Produce", 200, 1),
+            ("ApiVersions", 10_000, 0),
+            ("ApiVersions", 200, 1),
+            ("InitProducerId", 10_000, 0),
+            ("InitProducerId", 200, 1),
+        ] {
+            let mut story = requests(&[], &[]);
+            for number in 0..20_000 {
+                story.at_us(number * pause_us).broker(request(api));
+            }
+            assert_eq!(story.found().len(), expected, "{api} every {pause_us} µs");
+        }
+    }
+
+    #[test]
+    fn each_record_may_have_requests_of_its_own() {
+        let mut story = requests(&[], &[]);
+        for record in 0..5_000 {
+            story.send(record, "t", 0);
+        }
+        for _ in 0..5_000 {
+            story.broker(request("Produce"));
+        }
+        assert_eq!(story.found(), [""; 0]);
+        for _ in 0..15_000 {
+            story.broker(request("Produce"));
+        }
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn a_broker_that_hung_may_look_at_all_at_once() {
+        let hang = fault(Fault::Hang { node: 0 });
+        for (faults, expected) in [(&[hang][..], 0), (&[], 1)] {
+            let mut story = requests(faults, &[]);
+            for _ in 0..2_000 {
+                story.broker(request("Metadata"));
+            }
+            assert_eq!(story.found().len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_flood_of_lines_is_found_and_one_for_each_failing_callback_is_not() {
+        let line = || What::LogLine {
+            level: log::Level::Warn,
+            text: "again".into(),
+        };
+        let mut story = Story::of(LogLines::of(&scenario(&[], &[])), &scenario(&[], &[]));
+        for number in 0..2_000 {
+            story.at_us(number * 1_000);
+            story.sender(What::UserCode {
+                what: "callback",
+                act: "Panics".into(),
+            });
+            story.sender(line());
+        }
+        assert_eq!(story.found(), [""; 0]);
+        let mut story = Story::of(LogLines::of(&scenario(&[], &[])), &scenario(&[], &[]));
+        for number in 0..2_000 {
+            story.at_us(number * 1_000).sender(line());
+        }
+        assert_eq!(story.found().len(), 1);
+    }
+
+    fn step(waits: bool, until_ms: Option<u64>) -> What {
+        What::SenderStep {
+            waits,
+            until: until_ms.map(Duration::from_millis),
+        }
+    }
+
+    #[test]
+    fn a_sender_that_steps_and_does_nothing_is_found_once() {
+        for (step, expected) in [
+            (step(false, None), 1),
+            (step(true, Some(0)), 1),
+            (step(true, Some(1)), 0),
+            (step(true, None), 0),
+        ] {
+            let mut story = Story::of(Spinning::of(&scenario(&[], &[])), &scenario(&[], &[]));
+            for _ in 0..200 {
+                story.sender(step.clone());
+            }
+            assert_eq!(story.found().len(), expected, "{step:?}");
+        }
+        let mut story = Story::of(Spinning::of(&scenario(&[], &[])), &scenario(&[], &[]));
+        for _ in 0..200 {
+            story.sender(step(false, None));
+            story.broker(request("Produce"));
+        }
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn a_sender_that_wakes_all_the_time_is_found() {
+        for (pause_us, expected) in [(2_000, 0), (100, 1)] {
+            let mut story = Story::of(Spinning::of(&scenario(&[], &[])), &scenario(&[], &[]));
+            for number in 0..10_000 {
+                story.at_us(number * pause_us).sender(step(true, None));
+            }
+            assert_eq!(story.found().len(), expected, "{pause_us}");
+        }
+    }
+}

@@ -1,0 +1,400 @@
+//! Runs made by hand, for the tests of rules: one rule sees what is told, and nothing else.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use kafka_producer::ProducerSnapshot;
+
+use super::{Checker, Glance, Moment, ProducerGlance, Rule};
+use crate::events::{
+    Call, CallId, Event, Failure, Outcome, ProducerIndex, RecordId, Returned, What, Who,
+};
+use crate::scenario::{
+    Api, Behaviour, Brokers, Fault, Network, Plugins, Producer, Scenario, TimedFault, Topic,
+};
+
+/// Two producers of the same settings, topics "t" and "u" of two partitions, a quick network.
+pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario {
+    let config: BTreeMap<_, _> = keys
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+        .collect();
+    let producer = Producer {
+        config,
+        plugins: Plugins::default(),
+        threads: Vec::new(),
+    };
+    let topic = |name: &str| Topic {
+        name: name.into(),
+        partitions: 2,
+        log_append_time: false,
+        max_message_bytes: None,
+    };
+    Scenario {
+        seed: 1,
+        network: Network {
+            connect_us: 100,
+            latency_us: 100,
+            capacity: 65_536,
+            splits: false,
+            short_read_drains: false,
+            spurious_percent: 0,
+            at_once_percent: 0,
+        },
+        brokers: Brokers {
+            nodes: 3,
+            release: "V3_0".into(),
+            replication: 1,
+            auto_create_topics: false,
+            by_name: false,
+        },
+        topics: vec![topic("t"), topic("u")],
+        producers: vec![producer.clone(), producer],
+        logger: Behaviour::default(),
+        faults: faults.to_vec(),
+        heal_at_ms: 1_000_000,
+    }
+}
+
+pub(crate) fn fault(fault: Fault) -> TimedFault {
+    TimedFault {
+        at_ms: 0,
+        for_ms: None,
+        fault,
+    }
+}
+
+pub(crate) fn error(
+    request: Api,
+    topic: Option<&str>,
+    partition: Option<i32>,
+    code: i16,
+    after_applying: bool,
+) -> TimedFault {
+    fault(Fault::Error {
+        request,
+        topic: topic.map(str::to_owned),
+        partition,
+        code,
+        times: None,
+        after_applying,
+    })
+}
+
+pub(crate) fn acknowledged(topic: &str, partition: i32, offset: i64) -> Outcome {
+    Outcome::Acknowledged {
+        topic: topic.into(),
+        partition,
+        offset,
+        timestamp: -1,
+    }
+}
+
+pub(crate) fn failed(text: &str, may_be_written: bool) -> Outcome {
+    Outcome::Failed(Failure {
+        kind: "DeliveryTimeout".into(),
+        may_be_written,
+        text: text.into(),
+    })
+}
+
+impl Outcome {
+    pub(crate) fn kind(self, kind: &str) -> Self {
+        match self {
+            Self::Failed(failure) => Self::Failed(Failure {
+                kind: kind.into(),
+                ..failure
+            }),
+            acknowledged @ Self::Acknowledged { .. } => acknowledged,
+        }
+    }
+}
+
+pub(super) struct Story {
+    checker: Checker,
+    now: Duration,
+    glance: Glance,
+    incarnation: u64,
+    calls: u64,
+    shown: usize,
+    looks: bool,
+}
+
+const THREAD: Who = Who::Thread {
+    producer: 0,
+    thread: 0,
+};
+
+impl Story {
+    pub(super) fn new(rule: impl Rule + 'static) -> Self {
+        Self::with(rule, &[], &[])
+    }
+
+    pub(super) fn with(
+        rule: impl Rule + 'static,
+        keys: &[(&str, &str)],
+        faults: &[TimedFault],
+    ) -> Self {
+        Self::of(rule, &scenario(keys, faults))
+    }
+
+    pub(super) fn of(rule: impl Rule + 'static, scenario: &Scenario) -> Self {
+        Self {
+            checker: Checker::of(scenario, rule),
+            now: Duration::ZERO,
+            glance: Glance {
+                at: Duration::ZERO,
+                moment: Moment::Passing,
+                producers: vec![ProducerGlance::default(); 2],
+                done: None,
+            },
+            incarnation: 1,
+            calls: 0,
+            shown: 0,
+            looks: true,
+        }
+    }
+
+    /// What was found since the last call.
+    pub(super) fn found(&mut self) -> Vec<String> {
+        let found = &self.checker.found()[self.shown..];
+        self.shown += found.len();
+        found.iter().map(|found| found.text.clone()).collect()
+    }
+
+    /// What the end finds, and what was found since the last call.
+    pub(super) fn end(mut self) -> Vec<String> {
+        self.glance.at = self.now;
+        self.glance.moment = Moment::End;
+        let found = self.checker.end(&self.glance);
+        found
+            .into_iter()
+            .skip(self.shown)
+            .map(|found| found.text)
+            .collect()
+    }
+
+    pub(super) fn at_ms(&mut self, millis: u64) -> &mut Self {
+        self.now = Duration::from_millis(millis);
+        self
+    }
+
+    pub(super) fn at_us(&mut self, micros: u64) -> &mut Self {
+        self.now = Duration::from_micros(micros);
+        self
+    }
+
+    pub(super) fn see(&mut self, who: Who, what: What) {
+        self.checker.see(&Event {
+            at: self.now,
+            who,
+            what,
+        });
+    }
+
+    pub(super) fn world(&mut self, what: What) {
+        self.see(Who::World, what);
+    }
+
+    pub(super) fn broker(&mut self, what: What) {
+        self.see(Who::Broker(0), what);
+    }
+
+    pub(super) fn sender(&mut self, what: What) {
+        self.see(Who::Sender(0), what);
+    }
+
+    pub(super) fn thread(&mut self, what: What) {
+        self.see(THREAD, what);
+    }
+
+    pub(super) fn begins(&mut self, fault: usize) {
+        self.world(What::FaultBegins { fault });
+    }
+
+    /// A glance at how all stands, with the records that are done since.
+    pub(super) fn glance(&mut self, done: &[u64]) {
+        self.glance.at = self.now;
+        let done = done.iter().copied().map(RecordId).collect();
+        self.glance.done = self.looks.then_some(done);
+        self.checker.step(&self.glance);
+        self.glance.done = None;
+    }
+
+    /// The first producer in the glances to come.
+    pub(super) fn producer(&mut self, change: impl FnOnce(&mut ProducerGlance)) {
+        change(&mut self.glance.producers[0]);
+    }
+
+    pub(super) fn snapshot(&mut self, change: impl FnOnce(&mut ProducerSnapshot)) {
+        let producer = &mut self.glance.producers[0];
+        change(producer.snapshot.get_or_insert_default());
+    }
+
+    pub(super) fn moment(&mut self, moment: Moment) {
+        self.glance.moment = moment;
+    }
+
+    /// Nobody looks whether futures are done.
+    pub(super) fn look_away(&mut self) {
+        self.looks = false;
+    }
+
+    fn offer(
+        &mut self,
+        record: u64,
+        producer: ProducerIndex,
+        topic: &str,
+        partition: Option<i32>,
+        has_callback: bool,
+    ) {
+        let who = Who::Thread {
+            producer,
+            thread: 0,
+        };
+        let offered = What::RecordOffered {
+            record: RecordId(record),
+            producer,
+            topic: topic.into(),
+            partition,
+            key: None,
+            size: 8,
+            has_callback,
+            inside: false,
+        };
+        self.see(who, offered);
+    }
+
+    fn take(&mut self, record: u64) {
+        self.thread(What::RecordTaken {
+            record: RecordId(record),
+        });
+    }
+
+    pub(super) fn send(&mut self, record: u64, topic: &str, partition: impl Into<Option<i32>>) {
+        self.offer(record, 0, topic, partition.into(), false);
+        self.take(record);
+    }
+
+    pub(super) fn send_of(
+        &mut self,
+        producer: ProducerIndex,
+        record: u64,
+        topic: &str,
+        partition: i32,
+    ) {
+        self.offer(record, producer, topic, Some(partition), false);
+        self.take(record);
+    }
+
+    pub(super) fn send_calling(&mut self, record: u64, topic: &str, partition: i32) {
+        self.offer(record, 0, topic, Some(partition), true);
+        self.take(record);
+    }
+
+    pub(super) fn refuse(&mut self, record: u64, topic: &str, partition: i32) {
+        self.offer(record, 0, topic, Some(partition), false);
+        self.refused(record);
+    }
+
+    pub(super) fn refuse_calling(&mut self, record: u64, topic: &str, partition: i32) {
+        self.offer(record, 0, topic, Some(partition), true);
+        self.refused(record);
+    }
+
+    fn refused(&mut self, record: u64) {
+        self.thread(What::RecordRefused {
+            record: RecordId(record),
+            kind: "Closed".into(),
+            text: "the producer is closed".into(),
+        });
+    }
+
+    pub(super) fn told(&mut self, record: u64, outcome: Outcome) {
+        self.thread(What::FutureTold {
+            record: RecordId(record),
+            outcome,
+        });
+    }
+
+    pub(super) fn ran(&mut self, record: u64, outcome: Outcome) {
+        self.sender(What::CallbackRan {
+            record: RecordId(record),
+            outcome,
+        });
+    }
+
+    pub(super) fn user_code_takes(&mut self, millis: u64) {
+        self.sender(What::UserCode {
+            what: "callback",
+            act: format!("TakesMs({millis})"),
+        });
+        self.now += Duration::from_millis(millis);
+    }
+
+    pub(super) fn drop_future(&mut self, record: u64) {
+        let call = self.call(Call::DropFuture {
+            record: RecordId(record),
+        });
+        self.ends(call, Returned::Ok);
+    }
+
+    pub(super) fn call(&mut self, what: Call) -> CallId {
+        let call = CallId(self.calls);
+        self.calls += 1;
+        self.thread(What::CallBegins { call, what });
+        call
+    }
+
+    pub(super) fn ends(&mut self, call: CallId, returned: Returned) {
+        self.thread(What::CallEnds { call, returned });
+    }
+
+    /// A batch without a number.
+    pub(super) fn append(&mut self, topic: &str, partition: i32, base: i64, records: &[u64]) {
+        self.append_as(topic, partition, base, records, (-1, -1, -1), 0);
+    }
+
+    pub(super) fn append_as(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        base_offset: i64,
+        records: &[u64],
+        (producer_id, epoch, sequence): (i64, i16, i32),
+        digest: u64,
+    ) {
+        let incarnation = self.incarnation;
+        self.broker(What::Appended {
+            topic: topic.into(),
+            incarnation,
+            partition,
+            base_offset,
+            records: records.iter().copied().map(RecordId).collect(),
+            producer_id,
+            epoch,
+            sequence,
+            digest,
+        });
+    }
+
+    pub(super) fn truncated(&mut self, topic: &str, partition: i32, from_offset: i64) {
+        let incarnation = self.incarnation;
+        self.broker(What::Truncated {
+            topic: topic.into(),
+            incarnation,
+            partition,
+            from_offset,
+        });
+    }
+
+    /// The topic is deleted; the next one of the name is another.
+    pub(super) fn gone(&mut self, topic: &str) {
+        let incarnation = self.incarnation;
+        self.incarnation += 1;
+        self.broker(What::TopicGone {
+            topic: topic.into(),
+            incarnation,
+        });
+    }
+}
