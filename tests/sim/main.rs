@@ -4,10 +4,22 @@
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "tests: they fail by panicking, print what they find, and measure real time"
+    clippy::format_push_string,
+    clippy::maybe_infinite_iter,
+    reason = "tests: they fail by panicking, print what they find, and measure real time, \
+              and look for a seed until they have one"
 )]
-#![cfg_attr(not(test), allow(dead_code))]
+#![allow(
+    clippy::struct_excessive_bools,
+    clippy::enum_variant_names,
+    reason = "a scenario is data: much of it is yes or no, and Kafka has named the rest"
+)]
+#![allow(dead_code, reason = "what runs a scenario is still to come")]
 
 mod draw;
 mod events;
+mod runner;
 mod scenario;
+mod shrink;
+mod store;
+mod trace;
