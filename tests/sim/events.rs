@@ -14,7 +14,7 @@ pub(crate) struct CallId(pub(crate) u64);
 /// One of the producers of the scenario, by its place there.
 pub(crate) type ProducerIndex = usize;
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) struct Event {
     /// Since the start.
     pub(crate) at: Duration,
@@ -22,7 +22,7 @@ pub(crate) struct Event {
     pub(crate) what: What,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Who {
     /// A thread of the application.
     Thread {
@@ -36,7 +36,7 @@ pub(crate) enum Who {
 }
 
 /// What a record's future or callback was told.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Outcome {
     /// Offset and timestamp -1 where the brokers do not tell.
     Acknowledged {
@@ -48,7 +48,7 @@ pub(crate) enum Outcome {
     Failed(Failure),
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) struct Failure {
     /// `ProduceErrorKind` as it prints with `{:?}`.
     pub(crate) kind: String,
@@ -57,7 +57,7 @@ pub(crate) struct Failure {
     pub(crate) text: String,
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Call {
     Build,
     Send(RecordId),
@@ -85,13 +85,13 @@ pub(crate) enum Call {
 }
 
 /// How a call ended: `Ok`, or the error as it prints with `{:?}` (its first word is its kind) and with `{}`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Returned {
     Ok,
     Error { kind: String, text: String },
 }
 
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum What {
     CallBegins {
         call: CallId,

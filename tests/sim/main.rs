@@ -1,68 +1,37 @@
-//! The whole producer on one thread, in an order drawn from a seed.
+//! Whole producers in a simulated world, on one thread, in an order that follows from a seed: see docs/SIMULATION.md.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "tests: they fail by panicking, print what they find, and measure real time"
+    clippy::format_push_string,
+    clippy::maybe_infinite_iter,
+    reason = "tests: they fail by panicking, print what they find, and measure real time, \
+              and look for a seed until they have one"
 )]
-#![cfg_attr(not(test), allow(dead_code))]
+#![allow(
+    clippy::struct_excessive_bools,
+    clippy::enum_variant_names,
+    reason = "a scenario is data: much of it is yes or no, and Kafka has named the rest"
+)]
 
+mod checker;
 mod draw;
 mod events;
-mod scenario;
 mod faults;
 mod run;
+mod runner;
+mod scenario;
+mod shrink;
+mod store;
+mod surroundings;
+mod tallies;
+mod trace;
 
-#[derive(Default)]
-struct Count {
-    events: u64,
-    stuck: Option<String>,
-    acknowledged: u64,
-    offered: u64,
-    print: bool,
-    kinds: std::collections::BTreeMap<String, u64>,
-}
-
-impl run::Observer for Count {
-    fn see(&mut self, event: &events::Event) {
-        self.events += 1;
-        if self.print {
-            println!("{:?} {:?} {:?}", event.at, event.who, event.what);
-        }
-        match &event.what {
-            events::What::Stuck { why } => self.stuck = Some(why.clone()),
-            events::What::RecordOffered { .. } => self.offered += 1,
-            events::What::FutureTold { outcome, .. } => match outcome {
-                events::Outcome::Acknowledged { .. } => self.acknowledged += 1,
-                events::Outcome::Failed(failure) => *self.kinds.entry(failure.kind.clone()).or_default() += 1,
-            },
-            _ => {}
-        }
-    }
-    fn glance(&mut self, _: &run::Glance) {}
-}
-
+/// What the environment says: `SEED=17`, `SEEDS=1000` and others, see [`runner::Plan`]; else fresh seeds.
 #[test]
-fn tmp_run() {
-    let number = |name: &str| std::env::var(name).ok().and_then(|it| it.parse::<u64>().ok());
-    let one = number("SEED");
-    let range = one.map_or(0..number("SEEDS").unwrap_or(20), |seed| seed..seed + 1);
-    let began = std::time::Instant::now();
-    let mut total = Count::default();
-    for seed in range.clone() {
-        let scenario = draw::scenario(seed);
-        let mut count = Count { print: one.is_some(), ..Count::default() };
-        let at = std::time::Instant::now();
-        let ended = run::run(&scenario, &mut count);
-        let took = at.elapsed();
-        if took.as_millis() > 100 || count.stuck.is_some() || one.is_some() {
-            println!("seed {seed}: {took:?}, {ended:?}, {} events, {} of {} acknowledged; {:?}", count.events, count.acknowledged, count.offered, count.stuck);
-        }
-        total.events += count.events;
-        total.acknowledged += count.acknowledged;
-        total.offered += count.offered;
-        for (kind, n) in count.kinds { *total.kinds.entry(kind).or_default() += n; }
-    }
-    println!("{:?} for {:?}: {} events, {} of {}: {:?}", began.elapsed(), range, total.events, total.acknowledged, total.offered, total.kinds);
+fn seeds() {
+    let plan = runner::Plan::from_environment().unwrap();
+    let summary = runner::go(&plan, run::checked, &mut std::io::stdout()).unwrap();
+    assert!(summary.failures.is_empty(), "{} seeds failed", summary.failures.len());
 }

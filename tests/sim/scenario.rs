@@ -43,7 +43,7 @@ pub(crate) struct Network {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Brokers {
     pub(crate) nodes: u8,
-    /// As in `KafkaRelease`: "V3_0".
+    /// As in `KafkaRelease`: `V3_0`.
     pub(crate) release: String,
     pub(crate) replication: u8,
     pub(crate) auto_create_topics: bool,

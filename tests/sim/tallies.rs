@@ -58,6 +58,16 @@ impl Counts {
         names.get(name).copied().unwrap_or(0)
     }
 
+    /// All that was counted, and what should have been, as `Group/name`.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (String, u64)> {
+        let expected = expected_names().map(|(group, name)| (format!("{group:?}/{name}"), 0));
+        let counted = GROUPS.into_iter().flat_map(|group| {
+            let names = self.groups[group as usize].iter();
+            names.map(move |(name, count)| (format!("{group:?}/{name}"), *count))
+        });
+        expected.chain(counted)
+    }
+
     pub(crate) fn merge(&mut self, other: &Self) {
         self.runs += other.runs;
         self.records_offered += other.records_offered;

@@ -93,7 +93,7 @@ impl Load<'_> {
     pub(super) fn threads(&self, dice: &mut Dice, records: u32) -> Vec<Thread> {
         let count = dice.weighted(&[(45, 1), (30, 2), (15, 3), (10, 4)]);
         let weights: Vec<u64> = (0..count).map(|_| dice.within(10..=40)).collect();
-        let habits = self.habits(dice);
+        let habits = habits(dice);
         let shares = divide(records, &weights);
         let last = shares.len() - 1;
         shares
@@ -101,42 +101,6 @@ impl Load<'_> {
             .enumerate()
             .map(|(number, records)| self.thread(dice, &habits, records, number == last))
             .collect()
-    }
-
-    fn habits(&self, dice: &mut Dice) -> Habits {
-        const CALLS: [Between; 5] = [
-            Between::Flush,
-            Between::Get,
-            Between::Await,
-            Between::Drop,
-            Between::Partitions,
-        ];
-        Habits {
-            calls: dice.some_of(&CALLS, 50),
-            calls_percent: dice.within(5..=70) as u32,
-            burst: dice.weighted(&[(25, (1, 6)), (50, (4, 50)), (25, (20, 250))]),
-            tries: dice.percent(40),
-            keys: dice.percent(60),
-            partitions: dice.percent(30),
-            callbacks: *dice.pick(&[0, 30, 100]),
-            pauses: dice.percent(60),
-            large: if dice.percent(50) {
-                dice.within(1..=15) as u32
-            } else {
-                0
-            },
-            astray: if dice.percent(40) {
-                dice.within(2..=12) as u32
-            } else {
-                0
-            },
-            end: dice.weighted(&[
-                (35, End::Closed),
-                (30, End::Dropped),
-                (20, End::Raced),
-                (15, End::Left),
-            ]),
-        }
     }
 
     fn thread(&self, dice: &mut Dice, habits: &Habits, records: u32, last: bool) -> Thread {
@@ -363,6 +327,42 @@ impl Load<'_> {
                 ops.push(Op::Await { count: all });
             }
         }
+    }
+}
+
+fn habits(dice: &mut Dice) -> Habits {
+    const CALLS: [Between; 5] = [
+        Between::Flush,
+        Between::Get,
+        Between::Await,
+        Between::Drop,
+        Between::Partitions,
+    ];
+    Habits {
+        calls: dice.some_of(&CALLS, 50),
+        calls_percent: dice.within(5..=70) as u32,
+        burst: dice.weighted(&[(25, (1, 6)), (50, (4, 50)), (25, (20, 250))]),
+        tries: dice.percent(40),
+        keys: dice.percent(60),
+        partitions: dice.percent(30),
+        callbacks: *dice.pick(&[0, 30, 100]),
+        pauses: dice.percent(60),
+        large: if dice.percent(50) {
+            dice.within(1..=15) as u32
+        } else {
+            0
+        },
+        astray: if dice.percent(40) {
+            dice.within(2..=12) as u32
+        } else {
+            0
+        },
+        end: dice.weighted(&[
+            (35, End::Closed),
+            (30, End::Dropped),
+            (20, End::Raced),
+            (15, End::Left),
+        ]),
     }
 }
 

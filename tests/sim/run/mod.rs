@@ -2,6 +2,8 @@
 //! one step at a time. Whose step comes next is drawn by the scenario's seed.
 
 mod application;
+mod checked;
+mod news;
 mod stage;
 mod timeline;
 mod user_code;
@@ -15,7 +17,7 @@ use std::task::{Context, Waker};
 use std::time::Duration;
 
 use kafka_producer::internals::simulation::{
-    BrokersOptions, NetworkOptions, Parking, SenderStep, SimSender, World, build, close, flush, send,
+    Parking, SenderStep, SimSender, build, close, flush, send,
 };
 use kafka_producer::{
     KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord, ProducerSnapshot,
@@ -26,7 +28,11 @@ use self::stage::{Held, Stage, outcome, value_of};
 use self::user_code::{LOGGER, Listener, Piece, WithListener};
 use crate::events::{Call, Event, ProducerIndex, Returned, What, Who};
 use self::timeline::Timeline;
+use crate::checker::{Glance, Moment, ProducerGlance};
 use crate::scenario::{self, Scenario};
+use crate::surroundings::world_of;
+
+pub(crate) use self::checked::checked;
 
 /// Who sees what happens.
 pub(crate) trait Observer {
@@ -34,33 +40,6 @@ pub(crate) trait Observer {
 
     /// Asked now and then while time passes, and at the end.
     fn glance(&mut self, glance: &Glance);
-}
-
-/// How things stand.
-#[derive(Debug)]
-pub(crate) struct Glance {
-    pub(crate) at: Duration,
-    pub(crate) moment: Moment,
-    pub(crate) producers: Vec<ProducerGlance>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Moment {
-    /// In the middle.
-    Passing,
-    /// All is healed, and nothing is left to be sent; producers are open still, if the scenario left them so.
-    Idle,
-    /// Producers are closed.
-    End,
-}
-
-#[derive(Debug)]
-pub(crate) struct ProducerGlance {
-    /// None when it was not built, or is dropped.
-    pub(crate) snapshot: Option<ProducerSnapshot>,
-    pub(crate) sender_has_ended: bool,
-    /// How much is held inside, by name.
-    pub(crate) sizes: Vec<(&'static str, usize)>,
 }
 
 /// What a run came to.
@@ -84,42 +63,13 @@ pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Ended {
     user_code::install_logger();
     user_code::hush_panics();
     let mut random = fastrand::Rng::with_seed(scenario.seed);
-    let world = World::new(
-        network_options(&scenario.network),
-        brokers_options(&scenario.brokers),
-        random.u64(..),
-    );
-    for topic in scenario.topics.iter().filter(|topic| topic.partitions > 0) {
-        crate::faults::create_topic(&world, topic);
-    }
+    let world = world_of(scenario);
     let logger = Piece::new(LOGGER, 0, &scenario.logger);
     let stage = Stage::new(world, random.u64(..), logger);
     let _on_stage = stage.enter();
     let mut run = Run::new(scenario, &stage, random, observer);
     run.to_the_end();
     run.ended()
-}
-
-fn network_options(network: &scenario::Network) -> NetworkOptions {
-    NetworkOptions {
-        connect_us: network.connect_us,
-        latency_us: network.latency_us,
-        capacity: network.capacity,
-        splits: network.splits,
-        short_read_drains: network.short_read_drains,
-        spurious_percent: network.spurious_percent,
-        at_once_percent: network.at_once_percent,
-    }
-}
-
-fn brokers_options(brokers: &scenario::Brokers) -> BrokersOptions {
-    BrokersOptions {
-        nodes: i32::from(brokers.nodes),
-        release: crate::faults::release(&brokers.release),
-        replication: usize::from(brokers.replication),
-        auto_create_topics: brokers.auto_create_topics,
-        by_name: brokers.by_name,
-    }
 }
 
 /// A task: a thread of the application, or what the run does at the end.
@@ -497,7 +447,7 @@ impl<'r> Run<'r> {
             self.stage.say(news);
         }
         for topic in self.scenario.topics.iter().filter(|topic| topic.partitions > 0) {
-            crate::faults::restore_topic(&self.stage.world, topic);
+            self.stage.world.grow_topic(&topic.name, topic.partitions);
         }
         self.stage.say(What::Healed);
     }
@@ -522,7 +472,7 @@ impl<'r> Run<'r> {
 
     fn tell(&mut self) {
         let mut events = std::mem::take(&mut self.events);
-        crate::faults::tell_news(&self.stage.world, |who, what| self.stage.said_by(who, what));
+        news::take(&self.stage.world, &mut events);
         self.stage.take_events(&mut events);
         for event in events.drain(..) {
             self.observer.see(&event);
@@ -537,7 +487,8 @@ impl<'r> Run<'r> {
             sender_has_ended: it.sender.as_ref().is_none_or(SimSender::has_ended),
             sizes: it.sender.as_ref().map(SimSender::sizes).unwrap_or_default(),
         });
-        let glance = Glance { at: self.stage.now(), moment, producers: producers.collect() };
+        let producers = producers.collect();
+        let glance = Glance { at: self.stage.now(), moment, producers, done: None };
         drop(held);
         self.observer.glance(&glance);
     }

@@ -58,7 +58,7 @@ impl Timeline {
                 }
                 Turn::End => {
                     if let Some(ongoing) = self.ongoing.remove(&fault) {
-                        end(ongoing, world);
+                        end(&ongoing, world);
                         news.push(What::FaultEnds { fault });
                     }
                 }
@@ -69,12 +69,10 @@ impl Timeline {
 
     fn begin(&mut self, number: usize, at: Duration, world: &World) {
         let fault = &self.faults[number];
-        if let Some(ongoing) = begin(&fault.fault, world) {
-            self.ongoing.insert(number, ongoing);
-            let lasts = fault.for_ms.map(Duration::from_millis);
-            let end = lasts.map_or(self.heal_at, |lasts| (at + lasts).min(self.heal_at));
-            self.to_come.insert((end, Turn::End, number), ());
-        }
+        self.ongoing.insert(number, begin(&fault.fault, world));
+        let lasts = fault.for_ms.map(Duration::from_millis);
+        let end = lasts.map_or(self.heal_at, |lasts| (at + lasts).min(self.heal_at));
+        self.to_come.insert((end, Turn::End, number), ());
     }
 
     /// Ends all of them.
@@ -82,10 +80,10 @@ impl Timeline {
         self.to_come.clear();
         let mut news = Vec::new();
         for (fault, ongoing) in std::mem::take(&mut self.ongoing) {
-            end(ongoing, world);
+            end(&ongoing, world);
             news.push(What::FaultEnds { fault });
         }
-        // HEAL
+        world.heal();
         news
     }
 }

@@ -1,0 +1,73 @@
+//! What brokers did, as events.
+
+use kafka_producer::internals::simulation::{BrokerDeed, World};
+
+use crate::events::{Event, RecordId, What, Who};
+
+/// Tells what was not told before.
+pub(crate) fn take(world: &World, into: &mut Vec<Event>) {
+    into.extend(world.take_news().into_iter().map(|news| Event {
+        at: news.at,
+        who: news.node.map_or(Who::World, Who::Broker),
+        what: what(news.what),
+    }));
+}
+
+fn what(deed: BrokerDeed) -> What {
+    let ids = |records: Vec<u64>| records.into_iter().map(RecordId).collect();
+    match deed {
+        BrokerDeed::Appended {
+            topic,
+            incarnation,
+            partition,
+            base_offset,
+            records,
+            producer,
+            digest,
+        } => What::Appended {
+            topic,
+            incarnation,
+            partition,
+            base_offset,
+            records: ids(records),
+            producer_id: producer.map_or(-1, |producer| producer.id),
+            epoch: producer.map_or(-1, |producer| producer.epoch),
+            sequence: producer.map_or(-1, |producer| producer.sequence),
+            digest,
+        },
+        BrokerDeed::Duplicate {
+            topic,
+            partition,
+            base_offset,
+            records,
+        } => What::Duplicate {
+            topic,
+            partition,
+            base_offset,
+            records: ids(records),
+        },
+        BrokerDeed::Truncated {
+            topic,
+            incarnation,
+            partition,
+            from_offset,
+        } => What::Truncated {
+            topic,
+            incarnation,
+            partition,
+            from_offset,
+        },
+        BrokerDeed::TopicGone { topic, incarnation } => What::TopicGone { topic, incarnation },
+        BrokerDeed::Request {
+            api,
+            version,
+            bytes,
+            fate,
+        } => What::Request {
+            api,
+            version,
+            bytes,
+            fate: fate.into_owned(),
+        },
+    }
+}

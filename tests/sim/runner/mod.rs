@@ -1,0 +1,236 @@
+//! Runs seeds, tells how it goes, and shows a failing one as small as it can be made. Runs is run is a
+//! parameter; which seeds, the environment says: see [`plan`].
+
+mod one;
+mod plan;
+mod show;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::sync::Mutex;
+use std::time::{Duration, Instant};
+
+pub(crate) use plan::{Plan, Runs};
+
+use crate::events::Event;
+use crate::scenario::Scenario;
+use crate::trace::TraceHash;
+use crate::{draw, store};
+use show::Show;
+
+/// How often something was met. Names with the same word before their first `/` are shown together:
+/// `fault/Cut`, `call/flush`.
+pub(crate) type Tallies = BTreeMap<String, u64>;
+
+/// Runs came of one run.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct RunReport {
+    /// The rules that it broke, in words; what stands before the first `:` says which rule.
+    pub(crate) violations: Vec<String>,
+    pub(crate) records: u64,
+    pub(crate) acknowledged: u64,
+    /// How long it took by its own clock.
+    pub(crate) simulated: Duration,
+    pub(crate) tallies: Tallies,
+}
+
+/// Runs a scenario, and tells each event as it happens. The same scenario gives the same events each time.
+pub(crate) type RunOne = fn(&Scenario, &mut dyn FnMut(&Event)) -> RunReport;
+
+/// Runs came of all of them.
+#[derive(Debug, Default)]
+pub(crate) struct Summary {
+    pub(crate) seeds: u64,
+    pub(crate) records: u64,
+    pub(crate) acknowledged: u64,
+    pub(crate) simulated: Duration,
+    pub(crate) tallies: Tallies,
+    /// Seeds, and the first rule that each broke.
+    pub(crate) failures: BTreeMap<u64, String>,
+    /// Of all seeds, in their order, where hashes were asked for.
+    pub(crate) hash: Option<u64>,
+}
+
+impl Summary {
+    fn add(&mut self, report: &RunReport) {
+        self.seeds += 1;
+        self.records += report.records;
+        self.acknowledged += report.acknowledged;
+        self.simulated += report.simulated;
+        for (name, count) in &report.tallies {
+            match self.tallies.get_mut(name) {
+                Some(sum) => *sum += count,
+                None => {
+                    self.tallies.insert(name.clone(), *count);
+                }
+            }
+        }
+    }
+}
+
+/// Does what the plan says; `out` is for a person to read.
+pub(crate) fn go(plan: &Plan, run: RunOne, out: &mut (dyn Write + Send)) -> io::Result<Summary> {
+    let mut show = Show { plan, run, out };
+    match &plan.runs {
+        Runs::Seed(seed) => show.replay(draw::scenario(*seed)),
+        Runs::File(path) => {
+            let stored = store::load(path).map_err(io::Error::other)?;
+            writeln!(show.out, "{}\n", stored.story)?;
+            show.replay(stored.scenario)
+        }
+        Runs::Range {
+            first,
+            count,
+            fresh,
+        } => {
+            show.range_begins(*first, *count, *fresh)?;
+            let began = Instant::now();
+            let board = Board {
+                next: *first,
+                count: *count,
+                stops: false,
+                ready: BTreeMap::new(),
+                shown: *first,
+                summary: Summary::default(),
+                kinds: BTreeMap::new(),
+                hash: TraceHash::new().value(),
+                began,
+                told: began,
+                trouble: None,
+                show: &mut show,
+            };
+            let board = Mutex::new(board);
+            std::thread::scope(|scope| {
+                for _ in 1..plan.threads {
+                    scope.spawn(|| work(plan, run, &board));
+                }
+                work(plan, run, &board);
+            });
+            let Board {
+                mut summary,
+                kinds,
+                hash,
+                trouble,
+                ..
+            } = board.into_inner().expect("no worker panics");
+            if let Some(error) = trouble {
+                return Err(error);
+            }
+            summary.hash = plan.hashes.then_some(hash);
+            for seed in kinds.values() {
+                show.failure(*seed)?;
+            }
+            show.range_ends(&summary, began.elapsed())?;
+            Ok(summary)
+        }
+    }
+}
+
+/// Runs the workers share.
+struct Board<'a, 'b> {
+    /// The seed to be run next.
+    next: u64,
+    /// How many are still to be begun.
+    count: Option<u64>,
+    stops: bool,
+    /// Done, and not told of: a seed before them is still under way.
+    ready: BTreeMap<u64, Done>,
+    /// The seed that is told of next.
+    shown: u64,
+    summary: Summary,
+    /// The first seed that failed in a way.
+    kinds: BTreeMap<String, u64>,
+    hash: u64,
+    began: Instant,
+    /// When progress was told last.
+    told: Instant,
+    trouble: Option<io::Error>,
+    show: &'a mut Show<'b>,
+}
+
+struct Done {
+    report: RunReport,
+    hash: u64,
+}
+
+fn work(plan: &Plan, run: RunOne, board: &Mutex<Board<'_, '_>>) {
+    loop {
+        let Some(seed) = board.lock().expect("no worker panics").hand_out() else {
+            return;
+        };
+        let scenario = draw::scenario(seed);
+        let mut hash = TraceHash::new();
+        let report = one::run(run, &scenario, &mut |event| {
+            if plan.hashes {
+                hash.see(event);
+            }
+        });
+        let done = Done {
+            report,
+            hash: hash.value(),
+        };
+        board.lock().expect("no worker panics").take_in(seed, done);
+    }
+}
+
+impl Board<'_, '_> {
+    fn hand_out(&mut self) -> Option<u64> {
+        let limit = self.show.plan.duration;
+        let is_over = limit.is_some_and(|limit| self.began.elapsed() >= limit);
+        if self.stops || is_over || self.count == Some(0) {
+            return None;
+        }
+        self.count = self.count.map(|left| left - 1);
+        let seed = self.next;
+        self.next = self.next.wrapping_add(1);
+        Some(seed)
+    }
+
+    /// Tells of seeds in their order, whichever was done first.
+    fn take_in(&mut self, seed: u64, done: Done) {
+        self.ready.insert(seed, done);
+        while let Some(done) = self.ready.remove(&self.shown) {
+            let seed = self.shown;
+            self.shown = self.shown.wrapping_add(1);
+            if let Err(error) = self.tell(seed, &done) {
+                self.trouble.get_or_insert(error);
+                self.stops = true;
+            }
+        }
+    }
+
+    fn tell(&mut self, seed: u64, done: &Done) -> io::Result<()> {
+        if self.stops {
+            // It was under way when another one failed.
+            return Ok(());
+        }
+        self.summary.add(&done.report);
+        if self.show.plan.hashes {
+            self.hash = (self.hash ^ done.hash).wrapping_mul(0x0000_0100_0000_01b3);
+            self.show.hash(seed, done.hash)?;
+        }
+        if let Some(violation) = done.report.violations.first() {
+            self.summary.failures.insert(seed, violation.clone());
+            self.kinds.entry(kind_of(violation)).or_insert(seed);
+            self.show.violation(seed, violation)?;
+            self.stops = !self.show.plan.keeps_going;
+        }
+        let pause = Duration::from_secs(if self.show.plan.colour { 1 } else { 15 });
+        if self.told.elapsed() >= pause && !self.show.plan.hashes {
+            self.told = Instant::now();
+            self.show.progress(&self.summary, self.began.elapsed())?;
+        }
+        Ok(())
+    }
+}
+
+/// Which rule was broken. Of a panic, where it came from as well.
+fn kind_of(violation: &str) -> String {
+    let rule = match violation.strip_prefix("panic: ") {
+        Some(panic) => panic,
+        None => violation.split(':').next().unwrap_or(violation),
+    };
+    rule.chars().filter(|c| !c.is_ascii_digit()).collect()
+}

@@ -1,0 +1,53 @@
+//! One run, whatever comes of it.
+
+use std::cell::RefCell;
+use std::panic::{self, AssertUnwindSafe};
+use std::sync::Once;
+
+use super::{RunOne, RunReport};
+use crate::events::Event;
+use crate::scenario::Scenario;
+
+thread_local! {
+    /// While a run is under way on this thread: what it panicked with last.
+    static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
+    static IS_RUNNING: RefCell<bool> = const { RefCell::new(false) };
+}
+
+/// A run that panics fails as one that broke a rule.
+pub(super) fn run(run: RunOne, scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
+    keep_panics_quiet();
+    IS_RUNNING.set(true);
+    let done = panic::catch_unwind(AssertUnwindSafe(|| run(scenario, see)));
+    IS_RUNNING.set(false);
+    done.unwrap_or_else(|_| RunReport {
+        violations: vec![format!(
+            "panic: {}",
+            PANIC
+                .take()
+                .unwrap_or_else(|| "of nobody knows what".to_owned())
+        )],
+        ..RunReport::default()
+    })
+}
+
+/// User code panics in many a run, as it is told to: of that nothing is printed.
+fn keep_panics_quiet() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let others = panic::take_hook();
+        panic::set_hook(Box::new(move |info| {
+            if IS_RUNNING.with_borrow(|is_running| !is_running) {
+                return others(info);
+            }
+            let payload = info.payload();
+            let text = payload.downcast_ref::<&str>().copied();
+            let text = text.or_else(|| payload.downcast_ref::<String>().map(|text| &**text));
+            let what = text.unwrap_or("something that is no text").to_owned();
+            let place = info
+                .location()
+                .map_or(String::new(), |at| format!(", at {at}"));
+            PANIC.set(Some(what + &place));
+        }));
+    });
+}

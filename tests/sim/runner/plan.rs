@@ -1,0 +1,123 @@
+//! What is to be run, as the environment says:
+//!
+//! | variable | what it says |
+//! |---|---|
+//! | `SEED=17` | this seed alone, with its trace |
+//! | `REPLAY=file.json` | the scenario of this file, with its trace |
+//! | `SEED_START=1000 SEEDS=500` | a range; `SEED_START` alone goes on until `DURATION` is over |
+//! | `SEEDS=500`, or nothing | so many fresh seeds: others each time, and which is printed |
+//! | `DURATION=180` | no new seed after so many seconds |
+//! | `THREADS=1` | runs beside each other; as many as there are processors without it |
+//! | `KEEP_GOING=1` | does not stop at the first seed that fails |
+//! | `SHRINK=60` | so many seconds for making a failing scenario smaller, 0 for none |
+//! | `HASHES=1` | a line with the trace hash of each seed |
+//! | `TRACE=all`, `TRACE=none` | every event of a seed that is replayed; none of them |
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::trace::Verbosity;
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan {
+    pub(crate) runs: Runs,
+    pub(crate) duration: Option<Duration>,
+    pub(crate) threads: usize,
+    pub(crate) keeps_going: bool,
+    /// For making a failing scenario smaller.
+    pub(crate) shrink_for: Duration,
+    pub(crate) hashes: bool,
+    pub(crate) trace: Option<Verbosity>,
+    pub(crate) colour: bool,
+    /// Where scenarios that fail are written to.
+    pub(crate) folder: PathBuf,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Runs {
+    Seed(u64),
+    File(PathBuf),
+    /// Without a count: as many as there is time for.
+    Range {
+        first: u64,
+        count: Option<u64>,
+        fresh: bool,
+    },
+}
+
+/// How many fresh seeds are run if nothing is said.
+const SEEDS: u64 = 100;
+
+impl Plan {
+    pub(crate) fn from_environment() -> Result<Self, String> {
+        let fresh = fastrand::Rng::new().u64(..) >> 16;
+        let mut plan = Self::read(|name| std::env::var(name).ok(), fresh)?;
+        let is_terminal = std::io::IsTerminal::is_terminal(&std::io::stdout());
+        plan.colour = is_terminal && std::env::var_os("NO_COLOR").is_none();
+        Ok(plan)
+    }
+
+    /// `fresh`: where a range of fresh seeds begins.
+    pub(crate) fn read(
+        variable: impl Fn(&str) -> Option<String>,
+        fresh: u64,
+    ) -> Result<Self, String> {
+        let number = |name: &str| match variable(name) {
+            None => Ok(None),
+            Some(text) => parse(&text)
+                .map(Some)
+                .ok_or_else(|| format!("{name}={text} is no number")),
+        };
+        let is_set = |name: &str| variable(name).is_some_and(|value| !matches!(&*value, "" | "0"));
+        let (seed, start, seeds) = (number("SEED")?, number("SEED_START")?, number("SEEDS")?);
+        let duration = number("DURATION")?;
+        let what = match (seed, variable("REPLAY"), start) {
+            (Some(_), Some(_), _) => return Err("either SEED or REPLAY".to_owned()),
+            (Some(_), _, Some(_)) => return Err("either SEED or SEED_START".to_owned()),
+            (None, Some(_), Some(_)) => return Err("either REPLAY or SEED_START".to_owned()),
+            (Some(seed), ..) => Runs::Seed(seed),
+            (_, Some(file), _) => Runs::File(file.into()),
+            (None, None, start) => Runs::Range {
+                first: start.unwrap_or(fresh),
+                count: match (seeds, duration) {
+                    (None, None) => Some(SEEDS),
+                    (count, _) => count,
+                },
+                fresh: start.is_none(),
+            },
+        };
+        let trace = match variable("TRACE").as_deref() {
+            None | Some("" | "1") => Some(Verbosity::Condensed),
+            Some("all") => Some(Verbosity::All),
+            Some("none" | "0") => None,
+            Some(other) => return Err(format!("TRACE={other}: it is all or none")),
+        };
+        let is_range = matches!(what, Runs::Range { .. });
+        // Who replays one wants to see that one, not a smaller one.
+        let shrink_for = number("SHRINK")?.unwrap_or(if is_range { 60 } else { 0 });
+        let threads = match number("THREADS")? {
+            Some(threads) => threads.max(1) as usize,
+            None => std::thread::available_parallelism().map_or(1, usize::from),
+        };
+        Ok(Self {
+            runs: what,
+            duration: duration.map(Duration::from_secs),
+            threads,
+            keeps_going: is_set("KEEP_GOING"),
+            shrink_for: Duration::from_secs(shrink_for),
+            hashes: is_set("HASHES"),
+            trace,
+            colour: false,
+            folder: Path::new(env!("CARGO_TARGET_TMPDIR")).with_file_name("sim"),
+        })
+    }
+}
+
+/// As it is written in decimal, or with `0x` in front.
+fn parse(text: &str) -> Option<u64> {
+    let text = text.trim().replace('_', "");
+    match text.strip_prefix("0x") {
+        Some(hexadecimal) => u64::from_str_radix(hexadecimal, 16).ok(),
+        None => text.parse().ok(),
+    }
+}

@@ -1,0 +1,404 @@
+//! What happened, for a person: a line for each event, or for each burst of events that are alike.
+//!
+//! ```text
+//!       ms  who       what
+//!   12.000  app 0.1   send #12..#57 to orders
+//!   13.204  broker 2  Produce v9, 4,312 bytes: NONE
+//!                     + #12..#57 in orders-3 at 100..145, sequence 0, epoch 0, producer 1000
+//!   14.000  world     ▼ node 1 hangs, for 300 ms
+//!   14.100  app 0.0   flush within 500 ms …
+//!  514.100  app 0.0     └ flush failed after 500.000 ms: Timeout
+//! ```
+//!
+//! A call that does not wait is one line; one that waits has a line where it begins to, and one where it ends.
+
+mod groups;
+mod hash;
+mod header;
+#[cfg(test)]
+mod tests;
+pub(crate) mod words;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::events::{Call, CallId, Event, RecordId, Returned, What, Who};
+use crate::scenario::Scenario;
+use groups::{Group, Groups};
+pub(crate) use hash::TraceHash;
+pub(crate) use header::{header, records};
+
+/// So many lines are kept back at most, to see whether more comes to them,
+const GROUPS: usize = 6;
+
+/// and for so long.
+const GROUPS_SPAN: Duration = Duration::from_millis(100);
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Verbosity {
+    /// Records of a burst together; what goes on inside is left out.
+    Condensed,
+    /// Every event by itself.
+    All,
+}
+
+pub(crate) struct Trace<'a> {
+    scenario: &'a Scenario,
+    verbosity: Verbosity,
+    colour: bool,
+    /// Calls that have begun.
+    calls: BTreeMap<CallId, OpenCall>,
+    groups: Groups,
+    /// Where records were offered to, and by which call.
+    offered: BTreeMap<RecordId, String>,
+    lines: Vec<String>,
+    last: (String, String),
+}
+
+struct OpenCall {
+    what: Call,
+    at: Duration,
+    /// A line says that it began.
+    shown: bool,
+}
+
+/// How a line looks on a terminal.
+#[derive(Clone, Copy)]
+enum Look {
+    Plain,
+    Faint,
+    Bad,
+    Fault,
+}
+
+impl<'a> Trace<'a> {
+    pub(crate) fn new(scenario: &'a Scenario, verbosity: Verbosity, colour: bool) -> Self {
+        Self {
+            scenario,
+            verbosity,
+            colour,
+            calls: BTreeMap::new(),
+            groups: Groups::default(),
+            offered: BTreeMap::new(),
+            lines: Vec::new(),
+            last: Default::default(),
+        }
+    }
+
+    pub(crate) fn see(&mut self, event: &Event) {
+        if self.verbosity == Verbosity::All {
+            self.tell_all(event);
+        } else {
+            self.tell(event);
+        }
+    }
+
+    /// What there is to be read since the last time. What may still grow is kept back.
+    pub(crate) fn take_lines(&mut self) -> Vec<String> {
+        std::mem::take(&mut self.lines)
+    }
+
+    pub(crate) fn finish(mut self) -> Vec<String> {
+        self.flush_groups();
+        let waiting: Vec<_> = self
+            .calls
+            .values()
+            .filter(|call| call.shown)
+            .map(|call| format!("{} since {}", words::call(&call.what), words::ms(call.at)))
+            .collect();
+        for call in waiting {
+            self.lines.push(format!("{:>22}{call}: has not ended", ""));
+        }
+        self.lines
+    }
+
+    fn tell_all(&mut self, event: &Event) {
+        let text = match &event.what {
+            What::CallBegins { call, what } => format!("{call}: {}", words::call(what)),
+            What::FaultBegins { .. } | What::FaultEnds { .. } | What::Healed => {
+                self.tell(event);
+                return;
+            }
+            other => format!("{other:?}"),
+        };
+        self.line(event.at, event.who, Look::Plain, &text);
+    }
+
+    fn tell(&mut self, event: &Event) {
+        let (at, who) = (event.at, event.who);
+        match &event.what {
+            What::CallBegins { call, what } => {
+                let call_of = OpenCall {
+                    what: what.clone(),
+                    at,
+                    shown: false,
+                };
+                self.calls.insert(*call, call_of);
+            }
+            What::CallWaits { call, until } => self.call_waits(event, *call, *until),
+            What::CallEnds { call, returned } => self.call_ends(event, *call, returned),
+
+            What::RecordOffered {
+                record,
+                topic,
+                partition,
+                inside,
+                ..
+            } => {
+                let mut place = words::topic(topic);
+                if let Some(partition) = partition {
+                    place += &format!("-{partition}");
+                }
+                if *inside {
+                    place += ", within user code";
+                }
+                self.offered.insert(*record, place);
+            }
+            What::RecordTaken { record } => {
+                let place = self.offered.get(record).cloned().unwrap_or_default();
+                self.group(at, who, Group::sent(place), *record, None);
+            }
+            What::RecordRefused { record, kind, text } => {
+                let place = self.offered.get(record).cloned().unwrap_or_default();
+                self.group(at, who, Group::refused(&place, kind, text), *record, None);
+            }
+            What::FutureTold { record, outcome } => {
+                let (group, offset) = Group::told("told", outcome);
+                self.group(at, who, group, *record, offset);
+            }
+            What::CallbackRan { record, outcome } => {
+                let (group, offset) = Group::told("called back", outcome);
+                self.group(at, who, group, *record, offset);
+            }
+            What::CallbackDropped { record } => {
+                self.group(at, who, Group::callback_dropped(), *record, None);
+            }
+            What::UserCode { what, act } => {
+                self.count(at, who, Group::user_code(what, act), 0);
+            }
+            What::Request {
+                api,
+                version,
+                bytes,
+                fate,
+            } => self.count(at, who, Group::request(api, *version, fate), *bytes as u64),
+            What::LogLine { level, text } => self.count(at, who, Group::log(*level, text), 0),
+            What::SenderStep { .. } => {}
+            other => {
+                let (look, text) = self.single(other);
+                self.line(at, who, look, &text);
+            }
+        }
+    }
+
+    /// What is never put together with others.
+    fn single(&self, what: &What) -> (Look, String) {
+        match what {
+            What::Appended {
+                topic,
+                incarnation,
+                partition,
+                base_offset,
+                records,
+                producer_id,
+                epoch,
+                sequence,
+                ..
+            } => {
+                let last = base_offset + records.len() as i64 - 1;
+                let mut text = format!(
+                    "+ {} in {}-{partition} at {base_offset}..{last}",
+                    words::records(records),
+                    words::topic(topic)
+                );
+                if *producer_id >= 0 {
+                    text +=
+                        &format!(", sequence {sequence}, epoch {epoch}, producer {producer_id}");
+                }
+                if *incarnation > 1 {
+                    text += &format!(" (topic no. {incarnation})");
+                }
+                (Look::Plain, text)
+            }
+            What::Duplicate {
+                topic,
+                partition,
+                base_offset,
+                records,
+            } => (
+                Look::Plain,
+                format!(
+                    "= {} in {}-{partition} already, at {base_offset}",
+                    words::records(records),
+                    words::topic(topic)
+                ),
+            ),
+            What::Truncated {
+                topic,
+                partition,
+                from_offset,
+                ..
+            } => (
+                Look::Fault,
+                format!(
+                    "- {}-{partition} from {from_offset} on",
+                    words::topic(topic)
+                ),
+            ),
+            What::TopicGone { topic, .. } => {
+                (Look::Fault, format!("- {} is gone", words::topic(topic)))
+            }
+            What::FaultBegins { fault } => (Look::Fault, self.fault(*fault, true)),
+            What::FaultEnds { fault } => (Look::Fault, self.fault(*fault, false)),
+            What::Healed => (Look::Fault, format!("▲ all is healed {}", "─".repeat(40))),
+            What::SenderEnded => (Look::Faint, "has ended".to_owned()),
+            What::Stuck { why } => (Look::Bad, format!("stuck: {why}")),
+            other => (Look::Plain, format!("{other:?}")),
+        }
+    }
+
+    fn fault(&self, number: usize, begins: bool) -> String {
+        let Some(timed) = self.scenario.faults.get(number) else {
+            return format!("fault {number}, which the scenario does not have");
+        };
+        let what = words::fault(&timed.fault);
+        match (words::is_moment(&timed.fault), begins) {
+            (true, true) => format!("◆ {what}"),
+            (false, true) => format!("▼ {what}{}", words::for_how_long(timed)),
+            (_, false) => format!("▲ no more: {what}"),
+        }
+    }
+
+    fn call_waits(&mut self, event: &Event, call: CallId, until: Option<Duration>) {
+        let Some(open) = self.calls.get_mut(&call) else {
+            return;
+        };
+        if std::mem::replace(&mut open.shown, true) {
+            return;
+        }
+        let mut text = words::call(&open.what);
+        if let Call::Send(record) = &open.what {
+            text += &format!(" to {}", self.offered.get(record).map_or("", |place| place));
+        }
+        text += &match until {
+            Some(until) => format!(" waits until {} at the latest …", words::ms(until)),
+            None => " waits …".to_owned(),
+        };
+        self.line(event.at, event.who, Look::Plain, &text);
+    }
+
+    fn call_ends(&mut self, event: &Event, call: CallId, returned: &Returned) {
+        let Some(open) = self.calls.remove(&call) else {
+            return;
+        };
+        if !open.shown {
+            return self.quick_call(event, &open.what, returned);
+        }
+        let took = words::ms(event.at.saturating_sub(open.at));
+        let call = words::call(&open.what);
+        match returned {
+            Returned::Ok => {
+                self.line(
+                    event.at,
+                    event.who,
+                    Look::Plain,
+                    &format!("  └ {call} took {took} ms"),
+                );
+            }
+            Returned::Error { text, .. } => {
+                let text = format!("  └ {call} failed after {took} ms: {text}");
+                self.line(event.at, event.who, Look::Bad, &text);
+            }
+        }
+    }
+
+    /// One that did not wait. What became of a record that was sent is told by its own events.
+    fn quick_call(&mut self, event: &Event, call: &Call, returned: &Returned) {
+        let (at, who) = (event.at, event.who);
+        match (call, returned) {
+            (Call::Send(_) | Call::TrySend(_), _) => {}
+            (Call::Get { record, .. } | Call::Await { record }, Returned::Ok) => {
+                let name = if matches!(call, Call::Get { .. }) {
+                    "get"
+                } else {
+                    "await"
+                };
+                self.group(at, who, Group::call(name), *record, None);
+            }
+            (Call::DropFuture { record }, Returned::Ok) => {
+                self.group(at, who, Group::call("drop the future of"), *record, None);
+            }
+            (call, Returned::Ok) => self.line(at, who, Look::Plain, &words::call(call)),
+            (call, Returned::Error { text, .. }) => {
+                let text = format!("{} failed at once: {text}", words::call(call));
+                self.line(at, who, Look::Bad, &text);
+            }
+        }
+    }
+
+    fn group(
+        &mut self,
+        at: Duration,
+        who: Who,
+        group: Group,
+        record: RecordId,
+        offset: Option<i64>,
+    ) {
+        self.flush_old_groups(at);
+        self.groups.record(at, who, group, record, offset);
+    }
+
+    fn count(&mut self, at: Duration, who: Who, group: Group, bytes: u64) {
+        self.flush_old_groups(at);
+        self.groups.count(at, who, group, bytes);
+    }
+
+    /// What is kept back stays near to its time.
+    fn flush_old_groups(&mut self, now: Duration) {
+        let is_old = |since: Duration| now.saturating_sub(since) > GROUPS_SPAN;
+        if self.groups.len() > GROUPS || self.groups.since().is_some_and(is_old) {
+            self.flush_groups();
+        }
+    }
+
+    fn flush_groups(&mut self) {
+        for (at, who, group) in self.groups.take() {
+            let look = if group.is_bad() {
+                Look::Bad
+            } else if group.is_faint() {
+                Look::Faint
+            } else {
+                Look::Plain
+            };
+            self.push(at, who, look, &group.text());
+        }
+    }
+
+    fn line(&mut self, at: Duration, who: Who, look: Look, text: &str) {
+        self.flush_groups();
+        self.push(at, who, look, text);
+    }
+
+    /// Time and name are left out where they are those of the line before.
+    fn push(&mut self, at: Duration, who: Who, look: Look, text: &str) {
+        let now = (words::ms(at), words::who(who));
+        let text = text.replace('\n', " ⏎ ");
+        let (begin, end) = match look {
+            _ if !self.colour => ("", ""),
+            Look::Plain => ("", ""),
+            Look::Faint => ("\x1b[2m", "\x1b[0m"),
+            Look::Bad => ("\x1b[31m", "\x1b[0m"),
+            Look::Fault => ("\x1b[33m", "\x1b[0m"),
+        };
+        let (time, name) = if now == self.last {
+            ("", "")
+        } else if now.0 == self.last.0 {
+            ("", &*now.1)
+        } else {
+            (&*now.0, &*now.1)
+        };
+        let line = format!("{time:>10}  {name:<10}{begin}{text}{end}");
+        self.lines.push(line.trim_end().to_owned());
+        self.last = now;
+    }
+}

@@ -1,0 +1,299 @@
+//! Faults, acts and calls in plain words.
+
+use std::time::Duration;
+
+use crate::events::{Call, RecordId, Who};
+use crate::scenario::{Act, Api, Behaviour, Fault, Moment, TimedFault};
+
+/// Milliseconds, with three decimals.
+pub(super) fn ms(time: Duration) -> String {
+    format!("{}.{:03}", time.as_millis(), time.as_micros() % 1000)
+}
+
+/// As long as a person would say it.
+pub(crate) fn span_of_ms(ms: u64) -> String {
+    match ms {
+        0..10_000 => format!("{ms} ms"),
+        10_000..120_000 => format!("{}.{} s", ms / 1000, ms % 1000 / 100),
+        120_000..7_200_000 => format!("{} min", ms / 60_000),
+        7_200_000..172_800_000 => format!("{} h", ms / 3_600_000),
+        172_800_000..31_536_000_000 => format!("{} days", ms / 86_400_000),
+        _ => "for ever".to_owned(),
+    }
+}
+
+/// With commas.
+pub(crate) fn number(n: u64) -> String {
+    let digits = n.to_string();
+    let mut text = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place) % 3 == 0 {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
+    match n {
+        1 => format!("1 {one}"),
+        n => format!("{} {many}", number(n)),
+    }
+}
+
+pub(super) fn who(who: Who) -> String {
+    match who {
+        Who::Thread { producer, thread } => format!("app {producer}.{thread}"),
+        Who::Sender(producer) => format!("sender {producer}"),
+        Who::Broker(node) => format!("broker {node}"),
+        Who::World => "world".to_owned(),
+    }
+}
+
+/// A name as it is, if that can be read on one line.
+pub(super) fn topic(name: &str) -> String {
+    let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
+    match (is_plain, name.len()) {
+        (true, ..=40) => name.to_owned(),
+        (_, ..=40) => format!("{name:?}"),
+        (_, bytes) => {
+            let begin: String = name.chars().take(12).collect();
+            format!("{begin:?}… ({bytes} bytes)")
+        }
+    }
+}
+
+/// `#3, #7..#12`, and how many if not all can be named.
+pub(super) fn records(ids: &[RecordId]) -> String {
+    const SHOWN: usize = 5;
+    let mut runs: Vec<(u64, u64)> = Vec::new();
+    for RecordId(id) in ids {
+        match runs.last_mut() {
+            Some((_, last)) if *last + 1 == *id => *last = *id,
+            _ => runs.push((*id, *id)),
+        }
+    }
+    let mut text = runs
+        .iter()
+        .take(SHOWN)
+        .map(|(first, last)| match last - first {
+            0 => format!("#{first}"),
+            1 => format!("#{first}, #{last}"),
+            _ => format!("#{first}..#{last}"),
+        })
+        .collect::<Vec<_>>()
+        .join(", ");
+    if runs.len() > SHOWN {
+        text += &format!(", … ({} records)", ids.len());
+    }
+    text
+}
+
+pub(super) fn call(call: &Call) -> String {
+    let bounded = |what: String, timeout: Option<Duration>| match timeout {
+        None => what,
+        Some(most) => format!("{what} within {}", span_of_ms(most.as_millis() as u64)),
+    };
+    match call {
+        Call::Build => "build".to_owned(),
+        Call::Send(record) => format!("send {record}"),
+        Call::TrySend(record) => format!("try_send {record}"),
+        Call::Flush { timeout } => bounded("flush".to_owned(), *timeout),
+        Call::Close { timeout } => bounded("close".to_owned(), *timeout),
+        Call::PartitionsFor { topic: name } => format!("partitions_for {}", topic(name)),
+        Call::Get { record, timeout } => bounded(format!("get {record}"), *timeout),
+        Call::Await { record } => format!("await {record}"),
+        Call::DropFuture { record } => format!("drop the future of {record}"),
+        Call::DropProducer => "drop the producer".to_owned(),
+    }
+}
+
+fn api(api: Option<Api>) -> String {
+    api.map_or_else(|| "anything".to_owned(), |api| format!("{api:?}"))
+}
+
+fn place(name: Option<&String>, partition: Option<i32>) -> String {
+    match (name, partition) {
+        (None, _) => String::new(),
+        (Some(name), None) => format!(" for {}", topic(name)),
+        (Some(name), Some(partition)) => format!(" for {}-{partition}", topic(name)),
+    }
+}
+
+fn so_often(times: Option<u64>) -> String {
+    times.map_or_else(|| "each time".to_owned(), |times| format!("{times}×"))
+}
+
+/// What goes wrong, as a sentence without its end.
+pub(super) fn fault(fault: &Fault) -> String {
+    match fault {
+        Fault::Slow { node, ms } => format!("node {node} is {ms} ms further away"),
+        Fault::Cut { node } => format!("connections to node {node} break"),
+        Fault::Silence { node, up, down } => {
+            let way = match (up, down) {
+                (true, true) => "to and from",
+                (true, false) => "to",
+                (false, true) => "from",
+                (false, false) => "(no way)",
+            };
+            format!("nothing comes through {way} node {node} on present connections")
+        }
+        Fault::Refuse { node } => format!("node {node} refuses connections"),
+        Fault::BlackHole { node } => format!("node {node} is a black hole"),
+        Fault::Down { node } => format!("node {node} is down"),
+        Fault::Hang { node } => format!("node {node} hangs"),
+        Fault::MoveLeader {
+            topic: name,
+            partition,
+            to,
+        } => format!("{}-{partition} is led by node {to}", topic(name)),
+        Fault::StaleMetadata { node } => format!("node {node} tells of the cluster as it was"),
+        Fault::EpochsGoBack => "metadata tells lower epochs".to_owned(),
+        Fault::Rebuild => "another cluster is at the same addresses".to_owned(),
+        Fault::MoveBrokers => "all brokers move to other addresses".to_owned(),
+        Fault::DeleteTopic { topic: name } => format!("{} is deleted", topic(name)),
+        Fault::RecreateTopic {
+            topic: name,
+            partitions,
+        } => format!("{} is made anew with {partitions} partitions", topic(name)),
+        Fault::GrowTopic { topic: name, to } => format!("{} grows to {to} partitions", topic(name)),
+        Fault::Truncate {
+            topic: name,
+            partition,
+            records,
+        } => format!(
+            "{}-{partition} loses its last {records} records",
+            topic(name)
+        ),
+        Fault::ForgetProducers {
+            topic: name,
+            partition,
+        } => format!("{}-{partition} forgets its producers", topic(name)),
+        Fault::LowerLimit { topic: name, bytes } => {
+            format!("{} takes batches of {bytes} bytes at most", topic(name))
+        }
+        Fault::Error {
+            request,
+            topic: name,
+            partition,
+            code,
+            times,
+            after_applying,
+        } => format!(
+            "{request:?}{} is answered with {}{}, {}",
+            place(name.as_ref(), *partition),
+            error_code(*code),
+            if *after_applying {
+                " when it was carried out"
+            } else {
+                ""
+            },
+            so_often(*times)
+        ),
+        Fault::Lose {
+            request,
+            moment,
+            times,
+            closes,
+        } => {
+            let moment = match moment {
+                Moment::BeforeRequest => "before it was carried out".to_owned(),
+                Moment::AfterApplied => "after it was carried out".to_owned(),
+                Moment::WithinAnswer { bytes } => format!("{bytes} bytes into its answer"),
+            };
+            let how = if *closes {
+                "the connection ends"
+            } else {
+                "nothing more is said"
+            };
+            format!("{request:?}: {how} {moment}, {}", so_often(*times))
+        }
+        Fault::Late { request, ms } => format!("answers to {} are {ms} ms late", api(*request)),
+        Fault::Throttle { request, ms } => {
+            format!("answers to {} ask to wait for {ms} ms", api(*request))
+        }
+        Fault::Versions {
+            node,
+            request,
+            up_to,
+        } => match up_to {
+            Some(version) => format!("node {node} speaks {request:?} up to v{version}"),
+            None => format!("node {node} does not know {request:?}"),
+        },
+        Fault::NamesFail => "names cannot be looked up".to_owned(),
+        Fault::WrongAddresses { instead } => {
+            let how = if *instead { "only" } else { "also" };
+            format!("names lead {how} to addresses where nobody is")
+        }
+        Fault::WallClock { by_ms } => {
+            let way = if *by_ms < 0 { "back" } else { "forward" };
+            format!(
+                "the wall clock jumps {way} by {}",
+                span_of_ms(by_ms.unsigned_abs())
+            )
+        }
+    }
+}
+
+/// Whether there is nothing that could be over.
+pub(super) fn is_moment(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Cut { .. }
+            | Fault::MoveLeader { .. }
+            | Fault::Rebuild
+            | Fault::MoveBrokers
+            | Fault::DeleteTopic { .. }
+            | Fault::RecreateTopic { .. }
+            | Fault::GrowTopic { .. }
+            | Fault::Truncate { .. }
+            | Fault::ForgetProducers { .. }
+            | Fault::WallClock { .. }
+    )
+}
+
+pub(super) fn for_how_long(timed: &TimedFault) -> String {
+    match timed.for_ms {
+        _ if is_moment(&timed.fault) => String::new(),
+        Some(ms) => format!(", for {}", span_of_ms(ms)),
+        None => ", until all is healed".to_owned(),
+    }
+}
+
+fn error_code(code: i16) -> String {
+    match kafka_producer::ErrorCode::from_code(code) {
+        known if known.code() == code => known.name().to_owned(),
+        _ => format!("code {code}"),
+    }
+}
+
+fn act(act: &Act) -> String {
+    match act {
+        Act::Fails => "fails".to_owned(),
+        Act::Panics => "panics".to_owned(),
+        Act::TakesMs(ms) => format!("takes {}", span_of_ms(*ms)),
+        Act::Sends(name) => format!("sends to {}", topic(name)),
+        Act::TrySends(name) => format!("tries to send to {}", topic(name)),
+        Act::Flushes => "flushes".to_owned(),
+        Act::Closes => "closes".to_owned(),
+        Act::AsksForPartitions(name) => format!("asks for the partitions of {}", topic(name)),
+        Act::DropsFutures => "drops futures".to_owned(),
+        Act::Gets => "gets".to_owned(),
+    }
+}
+
+pub(super) fn behaviour(behaviour: &Behaviour) -> String {
+    if behaviour.acts.is_empty() {
+        return "nothing but what it is there for".to_owned();
+    }
+    behaviour
+        .acts
+        .iter()
+        .map(|every| match every.every {
+            1 => format!("{} each time", act(&every.act)),
+            n => format!("{} every {n} times", act(&every.act)),
+        })
+        .collect::<Vec<_>>()
+        .join(", ")
+}
