@@ -17,7 +17,7 @@ use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::record::ProducerRecord;
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::thunks::AnyCallback;
-use crate::producer::waiting::{BlockingCall, Step, Wait};
+use crate::producer::waiting::{BlockingCall, Step, Wait, awake};
 use crate::types::PartitionInfo;
 
 /// Where a task says that it waits, and until when.
@@ -31,8 +31,9 @@ pub struct Parking {
 }
 
 impl Parking {
-    /// For one task.
+    /// For one task. The thread must not sleep in any call from now on: it would panic.
     pub fn new(world: &World) -> Self {
+        awake::stay();
         Self {
             world: world.clone(),
             until: Cell::new(Deadline::Never),

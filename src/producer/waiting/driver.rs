@@ -61,6 +61,8 @@ impl<'a> Driver<'a> {
             fork_check = Some(check_at);
             if let Some(nap) = self.nap(until.min(check_at)) {
                 sync::assert_unlocked();
+                #[cfg(all(feature = "testing", feature = "_internals"))]
+                awake::assert_may_sleep();
                 event.sleep(nap);
             }
         }
@@ -87,6 +89,28 @@ impl<'a> Driver<'a> {
             return Err(Misuse::Forked);
         }
         Ok(())
+    }
+}
+
+/// Threads that must not sleep: all that could wake them is to be done by themselves.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) mod awake {
+    use std::cell::Cell;
+
+    thread_local! {
+        static STAYS_AWAKE: Cell<bool> = const { Cell::new(false) };
+    }
+
+    /// From now on a call that would sleep on this thread panics.
+    pub(crate) fn stay() {
+        STAYS_AWAKE.set(true);
+    }
+
+    pub(super) fn assert_may_sleep() {
+        assert!(
+            !STAYS_AWAKE.get(),
+            "a call would sleep on the thread that takes the sender's steps"
+        );
     }
 }
 

@@ -12,6 +12,8 @@ mod stopwatch;
 
 pub(crate) use call::{BlockingCall, Check, Event, Nap, Step, Wait};
 pub(crate) use driver::Driver;
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) use driver::awake;
 pub(crate) use latch::Latch;
 pub(crate) use stopwatch::Stopwatch;
 

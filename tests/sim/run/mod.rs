@@ -20,7 +20,7 @@ use kafka_producer::internals::simulation::{
     Parking, SenderStep, SimSender, build, close, flush, send,
 };
 use kafka_producer::{
-    KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord, ProducerSnapshot,
+    KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord,
 };
 
 use self::application::{ThreadOf, drop_producer};
@@ -86,8 +86,6 @@ struct Task {
 struct SenderOf {
     sender: Option<SimSender>,
     weight: u32,
-    /// What was said of its last step.
-    last: Option<(bool, Option<Duration>)>,
 }
 
 /// Whose step comes next.
@@ -158,9 +156,25 @@ impl<'r> Run<'r> {
                 break;
             }
         }
+        self.tell_futures();
         self.let_go();
         self.tell();
         self.glance(Moment::End);
+    }
+
+    /// What became of the records whose futures the application still keeps.
+    fn tell_futures(&mut self) {
+        self.stage.turn_of(Who::World);
+        let kept: Vec<_> = {
+            let mut producers = self.stage.producers.borrow_mut();
+            producers.iter_mut().flat_map(|held| &mut held.futures).flat_map(std::mem::take).collect()
+        };
+        for (record, future) in kept {
+            if future.is_done() {
+                let told = future.get();
+                self.stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+            }
+        }
     }
 
     /// The parts of the run go before the stage does. A producer whose sender has not ended would wait for it.
@@ -215,7 +229,7 @@ impl<'r> Run<'r> {
             futures: (0..threads.max(1)).map(|_| Default::default()).collect(),
         });
         let weight = self.weight();
-        self.senders.push(SenderOf { sender, weight, last: None });
+        self.senders.push(SenderOf { sender, weight });
         if is_built {
             for (thread, plan) in plan.threads.iter().enumerate() {
                 self.start_thread(index, thread, plan);
@@ -539,16 +553,7 @@ async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, t
     stage.say(What::CallBegins { call, what: Call::Close { timeout: Some(LAST) } });
     let closed = close(parking, &producer, Some(LAST)).await;
     stage.say(What::CallEnds { call, returned: returned(&closed) });
-    let kept: Vec<_> = {
-        let mut producers = stage.producers.borrow_mut();
-        producers[index].futures.iter_mut().flat_map(std::mem::take).collect()
-    };
-    for (record, future) in kept.into_iter().chain(futures) {
-        if future.is_done() {
-            let told = future.get();
-            stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
-        }
-    }
+    stage.producers.borrow_mut()[index].futures[0].extend(futures);
     drop(producer);
     drop_producer(stage, parking, index).await;
 }

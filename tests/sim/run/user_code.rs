@@ -59,8 +59,8 @@ impl Piece {
         let Some(stage) = Stage::current() else {
             return Ok(());
         };
-        if self.what == LOGGER && !matches!(stage.who(), Who::Sender(_)) && act.waits() {
-            // On a thread of the application it would wait in earnest.
+        if self.what == LOGGER && stage.who() != Who::Sender(self.producer) && act.waits() {
+            // Elsewhere than on that producer's own thread it would wait in earnest.
             return Ok(());
         }
         stage.say(What::UserCode { what: self.what, act: format!("{act:?}") });
