@@ -7,7 +7,7 @@ use crate::events::{Event, Outcome, What};
 /// A record's failure names its topic, and so does a refusal by the user's code for one topic.
 ///
 /// Excused: what is wrong with the producer or the call (closed, failed for good, misuse), and names that have to be
-/// escaped.
+/// escaped or cut.
 pub(super) struct FailureTexts;
 
 impl Rule for FailureTexts {
@@ -28,7 +28,8 @@ impl Rule for FailureTexts {
             return;
         };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let names_it = text.contains(&**topic) || !topic.chars().all(is_plain);
+        let is_legal = topic.len() <= 249 && topic.chars().all(is_plain);
+        let names_it = text.contains(&**topic) || !is_legal;
         if !names_it && kind != "Misuse" && kind != "Closed" {
             let text = format!("the failure of {record} does not name its topic {topic}: {text}");
             found.add("failure texts", event.at, text);
