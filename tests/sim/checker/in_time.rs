@@ -319,8 +319,8 @@ mod tests {
         ("max.block.ms", "200"),
     ];
 
-    fn ms(millis: u64) -> Option<Duration> {
-        Some(Duration::from_millis(millis))
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
     #[test]
@@ -386,12 +386,22 @@ mod tests {
             (
                 Call::Get {
                     record,
-                    timeout: ms(50),
+                    timeout: Some(ms(50)),
                 },
                 150,
             ),
-            (Call::Flush { timeout: ms(70) }, 170),
-            (Call::Close { timeout: ms(0) }, 100),
+            (
+                Call::Flush {
+                    timeout: Some(ms(70)),
+                },
+                170,
+            ),
+            (
+                Call::Close {
+                    timeout: Some(ms(0)),
+                },
+                100,
+            ),
             (Call::DropProducer, 10_100),
         ];
         for (call, limit) in calls {
@@ -438,12 +448,14 @@ mod tests {
             },
             Call::Get {
                 record,
-                timeout: ms(9_000),
+                timeout: Some(ms(9_000)),
             },
             Call::Await { record },
             Call::Flush { timeout: None },
             Call::Close { timeout: None },
-            Call::Close { timeout: ms(9_000) },
+            Call::Close {
+                timeout: Some(ms(9_000)),
+            },
             Call::DropProducer,
         ] {
             let mut story = Story::with(CallTime::default(), SHORT, &[]);

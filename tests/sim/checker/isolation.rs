@@ -352,7 +352,7 @@ impl Rule for ClosedByNobody {
             _ => return,
         };
         let producer = facts.record(record).map(|record| record.producer);
-        let producer = producer.or(producer_of(event.who));
+        let producer = producer.or_else(|| producer_of(event.who));
         let facts = producer.and_then(|producer| facts.producers.get(producer));
         let is_closed = matches!(&**kind, "Closed" | "Call(Closed)");
         if is_closed && facts.is_some_and(|producer| producer.closing.is_none()) {
@@ -428,7 +428,7 @@ mod tests {
             (fault(Fault::WallClock { by_ms: 5 }), 1),
         ];
         for (fault, expected) in faults {
-            let mut story = isolation(SHORT, &[fault.clone()]);
+            let mut story = isolation(SHORT, std::slice::from_ref(&fault));
             story.begins(0);
             story.send(0, "t", 0);
             story.told(0, expired());
