@@ -486,8 +486,12 @@ impl Tallies {
                 if kind == "ProducerFailed" {
                     self.state("a producer ends for good");
                 }
-                self.counts
-                    .add(Group::CallError, &format!("{name}: {kind}"), 1);
+                // What a record failed with is counted with the record.
+                let is_of_record = matches!(name, "Get" | "Await");
+                if !is_of_record || matches!(kind, "Pending" | "Misuse") {
+                    self.counts
+                        .add(Group::CallError, &format!("{name}: {kind}"), 1);
+                }
             }
         }
     }
@@ -889,10 +893,7 @@ mod tests {
                 record: RecordId(0),
                 timeout: None,
             },
-            Some((
-                "ProduceError(Inner { kind: Broker(NotLeader), delivery: x })",
-                "",
-            )),
+            Some(("ProduceError(Inner { kind: Pending, delivery: x })", "")),
         );
         run.call(
             91,
@@ -1001,7 +1002,7 @@ mod tests {
         }
         assert_eq!(counts.get(Group::State, "a batch is divided"), 3);
         assert_eq!(counts.get(Group::CallError, "Close: Undelivered"), 1);
-        assert_eq!(counts.get(Group::CallError, "Get: Broker"), 1);
+        assert_eq!(counts.get(Group::CallError, "Get: Pending"), 1);
     }
 
     #[test]
