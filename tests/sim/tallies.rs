@@ -141,7 +141,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "WrongAddresses",
             "WallClock",
         ],
-        // Those of docs/RELIABILITY.md that a producer without transactions meets.
+        // What a producer without transactions meets.
         Group::Fate => &[
             "NONE",
             "closed",
@@ -179,6 +179,11 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "DUPLICATE_SEQUENCE_NUMBER",
             "UNKNOWN_PRODUCER_ID",
             "INVALID_PRODUCER_EPOCH",
+            "PRODUCER_FENCED",
+            "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+            "COORDINATOR_LOAD_IN_PROGRESS",
+            "COORDINATOR_NOT_AVAILABLE",
+            "NOT_COORDINATOR",
         ],
         Group::Call => &[
             "Build",
