@@ -151,7 +151,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "WrongAddresses",
             "WallClock",
         ],
-        // Those of docs/RELIABILITY.md that a producer without transactions meets.
+        // What a producer without transactions meets.
         Group::Fate => &[
             "NONE",
             "closed",
@@ -189,6 +189,11 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "DUPLICATE_SEQUENCE_NUMBER",
             "UNKNOWN_PRODUCER_ID",
             "INVALID_PRODUCER_EPOCH",
+            "PRODUCER_FENCED",
+            "TRANSACTIONAL_ID_AUTHORIZATION_FAILED",
+            "COORDINATOR_LOAD_IN_PROGRESS",
+            "COORDINATOR_NOT_AVAILABLE",
+            "NOT_COORDINATOR",
         ],
         Group::Call => &[
             "Build",
@@ -496,8 +501,12 @@ impl Tallies {
                 if kind == "ProducerFailed" {
                     self.state("a producer ends for good");
                 }
-                self.counts
-                    .add(Group::CallError, &format!("{name}: {kind}"), 1);
+                // What a record failed with is counted with the record.
+                let is_of_record = matches!(name, "Get" | "Await");
+                if !is_of_record || matches!(kind, "Pending" | "Misuse") {
+                    self.counts
+                        .add(Group::CallError, &format!("{name}: {kind}"), 1);
+                }
             }
         }
     }
@@ -899,10 +908,7 @@ mod tests {
                 record: RecordId(0),
                 timeout: None,
             },
-            Some((
-                "ProduceError(Inner { kind: Broker(NotLeader), delivery: x })",
-                "",
-            )),
+            Some(("ProduceError(Inner { kind: Pending, delivery: x })", "")),
         );
         run.call(
             91,
@@ -1011,7 +1017,7 @@ mod tests {
         }
         assert_eq!(counts.get(Group::State, "a batch is divided"), 3);
         assert_eq!(counts.get(Group::CallError, "Close: Undelivered"), 1);
-        assert_eq!(counts.get(Group::CallError, "Get: Broker"), 1);
+        assert_eq!(counts.get(Group::CallError, "Get: Pending"), 1);
     }
 
     #[test]

@@ -42,13 +42,12 @@ impl Rule for Callbacks {
                     add(format!("{id} was taken, and its callback dropped unused"));
                 }
             }
-            What::RecordRefused { record: id, .. } => {
+            What::RecordRefused { record: id, .. }
                 if facts
                     .record(*id)
-                    .is_some_and(|record| record.callback_runs > 0)
-                {
-                    add(format!("{id} was refused, and its callback has run"));
-                }
+                    .is_some_and(|record| record.callback_runs > 0) =>
+            {
+                add(format!("{id} was refused, and its callback has run"));
             }
             What::FutureTold {
                 record: id,

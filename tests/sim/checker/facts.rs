@@ -74,6 +74,7 @@ pub(crate) struct ProducerFacts {
 
 /// A record that was offered.
 #[derive(Debug)]
+#[allow(clippy::struct_excessive_bools, reason = "much of it is yes or no")]
 pub(crate) struct RecordFacts {
     pub(crate) id: RecordId,
     pub(crate) who: Who,
@@ -304,8 +305,10 @@ impl Facts {
 
     fn call_begins(&mut self, who: Who, id: CallId, what: &Call) {
         let record = match what {
-            Call::Send(record) | Call::TrySend(record) => Some(*record),
-            Call::Get { record, .. } | Call::Await { record } => Some(*record),
+            Call::Send(record)
+            | Call::TrySend(record)
+            | Call::Get { record, .. }
+            | Call::Await { record } => Some(*record),
             Call::DropFuture { record } => {
                 if let Some(record) = self.record_mut(*record) {
                     record.future_dropped = true;
@@ -317,7 +320,7 @@ impl Facts {
         let of_record = record
             .and_then(|record| self.record(record))
             .map(|record| record.producer);
-        let producer = of_record.or(producer_of(who));
+        let producer = of_record.or_else(|| producer_of(who));
         if matches!(what, Call::Close { .. } | Call::DropProducer) {
             let now = self.now;
             if let Some(facts) = producer.and_then(|producer| self.producers.get_mut(producer)) {

@@ -7,7 +7,7 @@ use crate::events::{Event, Outcome, What};
 /// A record's failure names its topic, and so does a refusal by the user's code for one topic.
 ///
 /// Excused: what is wrong with the producer or the call (closed, failed for good, misuse), and names that have to be
-/// escaped.
+/// escaped or cut.
 pub(super) struct FailureTexts;
 
 impl Rule for FailureTexts {
@@ -28,17 +28,14 @@ impl Rule for FailureTexts {
             return;
         };
         let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-        let beginning = topic.get(..NAMED_BYTES).unwrap_or(topic);
-        let names_it = text.contains(beginning) || !topic.chars().all(is_plain);
+        let is_legal = topic.len() <= 249 && topic.chars().all(is_plain);
+        let names_it = text.contains(&**topic) || !is_legal;
         if !names_it && kind != "Misuse" && kind != "Closed" {
             let text = format!("the failure of {record} does not name its topic {topic}: {text}");
             found.add("failure texts", event.at, text);
         }
     }
 }
-
-/// As much of a long name is enough to know it by.
-const NAMED_BYTES: usize = 32;
 
 fn is_of_a_topic(kind: &str) -> bool {
     // `try_send` says whether it is the call or the record.

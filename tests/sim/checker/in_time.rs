@@ -175,10 +175,17 @@ impl Rule for CallTime {
     fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
         for (mut waiting, at) in self.too_early.drain(..) {
             waiting.update(facts, None);
-            let watched = |record: &&RecordId| {
-                facts
-                    .record(**record)
-                    .is_some_and(|record| record.done.is_none() && facts.is_watched(record))
+            // A future that somebody waits for is told of when its thread goes on.
+            let is_awaited = |id: RecordId| {
+                facts.open_calls.values().any(|call| match call.what {
+                    Call::Get { record, .. } | Call::Await { record } => record == id,
+                    _ => false,
+                })
+            };
+            let watched = |id: &&RecordId| {
+                facts.record(**id).is_some_and(|record| {
+                    record.done.is_none() && facts.is_watched(record) && !is_awaited(record.id)
+                })
             };
             if let Some(record) = waiting.records.iter().find(watched) {
                 let text = format!("{} was over before {record} was done", waiting.name());
@@ -319,8 +326,8 @@ mod tests {
         ("max.block.ms", "200"),
     ];
 
-    fn ms(millis: u64) -> Option<Duration> {
-        Some(Duration::from_millis(millis))
+    fn ms(millis: u64) -> Duration {
+        Duration::from_millis(millis)
     }
 
     #[test]
@@ -386,12 +393,22 @@ mod tests {
             (
                 Call::Get {
                     record,
-                    timeout: ms(50),
+                    timeout: Some(ms(50)),
                 },
                 150,
             ),
-            (Call::Flush { timeout: ms(70) }, 170),
-            (Call::Close { timeout: ms(0) }, 100),
+            (
+                Call::Flush {
+                    timeout: Some(ms(70)),
+                },
+                170,
+            ),
+            (
+                Call::Close {
+                    timeout: Some(ms(0)),
+                },
+                100,
+            ),
             (Call::DropProducer, 10_100),
         ];
         for (call, limit) in calls {
@@ -438,12 +455,14 @@ mod tests {
             },
             Call::Get {
                 record,
-                timeout: ms(9_000),
+                timeout: Some(ms(9_000)),
             },
             Call::Await { record },
             Call::Flush { timeout: None },
             Call::Close { timeout: None },
-            Call::Close { timeout: ms(9_000) },
+            Call::Close {
+                timeout: Some(ms(9_000)),
+            },
             Call::DropProducer,
         ] {
             let mut story = Story::with(CallTime::default(), SHORT, &[]);
@@ -491,6 +510,15 @@ mod tests {
         story.ends(call, Returned::Ok);
         story.glance(&[0]);
         assert_eq!(story.found(), [""; 0], "told by the next glance");
+        let get = story.call(Call::Get {
+            record: RecordId(1),
+            timeout: None,
+        });
+        let call = story.call(Call::Flush { timeout: None });
+        story.ends(call, Returned::Ok);
+        story.glance(&[]);
+        assert_eq!(story.found(), [""; 0], "its thread has not gone on");
+        story.ends(get, Returned::Ok);
         let call = story.call(Call::Flush { timeout: None });
         story.ends(call, Returned::Ok);
         story.glance(&[]);

@@ -12,10 +12,10 @@ use super::{Found, Glance, Rule};
 use crate::events::{Event, Failure, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::{Api, Fault, Scenario};
 
-/// A record that was taken for a legal topic that has been there from the start, and for a partition of it, is
-/// acknowledged if
+/// A record that was taken for a legal topic that has been there from the start, and for a partition that it always has
+/// while it is there, is acknowledged if
 /// - no fault that had begun before it was done touches it ([`touches`]), or
-/// - it was offered after everything was healed (topics are there again then, with the partitions that they began with);
+/// - it was offered after everything was healed (topics are there again then);
 ///
 /// and if there is time for it: `delivery.timeout.ms` (`max.block.ms` where metadata is waited for) has to be longer than
 /// answers, back-offs, time-outs and the load can take together.
@@ -167,6 +167,13 @@ impl Isolation {
         let settings = facts.settings(record)?;
         let topic = self.topics.get(&*record.topic_name)?;
         let partitions = i32::from(topic.partitions);
+        let at_least = facts.faults.begun().map(|begun| match &begun.fault {
+            Fault::RecreateTopic { topic, partitions } if **topic == *record.topic_name => {
+                i32::from(*partitions)
+            }
+            _ => i32::MAX,
+        });
+        let partitions = at_least.fold(partitions, i32::min);
         let is_there = record
             .partition
             .is_none_or(|at| (0..partitions).contains(&at));
@@ -345,7 +352,7 @@ impl Rule for ClosedByNobody {
             _ => return,
         };
         let producer = facts.record(record).map(|record| record.producer);
-        let producer = producer.or(producer_of(event.who));
+        let producer = producer.or_else(|| producer_of(event.who));
         let facts = producer.and_then(|producer| facts.producers.get(producer));
         let is_closed = matches!(&**kind, "Closed" | "Call(Closed)");
         if is_closed && facts.is_some_and(|producer| producer.closing.is_none()) {
@@ -421,7 +428,7 @@ mod tests {
             (fault(Fault::WallClock { by_ms: 5 }), 1),
         ];
         for (fault, expected) in faults {
-            let mut story = isolation(SHORT, &[fault.clone()]);
+            let mut story = isolation(SHORT, std::slice::from_ref(&fault));
             story.begins(0);
             story.send(0, "t", 0);
             story.told(0, expired());
@@ -480,6 +487,22 @@ mod tests {
             }
             story.told(0, expired());
             assert_eq!(story.end().len(), expected, "{sent_ms}");
+        }
+    }
+
+    #[test]
+    fn a_partition_that_a_topic_has_not_when_it_is_made_again_need_not_recover() {
+        for (partition, expected) in [(0, 1), (1, 0)] {
+            let again = fault(Fault::RecreateTopic {
+                topic: "t".into(),
+                partitions: 1,
+            });
+            let mut story = isolation(SHORT, &[again]);
+            story.begins(0);
+            story.world(What::Healed);
+            story.at_ms(6).send(0, "t", partition);
+            story.told(0, expired());
+            assert_eq!(story.end().len(), expected, "{partition}");
         }
     }
 

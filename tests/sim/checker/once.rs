@@ -195,14 +195,14 @@ mod tests {
     fn without_idempotence_only_what_makes_a_retry_is_an_excuse() {
         let cut = fault(Fault::Cut { node: 0 });
         assert_eq!(twice(&mut Story::with(Once, PLAIN, &[])), 1);
-        let mut story = Story::with(Once, PLAIN, &[cut.clone()]);
+        let mut story = Story::with(Once, PLAIN, std::slice::from_ref(&cut));
         story.begins(0);
         assert_eq!(twice(&mut story), 0);
         for keys in [
             &[("retries", "0"), ("enable.idempotence", "false")][..],
             &[("acks", "0")],
         ] {
-            let mut story = Story::with(Once, keys, &[cut.clone()]);
+            let mut story = Story::with(Once, keys, std::slice::from_ref(&cut));
             story.begins(0);
             assert_eq!(twice(&mut story), 1, "{keys:?}");
         }

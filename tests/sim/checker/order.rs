@@ -30,7 +30,7 @@ pub(super) struct Order {
 
 struct Late {
     at: Duration,
-    late: RecordId,
+    record: RecordId,
     text: String,
 }
 
@@ -66,8 +66,8 @@ impl Rule for Order {
     }
 
     fn end(&mut self, facts: &Facts, _: &Glance, found: &mut Found) {
-        for Late { at, late, text } in self.open.drain(..) {
-            let outcome = facts.record(late).and_then(|late| late.outcome.as_ref());
+        for Late { at, record, text } in self.open.drain(..) {
+            let outcome = facts.record(record).and_then(|it| it.outcome.as_ref());
             let was_given_up =
                 matches!(outcome, Some(Outcome::Failed(failure)) if failure.may_be_written);
             // Nobody knows of a future that was dropped.
@@ -121,7 +121,7 @@ impl Order {
             }
             Promise::UnlessGivenUp => self.open.push(Late {
                 at: event.at,
-                late: record.id,
+                record: record.id,
                 text,
             }),
         }
@@ -291,7 +291,7 @@ mod tests {
             to: 1,
         });
         for (begins, expected) in [(false, 1), (true, 0)] {
-            let mut story = two(&keys, &[moved.clone()]);
+            let mut story = two(&keys, std::slice::from_ref(&moved));
             if begins {
                 story.begins(0);
             }
@@ -308,7 +308,10 @@ mod tests {
     fn without_acks_order_is_kept_while_nothing_goes_wrong() {
         let keys = [("acks", "0")];
         let cut = fault(Fault::Cut { node: 0 });
-        assert_eq!(turned(two(&keys, &[cut.clone()])).found().len(), 1);
+        assert_eq!(
+            turned(two(&keys, std::slice::from_ref(&cut))).found().len(),
+            1
+        );
         let mut story = two(&keys, &[cut]);
         story.begins(0);
         assert_eq!(turned(story).found().len(), 0);

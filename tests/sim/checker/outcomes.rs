@@ -61,7 +61,8 @@ impl Rule for Outcomes {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         let mut unsaid: Vec<_> = facts.producers.iter().map(|it| it.unsaid).collect();
         for record in facts.records() {
-            if record.taken.is_some() && record.outcome.is_none() && record.is_told() {
+            let is_open = record.taken.is_some() && record.done.is_none();
+            if is_open && record.is_told() {
                 if let Some(unsaid) = unsaid
                     .get_mut(record.producer)
                     .filter(|unsaid| **unsaid > 0 && !record.has_callback)
