@@ -259,7 +259,8 @@ impl Numbers {
             self.at_most(LINGER, 100);
             self.at_most(REQUEST, 2_000);
             self.at_most(DELIVERY, 10_000);
-            self.at_most(BLOCK, 2_000);
+            // Each record may wait for it, one after the other.
+            self.at_most(BLOCK, 200);
         }
         let waits = [BLOCK, DELIVERY, LINGER]
             .into_iter()

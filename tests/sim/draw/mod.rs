@@ -92,7 +92,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     }
 }
 
-/// Of one to three producers.
+/// Of one to three producers, and one more if nothing can come of those.
 fn configurations(
     seed: u64,
     network: &Network,
@@ -100,10 +100,14 @@ fn configurations(
 ) -> Vec<(BTreeMap<String, String>, Facts)> {
     let mut dice = Dice::new(seed, "producers");
     let count = dice.weighted(&[(60, 1), (25, 2), (15, 3)]);
-    (0..count)
-        .map(|number| {
-            let mut dice = Dice::new(seed, &format!("configuration {number}"));
-            configuration::configuration(&mut dice, network, brokers)
-        })
-        .collect()
+    let draw = |number: usize| {
+        let mut dice = Dice::new(seed, &format!("configuration {number}"));
+        configuration::configuration(&mut dice, network, brokers)
+    };
+    let mut all: Vec<_> = (0..count).map(draw).collect();
+    // One at least with which something comes of a seed.
+    if all.iter().all(|(_, facts)| facts.hopeless) {
+        all.extend((count..).map(draw).find(|(_, facts)| !facts.hopeless));
+    }
+    all
 }
