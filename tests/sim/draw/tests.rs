@@ -56,7 +56,7 @@ fn what_can_hardly_succeed_is_given_up_soon() {
                 assert!(soon(10), "seed {seed}: {config:#?}");
             }
             if !facts.patient {
-                assert!(soon(120), "seed {seed}: {config:#?}");
+                assert!(soon(30), "seed {seed}: {config:#?}");
             }
             hopeless += u32::from(facts.hopeless);
         }
