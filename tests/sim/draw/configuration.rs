@@ -157,7 +157,7 @@ pub(super) fn configuration(
         buffer_memory: numbers.get(BUFFER) as u64,
         max_block_ms: numbers.get(BLOCK) as u64,
         lingers_for_ever: numbers.get(LINGER) > PATIENCE_MS,
-        patient: numbers.get(BLOCK) > 2 * PATIENCE_MS || numbers.delivery() > 2 * PATIENCE_MS,
+        patient: numbers.get(BLOCK).max(numbers.delivery()) > PATIENCE_MS / 2,
         connects_for_ever: numbers.get(SETUP).min(numbers.get(SETUP_MAX)) > PATIENCE_MS,
         hopeless,
         all_acks,
@@ -259,7 +259,8 @@ impl Numbers {
             self.at_most(LINGER, 100);
             self.at_most(REQUEST, 2_000);
             self.at_most(DELIVERY, 10_000);
-            self.at_most(BLOCK, 2_000);
+            // Each record may wait for it, one after the other.
+            self.at_most(BLOCK, 200);
         }
         let waits = [BLOCK, DELIVERY, LINGER]
             .into_iter()

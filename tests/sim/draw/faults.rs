@@ -378,6 +378,8 @@ impl Faults<'_> {
                     Class::Retriable | Class::Stale | Class::Ambiguous => 12,
                     Class::EndsProducer => 2,
                     Class::Refused => 6,
+                    // The producer ends with it, before it has sent anything.
+                    _ if request == Api::InitProducerId => 2,
                     _ => 4,
                 };
                 (weight, (*class, *codes))

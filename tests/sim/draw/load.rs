@@ -13,12 +13,15 @@ pub(crate) const RECORDS: u32 = 500;
 /// A value says which record it is, and a bit more.
 pub(crate) const LEAST_SIZE: u32 = 12;
 
+/// How long a thread waits in all for topics that are not there.
+const PATIENCE_MS: u64 = 5_000;
+
 /// How many records each producer sends. One that can hardly deliver any has a small part, if there are others.
 pub(super) fn shares(dice: &mut Dice, facts: &[Facts]) -> Vec<u32> {
     let total = if dice.percent(5) {
-        dice.within(900..=2_000)
+        dice.within(900..=1_800)
     } else {
-        dice.within(u64::from(RECORDS)..=900)
+        dice.within(u64::from(RECORDS)..=800)
     };
     let good = facts.iter().any(|facts| !facts.hopeless);
     let weights: Vec<u64> = facts
@@ -109,6 +112,7 @@ impl Load<'_> {
         let bursts = self.bursts(dice, habits, records, busy_ms);
         let hurries = dice.percent(8);
         let sleep_ms = busy_ms * 3 / 2 / bursts.len() as u64;
+        let mut patience_ms = PATIENCE_MS;
         let mut ops = Vec::new();
         if dice.percent(30) {
             ops.push(Op::Sleep {
@@ -117,7 +121,7 @@ impl Load<'_> {
         }
         for burst in bursts {
             if dice.percent(habits.astray) {
-                self.stray(dice, &mut ops);
+                self.stray(dice, &mut patience_ms, &mut ops);
             }
             ops.push(Op::Send(burst));
             if !habits.calls.is_empty() && dice.percent(habits.calls_percent) {
@@ -210,16 +214,21 @@ impl Load<'_> {
         around.min(most).max(u64::from(LEAST_SIZE)) as u32
     }
 
-    /// A few records to where there is no topic or no partition. A thread waits for each up to `max.block.ms`.
-    fn stray(&self, dice: &mut Dice, ops: &mut Vec<Op>) {
+    /// A few records to where there is no topic or no partition. A thread waits for each up to `max.block.ms`, and
+    /// not for long in all.
+    fn stray(&self, dice: &mut Dice, patience_ms: &mut u64, ops: &mut Vec<Op>) {
         if let (Some(topic), true) = (self.topics.illegal(dice), dice.percent(50)) {
             ops.push(stray(dice, topic, None, 1..=3));
             return;
         }
-        if self.facts.patient {
+        let each_ms = self.facts.max_block_ms.max(1);
+        let most = *patience_ms / each_ms;
+        if most == 0 {
             return;
         }
-        let count = 1..=(10_000 / self.facts.max_block_ms.max(1)).clamp(1, 4);
+        let count = dice.within(1..=most.min(4));
+        *patience_ms -= count * each_ms;
+        let count = count..=count;
         let (existing, partitions) = self.topics.existing(dice);
         if self.topics.missing().is_empty() || dice.percent(30) {
             let partition = i32::from(partitions) + dice.spread(0..=1_000) as i32;
@@ -254,7 +263,9 @@ impl Load<'_> {
             }),
             Between::Partitions => {
                 let topic = match self.topics.missing().first() {
-                    Some(missing) if !self.facts.patient && dice.percent(10) => missing.clone(),
+                    Some(missing) if self.facts.max_block_ms < 1_000 && dice.percent(10) => {
+                        missing.clone()
+                    }
                     _ => match self.topics.illegal(dice) {
                         Some(illegal) if dice.percent(30) => illegal,
                         _ => self.topics.existing(dice).0.to_owned(),

@@ -15,7 +15,9 @@ mod plugins;
 mod tests;
 mod topics;
 
-use crate::scenario::Scenario;
+use std::collections::BTreeMap;
+
+use crate::scenario::{Brokers, Network, Producer, Scenario};
 use configuration::Facts;
 use dice::Dice;
 
@@ -43,13 +45,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     let brokers = network::brokers(&mut Dice::new(seed, "brokers"));
     let topics = topics::Topics::draw(&mut Dice::new(seed, "topics"), weather);
 
-    let count = dice.weighted(&[(60, 1), (25, 2), (15, 3)]);
-    let configs: Vec<_> = (0..count)
-        .map(|number| {
-            let mut dice = Dice::new(seed, &format!("configuration {number}"));
-            configuration::configuration(&mut dice, &network, &brokers)
-        })
-        .collect();
+    let configs = configurations(seed, &network, &brokers);
     let facts: Vec<Facts> = configs.iter().map(|(_, facts)| facts.clone()).collect();
 
     let plugins = plugins::Plugins::draw(&mut Dice::new(seed, "plugins"), weather, &topics, &facts);
@@ -68,7 +64,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
             }
             .threads(&mut dice, shares[number]);
             let mut dice = Dice::new(seed, &format!("plugins {number}"));
-            crate::scenario::Producer {
+            Producer {
                 config,
                 plugins: plugins.of_producer(&mut dice),
                 threads,
@@ -94,4 +90,24 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         faults,
         heal_at_ms,
     }
+}
+
+/// Of one to three producers, and one more if nothing can come of those.
+fn configurations(
+    seed: u64,
+    network: &Network,
+    brokers: &Brokers,
+) -> Vec<(BTreeMap<String, String>, Facts)> {
+    let mut dice = Dice::new(seed, "producers");
+    let count = dice.weighted(&[(60, 1), (25, 2), (15, 3)]);
+    let draw = |number: usize| {
+        let mut dice = Dice::new(seed, &format!("configuration {number}"));
+        configuration::configuration(&mut dice, network, brokers)
+    };
+    let mut all: Vec<_> = (0..count).map(draw).collect();
+    // One at least with which something comes of a seed.
+    if all.iter().all(|(_, facts)| facts.hopeless) {
+        all.extend((count..).map(draw).find(|(_, facts)| !facts.hopeless));
+    }
+    all
 }

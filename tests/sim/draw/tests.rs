@@ -1,28 +1,68 @@
 //! What is drawn is legal, and everything is drawn.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use kafka_producer::ProducerConfig;
 
-use super::configuration::{CODECS, KEYS, PARTITIONERS};
+use super::configuration::{CODECS, Facts, KEYS, PARTITIONERS};
+use super::dice::Dice;
 use super::faults::{CODES, Class};
 use super::load::{LEAST_SIZE, RECORDS};
-use super::network::RELEASES;
+use super::network::{self, RELEASES};
 use super::scenario;
 use crate::scenario::{Act, Api, Behaviour, Fault, How, Moment, Op, Scenario};
+
+/// Those of a seed, with what the rest of a scenario knows of them.
+fn configurations(seed: u64) -> Vec<(BTreeMap<String, String>, Facts)> {
+    let network = network::network(&mut Dice::new(seed, "network"));
+    let brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    super::configurations(seed, &network, &brokers)
+}
+
+fn checked(seed: u64, config: &BTreeMap<String, String>) -> ProducerConfig {
+    let mut all = config.clone();
+    all.insert("bootstrap.servers".to_owned(), "localhost:9092".to_owned());
+    all.insert("client.id".to_owned(), "0".to_owned());
+    ProducerConfig::from_map(all)
+        .unwrap_or_else(|error| panic!("seed {seed}: {error}\n{config:#?}"))
+}
 
 #[test]
 fn every_configuration_of_ten_thousand_seeds_is_accepted() {
     for seed in 0..10_000 {
-        for producer in &scenario(seed).producers {
-            let mut config = producer.config.clone();
-            config.insert("bootstrap.servers".to_owned(), "localhost:9092".to_owned());
-            config.insert("client.id".to_owned(), "0".to_owned());
-            if let Err(error) = ProducerConfig::from_map(config) {
-                panic!("seed {seed}: {error}\n{:#?}", producer.config);
-            }
+        for (config, _) in configurations(seed) {
+            checked(seed, &config);
         }
     }
+    let of_scenario = scenario(17).producers.into_iter().map(|one| one.config);
+    let alone = configurations(17).into_iter().map(|(config, _)| config);
+    assert!(of_scenario.eq(alone), "others are checked than are drawn");
+}
+
+/// What is tried again and again in vain is some events each time, and nothing but time ends it.
+#[test]
+fn what_can_hardly_succeed_is_given_up_soon() {
+    let mut hopeless = 0;
+    for seed in 0..10_000 {
+        for (config, facts) in configurations(seed) {
+            let checked = checked(seed, &config);
+            let soon = |most: u64| {
+                let most = Duration::from_secs(most);
+                checked.delivery_timeout() <= most && checked.max_block() <= most
+            };
+            let pauses = checked.retry_backoff() > Duration::from_secs(60);
+            if facts.hopeless || pauses {
+                assert!(soon(10), "seed {seed}: {config:#?}");
+            }
+            if !facts.patient {
+                assert!(soon(30), "seed {seed}: {config:#?}");
+            }
+            hopeless += u32::from(facts.hopeless);
+        }
+    }
+    // Seldom, and not never.
+    assert!((100..1_500).contains(&hopeless), "{hopeless} of them");
 }
 
 #[test]

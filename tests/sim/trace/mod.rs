@@ -19,7 +19,7 @@ mod header;
 mod tests;
 pub(crate) mod words;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use crate::events::{Call, CallId, Event, RecordId, Returned, What, Who};
@@ -51,6 +51,10 @@ pub(crate) struct Trace<'a> {
     groups: Groups,
     /// Where records were offered to, and by which call.
     offered: BTreeMap<RecordId, String>,
+    /// Records whose sending waited: its end has told what became of them.
+    waited: BTreeSet<RecordId>,
+    /// The record of the last outcome that was told: the call that asked for it adds nothing.
+    last_told: Option<RecordId>,
     lines: Vec<String>,
     last: (String, String),
 }
@@ -80,6 +84,8 @@ impl<'a> Trace<'a> {
             calls: BTreeMap::new(),
             groups: Groups::default(),
             offered: BTreeMap::new(),
+            waited: BTreeSet::new(),
+            last_told: None,
             lines: Vec::new(),
             last: Default::default(),
         }
@@ -154,6 +160,8 @@ impl<'a> Trace<'a> {
                 }
                 self.offered.insert(*record, place);
             }
+            What::RecordTaken { record } | What::RecordRefused { record, .. }
+                if self.waited.contains(record) => {}
             What::RecordTaken { record } => {
                 let place = self.offered.get(record).cloned().unwrap_or_default();
                 self.group(at, who, Group::sent(place), *record, None);
@@ -163,6 +171,7 @@ impl<'a> Trace<'a> {
                 self.group(at, who, Group::refused(&place, kind, text), *record, None);
             }
             What::FutureTold { record, outcome } => {
+                self.last_told = Some(*record);
                 let (group, offset) = Group::told("told", outcome);
                 self.group(at, who, group, *record, offset);
             }
@@ -294,6 +303,9 @@ impl<'a> Trace<'a> {
         if !open.shown {
             return self.quick_call(event, &open.what, returned);
         }
+        if let Call::Send(record) = &open.what {
+            self.waited.insert(*record);
+        }
         let took = words::ms(event.at.saturating_sub(open.at));
         let call = words::call(&open.what);
         match returned {
@@ -317,6 +329,8 @@ impl<'a> Trace<'a> {
         let (at, who) = (event.at, event.who);
         match (call, returned) {
             (Call::Send(_) | Call::TrySend(_), _) => {}
+            (Call::Get { record, .. } | Call::Await { record }, _)
+                if self.last_told == Some(*record) => {}
             (Call::Get { record, .. } | Call::Await { record }, Returned::Ok) => {
                 let name = if matches!(call, Call::Get { .. }) {
                     "get"

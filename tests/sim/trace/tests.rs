@@ -277,6 +277,87 @@ fn a_trace_says_who_did_what_when_in_few_lines() {
 }
 
 #[test]
+fn what_a_call_came_to_is_told_once() {
+    let scenario = scenario();
+    let mut trace = Trace::new(&scenario, Verbosity::Condensed, false);
+    let mut see = |us: u64, what: What| {
+        let at = Duration::from_micros(us);
+        trace.see(&Event { at, who: APP, what });
+    };
+    let begins = |call: u64, what: Call| What::CallBegins {
+        call: CallId(call),
+        what,
+    };
+    let ends = |call: u64, returned: Returned| What::CallEnds {
+        call: CallId(call),
+        returned,
+    };
+    let (first, second) = (RecordId(1), RecordId(2));
+    // One waits and is taken, one waits and is refused.
+    for (us, record) in [(1_000, first), (9_000, second)] {
+        see(
+            us,
+            What::RecordOffered {
+                record,
+                producer: 0,
+                topic: "orders".to_owned(),
+                partition: Some(2),
+                key: None,
+                size: 12,
+                has_callback: false,
+                inside: true,
+            },
+        );
+        see(us, begins(record.0, Call::Send(record)));
+        see(
+            us,
+            What::CallWaits {
+                call: CallId(record.0),
+                until: None,
+            },
+        );
+    }
+    let error = Returned::Error {
+        kind: "BufferExhausted".to_owned(),
+        text: "no memory came free".to_owned(),
+    };
+    see(10_000, ends(1, Returned::Ok));
+    see(10_000, What::RecordTaken { record: first });
+    see(11_000, ends(2, error));
+    see(
+        11_000,
+        What::RecordRefused {
+            record: second,
+            kind: "BufferExhausted".to_owned(),
+            text: "no memory came free".to_owned(),
+        },
+    );
+    // Its outcome is asked for, and is there.
+    let outcome = Outcome::Acknowledged {
+        topic: "orders".to_owned(),
+        partition: 2,
+        offset: 7,
+        timestamp: -1,
+    };
+    see(12_000, begins(3, Call::Await { record: first }));
+    see(
+        12_000,
+        What::FutureTold {
+            record: first,
+            outcome,
+        },
+    );
+    see(12_000, ends(3, Returned::Ok));
+    let expected = "
+     1.000  app 0.1   send #1 to orders-2, within user code waits …
+     9.000  app 0.1   send #2 to orders-2, within user code waits …
+    10.000  app 0.1     └ send #1 took 9.000 ms
+    11.000  app 0.1     └ send #2 failed after 2.000 ms: no memory came free
+    12.000  app 0.1   told: #1 in orders-2 at 7";
+    assert_eq!(format!("\n{}", trace.finish().join("\n")), expected);
+}
+
+#[test]
 fn everything_is_told_one_by_one_if_asked_for() {
     let lines = lines(Verbosity::All, false);
     assert_eq!(lines.len(), events().len());
