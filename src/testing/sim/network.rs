@@ -195,6 +195,12 @@ impl SimNetwork {
         self.world.lock().end_peers(address, self.clock.now());
     }
 
+    /// How many things were decided so far that happen later.
+    #[cfg(test)]
+    pub(crate) fn events_decided(&self) -> u64 {
+        self.world.lock().events_decided()
+    }
+
     /// When something happens next.
     pub(crate) fn next_event(&self) -> Deadline {
         self.world.lock().next_event()

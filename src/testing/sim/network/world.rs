@@ -206,6 +206,11 @@ impl World {
         next.map_or(Deadline::Never, |(at, _)| Deadline::At(*at))
     }
 
+    #[cfg(test)]
+    pub(super) fn events_decided(&self) -> u64 {
+        self.decided
+    }
+
     fn decide(&mut self, link: LinkNumber, what: Happening, at: Instant) {
         self.decided += 1;
         self.to_come.insert((at, self.decided), (link, what));
