@@ -1,6 +1,12 @@
 //! A whole producer in a simulated world.
 
 #![allow(dead_code, reason = "what a run consists of is not run here yet")]
+#![allow(
+    clippy::doc_markdown,
+    clippy::enum_variant_names,
+    reason = "scenarios speak of brokers as their releases and requests are named"
+)]
+#![allow(clippy::print_stdout, reason = "it is its own runner")]
 
 mod events;
 mod faults;

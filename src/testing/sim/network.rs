@@ -107,7 +107,8 @@ pub(crate) trait SimPeer: Send {
     /// It asked for it ([`PeerActions::call`]), or the simulation did ([`SimNetwork::call_peers`]).
     fn called(&mut self, _actions: &mut PeerActions) {}
 
-    /// Whether it takes bytes. While it does not they wait, and take up the room that its client has.
+    /// Whether it takes bytes. While it does not they wait, and take up the room that its client has. Asked with the
+    /// network's lock held, as is [`is_done`](Self::is_done).
     fn reads(&self) -> bool {
         true
     }

@@ -338,11 +338,11 @@ fn records_get_the_time_of_the_simulated_clock() {
     let now: Timestamp = rig.clock.timestamp();
     rig.write(&mut stream, &produce(-1, 1));
     assert_eq!(rig.answers(&mut stream), (vec![1], false));
-    let time = rig.carrier.with(|cluster| {
+    let batches = rig.carrier.with(|cluster| {
         let log = &cluster.partition("t", 0).unwrap().log;
-        let time = log.batches()[0].records().next().unwrap().timestamp();
-        time
+        log.batches().to_vec()
     });
+    let time = batches[0].records().next().unwrap().timestamp();
     assert_eq!(time, now.as_millis());
 }
 

@@ -213,18 +213,24 @@ struct Notes {
     is_kept: bool,
 }
 
-#[derive(Clone, Default)]
-struct Slow(Arc<std::sync::Mutex<Notes>>, Option<Arc<MockClock>>);
+#[derive(Clone)]
+struct Slow(Arc<Mutex<Notes>>, Arc<MockClock>);
 
 impl Slow {
-    fn notes(&self) -> std::sync::MutexGuard<'_, Notes> {
-        self.0.lock().unwrap()
+    fn new(clock: &Arc<MockClock>) -> Self {
+        // The network asks whether it reads with its own lock held.
+        let notes = Mutex::new(Rank::POOL, Notes::default());
+        Self(Arc::new(notes), Arc::clone(clock))
+    }
+
+    fn look<T>(&self, how: impl FnOnce(&mut Notes) -> T) -> T {
+        how(&mut self.0.lock())
     }
 }
 
 impl SimPeer for Slow {
     fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions) {
-        self.notes().bytes.extend_from_slice(bytes);
+        self.look(|notes| notes.bytes.extend_from_slice(bytes));
         if bytes == b"call" {
             actions.send(Bytes::from_static(b"first"), Duration::from_millis(5));
             actions.call(Duration::from_millis(3));
@@ -232,15 +238,16 @@ impl SimPeer for Slow {
     }
 
     fn called(&mut self, actions: &mut PeerActions) {
-        let now = self.1.as_ref().unwrap().now();
-        let mut notes = self.notes();
-        notes.calls.push(now - Instant::ORIGIN);
-        notes.stops_reading = false;
+        let now = self.1.now();
+        self.look(|notes| {
+            notes.calls.push(now - Instant::ORIGIN);
+            notes.stops_reading = false;
+        });
         actions.send(Bytes::from_static(b"called"), Duration::ZERO);
     }
 
     fn reads(&self) -> bool {
-        !self.notes().stops_reading
+        self.look(|notes| !notes.stops_reading)
     }
 
     fn ended(&mut self, how: ConnectionEnd<'_>, _: &mut PeerActions) {
@@ -248,11 +255,11 @@ impl SimPeer for Slow {
             ConnectionEnd::Closed(rest) => (true, rest.to_vec()),
             ConnectionEnd::Broken => (false, Vec::new()),
         };
-        self.notes().ends.push(end);
+        self.look(|notes| notes.ends.push(end));
     }
 
     fn is_done(&self) -> bool {
-        !self.notes().is_kept
+        self.look(|notes| !notes.is_kept)
     }
 }
 
@@ -260,7 +267,7 @@ impl SimPeer for Slow {
 fn noted(profile: NetworkProfile) -> (SimNetwork, SimPoller, SimStream, Slow) {
     let clock = Arc::new(MockClock::new());
     let network = SimNetwork::new(Arc::clone(&clock), profile, 1);
-    let peer = Slow(Arc::default(), Some(clock));
+    let peer = Slow::new(&clock);
     let accepted = peer.clone();
     network.listen(address(), Box::new(move || Box::new(accepted.clone())));
     let mut poller = network.poller();
@@ -303,7 +310,7 @@ fn a_server_acts_later_and_is_called_after_what_it_said_before() {
     pass(&network, &mut poller, 100);
     assert_eq!(read(&mut stream), b"firstcalled");
     let after = Duration::from_millis(1 + 5);
-    assert_eq!(peer.notes().calls, [start + after]);
+    assert_eq!(peer.look(|notes| notes.calls.clone()), [start + after]);
     network.call_peers(address());
     pass(&network, &mut poller, 100);
     assert_eq!(read(&mut stream), b"called", "unasked");
@@ -312,15 +319,15 @@ fn a_server_acts_later_and_is_called_after_what_it_said_before() {
 #[test]
 fn a_server_that_does_not_read_lets_its_client_wait_for_room() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
-    peer.notes().stops_reading = true;
+    peer.look(|notes| notes.stops_reading = true);
     assert_eq!(write(&mut stream, &[1; 60]), 60);
     assert_eq!(write(&mut stream, &[2; 60]), 40);
     assert_eq!(write(&mut stream, &[2; 20]), 0);
     assert!(!pass(&network, &mut poller, 1000).writable);
-    assert!(peer.notes().bytes.is_empty());
+    assert!(peer.look(|notes| notes.bytes.is_empty()));
     network.call_peers(address());
     assert!(pass(&network, &mut poller, 10).writable);
-    assert_eq!(peer.notes().bytes.len(), 100);
+    assert_eq!(peer.look(|notes| notes.bytes.len()), 100);
     assert_eq!(write(&mut stream, &[2; 20]), 20);
 }
 
@@ -328,8 +335,8 @@ fn a_server_that_does_not_read_lets_its_client_wait_for_room() {
 fn a_server_is_told_how_its_connection_ended_and_is_kept_while_it_has_something_to_do() {
     for is_cut in [false, true] {
         let (network, mut poller, mut stream, peer) = noted(quiet());
-        peer.notes().stops_reading = true;
-        peer.notes().is_kept = true;
+        peer.look(|notes| notes.stops_reading = true);
+        peer.look(|notes| notes.is_kept = true);
         write(&mut stream, b"rest");
         pass(&network, &mut poller, 10);
         if is_cut {
@@ -343,16 +350,16 @@ fn a_server_is_told_how_its_connection_ended_and_is_kept_while_it_has_something_
         } else {
             (true, b"rest".to_vec())
         };
-        assert_eq!(peer.notes().ends, [expected]);
+        assert_eq!(peer.look(|notes| notes.ends.clone()), [expected]);
         network.call_peers(address());
         pass(&network, &mut poller, 10);
-        assert_eq!(peer.notes().calls.len(), 1);
-        peer.notes().is_kept = false;
+        assert_eq!(peer.look(|notes| notes.calls.len()), 1);
+        peer.look(|notes| notes.is_kept = false);
         network.call_peers(address());
         pass(&network, &mut poller, 10);
         network.call_peers(address());
         pass(&network, &mut poller, 10);
-        assert_eq!(peer.notes().calls.len(), 2, "it is gone then");
+        assert_eq!(peer.look(|notes| notes.calls.len()), 2, "it is gone then");
         assert_eq!(Arc::strong_count(&peer.0), 2, "here and in the listener");
     }
 }
@@ -367,13 +374,13 @@ fn silence_holds_back_one_direction_or_both_and_what_was_held_back_comes_in_orde
         let mut told = pass(&network, &mut poller, 10);
         write(&mut stream, b"two");
         told.note(pass(&network, &mut poller, 10_000));
-        assert_eq!(peer.notes().bytes.is_empty(), up);
+        assert_eq!(peer.look(|notes| notes.bytes.is_empty()), up);
         assert_eq!(told == Readiness::default(), down);
         assert_eq!(read(&mut stream).is_empty(), down);
         network.speak(address());
         write(&mut stream, b"three");
         let told = pass(&network, &mut poller, 10);
-        assert_eq!(peer.notes().bytes, b"onetwothree");
+        assert_eq!(peer.look(|notes| notes.bytes.clone()), b"onetwothree");
         assert_eq!(told.readable, down);
         assert_eq!(read(&mut stream).is_empty(), !down);
     }
@@ -404,7 +411,7 @@ fn an_end_that_silence_holds_back_is_found_when_it_is_over() {
     assert!(write(&mut stream, b"x") == 1, "half open");
     network.speak(address());
     assert!(pass(&network, &mut poller, 10).input_ends);
-    assert_eq!(peer.notes().ends.len(), 1);
+    assert_eq!(peer.look(|notes| notes.ends.len()), 1);
     let broken = stream.read(&mut [0; 8]).unwrap_err();
     assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
 }
@@ -415,8 +422,7 @@ fn servers_that_are_gone_have_nothing_in_mind_any_more() {
     write(&mut stream, b"call");
     network.end_peers(address());
     assert!(pass(&network, &mut poller, 1000).input_ends);
-    let notes = peer.notes();
-    assert!(notes.bytes.is_empty() && notes.ends.is_empty() && notes.calls.is_empty());
+    assert!(peer.look(|it| it.bytes.is_empty() && it.ends.is_empty() && it.calls.is_empty()));
 }
 
 #[test]
@@ -425,9 +431,9 @@ fn a_slow_server_is_slow_both_ways_and_in_connecting() {
     network.slow_down(address(), Duration::from_millis(100));
     write(&mut stream, b"call");
     pass(&network, &mut poller, 100);
-    assert!(peer.notes().bytes.is_empty());
+    assert!(peer.look(|notes| notes.bytes.is_empty()));
     pass(&network, &mut poller, 1);
-    assert_eq!(peer.notes().bytes, b"call");
+    assert_eq!(peer.look(|notes| notes.bytes.clone()), b"call");
     pass(&network, &mut poller, 105);
     assert!(read(&mut stream).is_empty());
     pass(&network, &mut poller, 1);
@@ -460,5 +466,5 @@ fn what_a_writer_has_at_hand_goes_in_few_pieces_however_little_a_pipe_holds() {
         "what is small is cut as before"
     );
     pass(&network, &mut poller, 10);
-    assert_eq!(peer.notes().bytes.len(), 100_016);
+    assert_eq!(peer.look(|notes| notes.bytes.len()), 100_016);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::link::{Link, LinkState};
+use super::super::link::{Link, LinkState, PipeEnd};
 use super::super::{Answers, micros};
 use super::{Happening, LinkNumber, Over, World};
 use crate::clock::Instant;
@@ -80,7 +80,7 @@ impl World {
             if link.state == LinkState::Broken {
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
-            if !link.down.has_ended {
+            if link.down.end != PipeEnd::There {
                 link.tells_readable = true;
                 return Err(io::ErrorKind::WouldBlock.into());
             }
