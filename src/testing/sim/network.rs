@@ -202,6 +202,12 @@ impl SimNetwork {
         self.world.lock().events_decided()
     }
 
+    /// Connections that somebody may still hear of.
+    #[cfg(test)]
+    pub(crate) fn links(&self) -> usize {
+        self.world.lock().links()
+    }
+
     /// When something happens next.
     pub(crate) fn next_event(&self) -> Deadline {
         self.world.lock().next_event()

@@ -468,3 +468,19 @@ fn what_a_writer_has_at_hand_goes_in_few_pieces_however_little_a_pipe_holds() {
     pass(&network, &mut poller, 10);
     assert_eq!(peer.look(|notes| notes.bytes.len()), 100_016);
 }
+
+#[test]
+fn nothing_is_left_of_connections_that_both_ends_let_go_of() {
+    let (network, mut poller, stream, peer) = noted(quiet());
+    let (connecting, _) = poller.open(1, address()).unwrap();
+    drop(connecting);
+    network.answer(address(), Answers::Never);
+    let (unheard, _) = poller.open(1, address()).unwrap();
+    pass(&network, &mut poller, 10);
+    assert_eq!(network.links(), 2);
+    drop(unheard);
+    drop(stream);
+    pass(&network, &mut poller, 10);
+    assert_eq!(network.links(), 0);
+    assert_eq!(peer.look(|notes| notes.ends.len()), 1);
+}

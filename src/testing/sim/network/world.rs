@@ -207,6 +207,11 @@ impl World {
     }
 
     #[cfg(test)]
+    pub(super) fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    #[cfg(test)]
     pub(super) fn events_decided(&self) -> u64 {
         self.decided
     }

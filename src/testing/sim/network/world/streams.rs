@@ -143,6 +143,11 @@ impl World {
             client.events.remove(&id);
             client.ids.remove(&id);
         }
+        if matches!(link.state, LinkState::Connecting | LinkState::Refused) {
+            // No server knows of it, nor ever will.
+            self.links.remove(&number);
+            return;
+        }
         // After all that is on the way.
         let at = link.up.last_arrival.max(now) + micros(1);
         self.decide(number, Happening::PeerIsTold(Over::Closed), at);
