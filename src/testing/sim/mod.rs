@@ -7,7 +7,11 @@ pub(crate) mod broker;
 pub(crate) mod carrier;
 #[cfg_attr(
     not(feature = "_internals"),
-    allow(dead_code, reason = "only the simulator wants to know")
+    allow(
+        dead_code,
+        unreachable_pub,
+        reason = "only the simulator wants to know, and reaches it by `internals`"
+    )
 )]
 pub(crate) mod journal;
 pub(crate) mod log;

@@ -107,7 +107,8 @@ pub(crate) trait SimPeer: Send {
     /// It asked for it ([`PeerActions::call`]), or the simulation did ([`SimNetwork::call_peers`]).
     fn called(&mut self, _actions: &mut PeerActions) {}
 
-    /// Whether it takes bytes. While it does not they wait, and take up the room that its client has.
+    /// Whether it takes bytes. While it does not they wait, and take up the room that its client has. Asked with the
+    /// network's lock held, as is [`is_done`](Self::is_done).
     fn reads(&self) -> bool {
         true
     }
@@ -193,6 +194,18 @@ impl SimNetwork {
     /// The servers at an address are gone, with all that they had in mind. Their clients find out some time later.
     pub(crate) fn end_peers(&self, address: SocketAddr) {
         self.world.lock().end_peers(address, self.clock.now());
+    }
+
+    /// How many things were decided so far that happen later.
+    #[cfg(test)]
+    pub(crate) fn events_decided(&self) -> u64 {
+        self.world.lock().events_decided()
+    }
+
+    /// Connections that somebody may still hear of.
+    #[cfg(test)]
+    pub(crate) fn links(&self) -> usize {
+        self.world.lock().links()
     }
 
     /// When something happens next.

@@ -87,14 +87,9 @@ impl Client {
         assert_eq!(written, frame.len());
     }
 
-    fn read(
-        &mut self,
-        stream: &mut SimStream,
-        api: ApiKey,
-        version: i16,
-    ) -> Result<Response, Lost> {
+    fn read(&self, stream: &mut SimStream, api: ApiKey, version: i16) -> Result<Response, Lost> {
         let mut bytes = Vec::new();
-        let mut buffer = [0; 64 * 1024];
+        let mut buffer = vec![0; 64 * 1024];
         match stream.read(&mut buffer) {
             Ok(received) if received.len == 0 => return Err(Lost::Ended),
             Ok(received) => bytes.extend_from_slice(&buffer[..received.len]),

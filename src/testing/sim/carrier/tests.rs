@@ -338,10 +338,51 @@ fn records_get_the_time_of_the_simulated_clock() {
     let now: Timestamp = rig.clock.timestamp();
     rig.write(&mut stream, &produce(-1, 1));
     assert_eq!(rig.answers(&mut stream), (vec![1], false));
-    let time = rig.carrier.with(|cluster| {
+    let batches = rig.carrier.with(|cluster| {
         let log = &cluster.partition("t", 0).unwrap().log;
-        let time = log.batches()[0].records().next().unwrap().timestamp();
-        time
+        log.batches().to_vec()
     });
+    let time = batches[0].records().next().unwrap().timestamp();
     assert_eq!(time, now.as_millis());
+}
+
+/// How long each takes: `cargo test --release --lib what_a_request -- --nocapture`.
+#[test]
+#[allow(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "it measures"
+)]
+fn what_a_request_costs_is_a_handful_of_events() {
+    const REQUESTS: u32 = 10_000;
+    for splits in [false, true] {
+        let mut rig = Rig::new(NetworkProfile {
+            latency_us: 100..=400,
+            splits,
+            ..at_once()
+        });
+        let mut stream = rig.connect();
+        let request = produce(-1, 1);
+        let (start, events) = (std::time::Instant::now(), rig.network.events_decided());
+        for _ in 0..REQUESTS {
+            rig.write(&mut stream, &request);
+            while rig.answers(&mut stream).0.is_empty() {
+                rig.poller.wait(Duration::from_secs(1), |_, _| {}).unwrap();
+            }
+        }
+        let with_network = start.elapsed() / REQUESTS;
+        let events = (rig.network.events_decided() - events) / u64::from(REQUESTS);
+        assert_eq!(rig.written(), 2 * u64::from(REQUESTS));
+        assert!(events <= if splits { 7 } else { 2 }, "{events}");
+        let frame = Bytes::from(request).slice(LENGTH_BYTES..);
+        let start = std::time::Instant::now();
+        for _ in 0..REQUESTS {
+            let plan = rig.carrier.handle(NODE, &frame);
+            assert!(matches!(plan.answer, Answer::Reply(_)));
+        }
+        let broker = start.elapsed() / REQUESTS;
+        println!(
+            "splits {splits}: {with_network:?} a request, the broker's part {broker:?}; {events} events"
+        );
+    }
 }

@@ -33,10 +33,20 @@ pub(super) struct Pipe {
     pub(super) held_back: Vec<Happening>,
     /// The writer was told that there is no room.
     pub(super) is_writer_blocked: bool,
-    /// After these bytes there are no more.
-    pub(super) ends: bool,
-    /// The reader could find that out.
-    pub(super) has_ended: bool,
+    /// Whether there are no more bytes after these.
+    pub(super) end: PipeEnd,
+}
+
+/// The end of what a writer has to say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) enum PipeEnd {
+    #[default]
+    NotInSight,
+    /// Behind the bytes that are not on the way yet.
+    Said,
+    OnTheWay,
+    /// The reader can find it.
+    There,
 }
 
 impl Pipe {

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use bytes::Bytes;
 
 use super::*;
+use crate::clock::Instant;
 use crate::network::poller::{Poller, Readiness, Stream};
 
 /// Sends back what comes.
@@ -200,4 +201,286 @@ fn time_passes_up_to_the_end_of_a_call_and_what_is_due_by_then_happens() {
     assert!(network.pass_time(Deadline::At(end + Duration::from_secs(1))));
     assert_eq!(clock.now(), end + micros(500), "when it is connected");
     assert!(stream.finish_connect().unwrap());
+}
+
+/// Keeps what comes, reads while it may, and says when it is called.
+#[derive(Default)]
+struct Notes {
+    bytes: Vec<u8>,
+    stops_reading: bool,
+    calls: Vec<Duration>,
+    ends: Vec<(bool, Vec<u8>)>,
+    is_kept: bool,
+}
+
+#[derive(Clone)]
+struct Slow(Arc<Mutex<Notes>>, Arc<MockClock>);
+
+impl Slow {
+    fn new(clock: &Arc<MockClock>) -> Self {
+        // The network asks whether it reads with its own lock held.
+        let notes = Mutex::new(Rank::POOL, Notes::default());
+        Self(Arc::new(notes), Arc::clone(clock))
+    }
+
+    fn look<T>(&self, how: impl FnOnce(&mut Notes) -> T) -> T {
+        how(&mut self.0.lock())
+    }
+}
+
+impl SimPeer for Slow {
+    fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions) {
+        self.look(|notes| notes.bytes.extend_from_slice(bytes));
+        if bytes == b"call" {
+            actions.send(Bytes::from_static(b"first"), Duration::from_millis(5));
+            actions.call(Duration::from_millis(3));
+        }
+    }
+
+    fn called(&mut self, actions: &mut PeerActions) {
+        let now = self.1.now();
+        self.look(|notes| {
+            notes.calls.push(now - Instant::ORIGIN);
+            notes.stops_reading = false;
+        });
+        actions.send(Bytes::from_static(b"called"), Duration::ZERO);
+    }
+
+    fn reads(&self) -> bool {
+        self.look(|notes| !notes.stops_reading)
+    }
+
+    fn ended(&mut self, how: ConnectionEnd<'_>, _: &mut PeerActions) {
+        let end = match how {
+            ConnectionEnd::Closed(rest) => (true, rest.to_vec()),
+            ConnectionEnd::Broken => (false, Vec::new()),
+        };
+        self.look(|notes| notes.ends.push(end));
+    }
+
+    fn is_done(&self) -> bool {
+        self.look(|notes| !notes.is_kept)
+    }
+}
+
+/// A connection to a server that keeps notes.
+fn noted(profile: NetworkProfile) -> (SimNetwork, SimPoller, SimStream, Slow) {
+    let clock = Arc::new(MockClock::new());
+    let network = SimNetwork::new(Arc::clone(&clock), profile, 1);
+    let peer = Slow::new(&clock);
+    let accepted = peer.clone();
+    network.listen(address(), Box::new(move || Box::new(accepted.clone())));
+    let mut poller = network.poller();
+    let (stream, _) = poller.open(0, address()).unwrap();
+    wait(&mut poller, 1000);
+    (network, poller, stream, peer)
+}
+
+/// Lets so much time pass; what was told meanwhile.
+fn pass(network: &SimNetwork, poller: &mut SimPoller, ms: u64) -> Readiness {
+    let end = network.clock.now() + Duration::from_millis(ms);
+    let mut told = Readiness::default();
+    while network.clock.now() < end {
+        let left = end - network.clock.now();
+        poller.wait(left, |_, event| told.note(event)).unwrap();
+    }
+    told
+}
+
+fn write(stream: &mut SimStream, bytes: &[u8]) -> usize {
+    let written = stream.write_vectored(&[std::io::IoSlice::new(bytes)]);
+    written.unwrap_or_else(|error| {
+        assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
+        0
+    })
+}
+
+fn read(stream: &mut SimStream) -> Vec<u8> {
+    let mut buffer = [0; 1000];
+    let received = stream.read(&mut buffer);
+    let len = received.map_or(0, |received| received.len);
+    buffer[..len].to_vec()
+}
+
+#[test]
+fn a_server_acts_later_and_is_called_after_what_it_said_before() {
+    let (network, mut poller, mut stream, peer) = noted(quiet());
+    let start = network.clock.now() - Instant::ORIGIN;
+    write(&mut stream, b"call");
+    pass(&network, &mut poller, 100);
+    assert_eq!(read(&mut stream), b"firstcalled");
+    let after = Duration::from_millis(1 + 5);
+    assert_eq!(peer.look(|notes| notes.calls.clone()), [start + after]);
+    network.call_peers(address());
+    pass(&network, &mut poller, 100);
+    assert_eq!(read(&mut stream), b"called", "unasked");
+}
+
+#[test]
+fn a_server_that_does_not_read_lets_its_client_wait_for_room() {
+    let (network, mut poller, mut stream, peer) = noted(quiet());
+    peer.look(|notes| notes.stops_reading = true);
+    assert_eq!(write(&mut stream, &[1; 60]), 60);
+    assert_eq!(write(&mut stream, &[2; 60]), 40);
+    assert_eq!(write(&mut stream, &[2; 20]), 0);
+    assert!(!pass(&network, &mut poller, 1000).writable);
+    assert!(peer.look(|notes| notes.bytes.is_empty()));
+    network.call_peers(address());
+    assert!(pass(&network, &mut poller, 10).writable);
+    assert_eq!(peer.look(|notes| notes.bytes.len()), 100);
+    assert_eq!(write(&mut stream, &[2; 20]), 20);
+}
+
+#[test]
+fn a_server_is_told_how_its_connection_ended_and_is_kept_while_it_has_something_to_do() {
+    for is_cut in [false, true] {
+        let (network, mut poller, mut stream, peer) = noted(quiet());
+        peer.look(|notes| notes.stops_reading = true);
+        peer.look(|notes| notes.is_kept = true);
+        write(&mut stream, b"rest");
+        pass(&network, &mut poller, 10);
+        if is_cut {
+            network.cut(address());
+            pass(&network, &mut poller, 10);
+        }
+        drop(stream);
+        pass(&network, &mut poller, 10);
+        let expected = if is_cut {
+            (false, vec![])
+        } else {
+            (true, b"rest".to_vec())
+        };
+        assert_eq!(peer.look(|notes| notes.ends.clone()), [expected]);
+        network.call_peers(address());
+        pass(&network, &mut poller, 10);
+        assert_eq!(peer.look(|notes| notes.calls.len()), 1);
+        peer.look(|notes| notes.is_kept = false);
+        network.call_peers(address());
+        pass(&network, &mut poller, 10);
+        network.call_peers(address());
+        pass(&network, &mut poller, 10);
+        assert_eq!(peer.look(|notes| notes.calls.len()), 2, "it is gone then");
+        assert_eq!(Arc::strong_count(&peer.0), 2, "here and in the listener");
+    }
+}
+
+#[test]
+fn silence_holds_back_one_direction_or_both_and_what_was_held_back_comes_in_order() {
+    for (up, down) in [(true, false), (false, true), (true, true)] {
+        let (network, mut poller, mut stream, peer) = noted(quiet());
+        network.silence(address(), Directions { up, down });
+        write(&mut stream, b"one");
+        network.call_peers(address());
+        let mut told = pass(&network, &mut poller, 10);
+        write(&mut stream, b"two");
+        told.note(pass(&network, &mut poller, 10_000));
+        assert_eq!(peer.look(|notes| notes.bytes.is_empty()), up);
+        assert_eq!(told == Readiness::default(), down);
+        assert_eq!(read(&mut stream).is_empty(), down);
+        network.speak(address());
+        write(&mut stream, b"three");
+        let told = pass(&network, &mut poller, 10);
+        assert_eq!(peer.look(|notes| notes.bytes.clone()), b"onetwothree");
+        assert_eq!(told.readable, down);
+        assert_eq!(read(&mut stream).is_empty(), !down);
+    }
+}
+
+#[test]
+fn a_connection_that_met_silence_stands_when_that_is_over() {
+    let (network, mut poller, _, _) = noted(quiet());
+    network.answer(address(), Answers::Never);
+    let (mut stream, _) = poller.open(1, address()).unwrap();
+    pass(&network, &mut poller, 1000);
+    assert!(!stream.finish_connect().unwrap());
+    network.speak(address());
+    pass(&network, &mut poller, 1000);
+    assert!(!stream.finish_connect().unwrap(), "nobody answers yet");
+    network.answer(address(), Answers::Accepts);
+    network.speak(address());
+    assert!(pass(&network, &mut poller, 10).writable);
+    assert!(stream.finish_connect().unwrap());
+}
+
+#[test]
+fn an_end_that_silence_holds_back_is_found_when_it_is_over() {
+    let (network, mut poller, mut stream, peer) = noted(quiet());
+    network.silence(address(), Directions::BOTH);
+    network.cut(address());
+    assert_eq!(pass(&network, &mut poller, 1000), Readiness::default());
+    assert!(write(&mut stream, b"x") == 1, "half open");
+    network.speak(address());
+    assert!(pass(&network, &mut poller, 10).input_ends);
+    assert_eq!(peer.look(|notes| notes.ends.len()), 1);
+    let broken = stream.read(&mut [0; 8]).unwrap_err();
+    assert_eq!(broken.kind(), std::io::ErrorKind::ConnectionReset);
+}
+
+#[test]
+fn servers_that_are_gone_have_nothing_in_mind_any_more() {
+    let (network, mut poller, mut stream, peer) = noted(quiet());
+    write(&mut stream, b"call");
+    network.end_peers(address());
+    assert!(pass(&network, &mut poller, 1000).input_ends);
+    assert!(peer.look(|it| it.bytes.is_empty() && it.ends.is_empty() && it.calls.is_empty()));
+}
+
+#[test]
+fn a_slow_server_is_slow_both_ways_and_in_connecting() {
+    let (network, mut poller, mut stream, peer) = noted(quiet());
+    network.slow_down(address(), Duration::from_millis(100));
+    write(&mut stream, b"call");
+    pass(&network, &mut poller, 100);
+    assert!(peer.look(|notes| notes.bytes.is_empty()));
+    pass(&network, &mut poller, 1);
+    assert_eq!(peer.look(|notes| notes.bytes.clone()), b"call");
+    pass(&network, &mut poller, 105);
+    assert!(read(&mut stream).is_empty());
+    pass(&network, &mut poller, 1);
+    assert_eq!(read(&mut stream), b"firstcalled");
+    let (mut other, _) = poller.open(1, address()).unwrap();
+    pass(&network, &mut poller, 100);
+    assert!(!other.finish_connect().unwrap());
+    pass(&network, &mut poller, 1);
+    assert!(other.finish_connect().unwrap());
+}
+
+#[test]
+fn what_a_writer_has_at_hand_goes_in_few_pieces_however_little_a_pipe_holds() {
+    let profile = NetworkProfile {
+        capacity: 16,
+        ..quiet()
+    };
+    let (network, mut poller, mut stream, peer) = noted(profile);
+    let (long, mut written, mut writes) = (vec![7; 100_000], 0, 0);
+    while written < long.len() {
+        written += write(&mut stream, &long[written..]);
+        writes += 1;
+        pass(&network, &mut poller, 10);
+    }
+    assert!((2..=10).contains(&writes), "{writes}");
+    assert_eq!(write(&mut stream, &[7; 10]), 10);
+    assert_eq!(
+        write(&mut stream, &[7; 10]),
+        6,
+        "what is small is cut as before"
+    );
+    pass(&network, &mut poller, 10);
+    assert_eq!(peer.look(|notes| notes.bytes.len()), 100_016);
+}
+
+#[test]
+fn nothing_is_left_of_connections_that_both_ends_let_go_of() {
+    let (network, mut poller, stream, peer) = noted(quiet());
+    let (connecting, _) = poller.open(1, address()).unwrap();
+    drop(connecting);
+    network.answer(address(), Answers::Never);
+    let (unheard, _) = poller.open(1, address()).unwrap();
+    pass(&network, &mut poller, 10);
+    assert_eq!(network.links(), 2);
+    drop(unheard);
+    drop(stream);
+    pass(&network, &mut poller, 10);
+    assert_eq!(network.links(), 0);
+    assert_eq!(peer.look(|notes| notes.ends.len()), 1);
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::happening::{Action, Happening, Over, Passes, PeerActions};
-use super::link::{Link, LinkState};
+use super::link::{Link, LinkState, PipeEnd};
 use super::{Accept, Answers, ConnectionEnd, Directions, NetworkProfile, SimPeer, micros};
 use crate::clock::{Deadline, Instant};
 use crate::network::poller::Readiness;
@@ -216,6 +216,16 @@ impl World {
         next.map_or(Deadline::Never, |(at, _)| Deadline::At(*at))
     }
 
+    #[cfg(test)]
+    pub(super) fn links(&self) -> usize {
+        self.links.len()
+    }
+
+    #[cfg(test)]
+    pub(super) fn events_decided(&self) -> u64 {
+        self.decided
+    }
+
     fn decide(&mut self, link: LinkNumber, what: Happening, at: Instant) {
         self.decided += 1;
         self.to_come.insert((at, self.decided), (link, what));
@@ -394,8 +404,8 @@ impl World {
         let Some(link) = self.links.get_mut(&number) else {
             return;
         };
-        if link.down.ends && link.down.queued.is_empty() {
-            link.down.ends = false;
+        if link.down.end == PipeEnd::Said && link.down.queued.is_empty() {
+            link.down.end = PipeEnd::OnTheWay;
             let at = link.down.last_arrival.max(now);
             self.decide(number, Happening::EndReachesClient, at);
         }
@@ -466,7 +476,7 @@ impl World {
             }
             Happening::EndReachesClient => {
                 if link.state == LinkState::Open {
-                    link.down.has_ended = true;
+                    link.down.end = PipeEnd::There;
                     let event = Readiness {
                         input_ends: true,
                         ..READABLE
@@ -563,7 +573,7 @@ impl World {
             Action::Call => {}
             Action::Send(bytes) => link.down.queued.extend_from_slice(&bytes),
             Action::Close => {
-                link.down.ends = true;
+                link.down.end = PipeEnd::Said;
                 link.is_peer_gone = true;
             }
             Action::Reset => {

@@ -27,7 +27,7 @@ fn simulated(release: KafkaRelease) -> SimCluster {
 /// Two records of an idempotent producer.
 fn batch(sequence: i32) -> Bytes {
     let records = [u64::from(sequence as u32), u64::from(sequence as u32) + 1];
-    let values = records.map(|number| Plain::value(number.to_be_bytes().to_vec()));
+    let values = records.map(|number| Plain::value(number.to_be_bytes()));
     BatchSpec {
         producer_id: 7,
         producer_epoch: 0,

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::super::link::{Link, LinkState};
+use super::super::link::{Link, LinkState, PipeEnd};
 use super::super::{Answers, micros};
 use super::{Happening, LinkNumber, Over, World};
 use crate::clock::Instant;
@@ -80,7 +80,7 @@ impl World {
             if link.state == LinkState::Broken {
                 return Err(io::ErrorKind::ConnectionReset.into());
             }
-            if !link.down.has_ended {
+            if link.down.end != PipeEnd::There {
                 link.tells_readable = true;
                 return Err(io::ErrorKind::WouldBlock.into());
             }
@@ -142,6 +142,11 @@ impl World {
         if let Some(client) = self.clients.get_mut(&poller) {
             client.events.remove(&id);
             client.ids.remove(&id);
+        }
+        if matches!(link.state, LinkState::Connecting | LinkState::Refused) {
+            // No server knows of it, nor ever will.
+            self.links.remove(&number);
+            return;
         }
         // After all that is on the way.
         let at = link.up.last_arrival.max(now) + micros(1);
