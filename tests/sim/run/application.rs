@@ -24,6 +24,8 @@ pub(crate) struct ThreadOf {
     pub(crate) producer: ProducerIndex,
     pub(crate) thread: usize,
     pub(crate) has_handle: Cell<bool>,
+    /// The call that it is in.
+    pub(crate) call: Rc<Cell<Option<CallId>>>,
 }
 
 /// One record in so many gives way to others, on average.
@@ -86,10 +88,12 @@ impl ThreadOf {
     fn begin(&self, what: Call) -> CallId {
         let call = self.stage.new_call();
         self.stage.say(What::CallBegins { call, what });
+        self.call.set(Some(call));
         call
     }
 
     fn end(&self, call: CallId, returned: Returned) {
+        self.call.set(None);
         self.stage.say(What::CallEnds { call, returned });
     }
 

@@ -24,9 +24,9 @@ use kafka_producer::{
 };
 
 use self::application::{ThreadOf, drop_producer};
-use self::stage::{Held, Stage, outcome, value_of};
+use self::stage::{Held, Kept, Producer, Stage, outcome, value_of};
 use self::user_code::{LOGGER, Listener, Piece, WithListener};
-use crate::events::{Call, Event, ProducerIndex, Returned, What, Who};
+use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What, Who};
 use self::timeline::Timeline;
 use crate::checker::{Glance, Moment, ProducerGlance};
 use crate::scenario::{self, Scenario};
@@ -55,6 +55,8 @@ const STEPS: u64 = 3_000_000;
 const LIVENESS: Duration = Duration::from_secs(60);
 /// How long a flush of what is left may take then, and a close.
 const LAST: Duration = Duration::from_secs(20);
+/// Of a producer that has nothing left to do, before it is looked at.
+const REST: Duration = Duration::from_secs(1);
 /// Between two glances in passing.
 const GLANCE_EVERY: Duration = Duration::from_millis(250);
 
@@ -77,6 +79,8 @@ struct Task {
     who: Who,
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     parking: Rc<Parking>,
+    /// The call that it is in.
+    call: Rc<Cell<Option<CallId>>>,
     /// How often it is chosen, against others.
     weight: u32,
     /// It could not go on the last time, and since then nothing has happened.
@@ -151,6 +155,11 @@ impl<'r> Run<'r> {
         self.tell();
         while self.step() {
             self.tell();
+            let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
+            if are_idle && !self.stage.may_close.replace(true) {
+                self.happened += 1;
+                self.glance(Moment::Idle);
+            }
             if self.steps > STEPS {
                 self.stuck("it takes more steps than any scenario needs");
                 break;
@@ -169,7 +178,7 @@ impl<'r> Run<'r> {
             let mut producers = self.stage.producers.borrow_mut();
             producers.iter_mut().flat_map(|held| &mut held.futures).flat_map(std::mem::take).collect()
         };
-        for (record, future) in kept {
+        for Kept { record, future, .. } in kept {
             if future.is_done() {
                 let told = future.get();
                 self.stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
@@ -280,14 +289,23 @@ impl<'r> Run<'r> {
             producer,
             thread,
             has_handle: Cell::new(true),
+            call: Rc::default(),
         };
-        self.start(Who::Thread { producer, thread }, parking, body.run(plan.clone()));
+        let call = Rc::clone(&body.call);
+        self.start(Who::Thread { producer, thread }, parking, call, body.run(plan.clone()));
     }
 
-    fn start(&mut self, who: Who, parking: Rc<Parking>, body: impl Future<Output = ()> + 'static) {
+    fn start(
+        &mut self,
+        who: Who,
+        parking: Rc<Parking>,
+        call: Rc<Cell<Option<CallId>>>,
+        body: impl Future<Output = ()> + 'static,
+    ) {
         let weight = self.weight();
         let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(body);
-        self.tasks.push(Task { who, future: Some(future), parking, weight, is_stale_since: 0 });
+        let is_stale_since = 0;
+        self.tasks.push(Task { who, future: Some(future), parking, call, weight, is_stale_since });
     }
 
     // Steps.
@@ -354,6 +372,7 @@ impl<'r> Run<'r> {
     fn step_sender(&mut self, index: usize) {
         self.stage.turn_of(Who::Sender(index));
         self.happened += 1;
+        let before = self.stage.ended(index);
         let Some(sender) = &mut self.senders[index].sender else {
             return;
         };
@@ -364,6 +383,10 @@ impl<'r> Run<'r> {
             SenderStep::Waits => self.stage.say(What::SenderStep { waits: true, until }),
             SenderStep::Done => self.stage.say(What::SenderStep { waits: false, until: None }),
             _ => {}
+        }
+        if self.stage.ended(index) != before {
+            self.tell();
+            self.glance(Moment::Passing);
         }
     }
 
@@ -380,6 +403,9 @@ impl<'r> Run<'r> {
         }
         if is_over || task.parking.moves() != before {
             self.happened += 1;
+            if let (Some(call), Some(_)) = (task.call.get(), task.parking.waits_for()) {
+                self.stage.say(What::CallWaits { call, until: task.parking.until() });
+            }
         } else {
             task.is_stale_since = self.happened;
         }
@@ -479,7 +505,8 @@ impl<'r> Run<'r> {
             .map(|topic| (topic.name.clone(), topic.partitions))
             .collect();
         let body = async move { last_task(&stage, &task, index, topics).await };
-        self.start(Who::Thread { producer: index, thread: usize::MAX }, parking, body);
+        let who = Who::Thread { producer: index, thread: usize::MAX };
+        self.start(who, parking, Rc::default(), body);
     }
 
     // What is told.
@@ -495,6 +522,7 @@ impl<'r> Run<'r> {
     }
 
     fn glance(&mut self, moment: Moment) {
+        let done = Some(self.stage.newly_done());
         let held = self.stage.producers.borrow();
         let producers = held.iter().zip(&self.senders).map(|(held, it)| ProducerGlance {
             snapshot: held.producer.as_ref().map(|producer| producer.snapshot()),
@@ -502,7 +530,7 @@ impl<'r> Run<'r> {
             sizes: it.sender.as_ref().map(SimSender::sizes).unwrap_or_default(),
         });
         let producers = producers.collect();
-        let glance = Glance { at: self.stage.now(), moment, producers, done: None };
+        let glance = Glance { at: self.stage.now(), moment, producers, done };
         drop(held);
         self.observer.glance(&glance);
     }
@@ -511,13 +539,10 @@ impl<'r> Run<'r> {
 /// A record to each partition that is there shows that the producer lives; then it ends.
 async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, topics: Vec<(String, u16)>) {
     let Some(producer) = stage.producer(index) else {
+        stage.idle.set(stage.idle.get() + 1);
         return;
     };
-    let call = stage.new_call();
-    stage.say(What::CallBegins { call, what: Call::Flush { timeout: Some(LAST) } });
-    let flushed = flush(parking, &producer, Some(LAST)).await;
-    stage.say(What::CallEnds { call, returned: returned(&flushed) });
-    let mut futures = Vec::new();
+    last_flush(stage, parking, &producer).await;
     for (topic, partitions) in topics {
         for partition in 0..i32::from(partitions) {
             let record = stage.new_record();
@@ -540,7 +565,7 @@ async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, t
             match sent {
                 Ok(future) => {
                     stage.say(What::RecordTaken { record });
-                    futures.push((record, future));
+                    stage.keep(index, 0, record, future);
                 }
                 Err(error) => {
                     let (kind, text) = (format!("{error:?}"), error.to_string());
@@ -549,13 +574,25 @@ async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, t
             }
         }
     }
+    last_flush(stage, parking, &producer).await;
+    // What is shared is dropped by then, and everybody sleeps.
+    parking.sleep(REST).await;
+    stage.idle.set(stage.idle.get() + 1);
+    let others = Rc::clone(stage);
+    parking.wait_until("the others", move || others.may_close.get()).await;
     let call = stage.new_call();
     stage.say(What::CallBegins { call, what: Call::Close { timeout: Some(LAST) } });
     let closed = close(parking, &producer, Some(LAST)).await;
     stage.say(What::CallEnds { call, returned: returned(&closed) });
-    stage.producers.borrow_mut()[index].futures[0].extend(futures);
     drop(producer);
     drop_producer(stage, parking, index).await;
+}
+
+async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) {
+    let call = stage.new_call();
+    stage.say(What::CallBegins { call, what: Call::Flush { timeout: Some(LAST) } });
+    let flushed = flush(parking, producer, Some(LAST)).await;
+    stage.say(What::CallEnds { call, returned: returned(&flushed) });
 }
 
 fn returned<T, E: std::fmt::Debug + std::fmt::Display>(ended: &Result<T, E>) -> Returned {

@@ -32,6 +32,10 @@ pub(crate) struct Stage {
     pub(crate) logger: RefCell<super::user_code::Piece>,
     /// Set while the logger runs: what it writes itself is not looked at.
     pub(crate) is_logging: Cell<bool>,
+    /// How many producers have nothing left to be sent, at the end.
+    pub(crate) idle: Cell<usize>,
+    /// That was looked at: they may be closed.
+    pub(crate) may_close: Cell<bool>,
 }
 
 /// A producer, and what the application keeps of it.
@@ -41,7 +45,15 @@ pub(crate) struct Held {
     /// Threads that have a handle of it.
     pub(crate) handles: usize,
     /// By thread: futures that are kept, oldest first.
-    pub(crate) futures: Vec<VecDeque<(RecordId, FutureRecordMetadata)>>,
+    pub(crate) futures: Vec<VecDeque<Kept>>,
+}
+
+/// A future that the application keeps.
+pub(crate) struct Kept {
+    pub(crate) record: RecordId,
+    pub(crate) future: FutureRecordMetadata,
+    /// It was found to be done, and said so.
+    is_done: bool,
 }
 
 thread_local! {
@@ -70,6 +82,8 @@ impl Stage {
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             logger: RefCell::new(logger),
             is_logging: Cell::new(false),
+            idle: Cell::new(0),
+            may_close: Cell::new(false),
         })
     }
 
@@ -141,7 +155,7 @@ impl Stage {
     ) {
         let mut producers = self.producers.borrow_mut();
         if let Some(kept) = producers.get_mut(producer).and_then(|held| held.futures.get_mut(thread)) {
-            kept.push_back((record, future));
+            kept.push_back(Kept { record, future, is_done: false });
         }
     }
 
@@ -150,7 +164,27 @@ impl Stage {
         producer: ProducerIndex,
         thread: usize,
     ) -> Option<(RecordId, FutureRecordMetadata)> {
-        self.producers.borrow_mut().get_mut(producer)?.futures.get_mut(thread)?.pop_front()
+        let mut producers = self.producers.borrow_mut();
+        let kept = producers.get_mut(producer)?.futures.get_mut(thread)?.pop_front()?;
+        Some((kept.record, kept.future))
+    }
+
+    /// Records that are done since somebody last asked, of those whose futures are kept.
+    pub(crate) fn newly_done(&self) -> Vec<RecordId> {
+        let mut producers = self.producers.borrow_mut();
+        let kept = producers.iter_mut().flat_map(|held| &mut held.futures).flatten();
+        let new = kept.filter(|kept| !kept.is_done && kept.future.is_done());
+        new.map(|kept| {
+            kept.is_done = true;
+            kept.record
+        })
+        .collect()
+    }
+
+    /// How many records a producer has counted as ended.
+    pub(crate) fn ended(&self, producer: ProducerIndex) -> u64 {
+        let snapshot = self.producer(producer).map(|producer| producer.snapshot());
+        snapshot.map_or(0, |snapshot| snapshot.records_acknowledged + snapshot.records_failed)
     }
 }
 

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use kafka_producer::{
     BoxError, ClusterResourceListener, Headers, PartitionId, PartitionInput, Partitioner,
-    ProduceError, ProducerInterceptor, ProducerRecord, RecordMetadata, Serialized, Serializer,
+    ProduceError, ProduceErrorKind, ProducerInterceptor, ProducerRecord, RecordMetadata, Serialized, Serializer,
 };
 
-use super::stage::{Stage, outcome, value_of};
-use crate::events::{ProducerIndex, RecordId, What, Who};
+use super::stage::{Kept, Stage, outcome, value_of};
+use crate::events::{Call, ProducerIndex, RecordId, Returned, What, Who};
 use crate::scenario::{Act, Behaviour};
 
 pub(crate) const LOGGER: &str = "logger";
@@ -92,15 +92,29 @@ impl Piece {
                     Some(held) => held.futures.iter_mut().map(std::mem::take).collect(),
                     None => Vec::new(),
                 };
-                drop(futures);
+                for Kept { record, future, .. } in futures.into_iter().flatten() {
+                    let call = stage.new_call();
+                    stage.say(What::CallBegins { call, what: Call::DropFuture { record } });
+                    drop(future);
+                    stage.say(What::CallEnds { call, returned: Returned::Ok });
+                }
             }
             Act::Gets => {
-                let future = match stage.producers.borrow_mut().get_mut(self.producer) {
+                let kept = match stage.producers.borrow_mut().get_mut(self.producer) {
                     Some(held) => held.futures.iter_mut().find_map(|kept| kept.pop_back()),
                     None => None,
                 };
-                if let Some((_, future)) = future {
-                    let _ = future.get();
+                if let Some(Kept { record, future, .. }) = kept {
+                    let told = future.get();
+                    let is_misuse = matches!(
+                        &told,
+                        Err(error) if *error.kind() == ProduceErrorKind::Misuse
+                    );
+                    if is_misuse {
+                        stage.keep(self.producer, 0, record, future);
+                    } else {
+                        stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+                    }
                 }
             }
         }
