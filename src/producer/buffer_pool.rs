@@ -11,6 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use bytes::Bytes;
 
 use super::waiting::{Event, Nap};
+use crate::planted::planted;
 use crate::sync::{Condvar, Mutex, Rank};
 
 /// The memory of one producer's batches.
@@ -137,7 +138,9 @@ impl BufferPool {
             let dropped = self.free_up(&mut state, size_bytes.min(reachable));
             let taken = size_bytes.min(state.available_bytes);
             state.available_bytes -= taken;
-            state.owed_bytes += size_bytes - taken;
+            if !planted!(AdoptedMemoryNotOwed) {
+                state.owed_bytes += size_bytes - taken;
+            }
             dropped
         };
         drop(dropped);
@@ -169,7 +172,8 @@ impl BufferPool {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        for waiter in &state.waiters {
+        let waiters = state.waiters.iter();
+        for waiter in waiters.filter(|_| !planted!(CloseLeavesMemoryWaiters)) {
             waiter.changed.notify_all();
         }
     }
@@ -218,7 +222,11 @@ impl BufferPool {
             state.give_back(size_bytes);
             discarded = buffer;
         }
-        if let Some(first) = state.waiters.front() {
+        if let Some(first) = state
+            .waiters
+            .front()
+            .filter(|_| !planted!(MemoryWaiterNotWoken))
+        {
             first.changed.notify_one();
         }
         drop(state);
@@ -268,6 +276,9 @@ impl Lease {
 
     /// The filled memory, to be shared with sockets. The lease ends when the last share is dropped.
     pub(crate) fn into_bytes(self) -> Bytes {
+        if planted!(MemoryBackWhileSocketReads) {
+            return Bytes::copy_from_slice(&self.buffer);
+        }
         Bytes::from_owner(self)
     }
 }
@@ -280,6 +291,12 @@ impl AsRef<[u8]> for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if planted!(MemoryNeverRefunded) && self.size_bytes > self.pool.poolable_bytes {
+            return;
+        }
+        if planted!(MemoryRefundedTwice) {
+            self.pool.refund(Vec::new(), self.size_bytes);
+        }
         self.pool
             .refund(std::mem::take(&mut self.buffer), self.size_bytes);
     }
@@ -359,7 +376,8 @@ impl Ticket {
             state.waiters.remove(at);
             self.pool.waiting.fetch_sub(1, Ordering::AcqRel);
         }
-        if state.available_bytes > 0 || !state.free.is_empty() {
+        let is_any = state.available_bytes > 0 || !state.free.is_empty();
+        if is_any && !planted!(NextInLineNotWoken) {
             if let Some(first) = state.waiters.front() {
                 first.changed.notify_one();
             }
@@ -385,7 +403,9 @@ impl Drop for Ticket {
             return;
         }
         let mut state = self.pool.state.lock();
-        state.give_back(self.gathered.bytes);
+        if !planted!(GatheredMemoryLost) {
+            state.give_back(self.gathered.bytes);
+        }
         self.leave(&mut state);
     }
 }

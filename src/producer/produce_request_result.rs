@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use crate::planted::planted;
 use crate::util::log::error;
 
 use super::instance::Instance;
@@ -175,7 +176,7 @@ impl ProduceRequestResult {
         let tasks = {
             let mut waiters = self.waiters.lock();
             self.released.store(true, Ordering::Release);
-            if waiters.threads > 0 {
+            if waiters.threads > 0 && !planted!(WaiterNotWoken) {
                 self.condvar.notify_all();
             }
             if matches!(self.end.get(), Some(End::Outcome(_))) {
@@ -195,13 +196,17 @@ impl ProduceRequestResult {
         let mut next = || {
             let waker = tasks.next()?;
             // A task that waits for several records is woken once for those that follow each other.
-            if tasks.peek().is_some_and(|next| next.will_wake(&waker)) {
+            let is_same = |next: &Waker| next.will_wake(&waker) || planted!(TaskNotWoken);
+            if tasks.peek().is_some_and(is_same) {
                 drop(waker);
             } else {
                 waker.wake();
             }
             Some(())
         };
+        if planted!(PanickingWakerNotContained) {
+            while next().is_some() {}
+        }
         Fence::of(&self.instance).call_all(
             UserCode::Waker,
             || while next().is_some() {},
@@ -261,7 +266,7 @@ impl ProduceRequestResult {
             };
             at = Holder {
                 result: &piece.result,
-                index: at.index - piece.records_before,
+                index: at.index - piece.records_before * u32::from(!planted!(PieceForgetsPlace)),
             };
         }
         at
@@ -283,6 +288,7 @@ impl ProduceRequestResult {
     /// What is to be waited for next until the fate of every record is known: itself, or a piece.
     pub(crate) fn undone(&self) -> Option<&Self> {
         match self.pieces() {
+            Some(_) if planted!(SplitEndsFlush) => None,
             Some(pieces) => pieces.iter().find_map(|piece| piece.result.undone()),
             None => (!self.is_released()).then_some(self),
         }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::planted::planted;
 use crate::util::log::{debug, info, trace, warn};
 
 use super::in_flight::{InFlightBatch, Tracked};
@@ -242,6 +243,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         };
         let code = attempt.code();
         match tracked {
+            Tracked::Expired(_) if planted!(LateResponseCompletesNewer) => {
+                if let Some(newer) = self.in_flight.take_any() {
+                    self.settle_live(newer, attempt, now);
+                }
+            }
             Tracked::Expired(summary) => {
                 let is_written = matches!(
                     code,
@@ -265,7 +271,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 }
             }
         }
-        if code.is_invalid_metadata() {
+        if code.is_invalid_metadata() && !planted!(RefusalAsksForNoMetadata) {
             self.shared.metadata.request_update();
         }
     }
@@ -293,7 +299,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             // Its numbers were used before by this very batch: it is in the log, and the broker no
             // longer remembers where.
-            Attempt::Answered(answer) if code == ErrorCode::DuplicateSequenceNumber => {
+            Attempt::Answered(answer)
+                if code == ErrorCode::DuplicateSequenceNumber && !planted!(DuplicateFails) =>
+            {
                 self.complete_batch(index, batch, &answer, now);
             }
             attempt => self.fail_attempt(index, node, batch, attempt, now),
@@ -332,7 +340,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             transactions.handle_returned(index, &batch.summary());
         }
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
-        batch.mark_retried(now, common_moment(now + wait));
+        let earliest = if planted!(RetriedAtOnce) {
+            now
+        } else {
+            now + wait
+        };
+        batch.mark_retried(now, common_moment(earliest));
         self.shared.counters.retried(batch.record_count());
         self.drainer.reenqueue(index, batch, now);
     }
@@ -346,6 +359,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     ) {
         let partition = batch.topic_partition();
         let log = &self.options.log;
+        if planted!(EachRetryLogged) {
+            warn!(log, "{partition}: trying a batch again");
+        }
         if !self.retry_log.retried(index, attempt.code(), now) {
             let left = self.options.retries - batch.attempts() - 1;
             debug!(
@@ -428,7 +444,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             answer.log_append_time_ms,
             self.listener.as_deref(),
         );
-        self.shared.accumulator.forget(id);
+        if !planted!(BatchNeverForgotten) {
+            self.shared.accumulator.forget(id);
+        }
     }
 }
 
@@ -449,7 +467,7 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
                 answer.message.clone(),
                 Some(node),
             ));
-            if may_follow_append(answer.code, acks) {
+            if may_follow_append(answer.code, acks) && !planted!(DisputedCalledNotWritten) {
                 batch.note_fate(Fate::Disputed);
             }
         }
