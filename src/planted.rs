@@ -231,7 +231,7 @@ defects! {
 }
 
 /// The variable of the environment that names the defect at work in a program that [chooses](choose) none: so every
-/// test runs under any of them as it is.
+/// test runs under any of them as it is. Empty for none.
 #[cfg(planted_defects)]
 pub const VARIABLE: &str = "PLANTED_DEFECT";
 
@@ -279,7 +279,10 @@ pub(crate) fn is_chosen(defect: Defect) -> bool {
 #[cold]
 fn is_chosen_by_environment(defect: Defect) -> bool {
     use std::sync::atomic::Ordering::SeqCst;
-    let chosen = std::env::var(VARIABLE).map_or(NONE, |name| named(&name) as usize);
+    let chosen = match std::env::var(VARIABLE) {
+        Ok(name) if !name.is_empty() => named(&name) as usize,
+        _ => NONE,
+    };
     // Unless somebody has chosen meanwhile.
     let _ = CHOSEN.compare_exchange(NOT_CHOSEN, chosen, SeqCst, SeqCst);
     CHOSEN.load(SeqCst) == defect as usize
