@@ -180,6 +180,8 @@ defects! {
     PanicEndsCallbacks;
     /// A waker that panics ends the producer.
     PanickingWakerNotContained;
+    /// A waker that another takes the place of is dropped with a lock held.
+    WakerDroppedUnderLock;
 
     // ---- flush and close
     /// A flush does not wait for the pieces of a batch that was divided before.
@@ -200,6 +202,10 @@ defects! {
     BadTopicNameAskedFor;
     /// A topic that is asked for while a request is under way is not in the next one.
     NewTopicForgotten;
+    /// A topic that is asked for anew waits for the pause between two requests for metadata.
+    NewTopicWaitsForBackoff;
+    /// A topic that does not exist is asked for again and again, though nobody waits for it.
+    UnknownTopicAskedForAlways;
     /// An answer about some topics makes all others unknown.
     PartialAnswerForgetsOthers;
     /// A thread goes on with the topic that it remembers when that has changed.

@@ -165,8 +165,8 @@ impl Metadata {
             _ => Deadline::At(now),
         };
         let allowed = match self.new_topics {
-            Some(_) => self.pace.at_once(now),
-            None => self.pace.after(self.refresh_backoff, now),
+            Some(_) if !planted!(NewTopicWaitsForBackoff) => self.pace.at_once(now),
+            _ => self.pace.after(self.refresh_backoff, now),
         };
         wanted.max(allowed)
     }
@@ -446,7 +446,10 @@ impl Metadata {
                 next.add_unauthorized(Arc::clone(topic));
                 TopicError::Unauthorized
             }
-            _ => return,
+            _ => {
+                self.needs_full_update |= planted!(UnknownTopicAskedForAlways);
+                return;
+            }
         };
         let error = (error, self.update_version);
         self.topic_errors.insert(Arc::clone(topic), error);

@@ -519,10 +519,11 @@ impl MetadataSource for ProducerMetadata {
             state.asked.keys().cloned().collect()
         } else {
             // Not those that no broker knows and nobody waits for.
-            let wanted = state
-                .topics
-                .keys()
-                .filter(|topic| state.is_known(topic) || state.asked.contains_key(*topic));
+            let wanted = state.topics.keys().filter(|topic| {
+                state.is_known(topic)
+                    || state.asked.contains_key(*topic)
+                    || planted!(UnknownTopicAskedForAlways)
+            });
             wanted.cloned().collect()
         };
         let request = MetadataRequest {

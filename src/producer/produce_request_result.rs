@@ -320,6 +320,10 @@ impl ProduceRequestResult {
         let before = waiters.tasks.insert(index, waker);
         // Whoever drops the handle has it from the task that registers, or is that task.
         self.has_tasks.store(true, Ordering::Relaxed);
+        if planted!(WakerDroppedUnderLock) && before.is_some() {
+            self.let_go(before);
+            return true;
+        }
         drop(waiters);
         self.let_go(before);
         true

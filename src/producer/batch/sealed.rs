@@ -211,7 +211,11 @@ impl SealedBatch {
             self.created = now;
         }
         self.waiting_since = now;
-        self.retry_at = retry_at;
+        self.retry_at = if planted!(RetriedAtOnce) {
+            now
+        } else {
+            retry_at
+        };
     }
 
     /// The earliest moment of the next attempt.

@@ -340,12 +340,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             transactions.handle_returned(index, &batch.summary());
         }
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
-        let earliest = if planted!(RetriedAtOnce) {
-            now
-        } else {
-            now + wait
-        };
-        batch.mark_retried(now, common_moment(earliest));
+        batch.mark_retried(now, common_moment(now + wait));
         self.shared.counters.retried(batch.record_count());
         self.drainer.reenqueue(index, batch, now);
     }
