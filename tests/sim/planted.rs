@@ -254,7 +254,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MemoryRefundedTwice",
         Some((
             "lib",
-            "producer::buffer_pool::tests::a_ticket_that_is_dropped_gives_back_what_it_gathered_and_lets_the_next_in",
+            "producer::buffer_pool::tests::memory_comes_back_and_buffers_of_the_usual_size_are_kept",
         )),
     ),
     (
@@ -310,7 +310,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "NotifiedSenderSleeps",
         Some((
             "lib",
-            "producer::sender::tests::transactional::queue::what_an_application_thread_asks_for_wakes_the_sender_and_ends_whatever_becomes_of_the_producer",
+            "producer::wake::tests::a_sender_that_is_awake_is_notified_without_a_system_call_and_does_not_fall_asleep",
         )),
     ),
     (
@@ -331,10 +331,16 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "MemoryWaiterNotWoken",
         Some((
             "lib",
-            "producer::buffer_pool::tests::many_threads_share_little_memory_and_all_of_it_comes_back",
+            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
         )),
     ),
-    ("NextInLineNotWoken", None),
+    (
+        "NextInLineNotWoken",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+        )),
+    ),
     (
         "MemoryWaiterLetsLinger",
         Some((
@@ -349,13 +355,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
             "producer::metadata::tests::a_wait_ends_when_a_newer_picture_is_there",
         )),
     ),
-    (
-        "WaiterNotWoken",
-        Some((
-            "lib",
-            "producer::sender::tests::calls::driven::a_thread_without_a_limit_is_woken_by_what_it_waits_for",
-        )),
-    ),
+    ("WaiterNotWoken", None),
     (
         "TaskNotWoken",
         Some((
@@ -373,11 +373,17 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
     (
         "CloseWakesNobody",
         Some((
-            "api",
-            "closing::every_record_of_threads_that_go_on_sending_while_the_producer_is_closed_has_an_end",
+            "lib",
+            "producer::sender::tests::calls::a_close_wakes_the_sender",
         )),
     ),
-    ("CloseLeavesMemoryWaiters", None),
+    (
+        "CloseLeavesMemoryWaiters",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+        )),
+    ),
     (
         "CloseLeavesMetadataWaiters",
         Some((
@@ -417,7 +423,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "WakerDroppedUnderLock",
         Some((
             "lib",
-            "producer::future::tests::a_future_that_is_dropped_takes_its_task_back",
+            "producer::future::tests::a_waker_whose_place_another_takes_is_let_go_of_with_no_lock_held",
         )),
     ),
     (
@@ -613,7 +619,7 @@ pub(crate) mod search {
     const LONGEST_SEED: Duration = Duration::from_secs(20);
 
     /// The same for a test.
-    const LONGEST_TEST: Duration = Duration::from_secs(120);
+    const LONGEST_TEST: Duration = Duration::from_secs(60);
 
     /// What a child says before each seed, and of the one that has found something.
     const BEGINS: &str = "seed ";
