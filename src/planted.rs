@@ -8,10 +8,19 @@
     allow(dead_code, unreachable_pub, reason = "a list of names then")
 )]
 
-/// Whether this defect is the one at work. `false`, a constant, without `--cfg planted_defects`.
+/// Whether this defect is the one at work.
+#[cfg(planted_defects)]
 macro_rules! planted {
     ($defect:ident) => {
-        cfg!(planted_defects) && crate::planted::is_chosen(crate::planted::Defect::$defect)
+        crate::planted::is_chosen(crate::planted::Defect::$defect)
+    };
+}
+
+/// Without planted defects none is, and nothing is left of the question.
+#[cfg(not(planted_defects))]
+macro_rules! planted {
+    ($defect:ident) => {
+        false
     };
 }
 pub(crate) use planted;
@@ -292,10 +301,4 @@ fn is_chosen_by_environment(defect: Defect) -> bool {
     // Unless somebody has chosen meanwhile.
     let _ = CHOSEN.compare_exchange(NOT_CHOSEN, chosen, SeqCst, SeqCst);
     CHOSEN.load(SeqCst) == defect as usize
-}
-
-/// Without planted defects none is at work.
-#[cfg(not(planted_defects))]
-pub(crate) const fn is_chosen(_: Defect) -> bool {
-    false
 }
