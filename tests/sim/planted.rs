@@ -590,6 +590,11 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
 ];
 
 #[cfg(planted_defects)]
+#[allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    reason = "a program that tells what it finds, with locks of its own"
+)]
 pub(crate) mod search {
     use std::collections::{BTreeMap, BTreeSet};
     use std::fmt;
