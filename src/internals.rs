@@ -31,7 +31,9 @@ use crate::testing::sim::{SimCluster, SimNode, SimOptions};
 use crate::types::Magic;
 
 #[cfg(planted_defects)]
-pub use crate::planted::{Defect, choose as choose_planted_defect};
+pub use crate::planted::{
+    Defect, VARIABLE as PLANTED_DEFECT, choose as choose_planted_defect, named as planted_defect,
+};
 pub use by_hand::{ByHand, Producer};
 pub use log_watch::{assert_unlocked, watch_log_lines};
 

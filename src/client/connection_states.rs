@@ -189,6 +189,9 @@ impl ClusterConnectionStates {
         match self.nodes.get(&id) {
             None => Deadline::At(now),
             Some(node) if node.state.is_disconnected() => {
+                if planted!(ReconnectsAtOnce) {
+                    return Deadline::At(now);
+                }
                 Deadline::after(node.last_attempt, node.reconnect_backoff)
             }
             Some(_) => Deadline::Never,
@@ -296,7 +299,7 @@ impl ClusterConnectionStates {
         let Some(node) = self.nodes.get_mut(&id) else {
             return false;
         };
-        node.is_looked_up = false;
+        node.is_looked_up = planted!(FailedLookUpAwaited);
         node.state == ConnectionState::Resolving
     }
 

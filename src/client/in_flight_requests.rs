@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use crate::clock::{Deadline, Instant};
+use crate::planted::planted;
 use crate::protocol::ApiKey;
 use crate::types::NodeId;
 
@@ -139,9 +140,9 @@ impl<P> InFlightRequests<P> {
 
     /// Whether another request may be sent: the newest is written and there are not too many.
     pub(crate) fn can_send_more(&self, node: NodeId) -> bool {
+        let max = self.max_per_connection + usize::from(planted!(WindowOneTooWide));
         self.nodes.get(&node).is_none_or(|entry| {
-            entry.requests.is_empty()
-                || (entry.newest_is_written && entry.requests.len() < self.max_per_connection)
+            entry.requests.is_empty() || (entry.newest_is_written && entry.requests.len() < max)
         })
     }
 

@@ -11,6 +11,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::planted::planted;
 use crate::util::log::Level;
 
 use self::cache::MetadataCache;
@@ -165,8 +166,8 @@ impl Metadata {
             _ => Deadline::At(now),
         };
         let allowed = match self.new_topics {
-            Some(_) => self.pace.at_once(now),
-            None => self.pace.after(self.refresh_backoff, now),
+            Some(_) if !planted!(NewTopicWaitsForBackoff) => self.pace.at_once(now),
+            _ => self.pace.after(self.refresh_backoff, now),
         };
         wanted.max(allowed)
     }
@@ -208,7 +209,8 @@ impl Metadata {
     /// to keep its distance from: the next broker may be asked at once. How often one that refuses is tried
     /// is for its connection's backoff to say.
     pub(crate) fn update_failed(&mut self, now: Instant, why: MetadataFailure) {
-        if !matches!(why, MetadataFailure::Authentication(_)) {
+        let is_refused = matches!(why, MetadataFailure::Authentication(_));
+        if !is_refused || planted!(RefusingBrokerStarvesMetadata) {
             self.pace.attempted(now);
             self.new_topics = None;
         }
@@ -238,7 +240,8 @@ impl Metadata {
         retain: &mut dyn FnMut(&str) -> bool,
     ) -> MetadataUpdate {
         self.needs_partial_update = planned.request_version < self.request_version
-            && !(planted!(BlindPartialAnswersAll) && planned.is_partial);
+            && !(planted!(BlindPartialAnswersAll) && planned.is_partial)
+            && !planted!(NewTopicForgotten);
         self.new_topics = self
             .new_topics
             .filter(|asked| is_newer(*asked, planned.request_version));
@@ -302,7 +305,8 @@ impl Metadata {
         let mut next = self
             .cache
             .successor(brokers, cluster_id, controller_id, &mut self.news);
-        let are_others_kept = is_partial && next.keep_topics(&self.cache);
+        let is_partial_seen = is_partial && !planted!(PartialAnswerForgetsOthers);
+        let are_others_kept = is_partial_seen && next.keep_topics(&self.cache);
         if !is_partial {
             // Of the others: topics that are refused are asked for when somebody waits for them.
             next.retain_refused(retain);
@@ -356,7 +360,7 @@ impl Metadata {
         // A topic whose id is another than before, or that had none here, may be one that was deleted
         // and created anew, and its epochs begin again.
         let is_recreated = topic_id.is_some() && topic_id != self.cache.topic_id(&name);
-        if is_recreated {
+        if is_recreated && !planted!(RecreatedTopicKeepsEpochs) {
             for partition in &partitions {
                 self.epochs.forget(&name, partition.index);
             }
@@ -444,7 +448,10 @@ impl Metadata {
                 next.add_unauthorized(Arc::clone(topic));
                 TopicError::Unauthorized
             }
-            _ => return,
+            _ => {
+                self.needs_full_update |= planted!(UnknownTopicAskedForAlways);
+                return;
+            }
         };
         let error = (error, self.update_version);
         self.topic_errors.insert(Arc::clone(topic), error);

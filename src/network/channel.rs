@@ -341,6 +341,10 @@ impl KafkaChannel {
             return Ok(());
         };
         // What the transport has yet to flush may be something of its own, behind the question.
+        if planted!(FramesSplicedByEarlyAnswer) {
+            self.auth_sending = None;
+            return Ok(());
+        }
         if sending.is_complete() {
             self.auth_sending = None;
             self.proceed(now)?;
@@ -459,7 +463,7 @@ impl KafkaChannel {
         self.state = State::Closing(self.first_reason(reason));
         self.auth_sending = None;
         self.auth_pause = None;
-        self.ready.readable = true;
+        self.ready.readable = !planted!(AnswersDroppedAtEnd);
         self.ready.input_ends = true;
     }
 

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::selectable::{ConnectionId, WakeUp};
+use crate::planted::planted;
 
 /// What a read brought.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,6 +83,7 @@ impl Readiness {
     /// Keeps what an event said.
     pub(crate) fn note(&mut self, event: Self) {
         self.readable |= event.readable;
+        self.writable &= !planted!(ReadinessForgotten);
         self.writable |= event.writable;
         self.input_ends |= event.input_ends;
     }
@@ -110,7 +112,11 @@ impl Readiness {
             // The stream is empty, unless its end was told along with the bytes: that end has had its
             // event, and only reading on will find it. An end that comes after the last event has an
             // event of its own.
-            Ok(received) if received.drained && !self.input_ends => self.readable = false,
+            Ok(received)
+                if received.drained && (!self.input_ends || planted!(EndOfInputForgotten)) =>
+            {
+                self.readable = false;
+            }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 self.readable = false;
                 self.input_ends = false;

@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, Sender, unbounded};
 
 use super::selectable::WakeUp;
 use crate::clock::SystemClock;
+use crate::planted::planted;
 use crate::types::NodeId;
 use crate::util::panic::contain;
 
@@ -177,7 +178,7 @@ impl Resolver {
 
     /// Begins the look-ups there is room for.
     fn start(&mut self) {
-        while self.running < LOOKUPS_AT_ONCE {
+        while self.running < LOOKUPS_AT_ONCE && !(planted!(OneLookUpAtATime) && self.running > 0) {
             let Some(host) = self.waiting.pop_front() else {
                 return;
             };

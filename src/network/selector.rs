@@ -16,6 +16,7 @@ use super::poller::Poller;
 use super::selectable::{CloseReason, ConnectionId, PollEvents, Selectable, SendRefused, WakeUp};
 use super::transport::TransportError;
 use crate::clock::{Clock, Deadline, Instant};
+use crate::planted::planted;
 use crate::protocol::Frame;
 
 /// The cap on one response, without its length: no producer request has an answer near it.
@@ -140,6 +141,7 @@ impl<P: Poller> Selector<P> {
             note_pause(&mut self.paused, id, channel);
             match turn {
                 Turn::Wait => {}
+                Turn::Again if planted!(RestOfWorkForgotten) => {}
                 Turn::Again => list(&mut self.work, id, channel),
                 Turn::Ended(reason) => {
                     self.paused.remove(&id);

@@ -138,7 +138,9 @@ impl BufferPool {
             let dropped = self.free_up(&mut state, size_bytes.min(reachable));
             let taken = size_bytes.min(state.available_bytes);
             state.available_bytes -= taken;
-            state.owed_bytes += size_bytes - taken;
+            if !planted!(AdoptedMemoryNotOwed) {
+                state.owed_bytes += size_bytes - taken;
+            }
             dropped
         };
         drop(dropped);
@@ -170,7 +172,8 @@ impl BufferPool {
     pub(crate) fn close(&self) {
         let mut state = self.state.lock();
         state.closed = true;
-        for waiter in &state.waiters {
+        let waiters = state.waiters.iter();
+        for waiter in waiters.filter(|_| !planted!(CloseLeavesMemoryWaiters)) {
             waiter.changed.notify_all();
         }
     }
@@ -219,7 +222,11 @@ impl BufferPool {
             state.give_back(size_bytes);
             discarded = buffer;
         }
-        if let Some(first) = state.waiters.front() {
+        if let Some(first) = state
+            .waiters
+            .front()
+            .filter(|_| !planted!(MemoryWaiterNotWoken))
+        {
             first.changed.notify_one();
         }
         drop(state);
@@ -269,6 +276,9 @@ impl Lease {
 
     /// The filled memory, to be shared with sockets. The lease ends when the last share is dropped.
     pub(crate) fn into_bytes(self) -> Bytes {
+        if planted!(MemoryBackWhileSocketReads) {
+            return Bytes::copy_from_slice(&self.buffer);
+        }
         Bytes::from_owner(self)
     }
 }
@@ -281,6 +291,12 @@ impl AsRef<[u8]> for Lease {
 
 impl Drop for Lease {
     fn drop(&mut self) {
+        if planted!(MemoryNeverRefunded) && self.size_bytes > self.pool.poolable_bytes {
+            return;
+        }
+        if planted!(MemoryRefundedTwice) {
+            self.pool.refund(Vec::new(), self.size_bytes);
+        }
         self.pool
             .refund(std::mem::take(&mut self.buffer), self.size_bytes);
     }
@@ -360,7 +376,8 @@ impl Ticket {
             state.waiters.remove(at);
             self.pool.waiting.fetch_sub(1, Ordering::AcqRel);
         }
-        if state.available_bytes > 0 || !state.free.is_empty() {
+        let is_any = state.available_bytes > 0 || !state.free.is_empty();
+        if is_any && !planted!(NextInLineNotWoken) {
             if let Some(first) = state.waiters.front() {
                 first.changed.notify_one();
             }

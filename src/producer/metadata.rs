@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::planted::planted;
 use crate::util::log::Level;
 use arc_swap::ArcSwap;
 
@@ -351,7 +352,9 @@ impl ProducerMetadata {
     /// Wakes everyone who waits, now and later, with [`Lookout::Closed`].
     pub(crate) fn close(&self) {
         self.state.lock().is_closed = true;
-        self.changed.notify_all();
+        if !planted!(CloseLeavesMetadataWaiters) {
+            self.changed.notify_all();
+        }
     }
 
     /// Lets others see the newest picture: first the picture, then its version.
@@ -360,7 +363,9 @@ impl ProducerMetadata {
         self.observer.on_cluster(state.metadata.cluster(), changed);
         self.update_version
             .store(state.metadata.update_version(), Ordering::Release);
-        self.changed.notify_all();
+        if !planted!(MetadataWaiterNotWoken) {
+            self.changed.notify_all();
+        }
     }
 }
 
@@ -519,10 +524,11 @@ impl MetadataSource for ProducerMetadata {
             state.asked.keys().cloned().collect()
         } else {
             // Not those that no broker knows and nobody waits for.
-            let wanted = state
-                .topics
-                .keys()
-                .filter(|topic| state.is_known(topic) || state.asked.contains_key(*topic));
+            let wanted = state.topics.keys().filter(|topic| {
+                state.is_known(topic)
+                    || state.asked.contains_key(*topic)
+                    || planted!(UnknownTopicAskedForAlways)
+            });
             wanted.cloned().collect()
         };
         let request = MetadataRequest {

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::task::Waker;
 
+use crate::planted::planted;
 use crate::util::log::error;
 
 use super::instance::Instance;
@@ -169,7 +170,9 @@ impl ProduceRequestResult {
         let tasks = {
             let mut tasks = self.tasks.lock();
             self.released.store(true, Ordering::Release);
-            self.condvar.notify_all();
+            if !planted!(WaiterNotWoken) {
+                self.condvar.notify_all();
+            }
             if matches!(self.end.get(), Some(End::Outcome(_))) {
                 self.has_tasks.store(false, Ordering::Relaxed);
             }
@@ -187,13 +190,17 @@ impl ProduceRequestResult {
         let mut next = || {
             let waker = tasks.next()?;
             // A task that waits for several records is woken once for those that follow each other.
-            if tasks.peek().is_some_and(|next| next.will_wake(&waker)) {
+            let is_same = |next: &Waker| next.will_wake(&waker) || planted!(TaskNotWoken);
+            if tasks.peek().is_some_and(is_same) {
                 drop(waker);
             } else {
                 waker.wake();
             }
             Some(())
         };
+        if planted!(PanickingWakerNotContained) {
+            while next().is_some() {}
+        }
         Fence::of(&self.instance).call_all(
             UserCode::Waker,
             || while next().is_some() {},
@@ -253,7 +260,7 @@ impl ProduceRequestResult {
             };
             at = Holder {
                 result: &piece.result,
-                index: at.index - piece.records_before,
+                index: at.index - piece.records_before * u32::from(!planted!(PieceForgetsPlace)),
             };
         }
         at
@@ -275,6 +282,7 @@ impl ProduceRequestResult {
     /// What is to be waited for next until the fate of every record is known: itself, or a piece.
     pub(crate) fn undone(&self) -> Option<&Self> {
         match self.pieces() {
+            Some(_) if planted!(SplitEndsFlush) => None,
             Some(pieces) => pieces.iter().find_map(|piece| piece.result.undone()),
             None => (!self.is_released()).then_some(self),
         }
@@ -306,6 +314,10 @@ impl ProduceRequestResult {
         let before = tasks.insert(index, waker);
         // Whoever drops the handle has it from the task that registers, or is that task.
         self.has_tasks.store(true, Ordering::Relaxed);
+        if planted!(WakerDroppedUnderLock) && before.is_some() {
+            self.let_go(before);
+            return true;
+        }
         drop(tasks);
         self.let_go(before);
         true

@@ -15,6 +15,7 @@ use super::produce_request_result::BatchOutcome;
 use super::record_metadata::{RecordFacts, RecordMetadata};
 use super::user_code::{Failure, Fence, UserCode};
 use crate::error::ProduceError;
+use crate::planted::planted;
 use crate::record::builder::RecordParts;
 use crate::types::TopicPartition;
 use crate::util::log::error;
@@ -302,6 +303,9 @@ fn run_in_order<F: Callback>(thunks: Vec<Thunk<F>>, places: &mut PlaceIter<'_>, 
         while let Some((place, Thunk { facts, callback })) = next() {
             let error = records.move_on(place, facts);
             listener.on_acknowledgement(&records.metadata, error);
+            if planted!(AcknowledgedTwice) {
+                listener.on_acknowledgement(&records.metadata, error);
+            }
             let call = || callback(records.told(error));
             if let Err(failure) = end.fence.call(UserCode::Callback, call) {
                 end.report(failure);

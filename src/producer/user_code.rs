@@ -14,6 +14,7 @@ use std::fmt;
 use super::callback_scope;
 use super::instance::Instance;
 use crate::error::{BoxError, Misuse, PluginKind};
+use crate::planted::planted;
 use crate::sync;
 use crate::util::log::LogContext;
 use crate::util::panic;
@@ -96,6 +97,9 @@ impl<'a> Fence<'a> {
         let _scope = callback_scope::enter(self.instance.id());
         while let Err(words) = panic::contain(&mut run_rest) {
             report(Failure::panicked(who, words));
+            if planted!(PanicEndsCallbacks) {
+                break;
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use std::sync::{Arc, OnceLock};
 
 use crate::clock::{Deadline, Instant};
 use crate::network::selectable::WakeUp;
+use crate::planted::planted;
 
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
@@ -49,7 +50,8 @@ impl SenderWaker {
 
     /// Makes the sender look at its inputs now. The work must have been published before.
     pub(crate) fn wake(&self) {
-        if self.state.swap(NOTIFIED, Ordering::SeqCst) == ASLEEP {
+        let before = self.state.swap(NOTIFIED, Ordering::SeqCst);
+        if before == ASLEEP && !planted!(SenderNotWoken) {
             if let Some(poller) = self.poller.get() {
                 poller.wake();
             }
@@ -75,6 +77,7 @@ impl SenderWaker {
         self.state
             .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
+            || planted!(NotifiedSenderSleeps)
     }
 
     /// The poll is over; inputs are read after this.

@@ -33,5 +33,9 @@ mod trace;
 fn seeds() {
     let plan = runner::Plan::from_environment().unwrap();
     let summary = runner::go(&plan, run::checked, &mut std::io::stdout()).unwrap();
-    assert!(summary.failures.is_empty(), "{} seeds failed", summary.failures.len());
+    assert!(
+        summary.failures.is_empty(),
+        "{} seeds failed",
+        summary.failures.len()
+    );
 }

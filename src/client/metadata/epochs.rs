@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::{Deadline, Instant};
+use crate::planted::planted;
 use crate::types::PartitionId;
 
 /// An older epoch is believed after as long, if all answers meanwhile had one; a broker that lags behind its
@@ -81,7 +82,8 @@ impl LeaderEpochs {
             },
         };
         let known = seen.epoch;
-        if older.answers >= BELIEVED_AFTER_ANSWERS
+        if !planted!(OlderEpochNeverBelieved)
+            && older.answers >= BELIEVED_AFTER_ANSWERS
             && Deadline::after(older.since, BELIEVED_AFTER).is_over(now)
         {
             *seen = Seen { epoch, older: None };

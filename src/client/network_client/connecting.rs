@@ -262,6 +262,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         responses: &mut Vec<ClientResponse<T>>,
     ) {
         while let Some(id) = self.states.timed_out_setup(now) {
+            if planted!(SetupNeverTimesOut) {
+                return;
+            }
             let stage = self.states.state_name(id);
             let timeout = self.states.setup_timeout(id).unwrap_or_default();
             let what = match self.states.state(id) {
@@ -283,6 +286,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         responses: &mut Vec<ClientResponse<T>>,
     ) {
         while let Some(id) = self.in_flight.timed_out_node(now) {
+            if planted!(RequestNeverTimesOut) {
+                return;
+            }
             let ending = Ending::given_up("a request was not answered within request.timeout.ms");
             self.close_connection(id, &ending, now, responses);
         }
@@ -296,7 +302,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
         responses: &mut Vec<ClientResponse<T>>,
     ) {
-        let newest_untouched = self.selector.is_send_untouched(id);
+        let newest_untouched =
+            self.selector.is_send_untouched(id) && !planted!(UntouchedCalledHandedOver);
         self.selector.close(id);
         self.process_disconnection(id, ending, newest_untouched, now, responses);
     }
@@ -337,9 +344,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             );
             match request.purpose {
                 Purpose::User(tag) => {
-                    let untouched = (at == newest || planted!(BlindAllUntouched))
-                        && !newest_is_written
-                        && newest_untouched;
+                    let is_newest = at == newest || planted!(BlindAllUntouched);
+                    let untouched = is_newest && !newest_is_written && newest_untouched;
                     let reason = if ending.by_peer && !untouched {
                         closed_on_request(&ending.error, request.bytes)
                     } else {
@@ -362,6 +368,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                         outcome,
                     });
                 }
+                Purpose::Metadata(_) if planted!(LostMetadataRequestAwaited) => {}
                 Purpose::Metadata(_) => self.metadata_failed(self.failure_of(id, ending), now),
                 Purpose::ApiVersions => {}
             }

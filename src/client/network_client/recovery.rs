@@ -8,6 +8,7 @@ use crate::clock::seldom::Seldom;
 use crate::clock::{Deadline, Instant};
 use crate::network::resolver::{DnsLookup, HostResolver};
 use crate::network::selectable::Selectable;
+use crate::planted::planted;
 use crate::types::{Node, NodeId};
 use crate::util::log;
 
@@ -112,7 +113,7 @@ impl Recovery {
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Metadata is due: looks whether it is to be had from the bootstrap servers only.
     pub(super) fn maybe_recover(&mut self, now: Instant) {
-        if self.recovery.options.servers.is_empty() {
+        if self.recovery.options.servers.is_empty() || planted!(BootstrapNotAskedAgain) {
             return;
         }
         let since = *self.recovery.wanted_since.get_or_insert(now);

@@ -69,14 +69,28 @@ impl Parking {
     pub async fn sleep(&self, time: Duration) {
         let until = Deadline::after(self.world.clock().now(), time);
         self.park("time", until);
-        poll_fn(|_| if self.is_over() { Poll::Ready(()) } else { Poll::Pending }).await;
+        poll_fn(|_| {
+            if self.is_over() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
         self.go_on();
     }
 
     /// Waits until something of the caller's is so; it is asked whenever the task is polled.
     pub async fn wait_until(&self, what: &'static str, mut is_so: impl FnMut() -> bool) {
         self.park(what, Deadline::Never);
-        poll_fn(|_| if is_so() { Poll::Ready(()) } else { Poll::Pending }).await;
+        poll_fn(|_| {
+            if is_so() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
         self.go_on();
     }
 
@@ -140,8 +154,12 @@ where
     }
     let mut record = producer.intercept(record)?;
     let headers = std::mem::take(&mut record.headers);
-    let callback = callback.as_mut().map(|callback| callback as &mut AnyCallback);
-    parking.drive(&mut producer.send_call(&record, headers, callback)).await
+    let callback = callback
+        .as_mut()
+        .map(|callback| callback as &mut AnyCallback);
+    parking
+        .drive(&mut producer.send_call(&record, headers, callback))
+        .await
 }
 
 /// [`KafkaProducer::flush`], or with a timeout [`KafkaProducer::flush_timeout`].
@@ -177,7 +195,9 @@ pub async fn partitions_for<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     producer: &KafkaProducer<K, V>,
     topic: &str,
 ) -> Result<Vec<PartitionInfo>, MetadataError> {
-    parking.drive(&mut producer.partitions_for_call(topic)).await
+    parking
+        .drive(&mut producer.partitions_for_call(topic))
+        .await
 }
 
 /// [`FutureRecordMetadata::get`], or with a timeout [`FutureRecordMetadata::get_timeout`].

@@ -203,7 +203,7 @@ impl Drainer {
         // Batches are numbered in the order they were opened, which is the order of their sequences.
         let at = slot
             .retries
-            .partition_point(|queued| queued.id() < batch.id());
+            .partition_point(|queued| queued.id() < batch.id() || planted!(ReenqueuedLast));
         slot.retries.insert(at, batch);
         self.retries_queued += 1;
         self.settle(index, now);
@@ -288,6 +288,7 @@ impl Drainer {
     pub(crate) fn next_due(&self) -> Deadline {
         self.timers
             .first()
+            .filter(|_| !planted!(LingerNotWaitedFor))
             .map_or(Deadline::Never, |(due, _)| Deadline::At(*due))
     }
 
@@ -357,6 +358,9 @@ impl Drainer {
                 .as_ref()
                 .is_some_and(|gate| !gate.may_drain(index, head))
             {
+                if planted!(GatedPartitionEndsTurn) {
+                    break;
+                }
                 continue;
             }
             let room = max_bytes.saturating_sub(size_bytes);
@@ -419,6 +423,9 @@ impl Drainer {
     }
 
     fn set_next(&mut self, node: NodeId, next: EntryIndex) {
+        if planted!(DrainIndexShared) {
+            self.nodes.values_mut().for_each(|line| line.next = next);
+        }
         if let Some(line) = self.nodes.get_mut(&node) {
             line.next = next;
         }
@@ -510,7 +517,8 @@ impl Drainer {
         let Some(slot) = self.slots.get_mut(index as usize).and_then(Option::as_mut) else {
             return;
         };
-        if slot.leader_version != self.cluster_version {
+        let keeps_leader = planted!(StaleLeader) && slot.leader.is_some();
+        if slot.leader_version != self.cluster_version && !keeps_leader {
             let leader = self
                 .cluster
                 .leader_for(slot.entry.topic_partition())
@@ -607,7 +615,7 @@ impl Slot {
         };
         match self.leader {
             None => Place::Leaderless,
-            Some(_) if self.muted => Place::Idle,
+            Some(_) if self.muted && !planted!(MutedDrained) => Place::Idle,
             Some(node) if due <= now => Place::Sendable(node),
             Some(node) => Place::Timed(node, due),
         }

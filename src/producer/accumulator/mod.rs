@@ -227,7 +227,9 @@ impl RecordAccumulator {
         // the partition in the inbox. A sender that looks there for the last time, because the producer is
         // being closed, thereby misses none, wherever this thread is held up.
         let make = || {
-            self.announce(entry);
+            if !planted!(AnnouncedAfterAppend) {
+                self.announce(entry);
+            }
             let created = self.instance.clock().now();
             due = Some(created + self.options.linger);
             let id = self.counters.next_batch_id();
@@ -250,6 +252,9 @@ impl RecordAccumulator {
         let end = entry.append_with(record, payload_len, callback, &mut filled, make);
         #[cfg(test)]
         held_up::here();
+        if planted!(AnnouncedAfterAppend) {
+            self.announce(entry);
+        }
         match due {
             _ if filled => self.handle_filled(entry),
             Some(_) if self.sends_everything() => self.waker.wake(),
@@ -330,8 +335,11 @@ impl RecordAccumulator {
     /// the sender yet.
     #[cold]
     fn signal_now(&self, entry: &Arc<PartitionEntry>) {
+        let is_announced = planted!(FullBatchWakesNobody) && entry.is_in_inbox();
         self.announce(entry);
-        self.waker.wake();
+        if !is_announced {
+            self.waker.wake();
+        }
     }
 
     /// A batch has ended; nobody need wait for it any more.
@@ -343,6 +351,9 @@ impl RecordAccumulator {
     pub(crate) fn replace_by_pieces(&self, split: &SplitBatch) {
         let mut incomplete = self.incomplete.lock();
         incomplete.remove(&split.whole());
+        if planted!(SplitNotFlushed) {
+            return;
+        }
         let pieces = split.pieces().iter();
         incomplete.extend(pieces.map(|piece| (piece.id(), Arc::clone(piece.result()))));
     }

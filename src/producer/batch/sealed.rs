@@ -13,6 +13,7 @@ use super::filled::{FilledBatch, FilledBody, PackedFormat, UNWRITABLE};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
 use crate::error::{BrokerError, Delivery, RecordTimes};
+use crate::planted::planted;
 use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::produce_request_result::{BatchOutcome, ProduceRequestResult};
 use crate::producer::thunks::{BatchEnd, Thunks};
@@ -206,8 +207,15 @@ impl SealedBatch {
     pub(crate) fn mark_retried(&mut self, now: Instant, retry_at: Instant) {
         self.mark_returned(now);
         self.attempts += 1;
+        if planted!(ExpiredBatchRetried) {
+            self.created = now;
+        }
         self.waiting_since = now;
-        self.retry_at = retry_at;
+        self.retry_at = if planted!(RetriedAtOnce) {
+            now
+        } else {
+            retry_at
+        };
     }
 
     /// The earliest moment of the next attempt.
@@ -323,6 +331,9 @@ impl SealedBatch {
         // Memory first: a callback that sends again may need it.
         drop(body);
         result.publish(outcome);
+        if planted!(WaiterReleasedBeforeCallback) {
+            result.release_waiters();
+        }
         if !thunks.is_empty() {
             let outcome = result.published_outcome().expect("published above");
             thunks.run(BatchEnd {

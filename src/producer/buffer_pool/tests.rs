@@ -1,11 +1,17 @@
 use std::sync::atomic::AtomicBool;
+use std::sync::mpsc::channel;
+use std::thread::{Scope, ScopedJoinHandle};
 use std::time::Duration;
 
 use proptest::prelude::*;
 
 use super::*;
+use crate::clock::{Clock, SystemClock};
 
 const LONG: Duration = Duration::from_secs(60);
+
+/// Enough for a thread to be woken in.
+const SOME: Duration = Duration::from_secs(20);
 
 /// Java: BufferPoolTest#testSimple
 #[test]
@@ -92,6 +98,49 @@ fn a_newcomer_may_take_what_is_free_at_that_instant() {
     let waits = pool.enqueue(20).unwrap();
     assert!(pool.try_allocate(5).is_ok());
     drop((held, waits));
+}
+
+/// Has a thread sleep until its ticket is told of something; it sleeps when this returns. The thread ends with its
+/// ticket, and fails if it wakes by itself.
+fn sleeper<'s>(scope: &'s Scope<'s, '_>, ticket: Ticket) -> ScopedJoinHandle<'s, Ticket> {
+    let pool = Arc::clone(&ticket.pool);
+    let (say, said) = channel();
+    let thread = scope.spawn(move || {
+        let clock = SystemClock::new();
+        let pool = Arc::clone(&ticket.pool);
+        let mut state = pool.state.lock();
+        say.send(clock.now()).expect("it is waited for");
+        Nap::of(SOME).on(&ticket.waiter.changed, &mut state);
+        drop(state);
+        (ticket, clock.now())
+    });
+    let began = said.recv().expect("the thread runs");
+    // It has the lock until it sleeps.
+    drop(pool.state.lock());
+    scope.spawn(move || {
+        let (ticket, woken) = thread.join().expect("it only sleeps");
+        assert!(woken - began < SOME, "nobody woke it");
+        ticket
+    })
+}
+
+#[test]
+fn who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end() {
+    let pool = BufferPool::new(10, 10);
+    let held = pool.try_allocate(10).unwrap();
+    let [first, second, third] = [(); 3].map(|()| pool.enqueue(10).unwrap());
+    std::thread::scope(|scope| {
+        let [first, second, third] = [first, second, third].map(|it| sleeper(scope, it));
+        drop(held);
+        let first = first.join().expect("memory wakes it");
+        drop(first);
+        let mut second = second.join().expect("who leaves the line wakes it");
+        let held = second.poll().expect("it is its turn");
+        pool.close();
+        let mut third = third.join().expect("the end wakes it");
+        assert_eq!(third.poll().unwrap_err(), Denied::Closed);
+        drop(held);
+    });
 }
 
 /// Java: BufferPoolTest#testDelayedAllocation

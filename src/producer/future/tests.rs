@@ -241,6 +241,20 @@ fn a_future_that_is_dropped_takes_its_task_back() {
 }
 
 #[test]
+fn a_waker_whose_place_another_takes_is_let_go_of_with_no_lock_held() {
+    let result = latch();
+    let wakers = [(); 2].map(|()| Arc::new(Counting::default()));
+    let mut future = record(&result, 0);
+    for waker in &wakers {
+        assert!(!poll_once(&mut future, &Waker::from(Arc::clone(waker))));
+    }
+    assert_eq!(wakers.each_ref().map(Arc::strong_count), [1, 2]);
+    done(&result, WRITTEN);
+    let woken = wakers.map(|waker| waker.0.load(Ordering::SeqCst));
+    assert_eq!(woken, [0, 1]);
+}
+
+#[test]
 fn a_waker_that_panics_when_it_is_let_go_of_harms_nobody() {
     struct Bomb;
     impl Wake for Bomb {

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::planted::planted;
 use crate::util::log::{debug, info, trace, warn};
 
 use super::in_flight::{InFlightBatch, Tracked};
@@ -252,6 +253,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         };
         let code = attempt.code();
         match tracked {
+            Tracked::Expired(_) if planted!(LateResponseCompletesNewer) => {
+                if let Some(newer) = self.in_flight.take_any() {
+                    self.settle_live(newer, attempt, now);
+                }
+            }
             Tracked::Expired(summary) => {
                 let is_written = matches!(
                     code,
@@ -275,7 +281,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 }
             }
         }
-        if code.is_invalid_metadata() {
+        if code.is_invalid_metadata() && !planted!(RefusalAsksForNoMetadata) {
             self.shared.metadata.request_update();
         }
     }
@@ -303,7 +309,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
             // Its numbers were used before by this very batch: it is in the log, and the broker no
             // longer remembers where.
-            Attempt::Answered(answer) if code == ErrorCode::DuplicateSequenceNumber => {
+            Attempt::Answered(answer)
+                if code == ErrorCode::DuplicateSequenceNumber && !planted!(DuplicateFails) =>
+            {
                 self.complete_batch(index, batch, &answer, now);
             }
             attempt => self.fail_attempt(index, node, batch, attempt, now),
@@ -356,6 +364,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     ) {
         let partition = batch.topic_partition();
         let log = &self.options.log;
+        if planted!(EachRetryLogged) {
+            warn!(log, "{partition}: trying a batch again");
+        }
         if !self.retry_log.retried(index, attempt.code(), now) {
             let left = self.options.retries - batch.attempts() - 1;
             debug!(
@@ -438,7 +449,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             answer.log_append_time_ms,
             self.listener.as_deref(),
         );
-        self.shared.accumulator.forget(id);
+        if !planted!(BatchNeverForgotten) {
+            self.shared.accumulator.forget(id);
+        }
     }
 }
 
@@ -459,7 +472,7 @@ fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: 
                 answer.message.clone(),
                 Some(node),
             ));
-            if may_follow_append(answer.code, acks) {
+            if may_follow_append(answer.code, acks) && !planted!(DisputedCalledNotWritten) {
                 batch.note_fate(Fate::Disputed);
             }
         }

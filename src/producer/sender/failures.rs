@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::planted::planted;
 use crate::util::log::debug;
 
 use super::completion::{Attempt, describe};
@@ -30,7 +31,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 live.batch.mark_not_sent(now);
                 WaitCause::BehindInFlight { node }
             } else {
-                live.batch.note_fate(Fate::Unknown);
+                if !planted!(ExpiredCalledNotWritten) {
+                    live.batch.note_fate(Fate::Unknown);
+                }
                 WaitCause::NotAnswered { node }
             };
             let error = self.timeout_error(&live.batch, cause, live.batch.delivery(), now);
@@ -38,10 +41,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 transactions.handle_expired_in_flight(live.index, &live.batch.summary());
             }
             // Others need not wait for an answer that nobody waits for: the leader may be another by now.
-            if self.options.guarantee_order {
+            if self.options.guarantee_order && !planted!(MutedAfterExpiry) {
                 self.drainer.unmute(live.index, now);
             }
             self.finish_failed(live.batch, BatchOutcome::Failed(error));
+        }
+        let ids = self.transactions.as_ref();
+        if planted!(ExpirySkippedWithoutId) && ids.is_some_and(|ids| !ids.has_producer_id()) {
+            return;
         }
         let mut expired = std::mem::take(&mut self.scratch.drained);
         self.drainer.take_expired(now, &mut expired);

@@ -15,6 +15,7 @@ mod transactional;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::planted::planted;
 use crate::util::log::{LogContext, debug, error};
 
 use super::accumulator::{
@@ -34,7 +35,7 @@ use crate::util::backoff::ExponentialBackoff;
 
 use crate::util::panic;
 #[cfg(all(feature = "testing", feature = "_internals"))]
-pub(crate) use by_hand::{SteppedSender, Stepped};
+pub(crate) use by_hand::{Stepped, SteppedSender};
 pub(crate) use control::SenderControl;
 use in_flight::InFlightBatches;
 use retry_log::RetryLog;
@@ -264,7 +265,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Whether a producer that is being closed has nothing left to wait for. Asked after all that a step
     /// does: the step itself may have ended the last batch.
     fn is_finished(&mut self) -> bool {
-        !self.shared.control.is_running() && (self.shared.control.is_forced() || !self.has_work())
+        !planted!(CloseSleepsAfterLastBatch)
+            && !self.shared.control.is_running()
+            && (self.shared.control.is_forced() || !self.has_work())
     }
 
     /// The time is read anew: compressing what the step has drained, and callbacks of what it gave up, may have
@@ -310,6 +313,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 if self.drain_and_send(id, everything, now) {
                     look_again = Deadline::At(now);
                 }
+            } else if planted!(SpinsWhileNotReady) {
+                look_again = Deadline::At(now);
             } else {
                 look_again = look_again.min(self.client.poll_deadline(id, now));
             }
@@ -371,7 +376,8 @@ fn has_unfinished_batches(
     // Asked first: what is no longer being packed is in the inbox.
     let is_packing = accumulator.is_packing();
     drainer.handle_inbox(accumulator, now);
-    is_packing || drainer.has_undrained() || in_flight.live_count() > 0
+    let is_under_way = in_flight.live_count() > 0 && !planted!(CloseForgetsUnderWay);
+    is_packing || drainer.has_undrained() || is_under_way
 }
 
 /// The longest poll when nothing at all is due: the clock's range is not the poller's.

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::planted::planted;
 use crate::util::log::trace;
 
 use super::completion::Attempt;
@@ -34,7 +35,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         let mut produced = Vec::with_capacity(drained.len());
         let newest = self.newest_format(drained);
         for Drained { index, mut batch } in drained.drain(..) {
-            if self.is_overdue(&batch, now) {
+            if self.is_overdue(&batch, now) && !planted!(OverdueSentAfterPacking) {
                 batch.mark_not_sent(now);
                 self.give_up_overdue(index, batch, now);
                 continue;

@@ -125,7 +125,7 @@ impl PartitionSequences {
     /// Nor may there be more at a time than a broker remembers, as there could be while a partition moves from one
     /// leader's connection to another's: a broker would call the oldest out of order although it has it.
     pub(super) fn may_be_followed(&self) -> bool {
-        self.is_known && self.has_room() && !self.has_retried()
+        (self.is_known || planted!(FirstBatchFollowed)) && self.has_room() && !self.has_retried()
     }
 
     fn has_room(&self) -> bool {
@@ -221,7 +221,9 @@ impl PartitionSequences {
         let next = &mut self.next;
         self.in_flight.retain(|tracked| {
             debug_assert!(!tracked.is_under_way(), "its answer is for the old number");
-            if tracked.fate != Fate::NotWritten || tracked.is_overtaken {
+            let may_be_written =
+                tracked.fate != Fate::NotWritten && !planted!(MaybeWrittenRenumbered);
+            if may_be_written || tracked.is_overtaken && !planted!(OvertakenRenumbered) {
                 restarted(tracked.id, None);
                 return false;
             }
@@ -239,7 +241,7 @@ impl PartitionSequences {
 
     /// The batch is written. An answer for an epoch that is over says nothing of the present one.
     pub(super) fn acknowledge(&mut self, batch: &BatchSummary, base_offset: i64, now: Instant) {
-        if batch.producer() == self.producer {
+        if batch.producer() == self.producer || planted!(OldEpochAcknowledges) {
             let last = batch.state.base_sequence.advance(batch.record_count - 1);
             let is_later = self
                 .last_acknowledged
@@ -323,7 +325,8 @@ impl PartitionSequences {
         {
             return OutOfOrder::Waits;
         }
-        if batch.fate == Fate::Unknown || self.is_overtaken(batch) {
+        let may_be_written = batch.fate == Fate::Unknown && !planted!(MaybeWrittenRenumbered);
+        if may_be_written || self.is_overtaken(batch) {
             return OutOfOrder::Final;
         }
         self.note_gap(batch.id);

@@ -173,6 +173,19 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     assert!(resolve(&mut manager).is_empty());
 }
 
+#[test]
+fn a_batch_that_a_later_one_has_overtaken_gets_no_number_behind_it() {
+    let mut manager = manager(0);
+    let [first, second] = [0, 1].map(|id| number(&mut manager, 0, id, 1));
+    manager.handle_completed(0, &second, 0, NOW);
+    let code = ErrorCode::UnknownProducerId;
+    assert!(manager.may_retry(0, &first, code, 0));
+    manager.handle_returned(0, &first);
+    let rewrites = resolve(&mut manager);
+    assert_eq!(rewrites.len(), 1);
+    assert_eq!((rewrites[0].batch, rewrites[0].state), (first.id, None));
+}
+
 /// TM-44
 #[test]
 fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {

@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::OnceLock;
 
 use super::call::{Event, Nap};
+use crate::planted::planted;
 use crate::sync::{Condvar, Mutex, Rank};
 
 /// Something that becomes known once, on one thread, and that others wait for: that the sender has ended; what
@@ -33,7 +34,9 @@ impl<T> Latch<T> {
             let _setting = self.setting.lock();
             self.value.set(value)
         };
-        self.is_set.notify_all();
+        if !planted!(CloserNotWoken) {
+            self.is_set.notify_all();
+        }
         drop(late);
     }
 

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Instant};
+use crate::planted::planted;
 
 /// How long a call has waited, on its producer's clock, and how long it may. Runs only while the call waits:
 /// what the user's code takes in its steps does not count.
@@ -37,7 +38,8 @@ impl Stopwatch {
 
     /// Lets it stand, if it runs.
     pub(crate) fn stop(&mut self, clock: &dyn Clock) {
-        if let Some(since) = self.running_since.take() {
+        let since = self.running_since.take();
+        if let Some(since) = since.filter(|_| !planted!(BlockedTimeForgotten)) {
             self.spent += clock.now() - since;
         }
     }

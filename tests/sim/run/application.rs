@@ -51,7 +51,8 @@ impl ThreadOf {
                     let Some((record, future)) = self.oldest() else {
                         break;
                     };
-                    self.get(record, future, timeout_ms.map(Duration::from_millis)).await;
+                    self.get(record, future, timeout_ms.map(Duration::from_millis))
+                        .await;
                 }
             }
             Op::Await { count } => {
@@ -78,7 +79,9 @@ impl ThreadOf {
 
     /// None when this thread has let go of it, or it was never built.
     fn producer(&self) -> Option<Arc<Producer>> {
-        self.stage.producer(self.producer).filter(|_| self.has_handle.get())
+        self.stage
+            .producer(self.producer)
+            .filter(|_| self.has_handle.get())
     }
 
     fn oldest(&self) -> Option<(RecordId, FutureRecordMetadata)> {
@@ -97,10 +100,17 @@ impl ThreadOf {
         self.stage.say(What::CallEnds { call, returned });
     }
 
-    fn end_with<T, E: std::fmt::Debug + std::fmt::Display>(&self, call: CallId, ended: &Result<T, E>) {
+    fn end_with<T, E: std::fmt::Debug + std::fmt::Display>(
+        &self,
+        call: CallId,
+        ended: &Result<T, E>,
+    ) {
         let returned = match ended {
             Ok(_) => Returned::Ok,
-            Err(error) => Returned::Error { kind: format!("{error:?}"), text: error.to_string() },
+            Err(error) => Returned::Error {
+                kind: format!("{error:?}"),
+                text: error.to_string(),
+            },
         };
         self.end(call, returned);
     }
@@ -116,7 +126,9 @@ impl ThreadOf {
             };
             self.send_one(&producer, burst, piece.as_ref()).await;
             if burst.pause_us > 0 {
-                self.parking.sleep(Duration::from_micros(burst.pause_us)).await;
+                self.parking
+                    .sleep(Duration::from_micros(burst.pause_us))
+                    .await;
             } else if self.stage.random(|random| random.u32(..GIVES_WAY)) == 0 {
                 self.parking.sleep(Duration::ZERO).await;
             }
@@ -169,14 +181,24 @@ impl ThreadOf {
                     }
                     Err(error) => {
                         let (kind, text) = (format!("{:?}", error.reason()), error.to_string());
-                        self.end(call, Returned::Error { kind: kind.clone(), text: text.clone() });
+                        self.end(
+                            call,
+                            Returned::Error {
+                                kind: kind.clone(),
+                                text: text.clone(),
+                            },
+                        );
                         (kind, text)
                     }
                 }
             }
         };
         let (kind, text) = refused;
-        self.stage.say(What::RecordRefused { record: id, kind, text });
+        self.stage.say(What::RecordRefused {
+            record: id,
+            kind,
+            text,
+        });
     }
 
     fn taken(&self, record: RecordId, future: FutureRecordMetadata) {
@@ -206,7 +228,9 @@ impl ThreadOf {
         let Some(producer) = self.producer() else {
             return;
         };
-        let call = self.begin(Call::PartitionsFor { topic: topic.clone() });
+        let call = self.begin(Call::PartitionsFor {
+            topic: topic.clone(),
+        });
         let told = partitions_for(&self.parking, &producer, &topic).await;
         self.end_with(call, &told);
     }
@@ -219,7 +243,10 @@ impl ThreadOf {
             Err(error) if *error.kind() == kafka_producer::ProduceErrorKind::Pending
         );
         if !is_pending {
-            self.stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+            self.stage.say(What::FutureTold {
+                record,
+                outcome: outcome(told.as_ref()),
+            });
         }
         self.end_with(call, &told);
         if is_pending {
@@ -240,7 +267,10 @@ impl ThreadOf {
                 }
             }
         };
-        self.stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+        self.stage.say(What::FutureTold {
+            record,
+            outcome: outcome(told.as_ref()),
+        });
         self.end_with(call, &told);
     }
 
@@ -269,13 +299,19 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         return;
     };
     let call = stage.new_call();
-    stage.say(What::CallBegins { call, what: Call::DropProducer });
+    stage.say(What::CallBegins {
+        call,
+        what: Call::DropProducer,
+    });
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
     drop(producer);
     let dropped = stage.producers.borrow_mut()[index].producer.take();
     // Others may be in a call still, whose end drops it.
     drop(dropped);
-    stage.say(What::CallEnds { call, returned: Returned::Ok });
+    stage.say(What::CallEnds {
+        call,
+        returned: Returned::Ok,
+    });
 }
 
 struct Flag(AtomicBool);

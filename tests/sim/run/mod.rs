@@ -19,16 +19,14 @@ use std::time::Duration;
 use kafka_producer::internals::simulation::{
     Parking, SenderStep, SimSender, build, close, flush, send,
 };
-use kafka_producer::{
-    KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord,
-};
+use kafka_producer::{KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord};
 
 use self::application::{ThreadOf, drop_producer};
 use self::stage::{Held, Kept, Producer, Stage, outcome, value_of};
-use self::user_code::{LOGGER, Listener, Piece, WithListener};
-use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What, Who};
 use self::timeline::Timeline;
+use self::user_code::{LOGGER, Listener, Piece, WithListener};
 use crate::checker::{Glance, Moment, ProducerGlance};
+use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What, Who};
 use crate::scenario::{self, Scenario};
 use crate::surroundings::world_of;
 
@@ -145,7 +143,10 @@ impl<'r> Run<'r> {
     }
 
     fn ended(&self) -> Ended {
-        Ended { simulated: self.stage.now(), steps: self.steps }
+        Ended {
+            simulated: self.stage.now(),
+            steps: self.steps,
+        }
     }
 
     fn to_the_end(&mut self) {
@@ -176,12 +177,19 @@ impl<'r> Run<'r> {
         self.stage.turn_of(Who::World);
         let kept: Vec<_> = {
             let mut producers = self.stage.producers.borrow_mut();
-            producers.iter_mut().flat_map(|held| &mut held.futures).flat_map(std::mem::take).collect()
+            producers
+                .iter_mut()
+                .flat_map(|held| &mut held.futures)
+                .flat_map(std::mem::take)
+                .collect()
         };
         for Kept { record, future, .. } in kept {
             if future.is_done() {
                 let told = future.get();
-                self.stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+                self.stage.say(What::FutureTold {
+                    record,
+                    outcome: outcome(told.as_ref()),
+                });
             }
         }
     }
@@ -189,7 +197,10 @@ impl<'r> Run<'r> {
     /// The parts of the run go before the stage does. A producer whose sender has not ended would wait for it.
     fn let_go(&mut self) {
         let unfinished = self.tasks.iter().any(|task| task.future.is_some());
-        let running = self.senders.iter().any(|it| it.sender.as_ref().is_some_and(|it| !it.has_ended()));
+        let running = self
+            .senders
+            .iter()
+            .any(|it| it.sender.as_ref().is_some_and(|it| !it.has_ended()));
         if unfinished || running {
             for task in &mut self.tasks {
                 std::mem::forget(task.future.take());
@@ -204,7 +215,13 @@ impl<'r> Run<'r> {
     fn stuck(&mut self, why: &str) {
         let tasks = self.tasks.iter().filter(|task| task.future.is_some());
         let waiting: Vec<String> = tasks
-            .map(|task| format!("{:?} waits for {}", task.who, task.parking.waits_for().unwrap_or("its turn")))
+            .map(|task| {
+                format!(
+                    "{:?} waits for {}",
+                    task.who,
+                    task.parking.waits_for().unwrap_or("its turn")
+                )
+            })
             .collect();
         let why = format!("{why}; {}", waiting.join(", "));
         self.stage.said_by(Who::World, What::Stuck { why });
@@ -215,9 +232,15 @@ impl<'r> Run<'r> {
     fn build(&mut self, index: ProducerIndex) {
         let plan = &self.scenario.producers[index];
         let threads = plan.threads.len();
-        self.stage.turn_of(Who::Thread { producer: index, thread: 0 });
+        self.stage.turn_of(Who::Thread {
+            producer: index,
+            thread: 0,
+        });
         let call = self.stage.new_call();
-        self.stage.say(What::CallBegins { call, what: Call::Build });
+        self.stage.say(What::CallBegins {
+            call,
+            what: Call::Build,
+        });
         let built = self.builder(index).and_then(|builder| {
             let seed = self.random.u64(..);
             build(builder, &self.stage.world, seed).map_err(|error| error.into())
@@ -226,7 +249,10 @@ impl<'r> Run<'r> {
             Ok((producer, sender)) => (Some(Arc::new(producer)), Some(sender), Returned::Ok),
             Err(error) => {
                 let error: kafka_producer::Error = error;
-                let returned = Returned::Error { kind: format!("{error:?}"), text: error.to_string() };
+                let returned = Returned::Error {
+                    kind: format!("{error:?}"),
+                    text: error.to_string(),
+                };
                 (None, None, returned)
             }
         };
@@ -251,7 +277,10 @@ impl<'r> Run<'r> {
         1 << self.random.u32(..6)
     }
 
-    fn builder(&self, index: ProducerIndex) -> Result<ProducerBuilder<[u8], [u8]>, kafka_producer::Error> {
+    fn builder(
+        &self,
+        index: ProducerIndex,
+    ) -> Result<ProducerBuilder<[u8], [u8]>, kafka_producer::Error> {
         let plan = &self.scenario.producers[index];
         let mut config = ProducerConfig::builder()
             .bootstrap_servers([self.stage.world.bootstrap_servers()])
@@ -292,7 +321,12 @@ impl<'r> Run<'r> {
             call: Rc::default(),
         };
         let call = Rc::clone(&body.call);
-        self.start(Who::Thread { producer, thread }, parking, call, body.run(plan.clone()));
+        self.start(
+            Who::Thread { producer, thread },
+            parking,
+            call,
+            body.run(plan.clone()),
+        );
     }
 
     fn start(
@@ -305,7 +339,14 @@ impl<'r> Run<'r> {
         let weight = self.weight();
         let future: Pin<Box<dyn Future<Output = ()>>> = Box::pin(body);
         let is_stale_since = 0;
-        self.tasks.push(Task { who, future: Some(future), parking, call, weight, is_stale_since });
+        self.tasks.push(Task {
+            who,
+            future: Some(future),
+            parking,
+            call,
+            weight,
+            is_stale_since,
+        });
     }
 
     // Steps.
@@ -381,7 +422,10 @@ impl<'r> Run<'r> {
         match step {
             SenderStep::Ended => self.stage.say(What::SenderEnded),
             SenderStep::Waits => self.stage.say(What::SenderStep { waits: true, until }),
-            SenderStep::Done => self.stage.say(What::SenderStep { waits: false, until: None }),
+            SenderStep::Done => self.stage.say(What::SenderStep {
+                waits: false,
+                until: None,
+            }),
             _ => {}
         }
         if self.stage.ended(index) != before {
@@ -397,14 +441,20 @@ impl<'r> Run<'r> {
             return;
         };
         let before = task.parking.moves();
-        let is_over = future.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready();
+        let is_over = future
+            .as_mut()
+            .poll(&mut Context::from_waker(Waker::noop()))
+            .is_ready();
         if is_over {
             task.future = None;
         }
         if is_over || task.parking.moves() != before {
             self.happened += 1;
             if let (Some(call), Some(_)) = (task.call.get(), task.parking.waits_for()) {
-                self.stage.say(What::CallWaits { call, until: task.parking.until() });
+                self.stage.say(What::CallWaits {
+                    call,
+                    until: task.parking.until(),
+                });
             }
         } else {
             task.is_stale_since = self.happened;
@@ -486,7 +536,12 @@ impl<'r> Run<'r> {
         for news in self.faults.heal(&self.stage.world) {
             self.stage.say(news);
         }
-        for topic in self.scenario.topics.iter().filter(|topic| topic.partitions > 0) {
+        for topic in self
+            .scenario
+            .topics
+            .iter()
+            .filter(|topic| topic.partitions > 0)
+        {
             self.stage.world.grow_topic(&topic.name, topic.partitions);
         }
         self.stage.say(What::Healed);
@@ -505,7 +560,10 @@ impl<'r> Run<'r> {
             .map(|topic| (topic.name.clone(), topic.partitions))
             .collect();
         let body = async move { last_task(&stage, &task, index, topics).await };
-        let who = Who::Thread { producer: index, thread: usize::MAX };
+        let who = Who::Thread {
+            producer: index,
+            thread: usize::MAX,
+        };
         self.start(who, parking, Rc::default(), body);
     }
 
@@ -524,20 +582,33 @@ impl<'r> Run<'r> {
     fn glance(&mut self, moment: Moment) {
         let done = Some(self.stage.newly_done());
         let held = self.stage.producers.borrow();
-        let producers = held.iter().zip(&self.senders).map(|(held, it)| ProducerGlance {
-            snapshot: held.producer.as_ref().map(|producer| producer.snapshot()),
-            sender_has_ended: it.sender.as_ref().is_none_or(SimSender::has_ended),
-            sizes: it.sender.as_ref().map(SimSender::sizes).unwrap_or_default(),
-        });
+        let producers = held
+            .iter()
+            .zip(&self.senders)
+            .map(|(held, it)| ProducerGlance {
+                snapshot: held.producer.as_ref().map(|producer| producer.snapshot()),
+                sender_has_ended: it.sender.as_ref().is_none_or(SimSender::has_ended),
+                sizes: it.sender.as_ref().map(SimSender::sizes).unwrap_or_default(),
+            });
         let producers = producers.collect();
-        let glance = Glance { at: self.stage.now(), moment, producers, done };
+        let glance = Glance {
+            at: self.stage.now(),
+            moment,
+            producers,
+            done,
+        };
         drop(held);
         self.observer.glance(&glance);
     }
 }
 
 /// A record to each partition that is there shows that the producer lives; then it ends.
-async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, topics: Vec<(String, u16)>) {
+async fn last_task(
+    stage: &Rc<Stage>,
+    parking: &Parking,
+    index: ProducerIndex,
+    topics: Vec<(String, u16)>,
+) {
     let Some(producer) = stage.producer(index) else {
         stage.idle.set(stage.idle.get() + 1);
         return;
@@ -558,10 +629,17 @@ async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, t
                 inside: false,
             });
             let call = stage.new_call();
-            stage.say(What::CallBegins { call, what: Call::Send(record) });
-            let sent = ProducerRecord::<[u8], [u8]>::new(topic.as_str(), &value[..]).with_partition(partition);
+            stage.say(What::CallBegins {
+                call,
+                what: Call::Send(record),
+            });
+            let sent = ProducerRecord::<[u8], [u8]>::new(topic.as_str(), &value[..])
+                .with_partition(partition);
             let sent = send(parking, &producer, sent, None::<fn(Result<&_, &_>)>).await;
-            stage.say(What::CallEnds { call, returned: returned(&sent) });
+            stage.say(What::CallEnds {
+                call,
+                returned: returned(&sent),
+            });
             match sent {
                 Ok(future) => {
                     stage.say(What::RecordTaken { record });
@@ -579,25 +657,46 @@ async fn last_task(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, t
     parking.sleep(REST).await;
     stage.idle.set(stage.idle.get() + 1);
     let others = Rc::clone(stage);
-    parking.wait_until("the others", move || others.may_close.get()).await;
+    parking
+        .wait_until("the others", move || others.may_close.get())
+        .await;
     let call = stage.new_call();
-    stage.say(What::CallBegins { call, what: Call::Close { timeout: Some(LAST) } });
+    stage.say(What::CallBegins {
+        call,
+        what: Call::Close {
+            timeout: Some(LAST),
+        },
+    });
     let closed = close(parking, &producer, Some(LAST)).await;
-    stage.say(What::CallEnds { call, returned: returned(&closed) });
+    stage.say(What::CallEnds {
+        call,
+        returned: returned(&closed),
+    });
     drop(producer);
     drop_producer(stage, parking, index).await;
 }
 
 async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) {
     let call = stage.new_call();
-    stage.say(What::CallBegins { call, what: Call::Flush { timeout: Some(LAST) } });
+    stage.say(What::CallBegins {
+        call,
+        what: Call::Flush {
+            timeout: Some(LAST),
+        },
+    });
     let flushed = flush(parking, producer, Some(LAST)).await;
-    stage.say(What::CallEnds { call, returned: returned(&flushed) });
+    stage.say(What::CallEnds {
+        call,
+        returned: returned(&flushed),
+    });
 }
 
 fn returned<T, E: std::fmt::Debug + std::fmt::Display>(ended: &Result<T, E>) -> Returned {
     match ended {
         Ok(_) => Returned::Ok,
-        Err(error) => Returned::Error { kind: format!("{error:?}"), text: error.to_string() },
+        Err(error) => Returned::Error {
+            kind: format!("{error:?}"),
+            text: error.to_string(),
+        },
     }
 }

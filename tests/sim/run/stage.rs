@@ -96,7 +96,9 @@ impl Stage {
     /// That of this thread, if a run is on it.
     pub(crate) fn current() -> Option<Rc<Self>> {
         // The last locals of a thread may be gone when a value of the user's is dropped.
-        STAGE.try_with(|stage| stage.try_borrow().ok()?.clone()).ok()?
+        STAGE
+            .try_with(|stage| stage.try_borrow().ok()?.clone())
+            .ok()?
     }
 
     pub(crate) fn now(&self) -> Duration {
@@ -154,8 +156,15 @@ impl Stage {
         future: FutureRecordMetadata,
     ) {
         let mut producers = self.producers.borrow_mut();
-        if let Some(kept) = producers.get_mut(producer).and_then(|held| held.futures.get_mut(thread)) {
-            kept.push_back(Kept { record, future, is_done: false });
+        if let Some(kept) = producers
+            .get_mut(producer)
+            .and_then(|held| held.futures.get_mut(thread))
+        {
+            kept.push_back(Kept {
+                record,
+                future,
+                is_done: false,
+            });
         }
     }
 
@@ -165,14 +174,21 @@ impl Stage {
         thread: usize,
     ) -> Option<(RecordId, FutureRecordMetadata)> {
         let mut producers = self.producers.borrow_mut();
-        let kept = producers.get_mut(producer)?.futures.get_mut(thread)?.pop_front()?;
+        let kept = producers
+            .get_mut(producer)?
+            .futures
+            .get_mut(thread)?
+            .pop_front()?;
         Some((kept.record, kept.future))
     }
 
     /// Records that are done since somebody last asked, of those whose futures are kept.
     pub(crate) fn newly_done(&self) -> Vec<RecordId> {
         let mut producers = self.producers.borrow_mut();
-        let kept = producers.iter_mut().flat_map(|held| &mut held.futures).flatten();
+        let kept = producers
+            .iter_mut()
+            .flat_map(|held| &mut held.futures)
+            .flatten();
         let new = kept.filter(|kept| !kept.is_done && kept.future.is_done());
         new.map(|kept| {
             kept.is_done = true;
@@ -184,7 +200,9 @@ impl Stage {
     /// How many records a producer has counted as ended.
     pub(crate) fn ended(&self, producer: ProducerIndex) -> u64 {
         let snapshot = self.producer(producer).map(|producer| producer.snapshot());
-        snapshot.map_or(0, |snapshot| snapshot.records_acknowledged + snapshot.records_failed)
+        snapshot.map_or(0, |snapshot| {
+            snapshot.records_acknowledged + snapshot.records_failed
+        })
     }
 }
 

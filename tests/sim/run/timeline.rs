@@ -27,7 +27,10 @@ pub(crate) struct Timeline {
 impl Timeline {
     pub(crate) fn new(scenario: &Scenario) -> Self {
         let begins = scenario.faults.iter().enumerate().map(|(number, fault)| {
-            ((Duration::from_millis(fault.at_ms), Turn::Begin, number), ())
+            (
+                (Duration::from_millis(fault.at_ms), Turn::Begin, number),
+                (),
+            )
         });
         Self {
             faults: scenario.faults.clone(),

@@ -1,12 +1,13 @@
 //! The user's code, which does what the scenario says: fails, panics, takes its time, calls the producer back.
 
-use std::sync::{Arc, Once};
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use kafka_producer::{
     BoxError, ClusterResourceListener, Headers, PartitionId, PartitionInput, Partitioner,
-    ProduceError, ProduceErrorKind, ProducerInterceptor, ProducerRecord, RecordMetadata, Serialized, Serializer,
+    ProduceError, ProduceErrorKind, ProducerInterceptor, ProducerRecord, RecordMetadata,
+    Serialized, Serializer,
 };
 
 use super::stage::{Kept, Stage, outcome, value_of};
@@ -41,7 +42,12 @@ pub(crate) struct Piece {
 
 impl Piece {
     pub(crate) fn new(what: &'static str, producer: ProducerIndex, behaviour: &Behaviour) -> Self {
-        Self { what, producer, behaviour: behaviour.clone(), calls: AtomicU32::new(0) }
+        Self {
+            what,
+            producer,
+            behaviour: behaviour.clone(),
+            calls: AtomicU32::new(0),
+        }
     }
 
     /// Does what it does this time. An error is for those who can return one.
@@ -63,12 +69,17 @@ impl Piece {
             // Elsewhere than on that producer's own thread it would wait in earnest.
             return Ok(());
         }
-        stage.say(What::UserCode { what: self.what, act: format!("{act:?}") });
+        stage.say(What::UserCode {
+            what: self.what,
+            act: format!("{act:?}"),
+        });
         match act {
             Act::Fails => return Err("it does not want to".into()),
             Act::Panics => panic!("{PANIC}"),
             Act::TakesMs(ms) => {
-                stage.world.advance_to(stage.now() + Duration::from_millis(*ms));
+                stage
+                    .world
+                    .advance_to(stage.now() + Duration::from_millis(*ms));
             }
             Act::Sends(topic) => send_inside(&stage, self.producer, topic, false),
             Act::TrySends(topic) => send_inside(&stage, self.producer, topic, true),
@@ -94,9 +105,15 @@ impl Piece {
                 };
                 for Kept { record, future, .. } in futures.into_iter().flatten() {
                     let call = stage.new_call();
-                    stage.say(What::CallBegins { call, what: Call::DropFuture { record } });
+                    stage.say(What::CallBegins {
+                        call,
+                        what: Call::DropFuture { record },
+                    });
                     drop(future);
-                    stage.say(What::CallEnds { call, returned: Returned::Ok });
+                    stage.say(What::CallEnds {
+                        call,
+                        returned: Returned::Ok,
+                    });
                 }
             }
             Act::Gets => {
@@ -113,7 +130,10 @@ impl Piece {
                     if is_misuse {
                         stage.keep(self.producer, 0, record, future);
                     } else {
-                        stage.say(What::FutureTold { record, outcome: outcome(told.as_ref()) });
+                        stage.say(What::FutureTold {
+                            record,
+                            outcome: outcome(told.as_ref()),
+                        });
                     }
                 }
             }
@@ -161,7 +181,11 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
             Err(error) => (format!("{error:?}"), error.to_string()),
         }
     };
-    stage.say(What::RecordRefused { record: id, kind, text });
+    stage.say(What::RecordRefused {
+        record: id,
+        kind,
+        text,
+    });
 }
 
 fn taken(
@@ -183,13 +207,20 @@ pub(crate) struct Callback {
 
 impl Callback {
     pub(crate) fn new(record: RecordId, piece: &Arc<Piece>) -> Self {
-        Self { record, piece: Arc::clone(piece), has_run: false }
+        Self {
+            record,
+            piece: Arc::clone(piece),
+            has_run: false,
+        }
     }
 
     pub(crate) fn run(mut self, answer: Result<&RecordMetadata, &ProduceError>) {
         self.has_run = true;
         if let Some(stage) = Stage::current() {
-            stage.say(What::CallbackRan { record: self.record, outcome: outcome(answer) });
+            stage.say(What::CallbackRan {
+                record: self.record,
+                outcome: outcome(answer),
+            });
         }
         // A callback has nobody to tell.
         let _ = self.piece.run();
@@ -199,7 +230,9 @@ impl Callback {
 impl Drop for Callback {
     fn drop(&mut self) {
         if let Some(stage) = Stage::current().filter(|_| !self.has_run) {
-            stage.say(What::CallbackDropped { record: self.record });
+            stage.say(What::CallbackDropped {
+                record: self.record,
+            });
         }
     }
 }
@@ -219,8 +252,15 @@ impl Serializer<[u8]> for Piece {
 impl Partitioner<[u8], [u8]> for Piece {
     fn partition(&self, record: &PartitionInput<'_, [u8], [u8]>) -> Result<PartitionId, BoxError> {
         self.run()?;
-        let count = record.cluster().partition_count(record.topic()).unwrap_or(1).max(1);
-        let number = record.value().and_then(|value| value.first_chunk()).map_or(0, |id| u64::from_be_bytes(*id));
+        let count = record
+            .cluster()
+            .partition_count(record.topic())
+            .unwrap_or(1)
+            .max(1);
+        let number = record
+            .value()
+            .and_then(|value| value.first_chunk())
+            .map_or(0, |id| u64::from_be_bytes(*id));
         Ok((number % count as u64) as PartitionId)
     }
 }
@@ -279,7 +319,10 @@ impl log::Log for Logger {
         if stage.is_logging.replace(true) {
             return;
         }
-        stage.say(What::LogLine { level: line.level(), text: line.args().to_string() });
+        stage.say(What::LogLine {
+            level: line.level(),
+            text: line.args().to_string(),
+        });
         let piece = stage.logger.borrow();
         // A logger that panics is in the hands of the library.
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| piece.run()));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use crate::planted::planted;
 use crate::util::log::error;
 
 use super::{Fate, SealedBatch};
@@ -122,6 +123,7 @@ impl SealedBatch {
             // A broker that has the whole does not know the pieces by their numbers: whatever it answers about
             // them proves nothing any more.
             fate: match self.fate {
+                _ if planted!(PieceForgetsFate) => Fate::NotWritten,
                 Fate::NotWritten => Fate::NotWritten,
                 Fate::Disputed | Fate::Unknown => Fate::Unknown,
             },

@@ -367,6 +367,19 @@ fn a_close_waits_for_the_sender_and_several_end_with_it() {
 }
 
 #[test]
+fn a_close_wakes_the_sender() {
+    let hand = Hand::start(Setup::default());
+    let waker = Arc::clone(&hand.rig.shared.waker);
+    waker.wake_up();
+    let mut close = hand.producer.close_call(None);
+    assert!(step(&mut close).is_none());
+    assert!(!waker.fall_asleep(Deadline::Never), "it was not told");
+    end(hand.rig, hand.running);
+    assert!(step(&mut close).expect("it is over").is_ok());
+    drop(close);
+}
+
+#[test]
 fn a_close_whose_time_is_up_ends_the_sender_by_force_and_tells_how_many_records_were_given_up() {
     for timeout in [MS(0), MS(20)] {
         let mut hand = Hand::start(Setup::default());

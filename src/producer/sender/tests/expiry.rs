@@ -93,6 +93,15 @@ fn a_batch_in_flight_expires_and_its_late_answer_changes_nothing() {
     assert_eq!(rig.shared.counters.snapshot().records_failed, 1);
 }
 
+#[test]
+fn the_sender_wakes_when_a_batch_under_way_expires() {
+    let mut rig = Setup::default().start();
+    let _unsent = rig.launch(0, "v");
+    rig.advance(DELIVERY_TIMEOUT - MS(7));
+    rig.run();
+    assert_eq!(rig.client().poll_timeouts().last(), Some(&MS(7)));
+}
+
 /// Java: SenderTest#testExpiredBatchDoesNotRetry
 #[test]
 fn a_batch_whose_time_is_over_when_its_refusal_comes_is_not_tried_again() {

@@ -25,6 +25,25 @@ fn a_record_is_sent_acknowledged_and_its_memory_comes_back() {
     assert_eq!(rig.shared.counters.snapshot().records_acknowledged, 1);
 }
 
+/// PB-15
+#[test]
+fn who_waits_for_a_record_waits_until_its_callback_has_run() {
+    let mut rig = Setup::default().start();
+    let handle = Arc::new(std::sync::OnceLock::<FutureRecordMetadata>::new());
+    let was_done = Arc::new(std::sync::OnceLock::new());
+    let (of_record, told) = (Arc::clone(&handle), Arc::clone(&was_done));
+    let mut callback = Some(move |_: Told<'_>| {
+        let is_done = of_record.get().map(FutureRecordMetadata::is_done);
+        told.set(is_done).expect("a callback runs once");
+    });
+    let future = rig.send_calling(0, "v", Some(&mut callback));
+    assert!(handle.set(future).is_ok());
+    rig.run();
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(was_done.get(), Some(&Some(false)));
+    assert_eq!(handle.get().and_then(offset), Some(0));
+}
+
 /// Java: SenderTest#testRetries
 #[test]
 fn a_lost_batch_is_tried_again_after_the_backoff_until_its_retries_are_used_up() {

@@ -277,16 +277,22 @@ impl World {
     }
 
     pub(super) fn is_client_parked(&self, client: usize) -> bool {
-        self.clients.get(&client).is_some_and(|client| client.is_parked)
+        self.clients
+            .get(&client)
+            .is_some_and(|client| client.is_parked)
     }
 
     pub(super) fn is_client_due(&self, client: usize, now: Instant) -> bool {
-        self.clients.get(&client).is_some_and(|client| client.is_due(now))
+        self.clients
+            .get(&client)
+            .is_some_and(|client| client.is_due(now))
     }
 
     pub(super) fn client_waits_until(&self, client: usize) -> Deadline {
         let client = self.clients.get(&client);
-        client.and_then(|client| client.waits_until).unwrap_or(Deadline::Never)
+        client
+            .and_then(|client| client.waits_until)
+            .unwrap_or(Deadline::Never)
     }
 
     pub(super) fn is_any_client_due(&self, now: Instant) -> bool {

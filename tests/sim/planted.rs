@@ -1,0 +1,1007 @@
+//! Planted defects: which seed or test catches each.
+//!
+//! [`CAUGHT_BY`] names a test for each defect that one is known to catch. [`Search`] looks for the first seed that
+//! does, each defect in a process of its own, since a producer that is wrong on purpose may loop, overflow the stack or
+//! end the process.
+
+#![allow(dead_code, reason = "the searching is for builds with planted defects")]
+
+/// A test that catches a defect: `"lib"` or the name of a test target, and the test's name there.
+pub(crate) type Catcher = (&'static str, &'static str);
+
+/// Every defect, in the order of the list in `src/planted.rs`.
+pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
+    (
+        "SequenceOffByOne",
+        Some((
+            "lib",
+            "producer::sender::tests::idempotence::a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody_else",
+        )),
+    ),
+    (
+        "FirstBatchFollowed",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one",
+        )),
+    ),
+    (
+        "MaybeWrittenRenumbered",
+        Some((
+            "lib",
+            "producer::sender::tests::idempotence::a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing_before_it",
+        )),
+    ),
+    (
+        "OvertakenRenumbered",
+        Some((
+            "lib",
+            "producer::transaction::tests::a_batch_that_a_later_one_has_overtaken_gets_no_number_behind_it",
+        )),
+    ),
+    (
+        "OldEpochAcknowledges",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one",
+        )),
+    ),
+    (
+        "EpochBumpForgetsPartition",
+        Some((
+            "lib",
+            "producer::transaction::tests::a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked",
+        )),
+    ),
+    (
+        "PieceForgetsFate",
+        Some((
+            "lib",
+            "producer::sender::tests::splitting::a_split_uses_up_no_retry",
+        )),
+    ),
+    (
+        "DuplicateFails",
+        Some((
+            "lib",
+            "producer::sender::tests::idempotence::a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_for_good",
+        )),
+    ),
+    (
+        "DisputedCalledNotWritten",
+        Some((
+            "lib",
+            "producer::sender::tests::idempotence::a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_number",
+        )),
+    ),
+    (
+        "ExpiredCalledNotWritten",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held",
+        )),
+    ),
+    (
+        "UntouchedCalledHandedOver",
+        Some((
+            "lib",
+            "client::network_client::tests::requests::a_request_of_which_nothing_was_written_when_its_broker_misbehaved_was_not_handed_over",
+        )),
+    ),
+    (
+        "LateResponseCompletesNewer",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one",
+        )),
+    ),
+    (
+        "AnswersDroppedAtEnd",
+        Some((
+            "lib",
+            "network::channel::tests::answers_that_came_before_a_failed_write_are_delivered_first",
+        )),
+    ),
+    (
+        "PieceForgetsPlace",
+        Some((
+            "lib",
+            "producer::future::tests::a_future_follows_its_record_through_every_split",
+        )),
+    ),
+    (
+        "ReenqueuedLast",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::batches_come_back_in_the_order_they_were_opened",
+        )),
+    ),
+    (
+        "MutedDrained",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::a_muted_partition_is_not_ready_until_it_is_unmuted",
+        )),
+    ),
+    (
+        "MutedAfterExpiry",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_another_leader",
+        )),
+    ),
+    (
+        "StaleLeader",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::a_partition_follows_its_leader_and_one_without_is_news_once_for_each_picture",
+        )),
+    ),
+    (
+        "RefusalAsksForNoMetadata",
+        Some((
+            "lib",
+            "producer::sender::tests::outcomes::a_refusal_by_a_broker_that_is_not_the_leader_asks_for_metadata_also_when_it_is_final",
+        )),
+    ),
+    (
+        "DrainIndexShared",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::a_drain_goes_on_where_the_last_one_of_that_node_was_cut",
+        )),
+    ),
+    (
+        "GatedPartitionEndsTurn",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::a_partition_that_the_gate_holds_does_not_hold_the_others",
+        )),
+    ),
+    (
+        "WindowOneTooWide",
+        Some((
+            "lib",
+            "client::in_flight_requests::tests::the_window_is_open_when_the_newest_is_written_and_there_is_room",
+        )),
+    ),
+    (
+        "ExpiredBatchRetried",
+        Some((
+            "lib",
+            "producer::sender::tests::calls::interleaved::all_calls_interleaved_with_the_sender_in_any_order_end_without_a_thread_of_their_own",
+        )),
+    ),
+    (
+        "ExpirySkippedWithoutId",
+        Some((
+            "api",
+            "closing::a_record_whose_broker_is_gone_times_out_unwritten_and_says_why",
+        )),
+    ),
+    (
+        "OverdueSentAfterPacking",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::time_that_compressing_took_is_not_the_requests_and_what_is_overdue_after_it_is_not_sent",
+        )),
+    ),
+    (
+        "LingerNotWaitedFor",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::a_batch_is_due_after_its_linger_and_the_earliest_is_waited_for",
+        )),
+    ),
+    (
+        "ExpiryNotWaitedFor",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::the_sender_wakes_when_a_batch_under_way_expires",
+        )),
+    ),
+    (
+        "SpinsWhileNotReady",
+        Some((
+            "lib",
+            "producer::sender::tests::outcomes::a_node_that_is_not_ready_keeps_its_batches_and_ends_the_poll_when_it_may_be",
+        )),
+    ),
+    (
+        "BlockedTimeForgotten",
+        Some((
+            "lib",
+            "producer::waiting::stopwatch::tests::only_the_time_in_which_it_runs_counts",
+        )),
+    ),
+    (
+        "SetupNeverTimesOut",
+        Some((
+            "lib",
+            "client::network_client::tests::connecting::a_connection_that_does_not_come_about_is_given_up_after_the_setup_timeout",
+        )),
+    ),
+    (
+        "RequestNeverTimesOut",
+        Some((
+            "lib",
+            "client::network_client::tests::recovery::brokers_that_connect_and_do_not_answer_are_given_up_after_the_trigger",
+        )),
+    ),
+    (
+        "RetriedAtOnce",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::a_retried_batch_waits_for_its_backoff_and_holds_those_behind_it",
+        )),
+    ),
+    (
+        "ReconnectsAtOnce",
+        Some((
+            "lib",
+            "client::connection_states::tests::a_node_goes_from_unknown_to_ready_and_back",
+        )),
+    ),
+    ("EachRetryLogged", None),
+    (
+        "MemoryRefundedTwice",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::memory_comes_back_and_buffers_of_the_usual_size_are_kept",
+        )),
+    ),
+    (
+        "MemoryNeverRefunded",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::a_waiter_that_gives_up_pays_what_is_owed_first",
+        )),
+    ),
+    (
+        "MemoryBackWhileSocketReads",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::memory_stays_leased_until_the_last_share_is_dropped",
+        )),
+    ),
+    (
+        "AdoptedMemoryNotOwed",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::what_is_adopted_beyond_the_total_is_paid_before_anybody_else_gets_memory",
+        )),
+    ),
+    (
+        "BatchNeverForgotten",
+        Some((
+            "lib",
+            "producer::sender::tests::outcomes::a_lost_batch_is_tried_again_after_the_backoff_until_its_retries_are_used_up",
+        )),
+    ),
+    (
+        "ExpiredStaysCounted",
+        Some((
+            "lib",
+            "producer::sender::tests::expiry::what_has_timed_out_is_not_counted_as_under_way_when_its_future_says_so",
+        )),
+    ),
+    (
+        "SenderNotWoken",
+        Some((
+            "lib",
+            "producer::accumulator::tests::a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due",
+        )),
+    ),
+    (
+        "NotifiedSenderSleeps",
+        Some((
+            "lib",
+            "producer::wake::tests::a_sender_that_is_awake_is_notified_without_a_system_call_and_does_not_fall_asleep",
+        )),
+    ),
+    (
+        "FullBatchWakesNobody",
+        Some((
+            "lib",
+            "producer::accumulator::tests::a_batch_that_is_full_wakes_a_sender_that_sleeps_until_another_is_due",
+        )),
+    ),
+    (
+        "AnnouncedAfterAppend",
+        Some((
+            "lib",
+            "producer::accumulator::tests::who_finds_a_batch_finds_its_partition_in_the_inbox_however_long_its_thread_is_held_up",
+        )),
+    ),
+    (
+        "MemoryWaiterNotWoken",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+        )),
+    ),
+    (
+        "NextInLineNotWoken",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+        )),
+    ),
+    (
+        "MetadataWaiterNotWoken",
+        Some((
+            "lib",
+            "producer::metadata::tests::a_wait_ends_when_a_newer_picture_is_there",
+        )),
+    ),
+    ("WaiterNotWoken", None),
+    (
+        "TaskNotWoken",
+        Some((
+            "lib",
+            "producer::future::tests::a_task_that_waits_for_records_in_a_row_is_woken_once_and_each_of_several_tasks",
+        )),
+    ),
+    (
+        "CloserNotWoken",
+        Some((
+            "lib",
+            "producer::sender::tests::calls::driven::a_thread_without_a_limit_is_woken_by_what_it_waits_for",
+        )),
+    ),
+    (
+        "CloseWakesNobody",
+        Some((
+            "lib",
+            "producer::sender::tests::calls::a_close_wakes_the_sender",
+        )),
+    ),
+    (
+        "CloseLeavesMemoryWaiters",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::who_sleeps_is_woken_by_memory_by_who_leaves_the_line_before_it_and_by_the_end",
+        )),
+    ),
+    (
+        "CloseLeavesMetadataWaiters",
+        Some((
+            "lib",
+            "producer::metadata::tests::close_wakes_those_who_wait_and_refuses_those_who_come_later_but_goes_on_learning",
+        )),
+    ),
+    (
+        "WaiterReleasedBeforeCallback",
+        Some((
+            "lib",
+            "producer::sender::tests::outcomes::who_waits_for_a_record_waits_until_its_callback_has_run",
+        )),
+    ),
+    (
+        "AcknowledgedTwice",
+        Some((
+            "api",
+            "plugins::interceptors_see_each_record_once_however_it_ends_and_their_failures_are_contained",
+        )),
+    ),
+    (
+        "PanicEndsCallbacks",
+        Some((
+            "lib",
+            "producer::thunks::tests::a_callback_that_panics_is_the_only_one_of_its_type_that_has_not_run",
+        )),
+    ),
+    (
+        "PanickingWakerNotContained",
+        Some((
+            "lib",
+            "producer::future::tests::a_waker_that_panics_when_it_is_let_go_of_harms_nobody",
+        )),
+    ),
+    (
+        "WakerDroppedUnderLock",
+        Some((
+            "lib",
+            "producer::future::tests::a_waker_whose_place_another_takes_is_let_go_of_with_no_lock_held",
+        )),
+    ),
+    (
+        "SplitNotFlushed",
+        Some((
+            "lib",
+            "producer::sender::tests::splitting::a_flush_ends_after_the_pieces_also_when_it_began_before_the_split",
+        )),
+    ),
+    (
+        "SplitEndsFlush",
+        Some((
+            "lib",
+            "producer::sender::tests::splitting::a_flush_ends_after_the_pieces_also_when_it_began_before_the_split",
+        )),
+    ),
+    (
+        "FlushGivesBackToLinger",
+        Some((
+            "lib",
+            "producer::accumulator::tests::a_flush_makes_everything_due_and_counts_what_it_left",
+        )),
+    ),
+    (
+        "CloseSleepsAfterLastBatch",
+        Some((
+            "lib",
+            "producer::sender::tests::closing::a_sender_that_is_closing_does_not_sleep_once_its_last_batch_has_ended_in_whatever_way",
+        )),
+    ),
+    (
+        "CloseForgetsUnderWay",
+        Some((
+            "lib",
+            "producer::sender::tests::calls::a_close_waits_for_the_sender_and_several_end_with_it",
+        )),
+    ),
+    (
+        "SecondCloseReturnsEarly",
+        Some((
+            "api",
+            "closing::no_close_returns_before_the_plug_ins_are_closed_whoever_closes_them",
+        )),
+    ),
+    (
+        "BadTopicNameAskedFor",
+        Some((
+            "lib",
+            "producer::metadata::tests::a_name_that_cannot_be_written_gets_into_no_request",
+        )),
+    ),
+    (
+        "NewTopicForgotten",
+        Some((
+            "lib",
+            "client::metadata::tests::a_new_topic_that_the_request_under_way_does_not_ask_for_is_asked_for_at_once",
+        )),
+    ),
+    (
+        "NewTopicWaitsForBackoff",
+        Some((
+            "lib",
+            "client::metadata::tests::a_new_topic_that_the_request_under_way_does_not_ask_for_is_asked_for_at_once",
+        )),
+    ),
+    (
+        "UnknownTopicAskedForAlways",
+        Some((
+            "lib",
+            "producer::metadata::tests::a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks",
+        )),
+    ),
+    (
+        "PartialAnswerForgetsOthers",
+        Some((
+            "lib",
+            "client::metadata::tests::a_partial_answer_names_the_topics_that_changed_and_another_may_have_changed_all",
+        )),
+    ),
+    (
+        "RecentTopicOutlivesChange",
+        Some((
+            "lib",
+            "producer::accumulator::tests::topics::topics_that_are_added_leave_what_threads_remember_of_others",
+        )),
+    ),
+    (
+        "RecreatedTopicKeepsEpochs",
+        Some((
+            "lib",
+            "client::metadata::tests::the_epochs_of_a_topic_created_anew_begin_again",
+        )),
+    ),
+    (
+        "OlderEpochNeverBelieved",
+        Some((
+            "lib",
+            "client::metadata::tests::epochs_that_went_back_for_good_are_believed_after_a_while_and_it_is_said_once",
+        )),
+    ),
+    (
+        "RefusingBrokerStarvesMetadata",
+        Some((
+            "lib",
+            "client::network_client::tests::authentication::brokers_that_refuse_the_client_do_not_keep_metadata_from_being_asked_of_others",
+        )),
+    ),
+    (
+        "LostMetadataRequestAwaited",
+        Some((
+            "lib",
+            "client::network_client::tests::metadata::a_metadata_request_that_is_lost_is_a_failed_attempt_and_waits_for_the_backoff",
+        )),
+    ),
+    (
+        "BootstrapNotAskedAgain",
+        Some((
+            "lib",
+            "client::network_client::tests::recovery::a_bootstrap_name_is_looked_up_anew_each_time",
+        )),
+    ),
+    (
+        "ReadinessForgotten",
+        Some((
+            "lib",
+            "network::channel::tests::a_frame_for_a_channel_that_is_closing_comes_back_untouched",
+        )),
+    ),
+    (
+        "EndOfInputForgotten",
+        Some((
+            "lib",
+            "network::channel::tests::an_end_that_was_announced_with_the_last_bytes_is_found",
+        )),
+    ),
+    (
+        "RestOfWorkForgotten",
+        Some((
+            "lib",
+            "network::selector::tests::idle::a_connection_with_frames_to_deliver_is_not_idle",
+        )),
+    ),
+    (
+        "FramesSplicedByEarlyAnswer",
+        Some((
+            "lib",
+            "network::channel::tests::authentication::an_answer_before_the_question_is_out_ends_the_connection_and_nothing_follows_upon_half_a_frame",
+        )),
+    ),
+    (
+        "FailedLookUpAwaited",
+        Some((
+            "lib",
+            "client::network_client::tests::metadata::while_no_node_can_be_asked_the_client_sleeps_until_one_may_be_connected_to",
+        )),
+    ),
+    (
+        "OneLookUpAtATime",
+        Some((
+            "lib",
+            "network::resolver::tests::a_name_that_hangs_holds_up_only_those_who_asked_for_it",
+        )),
+    ),
+    ("BlindAnswerByNumber", None),
+    ("BlindUnmutedByNewLeader", None),
+    (
+        "BlindLingerOverMemory",
+        Some((
+            "lib",
+            "producer::accumulator::tests::a_batch_that_is_opened_while_somebody_waits_for_everything_wakes_the_sender",
+        )),
+    ),
+    (
+        "BlindTicketKeepsGathered",
+        Some((
+            "lib",
+            "producer::buffer_pool::tests::a_ticket_that_is_dropped_gives_back_what_it_gathered_and_lets_the_next_in",
+        )),
+    ),
+    ("BlindAcknowledgedOutlivesEpoch", None),
+    ("BlindPartialAnswersAll", None),
+    (
+        "BlindAllUntouched",
+        Some((
+            "lib",
+            "client::network_client::tests::authentication::a_refusal_later_on_fails_what_was_not_written_and_loses_what_was",
+        )),
+    ),
+    ("BlindConnectedIsFine", None),
+    ("BlindClosingReadsNothing", None),
+    ("BlindEachWaitItsTime", None),
+];
+
+#[cfg(planted_defects)]
+#[allow(
+    clippy::print_stdout,
+    clippy::disallowed_types,
+    reason = "a program that tells what it finds, with locks of its own"
+)]
+pub(crate) mod search {
+    use std::collections::{BTreeMap, BTreeSet};
+    use std::fmt;
+    use std::io::{BufRead, BufReader};
+    use std::panic::{AssertUnwindSafe, catch_unwind};
+    use std::path::PathBuf;
+    use std::process::{Child, Command, Stdio};
+    use std::sync::Mutex;
+    use std::sync::mpsc::{RecvTimeoutError, channel};
+    use std::thread;
+    use std::time::{Duration, Instant};
+
+    use kafka_producer::internals::{Defect, PLANTED_DEFECT, planted_defect};
+
+    use super::{CAUGHT_BY, Catcher};
+
+    /// The argument that asks for the search; names of defects may follow, if it is not to be for all of them.
+    const ARGUMENT: &str = "--planted";
+
+    /// How many seeds are tried before a defect is given up.
+    const SEEDS: u64 = 1000;
+
+    /// The variable of the environment by which a child is told to run so many seeds, from 1 on.
+    const SEEDS_OF_CHILD: &str = "PLANTED_SEEDS";
+
+    /// A seed that takes longer than this is one that does not end.
+    const LONGEST_SEED: Duration = Duration::from_secs(20);
+
+    /// The same for a test.
+    const LONGEST_TEST: Duration = Duration::from_secs(60);
+
+    /// What a child says before each seed, and of the one that has found something.
+    const BEGINS: &str = "seed ";
+    const VIOLATES: &str = "violates ";
+
+    /// How many defects the simulator is to catch.
+    const CAUGHT_BY_SEEDS: usize = 30;
+
+    /// What is looked for, and how.
+    #[derive(Debug)]
+    pub(crate) struct Search {
+        /// How many seeds are tried; none if this program has no simulator.
+        pub(crate) seeds: Option<u64>,
+        /// Only these; all if it is empty.
+        pub(crate) only: Vec<String>,
+    }
+
+    /// What caught a defect.
+    #[derive(Debug, Clone, PartialEq, Eq)]
+    enum Caught {
+        Seed(u64, String),
+        Test(Catcher, &'static str),
+        /// By none of as many seeds, nor by a test; why, if the search itself failed.
+        Not(u64, String),
+    }
+
+    /// Each defect and what caught it.
+    #[derive(Debug)]
+    pub(crate) struct Report(Vec<(&'static str, Caught)>);
+
+    /// For the start of the simulator's `main`, with what says what a seed violates: `None` if nothing was asked that
+    /// is for this file; else whether all is well.
+    pub(crate) fn run_if_asked(run_seed: impl Fn(u64) -> Vec<String>) -> Option<bool> {
+        if let Ok(seeds) = std::env::var(SEEDS_OF_CHILD) {
+            run_seeds(seeds.parse().expect("a number of seeds"), run_seed);
+            return Some(true);
+        }
+        let mut arguments = std::env::args().skip_while(|argument| argument != ARGUMENT);
+        arguments.next()?;
+        let search = Search {
+            seeds: Some(SEEDS),
+            only: arguments.collect(),
+        };
+        let report = search.run();
+        println!("{report}");
+        let failure = report.failure();
+        if let Some(failure) = &failure {
+            println!("{failure}");
+        }
+        Some(failure.is_none())
+    }
+
+    /// For the child: says which seed it runs, and what the first violates that does; so does one that panics.
+    fn run_seeds(seeds: u64, run_seed: impl Fn(u64) -> Vec<String>) {
+        for seed in 1..=seeds {
+            println!("{BEGINS}{seed}");
+            let violations = catch_unwind(AssertUnwindSafe(|| run_seed(seed)))
+                .unwrap_or_else(|_| vec!["a panic".to_owned()]);
+            if let Some(first) = violations.first() {
+                println!("{VIOLATES}{}", first.replace('\n', " "));
+                return;
+            }
+        }
+    }
+
+    impl Search {
+        /// Tries each defect. What has none at work must find nothing, or the rest would say nothing.
+        ///
+        /// # Panics
+        /// If something is found without a defect.
+        pub(crate) fn run(&self) -> Report {
+            for name in &self.only {
+                planted_defect(name);
+            }
+            let programs = built_tests();
+            self.check_without_defects(&programs);
+            let rows: Vec<&(&str, Option<Catcher>)> = CAUGHT_BY
+                .iter()
+                .filter(|(name, _)| self.only.is_empty() || self.only.iter().any(|it| it == name))
+                .collect();
+            let left = Mutex::new(rows.iter());
+            let done = Mutex::new(BTreeMap::new());
+            thread::scope(|scope| {
+                for _ in 0..thread::available_parallelism().map_or(1, usize::from) {
+                    scope.spawn(|| {
+                        loop {
+                            let next = left.lock().unwrap().next();
+                            let Some((name, test)) = next else { return };
+                            let caught = self.catch(name, *test, &programs);
+                            done.lock().unwrap().insert(*name, caught);
+                        }
+                    });
+                }
+            });
+            let mut done = done.into_inner().unwrap();
+            let rows = rows.into_iter();
+            Report(
+                rows.map(|(name, _)| (*name, done.remove(name).expect("tried")))
+                    .collect(),
+            )
+        }
+
+        fn catch(&self, name: &str, test: Option<Catcher>, programs: &Programs) -> Caught {
+            let mut seeds_run = 0;
+            if let Some(seeds) = self.seeds {
+                match find_seed(name, seeds) {
+                    Found::Seed(seed, what) => return Caught::Seed(seed, what),
+                    Found::Nothing => seeds_run = seeds,
+                    Found::Failed(why) => return Caught::Not(0, why),
+                }
+            }
+            let Some(test) = test else {
+                return Caught::Not(seeds_run, String::new());
+            };
+            match run_tests(programs, test.0, &[test.1], name) {
+                TestEnd::Failed => Caught::Test(test, "it fails"),
+                TestEnd::Hung => Caught::Test(test, "it does not end"),
+                TestEnd::Passed => Caught::Not(seeds_run, format!("{} passes", test.1)),
+                TestEnd::Missing => Caught::Not(seeds_run, format!("there is no {}", test.1)),
+            }
+        }
+
+        fn check_without_defects(&self, programs: &Programs) {
+            if let Some(seeds) = self.seeds {
+                match find_seed("", seeds) {
+                    Found::Nothing => {}
+                    Found::Seed(seed, what) => panic!("without a defect seed {seed}: {what}"),
+                    Found::Failed(why) => panic!("without a defect: {why}"),
+                }
+            }
+            let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+            for (program, name) in CAUGHT_BY.iter().filter_map(|(_, test)| *test) {
+                names.entry(program).or_default().insert(name);
+            }
+            for (program, names) in names {
+                let names: Vec<&str> = names.into_iter().collect();
+                let end = run_tests(programs, program, &names, "");
+                assert!(
+                    end == TestEnd::Passed,
+                    "without a defect the tests of {program}: {end:?}"
+                );
+            }
+        }
+    }
+
+    // ---- seeds
+
+    enum Found {
+        Seed(u64, String),
+        Nothing,
+        Failed(String),
+    }
+
+    /// Runs this program again with a defect at work, and listens to what it says of its seeds.
+    fn find_seed(defect: &str, seeds: u64) -> Found {
+        let program = std::env::current_exe().expect("this program has a path");
+        let mut child = Command::new(program)
+            .env(PLANTED_DEFECT, defect)
+            .env(SEEDS_OF_CHILD, seeds.to_string())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("this program can be run");
+        let (say, said) = channel();
+        let output = BufReader::new(child.stdout.take().expect("it is a pipe"));
+        let listener = thread::spawn(move || {
+            for line in output.lines().map_while(Result::ok) {
+                if say.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        let mut running = 0;
+        let found = loop {
+            match said.recv_timeout(LONGEST_SEED) {
+                Ok(line) => {
+                    if let Some(what) = line.strip_prefix(VIOLATES) {
+                        break Found::Seed(running, what.to_owned());
+                    }
+                    if let Some(Ok(seed)) = line.strip_prefix(BEGINS).map(str::parse) {
+                        running = seed;
+                    }
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    let why = format!("it did not end within {} s", LONGEST_SEED.as_secs());
+                    break Found::Seed(running, why);
+                }
+                Err(RecvTimeoutError::Disconnected) => {
+                    let status = child.wait().expect("it is a child");
+                    break if running == 0 {
+                        Found::Failed(format!("no seed was run: {status}"))
+                    } else if status.success() {
+                        Found::Nothing
+                    } else {
+                        Found::Seed(running, format!("the process ended: {status}"))
+                    };
+                }
+            }
+        };
+        end(&mut child);
+        drop(said);
+        listener.join().expect("it only listens");
+        found
+    }
+
+    fn end(child: &mut Child) {
+        // It may have ended by itself.
+        let _ = child.kill();
+        let _ = child.wait();
+    }
+
+    // ---- tests
+
+    /// The built programs of tests, by target.
+    type Programs = BTreeMap<String, PathBuf>;
+
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    enum TestEnd {
+        Passed,
+        Failed,
+        Hung,
+        Missing,
+    }
+
+    /// Builds the tests that are named in the table, with the flags and the folder of this one.
+    fn built_tests() -> Programs {
+        let targets: BTreeSet<&str> = CAUGHT_BY
+            .iter()
+            .filter_map(|(_, test)| test.map(|(target, _)| target))
+            .collect();
+        let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+        cargo.args(["test", "--no-run", "--message-format=json"]);
+        if !cfg!(debug_assertions) {
+            cargo.arg("--release");
+        }
+        for target in &targets {
+            match *target {
+                "lib" => cargo.arg("--lib"),
+                target => cargo.args(["--test", target]),
+            };
+        }
+        let output = cargo
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .stderr(Stdio::inherit())
+            .output()
+            .expect("cargo can be run");
+        assert!(output.status.success(), "the tests are not built");
+        let mut programs = Programs::new();
+        for line in String::from_utf8_lossy(&output.stdout).lines() {
+            let message: serde_json::Value = serde_json::from_str(line).expect("cargo writes JSON");
+            let Some(program) = message["executable"].as_str() else {
+                continue;
+            };
+            let is_lib = message["target"]["kind"][0] == "lib";
+            let name = message["target"]["name"].as_str().unwrap_or_default();
+            let name = if is_lib { "lib" } else { name };
+            programs.insert(name.to_owned(), program.into());
+        }
+        programs
+    }
+
+    fn run_tests(programs: &Programs, target: &str, names: &[&str], defect: &str) -> TestEnd {
+        let Some(program) = programs.get(target) else {
+            return TestEnd::Missing;
+        };
+        let mut child = Command::new(program)
+            .args(names)
+            .arg("--exact")
+            .current_dir(env!("CARGO_MANIFEST_DIR"))
+            .env(PLANTED_DEFECT, defect)
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("the tests can be run");
+        let mut output = child.stdout.take().expect("it is a pipe");
+        let reader = thread::spawn(move || {
+            let mut text = String::new();
+            // Cut short if it is killed.
+            let _ = std::io::Read::read_to_string(&mut output, &mut text);
+            text
+        });
+        let began = Instant::now();
+        let status = loop {
+            match child.try_wait().expect("it is a child") {
+                Some(status) => break Some(status),
+                None if began.elapsed() > LONGEST_TEST => break None,
+                None => thread::sleep(Duration::from_millis(20)),
+            }
+        };
+        end(&mut child);
+        let text = reader.join().expect("it only reads");
+        let count = names.len();
+        let plural = if count == 1 { "" } else { "s" };
+        match status {
+            _ if !text.contains(&format!("running {count} test{plural}\n")) => TestEnd::Missing,
+            None => TestEnd::Hung,
+            Some(status) if status.success() => TestEnd::Passed,
+            Some(_) => TestEnd::Failed,
+        }
+    }
+
+    // ---- what came of it
+
+    impl Report {
+        /// Defects that nothing caught.
+        pub(crate) fn missed(&self) -> Vec<&'static str> {
+            let missed = self
+                .0
+                .iter()
+                .filter(|(_, it)| matches!(it, Caught::Not(..)));
+            missed.map(|(name, _)| *name).collect()
+        }
+
+        /// Those of them for which a test is named.
+        pub(crate) fn missed_with_a_test(&self) -> Vec<&'static str> {
+            let has_test = |name: &&str| {
+                CAUGHT_BY
+                    .iter()
+                    .any(|(it, test)| it == name && test.is_some())
+            };
+            self.missed().into_iter().filter(has_test).collect()
+        }
+
+        /// How many were caught by seeds.
+        pub(crate) fn caught_by_seeds(&self) -> usize {
+            let caught = self
+                .0
+                .iter()
+                .filter(|(_, it)| matches!(it, Caught::Seed(..)));
+            caught.count()
+        }
+
+        /// What is wrong with it: defects that nothing caught, or too few that seeds did.
+        pub(crate) fn failure(&self) -> Option<String> {
+            let (missed, by_seeds) = (self.missed(), self.caught_by_seeds());
+            if !missed.is_empty() {
+                return Some(format!("caught by nothing: {}", missed.join(", ")));
+            }
+            let wanted = CAUGHT_BY_SEEDS.min(self.0.len());
+            (by_seeds < wanted).then(|| format!("only {by_seeds} were caught by seeds"))
+        }
+    }
+
+    /// A table in Markdown.
+    impl fmt::Display for Report {
+        fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            writeln!(f, "| defect | what it does | caught by | seeds needed |")?;
+            writeln!(f, "|---|---|---|---|")?;
+            for (name, caught) in &self.0 {
+                let what = Defect::ALL.iter().find(|defect| defect.name() == *name);
+                let what = what.map_or("", |defect| defect.what());
+                let (by, seeds) = match caught {
+                    Caught::Seed(seed, what) => (format!("seed {seed}: {what}"), seed.to_string()),
+                    Caught::Test((target, test), how) => {
+                        (format!("`{target}`: `{test}` ({how})"), "–".to_owned())
+                    }
+                    Caught::Not(seeds, why) if why.is_empty() => {
+                        ("nothing".to_owned(), format!("more than {seeds}"))
+                    }
+                    Caught::Not(_, why) => (format!("nothing: {why}"), "–".to_owned()),
+                };
+                writeln!(f, "| `{name}` | {what} | {by} | {seeds} |")?;
+            }
+            let (all, missed) = (self.0.len(), self.missed().len());
+            let by_seeds = self.caught_by_seeds();
+            writeln!(
+                f,
+                "\n{all} defects: {by_seeds} caught by seeds, {} by tests, {missed} by nothing",
+                all - by_seeds - missed
+            )
+        }
+    }
+}
