@@ -22,7 +22,6 @@ pub(crate) use self::news::MetadataNews;
 use self::pace::Pace;
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
-use crate::planted::planted;
 use crate::protocol::{MetadataPartition, MetadataResponse, MetadataTopic};
 use crate::types::{Cluster, Node, PartitionInfo};
 use crate::util::backoff::SHORTEST_BACKOFF;

@@ -19,6 +19,8 @@ mod checker;
 mod draw;
 mod events;
 mod faults;
+#[cfg(planted_defects)]
+mod planted;
 mod run;
 mod runner;
 mod scenario;
@@ -31,6 +33,10 @@ mod trace;
 /// What the environment says: `SEED=17`, `SEEDS=1000` and others, see [`runner::Plan`]; else fresh seeds.
 #[test]
 fn seeds() {
+    #[cfg(planted_defects)]
+    if planted::search::run_if_child(violations_of) {
+        return;
+    }
     let plan = runner::Plan::from_environment().unwrap();
     let summary = runner::go(&plan, run::checked, &mut std::io::stdout()).unwrap();
     assert!(
@@ -38,4 +44,16 @@ fn seeds() {
         "{} seeds failed",
         summary.failures.len()
     );
+}
+
+#[cfg(planted_defects)]
+#[test]
+#[ignore = "a matter of an hour"]
+fn every_planted_defect_is_caught() {
+    planted::search::run();
+}
+
+#[cfg(planted_defects)]
+fn violations_of(seed: u64) -> Vec<String> {
+    run::checked(&draw::scenario(seed), &mut |_| {}).violations
 }

@@ -618,8 +618,11 @@ pub(crate) mod search {
 
     use super::{CAUGHT_BY, Catcher};
 
-    /// The argument that asks for the search; names of defects may follow, if it is not to be for all of them.
-    const ARGUMENT: &str = "--planted";
+    /// The variable of the environment that names the defects to look for, if it is not to be for all of them.
+    const ONLY: &str = "DEFECTS";
+
+    /// The test of this program in which a child runs its seeds.
+    const TEST_OF_CHILD: &str = "seeds";
 
     /// How many seeds are tried before a defect is given up.
     const SEEDS: u64 = 1000;
@@ -662,26 +665,30 @@ pub(crate) mod search {
     #[derive(Debug)]
     pub(crate) struct Report(Vec<(&'static str, Caught)>);
 
-    /// For the start of the simulator's `main`, with what says what a seed violates: `None` if nothing was asked that
-    /// is for this file; else whether all is well.
-    pub(crate) fn run_if_asked(run_seed: impl Fn(u64) -> Vec<String>) -> Option<bool> {
-        if let Ok(seeds) = std::env::var(SEEDS_OF_CHILD) {
-            run_seeds(seeds.parse().expect("a number of seeds"), run_seed);
-            return Some(true);
-        }
-        let mut arguments = std::env::args().skip_while(|argument| argument != ARGUMENT);
-        arguments.next()?;
+    /// In a child of the search: runs seeds, and says what the first violates that does. False in any other process.
+    pub(crate) fn run_if_child(run_seed: impl Fn(u64) -> Vec<String>) -> bool {
+        let Ok(seeds) = std::env::var(SEEDS_OF_CHILD) else {
+            return false;
+        };
+        run_seeds(seeds.parse().expect("a number of seeds"), run_seed);
+        true
+    }
+
+    /// Tries all defects, or those that are named in the environment, and prints what caught each.
+    ///
+    /// # Panics
+    /// If one is missed, or too few are caught by seeds.
+    pub(crate) fn run() {
+        let only = std::env::var(ONLY).unwrap_or_default();
         let search = Search {
             seeds: Some(SEEDS),
-            only: arguments.collect(),
+            only: only.split_whitespace().map(str::to_owned).collect(),
         };
         let report = search.run();
         println!("{report}");
-        let failure = report.failure();
-        if let Some(failure) = &failure {
-            println!("{failure}");
+        if let Some(failure) = report.failure() {
+            panic!("{failure}");
         }
-        Some(failure.is_none())
     }
 
     /// For the child: says which seed it runs, and what the first violates that does; so does one that panics.
@@ -789,6 +796,7 @@ pub(crate) mod search {
     fn find_seed(defect: &str, seeds: u64) -> Found {
         let program = std::env::current_exe().expect("this program has a path");
         let mut child = Command::new(program)
+            .args([TEST_OF_CHILD, "--exact", "--nocapture"])
             .env(PLANTED_DEFECT, defect)
             .env(SEEDS_OF_CHILD, seeds.to_string())
             .stdout(Stdio::piped())

@@ -10,7 +10,6 @@ use super::{Completion, Produced, Sender};
 use crate::client::kafka_client::{ClientResponse, KafkaClient, Outcome};
 use crate::clock::Instant;
 use crate::error::{BrokerError, ErrorCode};
-use crate::planted::planted;
 use crate::producer::accumulator::EntryIndex;
 use crate::producer::batch::{Fate, SealedBatch};
 use crate::protocol::{
