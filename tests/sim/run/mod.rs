@@ -159,7 +159,8 @@ impl<'r> Run<'r> {
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
                 self.happened += 1;
-                self.glance(Moment::Idle);
+                let rests = self.stage.is_at_rest.get();
+                self.glance(if rests { Moment::Idle } else { Moment::Passing });
             }
             if self.steps > STEPS {
                 self.stuck("it takes more steps than any scenario needs");
@@ -652,7 +653,10 @@ async fn last_task(
             }
         }
     }
-    last_flush(stage, parking, &producer).await;
+    if !last_flush(stage, parking, &producer).await {
+        // Its settings may be such that it does not come to rest in time.
+        stage.is_at_rest.set(false);
+    }
     // What is shared is dropped by then, and everybody sleeps.
     parking.sleep(REST).await;
     stage.idle.set(stage.idle.get() + 1);
@@ -676,7 +680,7 @@ async fn last_task(
     drop_producer(stage, parking, index).await;
 }
 
-async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) {
+async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) -> bool {
     let call = stage.new_call();
     stage.say(What::CallBegins {
         call,
@@ -689,6 +693,7 @@ async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) {
         call,
         returned: returned(&flushed),
     });
+    flushed.is_ok()
 }
 
 fn returned<T, E: std::fmt::Debug + std::fmt::Display>(ended: &Result<T, E>) -> Returned {

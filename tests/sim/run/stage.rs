@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     pub(crate) is_logging: Cell<bool>,
     /// How many producers have nothing left to be sent, at the end.
     pub(crate) idle: Cell<usize>,
+    /// None of them still has something to send.
+    pub(crate) is_at_rest: Cell<bool>,
     /// That was looked at: they may be closed.
     pub(crate) may_close: Cell<bool>,
 }
@@ -83,6 +85,7 @@ impl Stage {
             logger: RefCell::new(logger),
             is_logging: Cell::new(false),
             idle: Cell::new(0),
+            is_at_rest: Cell::new(true),
             may_close: Cell::new(false),
         })
     }

@@ -44,6 +44,10 @@ pub(crate) fn count(n: u64, one: &str, many: &str) -> String {
 
 pub(super) fn who(who: Who) -> String {
     match who {
+        Who::Thread {
+            producer,
+            thread: usize::MAX,
+        } => format!("app {producer}.end"),
         Who::Thread { producer, thread } => format!("app {producer}.{thread}"),
         Who::Sender(producer) => format!("sender {producer}"),
         Who::Broker(node) => format!("broker {node}"),
