@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::{Found, Glance, Rule};
-use crate::events::{Call, CallId, Event, RecordId, Returned, What};
+use crate::events::{Call, CallId, Event, ProducerIndex, RecordId, Returned, What};
 
 /// What anything may be late by, of the simulated clock.
 pub(crate) const SLACK: Duration = Duration::from_millis(100);
@@ -119,6 +119,8 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
 ///
 /// What user code takes is let off, so the 10 s that `close` waits for a callback need not be: they are user code.
 ///
+/// A flush waits for whole batches, also for records that came into them later: where one is divided, those count too.
+///
 /// Excused from "when records are done": calls that were made while, or during which, a record was not done whose
 /// future was dropped and that has no callback; there the producer's count has to reach all of them.
 #[derive(Default)]
@@ -126,6 +128,8 @@ pub(super) struct CallTime {
     open: BTreeMap<CallId, Waiting>,
     /// Said to be done before records were that had to be; the next glance tells.
     too_early: Vec<(Waiting, Duration)>,
+    /// How many batches each producer has divided.
+    splits: Vec<u64>,
 }
 
 struct Waiting {
@@ -192,6 +196,15 @@ impl Rule for CallTime {
                 found.add(EARLY, at, text);
             }
         }
+        self.splits.resize(glance.producers.len(), 0);
+        for (producer, seen) in self.splits.iter_mut().enumerate() {
+            let snapshot = glance.producers[producer].snapshot;
+            let splits = snapshot.map_or(*seen, |snapshot| snapshot.batches_split);
+            if std::mem::replace(seen, splits) != splits {
+                let flushes = self.open.values_mut().filter(|it| it.is_flush_of(producer));
+                flushes.for_each(|flush| flush.waits_for_all(facts));
+            }
+        }
         self.open.retain(|_, waiting| {
             waiting.update(facts, Some(glance));
             !waiting.look(facts, glance.at, found)
@@ -250,6 +263,21 @@ impl Waiting {
             "{} ({:?} by {:?}, begun at {:?})",
             self.call.id, self.call.what, self.call.who, self.call.began.at
         )
+    }
+
+    fn is_flush_of(&self, producer: ProducerIndex) -> bool {
+        self.call.producer == Some(producer) && matches!(self.call.what, Call::Flush { .. })
+    }
+
+    /// For all that its producer has taken and not done.
+    fn waits_for_all(&mut self, facts: &Facts) {
+        let open = facts.records().filter(|record| {
+            Some(record.producer) == self.call.producer
+                && record.taken.is_some()
+                && record.done.is_none()
+        });
+        self.records = open.map(|record| record.id).collect();
+        self.free = None;
     }
 
     /// Whether it ends by itself once there is nothing left to wait for.

@@ -1,11 +1,12 @@
 //! The numbers of an idempotent producer's batches.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
-use super::facts::Facts;
-use super::logs::{Batch, LogId};
-use super::{Found, Rule};
-use crate::events::{Event, What};
+use super::facts::{Facts, RecordFacts};
+use super::logs::{Batch, LogId, TopicId};
+use super::{Found, Glance, Rule};
+use crate::events::{Event, Outcome, What};
 
 /// The batch that was written with this event, if it has a number.
 fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
@@ -26,14 +27,18 @@ fn name(facts: &Facts, batch: &Batch) -> String {
 /// In one log the numbers under one producer id and epoch follow each other, from 0.
 ///
 /// Excused: what follows when the brokers have forgotten the producers of the partition, or have truncated its log; the
-/// first number in a topic that was made again, if the producer wrote to the one before under the same epoch.
+/// first number in a topic that was made again, if the producer wrote to the one before under the same epoch; the first
+/// of all, if records before it are told as maybe written: brokers like 3.0 take any number of a producer that they do
+/// not know.
 #[derive(Default)]
 pub(super) struct Gapless {
+    /// First numbers that are not 0: right or wrong by what is told of other records of the topic.
+    firsts: Vec<(TopicId, Duration, String)>,
     /// The number after the last, and when that was written. By topic, partition, id, epoch; then by incarnation.
     next: BTreeMap<Line, BTreeMap<u64, (i32, u64)>>,
 }
 
-type Line = (super::logs::TopicId, i32, i64, i16);
+type Line = (TopicId, i32, i64, i16);
 
 impl Rule for Gapless {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
@@ -57,12 +62,31 @@ impl Rule for Gapless {
                 batch.sequence,
                 name(facts, batch)
             );
-            found.add("gapless", event.at, text);
+            if expected == 0 && incarnations.is_empty() {
+                self.firsts.push((log.topic, event.at, text));
+            } else {
+                found.add("gapless", event.at, text);
+            }
         }
         let count = batch.records.len() as i64;
         // Around the end of the numbers.
         let next = ((i64::from(batch.sequence) + count) % (i64::from(i32::MAX) + 1)) as i32;
         incarnations.insert(log.incarnation, (next, facts.event));
+    }
+
+    fn end(&mut self, facts: &Facts, _: &Glance, found: &mut Found) {
+        for (topic, at, text) in self.firsts.drain(..) {
+            let is_open = |record: &RecordFacts| {
+                let may_be_written = matches!(
+                    &record.outcome,
+                    Some(Outcome::Failed(failure)) if failure.may_be_written
+                );
+                record.topic == topic && may_be_written
+            };
+            if !facts.records().any(is_open) {
+                found.add("gapless", at, text);
+            }
+        }
     }
 }
 
@@ -118,7 +142,7 @@ impl Rule for OwnId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::story::{Story, error, fault};
+    use crate::checker::story::{Story, error, failed, fault};
     use crate::scenario::{Api, Fault};
 
     #[test]
@@ -132,7 +156,16 @@ mod tests {
         story.append_as("t", 0, 4, &[5], (7, 1, 2), 0);
         assert_eq!(story.found().len(), 1);
         story.append_as("u", 0, 0, &[6], (7, 1, 3), 0);
-        assert_eq!(story.found().len(), 1);
+        assert_eq!(story.end().len(), 1);
+    }
+
+    #[test]
+    fn a_first_number_that_is_not_0_passes_behind_records_that_may_be_written() {
+        let mut story = Story::new(Gapless::default());
+        story.send(0, "t", 0);
+        story.append_as("t", 0, 0, &[1], (7, 0, 1), 0);
+        story.told(0, failed("t-0: lost", true));
+        assert_eq!(story.end(), [""; 0]);
     }
 
     #[test]

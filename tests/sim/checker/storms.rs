@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::facts::{Facts, producer_of};
-use super::{Found, Rule};
+use super::{Found, Glance, Rule};
 use crate::events::{Event, ProducerIndex, What, Who};
 use crate::scenario::{Fault, Scenario};
 
@@ -204,6 +204,8 @@ pub(super) struct Spinning {
 struct Steps {
     at: Duration,
     in_row: u32,
+    /// Records that the producer has counted as ended.
+    ended: u64,
     bucket: Bucket,
 }
 
@@ -239,6 +241,7 @@ impl Rule for Spinning {
         let steps = self.producers.entry(producer).or_insert_with(|| Steps {
             at: Duration::ZERO,
             in_row: 0,
+            ended: 0,
             bucket: self.new.clone(),
         });
         let What::SenderStep { waits, until } = event.what else {
@@ -262,6 +265,19 @@ impl Rule for Spinning {
                 steps.bucket.rate
             );
             found.add("spinning", event.at, text);
+        }
+    }
+
+    fn step(&mut self, _: &Facts, glance: &Glance, _: &mut Found) {
+        // Without acknowledgements a record is done when it is sent: a broker sees it later.
+        for (producer, steps) in &mut self.producers {
+            let snapshot = glance.producers.get(*producer).and_then(|it| it.snapshot);
+            let ended = snapshot.map_or(0, |it| it.records_acknowledged + it.records_failed);
+            if steps.ended != ended {
+                steps.ended = ended;
+                steps.in_row = 0;
+                steps.bucket.earn(10.0);
+            }
         }
     }
 }

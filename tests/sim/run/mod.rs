@@ -516,6 +516,9 @@ impl<'r> Run<'r> {
         let is_time = now >= self.heal_at() + LIVENESS || are_threads_done;
         if self.is_healed && !self.is_closing && is_time {
             self.is_closing = true;
+            if !are_threads_done {
+                self.stage.is_at_rest.set(false);
+            }
             for index in 0..self.senders.len() {
                 self.start_last_task(index);
             }
