@@ -137,6 +137,8 @@ struct Waiting {
     limit: Option<Duration>,
     /// What it waits for, and has not been seen to be done.
     records: Vec<RecordId>,
+    /// What it may have to wait for besides.
+    besides: Vec<RecordId>,
     /// Since when there has been nothing to wait for.
     free: Option<Moment>,
 }
@@ -202,7 +204,7 @@ impl Rule for CallTime {
             let splits = snapshot.map_or(*seen, |snapshot| snapshot.batches_split);
             if std::mem::replace(seen, splits) != splits {
                 let flushes = self.open.values_mut().filter(|it| it.is_flush_of(producer));
-                flushes.for_each(|flush| flush.waits_for_all(facts));
+                flushes.for_each(|flush| flush.may_wait_for_all(facts));
             }
         }
         self.open.retain(|_, waiting| {
@@ -252,6 +254,7 @@ impl Waiting {
             call,
             limit,
             records,
+            besides: Vec::new(),
             free: None,
         };
         waiting.update(facts, None);
@@ -270,13 +273,13 @@ impl Waiting {
     }
 
     /// For all that its producer has taken and not done.
-    fn waits_for_all(&mut self, facts: &Facts) {
+    fn may_wait_for_all(&mut self, facts: &Facts) {
         let open = facts.records().filter(|record| {
             Some(record.producer) == self.call.producer
                 && record.taken.is_some()
                 && record.done.is_none()
         });
-        self.records = open.map(|record| record.id).collect();
+        self.besides = open.map(|record| record.id).collect();
         self.free = None;
     }
 
@@ -301,10 +304,13 @@ impl Waiting {
                 .record(*record)
                 .is_some_and(|record| record.done.is_none())
         };
-        while self.records.last().is_some_and(|record| !is_open(record)) {
-            self.records.pop();
+        for records in [&mut self.records, &mut self.besides] {
+            while records.last().is_some_and(|record| !is_open(record)) {
+                records.pop();
+            }
         }
-        if self.records.is_empty() || self.producer_has_counted_all(facts, glance) {
+        let are_all_done = self.records.is_empty() && self.besides.is_empty();
+        if are_all_done || self.producer_has_counted_all(facts, glance) {
             self.free = Some(facts.moment());
         }
     }

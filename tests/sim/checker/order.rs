@@ -20,12 +20,15 @@ use crate::scenario::Fault;
 /// - with one request in flight. Excused if the late record failed and may be written: it was given up, and a broker
 ///   came to its request afterwards.
 /// - without retries, as with one in flight; besides excused as soon as a fault has begun that moves leaders: requests
-///   to two brokers have no order.
+///   to two brokers have no order; and as soon as a broker has called a batch too large: its pieces are sent behind what
+///   is under way.
 #[derive(Default)]
 pub(super) struct Order {
     last: BTreeMap<(LogId, ProducerIndex, usize), RecordId>,
     /// Pairs whose verdict depends on what becomes of the late one.
     open: Vec<Late>,
+    /// A broker has called a batch too large.
+    is_divided: bool,
 }
 
 struct Late {
@@ -43,6 +46,9 @@ impl Rule for Order {
                 for record in records.iter().filter_map(|record| facts.record(*record)) {
                     self.written(facts, record, event, found);
                 }
+            }
+            What::Request { fate, .. } => {
+                self.is_divided |= fate.contains("MESSAGE_TOO_LARGE");
             }
             What::Truncated {
                 topic,
@@ -108,8 +114,10 @@ impl Order {
             "{} of {}-{} was written at {} after {last}, which the same thread sent after it",
             record.id, record.topic_name, log.partition, copy.offset
         );
+        let is_divided = self.is_divided && settings.in_flight > 1;
         match promise(facts, settings) {
             Promise::None => {}
+            Promise::UnlessGivenUp if is_divided => {}
             Promise::Always => {
                 let from = record.offered.event;
                 let is_excused =

@@ -204,8 +204,8 @@ pub(super) struct Spinning {
 struct Steps {
     at: Duration,
     in_row: u32,
-    /// Records that the producer has counted as ended.
-    ended: u64,
+    /// Of the producer's counts of requests and of records that have ended.
+    progress: u64,
     bucket: Bucket,
 }
 
@@ -241,7 +241,7 @@ impl Rule for Spinning {
         let steps = self.producers.entry(producer).or_insert_with(|| Steps {
             at: Duration::ZERO,
             in_row: 0,
-            ended: 0,
+            progress: 0,
             bucket: self.new.clone(),
         });
         let What::SenderStep { waits, until } = event.what else {
@@ -269,12 +269,14 @@ impl Rule for Spinning {
     }
 
     fn step(&mut self, _: &Facts, glance: &Glance, _: &mut Found) {
-        // Without acknowledgements a record is done when it is sent: a broker sees it later.
+        // A broker sees later what was sent.
         for (producer, steps) in &mut self.producers {
             let snapshot = glance.producers.get(*producer).and_then(|it| it.snapshot);
-            let ended = snapshot.map_or(0, |it| it.records_acknowledged + it.records_failed);
-            if steps.ended != ended {
-                steps.ended = ended;
+            let progress = snapshot.map_or(0, |it| {
+                it.records_acknowledged + it.records_failed + it.produce_requests
+            });
+            if steps.progress != progress {
+                steps.progress = progress;
                 steps.in_row = 0;
                 steps.bucket.earn(10.0);
             }

@@ -414,7 +414,7 @@ impl<'r> Run<'r> {
     fn step_sender(&mut self, index: usize) {
         self.stage.turn_of(Who::Sender(index));
         self.happened += 1;
-        let before = self.stage.ended(index);
+        let before = self.stage.progress_of(index);
         let Some(sender) = &mut self.senders[index].sender else {
             return;
         };
@@ -429,7 +429,7 @@ impl<'r> Run<'r> {
             }),
             _ => {}
         }
-        if self.stage.ended(index) != before {
+        if self.stage.progress_of(index) != before {
             self.tell();
             self.glance(Moment::Passing);
         }

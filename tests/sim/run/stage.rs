@@ -200,11 +200,11 @@ impl Stage {
         .collect()
     }
 
-    /// How many records a producer has counted as ended.
-    pub(crate) fn ended(&self, producer: ProducerIndex) -> u64 {
+    /// Raised when a producer has sent a request, or a record has ended.
+    pub(crate) fn progress_of(&self, producer: ProducerIndex) -> u64 {
         let snapshot = self.producer(producer).map(|producer| producer.snapshot());
-        snapshot.map_or(0, |snapshot| {
-            snapshot.records_acknowledged + snapshot.records_failed
+        snapshot.map_or(0, |it| {
+            it.records_acknowledged + it.records_failed + it.produce_requests
         })
     }
 }
