@@ -6,11 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
 use super::waiting::{Event, Nap};
+use crate::planted::planted;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Rank};
 
 /// The memory of one producer's batches.
@@ -170,6 +171,9 @@ impl BufferPool {
         let mut state = self.state.lock();
         state.closed = true;
         for waiter in &state.waiters {
+            if planted!(PoolCloseTellsOne) && !Arc::ptr_eq(waiter, &state.waiters[0]) {
+                break;
+            }
             waiter.changed.notify_all();
         }
     }
@@ -218,7 +222,11 @@ impl BufferPool {
             state.give_back(size_bytes);
             discarded = buffer;
         }
-        if let Some(first) = state.waiters.front() {
+        if let Some(first) = state
+            .waiters
+            .front()
+            .filter(|_| !planted!(RefundTellsNobody))
+        {
             first.changed.notify_one();
         }
         drop(state);
@@ -346,7 +354,7 @@ impl Ticket {
         state
             .waiters
             .front()
-            .is_some_and(|first| Arc::ptr_eq(first, &self.waiter))
+            .is_some_and(|first| Arc::ptr_eq(first, &self.waiter) || planted!(LineIsNotKept))
     }
 
     /// Leaves the queue and tells the next in line if there is something for it.
@@ -359,7 +367,8 @@ impl Ticket {
             state.waiters.remove(at);
             self.pool.waiting.fetch_sub(1, Ordering::AcqRel);
         }
-        if state.available_bytes > 0 || !state.free.is_empty() {
+        let is_any = state.available_bytes > 0 || !state.free.is_empty();
+        if is_any && !planted!(LeavesLineQuietly) {
             if let Some(first) = state.waiters.front() {
                 first.changed.notify_one();
             }
@@ -373,7 +382,12 @@ impl Event for Ticket {
         let mut state = self.pool.state.lock();
         let nothing_to_take =
             state.available_bytes == 0 && state.free.is_empty() || !self.is_first(&state);
-        if nothing_to_take && !state.closed {
+        let must_wait = nothing_to_take && !state.closed;
+        if planted!(TicketLooksUnlocked) {
+            drop(state);
+            state = self.pool.state.lock();
+        }
+        if must_wait {
             nap.on(&self.waiter.changed, &mut state);
         }
     }
@@ -385,7 +399,9 @@ impl Drop for Ticket {
             return;
         }
         let mut state = self.pool.state.lock();
-        state.give_back(self.gathered.bytes);
+        if !planted!(KeepsGathered) {
+            state.give_back(self.gathered.bytes);
+        }
         self.leave(&mut state);
     }
 }

@@ -8,6 +8,7 @@ use super::lifecycle::SenderThread;
 use super::waiting::{BlockingCall, Check, Latch, Step, Stopwatch, Wait};
 use crate::clock::Deadline;
 use crate::error::{CloseError, Misuse};
+use crate::planted::planted;
 
 /// How long a sender that was told to end at once may take: it can be inside a callback, which is user
 /// code and may take its time.
@@ -61,11 +62,20 @@ impl<'p> Close<'p> {
     fn begin(&mut self) -> Stopwatch {
         let core = self.core;
         core.close_doors();
+        if planted!(ClosesAfterWaking) {
+            core.waker.wake();
+            core.control.close();
+            return self.finishing();
+        }
         core.control.close();
         if self.timeout == Some(Duration::ZERO) {
             core.control.force();
         }
         core.waker.wake();
+        self.finishing()
+    }
+
+    fn finishing(&mut self) -> Stopwatch {
         let time = self.running(self.timeout);
         self.phase = Phase::Finishing(time);
         time

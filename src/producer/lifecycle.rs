@@ -12,6 +12,7 @@ use super::instance::Instance;
 use super::sender::SenderControl;
 use super::waiting::{Event, Latch};
 use super::wake::SenderWaker;
+use crate::planted::planted;
 use crate::sync::{Mutex, Rank};
 use crate::util::panic;
 
@@ -26,11 +27,15 @@ pub(crate) type LastAct = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct SenderThread {
     handle: Mutex<Option<JoinHandle<()>>>,
-    last_act: Arc<Mutex<End>>,
+    ending: Arc<Ending>,
     end: Arc<Latch<()>>,
     control: Arc<SenderControl>,
     waker: Arc<SenderWaker>,
 }
+
+/// Who does the last act: the sender's thread, unless it has ended when the act is left to it.
+#[derive(Debug)]
+pub(super) struct Ending(Mutex<End>);
 
 /// Whether the sender has ended.
 enum End {
@@ -38,12 +43,34 @@ enum End {
     Reached,
 }
 
-impl End {
+impl Ending {
+    pub(super) fn to_come() -> Self {
+        Self(Mutex::new(Rank::LEAF, End::ToCome(None)))
+    }
+
     /// The sender has ended: what is to be done now.
-    fn reach(&mut self) -> Option<LastAct> {
-        match std::mem::replace(self, Self::Reached) {
-            Self::ToCome(act) => act,
-            Self::Reached => None,
+    pub(super) fn reach(&self) -> Option<LastAct> {
+        match std::mem::replace(&mut *self.0.lock(), End::Reached) {
+            End::ToCome(act) => act,
+            End::Reached => None,
+        }
+    }
+
+    /// Leaves an act to the sender's thread. It comes back if the sender has ended.
+    pub(super) fn leave(&self, act: LastAct) -> Option<LastAct> {
+        let mut end = self.0.lock();
+        match &mut *end {
+            End::ToCome(to_come) => {
+                debug_assert!(to_come.is_none(), "there is one last act");
+                if planted!(LastActLeftBehind) {
+                    drop(end);
+                    *self.0.lock() = End::ToCome(Some(act));
+                } else {
+                    *to_come = Some(act);
+                }
+                None
+            }
+            End::Reached => Some(act),
         }
     }
 }
@@ -83,22 +110,21 @@ impl SenderThread {
     ) -> io::Result<Self> {
         let end = Arc::new(Latch::new());
         let running = Running(Arc::clone(&end));
-        let last_act = Arc::new(Mutex::new(Rank::LEAF, End::ToCome(None)));
-        let acts = Arc::clone(&last_act);
+        let ending = Arc::new(Ending::to_come());
+        let ends = Arc::clone(&ending);
         let body = move || {
             let _running = running;
             callback_scope::mark_sender(instance.id());
             // With the sender go the user's interceptors and listeners, if nobody else has them any more.
             contain(instance.log(), run);
-            let last_act = acts.lock().reach();
-            if let Some(act) = last_act {
+            if let Some(act) = ends.reach() {
                 contain(instance.log(), act);
             }
         };
         let handle = spawn(Builder::new().name(thread_name(name)), Box::new(body))?;
         Ok(Self {
             handle: Mutex::new(Rank::LEAF, Some(handle)),
-            last_act,
+            ending,
             end,
             control,
             waker,
@@ -110,9 +136,11 @@ impl SenderThread {
     pub(crate) fn by_hand(control: Arc<SenderControl>, waker: Arc<SenderWaker>) -> (Self, Running) {
         let end = Arc::new(Latch::new());
         let running = Running(Arc::clone(&end));
+        let ending = Ending::to_come();
+        ending.reach();
         let thread = Self {
             handle: Mutex::new(Rank::LEAF, None),
-            last_act: Arc::new(Mutex::new(Rank::LEAF, End::Reached)),
+            ending: Arc::new(ending),
             end,
             control,
             waker,
@@ -152,16 +180,8 @@ impl SenderThread {
 
     /// Leaves to the thread what is to be done when the sender has ended. If it has, that is done here.
     pub(crate) fn at_end(&self, log: &LogContext, act: LastAct) {
-        let mut end = self.last_act.lock();
-        match &mut *end {
-            End::ToCome(to_come) => {
-                debug_assert!(to_come.is_none(), "there is one last act");
-                *to_come = Some(act);
-            }
-            End::Reached => {
-                drop(end);
-                contain(log, act);
-            }
+        if let Some(act) = self.ending.leave(act) {
+            contain(log, act);
         }
     }
 }

@@ -11,10 +11,7 @@ mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use arc_swap::{ArcSwap, Guard};
 
 use super::batch::{BatchFormat, BatchId, NewBatch, OpenBatch, Packer, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
@@ -25,8 +22,10 @@ use super::produce_request_result::ProduceRequestResult;
 use super::thunks::{AnyCallback, UntakenCallback};
 use super::wake::SenderWaker;
 use crate::compress::{CompressionType, Compressor};
+use crate::planted::planted;
 use crate::record::builder::RecordParts;
-use crate::sync::{Mutex, Rank};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{ArcSwap, Guard, Mutex, Rank};
 use crate::types::{Magic, PartitionId, UsableMagic};
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
@@ -141,6 +140,9 @@ impl RecordAccumulator {
     fn publish(&self, topics: Topics) {
         let id = topics.id();
         self.topics.store(Arc::new(topics));
+        if planted!(SnapshotStays) && self.snapshot.load(Ordering::Acquire) != NO_SNAPSHOT {
+            return;
+        }
         self.snapshot.store(id, Ordering::Release);
     }
 
@@ -221,12 +223,15 @@ impl RecordAccumulator {
         magic: Magic,
     ) -> Append {
         let mut due = None;
+        let mut late = None;
         // Under the queue's lock: numbers and times then rise from batch to batch of the queue, a flush
         // which begins after this append has returned finds the batch, and whoever finds the batch finds
         // the partition in the inbox. A sender that looks there for the last time, because the producer is
         // being closed, thereby misses none, wherever this thread is held up.
         let make = || {
-            self.announce(entry);
+            if !planted!(AnnouncesLate) && !planted!(WakesBeforeAnnouncing) {
+                self.announce(entry);
+            }
             let created = self.instance.clock().now();
             due = Some(created + self.options.linger);
             let id = self.counters.next_batch_id();
@@ -234,7 +239,11 @@ impl RecordAccumulator {
                 entry.topic_partition().clone(),
                 self.instance.clone(),
             ));
-            self.incomplete.lock().insert(id, Arc::clone(&result));
+            if planted!(IncompleteLate) {
+                late = Some((id, Arc::clone(&result)));
+            } else {
+                self.incomplete.lock().insert(id, Arc::clone(&result));
+            }
             OpenBatch::new(NewBatch {
                 id,
                 lease,
@@ -247,6 +256,12 @@ impl RecordAccumulator {
         };
         let mut filled = false;
         let end = entry.append_with(record, payload_len, callback, &mut filled, make);
+        if planted!(AnnouncesLate) {
+            self.announce(entry);
+        }
+        if planted!(IncompleteLate) {
+            self.incomplete.lock().extend(late);
+        }
         #[cfg(test)]
         held_up::here();
         match due {
@@ -254,6 +269,9 @@ impl RecordAccumulator {
             Some(_) if self.sends_everything() => self.waker.wake(),
             Some(due) => self.waker.wake_by(due),
             None => {}
+        }
+        if planted!(WakesBeforeAnnouncing) {
+            self.announce(entry);
         }
         end
     }
@@ -277,14 +295,17 @@ impl RecordAccumulator {
             packer,
         } = &self.format;
         if packer.compressor().is_some() || usable_magic.load() < Magic::V2 {
-            let counted = entry.pack(&self.packing);
+            let mut counted = entry.pack(&self.packing);
+            if planted!(PackedBeforeSignalled) {
+                counted = None;
+            }
             self.signal_now(entry);
             #[cfg(test)]
             held_up::here();
             // Only now: whoever sees that nothing is being packed finds it all in the inbox.
             drop(counted);
             // A sender that ends waits for the count alone, if it has sent the batch already.
-            if self.topics.load().is_closed() {
+            if self.topics.load().is_closed() && !planted!(PackedTellsNobody) {
                 self.waker.wake();
             }
         } else {
@@ -384,7 +405,9 @@ impl RecordAccumulator {
             registry.all_entries()
         };
         for entry in entries {
-            entry.close();
+            if !planted!(CloseForgetsQueues) {
+                entry.close();
+            }
         }
         self.pool.close();
     }

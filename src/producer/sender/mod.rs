@@ -168,7 +168,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared.counters.requests_in_flight(0);
     }
 
-    fn run_until_closed(&mut self) {
+    pub(super) fn run_until_closed(&mut self) {
         debug!(self.options.log, "the sender thread has started");
         while self.shared.control.is_running() {
             self.run_once();
@@ -325,10 +325,19 @@ fn has_unfinished_batches(
     in_flight: &InFlightBatches,
     now: Instant,
 ) -> bool {
+    has_queued_batches(accumulator, drainer, now) || in_flight.live_count() > 0
+}
+
+/// Whether a batch is not under way yet, or not any more.
+pub(super) fn has_queued_batches(
+    accumulator: &RecordAccumulator,
+    drainer: &mut Drainer,
+    now: Instant,
+) -> bool {
     // Asked first: what is no longer being packed is in the inbox.
     let is_packing = accumulator.is_packing();
     drainer.handle_inbox(accumulator, now);
-    is_packing || drainer.has_undrained() || in_flight.live_count() > 0
+    is_packing || drainer.has_undrained()
 }
 
 /// The longest poll when nothing at all is due: the clock's range is not the poller's.
