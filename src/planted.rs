@@ -8,18 +8,18 @@
     allow(dead_code, unreachable_pub, reason = "a list of names then")
 )]
 
-/// Whether this defect is the one at work.
+/// Whether this defect, or one of these, is the one at work.
 #[cfg(planted_defects)]
 macro_rules! planted {
-    ($defect:ident) => {
-        crate::planted::is_chosen(crate::planted::Defect::$defect)
+    ($($defect:ident)|+) => {
+        ($(crate::planted::is_chosen(crate::planted::Defect::$defect))||+)
     };
 }
 
 /// Without planted defects none is, and nothing is left of the question.
 #[cfg(not(planted_defects))]
 macro_rules! planted {
-    ($defect:ident) => {
+    ($($defect:ident)|+) => {
         false
     };
 }
@@ -153,8 +153,6 @@ defects! {
     NotifiedSenderSleeps;
     /// A batch that becomes full does not wake the sender if its partition is in the inbox.
     FullBatchWakesNobody;
-    /// A partition comes into the inbox when its queue's lock is given up.
-    AnnouncedAfterAppend;
     /// Memory that comes back wakes nobody who waits for it.
     MemoryWaiterNotWoken;
     /// Who leaves the line for memory does not wake the next one.
@@ -259,6 +257,67 @@ defects! {
     BlindClosingReadsNothing;
     /// A wait for memory has the whole of `max.block.ms`, whatever was waited for before.
     BlindEachWaitItsTime;
+
+    // Of threads that meet at the wrong moment: found by the models of `producer/models`.
+
+    /// A sender that is awake is not notified.
+    WakesOnlySleepers;
+    /// The end of the last sleep counts as that of the next.
+    KeepsOldSleep;
+    /// A latch is set while somebody is about to sleep on it.
+    LatchSetUnlocked;
+    /// A latch wakes one of those who wait.
+    LatchWakesOne;
+    /// Memory goes to whoever asks first, not to who waits longest.
+    LineIsNotKept;
+    /// Who is about to wait for memory looks before it takes the lock.
+    TicketLooksUnlocked;
+    /// A pool that is closed tells only the first in line.
+    PoolCloseTellsOne;
+    /// A batch's waiters are released while somebody is about to sleep.
+    ReleasesUnlocked;
+    /// Who sees a batch released need not see what came before.
+    ReleasesRelaxed;
+    /// A task is registered without another look whether there is anything to wait for.
+    RegistersBlindly;
+    /// A divided batch releases its waiters before it has pieces.
+    ReleasesBeforePieces;
+    /// A partition counts as in the inbox until the sender has looked at its queue.
+    LeavesInboxLate;
+    /// The sender is woken for a batch before it can find the batch's partition.
+    WakesBeforeAnnouncing;
+    /// A partition goes into the inbox when its new batch can be found already.
+    AnnouncesLate;
+    /// Closing the producer does not close its queues.
+    CloseForgetsQueues;
+    /// A flush can find a new batch only when the thread that opened it has gone on.
+    IncompleteLate;
+    /// A packed batch is no longer counted before the sender can find it.
+    PackedBeforeSignalled;
+    /// The last batch that was packed tells a sender that ends nothing.
+    PackedTellsNobody;
+    /// A flush wakes the sender before it counts as under way.
+    FlushCountsLate;
+    /// A flush does not wake the sender.
+    FlushWakesNobody;
+    /// A flush whose time is up no longer counts before its batches are left to the sender.
+    FlushLeavesLate;
+    /// What is left to the sender by one flush is forgotten with what another left.
+    FlushForgetsOthers;
+    /// A partition's queue is made without asking whether there is one.
+    QueueMadeTwice;
+    /// The picture's version is shown before its topics.
+    VersionBeforeTopics;
+    /// A thread goes on with topics that it remembers from a picture before.
+    SnapshotStays;
+    /// Who is about to wait for metadata looks before it takes the lock.
+    MetadataLooksUnlocked;
+    /// Who asks for a topic waits past an answer that came while it asked.
+    WaitsPastAnswer;
+    /// Closing wakes the sender before it says that it is to end.
+    ClosesAfterWaking;
+    /// The last act of a producer that is given up is left to a sender that has ended.
+    LastActLeftBehind;
 }
 
 /// The variable of the environment that names the defect at work in a program that [chooses](choose) none: so every

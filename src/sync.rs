@@ -11,6 +11,10 @@
 //!
 //! At most one lock of a rank is held at a time. User code runs with none held:
 //! [`assert_unlocked`] stands before every call into it.
+//!
+//! What else threads share is had from here too, where its order is worth a model: atomics, cells that are set once,
+//! snapshots, a thread's own values. In models (`cfg(all(test, loom))`) all of it is loom's, see [`modelled`]; else it
+//! is what it is called, and this module costs nothing.
 
 #![allow(
     clippy::disallowed_types,
@@ -21,12 +25,30 @@ use std::fmt;
 use std::time::Duration;
 
 mod idle;
+#[cfg(all(test, loom))]
+mod modelled;
 
 pub(crate) use idle::Idle;
 
+#[cfg(all(test, loom))]
+use modelled as raw;
+
+#[cfg(not(all(test, loom)))]
 mod raw {
     pub(super) use parking_lot::{Condvar, Mutex, MutexGuard};
 }
+
+#[cfg(all(test, loom))]
+pub(crate) use loom::sync::atomic;
+#[cfg(all(test, loom))]
+pub(crate) use modelled::{ArcSwap, Guard, OnceLock, local as thread_local};
+
+#[cfg(not(all(test, loom)))]
+pub(crate) use arc_swap::{ArcSwap, Guard};
+#[cfg(not(all(test, loom)))]
+pub(crate) use std::sync::{OnceLock, atomic};
+#[cfg(not(all(test, loom)))]
+pub(crate) use std::thread_local;
 
 /// The place of a lock in the lock order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -49,7 +71,7 @@ pub(crate) struct Mutex<T> {
 }
 
 impl<T> Mutex<T> {
-    pub(crate) const fn new(rank: Rank, value: T) -> Self {
+    pub(crate) fn new(rank: Rank, value: T) -> Self {
         Self {
             rank,
             inner: raw::Mutex::new(value),
@@ -102,7 +124,7 @@ pub(crate) struct Condvar {
 }
 
 impl Condvar {
-    pub(crate) const fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             raw: raw::Condvar::new(),
             wakes: wakes::Wakes::new(),
@@ -187,7 +209,7 @@ pub(crate) fn assert_unlocked() {
 mod ranks {
     use std::cell::RefCell;
 
-    use super::Rank;
+    use super::{Rank, thread_local};
 
     thread_local! {
         static HELD: RefCell<Vec<Rank>> = const { RefCell::new(Vec::new()) };

@@ -238,9 +238,13 @@ impl Metadata {
         now: Instant,
         retain: &mut dyn FnMut(&str) -> bool,
     ) -> MetadataUpdate {
-        self.needs_partial_update = planned.request_version < self.request_version
-            && !(planted!(BlindPartialAnswersAll) && planned.is_partial)
-            && !planted!(NewTopicForgotten);
+        self.needs_partial_update = planned.request_version < self.request_version;
+        if planted!(BlindPartialAnswersAll) {
+            self.needs_partial_update &= !planned.is_partial;
+        }
+        if planted!(NewTopicForgotten) {
+            self.needs_partial_update = false;
+        }
         self.new_topics = self
             .new_topics
             .filter(|asked| is_newer(*asked, planned.request_version));

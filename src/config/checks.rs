@@ -1,5 +1,7 @@
 //! What keys mean together: which follow from others, and which do not go together.
 
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use crate::util::log::Level;
 
 use super::bootstrap::parse_bootstrap;
@@ -9,7 +11,6 @@ use super::settings::{compression_level_key, compression_type};
 use super::value::Value;
 use crate::compress;
 use crate::error::ConfigError;
-use crate::sync::{Mutex, Rank};
 
 /// With more requests in flight a broker cannot tell a repeated batch from a new one.
 const MAX_IN_FLIGHT_FOR_IDEMPOTENCE: i64 = 5;
@@ -236,7 +237,7 @@ fn compression(draft: &Draft) -> Result<(), ConfigError> {
 }
 
 /// The number of the next producer without a name of its own, in this process.
-static NEXT_CLIENT: Mutex<u64> = Mutex::new(Rank::LEAF, 1);
+static NEXT_CLIENT: AtomicU64 = AtomicU64::new(1);
 
 fn client_id(draft: &mut Draft) {
     if draft.is_given("client.id") {
@@ -245,9 +246,7 @@ fn client_id(draft: &mut Draft) {
     let name = if let Some(id) = draft.text("transactional.id") {
         format!("producer-{id}")
     } else {
-        let mut next = NEXT_CLIENT.lock();
-        let number = *next;
-        *next += 1;
+        let number = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
         format!("producer-{number}")
     };
     draft.derive("client.id", Value::Text(name));

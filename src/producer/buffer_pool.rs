@@ -6,12 +6,12 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
 use super::waiting::{Event, Nap};
 use crate::planted::planted;
+use crate::sync::atomic::{AtomicUsize, Ordering};
 use crate::sync::{Condvar, Mutex, Rank};
 
 /// The memory of one producer's batches.
@@ -174,6 +174,9 @@ impl BufferPool {
         state.closed = true;
         let waiters = state.waiters.iter();
         for waiter in waiters.filter(|_| !planted!(CloseLeavesMemoryWaiters)) {
+            if planted!(PoolCloseTellsOne) && !Arc::ptr_eq(waiter, &state.waiters[0]) {
+                break;
+            }
             waiter.changed.notify_all();
         }
     }
@@ -363,7 +366,7 @@ impl Ticket {
         state
             .waiters
             .front()
-            .is_some_and(|first| Arc::ptr_eq(first, &self.waiter))
+            .is_some_and(|first| Arc::ptr_eq(first, &self.waiter) || planted!(LineIsNotKept))
     }
 
     /// Leaves the queue and tells the next in line if there is something for it.
@@ -391,7 +394,12 @@ impl Event for Ticket {
         let mut state = self.pool.state.lock();
         let nothing_to_take =
             state.available_bytes == 0 && state.free.is_empty() || !self.is_first(&state);
-        if nothing_to_take && !state.closed {
+        let must_wait = nothing_to_take && !state.closed;
+        if planted!(TicketLooksUnlocked) {
+            drop(state);
+            state = self.pool.state.lock();
+        }
+        if must_wait {
             nap.on(&self.waiter.changed, &mut state);
         }
     }

@@ -11,6 +11,7 @@
 
 use std::cell::Cell;
 
+use crate::sync::thread_local;
 use crate::util::process::Process;
 
 /// User code that sends runs other user code, which may send, and so on: a callback that sends again whatever
@@ -101,7 +102,7 @@ pub(super) fn enter(producer: ProducerId) -> CallbackScope {
 
 /// Marks this thread for good: it is the sender's of that producer.
 pub(crate) fn mark_sender(producer: ProducerId) {
-    SENDER_OF.set(Some(producer));
+    SENDER_OF.with(|sender_of| sender_of.set(Some(producer)));
 }
 
 /// Marks this thread as the sender's of that producer until the guard is dropped: it takes the sender's steps.
@@ -123,7 +124,7 @@ impl Drop for SenderScope {
 
 /// Whether this thread is inside user code of that producer, or its sender's.
 pub(crate) fn is_inside(producer: ProducerId) -> bool {
-    INSIDE.with(|inside| inside.contains(producer)) || SENDER_OF.get() == Some(producer)
+    INSIDE.with(|inside| inside.contains(producer)) || SENDER_OF.with(Cell::get) == Some(producer)
 }
 
 /// Whether this thread is so deep inside user code of any producers that no more is to be run.

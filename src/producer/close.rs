@@ -62,6 +62,11 @@ impl<'p> Close<'p> {
     fn begin(&mut self) -> Stopwatch {
         let core = self.core;
         core.close_doors();
+        if planted!(ClosesAfterWaking) {
+            core.waker.wake();
+            core.control.close();
+            return self.finishing();
+        }
         core.control.close();
         if self.timeout == Some(Duration::ZERO) {
             core.control.force();
@@ -69,6 +74,10 @@ impl<'p> Close<'p> {
         if !planted!(CloseWakesNobody) {
             core.waker.wake();
         }
+        self.finishing()
+    }
+
+    fn finishing(&mut self) -> Stopwatch {
         let time = self.running(self.timeout);
         self.phase = Phase::Finishing(time);
         time

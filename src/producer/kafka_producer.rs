@@ -2,7 +2,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use crate::util::log::{info, warn};
@@ -25,6 +24,7 @@ use super::waiting::Latch;
 use crate::config::ProducerConfig;
 use crate::error::{CloseError, FlushError, MetadataError, Misuse, ProduceError, SendError};
 use crate::record::header::Headers;
+use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::types::PartitionInfo;
 
 /// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.

@@ -12,6 +12,7 @@ use super::instance::Instance;
 use super::sender::SenderControl;
 use super::waiting::{Event, Latch};
 use super::wake::SenderWaker;
+use crate::planted::planted;
 use crate::sync::{Mutex, Rank};
 use crate::util::panic;
 
@@ -26,11 +27,15 @@ pub(crate) type LastAct = Box<dyn FnOnce() + Send>;
 #[derive(Debug)]
 pub(crate) struct SenderThread {
     handle: Mutex<Option<JoinHandle<()>>>,
-    last_act: Arc<Mutex<End>>,
+    ending: Arc<Ending>,
     end: Arc<Latch<()>>,
     control: Arc<SenderControl>,
     waker: Arc<SenderWaker>,
 }
+
+/// Who does the last act: the sender's thread, unless it has ended when the act is left to it.
+#[derive(Debug)]
+pub(super) struct Ending(Mutex<End>);
 
 /// Whether the sender has ended.
 enum End {
@@ -38,12 +43,34 @@ enum End {
     Reached,
 }
 
-impl End {
+impl Ending {
+    pub(super) fn to_come() -> Self {
+        Self(Mutex::new(Rank::LEAF, End::ToCome(None)))
+    }
+
     /// The sender has ended: what is to be done now.
-    fn reach(&mut self) -> Option<LastAct> {
-        match std::mem::replace(self, Self::Reached) {
-            Self::ToCome(act) => act,
-            Self::Reached => None,
+    pub(super) fn reach(&self) -> Option<LastAct> {
+        match std::mem::replace(&mut *self.0.lock(), End::Reached) {
+            End::ToCome(act) => act,
+            End::Reached => None,
+        }
+    }
+
+    /// Leaves an act to the sender's thread. It comes back if the sender has ended.
+    pub(super) fn leave(&self, act: LastAct) -> Option<LastAct> {
+        let mut end = self.0.lock();
+        match &mut *end {
+            End::ToCome(to_come) => {
+                debug_assert!(to_come.is_none(), "there is one last act");
+                if planted!(LastActLeftBehind) {
+                    drop(end);
+                    *self.0.lock() = End::ToCome(Some(act));
+                } else {
+                    *to_come = Some(act);
+                }
+                None
+            }
+            End::Reached => Some(act),
         }
     }
 }
@@ -63,14 +90,13 @@ impl fmt::Debug for End {
 #[derive(Debug)]
 pub(crate) struct Running {
     end: Arc<Latch<()>>,
-    last_act: Arc<Mutex<End>>,
+    ending: Arc<Ending>,
     log: LogContext,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
-        let last_act = self.last_act.lock().reach();
-        if let Some(act) = last_act {
+        if let Some(act) = self.ending.reach() {
             contain(&self.log, act);
         }
         self.end.set(());
@@ -109,15 +135,15 @@ impl SenderThread {
         waker: Arc<SenderWaker>,
     ) -> (Self, Running) {
         let end = Arc::new(Latch::new());
-        let last_act = Arc::new(Mutex::new(Rank::LEAF, End::ToCome(None)));
+        let ending = Arc::new(Ending::to_come());
         let running = Running {
             end: Arc::clone(&end),
-            last_act: Arc::clone(&last_act),
+            ending: Arc::clone(&ending),
             log,
         };
         let thread = Self {
             handle: Mutex::new(Rank::LEAF, None),
-            last_act,
+            ending,
             end,
             control,
             waker,
@@ -157,16 +183,8 @@ impl SenderThread {
 
     /// Leaves to the thread what is to be done when the sender has ended. If it has, that is done here.
     pub(crate) fn at_end(&self, log: &LogContext, act: LastAct) {
-        let mut end = self.last_act.lock();
-        match &mut *end {
-            End::ToCome(to_come) => {
-                debug_assert!(to_come.is_none(), "there is one last act");
-                *to_come = Some(act);
-            }
-            End::Reached => {
-                drop(end);
-                contain(log, act);
-            }
+        if let Some(act) = self.ending.leave(act) {
+            contain(log, act);
         }
     }
 }

@@ -4,12 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use crate::planted::planted;
 use crate::util::log::Level;
-use arc_swap::ArcSwap;
 
 use super::cluster_listeners::ClusterListeners;
 use super::waiting::{Event, Nap};
@@ -21,7 +19,8 @@ use crate::client::metadata_source::{MetadataRequestPlan, MetadataSource};
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{MetadataRequest, MetadataResponse};
-use crate::sync::{Condvar, Mutex, MutexGuard, Rank};
+use crate::sync::atomic::{AtomicU32, Ordering};
+use crate::sync::{ArcSwap, Condvar, Mutex, MutexGuard, Rank};
 use crate::types::{Cluster, Node, PartitionId, topic_name};
 
 /// Is told of each new picture of the cluster, and knows which topics are in use.
@@ -360,6 +359,10 @@ impl ProducerMetadata {
     /// Lets others see the newest picture: first the picture, then its version.
     fn publish(&self, state: &MutexGuard<'_, State>, changed: &ChangedTopics) {
         self.cluster.store(Arc::clone(state.metadata.cluster()));
+        if planted!(VersionBeforeTopics) {
+            self.update_version
+                .store(state.metadata.update_version(), Ordering::Release);
+        }
         self.observer.on_cluster(state.metadata.cluster(), changed);
         self.update_version
             .store(state.metadata.update_version(), Ordering::Release);
@@ -401,6 +404,10 @@ impl Event for AwaitedUpdate<'_> {
     fn sleep(&self, nap: Nap) {
         let mut state = self.metadata.state.lock();
         if self.look_at(&state) == Lookout::Same {
+            if planted!(MetadataLooksUnlocked) {
+                drop(state);
+                state = self.metadata.state.lock();
+            }
             nap.on(&self.metadata.changed, &mut state);
         }
     }

@@ -22,6 +22,8 @@ pub(crate) mod interceptor;
 pub(crate) mod kafka_producer;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;
+#[cfg(all(test, loom))]
+mod models;
 pub(crate) mod partitioner;
 pub(crate) mod partitions_for;
 pub(crate) mod produce_request_result;

@@ -2,8 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::Waker;
 
 use crate::planted::planted;
@@ -14,7 +13,8 @@ use super::record_metadata::{RecordFacts, RecordMetadata};
 use super::user_code::{Failure, Fence, UserCode, let_go};
 use super::waiting::{Event, Nap};
 use crate::error::ProduceError;
-use crate::sync::{Condvar, Mutex, Rank};
+use crate::sync::atomic::{AtomicBool, Ordering};
+use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 use crate::types::TopicPartition;
 
 /// How a batch ended.
@@ -158,6 +158,9 @@ impl ProduceRequestResult {
     /// Leads to the pieces that the batch was split into, in order of records.
     pub(crate) fn publish_split(&self, pieces: Box<[ResultOfPiece]>) {
         debug_assert!(pieces.len() > 1, "a split makes smaller batches");
+        if planted!(ReleasesBeforePieces) {
+            self.released.store(true, Ordering::Release);
+        }
         // A handle that is dropped looks for its piece.
         self.has_tasks.store(true, Ordering::Relaxed);
         let set = self.end.set(End::Split(pieces));
@@ -167,9 +170,22 @@ impl ProduceRequestResult {
     /// Lets every waiter go on.
     pub(crate) fn release_waiters(&self) {
         debug_assert!(self.end.get().is_some(), "released before it was published");
+        if planted!(ReleasesUnlocked) {
+            self.released.store(true, Ordering::Release);
+            self.condvar.notify_all();
+            let tasks = std::mem::take(&mut *self.tasks.lock());
+            return self.wake(tasks);
+        }
         let tasks = {
             let mut tasks = self.tasks.lock();
-            self.released.store(true, Ordering::Release);
+            self.released.store(
+                true,
+                if planted!(ReleasesRelaxed) {
+                    Ordering::Relaxed
+                } else {
+                    Ordering::Release
+                },
+            );
             if !planted!(WaiterNotWoken) {
                 self.condvar.notify_all();
             }
@@ -306,7 +322,7 @@ impl ProduceRequestResult {
         }
         let waker = waker.clone();
         let mut tasks = self.tasks.lock();
-        if self.is_released() {
+        if self.is_released() && !planted!(RegistersBlindly) {
             drop(tasks);
             self.let_go(Some(waker));
             return false;

@@ -11,12 +11,13 @@
 //! the sender finds it and then swaps the state; the sender goes to sleep only from `Awake`, and reads
 //! its inputs after it has set the state back.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use crate::clock::{Deadline, Instant};
 use crate::network::selectable::WakeUp;
 use crate::planted::planted;
+use crate::sync::OnceLock;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
@@ -50,6 +51,9 @@ impl SenderWaker {
 
     /// Makes the sender look at its inputs now. The work must have been published before.
     pub(crate) fn wake(&self) {
+        if planted!(WakesOnlySleepers) && self.state.load(Ordering::SeqCst) == AWAKE {
+            return;
+        }
         let before = self.state.swap(NOTIFIED, Ordering::SeqCst);
         if before == ASLEEP && !planted!(SenderNotWoken) {
             if let Some(poller) = self.poller.get() {
@@ -74,15 +78,20 @@ impl SenderWaker {
             Deadline::Never => u64::MAX,
         };
         self.sleep_until.store(until, Ordering::SeqCst);
+        if planted!(NotifiedSenderSleeps) {
+            self.state.store(ASLEEP, Ordering::SeqCst);
+            return true;
+        }
         self.state
             .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
-            || planted!(NotifiedSenderSleeps)
     }
 
     /// The poll is over; inputs are read after this.
     pub(crate) fn wake_up(&self) {
-        self.sleep_until.store(u64::MAX, Ordering::SeqCst);
+        if !planted!(KeepsOldSleep) {
+            self.sleep_until.store(u64::MAX, Ordering::SeqCst);
+        }
         self.state.swap(AWAKE, Ordering::SeqCst);
     }
 }

@@ -6,8 +6,11 @@
 
 #![allow(dead_code, reason = "the searching is for builds with planted defects")]
 
-/// A test that catches a defect: `"lib"` or the name of a test target, and the test's name there.
+/// A test that catches a defect: `"lib"`, the name of a test target or [`MODELS`], and the test's name there.
 pub(crate) type Catcher = (&'static str, &'static str);
+
+/// Models of what threads share: they have a build of their own, and show themselves what they catch.
+const MODELS: &str = "models";
 
 /// Every defect, in the order of the list in `src/planted.rs`.
 pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
@@ -307,13 +310,6 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
-        "AnnouncedAfterAppend",
-        Some((
-            "lib",
-            "producer::accumulator::tests::who_finds_a_batch_finds_its_partition_in_the_inbox_however_long_its_thread_is_held_up",
-        )),
-    ),
-    (
         "MemoryWaiterNotWoken",
         Some((
             "lib",
@@ -594,6 +590,209 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
     ("BlindConnectedIsFine", None),
     ("BlindClosingReadsNothing", None),
     ("BlindEachWaitItsTime", None),
+    (
+        "WakesOnlySleepers",
+        Some((
+            "models",
+            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+        )),
+    ),
+    (
+        "KeepsOldSleep",
+        Some((
+            "models",
+            "producer::models::wake::work_is_found_before_it_is_due_and_what_is_due_late_wakes_nobody",
+        )),
+    ),
+    (
+        "LatchSetUnlocked",
+        Some((
+            "models",
+            "producer::models::close::a_record_sent_beside_a_forced_close_is_refused_or_gets_an_outcome",
+        )),
+    ),
+    (
+        "LatchWakesOne",
+        Some((
+            "models",
+            "producer::models::latch::everybody_who_waits_for_a_latch_is_woken",
+        )),
+    ),
+    (
+        "LineIsNotKept",
+        Some((
+            "models",
+            "producer::models::buffer_pool::two_who_wait_are_served_in_turn",
+        )),
+    ),
+    (
+        "TicketLooksUnlocked",
+        Some((
+            "models",
+            "producer::models::close::a_thread_that_waits_for_memory_learns_that_the_producer_is_closed",
+        )),
+    ),
+    (
+        "PoolCloseTellsOne",
+        Some((
+            "models",
+            "producer::models::buffer_pool::everybody_who_waits_learns_that_the_pool_is_closed",
+        )),
+    ),
+    (
+        "ReleasesUnlocked",
+        Some((
+            "models",
+            "producer::models::produce_request_result::threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run",
+        )),
+    ),
+    (
+        "ReleasesRelaxed",
+        Some((
+            "models",
+            "producer::models::produce_request_result::threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run",
+        )),
+    ),
+    (
+        "RegistersBlindly",
+        Some((
+            "models",
+            "producer::models::produce_request_result::a_task_is_woken_and_let_go_also_when_a_future_beside_it_is_dropped",
+        )),
+    ),
+    (
+        "ReleasesBeforePieces",
+        Some((
+            "models",
+            "producer::models::produce_request_result::a_thread_that_waits_for_a_batch_that_is_divided_is_sent_on_to_its_piece",
+        )),
+    ),
+    (
+        "LeavesInboxLate",
+        Some((
+            "models",
+            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+        )),
+    ),
+    (
+        "WakesBeforeAnnouncing",
+        Some((
+            "models",
+            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+        )),
+    ),
+    (
+        "AnnouncesLate",
+        Some((
+            "lib",
+            "producer::accumulator::tests::who_finds_a_batch_finds_its_partition_in_the_inbox_however_long_its_thread_is_held_up",
+        )),
+    ),
+    (
+        "CloseForgetsQueues",
+        Some((
+            "models",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_record_that_was_taken",
+        )),
+    ),
+    (
+        "IncompleteLate",
+        Some((
+            "models",
+            "producer::models::flush::a_flush_finds_what_was_sent_before_it_also_in_a_batch_that_another_thread_opens",
+        )),
+    ),
+    (
+        "PackedBeforeSignalled",
+        Some((
+            "models",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_batch_that_was_being_packed",
+        )),
+    ),
+    (
+        "PackedTellsNobody",
+        Some((
+            "models",
+            "producer::models::close::a_batch_that_is_being_packed_when_the_producer_is_closed_is_written",
+        )),
+    ),
+    (
+        "FlushCountsLate",
+        Some((
+            "models",
+            "producer::models::flush::what_a_thread_has_sent_is_done_when_its_flush_returns",
+        )),
+    ),
+    (
+        "FlushWakesNobody",
+        Some((
+            "models",
+            "producer::models::flush::what_a_thread_has_sent_is_done_when_its_flush_returns",
+        )),
+    ),
+    (
+        "FlushLeavesLate",
+        Some((
+            "models",
+            "producer::models::flush::what_a_flush_leaves_when_its_time_is_up_does_not_linger",
+        )),
+    ),
+    (
+        "FlushForgetsOthers",
+        Some((
+            "models",
+            "producer::models::flush::what_a_flush_leaves_is_not_forgotten_with_what_an_earlier_one_left",
+        )),
+    ),
+    (
+        "QueueMadeTwice",
+        Some((
+            "models",
+            "producer::models::topics::a_partition_has_one_queue_whoever_needs_it_first_and_while_its_topic_grows",
+        )),
+    ),
+    (
+        "VersionBeforeTopics",
+        Some((
+            "models",
+            "producer::models::metadata::a_version_is_shown_after_its_picture_and_its_topics",
+        )),
+    ),
+    (
+        "SnapshotStays",
+        Some((
+            "models",
+            "producer::models::topics::who_has_seen_a_picture_sends_to_its_topics_and_not_to_those_it_remembers",
+        )),
+    ),
+    (
+        "MetadataLooksUnlocked",
+        Some((
+            "models",
+            "producer::models::metadata::everybody_who_waits_for_metadata_learns_of_it_or_that_the_producer_is_closed",
+        )),
+    ),
+    (
+        "WaitsPastAnswer",
+        Some((
+            "models",
+            "producer::models::send::a_send_and_a_question_for_a_topic_that_is_not_known_both_learn_of_it",
+        )),
+    ),
+    (
+        "ClosesAfterWaking",
+        Some((
+            "models",
+            "producer::models::close::a_record_sent_beside_a_close_is_refused_or_written",
+        )),
+    ),
+    (
+        "LastActLeftBehind",
+        Some((
+            "models",
+            "producer::models::latch::the_last_act_is_done_once_whoever_comes_first",
+        )),
+    ),
 ];
 
 #[cfg(planted_defects)]
@@ -616,7 +815,7 @@ pub(crate) mod search {
 
     use kafka_producer::internals::{Defect, PLANTED_DEFECT, planted_defect};
 
-    use super::{CAUGHT_BY, Catcher};
+    use super::{CAUGHT_BY, Catcher, MODELS};
 
     /// The variable of the environment that names the defects to look for, if it is not to be for all of them.
     const ONLY: &str = "DEFECTS";
@@ -753,6 +952,9 @@ pub(crate) mod search {
             let Some(test) = test else {
                 return Caught::Not(seeds_run, String::new());
             };
+            if test.0 == MODELS {
+                return Caught::Test(test, "`.ci/run models` shows it");
+            }
             match run_tests(programs, test.0, &[test.1], name) {
                 TestEnd::Failed => Caught::Test(test, "it fails"),
                 TestEnd::Hung => Caught::Test(test, "it does not end"),
@@ -770,7 +972,8 @@ pub(crate) mod search {
                 }
             }
             let mut names: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-            for (program, name) in CAUGHT_BY.iter().filter_map(|(_, test)| *test) {
+            let tests = CAUGHT_BY.iter().filter_map(|(_, test)| *test);
+            for (program, name) in tests.filter(|(program, _)| *program != MODELS) {
                 names.entry(program).or_default().insert(name);
             }
             for (program, names) in names {
@@ -869,6 +1072,7 @@ pub(crate) mod search {
         let targets: BTreeSet<&str> = CAUGHT_BY
             .iter()
             .filter_map(|(_, test)| test.map(|(target, _)| target))
+            .filter(|target| *target != MODELS)
             .collect();
         let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
         cargo.args(["test", "--no-run", "--message-format=json"]);

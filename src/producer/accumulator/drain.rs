@@ -148,8 +148,13 @@ impl Drainer {
         let mut inbox = std::mem::take(&mut self.inbox);
         accumulator.swap_inbox(&mut inbox);
         for entry in inbox.drain(..) {
-            entry.leave_inbox();
+            if !planted!(LeavesInboxLate) {
+                entry.leave_inbox();
+            }
             let head = entry.head();
+            if planted!(LeavesInboxLate) {
+                entry.leave_inbox();
+            }
             let index = entry.index();
             self.slot_for(&entry).head = head;
             self.settle(index, now);

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::num::NonZeroU64;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Append;
 use super::packing::{Counted, Packing};
@@ -12,6 +11,7 @@ use crate::producer::batch::{BatchId, FilledBatch, OpenBatch};
 use crate::producer::thunks::{AnyCallback, UntakenCallback};
 use crate::record::builder::RecordParts;
 use crate::record::ratio::CompressionRatio;
+use crate::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use crate::sync::{self, Mutex, Rank};
 use crate::types::TopicPartition;
 

@@ -1,7 +1,6 @@
 //! Sending everything that is in batches, and waiting for it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use super::RecordAccumulator;
@@ -9,6 +8,7 @@ use crate::error::{FlushError, Misuse};
 use crate::planted::planted;
 use crate::producer::produce_request_result::ProduceRequestResult;
 use crate::producer::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
+use crate::sync::atomic::{AtomicUsize, Ordering};
 
 /// A flush as steps. While it lasts, batches do not linger; the batches that it waits for are those that were
 /// incomplete when it was first stepped. A flush whose time is up leaves them to the sender, and batches do not
@@ -54,6 +54,9 @@ impl Flush<'_> {
 
 impl<'a> Batches<'a> {
     fn of(accumulator: &'a RecordAccumulator) -> Self {
+        if planted!(FlushCountsLate) {
+            accumulator.waker.wake();
+        }
         let flushing = Flushing::begin(&accumulator.flushes);
         let (results, below) = {
             let incomplete = accumulator.incomplete.lock();
@@ -61,7 +64,8 @@ impl<'a> Batches<'a> {
             let below = last.map_or(0, |(id, _)| id.opened() + 1);
             (incomplete.values().cloned().collect::<Vec<_>>(), below)
         };
-        if !results.is_empty() {
+        let wakes = !planted!(FlushWakesNobody | FlushCountsLate);
+        if !results.is_empty() && wakes {
             accumulator.waker.wake();
         }
         Self {
@@ -94,6 +98,12 @@ impl<'a> Batches<'a> {
 impl Drop for Batches<'_> {
     fn drop(&mut self) {
         if self.undone().is_some() && !planted!(FlushGivesBackToLinger) {
+            if planted!(FlushLeavesLate) {
+                let flushes = &self.accumulator.flushes;
+                flushes.fetch_sub(1, Ordering::AcqRel);
+                self.accumulator.leave_to_sender(self.below);
+                flushes.fetch_add(1, Ordering::AcqRel);
+            }
             self.accumulator.leave_to_sender(self.below);
         }
     }
@@ -114,6 +124,10 @@ impl RecordAccumulator {
         let first = self.incomplete.lock().keys().next().map(|id| id.opened());
         if first.is_some_and(|first| first < below) {
             return true;
+        }
+        if planted!(FlushForgetsOthers) {
+            self.left_by_flushes.store(0, Ordering::Release);
+            return false;
         }
         // Unless another flush has left some meanwhile.
         let forgotten =

@@ -11,10 +11,7 @@ mod topics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
-
-use arc_swap::{ArcSwap, Guard};
 
 use super::batch::{BatchFormat, BatchId, NewBatch, OpenBatch, Packer, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
@@ -27,7 +24,8 @@ use super::wake::SenderWaker;
 use crate::compress::{CompressionType, Compressor};
 use crate::planted::planted;
 use crate::record::builder::RecordParts;
-use crate::sync::{Mutex, Rank};
+use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use crate::sync::{ArcSwap, Guard, Mutex, Rank};
 use crate::types::{Magic, PartitionId, UsableMagic};
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
@@ -142,6 +140,9 @@ impl RecordAccumulator {
     fn publish(&self, topics: Topics) {
         let id = topics.id();
         self.topics.store(Arc::new(topics));
+        if planted!(SnapshotStays) && self.snapshot.load(Ordering::Acquire) != NO_SNAPSHOT {
+            return;
+        }
         self.snapshot.store(id, Ordering::Release);
     }
 
@@ -222,12 +223,13 @@ impl RecordAccumulator {
         magic: Magic,
     ) -> Append {
         let mut due = None;
+        let mut late = None;
         // Under the queue's lock: numbers and times then rise from batch to batch of the queue, a flush
         // which begins after this append has returned finds the batch, and whoever finds the batch finds
         // the partition in the inbox. A sender that looks there for the last time, because the producer is
         // being closed, thereby misses none, wherever this thread is held up.
         let make = || {
-            if !planted!(AnnouncedAfterAppend) {
+            if !planted!(AnnouncesLate | WakesBeforeAnnouncing) {
                 self.announce(entry);
             }
             let created = self.instance.clock().now();
@@ -237,7 +239,11 @@ impl RecordAccumulator {
                 entry.topic_partition().clone(),
                 self.instance.clone(),
             ));
-            self.incomplete.lock().insert(id, Arc::clone(&result));
+            if planted!(IncompleteLate) {
+                late = Some((id, Arc::clone(&result)));
+            } else {
+                self.incomplete.lock().insert(id, Arc::clone(&result));
+            }
             OpenBatch::new(NewBatch {
                 id,
                 lease,
@@ -250,16 +256,22 @@ impl RecordAccumulator {
         };
         let mut filled = false;
         let end = entry.append_with(record, payload_len, callback, &mut filled, make);
-        #[cfg(test)]
-        held_up::here();
-        if planted!(AnnouncedAfterAppend) {
+        if planted!(AnnouncesLate) {
             self.announce(entry);
         }
+        if planted!(IncompleteLate) {
+            self.incomplete.lock().extend(late);
+        }
+        #[cfg(test)]
+        held_up::here();
         match due {
             _ if filled => self.handle_filled(entry),
             Some(_) if self.sends_everything() => self.waker.wake(),
             Some(due) => self.waker.wake_by(due),
             None => {}
+        }
+        if planted!(WakesBeforeAnnouncing) {
+            self.announce(entry);
         }
         end
     }
@@ -283,14 +295,17 @@ impl RecordAccumulator {
             packer,
         } = &self.format;
         if packer.compressor().is_some() || usable_magic.load() < Magic::V2 {
-            let counted = entry.pack(&self.packing);
+            let mut counted = entry.pack(&self.packing);
+            if planted!(PackedBeforeSignalled) {
+                counted = None;
+            }
             self.signal_now(entry);
             #[cfg(test)]
             held_up::here();
             // Only now: whoever sees that nothing is being packed finds it all in the inbox.
             drop(counted);
             // A sender that ends waits for the count alone, if it has sent the batch already.
-            if self.topics.load().is_closed() {
+            if self.topics.load().is_closed() && !planted!(PackedTellsNobody) {
                 self.waker.wake();
             }
         } else {
@@ -396,7 +411,9 @@ impl RecordAccumulator {
             registry.all_entries()
         };
         for entry in entries {
-            entry.close();
+            if !planted!(CloseForgetsQueues) {
+                entry.close();
+            }
         }
         self.pool.close();
     }

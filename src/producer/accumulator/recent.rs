@@ -6,6 +6,7 @@ use std::cell::RefCell;
 use std::sync::Arc;
 
 use super::topics::{NO_SNAPSHOT, SnapshotId, TopicEntry};
+use crate::sync::thread_local;
 
 /// A few are enough for most programs, and each may outlive its producer.
 const PLACES: usize = 8;

@@ -1,7 +1,7 @@
 //! Every topic and partition that was ever seen, and what new metadata makes of them.
 
+use std::sync::Arc;
 use std::sync::atomic::AtomicI32;
-use std::sync::{Arc, OnceLock};
 
 use super::RecordAccumulator;
 use super::entry::{EntryIndex, PartitionEntry};
@@ -10,6 +10,7 @@ use crate::client::metadata::ChangedTopics;
 use crate::planted::planted;
 use crate::producer::metadata::ClusterObserver;
 use crate::record::ratio::CompressionRatio;
+use crate::sync::OnceLock;
 use crate::types::{Cluster, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use crate::util::hash::FixedHashMap;
 use crate::util::shared_map::SharedMap;
@@ -65,13 +66,17 @@ impl Registry {
         let at = partition as usize;
         let topic_of = self.topic(topic, at + 1);
         let slot = &topic_of.slots[at];
-        if let Some(entry) = slot.get() {
+        if let Some(entry) = slot.get().filter(|_| !planted!(QueueMadeTwice)) {
             return Arc::clone(entry);
         }
         let partition = TopicPartition::new(Arc::clone(topic), partition);
         let ratio = Arc::clone(&topic_of.ratio);
         let new = || Arc::new(PartitionEntry::new(index, partition, ratio, closed));
-        let entry = Arc::clone(slot.get_or_init(new));
+        let entry = if planted!(QueueMadeTwice) {
+            new()
+        } else {
+            Arc::clone(slot.get_or_init(new))
+        };
         self.next_index += 1;
         entry
     }

@@ -1,11 +1,12 @@
 //! The topics that can be sent to: a read-mostly map that application threads borrow, and that the
 //! sender replaces when the cluster changes.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use super::entry::PartitionEntry;
 use crate::producer::partitioner::partition_for_key;
+use crate::sync::OnceLock;
 use crate::types::{Cluster, PartitionId};
 use crate::util::shared_map::SharedMap;
 

@@ -21,6 +21,9 @@ pub(crate) type HandSender<S> = Sender<NetworkClient<S, Resolver, Completion>>;
 /// The whole sender, on the streams of a poller, to be stepped.
 pub(crate) type SenderOn<P> = SteppedSender<NetworkClient<Selector<P>, Resolver, Completion>>;
 
+/// A producer that is stepped, its sender, and what says that this runs.
+pub(crate) type Stepped<K, V, P> = (KafkaProducer<K, V>, SenderOn<P>, Running);
+
 /// What the outside world gives to a producer that is stepped.
 pub(crate) struct SteppedSeams<P> {
     pub(crate) clock: Arc<dyn Clock>,
@@ -35,7 +38,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     pub(crate) fn build_stepped<P: Poller + 'static>(
         self,
         seams: SteppedSeams<P>,
-    ) -> Result<(KafkaProducer<K, V>, SenderOn<P>, Running), ConstructError> {
+    ) -> Result<Stepped<K, V, P>, ConstructError> {
         let SteppedSeams {
             clock,
             seed,

@@ -1,7 +1,9 @@
 //! What others tell the sender thread: to end, soon or at once; and what it tells them: that it failed.
 
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
+
+use crate::sync::OnceLock;
+use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 const RUNNING: u8 = 0;
 const CLOSING: u8 = 1;

@@ -172,7 +172,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.close_client();
     }
 
-    fn run_until_closed(&mut self) {
+    pub(super) fn run_until_closed(&mut self) {
         debug!(self.options.log, "the sender thread has started");
         while self.goes_on() {
             self.run_once();
@@ -373,11 +373,20 @@ fn has_unfinished_batches(
     in_flight: &InFlightBatches,
     now: Instant,
 ) -> bool {
+    let is_under_way = in_flight.live_count() > 0 && !planted!(CloseForgetsUnderWay);
+    has_queued_batches(accumulator, drainer, now) || is_under_way
+}
+
+/// Whether a batch is not under way yet, or not any more.
+pub(super) fn has_queued_batches(
+    accumulator: &RecordAccumulator,
+    drainer: &mut Drainer,
+    now: Instant,
+) -> bool {
     // Asked first: what is no longer being packed is in the inbox.
     let is_packing = accumulator.is_packing();
     drainer.handle_inbox(accumulator, now);
-    let is_under_way = in_flight.live_count() > 0 && !planted!(CloseForgetsUnderWay);
-    is_packing || drainer.has_undrained() || is_under_way
+    is_packing || drainer.has_undrained()
 }
 
 /// The longest poll when nothing at all is due: the clock's range is not the poller's.

@@ -1,11 +1,10 @@
 //! Something that becomes known once.
 
 use std::fmt;
-use std::sync::OnceLock;
 
 use super::call::{Event, Nap};
 use crate::planted::planted;
-use crate::sync::{Condvar, Mutex, Rank};
+use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 
 /// Something that becomes known once, on one thread, and that others wait for: that the sender has ended; what
 /// came of something that it was asked for.
@@ -31,10 +30,12 @@ impl<T> Latch<T> {
     /// Makes it known, and wakes who waits. What was set first stays.
     pub(crate) fn set(&self, value: T) {
         let late = {
-            let _setting = self.setting.lock();
+            let _setting = (!planted!(LatchSetUnlocked)).then(|| self.setting.lock());
             self.value.set(value)
         };
-        if !planted!(CloserNotWoken) {
+        if planted!(LatchWakesOne) {
+            self.is_set.notify_one();
+        } else if !planted!(CloserNotWoken) {
             self.is_set.notify_all();
         }
         drop(late);

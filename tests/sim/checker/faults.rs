@@ -60,10 +60,6 @@ impl Faults {
         self.all.iter().filter(|fault| fault.begun.is_some())
     }
 
-    pub(crate) fn fault(&self, fault: usize) -> Option<&Fault> {
-        self.all.get(fault).map(|facts| &facts.fault)
-    }
-
     /// Whether the brokers forgot the producers of this partition between two events (both included).
     pub(crate) fn was_forgotten(&self, topic: &str, partition: i32, from: u64, to: u64) -> bool {
         self.begun().any(|facts| {

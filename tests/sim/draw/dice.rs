@@ -63,8 +63,4 @@ impl Dice {
             .cloned()
             .collect()
     }
-
-    pub(crate) fn number(&mut self) -> u64 {
-        self.0.u64(..)
-    }
 }

@@ -45,7 +45,7 @@ pub(crate) fn checked(scenario: &Scenario, told: &mut dyn FnMut(&Event)) -> RunR
         told,
         violations: Vec::new(),
     };
-    let ended = run(scenario, &mut checked);
+    let simulated = run(scenario, &mut checked);
     let counts = checked.tallies.end();
     RunReport {
         violations: checked
@@ -55,7 +55,7 @@ pub(crate) fn checked(scenario: &Scenario, told: &mut dyn FnMut(&Event)) -> RunR
             .collect(),
         records: counts.records_offered,
         acknowledged: counts.records_acknowledged,
-        simulated: ended.simulated,
+        simulated,
         tallies: counts.named().collect(),
     }
 }

@@ -40,13 +40,6 @@ pub(crate) trait Observer {
     fn glance(&mut self, glance: &Glance);
 }
 
-/// What a run came to.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Ended {
-    pub(crate) simulated: Duration,
-    pub(crate) steps: u64,
-}
-
 /// More steps than any scenario needs.
 const STEPS: u64 = 3_000_000;
 /// How long after everything is healed the application's threads may go on, before producers are closed.
@@ -58,8 +51,8 @@ const REST: Duration = Duration::from_secs(1);
 /// Between two glances in passing.
 const GLANCE_EVERY: Duration = Duration::from_millis(250);
 
-/// Runs a scenario to its end.
-pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Ended {
+/// Runs a scenario to its end, and says how much time has passed in it.
+pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration {
     user_code::install_logger();
     user_code::hush_panics();
     let mut random = fastrand::Rng::with_seed(scenario.seed);
@@ -69,7 +62,7 @@ pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Ended {
     let _on_stage = stage.enter();
     let mut run = Run::new(scenario, &stage, random, observer);
     run.to_the_end();
-    run.ended()
+    stage.now()
 }
 
 /// A task: a thread of the application, or what the run does at the end.
@@ -139,13 +132,6 @@ impl<'r> Run<'r> {
             glanced_at: Duration::ZERO,
             events: Vec::new(),
             turns: Vec::new(),
-        }
-    }
-
-    fn ended(&self) -> Ended {
-        Ended {
-            simulated: self.stage.now(),
-            steps: self.steps,
         }
     }
 
@@ -563,11 +549,21 @@ impl<'r> Run<'r> {
             .filter(|topic| topic.partitions > 0)
             .map(|topic| (topic.name.clone(), topic.partitions))
             .collect();
-        let body = async move { last_task(&stage, &task, index, topics).await };
+        let is_done = Rc::new(Cell::new(false));
+        let done = Rc::clone(&is_done);
+        let body = async move {
+            show_that_it_lives(&stage, &task, index, topics).await;
+            done.set(true);
+        };
         let who = Who::Thread {
             producer: index,
             thread: usize::MAX,
         };
+        self.start(who, parking, Rc::default(), body);
+        let stage = Rc::clone(&self.stage);
+        let parking = Rc::new(Parking::new(&stage.world));
+        let task = Rc::clone(&parking);
+        let body = async move { end(&stage, &task, index, &is_done).await };
         self.start(who, parking, Rc::default(), body);
     }
 
@@ -606,15 +602,14 @@ impl<'r> Run<'r> {
     }
 }
 
-/// A record to each partition that is there shows that the producer lives; then it ends.
-async fn last_task(
+/// A record to each partition that is there shows that the producer lives.
+async fn show_that_it_lives(
     stage: &Rc<Stage>,
     parking: &Parking,
     index: ProducerIndex,
     topics: Vec<(String, u16)>,
 ) {
     let Some(producer) = stage.producer(index) else {
-        stage.idle.set(stage.idle.get() + 1);
         return;
     };
     last_flush(stage, parking, &producer).await;
@@ -660,6 +655,19 @@ async fn last_task(
         // Its settings may be such that it does not come to rest in time.
         stage.is_at_rest.set(false);
     }
+}
+
+/// Closes a producer, and drops it: when all else is done, or has had its time. A call that waits may have all the time
+/// that there is, by its producer's settings.
+async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done: &Cell<bool>) {
+    let mut waited = Duration::ZERO;
+    while !is_done.get() && waited < LIVENESS {
+        parking.sleep(REST).await;
+        waited += REST;
+    }
+    if !is_done.get() {
+        stage.is_at_rest.set(false);
+    }
     // What is shared is dropped by then, and everybody sleeps.
     parking.sleep(REST).await;
     stage.idle.set(stage.idle.get() + 1);
@@ -667,6 +675,9 @@ async fn last_task(
     parking
         .wait_until("the others", move || others.may_close.get())
         .await;
+    let Some(producer) = stage.producer(index) else {
+        return;
+    };
     let call = stage.new_call();
     stage.say(What::CallBegins {
         call,

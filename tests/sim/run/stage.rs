@@ -229,6 +229,6 @@ pub(crate) fn outcome(answer: Result<&RecordMetadata, &ProduceError>) -> Outcome
 pub(crate) fn value_of(record: RecordId, size: usize) -> Vec<u8> {
     let mut value = record.0.to_be_bytes().to_vec();
     // Neither random nor all alike: a codec has something to do.
-    value.extend((ID_BYTES..size).map(|at| (record.0 as usize ^ at / 3) as u8));
+    value.extend((ID_BYTES..size).map(|at| (record.0 as usize ^ (at / 3)) as u8));
     value
 }

@@ -1,6 +1,6 @@
 //! When which fault begins and ends.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use kafka_producer::internals::simulation::World;
@@ -19,19 +19,16 @@ enum Turn {
 /// The faults of a scenario, in time.
 pub(crate) struct Timeline {
     faults: Vec<TimedFault>,
-    to_come: BTreeMap<(Duration, Turn, usize), ()>,
+    to_come: BTreeSet<(Duration, Turn, usize)>,
     ongoing: BTreeMap<usize, Ongoing>,
     heal_at: Duration,
 }
 
 impl Timeline {
     pub(crate) fn new(scenario: &Scenario) -> Self {
-        let begins = scenario.faults.iter().enumerate().map(|(number, fault)| {
-            (
-                (Duration::from_millis(fault.at_ms), Turn::Begin, number),
-                (),
-            )
-        });
+        let begins = scenario.faults.iter().enumerate();
+        let begins =
+            begins.map(|(number, fault)| (Duration::from_millis(fault.at_ms), Turn::Begin, number));
         Self {
             faults: scenario.faults.clone(),
             to_come: begins.collect(),
@@ -42,18 +39,16 @@ impl Timeline {
 
     /// When one begins or ends next.
     pub(crate) fn next(&self) -> Option<Duration> {
-        self.to_come.keys().next().map(|(at, ..)| *at)
+        self.to_come.first().map(|(at, ..)| *at)
     }
 
     /// Does what is due by now, and says what it was.
     pub(crate) fn turn(&mut self, now: Duration, world: &World) -> Vec<What> {
         let mut news = Vec::new();
-        while let Some(first) = self.to_come.first_entry() {
-            let (at, turn, fault) = *first.key();
-            if at > now {
+        while self.next().is_some_and(|at| at <= now) {
+            let Some((at, turn, fault)) = self.to_come.pop_first() else {
                 break;
-            }
-            first.remove();
+            };
             match turn {
                 Turn::Begin => {
                     news.push(What::FaultBegins { fault });
@@ -75,7 +70,7 @@ impl Timeline {
         self.ongoing.insert(number, begin(&fault.fault, world));
         let lasts = fault.for_ms.map(Duration::from_millis);
         let end = lasts.map_or(self.heal_at, |lasts| (at + lasts).min(self.heal_at));
-        self.to_come.insert((end, Turn::End, number), ());
+        self.to_come.insert((end, Turn::End, number));
     }
 
     /// Ends all of them.

@@ -1,5 +1,6 @@
 //! The user's code, which does what the scenario says: fails, panics, takes its time, calls the producer back.
 
+use std::collections::VecDeque;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -24,7 +25,10 @@ pub(crate) fn hush_panics() {
     ONCE.call_once(|| {
         let others = std::panic::take_hook();
         std::panic::set_hook(Box::new(move |info| {
-            let is_meant = info.payload_as_str() == Some(PANIC);
+            let is_meant = info
+                .payload()
+                .downcast_ref::<String>()
+                .is_some_and(|text| text == PANIC);
             if !is_meant {
                 others(info);
             }
@@ -118,7 +122,7 @@ impl Piece {
             }
             Act::Gets => {
                 let kept = match stage.producers.borrow_mut().get_mut(self.producer) {
-                    Some(held) => held.futures.iter_mut().find_map(|kept| kept.pop_back()),
+                    Some(held) => held.futures.iter_mut().find_map(VecDeque::pop_back),
                     None => None,
                 };
                 if let Some(Kept { record, future, .. }) = kept {

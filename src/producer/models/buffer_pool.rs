@@ -1,0 +1,139 @@
+//! Batch memory: whoever waits gets it in turn, however others come and go.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::thread;
+
+use super::check;
+use crate::planted::Defect;
+use crate::producer::buffer_pool::{BufferPool, Denied, Lease, Ticket};
+use crate::producer::waiting::{Event, Nap};
+use crate::sync::{Mutex, Rank};
+
+/// One batch's memory.
+const BATCH: usize = 10;
+
+/// Waits for memory as a call does.
+fn wait(mut ticket: Ticket) -> Result<Lease, Denied> {
+    loop {
+        match ticket.poll() {
+            Err(Denied::Exhausted) => ticket.sleep(Nap::of(Duration::MAX)),
+            end => return end,
+        }
+    }
+}
+
+fn assert_all_is_back(pool: &BufferPool) {
+    assert_eq!(pool.available_bytes(), pool.total_bytes());
+    assert_eq!(pool.waiting(), 0);
+}
+
+#[test]
+fn two_who_wait_are_served_in_turn() {
+    let defects = [
+        Defect::MemoryWaiterNotWoken,
+        Defect::LineIsNotKept,
+        Defect::TicketLooksUnlocked,
+    ];
+    check(4, &defects, || {
+        let pool = BufferPool::new(BATCH, BATCH);
+        let lease = pool.try_allocate(BATCH).unwrap();
+        let served = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
+        let waiters = [1, 2].map(|place| {
+            let (ticket, served) = (pool.enqueue(BATCH).unwrap(), Arc::clone(&served));
+            thread::spawn(move || {
+                let lease = wait(ticket).unwrap();
+                served.lock().push(place);
+                drop(lease);
+            })
+        });
+        drop(lease);
+        for waiter in waiters {
+            waiter.join().unwrap();
+        }
+        assert_eq!(*served.lock(), [1, 2]);
+        assert_all_is_back(&pool);
+    });
+}
+
+#[test]
+fn memory_that_is_handed_to_one_whose_time_is_up_goes_to_the_next_in_line() {
+    let defects = [Defect::NextInLineNotWoken, Defect::BlindTicketKeepsGathered];
+    check(4, &defects, || {
+        let pool = BufferPool::new(BATCH, BATCH);
+        let halves = [(); 2].map(|()| pool.try_allocate(BATCH / 2).unwrap());
+        let mut first = pool.enqueue(BATCH).unwrap();
+        let second = pool.enqueue(BATCH).unwrap();
+        let first = thread::spawn(move || {
+            // May have gathered a half, or have got all. Then its time is up.
+            drop(first.poll());
+            drop(first);
+        });
+        let second = thread::spawn(move || drop(wait(second).unwrap()));
+        drop(halves);
+        first.join().unwrap();
+        second.join().unwrap();
+        assert_all_is_back(&pool);
+    });
+}
+
+#[test]
+fn everybody_who_waits_learns_that_the_pool_is_closed() {
+    let defects = [Defect::PoolCloseTellsOne, Defect::TicketLooksUnlocked];
+    check(4, &defects, || {
+        let pool = BufferPool::new(BATCH, BATCH);
+        let lease = pool.try_allocate(BATCH).unwrap();
+        let waiters = [(); 2].map(|()| {
+            let ticket = pool.enqueue(BATCH).unwrap();
+            thread::spawn(move || wait(ticket).map(drop))
+        });
+        pool.close();
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), Err(Denied::Closed));
+        }
+        assert!(matches!(pool.enqueue(1), Err(Denied::Closed)));
+        drop(lease);
+        assert_all_is_back(&pool);
+    });
+}
+
+#[test]
+fn memory_that_comes_back_to_a_pool_that_is_closed_beside_is_not_lost() {
+    check(2, &[Defect::TicketLooksUnlocked], || {
+        let pool = BufferPool::new(BATCH, BATCH);
+        let lease = pool.try_allocate(BATCH).unwrap();
+        let waiters = [(); 2].map(|()| {
+            let ticket = pool.enqueue(BATCH).unwrap();
+            thread::spawn(move || wait(ticket).map(drop))
+        });
+        let closing = Arc::clone(&pool);
+        let closing = thread::spawn(move || closing.close());
+        drop(lease);
+        for waiter in waiters {
+            assert!(matches!(
+                waiter.join().unwrap(),
+                Ok(()) | Err(Denied::Closed)
+            ));
+        }
+        closing.join().unwrap();
+        assert_all_is_back(&pool);
+    });
+}
+
+/// Who asks for little is served past the line, and gives it back.
+#[test]
+fn who_waits_is_told_of_memory_that_another_took_past_the_line() {
+    check(4, &[Defect::MemoryWaiterNotWoken], || {
+        let pool = BufferPool::new(BATCH, BATCH);
+        let lease = pool.try_allocate(BATCH).unwrap();
+        let ticket = pool.enqueue(BATCH).unwrap();
+        let waiter = thread::spawn(move || drop(wait(ticket).unwrap()));
+        let other = Arc::clone(&pool);
+        let other = thread::spawn(move || drop(other.try_allocate(1)));
+        drop(lease);
+        waiter.join().unwrap();
+        other.join().unwrap();
+        assert_all_is_back(&pool);
+    });
+}

@@ -1,0 +1,76 @@
+//! Things that become known once, and who does the last act.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use loom::thread;
+
+use super::check;
+use crate::planted::Defect;
+use crate::producer::lifecycle::Ending;
+use crate::producer::waiting::{Event, Latch, Nap};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+
+/// What a thread that waits for the latch sees.
+fn wait(latch: &Arc<Latch<u32>>) -> thread::JoinHandle<u32> {
+    let latch = Arc::clone(latch);
+    thread::spawn(move || {
+        loop {
+            if let Some(value) = latch.get() {
+                return *value;
+            }
+            latch.sleep(Nap::of(Duration::MAX));
+        }
+    })
+}
+
+#[test]
+fn everybody_who_waits_for_a_latch_is_woken() {
+    let defects = [Defect::LatchSetUnlocked, Defect::LatchWakesOne];
+    check(4, &defects, || {
+        let latch = Arc::new(Latch::new());
+        let waiters = [wait(&latch), wait(&latch)];
+        latch.set(1);
+        for waiter in waiters {
+            assert_eq!(waiter.join().unwrap(), 1);
+        }
+    });
+}
+
+#[test]
+fn what_is_set_first_stays() {
+    check(4, &[Defect::LatchSetUnlocked], || {
+        let latch = Arc::new(Latch::new());
+        let waiter = wait(&latch);
+        let other = Arc::clone(&latch);
+        let other = thread::spawn(move || other.set(1));
+        latch.set(2);
+        let seen = *latch.get().expect("it is set");
+        assert_eq!(waiter.join().unwrap(), seen);
+        other.join().unwrap();
+        assert_eq!(latch.get(), Some(&seen));
+    });
+}
+
+#[test]
+fn the_last_act_is_done_once_whoever_comes_first() {
+    check(4, &[Defect::LastActLeftBehind], || {
+        let done = Arc::new(AtomicUsize::new(0));
+        let ending = Arc::new(Ending::to_come());
+        let sender = Arc::clone(&ending);
+        let sender = thread::spawn(move || {
+            if let Some(act) = sender.reach() {
+                act();
+            }
+        });
+        let counted = Arc::clone(&done);
+        let count = move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        };
+        if let Some(act) = ending.leave(Box::new(count)) {
+            act();
+        }
+        sender.join().unwrap();
+        assert_eq!(done.load(Ordering::Relaxed), 1);
+    });
+}

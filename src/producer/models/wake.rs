@@ -1,0 +1,110 @@
+//! The sender's waker: work that was put down before the sender was woken is found, in time.
+
+use std::sync::Arc;
+
+use loom::thread;
+
+use super::check;
+use super::poller::{PollEnd, Poller};
+use crate::clock::{Deadline, Instant};
+use crate::network::selectable::WakeUp;
+use crate::planted::Defect;
+use crate::producer::wake::SenderWaker;
+use crate::sync::{Mutex, Rank};
+
+struct Shared {
+    waker: SenderWaker,
+    poller: Arc<Poller>,
+    /// When each piece of work is due.
+    work: Mutex<Vec<u64>>,
+}
+
+impl Shared {
+    fn new() -> Arc<Self> {
+        let shared = Self {
+            waker: SenderWaker::new(),
+            poller: Arc::new(Poller::new()),
+            work: Mutex::new(Rank::LEAF, Vec::new()),
+        };
+        let poller = Arc::clone(&shared.poller) as Arc<dyn WakeUp>;
+        shared.waker.attach(poller);
+        Arc::new(shared)
+    }
+
+    fn take(&self) -> Vec<u64> {
+        std::mem::take(&mut *self.work.lock())
+    }
+
+    /// As the sender polls.
+    fn poll(&self, until: Deadline) -> PollEnd {
+        let end = if self.waker.fall_asleep(until) {
+            self.poller.sleep()
+        } else {
+            self.poller.look();
+            PollEnd::Woken
+        };
+        self.waker.wake_up();
+        end
+    }
+}
+
+#[test]
+fn work_of_two_threads_is_found_by_a_sender_that_sleeps_without_end() {
+    let defects = [Defect::WakesOnlySleepers, Defect::NotifiedSenderSleeps];
+    check(4, &defects, || {
+        let shared = Shared::new();
+        let threads = [(); 2].map(|()| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.work.lock().push(0);
+                shared.waker.wake();
+            })
+        });
+        let mut found = shared.take().len();
+        while found < threads.len() {
+            shared.poll(Deadline::Never);
+            found += shared.take().len();
+        }
+        for thread in threads {
+            thread.join().unwrap();
+        }
+    });
+}
+
+/// The sender sleeps until 40, which passes at once, and then until 100, or until something is due.
+#[test]
+fn work_is_found_before_it_is_due_and_what_is_due_late_wakes_nobody() {
+    check(3, &[Defect::KeepsOldSleep], || {
+        let shared = Shared::new();
+        let threads = [50, 150].map(|due| {
+            let shared = Arc::clone(&shared);
+            thread::spawn(move || {
+                shared.work.lock().push(due);
+                shared.waker.wake_by(Instant::from_nanos(due));
+            })
+        });
+        let sender = Arc::clone(&shared);
+        let sender = thread::spawn(move || {
+            let until = |nanos| Deadline::At(Instant::from_nanos(nanos));
+            let mut found = sender.take();
+            // Its time is up before it is asleep.
+            sender.waker.fall_asleep(until(40));
+            sender.waker.wake_up();
+            found.extend(sender.take());
+            while !found.contains(&50) {
+                let end = sender.poll(until(100));
+                let late = sender.take();
+                assert!(
+                    end == PollEnd::Woken || !late.contains(&50),
+                    "found when it was overdue"
+                );
+                found.extend(late);
+            }
+        });
+        for thread in threads {
+            thread.join().unwrap();
+        }
+        shared.poller.let_time_pass();
+        sender.join().unwrap();
+    });
+}
