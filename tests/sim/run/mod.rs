@@ -9,6 +9,7 @@ mod timeline;
 mod user_code;
 
 use std::cell::Cell;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::rc::Rc;
@@ -61,7 +62,7 @@ pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration 
     let stage = Stage::new(world, random.u64(..), logger);
     let _on_stage = stage.enter();
     let mut run = Run::new(scenario, &stage, random, observer);
-    run.to_the_end();
+    run.play();
     stage.now()
 }
 
@@ -135,7 +136,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn to_the_end(&mut self) {
+    fn play(&mut self) {
         for index in 0..self.scenario.producers.len() {
             self.build(index);
         }
@@ -160,7 +161,7 @@ impl<'r> Run<'r> {
     }
 
     /// What became of the records whose futures the application still keeps.
-    fn tell_futures(&mut self) {
+    fn tell_futures(&self) {
         self.stage.turn_of(Who::World);
         let kept: Vec<_> = {
             let mut producers = self.stage.producers.borrow_mut();
@@ -230,7 +231,7 @@ impl<'r> Run<'r> {
         });
         let built = self.builder(index).and_then(|builder| {
             let seed = self.random.u64(..);
-            build(builder, &self.stage.world, seed).map_err(|error| error.into())
+            build(builder, &self.stage.world, seed).map_err(Into::into)
         });
         let (producer, sender, returned) = match built {
             Ok((producer, sender)) => (Some(Arc::new(producer)), Some(sender), Returned::Ok),
@@ -248,7 +249,7 @@ impl<'r> Run<'r> {
         self.stage.producers.borrow_mut().push(Held {
             producer,
             handles: threads,
-            futures: (0..threads.max(1)).map(|_| Default::default()).collect(),
+            futures: (0..threads.max(1)).map(|_| VecDeque::default()).collect(),
         });
         let weight = self.weight();
         self.senders.push(SenderOf { sender, weight });
