@@ -49,6 +49,9 @@ pub(crate) struct Brokers {
     pub(crate) auto_create_topics: bool,
     /// `bootstrap.servers` has a name to be looked up, and brokers tell of names; otherwise addresses.
     pub(crate) by_name: bool,
+    /// The epoch that fresh producer ids begin with.
+    #[serde(default)]
+    pub(crate) first_epoch: i16,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -50,6 +50,7 @@ fn brokers(brokers: &Brokers) -> BrokersOptions {
         replication: usize::from(brokers.replication),
         auto_create_topics: brokers.auto_create_topics,
         by_name: brokers.by_name,
+        first_epoch: brokers.first_epoch,
     }
 }
 

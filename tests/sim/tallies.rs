@@ -212,7 +212,6 @@ fn expected_of(group: Group) -> &'static [&'static str] {
         ],
         Group::CallError => &[
             "Send: Closed",
-            "Send: ProducerFailed",
             "Send: Serialization",
             "Send: Partitioner",
             "Send: Panicked",
@@ -246,7 +245,6 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "Broker",
             "Network",
             "Closed",
-            "ProducerFailed",
         ],
         Group::UserCode => &[
             "Fails",
@@ -264,7 +262,6 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a call waits",
             "a send waits for memory",
             "a send waits for metadata",
-            "the sender waits for ever",
             "the sender waits until a moment",
             "the sender goes on at once",
             "all is idle",
@@ -288,7 +285,6 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a producer is closed in peace",
             "a producer is closed by force",
             "a producer is dropped open",
-            "a producer ends for good",
             "a record offered after the healing is acknowledged",
             "a line of the log at Error",
             "a line of the log at Warn",
@@ -498,9 +494,6 @@ impl Tallies {
                 if (name, kind) == ("Close", "Undelivered") {
                     self.state("a producer is closed by force");
                 }
-                if kind == "ProducerFailed" {
-                    self.state("a producer ends for good");
-                }
                 // What a record failed with is counted with the record.
                 let is_of_record = matches!(name, "Get" | "Await");
                 if !is_of_record || matches!(kind, "Pending" | "Misuse") {
@@ -538,7 +531,6 @@ impl Tallies {
                 match (kind, failure.may_be_written) {
                     ("DeliveryTimeout", true) => self.state("a record expires under way"),
                     ("DeliveryTimeout", false) => self.state("a record expires in the queue"),
-                    ("ProducerFailed", _) => self.state("a producer ends for good"),
                     _ => {}
                 }
                 if failure.may_be_written {
@@ -913,7 +905,7 @@ mod tests {
         run.call(
             91,
             Call::Close { timeout: None },
-            Some(("ProducerFailed(\"x\")", "")),
+            Some(("Misuse(InsideCallback)", "")),
         );
         run.offer(0, true);
         run.offer(1, false);
@@ -1046,7 +1038,6 @@ mod tests {
             ProduceErrorKind::Broker(ErrorCode::NoError),
             ProduceErrorKind::Network,
             ProduceErrorKind::Closed,
-            ProduceErrorKind::ProducerFailed,
         ];
         let names = kinds.map(|kind| first_word(&format!("{kind:?}")).to_owned());
         assert_eq!(

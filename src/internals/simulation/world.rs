@@ -108,7 +108,8 @@ impl World {
                 validate_records: true,
             },
         };
-        let cluster = SimCluster::new(options, nodes).for_simulation();
+        let mut cluster = SimCluster::new(options, nodes).for_simulation();
+        cluster.begin_epochs_with(brokers.first_epoch);
         let clock = Arc::new(MockClock::new());
         let changed = Changed {
             places,

@@ -27,6 +27,7 @@ struct Entry {
 #[derive(Debug)]
 pub(crate) struct ProducerIds {
     next: i64,
+    first_epoch: i16,
     by_transactional_id: BTreeMap<String, Entry>,
 }
 
@@ -34,17 +35,25 @@ impl Default for ProducerIds {
     fn default() -> Self {
         Self {
             next: FIRST_PRODUCER_ID,
+            first_epoch: 0,
             by_transactional_id: BTreeMap::new(),
         }
     }
 }
 
 impl ProducerIds {
-    /// A producer id that nobody has, with epoch 0.
+    /// Fresh ids begin with this epoch. Brokers begin with 0; a producer that has used up its epochs is in reach where
+    /// they begin near the last.
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+    pub(crate) fn begin_with(&mut self, epoch: i16) {
+        self.first_epoch = epoch;
+    }
+
+    /// A producer id that nobody has, with the first epoch.
     pub(crate) fn fresh(&mut self) -> ProducerIdAndEpoch {
         let id = self.next;
         self.next += 1;
-        ProducerIdAndEpoch::new(id, 0)
+        ProducerIdAndEpoch::new(id, self.first_epoch)
     }
 
     /// The id for a producer that says what it has now: nothing, or `expected`.

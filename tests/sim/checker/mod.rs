@@ -150,6 +150,7 @@ fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
         Box::new(isolation::ClosedByNobody),
         Box::new(failure_texts::FailureTexts),
         Box::new(stuck::Stuck),
+        Box::new(stuck::Panicked),
     ]
 }
 

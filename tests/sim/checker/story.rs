@@ -47,6 +47,7 @@ pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
             replication: 1,
             auto_create_topics: false,
             by_name: false,
+            first_epoch: 0,
         },
         topics: vec![topic("t"), topic("u")],
         producers: vec![producer.clone(), producer],

@@ -1,4 +1,4 @@
-//! A run comes to its end.
+//! A run comes to its end, and no sender before.
 
 use super::facts::Facts;
 use super::{Found, Rule};
@@ -14,10 +14,39 @@ impl Rule for Stuck {
     }
 }
 
+/// The user's code panics, and the library contains that; nothing of the library's own does.
+pub(super) struct Panicked;
+
+impl Rule for Panicked {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        if let What::LogLine { text, .. } = &event.what {
+            if text.contains("the sender panicked") {
+                found.add("panic", event.at, text.clone());
+            }
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::checker::story::Story;
+
+    #[test]
+    fn a_sender_that_panics_is_found() {
+        let mut story = Story::new(Panicked);
+        story.world(What::LogLine {
+            level: log::Level::Error,
+            text: "[Producer clientId=p0] a callback panicked: x".into(),
+        });
+        assert_eq!(story.found(), [""; 0]);
+        let text = "[Producer clientId=p0] the sender panicked: x";
+        story.world(What::LogLine {
+            level: log::Level::Error,
+            text: text.into(),
+        });
+        assert_eq!(story.found(), [text]);
+    }
 
     #[test]
     fn a_run_that_never_ends_is_found() {

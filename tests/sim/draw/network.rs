@@ -58,5 +58,11 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
         },
         auto_create_topics: dice.percent(40),
         by_name: dice.percent(50),
+        // Brokers begin with 0; few epochs are left where that is near the end.
+        first_epoch: if dice.percent(85) {
+            0
+        } else {
+            i16::MAX - dice.within(0..=3) as i16
+        },
     }
 }

@@ -23,7 +23,7 @@ use kafka_producer::internals::simulation::{
 use kafka_producer::{KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord};
 
 use self::application::{ThreadOf, drop_producer};
-use self::stage::{Held, Kept, Producer, Stage, outcome, value_of};
+use self::stage::{Held, Kept, Producer, Stage, outcome, returned, value_of};
 use self::timeline::Timeline;
 use self::user_code::{LOGGER, Listener, Piece, WithListener};
 use crate::checker::{Glance, Moment, ProducerGlance};
@@ -709,14 +709,4 @@ async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) -
         returned: returned(&flushed),
     });
     flushed.is_ok()
-}
-
-fn returned<T, E: std::fmt::Debug + std::fmt::Display>(ended: &Result<T, E>) -> Returned {
-    match ended {
-        Ok(_) => Returned::Ok,
-        Err(error) => Returned::Error {
-            kind: format!("{error:?}"),
-            text: error.to_string(),
-        },
-    }
 }

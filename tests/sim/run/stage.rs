@@ -12,7 +12,9 @@ use std::time::Duration;
 use kafka_producer::internals::simulation::World;
 use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProduceError, RecordMetadata};
 
-use crate::events::{CallId, Event, Failure, Outcome, ProducerIndex, RecordId, What, Who};
+use crate::events::{
+    CallId, Event, Failure, Outcome, ProducerIndex, RecordId, Returned, What, Who,
+};
 
 pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
 
@@ -231,4 +233,17 @@ pub(crate) fn value_of(record: RecordId, size: usize) -> Vec<u8> {
     // Neither random nor all alike: a codec has something to do.
     value.extend((ID_BYTES..size).map(|at| (record.0 as usize ^ (at / 3)) as u8));
     value
+}
+
+/// How a call ended.
+pub(crate) fn returned<T, E: std::fmt::Debug + std::fmt::Display>(
+    ended: &Result<T, E>,
+) -> Returned {
+    match ended {
+        Ok(_) => Returned::Ok,
+        Err(error) => Returned::Error {
+            kind: format!("{error:?}"),
+            text: error.to_string(),
+        },
+    }
 }

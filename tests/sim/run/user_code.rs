@@ -1,6 +1,7 @@
 //! The user's code, which does what the scenario says: fails, panics, takes its time, calls the producer back.
 
 use std::collections::VecDeque;
+use std::fmt::{Debug, Display};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Once};
 use std::time::Duration;
@@ -11,7 +12,7 @@ use kafka_producer::{
     Serialized, Serializer,
 };
 
-use super::stage::{Kept, Stage, outcome, value_of};
+use super::stage::{Kept, Producer, Stage, outcome, returned, value_of};
 use crate::events::{Call, ProducerIndex, RecordId, Returned, What, Who};
 use crate::scenario::{Act, Behaviour};
 
@@ -88,19 +89,16 @@ impl Piece {
             Act::Sends(topic) => send_inside(&stage, self.producer, topic, false),
             Act::TrySends(topic) => send_inside(&stage, self.producer, topic, true),
             Act::Flushes => {
-                if let Some(producer) = stage.producer(self.producer) {
-                    let _ = producer.flush();
-                }
+                self.call(&stage, Call::Flush { timeout: None }, Producer::flush);
             }
             Act::Closes => {
-                if let Some(producer) = stage.producer(self.producer) {
-                    let _ = producer.close();
-                }
+                self.call(&stage, Call::Close { timeout: None }, Producer::close);
             }
             Act::AsksForPartitions(topic) => {
-                if let Some(producer) = stage.producer(self.producer) {
-                    let _ = producer.partitions_for(topic);
-                }
+                let call = Call::PartitionsFor {
+                    topic: topic.clone(),
+                };
+                self.call(&stage, call, |producer| producer.partitions_for(topic));
             }
             Act::DropsFutures => {
                 let futures: Vec<_> = match stage.producers.borrow_mut().get_mut(self.producer) {
@@ -126,7 +124,11 @@ impl Piece {
                     None => None,
                 };
                 if let Some(Kept { record, future, .. }) = kept {
-                    let told = future.get();
+                    let call = Call::Get {
+                        record,
+                        timeout: None,
+                    };
+                    let told = said(&stage, call, || future.get());
                     let is_misuse = matches!(
                         &told,
                         Err(error) if *error.kind() == ProduceErrorKind::Misuse
@@ -144,6 +146,35 @@ impl Piece {
         }
         Ok(())
     }
+}
+
+impl Piece {
+    /// Calls the producer back, if it is there.
+    fn call<T, E: Debug + Display>(
+        &self,
+        stage: &Stage,
+        what: Call,
+        how: impl FnOnce(&Producer) -> Result<T, E>,
+    ) {
+        if let Some(producer) = stage.producer(self.producer) {
+            // What it was told is told as an event.
+            let _ = said(stage, what, || how(&producer));
+        }
+    }
+}
+
+/// Makes a call, and says so.
+fn said<T, E: Debug + Display>(
+    stage: &Stage,
+    what: Call,
+    how: impl FnOnce() -> Result<T, E>,
+) -> Result<T, E> {
+    let call = stage.new_call();
+    stage.say(What::CallBegins { call, what });
+    let ended = how();
+    let returned = returned(&ended);
+    stage.say(What::CallEnds { call, returned });
+    ended
 }
 
 impl Act {
@@ -180,7 +211,7 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
             Err(error) => (format!("{:?}", error.reason()), error.to_string()),
         }
     } else {
-        match producer.send(record) {
+        match said(stage, Call::Send(id), || producer.send(record)) {
             Ok(future) => return taken(stage, index, id, future),
             Err(error) => (format!("{error:?}"), error.to_string()),
         }

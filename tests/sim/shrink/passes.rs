@@ -145,6 +145,7 @@ fn surroundings<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     shrinker.change(|scenario| "V3_0".clone_into(&mut scenario.brokers.release));
     shrinker.change(|scenario| scenario.brokers.auto_create_topics = false);
     shrinker.change(|scenario| scenario.brokers.by_name = false);
+    shrinker.change(|scenario| scenario.brokers.first_epoch = 0);
 }
 
 /// Keys go back to their defaults; large pieces first, as in a list.

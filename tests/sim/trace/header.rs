@@ -108,6 +108,9 @@ fn world(scenario: &Scenario, text: &mut String) {
     if brokers.auto_create_topics {
         what += ", topics are made by asking for them";
     }
+    if brokers.first_epoch != 0 {
+        what += &format!(", producer ids begin with epoch {}", brokers.first_epoch);
+    }
     line(text, "brokers", &what);
 
     let topics: Vec<String> = scenario

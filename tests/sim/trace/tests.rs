@@ -29,6 +29,7 @@ fn scenario() -> Scenario {
             replication: 3,
             auto_create_topics: false,
             by_name: true,
+            first_epoch: 0,
         },
         topics: vec![
             Topic {

@@ -51,4 +51,6 @@ pub struct BrokersOptions {
     pub auto_create_topics: bool,
     /// Clients find them by names, not by addresses.
     pub by_name: bool,
+    /// The epoch that fresh producer ids begin with: 0 with brokers; near the last for producers that use theirs up.
+    pub first_epoch: i16,
 }

@@ -32,6 +32,7 @@ const THREE_NODES: BrokersOptions = BrokersOptions {
     replication: 2,
     auto_create_topics: false,
     by_name: true,
+    first_epoch: 0,
 };
 
 const METADATA_VERSION: i16 = 9;

@@ -24,6 +24,11 @@ impl SimCluster {
         self
     }
 
+    /// The epoch that fresh producer ids begin with.
+    pub(crate) fn begin_epochs_with(&mut self, epoch: i16) {
+        self.producer_ids.begin_with(epoch);
+    }
+
     /// What its brokers did since the last time; nothing if it is not taken down.
     pub(crate) fn take_deeds(&mut self) -> impl Iterator<Item = BrokerDeed> + '_ {
         self.journal.iter_mut().flat_map(Journal::take)
