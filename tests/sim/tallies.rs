@@ -425,10 +425,10 @@ impl Tallies {
                 log::Level::Info => self.state("a line of the log at Info"),
                 log::Level::Debug | log::Level::Trace => {}
             },
-            What::SenderStep { waits, until } => self.state(match (waits, until) {
-                (false, _) => "the sender goes on at once",
-                (true, None) => "the sender waits for ever",
-                (true, Some(_)) => "the sender waits until a moment",
+            What::SenderStep { waits, .. } => self.state(if *waits {
+                "the sender waits until a moment"
+            } else {
+                "the sender goes on at once"
             }),
             What::RecordTaken { .. } | What::SenderEnded | What::Stuck { .. } => {}
         }
