@@ -10,6 +10,8 @@ const TRANSACTION_TIMEOUT_MS_MAX: i32 = 15 * 60 * 1000;
 /// One epoch is kept back, for the coordinator to fence the last producer with.
 const LAST_EPOCH: i16 = i16::MAX - 1;
 const FIRST_PRODUCER_ID: i64 = 1000;
+/// As many ids begin with another epoch than 0, if that is asked for.
+const EARLY_IDS: i64 = 4;
 
 /// What a coordinator keeps for one transactional id.
 #[derive(Debug, Clone, Copy)]
@@ -42,8 +44,8 @@ impl Default for ProducerIds {
 }
 
 impl ProducerIds {
-    /// Fresh ids begin with this epoch. Brokers begin with 0; a producer that has used up its epochs is in reach where
-    /// they begin near the last.
+    /// The first ids begin with this epoch. Brokers begin with 0; a producer that has used up its epochs, and gets another
+    /// id, is in reach where they begin near the last.
     #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) fn begin_with(&mut self, epoch: i16) {
         self.first_epoch = epoch;
@@ -53,7 +55,8 @@ impl ProducerIds {
     pub(crate) fn fresh(&mut self) -> ProducerIdAndEpoch {
         let id = self.next;
         self.next += 1;
-        ProducerIdAndEpoch::new(id, self.first_epoch)
+        let is_early = id < FIRST_PRODUCER_ID + EARLY_IDS;
+        ProducerIdAndEpoch::new(id, if is_early { self.first_epoch } else { 0 })
     }
 
     /// The id for a producer that says what it has now: nothing, or `expected`.

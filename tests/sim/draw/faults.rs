@@ -377,7 +377,7 @@ impl Faults<'_> {
                 let weight = match class {
                     Class::Retriable | Class::Stale | Class::Ambiguous => 12,
                     Class::EndsProducer => 2,
-                    Class::Refused => 6,
+                    Class::Refused => 9,
                     // The producer ends with it, before it has sent anything.
                     _ if request == Api::InitProducerId => 2,
                     _ => 4,
