@@ -2,16 +2,23 @@
 
 use kafka_producer::ProducerSnapshot;
 
-use super::facts::Facts;
+use super::facts::{Facts, Moment as FactsMoment};
+use super::in_time::SLACK;
 use super::{Found, Glance, Moment, Rule};
 use crate::scenario::{Fault, Scenario};
 
 /// Memory comes back once: never more is free than there is; and all of it is when all is idle and at the end, when nobody
 /// waits, nothing is queued and nothing is under way.
 ///
+/// While threads wait for memory, not all of it is free for long: the first in line is told.
+///
 /// Excused while all is idle, if a fault had begun: requests in flight; one may be waiting for an answer that will never
 /// come.
-pub(super) struct Memory;
+#[derive(Default)]
+pub(super) struct Memory {
+    /// By producer: since when threads wait although all memory is free.
+    waits_for_nothing: Vec<Option<FactsMoment>>,
+}
 
 const RULE: &str = "at rest";
 
@@ -28,9 +35,38 @@ impl Rule for Memory {
                 );
                 found.add(RULE, glance.at, text);
             }
+            self.see_waiting(facts, index, snapshot, glance, found);
             if glance.moment != Moment::Passing {
                 check(facts, index, snapshot, glance, found);
             }
+        }
+    }
+}
+
+impl Memory {
+    fn see_waiting(
+        &mut self,
+        facts: &Facts,
+        index: usize,
+        snapshot: ProducerSnapshot,
+        glance: &Glance,
+        found: &mut Found,
+    ) {
+        let waiting = &mut self.waits_for_nothing;
+        waiting.resize(waiting.len().max(index + 1), None);
+        let waits = snapshot.threads_waiting_for_memory > 0
+            && snapshot.memory_free_bytes == snapshot.memory_total_bytes;
+        if !waits {
+            waiting[index] = None;
+            return;
+        }
+        let since = *waiting[index].get_or_insert(facts.moment());
+        if facts.since(since) > SLACK {
+            let text = format!(
+                "{} threads of producer {index} wait for memory, and all of it is free",
+                snapshot.threads_waiting_for_memory
+            );
+            found.add(RULE, glance.at, text);
         }
     }
 }
@@ -135,8 +171,29 @@ mod tests {
     }
 
     #[test]
+    fn threads_that_wait_for_memory_while_all_of_it_is_free_are_found() {
+        let mut story = Story::new(Memory::default());
+        for (at_us, free, expected) in [
+            (0, 10, 0),
+            (50_000, 10, 0),
+            (90_000, 9, 0),
+            (190_000, 10, 0),
+            (300_000, 10, 1),
+        ] {
+            story.at_us(at_us);
+            story.snapshot(|snapshot| {
+                snapshot.memory_total_bytes = 10;
+                snapshot.memory_free_bytes = free;
+                snapshot.threads_waiting_for_memory = 1;
+            });
+            story.glance(&[]);
+            assert_eq!(story.found().len(), expected, "{at_us}");
+        }
+    }
+
+    #[test]
     fn memory_that_is_whole_passes_and_what_is_in_use_does_while_there_is_work() {
-        let mut story = Story::new(Memory);
+        let mut story = Story::new(Memory::default());
         whole(&mut story);
         story.snapshot(|snapshot| snapshot.memory_free_bytes = 60);
         story.glance(&[]);
@@ -148,12 +205,12 @@ mod tests {
 
     #[test]
     fn memory_that_comes_back_twice_or_never_is_found() {
-        let mut story = Story::new(Memory);
+        let mut story = Story::new(Memory::default());
         whole(&mut story);
         story.snapshot(|snapshot| snapshot.memory_free_bytes = 101);
         story.glance(&[]);
         assert_eq!(story.found().len(), 1);
-        let mut story = Story::new(Memory);
+        let mut story = Story::new(Memory::default());
         whole(&mut story);
         story.snapshot(|snapshot| snapshot.memory_free_bytes = 99);
         story.moment(Moment::Idle);
@@ -165,7 +222,7 @@ mod tests {
     #[test]
     fn what_is_left_when_all_is_idle_is_found() {
         for left in 0..4 {
-            let mut story = Story::with(Memory, &[], &[fault(Fault::NamesFail)]);
+            let mut story = Story::with(Memory::default(), &[], &[fault(Fault::NamesFail)]);
             whole(&mut story);
             story.snapshot(|snapshot| match left {
                 0 => snapshot.threads_waiting_for_memory = 1,

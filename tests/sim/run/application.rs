@@ -304,6 +304,9 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         what: Call::DropProducer,
     });
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
+    // It is looked at before the next step.
+    stage.about_to_go.borrow_mut().push(index);
+    parking.sleep(Duration::ZERO).await;
     drop(producer);
     let dropped = stage.producers.borrow_mut()[index].producer.take();
     // Others may be in a call still, whose end drops it.

@@ -143,6 +143,7 @@ impl<'r> Run<'r> {
         self.tell();
         while self.step() {
             self.tell();
+            self.glance_at_what_goes();
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
                 self.happened += 1;
@@ -581,25 +582,41 @@ impl<'r> Run<'r> {
     }
 
     fn glance(&mut self, moment: Moment) {
+        self.glance_at(moment, |_| true);
+    }
+
+    fn glance_at(&mut self, moment: Moment, is_shown: impl Fn(ProducerIndex) -> bool) {
         let done = Some(self.stage.newly_done());
         let held = self.stage.producers.borrow();
-        let producers = held
-            .iter()
-            .zip(&self.senders)
-            .map(|(held, it)| ProducerGlance {
-                snapshot: held.producer.as_ref().map(|producer| producer.snapshot()),
+        let producers = held.iter().zip(&self.senders).enumerate();
+        let producers = producers.map(|(index, (held, it))| {
+            let producer = held.producer.as_ref().filter(|_| is_shown(index));
+            ProducerGlance {
+                snapshot: producer.map(|producer| producer.snapshot()),
                 sender_has_ended: it.sender.as_ref().is_none_or(SimSender::has_ended),
                 sizes: it.sender.as_ref().map(SimSender::sizes).unwrap_or_default(),
-            });
+            }
+        });
         let producers = producers.collect();
-        let glance = Glance {
-            at: self.stage.now(),
+        drop(held);
+        let at = self.stage.now();
+        self.observer.glance(&Glance {
+            at,
             moment,
             producers,
             done,
-        };
-        drop(held);
-        self.observer.glance(&glance);
+        });
+    }
+
+    /// What is about to be dropped has ended, and nothing of it may be left.
+    fn glance_at_what_goes(&mut self) {
+        let going = std::mem::take(&mut *self.stage.about_to_go.borrow_mut());
+        for index in going {
+            let sender = self.senders[index].sender.as_ref();
+            if sender.is_none_or(SimSender::has_ended) {
+                self.glance_at(Moment::Idle, |shown| shown == index);
+            }
+        }
     }
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     pub(crate) logger: RefCell<super::user_code::Piece>,
     /// Set while the logger runs: what it writes itself is not looked at.
     pub(crate) is_logging: Cell<bool>,
+    /// Producers that are closed and about to be dropped: nothing of theirs may be left.
+    pub(crate) about_to_go: RefCell<Vec<ProducerIndex>>,
     /// How many producers have nothing left to be sent, at the end.
     pub(crate) idle: Cell<usize>,
     /// None of them still has something to send.
@@ -86,6 +88,7 @@ impl Stage {
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             logger: RefCell::new(logger),
             is_logging: Cell::new(false),
+            about_to_go: RefCell::default(),
             idle: Cell::new(0),
             is_at_rest: Cell::new(true),
             may_close: Cell::new(false),
