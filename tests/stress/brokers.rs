@@ -56,22 +56,22 @@ impl Trouble<'_> {
         let ends = Instant::now() + Duration::from_millis(self.dice.u64(10..600));
         match self.dice.u8(..20) {
             0 if !self.down.contains_key(&node) => {
-                self.note("stop", format!("node {node}"));
+                self.note("stop", &format!("node {node}"));
                 self.cluster().stop_node(node);
                 self.down.insert(node, (Down::Stopped, ends));
             }
             1 if !self.down.contains_key(&node) => {
-                self.note("hang", format!("node {node}"));
+                self.note("hang", &format!("node {node}"));
                 self.cluster().hang_node(node);
                 self.down.insert(node, (Down::Hanging, ends));
             }
             2 | 3 => {
-                self.note("disconnect", format!("node {node}"));
+                self.note("disconnect", &format!("node {node}"));
                 self.cluster().disconnect_clients(node);
             }
             4 | 5 => {
                 let topic = TOPICS[self.dice.usize(..TOPICS.len())];
-                self.note("move a leader", format!("of {topic} to node {node}"));
+                self.note("move a leader", &format!("of {topic} to node {node}"));
                 // One of a partition that is not there, or to a node that is down, is refused.
                 let partition = self.dice.i32(0..12);
                 let _ = self.cluster().move_leader(topic, partition, node);
@@ -152,12 +152,12 @@ impl Trouble<'_> {
     }
 
     fn script(&mut self, name: &'static str, rule: Rule, ends: Instant) {
-        self.note(name, format!("{rule:?}"));
+        self.note(name, &format!("{rule:?}"));
         let rule = self.cluster().script(rule).unwrap();
         self.rules.push((rule, ends));
     }
 
-    fn note(&self, what: &'static str, about: String) {
+    fn note(&self, what: &'static str, about: &str) {
         self.world.count("trouble", what);
         self.world.trouble(format!("{what}: {about}"));
     }

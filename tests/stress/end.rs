@@ -40,7 +40,9 @@ pub(crate) fn settle(world: &Arc<World>) {
         if stash.is_empty() {
             break;
         }
-        stash.into_iter().for_each(|held| held.get(world));
+        for held in stash {
+            held.get(world);
+        }
     }
     let retired = || {
         Shared::look_at_retired(world);
@@ -212,7 +214,7 @@ fn wrong_with(line: &Line, copies: &[Place]) -> Vec<&'static str> {
     );
     match line.fate {
         Some(Fate::Acknowledged(place)) => {
-            must(copies.contains(&place), "not where it was said to be")
+            must(copies.contains(&place), "not where it was said to be");
         }
         Some(Fate::NotWritten) => must(copies.is_empty(), "said not to be written, and written"),
         Some(Fate::Sent) => must(

@@ -59,10 +59,13 @@ impl Doing {
 /// What a thread does, and for what it does that.
 type Doings = Arc<Mutex<Vec<Doing>>>;
 
+/// Of a thread that may have ended.
+type Place = Weak<Mutex<Vec<Doing>>>;
+
 /// Where threads write down what they do, each for itself.
 #[derive(Default)]
 pub(crate) struct Board {
-    threads: Mutex<Vec<(String, Weak<Mutex<Vec<Doing>>>)>>,
+    threads: Mutex<Vec<(String, Place)>>,
     is_over: Mutex<bool>,
     over: Condvar,
 }
@@ -201,7 +204,7 @@ fn threads_of_the_process() -> String {
         let _ = writeln!(
             text,
             "{}: {}, in {place}",
-            task.file_name().display(),
+            task.file_name().to_string_lossy(),
             name.trim()
         );
     }

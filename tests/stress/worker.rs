@@ -364,7 +364,7 @@ impl Worker {
                 self.all_are_done(&shared, "a flush");
             }
             Err(FlushError::TimedOut { .. }) if timeout.is_some() => {
-                self.world.count("flush", "timed out")
+                self.world.count("flush", "timed out");
             }
             Err(error) => self
                 .world
@@ -386,7 +386,7 @@ impl Worker {
         let bound = timeout.unwrap_or(shared.delivery_timeout);
         let closed = self
             .world
-            .within(bound, "close", About::producer(&shared), close);
+            .within(bound, "close", About::producer(shared), close);
         match closed {
             Ok(()) => self.world.count("close", "ok"),
             Err(CloseError::Undelivered { .. }) => self.world.count("close", "undelivered"),
