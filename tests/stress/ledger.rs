@@ -154,6 +154,13 @@ impl Ledger {
         self.entry(number).calls.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// Whether it has a callback, and that has not begun.
+    pub(crate) fn awaits_callback(&self, number: u64) -> bool {
+        let entry = self.entry(number);
+        let calls_back = entry.flags.load(Ordering::Relaxed) & CALLS_BACK != 0;
+        calls_back && entry.calls.load(Ordering::Relaxed) == 0
+    }
+
     /// What was told of it, by whom ever.
     ///
     /// # Errors

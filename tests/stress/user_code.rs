@@ -9,7 +9,7 @@ use kafka_producer::{CloseError, FlushError, Misuse, ProduceError, RecordMetadat
 
 use crate::producers::Shared;
 use crate::watchdog::About;
-use crate::worker::{Held, send_one};
+use crate::worker::{GET_IN_CALLBACK, Held, send_one};
 use crate::world::World;
 
 /// A panic that is meant to be.
@@ -121,7 +121,7 @@ fn waits_are_refused(world: &World, shared: &Shared, held: Option<Held>) {
             }
         }
         if let Some(held) = held {
-            held.told(world, "get in a callback", held.future.get().as_ref());
+            held.told(world, GET_IN_CALLBACK, held.future.get().as_ref());
         }
     });
 }

@@ -13,7 +13,7 @@ use kafka_producer::{
     SendError, TrySendReason,
 };
 
-use crate::ledger::{self, TOPICS};
+use crate::ledger::{self, Fate, TOPICS};
 use crate::producers::Shared;
 use crate::user_code::{Deed, Wakeful, callback};
 use crate::watchdog::About;
@@ -21,6 +21,9 @@ use crate::world::{SLOTS, World, name_of};
 
 /// The most futures that a thread keeps.
 const MOST_HELD: usize = 400;
+
+/// Who tells a callback what became of another record.
+pub(crate) const GET_IN_CALLBACK: &str = "get in a callback";
 
 /// A record's future, and what is known of it.
 pub(crate) struct Held {
@@ -41,6 +44,14 @@ impl Held {
         told: Result<&RecordMetadata, &ProduceError>,
     ) {
         world.told(self.number, by, told);
+        // In a callback others of its batch may be to come.
+        let is_told = Fate::of(told).is_some() && by != GET_IN_CALLBACK;
+        if is_told && world.ledger.awaits_callback(self.number) {
+            let number = self.number;
+            world.violation(format!(
+                "of record {number} {by} tells {told:?} before its callback ran"
+            ));
+        }
     }
 
     fn about(&self) -> About {
