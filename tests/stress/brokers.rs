@@ -7,7 +7,7 @@ use fastrand::Rng;
 use kafka_producer::ErrorCode;
 use kafka_producer::testing::{AndThen, Api, Rule, RuleHandle, TestCluster};
 
-use crate::ledger::TOPICS;
+use crate::ledger::{PARTITIONS, TOPICS};
 use crate::world::World;
 
 /// A broker that is gone, or stands still.
@@ -22,7 +22,11 @@ struct Trouble<'w> {
     dice: Rng,
     down: BTreeMap<i32, (Down, Instant)>,
     rules: Vec<(RuleHandle, Instant)>,
+    /// Of the topic that grows.
+    partitions: usize,
 }
+
+const MOST_PARTITIONS: usize = 12;
 
 /// Until then; all is well again afterwards.
 pub(crate) fn cause_trouble(world: &World, seed: u64, until: Instant) {
@@ -31,6 +35,7 @@ pub(crate) fn cause_trouble(world: &World, seed: u64, until: Instant) {
         dice: Rng::with_seed(!seed),
         down: BTreeMap::new(),
         rules: Vec::new(),
+        partitions: PARTITIONS[1],
     };
     while Instant::now() < until {
         let now = Instant::now();
@@ -81,6 +86,14 @@ impl Trouble<'_> {
                 let rule = Rule::on(Api::Metadata).node(node).answer_as_of(&before);
                 self.script("old metadata", rule, ends);
             }
+            7 => {
+                let grown = self.partitions + 1;
+                if grown <= MOST_PARTITIONS {
+                    self.note("grow", &format!("few to {grown} partitions"));
+                    self.cluster().add_partitions("few", grown).unwrap();
+                    self.partitions = grown;
+                }
+            }
             _ => {
                 let (name, rule) = self.rule();
                 let times = self.dice.u64(1..4);
@@ -94,7 +107,7 @@ impl Trouble<'_> {
         let produce = || Rule::on(Api::Produce);
         let after = [AndThen::Close, AndThen::Silence][dice.usize(..2)];
         let time = Duration::from_millis(dice.u64(1..400));
-        match dice.u8(..14) {
+        match dice.u8(..16) {
             0 => ("close before", produce().close()),
             1 => ("close after", produce().close().after_applying()),
             2 => ("silent before", produce().never_answer()),
@@ -133,13 +146,13 @@ impl Trouble<'_> {
                 let rule = produce().fail(ErrorCode::NotEnoughReplicasAfterAppend);
                 ("error after", rule.after_applying())
             }
+            13 | 14 => ("too large", produce().fail(ErrorCode::MessageTooLarge)),
             _ => {
                 let codes = [
                     ErrorCode::NotLeaderOrFollower,
                     ErrorCode::NotEnoughReplicas,
                     ErrorCode::KafkaStorageError,
                     ErrorCode::UnknownTopicOrPartition,
-                    ErrorCode::MessageTooLarge,
                     ErrorCode::TopicAuthorizationFailed,
                     ErrorCode::InvalidRecord,
                 ];

@@ -35,6 +35,8 @@ pub(crate) enum Fate {
 }
 
 pub(crate) const TOPICS: [&str; 3] = ["one", "few", "many"];
+/// How many each has at first.
+pub(crate) const PARTITIONS: [usize; 3] = [1, 4, 12];
 
 impl Fate {
     /// `None` if it is no fate: a wait that was over before, or refused.

@@ -82,7 +82,7 @@ fn whatever_threads_call_while_brokers_fail_every_handle_resolves() {
     });
     end::settle(&world);
     watchdog.stop();
-    end::check(&world, descriptors);
+    end::check(&world, descriptors, length);
     say(&world.summary());
     world.assert_no_violations();
 }

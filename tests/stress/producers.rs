@@ -71,6 +71,10 @@ impl Shared {
                 "max.in.flight.requests.per.connection",
                 dice.u8(1..=5).to_string(),
             ),
+            (
+                "retries",
+                one_of(dice, &["1", "4", "2147483647"]).to_owned(),
+            ),
             ("reconnect.backoff.ms", dice.u8(0..20).to_string()),
             ("reconnect.backoff.max.ms", "50".to_owned()),
             ("retry.backoff.ms", dice.u8(0..30).to_string()),

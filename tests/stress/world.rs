@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{ProduceError, RecordMetadata};
 
-use crate::ledger::{Fate, Ledger, TOPICS};
+use crate::ledger::{Fate, Ledger, PARTITIONS, TOPICS};
 use crate::producers::Shared;
 use crate::watchdog::Board;
 use crate::worker::Held;
@@ -43,10 +43,9 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new() -> Arc<Self> {
         let builder = TestCluster::builder().nodes(3).replication_factor(3);
-        let partitions = [1, 4, 12];
         let builder = TOPICS
             .iter()
-            .zip(partitions)
+            .zip(PARTITIONS)
             .fold(builder, |builder, (name, count)| {
                 builder.topic(*name, count)
             });
