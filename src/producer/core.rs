@@ -83,16 +83,16 @@ impl<'a> From<SerializedRecord<&'a [u8]>> for SerializedRecord<Serialized<'a>> {
 }
 
 impl Core {
-    /// KP-19
+    /// KP-19: `sent` is the most that a batch of the record alone takes in a request, `staged` in memory until then.
     #[inline]
-    pub(crate) fn check_size(&self, size: usize) -> Result<(), Excess> {
+    pub(crate) fn check_size(&self, sent: usize, staged: usize) -> Result<(), Excess> {
         let request = self.config.max_request_size();
         // Not asked of the pool: its total lies beside what the sender writes whenever a batch's memory comes back.
         let memory = self.config.buffer_memory();
-        let (limit, key) = if size > request {
-            (request, "max.request.size")
-        } else if size > memory {
-            (memory, "buffer.memory")
+        let (size, limit, key) = if sent > request {
+            (sent, request, "max.request.size")
+        } else if staged > memory {
+            (staged, memory, "buffer.memory")
         } else {
             return Ok(());
         };

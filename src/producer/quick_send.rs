@@ -58,7 +58,8 @@ fn append_quickly<C: UntakenCallback>(
         return None;
     }
     let payload_len = record.payload_len();
-    core.check_size(batch_size_upper_bound(payload_len)).ok()?;
+    let size = batch_size_upper_bound(payload_len);
+    core.check_size(size, size).ok()?;
     let choose = |topic: &TopicEntry| topic.choose(choice, record.key, &core.random);
     core.accumulator
         .append_to_recent(topic, choose, record, payload_len, callback)

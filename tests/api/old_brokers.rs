@@ -152,3 +152,32 @@ fn releases_before_0_11_tell_a_producer_of_their_topics() {
         );
     }
 }
+
+/// Records wait in the newest format, in which they take more than the broker is sent: one that `buffer.memory` could hold
+/// only as the old format has it would wait, in front of all others, for memory that never comes.
+#[test]
+fn a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once() {
+    const MEMORY: usize = 20_000;
+    let cluster = cluster(KafkaRelease::V0_10_2);
+    let config = config(&cluster)
+        .enable_idempotence(false)
+        .batch_size(1000)
+        .buffer_memory(MEMORY);
+    let producer = producer(config);
+    let ends = [200, 50].map(|less| {
+        let value = "v".repeat(MEMORY - less);
+        let future = producer.send(record(&value)).unwrap();
+        future
+            .get_timeout(LONG)
+            .map_err(|error| error.kind().clone())
+    });
+    let [
+        Ok(_),
+        Err(ProduceErrorKind::RecordTooLarge { size, limit, key }),
+    ] = &ends
+    else {
+        panic!("{ends:?}");
+    };
+    assert!(size > limit, "{size}");
+    assert_eq!((*limit, *key), (MEMORY, "buffer.memory"));
+}

@@ -1,0 +1,224 @@
+//! What became of each record, by its number.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+
+use kafka_producer::{Delivery, ProduceError, ProduceErrorKind, RecordMetadata};
+
+/// What the producer of a record promises.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Promise {
+    /// It is idempotent: what it acknowledges is in the log once, and nothing is in there twice.
+    Once,
+    /// What it acknowledges is in the log.
+    AtLeastOnce,
+    /// acks=0: nothing.
+    Nothing,
+}
+
+/// Where a record is in the logs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Place {
+    pub(crate) topic: usize,
+    pub(crate) partition: i32,
+    pub(crate) offset: i64,
+}
+
+/// What was told of a record.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    Acknowledged(Place),
+    /// Acknowledged, and nobody knows where it is.
+    Sent,
+    NotWritten,
+    MaybeWritten,
+}
+
+pub(crate) const TOPICS: [&str; 3] = ["one", "few", "many"];
+/// How many each has at first.
+pub(crate) const PARTITIONS: [usize; 3] = [1, 4, 12];
+
+impl Fate {
+    /// `None` if it is no fate: a wait that was over before, or refused.
+    pub(crate) fn of(told: Result<&RecordMetadata, &ProduceError>) -> Option<Self> {
+        match told {
+            Ok(metadata) if !metadata.has_offset() => Some(Self::Sent),
+            Ok(metadata) => Some(Self::Acknowledged(Place {
+                topic: TOPICS.iter().position(|name| *name == metadata.topic())?,
+                partition: metadata.partition(),
+                offset: metadata.offset(),
+            })),
+            Err(error) => match (error.kind(), error.delivery()) {
+                (ProduceErrorKind::Pending | ProduceErrorKind::Misuse, _) => None,
+                (_, Delivery::NotWritten) => Some(Self::NotWritten),
+                (_, Delivery::MaybeWritten) => Some(Self::MaybeWritten),
+            },
+        }
+    }
+
+    fn encode(self) -> u64 {
+        match self {
+            Self::NotWritten => 1,
+            Self::MaybeWritten => 2,
+            Self::Sent => 3,
+            Self::Acknowledged(place) => {
+                let (topic, partition) = (place.topic as u64, place.partition as u64);
+                (1 << 63) | (topic << 56) | (partition << 40) | place.offset as u64
+            }
+        }
+    }
+
+    fn decode(code: u64) -> Option<Self> {
+        match code {
+            0 => None,
+            1 => Some(Self::NotWritten),
+            2 => Some(Self::MaybeWritten),
+            3 => Some(Self::Sent),
+            _ => Some(Self::Acknowledged(Place {
+                topic: (code >> 56 & 0x7f) as usize,
+                partition: (code >> 40 & 0xffff) as i32,
+                offset: (code & 0xff_ffff_ffff) as i64,
+            })),
+        }
+    }
+}
+
+const TAKEN: u8 = 1;
+const REFUSED: u8 = 2;
+const CALLS_BACK: u8 = 4;
+const ONCE: u8 = 8;
+const NOTHING: u8 = 16;
+
+#[derive(Debug, Default)]
+struct Entry {
+    flags: AtomicU8,
+    calls: AtomicU8,
+    fate: AtomicU64,
+}
+
+/// A record as it stands.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Line {
+    pub(crate) promise: Promise,
+    /// By `send`; `None` if the call has never returned.
+    pub(crate) taken: Option<bool>,
+    pub(crate) calls_back: bool,
+    pub(crate) calls: u8,
+    pub(crate) fate: Option<Fate>,
+}
+
+const PER_PAGE: usize = 1 << 16;
+
+/// All records, in pages that never move.
+pub(crate) struct Ledger {
+    pages: Vec<OnceLock<Box<[Entry]>>>,
+    next: AtomicU64,
+}
+
+impl Ledger {
+    pub(crate) fn new() -> Self {
+        Self {
+            pages: (0..4096).map(|_| OnceLock::new()).collect(),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    fn entry(&self, number: u64) -> &Entry {
+        let (page, at) = (number as usize / PER_PAGE, number as usize % PER_PAGE);
+        let page =
+            self.pages[page].get_or_init(|| (0..PER_PAGE).map(|_| Entry::default()).collect());
+        &page[at]
+    }
+
+    /// A number for a record that is about to be sent.
+    pub(crate) fn open(&self, promise: Promise, calls_back: bool) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let mut flags = match promise {
+            Promise::Once => ONCE,
+            Promise::AtLeastOnce => 0,
+            Promise::Nothing => NOTHING,
+        };
+        if calls_back {
+            flags |= CALLS_BACK;
+        }
+        self.entry(number).flags.fetch_or(flags, Ordering::Relaxed);
+        number
+    }
+
+    /// What came of the call that sends it.
+    pub(crate) fn returned(&self, number: u64, taken: bool) {
+        let flag = if taken { TAKEN } else { REFUSED };
+        self.entry(number).flags.fetch_or(flag, Ordering::Relaxed);
+    }
+
+    /// Its callback runs.
+    pub(crate) fn called(&self, number: u64) {
+        self.entry(number).calls.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Whether it has a callback, and that has not begun.
+    pub(crate) fn awaits_callback(&self, number: u64) -> bool {
+        let entry = self.entry(number);
+        let calls_back = entry.flags.load(Ordering::Relaxed) & CALLS_BACK != 0;
+        calls_back && entry.calls.load(Ordering::Relaxed) == 0
+    }
+
+    /// What was told of it, by whom ever.
+    ///
+    /// # Errors
+    /// With what was told before, if that was something else.
+    pub(crate) fn told(&self, number: u64, fate: Fate) -> Result<(), Fate> {
+        let known = self.entry(number).fate.compare_exchange(
+            0,
+            fate.encode(),
+            Ordering::Relaxed,
+            Ordering::Relaxed,
+        );
+        match known.err().and_then(Fate::decode) {
+            Some(before) if before != fate => Err(before),
+            _ => Ok(()),
+        }
+    }
+
+    pub(crate) fn lines(&self) -> impl Iterator<Item = (u64, Line)> + '_ {
+        (0..self.next.load(Ordering::Relaxed)).map(|number| {
+            let entry = self.entry(number);
+            let flags = entry.flags.load(Ordering::Relaxed);
+            let line = Line {
+                promise: match flags & (ONCE | NOTHING) {
+                    ONCE => Promise::Once,
+                    NOTHING => Promise::Nothing,
+                    _ => Promise::AtLeastOnce,
+                },
+                taken: (flags & (TAKEN | REFUSED) != 0).then_some(flags & TAKEN != 0),
+                calls_back: flags & CALLS_BACK != 0,
+                calls: entry.calls.load(Ordering::Relaxed),
+                fate: Fate::decode(entry.fate.load(Ordering::Relaxed)),
+            };
+            (number, line)
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.next.load(Ordering::Relaxed) as usize
+    }
+}
+
+/// The bytes of a record: its number, and others that follow from it.
+pub(crate) fn value(number: u64) -> Vec<u8> {
+    let mut value = number.to_be_bytes().to_vec();
+    // Some fill a batch by themselves; most are small.
+    let length = match number % 64 {
+        0 => 6000,
+        1..8 => 500,
+        rest => rest as usize,
+    };
+    value.extend((0..length).map(|at| (number as usize / 8 + at / 5) as u8));
+    value
+}
+
+/// The number of a record, if the bytes are whole.
+pub(crate) fn number(bytes: &[u8]) -> Option<u64> {
+    let number = u64::from_be_bytes(bytes.first_chunk().copied()?);
+    (bytes == value(number)).then_some(number)
+}
