@@ -1,5 +1,7 @@
 //! What is left when there is nothing to do: nothing.
 
+use std::time::Duration;
+
 use kafka_producer::ProducerSnapshot;
 
 use super::facts::{Facts, Moment as FactsMoment};
@@ -10,7 +12,9 @@ use crate::scenario::{Fault, Scenario};
 /// Memory comes back once: never more is free than there is; and all of it is when all is idle and at the end, when nobody
 /// waits, nothing is queued and nothing is under way.
 ///
-/// While threads wait for memory, not all of it is free for long: the first in line is told.
+/// While threads wait for memory, not all of it is free for long: the first in line is told. Nor is nothing under way for
+/// long: what is queued does not linger then. (That is looked at only while no fault has begun, and once something was
+/// acknowledged.)
 ///
 /// Excused while all is idle, if a fault had begun: requests in flight; one may be waiting for an answer that will never
 /// come.
@@ -18,6 +22,19 @@ use crate::scenario::{Fault, Scenario};
 pub(super) struct Memory {
     /// By producer: since when threads wait although all memory is free.
     waits_for_nothing: Vec<Option<FactsMoment>>,
+    /// What connecting and a few requests take.
+    round_trips: Duration,
+}
+
+impl Memory {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let network = &scenario.network;
+        let us = network.connect_us.saturating_add(network.latency_us);
+        Self {
+            waits_for_nothing: Vec::new(),
+            round_trips: Duration::from_micros(us.saturating_mul(20)),
+        }
+    }
 }
 
 const RULE: &str = "at rest";
@@ -54,17 +71,25 @@ impl Memory {
     ) {
         let waiting = &mut self.waits_for_nothing;
         waiting.resize(waiting.len().max(index + 1), None);
-        let waits = snapshot.threads_waiting_for_memory > 0
-            && snapshot.memory_free_bytes == snapshot.memory_total_bytes;
+        let is_free = snapshot.memory_free_bytes == snapshot.memory_total_bytes;
+        let is_calm = facts.faults.begun().next().is_none() && snapshot.records_acknowledged > 0;
+        let is_all_queued = snapshot.batches_in_flight == 0 && snapshot.batches_queued > 0;
+        let waits =
+            snapshot.threads_waiting_for_memory > 0 && (is_free || is_calm && is_all_queued);
         if !waits {
             waiting[index] = None;
             return;
         }
         let since = *waiting[index].get_or_insert(facts.moment());
-        if facts.since(since) > SLACK {
+        if facts.since(since) > SLACK + self.round_trips {
             let text = format!(
-                "{} threads of producer {index} wait for memory, and all of it is free",
-                snapshot.threads_waiting_for_memory
+                "{} threads of producer {index} wait for memory, and {}",
+                snapshot.threads_waiting_for_memory,
+                if is_free {
+                    "all of it is free"
+                } else {
+                    "what has it is not sent"
+                }
             );
             found.add(RULE, glance.at, text);
         }

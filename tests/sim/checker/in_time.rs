@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::{Found, Glance, Rule};
-use crate::events::{Call, CallId, Event, ProducerIndex, RecordId, Returned, What};
+use crate::events::{Call, CallId, Event, ProducerIndex, RecordId, Returned, What, Who};
 
 /// What anything may be late by, of the simulated clock.
 pub(crate) const SLACK: Duration = Duration::from_millis(100);
@@ -110,7 +110,7 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
 /// Each call ends within the time that its documentation says, not counting what user code takes meanwhile; what has to
 /// wait for records ends [`SLACK`] after the last of them is done, and not before.
 ///
-/// - `send` and `partitions_for`: `max.block.ms`.
+/// - `send` and `partitions_for`: `max.block.ms`; and when the producer's sender has ended.
 /// - `try_send`, and dropping a future: no time at all.
 /// - `get` and awaiting: their timeout; and when the record is done.
 /// - `flush`: its timeout; and when the records are done that had been taken before.
@@ -172,6 +172,17 @@ impl Rule for CallTime {
             What::CallbackRan { .. } | What::FutureTold { .. } => {
                 for waiting in self.open.values_mut() {
                     waiting.update(facts, None);
+                }
+            }
+            What::SenderEnded => {
+                let Who::Sender(producer) = event.who else {
+                    return;
+                };
+                // It has ended because the producer is closed, which ends what waits for topics and memory.
+                for waiting in self.open.values_mut() {
+                    if waiting.call.producer == Some(producer) && !waiting.waits_for_records() {
+                        waiting.free.get_or_insert(facts.moment());
+                    }
                 }
             }
             _ => {}

@@ -141,7 +141,7 @@ fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
         Box::new(outcomes::Outcomes),
         Box::new(in_time::DeliveryTime::default()),
         Box::new(in_time::CallTime::default()),
-        Box::new(at_rest::Memory::default()),
+        Box::new(at_rest::Memory::of(scenario)),
         Box::new(at_rest::Sizes::of(scenario)),
         Box::new(storms::Requests::of(scenario, facts)),
         Box::new(storms::LogLines::of(scenario)),

@@ -205,6 +205,20 @@ impl Stage {
         .collect()
     }
 
+    /// Whether a future that is kept says that its record is done.
+    pub(crate) fn is_done(&self, producer: ProducerIndex, record: RecordId) -> bool {
+        // The application may be at its futures: then nothing is known.
+        let Ok(producers) = self.producers.try_borrow() else {
+            return false;
+        };
+        let kept = producers
+            .get(producer)
+            .into_iter()
+            .flat_map(|held| held.futures.iter().flatten());
+        let mut futures = kept.filter(|kept| kept.record == record);
+        futures.any(|kept| kept.future.is_done())
+    }
+
     /// Raised when a producer has sent a request, or a record has ended.
     pub(crate) fn progress_of(&self, producer: ProducerIndex) -> u64 {
         let snapshot = self.producer(producer).map(|producer| producer.snapshot());
