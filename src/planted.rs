@@ -139,6 +139,8 @@ defects! {
     MemoryNeverRefunded;
     /// A batch's memory goes back to the pool when it is sealed, and not when its last reader is done.
     MemoryBackWhileSocketReads;
+    /// A record for old brokers is let in though what it is staged in is larger than the pool.
+    StagedSizeUnchecked;
     /// What the pieces of a batch take beyond the pool is not paid back.
     AdoptedMemoryNotOwed;
     /// An acknowledged batch stays among those that are incomplete.

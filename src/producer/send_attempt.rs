@@ -193,8 +193,16 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let payload_len = parts.payload_len();
         let sent = core.size_upper_bound(&parts, payload_len);
         // Whatever the brokers understand, records wait in the newest format.
-        core.check_size(sent, batch_size_upper_bound(payload_len))
-            .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
+        let staged = batch_size_upper_bound(payload_len);
+        core.check_size(
+            sent,
+            if planted!(StagedSizeUnchecked) {
+                sent
+            } else {
+                staged
+            },
+        )
+        .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
         let Some(entry) = topic.partition(partition) else {
             return self.append_to_new_batch(topics, topic, partition, bytes, timestamp_ms);
         };

@@ -46,6 +46,20 @@ fn seeds() {
     );
 }
 
+/// What was found once, made small and kept: `tests/sim/regressions`.
+#[test]
+fn what_was_found_once_is_right_now() {
+    for (path, stored) in store::regressions().unwrap() {
+        let violations = run::checked(&stored.scenario, &mut |_| {}).violations;
+        assert!(
+            violations.is_empty(),
+            "{}: {}\n{violations:#?}",
+            path.display(),
+            stored.story
+        );
+    }
+}
+
 #[cfg(planted_defects)]
 #[test]
 #[ignore = "a matter of an hour"]

@@ -268,6 +268,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "StagedSizeUnchecked",
+        Some((
+            "api",
+            "old_brokers::a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once",
+        )),
+    ),
+    (
         "AdoptedMemoryNotOwed",
         Some((
             "lib",

@@ -80,7 +80,7 @@ impl Memory {
             waiting[index] = None;
             return;
         }
-        let since = *waiting[index].get_or_insert(facts.moment());
+        let since = *waiting[index].get_or_insert_with(|| facts.moment());
         if facts.since(since) > SLACK + self.round_trips {
             let text = format!(
                 "{} threads of producer {index} wait for memory, and {}",

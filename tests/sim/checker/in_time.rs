@@ -181,7 +181,7 @@ impl Rule for CallTime {
                 // It has ended because the producer is closed, which ends what waits for topics and memory.
                 for waiting in self.open.values_mut() {
                     if waiting.call.producer == Some(producer) && !waiting.waits_for_records() {
-                        waiting.free.get_or_insert(facts.moment());
+                        waiting.free.get_or_insert_with(|| facts.moment());
                     }
                 }
             }

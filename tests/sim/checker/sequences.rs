@@ -28,7 +28,7 @@ fn name(facts: &Facts, batch: &Batch) -> String {
 ///
 /// Excused: what follows when the brokers have forgotten the producers of the partition, or have truncated its log; the
 /// first number in a topic that was made again, if the producer wrote to the one before under the same epoch; the first
-/// of all, if records before it are told as maybe written: brokers like 3.0 take any number of a producer that they do
+/// of all, if records before it are told as maybe written, or nobody knows of them: brokers like 3.0 take any number of a producer that they do
 /// not know.
 #[derive(Default)]
 pub(super) struct Gapless {
@@ -81,7 +81,9 @@ impl Rule for Gapless {
                     &record.outcome,
                     Some(Outcome::Failed(failure)) if failure.may_be_written
                 );
-                record.topic == topic && may_be_written
+                // Nobody was told what became of one whose future was dropped.
+                let is_unknown = record.outcome.is_none() && !record.is_told();
+                record.topic == topic && record.taken.is_some() && (may_be_written || is_unknown)
             };
             if !facts.records().any(is_open) {
                 found.add("gapless", at, text);

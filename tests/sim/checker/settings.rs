@@ -53,6 +53,8 @@ impl Settings {
         } else {
             keys.millis("reconnect.backoff.max.ms", 1_000)
         };
+        // As Kafka has it, a base above the ceiling is the pause.
+        let reconnect_backoff_max = reconnect_backoff_max.max(reconnect_backoff);
         let linger = keys.millis("linger.ms", 0).min(LONGEST);
         let request_timeout = keys.millis("request.timeout.ms", 30_000);
         // Raised where it was not set; refused where it was.

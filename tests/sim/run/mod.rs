@@ -201,7 +201,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    fn stuck(&mut self, why: &str) {
+    fn stuck(&self, why: &str) {
         let tasks = self.tasks.iter().filter(|task| task.future.is_some());
         let waiting: Vec<String> = tasks
             .map(|task| {
