@@ -97,10 +97,17 @@ fn a_topic_that_does_not_exist_is_not_asked_for_when_nobody_waits_for_it() {
         let asked = cluster
             .script(Rule::on(Api::Metadata).topic(name.as_str()))
             .unwrap();
-        let reason = producer.try_send(to(name, "v")).unwrap_err();
+        let refused = producer.try_send(to(name, "v")).unwrap_err();
+        // Where this thread is held up the answer may be there when it looks.
+        let is_answered =
+            |error: &ProduceError| *error.kind() == ProduceErrorKind::UnknownTopicOrPartition;
         assert!(
-            matches!(reason.reason(), TrySendReason::TopicNotKnown),
-            "{reason}"
+            match refused.reason() {
+                TrySendReason::TopicNotKnown => true,
+                TrySendReason::Record(error) => is_answered(error),
+                _ => false,
+            },
+            "{refused}"
         );
         asked.wait_fired(1, LONG).unwrap();
     }
