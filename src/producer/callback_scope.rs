@@ -108,7 +108,7 @@ pub(crate) fn mark_sender(producer: ProducerId) {
 /// Marks this thread as the sender's of that producer until the guard is dropped: it takes the sender's steps.
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) fn enter_sender(producer: ProducerId) -> SenderScope {
-    SenderScope(SENDER_OF.replace(Some(producer)))
+    SenderScope(SENDER_OF.with(|sender| sender.replace(Some(producer))))
 }
 
 /// Gives the thread back the mark that it had.
@@ -118,7 +118,7 @@ pub(crate) struct SenderScope(Option<ProducerId>);
 #[cfg(all(feature = "testing", feature = "_internals"))]
 impl Drop for SenderScope {
     fn drop(&mut self) {
-        SENDER_OF.set(self.0);
+        SENDER_OF.with(|sender| sender.set(self.0));
     }
 }
 

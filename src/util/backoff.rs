@@ -39,7 +39,9 @@ impl ExponentialBackoff {
             return self.initial.max(SHORTEST_BACKOFF);
         }
         let growth = f64::from(self.base).powi(i32::try_from(failures).unwrap_or(i32::MAX));
-        let seconds = (self.initial.as_secs_f64() * growth).min(self.max.as_secs_f64());
+        // What counts as the shortest grows from there: nothing comes of doubling zero.
+        let initial = self.initial.max(SHORTEST_BACKOFF);
+        let seconds = (initial.as_secs_f64() * growth).min(self.max.as_secs_f64());
         let factor = 1.0 - self.jitter + 2.0 * self.jitter * random;
         Duration::from_secs_f64(seconds * factor)
             .min(self.max)
@@ -76,6 +78,15 @@ mod tests {
         let backoff = ExponentialBackoff::new(MS(100), 2, MS(50), 0.2);
         assert_eq!(backoff.backoff(0, 0.9), MS(100));
         assert_eq!(backoff.backoff(7, 0.1), MS(100));
+    }
+
+    #[test]
+    fn a_wait_that_counts_as_the_shortest_doubles_as_that_does() {
+        for initial in [0, 1, 10] {
+            let backoff = ExponentialBackoff::new(MS(initial), 2, MS(1000), 0.0);
+            let waits = [0, 1, 3, 9].map(|failures| backoff.backoff(failures, 0.5));
+            assert_eq!(waits, [MS(10), MS(20), MS(80), MS(1000)], "{initial}");
+        }
     }
 
     #[test]

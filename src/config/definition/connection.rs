@@ -60,7 +60,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "50",
         Importance::Low,
         "The pause in milliseconds before a broker is connected to again after a failure. It \
-         doubles with each failure up to `reconnect.backoff.max.ms`. Less than 10 counts as 10.",
+         doubles with each failure up to `reconnect.backoff.max.ms`. Less than 10 counts as 10; more than \
+         that maximum stays as it is.",
     )
     .valid(Validator::AtLeast(0)),
     row(

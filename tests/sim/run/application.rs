@@ -36,7 +36,6 @@ impl ThreadOf {
         for op in thread.ops {
             self.run_op(op).await;
         }
-        self.drop_handle().await;
     }
 
     async fn run_op(&self, op: Op) {
