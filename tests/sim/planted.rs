@@ -691,8 +691,8 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
     (
         "AnnouncesLate",
         Some((
-            "lib",
-            "producer::accumulator::tests::who_finds_a_batch_finds_its_partition_in_the_inbox_however_long_its_thread_is_held_up",
+            "models",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_record_that_was_taken",
         )),
     ),
     (
