@@ -54,7 +54,7 @@ impl Rule for Memory {
             }
             self.see_waiting(facts, index, snapshot, glance, found);
             if glance.moment != Moment::Passing {
-                check(facts, index, snapshot, glance, found);
+                check(index, snapshot, glance, found);
             }
         }
     }
@@ -98,13 +98,7 @@ impl Memory {
     }
 }
 
-fn check(
-    facts: &Facts,
-    index: usize,
-    snapshot: ProducerSnapshot,
-    glance: &Glance,
-    found: &mut Found,
-) {
+fn check(index: usize, snapshot: ProducerSnapshot, glance: &Glance, found: &mut Found) {
     let mut left = Vec::new();
     if snapshot.memory_free_bytes != snapshot.memory_total_bytes {
         left.push(format!(
