@@ -15,7 +15,9 @@ use crate::scenario::Fault;
 ///
 /// Which producers promise it, and what excuses them:
 /// - idempotent ones, always. Excused if between the offering of the record that came late and its writing the
-///   brokers forgot the producers of the partition or truncated its log, or a fault has them deny its number.
+///   brokers forgot the producers of the partition or truncated its log, or a fault has them deny its number; and if the
+///   producer had used up its epochs meanwhile, the late record failed and may be written: no broker knows that an
+///   id is over.
 /// - with acks=0, while no fault has begun and connections are not closed as idle at once.
 /// - with one request in flight. Excused if the late record failed and may be written: it was given up, and a broker
 ///   came to its request afterwards.
@@ -123,8 +125,22 @@ impl Order {
                 let is_excused =
                     facts.lost_state_between(&record.topic_name, log, from, facts.event)
                         || facts.faults.may_have_denied_sequence(record);
-                if !is_excused {
+                let id_of = |record: &RecordFacts| {
+                    let copy = record.copies.last()?;
+                    Some(facts.logs.batches[copy.batch].producer_id)
+                };
+                let later = facts.record(*last).and_then(id_of);
+                if is_excused {
+                    return;
+                }
+                if id_of(record) == later {
                     found.add(RULE, event.at, text);
+                } else {
+                    self.open.push(Late {
+                        at: event.at,
+                        record: record.id,
+                        text,
+                    });
                 }
             }
             Promise::UnlessGivenUp => self.open.push(Late {

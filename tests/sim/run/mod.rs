@@ -47,6 +47,8 @@ const STEPS: u64 = 3_000_000;
 const LIVENESS: Duration = Duration::from_secs(60);
 /// How long a flush of what is left may take then, and a close.
 const LAST: Duration = Duration::from_secs(20);
+/// How often what is left is flushed, if each time something new is sent meanwhile.
+const FLUSHES: u32 = 5;
 /// Of a producer that has nothing left to do, before it is looked at.
 const REST: Duration = Duration::from_secs(1);
 /// Between two glances in passing.
@@ -669,10 +671,19 @@ async fn show_that_it_lives(
             }
         }
     }
-    if !last_flush(stage, parking, &producer).await {
-        // Its settings may be such that it does not come to rest in time.
-        stage.is_at_rest.set(false);
+    // The user's code may send again when it is told of what was sent.
+    for _ in 0..FLUSHES {
+        let records = stage.record_count();
+        if !last_flush(stage, parking, &producer).await {
+            break;
+        }
+        parking.sleep(REST).await;
+        if stage.record_count() == records {
+            return;
+        }
     }
+    // Its settings may be such that it does not come to rest in time.
+    stage.is_at_rest.set(false);
 }
 
 /// Closes a producer, and drops it: when all else is done, or has had its time. A call that waits may have all the time

@@ -146,6 +146,11 @@ impl Stage {
         RecordId(id)
     }
 
+    /// How many records were offered.
+    pub(crate) fn record_count(&self) -> u64 {
+        self.next_record.get()
+    }
+
     pub(crate) fn new_call(&self) -> CallId {
         let id = self.next_call.get();
         self.next_call.set(id + 1);
