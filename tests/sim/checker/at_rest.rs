@@ -12,9 +12,7 @@ use crate::scenario::{Fault, Scenario};
 /// Memory comes back once: never more is free than there is; and all of it is when all is idle and at the end, when nobody
 /// waits, nothing is queued and nothing is under way.
 ///
-/// While threads wait for memory, not all of it is free for long: the first in line is told. Nor is nothing under way for
-/// long: what is queued does not linger then. (That is looked at only while no fault has begun and nothing was tried
-/// again, and once something was acknowledged.)
+/// While threads wait for memory, not all of it is free for long: the first in line is told.
 ///
 /// Excused while all is idle: requests in flight. Metadata is asked for now and then, and a fault may have left a request
 /// without an answer.
@@ -72,12 +70,7 @@ impl Memory {
         let waiting = &mut self.waits_for_nothing;
         waiting.resize(waiting.len().max(index + 1), None);
         let is_free = snapshot.memory_free_bytes == snapshot.memory_total_bytes;
-        let is_calm = facts.faults.begun().next().is_none()
-            && snapshot.records_acknowledged > 0
-            && snapshot.batches_retried == 0;
-        let is_all_queued = snapshot.batches_in_flight == 0 && snapshot.batches_queued > 0;
-        let waits =
-            snapshot.threads_waiting_for_memory > 0 && (is_free || is_calm && is_all_queued);
+        let waits = snapshot.threads_waiting_for_memory > 0 && is_free;
         if !waits {
             waiting[index] = None;
             return;

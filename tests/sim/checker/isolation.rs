@@ -223,6 +223,9 @@ impl Isolation {
             "Closed" => producer.closing.is_some(),
             "BufferExhausted" => true,
             "ProducerFailed" => self.old_brokers || begun().any(may_end_producer),
+            // Brokers from 1.1 to 2.4 answer so where they know nothing of a producer; a batch that another answer has left
+            // in doubt is not numbered again.
+            "Broker(UnknownProducerId)" => failure.may_be_written && begun().next().is_some(),
             "Broker(InvalidTimestamp)" => {
                 begun().any(|fault| matches!(fault, Fault::WallClock { .. }))
             }
