@@ -3,7 +3,6 @@
 
 pub(crate) mod broker;
 #[cfg(any(test, feature = "_internals"))]
-#[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]
 pub(crate) mod carrier;
 #[cfg_attr(
     not(feature = "_internals"),
@@ -16,10 +15,15 @@ pub(crate) mod carrier;
 pub(crate) mod journal;
 pub(crate) mod log;
 #[cfg(any(test, feature = "_internals"))]
-#[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]
 pub(crate) mod names;
 #[cfg(any(test, feature = "_internals"))]
-#[cfg_attr(not(test), allow(dead_code, reason = "the simulator uses it"))]
+#[cfg_attr(
+    not(test),
+    allow(
+        dead_code,
+        reason = "unit tests move it in more ways than the simulator"
+    )
+)]
 pub(crate) mod network;
 mod plan;
 pub(crate) mod producer_state;

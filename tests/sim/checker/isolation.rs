@@ -225,7 +225,9 @@ impl Isolation {
             "ProducerFailed" => self.old_brokers || begun().any(may_end_producer),
             // Brokers from 1.1 to 2.4 answer so where they know nothing of a producer; a batch that another answer has left
             // in doubt is not numbered again.
-            "Broker(UnknownProducerId)" => failure.may_be_written && begun().next().is_some(),
+            "Broker(UnknownProducerId)" => {
+                failure.may_be_written && begun().any(makes_brokers_forget)
+            }
             "Broker(InvalidTimestamp)" => {
                 begun().any(|fault| matches!(fault, Fault::WallClock { .. }))
             }
@@ -288,6 +290,18 @@ fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
         | Fault::NamesFail
         | Fault::WrongAddresses { .. } => true,
     }
+}
+
+/// Whether brokers know nothing of producers afterwards that they had known.
+fn makes_brokers_forget(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::RecreateTopic { .. }
+            | Fault::DeleteTopic { .. }
+            | Fault::Rebuild
+            | Fault::ForgetProducers { .. }
+            | Fault::Truncate { .. }
+    )
 }
 
 /// Whether a fault may end a producer for good.
