@@ -364,10 +364,9 @@ impl Metadata {
         // and created anew, and its epochs begin again.
         let is_recreated = topic_id.is_some() && topic_id != self.cache.topic_id(&name);
         if is_recreated && !planted!(RecreatedTopicKeepsEpochs) {
-            for partition in &partitions {
-                self.epochs.forget(&name, partition.index);
-            }
+            self.epochs.forget_topic(&name);
         }
+        self.epochs.forget_beyond(&name, partitions.len());
         self.note_unlisted(&name, &partitions);
         let mut accepted = Vec::with_capacity(partitions.len());
         for partition in partitions {
@@ -380,7 +379,7 @@ impl Metadata {
                 self.needs_full_update = true;
             }
             let has_epochs = version >= EPOCHS_RELIABLE_FROM;
-            accepted.extend(self.newest(next, &name, partition, has_epochs, now));
+            accepted.push(self.newest(next, &name, partition, has_epochs, now));
         }
         next.add_topic(name, topic_id, is_internal, accepted, &mut self.news);
     }
@@ -413,12 +412,12 @@ impl Metadata {
         mut partition: MetadataPartition,
         has_epochs: bool,
         now: Instant,
-    ) -> Option<PartitionInfo> {
+    ) -> PartitionInfo {
         let number = partition.index;
         if !has_epochs || partition.leader_epoch < 0 {
             self.epochs.forget(topic, number);
             partition.leader_epoch = -1;
-            return Some(next.described(topic, partition));
+            return next.described(topic, partition);
         }
         let epoch = partition.leader_epoch;
         match self.epochs.take(topic, number, epoch, now) {
@@ -434,11 +433,14 @@ impl Metadata {
                          {topic}-{number}, not updating"
                     )
                 });
-                let known = self.cache.partition(topic, number);
-                return known.map(|partition| next.known(partition));
+                if let Some(known) = self.cache.partition(topic, number) {
+                    return next.known(known);
+                }
+                // Nothing newer is there to be kept. Without it the topic would have a partition less, and keys
+                // would go elsewhere.
             }
         }
-        Some(next.described(topic, partition))
+        next.described(topic, partition)
     }
 
     fn note_topic_error(&mut self, next: &mut cache::Successor, topic: &Arc<str>, code: ErrorCode) {

@@ -100,6 +100,24 @@ impl LeaderEpochs {
         }
     }
 
+    /// The same for all partitions of a topic.
+    pub(super) fn forget_topic(&mut self, topic: &str) {
+        self.topics.remove(topic);
+    }
+
+    /// The same for those above the first `count`, which the topic has not any more: when it grows again they are
+    /// others.
+    pub(super) fn forget_beyond(&mut self, topic: &str, count: usize) {
+        let Some(partitions) = self.topics.get_mut(topic) else {
+            return;
+        };
+        if partitions.len() > count {
+            partitions.retain(|partition, _| {
+                usize::try_from(*partition).is_ok_and(|partition| partition < count)
+            });
+        }
+    }
+
     /// The same for all.
     pub(super) fn clear(&mut self) {
         self.topics.clear();

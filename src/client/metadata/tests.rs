@@ -324,6 +324,50 @@ fn the_epochs_of_a_topic_created_anew_begin_again() {
     assert_eq!(epoch(&metadata, "t"), Some(1));
 }
 
+fn partition_count(metadata: &Metadata) -> usize {
+    metadata.cluster().partition_count("t").unwrap()
+}
+
+/// In Java such partitions are left out, and keys go to other partitions than before.
+#[test]
+fn a_topic_created_anew_with_fewer_partitions_has_all_of_them_when_it_grows_again() {
+    let with = |id: u8, epochs: &[i32]| {
+        let partitions = (0..).zip(epochs);
+        let partitions = partitions.map(|(number, epoch)| partition(number, 1, *epoch));
+        MetadataTopic {
+            topic_id: [id; 16],
+            ..topic("t", partitions.collect())
+        }
+    };
+    for (old, new) in [(1, 2), (0, 0)] {
+        let mut metadata = metadata();
+        full(&mut metadata, vec![with(old, &[7, 7, 7])]);
+        full(&mut metadata, vec![with(new, &[7])]);
+        assert_eq!(partition_count(&metadata), 1);
+        full(&mut metadata, vec![with(new, &[7, 0, 0])]);
+        assert_eq!(partition_count(&metadata), 3, "ids {old}, {new}");
+    }
+}
+
+/// A broker that lags behind may know fewer partitions than another that lags behind.
+#[test]
+fn of_a_partition_that_is_not_known_any_more_an_older_epoch_is_better_than_nothing() {
+    let mut metadata = metadata();
+    let of = |epochs: [i32; 2]| {
+        topic(
+            "t",
+            vec![partition(0, 1, epochs[0]), partition(1, 1, epochs[1])],
+        )
+    };
+    full(&mut metadata, vec![of([5, 5])]);
+    full(
+        &mut metadata,
+        vec![failed_topic("t", ErrorCode::LeaderNotAvailable)],
+    );
+    full(&mut metadata, vec![of([5, 4])]);
+    assert_eq!(partition_count(&metadata), 2);
+}
+
 /// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
 #[test]
 fn an_invalid_topic_is_told_to_all_who_waited_when_the_answer_came() {
