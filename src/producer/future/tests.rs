@@ -254,6 +254,28 @@ fn a_waker_whose_place_another_takes_is_let_go_of_with_no_lock_held() {
     assert_eq!(woken, [0, 1]);
 }
 
+/// Where the order of locks is not checked it would wait for itself.
+#[test]
+fn a_waker_that_is_let_go_of_may_ask_the_batch() {
+    struct Nosy(Arc<ProduceRequestResult>);
+    impl Wake for Nosy {
+        fn wake(self: Arc<Self>) {}
+    }
+    impl Drop for Nosy {
+        fn drop(&mut self) {
+            self.0.waiting_tasks();
+        }
+    }
+    let result = latch();
+    let mut future = record(&result, 0);
+    let nosy = Waker::from(Arc::new(Nosy(Arc::clone(&result))));
+    assert!(!poll_once(&mut future, &nosy));
+    drop(nosy);
+    assert!(!poll_once(&mut future, Waker::noop()));
+    done(&result, WRITTEN);
+    assert!(poll_once(&mut future, Waker::noop()));
+}
+
 #[test]
 fn a_waker_that_panics_when_it_is_let_go_of_harms_nobody() {
     struct Bomb;

@@ -212,6 +212,19 @@ fn a_muted_partition_is_not_ready_until_it_is_unmuted() {
     assert_eq!((rig.ready(), rig.drain(0).len()), (vec![0], 1));
 }
 
+/// With one request in flight: the batch under way may be written by the old leader still.
+#[test]
+fn a_muted_partition_stays_so_when_another_broker_leads_it() {
+    let mut rig = Rig::new(0, Duration::ZERO, &[0]);
+    rig.append(0);
+    let (index, now) = (0, rig.now());
+    rig.drainer.mute(index, now);
+    rig.lead_by(&[1]);
+    assert_eq!((rig.ready(), rig.drain(1).len()), (vec![], 0));
+    rig.drainer.unmute(index, rig.now());
+    assert_eq!((rig.ready(), rig.drain(1).len()), (vec![1], 1));
+}
+
 #[test]
 fn a_partition_follows_its_leader_and_one_without_is_news_once_for_each_picture() {
     let mut rig = Rig::new(0, Duration::ZERO, &[-1, 0]);

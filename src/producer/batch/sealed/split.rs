@@ -15,7 +15,6 @@ use crate::producer::thunks::Thunks;
 use crate::record::builder::ProducerState;
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::split::{Piece, divide};
-use crate::types::Magic;
 
 /// What has become of a batch that was too large: smaller ones, in order, that nobody knows of yet.
 #[derive(Debug)]
@@ -33,7 +32,8 @@ impl SealedBatch {
     /// Takes as long as a codec does twice.
     ///
     /// # Kafka
-    /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not).
+    /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not), and a plain message
+    /// set is divided too: of it the broker refuses one message, and the others need not fail with that (PB-24).
     pub(crate) fn split(
         mut self: Box<Self>,
         pool: &Arc<BufferPool>,
@@ -73,9 +73,8 @@ impl SealedBatch {
         })
     }
 
-    /// PB-24: in a plain message set, of a format before v2, records are not divided.
     fn divide(&self) -> Result<Vec<Piece>, String> {
-        if self.magic() < Magic::V2 && self.facts.codec == CompressionType::None {
+        if planted!(PlainSetNotDivided) && self.facts.codec == CompressionType::None {
             return Ok(Vec::new());
         }
         let (facts, plain) = self.restaged()?;
