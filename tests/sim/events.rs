@@ -114,6 +114,10 @@ pub(crate) enum What {
         topic: String,
         partition: Option<i32>,
         key: Option<Vec<u8>>,
+        /// In milliseconds; `None`: that of the sending.
+        timestamp: Option<i64>,
+        /// Of key, value and headers: see `contents_of`.
+        contents: u64,
         size: usize,
         has_callback: bool,
         inside: bool,
@@ -141,6 +145,11 @@ pub(crate) enum What {
         record: RecordId,
     },
 
+    /// An interceptor was called: `on_send`, or `on_acknowledgement`.
+    Intercepted {
+        producer: ProducerIndex,
+        sent: bool,
+    },
     /// A piece of the user's code was run, and which of its acts it did.
     UserCode {
         what: &'static str,
@@ -154,6 +163,9 @@ pub(crate) enum What {
         partition: i32,
         base_offset: i64,
         records: Vec<RecordId>,
+        /// Of each record's key, value and headers.
+        contents: Vec<u64>,
+        timestamps: Vec<i64>,
         producer_id: i64,
         epoch: i16,
         sequence: i32,

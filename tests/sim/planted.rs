@@ -405,7 +405,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "WakerDroppedUnderLock",
         Some((
             "lib",
-            "producer::future::tests::a_waker_whose_place_another_takes_is_let_go_of_with_no_lock_held",
+            "producer::future::tests::a_waker_that_is_let_go_of_may_ask_the_batch",
         )),
     ),
     (
@@ -493,6 +493,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "PlainSetNotDivided",
+        Some((
+            "lib",
+            "producer::sender::tests::formats::a_set_that_is_too_large_is_divided_compressed_or_not",
+        )),
+    ),
+    (
         "RecreatedTopicKeepsEpochs",
         Some((
             "lib",
@@ -570,7 +577,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     ("BlindAnswerByNumber", None),
-    ("BlindUnmutedByNewLeader", None),
+    (
+        "BlindUnmutedByNewLeader",
+        Some((
+            "lib",
+            "producer::accumulator::drain::tests::a_muted_partition_stays_so_when_another_broker_leads_it",
+        )),
+    ),
     (
         "BlindLingerOverMemory",
         Some((
@@ -586,7 +599,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     ("BlindAcknowledgedOutlivesEpoch", None),
-    ("BlindPartialAnswersAll", None),
+    (
+        "BlindPartialAnswersAll",
+        Some((
+            "lib",
+            "client::metadata::tests::an_answer_to_an_older_request_does_not_settle_newer_ones",
+        )),
+    ),
     (
         "BlindAllUntouched",
         Some((
@@ -594,9 +613,27 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
             "client::network_client::tests::authentication::a_refusal_later_on_fails_what_was_not_written_and_loses_what_was",
         )),
     ),
-    ("BlindConnectedIsFine", None),
-    ("BlindClosingReadsNothing", None),
-    ("BlindEachWaitItsTime", None),
+    (
+        "BlindConnectedIsFine",
+        Some((
+            "lib",
+            "client::connection_states::tests::the_backoff_grows_while_connections_are_made_and_lost_before_the_node_is_ready",
+        )),
+    ),
+    (
+        "BlindClosingReadsNothing",
+        Some((
+            "lib",
+            "network::channel::tests::answers_that_came_before_a_failed_write_are_delivered_first",
+        )),
+    ),
+    (
+        "BlindEachWaitItsTime",
+        Some((
+            "lib",
+            "producer::sender::tests::calls::what_a_serializer_takes_is_not_part_of_max_block",
+        )),
+    ),
     (
         "WakesOnlySleepers",
         Some((

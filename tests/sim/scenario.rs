@@ -158,6 +158,12 @@ pub(crate) struct Burst {
     pub(crate) partition: Option<i32>,
     /// So many different keys; 0 for none.
     pub(crate) keys: u32,
+    /// So many headers, one of them without a value.
+    #[serde(default)]
+    pub(crate) headers: u8,
+    /// The application gives each record its timestamp.
+    #[serde(default)]
+    pub(crate) stamped: bool,
     pub(crate) count: u32,
     /// Bytes of the value: at least those that say which record it is.
     pub(crate) size: u32,

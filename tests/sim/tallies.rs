@@ -271,6 +271,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a record expires under way",
             "a record that failed may be written",
             "a record is sent inside user code",
+            "an interceptor is called",
             "a record is refused",
             "a callback is dropped unused",
             "a future is dropped unread",
@@ -397,6 +398,7 @@ impl Tallies {
                 self.counts.add(Group::UserCode, first_word(act), 1);
             }
             What::Appended { .. } => self.appended(event),
+            What::Intercepted { .. } => self.state("an interceptor is called"),
             What::Duplicate { .. } => self.state("a duplicate is answered"),
             What::Truncated { .. } => self.state("the log is truncated"),
             What::TopicGone { .. } => self.state("a topic goes"),
@@ -819,6 +821,8 @@ mod tests {
                 topic: "t".into(),
                 partition: None,
                 key: None,
+                timestamp: None,
+                contents: 0,
                 size: 8,
                 has_callback: true,
                 inside,
@@ -833,6 +837,8 @@ mod tests {
                 partition: 0,
                 base_offset: 0,
                 records: vec![RecordId(0)],
+                contents: Vec::new(),
+                timestamps: Vec::new(),
                 producer_id,
                 epoch,
                 sequence: 0,
@@ -910,6 +916,8 @@ mod tests {
         run.offer(0, true);
         run.offer(1, false);
         run.offer(2, false);
+        let (producer, sent) = (0, true);
+        run.see(THREAD, What::Intercepted { producer, sent });
         run.see(
             THREAD,
             What::RecordRefused {

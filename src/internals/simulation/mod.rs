@@ -5,7 +5,7 @@ mod calls;
 mod producer;
 mod world;
 
-pub use crate::testing::sim::journal::{BrokerDeed, BrokerNews, NO_RECORD};
+pub use crate::testing::sim::journal::{BrokerDeed, BrokerNews, NO_RECORD, contents_of};
 pub use calls::{Parking, close, flush, get, partitions_for, send};
 pub use producer::{SenderStep, SimSender, build};
 pub use world::{

@@ -10,7 +10,7 @@ use super::log::Incoming;
 use super::plan::Answer;
 use crate::error::ErrorCode;
 use crate::protocol::{ApiKey, Response};
-use crate::testing::stored::{ProducerStamp, StoredBatch};
+use crate::testing::stored::{ProducerStamp, StoredBatch, StoredRecordView};
 
 /// Something that a broker did, or that happened to the cluster.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -42,6 +42,10 @@ pub enum BrokerDeed {
         base_offset: i64,
         /// The records, in order.
         records: Vec<u64>,
+        /// Of each record: what its key, value and headers are, as [`contents_of`] puts it.
+        contents: Vec<u64>,
+        /// Of each record: its timestamp, in milliseconds.
+        timestamps: Vec<i64>,
         /// Who wrote it, if the producer was idempotent; the sequence is that of the first record.
         producer: Option<ProducerStamp>,
         /// Of all bytes that are the same when the batch is sent again: attributes, times, count and records.
@@ -120,6 +124,11 @@ impl Journal {
             partition,
             base_offset: batch.base_offset(),
             records: numbers(batch),
+            contents: batch
+                .records()
+                .map(|record| contents_of_stored(&record))
+                .collect(),
+            timestamps: batch.records().map(|record| record.timestamp()).collect(),
             producer: batch.producer(),
             digest: digest(batch),
         });
@@ -196,6 +205,36 @@ impl Journal {
             fate,
         });
     }
+}
+
+/// A number for what a record holds besides its place and time, by which two can be told apart.
+pub fn contents_of<'a>(
+    key: Option<&[u8]>,
+    value: Option<&[u8]>,
+    headers: impl Iterator<Item = (&'a str, Option<&'a [u8]>)>,
+) -> u64 {
+    let (mut one, mut other) = (0, crc32fast::Hasher::new());
+    let mut add = |bytes: &[u8]| {
+        one = crc32c::crc32c_append(one, bytes);
+        other.update(bytes);
+    };
+    let mut field = |bytes: Option<&[u8]>| {
+        add(&bytes
+            .map_or(u64::MAX, |bytes| bytes.len() as u64)
+            .to_be_bytes());
+        add(bytes.unwrap_or_default());
+    };
+    field(key);
+    field(value);
+    for (name, value) in headers {
+        field(Some(name.as_bytes()));
+        field(value);
+    }
+    u64::from(one) << 32 | u64::from(other.finalize())
+}
+
+fn contents_of_stored(record: &StoredRecordView<'_>) -> u64 {
+    contents_of(record.key(), record.value(), record.headers())
 }
 
 fn numbers(batch: &StoredBatch) -> Vec<u64> {

@@ -1,15 +1,23 @@
 //! An acknowledged record is in the log where it was said to be.
 
 use super::facts::{Facts, RecordFacts};
-use super::{Found, Rule};
+use super::settings::Settings;
+use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, What};
 
 /// At the moment when it is told, there has been a copy of the record at that place. What the log loses afterwards is
 /// no fault of the producer's: the brokers' own events say which copies they lost, and by which fault.
 ///
-/// Excused: acks=0, where nothing is known; `DUPLICATE_SEQUENCE_NUMBER` as an error that a fault invents, which says
+/// With acks=0 nothing is known; but where nothing has gone wrong, neither by a fault nor by a request that a broker did not
+/// like, such a record is in the log at the end.
+///
+/// Excused: `DUPLICATE_SEQUENCE_NUMBER` as an error that a fault invents, which says
 /// "written" and no offset.
-pub(super) struct Acknowledged;
+#[derive(Default)]
+pub(super) struct Acknowledged {
+    /// A broker has closed a connection: its way to refuse what asks for no answer.
+    has_closed: bool,
+}
 
 const RULE: &str = "acknowledged";
 
@@ -33,6 +41,9 @@ impl Rule for Acknowledged {
                 }
             }
         }
+        if let What::Request { fate, .. } = &event.what {
+            self.has_closed |= fate == "closed";
+        }
         let (What::FutureTold { record, outcome } | What::CallbackRan { record, outcome }) =
             &event.what
         else {
@@ -54,6 +65,22 @@ impl Rule for Acknowledged {
         let told = (topic.as_str(), *partition, *offset);
         if let Some(text) = fault(facts, record, told) {
             found.add(RULE, event.at, format!("{} {text}", record.id));
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        if self.has_closed || facts.faults.begun().next().is_some() {
+            return;
+        }
+        for record in facts.records().filter(|record| record.copies.is_empty()) {
+            let is_acknowledged = matches!(record.outcome, Some(Outcome::Acknowledged { .. }));
+            let settings = facts.settings(record);
+            let without_acks =
+                |settings: &&Settings| settings.acks == 0 && !facts.is_hasty(settings);
+            if is_acknowledged && settings.filter(without_acks).is_some() {
+                let text = format!("{} was sent without acks, and is nowhere", record.id);
+                found.add(RULE, last.at, text);
+            }
         }
     }
 }
@@ -103,12 +130,12 @@ fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::story::{Story, acknowledged, error};
-    use crate::scenario::Api;
+    use crate::checker::story::{Story, acknowledged, error, fault};
+    use crate::scenario::{Api, Fault};
 
     #[test]
     fn a_record_that_is_where_it_was_said_to_be_passes_also_when_it_is_lost_later() {
-        let mut story = Story::new(Acknowledged);
+        let mut story = Story::new(Acknowledged::default());
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
         story.truncated("t", 0, 0);
@@ -119,13 +146,13 @@ mod tests {
     #[test]
     fn a_record_that_is_nowhere_or_elsewhere_is_found() {
         for (topic, partition, offset) in [("t", 0, 1), ("t", 1, 0), ("u", 0, 0), ("t", 0, -1)] {
-            let mut story = Story::new(Acknowledged);
+            let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
             story.append("t", 0, 0, &[0]);
             story.told(0, acknowledged(topic, partition, offset));
             assert_eq!(story.found().len(), 1, "{topic} {partition} {offset}");
         }
-        let mut story = Story::new(Acknowledged);
+        let mut story = Story::new(Acknowledged::default());
         story.send(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));
         assert_eq!(story.found().len(), 1);
@@ -134,7 +161,7 @@ mod tests {
     #[test]
     fn a_record_that_is_written_elsewhere_is_found() {
         for (topic, partition, expected) in [("t", 0, 0), ("t", 1, 1), ("u", 0, 1)] {
-            let mut story = Story::new(Acknowledged);
+            let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
             story.append(topic, partition, 0, &[0]);
             assert_eq!(story.found().len(), expected, "{topic} {partition}");
@@ -143,7 +170,7 @@ mod tests {
 
     #[test]
     fn without_acks_there_is_no_offset() {
-        let mut story = Story::with(Acknowledged, &[("acks", "0")], &[]);
+        let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[]);
         story.send(0, "t", 0);
         story.told(0, acknowledged("t", 0, -1));
         assert_eq!(story.found(), [""; 0]);
@@ -154,12 +181,39 @@ mod tests {
     #[test]
     fn a_broker_that_calls_a_record_a_duplicate_gives_no_offset() {
         let fault = error(Api::Produce, Some("t"), None, 46, false);
-        let mut story = Story::with(Acknowledged, &[], &[fault]);
+        let mut story = Story::with(Acknowledged::default(), &[], &[fault]);
         story.send(0, "t", 0);
         story.told(0, acknowledged("t", 0, -1));
         assert_eq!(story.found().len(), 1, "the fault has not begun");
         story.begins(0);
         story.told(0, acknowledged("t", 0, -1));
         assert_eq!(story.found(), [""; 0]);
+    }
+    #[test]
+    fn without_acks_a_record_that_is_nowhere_is_found_if_nothing_went_wrong() {
+        for (is_there, fate, begins, expected) in [
+            (true, "silent", false, 0),
+            (false, "silent", false, 1),
+            (false, "closed", false, 0),
+            (false, "silent", true, 0),
+        ] {
+            let cut = fault(Fault::Cut { node: 0 });
+            let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[cut]);
+            story.send(0, "t", 0);
+            story.told(0, acknowledged("t", 0, -1));
+            if is_there {
+                story.append("t", 0, 0, &[0]);
+            }
+            if begins {
+                story.begins(0);
+            }
+            story.broker(What::Request {
+                api: "Produce",
+                version: 9,
+                bytes: 100,
+                fate: fate.into(),
+            });
+            assert_eq!(story.end().len(), expected, "{is_there} {fate} {begins}");
+        }
     }
 }

@@ -82,6 +82,8 @@ pub(crate) struct RecordFacts {
     pub(crate) topic: TopicId,
     pub(crate) topic_name: Rc<str>,
     pub(crate) partition: Option<i32>,
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) contents: u64,
     pub(crate) size: usize,
     pub(crate) has_callback: bool,
     pub(crate) inside: bool,
@@ -287,6 +289,7 @@ impl Facts {
             | What::LogLine { .. }
             | What::SenderStep { .. }
             | What::SenderEnded
+            | What::Intercepted { .. }
             | What::Stuck { .. } => {}
         }
     }
@@ -370,6 +373,8 @@ impl Facts {
             producer,
             topic,
             partition,
+            timestamp,
+            contents,
             size,
             has_callback,
             inside,
@@ -389,6 +394,8 @@ impl Facts {
             topic,
             topic_name,
             partition: *partition,
+            timestamp: *timestamp,
+            contents: *contents,
             size: *size,
             has_callback: *has_callback,
             inside: *inside,
@@ -448,6 +455,7 @@ impl Facts {
             epoch,
             sequence,
             digest,
+            ..
         } = &event.what
         else {
             return;

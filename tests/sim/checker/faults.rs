@@ -22,6 +22,15 @@ pub(crate) struct FaultFacts {
     pub(crate) ended: Option<(Duration, u64)>,
 }
 
+impl FaultFacts {
+    /// When it was over: at its end, or, of what happens at one moment, then.
+    pub(crate) fn over(&self) -> Option<Duration> {
+        let is_moment = matches!(self.fault, Fault::Cut { .. } | Fault::MoveLeader { .. });
+        let over = if is_moment { self.begun } else { self.ended };
+        over.map(|(at, _)| at)
+    }
+}
+
 impl Faults {
     pub(super) fn new(faults: &[TimedFault]) -> Self {
         let all = faults.iter().map(|timed| FaultFacts {

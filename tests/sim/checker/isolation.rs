@@ -15,7 +15,8 @@ use crate::scenario::{Api, Fault, Scenario};
 /// A record that was taken for a legal topic that has been there from the start, and for a partition that it always has
 /// while it is there, is acknowledged if
 /// - no fault that had begun before it was done touches it ([`touches`]), or
-/// - it was offered after everything was healed (topics are there again then);
+/// - it was offered after those that touch it were over ([`ends_by_itself`]), or everything was healed (topics are there
+///   again then);
 ///
 /// and if there is time for it: `delivery.timeout.ms` (`max.block.ms` where metadata is waited for) has to be longer than
 /// answers, back-offs, time-outs and the load can take together.
@@ -25,8 +26,11 @@ use crate::scenario::{Api, Fault, Scenario};
 /// cannot do; producers that give up connections on which nothing is wrong.
 pub(super) struct Isolation {
     topics: BTreeMap<String, Start>,
+    nodes: i32,
     latency: Duration,
     old_brokers: bool,
+    /// Brokers may close a connection on which nothing else is wrong: what is refused has no answer without acks.
+    closes_without_acks: bool,
     /// The one node that has written to a partition; `None` for several, or if a node had gone down before.
     writers: BTreeMap<(TopicId, i32), Option<i32>>,
     /// Where each producer has had an acknowledgement: it knows the topic, and has an id.
@@ -65,7 +69,12 @@ impl Isolation {
         let release = &scenario.brokers.release;
         Self {
             topics: topics.collect(),
+            nodes: i32::from(scenario.brokers.nodes),
             latency: Duration::from_micros(scenario.network.latency_us),
+            closes_without_acks: scenario
+                .topics
+                .iter()
+                .any(|topic| topic.max_message_bytes.is_some()),
             old_brokers: release.starts_with("V0")
                 || release.starts_with("V1")
                 || release == "V2_0",
@@ -181,25 +190,38 @@ impl Isolation {
             return None;
         }
         let done = record.done?;
-        let before = |begun: &&FaultFacts| begun.begun.is_some_and(|(at, _)| at <= done);
         let writer = self.settled.get(&record.id).copied();
-        let (why, needed) = if !facts
-            .faults
-            .begun()
-            .filter(before)
-            .any(|begun| touches(&begun.fault, record, writer))
-        {
+        let touching = || {
+            facts.faults.begun().filter(|begun| {
+                begun.begun.is_some_and(|(at, _)| at <= done)
+                    && self.has_effect(&begun.fault)
+                    && touches(&begun.fault, record, writer)
+            })
+        };
+        let is_over = |begun: &FaultFacts| {
+            let over = begun.over().filter(|_| ends_by_itself(&begun.fault));
+            over.is_some_and(|at| record.offered.at > at)
+        };
+        let is_healed = facts.faults.healed.is_some_and(|at| record.offered.at > at);
+        let (why, needed) = if touching().next().is_none() {
             // Other partitions may need a new epoch, for which any broker may be asked.
-            let needed = match facts.faults.begun().next() {
-                Some(_) => load.saturating_add(recovery(settings)),
-                None => load,
+            let may_reconnect = facts.faults.begun().next().is_some()
+                || settings.connections_idle.is_some_and(|idle| idle < done)
+                || (settings.acks == 0 && self.closes_without_acks);
+            let needed = if may_reconnect {
+                load.saturating_add(recovery(settings))
+            } else {
+                load
             };
             ("no fault had touched it", needed)
-        } else if facts.faults.healed.is_some_and(|at| record.offered.at > at) {
+        } else if is_healed || touching().all(is_over) {
             let needed = load
                 .saturating_add(recovery(settings))
                 .saturating_add(after_faults(facts, settings)?);
-            ("everything had been healed before it was offered", needed)
+            (
+                "everything that touches it was over before it was offered",
+                needed,
+            )
         } else {
             return None;
         };
@@ -213,6 +235,22 @@ impl Isolation {
         };
         let may_try = settings.retries >= 20 || facts.faults.begun().next().is_none();
         (patience > needed.saturating_add(settings.linger) && may_try).then_some(why)
+    }
+
+    /// Whether what a fault names is there.
+    fn has_effect(&self, fault: &Fault) -> bool {
+        match fault {
+            Fault::Slow { node, .. }
+            | Fault::Cut { node }
+            | Fault::Silence { node, .. }
+            | Fault::Refuse { node }
+            | Fault::BlackHole { node }
+            | Fault::Down { node }
+            | Fault::Hang { node }
+            | Fault::StaleMetadata { node }
+            | Fault::Versions { node, .. } => (0..self.nodes).contains(node),
+            _ => true,
+        }
     }
 
     fn is_excused(&self, facts: &Facts, record: &RecordFacts, failure: &Failure) -> bool {
@@ -237,7 +275,7 @@ impl Isolation {
             }
             kind if kind.starts_with("RecordTooLarge") => true,
             kind if kind.starts_with("Unsupported") => {
-                self.old_brokers || begun().any(|fault| matches!(fault, Fault::Versions { .. }))
+                self.old_brokers || begun().any(may_end_producer)
             }
             _ => producer.settings.idempotent && self.old_brokers,
         }
@@ -290,6 +328,27 @@ fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
         | Fault::NamesFail
         | Fault::WrongAddresses { .. } => true,
     }
+}
+
+/// Whether nothing is left of a fault when its time is over, or, if it has none, after its moment. What is lost, and
+/// topics that are others, are put right only by the healing.
+fn ends_by_itself(fault: &Fault) -> bool {
+    matches!(
+        fault,
+        Fault::Slow { .. }
+            | Fault::Cut { .. }
+            | Fault::Silence { .. }
+            | Fault::Refuse { .. }
+            | Fault::BlackHole { .. }
+            | Fault::Down { .. }
+            | Fault::Hang { .. }
+            | Fault::MoveLeader { .. }
+            | Fault::Error { .. }
+            | Fault::Lose { .. }
+            | Fault::Late { .. }
+            | Fault::Throttle { .. }
+            | Fault::Versions { .. }
+    )
 }
 
 /// Whether brokers know nothing of producers afterwards that they had known.
@@ -484,6 +543,37 @@ mod tests {
             story.send(1, "t", 0);
             story.told(1, expired());
             assert_eq!(story.end().len(), expected, "{node} {established}");
+        }
+    }
+
+    #[test]
+    fn when_a_fault_is_over_records_get_through_unless_it_leaves_something_behind() {
+        let deletes = Fault::DeleteTopic { topic: "t".into() };
+        for (what, ends, expected) in [
+            (Fault::Hang { node: 0 }, true, 1),
+            (Fault::Hang { node: 0 }, false, 0),
+            (Fault::Cut { node: 0 }, false, 1),
+            (deletes, true, 0),
+        ] {
+            let mut story = isolation(SHORT, &[fault(what.clone())]);
+            story.begins(0);
+            if ends {
+                story.at_ms(5).world(What::FaultEnds { fault: 0 });
+            }
+            story.at_ms(6).send(0, "t", 0);
+            story.told(0, expired());
+            assert_eq!(story.end().len(), expected, "{what:?}");
+        }
+    }
+
+    #[test]
+    fn a_fault_of_a_broker_that_is_not_there_is_no_excuse() {
+        for (node, expected) in [(2, 0), (3, 1)] {
+            let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
+            story.begins(0);
+            story.send(0, "t", 0);
+            story.told(0, expired());
+            assert_eq!(story.end().len(), expected, "{node}");
         }
     }
 

@@ -7,17 +7,22 @@
 mod acknowledged;
 mod at_rest;
 mod callbacks;
+mod contents;
 mod facts;
 mod failure_texts;
 mod faults;
 mod glance;
 mod in_time;
+mod interceptors;
 mod isolation;
+mod log_lines;
 mod logs;
+mod not_early;
 mod not_written;
 mod once;
 mod order;
 mod outcomes;
+mod placement;
 mod sequences;
 mod settings;
 mod storms;
@@ -129,7 +134,9 @@ impl Checker {
 
 fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
     vec![
-        Box::new(acknowledged::Acknowledged),
+        Box::new(acknowledged::Acknowledged::default()),
+        Box::new(contents::Contents::of(scenario)),
+        Box::new(placement::Placement::of(scenario)),
         Box::new(once::Once),
         Box::new(once::TakenForAnother),
         Box::new(order::Order::default()),
@@ -138,13 +145,16 @@ fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
         Box::new(sequences::OwnId),
         Box::new(not_written::NotWritten),
         Box::new(callbacks::Callbacks),
+        Box::new(interceptors::Interceptors::default()),
         Box::new(outcomes::Outcomes),
         Box::new(in_time::DeliveryTime::default()),
         Box::new(in_time::CallTime::default()),
+        Box::new(not_early::NotEarly::default()),
         Box::new(at_rest::Memory::of(scenario)),
         Box::new(at_rest::Sizes::of(scenario)),
         Box::new(storms::Requests::of(scenario, facts)),
-        Box::new(storms::LogLines::of(scenario)),
+        Box::new(log_lines::LogLines::of(scenario)),
+        Box::new(log_lines::AlikeLines::default()),
         Box::new(storms::Spinning::of(scenario)),
         Box::new(isolation::Isolation::of(scenario)),
         Box::new(isolation::ClosedByNobody),
@@ -208,6 +218,8 @@ mod tests {
                         topic: "t".into(),
                         partition: Some(0),
                         key: None,
+                        timestamp: None,
+                        contents: 0,
                         size: 100,
                         has_callback: true,
                         inside: false,
@@ -240,6 +252,8 @@ mod tests {
                     partition: 0,
                     base_offset: batch as i64 * 10,
                     records: records.clone().map(RecordId).collect(),
+                    contents: vec![0; 10],
+                    timestamps: vec![-1; 10],
                     producer_id: 7,
                     epoch: 0,
                     sequence: batch as i32 * 10,

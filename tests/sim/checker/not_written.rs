@@ -6,7 +6,8 @@ use crate::events::{Event, Outcome, What};
 
 /// Looked at when a record is refused or fails, and when anything is written.
 ///
-/// Excused: a fault that has brokers write and then give an error that none gives after writing.
+/// Excused: a fault that has brokers write and then give an error that none gives after writing, or deny the number of what
+/// they have written: that they do only for what is not there.
 pub(super) struct NotWritten;
 
 const RULE: &str = "not written";
@@ -54,10 +55,11 @@ fn is_called_so(outcome: Option<&Outcome>) -> bool {
 }
 
 fn is_excused(facts: &Facts, record: &RecordFacts) -> bool {
-    let all_acks = facts
-        .settings(record)
-        .is_some_and(|settings| settings.acks == -1);
-    facts.faults.may_have_lied(record, all_acks)
+    let Some(settings) = facts.settings(record) else {
+        return false;
+    };
+    let is_denied = settings.idempotent && facts.faults.may_have_denied_sequence(record);
+    is_denied || facts.faults.may_have_lied(record, settings.acks == -1)
 }
 
 #[cfg(test)]
@@ -103,6 +105,7 @@ mod tests {
             ("u", 10, true, 1),
             ("t", 10, false, 1),
             ("t", 7, true, 1),
+            ("t", 45, false, 0),
         ] {
             let fault = error(Api::Produce, Some(topic), None, code, after);
             let mut story = Story::with(NotWritten, &[], &[fault]);

@@ -1,4 +1,4 @@
-//! Nothing is done over and over: neither requests, nor lines of the log, nor steps of the sender.
+//! Nothing is done over and over: neither requests nor steps of the sender.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,8 +10,8 @@ use crate::scenario::{Fault, Scenario};
 
 /// So many a second, and so many at once.
 #[derive(Debug, Clone)]
-struct Bucket {
-    rate: f64,
+pub(super) struct Bucket {
+    pub(super) rate: f64,
     most: f64,
     now: f64,
     filled: Duration,
@@ -19,7 +19,7 @@ struct Bucket {
 }
 
 impl Bucket {
-    fn new(rate: f64, most: f64) -> Self {
+    pub(super) fn new(rate: f64, most: f64) -> Self {
         Self {
             rate,
             most,
@@ -30,7 +30,7 @@ impl Bucket {
     }
 
     /// Takes one; says when there is none, the first time.
-    fn take(&mut self, at: Duration) -> bool {
+    pub(super) fn take(&mut self, at: Duration) -> bool {
         let passed = at.saturating_sub(self.filled).as_secs_f64();
         self.filled = self.filled.max(at);
         // What was earned beyond `most` is kept, and does not grow.
@@ -44,7 +44,7 @@ impl Bucket {
         !std::mem::replace(&mut self.is_over, true)
     }
 
-    fn earn(&mut self, count: f64) {
+    pub(super) fn earn(&mut self, count: f64) {
         self.now += count;
     }
 }
@@ -141,51 +141,6 @@ impl Rule for Requests {
                 }
             }
             _ => {}
-        }
-    }
-}
-
-/// Lines of the log of level Info and above, of each producer, per simulated second: 10 for each of the four kinds that
-/// are limited, 5 for each broker. Besides, for each call and each failure of the user's code one or two; and lines
-/// that are said the first time: 200, and 40 for each broker.
-pub(super) struct LogLines {
-    new: Bucket,
-    buckets: BTreeMap<ProducerIndex, Bucket>,
-}
-
-impl LogLines {
-    pub(super) fn of(scenario: &Scenario) -> Self {
-        let nodes = f64::from(scenario.brokers.nodes) + 1.0;
-        Self {
-            new: Bucket::new(40.0 + 5.0 * nodes, 240.0 + 45.0 * nodes),
-            buckets: BTreeMap::new(),
-        }
-    }
-}
-
-impl Rule for LogLines {
-    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
-        let Some(producer) = producer_of(event.who) else {
-            return;
-        };
-        let earned = match event.what {
-            What::UserCode { .. } => 2.0,
-            What::CallBegins { .. } => 1.0,
-            What::LogLine { level, .. } if level <= log::Level::Info => 0.0,
-            _ => return,
-        };
-        let bucket = self
-            .buckets
-            .entry(producer)
-            .or_insert_with(|| self.new.clone());
-        if earned > 0.0 {
-            bucket.earn(earned);
-        } else if bucket.take(event.at) {
-            let text = format!(
-                "producer {producer} writes more than {} lines a second to the log",
-                bucket.rate
-            );
-            found.add("log storm", event.at, text);
         }
     }
 }
@@ -350,29 +305,6 @@ mod tests {
             }
             assert_eq!(story.found().len(), expected);
         }
-    }
-
-    #[test]
-    fn a_flood_of_lines_is_found_and_one_for_each_failing_callback_is_not() {
-        let line = || What::LogLine {
-            level: log::Level::Warn,
-            text: "again".into(),
-        };
-        let mut story = Story::of(LogLines::of(&scenario(&[], &[])), &scenario(&[], &[]));
-        for number in 0..2_000 {
-            story.at_us(number * 1_000);
-            story.sender(What::UserCode {
-                what: "callback",
-                act: "Panics".into(),
-            });
-            story.sender(line());
-        }
-        assert_eq!(story.found(), [""; 0]);
-        let mut story = Story::of(LogLines::of(&scenario(&[], &[])), &scenario(&[], &[]));
-        for number in 0..2_000 {
-            story.at_us(number * 1_000).sender(line());
-        }
-        assert_eq!(story.found().len(), 1);
     }
 
     fn step(waits: bool, until_ms: Option<u64>) -> What {

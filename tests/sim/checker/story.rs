@@ -259,11 +259,81 @@ impl Story {
             topic: topic.into(),
             partition,
             key: None,
+            timestamp: None,
+            contents: 0,
             size: 8,
             has_callback,
             inside: false,
         };
         self.see(who, offered);
+    }
+
+    pub(super) fn send_with(
+        &mut self,
+        record: u64,
+        topic: &str,
+        contents: u64,
+        timestamp: Option<i64>,
+    ) {
+        self.see(
+            THREAD,
+            What::RecordOffered {
+                record: RecordId(record),
+                producer: 0,
+                topic: topic.into(),
+                partition: None,
+                key: None,
+                timestamp,
+                contents,
+                size: 8,
+                has_callback: false,
+                inside: false,
+            },
+        );
+        self.take(record);
+    }
+
+    pub(super) fn send_keyed(
+        &mut self,
+        record: u64,
+        topic: &str,
+        partition: Option<i32>,
+        key: &[u8],
+    ) {
+        self.see(
+            THREAD,
+            What::RecordOffered {
+                record: RecordId(record),
+                producer: 0,
+                topic: topic.into(),
+                partition,
+                key: Some(key.to_vec()),
+                timestamp: None,
+                contents: 0,
+                size: 8,
+                has_callback: false,
+                inside: false,
+            },
+        );
+        self.take(record);
+    }
+
+    /// A batch of records, each with what it holds and its timestamp.
+    pub(super) fn append_with(&mut self, topic: &str, partition: i32, told: &[(u64, u64, i64)]) {
+        let incarnation = self.incarnation;
+        self.broker(What::Appended {
+            topic: topic.into(),
+            incarnation,
+            partition,
+            base_offset: 0,
+            records: told.iter().map(|(record, ..)| RecordId(*record)).collect(),
+            contents: told.iter().map(|(_, contents, _)| *contents).collect(),
+            timestamps: told.iter().map(|(.., timestamp)| *timestamp).collect(),
+            producer_id: -1,
+            epoch: -1,
+            sequence: -1,
+            digest: 0,
+        });
     }
 
     fn take(&mut self, record: u64) {
@@ -372,6 +442,8 @@ impl Story {
             partition,
             base_offset,
             records: records.iter().copied().map(RecordId).collect(),
+            contents: vec![0; records.len()],
+            timestamps: vec![-1; records.len()],
             producer_id,
             epoch,
             sequence,

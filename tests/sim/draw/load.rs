@@ -51,6 +51,8 @@ pub(super) struct Load<'a> {
     pub(super) network: &'a Network,
     pub(super) topics: &'a Topics,
     pub(super) plugins: &'a Plugins,
+    /// Brokers before 0.11 know none.
+    pub(super) has_headers: bool,
     pub(super) heal_at_ms: u64,
 }
 
@@ -62,6 +64,8 @@ struct Habits {
     burst: (u64, u64),
     tries: bool,
     keys: bool,
+    headers: bool,
+    stamps: bool,
     partitions: bool,
     callbacks: u32,
     pauses: bool,
@@ -161,6 +165,12 @@ impl Load<'_> {
                 } else {
                     0
                 },
+                headers: if habits.headers && self.has_headers && dice.percent(50) {
+                    dice.spread(1..=12) as u8
+                } else {
+                    0
+                },
+                stamped: habits.stamps && dice.percent(50),
                 count,
                 size: if large {
                     self.large(dice, topic)
@@ -355,6 +365,8 @@ fn habits(dice: &mut Dice) -> Habits {
         burst: dice.weighted(&[(25, (1, 6)), (50, (4, 50)), (25, (20, 250))]),
         tries: dice.percent(40),
         keys: dice.percent(60),
+        headers: dice.percent(30),
+        stamps: dice.percent(25),
         partitions: dice.percent(30),
         callbacks: *dice.pick(&[0, 30, 100]),
         pauses: dice.percent(60),
@@ -392,6 +404,8 @@ fn stray(
         topic,
         partition,
         keys: 0,
+        headers: 0,
+        stamped: false,
         count: dice.within(count) as u32,
         size: small(dice),
         how: if dice.percent(30) {

@@ -60,6 +60,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
                 network: &network,
                 topics: &topics,
                 plugins: &plugins,
+                has_headers: !brokers.release.starts_with("V0_10"),
                 heal_at_ms,
             }
             .threads(&mut dice, shares[number]);

@@ -291,6 +291,8 @@ fn expect_all(met: &mut Met) {
         "12 partitions",
         "more than 12 topics",
         "keys",
+        "headers",
+        "timestamps",
         "callback",
     ] {
         met.expect(what);
@@ -414,6 +416,12 @@ fn see_op(met: &mut Met, op: &Op) {
             }
             if burst.keys > 0 {
                 met.see("keys");
+            }
+            if burst.headers > 0 {
+                met.see("headers");
+            }
+            if burst.stamped {
+                met.see("timestamps");
             }
             if burst.callback.is_some() {
                 met.see("callback");

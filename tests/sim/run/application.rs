@@ -9,10 +9,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
-use kafka_producer::internals::simulation::{Parking, close, flush, get, partitions_for, send};
-use kafka_producer::{FutureRecordMetadata, ProducerRecord};
+use kafka_producer::internals::simulation::{
+    Parking, close, contents_of, flush, get, partitions_for, send,
+};
+use kafka_producer::{FutureRecordMetadata, Header, ProducerRecord};
 
-use super::stage::{Producer, Stage, outcome, value_of};
+use super::stage::{Producer, Stage, headers_of, outcome, value_of};
 use super::user_code::{Callback, Piece};
 use crate::events::{Call, CallId, ProducerIndex, RecordId, Returned, What};
 use crate::scenario::{Burst, How, Op, Thread};
@@ -27,6 +29,9 @@ pub(crate) struct ThreadOf {
     /// The call that it is in.
     pub(crate) call: Rc<Cell<Option<CallId>>>,
 }
+
+/// Timestamps that the application gives rise from here: no time of the simulated clock.
+const FIRST_TIMESTAMP: i64 = 1_000_000;
 
 /// One record in so many gives way to others, on average.
 const GIVES_WAY: u32 = 6;
@@ -142,17 +147,36 @@ impl ThreadOf {
             key.to_string().into_bytes()
         });
         let has_callback = piece.is_some() && burst.how == How::Send;
+        let headers = headers_of(id, burst.headers);
+        let timestamp = burst.stamped.then_some(FIRST_TIMESTAMP + id.0 as i64);
         self.stage.say(What::RecordOffered {
             record: id,
             producer: self.producer,
             topic: burst.topic.clone(),
             partition: burst.partition,
             key: key.clone(),
+            timestamp,
+            contents: contents_of(
+                key.as_deref(),
+                Some(&value),
+                headers
+                    .iter()
+                    .map(|(name, value)| (&**name, value.as_deref())),
+            ),
             size: value.len(),
             has_callback,
             inside: false,
         });
         let mut record = ProducerRecord::<[u8], [u8]>::new(burst.topic.as_str(), &value[..]);
+        for (name, value) in headers {
+            let header = match value {
+                Some(value) => Header::new(name, value),
+                None => Header::null(name),
+            };
+            let added = record.headers_mut().push(header);
+            added.expect("a record that is not sent yet");
+        }
+        record.set_timestamp(timestamp);
         record.set_partition(burst.partition);
         if let Some(key) = &key {
             record.set_key(&key[..]);

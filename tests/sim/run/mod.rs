@@ -23,7 +23,7 @@ use kafka_producer::internals::simulation::{
 use kafka_producer::{KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRecord};
 
 use self::application::{ThreadOf, drop_producer};
-use self::stage::{Held, Kept, Producer, Stage, outcome, returned, value_of};
+use self::stage::{Held, Kept, Producer, Stage, contents_of_value, outcome, returned, value_of};
 use self::timeline::Timeline;
 use self::user_code::{LOGGER, Listener, Piece, WithListener};
 use crate::checker::{Glance, Moment, ProducerGlance};
@@ -149,7 +149,8 @@ impl<'r> Run<'r> {
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
                 self.happened += 1;
-                let rests = self.stage.is_at_rest.get();
+                // The user's code may send at any time: when metadata comes, when a line is logged.
+                let rests = self.stage.is_at_rest.get() && self.stage.since_last_record() >= REST;
                 self.glance(if rests { Moment::Idle } else { Moment::Passing });
             }
             if self.steps > STEPS {
@@ -643,6 +644,8 @@ async fn show_that_it_lives(
                 topic: topic.clone(),
                 partition: Some(partition),
                 key: None,
+                timestamp: None,
+                contents: contents_of_value(&value),
                 size: value.len(),
                 has_callback: false,
                 inside: false,

@@ -22,6 +22,8 @@ fn what(deed: BrokerDeed) -> What {
             partition,
             base_offset,
             records,
+            contents,
+            timestamps,
             producer,
             digest,
         } => What::Appended {
@@ -30,6 +32,8 @@ fn what(deed: BrokerDeed) -> What {
             partition,
             base_offset,
             records: ids(records),
+            contents,
+            timestamps,
             producer_id: producer.map_or(-1, |producer| producer.id),
             epoch: producer.map_or(-1, |producer| producer.epoch),
             sequence: producer.map_or(-1, |producer| producer.sequence),

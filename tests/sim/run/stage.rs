@@ -9,7 +9,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use kafka_producer::internals::simulation::World;
+use kafka_producer::internals::simulation::{World, contents_of};
 use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProduceError, RecordMetadata};
 
 use crate::events::{
@@ -27,6 +27,8 @@ pub(crate) struct Stage {
     events: RefCell<Vec<Event>>,
     who: Cell<Who>,
     next_record: Cell<u64>,
+    /// When it was handed out.
+    last_record: Cell<Duration>,
     next_call: Cell<u64>,
     pub(crate) producers: RefCell<Vec<Held>>,
     random: RefCell<fastrand::Rng>,
@@ -83,6 +85,7 @@ impl Stage {
             events: RefCell::new(Vec::new()),
             who: Cell::new(Who::World),
             next_record: Cell::new(0),
+            last_record: Cell::new(Duration::ZERO),
             next_call: Cell::new(0),
             producers: RefCell::new(Vec::new()),
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
@@ -143,7 +146,13 @@ impl Stage {
     pub(crate) fn new_record(&self) -> RecordId {
         let id = self.next_record.get();
         self.next_record.set(id + 1);
+        self.last_record.set(self.now());
         RecordId(id)
+    }
+
+    /// How long ago the last record was offered.
+    pub(crate) fn since_last_record(&self) -> Duration {
+        self.now().saturating_sub(self.last_record.get())
     }
 
     /// How many records were offered.
@@ -255,6 +264,20 @@ pub(crate) fn value_of(record: RecordId, size: usize) -> Vec<u8> {
     // Neither random nor all alike: a codec has something to do.
     value.extend((ID_BYTES..size).map(|at| (record.0 as usize ^ (at / 3)) as u8));
     value
+}
+
+/// Headers of a record: names that repeat, and one without a value.
+pub(crate) fn headers_of(record: RecordId, count: u8) -> Vec<(String, Option<Vec<u8>>)> {
+    let header = |at: u8| {
+        let value = (at != 1).then(|| record.0.to_be_bytes()[..usize::from(at % 8)].to_vec());
+        (format!("h{}", at % 3), value)
+    };
+    (0..count).map(header).collect()
+}
+
+/// What a small record of the run's own holds.
+pub(crate) fn contents_of_value(value: &[u8]) -> u64 {
+    contents_of(None, Some(value), std::iter::empty())
 }
 
 /// How a call ended.

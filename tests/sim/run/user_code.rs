@@ -12,7 +12,7 @@ use kafka_producer::{
     Serialized, Serializer,
 };
 
-use super::stage::{Kept, Producer, Stage, outcome, returned, value_of};
+use super::stage::{Kept, Producer, Stage, contents_of_value, outcome, returned, value_of};
 use crate::events::{Call, ProducerIndex, RecordId, Returned, What, Who};
 use crate::scenario::{Act, Behaviour};
 
@@ -149,6 +149,14 @@ impl Piece {
 }
 
 impl Piece {
+    /// Says that it is called as an interceptor.
+    fn intercepts(&self, sent: bool) {
+        if let Some(stage) = Stage::current() {
+            let producer = self.producer;
+            stage.say(What::Intercepted { producer, sent });
+        }
+    }
+
     /// Calls the producer back, if it is there.
     fn call<T, E: Debug + Display>(
         &self,
@@ -200,6 +208,8 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
         topic: topic.to_owned(),
         partition: None,
         key: None,
+        timestamp: None,
+        contents: contents_of_value(&value),
         size: value.len(),
         has_callback: false,
         inside: true,
@@ -308,10 +318,12 @@ impl Partitioner<[u8], [u8]> for Piece {
 
 impl ProducerInterceptor<[u8], [u8]> for Piece {
     fn on_send(&self, _record: &mut ProducerRecord<'_, [u8], [u8]>) -> Result<(), BoxError> {
+        self.intercepts(true);
         self.run()
     }
 
     fn on_acknowledgement(&self, _metadata: &RecordMetadata, _error: Option<&ProduceError>) {
+        self.intercepts(false);
         let _ = self.run();
     }
 }

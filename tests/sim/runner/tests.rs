@@ -32,6 +32,8 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
                 topic: burst.topic.clone(),
                 partition: burst.partition,
                 key: None,
+                timestamp: None,
+                contents: 0,
                 size: burst.size as usize,
                 has_callback: burst.callback.is_some(),
                 inside: false,

@@ -254,6 +254,8 @@ fn bursts<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
 fn plain(burst: &mut Burst) {
     burst.partition = None;
     burst.keys = 0;
+    burst.headers = 0;
+    burst.stamped = false;
     burst.size = 12;
     burst.how = How::Send;
     burst.callback = None;
@@ -291,6 +293,8 @@ fn one_burst<F: FnMut(&Scenario) -> bool>(
     }
     shrinker.change(|scenario| with(scenario, &|burst| burst.partition = None));
     shrinker.change(|scenario| with(scenario, &|burst| burst.how = How::Send));
+    shrinker.change(|scenario| with(scenario, &|burst| burst.headers = 0));
+    shrinker.change(|scenario| with(scenario, &|burst| burst.stamped = false));
     if !shrinker.change(|scenario| with(scenario, &|burst| burst.callback = None)) {
         shrinker.change(|scenario| {
             with(scenario, &|burst| {

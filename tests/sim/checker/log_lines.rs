@@ -1,0 +1,166 @@
+//! The log is not flooded.
+
+use std::collections::BTreeMap;
+
+use super::facts::{Facts, producer_of};
+use super::storms::Bucket;
+use super::{Found, Rule};
+use crate::events::{Call, Event, ProducerIndex, What};
+use crate::scenario::Scenario;
+
+/// Lines of the log of level Info and above, of each producer, per simulated second: 10 for each of the four kinds that
+/// are limited, 5 for each broker. Besides, for each call and each failure of the user's code one or two; and lines
+/// that are said the first time: 200, and 40 for each broker.
+pub(super) struct LogLines {
+    new: Bucket,
+    buckets: BTreeMap<ProducerIndex, Bucket>,
+}
+
+impl LogLines {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let nodes = f64::from(scenario.brokers.nodes) + 1.0;
+        Self {
+            new: Bucket::new(40.0 + 5.0 * nodes, 240.0 + 45.0 * nodes),
+            buckets: BTreeMap::new(),
+        }
+    }
+}
+
+impl Rule for LogLines {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        let Some(producer) = producer_of(event.who) else {
+            return;
+        };
+        let earned = match event.what {
+            What::UserCode { .. } => 2.0,
+            What::CallBegins { .. } => 1.0,
+            What::LogLine { level, .. } if level <= log::Level::Info => 0.0,
+            _ => return,
+        };
+        let bucket = self
+            .buckets
+            .entry(producer)
+            .or_insert_with(|| self.new.clone());
+        if earned > 0.0 {
+            bucket.earn(earned);
+        } else if bucket.take(event.at) {
+            let text = format!(
+                "producer {producer} writes more than {} lines a second to the log",
+                bucket.rate
+            );
+            found.add("log storm", event.at, text);
+        }
+    }
+}
+
+/// Warnings and errors of one kind (their numbers apart): a dozen a second, and two dozen at once, of each producer. One more
+/// for each failure of the user's code, and for each call that is not for one record.
+#[derive(Default)]
+pub(super) struct AlikeLines {
+    buckets: BTreeMap<ProducerIndex, BTreeMap<String, Bucket>>,
+    /// What has been earned by each producer, and how much of that each bucket has been given.
+    earned: BTreeMap<ProducerIndex, f64>,
+    given: BTreeMap<(ProducerIndex, String), f64>,
+}
+
+impl Rule for AlikeLines {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        let Some(producer) = producer_of(event.who) else {
+            return;
+        };
+        match &event.what {
+            What::UserCode { .. } => *self.earned.entry(producer).or_default() += 1.0,
+            What::CallBegins { what, .. } => {
+                let is_of_record = matches!(
+                    what,
+                    Call::Send(_)
+                        | Call::TrySend(_)
+                        | Call::Get { .. }
+                        | Call::Await { .. }
+                        | Call::DropFuture { .. }
+                );
+                if !is_of_record {
+                    *self.earned.entry(producer).or_default() += 1.0;
+                }
+            }
+            What::LogLine { level, text } if *level <= log::Level::Warn => {
+                let kind = without_numbers(text);
+                let earned = self.earned.get(&producer).copied().unwrap_or_default();
+                let given = self.given.entry((producer, kind.clone())).or_default();
+                let buckets = self.buckets.entry(producer).or_default();
+                let bucket = buckets
+                    .entry(kind)
+                    .or_insert_with(|| Bucket::new(RATE, AT_ONCE));
+                bucket.earn(earned - *given);
+                *given = earned;
+                if bucket.take(event.at) {
+                    let text = format!(
+                        "producer {producer} writes more than {RATE} lines a second of one kind: {text}"
+                    );
+                    found.add("log storm", event.at, text);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+const RATE: f64 = 12.0;
+const AT_ONCE: f64 = 24.0;
+
+/// Lines that differ in numbers alone are of one kind.
+fn without_numbers(text: &str) -> String {
+    text.chars().filter(|c| !c.is_ascii_digit()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, scenario};
+
+    #[test]
+    fn a_flood_of_lines_is_found_and_one_for_each_failing_callback_is_not() {
+        let line = || What::LogLine {
+            level: log::Level::Warn,
+            text: "again".into(),
+        };
+        let mut story = Story::of(LogLines::of(&scenario(&[], &[])), &scenario(&[], &[]));
+        for number in 0..2_000 {
+            story.at_us(number * 1_000);
+            story.sender(What::UserCode {
+                what: "callback",
+                act: "Panics".into(),
+            });
+            story.sender(line());
+        }
+        assert_eq!(story.found(), [""; 0]);
+        let mut story = Story::of(LogLines::of(&scenario(&[], &[])), &scenario(&[], &[]));
+        for number in 0..2_000 {
+            story.at_us(number * 1_000).sender(line());
+        }
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn lines_that_differ_in_numbers_alone_are_a_flood_sooner() {
+        for (pause_us, user_code, expected) in
+            [(100_000, false, 0), (20_000, false, 1), (20_000, true, 0)]
+        {
+            let mut story = Story::new(AlikeLines::default());
+            for number in 0..200 {
+                story.at_us(number * pause_us);
+                if user_code {
+                    story.sender(What::UserCode {
+                        what: "callback",
+                        act: "Panics".into(),
+                    });
+                }
+                story.sender(What::LogLine {
+                    level: log::Level::Warn,
+                    text: format!("batch {number} again"),
+                });
+            }
+            assert_eq!(story.found().len(), expected, "{pause_us} {user_code}");
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! Nobody gives up before its time.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::facts::{Facts, RecordFacts};
+use super::logs::TopicId;
+use super::{Found, Glance, Rule};
+use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What};
+
+/// What fails because its time ran out fails no sooner.
+///
+/// - `send` and `partitions_for` that waited for metadata or memory in vain waited `max.block.ms`.
+/// - A record fails with `DeliveryTimeout` when `delivery.timeout.ms` have passed for its batch: some record of the same
+///   topic was taken so long before, and failed so too or had not been seen to be done. Of a batch that was divided the
+///   first records may be done.
+#[derive(Default)]
+pub(super) struct NotEarly {
+    /// Which producers have divided a batch.
+    divides: Vec<bool>,
+    /// When records of a topic failed last, and that this was right.
+    checked: BTreeMap<(ProducerIndex, TopicId), Duration>,
+}
+
+const RULE: &str = "too soon";
+
+impl Rule for NotEarly {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match &event.what {
+            What::CallEnds {
+                returned: Returned::Error { kind, .. },
+                ..
+            } => {
+                let Some(call) = &facts.ended_call else {
+                    return;
+                };
+                let is_time = kind.contains("MetadataTimeout") || kind.contains("BufferExhausted");
+                let waits = matches!(call.what, Call::Send(_) | Call::PartitionsFor { .. });
+                let producer = call.producer.and_then(|it| facts.producers.get(it));
+                let Some(producer) = producer.filter(|_| is_time && waits) else {
+                    return;
+                };
+                let waited = event.at.saturating_sub(call.began.at);
+                if waited + TICK < producer.settings.max_block {
+                    let text = format!(
+                        "{} ({:?}) gave up after {waited:?}, and max.block.ms={}: {kind}",
+                        call.id,
+                        call.what,
+                        producer.settings.max_block.as_millis()
+                    );
+                    found.add(RULE, event.at, text);
+                }
+            }
+            What::CallbackRan {
+                record,
+                outcome: Outcome::Failed(failure),
+            }
+            | What::FutureTold {
+                record,
+                outcome: Outcome::Failed(failure),
+            } if failure.kind == "DeliveryTimeout" => {
+                if let Some(record) = facts.record(*record) {
+                    self.expired(facts, record, event, found);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, _: &Facts, glance: &Glance, _: &mut Found) {
+        self.divides.resize(glance.producers.len(), false);
+        for (divides, producer) in self.divides.iter_mut().zip(&glance.producers) {
+            *divides |= producer.snapshot.is_some_and(|it| it.batches_split > 0);
+        }
+    }
+}
+
+fn failed_so(record: &RecordFacts) -> bool {
+    matches!(&record.outcome, Some(Outcome::Failed(failure)) if failure.kind == "DeliveryTimeout")
+}
+
+impl NotEarly {
+    fn expired(&mut self, facts: &Facts, record: &RecordFacts, event: &Event, found: &mut Found) {
+        let place = (record.producer, record.topic);
+        let (Some(settings), Some(done)) = (facts.settings(record), record.done) else {
+            return;
+        };
+        if self.checked.get(&place) == Some(&done) {
+            return;
+        }
+        let divides = self.divides.get(record.producer) == Some(&true);
+        let is_old = |other: &RecordFacts| {
+            let is_fellow = (other.producer, other.topic) == place;
+            let is_open =
+                divides || other.done.is_none_or(|other| other >= done) || failed_so(other);
+            let offered = other.offered.at;
+            is_fellow && is_open && done.saturating_sub(offered) + TICK >= settings.delivery_timeout
+        };
+        if facts.records().any(is_old) {
+            self.checked.insert(place, done);
+            return;
+        }
+        let text = format!(
+            "{} for {} was offered at {:?} and failed at {done:?}, and delivery.timeout.ms={}",
+            record.id,
+            record.topic_name,
+            record.offered.at,
+            settings.delivery_timeout.as_millis()
+        );
+        found.add(RULE, event.at, text);
+    }
+}
+
+/// Times are counted in whole milliseconds here and there.
+const TICK: Duration = Duration::from_millis(1);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, acknowledged, failed};
+    use crate::events::RecordId;
+
+    const SHORT: &[(&str, &str)] = &[
+        ("request.timeout.ms", "500"),
+        ("delivery.timeout.ms", "1000"),
+        ("max.block.ms", "200"),
+    ];
+
+    #[test]
+    fn a_call_that_gives_up_before_max_block_is_found() {
+        for (kind, after_ms, expected) in [
+            ("MetadataTimeout", 199, 0),
+            ("MetadataTimeout", 198, 1),
+            ("BufferExhausted", 200, 0),
+            ("BufferExhausted", 0, 1),
+            ("Closed", 0, 0),
+        ] {
+            let mut story = Story::with(NotEarly::default(), SHORT, &[]);
+            let call = story.at_ms(50).call(Call::Send(RecordId(0)));
+            let returned = Returned::Error {
+                kind: kind.into(),
+                text: String::new(),
+            };
+            story.at_ms(50 + after_ms).ends(call, returned);
+            assert_eq!(story.found().len(), expected, "{kind} after {after_ms}");
+        }
+    }
+
+    #[test]
+    fn a_record_that_times_out_before_its_time_is_found_unless_its_batch_is_older() {
+        for (is_older, after_ms, expected) in [
+            (false, 999, 0),
+            (false, 998, 1),
+            (true, 600, 0),
+            (true, 500, 1),
+        ] {
+            let mut story = Story::with(NotEarly::default(), SHORT, &[]);
+            if is_older {
+                story.send(1, "t", 0);
+            }
+            story.at_ms(400).send(0, "t", 0);
+            story.at_ms(400 + after_ms).glance(&[0, 1]);
+            story.told(0, failed("t-0: too late", false));
+            assert_eq!(story.found().len(), expected, "{is_older} {after_ms}");
+        }
+    }
+
+    #[test]
+    fn an_older_record_that_was_done_before_is_a_fellow_only_if_it_failed_too_or_batches_are_divided()
+     {
+        for (fails, divides, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
+            let mut story = Story::with(NotEarly::default(), SHORT, &[]);
+            story.send(1, "t", 0);
+            if divides {
+                story.snapshot(|it| it.batches_split = 1);
+            }
+            story.glance(&[]);
+            let outcome = if fails {
+                failed("t-0: too late", false)
+            } else {
+                acknowledged("t", 0, 0)
+            };
+            story.at_ms(1_100).told(1, outcome);
+            story.found();
+            story.at_ms(1_101).send(0, "t", 0);
+            story.at_ms(1_200).told(0, failed("t-0: too late", false));
+            assert_eq!(story.found().len(), expected, "{fails} {divides}");
+        }
+    }
+}
