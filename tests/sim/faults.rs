@@ -60,10 +60,21 @@ pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
     }
 }
 
-/// A fault is over, before everything is healed. What happens at one moment has no end, and what is lost stays lost.
-pub(crate) fn end(ongoing: &Ongoing, world: &World) {
+/// A fault is over, before everything is healed. What happens at one moment has no end, and what is lost stays lost. What
+/// `others`, those that go on, do to the same goes on with them.
+pub(crate) fn end<'a>(
+    ongoing: &Ongoing,
+    mut others: impl Iterator<Item = &'a Ongoing>,
+    world: &World,
+) {
     if let Some(rule) = ongoing.rule {
         world.unscript(rule);
+    }
+    if let Some(other) = others.find(|other| do_the_same(&other.fault, &ongoing.fault)) {
+        if let Fault::Slow { node, ms } = other.fault {
+            world.slow_down(node, ms);
+        }
+        return;
     }
     match &ongoing.fault {
         Fault::Slow { node, .. } => world.slow_down(*node, 0),
@@ -92,6 +103,25 @@ pub(crate) fn end(ongoing: &Ongoing, world: &World) {
         | Fault::Late { .. }
         | Fault::Throttle { .. }
         | Fault::Versions { .. } => {}
+    }
+}
+
+/// Whether two faults do the same to the same, so that the first to end must not end it.
+fn do_the_same(one: &Fault, other: &Fault) -> bool {
+    match (one, other) {
+        (Fault::Slow { node, .. }, Fault::Slow { node: same, .. })
+        | (Fault::Silence { node, .. }, Fault::Silence { node: same, .. })
+        | (Fault::Refuse { node }, Fault::Refuse { node: same })
+        | (Fault::BlackHole { node }, Fault::BlackHole { node: same })
+        | (Fault::Down { node }, Fault::Down { node: same })
+        | (Fault::Hang { node }, Fault::Hang { node: same }) => node == same,
+        (Fault::DeleteTopic { topic }, Fault::DeleteTopic { topic: same })
+        | (Fault::LowerLimit { topic, .. }, Fault::LowerLimit { topic: same, .. }) => topic == same,
+        (Fault::EpochsGoBack, Fault::EpochsGoBack)
+        | (Fault::MoveBrokers, Fault::MoveBrokers)
+        | (Fault::NamesFail, Fault::NamesFail)
+        | (Fault::WrongAddresses { .. }, Fault::WrongAddresses { .. }) => true,
+        _ => false,
     }
 }
 

@@ -56,7 +56,8 @@ impl Timeline {
                 }
                 Turn::End => {
                     if let Some(ongoing) = self.ongoing.remove(&fault) {
-                        end(&ongoing, world);
+                        let others = self.ongoing.values();
+                        end(&ongoing, others, world);
                         news.push(What::FaultEnds { fault });
                     }
                 }
@@ -78,10 +79,39 @@ impl Timeline {
         self.to_come.clear();
         let mut news = Vec::new();
         for (fault, ongoing) in std::mem::take(&mut self.ongoing) {
-            end(&ongoing, world);
+            end(&ongoing, std::iter::empty(), world);
             news.push(What::FaultEnds { fault });
         }
         world.heal();
         news
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::scenario;
+    use crate::scenario::Fault;
+    use crate::surroundings::world_of;
+
+    #[test]
+    fn what_two_faults_do_lasts_until_both_are_over() {
+        let deletes = |at_ms, for_ms| TimedFault {
+            at_ms,
+            for_ms: Some(for_ms),
+            fault: Fault::DeleteTopic { topic: "t".into() },
+        };
+        let scenario = scenario(&[], &[deletes(1, 5), deletes(2, 8)]);
+        let world = world_of(&scenario);
+        let mut timeline = Timeline::new(&scenario);
+        for (ms, is_there) in [(0, true), (1, false), (2, false), (6, false), (10, true)] {
+            timeline.turn(Duration::from_millis(ms), &world);
+            let topics = world.topics();
+            assert_eq!(
+                topics.iter().any(|topic| topic.name == "t"),
+                is_there,
+                "{ms}"
+            );
+        }
     }
 }
