@@ -213,6 +213,8 @@ defects! {
     PartialAnswerForgetsOthers;
     /// A thread goes on with the topic that it remembers when that has changed.
     RecentTopicOutlivesChange;
+    /// A connection on which something is sent counts as idle until an answer comes.
+    SendingIsIdling;
     /// A batch that is not compressed is not divided when it is too large.
     PlainSetNotDivided;
     /// A topic that was made anew is held against the leader epochs of the old one.

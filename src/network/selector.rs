@@ -69,6 +69,8 @@ pub(crate) struct Selector<P: Poller> {
     paused: BTreeMap<ConnectionId, Deadline>,
     /// No connection is idle for too long before this; the true time may be later.
     next_idle_check: Deadline,
+    /// When the last poll came back.
+    last_poll: Instant,
     scratch: Box<[u8]>,
 }
 
@@ -80,6 +82,7 @@ impl<P: Poller> Selector<P> {
         options: SelectorOptions,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        let last_poll = clock.now();
         Self {
             poller,
             builder,
@@ -90,6 +93,7 @@ impl<P: Poller> Selector<P> {
             worked: Vec::new(),
             paused: BTreeMap::new(),
             next_idle_check: Deadline::Never,
+            last_poll,
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
         }
     }
@@ -220,6 +224,11 @@ impl<P: Poller> Selectable for Selector<P> {
             .ok_or(SendRefused::NoConnection)?;
         let clock = &self.clock;
         channel.send(frame, || clock.now())?;
+        // What is written here and now is no event of the next poll. That must not take the connection, and the
+        // answer that is on its way, for idle. What has passed since the last poll is no matter beside that.
+        if !planted!(SendingIsIdling) {
+            channel.last_active = channel.last_active.max(self.last_poll);
+        }
         note_pause(&mut self.paused, id, channel);
         if channel.has_work() {
             list(&mut self.work, id, channel);
@@ -254,6 +263,7 @@ impl<P: Poller> Selectable for Selector<P> {
         events.clear();
         let active = self.gather(self.wait_limit(timeout))?;
         let now = self.clock.now();
+        self.last_poll = now;
         self.work_off(active, now, events);
         self.expire_idle(now, events);
         Ok(())

@@ -493,6 +493,13 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "SendingIsIdling",
+        Some((
+            "lib",
+            "network::selector::tests::idle::a_connection_on_which_something_was_just_sent_is_not_idle",
+        )),
+    ),
+    (
         "PlainSetNotDivided",
         Some((
             "lib",

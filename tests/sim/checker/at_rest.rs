@@ -7,12 +7,13 @@ use kafka_producer::ProducerSnapshot;
 use super::facts::{Facts, Moment as FactsMoment};
 use super::in_time::SLACK;
 use super::{Found, Glance, Moment, Rule};
+use crate::events::{Call, Event, What};
 use crate::scenario::{Fault, Scenario};
 
 /// Memory comes back once: never more is free than there is; and all of it is when all is idle and at the end, when nobody
 /// waits, nothing is queued and nothing is under way.
 ///
-/// While threads wait for memory, not all of it is free for long: the first in line is told.
+/// While threads wait for memory, and no call of theirs ends, not all of it is free for long: the first in line is told.
 ///
 /// Excused while all is idle: requests in flight. Metadata is asked for now and then, and a fault may have left a request
 /// without an answer.
@@ -38,6 +39,18 @@ impl Memory {
 const RULE: &str = "at rest";
 
 impl Rule for Memory {
+    fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
+        // Between two glances memory may have been taken, and be free again.
+        if let (What::CallEnds { .. }, Some(call)) = (&event.what, &facts.ended_call) {
+            let waiting = call
+                .producer
+                .and_then(|producer| self.waits_for_nothing.get_mut(producer));
+            if let (Call::Send(_), Some(waiting)) = (&call.what, waiting) {
+                *waiting = None;
+            }
+        }
+    }
+
     fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
         for (index, producer) in glance.producers.iter().enumerate() {
             let Some(snapshot) = producer.snapshot else {

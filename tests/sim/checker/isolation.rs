@@ -48,6 +48,8 @@ struct Start {
 const RULE: &str = "isolation";
 /// What a batch has besides its record's bytes, by far.
 const OVERHEAD: usize = 300;
+/// `message.max.bytes` of brokers.
+const LIMIT: u32 = 1_048_588;
 
 impl Isolation {
     pub(super) fn of(scenario: &Scenario) -> Self {
@@ -183,14 +185,24 @@ impl Isolation {
             _ => i32::MAX,
         });
         let partitions = at_least.fold(partitions, i32::min);
-        let is_there = record
-            .partition
-            .is_none_or(|at| (0..partitions).contains(&at));
+        // A partition that the producer chose may be one that the topic has no more when it is made again.
+        let may_shrink = facts.faults.begun().any(|begun| match &begun.fault {
+            Fault::RecreateTopic { topic, .. } | Fault::DeleteTopic { topic } => {
+                **topic == *record.topic_name
+            }
+            _ => false,
+        });
+        let is_there = match record.partition {
+            Some(at) => (0..partitions).contains(&at),
+            None => !may_shrink,
+        };
         if !is_there || self.is_excused(facts, record, failure) || facts.is_hasty(settings) {
             return None;
         }
         let done = record.done?;
         let writer = self.settled.get(&record.id).copied();
+        // An answer that was given before a fault was over may come after that.
+        let on_its_way = on_its_way(facts);
         let touching = || {
             facts.faults.begun().filter(|begun| {
                 begun.begun.is_some_and(|(at, _)| at <= done)
@@ -200,9 +212,10 @@ impl Isolation {
         };
         let is_over = |begun: &FaultFacts| {
             let over = begun.over().filter(|_| ends_by_itself(&begun.fault));
-            over.is_some_and(|at| record.offered.at > at)
+            over.is_some_and(|at| record.offered.at > at + on_its_way)
         };
-        let is_healed = facts.faults.healed.is_some_and(|at| record.offered.at > at);
+        let healed = facts.faults.healed;
+        let is_healed = healed.is_some_and(|at| record.offered.at > at + on_its_way);
         let (why, needed) = if touching().next().is_none() {
             // Other partitions may need a new epoch, for which any broker may be asked.
             let may_reconnect = facts.faults.begun().next().is_some()
@@ -261,6 +274,10 @@ impl Isolation {
             "Closed" => producer.closing.is_some(),
             "BufferExhausted" => true,
             "ProducerFailed" => self.old_brokers || begun().any(may_end_producer),
+            // What ended the producer is told to all its records.
+            "Broker(ProducerFenced)"
+            | "Broker(ClusterAuthorizationFailed)"
+            | "Broker(TransactionalIdAuthorizationFailed)" => begun().any(may_end_producer),
             // Brokers from 1.1 to 2.4 answer so where they know nothing of a producer; a batch that another answer has left
             // in doubt is not numbered again.
             "Broker(UnknownProducerId)" => {
@@ -271,7 +288,7 @@ impl Isolation {
             }
             kind if kind.starts_with("Broker(MessageTooLarge") => {
                 let limit = topic.and_then(|topic| topic.max_message_bytes);
-                limit.is_some_and(|limit| record.size + OVERHEAD > limit as usize)
+                record.size + OVERHEAD > limit.unwrap_or(LIMIT) as usize
             }
             kind if kind.starts_with("RecordTooLarge") => true,
             kind if kind.starts_with("Unsupported") => {
@@ -307,7 +324,9 @@ fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
         | Fault::RecreateTopic { topic, .. }
         | Fault::GrowTopic { topic, .. }
         | Fault::LowerLimit { topic, .. } => is_topic(topic),
+        // Other requests are refused as a whole.
         Fault::Error {
+            request: Api::Produce | Api::Metadata,
             topic: Some(topic),
             partition,
             ..
@@ -316,7 +335,7 @@ fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
             None => is_topic(topic),
         },
         Fault::WallClock { .. } => false,
-        Fault::Error { topic: None, .. }
+        Fault::Error { .. }
         | Fault::StaleMetadata { .. }
         | Fault::EpochsGoBack
         | Fault::Rebuild
@@ -387,6 +406,16 @@ fn recovery(settings: &Settings) -> Duration {
     times
         .into_iter()
         .fold(Duration::ZERO, Duration::saturating_add)
+}
+
+/// How long an answer may take that is on its way.
+fn on_its_way(facts: &Facts) -> Duration {
+    let late = facts.faults.begun().map(|begun| match begun.fault {
+        Fault::Slow { ms, .. } | Fault::Late { ms, .. } => Duration::from_millis(ms),
+        _ => Duration::ZERO,
+    });
+    let late = late.max().unwrap_or_default();
+    facts.network.slowest_answer.saturating_add(late)
 }
 
 /// What is left of faults after the healing; `None` if a producer need not recover at all.
@@ -560,7 +589,7 @@ mod tests {
             if ends {
                 story.at_ms(5).world(What::FaultEnds { fault: 0 });
             }
-            story.at_ms(6).send(0, "t", 0);
+            story.at_ms(200).send(0, "t", 0);
             story.told(0, expired());
             assert_eq!(story.end().len(), expected, "{what:?}");
         }
@@ -579,7 +608,7 @@ mod tests {
 
     #[test]
     fn after_the_healing_records_get_through() {
-        for (sent_ms, expected) in [(4, 0), (6, 1)] {
+        for (sent_ms, expected) in [(4, 0), (200, 1)] {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node: 0 })]);
             story.begins(0);
             story.at_ms(sent_ms).send(0, "t", 0);
@@ -607,7 +636,7 @@ mod tests {
             let mut story = isolation(SHORT, &[again]);
             story.begins(0);
             story.world(What::Healed);
-            story.at_ms(6).send(0, "t", partition);
+            story.at_ms(200).send(0, "t", partition);
             story.told(0, expired());
             assert_eq!(story.end().len(), expected, "{partition}");
         }

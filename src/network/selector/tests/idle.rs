@@ -34,6 +34,21 @@ fn an_idle_connection_is_closed_and_told() {
     assert!(rig.poll_now().is_empty());
 }
 
+/// A request that was sent just before would be lost with it, or be written twice.
+#[test]
+fn a_connection_on_which_something_was_just_sent_is_not_idle() {
+    let mut rig = rig();
+    let _peer = rig.connect(0);
+    rig.clock.advance(MAX_IDLE / 5 * 4);
+    assert!(rig.poll_now().is_empty());
+    rig.send(0, b"hello");
+    assert!(rig.selector.take_completed_send(0));
+    rig.clock.advance(MAX_IDLE / 5 * 4);
+    assert!(rig.poll_now().is_empty());
+    rig.clock.advance(MAX_IDLE / 5);
+    assert_eq!(rig.poll_now().disconnected, [idle(0)]);
+}
+
 /// Java: `SelectorTest#testIdleExpiryWithoutReadyKeys`
 #[test]
 #[cfg(target_os = "linux")]
