@@ -19,6 +19,9 @@ pub(crate) struct Scenario {
     pub(crate) producers: Vec<Producer>,
     /// What a logger does with each line.
     pub(crate) logger: Behaviour,
+    /// The logger wants all lines, not only those of level Info and above.
+    #[serde(default)]
+    pub(crate) logs_all: bool,
     pub(crate) faults: Vec<TimedFault>,
     /// When all faults are over: from then on everything has to come to an end.
     pub(crate) heal_at_ms: u64,
@@ -141,6 +144,10 @@ pub(crate) enum Op {
     },
     /// Awaits the oldest futures as tasks do, by `poll` and a waker.
     Await {
+        count: u32,
+    },
+    /// Polls the oldest futures once, with a waker that panics when it is woken and when it is dropped, and keeps them.
+    PollOnce {
         count: u32,
     },
     /// Drops the oldest futures unread.

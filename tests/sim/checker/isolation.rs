@@ -48,6 +48,8 @@ struct Start {
 const RULE: &str = "isolation";
 /// What a batch has besides its record's bytes, by far.
 const OVERHEAD: usize = 300;
+/// What a failure says that came of having no producer id.
+const NO_ID: &str = "the broker refused a producer id";
 /// `message.max.bytes` of brokers.
 const LIMIT: u32 = 1_048_588;
 
@@ -278,6 +280,9 @@ impl Isolation {
             "Broker(ProducerFenced)"
             | "Broker(ClusterAuthorizationFailed)"
             | "Broker(TransactionalIdAuthorizationFailed)" => begun().any(may_end_producer),
+            kind if kind.starts_with("Broker(") && failure.text.contains(NO_ID) => {
+                begun().any(may_end_producer)
+            }
             // Brokers from 1.1 to 2.4 answer so where they know nothing of a producer; a batch that another answer has left
             // in doubt is not numbered again.
             "Broker(UnknownProducerId)" => {

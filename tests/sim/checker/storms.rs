@@ -159,7 +159,7 @@ pub(super) struct Spinning {
 struct Steps {
     at: Duration,
     in_row: u32,
-    /// Of the producer's counts of requests and of records that have ended.
+    /// Of the producer's counts of requests, of retries, and of records that have ended.
     progress: u64,
     bucket: Bucket,
 }
@@ -228,7 +228,10 @@ impl Rule for Spinning {
         for (producer, steps) in &mut self.producers {
             let snapshot = glance.producers.get(*producer).and_then(|it| it.snapshot);
             let progress = snapshot.map_or(0, |it| {
-                it.records_acknowledged + it.records_failed + it.produce_requests
+                it.records_acknowledged
+                    + it.records_failed
+                    + it.produce_requests
+                    + it.batches_retried
             });
             if steps.progress != progress {
                 steps.progress = progress;

@@ -52,6 +52,7 @@ pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
         topics: vec![topic("t"), topic("u")],
         producers: vec![producer.clone(), producer],
         logger: Behaviour::default(),
+        logs_all: false,
         faults: faults.to_vec(),
         heal_at_ms: 1_000_000,
     }

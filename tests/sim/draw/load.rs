@@ -79,6 +79,7 @@ enum Between {
     Flush,
     Get,
     Await,
+    PollOnce,
     Drop,
     Partitions,
 }
@@ -268,6 +269,9 @@ impl Load<'_> {
                     count: dice.spread(1..=100) as u32,
                 });
             }
+            Between::PollOnce => ops.push(Op::PollOnce {
+                count: dice.spread(1..=40) as u32,
+            }),
             Between::Drop => ops.push(Op::DropFutures {
                 count: dice.spread(1..=100) as u32,
             }),
@@ -352,10 +356,11 @@ impl Load<'_> {
 }
 
 fn habits(dice: &mut Dice) -> Habits {
-    const CALLS: [Between; 5] = [
+    const CALLS: [Between; 6] = [
         Between::Flush,
         Between::Get,
         Between::Await,
+        Between::PollOnce,
         Between::Drop,
         Between::Partitions,
     ];

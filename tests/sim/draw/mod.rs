@@ -72,7 +72,10 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
             }
         })
         .collect();
-    let logger = plugins.logger(&mut Dice::new(seed, "logger"));
+    let mut dice = Dice::new(seed, "logger");
+    let logger = plugins.logger(&mut dice);
+    // Many lines: what is done for each would be done for ever.
+    let logs_all = logger.acts.is_empty() && dice.percent(8);
     let faults = faults::Faults {
         weather,
         heal_at_ms,
@@ -88,6 +91,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         topics: topics.into_all(),
         producers,
         logger,
+        logs_all,
         faults,
         heal_at_ms,
     }

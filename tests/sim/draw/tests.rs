@@ -181,7 +181,7 @@ const ACTS: [&str; 10] = [
     "Gets",
 ];
 
-const OPS: [&str; 9] = [
+const OPS: [&str; 10] = [
     "Send",
     "Flush",
     "Close",
@@ -189,6 +189,7 @@ const OPS: [&str; 9] = [
     "Sleep",
     "Get",
     "Await",
+    "PollOnce",
     "DropFutures",
     "DropProducer",
 ];
@@ -293,6 +294,7 @@ fn expect_all(met: &mut Met) {
         "keys",
         "headers",
         "timestamps",
+        "all lines",
         "callback",
     ] {
         met.expect(what);
@@ -313,6 +315,9 @@ fn see_all(met: &mut Met, scenario: &Scenario) {
         see_fault(met, &timed.fault, timed.for_ms);
     }
     see_behaviour(met, "logger", Some(&scenario.logger));
+    if scenario.logs_all {
+        met.see("all lines");
+    }
     match scenario.producers.len() {
         1 => met.see("1 producer"),
         count => met.see(format!("{count} producers")),

@@ -15,7 +15,7 @@ use kafka_producer::internals::simulation::{
 use kafka_producer::{FutureRecordMetadata, Header, ProducerRecord};
 
 use super::stage::{Producer, Stage, headers_of, outcome, value_of};
-use super::user_code::{Callback, Piece};
+use super::user_code::{Callback, PANIC, Piece};
 use crate::events::{Call, CallId, ProducerIndex, RecordId, Returned, What};
 use crate::scenario::{Burst, How, Op, Thread};
 
@@ -65,6 +65,14 @@ impl ThreadOf {
                         break;
                     };
                     self.wait_as_task(record, future).await;
+                }
+            }
+            Op::PollOnce { count } => {
+                for _ in 0..count {
+                    let Some((record, future)) = self.oldest() else {
+                        break;
+                    };
+                    self.poll_once(record, future);
                 }
             }
             Op::DropFutures { count } => {
@@ -297,6 +305,20 @@ impl ThreadOf {
         self.end_with(call, &told);
     }
 
+    /// As a runtime does that is broken.
+    fn poll_once(&self, record: RecordId, mut future: FutureRecordMetadata) {
+        let waker = Waker::from(Arc::new(Bomb));
+        match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
+            Poll::Ready(told) => self.stage.say(What::FutureTold {
+                record,
+                outcome: outcome(told.as_ref()),
+            }),
+            Poll::Pending => self.stage.keep(self.producer, self.thread, record, future),
+        }
+        // Ours is not the library's to contain.
+        let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
+    }
+
     /// The last handle that is dropped drops the producer: that waits as a `close` of 10 s does.
     async fn drop_handle(&self) {
         if !self.has_handle.replace(false) {
@@ -338,6 +360,34 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         call,
         returned: Returned::Ok,
     });
+}
+
+/// A waker that panics whatever is done to it.
+struct Bomb;
+
+impl Wake for Bomb {
+    fn wake(self: Arc<Self>) {
+        explode();
+    }
+}
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        // The second of two at once would end the process.
+        if !std::thread::panicking() {
+            explode();
+        }
+    }
+}
+
+fn explode() {
+    if let Some(stage) = Stage::current() {
+        stage.say(What::UserCode {
+            what: "waker",
+            act: "Panics".into(),
+        });
+    }
+    panic!("{PANIC}");
 }
 
 struct Flag(AtomicBool);

@@ -61,7 +61,12 @@ pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration 
     let mut random = fastrand::Rng::with_seed(scenario.seed);
     let world = world_of(scenario);
     let logger = Piece::new(LOGGER, 0, &scenario.logger);
-    let stage = Stage::new(world, random.u64(..), logger);
+    let log_level = if scenario.logs_all {
+        log::Level::Trace
+    } else {
+        log::Level::Info
+    };
+    let stage = Stage::new(world, random.u64(..), logger, log_level);
     let _on_stage = stage.enter();
     let mut run = Run::new(scenario, &stage, random, observer);
     run.play();

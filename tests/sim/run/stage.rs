@@ -34,6 +34,8 @@ pub(crate) struct Stage {
     random: RefCell<fastrand::Rng>,
     /// What a logger does.
     pub(crate) logger: RefCell<super::user_code::Piece>,
+    /// The lines that it wants.
+    pub(crate) log_level: log::Level,
     /// Set while the logger runs: what it writes itself is not looked at.
     pub(crate) is_logging: Cell<bool>,
     /// Producers that are closed and about to be dropped: nothing of theirs may be left.
@@ -79,7 +81,12 @@ impl Drop for OnStage {
 }
 
 impl Stage {
-    pub(crate) fn new(world: World, seed: u64, logger: super::user_code::Piece) -> Rc<Self> {
+    pub(crate) fn new(
+        world: World,
+        seed: u64,
+        logger: super::user_code::Piece,
+        log_level: log::Level,
+    ) -> Rc<Self> {
         Rc::new(Self {
             world,
             events: RefCell::new(Vec::new()),
@@ -90,6 +97,7 @@ impl Stage {
             producers: RefCell::new(Vec::new()),
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             logger: RefCell::new(logger),
+            log_level,
             is_logging: Cell::new(false),
             about_to_go: RefCell::default(),
             idle: Cell::new(0),
@@ -237,7 +245,7 @@ impl Stage {
     pub(crate) fn progress_of(&self, producer: ProducerIndex) -> u64 {
         let snapshot = self.producer(producer).map(|producer| producer.snapshot());
         snapshot.map_or(0, |it| {
-            it.records_acknowledged + it.records_failed + it.produce_requests
+            it.records_acknowledged + it.records_failed + it.produce_requests + it.batches_retried
         })
     }
 }

@@ -18,7 +18,7 @@ use crate::scenario::{Act, Behaviour};
 
 pub(crate) const LOGGER: &str = "logger";
 
-const PANIC: &str = "the user's code panics";
+pub(crate) const PANIC: &str = "the user's code panics";
 
 /// Keeps panics that are meant to be from being printed.
 pub(crate) fn hush_panics() {
@@ -301,6 +301,10 @@ impl Serializer<[u8]> for Piece {
 }
 
 impl Partitioner<[u8], [u8]> for Piece {
+    fn close(&self) -> Result<(), BoxError> {
+        self.run()
+    }
+
     fn partition(&self, record: &PartitionInput<'_, [u8], [u8]>) -> Result<PartitionId, BoxError> {
         self.run()?;
         let count = record
@@ -317,6 +321,10 @@ impl Partitioner<[u8], [u8]> for Piece {
 }
 
 impl ProducerInterceptor<[u8], [u8]> for Piece {
+    fn close(&self) -> Result<(), BoxError> {
+        self.run()
+    }
+
     fn on_send(&self, _record: &mut ProducerRecord<'_, [u8], [u8]>) -> Result<(), BoxError> {
         self.intercepts(true);
         self.run()
@@ -353,7 +361,7 @@ impl ProducerInterceptor<[u8], [u8]> for WithListener {
 /// Gives the process a logger that tells each run of its own lines.
 pub(crate) fn install_logger() {
     if log::set_logger(&Logger).is_ok() {
-        log::set_max_level(log::LevelFilter::Info);
+        log::set_max_level(log::LevelFilter::Trace);
     }
 }
 
@@ -361,12 +369,12 @@ struct Logger;
 
 impl log::Log for Logger {
     fn enabled(&self, metadata: &log::Metadata<'_>) -> bool {
-        metadata.level() <= log::Level::Info
+        Stage::current().is_some_and(|stage| metadata.level() <= stage.log_level)
     }
 
     fn log(&self, line: &log::Record<'_>) {
         kafka_producer::internals::assert_unlocked();
-        let Some(stage) = Stage::current() else {
+        let Some(stage) = Stage::current().filter(|stage| line.level() <= stage.log_level) else {
             return;
         };
         if stage.is_logging.replace(true) {

@@ -78,6 +78,7 @@ const PLUGINS: [Plugin; 5] = [
 
 fn user_code<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     shrinker.fewer(0, |scenario| &mut scenario.logger.acts);
+    shrinker.change(|scenario| scenario.logs_all = false);
     shrinker.change(|scenario| all_bursts(scenario).for_each(|burst| burst.callback = None));
     shrinker.change(|scenario| {
         for burst in all_bursts(scenario) {
@@ -333,14 +334,18 @@ fn times<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
                 0,
                 |scenario| match &scenario.producers[producer].threads[thread].ops[op] {
                     Op::Sleep { ms } => *ms,
-                    Op::Get { count, .. } | Op::Await { count } | Op::DropFutures { count } => {
-                        (*count).into()
-                    }
+                    Op::Get { count, .. }
+                    | Op::Await { count }
+                    | Op::PollOnce { count }
+                    | Op::DropFutures { count } => (*count).into(),
                     _ => 0,
                 },
                 |scenario, n| match &mut scenario.producers[producer].threads[thread].ops[op] {
                     Op::Sleep { ms } => *ms = n,
-                    Op::Get { count, .. } | Op::Await { count } | Op::DropFutures { count } => {
+                    Op::Get { count, .. }
+                    | Op::Await { count }
+                    | Op::PollOnce { count }
+                    | Op::DropFutures { count } => {
                         *count = n as u32;
                     }
                     _ => {}

@@ -12,6 +12,9 @@ pub(crate) fn header(scenario: &Scenario) -> String {
     for (number, producer) in scenario.producers.iter().enumerate() {
         one_producer(number, producer, &mut text);
     }
+    if scenario.logs_all {
+        line(&mut text, "logger", "wants all lines");
+    }
     if !scenario.logger.acts.is_empty() {
         line(&mut text, "logger", &words::behaviour(&scenario.logger));
     }
@@ -177,11 +180,12 @@ fn one_producer(number: usize, producer: &Producer, text: &mut String) {
 
 fn one_thread(thread: &Thread) -> String {
     type IsOne = fn(&Op) -> bool;
-    let kinds: [(&str, IsOne); 9] = [
+    let kinds: [(&str, IsOne); 10] = [
         ("burst", |op| matches!(op, Op::Send(_))),
         ("flush", |op| matches!(op, Op::Flush { .. })),
         ("get", |op| matches!(op, Op::Get { .. })),
         ("await", |op| matches!(op, Op::Await { .. })),
+        ("poll", |op| matches!(op, Op::PollOnce { .. })),
         ("drop of futures", |op| matches!(op, Op::DropFutures { .. })),
         ("partitions_for", |op| {
             matches!(op, Op::PartitionsFor { .. })

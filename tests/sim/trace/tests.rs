@@ -53,6 +53,7 @@ fn scenario() -> Scenario {
             threads: Vec::new(),
         }],
         logger: Behaviour::default(),
+        logs_all: false,
         faults: vec![
             fault(20, Some(300), Fault::Hang { node: 1 }),
             fault(25, None, Fault::Cut { node: 2 }),
