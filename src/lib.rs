@@ -66,6 +66,7 @@ mod planted;
 mod producer;
 mod protocol;
 mod record;
+mod security;
 mod sync;
 mod types;
 mod util;
@@ -102,6 +103,10 @@ pub use producer::{
     UniformStickyPartitioner, VoidSerializer, serialize_with,
 };
 pub use record::{Header, Headers, HeadersFrozen};
+/// The TLS library that this one is built with: for a provider of its cryptography, see
+/// [`ProducerBuilder::tls_crypto_provider`].
+#[cfg(feature = "tls-no-provider")]
+pub use rustls;
 pub use types::{
     Cluster, ClusterResourceListener, Node, NodeId, PartitionId, PartitionInfo, TopicPartition,
 };

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use super::ProducerConfig;
 use super::draft::Draft;
 use super::kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
+use super::{Password, ProducerConfig};
 use crate::compress::CompressionType;
 
 /// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
@@ -225,5 +225,20 @@ impl ProducerConfig {
     /// `transactional.id`, if transactions are switched on.
     pub fn transactional_id(&self) -> Option<&str> {
         self.draft.text("transactional.id")
+    }
+
+    /// A key that is text or a class, if it is set.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.draft.text(key)
+    }
+
+    /// A key that is a list; empty if it is not set.
+    pub(crate) fn list(&self, key: &str) -> &[String] {
+        self.draft.list(key)
+    }
+
+    /// A key that is a password, if it is set.
+    pub(crate) fn password(&self, key: &str) -> Option<&Password> {
+        self.draft.password(key)
     }
 }

@@ -1,0 +1,329 @@
+//! The keys `ssl.*`: every form of store, and every mistake with the key that is to be changed.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::certificates::Authority;
+use super::client_of;
+use crate::error::ConfigError;
+
+const PEM: (&str, &str) = ("ssl.truststore.type", "PEM");
+
+/// A file that is there as long as this is.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
+        let name = format!("kafka-producer-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[track_caller]
+fn refusal(entries: &[(&str, &str)]) -> ConfigError {
+    let error = client_of(entries).map(drop).unwrap_err();
+    println!("{error}");
+    error
+}
+
+#[test]
+fn pem_is_read_in_place_from_files_and_in_one_line() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let one_line = |text: &str| text.replace('\n', " ");
+    let trust = TestFile::new("trust.pem", authority.pem());
+    let both = TestFile::new("both.pem", format!("{}\n{}", own.key, own.chain));
+    client_of(&[
+        PEM,
+        ("ssl.truststore.location", trust.path()),
+        ("ssl.keystore.type", "PEM"),
+        ("ssl.keystore.location", both.path()),
+    ])
+    .unwrap();
+    client_of(&[
+        PEM,
+        ("ssl.truststore.certificates", &one_line(&authority.pem())),
+        ("ssl.keystore.type", "PEM"),
+        ("ssl.keystore.key", &one_line(own.key)),
+        ("ssl.keystore.certificate.chain", &one_line(&own.chain)),
+    ])
+    .unwrap();
+}
+
+#[test]
+fn without_a_trust_store_the_systems_authorities_count() {
+    // Where there are none, that is said.
+    if let Err(error) = client_of(&[]) {
+        assert_eq!(error.key(), Some("ssl.truststore.location"), "{error}");
+    }
+}
+
+#[test]
+fn a_store_in_javas_own_format_is_refused_with_the_command_that_converts_it() {
+    let store = TestFile::new("store.jks", [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
+    for (key, more) in [
+        ("ssl.truststore.location", None),
+        (
+            "ssl.keystore.location",
+            Some(("ssl.keystore.password", "secret")),
+        ),
+    ] {
+        let mut entries = vec![(key, store.path())];
+        entries.extend(more);
+        let error = refusal(&entries);
+        assert_eq!(error.key(), Some(key));
+        assert!(error.is_not_built());
+        let command = format!(
+            "keytool -importkeystore -srckeystore {0} -destkeystore {0}.p12 -deststoretype PKCS12",
+            store.path()
+        );
+        assert!(error.remedy().contains(&command), "{error}");
+    }
+}
+
+/// Java: DefaultSslEngineFactoryTest; the conflicts of `DefaultSslEngineFactory`
+#[test]
+fn keys_that_do_not_go_together_are_refused_with_the_key_to_change() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let certificates = ("ssl.truststore.certificates", &*authority.pem());
+    let (chain, key) = (
+        ("ssl.keystore.certificate.chain", &*own.chain),
+        ("ssl.keystore.key", own.key),
+    );
+    let key_pem = ("ssl.keystore.type", "PEM");
+    for (entries, named) in [
+        (vec![certificates], "ssl.truststore.type"),
+        (
+            vec![PEM, certificates, ("ssl.truststore.location", "x")],
+            "ssl.truststore.certificates",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.truststore.password", "x")],
+            "ssl.truststore.password",
+        ),
+        (
+            vec![
+                PEM,
+                ("ssl.truststore.location", "x"),
+                ("ssl.truststore.password", "x"),
+            ],
+            "ssl.truststore.password",
+        ),
+        (
+            vec![("ssl.truststore.password", "x")],
+            "ssl.truststore.password",
+        ),
+        (vec![("ssl.truststore.type", "BKS")], "ssl.truststore.type"),
+        (
+            vec![PEM, certificates, key_pem, key],
+            "ssl.keystore.certificate.chain",
+        ),
+        (vec![PEM, certificates, key_pem, chain], "ssl.keystore.key"),
+        (vec![PEM, certificates, key, chain], "ssl.keystore.type"),
+        (
+            vec![
+                PEM,
+                certificates,
+                key_pem,
+                key,
+                chain,
+                ("ssl.keystore.location", "x"),
+            ],
+            "ssl.keystore.key",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                key_pem,
+                key,
+                chain,
+                ("ssl.keystore.password", "x"),
+            ],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                key_pem,
+                ("ssl.keystore.location", "x"),
+                ("ssl.keystore.password", "x"),
+            ],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.keystore.password", "x")],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.keystore.location", "x")],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.engine.factory.class", "x.Y")],
+            "ssl.engine.factory.class",
+        ),
+        (
+            vec![PEM, certificates, ("security.providers", "x.Y")],
+            "security.providers",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.provider", "SunJSSE")],
+            "ssl.provider",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.secure.random.implementation", "SHA1PRNG"),
+            ],
+            "ssl.secure.random.implementation",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.trustmanager.algorithm", "x")],
+            "ssl.trustmanager.algorithm",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.protocol", "TLSv1.1")],
+            "ssl.protocol",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.protocol", "TLSv9")],
+            "ssl.protocol",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.enabled.protocols", "TLSv1,TLSv1.1"),
+            ],
+            "ssl.enabled.protocols",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.enabled.protocols", "TLSv1.2,x")],
+            "ssl.enabled.protocols",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.enabled.protocols", "TLSv1.3"),
+                ("ssl.protocol", "TLSv1.2"),
+            ],
+            "ssl.protocol",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.cipher.suites", "TLS_RSA_WITH_AES_128_CBC_SHA"),
+            ],
+            "ssl.cipher.suites",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.cipher.suites", "TLS_AES_128_GCM_SHA256"),
+                ("ssl.enabled.protocols", "TLSv1.2"),
+            ],
+            "ssl.cipher.suites",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.endpoint.identification.algorithm", "ldap"),
+            ],
+            "ssl.endpoint.identification.algorithm",
+        ),
+    ] {
+        let error = refusal(&entries);
+        assert_eq!(error.key(), Some(named), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_what_it_should_be_is_refused_with_its_name() {
+    let authority = Authority::new(0);
+    let (pem, garbage) = (
+        TestFile::new("is.pem", authority.pem()),
+        TestFile::new("garbage", [7; 100]),
+    );
+    let key_only = TestFile::new("key.pem", authority.issue(&[]).key);
+    let large = TestFile::new("large.pem", vec![b' '; 5 * 1024 * 1024]);
+    let folder = std::env::temp_dir();
+    for (kind, path, words) in [
+        ("PEM", "/no/such/file", "cannot be read"),
+        ("PEM", folder.to_str().unwrap(), "no file"),
+        ("PEM", key_only.path(), "but PRIVATE KEY"),
+        ("PEM", garbage.path(), "no certificate is in it"),
+        ("PEM", large.path(), "more than"),
+        ("JKS", garbage.path(), "no store in the format PKCS12"),
+        ("PKCS12", pem.path(), "is in the format PEM"),
+    ] {
+        let error = refusal(&[
+            ("ssl.truststore.type", kind),
+            ("ssl.truststore.location", path),
+        ]);
+        assert!(
+            error.to_string().contains(words) && error.to_string().contains(path),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn broken_pem_is_refused_and_never_shown() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let secret = own.key.lines().nth(1).unwrap();
+    for key in [
+        own.key.replace("-----END PRIVATE KEY-----", ""),
+        own.key.replace("END PRIVATE", "END PUBLIC"),
+        own.key.replace(secret, "!!!"),
+        own.key.replace("BEGIN PRIVATE KEY-----", "BEGIN "),
+        format!("{}{}", own.key, own.key),
+        own.chain.clone(),
+        "x".to_owned(),
+    ] {
+        let error = refusal(&[
+            PEM,
+            ("ssl.truststore.certificates", &authority.pem()),
+            ("ssl.keystore.type", "PEM"),
+            ("ssl.keystore.key", &key),
+            ("ssl.keystore.certificate.chain", &own.chain),
+        ]);
+        assert_eq!(error.key(), Some("ssl.keystore.key"));
+        assert!(!format!("{error} {error:?}").contains(secret));
+    }
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let other = super::certificates::self_signed(&["x"], false, (2020, 2090));
+    let error = refusal(&[
+        PEM,
+        ("ssl.truststore.certificates", &authority.pem()),
+        ("ssl.keystore.type", "PEM"),
+        ("ssl.keystore.key", other.key),
+        ("ssl.keystore.certificate.chain", &own.chain),
+    ]);
+    assert!(error.to_string().contains("does not belong"), "{error}");
+}
