@@ -36,6 +36,17 @@ use crate::config::ProducerConfig;
 use crate::error::ConfigError;
 use crate::util::log::{self, LogContext};
 
+/// The cryptography that is used: `given`, or that of this build.
+///
+/// # Errors
+/// There is none.
+#[cfg(feature = "testing")]
+pub(crate) fn crypto_provider(
+    given: Option<Arc<CryptoProvider>>,
+) -> Result<Arc<CryptoProvider>, ConfigError> {
+    provider::choose(given)
+}
+
 /// Sealed bytes that wait for the stream, and plain ones that wait to be sealed, are no more than this each: a few
 /// records of TLS, so that one write of the system takes them.
 const BUFFERED: usize = 64 * 1024;
