@@ -80,7 +80,8 @@ impl<S: Stream> TlsTransport<S> {
     }
 
     fn failure(&self, error: &rustls::Error) -> TransportError {
-        let what = self.session.failures.describe(error, &self.opening);
+        let opening = (!self.is_accepted).then_some(&self.opening);
+        let what = self.session.failures.describe(error, opening);
         if !self.is_accepted && Failures::is_for_good(error) {
             return TransportError::Authentication(what);
         }

@@ -31,6 +31,11 @@ impl Opening {
         !matches!(bytes, [] | [20..=24] | [20..=24, 3, ..])
     }
 
+    /// Nothing but zeroes: what brokers before 4.0 send if they fail before they have answered.
+    fn is_blank(&self) -> bool {
+        self.len == self.bytes.len() && self.bytes == [0; 8]
+    }
+
     fn is_http(&self) -> bool {
         self.bytes[..self.len].starts_with(b"HTTP/")
     }
@@ -45,21 +50,29 @@ pub(super) fn is_for_good(error: &Error) -> bool {
     )
 }
 
-/// Says it of the broker `who`, as `host` is called.
+/// Says it of the broker `who`, as `host` is called, which began like this. Without an opening the broker has
+/// accepted us before.
 pub(super) fn describe(
     error: &Error,
-    opening: &Opening,
+    opening: Option<&Opening>,
     who: &str,
     host: &str,
     has_certificate: bool,
 ) -> String {
-    if opening.is_http() {
+    if opening.is_some_and(Opening::is_http) {
         return format!(
             "{who} answered TLS with plain HTTP: it is a web server or a proxy, no broker (check bootstrap.servers, and \
              the advertised.listeners of the brokers)"
         );
     }
-    if opening.is_not_tls() {
+    if opening.is_some_and(Opening::is_blank) {
+        return format!(
+            "{who} broke the handshake off with something that cannot be read, as brokers do that have no version of TLS, or \
+             no cipher suite, in common with this client (check {ENABLED_PROTOCOLS} and {CIPHER_SUITES}, and those of the \
+             broker)"
+        );
+    }
+    if opening.is_some_and(Opening::is_not_tls) {
         return format!(
             "{who} did not answer with TLS: its listener takes plain connections (check its port; or set \
              security.protocol to PLAINTEXT or SASL_PLAINTEXT)"
@@ -69,6 +82,18 @@ pub(super) fn describe(
         Error::InvalidCertificate(error) => of_certificate(error, who, host),
         Error::NoCertificatesPresented => format!("{who} showed no certificate"),
         Error::AlertReceived(alert) => of_alert(*alert, who, has_certificate),
+        // Instead of an alert, brokers before 4.0 send what they sent before once more.
+        Error::DecryptError
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+            if opening.is_some() =>
+        {
+            format!(
+                "{who} broke the handshake off with something that cannot be read, as brokers do that do not accept the \
+                 client certificate, or the want of one ({})",
+                own_certificate(has_certificate)
+            )
+        }
         Error::PeerIncompatible(why) => of_incompatibility(why, who),
         Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => of_versions(who),
         other => format!("TLS with {who} failed: {other}"),
@@ -86,7 +111,7 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
             // So many are shown that one sees whose certificate it is.
-            let mut names: Vec<&str> = presented.iter().map(String::as_str).take(8).collect();
+            let mut names: Vec<&str> = presented.iter().map(|name| plain(name)).take(8).collect();
             names.extend((presented.len() > 8).then_some("..."));
             let names = if names.is_empty() {
                 "for no name (it has no subject alternative names; its common name does not count)"
@@ -135,6 +160,14 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
     format!("the certificate of {who} {what} ({remedy})")
 }
 
+/// A name as people write it: `DnsName("a.b")` is how it comes.
+fn plain(name: &str) -> &str {
+    let inner = name.strip_prefix("DnsName(\"");
+    inner
+        .and_then(|name| name.strip_suffix("\")"))
+        .unwrap_or(name)
+}
+
 /// The moments that are compared, in seconds since 1970.
 fn at(error: &CertificateError) -> String {
     let (time, bound) = match error {
@@ -149,10 +182,9 @@ fn at(error: &CertificateError) -> String {
     )
 }
 
-fn of_alert(alert: AlertDescription, who: &str, has_certificate: bool) -> String {
-    use AlertDescription as Alert;
-
-    let ours = if has_certificate {
+/// What to do about the client's own certificate.
+fn own_certificate(is_there: bool) -> String {
+    if is_there {
         format!(
             "check {KEY_LOCATION} or ssl.keystore.certificate.chain, and what the broker trusts"
         )
@@ -160,7 +192,13 @@ fn of_alert(alert: AlertDescription, who: &str, has_certificate: bool) -> String
         format!(
             "this client has none: set {KEY_LOCATION}, or ssl.keystore.key and ssl.keystore.certificate.chain"
         )
-    };
+    }
+}
+
+fn of_alert(alert: AlertDescription, who: &str, has_certificate: bool) -> String {
+    use AlertDescription as Alert;
+
+    let ours = own_certificate(has_certificate);
     match alert {
         Alert::CertificateRequired => format!("{who} asks for a client certificate ({ours})"),
         Alert::BadCertificate

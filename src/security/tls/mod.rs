@@ -4,15 +4,21 @@
 //! |---|---|
 //! | `choices` | protocol versions, cipher suites, the check of names |
 //! | `stores` | whom we trust, who we are: every form of trust and key store |
-//! | `pem`, `pkcs12`, `file` | the forms themselves |
+//! | `pem`, `pkcs12`, `file`, `der`, `ec_key` | the forms themselves |
 //! | `provider` | whose cryptography is used |
 //! | `verifier` | whether a broker is whom we meant |
 //! | `failure` | what went wrong, and which key to change |
 
 mod choices;
+mod der;
+mod ec_key;
 mod failure;
 mod file;
 mod pem;
+#[cfg(feature = "pkcs12")]
+mod pkcs12;
+#[cfg(not(feature = "pkcs12"))]
+#[path = "no_pkcs12.rs"]
 mod pkcs12;
 mod provider;
 mod stores;
@@ -103,7 +109,8 @@ impl TlsClient {
             None => builder.with_no_client_auth(),
             Some(own) => {
                 warnings.extend(own.warnings);
-                let config = builder.with_client_auth_cert(own.chain, own.key);
+                let key = ec_key::completed(own.key, &own.chain);
+                let config = builder.with_client_auth_cert(own.chain, key);
                 config.map_err(|error| own_is_no_use(own.named_by, &error))?
             }
         };
@@ -166,8 +173,9 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// Says what an error is about, in words that name the broker and the key to change.
-    pub(crate) fn describe(&self, error: &rustls::Error, opening: &Opening) -> Arc<str> {
+    /// Says what an error is about, in words that name the broker and the key to change. Without an opening the
+    /// broker has accepted us before.
+    pub(crate) fn describe(&self, error: &rustls::Error, opening: Option<&Opening>) -> Arc<str> {
         let who = self.who();
         failure::describe(error, opening, &who, &self.host, self.has_certificate).into()
     }

@@ -65,7 +65,7 @@ pub(super) fn name_their_cause(rig: &Rig) -> TestResult {
         (
             "no shared version",
             rig.config("TLS13").set("ssl.enabled.protocols", "TLSv1.2"),
-            ["no version of TLS in common", "ssl.enabled.protocols"],
+            ["no version of TLS", "ssl.enabled.protocols"],
         ),
     ] {
         refused_at_once(what, config, &words)?;

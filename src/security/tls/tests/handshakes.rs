@@ -38,7 +38,10 @@ fn talk(session: &mut Session, server: &mut ServerConnection) -> Result<(), Stri
         while !rest.is_empty() {
             session.tls.read_tls(&mut rest).unwrap();
             if let Err(error) = session.tls.process_new_packets() {
-                return Err(session.failures.describe(&error, &opening).to_string());
+                return Err(session
+                    .failures
+                    .describe(&error, Some(&opening))
+                    .to_string());
             }
         }
     }
@@ -358,7 +361,7 @@ fn what_is_no_tls_is_told_as_what_it_is() {
         let mut rest = bytes;
         session.tls.read_tls(&mut rest).unwrap();
         let error = session.tls.process_new_packets().unwrap_err();
-        let why = session.failures.describe(&error, &opening);
+        let why = session.failures.describe(&error, Some(&opening));
         println!("{why}");
         assert!(words.iter().all(|word| why.contains(word)), "{why}");
         assert!(why.contains("broker.test:9093 (10.0.0.7)"), "{why}");

@@ -327,3 +327,206 @@ fn a_key_of_another_certificate_is_refused() {
     ]);
     assert!(error.to_string().contains("does not belong"), "{error}");
 }
+
+/// Opens what OpenSSL and keytool have made, where they are installed.
+#[cfg(feature = "pkcs12")]
+mod with_passwords {
+    use std::process::Command;
+
+    use super::{PEM, TestFile, refusal};
+    use crate::security::tls::tests::certificates::Authority;
+    use crate::security::tls::tests::client_of;
+
+    const PASSWORD: &str = "sésame-öffne-dich";
+
+    /// Runs a program, and says whether it is there.
+    fn run(program: &str, arguments: &[&str]) -> bool {
+        let Ok(done) = Command::new(program).args(arguments).output() else {
+            println!("{program} is not there");
+            return false;
+        };
+        assert!(done.status.success(), "{program} {arguments:?}: {done:?}");
+        true
+    }
+
+    #[test]
+    fn keys_that_openssl_encrypted_are_opened_by_their_password_alone() {
+        let authority = Authority::new(0);
+        let own = authority.issue(&["client"]);
+        let plain = TestFile::new("plain.key", own.key);
+        for ways in [
+            &["-v2", "aes-256-cbc"][..],
+            &["-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA512"],
+            &["-v1", "PBE-SHA1-3DES"],
+        ] {
+            let sealed = TestFile::new("sealed.key", "");
+            let password = format!("pass:{PASSWORD}");
+            let files = [
+                "pkcs8",
+                "-topk8",
+                "-in",
+                plain.path(),
+                "-out",
+                sealed.path(),
+                "-passout",
+                &password,
+            ];
+            if !run("openssl", &[&files[..], ways].concat()) {
+                return;
+            }
+            let key = std::fs::read_to_string(sealed.path()).unwrap();
+            let trusted = authority.pem();
+            let entries = [
+                PEM,
+                ("ssl.truststore.certificates", &*trusted),
+                ("ssl.keystore.type", "PEM"),
+                ("ssl.keystore.key", &key),
+                ("ssl.keystore.certificate.chain", &own.chain),
+            ];
+            let with = |password| [&entries[..], &[("ssl.key.password", password)]].concat();
+            client_of(&with(PASSWORD)).unwrap();
+            for error in [refusal(&with("wrong")), refusal(&entries)] {
+                assert_eq!(error.key(), Some("ssl.key.password"), "{error}");
+                assert!(!error.to_string().contains("wrong\""), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn stores_of_openssl_are_opened_by_their_password_alone() {
+        let authority = Authority::new(0);
+        let own = authority.issue(&["client"]);
+        let (key, chain) = (
+            TestFile::new("p.key", own.key),
+            TestFile::new("p.pem", format!("{}{}", own.chain, authority.pem())),
+        );
+        let trusted = TestFile::new("p-ca.pem", authority.pem());
+        let password = format!("pass:{PASSWORD}");
+        for ways in [
+            &[][..],
+            &["-legacy"],
+            &["-keypbe", "NONE", "-certpbe", "NONE"],
+        ] {
+            let keys = TestFile::new("keys.p12", "");
+            let trust = TestFile::new("trust.p12", "");
+            let of_keys = [
+                "pkcs12",
+                "-export",
+                "-inkey",
+                key.path(),
+                "-in",
+                chain.path(),
+                "-out",
+                keys.path(),
+                "-passout",
+                &password,
+            ];
+            let of_trust = [
+                "pkcs12",
+                "-export",
+                "-nokeys",
+                "-in",
+                trusted.path(),
+                "-out",
+                trust.path(),
+                "-passout",
+                &password,
+            ];
+            if !run("openssl", &[&of_keys[..], ways].concat())
+                || !run("openssl", &[&of_trust[..], ways].concat())
+            {
+                return;
+            }
+            opens(keys.path(), trust.path());
+        }
+    }
+
+    #[test]
+    fn stores_of_keytool_are_opened_by_their_password_alone() {
+        let authority = Authority::new(0);
+        let trusted = TestFile::new("k-ca.pem", authority.pem());
+        let folder = std::env::temp_dir();
+        let path =
+            |name: &str| folder.join(format!("kafka-producer-{}-{name}", std::process::id()));
+        let (keys, trust) = (path("keytool-keys.p12"), path("keytool-trust.p12"));
+        let (keys, trust) = (keys.to_str().unwrap(), trust.to_str().unwrap());
+        let store = [
+            "-storetype",
+            "PKCS12",
+            "-storepass",
+            "only-ascii",
+            "-noprompt",
+            "-keystore",
+        ];
+        let of_keys = [
+            "-genkeypair",
+            "-alias",
+            "me",
+            "-keyalg",
+            "EC",
+            "-dname",
+            "CN=client",
+        ];
+        let of_trust = ["-importcert", "-alias", "ca", "-file", trusted.path()];
+        if !run("keytool", &[&of_keys[..], &store, &[keys]].concat()) {
+            return;
+        }
+        run("keytool", &[&of_trust[..], &store, &[trust]].concat());
+        opens_with("only-ascii", keys, trust);
+        let _ = (std::fs::remove_file(keys), std::fs::remove_file(trust));
+    }
+
+    #[track_caller]
+    fn opens(keys: &str, trust: &str) {
+        opens_with(PASSWORD, keys, trust);
+    }
+
+    #[track_caller]
+    fn opens_with(password: &str, keys: &str, trust: &str) {
+        // Java reads PKCS#12 under the name JKS too, which is the default.
+        for kind in ["PKCS12", "JKS"] {
+            let entries = |first, second| {
+                [
+                    ("ssl.truststore.type", kind),
+                    ("ssl.truststore.location", trust),
+                    ("ssl.truststore.password", first),
+                    ("ssl.keystore.type", kind),
+                    ("ssl.keystore.location", keys),
+                    ("ssl.keystore.password", second),
+                ]
+            };
+            client_of(&entries(password, password)).unwrap();
+            assert_eq!(
+                refusal(&entries("wrong", password)).key(),
+                Some("ssl.truststore.password")
+            );
+            assert_eq!(
+                refusal(&entries(password, "wrong")).key(),
+                Some("ssl.keystore.password")
+            );
+            let without_key = [
+                ("ssl.keystore.location", trust),
+                ("ssl.keystore.password", password),
+            ];
+            let error = refusal(&[&entries(password, password)[..3], &without_key].concat());
+            assert!(error.to_string().contains("no private key"), "{error}");
+        }
+    }
+
+    #[test]
+    fn damaged_stores_are_refused() {
+        for bytes in [
+            &[0x30][..],
+            &[0x30, 0x80],
+            &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+            &[0x30, 3, 2, 1, 3],
+        ] {
+            let store = TestFile::new("damaged.p12", bytes);
+            let error = refusal(&[
+                ("ssl.truststore.type", "PKCS12"),
+                ("ssl.truststore.location", store.path()),
+            ]);
+            assert_eq!(error.key(), Some("ssl.truststore.location"));
+        }
+    }
+}
