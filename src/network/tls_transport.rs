@@ -1,6 +1,6 @@
 //! TLS between a channel and its stream.
 
-use std::io::{self, IoSlice, Read, Write};
+use std::io::{self, BufRead, IoSlice, Read, Write};
 
 use super::poller::{Readiness, Stream};
 use super::transport::{Transport, TransportError};
@@ -66,11 +66,15 @@ impl<S: Stream> TlsTransport<S> {
         match self.session.tls.process_new_packets() {
             Ok(state) => {
                 self.opened = state.plaintext_bytes_to_read();
+                self.is_accepted |= self.opened > 0;
                 if state.peer_has_closed() {
                     self.end = Some(End::Closed);
                 }
             }
             Err(error) => {
+                // An answer may have come before it, in the same read.
+                let answer = self.session.tls.reader().fill_buf().map_or(0, <[u8]>::len);
+                self.is_accepted |= answer > 0;
                 self.end = Some(End::Failed(Some(self.failure(&error))));
                 // Tells the broker why, as far as that is possible.
                 let _ = self.push(ready);
@@ -162,7 +166,6 @@ impl<S: Stream> Transport for TlsTransport<S> {
         for _ in 0..READS_FOR_NOTHING {
             match self.session.tls.reader().read(into) {
                 Ok(len) if len > 0 => {
-                    self.is_accepted = true;
                     self.opened = self.opened.saturating_sub(len);
                     return Ok(len);
                 }
@@ -256,3 +259,9 @@ impl<S: Stream> Write for Sink<'_, S> {
         Ok(())
     }
 }
+
+#[cfg(all(
+    test,
+    any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola")
+))]
+mod tests;
