@@ -45,16 +45,3 @@ pub(super) fn read(key: &'static str, path: &str) -> Result<Zeroizing<Vec<u8>>, 
         Ok(_) => Ok(bytes),
     }
 }
-
-/// Whether everybody on this machine may read a file.
-#[cfg(unix)]
-pub(super) fn is_open_to_all(path: &str) -> bool {
-    use std::os::unix::fs::PermissionsExt;
-
-    std::fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o004 != 0)
-}
-
-#[cfg(not(unix))]
-pub(super) fn is_open_to_all(_path: &str) -> bool {
-    false
-}

@@ -9,7 +9,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use super::file;
 use super::pem::{self, PemKey};
 use super::pkcs12;
-use crate::config::{Password, ProducerConfig};
+use crate::config::{Password, ProducerConfig, is_open_to_all};
 use crate::error::ConfigError;
 
 const TRUST_TYPE: &str = "ssl.truststore.type";
@@ -177,7 +177,7 @@ pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, Con
         }
     };
     let mut warnings = Vec::new();
-    if file::is_open_to_all(path) {
+    if is_open_to_all(path.as_ref()) {
         warnings.push(format!(
             "{KEY_LOCATION}={path}: everybody on this machine may read this private key (chmod 600)"
         ));

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use super::certificates::Authority;
 use super::client_of;
 use crate::error::ConfigError;
+use crate::security::tls::pem;
 
 const PEM: (&str, &str) = ("ssl.truststore.type", "PEM");
 
@@ -328,12 +329,47 @@ fn a_key_of_another_certificate_is_refused() {
     assert!(error.to_string().contains("does not belong"), "{error}");
 }
 
+/// Changes a few bytes, cuts, or repeats a part.
+fn damaged(bytes: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..random.usize(1..4) {
+        let at = random.usize(0..bytes.len());
+        match random.u8(0..8) {
+            0 => bytes.truncate(at.max(1)),
+            1 => bytes.extend_from_within(at..),
+            2 => drop(bytes.drain(at..(at + random.usize(1..40)).min(bytes.len()))),
+            _ => bytes[at] = random.u8(..),
+        }
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn pem_that_is_damaged_anyhow_is_read_or_refused() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let text = format!("{}{}{}", own.key, own.chain, authority.pem());
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut read = 0;
+    for _ in 0..5_000 {
+        let damaged = damaged(text.as_bytes(), &mut random);
+        let damaged = String::from_utf8_lossy(&damaged);
+        read += usize::from(pem::certificates(&damaged).is_ok());
+        read += usize::from(pem::private_key(&damaged).is_ok());
+    }
+    assert!((1_000..9_000).contains(&read), "{read}");
+}
+
 /// Opens what OpenSSL and keytool have made, where they are installed.
 #[cfg(feature = "pkcs12")]
 mod with_passwords {
     use std::process::Command;
 
-    use super::{PEM, TestFile, refusal};
+    use super::{PEM, TestFile, damaged, refusal};
+    use crate::security::tls::pkcs12;
     use crate::security::tls::tests::certificates::Authority;
     use crate::security::tls::tests::client_of;
 
@@ -510,6 +546,44 @@ mod with_passwords {
             ];
             let error = refusal(&[&entries(password, password)[..3], &without_key].concat());
             assert!(error.to_string().contains("no private key"), "{error}");
+        }
+    }
+
+    #[test]
+    fn stores_that_are_damaged_anyhow_are_read_or_refused() {
+        let authority = Authority::new(0);
+        let own = authority.issue(&["client"]);
+        let key = TestFile::new("d.key", own.key);
+        let chain = TestFile::new("d.pem", format!("{}{}", own.chain, authority.pem()));
+        for ways in [
+            &["-keypbe", "NONE", "-certpbe", "NONE", "-nomac"][..],
+            &["-iter", "1", "-nomac"],
+        ] {
+            let store = TestFile::new("d.p12", "");
+            let files = [
+                "pkcs12",
+                "-export",
+                "-inkey",
+                key.path(),
+                "-in",
+                chain.path(),
+                "-out",
+                store.path(),
+                "-passout",
+                "pass:x",
+            ];
+            if !run("openssl", &[&files[..], ways].concat()) {
+                return;
+            }
+            let bytes = std::fs::read(store.path()).unwrap();
+            pkcs12::key_and_chain(&bytes, Some("x")).unwrap();
+            let mut random = fastrand::Rng::with_seed(7);
+            for _ in 0..3_000 {
+                let damaged = damaged(&bytes, &mut random);
+                drop(pkcs12::key_and_chain(&damaged, Some("x")));
+                drop(pkcs12::certificates(&damaged, Some("x")));
+                drop(pkcs12::decrypted(&damaged, "x"));
+            }
         }
     }
 
