@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::{ConfigKey, keys};
+#[cfg(feature = "tls-no-provider")]
 use super::password::Password;
 use super::value::{self, Value};
 use crate::error::ConfigError;
@@ -113,6 +114,7 @@ impl Draft {
     }
 
     /// A password, if it is set.
+    #[cfg(feature = "tls-no-provider")]
     pub(crate) fn password(&self, name: &str) -> Option<&Password> {
         match self.value(name) {
             Some(Value::Password(password)) => Some(password),

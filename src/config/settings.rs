@@ -2,11 +2,13 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "tls-no-provider")]
+use super::Password;
+use super::ProducerConfig;
 use super::draft::Draft;
 use super::kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
-use super::{Password, ProducerConfig};
 use crate::compress::CompressionType;
 
 /// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
@@ -226,7 +228,11 @@ impl ProducerConfig {
     pub fn transactional_id(&self) -> Option<&str> {
         self.draft.text("transactional.id")
     }
+}
 
+/// Getters for those who read many keys of a kind.
+#[cfg(feature = "tls-no-provider")]
+impl ProducerConfig {
     /// A key that is text or a class, if it is set.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.draft.text(key)

@@ -92,6 +92,15 @@ impl<S: Stream> TlsTransport<S> {
         io::Error::new(io::ErrorKind::InvalidData, &*what).into()
     }
 
+    /// Seals a beginning of this, as much as there is room for, and says how much.
+    #[allow(
+        clippy::disallowed_methods,
+        reason = "it writes to the session and to no socket"
+    )]
+    fn seal(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.session.tls.writer().write_vectored(from)
+    }
+
     /// Gives the stream what is sealed. Whether that was all.
     fn push(&mut self, ready: &mut Readiness) -> io::Result<bool> {
         while self.session.tls.wants_write() {
@@ -185,7 +194,7 @@ impl<S: Stream> Transport for TlsTransport<S> {
         ready: &mut Readiness,
         from: &[IoSlice<'_>],
     ) -> Result<usize, TransportError> {
-        let taken = self.session.tls.writer().write_vectored(from)?;
+        let taken = self.seal(from)?;
         if taken > 0 {
             return Ok(taken);
         }
@@ -193,7 +202,7 @@ impl<S: Stream> Transport for TlsTransport<S> {
         if !self.push(ready)? {
             return Err(io::Error::from(io::ErrorKind::WouldBlock).into());
         }
-        Ok(self.session.tls.writer().write_vectored(from)?)
+        Ok(self.seal(from)?)
     }
 
     fn has_pending_writes(&self) -> bool {
@@ -248,7 +257,8 @@ struct Sink<'t, S> {
 
 impl<S: Stream> Write for Sink<'_, S> {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
-        self.write_vectored(&[IoSlice::new(from)])
+        self.ready
+            .write_vectored(self.stream, &[IoSlice::new(from)])
     }
 
     fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize> {
@@ -260,8 +270,6 @@ impl<S: Stream> Write for Sink<'_, S> {
     }
 }
 
-#[cfg(all(
-    test,
-    any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola")
-))]
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+#[cfg(test)]
 mod tests;

@@ -40,6 +40,13 @@ impl Security {
     /// Which key is to be changed, and how.
     /// # Blocking
     /// Reads files.
+    #[cfg_attr(
+        not(feature = "tls-no-provider"),
+        allow(
+            clippy::unnecessary_wraps,
+            reason = "nothing can be wrong where there is no TLS"
+        )
+    )]
     pub(crate) fn from_config(
         config: &ProducerConfig,
         parts: &SecurityParts,

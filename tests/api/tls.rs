@@ -1,14 +1,14 @@
 //! TLS from the configuration to the answer, against embedded brokers.
 
 #[path = "../../src/security/tls/tests/certificates.rs"]
-#[allow(dead_code, reason = "other tests use the rest")]
 mod certificates;
 
 use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{TestCluster, TestTls};
 use kafka_producer::{
-    ConstructError, KafkaProducer, ProduceErrorKind, ProducerConfigBuilder, rustls,
+    ConstructError, FutureRecordMetadata, KafkaProducer, ProduceErrorKind, ProducerConfigBuilder,
+    rustls,
 };
 
 use self::certificates::{Authority, Identity, crypto};
@@ -69,7 +69,7 @@ fn records_of_all_sizes_arrive_over_tls() {
         .map(|value| producer.send(record(value)).unwrap())
         .collect();
     producer.flush().unwrap();
-    assert!(sent.iter().all(|sent| sent.is_done()));
+    assert!(sent.iter().all(FutureRecordMetadata::is_done));
     let arrived: Vec<usize> = values(&cluster, 0).iter().map(String::len).collect();
     assert_eq!(arrived, sizes);
     producer.close().unwrap();

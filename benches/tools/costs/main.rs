@@ -23,11 +23,6 @@
 )]
 
 #[path = "../../../src/security/tls/tests/certificates.rs"]
-#[allow(
-    dead_code,
-    clippy::unwrap_used,
-    reason = "tests use the rest, and fail by panicking"
-)]
 mod certificates;
 mod peer;
 mod usage;

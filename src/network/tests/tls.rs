@@ -12,7 +12,7 @@ use super::number;
 use super::parts::{Cipher, Plan};
 use super::plant::Plant;
 use super::tally::Tally;
-use super::transport::Probe;
+use super::transport::{Facts, Probe};
 use crate::network::endpoint::Endpoint;
 use crate::network::poller::{Readiness, Stream};
 use crate::network::tls_transport::TlsTransport;
@@ -138,7 +138,7 @@ struct Probed<T> {
 impl<T: Transport> Probed<T> {
     fn note(&self) {
         if !self.inner.has_pending_writes() {
-            self.probe.change(|facts| facts.holds_nothing());
+            self.probe.change(Facts::holds_nothing);
         }
     }
 }

@@ -274,7 +274,7 @@ fn the_reason_of_a_broker_that_refuses_is_found_behind_a_broken_stream() {
     rig.bytes.0.lock().is_broken = true;
     match rig.transport.handshake(&mut rig.ready) {
         Err(TransportError::Authentication(why)) => {
-            assert!(why.contains("broke the handshake off"), "{why}")
+            assert!(why.contains("broke the handshake off"), "{why}");
         }
         other => panic!("{other:?}"),
     }

@@ -10,7 +10,7 @@ use super::der::{BIT_STRING, INTEGER, OCTETS, SEQUENCE, explicit, tagged, take};
 /// `id-ecPublicKey`
 const EC: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 const OBJECT_ID: u8 = 0x06;
-/// Where ECPrivateKey has its public half.
+/// Where `ECPrivateKey` has its public half.
 const PUBLIC: u8 = explicit(1);
 
 /// The key with its public half, if that is missing and the certificate has one; else as it is.

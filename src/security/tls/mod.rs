@@ -235,8 +235,6 @@ impl TimeProvider for OurTime {
     }
 }
 
-#[cfg(all(
-    test,
-    any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola")
-))]
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+#[cfg(test)]
 pub(crate) mod tests;

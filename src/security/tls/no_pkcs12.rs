@@ -10,6 +10,7 @@ pub(super) struct Closed;
 
 impl Closed {
     /// As an error of the key that names the thing.
+    #[allow(clippy::unused_self, reason = "with the feature there is more in it")]
     pub(super) fn of(self, key: &'static str, _password: &'static str, path: &str) -> ConfigError {
         ConfigError::not_built(
             key,

@@ -121,11 +121,11 @@ fn is_label(text: &str) -> bool {
 /// A section as the strictest reader wants it.
 fn rewritten(label: &str, body: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(body.len() + 2 * label.len() + 64));
-    text.push_str(&format!("{BEGIN}{label}{DASHES}\n"));
+    text.extend([BEGIN, label, DASHES, "\n"]);
     // Lines of the form `Name: value` may stand before the content.
     let lines = body.lines().filter(|line| !line.contains(':'));
     text.extend(lines.flat_map(str::chars).filter(|c| !c.is_whitespace()));
-    text.push_str(&format!("\n{END}{label}{DASHES}\n"));
+    text.extend(["\n", END, label, DASHES, "\n"]);
     text
 }
 

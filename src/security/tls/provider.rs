@@ -26,11 +26,13 @@ pub(super) fn choose(
 }
 
 #[cfg(feature = "tls-aws-lc-rs")]
+#[allow(clippy::unnecessary_wraps, reason = "other builds have none")]
 fn of_features() -> Option<Arc<CryptoProvider>> {
     Some(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
 }
 
 #[cfg(all(feature = "tls-graviola", not(feature = "tls-aws-lc-rs")))]
+#[allow(clippy::unnecessary_wraps, reason = "other builds have none")]
 fn of_features() -> Option<Arc<CryptoProvider>> {
     Some(Arc::new(rustls_graviola::default_provider()))
 }
@@ -39,6 +41,7 @@ fn of_features() -> Option<Arc<CryptoProvider>> {
     feature = "tls",
     not(any(feature = "tls-aws-lc-rs", feature = "tls-graviola"))
 ))]
+#[allow(clippy::unnecessary_wraps, reason = "other builds have none")]
 fn of_features() -> Option<Arc<CryptoProvider>> {
     Some(Arc::new(rustls::crypto::ring::default_provider()))
 }

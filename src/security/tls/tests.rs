@@ -17,14 +17,15 @@ use crate::util::log::LogContext;
 
 /// The client of a configuration, beside `security.protocol=SSL`.
 pub(crate) fn client_of(entries: &[(&str, &str)]) -> Result<TlsClient, ConfigError> {
-    client_at(entries, Arc::new(MockClock::new()))
+    let clock: Arc<dyn Clock> = Arc::new(MockClock::new());
+    client_at(entries, &clock)
 }
 
 /// One that asks this clock.
-fn client_at(entries: &[(&str, &str)], clock: Arc<dyn Clock>) -> Result<TlsClient, ConfigError> {
+fn client_at(entries: &[(&str, &str)], clock: &Arc<dyn Clock>) -> Result<TlsClient, ConfigError> {
     let entries = entries.iter().copied();
     let config = ProducerConfig::from_map(entries.chain([("security.protocol", "SSL")]))?;
-    TlsClient::from_config(&config, Some(crypto()), &clock, &LogContext::for_tests())
+    TlsClient::from_config(&config, Some(crypto()), clock, &LogContext::for_tests())
 }
 
 /// The client that trusts an authority and nobody else.

@@ -2,7 +2,6 @@
 //! at once.
 
 #[path = "../../../src/security/tls/tests/certificates.rs"]
-#[allow(dead_code)]
 mod certificates;
 mod failures;
 mod records;

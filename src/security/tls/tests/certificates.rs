@@ -1,5 +1,10 @@
 //! Certificates for tests, made when they are needed and signed by the cryptography that is tested. Tests against
 //! real brokers and embedded ones use this file too.
+#![allow(
+    clippy::unwrap_used,
+    dead_code,
+    reason = "tests: they fail by panicking, and each uses a part"
+)]
 
 use std::sync::Arc;
 

@@ -161,7 +161,7 @@ fn certificates_are_valid_by_the_producers_clock() {
         ("ssl.truststore.type", "PEM"),
         ("ssl.truststore.certificates", &authority.pem()),
     ];
-    let client = client_at(&entries, clock.clone()).unwrap();
+    let client = client_at(&entries, &(clock.clone() as _)).unwrap();
     // It reads September 2021.
     let identity = authority.issue_for(&["broker.test"], (2021, 2022));
     let server = Server::new(&identity);

@@ -94,7 +94,7 @@ fn a_store_in_javas_own_format_is_refused_with_the_command_that_converts_it() {
     }
 }
 
-/// Java: DefaultSslEngineFactoryTest; the conflicts of `DefaultSslEngineFactory`
+/// Java: `DefaultSslEngineFactoryTest`; the conflicts of `DefaultSslEngineFactory`
 #[test]
 fn keys_that_do_not_go_together_are_refused_with_the_key_to_change() {
     let authority = Authority::new(0);
