@@ -35,8 +35,10 @@ pub(super) fn warn(path: &Path, given: &BTreeMap<String, String>) {
     );
 }
 
-#[cfg(all(test, unix))]
+#[cfg(test)]
 mod tests {
+    #![cfg(unix)]
+
     use std::fs::{self, Permissions};
     use std::os::unix::fs::PermissionsExt;
 
