@@ -42,11 +42,15 @@
 //! | `cli` | the command line tools; nothing in the library |
 //! | `gzip`, `snappy`, `lz4`, `zstd` | the codec of that name for `compression.type`; on by default |
 //! | `zstd-pure` | zstd without a C compiler, where `zstd` is off |
+//! | `tls` | TLS with the cryptography of *ring*; on by default |
+//! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography, which then counts; the second needs no C compiler |
+//! | `tls-no-provider` | TLS with cryptography that each producer is given |
+//! | `pkcs12` | for TLS: stores in the format PKCS#12, encrypted private keys |
 //! | `testing` | the module `testing`: an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |
 //!
-//! A feature adds, it never changes what is there. Only the four codecs are on by default; `zstd` is the only
-//! one that needs a C compiler.
+//! A feature adds, it never changes what is there, but for whose cryptography TLS uses by itself. The four codecs
+//! and `tls` are on by default; `zstd`, `tls` and `tls-aws-lc-rs` need a C compiler.
 //!
 //! # Threads
 //!
@@ -66,6 +70,7 @@ mod planted;
 mod producer;
 mod protocol;
 mod record;
+mod security;
 mod sync;
 mod types;
 mod util;
@@ -102,6 +107,10 @@ pub use producer::{
     UniformStickyPartitioner, VoidSerializer, serialize_with,
 };
 pub use record::{Header, Headers, HeadersFrozen};
+/// The TLS library that this one is built with: for a provider of its cryptography, see
+/// [`ProducerBuilder::tls_crypto_provider`].
+#[cfg(feature = "tls-no-provider")]
+pub use rustls;
 pub use types::{
     Cluster, ClusterResourceListener, Node, NodeId, PartitionId, PartitionInfo, TopicPartition,
 };

@@ -35,6 +35,7 @@ pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
     delivery_timeout(draft, &mut notices)?;
     batch_fits_into_memory(draft)?;
     compression(draft)?;
+    security(draft)?;
     parse_bootstrap(draft.list("bootstrap.servers"))?;
     // Last, so that a refused configuration does not use up a number.
     client_id(draft);
@@ -234,6 +235,20 @@ fn compression(draft: &Draft) -> Result<(), ConfigError> {
     compress::check_level(codec, level as i32).map_err(|error| {
         ConfigError::not_built(key, Some(&level.to_string()), error.problem, error.remedy)
     })
+}
+
+/// TLS must be part of this build. What its keys say is checked by those who read the files they name.
+fn security(draft: &Draft) -> Result<(), ConfigError> {
+    let protocol = security_protocol(draft)?;
+    if !protocol.uses_tls() || cfg!(feature = "tls-no-provider") {
+        return Ok(());
+    }
+    Err(ConfigError::not_built(
+        "security.protocol",
+        Some(protocol.as_str()),
+        "this build of the library has no TLS",
+        "Build it with the feature tls, or connect to a listener that does without TLS",
+    ))
 }
 
 /// The number of the next producer without a name of its own, in this process.

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::definition::{ConfigKey, keys};
+#[cfg(feature = "tls-no-provider")]
+use super::password::Password;
 use super::value::{self, Value};
 use crate::error::ConfigError;
 
@@ -108,6 +110,16 @@ impl Draft {
             Some(Value::List(items)) => items,
             None => &[],
             Some(_) => unreachable!("{name} is a list in the table"),
+        }
+    }
+
+    /// A password, if it is set.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn password(&self, name: &str) -> Option<&Password> {
+        match self.value(name) {
+            Some(Value::Password(password)) => Some(password),
+            None => None,
+            Some(_) => unreachable!("{name} is a password in the table"),
         }
     }
 

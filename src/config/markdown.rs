@@ -54,9 +54,9 @@ fn write_group(text: &mut String, group: Group) {
 fn introduction(group: Group) -> Option<&'static str> {
     match group {
         Group::Tls => Some(
-            "Not built yet. These keys are parsed, so that a file which has them can be used; with \
-             a `security.protocol` that does without TLS they have no effect and are reported as \
-             unused.",
+            "Used with `security.protocol=SSL`, and read when the producer is built; recipes are in \
+             [SECURITY](SECURITY.md). With a `security.protocol` that does without TLS they have no effect \
+             and are reported as unused.",
         ),
         Group::Sasl => Some(
             "Not built yet. These keys are parsed, so that a file which has them can be used; with \

@@ -13,6 +13,7 @@ mod draft;
 mod kinds;
 mod markdown;
 mod not_built;
+mod open_file;
 mod password;
 mod plugin;
 mod properties;
@@ -31,6 +32,8 @@ pub use draft::ConfigSource;
 pub use kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
+#[cfg(feature = "tls-no-provider")]
+pub(crate) use open_file::is_open_to_all;
 pub use password::Password;
 pub use plugin::PluginConfig;
 

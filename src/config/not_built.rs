@@ -29,10 +29,12 @@ pub(crate) const NOT_BUILT: &[NotBuilt] = &[
     },
     NotBuilt {
         key: "security.protocol",
-        asks_for_it: |value| !is_text(value, SecurityProtocol::Plaintext.as_str()),
-        what: "speak TLS or SASL",
-        remedy: "Set security.protocol=PLAINTEXT or leave the key out, and connect to a listener \
-                 that takes plain connections",
+        asks_for_it: |value| {
+            is_text(value, SecurityProtocol::SaslPlaintext.as_str())
+                || is_text(value, SecurityProtocol::SaslSsl.as_str())
+        },
+        what: "speak SASL",
+        remedy: "Set security.protocol to SSL or PLAINTEXT, and connect to a listener that asks for no user",
     },
     NotBuilt {
         key: "metric.reporters",

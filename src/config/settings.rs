@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "tls-no-provider")]
+use super::Password;
 use super::ProducerConfig;
 use super::draft::Draft;
 use super::kinds::{
@@ -225,5 +227,24 @@ impl ProducerConfig {
     /// `transactional.id`, if transactions are switched on.
     pub fn transactional_id(&self) -> Option<&str> {
         self.draft.text("transactional.id")
+    }
+}
+
+/// Getters for those who read many keys of a kind.
+#[cfg(feature = "tls-no-provider")]
+impl ProducerConfig {
+    /// A key that is text or a class, if it is set.
+    pub(crate) fn text(&self, key: &str) -> Option<&str> {
+        self.draft.text(key)
+    }
+
+    /// A key that is a list; empty if it is not set.
+    pub(crate) fn list(&self, key: &str) -> &[String] {
+        self.draft.list(key)
+    }
+
+    /// A key that is a password, if it is set.
+    pub(crate) fn password(&self, key: &str) -> Option<&Password> {
+        self.draft.password(key)
     }
 }

@@ -218,7 +218,7 @@ fn what_is_not_built_is_refused_only_where_it_would_change_behaviour() {
     assert!(config(accepted).is_ok());
     for (key, value) in [
         ("transactional.id", "t"),
-        ("security.protocol", "SSL"),
+        ("security.protocol", "SASL_PLAINTEXT"),
         ("security.protocol", "sasl_ssl"),
         (
             "metric.reporters",

@@ -5,8 +5,13 @@ use std::io;
 use super::authenticator::{Authenticator, NullAuthenticator};
 use super::endpoint::Endpoint;
 use super::poller::Stream;
+#[cfg(feature = "tls-no-provider")]
+use super::tls_transport::TlsTransport;
 use super::transport::{PlaintextTransport, Transport, TransportError};
 use crate::config::SecurityProtocol;
+use crate::security::Security;
+#[cfg(feature = "tls-no-provider")]
+use crate::security::tls::TlsClient;
 
 /// What lies between a channel and its stream.
 pub(crate) struct ChannelParts {
@@ -30,20 +35,49 @@ pub(crate) trait ChannelBuilder<S>: Send {
 /// The builder for a protocol.
 ///
 /// # Errors
-/// It is not built yet. A configuration that asks for it is refused before.
+/// It is not built, here or at all. A configuration that asks for it is refused before.
 /// # Kafka
 /// `org.apache.kafka.common.network.ChannelBuilders#clientChannelBuilder`.
 pub(crate) fn channel_builder<S: Stream + 'static>(
-    protocol: SecurityProtocol,
+    security: &Security,
 ) -> io::Result<Box<dyn ChannelBuilder<S>>> {
-    match protocol {
+    match security.protocol {
         SecurityProtocol::Plaintext => Ok(Box::new(PlaintextChannelBuilder)),
-        SecurityProtocol::Ssl | SecurityProtocol::SaslPlaintext | SecurityProtocol::SaslSsl => {
-            Err(io::Error::new(
-                io::ErrorKind::Unsupported,
-                format!("security.protocol={protocol} is not built yet"),
-            ))
-        }
+        #[cfg(feature = "tls-no-provider")]
+        SecurityProtocol::Ssl if security.tls.is_some() => Ok(Box::new(SecureChannelBuilder {
+            tls: security.tls.clone(),
+        })),
+        protocol => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!("security.protocol={protocol} is not built"),
+        )),
+    }
+}
+
+/// Bytes that TLS seals, if there is TLS.
+///
+/// # Kafka
+/// `org.apache.kafka.common.network.SslChannelBuilder`.
+#[cfg(feature = "tls-no-provider")]
+struct SecureChannelBuilder {
+    tls: Option<TlsClient>,
+}
+
+#[cfg(feature = "tls-no-provider")]
+impl<S: Stream + 'static> ChannelBuilder<S> for SecureChannelBuilder {
+    fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
+        let transport: Box<dyn Transport> = match &self.tls {
+            None => Box::new(PlaintextTransport(stream)),
+            Some(tls) => {
+                let session = tls.session(&endpoint.host, endpoint.address);
+                let session = session.map_err(TransportError::Authentication)?;
+                Box::new(TlsTransport::new(stream, session))
+            }
+        };
+        Ok(ChannelParts {
+            transport,
+            authenticator: Box::new(NullAuthenticator),
+        })
     }
 }
 

@@ -8,6 +8,7 @@
 //! | `receive`, `send` | frames out of bytes, frames into bytes |
 //! | `channel_builder` | which transport and which authenticator a channel gets |
 //! | `transport` | what lies between a channel and its stream |
+//! | `tls_transport` | TLS as that |
 //! | `authenticator` | who the client is |
 //! | `endpoint` | where a connection leads |
 //! | `poller` | the seam below: streams, and waiting for them |
@@ -28,6 +29,8 @@ pub(crate) mod transport;
 mod channel;
 mod send;
 mod socket;
+#[cfg(feature = "tls-no-provider")]
+mod tls_transport;
 
 #[cfg(test)]
 mod tests;

@@ -89,6 +89,14 @@ impl ReceiveBuffer {
         let len = i32::from_be_bytes(*header);
         match usize::try_from(len) {
             Ok(len) if len <= self.max_frame => Ok(Some(len)),
+            Ok(_) if *header == *b"HTTP" => Err("an answer in HTTP: this is a web server or a proxy, no \
+                                                 broker (check bootstrap.servers)"
+                .into()),
+            // A record of TLS begins with its kind and the number 3.
+            Ok(_) if matches!(header, [20..=23, 3, ..]) => Err("an answer in TLS: this listener takes no plain \
+                                                               connections (set security.protocol to SSL or \
+                                                               SASL_SSL)"
+                .into()),
             Ok(_) => Err(format!(
                 "a length of {len} bytes, where at most {} are accepted",
                 self.max_frame
@@ -107,6 +115,18 @@ impl ReceiveBuffer {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_another_protocol_answers_is_named() {
+        for (bytes, words) in [
+            (&b"HTTP/1.1 400"[..], "HTTP"),
+            (&[21, 3, 3, 0, 2, 2, 10], "security.protocol"),
+        ] {
+            let mut buffer = ReceiveBuffer::new(100 * 1024 * 1024);
+            buffer.extend(bytes);
+            assert!(buffer.next_frame().unwrap_err().contains(words));
+        }
+    }
 
     fn framed(body: &[u8]) -> Vec<u8> {
         let mut bytes = (body.len() as i32).to_be_bytes().to_vec();

@@ -14,11 +14,8 @@ pub(crate) enum TransportError {
     /// One side does not accept the other: the peer is not who it should be, or refuses us. Another
     /// attempt would end the same way.
     #[cfg_attr(
-        not(test),
-        expect(
-            dead_code,
-            reason = "made by the transport of TLS, which is not built yet"
-        )
+        not(any(test, feature = "tls-no-provider")),
+        expect(dead_code, reason = "made by the transport of TLS")
     )]
     Authentication(Arc<str>),
 }
@@ -56,7 +53,8 @@ impl fmt::Display for TransportError {
 ///   ([`has_pending_input`](Self::has_pending_input)), and sealed ones that the stream has not taken
 ///   ([`has_pending_writes`](Self::has_pending_writes)).
 /// - `WouldBlock` is said only when the stream has said so in this call or before: then its next event goes
-///   on. Nothing else waits.
+///   on. Nothing else waits. But a read that has gone on for long and has brought nothing may say it too: what
+///   is known of the stream says then that there is more.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.TransportLayer`.

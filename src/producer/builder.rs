@@ -34,6 +34,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::ProducerConfig;
 use crate::error::{ConstructError, PluginKind};
 use crate::network::resolver::NameLookUps;
+use crate::security::SecurityParts;
 
 /// Builds a [`KafkaProducer`] with plug-ins of one's own.
 ///
@@ -56,6 +57,7 @@ pub struct ProducerBuilder<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     registered_values: BTreeMap<String, Factory<dyn Serializer<V>>>,
     registered_partitioners: BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
     registered_interceptors: BTreeMap<String, Factory<dyn ProducerInterceptor<K, V>>>,
+    security: SecurityParts,
 }
 
 impl<K, V> KafkaProducer<K, V>
@@ -101,6 +103,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             registered_values: BTreeMap::new(),
             registered_partitioners: BTreeMap::new(),
             registered_interceptors: BTreeMap::new(),
+            security: SecurityParts::default(),
         }
     }
 
@@ -197,6 +200,35 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         self
     }
 
+    /// Uses this cryptography for TLS, instead of what the features of this build choose: one that is
+    /// certified, or that needs no C compiler. Has no effect where `security.protocol` does without TLS.
+    ///
+    /// ```
+    /// # #[cfg(feature = "tls")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, rustls};
+    ///
+    /// let config = ProducerConfig::from_map([("bootstrap.servers", "127.0.0.1:9093"), ("security.protocol", "SSL")])?;
+    /// let producer = KafkaProducer::<str, str>::builder(config)
+    ///     .stock_serializers()
+    ///     .tls_crypto_provider(rustls::crypto::ring::default_provider())
+    ///     .build();
+    /// # drop(producer);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "tls"))]
+    /// # fn main() {}
+    /// ```
+    #[cfg(feature = "tls-no-provider")]
+    #[must_use]
+    pub fn tls_crypto_provider(
+        mut self,
+        provider: impl Into<Arc<rustls::crypto::CryptoProvider>>,
+    ) -> Self {
+        self.security.crypto_provider = Some(provider.into());
+        self
+    }
+
     /// Builds the producer and starts its thread.
     ///
     /// # Errors
@@ -229,8 +261,9 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let config = self.config.clone();
         let instance = instance(&config, Arc::clone(&seams.clock));
         log_effective(&config, instance.log());
+        let security = self.security.clone();
         let plugins = self.resolve_plugins(&instance)?;
-        match start(&config, &plugins, seams) {
+        match start(&config, &plugins, &security, seams) {
             Ok((core, thread)) => {
                 let unused = config.unused_keys();
                 if !unused.is_empty() {

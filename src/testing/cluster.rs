@@ -13,6 +13,9 @@ use super::sim::log::{Depth, TopicSettings};
 use super::sim::{SimCluster, SimNode, SimOptions};
 use super::stored::{StoredBatch, StoredRecord};
 use super::tcp_broker::{OpenConnections, Port, Shared, TcpBroker};
+#[cfg(feature = "tls-no-provider")]
+use super::tls::TestTls;
+use super::wire::Wires;
 use crate::sync::{Mutex, Rank};
 use crate::types::{NodeId, PartitionId};
 
@@ -67,6 +70,8 @@ pub struct TestClusterBuilder {
     /// All but the cluster's id, which it gets at its start: a builder may start several.
     options: SimOptions,
     topics: Vec<(String, TopicOptions)>,
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<TestTls>,
 }
 
 impl TestClusterBuilder {
@@ -87,6 +92,8 @@ impl TestClusterBuilder {
                 },
             },
             topics: Vec::new(),
+            #[cfg(feature = "tls-no-provider")]
+            tls: None,
         }
     }
 
@@ -168,11 +175,22 @@ impl TestClusterBuilder {
         self.retain(false).validate_records(false)
     }
 
+    /// Makes brokers that speak TLS, and nothing else (`security.protocol=SSL`).
+    #[cfg(feature = "tls-no-provider")]
+    pub fn tls(mut self, tls: TestTls) -> Self {
+        self.tls = Some(tls);
+        self
+    }
+
     /// Starts the brokers.
     ///
     /// # Errors
     /// When the system has no port or thread left, or a topic cannot be made.
     pub fn start(self) -> Result<TestCluster, TestClusterError> {
+        let wires = Wires {
+            #[cfg(feature = "tls-no-provider")]
+            tls: self.tls.map(TestTls::config).transpose()?,
+        };
         let mut taken = BTreeMap::new();
         let mut ports = BTreeMap::new();
         for id in (0..).take(self.nodes) {
@@ -193,7 +211,7 @@ impl TestClusterBuilder {
         }
         let cluster = TestCluster {
             cluster_id,
-            shared: Arc::new(Shared::new(cluster)),
+            shared: Arc::new(Shared::new(cluster, wires)),
             ports,
             running: Mutex::new(Rank::LEAF, BTreeMap::new()),
             stopped: Mutex::new(Rank::LEAF, BTreeMap::new()),
@@ -304,6 +322,18 @@ impl TestCluster {
             .map(address)
             .collect::<Vec<_>>()
             .join(",")
+    }
+
+    /// From here on the brokers are who this says, as when their certificates are renewed. Connections that stand
+    /// are left alone.
+    ///
+    /// # Errors
+    /// When this cannot be used; everything stays as it was then.
+    #[cfg(feature = "tls-no-provider")]
+    pub fn change_tls(&self, tls: TestTls) -> Result<(), TestClusterError> {
+        let tls = Some(tls.config()?);
+        self.shared.wires.lock().tls = tls;
+        Ok(())
     }
 
     /// The numbers of all brokers.

@@ -44,6 +44,8 @@ pub enum TestClusterError {
     },
     /// The rule will never fire as often as was waited for; the text says why.
     WillNotFire(Arc<str>),
+    /// The brokers cannot speak TLS as they were told; the text says why.
+    InvalidTls(Arc<str>),
     /// The system has no port or thread left, or the port was taken by somebody else.
     Io(io::Error),
 }
@@ -62,6 +64,7 @@ impl fmt::Display for TestClusterError {
                 "the topic has {has} partitions, which cannot become {wanted}"
             ),
             Self::InvalidRule(why) | Self::WillNotFire(why) => f.write_str(why),
+            Self::InvalidTls(why) => write!(f, "the brokers' TLS cannot be used: {why}"),
             Self::NotFired {
                 rule,
                 wanted,

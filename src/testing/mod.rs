@@ -28,9 +28,14 @@ mod script;
 pub(crate) mod sim;
 mod stored;
 mod tcp_broker;
+#[cfg(feature = "tls-no-provider")]
+mod tls;
+mod wire;
 
 pub use cluster::{LogSummary, RuleHandle, TestCluster, TestClusterBuilder, TopicOptions};
 pub use error::TestClusterError;
 pub use release::KafkaRelease;
 pub use script::{AndThen, Api, MetadataSnapshot, Refusal, Rule};
 pub use stored::{ProducerStamp, StoredBatch, StoredRecord, StoredRecordView};
+#[cfg(feature = "tls-no-provider")]
+pub use tls::TestTls;

@@ -15,6 +15,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::script::AndThen;
 use super::sim::{Answer, Plan, SimCluster};
+use super::wire::{Wire, Wires};
 use crate::clock::seldom::Seldom;
 use crate::clock::{Clock, Deadline, SystemClock};
 use crate::protocol::Frame;
@@ -46,12 +47,15 @@ pub(crate) struct Shared {
     /// A request has been decided about, or a rule was taken away.
     changed: Condvar,
     pub(crate) connections_accepted: AtomicU64,
+    /// How connections from here on are accepted.
+    pub(crate) wires: Mutex<Wires>,
     clock: SystemClock,
 }
 
 impl Shared {
-    pub(crate) fn new(cluster: SimCluster) -> Self {
+    pub(crate) fn new(cluster: SimCluster, wires: Wires) -> Self {
         Self {
+            wires: Mutex::new(Rank::LEAF, wires),
             cluster: Mutex::new(Rank::LEAF, cluster),
             changed: Condvar::new(),
             connections_accepted: AtomicU64::new(0),
@@ -303,6 +307,8 @@ impl Acceptor {
             stream: stream.try_clone()?,
             signals,
         };
+        let wires = self.shared.wires.lock().clone();
+        let stream = wires.on(stream)?;
         let mut connections = self.connections.lock();
         let id = connections.next;
         connections.next += 1;
@@ -338,7 +344,7 @@ impl Acceptor {
 struct Connection {
     node: NodeId,
     id: u64,
-    stream: TcpStream,
+    stream: Wire,
     signals: Receiver<Signal>,
     shared: Arc<Shared>,
     connections: Arc<Mutex<Connections>>,
@@ -351,7 +357,7 @@ impl Connection {
             log::debug!(log, "connection {}: {error}", self.id);
         }
         // The list holds a second handle to the socket, so dropping ours would not close it.
-        let _ = self.stream.shutdown(Shutdown::Both);
+        let _ = self.stream.socket().shutdown(Shutdown::Both);
         self.connections.lock().open.remove(&self.id);
     }
 

@@ -20,6 +20,8 @@ mod scripted;
 mod sending;
 mod splitting;
 mod support;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+mod tls;
 mod topics;
 mod user_code;
 mod user_code_matrix;

@@ -22,6 +22,8 @@ mod producer;
 mod runner;
 mod self_test;
 mod shared;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+mod tls;
 mod vectors;
 mod workload;
 
@@ -52,6 +54,8 @@ fn main() -> ExitCode {
         cluster::hung::TESTS,
         cluster::upgraded::TESTS,
         matrix::TESTS,
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        tls::TESTS,
     ]
     .concat();
     let finish = || {

@@ -12,6 +12,8 @@
 //! `servers=HOST:PORT`; its topic `bench` has `partitions=12`, and with `active=N` a stream goes to N of
 //! them in turn.
 //!
+//! `tls=TLSv1.3` or `tls=TLSv1.2` has the bytes sealed.
+//!
 //! Times are those of the threads as the system counts them, so other work on the machine disturbs
 //! them less than it does the clock.
 #![allow(
@@ -20,6 +22,8 @@
     reason = "a measuring program: it prints, and reads real time"
 )]
 
+#[path = "../../../src/security/tls/tests/certificates.rs"]
+mod certificates;
 mod peer;
 mod usage;
 
@@ -51,6 +55,9 @@ const CASES: &[&str] = &[
     "stream size=1000 batch=16384",
     "stream size=1000 batch=131072",
     "stream size=1000 batch=1048576",
+    "stream size=100 batch=16384 tls=TLSv1.3",
+    "stream size=1000 batch=16384 tls=TLSv1.3",
+    "stream size=1000 batch=131072 tls=TLSv1.3",
     "stream size=100 partitions=10000 active=1",
     "stream size=100 partitions=1 active=1",
     "stream size=100 partitions=1000 active=1000",
@@ -129,19 +136,30 @@ impl Case {
             None => Some(Peer::start(
                 "broker",
                 self.number("partitions", PARTITIONS)?,
+                self.settings.contains_key("tls"),
             )?),
         };
         let servers = peer.as_ref().map(|peer| peer.says.as_str());
         let servers = servers.unwrap_or_else(|| self.text("servers", ""));
-        let config = ProducerConfig::from_map([
+        let authority = certificates::Authority::new(0).pem();
+        let mut entries = vec![
             ("bootstrap.servers", servers),
             ("acks", self.text("acks", "1")),
             ("linger.ms", self.text("linger", "5")),
             ("batch.size", self.text("batch", "16384")),
             ("enable.idempotence", self.text("idempotence", "false")),
             ("max.request.size", self.text("request", "1048576")),
-        ])?;
-        let producer = Producer::new(config)?;
+        ];
+        if let Some(version) = self.settings.get("tls") {
+            entries.extend([
+                ("security.protocol", "SSL"),
+                ("ssl.enabled.protocols", version),
+                ("ssl.cipher.suites", self.text("suites", "")),
+                ("ssl.truststore.type", "PEM"),
+                ("ssl.truststore.certificates", &authority),
+            ]);
+        }
+        let producer = Producer::new(ProducerConfig::from_map(entries)?)?;
         producer.partitions_for(TOPIC)?;
         Ok((peer, producer))
     }
@@ -283,7 +301,7 @@ impl Case {
 
     /// What a program pays that only writes requests of `per` batches and reads answers of 60 bytes.
     fn floor(&self, name: &str) -> Result<()> {
-        let peer = Peer::start("drain", 0)?;
+        let peer = Peer::start("drain", 0, false)?;
         let batch = self.number("batch", 16384)? as usize;
         let record = self.number("size", 100)? + 8;
         let per = self.number("per", (12).min(1_048_576 / batch as u64).max(1))? as usize;

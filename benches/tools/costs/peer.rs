@@ -4,12 +4,14 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command, Stdio};
 
-use kafka_producer::testing::TestCluster;
+use kafka_producer::testing::{TestCluster, TestTls};
 
+use super::certificates::Authority;
 use super::{Result, TOPIC};
 
 const ROLE: &str = "COSTS_ROLE";
 const PARTITIONS: &str = "COSTS_PARTITIONS";
+const TLS: &str = "COSTS_TLS";
 
 /// What this process is to be, if not the one that measures.
 pub(crate) fn role() -> Option<String> {
@@ -31,10 +33,11 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    pub(crate) fn start(role: &str, partitions: u64) -> Result<Self> {
+    pub(crate) fn start(role: &str, partitions: u64, tls: bool) -> Result<Self> {
         let mut process = Command::new(std::env::current_exe()?)
             .env(ROLE, role)
             .env(PARTITIONS, partitions.to_string())
+            .env(TLS, tls.to_string())
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()?;
@@ -57,10 +60,12 @@ impl Drop for Peer {
 
 fn be_the_broker() -> Result<()> {
     let partitions = std::env::var(PARTITIONS)?.parse()?;
-    let cluster = TestCluster::builder()
-        .sink()
-        .topic(TOPIC, partitions)
-        .start()?;
+    let mut builder = TestCluster::builder().sink().topic(TOPIC, partitions);
+    if std::env::var(TLS)? == "true" {
+        let identity = Authority::new(0).issue(&["127.0.0.1"]);
+        builder = builder.tls(TestTls::new(identity.chain, identity.key));
+    }
+    let cluster = builder.start()?;
     println!("{}", cluster.bootstrap_servers());
     std::io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())

@@ -21,6 +21,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Some("JKS"),
         Medium,
         "The format of the trust store: `JKS`, `PKCS12` or `PEM`.",
+    )
+    .note_of(
+        "`JKS` and `PKCS12` are the same here, as in Java: files in the format PKCS#12 can be read (feature \
+         `pkcs12`), those in Java's own format are refused with the command that converts them.",
     ),
     row(
         "ssl.truststore.location",
@@ -29,6 +33,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         High,
         "The file with the certificates of the authorities that brokers' certificates are checked \
          against.",
+    )
+    .note_of(
+        "Without it and `ssl.truststore.certificates`, the authorities that the system trusts are.",
     ),
     row(
         "ssl.truststore.password",
@@ -51,6 +58,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Some("JKS"),
         Medium,
         "The format of the key store: `JKS`, `PKCS12` or `PEM`.",
+    )
+    .note_of(
+        "As `ssl.truststore.type`.",
     ),
     row(
         "ssl.keystore.location",
@@ -72,6 +82,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
         None,
         High,
         "The password of the private key inside the key store.",
+    )
+    .note_of(
+        "Needs the feature `pkcs12`. Kafka 3.0 asks for it with every key store in `PEM`; here only an encrypted \
+         key needs it.",
     ),
     row(
         "ssl.keystore.key",
@@ -103,6 +117,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Some("TLSv1.3"),
         Medium,
         "The protocol version that a connection is opened with.",
+    )
+    .note_of(
+        "`TLSv1.3`, `TLSv1.2` (nothing newer is agreed on then), or `TLS` for both; others are refused.",
     ),
     row(
         "ssl.enabled.protocols",
@@ -110,6 +127,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Some("TLSv1.2,TLSv1.3"),
         Medium,
         "The protocol versions that may be agreed on.",
+    )
+    .note_of(
+        "Versions before `TLSv1.2` are passed over with a warning, and refused if none is left.",
     ),
     row(
         "ssl.cipher.suites",
@@ -118,6 +138,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Low,
         "The cipher suites that may be agreed on; without it, all that the TLS library considers \
          safe.",
+    )
+    .note_of(
+        "Suites that cannot be had here are passed over with a warning, and refused if none is left.",
     ),
     row(
         "ssl.provider",
@@ -125,6 +148,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
         None,
         Medium,
         "The security provider of the Java virtual machine.",
+    )
+    .note_of(
+        "Has no meaning outside Java: refused with `SSL` and `SASL_SSL`. A provider of cryptography is given \
+         to `ProducerBuilder::tls_crypto_provider`.",
     ),
     row(
         "ssl.keymanager.algorithm",
@@ -132,6 +159,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Some("SunX509"),
         Low,
         "The key manager's algorithm of the Java virtual machine.",
+    )
+    .note_of(
+        "Names of Java's own are accepted and mean nothing; others are refused with `SSL` and `SASL_SSL`.",
     ),
     row(
         "ssl.trustmanager.algorithm",
@@ -139,6 +169,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Some("PKIX"),
         Low,
         "The trust manager's algorithm of the Java virtual machine.",
+    )
+    .note_of(
+        "Names of Java's own are accepted and mean nothing; others are refused with `SSL` and `SASL_SSL`.",
     ),
     row(
         "ssl.secure.random.implementation",
@@ -146,6 +179,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         None,
         Low,
         "The random number generator of the Java virtual machine.",
+    )
+    .note_of(
+        "Has no meaning outside Java: refused with `SSL` and `SASL_SSL`.",
     ),
     row(
         "ssl.engine.factory.class",
@@ -153,5 +189,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         None,
         Low,
         "The Java class that makes TLS engines.",
+    )
+    .note_of(
+        "Refused with `SSL` and `SASL_SSL`: no Java class can be loaded.",
     ),
 ];

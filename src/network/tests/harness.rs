@@ -8,7 +8,7 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::authenticator::AuthPlan;
-use super::parts::{Builder, Plan, Plans, Planted};
+use super::parts::{Builder, Cipher, Plan, Plans, Planted};
 use super::peer::{ANSWER, CLOSE, Log, RESET, TestPeer, request, response};
 use super::plant::Plant;
 use super::tally::Tally;
@@ -97,8 +97,8 @@ struct Run {
 type Checked = Result<(), String>;
 
 /// Runs one seed. What was wrong, if anything was.
-pub(super) fn run(seed: u64, plant: Plant) -> Result<Tally, String> {
-    let mut run = Run::new(seed, plant);
+pub(super) fn run(seed: u64, plant: Plant, cipher: &Cipher) -> Result<Tally, String> {
+    let mut run = Run::new(seed, plant, cipher);
     let mut idle_polls = 0;
     while !run.connections.iter().all(Connection::is_done) {
         let before = run.clock.now();
@@ -118,7 +118,7 @@ pub(super) fn run(seed: u64, plant: Plant) -> Result<Tally, String> {
 }
 
 impl Run {
-    fn new(seed: u64, plant: Plant) -> Self {
+    fn new(seed: u64, plant: Plant, cipher: &Cipher) -> Self {
         let mut random = fastrand::Rng::with_seed(seed);
         let clock = Arc::new(MockClock::new());
         let profile = NetworkProfile::of_seed(&mut random);
@@ -130,9 +130,10 @@ impl Run {
         for id in 0..random.u8(1..5) {
             let address = SocketAddr::from(([10, 0, 0, id], 9092));
             let (log, mut seed) = (Arc::clone(&log), random.u64(..));
+            let cipher = cipher.clone();
             let accept = move || {
                 seed += 1;
-                Box::new(TestPeer::new(Arc::clone(&log), address, seed)) as _
+                Box::new(TestPeer::new(Arc::clone(&log), address, seed, &cipher)) as _
             };
             network.listen(address, Box::new(accept));
             connections.push(Connection {
@@ -158,6 +159,7 @@ impl Run {
         let builder = Builder {
             plans: Arc::clone(&plans),
             plant,
+            cipher: cipher.clone(),
         };
         let options = SelectorOptions {
             connections_max_idle: Some(MAX_IDLE),
@@ -497,6 +499,9 @@ impl Run {
             CloseReason::Idle => self.tally.idle_after_fault += usize::from(connection.is_silent),
             CloseReason::AuthenticationFailed(why) => match &**why {
                 "unknown certificate" if plan.is_refused => self.tally.refused_by_transport += 1,
+                why if plan.is_refused && why.contains("is not made out for") => {
+                    self.tally.refused_by_transport += 1;
+                }
                 "who are you?" => match plan.auth.refused_in {
                     Some(0) => self.tally.refused_by_authenticator += 1,
                     Some(_) => self.tally.refused_again += 1,

@@ -11,11 +11,14 @@ mod peer;
 mod plant;
 mod record;
 mod tally;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+mod tls;
 mod transport;
 
 use std::env;
 
 use self::harness::run;
+use self::parts::Cipher;
 use self::plant::Plant;
 use self::tally::Tally;
 
@@ -32,14 +35,14 @@ fn number(variable: &str) -> Option<u64> {
 #[test]
 fn whatever_a_transport_does_frames_come_whole_in_order_and_once() {
     if let Some(seed) = number("SEED") {
-        let tally = run(seed, Plant::Nothing);
+        let tally = run(seed, Plant::Nothing, &Cipher::Drawn);
         println!("seed {seed}: {tally:?}");
         tally.unwrap_or_else(|error| panic!("seed {seed}: {error}"));
         return;
     }
     let mut all = Tally::default();
     for seed in 0..number("SEEDS").unwrap_or(SEEDS) {
-        match run(seed, Plant::Nothing) {
+        match run(seed, Plant::Nothing, &Cipher::Drawn) {
             Ok(tally) => all.add(&tally),
             Err(error) => panic!("seed {seed} (replay it with SEED={seed}): {error}"),
         }
@@ -59,7 +62,9 @@ fn a_forgotten_readiness_and_a_forgotten_flush_are_found() {
         Plant::RoomForgotten,
     ] {
         let seeds = 0..PLANT_SEEDS;
-        let found: Vec<String> = seeds.filter_map(|seed| run(seed, plant).err()).collect();
+        let found: Vec<String> = seeds
+            .filter_map(|seed| run(seed, plant, &Cipher::Drawn).err())
+            .collect();
         println!(
             "{plant:?}: {} of {PLANT_SEEDS} seeds, as {:?}",
             found.len(),

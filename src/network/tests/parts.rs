@@ -13,7 +13,7 @@ use crate::network::channel_builder::{ChannelBuilder, ChannelParts};
 use crate::network::endpoint::Endpoint;
 use crate::network::poller::{Poller, Readiness, Stream};
 use crate::network::selectable::{ConnectionId, WakeUp};
-use crate::network::transport::TransportError;
+use crate::network::transport::{Transport, TransportError};
 use crate::sync::Mutex;
 use crate::testing::sim::network::{SimPoller, SimStream};
 
@@ -66,6 +66,16 @@ pub(super) type Plans = Arc<Mutex<BTreeMap<Arc<str>, Plan>>>;
 pub(super) struct Builder {
     pub(super) plans: Plans,
     pub(super) plant: Plant,
+    pub(super) cipher: Cipher,
+}
+
+/// What seals.
+#[derive(Clone)]
+pub(super) enum Cipher {
+    /// A cipher of the tests' own, which draws what it does.
+    Drawn,
+    #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+    Tls(super::tls::Tls),
 }
 
 impl<S: Stream + 'static> ChannelBuilder<S> for Builder {
@@ -74,16 +84,20 @@ impl<S: Stream + 'static> ChannelBuilder<S> for Builder {
         let plan = self.plans.lock()[&endpoint.host].clone();
         let random = fastrand::Rng::with_seed(plan.seed);
         let probe = Arc::clone(&plan.probe);
-        let transport = SealedTransport::new(
-            stream,
-            probe,
-            self.plant,
-            plan.hellos,
-            plan.is_refused,
-            random,
-        );
+        let transport: Box<dyn Transport> = match &self.cipher {
+            Cipher::Drawn => Box::new(SealedTransport::new(
+                stream,
+                probe,
+                self.plant,
+                plan.hellos,
+                plan.is_refused,
+                random,
+            )),
+            #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+            Cipher::Tls(tls) => tls.transport(stream, endpoint, &plan, self.plant),
+        };
         Ok(ChannelParts {
-            transport: Box::new(transport),
+            transport,
             authenticator: Box::new(TestAuthenticator::new(plan.auth, plan.probe)),
         })
     }

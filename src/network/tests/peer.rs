@@ -7,7 +7,10 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
+use super::parts::Cipher;
 use super::record::{Kind, LARGEST, open, seal};
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+use super::tls::TlsPeer;
 use crate::sync::{Mutex, Rank};
 use crate::testing::sim::network::{PeerActions, SimPeer};
 
@@ -63,10 +66,12 @@ pub(super) struct TestPeer {
     sealed: BytesMut,
     plain: BytesMut,
     is_over: bool,
+    #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+    tls: Option<TlsPeer>,
 }
 
 impl TestPeer {
-    pub(super) fn new(log: Arc<Log>, address: SocketAddr, seed: u64) -> Self {
+    pub(super) fn new(log: Arc<Log>, address: SocketAddr, seed: u64, cipher: &Cipher) -> Self {
         log.look(|seen| seen.keys_open.insert(address, (seed, 0)));
         Self {
             log,
@@ -76,6 +81,11 @@ impl TestPeer {
             sealed: BytesMut::new(),
             plain: BytesMut::new(),
             is_over: false,
+            #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+            tls: match cipher {
+                Cipher::Drawn => None,
+                Cipher::Tls(tls) => Some(tls.peer(seed)),
+            },
         }
     }
 
@@ -90,6 +100,18 @@ impl TestPeer {
         actions.send(out.freeze(), self.delay());
         if self.is_over {
             actions.close(Duration::ZERO);
+        }
+    }
+
+    fn take_frames(&mut self, actions: &mut PeerActions) {
+        while let Some(length) = self.plain.first_chunk::<4>() {
+            let length = u32::from_be_bytes(*length) as usize;
+            if self.is_over || self.plain.len() < 4 + length {
+                break;
+            }
+            self.plain.advance(4);
+            let body = self.plain.split_to(length);
+            self.take_frame(&body, actions);
         }
     }
 
@@ -141,6 +163,12 @@ impl TestPeer {
     fn answer(&mut self, body: &[u8], actions: &mut PeerActions) {
         let mut frame = (body.len() as u32).to_be_bytes().to_vec();
         frame.extend_from_slice(body);
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        if let Some(tls) = &mut self.tls {
+            let sealed = tls.seal(&frame, &mut self.random);
+            actions.send(sealed, self.delay());
+            return;
+        }
         let mut out = BytesMut::new();
         let mut rest = &frame[..];
         while !rest.is_empty() {
@@ -176,6 +204,16 @@ impl TestPeer {
 
 impl SimPeer for TestPeer {
     fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions) {
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        if let Some(tls) = &mut self.tls {
+            let opened = tls.open(bytes, &mut self.plain);
+            actions.send(tls.take_out(), self.delay());
+            if opened.is_err() && !self.is_over {
+                self.is_over = true;
+                actions.close(Duration::ZERO);
+            }
+            return self.take_frames(actions);
+        }
         self.sealed.extend_from_slice(bytes);
         while let Some((kind, plain)) = open(&mut self.sealed) {
             if self.is_over {
@@ -187,15 +225,7 @@ impl SimPeer for TestPeer {
                 Kind::KeyTaken => self.count_keys(|open| *open -= 1),
                 Kind::NewKey | Kind::Alert => panic!("{kind:?} from a client"),
             }
-            while let Some(length) = self.plain.first_chunk::<4>() {
-                let length = u32::from_be_bytes(*length) as usize;
-                if self.is_over || self.plain.len() < 4 + length {
-                    break;
-                }
-                self.plain.advance(4);
-                let body = self.plain.split_to(length);
-                self.take_frame(&body, actions);
-            }
+            self.take_frames(actions);
         }
     }
 }

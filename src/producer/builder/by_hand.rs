@@ -47,10 +47,11 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         } = seams;
         let config = self.config.clone();
         let instance = instance(&config, clock);
+        let security = self.security.clone();
         let plugins = self.resolve_plugins(&instance)?;
         let client =
             Box::new(move |parts: &_| Ok(network_client_on(selector(poller, parts)?, parts)));
-        match assemble(&config, &plugins, seed, names, client) {
+        match assemble(&config, &plugins, &security, seed, names, client) {
             Ok((core, sender)) => {
                 let (thread, running) = SenderThread::without_thread(
                     instance.log().clone(),
@@ -76,10 +77,11 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         selector: S,
     ) -> Result<(KafkaProducer<K, V>, HandSender<S>), ConstructError> {
         let config = self.config.clone();
+        let security = self.security.clone();
         let plugins = self.resolve_plugins(&instance(&config, clock))?;
         let client = Box::new(move |parts: &_| Ok(network_client_on(selector, parts)));
         let names = NameLookUps::of_system();
-        let (core, sender) = assemble(&config, &plugins, seed, names, client)?;
+        let (core, sender) = assemble(&config, &plugins, &security, seed, names, client)?;
         // Closing it waits for no step.
         let (thread, _) = SenderThread::without_thread(
             core.instance.log().clone(),

@@ -39,6 +39,7 @@ use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, 
 use crate::producer::transaction::{TransactionManager, TransactionOptions};
 use crate::producer::user_code::{Failure, Fence, UserCode};
 use crate::producer::wake::SenderWaker;
+use crate::security::{Security, SecurityParts};
 use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
 
@@ -56,6 +57,7 @@ pub(super) type MakeClient<C> = Box<dyn FnOnce(&ClientParts) -> io::Result<C>>;
 /// What a client is made of.
 pub(crate) struct ClientParts {
     pub(crate) config: ProducerConfig,
+    pub(crate) security: Security,
     pub(crate) metadata: Arc<ProducerMetadata>,
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) instance: Instance,
@@ -73,6 +75,7 @@ pub(super) fn instance(config: &ProducerConfig, clock: Arc<dyn Clock>) -> Instan
 pub(super) fn start<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
+    security: &SecurityParts,
     seams: Seams<C>,
 ) -> Result<(Core, SenderThread), ConstructError>
 where
@@ -87,7 +90,7 @@ where
         make_client,
         spawn,
     } = seams;
-    let (core, sender) = assemble(config, plugins, seed, names, make_client)?;
+    let (core, sender) = assemble(config, plugins, security, seed, names, make_client)?;
     let thread = SenderThread::start(
         &format!("kafka-producer-network-thread | {}", config.client_id()),
         core.instance.clone(),
@@ -105,6 +108,7 @@ where
 pub(super) fn assemble<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
+    security: &SecurityParts,
     seed: u64,
     names: NameLookUps,
     make_client: MakeClient<C>,
@@ -149,6 +153,7 @@ where
     metadata.bootstrap(nodes);
     let parts = ClientParts {
         config: config.clone(),
+        security: Security::from_config(config, security, &clock, log)?,
         metadata: Arc::clone(&metadata),
         usable_magic: Arc::clone(&usable_magic),
         instance: instance.clone(),
@@ -372,7 +377,7 @@ pub(super) fn network_client(
 /// The connections, over the streams of a poller.
 pub(super) fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>> {
     let config = &parts.config;
-    let builder = channel_builder(config.security_protocol())?;
+    let builder = channel_builder(&parts.security)?;
     let options = SelectorOptions {
         connections_max_idle: config.connections_max_idle(),
         ..SelectorOptions::default()

@@ -98,7 +98,10 @@ fn acceptor() -> Acceptor {
         node: 0,
         listener: Port::take(0).unwrap().listen().unwrap(),
         signals: unbounded().1,
-        shared: Arc::new(Shared::new(SimCluster::new(options, BTreeMap::new()))),
+        shared: Arc::new(Shared::new(
+            SimCluster::new(options, BTreeMap::new()),
+            Wires::default(),
+        )),
         connections: Arc::new(Mutex::new(Rank::LEAF, Connections::default())),
     }
 }

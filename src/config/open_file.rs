@@ -1,0 +1,59 @@
+//! Files with secrets that everybody on the machine may read.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use super::definition;
+use crate::util::log::{self, LogContext};
+
+/// Whether everybody on this machine may read a file.
+#[cfg(unix)]
+pub(crate) fn is_open_to_all(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+
+    std::fs::metadata(path).is_ok_and(|facts| facts.permissions().mode() & 0o004 != 0)
+}
+
+#[cfg(not(unix))]
+pub(crate) fn is_open_to_all(_path: &Path) -> bool {
+    false
+}
+
+/// Says so of a properties file that has passwords or keys in it.
+pub(super) fn warn(path: &Path, given: &BTreeMap<String, String>) {
+    let mut secrets = given
+        .keys()
+        .filter(|key| definition::key(key).is_some_and(definition::ConfigKey::is_password));
+    let Some(secret) = secrets.next().filter(|_| is_open_to_all(path)) else {
+        return;
+    };
+    let client_id = given.get("client.id").map_or("", String::as_str);
+    log::warn!(
+        LogContext::of_producer(client_id, None),
+        "{} has a secret in it ({secret}), and everybody on this machine may read it (chmod 600)",
+        path.display()
+    );
+}
+
+#[cfg(test)]
+mod tests {
+    #![cfg(unix)]
+
+    use std::fs::{self, Permissions};
+    use std::os::unix::fs::PermissionsExt;
+
+    use super::*;
+
+    #[test]
+    fn a_file_is_open_to_all_if_others_may_read_it() {
+        let name = format!("kafka-producer-open-{}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, "").unwrap();
+        for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true)] {
+            fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+            assert_eq!(is_open_to_all(&path), is_open, "{mode:o}");
+        }
+        fs::remove_file(&path).unwrap();
+        assert!(!is_open_to_all(&path));
+    }
+}

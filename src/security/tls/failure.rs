@@ -1,0 +1,259 @@
+//! What went wrong between us and a broker, in words that say what to change.
+
+use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
+
+use super::choices::{CIPHER_SUITES, ENABLED_PROTOCOLS, IDENTIFICATION};
+use super::stores::{KEY_LOCATION, TRUST_LOCATION};
+
+/// The bytes that a peer began with: enough to know what it speaks.
+#[derive(Debug, Default)]
+pub(crate) struct Opening {
+    bytes: [u8; 8],
+    len: usize,
+}
+
+impl Opening {
+    /// Takes what came next.
+    pub(crate) fn note(&mut self, received: &[u8]) {
+        let room = &mut self.bytes[self.len..];
+        let len = room.len().min(received.len());
+        room[..len].copy_from_slice(&received[..len]);
+        self.len += len;
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// What it is if it is not TLS: every record of TLS begins with its kind and the number 3.
+    fn is_not_tls(&self) -> bool {
+        let bytes = &self.bytes[..self.len];
+        !matches!(bytes, [] | [20..=24] | [20..=24, 3, ..])
+    }
+
+    /// Nothing but zeroes: what brokers before 4.0 send if they fail before they have answered.
+    fn is_blank(&self) -> bool {
+        self.len == self.bytes.len() && self.bytes == [0; 8]
+    }
+
+    fn is_http(&self) -> bool {
+        self.bytes[..self.len].starts_with(b"HTTP/")
+    }
+}
+
+/// Whether an error tells that one side does not accept the other, or that it does not speak TLS. Not if it is
+/// ours alone, and passes.
+pub(super) fn is_for_good(error: &Error) -> bool {
+    !matches!(
+        error,
+        Error::FailedToGetCurrentTime | Error::FailedToGetRandomBytes | Error::General(_)
+    )
+}
+
+/// Says it of the broker `who`, as `host` is called, which began like this. Without an opening the broker has
+/// accepted us before.
+pub(super) fn describe(
+    error: &Error,
+    opening: Option<&Opening>,
+    who: &str,
+    host: &str,
+    has_certificate: bool,
+) -> String {
+    if opening.is_some_and(Opening::is_http) {
+        return format!(
+            "{who} answered TLS with plain HTTP: it is a web server or a proxy, no broker (check bootstrap.servers, and \
+             the advertised.listeners of the brokers)"
+        );
+    }
+    if opening.is_some_and(Opening::is_blank) {
+        return format!(
+            "{who} broke the handshake off with something that cannot be read, as brokers do that have no version of TLS, or \
+             no cipher suite, in common with this client (check {ENABLED_PROTOCOLS} and {CIPHER_SUITES}, and those of the \
+             broker)"
+        );
+    }
+    if opening.is_some_and(Opening::is_not_tls) {
+        return format!(
+            "{who} did not answer with TLS: its listener takes plain connections (check its port; or set \
+             security.protocol to PLAINTEXT or SASL_PLAINTEXT)"
+        );
+    }
+    match error {
+        Error::InvalidCertificate(error) => of_certificate(error, who, host),
+        Error::NoCertificatesPresented => format!("{who} showed no certificate"),
+        Error::AlertReceived(alert) => of_alert(*alert, who, has_certificate),
+        // Instead of an alert, brokers before 4.0 send what they sent before once more.
+        Error::DecryptError
+        | Error::InappropriateMessage { .. }
+        | Error::InappropriateHandshakeMessage { .. }
+            if opening.is_some() =>
+        {
+            format!(
+                "{who} broke the handshake off with something that cannot be read, as brokers do that do not accept the \
+                 client certificate, or the want of one ({})",
+                own_certificate(has_certificate)
+            )
+        }
+        Error::PeerIncompatible(why) => of_incompatibility(why, who),
+        Error::InvalidMessage(InvalidMessage::UnknownProtocolVersion) => of_versions(who),
+        other => format!("TLS with {who} failed: {other}"),
+    }
+}
+
+fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
+    let (what, remedy) = match error {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => (
+            "is not signed by an authority that this client trusts".to_owned(),
+            format!(
+                "add the authority to {TRUST_LOCATION} or ssl.truststore.certificates; brokers must send the \
+                 certificates between it and their own"
+            ),
+        ),
+        CertificateError::NotValidForNameContext { presented, .. } => {
+            // So many are shown that one sees whose certificate it is.
+            let mut names: Vec<&str> = presented.iter().map(|name| plain(name)).take(8).collect();
+            names.extend((presented.len() > 8).then_some("..."));
+            let names = if names.is_empty() {
+                "for no name (it has no subject alternative names; its common name does not count)"
+                    .to_owned()
+            } else {
+                format!("for {}", names.join(", "))
+            };
+            (
+                format!("is not made out for {host}, but {names}"),
+                format!(
+                    "connect by a name that is in it (bootstrap.servers, and the advertised.listeners of the brokers), \
+                     or have it made out for {host}; {IDENTIFICATION} switches this check off, and with it the \
+                     protection against someone in between"
+                ),
+            )
+        }
+        CertificateError::NotValidForName => (
+            format!("is not made out for {host}"),
+            format!(
+                "connect by a name that is in it (bootstrap.servers, advertised.listeners), or see {IDENTIFICATION}"
+            ),
+        ),
+        CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+            "has expired, or that of an authority above it".to_owned(),
+            format!(
+                "give the broker (or {TRUST_LOCATION}) a new one, and check the clock of this machine{}",
+                at(error)
+            ),
+        ),
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
+            "is not valid yet".to_owned(),
+            format!(
+                "check the clocks of this machine and of the one that made it{}",
+                at(error)
+            ),
+        ),
+        CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
+            "is not made for servers".to_owned(),
+            "have it made with the extended key usage serverAuth".to_owned(),
+        ),
+        other => (
+            format!("is refused: {other:?}"),
+            format!("check the certificate of the broker, and {TRUST_LOCATION}"),
+        ),
+    };
+    format!("the certificate of {who} {what} ({remedy})")
+}
+
+/// A name as people write it: `DnsName("a.b")` is how it comes.
+fn plain(name: &str) -> &str {
+    let inner = name.strip_prefix("DnsName(\"");
+    inner
+        .and_then(|name| name.strip_suffix("\")"))
+        .unwrap_or(name)
+}
+
+/// The moments that are compared, in seconds since 1970.
+fn at(error: &CertificateError) -> String {
+    let (time, bound) = match error {
+        CertificateError::ExpiredContext { time, not_after } => (time, not_after),
+        CertificateError::NotValidYetContext { time, not_before } => (time, not_before),
+        _ => return String::new(),
+    };
+    format!(
+        ", which says {} s since 1970, where the bound is {}",
+        time.as_secs(),
+        bound.as_secs()
+    )
+}
+
+/// What to do about the client's own certificate.
+fn own_certificate(is_there: bool) -> String {
+    if is_there {
+        format!(
+            "check {KEY_LOCATION} or ssl.keystore.certificate.chain, and what the broker trusts"
+        )
+    } else {
+        format!(
+            "this client has none: set {KEY_LOCATION}, or ssl.keystore.key and ssl.keystore.certificate.chain"
+        )
+    }
+}
+
+fn of_alert(alert: AlertDescription, who: &str, has_certificate: bool) -> String {
+    use AlertDescription as Alert;
+
+    let ours = own_certificate(has_certificate);
+    match alert {
+        Alert::CertificateRequired => format!("{who} asks for a client certificate ({ours})"),
+        Alert::BadCertificate
+        | Alert::UnsupportedCertificate
+        | Alert::CertificateRevoked
+        | Alert::CertificateExpired
+        | Alert::CertificateUnknown
+        | Alert::UnknownCA
+        | Alert::AccessDenied => {
+            format!(
+                "{who} does not accept the client certificate: {} ({ours})",
+                words(alert)
+            )
+        }
+        Alert::ProtocolVersion => of_versions(who),
+        Alert::InsufficientSecurity => of_suites(who),
+        Alert::HandshakeFailure if has_certificate => format!(
+            "{who} broke the handshake off: it has no cipher suite and protocol version in common with this client \
+             (check {CIPHER_SUITES} and {ENABLED_PROTOCOLS}), or does not accept the client certificate ({ours})"
+        ),
+        Alert::HandshakeFailure => format!(
+            "{who} broke the handshake off: it has no cipher suite and protocol version in common with this client \
+             (check {CIPHER_SUITES} and {ENABLED_PROTOCOLS}), or asks for a client certificate ({ours})"
+        ),
+        Alert::UnrecognisedName => format!(
+            "{who} does not know itself by this name (check bootstrap.servers and advertised.listeners)"
+        ),
+        other => format!("{who} broke TLS off: {}", words(other)),
+    }
+}
+
+fn words(alert: AlertDescription) -> String {
+    format!("{alert:?}")
+}
+
+fn of_incompatibility(why: &PeerIncompatible, who: &str) -> String {
+    use PeerIncompatible as Why;
+
+    match why {
+        Why::ServerDoesNotSupportTls12Or13
+        | Why::ServerTlsVersionIsDisabledByOurConfig
+        | Why::Tls12NotOfferedOrEnabled => of_versions(who),
+        Why::NoCipherSuitesInCommon => of_suites(who),
+        other => format!("{who} cannot agree with this client on how to use TLS: {other:?}"),
+    }
+}
+
+fn of_versions(who: &str) -> String {
+    format!(
+        "{who} has no version of TLS in common with this client (check {ENABLED_PROTOCOLS} and ssl.protocol, and those of the broker)"
+    )
+}
+
+fn of_suites(who: &str) -> String {
+    format!(
+        "{who} has no cipher suite in common with this client (check {CIPHER_SUITES}, and that of the broker)"
+    )
+}

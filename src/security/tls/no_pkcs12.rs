@@ -1,0 +1,43 @@
+//! Without the feature `pkcs12`, what a password opens stays closed.
+
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+
+use crate::error::ConfigError;
+
+/// That this build cannot open it.
+#[derive(Debug)]
+pub(super) struct Closed;
+
+impl Closed {
+    /// As an error of the key that names the thing.
+    #[allow(clippy::unused_self, reason = "with the feature there is more in it")]
+    pub(super) fn of(self, key: &'static str, _password: &'static str, path: &str) -> ConfigError {
+        ConfigError::not_built(
+            key,
+            Some(path).filter(|path| !path.is_empty()),
+            "this build of the library opens no stores in the format PKCS12 and no encrypted keys",
+            "Build it with the feature pkcs12; or convert to PEM without a password, with `openssl pkcs12 -nodes` or \
+             `openssl pkcs8`, and set the type to PEM",
+        )
+    }
+}
+
+type Opened<T> = Result<T, Closed>;
+
+pub(super) fn certificates(
+    _store: &[u8],
+    _password: Option<&str>,
+) -> Opened<Vec<CertificateDer<'static>>> {
+    Err(Closed)
+}
+
+pub(super) fn key_and_chain(
+    _store: &[u8],
+    _password: Option<&str>,
+) -> Opened<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> {
+    Err(Closed)
+}
+
+pub(super) fn decrypted(_key: &[u8], _password: &str) -> Opened<PrivateKeyDer<'static>> {
+    Err(Closed)
+}

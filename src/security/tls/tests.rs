@@ -1,0 +1,38 @@
+//! TLS clients from configurations, against servers in memory.
+
+pub(crate) mod certificates;
+mod handshakes;
+mod keys;
+pub(crate) mod server;
+
+use std::sync::Arc;
+
+use self::certificates::{Authority, crypto};
+use super::TlsClient;
+use crate::clock::Clock;
+use crate::clock::mock::MockClock;
+use crate::config::ProducerConfig;
+use crate::error::ConfigError;
+use crate::util::log::LogContext;
+
+/// The client of a configuration, beside `security.protocol=SSL`.
+pub(crate) fn client_of(entries: &[(&str, &str)]) -> Result<TlsClient, ConfigError> {
+    let clock: Arc<dyn Clock> = Arc::new(MockClock::new());
+    client_at(entries, &clock)
+}
+
+/// One that asks this clock.
+fn client_at(entries: &[(&str, &str)], clock: &Arc<dyn Clock>) -> Result<TlsClient, ConfigError> {
+    let entries = entries.iter().copied();
+    let config = ProducerConfig::from_map(entries.chain([("security.protocol", "SSL")]))?;
+    TlsClient::from_config(&config, Some(crypto()), clock, &LogContext::for_tests())
+}
+
+/// The client that trusts an authority and nobody else.
+pub(crate) fn client_trusting(authority: &Authority) -> TlsClient {
+    client_of(&[
+        ("ssl.truststore.type", "PEM"),
+        ("ssl.truststore.certificates", &authority.pem()),
+    ])
+    .unwrap()
+}

@@ -1,0 +1,382 @@
+//! Who is accepted and who is not, and what is said of it.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use rustls::server::ServerConnection;
+use rustls::{HandshakeKind, ProtocolVersion};
+
+use super::certificates::{Authority, Identity, self_signed};
+use super::server::{ONLY_12, ONLY_13, Server};
+use super::{client_at, client_of, client_trusting};
+use crate::clock::mock::MockClock;
+use crate::security::tls::{Opening, Session, TlsClient};
+
+const ADDRESS: ([u8; 4], u16) = ([10, 0, 0, 7], 9093);
+
+/// Lets both sides talk until they have nothing more to say. What the client makes of it.
+fn talk(session: &mut Session, server: &mut ServerConnection) -> Result<(), String> {
+    let mut opening = Opening::default();
+    for _ in 0..20 {
+        let mut bytes = Vec::new();
+        while session.tls.wants_write() {
+            session.tls.write_tls(&mut bytes).unwrap();
+        }
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            server.read_tls(&mut rest).unwrap();
+            // What it does not like it says in an alert.
+            let _ = server.process_new_packets();
+        }
+        let mut bytes = Vec::new();
+        while server.wants_write() {
+            server.write_tls(&mut bytes).unwrap();
+        }
+        opening.note(&bytes);
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            session.tls.read_tls(&mut rest).unwrap();
+            if let Err(error) = session.tls.process_new_packets() {
+                return Err(session
+                    .failures
+                    .describe(&error, Some(&opening))
+                    .to_string());
+            }
+        }
+    }
+    if session.tls.is_handshaking() {
+        return Err("it came to no end".to_owned());
+    }
+    Ok(())
+}
+
+/// One connection to the host `name`.
+fn connect(client: &TlsClient, name: &str, server: &Server<'_>) -> Result<Session, String> {
+    let mut session = client
+        .session(&Arc::from(name), SocketAddr::from(ADDRESS))
+        .map_err(|why| why.to_string())?;
+    talk(&mut session, &mut server.connection())?;
+    Ok(session)
+}
+
+/// Why there was none, which names everything in `words`.
+#[track_caller]
+fn refused(client: &TlsClient, name: &str, server: &Server<'_>, words: &[&str]) {
+    let why = connect(client, name, server).map(drop).unwrap_err();
+    println!("{why}");
+    for word in words {
+        assert!(why.contains(word), "{word:?} is not in: {why}");
+    }
+    assert!(why.contains(&format!("{name}:9093")), "{why}");
+}
+
+fn trust(certificate: &str, more: &[(&str, &str)]) -> TlsClient {
+    let entries = [
+        ("ssl.truststore.type", "PEM"),
+        ("ssl.truststore.certificates", certificate),
+    ];
+    client_of(&[&entries[..], more].concat()).unwrap()
+}
+
+#[test]
+fn a_broker_with_a_trusted_certificate_for_its_name_or_address_is_accepted() {
+    let authority = Authority::new(0);
+    let identity = authority.issue(&["broker.test", "10.0.0.7"]);
+    for versions in [&ONLY_12, &ONLY_13] {
+        let server = Server {
+            versions,
+            ..Server::new(&identity)
+        };
+        for name in ["broker.test", "10.0.0.7"] {
+            let session = connect(&client_trusting(&authority), name, &server).unwrap();
+            let version = if versions == &ONLY_12 {
+                ProtocolVersion::TLSv1_2
+            } else {
+                ProtocolVersion::TLSv1_3
+            };
+            assert_eq!(session.tls.protocol_version(), Some(version));
+        }
+    }
+}
+
+#[test]
+fn an_authority_that_is_not_trusted_is_told_with_the_key_of_the_trust_store() {
+    let identity = Authority::new(1).issue(&["broker.test"]);
+    let client = client_trusting(&Authority::new(0));
+    refused(
+        &client,
+        "broker.test",
+        &Server::new(&identity),
+        &["not signed by an authority", "ssl.truststore.location"],
+    );
+}
+
+#[test]
+fn a_name_that_is_not_in_the_certificate_is_told_with_those_that_are() {
+    let authority = Authority::new(0);
+    let identity = authority.issue(&["broker.test", "other.test"]);
+    let client = client_trusting(&authority);
+    let words = [
+        "not made out for liar.test",
+        "other.test",
+        "ssl.endpoint.identification.algorithm",
+        "advertised.listeners",
+    ];
+    refused(&client, "liar.test", &Server::new(&identity), &words);
+    let nameless = authority.issue(&[]);
+    refused(
+        &client,
+        "broker.test",
+        &Server::new(&nameless),
+        &["for no name", "common name does not count"],
+    );
+}
+
+#[test]
+fn without_the_check_of_names_the_chain_is_still_checked() {
+    let authority = Authority::new(0);
+    let client = trust(
+        &authority.pem(),
+        &[("ssl.endpoint.identification.algorithm", "")],
+    );
+    let identity = authority.issue(&["broker.test"]);
+    connect(&client, "liar.test", &Server::new(&identity)).unwrap();
+    let stranger = Authority::new(1).issue(&["broker.test"]);
+    refused(
+        &client,
+        "broker.test",
+        &Server::new(&stranger),
+        &["not signed by an authority"],
+    );
+    let old = authority.issue_for(&["broker.test"], (2020, 2021));
+    refused(&client, "broker.test", &Server::new(&old), &["expired"]);
+}
+
+#[test]
+fn certificates_are_valid_by_the_producers_clock() {
+    let authority = Authority::new(0);
+    let clock = Arc::new(MockClock::new());
+    let entries = [
+        ("ssl.truststore.type", "PEM"),
+        ("ssl.truststore.certificates", &authority.pem()),
+    ];
+    let client = client_at(&entries, &(clock.clone() as _)).unwrap();
+    // It reads September 2021.
+    let identity = authority.issue_for(&["broker.test"], (2021, 2022));
+    let server = Server::new(&identity);
+    connect(&client, "broker.test", &server).unwrap();
+    clock.advance(Duration::from_secs(200 * 24 * 3600));
+    refused(
+        &client,
+        "broker.test",
+        &server,
+        &["has expired", "clock", "ssl.truststore.location"],
+    );
+    let early = authority.issue_for(&["broker.test"], (2030, 2031));
+    refused(
+        &client,
+        "broker.test",
+        &Server::new(&early),
+        &["not valid yet", "clock"],
+    );
+}
+
+/// Java takes the very certificate that stands in its trust store, whatever its extensions say.
+#[test]
+fn a_broker_that_signed_its_certificate_itself_is_accepted_if_the_trust_store_has_it() {
+    for is_authority in [true, false] {
+        let identity = self_signed(&["broker.test"], is_authority, (2020, 2090));
+        let client = trust(&identity.chain, &[]);
+        connect(&client, "broker.test", &Server::new(&identity)).unwrap();
+        refused(
+            &client,
+            "liar.test",
+            &Server::new(&identity),
+            &["not made out for liar.test"],
+        );
+        let stranger = client_trusting(&Authority::new(0));
+        refused(
+            &stranger,
+            "broker.test",
+            &Server::new(&identity),
+            &["ssl.truststore.location"],
+        );
+        let old = self_signed(&["broker.test"], is_authority, (2020, 2021));
+        refused(
+            &trust(&old.chain, &[]),
+            "broker.test",
+            &Server::new(&old),
+            &["expired"],
+        );
+    }
+}
+
+fn with_certificate(authority: &Authority, own: &Identity) -> TlsClient {
+    trust(
+        &authority.pem(),
+        &[
+            ("ssl.keystore.type", "PEM"),
+            ("ssl.keystore.key", own.key),
+            ("ssl.keystore.certificate.chain", &own.chain),
+        ],
+    )
+}
+
+#[test]
+fn a_client_certificate_is_shown_and_its_absence_or_refusal_is_told() {
+    let authority = Authority::new(0);
+    let identity = authority.issue(&["broker.test"]);
+    for versions in [&ONLY_12, &ONLY_13] {
+        let server = Server {
+            versions,
+            asks_for: Some(&authority),
+            ..Server::new(&identity)
+        };
+        connect(
+            &with_certificate(&authority, &authority.issue(&["client"])),
+            "broker.test",
+            &server,
+        )
+        .unwrap();
+        refused(
+            &client_trusting(&authority),
+            "broker.test",
+            &server,
+            &[
+                "client certificate",
+                "this client has none",
+                "ssl.keystore.location",
+            ],
+        );
+        let stranger = with_certificate(&authority, &Authority::new(1).issue(&["client"]));
+        refused(
+            &stranger,
+            "broker.test",
+            &server,
+            &[
+                "does not accept the client certificate",
+                "ssl.keystore.location",
+            ],
+        );
+    }
+}
+
+#[test]
+fn versions_and_suites_that_are_not_shared_are_told_with_their_keys() {
+    let authority = Authority::new(0);
+    let identity = authority.issue(&["broker.test"]);
+    let old = trust(&authority.pem(), &[("ssl.enabled.protocols", "TLSv1.2")]);
+    let server = Server {
+        versions: &ONLY_13,
+        ..Server::new(&identity)
+    };
+    refused(
+        &old,
+        "broker.test",
+        &server,
+        &["no version of TLS in common", "ssl.enabled.protocols"],
+    );
+    let new = trust(&authority.pem(), &[("ssl.enabled.protocols", "TLSv1.3")]);
+    let server = Server {
+        versions: &ONLY_12,
+        ..Server::new(&identity)
+    };
+    refused(
+        &new,
+        "broker.test",
+        &server,
+        &["no version of TLS in common", "ssl.enabled.protocols"],
+    );
+}
+
+#[test]
+fn a_suite_by_javas_name_is_the_one_that_is_agreed_on() {
+    let authority = Authority::new(0);
+    let identity = authority.issue(&["broker.test"]);
+    for (name, version) in [
+        ("TLS_AES_128_GCM_SHA256", ProtocolVersion::TLSv1_3),
+        (
+            "TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256",
+            ProtocolVersion::TLSv1_2,
+        ),
+    ] {
+        let client = trust(&authority.pem(), &[("ssl.cipher.suites", name)]);
+        let session = connect(&client, "broker.test", &Server::new(&identity)).unwrap();
+        assert_eq!(session.tls.protocol_version(), Some(version));
+        let agreed = session.tls.negotiated_cipher_suite().unwrap().suite();
+        assert_eq!(agreed.as_str().unwrap().replace("TLS13_", "TLS_"), name);
+    }
+}
+
+#[test]
+fn the_second_connection_of_a_producer_takes_the_first_session_up_again() {
+    let authority = Authority::new(0);
+    let identity = authority.issue(&["broker.test"]);
+    for versions in [&ONLY_12, &ONLY_13] {
+        let server = Server {
+            versions,
+            ..Server::new(&identity)
+        };
+        let config = server.config();
+        let client = client_trusting(&authority);
+        let mut kinds = Vec::new();
+        for name in ["broker.test", "broker.test"] {
+            let mut session = client
+                .session(&Arc::from(name), SocketAddr::from(ADDRESS))
+                .unwrap();
+            talk(
+                &mut session,
+                &mut ServerConnection::new(Arc::clone(&config)).unwrap(),
+            )
+            .unwrap();
+            kinds.push(session.tls.handshake_kind().unwrap());
+        }
+        assert_eq!(kinds, [HandshakeKind::Full, HandshakeKind::Resumed]);
+    }
+}
+
+#[test]
+fn what_is_no_tls_is_told_as_what_it_is() {
+    let client = client_trusting(&Authority::new(0));
+    for (bytes, words) in [
+        (
+            &b"HTTP/1.1 400 Bad Request\r\n\r\n"[..],
+            ["plain HTTP", "bootstrap.servers"],
+        ),
+        (
+            b"\0\0\0\x08\0\0\0\x01\0\x23\0\0",
+            ["takes plain connections", "security.protocol"],
+        ),
+        (
+            b"SSH-2.0-OpenSSH",
+            ["did not answer with TLS", "check its port"],
+        ),
+    ] {
+        let mut session = client
+            .session(&Arc::from("broker.test"), SocketAddr::from(ADDRESS))
+            .unwrap();
+        let mut opening = Opening::default();
+        opening.note(bytes);
+        let mut rest = bytes;
+        session.tls.read_tls(&mut rest).unwrap();
+        let error = session.tls.process_new_packets().unwrap_err();
+        let why = session.failures.describe(&error, Some(&opening));
+        println!("{why}");
+        assert!(words.iter().all(|word| why.contains(word)), "{why}");
+        assert!(why.contains("broker.test:9093 (10.0.0.7)"), "{why}");
+    }
+}
+
+#[test]
+fn a_name_that_no_certificate_can_have_is_no_host() {
+    let client = client_trusting(&Authority::new(0));
+    let why = client
+        .session(&Arc::from("no host"), SocketAddr::from(ADDRESS))
+        .map(drop)
+        .unwrap_err();
+    assert!(
+        why.contains("no host:9093") && why.contains("bootstrap.servers"),
+        "{why}"
+    );
+}

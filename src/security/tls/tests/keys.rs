@@ -1,0 +1,606 @@
+//! The keys `ssl.*`: every form of store, and every mistake with the key that is to be changed.
+
+use std::fs;
+use std::path::PathBuf;
+
+use super::certificates::Authority;
+use super::client_of;
+use crate::error::ConfigError;
+use crate::security::tls::pem;
+
+const PEM: (&str, &str) = ("ssl.truststore.type", "PEM");
+
+/// A file that is there as long as this is.
+struct TestFile(PathBuf);
+
+impl TestFile {
+    fn new(name: &str, content: impl AsRef<[u8]>) -> Self {
+        let name = format!("kafka-producer-{}-{name}", std::process::id());
+        let path = std::env::temp_dir().join(name);
+        fs::write(&path, content).unwrap();
+        Self(path)
+    }
+
+    fn path(&self) -> &str {
+        self.0.to_str().unwrap()
+    }
+}
+
+impl Drop for TestFile {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
+    }
+}
+
+#[track_caller]
+fn refusal(entries: &[(&str, &str)]) -> ConfigError {
+    let error = client_of(entries).map(drop).unwrap_err();
+    println!("{error}");
+    error
+}
+
+#[test]
+fn pem_is_read_in_place_from_files_and_in_one_line() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let one_line = |text: &str| text.replace('\n', " ");
+    let trust = TestFile::new("trust.pem", authority.pem());
+    let both = TestFile::new("both.pem", format!("{}\n{}", own.key, own.chain));
+    client_of(&[
+        PEM,
+        ("ssl.truststore.location", trust.path()),
+        ("ssl.keystore.type", "PEM"),
+        ("ssl.keystore.location", both.path()),
+    ])
+    .unwrap();
+    client_of(&[
+        PEM,
+        ("ssl.truststore.certificates", &one_line(&authority.pem())),
+        ("ssl.keystore.type", "PEM"),
+        ("ssl.keystore.key", &one_line(own.key)),
+        ("ssl.keystore.certificate.chain", &one_line(&own.chain)),
+    ])
+    .unwrap();
+}
+
+#[test]
+fn without_a_trust_store_the_systems_authorities_count() {
+    // Where there are none, that is said.
+    if let Err(error) = client_of(&[]) {
+        assert_eq!(error.key(), Some("ssl.truststore.location"), "{error}");
+    }
+}
+
+#[test]
+fn a_store_in_javas_own_format_is_refused_with_the_command_that_converts_it() {
+    let store = TestFile::new("store.jks", [0xfe, 0xed, 0xfe, 0xed, 0, 0, 0, 2]);
+    for (key, more) in [
+        ("ssl.truststore.location", None),
+        (
+            "ssl.keystore.location",
+            Some(("ssl.keystore.password", "secret")),
+        ),
+    ] {
+        let mut entries = vec![(key, store.path())];
+        entries.extend(more);
+        let error = refusal(&entries);
+        assert_eq!(error.key(), Some(key));
+        assert!(error.is_not_built());
+        let command = format!(
+            "keytool -importkeystore -srckeystore {0} -destkeystore {0}.p12 -deststoretype PKCS12",
+            store.path()
+        );
+        assert!(error.remedy().contains(&command), "{error}");
+    }
+}
+
+/// Java: `DefaultSslEngineFactoryTest`; the conflicts of `DefaultSslEngineFactory`
+#[test]
+fn keys_that_do_not_go_together_are_refused_with_the_key_to_change() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let certificates = ("ssl.truststore.certificates", &*authority.pem());
+    let (chain, key) = (
+        ("ssl.keystore.certificate.chain", &*own.chain),
+        ("ssl.keystore.key", own.key),
+    );
+    let key_pem = ("ssl.keystore.type", "PEM");
+    for (entries, named) in [
+        (vec![certificates], "ssl.truststore.type"),
+        (
+            vec![PEM, certificates, ("ssl.truststore.location", "x")],
+            "ssl.truststore.certificates",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.truststore.password", "x")],
+            "ssl.truststore.password",
+        ),
+        (
+            vec![
+                PEM,
+                ("ssl.truststore.location", "x"),
+                ("ssl.truststore.password", "x"),
+            ],
+            "ssl.truststore.password",
+        ),
+        (
+            vec![("ssl.truststore.password", "x")],
+            "ssl.truststore.password",
+        ),
+        (vec![("ssl.truststore.type", "BKS")], "ssl.truststore.type"),
+        (
+            vec![PEM, certificates, key_pem, key],
+            "ssl.keystore.certificate.chain",
+        ),
+        (vec![PEM, certificates, key_pem, chain], "ssl.keystore.key"),
+        (vec![PEM, certificates, key, chain], "ssl.keystore.type"),
+        (
+            vec![
+                PEM,
+                certificates,
+                key_pem,
+                key,
+                chain,
+                ("ssl.keystore.location", "x"),
+            ],
+            "ssl.keystore.key",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                key_pem,
+                key,
+                chain,
+                ("ssl.keystore.password", "x"),
+            ],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                key_pem,
+                ("ssl.keystore.location", "x"),
+                ("ssl.keystore.password", "x"),
+            ],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.keystore.password", "x")],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.keystore.location", "x")],
+            "ssl.keystore.password",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.engine.factory.class", "x.Y")],
+            "ssl.engine.factory.class",
+        ),
+        (
+            vec![PEM, certificates, ("security.providers", "x.Y")],
+            "security.providers",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.provider", "SunJSSE")],
+            "ssl.provider",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.secure.random.implementation", "SHA1PRNG"),
+            ],
+            "ssl.secure.random.implementation",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.trustmanager.algorithm", "x")],
+            "ssl.trustmanager.algorithm",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.protocol", "TLSv1.1")],
+            "ssl.protocol",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.protocol", "TLSv9")],
+            "ssl.protocol",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.enabled.protocols", "TLSv1,TLSv1.1"),
+            ],
+            "ssl.enabled.protocols",
+        ),
+        (
+            vec![PEM, certificates, ("ssl.enabled.protocols", "TLSv1.2,x")],
+            "ssl.enabled.protocols",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.enabled.protocols", "TLSv1.3"),
+                ("ssl.protocol", "TLSv1.2"),
+            ],
+            "ssl.protocol",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.cipher.suites", "TLS_RSA_WITH_AES_128_CBC_SHA"),
+            ],
+            "ssl.cipher.suites",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.cipher.suites", "TLS_AES_128_GCM_SHA256"),
+                ("ssl.enabled.protocols", "TLSv1.2"),
+            ],
+            "ssl.cipher.suites",
+        ),
+        (
+            vec![
+                PEM,
+                certificates,
+                ("ssl.endpoint.identification.algorithm", "ldap"),
+            ],
+            "ssl.endpoint.identification.algorithm",
+        ),
+    ] {
+        let error = refusal(&entries);
+        assert_eq!(error.key(), Some(named), "{error}");
+    }
+}
+
+#[test]
+fn a_file_that_is_not_what_it_should_be_is_refused_with_its_name() {
+    let authority = Authority::new(0);
+    let (pem, garbage) = (
+        TestFile::new("is.pem", authority.pem()),
+        TestFile::new("garbage", [7; 100]),
+    );
+    let key_only = TestFile::new("key.pem", authority.issue(&[]).key);
+    let large = TestFile::new("large.pem", vec![b' '; 5 * 1024 * 1024]);
+    let folder = std::env::temp_dir();
+    for (kind, path, words) in [
+        ("PEM", "/no/such/file", "cannot be read"),
+        ("PEM", folder.to_str().unwrap(), "no file"),
+        ("PEM", key_only.path(), "but PRIVATE KEY"),
+        ("PEM", garbage.path(), "no certificate is in it"),
+        ("PEM", large.path(), "more than"),
+        ("JKS", garbage.path(), "no store in the format PKCS12"),
+        ("PKCS12", pem.path(), "is in the format PEM"),
+    ] {
+        let error = refusal(&[
+            ("ssl.truststore.type", kind),
+            ("ssl.truststore.location", path),
+        ]);
+        assert!(
+            error.to_string().contains(words) && error.to_string().contains(path),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn broken_pem_is_refused_and_never_shown() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let secret = own.key.lines().nth(1).unwrap();
+    for key in [
+        own.key.replace("-----END PRIVATE KEY-----", ""),
+        own.key.replace("END PRIVATE", "END PUBLIC"),
+        own.key.replace(secret, "!!!"),
+        own.key.replace("BEGIN PRIVATE KEY-----", "BEGIN "),
+        format!("{}{}", own.key, own.key),
+        own.chain.clone(),
+        "x".to_owned(),
+    ] {
+        let error = refusal(&[
+            PEM,
+            ("ssl.truststore.certificates", &authority.pem()),
+            ("ssl.keystore.type", "PEM"),
+            ("ssl.keystore.key", &key),
+            ("ssl.keystore.certificate.chain", &own.chain),
+        ]);
+        assert_eq!(error.key(), Some("ssl.keystore.key"));
+        assert!(!format!("{error} {error:?}").contains(secret));
+    }
+}
+
+#[test]
+fn a_key_of_another_certificate_is_refused() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let other = super::certificates::self_signed(&["x"], false, (2020, 2090));
+    let error = refusal(&[
+        PEM,
+        ("ssl.truststore.certificates", &authority.pem()),
+        ("ssl.keystore.type", "PEM"),
+        ("ssl.keystore.key", other.key),
+        ("ssl.keystore.certificate.chain", &own.chain),
+    ]);
+    assert!(error.to_string().contains("does not belong"), "{error}");
+}
+
+/// Changes a few bytes, cuts, or repeats a part.
+fn damaged(bytes: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
+    let mut bytes = bytes.to_vec();
+    for _ in 0..random.usize(1..4) {
+        let at = random.usize(0..bytes.len());
+        match random.u8(0..8) {
+            0 => bytes.truncate(at.max(1)),
+            1 => bytes.extend_from_within(at..),
+            2 => drop(bytes.drain(at..(at + random.usize(1..40)).min(bytes.len()))),
+            _ => bytes[at] = random.u8(..),
+        }
+        if bytes.is_empty() {
+            bytes.push(0);
+        }
+    }
+    bytes
+}
+
+#[test]
+fn pem_that_is_damaged_anyhow_is_read_or_refused() {
+    let authority = Authority::new(0);
+    let own = authority.issue(&["client"]);
+    let text = format!("{}{}{}", own.key, own.chain, authority.pem());
+    let mut random = fastrand::Rng::with_seed(7);
+    let mut read = 0;
+    for _ in 0..5_000 {
+        let damaged = damaged(text.as_bytes(), &mut random);
+        let damaged = String::from_utf8_lossy(&damaged);
+        read += usize::from(pem::certificates(&damaged).is_ok());
+        read += usize::from(pem::private_key(&damaged).is_ok());
+    }
+    assert!((1_000..9_000).contains(&read), "{read}");
+}
+
+/// Opens what OpenSSL and keytool have made, where they are installed.
+#[cfg(feature = "pkcs12")]
+mod with_passwords {
+    use std::process::Command;
+
+    use super::{PEM, TestFile, damaged, refusal};
+    use crate::security::tls::pkcs12;
+    use crate::security::tls::tests::certificates::Authority;
+    use crate::security::tls::tests::client_of;
+
+    const PASSWORD: &str = "sésame-öffne-dich";
+
+    /// Runs a program, and says whether it is there.
+    fn run(program: &str, arguments: &[&str]) -> bool {
+        let Ok(done) = Command::new(program).args(arguments).output() else {
+            println!("{program} is not there");
+            return false;
+        };
+        assert!(done.status.success(), "{program} {arguments:?}: {done:?}");
+        true
+    }
+
+    #[test]
+    fn keys_that_openssl_encrypted_are_opened_by_their_password_alone() {
+        let authority = Authority::new(0);
+        let own = authority.issue(&["client"]);
+        let plain = TestFile::new("plain.key", own.key);
+        for ways in [
+            &["-v2", "aes-256-cbc"][..],
+            &["-v2", "aes-128-cbc", "-v2prf", "hmacWithSHA512"],
+            &["-v1", "PBE-SHA1-3DES"],
+        ] {
+            let sealed = TestFile::new("sealed.key", "");
+            let password = format!("pass:{PASSWORD}");
+            let files = [
+                "pkcs8",
+                "-topk8",
+                "-in",
+                plain.path(),
+                "-out",
+                sealed.path(),
+                "-passout",
+                &password,
+            ];
+            if !run("openssl", &[&files[..], ways].concat()) {
+                return;
+            }
+            let key = std::fs::read_to_string(sealed.path()).unwrap();
+            let trusted = authority.pem();
+            let entries = [
+                PEM,
+                ("ssl.truststore.certificates", &*trusted),
+                ("ssl.keystore.type", "PEM"),
+                ("ssl.keystore.key", &key),
+                ("ssl.keystore.certificate.chain", &own.chain),
+            ];
+            let with = |password| [&entries[..], &[("ssl.key.password", password)]].concat();
+            client_of(&with(PASSWORD)).unwrap();
+            for error in [refusal(&with("wrong")), refusal(&entries)] {
+                assert_eq!(error.key(), Some("ssl.key.password"), "{error}");
+                assert!(!error.to_string().contains("wrong\""), "{error}");
+            }
+        }
+    }
+
+    #[test]
+    fn stores_of_openssl_are_opened_by_their_password_alone() {
+        let authority = Authority::new(0);
+        let own = authority.issue(&["client"]);
+        let (key, chain) = (
+            TestFile::new("p.key", own.key),
+            TestFile::new("p.pem", format!("{}{}", own.chain, authority.pem())),
+        );
+        let trusted = TestFile::new("p-ca.pem", authority.pem());
+        let password = format!("pass:{PASSWORD}");
+        for ways in [
+            &[][..],
+            &["-legacy"],
+            &["-keypbe", "NONE", "-certpbe", "NONE"],
+        ] {
+            let keys = TestFile::new("keys.p12", "");
+            let trust = TestFile::new("trust.p12", "");
+            let of_keys = [
+                "pkcs12",
+                "-export",
+                "-inkey",
+                key.path(),
+                "-in",
+                chain.path(),
+                "-out",
+                keys.path(),
+                "-passout",
+                &password,
+            ];
+            let of_trust = [
+                "pkcs12",
+                "-export",
+                "-nokeys",
+                "-in",
+                trusted.path(),
+                "-out",
+                trust.path(),
+                "-passout",
+                &password,
+            ];
+            if !run("openssl", &[&of_keys[..], ways].concat())
+                || !run("openssl", &[&of_trust[..], ways].concat())
+            {
+                return;
+            }
+            opens(keys.path(), trust.path());
+        }
+    }
+
+    #[test]
+    fn stores_of_keytool_are_opened_by_their_password_alone() {
+        let authority = Authority::new(0);
+        let trusted = TestFile::new("k-ca.pem", authority.pem());
+        let folder = std::env::temp_dir();
+        let path =
+            |name: &str| folder.join(format!("kafka-producer-{}-{name}", std::process::id()));
+        let (keys, trust) = (path("keytool-keys.p12"), path("keytool-trust.p12"));
+        let (keys, trust) = (keys.to_str().unwrap(), trust.to_str().unwrap());
+        let store = [
+            "-storetype",
+            "PKCS12",
+            "-storepass",
+            "only-ascii",
+            "-noprompt",
+            "-keystore",
+        ];
+        let of_keys = [
+            "-genkeypair",
+            "-alias",
+            "me",
+            "-keyalg",
+            "EC",
+            "-dname",
+            "CN=client",
+        ];
+        let of_trust = ["-importcert", "-alias", "ca", "-file", trusted.path()];
+        if !run("keytool", &[&of_keys[..], &store, &[keys]].concat()) {
+            return;
+        }
+        run("keytool", &[&of_trust[..], &store, &[trust]].concat());
+        opens_with("only-ascii", keys, trust);
+        let _ = (std::fs::remove_file(keys), std::fs::remove_file(trust));
+    }
+
+    #[track_caller]
+    fn opens(keys: &str, trust: &str) {
+        opens_with(PASSWORD, keys, trust);
+    }
+
+    #[track_caller]
+    fn opens_with(password: &str, keys: &str, trust: &str) {
+        // Java reads PKCS#12 under the name JKS too, which is the default.
+        for kind in ["PKCS12", "JKS"] {
+            let entries = |first, second| {
+                [
+                    ("ssl.truststore.type", kind),
+                    ("ssl.truststore.location", trust),
+                    ("ssl.truststore.password", first),
+                    ("ssl.keystore.type", kind),
+                    ("ssl.keystore.location", keys),
+                    ("ssl.keystore.password", second),
+                ]
+            };
+            client_of(&entries(password, password)).unwrap();
+            assert_eq!(
+                refusal(&entries("wrong", password)).key(),
+                Some("ssl.truststore.password")
+            );
+            assert_eq!(
+                refusal(&entries(password, "wrong")).key(),
+                Some("ssl.keystore.password")
+            );
+            let without_key = [
+                ("ssl.keystore.location", trust),
+                ("ssl.keystore.password", password),
+            ];
+            let error = refusal(&[&entries(password, password)[..3], &without_key].concat());
+            assert!(error.to_string().contains("no private key"), "{error}");
+        }
+    }
+
+    #[test]
+    fn stores_that_are_damaged_anyhow_are_read_or_refused() {
+        let authority = Authority::new(0);
+        let own = authority.issue(&["client"]);
+        let key = TestFile::new("d.key", own.key);
+        let chain = TestFile::new("d.pem", format!("{}{}", own.chain, authority.pem()));
+        for ways in [
+            &["-keypbe", "NONE", "-certpbe", "NONE", "-nomac"][..],
+            &["-iter", "1", "-nomac"],
+        ] {
+            let store = TestFile::new("d.p12", "");
+            let files = [
+                "pkcs12",
+                "-export",
+                "-inkey",
+                key.path(),
+                "-in",
+                chain.path(),
+                "-out",
+                store.path(),
+                "-passout",
+                "pass:x",
+            ];
+            if !run("openssl", &[&files[..], ways].concat()) {
+                return;
+            }
+            let bytes = std::fs::read(store.path()).unwrap();
+            pkcs12::key_and_chain(&bytes, Some("x")).unwrap();
+            let mut random = fastrand::Rng::with_seed(7);
+            for _ in 0..3_000 {
+                let damaged = damaged(&bytes, &mut random);
+                drop(pkcs12::key_and_chain(&damaged, Some("x")));
+                drop(pkcs12::certificates(&damaged, Some("x")));
+                drop(pkcs12::decrypted(&damaged, "x"));
+            }
+        }
+    }
+
+    #[test]
+    fn damaged_stores_are_refused() {
+        for bytes in [
+            &[0x30][..],
+            &[0x30, 0x80],
+            &[0x30, 0x84, 0xff, 0xff, 0xff, 0xff],
+            &[0x30, 3, 2, 1, 3],
+        ] {
+            let store = TestFile::new("damaged.p12", bytes);
+            let error = refusal(&[
+                ("ssl.truststore.type", "PKCS12"),
+                ("ssl.truststore.location", store.path()),
+            ]);
+            assert_eq!(error.key(), Some("ssl.truststore.location"));
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Whether a broker is whom we meant to connect to.
+
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
+use rustls::crypto::{WebPkiSupportedAlgorithms, verify_tls12_signature, verify_tls13_signature};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
+
+/// Checks a broker's certificate against the trusted ones, and its name if that is wanted.
+///
+/// # Kafka
+/// The trust manager that the default `SslEngineFactory` makes of the trust store.
+#[derive(Debug)]
+pub(super) struct BrokerVerifier {
+    roots: RootCertStore,
+    /// The certificates of the trust store, each as a whole.
+    trusted: Vec<CertificateDer<'static>>,
+    algorithms: WebPkiSupportedAlgorithms,
+    checks_name: bool,
+}
+
+impl BrokerVerifier {
+    pub(super) fn new(
+        roots: RootCertStore,
+        trusted: Vec<CertificateDer<'static>>,
+        algorithms: WebPkiSupportedAlgorithms,
+        checks_name: bool,
+    ) -> Self {
+        Self {
+            roots,
+            trusted,
+            algorithms,
+            checks_name,
+        }
+    }
+}
+
+impl ServerCertVerifier for BrokerVerifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        _ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, Error> {
+        let certificate = ParsedCertificate::try_from(end_entity)?;
+        let chain = verify_server_cert_signed_by_trust_anchor(
+            &certificate,
+            &self.roots,
+            intermediates,
+            now,
+            self.algorithms.all,
+        );
+        match chain {
+            // A broker's own certificate that signs itself, as `keytool -genkeypair` and `openssl req -x509` make
+            // it, counts as an authority and may be no broker's. Java takes it if the trust store has that very
+            // certificate, and so do we. That it is neither too old nor too new was found out before.
+            Err(Error::InvalidCertificate(CertificateError::Other(_)))
+                if self.trusted.contains(end_entity) => {}
+            other => other?,
+        }
+        if self.checks_name {
+            verify_server_name(&certificate, server_name)?;
+        }
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls12_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signed: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, Error> {
+        verify_tls13_signature(message, certificate, signed, &self.algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.algorithms.supported_schemes()
+    }
+}

@@ -1,0 +1,73 @@
+//! What the bytes of a connection go through: nothing, or TLS.
+
+use std::io::{self, Read, Write};
+use std::net::TcpStream;
+#[cfg(feature = "tls-no-provider")]
+use std::sync::Arc;
+
+#[cfg(feature = "tls-no-provider")]
+use rustls::{ServerConfig, ServerConnection, StreamOwned};
+
+/// How connections are accepted.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Wires {
+    #[cfg(feature = "tls-no-provider")]
+    pub(super) tls: Option<Arc<ServerConfig>>,
+}
+
+impl Wires {
+    /// What is put on a stream that was accepted. TLS begins with the first read.
+    pub(super) fn on(&self, stream: TcpStream) -> io::Result<Wire> {
+        #[cfg(feature = "tls-no-provider")]
+        if let Some(config) = &self.tls {
+            let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+            return Ok(Wire::Tls(Box::new(StreamOwned::new(connection, stream))));
+        }
+        Ok(Wire::Plain(stream))
+    }
+}
+
+/// A connection's bytes.
+pub(super) enum Wire {
+    Plain(TcpStream),
+    #[cfg(feature = "tls-no-provider")]
+    Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
+}
+
+impl Wire {
+    pub(super) fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            #[cfg(feature = "tls-no-provider")]
+            Self::Tls(tls) => tls.get_ref(),
+        }
+    }
+}
+
+impl Read for Wire {
+    fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(into),
+            #[cfg(feature = "tls-no-provider")]
+            Self::Tls(tls) => tls.read(into),
+        }
+    }
+}
+
+impl Write for Wire {
+    fn write(&mut self, from: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(from),
+            #[cfg(feature = "tls-no-provider")]
+            Self::Tls(tls) => tls.write(from),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            #[cfg(feature = "tls-no-provider")]
+            Self::Tls(tls) => tls.flush(),
+        }
+    }
+}
