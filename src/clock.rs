@@ -63,6 +63,9 @@ impl Timestamp {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) const NONE: Self = Self(-1);
 
+    /// 1970-01-01 UTC.
+    pub(crate) const EPOCH: Self = Self(0);
+
     /// A timestamp of `millis` milliseconds since the epoch.
     #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) const fn from_millis(millis: i64) -> Self {

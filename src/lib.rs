@@ -66,6 +66,7 @@ mod planted;
 mod producer;
 mod protocol;
 mod record;
+mod security;
 mod sync;
 mod types;
 mod util;
@@ -102,6 +103,7 @@ pub use producer::{
     UniformStickyPartitioner, VoidSerializer, serialize_with,
 };
 pub use record::{Header, Headers, HeadersFrozen};
+pub use security::sasl::{OAuthBearerToken, TokenProvider};
 pub use types::{
     Cluster, ClusterResourceListener, Node, NodeId, PartitionId, PartitionInfo, TopicPartition,
 };

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::definition::{ConfigKey, keys};
+use super::password::Password;
 use super::value::{self, Value};
 use crate::error::ConfigError;
 
@@ -99,6 +100,23 @@ impl Draft {
             Some(Value::Text(text)) => Some(text),
             None => None,
             Some(_) => unreachable!("{name} is a text in the table"),
+        }
+    }
+
+    /// A number with a fraction, which has a default.
+    pub(crate) fn double(&self, name: &str) -> f64 {
+        match self.value(name) {
+            Some(Value::Double(value)) => *value,
+            _ => unreachable!("{name} is a number with a default in the table"),
+        }
+    }
+
+    /// A secret, if it is set.
+    pub(crate) fn password(&self, name: &str) -> Option<&Password> {
+        match self.value(name) {
+            Some(Value::Password(secret)) => Some(secret),
+            None => None,
+            Some(_) => unreachable!("{name} is a password in the table"),
         }
     }
 

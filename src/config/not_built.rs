@@ -29,10 +29,13 @@ pub(crate) const NOT_BUILT: &[NotBuilt] = &[
     },
     NotBuilt {
         key: "security.protocol",
-        asks_for_it: |value| !is_text(value, SecurityProtocol::Plaintext.as_str()),
-        what: "speak TLS or SASL",
-        remedy: "Set security.protocol=PLAINTEXT or leave the key out, and connect to a listener \
-                 that takes plain connections",
+        asks_for_it: |value| {
+            is_text(value, SecurityProtocol::Ssl.as_str())
+                || is_text(value, SecurityProtocol::SaslSsl.as_str())
+        },
+        what: "speak TLS",
+        remedy: "Set security.protocol to PLAINTEXT or SASL_PLAINTEXT, and connect to a listener that \
+                 speaks it",
     },
     NotBuilt {
         key: "metric.reporters",

@@ -216,6 +216,7 @@ fn what_is_not_built_is_refused_only_where_it_would_change_behaviour() {
         ("sasl.mechanism", "PLAIN"),
     ];
     assert!(config(accepted).is_ok());
+    assert!(config(&[("security.protocol", "sasl_plaintext")]).is_ok());
     for (key, value) in [
         ("transactional.id", "t"),
         ("security.protocol", "SSL"),

@@ -87,7 +87,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "How to talk to brokers: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`, in any case. \
          It has to be what the listener behind `bootstrap.servers` speaks.",
     )
-    .note_of("Not built yet: anything but `PLAINTEXT` is refused."),
+    .note_of("TLS is not built yet: `SSL` and `SASL_SSL` are refused."),
     row(
         "security.providers",
         ConfigType::Text,

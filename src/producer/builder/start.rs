@@ -14,7 +14,7 @@ use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
 use crate::config::{ClientDnsLookup, MetadataRecoveryStrategy, ProducerConfig, parse_bootstrap};
 use crate::error::{ConfigError, ConstructError, ConstructStep, PluginKind};
-use crate::network::channel_builder::channel_builder;
+use crate::network::channel_builder::{ChannelSecurity, channel_builder};
 use crate::network::mio_poller::{MioPoller, SocketOptions};
 use crate::network::poller::Poller;
 use crate::network::resolver::{
@@ -39,6 +39,8 @@ use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, 
 use crate::producer::transaction::{TransactionManager, TransactionOptions};
 use crate::producer::user_code::{Failure, Fence, UserCode};
 use crate::producer::wake::SenderWaker;
+use crate::security::sasl::outside::{Outside, RandomBytes};
+use crate::security::sasl::{FetchToken, SaslClient};
 use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
 
@@ -47,6 +49,8 @@ pub(crate) struct Seams<C> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
     pub(crate) names: NameLookUps,
+    /// What nobody can guess.
+    pub(crate) random: RandomBytes,
     pub(crate) make_client: MakeClient<C>,
     pub(crate) spawn: Spawn,
 }
@@ -60,7 +64,17 @@ pub(crate) struct ClientParts {
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) instance: Instance,
     pub(crate) names: NameLookUps,
+    pub(crate) security: ChannelSecurity,
     pub(crate) seed: u64,
+}
+
+/// What is brought from outside besides the plug-ins.
+pub(super) struct Surroundings {
+    pub(super) seed: u64,
+    pub(super) names: NameLookUps,
+    pub(super) random: RandomBytes,
+    /// Where tokens come from, if the user said so.
+    pub(super) tokens: Option<FetchToken>,
 }
 
 /// The producer that is built from a configuration.
@@ -73,6 +87,7 @@ pub(super) fn instance(config: &ProducerConfig, clock: Arc<dyn Clock>) -> Instan
 pub(super) fn start<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
+    tokens: Option<FetchToken>,
     seams: Seams<C>,
 ) -> Result<(Core, SenderThread), ConstructError>
 where
@@ -84,10 +99,17 @@ where
         clock: _,
         seed,
         names,
+        random,
         make_client,
         spawn,
     } = seams;
-    let (core, sender) = assemble(config, plugins, seed, names, make_client)?;
+    let surroundings = Surroundings {
+        seed,
+        names,
+        random,
+        tokens,
+    };
+    let (core, sender) = assemble(config, plugins, surroundings, make_client)?;
     let thread = SenderThread::start(
         &format!("kafka-producer-network-thread | {}", config.client_id()),
         core.instance.clone(),
@@ -105,8 +127,7 @@ where
 pub(super) fn assemble<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
-    seed: u64,
-    names: NameLookUps,
+    surroundings: Surroundings,
     make_client: MakeClient<C>,
 ) -> Result<(Core, Sender<C>), ConstructError>
 where
@@ -115,6 +136,8 @@ where
     C: KafkaClient<Completion> + 'static,
 {
     let instance = &plugins.instance;
+    let security = security(config, instance, &surroundings)?;
+    let Surroundings { seed, names, .. } = surroundings;
     let clock = Arc::clone(instance.clock());
     let log = instance.log();
     let counters = Arc::new(Counters::default());
@@ -153,6 +176,7 @@ where
         usable_magic: Arc::clone(&usable_magic),
         instance: instance.clone(),
         names,
+        security,
         seed,
     };
     let client =
@@ -194,6 +218,27 @@ where
         config: config.clone(),
     };
     Ok((core, sender))
+}
+
+/// What brokers and client show each other.
+fn security(
+    config: &ProducerConfig,
+    instance: &Instance,
+    surroundings: &Surroundings,
+) -> Result<ChannelSecurity, ConfigError> {
+    if !config.security_protocol().uses_sasl() {
+        return Ok(ChannelSecurity::default());
+    }
+    let outside = Outside {
+        run: Arc::clone(&surroundings.names.run),
+        wake: Arc::default(),
+        random: Arc::clone(&surroundings.random),
+        clock: Arc::clone(instance.clock()),
+        log: instance.log().clone(),
+        seed: surroundings.seed,
+    };
+    let sasl = SaslClient::from_config(config, surroundings.tokens.clone(), outside)?;
+    Ok(ChannelSecurity { sasl: Some(sasl) })
 }
 
 /// What compresses batches, if they are to be.
@@ -372,7 +417,12 @@ pub(super) fn network_client(
 /// The connections, over the streams of a poller.
 pub(super) fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>> {
     let config = &parts.config;
-    let builder = channel_builder(config.security_protocol())?;
+    let builder = channel_builder(
+        config.security_protocol(),
+        &parts.security,
+        config.client_id(),
+        poller.wake_up(),
+    )?;
     let options = SelectorOptions {
         connections_max_idle: config.connections_max_idle(),
         ..SelectorOptions::default()
