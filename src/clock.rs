@@ -78,6 +78,15 @@ impl Timestamp {
     }
 }
 
+#[cfg(feature = "testing")]
+impl Timestamp {
+    /// So much later.
+    pub(crate) fn plus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} ms", self.0)

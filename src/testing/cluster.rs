@@ -5,11 +5,13 @@ mod faults;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::error::TestClusterError;
 use super::release::KafkaRelease;
 use super::script::Api;
 use super::sim::log::{Depth, TopicSettings};
+use super::sim::sasl::SaslListener;
 use super::sim::{SimCluster, SimNode, SimOptions};
 use super::stored::{StoredBatch, StoredRecord};
 use super::tcp_broker::{OpenConnections, Port, Shared, TcpBroker};
@@ -67,6 +69,8 @@ pub struct TestClusterBuilder {
     /// All but the cluster's id, which it gets at its start: a builder may start several.
     options: SimOptions,
     topics: Vec<(String, TopicOptions)>,
+    /// Who may connect, if that is asked.
+    sasl: Option<SaslListener>,
 }
 
 impl TestClusterBuilder {
@@ -87,6 +91,7 @@ impl TestClusterBuilder {
                 },
             },
             topics: Vec::new(),
+            sasl: None,
         }
     }
 
@@ -162,6 +167,44 @@ impl TestClusterBuilder {
         self
     }
 
+    /// Asks clients who they are (`SASL_PLAINTEXT`): this user is one that may connect, by PLAIN, SCRAM-SHA-256 or
+    /// SCRAM-SHA-512 unless [`sasl_mechanisms`](Self::sasl_mechanisms) says otherwise.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::testing::TestCluster;
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord, SecurityProtocol};
+    ///
+    /// let cluster =
+    ///     TestCluster::builder().topic("orders", 1).sasl_user("alice", "s3cret").start()?;
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers([cluster.bootstrap_servers()])
+    ///     .security_protocol(SecurityProtocol::SaslPlaintext)
+    ///     .sasl_plain("alice", "s3cret")
+    ///     .build()?;
+    /// let producer = KafkaProducer::<str, str>::new(config)?;
+    /// producer.send(ProducerRecord::new("orders", "hello"))?.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sasl_user(mut self, name: &str, password: &str) -> Self {
+        self.sasl.get_or_insert_default().set_user(name, password);
+        self
+    }
+
+    /// Which of its mechanisms the brokers offer, and that they ask for one. Those that there are not are left out.
+    pub fn sasl_mechanisms(mut self, names: &[&str]) -> Self {
+        self.sasl.get_or_insert_default().set_mechanisms(names);
+        self
+    }
+
+    /// How long a client is taken for who it is, before it has to authenticate again
+    /// (`connections.max.reauth.ms`); for ever unless set. Releases from 2.2 on tell their clients.
+    pub fn sasl_session(mut self, length: Duration) -> Self {
+        self.sasl.get_or_insert_default().set_session(length);
+        self
+    }
+
     /// Makes brokers that cost little: nothing is kept and no single record is looked at. For
     /// measuring what a producer costs.
     pub fn sink(self) -> Self {
@@ -188,6 +231,9 @@ impl TestClusterBuilder {
             ..self.options
         };
         let mut cluster = SimCluster::new(options, addresses);
+        if let Some(sasl) = self.sasl {
+            *cluster.sasl() = sasl;
+        }
         for (name, topic) in &self.topics {
             cluster.create_topic(name, topic.partitions, topic.settings)?;
         }
@@ -403,6 +449,12 @@ impl TestCluster {
         self.run(node, port)?;
         self.shared.cluster.lock().node_up(node);
         Ok(())
+    }
+
+    /// Makes a user, or gives one another password; connections that stand are left alone. Clients are asked who
+    /// they are from now on, if they were not.
+    pub fn set_sasl_user(&self, name: &str, password: &str) {
+        self.shared.cluster.lock().sasl().set_user(name, password);
     }
 
     /// Ends all connections to a broker, which goes on to accept new ones.

@@ -4,15 +4,17 @@
 mod hash;
 mod key_cache;
 pub(crate) mod messages;
+#[cfg(feature = "testing")]
+mod server;
 
 use std::sync::Arc;
 
 pub(crate) use self::hash::ScramHash;
 use self::hash::ScramKeys;
-#[cfg(feature = "testing")]
-pub(crate) use self::hash::ScramKeys as ServerKeys;
 use self::key_cache::{Derivation, KeyCache};
 use self::messages::{ServerFinal, read_server_final, read_server_first, sasl_name};
+#[cfg(feature = "testing")]
+pub(crate) use self::server::ServerScram;
 use super::base64;
 use super::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
 use super::outside::Outside;
