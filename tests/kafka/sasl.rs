@@ -95,24 +95,23 @@ fn options(version: &str) -> ClusterOptions {
         )
 }
 
-/// Makes SCRAM credentials with Kafka's own tool.
+/// Makes SCRAM credentials with Kafka's own tool. KRaft takes one of a user at a time.
 fn create_user(cluster: &Cluster, name: &str, password: &str) -> TestResult {
-    let credentials = format!(
-        "SCRAM-SHA-256=[iterations=8192,password={password}],SCRAM-SHA-512=[password={password}]"
-    );
-    tool(
-        cluster,
-        "kafka.admin.ConfigCommand",
-        &[
+    for credentials in [
+        format!("SCRAM-SHA-256=[iterations=8192,password={password}]"),
+        format!("SCRAM-SHA-512=[password={password}]"),
+    ] {
+        let add = [
             "--alter",
             "--add-config",
-            &credentials,
+            &*credentials,
             "--entity-type",
             "users",
-            "--entity-name",
-            name,
-        ],
-    )
+        ];
+        let all = [&add[..], &["--entity-name", name]].concat();
+        tool(cluster, "kafka.admin.ConfigCommand", &all)?;
+    }
+    Ok(())
 }
 
 fn tool(cluster: &Cluster, class: &str, arguments: &[&str]) -> TestResult {
