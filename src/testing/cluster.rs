@@ -282,6 +282,8 @@ pub struct LogSummary {
 ///   has of these; anything else closes the connection, as a request does that cannot be read. They also say
 ///   that there are `Fetch`, by which librdkafka tells the message format, and `FindCoordinator`, by which it
 ///   tells whether lz4 is understood, but do not answer them;
+/// - they ask clients who they are if they are told of [users](TestClusterBuilder::sasl_user), by PLAIN and SCRAM;
+///   without TLS, and everybody may do everything then;
 /// - they check batches as Kafka 3.0 does, sequences and epochs of idempotent producers included, and
 ///   answer with the same errors;
 /// - records are kept in memory and never expire; all copies of a partition are always in sync;

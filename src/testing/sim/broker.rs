@@ -21,7 +21,10 @@ use super::topics::{NotDone, SimPartition, SimTopic, Topics};
 use super::transactional_ids::ProducerIds;
 use crate::clock::Timestamp;
 use crate::error::ErrorCode;
-use crate::protocol::{ApiKey, Reader, Request, RequestHeader, Response, SaslHandshakeResponse};
+use crate::protocol::{
+    ApiKey, AuthBytes, Reader, Request, RequestHeader, Response, SaslAuthenticateResponse,
+    SaslHandshakeResponse,
+};
 use crate::testing::release::KafkaRelease;
 use crate::types::{NodeId, PartitionId};
 
@@ -231,13 +234,18 @@ impl SimCluster {
                 error: ErrorCode::IllegalSaslState,
                 mechanisms: Vec::new(),
             }),
+            Request::SaslAuthenticate(_) => Response::SaslAuthenticate(SaslAuthenticateResponse {
+                error: ErrorCode::IllegalSaslState,
+                error_message: None,
+                auth_bytes: AuthBytes(Bytes::new()),
+                session_lifetime_ms: 0,
+            }),
             // No release is imitated that speaks these, so they were refused before they were read.
             Request::FindCoordinator(_)
             | Request::AddPartitionsToTxn(_)
             | Request::AddOffsetsToTxn(_)
             | Request::EndTxn(_)
-            | Request::TxnOffsetCommit(_)
-            | Request::SaslAuthenticate(_) => return Answer::Close,
+            | Request::TxnOffsetCommit(_) => return Answer::Close,
         };
         if let Some(time) = decision.throttle {
             response.set_throttle_time_ms(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));

@@ -250,5 +250,53 @@ impl SaslMechanism for ScramMechanism {
     }
 }
 
+/// Talks with a broker that says anything: two messages, with a zero between them.
+///
+/// # Panics
+/// If it believes that the broker knows the password.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) fn talk_with(messages: &[u8]) {
+    let mut parts = messages.splitn(2, |byte| *byte == 0);
+    let (first, last) = (
+        parts.next().unwrap_or_default(),
+        parts.next().unwrap_or_default(),
+    );
+    let read = read_server_first(first);
+    if let Ok(read) = &read {
+        assert!(!read.salt.is_empty() && !read.nonce.is_empty());
+    }
+    let keys = ScramKeys::derive(ScramHash::Sha256, b"never guessed", b"salt", 1);
+    if let Ok(ServerFinal::Signature(signature)) = read_server_final(last) {
+        assert!(
+            !keys.is_of_server(ScramHash::Sha256, first, &signature),
+            "{signature:?}"
+        );
+    }
+    let outside = Outside {
+        // Nothing is derived: what comes before and after that is looked at.
+        run: Arc::new(|_| Ok(())),
+        wake: Arc::default(),
+        random: Arc::new(|bytes| {
+            bytes.fill(0);
+            Ok(())
+        }),
+        clock: Arc::new(crate::clock::SystemClock::new()),
+        log: crate::util::log::LogContext::of_producer("fuzz", None),
+        seed: 0,
+    };
+    let credentials = Credentials {
+        username: "user".to_owned(),
+        password: crate::config::Password::new("never guessed"),
+    };
+    let mut mechanism = ScramClient::new(ScramHash::Sha256, &credentials, false, outside).start();
+    let now = Instant::ORIGIN;
+    if mechanism.proceed(now).is_ok() && mechanism.evaluate(first, now).is_ok() {
+        assert!(
+            mechanism.evaluate(last, now).is_err(),
+            "the broker spoke out of turn"
+        );
+    }
+}
+
 #[cfg(test)]
 mod tests;
