@@ -19,6 +19,7 @@ use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::compress::{CompressionType, Compressor, DecompressError, decompress};
+use crate::config::Password;
 use crate::network::receive::ReceiveBuffer;
 use crate::protocol::{
     ApiKey, Reader, Request, RequestHeader, Response, decode_response_correlation,
@@ -102,18 +103,17 @@ pub fn read_login(input: &[u8]) {
     match jaas::parse(&text) {
         Err(why) => {
             // What the texts of errors have themselves is no secret.
-            let is_long =
-                |word: &&str| word.len() > 24 && word.chars().all(|c| c.is_alphanumeric());
+            let is_long = |word: &&str| word.len() > 24 && word.chars().all(char::is_alphanumeric);
             for word in text.split_ascii_whitespace().filter(is_long) {
                 assert!(!why.contains(word), "{why} quotes {word}");
             }
         }
         Ok(login) => {
-            let mut again = format!("{} required", quoted(&login.class));
-            for (name, value) in &login.options {
-                again.push_str(&format!(" {}={}", quoted(name), quoted(value.expose())));
-            }
-            again.push(';');
+            let option = |(name, value): (&String, &Password)| {
+                format!(" {}={}", quoted(name), quoted(value.expose()))
+            };
+            let options: String = login.options.iter().map(option).collect();
+            let again = format!("{} required{options};", quoted(&login.class));
             assert_eq!(jaas::parse(&again).as_ref(), Ok(&login), "{again}");
         }
     }

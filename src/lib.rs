@@ -42,11 +42,12 @@
 //! | `cli` | the command line tools; nothing in the library |
 //! | `gzip`, `snappy`, `lz4`, `zstd` | the codec of that name for `compression.type`; on by default |
 //! | `zstd-pure` | zstd without a C compiler, where `zstd` is off |
+//! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
 //! | `testing` | the module `testing`: an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |
 //!
-//! A feature adds, it never changes what is there. Only the four codecs are on by default; `zstd` is the only
-//! one that needs a C compiler.
+//! A feature adds, it never changes what is there. Only the four codecs and SCRAM are on by default; `zstd` is the
+//! only one that needs a C compiler.
 //!
 //! # Threads
 //!

@@ -13,6 +13,7 @@ use super::not_built::NOT_BUILT;
 use super::{Password, ProducerConfig, properties};
 use crate::compress::CompressionType;
 use crate::error::ConfigError;
+use crate::util::log::{self, LogContext};
 
 /// Builds a [`ProducerConfig`] key by key.
 ///
@@ -24,6 +25,8 @@ use crate::error::ConfigError;
 #[derive(Clone, Default)]
 pub struct ProducerConfigBuilder {
     given: BTreeMap<String, String>,
+    /// What is to be said of the files that keys were read from.
+    warnings: Vec<String>,
 }
 
 /// Declares the setters that only differ in key and type.
@@ -138,7 +141,10 @@ impl ProducerConfigBuilder {
     /// # Blocking
     /// Reads the file.
     pub fn properties_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        self.given.extend(properties::read(path.as_ref())?);
+        let read = properties::read(path.as_ref())?;
+        self.warnings
+            .extend(properties::exposed(path.as_ref(), &read));
+        self.given.extend(read);
         Ok(self)
     }
 
@@ -217,7 +223,12 @@ impl ProducerConfigBuilder {
     /// If a value is not valid, values do not go together, or a value asks for what this version
     /// of the library cannot do.
     pub fn build(self) -> Result<ProducerConfig, ConfigError> {
-        ProducerConfig::check(self.given, NOT_BUILT)
+        let config = ProducerConfig::check(self.given, NOT_BUILT)?;
+        let log = LogContext::of_producer(config.client_id(), config.transactional_id());
+        for warning in &self.warnings {
+            log::warn!(log, "{warning}");
+        }
+        Ok(config)
     }
 }
 

@@ -125,7 +125,7 @@ impl ProducerConfig {
     /// # Blocking
     /// Reads the file.
     pub fn from_properties_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        Self::check(properties::read(path.as_ref())?, NOT_BUILT)
+        ProducerConfigBuilder::new().properties_file(path)?.build()
     }
 
     /// The one check behind all doors.

@@ -9,6 +9,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
+use super::definition::{ConfigKey, key as key_of};
 use crate::error::ConfigError;
 
 /// A character and the number of its line, counted from 1.
@@ -40,6 +41,31 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError>
         )
     })?;
     parse(&decode(&bytes))
+}
+
+/// What is to be said of a file that holds secrets and that every user of the machine can read.
+pub(crate) fn exposed(path: &Path, given: &BTreeMap<String, String>) -> Option<String> {
+    let is_secret = |key: &String| key_of(key).is_some_and(ConfigKey::is_password);
+    let secret = given.keys().find(|key| is_secret(key))?;
+    is_world_readable(path).then(|| {
+        format!(
+            "{} holds {secret}, and every user of this machine can read it: take that permission away (chmod \
+             o-r)",
+            path.display()
+        )
+    })
+}
+
+#[cfg(unix)]
+fn is_world_readable(path: &Path) -> bool {
+    use std::os::unix::fs::PermissionsExt;
+    const READ_BY_OTHERS: u32 = 0o004;
+    fs::metadata(path).is_ok_and(|file| file.permissions().mode() & READ_BY_OTHERS != 0)
+}
+
+#[cfg(not(unix))]
+fn is_world_readable(_path: &Path) -> bool {
+    false
 }
 
 /// Reads UTF-8, with or without a byte order mark, and else ISO-8859-1, which is what such files

@@ -55,7 +55,7 @@ pub(crate) fn channel_builder<S: Stream + 'static>(
     protocol: SecurityProtocol,
     security: &ChannelSecurity,
     client_id: &str,
-    wake: Arc<dyn WakeUp>,
+    wake: &Arc<dyn WakeUp>,
 ) -> io::Result<Box<dyn ChannelBuilder<S>>> {
     let not_built = || {
         let why = format!("security.protocol={protocol} is not built yet");
@@ -65,7 +65,7 @@ pub(crate) fn channel_builder<S: Stream + 'static>(
         (SecurityProtocol::Plaintext, _) => Ok(Box::new(PlaintextChannelBuilder)),
         (SecurityProtocol::SaslPlaintext, Some(sasl)) => {
             // Weak: while a helper thread hangs, the poller it would wake may be closed.
-            let wake = Arc::downgrade(&wake);
+            let wake = Arc::downgrade(wake);
             sasl.attach(move || {
                 if let Some(wake) = wake.upgrade() {
                     wake.wake();

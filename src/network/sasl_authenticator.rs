@@ -149,11 +149,10 @@ impl SaslClientAuthenticator {
 
     /// Where what a broker does not accept can be put right.
     fn remedy(&self) -> &'static str {
-        match self.client.mechanism() {
-            Mechanism::OAuthBearer => {
-                "check the token that the TokenProvider, or sasl.jaas.config, supplies"
-            }
-            _ => "check username and password in sasl.jaas.config",
+        if self.client.mechanism() == Mechanism::OAuthBearer {
+            "check the token that the TokenProvider, or sasl.jaas.config, supplies"
+        } else {
+            "check username and password in sasl.jaas.config"
         }
     }
 
@@ -172,14 +171,12 @@ impl SaslClientAuthenticator {
         self.mechanism = self.client.start();
         self.tokens = 0;
         self.session = None;
-        match self.versions {
-            Some(versions) => self.send_handshake(versions),
-            None => {
-                self.state = State::Versions;
-                let request = Request::ApiVersions(ApiVersionsRequest::ours());
-                self.send(&request, API_VERSIONS_VERSION)
-            }
+        if let Some(versions) = self.versions {
+            return self.send_handshake(versions);
         }
+        self.state = State::Versions;
+        let request = Request::ApiVersions(ApiVersionsRequest::ours());
+        self.send(&request, API_VERSIONS_VERSION)
     }
 
     fn send_handshake(&mut self, versions: Versions) -> Result<AuthStep, AuthFailure> {

@@ -133,7 +133,7 @@ fn first_messages_that_are_none_are_refused_with_what_is_missing() {
     );
     refused(|exchange| token(exchange, &[0xff; 300]), &["not text"]);
     refused(
-        |exchange| token(exchange, &[b'r'; 60_000]),
+        |exchange| token(exchange, &vec![b'r'; 60_000]),
         &["first message"],
     );
 }
@@ -155,7 +155,7 @@ fn a_broker_that_does_not_know_the_password_is_refused() {
 #[test]
 fn answers_that_are_too_long_cut_for_another_or_twice_are_interruptions() {
     let parts = ["SCRAM-SHA-256"];
-    interrupted(|exchange| token(exchange, &[b'a'; 70_000]), &parts);
+    interrupted(|exchange| token(exchange, &vec![b'a'; 70_000]), &parts);
     interrupted(
         |exchange| exchange.changed(|bytes| bytes.truncate(9)),
         &parts,

@@ -22,6 +22,7 @@ tests![
     each_mechanism_is_taken_by_the_newest_kafka,
     what_is_refused_is_told_at_once_and_mended_without_a_new_producer,
     each_right_that_is_missing_has_its_error,
+    a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record,
     the_oldest_handshake_is_spoken_with_kafka_0_10_2,
 ];
 
@@ -187,7 +188,7 @@ fn nothing_secret_was_logged() {
     );
 }
 
-/// Java: SaslAuthenticatorTest, per mechanism; KIP-368: the broker ends connections that do not
+/// Java: `SaslAuthenticatorTest`, per mechanism; KIP-368: the broker ends connections that do not
 /// authenticate again, so that a load that runs three times as long as a session would meet it.
 fn each_mechanism_is_taken_and_sessions_go_on_under_load() -> TestResult {
     const PARTITIONS: usize = 4;
@@ -216,6 +217,47 @@ fn each_mechanism_is_taken_and_sessions_go_on_under_load() -> TestResult {
         report.findings.assert_exactly_once();
         let tally = report.ledger().tally();
         assert_eq!(tally.not_written + tally.maybe_written, 0, "{tally:?}");
+    }
+    nothing_secret_was_logged();
+    Ok(())
+}
+
+/// Connections are made anew while others authenticate again.
+fn a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> TestResult {
+    const PARTITIONS: usize = 12;
+    let options = options("3.0.0")
+        .brokers(3)
+        .session_timeout(Duration::from_secs(3))
+        .config("min.insync.replicas", "2")
+        .config("auto.leader.rebalance.enable", "false");
+    let cluster = Cluster::start(options)?;
+    create_user(&cluster, "alice", SECRET)?;
+    let scram = sasl(&cluster).sasl_scram_sha_512("alice", SECRET);
+    let mut all = Vec::new();
+    for (name, config) in [
+        ("kills-scram", scram),
+        ("kills-token", unsecured(sasl(&cluster))),
+    ] {
+        cluster.create_topic(name, PARTITIONS as i32, &[])?;
+        all.push(Workload::start(name, name, config, 5)?);
+    }
+    let mut workloads = Workloads::new(&cluster, all, PARTITIONS);
+    let before = AUTHENTICATED_AGAIN.load(Ordering::Relaxed);
+    for round in 1..=5 {
+        let leader = cluster.leader_of("kills-scram", 0)?;
+        let broker = cluster.broker(leader);
+        workloads.disturb(format!("kill {round}, broker {leader}"), || broker.kill())?;
+        workloads.until_recovered(PARTITIONS);
+        broker.start()?;
+        cluster.await_in_sync()?;
+        workloads.until_acknowledged(PARTITIONS);
+    }
+    let again = AUTHENTICATED_AGAIN.load(Ordering::Relaxed) - before;
+    println!("    authenticated again {again} times");
+    assert!(again > 10, "sessions end all the while: {again}");
+    for report in workloads.finish()? {
+        report.assert_none_failed();
+        report.findings.assert_exactly_once();
     }
     nothing_secret_was_logged();
     Ok(())

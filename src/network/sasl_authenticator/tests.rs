@@ -301,7 +301,7 @@ fn a_token_of_a_broker_is_neither_long_nor_one_of_many() {
     assert!(why.contains("bytes"), "{why}");
 }
 
-/// Java: OAuthBearerSaslClientTest, RFC 7628 section 3.2.3
+/// Java: `OAuthBearerSaslClientTest`, RFC 7628 section 3.2.3
 #[test]
 fn a_token_that_is_refused_is_told_with_the_brokers_words() {
     let config = ProducerConfig::builder().set("sasl.mechanism", "OAUTHBEARER");

@@ -421,7 +421,7 @@ pub(super) fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<
         config.security_protocol(),
         &parts.security,
         config.client_id(),
-        poller.wake_up(),
+        &poller.wake_up(),
     )?;
     let options = SelectorOptions {
         connections_max_idle: config.connections_max_idle(),

@@ -217,39 +217,29 @@ impl Kind {
         config: &ProducerConfig,
         outside: &Outside,
     ) -> Result<Self, ConfigError> {
-        Ok(match options {
-            LoginOptions::Password {
-                credentials,
-                is_token,
-            } => match mechanism {
-                #[cfg(feature = "sasl-scram")]
-                Mechanism::ScramSha256 => {
-                    let hash = ScramHash::Sha256;
-                    Self::Scram(ScramClient::new(
-                        hash,
-                        &credentials,
-                        is_token,
-                        outside.clone(),
-                    ))
-                }
-                #[cfg(feature = "sasl-scram")]
-                Mechanism::ScramSha512 => {
-                    let hash = ScramHash::Sha512;
-                    Self::Scram(ScramClient::new(
-                        hash,
-                        &credentials,
-                        is_token,
-                        outside.clone(),
-                    ))
-                }
-                Mechanism::Plain | Mechanism::OAuthBearer => Self::Plain(credentials),
-            },
-            LoginOptions::Token(Some(unsecured)) => {
+        Ok(match (mechanism, options) {
+            #[cfg(feature = "sasl-scram")]
+            (
+                Mechanism::ScramSha256 | Mechanism::ScramSha512,
+                LoginOptions::Password {
+                    credentials,
+                    is_token,
+                },
+            ) => {
+                let hash = match mechanism {
+                    Mechanism::ScramSha256 => ScramHash::Sha256,
+                    _ => ScramHash::Sha512,
+                };
+                let outside = outside.clone();
+                Self::Scram(ScramClient::new(hash, &credentials, is_token, outside))
+            }
+            (_, LoginOptions::Password { credentials, .. }) => Self::Plain(credentials),
+            (_, LoginOptions::Token(Some(unsecured))) => {
                 let clock = Arc::clone(&outside.clock);
                 let fetch = move || Ok(UnsecuredToken::at(&unsecured, clock.timestamp()));
                 Self::token(Arc::new(fetch), config, outside)
             }
-            LoginOptions::Token(None) => {
+            (_, LoginOptions::Token(None)) => {
                 return Err(ConfigError::invalid(
                     KEY,
                     None,
@@ -274,15 +264,13 @@ fn login_options(
                 "the key is not set, and sasl.mechanism={} needs it",
                 mechanism.name()
             ),
-            match mechanism {
-                Mechanism::OAuthBearer => {
-                    "Give ProducerBuilder::token_provider a TokenProvider, or set the key"
-                        .to_owned()
-                }
-                _ => format!(
+            if mechanism == Mechanism::OAuthBearer {
+                "Give ProducerBuilder::token_provider a TokenProvider, or set the key".to_owned()
+            } else {
+                format!(
                     "Write {}, or use ProducerConfigBuilder::sasl_plain or its like",
                     login_module::recipe(mechanism)
-                ),
+                )
             },
         ));
     };

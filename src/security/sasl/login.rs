@@ -54,7 +54,7 @@ impl RefreshTimes {
             // There is no room for the two.
             return proposed.min(valid_for);
         }
-        let latest = valid_for - self.buffer;
+        let latest = valid_for.saturating_sub(self.buffer);
         if proposed > latest {
             latest
         } else {

@@ -15,7 +15,8 @@ pub(super) const KEY: &str = "sasl.jaas.config";
 pub(super) enum LoginOptions {
     Password {
         credentials: Credentials,
-        /// The user is a delegation token.
+        /// The user is a delegation token, as only SCRAM knows them.
+        #[cfg(feature = "sasl-scram")]
         is_token: bool,
     },
     Token(Option<UnsecuredToken>),
@@ -110,11 +111,11 @@ pub(super) fn read(
     match module {
         Module::Plain | Module::Scram => {
             let credentials = credentials(&entry.options, mechanism)?;
-            let token = entry.options.get("tokenauth");
-            let is_token = token.is_some_and(|value| value.expose().eq_ignore_ascii_case("true"));
             Ok(LoginOptions::Password {
                 credentials,
-                is_token: is_token && *module == Module::Scram,
+                #[cfg(feature = "sasl-scram")]
+                is_token: (entry.options.get("tokenauth"))
+                    .is_some_and(|value| value.expose().eq_ignore_ascii_case("true")),
             })
         }
         Module::OAuthBearer => UnsecuredToken::of(&entry.options)

@@ -42,6 +42,7 @@ impl Wake {
 pub(crate) struct Outside {
     pub(crate) run: RunElsewhere,
     pub(crate) wake: Arc<Wake>,
+    #[cfg_attr(not(feature = "sasl-scram"), allow(dead_code, reason = "for nonces"))]
     pub(crate) random: RandomBytes,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) log: LogContext,

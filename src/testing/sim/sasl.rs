@@ -15,7 +15,7 @@ use crate::protocol::{
     SaslHandshakeResponse,
 };
 #[cfg(feature = "sasl-scram")]
-use crate::security::sasl::scram::ServerScram;
+use crate::security::sasl::scram::{ScramHash, ScramKeys, ServerScram};
 
 /// What is offered unless it is told otherwise.
 #[cfg(feature = "sasl-scram")]
@@ -27,6 +27,9 @@ const MECHANISMS: &[&str] = &["PLAIN"];
 #[derive(Debug, Clone)]
 pub(crate) struct SaslListener {
     users: BTreeMap<String, Password>,
+    /// The keys of passwords, each derived when it is first asked for: connections come often.
+    #[cfg(feature = "sasl-scram")]
+    keys: BTreeMap<(String, ScramHash), Arc<ScramKeys>>,
     mechanisms: Vec<Arc<str>>,
     /// `connections.max.reauth.ms`.
     session: Option<Duration>,
@@ -36,6 +39,8 @@ impl Default for SaslListener {
     fn default() -> Self {
         Self {
             users: BTreeMap::new(),
+            #[cfg(feature = "sasl-scram")]
+            keys: BTreeMap::new(),
             mechanisms: MECHANISMS.iter().map(|name| (*name).into()).collect(),
             session: None,
         }
@@ -46,6 +51,16 @@ impl SaslListener {
     /// A user that there is from now on, with this password.
     pub(crate) fn set_user(&mut self, name: &str, password: &str) {
         self.users.insert(name.to_owned(), Password::new(password));
+        #[cfg(feature = "sasl-scram")]
+        self.keys.retain(|(user, _), _| user != name);
+    }
+
+    #[cfg(feature = "sasl-scram")]
+    fn keys(&mut self, name: &str, hash: ScramHash) -> Option<Arc<ScramKeys>> {
+        let password = self.users.get(name)?;
+        let known = self.keys.entry((name.to_owned(), hash));
+        let derive = || Arc::new(ServerScram::keys(hash, password));
+        Some(Arc::clone(known.or_insert_with(derive)))
     }
 
     /// Offers these of all mechanisms that there are.
@@ -120,7 +135,7 @@ impl SaslSession {
     /// What is answered to a frame, or `None` if it is a request like any other.
     pub(super) fn take(
         &mut self,
-        listener: &SaslListener,
+        listener: &mut SaslListener,
         frame: &Bytes,
         now: Timestamp,
     ) -> Option<Answer> {
@@ -165,7 +180,12 @@ impl SaslSession {
         (!passes).then_some(Answer::Close)
     }
 
-    fn handshake(&mut self, listener: &SaslListener, mechanism: &str, version: i16) -> Response {
+    fn handshake(
+        &mut self,
+        listener: &mut SaslListener,
+        mechanism: &str,
+        version: i16,
+    ) -> Response {
         let offered = listener
             .mechanisms
             .iter()
@@ -197,18 +217,15 @@ impl SaslSession {
     /// The answer to a token, and whether that was the last.
     fn evaluate(
         &mut self,
-        listener: &SaslListener,
+        listener: &mut SaslListener,
         token: &[u8],
     ) -> Result<(Vec<u8>, bool), String> {
         match &mut self.state {
             State::Plain => listener.plain(token).map(|()| (Vec::new(), true)),
             #[cfg(feature = "sasl-scram")]
-            State::Scram(server) => {
-                let password = |name: &str| listener.users.get(name).cloned();
-                server
-                    .evaluate(token, password)
-                    .ok_or_else(|| SaslListener::refusal(&self.mechanism))
-            }
+            State::Scram(server) => server
+                .evaluate(token, |name, hash| listener.keys(name, hash))
+                .ok_or_else(|| SaslListener::refusal(&self.mechanism)),
             State::Begins | State::Known(_) => Err(SaslListener::refusal(&self.mechanism)),
         }
     }
@@ -218,7 +235,12 @@ impl SaslSession {
         self.state = State::Known(listener.session.map(|session| now.plus(session)));
     }
 
-    fn authenticate(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Response {
+    fn authenticate(
+        &mut self,
+        listener: &mut SaslListener,
+        token: &[u8],
+        now: Timestamp,
+    ) -> Response {
         let mut response = SaslAuthenticateResponse {
             error: ErrorCode::NoError,
             error_message: None,
@@ -245,7 +267,7 @@ impl SaslSession {
     }
 
     /// Brokers before 1.0 do not say why they close.
-    fn bare(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Answer {
+    fn bare(&mut self, listener: &mut SaslListener, token: &[u8], now: Timestamp) -> Answer {
         let Ok((answer, is_last)) = self.evaluate(listener, token) else {
             return Answer::Close;
         };

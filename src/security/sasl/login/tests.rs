@@ -99,8 +99,8 @@ impl Rig {
     }
 }
 
-fn token(seconds: u64) -> Result<OAuthBearerToken, String> {
-    Ok(OAuthBearerToken::new("token", SECS(seconds)))
+fn token(seconds: u64) -> OAuthBearerToken {
+    OAuthBearerToken::new("token", SECS(seconds))
 }
 
 #[test]
@@ -109,7 +109,7 @@ fn a_token_is_got_before_anybody_asks_and_once_for_all_who_do() {
     assert_eq!(rig.poll(), None, "the answer wakes the loop");
     assert!(rig.is_awaited() && rig.is_awaited());
     assert_eq!(rig.work.lock().len(), 1);
-    rig.answer(token(3600));
+    rig.answer(Ok(token(3600)));
     rig.token();
     assert!(rig.work.lock().is_empty());
 }
@@ -119,13 +119,13 @@ fn a_token_is_got_before_anybody_asks_and_once_for_all_who_do() {
 fn a_token_is_refreshed_while_it_is_valid() {
     let rig = Rig::new();
     rig.poll();
-    rig.answer(token(3600));
+    rig.answer(Ok(token(3600)));
     assert_eq!(rig.poll(), Some(SECS(2880)));
     let first = rig.token();
     rig.clock.advance(SECS(2880));
     assert_eq!(rig.poll(), None);
     assert!(Arc::ptr_eq(&rig.token(), &first), "it is valid still");
-    rig.answer(token(3600));
+    rig.answer(Ok(token(3600)));
     assert!(!Arc::ptr_eq(&rig.token(), &first));
     assert_eq!(rig.poll(), Some(SECS(2880)));
 }
@@ -162,7 +162,7 @@ fn a_refresh_keeps_away_from_both_ends_of_a_token_that_is_long_enough() {
 fn a_refresh_that_fails_is_tried_again_and_the_old_token_used_as_long_as_it_is_valid() {
     let rig = Rig::new();
     rig.poll();
-    rig.answer(token(100));
+    rig.answer(Ok(token(100)));
     rig.clock.advance(SECS(80));
     rig.poll();
     rig.answer(Err("the endpoint is down".to_owned()));
@@ -178,7 +178,7 @@ fn a_refresh_that_fails_is_tried_again_and_the_old_token_used_as_long_as_it_is_v
     assert_eq!(rig.poll(), Some(SECS(1)));
     rig.clock.advance(SECS(1));
     assert!(rig.is_awaited());
-    rig.answer(token(100));
+    rig.answer(Ok(token(100)));
     rig.token();
 }
 
@@ -190,7 +190,7 @@ fn a_token_that_cannot_be_written_or_has_ended_is_none() {
     assert!(rig.failure().contains("blanks"));
     rig.clock.advance(SECS(1));
     assert!(rig.is_awaited());
-    rig.answer(token(0));
+    rig.answer(Ok(token(0)));
     assert!(rig.failure().contains("ended"));
 }
 
@@ -214,14 +214,14 @@ fn tokens_that_end_at_once_are_not_asked_for_without_a_pause() {
 fn a_token_that_a_broker_refuses_is_replaced_but_not_over_and_over() {
     let rig = Rig::new();
     rig.poll();
-    rig.answer(token(3600));
+    rig.answer(Ok(token(3600)));
     let first = rig.token();
     rig.login.refused(&first, rig.clock.now());
     assert_eq!(rig.poll(), Some(SECS(10)));
     rig.clock.advance(SECS(10));
     assert_eq!(rig.poll(), None);
     rig.login.refused(&first, rig.clock.now());
-    rig.answer(token(3600));
+    rig.answer(Ok(token(3600)));
     rig.login.refused(&first, rig.clock.now());
     assert_eq!(rig.poll(), Some(SECS(2880)), "that was another");
 }

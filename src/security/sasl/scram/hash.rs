@@ -6,7 +6,7 @@ use sha2::{Digest, Sha256, Sha512};
 use crate::util::wipe::{SecretBytes, wipe};
 
 /// The hash function of a mechanism.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum ScramHash {
     Sha256,
     Sha512,
@@ -146,7 +146,11 @@ mod tests {
     use super::*;
 
     fn hex(bytes: &[u8]) -> String {
-        bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+        let digit = |half: u8| char::from_digit(half.into(), 16).unwrap();
+        bytes
+            .iter()
+            .flat_map(|byte| [digit(byte >> 4), digit(byte & 15)])
+            .collect()
     }
 
     /// RFC 7914, section 11, which is where there are vectors for PBKDF2 with SHA-256.

@@ -44,12 +44,11 @@ pub(crate) fn read_server_first(message: &[u8]) -> Result<ServerFirst<'_>, &'sta
     let text = std::str::from_utf8(message).map_err(|_| "it is not text")?;
     let mut parts = text.split(',');
     let mut next = |name: &str| parts.next().and_then(|part| part.strip_prefix(name));
+    if text.starts_with("m=") {
+        return Err("it asks for an extension that is not known here");
+    }
     let nonce = next("r=").filter(|nonce| is_printable(nonce));
-    let nonce = nonce.ok_or(if text.starts_with("m=") {
-        "it asks for an extension that is not known here"
-    } else {
-        "it has no nonce"
-    })?;
+    let nonce = nonce.ok_or("it has no nonce")?;
     let salt = next("s=").and_then(base64::decode);
     let salt = salt
         .filter(|salt| !salt.is_empty())

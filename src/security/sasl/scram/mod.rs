@@ -9,8 +9,7 @@ mod server;
 
 use std::sync::Arc;
 
-pub(crate) use self::hash::ScramHash;
-use self::hash::ScramKeys;
+pub(crate) use self::hash::{ScramHash, ScramKeys};
 use self::key_cache::{Derivation, KeyCache};
 use self::messages::{ServerFinal, read_server_final, read_server_first, sasl_name};
 #[cfg(feature = "testing")]
@@ -134,11 +133,8 @@ impl ScramMechanism {
     ) -> Result<MechanismStep, MechanismFailure> {
         let first = read_server_first(token)
             .map_err(|why| refused(format!("the broker's first message is none: {why}")))?;
-        if !first
-            .nonce
-            .strip_prefix(nonce)
-            .is_some_and(|own| !own.is_empty())
-        {
+        let own = first.nonce.strip_prefix(nonce);
+        if own.is_none_or(str::is_empty) {
             return Err(refused(
                 "the broker does not go on with the nonce that it was sent, so the answer is not for \
                  this exchange",
@@ -166,9 +162,9 @@ impl ScramMechanism {
         }
         let server_first = std::str::from_utf8(token).unwrap_or_default();
         let binding = base64::encode(GS2_HEADER.as_bytes());
-        let mut auth_message = format!("{bare},{server_first},");
-        let final_at = auth_message.len();
-        auth_message.push_str(&format!("c={binding},r={}", first.nonce));
+        let said = format!("{bare},{server_first},");
+        let auth_message = format!("{said}c={binding},r={}", first.nonce);
+        let final_at = said.len();
         self.state = State::Derives {
             wanted: Derivation {
                 salt: first.salt,
@@ -208,7 +204,7 @@ impl ScramMechanism {
     }
 
     fn server_final(
-        &mut self,
+        &self,
         keys: &ScramKeys,
         auth_message: &str,
         token: &[u8],

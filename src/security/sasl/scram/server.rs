@@ -1,5 +1,7 @@
 //! The broker's side, for brokers of tests. It knows the passwords, which real ones do not.
 
+use std::sync::Arc;
+
 use super::hash::{ScramHash, ScramKeys};
 use super::{MIN_ITERATIONS, base64};
 use crate::config::Password;
@@ -16,7 +18,7 @@ const SALT: &[u8] = b"TestClusterSalt";
 pub(crate) struct ServerScram {
     hash: ScramHash,
     /// The user's keys, and what was said up to the client's last message.
-    first: Option<(ScramKeys, String, String)>,
+    first: Option<(Arc<ScramKeys>, String, String)>,
 }
 
 impl ServerScram {
@@ -30,16 +32,21 @@ impl ServerScram {
         Self { hash, first: None }
     }
 
+    /// The keys of a user.
+    pub(crate) fn keys(hash: ScramHash, password: &Password) -> ScramKeys {
+        ScramKeys::derive(hash, password.expose().as_bytes(), SALT, MIN_ITERATIONS)
+    }
+
     /// The answer to a client's message, and whether it is the last; `None` if the client is refused.
     pub(crate) fn evaluate(
         &mut self,
         message: &[u8],
-        password: impl Fn(&str) -> Option<Password>,
+        keys: impl FnOnce(&str, ScramHash) -> Option<Arc<ScramKeys>>,
     ) -> Option<(Vec<u8>, bool)> {
         let message = std::str::from_utf8(message).ok()?;
         match self.first.take() {
             None => self
-                .client_first(message, password)
+                .client_first(message, keys)
                 .map(|answer| (answer, false)),
             Some((keys, said, nonce)) => {
                 let answer = self.client_final(message, &keys, &said, &nonce)?;
@@ -51,20 +58,14 @@ impl ServerScram {
     fn client_first(
         &mut self,
         message: &str,
-        password: impl Fn(&str) -> Option<Password>,
+        keys: impl FnOnce(&str, ScramHash) -> Option<Arc<ScramKeys>>,
     ) -> Option<Vec<u8>> {
         let bare = message.strip_prefix("n,,")?;
         let mut parts = bare.split(',');
         let name = parts.next()?.strip_prefix("n=")?;
         let name = name.replace("=2C", ",").replace("=3D", "=");
         let nonce = format!("{}{NONCE}", parts.next()?.strip_prefix("r=")?);
-        let password = password(&name)?;
-        let keys = ScramKeys::derive(
-            self.hash,
-            password.expose().as_bytes(),
-            SALT,
-            MIN_ITERATIONS,
-        );
+        let keys = keys(&name, self.hash)?;
         let first = format!("r={nonce},s={},i={MIN_ITERATIONS}", base64::encode(SALT));
         self.first = Some((keys, format!("{bare},{first},"), nonce));
         Some(first.into_bytes())

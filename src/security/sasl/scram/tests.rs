@@ -162,7 +162,7 @@ fn keys_are_derived_once_for_all_brokers_and_again_for_another_salt() {
     assert!(!waits && !elsewhere.run_one());
 }
 
-/// Java: ScramSaslClient, `MIN_ITERATIONS`
+/// Java: `ScramSaslClient`, `MIN_ITERATIONS`
 #[test]
 fn the_number_of_iterations_is_bounded_on_both_sides() {
     let elsewhere = Elsewhere::new();
@@ -208,7 +208,7 @@ fn proved(elsewhere: &Elsewhere) -> ScramMechanism {
     mechanism
 }
 
-/// Java: ScramSaslClient, "Invalid server signature"
+/// Java: `ScramSaslClient`, "Invalid server signature"
 #[test]
 fn a_broker_that_does_not_know_the_password_is_refused() {
     let elsewhere = Elsewhere::new();
