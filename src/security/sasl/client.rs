@@ -199,9 +199,10 @@ impl SaslClient {
 
     /// Does what is due without any connection: the refresh of a token. Returns when to ask again.
     pub(crate) fn poll(&self, now: Instant) -> Deadline {
-        match &self.kind {
-            Kind::OAuthBearer(login) => login.poll(now),
-            _ => Deadline::Never,
+        if let Kind::OAuthBearer(login) = &self.kind {
+            login.poll(now)
+        } else {
+            Deadline::Never
         }
     }
 }

@@ -118,7 +118,7 @@ impl SimCluster {
         now: Timestamp,
     ) -> Plan {
         let works = self.alive.contains(&node) && !self.hung.contains(&node);
-        let listener = self.sasl.as_mut().filter(|_| works);
+        let listener = self.sasl.as_ref().filter(|_| works);
         match listener.and_then(|listener| session.take(listener, frame, now)) {
             Some(answer) => Plan::at_once(answer),
             None => self.handle(node, frame, now),

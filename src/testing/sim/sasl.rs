@@ -27,7 +27,7 @@ const MECHANISMS: &[&str] = &["PLAIN"];
 #[derive(Debug, Clone)]
 pub(crate) struct SaslListener {
     users: BTreeMap<String, Password>,
-    /// The keys of passwords, each derived when it is first asked for: connections come often.
+    /// The keys of passwords: connections come often.
     #[cfg(feature = "sasl-scram")]
     keys: BTreeMap<(String, ScramHash), Arc<ScramKeys>>,
     mechanisms: Vec<Arc<str>>,
@@ -52,15 +52,15 @@ impl SaslListener {
     pub(crate) fn set_user(&mut self, name: &str, password: &str) {
         self.users.insert(name.to_owned(), Password::new(password));
         #[cfg(feature = "sasl-scram")]
-        self.keys.retain(|(user, _), _| user != name);
+        for hash in [ScramHash::Sha256, ScramHash::Sha512] {
+            let keys = ServerScram::keys(hash, &Password::new(password));
+            self.keys.insert((name.to_owned(), hash), Arc::new(keys));
+        }
     }
 
     #[cfg(feature = "sasl-scram")]
-    fn keys(&mut self, name: &str, hash: ScramHash) -> Option<Arc<ScramKeys>> {
-        let password = self.users.get(name)?;
-        let known = self.keys.entry((name.to_owned(), hash));
-        let derive = || Arc::new(ServerScram::keys(hash, password));
-        Some(Arc::clone(known.or_insert_with(derive)))
+    fn keys(&self, name: &str, hash: ScramHash) -> Option<Arc<ScramKeys>> {
+        self.keys.get(&(name.to_owned(), hash)).cloned()
     }
 
     /// Offers these of all mechanisms that there are.
@@ -135,7 +135,7 @@ impl SaslSession {
     /// What is answered to a frame, or `None` if it is a request like any other.
     pub(super) fn take(
         &mut self,
-        listener: &mut SaslListener,
+        listener: &SaslListener,
         frame: &Bytes,
         now: Timestamp,
     ) -> Option<Answer> {
@@ -180,12 +180,7 @@ impl SaslSession {
         (!passes).then_some(Answer::Close)
     }
 
-    fn handshake(
-        &mut self,
-        listener: &mut SaslListener,
-        mechanism: &str,
-        version: i16,
-    ) -> Response {
+    fn handshake(&mut self, listener: &SaslListener, mechanism: &str, version: i16) -> Response {
         let offered = listener
             .mechanisms
             .iter()
@@ -217,7 +212,7 @@ impl SaslSession {
     /// The answer to a token, and whether that was the last.
     fn evaluate(
         &mut self,
-        listener: &mut SaslListener,
+        listener: &SaslListener,
         token: &[u8],
     ) -> Result<(Vec<u8>, bool), String> {
         match &mut self.state {
@@ -235,12 +230,7 @@ impl SaslSession {
         self.state = State::Known(listener.session.map(|session| now.plus(session)));
     }
 
-    fn authenticate(
-        &mut self,
-        listener: &mut SaslListener,
-        token: &[u8],
-        now: Timestamp,
-    ) -> Response {
+    fn authenticate(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Response {
         let mut response = SaslAuthenticateResponse {
             error: ErrorCode::NoError,
             error_message: None,
@@ -267,7 +257,7 @@ impl SaslSession {
     }
 
     /// Brokers before 1.0 do not say why they close.
-    fn bare(&mut self, listener: &mut SaslListener, token: &[u8], now: Timestamp) -> Answer {
+    fn bare(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Answer {
         let Ok((answer, is_last)) = self.evaluate(listener, token) else {
             return Answer::Close;
         };
