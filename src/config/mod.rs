@@ -195,7 +195,10 @@ impl ProducerConfig {
         };
         match row.group() {
             Group::Tls => self.security_protocol().uses_tls(),
-            Group::Sasl => self.security_protocol().uses_sasl(),
+            // Kerberos is not built.
+            Group::Sasl => {
+                self.security_protocol().uses_sasl() && !key.starts_with("sasl.kerberos.")
+            }
             _ => match key {
                 "security.providers" => false,
                 "transaction.timeout.ms" => self.transactional_id().is_some(),

@@ -16,6 +16,7 @@ use crate::protocol::{
 };
 #[cfg(feature = "sasl-scram")]
 use crate::security::sasl::scram::{ScramHash, ScramKeys, ServerScram};
+use crate::testing::script::AndThen;
 
 /// What is offered unless it is told otherwise.
 #[cfg(feature = "sasl-scram")]
@@ -161,9 +162,21 @@ impl SaslSession {
             }
             _ => return Some(Answer::Close),
         };
-        Some(Answer::Reply(
-            response.encode(version, header.correlation_id),
-        ))
+        let is_refused = match &response {
+            Response::SaslHandshake(answer) => answer.error != ErrorCode::NoError,
+            Response::SaslAuthenticate(answer) => answer.error != ErrorCode::NoError,
+            _ => false,
+        };
+        let frame = response.encode(version, header.correlation_id);
+        Some(if is_refused {
+            Answer::Part {
+                frame,
+                bytes: usize::MAX,
+                then: AndThen::Close,
+            }
+        } else {
+            Answer::Reply(frame)
+        })
     }
 
     /// A request that is none of SASL's.
@@ -247,8 +260,6 @@ impl SaslSession {
                 }
             }
             Err(why) => {
-                self.state = State::Begins;
-                self.has_been_known = true;
                 response.error = ErrorCode::SaslAuthenticationFailed;
                 response.error_message = Some(why.into());
             }
