@@ -32,9 +32,6 @@ const MIN_CORRELATION_ID: i32 = i32::MAX - 7;
 /// The version of the request for versions: what a broker cannot read here it takes for a token of Kerberos.
 const API_VERSIONS_VERSION: i16 = 0;
 
-/// Tokens of a broker that are listened to in one talk. The longest talk there is has two.
-const MAX_TOKENS: u32 = 8;
-
 /// The longest token that a broker may send; those of all mechanisms have some hundred bytes.
 const MAX_TOKEN_BYTES: usize = 64 * 1024;
 
@@ -71,7 +68,6 @@ impl SaslAuthenticators {
             correlation_id: i32::MAX,
             state: State::Begins,
             mechanism: self.client.start(),
-            tokens: 0,
             session: None,
         })
     }
@@ -126,8 +122,6 @@ struct SaslClientAuthenticator {
     correlation_id: i32,
     state: State,
     mechanism: Box<dyn SaslMechanism>,
-    /// Tokens of the broker in this talk.
-    tokens: u32,
     /// How long the broker is content.
     session: Option<Duration>,
 }
@@ -169,7 +163,6 @@ impl SaslClientAuthenticator {
 
     fn begin(&mut self) -> Result<AuthStep, AuthFailure> {
         self.mechanism = self.client.start();
-        self.tokens = 0;
         self.session = None;
         if let Some(versions) = self.versions {
             return self.send_handshake(versions);
@@ -329,10 +322,6 @@ impl SaslClientAuthenticator {
     }
 
     fn token(&mut self, token: &[u8], now: Instant) -> Result<AuthStep, AuthFailure> {
-        self.tokens += 1;
-        if self.tokens > MAX_TOKENS {
-            return Err(self.interrupted("the broker does not come to an end"));
-        }
         if token.len() > MAX_TOKEN_BYTES {
             return Err(self.interrupted(&format!(
                 "the broker's token has {} bytes, and no more than {MAX_TOKEN_BYTES} are taken",

@@ -192,6 +192,12 @@ impl TestClusterBuilder {
         self
     }
 
+    /// Asks clients who they are, and takes this token from those that come with OAUTHBEARER.
+    pub fn sasl_token(mut self, token: &str) -> Self {
+        self.sasl.get_or_insert_default().add_token(token);
+        self
+    }
+
     /// Which of its mechanisms the brokers offer, and that they ask for one. Those that there are not are left out.
     pub fn sasl_mechanisms(mut self, names: &[&str]) -> Self {
         self.sasl.get_or_insert_default().set_mechanisms(names);

@@ -131,7 +131,7 @@ fn sessions_that_end_while_records_are_sent_lose_and_reorder_none() {
         let mut last = None;
         for value in &expected {
             last = Some(producer.send(record(value)).unwrap());
-            if value.ends_with("7") {
+            if value.ends_with('7') {
                 // As long as a few sessions.
                 std::thread::sleep(Duration::from_millis(2));
             }
@@ -163,9 +163,8 @@ fn a_token_provider_runs_elsewhere_and_what_it_says_is_told() {
         seen.lock()
             .unwrap()
             .push(std::thread::current().name().map(str::to_owned));
-        if count.fetch_add(1, Ordering::SeqCst) == 0 {
-            panic!("a provider that panics");
-        }
+        let is_first = count.fetch_add(1, Ordering::SeqCst) == 0;
+        assert!(!is_first, "a provider that panics");
         Ok(OAuthBearerToken::new("token", Duration::from_secs(60)))
     })
     .build()
@@ -217,4 +216,73 @@ fn what_is_wrong_with_a_login_is_told_when_the_producer_is_built() {
         };
         assert_eq!(error.key(), Some(key));
     }
+}
+
+/// The provider comes back with a token, and then hangs: what has a valid token goes on, sessions that end included.
+#[test]
+fn a_token_provider_that_hangs_holds_nothing_up_while_the_token_is_valid() {
+    let cluster = TestCluster::builder()
+        .nodes(2)
+        .topic("t", 1)
+        .sasl_token("t0ken")
+        .sasl_session(Duration::from_millis(50))
+        .start()
+        .unwrap();
+    let config = sasl(&cluster)
+        .set("sasl.mechanism", "OAUTHBEARER")
+        // The refresh is due one to two seconds after the token was had.
+        .set("sasl.login.refresh.window.factor", "0.5")
+        .build()
+        .unwrap();
+    let (calls, hangs) = (Arc::new(AtomicUsize::new(0)), Arc::new(Mutex::new(())));
+    let held = hangs.lock().unwrap();
+    let (count, hang) = (Arc::clone(&calls), Arc::clone(&hangs));
+    let producer = KafkaProducer::<str, str>::builder(config)
+        .stock_serializers()
+        .token_provider(move || {
+            if count.fetch_add(1, Ordering::SeqCst) > 0 {
+                drop(hang.lock());
+            }
+            Ok(OAuthBearerToken::new("t0ken", Duration::from_secs(3)))
+        })
+        .build()
+        .unwrap();
+    let until = Instant::now() + LONG;
+    while calls.load(Ordering::SeqCst) < 2 {
+        written(&producer, "before");
+        assert!(Instant::now() < until, "no refresh");
+    }
+    // It hangs now.
+    for number in 0..100 {
+        let began = Instant::now();
+        written(&producer, &number.to_string());
+        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+    }
+    assert_eq!(calls.load(Ordering::SeqCst), 2);
+    drop(held);
+    producer.close().unwrap();
+}
+
+#[test]
+fn a_token_that_is_not_taken_is_told_and_replaced() {
+    let cluster = TestCluster::builder()
+        .topic("t", 1)
+        .sasl_token("right")
+        .start()
+        .unwrap();
+    let config = sasl(&cluster)
+        .set("sasl.mechanism", "OAUTHBEARER")
+        .build()
+        .unwrap();
+    let producer = KafkaProducer::<str, str>::builder(config)
+        .stock_serializers()
+        .token_provider(|| Ok(OAuthBearerToken::new("wr0ng", Duration::from_secs(60))))
+        .build()
+        .unwrap();
+    let error = producer.send(record("v")).unwrap().get().unwrap_err();
+    assert_eq!(error.kind(), &ProduceErrorKind::Authentication);
+    for part in ["invalid_token", "TokenProvider"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    assert!(!error.to_string().contains("wr0ng"), "{error}");
 }

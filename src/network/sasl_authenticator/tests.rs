@@ -291,7 +291,7 @@ fn answers_that_are_cut_or_for_another_request_or_out_of_turn_end_the_talk() {
 }
 
 #[test]
-fn a_token_of_a_broker_is_neither_long_nor_one_of_many() {
+fn a_token_of_a_broker_is_not_long() {
     let mut talk = authenticator();
     let Response::SaslAuthenticate(mut long) = authenticated(ErrorCode::NoError, None, 0) else {
         unreachable!()
@@ -335,7 +335,6 @@ fn a_token_that_is_refused_is_told_with_the_brokers_words() {
     assert!(!why.contains("hunter2"), "{why}");
 }
 
-/// Also a broker that asks for nothing may be waited for.
 #[test]
 fn a_token_that_is_not_there_makes_a_pause_and_one_that_cannot_be_had_an_interruption() {
     let config = ProducerConfig::builder().set("sasl.mechanism", "OAUTHBEARER");

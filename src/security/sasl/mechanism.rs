@@ -26,7 +26,7 @@ pub(crate) enum MechanismFailure {
 /// One exchange of tokens.
 ///
 /// # Contract
-/// Nothing blocks. After a failure it is not called again.
+/// Nothing blocks. It comes to an end, whatever the broker says. After a failure it is not called again.
 ///
 /// # Kafka
 /// `javax.security.sasl.SaslClient`. All mechanisms that Kafka has speak first.

@@ -24,6 +24,9 @@ const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 #[cfg(not(feature = "sasl-scram"))]
 const MECHANISMS: &[&str] = &["PLAIN"];
 
+/// Offered where there is a token.
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
 /// Who may connect, and how.
 #[derive(Debug, Clone)]
 pub(crate) struct SaslListener {
@@ -31,6 +34,8 @@ pub(crate) struct SaslListener {
     /// The keys of passwords: connections come often.
     #[cfg(feature = "sasl-scram")]
     keys: BTreeMap<(String, ScramHash), Arc<ScramKeys>>,
+    /// Bearer tokens that are taken.
+    tokens: Vec<Password>,
     mechanisms: Vec<Arc<str>>,
     /// `connections.max.reauth.ms`.
     session: Option<Duration>,
@@ -42,6 +47,7 @@ impl Default for SaslListener {
             users: BTreeMap::new(),
             #[cfg(feature = "sasl-scram")]
             keys: BTreeMap::new(),
+            tokens: Vec::new(),
             mechanisms: MECHANISMS.iter().map(|name| (*name).into()).collect(),
             session: None,
         }
@@ -62,6 +68,26 @@ impl SaslListener {
     #[cfg(feature = "sasl-scram")]
     fn keys(&self, name: &str, hash: ScramHash) -> Option<Arc<ScramKeys>> {
         self.keys.get(&(name.to_owned(), hash)).cloned()
+    }
+
+    /// Takes this token, and offers the mechanism for it.
+    pub(crate) fn add_token(&mut self, token: &str) {
+        self.tokens.push(Password::new(token));
+        if !self.mechanisms.iter().any(|name| &**name == OAUTHBEARER) {
+            self.mechanisms.push(OAUTHBEARER.into());
+        }
+    }
+
+    /// # Kafka
+    /// `OAuthBearerClientInitialResponse`, without its checks.
+    fn takes_token(&self, message: &[u8]) -> bool {
+        let mut parts = message.split(|byte| *byte == 1);
+        let token = parts.find_map(|part| part.strip_prefix(b"auth=Bearer "));
+        token.is_some_and(|token| {
+            self.tokens
+                .iter()
+                .any(|known| known.expose().as_bytes() == token)
+        })
     }
 
     /// Offers these of all mechanisms that there are.
@@ -103,6 +129,9 @@ enum State {
     /// It has not said how it is going to.
     Begins,
     Plain,
+    Token,
+    /// The client has been told that its token is not taken.
+    TokenRefused,
     #[cfg(feature = "sasl-scram")]
     Scram(ServerScram),
     /// The client is known, until then.
@@ -186,7 +215,7 @@ impl SaslSession {
             State::Known(None) => true,
             State::Known(Some(end)) => now < end,
             // Between: requests that were sent before the client began again come before.
-            State::Plain => false,
+            State::Plain | State::Token | State::TokenRefused => false,
             #[cfg(feature = "sasl-scram")]
             State::Scram(_) => false,
         };
@@ -211,6 +240,7 @@ impl SaslSession {
                     "SCRAM-SHA-256" | "SCRAM-SHA-512" => {
                         State::Scram(ServerScram::new(mechanism == "SCRAM-SHA-512"))
                     }
+                    OAUTHBEARER => State::Token,
                     _ => State::Plain,
                 };
                 ErrorCode::NoError
@@ -230,6 +260,12 @@ impl SaslSession {
     ) -> Result<(Vec<u8>, bool), String> {
         match &mut self.state {
             State::Plain => listener.plain(token).map(|()| (Vec::new(), true)),
+            State::Token if listener.takes_token(token) => Ok((Vec::new(), true)),
+            State::Token => {
+                self.state = State::TokenRefused;
+                Ok((b"{\"status\":\"invalid_token\"}".to_vec(), false))
+            }
+            State::TokenRefused => Err("{\"status\":\"invalid_token\"}".to_owned()),
             #[cfg(feature = "sasl-scram")]
             State::Scram(server) => server
                 .evaluate(token, |name, hash| listener.keys(name, hash))
