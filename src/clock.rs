@@ -63,6 +63,9 @@ impl Timestamp {
     #[cfg(any(test, feature = "testing"))]
     pub(crate) const NONE: Self = Self(-1);
 
+    /// 1970-01-01 UTC.
+    pub(crate) const EPOCH: Self = Self(0);
+
     /// A timestamp of `millis` milliseconds since the epoch.
     #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) const fn from_millis(millis: i64) -> Self {
@@ -72,6 +75,15 @@ impl Timestamp {
     /// Milliseconds since the epoch.
     pub(crate) const fn as_millis(self) -> i64 {
         self.0
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Timestamp {
+    /// So much later.
+    pub(crate) fn plus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
     }
 }
 

@@ -19,12 +19,14 @@ use bytes::Bytes;
 
 use crate::clock::Timestamp;
 use crate::compress::{CompressionType, Compressor, DecompressError, decompress};
+use crate::config::Password;
 use crate::network::receive::ReceiveBuffer;
 use crate::protocol::{
     ApiKey, Reader, Request, RequestHeader, Response, decode_response_correlation,
 };
 use crate::record::batch::RecordBatch;
 use crate::record::legacy::{LegacyMagic, convert, restage, visit_records};
+use crate::security::sasl::jaas;
 use crate::testing::KafkaRelease;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
@@ -41,13 +43,15 @@ pub use log_watch::{assert_unlocked, watch_log_lines};
 pub type Entrance = fn(&[u8]);
 
 /// Each of them with its name: that of the fuzz target, and of the folder of its seeds.
-pub const ENTRANCES: [(&str, Entrance); 6] = [
+pub const ENTRANCES: [(&str, Entrance); 8] = [
     ("frames", receive_frames),
     ("responses", decode_response),
     ("requests", handle_request),
     ("batches", read_batches),
     ("message_sets", read_message_set),
     ("compression", uncompress),
+    ("jaas", read_login),
+    ("scram", talk_scram),
 ];
 
 /// Sizes of the pieces in which [`receive_frames`] gets its stream, in turn.
@@ -89,6 +93,51 @@ pub fn receive_frames(input: &[u8]) {
     }
     assert_eq!(expected.next(), None, "a whole frame was not found");
 }
+
+/// The text of `sasl.jaas.config`.
+///
+/// # Panics
+/// If an error quotes the text, or a login that was read is not the same when it is written and read again.
+pub fn read_login(input: &[u8]) {
+    let text = String::from_utf8_lossy(input);
+    match jaas::parse(&text) {
+        Err(why) => {
+            // What the texts of errors have themselves is no secret.
+            let is_long = |word: &&str| word.len() > 24 && word.chars().all(char::is_alphanumeric);
+            for word in text.split_ascii_whitespace().filter(is_long) {
+                assert!(!why.contains(word), "{why} quotes {word}");
+            }
+        }
+        Ok(login) => {
+            let option = |(name, value): (&String, &Password)| {
+                format!(" {}={}", quoted(name), quoted(value.expose()))
+            };
+            let options: String = login.options.iter().map(option).collect();
+            let again = format!("{} required{options};", quoted(&login.class));
+            assert_eq!(jaas::parse(&again).as_ref(), Ok(&login), "{again}");
+        }
+    }
+}
+
+/// A text in quotation marks.
+fn quoted(text: &str) -> String {
+    let escaped = text.replace('\\', "\\\\").replace('"', "\\\"");
+    format!("\"{}\"", escaped.replace('\n', "\\n").replace('\r', "\\r"))
+}
+
+/// What a broker says to a client of SCRAM: two messages, between which stands a byte that is zero. The client's
+/// nonce is the one of the seeds.
+///
+/// # Panics
+/// If a client believes a broker that does not know its password.
+#[cfg(feature = "sasl-scram")]
+pub fn talk_scram(input: &[u8]) {
+    crate::security::sasl::scram::talk_with(input);
+}
+
+/// SCRAM is not in this build.
+#[cfg(not(feature = "sasl-scram"))]
+pub fn talk_scram(_input: &[u8]) {}
 
 /// The frames of a stream that is there as a whole; an error where a length is none.
 struct ExpectedFrames<'a> {

@@ -46,11 +46,12 @@
 //! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography, which then counts; the second needs no C compiler |
 //! | `tls-no-provider` | TLS with cryptography that each producer is given |
 //! | `pkcs12` | for TLS: stores in the format PKCS#12, encrypted private keys |
+//! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
 //! | `testing` | the module `testing`: an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |
 //!
-//! A feature adds, it never changes what is there, but for whose cryptography TLS uses by itself. The four codecs
-//! and `tls` are on by default; `zstd`, `tls` and `tls-aws-lc-rs` need a C compiler.
+//! A feature adds, it never changes what is there, but for whose cryptography TLS uses by itself. The four codecs,
+//! `tls` and SCRAM are on by default; `zstd`, `tls` and `tls-aws-lc-rs` need a C compiler.
 //!
 //! # Threads
 //!
@@ -111,6 +112,7 @@ pub use record::{Header, Headers, HeadersFrozen};
 /// [`ProducerBuilder::tls_crypto_provider`].
 #[cfg(feature = "tls-no-provider")]
 pub use rustls;
+pub use security::sasl::{OAuthBearerToken, TokenProvider};
 pub use types::{
     Cluster, ClusterResourceListener, Node, NodeId, PartitionId, PartitionInfo, TopicPartition,
 };

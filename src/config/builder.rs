@@ -6,11 +6,14 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::definition;
-use super::kinds::{Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel};
+use super::kinds::{
+    Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
+};
 use super::not_built::NOT_BUILT;
-use super::{Password, ProducerConfig, properties};
+use super::{Password, ProducerConfig, open_file, properties};
 use crate::compress::CompressionType;
 use crate::error::ConfigError;
+use crate::util::log::{self, LogContext};
 
 /// Builds a [`ProducerConfig`] key by key.
 ///
@@ -22,6 +25,8 @@ use crate::error::ConfigError;
 #[derive(Clone, Default)]
 pub struct ProducerConfigBuilder {
     given: BTreeMap<String, String>,
+    /// What is to be said of the files that keys were read from.
+    warnings: Vec<String>,
 }
 
 /// Declares the setters that only differ in key and type.
@@ -102,6 +107,8 @@ setters! {
     retry_backoff(pause: Duration) => "retry.backoff.ms" = millis(pause);
     /// `retry.backoff.max.ms`: lets the pause before a retry double up to this.
     retry_backoff_max(pause: Duration) => "retry.backoff.max.ms" = millis(pause);
+    /// `security.protocol`: how to talk to brokers.
+    security_protocol(protocol: SecurityProtocol) => "security.protocol" = protocol.as_str();
     /// `send.buffer.bytes`: the socket's send buffer; `None` leaves it to the system.
     send_buffer_bytes(bytes: Option<usize>) => "send.buffer.bytes" = buffer_size(bytes);
     /// `socket.connection.setup.timeout.ms`: how long a first try to connect may take.
@@ -134,7 +141,10 @@ impl ProducerConfigBuilder {
     /// # Blocking
     /// Reads the file.
     pub fn properties_file(mut self, path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        self.given.extend(properties::read(path.as_ref())?);
+        let read = properties::read(path.as_ref())?;
+        self.warnings
+            .extend(open_file::exposed(path.as_ref(), &read));
+        self.given.extend(read);
         Ok(self)
     }
 
@@ -174,6 +184,33 @@ impl ProducerConfigBuilder {
         self.set("partitioner.class", name)
     }
 
+    /// `sasl.mechanism=PLAIN` and a `sasl.jaas.config` with these, whatever characters they have. The password
+    /// goes to the broker as it is: best inside TLS.
+    #[must_use]
+    pub fn sasl_plain(self, username: &str, password: &str) -> Self {
+        let module = "org.apache.kafka.common.security.plain.PlainLoginModule";
+        self.sasl_login("PLAIN", module, username, password)
+    }
+
+    /// `sasl.mechanism=SCRAM-SHA-256` and a `sasl.jaas.config` with these, whatever characters they have.
+    #[must_use]
+    pub fn sasl_scram_sha_256(self, username: &str, password: &str) -> Self {
+        self.sasl_login("SCRAM-SHA-256", SCRAM_LOGIN_MODULE, username, password)
+    }
+
+    /// `sasl.mechanism=SCRAM-SHA-512`, likewise.
+    #[must_use]
+    pub fn sasl_scram_sha_512(self, username: &str, password: &str) -> Self {
+        self.sasl_login("SCRAM-SHA-512", SCRAM_LOGIN_MODULE, username, password)
+    }
+
+    fn sasl_login(self, mechanism: &str, module: &str, username: &str, password: &str) -> Self {
+        let (username, password) = (jaas_text(username), jaas_text(password));
+        let login = format!("{module} required username={username} password={password};");
+        self.set("sasl.mechanism", mechanism)
+            .set("sasl.jaas.config", login)
+    }
+
     /// What is set.
     #[cfg(test)]
     pub(super) fn given(&self) -> &BTreeMap<String, String> {
@@ -186,7 +223,12 @@ impl ProducerConfigBuilder {
     /// If a value is not valid, values do not go together, or a value asks for what this version
     /// of the library cannot do.
     pub fn build(self) -> Result<ProducerConfig, ConfigError> {
-        ProducerConfig::check(self.given, NOT_BUILT)
+        let config = ProducerConfig::check(self.given, NOT_BUILT)?;
+        let log = LogContext::of_producer(config.client_id(), config.transactional_id());
+        for warning in &self.warnings {
+            log::warn!(log, "{warning}");
+        }
+        Ok(config)
     }
 }
 
@@ -206,6 +248,24 @@ impl fmt::Debug for ProducerConfigBuilder {
         });
         f.debug_map().entries(shown).finish()
     }
+}
+
+const SCRAM_LOGIN_MODULE: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+
+/// A value in quotation marks, as `sasl.jaas.config` has it.
+fn jaas_text(value: &str) -> String {
+    let mut text = String::with_capacity(value.len() + 2);
+    text.push('"');
+    for c in value.chars() {
+        match c {
+            '"' | '\\' => text.extend(['\\', c]),
+            '\n' => text.push_str("\\n"),
+            '\r' => text.push_str("\\r"),
+            _ => text.push(c),
+        }
+    }
+    text.push('"');
+    text
 }
 
 fn joined<S: Into<String>>(items: impl IntoIterator<Item = S>) -> String {

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 
 use super::definition::{ConfigKey, keys};
-#[cfg(feature = "tls-no-provider")]
 use super::password::Password;
 use super::value::{self, Value};
 use crate::error::ConfigError;
@@ -104,22 +103,29 @@ impl Draft {
         }
     }
 
+    /// A number with a fraction, which has a default.
+    pub(crate) fn double(&self, name: &str) -> f64 {
+        match self.value(name) {
+            Some(Value::Double(value)) => *value,
+            _ => unreachable!("{name} is a number with a default in the table"),
+        }
+    }
+
+    /// A secret, if it is set.
+    pub(crate) fn password(&self, name: &str) -> Option<&Password> {
+        match self.value(name) {
+            Some(Value::Password(secret)) => Some(secret),
+            None => None,
+            Some(_) => unreachable!("{name} is a password in the table"),
+        }
+    }
+
     /// A list; empty if it is not set.
     pub(crate) fn list(&self, name: &str) -> &[String] {
         match self.value(name) {
             Some(Value::List(items)) => items,
             None => &[],
             Some(_) => unreachable!("{name} is a list in the table"),
-        }
-    }
-
-    /// A password, if it is set.
-    #[cfg(feature = "tls-no-provider")]
-    pub(crate) fn password(&self, name: &str) -> Option<&Password> {
-        match self.value(name) {
-            Some(Value::Password(password)) => Some(password),
-            None => None,
-            Some(_) => unreachable!("{name} is a password in the table"),
         }
     }
 

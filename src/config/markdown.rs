@@ -59,9 +59,8 @@ fn introduction(group: Group) -> Option<&'static str> {
              and are reported as unused.",
         ),
         Group::Sasl => Some(
-            "Not built yet. These keys are parsed, so that a file which has them can be used; with \
-             a `security.protocol` that does without SASL they have no effect and are reported as \
-             unused.",
+            "With a `security.protocol` that does without SASL these keys have no effect and are \
+             reported as unused.",
         ),
         _ => None,
     }

@@ -128,7 +128,7 @@ impl ProducerConfig {
     /// # Blocking
     /// Reads the file.
     pub fn from_properties_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
-        Self::check(properties::read(path.as_ref())?, NOT_BUILT)
+        ProducerConfigBuilder::new().properties_file(path)?.build()
     }
 
     /// The one check behind all doors.
@@ -198,7 +198,10 @@ impl ProducerConfig {
         };
         match row.group() {
             Group::Tls => self.security_protocol().uses_tls(),
-            Group::Sasl => self.security_protocol().uses_sasl(),
+            // Kerberos is not built.
+            Group::Sasl => {
+                self.security_protocol().uses_sasl() && !key.starts_with("sasl.kerberos.")
+            }
             _ => match key {
                 "security.providers" => false,
                 "transaction.timeout.ms" => self.transactional_id().is_some(),

@@ -6,7 +6,6 @@
 use std::collections::BTreeMap;
 
 use super::draft::Draft;
-use super::kinds::SecurityProtocol;
 use super::value::Value;
 use crate::error::ConfigError;
 
@@ -28,25 +27,12 @@ pub(crate) const NOT_BUILT: &[NotBuilt] = &[
         remedy: "Leave the key out; idempotence, which needs no transactional id, is on by default",
     },
     NotBuilt {
-        key: "security.protocol",
-        asks_for_it: |value| {
-            is_text(value, SecurityProtocol::SaslPlaintext.as_str())
-                || is_text(value, SecurityProtocol::SaslSsl.as_str())
-        },
-        what: "speak SASL",
-        remedy: "Set security.protocol to SSL or PLAINTEXT, and connect to a listener that asks for no user",
-    },
-    NotBuilt {
         key: "metric.reporters",
         asks_for_it: |value| !matches!(value, Value::List(names) if names.is_empty()),
         what: "load metrics reporters",
         remedy: "Leave the key out",
     },
 ];
-
-fn is_text(value: &Value, expected: &str) -> bool {
-    matches!(value, Value::Text(text) if text.eq_ignore_ascii_case(expected))
-}
 
 /// Refuses what is in `not_built`, and variables, which are resolved before any key is parsed in
 /// Java and would be taken literally here.

@@ -3,8 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use super::definition;
-use crate::util::log::{self, LogContext};
+use super::definition::{self, ConfigKey};
 
 /// Whether everybody on this machine may read a file.
 #[cfg(unix)]
@@ -19,20 +18,16 @@ pub(crate) fn is_open_to_all(_path: &Path) -> bool {
     false
 }
 
-/// Says so of a properties file that has passwords or keys in it.
-pub(super) fn warn(path: &Path, given: &BTreeMap<String, String>) {
-    let mut secrets = given
-        .keys()
-        .filter(|key| definition::key(key).is_some_and(definition::ConfigKey::is_password));
-    let Some(secret) = secrets.next().filter(|_| is_open_to_all(path)) else {
-        return;
-    };
-    let client_id = given.get("client.id").map_or("", String::as_str);
-    log::warn!(
-        LogContext::of_producer(client_id, None),
-        "{} has a secret in it ({secret}), and everybody on this machine may read it (chmod 600)",
-        path.display()
-    );
+/// What is to be said of a properties file that has passwords or keys in it.
+pub(super) fn exposed(path: &Path, given: &BTreeMap<String, String>) -> Option<String> {
+    let is_secret = |key: &&String| definition::key(key).is_some_and(ConfigKey::is_password);
+    let secret = given.keys().find(is_secret)?;
+    is_open_to_all(path).then(|| {
+        format!(
+            "{} has a secret in it ({secret}), and everybody on this machine may read it (chmod 600)",
+            path.display()
+        )
+    })
 }
 
 #[cfg(test)]

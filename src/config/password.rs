@@ -2,7 +2,10 @@
 
 use std::fmt;
 
-/// A secret from the configuration. `Debug` and `Display` print `[hidden]`.
+use crate::util::wipe::wipe;
+
+/// A secret from the configuration. `Debug` and `Display` print `[hidden]`, and its memory is overwritten when
+/// it is dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
@@ -18,6 +21,12 @@ impl Password {
     /// The secret itself. Do not log it.
     pub fn expose(&self) -> &str {
         &self.0
+    }
+}
+
+impl Drop for Password {
+    fn drop(&mut self) {
+        wipe(&mut std::mem::take(&mut self.0).into_bytes());
     }
 }
 

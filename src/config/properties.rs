@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use super::open_file;
 use crate::error::ConfigError;
 
 /// A character and the number of its line, counted from 1.
@@ -40,9 +39,7 @@ pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError>
             "Check the path and the permissions of the file",
         )
     })?;
-    let given = parse(&decode(&bytes))?;
-    open_file::warn(path, &given);
-    Ok(given)
+    parse(&decode(&bytes))
 }
 
 /// Reads UTF-8, with or without a byte order mark, and else ISO-8859-1, which is what such files

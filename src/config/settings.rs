@@ -2,13 +2,11 @@
 
 use std::time::Duration;
 
-#[cfg(feature = "tls-no-provider")]
-use super::Password;
-use super::ProducerConfig;
 use super::draft::Draft;
 use super::kinds::{
     Acks, ClientDnsLookup, MetadataRecoveryStrategy, RecordingLevel, SecurityProtocol,
 };
+use super::{Password, ProducerConfig};
 use crate::compress::CompressionType;
 
 /// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
@@ -86,6 +84,14 @@ settings! {
     retry_backoff: Duration,
     /// `retry.backoff.max.ms`: the longest pause before a retry; `None` if all are the same.
     retry_backoff_max: Option<Duration>,
+    /// `sasl.login.refresh.window.factor`: after which part of its lifetime a token is refreshed.
+    sasl_login_refresh_window_factor: f64,
+    /// `sasl.login.refresh.window.jitter`: the random part of its lifetime that is added to that.
+    sasl_login_refresh_window_jitter: f64,
+    /// `sasl.login.refresh.min.period.seconds`: the least time before a token is refreshed.
+    sasl_login_refresh_min_period: Duration,
+    /// `sasl.login.refresh.buffer.seconds`: how long before its end a token should be refreshed at the latest.
+    sasl_login_refresh_buffer: Duration,
     /// `security.protocol`: how to talk to brokers.
     security_protocol: SecurityProtocol,
     /// `send.buffer.bytes`: the socket's send buffer; `None` leaves it to the system.
@@ -103,6 +109,7 @@ impl Settings {
     pub(super) fn of(draft: &Draft, security_protocol: SecurityProtocol) -> Self {
         let bytes = |key| size(draft.integer(key));
         let time = |key| millis(draft.integer(key));
+        let seconds = |key| Duration::from_secs(unless_negative(draft.integer(key)).unwrap_or(0));
         let text = |key| draft.text(key).unwrap_or_default();
         let compression_type = compression_type(draft);
         Self {
@@ -141,6 +148,10 @@ impl Settings {
                 .expect("the table's range is within 32 bits"),
             retry_backoff: time("retry.backoff.ms"),
             retry_backoff_max: draft.optional_integer("retry.backoff.max.ms").map(millis),
+            sasl_login_refresh_window_factor: draft.double("sasl.login.refresh.window.factor"),
+            sasl_login_refresh_window_jitter: draft.double("sasl.login.refresh.window.jitter"),
+            sasl_login_refresh_min_period: seconds("sasl.login.refresh.min.period.seconds"),
+            sasl_login_refresh_buffer: seconds("sasl.login.refresh.buffer.seconds"),
             security_protocol,
             send_buffer_bytes: buffer_size(draft.integer("send.buffer.bytes")),
             socket_connection_setup_timeout: time("socket.connection.setup.timeout.ms"),
@@ -222,6 +233,31 @@ impl ProducerConfig {
     /// `metric.reporters`: names of metrics reporters.
     pub fn metric_reporters(&self) -> &[String] {
         self.draft.list("metric.reporters")
+    }
+
+    /// `sasl.mechanism`: how to authenticate.
+    pub fn sasl_mechanism(&self) -> &str {
+        self.draft.text("sasl.mechanism").unwrap_or_default()
+    }
+
+    /// `sasl.jaas.config`: the login, if one was given.
+    pub fn sasl_jaas_config(&self) -> Option<&Password> {
+        self.draft.password("sasl.jaas.config")
+    }
+
+    /// `sasl.client.callback.handler.class`, if one was given.
+    pub fn sasl_client_callback_handler_class(&self) -> Option<&str> {
+        self.draft.text("sasl.client.callback.handler.class")
+    }
+
+    /// `sasl.login.callback.handler.class`, if one was given.
+    pub fn sasl_login_callback_handler_class(&self) -> Option<&str> {
+        self.draft.text("sasl.login.callback.handler.class")
+    }
+
+    /// `sasl.login.class`, if one was given.
+    pub fn sasl_login_class(&self) -> Option<&str> {
+        self.draft.text("sasl.login.class")
     }
 
     /// `transactional.id`, if transactions are switched on.

@@ -216,6 +216,7 @@ fn what_is_not_built_is_refused_only_where_it_would_change_behaviour() {
         ("sasl.mechanism", "PLAIN"),
     ];
     assert!(config(accepted).is_ok());
+    assert!(config(&[("security.protocol", "sasl_plaintext")]).is_ok());
     for (key, value) in [
         ("transactional.id", "t"),
         ("security.protocol", "SASL_PLAINTEXT"),
@@ -387,4 +388,25 @@ fn a_configuration_can_be_shared_between_threads() {
     shared::<ProducerConfigBuilder>();
     shared::<PluginConfig>();
     shared::<ConfigError>();
+}
+
+#[test]
+#[cfg(unix)]
+fn a_file_with_secrets_that_everybody_can_read_is_told_of_by_its_key() {
+    use std::os::unix::fs::PermissionsExt;
+    let path = std::env::temp_dir().join(format!("secrets-{}.properties", std::process::id()));
+    fs::write(&path, "sasl.jaas.config=hunter2\nacks=1").unwrap();
+    let told = |mode| {
+        fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        open_file::exposed(&path, &properties::read(&path).unwrap())
+    };
+    let text = told(0o644).unwrap();
+    assert!(
+        text.contains("sasl.jaas.config") && !text.contains("hunter2"),
+        "{text}"
+    );
+    assert_eq!(told(0o640), None);
+    fs::write(&path, "acks=1").unwrap();
+    assert_eq!(told(0o644), None, "no secret");
+    fs::remove_file(&path).unwrap();
 }

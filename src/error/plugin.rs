@@ -16,6 +16,8 @@ pub enum PluginKind {
     Interceptor,
     /// Is told the cluster's identifier.
     ClusterListener,
+    /// Supplies tokens for OAUTHBEARER.
+    TokenProvider,
 }
 
 impl fmt::Display for PluginKind {
@@ -26,6 +28,7 @@ impl fmt::Display for PluginKind {
             Self::Partitioner => "partitioner",
             Self::Interceptor => "interceptor",
             Self::ClusterListener => "cluster listener",
+            Self::TokenProvider => "token provider",
         })
     }
 }

@@ -172,6 +172,40 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
         let input = [&[cap][..], &pieces, stream].concat();
         seeds.insert(("frames", name.to_owned()), input);
     }
+    let package = "org.apache.kafka.common.security";
+    for (name, text) in [
+        (
+            "plain",
+            "plain.PlainLoginModule required username=\"a\\\"b\" password='c\\n\\101d';",
+        ),
+        (
+            "scram",
+            "scram.ScramLoginModule /* x */ optional username=a-b.c password=\"\" tokenauth=true; // y",
+        ),
+        (
+            "token",
+            "oauthbearer.OAuthBearerLoginModule Required\n\tunsecuredLoginStringClaim_sub=\"x\";",
+        ),
+    ] {
+        seeds.insert(
+            ("jaas", name.to_owned()),
+            format!("{package}.{text}").into_bytes(),
+        );
+    }
+    let nonce = "A".repeat(32);
+    for (name, text) in [
+        (
+            "exchange",
+            format!("r={nonce}xyz,s=Zm9v,i=4096\0v=Zm9vZm9vZm9vZm9vZm9vZm9vZm9vZm9vZm9vZm9vZm8="),
+        ),
+        (
+            "error",
+            format!("r={nonce}xyz,s=Zm9v,i=4096,ext=a=b\0e=other-error,x=y"),
+        ),
+        ("many", format!("r={nonce}1,s=Zm9vYg==,i=2147483647\0")),
+    ] {
+        seeds.insert(("scram", name.to_owned()), text.into_bytes());
+    }
     seeds
 }
 
@@ -230,6 +264,10 @@ fn a_seed_gets_further_than_the_first_check() {
                 let mut count = 0;
                 visit_records(&bytes[1..], 1000, |_| count += 1).unwrap();
                 assert_eq!(count, 3);
+            }
+            "jaas" => {
+                let text = String::from_utf8(bytes).unwrap();
+                assert!(jaas::parse(&text).is_ok(), "{name}");
             }
             _ => {}
         }

@@ -9,13 +9,6 @@ use crate::protocol::Frame;
 
 /// What an authenticator wants next.
 #[derive(Debug)]
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "most are made by the authenticator of SASL, which is not built yet"
-    )
-)]
 pub(crate) enum AuthStep {
     /// This frame is to be sent; [`proceed`](Authenticator::proceed) when all of it is out.
     Send(Frame),
@@ -31,13 +24,6 @@ pub(crate) enum AuthStep {
 
 /// Why it did not succeed.
 #[derive(Debug, Clone, PartialEq, Eq)]
-#[cfg_attr(
-    not(test),
-    expect(
-        dead_code,
-        reason = "made by the authenticator of SASL, which is not built yet"
-    )
-)]
 pub(crate) enum AuthFailure {
     /// Another attempt would end the same way: the credentials are not accepted, the mechanism is not
     /// offered, or the broker does not prove who it is. The reason, with the broker's words if it had some.

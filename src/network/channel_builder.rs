@@ -1,13 +1,17 @@
 //! What a channel is made of, as `security.protocol` says.
 
 use std::io;
+use std::sync::Arc;
 
 use super::authenticator::{Authenticator, NullAuthenticator};
 use super::endpoint::Endpoint;
 use super::poller::Stream;
+use super::sasl_authenticator::SaslAuthenticators;
+use super::selectable::WakeUp;
 #[cfg(feature = "tls-no-provider")]
 use super::tls_transport::TlsTransport;
 use super::transport::{PlaintextTransport, Transport, TransportError};
+use crate::clock::{Deadline, Instant};
 use crate::config::SecurityProtocol;
 use crate::security::Security;
 #[cfg(feature = "tls-no-provider")]
@@ -30,6 +34,12 @@ pub(crate) trait ChannelBuilder<S>: Send {
     /// No connection to this endpoint can be made: for now (`Io`), or for good (`Authentication`), as when
     /// its name is none that a certificate could be for. That counts as a refusal.
     fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError>;
+
+    /// Does what is due without any channel, such as the refresh of a token. Asked in each poll. Returns when to
+    /// ask again at the latest.
+    fn poll(&self, _now: Instant) -> Deadline {
+        Deadline::Never
+    }
 }
 
 /// The builder for a protocol.
@@ -40,45 +50,34 @@ pub(crate) trait ChannelBuilder<S>: Send {
 /// `org.apache.kafka.common.network.ChannelBuilders#clientChannelBuilder`.
 pub(crate) fn channel_builder<S: Stream + 'static>(
     security: &Security,
+    client_id: &str,
+    wake: &Arc<dyn WakeUp>,
 ) -> io::Result<Box<dyn ChannelBuilder<S>>> {
-    match security.protocol {
-        SecurityProtocol::Plaintext => Ok(Box::new(PlaintextChannelBuilder)),
+    let protocol = security.protocol;
+    if protocol == SecurityProtocol::Plaintext {
+        return Ok(Box::new(PlaintextChannelBuilder));
+    }
+    let builder = SecureChannelBuilder {
         #[cfg(feature = "tls-no-provider")]
-        SecurityProtocol::Ssl if security.tls.is_some() => Ok(Box::new(SecureChannelBuilder {
-            tls: security.tls.clone(),
-        })),
-        protocol => Err(io::Error::new(
-            io::ErrorKind::Unsupported,
-            format!("security.protocol={protocol} is not built"),
-        )),
+        tls: security.tls.clone(),
+        sasl: security.sasl.clone().map(|sasl| {
+            // Weak: while a helper thread hangs, the poller it would wake may be closed.
+            let wake = Arc::downgrade(wake);
+            sasl.attach(move || {
+                if let Some(wake) = wake.upgrade() {
+                    wake.wake();
+                }
+            });
+            SaslAuthenticators::new(sasl, client_id.into())
+        }),
+    };
+    if builder.has_tls() == protocol.uses_tls() && builder.sasl.is_some() == protocol.uses_sasl() {
+        return Ok(Box::new(builder));
     }
-}
-
-/// Bytes that TLS seals, if there is TLS.
-///
-/// # Kafka
-/// `org.apache.kafka.common.network.SslChannelBuilder`.
-#[cfg(feature = "tls-no-provider")]
-struct SecureChannelBuilder {
-    tls: Option<TlsClient>,
-}
-
-#[cfg(feature = "tls-no-provider")]
-impl<S: Stream + 'static> ChannelBuilder<S> for SecureChannelBuilder {
-    fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
-        let transport: Box<dyn Transport> = match &self.tls {
-            None => Box::new(PlaintextTransport(stream)),
-            Some(tls) => {
-                let session = tls.session(&endpoint.host, endpoint.address);
-                let session = session.map_err(TransportError::Authentication)?;
-                Box::new(TlsTransport::new(stream, session))
-            }
-        };
-        Ok(ChannelParts {
-            transport,
-            authenticator: Box::new(NullAuthenticator),
-        })
-    }
+    Err(io::Error::new(
+        io::ErrorKind::Unsupported,
+        format!("security.protocol={protocol} is not in this build"),
+    ))
 }
 
 /// Bytes as they are, and nobody asks who sends them.
@@ -94,5 +93,69 @@ impl<S: Stream + 'static> ChannelBuilder<S> for PlaintextChannelBuilder {
             transport: Box::new(PlaintextTransport(stream)),
             authenticator: Box::new(NullAuthenticator),
         })
+    }
+}
+
+/// Bytes that TLS seals, a broker that asks who the client is, or both.
+///
+/// # Kafka
+/// `org.apache.kafka.common.network.SslChannelBuilder`, `SaslChannelBuilder`.
+struct SecureChannelBuilder {
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<TlsClient>,
+    sasl: Option<SaslAuthenticators>,
+}
+
+impl SecureChannelBuilder {
+    #[cfg(feature = "tls-no-provider")]
+    fn has_tls(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    #[cfg(not(feature = "tls-no-provider"))]
+    fn has_tls(&self) -> bool {
+        false
+    }
+
+    #[cfg(feature = "tls-no-provider")]
+    fn transport<S: Stream + 'static>(
+        &self,
+        endpoint: &Endpoint,
+        stream: S,
+    ) -> Result<Box<dyn Transport>, TransportError> {
+        let Some(tls) = &self.tls else {
+            return Ok(Box::new(PlaintextTransport(stream)));
+        };
+        let session = tls.session(&endpoint.host, endpoint.address);
+        let session = session.map_err(TransportError::Authentication)?;
+        Ok(Box::new(TlsTransport::new(stream, session)))
+    }
+
+    #[cfg(not(feature = "tls-no-provider"))]
+    #[allow(clippy::unnecessary_wraps, reason = "with TLS it may fail")]
+    fn transport<S: Stream + 'static>(
+        &self,
+        _endpoint: &Endpoint,
+        stream: S,
+    ) -> Result<Box<dyn Transport>, TransportError> {
+        Ok(Box::new(PlaintextTransport(stream)))
+    }
+}
+
+impl<S: Stream + 'static> ChannelBuilder<S> for SecureChannelBuilder {
+    fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
+        Ok(ChannelParts {
+            transport: self.transport(endpoint, stream)?,
+            authenticator: match &self.sasl {
+                Some(sasl) => sasl.make(endpoint),
+                None => Box::new(NullAuthenticator),
+            },
+        })
+    }
+
+    fn poll(&self, now: Instant) -> Deadline {
+        self.sasl
+            .as_ref()
+            .map_or(Deadline::Never, |sasl| sasl.poll(now))
     }
 }

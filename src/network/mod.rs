@@ -9,7 +9,7 @@
 //! | `channel_builder` | which transport and which authenticator a channel gets |
 //! | `transport` | what lies between a channel and its stream |
 //! | `tls_transport` | TLS as that |
-//! | `authenticator` | who the client is |
+//! | `authenticator`, `sasl_authenticator` | who the client is |
 //! | `endpoint` | where a connection leads |
 //! | `poller` | the seam below: streams, and waiting for them |
 //! | `mio_poller`, `socket` | the system's sockets |
@@ -22,6 +22,7 @@ pub(crate) mod mio_poller;
 pub(crate) mod poller;
 pub(crate) mod receive;
 pub(crate) mod resolver;
+pub(crate) mod sasl_authenticator;
 pub(crate) mod selectable;
 pub(crate) mod selector;
 pub(crate) mod transport;

@@ -24,7 +24,8 @@ mod bootstrap;
 use bootstrap::BootstrapHosts;
 pub(crate) use bootstrap::{BOOTSTRAP_LIMIT, DnsLookup, resolve_bootstrap};
 
-const THREAD_NAME: &str = "kafka-producer-resolver";
+/// Not only look-ups are made on such threads: see [`NameLookUps::run`].
+const THREAD_NAME: &str = "kafka-producer-helper";
 
 /// Names that are looked up at once, and so threads there are at most. If as many hang, which is when the
 /// system's name service is down and says nothing, other names wait.
@@ -92,6 +93,7 @@ pub(crate) type RunLookUp = Arc<dyn Fn(LookUp) -> io::Result<()> + Send + Sync>;
 #[derive(Clone)]
 pub(crate) struct NameLookUps {
     pub(crate) names: Arc<dyn NameService>,
+    /// What else takes long is run there too: tokens are got and keys of passwords derived.
     pub(crate) run: RunLookUp,
 }
 

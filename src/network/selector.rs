@@ -67,6 +67,8 @@ pub(crate) struct Selector<P: Poller> {
     worked: Vec<ConnectionId>,
     /// Channels that wait for what no event tells of, and until when: each poll gives them a turn.
     paused: BTreeMap<ConnectionId, Deadline>,
+    /// When the builder has to be asked whether something is due, at the latest.
+    builder_due: Deadline,
     /// No connection is idle for too long before this; the true time may be later.
     next_idle_check: Deadline,
     /// When the last poll came back.
@@ -92,6 +94,7 @@ impl<P: Poller> Selector<P> {
             work: Vec::new(),
             worked: Vec::new(),
             paused: BTreeMap::new(),
+            builder_due: Deadline::Never,
             next_idle_check: Deadline::Never,
             last_poll,
             scratch: vec![0; SCRATCH_BYTES].into_boxed_slice(),
@@ -105,7 +108,8 @@ impl<P: Poller> Selector<P> {
         }
         let limit = timeout.unwrap_or(MAX_WAIT).min(MAX_WAIT);
         let paused = self.paused.values().copied().min();
-        match self.next_idle_check.min(paused.unwrap_or(Deadline::Never)) {
+        let due = self.builder_due.min(paused.unwrap_or(Deadline::Never));
+        match self.next_idle_check.min(due) {
             Deadline::Never => limit,
             deadline @ Deadline::At(_) => deadline.remaining_or(self.clock.now(), limit),
         }
@@ -264,6 +268,7 @@ impl<P: Poller> Selectable for Selector<P> {
         let active = self.gather(self.wait_limit(timeout))?;
         let now = self.clock.now();
         self.last_poll = now;
+        self.builder_due = self.builder.poll(now);
         self.work_off(active, now, events);
         self.expire_idle(now, events);
         Ok(())

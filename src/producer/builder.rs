@@ -28,13 +28,15 @@ use super::lifecycle::system_spawn;
 use super::partitioner::Partitioner;
 use super::sender::Completion;
 use super::serializer::{PreparedSerializer, Serializer, StockSerialize};
-use super::user_code::Fence;
+use super::user_code::{Fence, UserCode};
 use crate::client::kafka_client::KafkaClient;
 use crate::clock::{Clock, SystemClock};
 use crate::config::ProducerConfig;
 use crate::error::{ConstructError, PluginKind};
 use crate::network::resolver::NameLookUps;
 use crate::security::SecurityParts;
+use crate::security::sasl::outside::random_of_system;
+use crate::security::sasl::{FetchToken, TokenProvider};
 
 /// Builds a [`KafkaProducer`] with plug-ins of one's own.
 ///
@@ -57,7 +59,9 @@ pub struct ProducerBuilder<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     registered_values: BTreeMap<String, Factory<dyn Serializer<V>>>,
     registered_partitioners: BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
     registered_interceptors: BTreeMap<String, Factory<dyn ProducerInterceptor<K, V>>>,
-    security: SecurityParts,
+    #[cfg(feature = "tls-no-provider")]
+    crypto_provider: Option<Arc<rustls::crypto::CryptoProvider>>,
+    token_provider: Option<Arc<dyn TokenProvider>>,
 }
 
 impl<K, V> KafkaProducer<K, V>
@@ -103,7 +107,9 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             registered_values: BTreeMap::new(),
             registered_partitioners: BTreeMap::new(),
             registered_interceptors: BTreeMap::new(),
-            security: SecurityParts::default(),
+            #[cfg(feature = "tls-no-provider")]
+            crypto_provider: None,
+            token_provider: None,
         }
     }
 
@@ -182,6 +188,55 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         self
     }
 
+    /// Has the tokens of `sasl.mechanism=OAUTHBEARER` from this. `sasl.jaas.config` is not looked at then, nor is
+    /// `sasl.login.callback.handler.class`.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use kafka_producer::{KafkaProducer, OAuthBearerToken, ProducerConfig, SecurityProtocol};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers(["kafka-1:9093"])
+    ///     .security_protocol(SecurityProtocol::SaslPlaintext)
+    ///     .set("sasl.mechanism", "OAUTHBEARER")
+    ///     .build()?;
+    /// let producer = KafkaProducer::<str, str>::builder(config)
+    ///     .stock_serializers()
+    ///     .token_provider(|| {
+    ///         let token = std::fs::read_to_string("/var/run/secrets/kafka/token")?;
+    ///         Ok(OAuthBearerToken::new(token.trim_end(), Duration::from_secs(600)))
+    ///     })
+    ///     .build()?;
+    /// # drop(producer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn token_provider(mut self, provider: impl TokenProvider + 'static) -> Self {
+        self.token_provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// What was handed over for the security of connections; a token is got through the fence, on whatever thread.
+    fn security_parts(&self, instance: &Instance) -> SecurityParts {
+        let instance = instance.clone();
+        let tokens = self.token_provider.clone();
+        SecurityParts {
+            #[cfg(feature = "tls-no-provider")]
+            crypto_provider: self.crypto_provider.clone(),
+            tokens: tokens.map(|provider| {
+                let fetch: FetchToken = Arc::new(move || {
+                    let who = UserCode::Plugin(PluginKind::TokenProvider, "token");
+                    let token = Fence::of(&instance).try_call(who, || provider.token());
+                    token.map_err(|failure| failure.to_string())
+                });
+                fetch
+            }),
+        }
+    }
+
     /// Uses Kafka's own serializers: those that the configuration names, or those that fit the types.
     #[must_use]
     pub fn stock_serializers(mut self) -> Self
@@ -225,7 +280,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         mut self,
         provider: impl Into<Arc<rustls::crypto::CryptoProvider>>,
     ) -> Self {
-        self.security.crypto_provider = Some(provider.into());
+        self.crypto_provider = Some(provider.into());
         self
     }
 
@@ -245,6 +300,7 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             clock,
             seed: RandomState::new().build_hasher().finish(),
             names: NameLookUps::of_system(),
+            random: random_of_system(),
             make_client: Box::new(network_client),
             spawn: system_spawn(),
         })
@@ -261,9 +317,9 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         let config = self.config.clone();
         let instance = instance(&config, Arc::clone(&seams.clock));
         log_effective(&config, instance.log());
-        let security = self.security.clone();
+        let security = self.security_parts(&instance);
         let plugins = self.resolve_plugins(&instance)?;
-        match start(&config, &plugins, &security, seams) {
+        match start(&config, &plugins, security, seams) {
             Ok((core, thread)) => {
                 let unused = config.unused_keys();
                 if !unused.is_empty() {

@@ -27,7 +27,6 @@ impl Frame {
     }
 
     /// A frame around bytes that are a whole message already.
-    #[cfg(test)]
     pub(crate) fn from_payload(payload: Bytes) -> Result<Self, EncodeError> {
         let mut builder = FrameBuilder::with_capacity(0, 1);
         builder.put_shared(payload);
@@ -80,7 +79,6 @@ impl FrameBuilder {
     }
 
     /// Appends bytes without copying them.
-    #[cfg(test)]
     pub(crate) fn put_shared(&mut self, bytes: Bytes) {
         self.writer.put_shared(bytes);
     }

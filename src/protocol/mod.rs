@@ -25,17 +25,17 @@ pub(crate) use messages::ApiVersionRange;
 #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
 pub(crate) use messages::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
-    AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, AuthBytes, EndTxnRequest, EndTxnResponse,
-    FindCoordinatorResponse, PartitionResult, SaslAuthenticateRequest, SaslAuthenticateResponse,
-    SaslHandshakeRequest, SaslHandshakeResponse, TopicResult, TxnOffsetCommitPartition,
+    AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, EndTxnRequest, EndTxnResponse,
+    FindCoordinatorResponse, PartitionResult, TopicResult, TxnOffsetCommitPartition,
     TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitTopic,
 };
 pub(crate) use messages::{
-    ApiVersionsRequest, ApiVersionsResponse, BatchHead, Coordinator, CoordinatorType,
+    ApiVersionsRequest, ApiVersionsResponse, AuthBytes, BatchHead, Coordinator, CoordinatorType,
     FindCoordinatorRequest, InitProducerIdRequest, InitProducerIdResponse, MetadataBroker,
     MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, PartitionProduceData,
     PartitionProduceResponse, ProduceRequest, ProduceResponse, RecordError, Records, Request,
-    Response, TopicProduceData, TopicProduceResponse,
+    Response, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
+    SaslHandshakeResponse, TopicProduceData, TopicProduceResponse,
 };
 pub(crate) use wire::{DecodeError, Reader};
 #[cfg(test)]

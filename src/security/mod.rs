@@ -1,27 +1,29 @@
-//! What connections are secured with: bytes in, bytes out, no socket.
+//! What connections are secured with: bytes in, bytes out, no socket. The network carries the bytes.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `tls` | TLS: from the `ssl.*` keys to sessions |
+//! | `tls` | who the brokers are, and that nobody else reads: from the `ssl.*` keys to sessions |
+//! | `sasl` | who the client is: from the `sasl.*` keys to exchanges |
 //!
 //! Everything is read, checked and made once, while the producer is constructed; connections then only use it.
 
+pub(crate) mod sasl;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
 
-use std::sync::Arc;
-
-use crate::clock::Clock;
+use self::sasl::outside::Outside;
+use self::sasl::{FetchToken, SaslClient};
 use crate::config::{ProducerConfig, SecurityProtocol};
 use crate::error::ConfigError;
-use crate::util::log::LogContext;
 
 /// What the user handed over as values, beside the configuration.
-#[derive(Debug, Clone, Default)]
+#[derive(Clone, Default)]
 pub(crate) struct SecurityParts {
     /// Whose cryptography TLS uses.
     #[cfg(feature = "tls-no-provider")]
-    pub(crate) crypto_provider: Option<Arc<rustls::crypto::CryptoProvider>>,
+    pub(crate) crypto_provider: Option<std::sync::Arc<rustls::crypto::CryptoProvider>>,
+    /// Where tokens come from.
+    pub(crate) tokens: Option<FetchToken>,
 }
 
 /// What the connections of a producer are secured with, as `security.protocol` says.
@@ -31,6 +33,8 @@ pub(crate) struct Security {
     /// There if the protocol uses TLS.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: Option<tls::TlsClient>,
+    /// There if the protocol uses SASL.
+    pub(crate) sasl: Option<SaslClient>,
 }
 
 impl Security {
@@ -40,32 +44,29 @@ impl Security {
     /// Which key is to be changed, and how.
     /// # Blocking
     /// Reads files.
-    #[cfg_attr(
-        not(feature = "tls-no-provider"),
-        allow(
-            clippy::unnecessary_wraps,
-            reason = "nothing can be wrong where there is no TLS"
-        )
-    )]
     pub(crate) fn from_config(
         config: &ProducerConfig,
-        parts: &SecurityParts,
-        clock: &Arc<dyn Clock>,
-        log: &LogContext,
+        parts: SecurityParts,
+        outside: Outside,
     ) -> Result<Self, ConfigError> {
         let protocol = config.security_protocol();
-        // Without TLS in the build nothing asks for these.
-        let _ = (parts, clock, log);
+        #[cfg(feature = "tls-no-provider")]
+        let tls = protocol
+            .uses_tls()
+            .then(|| {
+                let provider = parts.crypto_provider;
+                tls::TlsClient::from_config(config, provider, &outside.clock, &outside.log)
+            })
+            .transpose()?;
+        let sasl = protocol
+            .uses_sasl()
+            .then(|| SaslClient::from_config(config, parts.tokens, outside))
+            .transpose()?;
         Ok(Self {
             protocol,
             #[cfg(feature = "tls-no-provider")]
-            tls: protocol
-                .uses_tls()
-                .then(|| {
-                    let provider = parts.crypto_provider.clone();
-                    tls::TlsClient::from_config(config, provider, clock, log)
-                })
-                .transpose()?,
+            tls,
+            sasl,
         })
     }
 }

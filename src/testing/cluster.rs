@@ -5,11 +5,13 @@ mod faults;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use super::error::TestClusterError;
 use super::release::KafkaRelease;
 use super::script::Api;
 use super::sim::log::{Depth, TopicSettings};
+use super::sim::sasl::SaslListener;
 use super::sim::{SimCluster, SimNode, SimOptions};
 use super::stored::{StoredBatch, StoredRecord};
 use super::tcp_broker::{OpenConnections, Port, Shared, TcpBroker};
@@ -72,6 +74,8 @@ pub struct TestClusterBuilder {
     topics: Vec<(String, TopicOptions)>,
     #[cfg(feature = "tls-no-provider")]
     tls: Option<TestTls>,
+    /// Who may connect, if that is asked.
+    sasl: Option<SaslListener>,
 }
 
 impl TestClusterBuilder {
@@ -94,6 +98,7 @@ impl TestClusterBuilder {
             topics: Vec::new(),
             #[cfg(feature = "tls-no-provider")]
             tls: None,
+            sasl: None,
         }
     }
 
@@ -169,6 +174,50 @@ impl TestClusterBuilder {
         self
     }
 
+    /// Asks clients who they are (`SASL_PLAINTEXT`): this user is one that may connect, by PLAIN, SCRAM-SHA-256 or
+    /// SCRAM-SHA-512 unless [`sasl_mechanisms`](Self::sasl_mechanisms) says otherwise.
+    ///
+    /// ```
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::testing::TestCluster;
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord, SecurityProtocol};
+    ///
+    /// let cluster =
+    ///     TestCluster::builder().topic("orders", 1).sasl_user("alice", "s3cret").start()?;
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers([cluster.bootstrap_servers()])
+    ///     .security_protocol(SecurityProtocol::SaslPlaintext)
+    ///     .sasl_plain("alice", "s3cret")
+    ///     .build()?;
+    /// let producer = KafkaProducer::<str, str>::new(config)?;
+    /// producer.send(ProducerRecord::new("orders", "hello"))?.get()?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn sasl_user(mut self, name: &str, password: &str) -> Self {
+        self.sasl.get_or_insert_default().set_user(name, password);
+        self
+    }
+
+    /// Asks clients who they are, and takes this token from those that come with OAUTHBEARER.
+    pub fn sasl_token(mut self, token: &str) -> Self {
+        self.sasl.get_or_insert_default().add_token(token);
+        self
+    }
+
+    /// Which of its mechanisms the brokers offer, and that they ask for one. Those that there are not are left out.
+    pub fn sasl_mechanisms(mut self, names: &[&str]) -> Self {
+        self.sasl.get_or_insert_default().set_mechanisms(names);
+        self
+    }
+
+    /// How long a client is taken for who it is, before it has to authenticate again
+    /// (`connections.max.reauth.ms`); for ever unless set. Releases from 2.2 on tell their clients.
+    pub fn sasl_session(mut self, length: Duration) -> Self {
+        self.sasl.get_or_insert_default().set_session(length);
+        self
+    }
+
     /// Makes brokers that cost little: nothing is kept and no single record is looked at. For
     /// measuring what a producer costs.
     pub fn sink(self) -> Self {
@@ -206,6 +255,9 @@ impl TestClusterBuilder {
             ..self.options
         };
         let mut cluster = SimCluster::new(options, addresses);
+        if let Some(sasl) = self.sasl {
+            *cluster.sasl() = sasl;
+        }
         for (name, topic) in &self.topics {
             cluster.create_topic(name, topic.partitions, topic.settings)?;
         }
@@ -254,6 +306,8 @@ pub struct LogSummary {
 ///   has of these; anything else closes the connection, as a request does that cannot be read. They also say
 ///   that there are `Fetch`, by which librdkafka tells the message format, and `FindCoordinator`, by which it
 ///   tells whether lz4 is understood, but do not answer them;
+/// - they ask clients who they are if they are told of [users](TestClusterBuilder::sasl_user), by PLAIN and SCRAM;
+///   without TLS, and everybody may do everything then;
 /// - they check batches as Kafka 3.0 does, sequences and epochs of idempotent producers included, and
 ///   answer with the same errors;
 /// - records are kept in memory and never expire; all copies of a partition are always in sync;
@@ -433,6 +487,12 @@ impl TestCluster {
         self.run(node, port)?;
         self.shared.cluster.lock().node_up(node);
         Ok(())
+    }
+
+    /// Makes a user, or gives one another password; connections that stand are left alone. Clients are asked who
+    /// they are from now on, if they were not.
+    pub fn set_sasl_user(&self, name: &str, password: &str) {
+        self.shared.cluster.lock().sasl().set_user(name, password);
     }
 
     /// Ends all connections to a broker, which goes on to accept new ones.

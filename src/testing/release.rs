@@ -60,6 +60,13 @@ impl KafkaRelease {
             ApiKey::Metadata => Some(metadata),
             ApiKey::ApiVersions => Some(api_versions),
             ApiKey::InitProducerId => init_producer_id,
+            ApiKey::SaslHandshake => Some(i16::from(self >= Self::V1_1)),
+            ApiKey::SaslAuthenticate => match self {
+                Self::V0_10_0 | Self::V0_10_2 | Self::V0_11 => None,
+                Self::V1_1 | Self::V2_0 | Self::V2_1 => Some(0),
+                Self::V2_4 => Some(1),
+                Self::V3_0 => Some(2),
+            },
             _ => None,
         };
         newest.map(|newest| 0..=newest)

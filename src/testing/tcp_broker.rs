@@ -14,6 +14,7 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::script::AndThen;
+use super::sim::sasl::SaslSession;
 use super::sim::{Answer, Plan, SimCluster};
 use super::wire::{Wire, Wires};
 use crate::clock::seldom::Seldom;
@@ -63,9 +64,9 @@ impl Shared {
         }
     }
 
-    fn handle(&self, node: NodeId, frame: &Bytes) -> Plan {
+    fn handle(&self, session: &mut SaslSession, node: NodeId, frame: &Bytes) -> Plan {
         let now = self.clock.timestamp();
-        let plan = self.cluster.lock().handle(node, frame, now);
+        let plan = self.cluster.lock().handle_on(session, node, frame, now);
         self.changed.notify_all();
         plan
     }
@@ -319,6 +320,7 @@ impl Acceptor {
             signals: received,
             shared: Arc::clone(&self.shared),
             connections: Arc::clone(&self.connections),
+            session: SaslSession::new(),
         };
         // Counted before anything is answered on it.
         self.shared
@@ -348,6 +350,7 @@ struct Connection {
     signals: Receiver<Signal>,
     shared: Arc<Shared>,
     connections: Arc<Mutex<Connections>>,
+    session: SaslSession,
 }
 
 impl Connection {
@@ -391,9 +394,9 @@ impl Connection {
     }
 
     /// What the model makes of a request, once the node works; `None` if the connection ends before.
-    fn ask(&self, frame: &Bytes) -> Option<Plan> {
+    fn ask(&mut self, frame: &Bytes) -> Option<Plan> {
         loop {
-            let plan = self.shared.handle(self.node, frame);
+            let plan = self.shared.handle(&mut self.session, self.node, frame);
             if !matches!(plan.answer, Answer::Hang) {
                 return Some(plan);
             }

@@ -8,3 +8,4 @@ pub(crate) mod panic;
 pub(crate) mod process;
 pub(crate) mod shared_map;
 pub(crate) mod varint;
+pub(crate) mod wipe;

@@ -16,6 +16,7 @@ mod old_brokers;
 mod plugins;
 mod produce_errors;
 mod rebootstrap;
+mod sasl;
 mod scripted;
 mod sending;
 mod splitting;

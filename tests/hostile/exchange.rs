@@ -17,9 +17,13 @@ pub(crate) enum Api {
     Metadata = 3,
     ApiVersions = 18,
     InitProducerId = 22,
+    // Where the broker asks who the client is.
+    SaslHandshake = 17,
+    SaslAuthenticate = 36,
 }
 
 impl Api {
+    /// Those of a producer that nobody asks who it is.
     pub(crate) const ALL: [Self; 4] = [
         Self::Produce,
         Self::Metadata,
@@ -28,7 +32,10 @@ impl Api {
     ];
 
     fn from_code(code: i16) -> Self {
-        let found = Self::ALL.into_iter().find(|api| *api as i16 == code);
+        let mut all = Self::ALL
+            .into_iter()
+            .chain([Self::SaslHandshake, Self::SaslAuthenticate]);
+        let found = all.find(|api| *api as i16 == code);
         found.unwrap_or_else(|| panic!("a producer makes no request {code}"))
     }
 }
@@ -89,7 +96,8 @@ impl Exchange {
         let first = match self.api {
             Api::Produce | Api::Metadata => 9,
             Api::ApiVersions => 3,
-            Api::InitProducerId => 2,
+            Api::InitProducerId | Api::SaslAuthenticate => 2,
+            Api::SaslHandshake => i16::MAX,
         };
         self.version >= first
     }

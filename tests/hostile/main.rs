@@ -23,5 +23,7 @@ mod liar;
 mod memory;
 mod metadata;
 mod produce;
+#[cfg(feature = "sasl-scram")]
+mod sasl;
 mod throttle;
 mod versions;

@@ -20,6 +20,7 @@ mod matrix;
 mod parts;
 mod producer;
 mod runner;
+mod sasl;
 mod self_test;
 mod shared;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
@@ -43,6 +44,7 @@ fn main() -> ExitCode {
         producer::idle::TESTS,
         producer::oversize::TESTS,
         producer::late_write::TESTS,
+        sasl::TESTS,
         perf_tool::TESTS,
         cluster::killed::TESTS,
         cluster::paused::TESTS,

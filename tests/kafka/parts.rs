@@ -14,16 +14,26 @@ const PARTS: [&[&str]; 6] = [
         "cluster::recreated",
         "matrix::kafka_0_10_2_2",
     ],
-    // 118 + 39 + 29
+    // 118 + 39 + 29 + 120
     &[
+        "sasl::a_leader_that_is_killed",
         "cluster::rolling",
         "cluster::paused",
         "matrix::kafka_0_11_0_3",
     ],
-    // 146 + 29
-    &["cluster::upgraded", "matrix::kafka_1_1_1"],
-    // 87 + 64 + 25
-    &["cluster::hung", "cluster::impatient", "matrix::kafka_2_4_1"],
+    // 146 + 29 + 46
+    &[
+        "cluster::upgraded",
+        "matrix::kafka_1_1_1",
+        "sasl::each_mechanism_is_taken_and",
+    ],
+    // 87 + 64 + 25 + 34
+    &[
+        "cluster::hung",
+        "cluster::impatient",
+        "matrix::kafka_2_4_1",
+        "sasl::each_mechanism_is_taken_by",
+    ],
     // 76 + 47 + 20 + 20 + 29
     &[
         "cluster::moved",

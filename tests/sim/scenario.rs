@@ -55,6 +55,17 @@ pub(crate) struct Brokers {
     /// The epoch that fresh producer ids begin with.
     #[serde(default)]
     pub(crate) first_epoch: i16,
+    /// They ask clients who they are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) sasl: Option<Sasl>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Sasl {
+    /// As in `sasl.mechanism`: that of all producers.
+    pub(crate) mechanism: String,
+    /// After which clients have to authenticate again.
+    pub(crate) session_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -1,7 +1,10 @@
 //! The world of a scenario, before anything goes wrong.
 
-use kafka_producer::internals::simulation::{BrokersOptions, NetworkOptions, World};
+use std::time::Duration;
+
+use kafka_producer::internals::simulation::{BrokersOptions, NetworkOptions, SaslOptions, World};
 use kafka_producer::testing::KafkaRelease;
+use kafka_producer::{ProducerConfigBuilder, SecurityProtocol};
 
 use crate::scenario::{Brokers, Network, Scenario};
 
@@ -42,6 +45,23 @@ fn network(network: &Network) -> NetworkOptions {
     }
 }
 
+/// Who all producers are, where brokers ask.
+const USER: &str = "alice";
+const PASSWORD: &str = "s3cret";
+
+/// A configuration of a producer for these brokers.
+pub(crate) fn login(config: ProducerConfigBuilder, brokers: &Brokers) -> ProducerConfigBuilder {
+    let Some(sasl) = &brokers.sasl else {
+        return config;
+    };
+    let config = config.security_protocol(SecurityProtocol::SaslPlaintext);
+    match &*sasl.mechanism {
+        "SCRAM-SHA-256" => config.sasl_scram_sha_256(USER, PASSWORD),
+        "SCRAM-SHA-512" => config.sasl_scram_sha_512(USER, PASSWORD),
+        _ => config.sasl_plain(USER, PASSWORD),
+    }
+}
+
 fn brokers(brokers: &Brokers) -> BrokersOptions {
     let release = release(&brokers.release);
     BrokersOptions {
@@ -51,6 +71,11 @@ fn brokers(brokers: &Brokers) -> BrokersOptions {
         auto_create_topics: brokers.auto_create_topics,
         by_name: brokers.by_name,
         first_epoch: brokers.first_epoch,
+        sasl: brokers.sasl.as_ref().map(|sasl| SaslOptions {
+            user: USER.to_owned(),
+            password: PASSWORD.to_owned(),
+            session: sasl.session_ms.map(Duration::from_millis),
+        }),
     }
 }
 

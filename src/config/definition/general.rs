@@ -87,7 +87,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "How to talk to brokers: `PLAINTEXT`, `SSL`, `SASL_PLAINTEXT` or `SASL_SSL`, in any case. \
          It has to be what the listener behind `bootstrap.servers` speaks.",
     )
-    .note_of("SASL is not built yet: `SASL_PLAINTEXT` and `SASL_SSL` are refused. `SSL` needs the feature `tls`."),
+    .note_of("`SSL` and `SASL_SSL` need the feature `tls`, which is on by default."),
     row(
         "security.providers",
         ConfigType::Text,
@@ -95,5 +95,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Importance::Low,
         "Security providers of the Java virtual machine.",
     )
-    .note_of("Has no meaning outside Java: reported as unused, and refused with `SSL` and `SASL_SSL`."),
+    .note_of(
+        "Has no meaning outside Java: reported as unused, and refused with `SSL` and `SASL_SSL`.",
+    ),
 ];

@@ -22,7 +22,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Medium,
         "How to authenticate: `GSSAPI`, `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`. \
          The broker's listener must offer it.",
-    ),
+    )
+    .note_of("`GSSAPI`, the default, is not built: a producer that uses SASL needs another."),
     row(
         "sasl.jaas.config",
         Password,
@@ -30,6 +31,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Medium,
         "The login in Java's notation: one login module, a control flag and its options, ended by \
          a semicolon. It holds secrets, so it is never printed.",
+    )
+    .note_of(
+        "There are Kafka's own `PlainLoginModule`, `ScramLoginModule` and `OAuthBearerLoginModule`. Not \
+         needed where the producer is given a `TokenProvider`.",
     ),
     row(
         "sasl.client.callback.handler.class",
@@ -37,13 +42,18 @@ pub(super) const KEYS: &[ConfigKey] = &[
         None,
         Medium,
         "The plug-in that answers the questions of a SASL mechanism.",
-    ),
+    )
+    .note_of("There are no such plug-ins: the class that Kafka takes by itself is accepted, and others are refused."),
     row(
         "sasl.login.callback.handler.class",
         Class,
         None,
         Medium,
         "The plug-in that supplies what a login needs, for example tokens.",
+    )
+    .note_of(
+        "Classes are not loaded: give the producer a `TokenProvider`, which takes the place of whatever is \
+         named here.",
     ),
     row(
         "sasl.login.class",
@@ -51,42 +61,48 @@ pub(super) const KEYS: &[ConfigKey] = &[
         None,
         Medium,
         "The plug-in that logs in.",
-    ),
+    )
+    .note_of("There are no such plug-ins: the classes that Kafka takes by itself are accepted, and others are refused."),
     row(
         "sasl.kerberos.service.name",
         Text,
         None,
         Medium,
         "The first part of the brokers' Kerberos principal.",
-    ),
+    )
+    .note_of("No effect: Kerberos is not built."),
     row(
         "sasl.kerberos.kinit.cmd",
         Text,
         Some("/usr/bin/kinit"),
         Low,
         "The path of Kerberos' `kinit`.",
-    ),
+    )
+    .note_of("No effect: Kerberos is not built."),
     row(
         "sasl.kerberos.ticket.renew.window.factor",
         Double,
         Some("0.80"),
         Low,
         "After which part of its lifetime a Kerberos ticket is renewed.",
-    ),
+    )
+    .note_of("No effect: Kerberos is not built."),
     row(
         "sasl.kerberos.ticket.renew.jitter",
         Double,
         Some("0.05"),
         Low,
         "The random part added to the time of a ticket's renewal.",
-    ),
+    )
+    .note_of("No effect: Kerberos is not built."),
     row(
         "sasl.kerberos.min.time.before.relogin",
         Long,
         Some("60000"),
         Low,
         "The milliseconds between two tries to renew a ticket.",
-    ),
+    )
+    .note_of("No effect: Kerberos is not built."),
     row(
         "sasl.login.refresh.window.factor",
         Double,

@@ -9,5 +9,5 @@ pub use crate::testing::sim::journal::{BrokerDeed, BrokerNews, NO_RECORD, conten
 pub use calls::{Parking, close, flush, get, partitions_for, send};
 pub use producer::{SenderStep, SimSender, build};
 pub use world::{
-    BrokersOptions, NetworkOptions, PartitionPicture, RuleNumber, TopicPicture, World,
+    BrokersOptions, NetworkOptions, PartitionPicture, RuleNumber, SaslOptions, TopicPicture, World,
 };

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use faults::RuleNumber;
-pub use options::{BrokersOptions, NetworkOptions};
+pub use options::{BrokersOptions, NetworkOptions, SaslOptions};
 use places::{BOOTSTRAP_NAME, PORT, Places};
 
 use crate::clock::mock::MockClock;
@@ -110,6 +110,12 @@ impl World {
         };
         let mut cluster = SimCluster::new(options, nodes).for_simulation();
         cluster.begin_epochs_with(brokers.first_epoch);
+        if let Some(sasl) = &brokers.sasl {
+            cluster.sasl().set_user(&sasl.user, &sasl.password);
+            if let Some(session) = sasl.session {
+                cluster.sasl().set_session(session);
+            }
+        }
         let clock = Arc::new(MockClock::new());
         let changed = Changed {
             places,

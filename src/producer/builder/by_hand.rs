@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::ProducerBuilder;
-use super::start::{assemble, instance, network_client_on, selector};
+use super::start::{Surroundings, assemble, instance, network_client_on, selector};
 use crate::client::network_client::NetworkClient;
 use crate::clock::Clock;
 use crate::error::ConstructError;
@@ -14,6 +14,7 @@ use crate::network::selector::Selector;
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::{Running, SenderThread};
 use crate::producer::sender::{Completion, Sender, SteppedSender};
+use crate::security::sasl::outside::random_of_seed;
 
 /// A sender on connections of any make, to be stepped.
 pub(crate) type HandSender<S> = Sender<NetworkClient<S, Resolver, Completion>>;
@@ -47,11 +48,16 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         } = seams;
         let config = self.config.clone();
         let instance = instance(&config, clock);
-        let security = self.security.clone();
+        let surroundings = Surroundings {
+            seed,
+            names,
+            random: random_of_seed(seed),
+            security: self.security_parts(&instance),
+        };
         let plugins = self.resolve_plugins(&instance)?;
         let client =
             Box::new(move |parts: &_| Ok(network_client_on(selector(poller, parts)?, parts)));
-        match assemble(&config, &plugins, &security, seed, names, client) {
+        match assemble(&config, &plugins, surroundings, client) {
             Ok((core, sender)) => {
                 let (thread, running) = SenderThread::without_thread(
                     instance.log().clone(),
@@ -77,11 +83,17 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         selector: S,
     ) -> Result<(KafkaProducer<K, V>, HandSender<S>), ConstructError> {
         let config = self.config.clone();
-        let security = self.security.clone();
-        let plugins = self.resolve_plugins(&instance(&config, clock))?;
+        let instance = instance(&config, clock);
+        let security = self.security_parts(&instance);
+        let plugins = self.resolve_plugins(&instance)?;
         let client = Box::new(move |parts: &_| Ok(network_client_on(selector, parts)));
-        let names = NameLookUps::of_system();
-        let (core, sender) = assemble(&config, &plugins, &security, seed, names, client)?;
+        let surroundings = Surroundings {
+            seed,
+            names: NameLookUps::of_system(),
+            random: random_of_seed(seed),
+            security,
+        };
+        let (core, sender) = assemble(&config, &plugins, surroundings, client)?;
         // Closing it waits for no step.
         let (thread, _) = SenderThread::without_thread(
             core.instance.log().clone(),

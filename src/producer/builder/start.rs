@@ -39,6 +39,7 @@ use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, 
 use crate::producer::transaction::{TransactionManager, TransactionOptions};
 use crate::producer::user_code::{Failure, Fence, UserCode};
 use crate::producer::wake::SenderWaker;
+use crate::security::sasl::outside::{Outside, RandomBytes};
 use crate::security::{Security, SecurityParts};
 use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
@@ -48,6 +49,8 @@ pub(crate) struct Seams<C> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
     pub(crate) names: NameLookUps,
+    /// What nobody can guess.
+    pub(crate) random: RandomBytes,
     pub(crate) make_client: MakeClient<C>,
     pub(crate) spawn: Spawn,
 }
@@ -65,6 +68,14 @@ pub(crate) struct ClientParts {
     pub(crate) seed: u64,
 }
 
+/// What is brought from outside besides the plug-ins.
+pub(super) struct Surroundings {
+    pub(super) seed: u64,
+    pub(super) names: NameLookUps,
+    pub(super) random: RandomBytes,
+    pub(super) security: SecurityParts,
+}
+
 /// The producer that is built from a configuration.
 pub(super) fn instance(config: &ProducerConfig, clock: Arc<dyn Clock>) -> Instance {
     let log = LogContext::of_producer(config.client_id(), config.transactional_id());
@@ -75,7 +86,7 @@ pub(super) fn instance(config: &ProducerConfig, clock: Arc<dyn Clock>) -> Instan
 pub(super) fn start<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
-    security: &SecurityParts,
+    security: SecurityParts,
     seams: Seams<C>,
 ) -> Result<(Core, SenderThread), ConstructError>
 where
@@ -87,10 +98,17 @@ where
         clock: _,
         seed,
         names,
+        random,
         make_client,
         spawn,
     } = seams;
-    let (core, sender) = assemble(config, plugins, security, seed, names, make_client)?;
+    let surroundings = Surroundings {
+        seed,
+        names,
+        random,
+        security,
+    };
+    let (core, sender) = assemble(config, plugins, surroundings, make_client)?;
     let thread = SenderThread::start(
         &format!("kafka-producer-network-thread | {}", config.client_id()),
         core.instance.clone(),
@@ -108,9 +126,7 @@ where
 pub(super) fn assemble<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
-    security: &SecurityParts,
-    seed: u64,
-    names: NameLookUps,
+    surroundings: Surroundings,
     make_client: MakeClient<C>,
 ) -> Result<(Core, Sender<C>), ConstructError>
 where
@@ -119,6 +135,8 @@ where
     C: KafkaClient<Completion> + 'static,
 {
     let instance = &plugins.instance;
+    let (seed, names) = (surroundings.seed, surroundings.names.clone());
+    let security = security(config, instance, surroundings)?;
     let clock = Arc::clone(instance.clock());
     let log = instance.log();
     let counters = Arc::new(Counters::default());
@@ -153,7 +171,7 @@ where
     metadata.bootstrap(nodes);
     let parts = ClientParts {
         config: config.clone(),
-        security: Security::from_config(config, security, &clock, log)?,
+        security,
         metadata: Arc::clone(&metadata),
         usable_magic: Arc::clone(&usable_magic),
         instance: instance.clone(),
@@ -199,6 +217,23 @@ where
         config: config.clone(),
     };
     Ok((core, sender))
+}
+
+/// What connections are secured with.
+fn security(
+    config: &ProducerConfig,
+    instance: &Instance,
+    surroundings: Surroundings,
+) -> Result<Security, ConfigError> {
+    let outside = Outside {
+        run: surroundings.names.run,
+        wake: Arc::default(),
+        random: surroundings.random,
+        clock: Arc::clone(instance.clock()),
+        log: instance.log().clone(),
+        seed: surroundings.seed,
+    };
+    Security::from_config(config, surroundings.security, outside)
 }
 
 /// What compresses batches, if they are to be.
@@ -377,7 +412,7 @@ pub(super) fn network_client(
 /// The connections, over the streams of a poller.
 pub(super) fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>> {
     let config = &parts.config;
-    let builder = channel_builder(&parts.security)?;
+    let builder = channel_builder(&parts.security, config.client_id(), &poller.wake_up())?;
     let options = SelectorOptions {
         connections_max_idle: config.connections_max_idle(),
         ..SelectorOptions::default()

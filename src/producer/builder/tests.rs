@@ -167,6 +167,7 @@ fn build(
         clock: Arc::new(SystemClock::new()),
         seed: 7,
         names: NameLookUps::of_system(),
+        random: random_of_system(),
         make_client: Box::new(move |parts| {
             if client_fails {
                 return Err(io::Error::other("planted"));

@@ -40,9 +40,9 @@ pub(crate) use self::produce::{
     BatchHead, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
     RecordError, Records, TopicProduceData, TopicProduceResponse,
 };
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-pub(crate) use self::sasl_authenticate::AuthBytes;
-pub(crate) use self::sasl_authenticate::{SaslAuthenticateRequest, SaslAuthenticateResponse};
+pub(crate) use self::sasl_authenticate::{
+    AuthBytes, SaslAuthenticateRequest, SaslAuthenticateResponse,
+};
 pub(crate) use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
 #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
 pub(crate) use self::topic_result::{PartitionResult, TopicResult};
@@ -102,7 +102,7 @@ macro_rules! messages {
         #[derive(Debug, Clone, PartialEq, Eq)]
         #[cfg_attr(
             not(any(test, feature = "testing")),
-            expect(dead_code, reason = "transactions and SASL will send what nobody sends yet")
+            expect(dead_code, reason = "transactions will send what nobody sends yet")
         )]
         pub(crate) enum Request {
             $($api($request),)+

@@ -15,11 +15,16 @@ use bytes::Bytes;
 use super::journal::Journal;
 use super::log::{Depth, PartitionLog, TopicSettings};
 use super::plan::{Answer, Plan};
+use super::sasl::{SaslListener, SaslSession};
 use super::script::{Decision, Script, Seen};
 use super::topics::{NotDone, SimPartition, SimTopic, Topics};
 use super::transactional_ids::ProducerIds;
 use crate::clock::Timestamp;
-use crate::protocol::{ApiKey, Reader, Request, RequestHeader, Response};
+use crate::error::ErrorCode;
+use crate::protocol::{
+    ApiKey, AuthBytes, Reader, Request, RequestHeader, Response, SaslAuthenticateResponse,
+    SaslHandshakeResponse,
+};
 use crate::testing::release::KafkaRelease;
 use crate::types::{NodeId, PartitionId};
 
@@ -78,6 +83,8 @@ pub(crate) struct SimCluster {
     epochs_told_less: i32,
     /// What brokers did, if somebody wants to know.
     journal: Option<Journal>,
+    /// Who may connect, if that is asked.
+    sasl: Option<SaslListener>,
 }
 
 impl SimCluster {
@@ -97,7 +104,30 @@ impl SimCluster {
             first_epoch: 0,
             epochs_told_less: 0,
             journal: None,
+            sasl: None,
         }
+    }
+
+    /// Answers what is in `frame`, which came without its length to `node` on a connection of which this is
+    /// known.
+    pub(crate) fn handle_on(
+        &mut self,
+        session: &mut SaslSession,
+        node: NodeId,
+        frame: &Bytes,
+        now: Timestamp,
+    ) -> Plan {
+        let works = self.alive.contains(&node) && !self.hung.contains(&node);
+        let listener = self.sasl.as_ref().filter(|_| works);
+        match listener.and_then(|listener| session.take(listener, frame, now)) {
+            Some(answer) => Plan::at_once(answer),
+            None => self.handle(node, frame, now),
+        }
+    }
+
+    /// Who may connect; from now on clients are asked.
+    pub(crate) fn sasl(&mut self) -> &mut SaslListener {
+        self.sasl.get_or_insert_default()
     }
 
     /// Answers the request in `frame`, which came without its length to `node`.
@@ -199,14 +229,23 @@ impl SimCluster {
                     _ => response,
                 }
             }
+            // On a listener that asks, these do not come so far.
+            Request::SaslHandshake(_) => Response::SaslHandshake(SaslHandshakeResponse {
+                error: ErrorCode::IllegalSaslState,
+                mechanisms: Vec::new(),
+            }),
+            Request::SaslAuthenticate(_) => Response::SaslAuthenticate(SaslAuthenticateResponse {
+                error: ErrorCode::IllegalSaslState,
+                error_message: None,
+                auth_bytes: AuthBytes(Bytes::new()),
+                session_lifetime_ms: 0,
+            }),
             // No release is imitated that speaks these, so they were refused before they were read.
             Request::FindCoordinator(_)
-            | Request::SaslHandshake(_)
             | Request::AddPartitionsToTxn(_)
             | Request::AddOffsetsToTxn(_)
             | Request::EndTxn(_)
-            | Request::TxnOffsetCommit(_)
-            | Request::SaslAuthenticate(_) => return Answer::Close,
+            | Request::TxnOffsetCommit(_) => return Answer::Close,
         };
         if let Some(time) = decision.throttle {
             response.set_throttle_time_ms(i32::try_from(time.as_millis()).unwrap_or(i32::MAX));

@@ -10,6 +10,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::journal::BrokerNews;
 use super::network::{Accept, ConnectionEnd, PeerActions, SimPeer};
+use super::sasl::SaslSession;
 use super::{Answer, Plan, SimCluster};
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Instant};
@@ -75,10 +76,10 @@ impl Carrier {
         Box::new(move || Box::new(Connection::new(carrier.clone(), node)))
     }
 
-    fn handle(&self, node: NodeId, frame: &Bytes) -> Plan {
+    fn handle(&self, session: &mut SaslSession, node: NodeId, frame: &Bytes) -> Plan {
         let now = self.clock.timestamp();
         let mut carried = self.carried.lock();
-        let plan = carried.cluster.handle(node, frame, now);
+        let plan = carried.cluster.handle_on(session, node, frame, now);
         carried.note(Some(node), self.clock.now() - self.start);
         plan
     }
@@ -104,6 +105,7 @@ struct Connection {
     /// Bytes that were read and not looked at.
     bytes: BytesMut,
     state: State,
+    session: SaslSession,
     has_ended: bool,
 }
 
@@ -114,6 +116,7 @@ impl Connection {
             node,
             bytes: BytesMut::new(),
             state: State::Serves,
+            session: SaslSession::new(),
             has_ended: false,
         }
     }
@@ -129,7 +132,8 @@ impl Connection {
             };
             let size = LENGTH_BYTES + length;
             let frame = self.bytes.split_to(size).freeze();
-            let plan = self.carrier.handle(self.node, &frame.slice(LENGTH_BYTES..));
+            let request = frame.slice(LENGTH_BYTES..);
+            let plan = self.carrier.handle(&mut self.session, self.node, &request);
             if matches!(plan.answer, Answer::Hang) {
                 let behind = std::mem::take(&mut self.bytes);
                 self.bytes.extend_from_slice(&frame);

@@ -27,6 +27,7 @@ pub(crate) mod names;
 pub(crate) mod network;
 mod plan;
 pub(crate) mod producer_state;
+pub(crate) mod sasl;
 mod script;
 mod topics;
 mod transactional_ids;

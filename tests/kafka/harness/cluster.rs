@@ -115,6 +115,12 @@ impl Cluster {
         addresses.map(|addresses| addresses.join(","))
     }
 
+    /// Where ZooKeeper is, if there is one.
+    pub(crate) fn zookeeper(&self) -> Option<String> {
+        let address = format!("127.0.0.1:{}", self.coordinator.port);
+        self.coordinator.is_zookeeper.then_some(address)
+    }
+
     pub(crate) fn version(&self) -> &str {
         &self.options.version
     }

@@ -322,6 +322,7 @@ impl Running {
             heap_mb: HEAP_MB,
             arguments: vec!["kafkaproducer.testing.Helper".to_owned()],
             piped_output: true,
+            jaas: None,
         })?;
         let stdout = jvm.take_stdout().expect("the helper's output is piped");
         let (sender, frames) = sync_channel(FRAMES_AHEAD);

@@ -16,6 +16,8 @@ pub(crate) struct ClusterOptions {
     pub(crate) broker_configs: Vec<(String, String)>,
     /// Listeners beside `PLAINTEXT`, named as their security protocol, such as `SASL_PLAINTEXT`.
     pub(crate) listeners: Vec<String>,
+    /// The logins of brokers, in the notation of a JAAS file: those before 1.1 have no other place for them.
+    pub(crate) jaas: Option<String>,
     /// How long the coordinator remembers a broker that went without a word, and so about how long a
     /// restart after [`Broker::kill`](super::Broker::kill) takes.
     pub(crate) session_timeout: Duration,
@@ -30,6 +32,7 @@ impl Default for ClusterOptions {
             brokers: 1,
             broker_configs: Vec::new(),
             listeners: Vec::new(),
+            jaas: None,
             session_timeout: Duration::from_secs(6),
             heap_mb: 512,
         }
@@ -54,6 +57,11 @@ impl ClusterOptions {
 
     pub(crate) fn listener(mut self, protocol: &str) -> Self {
         self.listeners.push(protocol.to_owned());
+        self
+    }
+
+    pub(crate) fn jaas(mut self, text: &str) -> Self {
+        self.jaas = Some(text.to_owned());
         self
     }
 

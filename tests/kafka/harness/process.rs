@@ -26,6 +26,8 @@ pub(crate) struct JvmCommand<'a> {
     pub(crate) arguments: Vec<String>,
     /// Whether the owner reads standard output; otherwise it goes to the log.
     pub(crate) piped_output: bool,
+    /// A file with logins, if it has any.
+    pub(crate) jaas: Option<PathBuf>,
 }
 
 /// A running JVM. Dropping it kills it.
@@ -58,6 +60,12 @@ impl Jvm {
             ])
             // ZooKeepers before 3.5 look for parts of a logging library that are not there.
             .arg("-Dzookeeper.jmx.log4j.disable=true")
+            .args(
+                command
+                    .jaas
+                    .iter()
+                    .map(|file| format!("-Djava.security.auth.login.config={}", file.display())),
+            )
             .arg(format!("-Xmx{}m", command.heap_mb))
             .arg(format!(
                 "-Dlog4j.configuration=file:{}",

@@ -3,6 +3,7 @@
 use std::fmt::Write;
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use super::cluster::{BrokerState, Cluster, broker_name, lock};
@@ -305,7 +306,23 @@ impl Cluster {
             heap_mb,
             arguments: all,
             piped_output: false,
+            jaas: self.jaas_file(name)?,
         })
+    }
+
+    /// The file with the logins of brokers, for a broker.
+    fn jaas_file(&self, name: &str) -> Result<Option<PathBuf>> {
+        let Some(text) = self
+            .options
+            .jaas
+            .as_ref()
+            .filter(|_| name.starts_with("broker"))
+        else {
+            return Ok(None);
+        };
+        let path = self.folder.join("jaas.conf");
+        fs::write(&path, text).context(|| format!("cannot write {}", path.display()))?;
+        Ok(Some(path))
     }
 
     /// Writes a file of properties; a later line overrules an earlier one of the same key.

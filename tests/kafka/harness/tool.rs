@@ -31,6 +31,7 @@ pub(crate) fn run_tool(
         heap_mb: HEAP_MB,
         arguments: all,
         piped_output: true,
+        jaas: None,
     })?;
     let mut stdout = jvm.take_stdout().expect("the tool's output is piped");
     let (sender, text) = channel();

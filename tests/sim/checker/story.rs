@@ -48,6 +48,7 @@ pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
             auto_create_topics: false,
             by_name: false,
             first_epoch: 0,
+            sasl: None,
         },
         topics: vec![topic("t"), topic("u")],
         producers: vec![producer.clone(), producer],

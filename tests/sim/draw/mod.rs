@@ -42,7 +42,8 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         _ => dice.within(1_000..=20_000),
     };
     let network = network::network(&mut Dice::new(seed, "network"));
-    let brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    let mut brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    brokers.sasl = network::sasl(&mut Dice::new(seed, "sasl"));
     let topics = topics::Topics::draw(&mut Dice::new(seed, "topics"), weather);
 
     let configs = configurations(seed, &network, &brokers);

@@ -1,7 +1,7 @@
 //! The network, and the brokers behind it.
 
 use super::dice::Dice;
-use crate::scenario::{Brokers, Network};
+use crate::scenario::{Brokers, Network, Sasl};
 
 /// Oldest first; the names of `KafkaRelease`.
 pub(crate) const RELEASES: [&str; 8] = [
@@ -64,5 +64,22 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
         } else {
             i16::MAX - dice.within(0..=3) as i16
         },
+        sasl: None,
     }
+}
+
+/// Whether brokers ask who their clients are: drawn apart, so that a seed is otherwise what it was.
+pub(super) fn sasl(dice: &mut Dice) -> Option<Sasl> {
+    if !dice.percent(20) {
+        return None;
+    }
+    let mechanisms: &[&str] = if cfg!(feature = "sasl-scram") {
+        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+    } else {
+        &["PLAIN"]
+    };
+    Some(Sasl {
+        mechanism: (*dice.pick(mechanisms)).to_owned(),
+        session_ms: dice.percent(50).then(|| dice.within(50..=5_000)),
+    })
 }

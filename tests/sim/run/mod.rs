@@ -29,7 +29,7 @@ use self::user_code::{LOGGER, Listener, Piece, WithListener};
 use crate::checker::{Glance, Moment, ProducerGlance};
 use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What, Who};
 use crate::scenario::{self, Scenario};
-use crate::surroundings::world_of;
+use crate::surroundings::{login, world_of};
 
 pub(crate) use self::checked::checked;
 
@@ -282,6 +282,7 @@ impl<'r> Run<'r> {
         let mut config = ProducerConfig::builder()
             .bootstrap_servers([self.stage.world.bootstrap_servers()])
             .client_id(format!("p{index}"));
+        config = login(config, &self.scenario.brokers);
         for (key, value) in &plan.config {
             config = config.set(key, value);
         }

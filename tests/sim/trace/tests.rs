@@ -30,6 +30,7 @@ fn scenario() -> Scenario {
             auto_create_topics: false,
             by_name: true,
             first_epoch: 0,
+            sasl: None,
         },
         topics: vec![
             Topic {

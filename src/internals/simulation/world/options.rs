@@ -1,5 +1,7 @@
 //! What a world is made with.
 
+use std::time::Duration;
+
 use crate::testing::KafkaRelease;
 use crate::testing::sim::network::NetworkProfile;
 
@@ -53,4 +55,18 @@ pub struct BrokersOptions {
     pub by_name: bool,
     /// The epoch that fresh producer ids begin with: 0 with brokers; near the last for producers that use theirs up.
     pub first_epoch: i16,
+    /// They ask clients who they are.
+    pub sasl: Option<SaslOptions>,
+}
+
+/// Who may connect.
+#[derive(Debug, Clone)]
+#[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
+pub struct SaslOptions {
+    /// The one user that there is.
+    pub user: String,
+    /// Of that user.
+    pub password: String,
+    /// After which clients have to authenticate again.
+    pub session: Option<Duration>,
 }

@@ -33,6 +33,7 @@ const THREE_NODES: BrokersOptions = BrokersOptions {
     auto_create_topics: false,
     by_name: true,
     first_epoch: 0,
+    sasl: None,
 };
 
 const METADATA_VERSION: i16 = 9;

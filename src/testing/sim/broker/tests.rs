@@ -474,8 +474,10 @@ fn a_broker_tells_its_versions_and_those_of_others_by_which_clients_judge_it() {
                 fetch,
                 (3, 0, 11),
                 find_coordinator,
+                (17, 0, 1),
                 (18, 0, 3),
-                (22, 0, 4)
+                (22, 0, 4),
+                (36, 0, 2)
             ]
         );
     }
@@ -500,15 +502,24 @@ fn a_broker_imitates_the_release_it_was_told_to() {
     };
     assert_eq!(
         told(KafkaRelease::V0_10_0),
-        [(0, 2), (1, 2), (3, 1), (10, 0), (18, 0)]
+        [(0, 2), (1, 2), (3, 1), (10, 0), (17, 0), (18, 0)]
     );
     assert_eq!(
         told(KafkaRelease::V0_11),
-        [(0, 3), (1, 5), (3, 4), (10, 1), (18, 1), (22, 0)]
+        [(0, 3), (1, 5), (3, 4), (10, 1), (17, 0), (18, 1), (22, 0)]
     );
     assert_eq!(
         told(KafkaRelease::V2_4),
-        [(0, 8), (1, 11), (3, 9), (10, 3), (18, 3), (22, 2)]
+        [
+            (0, 8),
+            (1, 11),
+            (3, 9),
+            (10, 3),
+            (17, 1),
+            (18, 3),
+            (22, 2),
+            (36, 1)
+        ]
     );
 }
 
@@ -634,16 +645,32 @@ fn what_cannot_be_read_closes_the_connection() {
     }
 }
 
+/// # Kafka
+/// `KafkaApis#handleSaslHandshakeRequest`, `handleSaslAuthenticateRequest`.
+#[test]
+fn a_broker_that_does_not_ask_who_a_client_is_says_so_to_one_that_wants_to_tell() {
+    let mut cluster = cluster(1);
+    for api in [ApiKey::SaslHandshake, ApiKey::SaslAuthenticate] {
+        let version = api.max_version();
+        let error = match ask(&mut cluster, 0, &full_request(api, version), version) {
+            Response::SaslHandshake(answer) => answer.error,
+            Response::SaslAuthenticate(answer) => answer.error,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(error, ErrorCode::IllegalSaslState);
+    }
+}
+
 /// As brokers do with requests that they do not know.
 #[test]
-fn requests_of_transactions_and_sasl_close_the_connection() {
+fn requests_of_transactions_close_the_connection() {
     let mut cluster = cluster(1);
     let spoken = |api| cluster.options.release.spoken(api).is_some();
     let unspoken: Vec<_> = ApiKey::ALL
         .into_iter()
         .filter(|api| !spoken(*api))
         .collect();
-    assert_eq!(unspoken.len(), 7);
+    assert_eq!(unspoken.len(), 5);
     for api in unspoken {
         for version in api.versions() {
             let frame = full_request(api, version).encode(version, 1, None);

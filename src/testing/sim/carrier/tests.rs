@@ -377,7 +377,7 @@ fn what_a_request_costs_is_a_handful_of_events() {
         let frame = Bytes::from(request).slice(LENGTH_BYTES..);
         let start = std::time::Instant::now();
         for _ in 0..REQUESTS {
-            let plan = rig.carrier.handle(NODE, &frame);
+            let plan = rig.carrier.handle(&mut SaslSession::new(), NODE, &frame);
             assert!(matches!(plan.answer, Answer::Reply(_)));
         }
         let broker = start.elapsed() / REQUESTS;

@@ -1,0 +1,371 @@
+use std::net::SocketAddr;
+
+use super::*;
+use crate::clock::mock::MockClock;
+use crate::config::ProducerConfig;
+use crate::protocol::{ApiVersionRange, RequestHeader};
+use crate::security::sasl::outside::{Outside, Wake, random_of_seed};
+use crate::security::sasl::{FetchToken, OAuthBearerToken};
+use crate::util::log::LogContext;
+
+const NOW: Instant = Instant::from_nanos(1_000_000_000);
+
+fn outside() -> Outside {
+    Outside {
+        run: Arc::new(|work| {
+            work();
+            Ok(())
+        }),
+        wake: Arc::new(Wake::default()),
+        random: random_of_seed(1),
+        clock: Arc::new(MockClock::new()),
+        log: LogContext::for_tests(),
+        seed: 3,
+    }
+}
+
+fn authenticator_of(config: &ProducerConfig, tokens: Option<FetchToken>) -> Box<dyn Authenticator> {
+    let client = SaslClient::from_config(config, tokens, outside()).unwrap();
+    let endpoint = Endpoint {
+        host: "broker-1".into(),
+        address: SocketAddr::from(([127, 0, 0, 1], 9093)),
+    };
+    SaslAuthenticators::new(client, "me".into()).make(&endpoint)
+}
+
+fn authenticator() -> Box<dyn Authenticator> {
+    let config = ProducerConfig::builder().sasl_plain("alice", "hunter2");
+    authenticator_of(&config.build().unwrap(), None)
+}
+
+/// The request in a step.
+#[track_caller]
+fn request(step: Result<AuthStep, AuthFailure>) -> (RequestHeader, Request) {
+    match step {
+        Ok(AuthStep::Send(frame)) => Request::decode(&frame.to_payload()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn refused(step: Result<AuthStep, AuthFailure>) -> String {
+    match step {
+        Err(AuthFailure::Refused(why)) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[track_caller]
+fn interrupted(step: Result<AuthStep, AuthFailure>) -> String {
+    match step {
+        Err(AuthFailure::Interrupted(why)) => why.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn answer(response: &Response, version: i16, id: i32) -> Bytes {
+    response.encode(version, id).to_payload()
+}
+
+fn versions(ranges: &[(ApiKey, i16, i16)]) -> Response {
+    let range = |(api, min, max): &(ApiKey, i16, i16)| ApiVersionRange {
+        api_key: api.code(),
+        min: *min,
+        max: *max,
+    };
+    Response::ApiVersions(ApiVersionsResponse {
+        error: ErrorCode::NoError,
+        api_keys: ranges.iter().map(range).collect(),
+        throttle_time_ms: 0,
+    })
+}
+
+fn newest() -> Response {
+    versions(&[
+        (ApiKey::SaslHandshake, 0, 1),
+        (ApiKey::SaslAuthenticate, 0, 2),
+    ])
+}
+
+fn handshake(error: ErrorCode, mechanisms: &[&str]) -> Response {
+    Response::SaslHandshake(SaslHandshakeResponse {
+        error,
+        mechanisms: mechanisms.iter().map(|name| (*name).into()).collect(),
+    })
+}
+
+fn authenticated(error: ErrorCode, words: Option<&str>, session: i64) -> Response {
+    Response::SaslAuthenticate(SaslAuthenticateResponse {
+        error,
+        error_message: words.map(Into::into),
+        auth_bytes: AuthBytes(Bytes::new()),
+        session_lifetime_ms: session,
+    })
+}
+
+/// Goes as far as the answer to the handshake; returns the step after it, and the request's id.
+fn shaken(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep, AuthFailure> {
+    let (header, asked) = request(talk.proceed(NOW));
+    assert!(matches!(asked, Request::ApiVersions(_)), "{asked:?}");
+    assert_eq!(
+        (header.api_version, header.client_id.as_deref()),
+        (0, Some("me"))
+    );
+    assert_eq!(header.correlation_id, MIN_CORRELATION_ID);
+    assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Receive)));
+    let step = talk.receive(&answer(&newest(), 0, header.correlation_id), NOW);
+    let (header, asked) = request(step);
+    let Request::SaslHandshake(asked) = asked else {
+        panic!("{asked:?}");
+    };
+    assert_eq!((&*asked.mechanism, header.api_version), ("PLAIN", 1));
+    talk.receive(&answer(answer_with, 1, header.correlation_id), NOW)
+}
+
+/// Goes as far as the answer to the token.
+fn told(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep, AuthFailure> {
+    let step = shaken(talk, &handshake(ErrorCode::NoError, &["PLAIN"]));
+    let (header, asked) = request(step);
+    let Request::SaslAuthenticate(asked) = asked else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(
+        (&asked.auth_bytes.0[..], header.api_version),
+        (&b"\0alice\0hunter2"[..], 2)
+    );
+    assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Receive)));
+    talk.receive(&answer(answer_with, 2, header.correlation_id), NOW)
+}
+
+/// SL-27; Java: SaslAuthenticatorTest#testValidSaslPlainOverPlaintext
+#[test]
+fn versions_come_first_then_the_mechanism_then_its_token() {
+    let mut talk = authenticator();
+    let step = told(&mut *talk, &authenticated(ErrorCode::NoError, None, 0));
+    assert!(
+        matches!(
+            step,
+            Ok(AuthStep::Complete {
+                again: Deadline::Never
+            })
+        ),
+        "{step:?}"
+    );
+}
+
+/// SL-29; Java: SaslClientAuthenticator.ReauthInfo
+#[test]
+fn a_session_that_ends_is_begun_again_before_that_without_asking_for_versions() {
+    let mut talk = authenticator();
+    let content = authenticated(ErrorCode::NoError, None, 10_000);
+    let Ok(AuthStep::Complete { again }) = told(&mut *talk, &content) else {
+        panic!("not complete");
+    };
+    let after = again.remaining(NOW).unwrap();
+    assert!((8_500..9_500).contains(&after.as_millis()), "{after:?}");
+    let mut ids = Vec::new();
+    for _ in 0..6 {
+        let (header, asked) = request(talk.proceed(NOW));
+        assert!(matches!(asked, Request::SaslHandshake(_)), "{asked:?}");
+        ids.push(header.correlation_id);
+        let agreed = answer(
+            &handshake(ErrorCode::NoError, &[]),
+            1,
+            header.correlation_id,
+        );
+        assert!(talk.is_answer(&agreed));
+        assert!(!talk.is_answer(&answer(&handshake(ErrorCode::NoError, &[]), 1, 17)));
+        assert!(!talk.is_answer(&Bytes::from_static(b"\x7f\xff")));
+        let (header, _) = request(talk.receive(&agreed, NOW));
+        ids.push(header.correlation_id);
+        let content = authenticated(ErrorCode::NoError, None, 0);
+        let step = talk.receive(&answer(&content, 2, header.correlation_id), NOW);
+        assert!(
+            matches!(
+                step,
+                Ok(AuthStep::Complete {
+                    again: Deadline::Never
+                })
+            ),
+            "{step:?}"
+        );
+    }
+    let expected: Vec<i32> = (3..15).map(|n| MIN_CORRELATION_ID + n % 8).collect();
+    assert_eq!(ids, expected, "the ids stay within those of SASL");
+}
+
+/// SL-28; Java: SaslAuthenticatorTest#testInvalidPasswordSaslPlain
+#[test]
+fn a_refusal_names_the_broker_the_mechanism_what_it_says_and_the_key() {
+    let error = ErrorCode::SaslAuthenticationFailed;
+    let words = Some("Authentication failed: Invalid username or password");
+    let why = refused(told(&mut *authenticator(), &authenticated(error, words, 0)));
+    assert_eq!(
+        why,
+        "PLAIN authentication with broker-1:9093: the broker says: Authentication failed: Invalid username \
+         or password; check username and password in sasl.jaas.config"
+    );
+    let without = refused(told(&mut *authenticator(), &authenticated(error, None, 0)));
+    assert!(without.contains("SASL_AUTHENTICATION_FAILED"), "{without}");
+    let other = authenticated(ErrorCode::UnknownServerError, Some("oops"), 0);
+    let why = interrupted(told(&mut *authenticator(), &other));
+    assert!(why.contains("oops"), "{why}");
+}
+
+/// Java: SaslAuthenticatorTest#testUnsupportedMechanism, testCannotReauthenticateWithDifferentMechanism
+#[test]
+fn a_mechanism_that_is_not_offered_is_told_with_those_that_are() {
+    let response = handshake(
+        ErrorCode::UnsupportedSaslMechanism,
+        &["GSSAPI", "SCRAM-SHA-512"],
+    );
+    let why = refused(shaken(&mut *authenticator(), &response));
+    assert!(
+        why.contains("it offers: GSSAPI, SCRAM-SHA-512; set sasl.mechanism"),
+        "{why}"
+    );
+    let response = handshake(ErrorCode::IllegalSaslState, &[]);
+    let why = refused(shaken(&mut *authenticator(), &response));
+    assert!(why.contains("security.protocol"), "{why}");
+    let response = handshake(ErrorCode::UnknownServerError, &[]);
+    interrupted(shaken(&mut *authenticator(), &response));
+}
+
+/// Java: SaslAuthenticatorTest#oldSaslPlainPlaintextServerWithoutSaslAuthenticateHeader
+#[test]
+fn with_brokers_before_1_0_tokens_travel_bare() {
+    for ranges in [
+        &[(ApiKey::SaslHandshake, 0, 0)][..],
+        &[],
+        &[(ApiKey::SaslHandshake, 0, 1)],
+    ] {
+        let mut talk = authenticator();
+        let (header, _) = request(talk.proceed(NOW));
+        let step = talk.receive(&answer(&versions(ranges), 0, header.correlation_id), NOW);
+        let (header, asked) = request(step);
+        assert!(matches!(asked, Request::SaslHandshake(_)), "{asked:?}");
+        assert_eq!(header.api_version, 0);
+        let agreed = answer(
+            &handshake(ErrorCode::NoError, &["PLAIN"]),
+            0,
+            header.correlation_id,
+        );
+        let Ok(AuthStep::Send(token)) = talk.receive(&agreed, NOW) else {
+            panic!("no token");
+        };
+        assert_eq!(&token.to_payload()[..], b"\0alice\0hunter2");
+        assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Receive)));
+        let step = talk.receive(&Bytes::new(), NOW);
+        assert!(
+            matches!(
+                step,
+                Ok(AuthStep::Complete {
+                    again: Deadline::Never
+                })
+            ),
+            "{step:?}"
+        );
+    }
+}
+
+#[test]
+fn answers_that_are_cut_or_for_another_request_or_out_of_turn_end_the_talk() {
+    let mut talk = authenticator();
+    let (header, _) = request(talk.proceed(NOW));
+    let id = header.correlation_id;
+    let whole = answer(&newest(), 0, id);
+    for len in 0..whole.len() {
+        let mut talk = authenticator();
+        request(talk.proceed(NOW));
+        interrupted(talk.receive(&whole.slice(..len), NOW));
+    }
+    let why = interrupted(talk.receive(&answer(&newest(), 0, id + 1), NOW));
+    assert!(why.contains("answers request"), "{why}");
+    let mut talk = authenticator();
+    told(&mut *talk, &authenticated(ErrorCode::NoError, None, 0)).unwrap();
+    let why = interrupted(talk.receive(&answer(&newest(), 0, id), NOW));
+    assert!(why.contains("out of turn"), "{why}");
+    let mut talk = authenticator();
+    let why = interrupted(talk.receive(&Bytes::new(), NOW));
+    assert!(why.contains("out of turn"), "{why}");
+}
+
+#[test]
+fn a_token_of_a_broker_is_not_long() {
+    let mut talk = authenticator();
+    let Response::SaslAuthenticate(mut long) = authenticated(ErrorCode::NoError, None, 0) else {
+        unreachable!()
+    };
+    long.auth_bytes = AuthBytes(vec![7; MAX_TOKEN_BYTES + 1].into());
+    let why = interrupted(told(&mut *talk, &Response::SaslAuthenticate(long)));
+    assert!(why.contains("bytes"), "{why}");
+}
+
+/// Java: `OAuthBearerSaslClientTest`, RFC 7628 section 3.2.3
+#[test]
+fn a_token_that_is_refused_is_told_with_the_brokers_words() {
+    let config = ProducerConfig::builder().set("sasl.mechanism", "OAUTHBEARER");
+    let fetch: FetchToken =
+        Arc::new(|| Ok(OAuthBearerToken::new("hunter2", Duration::from_secs(60))));
+    let mut talk = authenticator_of(&config.build().unwrap(), Some(fetch));
+    let (header, _) = request(talk.proceed(NOW));
+    let (header, _) = request(talk.receive(&answer(&newest(), 0, header.correlation_id), NOW));
+    let agreed = answer(
+        &handshake(ErrorCode::NoError, &[]),
+        1,
+        header.correlation_id,
+    );
+    let (header, _) = request(talk.receive(&agreed, NOW));
+    let Response::SaslAuthenticate(mut no) = authenticated(ErrorCode::NoError, None, 0) else {
+        unreachable!()
+    };
+    no.auth_bytes = AuthBytes(Bytes::from_static(b"{\"status\":\"invalid_token\"}"));
+    let no = answer(&Response::SaslAuthenticate(no), 2, header.correlation_id);
+    let (header, asked) = request(talk.receive(&no, NOW));
+    let Request::SaslAuthenticate(asked) = asked else {
+        panic!("{asked:?}");
+    };
+    assert_eq!(&asked.auth_bytes.0[..], b"\x01");
+    let end = authenticated(ErrorCode::NoError, None, 0);
+    let why = refused(talk.receive(&answer(&end, 2, header.correlation_id), NOW));
+    assert!(
+        why.contains("invalid_token") && why.contains("TokenProvider"),
+        "{why}"
+    );
+    assert!(!why.contains("hunter2"), "{why}");
+}
+
+#[test]
+fn a_token_that_is_not_there_makes_a_pause_and_one_that_cannot_be_had_an_interruption() {
+    let config = ProducerConfig::builder().set("sasl.mechanism", "OAUTHBEARER");
+    let config = config.build().unwrap();
+    let fetch: FetchToken = Arc::new(|| Err("the endpoint is down".to_owned()));
+    for is_run in [false, true] {
+        let mut outside = outside();
+        if !is_run {
+            outside.run = Arc::new(|_| Ok(()));
+        }
+        let client = SaslClient::from_config(&config, Some(Arc::clone(&fetch)), outside).unwrap();
+        let endpoint = Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 9093)));
+        let mut talk = SaslAuthenticators::new(client, "me".into()).make(&endpoint);
+        let (header, _) = request(talk.proceed(NOW));
+        let (header, _) = request(talk.receive(&answer(&newest(), 0, header.correlation_id), NOW));
+        let agreed = answer(
+            &handshake(ErrorCode::NoError, &[]),
+            1,
+            header.correlation_id,
+        );
+        let step = talk.receive(&agreed, NOW);
+        if is_run {
+            let why = interrupted(step);
+            assert!(
+                why.ends_with("there is no token: the endpoint is down"),
+                "{why}"
+            );
+        } else {
+            assert!(matches!(step, Ok(AuthStep::Pause(_))), "{step:?}");
+            assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Pause(_))));
+            interrupted(talk.receive(&Bytes::new(), NOW));
+        }
+    }
+}

@@ -1,0 +1,238 @@
+use std::sync::Arc;
+
+use super::super::mechanism::MechanismStep;
+use super::super::outside::{Wake, random_of_seed};
+use super::super::token::OAuthBearerToken;
+use super::*;
+use crate::clock::mock::MockClock;
+use crate::util::log::LogContext;
+
+const PLAIN: &str = "org.apache.kafka.common.security.plain.PlainLoginModule";
+const SCRAM: &str = "org.apache.kafka.common.security.scram.ScramLoginModule";
+const OAUTH: &str = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule";
+const LOGIN: &str = "required username=\"alice\" password=\"hunter2\"";
+
+fn outside() -> Outside {
+    Outside {
+        run: Arc::new(|work| {
+            work();
+            Ok(())
+        }),
+        wake: Arc::new(Wake::default()),
+        random: random_of_seed(1),
+        clock: Arc::new(MockClock::new()),
+        log: LogContext::for_tests(),
+        seed: 0,
+    }
+}
+
+fn client_with(
+    entries: &[(&str, &str)],
+    tokens: Option<FetchToken>,
+) -> Result<SaslClient, ConfigError> {
+    let builder = ProducerConfig::builder().set("security.protocol", "SASL_PLAINTEXT");
+    let builder = entries
+        .iter()
+        .fold(builder, |builder, (key, value)| builder.set(*key, *value));
+    SaslClient::from_config(&builder.build().unwrap(), tokens, outside())
+}
+
+fn client(mechanism: &str, jaas: &str) -> Result<SaslClient, ConfigError> {
+    client_with(
+        &[("sasl.mechanism", mechanism), ("sasl.jaas.config", jaas)],
+        None,
+    )
+}
+
+/// What it says first.
+fn first(client: &SaslClient) -> String {
+    match client.start().proceed(Instant::ORIGIN) {
+        Ok(MechanismStep::Send(token)) => String::from_utf8_lossy(token.expose()).into_owned(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn each_mechanism_has_its_login_module() {
+    let plain = client("PLAIN", &format!("{PLAIN} {LOGIN};")).unwrap();
+    assert_eq!(first(&plain), "\0alice\0hunter2");
+    assert_eq!(plain.poll(Instant::ORIGIN), Deadline::Never);
+    #[cfg(feature = "sasl-scram")]
+    for (mechanism, extension) in [("SCRAM-SHA-256", ""), ("SCRAM-SHA-512", ",tokenauth=true")] {
+        let token = if extension.is_empty() {
+            ""
+        } else {
+            "tokenauth=TRUE"
+        };
+        let scram = client(mechanism, &format!("{SCRAM} {LOGIN} {token};")).unwrap();
+        let said = first(&scram);
+        assert!(
+            said.starts_with("n,,n=alice,r=") && said.ends_with(extension),
+            "{said}"
+        );
+        assert_ne!(first(&scram), said, "each exchange has a nonce of its own");
+    }
+    let jaas = format!("{OAUTH} required unsecuredLoginStringClaim_sub=alice;");
+    let token = client("OAUTHBEARER", &jaas).unwrap();
+    assert!(first(&token).starts_with("n,,\u{1}auth=Bearer eyJ"));
+}
+
+#[test]
+fn a_token_provider_needs_no_login_and_wins_over_a_class() {
+    let fetch: FetchToken = Arc::new(|| {
+        Ok(OAuthBearerToken::new(
+            "t",
+            std::time::Duration::from_secs(60),
+        ))
+    });
+    let entries = [
+        ("sasl.mechanism", "OAUTHBEARER"),
+        ("sasl.login.callback.handler.class", "com.example.Handler"),
+    ];
+    let with = client_with(&entries, Some(fetch)).unwrap();
+    assert_eq!(first(&with), "n,,\u{1}auth=Bearer t\u{1}\u{1}");
+    let without = client_with(&entries, None).unwrap_err();
+    assert_eq!(without.key(), Some("sasl.login.callback.handler.class"));
+    assert!(without.remedy().contains("token_provider"), "{without}");
+    let bare = client("OAUTHBEARER", &format!("{OAUTH} required;")).unwrap_err();
+    assert!(bare.to_string().contains("TokenProvider"), "{bare}");
+}
+
+#[test]
+fn what_is_wrong_is_told_with_its_key_and_without_a_secret() {
+    let other = "com.example.OtherLoginModule";
+    let kerberos = "com.sun.security.auth.module.Krb5LoginModule";
+    let iam = "software.amazon.msk.auth.iam.IAMLoginModule";
+    for (mechanism, jaas, key, expected) in [
+        (
+            "GSSAPI",
+            format!("{kerberos} required;"),
+            "sasl.mechanism",
+            "Kerberos",
+        ),
+        (
+            "plain",
+            format!("{PLAIN} {LOGIN};"),
+            "sasl.mechanism",
+            "PLAIN",
+        ),
+        (
+            "PLAIN",
+            format!("{kerberos} {LOGIN};"),
+            "sasl.jaas.config",
+            "Kerberos",
+        ),
+        (
+            "PLAIN",
+            format!("{iam} {LOGIN};"),
+            "sasl.jaas.config",
+            "OAUTHBEARER",
+        ),
+        (
+            "PLAIN",
+            format!("{other} {LOGIN};"),
+            "sasl.jaas.config",
+            other,
+        ),
+        (
+            "PLAIN",
+            "hunter2 required;".to_owned(),
+            "sasl.jaas.config",
+            PLAIN,
+        ),
+        (
+            "PLAIN",
+            "hunter2".to_owned(),
+            "sasl.jaas.config",
+            "control flag",
+        ),
+        (
+            "PLAIN",
+            format!("{SCRAM} {LOGIN};"),
+            "sasl.jaas.config",
+            "needs",
+        ),
+        (
+            "PLAIN",
+            format!("{PLAIN} {LOGIN}; {PLAIN} {LOGIN};"),
+            "sasl.jaas.config",
+            "2 login modules",
+        ),
+        (
+            "PLAIN",
+            format!("{PLAIN} required password=hunter2;"),
+            "sasl.jaas.config",
+            "username",
+        ),
+        (
+            "PLAIN",
+            format!("{PLAIN} required username=hunter2;"),
+            "sasl.jaas.config",
+            "password",
+        ),
+        (
+            "PLAIN",
+            format!("{PLAIN} required username=a password='hunter2\\0';"),
+            "sasl.jaas.config",
+            "NUL",
+        ),
+        (
+            "OAUTHBEARER",
+            format!("{OAUTH} {LOGIN};"),
+            "sasl.jaas.config",
+            "options is not known",
+        ),
+    ] {
+        let error = client(mechanism, &jaas).unwrap_err();
+        assert_eq!(error.key(), Some(key), "{error}");
+        let shown = format!("{error} {error:?}");
+        assert!(shown.contains(expected), "{shown}");
+        assert!(!shown.contains("hunter2"), "{shown}");
+    }
+    let unset = client_with(&[("sasl.mechanism", "PLAIN")], None).unwrap_err();
+    assert_eq!(unset.key(), Some("sasl.jaas.config"));
+    assert!(unset.remedy().contains("sasl_plain"), "{unset}");
+}
+
+#[test]
+fn classes_that_kafka_takes_by_itself_may_be_named() {
+    let jaas = format!("{PLAIN} {LOGIN};");
+    for (key, class, is_own) in [
+        ("sasl.login.class", OWN_LOGINS[0], true),
+        ("sasl.login.class", "com.example.Login", false),
+        (
+            "sasl.client.callback.handler.class",
+            OWN_CLIENT_HANDLERS[0],
+            true,
+        ),
+        (
+            "sasl.client.callback.handler.class",
+            "com.example.Handler",
+            false,
+        ),
+        (
+            "sasl.login.callback.handler.class",
+            OWN_LOGIN_HANDLERS[1],
+            true,
+        ),
+    ] {
+        let entries = [
+            ("sasl.mechanism", "PLAIN"),
+            ("sasl.jaas.config", &*jaas),
+            (key, class),
+        ];
+        match client_with(&entries, None) {
+            Ok(_) => assert!(is_own, "{class}"),
+            Err(error) => {
+                assert!(!is_own && error.is_not_built(), "{error}");
+                assert_eq!(error.key(), Some(key));
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_prints_no_secret() {
+    let plain = client("PLAIN", &format!("{PLAIN} {LOGIN};")).unwrap();
+    assert!(!format!("{plain:?}").contains("hunter2"));
+}

@@ -1,0 +1,227 @@
+use std::collections::VecDeque;
+use std::io;
+
+use super::*;
+use crate::clock::Clock;
+use crate::clock::mock::MockClock;
+use crate::security::sasl::outside::{Wake, Work};
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::util::log::LogContext;
+
+const SECS: fn(u64) -> Duration = Duration::from_secs;
+
+/// A login whose tokens and helper thread are the test's.
+struct Rig {
+    login: Arc<Login>,
+    clock: Arc<MockClock>,
+    work: Arc<Mutex<VecDeque<Work>>>,
+    answers: Arc<Mutex<VecDeque<Result<OAuthBearerToken, String>>>>,
+    woken: Arc<AtomicUsize>,
+}
+
+const TIMES: RefreshTimes = RefreshTimes {
+    window_factor: 0.8,
+    window_jitter: 0.0,
+    min_period: SECS_60,
+    buffer: SECS_300,
+};
+const SECS_60: Duration = Duration::from_secs(60);
+const SECS_300: Duration = Duration::from_secs(300);
+
+impl Rig {
+    fn new() -> Self {
+        let clock = Arc::new(MockClock::new());
+        let work = Arc::new(Mutex::new(Rank::LEAF, VecDeque::new()));
+        let answers = Arc::new(Mutex::new(Rank::LEAF, VecDeque::new()));
+        let woken = Arc::new(AtomicUsize::new(0));
+        let wake = Arc::new(Wake::default());
+        let count = Arc::clone(&woken);
+        wake.attach(move || {
+            count.fetch_add(1, Ordering::Relaxed);
+        });
+        let (queue, given) = (Arc::clone(&work), Arc::clone(&answers));
+        let outside = Outside {
+            run: Arc::new(move |work| {
+                queue.lock().push_back(work);
+                Ok(())
+            }),
+            wake,
+            random: Arc::new(|_| Err(io::ErrorKind::Other.into())),
+            clock: Arc::clone(&clock) as Arc<dyn Clock>,
+            log: LogContext::for_tests(),
+            seed: 0,
+        };
+        let fetch: FetchToken =
+            Arc::new(move || given.lock().pop_front().expect("a token is asked for once"));
+        Self {
+            login: Login::new(fetch, TIMES, outside),
+            clock,
+            work,
+            answers,
+            woken,
+        }
+    }
+
+    fn poll(&self) -> Option<Duration> {
+        let now = self.clock.now();
+        self.login.poll(now).remaining(now)
+    }
+
+    fn state(&self) -> TokenState {
+        self.login.token(self.clock.now())
+    }
+
+    fn is_awaited(&self) -> bool {
+        matches!(self.state(), TokenState::Awaited)
+    }
+
+    /// The helper thread gets an answer.
+    fn answer(&self, answer: Result<OAuthBearerToken, String>) {
+        self.answers.lock().push_back(answer);
+        let woken = self.woken.load(Ordering::Relaxed);
+        let work = self.work.lock().pop_front().expect("a token is asked for");
+        work();
+        assert_eq!(self.woken.load(Ordering::Relaxed), woken + 1);
+    }
+
+    fn token(&self) -> Arc<OAuthBearerToken> {
+        match self.state() {
+            TokenState::Valid(token) => token,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    fn failure(&self) -> String {
+        match self.state() {
+            TokenState::Failed(why) => why.to_string(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn token(seconds: u64) -> OAuthBearerToken {
+    OAuthBearerToken::new("token", SECS(seconds))
+}
+
+#[test]
+fn a_token_is_got_before_anybody_asks_and_once_for_all_who_do() {
+    let rig = Rig::new();
+    assert_eq!(rig.poll(), None, "the answer wakes the loop");
+    assert!(rig.is_awaited() && rig.is_awaited());
+    assert_eq!(rig.work.lock().len(), 1);
+    rig.answer(Ok(token(3600)));
+    rig.token();
+    assert!(rig.work.lock().is_empty());
+}
+
+/// Java: ExpiringCredentialRefreshingLoginTest#testRefresh
+#[test]
+fn a_token_is_refreshed_while_it_is_valid() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.answer(Ok(token(3600)));
+    assert_eq!(rig.poll(), Some(SECS(2880)));
+    let first = rig.token();
+    rig.clock.advance(SECS(2880));
+    assert_eq!(rig.poll(), None);
+    assert!(Arc::ptr_eq(&rig.token(), &first), "it is valid still");
+    rig.answer(Ok(token(3600)));
+    assert!(!Arc::ptr_eq(&rig.token(), &first));
+    assert_eq!(rig.poll(), Some(SECS(2880)));
+}
+
+/// Java: ExpiringCredentialRefreshingLoginTest#testRefreshWithMinPeriodIntrusion,
+/// testRefreshWithPreExpirationBufferIntrusion, testRefreshWithExpirationSmallerThanConfiguredBuffers
+#[test]
+fn a_refresh_keeps_away_from_both_ends_of_a_token_that_is_long_enough() {
+    let after = |valid_for, random| TIMES.after(SECS(valid_for), random);
+    assert_eq!(after(3600, 0.9), SECS(2880));
+    assert_eq!(after(1000, 0.9), SECS(700), "300 s before its end");
+    assert_eq!(
+        after(359, 0.0),
+        SECS(359).mul_f64(0.8),
+        "no room for either"
+    );
+    let early = RefreshTimes {
+        min_period: SECS(900),
+        buffer: SECS(0),
+        ..TIMES
+    };
+    assert_eq!(early.after(SECS(1000), 0.0), SECS(900));
+    let jitter = RefreshTimes {
+        window_jitter: 0.25,
+        window_factor: 1.0,
+        ..TIMES
+    };
+    assert_eq!(jitter.after(SECS(100), 0.99), SECS(100));
+    assert!(TIMES.after(Duration::MAX, 0.99) < LONGEST);
+}
+
+/// Java: ExpiringCredentialRefreshingLoginTest#testLoginExceptionCausesCorrectSleepTime
+#[test]
+fn a_refresh_that_fails_is_tried_again_and_the_old_token_used_as_long_as_it_is_valid() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.answer(Ok(token(100)));
+    rig.clock.advance(SECS(80));
+    rig.poll();
+    rig.answer(Err("the endpoint is down".to_owned()));
+    rig.token();
+    assert_eq!(rig.poll(), Some(SECS(10)));
+    rig.clock.advance(SECS(20));
+    assert!(
+        rig.is_awaited(),
+        "it has ended, and the next attempt is due"
+    );
+    rig.answer(Err("the endpoint is down".to_owned()));
+    assert_eq!(rig.failure(), "the endpoint is down");
+    assert_eq!(rig.poll(), Some(SECS(1)));
+    rig.clock.advance(SECS(1));
+    assert!(rig.is_awaited());
+    rig.answer(Ok(token(100)));
+    rig.token();
+}
+
+#[test]
+fn a_token_that_cannot_be_written_or_has_ended_is_none() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.answer(Ok(OAuthBearerToken::new("a b", SECS(100))));
+    assert!(rig.failure().contains("blanks"));
+    rig.clock.advance(SECS(1));
+    assert!(rig.is_awaited());
+    rig.answer(Ok(token(0)));
+    assert!(rig.failure().contains("ended"));
+}
+
+#[test]
+fn tokens_that_end_at_once_are_not_asked_for_without_a_pause() {
+    let rig = Rig::new();
+    rig.poll();
+    for _ in 0..3 {
+        rig.answer(Ok(OAuthBearerToken::new("token", Duration::from_millis(1))));
+        rig.clock.advance(Duration::from_millis(2));
+        assert!(rig.is_awaited());
+        assert!(rig.work.lock().is_empty());
+        let pause = rig.poll().unwrap();
+        assert!(pause > Duration::from_millis(900), "{pause:?}");
+        rig.clock.advance(SECS(1));
+        rig.poll();
+    }
+}
+
+#[test]
+fn a_token_that_a_broker_refuses_is_replaced_but_not_over_and_over() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.answer(Ok(token(3600)));
+    let first = rig.token();
+    rig.login.refused(&first, rig.clock.now());
+    assert_eq!(rig.poll(), Some(SECS(10)));
+    rig.clock.advance(SECS(10));
+    assert_eq!(rig.poll(), None);
+    rig.login.refused(&first, rig.clock.now());
+    rig.answer(Ok(token(3600)));
+    rig.login.refused(&first, rig.clock.now());
+    assert_eq!(rig.poll(), Some(SECS(2880)), "that was another");
+}

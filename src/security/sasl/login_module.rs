@@ -1,0 +1,190 @@
+//! Kafka's login modules: which of them go with which mechanism, and what their options mean.
+
+use std::collections::BTreeMap;
+
+use super::Mechanism;
+use super::jaas::LoginModuleEntry;
+use super::plain::Credentials;
+use super::unsecured::UnsecuredToken;
+use crate::config::Password;
+use crate::error::ConfigError;
+
+pub(super) const KEY: &str = "sasl.jaas.config";
+
+/// What a login module says.
+pub(super) enum LoginOptions {
+    Password {
+        credentials: Credentials,
+        /// The user is a delegation token, as only SCRAM knows them.
+        #[cfg(feature = "sasl-scram")]
+        is_token: bool,
+    },
+    Token(Option<UnsecuredToken>),
+}
+
+/// A login module of Kafka's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Module {
+    Plain,
+    Scram,
+    OAuthBearer,
+}
+
+const MODULES: [(&str, Module); 3] = [
+    (
+        "org.apache.kafka.common.security.plain.PlainLoginModule",
+        Module::Plain,
+    ),
+    (
+        "org.apache.kafka.common.security.scram.ScramLoginModule",
+        Module::Scram,
+    ),
+    (
+        "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule",
+        Module::OAuthBearer,
+    ),
+];
+
+/// Modules of others that are often met, and what to do instead.
+const KNOWN_ELSEWHERE: [(&str, &str); 3] = [
+    (
+        "Krb5LoginModule",
+        "GSSAPI (Kerberos) is not built. Use a listener that offers SCRAM-SHA-512, PLAIN or OAUTHBEARER",
+    ),
+    (
+        "IAMLoginModule",
+        "AWS_MSK_IAM is not built. MSK takes such tokens also by OAUTHBEARER: set sasl.mechanism=OAUTHBEARER, \
+         sign the token in a TokenProvider, and give that to ProducerBuilder::token_provider",
+    ),
+    (
+        "AADLoginModule",
+        "Set sasl.mechanism=OAUTHBEARER, get the token in a TokenProvider, and give that to \
+         ProducerBuilder::token_provider",
+    ),
+];
+
+fn module_of(mechanism: Mechanism) -> Module {
+    match mechanism {
+        Mechanism::Plain => Module::Plain,
+        #[cfg(feature = "sasl-scram")]
+        Mechanism::ScramSha256 | Mechanism::ScramSha512 => Module::Scram,
+        Mechanism::OAuthBearer => Module::OAuthBearer,
+    }
+}
+
+fn class_of(module: Module) -> &'static str {
+    let found = MODULES.iter().find(|(_, other)| *other == module);
+    found.map_or("", |(class, _)| class)
+}
+
+/// How the key is to be written for a mechanism.
+pub(super) fn recipe(mechanism: Mechanism) -> String {
+    let module = module_of(mechanism);
+    let options = match module {
+        Module::Plain | Module::Scram => "username=\"NAME\" password=\"PASSWORD\"",
+        Module::OAuthBearer => "unsecuredLoginStringClaim_sub=\"NAME\"",
+    };
+    format!("{KEY}={} required {options};", class_of(module))
+}
+
+/// Reads a login module's options.
+pub(super) fn read(
+    entry: &LoginModuleEntry,
+    mechanism: Mechanism,
+) -> Result<LoginOptions, ConfigError> {
+    let expected = module_of(mechanism);
+    let Some((_, module)) = MODULES.iter().find(|(class, _)| *class == entry.class) else {
+        return Err(unknown(entry, mechanism));
+    };
+    if *module != expected {
+        return Err(ConfigError::conflict(
+            &[KEY, "sasl.mechanism"],
+            format!(
+                "the login module of {KEY} is {}, and sasl.mechanism={} needs {}",
+                entry.class,
+                mechanism.name(),
+                class_of(expected)
+            ),
+            "Make the two fit",
+        ));
+    }
+    match module {
+        Module::Plain | Module::Scram => {
+            let credentials = credentials(&entry.options, mechanism)?;
+            Ok(LoginOptions::Password {
+                credentials,
+                #[cfg(feature = "sasl-scram")]
+                is_token: (entry.options.get("tokenauth"))
+                    .is_some_and(|value| value.expose().eq_ignore_ascii_case("true")),
+            })
+        }
+        Module::OAuthBearer => UnsecuredToken::of(&entry.options)
+            .map(LoginOptions::Token)
+            .map_err(|why| {
+                ConfigError::invalid(
+                    KEY,
+                    None,
+                    why,
+                    "Set the options of an unsecured token, or leave all out and give \
+                     ProducerBuilder::token_provider a TokenProvider",
+                )
+            }),
+    }
+}
+
+fn unknown(entry: &LoginModuleEntry, mechanism: Mechanism) -> ConfigError {
+    let simple = entry.class.rsplit('.').next().unwrap_or_default();
+    // Whatever is no name of a class may be a part of a secret.
+    let is_class = entry.class.contains('.')
+        && entry
+            .class
+            .chars()
+            .all(|c| c.is_ascii_alphanumeric() || "._$".contains(c));
+    let name = if is_class {
+        entry.class.as_str()
+    } else {
+        "it names"
+    };
+    let elsewhere = KNOWN_ELSEWHERE.iter().find(|(known, _)| *known == simple);
+    ConfigError::not_built(
+        KEY,
+        None,
+        format!("{name} is no login module that there is here; classes are not loaded"),
+        match elsewhere {
+            Some((_, remedy)) => (*remedy).to_owned(),
+            None => format!("Write {}", recipe(mechanism)),
+        },
+    )
+}
+
+fn credentials(
+    options: &BTreeMap<String, Password>,
+    mechanism: Mechanism,
+) -> Result<Credentials, ConfigError> {
+    let given = |name: &str| {
+        let value = options.get(name).filter(|value| !value.expose().is_empty());
+        value.ok_or_else(|| {
+            ConfigError::invalid(
+                KEY,
+                None,
+                format!("the option {name} is missing, or empty"),
+                format!("Write {}", recipe(mechanism)),
+            )
+        })
+    };
+    let (username, password) = (given("username")?, given("password")?);
+    for (name, value) in [("username", username), ("password", password)] {
+        if value.expose().contains('\0') {
+            return Err(ConfigError::invalid(
+                KEY,
+                None,
+                format!("the option {name} holds a NUL, which no mechanism can say"),
+                "Take it out",
+            ));
+        }
+    }
+    Ok(Credentials {
+        username: username.expose().to_owned(),
+        password: password.clone(),
+    })
+}

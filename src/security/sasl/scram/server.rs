@@ -1,0 +1,90 @@
+//! The broker's side, for brokers of tests. It knows the passwords, which real ones do not.
+
+use std::sync::Arc;
+
+use super::hash::{ScramHash, ScramKeys};
+use super::{MIN_ITERATIONS, base64};
+use crate::config::Password;
+
+/// What a broker adds to a client's nonce, and salts with. Nothing is to be protected here.
+const NONCE: &str = "TestClusterNonce";
+const SALT: &[u8] = b"TestClusterSalt";
+
+/// One exchange, from the broker's side.
+///
+/// # Kafka
+/// `org.apache.kafka.common.security.scram.internals.ScramSaslServer`.
+#[derive(Debug)]
+pub(crate) struct ServerScram {
+    hash: ScramHash,
+    /// The user's keys, and what was said up to the client's last message.
+    first: Option<(Arc<ScramKeys>, String, String)>,
+}
+
+impl ServerScram {
+    /// With one of the two hash functions.
+    pub(crate) fn new(is_sha_512: bool) -> Self {
+        let hash = if is_sha_512 {
+            ScramHash::Sha512
+        } else {
+            ScramHash::Sha256
+        };
+        Self { hash, first: None }
+    }
+
+    /// The keys of a user.
+    pub(crate) fn keys(hash: ScramHash, password: &Password) -> ScramKeys {
+        ScramKeys::derive(hash, password.expose().as_bytes(), SALT, MIN_ITERATIONS)
+    }
+
+    /// The answer to a client's message, and whether it is the last; `None` if the client is refused.
+    pub(crate) fn evaluate(
+        &mut self,
+        message: &[u8],
+        keys: impl FnOnce(&str, ScramHash) -> Option<Arc<ScramKeys>>,
+    ) -> Option<(Vec<u8>, bool)> {
+        let message = std::str::from_utf8(message).ok()?;
+        match self.first.take() {
+            None => self
+                .client_first(message, keys)
+                .map(|answer| (answer, false)),
+            Some((keys, said, nonce)) => {
+                let answer = self.client_final(message, &keys, &said, &nonce)?;
+                Some((answer, true))
+            }
+        }
+    }
+
+    fn client_first(
+        &mut self,
+        message: &str,
+        keys: impl FnOnce(&str, ScramHash) -> Option<Arc<ScramKeys>>,
+    ) -> Option<Vec<u8>> {
+        let bare = message.strip_prefix("n,,")?;
+        let mut parts = bare.split(',');
+        let name = parts.next()?.strip_prefix("n=")?;
+        let name = name.replace("=2C", ",").replace("=3D", "=");
+        let nonce = format!("{}{NONCE}", parts.next()?.strip_prefix("r=")?);
+        let keys = keys(&name, self.hash)?;
+        let first = format!("r={nonce},s={},i={MIN_ITERATIONS}", base64::encode(SALT));
+        self.first = Some((keys, format!("{bare},{first},"), nonce));
+        Some(first.into_bytes())
+    }
+
+    fn client_final(
+        &self,
+        message: &str,
+        keys: &ScramKeys,
+        said: &str,
+        nonce: &str,
+    ) -> Option<Vec<u8>> {
+        let (without_proof, proof) = message.rsplit_once(",p=")?;
+        if without_proof != format!("c=biws,r={nonce}") {
+            return None;
+        }
+        let auth_message = format!("{said}{without_proof}");
+        let proof = base64::decode(proof)?;
+        let signature = keys.check(self.hash, auth_message.as_bytes(), &proof)?;
+        Some(format!("v={}", base64::encode(&signature)).into_bytes())
+    }
+}

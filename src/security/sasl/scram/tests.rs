@@ -1,0 +1,276 @@
+use std::collections::VecDeque;
+use std::io;
+
+use super::*;
+use crate::clock::mock::MockClock;
+use crate::config::Password;
+use crate::security::sasl::outside::{Wake, Work};
+use crate::sync::{Mutex, Rank};
+use crate::util::log::LogContext;
+
+const NOW: Instant = Instant::ORIGIN;
+
+/// What is to be done elsewhere, as long as nobody does it.
+#[derive(Clone)]
+struct Elsewhere(Arc<Mutex<VecDeque<Work>>>);
+
+impl Elsewhere {
+    fn new() -> Self {
+        Self(Arc::new(Mutex::new(Rank::LEAF, VecDeque::new())))
+    }
+
+    fn run_one(&self) -> bool {
+        let work = self.0.lock().pop_front();
+        work.map(|work| work()).is_some()
+    }
+}
+
+fn outside(elsewhere: &Elsewhere, nonce: &'static [u8; NONCE_BYTES]) -> Outside {
+    let queue = elsewhere.clone();
+    Outside {
+        run: Arc::new(move |work| {
+            queue.0.lock().push_back(work);
+            Ok(())
+        }),
+        wake: Arc::new(Wake::default()),
+        random: Arc::new(|bytes| {
+            bytes.copy_from_slice(nonce);
+            Ok(())
+        }),
+        clock: Arc::new(MockClock::new()),
+        log: LogContext::for_tests(),
+        seed: 0,
+    }
+}
+
+fn client(hash: ScramHash, elsewhere: &Elsewhere) -> ScramClient {
+    let credentials = Credentials {
+        username: "user".to_owned(),
+        password: Password::new("pencil"),
+    };
+    ScramClient::new(
+        hash,
+        &credentials,
+        false,
+        outside(elsewhere, &[0; NONCE_BYTES]),
+    )
+}
+
+fn sent(step: Result<MechanismStep, MechanismFailure>) -> String {
+    match step {
+        Ok(MechanismStep::Send(token)) => String::from_utf8(token.expose().to_vec()).unwrap(),
+        other => panic!("{other:?}"),
+    }
+}
+
+fn refusal(step: Result<MechanismStep, MechanismFailure>) -> String {
+    match step {
+        Err(MechanismFailure::Refused(why)) => why,
+        other => panic!("{other:?}"),
+    }
+}
+
+/// The nonce of [`client`].
+const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
+
+/// A mechanism that has sent its first message.
+fn begun(elsewhere: &Elsewhere) -> ScramMechanism {
+    let mut mechanism = client(ScramHash::Sha256, elsewhere).start();
+    let first = sent(mechanism.proceed(NOW));
+    assert_eq!(first, format!("n,,n=user,r={NONCE}"));
+    mechanism
+}
+
+/// The example of RFC 7677, section 3, whose nonce is no base64 of ours: from where that is known.
+#[test]
+fn the_example_of_the_standard_comes_out() {
+    let elsewhere = Elsewhere::new();
+    let nonce = "rOprNGfwEbeRWgbNEkqO";
+    let mut mechanism = client(ScramHash::Sha256, &elsewhere).start();
+    mechanism.state = State::First {
+        bare: format!("n=user,r={nonce}"),
+        nonce: nonce.to_owned(),
+    };
+    let first =
+        "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
+    let step = mechanism.evaluate(first.as_bytes(), NOW);
+    assert!(matches!(step, Ok(MechanismStep::Wait)), "{step:?}");
+    assert!(matches!(mechanism.proceed(NOW), Ok(MechanismStep::Wait)));
+    assert!(elsewhere.run_one() && !elsewhere.run_one());
+    assert_eq!(
+        sent(mechanism.proceed(NOW)),
+        "c=biws,r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,\
+         p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQ="
+    );
+    let last = mechanism.evaluate(b"v=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", NOW);
+    assert!(matches!(last, Ok(MechanismStep::Complete)), "{last:?}");
+}
+
+/// Nobody has published an exchange with SHA-512: the two sides of it here agree, and with Kafka's in
+/// `tests/kafka`.
+#[test]
+fn both_hash_functions_convince_one_who_knows_the_keys_and_are_convinced() {
+    for hash in [ScramHash::Sha256, ScramHash::Sha512] {
+        let elsewhere = Elsewhere::new();
+        let mut mechanism = client(hash, &elsewhere).start();
+        let first = sent(mechanism.proceed(NOW));
+        let server_first = format!("r={NONCE}xyz,s={},i=5000", base64::encode(b"salt"));
+        let _ = mechanism.evaluate(server_first.as_bytes(), NOW);
+        assert!(elsewhere.run_one());
+        let last = sent(mechanism.proceed(NOW));
+        let (without_proof, proof) = last.rsplit_once(",p=").unwrap();
+        let message = format!("{},{server_first},{without_proof}", &first[3..]);
+        let keys = ScramKeys::derive(hash, b"pencil", b"salt", 5000);
+        let proof = base64::decode(proof).unwrap();
+        let signature = keys
+            .check(hash, message.as_bytes(), &proof)
+            .expect("the proof is right");
+        assert!(keys.check(hash, b"another", &proof).is_none());
+        let answer = format!("v={}", base64::encode(&signature));
+        let step = mechanism.evaluate(answer.as_bytes(), NOW);
+        assert!(matches!(step, Ok(MechanismStep::Complete)), "{step:?}");
+    }
+}
+
+#[test]
+fn keys_are_derived_once_for_all_brokers_and_again_for_another_salt() {
+    let elsewhere = Elsewhere::new();
+    let client = client(ScramHash::Sha256, &elsewhere);
+    let reach = |salt: &[u8]| {
+        let mut mechanism = client.start();
+        sent(mechanism.proceed(NOW));
+        let first = format!("r={NONCE}x,s={},i=4096", base64::encode(salt));
+        let step = mechanism.evaluate(first.as_bytes(), NOW);
+        (mechanism, matches!(step, Ok(MechanismStep::Wait)))
+    };
+    let (mut one, waits) = reach(b"a");
+    assert!(waits);
+    let (mut other, waits) = reach(b"a");
+    assert!(waits, "it is derived already");
+    let (_, waits) = reach(b"b");
+    assert!(waits);
+    let (mut late, waits) = reach(b"c");
+    assert!(waits);
+    assert!(elsewhere.run_one());
+    sent(one.proceed(NOW));
+    sent(other.proceed(NOW));
+    assert!(elsewhere.run_one() && !elsewhere.run_one(), "two at once");
+    assert!(matches!(late.proceed(NOW), Ok(MechanismStep::Wait)));
+    assert!(elsewhere.run_one());
+    sent(late.proceed(NOW));
+    let (_, waits) = reach(b"a");
+    assert!(!waits && !elsewhere.run_one());
+}
+
+/// Java: `ScramSaslClient`, `MIN_ITERATIONS`
+#[test]
+fn the_number_of_iterations_is_bounded_on_both_sides() {
+    let elsewhere = Elsewhere::new();
+    for (iterations, expected) in [
+        ("4095", "fewer than 4096"),
+        ("0", "fewer than 4096"),
+        ("1000001", "no more than 1000000"),
+        ("2147483647", "no more than 1000000"),
+        ("99999999999999999999", "no more than 1000000"),
+    ] {
+        let first = format!("r={NONCE}x,s=Zm9v,i={iterations}");
+        let why = refusal(begun(&elsewhere).evaluate(first.as_bytes(), NOW));
+        assert!(why.contains(expected), "{why}");
+    }
+    assert!(!elsewhere.run_one(), "nothing was begun");
+}
+
+#[test]
+fn an_answer_to_somebody_else_is_refused() {
+    let elsewhere = Elsewhere::new();
+    for nonce in ["x", "AAAA", NONCE, &NONCE.to_lowercase()] {
+        let first = format!("r={nonce},s=Zm9v,i=4096");
+        let why = refusal(begun(&elsewhere).evaluate(first.as_bytes(), NOW));
+        assert!(why.contains("nonce"), "{nonce}: {why}");
+    }
+    let salt = base64::encode(&[7; MAX_SALT_BYTES + 1]);
+    let first = format!("r={NONCE}x,s={salt},i=4096");
+    let why = refusal(begun(&elsewhere).evaluate(first.as_bytes(), NOW));
+    assert!(why.contains("salt"), "{why}");
+    for token in [&b""[..], b"v=Zm9v", b"\xff\xfe"] {
+        let why = refusal(begun(&elsewhere).evaluate(token, NOW));
+        assert!(why.contains("first message"), "{why}");
+    }
+}
+
+/// A mechanism that has sent its proof.
+fn proved(elsewhere: &Elsewhere) -> ScramMechanism {
+    let mut mechanism = begun(elsewhere);
+    let first = format!("r={NONCE}x,s=Zm9v,i=4096");
+    let _ = mechanism.evaluate(first.as_bytes(), NOW);
+    while elsewhere.run_one() {}
+    sent(mechanism.proceed(NOW));
+    mechanism
+}
+
+/// Java: `ScramSaslClient`, "Invalid server signature"
+#[test]
+fn a_broker_that_does_not_know_the_password_is_refused() {
+    let elsewhere = Elsewhere::new();
+    let forged = format!("v={}", base64::encode(&[7; 32]));
+    let why = refusal(proved(&elsewhere).evaluate(forged.as_bytes(), NOW));
+    assert!(why.contains("does not prove"), "{why}");
+    let why = refusal(proved(&elsewhere).evaluate(b"v=", NOW));
+    assert!(why.contains("does not prove"), "{why}");
+    let why = refusal(proved(&elsewhere).evaluate(b"e=invalid-proof", NOW));
+    assert!(why.ends_with("invalid-proof"), "{why}");
+    let why = refusal(proved(&elsewhere).evaluate(b"", NOW));
+    assert!(why.contains("final message"), "{why}");
+}
+
+#[test]
+fn a_broker_that_speaks_out_of_turn_is_not_listened_to() {
+    let elsewhere = Elsewhere::new();
+    let mut waits = begun(&elsewhere);
+    let first = format!("r={NONCE}x,s=Zm9v,i=4096");
+    let _ = waits.evaluate(first.as_bytes(), NOW);
+    let again = waits.evaluate(first.as_bytes(), NOW);
+    assert!(
+        matches!(again, Err(MechanismFailure::Interrupted(_))),
+        "{again:?}"
+    );
+}
+
+#[test]
+fn a_delegation_token_says_that_it_is_one_and_names_are_escaped() {
+    let credentials = Credentials {
+        username: "a=b,c".to_owned(),
+        password: Password::new("x"),
+    };
+    let outside = outside(&Elsewhere::new(), &[0; NONCE_BYTES]);
+    let client = ScramClient::new(ScramHash::Sha512, &credentials, true, outside);
+    let first = sent(client.start().proceed(NOW));
+    assert_eq!(first, format!("n,,n=a=3Db=2Cc,r={NONCE},tokenauth=true"));
+}
+
+#[test]
+fn without_random_numbers_or_threads_another_attempt_may_succeed() {
+    let elsewhere = Elsewhere::new();
+    let mut client = client(ScramHash::Sha256, &elsewhere);
+    client.outside.random = Arc::new(|_| Err(io::ErrorKind::Other.into()));
+    let step = client.start().proceed(NOW);
+    assert!(
+        matches!(step, Err(MechanismFailure::Interrupted(_))),
+        "{step:?}"
+    );
+    let mut without_threads = outside(&elsewhere, &[0; NONCE_BYTES]);
+    without_threads.run = Arc::new(|_| Err(io::ErrorKind::OutOfMemory.into()));
+    let credentials = Credentials {
+        username: "user".to_owned(),
+        password: Password::new("x"),
+    };
+    let client = ScramClient::new(ScramHash::Sha256, &credentials, false, without_threads);
+    let mut mechanism = client.start();
+    sent(mechanism.proceed(NOW));
+    let first = format!("r={NONCE}x,s=Zm9v,i=4096");
+    let step = mechanism.evaluate(first.as_bytes(), NOW);
+    let Err(MechanismFailure::Interrupted(why)) = step else {
+        panic!("{step:?}");
+    };
+    assert!(why.contains("no thread"), "{why}");
+}

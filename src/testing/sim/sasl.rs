@@ -1,0 +1,316 @@
+//! A broker that asks who its clients are: PLAIN and SCRAM, as Kafka's own brokers do it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::plan::Answer;
+use crate::clock::Timestamp;
+use crate::config::Password;
+use crate::error::ErrorCode;
+use crate::protocol::{
+    ApiKey, AuthBytes, Frame, Reader, Request, RequestHeader, Response, SaslAuthenticateResponse,
+    SaslHandshakeResponse,
+};
+#[cfg(feature = "sasl-scram")]
+use crate::security::sasl::scram::{ScramHash, ScramKeys, ServerScram};
+use crate::testing::script::AndThen;
+
+/// What is offered unless it is told otherwise.
+#[cfg(feature = "sasl-scram")]
+const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
+#[cfg(not(feature = "sasl-scram"))]
+const MECHANISMS: &[&str] = &["PLAIN"];
+
+/// Offered where there is a token.
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+/// Who may connect, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct SaslListener {
+    users: BTreeMap<String, Password>,
+    /// The keys of passwords: connections come often.
+    #[cfg(feature = "sasl-scram")]
+    keys: BTreeMap<(String, ScramHash), Arc<ScramKeys>>,
+    /// Bearer tokens that are taken.
+    tokens: Vec<Password>,
+    mechanisms: Vec<Arc<str>>,
+    /// `connections.max.reauth.ms`.
+    session: Option<Duration>,
+}
+
+impl Default for SaslListener {
+    fn default() -> Self {
+        Self {
+            users: BTreeMap::new(),
+            #[cfg(feature = "sasl-scram")]
+            keys: BTreeMap::new(),
+            tokens: Vec::new(),
+            mechanisms: MECHANISMS.iter().map(|name| (*name).into()).collect(),
+            session: None,
+        }
+    }
+}
+
+impl SaslListener {
+    /// A user that there is from now on, with this password.
+    pub(crate) fn set_user(&mut self, name: &str, password: &str) {
+        self.users.insert(name.to_owned(), Password::new(password));
+        #[cfg(feature = "sasl-scram")]
+        for hash in [ScramHash::Sha256, ScramHash::Sha512] {
+            let keys = ServerScram::keys(hash, &Password::new(password));
+            self.keys.insert((name.to_owned(), hash), Arc::new(keys));
+        }
+    }
+
+    #[cfg(feature = "sasl-scram")]
+    fn keys(&self, name: &str, hash: ScramHash) -> Option<Arc<ScramKeys>> {
+        self.keys.get(&(name.to_owned(), hash)).cloned()
+    }
+
+    /// Takes this token, and offers the mechanism for it.
+    pub(crate) fn add_token(&mut self, token: &str) {
+        self.tokens.push(Password::new(token));
+        if !self.mechanisms.iter().any(|name| &**name == OAUTHBEARER) {
+            self.mechanisms.push(OAUTHBEARER.into());
+        }
+    }
+
+    /// # Kafka
+    /// `OAuthBearerClientInitialResponse`, without its checks.
+    fn takes_token(&self, message: &[u8]) -> bool {
+        let mut parts = message.split(|byte| *byte == 1);
+        let token = parts.find_map(|part| part.strip_prefix(b"auth=Bearer "));
+        token.is_some_and(|token| {
+            self.tokens
+                .iter()
+                .any(|known| known.expose().as_bytes() == token)
+        })
+    }
+
+    /// Offers these of all mechanisms that there are.
+    pub(crate) fn set_mechanisms(&mut self, names: &[&str]) {
+        let offered = MECHANISMS.iter().filter(|name| names.contains(name));
+        self.mechanisms = offered.map(|name| (*name).into()).collect();
+    }
+
+    pub(crate) fn set_session(&mut self, session: Duration) {
+        self.session = Some(session);
+    }
+
+    fn refusal(mechanism: &str) -> String {
+        format!(
+            "Authentication failed during authentication due to invalid credentials with SASL mechanism \
+             {mechanism}"
+        )
+    }
+
+    fn plain(&self, token: &[u8]) -> Result<(), String> {
+        let mut parts = token.split(|byte| *byte == 0).skip(1);
+        let (name, password) = (
+            parts.next().unwrap_or_default(),
+            parts.next().unwrap_or_default(),
+        );
+        let known = std::str::from_utf8(name)
+            .ok()
+            .and_then(|name| self.users.get(name));
+        if known.is_some_and(|known| known.expose().as_bytes() == password) {
+            return Ok(());
+        }
+        Err("Authentication failed: Invalid username or password".to_owned())
+    }
+}
+
+/// How far a client has come.
+#[derive(Debug)]
+enum State {
+    /// It has not said how it is going to.
+    Begins,
+    Plain,
+    Token,
+    /// The client has been told that its token is not taken.
+    TokenRefused,
+    #[cfg(feature = "sasl-scram")]
+    Scram(ServerScram),
+    /// The client is known, until then.
+    Known(Option<Timestamp>),
+}
+
+/// What a connection to such a broker is about, before its requests are.
+///
+/// # Kafka
+/// `org.apache.kafka.common.security.authenticator.SaslServerAuthenticator`.
+#[derive(Debug)]
+pub(crate) struct SaslSession {
+    state: State,
+    mechanism: Arc<str>,
+    /// Tokens come without requests around them.
+    is_bare: bool,
+    has_been_known: bool,
+}
+
+impl SaslSession {
+    /// A client of which nothing is known.
+    pub(crate) fn new() -> Self {
+        Self {
+            state: State::Begins,
+            mechanism: "".into(),
+            is_bare: false,
+            has_been_known: false,
+        }
+    }
+
+    /// What is answered to a frame, or `None` if it is a request like any other.
+    pub(super) fn take(
+        &mut self,
+        listener: &SaslListener,
+        frame: &Bytes,
+        now: Timestamp,
+    ) -> Option<Answer> {
+        let is_talking = !matches!(self.state, State::Begins | State::Known(_));
+        if self.is_bare && is_talking {
+            return Some(self.bare(listener, frame, now));
+        }
+        let mut reader = Reader::new(frame);
+        let Ok(header) = RequestHeader::decode(&mut reader) else {
+            return Some(Answer::Close);
+        };
+        let (api, version) = (header.api_key, header.api_version);
+        if !matches!(api, ApiKey::SaslHandshake | ApiKey::SaslAuthenticate) {
+            return self.other(api, now);
+        }
+        let request = Request::decode_body(api, version, &mut reader);
+        let response = match request {
+            Ok(Request::SaslHandshake(request)) if !is_talking => {
+                self.handshake(listener, &request.mechanism, version)
+            }
+            Ok(Request::SaslAuthenticate(request)) if is_talking => {
+                self.authenticate(listener, &request.auth_bytes.0, now)
+            }
+            _ => return Some(Answer::Close),
+        };
+        let is_refused = match &response {
+            Response::SaslHandshake(answer) => answer.error != ErrorCode::NoError,
+            Response::SaslAuthenticate(answer) => answer.error != ErrorCode::NoError,
+            _ => false,
+        };
+        let frame = response.encode(version, header.correlation_id);
+        Some(if is_refused {
+            Answer::Part {
+                frame,
+                bytes: usize::MAX,
+                then: AndThen::Close,
+            }
+        } else {
+            Answer::Reply(frame)
+        })
+    }
+
+    /// A request that is none of SASL's.
+    fn other(&self, api: ApiKey, now: Timestamp) -> Option<Answer> {
+        let passes = match self.state {
+            State::Begins => api == ApiKey::ApiVersions && !self.has_been_known,
+            State::Known(None) => true,
+            State::Known(Some(end)) => now < end,
+            // Between: requests that were sent before the client began again come before.
+            State::Plain | State::Token | State::TokenRefused => false,
+            #[cfg(feature = "sasl-scram")]
+            State::Scram(_) => false,
+        };
+        (!passes).then_some(Answer::Close)
+    }
+
+    fn handshake(&mut self, listener: &SaslListener, mechanism: &str, version: i16) -> Response {
+        let offered = listener
+            .mechanisms
+            .iter()
+            .find(|name| &***name == mechanism);
+        let error = match offered {
+            None => ErrorCode::UnsupportedSaslMechanism,
+            Some(_) if self.has_been_known && *mechanism != *self.mechanism => {
+                ErrorCode::SaslAuthenticationFailed
+            }
+            Some(name) => {
+                self.mechanism = Arc::clone(name);
+                self.is_bare = version == 0;
+                self.state = match mechanism {
+                    #[cfg(feature = "sasl-scram")]
+                    "SCRAM-SHA-256" | "SCRAM-SHA-512" => {
+                        State::Scram(ServerScram::new(mechanism == "SCRAM-SHA-512"))
+                    }
+                    OAUTHBEARER => State::Token,
+                    _ => State::Plain,
+                };
+                ErrorCode::NoError
+            }
+        };
+        Response::SaslHandshake(SaslHandshakeResponse {
+            error,
+            mechanisms: listener.mechanisms.clone(),
+        })
+    }
+
+    /// The answer to a token, and whether that was the last.
+    fn evaluate(
+        &mut self,
+        listener: &SaslListener,
+        token: &[u8],
+    ) -> Result<(Vec<u8>, bool), String> {
+        match &mut self.state {
+            State::Plain => listener.plain(token).map(|()| (Vec::new(), true)),
+            State::Token if listener.takes_token(token) => Ok((Vec::new(), true)),
+            State::Token => {
+                self.state = State::TokenRefused;
+                Ok((b"{\"status\":\"invalid_token\"}".to_vec(), false))
+            }
+            State::TokenRefused => Err("{\"status\":\"invalid_token\"}".to_owned()),
+            #[cfg(feature = "sasl-scram")]
+            State::Scram(server) => server
+                .evaluate(token, |name, hash| listener.keys(name, hash))
+                .ok_or_else(|| SaslListener::refusal(&self.mechanism)),
+            State::Begins | State::Known(_) => Err(SaslListener::refusal(&self.mechanism)),
+        }
+    }
+
+    fn known(&mut self, listener: &SaslListener, now: Timestamp) {
+        self.has_been_known = true;
+        self.state = State::Known(listener.session.map(|session| now.plus(session)));
+    }
+
+    fn authenticate(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Response {
+        let mut response = SaslAuthenticateResponse {
+            error: ErrorCode::NoError,
+            error_message: None,
+            auth_bytes: AuthBytes(Bytes::new()),
+            session_lifetime_ms: 0,
+        };
+        match self.evaluate(listener, token) {
+            Ok((answer, is_last)) => {
+                response.auth_bytes = AuthBytes(answer.into());
+                if is_last {
+                    self.known(listener, now);
+                    let millis = listener.session.unwrap_or_default().as_millis();
+                    response.session_lifetime_ms = i64::try_from(millis).unwrap_or(i64::MAX);
+                }
+            }
+            Err(why) => {
+                response.error = ErrorCode::SaslAuthenticationFailed;
+                response.error_message = Some(why.into());
+            }
+        }
+        Response::SaslAuthenticate(response)
+    }
+
+    /// Brokers before 1.0 do not say why they close.
+    fn bare(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Answer {
+        let Ok((answer, is_last)) = self.evaluate(listener, token) else {
+            return Answer::Close;
+        };
+        if is_last {
+            self.known(listener, now);
+        }
+        Frame::from_payload(answer.into()).map_or(Answer::Close, Answer::Reply)
+    }
+}
