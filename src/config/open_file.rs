@@ -32,23 +32,20 @@ pub(super) fn exposed(path: &Path, given: &BTreeMap<String, String>) -> Option<S
 
 #[cfg(test)]
 mod tests {
-    #![cfg(unix)]
-
-    use std::fs::{self, Permissions};
-    use std::os::unix::fs::PermissionsExt;
-
-    use super::*;
-
     #[test]
+    #[cfg(unix)]
     fn a_file_is_open_to_all_if_others_may_read_it() {
+        use std::fs::{self, Permissions};
+        use std::os::unix::fs::PermissionsExt;
+
         let name = format!("kafka-producer-open-{}", std::process::id());
         let path = std::env::temp_dir().join(name);
         fs::write(&path, "").unwrap();
         for (mode, is_open) in [(0o600, false), (0o640, false), (0o644, true)] {
             fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
-            assert_eq!(is_open_to_all(&path), is_open, "{mode:o}");
+            assert_eq!(super::is_open_to_all(&path), is_open, "{mode:o}");
         }
         fs::remove_file(&path).unwrap();
-        assert!(!is_open_to_all(&path));
+        assert!(!super::is_open_to_all(&path));
     }
 }
