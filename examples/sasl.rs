@@ -1,6 +1,7 @@
 //! A producer that says who it is, and what it is told when the password is wrong.
 //!
 //! The brokers are embedded ones, so that this runs with nothing else: `cargo run --example sasl --features testing`.
+#![allow(clippy::print_stdout, reason = "it says what it shows")]
 
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{
