@@ -217,10 +217,12 @@ fn what_is_not_built_is_refused_only_where_it_would_change_behaviour() {
     ];
     assert!(config(accepted).is_ok());
     assert!(config(&[("security.protocol", "sasl_plaintext")]).is_ok());
+    for protocol in ["ssl", "SASL_SSL"] {
+        let with_tls = config(&[("security.protocol", protocol)]);
+        assert_eq!(with_tls.is_ok(), cfg!(feature = "tls-no-provider"));
+    }
     for (key, value) in [
         ("transactional.id", "t"),
-        ("security.protocol", "SASL_PLAINTEXT"),
-        ("security.protocol", "sasl_ssl"),
         (
             "metric.reporters",
             "org.apache.kafka.common.metrics.JmxReporter",
