@@ -1,5 +1,5 @@
 //! How much memory a whole process takes at most that has batches of 1,000 partitions open: the bound of
-//! `buffer.memory`, and what the codecs and the program itself add to it.
+//! `buffer.memory`, and what the codecs and the producer itself add to it.
 //!
 //! ```text
 //! cargo test --test memory -- --nocapture         prints the figures
