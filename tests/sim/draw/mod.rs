@@ -43,7 +43,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     };
     let network = network::network(&mut Dice::new(seed, "network"));
     let mut brokers = network::brokers(&mut Dice::new(seed, "brokers"));
-    brokers.sasl = network::sasl(&mut Dice::new(seed, "sasl"));
+    brokers.sasl = network::sasl(&mut Dice::new(seed, "sasl"), &brokers.release);
     let topics = topics::Topics::draw(&mut Dice::new(seed, "topics"), weather);
 
     let configs = configurations(seed, &network, &brokers);

@@ -69,7 +69,7 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
 }
 
 /// Whether brokers ask who their clients are: drawn apart, so that a seed is otherwise what it was.
-pub(super) fn sasl(dice: &mut Dice) -> Option<Sasl> {
+pub(super) fn sasl(dice: &mut Dice, release: &str) -> Option<Sasl> {
     if !dice.percent(20) {
         return None;
     }
@@ -80,6 +80,8 @@ pub(super) fn sasl(dice: &mut Dice) -> Option<Sasl> {
     };
     Some(Sasl {
         mechanism: (*dice.pick(mechanisms)).to_owned(),
-        session_ms: dice.percent(50).then(|| dice.within(50..=5_000)),
+        // Older ones have no sessions (KIP-368).
+        session_ms: (dice.percent(50) && matches!(release, "V2_4" | "V3_0"))
+            .then(|| dice.within(50..=5_000)),
     })
 }
