@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example local_kafka
 //! cargo run --example local_kafka -- --version 3.0.0 --brokers 3 --topic orders:12 --topic clicks
+//! cargo run --example local_kafka -- --secure
 //! ```
 //! Needs `java`, `javac` and `mvn`. Runs until Ctrl-C, or until its standard input ends or says `stop`; the
 //! brokers end with it and their data is gone.
@@ -13,12 +14,18 @@
     clippy::disallowed_types
 )]
 
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+#[path = "../../src/security/tls/tests/certificates.rs"]
+mod certificates;
 // The tests' harness; this command uses some of it.
 #[allow(dead_code, unused_imports)]
 mod harness;
 
 use std::error::Error;
-use std::io::BufRead;
+use std::fs;
+use std::io::{BufRead, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
 use harness::{Cluster, ClusterOptions};
 use lexopt::prelude::{Long, Short, ValueExt};
@@ -30,10 +37,18 @@ Starts a real Apache Kafka on loopback ports and runs until Ctrl-C or the end of
   --brokers COUNT      how many brokers (1)
   --topic NAME[:COUNT] creates a topic, with so many partitions (1); may be repeated;
                        without any, there is `quickstart` with 3
-  --config KEY=VALUE   a line of server.properties; may be repeated";
+  --config KEY=VALUE   a line of server.properties; may be repeated
+  --secure             a listener beside the plain one that asks for TLS and SCRAM, a user,
+                       and a client's properties for it";
+
+/// The listener of `--secure`, named as its protocol.
+const SECURE: &str = "SASL_SSL";
+const USER: &str = "alice";
+const PASSWORD: &str = "alice-secret";
 
 struct Wishes {
     cluster: ClusterOptions,
+    is_secure: bool,
     topics: Vec<(String, i32)>,
 }
 
@@ -46,7 +61,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         "starting Kafka {}; the first time this downloads it",
         wishes.cluster.version
     );
-    let cluster = Cluster::start(wishes.cluster)?;
+    let (options, authority) = if wishes.is_secure {
+        let (options, authority) = secured(wishes.cluster)?;
+        (options, Some(authority))
+    } else {
+        (wishes.cluster, None)
+    };
+    let cluster = Cluster::start(options)?;
     for (name, partitions) in &wishes.topics {
         cluster.create_topic(name, *partitions, &[])?;
         println!("created topic {name} with {partitions} partition(s)");
@@ -58,9 +79,76 @@ fn main() -> Result<(), Box<dyn Error>> {
             "Try:   cargo run --release --example quickstart -- --bootstrap-servers {servers} --topic {topic}"
         );
     }
+    if let (Some(authority), Some((topic, _))) = (authority, wishes.topics.first()) {
+        let file = write_properties(&cluster, &authority)?;
+        println!(
+            "By TLS and SCRAM, with the properties in {0}:\n       \
+             cargo run --example tls_sasl --features testing -- {0} {topic}",
+            file.display()
+        );
+    }
     println!("Logs:  {}", cluster.folder().display());
     println!("Stop:  Ctrl-C");
     wait_for_the_end()
+}
+
+/// Brokers with the further listener, and the authority that their certificate is of.
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+fn secured(options: ClusterOptions) -> Result<(ClusterOptions, String), Box<dyn Error>> {
+    let authority = certificates::Authority::new(0);
+    let identity = authority.issue(&["127.0.0.1", "localhost"]);
+    let options = options
+        .listener(SECURE)
+        .identity(
+            "listener.name.sasl_ssl.",
+            &identity.chain,
+            identity.key,
+            &authority.pem(),
+        )
+        .config("sasl.enabled.mechanisms", "SCRAM-SHA-256,SCRAM-SHA-512")
+        .config(
+            "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config",
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        )
+        .config(
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config",
+            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+        );
+    Ok((options, authority.pem()))
+}
+
+/// Certificates are made by the cryptography of the build.
+#[cfg(not(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola")))]
+fn secured(_: ClusterOptions) -> Result<(ClusterOptions, String), Box<dyn Error>> {
+    Err(
+        "--secure takes a build with one of the features tls, tls-aws-lc-rs and tls-graviola"
+            .into(),
+    )
+}
+
+/// Makes the user, and writes what a client needs; the files go with the cluster.
+fn write_properties(cluster: &Cluster, authority: &str) -> Result<PathBuf, Box<dyn Error>> {
+    cluster.create_scram_user(USER, PASSWORD)?;
+    let servers = cluster
+        .bootstrap_servers_of(SECURE)
+        .ok_or("the listener was asked for")?;
+    let trusted = cluster.folder().join("authority.pem");
+    fs::write(&trusted, authority)?;
+    let file = cluster.folder().join("client.properties");
+    let text = format!(
+        "bootstrap.servers={servers}\n\
+         security.protocol={SECURE}\n\
+         sasl.mechanism=SCRAM-SHA-512\n\
+         sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \\\n  \
+           username=\"{USER}\" password=\"{PASSWORD}\";\n\
+         ssl.truststore.type=PEM\n\
+         ssl.truststore.location={}\n",
+        trusted.display()
+    );
+    let mut options = fs::OpenOptions::new();
+    let mut file_itself = options.write(true).create(true).mode(0o600).open(&file)?;
+    file_itself.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 /// Returns when standard input ends or says `stop`. Ctrl-C ends this process at once, and the brokers
@@ -78,6 +166,7 @@ fn wait_for_the_end() -> Result<(), Box<dyn Error>> {
 fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
     let mut wishes = Wishes {
         cluster: ClusterOptions::default(),
+        is_secure: false,
         topics: Vec::new(),
     };
     while let Some(argument) = parser.next()? {
@@ -90,6 +179,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
                 let (key, value) = line.split_once('=').ok_or("--config takes KEY=VALUE")?;
                 wishes.cluster = wishes.cluster.config(key, value);
             }
+            Long("secure") => wishes.is_secure = true,
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected().into()),
         }

@@ -293,13 +293,7 @@ pub(crate) fn with_identity(
     identity: &Identity,
     trusted: &Authority,
 ) -> ClusterOptions {
-    let key = |name: &str| format!("{prefix}ssl.{name}");
-    options
-        .config(&key("keystore.type"), "PEM")
-        .config(&key("keystore.certificate.chain"), &identity.chain)
-        .config(&key("keystore.key"), identity.key)
-        .config(&key("truststore.type"), "PEM")
-        .config(&key("truststore.certificates"), &trusted.pem())
+    options.identity(prefix, &identity.chain, identity.key, &trusted.pem())
 }
 
 /// A client's configuration that trusts an authority.
