@@ -14,9 +14,6 @@
     clippy::disallowed_types
 )]
 
-#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
-#[path = "../../src/security/tls/tests/certificates.rs"]
-mod certificates;
 // The tests' harness; this command uses some of it.
 #[allow(dead_code, unused_imports)]
 mod harness;
@@ -45,6 +42,10 @@ Starts a real Apache Kafka on loopback ports and runs until Ctrl-C or the end of
 const SECURE: &str = "SASL_SSL";
 const USER: &str = "alice";
 const PASSWORD: &str = "alice-secret";
+// Everybody knows this key: its certificate is for 127.0.0.1 alone.
+const BROKER_KEY: &str = include_str!("../../examples/tls_sasl/broker.key");
+const BROKER: &str = include_str!("../../examples/tls_sasl/broker.pem");
+const AUTHORITY: &str = include_str!("../../examples/tls_sasl/authority.pem");
 
 struct Wishes {
     cluster: ClusterOptions,
@@ -61,11 +62,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         "starting Kafka {}; the first time this downloads it",
         wishes.cluster.version
     );
-    let (options, authority) = if wishes.is_secure {
-        let (options, authority) = secured(wishes.cluster)?;
-        (options, Some(authority))
+    let options = if wishes.is_secure {
+        secured(wishes.cluster)
     } else {
-        (wishes.cluster, None)
+        wishes.cluster
     };
     let cluster = Cluster::start(options)?;
     for (name, partitions) in &wishes.topics {
@@ -79,8 +79,8 @@ fn main() -> Result<(), Box<dyn Error>> {
             "Try:   cargo run --release --example quickstart -- --bootstrap-servers {servers} --topic {topic}"
         );
     }
-    if let (Some(authority), Some((topic, _))) = (authority, wishes.topics.first()) {
-        let file = write_properties(&cluster, &authority)?;
+    if let (true, Some((topic, _))) = (wishes.is_secure, wishes.topics.first()) {
+        let file = write_properties(&cluster)?;
         println!(
             "By TLS and SCRAM, with the properties in {0}:\n       \
              cargo run --example tls_sasl --features testing -- {0} {topic}",
@@ -92,48 +92,31 @@ fn main() -> Result<(), Box<dyn Error>> {
     wait_for_the_end()
 }
 
-/// Brokers with the further listener, and the authority that their certificate is of.
-#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
-fn secured(options: ClusterOptions) -> Result<(ClusterOptions, String), Box<dyn Error>> {
-    let authority = certificates::Authority::new(0);
-    let identity = authority.issue(&["127.0.0.1", "localhost"]);
-    let options = options
+/// Brokers with the further listener.
+fn secured(options: ClusterOptions) -> ClusterOptions {
+    let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+    options
         .listener(SECURE)
-        .identity(
-            "listener.name.sasl_ssl.",
-            &identity.chain,
-            identity.key,
-            &authority.pem(),
-        )
+        .identity("listener.name.sasl_ssl.", BROKER, BROKER_KEY, AUTHORITY)
         .config("sasl.enabled.mechanisms", "SCRAM-SHA-256,SCRAM-SHA-512")
         .config(
             "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config",
-            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
+            scram,
         )
         .config(
             "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config",
-            "org.apache.kafka.common.security.scram.ScramLoginModule required;",
-        );
-    Ok((options, authority.pem()))
-}
-
-/// Certificates are made by the cryptography of the build.
-#[cfg(not(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola")))]
-fn secured(_: ClusterOptions) -> Result<(ClusterOptions, String), Box<dyn Error>> {
-    Err(
-        "--secure takes a build with one of the features tls, tls-aws-lc-rs and tls-graviola"
-            .into(),
-    )
+            scram,
+        )
 }
 
 /// Makes the user, and writes what a client needs; the files go with the cluster.
-fn write_properties(cluster: &Cluster, authority: &str) -> Result<PathBuf, Box<dyn Error>> {
+fn write_properties(cluster: &Cluster) -> Result<PathBuf, Box<dyn Error>> {
     cluster.create_scram_user(USER, PASSWORD)?;
     let servers = cluster
         .bootstrap_servers_of(SECURE)
         .ok_or("the listener was asked for")?;
     let trusted = cluster.folder().join("authority.pem");
-    fs::write(&trusted, authority)?;
+    fs::write(&trusted, AUTHORITY)?;
     let file = cluster.folder().join("client.properties");
     let text = format!(
         "bootstrap.servers={servers}\n\

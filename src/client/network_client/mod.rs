@@ -241,7 +241,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         for node in self.metadata.cluster().nodes() {
             match self.states.state(node.id()) {
                 Some(ConnectionState::AuthenticationFailed(why)) => {
-                    failure = Some((node.id(), why))
+                    failure = Some((node.id(), why));
                 }
                 _ => return None,
             }

@@ -181,14 +181,17 @@ impl Rig {
             .config("inter.broker.listener.name", "PLAINTEXT")
             // Of each listener.
             .config("num.network.threads", "1");
-        let mut map = "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT".to_owned();
+        let mut map = vec![
+            ("CONTROLLER".to_owned(), "PLAINTEXT"),
+            ("PLAINTEXT".to_owned(), "PLAINTEXT"),
+        ];
         for mechanism in Mechanism::ALL {
             for wire in Wire::ALL {
                 if !mechanism.runs_on(wire) {
                     continue;
                 }
                 let listener = mechanism.listener(wire);
-                map.push_str(&format!(",{listener}:{}", mechanism.protocol(wire)));
+                map.push((listener.clone(), mechanism.protocol(wire)));
                 options = with_listener(options, &listener, mechanism, wire);
                 if wire != Wire::PlainText {
                     let prefix = prefix(&listener);
@@ -200,11 +203,15 @@ impl Rig {
             (EXPIRED, authority.issue_for(&["127.0.0.1"], (2020, 2021))),
             (ELSEWHERE, authority.issue(&["elsewhere.test"])),
         ] {
-            map.push_str(&format!(",{listener}:SSL"));
+            map.push((listener.to_owned(), "SSL"));
             options = options.listener(listener);
             options = with_identity(options, &prefix(listener), &identity, &authority);
         }
-        let options = options.config("listener.security.protocol.map", &map);
+        let map: Vec<String> = map
+            .iter()
+            .map(|(listener, protocol)| format!("{listener}:{protocol}"))
+            .collect();
+        let options = options.config("listener.security.protocol.map", &map.join(","));
         let cluster = Cluster::start(options)?;
         cluster.create_scram_user(USER, PASSWORD)?;
         Ok(Self { cluster, authority })
