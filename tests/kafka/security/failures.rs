@@ -27,7 +27,7 @@ const AT_ONCE: Duration = Duration::from_secs(5);
 /// What may pass is tried for so long.
 const SHORT: Duration = Duration::from_secs(3);
 /// Of a text, so much goes into the table.
-const TOLD_CHARS: usize = 320;
+const TOLD_CHARS: usize = 420;
 const TOPIC: &str = "nowhere";
 
 /// When a failure is told.
