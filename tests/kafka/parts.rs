@@ -8,7 +8,7 @@ use std::process::Command;
 
 /// Tests by the beginnings of their names; seconds of two quiet processors behind them.
 const PARTS: [&[&str]; 6] = [
-    // 132 + 31 + 28
+    // 132 + 31 + 28 + 150 + 25 + 5
     &[
         "cluster::killed",
         "cluster::recreated",
@@ -17,7 +17,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::kafka_3_0_0_ssl",
         "security::records::kafka_3_0_0_oauthbearer",
     ],
-    // 118 + 39 + 29 + 120
+    // 118 + 39 + 29 + 120 + 25 + 6
     &[
         "sasl::a_leader_that_is_killed",
         "cluster::rolling",
@@ -26,7 +26,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::newest_kafka_ssl",
         "security::records::newest_kafka_scram_sha_256",
     ],
-    // 146 + 29 + 46
+    // 146 + 29 + 46 + 25 + 5 + 2
     &[
         "cluster::upgraded",
         "matrix::kafka_1_1_1",
@@ -35,7 +35,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::kafka_3_0_0_scram_sha_512",
         "security::vendors",
     ],
-    // 87 + 64 + 25 + 34
+    // 87 + 64 + 25 + 34 + 25 + 5
     &[
         "cluster::hung",
         "cluster::impatient",
@@ -44,7 +44,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::newest_kafka_mtls",
         "security::records::newest_kafka_plain",
     ],
-    // 76 + 47 + 20 + 20 + 29
+    // 76 + 47 + 20 + 20 + 29 + 25 + 5 + 50
     &[
         "cluster::moved",
         "cluster::outage",
@@ -55,7 +55,7 @@ const PARTS: [&[&str]; 6] = [
         "security::records::newest_kafka_oauthbearer",
         "security::failures",
     ],
-    // 235: the harness itself
+    // 235: the harness itself; + 25 + 6
     &[
         "self_test",
         "security::records::kafka_3_0_0_plain",
