@@ -561,6 +561,7 @@ pub(super) fn failure(error: TransportError) -> CloseReason {
     match error {
         TransportError::Io(error) => CloseReason::Io(error.to_string().into()),
         TransportError::Authentication(why) => refusal(&AuthFailure::Refused(why)),
+        TransportError::Interrupted(why) => refusal(&AuthFailure::Interrupted(why)),
     }
 }
 

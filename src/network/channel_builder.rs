@@ -147,7 +147,7 @@ impl<S: Stream + 'static> ChannelBuilder<S> for SecureChannelBuilder {
         Ok(ChannelParts {
             transport: self.transport(endpoint, stream)?,
             authenticator: match &self.sasl {
-                Some(sasl) => sasl.make(endpoint),
+                Some(sasl) => sasl.make(),
                 None => Box::new(NullAuthenticator),
             },
         })

@@ -14,7 +14,6 @@ use std::time::Duration;
 use bytes::Bytes;
 
 use super::authenticator::{AuthFailure, AuthStep, Authenticator};
-use super::endpoint::Endpoint;
 use crate::clock::{Deadline, Instant};
 use crate::error::ErrorCode;
 use crate::protocol::{
@@ -57,12 +56,11 @@ impl SaslAuthenticators {
         }
     }
 
-    /// One for a connection to this endpoint.
-    pub(crate) fn make(&self, endpoint: &Endpoint) -> Box<dyn Authenticator> {
+    /// One for a connection.
+    pub(crate) fn make(&self) -> Box<dyn Authenticator> {
         Box::new(SaslClientAuthenticator {
             client: self.client.clone(),
             client_id: Arc::clone(&self.client_id),
-            broker: format!("{}:{}", endpoint.host, endpoint.address.port()).into(),
             random: self.random.lock().fork(),
             versions: None,
             correlation_id: i32::MAX,
@@ -114,7 +112,6 @@ enum State {
 struct SaslClientAuthenticator {
     client: SaslClient,
     client_id: Arc<str>,
-    broker: Arc<str>,
     random: fastrand::Rng,
     /// Known after the first talk began.
     versions: Option<Versions>,
@@ -132,13 +129,11 @@ impl SaslClientAuthenticator {
     }
 
     fn refused(&self, why: &str) -> AuthFailure {
-        let (name, broker) = (self.name(), &self.broker);
-        AuthFailure::Refused(format!("{name} authentication with {broker}: {why}").into())
+        AuthFailure::Refused(format!("{} authentication: {why}", self.name()).into())
     }
 
     fn interrupted(&self, why: &str) -> AuthFailure {
-        let (name, broker) = (self.name(), &self.broker);
-        AuthFailure::Interrupted(format!("{name} authentication with {broker}: {why}").into())
+        AuthFailure::Interrupted(format!("{} authentication: {why}", self.name()).into())
     }
 
     /// Where what a broker does not accept can be put right.

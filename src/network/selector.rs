@@ -193,7 +193,7 @@ impl<P: Poller> Selectable for Selector<P> {
         let built = self.builder.build(&endpoint, stream);
         let parts = built.map_err(|error| match error {
             TransportError::Io(error) => failed(error.to_string()),
-            refused @ TransportError::Authentication(_) => failure(refused),
+            told => failure(told),
         })?;
         let now = self.clock.now();
         let max_response = self.options.max_response_bytes;

@@ -126,7 +126,7 @@ impl<S: Stream> TlsTransport<S> {
             Some(End::Closed) if !self.session.tls.is_handshaking() => Ok(()),
             Some(End::Closed) => {
                 let what = self.session.failures.hung_up(&self.opening);
-                Err(io::Error::new(io::ErrorKind::UnexpectedEof, what).into())
+                Err(TransportError::Interrupted(what.into()))
             }
         }
     }

@@ -18,6 +18,12 @@ pub(crate) enum TransportError {
         expect(dead_code, reason = "made by the transport of TLS")
     )]
     Authentication(Arc<str>),
+    /// The introduction ended before either side was accepted or refused. Another attempt may succeed.
+    #[cfg_attr(
+        not(any(test, feature = "tls-no-provider")),
+        expect(dead_code, reason = "made by the transport of TLS")
+    )]
+    Interrupted(Arc<str>),
 }
 
 impl TransportError {
@@ -37,7 +43,7 @@ impl fmt::Display for TransportError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Io(error) => error.fmt(f),
-            Self::Authentication(why) => f.write_str(why),
+            Self::Authentication(why) | Self::Interrupted(why) => f.write_str(why),
         }
     }
 }

@@ -38,6 +38,13 @@ fn written(producer: &Text, value: &str) {
     producer.send(record(value)).unwrap().get().unwrap();
 }
 
+/// An error says which broker it is about, and does not say it again.
+#[track_caller]
+fn names_once(words: &str, cluster: &TestCluster) {
+    let address = cluster.bootstrap_servers();
+    assert_eq!(words.matches(&*address).count(), 1, "{words}");
+}
+
 #[test]
 fn each_mechanism_is_taken_by_every_release() {
     for release in [
@@ -78,16 +85,12 @@ fn a_wrong_password_is_told_at_once_and_its_producer_goes_on_when_it_is_right() 
         let began = Instant::now();
         let error = producer.send(record("v")).unwrap().get().unwrap_err();
         assert_eq!(error.kind(), &ProduceErrorKind::Authentication);
-        for part in [
-            "sasl.jaas.config",
-            "127.0.0.1",
-            &*cluster.bootstrap_servers(),
-        ] {
-            assert!(error.to_string().contains(part), "{error}");
-        }
+        assert!(error.to_string().contains("sasl.jaas.config"), "{error}");
+        names_once(&error.to_string(), &cluster);
         assert!(!error.to_string().contains("n3w"), "{error}");
         let error = producer.partitions_for("t").unwrap_err();
         assert!(matches!(error, MetadataError::Authentication(_)), "{error}");
+        names_once(&error.to_string(), &cluster);
         assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
         cluster.set_sasl_user("alice", "n3w");
         let until = Instant::now() + LONG;

@@ -43,6 +43,13 @@ fn with_certificate(config: ProducerConfigBuilder, identity: &Identity) -> Produ
         .set("ssl.keystore.certificate.chain", identity.chain.clone())
 }
 
+/// An error says which broker it is about, and does not say it again.
+#[track_caller]
+fn names_once(why: &str, cluster: &TestCluster) {
+    let address = cluster.bootstrap_servers();
+    assert_eq!(why.matches(&*address).count(), 1, "{why}");
+}
+
 /// What becomes of a record, which is known at once.
 #[track_caller]
 fn refused(producer: &Text) -> String {
@@ -84,6 +91,7 @@ fn a_refusal_names_the_key_and_when_it_is_mended_the_same_producer_goes_on() {
     assert!(why.contains("ssl.truststore.location"), "{why}");
     let why = producer.partitions_for("t").unwrap_err().to_string();
     assert!(why.contains("ssl.truststore.location"), "{why}");
+    names_once(&why, &cluster);
     cluster
         .change_tls(tls(&authority.issue(&["elsewhere.test"])))
         .unwrap();
@@ -122,6 +130,7 @@ fn a_record_that_waits_when_its_broker_is_refused_is_told_why() {
     let sent = producer.send(record("after")).unwrap();
     let why = sent.get().unwrap_err().to_string();
     assert!(why.contains("ssl.truststore.location"), "{why}");
+    names_once(&why, &cluster);
     producer.close().unwrap();
 }
 

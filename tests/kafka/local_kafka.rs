@@ -3,6 +3,7 @@
 //! ```text
 //! cargo run --example local_kafka
 //! cargo run --example local_kafka -- --version 3.0.0 --brokers 3 --topic orders:12 --topic clicks
+//! cargo run --example local_kafka -- --secure
 //! ```
 //! Needs `java`, `javac` and `mvn`. Runs until Ctrl-C, or until its standard input ends or says `stop`; the
 //! brokers end with it and their data is gone.
@@ -18,7 +19,10 @@
 mod harness;
 
 use std::error::Error;
-use std::io::BufRead;
+use std::fs;
+use std::io::{BufRead, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::PathBuf;
 
 use harness::{Cluster, ClusterOptions};
 use lexopt::prelude::{Long, Short, ValueExt};
@@ -30,10 +34,22 @@ Starts a real Apache Kafka on loopback ports and runs until Ctrl-C or the end of
   --brokers COUNT      how many brokers (1)
   --topic NAME[:COUNT] creates a topic, with so many partitions (1); may be repeated;
                        without any, there is `quickstart` with 3
-  --config KEY=VALUE   a line of server.properties; may be repeated";
+  --config KEY=VALUE   a line of server.properties; may be repeated
+  --secure             a listener beside the plain one that asks for TLS and SCRAM, a user,
+                       and a client's properties for it";
+
+/// The listener of `--secure`, named as its protocol.
+const SECURE: &str = "SASL_SSL";
+const USER: &str = "alice";
+const PASSWORD: &str = "alice-secret";
+// Everybody knows this key: its certificate is for 127.0.0.1 alone.
+const BROKER_KEY: &str = include_str!("../../examples/tls_sasl/broker.key");
+const BROKER: &str = include_str!("../../examples/tls_sasl/broker.pem");
+const AUTHORITY: &str = include_str!("../../examples/tls_sasl/authority.pem");
 
 struct Wishes {
     cluster: ClusterOptions,
+    is_secure: bool,
     topics: Vec<(String, i32)>,
 }
 
@@ -46,7 +62,12 @@ fn main() -> Result<(), Box<dyn Error>> {
         "starting Kafka {}; the first time this downloads it",
         wishes.cluster.version
     );
-    let cluster = Cluster::start(wishes.cluster)?;
+    let options = if wishes.is_secure {
+        secured(wishes.cluster)
+    } else {
+        wishes.cluster
+    };
+    let cluster = Cluster::start(options)?;
     for (name, partitions) in &wishes.topics {
         cluster.create_topic(name, *partitions, &[])?;
         println!("created topic {name} with {partitions} partition(s)");
@@ -58,9 +79,59 @@ fn main() -> Result<(), Box<dyn Error>> {
             "Try:   cargo run --release --example quickstart -- --bootstrap-servers {servers} --topic {topic}"
         );
     }
+    if let (true, Some((topic, _))) = (wishes.is_secure, wishes.topics.first()) {
+        let file = write_properties(&cluster)?;
+        println!(
+            "By TLS and SCRAM, with the properties in {0}:\n       \
+             cargo run --example tls_sasl --features testing -- {0} {topic}",
+            file.display()
+        );
+    }
     println!("Logs:  {}", cluster.folder().display());
     println!("Stop:  Ctrl-C");
     wait_for_the_end()
+}
+
+/// Brokers with the further listener.
+fn secured(options: ClusterOptions) -> ClusterOptions {
+    let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
+    options
+        .listener(SECURE)
+        .identity("listener.name.sasl_ssl.", BROKER, BROKER_KEY, AUTHORITY)
+        .config("sasl.enabled.mechanisms", "SCRAM-SHA-256,SCRAM-SHA-512")
+        .config(
+            "listener.name.sasl_ssl.scram-sha-256.sasl.jaas.config",
+            scram,
+        )
+        .config(
+            "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config",
+            scram,
+        )
+}
+
+/// Makes the user, and writes what a client needs; the files go with the cluster.
+fn write_properties(cluster: &Cluster) -> Result<PathBuf, Box<dyn Error>> {
+    cluster.create_scram_user(USER, PASSWORD)?;
+    let servers = cluster
+        .bootstrap_servers_of(SECURE)
+        .ok_or("the listener was asked for")?;
+    let trusted = cluster.folder().join("authority.pem");
+    fs::write(&trusted, AUTHORITY)?;
+    let file = cluster.folder().join("client.properties");
+    let text = format!(
+        "bootstrap.servers={servers}\n\
+         security.protocol={SECURE}\n\
+         sasl.mechanism=SCRAM-SHA-512\n\
+         sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \\\n  \
+           username=\"{USER}\" password=\"{PASSWORD}\";\n\
+         ssl.truststore.type=PEM\n\
+         ssl.truststore.location={}\n",
+        trusted.display()
+    );
+    let mut options = fs::OpenOptions::new();
+    let mut file_itself = options.write(true).create(true).mode(0o600).open(&file)?;
+    file_itself.write_all(text.as_bytes())?;
+    Ok(file)
 }
 
 /// Returns when standard input ends or says `stop`. Ctrl-C ends this process at once, and the brokers
@@ -78,6 +149,7 @@ fn wait_for_the_end() -> Result<(), Box<dyn Error>> {
 fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
     let mut wishes = Wishes {
         cluster: ClusterOptions::default(),
+        is_secure: false,
         topics: Vec::new(),
     };
     while let Some(argument) = parser.next()? {
@@ -90,6 +162,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
                 let (key, value) = line.split_once('=').ok_or("--config takes KEY=VALUE")?;
                 wishes.cluster = wishes.cluster.config(key, value);
             }
+            Long("secure") => wishes.is_secure = true,
             Short('h') | Long("help") => return Ok(None),
             other => return Err(other.unexpected().into()),
         }

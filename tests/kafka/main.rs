@@ -19,12 +19,13 @@ mod ledger;
 mod matrix;
 mod parts;
 mod producer;
+mod published;
 mod runner;
 mod sasl;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+mod security;
 mod self_test;
 mod shared;
-#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
-mod tls;
 mod vectors;
 mod workload;
 
@@ -57,12 +58,28 @@ fn main() -> ExitCode {
         cluster::upgraded::TESTS,
         matrix::TESTS,
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
-        tls::TESTS,
+        security::records::TESTS,
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        security::failures::TESTS,
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        security::vendors::TESTS,
     ]
     .concat();
     let finish = || {
         shared::stop();
         cluster::stop();
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        security::stop();
     };
-    runner::main(&tests, finish, matrix::publish)
+    let publish = || {
+        let was_any = matrix::publish()?;
+        #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+        let was_any = was_any | security::publish()?;
+        if was_any {
+            Ok(())
+        } else {
+            Err("no table comes of the tests that were run".into())
+        }
+    };
+    runner::main(&tests, finish, publish)
 }

@@ -43,9 +43,12 @@ impl Test {
 
 /// Lists functions of the current module as tests.
 macro_rules! tests {
-    ($($name:ident),+ $(,)?) => {
+    ($($(#[$when:meta])* $name:ident),+ $(,)?) => {
         pub(crate) const TESTS: &[crate::runner::Test] = &[
-            $(crate::runner::Test::new(concat!(module_path!(), "::", stringify!($name)), $name)),+
+            $(
+                $(#[$when])*
+                crate::runner::Test::new(concat!(module_path!(), "::", stringify!($name)), $name)
+            ),+
         ];
     };
 }

@@ -11,7 +11,7 @@ use kafka_producer::{
 };
 use log::{LevelFilter, Log, Metadata, Record};
 
-use crate::harness::{Cluster, ClusterOptions, Failure, run_tool};
+use crate::harness::{Cluster, ClusterOptions, run_tool};
 use crate::matrix::NEWEST;
 use crate::producer::{Producer, build, config};
 use crate::runner::{TestResult, tests};
@@ -23,9 +23,12 @@ tests![
     what_is_refused_is_told_at_once_and_mended_without_a_new_producer,
     each_right_that_is_missing_has_its_error,
     a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record,
+    #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+    over_tls_a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record,
     the_oldest_handshake_is_spoken_with_kafka_0_10_2,
 ];
 
+/// The listener of most tests, named as its protocol.
 const LISTENER: &str = "SASL_PLAINTEXT";
 const RECORDS: usize = 1_000;
 /// What no line of the log may have.
@@ -69,6 +72,11 @@ fn listen() {
 }
 
 fn options(version: &str) -> ClusterOptions {
+    options_of(LISTENER, version)
+}
+
+/// Brokers with a listener that asks, of this name and protocol.
+fn options_of(listener: &str, version: &str) -> ClusterOptions {
     listen();
     let plain = format!(
         "org.apache.kafka.common.security.plain.PlainLoginModule required user_alice=\"{SECRET}\" \
@@ -77,11 +85,11 @@ fn options(version: &str) -> ClusterOptions {
     let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
     let token = "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
                  unsecuredLoginStringClaim_sub=\"broker\";";
-    let key =
-        |mechanism: &str| format!("listener.name.sasl_plaintext.{mechanism}.sasl.jaas.config");
+    let prefix = format!("listener.name.{}", listener.to_lowercase());
+    let key = |mechanism: &str| format!("{prefix}.{mechanism}.sasl.jaas.config");
     ClusterOptions::default()
         .version(version)
-        .listener(LISTENER)
+        .listener(listener)
         .config(
             "sasl.enabled.mechanisms",
             "PLAIN,SCRAM-SHA-256,SCRAM-SHA-512,OAUTHBEARER",
@@ -94,38 +102,6 @@ fn options(version: &str) -> ClusterOptions {
             "connections.max.reauth.ms",
             &SESSION.as_millis().to_string(),
         )
-}
-
-/// Makes SCRAM credentials with Kafka's own tool. KRaft takes one of a user at a time.
-fn create_user(cluster: &Cluster, name: &str, password: &str) -> TestResult {
-    for credentials in [
-        format!("SCRAM-SHA-256=[iterations=8192,password={password}]"),
-        format!("SCRAM-SHA-512=[password={password}]"),
-    ] {
-        let add = [
-            "--alter",
-            "--add-config",
-            &*credentials,
-            "--entity-type",
-            "users",
-        ];
-        let all = [&add[..], &["--entity-name", name]].concat();
-        tool(cluster, "kafka.admin.ConfigCommand", &all)?;
-    }
-    Ok(())
-}
-
-fn tool(cluster: &Cluster, class: &str, arguments: &[&str]) -> TestResult {
-    let servers = cluster.bootstrap_servers();
-    let mut all = vec!["--bootstrap-server", &*servers];
-    all.extend(arguments);
-    let (code, printed) = run_tool(cluster.folder(), class, &all)?;
-    if code != Some(0) {
-        let errors = std::fs::read_to_string(cluster.folder().join("tool.log")).unwrap_or_default();
-        let failure = Failure::new(format!("{class} ended with {code:?}: {printed}"));
-        return Err(failure.with_details(&errors).into());
-    }
-    Ok(())
 }
 
 fn sasl(cluster: &Cluster) -> ProducerConfigBuilder {
@@ -193,7 +169,7 @@ fn nothing_secret_was_logged() {
 fn each_mechanism_is_taken_and_sessions_go_on_under_load() -> TestResult {
     const PARTITIONS: usize = 4;
     let cluster = Cluster::start(options("3.0.0"))?;
-    create_user(&cluster, "alice", SECRET)?;
+    cluster.create_scram_user("alice", SECRET)?;
     let mut workloads = Vec::new();
     for (name, config) in mechanisms(&cluster) {
         let topic = format!("mechanism-{name}");
@@ -224,19 +200,43 @@ fn each_mechanism_is_taken_and_sessions_go_on_under_load() -> TestResult {
 
 /// Connections are made anew while others authenticate again.
 fn a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> TestResult {
+    five_kills(options("3.0.0"), &sasl)
+}
+
+/// The same inside TLS.
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+fn over_tls_a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> TestResult {
+    use crate::security::{Authority, trusting, with_identity};
+
+    const LISTENER: &str = "SASL_SSL";
+    let authority = Authority::new(0);
+    let identity = authority.issue(&["127.0.0.1"]);
+    let options = options_of(LISTENER, "3.0.0");
+    let options = with_identity(options, "listener.name.sasl_ssl.", &identity, &authority);
+    five_kills(options, &|cluster| {
+        let servers = cluster.bootstrap_servers_of(LISTENER);
+        let servers = servers.expect("the listener was asked for");
+        trusting(&servers, &authority).security_protocol(SecurityProtocol::SaslSsl)
+    })
+}
+
+fn five_kills(
+    options: ClusterOptions,
+    config: &dyn Fn(&Cluster) -> ProducerConfigBuilder,
+) -> TestResult {
     const PARTITIONS: usize = 12;
-    let options = options("3.0.0")
+    let options = options
         .brokers(3)
         .session_timeout(Duration::from_secs(3))
         .config("min.insync.replicas", "2")
         .config("auto.leader.rebalance.enable", "false");
     let cluster = Cluster::start(options)?;
-    create_user(&cluster, "alice", SECRET)?;
-    let scram = sasl(&cluster).sasl_scram_sha_512("alice", SECRET);
+    cluster.create_scram_user("alice", SECRET)?;
+    let scram = config(&cluster).sasl_scram_sha_512("alice", SECRET);
     let mut all = Vec::new();
     for (name, config) in [
         ("kills-scram", scram),
-        ("kills-token", unsecured(sasl(&cluster))),
+        ("kills-token", unsecured(config(&cluster))),
     ] {
         cluster.create_topic(name, PARTITIONS as i32, &[])?;
         all.push(Workload::start(name, name, config, 5)?);
@@ -265,7 +265,7 @@ fn a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> Te
 
 fn each_mechanism_is_taken_by_the_newest_kafka() -> TestResult {
     let cluster = Cluster::start(options(NEWEST))?;
-    create_user(&cluster, "alice", SECRET)?;
+    cluster.create_scram_user("alice", SECRET)?;
     for (name, config) in mechanisms(&cluster) {
         let topic = format!("mechanism-{name}");
         cluster.create_topic(&topic, 1, &[])?;
@@ -328,7 +328,7 @@ fn is_refused(
 fn what_is_refused_is_told_at_once_and_mended_without_a_new_producer() -> TestResult {
     let cluster = Cluster::start(options("3.0.0"))?;
     cluster.create_topic("refused", 1, &[])?;
-    create_user(&cluster, "alice", SECRET)?;
+    cluster.create_scram_user("alice", SECRET)?;
     let address = cluster.bootstrap_servers_of(LISTENER).unwrap_or_default();
     for (name, login) in PASSWORDS {
         let config = login(sasl(&cluster), "wrong");
@@ -339,7 +339,7 @@ fn what_is_refused_is_told_at_once_and_mended_without_a_new_producer() -> TestRe
     is_refused("plain, unknown user", config, &["sasl.jaas.config"])?;
     let config = sasl(&cluster).sasl_scram_sha_256("late", SECRET);
     let producer = is_refused("scram, unknown user", config, &["sasl.jaas.config"])?;
-    create_user(&cluster, "late", SECRET)?;
+    cluster.create_scram_user("late", SECRET)?;
     let began = Instant::now();
     let metadata = loop {
         match producer
@@ -372,8 +372,7 @@ fn config_of_plaintext(cluster: &Cluster) -> ProducerConfigBuilder {
 
 fn allow(cluster: &Cluster, user: &str, operation: &str, topic: &str) -> TestResult {
     let principal = format!("User:{user}");
-    tool(
-        cluster,
+    let added = cluster.run_admin_tool(
         "kafka.admin.AclCommand",
         &[
             "--add",
@@ -384,7 +383,8 @@ fn allow(cluster: &Cluster, user: &str, operation: &str, topic: &str) -> TestRes
             "--topic",
             topic,
         ],
-    )
+    );
+    Ok(added?)
 }
 
 /// KIP-679: a producer of 3.0 may have an id if it may write to any topic.

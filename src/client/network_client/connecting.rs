@@ -352,7 +352,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                         Arc::clone(&ending.error)
                     };
                     let outcome = if ending.weight == Weight::Refused && untouched {
-                        Outcome::Authentication(reason)
+                        Outcome::Authentication(self.of_broker(id, &reason))
                     } else {
                         Outcome::Disconnected {
                             handed_over: !untouched,
@@ -406,6 +406,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         );
     }
 
+    /// An error with the broker that it is about in front: what ends a connection does not name it.
+    pub(super) fn of_broker(&self, id: NodeId, error: &str) -> Arc<str> {
+        let endpoint = Named(self.states.endpoint(id));
+        format!("broker {id}{endpoint}: {error}").into()
+    }
+
     /// The broker's versions are known. If it was warned of before, that is over.
     pub(super) fn node_is_ready(&mut self, id: NodeId) {
         if let Some(failures) = self.states.ready(id) {
@@ -419,7 +425,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 }
 
 /// Where a node is, if that is known, as it stands in a sentence.
-pub(super) struct Named<'a>(pub(super) Option<(&'a Arc<str>, u16)>);
+struct Named<'a>(Option<(&'a Arc<str>, u16)>);
 
 impl std::fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

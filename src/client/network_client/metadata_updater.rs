@@ -3,7 +3,7 @@
 use crate::util::log;
 use crate::util::log::Level;
 
-use super::connecting::{Ending, Named, Weight};
+use super::connecting::{Ending, Weight};
 use super::{NetworkClient, Purpose};
 use crate::client::kafka_client::Outcome;
 use crate::client::metadata::{MetadataFailure, PlannedUpdate};
@@ -165,8 +165,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// What is said to those who wait for metadata: which broker was tried, and what came of it.
     pub(super) fn failure_of(&self, id: NodeId, ending: &Ending) -> MetadataFailure {
-        let endpoint = Named(self.states.endpoint(id));
-        let why = format!("broker {id}{endpoint}: {}", ending.error).into();
+        let why = self.of_broker(id, &ending.error);
         if ending.weight == Weight::Refused {
             MetadataFailure::Authentication(why)
         } else {

@@ -212,7 +212,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         };
         match self.states.state(node) {
             Some(ConnectionState::AuthenticationFailed(message)) => {
-                Some(NotReady::Authentication(Arc::clone(message)))
+                Some(NotReady::Authentication(self.of_broker(node, message)))
             }
             Some(ConnectionState::Ready) if !self.selector.is_channel_ready(node) => {
                 Some(NotReady::NotConnected(last_error()))
@@ -240,11 +240,13 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         let mut failure = None;
         for node in self.metadata.cluster().nodes() {
             match self.states.state(node.id()) {
-                Some(ConnectionState::AuthenticationFailed(why)) => failure = Some(why),
+                Some(ConnectionState::AuthenticationFailed(why)) => {
+                    failure = Some((node.id(), why));
+                }
                 _ => return None,
             }
         }
-        failure.cloned()
+        failure.map(|(id, why)| self.of_broker(id, why))
     }
 
     fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16> {
@@ -271,7 +273,9 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         };
         if let Some(reason) = refused {
             let outcome = match self.states.state(node) {
-                Some(ConnectionState::AuthenticationFailed(_)) => Outcome::Authentication(reason),
+                Some(ConnectionState::AuthenticationFailed(_)) => {
+                    Outcome::Authentication(self.of_broker(node, &reason))
+                }
                 _ => Outcome::Disconnected {
                     handed_over: false,
                     reason,

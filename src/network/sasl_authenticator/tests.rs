@@ -1,5 +1,3 @@
-use std::net::SocketAddr;
-
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::config::ProducerConfig;
@@ -26,11 +24,7 @@ fn outside() -> Outside {
 
 fn authenticator_of(config: &ProducerConfig, tokens: Option<FetchToken>) -> Box<dyn Authenticator> {
     let client = SaslClient::from_config(config, tokens, outside()).unwrap();
-    let endpoint = Endpoint {
-        host: "broker-1".into(),
-        address: SocketAddr::from(([127, 0, 0, 1], 9093)),
-    };
-    SaslAuthenticators::new(client, "me".into()).make(&endpoint)
+    SaslAuthenticators::new(client, "me".into()).make()
 }
 
 fn authenticator() -> Box<dyn Authenticator> {
@@ -196,13 +190,13 @@ fn a_session_that_ends_is_begun_again_before_that_without_asking_for_versions() 
 
 /// SL-28; Java: SaslAuthenticatorTest#testInvalidPasswordSaslPlain
 #[test]
-fn a_refusal_names_the_broker_the_mechanism_what_it_says_and_the_key() {
+fn a_refusal_names_the_mechanism_what_the_broker_says_and_the_key() {
     let error = ErrorCode::SaslAuthenticationFailed;
     let words = Some("Authentication failed: Invalid username or password");
     let why = refused(told(&mut *authenticator(), &authenticated(error, words, 0)));
     assert_eq!(
         why,
-        "PLAIN authentication with broker-1:9093: the broker says: Authentication failed: Invalid username \
+        "PLAIN authentication: the broker says: Authentication failed: Invalid username \
          or password; check username and password in sasl.jaas.config"
     );
     let without = refused(told(&mut *authenticator(), &authenticated(error, None, 0)));
@@ -346,8 +340,7 @@ fn a_token_that_is_not_there_makes_a_pause_and_one_that_cannot_be_had_an_interru
             outside.run = Arc::new(|_| Ok(()));
         }
         let client = SaslClient::from_config(&config, Some(Arc::clone(&fetch)), outside).unwrap();
-        let endpoint = Endpoint::from(SocketAddr::from(([127, 0, 0, 1], 9093)));
-        let mut talk = SaslAuthenticators::new(client, "me".into()).make(&endpoint);
+        let mut talk = SaslAuthenticators::new(client, "me".into()).make();
         let (header, _) = request(talk.proceed(NOW));
         let (header, _) = request(talk.receive(&answer(&newest(), 0, header.correlation_id), NOW));
         let agreed = answer(

@@ -134,13 +134,12 @@ impl TlsClient {
     ) -> Result<Session, Arc<str>> {
         let name = ServerName::try_from(host.to_string()).map_err(|_| {
             format!(
-                "{host}:{} has a name that no certificate can be for (check bootstrap.servers, and the \
-                 advertised.listeners of the brokers)",
-                address.port()
+                "{host} is a name that no certificate can be for (check bootstrap.servers, and the \
+                 advertised.listeners of the brokers)"
             )
         })?;
         let mut tls = ClientConnection::new(Arc::clone(&self.config), name)
-            .map_err(|error| format!("no TLS with {host}: {error}"))?;
+            .map_err(|error| format!("no TLS can be begun: {error}"))?;
         tls.set_buffer_limit(Some(BUFFERED));
         let failures = Failures {
             host: Arc::clone(host),
@@ -173,7 +172,7 @@ pub(crate) struct Failures {
 }
 
 impl Failures {
-    /// Says what an error is about, in words that name the broker and the key to change. Without an opening the
+    /// Says what an error is about, in words that name the key to change. Without an opening the
     /// broker has accepted us before.
     pub(crate) fn describe(&self, error: &rustls::Error, opening: Option<&Opening>) -> Arc<str> {
         let who = self.who();
@@ -198,11 +197,11 @@ impl Failures {
         }
     }
 
+    /// Which broker it is, the client says; here only where a name has led to.
     fn who(&self) -> String {
-        let (host, port) = (&self.host, self.address.port());
         match self.address.ip().to_string() {
-            ip if *ip == **host => format!("{host}:{port}"),
-            ip => format!("{host}:{port} ({ip})"),
+            ip if *ip == *self.host => "the broker".to_owned(),
+            ip => format!("the broker at {ip}"),
         }
     }
 }

@@ -283,6 +283,13 @@ impl Cluster {
         )
     }
 
+    /// What a client of Kafka's own with this configuration is told by the brokers: `taken`, or the exceptions.
+    pub(crate) fn witness(&self, configs: &[(&str, &str)]) -> Result<String> {
+        let call = Call::new("witness").map(configs);
+        let lines = self.explained(self.helper().lines(&call))?;
+        Ok(lines.join("; "))
+    }
+
     /// The partitions that Java's client picks for keys.
     pub(crate) fn partition_for_keys<'k>(
         &self,

@@ -65,6 +65,15 @@ impl ClusterOptions {
         self
     }
 
+    /// Who the brokers are at the listeners that a prefix of keys names, and whom they trust; all as PEM.
+    pub(crate) fn identity(self, prefix: &str, chain: &str, key: &str, trusted: &str) -> Self {
+        self.config(&format!("{prefix}ssl.keystore.type"), "PEM")
+            .config(&format!("{prefix}ssl.keystore.certificate.chain"), chain)
+            .config(&format!("{prefix}ssl.keystore.key"), key)
+            .config(&format!("{prefix}ssl.truststore.type"), "PEM")
+            .config(&format!("{prefix}ssl.truststore.certificates"), trusted)
+    }
+
     pub(crate) fn heap_mb(mut self, heap_mb: u32) -> Self {
         self.heap_mb = heap_mb;
         self

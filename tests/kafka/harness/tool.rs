@@ -6,6 +6,7 @@ use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use super::cluster::Cluster;
 use super::install::Jars;
 use super::process::{Jvm, JvmCommand};
 use super::{Context, DEFAULT_VERSION, Failure, Result};
@@ -50,4 +51,41 @@ pub(crate) fn run_tool(
         .map_err(|_| Failure::new(format!("{class} did not end within {LONG:?}")))?
         .context(|| format!("cannot read what {class} prints"))?;
     Ok((jvm.wait(LONG)?.code(), stdout))
+}
+
+impl Cluster {
+    /// Runs one of Kafka's tools that change something in the cluster, by the class of its `main`.
+    pub(crate) fn run_admin_tool(&self, class: &str, arguments: &[&str]) -> Result<()> {
+        let servers = self.bootstrap_servers();
+        let all = [&["--bootstrap-server", &*servers], arguments].concat();
+        let (code, printed) = run_tool(self.folder(), class, &all)?;
+        if code == Some(0) {
+            return Ok(());
+        }
+        let errors = std::fs::read_to_string(self.folder().join("tool.log")).unwrap_or_default();
+        let failure = Failure::new(format!("{class} ended with {code:?}: {printed}"));
+        Err(failure.with_details(&errors))
+    }
+
+    /// Gives a user a password for both kinds of SCRAM. KRaft takes one of a user at a time.
+    pub(crate) fn create_scram_user(&self, name: &str, password: &str) -> Result<()> {
+        for credentials in [
+            format!("SCRAM-SHA-256=[iterations=8192,password={password}]"),
+            format!("SCRAM-SHA-512=[password={password}]"),
+        ] {
+            self.run_admin_tool(
+                "kafka.admin.ConfigCommand",
+                &[
+                    "--alter",
+                    "--add-config",
+                    &credentials,
+                    "--entity-type",
+                    "users",
+                    "--entity-name",
+                    name,
+                ],
+            )?;
+        }
+        Ok(())
+    }
 }

@@ -1,18 +1,12 @@
 //! The matrix as a table, and its place in the README.
 
 use std::fmt::Write;
-use std::fs;
-use std::path::Path;
-use std::process::Command;
 use std::sync::{Mutex, PoisonError};
 
 use super::releases::{CODECS, RELEASES, Release};
 use super::run::COUNT;
 use crate::harness::Result;
-use crate::runner::TestResult;
-
-const BEGIN: &str = "<!-- matrix:begin -->";
-const END: &str = "<!-- matrix:end -->";
+use crate::published::{commit, grouped, write_between};
 
 /// What came of one version with one codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,21 +29,15 @@ pub(super) fn note(release: &Release, codec: &'static str, cell: &Result<Cell>) 
     cells.push((release.version, codec, cell));
 }
 
-/// Writes what was noted between the marks in the README. Every version must have been run.
-pub(crate) fn publish() -> TestResult {
+/// Writes what was noted into the README; false if nothing was. Every version must have been run.
+pub(crate) fn publish() -> std::result::Result<bool, Box<dyn std::error::Error>> {
     let cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    if cells.is_empty() {
+        return Ok(false);
+    }
     let table = render(&cells)?;
-    let readme = Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let text = fs::read_to_string(&readme)?;
-    let Some((before, rest)) = text.split_once(BEGIN) else {
-        return Err(format!("README.md has no line {BEGIN}").into());
-    };
-    let Some((_, after)) = rest.split_once(END) else {
-        return Err(format!("README.md has no line {END}").into());
-    };
-    fs::write(&readme, format!("{before}{BEGIN}\n{table}{END}{after}"))?;
-    println!("\nwritten into README.md:\n\n{table}");
-    Ok(())
+    write_between("README.md", "matrix", &table)?;
+    Ok(true)
 }
 
 fn render(cells: &[(&str, &str, Cell)]) -> std::result::Result<String, String> {
@@ -84,30 +72,4 @@ fn render(cells: &[(&str, &str, Cell)]) -> std::result::Result<String, String> {
     line(String::new())?;
     line(format!("Commit {}.", commit()))?;
     Ok(table)
-}
-
-/// With commas, as in 100,000.
-fn grouped(number: usize) -> String {
-    let digits = number.to_string();
-    let mut text = String::new();
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at) % 3 == 0 {
-            text.push(',');
-        }
-        text.push(digit);
-    }
-    text
-}
-
-fn commit() -> String {
-    let output = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
-        .current_dir(env!("CARGO_MANIFEST_DIR"))
-        .output();
-    match output {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        }
-        _ => "unknown".to_owned(),
-    }
 }

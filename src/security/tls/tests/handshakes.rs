@@ -68,7 +68,7 @@ fn refused(client: &TlsClient, name: &str, server: &Server<'_>, words: &[&str]) 
     for word in words {
         assert!(why.contains(word), "{word:?} is not in: {why}");
     }
-    assert!(why.contains(&format!("{name}:9093")), "{why}");
+    assert!(why.contains("the broker at 10.0.0.7"), "{why}");
 }
 
 fn trust(certificate: &str, more: &[(&str, &str)]) -> TlsClient {
@@ -364,7 +364,7 @@ fn what_is_no_tls_is_told_as_what_it_is() {
         let why = session.failures.describe(&error, Some(&opening));
         println!("{why}");
         assert!(words.iter().all(|word| why.contains(word)), "{why}");
-        assert!(why.contains("broker.test:9093 (10.0.0.7)"), "{why}");
+        assert!(why.contains("the broker at 10.0.0.7"), "{why}");
     }
 }
 
@@ -376,7 +376,7 @@ fn a_name_that_no_certificate_can_have_is_no_host() {
         .map(drop)
         .unwrap_err();
     assert!(
-        why.contains("no host:9093") && why.contains("bootstrap.servers"),
+        why.contains("no host is a name") && why.contains("bootstrap.servers"),
         "{why}"
     );
 }

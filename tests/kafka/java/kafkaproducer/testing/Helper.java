@@ -103,6 +103,7 @@ public final class Helper {
                 case "produce": Records.produce(arguments, answer); break;
                 case "fill": Filling.fill(arguments); break;
                 case "dump": Dump.run(arguments, answer); break;
+                case "witness": Witness.see(arguments, answer); break;
                 case "partitions": Partitions.run(arguments, answer); break;
                 default: throw new IllegalArgumentException("no such call: " + name);
             }

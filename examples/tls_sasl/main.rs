@@ -1,0 +1,71 @@
+//! A producer that speaks TLS and says who it is by SCRAM, configured as a Java producer is.
+//!
+//! ```text
+//! cargo run --example tls_sasl --features testing
+//! cargo run --example tls_sasl --features testing -- client.properties orders
+//! ```
+//!
+//! Without arguments against a broker inside this program; with a file of properties and a topic against a cluster of
+//! yours. `cargo run --example local_kafka -- --secure --topic orders` starts a Kafka that asks for both, and
+//! writes such a file.
+#![allow(clippy::print_stdout, reason = "it says what it shows")]
+
+use std::error::Error;
+
+use kafka_producer::testing::{TestCluster, TestTls};
+use kafka_producer::{KafkaProducer, ProduceErrorKind, ProducerConfig, ProducerRecord};
+
+// Everybody knows this key: it is for examples alone, and its certificate is for 127.0.0.1.
+const BROKER_KEY: &str = include_str!("broker.key");
+const BROKER: &str = include_str!("broker.pem");
+const AUTHORITY: &str = include_str!("authority.pem");
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let mut arguments = std::env::args().skip(1);
+    if let (Some(file), Some(topic)) = (arguments.next(), arguments.next()) {
+        return send(ProducerConfig::from_properties_file(file)?, &topic);
+    }
+    let cluster = TestCluster::builder()
+        .topic("orders", 1)
+        .tls(TestTls::new(BROKER, BROKER_KEY))
+        .sasl_user("alice", "alice-secret")
+        .start()?;
+    // The authority could be in a file as well: `ssl.truststore.location=authority.pem`. Where the brokers have
+    // certificates of a public authority, the three lines of the trust store are left out.
+    let properties = format!(
+        "bootstrap.servers={}\n\
+         security.protocol=SASL_SSL\n\
+         sasl.mechanism=SCRAM-SHA-512\n\
+         sasl.jaas.config=org.apache.kafka.common.security.scram.ScramLoginModule required \\\n  \
+           username=\"alice\" password=\"alice-secret\";\n\
+         ssl.truststore.type=PEM\n\
+         ssl.truststore.certificates={}\n",
+        cluster.bootstrap_servers(),
+        AUTHORITY.trim_end().replace('\n', "\\n"),
+    );
+    send(ProducerConfig::from_properties_str(&properties)?, "orders")?;
+
+    // Who does not trust the authority gives no password away: the broker is refused before it is asked.
+    let without: Vec<&str> = properties
+        .lines()
+        .filter(|line| !line.starts_with("ssl.truststore"))
+        .collect();
+    let producer =
+        KafkaProducer::<str, str>::new(ProducerConfig::from_properties_str(&without.join("\n"))?)?;
+    match producer.send(ProducerRecord::new("orders", "three"))?.get() {
+        Err(error) if error.kind() == &ProduceErrorKind::Authentication => println!("{error}"),
+        other => return Err(format!("expected a refusal, not {other:?}").into()),
+    }
+    producer.close()?;
+    Ok(())
+}
+
+fn send(config: ProducerConfig, topic: &str) -> Result<(), Box<dyn Error>> {
+    let producer = KafkaProducer::<str, str>::new(config)?;
+    let metadata = producer
+        .send(ProducerRecord::new(topic, "two of them"))?
+        .get()?;
+    println!("written to {metadata}");
+    producer.close()?;
+    Ok(())
+}

@@ -1,0 +1,31 @@
+package kafkaproducer.testing;
+
+import java.util.HashMap;
+import java.util.Map;
+import java.util.concurrent.ExecutionException;
+import org.apache.kafka.clients.admin.Admin;
+
+/** Whether a listener takes a client that Kafka's own code makes. */
+final class Witness {
+    private static final int PATIENCE_MS = 10_000;
+
+    private Witness() {
+    }
+
+    /** One line: "taken", or what the client was told, by the names of the exceptions and their words. */
+    static void see(Helper.Arguments arguments, Helper.Answer answer) throws Exception {
+        Map<String, Object> configs = new HashMap<>(arguments.map());
+        configs.put("request.timeout.ms", String.valueOf(PATIENCE_MS));
+        configs.put("default.api.timeout.ms", String.valueOf(PATIENCE_MS));
+        try (Admin admin = Admin.create(configs)) {
+            admin.describeCluster().nodes().get();
+            answer.line("taken");
+        } catch (ExecutionException refused) {
+            StringBuilder told = new StringBuilder();
+            for (Throwable why = refused.getCause(); why != null; why = why.getCause()) {
+                told.append(why.getClass().getSimpleName()).append(": ").append(why.getMessage()).append("; ");
+            }
+            answer.line(told.toString().replace('\n', ' '));
+        }
+    }
+}

@@ -1,0 +1,322 @@
+//! What goes wrong with TLS and SASL, told by `send` with its cause and the key to change; and when it is told.
+
+use std::fmt::Write as _;
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use kafka_producer::{
+    ProduceErrorKind, ProducerConfig, ProducerConfigBuilder, ProducerRecord, SecurityProtocol,
+};
+
+use super::certificates::Authority;
+use super::records::VERSIONS;
+use super::rig::{
+    ELSEWHERE, EXPIRED, Mechanism, Properties, Rig, USER, Wire, rig, trusting, with_certificate,
+};
+use crate::producer::{self, build};
+use crate::published::write_between;
+use crate::runner::{TestResult, tests};
+
+tests![each_names_its_cause_in_time];
+
+/// A refusal is told at once, and not when this is over.
+const MAX_BLOCK: Duration = Duration::from_secs(60);
+const AT_ONCE: Duration = Duration::from_secs(5);
+/// What may pass is tried for so long.
+const SHORT: Duration = Duration::from_secs(3);
+/// Of a text, so much goes into the table.
+const TOLD_CHARS: usize = 420;
+const TOPIC: &str = "nowhere";
+
+/// When a failure is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    AtOnce,
+    /// It looks like what passes: at the end of `max.block.ms`.
+    InTheEnd,
+}
+
+struct Case {
+    what: &'static str,
+    config: ProducerConfigBuilder,
+    told: Told,
+    words: [&'static str; 2],
+}
+
+/// What one broker's client was told.
+struct Row {
+    version: &'static str,
+    what: &'static str,
+    /// Until `send` returned, until its future knew, and until `partitions_for` returned.
+    took: [Duration; 3],
+    text: String,
+}
+
+static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
+
+fn each_names_its_cause_in_time() -> TestResult {
+    for version in VERSIONS {
+        let rig = rig(version)?;
+        for case in cases(&rig)? {
+            let row = run(case, version)?;
+            println!(
+                "    Kafka {version}, {}: {}: {}",
+                row.what,
+                times(&row),
+                row.text
+            );
+            ROWS.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(row);
+        }
+    }
+    Ok(())
+}
+
+fn cases(rig: &Rig) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
+    let stranger = Authority::new(1);
+    let foreign = stranger.issue(&["client"]);
+    let login = ["uthentication failed", "sasl.jaas.config"];
+    let authority = ["not signed by an authority", "ssl.truststore.location"];
+    let certificate = ["client certificate", "ssl.keystore.location"];
+    let [tls12, tls13] =
+        [Wire::Tls12, Wire::Tls13].map(|wire| rig.servers(&Mechanism::Ssl.listener(wire)));
+    let mtls = |wire| rig.config(&Mechanism::Mtls.listener(wire));
+    let sasl = |mechanism| {
+        let properties = rig.properties(mechanism, Wire::Tls13);
+        config_of(properties)
+    };
+    let at_once = |what, config, words| Case {
+        what,
+        config,
+        told: Told::AtOnce,
+        words,
+    };
+    let in_the_end = |what, config, words| Case {
+        what,
+        config,
+        told: Told::InTheEnd,
+        words,
+    };
+    Ok(vec![
+        at_once(
+            "wrong password, PLAIN",
+            sasl(Mechanism::Plain).sasl_plain(USER, "guessed"),
+            login,
+        ),
+        at_once(
+            "wrong password, SCRAM-SHA-512",
+            sasl(Mechanism::Scram512).sasl_scram_sha_512(USER, "guessed"),
+            login,
+        ),
+        at_once(
+            "unknown mechanism",
+            sasl(Mechanism::Scram512).sasl_plain(USER, "guessed"),
+            ["it offers: SCRAM-SHA-512", "sasl.mechanism"],
+        ),
+        at_once(
+            "SASL to a listener that does not ask",
+            producer::config(&rig.servers("PLAINTEXT"))
+                .security_protocol(SecurityProtocol::SaslPlaintext)
+                .sasl_plain(USER, "guessed"),
+            ["does not authenticate clients", "security.protocol"],
+        ),
+        at_once("wrong authority", trusting(&tls13, &stranger), authority),
+        at_once(
+            "wrong authority, TLS 1.2",
+            trusting(&tls12, &stranger),
+            authority,
+        ),
+        at_once(
+            "expired certificate",
+            rig.config(EXPIRED),
+            ["has expired", "ssl.truststore.location"],
+        ),
+        at_once(
+            "certificate for another host",
+            rig.config(ELSEWHERE),
+            ["not made out for 127.0.0.1, but for", "elsewhere.test"],
+        ),
+        at_once("no client certificate", mtls(Wire::Tls13), certificate),
+        at_once(
+            "no client certificate, TLS 1.2",
+            mtls(Wire::Tls12),
+            certificate,
+        ),
+        at_once(
+            "client certificate of another authority",
+            with_certificate(mtls(Wire::Tls13), &foreign),
+            certificate,
+        ),
+        at_once(
+            "client certificate of another authority, TLS 1.2",
+            with_certificate(mtls(Wire::Tls12), &foreign),
+            certificate,
+        ),
+        at_once(
+            "no version of TLS in common",
+            trusting(&tls13, &rig.authority).set("ssl.enabled.protocols", "TLSv1.2"),
+            ["no version of TLS", "ssl.enabled.protocols"],
+        ),
+        at_once(
+            "TLS to a web server",
+            trusting(&web_server()?, &stranger),
+            ["plain HTTP", "bootstrap.servers"],
+        ),
+        // A listener that takes plain connections hangs up, as one does that is being restarted: that is tried again.
+        in_the_end(
+            "TLS to a plain listener",
+            trusting(&rig.servers("PLAINTEXT"), &stranger),
+            ["takes plain connections", "security.protocol"],
+        ),
+        in_the_end(
+            "plain text to a TLS listener",
+            producer::config(&tls13),
+            ["expects TLS", "broker -1"],
+        ),
+    ])
+}
+
+fn config_of(properties: Properties) -> ProducerConfigBuilder {
+    // The login is the case's to give.
+    properties
+        .into_iter()
+        .filter(|(key, _)| !key.starts_with("sasl."))
+        .fold(ProducerConfig::builder(), |config, (key, value)| {
+            config.set(key, value)
+        })
+}
+
+fn run(case: Case, version: &'static str) -> Result<Row, Box<dyn std::error::Error>> {
+    let Case {
+        what,
+        config,
+        told,
+        words,
+    } = case;
+    let (max_block, limit, expected) = match told {
+        Told::AtOnce => (MAX_BLOCK, AT_ONCE, ProduceErrorKind::Authentication),
+        Told::InTheEnd => (SHORT, SHORT + AT_ONCE, ProduceErrorKind::MetadataTimeout),
+    };
+    let producer = build(config.max_block(max_block))?;
+    let began = Instant::now();
+    let sent = producer.send(ProducerRecord::new(TOPIC, &b"x"[..]))?;
+    let of_send = began.elapsed();
+    let error = sent.get().expect_err("nothing can be sent");
+    let of_future = began.elapsed();
+    let began = Instant::now();
+    let also = producer
+        .partitions_for(TOPIC)
+        .expect_err("nobody tells")
+        .to_string();
+    let of_partitions = began.elapsed();
+    producer.close()?;
+    let text = error.to_string();
+    if *error.kind() != expected {
+        return Err(format!("{what}: {:?}: {text}", error.kind()).into());
+    }
+    for text in [&text, &also] {
+        if let Some(word) = words.iter().find(|word| !text.contains(*word)) {
+            return Err(format!("{what}: not a word of {word:?} in {text}").into());
+        }
+    }
+    let took = [of_send, of_future, of_partitions];
+    if took.iter().any(|took| *took > limit) {
+        return Err(format!("{what}: it took {took:?}: {text}").into());
+    }
+    Ok(Row {
+        version,
+        what,
+        took,
+        text: timeless(&text),
+    })
+}
+
+fn times(row: &Row) -> String {
+    let [send, future, partitions_for] = row.took.map(|took| took.as_millis());
+    format!("{send}, {future}, {partitions_for} ms")
+}
+
+/// A text without what another run has otherwise, ports and moments, and without what each begins and ends with.
+fn timeless(text: &str) -> String {
+    const LOOPBACK: &str = "127.0.0.1:";
+    let mut told = String::new();
+    let mut rest = text;
+    let topic = format!("{TOPIC}: ");
+    rest = rest.strip_prefix(&*topic).unwrap_or(rest);
+    rest = rest.strip_suffix(" (not written)").unwrap_or(rest);
+    while let Some((before, after)) = rest.split_once(LOOPBACK) {
+        told.push_str(before);
+        told.push_str("HOST:PORT");
+        rest = after.trim_start_matches(|digit: char| digit.is_ascii_digit());
+    }
+    told.push_str(rest);
+    if let Some((before, after)) = told.split_once(", which says ") {
+        let end = after.find(')').unwrap_or(after.len());
+        told = format!("{before}{}", &after[end..]);
+    }
+    told
+}
+
+/// Writes what was told into the documentation; false if nothing was.
+pub(super) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
+    let rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
+    if rows.is_empty() {
+        return Ok(false);
+    }
+    let mut table = String::new();
+    write!(table, "| what |")?;
+    for version in VERSIONS {
+        write!(table, " Kafka {version} |")?;
+    }
+    writeln!(table, " told |\n|---|{}---|", "---|".repeat(VERSIONS.len()))?;
+    let mut before: Vec<String> = Vec::new();
+    for row in rows.iter().filter(|row| row.version == VERSIONS[0]) {
+        let all: Vec<&Row> = rows.iter().filter(|other| other.what == row.what).collect();
+        let text = if all.iter().all(|each| each.text == row.text) {
+            shortened(&row.text)
+        } else {
+            let each = all
+                .iter()
+                .map(|each| format!("{}: {}", each.version, shortened(&each.text)));
+            each.collect::<Vec<_>>().join("<br>")
+        };
+        // The versions of TLS say the same.
+        if before.contains(&text) {
+            continue;
+        }
+        write!(table, "| {} |", row.what)?;
+        for each in &all {
+            write!(table, " {} |", times(each))?;
+        }
+        writeln!(table, " {text} |")?;
+        before.push(text);
+    }
+    write_between("docs/SECURITY.md", "failures", &table)?;
+    Ok(true)
+}
+
+fn shortened(text: &str) -> String {
+    match text.char_indices().nth(TOLD_CHARS) {
+        Some((at, _)) => format!("{}…", &text[..at]),
+        None => text.to_owned(),
+    }
+}
+
+/// Answers everything as a web server does that does not know what it was asked.
+fn web_server() -> std::io::Result<String> {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
+    let address = listener.local_addr()?;
+    // Ends with this process.
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let mut request = [0; 4096];
+            let _ = stream.read(&mut request);
+            let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n");
+        }
+    });
+    Ok(address.to_string())
+}

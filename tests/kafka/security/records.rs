@@ -1,0 +1,185 @@
+//! Every mechanism over plain text and inside each version of TLS: what is acknowledged is there, once and in order, and a
+//! client of Kafka's own witnesses what the listener takes.
+
+use std::time::Instant;
+
+use super::rig::{Mechanism, Properties, Rig, Wire, rig, with_mechanism};
+use super::table::{self, Cell};
+use crate::harness::Failure;
+use crate::ledger::{Ledger, Reading};
+use crate::matrix::NEWEST;
+use crate::producer::build;
+use crate::runner::{TestResult, tests};
+use crate::workload::{THREADS, send};
+
+/// The versions of the matrix.
+pub(super) const VERSIONS: [&str; 2] = ["3.0.0", NEWEST];
+
+pub(super) const COUNT: usize = 100_000;
+
+/// A test for each mechanism with each version: they are shared out among the parts.
+macro_rules! cells {
+    ($($name:ident = $version:expr, $mechanism:ident;)+) => {
+        tests![$($name),+];
+        $(fn $name() -> TestResult {
+            every_wire($version, Mechanism::$mechanism)
+        })+
+    };
+}
+
+cells! {
+    kafka_3_0_0_ssl = "3.0.0", Ssl;
+    kafka_3_0_0_mtls = "3.0.0", Mtls;
+    kafka_3_0_0_plain = "3.0.0", Plain;
+    kafka_3_0_0_scram_sha_256 = "3.0.0", Scram256;
+    kafka_3_0_0_scram_sha_512 = "3.0.0", Scram512;
+    kafka_3_0_0_oauthbearer = "3.0.0", OAuthBearer;
+    newest_kafka_ssl = NEWEST, Ssl;
+    newest_kafka_mtls = NEWEST, Mtls;
+    newest_kafka_plain = NEWEST, Plain;
+    newest_kafka_scram_sha_256 = NEWEST, Scram256;
+    newest_kafka_scram_sha_512 = NEWEST, Scram512;
+    newest_kafka_oauthbearer = NEWEST, OAuthBearer;
+}
+
+/// Goes on after a cell that failed: the table has a place for each.
+fn every_wire(version: &'static str, mechanism: Mechanism) -> TestResult {
+    let rig = rig(version)?;
+    let mut failures = Vec::new();
+    for wire in Wire::ALL {
+        if !mechanism.runs_on(wire) {
+            continue;
+        }
+        let outcome = cell(&rig, mechanism, wire);
+        let noted = if outcome.is_ok() {
+            Cell::Arrived
+        } else {
+            Cell::Failed
+        };
+        table::note(version, mechanism, wire, noted);
+        if let Err(why) = outcome {
+            failures.push(format!(
+                "Kafka {version}, {}, {wire:?}: {why}",
+                mechanism.name()
+            ));
+        }
+    }
+    if failures.is_empty() {
+        Ok(())
+    } else {
+        Err(failures.join("\n").into())
+    }
+}
+
+fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> TestResult {
+    let properties = rig.properties(mechanism, wire);
+    let witnessed = witness(rig, mechanism, wire, &properties)?;
+    let topic = format!("security-{}", mechanism.listener(wire).to_lowercase());
+    rig.cluster.create_topic(&topic, 3, &[])?;
+    let began = Instant::now();
+    let config = properties.into_iter().fold(
+        kafka_producer::ProducerConfig::builder(),
+        |config, (key, value)| config.set(key, value),
+    );
+    let producer = build(config.set("linger.ms", "5"))?;
+    let ledger = Ledger::new(&topic, THREADS, COUNT / THREADS);
+    std::thread::scope(|scope| {
+        for thread in 0..THREADS {
+            let (producer, ledger) = (&producer, &ledger);
+            scope.spawn(move || {
+                for number in 0..COUNT / THREADS {
+                    // The fate is the ledger's to know.
+                    drop(send(producer, ledger, thread, number, None));
+                }
+            });
+        }
+    });
+    producer.flush()?;
+    let took = began.elapsed();
+    let tally = ledger.tally();
+    if tally.acknowledged != COUNT {
+        return Err(format!("not all were acknowledged: {tally:?}").into());
+    }
+    producer.close()?;
+    let mut reading = Reading::new(&ledger);
+    rig.cluster.read_back(&topic, |record| {
+        reading.see(&record);
+    })?;
+    reading.finish().assert_once_and_in_order();
+    rig.cluster.delete_topic(&topic)?;
+    println!(
+        "    Kafka {}, {}: {COUNT} records in {took:.2?}; {witnessed}",
+        rig.cluster.version(),
+        mechanism.listener(wire),
+    );
+    Ok(())
+}
+
+/// Has Kafka's own client say what the listener takes: this, and neither the other version of TLS, nor another
+/// mechanism, nor a client without a certificate.
+fn witness(
+    rig: &Rig,
+    mechanism: Mechanism,
+    wire: Wire,
+    properties: &Properties,
+) -> Result<String, Failure> {
+    let ask = |properties: &Properties| {
+        let pairs: Vec<(&str, &str)> = properties
+            .iter()
+            .map(|(key, value)| (*key, value.as_str()))
+            .collect();
+        rig.cluster.witness(&pairs)
+    };
+    let mut seen = Vec::new();
+    let mut expect = |what: String, answer: String, words: &str| {
+        if answer.contains(words) {
+            seen.push(what);
+            Ok(())
+        } else {
+            Err(Failure::new(format!(
+                "Kafka's own client, {what}: not a word of {words:?} in {answer:?}"
+            )))
+        }
+    };
+    if let (Some(this), Some(other)) = (
+        wire.protocol(),
+        Wire::ALL
+            .into_iter()
+            .filter(|other| *other != wire)
+            .find_map(Wire::protocol),
+    ) {
+        let with = |version: &str| {
+            let mut properties = properties.clone();
+            properties.push(("ssl.enabled.protocols", version.to_owned()));
+            ask(&properties)
+        };
+        expect(format!("{this} is taken"), with(this)?, "taken")?;
+        expect(
+            format!("{other} is refused"),
+            with(other)?,
+            "SslAuthenticationException",
+        )?;
+    } else {
+        expect("it is taken".to_owned(), ask(properties)?, "taken")?;
+    }
+    if let Some(name) = mechanism.sasl() {
+        let other = match mechanism {
+            Mechanism::Plain => Mechanism::Scram256,
+            _ => Mechanism::Plain,
+        };
+        let answer = ask(&with_mechanism(properties.clone(), other))?;
+        let words = format!("enabled mechanisms are [{name}]");
+        expect(format!("the broker says {words:?}"), answer, &words)?;
+    }
+    if mechanism == Mechanism::Mtls {
+        let mut without = properties.clone();
+        without.retain(|(key, _)| !key.starts_with("ssl.keystore"));
+        let answer = ask(&without)?;
+        expect(
+            "none without a certificate".to_owned(),
+            answer,
+            "SslAuthenticationException",
+        )?;
+    }
+    Ok(seen.join(", "))
+}

@@ -1,0 +1,323 @@
+//! One broker of a version with a listener for each cell of the matrix, and for each mistake.
+//!
+//! A listener takes one version of TLS and one mechanism only, so that whoever got a record through it used those.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kafka_producer::ProducerConfigBuilder;
+
+use super::certificates::{Authority, Identity};
+use crate::harness::{Cluster, ClusterOptions, Result};
+use crate::producer;
+
+pub(super) const USER: &str = "alice";
+pub(super) const PASSWORD: &str = "alice-s3cret";
+/// Of Event Hubs, where the password is a string of connection.
+pub(super) const EVENT_HUBS_USER: &str = "$ConnectionString";
+pub(super) const EVENT_HUBS_PASSWORD: &str =
+    "Endpoint=sb://orders.test/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0+/==";
+
+/// How a client says who it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Mechanism {
+    /// Not at all.
+    Ssl,
+    /// By a certificate.
+    Mtls,
+    Plain,
+    Scram256,
+    Scram512,
+    OAuthBearer,
+}
+
+/// Below or inside of which the mechanism runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Wire {
+    PlainText,
+    Tls12,
+    Tls13,
+}
+
+impl Wire {
+    pub(super) const ALL: [Self; 3] = [Self::PlainText, Self::Tls12, Self::Tls13];
+
+    /// As in `ssl.enabled.protocols`.
+    pub(super) fn protocol(self) -> Option<&'static str> {
+        match self {
+            Self::PlainText => None,
+            Self::Tls12 => Some("TLSv1.2"),
+            Self::Tls13 => Some("TLSv1.3"),
+        }
+    }
+
+    fn listener(self) -> &'static str {
+        match self {
+            Self::PlainText => "OPEN",
+            Self::Tls12 => "TLS12",
+            Self::Tls13 => "TLS13",
+        }
+    }
+}
+
+impl Mechanism {
+    pub(super) const ALL: [Self; 6] = [
+        Self::Ssl,
+        Self::Mtls,
+        Self::Plain,
+        Self::Scram256,
+        Self::Scram512,
+        Self::OAuthBearer,
+    ];
+
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ssl => "SSL",
+            Self::Mtls => "mTLS",
+            sasl => sasl.sasl().unwrap_or_default(),
+        }
+    }
+
+    /// As in `sasl.mechanism`.
+    pub(super) fn sasl(self) -> Option<&'static str> {
+        match self {
+            Self::Ssl | Self::Mtls => None,
+            Self::Plain => Some("PLAIN"),
+            Self::Scram256 => Some("SCRAM-SHA-256"),
+            Self::Scram512 => Some("SCRAM-SHA-512"),
+            Self::OAuthBearer => Some("OAUTHBEARER"),
+        }
+    }
+
+    /// Whether there is such a thing.
+    pub(super) fn runs_on(self, wire: Wire) -> bool {
+        wire != Wire::PlainText || self.sasl().is_some()
+    }
+
+    /// The name of the listener that takes nothing else.
+    pub(super) fn listener(self, wire: Wire) -> String {
+        let name = self.name().to_uppercase().replace('-', "_");
+        format!("{name}_{}", wire.listener())
+    }
+
+    fn protocol(self, wire: Wire) -> &'static str {
+        match (self.sasl(), wire) {
+            (None, _) => "SSL",
+            (Some(_), Wire::PlainText) => "SASL_PLAINTEXT",
+            (Some(_), _) => "SASL_SSL",
+        }
+    }
+
+    /// What a broker says in `sasl.jaas.config`.
+    fn jaas_of_broker(self) -> String {
+        match self {
+            Self::Plain => format!(
+                "org.apache.kafka.common.security.plain.PlainLoginModule required user_{USER}=\"{PASSWORD}\" \
+                 user_{EVENT_HUBS_USER}=\"{EVENT_HUBS_PASSWORD}\";"
+            ),
+            Self::OAuthBearer => {
+                "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                                  unsecuredLoginStringClaim_sub=\"broker\";"
+                    .to_owned()
+            }
+            _ => "org.apache.kafka.common.security.scram.ScramLoginModule required;".to_owned(),
+        }
+    }
+
+    /// What a client says in it.
+    fn jaas_of_client(self) -> String {
+        let module = match self {
+            Self::OAuthBearer => {
+                return format!(
+                    "org.apache.kafka.common.security.oauthbearer.OAuthBearerLoginModule required \
+                     unsecuredLoginStringClaim_sub=\"{USER}\";"
+                );
+            }
+            Self::Plain => "plain.PlainLoginModule",
+            _ => "scram.ScramLoginModule",
+        };
+        format!(
+            "org.apache.kafka.common.security.{module} required username=\"{USER}\" password=\"{PASSWORD}\";"
+        )
+    }
+}
+
+/// Lines of a client's properties.
+pub(super) type Properties = Vec<(&'static str, String)>;
+
+/// A broker, and whom it trusts.
+pub(super) struct Rig {
+    pub(super) cluster: Cluster,
+    pub(super) authority: Authority,
+}
+
+/// Listeners with other certificates.
+pub(super) const EXPIRED: &str = "EXPIRED";
+pub(super) const ELSEWHERE: &str = "ELSEWHERE";
+
+static RIGS: Mutex<Vec<Arc<Rig>>> = Mutex::new(Vec::new());
+
+/// The rig of a version, started by the first that asks. Nobody disturbs it.
+pub(super) fn rig(version: &str) -> Result<Arc<Rig>> {
+    let mut rigs = RIGS.lock().unwrap_or_else(PoisonError::into_inner);
+    if let Some(rig) = rigs.iter().find(|rig| rig.cluster.version() == version) {
+        return Ok(Arc::clone(rig));
+    }
+    let rig = Arc::new(Rig::start(version)?);
+    rigs.push(Arc::clone(&rig));
+    Ok(rig)
+}
+
+/// Ends those that were started.
+pub(crate) fn stop() {
+    RIGS.lock().unwrap_or_else(PoisonError::into_inner).clear();
+}
+
+impl Rig {
+    fn start(version: &str) -> Result<Self> {
+        let authority = Authority::new(0);
+        let identity = authority.issue(&["127.0.0.1", "localhost"]);
+        let mut options = ClusterOptions::default()
+            .version(version)
+            .config("inter.broker.listener.name", "PLAINTEXT")
+            // Of each listener.
+            .config("num.network.threads", "1");
+        let mut map = vec![
+            ("CONTROLLER".to_owned(), "PLAINTEXT"),
+            ("PLAINTEXT".to_owned(), "PLAINTEXT"),
+        ];
+        for mechanism in Mechanism::ALL {
+            for wire in Wire::ALL {
+                if !mechanism.runs_on(wire) {
+                    continue;
+                }
+                let listener = mechanism.listener(wire);
+                map.push((listener.clone(), mechanism.protocol(wire)));
+                options = with_listener(options, &listener, mechanism, wire);
+                if wire != Wire::PlainText {
+                    let prefix = prefix(&listener);
+                    options = with_identity(options, &prefix, &identity, &authority);
+                }
+            }
+        }
+        for (listener, identity) in [
+            (EXPIRED, authority.issue_for(&["127.0.0.1"], (2020, 2021))),
+            (ELSEWHERE, authority.issue(&["elsewhere.test"])),
+        ] {
+            map.push((listener.to_owned(), "SSL"));
+            options = options.listener(listener);
+            options = with_identity(options, &prefix(listener), &identity, &authority);
+        }
+        let map: Vec<String> = map
+            .iter()
+            .map(|(listener, protocol)| format!("{listener}:{protocol}"))
+            .collect();
+        let options = options.config("listener.security.protocol.map", &map.join(","));
+        let cluster = Cluster::start(options)?;
+        cluster.create_scram_user(USER, PASSWORD)?;
+        Ok(Self { cluster, authority })
+    }
+
+    /// The address of a listener.
+    pub(super) fn servers(&self, listener: &str) -> String {
+        let servers = self.cluster.bootstrap_servers_of(listener);
+        servers.expect("the listener was asked for")
+    }
+
+    /// What a client of this kind has in its properties: a Java client's, word by word. It leaves open which version
+    /// of TLS it is to be.
+    pub(super) fn properties(&self, mechanism: Mechanism, wire: Wire) -> Properties {
+        let servers = self.servers(&mechanism.listener(wire));
+        let mut all = vec![
+            ("bootstrap.servers", servers),
+            ("security.protocol", mechanism.protocol(wire).to_owned()),
+        ];
+        if wire != Wire::PlainText {
+            all.push(("ssl.truststore.type", "PEM".to_owned()));
+            all.push(("ssl.truststore.certificates", self.authority.pem()));
+        }
+        if mechanism == Mechanism::Mtls {
+            let identity = self.authority.issue(&["client"]);
+            all.push(("ssl.keystore.type", "PEM".to_owned()));
+            all.push(("ssl.keystore.key", identity.key.to_owned()));
+            all.push(("ssl.keystore.certificate.chain", identity.chain));
+        }
+        if let Some(name) = mechanism.sasl() {
+            all.push(("sasl.mechanism", name.to_owned()));
+            all.push(("sasl.jaas.config", mechanism.jaas_of_client()));
+        }
+        all
+    }
+
+    /// What a client needs that trusts the broker's authority, for a listener that asks for nothing.
+    pub(super) fn config(&self, listener: &str) -> ProducerConfigBuilder {
+        trusting(&self.servers(listener), &self.authority)
+    }
+}
+
+/// Changes the mechanism of a client, and with it what it logs in with.
+pub(super) fn with_mechanism(mut properties: Properties, mechanism: Mechanism) -> Properties {
+    for (key, value) in &mut properties {
+        match *key {
+            "sasl.mechanism" => mechanism.name().clone_into(value),
+            "sasl.jaas.config" => *value = mechanism.jaas_of_client(),
+            _ => {}
+        }
+    }
+    properties
+}
+
+fn prefix(listener: &str) -> String {
+    format!("listener.name.{}.", listener.to_lowercase())
+}
+
+fn with_listener(
+    options: ClusterOptions,
+    listener: &str,
+    mechanism: Mechanism,
+    wire: Wire,
+) -> ClusterOptions {
+    let prefix = prefix(listener);
+    let mut options = options.listener(listener);
+    if let Some(protocol) = wire.protocol() {
+        options = options.config(&format!("{prefix}ssl.enabled.protocols"), protocol);
+    }
+    if mechanism == Mechanism::Mtls {
+        options = options.config(&format!("{prefix}ssl.client.auth"), "required");
+    }
+    if let Some(name) = mechanism.sasl() {
+        let login = format!("{prefix}{}.sasl.jaas.config", name.to_lowercase());
+        options = options
+            .config(&format!("{prefix}sasl.enabled.mechanisms"), name)
+            .config(&login, &mechanism.jaas_of_broker());
+    }
+    options
+}
+
+/// Who the brokers are at a listener, and whom they trust.
+pub(crate) fn with_identity(
+    options: ClusterOptions,
+    prefix: &str,
+    identity: &Identity,
+    trusted: &Authority,
+) -> ClusterOptions {
+    options.identity(prefix, &identity.chain, identity.key, &trusted.pem())
+}
+
+/// A client's configuration that trusts an authority.
+pub(crate) fn trusting(servers: &str, authority: &Authority) -> ProducerConfigBuilder {
+    producer::config(servers)
+        .set("security.protocol", "SSL")
+        .set("ssl.truststore.type", "PEM")
+        .set("ssl.truststore.certificates", authority.pem())
+}
+
+/// The same for a client that has a certificate.
+pub(super) fn with_certificate(
+    config: ProducerConfigBuilder,
+    identity: &Identity,
+) -> ProducerConfigBuilder {
+    config
+        .set("ssl.keystore.type", "PEM")
+        .set("ssl.keystore.key", identity.key)
+        .set("ssl.keystore.certificate.chain", identity.chain.clone())
+}

@@ -1,0 +1,67 @@
+//! The matrix as a table, and its place in the README.
+
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+
+use super::records::{COUNT, VERSIONS};
+use super::rig::{Mechanism, Wire};
+use crate::published::{commit, grouped, write_between};
+
+/// What came of one mechanism on one wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cell {
+    /// All records, once and in order.
+    Arrived,
+    Failed,
+}
+
+static CELLS: Mutex<Vec<(&str, Mechanism, Wire, Cell)>> = Mutex::new(Vec::new());
+
+/// Takes down what came of a cell.
+pub(super) fn note(version: &'static str, mechanism: Mechanism, wire: Wire, cell: Cell) {
+    let mut cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    cells.push((version, mechanism, wire, cell));
+}
+
+/// Writes what was noted into the README; false if nothing was. Every cell must have been run.
+pub(crate) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
+    let cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
+    if cells.is_empty() {
+        return Ok(false);
+    }
+    let table = render(&cells)?;
+    write_between("README.md", "security", &table)?;
+    Ok(true)
+}
+
+fn render(cells: &[(&str, Mechanism, Wire, Cell)]) -> Result<String, Box<dyn std::error::Error>> {
+    let mut table = String::new();
+    writeln!(table, "| Kafka | | plain text | TLS 1.2 | TLS 1.3 |")?;
+    writeln!(table, "|---|---|---|---|---|")?;
+    for version in VERSIONS {
+        for mechanism in Mechanism::ALL {
+            write!(table, "| {version} | {} |", mechanism.name())?;
+            for wire in Wire::ALL {
+                let place = (version, mechanism, wire);
+                let found = cells
+                    .iter()
+                    .find(|(version, mechanism, wire, _)| (*version, *mechanism, *wire) == place);
+                match found {
+                    _ if !mechanism.runs_on(wire) => write!(table, " |")?,
+                    Some((_, _, _, Cell::Arrived)) => write!(table, " {} |", grouped(COUNT))?,
+                    Some((_, _, _, Cell::Failed)) => write!(table, " **failed** |")?,
+                    None => {
+                        return Err(format!(
+                            "nothing is published: {} was not run with {version}; `-- security --publish` runs all",
+                            mechanism.listener(wire)
+                        )
+                        .into());
+                    }
+                }
+            }
+            writeln!(table)?;
+        }
+    }
+    writeln!(table, "\nCommit {}.", commit())?;
+    Ok(table)
+}
