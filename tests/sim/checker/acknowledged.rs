@@ -74,10 +74,9 @@ impl Rule for Acknowledged {
         }
         for record in facts.records().filter(|record| record.copies.is_empty()) {
             let is_acknowledged = matches!(record.outcome, Some(Outcome::Acknowledged { .. }));
-            let settings = facts.settings(record);
             let without_acks =
-                |settings: &&Settings| settings.acks == 0 && !facts.is_hasty(settings);
-            if is_acknowledged && settings.filter(without_acks).is_some() {
+                |settings: &Settings| settings.acks == 0 && !facts.is_hasty(settings);
+            if is_acknowledged && facts.settings(record).is_some_and(without_acks) {
                 let text = format!("{} was sent without acks, and is nowhere", record.id);
                 found.add(RULE, last.at, text);
             }

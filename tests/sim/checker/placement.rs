@@ -69,10 +69,8 @@ impl Rule for Placement {
                 partition: None,
                 key: Some(key),
                 ..
-            } => {
-                if self.producers.get(*producer) == Some(&true) {
-                    self.hashes.insert(*record, murmur2(key) & 0x7fff_ffff);
-                }
+            } if self.producers.get(*producer) == Some(&true) => {
+                self.hashes.insert(*record, murmur2(key) & 0x7fff_ffff);
             }
             What::Appended {
                 topic,
@@ -108,9 +106,10 @@ impl Rule for Placement {
 fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     let mut hash = 0x9747_b28c ^ key.len() as u32;
-    let (words, rest) = key.as_chunks::<4>();
+    let words = key.chunks_exact(4);
+    let rest = words.remainder();
     for word in words {
-        let mut word = u32::from_le_bytes(*word).wrapping_mul(M);
+        let mut word = u32::from_le_bytes([word[0], word[1], word[2], word[3]]).wrapping_mul(M);
         word = (word ^ (word >> 24)).wrapping_mul(M);
         hash = hash.wrapping_mul(M) ^ word;
     }
