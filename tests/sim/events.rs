@@ -198,6 +198,13 @@ pub(crate) enum What {
         fate: String,
     },
 
+    /// A handshake of TLS came to its end at a broker.
+    Handshake {
+        is_newest: bool,
+        is_resumed: bool,
+        has_certificate: bool,
+    },
+
     FaultBegins {
         fault: usize,
     },

@@ -226,7 +226,7 @@ fn own_is_no_use(key: &'static str, error: &rustls::Error) -> ConfigError {
 
 /// Our clock, as TLS asks it whether certificates are valid.
 #[derive(Debug)]
-struct OurTime(Arc<dyn Clock>);
+pub(crate) struct OurTime(pub(crate) Arc<dyn Clock>);
 
 impl TimeProvider for OurTime {
     fn current_time(&self) -> Option<UnixTime> {

@@ -271,6 +271,12 @@ impl SimCluster {
         self.alive.contains(&node) && self.hung.insert(node)
     }
 
+    /// Whether a node is up and does nothing.
+    #[cfg(any(test, feature = "_internals"))]
+    pub(crate) fn hangs(&self, node: NodeId) -> bool {
+        self.hung.contains(&node)
+    }
+
     /// A node works again, beginning with what came meanwhile. False if it did not hang.
     pub(crate) fn resume(&mut self, node: NodeId) -> bool {
         self.hung.remove(&node)

@@ -16,7 +16,8 @@ use crate::scenario::{Act, Api, Behaviour, Fault, How, Moment, Op, Scenario};
 /// Those of a seed, with what the rest of a scenario knows of them.
 fn configurations(seed: u64) -> Vec<(BTreeMap<String, String>, Facts)> {
     let network = network::network(&mut Dice::new(seed, "network"));
-    let brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    let mut brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    brokers.tls = network::tls(&mut Dice::new(seed, "tls"), false);
     super::configurations(seed, &network, &brokers)
 }
 
@@ -139,12 +140,15 @@ fn everything_there_is_occurs_in_a_thousand_seeds() {
     assert!(missing.is_empty(), "never drawn: {missing:?}");
 }
 
-const FAULTS: [&str; 26] = [
+const FAULTS: [&str; 29] = [
     "Slow",
     "Cut",
     "Silence",
     "Refuse",
     "BlackHole",
+    "WrongCertificate",
+    "NoTls",
+    "CutHandshake",
     "Down",
     "Hang",
     "MoveLeader",
@@ -296,6 +300,12 @@ fn expect_all(met: &mut Met) {
         "timestamps",
         "all lines",
         "callback",
+        "SASL",
+        "TLS",
+        "TLS and SASL",
+        "TLS 1.2",
+        "TLS 1.3",
+        "certificates of clients",
     ] {
         met.expect(what);
     }
@@ -348,6 +358,22 @@ fn see_world(met: &mut Met, scenario: &Scenario) {
     } else {
         "by address"
     });
+    match (&brokers.tls, &brokers.sasl) {
+        (None, None) => {}
+        (None, Some(_)) => met.see("SASL"),
+        (Some(_), None) => met.see("TLS"),
+        (Some(_), Some(_)) => met.see("TLS and SASL"),
+    }
+    if let Some(tls) = &brokers.tls {
+        met.see(if tls.protocols == "TLSv1.2" {
+            "TLS 1.2"
+        } else {
+            "TLS 1.3"
+        });
+        if tls.client_certificates {
+            met.see("certificates of clients");
+        }
+    }
     match scenario.faults.len() {
         0 => met.see("no faults"),
         20.. => met.see("20 faults"),
