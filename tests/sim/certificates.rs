@@ -140,3 +140,200 @@ fn params(name: &str, names: &[String], (from, to): Years) -> CertificateParams 
     ];
     params
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{self, fault};
+    use crate::draw::{self, Wishes};
+    use crate::events::{Event, Outcome, What};
+    use crate::run::checked;
+    use crate::scenario::{
+        Burst, Fault, How, InsteadOfTls, Op, Scenario, Thread, TimedFault, WrongCertificate,
+    };
+    use crate::trace::TraceHash;
+
+    /// Two producers that send a record before everything is healed, and one after that.
+    fn scenario(protocols: &str, faults: &[TimedFault]) -> Scenario {
+        let keys = [("max.block.ms", "2000"), ("delivery.timeout.ms", "5000")];
+        let keys = [keys[0], keys[1], ("request.timeout.ms", "1000")];
+        let mut scenario = story::scenario(&keys, faults);
+        scenario.heal_at_ms = 500;
+        scenario.brokers.tls = Some(Tls {
+            protocols: protocols.to_owned(),
+            client_certificates: true,
+        });
+        let send = Op::Send(Burst {
+            topic: "t".to_owned(),
+            partition: Some(0),
+            keys: 0,
+            headers: 0,
+            stamped: false,
+            count: 1,
+            size: 100,
+            how: How::Send,
+            callback: None,
+            pause_us: 0,
+        });
+        let ops = vec![
+            send.clone(),
+            Op::Flush { timeout_ms: None },
+            Op::Sleep { ms: 1_000 },
+            send,
+            Op::Flush { timeout_ms: None },
+        ];
+        for producer in &mut scenario.producers {
+            producer.threads = vec![Thread { ops: ops.clone() }];
+        }
+        scenario
+    }
+
+    /// What happened, with which nothing may be wrong.
+    fn events_of(scenario: &Scenario) -> Vec<Event> {
+        let mut events = Vec::new();
+        let report = checked(scenario, &mut |event| events.push(event.clone()));
+        assert_eq!(report.violations, [""; 0]);
+        events
+    }
+
+    fn on_all_nodes(fault_of: impl Fn(i32) -> Fault) -> Vec<TimedFault> {
+        (0..3).map(|node| fault(fault_of(node))).collect()
+    }
+
+    /// Why records failed, and how many did not.
+    fn told(events: &[Event]) -> (Vec<(String, String)>, usize) {
+        let mut failures = Vec::new();
+        let mut acknowledged = 0;
+        for event in events {
+            match &event.what {
+                What::FutureTold { outcome, .. } => match outcome {
+                    Outcome::Failed(failure) => {
+                        failures.push((failure.kind.clone(), failure.text.clone()));
+                    }
+                    Outcome::Acknowledged { .. } => acknowledged += 1,
+                },
+                What::RecordRefused { kind, text, .. } => {
+                    failures.push((kind.clone(), text.clone()));
+                }
+                _ => {}
+            }
+        }
+        (failures, acknowledged)
+    }
+
+    #[test]
+    fn producers_and_brokers_speak_the_version_that_is_said_and_take_sessions_up_again() {
+        for (protocols, newest) in [
+            ("TLSv1.2", false),
+            ("TLSv1.3", true),
+            ("TLSv1.2,TLSv1.3", true),
+        ] {
+            let cuts: Vec<_> = on_all_nodes(|node| Fault::Cut { node });
+            let cuts = cuts.into_iter().map(|cut| TimedFault { at_ms: 400, ..cut });
+            let events = events_of(&scenario(protocols, &cuts.collect::<Vec<_>>()));
+            let mut handshakes = 0;
+            let mut resumed = 0;
+            for event in &events {
+                if let What::Handshake {
+                    is_newest,
+                    is_resumed,
+                    has_certificate,
+                    is_trusted,
+                } = event.what
+                {
+                    assert_eq!(
+                        (is_newest, has_certificate, is_trusted),
+                        (newest, true, true)
+                    );
+                    handshakes += 1;
+                    resumed += u32::from(is_resumed);
+                }
+            }
+            assert!(
+                handshakes > resumed && resumed > 0,
+                "{handshakes}, {resumed}"
+            );
+            assert_eq!(told(&events).0, []);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_at_once_and_when_it_is_right_records_arrive() {
+        for (wrong, words) in [
+            (WrongCertificate::Expired, "has expired"),
+            (WrongCertificate::OtherName, "is not made out for 10.0.0."),
+            (
+                WrongCertificate::OtherAuthority,
+                "is not signed by an authority",
+            ),
+        ] {
+            for protocols in ["TLSv1.2", "TLSv1.3"] {
+                let faults = on_all_nodes(|node| Fault::WrongCertificate { node, wrong });
+                let (failures, acknowledged) = told(&events_of(&scenario(protocols, &faults)));
+                assert!(!failures.is_empty());
+                for (kind, text) in failures {
+                    assert_eq!(kind, "Authentication", "{text}");
+                    assert!(text.contains(words), "{text}");
+                }
+                assert!(acknowledged >= 2, "{acknowledged}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_answers_instead_of_tls_is_told_and_when_tls_is_there_records_arrive() {
+        for (instead, kind, words) in [
+            (InsteadOfTls::Plain, None, ""),
+            (InsteadOfTls::Web, Some("Authentication"), "plain HTTP"),
+            (
+                InsteadOfTls::Noise,
+                Some("Authentication"),
+                "did not answer with TLS",
+            ),
+        ] {
+            let faults = on_all_nodes(|node| Fault::NoTls { node, instead });
+            let (failures, acknowledged) = told(&events_of(&scenario("TLSv1.3", &faults)));
+            // Who hangs up may be a broker that is started anew: that is tried again.
+            assert_eq!(failures.is_empty(), kind.is_none(), "{failures:?}");
+            for (failed, text) in failures {
+                assert_eq!(Some(&*failed), kind, "{text}");
+                assert!(text.contains(words), "{text}");
+            }
+            assert!(acknowledged >= 2, "{acknowledged}");
+        }
+    }
+
+    #[test]
+    fn handshakes_that_are_cut_anywhere_are_tried_again() {
+        for turn in [0, 1] {
+            for permille in [0, 1, 300, 999, 1000] {
+                for resets in [false, true] {
+                    let faults = on_all_nodes(|node| Fault::CutHandshake {
+                        node,
+                        turn,
+                        permille,
+                        resets,
+                    });
+                    for protocols in ["TLSv1.2", "TLSv1.3"] {
+                        let events = events_of(&scenario(protocols, &faults));
+                        assert_eq!(told(&events).0, [], "{turn} {permille}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keys and random numbers are others each time; how long things are is not, and only that may be seen.
+    #[test]
+    fn a_run_with_tls_tells_the_same_each_time() {
+        let hash = |seed| {
+            let mut hash = TraceHash::new();
+            let scenario = draw::scenario_with(seed, Wishes { tls: true });
+            checked(&scenario, &mut |event| hash.see(event));
+            hash.value()
+        };
+        for seed in 1..20 {
+            assert_eq!(hash(seed), hash(seed), "seed {seed}");
+        }
+    }
+}

@@ -203,6 +203,8 @@ pub(crate) enum What {
         is_newest: bool,
         is_resumed: bool,
         has_certificate: bool,
+        /// The broker has shown a certificate that clients may take.
+        is_trusted: bool,
     },
 
     FaultBegins {

@@ -423,6 +423,7 @@ impl Tallies {
                 is_newest,
                 is_resumed,
                 has_certificate,
+                ..
             } => {
                 self.state(if *is_newest {
                     "a handshake of TLS 1.3"
@@ -1020,6 +1021,7 @@ mod tests {
                     is_newest,
                     is_resumed: true,
                     has_certificate: true,
+                    is_trusted: true,
                 },
             );
         }

@@ -120,7 +120,13 @@ impl SimCluster {
         let works = self.alive.contains(&node) && !self.hung.contains(&node);
         let listener = self.sasl.as_ref().filter(|_| works);
         match listener.and_then(|listener| session.take(listener, frame, now)) {
-            Some(answer) => Plan::at_once(answer),
+            Some(answer) => {
+                // A request may have ended the connection: of a client whose time is over, for one.
+                if let (Some(journal), Answer::Close) = (&mut self.journal, &answer) {
+                    journal.request(frame, &answer);
+                }
+                Plan::at_once(answer)
+            }
             None => self.handle(node, frame, now),
         }
     }

@@ -106,6 +106,8 @@ pub struct TlsHandshake {
     pub is_resumed: bool,
     /// The client has shown a certificate.
     pub has_certificate: bool,
+    /// The broker has shown the certificate that it should, and not one that no client may take.
+    pub is_trusted: bool,
 }
 
 /// A record whose value does not begin with a number.

@@ -148,7 +148,15 @@ impl TlsListener {
             }),
             _ => None,
         };
-        Ok(TlsWire { speaks, cut })
+        let is_trusted = !matches!(
+            trouble,
+            Some(TlsTrouble::Expired | TlsTrouble::OtherName | TlsTrouble::OtherAuthority)
+        );
+        Ok(TlsWire {
+            speaks,
+            cut,
+            is_trusted,
+        })
     }
 }
 
@@ -174,6 +182,8 @@ struct Cut {
 pub(crate) struct TlsWire {
     speaks: Speaks,
     cut: Option<Cut>,
+    /// Clients may take its certificate.
+    is_trusted: bool,
 }
 
 impl TlsWire {
@@ -212,7 +222,7 @@ impl TlsWire {
             reply.then = Then::Closes;
         }
         if was_handshaking && !session.is_handshaking() {
-            reply.handshake = handshake(session);
+            reply.handshake = handshake(session, self.is_trusted);
         }
         if was_handshaking && !reply.says.is_empty() {
             self.cut(&mut reply);
@@ -279,10 +289,11 @@ fn take_sealed(session: &mut ServerConnection) -> Bytes {
     sealed.into()
 }
 
-fn handshake(session: &ServerConnection) -> Option<TlsHandshake> {
+fn handshake(session: &ServerConnection, is_trusted: bool) -> Option<TlsHandshake> {
     Some(TlsHandshake {
         is_newest: session.protocol_version()? == ProtocolVersion::TLSv1_3,
         is_resumed: session.handshake_kind()? == HandshakeKind::Resumed,
         has_certificate: session.peer_certificates().is_some(),
+        is_trusted,
     })
 }

@@ -66,10 +66,12 @@ fn what(deed: BrokerDeed) -> What {
             is_newest,
             is_resumed,
             has_certificate,
+            is_trusted,
         }) => What::Handshake {
             is_newest,
             is_resumed,
             has_certificate,
+            is_trusted,
         },
         BrokerDeed::Request {
             api,

@@ -261,6 +261,7 @@ impl<'a> Trace<'a> {
                 is_newest,
                 is_resumed,
                 has_certificate,
+                ..
             } => {
                 let version = if *is_newest { "1.3" } else { "1.2" };
                 let how = if *is_resumed { ", resumed" } else { "" };
