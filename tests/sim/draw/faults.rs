@@ -154,7 +154,7 @@ impl Faults<'_> {
 
     /// Those that only TLS can have: drawn apart, so that all others are what they would be without.
     pub(super) fn draw_of_tls(&self, dice: &mut Dice) -> Vec<TimedFault> {
-        if self.brokers.tls.is_none() || dice.percent(40) {
+        if self.brokers.tls.is_none() || dice.percent(30) {
             return Vec::new();
         }
         let count = match self.weather {
@@ -162,20 +162,29 @@ impl Faults<'_> {
             Weather::Changing => dice.within(1..=3),
             Weather::Storm => dice.within(2..=6),
         };
-        let draw = |_| {
+        let mut faults = Vec::new();
+        for _ in 0..count {
             // Many connections are made once, at the beginning.
-            let at_ms = if dice.percent(25) {
+            let at_ms = if dice.percent(35) {
                 dice.within(0..=5)
             } else {
                 dice.within(6..=self.heal_at_ms.saturating_sub(50))
             };
-            TimedFault {
+            let for_ms = (!dice.percent(10)).then(|| dice.spread(5..=4_000.min(self.heal_at_ms)));
+            let fault = self.fault_of_tls(dice);
+            let add = |fault| TimedFault {
                 at_ms,
-                for_ms: (!dice.percent(10)).then(|| dice.spread(5..=4_000.min(self.heal_at_ms))),
-                fault: self.fault_of_tls(dice),
+                for_ms,
+                fault,
+            };
+            if dice.percent(35) {
+                let nodes = 0..i32::from(self.brokers.nodes);
+                faults.extend(nodes.map(|node| add(at_node(&fault, node))));
+            } else {
+                faults.push(add(fault));
             }
-        };
-        (0..count).map(draw).collect()
+        }
+        faults
     }
 
     fn fault_of_tls(&self, dice: &mut Dice) -> Fault {
@@ -502,6 +511,18 @@ impl Faults<'_> {
             _ => dice.within(1..=12) as u16,
         }
     }
+}
+
+/// The same of another node.
+fn at_node(fault: &Fault, at: i32) -> Fault {
+    let mut fault = fault.clone();
+    if let Fault::WrongCertificate { node, .. }
+    | Fault::NoTls { node, .. }
+    | Fault::CutHandshake { node, .. } = &mut fault
+    {
+        *node = at;
+    }
+    fault
 }
 
 fn api(dice: &mut Dice) -> Api {
