@@ -8,7 +8,7 @@ use crate::certificates;
 use crate::scenario::Fault;
 use kafka_producer::internals::simulation::{BrokersOptions, NetworkOptions, SaslOptions, World};
 use kafka_producer::testing::KafkaRelease;
-use kafka_producer::{ProducerConfigBuilder, SecurityProtocol};
+use kafka_producer::{OAuthBearerToken, ProducerConfigBuilder, SecurityProtocol, TokenProvider};
 
 use crate::scenario::{Brokers, Network, Scenario};
 
@@ -61,6 +61,9 @@ fn network(network: &Network) -> NetworkOptions {
 /// Who all producers are, where brokers ask.
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cret";
+const TOKEN: &str = "t0ken";
+/// Of a token: some are refreshed while a run lasts.
+const TOKEN_VALID_FOR: Duration = Duration::from_secs(4);
 
 /// A configuration of a producer for these brokers.
 pub(crate) fn login(config: ProducerConfigBuilder, brokers: &Brokers) -> ProducerConfigBuilder {
@@ -78,8 +81,18 @@ pub(crate) fn login(config: ProducerConfigBuilder, brokers: &Brokers) -> Produce
     match &*sasl.mechanism {
         "SCRAM-SHA-256" => config.sasl_scram_sha_256(USER, PASSWORD),
         "SCRAM-SHA-512" => config.sasl_scram_sha_512(USER, PASSWORD),
+        OAUTHBEARER => config.set("sasl.mechanism", OAUTHBEARER),
         _ => config.sasl_plain(USER, PASSWORD),
     }
+}
+
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+/// Where the producers of these brokers get their tokens from, if they have any.
+pub(crate) fn tokens(brokers: &Brokers) -> Option<impl TokenProvider + use<>> {
+    let sasl = brokers.sasl.as_ref();
+    let has_tokens = sasl.is_some_and(|sasl| sasl.mechanism == OAUTHBEARER);
+    has_tokens.then_some(|| Ok(OAuthBearerToken::new(TOKEN, TOKEN_VALID_FOR)))
 }
 
 /// Whom clients trust, and who they are.
@@ -119,6 +132,7 @@ fn brokers(brokers: &Brokers) -> BrokersOptions {
         sasl: brokers.sasl.as_ref().map(|sasl| SaslOptions {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
+            token: TOKEN.to_owned(),
             session: sasl.session_ms.map(Duration::from_millis),
         }),
         // Of the whole scenario.

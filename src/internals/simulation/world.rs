@@ -118,6 +118,7 @@ impl World {
         cluster.begin_epochs_with(brokers.first_epoch);
         if let Some(sasl) = &brokers.sasl {
             cluster.sasl().set_user(&sasl.user, &sasl.password);
+            cluster.sasl().add_token(&sasl.token);
             if let Some(session) = sasl.session {
                 cluster.sasl().set_session(session);
             }

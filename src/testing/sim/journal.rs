@@ -98,7 +98,11 @@ pub enum BrokerDeed {
 
 /// What a session of TLS is like.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+#[allow(
+    clippy::exhaustive_structs,
+    clippy::struct_excessive_bools,
+    reason = "the simulator takes it apart"
+)]
 pub struct TlsHandshake {
     /// It is TLS 1.3, and not 1.2.
     pub is_newest: bool,

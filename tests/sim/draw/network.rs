@@ -75,9 +75,9 @@ pub(super) fn sasl(dice: &mut Dice) -> Option<Sasl> {
         return None;
     }
     let mechanisms: &[&str] = if cfg!(feature = "sasl-scram") {
-        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
     } else {
-        &["PLAIN"]
+        &["PLAIN", "OAUTHBEARER"]
     };
     Some(Sasl {
         mechanism: (*dice.pick(mechanisms)).to_owned(),

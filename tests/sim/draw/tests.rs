@@ -140,15 +140,12 @@ fn everything_there_is_occurs_in_a_thousand_seeds() {
     assert!(missing.is_empty(), "never drawn: {missing:?}");
 }
 
-const FAULTS: [&str; 29] = [
+const FAULTS: [&str; 26] = [
     "Slow",
     "Cut",
     "Silence",
     "Refuse",
     "BlackHole",
-    "WrongCertificate",
-    "NoTls",
-    "CutHandshake",
     "Down",
     "Hang",
     "MoveLeader",
@@ -170,6 +167,18 @@ const FAULTS: [&str; 29] = [
     "NamesFail",
     "WrongAddresses",
     "WallClock",
+];
+
+/// With TLS alone.
+const OF_TLS: [&str; 8] = [
+    "fault WrongCertificate",
+    "fault NoTls",
+    "fault CutHandshake",
+    "TLS",
+    "TLS and SASL",
+    "TLS 1.2",
+    "TLS 1.3",
+    "certificates of clients",
 ];
 
 const ACTS: [&str; 10] = [
@@ -300,14 +309,20 @@ fn expect_all(met: &mut Met) {
         "timestamps",
         "all lines",
         "callback",
-        "SASL",
-        "TLS",
-        "TLS and SASL",
-        "TLS 1.2",
-        "TLS 1.3",
-        "certificates of clients",
+        "PLAIN",
+        "OAUTHBEARER",
+        "SASL that is asked for again",
     ] {
         met.expect(what);
+    }
+    if cfg!(feature = "sasl-scram") {
+        met.expect("SCRAM-SHA-256");
+        met.expect("SCRAM-SHA-512");
+    }
+    if cfg!(feature = "tls") {
+        for what in OF_TLS {
+            met.expect(what);
+        }
     }
 }
 
@@ -358,13 +373,18 @@ fn see_world(met: &mut Met, scenario: &Scenario) {
     } else {
         "by address"
     });
-    match (&brokers.tls, &brokers.sasl) {
-        (None, None) => {}
-        (None, Some(_)) => met.see("SASL"),
-        (Some(_), None) => met.see("TLS"),
-        (Some(_), Some(_)) => met.see("TLS and SASL"),
+    if let Some(sasl) = &brokers.sasl {
+        met.see(sasl.mechanism.clone());
+        if sasl.session_ms.is_some() {
+            met.see("SASL that is asked for again");
+        }
     }
     if let Some(tls) = &brokers.tls {
+        met.see(if brokers.sasl.is_some() {
+            "TLS and SASL"
+        } else {
+            "TLS"
+        });
         met.see(if tls.protocols == "TLSv1.2" {
             "TLS 1.2"
         } else {

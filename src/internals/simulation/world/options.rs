@@ -87,6 +87,8 @@ pub struct SaslOptions {
     pub user: String,
     /// Of that user.
     pub password: String,
+    /// A bearer token that is taken.
+    pub token: String,
     /// After which clients have to authenticate again.
     pub session: Option<Duration>,
 }
