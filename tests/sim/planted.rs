@@ -594,7 +594,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "OpenedBytesForgotten",
         Some((
             "lib",
-            "network::tls_transport::tests::what_came_before_the_end_is_read_and_then_the_end_whether_or_not_the_broker_says_goodbye",
+            "network::tests::tls::through_tls_frames_come_whole_in_order_and_once",
         )),
     ),
     (
