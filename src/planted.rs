@@ -242,6 +242,28 @@ defects! {
     /// Host names are looked up one after the other.
     OneLookUpAtATime;
 
+    // ---- security
+    /// What TLS has sealed and the stream has not taken waits until there is more to be written.
+    SealedBytesNotFlushed;
+    /// What TLS has opened and nobody has fetched waits until more comes.
+    OpenedBytesForgotten;
+    /// A handshake that cannot be written on does not look whether the broker has said why.
+    HandshakeReadsNoRefusal;
+    /// A broker's certificate may be of any authority and any time.
+    AnyCertificateTaken;
+    /// A broker's certificate may be for any name.
+    AnyNameTaken;
+    /// The time of a session that brokers have set is not kept.
+    SessionNeverRenewed;
+    /// A request goes while the client is authenticated again.
+    RequestOvertakesTalk;
+    /// A broker that refuses the client is tried again without reconnect.backoff.ms.
+    RefusingBrokerNotBackedOff;
+    /// That a broker refuses the client is not told to those who wait for metadata.
+    RefusalToldToNobody;
+    /// A token that comes does not wake the sender.
+    TokenWakesNobody;
+
     // Written without knowledge of what looks for them.
     /// The next topic of an answer to a produce request is known by the number of its partition alone.
     BlindAnswerByNumber;

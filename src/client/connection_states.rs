@@ -375,6 +375,11 @@ impl ClusterConnectionStates {
             ConnectionState::AuthenticationFailed(Arc::clone(&error)),
             error,
         );
+        if planted!(RefusingBrokerNotBackedOff) {
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.reconnect_backoff = Duration::ZERO;
+            }
+        }
     }
 
     fn ended(&mut self, id: NodeId, now: Instant, state: ConnectionState, error: Arc<str>) {

@@ -213,7 +213,7 @@ impl Metadata {
             self.pace.attempted(now);
             self.new_topics = None;
         }
-        if let Some(fatal) = why.as_fatal() {
+        if let Some(fatal) = why.as_fatal().filter(|_| !planted!(RefusalToldToNobody)) {
             self.fatal = Some(fatal);
             self.fatal_count = self.fatal_count.wrapping_add(1);
         }

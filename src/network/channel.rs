@@ -381,7 +381,11 @@ impl KafkaChannel {
                 self.auth_pause = Some(until.max(soonest));
             }
             AuthStep::Complete { again } => {
-                self.auth_again = again;
+                self.auth_again = if planted!(SessionNeverRenewed) {
+                    Deadline::Never
+                } else {
+                    again
+                };
                 self.received.set_max_frame(self.max_response_bytes);
                 self.state = State::Ready;
             }
@@ -441,7 +445,9 @@ impl KafkaChannel {
     /// Writes until the client's frame is out or the stream is full; without a frame, what the transport
     /// has to say by itself.
     fn write(&mut self) {
-        if let (State::Ready, Some(sending)) = (&self.state, &mut self.sending) {
+        let overtakes = planted!(RequestOvertakesTalk) && self.auth_again != Deadline::Never;
+        let may_send = self.is_ready() || overtakes && matches!(self.state, State::Authenticating);
+        if let (true, Some(sending)) = (may_send, &mut self.sending) {
             match put(sending, &mut *self.transport, &mut self.ready) {
                 Ok(true) => {
                     // Dropped here and not when it is answered: its header is of no more use.

@@ -4,6 +4,7 @@ use std::io::{self, BufRead, IoSlice, Read, Write};
 
 use super::poller::{Readiness, Stream};
 use super::transport::{Transport, TransportError};
+use crate::planted::planted;
 use crate::security::tls::{Failures, Opening, Session};
 
 /// Reads of the stream in one call that may bring nothing for the channel: a peer that has much to say to the
@@ -154,6 +155,7 @@ impl<S: Stream> Transport for TlsTransport<S> {
             self.listen(ready)?;
             let pushed = match self.push(ready) {
                 Ok(pushed) => pushed,
+                Err(error) if planted!(HandshakeReadsNoRefusal) => return Err(error.into()),
                 Err(error) => {
                     // The broker listens no more; it may have said why.
                     ready.readable = true;
@@ -206,7 +208,7 @@ impl<S: Stream> Transport for TlsTransport<S> {
     }
 
     fn has_pending_writes(&self) -> bool {
-        self.session.tls.wants_write()
+        self.session.tls.wants_write() && !planted!(SealedBytesNotFlushed)
     }
 
     fn flush(&mut self, ready: &mut Readiness) -> Result<bool, TransportError> {
@@ -214,7 +216,7 @@ impl<S: Stream> Transport for TlsTransport<S> {
     }
 
     fn has_pending_input(&self) -> bool {
-        self.opened > 0 || self.end.is_some()
+        self.opened > 0 && !planted!(OpenedBytesForgotten) || self.end.is_some()
     }
 
     fn shutdown(&mut self, ready: &mut Readiness) {

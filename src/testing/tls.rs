@@ -69,7 +69,7 @@ impl TestTls {
         self
     }
 
-    pub(super) fn config(self) -> Result<Arc<ServerConfig>, TestClusterError> {
+    pub(crate) fn config(self) -> Result<Arc<ServerConfig>, TestClusterError> {
         let refuse = |why: String| TestClusterError::InvalidTls(why.into());
         let provider = crypto_provider(self.provider).map_err(|error| refuse(error.to_string()))?;
         let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))

@@ -198,6 +198,15 @@ pub(crate) enum What {
         fate: String,
     },
 
+    /// A handshake of TLS came to its end at a broker.
+    Handshake {
+        is_newest: bool,
+        is_resumed: bool,
+        has_certificate: bool,
+        /// The broker has shown a certificate that clients may take.
+        is_trusted: bool,
+    },
+
     FaultBegins {
         fault: usize,
     },

@@ -3,10 +3,14 @@
 use std::time::Duration;
 
 use kafka_producer::ErrorCode;
+#[cfg(feature = "tls")]
+use kafka_producer::internals::simulation::TlsTrouble;
 use kafka_producer::internals::simulation::{RuleNumber, World};
 use kafka_producer::testing::{AndThen, Api as BrokerApi, Rule};
 
 use crate::scenario::{Api, Fault, Moment};
+#[cfg(feature = "tls")]
+use crate::scenario::{InsteadOfTls, WrongCertificate};
 
 /// A fault that has begun, and what is to be known to end it.
 #[derive(Debug)]
@@ -24,6 +28,9 @@ pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
         Fault::Silence { node, up, down } => world.silence(*node, *up, *down),
         Fault::Refuse { node } => world.refuse(*node),
         Fault::BlackHole { node } => world.black_hole(*node),
+        Fault::WrongCertificate { .. } | Fault::NoTls { .. } | Fault::CutHandshake { .. } => {
+            change_tls(fault, world, true);
+        }
         Fault::Down { node } => world.take_down(*node),
         Fault::Hang { node } => world.hang(*node),
         Fault::MoveLeader {
@@ -81,6 +88,9 @@ pub(crate) fn end<'a>(
         Fault::Silence { node, .. } => world.speak(*node),
         Fault::Refuse { node } => world.accept(*node),
         Fault::BlackHole { node } => world.end_black_hole(*node),
+        Fault::WrongCertificate { .. } | Fault::NoTls { .. } | Fault::CutHandshake { .. } => {
+            change_tls(&ongoing.fault, world, false);
+        }
         Fault::Down { node } => world.bring_up(*node),
         Fault::Hang { node } => world.resume(*node),
         Fault::EpochsGoBack => world.epochs_go_back(false),
@@ -117,6 +127,10 @@ fn do_the_same(one: &Fault, other: &Fault) -> bool {
         | (Fault::Hang { node }, Fault::Hang { node: same }) => node == same,
         (Fault::DeleteTopic { topic }, Fault::DeleteTopic { topic: same })
         | (Fault::LowerLimit { topic, .. }, Fault::LowerLimit { topic: same, .. }) => topic == same,
+        (
+            Fault::WrongCertificate { .. } | Fault::NoTls { .. } | Fault::CutHandshake { .. },
+            other,
+        ) => one == other,
         (Fault::EpochsGoBack, Fault::EpochsGoBack)
         | (Fault::MoveBrokers, Fault::MoveBrokers)
         | (Fault::NamesFail, Fault::NamesFail)
@@ -124,6 +138,52 @@ fn do_the_same(one: &Fault, other: &Fault) -> bool {
         _ => false,
     }
 }
+
+/// Begins or ends what is wrong with TLS.
+#[cfg(feature = "tls")]
+fn change_tls(fault: &Fault, world: &World, begins: bool) {
+    let (node, trouble) = match *fault {
+        Fault::WrongCertificate { node, wrong } => {
+            let trouble = match wrong {
+                WrongCertificate::Expired => TlsTrouble::Expired,
+                WrongCertificate::OtherName => TlsTrouble::OtherName,
+                WrongCertificate::OtherAuthority => TlsTrouble::OtherAuthority,
+            };
+            (node, trouble)
+        }
+        Fault::NoTls { node, instead } => {
+            let trouble = match instead {
+                InsteadOfTls::Plain => TlsTrouble::IsPlain,
+                InsteadOfTls::Web => TlsTrouble::IsWeb,
+                InsteadOfTls::Noise => TlsTrouble::IsNoise,
+            };
+            (node, trouble)
+        }
+        Fault::CutHandshake {
+            node,
+            turn,
+            permille,
+            resets,
+        } => {
+            let trouble = TlsTrouble::Cuts {
+                turn,
+                permille,
+                resets,
+            };
+            (node, trouble)
+        }
+        _ => return,
+    };
+    if begins {
+        world.trouble_tls(node, trouble);
+    } else {
+        world.mend_tls(node, trouble);
+    }
+}
+
+/// Without it there is nothing that could be wrong.
+#[cfg(not(feature = "tls"))]
+fn change_tls(_: &Fault, _: &World, _: bool) {}
 
 /// What a fault makes of answers; none for one that does nothing to them.
 fn rule_of(fault: &Fault) -> Option<Rule> {

@@ -15,6 +15,8 @@
     reason = "a scenario is data: much of it is yes or no, and Kafka has named the rest"
 )]
 
+#[cfg(feature = "tls")]
+mod certificates;
 mod checker;
 mod draw;
 mod events;

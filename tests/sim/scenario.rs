@@ -58,6 +58,17 @@ pub(crate) struct Brokers {
     /// They ask clients who they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sasl: Option<Sasl>,
+    /// They take TLS.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) tls: Option<Tls>,
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Tls {
+    /// As in `ssl.enabled.protocols`: that of all producers.
+    pub(crate) protocols: String,
+    /// Brokers want to know by certificate who clients are.
+    pub(crate) client_certificates: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -235,6 +246,25 @@ pub(crate) enum Fault {
         node: i32,
     },
 
+    // TLS, for connections from then on. The present ones break: a broker is started anew with it.
+    /// Its certificate is not right.
+    WrongCertificate {
+        node: i32,
+        wrong: WrongCertificate,
+    },
+    /// It does not speak TLS.
+    NoTls {
+        node: i32,
+        instead: InsteadOfTls,
+    },
+    /// Handshakes end early: with so much sent of what it says in this turn (its first is 0).
+    CutHandshake {
+        node: i32,
+        turn: u8,
+        permille: u16,
+        resets: bool,
+    },
+
     // Brokers.
     /// It goes down: its connections end, its partitions go elsewhere.
     Down {
@@ -329,6 +359,22 @@ pub(crate) enum Fault {
     WallClock {
         by_ms: i64,
     },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum WrongCertificate {
+    Expired,
+    OtherName,
+    OtherAuthority,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum InsteadOfTls {
+    /// Kafka without TLS: it hangs up.
+    Plain,
+    /// A web server.
+    Web,
+    Noise,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]

@@ -2,9 +2,13 @@
 
 use std::time::Duration;
 
+#[cfg(feature = "tls")]
+use crate::certificates;
+#[cfg(feature = "tls")]
+use crate::scenario::Fault;
 use kafka_producer::internals::simulation::{BrokersOptions, NetworkOptions, SaslOptions, World};
 use kafka_producer::testing::KafkaRelease;
-use kafka_producer::{ProducerConfigBuilder, SecurityProtocol};
+use kafka_producer::{OAuthBearerToken, ProducerConfigBuilder, SecurityProtocol, TokenProvider};
 
 use crate::scenario::{Brokers, Network, Scenario};
 
@@ -13,7 +17,16 @@ use crate::scenario::{Brokers, Network, Scenario};
 /// # Panics
 /// If the scenario names no release.
 pub(crate) fn world_of(scenario: &Scenario) -> World {
-    let (network, brokers) = (network(&scenario.network), brokers(&scenario.brokers));
+    let network = network(&scenario.network);
+    #[allow(unused_mut, reason = "without TLS")]
+    let mut brokers = brokers(&scenario.brokers);
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &scenario.brokers.tls {
+        let moves = scenario.faults.iter();
+        let moves = moves.filter(|timed| matches!(timed.fault, Fault::MoveBrokers));
+        let moves = u8::try_from(moves.count()).unwrap_or(u8::MAX);
+        brokers.tls = Some(certificates::brokers(&scenario.brokers, tls, moves));
+    }
     let world = World::new(&network, &brokers, scenario.seed);
     for topic in &scenario.topics {
         if topic.partitions > 0 {
@@ -48,18 +61,63 @@ fn network(network: &Network) -> NetworkOptions {
 /// Who all producers are, where brokers ask.
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cret";
+const TOKEN: &str = "t0ken";
+/// Of a token: some are refreshed while a run lasts.
+const TOKEN_VALID_FOR: Duration = Duration::from_secs(4);
 
 /// A configuration of a producer for these brokers.
 pub(crate) fn login(config: ProducerConfigBuilder, brokers: &Brokers) -> ProducerConfigBuilder {
+    let protocol = match (&brokers.tls, &brokers.sasl) {
+        (None, None) => return config,
+        (None, Some(_)) => SecurityProtocol::SaslPlaintext,
+        (Some(_), None) => SecurityProtocol::Ssl,
+        (Some(_), Some(_)) => SecurityProtocol::SaslSsl,
+    };
+    let config = config.security_protocol(protocol);
+    let config = trust(config, brokers);
     let Some(sasl) = &brokers.sasl else {
         return config;
     };
-    let config = config.security_protocol(SecurityProtocol::SaslPlaintext);
     match &*sasl.mechanism {
         "SCRAM-SHA-256" => config.sasl_scram_sha_256(USER, PASSWORD),
         "SCRAM-SHA-512" => config.sasl_scram_sha_512(USER, PASSWORD),
+        OAUTHBEARER => config.set("sasl.mechanism", OAUTHBEARER),
         _ => config.sasl_plain(USER, PASSWORD),
     }
+}
+
+const OAUTHBEARER: &str = "OAUTHBEARER";
+
+/// Where the producers of these brokers get their tokens from, if they have any.
+pub(crate) fn tokens(brokers: &Brokers) -> Option<impl TokenProvider + use<>> {
+    let sasl = brokers.sasl.as_ref();
+    let has_tokens = sasl.is_some_and(|sasl| sasl.mechanism == OAUTHBEARER);
+    has_tokens.then_some(|| Ok(OAuthBearerToken::new(TOKEN, TOKEN_VALID_FOR)))
+}
+
+/// Whom clients trust, and who they are.
+#[cfg(feature = "tls")]
+fn trust(config: ProducerConfigBuilder, brokers: &Brokers) -> ProducerConfigBuilder {
+    let Some(tls) = &brokers.tls else {
+        return config;
+    };
+    let config = config
+        .set("ssl.enabled.protocols", &tls.protocols)
+        .set("ssl.truststore.type", "PEM")
+        .set("ssl.truststore.certificates", certificates::trusted());
+    if !tls.client_certificates {
+        return config;
+    }
+    let (chain, key) = certificates::client();
+    config
+        .set("ssl.keystore.type", "PEM")
+        .set("ssl.keystore.certificate.chain", chain)
+        .set("ssl.keystore.key", key)
+}
+
+#[cfg(not(feature = "tls"))]
+fn trust(config: ProducerConfigBuilder, _: &Brokers) -> ProducerConfigBuilder {
+    config
 }
 
 fn brokers(brokers: &Brokers) -> BrokersOptions {
@@ -74,8 +132,12 @@ fn brokers(brokers: &Brokers) -> BrokersOptions {
         sasl: brokers.sasl.as_ref().map(|sasl| SaslOptions {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),
+            token: TOKEN.to_owned(),
             session: sasl.session_ms.map(Duration::from_millis),
         }),
+        // Of the whole scenario.
+        #[cfg(feature = "tls-no-provider")]
+        tls: None,
     }
 }
 

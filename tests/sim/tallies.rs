@@ -127,6 +127,9 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "Silence",
             "Refuse",
             "BlackHole",
+            "WrongCertificate",
+            "NoTls",
+            "CutHandshake",
             "Down",
             "Hang",
             "MoveLeader",
@@ -227,6 +230,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "PartitionsFor: TimedOut",
             "PartitionsFor: UnknownTopic",
             "PartitionsFor: InvalidTopic",
+            "PartitionsFor: Authentication",
             "PartitionsFor: Misuse",
             "PartitionsFor: Closed",
             "Get: Pending",
@@ -244,6 +248,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "UnsupportedCompressionType",
             "Broker",
             "Network",
+            "Authentication",
             "Closed",
         ],
         Group::UserCode => &[
@@ -287,6 +292,10 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a producer is closed by force",
             "a producer is dropped open",
             "a record offered after the healing is acknowledged",
+            "a handshake of TLS 1.2",
+            "a handshake of TLS 1.3",
+            "a session of TLS is resumed",
+            "a client shows a certificate",
             "a line of the log at Error",
             "a line of the log at Warn",
             "a line of the log at Info",
@@ -408,6 +417,24 @@ impl Tallies {
                 }
                 if self.throttles > 0 {
                     self.state("a request is throttled");
+                }
+            }
+            What::Handshake {
+                is_newest,
+                is_resumed,
+                has_certificate,
+                ..
+            } => {
+                self.state(if *is_newest {
+                    "a handshake of TLS 1.3"
+                } else {
+                    "a handshake of TLS 1.2"
+                });
+                if *is_resumed {
+                    self.state("a session of TLS is resumed");
+                }
+                if *has_certificate {
+                    self.state("a client shows a certificate");
                 }
             }
             What::FaultBegins { fault } => self.fault(scenario, *fault),
@@ -672,6 +699,20 @@ mod tests {
             },
             Fault::Refuse { node },
             Fault::BlackHole { node },
+            Fault::WrongCertificate {
+                node,
+                wrong: scenario::WrongCertificate::Expired,
+            },
+            Fault::NoTls {
+                node,
+                instead: scenario::InsteadOfTls::Web,
+            },
+            Fault::CutHandshake {
+                node,
+                turn: 0,
+                permille: 500,
+                resets: false,
+            },
             Fault::Down { node },
             Fault::Hang { node },
             Fault::MoveLeader {
@@ -733,6 +774,9 @@ mod tests {
             | Fault::Silence { .. }
             | Fault::Refuse { .. }
             | Fault::BlackHole { .. }
+            | Fault::WrongCertificate { .. }
+            | Fault::NoTls { .. }
+            | Fault::CutHandshake { .. }
             | Fault::Down { .. }
             | Fault::Hang { .. }
             | Fault::MoveLeader { .. }
@@ -970,6 +1014,17 @@ mod tests {
                 incarnation: 1,
             },
         );
+        for is_newest in [false, true] {
+            run.see(
+                Who::Broker(0),
+                What::Handshake {
+                    is_newest,
+                    is_resumed: true,
+                    has_certificate: true,
+                    is_trusted: true,
+                },
+            );
+        }
         for level in [log::Level::Error, log::Level::Warn, log::Level::Info] {
             run.see(
                 Who::Sender(0),
@@ -1045,6 +1100,7 @@ mod tests {
             ProduceErrorKind::UnsupportedCompressionType,
             ProduceErrorKind::Broker(ErrorCode::NoError),
             ProduceErrorKind::Network,
+            ProduceErrorKind::Authentication,
             ProduceErrorKind::Closed,
         ];
         let names = kinds.map(|kind| first_word(&format!("{kind:?}")).to_owned());

@@ -5,9 +5,15 @@ mod calls;
 mod producer;
 mod world;
 
-pub use crate::testing::sim::journal::{BrokerDeed, BrokerNews, NO_RECORD, contents_of};
+pub use crate::testing::sim::journal::{
+    BrokerDeed, BrokerNews, NO_RECORD, TlsHandshake, contents_of,
+};
+#[cfg(feature = "tls-no-provider")]
+pub use crate::testing::sim::tls::TlsTrouble;
 pub use calls::{Parking, close, flush, get, partitions_for, send};
 pub use producer::{SenderStep, SimSender, build};
+#[cfg(feature = "tls-no-provider")]
+pub use world::TlsOptions;
 pub use world::{
     BrokersOptions, NetworkOptions, PartitionPicture, RuleNumber, SaslOptions, TopicPicture, World,
 };

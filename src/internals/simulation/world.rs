@@ -11,12 +11,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 pub use faults::RuleNumber;
+#[cfg(feature = "tls-no-provider")]
+pub use options::TlsOptions;
 pub use options::{BrokersOptions, NetworkOptions, SaslOptions};
 use places::{BOOTSTRAP_NAME, PORT, Places};
 
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Deadline, Instant};
 use crate::network::resolver::NameLookUps;
+#[cfg(feature = "tls-no-provider")]
+use crate::security::tls::OurTime;
 use crate::sync::{Mutex, Rank};
 use crate::testing::KafkaRelease;
 use crate::testing::sim::carrier::Carrier;
@@ -24,6 +28,8 @@ use crate::testing::sim::journal::BrokerNews;
 use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::names::SimNames;
 use crate::testing::sim::network::SimNetwork;
+#[cfg(feature = "tls-no-provider")]
+use crate::testing::sim::tls::{TlsIdentities, TlsListener};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
 use crate::types::{NodeId, PartitionId};
 
@@ -112,6 +118,7 @@ impl World {
         cluster.begin_epochs_with(brokers.first_epoch);
         if let Some(sasl) = &brokers.sasl {
             cluster.sasl().set_user(&sasl.user, &sasl.password);
+            cluster.sasl().add_token(&sasl.token);
             if let Some(session) = sasl.session {
                 cluster.sasl().set_session(session);
             }
@@ -140,9 +147,48 @@ impl World {
                 world.network.listen(address, world.carrier.accept(node));
             }
         }
+        #[cfg(feature = "tls-no-provider")]
+        if let Some(tls) = &brokers.tls {
+            world.listen_with_tls(tls);
+        }
         world.network.nobody_answers_at(faults::silent_address());
         world.tell_names();
         world
+    }
+
+    /// # Panics
+    /// If the options are of no use.
+    #[cfg(feature = "tls-no-provider")]
+    fn listen_with_tls(&self, tls: &TlsOptions) {
+        let config = |identity: &crate::testing::TestTls| {
+            let config = identity.clone().config();
+            config.unwrap_or_else(|error| panic!("the brokers of this world: {error}"))
+        };
+        let identities = TlsIdentities {
+            right: config(&tls.right),
+            expired: config(&tls.expired),
+            other_name: config(&tls.other_name),
+            other_authority: config(&tls.other_authority),
+        };
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let listener = TlsListener::new(identities, Arc::new(OurTime(clock)));
+        self.carrier.listen_with_tls(listener);
+    }
+
+    /// By which names or addresses clients come to so many nodes that have moved so often at most.
+    pub fn hosts(nodes: i32, by_name: bool, moves: u8) -> Vec<String> {
+        let mut places = Places::new(nodes, by_name);
+        for _ in 0..moves {
+            places.move_all();
+        }
+        let names = places.names().into_iter();
+        let mut hosts: Vec<_> = names
+            .map(|(name, address)| if by_name { name } else { address.to_string() })
+            .collect();
+        if by_name {
+            hosts.push(BOOTSTRAP_NAME.to_owned());
+        }
+        hosts
     }
 
     fn look<T>(&self, how: impl FnOnce(&Places) -> T) -> T {

@@ -30,7 +30,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustls::ClientConfig;
-use rustls::client::ClientConnection;
+use rustls::client::{ClientConnection, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
@@ -56,6 +56,9 @@ pub(crate) fn crypto_provider(
 /// Sealed bytes that wait for the stream, and plain ones that wait to be sealed, are no more than this each: a few
 /// records of TLS, so that one write of the system takes them.
 const BUFFERED: usize = 64 * 1024;
+
+/// Sessions that are kept to be taken up again: of TLS 1.3 up to eight for each broker, so those of 256 brokers.
+const SESSIONS: usize = 8 * 256;
 
 /// The client's side of TLS, made once for a producer. Sessions with the same broker are taken up again.
 ///
@@ -105,7 +108,7 @@ impl TlsClient {
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier));
         let has_certificate = own.is_some();
-        let config = match own {
+        let mut config = match own {
             None => builder.with_no_client_auth(),
             Some(own) => {
                 warnings.extend(own.warnings);
@@ -114,6 +117,7 @@ impl TlsClient {
                 config.map_err(|error| own_is_no_use(own.named_by, &error))?
             }
         };
+        config.resumption = Resumption::in_memory_sessions(SESSIONS);
         for warning in warnings {
             log::warn!(log, "{warning}");
         }
@@ -225,7 +229,7 @@ fn own_is_no_use(key: &'static str, error: &rustls::Error) -> ConfigError {
 
 /// Our clock, as TLS asks it whether certificates are valid.
 #[derive(Debug)]
-struct OurTime(Arc<dyn Clock>);
+pub(crate) struct OurTime(pub(crate) Arc<dyn Clock>);
 
 impl TimeProvider for OurTime {
     fn current_time(&self) -> Option<UnixTime> {

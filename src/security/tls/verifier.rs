@@ -7,6 +7,8 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::server::ParsedCertificate;
 use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
+use crate::planted::planted;
+
 /// Checks a broker's certificate against the trusted ones, and its name if that is wanted.
 ///
 /// # Kafka
@@ -59,9 +61,10 @@ impl ServerCertVerifier for BrokerVerifier {
             // certificate, and so do we. That it is neither too old nor too new was found out before.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.trusted.contains(end_entity) => {}
+            _ if planted!(AnyCertificateTaken) => {}
             other => other?,
         }
-        if self.checks_name {
+        if self.checks_name && !planted!(AnyNameTaken) {
             verify_server_name(&certificate, server_name)?;
         }
         Ok(ServerCertVerified::assertion())

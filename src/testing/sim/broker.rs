@@ -120,7 +120,13 @@ impl SimCluster {
         let works = self.alive.contains(&node) && !self.hung.contains(&node);
         let listener = self.sasl.as_ref().filter(|_| works);
         match listener.and_then(|listener| session.take(listener, frame, now)) {
-            Some(answer) => Plan::at_once(answer),
+            Some(answer) => {
+                // A request may have ended the connection: of a client whose time is over, for one.
+                if let (Some(journal), Answer::Close) = (&mut self.journal, &answer) {
+                    journal.request(frame, &answer);
+                }
+                Plan::at_once(answer)
+            }
             None => self.handle(node, frame, now),
         }
     }
@@ -269,6 +275,12 @@ impl SimCluster {
     /// A node stops working, and keeps its connections. False if it is down, or hangs already.
     pub(crate) fn hang(&mut self, node: NodeId) -> bool {
         self.alive.contains(&node) && self.hung.insert(node)
+    }
+
+    /// Whether a node is up and does nothing.
+    #[cfg(any(test, feature = "_internals"))]
+    pub(crate) fn hangs(&self, node: NodeId) -> bool {
+        self.hung.contains(&node)
     }
 
     /// A node works again, beginning with what came meanwhile. False if it did not hang.

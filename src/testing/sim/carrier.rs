@@ -8,9 +8,12 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
-use super::journal::BrokerNews;
+use super::journal::{BrokerDeed, BrokerNews};
 use super::network::{Accept, ConnectionEnd, PeerActions, SimPeer};
 use super::sasl::SaslSession;
+#[cfg(feature = "tls-no-provider")]
+use super::tls::TlsListener;
+use super::wire::{Then, Wire};
 use super::{Answer, Plan, SimCluster};
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Instant};
@@ -34,6 +37,9 @@ pub(crate) struct Carrier {
 struct Carried {
     cluster: SimCluster,
     news: Vec<BrokerNews>,
+    /// How brokers listen, if they take TLS.
+    #[cfg(feature = "tls-no-provider")]
+    tls: Option<TlsListener>,
 }
 
 impl Carried {
@@ -51,7 +57,15 @@ impl Carrier {
     pub(crate) fn new(cluster: SimCluster, clock: Arc<MockClock>) -> Self {
         let news = Vec::new();
         Self {
-            carried: Arc::new(Mutex::new(Rank::LEAF, Carried { cluster, news })),
+            carried: Arc::new(Mutex::new(
+                Rank::LEAF,
+                Carried {
+                    cluster,
+                    news,
+                    #[cfg(feature = "tls-no-provider")]
+                    tls: None,
+                },
+            )),
             start: clock.now(),
             clock,
         }
@@ -63,6 +77,55 @@ impl Carrier {
         let result = how(&mut carried.cluster);
         carried.note(None, self.clock.now() - self.start);
         result
+    }
+
+    /// New connections take TLS from now on.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn listen_with_tls(&self, listener: TlsListener) {
+        self.carried.lock().tls = Some(listener);
+    }
+
+    /// Changes how brokers listen; nothing if they do not take TLS, or there is none of this number.
+    #[cfg(feature = "tls-no-provider")]
+    pub(crate) fn with_tls(&self, node: NodeId, how: impl FnOnce(&mut TlsListener)) -> bool {
+        let mut carried = self.carried.lock();
+        let carried = &mut *carried;
+        match &mut carried.tls {
+            Some(tls) if carried.cluster.has_node(node) => {
+                how(tls);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What a new connection to a node goes through.
+    #[cfg(feature = "tls-no-provider")]
+    fn wire(&self, node: NodeId) -> Wire {
+        let mut carried = self.carried.lock();
+        let listener = carried.tls.as_mut();
+        match listener.map(|listener| listener.accept(node)) {
+            None => Wire::Plain,
+            Some(Ok(tls)) => Wire::Tls(Box::new(tls)),
+            Some(Err(_)) => Wire::Broken,
+        }
+    }
+
+    #[cfg(not(feature = "tls-no-provider"))]
+    #[allow(clippy::unused_self, reason = "with TLS it is asked")]
+    fn wire(&self, _node: NodeId) -> Wire {
+        Wire::Plain
+    }
+
+    /// A broker did something that its cluster knows nothing of.
+    fn tell(&self, node: NodeId, what: BrokerDeed) {
+        let at = self.clock.now() - self.start;
+        let node = Some(node);
+        self.carried.lock().news.push(BrokerNews { at, node, what });
+    }
+
+    fn hangs(&self, node: NodeId) -> bool {
+        self.carried.lock().cluster.hangs(node)
     }
 
     /// What brokers did since the last time, if it is taken down, in order.
@@ -102,7 +165,10 @@ enum State {
 struct Connection {
     carrier: Carrier,
     node: NodeId,
-    /// Bytes that were read and not looked at.
+    wire: Wire,
+    /// Of a handshake, come while the node hangs.
+    sealed: BytesMut,
+    /// Bytes that were read and not looked at, as the client wrote them.
     bytes: BytesMut,
     state: State,
     session: SaslSession,
@@ -111,14 +177,40 @@ struct Connection {
 
 impl Connection {
     fn new(carrier: Carrier, node: NodeId) -> Self {
+        let wire = carrier.wire(node);
         Self {
             carrier,
             node,
+            wire,
+            sealed: BytesMut::new(),
             bytes: BytesMut::new(),
             state: State::Serves,
             session: SaslSession::new(),
             has_ended: false,
         }
+    }
+
+    /// Takes what has come through the connection.
+    fn take_in(&mut self, bytes: &[u8], actions: &mut PeerActions) {
+        if self.wire.is_handshaking() && self.carrier.hangs(self.node) {
+            self.sealed.extend_from_slice(bytes);
+            self.state = State::Hangs;
+            return;
+        }
+        let reply = self.wire.receive(bytes, &mut self.bytes);
+        if let Some(handshake) = reply.handshake {
+            self.carrier
+                .tell(self.node, BrokerDeed::Handshake(handshake));
+        }
+        if !reply.says.is_empty() {
+            actions.send(reply.says, Duration::ZERO);
+        }
+        match reply.then {
+            Then::GoesOn => return,
+            Then::Closes => actions.close(Duration::ZERO),
+            Then::Resets => actions.reset(Duration::ZERO),
+        }
+        self.ignore();
     }
 
     /// Answers what is there, as far as nothing holds it up.
@@ -148,9 +240,13 @@ impl Connection {
     fn carry_out(&mut self, plan: Plan, actions: &mut PeerActions) {
         let Plan { delay, answer } = plan;
         match answer {
-            Answer::Reply(frame) => actions.send(joined(&frame, usize::MAX), delay),
+            Answer::Reply(frame) => {
+                let sealed = self.wire.seal(joined(&frame));
+                actions.send(sealed, delay);
+            }
             Answer::Part { frame, bytes, then } => {
-                actions.send(joined(&frame, bytes), delay);
+                let sealed = self.wire.seal_part(joined(&frame), bytes);
+                actions.send(sealed, delay);
                 return match then {
                     AndThen::Close => self.close(actions, delay),
                     AndThen::Silence => self.ignore(),
@@ -168,6 +264,10 @@ impl Connection {
     }
 
     fn close(&mut self, actions: &mut PeerActions, delay: Duration) {
+        let farewell = self.wire.farewell();
+        if !farewell.is_empty() {
+            actions.send(farewell, delay);
+        }
         actions.close(delay);
         self.ignore();
     }
@@ -202,17 +302,14 @@ impl Connection {
 /// Not the length of a request.
 struct NoLength;
 
-/// The first `limit` bytes of a frame.
-fn joined(frame: &Frame, limit: usize) -> Bytes {
-    let mut bytes = frame.chunks().concat();
-    bytes.truncate(limit);
-    bytes.into()
+fn joined(frame: &Frame) -> Bytes {
+    frame.chunks().concat().into()
 }
 
 impl SimPeer for Connection {
     fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions) {
         if self.state != State::Ignores {
-            self.bytes.extend_from_slice(bytes);
+            self.take_in(bytes, actions);
             self.serve(actions);
         }
     }
@@ -223,6 +320,10 @@ impl SimPeer for Connection {
             State::IsBusy { until } if until > self.carrier.clock.now() => {}
             State::IsBusy { .. } | State::Hangs => {
                 self.state = State::Serves;
+                let sealed = std::mem::take(&mut self.sealed);
+                if !sealed.is_empty() {
+                    self.take_in(&sealed, actions);
+                }
                 self.serve(actions);
             }
             State::Serves | State::Ignores => {}
@@ -237,7 +338,10 @@ impl SimPeer for Connection {
     fn ended(&mut self, how: ConnectionEnd<'_>, actions: &mut PeerActions) {
         self.has_ended = true;
         match how {
-            ConnectionEnd::Closed(rest) => self.bytes.extend_from_slice(rest),
+            ConnectionEnd::Closed(rest) if self.state != State::Ignores && !rest.is_empty() => {
+                self.take_in(rest, actions);
+            }
+            ConnectionEnd::Closed(_) => {}
             ConnectionEnd::Broken => self.keep_first(),
         }
         self.serve(actions);

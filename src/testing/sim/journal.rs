@@ -92,6 +92,26 @@ pub enum BrokerDeed {
         /// was not asked for, "never answered", and "cut" where only a part of the answer was sent.
         fate: Cow<'static, str>,
     },
+    /// A handshake of TLS came to its end, and requests may follow.
+    Handshake(TlsHandshake),
+}
+
+/// What a session of TLS is like.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(
+    clippy::exhaustive_structs,
+    clippy::struct_excessive_bools,
+    reason = "the simulator takes it apart"
+)]
+pub struct TlsHandshake {
+    /// It is TLS 1.3, and not 1.2.
+    pub is_newest: bool,
+    /// An earlier session was taken up again.
+    pub is_resumed: bool,
+    /// The client has shown a certificate.
+    pub has_certificate: bool,
+    /// The broker has shown the certificate that it should, and not one that no client may take.
+    pub is_trusted: bool,
 }
 
 /// A record whose value does not begin with a number.

@@ -29,8 +29,13 @@ mod plan;
 pub(crate) mod producer_state;
 pub(crate) mod sasl;
 mod script;
+#[cfg(any(test, feature = "_internals"))]
+#[cfg(feature = "tls-no-provider")]
+pub(crate) mod tls;
 mod topics;
 mod transactional_ids;
+#[cfg(any(test, feature = "_internals"))]
+mod wire;
 
 pub(crate) use broker::{SimCluster, SimNode, SimOptions};
 pub(crate) use plan::{Answer, Plan};

@@ -286,6 +286,7 @@ impl Facts {
             What::CallWaits { .. }
             | What::Duplicate { .. }
             | What::Request { .. }
+            | What::Handshake { .. }
             | What::LogLine { .. }
             | What::SenderStep { .. }
             | What::SenderEnded

@@ -29,6 +29,7 @@ pub(super) struct Isolation {
     nodes: i32,
     latency: Duration,
     old_brokers: bool,
+    takes_tls: bool,
     /// Brokers may close a connection on which nothing else is wrong: what is refused has no answer without acks.
     closes_without_acks: bool,
     /// The one node that has written to a partition; `None` for several, or if a node had gone down before.
@@ -74,6 +75,7 @@ impl Isolation {
         Self {
             topics: topics.collect(),
             nodes: i32::from(scenario.brokers.nodes),
+            takes_tls: scenario.brokers.tls.is_some(),
             latency: Duration::from_micros(scenario.network.latency_us),
             closes_without_acks: scenario
                 .topics
@@ -264,8 +266,29 @@ impl Isolation {
             | Fault::Hang { node }
             | Fault::StaleMetadata { node }
             | Fault::Versions { node, .. } => (0..self.nodes).contains(node),
+            Fault::WrongCertificate { node, .. }
+            | Fault::NoTls { node, .. }
+            | Fault::CutHandshake { node, .. } => self.takes_tls && (0..self.nodes).contains(node),
             _ => true,
         }
+    }
+
+    /// Whether a connection could not be trusted while the record waited.
+    fn was_refused(&self, facts: &Facts, record: &RecordFacts) -> bool {
+        facts.faults.begun().any(|begun| {
+            let is_one = matches!(
+                begun.fault,
+                Fault::WrongCertificate { .. } | Fault::NoTls { .. }
+            );
+            let began = begun.begun.map(|(at, _)| at);
+            let over = begun.over().map(|at| at + on_its_way(facts));
+            is_one
+                && self.has_effect(&begun.fault)
+                && began
+                    .zip(record.done)
+                    .is_some_and(|(began, done)| began <= done)
+                && over.is_none_or(|over| record.offered.at <= over)
+        })
     }
 
     fn is_excused(&self, facts: &Facts, record: &RecordFacts, failure: &Failure) -> bool {
@@ -275,6 +298,8 @@ impl Isolation {
         match &*failure.kind {
             "Closed" => producer.closing.is_some(),
             "BufferExhausted" => true,
+            // One broker that cannot be trusted is told to all who wait for metadata.
+            "Authentication" => self.was_refused(facts, record),
             "ProducerFailed" => self.old_brokers || begun().any(may_end_producer),
             // What ended the producer is told to all its records.
             "Broker(ProducerFenced)"
@@ -316,6 +341,9 @@ fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
         | Fault::Silence { node, .. }
         | Fault::Refuse { node }
         | Fault::BlackHole { node }
+        | Fault::WrongCertificate { node, .. }
+        | Fault::NoTls { node, .. }
+        | Fault::CutHandshake { node, .. }
         | Fault::Down { node }
         | Fault::Hang { node } => writer.is_none_or(|writer| writer == *node),
         Fault::MoveLeader {
@@ -364,6 +392,9 @@ fn ends_by_itself(fault: &Fault) -> bool {
             | Fault::Silence { .. }
             | Fault::Refuse { .. }
             | Fault::BlackHole { .. }
+            | Fault::WrongCertificate { .. }
+            | Fault::NoTls { .. }
+            | Fault::CutHandshake { .. }
             | Fault::Down { .. }
             | Fault::Hang { .. }
             | Fault::MoveLeader { .. }

@@ -29,6 +29,7 @@ mod storms;
 #[cfg(test)]
 pub(crate) mod story;
 mod stuck;
+mod trust;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -160,6 +161,7 @@ fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
         Box::new(isolation::ClosedByNobody),
         Box::new(failure_texts::FailureTexts),
         Box::new(stuck::Stuck),
+        Box::new(trust::Trust),
         Box::new(stuck::Panicked),
     ]
 }

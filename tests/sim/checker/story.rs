@@ -49,6 +49,7 @@ pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
             by_name: false,
             first_epoch: 0,
             sasl: None,
+            tls: None,
         },
         topics: vec![topic("t"), topic("u")],
         producers: vec![producer.clone(), producer],

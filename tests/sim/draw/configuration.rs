@@ -136,7 +136,7 @@ pub(super) fn configuration(
     brokers: &Brokers,
 ) -> (BTreeMap<String, String>, Facts) {
     let mut numbers = Numbers::draw(dice);
-    let hopeless = numbers.settle(network);
+    let hopeless = numbers.settle(network, brokers);
     numbers.agree();
 
     let mut config = BTreeMap::new();
@@ -171,6 +171,17 @@ pub(super) fn configuration(
         .map(|(key, value)| (key.to_owned(), value))
         .collect();
     (config, facts)
+}
+
+/// There and back on a connection that is made for it.
+fn answer_us(network: &Network, brokers: &Brokers) -> u64 {
+    let journeys = match &brokers.tls {
+        None => 6,
+        // A turn of a handshake is some pieces where there is little room.
+        Some(_) if network.capacity < 4_096 => 40,
+        Some(_) => 10,
+    };
+    network.connect_us + network.latency_us * journeys
 }
 
 impl Numbers {
@@ -231,9 +242,9 @@ impl Numbers {
     }
 
     /// Bounds what would not end; says whether hardly a record can be delivered.
-    fn settle(&mut self, network: &Network) -> bool {
+    fn settle(&mut self, network: &Network, brokers: &Brokers) -> bool {
         // There and back, with a connection made, its versions asked for, and something in between.
-        let answer_ms = ((network.connect_us + network.latency_us * 6) / 1000 + 20) as i64;
+        let answer_ms = (answer_us(network, brokers) / 1000 + 20) as i64;
         for name in [DELIVERY, REQUEST, SETUP, SETUP_MAX] {
             if !self.extreme.contains(name) {
                 self.at_least(name, 2 * answer_ms);

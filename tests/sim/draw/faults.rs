@@ -4,7 +4,7 @@ use super::Weather;
 use super::configuration::Facts;
 use super::dice::Dice;
 use super::topics::Topics;
-use crate::scenario::{Api, Brokers, Fault, Moment, TimedFault};
+use crate::scenario::{Api, Brokers, Fault, InsteadOfTls, Moment, TimedFault, WrongCertificate};
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
@@ -150,6 +150,69 @@ impl Faults<'_> {
         }
         faults.sort_by_key(|fault| fault.at_ms);
         faults
+    }
+
+    /// Those that only TLS can have: drawn apart, so that all others are what they would be without.
+    pub(super) fn draw_of_tls(&self, dice: &mut Dice) -> Vec<TimedFault> {
+        if self.brokers.tls.is_none() || dice.percent(30) {
+            return Vec::new();
+        }
+        let count = match self.weather {
+            Weather::Calm => dice.within(0..=1),
+            Weather::Changing => dice.within(1..=3),
+            Weather::Storm => dice.within(2..=6),
+        };
+        let mut faults = Vec::new();
+        for _ in 0..count {
+            // Many connections are made once, at the beginning.
+            let at_ms = if dice.percent(35) {
+                dice.within(0..=5)
+            } else {
+                dice.within(6..=self.heal_at_ms.saturating_sub(50))
+            };
+            let for_ms = (!dice.percent(10)).then(|| dice.spread(5..=4_000.min(self.heal_at_ms)));
+            let fault = self.fault_of_tls(dice);
+            let add = |fault| TimedFault {
+                at_ms,
+                for_ms,
+                fault,
+            };
+            if dice.percent(35) {
+                let nodes = 0..i32::from(self.brokers.nodes);
+                faults.extend(nodes.map(|node| add(at_node(&fault, node))));
+            } else {
+                faults.push(add(fault));
+            }
+        }
+        faults
+    }
+
+    fn fault_of_tls(&self, dice: &mut Dice) -> Fault {
+        let node = self.node(dice);
+        match dice.within(0..=9) {
+            0..=3 => Fault::WrongCertificate {
+                node,
+                wrong: *dice.pick(&[
+                    WrongCertificate::Expired,
+                    WrongCertificate::OtherName,
+                    WrongCertificate::OtherAuthority,
+                ]),
+            },
+            4..=6 => Fault::NoTls {
+                node,
+                instead: *dice.pick(&[InsteadOfTls::Plain, InsteadOfTls::Web, InsteadOfTls::Noise]),
+            },
+            _ => Fault::CutHandshake {
+                node,
+                turn: dice.within(0..=1) as u8,
+                permille: match dice.within(0..=4) {
+                    0 => 0,
+                    1 => 1000,
+                    _ => dice.within(1..=999) as u16,
+                },
+                resets: dice.percent(50),
+            },
+        }
     }
 
     /// Whether the producers of this scenario come to an end with it, and there is something that it could do.
@@ -448,6 +511,18 @@ impl Faults<'_> {
             _ => dice.within(1..=12) as u16,
         }
     }
+}
+
+/// The same of another node.
+fn at_node(fault: &Fault, at: i32) -> Fault {
+    let mut fault = fault.clone();
+    if let Fault::WrongCertificate { node, .. }
+    | Fault::NoTls { node, .. }
+    | Fault::CutHandshake { node, .. } = &mut fault
+    {
+        *node = at;
+    }
+    fault
 }
 
 fn api(dice: &mut Dice) -> Api {

@@ -30,6 +30,16 @@ pub(crate) enum Weather {
 }
 
 pub(crate) fn scenario(seed: u64) -> Scenario {
+    scenario_with(seed, Wishes::default())
+}
+
+/// What a scenario has to have.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Wishes {
+    pub(crate) tls: bool,
+}
+
+pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
     let mut dice = Dice::new(seed, "scenario");
     let weather = dice.weighted(&[
         (20, Weather::Calm),
@@ -44,6 +54,7 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     let network = network::network(&mut Dice::new(seed, "network"));
     let mut brokers = network::brokers(&mut Dice::new(seed, "brokers"));
     brokers.sasl = network::sasl(&mut Dice::new(seed, "sasl"), &brokers.release);
+    brokers.tls = network::tls(&mut Dice::new(seed, "tls"), wishes.tls);
     let topics = topics::Topics::draw(&mut Dice::new(seed, "topics"), weather);
 
     let configs = configurations(seed, &network, &brokers);
@@ -83,8 +94,11 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
         brokers: &brokers,
         topics: &topics,
         facts: &facts,
-    }
-    .draw(&mut Dice::new(seed, "faults"));
+    };
+    let mut drawn = faults.draw(&mut Dice::new(seed, "faults"));
+    drawn.extend(faults.draw_of_tls(&mut Dice::new(seed, "faults of tls")));
+    drawn.sort_by_key(|fault| fault.at_ms);
+    let faults = drawn;
     Scenario {
         seed,
         network,

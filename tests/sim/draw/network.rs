@@ -1,7 +1,7 @@
 //! The network, and the brokers behind it.
 
 use super::dice::Dice;
-use crate::scenario::{Brokers, Network, Sasl};
+use crate::scenario::{Brokers, Network, Sasl, Tls};
 
 /// Oldest first; the names of `KafkaRelease`.
 pub(crate) const RELEASES: [&str; 8] = [
@@ -65,6 +65,7 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
             i16::MAX - dice.within(0..=3) as i16
         },
         sasl: None,
+        tls: None,
     }
 }
 
@@ -74,14 +75,26 @@ pub(super) fn sasl(dice: &mut Dice, release: &str) -> Option<Sasl> {
         return None;
     }
     let mechanisms: &[&str] = if cfg!(feature = "sasl-scram") {
-        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+        &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER"]
     } else {
-        &["PLAIN"]
+        &["PLAIN", "OAUTHBEARER"]
     };
     Some(Sasl {
         mechanism: (*dice.pick(mechanisms)).to_owned(),
         // Older ones have no sessions (KIP-368).
         session_ms: (dice.percent(50) && matches!(release, "V2_4" | "V3_0"))
             .then(|| dice.within(50..=5_000)),
+    })
+}
+
+/// Whether brokers take TLS: drawn apart too. `always`: they do.
+pub(super) fn tls(dice: &mut Dice, always: bool) -> Option<Tls> {
+    let takes_it = dice.percent(15) || always;
+    if !takes_it || !cfg!(feature = "tls") {
+        return None;
+    }
+    Some(Tls {
+        protocols: (*dice.pick(&["TLSv1.2", "TLSv1.3", "TLSv1.2,TLSv1.3"])).to_owned(),
+        client_certificates: dice.percent(30),
     })
 }

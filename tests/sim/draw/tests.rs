@@ -16,7 +16,8 @@ use crate::scenario::{Act, Api, Behaviour, Fault, How, Moment, Op, Scenario};
 /// Those of a seed, with what the rest of a scenario knows of them.
 fn configurations(seed: u64) -> Vec<(BTreeMap<String, String>, Facts)> {
     let network = network::network(&mut Dice::new(seed, "network"));
-    let brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    let mut brokers = network::brokers(&mut Dice::new(seed, "brokers"));
+    brokers.tls = network::tls(&mut Dice::new(seed, "tls"), false);
     super::configurations(seed, &network, &brokers)
 }
 
@@ -168,6 +169,18 @@ const FAULTS: [&str; 26] = [
     "WallClock",
 ];
 
+/// With TLS alone.
+const OF_TLS: [&str; 8] = [
+    "fault WrongCertificate",
+    "fault NoTls",
+    "fault CutHandshake",
+    "TLS",
+    "TLS and SASL",
+    "TLS 1.2",
+    "TLS 1.3",
+    "certificates of clients",
+];
+
 const ACTS: [&str; 10] = [
     "Fails",
     "Panics",
@@ -296,8 +309,20 @@ fn expect_all(met: &mut Met) {
         "timestamps",
         "all lines",
         "callback",
+        "PLAIN",
+        "OAUTHBEARER",
+        "SASL that is asked for again",
     ] {
         met.expect(what);
+    }
+    if cfg!(feature = "sasl-scram") {
+        met.expect("SCRAM-SHA-256");
+        met.expect("SCRAM-SHA-512");
+    }
+    if cfg!(feature = "tls") {
+        for what in OF_TLS {
+            met.expect(what);
+        }
     }
 }
 
@@ -348,6 +373,27 @@ fn see_world(met: &mut Met, scenario: &Scenario) {
     } else {
         "by address"
     });
+    if let Some(sasl) = &brokers.sasl {
+        met.see(sasl.mechanism.clone());
+        if sasl.session_ms.is_some() {
+            met.see("SASL that is asked for again");
+        }
+    }
+    if let Some(tls) = &brokers.tls {
+        met.see(if brokers.sasl.is_some() {
+            "TLS and SASL"
+        } else {
+            "TLS"
+        });
+        met.see(if tls.protocols == "TLSv1.2" {
+            "TLS 1.2"
+        } else {
+            "TLS 1.3"
+        });
+        if tls.client_certificates {
+            met.see("certificates of clients");
+        }
+    }
     match scenario.faults.len() {
         0 => met.see("no faults"),
         20.. => met.see("20 faults"),

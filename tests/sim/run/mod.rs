@@ -29,7 +29,7 @@ use self::user_code::{LOGGER, Listener, Piece, WithListener};
 use crate::checker::{Glance, Moment, ProducerGlance};
 use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What, Who};
 use crate::scenario::{self, Scenario};
-use crate::surroundings::{login, world_of};
+use crate::surroundings::{login, tokens, world_of};
 
 pub(crate) use self::checked::checked;
 
@@ -287,6 +287,9 @@ impl<'r> Run<'r> {
             config = config.set(key, value);
         }
         let mut builder = KafkaProducer::<[u8], [u8]>::builder(config.build()?).stock_serializers();
+        if let Some(tokens) = tokens(&self.scenario.brokers) {
+            builder = builder.token_provider(tokens);
+        }
         let piece = |what, behaviour| Piece::new(what, index, behaviour);
         let plugins = &plan.plugins;
         if let Some(behaviour) = &plugins.key_serializer {

@@ -1,6 +1,6 @@
 //! What brokers did, as events.
 
-use kafka_producer::internals::simulation::{BrokerDeed, World};
+use kafka_producer::internals::simulation::{BrokerDeed, TlsHandshake, World};
 
 use crate::events::{Event, RecordId, What, Who};
 
@@ -62,6 +62,17 @@ fn what(deed: BrokerDeed) -> What {
             from_offset,
         },
         BrokerDeed::TopicGone { topic, incarnation } => What::TopicGone { topic, incarnation },
+        BrokerDeed::Handshake(TlsHandshake {
+            is_newest,
+            is_resumed,
+            has_certificate,
+            is_trusted,
+        }) => What::Handshake {
+            is_newest,
+            is_resumed,
+            has_certificate,
+            is_trusted,
+        },
         BrokerDeed::Request {
             api,
             version,

@@ -74,7 +74,7 @@ impl Summary {
 pub(crate) fn go(plan: &Plan, run: RunOne, out: &mut (dyn Write + Send)) -> io::Result<Summary> {
     let mut show = Show { plan, run, out };
     match &plan.runs {
-        Runs::Seed(seed) => show.replay(draw::scenario(*seed)),
+        Runs::Seed(seed) => show.replay(draw::scenario_with(*seed, plan.wishes)),
         Runs::File(path) => {
             let stored = store::load(path).map_err(io::Error::other)?;
             writeln!(show.out, "{}\n", stored.story)?;
@@ -160,7 +160,7 @@ fn work(plan: &Plan, run: RunOne, board: &Mutex<Board<'_, '_>>) {
         let Some(seed) = board.lock().expect("no worker panics").hand_out() else {
             return;
         };
-        let scenario = draw::scenario(seed);
+        let scenario = draw::scenario_with(seed, plan.wishes);
         let mut hash = TraceHash::new();
         let report = one::run(run, &scenario, &mut |event| {
             if plan.hashes {

@@ -10,12 +10,14 @@
 //! | `THREADS=1` | runs beside each other; as many as there are processors without it |
 //! | `KEEP_GOING=1` | does not stop at the first seed that fails |
 //! | `SHRINK=60` | so many seconds for making a failing scenario smaller, 0 for none |
+//! | `TLS=1` | all brokers take TLS, not only some |
 //! | `HASHES=1` | a line with the trace hash of each seed |
 //! | `TRACE=all`, `TRACE=none` | every event of a seed that is replayed; none of them |
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use crate::draw::Wishes;
 use crate::trace::Verbosity;
 
 #[derive(Debug, Clone, PartialEq)]
@@ -26,6 +28,7 @@ pub(crate) struct Plan {
     pub(crate) keeps_going: bool,
     /// For making a failing scenario smaller.
     pub(crate) shrink_for: Duration,
+    pub(crate) wishes: Wishes,
     pub(crate) hashes: bool,
     pub(crate) trace: Option<Verbosity>,
     pub(crate) colour: bool,
@@ -105,6 +108,7 @@ impl Plan {
             threads,
             keeps_going: is_set("KEEP_GOING"),
             shrink_for: Duration::from_secs(shrink_for),
+            wishes: Wishes { tls: is_set("TLS") },
             hashes: is_set("HASHES"),
             trace,
             colour: false,

@@ -152,7 +152,7 @@ impl Show<'_> {
 
     /// A seed that failed is made smaller, shown, and stored.
     pub(super) fn failure(&mut self, seed: u64) -> io::Result<()> {
-        let scenario = draw::scenario(seed);
+        let scenario = draw::scenario_with(seed, self.plan.wishes);
         let report = one::run(self.run, &scenario, &mut |_| ());
         let Some(violation) = report.violations.first() else {
             return writeln!(

@@ -147,6 +147,12 @@ fn surroundings<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     shrinker.change(|scenario| scenario.brokers.auto_create_topics = false);
     shrinker.change(|scenario| scenario.brokers.by_name = false);
     shrinker.change(|scenario| scenario.brokers.first_epoch = 0);
+    shrinker.change(|scenario| scenario.brokers.tls = None);
+    shrinker.change(|scenario| {
+        if let Some(tls) = &mut scenario.brokers.tls {
+            tls.client_certificates = false;
+        }
+    });
     shrinker.change(|scenario| scenario.brokers.sasl = None);
     shrinker.change(|scenario| {
         if let Some(sasl) = &mut scenario.brokers.sasl {

@@ -114,6 +114,18 @@ fn world(scenario: &Scenario, text: &mut String) {
     if brokers.first_epoch != 0 {
         what += &format!(", producer ids begin with epoch {}", brokers.first_epoch);
     }
+    if let Some(tls) = &brokers.tls {
+        what += &format!(", {}", tls.protocols);
+        if tls.client_certificates {
+            what += " with certificates of clients";
+        }
+    }
+    if let Some(sasl) = &brokers.sasl {
+        what += &format!(", SASL {}", sasl.mechanism);
+        if let Some(ms) = sasl.session_ms {
+            what += &format!(" every {ms} ms");
+        }
+    }
     line(text, "brokers", &what);
 
     let topics: Vec<String> = scenario

@@ -257,6 +257,21 @@ impl<'a> Trace<'a> {
             What::TopicGone { topic, .. } => {
                 (Look::Fault, format!("- {} is gone", words::topic(topic)))
             }
+            What::Handshake {
+                is_newest,
+                is_resumed,
+                has_certificate,
+                ..
+            } => {
+                let version = if *is_newest { "1.3" } else { "1.2" };
+                let how = if *is_resumed { ", resumed" } else { "" };
+                let who = if *has_certificate {
+                    ", with a certificate"
+                } else {
+                    ""
+                };
+                (Look::Plain, format!("TLS {version}{how}{who}"))
+            }
             What::FaultBegins { fault } => (Look::Fault, self.fault(*fault, true)),
             What::FaultEnds { fault } => (Look::Fault, self.fault(*fault, false)),
             What::Healed => (Look::Fault, format!("▲ all is healed {}", "─".repeat(40))),

@@ -31,6 +31,7 @@ fn scenario() -> Scenario {
             by_name: true,
             first_epoch: 0,
             sasl: None,
+            tls: None,
         },
         topics: vec![
             Topic {

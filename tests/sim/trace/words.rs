@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use crate::events::{Call, RecordId, Who};
-use crate::scenario::{Act, Api, Behaviour, Fault, Moment, TimedFault};
+use crate::scenario::{
+    Act, Api, Behaviour, Fault, InsteadOfTls, Moment, TimedFault, WrongCertificate,
+};
 
 /// Milliseconds, with three decimals.
 pub(super) fn ms(time: Duration) -> String {
@@ -145,6 +147,31 @@ pub(super) fn fault(fault: &Fault) -> String {
         }
         Fault::Refuse { node } => format!("node {node} refuses connections"),
         Fault::BlackHole { node } => format!("node {node} is a black hole"),
+        Fault::WrongCertificate { node, wrong } => {
+            let how = match wrong {
+                WrongCertificate::Expired => "has expired",
+                WrongCertificate::OtherName => "is for other names",
+                WrongCertificate::OtherAuthority => "is of an unknown authority",
+            };
+            format!("the certificate of node {node} {how}")
+        }
+        Fault::NoTls { node, instead } => {
+            let what = match instead {
+                InsteadOfTls::Plain => "takes plain connections",
+                InsteadOfTls::Web => "is a web server",
+                InsteadOfTls::Noise => "says nothing but noise",
+            };
+            format!("node {node} {what}")
+        }
+        Fault::CutHandshake {
+            node,
+            turn,
+            permille,
+            resets,
+        } => format!(
+            "node {node} {} connections with {permille} ‰ of turn {turn} of the handshake said",
+            if *resets { "resets" } else { "closes" }
+        ),
         Fault::Down { node } => format!("node {node} is down"),
         Fault::Hang { node } => format!("node {node} hangs"),
         Fault::MoveLeader {

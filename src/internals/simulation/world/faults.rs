@@ -13,6 +13,8 @@ use crate::testing::sim::SimNode;
 use crate::testing::sim::log::TopicSettings;
 use crate::testing::sim::names::Astray;
 use crate::testing::sim::network::Directions;
+#[cfg(feature = "tls-no-provider")]
+use crate::testing::sim::tls::TlsTrouble;
 use crate::testing::{Api, KafkaRelease, MetadataSnapshot, Rule};
 
 /// Nobody is there: the first says so, of the second nothing is heard.
@@ -87,6 +89,22 @@ impl World {
     }
 }
 
+/// TLS.
+#[cfg(feature = "tls-no-provider")]
+impl World {
+    /// Something is wrong with the TLS of a node, which was started anew with it: its connections break.
+    pub fn trouble_tls(&self, node: i32, trouble: TlsTrouble) {
+        if self.carrier.with_tls(node, |tls| tls.begin(node, trouble)) {
+            self.cut(node);
+        }
+    }
+
+    /// It is mended, for new connections.
+    pub fn mend_tls(&self, node: i32, trouble: TlsTrouble) {
+        self.carrier.with_tls(node, |tls| tls.end(node, trouble));
+    }
+}
+
 /// Brokers.
 impl World {
     /// A node goes down: its connections end, its partitions go to others that hold a copy.
@@ -94,6 +112,8 @@ impl World {
         let answers = self.changed.lock().places.set_down(node, true);
         self.tell_answers(answers);
         self.carrier.with(|cluster| cluster.node_down(node));
+        #[cfg(feature = "tls-no-provider")]
+        self.carrier.with_tls(node, |tls| tls.restart(node));
         for address in self.look(|places| places.addresses(node)) {
             self.network.end_peers(address);
         }
@@ -364,6 +384,8 @@ impl World {
             self.resume(node);
             self.slow_down(node, 0);
             self.end_black_hole(node);
+            #[cfg(feature = "tls-no-provider")]
+            self.carrier.with_tls(node, |tls| tls.heal(node));
         }
         let (settings, deleted, leaderless, versions) = {
             let mut changed = self.changed.lock();

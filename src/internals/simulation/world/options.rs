@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use crate::testing::KafkaRelease;
+#[cfg(feature = "tls-no-provider")]
+use crate::testing::TestTls;
 use crate::testing::sim::network::NetworkProfile;
 
 /// What the network does without being told.
@@ -57,6 +59,24 @@ pub struct BrokersOptions {
     pub first_epoch: i16,
     /// They ask clients who they are.
     pub sasl: Option<SaslOptions>,
+    /// They take TLS.
+    #[cfg(feature = "tls-no-provider")]
+    pub tls: Option<TlsOptions>,
+}
+
+/// Who brokers say that they are: for all the names of [`World::hosts`](super::World::hosts), with keys of Ed25519.
+#[cfg(feature = "tls-no-provider")]
+#[derive(Debug, Clone)]
+#[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
+pub struct TlsOptions {
+    /// As clients want it.
+    pub right: TestTls,
+    /// With a certificate whose time is over.
+    pub expired: TestTls,
+    /// With one for other names.
+    pub other_name: TestTls,
+    /// With one of an authority that clients do not know.
+    pub other_authority: TestTls,
 }
 
 /// Who may connect.
@@ -67,6 +87,8 @@ pub struct SaslOptions {
     pub user: String,
     /// Of that user.
     pub password: String,
+    /// A bearer token that is taken.
+    pub token: String,
     /// After which clients have to authenticate again.
     pub session: Option<Duration>,
 }

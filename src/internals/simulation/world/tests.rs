@@ -34,6 +34,8 @@ const THREE_NODES: BrokersOptions = BrokersOptions {
     by_name: true,
     first_epoch: 0,
     sasl: None,
+    #[cfg(feature = "tls-no-provider")]
+    tls: None,
 };
 
 const METADATA_VERSION: i16 = 9;

@@ -337,6 +337,34 @@ fn the_second_connection_of_a_producer_takes_the_first_session_up_again() {
 }
 
 #[test]
+fn a_hundred_brokers_are_remembered_at_once() {
+    let authority = Authority::new(0);
+    let names: Vec<String> = (0..100)
+        .map(|broker| format!("broker-{broker}.test"))
+        .collect();
+    let names: Vec<&str> = names.iter().map(String::as_str).collect();
+    let identity = authority.issue(&names);
+    for versions in [&ONLY_12, &ONLY_13] {
+        let server = Server {
+            versions,
+            ..Server::new(&identity)
+        };
+        let config = server.config();
+        let client = client_trusting(&authority);
+        for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+            for name in &names {
+                let mut session = client
+                    .session(&Arc::from(*name), SocketAddr::from(ADDRESS))
+                    .unwrap();
+                let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
+                talk(&mut session, &mut server).unwrap();
+                assert_eq!(session.tls.handshake_kind(), Some(kind), "{name}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_no_tls_is_told_as_what_it_is() {
     let client = client_trusting(&Authority::new(0));
     for (bytes, words) in [

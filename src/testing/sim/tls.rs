@@ -1,0 +1,299 @@
+//! Brokers that speak TLS, and what may be wrong with that.
+//!
+//! What is sealed differs from run to run, since keys and random numbers do; how long it is does not, with keys of
+//! Ed25519 and key exchange on curves, whose signatures and shares all have one length. So only lengths may be looked at.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, Write as _};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use rustls::server::{ServerConnection, ServerSessionMemoryCache};
+use rustls::time_provider::TimeProvider;
+use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
+
+use super::journal::TlsHandshake;
+use super::wire::{Reply, Then};
+use crate::types::NodeId;
+
+/// Sessions that a broker remembers.
+const SESSIONS: usize = 256;
+
+/// What is wrong with the TLS of a broker.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_enums, reason = "the simulator makes them")]
+pub enum TlsTrouble {
+    /// The time of its certificate is over.
+    Expired,
+    /// Its certificate is for other names.
+    OtherName,
+    /// Its certificate is of an authority that clients do not know.
+    OtherAuthority,
+    /// It takes plain connections: what TLS begins with is no request, so it hangs up.
+    IsPlain,
+    /// A web server is in its place.
+    IsWeb,
+    /// What it says is noise.
+    IsNoise,
+    /// Of what it says in a turn of the handshake so much is sent, then the connection ends.
+    Cuts {
+        /// Its first turn is 0.
+        turn: u8,
+        /// How much of it is sent.
+        permille: u16,
+        /// It ends without what was sent before.
+        resets: bool,
+    },
+}
+
+/// Who brokers say that they are.
+#[derive(Debug, Clone)]
+pub(crate) struct TlsIdentities {
+    pub(crate) right: Arc<ServerConfig>,
+    pub(crate) expired: Arc<ServerConfig>,
+    pub(crate) other_name: Arc<ServerConfig>,
+    pub(crate) other_authority: Arc<ServerConfig>,
+}
+
+/// The listeners of all brokers.
+#[derive(Debug)]
+pub(crate) struct TlsListener {
+    identities: TlsIdentities,
+    time: Arc<dyn TimeProvider>,
+    /// Each broker's own, with the sessions that it remembers.
+    configs: BTreeMap<NodeId, Arc<ServerConfig>>,
+    /// The last counts.
+    troubles: BTreeMap<NodeId, Vec<TlsTrouble>>,
+}
+
+impl TlsListener {
+    pub(crate) fn new(identities: TlsIdentities, time: Arc<dyn TimeProvider>) -> Self {
+        Self {
+            identities,
+            time,
+            configs: BTreeMap::new(),
+            troubles: BTreeMap::new(),
+        }
+    }
+
+    /// Something is wrong with new connections to a broker.
+    pub(crate) fn begin(&mut self, node: NodeId, trouble: TlsTrouble) {
+        self.troubles.entry(node).or_default().push(trouble);
+        self.restart(node);
+    }
+
+    /// It is mended.
+    pub(crate) fn end(&mut self, node: NodeId, trouble: TlsTrouble) {
+        if let Some(troubles) = self.troubles.get_mut(&node) {
+            troubles.retain(|other| *other != trouble);
+        }
+        self.restart(node);
+    }
+
+    /// All that is wrong with a broker is mended.
+    pub(crate) fn heal(&mut self, node: NodeId) {
+        if self.troubles.remove(&node).is_some() {
+            self.restart(node);
+        }
+    }
+
+    /// A broker that was started anew knows no session.
+    pub(crate) fn restart(&mut self, node: NodeId) {
+        self.configs.remove(&node);
+    }
+
+    fn config(&mut self, node: NodeId, trouble: Option<TlsTrouble>) -> Arc<ServerConfig> {
+        let identity = match trouble {
+            Some(TlsTrouble::Expired) => &self.identities.expired,
+            Some(TlsTrouble::OtherName) => &self.identities.other_name,
+            Some(TlsTrouble::OtherAuthority) => &self.identities.other_authority,
+            _ => &self.identities.right,
+        };
+        let time = &self.time;
+        let config = self.configs.entry(node).or_insert_with(|| {
+            let mut config = (**identity).clone();
+            config.time_provider = Arc::clone(time);
+            config.session_storage = ServerSessionMemoryCache::new(SESSIONS);
+            Arc::new(config)
+        });
+        Arc::clone(config)
+    }
+
+    /// A new connection to a broker.
+    ///
+    /// # Errors
+    /// No session can be made of the configuration.
+    pub(crate) fn accept(&mut self, node: NodeId) -> Result<TlsWire, rustls::Error> {
+        let troubles = self.troubles.get(&node);
+        let trouble = troubles.and_then(|troubles| troubles.last().copied());
+        let speaks = match trouble {
+            Some(TlsTrouble::IsPlain) => Speaks::Instead(b""),
+            Some(TlsTrouble::IsWeb) => Speaks::Instead(WEB),
+            Some(TlsTrouble::IsNoise) => Speaks::Instead(NOISE),
+            _ => {
+                let mut session = ServerConnection::new(self.config(node, trouble))?;
+                session.set_buffer_limit(None);
+                Speaks::Tls(Box::new(session))
+            }
+        };
+        let cut = match trouble {
+            Some(TlsTrouble::Cuts {
+                turn,
+                permille,
+                resets,
+            }) => Some(Cut {
+                turns_left: turn,
+                permille: usize::from(permille.min(1000)),
+                resets,
+            }),
+            _ => None,
+        };
+        let is_trusted = !matches!(
+            trouble,
+            Some(TlsTrouble::Expired | TlsTrouble::OtherName | TlsTrouble::OtherAuthority)
+        );
+        Ok(TlsWire {
+            speaks,
+            cut,
+            is_trusted,
+        })
+    }
+}
+
+const WEB: &[u8] = b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n";
+const NOISE: &[u8] = &[0xa5; 100];
+
+#[derive(Debug)]
+enum Speaks {
+    Tls(Box<ServerConnection>),
+    /// Says this to whatever comes, and hangs up.
+    Instead(&'static [u8]),
+}
+
+#[derive(Debug)]
+struct Cut {
+    turns_left: u8,
+    permille: usize,
+    resets: bool,
+}
+
+/// A broker's end of a connection.
+#[derive(Debug)]
+pub(crate) struct TlsWire {
+    speaks: Speaks,
+    cut: Option<Cut>,
+    /// Clients may take its certificate.
+    is_trusted: bool,
+}
+
+impl TlsWire {
+    /// Whether no requests have come yet.
+    pub(super) fn is_handshaking(&self) -> bool {
+        match &self.speaks {
+            Speaks::Tls(session) => session.is_handshaking(),
+            Speaks::Instead(_) => true,
+        }
+    }
+
+    /// Takes what came, and opens what it can into `plain`.
+    pub(super) fn receive(&mut self, mut sealed: &[u8], plain: &mut BytesMut) -> Reply {
+        let session = match &mut self.speaks {
+            Speaks::Tls(session) => session,
+            Speaks::Instead(words) => {
+                return Reply {
+                    says: Bytes::from_static(words),
+                    then: Then::Closes,
+                    handshake: None,
+                };
+            }
+        };
+        let was_handshaking = session.is_handshaking();
+        let mut is_wrong = false;
+        while !sealed.is_empty() && !is_wrong {
+            is_wrong =
+                session.read_tls(&mut sealed).is_err() || session.process_new_packets().is_err();
+            open(session, plain);
+        }
+        let mut reply = Reply {
+            says: take_sealed(session),
+            ..Reply::default()
+        };
+        if is_wrong {
+            reply.then = Then::Closes;
+        }
+        if was_handshaking && !session.is_handshaking() {
+            reply.handshake = handshake(session, self.is_trusted);
+        }
+        if was_handshaking && !reply.says.is_empty() {
+            self.cut(&mut reply);
+        }
+        reply
+    }
+
+    fn cut(&mut self, reply: &mut Reply) {
+        match &mut self.cut {
+            None => {}
+            Some(Cut {
+                turns_left: 0,
+                permille,
+                resets,
+            }) => {
+                reply.says.truncate(reply.says.len() * *permille / 1000);
+                reply.then = if *resets { Then::Resets } else { Then::Closes };
+            }
+            Some(cut) => cut.turns_left -= 1,
+        }
+    }
+
+    /// Seals this for the client.
+    pub(super) fn seal(&mut self, plain: &[u8]) -> Bytes {
+        let Speaks::Tls(session) = &mut self.speaks else {
+            return Bytes::new();
+        };
+        // There is no limit, so it takes all.
+        let _ = session.writer().write_all(plain);
+        take_sealed(session)
+    }
+
+    /// Says goodbye.
+    pub(super) fn farewell(&mut self) -> Bytes {
+        let Speaks::Tls(session) = &mut self.speaks else {
+            return Bytes::new();
+        };
+        session.send_close_notify();
+        take_sealed(session)
+    }
+}
+
+fn open(session: &mut ServerConnection, plain: &mut BytesMut) {
+    let mut reader = session.reader();
+    while let Ok(opened) = reader.fill_buf() {
+        let len = opened.len();
+        if len == 0 {
+            return;
+        }
+        plain.extend_from_slice(opened);
+        reader.consume(len);
+    }
+}
+
+/// What the session wants to be sent.
+fn take_sealed(session: &mut ServerConnection) -> Bytes {
+    let mut sealed = Vec::new();
+    while session.wants_write() {
+        // A vector takes everything.
+        if session.write_tls(&mut sealed).is_err() {
+            break;
+        }
+    }
+    sealed.into()
+}
+
+fn handshake(session: &ServerConnection, is_trusted: bool) -> Option<TlsHandshake> {
+    Some(TlsHandshake {
+        is_newest: session.protocol_version()? == ProtocolVersion::TLSv1_3,
+        is_resumed: session.handshake_kind()? == HandshakeKind::Resumed,
+        has_certificate: session.peer_certificates().is_some(),
+        is_trusted,
+    })
+}

@@ -1,0 +1,339 @@
+//! Certificates for a scenario's brokers and clients, made when they are needed.
+//!
+//! All keys are of Ed25519: its signatures have one length, and are the same each time.
+
+use std::sync::Arc;
+
+use kafka_producer::internals::simulation::{TlsOptions, World};
+use kafka_producer::testing::TestTls;
+use rcgen::{
+    BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa,
+    PKCS_ED25519, PublicKeyData, SignatureAlgorithm, SigningKey, date_time_ymd,
+};
+use rustls::SignatureScheme;
+use rustls::pki_types::PrivateKeyDer;
+use rustls::pki_types::pem::PemObject;
+
+use crate::scenario::{Brokers, Tls};
+
+/// Keys for tests, and nothing else: everybody knows them.
+const AUTHORITY: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIOWkbzJecQqcNylMIuohsYa71SsSeeSF4VoxWN0xFr5T
+-----END PRIVATE KEY-----";
+const STRANGER: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEICsn+y0Mf1V2xk11b8Iqs9JTJk+1kNKTbJ1pLFGT0vkv
+-----END PRIVATE KEY-----";
+const BROKER: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEIBlY8cfMcNkY+bc3xoGiE18RAWJyDTJw9TiQBuVQl0lG
+-----END PRIVATE KEY-----";
+const CLIENT: &str = "\
+-----BEGIN PRIVATE KEY-----
+MC4CAQAwBQYDK2VwBCIEICReXlWY0DPI5fEWJ6wnIG0MNeyCWDLXYqQKeXylmTmx
+-----END PRIVATE KEY-----";
+
+/// Years in which a certificate is valid: from the beginning of the first to that of the second. The simulated clock
+/// begins in 2021.
+type Years = (i32, i32);
+
+const VALID: Years = (1990, 2090);
+const OVER: Years = (1990, 2010);
+
+/// How the brokers of a scenario listen, whatever `moves` they make.
+pub(crate) fn brokers(brokers: &Brokers, tls: &Tls, moves: u8) -> TlsOptions {
+    let hosts = World::hosts(i32::from(brokers.nodes), brokers.by_name, moves);
+    let (authority, stranger) = (authority(AUTHORITY), authority(STRANGER));
+    let listener = |chain: String| {
+        let listener = TestTls::new(chain, BROKER);
+        if tls.client_certificates {
+            listener.require_client_certificate(authority.pem())
+        } else {
+            listener
+        }
+    };
+    let elsewhere = ["elsewhere.sim".to_owned()];
+    TlsOptions {
+        right: listener(issue(&authority, BROKER, &hosts, VALID)),
+        expired: listener(issue(&authority, BROKER, &hosts, OVER)),
+        other_name: listener(issue(&authority, BROKER, &elsewhere, VALID)),
+        other_authority: listener(issue(&stranger, BROKER, &hosts, VALID)),
+    }
+}
+
+/// Whom clients trust, as PEM.
+pub(crate) fn trusted() -> String {
+    authority(AUTHORITY).pem()
+}
+
+/// Who clients are, as PEM: certificate and key.
+pub(crate) fn client() -> (String, &'static str) {
+    let names = ["client.sim".to_owned()];
+    let chain = issue(&authority(AUTHORITY), CLIENT, &names, VALID);
+    (chain, CLIENT)
+}
+
+/// A private key that rcgen can use.
+struct Key {
+    key: Arc<dyn rustls::sign::SigningKey>,
+    public: Vec<u8>,
+}
+
+impl Key {
+    fn new(pem: &str) -> Self {
+        let der = PrivateKeyDer::from_pem_slice(pem.as_bytes()).unwrap();
+        let key = rustls::crypto::ring::default_provider()
+            .key_provider
+            .load_private_key(der)
+            .unwrap();
+        // The public key is the end of how it is told.
+        let told = key.public_key().unwrap();
+        let public = told[told.len() - 32..].to_vec();
+        Self { key, public }
+    }
+}
+
+impl PublicKeyData for Key {
+    fn der_bytes(&self) -> &[u8] {
+        &self.public
+    }
+
+    fn algorithm(&self) -> &'static SignatureAlgorithm {
+        &PKCS_ED25519
+    }
+}
+
+impl SigningKey for Key {
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
+        let signer = self.key.choose_scheme(&[SignatureScheme::ED25519]);
+        Ok(signer.unwrap().sign(message).unwrap())
+    }
+}
+
+fn authority(key: &str) -> CertifiedIssuer<'static, Key> {
+    let mut params = params("authority", &[], VALID);
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    params.extended_key_usages.clear();
+    CertifiedIssuer::self_signed(params, Key::new(key)).unwrap()
+}
+
+fn issue(
+    authority: &CertifiedIssuer<'static, Key>,
+    key: &str,
+    names: &[String],
+    years: Years,
+) -> String {
+    let certificate = params("one of those", names, years).signed_by(&Key::new(key), authority);
+    certificate.unwrap().pem()
+}
+
+fn params(name: &str, names: &[String], (from, to): Years) -> CertificateParams {
+    let mut params = CertificateParams::new(names).unwrap();
+    params.distinguished_name.push(DnType::CommonName, name);
+    params.not_before = date_time_ymd(from, 1, 1);
+    params.not_after = date_time_ymd(to, 1, 1);
+    params.serial_number = Some(7u64.into());
+    params.extended_key_usages = vec![
+        ExtendedKeyUsagePurpose::ServerAuth,
+        ExtendedKeyUsagePurpose::ClientAuth,
+    ];
+    params
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{self, fault};
+    use crate::draw::{self, Wishes};
+    use crate::events::{Event, Outcome, What};
+    use crate::run::checked;
+    use crate::scenario::{
+        Burst, Fault, How, InsteadOfTls, Op, Scenario, Thread, TimedFault, WrongCertificate,
+    };
+    use crate::trace::TraceHash;
+
+    /// Two producers that send a record before everything is healed, and one after that.
+    fn scenario(protocols: &str, faults: &[TimedFault]) -> Scenario {
+        let keys = [("max.block.ms", "2000"), ("delivery.timeout.ms", "5000")];
+        let keys = [keys[0], keys[1], ("request.timeout.ms", "1000")];
+        let mut scenario = story::scenario(&keys, faults);
+        scenario.heal_at_ms = 500;
+        scenario.brokers.tls = Some(Tls {
+            protocols: protocols.to_owned(),
+            client_certificates: true,
+        });
+        let send = Op::Send(Burst {
+            topic: "t".to_owned(),
+            partition: Some(0),
+            keys: 0,
+            headers: 0,
+            stamped: false,
+            count: 1,
+            size: 100,
+            how: How::Send,
+            callback: None,
+            pause_us: 0,
+        });
+        let ops = vec![
+            send.clone(),
+            Op::Flush { timeout_ms: None },
+            Op::Sleep { ms: 1_000 },
+            send,
+            Op::Flush { timeout_ms: None },
+        ];
+        for producer in &mut scenario.producers {
+            producer.threads = vec![Thread { ops: ops.clone() }];
+        }
+        scenario
+    }
+
+    /// What happened, with which nothing may be wrong.
+    fn events_of(scenario: &Scenario) -> Vec<Event> {
+        let mut events = Vec::new();
+        let report = checked(scenario, &mut |event| events.push(event.clone()));
+        assert_eq!(report.violations, [""; 0]);
+        events
+    }
+
+    fn on_all_nodes(fault_of: impl Fn(i32) -> Fault) -> Vec<TimedFault> {
+        (0..3).map(|node| fault(fault_of(node))).collect()
+    }
+
+    /// Why records failed, and how many did not.
+    fn told(events: &[Event]) -> (Vec<(String, String)>, usize) {
+        let mut failures = Vec::new();
+        let mut acknowledged = 0;
+        for event in events {
+            match &event.what {
+                What::FutureTold { outcome, .. } => match outcome {
+                    Outcome::Failed(failure) => {
+                        failures.push((failure.kind.clone(), failure.text.clone()));
+                    }
+                    Outcome::Acknowledged { .. } => acknowledged += 1,
+                },
+                What::RecordRefused { kind, text, .. } => {
+                    failures.push((kind.clone(), text.clone()));
+                }
+                _ => {}
+            }
+        }
+        (failures, acknowledged)
+    }
+
+    #[test]
+    fn producers_and_brokers_speak_the_version_that_is_said_and_take_sessions_up_again() {
+        for (protocols, newest) in [
+            ("TLSv1.2", false),
+            ("TLSv1.3", true),
+            ("TLSv1.2,TLSv1.3", true),
+        ] {
+            let cuts: Vec<_> = on_all_nodes(|node| Fault::Cut { node });
+            let cuts = cuts.into_iter().map(|cut| TimedFault { at_ms: 400, ..cut });
+            let events = events_of(&scenario(protocols, &cuts.collect::<Vec<_>>()));
+            let mut handshakes = 0;
+            let mut resumed = 0;
+            for event in &events {
+                if let What::Handshake {
+                    is_newest,
+                    is_resumed,
+                    has_certificate,
+                    is_trusted,
+                } = event.what
+                {
+                    assert_eq!(
+                        (is_newest, has_certificate, is_trusted),
+                        (newest, true, true)
+                    );
+                    handshakes += 1;
+                    resumed += u32::from(is_resumed);
+                }
+            }
+            assert!(
+                handshakes > resumed && resumed > 0,
+                "{handshakes}, {resumed}"
+            );
+            assert_eq!(told(&events).0, []);
+        }
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_certificate_is_told_at_once_and_when_it_is_right_records_arrive() {
+        for (wrong, words) in [
+            (WrongCertificate::Expired, "has expired"),
+            (WrongCertificate::OtherName, "is not made out for 10.0.0."),
+            (
+                WrongCertificate::OtherAuthority,
+                "is not signed by an authority",
+            ),
+        ] {
+            for protocols in ["TLSv1.2", "TLSv1.3"] {
+                let faults = on_all_nodes(|node| Fault::WrongCertificate { node, wrong });
+                let (failures, acknowledged) = told(&events_of(&scenario(protocols, &faults)));
+                assert!(!failures.is_empty());
+                for (kind, text) in failures {
+                    assert_eq!(kind, "Authentication", "{text}");
+                    assert!(text.contains(words), "{text}");
+                }
+                assert!(acknowledged >= 2, "{acknowledged}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_answers_instead_of_tls_is_told_and_when_tls_is_there_records_arrive() {
+        for (instead, kind, words) in [
+            (InsteadOfTls::Plain, None, ""),
+            (InsteadOfTls::Web, Some("Authentication"), "plain HTTP"),
+            (
+                InsteadOfTls::Noise,
+                Some("Authentication"),
+                "did not answer with TLS",
+            ),
+        ] {
+            let faults = on_all_nodes(|node| Fault::NoTls { node, instead });
+            let (failures, acknowledged) = told(&events_of(&scenario("TLSv1.3", &faults)));
+            // Who hangs up may be a broker that is started anew: that is tried again.
+            assert_eq!(failures.is_empty(), kind.is_none(), "{failures:?}");
+            for (failed, text) in failures {
+                assert_eq!(Some(&*failed), kind, "{text}");
+                assert!(text.contains(words), "{text}");
+            }
+            assert!(acknowledged >= 2, "{acknowledged}");
+        }
+    }
+
+    #[test]
+    fn handshakes_that_are_cut_anywhere_are_tried_again() {
+        for turn in [0, 1] {
+            for permille in [0, 1, 300, 999, 1000] {
+                for resets in [false, true] {
+                    let faults = on_all_nodes(|node| Fault::CutHandshake {
+                        node,
+                        turn,
+                        permille,
+                        resets,
+                    });
+                    for protocols in ["TLSv1.2", "TLSv1.3"] {
+                        let events = events_of(&scenario(protocols, &faults));
+                        assert_eq!(told(&events).0, [], "{turn} {permille}");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Keys and random numbers are others each time; how long things are is not, and only that may be seen.
+    #[test]
+    fn a_run_with_tls_tells_the_same_each_time() {
+        let hash = |seed| {
+            let mut hash = TraceHash::new();
+            let scenario = draw::scenario_with(seed, Wishes { tls: true });
+            checked(&scenario, &mut |event| hash.see(event));
+            hash.value()
+        };
+        for seed in 1..20 {
+            assert_eq!(hash(seed), hash(seed), "seed {seed}");
+        }
+    }
+}

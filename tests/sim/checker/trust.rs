@@ -1,0 +1,46 @@
+//! Who a producer takes for a broker.
+
+use super::facts::Facts;
+use super::{Found, Rule};
+use crate::events::{Event, What, Who};
+
+/// A handshake of TLS comes to its end only with a broker whose certificate is valid, for its name, and of the authority
+/// that is trusted.
+pub(super) struct Trust;
+
+impl Rule for Trust {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        if let What::Handshake {
+            is_trusted: false, ..
+        } = &event.what
+        {
+            let node = match event.who {
+                Who::Broker(node) => node,
+                _ => -1,
+            };
+            let text = format!("broker {node} was trusted with a certificate that is not right");
+            found.add("trust", event.at, text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::Story;
+
+    #[test]
+    fn a_handshake_with_a_broker_that_must_not_be_trusted_is_found() {
+        let mut story = Story::new(Trust);
+        let handshake = |is_trusted| What::Handshake {
+            is_newest: true,
+            is_resumed: false,
+            has_certificate: false,
+            is_trusted,
+        };
+        story.broker(handshake(true));
+        assert_eq!(story.found(), [""; 0]);
+        story.broker(handshake(false));
+        assert_eq!(story.found().len(), 1);
+    }
+}
