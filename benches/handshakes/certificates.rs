@@ -82,8 +82,8 @@ fn params(name: &str, hosts: Vec<String>) -> CertificateParams {
 
 /// A private key that rcgen can use.
 struct Key {
-    keys: Keys,
-    key: Arc<dyn rustls::sign::SigningKey>,
+    kind: Keys,
+    private: Arc<dyn rustls::sign::SigningKey>,
     public: Vec<u8>,
 }
 
@@ -102,7 +102,11 @@ impl Key {
             Keys::Rsa4096 => 526,
         };
         let public = told[told.len() - bytes..].to_vec();
-        Self { keys, key, public }
+        Self {
+            kind: keys,
+            private: key,
+            public,
+        }
     }
 }
 
@@ -112,7 +116,7 @@ impl PublicKeyData for Key {
     }
 
     fn algorithm(&self) -> &'static SignatureAlgorithm {
-        match self.keys {
+        match self.kind {
             Keys::P256 => &PKCS_ECDSA_P256_SHA256,
             Keys::Rsa2048 | Keys::Rsa4096 => &PKCS_RSA_SHA256,
         }
@@ -121,7 +125,7 @@ impl PublicKeyData for Key {
 
 impl SigningKey for Key {
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, rcgen::Error> {
-        let signer = self.key.choose_scheme(&[
+        let signer = self.private.choose_scheme(&[
             SignatureScheme::ECDSA_NISTP256_SHA256,
             SignatureScheme::RSA_PKCS1_SHA256,
         ]);
