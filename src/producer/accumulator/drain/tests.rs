@@ -220,8 +220,10 @@ fn a_muted_partition_stays_so_when_another_broker_leads_it() {
     let (index, now) = (0, rig.now());
     rig.drainer.mute(index, now);
     rig.lead_by(&[1]);
+    rig.append(0);
     assert_eq!((rig.ready(), rig.drain(1).len()), (vec![], 0));
-    rig.drainer.unmute(index, rig.now());
+    let now = rig.now();
+    rig.drainer.unmute(index, now);
     assert_eq!((rig.ready(), rig.drain(1).len()), (vec![1], 1));
 }
 
