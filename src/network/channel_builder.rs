@@ -113,6 +113,7 @@ impl SecureChannelBuilder {
     }
 
     #[cfg(not(feature = "tls-no-provider"))]
+    #[allow(clippy::unused_self, reason = "with TLS it is looked at")]
     fn has_tls(&self) -> bool {
         false
     }
@@ -132,7 +133,11 @@ impl SecureChannelBuilder {
     }
 
     #[cfg(not(feature = "tls-no-provider"))]
-    #[allow(clippy::unnecessary_wraps, reason = "with TLS it may fail")]
+    #[allow(
+        clippy::unnecessary_wraps,
+        clippy::unused_self,
+        reason = "with TLS it may fail, and is looked at"
+    )]
     fn transport<S: Stream + 'static>(
         &self,
         _endpoint: &Endpoint,

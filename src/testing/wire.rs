@@ -17,6 +17,14 @@ pub(crate) struct Wires {
 
 impl Wires {
     /// What is put on a stream that was accepted. TLS begins with the first read.
+    #[cfg_attr(
+        not(feature = "tls-no-provider"),
+        allow(
+            clippy::unnecessary_wraps,
+            clippy::unused_self,
+            reason = "with TLS it may fail, and is looked at"
+        )
+    )]
     pub(super) fn on(&self, stream: TcpStream) -> io::Result<Wire> {
         #[cfg(feature = "tls-no-provider")]
         if let Some(config) = &self.tls {

@@ -108,12 +108,12 @@ impl RequestHandler for InitProducerId {
         &mut self,
         response: Response,
         manager: &mut TransactionManager,
-        _now: Instant,
+        now: Instant,
     ) -> Verdict {
         match response {
             _ if manager.state != State::Initializing => Verdict::Done,
-            Response::InitProducerId(response) => self.handle_answer(&response, manager),
-            _ => manager.retry_id("the answer was not an InitProducerId response".into()),
+            Response::InitProducerId(response) => self.handle_answer(&response, manager, now),
+            _ => manager.retry_id("the answer was not an InitProducerId response".into(), now),
         }
     }
 
@@ -121,11 +121,13 @@ impl RequestHandler for InitProducerId {
         &mut self,
         failure: Failure,
         manager: &mut TransactionManager,
-        _now: Instant,
+        now: Instant,
     ) -> Verdict {
         match failure {
             _ if manager.state != State::Initializing => Verdict::Done,
-            Failure::Disconnected(why) | Failure::Unauthenticated(why) => manager.retry_id(why),
+            Failure::Disconnected(why) | Failure::Unauthenticated(why) => {
+                manager.retry_id(why, now)
+            }
             // The broker that was asked is older than 0.11, or says so. Nothing is lost by asking again for later
             // batches, which a better broker may answer (in Java this is the end: TM-32).
             Failure::UnsupportedVersion(why) => {
@@ -133,7 +135,7 @@ impl RequestHandler for InitProducerId {
                     "the brokers cannot give producer ids ({why}); they are older than 0.11: set \
                      enable.idempotence=false"
                 );
-                self.refused(ErrorCode::UnsupportedVersion, message.into(), manager)
+                self.refused(ErrorCode::UnsupportedVersion, message.into(), manager, now)
             }
             Failure::NoCoordinator { code, message } => {
                 manager.fail_with(code, &message);
@@ -148,6 +150,7 @@ impl InitProducerId {
         &mut self,
         response: &InitProducerIdResponse,
         manager: &mut TransactionManager,
+        now: Instant,
     ) -> Verdict {
         let code = response.error;
         match code {
@@ -156,19 +159,21 @@ impl InitProducerId {
                 manager.initialized(ProducerIdAndEpoch::new(id, epoch));
                 Verdict::Done
             }
-            ErrorCode::NoError => manager.retry_id("the broker gave an invalid producer id".into()),
+            ErrorCode::NoError => {
+                manager.retry_id("the broker gave an invalid producer id".into(), now)
+            }
             ErrorCode::ClusterAuthorizationFailed
             | ErrorCode::TransactionalIdAuthorizationFailed => {
                 let message = "the client is not authorized to write idempotently: brokers \
                      before 2.8 want the IdempotentWrite permission on the cluster, later ones Write on a \
                      topic; without it set enable.idempotence=false";
-                self.refused(code, message.into(), manager)
+                self.refused(code, message.into(), manager, now)
             }
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
-                manager.retry_id(describe(code))
+                manager.retry_id(describe(code), now)
             }
             _ if code.is_retriable() || code == ErrorCode::ConcurrentTransactions => {
-                manager.retry_id(describe(code));
+                manager.retry_id(describe(code), now);
                 let wait = manager.retry_backoff();
                 Verdict::Retry { wait }
             }
@@ -187,13 +192,14 @@ impl InitProducerId {
         code: ErrorCode,
         message: Arc<str>,
         manager: &mut TransactionManager,
+        now: Instant,
     ) -> Verdict {
         self.was_refused = true;
         manager.effects.push(Effect::FailWaiting {
             kind: kind_of(code),
             message: Arc::clone(&message),
         });
-        manager.retry_id(message)
+        manager.retry_id(message, now)
     }
 }
 
@@ -222,10 +228,13 @@ impl TransactionManager {
         self.last_error = None;
     }
 
-    /// There is no producer id for now.
-    fn retry_id(&mut self, why: Arc<str>) -> Verdict {
+    /// There is no producer id for now. Brokers that fail in turn, each in its way, may do so a hundred times a second.
+    fn retry_id(&mut self, why: Arc<str>, now: Instant) -> Verdict {
         if self.last_error.as_ref() != Some(&why) {
-            warn!(self.options.log, "no producer id yet, trying again: {why}");
+            if let Some(left_out) = self.log_limit.admit(now) {
+                let log = &self.options.log;
+                warn!(log, "no producer id yet, trying again: {why}{left_out}");
+            }
         }
         self.last_error = Some(why);
         Verdict::FindCoordinator {

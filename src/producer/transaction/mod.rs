@@ -41,6 +41,7 @@ use self::sequences::{OutOfOrder, PartitionSequences};
 use super::accumulator::{DrainGate, EntryIndex, HeadOfLine};
 use super::batch::{BatchId, BatchSummary, Fate, SealedBatch, SplitBatch};
 use crate::clock::Instant;
+use crate::clock::log_limit::LogLimit;
 use crate::error::{ErrorCode, ProduceErrorKind};
 use crate::record::builder::ProducerState;
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
@@ -102,6 +103,8 @@ pub(crate) struct TransactionManager {
     disturbed: BTreeSet<EntryIndex>,
     /// How the last attempt to get a producer id ended.
     last_error: Option<Arc<str>>,
+    /// Of lines about that.
+    log_limit: LogLimit,
 }
 
 impl TransactionManager {
@@ -118,6 +121,7 @@ impl TransactionManager {
             partitions: BTreeMap::new(),
             disturbed: BTreeSet::new(),
             last_error: None,
+            log_limit: LogLimit::default(),
         };
         manager.request_producer_id();
         manager

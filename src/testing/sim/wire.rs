@@ -1,4 +1,12 @@
 //! What the bytes of a connection go through on a broker's side: nothing, or TLS.
+#![cfg_attr(
+    not(feature = "tls-no-provider"),
+    allow(
+        clippy::needless_pass_by_ref_mut,
+        clippy::unused_self,
+        reason = "with TLS it is looked at, and changes"
+    )
+)]
 
 use bytes::{Bytes, BytesMut};
 
