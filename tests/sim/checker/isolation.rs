@@ -204,6 +204,8 @@ impl Isolation {
             return None;
         }
         let done = record.done?;
+        // A broker that refuses what asks for no answer closes the connection.
+        let is_closed_on = settings.acks == 0 && self.closes_without_acks;
         let writer = self.settled.get(&record.id).copied();
         // An answer that was given before a fault was over may come after that.
         let on_its_way = on_its_way(facts);
@@ -224,7 +226,7 @@ impl Isolation {
             // Other partitions may need a new epoch, for which any broker may be asked.
             let may_reconnect = facts.faults.begun().next().is_some()
                 || settings.connections_idle.is_some_and(|idle| idle < done)
-                || (settings.acks == 0 && self.closes_without_acks);
+                || is_closed_on;
             let needed = if may_reconnect {
                 load.saturating_add(recovery(settings))
             } else {
@@ -250,7 +252,8 @@ impl Isolation {
         } else {
             settings.delivery_timeout
         };
-        let may_try = settings.retries >= 20 || facts.faults.begun().next().is_none();
+        let may_try =
+            settings.retries >= 20 || (facts.faults.begun().next().is_none() && !is_closed_on);
         (patience > needed.saturating_add(settings.linger) && may_try).then_some(why)
     }
 

@@ -83,7 +83,10 @@ impl Rule for Gapless {
                 );
                 // Nobody was told what became of one whose future was dropped.
                 let is_unknown = record.outcome.is_none() && !record.is_told();
-                record.topic == topic && record.taken.is_some() && (may_be_written || is_unknown)
+                // It counts as written, whether or not it is.
+                let is_lied_about = facts.faults.may_have_called_duplicate(record);
+                let is_in_doubt = may_be_written || is_unknown || is_lied_about;
+                record.topic == topic && record.taken.is_some() && is_in_doubt
             };
             if !facts.records().any(is_open) {
                 found.add("gapless", at, text);
