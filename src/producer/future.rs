@@ -70,6 +70,7 @@ impl RecordInBatch {
 
     /// What the outcome of the record's batch, or of a piece of it, means for the record at this place
     /// in it.
+    #[inline]
     fn answer(&self, outcome: &BatchOutcome, index: u32) -> Answer {
         let partition = self.result.topic_partition();
         outcome.answer(index, partition, self.facts)
@@ -112,6 +113,7 @@ impl FutureRecordMetadata {
     /// # Blocking
     /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that, as long as callbacks
     /// and other code of yours that the producer runs return.
+    #[inline]
     pub fn get(&self) -> Result<RecordMetadata, ProduceError> {
         self.wait(None)
     }
