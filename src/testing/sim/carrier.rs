@@ -10,10 +10,11 @@ use bytes::{Bytes, BytesMut};
 
 use super::journal::{BrokerDeed, BrokerNews};
 use super::network::{Accept, ConnectionEnd, PeerActions, SimPeer};
+use super::reply::Then;
 use super::sasl::SaslSession;
 #[cfg(feature = "tls-no-provider")]
 use super::tls::TlsListener;
-use super::wire::{Then, Wire};
+use super::wire::Wire;
 use super::{Answer, Plan, SimCluster};
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Instant};

@@ -27,6 +27,8 @@ pub(crate) mod names;
 pub(crate) mod network;
 mod plan;
 pub(crate) mod producer_state;
+#[cfg(any(test, feature = "_internals"))]
+mod reply;
 pub(crate) mod sasl;
 mod script;
 #[cfg(any(test, feature = "_internals"))]

@@ -13,7 +13,7 @@ use rustls::time_provider::TimeProvider;
 use rustls::{HandshakeKind, ProtocolVersion, ServerConfig};
 
 use super::journal::TlsHandshake;
-use super::wire::{Reply, Then};
+use super::reply::{Reply, Then};
 use crate::types::NodeId;
 
 /// Sessions that a broker remembers.

@@ -10,7 +10,9 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::journal::TlsHandshake;
+use super::reply::Reply;
+#[cfg(feature = "tls-no-provider")]
+use super::reply::Then;
 #[cfg(feature = "tls-no-provider")]
 use super::tls::TlsWire;
 
@@ -24,36 +26,6 @@ pub(super) enum Wire {
     Broken,
 }
 
-/// What is to be done about bytes that came.
-#[derive(Debug, Default)]
-pub(super) struct Reply {
-    /// To be sent.
-    pub(super) says: Bytes,
-    pub(super) then: Then,
-    /// The handshake was finished by them.
-    pub(super) handshake: Option<TlsHandshake>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
-pub(super) enum Then {
-    #[default]
-    GoesOn,
-    #[cfg_attr(
-        not(feature = "tls-no-provider"),
-        expect(dead_code, reason = "TLS does")
-    )]
-    Closes,
-    #[cfg_attr(
-        not(feature = "tls-no-provider"),
-        expect(dead_code, reason = "TLS does")
-    )]
-    Resets,
-}
-
-#[cfg_attr(
-    not(feature = "tls-no-provider"),
-    allow(clippy::unused_self, reason = "with TLS it matters")
-)]
 impl Wire {
     /// Whether the connection is not ready for requests.
     pub(super) fn is_handshaking(&self) -> bool {
