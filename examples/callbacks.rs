@@ -1,12 +1,12 @@
-//! Learns what became of each record from a callback, and waits for none.
+//! Asynchronous results: a callback for each record, without waiting on futures.
 //!
 //! ```text
 //! cargo run --example callbacks --features testing
 //! ```
 //!
-//! Callbacks run on the producer's thread, and nothing is sent while one does: they count, or hand on what is to
-//! be done. Here the records that were not written go through a channel to the thread that sends them again.
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+//! Callbacks run on the sender thread, and nothing is sent while one runs: so they only count, or pass work on to
+//! another thread. Here the records that were not written go through a channel to the thread that sends them again.
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;
 use std::sync::Arc;
@@ -20,7 +20,7 @@ const COUNT: u64 = 1_000;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("clicks", 3).start()?;
-    // The broker refuses the first batch, for good.
+    // The broker rejects the first batch with an error that is not retriable.
     let refused = Rule::on(Api::Produce).times(1);
     cluster.script(refused.fail(ErrorCode::InvalidRecord))?;
 
@@ -41,7 +41,7 @@ fn main() -> Result<(), Box<dyn Error>> {
             Err(error) if error.may_be_written() => {
                 failed.fetch_add(1, Ordering::Relaxed);
             }
-            // Nobody listens any more when the program ends.
+            // An error means that the program is about to end.
             Err(_) => drop(again.send(number)),
         })
     };
@@ -55,13 +55,13 @@ fn main() -> Result<(), Box<dyn Error>> {
         drop(send(number)?);
         repeated += 1;
     }
-    // When flush returns, the callbacks of all that was sent before have run.
+    // When flush returns, the callbacks of all records sent before have run.
     producer.flush()?;
     let (written, failed) = (
         written.load(Ordering::Relaxed),
         failed.load(Ordering::Relaxed),
     );
-    println!("{written} written, {repeated} of them sent again; {failed} may be written or not");
+    println!("{written} written, {repeated} of them sent again; {failed} may be written");
     assert_eq!((written, failed), (COUNT, 0));
     assert_eq!(cluster.record_count("clicks"), COUNT);
     assert!(repeated > 0);

@@ -1,9 +1,9 @@
-//! Chooses partitions by what is in a record.
+//! A custom partitioner that chooses by the content of a record.
 //!
 //! ```text
 //! cargo run --example custom_partitioner --features testing
 //! ```
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;
 
@@ -13,8 +13,8 @@ use kafka_producer::{
     ProducerConfig, ProducerRecord,
 };
 
-/// Alarms have the first partition to themselves, so that nothing waits before them; everything else goes where
-/// Kafka's own partitioner puts it, among the other partitions.
+/// Alarms have the first partition to themselves, so that they do not wait behind other records; all others are
+/// distributed over the other partitions by Kafka's own partitioner.
 struct AlarmsFirst {
     others: DefaultPartitioner,
 }
@@ -22,7 +22,7 @@ struct AlarmsFirst {
 const ALARMS: PartitionId = 0;
 
 impl Partitioner<str, str> for AlarmsFirst {
-    // Called on every thread that sends, at the same time: it must be quick, and lock little.
+    // Called concurrently on every thread that sends: it must be quick, and hold locks briefly.
     fn partition(&self, record: &PartitionInput<'_, str, str>) -> Result<PartitionId, BoxError> {
         if record.key() == Some("alarm") {
             return Ok(ALARMS);

@@ -1,9 +1,9 @@
-//! Sees every record on its way out and every outcome: marks and counts records.
+//! An interceptor: adds a header to each record, and counts records and acknowledgements.
 //!
 //! ```text
 //! cargo run --example interceptor --features testing
 //! ```
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;
 use std::sync::Arc;
@@ -22,7 +22,7 @@ struct Totals {
     failed: AtomicU64,
 }
 
-/// Says where records come from, and keeps account of them.
+/// Adds the origin of a record as a header, and counts.
 struct Audit {
     origin: &'static str,
     totals: Arc<Totals>,
@@ -36,7 +36,7 @@ impl ProducerInterceptor<str, str> for Audit {
         Ok(())
     }
 
-    // Mostly on the producer's thread: it must be quick.
+    // Usually on the sender thread: it must be quick.
     fn on_acknowledgement(&self, _metadata: &RecordMetadata, error: Option<&ProduceError>) {
         let total = match error {
             None => &self.totals.written,

@@ -1,7 +1,7 @@
-//! A producer that says who it is, and what it is told when the password is wrong.
+//! SASL authentication, and the error for a wrong password.
 //!
-//! The brokers are embedded ones, so that this runs with nothing else: `cargo run --example sasl --features testing`.
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+//! The broker is an embedded one, so no cluster is needed: `cargo run --example sasl --features testing`.
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{
@@ -13,7 +13,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         .topic("orders", 1)
         .sasl_user("alice", "s3cret")
         .start()?;
-    // As it stands in the file of a Java producer; a `.properties` file is read with `from_properties_file`.
+    // As in the properties file of a Java producer, which can be read with `from_properties_file`.
     let file = format!(
         "bootstrap.servers={}\n\
          security.protocol=SASL_PLAINTEXT\n\
@@ -29,7 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     println!("written to {metadata}");
     producer.close()?;
 
-    // The same with methods, and a password that is wrong. It is told at once: nothing waits for a time-out.
+    // The same with builder methods, and a wrong password. The error comes at once, not after a timeout.
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])
         .security_protocol(SecurityProtocol::SaslPlaintext)
@@ -40,7 +40,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         Err(error) if error.kind() == &ProduceErrorKind::Authentication => println!("{error}"),
         other => return Err(format!("expected a refusal, not {other:?}").into()),
     }
-    // The producer goes on by itself when the cause is mended.
+    // The producer keeps reconnecting, and recovers when the password is corrected.
     cluster.set_sasl_user("alice", "guessed");
     loop {
         match producer.send(ProducerRecord::new("orders", "three"))?.get() {

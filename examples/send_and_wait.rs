@@ -1,11 +1,11 @@
-//! Sends records and waits until the cluster has them.
+//! Sends records and waits for their acknowledgement.
 //!
 //! ```text
 //! cargo run --example send_and_wait --features testing
 //! ```
 //!
-//! The embedded broker stands for a cluster of yours.
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+//! The embedded broker takes the place of your cluster.
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;
 use std::time::Duration;
@@ -18,13 +18,13 @@ fn main() -> Result<(), Box<dyn Error>> {
 
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])
-        // How long a record may take, with everything that is tried meanwhile.
+        // Upper bound of the time until a record is delivered or has failed, retries included.
         .delivery_timeout(Duration::from_secs(60))
         .request_timeout(Duration::from_secs(20))
         .build()?;
     let producer = KafkaProducer::<str, str>::new(config)?;
 
-    // One record, and its outcome.
+    // One record, and its result.
     let future = producer.send(ProducerRecord::keyed("orders", "customer-7", "two of them"))?;
     match future.get() {
         Ok(metadata) => println!("written to {metadata}"),
@@ -32,7 +32,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         Err(error) => println!("not written, so it can be sent again: {error}"),
     }
 
-    // Many: send all, then wait. Whoever waits for each sends one batch for every record.
+    // Many records: send all, then wait. Waiting after each send would make every record a batch of its own.
     let futures = (0..1_000)
         .map(|number| {
             let (key, value) = (format!("customer-{number}"), format!("order {number}"));
@@ -44,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         future.get()?;
     }
 
-    // A record may say more: its partition, a time, headers.
+    // A record may also have a partition, a timestamp, and headers.
     let record = ProducerRecord::new("orders", "by hand")
         .with_partition(2)
         .with_header("origin", "shop");

@@ -1,12 +1,11 @@
-//! Sends values of a type that serde knows, as JSON.
+//! JSON values with serde.
 //!
 //! ```text
 //! cargo run --example serde_serializer --features testing
 //! ```
 //!
-//! For a serializer that is a function and no more there is `serialize_with`; this one also says in a header what
-//! the value is.
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+//! If a serializer is just a function, use `serialize_with`; this one also adds a header with the content type.
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;
 
@@ -23,7 +22,7 @@ struct Order {
     articles: Vec<String>,
 }
 
-/// Writes anything that serde can write.
+/// Serializes any serde type.
 struct Json;
 
 impl<T: Serialize + ?Sized> Serializer<T> for Json {
@@ -52,7 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         customer: 7,
         articles: vec!["tea".to_owned(), "sugar".to_owned()],
     };
-    // Borrowed: the record takes no copy.
+    // The value is borrowed, not copied into the record.
     let future = producer.send(ProducerRecord::keyed("orders", "customer-7", &order))?;
     println!("written to {}", future.get()?);
     producer.close()?;

@@ -1,8 +1,8 @@
 //! A Kafka producer for programs that have no async runtime.
 //!
-//! Application threads share one [`KafkaProducer`] by reference and call a blocking
-//! [`send`](KafkaProducer::send); one thread of the producer's own does all the network work. It is the
-//! producer of Apache Kafka 3.0, without `unsafe` and without a runtime.
+//! Application threads share one [`KafkaProducer`] by reference and call [`send`](KafkaProducer::send), which queues a
+//! record; one background thread, the sender, does all network I/O. It behaves as the producer of Apache Kafka 3.0,
+//! without `unsafe` and without an async runtime.
 //!
 //! ```
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -28,12 +28,14 @@
 //! | for | see |
 //! |---|---|
 //! | sending, flushing, closing | [`KafkaProducer`] |
-//! | settings, by Kafka's keys | [`ProducerConfig`] |
-//! | what is sent | [`ProducerRecord`], [`Serializer`] |
-//! | what became of it | [`FutureRecordMetadata`], [`RecordMetadata`], [`ProduceError`] |
-//! | where it goes | [`Partitioner`] |
-//! | seeing every record | [`ProducerInterceptor`] |
-//! | how the producer stands | [`ProducerSnapshot`] |
+//! | configuration, by Kafka's keys | [`ProducerConfig`] |
+//! | records and how they are serialized | [`ProducerRecord`], [`Serializer`] |
+//! | the result of a record | [`FutureRecordMetadata`], [`RecordMetadata`], [`ProduceError`] |
+//! | choosing partitions | [`Partitioner`] |
+//! | intercepting records and acknowledgements | [`ProducerInterceptor`] |
+//! | transactions, exactly once | [`KafkaProducer::transaction`], [`Transaction`], [`TransactionError`] |
+//! | errors and how to handle them | [`Error`] and the errors that it wraps |
+//! | metrics and state | [`KafkaProducer::metrics`], [`MetricsReporter`], [`ProducerSnapshot`] |
 //!
 //! # Features
 //!
@@ -43,22 +45,22 @@
 //! | `gzip`, `snappy`, `lz4`, `zstd` | the codec of that name for `compression.type`; on by default |
 //! | `zstd-pure` | zstd without a C compiler, where `zstd` is off |
 //! | `tls` | TLS with the cryptography of *ring*; on by default |
-//! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography, which then counts; the second needs no C compiler |
-//! | `tls-no-provider` | TLS with cryptography that each producer is given |
-//! | `pkcs12` | for TLS: stores in the format PKCS#12, encrypted private keys |
+//! | `tls-aws-lc-rs`, `tls-graviola` | TLS with another cryptography provider, which then takes precedence; the second needs no C compiler |
+//! | `tls-no-provider` | TLS with a cryptography provider that each producer is given |
+//! | `pkcs12` | for TLS: key stores and trust stores in PKCS#12, encrypted private keys |
 //! | `sasl-scram` | SCRAM-SHA-256 and SCRAM-SHA-512 for `sasl.mechanism`; on by default |
-//! | `testing` | the module `testing`: an embedded broker for tests of your own service |
+//! | `testing` | the module `testing`: a mock producer and an embedded broker for tests of your own service |
 //! | `uuid` | `UuidSerializer` |
 //!
-//! A feature adds, it never changes what is there, but for whose cryptography TLS uses by itself. The four codecs,
-//! `tls` and SCRAM are on by default; `zstd`, `tls` and `tls-aws-lc-rs` need a C compiler.
+//! Features are additive, except that they choose the default cryptography provider of TLS. The four codecs, `tls` and
+//! SCRAM are on by default; `zstd`, `tls` and `tls-aws-lc-rs` need a C compiler.
 //!
 //! # Threads
 //!
-//! Callbacks and interceptors run on the producer's thread. While one runs nothing is sent, so they must be
-//! quick; calls that would wait for that thread are refused inside them. So they are in a logger (of the `log`
-//! crate) for lines that the producer's thread writes; a logger may send what it is given, best with
-//! [`try_send`](KafkaProducer::try_send); lines that its sending would write on the same thread are left out.
+//! Callbacks and interceptors run on the sender thread. While one runs nothing is sent, so they must be quick; blocking
+//! calls are rejected inside them. The same holds for a logger (of the `log` crate) while it handles a line of the
+//! sender thread. A logger may send the lines to Kafka, best with [`try_send`](KafkaProducer::try_send); the lines that
+//! such a send would log on the same thread are dropped.
 #![forbid(unsafe_code)]
 
 mod client;
@@ -66,6 +68,7 @@ mod clock;
 mod compress;
 mod config;
 mod error;
+mod metrics;
 mod network;
 mod planted;
 mod producer;
@@ -83,7 +86,7 @@ pub mod testing;
 #[doc(hidden)]
 pub mod internals;
 
-// The public interface is:
+// The public API:
 
 pub use compress::{CompressionType, UnknownCompressionType};
 pub use config::{
@@ -94,25 +97,29 @@ pub use config::{
 pub use error::{
     BoxError, BrokerError, CloseError, ConfigError, ConstructError, ConstructStep, Delivery, Error,
     ErrorCode, FlushError, MetadataError, Misuse, PluginKind, ProduceError, ProduceErrorKind,
-    RecordError, RecordPart, SendError, WaitCause,
+    ProducerFailure, ReconfigureError, RecordError, RecordPart, SendError, TransactionCall,
+    TransactionError, TransactionErrorKind, WaitCause,
 };
+pub use metrics::{Metric, MetricKind, MetricName, MetricValue, Metrics, MetricsContext};
 #[cfg(feature = "uuid")]
 pub use producer::UuidSerializer;
 pub use producer::{
     ByteArraySerializer, ByteBufferSerializer, BytesSerializer, DefaultPartitioner,
     DoubleSerializer, Field, FloatSerializer, FnSerializer, FutureRecordMetadata, InlineBytes,
-    IntegerSerializer, KafkaProducer, ListSerializer, LongSerializer, NullableSerializer,
-    PartitionInput, Partitioner, ProducerBuilder, ProducerInterceptor, ProducerRecord,
-    ProducerSnapshot, RecordMetadata, RoundRobinPartitioner, Serialized, Serializer,
-    ShortSerializer, StockSerialize, StringSerializer, TrySendError, TrySendReason,
-    UniformStickyPartitioner, VoidSerializer, serialize_with,
+    IntegerSerializer, KafkaProducer, ListSerializer, LongSerializer, MetricsReporter,
+    NullableSerializer, PartitionInput, Partitioner, ProducerBuilder, ProducerInterceptor,
+    ProducerRecord, ProducerSnapshot, RecordMetadata, RoundRobinPartitioner, Serialized,
+    Serializer, ShortSerializer, StockSerialize, StringSerializer, Transaction,
+    TransactionRunError, TrySendError, TrySendReason, UniformStickyPartitioner, VoidSerializer,
+    serialize_with,
 };
 pub use record::{Header, Headers, HeadersFrozen};
-/// The TLS library that this one is built with: for a provider of its cryptography, see
+/// The TLS library that this crate is built with, for implementing a cryptography provider: see
 /// [`ProducerBuilder::tls_crypto_provider`].
 #[cfg(feature = "tls-no-provider")]
 pub use rustls;
 pub use security::sasl::{OAuthBearerToken, TokenProvider};
 pub use types::{
-    Cluster, ClusterResourceListener, Node, NodeId, PartitionId, PartitionInfo, TopicPartition,
+    Cluster, ClusterResourceListener, ConsumerGroupMetadata, Node, NodeId, OffsetAndMetadata,
+    PartitionId, PartitionInfo, TopicPartition,
 };

@@ -1,14 +1,14 @@
-//! Small wrong changes, planted on purpose, to see what finds them. Not one of them is in a build without
-//! `--cfg planted_defects`; with it they are all there, and the one that was [chosen](choose) is at work.
+//! Planted defects: small mutations of the code, to measure which tests catch them. A build without `--cfg
+//! planted_defects` contains none; with it all are compiled in, and the one that was [chosen](choose) is active.
 //!
-//! Where one is planted stands `if planted!(Name) { … }`, beside the line that is right.
+//! The site of a defect is `if planted!(Name) { … }`, beside the correct line.
 
 #![cfg_attr(
     not(planted_defects),
     allow(dead_code, unreachable_pub, reason = "a list of names then")
 )]
 
-/// Whether this defect, or one of these, is the one at work.
+/// Whether this defect, or one of these, is active.
 #[cfg(planted_defects)]
 macro_rules! planted {
     ($($defect:ident)|+) => {
@@ -16,7 +16,7 @@ macro_rules! planted {
     };
 }
 
-/// Without planted defects none is, and nothing is left of the question.
+/// Without planted defects this is `false`, and the branch is compiled away.
 #[cfg(not(planted_defects))]
 macro_rules! planted {
     ($($defect:ident)|+) => {
@@ -27,7 +27,7 @@ pub(crate) use planted;
 
 macro_rules! defects {
     ($($(#[doc = $what:literal])+ $name:ident;)*) => {
-        /// A wrong change.
+        /// A planted defect.
         #[derive(Debug, Clone, Copy, PartialEq, Eq)]
         #[non_exhaustive]
         pub enum Defect {
@@ -38,14 +38,14 @@ macro_rules! defects {
             /// All of them.
             pub const ALL: &[Self] = &[$(Self::$name),*];
 
-            /// Its name, as it stands where it is planted.
+            /// The name of the variant, as it appears at its site.
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$name => stringify!($name),)*
                 }
             }
 
-            /// What it does.
+            /// The description of the defect.
             pub fn what(self) -> &'static str {
                 match self {
                     $(Self::$name => concat!($($what),+).trim_ascii_start(),)*
@@ -56,324 +56,378 @@ macro_rules! defects {
 }
 
 defects! {
-    // ---- numbers and epochs
-    /// A batch takes one sequence fewer than it has records.
+    // ---- sequence numbers and epochs
+    /// A batch reserves one sequence number fewer than it has records.
     SequenceOffByOne;
-    /// A second batch is sent behind the first of an epoch before that is answered.
+    /// The second batch of an epoch is sent before the first one is acknowledged.
     FirstBatchFollowed;
-    /// A batch that may be in the log gets another number in a new epoch.
+    /// A batch that may be in the log gets a new sequence number in the next epoch.
     MaybeWrittenRenumbered;
-    /// A batch that later ones have overtaken gets another number behind them.
+    /// A batch that later batches have overtaken gets a new sequence number behind theirs.
     OvertakenRenumbered;
-    /// An answer for an epoch that is over counts as one of the present epoch.
+    /// A response for an earlier epoch counts as an acknowledgement of the current epoch.
     OldEpochAcknowledges;
-    /// A new epoch does not begin for the first partition that needs it.
+    /// An epoch bump does not take effect for the first partition that needs it.
     EpochBumpForgetsPartition;
-    /// The pieces of a batch that may be in the log are taken for certain not to be.
+    /// The pieces of a split batch that may be in the log count as certainly not written.
     PieceForgetsFate;
-    /// A batch that the broker has already is told to its sender as failed.
+    /// A batch that the broker has already (`DUPLICATE_SEQUENCE_NUMBER`) completes with an error.
     DuplicateFails;
 
-    // ---- what a record is told
-    /// An error that brokers give after they have written is told as certain not to be written.
+    // ---- transactions
+    /// A partition counts as added to the transaction before the coordinator has added it.
+    PartitionsNotAdded;
+    /// EndTxn is sent before the batches of the transaction are complete.
+    CommitOvertakesBatches;
+    /// A transaction that the coordinator does not know of ends while a thread compresses a batch of it.
+    UntoldEndOvertakesPacking;
+    /// EndTxn commits a transaction that is to be aborted.
+    AbortCommits;
+    /// A necessary epoch bump is skipped.
+    EpochNotRaised;
+    /// The partitions and groups of one transaction count as added to the next.
+    ContentsOutliveTransaction;
+    /// Queues still accept records while a transaction is being committed or aborted.
+    QueuesStayOpen;
+    /// A transaction is committed although a batch of it has failed.
+    LostRecordsCommitted;
+    /// A transaction is committed although `send` rejected a record.
+    RefusedRecordCommitted;
+    /// Fencing is reported as an abortable error.
+    FencedCalledAbortable;
+    /// A call that is retried after its timeout starts the same operation a second time.
+    TimedOutCallForgotten;
+    /// `send_offsets_to_transaction` returns before the group coordinator has the offsets.
+    OffsetsToldEarly;
+    /// Queued batches are still sent although the transaction is being aborted.
+    AbortSendsOn;
+    /// A commit whose response was lost is reported as certainly failed.
+    LostCommitCalledAborted;
+    /// A commit that a coordinator may have written when it lost its log is reported as certainly failed.
+    DisputedCommitCalledAborted;
+    /// The response to AddPartitionsToTxn also marks partitions as added that were noted after the request.
+    PartitionsAddedUnasked;
+    /// Offsets count as committed although the group coordinator rejected all of them.
+    RefusedOffsetsTaken;
+    /// A transaction that failed while its first partition was being added counts as unknown to the coordinator.
+    LateAddForgotten;
+    /// A transaction whose coordinator lost its log while it added a partition counts as unknown to the coordinator.
+    DisputedAddForgotten;
+    /// An abort that the coordinator rejected because the transaction is to be aborted is not reported.
+    RefusedAbortForgotten;
+
+    // ---- results of records
+    /// An error that brokers also give after the append is reported as certainly not written.
     DisputedCalledNotWritten;
-    /// A batch whose time is over while it is under way is told as certain not to be written.
+    /// A batch that expires in flight is reported as certainly not written.
     ExpiredCalledNotWritten;
-    /// A request of which no byte was sent is said to be sent, if this side closes the connection.
+    /// A request of which no byte was written counts as sent when this side closes the connection.
     UntouchedCalledHandedOver;
-    /// The answer for a batch that timed out completes another that is under way.
+    /// The late response for an expired batch completes another batch that is in flight.
     LateResponseCompletesNewer;
-    /// Answers that have come are thrown away when writing fails.
+    /// Responses that have been received are dropped when a write fails.
     AnswersDroppedAtEnd;
-    /// A record of a later piece of a batch is told the place that it had in the whole.
+    /// A record in a later piece of a split batch gets the offset of its place in the whole batch.
     PieceForgetsPlace;
 
-    // ---- whose turn it is
-    /// A batch that is to be sent again goes behind all others that are.
+    // ---- drain order and in-flight limits
+    /// A batch that is retried goes behind all other batches that are retried.
     ReenqueuedLast;
-    /// A partition is drained although a batch of it is under way.
+    /// A muted partition (a batch is in flight) is drained.
     MutedDrained;
-    /// A batch that times out under way keeps its partition muted.
+    /// A batch that expires in flight leaves its partition muted.
     MutedAfterExpiry;
-    /// A partition's batches go to the leader that was known first.
+    /// A partition's batches keep going to its first known leader.
     StaleLeader;
-    /// A broker that is not the leader any more does not make metadata be asked for.
+    /// `NOT_LEADER_OR_FOLLOWER` does not request a metadata update.
     RefusalAsksForNoMetadata;
-    /// All nodes share the place where the next drain begins.
+    /// All nodes share one drain index.
     DrainIndexShared;
-    /// A partition that is held back ends its node's turn.
+    /// A partition that is held back ends the drain of its node.
     GatedPartitionEndsTurn;
-    /// One request more than max.in.flight.requests.per.connection is under way.
+    /// One request more than max.in.flight.requests.per.connection is in flight.
     WindowOneTooWide;
 
-    // ---- time
-    /// A batch that is tried again has all of delivery.timeout.ms again.
+    // ---- timeouts and back-off
+    /// A retry restarts delivery.timeout.ms.
     ExpiredBatchRetried;
-    /// No batch in a queue times out while there is no producer id.
+    /// Queued batches do not expire while there is no producer id.
     ExpirySkippedWithoutId;
-    /// A batch whose time passed while others were compressed is sent all the same.
+    /// A batch that expired while others were compressed is sent all the same.
     OverdueSentAfterPacking;
-    /// The sender does not wake when a batch becomes due.
+    /// The poll timeout ignores when the next batch is due (linger.ms).
     LingerNotWaitedFor;
-    /// The sender does not wake when a batch under way times out.
+    /// The poll timeout ignores when the next batch in flight expires.
     ExpiryNotWaitedFor;
-    /// The sender does not sleep while a node that has batches is not ready.
+    /// The poll timeout is zero while a node that has batches is not ready: a busy loop.
     SpinsWhileNotReady;
-    /// A call that waits counts its time from its last step.
+    /// A blocking call counts its timeout from its last step.
     BlockedTimeForgotten;
-    /// A connection that does not come to stand is waited for without end.
+    /// The connection setup has no timeout.
     SetupNeverTimesOut;
-    /// An answer is waited for without end.
+    /// A request in flight has no timeout.
     RequestNeverTimesOut;
-    /// A batch is tried again without retry.backoff.ms.
+    /// A batch is retried without retry.backoff.ms.
     RetriedAtOnce;
-    /// A connection is tried again without reconnect.backoff.ms.
+    /// A connection is retried without reconnect.backoff.ms.
     ReconnectsAtOnce;
-    /// Each batch that is tried again is a warning.
+    /// Each retry of a batch logs a warning.
     EachRetryLogged;
 
-    // ---- memory
-    /// A batch's memory goes back to the pool twice.
+    // ---- buffer memory
+    /// A batch's memory is returned to the pool twice.
     MemoryRefundedTwice;
-    /// The memory of a batch that is larger than batch.size does not go back to the pool.
+    /// The memory of a batch larger than batch.size is never returned to the pool.
     MemoryNeverRefunded;
-    /// A batch's memory goes back to the pool when it is sealed, and not when its last reader is done.
+    /// A batch's memory is returned to the pool when it is sealed, not when its last reader is done.
     MemoryBackWhileSocketReads;
-    /// A record for old brokers is let in though what it is staged in is larger than the pool.
+    /// A record for old brokers is accepted although its staged form is larger than the pool.
     StagedSizeUnchecked;
-    /// What the pieces of a batch take beyond the pool is not paid back.
+    /// The memory that the pieces of a split batch take beyond the pool is not subtracted later.
     AdoptedMemoryNotOwed;
-    /// An acknowledged batch stays among those that are incomplete.
+    /// An acknowledged batch stays in the set of incomplete batches.
     BatchNeverForgotten;
-    /// A batch that times out under way stays counted as under way.
+    /// A batch that expires in flight stays counted as in flight.
     ExpiredStaysCounted;
 
     // ---- wake-ups
-    /// The poller is not woken for a sender that sleeps.
+    /// The poller is not woken while the sender sleeps.
     SenderNotWoken;
-    /// A sender that was told of something since it looked goes to sleep.
+    /// A sender that was notified since its last check goes to sleep.
     NotifiedSenderSleeps;
     /// A batch that becomes full does not wake the sender if its partition is in the inbox.
     FullBatchWakesNobody;
-    /// Memory that comes back wakes nobody who waits for it.
+    /// Memory that is returned to the pool wakes no waiter.
     MemoryWaiterNotWoken;
-    /// Who leaves the line for memory does not wake the next one.
+    /// A waiter that leaves the buffer pool's queue does not wake the next one.
     NextInLineNotWoken;
-    /// Metadata that comes wakes nobody who waits for it.
+    /// A metadata update wakes no waiter.
     MetadataWaiterNotWoken;
-    /// A batch that ends wakes no thread that waits for it.
+    /// A batch that completes wakes no waiting thread.
     WaiterNotWoken;
-    /// Of several tasks that wait for a batch only the last is woken.
+    /// A batch that completes wakes only the last of several wakers.
     TaskNotWoken;
-    /// The end of the sender does not wake who closes the producer.
+    /// The end of the sender thread does not wake the thread that closes the producer.
     CloserNotWoken;
-    /// Closing does not wake the sender.
+    /// Close does not wake the sender.
     CloseWakesNobody;
-    /// Closing does not wake who waits for memory.
+    /// Close does not wake the waiters of the buffer pool.
     CloseLeavesMemoryWaiters;
-    /// Closing does not wake who waits for metadata.
+    /// Close does not wake the waiters for metadata.
     CloseLeavesMetadataWaiters;
 
     // ---- user code
-    /// Who waits for a record goes on before its callback has run.
+    /// The future of a record is released before its callback has run.
     WaiterReleasedBeforeCallback;
-    /// An interceptor is told twice of a record's end.
+    /// An interceptor gets a record's acknowledgement twice.
     AcknowledgedTwice;
-    /// After a callback that panics the others of its batch are not run.
+    /// A callback that panics ends the callbacks of its batch.
     PanicEndsCallbacks;
-    /// A waker that panics ends the producer.
+    /// A panic of a waker is not caught: it ends the producer.
     PanickingWakerNotContained;
-    /// A waker that another takes the place of is dropped with a lock held.
+    /// A waker that is replaced is dropped while a lock is held.
     WakerDroppedUnderLock;
 
+    // ---- metrics
+    /// Of metrics that come together those behind one of which a reporter fails to take note are told to nobody.
+    FailedReportEndsTelling;
+    /// Reporters are not told that metrics are gone.
+    RemovedMetricsNotTold;
+    /// Reporters are closed before the metrics go that are there only while the producer is open.
+    ReportersClosedTooEarly;
+    /// Of a request's records those of its last batch count as sent.
+    LastBatchCountsAsRequest;
+    /// A record that fails after its batch was sent again counts as no error.
+    RetriedFailureIsNoError;
+
     // ---- flush and close
-    /// A flush does not wait for the pieces of a batch that was divided before.
+    /// A flush does not wait for the pieces of a batch that was split before it.
     SplitNotFlushed;
-    /// A flush does not wait for the pieces of a batch that is divided meanwhile.
+    /// A flush does not wait for the pieces of a batch that is split meanwhile.
     SplitEndsFlush;
-    /// What a flush leaves when its time is up lingers again.
+    /// The batches of a flush that timed out linger again.
     FlushGivesBackToLinger;
-    /// A step that ends the last batch of a producer that closes sleeps all the same.
+    /// A step that completes the last batch while the producer closes polls with a timeout all the same.
     CloseSleepsAfterLastBatch;
-    /// Closing does not wait for batches that are under way.
+    /// Close does not wait for batches in flight.
     CloseForgetsUnderWay;
-    /// A close beside another returns before the plug-ins are closed.
+    /// A concurrent close returns before the plug-ins are closed.
     SecondCloseReturnsEarly;
 
     // ---- metadata
-    /// A topic's name is not checked before it is asked for together with all others.
+    /// An invalid topic name is not checked before it goes into the metadata request with all others.
     BadTopicNameAskedFor;
-    /// A topic that is asked for while a request is under way is not in the next one.
+    /// A topic that is added while a metadata request is in flight is not in the next request.
     NewTopicForgotten;
-    /// A topic that is asked for anew waits for the pause between two requests for metadata.
+    /// A new topic waits for the back-off between two metadata requests.
     NewTopicWaitsForBackoff;
-    /// A topic that does not exist is asked for again and again, though nobody waits for it.
+    /// A topic that does not exist stays in every metadata request although nobody waits for it.
     UnknownTopicAskedForAlways;
-    /// An answer about some topics makes all others unknown.
+    /// A partial metadata response removes all other topics.
     PartialAnswerForgetsOthers;
-    /// A thread goes on with the topic that it remembers when that has changed.
+    /// A thread keeps using its cached topic after the topic has changed.
     RecentTopicOutlivesChange;
-    /// A connection on which something is sent counts as idle until an answer comes.
+    /// A connection with a request in flight counts as idle until the response comes.
     SendingIsIdling;
-    /// A batch that is not compressed is not divided when it is too large.
+    /// An uncompressed batch is not split when it is too large.
     PlainSetNotDivided;
-    /// A topic that was made anew is held against the leader epochs of the old one.
+    /// The leader epochs of a recreated topic are compared with those of the old topic.
     RecreatedTopicKeepsEpochs;
-    /// Leader epochs that went back for good are never believed.
+    /// Leader epochs that went back permanently are ignored for ever.
     OlderEpochNeverBelieved;
-    /// A broker that refuses the client counts as an attempt to get metadata of the others.
+    /// A broker that fails authentication counts as an attempt to fetch metadata from the others.
     RefusingBrokerStarvesMetadata;
-    /// A request for metadata whose connection ended is waited for without end.
+    /// A metadata request whose connection was lost counts as in flight for ever.
     LostMetadataRequestAwaited;
-    /// bootstrap.servers are not asked again when no known broker is of use.
+    /// bootstrap.servers are not tried again when no known broker is available.
     BootstrapNotAskedAgain;
 
     // ---- connections
-    /// That a stream has room is forgotten when there is something to read.
+    /// A readable event clears the write readiness of a stream.
     ReadinessForgotten;
-    /// That a stream has ended is forgotten when its last bytes are read.
+    /// The end of a stream is lost when its last bytes are read.
     EndOfInputForgotten;
-    /// A connection that has more to do gets no other turn before its next event.
+    /// A channel with unfinished work gets no other turn before its next event.
     RestOfWorkForgotten;
-    /// The rest of a question that is answered early is not sent: the next frame stands in its middle.
+    /// The rest of a request that is answered early is not sent: the next frame starts in the middle of it.
     FramesSplicedByEarlyAnswer;
-    /// After a look-up that failed, the host name is not looked up again.
+    /// A host name is not resolved again after its DNS lookup failed.
     FailedLookUpAwaited;
-    /// Host names are looked up one after the other.
+    /// Host names are resolved one after the other.
     OneLookUpAtATime;
 
     // ---- security
-    /// What TLS has sealed and the stream has not taken waits until there is more to be written.
+    /// TLS records that the socket did not accept wait until there is more to write.
     SealedBytesNotFlushed;
-    /// What TLS has opened and nobody has fetched waits until more comes.
+    /// Decrypted bytes that nobody has read wait until more bytes arrive.
     OpenedBytesForgotten;
-    /// A handshake that cannot be written on does not look whether the broker has said why.
+    /// A handshake whose write fails does not read the broker's alert.
     HandshakeReadsNoRefusal;
-    /// A broker's certificate may be of any authority and any time.
+    /// The broker's certificate is not checked against the trusted authorities and the current time.
     AnyCertificateTaken;
-    /// A broker's certificate may be for any name.
+    /// The broker's certificate is not checked against the host name.
     AnyNameTaken;
-    /// The time of a session that brokers have set is not kept.
+    /// The SASL session lifetime that brokers set is ignored.
     SessionNeverRenewed;
-    /// A request goes while the client is authenticated again.
+    /// A request is sent during re-authentication.
     RequestOvertakesTalk;
-    /// A broker that refuses the client is tried again without reconnect.backoff.ms.
+    /// A broker that fails authentication is retried without reconnect.backoff.ms.
     RefusingBrokerNotBackedOff;
-    /// That a broker refuses the client is not told to those who wait for metadata.
+    /// An authentication failure is not reported to those who wait for metadata.
     RefusalToldToNobody;
-    /// A token that comes does not wake the sender.
+    /// A new token does not wake the sender.
     TokenWakesNobody;
 
-    // Written without knowledge of what looks for them.
-    /// The next topic of an answer to a produce request is known by the number of its partition alone.
+    // Blind: written by an author who did not know the tests.
+    /// The next topic of a Produce response is matched by partition number alone.
     BlindAnswerByNumber;
-    /// A partition that has a batch under way is unmuted when it gets another leader.
+    /// A partition with a batch in flight is unmuted when its leader changes.
     BlindUnmutedByNewLeader;
-    /// Batches go on lingering while somebody waits for memory.
+    /// Batches keep lingering while somebody waits for memory.
     BlindLingerOverMemory;
-    /// Who gives up waiting for memory keeps what it was given so far.
+    /// A buffer pool waiter that gives up keeps the memory that it has accumulated.
     BlindTicketKeepsGathered;
-    /// What was acknowledged last is remembered beyond the end of its epoch.
+    /// The last acknowledged sequence number is kept across an epoch bump.
     BlindAcknowledgedOutlivesEpoch;
-    /// An answer for some new topics passes for one that has those asked for meanwhile.
+    /// A response for some new topics counts as one for topics that were added meanwhile.
     BlindPartialAnswersAll;
-    /// If the newest request of a connection that ended is untouched, so are all before it.
+    /// If no byte of the newest request of a lost connection was written, all earlier ones count as unwritten too.
     BlindAllUntouched;
-    /// The failures of a node are forgotten when it is connected, not when it is ready.
+    /// A node's failures are reset when it is connected, not when it is ready.
     BlindConnectedIsFine;
-    /// A connection that cannot be written to any more is ended with what has arrived on it unread.
+    /// A connection whose write fails is closed without reading the bytes that have arrived.
     BlindClosingReadsNothing;
-    /// A wait for memory has the whole of `max.block.ms`, whatever was waited for before.
+    /// A wait for memory has the whole of `max.block.ms`, although the call has waited for metadata before.
     BlindEachWaitItsTime;
 
-    // Of threads that meet at the wrong moment: found by the models of `producer/models`.
+    // Races between threads: caught by the loom models of `producer/models`.
 
     /// A sender that is awake is not notified.
     WakesOnlySleepers;
-    /// The end of the last sleep counts as that of the next.
+    /// The end of the last sleep counts as the end of the next.
     KeepsOldSleep;
-    /// A latch is set while somebody is about to sleep on it.
+    /// A latch is set without its lock while a thread is about to wait on it.
     LatchSetUnlocked;
-    /// A latch wakes one of those who wait.
+    /// A latch wakes one waiter instead of all.
     LatchWakesOne;
-    /// Memory goes to whoever asks first, not to who waits longest.
+    /// The buffer pool is not fair: memory goes to the first caller, not to the longest waiter.
     LineIsNotKept;
-    /// Who is about to wait for memory looks before it takes the lock.
+    /// A buffer pool waiter checks before it takes the lock, and then waits.
     TicketLooksUnlocked;
-    /// A pool that is closed tells only the first in line.
+    /// Closing the buffer pool wakes only the first waiter.
     PoolCloseTellsOne;
-    /// A batch's waiters are released while somebody is about to sleep.
+    /// A batch's waiters are released without the lock while a thread is about to wait.
     ReleasesUnlocked;
-    /// Who sees a batch released need not see what came before.
+    /// The release of a batch is a relaxed store: a thread that sees it need not see the result.
     ReleasesRelaxed;
-    /// A task is registered without another look whether there is anything to wait for.
+    /// A waker is registered without checking again whether the batch is complete.
     RegistersBlindly;
-    /// A divided batch releases its waiters before it has pieces.
+    /// A split batch releases its waiters before its pieces are in place.
     ReleasesBeforePieces;
     /// A partition counts as in the inbox until the sender has looked at its queue.
     LeavesInboxLate;
-    /// The sender is woken for a batch before it can find the batch's partition.
+    /// The sender is woken for a batch before its partition is in the inbox.
     WakesBeforeAnnouncing;
-    /// A partition goes into the inbox when its new batch can be found already.
+    /// A partition goes into the inbox only after its new batch is in the queue.
     AnnouncesLate;
-    /// Closing the producer does not close its queues.
+    /// Close does not close the queues.
     CloseForgetsQueues;
-    /// A flush can find a new batch only when the thread that opened it has gone on.
+    /// A new batch enters the set of incomplete batches only after the append has returned.
     IncompleteLate;
-    /// A packed batch is no longer counted before the sender can find it.
+    /// A compressed batch is no longer counted before it is signalled to the sender.
     PackedBeforeSignalled;
-    /// The last batch that was packed tells a sender that ends nothing.
+    /// The last batch to be compressed does not wake a sender that is shutting down.
     PackedTellsNobody;
-    /// A flush wakes the sender before it counts as under way.
+    /// A flush wakes the sender before it is counted.
     FlushCountsLate;
     /// A flush does not wake the sender.
     FlushWakesNobody;
-    /// A flush whose time is up no longer counts before its batches are left to the sender.
+    /// A flush that times out is no longer counted before it hands its batches to the sender.
     FlushLeavesLate;
-    /// What is left to the sender by one flush is forgotten with what another left.
+    /// The batches that one flush hands to the sender replace those of another.
     FlushForgetsOthers;
-    /// A partition's queue is made without asking whether there is one.
+    /// A partition's queue is created without checking whether there is one.
     QueueMadeTwice;
-    /// The picture's version is shown before its topics.
+    /// The metadata version is published before the topic map.
     VersionBeforeTopics;
-    /// A thread goes on with topics that it remembers from a picture before.
+    /// A thread keeps using cached topics of an earlier snapshot.
     SnapshotStays;
-    /// Who is about to wait for metadata looks before it takes the lock.
+    /// A metadata waiter checks before it takes the lock, and then waits.
     MetadataLooksUnlocked;
-    /// Who asks for a topic waits past an answer that came while it asked.
+    /// A thread that requests a topic misses the response that came during its request.
     WaitsPastAnswer;
-    /// Closing wakes the sender before it says that it is to end.
+    /// Close wakes the sender before it sets the flag.
     ClosesAfterWaking;
-    /// The last act of a producer that is given up is left to a sender that has ended.
+    /// The final work of a dropped producer is left to a sender thread that has ended.
     LastActLeftBehind;
 }
 
-/// The variable of the environment that names the defect at work in a program that [chooses](choose) none: so every
-/// test runs under any of them as it is. Empty for none.
+/// Environment variable with the name of the active defect, for a program that [chooses](choose) none: so every test
+/// can run unchanged under any defect. Empty for none.
 #[cfg(planted_defects)]
 pub const VARIABLE: &str = "PLANTED_DEFECT";
 
 #[cfg(planted_defects)]
 const NONE: usize = usize::MAX;
 
-/// Nobody has chosen, nor was the environment asked.
+/// No defect was chosen, and the environment variable was not read yet.
 #[cfg(planted_defects)]
 const NOT_CHOSEN: usize = NONE - 1;
 
 #[cfg(planted_defects)]
 static CHOSEN: std::sync::atomic::AtomicUsize = std::sync::atomic::AtomicUsize::new(NOT_CHOSEN);
 
-/// Puts a defect to work, or none.
+/// Activates a defect, or none.
 #[cfg(planted_defects)]
 pub fn choose(defect: Option<Defect>) {
     let number = defect.map_or(NONE, |defect| defect as usize);
     CHOSEN.store(number, std::sync::atomic::Ordering::SeqCst);
 }
 
-/// The defect of that name.
+/// The defect with this name.
 ///
 /// # Panics
-/// If there is none: the message lists them.
+/// If there is none: the message lists all names.
 #[cfg(planted_defects)]
 pub fn named(name: &str) -> Defect {
     let known = || Defect::ALL.iter().copied();
@@ -401,7 +455,7 @@ fn is_chosen_by_environment(defect: Defect) -> bool {
         Ok(name) if !name.is_empty() => named(&name) as usize,
         _ => NONE,
     };
-    // Unless somebody has chosen meanwhile.
+    // Another thread may have chosen meanwhile: then that choice stays.
     let _ = CHOSEN.compare_exchange(NOT_CHOSEN, chosen, SeqCst, SeqCst);
     CHOSEN.load(SeqCst) == defect as usize
 }

@@ -17,7 +17,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use allocation_counter::AllocationInfo;
-use kafka_producer::internals::ByHand;
+use kafka_producer::internals::{ByHand, topic_metrics};
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProducerConfig, ProducerRecord};
 
@@ -156,4 +156,16 @@ fn the_next_topic_allocates_hardly_more_the_more_are_known() {
     assert!(bytes[0] > 0, "the counter does not count");
     let ratio = bytes[1] as f64 / bytes[0] as f64;
     assert!(ratio < 1.5, "{ratio:.2} times as much");
+}
+
+/// Each topic that is sent to has nine metrics.
+#[test]
+fn the_metrics_of_a_thousand_topics_take_little_memory() {
+    const TOPICS: u64 = 1_000;
+    let mut kept = None;
+    let measured = allocation_counter::measure(|| kept = Some(topic_metrics(TOPICS as usize)));
+    let bytes = measured.bytes_current as u64 / TOPICS;
+    println!("the metrics of {TOPICS} topics: {bytes} bytes for each");
+    assert!(kept.is_some() && bytes > 0, "the counter does not count");
+    assert!(bytes < 2_500, "{bytes} bytes for each");
 }

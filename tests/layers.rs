@@ -16,10 +16,10 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("types", 10, "types"),
     ("error", 11, "error"),
     ("compress", 20, "compress"),
-    ("metrics", 20, "metrics"),
     ("record", 30, "record"),
     ("protocol", 30, "protocol"),
     ("config", 40, "config"),
+    ("metrics", 45, "metrics"),
     ("security", 50, "security"),
     ("network", 60, "network"),
     ("client", 70, "client"),
@@ -28,6 +28,9 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer::serializer", 80, "values"),
     ("producer::interceptor", 80, "values"),
     ("producer::partitioner", 80, "values"),
+    ("producer::metrics_reporter", 80, "values"),
+    ("producer::metrics_reporters", 80, "values"),
+    ("producer::app_info", 80, "values"),
     ("producer::future", 80, "values"),
     ("producer::callback_scope", 80, "values"),
     ("producer::instance", 80, "values"),
@@ -42,6 +45,7 @@ const LAYERS: &[(&str, u32, &str)] = &[
     ("producer::counters", 81, "batches"),
     ("producer::wake", 81, "batches"),
     ("producer::metadata", 82, "machinery"),
+    ("producer::sensors", 82, "machinery"),
     ("producer::transaction", 82, "machinery"),
     ("producer::sender", 82, "machinery"),
     ("producer", 83, "facade"),
@@ -537,4 +541,43 @@ fn a_system_name_is_found_but_an_address_is_plain_data() {
         system_violations("f", "client::x", "use std::{thread, time};").len(),
         1
     );
+}
+
+/// Where the sources of this package are.
+const SOURCE_FOLDERS: &[&str] = &["src", "tests", "benches/tools", "examples"];
+
+/// A module with files of its own is the `mod.rs` of its folder, and not a file beside it.
+fn misplaced_modules(files: &[PathBuf]) -> Vec<String> {
+    let beside = files.iter().filter(|file| {
+        let folder = file.with_extension("");
+        files.iter().any(|other| other.starts_with(&folder))
+    });
+    beside
+        .map(|file| {
+            let folder = file.with_extension("");
+            format!("{} is to be {}/mod.rs", file.display(), folder.display())
+        })
+        .collect()
+}
+
+#[test]
+fn a_module_with_files_of_its_own_is_a_folder_with_mod_rs() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut files = Vec::new();
+    for folder in SOURCE_FOLDERS {
+        source_files(&root.join(folder), &mut files);
+    }
+    assert!(files.len() > 500, "only {} files were found", files.len());
+    let misplaced = misplaced_modules(&files);
+    assert!(misplaced.is_empty(), "\n{}\n", misplaced.join("\n"));
+}
+
+#[test]
+fn a_module_beside_its_folder_is_found() {
+    let files = |names: &[&str]| names.iter().map(PathBuf::from).collect::<Vec<_>>();
+    assert_eq!(
+        misplaced_modules(&files(&["src/a.rs", "src/a/b.rs", "src/ab.rs"])),
+        ["src/a.rs is to be src/a/mod.rs"]
+    );
+    assert!(misplaced_modules(&files(&["src/a/mod.rs", "src/a/b.rs", "src/b.rs"])).is_empty());
 }

@@ -367,6 +367,7 @@ fn world(nodes: i32, case: Case, identity: Option<&Identity>) -> World {
         }
     });
     let brokers = BrokersOptions {
+        verify_transactions: false,
         nodes,
         release: KafkaRelease::V3_0,
         replication: 1,

@@ -3,7 +3,7 @@
 use std::hint::black_box;
 
 use kafka_producer::internals::{ByHand, Producer};
-use kafka_producer::{FutureRecordMetadata, ProducerConfig, ProducerRecord};
+use kafka_producer::{FutureRecordMetadata, ProducerConfig, ProducerConfigBuilder, ProducerRecord};
 
 use crate::callgrind::counted_by_callgrind;
 
@@ -55,6 +55,15 @@ pub(crate) const CASES: &[Case] = &[
         unit: "record",
         run: || sends(send_with_callbacks),
     },
+    Case {
+        name: "send.transactional",
+        units: SENDS,
+        unit: "record",
+        run: || {
+            let config = ProducerConfig::builder().transactional_id("bench");
+            sends_of(start_with(config), send_plain);
+        },
+    },
     // A request with a batch for each of 12 partitions: full ones, where the checksum is most of it,
     // and such of one record, where it is next to nothing.
     Case {
@@ -90,12 +99,19 @@ pub(crate) const CASES: &[Case] = &[
 ];
 
 fn start() -> ByHand {
-    ByHand::start(ProducerConfig::builder(), TOPIC, PARTITIONS as usize)
+    start_with(ProducerConfig::builder())
+}
+
+fn start_with(config: ProducerConfigBuilder) -> ByHand {
+    ByHand::start(config, TOPIC, PARTITIONS as usize)
+}
+
+fn sends(send: fn(&Producer)) {
+    sends_of(start(), send);
 }
 
 /// The second of two equal loops is counted: then batches have memory that was used before.
-fn sends(send: fn(&Producer)) {
-    let mut rig = start();
+fn sends_of(mut rig: ByHand, send: fn(&Producer)) {
     send(rig.producer());
     rig.settle();
     counted_by_callgrind(|| send(rig.producer()));

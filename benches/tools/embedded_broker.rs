@@ -11,8 +11,10 @@
 use std::error::Error;
 use std::io::BufRead;
 
-use kafka_producer::testing::{Rule, TestCluster};
+use kafka_producer::testing::{Rule, TestCluster, TestTls};
 use lexopt::prelude::*;
+use rustls::CipherSuite;
+use rustls::crypto::CryptoProvider;
 
 const HELP: &str = "\
 Runs the embedded broker until standard input ends. A line `hang N` there makes broker N take requests and
@@ -20,7 +22,13 @@ answer none, `wake` makes all answer again; each is answered with a line.
 
   --topic NAME:PARTITIONS   a topic; may be given more than once
   --nodes N                 how many brokers (default: 1)
-  --sink                    acknowledge records and keep only their count";
+  --sink                    acknowledge records and keep only their count
+  --tls                     speak TLS 1.3 with AES-256-GCM and nothing else, with the certificate of
+                            examples/tls_sasl, whose authority is authority.pem there";
+
+// Everybody knows this key.
+const KEY: &str = include_str!("../../examples/tls_sasl/broker.key");
+const CERTIFICATE: &str = include_str!("../../examples/tls_sasl/broker.pem");
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut builder = TestCluster::builder();
@@ -35,6 +43,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             }
             Long("nodes") => builder = builder.nodes(parser.value()?.parse()?),
             Long("sink") => builder = builder.sink(),
+            Long("tls") => {
+                builder = builder.tls(TestTls::new(CERTIFICATE, KEY).crypto_provider(provider()));
+            }
             Long("help") | Short('h') => {
                 println!("{HELP}");
                 return Ok(());
@@ -48,6 +59,14 @@ fn main() -> Result<(), Box<dyn Error>> {
         println!("{}", obey(&cluster, line?.trim())?);
     }
     Ok(())
+}
+
+/// *ring*, with one suite only: what a client agrees on is known then.
+fn provider() -> CryptoProvider {
+    let mut provider = rustls::crypto::ring::default_provider();
+    let only = CipherSuite::TLS13_AES_256_GCM_SHA384;
+    provider.cipher_suites.retain(|suite| suite.suite() == only);
+    provider
 }
 
 fn obey(cluster: &TestCluster, order: &str) -> Result<String, Box<dyn Error>> {

@@ -1,12 +1,12 @@
-//! A million records from four threads, each of them accounted for.
+//! A million records from four threads, each of them verified.
 //!
 //! ```text
 //! cargo run --release --example quickstart
 //! cargo run --release --example quickstart -- --bootstrap-servers 127.0.0.1:9092 --topic test
 //! ```
 //!
-//! Without arguments against a broker that this program starts in itself, whose log is looked through afterwards;
-//! with servers and a topic against a cluster of yours, whose acknowledgements are.
+//! Without arguments it uses an embedded broker, and verifies its log afterwards; with servers and a topic it uses your
+//! cluster, and verifies the acknowledgements.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
@@ -50,7 +50,7 @@ fn main() -> Result<()> {
     verify::log(&cluster, &topic)
 }
 
-/// Sends from all threads through one producer, until every record has its outcome.
+/// Sends from all threads through one producer, until every record has its result.
 fn send_all(servers: &str, topic: &str) -> Result<Outcomes> {
     let config = ProducerConfig::builder()
         .bootstrap_servers([servers])
@@ -75,7 +75,7 @@ fn send_all(servers: &str, topic: &str) -> Result<Outcomes> {
     producer.close()?;
     let seconds = began.elapsed().as_secs_f64();
     println!(
-        "{} records in {seconds:.2} s: {:.0} a second",
+        "{} records in {seconds:.2} s: {:.0} per second",
         THREADS * PER_THREAD,
         (THREADS * PER_THREAD) as f64 / seconds
     );
@@ -97,7 +97,7 @@ fn send_share(
         let outcomes = Arc::clone(outcomes);
         let record = ProducerRecord::new(topic, &value[..]);
         drop(producer.send_with_callback(record, move |outcome| {
-            // On the producer's thread, one after another: nobody waits for the lock.
+            // Callbacks run one after another on the sender thread, so the lock is never contended.
             outcomes
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner)

@@ -1,4 +1,4 @@
-//! Whether each record is where it should be, once and in order.
+//! Verifies that each record is in the log, once and in order.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use kafka_producer::{PartitionId, ProduceError, RecordMetadata};
 
 use super::{PER_THREAD, Result, THREADS};
 
-/// What callbacks were told.
+/// The results passed to callbacks.
 #[derive(Default)]
 pub(crate) struct Outcomes {
     offsets: BTreeMap<PartitionId, Vec<i64>>,
@@ -26,7 +26,7 @@ impl Outcomes {
         }
     }
 
-    /// What can be said without reading the log: all were acknowledged, and no offset was given to two.
+    /// What can be verified without reading the log: every record was acknowledged, with an offset of its own.
     pub(crate) fn verify_acknowledgements(mut self) -> Result<()> {
         if let Some(error) = self.errors.first() {
             return Err(format!("{} records failed, the first: {error}", self.errors.len()).into());
@@ -51,7 +51,7 @@ impl Outcomes {
     }
 }
 
-/// Looks through the log of the embedded broker.
+/// Verifies the log of the embedded broker.
 pub(crate) fn log(cluster: &TestCluster, topic: &str) -> Result<()> {
     let mut seen = vec![vec![false; PER_THREAD]; THREADS];
     let mut count = 0;

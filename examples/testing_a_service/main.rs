@@ -1,20 +1,55 @@
-//! A service's error handling, tested against brokers on which things go wrong. In a service of yours the three
-//! functions at the end are tests, and `kafka-producer` with the feature `testing` is a dev-dependency.
+//! Tests of a service's error handling, with a mock producer, and with an embedded broker and fault injection. In your
+//! service the four functions are tests, and `kafka-producer` with the feature `testing` is a dev-dependency.
 //!
 //! ```text
 //! cargo run --example testing_a_service --features testing
 //! ```
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 mod service;
 
 use std::error::Error;
 
-use kafka_producer::ErrorCode;
-use kafka_producer::testing::{Api, Refusal, Rule, TestCluster};
+use kafka_producer::testing::{Api, MockProducer, Refusal, Rule, TestCluster};
+use kafka_producer::{ErrorCode, ProduceErrorKind};
 use service::{OrderDesk, Receipt};
 
 type Outcome = Result<(), Box<dyn Error>>;
+
+/// With the mock producer, without a broker: each record completes as the test says.
+fn each_receipt_follows_from_what_became_of_the_record() -> Outcome {
+    let (producer, mock) = MockProducer::builder()
+        .topic("orders", 1)
+        .auto_complete(false)
+        .build()?;
+    let desk = OrderDesk::with(producer);
+    let endings: [(&dyn Fn() -> bool, Receipt); 3] = [
+        (&|| mock.complete_next(), Receipt::Accepted),
+        (
+            &|| mock.error_next(ErrorCode::InvalidRecord),
+            Receipt::Rejected,
+        ),
+        (
+            &|| mock.error_next(ProduceErrorKind::Network),
+            Receipt::SetAside,
+        ),
+    ];
+    for (end, receipt) in endings {
+        // The desk waits on its own thread for the record, which is completed here.
+        let placed = std::thread::scope(|scope| {
+            let placing = scope.spawn(|| desk.place("an order").ok());
+            while !end() {
+                std::thread::yield_now();
+            }
+            placing.join()
+        });
+        assert_eq!(placed.ok().flatten(), Some(receipt));
+    }
+    let history = mock.history();
+    assert_eq!(history.len(), 3);
+    assert_eq!(history[0].value_str(), Some("an order"));
+    Ok(())
+}
 
 fn a_leader_that_moves_is_followed(cluster: &TestCluster, desk: &OrderDesk) -> Outcome {
     assert_eq!(desk.place("first")?, Receipt::Accepted);
@@ -61,6 +96,7 @@ fn an_order_is_rejected_only_if_it_is_not_written(
 }
 
 fn main() -> Outcome {
+    each_receipt_follows_from_what_became_of_the_record()?;
     let tests: [fn(&TestCluster, &OrderDesk) -> Outcome; 3] = [
         a_leader_that_moves_is_followed,
         an_order_whose_answer_is_lost_is_written_once,

@@ -1,19 +1,19 @@
-//! The service: orders come in, and go to Kafka.
+//! The service under test: orders come in, and are sent to Kafka.
 
 use std::error::Error;
 
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
 
-/// What the service tells whoever placed an order.
+/// The service's response to an order.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Receipt {
     Accepted,
     Rejected,
-    /// It may be in the log or not: somebody has to look.
+    /// It may or may not be in the log: somebody has to check.
     SetAside,
 }
 
-/// All it knows of Kafka is its producer.
+/// The only dependency is its producer.
 pub(crate) struct OrderDesk(KafkaProducer<str, str>);
 
 impl OrderDesk {
@@ -21,7 +21,12 @@ impl OrderDesk {
         let config = ProducerConfig::builder()
             .bootstrap_servers([servers])
             .build()?;
-        Ok(Self(KafkaProducer::new(config)?))
+        Ok(Self::with(KafkaProducer::new(config)?))
+    }
+
+    /// With a producer that is passed in, for example the one of a test.
+    pub(crate) fn with(producer: KafkaProducer<str, str>) -> Self {
+        Self(producer)
     }
 
     pub(crate) fn place(&self, order: &str) -> Result<Receipt, Box<dyn Error>> {

@@ -1,21 +1,20 @@
-//! A producer that speaks TLS and says who it is by SCRAM, configured as a Java producer is.
+//! TLS and SCRAM, with the configuration of a Java producer.
 //!
 //! ```text
 //! cargo run --example tls_sasl --features testing
 //! cargo run --example tls_sasl --features testing -- client.properties orders
 //! ```
 //!
-//! Without arguments against a broker inside this program; with a file of properties and a topic against a cluster of
-//! yours. `cargo run --example local_kafka -- --secure --topic orders` starts a Kafka that asks for both, and
-//! writes such a file.
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+//! Without arguments it uses an embedded broker; with a properties file and a topic it uses your cluster. `cargo run
+//! --example local_kafka -- --secure --topic orders` starts a Kafka that requires both, and writes such a file.
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 use std::error::Error;
 
 use kafka_producer::testing::{TestCluster, TestTls};
 use kafka_producer::{KafkaProducer, ProduceErrorKind, ProducerConfig, ProducerRecord};
 
-// Everybody knows this key: it is for examples alone, and its certificate is for 127.0.0.1.
+// This key is public: it is for examples only, and its certificate is for 127.0.0.1.
 const BROKER_KEY: &str = include_str!("broker.key");
 const BROKER: &str = include_str!("broker.pem");
 const AUTHORITY: &str = include_str!("authority.pem");
@@ -30,8 +29,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         .tls(TestTls::new(BROKER, BROKER_KEY))
         .sasl_user("alice", "alice-secret")
         .start()?;
-    // The authority could be in a file as well: `ssl.truststore.location=authority.pem`. Where the brokers have
-    // certificates of a public authority, the three lines of the trust store are left out.
+    // The CA certificate can also be a file: `ssl.truststore.location=authority.pem`. If the brokers have certificates
+    // of a public authority, omit the three trust store keys.
     let properties = format!(
         "bootstrap.servers={}\n\
          security.protocol=SASL_SSL\n\
@@ -45,7 +44,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     );
     send(ProducerConfig::from_properties_str(&properties)?, "orders")?;
 
-    // Who does not trust the authority gives no password away: the broker is refused before it is asked.
+    // A client without the CA certificate rejects the broker before it sends any credentials.
     let without: Vec<&str> = properties
         .lines()
         .filter(|line| !line.starts_with("ssl.truststore"))

@@ -1,11 +1,11 @@
-//! As much of HTTP as the example needs: one request per connection, and bodies whose length is told.
+//! A minimal HTTP implementation: one request per connection, bodies with a Content-Length.
 
 use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpStream};
 
 const LARGEST_BODY: u64 = 64 * 1024;
 
-/// The body of a request; none if there is no request, or another than a POST.
+/// The body of a POST request; `None` without a request or for another method.
 pub(crate) fn read_post(connection: &TcpStream) -> io::Result<Option<Vec<u8>>> {
     let mut reader = BufReader::new(connection.take(LARGEST_BODY));
     let mut lines = reader
@@ -30,7 +30,7 @@ pub(crate) fn read_post(connection: &TcpStream) -> io::Result<Option<Vec<u8>>> {
     Ok(Some(body))
 }
 
-/// Posts a body; returns the whole answer.
+/// Posts a body; returns the whole response.
 pub(crate) fn post(to: SocketAddr, body: &str) -> io::Result<String> {
     let mut connection = TcpStream::connect(to)?;
     write!(

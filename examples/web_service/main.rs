@@ -1,11 +1,11 @@
-//! A web service on a pool of threads: what is posted to it is produced, and the answer says what became of it.
+//! An HTTP service with a thread pool: it produces what is posted, and responds with the result.
 //!
 //! ```text
 //! cargo run --example web_service --features testing
 //! ```
 //!
-//! All threads share one producer. Here the program is its own client; the broker refuses what it posts last.
-#![allow(clippy::print_stdout, reason = "it says what it shows")]
+//! All threads share one producer. The program is its own client here; the broker rejects the last record.
+#![allow(clippy::print_stdout, reason = "the output of the example")]
 
 mod http;
 
@@ -21,7 +21,7 @@ type Producer = KafkaProducer<str, [u8]>;
 
 const THREADS: usize = 4;
 
-/// Takes one connection after another, until one of them sends no request.
+/// Serves one connection after another, until one sends no request.
 fn serve(listener: &TcpListener, producer: &Producer) -> io::Result<()> {
     loop {
         let (mut connection, _) = listener.accept()?;
@@ -35,7 +35,7 @@ fn serve(listener: &TcpListener, producer: &Producer) -> io::Result<()> {
     }
 }
 
-/// The status to answer with: 503 says that the client may try again without sending twice.
+/// The response status: 503 says that the client can retry without making a duplicate.
 fn produce(producer: &Producer, body: &[u8]) -> (&'static str, String) {
     let sent = producer.send(ProducerRecord::new("posts", body));
     match sent.map(|future| future.get()) {
@@ -50,7 +50,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let cluster = TestCluster::builder().topic("posts", 3).start()?;
     let config = ProducerConfig::builder()
         .bootstrap_servers([cluster.bootstrap_servers()])
-        // Nobody waits two minutes for an answer.
+        // A client does not wait two minutes for a response.
         .max_block(Duration::from_secs(5))
         .request_timeout(Duration::from_secs(5))
         .delivery_timeout(Duration::from_secs(10))

@@ -1,4 +1,5 @@
-//! The seam between the sender and the network: requests with a tag in, responses with that tag out.
+//! The `KafkaClient` trait, between the sender and the network: requests with a tag in, responses with that tag out.
+//! The sender's tests put `MockClient` in its place.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,41 +9,41 @@ use crate::network::selectable::WakeUp;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::types::{Node, NodeId};
 
-/// A request on its way to a node. What is to be done with the answer is data, the `tag`, which
-/// comes back with it.
+/// A request to a node. Its `tag` comes back with the response, in place of a completion callback.
 ///
 /// # Kafka
-/// `org.apache.kafka.clients.ClientRequest`, with the completion handler as a value.
+/// `org.apache.kafka.clients.ClientRequest`. Differs: a tag instead of a `RequestCompletionHandler`.
 #[derive(Debug)]
 pub(crate) struct ClientRequest<T> {
     pub(crate) node: NodeId,
     pub(crate) request: Request,
-    /// How long an answer may take, not counting time the broker asked us to wait (KAFKA-16083).
+    /// Request timeout, not counting throttle time (KAFKA-16083).
     pub(crate) timeout: Duration,
     pub(crate) tag: T,
 }
 
-/// What became of a request.
+/// How a request completed.
 #[derive(Debug)]
 pub(crate) enum Outcome {
     /// The broker answered.
     Response(Response),
-    /// No answer is expected (acks=0) and every byte was given to the socket.
+    /// No response is expected (acks=0), and every byte was written to the socket.
     Sent,
-    /// The connection ended, or the answer did not come in time.
+    /// The connection closed, or the request timed out.
     Disconnected {
-        /// False when not one byte of the request was given to a socket.
+        /// False if no byte of the request was written to a socket, so that the broker cannot have executed it.
         handed_over: bool,
         reason: Arc<str>,
     },
-    /// The broker cannot be sent this request: no shared version, or one that cannot carry it.
-    /// Nothing was given to a socket.
+    /// Client and broker share no version of this request that can carry its contents. Nothing was written.
     UnsupportedVersion(Arc<str>),
-    /// The broker refused the client's credentials. Nothing was given to a socket.
+    /// The request cannot be encoded in any version: it holds more than the protocol can carry. Nothing was written.
+    Unwritable(Arc<str>),
+    /// Authentication failed. Nothing was written.
     Authentication(Arc<str>),
 }
 
-/// What became of a request, and whose it was.
+/// A completed request: its outcome and its tag.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.ClientResponse`.
@@ -50,94 +51,94 @@ pub(crate) enum Outcome {
 pub(crate) struct ClientResponse<T> {
     pub(crate) node: NodeId,
     pub(crate) tag: T,
-    /// The request's version; 0 when none could be chosen.
+    /// The request's version; 0 if none could be chosen.
     pub(crate) version: i16,
-    /// When `send` took the request.
+    /// When `send` was called.
     pub(crate) created: Instant,
-    /// When the outcome was known.
+    /// When the request completed.
     pub(crate) received: Instant,
     pub(crate) outcome: Outcome,
 }
 
-/// Why a node cannot be sent to now.
+/// Why a node is not ready for a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotReady {
-    /// Not connected, or connecting; how the last attempt ended, if one did.
+    /// Disconnected or connecting; with the error of the last attempt, if one failed.
     NotConnected(Option<Arc<str>>),
-    /// The broker asked us to wait.
+    /// The broker throttles this client.
     Throttled,
-    /// As many requests are unanswered as may be, or the last one is still being written.
+    /// The limit of in-flight requests is reached, or the newest is still being written.
     InFlightFull,
-    /// The broker refused the client's credentials.
+    /// Authentication failed.
     Authentication(Arc<str>),
 }
 
 /// Asynchronous requests to the brokers of a cluster.
 ///
 /// # Threads
-/// One thread owns it; only the wake-up handle is for others.
+/// Owned by one thread, the sender's; only the wake-up handle may be used by others.
 /// # Kafka
 /// `org.apache.kafka.clients.KafkaClient`.
 pub(crate) trait KafkaClient<T>: Send {
-    /// Whether a request can be sent to the node now; if not, begins to connect when that is allowed. The metadata
-    /// need not know the node: a coordinator may be a broker that just started.
+    /// Whether a request can be sent to the node now. If it is disconnected, starts connecting, unless its reconnect
+    /// back-off forbids it. The metadata need not know the node: a coordinator may be a broker that just started.
     fn ready(&mut self, node: &Node, now: Instant) -> bool;
 
     /// Whether a request can be sent to the node now.
     fn is_ready(&self, node: NodeId, now: Instant) -> bool;
 
-    /// When a node that is not ready is worth looking at again: the end of a reconnect backoff or of
-    /// a throttle; `Never` when an event of the network will tell.
+    /// When to ask again whether a node is ready: the end of its reconnect back-off or throttle time; `Never` if it
+    /// waits for a network event, which ends a poll anyway.
     fn poll_deadline(&self, node: NodeId, now: Instant) -> Deadline;
 
     /// Why the node is not ready; `None` if it is.
     fn not_ready_reason(&self, node: NodeId, now: Instant) -> Option<NotReady>;
 
-    /// Whether the last connection or attempt has ended and no other has been begun: until the node is asked to be
-    /// [`ready`](Self::ready) again, it will not be.
+    /// Whether the node is disconnected after a connection or an attempt. It stays so until [`ready`](Self::ready)
+    /// connects again.
     ///
     /// # Kafka
     /// `KafkaClient#connectionFailed`.
     fn connection_failed(&self, node: NodeId) -> bool;
 
-    /// Why no node can be sent to: each that the metadata knows has refused the client's credentials, and no attempt to
-    /// connect is under way. `None` while there is hope in one.
+    /// The authentication error, if authentication has failed with every node of the metadata and none is being
+    /// connected to; else `None`, since some node may still accept the client.
     fn authentication_failure(&self) -> Option<Arc<str>>;
 
-    /// The version in which a request would go to a node; `None` if it has not told its versions, or knows
-    /// none that this client does.
+    /// The newest version of a request that client and node share; `None` if there is none, or if the node's versions
+    /// are not known yet.
     fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16>;
 
-    /// Takes a request for a node that is [`ready`](Self::ready). A request that cannot be sent comes
-    /// back from the next [`poll`](Self::poll) with an outcome that says so.
+    /// Sends a request to a node that is [`ready`](Self::ready). A request that cannot be sent is completed by the next
+    /// [`poll`](Self::poll) with an outcome that says so.
     fn send(&mut self, request: ClientRequest<T>, now: Instant);
 
-    /// Sends and receives for up to `timeout`, and appends to `responses` what became of requests,
-    /// in the order they were sent to each node.
+    /// Does I/O, blocking for up to `timeout`, and appends the completed requests to `responses`: per node in the order
+    /// in which they were sent.
     fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>);
 
-    /// The tag of the newest request to a node if not one byte of it was given to a socket, so that the
-    /// broker cannot have seen it. It may yet be written: see [`withdraw_untouched`](Self::withdraw_untouched).
-    /// Of all older requests to the node every byte was written.
+    /// The tag of the newest request to a node if no byte of it was written to the socket yet, so that the broker
+    /// cannot have seen it. It may still be written, unless it is [withdrawn](Self::withdraw_untouched). All older
+    /// requests to the node were written in full.
     fn newest_untouched(&self, node: NodeId) -> Option<&T>;
 
-    /// Takes back the request that [`newest_untouched`](Self::newest_untouched) tells of: none of it will ever be
-    /// written. It comes back from the next [`poll`](Self::poll) as disconnected and not handed over; the
-    /// connection stays. Whether there was such a request.
+    /// Withdraws the [newest untouched](Self::newest_untouched) request: no byte of it will ever be written. The next
+    /// [`poll`](Self::poll) completes it as disconnected and not handed over; the connection stays open. Returns
+    /// whether there was such a request.
     fn withdraw_untouched(&mut self, node: NodeId, reason: &str, now: Instant) -> bool;
 
-    /// The node with the fewest unanswered requests, or one that may be connected to.
+    /// The ready node with the fewest in-flight requests, else one that is connecting or may be connected to.
     fn least_loaded_node(&mut self, now: Instant) -> Option<Node>;
 
-    /// Unanswered requests, over all nodes and of every kind.
+    /// Number of in-flight requests of all nodes, with the client's own.
     fn in_flight_request_count(&self) -> usize;
 
-    /// A handle that ends a poll from another thread.
+    /// A handle by which other threads wake up a blocked poll.
     fn wake_up(&self) -> Arc<dyn WakeUp>;
 
-    /// Closes all connections. Requests that are unanswered are forgotten.
+    /// Closes all connections. In-flight requests are dropped and never completed.
     fn close(&mut self);
 
-    /// A line of how things stand with each node, for errors that say what was tried.
+    /// The state of the connection to each node, one per line, for error messages.
     fn describe(&self, now: Instant) -> String;
 }

@@ -1,4 +1,4 @@
-//! A [`KafkaClient`] without a network: the test says what is answered, and when.
+//! Mock [`KafkaClient`] without a network: the test decides what each request is answered with, and when.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::fmt;
@@ -12,10 +12,10 @@ use crate::network::selectable::WakeUp;
 use crate::protocol::{ApiKey, Request, Response};
 use crate::types::{Cluster, Node, NodeId};
 
-/// Looks at a request and says whether it is the expected one.
+/// Checks that a request is the expected one.
 pub(crate) type Matcher = Box<dyn FnMut(&Request) -> bool + Send>;
 
-/// A request that was sent and not answered yet.
+/// An in-flight request.
 #[derive(Debug)]
 pub(crate) struct MockRequest<T> {
     pub(crate) node: NodeId,
@@ -26,7 +26,7 @@ pub(crate) struct MockRequest<T> {
     pub(crate) created: Instant,
 }
 
-/// An answer that waits for its request.
+/// A response prepared for a later request.
 struct Prepared {
     node: Option<NodeId>,
     matcher: Option<Matcher>,
@@ -45,11 +45,11 @@ impl WakeUp for MockWakeUp {
     }
 }
 
-/// A client whose brokers are a script.
+/// Mock client, scripted by the test.
 ///
-/// A request takes the first prepared answer for its node; if there is none it waits in
-/// [`requests`](Self::requests) for [`respond`](Self::respond). Answers come out of the next poll.
-/// Every node is ready when it is first asked for, unless it was made unreachable or throttled.
+/// A request takes the first prepared response for its node; without one it stays in flight in
+/// [`requests`](Self::requests) until [`respond`](Self::respond). The next poll returns responses. Every node is ready
+/// at the first call of `ready`, unless the test made it unreachable, throttled, slow or refusing.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.MockClient`.
@@ -58,7 +58,7 @@ pub(crate) struct MockClient<T> {
     connected: BTreeSet<NodeId>,
     unreachable: BTreeMap<NodeId, Instant>,
     throttled: BTreeMap<NodeId, Instant>,
-    /// Nodes whose connections are on their way for as long as the test likes.
+    /// Nodes that stay connecting until the test lets them be ready.
     slow: BTreeSet<NodeId>,
     refused: BTreeMap<NodeId, Arc<str>>,
     versions: BTreeMap<ApiKey, Option<i16>>,
@@ -69,13 +69,13 @@ pub(crate) struct MockClient<T> {
     max_in_flight: usize,
     poll_timeouts: Vec<Duration>,
     wake_up: Arc<MockWakeUp>,
-    /// Nodes of whose newest request nothing was written.
+    /// Nodes of whose newest request no byte was written.
     untouched: BTreeSet<NodeId>,
     is_closed: bool,
 }
 
 impl<T> MockClient<T> {
-    /// A client of the nodes of a cluster, with five requests in flight to each at most.
+    /// A client of a cluster, with at most five in-flight requests per node.
     pub(crate) fn new(cluster: Arc<Cluster>) -> Self {
         Self {
             cluster,
@@ -97,17 +97,17 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// How many requests may be unanswered per node.
+    /// Sets the limit of in-flight requests per node.
     pub(crate) fn set_max_in_flight(&mut self, max: usize) {
         self.max_in_flight = max;
     }
 
-    /// Answers the next request so.
+    /// Prepares the response to the next request.
     pub(crate) fn prepare_response(&mut self, response: Response) {
         self.prepare(None, None, Outcome::Response(response));
     }
 
-    /// The outcome of the next request (to a node).
+    /// Prepares the outcome of the next request (to a node).
     pub(crate) fn prepare(
         &mut self,
         node: Option<NodeId>,
@@ -121,12 +121,12 @@ impl<T> MockClient<T> {
         });
     }
 
-    /// Answers the oldest request that waits.
+    /// Answers the oldest in-flight request.
     pub(crate) fn respond(&mut self, response: Response, now: Instant) {
         self.finish(0, Outcome::Response(response), now);
     }
 
-    /// Ends the `at`-th of the requests that wait.
+    /// Completes the `at`-th of the in-flight requests.
     pub(crate) fn finish(&mut self, at: usize, outcome: Outcome, now: Instant) {
         let request = self
             .requests
@@ -135,8 +135,8 @@ impl<T> MockClient<T> {
         self.answer(request, outcome, now);
     }
 
-    /// Ends the connection to a node; requests that wait end with it, oldest first. Not one byte of
-    /// the newest had been written if `newest_untouched`.
+    /// Disconnects a node; its in-flight requests complete as disconnected, oldest first. If `newest_untouched`, no
+    /// byte of the newest was written.
     pub(crate) fn disconnect(&mut self, node: NodeId, newest_untouched: bool, now: Instant) {
         self.connected.remove(&node);
         let (ended, others): (VecDeque<_>, VecDeque<_>) = std::mem::take(&mut self.requests)
@@ -150,7 +150,7 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// The node's socket takes nothing of the newest request to it, or takes all of it.
+    /// Makes the node's socket take no byte of the newest request to it, or all of it.
     pub(crate) fn hold_newest(&mut self, node: NodeId, holds: bool) {
         if holds {
             self.untouched.insert(node);
@@ -159,13 +159,13 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// The node cannot be connected to until then.
+    /// Makes connecting to the node fail until then.
     pub(crate) fn set_unreachable(&mut self, node: NodeId, until: Instant) {
         self.connected.remove(&node);
         self.unreachable.insert(node, until);
     }
 
-    /// A connection to the node is under way and does not get ready, or does now.
+    /// Keeps the node connecting, or lets it become ready.
     pub(crate) fn delay_connection(&mut self, node: NodeId, delays: bool) {
         self.connected.remove(&node);
         if delays {
@@ -175,23 +175,23 @@ impl<T> MockClient<T> {
         }
     }
 
-    /// The newest version of a request that brokers take; `None` if they do not know it.
+    /// Sets the newest version of an API that brokers support; `None` for none.
     pub(crate) fn set_version(&mut self, api: ApiKey, version: Option<i16>) {
         self.versions.insert(api, version);
     }
 
-    /// The node asked for a pause until then.
+    /// Throttles the node until then.
     pub(crate) fn throttle(&mut self, node: NodeId, until: Instant) {
         self.throttled.insert(node, until);
     }
 
-    /// The node refuses the client's credentials.
+    /// Makes authentication with the node fail.
     pub(crate) fn refuse_credentials(&mut self, node: NodeId, message: &str) {
         self.connected.remove(&node);
         self.refused.insert(node, message.into());
     }
 
-    /// The requests that wait for an answer, oldest first.
+    /// The in-flight requests, oldest first.
     pub(crate) fn requests(&self) -> &VecDeque<MockRequest<T>> {
         &self.requests
     }
@@ -201,12 +201,12 @@ impl<T> MockClient<T> {
         &self.sent
     }
 
-    /// Lets go of what was sent, and of the memory it shares.
+    /// Drops the list of sent requests, and with it their handles to batch memory.
     pub(crate) fn forget_sent(&mut self) {
         self.sent.clear();
     }
 
-    /// How long each poll might have waited.
+    /// The timeout of each poll.
     pub(crate) fn poll_timeouts(&self) -> &[Duration] {
         &self.poll_timeouts
     }
@@ -355,7 +355,7 @@ impl<T: Send> KafkaClient<T> for MockClient<T> {
     fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>) {
         self.poll_timeouts.push(timeout);
         self.time_out(now);
-        // Requests that no answer is expected to have been written by now.
+        // Requests without a response (acks=0) complete when they are written: by now.
         while let Some(at) = self
             .requests
             .iter()
@@ -459,7 +459,8 @@ mod tests {
     }
 
     #[test]
-    fn prepared_answers_are_taken_in_order_and_others_wait_until_they_time_out() {
+    fn prepared_responses_are_used_in_order_and_other_requests_stay_in_flight_until_they_time_out()
+    {
         let node = Node::new(1, "a", 9092);
         let cluster = Arc::new(Cluster::new(vec![node.clone()], Vec::new()));
         let mut client = MockClient::new(cluster);

@@ -1,5 +1,5 @@
-//! A [`Selectable`] without sockets: the test says which connections stand, what arrives and how
-//! they end.
+//! Mock [`Selectable`] without sockets: the test decides which connections are established, what is received, and how
+//! they are closed.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io;
@@ -16,7 +16,7 @@ use crate::network::selectable::{
 };
 use crate::protocol::{Frame, Request, RequestHeader, Response};
 
-/// A request as it was given to the selector.
+/// A request that was passed to the selector, decoded.
 #[derive(Debug)]
 pub(crate) struct SentFrame {
     pub(crate) id: ConnectionId,
@@ -26,7 +26,7 @@ pub(crate) struct SentFrame {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum MockChannelState {
     Connecting,
     Authenticating,
     Ready,
@@ -35,15 +35,15 @@ enum Stage {
 #[derive(Debug)]
 struct MockConnection {
     address: SocketAddr,
-    stage: Stage,
+    stage: MockChannelState,
     is_writing: bool,
-    /// Some of the frame that is being written has gone out.
+    /// Part of the frame that is being written went to the socket.
     is_touched: bool,
 }
 
-/// A selector whose network is a script.
+/// Mock selector, scripted by the test.
 ///
-/// Connections stand and frames are written in the poll after they were begun, unless they are held.
+/// The next poll establishes connections and completes sends, unless a `holds_*` switch is set.
 ///
 /// # Kafka
 /// `org.apache.kafka.test.MockSelector`.
@@ -55,38 +55,40 @@ struct MockConnection {
 pub(crate) struct MockSelector {
     connections: BTreeMap<ConnectionId, MockConnection>,
     next: PollEvents,
-    /// Connections are told as being authenticated, and stay so.
+    /// New connections stay in authentication.
     pub(crate) holds_authentication: bool,
-    /// Connections stay in the making.
+    /// What [`Selectable::waits_for`] returns.
+    pub(crate) waits_for: Option<&'static str>,
+    /// Connections stay connecting.
     pub(crate) holds_connects: bool,
-    /// Frames stay unwritten.
+    /// Sends do not complete.
     pub(crate) holds_writes: bool,
-    /// Frames are written as they are sent, as a socket with room takes them.
+    /// Frames are written in full by `send` itself, as by a socket with room in its buffer.
     pub(crate) writes_at_once: bool,
     /// Addresses that refuse connections at once.
     pub(crate) refusing: BTreeSet<SocketAddr>,
-    /// Addresses that no connection can be made to for good.
+    /// Addresses whose host name TLS cannot accept: authentication fails in `connect`.
     pub(crate) unacceptable: BTreeSet<SocketAddr>,
     /// Every attempt to connect.
     pub(crate) attempts: Vec<(ConnectionId, SocketAddr)>,
-    /// The names that came with them.
+    /// The host names of these attempts.
     pub(crate) names: Vec<Arc<str>>,
-    /// Every frame that was taken.
+    /// Every frame that was accepted.
     pub(crate) sent: Vec<SentFrame>,
     /// Connections that the client closed.
     pub(crate) closed: Vec<ConnectionId>,
-    /// How long each poll might have waited.
+    /// The timeout of each poll.
     pub(crate) poll_timeouts: Vec<Option<Duration>>,
     wake_up: Arc<MockWakeUp>,
 }
 
 impl MockSelector {
-    /// The next poll delivers a frame.
+    /// Makes the next poll receive a frame.
     pub(crate) fn receive(&mut self, id: ConnectionId, payload: Bytes) {
         self.next.completed_receives.push((id, payload));
     }
 
-    /// The next poll delivers the answer to the last request sent to `id`.
+    /// Makes the next poll receive the response to the last request sent to `id`.
     pub(crate) fn respond(&mut self, id: ConnectionId, response: &Response) {
         let sent = self.sent.iter().rfind(|sent| sent.id == id);
         let header = &sent
@@ -98,7 +100,7 @@ impl MockSelector {
         self.receive(id, payload);
     }
 
-    /// The next poll reports the connection's end.
+    /// Makes the next poll report that the connection closed.
     pub(crate) fn disconnect(&mut self, id: ConnectionId, reason: CloseReason) {
         let last_frame_untouched = self.is_send_untouched(id);
         self.connections.remove(&id);
@@ -109,37 +111,37 @@ impl MockSelector {
         });
     }
 
-    /// The same, after a part of the frame that is being written has gone out.
+    /// The same, after part of the frame that is being written went to the socket.
     pub(crate) fn disconnect_mid_write(&mut self, id: ConnectionId) {
         self.write_a_part(id);
         self.disconnect(id, CloseReason::ClosedByPeer);
     }
 
-    /// A part of the frame that is being written goes out.
+    /// Writes part of the frame that is being written.
     pub(crate) fn write_a_part(&mut self, id: ConnectionId) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.is_touched = true;
         }
     }
 
-    /// A connection that stands is not ready for requests yet, as during a handshake.
+    /// Makes an established connection ready for requests, or not, as during a handshake.
     pub(crate) fn set_ready(&mut self, id: ConnectionId, is_ready: bool) {
         if let Some(connection) = self.connections.get_mut(&id) {
             connection.stage = if is_ready {
-                Stage::Ready
+                MockChannelState::Ready
             } else {
-                Stage::Authenticating
+                MockChannelState::Authenticating
             };
         }
     }
 
-    /// The broker is to be told again who the client is, as the next poll says; the connection is not ready.
+    /// Starts re-authentication: the next poll reports it, and the connection is not ready.
     pub(crate) fn authenticate_again(&mut self, id: ConnectionId) {
         self.set_ready(id, false);
         self.next.authenticating_again.push(id);
     }
 
-    /// That is over.
+    /// Completes re-authentication.
     pub(crate) fn authenticated_again(&mut self, id: ConnectionId) {
         self.set_ready(id, true);
         self.next.authenticated_again.push(id);
@@ -157,7 +159,7 @@ impl MockSelector {
         self.sent.iter().rfind(|sent| sent.id == id)
     }
 
-    /// Connections that stand or are in the making.
+    /// Number of connections, established or connecting.
     pub(crate) fn connection_count(&self) -> usize {
         self.connections.len()
     }
@@ -165,12 +167,14 @@ impl MockSelector {
     fn progress(&mut self) {
         for (id, connection) in &mut self.connections {
             match connection.stage {
-                Stage::Connecting if self.holds_authentication && !self.holds_connects => {
-                    connection.stage = Stage::Authenticating;
+                MockChannelState::Connecting
+                    if self.holds_authentication && !self.holds_connects =>
+                {
+                    connection.stage = MockChannelState::Authenticating;
                     self.next.authenticating.push(*id);
                 }
-                Stage::Connecting if !self.holds_connects => {
-                    connection.stage = Stage::Ready;
+                MockChannelState::Connecting if !self.holds_connects => {
+                    connection.stage = MockChannelState::Ready;
                     self.next.connected.push(*id);
                 }
                 _ => {}
@@ -198,7 +202,7 @@ impl Selectable for MockSelector {
         }
         let connection = MockConnection {
             address,
-            stage: Stage::Connecting,
+            stage: MockChannelState::Connecting,
             is_writing: false,
             is_touched: false,
         };
@@ -217,7 +221,11 @@ impl Selectable for MockSelector {
     fn is_channel_ready(&self, id: ConnectionId) -> bool {
         self.connections
             .get(&id)
-            .is_some_and(|connection| connection.stage == Stage::Ready)
+            .is_some_and(|connection| connection.stage == MockChannelState::Ready)
+    }
+
+    fn waits_for(&self, _id: ConnectionId) -> Option<&'static str> {
+        self.waits_for
     }
 
     fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused> {

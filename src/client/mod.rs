@@ -1,4 +1,6 @@
-//! Requests to the brokers: versions, connection states, in-flight windows, metadata.
+//! The network client: connection states, in-flight requests, API versions, and the cluster's metadata.
+//!
+//! `kafka_client` is the trait that the sender calls, `network_client` implements it over a selector.
 
 pub(crate) mod api_versions;
 pub(crate) mod connection_states;

@@ -1,17 +1,17 @@
-//! How much may be logged of what can happen any number of times.
+//! Log rate limit per time window, for events that can happen any number of times.
 
 use std::fmt;
 use std::time::Duration;
 
 use super::Instant;
 
-/// The most lines of one [`LogLimit`] within [`WINDOW`].
+/// Most lines of one [`LogLimit`] within [`WINDOW`].
 pub(crate) const LINES_PER_WINDOW: u32 = 10;
 
-/// The span that lines are counted in.
+/// Length of the time window.
 pub(crate) const WINDOW: Duration = Duration::from_secs(1);
 
-/// Lets ten lines a second through, and counts the others for the next line that gets through.
+/// Rate limiter of log lines: admits ten per second, and counts the suppressed ones for the next admitted line.
 #[derive(Debug, Default)]
 pub(crate) struct LogLimit {
     began: Option<Instant>,
@@ -19,12 +19,12 @@ pub(crate) struct LogLimit {
     left_out: u64,
 }
 
-/// How many lines were left out before this one: to be written at its end.
+/// Number of lines suppressed before this one; displayed at its end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LeftOut(u64);
 
 impl LogLimit {
-    /// Whether a line may be written now.
+    /// Admits a line, or suppresses it (`None`).
     pub(crate) fn admit(&mut self, now: Instant) -> Option<LeftOut> {
         let is_over = |began: Instant| now >= began && now - began >= WINDOW;
         if self.began.is_none_or(is_over) {
@@ -41,7 +41,7 @@ impl LogLimit {
 }
 
 impl LeftOut {
-    /// Whether there were any.
+    /// Whether any line was suppressed.
     pub(crate) fn is_any(self) -> bool {
         self.0 > 0
     }
@@ -61,7 +61,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_lines_a_second_get_through_and_the_next_tells_how_many_did_not() {
+    fn ten_lines_a_second_are_admitted_and_the_next_tells_how_many_were_suppressed() {
         let mut limit = LogLimit::default();
         let start = Instant::from_nanos(5);
         for millis in 0..100 {

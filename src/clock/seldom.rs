@@ -1,4 +1,5 @@
-//! Telling of what may happen over and over: at once when it begins, and then seldom, with how often.
+//! Log rate limit per event: a repeated event is logged at once, and then at long intervals with the number of
+//! repetitions.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,11 +7,10 @@ use std::time::Duration;
 
 use super::{Deadline, Instant};
 
-/// As long after a line was logged the next of its kind may follow. No event from outside makes more
-/// lines of a kind than that.
+/// Interval between log lines of the same kind.
 pub(crate) const SAID_AGAIN_AFTER: Duration = Duration::from_secs(30);
 
-/// What may be said of one thing, say, of one state of one node.
+/// Rate limiter of one kind of event, such as one state of one node.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Seldom {
     said: Option<Instant>,
@@ -18,7 +18,8 @@ pub(crate) struct Seldom {
 }
 
 impl Seldom {
-    /// The thing has happened. Whether it is to be said now, and how often it was not.
+    /// Notes that the event has happened. Returns `Some` if it is to be logged now, with the number of suppressed
+    /// repetitions.
     pub(crate) fn happened(&mut self, now: Instant) -> Option<Unsaid> {
         let may_say = self
             .said
@@ -32,7 +33,7 @@ impl Seldom {
     }
 }
 
-/// How often a thing happened since it was last said: the end of a log line.
+/// Number of repetitions suppressed since the last log line; displayed at the end of the next.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Unsaid(pub(crate) u64);
 
@@ -46,15 +47,15 @@ impl fmt::Display for Unsaid {
     }
 }
 
-/// As many different lines are remembered; more are not logged before the oldest are forgotten.
+/// Most distinct lines that are remembered. Further ones are suppressed until older ones expire.
 const LINES_AT_MOST: usize = 200;
 
-/// Lines of which each is to be logged seldom.
+/// Rate limiter of many kinds of events, identified by their log lines.
 #[derive(Debug, Default)]
 pub(crate) struct SeldomLines(BTreeMap<String, Instant>);
 
 impl SeldomLines {
-    /// Whether to log this line, which may be one of those that were logged not long ago.
+    /// Whether to log this line: not if the same line was logged within the interval.
     pub(crate) fn may_log(&mut self, line: &str, now: Instant) -> bool {
         self.0
             .retain(|_, at| !Deadline::after(*at, SAID_AGAIN_AFTER).is_over(now));
@@ -71,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_goes_on_happening_is_said_at_once_and_then_seldom_with_how_often() {
+    fn a_repeated_event_is_logged_at_once_and_then_at_intervals_with_its_count() {
         let mut thing = Seldom::default();
         let mut now = Instant::ORIGIN;
         let mut said = Vec::new();

@@ -1,8 +1,8 @@
-//! Input in several parts, as codecs want it: in blocks, or in one piece.
+//! Input in several parts, regrouped into blocks of fixed size, or into one slice.
 
-/// Calls `each` with the blocks of `size` bytes that make up the parts, the last one shorter if need
-/// be. No bytes, no block. A block within one part is not copied; one across parts is put together in
-/// `scratch`, which need not be empty.
+/// Calls `each` with the concatenated parts in blocks of `size` bytes; the last one may be shorter, and empty input has
+/// none. A block within one part is not copied; one that spans parts is assembled in `scratch`, which need not be
+/// empty.
 #[cfg(any(feature = "snappy", feature = "lz4"))]
 pub(super) fn for_each_block<E>(
     parts: &[&[u8]],
@@ -11,7 +11,7 @@ pub(super) fn for_each_block<E>(
     mut each: impl FnMut(&[u8]) -> Result<(), E>,
 ) -> Result<(), E> {
     scratch.clear();
-    // Bytes that no block has had yet; those in `scratch` are among them.
+    // Bytes not passed to `each` yet, those in `scratch` included.
     let mut left: usize = parts.iter().map(|part| part.len()).sum();
     for &part in parts {
         let mut rest = part;
@@ -35,7 +35,7 @@ pub(super) fn for_each_block<E>(
     Ok(())
 }
 
-/// All parts as one slice: the only part that is not empty, or a copy in `scratch`.
+/// All parts as one slice: the only non-empty part, or a copy in `scratch`.
 #[cfg(any(feature = "zstd", feature = "zstd-pure"))]
 pub(super) fn in_one_piece<'a>(parts: &[&'a [u8]], scratch: &'a mut Vec<u8>) -> &'a [u8] {
     let mut filled = parts.iter().filter(|part| !part.is_empty());
@@ -58,7 +58,7 @@ mod tests {
 
     fn blocks(parts: &[&[u8]], size: usize) -> Vec<Vec<u8>> {
         let mut blocks = Vec::new();
-        // What a block before left behind must not count.
+        // `scratch` still holds a block of an earlier call, which must not become part of this one.
         let mut scratch = vec![9; 3];
         for_each_block(parts, size, &mut scratch, |block| {
             blocks.push(block.to_vec());

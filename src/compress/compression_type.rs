@@ -1,4 +1,4 @@
-//! The names and numbers of the codecs.
+//! Names and ids of the compression codecs.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,22 +10,22 @@ use std::str::FromStr;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum CompressionType {
-    /// Not at all.
+    /// No compression.
     None,
-    /// gzip: small batches, at the price of much time.
+    /// gzip: high compression, slow.
     Gzip,
-    /// Snappy: quick.
+    /// Snappy: fast.
     Snappy,
-    /// LZ4: the quickest.
+    /// LZ4: the fastest.
     Lz4,
-    /// Zstandard: about as small as gzip, in a fraction of the time. Brokers know it since Kafka 2.1.
+    /// Zstandard: compresses about as well as gzip in a fraction of the time. Brokers support it since Kafka 2.1.
     Zstd,
 }
 
 impl CompressionType {
     const ALL: [Self; 5] = [Self::None, Self::Gzip, Self::Snappy, Self::Lz4, Self::Zstd];
 
-    /// The number that stands for it in a batch's attributes.
+    /// The codec id in a batch's attributes.
     pub fn id(self) -> u8 {
         match self {
             Self::None => 0,
@@ -36,7 +36,7 @@ impl CompressionType {
         }
     }
 
-    /// The text used in configurations.
+    /// The name used in configurations.
     pub fn name(self) -> &'static str {
         match self {
             Self::None => "none",
@@ -47,7 +47,7 @@ impl CompressionType {
         }
     }
 
-    /// The one that a batch's attributes name; `None` if no codec has this number.
+    /// The codec of an id in a batch's attributes; `None` if the id is unknown.
     pub fn from_id(id: u8) -> Option<Self> {
         Self::ALL.into_iter().find(|codec| codec.id() == id)
     }
@@ -59,7 +59,7 @@ impl fmt::Display for CompressionType {
     }
 }
 
-/// Takes the names used in configurations, in this case.
+/// Parses the names used in configurations; case-sensitive.
 impl FromStr for CompressionType {
     type Err = UnknownCompressionType;
 
@@ -69,7 +69,7 @@ impl FromStr for CompressionType {
     }
 }
 
-/// A text that names no [`CompressionType`].
+/// Error: not the name of a [`CompressionType`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UnknownCompressionType(String);
 

@@ -1,4 +1,4 @@
-//! One codec at one level, for all threads of a producer.
+//! Compressor: one codec at one level, with a pool of encoders shared by all threads of a producer.
 
 use std::fmt;
 
@@ -11,20 +11,21 @@ use crate::types::Magic;
 /// Compresses batches with one codec at one level.
 ///
 /// # Threads
-/// Any number at once. Each takes an encoder out of a pool, so that no lock is held while it compresses.
+/// May be used by any number of threads concurrently. Each call takes an encoder from a pool, and holds no lock while
+/// it compresses.
 pub(crate) struct Compressor {
     codec: CompressionType,
     level: Option<i32>,
-    /// An encoder holds 20 KiB to some hundred.
+    /// Idle encoders. One holds 20 to some hundred KiB.
     idle: Idle<Box<dyn Encoder>>,
 }
 
 impl Compressor {
-    /// A compressor for a level that was checked before; `None` is the codec's default. Takes no memory
-    /// before the first batch.
+    /// A compressor for a level that was validated before; `None` is the codec's default. Allocates nothing before the
+    /// first batch.
     ///
     /// # Errors
-    /// If the codec was left out when the library was built.
+    /// The codec is not compiled in.
     pub(crate) fn new(codec: CompressionType, level: Option<i32>) -> Result<Self, FeatureMissing> {
         super::available(codec)?;
         Ok(Self {
@@ -43,11 +44,11 @@ impl Compressor {
         self.idle.count()
     }
 
-    /// Compresses the parts as if they stood back to back, and appends the result to `out`. The format
-    /// of the records matters to lz4.
+    /// Compresses the concatenated parts, and appends the result to `out`. `magic` matters to lz4 only, whose header
+    /// checksum differs in magic 0.
     ///
     /// # Errors
-    /// If the codec fails; `out` is then as it was.
+    /// The codec fails; `out` is then as before.
     pub(crate) fn compress(
         &self,
         magic: Magic,
@@ -62,16 +63,16 @@ impl Compressor {
         let outcome = encoder.encode(magic, parts, out);
         match outcome {
             Ok(()) => self.idle.put(encoder),
-            // Its state is unknown: dropped.
+            // The encoder's state is unknown after an error: it is dropped, not returned to the pool.
             Err(_) => out.truncate(before),
         }
         outcome
     }
 }
 
-/// A codec's encoder, with memory of its own.
+/// A codec's encoder, which keeps its buffers between batches.
 fn encoder(codec: CompressionType, level: Option<i32>) -> Result<Box<dyn Encoder>, CompressError> {
-    // Of use to some codecs only, each of which is a feature.
+    // Used by some codecs only, each of which is a feature.
     let _ = level;
     Ok(match codec {
         CompressionType::None => Box::new(Plain),
@@ -88,7 +89,7 @@ fn encoder(codec: CompressionType, level: Option<i32>) -> Result<Box<dyn Encoder
     })
 }
 
-/// The codec `none`.
+/// Encoder of the codec `none`: copies.
 struct Plain;
 
 impl Encoder for Plain {

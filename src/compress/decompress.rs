@@ -1,22 +1,21 @@
-//! From compressed bytes of unknown origin to records.
+//! Decompression of untrusted bytes.
 
 use super::CompressionType;
 use super::error::{DecompressError, FeatureMissing};
 use crate::types::Magic;
 
-/// Undoes a codec. Memory stays below twice `limit_bytes` and a few MiB, whatever the
-/// bytes announce.
+/// Decompresses `bytes`. Memory stays below twice `limit_bytes` plus a few MiB, whatever sizes the input claims.
 ///
 /// # Errors
-/// [`DecompressError`] if the bytes are not what the codec writes, if there is more than `limit_bytes`
-/// in them, or if the codec was left out when the library was built.
+/// [`DecompressError`] if the bytes are invalid, decompress to more than `limit_bytes`, or the codec is not compiled
+/// in.
 pub(crate) fn decompress(
     codec: CompressionType,
     magic: Magic,
     compressed: &[u8],
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
-    // Of use to lz4 only, which is a feature.
+    // Used by lz4 only, which is a feature.
     let _ = magic;
     match codec {
         CompressionType::None if compressed.len() <= limit_bytes => Ok(compressed.to_vec()),

@@ -1,12 +1,12 @@
-//! What a codec does for a compressor.
+//! The `Encoder` trait, which each codec implements.
 
 use super::error::CompressError;
 use crate::types::Magic;
 
-/// What turns one batch after the other into its compressed form, and keeps its memory between them.
+/// Encoder of one codec: compresses one batch at a time, and reuses its buffers.
 pub(super) trait Encoder: Send {
-    /// Appends the compressed form of the parts, taken as one, to `out`. After an error nothing is known
-    /// of `out` beyond what stood there before, and the encoder is not used again.
+    /// Compresses the concatenated parts, and appends the result to `out`. After an error `out` may end with garbage,
+    /// and the encoder must not be used again.
     fn encode(
         &mut self,
         magic: Magic,

@@ -1,10 +1,10 @@
-//! What can go wrong with a codec.
+//! Errors of compression and decompression.
 
 use std::fmt;
 
 use super::CompressionType;
 
-/// A codec that was left out when the library was built.
+/// Error: the codec is not compiled in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct FeatureMissing {
     codec: CompressionType,
@@ -15,7 +15,7 @@ impl FeatureMissing {
         Self { codec }
     }
 
-    /// What to do about it.
+    /// The remedy: which feature to enable.
     pub(crate) fn remedy(self) -> String {
         let name = self.codec.name();
         match self.codec {
@@ -37,7 +37,7 @@ impl fmt::Display for FeatureMissing {
 
 impl std::error::Error for FeatureMissing {}
 
-/// Bytes that could not be compressed. No bytes are to blame for this: the codec is, or memory.
+/// Error of compressing: a failure of the codec or of memory allocation, never of the input.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CompressError {
     codec: CompressionType,
@@ -62,14 +62,14 @@ impl fmt::Display for CompressError {
 
 impl std::error::Error for CompressError {}
 
-/// Why compressed bytes could not be read.
+/// Error of decompressing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum DecompressError {
-    /// The codec was left out when the library was built.
+    /// The codec is not compiled in.
     Feature(FeatureMissing),
-    /// There is more in them than the caller wants to take.
+    /// The decompressed size exceeds the caller's limit.
     TooLarge { limit_bytes: usize },
-    /// They are not what the codec writes.
+    /// The compressed data is invalid.
     Corrupt {
         codec: CompressionType,
         reason: String,
@@ -99,7 +99,7 @@ impl fmt::Display for DecompressError {
             Self::TooLarge { limit_bytes } => {
                 write!(f, "more than {limit_bytes} bytes when uncompressed")
             }
-            Self::Corrupt { codec, reason } => write!(f, "not good {codec}: {reason}"),
+            Self::Corrupt { codec, reason } => write!(f, "invalid {codec} data: {reason}"),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! gzip as `java.util.zip.GZIPOutputStream` writes it: a plain header, one deflate stream, a trailer.
+//! gzip codec: output like that of `java.util.zip.GZIPOutputStream` (minimal header, one deflate stream, trailer).
 
 use std::fmt::Display;
 use std::io::Read;
@@ -12,14 +12,14 @@ use super::encoder::Encoder;
 use super::error::{CompressError, DecompressError};
 use crate::types::Magic;
 
-/// Deflated; no flags, no time, nothing on the level; made by a system unknown, as Java says since 16.
+/// Header: deflate; no flags, time or extra flags; operating system unknown, as Java writes since 16.
 const HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
-/// Room that is made for output when there is none left.
+/// Capacity that is reserved when the output buffer is full.
 const ROOM_BYTES: usize = 4 * 1024;
-/// Kafka's number for the default level.
+/// Kafka's value for the default level.
 const DEFAULT_LEVEL: i32 = -1;
 
-/// Writes such streams.
+/// gzip encoder.
 pub(super) struct GzipEncoder {
     deflate: Compress,
 }
@@ -29,8 +29,8 @@ impl GzipEncoder {
     pub(super) fn new(level: Option<i32>) -> Self {
         let level = match level.unwrap_or(DEFAULT_LEVEL) {
             DEFAULT_LEVEL => Compression::default(),
-            // Checked before; there is nothing else. zlib-rs spends its level 1 on speed alone and leaves
-            // a quarter to a third more than Java's zlib; its level 2 is smaller than Java's level 1.
+            // The range is validated before. Level 1 of zlib-rs trades size for speed: its output is a quarter to a
+            // third larger than that of Java's zlib; level 2 of zlib-rs is smaller than Java's level 1.
             level => Compression::new(level.clamp(2, 9) as u32),
         };
         Self {
@@ -38,7 +38,7 @@ impl GzipEncoder {
         }
     }
 
-    /// Feeds `input` to the deflate stream, to its end if `flush` says so.
+    /// Compresses `input` into `out`; ends the deflate stream if `flush` is `Finish`.
     fn deflate(
         &mut self,
         mut input: &[u8],
@@ -88,16 +88,16 @@ impl Encoder for GzipEncoder {
         }
         self.deflate(&[], FlushCompress::Finish, out)?;
         out.extend_from_slice(&checksum.finalize().to_le_bytes());
-        // The format counts bytes modulo 2^32.
+        // The trailer holds the uncompressed size modulo 2^32.
         out.extend_from_slice(&(self.deflate.total_in() as u32).to_le_bytes());
         Ok(())
     }
 }
 
-/// Reads one gzip member, or several back to back.
+/// Decompresses one or more gzip members.
 ///
 /// # Kafka
-/// `java.util.zip.GZIPInputStream`. Differs: bytes that follow and are no member are an error.
+/// `java.util.zip.GZIPInputStream`. Differs: trailing bytes that are no member are an error.
 pub(super) fn decode(compressed: &[u8], limit_bytes: usize) -> Result<Vec<u8>, DecompressError> {
     let mut out = Vec::new();
     let one_too_many = (limit_bytes as u64).saturating_add(1);

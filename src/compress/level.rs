@@ -1,21 +1,21 @@
-//! How hard a codec tries.
+//! Compression levels.
 
 use std::fmt;
 
 use super::CompressionType;
 
-/// The level of `compression.lz4.level` that stands for LZ4's quick compressor.
+/// The level of `compression.lz4.level` that selects LZ4's fast compressor.
 const LZ4_QUICK: i32 = 9;
 
-/// Whether this build compresses with the codec at that level. Ranges are Kafka's business and checked
-/// with the configuration; this is about what is left of them here.
+/// Checks that this build supports the codec at this level. Kafka's range is validated with the configuration; some
+/// levels in it are not implemented here.
 ///
 /// # Errors
-/// If it cannot, with the reason.
+/// The level is not supported, with the reason.
 ///
 /// # Kafka
-/// `Lz4BlockOutputStream`: level 9, the default, is LZ4's quick compressor, and each other level is one
-/// of the high-compression kind.
+/// `Lz4BlockOutputStream`: level 9, the default, is LZ4's fast compressor; every other level is LZ4 HC (high
+/// compression).
 pub(crate) fn check_level(codec: CompressionType, level: i32) -> Result<(), LevelError> {
     match codec {
         CompressionType::Lz4 if level != LZ4_QUICK => Err(LevelError {
@@ -27,7 +27,7 @@ pub(crate) fn check_level(codec: CompressionType, level: i32) -> Result<(), Leve
     }
 }
 
-/// A level that is good for Kafka and cannot be had here.
+/// Error: a valid level that is not implemented here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct LevelError {
     pub(crate) problem: &'static str,
@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_level_that_kafka_calls_9_can_be_had_of_lz4() {
+    fn of_lz4_only_the_level_that_kafka_calls_9_is_supported() {
         assert_eq!(check_level(CompressionType::Lz4, 9), Ok(()));
         for level in [1, 8, 10, 17] {
             assert!(check_level(CompressionType::Lz4, level).is_err());

@@ -1,14 +1,14 @@
 //! Compression of record batches: Kafka's codecs, in Kafka's framing.
 //!
-//! | codec | what is written | crate |
+//! | codec | output | crate |
 //! |---|---|---|
 //! | gzip | one gzip member, as `java.util.zip.GZIPOutputStream` | flate2 on zlib-rs |
 //! | snappy | snappy-java's stream: a header, then blocks of 32 KiB | snap |
 //! | lz4 | an LZ4 frame of independent blocks of 64 KiB, as `KafkaLZ4BlockOutputStream` | `lz4_flex` |
-//! | zstd | one zstd frame | zstd, or a backend in Rust alone |
+//! | zstd | one zstd frame | zstd, or a backend in pure Rust |
 //!
-//! Only this folder names a codec's crate. Each codec is a feature; what asks for one that is left out
-//! is told which.
+//! Only this folder uses the codecs' crates. Each codec is a feature; an error names the feature of a codec that is not
+//! compiled in.
 
 mod blocks;
 mod compression_type;
@@ -32,10 +32,10 @@ pub(crate) use decompress::decompress;
 pub(crate) use error::{CompressError, DecompressError, FeatureMissing};
 pub(crate) use level::check_level;
 
-/// Whether the codec is part of this build.
+/// Checks that the codec is compiled in.
 ///
 /// # Errors
-/// If it was left out.
+/// It is not.
 pub(crate) fn available(codec: CompressionType) -> Result<(), FeatureMissing> {
     let available = match codec {
         CompressionType::None => true,

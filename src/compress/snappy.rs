@@ -1,7 +1,7 @@
-//! Snappy in the framing of snappy-java (`SnappyOutputStream`): a header of 16 bytes, then blocks of
-//! 32 KiB, each behind its compressed length.
+//! Snappy codec, in the framing of snappy-java (`SnappyOutputStream`): a header of 16 bytes, then blocks of 32 KiB,
+//! each with its compressed length before it.
 //!
-//! Some clients write one bare Snappy block instead; it is read too.
+//! Some clients (librdkafka) write one unframed Snappy block instead; it is read, too.
 
 use snap::raw::{self, max_compress_len};
 
@@ -11,22 +11,22 @@ use super::encoder::Encoder;
 use super::error::{CompressError, DecompressError};
 use crate::types::Magic;
 
-/// What snappy-java's streams begin with: `\x82SNAPPY\0`, version 1, readable since version 1.
+/// Header of a snappy-java stream: `\x82SNAPPY\0`, version 1, compatible since version 1.
 const HEADER: [u8; 16] = *b"\x82SNAPPY\0\0\0\0\x01\0\0\0\x01";
 const MAGIC_LEN: usize = 8;
-/// What a block holds before compression: snappy-java's default, which Kafka uses.
+/// Uncompressed size of a block: snappy-java's default, which Kafka uses.
 const BLOCK_BYTES: usize = 32 * 1024;
-/// Bytes in front of each block: its compressed length, big-endian.
+/// Size of a block's length prefix: the compressed length, big-endian.
 const LENGTH_LEN: usize = 4;
-/// Snappy's best case is a copy of 64 bytes in 3.
+/// Upper bound of Snappy's compression ratio: a copy of 64 bytes is encoded in 3.
 const BEST_RATIO: usize = 22;
 
-/// Writes such streams.
+/// Snappy encoder.
 pub(super) struct SnappyEncoder {
     encoder: raw::Encoder,
-    /// A block that lies in several parts.
+    /// Buffer for a block that spans several parts.
     block: Vec<u8>,
-    /// A compressed block before its length is known.
+    /// Buffer for a compressed block, whose length is written before it.
     compressed: Vec<u8>,
 }
 
@@ -61,7 +61,7 @@ impl Encoder for SnappyEncoder {
             let len = encoder
                 .compress(block, compressed)
                 .map_err(|error| CompressError::new(CompressionType::Snappy, error))?;
-            // A block has 32 KiB, so its length fits.
+            // Cannot truncate: a block has 32 KiB at most.
             out.extend_from_slice(&(len as u32).to_be_bytes());
             out.extend_from_slice(&compressed[..len]);
             Ok(())
@@ -69,7 +69,7 @@ impl Encoder for SnappyEncoder {
     }
 }
 
-/// Reads such a stream, several of them back to back, or one bare block.
+/// Decompresses one or more such streams, or one unframed block.
 ///
 /// # Kafka
 /// `SnappyInputStream`.
@@ -81,7 +81,7 @@ pub(super) fn decode(compressed: &[u8], limit_bytes: usize) -> Result<Vec<u8>, D
     }
     let mut rest = compressed;
     while !rest.is_empty() {
-        // A header may also stand between blocks, where streams were appended to each other.
+        // A header may also come between blocks, where streams were concatenated.
         if rest.starts_with(&HEADER[..MAGIC_LEN]) {
             rest = take_header(rest)?;
             continue;
@@ -100,12 +100,12 @@ pub(super) fn decode(compressed: &[u8], limit_bytes: usize) -> Result<Vec<u8>, D
     Ok(out)
 }
 
-/// Steps over a header whose magic is there.
+/// Skips a header, whose magic is present.
 fn take_header(input: &[u8]) -> Result<&[u8], DecompressError> {
     let (header, rest) = input
         .split_at_checked(HEADER.len())
         .ok_or_else(|| corrupt("the header is cut off"))?;
-    // As snappy-java: any version from 1 on is taken for readable.
+    // As in snappy-java: any version from 1 on is accepted.
     match header[MAGIC_LEN..].first_chunk() {
         Some(version) if i32::from_be_bytes(*version) >= 1 => Ok(rest),
         _ => Err(corrupt("the header names a version below 1")),
@@ -121,7 +121,7 @@ fn append_block(
     if length > limit_bytes - out.len() {
         return Err(DecompressError::TooLarge { limit_bytes });
     }
-    // Room is made for what can be in there, not for what is announced.
+    // Reserve what the block can decompress to, not what its untrusted header claims.
     if length / BEST_RATIO > block.len() {
         return Err(corrupt("a block announces more than it can hold"));
     }

@@ -1,27 +1,28 @@
-//! Entries of `bootstrap.servers`: is each one a host and a port?
+//! Parser of `bootstrap.servers`: each entry must be a host and a port.
 
 use std::net::Ipv6Addr;
 
+use super::Password;
 use crate::error::ConfigError;
 
 const KEY: &str = "bootstrap.servers";
 
-/// A host, by name or address (IPv6 without brackets), and a port.
+/// A host name or IP address (IPv6 without brackets), and a port.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct HostPort {
     pub(crate) host: String,
     pub(crate) port: u16,
 }
 
-/// Reads `[protocol://]host:port` entries; empty entries are skipped.
+/// Parses `[protocol://]host:port` entries; empty entries are skipped.
 ///
-/// A protocol in front is permitted because listeners are written that way on brokers; it has no
-/// effect.
+/// The protocol prefix is accepted because brokers' listeners are written that way; it has no effect.
 ///
 /// # Kafka
-/// `ClientUtils#parseAndValidateAddresses`, without the resolving. Differs: port 0, an empty host
-/// and an IPv6 address without brackets are refused.
+/// `ClientUtils#parseAndValidateAddresses`, without the DNS lookup. Differs: port 0, an empty host and an IPv6 address
+/// without brackets are rejected.
 pub(crate) fn parse_bootstrap(servers: &[String]) -> Result<Vec<HostPort>, ConfigError> {
+    refuse_credentials(servers)?;
     servers
         .iter()
         .filter(|entry| !entry.is_empty())
@@ -38,12 +39,28 @@ pub(crate) fn parse_bootstrap(servers: &[String]) -> Result<Vec<HostPort>, Confi
         .collect()
 }
 
+/// Rejects entries that contain `@` before any other check, because the text before an `@` may be a password and error
+/// messages quote the entry. A password may itself contain `@` and commas, which end entries: only the text after the
+/// last `@` is certainly not part of it.
+fn refuse_credentials(servers: &[String]) -> Result<(), ConfigError> {
+    let mut from_the_last = servers.iter().rev();
+    let Some((_, address)) = from_the_last.find_map(|entry| entry.rsplit_once('@')) else {
+        return Ok(());
+    };
+    Err(ConfigError::invalid(
+        KEY,
+        Some(&format!("{}@{address}", Password::HIDDEN)),
+        "an entry has no user or password in it, and a host name cannot contain '@'",
+        "Write entries as host:port, and put user and password into sasl.jaas.config",
+    ))
+}
+
 fn parse_entry(entry: &str) -> Result<HostPort, String> {
     check_separators(entry)?;
     let address = match entry.split_once("://") {
         None => entry,
         Some((protocol, rest)) if is_protocol_name(protocol) => rest,
-        Some(_) => return Err("what stands before :// is not the name of a protocol".to_owned()),
+        Some(_) => return Err("the text before :// is not the name of a protocol".to_owned()),
     };
     let (host, port) = if let Some(bracketed) = address.strip_prefix('[') {
         let (host, rest) = bracketed
@@ -65,8 +82,8 @@ fn parse_entry(entry: &str) -> Result<HostPort, String> {
     })
 }
 
-/// Several entries that something else than commas separates are told so: what is wrong with them as one entry
-/// leads nowhere.
+/// Detects a wrong separator between several entries. Without this check the message would describe them as one
+/// malformed entry.
 fn check_separators(entry: &str) -> Result<(), String> {
     let is_separator = |c: char| c.is_whitespace() || ";|".contains(c);
     let mut parts = entry.split(is_separator).filter(|part| !part.is_empty());
@@ -203,6 +220,34 @@ mod tests {
             assert_eq!(error.key(), Some("bootstrap.servers"));
             assert_eq!(error.value(), Some(entry));
             assert!(error.problem().contains(reason), "{entry}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_user_and_a_password_in_an_entry_are_refused_and_not_shown() {
+        for servers in [
+            "user:hunter2@host:9093",
+            "hunter2@host:9093",
+            "SASL_SSL://user:hunter2@host:9093",
+            "user:hunter2@[::1]:9093",
+            "user:hunter2@host",
+            // Passwords with characters that end an entry, or that are invalid by themselves.
+            "a:1,user:hun,ter2@host:9093",
+            "user:hun@ter2@host:9093",
+            "user:hun@t,hunter2@host:9093",
+            "user:hunter2 x:y@host:9093",
+            "user:hunter2;x:y@host:9093",
+        ] {
+            let entries: Vec<_> = servers.split(',').map(str::to_owned).collect();
+            let error = parse_bootstrap(&entries).expect_err(servers);
+            let told = format!("{error} {error:?} {:?}", error.value());
+            assert!(
+                !told.contains("hun") && !told.contains("ter2") && !told.contains("user:"),
+                "{told}"
+            );
+            let shown = format!("[hidden]@{}", servers.rsplit_once('@').unwrap().1);
+            assert_eq!(error.value(), Some(&shown[..]));
+            assert!(error.remedy().contains("sasl.jaas.config"), "{error}");
         }
     }
 

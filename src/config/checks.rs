@@ -1,4 +1,4 @@
-//! What keys mean together: which follow from others, and which do not go together.
+//! Rules across keys: derived values and conflicts.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,26 +8,28 @@ use super::bootstrap::parse_bootstrap;
 use super::draft::Draft;
 use super::kinds::{Acks, SecurityProtocol};
 use super::settings::{compression_level_key, compression_type};
-use super::value::Value;
+use super::value::ConfigValue;
 use crate::compress;
 use crate::error::ConfigError;
 
-/// With more requests in flight a broker cannot tell a repeated batch from a new one.
+/// Kafka's limit for idempotence: brokers keep the sequence numbers of the last five batches of a producer, and cannot
+/// recognise a duplicate of an older one.
 const MAX_IN_FLIGHT_FOR_IDEMPOTENCE: i64 = 5;
 
-/// The bound of times that are added up in 32 bits in Kafka.
+/// Upper bound of times that Kafka adds up as `int`.
 const MAX_MS: i64 = i32::MAX as i64;
 
-/// Something the user should know of, though it is no error. Logged when all checks are passed.
+/// A remark about a valid configuration, logged when all checks have passed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
     pub(crate) level: Level,
     pub(crate) text: String,
 }
 
-/// Checks the keys against each other and fills in what follows from others.
+/// Checks the keys against each other and derives the values that follow from other keys.
 pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
     let mut notices = Vec::new();
+    // The order matters: later rules use the values that earlier ones have derived.
     clamp_linger(draft);
     reconnect_backoff(draft);
     retry_backoff(draft, &mut notices);
@@ -37,12 +39,12 @@ pub(crate) fn run(draft: &mut Draft) -> Result<Vec<Notice>, ConfigError> {
     compression(draft)?;
     security(draft)?;
     parse_bootstrap(draft.list("bootstrap.servers"))?;
-    // Last, so that a refused configuration does not use up a number.
+    // Last, so that a rejected configuration does not use up a generated client id.
     client_id(draft);
     Ok(notices)
 }
 
-/// The protocol's name is looked up before anything depends on it.
+/// Parses the security protocol, which other checks depend on.
 pub(crate) fn security_protocol(draft: &Draft) -> Result<SecurityProtocol, ConfigError> {
     let given = draft.text("security.protocol").unwrap_or_default();
     SecurityProtocol::parse(given).ok_or_else(|| {
@@ -57,19 +59,19 @@ pub(crate) fn security_protocol(draft: &Draft) -> Result<SecurityProtocol, Confi
 
 fn clamp_linger(draft: &mut Draft) {
     if draft.integer("linger.ms") > MAX_MS {
-        draft.derive("linger.ms", Value::Integer(MAX_MS));
+        draft.derive("linger.ms", ConfigValue::Integer(MAX_MS));
     }
 }
 
-/// A base that was set without a ceiling makes the pause constant.
+/// As in Kafka: a `reconnect.backoff.ms` without `reconnect.backoff.max.ms` makes the back-off constant.
 fn reconnect_backoff(draft: &mut Draft) {
     if draft.is_given("reconnect.backoff.ms") && !draft.is_given("reconnect.backoff.max.ms") {
         let base = draft.integer("reconnect.backoff.ms");
-        draft.derive("reconnect.backoff.max.ms", Value::Integer(base));
+        draft.derive("reconnect.backoff.max.ms", ConfigValue::Integer(base));
     }
 }
 
-/// A ceiling below the first pause makes the pause constant, at the ceiling (KIP-580).
+/// A maximum below the first back-off makes the back-off constant, at the maximum (KIP-580).
 fn retry_backoff(draft: &mut Draft, notices: &mut Vec<Notice>) {
     let base = draft.integer("retry.backoff.ms");
     match draft.optional_integer("retry.backoff.max.ms") {
@@ -81,14 +83,14 @@ fn retry_backoff(draft: &mut Draft, notices: &mut Vec<Notice>) {
                      {max} ms"
                 ),
             });
-            draft.derive("retry.backoff.ms", Value::Integer(max));
+            draft.derive("retry.backoff.ms", ConfigValue::Integer(max));
         }
         _ => {}
     }
 }
 
-/// Idempotence is on unless something it needs was changed; what was asked for explicitly is
-/// never switched off silently.
+/// Idempotence is enabled unless a key that it needs has another value. If it was enabled explicitly, such a value is a
+/// conflict: it is never disabled silently then.
 ///
 /// # Kafka
 /// `ProducerConfig#postProcessAndValidateIdempotenceConfigs` of 3.0.1.
@@ -96,30 +98,30 @@ fn idempotence(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), Confi
     const KEY: &str = "enable.idempotence";
     let transactional = draft.text("transactional.id").is_some();
     if draft.boolean(KEY) {
-        for obstacle in obstacles(draft) {
+        for conflict in idempotence_conflicts(draft) {
             if draft.is_given(KEY) {
                 return Err(ConfigError::conflict(
-                    &[obstacle.key, KEY],
-                    format!("enable.idempotence=true needs {}", obstacle.need),
+                    &[conflict.key, KEY],
+                    format!("enable.idempotence=true needs {}", conflict.need),
                     format!(
                         "Leave {} out, or set enable.idempotence=false and accept that retries \
                          may duplicate or reorder records",
-                        obstacle.key
+                        conflict.key
                     ),
                 ));
             }
             if transactional {
                 return Err(ConfigError::conflict(
-                    &[obstacle.key, "transactional.id"],
-                    format!("Transactions need {}", obstacle.need),
-                    format!("Leave {} or transactional.id out", obstacle.key),
+                    &[conflict.key, "transactional.id"],
+                    format!("Transactions need {}", conflict.need),
+                    format!("Leave {} or transactional.id out", conflict.key),
                 ));
             }
             notices.push(Notice {
-                level: obstacle.level,
-                text: format!("Idempotence is switched off: it needs {}", obstacle.need),
+                level: conflict.level,
+                text: format!("Idempotence is disabled: it needs {}", conflict.need),
             });
-            draft.derive(KEY, Value::Boolean(false));
+            draft.derive(KEY, ConfigValue::Boolean(false));
         }
     } else if transactional {
         return Err(ConfigError::conflict(
@@ -131,17 +133,17 @@ fn idempotence(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), Confi
     Ok(())
 }
 
-/// Something that idempotence cannot live with.
-struct Obstacle {
+/// A value that idempotence does not work with.
+struct IdempotenceConflict {
     key: &'static str,
     need: String,
     level: Level,
 }
 
-fn obstacles(draft: &Draft) -> Vec<Obstacle> {
+fn idempotence_conflicts(draft: &Draft) -> Vec<IdempotenceConflict> {
     let mut found = Vec::new();
     if draft.integer("retries") == 0 {
-        found.push(Obstacle {
+        found.push(IdempotenceConflict {
             key: "retries",
             need: "retries above 0, and retries=0".to_owned(),
             level: Level::Info,
@@ -149,7 +151,7 @@ fn obstacles(draft: &Draft) -> Vec<Obstacle> {
     }
     let acks = draft.text("acks").unwrap_or_default();
     if Acks::parse(acks) != Some(Acks::All) {
-        found.push(Obstacle {
+        found.push(IdempotenceConflict {
             key: "acks",
             need: format!("acks=all, and acks={acks}"),
             level: Level::Info,
@@ -157,27 +159,27 @@ fn obstacles(draft: &Draft) -> Vec<Obstacle> {
     }
     let in_flight = draft.integer("max.in.flight.requests.per.connection");
     if in_flight > MAX_IN_FLIGHT_FOR_IDEMPOTENCE {
-        found.push(Obstacle {
+        found.push(IdempotenceConflict {
             key: "max.in.flight.requests.per.connection",
             need: format!(
                 "at most {MAX_IN_FLIGHT_FOR_IDEMPOTENCE} requests in flight, and \
                  max.in.flight.requests.per.connection={in_flight}"
             ),
-            // A warning, for order is lost too, and Kafka 4.0 refuses this.
+            // A warning, because more requests in flight can also reorder records, and Kafka 4.0 rejects the value.
             level: Level::Warn,
         });
     }
     found
 }
 
-/// A batch must be able to linger and then have one request time out before it expires.
+/// The delivery timeout must cover the linger time and one request that times out.
 fn delivery_timeout(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), ConfigError> {
     const KEY: &str = "delivery.timeout.ms";
     let (linger, request) = (
         draft.integer("linger.ms"),
         draft.integer("request.timeout.ms"),
     );
-    // Both are within 32 bits by now.
+    // No overflow: both are at most 32 bits by now.
     let least = (linger + request).min(MAX_MS);
     let timeout = draft.integer(KEY);
     if timeout >= least {
@@ -200,11 +202,11 @@ fn delivery_timeout(draft: &mut Draft, notices: &mut Vec<Notice>) -> Result<(), 
              request.timeout.ms={request}"
         ),
     });
-    draft.derive(KEY, Value::Integer(least));
+    draft.derive(KEY, ConfigValue::Integer(least));
     Ok(())
 }
 
-/// In Java every `send` fails when the two do not go together.
+/// Rejects a batch larger than the buffer pool. In Java every `send` fails in this case.
 fn batch_fits_into_memory(draft: &Draft) -> Result<(), ConfigError> {
     let (batch, memory) = (draft.integer("batch.size"), draft.integer("buffer.memory"));
     if batch <= memory {
@@ -217,7 +219,7 @@ fn batch_fits_into_memory(draft: &Draft) -> Result<(), ConfigError> {
     ))
 }
 
-/// The codec must be part of this build, and able to do its level. Levels of other codecs do not matter.
+/// The codec must be compiled in and support its level. Levels of other codecs are ignored.
 fn compression(draft: &Draft) -> Result<(), ConfigError> {
     let codec = compression_type(draft);
     compress::available(codec).map_err(|missing| {
@@ -237,7 +239,7 @@ fn compression(draft: &Draft) -> Result<(), ConfigError> {
     })
 }
 
-/// TLS must be part of this build. What its keys say is checked by those who read the files they name.
+/// TLS must be compiled in. The values of its keys are validated where the files that they name are read.
 fn security(draft: &Draft) -> Result<(), ConfigError> {
     let protocol = security_protocol(draft)?;
     if !protocol.uses_tls() || cfg!(feature = "tls-no-provider") {
@@ -251,7 +253,7 @@ fn security(draft: &Draft) -> Result<(), ConfigError> {
     ))
 }
 
-/// The number of the next producer without a name of its own, in this process.
+/// Counter for generated client ids (`producer-N`), one for the process as in Kafka.
 static NEXT_CLIENT: AtomicU64 = AtomicU64::new(1);
 
 fn client_id(draft: &mut Draft) {
@@ -264,5 +266,5 @@ fn client_id(draft: &mut Draft) {
         let number = NEXT_CLIENT.fetch_add(1, Ordering::Relaxed);
         format!("producer-{number}")
     };
-    draft.derive("client.id", Value::Text(name));
+    draft.derive("client.id", ConfigValue::Text(name));
 }

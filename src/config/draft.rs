@@ -1,42 +1,43 @@
-//! All keys with their parsed values, while they are being checked against each other and after.
+//! The parsed values of all keys: a draft while they are checked against each other, and the store of the getters
+//! after.
 
 use std::collections::BTreeMap;
 
 use super::definition::{ConfigKey, keys};
 use super::password::Password;
-use super::value::{self, Value};
+use super::value::{self, ConfigValue};
 use crate::error::ConfigError;
 
-/// Where the value of a key comes from.
+/// The source of a key's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ConfigSource {
-    /// The key was not given.
+    /// The default: the key was not set.
     Default,
-    /// It was given, and is used as it was given.
+    /// Set by the user, and used as it is.
     User,
-    /// It follows from other keys.
+    /// Derived from other keys.
     Derived,
 }
 
 #[derive(Clone, Debug)]
-struct Entry {
+struct ConfigEntry {
     key: &'static ConfigKey,
-    value: Option<Value>,
+    value: Option<ConfigValue>,
     source: ConfigSource,
 }
 
 /// One entry for each key of the table, in the table's order.
 ///
-/// The accessors take names of the table and panic for others: which keys they are asked for is
-/// fixed in this folder, and reading every one of them once is a test.
+/// The accessors take names of the table and panic for other names: the names are literals in this folder, and a test
+/// reads every one of them once.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    entries: Vec<Entry>,
+    entries: Vec<ConfigEntry>,
 }
 
 impl Draft {
-    /// Parses what was given, and the defaults of the rest.
+    /// Parses the given keys, and the defaults of all others.
     pub(crate) fn parse(given: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
         let entries = keys().map(|key| {
             let (text, source) = match given.get(key.name()) {
@@ -44,25 +45,25 @@ impl Draft {
                 None => (key.default_value(), ConfigSource::Default),
             };
             let value = text.map(|text| value::parse(key, text)).transpose()?;
-            Ok(Entry { key, value, source })
+            Ok(ConfigEntry { key, value, source })
         });
         Ok(Self {
             entries: entries.collect::<Result<_, ConfigError>>()?,
         })
     }
 
-    fn entry(&self, name: &str) -> &Entry {
+    fn entry(&self, name: &str) -> &ConfigEntry {
         let found = self.entries.iter().find(|entry| entry.key.name() == name);
         found.expect("only keys of the table are asked for")
     }
 
-    /// Whether the user gave the key.
+    /// Whether the user set the key.
     pub(crate) fn is_given(&self, name: &str) -> bool {
         self.entry(name).source == ConfigSource::User
     }
 
-    /// Replaces a value by one that follows from other keys.
-    pub(crate) fn derive(&mut self, name: &str, value: Value) {
+    /// Replaces a value by one derived from other keys.
+    pub(crate) fn derive(&mut self, name: &str, value: ConfigValue) {
         let found = self
             .entries
             .iter_mut()
@@ -72,14 +73,14 @@ impl Draft {
         entry.source = ConfigSource::Derived;
     }
 
-    pub(crate) fn value(&self, name: &str) -> Option<&Value> {
+    pub(crate) fn value(&self, name: &str) -> Option<&ConfigValue> {
         self.entry(name).value.as_ref()
     }
 
-    /// A number without default, if it is set.
+    /// A number without a default; `None` if it is not set.
     pub(crate) fn optional_integer(&self, name: &str) -> Option<i64> {
         match self.value(name) {
-            Some(Value::Integer(value)) => Some(*value),
+            Some(ConfigValue::Integer(value)) => Some(*value),
             None => None,
             Some(_) => unreachable!("{name} is a number in the table"),
         }
@@ -91,30 +92,30 @@ impl Draft {
     }
 
     pub(crate) fn boolean(&self, name: &str) -> bool {
-        matches!(self.value(name), Some(Value::Boolean(true)))
+        matches!(self.value(name), Some(ConfigValue::Boolean(true)))
     }
 
-    /// A text or the name of a class, if it is set.
+    /// A text or a class name; `None` if it is not set.
     pub(crate) fn text(&self, name: &str) -> Option<&str> {
         match self.value(name) {
-            Some(Value::Text(text)) => Some(text),
+            Some(ConfigValue::Text(text)) => Some(text),
             None => None,
             Some(_) => unreachable!("{name} is a text in the table"),
         }
     }
 
-    /// A number with a fraction, which has a default.
+    /// A floating-point number with a default.
     pub(crate) fn double(&self, name: &str) -> f64 {
         match self.value(name) {
-            Some(Value::Double(value)) => *value,
+            Some(ConfigValue::Double(value)) => *value,
             _ => unreachable!("{name} is a number with a default in the table"),
         }
     }
 
-    /// A secret, if it is set.
+    /// A password; `None` if it is not set.
     pub(crate) fn password(&self, name: &str) -> Option<&Password> {
         match self.value(name) {
-            Some(Value::Password(secret)) => Some(secret),
+            Some(ConfigValue::Password(secret)) => Some(secret),
             None => None,
             Some(_) => unreachable!("{name} is a password in the table"),
         }
@@ -123,19 +124,19 @@ impl Draft {
     /// A list; empty if it is not set.
     pub(crate) fn list(&self, name: &str) -> &[String] {
         match self.value(name) {
-            Some(Value::List(items)) => items,
+            Some(ConfigValue::List(items)) => items,
             None => &[],
             Some(_) => unreachable!("{name} is a list in the table"),
         }
     }
 
-    /// Every key with its value as it may be printed, and where that comes from.
+    /// Every key with its value in printable form (passwords hidden), and the source of the value.
     pub(crate) fn printable(&self) -> impl Iterator<Item = (&'static str, String, ConfigSource)> {
         self.entries.iter().map(|entry| {
             let text = entry
                 .value
                 .as_ref()
-                .map_or_else(|| "null".to_owned(), Value::to_string);
+                .map_or_else(|| "null".to_owned(), ConfigValue::to_string);
             (entry.key.name(), text, entry.source)
         })
     }

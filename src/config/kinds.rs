@@ -1,14 +1,14 @@
-//! Values that are one of a few: how the text of a key becomes an enum and back.
+//! Enums of the keys with a fixed set of values, parsed from and printed as their text.
 
 use std::fmt;
 
-/// What a broker must have done before a record counts as delivered (`acks`).
+/// The acknowledgement that a record needs to count as delivered (`acks`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Acks {
-    /// No answer is waited for (`0`).
+    /// The broker sends no response (`0`).
     None,
-    /// The leader wrote it (`1`).
+    /// The leader has written it (`1`).
     Leader,
     /// Every in-sync replica has it (`all`, `-1`).
     All,
@@ -49,13 +49,13 @@ impl fmt::Display for Acks {
     }
 }
 
-/// What to do with a host name of several addresses (`client.dns.lookup`).
+/// How a host name with several addresses is used (`client.dns.lookup`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ClientDnsLookup {
     /// Try all addresses, one after the other.
     UseAllDnsIps,
-    /// Replace bootstrap entries by the canonical names of their addresses.
+    /// Replace each bootstrap entry by the canonical names of its addresses.
     ResolveCanonicalBootstrapServersOnly,
 }
 
@@ -93,9 +93,9 @@ impl fmt::Display for ClientDnsLookup {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum MetadataRecoveryStrategy {
-    /// Try the known brokers for ever.
+    /// Retry the known brokers for ever.
     None,
-    /// Look up and ask `bootstrap.servers` again.
+    /// Resolve and try `bootstrap.servers` again.
     Rebootstrap,
 }
 
@@ -121,15 +121,15 @@ impl fmt::Display for MetadataRecoveryStrategy {
     }
 }
 
-/// The most detailed level of metrics that is recorded (`metrics.recording.level`).
+/// The most detailed recording level of metrics that is active (`metrics.recording.level`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum RecordingLevel {
-    /// What operators look at.
+    /// The metrics that operators need.
     Info,
-    /// More, at some cost.
+    /// More metrics, at some cost.
     Debug,
-    /// Everything.
+    /// All metrics.
     Trace,
 }
 
@@ -156,7 +156,7 @@ impl fmt::Display for RecordingLevel {
     }
 }
 
-/// How to talk to brokers (`security.protocol`).
+/// The protocol of connections to brokers (`security.protocol`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum SecurityProtocol {
@@ -188,7 +188,7 @@ impl SecurityProtocol {
         }
     }
 
-    /// Case does not matter for this one, as in Kafka.
+    /// Case-insensitive, unlike the other keys, as in Kafka.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         Self::ALL
             .into_iter()

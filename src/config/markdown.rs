@@ -1,4 +1,4 @@
-//! `docs/CONFIGURATION.md`, made from the table of keys.
+//! Generator of `docs/CONFIGURATION.md` from the table of keys.
 
 use std::fmt::Write;
 
@@ -8,21 +8,21 @@ const INTRODUCTION: &str = "\
 # Configuration
 
 Keys, types and defaults are those of the producer of Apache Kafka 3.0, so that an existing \
-`producer.properties` file can be used. A value that asks for something this version of the \
-library cannot do yet is refused, never ignored; the notes below say where. A configuration is built from a file \
+`producer.properties` file can be used. A value that needs a feature that this version of the \
+library does not have is rejected, never ignored; the notes below say where. A configuration is built from a file \
 (`ProducerConfig::from_properties_file`), from keys and values (`ProducerConfig::from_map`) or in \
 code (`ProducerConfig::builder`), and is checked the same way in each case. Keys that are not \
-listed here are kept and handed to plug-ins; those that nothing has read are reported by \
+listed here are kept and passed to plug-ins; unused keys, which nothing has read, are reported by \
 `ProducerConfig::unused_keys`.
 
 Numbers are written in digits, booleans as `true` or `false` in any case, lists are separated by \
-commas; blanks at both ends are dropped. Where values are listed, case matters.
+commas; whitespace at both ends is trimmed. Where values are listed, they are case-sensitive.
 
-This file is made from the library's own table of keys. To write it anew after a change there: \
+This file is generated from the library's table of keys. To generate it again after a change there: \
 `UPDATE_DOCS=1 cargo test configuration_doc`.
 ";
 
-/// All keys, by group, as Markdown.
+/// The whole document: all keys, by group, as Markdown.
 pub(crate) fn render_markdown() -> String {
     let mut text = INTRODUCTION.to_owned();
     for group in Group::ALL {
@@ -50,23 +50,23 @@ fn write_group(text: &mut String, group: Group) {
     }
 }
 
-/// What holds for all keys of a group.
+/// The introduction of a group: what applies to all of its keys.
 fn introduction(group: Group) -> Option<&'static str> {
     match group {
         Group::Tls => Some(
             "Used with `security.protocol=SSL`, and read when the producer is built; recipes are in \
-             [SECURITY](SECURITY.md). With a `security.protocol` that does without TLS they have no effect \
+             [SECURITY](SECURITY.md). With a `security.protocol` without TLS they have no effect \
              and are reported as unused.",
         ),
         Group::Sasl => Some(
-            "With a `security.protocol` that does without SASL these keys have no effect and are \
+            "With a `security.protocol` without SASL these keys have no effect and are \
              reported as unused.",
         ),
         _ => None,
     }
 }
 
-/// One line: type, default, valid values, importance.
+/// The last line of a key: type, default, valid values, importance.
 fn facts(key: &ConfigKey) -> String {
     let mut text = format!("*Type:* {} · *Default:* ", key.config_type().name());
     // Writing to a String cannot fail.
@@ -82,7 +82,7 @@ fn facts(key: &ConfigKey) -> String {
     text
 }
 
-/// The default of a time or a size once more in words, where that is a round number.
+/// The default of a time or a size in a larger unit, if it is a whole multiple of one.
 fn in_units(key: &ConfigKey, value: &str) -> String {
     let numeric = matches!(key.config_type(), ConfigType::Int | ConfigType::Long);
     let Some(number) = value.parse::<u64>().ok().filter(|_| numeric) else {
@@ -123,7 +123,7 @@ fn in_time_units(ms: u64) -> String {
     })
 }
 
-/// The first unit of which `number` is a whole multiple.
+/// The largest unit of which `number` is a whole multiple.
 fn in_largest_unit(number: u64, units: &[(&'static str, u64)]) -> Option<(u64, &'static str)> {
     units
         .iter()
@@ -137,7 +137,7 @@ mod tests {
 
     /// Java: ConfigDefTest#testNiceMemoryUnits
     #[test]
-    fn sizes_that_are_whole_multiples_are_told_in_units() {
+    fn sizes_that_are_whole_multiples_are_printed_in_units() {
         for (bytes, text) in [
             (0, ""),
             (1023, ""),
@@ -154,7 +154,7 @@ mod tests {
 
     /// Java: ConfigDefTest#testNiceTimeUnits
     #[test]
-    fn times_that_are_whole_multiples_are_told_in_units() {
+    fn times_that_are_whole_multiples_are_printed_in_units() {
         for (ms, text) in [
             (0, ""),
             (999, ""),

@@ -1,9 +1,8 @@
-//! Configuration: Kafka's keys, their types, defaults and rules, and the typed view of them that
-//! the rest of the library reads.
+//! Configuration: Kafka's keys with their types, defaults and validation, and the typed getters that the rest of the
+//! library uses.
 //!
-//! There are several doors (a builder, a map, a `.properties` file) and one check behind them:
-//! parse each key, refuse what is not built yet, check keys against each other, fill in what
-//! follows from others.
+//! There are several sources (a builder, a map, a `.properties` file) and one validation: parse each key, reject what
+//! is not supported yet, check keys against each other, derive the values that follow from other keys.
 
 mod bootstrap;
 mod builder;
@@ -41,19 +40,18 @@ use crate::error::ConfigError;
 use crate::sync::{Mutex, Rank};
 use crate::util::log::{self, LogContext};
 use draft::Draft;
-use not_built::{NOT_BUILT, NotBuilt};
 use plugin::Reads;
 use settings::Settings;
 
-/// The checked configuration of a producer.
+/// The validated configuration of a producer.
 ///
 /// Built by [`builder`](Self::builder), [`from_map`](Self::from_map) or
-/// [`from_properties_file`](Self::from_properties_file); whichever it is, all rules have been
-/// checked once it exists. Each getter is named for its key, dots written as underscores and units
-/// left out; what the keys mean is told in `docs/CONFIGURATION.md` and by [`keys`](Self::keys).
+/// [`from_properties_file`](Self::from_properties_file), each of which validates all keys. A getter has the name of its
+/// key, with underscores for dots and without the unit; the keys are documented in `docs/CONFIGURATION.md` and by
+/// [`keys`](Self::keys).
 ///
-/// A clone shares the client id and the record of what was read. Build one configuration for each
-/// producer, so that each gets a client id of its own.
+/// A clone shares the client id and the set of keys that were read. Build one configuration for each producer, so that
+/// each gets a client id of its own.
 ///
 /// ```
 /// use std::time::Duration;
@@ -67,20 +65,20 @@ use settings::Settings;
 /// assert_eq!(config.acks(), Acks::All);
 /// assert!(config.enable_idempotence());
 ///
-/// // The same from the text of a file.
+/// // The same as the text of a properties file.
 /// let text = "bootstrap.servers=kafka-1:9092,kafka-2:9092\nlinger.ms=5";
 /// let same = ProducerConfig::from_properties_str(text)?;
 /// assert_eq!(same.linger(), config.linger());
 ///
-/// // A mistake is told with its key and what to do about it.
+/// // An error names the key and says what to do.
 /// let error = ProducerConfig::from_map([("acks", "2")]).unwrap_err();
 /// assert_eq!(error.key(), Some("acks"));
 /// # Ok::<(), kafka_producer::ConfigError>(())
 /// ```
 ///
 /// # Kafka
-/// `ProducerConfig`. Differs: serializer keys are not mandatory, since serializers are usually
-/// handed over as values; rules that Kafka checks while it constructs a producer are checked here.
+/// `ProducerConfig`. Differs: serializer keys are not mandatory, since serializers are usually passed as values; rules
+/// that Kafka checks in the producer's constructor are checked here.
 #[derive(Clone)]
 pub struct ProducerConfig {
     settings: Settings,
@@ -90,16 +88,16 @@ pub struct ProducerConfig {
 }
 
 impl ProducerConfig {
-    /// A builder with a method for each key.
+    /// A builder with a setter for each key.
     pub fn builder() -> ProducerConfigBuilder {
         ProducerConfigBuilder::new()
     }
 
-    /// Builds a configuration from keys and values. The last of several values for one key counts.
+    /// Builds a configuration from keys and values. The last value of a key wins.
     ///
     /// # Errors
-    /// If a value is not valid, values do not go together, or a value asks for what this version
-    /// of the library cannot do.
+    /// If a value is invalid, values conflict, or a value needs a feature that this version of the library does not
+    /// have.
     pub fn from_map<K, V>(entries: impl IntoIterator<Item = (K, V)>) -> Result<Self, ConfigError>
     where
         K: Into<String>,
@@ -109,7 +107,7 @@ impl ProducerConfig {
             .into_iter()
             .map(|(key, value)| (key.into(), value.into()))
             .collect();
-        Self::check(given, NOT_BUILT)
+        Self::check(given)
     }
 
     /// Builds a configuration from the text of a Java `.properties` file.
@@ -117,7 +115,7 @@ impl ProducerConfig {
     /// # Errors
     /// As [`from_map`](Self::from_map), and if the text has a malformed escape.
     pub fn from_properties_str(text: &str) -> Result<Self, ConfigError> {
-        Self::check(properties::parse(text)?, NOT_BUILT)
+        Self::check(properties::parse(text)?)
     }
 
     /// Builds a configuration from a Java `.properties` file in UTF-8 or ISO-8859-1.
@@ -126,17 +124,14 @@ impl ProducerConfig {
     /// As [`from_properties_str`](Self::from_properties_str), and if the file cannot be read.
     ///
     /// # Blocking
-    /// Reads the file.
+    /// Reads the file; a pipe until its writer closes it.
     pub fn from_properties_file(path: impl AsRef<Path>) -> Result<Self, ConfigError> {
         ProducerConfigBuilder::new().properties_file(path)?.build()
     }
 
-    /// The one check behind all doors.
-    pub(crate) fn check(
-        given: BTreeMap<String, String>,
-        not_built: &[NotBuilt],
-    ) -> Result<Self, ConfigError> {
-        let (config, notices) = Self::check_quietly(given, not_built)?;
+    /// The validation that all sources share.
+    pub(crate) fn check(given: BTreeMap<String, String>) -> Result<Self, ConfigError> {
+        let (config, notices) = Self::check_quietly(given)?;
         let log = LogContext::of_producer(config.client_id(), config.transactional_id());
         for notice in notices {
             log::log!(notice.level, log, "{}", notice.text);
@@ -146,11 +141,10 @@ impl ProducerConfig {
 
     fn check_quietly(
         given: BTreeMap<String, String>,
-        not_built: &[NotBuilt],
     ) -> Result<(Self, Vec<checks::Notice>), ConfigError> {
         let mut draft = Draft::parse(&given)?;
         let security_protocol = checks::security_protocol(&draft)?;
-        not_built::check(&draft, &given, not_built)?;
+        not_built::check(&given)?;
         let notices = checks::run(&mut draft)?;
         let config = Self {
             settings: Settings::of(&draft, security_protocol),
@@ -161,12 +155,12 @@ impl ProducerConfig {
         Ok((config, notices))
     }
 
-    /// What was given, as it was given: keys unknown to this library and passwords included.
+    /// The keys and values as they were given, unknown keys and passwords included.
     pub fn originals(&self) -> &BTreeMap<String, String> {
         &self.originals
     }
 
-    /// What a plug-in gets to see; its reads are recorded here.
+    /// The configuration as a plug-in gets it; the keys that it reads are recorded here as used.
     pub fn plugin_config(&self) -> PluginConfig {
         PluginConfig::of(
             (*self.originals).clone(),
@@ -175,14 +169,14 @@ impl ProducerConfig {
         )
     }
 
-    /// Keys that were given and that nothing has read: misspelled ones, and those that have no
-    /// effect with the rest of the configuration.
+    /// Keys that were given and never read: misspelled ones, and those that have no effect with the rest of the
+    /// configuration.
     ///
     /// Complete once the producer and its plug-ins are constructed.
     ///
     /// # Kafka
-    /// `AbstractConfig#unused`. Differs: keys of TLS and SASL count as unused where the security
-    /// protocol does without them.
+    /// `AbstractConfig#unused`. Differs: keys of TLS and SASL count as unused with a security protocol that does not
+    /// use them.
     pub fn unused_keys(&self) -> Vec<&str> {
         let reads = self.reads.lock();
         self.originals
@@ -198,7 +192,7 @@ impl ProducerConfig {
         };
         match row.group() {
             Group::Tls => self.security_protocol().uses_tls(),
-            // Kerberos is not built.
+            // Kerberos is not supported.
             Group::Sasl => {
                 self.security_protocol().uses_sasl() && !key.starts_with("sasl.kerberos.")
             }
@@ -213,25 +207,25 @@ impl ProducerConfig {
         }
     }
 
-    /// Every key of the table with the value in effect and where it comes from: for logs, so
-    /// passwords are `[hidden]`. Unset keys without default are `null`.
+    /// The effective value of every key of the table, and its source. For logs: passwords are `[hidden]`. Unset keys
+    /// without a default are `null`.
     pub fn effective(&self) -> Vec<(&'static str, String, ConfigSource)> {
         self.draft.printable().collect()
     }
 
-    /// All keys that this library knows.
+    /// All keys of this library.
     pub fn keys() -> impl Iterator<Item = &'static ConfigKey> {
         definition::keys()
     }
 
-    /// A description of all keys as Markdown: the text of `docs/CONFIGURATION.md`.
+    /// The documentation of all keys as Markdown: the text of `docs/CONFIGURATION.md`.
     pub fn documentation() -> String {
         markdown::render_markdown()
     }
 }
 
-/// Shows the values in effect, passwords hidden, and of keys unknown to this library the names
-/// only: their values may be secrets as well.
+/// Prints the effective values, passwords hidden. Of keys unknown to this library it prints the names only: their
+/// values may be secrets.
 impl fmt::Debug for ProducerConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let unknown = self

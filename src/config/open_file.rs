@@ -1,11 +1,11 @@
-//! Files with secrets that everybody on the machine may read.
+//! Permission check of files with secrets: are they world-readable?
 
 use std::collections::BTreeMap;
 use std::path::Path;
 
 use super::definition::{self, ConfigKey};
 
-/// Whether everybody on this machine may read a file.
+/// Whether every user of this machine may read a file.
 #[cfg(unix)]
 pub(crate) fn is_open_to_all(path: &Path) -> bool {
     use std::os::unix::fs::PermissionsExt;
@@ -18,7 +18,7 @@ pub(crate) fn is_open_to_all(_path: &Path) -> bool {
     false
 }
 
-/// What is to be said of a properties file that has passwords or keys in it.
+/// The warning about a world-readable properties file with passwords or keys.
 pub(super) fn exposed(path: &Path, given: &BTreeMap<String, String>) -> Option<String> {
     let is_secret = |key: &&String| definition::key(key).is_some_and(ConfigKey::is_password);
     let secret = given.keys().find(is_secret)?;

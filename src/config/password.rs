@@ -1,16 +1,16 @@
-//! A secret that does not print itself.
+//! A secret that `Debug` and `Display` do not print.
 
 use std::fmt;
 
 use crate::util::wipe::wipe;
 
-/// A secret from the configuration. `Debug` and `Display` print `[hidden]`, and its memory is overwritten when
-/// it is dropped.
+/// A secret from the configuration. `Debug` and `Display` print `[hidden]`, and its memory is overwritten when it is
+/// dropped.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Password(String);
 
 impl Password {
-    /// What is printed in the place of a secret.
+    /// The text that is printed instead of a secret.
     pub const HIDDEN: &str = "[hidden]";
 
     /// Wraps a secret.

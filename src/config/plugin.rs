@@ -1,4 +1,4 @@
-//! What a plug-in sees of the configuration.
+//! The configuration as plug-ins see it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -6,15 +6,13 @@ use std::sync::Arc;
 
 use crate::sync::{Mutex, Rank};
 
-/// Keys that plug-ins have read, shared by all views of one configuration.
+/// The keys that plug-ins have read, shared by all views of one configuration.
 pub(crate) type Reads = Arc<Mutex<BTreeSet<String>>>;
 
-/// The configuration as a plug-in (serializer, partitioner, interceptor) gets it: all keys that
-/// the user gave, those unknown to this library included, as text, and `client.id`, which is made
-/// up if the user gave none.
+/// The configuration that a plug-in (serializer, partitioner, interceptor, metrics reporter) gets: all keys that the
+/// user gave, unknown keys included, as text, and `client.id`, which is generated if the user gave none.
 ///
-/// Reading a key with [`get`](Self::get) marks it as used, so it is not reported as a possible
-/// misspelling.
+/// Reading a key with [`get`](Self::get) marks it as used; unused keys are reported as possible misspellings.
 ///
 /// # Kafka
 /// The map handed to `Configurable#configure`.
@@ -26,7 +24,7 @@ pub struct PluginConfig {
 }
 
 impl PluginConfig {
-    /// A view of these entries, for testing a plug-in by itself.
+    /// A view of these entries, to test a plug-in by itself.
     pub fn new<K, V>(client_id: &str, entries: impl IntoIterator<Item = (K, V)>) -> Self
     where
         K: Into<String>,
@@ -43,6 +41,24 @@ impl PluginConfig {
         )
     }
 
+    /// A copy with other values for some keys.
+    pub(crate) fn with(&self, changes: &BTreeMap<String, String>) -> Self {
+        let mut entries = (*self.entries).clone();
+        entries.extend(changes.clone());
+        Self::of(entries, &self.client_id, Arc::clone(&self.reads))
+    }
+
+    /// The keys of `entries` whose value differs from the one here.
+    pub(crate) fn changed_by<'e>(
+        &self,
+        entries: &'e BTreeMap<String, String>,
+    ) -> impl Iterator<Item = &'e str> {
+        entries
+            .iter()
+            .filter(|(key, value)| self.entries.get(*key) != Some(value))
+            .map(|(key, _)| key.as_str())
+    }
+
     pub(crate) fn of(mut entries: BTreeMap<String, String>, client_id: &str, reads: Reads) -> Self {
         entries.insert("client.id".to_owned(), client_id.to_owned());
         Self {
@@ -52,31 +68,32 @@ impl PluginConfig {
         }
     }
 
-    /// The text given for a key, and marks the key as used.
+    /// The text given for a key. Marks the key as used.
     pub fn get(&self, key: &str) -> Option<&str> {
         let (key, value) = self.entries.get_key_value(key)?;
         let mut reads = self.reads.lock();
+        // Most keys are read repeatedly: allocate only for the first read.
         if !reads.contains(key) {
             reads.insert(key.clone());
         }
         Some(value)
     }
 
-    /// All keys and their text, in the order of the keys. Looking at them this way marks none as
-    /// used: call [`get`](Self::get) for those that are.
+    /// All keys and their text, in the order of the keys. Does not mark them as used: call [`get`](Self::get) for those
+    /// that are.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.entries
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()))
     }
 
-    /// The producer's name.
+    /// The producer's `client.id`.
     pub fn client_id(&self) -> &str {
         &self.client_id
     }
 }
 
-/// Shows the keys only: any value may be a secret.
+/// Prints the keys only: any value may be a secret.
 impl fmt::Debug for PluginConfig {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PluginConfig")
@@ -90,7 +107,7 @@ impl fmt::Debug for PluginConfig {
 mod tests {
     use super::*;
 
-    /// KP-4
+    /// Plug-ins are configured with the keys as the user gave them, and with the effective client id (KP-4).
     #[test]
     fn a_plug_in_sees_all_given_keys_and_the_client_id() {
         let config = PluginConfig::new("producer-7", [("my.key", "1"), ("acks", "all")]);

@@ -1,23 +1,23 @@
-//! Java's `.properties` format.
+//! Parser of Java's `.properties` format.
 //!
-//! A file is cut into logical lines first (blank lines and comments dropped, continued lines
-//! joined), then each is split into key and value, and last the escapes are replaced. Every
-//! character carries the number of the line it came from, for messages. Values never appear in
-//! messages: one may be a password.
+//! The text is split into logical lines (blank lines and comments are dropped, continued lines are joined), each line
+//! into key and value, and then escapes are replaced. Every character carries the number of its line, for messages.
+//! Values never appear in messages: any of them may be a password.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::File;
+use std::io::Read;
 use std::path::Path;
 
 use crate::error::ConfigError;
 
-/// A character and the number of its line, counted from 1.
+/// A character and the number of its line, starting at 1.
 type Placed = (char, usize);
 
-/// Reads the text of a `.properties` file. The last of several values for one key counts.
+/// Parses the text of a `.properties` file. The last of several values for one key wins.
 ///
 /// # Kafka
-/// `java.util.Properties#load`. Differs: half of a surrogate pair is refused.
+/// `java.util.Properties#load`. Differs: an unpaired surrogate is rejected.
 pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError> {
     logical_lines(text)
         .iter()
@@ -28,22 +28,33 @@ pub(crate) fn parse(text: &str) -> Result<BTreeMap<String, String>, ConfigError>
         .collect()
 }
 
-/// Reads a `.properties` file.
+/// Size limit in bytes. A larger file is no configuration, and may be an endless device.
+const MAX_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Reads and parses a `.properties` file or a pipe.
 pub(crate) fn read(path: &Path) -> Result<BTreeMap<String, String>, ConfigError> {
-    let bytes = fs::read(path).map_err(|error| {
+    let unreadable = |why: &str, remedy: &str| {
+        let name = path.display();
         ConfigError::unreadable(
-            format!(
-                "The properties file {} cannot be read: {error}",
-                path.display()
-            ),
-            "Check the path and the permissions of the file",
+            format!("The properties file {name} cannot be read: {why}"),
+            remedy,
         )
-    })?;
+    };
+    let mut bytes = Vec::new();
+    let read = File::open(path).and_then(|file| file.take(MAX_BYTES + 1).read_to_end(&mut bytes));
+    if let Err(error) = read {
+        let remedy = "Check the path and the permissions of the file";
+        return Err(unreadable(&error.to_string(), remedy));
+    }
+    if bytes.len() as u64 > MAX_BYTES {
+        let why = format!("it has more than {MAX_BYTES} bytes");
+        return Err(unreadable(&why, "Check the path"));
+    }
     parse(&decode(&bytes))
 }
 
-/// Reads UTF-8, with or without a byte order mark, and else ISO-8859-1, which is what such files
-/// were before Java 9.
+/// Decodes UTF-8, with or without a byte order mark, and otherwise ISO-8859-1, the encoding of such files before Java
+/// 9.
 fn decode(bytes: &[u8]) -> String {
     match std::str::from_utf8(bytes) {
         Ok(text) => text.strip_prefix('\u{feff}').unwrap_or(text).to_owned(),
@@ -55,7 +66,7 @@ fn is_blank(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\u{c}')
 }
 
-/// Text cut at `\n`, `\r` and `\r\n`.
+/// Splits the text at `\n`, `\r` and `\r\n`.
 fn natural_lines(text: &str) -> impl Iterator<Item = &str> {
     text.split('\n')
         .flat_map(|line| line.strip_suffix('\r').unwrap_or(line).split('\r'))
@@ -66,7 +77,7 @@ fn logical_lines(text: &str) -> Vec<Vec<Placed>> {
     let mut current: Vec<Placed> = Vec::new();
     for (index, natural) in natural_lines(text).enumerate() {
         let content = natural.trim_start_matches(is_blank);
-        // Only where a logical line begins can a line be a comment.
+        // A comment can begin only where a logical line begins, not on a continuation line.
         if current.is_empty() && content.starts_with(['#', '!']) {
             continue;
         }
@@ -88,8 +99,7 @@ fn logical_lines(text: &str) -> Vec<Vec<Placed>> {
     lines
 }
 
-/// Splits at the first `=`, `:` or blank that is not escaped; blanks around the separator belong
-/// to it.
+/// Splits at the first unescaped `=`, `:` or whitespace; whitespace around the separator is part of it.
 fn split(line: &[Placed]) -> (&[Placed], &[Placed]) {
     let mut escaped = false;
     let key_end = line
@@ -123,7 +133,7 @@ fn unescape(text: &[Placed]) -> Result<String, ConfigError> {
             result.push(*c);
             continue;
         }
-        // A backslash that ends the text stands for nothing.
+        // A lone backslash at the end of the text is dropped, as in Java.
         let [(escape, line), after @ ..] = rest else {
             break;
         };
@@ -144,8 +154,7 @@ fn unescape(text: &[Placed]) -> Result<String, ConfigError> {
     Ok(result)
 }
 
-/// Reads what follows `\u`: four hexadecimal digits, and the second half of a surrogate pair if
-/// they are a first half.
+/// Parses the text after `\u`: four hexadecimal digits, and after a high surrogate the escape of the low one.
 fn unicode_escape(text: &[Placed], line: usize) -> Result<(char, &[Placed]), ConfigError> {
     let (first, rest) = four_digits(text, line)?;
     if let Some(c) = char::from_u32(u32::from(first)) {
@@ -167,7 +176,7 @@ fn four_digits(text: &[Placed], line: usize) -> Result<(u16, &[Placed]), ConfigE
     let (digits, rest) = text.split_at_checked(4).ok_or_else(wrong)?;
     let mut code = 0;
     for (c, _) in digits {
-        // A hexadecimal digit is below 16, and four of them fit.
+        // No overflow: four hexadecimal digits fit into 16 bits.
         code = code << 4 | c.to_digit(16).ok_or_else(wrong)? as u16;
     }
     Ok((code, rest))
@@ -229,7 +238,7 @@ mod tests {
     #[test]
     fn comments_and_blank_lines_are_skipped() {
         assert_eq!(one("# x=1\n  ! y=2\n\n \t \na=b#c\n"), pair("a", "b#c"));
-        // A comment does not continue.
+        // A comment has no continuation lines.
         assert_eq!(one("# x \\\na=b"), pair("a", "b"));
     }
 
@@ -252,9 +261,9 @@ mod tests {
         assert_eq!(one("a=b\\\n# c"), pair("a", "b# c"));
         assert_eq!(one("a\\\n  =b"), pair("a", "b"));
         assert_eq!(one("a=b\\"), pair("a", "b"));
-        // Two backslashes are one escaped one; the line ends.
+        // Two backslashes are an escaped backslash, not a continuation.
         assert_eq!(entries("a=b\\\\\nc=d"), [pair("a", "b\\"), pair("c", "d")]);
-        // A blank line ends a continued one.
+        // A blank line ends a continuation.
         assert_eq!(entries("a=b\\\n\nc=d"), [pair("a", "b"), pair("c", "d")]);
         assert_eq!(one("\\\n\n# x\nc=d"), pair("c", "d"));
     }
@@ -300,7 +309,7 @@ mod tests {
         assert_eq!(decode(b"a=\xe4"), "a=ä");
     }
 
-    /// Writes a text so that it has to come back whatever is in it.
+    /// Escapes a text so that the parser returns it unchanged.
     fn escaped(text: &str) -> String {
         text.encode_utf16()
             .fold(String::new(), |all, unit| format!("{all}\\u{unit:04x}"))
@@ -308,14 +317,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_read_or_refused(text in r"([a\\u0-9d =:#!\n\r\t]|\PC)*") {
+        fn any_text_is_parsed_or_rejected(text in r"([a\\u0-9d =:#!\n\r\t]|\PC)*") {
             if let Err(error) = parse(&text) {
                 prop_assert!(error.is_unreadable());
             }
         }
 
         #[test]
-        fn an_escaped_entry_comes_back(key in any::<String>(), value in any::<String>()) {
+        fn an_escaped_entry_is_parsed_unchanged(key in any::<String>(), value in any::<String>()) {
             prop_assume!(!key.is_empty());
             let text = format!("{} = {}", escaped(&key), escaped(&value));
             prop_assert_eq!(one(&text), (key, value));

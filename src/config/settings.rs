@@ -12,7 +12,7 @@ use crate::compress::CompressionType;
 /// Declares the fields of [`Settings`] and, for each, a getter of [`ProducerConfig`].
 macro_rules! settings {
     ($($(#[$doc:meta])* $name:ident: $kind:ty,)*) => {
-        /// What the hot parts of the library read: converted once, copied freely.
+        /// Values that the library reads often: converted once, `Copy`.
         #[derive(Clone, Copy, Debug)]
         pub(super) struct Settings {
             $($name: $kind,)*
@@ -27,80 +27,80 @@ macro_rules! settings {
 }
 
 settings! {
-    /// `acks`: what a broker must have done before a record counts as delivered.
+    /// `acks`: the acknowledgement that a record needs to count as delivered.
     acks: Acks,
     /// `batch.size`: the size in bytes at which a batch is full.
     batch_size: usize,
-    /// `buffer.memory`: the bytes of memory for records that are not yet answered.
+    /// `buffer.memory`: the bytes of memory for records that are not yet acknowledged.
     buffer_memory: usize,
-    /// `client.dns.lookup`: what to do with a host name of several addresses.
+    /// `client.dns.lookup`: how a host name with several addresses is used.
     client_dns_lookup: ClientDnsLookup,
-    /// `compression.type`: how batches are compressed.
+    /// `compression.type`: the codec of batches.
     compression_type: CompressionType,
-    /// The level of the codec that is chosen, from `compression.gzip.level`, `compression.lz4.level` or
-    /// `compression.zstd.level`; `None` if it has none.
+    /// The level of the chosen codec, from `compression.gzip.level`, `compression.lz4.level` or
+    /// `compression.zstd.level`; `None` if it has no levels.
     compression_level: Option<i32>,
-    /// `connections.max.idle.ms`: after how long without traffic a connection is closed; `None`
-    /// is never.
+    /// `connections.max.idle.ms`: the idle timeout of a connection; `None` means never.
     connections_max_idle: Option<Duration>,
-    /// `delivery.timeout.ms`: when a record has either been delivered or failed.
+    /// `delivery.timeout.ms`: upper bound of the time until a record is delivered or has failed.
     delivery_timeout: Duration,
-    /// `enable.idempotence`, as it is in effect: false if other keys switched it off.
+    /// `enable.idempotence`, the effective value: false if other keys disabled it.
     enable_idempotence: bool,
     /// `linger.ms`: how long a batch that is not full waits for more records.
     linger: Duration,
-    /// `max.block.ms`: how long `send` may wait for metadata and memory.
+    /// `max.block.ms`: how long `send` may block for metadata and memory.
     max_block: Duration,
-    /// `max.in.flight.requests.per.connection`: how many requests may be unanswered; 1 or more.
+    /// `max.in.flight.requests.per.connection`: the limit of requests without a response on one connection; 1 or more.
     max_in_flight_requests_per_connection: usize,
     /// `max.request.size`: the largest record, in bytes.
     max_request_size: usize,
-    /// `metadata.max.age.ms`: after how long metadata is asked for again.
+    /// `metadata.max.age.ms`: the age at which metadata is refreshed.
     metadata_max_age: Duration,
-    /// `metadata.max.idle.ms`: after how long without records a topic is forgotten.
+    /// `metadata.max.idle.ms`: after how long without records a topic's metadata is evicted.
     metadata_max_idle: Duration,
     /// `metadata.recovery.strategy`: what to do when the known brokers cannot be reached.
     metadata_recovery_strategy: MetadataRecoveryStrategy,
-    /// `metadata.recovery.rebootstrap.trigger.ms`: how long metadata may be asked for in vain before
-    /// `bootstrap.servers` are asked again.
+    /// `metadata.recovery.rebootstrap.trigger.ms`: after how long without a successful metadata request
+    /// `bootstrap.servers` are tried again.
     metadata_recovery_rebootstrap_trigger: Duration,
-    /// `metrics.num.samples`: how many samples a rate or average speaks of; 1 or more.
+    /// `metrics.num.samples`: the number of samples of a rate or average; 1 or more.
     metrics_num_samples: usize,
-    /// `metrics.recording.level`: the most detailed level of metrics that is recorded.
+    /// `metrics.recording.level`: the most detailed recording level of metrics that is active.
     metrics_recording_level: RecordingLevel,
-    /// `metrics.sample.window.ms`: how long a sample covers.
+    /// `metrics.sample.window.ms`: the duration of one sample.
     metrics_sample_window: Duration,
-    /// `receive.buffer.bytes`: the socket's receive buffer; `None` leaves it to the system.
+    /// `receive.buffer.bytes`: the socket's receive buffer; `None` leaves it to the operating system.
     receive_buffer_bytes: Option<usize>,
-    /// `reconnect.backoff.ms`: the first pause before a broker is connected to again.
+    /// `reconnect.backoff.ms`: the first back-off before a reconnect.
     reconnect_backoff: Duration,
-    /// `reconnect.backoff.max.ms`: the longest such pause.
+    /// `reconnect.backoff.max.ms`: the longest back-off before a reconnect.
     reconnect_backoff_max: Duration,
-    /// `request.timeout.ms`: how long the answer to a request is waited for.
+    /// `request.timeout.ms`: the timeout of a request in flight.
     request_timeout: Duration,
-    /// `retries`: how many times a batch is sent again.
+    /// `retries`: how many times a batch is retried.
     retries: u32,
-    /// `retry.backoff.ms`: the pause before a retry.
+    /// `retry.backoff.ms`: the back-off before a retry.
     retry_backoff: Duration,
-    /// `retry.backoff.max.ms`: the longest pause before a retry; `None` if all are the same.
+    /// `retry.backoff.max.ms`: the longest back-off before a retry; `None` if the back-off is constant.
     retry_backoff_max: Option<Duration>,
-    /// `sasl.login.refresh.window.factor`: after which part of its lifetime a token is refreshed.
+    /// `sasl.login.refresh.window.factor`: the fraction of its lifetime after which a token is refreshed.
     sasl_login_refresh_window_factor: f64,
-    /// `sasl.login.refresh.window.jitter`: the random part of its lifetime that is added to that.
+    /// `sasl.login.refresh.window.jitter`: random jitter of that time, as a fraction of the lifetime.
     sasl_login_refresh_window_jitter: f64,
-    /// `sasl.login.refresh.min.period.seconds`: the least time before a token is refreshed.
+    /// `sasl.login.refresh.min.period.seconds`: the minimum time before a token is refreshed.
     sasl_login_refresh_min_period: Duration,
-    /// `sasl.login.refresh.buffer.seconds`: how long before its end a token should be refreshed at the latest.
+    /// `sasl.login.refresh.buffer.seconds`: the time before a token expires at which it should be refreshed at the
+    /// latest.
     sasl_login_refresh_buffer: Duration,
-    /// `security.protocol`: how to talk to brokers.
+    /// `security.protocol`: the protocol of connections to brokers.
     security_protocol: SecurityProtocol,
-    /// `send.buffer.bytes`: the socket's send buffer; `None` leaves it to the system.
+    /// `send.buffer.bytes`: the socket's send buffer; `None` leaves it to the operating system.
     send_buffer_bytes: Option<usize>,
-    /// `socket.connection.setup.timeout.ms`: how long a first try to connect may take.
+    /// `socket.connection.setup.timeout.ms`: the timeout of the first attempt to connect.
     socket_connection_setup_timeout: Duration,
-    /// `socket.connection.setup.timeout.max.ms`: how long any try to connect may take.
+    /// `socket.connection.setup.timeout.max.ms`: the maximum timeout of an attempt to connect.
     socket_connection_setup_timeout_max: Duration,
-    /// `transaction.timeout.ms`: when the coordinator aborts a transaction left open.
+    /// `transaction.timeout.ms`: after how long the coordinator aborts an open transaction.
     transaction_timeout: Duration,
 }
 
@@ -161,13 +161,13 @@ impl Settings {
     }
 }
 
-/// The codec that is chosen.
+/// The chosen codec.
 pub(super) fn compression_type(draft: &Draft) -> CompressionType {
     let name = draft.text("compression.type").unwrap_or_default();
     name.parse().expect("the table lists the codecs there are")
 }
 
-/// The key of a codec's level, if it has levels.
+/// The key of a codec's level; `None` if it has no levels.
 pub(super) fn compression_level_key(codec: CompressionType) -> Option<&'static str> {
     match codec {
         CompressionType::None | CompressionType::Snappy => None,
@@ -181,30 +181,29 @@ fn unless_negative(number: i64) -> Option<u64> {
     u64::try_from(number).ok()
 }
 
-/// A time that the table lets not be negative.
+/// A duration, which the table guarantees is not negative.
 fn millis(number: i64) -> Duration {
     Duration::from_millis(unless_negative(number).unwrap_or(0))
 }
 
-/// A count or size that the table lets not be negative. More than the address space holds is as
-/// good as all of it.
+/// A count or size, which the table guarantees is not negative. Saturates at the address space on 32-bit targets.
 fn size(number: i64) -> usize {
     usize::try_from(number.max(0)).unwrap_or(usize::MAX)
 }
 
-/// A socket buffer: -1 leaves it to the system.
+/// A socket buffer size; `None` for -1, which leaves it to the operating system.
 fn buffer_size(number: i64) -> Option<usize> {
     unless_negative(number).map(|_| size(number))
 }
 
-/// Getters of values that are not copied.
+/// Getters of values that are not `Copy`.
 impl ProducerConfig {
     /// `bootstrap.servers`: the entries as given, empty ones included.
     pub fn bootstrap_servers(&self) -> &[String] {
         self.draft.list("bootstrap.servers")
     }
 
-    /// `client.id`, made up if it was not given.
+    /// `client.id`; generated if it was not given.
     pub fn client_id(&self) -> &str {
         self.draft.text("client.id").unwrap_or_default()
     }
@@ -230,17 +229,17 @@ impl ProducerConfig {
         self.draft.text(KEY).filter(|_| self.draft.is_given(KEY))
     }
 
-    /// `metric.reporters`: names of metrics reporters.
+    /// `metric.reporters`: names of metrics reporters, in the order they are notified.
     pub fn metric_reporters(&self) -> &[String] {
         self.draft.list("metric.reporters")
     }
 
-    /// `sasl.mechanism`: how to authenticate.
+    /// `sasl.mechanism`: the SASL mechanism.
     pub fn sasl_mechanism(&self) -> &str {
         self.draft.text("sasl.mechanism").unwrap_or_default()
     }
 
-    /// `sasl.jaas.config`: the login, if one was given.
+    /// `sasl.jaas.config`: the login module and its options, if given.
     pub fn sasl_jaas_config(&self) -> Option<&Password> {
         self.draft.password("sasl.jaas.config")
     }
@@ -260,26 +259,26 @@ impl ProducerConfig {
         self.draft.text("sasl.login.class")
     }
 
-    /// `transactional.id`, if transactions are switched on.
+    /// `transactional.id`; `None` if transactions are disabled.
     pub fn transactional_id(&self) -> Option<&str> {
         self.draft.text("transactional.id")
     }
 }
 
-/// Getters for those who read many keys of a kind.
+/// Generic getters, for code that reads many keys of a group.
 #[cfg(feature = "tls-no-provider")]
 impl ProducerConfig {
-    /// A key that is text or a class, if it is set.
+    /// The value of a text or class key; `None` if it is not set.
     pub(crate) fn text(&self, key: &str) -> Option<&str> {
         self.draft.text(key)
     }
 
-    /// A key that is a list; empty if it is not set.
+    /// The value of a list key; empty if it is not set.
     pub(crate) fn list(&self, key: &str) -> &[String] {
         self.draft.list(key)
     }
 
-    /// A key that is a password, if it is set.
+    /// The value of a password key; `None` if it is not set.
     pub(crate) fn password(&self, key: &str) -> Option<&Password> {
         self.draft.password(key)
     }

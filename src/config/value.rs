@@ -1,16 +1,17 @@
-//! From text to typed values: Kafka's rules for parsing and for ranges.
+//! Parser and range checks of values, by Kafka's rules.
 
 use std::fmt;
 
 use super::Password;
 use super::definition::{ConfigKey, ConfigType, Validator};
 use crate::error::ConfigError;
+use crate::util::secret_text::holds_secret;
 
-/// A parsed value. `None` in an `Option<Value>` is Kafka's null: not set, no default.
+/// A parsed value. `None` in an `Option<ConfigValue>` is Kafka's null: not set, no default.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) enum Value {
+pub(crate) enum ConfigValue {
     Boolean(bool),
-    /// `short`, `int` and `long`; that a value fits its declared width was checked.
+    /// `short`, `int` and `long`; the range of the declared width has been checked.
     Integer(i64),
     Double(f64),
     Text(String),
@@ -18,32 +19,48 @@ pub(crate) enum Value {
     Password(Password),
 }
 
-/// The form used in logs: a password is hidden, a list is joined by commas.
-impl fmt::Display for Value {
+/// The printable form of a value that is not a password: hidden if it looks like a secret, which may have been put into
+/// the wrong key.
+pub(crate) fn shown(value: &str) -> &str {
+    if holds_secret(value) {
+        Password::HIDDEN
+    } else {
+        value
+    }
+}
+
+/// The form for logs: passwords hidden, lists joined by commas.
+impl fmt::Display for ConfigValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Boolean(value) => write!(f, "{value}"),
             Self::Integer(value) => write!(f, "{value}"),
             Self::Double(value) => write!(f, "{value}"),
-            Self::Text(value) => f.write_str(value),
-            Self::List(items) => f.write_str(&items.join(",")),
+            Self::Text(value) => f.write_str(shown(value)),
+            Self::List(items) => f.write_str(shown(&items.join(","))),
             Self::Password(value) => write!(f, "{value}"),
         }
     }
 }
 
-/// Parses and checks one value of one key.
-pub(crate) fn parse(key: &ConfigKey, given: &str) -> Result<Value, ConfigError> {
+/// Parses and validates the value of a key.
+pub(crate) fn parse(key: &ConfigKey, given: &str) -> Result<ConfigValue, ConfigError> {
     let text = trim(given);
     let value = match key.config_type() {
-        ConfigType::Boolean => parse_boolean(text).map(Value::Boolean),
-        ConfigType::Short => text.parse::<i16>().ok().map(|n| Value::Integer(n.into())),
-        ConfigType::Int => text.parse::<i32>().ok().map(|n| Value::Integer(n.into())),
-        ConfigType::Long => text.parse::<i64>().ok().map(Value::Integer),
-        ConfigType::Double => text.parse::<f64>().ok().map(Value::Double),
-        ConfigType::Text | ConfigType::Class => Some(Value::Text(text.to_owned())),
-        ConfigType::List => Some(Value::List(split_list(text))),
-        ConfigType::Password => Some(Value::Password(Password::new(text))),
+        ConfigType::Boolean => parse_boolean(text).map(ConfigValue::Boolean),
+        ConfigType::Short => text
+            .parse::<i16>()
+            .ok()
+            .map(|n| ConfigValue::Integer(n.into())),
+        ConfigType::Int => text
+            .parse::<i32>()
+            .ok()
+            .map(|n| ConfigValue::Integer(n.into())),
+        ConfigType::Long => text.parse::<i64>().ok().map(ConfigValue::Integer),
+        ConfigType::Double => text.parse::<f64>().ok().map(ConfigValue::Double),
+        ConfigType::Text | ConfigType::Class => Some(ConfigValue::Text(text.to_owned())),
+        ConfigType::List => Some(ConfigValue::List(split_list(text))),
+        ConfigType::Password => Some(ConfigValue::Password(Password::new(text))),
     };
     let Some(value) = value else {
         return Err(refuse(
@@ -69,40 +86,40 @@ fn refuse(key: &ConfigKey, given: &str, problem: impl Into<String>) -> ConfigErr
 }
 
 impl Validator {
-    /// Says what is wrong with a value, or `None` if nothing is.
-    fn problem_with(self, value: &Value) -> Option<String> {
+    /// Describes what is invalid in a value; `None` if nothing is.
+    fn problem_with(self, value: &ConfigValue) -> Option<String> {
         match (self, value) {
-            (Self::AtLeast(min), Value::Integer(n)) if *n < min => {
+            (Self::AtLeast(min), ConfigValue::Integer(n)) if *n < min => {
                 Some(format!("the value is below {min}"))
             }
-            (Self::Between(min, max), Value::Integer(n)) if *n < min || *n > max => {
+            (Self::Between(min, max), ConfigValue::Integer(n)) if *n < min || *n > max => {
                 Some(format!("the value is not between {min} and {max}"))
             }
-            (Self::BetweenOr(min, max, other), Value::Integer(n))
+            (Self::BetweenOr(min, max, other), ConfigValue::Integer(n))
                 if (*n < min || *n > max) && *n != other =>
             {
                 Some(format!(
                     "the value is not between {min} and {max}, nor {other}"
                 ))
             }
-            // Written as "not within", so that NaN is refused too.
-            (Self::Fraction(min, max), Value::Double(x)) if !(min..=max).contains(x) => {
+            // `!contains` instead of two comparisons, so that NaN is rejected too.
+            (Self::Fraction(min, max), ConfigValue::Double(x)) if !(min..=max).contains(x) => {
                 Some(format!("the value is not between {min} and {max}"))
             }
-            (Self::OneOf(valid), Value::Text(text)) if !valid.contains(&text.as_str()) => {
+            (Self::OneOf(valid), ConfigValue::Text(text)) if !valid.contains(&text.as_str()) => {
                 Some(match valid.iter().find(|v| v.eq_ignore_ascii_case(text)) {
                     Some(meant) => format!("the value must be written {meant}, in this case"),
                     None => "there is no such value".to_owned(),
                 })
             }
-            (Self::Bytes(min, _), Value::Text(text)) if text.len() < min => {
+            (Self::Bytes(min, _), ConfigValue::Text(text)) if text.len() < min => {
                 Some(if text.is_empty() {
                     "the value is empty".to_owned()
                 } else {
                     format!("the value has only {} bytes", text.len())
                 })
             }
-            (Self::Bytes(_, max), Value::Text(text)) if text.len() > max => {
+            (Self::Bytes(_, max), ConfigValue::Text(text)) if text.len() > max => {
                 Some(format!("the value has {} bytes", text.len()))
             }
             _ => None,
@@ -110,7 +127,7 @@ impl Validator {
     }
 }
 
-/// Cuts blanks as Java does: everything up to U+0020, control characters included.
+/// Trims like Java's `String#trim`: everything up to U+0020, control characters included.
 pub(crate) fn trim(text: &str) -> &str {
     text.trim_matches(|c| c <= ' ')
 }
@@ -125,7 +142,7 @@ fn parse_boolean(text: &str) -> Option<bool> {
     }
 }
 
-/// Splits at commas, drops the blanks around each item, keeps empty items.
+/// Splits at commas and trims each item; empty items are kept.
 fn split_list(text: &str) -> Vec<String> {
     if text.is_empty() {
         return Vec::new();
@@ -138,34 +155,38 @@ mod tests {
     use super::*;
     use crate::config::definition::key;
 
-    fn parsed(name: &str, text: &str) -> Result<Value, ConfigError> {
+    fn parsed(name: &str, text: &str) -> Result<ConfigValue, ConfigError> {
         parse(key(name).expect("the test names a key of the table"), text)
     }
 
     /// Java: ConfigDefTest#testBasicTypes
     #[test]
     fn text_becomes_a_value_of_the_declared_type() {
-        assert_eq!(parsed("batch.size", "1   ").unwrap(), Value::Integer(1));
-        assert_eq!(parsed("linger.ms", "2").unwrap(), Value::Integer(2));
+        assert_eq!(
+            parsed("batch.size", "1   ").unwrap(),
+            ConfigValue::Integer(1)
+        );
+        assert_eq!(parsed("linger.ms", "2").unwrap(), ConfigValue::Integer(2));
         assert_eq!(
             parsed("client.id", "\t hello\n").unwrap(),
-            Value::Text("hello".into())
+            ConfigValue::Text("hello".into())
         );
         assert_eq!(
             parsed("bootstrap.servers", " a , b, c").unwrap(),
-            Value::List(vec!["a".into(), "b".into(), "c".into()])
+            ConfigValue::List(vec!["a".into(), "b".into(), "c".into()])
         );
         assert_eq!(
             parsed("sasl.kerberos.ticket.renew.jitter", "42.5").unwrap(),
-            Value::Double(42.5)
+            ConfigValue::Double(42.5)
         );
         for (text, value) in [("true", true), ("FalSE", false), ("TRUE", true)] {
             assert_eq!(
                 parsed("enable.idempotence", text).unwrap(),
-                Value::Boolean(value)
+                ConfigValue::Boolean(value)
             );
         }
-        let Value::Password(password) = parsed("ssl.key.password", " pass word ").unwrap() else {
+        let ConfigValue::Password(password) = parsed("ssl.key.password", " pass word ").unwrap()
+        else {
             panic!("not parsed as a password");
         };
         assert_eq!(password.expose(), "pass word");
@@ -203,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_outside_every_range() {
+    fn nan_is_outside_every_range() {
         assert!(parsed("sasl.login.refresh.window.factor", "NaN").is_err());
         assert!(parsed("sasl.login.refresh.window.factor", "0.5").is_ok());
         assert!(parsed("sasl.login.refresh.window.factor", "0.49").is_err());

@@ -1,22 +1,24 @@
-//! What is wrong with a configuration, told so that it can be put right.
+//! Configuration errors: key, value, problem and remedy.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// A configuration that cannot be used: which key, which value, what is wrong and what to do.
+use crate::util::secret_text::holds_secret;
+
+/// An invalid configuration: which key, which value, what is wrong and what to do.
 ///
-/// Configurations are checked once, when a [`ProducerConfig`](crate::ProducerConfig) is built, so
-/// that a mistake shows at start-up and not with the first record. The value of a password never
-/// appears in this error.
+/// A configuration is validated once, when a [`ProducerConfig`](crate::ProducerConfig) is built, so that a mistake
+/// shows at start-up and not with the first record. The value of a password never appears in this error, nor a value
+/// that looks as if it contained a secret.
 ///
 /// # Kafka
 /// `ConfigException`.
 #[derive(Clone, PartialEq, Eq)]
-pub struct ConfigError(Arc<Inner>);
+pub struct ConfigError(Arc<ConfigErrorInner>);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+enum ConfigErrorKind {
     Invalid,
     Conflict,
     NotBuilt,
@@ -24,8 +26,8 @@ enum Kind {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Inner {
-    kind: Kind,
+struct ConfigErrorInner {
+    kind: ConfigErrorKind,
     keys: Vec<String>,
     value: Option<String>,
     problem: String,
@@ -33,52 +35,72 @@ struct Inner {
 }
 
 impl ConfigError {
-    /// One key's value is wrong by itself. `value` is `None` where it must not be shown.
+    /// One key has an invalid value. `value` is `None` where it must not be shown.
     pub(crate) fn invalid(
         key: impl Into<String>,
         value: Option<&str>,
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self::new(Kind::Invalid, vec![key.into()], value, problem, remedy)
+        Self::new(
+            ConfigErrorKind::Invalid,
+            vec![key.into()],
+            value,
+            problem,
+            remedy,
+        )
     }
 
-    /// The values of several keys do not go together; the key to look at comes first.
+    /// The values of several keys conflict; the key to look at first comes first.
     pub(crate) fn conflict(
         keys: &[&str],
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
         let keys = keys.iter().map(|&key| key.to_owned()).collect();
-        Self::new(Kind::Conflict, keys, None, problem, remedy)
+        Self::new(ConfigErrorKind::Conflict, keys, None, problem, remedy)
     }
 
-    /// The value is good Kafka configuration, but this version of the library cannot act on it.
+    /// The value is valid for Kafka, but this version of the library does not support it.
     pub(crate) fn not_built(
         key: impl Into<String>,
         value: Option<&str>,
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self::new(Kind::NotBuilt, vec![key.into()], value, problem, remedy)
+        Self::new(
+            ConfigErrorKind::NotBuilt,
+            vec![key.into()],
+            value,
+            problem,
+            remedy,
+        )
     }
 
-    /// The text that holds the configuration cannot be read.
+    /// The file or text of the configuration cannot be read.
     pub(crate) fn unreadable(problem: impl Into<String>, remedy: impl Into<String>) -> Self {
-        Self::new(Kind::Unreadable, Vec::new(), None, problem, remedy)
+        Self::new(
+            ConfigErrorKind::Unreadable,
+            Vec::new(),
+            None,
+            problem,
+            remedy,
+        )
     }
 
     fn new(
-        kind: Kind,
+        kind: ConfigErrorKind,
         keys: Vec<String>,
         value: Option<&str>,
         problem: impl Into<String>,
         remedy: impl Into<String>,
     ) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ConfigErrorInner {
             kind,
             keys,
-            value: value.map(str::to_owned),
+            value: value
+                .filter(|value| !holds_secret(value))
+                .map(str::to_owned),
             problem: problem.into(),
             remedy: remedy.into(),
         }))
@@ -89,14 +111,13 @@ impl ConfigError {
         self.0.keys.first().map(String::as_str)
     }
 
-    /// All keys that take part: one for a bad value, two or more for values that do not go
-    /// together, none for text that could not be read.
+    /// All keys involved: one for an invalid value, two or more for a conflict, none for text that could not be read.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.0.keys.iter().map(String::as_str)
     }
 
-    /// The refused value as it was given. `None` for passwords, and where several keys are at
-    /// odds (the text of the error names their values then).
+    /// The invalid value as it was given. `None` for passwords, for a value that looks as if it contained a secret, and
+    /// for a conflict (the error's text has the values then).
     pub fn value(&self) -> Option<&str> {
         self.0.value.as_deref()
     }
@@ -111,29 +132,28 @@ impl ConfigError {
         &self.0.remedy
     }
 
-    /// True if the value is valid for Kafka and only this version of the library cannot act on it
-    /// yet.
+    /// True if the value is valid for Kafka, but not supported by this version of the library.
     pub fn is_not_built(&self) -> bool {
-        self.0.kind == Kind::NotBuilt
+        self.0.kind == ConfigErrorKind::NotBuilt
     }
 
-    /// True if each value is fine by itself, but together they are not.
+    /// True if each value is valid by itself, but they conflict with each other.
     pub fn is_conflict(&self) -> bool {
-        self.0.kind == Kind::Conflict
+        self.0.kind == ConfigErrorKind::Conflict
     }
 
     /// True if the file or text that holds the configuration could not be read.
     pub fn is_unreadable(&self) -> bool {
-        self.0.kind == Kind::Unreadable
+        self.0.kind == ConfigErrorKind::Unreadable
     }
 }
 
-/// So much of a value is shown in the error's text.
-const SHOWN_AT_MOST: usize = 500;
+/// Longest part of a value, in characters, that the error's text shows.
+const MAX_SHOWN_CHARS: usize = 500;
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Inner {
+        let ConfigErrorInner {
             kind,
             keys,
             value,
@@ -141,8 +161,10 @@ impl fmt::Display for ConfigError {
             remedy,
         } = &*self.0;
         match (kind, keys.first(), value) {
-            (Kind::Conflict | Kind::Unreadable, _, _) | (_, None, _) => write!(f, "{problem}")?,
-            (_, Some(key), Some(value)) => match value.char_indices().nth(SHOWN_AT_MOST) {
+            (ConfigErrorKind::Conflict | ConfigErrorKind::Unreadable, _, _) | (_, None, _) => {
+                write!(f, "{problem}")?;
+            }
+            (_, Some(key), Some(value)) => match value.char_indices().nth(MAX_SHOWN_CHARS) {
                 Some((end, _)) => write!(f, "{key}={:?}...: {problem}", &value[..end])?,
                 None => write!(f, "{key}={value:?}: {problem}")?,
             },
@@ -171,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_invalid_value_is_told_with_key_value_problem_and_remedy() {
+    fn an_invalid_value_error_has_key_value_problem_and_remedy() {
         let error = ConfigError::invalid("acks", Some("2"), "there is no such level", "Set all");
         assert_eq!(
             error.to_string(),

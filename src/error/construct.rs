@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::{ConfigError, PluginKind, SharedError};
 
-/// Why a producer could not be built. Whatever had been started was stopped again.
+/// Why a producer could not be built. All parts that had been started are stopped again.
 ///
 /// # Kafka
 /// The `KafkaException` "Failed to construct kafka producer".
@@ -13,11 +13,11 @@ use super::{ConfigError, PluginKind, SharedError};
 pub enum ConstructError {
     /// The configuration is wrong.
     Config(ConfigError),
-    /// A part of the producer failed to start.
+    /// A part of the producer could not be created.
     Failed {
-        /// Which.
+        /// The part.
         step: ConstructStep,
-        /// What it said.
+        /// Its error.
         source: SharedError,
     },
 }
@@ -36,8 +36,8 @@ impl fmt::Display for ConstructError {
 impl std::error::Error for ConstructError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Config(error) => Some(error),
-            Self::Failed { source, .. } => Some(&**source),
+            Self::Config(error) => error.source(),
+            Self::Failed { source, .. } => source.source(),
         }
     }
 }
@@ -48,17 +48,17 @@ impl From<ConfigError> for ConstructError {
     }
 }
 
-/// What is made when a producer is built, and may fail.
+/// A part of the producer whose creation may fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ConstructStep {
-    /// Code of the user's was to be made, configured, or asked for a listener.
+    /// A plug-in: creating it, configuring it, or getting its cluster listener.
     Plugin(PluginKind),
     /// The codec of `compression.type`.
     Codec,
-    /// The connections: the system has no more file descriptors, say.
+    /// The network client: the process has run out of file descriptors, for example.
     NetworkClient,
-    /// The producer's own thread.
+    /// The sender thread.
     SenderThread,
 }
 

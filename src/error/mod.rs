@@ -1,14 +1,19 @@
-//! What can go wrong, for whom, and what to do about it: one type per operation, each cheap to clone
-//! and each convertible into the umbrella [`Error`].
+//! Error types: one for each operation, cheap to clone and convertible into the umbrella [`Error`].
 //!
 //! | operation | error |
 //! |---|---|
 //! | building a configuration | [`ConfigError`] |
 //! | constructing a producer | [`ConstructError`] |
-//! | handing a record over (what Kafka's Java producer throws from `send`) | [`SendError`] |
-//! | a record's fate (what its future and callback get) | [`ProduceError`] |
+//! | `send` (what Kafka's Java producer throws from it) | [`SendError`] |
+//! | the result of a record (what its future and callback get) | [`ProduceError`] |
+//! | beginning, committing, aborting a transaction | [`TransactionError`] |
+//! | reconfiguring metrics reporters | [`ReconfigureError`] |
 //! | waiting: `flush`, `close`, `partitions_for` | [`FlushError`], [`CloseError`], [`MetadataError`] |
+//!
+//! `Display` of an error includes the text of its cause. Therefore `source` is the cause of that cause, and a report
+//! that prints the whole chain repeats nothing. The cause itself, for a downcast, is a field.
 
+mod closed;
 mod code;
 mod config;
 mod construct;
@@ -16,27 +21,32 @@ mod plugin;
 mod produce;
 mod record;
 mod send;
+mod transaction;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use closed::CLOSED;
+pub use closed::ProducerFailure;
 pub use code::ErrorCode;
 pub use config::ConfigError;
 pub use construct::{ConstructError, ConstructStep};
-pub use plugin::PluginKind;
+pub use plugin::{PluginKind, ReconfigureError};
 pub use produce::{BrokerError, Delivery, ProduceError, ProduceErrorKind, WaitCause};
-pub(crate) use produce::{ProduceErrorBuilder, RecordTimes};
+pub(crate) use produce::{ProduceErrorParts, RecordTimes};
 pub use record::RecordError;
 pub(crate) use send::REFUSED_NAME;
 pub use send::{CloseError, FlushError, MetadataError, Misuse, RecordPart, SendError};
+pub(crate) use transaction::TransactionFailure;
+pub use transaction::{TransactionCall, TransactionError, TransactionErrorKind};
 
-/// An error of the user's own code, kept as the cause of one of ours.
+/// An error returned by user code, kept as the cause of one of ours.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
 
-/// A cause that can be cloned along with the error that carries it.
+/// A cause that is shared, so that the error that carries it can be cloned.
 pub(crate) type SharedError = Arc<dyn std::error::Error + Send + Sync>;
 
-/// Any error of this library: for programs that handle them all alike.
+/// Any error of this library, for programs that handle all of them alike.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum Error {
@@ -44,30 +54,35 @@ pub enum Error {
     Config(ConfigError),
     /// The producer could not be built.
     Construct(ConstructError),
-    /// A record was not taken.
+    /// `send` rejected a record.
     Send(SendError),
-    /// A record was taken and then failed.
+    /// A record was accepted by `send` and failed later.
     Produce(ProduceError),
-    /// A flush did not finish.
+    /// A flush did not complete.
     Flush(FlushError),
     /// The producer was closed before everything was delivered.
     Close(CloseError),
-    /// A topic's partitions could not be learned.
+    /// The partitions of a topic could not be fetched.
     Metadata(MetadataError),
+    /// A transactional call failed.
+    Transaction(TransactionError),
+    /// Metrics reporters could not be reconfigured.
+    Reconfigure(ReconfigureError),
 }
 
 impl Error {
-    /// Whether doing the same again may succeed without anything being changed.
+    /// Whether the same operation may succeed when it is retried unchanged.
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Produce(error) => error.is_retriable(),
             Self::Metadata(error) => error.is_retriable(),
             Self::Flush(FlushError::TimedOut { .. }) => true,
+            Self::Transaction(error) => error.is_retriable(),
             _ => false,
         }
     }
 
-    /// Whether the record it speaks of may be in the log.
+    /// Whether the record that failed may be in the log all the same.
     pub fn may_be_written(&self) -> bool {
         matches!(self, Self::Produce(error) if error.may_be_written())
     }
@@ -83,6 +98,8 @@ impl fmt::Display for Error {
             Self::Flush(error) => error.fmt(f),
             Self::Close(error) => error.fmt(f),
             Self::Metadata(error) => error.fmt(f),
+            Self::Transaction(error) => error.fmt(f),
+            Self::Reconfigure(error) => error.fmt(f),
         }
     }
 }
@@ -97,6 +114,8 @@ impl std::error::Error for Error {
             Self::Flush(error) => error.source(),
             Self::Close(error) => error.source(),
             Self::Metadata(error) => error.source(),
+            Self::Transaction(error) => error.source(),
+            Self::Reconfigure(error) => error.source(),
         }
     }
 }
@@ -119,4 +138,6 @@ into_umbrella! {
     Flush(FlushError),
     Close(CloseError),
     Metadata(MetadataError),
+    Transaction(TransactionError),
+    Reconfigure(ReconfigureError),
 }

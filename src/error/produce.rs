@@ -1,4 +1,4 @@
-//! Why a record that was taken did not get through, and whether it may be in the log all the same.
+//! The error of a record that `send` accepted: why it was not delivered, and whether it may be in the log all the same.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use crate::types::{NodeId, PartitionId};
     reason = "a record is safely out of the log, or it is not"
 )]
 pub enum Delivery {
-    /// The record is in no log: it was never handed to a socket, or the broker refused it. Sending
-    /// it again cannot make a duplicate.
+    /// The record is in no log: it was never written to a socket, or the broker rejected it. Sending it again cannot
+    /// make a duplicate.
     NotWritten,
-    /// The record was handed to the network and never answered for: it may or may not be in the
-    /// log. Sending it again may make a duplicate.
+    /// The record was written to the network and never acknowledged: it may or may not be in the log. Sending it again
+    /// may make a duplicate.
     MaybeWritten,
 }
 
-/// What an error answer of a broker said.
+/// The error in a broker's response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerError {
     /// Kafka's error code.
     pub code: ErrorCode,
-    /// The broker's own words, from Produce version 8 on.
+    /// The broker's error message, from Produce version 8 on.
     pub message: Option<Arc<str>>,
-    /// The broker that said it.
+    /// The broker that responded.
     pub node: Option<NodeId>,
 }
 
@@ -58,47 +58,49 @@ impl fmt::Display for BrokerError {
     }
 }
 
-/// What a record was waiting for when its time ran out.
+/// What a record was waiting for when it timed out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WaitCause {
-    /// No broker leads its partition.
+    /// The partition has no leader.
     NoLeader,
-    /// The partition's leader could not be reached; the last connection error, if there was one.
+    /// There was no connection to the partition's leader.
     NotConnected {
         /// The leader.
         node: NodeId,
-        /// What the last attempt to connect ended with.
+        /// The error of the last attempt to connect, if there was one.
         last_error: Option<Arc<str>>,
     },
-    /// The leader told the client to slow down.
+    /// The leader throttled this client (`throttle_time_ms`).
     Throttled {
         /// The leader.
         node: NodeId,
     },
-    /// Earlier requests to the leader, or earlier batches of the partition, were not answered.
+    /// Earlier requests to the leader, or earlier batches of the partition, were still in flight.
     BehindInFlight {
         /// The leader.
         node: NodeId,
     },
-    /// The batch itself was handed over and no answer came.
+    /// The batch itself was in flight, and no response came.
     NotAnswered {
         /// The leader.
         node: NodeId,
     },
-    /// No broker has given the idempotent producer an identifier yet.
+    /// The idempotent producer had no producer id yet.
     ProducerId {
-        /// What the last attempt ended with.
+        /// The error of the last attempt to get one.
         last_error: Option<Arc<str>>,
     },
-    /// The cluster does not accept the client's credentials.
+    /// Authentication failed.
     Authentication {
-        /// The broker's words.
+        /// The broker's error message.
         message: Arc<str>,
     },
-    /// It was waiting before another attempt, after a broker's error answer.
+    /// It was waiting for the retry back-off (`retry.backoff.ms`) after an error response.
     RetryBackoff,
-    /// It was in the queue and its turn had not come.
+    /// Its partition had not been added to the transaction yet, and records may not be written to it before.
+    AddingPartition,
+    /// It was queued, and its batch had not been drained yet.
     Queued,
 }
 
@@ -126,11 +128,17 @@ impl fmt::Display for WaitCause {
             Self::ProducerId {
                 last_error: Some(error),
             } => {
-                write!(f, "no producer id could be had: {error}")
+                write!(f, "no producer id could be obtained: {error}")
             }
             Self::ProducerId { last_error: None } => write!(f, "no producer id was given yet"),
             Self::Authentication { message } => write!(f, "authentication failed: {message}"),
             Self::RetryBackoff => write!(f, "waiting before another attempt"),
+            Self::AddingPartition => {
+                write!(
+                    f,
+                    "the coordinator had not added the partition to the transaction"
+                )
+            }
             Self::Queued => write!(f, "its turn in the queue had not come"),
         }
     }
@@ -140,53 +148,66 @@ impl fmt::Display for WaitCause {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ProduceErrorKind {
-    /// `delivery.timeout.ms` passed since the record's batch was opened.
+    /// `delivery.timeout.ms` passed since the record's batch was created.
     DeliveryTimeout,
-    /// `max.block.ms` passed before the topic's partitions were known: no broker could be reached, or none
-    /// could say; [`ProduceError::code`] is what one said, if one did.
+    /// `max.block.ms` passed before the topic's metadata was fetched: no broker could be reached, or each responded
+    /// with an error; [`ProduceError::code`] is the last such error, if there was one.
     MetadataTimeout,
-    /// `max.block.ms` passed, and brokers that were asked meanwhile have no such topic, or not the partition
-    /// that the record is for. They may, later.
+    /// `max.block.ms` passed, and brokers responded meanwhile that the topic, or the record's partition of it, does not
+    /// exist. It may be created later.
     UnknownTopicOrPartition,
-    /// `max.block.ms` passed before there was memory for the record (`buffer.memory`).
+    /// `max.block.ms` passed before memory for the record was free (`buffer.memory`).
     BufferExhausted,
-    /// The record is larger than a limit of the configuration.
+    /// The record is larger than a limit in the configuration.
     RecordTooLarge {
-        /// Upper bound of its size, in bytes.
+        /// Upper bound of its serialized size, in bytes.
         size: usize,
         /// The limit, in bytes.
         limit: usize,
         /// The key that sets the limit.
         key: &'static str,
     },
-    /// No topic can have the name, or the brokers refuse it; [`ProduceError::code`] tells which: it is
-    /// `None` where no broker was asked.
+    /// The topic's name is invalid, or the brokers reject it. [`ProduceError::code`] tells them apart: it is `None`
+    /// where no broker was asked.
     InvalidTopic,
-    /// The client may not write to the topic, or not see it.
+    /// The client is not authorized to write to the topic, or to describe it.
     TopicAuthorization,
-    /// The brokers do not accept the client's credentials.
+    /// The brokers reject the client's credentials.
     Authentication,
-    /// No version of the protocol that the broker speaks can carry the record.
+    /// The broker supports no version of the Produce request that can carry the record.
     UnsupportedVersion,
-    /// The broker, or another of the cluster, does not know the codec that batches are compressed with.
+    /// The codec of the batch is not supported by the leader, or by another broker of the cluster.
     UnsupportedCompressionType,
-    /// The broker refused the batch; see [`ProduceError::broker_error`].
+    /// The broker rejected the batch; see [`ProduceError::broker_error`].
     Broker(ErrorCode),
-    /// The connection was lost and no retry was left.
+    /// The connection was lost, and all retries are used up.
     Network,
+    /// The transaction was aborted, or must be aborted, before the record was sent.
+    TransactionAborted,
     /// The producer was closed before the record was delivered.
     Closed,
-    /// The producer failed for good: the message says why.
+    /// The producer failed for good; the message says why.
     ProducerFailed,
-    /// This is not an answer yet: `get_timeout` ran out first.
+    /// Not a result yet: the timeout of `get_timeout` passed first.
     Pending,
-    /// The call cannot be made here; the message says why.
+    /// The call is not allowed where it was made; the message says why.
     Misuse,
-    /// `send` itself failed and returned the reason; only interceptors see this kind.
+    /// `send` itself failed and returned the error; only interceptors see this kind.
     NotTaken,
 }
 
-/// How often and how long a record's batch was tried.
+/// The kind of failure that an error code of a broker's Produce response means for the records.
+impl From<ErrorCode> for ProduceErrorKind {
+    fn from(code: ErrorCode) -> Self {
+        match code {
+            ErrorCode::TopicAuthorizationFailed => Self::TopicAuthorization,
+            ErrorCode::InvalidTopicException => Self::InvalidTopic,
+            code => Self::Broker(code),
+        }
+    }
+}
+
+/// How often a record's batch was sent, and how long it was queued and in flight.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct RecordTimes {
     pub(crate) attempts: u32,
@@ -196,15 +217,15 @@ pub(crate) struct RecordTimes {
 
 /// Why a record failed, and whether it may be in the log.
 ///
-/// Shared by all records of a batch: cloning costs one counter.
+/// Shared by all records of a batch: a clone increments one reference count.
 ///
 /// # Kafka
-/// What `Future#get` and `Callback#onCompletion` give in Java, as one type with predicates.
+/// The exception of `Future#get` and `Callback#onCompletion`, as one type with predicates.
 #[derive(Debug, Clone)]
-pub struct ProduceError(Arc<Inner>);
+pub struct ProduceError(Arc<ProduceErrorInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ProduceErrorInner {
     kind: ProduceErrorKind,
     delivery: Delivery,
     topic: Arc<str>,
@@ -232,8 +253,8 @@ impl ProduceError {
         self.0.delivery == Delivery::MaybeWritten
     }
 
-    /// Whether sending the record again may succeed without anything being changed. Says nothing
-    /// of duplicates: for that ask [`may_be_written`](Self::may_be_written).
+    /// Whether the record may be delivered when it is sent again unchanged. That may make a duplicate: see
+    /// [`may_be_written`](Self::may_be_written).
     pub fn is_retriable(&self) -> bool {
         match &self.0.kind {
             ProduceErrorKind::DeliveryTimeout
@@ -247,7 +268,7 @@ impl ProduceError {
         }
     }
 
-    /// Whether time ran out, as opposed to a refusal.
+    /// Whether a timeout passed, as opposed to a record that was rejected.
     pub fn is_timeout(&self) -> bool {
         matches!(
             self.0.kind,
@@ -269,23 +290,23 @@ impl ProduceError {
         self.0.partition
     }
 
-    /// What the record was waiting for when its time ran out.
+    /// What the record was waiting for when it timed out.
     pub fn cause(&self) -> Option<&WaitCause> {
         self.0.cause.as_ref()
     }
 
-    /// The last error answer of a broker for the record's batch.
+    /// The last error response of a broker for the record's batch.
     pub fn broker_error(&self) -> Option<&BrokerError> {
         self.0.broker.as_ref()
     }
 
-    /// What the last attempt for the record's batch ended with, if it got no answer: a connection that
-    /// was lost, or an answer that was none.
+    /// The error of the last attempt of the record's batch that got no valid response: a lost connection, or a response
+    /// that could not be parsed.
     pub fn last_failure(&self) -> Option<&str> {
         self.0.last_failure.as_deref()
     }
 
-    /// Kafka's error code, when a broker's answer decided.
+    /// Kafka's error code, if an error response decided.
     pub fn code(&self) -> Option<ErrorCode> {
         match self.0.kind {
             ProduceErrorKind::Broker(code) => Some(code),
@@ -299,17 +320,18 @@ impl ProduceError {
         }
     }
 
-    /// How often the record's batch was sent: some of it, at least, was given to a socket, or is on its way there.
+    /// How often the record's batch was sent: the number of attempts of which at least one byte was written to a
+    /// socket, or is about to be.
     pub fn attempts(&self) -> u32 {
         self.0.times.attempts
     }
 
-    /// How long the record's batch lay in the queue, in all.
+    /// How long the record's batch was queued, over all attempts.
     pub fn queued(&self) -> Duration {
         self.0.times.queued
     }
 
-    /// How long the record's batch was under way, in all.
+    /// How long the record's batch was in flight, over all attempts.
     pub fn in_flight(&self) -> Duration {
         self.0.times.in_flight
     }
@@ -349,7 +371,7 @@ impl fmt::Display for ProduceError {
 
 impl std::error::Error for ProduceError {}
 
-/// Equal when they say the same.
+/// Two errors are equal if kind, delivery, topic, partition and message are.
 impl PartialEq for ProduceError {
     fn eq(&self, other: &Self) -> bool {
         Arc::ptr_eq(&self.0, &other.0)
@@ -361,20 +383,19 @@ impl PartialEq for ProduceError {
     }
 }
 
-/// Gathers what a [`ProduceError`] says.
+/// Builder of a [`ProduceError`].
 #[derive(Debug)]
-pub(crate) struct ProduceErrorBuilder(Inner);
+pub(crate) struct ProduceErrorParts(ProduceErrorInner);
 
-impl ProduceErrorBuilder {
-    /// An error that names its kind, whether the record may be written, the topic, and in a sentence
-    /// what happened and what to do.
+impl ProduceErrorParts {
+    /// Starts with the mandatory parts. `message` is a sentence that says what happened and what to do.
     pub(crate) fn new(
         kind: ProduceErrorKind,
         delivery: Delivery,
         topic: Arc<str>,
         message: impl Into<String>,
     ) -> Self {
-        Self(Inner {
+        Self(ProduceErrorInner {
             kind,
             delivery,
             topic,

@@ -1,24 +1,24 @@
-//! A record that no cluster could take.
+//! Invalid records: no topic could accept them.
 
 use std::fmt;
 
 use crate::types::PartitionId;
 
-/// What is wrong with a record, whatever its topic.
+/// What is invalid in a record, whatever its topic.
 ///
 /// # Kafka
-/// The `IllegalArgumentException`s of `ProducerRecord`'s constructor. Differs: a record may hold such
-/// a value, so that an interceptor can mend it; sending it is what is refused.
+/// The `IllegalArgumentException`s of `ProducerRecord`'s constructor. Differs: a record may be built with such a value,
+/// so that an interceptor can correct it; `send` rejects it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum RecordError {
-    /// The partition is below zero; leave it unset to have one chosen.
+    /// The partition is negative; leave it unset to have the partitioner choose one.
     NegativePartition(PartitionId),
-    /// The timestamp is below zero; leave it unset to have the time of the call taken.
+    /// The timestamp is negative; leave it unset to use the time of the call.
     NegativeTimestamp(i64),
-    /// It has headers, and a broker of the cluster takes no format that has them.
+    /// The record has headers, and a broker of the cluster supports no message format with headers.
     HeadersUnsupported {
-        /// The newest format that all brokers take.
+        /// The newest message format that all brokers support.
         magic: u8,
     },
 }
@@ -38,8 +38,8 @@ impl fmt::Display for RecordError {
             ),
             Self::HeadersUnsupported { magic } => write!(
                 f,
-                "the record has headers, which message format {magic} has not, the newest that all brokers \
-                 of the cluster take: they are known since Kafka 0.11; send it without, or upgrade the \
+                "the record has headers, which message format {magic} does not support, the newest that all brokers \
+                 of the cluster accept: headers need Kafka 0.11; send it without, or upgrade the \
                  brokers"
             ),
         }

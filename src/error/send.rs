@@ -1,25 +1,27 @@
-//! Errors of the calls themselves: what Java's producer throws.
+//! Errors that calls return immediately: the exceptions that Java's producer throws.
 
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{ErrorCode, PluginKind, RecordError, SharedError};
+use super::{
+    CLOSED, ErrorCode, PluginKind, ProducerFailure, RecordError, SharedError, TransactionError,
+};
 use crate::types::PartitionId;
 use crate::types::topic_name::{self, Shown};
 
-/// A call that cannot be made where it was made.
+/// A call that is not allowed where it was made.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Misuse {
-    /// The call would wait for the producer, and was made inside code of yours that the producer runs: a callback,
-    /// an interceptor, a serializer, a partitioner, a listener, a waker, or a logger on its thread. Most of them run
-    /// on that thread, and would wait for themselves; the others have the same rules.
+    /// A blocking call was made inside user code that the producer runs: a callback, an interceptor, a serializer, a
+    /// partitioner, a listener, a waker, or a logger on its thread. Most of these run on the sender thread, where the
+    /// call would deadlock; the others have the same rule.
     InsideCallback,
-    /// The process is a fork of the one that built the producer; the sender thread is not here.
+    /// The process was forked after the producer was built; the sender thread exists only in the parent.
     Forked,
-    /// A record was sent inside user code that a `send` runs, inside user code that a `send` runs, and so on
-    /// many times over: a callback that sends again what fails at once, an interceptor that sees its own records.
+    /// `send` was called recursively too many times: by a callback that sends again a record that fails at once, or an
+    /// interceptor that sees its own records.
     NestedTooDeep,
 }
 
@@ -33,7 +35,7 @@ impl fmt::Display for Misuse {
             }
             Self::NestedTooDeep => {
                 "the call was made inside callbacks or other code of yours, each run by a send inside the \
-                 one before, too many times over; see that such code does not send for ever"
+                 one before, too many times over; make sure that such code does not send for ever"
             }
             Self::Forked => {
                 "the producer was built before this process was forked and its sender thread stayed \
@@ -43,7 +45,7 @@ impl fmt::Display for Misuse {
     }
 }
 
-/// Which part of a record.
+/// The key or the value of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "a record has these two")]
 pub enum RecordPart {
@@ -62,63 +64,66 @@ impl fmt::Display for RecordPart {
     }
 }
 
-/// Why `send` did not take a record: nothing was queued and no callback runs.
+/// Why `send` rejected a record: nothing was queued, and its callback is not called.
 ///
 /// # Kafka
-/// What `KafkaProducer#send` throws. What it puts into the returned future instead (time-outs,
-/// records too large, refused topics) is a [`ProduceError`](super::ProduceError) in the future here too.
+/// What `KafkaProducer#send` throws. The errors that Java puts into the returned future instead (timeouts, records too
+/// large, rejected topics) are a [`ProduceError`](super::ProduceError) in the future here too.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum SendError {
     /// The producer is closed.
     Closed,
-    /// The producer failed for good; the text says why.
-    ProducerFailed(Arc<str>),
-    /// The record's partition or timestamp is no such thing.
+    /// The producer failed for good.
+    ProducerFailed(ProducerFailure),
+    /// The record's partition or timestamp is invalid.
     Record(RecordError),
     /// A serializer failed.
     Serialization {
-        /// Which part it was to serialize.
+        /// The part that was serialized.
         part: RecordPart,
         /// The record's topic.
         topic: Arc<str>,
-        /// What it said.
+        /// The serializer's error.
         source: SharedError,
     },
     /// The partitioner failed.
     Partitioner {
         /// The record's topic.
         topic: Arc<str>,
-        /// What it said.
+        /// The partitioner's error.
         source: SharedError,
     },
-    /// The partitioner named a partition that the topic does not have.
+    /// The partitioner returned a partition that the topic does not have.
     PartitionOutOfRange {
         /// The record's topic.
         topic: Arc<str>,
-        /// What the partitioner answered.
+        /// The partition that it returned.
         partition: PartitionId,
         /// How many partitions the topic has.
         count: usize,
     },
     /// User code panicked; the panic was contained.
     Panicked {
-        /// What panicked.
+        /// The plug-in.
         plugin: PluginKind,
         /// The topic of the record.
         topic: Arc<str>,
         /// The panic's message.
         message: Arc<str>,
     },
-    /// The call cannot be made here.
+    /// The call is not allowed where it was made.
     Misuse(Misuse),
+    /// The producer is transactional, and no transaction is open for records: none was begun, it is being committed or
+    /// aborted, or it must be aborted.
+    Transaction(TransactionError),
 }
 
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Closed => write!(f, "the producer is closed; no record can be sent any more"),
-            Self::ProducerFailed(why) => write!(f, "the producer failed for good: {why}"),
+            Self::Closed => write!(f, "{CLOSED}; no record can be sent any more"),
+            Self::ProducerFailed(failure) => failure.fmt(f),
             Self::Record(error) => error.fmt(f),
             Self::Serialization {
                 part,
@@ -152,6 +157,7 @@ impl fmt::Display for SendError {
                 message,
             } => write!(f, "the {plugin} panicked for topic {topic}: {message}"),
             Self::Misuse(misuse) => misuse.fmt(f),
+            Self::Transaction(error) => error.fmt(f),
         }
     }
 }
@@ -160,9 +166,10 @@ impl std::error::Error for SendError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
             Self::Serialization { source, .. } | Self::Partitioner { source, .. } => {
-                Some(&**source)
+                source.source()
             }
-            Self::Record(error) => Some(error),
+            Self::Record(error) => error.source(),
+            Self::Transaction(error) => error.source(),
             _ => None,
         }
     }
@@ -174,59 +181,59 @@ impl From<RecordError> for SendError {
     }
 }
 
-/// What is said when brokers refuse a name that follows the rules.
+/// Error text for a topic name that brokers reject although it is valid.
 pub(crate) const REFUSED_NAME: &str = "the brokers refuse the name, although it follows Kafka's rules; \
      probably there is a topic whose name differs from it only in '.' and '_', which Kafka takes for the \
      same, or a rule of this cluster forbids it";
 
-/// Why a topic's partitions could not be learned.
+/// Why the metadata of a topic could not be fetched.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum MetadataError {
-    /// Time ran out before a broker described the topic: none could be reached, or none could say; `tried`
-    /// says what was tried.
+    /// The timeout passed before a broker returned the topic's metadata: none could be reached, or each responded with
+    /// an error; `tried` has the attempts.
     TimedOut {
         /// The topic.
         topic: Arc<str>,
-        /// How long was waited.
+        /// How long the call waited.
         waited: Duration,
-        /// What was tried and how it went.
+        /// The attempts and their results.
         tried: Arc<str>,
-        /// What a broker answered meanwhile, if one did.
+        /// The last error code that a broker responded with, if there was one.
         code: Option<ErrorCode>,
     },
-    /// Time ran out, and brokers that were asked meanwhile have no such topic. They may, later.
+    /// The timeout passed, and brokers responded meanwhile that the topic does not exist. It may be created later.
     UnknownTopic {
         /// The topic.
         topic: Arc<str>,
-        /// How long was waited.
+        /// How long the call waited.
         waited: Duration,
     },
-    /// No topic can have the name, or the brokers refuse it; the text tells which.
+    /// The topic's name is invalid, or the brokers reject it; the text tells which.
     InvalidTopic(Arc<str>),
-    /// The client may not see the topic.
+    /// The client is not authorized to describe the topic.
     TopicAuthorization(Arc<str>),
-    /// A broker answered with an error that waiting does not mend.
+    /// A broker responded with an error that is not retriable.
     Broker {
         /// The topic.
         topic: Arc<str>,
         /// Kafka's error code.
         code: ErrorCode,
     },
-    /// The cluster does not accept the client's credentials.
+    /// The brokers reject the client's credentials.
     Authentication(Arc<str>),
-    /// No version of the protocol is shared with the brokers.
+    /// The brokers support no version of the protocol that this client supports.
     UnsupportedVersion(Arc<str>),
-    /// The producer was closed meanwhile.
+    /// The producer was closed during the call.
     Closed,
     /// The producer failed for good.
-    ProducerFailed(Arc<str>),
-    /// The call cannot be made here.
+    ProducerFailed(ProducerFailure),
+    /// The call is not allowed where it was made.
     Misuse(Misuse),
 }
 
 impl MetadataError {
-    /// Whether asking again may succeed without anything being changed.
+    /// Whether the same call may succeed when it is retried.
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::TimedOut { .. } | Self::UnknownTopic { .. } => true,
@@ -235,13 +242,13 @@ impl MetadataError {
         }
     }
 
-    /// Kafka's error code, when a broker has answered with one.
+    /// Kafka's error code, if a broker responded with one.
     pub fn code(&self) -> Option<ErrorCode> {
         match self {
             Self::TimedOut { code, .. } => *code,
             Self::UnknownTopic { .. } => Some(ErrorCode::UnknownTopicOrPartition),
             Self::Broker { code, .. } => Some(*code),
-            // No broker is asked for another.
+            // An invalid name is rejected locally: no broker responded with a code.
             Self::InvalidTopic(topic) => topic_name::check(topic)
                 .is_ok()
                 .then_some(ErrorCode::InvalidTopicException),
@@ -287,8 +294,8 @@ impl fmt::Display for MetadataError {
             }
             Self::Authentication(message) => write!(f, "authentication failed: {message}"),
             Self::UnsupportedVersion(message) => write!(f, "no shared protocol version: {message}"),
-            Self::Closed => write!(f, "the producer was closed while waiting for metadata"),
-            Self::ProducerFailed(why) => write!(f, "the producer failed for good: {why}"),
+            Self::Closed => write!(f, "{CLOSED}; its metadata is no longer asked for"),
+            Self::ProducerFailed(failure) => failure.fmt(f),
             Self::Misuse(misuse) => misuse.fmt(f),
         }
     }
@@ -296,16 +303,16 @@ impl fmt::Display for MetadataError {
 
 impl std::error::Error for MetadataError {}
 
-/// Why a flush did not finish.
+/// Why a flush did not complete.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum FlushError {
-    /// Time ran out with this many batches unfinished.
+    /// The timeout passed before this many batches were complete.
     TimedOut {
-        /// Batches that were not finished.
+        /// Batches that were still incomplete.
         batches: usize,
     },
-    /// The call cannot be made here.
+    /// The call is not allowed where it was made.
     Misuse(Misuse),
 }
 
@@ -322,23 +329,27 @@ impl fmt::Display for FlushError {
 
 impl std::error::Error for FlushError {}
 
-/// What closing could not finish. The producer is closed all the same.
+/// Why `close` did not deliver everything. The producer is closed all the same.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub enum CloseError {
-    /// Records were still undelivered when time ran out; each of their futures says what became of it.
+    /// Records were still undelivered when the timeout passed; each future has its record's result.
     Undelivered {
         /// How many records.
         records: u64,
     },
-    /// The sender thread had failed; the text says why.
-    ProducerFailed(Arc<str>),
-    /// The producer's thread was told to end and has not: a callback, an interceptor or the compression of a
+    /// The producer had failed for good.
+    ProducerFailed(ProducerFailure),
+    /// The sender thread was told to stop and is still running: a callback, an interceptor or the compression of a
     /// batch has not returned.
     ThreadRunning,
-    /// A plug-in failed while being closed (the first such failure).
+    /// A transaction was open, or its result was unknown, and the coordinator did not confirm its end in time. An open
+    /// transaction stays open until `transaction.timeout.ms` has passed, or another producer with the same
+    /// `transactional.id` is initialized; consumers with `isolation.level=read_committed` wait for it.
+    TransactionOpen,
+    /// `close` of a plug-in failed (the first such failure).
     Plugin(Arc<str>),
-    /// The call cannot be made here.
+    /// The call is not allowed where it was made.
     Misuse(Misuse),
 }
 
@@ -351,10 +362,14 @@ impl fmt::Display for CloseError {
                     "the producer was closed with {records} records undelivered"
                 )
             }
-            Self::ProducerFailed(why) => write!(f, "the producer had failed: {why}"),
+            Self::ProducerFailed(failure) => failure.fmt(f),
             Self::ThreadRunning => f.write_str(
                 "the producer's thread did not end: a callback, an interceptor or the compression of a batch has \
                  not returned",
+            ),
+            Self::TransactionOpen => f.write_str(
+                "the producer was closed with a transaction that has perhaps not ended: its coordinator did not say so \
+                 in time, and aborts what is open when transaction.timeout.ms has passed",
             ),
             Self::Plugin(why) => write!(f, "a plug-in failed while being closed: {why}"),
             Self::Misuse(misuse) => misuse.fmt(f),

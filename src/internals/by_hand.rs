@@ -1,4 +1,4 @@
-//! A producer that is moved by hand: one thread, no socket, the same steps in every run.
+//! A single-threaded producer for benchmarks: the caller steps the sender and the broker, without sockets.
 
 use std::collections::BTreeSet;
 use std::hint::black_box;
@@ -25,19 +25,19 @@ use crate::testing::sim::log::{Depth, TopicSettings};
 use crate::testing::sim::{Answer, SimCluster, SimNode, SimOptions};
 use crate::types::NodeId;
 
-/// A producer of bytes.
+/// A producer with byte keys and values.
 pub type Producer = KafkaProducer<[u8], [u8]>;
 
-/// A producer whose sender takes a step when it is told to, and whose only broker answers when it is told
-/// to. All of it runs on the caller's thread, and no run differs from another: time passes only by a
-/// millisecond with each step, and random choices come from one seed.
+/// A producer whose sender runs a step when it is told to, and whose only broker responds when it is told to.
+/// Everything runs on the caller's thread and is deterministic: the clock advances by a millisecond with each step, and
+/// random choices have a fixed seed.
 ///
-/// What is real: `send`, batches, the sender, the network client. What is not: sockets, and the broker,
-/// which is the model of the embedded one.
+/// Real parts: `send`, batches, the sender, the network client. Replaced parts: sockets, and the broker, which is the
+/// model of the embedded cluster.
 pub struct ByHand {
     producer: Producer,
     sender: HandSender<Line>,
-    wire: Arc<Mutex<Wire>>,
+    wire: Arc<Mutex<HandWire>>,
     clock: Arc<SteadyClock>,
     broker: SimCluster,
 }
@@ -47,14 +47,15 @@ const HOST: &str = "127.0.0.1";
 const PORT: u16 = 9092;
 const SEED: u64 = 1;
 const STEP: Duration = Duration::from_millis(1);
-/// More than any start or ending takes.
+/// Limit of steps, against an endless loop.
 const STEPS_LIMIT: usize = 10_000;
 
 impl ByHand {
-    /// A producer with this configuration, connected to a broker that has `topic`, which it knows.
+    /// A producer with this configuration, connected to a broker with `topic`, whose metadata is cached. With a
+    /// `transactional.id` a transaction is open.
     ///
     /// # Panics
-    /// If it cannot be built, or does not come to know the topic.
+    /// If the producer cannot be built, the topic's metadata does not arrive, or no transaction can be begun.
     pub fn start(config: ProducerConfigBuilder, topic: &str, partitions: usize) -> Self {
         let options = SimOptions {
             cluster_id: "by-hand".into(),
@@ -76,8 +77,9 @@ impl ByHand {
             .bootstrap_servers([format!("{HOST}:{PORT}")])
             .build()
             .expect("the configuration is good");
+        let is_transactional = config.transactional_id().is_some();
         let clock = Arc::new(SteadyClock::default());
-        let wire = Arc::new(Mutex::new(Rank::LEAF, Wire::default()));
+        let wire = Arc::new(Mutex::new(Rank::LEAF, HandWire::default()));
         let (producer, sender) = Producer::builder(config)
             .stock_serializers()
             .build_by_hand(
@@ -93,31 +95,52 @@ impl ByHand {
             clock,
             broker,
         };
+        if is_transactional {
+            started.begin_transaction();
+        }
         started.get_to_know(topic);
         started
     }
 
-    /// The producer itself. Its calls must not have to wait: nobody would step the sender meanwhile.
+    fn begin_transaction(&mut self) {
+        for _ in 0..STEPS_LIMIT {
+            // With a timeout of zero the call never sleeps, since nothing would step the sender meanwhile. Each retry
+            // resumes it.
+            if self
+                .producer
+                .init_transactions_timeout(Duration::ZERO)
+                .is_ok()
+            {
+                let begun = self.producer.begin_transaction();
+                return begun.expect("the producer is ready");
+            }
+            self.step();
+            self.answer();
+        }
+        panic!("the producer does not become ready for transactions");
+    }
+
+    /// The producer. Its calls must not block: nothing would step the sender meanwhile.
     pub fn producer(&self) -> &Producer {
         &self.producer
     }
 
-    /// One step of the sender: it drains what is ready into requests, gives them to the connection, and
-    /// takes what answers have come.
+    /// Runs one step of the sender: it drains ready batches into requests, passes them to the connection, and processes
+    /// the responses that have arrived.
     pub fn step(&mut self) {
         self.clock.moved.advance(STEP);
         self.sender.run_once();
     }
 
-    /// The broker answers what was written to it; the next step takes the answers.
+    /// The broker processes the requests in flight; the next step of the sender receives the responses.
     ///
     /// # Panics
-    /// If it has something else to do than to answer.
+    /// If the broker does anything but respond.
     pub fn answer(&mut self) {
         let written = std::mem::take(&mut self.wire.lock().written);
         for (id, frame) in written {
             let request = payload_of(&frame);
-            // The memory of its batches is the sender's alone again, as when a socket has taken it.
+            // Drop the request's reference to the batches, as when a socket has written it.
             drop(frame);
             let plan = self.broker.handle(NODE, &request, self.clock.timestamp());
             let Answer::Reply(reply) = plan.answer else {
@@ -128,10 +151,10 @@ impl ByHand {
         }
     }
 
-    /// Steps and answers until nothing is left to be sent or acknowledged.
+    /// Steps the sender and the broker until no record is queued or in flight.
     ///
     /// # Panics
-    /// If that takes no end.
+    /// If that does not end.
     pub fn settle(&mut self) {
         for _ in 0..STEPS_LIMIT {
             let snapshot = self.producer.snapshot();
@@ -144,20 +167,20 @@ impl ByHand {
         panic!("{:?} is left to do", self.producer.snapshot());
     }
 
-    /// Gives the broker another topic, of which the producer knows nothing yet.
+    /// Creates another topic on the broker. Its metadata is not cached yet.
     ///
     /// # Panics
-    /// If the broker does not take it.
+    /// If the topic cannot be created.
     pub fn create_topic(&mut self, topic: &str, partitions: usize) {
         self.broker
             .create_topic(topic, partitions, TopicSettings::DEFAULT)
             .expect("the name is new");
     }
 
-    /// Sends a record as soon as the topic is known.
+    /// Sends a record as soon as the topic's metadata has arrived.
     ///
     /// # Panics
-    /// If it does not come to be known.
+    /// If it does not arrive.
     pub fn get_to_know(&mut self, topic: &str) {
         for _ in 0..STEPS_LIMIT {
             let record = ProducerRecord::new(topic, &b""[..]);
@@ -171,13 +194,13 @@ impl ByHand {
     }
 }
 
-/// A message without the length that stands before it.
+/// The content of a frame, without its length field.
 fn payload_of(frame: &Frame) -> Bytes {
     Bytes::from(frame.chunks().concat()).slice(4..)
 }
 
-/// Reads the system's clocks, since that is part of what a record costs, and says something else: how far
-/// a clock has been moved by hand, and always the same time of day.
+/// A clock that reads the system's clocks, because that is part of a record's cost, but returns fixed values: the time
+/// that it was advanced by, and a constant time of day.
 #[derive(Debug, Default)]
 struct SteadyClock {
     system: SystemClock,
@@ -196,19 +219,19 @@ impl Clock for SteadyClock {
     }
 }
 
-/// What has gone into connections and what will come out of them.
+/// The bytes in flight in both directions.
 #[derive(Debug, Default)]
-struct Wire {
-    /// Those that are up: a connection is as soon as it is wanted.
+struct HandWire {
+    /// Open connections: a connection is established as soon as it is requested.
     connections: BTreeSet<ConnectionId>,
-    /// What the next poll tells.
+    /// The events of the next poll.
     next: PollEvents,
-    /// What the broker has not answered.
+    /// Requests without a response.
     written: Vec<(ConnectionId, Frame)>,
 }
 
-/// The sender's end of the wire.
-struct Line(Arc<Mutex<Wire>>);
+/// The sender's end: a `Selectable`.
+struct Line(Arc<Mutex<HandWire>>);
 
 impl Selectable for Line {
     fn connect(&mut self, id: ConnectionId, _endpoint: Endpoint) -> Result<(), CloseReason> {
@@ -265,7 +288,7 @@ impl Selectable for Line {
     }
 }
 
-/// Polls never wait, so nothing need end them.
+/// The waker: polls never block, so there is nothing to wake.
 #[derive(Debug)]
 struct NoSleep;
 
@@ -278,7 +301,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn nothing_moves_but_by_steps_and_answers() {
+    fn nothing_happens_except_by_steps_and_answers() {
         let mut rig = ByHand::start(ProducerConfigBuilder::new(), "t", 2);
         let record = || ProducerRecord::new("t", &b"value"[..]).with_partition(1);
         let future = rig.producer().send(record()).expect("it is open");

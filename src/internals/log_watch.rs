@@ -1,5 +1,5 @@
-//! A look at every line that is written into the log: a logger is the user's code, and none of that runs while
-//! one of the library's locks is held.
+//! A logger for tests that checks that no lock is held when a line is logged: a logger is user code, which must run
+//! without locks.
 
 use std::hint::black_box;
 
@@ -10,13 +10,13 @@ use crate::sync;
 /// Checks, in debug builds, that this thread holds no lock of the library: for loggers of tests.
 ///
 /// # Panics
-/// If it holds one.
+/// If it holds a lock.
 pub fn assert_unlocked() {
     sync::assert_unlocked();
 }
 
-/// Gives the process a logger that wants every line and panics, in debug builds, when one is written while a
-/// lock is held. Nothing becomes of the lines. Does nothing where the process has a logger.
+/// Installs a logger for all levels that discards the lines, and panics, in debug builds, when one is logged under a
+/// lock. Does nothing if the process has a logger.
 pub fn watch_log_lines() {
     if log::set_logger(&Watch).is_ok() {
         log::set_max_level(LevelFilter::Trace);
@@ -47,7 +47,7 @@ mod tests {
     #[test]
     #[cfg(debug_assertions)]
     #[should_panic(expected = "user code called")]
-    fn a_line_that_is_written_under_a_lock_is_found() {
+    fn a_line_logged_under_a_lock_is_detected() {
         let record = Record::builder().args(format_args!("a line")).build();
         Watch.log(&record);
         let lock = Mutex::new(Rank::LEAF, ());

@@ -1,4 +1,4 @@
-//! The entrances themselves, and the seeds that fuzzing starts from.
+//! Tests of the fuzz entry points, and of the seeds.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -8,13 +8,14 @@ use super::*;
 use crate::compress::{CompressionType, Compressor};
 use crate::protocol::tests::generate::{full_request, full_response};
 use crate::protocol::{
-    BatchHead, Frame, PartitionProduceData, ProduceRequest, Records, TopicProduceData,
+    BatchHead, Frame, MemoryRecords, PartitionProduceData, ProduceRequest, TopicProduceData,
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::legacy::fixture::{CODECS, Plain as LegacyPlain, Staged};
 
-/// The oldest, the last before compact forms, the first with them, and the newest.
+/// The representative versions of an API: the first, the last before flexible versions, the first flexible one, and the
+/// last.
 fn telling_versions(api: ApiKey) -> Vec<i16> {
     let flexible = api.first_flexible().unwrap_or_default();
     let mut versions = vec![0, (flexible - 1).max(0), flexible, api.max_version()];
@@ -68,7 +69,7 @@ fn message_set(magic: LegacyMagic, codec: CompressionType) -> Vec<u8> {
 }
 
 fn produce(version: i16, body: Bytes) -> Vec<u8> {
-    let records = Some(Records {
+    let records = Some(MemoryRecords {
         head: BatchHead::EMPTY,
         body,
     });
@@ -85,7 +86,7 @@ fn produce(version: i16, body: Bytes) -> Vec<u8> {
     payload(&request.encode(version, 1, Some("c")).unwrap())
 }
 
-/// Name of a seed, codec and format, and what Java compressed, so that no new encoder changes it.
+/// Name of a seed, codec and format, and data compressed by Java, which does not change with our encoders.
 const COMPRESSED: [(&str, u8, &[u8]); 6] = [
     ("none", 0, b"plain bytes"),
     ("gzip", 1, include_bytes!("../compress/tests/java/short.gz")),
@@ -107,7 +108,28 @@ const COMPRESSED: [(&str, u8, &[u8]); 6] = [
     ),
 ];
 
-/// A batch in one block of lz4 that is as it was, which no encoder can do differently.
+/// Name of a seed, its kind, the file, and its number of certificates.
+#[cfg(feature = "tls-no-provider")]
+const STORES: [(&str, u8, &[u8], usize); 9] = {
+    macro_rules! file {
+        ($name:literal) => {
+            include_bytes!(concat!("../security/tls/tests/stores/", $name))
+        };
+    }
+    [
+        ("pem_trust", 0, file!("authority.pem"), 1),
+        ("java_trust", 1, file!("trust.p12"), 1),
+        ("pem_keys", 2, file!("keys.pem"), 2),
+        ("pem_keys_sealed", 2, file!("sealed-keys.pem"), 1),
+        ("p12_keys_plain", 3, file!("plain-keys.p12"), 2),
+        ("p12_keys_checked", 3, file!("checked-keys.p12"), 2),
+        ("p12_keys", 3, file!("keys.p12"), 2),
+        ("p12_keys_legacy", 3, file!("legacy-keys.p12"), 2),
+        ("key_sealed", 4, file!("sealed-key.der"), 0),
+    ]
+};
+
+/// A batch in one uncompressed lz4 block, which does not depend on the encoder.
 fn compressed_batch() -> Vec<u8> {
     let spec = BatchSpec::sequenced(7, 0, 0, 2);
     let batch = spec.encode();
@@ -119,7 +141,7 @@ fn compressed_batch() -> Vec<u8> {
     spec.wrap_with(CompressionType::Lz4, &frame).to_vec()
 }
 
-/// Folder and name of each seed, and its bytes.
+/// Folder, name and content of each seed.
 fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     let mut seeds = BTreeMap::new();
     for api in ApiKey::ALL {
@@ -146,7 +168,7 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     let two = [batch(), BatchSpec::sequenced(1, 0, 0, 3).encode()].concat();
     seeds.insert(("batches", "two".to_owned()), two);
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
-        // What gzip writes may depend on the processor, and a seed must not.
+        // The output of gzip may depend on the processor; a seed must not.
         for codec in CODECS
             .into_iter()
             .filter(|codec| *codec != CompressionType::Gzip)
@@ -163,7 +185,7 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     );
     seeds.insert(("batches", "compressed".to_owned()), compressed_batch());
     for (name, choice, file) in COMPRESSED {
-        // A limit of 256 bytes, which is more than is in them.
+        // A limit of 256 bytes, larger than the content.
         let input = [&[choice, 4, 0][..], file].concat();
         seeds.insert(("compression", name.to_owned()), input);
     }
@@ -206,15 +228,20 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     ] {
         seeds.insert(("scram", name.to_owned()), text.into_bytes());
     }
+    #[cfg(feature = "tls-no-provider")]
+    for (name, kind, file, _) in STORES {
+        let input = [&[kind][..], file].concat();
+        seeds.insert(("stores", name.to_owned()), input);
+    }
     seeds
 }
 
-/// The seeds in `fuzz/seeds` are those that are made here. `UPDATE_SEEDS=1` writes them.
+/// The files in `fuzz/seeds` are those that are generated here. `UPDATE_SEEDS=1` writes them.
 #[test]
 fn the_seeds_are_up_to_date() {
     let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("fuzz");
     if !fuzz.exists() {
-        // The published package is without it; in the repository `tests/fuzz_smoke.rs` wants the seeds.
+        // The published package does not contain them; in the repository `tests/fuzz_smoke.rs` requires them.
         return;
     }
     let root = fuzz.join("seeds");
@@ -233,7 +260,7 @@ fn the_seeds_are_up_to_date() {
 }
 
 #[test]
-fn a_seed_gets_further_than_the_first_check() {
+fn seeds_pass_the_first_checks() {
     for ((folder, name), bytes) in seeds() {
         match folder {
             "responses" => {
@@ -268,6 +295,12 @@ fn a_seed_gets_further_than_the_first_check() {
             "jaas" => {
                 let text = String::from_utf8(bytes).unwrap();
                 assert!(jaas::parse(&text).is_ok(), "{name}");
+            }
+            #[cfg(feature = "pkcs12")]
+            "stores" => {
+                let known = STORES.iter().find(|(known, ..)| *known == name);
+                let count = crate::security::tls::read_any_store(&bytes);
+                assert_eq!(count, Ok(known.unwrap().3), "{name}");
             }
             _ => {}
         }

@@ -1,4 +1,4 @@
-//! Proving to a broker who one is: frames in, frames out, no stream.
+//! The `Authenticator` trait: authentication of one connection as a state machine, frames in and frames out, no I/O.
 
 use std::sync::Arc;
 
@@ -7,32 +7,32 @@ use bytes::Bytes;
 use crate::clock::{Deadline, Instant};
 use crate::protocol::Frame;
 
-/// What an authenticator wants next.
+/// The next step of an authentication exchange.
 #[derive(Debug)]
 pub(crate) enum AuthStep {
-    /// This frame is to be sent; [`proceed`](Authenticator::proceed) when all of it is out.
+    /// Send this frame, and call [`proceed`](Authenticator::proceed) when it is written in full.
     Send(Frame),
-    /// The broker is to answer.
+    /// Wait for a frame of the broker.
     Receive,
-    /// Something outside is missing, such as a token. [`proceed`](Authenticator::proceed) at this time, and
-    /// whenever the selector was woken before it. A time that is over, or near, counts as
+    /// Wait for something other than the broker, such as an OAuth token. Call [`proceed`](Authenticator::proceed) at
+    /// this time, and at each wake-up of the selector before it. A time in the past or near future counts as
     /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF) from now.
     Pause(Deadline),
-    /// The broker knows who this is. It is to be told again before the first frame that goes after `again`.
+    /// Authentication succeeded. Re-authentication is due before the first request that is sent after `again`.
     Complete { again: Deadline },
 }
 
-/// Why it did not succeed.
+/// Why authentication failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum AuthFailure {
-    /// Another attempt would end the same way: the credentials are not accepted, the mechanism is not
-    /// offered, or the broker does not prove who it is. The reason, with the broker's words if it had some.
+    /// Not retriable: the credentials are not accepted, the mechanism is not offered, or the broker's own proof is
+    /// wrong. The reason, with the broker's error message if it sent one.
     Refused(Arc<str>),
-    /// Another attempt may succeed.
+    /// Retriable: the exchange was interrupted, with this reason.
     Interrupted(Arc<str>),
 }
 
-/// The longest reason that is kept, in bytes: brokers put their own words into it.
+/// Longest reason that is kept, in bytes: it may contain an error message of the broker, which is untrusted.
 pub(crate) const MAX_REASON_BYTES: usize = 1024;
 
 impl AuthFailure {
@@ -47,41 +47,44 @@ impl AuthFailure {
     }
 }
 
-/// One connection's side of a talk in which the broker learns who the client is.
+/// The client's side of one connection's authentication exchange.
 ///
-/// It begins when the channel's transport is ready, and again when [`Complete`](AuthStep::Complete) said
-/// so: just before the next frame goes, when no other is half written. Answers to earlier frames may come
-/// in between then; the channel delivers those that are not [its own](Self::is_answer).
+/// The channel starts it when its transport is ready, and re-authenticates when [`Complete`](AuthStep::Complete) says
+/// so: just before the next request is sent, when no other is partly written. Responses to earlier requests may arrive
+/// during re-authentication; the channel delivers those that are not [the authenticator's](Self::is_answer).
 ///
 /// # Contract
-/// - Its requests have correlation ids of its own, from those that the client leaves out
-///   (`i32::MAX - 7` and up).
-/// - Nothing blocks. A frame goes before any other that waits.
-/// - It is given frames only while it talks, and none before all of its own frame is out: a broker that
-///   answers sooner loses the connection. After a failure it is given nothing more.
-/// - A talk has no end of its own: the client closes a connection whose talk, the first or another, takes
-///   longer than the connection may take to be set up.
+/// - Its requests have reserved correlation ids, which the client skips (`i32::MAX - 7` and up).
+/// - Nothing blocks. Its frames are sent before any waiting request.
+/// - It gets frames only during an exchange, and none before its own frame is written in full: a broker that answers
+///   earlier is disconnected. After a failure it gets nothing more.
+/// - It has no timeout: the network client closes a connection whose exchange, the first or a later one, exceeds the
+///   setup timeout.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.Authenticator`, of which the client's is `SaslClientAuthenticator`.
 pub(crate) trait Authenticator: Send {
-    /// Begins, or begins again; goes on after a frame that was sent, or after a pause. May be called in a
+    /// Starts an exchange, or continues it after its frame was written in full or after a pause. May be called during a
     /// pause before anything has changed.
     fn proceed(&mut self, now: Instant) -> Result<AuthStep, AuthFailure>;
 
-    /// Takes a frame of the broker, without its length. It may be one that was not asked for, and come in a
-    /// pause: the step that is returned takes the pause's place. A frame that does not belong there is
-    /// [`Interrupted`](AuthFailure::Interrupted).
+    /// Takes in a frame of the broker, without its length prefix. It may come unasked, also during a pause: the step
+    /// returned replaces the pause. An unexpected frame is [`Interrupted`](AuthFailure::Interrupted).
     fn receive(&mut self, frame: &Bytes, now: Instant) -> Result<AuthStep, AuthFailure>;
 
-    /// Whether a frame that came while it talks again is for it.
+    /// What an exchange waits for, in words: for the error when it times out.
+    fn waits_for(&self) -> &'static str {
+        "the broker"
+    }
+
+    /// Whether a frame that arrived during re-authentication is for the authenticator.
     fn is_answer(&self, frame: &Bytes) -> bool;
 }
 
-/// Nobody asks who the client is.
+/// No authentication beyond the transport's, for `PLAINTEXT` and `SSL`.
 ///
 /// # Kafka
-/// `PlaintextChannelBuilder.PlaintextAuthenticator`; with TLS the certificate has said it.
+/// `PlaintextChannelBuilder.PlaintextAuthenticator`, `SslChannelBuilder.SslAuthenticator`.
 #[derive(Debug)]
 pub(crate) struct NullAuthenticator;
 
@@ -106,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn of_a_long_reason_the_beginning_is_kept() {
+    fn a_long_reason_is_truncated_at_a_character_boundary() {
         let short = AuthFailure::Refused("no".into());
         assert_eq!(&*short.reason(), "no");
         let long = AuthFailure::Interrupted("a€".repeat(1000).into());

@@ -1,4 +1,4 @@
-//! What a channel is made of, as `security.protocol` says.
+//! Channel builders: make the transport and authenticator of a channel, as `security.protocol` says.
 
 use std::io;
 use std::sync::Arc;
@@ -17,35 +17,40 @@ use crate::security::Security;
 #[cfg(feature = "tls-no-provider")]
 use crate::security::tls::TlsClient;
 
-/// What lies between a channel and its stream.
+/// Transport and authenticator of one channel.
 pub(crate) struct ChannelParts {
     pub(crate) transport: Box<dyn Transport>,
     pub(crate) authenticator: Box<dyn Authenticator>,
 }
 
-/// Makes the parts of each channel of a selector.
+/// Makes the transport and authenticator of each channel of a selector.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.ChannelBuilder`.
 pub(crate) trait ChannelBuilder<S>: Send {
-    /// The parts for a stream that leads, or will lead, to `endpoint`.
+    /// The parts for a stream that is connected, or connecting, to `endpoint`.
     ///
     /// # Errors
-    /// No connection to this endpoint can be made: for now (`Io`), or for good (`Authentication`), as when
-    /// its name is none that a certificate could be for. That counts as a refusal.
+    /// `Io` is retriable. `Authentication` is not: no certificate can be valid for the endpoint's host name, for
+    /// instance.
     fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError>;
 
-    /// Does what is due without any channel, such as the refresh of a token. Asked in each poll. Returns when to
-    /// ask again at the latest.
+    /// Whether either side authenticates the other. If not, connections are not counted as authenticated.
+    fn authenticates(&self) -> bool {
+        true
+    }
+
+    /// Does periodic work that belongs to no channel, such as refreshing a token. Called in each poll; returns when to
+    /// call again at the latest.
     fn poll(&self, _now: Instant) -> Deadline {
         Deadline::Never
     }
 }
 
-/// The builder for a protocol.
+/// The channel builder for a security protocol.
 ///
 /// # Errors
-/// It is not built, here or at all. A configuration that asks for it is refused before.
+/// The protocol's feature is not compiled in. A configuration that names it is refused earlier.
 /// # Kafka
 /// `org.apache.kafka.common.network.ChannelBuilders#clientChannelBuilder`.
 pub(crate) fn channel_builder<S: Stream + 'static>(
@@ -61,7 +66,7 @@ pub(crate) fn channel_builder<S: Stream + 'static>(
         #[cfg(feature = "tls-no-provider")]
         tls: security.tls.clone(),
         sasl: security.sasl.clone().map(|sasl| {
-            // Weak: while a helper thread hangs, the poller it would wake may be closed.
+            // Weak: a helper thread that hangs must not keep the poller of a closed producer open.
             let wake = Arc::downgrade(wake);
             sasl.attach(move || {
                 if let Some(wake) = wake.upgrade() {
@@ -80,7 +85,7 @@ pub(crate) fn channel_builder<S: Stream + 'static>(
     ))
 }
 
-/// Bytes as they are, and nobody asks who sends them.
+/// `PLAINTEXT`: no encryption, no authentication.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.PlaintextChannelBuilder`.
@@ -94,9 +99,13 @@ impl<S: Stream + 'static> ChannelBuilder<S> for PlaintextChannelBuilder {
             authenticator: Box::new(NullAuthenticator),
         })
     }
+
+    fn authenticates(&self) -> bool {
+        false
+    }
 }
 
-/// Bytes that TLS seals, a broker that asks who the client is, or both.
+/// `SSL`, `SASL_PLAINTEXT` and `SASL_SSL`: TLS, SASL, or both.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.SslChannelBuilder`, `SaslChannelBuilder`.

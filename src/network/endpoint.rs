@@ -1,12 +1,12 @@
-//! Where a connection leads.
+//! The endpoint of a connection: host name and resolved address.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-/// One address of a node, and the name it was found by.
+/// One address of a node, and the host name that it was resolved from.
 ///
-/// The name is the one that was configured or that the cluster gave out: certificates and tickets are
-/// for names, and an address does not tell which.
+/// The name is the one in `bootstrap.servers` or in the cluster's metadata. TLS verifies the certificate against it,
+/// and keeps session tickets by it; an address does not tell the name.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
     pub(crate) host: Arc<str>,
@@ -15,7 +15,7 @@ pub(crate) struct Endpoint {
 
 #[cfg(test)]
 impl From<SocketAddr> for Endpoint {
-    /// An endpoint that has no other name than its address.
+    /// An endpoint whose host name is its IP address.
     fn from(address: SocketAddr) -> Self {
         Self {
             host: address.ip().to_string().into(),

@@ -1,23 +1,25 @@
-//! Connections: the only code that touches sockets.
+//! Connections: non-blocking I/O, framing, TLS and SASL on a connection, DNS. The only code that touches sockets.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `selectable` | the seam above: connections, frames in, frames out |
-//! | `selector` | many channels, polled by one thread |
-//! | `channel` | one connection: get ready, read, write |
-//! | `receive`, `send` | frames out of bytes, frames into bytes |
-//! | `channel_builder` | which transport and which authenticator a channel gets |
-//! | `transport` | what lies between a channel and its stream |
-//! | `tls_transport` | TLS as that |
-//! | `authenticator`, `sasl_authenticator` | who the client is |
-//! | `endpoint` | where a connection leads |
-//! | `poller` | the seam below: streams, and waiting for them |
-//! | `mio_poller`, `socket` | the system's sockets |
-//! | `resolver` | names to addresses |
+//! | `selectable` | trait towards the network client: connections, frames in, frames out |
+//! | `selector` | event loop over many channels, on one thread |
+//! | `channel` | one connection: connect, handshake, authenticate, read and write frames |
+//! | `activity`, `metrics` | what a channel did since last recorded, and the metrics of it |
+//! | `receive`, `send` | receive buffer and frame decoding; partial, vectored writes |
+//! | `channel_builder` | the transport and authenticator of a channel, by `security.protocol` |
+//! | `transport` | trait of the transport layer, and plain text |
+//! | `tls_transport` | the TLS transport layer |
+//! | `authenticator`, `sasl_authenticator` | trait of authentication, and SASL |
+//! | `endpoint` | host name and address of a connection |
+//! | `poller` | trait towards the system: streams, readiness events |
+//! | `mio_poller`, `socket` | TCP sockets and epoll/kqueue, by mio |
+//! | `resolver` | DNS look-ups on helper threads |
 
 pub(crate) mod authenticator;
 pub(crate) mod channel_builder;
 pub(crate) mod endpoint;
+pub(crate) mod metrics;
 pub(crate) mod mio_poller;
 pub(crate) mod poller;
 pub(crate) mod receive;
@@ -27,6 +29,7 @@ pub(crate) mod selectable;
 pub(crate) mod selector;
 pub(crate) mod transport;
 
+mod activity;
 mod channel;
 mod send;
 mod socket;

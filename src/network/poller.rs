@@ -1,11 +1,11 @@
-//! The floor under the selector: byte streams, and waiting until one of them is ready.
+//! The `Poller` and `Stream` traits, below the selector: non-blocking byte streams and their readiness events.
 //!
-//! Two stand on it: `mio_poller`, the system's sockets, and the simulated network of the tests. All above,
-//! selector and channels, is the same code on both.
+//! Implemented by `mio_poller` (the system's sockets) and by the simulated network of the tests; selector and channels
+//! are the same code on both.
 //!
-//! Readiness is told by edges: once, when it changes. What was told stays true until the stream itself
-//! says otherwise, so whoever forgets it waits for ever. [`Readiness`] is where it is kept, and reading and
-//! writing through it keeps it right.
+//! Events are edge-triggered: reported once, when readiness changes. A stream stays readable or writable until it says
+//! `WouldBlock`, so readiness that is lost hangs the connection. [`Readiness`] stores it; all reads and writes go
+//! through it, which keeps it true.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -15,103 +15,102 @@ use std::time::Duration;
 use super::selectable::{ConnectionId, WakeUp};
 use crate::planted::planted;
 
-/// What a read brought.
+/// Result of a read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Received {
-    /// Bytes put into the buffer; zero only at the end of the stream.
+    /// Bytes read into the buffer; zero only at the end of the stream.
     pub(crate) len: usize,
-    /// True when nothing more can be read until the stream has another event, as if the next read
-    /// had already failed with `WouldBlock`.
+    /// Nothing more can be read before the stream's next event, as if another read had already failed with
+    /// `WouldBlock`.
     pub(crate) drained: bool,
 }
 
 /// A non-blocking byte stream to a peer.
 ///
 /// # Contract
-/// - `WouldBlock` means: nothing until the stream's next event. `Interrupted` means: again.
-/// - Dropping a stream closes it; it has no events any more then.
+/// - `WouldBlock` means: not ready until the stream's next event. `Interrupted` means: retry.
+/// - Dropping a stream closes it; it has no events any more.
 pub(crate) trait Stream: Send {
-    /// Whether the connection stands. Asked when an event came, until it does. An error is the end of
-    /// the attempt.
+    /// Whether the connection is established. Called at each event until it is. An error means that connecting failed.
     fn finish_connect(&mut self) -> io::Result<bool>;
 
-    /// Reads what there is, at most `into.len()` bytes.
+    /// Reads up to `into.len()` bytes.
     fn read(&mut self, into: &mut [u8]) -> io::Result<Received>;
 
-    /// Writes a beginning of `from`, and says how much.
+    /// Writes a prefix of `from`, and returns its length.
     fn write_vectored(&mut self, from: &[IoSlice<'_>]) -> io::Result<usize>;
 }
 
-/// Opens streams, and waits until one of them has something to say.
+/// Opens streams, and waits for their readiness events.
 ///
 /// # Contract
-/// - An event is told once. Between it and the next stands a `WouldBlock`, or a read that said `drained`;
-///   there may be more events than that. The end of the peer's stream has an event of its own.
-/// - No event is told of a stream that has been dropped, so an id may be used again at once.
+/// - An event is reported once. The next one follows after a `WouldBlock`, or after a read that was `drained`; spurious
+///   events are allowed. The end of the peer's stream has an event of its own.
+/// - No event is reported for a dropped stream, so its id may be reused at once.
 ///
 /// # Kafka
 /// `java.nio.channels.Selector`.
 pub(crate) trait Poller: Send {
     type Stream: Stream + 'static;
 
-    /// Begins to connect. The flag says that the connection stands already; no event tells it then.
+    /// Opens a stream and starts connecting. True: the connection is established already, and no event reports it.
     fn open(&mut self, id: ConnectionId, address: SocketAddr) -> io::Result<(Self::Stream, bool)>;
 
-    /// Waits for events, for a wake-up, or for `timeout`, and hands out the events that came. May return
-    /// without any.
+    /// Blocks until there are events, a wake-up, or `timeout` is over; calls `ready` for each event. May return without
+    /// any.
     fn wait(
         &mut self,
         timeout: Duration,
         ready: impl FnMut(ConnectionId, Readiness),
     ) -> io::Result<()>;
 
-    /// A handle that ends a wait from another thread.
+    /// A waker, by which other threads end a wait.
     fn wake_up(&self) -> Arc<dyn WakeUp>;
 }
 
-/// What was told of a stream, and not contradicted by it since. In an event, bits that are not set say
-/// nothing.
+/// Readiness of a stream: what events reported, and no `WouldBlock` has revoked since. In an event, flags that are not
+/// set mean nothing.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Readiness {
     pub(crate) readable: bool,
     pub(crate) writable: bool,
-    /// The peer will send no more, or the stream has failed: a read will say which.
+    /// The peer will send no more, or the stream has failed: a read tells which.
     pub(crate) input_ends: bool,
 }
 
 impl Readiness {
-    /// Keeps what an event said.
+    /// Adds the flags of an event.
     pub(crate) fn note(&mut self, event: Self) {
+        // Or, not assignment: an edge-triggered event does not repeat what earlier ones reported.
         self.readable |= event.readable;
         self.writable &= !planted!(ReadinessForgotten);
         self.writable |= event.writable;
         self.input_ends |= event.input_ends;
     }
 
-    /// [`Stream::finish_connect`], if an event gives reason to ask.
+    /// [`Stream::finish_connect`], if there was an event.
     pub(crate) fn finish_connect(&mut self, stream: &mut impl Stream) -> io::Result<bool> {
         if !self.readable && !self.writable {
             return Ok(false);
         }
         let connected = again_if_interrupted(|| stream.finish_connect())?;
         if !connected {
-            // The event was for nothing; there will be another.
+            // A spurious event: wait for the next one.
             self.readable = false;
             self.writable = false;
         }
         Ok(connected)
     }
 
-    /// [`Stream::read`]; `WouldBlock` if it is known that there is nothing. Zero is the end of the stream.
+    /// [`Stream::read`]; `WouldBlock` without a system call if nothing is readable. Zero is the end of the stream.
     pub(crate) fn read(&mut self, stream: &mut impl Stream, into: &mut [u8]) -> io::Result<usize> {
         if !self.readable {
             return Err(io::ErrorKind::WouldBlock.into());
         }
         let read = again_if_interrupted(|| stream.read(into));
         match &read {
-            // The stream is empty, unless its end was told along with the bytes: that end has had its
-            // event, and only reading on will find it. An end that comes after the last event has an
-            // event of its own.
+            // Drained, unless the event also reported the end of the stream: no further event will, so only another
+            // read finds it. An end that comes after the last event has an event of its own.
             Ok(received)
                 if received.drained && (!self.input_ends || planted!(EndOfInputForgotten)) =>
             {
@@ -126,7 +125,7 @@ impl Readiness {
         read.map(|received| received.len)
     }
 
-    /// [`Stream::write_vectored`]; `WouldBlock` if it is known that there is no room.
+    /// [`Stream::write_vectored`]; `WouldBlock` without a system call if the stream is not writable.
     pub(crate) fn write_vectored(
         &mut self,
         stream: &mut impl Stream,

@@ -1,25 +1,24 @@
-//! Cutting frames out of the bytes that a connection receives.
+//! Receive buffer: splits the bytes of a connection into frames.
 //!
-//! A frame is a length of four bytes, big-endian and signed, and that many bytes. The length is never
-//! believed: memory grows with the bytes that have come, not with those that were announced.
+//! A frame is a length prefix (four bytes, big-endian, signed) and that many bytes. No memory is allocated by the
+//! length prefix, which is untrusted: the buffer grows with the bytes received.
 
 use std::sync::Arc;
 
 use bytes::{Buf, Bytes, BytesMut};
 
-/// The length before each frame.
+/// Size of the length prefix.
 const HEADER: usize = 4;
 
-/// The least capacity of a buffer: most responses to a producer fit several times.
+/// Initial capacity of a buffer: several times the size of most responses to a producer.
 const INITIAL_CAPACITY: usize = 4 * 1024;
 
-/// A frame above this does not leave its buffer to the frames that follow.
+/// Largest frame whose buffer is kept for the frames that follow.
 const RETAINED_CAPACITY: usize = 64 * 1024;
 
-/// Bytes received and not yet handed out.
+/// Received bytes that are not split into frames yet.
 ///
-/// Frames are handed out as shares of the buffer, without a copy; once they are dropped, the buffer
-/// uses their room again.
+/// A frame is returned as a shared slice of the buffer (zero-copy); once it is dropped, the buffer reuses its memory.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.NetworkReceive`.
@@ -30,7 +29,7 @@ pub(crate) struct ReceiveBuffer {
 }
 
 impl ReceiveBuffer {
-    /// An empty buffer; frames above `max_frame` bytes (without their length) are errors.
+    /// An empty buffer; frames above `max_frame` bytes (without length prefix) are errors.
     pub(crate) fn new(max_frame: usize) -> Self {
         Self {
             bytes: BytesMut::new(),
@@ -38,24 +37,25 @@ impl ReceiveBuffer {
         }
     }
 
-    /// From now on frames above `max_frame` bytes are errors.
+    /// Changes the limit on the size of frames.
     pub(crate) fn set_max_frame(&mut self, max_frame: usize) {
         self.max_frame = max_frame;
     }
 
-    /// Takes bytes from the connection.
+    /// Appends received bytes.
     pub(crate) fn extend(&mut self, received: &[u8]) {
+        // `reserve` reclaims the memory of frames that were dropped, if it is enough.
         if self.bytes.is_empty() && self.bytes.capacity() < received.len() {
             self.bytes.reserve(received.len().max(INITIAL_CAPACITY));
         }
-        // Grows by doubling.
+        // Grows by doubling, so the cost of a large frame is linear in its size.
         self.bytes.extend_from_slice(received);
     }
 
-    /// The next frame, if all of it is here.
+    /// Splits off the next frame, if it was received in full.
     ///
     /// # Errors
-    /// What was wrong with the length; there is no way to find the next frame then.
+    /// The length prefix is invalid: the connection cannot be resynchronized.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Bytes>, Arc<str>> {
         let Some(len) = self.announced()? else {
             return Ok(None);
@@ -66,13 +66,13 @@ impl ReceiveBuffer {
         self.bytes.advance(HEADER);
         let frame = self.bytes.split_to(len).freeze();
         if len > RETAINED_CAPACITY {
-            // What is left is at most what one read brings, and would hold on to all of the buffer.
+            // The rest is at most what one read brings: copying it frees the large buffer along with the frame.
             self.bytes = BytesMut::from(&self.bytes[..]);
         }
         Ok(Some(frame))
     }
 
-    /// Whether `next_frame` has an answer without more bytes.
+    /// Whether `next_frame` would return a frame or an error without more bytes.
     pub(crate) fn has_frame(&self) -> bool {
         match self.announced() {
             Ok(Some(len)) => self.bytes.len() - HEADER >= len,
@@ -81,7 +81,7 @@ impl ReceiveBuffer {
         }
     }
 
-    /// The length of the next frame; `None` while it has not come in full.
+    /// The length prefix of the next frame; `None` while it is incomplete.
     fn announced(&self) -> Result<Option<usize>, Arc<str>> {
         let Some(header) = self.bytes.first_chunk::<HEADER>() else {
             return Ok(None);
@@ -92,7 +92,7 @@ impl ReceiveBuffer {
             Ok(_) if *header == *b"HTTP" => Err("an answer in HTTP: this is a web server or a proxy, no \
                                                  broker (check bootstrap.servers)"
                 .into()),
-            // A record of TLS begins with its kind and the number 3.
+            // A TLS record begins with its content type (20 to 23) and major version 3.
             Ok(_) if matches!(header, [20..=23, 3, ..]) => Err("an answer in TLS: this listener takes no plain \
                                                                connections (set security.protocol to SSL or \
                                                                SASL_SSL)"
@@ -117,7 +117,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_another_protocol_answers_is_named() {
+    fn a_response_in_http_or_tls_is_named_in_the_error() {
         for (bytes, words) in [
             (&b"HTTP/1.1 400"[..], "HTTP"),
             (&[21, 3, 3, 0, 2, 2, 10], "security.protocol"),
@@ -143,7 +143,7 @@ mod tests {
         frames
     }
 
-    /// SL-19
+    /// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
     #[test]
     fn frames_are_found_wherever_the_bytes_are_split() {
         let bodies: [&[u8]; 3] = [b"hello", b"", b"world!"];
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn a_length_that_is_negative_or_above_the_cap_is_an_error() {
+    fn a_length_prefix_that_is_negative_or_above_the_limit_is_an_error() {
         for (len, ok) in [
             (-1, false),
             (i32::MIN, false),
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_follows_the_bytes_and_not_the_announced_length() {
+    fn memory_grows_with_the_bytes_received_and_not_with_the_length_prefix() {
         let mut buffer = ReceiveBuffer::new(100_000_000);
         buffer.extend(&90_000_000_i32.to_be_bytes());
         assert_eq!(buffer.next_frame().unwrap(), None);
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_big_frame_takes_its_memory_with_it() {
+    fn the_buffer_of_a_large_frame_is_freed_with_it() {
         let mut buffer = ReceiveBuffer::new(100_000_000);
         let mut stream = framed(&vec![1; 5_000_000]);
         stream.extend(framed(b"small"));

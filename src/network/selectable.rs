@@ -1,4 +1,5 @@
-//! The seam between the network client and the system: connections, frames in, frames out.
+//! The `Selectable` trait, between the network client and the selector: connections, frames in, frames out. The
+//! client's tests put `MockSelector` in its place.
 
 use std::io;
 use std::sync::Arc;
@@ -10,35 +11,33 @@ use super::endpoint::Endpoint;
 use crate::protocol::Frame;
 use crate::types::NodeId;
 
-/// A connection is known by the node it leads to: there is one per node.
+/// A connection's id is its node's: there is one connection per node.
 pub(crate) type ConnectionId = NodeId;
 
-/// Ends a poll that is going on, or the next one, from any thread.
+/// Waker of a poll: wakes up the poll that blocks, or makes the next one return at once.
 ///
 /// # Threads
-/// May be called from every thread; never blocks. A wake-up before a poll is not lost.
+/// May be called from any thread; never blocks. A wake-up before a poll is not lost.
 pub(crate) trait WakeUp: Send + Sync + std::fmt::Debug {
     fn wake(&self);
 }
 
-/// Why a connection ended.
+/// Why a connection was closed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum CloseReason {
-    /// The TCP connection could not be made.
+    /// The TCP connection could not be established.
     ConnectFailed(Arc<str>),
     /// The peer closed it.
     ClosedByPeer,
     /// Reading or writing failed.
     Io(Arc<str>),
-    /// The broker does not accept the client, or the client the broker, for this reason: another attempt
-    /// would end the same way.
+    /// Authentication of the client or of the broker failed, with this reason. Not retriable.
     AuthenticationFailed(Arc<str>),
-    /// Who the client is could not be proved this time, for this reason: another attempt may succeed.
+    /// Authentication could not be completed, for this reason. Retriable.
     AuthenticationInterrupted(Arc<str>),
-    /// It had been idle for `connections.max.idle.ms`.
+    /// Idle timeout: idle for `connections.max.idle.ms`.
     Idle,
-    /// The peer sent something that is no frame (a negative length, or one above the cap), or an answer to
-    /// what it cannot have read yet.
+    /// Invalid frame: a negative length, one above the limit, or a response to a request not yet written in full.
     BadFrame(Arc<str>),
 }
 
@@ -58,39 +57,39 @@ impl std::fmt::Display for CloseReason {
     }
 }
 
-/// A connection that ended without the client asking for it.
+/// A connection that was closed, but not by [`Selectable::close`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Disconnected {
     pub(crate) id: ConnectionId,
     pub(crate) reason: CloseReason,
-    /// True when a frame was queued on the connection and not one byte of it had been given to the
-    /// transport: the peer cannot have seen it. All earlier frames were written in full.
+    /// A frame was queued on the connection, and no byte of it was passed to the transport: the peer cannot have seen
+    /// it. All earlier frames were written in full.
     pub(crate) last_frame_untouched: bool,
 }
 
-/// What one poll brought.
+/// Events of one poll.
 #[derive(Debug, Default)]
 pub(crate) struct PollEvents {
-    /// Connections that stand, and on which both sides find out whom they talk to. With plain text, which
-    /// does not, connections are only told as connected.
+    /// Connections that were established and are being authenticated (TLS handshake, SASL). With `PLAINTEXT` they are
+    /// reported as connected at once.
     pub(crate) authenticating: Vec<ConnectionId>,
-    /// Connections that are up and ready for frames.
+    /// Connections that are authenticated and ready for frames.
     pub(crate) connected: Vec<ConnectionId>,
-    /// Connections that were, and are not until the broker has been told again who the client is. That has
-    /// no end of its own: whoever polls closes those that take too long.
+    /// Ready connections that are being re-authenticated, and take no frames meanwhile. There is no timeout here: the
+    /// caller closes those that take too long.
     pub(crate) authenticating_again: Vec<ConnectionId>,
-    /// Of these, the ones that are ready for frames again.
+    /// Connections that were re-authenticated, and are ready again.
     pub(crate) authenticated_again: Vec<ConnectionId>,
-    /// Connections whose queued frame has been written in full.
+    /// Connections whose queued frame was written in full.
     pub(crate) completed_sends: Vec<ConnectionId>,
-    /// Frames that arrived, without their length; at most one per connection and poll.
+    /// Received frames, without their length prefix; at most one per connection and poll.
     pub(crate) completed_receives: Vec<(ConnectionId, Bytes)>,
-    /// Connections that ended. Frames that had arrived before are delivered in earlier polls.
+    /// Closed connections. Frames received before the close were delivered by earlier polls.
     pub(crate) disconnected: Vec<Disconnected>,
 }
 
 impl PollEvents {
-    /// Whether it brought nothing.
+    /// Whether there are no events.
     #[cfg(test)]
     pub(crate) fn is_empty(&self) -> bool {
         self.authenticating.is_empty()
@@ -113,7 +112,7 @@ impl PollEvents {
     }
 }
 
-/// A frame could not be queued: there is no such connection, or one is still being written.
+/// Why a frame was not queued: there is no such connection, or it is still writing another frame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum SendRefused {
     NoConnection,
@@ -123,44 +122,48 @@ pub(crate) enum SendRefused {
 /// Non-blocking connections to many nodes, polled by one thread.
 ///
 /// # Contract
-/// - `send` queues one frame per connection; a second before the first is reported is refused. Writing
-///   starts in `send` itself when the socket can take it, so the completion may be known at once: then
-///   `take_completed_send` tells it, or else the very next poll does, which then does not wait.
-/// - `poll` waits up to `timeout` (`None`: without limit) unless something is known already, and
-///   fills `events`, which it clears first. It may return with nothing.
-/// - a locally closed connection is never reported as disconnected.
-/// - edge-triggered inside: nothing that is readable is forgotten because one poll did not read it.
+/// - `send` queues one frame per connection; a second one before the first is reported is refused. `send` itself writes
+///   what the socket takes, so the frame may be complete at once: then `take_completed_send` returns that, or else the
+///   next poll reports it, without blocking.
+/// - `poll` blocks up to `timeout` (`None`: without limit) unless events are known already. It clears `events` first,
+///   and may return without any.
+/// - A connection closed by [`close`](Self::close) is never reported as disconnected.
+/// - Edge-triggered inside: input that one poll did not read is read by the next, without a new event.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.Selectable`.
 pub(crate) trait Selectable: Send {
-    /// Begins to connect. A failure that shows at once is returned, as the reason for which the connection
-    /// would have ended; later ones are `disconnected`.
+    /// Starts connecting. An immediate failure is returned as the close reason; later ones are reported as
+    /// `disconnected`.
     fn connect(&mut self, id: ConnectionId, endpoint: Endpoint) -> Result<(), CloseReason>;
 
-    /// Closes a connection without a word about it. Unknown ids are ignored.
+    /// Closes a connection without reporting it. Unknown ids are ignored.
     fn close(&mut self, id: ConnectionId);
 
-    /// Whether the connection is up, and authenticated; not while it is authenticated again.
+    /// Whether the connection is established and authenticated, and not being re-authenticated.
     fn is_channel_ready(&self, id: ConnectionId) -> bool;
+
+    /// What the TLS handshake or authentication of a connection waits for, in words, while it runs.
+    fn waits_for(&self, _id: ConnectionId) -> Option<&'static str> {
+        None
+    }
 
     /// Queues a frame.
     fn send(&mut self, id: ConnectionId, frame: Frame) -> Result<(), SendRefused>;
 
-    /// Whether the frame that was queued last has been written in full and nobody was told yet; if so,
-    /// no poll will tell it.
+    /// Whether the last queued frame was written in full and this was not reported yet; then no poll will report it.
     fn take_completed_send(&mut self, id: ConnectionId) -> bool;
 
-    /// Whether a frame is queued of which not one byte was given to the transport.
+    /// Whether a frame is queued of which no byte was passed to the transport.
     fn is_send_untouched(&self, id: ConnectionId) -> bool;
 
-    /// Takes such a frame back, so that none of it will ever be given to the transport. Whether there was one.
+    /// Drops such a frame, so that no byte of it will ever be written. Returns whether there was one.
     fn withdraw_send(&mut self, id: ConnectionId) -> bool;
 
-    /// Does what can be done, waiting up to `timeout` for something to do.
+    /// Does all I/O that is possible, blocking up to `timeout` for an event.
     fn poll(&mut self, timeout: Option<Duration>, events: &mut PollEvents) -> io::Result<()>;
 
-    /// A handle that ends a poll from another thread.
+    /// A waker, by which other threads wake up a blocked poll.
     fn wake_up(&self) -> Arc<dyn WakeUp>;
 
     /// Closes every connection.

@@ -1,5 +1,4 @@
-//! A frame on its way out: how much of it the transport has taken, and the vectored writes that hand
-//! over the rest without copying it.
+//! Partial writes of a frame: how much of it the transport has taken; vectored writes of the rest, without a copy.
 
 use std::io::{self, IoSlice};
 
@@ -7,23 +6,25 @@ use super::poller::Readiness;
 use super::transport::{Transport, TransportError};
 use crate::protocol::Frame;
 
-/// Slices given to one write. They live on the stack; a produce request to a node has one or two per
-/// partition, so that more than this is rare and takes another write.
+/// Most slices of one vectored write. They are on the stack; a produce request has one or two per partition, so more
+/// are rare, and take another write.
 const MAX_SLICES: usize = 64;
 
-/// The frame that a connection is writing.
+/// The frame that a channel is writing, and how far.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.NetworkSend`.
 #[derive(Debug)]
 pub(super) struct NetworkSend {
     frame: Frame,
-    /// The first chunk that is not written in full. Never stands on an empty chunk, so that
-    /// "nothing is left" and "past the last chunk" are the same.
+    /// Index of the first chunk that is not written in full. Empty chunks are skipped, so "complete" is the same as
+    /// "past the last chunk".
     chunk: usize,
-    /// How much of that chunk is written.
+    /// Bytes of that chunk that are written.
     offset: usize,
     touched: bool,
+    /// Bytes of the frame that are written: taken by the transport.
+    written: usize,
 }
 
 impl NetworkSend {
@@ -33,22 +34,33 @@ impl NetworkSend {
             chunk: 0,
             offset: 0,
             touched: false,
+            written: 0,
         };
         send.advance(0);
         send
     }
 
-    /// Whether the transport has all of it.
+    /// Whether the transport has taken the whole frame.
     pub(super) fn is_complete(&self) -> bool {
         self.chunk == self.frame.chunks().len()
     }
 
-    /// Whether the transport has any of it.
+    /// Size of the whole frame, with its length prefix.
+    pub(super) fn len(&self) -> usize {
+        self.frame.len()
+    }
+
+    /// Bytes that the transport has taken.
+    pub(super) fn written(&self) -> usize {
+        self.written
+    }
+
+    /// Whether the transport has taken any byte: from then on the peer may have seen the frame.
     pub(super) fn is_touched(&self) -> bool {
         self.touched
     }
 
-    /// One write of what is left.
+    /// Does one vectored write of the rest.
     pub(super) fn write_to(
         &mut self,
         transport: &mut dyn Transport,
@@ -73,15 +85,17 @@ impl NetworkSend {
             return Ok(());
         }
         let written = transport.write_vectored(ready, &slices[..count])?;
+        // Never for a non-empty write to a socket; without this check the caller's loop would spin.
         if written == 0 {
             return Err(io::Error::from(io::ErrorKind::WriteZero).into());
         }
         self.touched = true;
+        self.written += written;
         self.advance(written);
         Ok(())
     }
 
-    /// Moves past `written` bytes, and past empty chunks after them.
+    /// Advances by `written` bytes, and past empty chunks that follow.
     fn advance(&mut self, mut written: usize) {
         while let Some(chunk) = self.frame.chunks().get(self.chunk) {
             let rest = chunk.len() - self.offset;

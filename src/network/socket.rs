@@ -1,20 +1,20 @@
-//! How a TCP socket is set up and written to: what mio cannot do.
+//! TCP socket options, non-blocking connect, and writes without `SIGPIPE`: what mio does not offer.
 
 use std::io::{self, IoSlice};
 use std::net::{SocketAddr, TcpStream};
 
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-/// What is asked of a socket.
+/// Socket options from the configuration.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct SocketOptions {
-    /// `send.buffer.bytes`; `None` leaves it to the system.
+    /// `send.buffer.bytes`; `None` is the system's default.
     pub(crate) send_buffer: Option<usize>,
-    /// `receive.buffer.bytes`; `None` leaves it to the system.
+    /// `receive.buffer.bytes`; `None` is the system's default.
     pub(crate) receive_buffer: Option<usize>,
 }
 
-/// Opens a socket and begins to connect. The flag says that it is connected already.
+/// Opens a socket and starts connecting. True: it is connected already.
 pub(super) fn open(address: SocketAddr, options: SocketOptions) -> io::Result<(TcpStream, bool)> {
     let socket = Socket::new(
         Domain::for_address(address),
@@ -24,7 +24,7 @@ pub(super) fn open(address: SocketAddr, options: SocketOptions) -> io::Result<(T
     socket.set_nonblocking(true)?;
     socket.set_tcp_nodelay(true)?;
     socket.set_keepalive(true)?;
-    // Before connecting: the window scale is agreed on in the handshake and follows from them.
+    // Before connecting: the TCP window scale follows from the buffer sizes, and is negotiated in the handshake.
     if let Some(size) = options.send_buffer {
         socket.set_send_buffer_size(size)?;
     }
@@ -39,9 +39,9 @@ pub(super) fn open(address: SocketAddr, options: SocketOptions) -> io::Result<(T
     Ok((socket.into(), connected))
 }
 
-/// Writes a beginning of `from` to a socket whose peer may be gone, without the signal that would end the
-/// process then. Programs in Rust ignore `SIGPIPE`, but the library may be part of one that is not: of the
-/// standard library's writes only the plain one takes care of that, and not the one of several slices.
+/// Vectored write to a socket without `SIGPIPE` if the peer has closed the connection. Rust programs ignore that
+/// signal, but the library may be linked into another, which it would kill. The standard library suppresses it for
+/// plain writes only, not for vectored ones.
 pub(super) fn send_vectored<'s, S>(socket: &'s S, from: &[IoSlice<'_>]) -> io::Result<usize>
 where
     SockRef<'s>: From<&'s S>,
@@ -52,13 +52,13 @@ where
 #[cfg(all(unix, not(target_vendor = "apple")))]
 const NO_SIGNAL: std::ffi::c_int = libc::MSG_NOSIGNAL;
 
-/// There the socket itself is told when it is made, or there is no such signal.
+/// On Apple systems `SO_NOSIGPIPE` is set on the socket; elsewhere there is no such signal.
 #[cfg(not(all(unix, not(target_vendor = "apple"))))]
 const NO_SIGNAL: std::ffi::c_int = 0;
 
-/// Whether a non-blocking `connect` said that it goes on. One that a signal interrupted goes on too.
+/// Whether a non-blocking `connect` is in progress; it also is if a signal interrupted the call.
 fn is_in_progress(error: &io::Error) -> bool {
-    // `io::ErrorKind::InProgress` is not stable, so the number is asked for.
+    // `io::ErrorKind::InProgress` is not stable, so the error number is compared.
     #[cfg(unix)]
     if error.raw_os_error() == Some(libc::EINPROGRESS) {
         return true;
@@ -75,7 +75,7 @@ mod tests {
 
     use super::*;
 
-    /// SL-1
+    /// SL-1: sockets are non-blocking, with keep-alive and without delay, and have buffers as configured.
     #[test]
     fn a_socket_has_its_options_before_it_is_connected() {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();

@@ -1,4 +1,4 @@
-//! What lies between a channel and its stream: nothing for plain text, a cipher for TLS.
+//! The `Transport` trait: the transport layer between a channel and its stream, plain text or TLS.
 
 use std::fmt;
 use std::io::{self, IoSlice};
@@ -6,19 +6,18 @@ use std::sync::Arc;
 
 use super::poller::{Readiness, Stream};
 
-/// Why a transport cannot go on.
+/// Error of a transport.
 #[derive(Debug)]
 pub(crate) enum TransportError {
-    /// The stream failed; `WouldBlock` is no failure, but the word that the stream has to be waited for.
+    /// I/O error of the stream; `WouldBlock` is no failure: wait for the stream's next event.
     Io(io::Error),
-    /// One side does not accept the other: the peer is not who it should be, or refuses us. Another
-    /// attempt would end the same way.
+    /// The TLS handshake failed: the peer's certificate is not valid, or the peer rejects ours. Not retriable.
     #[cfg_attr(
         not(any(test, feature = "tls-no-provider")),
         expect(dead_code, reason = "made by the transport of TLS")
     )]
     Authentication(Arc<str>),
-    /// The introduction ended before either side was accepted or refused. Another attempt may succeed.
+    /// The TLS handshake was cut off before either side accepted or rejected the other. Retriable.
     #[cfg_attr(
         not(any(test, feature = "tls-no-provider")),
         expect(dead_code, reason = "made by the transport of TLS")
@@ -27,7 +26,7 @@ pub(crate) enum TransportError {
 }
 
 impl TransportError {
-    /// Whether only an event of the stream is waited for.
+    /// Whether it is `WouldBlock`.
     pub(crate) fn is_blocked(&self) -> bool {
         matches!(self, Self::Io(error) if error.kind() == io::ErrorKind::WouldBlock)
     }
@@ -48,56 +47,69 @@ impl fmt::Display for TransportError {
     }
 }
 
-/// What a channel reads from and writes to.
+/// TLS cipher suite and protocol version, by their names in Java.
 ///
-/// The channel keeps what was told of the stream, and lends it to each call. A transport reads and writes
-/// its stream through it ([`Readiness::read`], [`Readiness::write_vectored`]), as often as it likes: what is
-/// known of the stream then stays right.
+/// # Kafka
+/// `CipherInformation`
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct CipherName {
+    pub(crate) suite: Arc<str>,
+    pub(crate) protocol: Arc<str>,
+}
+
+/// Transport layer: what a channel reads from and writes to.
+///
+/// The channel owns the stream's [`Readiness`] and lends it to each call. A transport does all I/O on its stream
+/// through it ([`Readiness::read`], [`Readiness::write_vectored`]), which keeps the readiness true.
 ///
 /// # Contract
-/// - A transport may keep bytes inside: plain ones that nobody has fetched, which no event tells of
-///   ([`has_pending_input`](Self::has_pending_input)), and sealed ones that the stream has not taken
+/// - A transport may buffer: decrypted bytes that were not read yet, for which no event comes
+///   ([`has_pending_input`](Self::has_pending_input)), and encrypted bytes that the stream has not taken
 ///   ([`has_pending_writes`](Self::has_pending_writes)).
-/// - `WouldBlock` is said only when the stream has said so in this call or before: then its next event goes
-///   on. Nothing else waits. But a read that has gone on for long and has brought nothing may say it too: what
-///   is known of the stream says then that there is more.
+/// - `WouldBlock` is returned only if the stream is not ready: its next event continues. Exception: a read may also
+///   return it after much input without any data; the readiness then says that there is more to read.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.TransportLayer`.
 pub(crate) trait Transport: Send {
-    /// Whether the stream is connected. Asked at each event until it is.
+    /// Whether the stream is connected. Called at each event until it is.
     fn finish_connect(&mut self, ready: &mut Readiness) -> Result<bool, TransportError>;
 
-    /// Goes on with the transport's own introduction, as far as the stream allows. False: an event of the
-    /// stream is needed. It reads before it writes, so that the peer's reason for ending it is found.
+    /// Continues the handshake as far as the stream allows; true when it is done. Reads before it writes, so that an
+    /// alert of the peer is found even if writing fails.
     fn handshake(&mut self, ready: &mut Readiness) -> Result<bool, TransportError>;
 
-    /// Reads what there is, at most `into.len()` bytes; zero at the end of the stream. What it has to
-    /// answer by itself (TLS: a new key) becomes a pending write.
+    /// Reads up to `into.len()` bytes; zero at the end of the stream. Replies of the transport itself (a TLS key
+    /// update) become pending writes.
     fn read(&mut self, ready: &mut Readiness, into: &mut [u8]) -> Result<usize, TransportError>;
 
-    /// Takes a beginning of `from`, and says how much. What it has taken may be inside it still.
+    /// Takes a prefix of `from`, and returns its length. It may be buffered, not yet written to the stream.
     fn write_vectored(
         &mut self,
         ready: &mut Readiness,
         from: &[IoSlice<'_>],
     ) -> Result<usize, TransportError>;
 
-    /// Whether it has taken, or made, bytes that the stream has not.
+    /// Whether bytes are buffered that the stream has not taken.
     fn has_pending_writes(&self) -> bool;
 
-    /// Gives the stream what is pending. False: an event of the stream is needed for the rest.
+    /// The TLS cipher suite, once the handshake is done.
+    fn cipher(&self) -> Option<CipherName> {
+        None
+    }
+
+    /// Writes pending bytes to the stream. False: the rest has to wait for the stream's next event.
     fn flush(&mut self, ready: &mut Readiness) -> Result<bool, TransportError>;
 
-    /// Whether a read would bring something although the stream has nothing.
+    /// Whether a read would return something without reading the stream.
     fn has_pending_input(&self) -> bool;
 
-    /// Says goodbye, as far as that is possible without waiting; the transport is dropped next, which
-    /// closes its stream.
+    /// Sends TLS `close_notify`, as far as possible without blocking. The transport is dropped next, which closes its
+    /// stream.
     fn shutdown(&mut self, ready: &mut Readiness);
 }
 
-/// The stream as it is.
+/// Plain text: the stream itself.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.network.PlaintextTransportLayer`.
@@ -137,7 +149,7 @@ impl<S: Stream> Transport for PlaintextTransport<S> {
     }
 
     fn shutdown(&mut self, _ready: &mut Readiness) {
-        // Dropping closes. A shutdown before that would end the connection also for a process that
-        // this one was forked from, to which it may belong.
+        // Dropping closes the descriptor. `shutdown(2)` would also end the connection of the parent process, if this
+        // one was forked and the connection is the parent's.
     }
 }

@@ -1,51 +1,51 @@
-//! "This thread is inside user code of producer X": a mark on the thread, set while user code runs,
-//! that lets calls which would wait for the sender thread be refused there instead of deadlocking.
+//! Reentrancy detection: a thread-local mark "this thread runs user code of producer X". Calls that would wait for the
+//! sender thread are refused there instead of deadlocking.
 //!
-//! A mark, and not the thread's identity, because callbacks also run on application threads (a record
-//! that fails at once) and because a simulator runs every part on one thread.
+//! It is a mark and no comparison of thread ids, because callbacks also run on application threads (for a record that
+//! fails at once), and because a simulator runs every part on one thread.
 //!
-//! The sender's own thread bears a mark for all its life: whatever of the user's it runs, and be it the drop
-//! of a value, must not wait for it.
+//! The sender thread is marked for its whole life: no user code that it runs, not even a destructor, may wait for it.
 //!
 //! Marks are set by [`Fence`](super::user_code::Fence) alone.
 
 use std::cell::Cell;
 
+use super::instance::InstanceId;
 use crate::sync::thread_local;
-use crate::util::process::Process;
 
-/// User code that sends runs other user code, which may send, and so on: a callback that sends again whatever
-/// failed, when it fails at once. So deep it may go; a `send` inside is refused then, before the stack ends.
+/// Maximum nesting depth of user code. A `send` in user code runs other user code, such as a callback that sends a
+/// failed record again, which fails at once. Deeper sends are refused, before the stack overflows.
 const MAX_DEPTH: usize = 8;
 
-/// A send that was still allowed runs user code inside user code a few times more.
+/// Capacity of the stack of marks. Above [`MAX_DEPTH`], because a send that is still allowed nests a few scopes more.
 const MARKS: usize = MAX_DEPTH + 16;
 
 thread_local! {
     // Need no drop, so they are there also for the last of a thread's locals that are dropped.
     static INSIDE: Inside = const { Inside::nowhere() };
-    /// Whose sender this thread is.
-    static SENDER_OF: Cell<Option<ProducerId>> = const { Cell::new(None) };
+    /// The producer whose sender thread this is.
+    static SENDER_OF: Cell<Option<InstanceId>> = const { Cell::new(None) };
 }
 
-/// Which producers' user code this thread is inside of, outermost first.
+/// Stack of the producers whose user code this thread is running, outermost first.
 struct Inside {
     depth: Cell<usize>,
-    producers: [Cell<u64>; MARKS],
+    instances: [Cell<u64>; MARKS],
 }
 
 impl Inside {
     const fn nowhere() -> Self {
         Self {
             depth: Cell::new(0),
-            producers: [const { Cell::new(0) }; MARKS],
+            instances: [const { Cell::new(0) }; MARKS],
         }
     }
 
-    fn enter(&self, producer: ProducerId) {
+    fn enter(&self, instance: InstanceId) {
         let depth = self.depth.get();
-        if let Some(mark) = self.producers.get(depth) {
-            mark.set(producer.number);
+        // Deeper scopes are counted but not named; see `contains`.
+        if let Some(mark) = self.instances.get(depth) {
+            mark.set(instance.number);
         }
         self.depth.set(depth + 1);
     }
@@ -54,80 +54,52 @@ impl Inside {
         self.depth.set(self.depth.get() - 1);
     }
 
-    /// Whose marks found no place, is inside of all: better a wait that is refused than one without end.
-    fn contains(&self, producer: ProducerId) -> bool {
-        let marks = self.producers.get(..self.depth.get());
-        marks.is_none_or(|marks| marks.iter().any(|mark| mark.get() == producer.number))
+    /// Whether the producer is on the stack. After an overflow of the stack all producers are: a refused wait is better
+    /// than a deadlock.
+    fn contains(&self, instance: InstanceId) -> bool {
+        let marks = self.instances.get(..self.depth.get());
+        marks.is_none_or(|marks| marks.iter().any(|mark| mark.get() == instance.number))
     }
 }
 
-/// Tells the producers of one process apart.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct ProducerId {
-    number: u64,
-    process: Process,
-}
-
-impl ProducerId {
-    /// An id no other producer of this process has.
-    pub(crate) fn next() -> Self {
-        Self::built_in(Process::current())
-    }
-
-    /// The id of a producer that was built in `process`.
-    pub(crate) fn built_in(process: Process) -> Self {
-        use std::sync::atomic::{AtomicU64, Ordering};
-        static NEXT: AtomicU64 = AtomicU64::new(0);
-        Self {
-            number: NEXT.fetch_add(1, Ordering::Relaxed),
-            process,
-        }
-    }
-
-    /// Whether this process is a fork of the one that the producer's sender thread runs in.
-    pub(crate) fn is_forked(self) -> bool {
-        self.process.is_forked()
-    }
-}
-
-/// Ends the scope when dropped.
+/// RAII guard of a mark.
 pub(super) struct CallbackScope(());
 
 /// Marks this thread until the guard is dropped; scopes may nest.
 #[inline]
-pub(super) fn enter(producer: ProducerId) -> CallbackScope {
-    INSIDE.with(|inside| inside.enter(producer));
+pub(super) fn enter(instance: InstanceId) -> CallbackScope {
+    INSIDE.with(|inside| inside.enter(instance));
     CallbackScope(())
 }
 
-/// Marks this thread for good: it is the sender's of that producer.
-pub(crate) fn mark_sender(producer: ProducerId) {
-    SENDER_OF.with(|sender_of| sender_of.set(Some(producer)));
+/// Marks this thread for good as the sender thread of that producer.
+pub(crate) fn mark_sender(instance: InstanceId) {
+    SENDER_OF.with(|sender_of| sender_of.set(Some(instance)));
 }
 
-/// Marks this thread as the sender's of that producer until the guard is dropped: it takes the sender's steps.
-#[cfg(all(feature = "testing", feature = "_internals"))]
-pub(crate) fn enter_sender(producer: ProducerId) -> SenderScope {
-    SenderScope(SENDER_OF.with(|sender| sender.replace(Some(producer))))
+/// Marks this thread as the sender thread of that producer until the guard is dropped, while it steps the sender.
+#[cfg(feature = "testing")]
+pub(crate) fn enter_sender(instance: InstanceId) -> SenderScope {
+    SenderScope(SENDER_OF.with(|sender| sender.replace(Some(instance))))
 }
 
-/// Gives the thread back the mark that it had.
-#[cfg(all(feature = "testing", feature = "_internals"))]
-pub(crate) struct SenderScope(Option<ProducerId>);
+/// RAII guard that restores the thread's previous mark.
+#[cfg(feature = "testing")]
+pub(crate) struct SenderScope(Option<InstanceId>);
 
-#[cfg(all(feature = "testing", feature = "_internals"))]
+#[cfg(feature = "testing")]
 impl Drop for SenderScope {
     fn drop(&mut self) {
         SENDER_OF.with(|sender| sender.set(self.0));
     }
 }
 
-/// Whether this thread is inside user code of that producer, or its sender's.
-pub(crate) fn is_inside(producer: ProducerId) -> bool {
-    INSIDE.with(|inside| inside.contains(producer)) || SENDER_OF.with(Cell::get) == Some(producer)
+/// Whether this thread runs user code of that producer, or is its sender thread.
+pub(crate) fn is_inside(instance: InstanceId) -> bool {
+    INSIDE.with(|inside| inside.contains(instance)) || SENDER_OF.with(Cell::get) == Some(instance)
 }
 
-/// Whether this thread is so deep inside user code of any producers that no more is to be run.
+/// Whether user code, of any producers, is nested too deeply on this thread for another `send`.
 pub(crate) fn is_too_deep() -> bool {
     INSIDE.with(|inside| inside.depth.get() >= MAX_DEPTH)
 }
@@ -145,7 +117,7 @@ mod tests {
 
     #[test]
     fn a_scope_marks_its_thread_for_its_producer_only_and_only_while_it_lasts() {
-        let (mine, other) = (ProducerId::next(), ProducerId::next());
+        let (mine, other) = (InstanceId::next(), InstanceId::next());
         let outer = enter(mine);
         {
             let _inner = enter(other);
@@ -158,7 +130,7 @@ mod tests {
 
     #[test]
     fn the_senders_thread_is_inside_for_all_its_life_and_another_never() {
-        let (mine, other) = (ProducerId::next(), ProducerId::next());
+        let (mine, other) = (InstanceId::next(), InstanceId::next());
         std::thread::scope(|scope| {
             scope.spawn(|| {
                 mark_sender(mine);
@@ -171,7 +143,7 @@ mod tests {
 
     #[test]
     fn deeper_than_there_are_marks_a_thread_is_inside_of_all_producers_until_it_has_come_back() {
-        let (mine, other) = (ProducerId::next(), ProducerId::next());
+        let (mine, other) = (InstanceId::next(), InstanceId::next());
         let mut scopes = Vec::new();
         while scopes.len() < MARKS {
             assert_eq!(is_too_deep(), scopes.len() >= MAX_DEPTH);

@@ -1,4 +1,4 @@
-//! Closing a producer.
+//! `close` as a state machine: graceful shutdown with a timeout, then forced shutdown.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,20 +10,19 @@ use crate::clock::Deadline;
 use crate::error::{CloseError, Misuse};
 use crate::planted::planted;
 
-/// How long a sender that was told to end at once may take: it can be inside a callback, which is user
-/// code and may take its time.
+/// Grace period after a forced shutdown: the sender may be inside a callback.
 const FORCED_GRACE: Duration = Duration::from_secs(10);
 
-/// How plug-ins are closed.
+/// Closes the plug-ins at the end of a close.
 pub(crate) struct ClosePlugins<'p> {
     /// Closes them, unless another call has begun to.
     pub(crate) close: Box<dyn Fn() -> Result<(), Arc<str>> + 'p>,
-    /// Set when they are closed.
+    /// Latch: set when the plug-ins are closed.
     pub(crate) closed: &'p Latch<()>,
 }
 
-/// `close` as steps: lets nothing in any more, tells the sender to send what is left and to end, and by force
-/// when the time is up; then closes the plug-ins and says how it went. Several may be under way.
+/// A blocking `close` as a state machine. It refuses new records, then tells the sender to send what is queued and to
+/// end, or to abort when the timeout expires. Last it closes the plug-ins. Concurrent calls are allowed.
 pub(crate) struct Close<'p> {
     core: &'p Core,
     thread: &'p SenderThread,
@@ -32,14 +31,14 @@ pub(crate) struct Close<'p> {
     phase: Phase,
 }
 
-/// How far a close has come.
+/// Phase of a close.
 #[derive(Debug, Clone, Copy)]
 enum Phase {
-    /// Nothing was done yet.
+    /// Not started.
     ToBegin,
-    /// The sender was told to end when it has sent everything.
+    /// Graceful: the sender sends what is queued, then ends.
     Finishing(Stopwatch),
-    /// It was told to end at once.
+    /// Forced: the sender aborts queued batches and ends.
     Forced(Stopwatch),
 }
 
@@ -61,13 +60,17 @@ impl<'p> Close<'p> {
 
     fn begin(&mut self) -> Stopwatch {
         let core = self.core;
+        // Before the sender is told to end: a record that is accepted after its last look at the queues would be
+        // neither sent nor failed.
         core.close_doors();
         if planted!(ClosesAfterWaking) {
             core.waker.wake();
             core.control.close();
             return self.finishing();
         }
+        // The phase is published before the wake-up: the sender reads it when it wakes.
         core.control.close();
+        // Java's `close(0)`: skips the phase that sends what is queued.
         if self.timeout == Some(Duration::ZERO) {
             core.control.force();
         }
@@ -97,8 +100,9 @@ impl<'p> Close<'p> {
         time
     }
 
-    /// The sender has ended, or is given up.
+    /// Last phase: the sender has ended, or the grace period is over.
     fn end(&self) -> Step<'_, Result<(), CloseError>> {
+        // Read first: the verdict says whether the sender still ran when its plug-ins were closed.
         let has_ended = self.thread.has_ended();
         let plugins = (self.plugins.close)();
         if self.plugins.closed.get().is_none() && !planted!(SecondCloseReturnsEarly) {
@@ -113,8 +117,9 @@ impl<'p> Close<'p> {
 
     fn verdict(&self, has_ended: bool, plugins: Result<(), Arc<str>>) -> Result<(), CloseError> {
         let control = &self.core.control;
-        if let Some(why) = control.failure() {
-            return Err(CloseError::ProducerFailed(Arc::clone(why)));
+        // Most severe first: only one error can be returned.
+        if let Some(failure) = control.failure() {
+            return Err(CloseError::ProducerFailed(failure.clone()));
         }
         let records = control.undelivered();
         if records > 0 {
@@ -122,6 +127,9 @@ impl<'p> Close<'p> {
         }
         if !has_ended {
             return Err(CloseError::ThreadRunning);
+        }
+        if control.has_left_transaction() {
+            return Err(CloseError::TransactionOpen);
         }
         plugins.map_err(CloseError::Plugin)
     }
@@ -141,6 +149,7 @@ impl BlockingCall for Close<'_> {
             return self.end();
         }
         if time.is_over(&*self.core.clock) {
+            // Usually stuck in user code. A thread cannot be killed, so it is left behind.
             if let Phase::Forced(_) = self.phase {
                 return self.end();
             }

@@ -1,4 +1,4 @@
-//! Who of the user's is told the cluster's identifier.
+//! Cluster resource listeners: plug-ins that are notified of the cluster id.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use crate::error::PluginKind;
 use crate::types::ClusterResourceListener;
 use crate::util::log::warn;
 
-/// The listeners of a producer's plug-ins.
+/// The cluster resource listeners of a producer's plug-ins.
 ///
 /// # Kafka
 /// `ClusterResourceListeners`.
@@ -28,11 +28,12 @@ impl ClusterListeners {
         }
     }
 
-    /// Tells all of them, of whom one that panics is no reason not to tell the others.
+    /// Notifies all listeners. A panic of one does not keep the others from being notified.
     pub(crate) fn on_update(&self, cluster_id: Option<&str>) {
         let fence = Fence::of(&self.instance);
         for listener in &self.listeners {
             let call = || listener.on_update(cluster_id);
+            // Runs on the sender thread, like Java's `ClusterResourceListeners#onUpdate`.
             if let Err(failure) = fence.call(
                 UserCode::Plugin(PluginKind::ClusterListener, "on_update"),
                 call,

@@ -1,16 +1,21 @@
-//! What the parts of the producer's face share: what does not depend on the types of keys and values, and
-//! what the user brought.
+//! State of a `KafkaProducer` on the application side: [`Core`], independent of the types of keys and values, and the
+//! [`Plugins`].
 
 use std::sync::Arc;
 
-use super::accumulator::{Choice, RandomSource, RecordAccumulator};
+use super::accumulator::{Choice, RecordAccumulator};
+#[cfg(feature = "testing")]
+use super::call_errors::{CallErrors, Set};
 use super::counters::Counters;
 use super::instance::Instance;
 use super::interceptor::ProducerInterceptors;
 use super::metadata::ProducerMetadata;
-use super::partitioner::Partitioner;
+use super::metrics_reporters::MetricsReporters;
+use super::partitioner::{RandomSource, Strategy};
 use super::sender::SenderControl;
+use super::sensors::ProducerSensors;
 use super::serializer::{PreparedSerializer, Serialized};
+use super::transaction::Transactions;
 use super::user_code::{Fence, UserCode, let_go};
 use super::waiting::Driver;
 use super::wake::SenderWaker;
@@ -18,46 +23,54 @@ use crate::clock::Clock;
 use crate::compress::CompressionType;
 use crate::config::ProducerConfig;
 use crate::error::{BoxError, PluginKind, SendError};
+use crate::metrics::tables::CallSensor;
+use crate::metrics::{MetricGroup, MetricsRegistry};
+use crate::planted::planted;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::legacy::LegacyMagic;
 use crate::types::{PartitionId, UsableMagic};
 use crate::util::log::warn;
 use crate::util::process::RecentlyAsked;
 
-/// What does not depend on the types of keys and values.
+/// The non-generic part of a producer: what its calls share, and what they share with the sender.
 pub(crate) struct Core {
     pub(crate) accumulator: Arc<RecordAccumulator>,
     pub(crate) metadata: Arc<ProducerMetadata>,
     pub(crate) waker: Arc<SenderWaker>,
     pub(crate) control: Arc<SenderControl>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Arc<MetricsRegistry>,
+    pub(crate) sensors: Arc<ProducerSensors>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) random: RandomSource,
     pub(crate) instance: Instance,
     pub(crate) fork_asked: RecentlyAsked,
+    /// Only with a `transactional.id`.
+    pub(crate) transactions: Option<Arc<Transactions>>,
+    /// Only in a mock producer.
+    #[cfg(feature = "testing")]
+    pub(crate) call_errors: Option<Arc<CallErrors>>,
     pub(crate) config: ProducerConfig,
 }
 
-/// What the user brought.
+/// The plug-ins: serializers, partitioner, interceptors, metrics reporters.
 pub(crate) struct Plugins<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(crate) key_serializer: PreparedSerializer<K>,
     pub(crate) value_serializer: PreparedSerializer<V>,
     pub(crate) strategy: Strategy<K, V>,
     pub(crate) interceptors: Arc<ProducerInterceptors<K, V>>,
-    /// All of it is run through this.
+    /// The producer's metrics registry.
+    pub(crate) metrics: Arc<MetricsRegistry>,
+    /// Observers of the registry.
+    pub(crate) reporters: Arc<MetricsReporters>,
+    /// The `app-info` metrics, from the end of the construction until the reporters are closed.
+    pub(crate) app_info: Option<Arc<MetricGroup>>,
+    /// Identifies the producer in the [`Fence`] of its plug-ins.
     pub(crate) instance: Instance,
 }
 
-/// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
-/// the append needs anyway.
-pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
-    Default,
-    UniformSticky,
-    Custom(Box<dyn Partitioner<K, V>>),
-}
-
-/// A record is larger than the configuration allows.
+/// A size limit of the configuration that a record exceeds.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Excess {
     pub(crate) size: usize,
@@ -83,12 +96,14 @@ impl<'a> From<SerializedRecord<&'a [u8]>> for SerializedRecord<Serialized<'a>> {
 }
 
 impl Core {
-    /// KP-19: `sent` is the most that a batch of the record alone takes in a request, `staged` in memory until then.
+    /// Checks a record against `max.request.size` and `buffer.memory`. `sent` is the upper bound of a batch with only
+    /// this record in a request, `staged` in the accumulator (KP-19).
     #[inline]
     pub(crate) fn check_size(&self, sent: usize, staged: usize) -> Result<(), Excess> {
         let request = self.config.max_request_size();
         // Not asked of the pool: its total lies beside what the sender writes whenever a batch's memory comes back.
         let memory = self.config.buffer_memory();
+        // `max.request.size` first, as in `ensureValidRecordSize`.
         let (size, limit, key) = if sent > request {
             (sent, request, "max.request.size")
         } else if staged > memory {
@@ -99,8 +114,7 @@ impl Core {
         Err(Excess { size, limit, key })
     }
 
-    /// The most bytes that a batch of this record alone takes, in the newest format that all brokers
-    /// understand.
+    /// Upper bound of the size of a batch with only this record, in the newest format that all brokers support.
     ///
     /// # Kafka
     /// `AbstractRecords#estimateSizeInBytesUpperBound`.
@@ -109,33 +123,57 @@ impl Core {
             return batch_size_upper_bound(payload_len);
         };
         let is_compressed = self.accumulator.codec() != CompressionType::None;
+        // Headers do not count: formats before v2 have none, and such a record is refused.
         let [key, value] = [record.key, record.value].map(|field| field.map_or(0, <[u8]>::len));
         magic.set_size_upper_bound(is_compressed, key, value)
     }
 
-    /// Why nothing is taken any more.
+    /// The error of calls to a closed producer.
     #[cold]
     pub(crate) fn closed(&self) -> SendError {
+        // A failed sender also closes the producer; its error says more than `Closed`.
         match self.control.failure() {
-            Some(why) => SendError::ProducerFailed(Arc::clone(why)),
+            Some(failure) => SendError::ProducerFailed(failure.clone()),
             None => SendError::Closed,
         }
     }
 
-    /// What calls of the application wait with.
+    /// Returns the injected error of a call, if there is one.
+    #[cfg(feature = "testing")]
+    pub(super) fn check_call<E: Clone>(
+        &self,
+        of: impl FnOnce(&Set) -> &Option<E>,
+    ) -> Result<(), E> {
+        match &self.call_errors {
+            Some(errors) => errors.check(of),
+            None => Ok(()),
+        }
+    }
+
+    /// Driver of blocking calls.
     pub(super) fn driver(&self) -> Driver<'_> {
         Driver::new(&*self.clock, self.instance.id())
     }
 
-    /// Takes nothing any more, and lets go of who waits for a topic or for memory.
+    /// Runs a call, and records its duration.
+    pub(super) fn timed<T>(&self, sensor: CallSensor, call: impl FnOnce() -> T) -> T {
+        let began = self.clock.now();
+        let outcome = call();
+        let now = self.clock.now();
+        self.sensors.called(sensor, now - began, now);
+        outcome
+    }
+
+    /// Refuses new records, and wakes all threads that wait for metadata or memory.
     pub(super) fn close_doors(&self) {
+        // Topics, queues and buffer pool first: no thread that is woken from its wait can append any more.
         self.accumulator.close();
         self.metadata.close();
     }
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
-    /// The bytes that a record has already, when that is so for both key and value.
+    /// Zero-copy serialization: key and value as borrowed bytes, if neither needs a serializer's run.
     #[inline]
     pub(super) fn borrow_bytes<'r>(
         &self,
@@ -147,8 +185,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         Some(SerializedRecord { key, value })
     }
 
-    /// How the partition is chosen when nobody need be asked: the record has one, or the strategy is a stock
-    /// one (KP-17, PT-1).
+    /// How to choose the partition without a custom partitioner: the record names it, or the strategy is a stock one
+    /// (KP-17, PT-1). `None` for a custom partitioner.
     #[inline]
     pub(super) fn choice(&self, wanted: Option<PartitionId>, has_key: bool) -> Option<Choice> {
         match (wanted, &self.strategy) {
@@ -159,9 +197,20 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         }
     }
 
-    /// Closes all, whether or not others fail; the first failure is returned.
+    /// Closes all plug-ins, even if some fail; returns the first failure.
     pub(super) fn close(&self) -> Result<(), Arc<str>> {
-        let mut first = self.interceptors.close();
+        // Order of `KafkaProducer#close`: interceptors, metrics, serializers, partitioner.
+        let interceptors = self.interceptors.close();
+        if planted!(ReportersClosedTooEarly) {
+            let _ = self.reporters.close();
+        }
+        // While the reporters are still open: they are told of the removal.
+        if let Some(app_info) = &self.app_info {
+            self.metrics.remove_group(app_info);
+        }
+        let reporters = self.reporters.close();
+        // Their failures were logged where they happened.
+        let mut first = interceptors.and(reporters);
         let mut close = |who, call: &dyn Fn() -> Result<(), BoxError>| {
             if let Err(failure) = Fence::of(&self.instance).try_call(who, call) {
                 warn!(self.instance.log(), "{failure}");
@@ -186,15 +235,21 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         first.map_err(|failure| failure.to_string().into())
     }
 
-    /// Drops all.
+    /// Drops all plug-ins, with panics of their destructors contained.
     pub(super) fn let_go(self) {
+        // Destructured, so that a new plug-in cannot be forgotten here.
         let Self {
             key_serializer,
             value_serializer,
             strategy,
             interceptors,
+            metrics: _,
+            reporters,
+            app_info: _,
             instance,
         } = self;
+        // Contained by themselves.
+        drop(reporters);
         let dropped = [
             let_go(
                 UserCode::Plugin(PluginKind::Interceptor, "drop"),
@@ -215,7 +270,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         }
     }
 
-    /// Takes the plug-ins out of a producer that is gone; those that are left in their places do nothing.
+    /// Moves the plug-ins out of a producer that is being dropped, and leaves stubs in their places.
     pub(super) fn take(&mut self) -> Self {
         Self {
             key_serializer: self.key_serializer.take(),
@@ -225,6 +280,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
                 &mut self.interceptors,
                 Arc::new(ProducerInterceptors::new(Vec::new(), self.instance.clone())),
             ),
+            metrics: Arc::clone(&self.metrics),
+            reporters: std::mem::replace(
+                &mut self.reporters,
+                MetricsReporters::none(self.instance.clone()),
+            ),
+            app_info: self.app_info.take(),
             instance: self.instance.clone(),
         }
     }

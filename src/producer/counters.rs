@@ -1,10 +1,10 @@
-//! Plain counters of a producer, added to once a batch.
+//! Counters behind [`ProducerSnapshot`]: relaxed atomics, updated once per batch or request.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::batch::BatchId;
 
-/// What has happened since the producer was built. Written by the sender, but for `rejected`.
+/// Counters since the producer was built. Only the sender writes them, except `rejected` and the batch id.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     records_acknowledged: AtomicU64,
@@ -37,12 +37,12 @@ impl Counters {
         self.batches_retried.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A batch that the broker called too large was split.
+    /// Counts a batch that was split after `MESSAGE_TOO_LARGE`.
     pub(crate) fn split(&self) {
         self.batches_split.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A record that failed before it was in any batch.
+    /// Counts a record that failed before it was appended to a batch.
     pub(crate) fn rejected(&self) {
         self.records_rejected.fetch_add(1, Ordering::Relaxed);
     }
@@ -65,12 +65,13 @@ impl Counters {
         self.loops.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A number for a new batch, above all earlier ones.
+    /// The id of a new batch; ids increase.
     pub(crate) fn next_batch_id(&self) -> BatchId {
         BatchId::new(self.next_batch.fetch_add(1, Ordering::Relaxed))
     }
 
     pub(crate) fn snapshot(&self) -> ProducerSnapshot {
+        // Relaxed: the counters order nothing, and a snapshot is not consistent across them.
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         ProducerSnapshot {
             records_acknowledged: read(&self.records_acknowledged),
@@ -82,6 +83,7 @@ impl Counters {
             requests_in_flight: read(&self.requests_in_flight),
             produce_requests: read(&self.requests_sent),
             sender_loops: read(&self.loops),
+            // Filled in by `KafkaProducer::snapshot`, which has the accumulator and the pool.
             batches_queued: 0,
             memory_total_bytes: 0,
             memory_free_bytes: 0,
@@ -90,10 +92,10 @@ impl Counters {
     }
 }
 
-/// How a producer stands: a snapshot of plain counters.
+/// Snapshot of a producer's counters and gauges.
 ///
-/// Counters of records only grow; the others are the state at the moment of the call. Reading one
-/// while records are under way may catch counters a batch apart from each other.
+/// Counters of records only grow; gauges are the values at the moment of the call. The snapshot is not atomic: while
+/// records are sent, its fields may be a batch apart.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ProducerSnapshot {

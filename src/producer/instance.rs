@@ -1,31 +1,32 @@
-//! One producer of this process, as its parts know it.
+//! Identity of a producer within the process: id, clock, log prefix.
 
 use std::fmt;
 use std::sync::Arc;
 
-use super::callback_scope::ProducerId;
 use crate::clock::Clock;
 use crate::util::log::LogContext;
+use crate::util::process::Process;
 
-/// What any part of a producer needs that runs the user's code, waits, or writes to the log: which producer it is of,
-/// whose time counts, and what its lines begin with. Batches and their futures keep it when the producer is gone.
+/// Handle to the id, the clock and the log context of a producer, for all parts that run user code, wait or log. Cheap
+/// to clone. Batches and futures keep it after the producer was dropped.
 #[derive(Clone)]
 pub(crate) struct Instance {
-    /// Not beside the counter of what is shared, which every batch changes: a `send` that runs user code reads it.
-    id: ProducerId,
-    shared: Arc<Shared>,
+    /// Outside of the `Arc`: its reference count shares a cache line with its contents and changes with every batch,
+    /// while each `send` that runs user code reads the id.
+    id: InstanceId,
+    shared: Arc<InstanceParts>,
 }
 
-struct Shared {
+struct InstanceParts {
     clock: Arc<dyn Clock>,
     log: LogContext,
 }
 
 impl Instance {
-    pub(crate) fn new(id: ProducerId, clock: Arc<dyn Clock>, log: LogContext) -> Self {
+    pub(crate) fn new(id: InstanceId, clock: Arc<dyn Clock>, log: LogContext) -> Self {
         Self {
             id,
-            shared: Arc::new(Shared { clock, log }),
+            shared: Arc::new(InstanceParts { clock, log }),
         }
     }
 
@@ -37,10 +38,10 @@ impl Instance {
 
     #[cfg(test)]
     pub(crate) fn on_clock(clock: Arc<dyn Clock>) -> Self {
-        Self::new(ProducerId::next(), clock, LogContext::for_tests())
+        Self::new(InstanceId::next(), clock, LogContext::for_tests())
     }
 
-    pub(crate) fn id(&self) -> ProducerId {
+    pub(crate) fn id(&self) -> InstanceId {
         self.id
     }
 
@@ -56,5 +57,34 @@ impl Instance {
 impl fmt::Debug for Instance {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.shared.log.fmt(f)
+    }
+}
+
+/// Unique id of a producer within the process. Not Kafka's producer id, which a broker assigns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct InstanceId {
+    pub(super) number: u64,
+    process: Process,
+}
+
+impl InstanceId {
+    /// An id no other producer of this process has.
+    pub(crate) fn next() -> Self {
+        Self::built_in(Process::current())
+    }
+
+    /// The id of a producer that was built in `process`.
+    pub(crate) fn built_in(process: Process) -> Self {
+        use std::sync::atomic::{AtomicU64, Ordering};
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        Self {
+            number: NEXT.fetch_add(1, Ordering::Relaxed),
+            process,
+        }
+    }
+
+    /// Whether this process is a fork of the one that the producer's sender thread runs in.
+    pub(crate) fn is_forked(self) -> bool {
+        self.process.is_forked()
     }
 }

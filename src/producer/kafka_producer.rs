@@ -1,4 +1,4 @@
-//! The producer as its users see it.
+//! `KafkaProducer`: the public API. Its methods check a call, then run it as a state machine.
 
 use std::fmt;
 use std::sync::Arc;
@@ -6,7 +6,10 @@ use std::time::Duration;
 
 use crate::util::log::{info, warn};
 
-use super::accumulator::Flush;
+#[cfg(all(feature = "testing", feature = "_internals"))]
+use super::accumulator::RecordAccumulator;
+use super::accumulator::{Admission, AnyTransaction, Flush, TransactionNumber};
+use super::app_info::register_app_info;
 use super::close::{Close, ClosePlugins};
 use super::core::{Core, Plugins};
 use super::counters::ProducerSnapshot;
@@ -16,22 +19,27 @@ use super::partitions_for::PartitionsFor;
 use super::quick_send::send_quickly;
 use super::record::ProducerRecord;
 use super::record_metadata::RecordMetadata;
-use super::send_attempt::{Progress, SendAttempt};
+use super::send_attempt::{SendAttempt, SendProgress};
+use super::send_errors::spoil_transaction;
 use super::thunks::{AnyCallback, NoCallback, UntakenCallback};
 use super::try_send::{TrySendError, TrySendReason};
 use super::user_code::check_depth;
 use super::waiting::Latch;
 use crate::config::ProducerConfig;
-use crate::error::{CloseError, FlushError, MetadataError, Misuse, ProduceError, SendError};
+use crate::error::{
+    CloseError, FlushError, MetadataError, Misuse, ProduceError, ReconfigureError, SendError,
+};
+use crate::metrics::Metrics;
+use crate::metrics::tables::CallSensor;
 use crate::record::header::Headers;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::types::PartitionInfo;
 
-/// A Kafka producer: shared by reference between any number of threads, none of them asynchronous.
+/// A Kafka producer with a blocking API, shared by reference between any number of threads.
 ///
-/// Records go into batches, one open batch per partition, and one thread of the producer's own sends
-/// them. [`send`](Self::send) returns as soon as its record is in a batch; the handle it returns tells
-/// the record's fate.
+/// Records are appended to batches, one open batch per partition, which the producer's sender thread sends.
+/// [`send`](Self::send) returns as soon as its record is in a batch. The future that it returns resolves to the
+/// record's metadata or an error.
 ///
 /// `K` and `V` are the types of keys and values; unsized ones are natural: a
 /// `KafkaProducer<str, [u8]>` sends borrowed strings and bytes without copying them first.
@@ -60,8 +68,8 @@ use crate::types::PartitionInfo;
 /// sent.
 ///
 /// # Code of yours
-/// Callbacks, wakers, interceptors, serializers, partitioners and cluster listeners all have the same rules,
-/// whichever thread they run on. None of the producer's locks is held. Calls that would wait for the producer are
+/// Callbacks, wakers, interceptors, serializers, partitioners, metrics reporters and cluster listeners all have the
+/// same rules, whichever thread they run on. None of the producer's locks is held. Calls that would wait for the producer are
 /// refused inside them with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` whose answer is not there
 /// yet, a `send` that finds no memory or does not know its topic. A `send` that need not wait is taken. The last
 /// handle of the producer may be dropped there: what is left is then given up and told so. A panic ends with
@@ -81,23 +89,26 @@ use crate::types::PartitionInfo;
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
 pub struct KafkaProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
-    core: Core,
+    pub(super) core: Core,
     plugins: Plugins<K, V>,
     thread: SenderThread,
     plugins_closing: AtomicBool,
-    /// Set when they are closed.
+    /// Latch: set when the plug-ins are closed.
     plugins_closed: Latch<()>,
-    /// Makes of the plug-ins what closes them. That they can be sent elsewhere, types of keys and values
-    /// included, is known only where the producer is built.
+    /// Turns the plug-ins into a task that closes them on the sender thread. A function pointer, because only the
+    /// builder knows that `K` and `V` are `'static`, as a task for another thread needs.
     closing: fn(&mut Plugins<K, V>) -> LastAct,
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
-    pub(super) fn assemble(core: Core, plugins: Plugins<K, V>, thread: SenderThread) -> Self
+    /// Last step of the builder.
+    pub(super) fn assemble(core: Core, mut plugins: Plugins<K, V>, thread: SenderThread) -> Self
     where
         K: 'static,
         V: 'static,
     {
+        // Registered last: `app-info` says that the producer exists, and reporters are initialized by now.
+        plugins.app_info = Some(register_app_info(&plugins.metrics, &*core.clock));
         Self {
             core,
             plugins,
@@ -115,7 +126,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         }
     }
 
-    /// Puts a record into a batch and returns the handle that tells its fate.
+    /// Appends a record to a batch, and returns a future of its metadata.
     ///
     /// # Errors
     /// When the record was not taken because of the call itself: the producer is closed, a serializer
@@ -125,6 +136,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// In a process forked after the producer was built nothing is sent: a record that needs a new batch is
     /// refused with [`Misuse::Forked`]. One that still fits into a batch open since before the fork is
     /// taken, and its future says [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
+    ///
+    /// With a `transactional.id` the record becomes part of the transaction that is open now, or is refused with
+    /// [`SendError::Transaction`], however long it is held up. A record that is refused for any other reason, by this call
+    /// or by the future, keeps that transaction from being committed.
     ///
     /// # Blocking
     /// Up to `max.block.ms` in all, for a topic that is not known yet and for memory when
@@ -141,11 +156,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_calling(record, None::<&mut NoCallback>)
+        self.send_calling(AnyTransaction, record, None::<&mut NoCallback>)
     }
 
-    /// As [`send`](Self::send), and calls `callback` once with the record's fate, which is lent to it: what is to
-    /// be kept, it clones.
+    /// As [`send`](Self::send), and calls `callback` once with the record's metadata or error. The callback borrows it,
+    /// and clones what it keeps.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -173,10 +188,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # }
     /// ```
     ///
-    /// The callbacks of a batch run in the order in which its records were sent, and batches of a partition
-    /// have theirs run in the order in which they end. While all are written that is the order of
-    /// sending; a batch that fails, say because its time is over, while an earlier one is being tried
-    /// again ends before that one. A callback that panics is reported in the log.
+    /// The callbacks of a batch run in the order in which its records were sent, those of a partition's batches in the
+    /// order in which the batches complete. Without errors that is the order of sending. A batch that fails, for
+    /// example because `delivery.timeout.ms` expired, completes before an earlier batch that is still being retried. A
+    /// panic of a callback is logged.
     ///
     /// # Errors
     /// As [`send`](Self::send); the callback is dropped without being called then.
@@ -198,7 +213,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         record: ProducerRecord<'_, K, V>,
         callback: impl FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static,
     ) -> Result<FutureRecordMetadata, SendError> {
-        self.send_calling(record, Some(&mut Some(callback)))
+        self.send_calling(AnyTransaction, record, Some(&mut Some(callback)))
     }
 
     #[inline(always)]
@@ -206,73 +221,121 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         clippy::inline_always,
         reason = "small, and in the caller's own code a record that borrows all is not even built"
     )]
-    fn send_calling<C: UntakenCallback + 'static>(
+    pub(super) fn send_calling<C: UntakenCallback + 'static>(
         &self,
+        of: impl Admission,
         record: ProducerRecord<'_, K, V>,
         mut callback: Option<&mut C>,
     ) -> Result<FutureRecordMetadata, SendError> {
-        let quick = send_quickly(&self.core, &self.plugins, &record, callback.as_deref_mut());
+        let (core, plugins) = (&self.core, &self.plugins);
+        let quick = send_quickly(core, plugins, of, &record, callback.as_deref_mut());
         if let Some(appended) = quick {
+            // Lets the compiler leave out the drop of a record that only borrows.
             if record.owns_nothing() {
                 std::mem::forget(record);
             }
             return Ok(FutureRecordMetadata::pending(appended));
         }
         let callback = callback.map(|callback| callback as &mut AnyCallback);
-        match self.send_in_steps(record, callback) {
+        match self.send_in_steps(of.number(), record, callback) {
             Ok(future) => Ok(future),
             Err(error) => Err(*error),
         }
     }
 
-    /// The box makes it another type than `send` returns: a result that is written in memory by a call, even
-    /// one that is hardly ever made, would keep that of the quick way in memory as well.
+    /// Slow path of `send`: interceptors, metadata, a new batch, memory.
+    ///
+    /// The error is boxed to make the return type differ from that of `send`: a result that is returned through memory
+    /// by this rare call would force the fast path's result into memory, too.
     #[cold]
     fn send_in_steps(
         &self,
+        of: Option<TransactionNumber>,
         mut record: ProducerRecord<'_, K, V>,
         callback: Option<&mut AnyCallback>,
     ) -> Result<FutureRecordMetadata, Box<SendError>> {
-        record = self.intercept(record)?;
+        #[cfg(feature = "testing")]
+        self.core.check_call(|set| &set.send)?;
+        // Before interceptors and waits: the record belongs to the transaction that is open now, not to a later one.
+        let of = of.unwrap_or_else(|| self.transaction_number());
+        record = self.intercept(of, record)?;
+        // Serializers change the headers while they borrow the record.
         let headers = std::mem::take(&mut record.headers);
-        let mut call = self.send_call(&record, headers, callback);
+        let mut call = self.send_call_of(of, &record, headers, callback);
         self.core.driver().run(&mut call).map_err(Box::new)
     }
 
-    /// What comes before the steps of a `send`.
+    /// Number of the transaction that a record sent now belongs to. Must be read before anything blocks.
+    pub(crate) fn transaction_number(&self) -> TransactionNumber {
+        match &self.core.transactions {
+            Some(transactions) => transactions.newest(),
+            None => TransactionNumber::NONE,
+        }
+    }
+
+    /// Depth check and interceptors: what precedes the steps of a `send`.
     pub(crate) fn intercept<'a>(
         &self,
+        of: TransactionNumber,
         record: ProducerRecord<'a, K, V>,
     ) -> Result<ProducerRecord<'a, K, V>, SendError> {
-        check_depth().map_err(SendError::Misuse)?;
+        self.check_depth(of)?;
         if self.plugins.interceptors.is_empty() {
             return Ok(record);
         }
         Ok(self.plugins.interceptors.on_send(record))
     }
 
-    /// The quick way of a `send`, if it is one for this record.
+    fn check_depth(&self, of: TransactionNumber) -> Result<(), SendError> {
+        check_depth().map_err(|misuse| {
+            // Also this record was meant for the transaction: committing without it would lose it silently.
+            let error = SendError::Misuse(misuse);
+            spoil_transaction(&self.core, of, &error.clone().into());
+            error
+        })
+    }
+
+    /// Fast path of `send`; `None` if the record needs the slow path.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn send_at_once<C: UntakenCallback + 'static>(
         &self,
         record: &ProducerRecord<'_, K, V>,
         callback: Option<&mut C>,
     ) -> Option<FutureRecordMetadata> {
-        let quick = send_quickly(&self.core, &self.plugins, record, callback);
+        let quick = send_quickly(&self.core, &self.plugins, AnyTransaction, record, callback);
         quick.map(FutureRecordMetadata::pending)
     }
 
-    /// [`send`](Self::send) as steps, after interceptors; `headers` are the record's own.
+    /// The record accumulator.
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    pub(crate) fn accumulator(&self) -> &Arc<RecordAccumulator> {
+        &self.core.accumulator
+    }
+
+    /// [`send`](Self::send) as a stepped call, without interceptors.
+    #[cfg(test)]
     pub(crate) fn send_call<'r, 'a>(
         &'r self,
         record: &'r ProducerRecord<'a, K, V>,
         headers: Headers,
         callback: Option<&'r mut AnyCallback>,
     ) -> SendAttempt<'r, 'a, K, V> {
-        SendAttempt::new(&self.core, &self.plugins, record, headers, callback)
+        self.send_call_of(self.transaction_number(), record, headers, callback)
     }
 
-    /// As [`send`](Self::send), but never waits: a record that cannot be taken at once comes back.
+    /// [`send`](Self::send) as a stepped call, after interceptors, in the transaction that was open when it was called.
+    /// `headers` are the record's own.
+    pub(crate) fn send_call_of<'r, 'a>(
+        &'r self,
+        of: TransactionNumber,
+        record: &'r ProducerRecord<'a, K, V>,
+        headers: Headers,
+        callback: Option<&'r mut AnyCallback>,
+    ) -> SendAttempt<'r, 'a, K, V> {
+        SendAttempt::new(&self.core, &self.plugins, of, record, headers, callback)
+    }
+
+    /// Non-blocking [`send`](Self::send): a record that cannot be appended at once is returned.
     ///
     /// A topic that is not known yet is asked for, so that a later attempt may succeed. If the last answer of
     /// the brokers was that they have no such topic or partition, or refuse it, the reason is the error that
@@ -282,6 +345,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// The record, as it was before interceptors, and why it was not taken. After a fork as
     /// [`send`](Self::send): a record that needs a new batch comes back with [`Misuse::Forked`], and the future
     /// of one that is taken says so.
+    ///
+    /// What [would block](TrySendReason::would_block) leaves an open transaction as it was: the record is not lost. Any
+    /// other reason keeps it from being committed, as with [`send`](Self::send).
     ///
     /// # Blocking
     /// Never.
@@ -293,41 +359,53 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         &self,
         record: ProducerRecord<'a, K, V>,
     ) -> Result<FutureRecordMetadata, TrySendError<'a, K, V>> {
-        if let Err(error) = record.validate() {
-            return Err(TrySendError {
-                record,
-                reason: TrySendReason::Call(error.into()),
-            });
+        #[cfg(feature = "testing")]
+        if let Err(error) = self.core.check_call(|set| &set.send) {
+            let reason = TrySendReason::Call(error);
+            return Err(TrySendError { record, reason });
         }
         let interceptors = &self.plugins.interceptors;
         if interceptors.is_empty() {
+            // Fast path: no interceptor may change the record, so nothing has to be cloned.
             let none = None::<&mut NoCallback>;
-            if let Some(appended) = send_quickly(&self.core, &self.plugins, &record, none) {
+            let quick = send_quickly(&self.core, &self.plugins, AnyTransaction, &record, none);
+            if let Some(appended) = quick {
                 return Ok(FutureRecordMetadata::pending(appended));
             }
         }
-        let outcome = match check_depth() {
-            Err(misuse) => Err(TrySendReason::Call(SendError::Misuse(misuse))),
-            Ok(()) if interceptors.is_empty() => self.try_once(&record),
-            Ok(()) => self.try_once(&interceptors.on_send(record.clone())),
+        let of = self.transaction_number();
+        let outcome = match self.check_depth(of) {
+            Err(error) => Err(TrySendReason::Call(error)),
+            Ok(()) if interceptors.is_empty() => self.try_once(of, &record),
+            // On a clone: a record that is not taken comes back as it was given.
+            Ok(()) => self.try_once(of, &interceptors.on_send(record.clone())),
         };
         outcome.map_err(|reason| TrySendError { record, reason })
     }
 
     fn try_once(
         &self,
+        of: TransactionNumber,
         record: &ProducerRecord<'_, K, V>,
     ) -> Result<FutureRecordMetadata, TrySendReason> {
-        let mut attempt = self.send_call(record, record.headers.clone(), None);
-        let reason = match attempt.advance() {
-            Ok(Progress::Appended(future)) => return Ok(future),
-            Ok(Progress::NeedsTopic) => match attempt.known_hindrance() {
-                Some(refusal) => refusal.into(),
-                None => TrySendReason::TopicNotKnown,
-            },
-            Ok(Progress::NeedsMemory) => TrySendReason::MemoryFull,
-            Err(refusal) => refusal.into(),
+        let mut attempt = self.send_call_of(of, record, record.headers.clone(), None);
+        let not_taken = match attempt.advance() {
+            Ok(SendProgress::Appended(future)) => return Ok(future),
+            Ok(SendProgress::NeedsTopic) => attempt
+                .known_hindrance()
+                .ok_or(TrySendReason::TopicNotKnown),
+            Ok(SendProgress::NeedsMemory) => Err(TrySendReason::MemoryFull),
+            Err(refusal) => Ok(refusal),
         };
+        // Of a record that could not be taken just now nothing is lost: whoever sends it has it.
+        let reason = not_taken.map_or_else(
+            |not_now| not_now,
+            |refusal| {
+                spoil_transaction(&self.core, of, &refusal);
+                attempt.counted(refusal).into()
+            },
+        );
+        // Before interceptors run: the pool's queue is FIFO, and a ticket that nobody polls blocks those behind it.
         attempt.leave_line();
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {
@@ -337,8 +415,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         Err(reason)
     }
 
-    /// Sends everything that is in batches now, without waiting for `linger.ms`, and waits until each
-    /// of these records has been acknowledged or has failed.
+    /// Flushes: sends all batches without waiting for `linger.ms`, and waits until each record that was sent before has
+    /// been acknowledged or has failed.
     ///
     /// # Errors
     /// Inside a callback of the same producer, where it would wait for itself, and after a fork.
@@ -365,7 +443,11 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 
     fn flush_within(&self, timeout: Option<Duration>) -> Result<(), FlushError> {
-        self.core.driver().run(&mut self.flush_call(timeout))
+        #[cfg(feature = "testing")]
+        self.core.check_call(|set| &set.flush)?;
+        self.core.timed(CallSensor::Flush, || {
+            self.core.driver().run(&mut self.flush_call(timeout))
+        })
     }
 
     /// [`flush`](Self::flush), or with a timeout [`flush_timeout`](Self::flush_timeout), as steps.
@@ -373,7 +455,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.core.accumulator.flush(timeout)
     }
 
-    /// The partitions of a topic, by number, with their leaders.
+    /// The partition metadata of a topic, ordered by partition.
     ///
     /// # Errors
     /// When the topic is not found within `max.block.ms`, is refused, or the producer is closed.
@@ -384,6 +466,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # Kafka
     /// `KafkaProducer#partitionsFor`.
     pub fn partitions_for(&self, topic: &str) -> Result<Vec<PartitionInfo>, MetadataError> {
+        #[cfg(feature = "testing")]
+        self.core.check_call(|set| &set.partitions_for)?;
         self.core.driver().run(&mut self.partitions_for_call(topic))
     }
 
@@ -392,7 +476,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         PartitionsFor::new(&self.core, topic)
     }
 
-    /// Sends what is left and ends the producer. Records sent from now on are refused.
+    /// Closes the producer: sends all queued records, then stops the sender thread. New records are refused.
     ///
     /// May be called more than once, and while other threads send.
     ///
@@ -406,11 +490,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// # Kafka
     /// `KafkaProducer#close`.
     pub fn close(&self) -> Result<(), CloseError> {
+        #[cfg(feature = "testing")]
+        self.core.check_call(|set| &set.close)?;
         self.close_within(None)
     }
 
-    /// As [`close`](Self::close), but gives up what is not delivered after `timeout`; zero gives up at
-    /// once. The futures of such records tell whether they may have been written.
+    /// As [`close`](Self::close), but aborts the records that are not delivered when `timeout` expires; zero aborts
+    /// them at once. The errors of their futures say whether they may have been written.
     ///
     /// # Errors
     /// As [`close`](Self::close), and [`CloseError::Undelivered`] with how many records were given up.
@@ -420,11 +506,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// at most). Then for as long as your code takes: interceptors, serializers and the partitioner being closed, by
     /// whichever thread, and what callbacks have left in thread-locals of the producer's thread.
     pub fn close_timeout(&self, timeout: Duration) -> Result<(), CloseError> {
+        #[cfg(feature = "testing")]
+        self.core.check_call(|set| &set.close)?;
         self.close_within(Some(timeout))
     }
 
     fn close_within(&self, timeout: Option<Duration>) -> Result<(), CloseError> {
         let closed = self.core.driver().run(&mut self.close_call(timeout));
+        // A refused call must not join: inside a callback this is the sender thread itself.
         if !matches!(closed, Err(CloseError::Misuse(_))) {
             self.thread.join_if_ended();
         }
@@ -440,11 +529,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         Close::new(&self.core, &self.thread, timeout, plugins)
     }
 
-    /// Closes interceptors, serializers and partitioner, once; the first failure is told (KP-54).
+    /// Closes interceptors, metrics reporters, serializers and partitioner, once; returns the first failure (KP-54).
     fn close_plugins(&self) -> Result<(), Arc<str>> {
         if !self.begins_to_close_plugins() {
             return Ok(());
         }
+        // The latch is set after the last plug-in: concurrent `close` calls wait for it.
         let closed = self.plugins.close();
         self.plugins_closed.set(());
         closed
@@ -458,10 +548,49 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         true
     }
 
-    /// How the producer stands, in plain counters.
+    /// The producer's metrics, with the names of Kafka's Java producer. The view is live.
+    ///
+    /// # Threads
+    /// May be called anywhere, in callbacks and reporters too.
+    /// # Kafka
+    /// `KafkaProducer#metrics`.
+    pub fn metrics(&self) -> Metrics {
+        Metrics::new(Arc::clone(&self.core.metrics))
+    }
+
+    /// Reconfigures metrics reporters while the producer runs: each reporter one of whose
+    /// [`reconfigurable_configs`](crate::MetricsReporter::reconfigurable_configs) has another value than before
+    /// is asked whether it accepts the whole configuration, and if all do, each takes it over. Keys whose values
+    /// are as before do not matter, so all of a file may be given.
+    ///
+    /// # Errors
+    /// When a key has another value that no reporter takes, or a reporter refuses: nothing is changed then. When
+    /// one accepts and then fails; the same call may be tried again. When the producer is closed, or another
+    /// call is at it.
+    ///
+    /// # Blocking
+    /// For as long as the reporters take.
+    ///
+    /// # Kafka
+    /// What brokers do with their reporters (`DynamicMetricsReporters`); Java's producer never does.
+    pub fn reconfigure_metrics_reporters<N, T>(
+        &self,
+        entries: impl IntoIterator<Item = (N, T)>,
+    ) -> Result<(), ReconfigureError>
+    where
+        N: Into<String>,
+        T: Into<String>,
+    {
+        let entries = entries.into_iter();
+        let entries = entries.map(|(key, value)| (key.into(), value.into()));
+        self.plugins.reporters.reconfigure(&entries.collect())
+    }
+
+    /// A snapshot of the producer's counters and gauges.
     pub fn snapshot(&self) -> ProducerSnapshot {
         let pool = self.core.accumulator.pool();
         let mut snapshot = self.core.counters.snapshot();
+        // Incomplete batches are queued or in flight. The counters are read one after the other, hence saturating.
         snapshot.batches_queued = (self.core.accumulator.incomplete_count() as u64)
             .saturating_sub(snapshot.batches_in_flight);
         snapshot.memory_total_bytes = pool.total_bytes() as u64;
@@ -470,12 +599,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         snapshot
     }
 
-    /// Makes the producer take itself for another one, and returns what it was.
+    /// Replaces the instance id, and returns the old one.
     #[cfg(test)]
     pub(super) fn replace_id(
         &mut self,
-        id: super::callback_scope::ProducerId,
-    ) -> super::callback_scope::ProducerId {
+        id: super::instance::InstanceId,
+    ) -> super::instance::InstanceId {
         let now = &self.core.instance;
         let other = super::instance::Instance::new(id, Arc::clone(now.clock()), now.log().clone());
         std::mem::replace(&mut self.core.instance, other).id()
@@ -487,8 +616,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     }
 }
 
-/// Closes the producer if that was not done: sends what is left for up to 10 s, then gives it up and
-/// says so in the log. Call [`close`](KafkaProducer::close) to wait longer and to learn how it went.
+/// Closes the producer if it was not closed: sends queued records for up to 10 s, then aborts the rest and logs a
+/// warning. Call [`close`](KafkaProducer::close) to wait longer and to get the result.
 ///
 /// # Blocking
 /// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a
@@ -497,14 +626,18 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
         match self.close_within(Some(DROP_TIMEOUT)) {
+            // In a forked child the sender thread does not exist, and the parent's connections must not be touched.
             Ok(()) | Err(CloseError::Misuse(Misuse::Forked)) => {}
             Err(CloseError::Misuse(Misuse::InsideCallback)) => {
                 warn!(
                     self.core.instance.log(),
                     "a producer was dropped inside one of its callbacks; what is left is given up"
                 );
+                // `close` was refused before it did anything, so do its non-blocking part here.
                 self.core.close_doors();
                 if self.begins_to_close_plugins() {
+                    // The sender thread may still call interceptors for the batches that it aborts. So it closes the
+                    // plug-ins, after the last of these calls.
                     let act = (self.closing)(&mut self.plugins);
                     self.thread.at_end(self.core.instance.log(), act);
                 }
@@ -515,11 +648,12 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
                 "a producer was dropped without being closed: {error}"
             ),
         }
+        // Destructors of plug-ins are user code: run here, with panics contained, not as fields of `self`.
         self.plugins.take().let_go();
     }
 }
 
-/// How long a dropped producer goes on sending.
+/// Close timeout of a dropped producer.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for KafkaProducer<K, V> {

@@ -1,4 +1,4 @@
-//! The sender's thread: how it starts, how others learn that it has ended, and how it is told to.
+//! The lifecycle of the sender thread: start, forced close, end, join.
 
 use std::fmt;
 use std::io;
@@ -16,66 +16,67 @@ use crate::planted::planted;
 use crate::sync::{Mutex, Rank};
 use crate::util::panic;
 
-/// How threads are started: the system's way, or a test's.
+/// The function that spawns threads: the system's, or a test's.
 pub(crate) type Spawn =
     Box<dyn FnOnce(Builder, Box<dyn FnOnce() + Send>) -> io::Result<JoinHandle<()>> + Send>;
 
-/// What a thread does before it ends.
+/// An action that runs when the sender ends.
 pub(crate) type LastAct = Box<dyn FnOnce() + Send>;
 
 /// The running sender thread.
 #[derive(Debug)]
 pub(crate) struct SenderThread {
     handle: Mutex<Option<JoinHandle<()>>>,
-    ending: Arc<Ending>,
+    ending: Arc<LastActHolder>,
     end: Arc<Latch<()>>,
     control: Arc<SenderControl>,
     waker: Arc<SenderWaker>,
 }
 
-/// Who does the last act: the sender's thread, unless it has ended when the act is left to it.
+/// Hands an action over to the sender's thread, to run when it ends, unless it has ended already.
 #[derive(Debug)]
-pub(super) struct Ending(Mutex<End>);
+pub(super) struct LastActHolder(Mutex<LastActState>);
 
 /// Whether the sender has ended.
-enum End {
+enum LastActState {
     ToCome(Option<LastAct>),
     Reached,
 }
 
-impl Ending {
+impl LastActHolder {
     pub(super) fn to_come() -> Self {
-        Self(Mutex::new(Rank::LEAF, End::ToCome(None)))
+        Self(Mutex::new(Rank::LEAF, LastActState::ToCome(None)))
     }
 
-    /// The sender has ended: what is to be done now.
+    /// Marks the sender as ended, and returns the action to run.
     pub(super) fn reach(&self) -> Option<LastAct> {
-        match std::mem::replace(&mut *self.0.lock(), End::Reached) {
-            End::ToCome(act) => act,
-            End::Reached => None,
+        match std::mem::replace(&mut *self.0.lock(), LastActState::Reached) {
+            LastActState::ToCome(act) => act,
+            LastActState::Reached => None,
         }
     }
 
-    /// Leaves an act to the sender's thread. It comes back if the sender has ended.
+    /// Registers an action for the end of the sender; returns it if the sender has ended.
     pub(super) fn leave(&self, act: LastAct) -> Option<LastAct> {
         let mut end = self.0.lock();
         match &mut *end {
-            End::ToCome(to_come) => {
+            LastActState::ToCome(to_come) => {
                 debug_assert!(to_come.is_none(), "there is one last act");
                 if planted!(LastActLeftBehind) {
                     drop(end);
-                    *self.0.lock() = End::ToCome(Some(act));
+                    *self.0.lock() = LastActState::ToCome(Some(act));
                 } else {
+                    // Under the lock: the sender cannot end between the check and the store, which would lose the act.
                     *to_come = Some(act);
                 }
                 None
             }
-            End::Reached => Some(act),
+            LastActState::Reached => Some(act),
         }
     }
 }
 
-impl fmt::Debug for End {
+impl fmt::Debug for LastActState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::ToCome(None) => "ToCome",
@@ -85,17 +86,18 @@ impl fmt::Debug for End {
     }
 }
 
-/// A sender that runs, in a thread or by hand. When this is dropped the last act is done, and then the end is
-/// known.
+/// The guard of a running sender, in a thread or stepped by hand. On drop it runs the last act and then opens the latch
+/// of the end.
 #[derive(Debug)]
 pub(crate) struct Running {
     end: Arc<Latch<()>>,
-    ending: Arc<Ending>,
+    ending: Arc<LastActHolder>,
     log: LogContext,
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
+        // In this order: whoever sees the end may rely on the last act having been done.
         if let Some(act) = self.ending.reach() {
             contain(&self.log, act);
         }
@@ -104,10 +106,10 @@ impl Drop for Running {
 }
 
 impl SenderThread {
-    /// Starts `run` on a thread of its own, which is marked as that of the producer.
+    /// Spawns the sender thread with `run`, and marks it as the producer's.
     ///
     /// # Errors
-    /// The system's, when it has no thread to give.
+    /// The system's, when it cannot spawn a thread.
     pub(crate) fn start(
         name: &str,
         instance: Instance,
@@ -118,9 +120,11 @@ impl SenderThread {
     ) -> io::Result<Self> {
         let (thread, running) = Self::without_thread(instance.log().clone(), control, waker);
         let body = move || {
+            // Dropped after `run`, and also if the thread cannot be spawned: waiters for the end never hang.
             let _running = running;
             callback_scope::mark_sender(instance.id());
-            // With the sender go the user's interceptors and listeners, if nobody else has them any more.
+            // Contained: dropping the sender may drop the last reference to the user's interceptors and listeners,
+            // whose destructors may panic.
             contain(instance.log(), run);
         };
         let handle = spawn(Builder::new().name(thread_name(name)), Box::new(body))?;
@@ -128,14 +132,14 @@ impl SenderThread {
         Ok(thread)
     }
 
-    /// Stands for a sender that somebody else runs, until what is returned besides is dropped.
+    /// A handle for a sender without a thread, which the caller steps; it ends when the returned guard is dropped.
     pub(crate) fn without_thread(
         log: LogContext,
         control: Arc<SenderControl>,
         waker: Arc<SenderWaker>,
     ) -> (Self, Running) {
         let end = Arc::new(Latch::new());
-        let ending = Arc::new(Ending::to_come());
+        let ending = Arc::new(LastActHolder::to_come());
         let running = Running {
             end: Arc::clone(&end),
             ending: Arc::clone(&ending),
@@ -151,7 +155,7 @@ impl SenderThread {
         (thread, running)
     }
 
-    /// What is to be waited for until the sender has ended.
+    /// The latch that opens when the sender has ended.
     pub(crate) fn end(&self) -> &dyn Event {
         &*self.end
     }
@@ -161,12 +165,13 @@ impl SenderThread {
         self.end.get().is_some()
     }
 
-    /// Lets the system's thread go, if the sender has ended.
+    /// Joins the thread, if the sender has ended.
     ///
     /// # Blocking
-    /// Not for the sender, whose last act is done; only for what the user's code left in the thread's locals.
+    /// Only for destructors of thread-locals that user code has left: the sender's last act is done.
     pub(crate) fn join_if_ended(&self) {
         if self.has_ended() {
+            // Joined outside of the lock, and by one caller only.
             let handle = self.handle.lock().take();
             if let Some(handle) = handle {
                 // Its panics were contained inside.
@@ -175,13 +180,14 @@ impl SenderThread {
         }
     }
 
-    /// Tells the sender to end at once, without waiting for it.
+    /// Forces the sender to close at once, without waiting for it.
     pub(crate) fn abandon(&self) {
+        // Set before the wake-up, or the sender might read its inputs without it and sleep again.
         self.control.force();
         self.waker.wake();
     }
 
-    /// Leaves to the thread what is to be done when the sender has ended. If it has, that is done here.
+    /// Runs `act` when the sender ends, on its thread; at once and on this thread if it has ended.
     pub(crate) fn at_end(&self, log: &LogContext, act: LastAct) {
         if let Some(act) = self.ending.leave(act) {
             contain(log, act);
@@ -189,19 +195,19 @@ impl SenderThread {
     }
 }
 
-/// A thread ends in peace: what it would panic with, nobody waits for.
+/// Runs `act` and logs its panic: at the end of a thread nobody would see it.
 fn contain(log: &LogContext, act: impl FnOnce()) {
     if let Err(reason) = panic::contain(act) {
         error!(log, "a panic at the end of a producer's thread: {reason}");
     }
 }
 
-/// As threads can be named: systems end the name at a NUL, and the standard library panics.
+/// A valid thread name: the standard library panics on a NUL byte.
 fn thread_name(name: &str) -> String {
     name.replace('\0', "\u{fffd}")
 }
 
-/// Starts threads the system's way.
+/// Spawns system threads.
 pub(crate) fn system_spawn() -> Spawn {
     Box::new(Builder::spawn)
 }

@@ -2,15 +2,18 @@
 //!
 //! | layer | modules |
 //! |---|---|
-//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `future`, `callback_scope`, `instance`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks`, `waiting` |
+//! | values | `record`, `record_metadata`, `serializer`, `interceptor`, `partitioner`, `metrics_reporter`, `metrics_reporters`, `app_info`, `future`, `callback_scope`, `instance`, `user_code`, `cluster_listeners`, `produce_request_result`, `thunks`, `waiting` |
 //! | batches | `buffer_pool`, `batch`, `accumulator`, `counters`, `wake` |
-//! | machinery | `metadata`, `transaction`, `sender` |
-//! | facade | `lifecycle`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_attempt`, `try_send`, `partitions_for`, `close`, `kafka_producer`, `builder` |
+//! | machinery | `metadata`, `sensors`, `transaction`, `sender` |
+//! | facade | `lifecycle`, `call_errors`, `core`, `topic_lookup`, `quick_send`, `send_refusal`, `send_errors`, `send_attempt`, `try_send`, `partitions_for`, `close`, `kafka_producer`, `transactions`, `transaction_guard`, `builder` |
 
 pub(crate) mod accumulator;
+pub(crate) mod app_info;
 pub(crate) mod batch;
 pub(crate) mod buffer_pool;
 pub(crate) mod builder;
+#[cfg(feature = "testing")]
+pub(crate) mod call_errors;
 pub(crate) mod callback_scope;
 pub(crate) mod close;
 pub(crate) mod cluster_listeners;
@@ -22,6 +25,8 @@ pub(crate) mod interceptor;
 pub(crate) mod kafka_producer;
 pub(crate) mod lifecycle;
 pub(crate) mod metadata;
+pub(crate) mod metrics_reporter;
+pub(crate) mod metrics_reporters;
 #[cfg(all(test, loom))]
 mod models;
 pub(crate) mod partitioner;
@@ -31,12 +36,16 @@ pub(crate) mod quick_send;
 pub(crate) mod record;
 pub(crate) mod record_metadata;
 pub(crate) mod send_attempt;
+mod send_errors;
 pub(crate) mod send_refusal;
 pub(crate) mod sender;
+pub(crate) mod sensors;
 pub(crate) mod serializer;
 pub(crate) mod thunks;
 pub(crate) mod topic_lookup;
 pub(crate) mod transaction;
+pub(crate) mod transaction_guard;
+pub(crate) mod transactions;
 pub(crate) mod try_send;
 pub(crate) mod user_code;
 pub(crate) mod waiting;
@@ -47,6 +56,7 @@ pub use counters::ProducerSnapshot;
 pub use future::FutureRecordMetadata;
 pub use interceptor::ProducerInterceptor;
 pub use kafka_producer::KafkaProducer;
+pub use metrics_reporter::MetricsReporter;
 pub use partitioner::{
     DefaultPartitioner, PartitionInput, Partitioner, RoundRobinPartitioner,
     UniformStickyPartitioner,
@@ -61,4 +71,5 @@ pub use serializer::{
     NullableSerializer, Serialized, Serializer, ShortSerializer, StockSerialize, StringSerializer,
     VoidSerializer, serialize_with,
 };
+pub use transaction_guard::{Transaction, TransactionRunError};
 pub use try_send::{TrySendError, TrySendReason};

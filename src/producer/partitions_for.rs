@@ -1,20 +1,20 @@
-//! The partitions of a topic, asked for by the application.
+//! `partitions_for` as a state machine: returns a topic's partition metadata, and waits for it if necessary.
 
 use std::sync::Arc;
 
 use super::core::Core;
-use super::topic_lookup::{Obstacle, TopicLookup};
+use super::topic_lookup::{TopicLookup, TopicLookupError};
 use super::waiting::{BlockingCall, Check, Step, Stopwatch};
 use crate::client::metadata::{FatalMetadataError, TopicError};
 use crate::error::{MetadataError, Misuse};
 use crate::types::PartitionInfo;
 
-/// `partitions_for` as steps.
+/// A blocking `partitions_for` call.
 pub(crate) struct PartitionsFor<'c> {
     core: &'c Core,
     topic: Arc<str>,
     lookup: TopicLookup<'c>,
-    /// `max.block.ms`
+    /// Measures the wait against `max.block.ms`.
     time: Stopwatch,
 }
 
@@ -29,12 +29,13 @@ impl<'c> PartitionsFor<'c> {
     }
 
     /// The partitions, if they are known.
-    fn look(&mut self) -> Result<Option<Vec<PartitionInfo>>, Obstacle> {
+    fn look(&mut self) -> Result<Option<Vec<PartitionInfo>>, TopicLookupError> {
         if self.lookup.is_awaited(&self.topic, &self.time)? {
             return Ok(None);
         }
+        // In each step: a producer that was closed meanwhile must not register the topic.
         if !self.core.control.is_running() {
-            return Err(Obstacle::Closed);
+            return Err(TopicLookupError::Closed);
         }
         let (core, topic) = (self.core, &*self.topic);
         let known = || {
@@ -45,25 +46,28 @@ impl<'c> PartitionsFor<'c> {
         self.lookup.ask(topic, None, known)
     }
 
-    fn error(&self, obstacle: Obstacle) -> MetadataError {
+    fn error(&self, obstacle: TopicLookupError) -> MetadataError {
         let topic = Arc::clone(&self.topic);
         match obstacle {
-            Obstacle::Name(_) | Obstacle::Refused(TopicError::Invalid) => {
+            TopicLookupError::Name(_) | TopicLookupError::Refused(TopicError::Invalid) => {
                 MetadataError::InvalidTopic(topic)
             }
-            Obstacle::Refused(TopicError::Unauthorized) => MetadataError::TopicAuthorization(topic),
-            Obstacle::Fatal(FatalMetadataError::Authentication(why)) => {
+            TopicLookupError::Refused(TopicError::Unauthorized) => {
+                MetadataError::TopicAuthorization(topic)
+            }
+            TopicLookupError::Fatal(FatalMetadataError::Authentication(why)) => {
                 MetadataError::Authentication(why)
             }
-            Obstacle::Fatal(FatalMetadataError::UnsupportedVersion(why)) => {
+            TopicLookupError::Fatal(FatalMetadataError::UnsupportedVersion(why)) => {
                 MetadataError::UnsupportedVersion(why)
             }
-            Obstacle::Closed => match self.core.control.failure() {
-                Some(why) => MetadataError::ProducerFailed(Arc::clone(why)),
+            TopicLookupError::Closed => match self.core.control.failure() {
+                Some(failure) => MetadataError::ProducerFailed(failure.clone()),
                 None => MetadataError::Closed,
             },
-            Obstacle::TimedOut(state) => {
+            TopicLookupError::TimedOut(state) => {
                 let waited = self.core.config.max_block();
+                // A broker's answer is more useful than the fact that time ran out.
                 if state.is_missing(None) {
                     MetadataError::UnknownTopic { topic, waited }
                 } else {

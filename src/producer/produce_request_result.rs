@@ -1,4 +1,4 @@
-//! What became of a batch: one latch that all its records' futures share.
+//! The result of a batch: one latch that the futures of all its records share.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,35 +10,35 @@ use crate::util::log::error;
 
 use super::instance::Instance;
 use super::record_metadata::{RecordFacts, RecordMetadata};
-use super::user_code::{Failure, Fence, UserCode, let_go};
+use super::user_code::{Fence, UserCode, UserCodeFailure, let_go};
 use super::waiting::{Event, Nap};
 use crate::error::ProduceError;
 use crate::sync::atomic::{AtomicBool, Ordering};
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 use crate::types::TopicPartition;
 
-/// How a batch ended.
+/// The outcome of a completed batch.
 #[derive(Debug, Clone)]
 pub(crate) enum BatchOutcome {
     /// Its records are in the log from `base_offset` on.
     Written {
-        /// -1 when the broker does not tell (acks=0, a duplicate it no longer remembers).
+        /// -1 if unknown (acks=0, or a duplicate that the broker no longer has in its cache).
         base_offset: i64,
-        /// -1 when records keep their own timestamps.
+        /// -1 with `CreateTime`, when records keep their own timestamps.
         log_append_time_ms: i64,
     },
-    /// All its records failed alike.
+    /// All its records failed with the same error.
     Failed(ProduceError),
-    /// The broker named the records that were wrong; the others failed with them (PB-16).
+    /// The broker returned errors for single records; the others failed with them (PB-16).
     FailedByRecord {
-        /// By place in the batch, ascending, each once.
+        /// Errors by record index, ascending, without duplicates.
         named: Vec<(u32, ProduceError)>,
         rest: ProduceError,
     },
 }
 
 impl BatchOutcome {
-    /// What the record at `index` got: base offset and append time, or its error.
+    /// The outcome of the record at `index`: base offset and log append time, or its error.
     #[inline]
     pub(crate) fn for_record(&self, index: u32) -> Result<(i64, i64), &ProduceError> {
         match self {
@@ -51,7 +51,7 @@ impl BatchOutcome {
         }
     }
 
-    /// What it means for the record at that place in the batch (PB-17).
+    /// The result for the record at that index of the batch (PB-17).
     #[inline]
     pub(crate) fn answer(
         &self,
@@ -81,15 +81,15 @@ fn error_of<'a>(
     found.map_or(rest, |found| &named[found].1)
 }
 
-/// What there is to know of a batch that has ended.
+/// How a batch has completed: with an outcome, or by being split.
 #[derive(Debug)]
-enum End {
+enum BatchConclusion {
     Outcome(BatchOutcome),
-    /// It was split: its records' fate is that of these, in order of records.
+    /// It was split: its records' results are in these pieces, in order of records.
     Split(Box<[ResultOfPiece]>),
 }
 
-/// What becomes of a piece of a batch that was split.
+/// The result of one piece of a split batch.
 #[derive(Debug)]
 pub(crate) struct ResultOfPiece {
     /// How many records of the batch come before this piece.
@@ -97,32 +97,33 @@ pub(crate) struct ResultOfPiece {
     pub(crate) result: Arc<ProduceRequestResult>,
 }
 
-/// Where a record's fate is known or will be: the result of its batch, or of a piece of that.
+/// The result that a record belongs to: that of its batch, or of a piece of a split batch.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Holder<'a> {
     pub(crate) result: &'a ProduceRequestResult,
-    /// The record's place in that batch or piece.
+    /// The record's index in that batch or piece.
     pub(crate) index: u32,
 }
 
-/// The latch of one batch: first the outcome is published, then callbacks run, then waiters are
-/// released, so that a `get` that returned has seen its callback run (PB-15).
+/// The latch of one batch, which its futures share: the outcome is published, then callbacks run, then waiters are
+/// released (`SealedBatch::end` has the whole order). So a `get` that has returned knows that its callback has
+/// run (PB-15).
 ///
 /// The latch of a batch that was split leads to those of its pieces. Every split at least halves a batch
 /// or ends with single records, so such a chain has no more links than a size has bits.
 ///
 /// # Kafka
-/// `ProduceRequestResult`. Differs: the chain of a split hangs here, not on each record's future, and
-/// whoever waits for the whole waits for the pieces (KAFKA-19479).
+/// `ProduceRequestResult`. Differs: the chain of splits is kept here, not in each record's future, and waiters of the
+/// whole batch wait for its pieces (KAFKA-19479).
 pub(crate) struct ProduceRequestResult {
     topic_partition: TopicPartition,
     instance: Instance,
-    end: OnceLock<End>,
+    end: OnceLock<BatchConclusion>,
     released: AtomicBool,
-    /// A task may be registered, here or, of a batch that was split, with a piece. Read by every handle
-    /// that is dropped, without the lock.
+    /// A task may be registered, here or, after a split, with a piece. Every handle that is dropped reads it, without
+    /// the lock.
     has_tasks: AtomicBool,
-    /// Tasks that wait, by place of the record that they wait for.
+    /// Wakers of waiting tasks, by the index of the record that each waits for.
     tasks: Mutex<BTreeMap<u32, Waker>>,
     condvar: Condvar,
 }
@@ -144,30 +145,30 @@ impl ProduceRequestResult {
         &self.topic_partition
     }
 
-    /// The producer that the batch is of.
+    /// The batch's producer.
     pub(crate) fn instance(&self) -> &Instance {
         &self.instance
     }
 
     /// Sets the outcome. A batch is consumed by being completed, so this happens once.
     pub(crate) fn publish(&self, outcome: BatchOutcome) {
-        let set = self.end.set(End::Outcome(outcome));
+        let set = self.end.set(BatchConclusion::Outcome(outcome));
         debug_assert!(set.is_ok(), "a batch is completed once");
     }
 
-    /// Leads to the pieces that the batch was split into, in order of records.
+    /// Sets the pieces of a split batch, in order of records, in place of an outcome.
     pub(crate) fn publish_split(&self, pieces: Box<[ResultOfPiece]>) {
         debug_assert!(pieces.len() > 1, "a split makes smaller batches");
         if planted!(ReleasesBeforePieces) {
             self.released.store(true, Ordering::Release);
         }
-        // A handle that is dropped looks for its piece.
+        // A handle that is dropped from now on looks for its piece, with which its task may be registered.
         self.has_tasks.store(true, Ordering::Relaxed);
-        let set = self.end.set(End::Split(pieces));
+        let set = self.end.set(BatchConclusion::Split(pieces));
         debug_assert!(set.is_ok(), "a batch is completed once");
     }
 
-    /// Lets every waiter go on.
+    /// Opens the latch: wakes all waiting threads and tasks.
     pub(crate) fn release_waiters(&self) {
         debug_assert!(self.end.get().is_some(), "released before it was published");
         if planted!(ReleasesUnlocked) {
@@ -178,6 +179,8 @@ impl ProduceRequestResult {
         }
         let tasks = {
             let mut tasks = self.tasks.lock();
+            // Under the lock: a waiter checks `released` and goes to sleep, or registers its waker, under the same
+            // lock, so it misses neither the notification nor the wake-up.
             self.released.store(
                 true,
                 if planted!(ReleasesRelaxed) {
@@ -189,23 +192,25 @@ impl ProduceRequestResult {
             if !planted!(WaiterNotWoken) {
                 self.condvar.notify_all();
             }
-            if matches!(self.end.get(), Some(End::Outcome(_))) {
+            // After a split it stays set: a dropped handle must look for its task with the piece.
+            if matches!(self.end.get(), Some(BatchConclusion::Outcome(_))) {
                 self.has_tasks.store(false, Ordering::Relaxed);
             }
             std::mem::take(&mut *tasks)
         };
+        // After the lock was released: wakers are user code, and may come back here.
         if !tasks.is_empty() {
             self.wake(tasks);
         }
     }
 
-    /// Wakes tasks, in order of their records. One that panics harms no other.
+    /// Wakes tasks, in the order of their records. A panic of one waker does not affect the others.
     #[cold]
     fn wake(&self, tasks: BTreeMap<u32, Waker>) {
         let mut tasks = tasks.into_values().peekable();
         let mut next = || {
             let waker = tasks.next()?;
-            // A task that waits for several records is woken once for those that follow each other.
+            // A task that awaits several records is woken only once for consecutive ones.
             let is_same = |next: &Waker| next.will_wake(&waker) || planted!(TaskNotWoken);
             if tasks.peek().is_some_and(is_same) {
                 drop(waker);
@@ -217,6 +222,7 @@ impl ProduceRequestResult {
         if planted!(PanickingWakerNotContained) {
             while next().is_some() {}
         }
+        // After a panic `call_all` calls the closure again, which goes on with the next waker.
         Fence::of(&self.instance).call_all(
             UserCode::Waker,
             || while next().is_some() {},
@@ -232,7 +238,7 @@ impl ProduceRequestResult {
         }
     }
 
-    fn report(&self, failure: Failure) {
+    fn report(&self, failure: UserCodeFailure) {
         error!(
             self.instance.log(),
             "{}",
@@ -253,8 +259,8 @@ impl ProduceRequestResult {
     /// The outcome as soon as it is published, also while callbacks still run.
     pub(crate) fn published_outcome(&self) -> Option<&BatchOutcome> {
         match self.end.get()? {
-            End::Outcome(outcome) => Some(outcome),
-            End::Split(_) => None,
+            BatchConclusion::Outcome(outcome) => Some(outcome),
+            BatchConclusion::Split(_) => None,
         }
     }
 
@@ -262,13 +268,14 @@ impl ProduceRequestResult {
         self.released.load(Ordering::Acquire)
     }
 
-    /// Where the fate of the record at `index` is, or will be, as far as is known now.
+    /// Follows splits to the result that holds, or will hold, the outcome of the record at `index`.
     pub(crate) fn holder(&self, index: u32) -> Holder<'_> {
         let mut at = Holder {
             result: self,
             index,
         };
         while let Some(pieces) = at.result.pieces() {
+            // The last piece that begins at or before the record. A piece may have been split in turn, hence the loop.
             let after = pieces.partition_point(|piece| piece.records_before <= at.index);
             let Some(piece) = after.checked_sub(1).and_then(|i| pieces.get(i)) else {
                 debug_assert!(false, "the first piece has no records before it");
@@ -282,20 +289,20 @@ impl ProduceRequestResult {
         at
     }
 
-    /// The pieces, once waiters have been sent to them.
+    /// The pieces of a split batch, once its latch has opened.
     fn pieces(&self) -> Option<&[ResultOfPiece]> {
         match self.end.get() {
-            Some(End::Split(pieces)) if self.is_released() => Some(pieces),
+            Some(BatchConclusion::Split(pieces)) if self.is_released() => Some(pieces),
             _ => None,
         }
     }
 
-    /// Whether the fate of every record is known.
+    /// Whether every record is complete, in all pieces of a split batch too.
     pub(crate) fn is_done(&self) -> bool {
         self.undone().is_none()
     }
 
-    /// What is to be waited for next until the fate of every record is known: itself, or a piece.
+    /// The next latch to wait for until every record is complete: this one, or that of a piece.
     pub(crate) fn undone(&self) -> Option<&Self> {
         match self.pieces() {
             Some(_) if planted!(SplitEndsFlush) => None,
@@ -304,8 +311,8 @@ impl ProduceRequestResult {
         }
     }
 
-    /// Registers the task that waits for the record at `index`, in place of the one that did; false when there
-    /// is nothing to wait for any more.
+    /// Registers the waker of the task that waits for the record at `index`, in place of the previous one; false when
+    /// the latch is open already.
     ///
     /// A waker is cloned and dropped with no lock held: both are user code.
     pub(crate) fn register(&self, index: u32, waker: &Waker) -> bool {
@@ -314,12 +321,14 @@ impl ProduceRequestResult {
             if self.is_released() {
                 return false;
             }
-            // This compares two pointers, and calls nobody.
+            // `will_wake` compares two pointers and runs no user code, so it may be called under the lock.
             let known = tasks.get(&index);
             if known.is_some_and(|known| known.will_wake(waker)) {
                 return true;
             }
         }
+        // Checked again after the clone: between the two locks the batch may have completed, and then nobody would wake
+        // this task.
         let waker = waker.clone();
         let mut tasks = self.tasks.lock();
         if self.is_released() && !planted!(RegistersBlindly) {
@@ -328,7 +337,7 @@ impl ProduceRequestResult {
             return false;
         }
         let before = tasks.insert(index, waker);
-        // Whoever drops the handle has it from the task that registers, or is that task.
+        // Relaxed is enough: whoever drops the handle is the task that registers, or got the handle from it.
         self.has_tasks.store(true, Ordering::Relaxed);
         if planted!(WakerDroppedUnderLock) && before.is_some() {
             self.let_go(before);
@@ -345,15 +354,15 @@ impl ProduceRequestResult {
         self.has_tasks.load(Ordering::Relaxed)
     }
 
-    /// Forgets the task that waits for the record at `index` of the batch, here or with a piece.
+    /// Removes the waker of the task that waits for the record at `index`, here or with a piece.
     ///
-    /// A C function is one that does not unwind. Where one that may is called, every handle that is dropped
-    /// pays for what would then be left to do: 20 instructions of 575 that a `send` takes.
+    /// `extern "C"`, because such a function does not unwind. With a call that may unwind, every drop of a handle pays
+    /// for the cleanup that would then be left to do: 20 instructions of the 575 that a `send` takes.
     #[cold]
     #[inline(never)]
     #[allow(improper_ctypes_definitions, reason = "nobody else calls it")]
     pub(crate) extern "C" fn forget_task_of(&self, index: u32) {
-        // One that waited for a batch that was split meanwhile was woken, and forgotten with that.
+        // A task registered before a split was woken, and its waker removed, when the split was released.
         let holder = self.holder(index);
         if !holder.result.has_tasks() {
             return;
@@ -372,6 +381,7 @@ impl ProduceRequestResult {
 /// The latch opens: to an outcome, or to pieces.
 impl Event for ProduceRequestResult {
     fn sleep(&self, nap: Nap) {
+        // Checked under the lock under which `release_waiters` sets it: no lost wake-up.
         let mut tasks = self.tasks.lock();
         if !self.is_released() {
             nap.on(&self.condvar, &mut tasks);

@@ -1,19 +1,19 @@
-//! The way of nearly every record into its batch: nothing is asked for, waited for, made or refused. What
-//! takes more goes step by step, as a [`SendAttempt`](super::send_attempt::SendAttempt).
+//! The fast path of `send`: appends to an open batch without waiting, opening a batch or running user code. Any other
+//! record takes the slow path, a [`SendAttempt`](super::send_attempt::SendAttempt).
 //!
-//! What can be is passed and returned in registers: a value that is put together in memory and read back
-//! at once, in larger pieces than it was written in, stalls the processor for longer than the rest takes.
+//! Values are passed in registers where possible. One that is assembled in memory and read back at once in larger
+//! pieces causes a store-forwarding stall, which costs more than the rest of the path.
 
-use super::accumulator::{Choice, TopicEntry};
+use super::accumulator::{Admission, Choice, TopicEntry};
 use super::core::{Core, Plugins};
-use super::future::{Place, RecordInBatch};
+use super::future::{PlaceInBatch, RecordInBatch};
 use super::record::ProducerRecord;
 use super::thunks::UntakenCallback;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 
-/// Appends the record to an open batch, if none of the user's code is to be run for it, this thread sent
-/// to its topic before, and the batch has room. Else nothing has happened but that a batch without room
-/// was closed, and `callback` is where it was.
+/// Appends the record to an open batch, if no user code has to run for it, its topic is among this thread's recent
+/// topics, and the batch has room. Else returns none and leaves `callback`; the only side effect is that a batch
+/// without room was closed.
 ///
 /// # Blocking
 /// Never.
@@ -25,9 +25,11 @@ use crate::record::builder::{RecordParts, batch_size_upper_bound};
 pub(crate) fn send_quickly<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C: UntakenCallback>(
     core: &Core,
     plugins: &Plugins<K, V>,
+    of: impl Admission,
     record: &ProducerRecord<'_, K, V>,
     callback: Option<&mut C>,
 ) -> Option<RecordInBatch> {
+    // Interceptors are user code, and may replace the record.
     if !plugins.interceptors.is_empty() {
         return None;
     }
@@ -42,18 +44,20 @@ pub(crate) fn send_quickly<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C: UntakenC
         },
     };
     let choice = plugins.choice(record.partition, parts.key.is_some())?;
-    let place = append_quickly(core, &record.topic, &parts, choice, callback)?;
+    let place = append_quickly(core, of, &record.topic, &parts, choice, callback)?;
     Some(RecordInBatch::new(place, &parts))
 }
 
 #[inline(never)]
 fn append_quickly<C: UntakenCallback>(
     core: &Core,
+    of: impl Admission,
     topic: &str,
     record: &RecordParts<'_>,
     choice: Choice,
     callback: Option<&mut C>,
-) -> Option<Place> {
+) -> Option<PlaceInBatch> {
+    // An error of the caller's: the slow path reports it, as it does for a record that is too large.
     if record.timestamp_ms < 0 {
         return None;
     }
@@ -62,5 +66,5 @@ fn append_quickly<C: UntakenCallback>(
     core.check_size(size, size).ok()?;
     let choose = |topic: &TopicEntry| topic.choose(choice, record.key, &core.random);
     core.accumulator
-        .append_to_recent(topic, choose, record, payload_len, callback)
+        .append_to_recent(of, topic, choose, record, payload_len, callback)
 }

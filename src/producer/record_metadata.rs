@@ -1,11 +1,11 @@
-//! Where a record ended up.
+//! Metadata of an acknowledged record: topic, partition, offset, timestamp, sizes.
 
 use std::fmt;
 
 use crate::record::builder::RecordParts;
 use crate::types::{PartitionId, TopicPartition};
 
-/// What a record's metadata need besides its batch's outcome.
+/// Per-record part of the metadata: timestamp and sizes. The rest comes from the batch's result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RecordFacts {
     pub(crate) timestamp_ms: i64,
@@ -25,7 +25,7 @@ impl RecordFacts {
         }
     }
 
-    /// With the time at which the broker has appended the record, if that counts and not its own (PB-18).
+    /// Replaces the timestamp by the broker's log append time, if the topic uses `LogAppendTime` (PB-18).
     #[inline]
     pub(crate) fn at(self, log_append_time_ms: i64) -> Self {
         let timestamp_ms = match log_append_time_ms {
@@ -39,7 +39,7 @@ impl RecordFacts {
     }
 }
 
-/// What the cluster said of a record it took.
+/// Metadata of a record that the cluster acknowledged.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.RecordMetadata`. Differs: the sizes of a null key or value are
@@ -77,7 +77,7 @@ impl RecordMetadata {
         metadata
     }
 
-    /// Makes of one record's metadata those of another of its batch.
+    /// Overwrites the metadata with those of another record of the batch, to reuse the allocation of the topic.
     #[inline]
     pub(crate) fn move_on(&mut self, base_offset: i64, batch_index: u32, facts: RecordFacts) {
         self.offset = match base_offset {
@@ -210,7 +210,8 @@ mod tests {
         );
     }
 
-    /// KP-30
+    /// KP-30: where no metadata exists, interceptors and callbacks get a placeholder: the partition if it is known,
+    /// and -1 for offset, timestamp and sizes.
     #[test]
     fn a_placeholder_knows_its_partition_and_nothing_else() {
         let unknown = TopicPartition::new("foo", RecordMetadata::UNKNOWN_PARTITION);

@@ -1,66 +1,72 @@
-//! One record's way from the caller into a batch, as steps that never wait: `send` waits between them,
-//! `try_send` gives up.
+//! Slow path of `send`: appends one record to a batch as a state machine of non-blocking steps. `send` waits between
+//! the steps, `try_send` gives up instead.
 
 use std::cell::Cell;
 use std::sync::Arc;
 
 use crate::util::log;
 
-use super::accumulator::{Append, PartitionEntry, RecordAccumulator, TopicEntry, Topics};
+use super::accumulator::{
+    Append, PartitionEntry, RecordAccumulator, TopicEntry, Topics, TransactionNumber,
+};
 use super::buffer_pool::{Denied, Ticket};
-use super::core::{Core, Excess, Plugins, SerializedRecord, Strategy};
+use super::core::{Core, Plugins, SerializedRecord};
 use super::future::{FutureRecordMetadata, RecordInBatch};
-use super::metadata::TopicState;
-use super::partitioner::PartitionInput;
+use super::partitioner::{PartitionInput, Strategy};
 use super::record::ProducerRecord;
-use super::send_refusal::{Refusal, not_taken};
+use super::send_errors::{
+    RefusedRecord, out_of_range, outside_transaction, panicked, spoil_transaction, too_large,
+};
+use super::send_refusal::{SendRefusal, not_taken};
 use super::serializer::Serialized;
 use super::thunks::AnyCallback;
-use super::topic_lookup::{Obstacle, TopicLookup};
-use super::user_code::{Failure, Fence, UserCode};
+use super::topic_lookup::TopicLookup;
+use super::user_code::{Fence, UserCode};
 use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
-use crate::client::metadata::{FatalMetadataError, TopicError};
+use crate::clock::Instant;
 use crate::compress::CompressionType;
 use crate::error::{
-    BoxError, BrokerError, Delivery, ErrorCode, Misuse, PluginKind, ProduceError,
-    ProduceErrorBuilder, ProduceErrorKind, REFUSED_NAME, RecordError, RecordPart, SendError,
+    BoxError, Misuse, PluginKind, RecordError, RecordPart, SendError, TransactionFailure,
 };
+use crate::metrics::tables::MemorySensor;
 use crate::planted::planted;
 use crate::record::builder::{RecordParts, batch_size_upper_bound};
 use crate::record::header::Headers;
 use crate::types::{Magic, PartitionId};
 
-/// How far a record has come.
+/// State of a send after a step.
 #[derive(Debug)]
-pub(crate) enum Progress {
-    /// It is in a batch.
+pub(crate) enum SendProgress {
+    /// The record was appended to a batch.
     Appended(FutureRecordMetadata),
-    /// The topic's partitions are not known, or not the one that it is for.
+    /// Metadata lacks the topic, or the partition that the record asks for.
     NeedsTopic,
-    /// There is no memory.
+    /// The buffer pool is exhausted.
     NeedsMemory,
 }
 
-/// A record on its way into a batch. Borrows the record, so that a caller who does not want to wait
-/// has it back.
+/// A send in progress. Borrows the record, so that `try_send` can return it.
 ///
-/// Most records are in their batches without it: see [`send_quickly`](super::quick_send::send_quickly).
+/// Most records take the fast path instead: [`send_quickly`](super::quick_send::send_quickly).
 ///
 /// Order and routing of errors are those of `KafkaProducer#doSend` (KP-9).
 pub(crate) struct SendAttempt<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     core: &'r Core,
     plugins: &'r Plugins<K, V>,
+    /// Number of the transaction that was open when `send` was called. The record becomes part of no other, however
+    /// long the send waits.
+    of: TransactionNumber,
     record: &'r ProducerRecord<'a, K, V>,
     headers: Headers,
-    /// It may have been taken.
+    /// Empty inside once the batch has taken it.
     callback: Option<&'r mut AnyCallback>,
-    /// The partition that was chosen, for errors that come later.
+    /// The partition that was chosen; later errors name it.
     partition: Option<PartitionId>,
     lookup: TopicLookup<'r>,
     memory: Option<MemoryWait<'r>>,
-    /// `max.block.ms`
+    /// Measures the wait against `max.block.ms`.
     time: Stopwatch,
-    /// It is in a batch: another step would put it into one again.
+    /// The record was appended. Another step would append a duplicate.
     is_appended: bool,
 }
 
@@ -75,23 +81,47 @@ impl SerializedRecord<Serialized<'_>> {
     }
 }
 
-/// Everything that is needed once the memory is there.
-#[derive(Debug)]
+/// State of a send that is queued in the buffer pool: what the append needs once memory is allocated.
 struct MemoryWait<'r> {
     ticket: Ticket,
+    /// Present while the send waits; dropped when the memory is allocated.
+    time: Option<TimeInLine<'r>>,
     entry: Arc<PartitionEntry>,
     bytes: SerializedRecord<Serialized<'r>>,
     timestamp_ms: i64,
-    /// The format that the record was checked for. Not asked for again: an older broker that connects
-    /// meanwhile would get a batch that must not be.
+    /// Record format (magic) that the record was checked for. Not loaded again: if an older broker connected during
+    /// the wait, the batch would get a format that the record was not checked for.
     magic: Magic,
 }
 
+/// Timer of a wait for memory: records the `bufferpool-wait-time` metrics when dropped.
+struct TimeInLine<'r> {
+    core: &'r Core,
+    since: Instant,
+}
+
+impl<'r> TimeInLine<'r> {
+    fn begin(core: &'r Core) -> Self {
+        let since = core.clock.now();
+        Self { core, since }
+    }
+}
+
+impl Drop for TimeInLine<'_> {
+    fn drop(&mut self) {
+        let now = self.core.clock.now();
+        let waited = (now - self.since).as_nanos() as f64;
+        let memory = &self.core.sensors.memory;
+        memory.record(MemorySensor::WaitTime, waited, now);
+    }
+}
+
 impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V> {
-    /// `headers` are the record's own, to be completed by serializers.
+    /// `headers` are those of the record; serializers may add to them.
     pub(crate) fn new(
         core: &'r Core,
         plugins: &'r Plugins<K, V>,
+        of: TransactionNumber,
         record: &'r ProducerRecord<'a, K, V>,
         headers: Headers,
         callback: Option<&'r mut AnyCallback>,
@@ -99,6 +129,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         Self {
             core,
             plugins,
+            of,
             record,
             headers,
             callback,
@@ -110,41 +141,48 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    /// Gives up the place in the line for memory, if it stands there, with what it was given so far.
+    /// Leaves the buffer pool's queue, if queued, and returns the memory gathered so far.
     pub(crate) fn leave_line(&mut self) {
         self.memory = None;
     }
 
-    /// The partition that was chosen, or that the record asks for.
+    /// The chosen partition, or else the one that the record asks for.
     pub(crate) fn partition(&self) -> Option<PartitionId> {
         self.partition.or(self.record.partition)
     }
 
-    /// Goes as far as possible without waiting.
-    pub(crate) fn advance(&mut self) -> Result<Progress, Refusal> {
+    /// Takes the send as far as possible without waiting.
+    pub(crate) fn advance(&mut self) -> Result<SendProgress, SendRefusal> {
         debug_assert!(
             !self.is_appended,
             "a call that is over is not stepped again"
         );
+        // `max.block.ms` counts waiting only: serializers and the partitioner, which run inside the step, do not count.
         self.time.stop(&*self.core.clock);
         let progress = self.advance_untimed()?;
-        self.is_appended = matches!(progress, Progress::Appended(_));
+        self.is_appended = matches!(progress, SendProgress::Appended(_));
         if !self.is_appended {
             self.time.start(&*self.core.clock);
         }
         Ok(progress)
     }
 
-    fn advance_untimed(&mut self) -> Result<Progress, Refusal> {
+    fn advance_untimed(&mut self) -> Result<SendProgress, SendRefusal> {
+        // Queued in the buffer pool: the record is serialized and its partition chosen. Neither is done twice.
         if self.memory.is_some() {
             return self.advance_to_memory();
+        }
+        // Checked again in each step: the transaction may have ended during a wait for metadata.
+        if let Some(transactions) = &self.core.transactions {
+            let open = transactions.check_send(self.of);
+            open.map_err(|failure| outside_transaction(self.core, failure))?;
         }
         self.record.validate().map_err(SendError::from)?;
         let lookup = &mut self.lookup;
         match lookup.is_awaited(&self.record.topic, &self.time) {
             Ok(false) => {}
-            Ok(true) => return Ok(Progress::NeedsTopic),
-            Err(obstacle) => return Err(self.obstructed(obstacle)),
+            Ok(true) => return Ok(SendProgress::NeedsTopic),
+            Err(why) => return Err(self.errors().topic_not_had(why)),
         }
         let core = self.core;
         let topics = core.accumulator.topics();
@@ -153,10 +191,12 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
         match topics.get(&self.record.topic) {
             Some(topic) if has_wanted(topic, self.record.partition) => {
+                // Fills this thread's cache, so that its next record for the topic can take the fast path.
                 RecordAccumulator::remember(&topics, topic);
                 self.append(&topics, topic)
             }
             _ => {
+                // This snapshot lacks the topic or the partition; the lookup below loads a newer one.
                 drop(topics);
                 self.ask_for_topic()
             }
@@ -164,7 +204,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
     }
 
     #[cold]
-    fn ask_for_topic(&mut self) -> Result<Progress, Refusal> {
+    fn ask_for_topic(&mut self) -> Result<SendProgress, SendRefusal> {
         let (core, record) = (self.core, self.record);
         let look = || {
             let topics = core.accumulator.topics();
@@ -172,16 +212,23 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             let topic = has_wanted(topic, record.partition).then(|| Arc::clone(topic))?;
             Some((topics, topic))
         };
+        // `ask` runs `look` after the topic was registered: metadata that arrived in between is not waited for.
         match self.lookup.ask(&record.topic, record.partition, look) {
             Ok(Some((topics, topic))) => self.append(&topics, &topic),
-            Ok(None) => Ok(Progress::NeedsTopic),
-            Err(obstacle) => Err(self.obstructed(obstacle)),
+            Ok(None) => Ok(SendProgress::NeedsTopic),
+            Err(why) => Err(self.errors().topic_not_had(why)),
         }
     }
 
-    fn append(&mut self, topics: &Topics, topic: &Arc<TopicEntry>) -> Result<Progress, Refusal> {
+    fn append(
+        &mut self,
+        topics: &Topics,
+        topic: &Arc<TopicEntry>,
+    ) -> Result<SendProgress, SendRefusal> {
+        // Restarts `metadata.max.idle.ms` for the topic.
         topic.mark_used();
         let core = self.core;
+        // Before the partition is chosen: partitioners look at the serialized key, as in `KafkaProducer#doSend`.
         let bytes = self.serialize()?;
         let timestamp_ms = self
             .record
@@ -189,6 +236,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             .unwrap_or_else(|| core.clock.timestamp().as_millis());
         let parts = bytes.parts(&self.headers, timestamp_ms);
         let partition = self.choose(topics, topic, &parts, None)?;
+        // Kept for errors: interceptors and callbacks are told the partition even if the append fails.
         self.partition = Some(partition);
         let payload_len = parts.payload_len();
         let sent = core.size_upper_bound(&parts, payload_len);
@@ -202,23 +250,26 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 staged
             },
         )
-        .map_err(|excess| Refusal::Record(too_large(topic, partition, excess)))?;
+        .map_err(|excess| SendRefusal::Record(too_large(topic, partition, excess)))?;
+        // The slot is empty until the first record for the partition.
         let Some(entry) = topic.partition(partition) else {
             return self.append_to_new_batch(topics, topic, partition, bytes, timestamp_ms);
         };
         let callback = self.callback.as_deref_mut();
         match core
             .accumulator
-            .try_append(entry, &parts, payload_len, callback)
+            .try_append(self.of, entry, &parts, payload_len, callback)
         {
-            Append::NeedsBatch => {
+            // `OutsideTransaction` may only mean that the partition was not added to this transaction yet; the slow
+            // path adds it, or finds the transaction ended.
+            Append::NeedsBatch | Append::OutsideTransaction => {
                 self.append_to_new_batch(topics, topic, partition, bytes, timestamp_ms)
             }
-            end => finish(core, &parts, end),
+            end => finish(core, self.of, &parts, end),
         }
     }
 
-    /// The way of the record that finds no room in the open batch of `chosen`.
+    /// Appends to a new batch, because the open batch of `chosen` has no room, or there is none.
     #[cold]
     fn append_to_new_batch(
         &mut self,
@@ -227,7 +278,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         chosen: PartitionId,
         bytes: SerializedRecord<Serialized<'r>>,
         timestamp_ms: i64,
-    ) -> Result<Progress, Refusal> {
+    ) -> Result<SendProgress, SendRefusal> {
         let core = self.core;
         let ask = || core.instance.id().is_forked();
         // A timestamp that the caller has set tells no time.
@@ -238,6 +289,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         if forked {
             return Err(SendError::Misuse(Misuse::Forked).into());
         }
+        // Loaded once: the format that is checked here is the one that the batch is written in.
         let magic = core.usable_magic.load();
         if magic < Magic::V2 {
             self.check_old_format(magic)?;
@@ -245,33 +297,47 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         let parts = bytes.parts(&self.headers, timestamp_ms);
         // A new batch is the moment to move on to another partition (KP-21).
         self.on_new_batch(topics, topic, chosen)?;
+        // Asked again, as `doSend` does after `abortForNewBatch`. A hashed key and an explicit partition stay.
         let partition = self.choose(topics, topic, &parts, Some(chosen))?;
         self.partition = Some(partition);
         let entry = entry_of(core, topic, partition)?;
+        // Registers the partition with the transaction before the append. The sender then sends AddPartitionsToTxn,
+        // which has to be answered before a batch of the partition may be sent.
+        if let Some(transactions) = &core.transactions {
+            let entered = transactions.enter(self.of, entry);
+            if entered.map_err(|failure| outside_transaction(core, failure))? {
+                core.waker.wake();
+            }
+        }
         let payload_len = parts.payload_len();
+        // The new partition may have an open batch with room: then no memory is needed.
         if partition != chosen {
             match core.accumulator.try_append(
+                self.of,
                 entry,
                 &parts,
                 payload_len,
                 self.callback.as_deref_mut(),
             ) {
                 Append::NeedsBatch => {}
-                end => return finish(core, &parts, end),
+                end => return finish(core, self.of, &parts, end),
             }
         }
         let size = core
             .accumulator
             .allocation_for(batch_size_upper_bound(payload_len));
+        // Allocated without the queue's lock held; `append_new` looks for an open batch again, because another
+        // thread may have created one meanwhile. The lease then goes back to the pool.
         let pool = core.accumulator.pool();
         match pool.try_allocate(size) {
             Ok(lease) => finish(
                 core,
+                self.of,
                 &parts,
                 core.accumulator.append_new(
+                    self.of,
                     entry,
                     &parts,
-                    payload_len,
                     self.callback.as_deref_mut(),
                     lease,
                     magic,
@@ -279,12 +345,14 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
             ),
             Err(Denied::Closed) => Err(core.closed().into()),
             Err(Denied::Exhausted) => {
+                // A ticket keeps the place in the pool's FIFO queue from step to step.
                 let ticket = pool.enqueue(size).map_err(|_| core.closed())?;
                 if planted!(BlindEachWaitItsTime) {
                     self.time = Stopwatch::new(Some(core.config.max_block()));
                 }
                 self.memory = Some(MemoryWait {
                     ticket,
+                    time: Some(TimeInLine::begin(core)),
                     entry: Arc::clone(entry),
                     bytes,
                     timestamp_ms,
@@ -292,37 +360,39 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 });
                 // Whoever waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
-                Ok(Progress::NeedsMemory)
+                Ok(SendProgress::NeedsMemory)
             }
         }
     }
 
-    /// Memory may have come free.
+    /// Step of a send that is queued in the buffer pool.
     #[cold]
-    fn advance_to_memory(&mut self) -> Result<Progress, Refusal> {
+    fn advance_to_memory(&mut self) -> Result<SendProgress, SendRefusal> {
         let core = self.core;
         let Some(memory) = &mut self.memory else {
             debug_assert!(false, "only a record that waits for memory comes here");
-            return Ok(Progress::NeedsMemory);
+            return Ok(SendProgress::NeedsMemory);
         };
         let lease = match memory.ticket.poll() {
             Ok(lease) => lease,
+            // Only after the poll: memory that arrives together with the timeout is taken.
             Err(Denied::Exhausted) if self.time.is_over(&*core.clock) => {
-                return Err(self.memory_timeout());
+                return Err(self.memory_timed_out());
             }
-            Err(Denied::Exhausted) => return Ok(Progress::NeedsMemory),
+            Err(Denied::Exhausted) => return Ok(SendProgress::NeedsMemory),
             Err(Denied::Closed) => return Err(core.closed().into()),
         };
+        // Dropping it records the wait; the append is not part of `bufferpool-wait-time`.
+        memory.time = None;
         let parts = memory.bytes.parts(&self.headers, memory.timestamp_ms);
-        let payload_len = parts.payload_len();
-        let entry = &memory.entry;
         finish(
             core,
+            self.of,
             &parts,
             core.accumulator.append_new(
-                entry,
+                self.of,
+                &memory.entry,
                 &parts,
-                payload_len,
                 self.callback.as_deref_mut(),
                 lease,
                 memory.magic,
@@ -332,14 +402,16 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
 
     // ---- user code
 
-    /// Both serializers run in one fence: it costs more than most of them.
-    fn serialize(&mut self) -> Result<SerializedRecord<Serialized<'r>>, Refusal> {
+    /// Serializes key and value, both in one fence: a fence costs more than most serializers.
+    fn serialize(&mut self) -> Result<SerializedRecord<Serialized<'r>>, SendRefusal> {
         let (plugins, record) = (self.plugins, self.record);
+        // Stock serializers of strings and bytes run no user code, so no fence is needed.
         if let Some(bytes) = plugins.borrow_bytes(record.key(), record.value()) {
             return Ok(bytes.into());
         }
         let topic = &*record.topic;
         let headers = &mut self.headers;
+        // Tells after a panic which of the two serializers ran: the fence knows only one of them.
         let part = Cell::new(RecordPart::Key);
         let run = || -> Result<SerializedRecord<Serialized<'r>>, BoxError> {
             let (key, value) = (record.key.as_deref(), record.value.as_deref());
@@ -369,15 +441,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    /// The record's own partition, or the partitioner's choice; `previous` when the record would open a
-    /// batch there and is asked about again (KP-17, PT-1, PT-9).
+    /// The record's own partition, or the partitioner's choice. `previous` is the earlier choice if the partitioner is
+    /// asked a second time because the record would open a new batch there (KP-17, PT-1, PT-9).
     fn choose(
         &self,
         topics: &Topics,
         topic: &TopicEntry,
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
-    ) -> Result<PartitionId, Refusal> {
+    ) -> Result<PartitionId, SendRefusal> {
         let choice = self
             .plugins
             .choice(self.record.partition, parts.key.is_some());
@@ -387,15 +459,15 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    /// The partitioner is shown the cluster that `topic` is from, and not the newest: its answer is one of
-    /// the partitions that it has seen.
+    /// Calls a custom partitioner. It gets the metadata snapshot that `topic` is from, not a newer one, so its choice
+    /// and the topic's partitions match.
     fn ask_partitioner(
         &self,
         topics: &Topics,
         topic: &TopicEntry,
         parts: &RecordParts<'_>,
         previous: Option<PartitionId>,
-    ) -> Result<PartitionId, Refusal> {
+    ) -> Result<PartitionId, SendRefusal> {
         let Strategy::Custom(partitioner) = &self.plugins.strategy else {
             return Ok(topic.sticky_partition(&self.core.random));
         };
@@ -416,6 +488,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                 topic: Arc::clone(topic.name()),
                 source: Arc::from(source),
             })?;
+        // Custom code may return anything; an unknown number must not reach the accumulator.
         if topic.has_partition(chosen) {
             Ok(chosen)
         } else {
@@ -428,9 +501,10 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         topics: &Topics,
         topic: &TopicEntry,
         previous: PartitionId,
-    ) -> Result<(), Refusal> {
+    ) -> Result<(), SendRefusal> {
         match &self.plugins.strategy {
             Strategy::Default | Strategy::UniformSticky => {
+                // A no-op unless `previous` is the sticky partition: keyed records do not move it.
                 topic.leave_sticky(previous, &self.core.random);
                 Ok(())
             }
@@ -448,18 +522,16 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         }
     }
 
-    // ---- errors
+    // ---- refusals
 
     /// Whether the record may be written in a format before v2 (RA-7, PB-9, PB-11).
     #[cold]
-    fn check_old_format(&self, magic: Magic) -> Result<(), Refusal> {
+    fn check_old_format(&self, magic: Magic) -> Result<(), SendRefusal> {
         if self.core.config.enable_idempotence() {
-            let kind = ProduceErrorKind::UnsupportedVersion;
-            return Err(self.error(kind, IDEMPOTENCE_AND_OLD_BROKERS.to_owned()));
+            return Err(self.errors().idempotence_and_old_brokers());
         }
         if self.core.accumulator.codec() == CompressionType::Zstd {
-            let kind = ProduceErrorKind::UnsupportedCompressionType;
-            return Err(self.error(kind, ZSTD_AND_OLD_BROKERS.to_owned()));
+            return Err(self.errors().zstd_and_old_brokers());
         }
         if !self.headers.is_empty() {
             let magic = magic as u8;
@@ -468,146 +540,66 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
         Ok(())
     }
 
-    fn topic_error(&self, error: TopicError) -> Refusal {
-        let (kind, message, code) = match error {
-            TopicError::Invalid => (
-                ProduceErrorKind::InvalidTopic,
-                REFUSED_NAME,
-                ErrorCode::InvalidTopicException,
-            ),
-            TopicError::Unauthorized => (
-                ProduceErrorKind::TopicAuthorization,
-                "the client may not use the topic: it needs the Describe and Write permissions",
-                ErrorCode::TopicAuthorizationFailed,
-            ),
-        };
-        self.broker_error(kind, message.to_owned(), Some(code))
-    }
-
-    /// No metadata can be had.
-    fn fatal_error(&self, fatal: &FatalMetadataError) -> Refusal {
-        let (kind, why) = match fatal {
-            FatalMetadataError::Authentication(why) => (ProduceErrorKind::Authentication, why),
-            FatalMetadataError::UnsupportedVersion(why) => {
-                (ProduceErrorKind::UnsupportedVersion, why)
-            }
-        };
-        self.error(kind, why.to_string())
-    }
-
-    /// The topic, or the partition that was asked for, cannot be had (KP-40).
-    #[cold]
-    fn obstructed(&self, obstacle: Obstacle) -> Refusal {
-        match obstacle {
-            // Only here: a topic that is known has a name that is one.
-            Obstacle::Name(fault) => {
-                let message = format!("no topic can have this name: {fault}");
-                self.error(ProduceErrorKind::InvalidTopic, message)
-            }
-            Obstacle::Closed => self.core.closed().into(),
-            Obstacle::Refused(error) => self.topic_error(error),
-            Obstacle::Fatal(fatal) => self.fatal_error(&fatal),
-            Obstacle::TimedOut(state) => {
-                let max_block = self.core.config.max_block();
-                let within = format!(" within max.block.ms ({} ms)", max_block.as_millis());
-                self.not_found(&state, &within)
-            }
-        }
-    }
-
-    /// What is known to keep the record from being taken, for somebody who does not wait: asked for again
-    /// it is.
-    pub(crate) fn known_hindrance(&mut self) -> Option<Refusal> {
+    /// The error that metadata already has for the topic, for `try_send`, which does not wait. The topic is requested
+    /// again all the same.
+    pub(crate) fn known_hindrance(&mut self) -> Option<SendRefusal> {
         match self.lookup.obstacle_so_far(&self.record.topic) {
-            Err(obstacle) => Some(self.obstructed(obstacle)),
+            Err(why) => Some(self.errors().topic_not_had(why)),
             Ok(state) => {
                 let is_missing = state.is_missing(self.record.partition);
-                is_missing.then(|| self.not_found(&state, ""))
+                is_missing.then(|| self.errors().topic_not_found(&state, ""))
             }
         }
     }
 
-    /// The topic, or the partition that was asked for, is not known.
-    fn not_found(&self, state: &TopicState, within: &str) -> Refusal {
-        let wanted = self.record.partition;
-        let mut message = match (wanted, state.partitions) {
-            (Some(wanted), Some(count)) => format!(
-                "partition {wanted} did not appear{within}: the topic has {count} partitions"
-            ),
-            _ => format!("the topic was not found{within}"),
-        };
-        // A broker's answer is told by itself.
-        if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
-            message = format!("{message}: {state}");
-        } else if let (Some(_), Some(ago)) = (state.last_code, state.said_before) {
-            message = format!(
-                "{message}; a broker was last asked {} ms ago and is being asked again",
-                ago.as_millis()
-            );
-        } else if let Some(failure) = &state.last_failure {
-            message = format!("{message}; the last request for metadata failed: {failure}");
+    /// Adds a refusal to the `record-error` metrics, if Kafka counts it.
+    #[cold]
+    pub(crate) fn counted(&self, refusal: SendRefusal) -> SendRefusal {
+        if refusal.is_counted() {
+            self.core.sensors.record_refused(self.core.clock.now());
         }
-        let kind = if state.is_missing(wanted) {
-            ProduceErrorKind::UnknownTopicOrPartition
-        } else {
-            ProduceErrorKind::MetadataTimeout
-        };
-        self.broker_error(kind, message, state.last_code)
+        refusal
     }
 
-    /// `max.block.ms` passed before there was memory (BP-8).
-    fn memory_timeout(&self) -> Refusal {
-        let max_block = self.core.config.max_block();
-        let pool = self.core.accumulator.pool();
-        let message = format!(
-            "no memory within max.block.ms ({} ms): {} of {} bytes (buffer.memory) are free and {} \
-             threads wait; the brokers take records more slowly than they are sent",
-            max_block.as_millis(),
-            pool.available_bytes(),
-            pool.total_bytes(),
-            pool.waiting()
-        );
-        self.error(ProduceErrorKind::BufferExhausted, message)
+    /// Timeout error of the wait for memory (`max.block.ms`); also recorded in the `buffer-exhausted` metrics.
+    #[cold]
+    fn memory_timed_out(&self) -> SendRefusal {
+        let memory = &self.core.sensors.memory;
+        memory.record(MemorySensor::Exhausted, 1.0, self.core.clock.now());
+        self.errors().memory_timeout()
     }
 
-    fn error(&self, kind: ProduceErrorKind, message: String) -> Refusal {
-        self.broker_error(kind, message, None)
-    }
-
-    fn broker_error(
-        &self,
-        kind: ProduceErrorKind,
-        message: String,
-        code: Option<ErrorCode>,
-    ) -> Refusal {
-        let topic = Arc::from(&*self.record.topic);
-        Refusal::Record(
-            ProduceErrorBuilder::new(kind, Delivery::NotWritten, topic, message)
-                .partition(self.partition())
-                .broker(code.map(|code| BrokerError::new(code, None, None)))
-                .build(),
-        )
+    fn errors(&self) -> RefusedRecord<'_> {
+        RefusedRecord {
+            core: self.core,
+            topic: &self.record.topic,
+            wanted: self.record.partition,
+            partition: self.partition(),
+        }
     }
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
-    /// Tells who wants to know that a record was not taken (KP-24 to KP-28).
+    /// Reports a refused record: to the transaction, the metrics, interceptors and the callback (KP-24 to KP-28).
     #[cold]
-    fn refused(&mut self, refusal: Refusal) -> Result<FutureRecordMetadata, SendError> {
+    fn refused(&mut self, refusal: SendRefusal) -> Result<FutureRecordMetadata, SendError> {
+        spoil_transaction(self.core, self.of, &refusal);
         // Others wait for memory as well, and user code may take its time.
         self.leave_line();
         let (plugins, record) = (self.plugins, self.record);
         let (interceptors, topic) = (&plugins.interceptors, &*record.topic);
-        match refusal {
-            Refusal::Call(error) => {
+        match self.counted(refusal) {
+            SendRefusal::Call(error) => {
                 if !interceptors.is_empty() {
                     let told = not_taken(topic, &error);
+                    // As in `doSend`: `onSendError` is called for errors that the call throws, too.
                     interceptors.on_send_error(topic, self.partition(), &told);
                 }
                 Err(error)
             }
-            Refusal::Record(error) => {
+            SendRefusal::Record(error) => {
                 self.core.counters.rejected();
+                // The application has not got the future yet: callback and interceptors run on its own thread.
                 interceptors.on_send_error(topic, self.partition(), &error);
                 if let Some(callback) = self.callback.as_deref_mut() {
                     // Nothing is called if it is in a batch.
@@ -628,7 +620,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'_, '_, K, V> {
     }
 }
 
-/// As `send` does it: what the record is refused for is told to callback and interceptors.
+/// The blocking `send`: a refusal is reported to callback and interceptors.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> BlockingCall for SendAttempt<'_, '_, K, V> {
     type Output = Result<FutureRecordMetadata, SendError>;
 
@@ -636,9 +628,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> BlockingCall for SendAttempt<'_, 
 
     fn step(&mut self) -> Step<'_, Self::Output> {
         match self.advance() {
-            Ok(Progress::Appended(future)) => Step::Done(Ok(future)),
-            Ok(Progress::NeedsTopic) => Step::Wait(self.lookup.wait(&self.time)),
-            Ok(Progress::NeedsMemory) => Step::Wait(match &self.memory {
+            Ok(SendProgress::Appended(future)) => Step::Done(Ok(future)),
+            Ok(SendProgress::NeedsTopic) => Step::Wait(self.lookup.wait(&self.time)),
+            Ok(SendProgress::NeedsMemory) => Step::Wait(match &self.memory {
                 Some(memory) => Wait {
                     event: &memory.ticket,
                     until: self.time.deadline(),
@@ -650,29 +642,44 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> BlockingCall for SendAttempt<'_, 
     }
 
     fn refuse(&mut self, why: Misuse) -> Self::Output {
-        self.refused(Refusal::Call(SendError::Misuse(why)))
+        self.refused(SendRefusal::Call(SendError::Misuse(why)))
     }
 }
 
-const IDEMPOTENCE_AND_OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and knows no \
-     idempotent producers; set enable.idempotence=false, or upgrade the broker";
-
-const ZSTD_AND_OLD_BROKERS: &str = "compression.type=zstd needs brokers of 2.1 or later, and one of the \
-     cluster is older than 0.11; choose another compression.type, or upgrade the broker";
-
-/// KP-18, KP-38
+/// KP-18: a record for a partition that is not known yet waits for metadata to name it, for max.block.ms.
+/// KP-38: a send waits for no metadata when the topic's partitions are known and the record's own partition is
+/// among them.
 fn has_wanted(topic: &TopicEntry, wanted: Option<PartitionId>) -> bool {
     wanted.is_none_or(|partition| topic.has_partition(partition))
 }
 
-fn finish(core: &Core, record: &RecordParts<'_>, append: Append) -> Result<Progress, Refusal> {
+fn finish(
+    core: &Core,
+    of: TransactionNumber,
+    record: &RecordParts<'_>,
+    append: Append,
+) -> Result<SendProgress, SendRefusal> {
     match append {
         Append::Done(place) => {
             let appended = RecordInBatch::new(place, record);
-            Ok(Progress::Appended(FutureRecordMetadata::pending(appended)))
+            Ok(SendProgress::Appended(FutureRecordMetadata::pending(
+                appended,
+            )))
         }
         Append::Closed => Err(core.closed().into()),
+        // The transaction was ended while the record waited.
+        Append::OutsideTransaction => {
+            // Asked for the error only: the queue knows that the record is too late, the manager knows why.
+            let check = core.transactions.as_ref().map(|it| it.check_send(of));
+            let failure = check.and_then(Result::err).unwrap_or_else(|| {
+                TransactionFailure::wrong_state(
+                    "the transaction that it was sent in has ended meanwhile",
+                )
+            });
+            Err(outside_transaction(core, failure))
+        }
         Append::NeedsBatch => {
+            // The batch was allocated for this very record, so it has room whatever `batch.size` says.
             debug_assert!(false, "a new batch takes its first record");
             Err(core.closed().into())
         }
@@ -683,43 +690,8 @@ fn entry_of<'t>(
     core: &Core,
     topic: &'t TopicEntry,
     partition: PartitionId,
-) -> Result<&'t Arc<PartitionEntry>, Refusal> {
+) -> Result<&'t Arc<PartitionEntry>, SendRefusal> {
     core.accumulator
         .partition(topic, partition)
         .ok_or_else(|| out_of_range(topic, partition))
-}
-
-/// KP-35: Java of 3.0 does not check.
-#[cold]
-fn out_of_range(topic: &TopicEntry, partition: PartitionId) -> Refusal {
-    let count = topic.partition_count();
-    let topic = Arc::clone(topic.name());
-    SendError::PartitionOutOfRange {
-        topic,
-        partition,
-        count,
-    }
-    .into()
-}
-
-#[cold]
-fn panicked(plugin: PluginKind, topic: Arc<str>, failure: Failure) -> SendError {
-    SendError::Panicked {
-        plugin,
-        topic,
-        message: failure.into_words().into(),
-    }
-}
-
-#[cold]
-fn too_large(topic: &TopicEntry, partition: PartitionId, excess: Excess) -> ProduceError {
-    let Excess { size, limit, key } = excess;
-    ProduceErrorBuilder::new(
-        ProduceErrorKind::RecordTooLarge { size, limit, key },
-        Delivery::NotWritten,
-        Arc::clone(topic.name()),
-        format!("the record takes up to {size} bytes, {key} allows {limit}"),
-    )
-    .partition(Some(partition))
-    .build()
 }

@@ -1,30 +1,74 @@
-//! Why a record was not taken, and what interceptors are told of it.
+//! Why `send` refused a record, and the error that interceptors get for it.
 
 use std::fmt;
 
 use super::user_code::in_words;
-use crate::error::{Delivery, ProduceError, ProduceErrorBuilder, ProduceErrorKind, SendError};
+use crate::error::{
+    Delivery, Misuse, ProduceError, ProduceErrorKind, ProduceErrorParts, SendError,
+    TransactionErrorKind, TransactionFailure,
+};
 
-/// Why a record was not taken.
+/// Why `send` refused a record: the error is returned or goes into the future.
 #[derive(Debug)]
-pub(crate) enum Refusal {
+pub(crate) enum SendRefusal {
     /// Returned by the call: what Java throws (KP-11, KP-27, KP-28).
     Call(SendError),
     /// Goes into the future and the callback: what Java calls an `ApiException` (KP-24).
     Record(ProduceError),
 }
 
-impl From<SendError> for Refusal {
+impl SendRefusal {
+    /// Whether the `record-error` metrics count it. Misuse, an error of the partitioner, a panic and a closed producer
+    /// are not counted.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#doSend`, which counts an `ApiException` and any other `KafkaException`: a serializer's error is one,
+    /// a transaction that has failed too; that there is no transaction at all is an `IllegalStateException`.
+    pub(super) fn is_counted(&self) -> bool {
+        match self {
+            Self::Record(_) | Self::Call(SendError::Serialization { .. }) => true,
+            Self::Call(SendError::Transaction(error)) => {
+                error.kind() != TransactionErrorKind::WrongState
+            }
+            Self::Call(_) => false,
+        }
+    }
+
+    /// The failure for the transaction that the record was sent in: without the record it must not be committed,
+    /// whether the error is returned or goes into the future (KAFKA-9279). `None` if the record could not become part
+    /// of the transaction, or if the producer is unusable anyway.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#doSend`, which calls `maybeTransitionToErrorState` for an `ApiException`, that is for errors of
+    /// the future. Differs: also for errors that the call throws.
+    pub(super) fn spoils_transaction(&self) -> Option<TransactionFailure> {
+        let (message, code) = match self {
+            Self::Call(
+                SendError::Transaction(_)
+                | SendError::Closed
+                | SendError::ProducerFailed(_)
+                | SendError::Misuse(Misuse::Forked),
+            ) => return None,
+            Self::Call(error) => (in_words(error), None),
+            Self::Record(error) => (error.to_string(), error.code()),
+        };
+        let message = format!("a record was not taken: {message}");
+        let kind = TransactionErrorKind::Abortable;
+        Some(TransactionFailure::new(kind, code, message))
+    }
+}
+
+impl From<SendError> for SendRefusal {
     fn from(error: SendError) -> Self {
         Self::Call(error)
     }
 }
 
-/// What interceptors are told of a record that the call itself refused.
+/// The error that interceptors get for a record that the call itself refused.
 pub(super) fn not_taken(topic: &str, reason: &dyn fmt::Display) -> ProduceError {
     // The words may be those of an error of a serializer or partitioner, which are user code.
     let message = in_words(reason);
-    ProduceErrorBuilder::new(
+    ProduceErrorParts::new(
         ProduceErrorKind::NotTaken,
         Delivery::NotWritten,
         topic.into(),

@@ -1,4 +1,4 @@
-//! A topic that a call needs and that is not known yet: asked for, and waited for.
+//! Wait for a topic's metadata: adds the topic to the metadata, requests an update and waits for it.
 
 use std::sync::Arc;
 
@@ -6,33 +6,40 @@ use super::core::Core;
 use super::metadata::{AwaitedUpdate, Lookout, TopicState, WaitStart};
 use super::waiting::{Stopwatch, Wait};
 use crate::client::metadata::{FatalMetadataError, TopicError};
+use crate::clock::Instant;
+use crate::metrics::tables::CallSensor;
 use crate::planted::planted;
 use crate::types::PartitionId;
 use crate::types::topic_name::{self, TopicNameFault};
 
-/// A topic, or a partition of it, on its way to be known. Shared by all calls that need one.
+/// A wait for the metadata of a topic, or of one of its partitions. Part of each call that needs metadata.
 ///
-/// It holds no name: that would be copied for every record, and hardly any needs this.
+/// It does not store the topic's name, which would be copied for every record although hardly any waits.
+///
+/// # Kafka
+/// `KafkaProducer#waitOnMetadata`.
 pub(crate) struct TopicLookup<'c> {
     core: &'c Core,
-    /// Where it began: when the topic was first asked for.
+    /// Start of the wait; errors from before it are ignored.
     start: Option<WaitStart>,
-    /// What was asked for and has not come.
+    /// The metadata update that is being waited for.
     awaited: Option<AwaitedUpdate<'c>>,
+    /// Start of the current wait, for the metrics.
+    waits_since: Option<Instant>,
 }
 
-/// What keeps a topic from being known.
+/// Why a topic's metadata is not available.
 #[derive(Debug)]
-pub(crate) enum Obstacle {
-    /// No topic can have this name.
+pub(crate) enum TopicLookupError {
+    /// The topic name is invalid.
     Name(TopicNameFault),
     /// The producer is closed.
     Closed,
     /// The brokers refuse the topic.
     Refused(TopicError),
-    /// No metadata can be had at all.
+    /// A fatal error: no metadata request can succeed.
     Fatal(FatalMetadataError),
-    /// `max.block.ms` passed, and so things stood then.
+    /// `max.block.ms` expired; with the state of the topic at that time.
     TimedOut(TopicState),
 }
 
@@ -42,42 +49,62 @@ impl<'c> TopicLookup<'c> {
             core,
             start: None,
             awaited: None,
+            waits_since: None,
         }
     }
 
-    /// Whether metadata that was asked for has not come. To be asked at the beginning of a step: what is
-    /// known is worth another look after a no.
-    pub(crate) fn is_awaited(&mut self, topic: &str, time: &Stopwatch) -> Result<bool, Obstacle> {
+    /// Whether a requested update is still pending. To be called at the beginning of a step: after `false` the caller
+    /// looks the topic up again.
+    pub(crate) fn is_awaited(
+        &mut self,
+        topic: &str,
+        time: &Stopwatch,
+    ) -> Result<bool, TopicLookupError> {
         let Some(awaited) = &self.awaited else {
             return Ok(false);
         };
-        match awaited.look() {
+        let outcome = match awaited.look() {
             Lookout::Newer => {
                 self.awaited = None;
                 Ok(false)
             }
-            Lookout::Closed => Err(Obstacle::Closed),
-            Lookout::Fatal(fatal) => Err(Obstacle::Fatal(fatal)),
+            Lookout::Closed => Err(TopicLookupError::Closed),
+            Lookout::Fatal(fatal) => Err(TopicLookupError::Fatal(fatal)),
+            // Only if nothing newer came: an update that arrived just before the timeout is used.
             Lookout::Same if time.is_over(&*self.core.clock) => Err(self.timed_out(topic)),
-            Lookout::Same => Ok(true),
+            Lookout::Same => return Ok(true),
+        };
+        self.record_wait();
+        outcome
+    }
+
+    /// Records the duration of the wait in the `metadata-wait-time` metrics.
+    #[cold]
+    fn record_wait(&mut self) {
+        if let Some(since) = self.waits_since.take() {
+            let now = self.core.clock.now();
+            let sensors = &self.core.sensors;
+            sensors.called(CallSensor::MetadataWait, now - since, now);
         }
     }
 
-    /// Keeps track of the topic, and asks the brokers for it, or for the partition `wanted` of it, unless `look`
-    /// finds it: it may have become known since it was last looked for (KP-36 to KP-42).
+    /// Adds the topic to the metadata, then requests an update for it, or for its partition `wanted`, unless `look`
+    /// finds it: a response may have arrived since the caller's last look (KP-36 to KP-42).
     pub(crate) fn ask<T>(
         &mut self,
         topic: &str,
         wanted: Option<PartitionId>,
         look: impl FnOnce() -> Option<T>,
-    ) -> Result<Option<T>, Obstacle> {
-        topic_name::check(topic).map_err(Obstacle::Name)?;
+    ) -> Result<Option<T>, TopicLookupError> {
+        topic_name::check(topic).map_err(TopicLookupError::Name)?;
         let core = self.core;
         let start = self.start();
+        // Only errors since the wait began: an ACL may have been granted since an older refusal.
         if let Some(error) = core.metadata.topic_error(topic, start) {
-            return Err(Obstacle::Refused(error));
+            return Err(TopicLookupError::Refused(error));
         }
         let added = core.metadata.add_topic(&Arc::from(topic), core.clock.now());
+        // Between the first look and `add_topic` a response may have named the topic.
         if let Some(found) = look() {
             return Ok(Some(found));
         }
@@ -89,6 +116,7 @@ impl<'c> TopicLookup<'c> {
         } else {
             asked.min(added)
         };
+        self.waits_since = Some(core.clock.now());
         self.awaited = Some(Arc::as_ref(&core.metadata).update_after(version, start));
         Ok(None)
     }
@@ -105,27 +133,27 @@ impl<'c> TopicLookup<'c> {
         }
     }
 
-    /// What keeps the topic from being known, as far as that is known without waiting; and how things stand.
-    pub(crate) fn obstacle_so_far(&mut self, topic: &str) -> Result<TopicState, Obstacle> {
+    /// The error that metadata has for the topic, without waiting; else the state of the topic.
+    pub(crate) fn obstacle_so_far(&mut self, topic: &str) -> Result<TopicState, TopicLookupError> {
         let (core, start) = (self.core, self.start());
         let state = core.metadata.topic_state(topic, start, core.clock.now());
         if let Some(error) = state.refused() {
-            return Err(Obstacle::Refused(error));
+            return Err(TopicLookupError::Refused(error));
         }
         match state.fatal() {
-            Some(fatal) => Err(Obstacle::Fatal(fatal)),
+            Some(fatal) => Err(TopicLookupError::Fatal(fatal)),
             None => Ok(state),
         }
     }
 
-    fn timed_out(&mut self, topic: &str) -> Obstacle {
+    fn timed_out(&mut self, topic: &str) -> TopicLookupError {
         match self.obstacle_so_far(topic) {
-            Ok(state) => Obstacle::TimedOut(state),
+            Ok(state) => TopicLookupError::TimedOut(state),
             Err(obstacle) => obstacle,
         }
     }
 
-    /// Where it began, which is now if it has not.
+    /// Start of the wait; begins it if necessary.
     fn start(&mut self) -> WaitStart {
         let begin = || self.core.metadata.begin_wait();
         *self.start.get_or_insert_with(begin)

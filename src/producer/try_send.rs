@@ -1,12 +1,12 @@
-//! What is said of a record that could not be taken at once.
+//! Error of `try_send`: returns the record with the reason.
 
 use std::fmt;
 
 use super::record::ProducerRecord;
-use super::send_refusal::{Refusal, not_taken};
+use super::send_refusal::{SendRefusal, not_taken};
 use crate::error::{ProduceError, SendError};
 
-/// A record that [`try_send`](crate::KafkaProducer::try_send) did not take, and why.
+/// Error of [`try_send`](crate::KafkaProducer::try_send): the record that was refused, and the reason.
 pub struct TrySendError<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     pub(super) record: ProducerRecord<'a, K, V>,
     pub(super) reason: TrySendReason,
@@ -57,7 +57,7 @@ pub enum TrySendReason {
 }
 
 impl TrySendReason {
-    /// Whether it was only a matter of waiting.
+    /// Whether `send` would have waited: the record may be accepted later.
     pub fn would_block(&self) -> bool {
         matches!(self, Self::TopicNotKnown | Self::MemoryFull)
     }
@@ -65,16 +65,17 @@ impl TrySendReason {
     pub(super) fn as_produce_error(&self, topic: &str) -> ProduceError {
         match self {
             Self::Record(error) => error.clone(),
+            // Interceptors get a `ProduceError`, whatever the reason.
             other => not_taken(topic, other),
         }
     }
 }
 
-impl From<Refusal> for TrySendReason {
-    fn from(refusal: Refusal) -> Self {
+impl From<SendRefusal> for TrySendReason {
+    fn from(refusal: SendRefusal) -> Self {
         match refusal {
-            Refusal::Call(error) => Self::Call(error),
-            Refusal::Record(error) => Self::Record(error),
+            SendRefusal::Call(error) => Self::Call(error),
+            SendRefusal::Record(error) => Self::Record(error),
         }
     }
 }

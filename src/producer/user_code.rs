@@ -1,10 +1,11 @@
-//! The one door to code of the user's: callbacks, wakers, interceptors, partitioners, serializers, cluster listeners.
+//! Containment of user code: callbacks, wakers, interceptors, partitioners, serializers, metrics reporters, cluster
+//! listeners.
 //!
-//! Whoever runs such code does it through a [`Fence`], which sees to three things at once: no lock of the library is
-//! held; the thread is marked as inside the producer, so that calls that would wait for its thread are refused there
-//! and do not wait for themselves; and a panic ends here, as a [`Failure`] that says who it was. `tests/layers.rs`
-//! checks that panics of the user's are contained nowhere else. The logger has a fence of its own, `util/log.rs`,
-//! because it is everybody's and no producer's.
+//! All of it runs inside a [`Fence`], which does three things. It asserts that no lock of the library is held. It marks
+//! the thread as inside the producer, so that calls that would wait for the sender thread are refused instead of
+//! deadlocking. It catches a panic and returns it as a [`UserCodeFailure`], which names the culprit. `tests/layers.rs`
+//! checks that panics of user code are caught nowhere else. The logger has a fence of its own, in `util/log.rs`,
+//! because it belongs to no producer.
 //!
 //! In a program that is built with `panic=abort` nothing can be contained: there a panic of the user's code ends the
 //! process, as any other does.
@@ -19,7 +20,7 @@ use crate::sync;
 use crate::util::log::LogContext;
 use crate::util::panic;
 
-/// Who is called.
+/// Which user code is called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum UserCode {
     Callback,
@@ -38,7 +39,7 @@ impl fmt::Display for UserCode {
     }
 }
 
-/// The door of one producer.
+/// Runs user code of one producer: marks the thread, catches panics.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Fence<'a> {
     instance: &'a Instance,
@@ -49,7 +50,7 @@ impl<'a> Fence<'a> {
         Self { instance }
     }
 
-    /// Where what goes wrong in it is logged.
+    /// The log context for failures.
     pub(crate) fn log(self) -> &'a LogContext {
         self.instance.log()
     }
@@ -62,13 +63,18 @@ impl<'a> Fence<'a> {
     /// # Errors
     /// When it panicked.
     #[inline]
-    pub(crate) fn call<T>(self, who: UserCode, run: impl FnOnce() -> T) -> Result<T, Failure> {
+    pub(crate) fn call<T>(
+        self,
+        who: UserCode,
+        run: impl FnOnce() -> T,
+    ) -> Result<T, UserCodeFailure> {
+        // User code may call the producer: a held lock would deadlock, or break the lock order.
         sync::assert_unlocked();
         let _scope = callback_scope::enter(self.instance.id());
-        panic::contain(run).map_err(|words| Failure::panicked(who, words))
+        panic::contain(run).map_err(|words| UserCodeFailure::panicked(who, words))
     }
 
-    /// Runs user code that may return an error, of which only the words stay.
+    /// Runs user code that may return an error. The error is reduced to its text.
     ///
     /// # Errors
     /// When it panicked or returned one.
@@ -76,27 +82,29 @@ impl<'a> Fence<'a> {
         self,
         who: UserCode,
         run: impl FnOnce() -> Result<T, BoxError>,
-    ) -> Result<T, Failure> {
+    ) -> Result<T, UserCodeFailure> {
         let returned = self.call(who, run)?;
-        returned.map_err(|error| Failure {
+        returned.map_err(|error| UserCodeFailure {
+            // Formatting and dropping the error are user code, too, so it does not leave this function.
             how: "failed",
-            ..Failure::panicked(who, in_words(error))
+            ..UserCodeFailure::panicked(who, in_words(error))
         })
     }
 
-    /// Runs much user code, one piece after the other, in one fence: it costs more than most callbacks do.
+    /// Runs many callbacks in one fence, because a fence costs more than most callbacks.
     /// `run_rest` returns when nothing is left; after a piece that panicked it is called again, for the rest.
     #[inline]
     pub(crate) fn call_all(
         self,
         who: UserCode,
         mut run_rest: impl FnMut(),
-        report: impl Fn(Failure),
+        report: impl Fn(UserCodeFailure),
     ) {
         sync::assert_unlocked();
         let _scope = callback_scope::enter(self.instance.id());
+        // `run_rest` keeps its own position, so the piece that panicked is not run a second time.
         while let Err(words) = panic::contain(&mut run_rest) {
-            report(Failure::panicked(who, words));
+            report(UserCodeFailure::panicked(who, words));
             if planted!(PanicEndsCallbacks) {
                 break;
             }
@@ -104,29 +112,30 @@ impl<'a> Fence<'a> {
     }
 }
 
-/// Drops a value of the user's, on whatever thread this is. One of the user's own is not marked: what it may
-/// wait for elsewhere it may wait for here, and a producer that goes with the value is closed, not given up.
-/// The producer's thread is marked anyway.
+/// Drops a value of a user's type, and catches panics of its destructor. The thread is not marked: on an application
+/// thread the destructor may block as it may elsewhere, and a producer dropped with the value is closed properly. The
+/// sender thread is marked anyway.
 ///
 /// # Errors
 /// When it panicked.
-pub(crate) fn let_go<T>(who: UserCode, value: T) -> Result<(), Failure> {
+pub(crate) fn let_go<T>(who: UserCode, value: T) -> Result<(), UserCodeFailure> {
     sync::assert_unlocked();
-    panic::contain(move || drop(value)).map_err(|words| Failure::panicked(who, words))
+    panic::contain(move || drop(value)).map_err(|words| UserCodeFailure::panicked(who, words))
 }
 
-/// Whether a record may be sent here for which more user code may have to run.
+/// Limits the nesting of `send` in user code.
 ///
 /// # Errors
 /// When this thread is too deep inside such code.
 pub(crate) fn check_depth() -> Result<(), Misuse> {
     if callback_scope::is_too_deep() {
+        // A callback that sends, fails at once and sends again would otherwise overflow the stack.
         return Err(Misuse::NestedTooDeep);
     }
     Ok(())
 }
 
-/// An error of the user's in words: printing and dropping it are user code.
+/// The text of a user's error. Formatting and dropping it are user code.
 pub(crate) fn in_words(error: impl fmt::Display) -> String {
     sync::assert_unlocked();
     panic::into_words(error)
@@ -134,7 +143,7 @@ pub(crate) fn in_words(error: impl fmt::Display) -> String {
 
 /// User code that panicked or returned an error.
 #[derive(Debug)]
-pub(crate) struct Failure {
+pub(crate) struct UserCodeFailure {
     who: UserCode,
     name: Option<String>,
     about: Option<String>,
@@ -142,7 +151,7 @@ pub(crate) struct Failure {
     words: String,
 }
 
-impl Failure {
+impl UserCodeFailure {
     #[cold]
     fn panicked(who: UserCode, words: String) -> Self {
         Self {
@@ -154,26 +163,26 @@ impl Failure {
         }
     }
 
-    /// What it calls itself.
+    /// Adds the name of the plug-in.
     pub(crate) fn named(mut self, name: String) -> Self {
         self.name = Some(name);
         self
     }
 
-    /// What it was called for.
+    /// Adds what the call was about, such as a topic.
     pub(crate) fn about(mut self, what: impl fmt::Display) -> Self {
         self.about = Some(what.to_string());
         self
     }
 
-    /// What the panic or the error said.
+    /// The text of the panic or the error.
     pub(crate) fn into_words(self) -> String {
         self.words
     }
 }
 
 /// `the interceptor billing::Audit panicked in on_send for topic orders: no such entry`.
-impl fmt::Display for Failure {
+impl fmt::Display for UserCodeFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "the {}", self.who)?;
         if let Some(name) = &self.name {
@@ -190,7 +199,7 @@ impl fmt::Display for Failure {
     }
 }
 
-impl std::error::Error for Failure {}
+impl std::error::Error for UserCodeFailure {}
 
 #[cfg(test)]
 mod tests {

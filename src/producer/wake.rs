@@ -1,4 +1,4 @@
-//! Waking the sender: one atomic decides whether a system call is needed.
+//! The sender's waker: one atomic decides whether a wake-up needs a system call.
 //!
 //! ```text
 //!            sender: about to poll              application: there is work
@@ -7,7 +7,7 @@
 //!     └──────────────── sender: poll is over ────────────────────────────┘
 //! ```
 //!
-//! Nothing is lost because each side publishes before it looks: the application puts its work where
+//! No wake-up is lost, because each side publishes before it reads: the application puts its work where
 //! the sender finds it and then swaps the state; the sender goes to sleep only from `Awake`, and reads
 //! its inputs after it has set the state back.
 
@@ -23,14 +23,14 @@ const AWAKE: u8 = 0;
 const ASLEEP: u8 = 1;
 const NOTIFIED: u8 = 2;
 
-/// The sender's side and the applications' side of one wake-up.
+/// The waker by which application threads wake the sender from its poll.
 #[derive(Debug)]
 pub(crate) struct SenderWaker {
     state: AtomicU8,
-    /// While asleep: when the sender will wake by itself, in nanoseconds; `u64::MAX` for never. While
-    /// awake `u64::MAX`, so that no work is thought to be covered by a sleep that has not begun.
+    /// The deadline of the poll while asleep, in nanoseconds; `u64::MAX` for never. While awake `u64::MAX`, so that no
+    /// work relies on the deadline of a sleep that has not begun.
     sleep_until: AtomicU64,
-    /// Given once the client is there; before that the sender cannot sleep.
+    /// Set once the client exists; before that the sender cannot sleep.
     poller: OnceLock<Arc<dyn WakeUp>>,
 }
 
@@ -43,18 +43,19 @@ impl SenderWaker {
         }
     }
 
-    /// Says how a sleeping sender is woken.
+    /// Sets the poller, which wakes a sleeping sender by a system call.
     pub(crate) fn attach(&self, poller: Arc<dyn WakeUp>) {
         let attached = self.poller.set(poller);
         debug_assert!(attached.is_ok(), "a sender has one client");
     }
 
-    /// Makes the sender look at its inputs now. The work must have been published before.
+    /// Wakes the sender: it reads its inputs now. The work must have been published before.
     pub(crate) fn wake(&self) {
         if planted!(WakesOnlySleepers) && self.state.load(Ordering::SeqCst) == AWAKE {
             return;
         }
         let before = self.state.swap(NOTIFIED, Ordering::SeqCst);
+        // Only the thread that replaces `ASLEEP` makes the system call: one for each sleep, however many threads wake.
         if before == ASLEEP && !planted!(SenderNotWoken) {
             if let Some(poller) = self.poller.get() {
                 poller.wake();
@@ -62,36 +63,39 @@ impl SenderWaker {
         }
     }
 
-    /// Makes the sender look at its inputs by `due` at the latest: nothing is to be done when it wakes
-    /// by itself before.
+    /// Wakes the sender unless its poll times out by `due` anyway.
     pub(crate) fn wake_by(&self, due: Instant) {
         if due.as_nanos() < self.sleep_until.load(Ordering::SeqCst) {
             self.wake();
         }
     }
 
-    /// The sender is about to poll until `until`. False when it was notified meanwhile: then it must
-    /// not wait.
+    /// Called by the sender before it polls until `until`. False if it was notified meanwhile: then it must not block.
     pub(crate) fn fall_asleep(&self, until: Deadline) -> bool {
         let until = match until {
             Deadline::At(at) => at.as_nanos(),
             Deadline::Never => u64::MAX,
         };
+        // Stored before the state becomes `ASLEEP`: `wake_by` compares with the deadline of this sleep, not of an older
+        // one.
         self.sleep_until.store(until, Ordering::SeqCst);
         if planted!(NotifiedSenderSleeps) {
             self.state.store(ASLEEP, Ordering::SeqCst);
             return true;
         }
+        // Fails if `NOTIFIED`: work may have been published after the inputs were read, so the poll must not block.
         self.state
             .compare_exchange(AWAKE, ASLEEP, Ordering::SeqCst, Ordering::SeqCst)
             .is_ok()
     }
 
-    /// The poll is over; inputs are read after this.
+    /// Called by the sender after its poll, and before it reads its inputs.
     pub(crate) fn wake_up(&self) {
+        // The sleep is over, so no work may rely on its deadline any more.
         if !planted!(KeepsOldSleep) {
             self.sleep_until.store(u64::MAX, Ordering::SeqCst);
         }
+        // Before the inputs are read: work that is published after they were read sets `NOTIFIED` again.
         self.state.swap(AWAKE, Ordering::SeqCst);
     }
 }

@@ -1,10 +1,9 @@
-//! The requests a producer makes: their numbers, their versions, and what each version means for the
-//! bytes around the message.
+//! API keys of a producer's requests: supported versions, first flexible version, header versions, throttling.
 
 use std::fmt;
 use std::ops::RangeInclusive;
 
-/// A kind of request.
+/// An API key.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.protocol.ApiKeys`, as far as a producer needs it.
@@ -24,20 +23,21 @@ pub(crate) enum ApiKey {
     SaslAuthenticate = 36,
 }
 
-/// The versions of one kind of request.
-struct Versions {
-    /// What can be written and read.
+/// The versions of one API.
+struct RequestVersions {
+    /// Versions that can be encoded and decoded.
     all: RangeInclusive<i16>,
-    /// The oldest that the client sends.
+    /// Oldest version that the client sends.
     client_min: i16,
-    /// From here on: compact strings and arrays, tagged fields.
+    /// First flexible version: compact strings and arrays, tagged fields (KIP-482).
     first_flexible: Option<i16>,
-    /// From here on a broker answers first and expects the client to wait; before, it waited itself.
+    /// First version in which the broker responds at once and the client waits for the throttle time (KIP-219); in
+    /// older ones the broker delays the response.
     client_throttles_from: Option<i16>,
 }
 
 impl ApiKey {
-    /// All of them, in the order of their numbers.
+    /// All API keys, by code.
     pub(crate) const ALL: [Self; 11] = [
         Self::Produce,
         Self::Metadata,
@@ -52,10 +52,10 @@ impl ApiKey {
         Self::SaslAuthenticate,
     ];
 
-    const fn table(self) -> Versions {
+    const fn table(self) -> RequestVersions {
         let (max, client_min, first_flexible, client_throttles_from) = match self {
             Self::Produce => (9, 0, Some(9), Some(6)),
-            // Version 0 cannot say "these topics, but do not list all when there are none".
+            // Not version 0, in which an empty list of topics means all topics.
             Self::Metadata => (11, 1, Some(9), Some(6)),
             Self::FindCoordinator => (4, 0, Some(3), Some(2)),
             Self::SaslHandshake => (1, 0, None, None),
@@ -67,7 +67,7 @@ impl ApiKey {
             | Self::TxnOffsetCommit => (3, 0, Some(3), Some(1)),
             Self::SaslAuthenticate => (2, 0, Some(2), None),
         };
-        Versions {
+        RequestVersions {
             all: 0..=max,
             client_min,
             first_flexible,
@@ -75,17 +75,17 @@ impl ApiKey {
         }
     }
 
-    /// The request of a number, if a producer makes it.
+    /// The API key of a code, if a producer uses it.
     pub(crate) fn from_code(code: i16) -> Option<Self> {
         Self::ALL.into_iter().find(|api| api.code() == code)
     }
 
-    /// The number on the wire.
+    /// The code on the wire.
     pub(crate) const fn code(self) -> i16 {
         self as i16
     }
 
-    /// Kafka's name for it.
+    /// Kafka's name of the API.
     pub(crate) const fn name(self) -> &'static str {
         match self {
             Self::Produce => "Produce",
@@ -102,7 +102,7 @@ impl ApiKey {
         }
     }
 
-    /// All versions that can be written and read here.
+    /// All versions that can be encoded and decoded.
     pub(crate) fn versions(self) -> RangeInclusive<i16> {
         self.table().all
     }
@@ -117,42 +117,42 @@ impl ApiKey {
         *self.table().all.end()
     }
 
-    /// The newest version that both sides speak, of the client's and of a broker's
-    /// `broker_min..=broker_max`; `None` if there is none.
+    /// The newest version that the client shares with a broker that supports `broker_min..=broker_max`; `None` if there
+    /// is none.
     pub(crate) fn latest_usable(self, broker_min: i16, broker_max: i16) -> Option<i16> {
         let newest = self.max_version().min(broker_max);
         (newest >= self.min_version().max(broker_min)).then_some(newest)
     }
 
-    /// The first version with compact strings and tagged fields.
+    /// The first flexible version (compact strings, tagged fields).
     pub(crate) fn first_flexible(self) -> Option<i16> {
         self.table().first_flexible
     }
 
-    /// Whether the version has compact strings and tagged fields.
+    /// Whether the version is flexible (compact strings, tagged fields).
     pub(crate) fn is_flexible(self, version: i16) -> bool {
         self.first_flexible().is_some_and(|first| version >= first)
     }
 
-    /// The version of the header before a request.
+    /// The header version of a request.
     pub(crate) fn request_header_version(self, version: i16) -> i16 {
         if self.is_flexible(version) { 2 } else { 1 }
     }
 
-    /// The version of the header before a response.
+    /// The header version of a response.
     pub(crate) fn response_header_version(self, version: i16) -> i16 {
-        // A client must be able to read the answer to an ApiVersions request whose version the broker
-        // does not know, so that header never changes.
+        // Always 0 for ApiVersions: a broker that does not support the request's version answers in version 0, and the
+        // client must be able to read that.
         i16::from(self != Self::ApiVersions && self.is_flexible(version))
     }
 
-    /// The first version whose throttle time the client has to wait for itself (KIP-219).
+    /// The first version in which the client waits for the throttle time (KIP-219).
     pub(crate) fn throttles_client_from(self) -> Option<i16> {
         self.table().client_throttles_from
     }
 
-    /// Whether the client has to wait for the throttle time in a response of this version itself. Of
-    /// older versions the broker has already held the answer back.
+    /// Whether the client has to wait for the throttle time of a response in this version. In older versions the broker
+    /// has delayed the response already.
     pub(crate) fn throttles_client(self, version: i16) -> bool {
         self.throttles_client_from()
             .is_some_and(|first| version >= first)

@@ -1,19 +1,19 @@
-//! One message ready for the wire, in pieces that are written back to back.
+//! An encoded message with its length prefix, as a list of chunks for vectored writes.
 
 use std::fmt;
 
 use byteorder::{BigEndian, ByteOrder};
 use bytes::Bytes;
 
-use super::wire::{EncodeError, Writer, Written};
+use super::wire::{EncodeError, Writer, WrittenFrame};
 
-/// Bytes of a frame's length.
+/// Size of the length prefix.
 const LENGTH_BYTES: usize = 4;
 
-/// A message and its length before it, as chunks.
+/// A length prefix and a message, as chunks.
 ///
-/// The bytes of batches are the batches' own buffers, not copies; everything else is in one buffer,
-/// of which the other chunks are slices. Cloning shares all of them.
+/// Record batches are chunks of their own, which reference the batches' buffers (zero-copy). All other chunks are
+/// slices of one buffer. A clone shares all of them.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Frame {
     chunks: Vec<Bytes>,
@@ -21,25 +21,24 @@ pub(crate) struct Frame {
 }
 
 impl Frame {
-    /// Bytes of all chunks together.
+    /// Size of all chunks.
     pub(crate) fn len(&self) -> usize {
         self.len
     }
 
-    /// A frame around bytes that are a whole message already.
+    /// A frame of an encoded message.
     pub(crate) fn from_payload(payload: Bytes) -> Result<Self, EncodeError> {
         let mut builder = FrameBuilder::with_capacity(0, 1);
         builder.put_shared(payload);
         builder.finish()
     }
 
-    /// What is to be written, in this order. The first chunk begins with the frame's length; none is
-    /// empty.
+    /// The chunks, in the order in which they are written. The first begins with the length prefix; none is empty.
     pub(crate) fn chunks(&self) -> &[Bytes] {
         &self.chunks
     }
 
-    /// The message in one piece, without its length, as a peer receives it.
+    /// The message in one buffer, without length prefix, as a peer receives it.
     #[cfg(test)]
     pub(crate) fn to_payload(&self) -> Bytes {
         let whole = self.chunks.concat();
@@ -65,15 +64,15 @@ pub(crate) struct FrameBuilder {
 }
 
 impl FrameBuilder {
-    /// A builder with room for `bytes` written and `shared` buffers referenced.
+    /// A builder with capacity for `bytes` copied bytes and `shared` referenced buffers.
     pub(crate) fn with_capacity(bytes: usize, shared: usize) -> Self {
         let mut writer = Writer::with_capacity(LENGTH_BYTES + bytes, shared);
-        // The length takes its place when it is known.
+        // Placeholder of the length prefix, filled in by `finish`.
         writer.put_i32(0);
         Self { writer }
     }
 
-    /// Writes what is copied into the frame.
+    /// The writer for fields, which are copied into the frame.
     pub(crate) fn writer(&mut self) -> &mut Writer {
         &mut self.writer
     }
@@ -83,12 +82,12 @@ impl FrameBuilder {
         self.writer.put_shared(bytes);
     }
 
-    /// Puts the length in its place and the pieces in order.
+    /// Fills in the length prefix, and makes the chunks.
     ///
     /// # Errors
-    /// What the writer met on the way, or a message of more than 2 GiB.
+    /// The writer's first error, or a message of more than 2 GiB.
     pub(crate) fn finish(self) -> Result<Frame, EncodeError> {
-        let Written { mut own, shared } = self.writer.finish()?;
+        let WrittenFrame { mut own, shared } = self.writer.finish()?;
         let len = own.len() + shared.iter().map(|(_, bytes)| bytes.len()).sum::<usize>();
         let payload = i32::try_from(len - LENGTH_BYTES).map_err(|_| EncodeError::FrameTooLarge)?;
         BigEndian::write_i32(&mut own[..LENGTH_BYTES], payload);
@@ -99,7 +98,7 @@ impl FrameBuilder {
     }
 }
 
-/// Cuts `own` where shared buffers go in between.
+/// Splits `own` at the positions of the shared buffers, and puts these in between.
 fn interleave(mut own: Bytes, shared: Vec<(usize, Bytes)>) -> Vec<Bytes> {
     let mut chunks = Vec::with_capacity(2 * shared.len() + 1);
     let mut cut = 0;

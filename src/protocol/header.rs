@@ -1,4 +1,4 @@
-//! What stands before the message in a frame.
+//! Headers of requests and responses.
 
 use std::sync::Arc;
 
@@ -7,18 +7,18 @@ use super::api::ApiKey;
 use super::wire::DecodeErrorKind;
 use super::wire::{DecodeError, Reader, Writer};
 
-/// What stands before a request.
+/// Request header.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct RequestHeader {
     pub(crate) api_key: ApiKey,
     pub(crate) api_version: i16,
-    /// The response will carry the same number.
+    /// The response carries the same id.
     pub(crate) correlation_id: i32,
     pub(crate) client_id: Option<Arc<str>>,
 }
 
 impl RequestHeader {
-    /// Writes a header; what follows it is written in the forms of the request's version.
+    /// Encodes a header, and sets the writer to the encoding (classic or flexible) of the request's version.
     pub(crate) fn encode(
         writer: &mut Writer,
         api_key: ApiKey,
@@ -29,8 +29,8 @@ impl RequestHeader {
         writer.put_i16(api_key.code());
         writer.put_i16(api_version);
         writer.put_i32(correlation_id);
-        // In classic form even where the header has tagged fields: a broker reads it before it knows
-        // whether it speaks the version.
+        // The client id is a classic string even in header version 2, which has tagged fields: a broker reads it before
+        // it knows whether it supports the version.
         writer.set_flexible(false);
         writer.put_nullable_str(client_id, "client.id");
         writer.set_flexible(api_key.request_header_version(api_version) >= 2);
@@ -38,8 +38,7 @@ impl RequestHeader {
         writer.set_flexible(api_key.is_flexible(api_version));
     }
 
-    /// Reads a header; the version may be one that is not known here. What follows it is read in
-    /// the forms of the request's version.
+    /// Decodes a header, and sets the reader to the encoding of the request's version, which may be an unknown one.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Self, DecodeError> {
         let unknown = reader.error(DecodeErrorKind::Truncated, "the API key");
@@ -64,7 +63,7 @@ impl RequestHeader {
     }
 }
 
-/// Writes what stands before a response; what follows is written in the forms of its version.
+/// Encodes a response header, and sets the writer to the encoding of the response's version.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) fn encode_response_correlation(
     writer: &mut Writer,
@@ -78,7 +77,7 @@ pub(crate) fn encode_response_correlation(
     writer.set_flexible(api.is_flexible(version));
 }
 
-/// Reads what stands before the response to a request of this version: the request's number.
+/// Decodes a response header, and sets the reader to the encoding of the version. Returns the correlation id.
 pub(crate) fn decode_response_correlation(
     api: ApiKey,
     version: i16,

@@ -1,11 +1,9 @@
-//! The wire protocol: requests and responses, both ways, as bytes.
+//! The wire protocol: encoding and decoding of requests and responses, of all APIs that a producer uses.
 //!
-//! A client encodes [`Request`]s and decodes [`Response`]s; a broker of the tests does the opposite.
-//! Nothing here knows what is inside a batch of records: to the protocol it is bytes, and they pass
-//! through [`Frame`]s without being copied.
+//! A client encodes [`Request`]s and decodes [`Response`]s; the embedded broker does the opposite. To the protocol a
+//! record batch is bytes, which a [`Frame`] references without a copy.
 //!
-//! What only a broker does (reading requests, writing responses) is there for tests and the `testing`
-//! feature.
+//! The broker's side (decoding requests, encoding responses) exists for tests and the `testing` feature only.
 
 mod api;
 mod frame;
@@ -22,20 +20,23 @@ pub(crate) use header::RequestHeader;
 pub(crate) use header::decode_response_correlation;
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use messages::ApiVersionRange;
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
 pub(crate) use messages::{
-    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
-    AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, EndTxnRequest, EndTxnResponse,
-    FindCoordinatorResponse, PartitionResult, TopicResult, TxnOffsetCommitPartition,
-    TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitTopic,
+    AddOffsetsToTxnRequest, AddPartitionsToTxnRequest, AddPartitionsToTxnTopic, EndTxnRequest,
+    TopicResult, TxnOffsetCommitPartition, TxnOffsetCommitRequest, TxnOffsetCommitTopic,
+};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use messages::{
+    AddOffsetsToTxnResponse, AddPartitionsToTxnResponse, EndTxnResponse, FindCoordinatorResponse,
+    PartitionResult, TxnOffsetCommitResponse,
 };
 pub(crate) use messages::{
-    ApiVersionsRequest, ApiVersionsResponse, AuthBytes, BatchHead, Coordinator, CoordinatorType,
-    FindCoordinatorRequest, InitProducerIdRequest, InitProducerIdResponse, MetadataBroker,
-    MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic, PartitionProduceData,
-    PartitionProduceResponse, ProduceRequest, ProduceResponse, RecordError, Records, Request,
-    Response, SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest,
-    SaslHandshakeResponse, TopicProduceData, TopicProduceResponse,
+    ApiVersionsRequest, ApiVersionsResponse, AuthBytes, BatchHead, BatchIndexAndErrorMessage,
+    Coordinator, CoordinatorType, FindCoordinatorRequest, InitProducerIdRequest,
+    InitProducerIdResponse, MemoryRecords, MetadataBroker, MetadataPartition, MetadataRequest,
+    MetadataResponse, MetadataTopic, PartitionProduceData, PartitionProduceResponse,
+    ProduceRequest, ProduceResponse, Request, Response, SaslAuthenticateRequest,
+    SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 pub(crate) use wire::{DecodeError, Reader};
 #[cfg(test)]

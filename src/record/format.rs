@@ -1,13 +1,12 @@
-//! Where things stand in a record batch of format 2, for those who write batches and those who read
-//! them.
+//! Layout of a record batch (magic 2): field offsets and attributes, used by writers and readers.
 //!
 //! | field | offset | width |
 //! |---|---|---|
 //! | base offset | 0 | 8 |
-//! | length of all that follows this field | 8 | 4 |
+//! | length of the rest | 8 | 4 |
 //! | partition leader epoch | 12 | 4 |
 //! | magic | 16 | 1 |
-//! | CRC-32C over all that follows this field | 17 | 4 |
+//! | CRC-32C of the rest | 17 | 4 |
 //! | attributes | 21 | 2 |
 //! | last offset delta | 23 | 4 |
 //! | first timestamp | 27 | 8 |
@@ -16,24 +15,24 @@
 //! | producer epoch | 51 | 2 |
 //! | base sequence | 53 | 4 |
 //! | number of records | 57 | 4 |
-//! | records, plain or compressed as one | 61 | |
+//! | records, uncompressed or compressed as a whole | 61 | |
 //!
-//! The first three fields and the magic lie outside the checksum: a broker sets offset and leader
-//! epoch without computing it anew.
+//! The first three fields and the magic are not covered by the checksum: a broker sets base offset and leader epoch
+//! without recomputing it.
 
-/// The format that Kafka writes since 0.11.
+/// Magic of record batches, the format since Kafka 0.11.
 pub(crate) const MAGIC_V2: i8 = 2;
 
-/// Bytes before what the length field counts: the base offset and the length itself.
+/// Bytes that the length field does not count: the base offset and the length field.
 pub(crate) const LOG_OVERHEAD: usize = 12;
-/// Bytes of a batch's header.
+/// Size of a batch's header.
 pub(crate) const RECORD_BATCH_OVERHEAD: usize = 61;
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) const BASE_OFFSET_OFFSET: usize = 0;
 pub(crate) const LENGTH_OFFSET: usize = 8;
 pub(crate) const PARTITION_LEADER_EPOCH_OFFSET: usize = 12;
-/// At the same place in all formats.
+/// The same offset in all formats.
 pub(crate) const MAGIC_OFFSET: usize = 16;
 pub(crate) const CRC_OFFSET: usize = 17;
 pub(crate) const ATTRIBUTES_OFFSET: usize = 21;
@@ -45,7 +44,18 @@ pub(crate) const PRODUCER_EPOCH_OFFSET: usize = 51;
 pub(crate) const BASE_SEQUENCE_OFFSET: usize = 53;
 pub(crate) const RECORDS_COUNT_OFFSET: usize = 57;
 
-/// No producer id, epoch or sequence: the batch is not from an idempotent producer.
+/// The magic of records whose bytes `byte_at` returns; `None` if they are too short.
+pub(crate) fn magic_of(byte_at: impl FnOnce(usize) -> Option<u8>) -> Option<u8> {
+    byte_at(MAGIC_OFFSET)
+}
+
+/// The codec id of a record batch (magic 2).
+pub(crate) fn codec_of_batch(byte_at: impl FnOnce(usize) -> Option<u8>) -> Option<u8> {
+    let low = byte_at(ATTRIBUTES_OFFSET + 1)?;
+    Some(low & Attributes::CODEC as u8)
+}
+
+/// Producer id, epoch and sequence of a batch that is not from an idempotent producer.
 #[cfg(any(test, feature = "testing"))]
 pub(crate) const NO_PRODUCER_ID: i64 = -1;
 /// See [`NO_PRODUCER_ID`].
@@ -54,11 +64,11 @@ pub(crate) const NO_PRODUCER_EPOCH: i16 = -1;
 /// See [`NO_PRODUCER_ID`].
 #[cfg(any(test, feature = "testing"))]
 pub(crate) const NO_SEQUENCE: i32 = -1;
-/// What a producer writes as leader epoch; the broker replaces it.
+/// Leader epoch as producers write it; the broker replaces it.
 pub(crate) const NO_PARTITION_LEADER_EPOCH: i32 = -1;
 
-/// A batch's attributes: the codec of its records in the low three bits, then one bit each for
-/// "timestamps set by the broker", "part of a transaction" and "written by a coordinator".
+/// Attributes of a batch: the codec in the low three bits, then one bit each for log append time, transactional, and
+/// control batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Attributes(i16);
 
@@ -66,7 +76,7 @@ impl Attributes {
     const CODEC: i16 = 0x07;
     const TRANSACTIONAL: i16 = 0x10;
 
-    /// A batch whose records are compressed with the codec of this number; 0 is none.
+    /// Attributes with this codec id; 0 for no compression.
     pub(crate) const fn with_codec(codec: u8) -> Self {
         Self(codec as i16 & Self::CODEC)
     }
@@ -75,7 +85,7 @@ impl Attributes {
         self.0
     }
 
-    /// A batch that is part of a transaction, or is not.
+    /// Sets or clears the transactional bit.
     #[must_use]
     pub(crate) const fn transactional(self, yes: bool) -> Self {
         self.set(Self::TRANSACTIONAL, yes)
@@ -86,21 +96,16 @@ impl Attributes {
     }
 }
 
-// To write ones that no producer writes.
+// Attributes that producers do not write, for tests.
 #[cfg(test)]
 impl Attributes {
-    #[must_use]
-    pub(crate) const fn control(self, yes: bool) -> Self {
-        self.set(Self::CONTROL, yes)
-    }
-
     #[must_use]
     pub(crate) const fn log_append_time(self, yes: bool) -> Self {
         self.set(Self::LOG_APPEND_TIME, yes)
     }
 }
 
-// To read them.
+// Reading, and the control batches of a broker.
 #[cfg(any(test, feature = "testing"))]
 impl Attributes {
     const LOG_APPEND_TIME: i16 = 0x08;
@@ -110,7 +115,13 @@ impl Attributes {
         Self(bits)
     }
 
-    /// The number of the codec; 5 to 7 name none.
+    /// Sets or clears the control bit: a transaction marker, written by the coordinator.
+    #[must_use]
+    pub(crate) const fn control(self, yes: bool) -> Self {
+        self.set(Self::CONTROL, yes)
+    }
+
+    /// The codec id; 5 to 7 are not assigned.
     pub(crate) const fn codec(self) -> u8 {
         (self.0 & Self::CODEC) as u8
     }

@@ -1,4 +1,4 @@
-//! Records and record batches.
+//! Record formats: record batches (magic 2), message sets for brokers before 0.11 (magic 0 and 1), and headers.
 
 #[cfg(any(test, feature = "testing"))]
 pub(crate) mod batch;

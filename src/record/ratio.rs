@@ -1,28 +1,28 @@
-//! How well a topic's records shrink: a guess that decides when a compressed batch is full.
+//! Compression ratio estimate of a topic, which decides when a compressed batch is full.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// What the batches of one topic shrink to, as a part of their plain size.
+/// Estimated compression ratio of one topic's batches: compressed size divided by uncompressed size.
 ///
-/// Follows what is seen: at once when records shrink less than was thought, since batches that come out
-/// too large are refused; slowly when they shrink more.
+/// It rises at once when records compress worse than estimated, since brokers refuse batches that turn out too large;
+/// it falls slowly when they compress better.
 ///
 /// # Threads
-/// Threads that finish batches at the same time may lose one another's update, as in Kafka: it is a guess.
+/// Concurrent updates may overwrite each other, as in Kafka: it is an estimate.
 /// # Kafka
-/// `CompressionRatioEstimator` (PB-6). Differs: each producer has its own, which other producers in
-/// the process do not change.
+/// `CompressionRatioEstimator` (PB-6). Differs: each producer has its own; Java's are shared by all producers of the
+/// process.
 #[derive(Debug)]
 pub(crate) struct CompressionRatio(AtomicU32);
 
 impl CompressionRatio {
-    /// No shrinking: what is thought before anything was seen.
+    /// No compression: the initial estimate.
     pub(crate) const NONE: f32 = 1.0;
-    /// The most the guess falls by with one batch.
+    /// The most it falls by one batch.
     const IMPROVING_STEP: f32 = 0.005;
-    /// The least it rises by with one batch that was worse than thought.
+    /// The least it rises by one batch that compressed worse than estimated.
     const DETERIORATE_STEP: f32 = 0.05;
-    /// What is added for caution when the size of a batch is estimated (PB-5).
+    /// Safety factor when the size of a batch is estimated (PB-5).
     const FACTOR: f32 = 1.05;
 
     pub(crate) fn new() -> Self {
@@ -33,12 +33,12 @@ impl CompressionRatio {
         f32::from_bits(self.0.load(Ordering::Relaxed))
     }
 
-    /// What to multiply plain sizes with, for a batch that is opened now.
+    /// Factor from uncompressed to estimated compressed size, with the safety factor, for a batch that is opened now.
     pub(crate) fn factor(&self) -> f32 {
         self.load() * Self::FACTOR
     }
 
-    /// A batch shrank to `observed`.
+    /// Adjusts the estimate to a batch that compressed to `observed`.
     pub(crate) fn update(&self, observed: f32) {
         let current = self.load();
         let next = if observed > current {
@@ -51,8 +51,8 @@ impl CompressionRatio {
         self.set(next);
     }
 
-    /// A broker called a batch too large that had shrunk to `observed`: for a while batches are closed as if
-    /// they did not shrink at all (RA-29).
+    /// Resets the estimate after a broker refused a batch with ratio `observed` as too large: batches are closed as if
+    /// they did not compress, until the estimate has fallen again (RA-29).
     pub(crate) fn reset(&self, observed: f32) {
         self.set(observed.max(Self::NONE));
     }
@@ -78,7 +78,7 @@ mod tests {
 
     /// Java: CompressionRatioEstimatorTest#testUpdateEstimation; PB-6
     #[test]
-    fn the_guess_rises_at_once_and_falls_slowly() {
+    fn the_estimate_rises_at_once_and_falls_slowly() {
         for (current, observed, expected) in [
             (0.8, 0.84, 0.85),
             (0.6, 0.7, 0.7),
@@ -93,9 +93,10 @@ mod tests {
         }
     }
 
-    /// RA-29
+    /// RA-29: a batch that is too large is divided by batch.size, its estimate of compression is raised, and the
+    /// pieces go to the front in order.
     #[test]
-    fn a_batch_that_was_too_large_is_taken_for_one_that_does_not_shrink() {
+    fn after_a_batch_that_was_too_large_no_compression_is_estimated() {
         let ratio = CompressionRatio::new();
         ratio.update(0.1);
         ratio.reset(0.3);

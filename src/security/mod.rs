@@ -1,11 +1,11 @@
-//! What connections are secured with: bytes in, bytes out, no socket. The network carries the bytes.
+//! TLS and SASL as sans-I/O state machines: bytes in, bytes out, no socket. The network layer moves the bytes.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `tls` | who the brokers are, and that nobody else reads: from the `ssl.*` keys to sessions |
-//! | `sasl` | who the client is: from the `sasl.*` keys to exchanges |
+//! | `tls` | server authentication and encryption: from the `ssl.*` keys to TLS sessions |
+//! | `sasl` | client authentication: from the `sasl.*` keys to SASL exchanges |
 //!
-//! Everything is read, checked and made once, while the producer is constructed; connections then only use it.
+//! All keys and files are read and validated once, while the producer is constructed; connections share the result.
 
 pub(crate) mod sasl;
 #[cfg(feature = "tls-no-provider")]
@@ -16,32 +16,32 @@ use self::sasl::{FetchToken, SaslClient};
 use crate::config::{ProducerConfig, SecurityProtocol};
 use crate::error::ConfigError;
 
-/// What the user handed over as values, beside the configuration.
+/// The security plug-ins that the user passes as values, in addition to the configuration.
 #[derive(Clone, Default)]
 pub(crate) struct SecurityParts {
-    /// Whose cryptography TLS uses.
+    /// The cryptography provider of TLS.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) crypto_provider: Option<std::sync::Arc<rustls::crypto::CryptoProvider>>,
-    /// Where tokens come from.
+    /// The source of OAUTHBEARER tokens.
     pub(crate) tokens: Option<FetchToken>,
 }
 
-/// What the connections of a producer are secured with, as `security.protocol` says.
+/// The TLS and SASL clients of a producer, according to `security.protocol`.
 #[derive(Debug, Clone)]
 pub(crate) struct Security {
     pub(crate) protocol: SecurityProtocol,
-    /// There if the protocol uses TLS.
+    /// `Some` if the protocol uses TLS.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) tls: Option<tls::TlsClient>,
-    /// There if the protocol uses SASL.
+    /// `Some` if the protocol uses SASL.
     pub(crate) sasl: Option<SaslClient>,
 }
 
 impl Security {
-    /// Reads and checks all that the protocol needs.
+    /// Reads and validates the keys that the protocol needs.
     ///
     /// # Errors
-    /// Which key is to be changed, and how.
+    /// The invalid key, and how to correct it.
     /// # Blocking
     /// Reads files.
     pub(crate) fn from_config(

@@ -1,14 +1,13 @@
-//! What is made once and used again: buffers and encoders that wait for the next thread.
+//! Object pool: idle buffers and encoders, reused by the next thread.
 
 use super::{Mutex, Rank};
 
-/// Things that nobody uses at the moment, the warmest on top.
+/// Pool of idle objects, a stack: the most recently used one (warm in the cache) is taken first.
 ///
-/// As many are kept as threads used one at the same time, up to a number: beyond it one made anew costs
-/// less than the memory, which nobody counts.
+/// It holds as many as were in use concurrently, up to a limit: its memory is not counted in `buffer.memory`.
 pub(crate) struct Idle<T>(Mutex<Vec<T>>);
 
-/// More threads than these at once are rare.
+/// Most objects kept: more threads than this at once are rare.
 const MOST: usize = 8;
 
 impl<T> Idle<T> {
@@ -16,7 +15,7 @@ impl<T> Idle<T> {
         Self(Mutex::new(Rank::LEAF, Vec::new()))
     }
 
-    /// The one that was put back last, if there is any.
+    /// Takes the object that was put back last, if there is any.
     pub(crate) fn take(&self) -> Option<T> {
         self.0.lock().pop()
     }
@@ -27,7 +26,7 @@ impl<T> Idle<T> {
             idle.push(item);
             return;
         }
-        // Freed after the lock.
+        // Unlocks before `item` is freed.
         drop(idle);
     }
 

@@ -1,7 +1,7 @@
-//! What threads share, as models have it: loom sees every step that another thread could see, and tries them in
-//! every order.
+//! Loom versions of the synchronization primitives: loom sees each operation that another thread could observe, and
+//! explores all interleavings.
 //!
-//! Only what is of one execution of a model may be made of it: nothing static.
+//! Values belong to one execution of a model: none may be `static`.
 
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use loom::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
-/// A thread's own values: threads of a model share one of the system's.
+/// Thread-locals by loom: all threads of a model run on one thread of the system.
 macro_rules! local {
     ($($(#[$attribute:meta])* static $name:ident: $type:ty = const $value:block;)*) => {
         loom::thread_local! {
@@ -19,12 +19,12 @@ macro_rules! local {
 }
 pub(crate) use local;
 
-/// A mutex with the face of `parking_lot`'s.
+/// A loom mutex with the interface of `parking_lot`'s.
 #[derive(Debug)]
 pub(super) struct Mutex<T>(loom::sync::Mutex<T>);
 
-/// Holds a [`Mutex`] until dropped.
-// None only inside of a wait.
+/// Guard of a [`Mutex`], which unlocks it when dropped.
+// `None` only during a wait.
 pub(super) struct MutexGuard<'a, T>(Option<loom::sync::MutexGuard<'a, T>>);
 
 impl<T> Mutex<T> {
@@ -52,8 +52,9 @@ impl<T> DerefMut for MutexGuard<'_, T> {
     }
 }
 
-/// A condition variable with the face of `parking_lot`'s. No time passes in a model: a wait ends when it is notified, and
-/// one that nobody notifies is a deadlock, which loom finds. That a wait's time is up is a step that a model takes by itself.
+/// A loom condition variable with the interface of `parking_lot`'s. No time passes in a model: a wait ends only when it
+/// is notified, and one that never is, is a deadlock, which loom finds. A model simulates a timeout as a step of its
+/// own.
 #[derive(Debug, Default)]
 pub(super) struct Condvar(loom::sync::Condvar);
 
@@ -80,8 +81,8 @@ impl Condvar {
     }
 }
 
-/// A cell with the face of the standard library's, and what that promises: who sees the value sees what came before it was
-/// set, and who comes too late to set it sees it.
+/// A once-cell with the interface and memory ordering of the standard library's: setting it happens-before any read of
+/// the value, and a thread whose `set` fails sees the value.
 #[derive(Debug)]
 pub(crate) struct OnceLock<T> {
     setting: loom::sync::Mutex<()>,
@@ -140,15 +141,15 @@ impl<T: Clone> Clone for OnceLock<T> {
     }
 }
 
-/// A snapshot with the face of `arc-swap`'s: the place of the newest is an atomic, so that a reader to whom nothing says
-/// that there is a newer one may be lent one of those before. `arc-swap` promises a little more.
+/// A snapshot with the interface of `arc-swap`'s. The index of the newest value is an atomic, so a reader without a
+/// happens-before edge to the newest store may get an older value: slightly weaker than `arc-swap`.
 pub(crate) struct ArcSwap<T> {
     newest: AtomicUsize,
-    // Not seen by loom: whoever knows a place may look there.
+    // Not visible to loom: a value is never changed after its index was published.
     all: std::sync::Mutex<Vec<Arc<T>>>,
 }
 
-/// Lends a snapshot.
+/// Guard of a loaded snapshot.
 pub(crate) struct Guard<T>(T);
 
 impl<T> Deref for Guard<T> {

@@ -1,4 +1,4 @@
-//! Why something was not done in the embedded cluster.
+//! Errors of the embedded cluster's API.
 
 use std::fmt;
 use std::io;
@@ -6,9 +6,10 @@ use std::sync::Arc;
 
 use super::script::RuleError;
 use super::sim::NotDone;
+use super::transaction::TransactionState;
 use crate::types::{NodeId, PartitionId, TopicPartition};
 
-/// Why a [`TestCluster`](super::TestCluster) did not do what it was told to.
+/// Why a method of a [`TestCluster`](super::TestCluster) failed.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum TestClusterError {
@@ -16,37 +17,46 @@ pub enum TestClusterError {
     NoSuchTopic(Arc<str>),
     /// The topic has no such partition.
     NoSuchPartition(TopicPartition),
-    /// There is no broker with this number.
+    /// There is no broker with this id.
     NoSuchNode(NodeId),
     /// There already is a topic of this name.
     TopicExists(Arc<str>),
-    /// Kafka allows no such name for a topic.
+    /// The topic's name is invalid.
     InvalidTopicName(Arc<str>),
-    /// A topic without partitions was asked for.
+    /// A topic needs at least one partition.
     NoPartitions,
-    /// Partitions can only be added.
+    /// The number of partitions can only grow.
     FewerPartitions {
-        /// How many there are.
+        /// The current number.
         has: usize,
-        /// How many were asked for.
+        /// The requested number.
         wanted: usize,
     },
-    /// The rule can mean nothing; the text says why, and what to write.
+    /// The rule can never match; the text says why, and what to write instead.
     InvalidRule(Arc<str>),
-    /// The rule has not fired in time as often as was waited for.
+    /// The rule had not fired often enough when the timeout passed.
     NotFired {
-        /// Which requests it is about.
+        /// The requests that it matches.
         rule: Arc<str>,
-        /// How often it was to fire.
+        /// How often it should have fired.
         wanted: u64,
-        /// How often it has.
+        /// How often it has fired.
         fired: u64,
     },
-    /// The rule will never fire as often as was waited for; the text says why.
+    /// The rule will never fire often enough; the text says why.
     WillNotFire(Arc<str>),
-    /// The brokers cannot speak TLS as they were told; the text says why.
+    /// The transaction was not in the state when the timeout passed.
+    NotInState {
+        /// The transactional id.
+        transactional_id: Arc<str>,
+        /// The expected state.
+        wanted: TransactionState,
+        /// The actual state; `None` if no producer was initialized with the id.
+        state: Option<TransactionState>,
+    },
+    /// The brokers' TLS settings are invalid; the text says why.
     InvalidTls(Arc<str>),
-    /// The system has no port or thread left, or the port was taken by somebody else.
+    /// The system has no port or thread left, or the port was taken by another process.
     Io(io::Error),
 }
 
@@ -64,6 +74,20 @@ impl fmt::Display for TestClusterError {
                 "the topic has {has} partitions, which cannot become {wanted}"
             ),
             Self::InvalidRule(why) | Self::WillNotFire(why) => f.write_str(why),
+            Self::NotInState {
+                transactional_id,
+                wanted,
+                state,
+            } => match state {
+                Some(state) => write!(
+                    f,
+                    "the transaction of {transactional_id:?} is {state:?} by now, not {wanted:?}"
+                ),
+                None => write!(
+                    f,
+                    "no producer was initialized with the transactional id {transactional_id:?} by now"
+                ),
+            },
             Self::InvalidTls(why) => write!(f, "the brokers' TLS cannot be used: {why}"),
             Self::NotFired {
                 rule,
@@ -78,7 +102,7 @@ impl fmt::Display for TestClusterError {
 impl std::error::Error for TestClusterError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Io(error) => Some(error),
+            Self::Io(error) => error.source(),
             _ => None,
         }
     }

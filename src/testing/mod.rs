@@ -1,8 +1,12 @@
-//! An embedded Kafka cluster, to test programs that produce to Kafka without one.
+//! Tests of programs that use a producer, without Kafka: a mock producer, and an embedded cluster.
 //!
-//! [`TestCluster`] starts any number of brokers in this process, on loopback ports. They speak the
-//! protocol of Apache Kafka 3.0 as far as producers use it, refuse what a broker refuses, and let the
-//! test read back what was written.
+//! [`MockProducer`] is for unit tests: a producer without sockets and threads, whose records a test completes or fails
+//! one by one. [`RecordMetadataBuilder`], [`ProduceErrorBuilder`] and [`TransactionErrorBuilder`] build the values that
+//! otherwise only a producer creates.
+//!
+//! [`TestCluster`] is for integration tests: it starts any number of brokers in this process, on loopback ports. They
+//! support the part of Kafka 3.0's protocol that producers use, validate as brokers do, and let the test read what was
+//! written.
 //!
 //! ```
 //! # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
@@ -17,12 +21,14 @@
 //! # }
 //! ```
 //!
-//! What goes wrong, and when, is told by rules: [`Rule`] and [`TestCluster::script`]. Brokers that go
-//! down, hang or lose a partition are methods of the cluster: [`TestCluster::stop_node`],
-//! [`TestCluster::hang_node`], [`TestCluster::move_leader`].
+//! Failures are injected by rules: [`Rule`] and [`TestCluster::script`]. Brokers that stop, hang or lose the leadership
+//! of a partition are methods of the cluster: [`TestCluster::stop_node`], [`TestCluster::hang_node`],
+//! [`TestCluster::move_leader`].
 
 mod cluster;
 mod error;
+mod mock_producer;
+mod outcomes;
 mod release;
 mod script;
 pub(crate) mod sim;
@@ -30,12 +36,18 @@ mod stored;
 mod tcp_broker;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
+mod transaction;
 mod wire;
 
 pub use cluster::{LogSummary, RuleHandle, TestCluster, TestClusterBuilder, TopicOptions};
 pub use error::TestClusterError;
+pub use mock_producer::{GroupOffsets, MockProducer, MockProducerBuilder, MockRecord};
+pub use outcomes::{ProduceErrorBuilder, RecordMetadataBuilder, TransactionErrorBuilder};
 pub use release::KafkaRelease;
 pub use script::{AndThen, Api, MetadataSnapshot, Refusal, Rule};
 pub use stored::{ProducerStamp, StoredBatch, StoredRecord, StoredRecordView};
 #[cfg(feature = "tls-no-provider")]
 pub use tls::TestTls;
+pub use transaction::{
+    AbortedTransaction, CommittedOffset, TransactionDescription, TransactionState,
+};

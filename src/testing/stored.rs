@@ -1,4 +1,4 @@
-//! What was written to the embedded cluster, to be looked at by tests.
+//! Records and batches in the logs of the embedded cluster, for tests to read.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,39 +12,38 @@ use crate::record::batch::{RecordBatch, RecordView};
 use crate::record::{Header, Headers};
 use crate::types::{Magic, Sequence};
 
-/// More than this in one compressed batch or wrapper is refused. A broker has no such limit; one that lives in the
-/// process of a test is not to take all its memory.
+/// Limit of one compressed batch or wrapper message, uncompressed. Brokers have no such limit; here it protects the
+/// memory of the test's process.
 pub(crate) const MAX_UNCOMPRESSED_BYTES: usize = 16 * 1024 * 1024;
 
-/// A message set as a producer sent it.
+/// A message set as the producer sent it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MessageSet {
     pub(crate) bytes: Bytes,
     pub(crate) magic: Magic,
-    /// The number of its codec; 0 for none.
+    /// The codec's number; 0 for none.
     pub(crate) codec: u8,
 }
 
-/// Which idempotent producer wrote a record, and as which of its records.
+/// The idempotent producer of a record: producer id, epoch and sequence number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct ProducerStamp {
-    /// The producer's id.
+    /// The producer id.
     pub id: i64,
-    /// The producer's epoch.
+    /// The producer epoch.
     pub epoch: i16,
-    /// The record's number among those of this producer, epoch and partition.
+    /// The sequence number of the record.
     pub sequence: i32,
 }
 
-/// A record as it stands in a partition's log.
+/// A record in a partition's log.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredRecord {
-    /// Its place in the log.
+    /// The offset.
     pub offset: i64,
-    /// Milliseconds since 1970, or -1 for none: the producer's, or the broker's where the topic says
-    /// so.
+    /// Milliseconds since 1970, or -1 for none: set by the producer, or by the broker with `LogAppendTime`.
     pub timestamp: i64,
     /// The key; `None` for null.
     pub key: Option<Vec<u8>>,
@@ -52,11 +51,11 @@ pub struct StoredRecord {
     pub value: Option<Vec<u8>>,
     /// The headers, in order.
     pub headers: Headers,
-    /// Who wrote it, if the producer was idempotent.
+    /// The idempotent producer; `None` for others.
     pub producer: Option<ProducerStamp>,
 }
 
-/// A [`StoredRecord`] that is read where it lies, without a copy.
+/// A [`StoredRecord`] that borrows from its batch, without a copy.
 #[derive(Clone, Copy)]
 pub struct StoredRecordView<'a> {
     batch: &'a StoredBatch,
@@ -64,7 +63,7 @@ pub struct StoredRecordView<'a> {
 }
 
 impl<'a> StoredRecordView<'a> {
-    /// Its place in the log.
+    /// The offset.
     pub fn offset(&self) -> i64 {
         self.batch
             .base_offset
@@ -99,15 +98,18 @@ impl<'a> StoredRecordView<'a> {
         self.record.headers.iter()
     }
 
-    /// Who wrote it, if the producer was idempotent.
+    /// The idempotent producer; `None` for others.
     pub fn producer(&self) -> Option<ProducerStamp> {
         let delta = u32::try_from(self.record.offset_delta).ok()?;
         let first = self.batch.producer()?;
+        if self.batch.is_control() {
+            return Some(first);
+        }
         let sequence = Sequence::new(first.sequence).advance(delta).as_i32();
         Some(ProducerStamp { sequence, ..first })
     }
 
-    /// A copy that owns its parts.
+    /// An owned copy.
     pub fn to_record(&self) -> StoredRecord {
         let header = |(key, value): (&str, Option<&[u8]>)| match value {
             Some(value) => Header::new(key.to_owned(), value.to_vec()),
@@ -130,12 +132,12 @@ impl fmt::Debug for StoredRecordView<'_> {
     }
 }
 
-/// A batch as it stands in a partition's log. Cheap to clone: the bytes are shared.
+/// A batch in a partition's log. Cheap to clone: the bytes are shared.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct StoredBatch {
-    // Invariant: the number of records is not negative; a log writes no other.
+    // Invariant: the record count is not negative; batches with another count are rejected.
     batch: RecordBatch,
-    /// The message set that the batch was made of, if it did not come as one.
+    /// The message set that the batch was converted from, if the producer sent one.
     sent: Option<MessageSet>,
     base_offset: i64,
     leader_epoch: i32,
@@ -143,12 +145,11 @@ pub struct StoredBatch {
     uncompressed: Uncompressed,
 }
 
-/// The records of a compressed batch as they were before, once somebody has looked at them; empty if
-/// they cannot be uncompressed.
+/// Cache of the uncompressed records, filled on first use; empty if they cannot be uncompressed.
 #[derive(Debug, Clone, Default)]
 struct Uncompressed(OnceLock<Bytes>);
 
-/// It says nothing that the batch does not say.
+/// Always equal: the cache is derived from the batch.
 impl PartialEq for Uncompressed {
     fn eq(&self, _: &Self) -> bool {
         true
@@ -175,25 +176,23 @@ impl StoredBatch {
         }
     }
 
-    /// The same with bytes of its own. Those of a request are a slice of what its connection reads into, which
-    /// can be thousands of times as much and would be kept whole.
+    /// A copy with its own bytes. Those of a request are a slice of the read buffer of its connection, which can be
+    /// thousands of times as large and would be kept in memory as a whole.
     pub(crate) fn detached(mut self) -> Self {
         match &mut self.sent {
-            // The batch was made of the set, and is nobody's slice.
+            // The batch was converted from the set, so its bytes are not a slice.
             Some(sent) => sent.bytes = Bytes::copy_from_slice(&sent.bytes),
             None => self.batch = self.batch.detached(),
         }
         self
     }
 
-    #[cfg(any(test, feature = "_internals"))]
-    /// What the batch was when it came, or what its message set was made into.
+    /// The batch as it was received, or as converted from its message set.
     pub(crate) fn batch(&self) -> &RecordBatch {
         &self.batch
     }
 
-    #[cfg(any(test, feature = "_internals"))]
-    /// The largest timestamp that its records have in the log.
+    /// The maximum timestamp of its records.
     pub(crate) fn max_timestamp(&self) -> i64 {
         let own = || self.batch.max_timestamp();
         self.append_time.map_or_else(own, Timestamp::as_millis)
@@ -204,34 +203,34 @@ impl StoredBatch {
         self.base_offset
     }
 
-    /// How often the partition had changed its leader when the batch was written.
+    /// The partition's leader epoch when the batch was written.
     pub fn leader_epoch(&self) -> i32 {
         self.leader_epoch
     }
 
-    /// How many records it holds.
+    /// The number of records.
     pub fn record_count(&self) -> usize {
         usize::try_from(self.batch.records_count()).unwrap_or(0)
     }
 
-    /// How many bytes it takes, header and all, in the format it was sent in.
+    /// The size in bytes, header included, in the format it was sent in.
     pub fn size_bytes(&self) -> usize {
         self.bytes().len()
     }
 
-    /// The format that the producer wrote it in: 2, or 0 or 1 for a message set, which brokers before
-    /// 0.11 ask for. All messages of a set count as one batch.
+    /// The format that the producer sent: 2, or 0 or 1 for a message set, which brokers before 0.11 require. All
+    /// messages of a set count as one batch.
     pub fn magic(&self) -> u8 {
         self.sent.as_ref().map_or(Magic::V2, |sent| sent.magic) as u8
     }
 
-    /// What its records are compressed with.
+    /// The codec of its records.
     pub fn compression_type(&self) -> CompressionType {
-        // A log refuses a batch whose codec has no name.
+        // Batches with an unknown codec are rejected.
         CompressionType::from_id(self.codec()).unwrap_or(CompressionType::None)
     }
 
-    /// The number of that codec; 0 for none.
+    /// The codec's number; 0 for none.
     pub(crate) fn codec(&self) -> u8 {
         match &self.sent {
             Some(sent) => sent.codec,
@@ -239,12 +238,17 @@ impl StoredBatch {
         }
     }
 
-    /// Whether it belongs to a transaction.
+    /// Whether it is part of a transaction.
     pub fn is_transactional(&self) -> bool {
         self.batch.attributes().is_transactional()
     }
 
-    /// Who wrote it, if the producer was idempotent; the sequence is that of the first record.
+    /// Whether it is a transaction marker, which a coordinator writes and consumers do not return.
+    pub fn is_control(&self) -> bool {
+        self.batch.attributes().is_control()
+    }
+
+    /// The idempotent producer, `None` for others; with the sequence number of the first record, -1 for a marker.
     pub fn producer(&self) -> Option<ProducerStamp> {
         self.batch.has_producer_id().then(|| ProducerStamp {
             id: self.batch.producer_id(),
@@ -253,7 +257,7 @@ impl StoredBatch {
         })
     }
 
-    /// The batch byte by byte, as the producer sent it.
+    /// The bytes of the batch as the producer sent them.
     pub fn bytes(&self) -> &Bytes {
         match &self.sent {
             Some(sent) => &sent.bytes,
@@ -261,12 +265,10 @@ impl StoredBatch {
         }
     }
 
-    /// The records, read in place; those of a compressed batch are uncompressed when they are looked at
-    /// first, and kept so.
+    /// The records, read in place. A compressed batch is uncompressed on first use, and the result is cached.
     ///
-    /// Ends early at a record that cannot be read, and is empty for a batch that cannot be uncompressed,
-    /// or has more than 16 MiB then: a cluster writes such batches only when it was told not to look at
-    /// records ([`validate_records`](super::TestClusterBuilder::validate_records)).
+    /// Ends early at a malformed record, and is empty for a batch that cannot be uncompressed or exceeds 16 MiB: such
+    /// batches are accepted only without [`validate_records`](super::TestClusterBuilder::validate_records).
     pub fn records(&self) -> impl Iterator<Item = StoredRecordView<'_>> {
         let records = self.batch.records_in(self.plain()).into_iter().flatten();
         records.map_while(|record| {
@@ -277,7 +279,7 @@ impl StoredBatch {
         })
     }
 
-    /// The records' bytes, uncompressed.
+    /// The bytes of the records, uncompressed.
     fn plain(&self) -> &[u8] {
         if self.codec() == 0 {
             return self.batch.payload();

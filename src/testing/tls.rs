@@ -1,4 +1,4 @@
-//! What an embedded cluster needs to speak TLS.
+//! TLS settings of an embedded cluster.
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,10 +12,9 @@ use rustls::{RootCertStore, ServerConfig};
 use super::error::TestClusterError;
 use crate::security::tls::crypto_provider;
 
-/// Who the brokers of an embedded cluster are, and whether they ask clients for a certificate; all as PEM.
+/// The certificate and key of the brokers, and whether clients must have a certificate; all as PEM.
 ///
-/// The brokers are at `127.0.0.1`, for which their certificate has to be made out. The crate `rcgen` makes such
-/// certificates in a test.
+/// The certificate must be valid for `127.0.0.1`. The crate `rcgen` creates such certificates in a test.
 ///
 /// ```no_run
 /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -46,8 +45,8 @@ pub struct TestTls {
 }
 
 impl TestTls {
-    /// Brokers with this certificate, those that lead to its authority behind it, and its private key. Clients are
-    /// not asked who they are.
+    /// Brokers with this certificate chain, their own certificate first, and this private key. Clients need no
+    /// certificate.
     pub fn new(certificate_chain: impl Into<String>, private_key: impl Into<String>) -> Self {
         Self {
             chain: certificate_chain.into(),
@@ -57,13 +56,13 @@ impl TestTls {
         }
     }
 
-    /// Only clients with a certificate of one of these authorities are let in (`ssl.client.auth=required`).
+    /// Requires a client certificate of one of these authorities (`ssl.client.auth=required`).
     pub fn require_client_certificate(mut self, authorities: impl Into<String>) -> Self {
         self.authority = Some(authorities.into());
         self
     }
 
-    /// Uses this cryptography instead of what the features of this build choose.
+    /// Sets the cryptography provider, instead of the default of this build's features.
     pub fn crypto_provider(mut self, provider: impl Into<Arc<CryptoProvider>>) -> Self {
         self.provider = Some(provider.into());
         self
@@ -102,7 +101,7 @@ fn certificates(pem: &str) -> Result<Vec<CertificateDer<'static>>, TestClusterEr
         .map_err(|error| TestClusterError::InvalidTls(format!("the certificates: {error}").into()))
 }
 
-/// Without the private key.
+/// Prints no private key.
 impl fmt::Debug for TestTls {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TestTls")

@@ -1,4 +1,4 @@
-//! What the bytes of a connection go through: nothing, or TLS.
+//! The stream of a connection: plain TCP or TLS.
 
 use std::io::{self, Read, Write};
 use std::net::TcpStream;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 #[cfg(feature = "tls-no-provider")]
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// How connections are accepted.
+/// How connections are accepted: plain or TLS.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Wires {
     #[cfg(feature = "tls-no-provider")]
@@ -16,7 +16,7 @@ pub(crate) struct Wires {
 }
 
 impl Wires {
-    /// What is put on a stream that was accepted. TLS begins with the first read.
+    /// Wraps an accepted stream. The TLS handshake starts with the first read.
     #[cfg_attr(
         not(feature = "tls-no-provider"),
         allow(
@@ -25,24 +25,24 @@ impl Wires {
             reason = "with TLS it may fail, and is looked at"
         )
     )]
-    pub(super) fn on(&self, stream: TcpStream) -> io::Result<Wire> {
+    pub(super) fn on(&self, stream: TcpStream) -> io::Result<TcpWire> {
         #[cfg(feature = "tls-no-provider")]
         if let Some(config) = &self.tls {
             let connection = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
-            return Ok(Wire::Tls(Box::new(StreamOwned::new(connection, stream))));
+            return Ok(TcpWire::Tls(Box::new(StreamOwned::new(connection, stream))));
         }
-        Ok(Wire::Plain(stream))
+        Ok(TcpWire::Plain(stream))
     }
 }
 
-/// A connection's bytes.
-pub(super) enum Wire {
+/// A plain or TLS stream.
+pub(super) enum TcpWire {
     Plain(TcpStream),
     #[cfg(feature = "tls-no-provider")]
     Tls(Box<StreamOwned<ServerConnection, TcpStream>>),
 }
 
-impl Wire {
+impl TcpWire {
     pub(super) fn socket(&self) -> &TcpStream {
         match self {
             Self::Plain(stream) => stream,
@@ -52,7 +52,7 @@ impl Wire {
     }
 }
 
-impl Read for Wire {
+impl Read for TcpWire {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.read(into),
@@ -62,7 +62,7 @@ impl Read for Wire {
     }
 }
 
-impl Write for Wire {
+impl Write for TcpWire {
     fn write(&mut self, from: &[u8]) -> io::Result<usize> {
         match self {
             Self::Plain(stream) => stream.write(from),

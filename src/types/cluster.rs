@@ -1,4 +1,4 @@
-//! What is known of a cluster at one moment: an immutable snapshot.
+//! Immutable snapshot of a cluster's metadata: nodes, topics, partitions and their leaders.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use super::{PartitionId, ReplicaLists, TopicPartition};
 use crate::util::hash::FixedHashMap;
 use crate::util::shared_map::SharedMap;
 
-/// A broker's number. Bootstrap servers, whose numbers are not known yet, count down from -1.
+/// A broker's id. Bootstrap servers, whose ids are not known yet, have ids from -1 downwards.
 pub type NodeId = i32;
 
 /// A broker.
@@ -40,22 +40,22 @@ impl Node {
         self
     }
 
-    /// The broker's number.
+    /// The broker's id.
     pub fn id(&self) -> NodeId {
         self.id
     }
 
-    /// The host name or address it is reached by.
+    /// The host name or IP address.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port it listens on.
+    /// The port.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The rack it stands in, if its configuration says so.
+    /// The broker's rack (`broker.rack`), if configured.
     pub fn rack(&self) -> Option<&str> {
         self.rack.as_deref()
     }
@@ -67,18 +67,18 @@ impl fmt::Display for Node {
     }
 }
 
-/// What is known of one partition.
+/// Metadata of one partition.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.PartitionInfo`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct PartitionInfo {
     pub(crate) topic_partition: TopicPartition,
-    /// Partitions share it.
+    /// Shared by all partitions that it leads.
     pub(crate) leader: Option<Arc<Node>>,
-    /// The leader's number, known also while no broker of that number is; -1 if there is no leader.
+    /// The leader's id, which may be known while its broker is not listed; -1 if there is no leader.
     pub(crate) leader_id: NodeId,
-    /// -1 if it is not known.
+    /// -1 if unknown.
     pub(crate) leader_epoch: i32,
     pub(crate) replicas: ReplicaLists,
 }
@@ -100,36 +100,36 @@ impl PartitionInfo {
         self.topic_partition.topic()
     }
 
-    /// The partition's number.
+    /// The partition's id.
     pub fn partition(&self) -> PartitionId {
         self.topic_partition.partition()
     }
 
-    /// The broker that takes writes for it, if one does.
+    /// The leader, if there is one.
     pub fn leader(&self) -> Option<&Node> {
         self.leader.as_deref()
     }
 
-    /// All brokers that hold a copy.
+    /// All replicas.
     pub fn replicas(&self) -> &[NodeId] {
         self.replicas.all()
     }
 
-    /// The brokers whose copy is up to date.
+    /// The in-sync replicas.
     pub fn in_sync_replicas(&self) -> &[NodeId] {
         self.replicas.in_sync()
     }
 
-    /// The brokers whose copy cannot be reached.
+    /// The offline replicas.
     pub fn offline_replicas(&self) -> &[NodeId] {
         self.replicas.offline()
     }
 }
 
-/// A topic's id, as brokers since 2.8 tell it.
+/// A topic's id (UUID), which brokers send since 2.8.
 pub(crate) type TopicId = [u8; 16];
 
-/// One topic of a [`Cluster`]: its partitions, sorted by number.
+/// One topic of a [`Cluster`], with its partitions sorted by id.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct TopicInfo {
     pub(crate) partitions: Vec<PartitionInfo>,
@@ -137,11 +137,10 @@ pub(crate) struct TopicInfo {
     pub(crate) id: Option<TopicId>,
 }
 
-/// An immutable picture of the cluster: brokers, topics, partitions and their leaders.
+/// Immutable snapshot of a cluster's metadata: brokers, topics, partitions and their leaders.
 ///
 /// # Kafka
-/// `org.apache.kafka.common.Cluster`. Partitions are listed by number, where Java lists them in the
-/// order of a hash map.
+/// `org.apache.kafka.common.Cluster`. Partitions are sorted by id; in Java they have the order of a hash map.
 #[derive(Debug, Clone, Default)]
 #[allow(
     clippy::struct_field_names,
@@ -152,14 +151,14 @@ pub struct Cluster {
     pub(crate) is_bootstrap: bool,
     pub(crate) nodes: Vec<Node>,
     pub(crate) controller: Option<NodeId>,
-    /// Those of which no partition is known are among them.
+    /// Topics without any known partition are included.
     pub(crate) topics: SharedMap<Arc<TopicInfo>>,
     pub(crate) unauthorized_topics: SharedMap<()>,
     pub(crate) invalid_topics: SharedMap<()>,
 }
 
 impl Cluster {
-    /// A cluster of which only servers to ask are known.
+    /// A cluster of which only the bootstrap servers are known.
     pub(crate) fn bootstrap(nodes: Vec<Node>) -> Self {
         Self {
             is_bootstrap: true,
@@ -193,7 +192,7 @@ impl Cluster {
         }
     }
 
-    /// The cluster's identifier, when a broker has told it.
+    /// The cluster id, once a broker has sent it.
     pub fn cluster_id(&self) -> Option<&str> {
         self.cluster_id.as_deref()
     }
@@ -208,7 +207,7 @@ impl Cluster {
         &self.nodes
     }
 
-    /// The broker with this number.
+    /// The broker with this id.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.iter().find(|node| node.id == id)
     }
@@ -218,7 +217,7 @@ impl Cluster {
         self.controller.and_then(|id| self.node(id))
     }
 
-    /// How many partitions a topic has; `None` for a topic that is not known.
+    /// The number of partitions of a topic; `None` for an unknown topic.
     pub fn partition_count(&self, topic: &str) -> Option<usize> {
         self.topics
             .get(topic)
@@ -242,7 +241,7 @@ impl Cluster {
     pub fn partition(&self, partition: &TopicPartition) -> Option<&PartitionInfo> {
         let partitions = self.partitions(partition.topic());
         let number = partition.partition();
-        // Nearly always partition n is the n-th; a topic being created may have gaps.
+        // Fast path: partition n is nearly always at index n; a topic being created may have gaps.
         let guess = usize::try_from(number)
             .ok()
             .and_then(|at| partitions.get(at));
@@ -251,30 +250,30 @@ impl Cluster {
             .or_else(|| partitions.iter().find(|info| info.partition() == number))
     }
 
-    /// The broker that takes writes for a partition, if one does.
+    /// The leader of a partition, if there is one.
     pub fn leader_for(&self, partition: &TopicPartition) -> Option<&Node> {
         self.partition(partition).and_then(PartitionInfo::leader)
     }
 
-    /// The topics in this picture.
+    /// The known topics.
     pub fn topics(&self) -> impl Iterator<Item = &str> {
         let described = self.topics.iter();
         let described = described.filter(|(_, info)| !info.partitions.is_empty());
         described.map(|(topic, _)| &**topic)
     }
 
-    /// Topics that the client may not use.
+    /// Topics that the client is not authorized to use.
     pub fn unauthorized_topics(&self) -> impl Iterator<Item = &str> {
         self.unauthorized_topics.names().map(|topic| &**topic)
     }
 
-    /// Topics whose names the brokers refuse.
+    /// Topics whose names brokers reject as invalid.
     pub fn invalid_topics(&self) -> impl Iterator<Item = &str> {
         self.invalid_topics.names().map(|topic| &**topic)
     }
 }
 
-/// Is told the cluster's identifier whenever metadata arrives.
+/// Listener that gets the cluster id whenever metadata is updated.
 ///
 /// # Threads
 /// Called on the sender thread; must not block. Calls of the producer that would wait for that thread are
@@ -282,7 +281,7 @@ impl Cluster {
 /// # Kafka
 /// `org.apache.kafka.common.ClusterResourceListener`.
 pub trait ClusterResourceListener: Send + Sync {
-    /// Metadata has arrived; `cluster_id` is `None` until a broker has told it.
+    /// Called after a metadata update; `cluster_id` is `None` until a broker has sent it.
     fn on_update(&self, cluster_id: Option<&str>);
 }
 
@@ -290,7 +289,9 @@ pub trait ClusterResourceListener: Send + Sync {
 mod tests {
     use super::*;
 
-    /// MD-24, MD-25
+    /// MD-24: a picture of the cluster never changes. A partition whose leader is not among the nodes has no
+    /// leader; it is a partition of its topic, but not an available one.
+    /// MD-25: the order of a topic's partitions was that of a hash map; round robin and draining depended on it.
     #[test]
     fn partitions_are_listed_by_number_and_those_without_leader_are_not_available() {
         let node = Node::new(1, "a", 9092);

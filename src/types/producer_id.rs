@@ -1,8 +1,8 @@
-//! Who an idempotent producer is to the brokers, and the numbers it gives its records.
+//! Producer id, epoch and sequence numbers of an idempotent producer.
 
 use std::fmt;
 
-/// A producer's identifier and epoch, given by a broker.
+/// Producer id and epoch, assigned by a broker.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.utils.ProducerIdAndEpoch`.
@@ -13,7 +13,7 @@ pub(crate) struct ProducerIdAndEpoch {
 }
 
 impl ProducerIdAndEpoch {
-    /// Not given yet, or a producer that is not idempotent.
+    /// Not assigned yet, or not an idempotent producer.
     pub(crate) const NONE: Self = Self { id: -1, epoch: -1 };
 
     pub(crate) const fn new(id: i64, epoch: i16) -> Self {
@@ -31,8 +31,8 @@ impl fmt::Display for ProducerIdAndEpoch {
     }
 }
 
-/// The number of a record among those of one producer, epoch and partition: 31 bits that wrap to 0
-/// after `i32::MAX`, as the brokers count them.
+/// Sequence number of a record, per producer id, epoch and partition: 31 bits, which wrap to 0 after `i32::MAX`, as
+/// brokers count.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Sequence(i32);
 
@@ -41,7 +41,7 @@ impl Sequence {
     /// On the wire: no sequence.
     pub(crate) const NONE: Self = Self(-1);
 
-    /// A sequence from its number; negative ones do not exist.
+    /// A sequence number; there are no negative ones.
     #[cfg(any(test, feature = "testing"))]
     pub(crate) const fn new(number: i32) -> Self {
         debug_assert!(number >= 0);
@@ -71,7 +71,7 @@ impl Sequence {
         Self(((self.0 as u32).wrapping_sub(count) & 0x7fff_ffff) as i32)
     }
 
-    /// How many records lie from `earlier` to this one, going forward around the wrap.
+    /// Number of records from `earlier` to this one, counted forward across the wrap.
     pub(crate) const fn distance_from(self, earlier: Self) -> u32 {
         (self.0 as u32).wrapping_sub(earlier.0 as u32) & 0x7fff_ffff
     }

@@ -1,14 +1,14 @@
-//! The brokers that hold the copies of a partition: three lists, which many partitions have in common.
+//! Replica lists of partitions (all, in-sync, offline), shared by partitions with equal lists.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::NodeId;
 
-/// Which brokers hold a partition's copies. Cheap to clone: the lists are shared.
+/// The replicas of a partition. Cheap to clone: the lists are shared.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct ReplicaLists {
-    /// All replicas, then those in sync, then those offline.
+    /// All replicas, then the in-sync ones, then the offline ones, in one allocation.
     nodes: Arc<[NodeId]>,
     all: u32,
     in_sync: u32,
@@ -24,23 +24,23 @@ impl ReplicaLists {
         }
     }
 
-    /// All brokers that hold a copy.
+    /// All replicas.
     pub(crate) fn all(&self) -> &[NodeId] {
         &self.nodes[..self.all as usize]
     }
 
-    /// Those whose copy is up to date.
+    /// The in-sync replicas.
     pub(crate) fn in_sync(&self) -> &[NodeId] {
         &self.nodes[self.all as usize..][..self.in_sync as usize]
     }
 
-    /// Those whose copy cannot be reached.
+    /// The offline replicas.
     pub(crate) fn offline(&self) -> &[NodeId] {
         &self.nodes[self.all as usize..][self.in_sync as usize..]
     }
 }
 
-/// Makes the lists of many partitions: those that are equal are kept once.
+/// Interns the replica lists of many partitions: equal ones share one allocation.
 #[derive(Debug, Default)]
 pub(crate) struct ReplicaListsMaker {
     known: BTreeSet<Arc<[NodeId]>>,
@@ -48,15 +48,15 @@ pub(crate) struct ReplicaListsMaker {
 }
 
 impl ReplicaListsMaker {
-    /// Begins with the lists of another partition: they are to be appended here, all replicas first, then
-    /// those in sync, then those offline.
+    /// Starts the lists of a partition. The caller appends to the returned vector: all replicas, then the in-sync ones,
+    /// then the offline ones.
     pub(crate) fn start(&mut self) -> &mut Vec<NodeId> {
         self.unfinished.clear();
         &mut self.unfinished
     }
 
-    /// The lists of the partition: of what was appended, the first `all` numbers are the replicas, and the
-    /// `in_sync` that follow are those in sync.
+    /// Finishes the lists: the first `all` appended ids are all replicas, the next `in_sync` ones the in-sync replicas,
+    /// the rest the offline ones.
     pub(crate) fn finish(&mut self, all: usize, in_sync: usize) -> ReplicaLists {
         debug_assert!(all + in_sync <= self.unfinished.len());
         let nodes = if let Some(known) = self.known.get(self.unfinished.as_slice()) {

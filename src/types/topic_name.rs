@@ -1,12 +1,12 @@
-//! What a topic may be called.
+//! Validation of topic names.
 
 use crate::planted::planted;
 use std::fmt;
 
-/// The longest name of a topic.
+/// Longest topic name.
 const NAME_BYTES_MAX: usize = 249;
 
-/// Why no topic can have a name.
+/// Why a topic name is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum TopicNameFault {
     Empty,
@@ -16,8 +16,8 @@ pub(crate) enum TopicNameFault {
     Character(char),
 }
 
-/// Whether a topic may have this name. Asked here, and not by the brokers alone, because a request for a
-/// name that cannot be written would keep all other topics of the request away.
+/// Validates a topic name. Done by the client, too, because one name that cannot be encoded would fail the metadata
+/// request for all other topics.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.internals.Topic#validate`.
@@ -50,7 +50,7 @@ impl fmt::Display for TopicNameFault {
     }
 }
 
-/// A name as it is shown in a message: a legal one as it is, another so that it is one line, and not long.
+/// Displays a topic name in an error or log line: a valid one as it is, an invalid one escaped and truncated.
 #[derive(Clone, Copy)]
 pub(crate) struct Shown<'a>(pub(crate) &'a str);
 

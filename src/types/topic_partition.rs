@@ -1,9 +1,9 @@
-//! A topic's name and a partition's number.
+//! Topic name and partition id.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// The number of a partition within its topic, from 0.
+/// A partition's id within its topic, from 0.
 pub type PartitionId = i32;
 
 /// A partition of a topic.
@@ -32,7 +32,7 @@ impl TopicPartition {
         &self.topic
     }
 
-    /// The partition's number.
+    /// The partition's id.
     pub fn partition(&self) -> PartitionId {
         self.partition
     }

@@ -1,8 +1,8 @@
-//! The newest record format that every known broker takes.
+//! The newest record format (magic) that all connected brokers accept.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// A record format's version, as written in each batch.
+/// Version of the record format, as written in each batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Magic {
     /// Message set of Kafka before 0.10: no timestamps.
@@ -13,8 +13,8 @@ pub(crate) enum Magic {
     V2 = 2,
 }
 
-/// One cell that the network client writes when brokers tell their versions, and that the
-/// accumulator reads when it opens a batch, so that neither needs to know the other.
+/// Shared atomic cell: the network client stores the magic when API versions of brokers change, and the accumulator
+/// loads it when it opens a batch.
 ///
 /// # Kafka
 /// `ApiVersions#maxUsableProduceMagic`.

@@ -1,17 +1,17 @@
-//! Waiting longer after each failure, with jitter so that many clients do not return at once.
+//! Exponential back-off with jitter.
 
 use std::time::Duration;
 
-/// No pause between two attempts is shorter, whatever is configured: nothing that is tried again and again
-/// (connections, look-ups, requests for metadata, batches) is tried more than a hundred times a second.
+/// Shortest back-off, whatever is configured: nothing that is retried (connections, look-ups, metadata requests,
+/// batches) is tried more than a hundred times a second.
 ///
-/// What is configured is shown and kept as it is; the keys' documentation names this floor.
+/// The configured value itself is not changed; the documentation of the keys names this minimum.
 pub(crate) const SHORTEST_BACKOFF: Duration = Duration::from_millis(10);
 
-/// `initial · base^failures`, no more than `max`, times a random factor in `[1 − jitter, 1 + jitter)`.
+/// Exponential back-off: `initial · base^failures`, at most `max`, times a random factor in `[1 − jitter, 1 + jitter)`.
 ///
-/// When `max` is not above `initial` the wait is constant and without jitter. The result never
-/// exceeds `max`: 3.0.0 let jitter push it over (mended in 3.8). It is never below [`SHORTEST_BACKOFF`].
+/// If `max` is not above `initial`, the back-off is constant and without jitter. The result never exceeds `max` (in
+/// Kafka 3.0 jitter could; fixed in 3.8), and is never below [`SHORTEST_BACKOFF`].
 ///
 /// # Kafka
 /// `org.apache.kafka.common.utils.ExponentialBackoff`.
@@ -33,13 +33,13 @@ impl ExponentialBackoff {
         }
     }
 
-    /// The wait after `failures` failures in a row; `random` is uniform in `[0, 1)`.
+    /// The back-off after `failures` consecutive failures; `random` is uniform in `[0, 1)`.
     pub(crate) fn backoff(&self, failures: u32, random: f64) -> Duration {
         if self.max <= self.initial {
             return self.initial.max(SHORTEST_BACKOFF);
         }
         let growth = f64::from(self.base).powi(i32::try_from(failures).unwrap_or(i32::MAX));
-        // What counts as the shortest grows from there: nothing comes of doubling zero.
+        // A configured 0 grows from the minimum: doubling zero has no effect.
         let initial = self.initial.max(SHORTEST_BACKOFF);
         let seconds = (initial.as_secs_f64() * growth).min(self.max.as_secs_f64());
         let factor = 1.0 - self.jitter + 2.0 * self.jitter * random;
@@ -57,7 +57,7 @@ mod tests {
 
     /// Java: ExponentialBackoffTest#testExponentialBackoff
     #[test]
-    fn waits_double_up_to_the_maximum_within_the_jitter() {
+    fn the_backoff_doubles_up_to_the_maximum_within_the_jitter() {
         let backoff = ExponentialBackoff::new(MS(100), 2, MS(1000), 0.2);
         for (failures, middle) in [(0, 100.0), (1, 200.0), (2, 400.0), (3, 800.0), (9, 1000.0)] {
             for random in [0.0, 0.25, 0.5, 0.999] {
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_wait_that_counts_as_the_shortest_doubles_as_that_does() {
+    fn a_configured_backoff_of_zero_doubles_from_the_minimum() {
         for initial in [0, 1, 10] {
             let backoff = ExponentialBackoff::new(MS(initial), 2, MS(1000), 0.0);
             let waits = [0, 1, 3, 9].map(|failures| backoff.backoff(failures, 0.5));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn no_wait_is_shorter_than_the_shortest() {
+    fn no_backoff_is_shorter_than_the_minimum() {
         for (initial, max) in [(0, 0), (0, 1000), (1, 1), (1, 5), (10, 40)] {
             let backoff = ExponentialBackoff::new(MS(initial), 2, MS(max), 0.2);
             for failures in [0, 1, 50] {

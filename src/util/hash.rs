@@ -1,6 +1,6 @@
-//! Hash maps whose iteration order is the same in every run, and whose hash of a short string costs
-//! a few nanoseconds. Keys are topic names and node ids, chosen by the embedding program and its
-//! cluster, so resistance against chosen keys is not what is needed here; replay is.
+//! Hash maps with a fixed (unseeded) hash function: the iteration order is the same in every run, which deterministic
+//! replay needs, and hashing a short string takes a few nanoseconds. There is no protection against collision attacks:
+//! keys are topic names and node ids, chosen by the application and its cluster.
 
 use std::hash::{BuildHasherDefault, Hasher};
 
@@ -34,7 +34,7 @@ impl Hasher for FixedHasher {
             self.add(u64::from_le_bytes(*word));
             rest = after;
         }
-        // Pieces of fixed size, which may overlap: a copy of variable size would be a call.
+        // Reads of fixed size, which may overlap: a copy of variable size would be a function call.
         match (rest.first_chunk(), rest.last_chunk()) {
             (Some(first), Some(last)) => {
                 let (first, last) = (u32::from_le_bytes(*first), u32::from_le_bytes(*last));

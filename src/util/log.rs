@@ -1,10 +1,10 @@
-//! The `log` crate's macros, with the logger contained. A logger is the user's code and runs on any thread of ours: one
-//! that panics (a `println!` into a pipe that is closed) must harm nobody but the line.
+//! Log macros: those of the `log` crate, with panics of the logger caught. A logger is user code that runs on the
+//! library's threads: one that panics (a `println!` to a closed pipe) must lose only its line.
 //!
-//! A line that the logger itself causes, by sending what it is given through a producer, is not written.
+//! Recursion guard: a line that the logger itself causes, by sending its lines through a producer, is not written.
 //!
-//! Each takes a [`LogContext`] before the text, so no line can be without one. All of the library logs through these;
-//! `tests/layers.rs` checks it.
+//! Each macro takes a [`LogContext`] before the text, so no line can be without one. The whole library logs by these
+//! macros; `tests/layers.rs` checks it.
 
 use std::cell::Cell;
 use std::fmt;
@@ -14,7 +14,7 @@ use super::panic::run_unheard;
 
 pub(crate) use ::log::{Level, max_level};
 
-/// Whose line it is: what each line of a producer, or of an embedded broker, begins with.
+/// Prefix of all log lines of a producer, or of an embedded broker.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.utils.LogContext`.
@@ -22,7 +22,7 @@ pub(crate) use ::log::{Level, max_level};
 pub(crate) struct LogContext(Arc<str>);
 
 impl LogContext {
-    /// The context of a producer: `[Producer clientId=orders, transactionalId=payments-1]`.
+    /// The prefix of a producer: `[Producer clientId=orders, transactionalId=payments-1]`.
     pub(crate) fn of_producer(client_id: &str, transactional_id: Option<&str>) -> Self {
         Self(match transactional_id {
             None => format!("[Producer clientId={client_id}]").into(),
@@ -30,7 +30,7 @@ impl LogContext {
         })
     }
 
-    /// The context of a broker of an embedded cluster.
+    /// The prefix of a broker of an embedded cluster.
     #[cfg(feature = "testing")]
     pub(crate) fn of_test_broker(node: i32) -> Self {
         Self(format!("[TestCluster node={node}]").into())
@@ -55,12 +55,12 @@ impl fmt::Debug for LogContext {
 }
 
 thread_local! {
-    /// This thread is inside the logger. Needs no drop, so it is there also for the last of a thread's locals.
+    /// This thread is inside the logger. Has no destructor, so it can be used while other thread-locals are destroyed.
     static WRITING: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Lets the logger have a line, unless it is the logger that caused it: one that sends its lines through a producer would
-/// otherwise have another for each, without end.
+/// Runs the logger for a line, unless this thread is inside the logger already: a logger that sends its lines through a
+/// producer would otherwise recurse without end.
 #[cold]
 pub(crate) fn write(line: impl FnOnce()) {
     if WRITING.replace(true) {
@@ -73,7 +73,7 @@ pub(crate) fn write(line: impl FnOnce()) {
 macro_rules! contained {
     ($level:expr, $context:expr, $($line:tt)+) => {{
         let level = $level;
-        // What nobody wants costs a comparison, as in the macros themselves.
+        // A line whose level is off costs one comparison, as with the `log` crate's own macros.
         if level <= ::log::STATIC_MAX_LEVEL && level <= ::log::max_level() {
             let context: &$crate::util::log::LogContext = &$context;
             $crate::util::log::write(|| ::log::log!(level, "{context} {}", format_args!($($line)+)));
@@ -102,6 +102,6 @@ macro_rules! trace {
 }
 
 pub(crate) use contained as log;
-// A macro of that name cannot be told from the attribute before it is imported.
+// `warn` is also a built-in attribute, so a macro of that name is ambiguous until it is imported.
 pub(crate) use warning as warn;
 pub(crate) use {debug, error, info, trace};

@@ -6,6 +6,7 @@ pub(crate) mod log;
 pub(crate) mod murmur2;
 pub(crate) mod panic;
 pub(crate) mod process;
+pub(crate) mod secret_text;
 pub(crate) mod shared_map;
 pub(crate) mod varint;
 pub(crate) mod wipe;

@@ -1,5 +1,4 @@
-//! The 32-bit Murmur2 hash with Kafka's seed: what decides, in every Kafka client, which partition a
-//! key belongs to.
+//! Murmur2, 32 bits, with Kafka's seed: the hash by which Kafka's Java clients map a key to a partition.
 
 const SEED: u32 = 0x9747_b28c;
 const MULTIPLIER: u32 = 0x5bd1_e995;
@@ -29,7 +28,7 @@ pub(crate) fn murmur2(data: &[u8]) -> i32 {
     (hash ^ (hash >> 15)) as i32
 }
 
-/// A hash as a non-negative number, by dropping its sign bit.
+/// A hash as a non-negative number: the sign bit is cleared.
 pub(crate) fn to_positive(hash: i32) -> u32 {
     hash as u32 & 0x7fff_ffff
 }

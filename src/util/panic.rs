@@ -1,22 +1,22 @@
-//! Containing panics of code that is not ours.
+//! Catching panics of user code.
 
 use std::any::Any;
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-/// Runs user code; a panic comes back as its message.
+/// Runs user code, and returns the message if it panics.
 ///
-/// The library's own state is not in the closure's hands while it runs (no lock is held), so there
-/// is nothing a panic could leave half-done on our side.
+/// Unwind safety: the closure has no access to the library's state (no lock is held), so a panic cannot leave it
+/// inconsistent.
 ///
-/// What the closure returns is the caller's to drop. If it is of the user's types, its drop is user code too:
-/// make what is needed of it inside.
+/// The caller drops what the closure returns. If that is of a user's type, its destructor is user code, too: convert it
+/// inside the closure.
 pub(crate) fn contain<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
     catch_unwind(AssertUnwindSafe(user_code)).map_err(|payload| {
         let message = message(&*payload);
         let dropped = catch_unwind(AssertUnwindSafe(move || drop(payload)));
-        // What a panic carries is user code as well. One whose drop panics may carry another such one, and
-        // so on: the second is not dropped any more.
+        // The payload's destructor is user code, too, and may panic with another such payload, and so on: the second
+        // one is leaked.
         if let Err(second) = dropped {
             std::mem::forget(second);
         }
@@ -24,13 +24,13 @@ pub(crate) fn contain<T>(user_code: impl FnOnce() -> T) -> Result<T, String> {
     })
 }
 
-/// Runs user code of which nothing is to be known, how it ended included.
+/// Runs user code, and ignores its result and panics.
 pub(crate) fn run_unheard<T>(user_code: impl FnOnce() -> T) {
     let _ = contain(|| drop(user_code()));
 }
 
-/// What an error of the user's says. Printing and dropping it are user code, each of which may panic: the one
-/// while the other does would be the end of the process.
+/// The text of a user's error. Formatting and dropping it are user code, and each may panic. They are separated,
+/// because a panic of the destructor while a panic of the formatter unwinds would abort the process.
 pub(crate) fn into_words(error: impl fmt::Display) -> String {
     let words = contain(|| error.to_string());
     run_unheard(move || drop(error));
@@ -39,7 +39,7 @@ pub(crate) fn into_words(error: impl fmt::Display) -> String {
     })
 }
 
-/// What a panic said, if it said it in words.
+/// The message of a panic payload, if it is a string.
 fn message(payload: &(dyn Any + Send)) -> String {
     if let Some(text) = payload.downcast_ref::<&'static str>() {
         (*text).to_owned()
@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_panic_comes_back_as_what_it_said() {
+    fn a_panic_is_returned_as_its_message() {
         assert_eq!(contain(|| 7), Ok(7));
         assert_eq!(
             contain(|| panic!("plain")),
@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_that_can_be_neither_printed_nor_dropped_is_put_into_words() {
+    fn an_error_whose_format_and_drop_panic_has_a_text() {
         struct Hopeless;
         impl fmt::Display for Hopeless {
             fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,9 +1,9 @@
-//! Which process this is: a producer that is used after a fork, in the child, has no sender thread
-//! there, and must say so instead of waiting for one.
+//! Fork detection by process id: after a `fork`, the producer's copy in the child has no sender thread, and must fail
+//! instead of waiting for it.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// A process, told from its forks.
+/// The id of the process in which a producer was built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Process(u32);
 
@@ -12,23 +12,23 @@ impl Process {
         Self(std::process::id())
     }
 
-    /// Whether this is not the process it was. A system call: asked when a batch is opened, though not twice
-    /// in a millisecond ([`RecentlyAsked`]), when a wait takes long, and when a task
-    /// begins to wait, not for every record.
+    /// Whether the current process is another one, that is a fork. A system call, and so not made for each record: only
+    /// when a batch is opened, at most once a millisecond ([`RecentlyAsked`]), when a wait takes long, and when a task
+    /// begins to wait.
     pub(crate) fn is_forked(self) -> bool {
         self != Self::current()
     }
 
-    /// A process that this is not: what a fork looks like from inside.
+    /// Another process id, as a forked child sees it.
     #[cfg(test)]
     pub(crate) fn other() -> Self {
         Self(std::process::id().wrapping_add(1))
     }
 }
 
-/// When it was last asked whether the process is a fork. Where a batch is opened for every record, asking each
-/// time would be a third of all system calls; no fork of a process does anything in the millisecond that
-/// it takes to make it.
+/// Rate limit of [`is_forked`](Process::is_forked): the millisecond of the last negative answer. If a batch is opened
+/// for each record, the check would otherwise be a third of all system calls. A forked child does nothing within the
+/// same millisecond: the fork itself takes as long.
 #[derive(Debug)]
 pub(crate) struct RecentlyAsked(AtomicI64);
 
@@ -37,7 +37,7 @@ impl RecentlyAsked {
         Self(AtomicI64::new(i64::MIN))
     }
 
-    /// What `ask` says, which is not asked again in the millisecond in which it said no.
+    /// Calls `ask`, unless it returned false in this millisecond already.
     pub(crate) fn or_ask(&self, now_ms: i64, ask: impl FnOnce() -> bool) -> bool {
         if self.0.load(Ordering::Relaxed) == now_ms {
             return false;

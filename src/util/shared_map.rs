@@ -1,5 +1,5 @@
-//! A map from names to values that is copied whenever it changes, at a cost that hardly depends on how many
-//! names there are: copies share all but what was changed.
+//! Copy-on-write map (persistent map): a clone shares all parts but those that change, so that the cost of an update
+//! hardly depends on the number of entries.
 
 use std::fmt;
 use std::hash::Hasher;
@@ -7,25 +7,24 @@ use std::sync::Arc;
 
 use super::hash::FixedHasher;
 
-/// Into so many parts the names are divided. A copy shares each part that it does not change, so a change
-/// costs one count for each part and one for each name of a single part.
+/// Number of parts. A clone increments one reference count per part; a change copies the entries of a single part.
 const PARTS: usize = 256;
 
-/// A map from names to values, of which copies are cheap and independent of each other.
+/// A map from names to values with cheap, independent clones.
 ///
-/// Iterates in the same order in every run.
+/// The iteration order is the same in every run.
 #[derive(Clone)]
 pub(crate) struct SharedMap<V> {
-    /// None at all before there is a name.
-    parts: Box<[Option<Arc<Part<V>>>]>,
+    /// Empty before the first insertion, so that an empty map owns no memory.
+    parts: Box<[Option<Arc<MapPart<V>>>]>,
 }
 
-/// Names whose hashes end alike, by hash.
+/// The entries of one part (hashes with the same low bits), sorted by hash and name.
 #[derive(Debug, Clone)]
-struct Part<V>(Vec<Entry<V>>);
+struct MapPart<V>(Vec<MapEntry<V>>);
 
 #[derive(Debug, Clone)]
-struct Entry<V> {
+struct MapEntry<V> {
     hash: u64,
     name: Arc<str>,
     value: V,
@@ -34,7 +33,8 @@ struct Entry<V> {
 fn hash_of(name: &str) -> u64 {
     let mut hasher = FixedHasher::default();
     hasher.write(name.as_bytes());
-    // Names that begin alike and are short differ in their high bits alone before they are mixed.
+    // A second round of mixing: short names with the same beginning differ in the high bits only after the first, and
+    // the low bits choose the part.
     hasher.write_usize(name.len());
     hasher.finish()
 }
@@ -43,17 +43,17 @@ fn part_of(hash: u64) -> usize {
     hash as usize % PARTS
 }
 
-impl<V> Part<V> {
-    /// Where a name is, or where it belongs.
+impl<V> MapPart<V> {
+    /// Index of a name, or where to insert it.
     fn place_of(&self, hash: u64, name: &str) -> Result<usize, usize> {
         self.0
             .binary_search_by(|entry| entry.hash.cmp(&hash).then_with(|| (*entry.name).cmp(name)))
     }
 }
 
-impl<V: Clone> Part<V> {
-    /// The same with one more entry, in memory of just that size.
-    fn with(&self, at: usize, entry: Entry<V>) -> Self {
+impl<V: Clone> MapPart<V> {
+    /// A copy with one more entry, in an allocation of exactly that size.
+    fn with(&self, at: usize, entry: MapEntry<V>) -> Self {
         let (before, after) = self.0.split_at(at);
         let mut entries = Vec::with_capacity(self.0.len() + 1);
         entries.extend_from_slice(before);
@@ -76,7 +76,7 @@ impl<V> SharedMap<V> {
         self.get(name).is_some()
     }
 
-    /// Names and what they stand for.
+    /// All names and values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Arc<str>, &V)> {
         let parts = self.parts.iter().flatten();
         parts.flat_map(|part| part.0.iter().map(|entry| (&entry.name, &entry.value)))
@@ -88,15 +88,15 @@ impl<V> SharedMap<V> {
 }
 
 impl<V: Clone> SharedMap<V> {
-    /// Puts a value in place, and takes out what was there.
+    /// Inserts a value, and returns the old one.
     pub(crate) fn insert(&mut self, name: Arc<str>, value: V) -> Option<V> {
         let hash = hash_of(&name);
         if self.parts.is_empty() {
             self.parts = (0..PARTS).map(|_| None).collect();
         }
-        let part = self.parts[part_of(hash)].get_or_insert_with(|| Arc::new(Part(Vec::new())));
+        let part = self.parts[part_of(hash)].get_or_insert_with(|| Arc::new(MapPart(Vec::new())));
         let place = part.place_of(hash, &name);
-        let entry = Entry { hash, name, value };
+        let entry = MapEntry { hash, name, value };
         match place {
             Ok(at) => {
                 let old = std::mem::replace(&mut Arc::make_mut(part).0[at], entry);
@@ -112,7 +112,7 @@ impl<V: Clone> SharedMap<V> {
     pub(crate) fn remove(&mut self, name: &str) -> Option<V> {
         let hash = hash_of(name);
         let part = self.parts.get_mut(part_of(hash))?.as_mut()?;
-        // Looked up first: what does not change stays shared.
+        // Looked up first: `make_mut` would copy a shared part even if the name is not in it.
         let at = part.place_of(hash, name).ok()?;
         Some(Arc::make_mut(part).0.remove(at).value)
     }
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_does_not_see_what_becomes_of_the_other() {
+    fn a_clone_does_not_see_changes_of_the_original() {
         let mut map = numbered(1_000);
         let before = map.clone();
         map.insert(name(1_000), 1_000);

@@ -1,12 +1,12 @@
-//! Variable-length integers as Kafka writes them: seven bits a byte, least significant first; signed
-//! ones zig-zag, so that small negative numbers stay short.
+//! Varints as Kafka encodes them: seven bits per byte, least significant first; signed numbers in zig-zag encoding, so
+//! that small negative ones stay short.
 
 /// Longest encoding of a 32-bit value.
 pub(crate) const MAX_VARINT_BYTES: usize = 5;
 /// Longest encoding of a 64-bit value.
 pub(crate) const MAX_VARLONG_BYTES: usize = 10;
 
-/// A varint that ran past its longest form, or past the end of the input.
+/// Error: a varint is longer than its type allows, or truncated.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VarintError {
     /// The input ended inside the number.
@@ -15,12 +15,12 @@ pub(crate) enum VarintError {
     TooLong,
 }
 
-/// A signed number as an unsigned one that is small when the signed one is near zero.
+/// Zig-zag encoding: maps a signed number to an unsigned one that is small if the signed one is near zero.
 pub(crate) const fn zigzag64(value: i64) -> u64 {
     ((value << 1) ^ (value >> 63)) as u64
 }
 
-/// Bytes of an unsigned varint.
+/// Encoded size of an unsigned varint.
 #[inline]
 pub(crate) const fn unsigned_len(value: u64) -> usize {
     // Lengths and deltas are nearly always below 16,384.
@@ -31,13 +31,13 @@ pub(crate) const fn unsigned_len(value: u64) -> usize {
     (70 - value.leading_zeros() as usize) / 7
 }
 
-/// Bytes of a number that is not negative and has 31 bits, as a zig-zag varint.
+/// Encoded size of a non-negative 31-bit number as a zig-zag varint.
 #[inline]
 pub(crate) const fn length_len(length: usize) -> usize {
     unsigned_len((length as u64) << 1)
 }
 
-/// Bytes of a zig-zag varlong.
+/// Encoded size of a zig-zag varlong.
 #[inline]
 pub(crate) const fn varlong_len(value: i64) -> usize {
     unsigned_len(zigzag64(value))
@@ -74,7 +74,7 @@ pub(crate) fn take_unsigned(input: &mut &[u8]) -> Result<u32, VarintError> {
     let mut value = 0u32;
     for i in 0..MAX_VARINT_BYTES {
         let byte = *input.get(i).ok_or(VarintError::Truncated)?;
-        // The fifth byte has room for four bits; Kafka's reader drops what does not fit, we refuse it.
+        // The fifth byte has only four significant bits. Kafka's reader ignores the others; here they are an error.
         if i == MAX_VARINT_BYTES - 1 && byte > 0x0f {
             return Err(VarintError::TooLong);
         }

@@ -1,18 +1,18 @@
-//! Secrets do not stay in memory that is given back.
+//! Zeroing secrets before their memory is freed.
 
 use std::fmt;
 use std::hint::black_box;
 
-/// Overwrites bytes that are of no more use, so that they are not found in memory that others get next.
+/// Zeroes a secret that is no longer needed, so that it does not stay in freed memory.
 ///
-/// What the compiler has copied elsewhere stays, as does what was moved: an honest effort and no promise.
+/// Best effort: copies that the compiler made, or that were left behind by a move, are not zeroed.
 pub(crate) fn wipe(bytes: &mut [u8]) {
     bytes.fill(0);
-    // Without a reader the writes would be left out.
+    // Without a use of the bytes the compiler would optimize the writes away.
     black_box(bytes);
 }
 
-/// Bytes that are wiped when they are dropped, and never printed.
+/// Secret bytes, zeroed when dropped, and never shown by `Debug`.
 #[derive(Clone, PartialEq, Eq, Default)]
 pub(crate) struct SecretBytes(Vec<u8>);
 

@@ -1,5 +1,5 @@
-//! Addresses, topics, partitions and records that are wrong: a typed error within bounded time, and a
-//! producer that goes on working.
+//! Invalid addresses, topics, partitions and records: each results in a typed error within bounded time, and the
+//! producer keeps working.
 
 use std::net::TcpListener;
 use std::time::{Duration, Instant};
@@ -12,7 +12,7 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, Text, cluster, config, config_for, producer, record, values};
 
-/// A port of this machine on which nobody listens.
+/// A port of this machine without a listener.
 fn closed_port() -> u16 {
     TcpListener::bind("127.0.0.1:0")
         .unwrap()
@@ -21,7 +21,7 @@ fn closed_port() -> u16 {
         .port()
 }
 
-/// Java: `KafkaProducerTest#testConstructorFailureCloseResource`; KP-1
+/// Java: `KafkaProducerTest#testConstructorFailureCloseResource` (KP-1)
 #[test]
 fn malformed_addresses_are_refused_when_the_producer_is_built() {
     for servers in [
@@ -51,7 +51,10 @@ fn malformed_addresses_are_refused_when_the_producer_is_built() {
     }
 }
 
-/// KP-1, MD-23
+/// The constructor builds in a fixed order: configuration, names for logs, reporters, partitioner, key serializer,
+/// value serializer, interceptors, cluster listeners, buffers, metadata, network client, thread; only then are unused
+/// keys logged (KP-1). Bootstrap servers are nodes with the ids -1, -2 and so on, and request a full metadata update
+/// (MD-23).
 #[test]
 fn addresses_that_do_not_resolve_fail_the_construction_and_are_named() {
     let config = config_for("nonexistent.invalid:9092")
@@ -71,7 +74,7 @@ fn addresses_that_do_not_resolve_fail_the_construction_and_are_named() {
     assert!(began.elapsed() < LONG);
 }
 
-/// MD-23
+/// Bootstrap servers are nodes with the ids -1, -2 and so on, and request a full metadata update (MD-23).
 #[test]
 fn one_address_that_does_not_resolve_is_left_out_if_another_does() {
     let cluster = cluster(1);
@@ -83,7 +86,8 @@ fn one_address_that_does_not_resolve_is_left_out_if_another_does() {
     );
 }
 
-/// KP-40
+/// The error of a metadata timeout contains the whole of max.block.ms, and says whether the topic exists and only the
+/// partition is missing (KP-40).
 #[test]
 fn a_refusing_broker_fails_records_after_max_block_and_the_producer_works_once_it_is_there() {
     let cluster = cluster(1);
@@ -108,7 +112,8 @@ fn a_refusing_broker_fails_records_after_max_block_and_the_producer_works_once_i
     assert_eq!(values(&cluster, 0), ["found"]);
 }
 
-/// KP-40
+/// The error of a metadata timeout contains the whole of max.block.ms, and says whether the topic exists and only the
+/// partition is missing (KP-40).
 #[test]
 fn an_address_that_refuses_connections_is_named_in_the_error() {
     let address = format!("127.0.0.1:{}", closed_port());
@@ -130,7 +135,7 @@ fn an_address_that_refuses_connections_is_named_in_the_error() {
     }
 }
 
-/// Java: `KafkaProducerTest#testMetadataTimeoutWithMissingTopic`; KP-39
+/// Java: `KafkaProducerTest#testMetadataTimeoutWithMissingTopic` (KP-39)
 #[test]
 fn a_topic_that_does_not_exist_fails_the_record_after_max_block() {
     let cluster = cluster(1);
@@ -158,7 +163,7 @@ fn a_topic_that_does_not_exist_fails_the_record_after_max_block() {
     }));
 }
 
-/// Java: `KafkaProducerTest#testSendToInvalidTopic`; KP-42
+/// Java: `KafkaProducerTest#testSendToInvalidTopic` (KP-42)
 #[test]
 fn an_illegal_topic_name_fails_at_once() {
     let cluster = cluster(1);
@@ -179,7 +184,8 @@ fn an_illegal_topic_name_fails_at_once() {
     assert!(producer.send(record("v")).unwrap().get().is_ok());
 }
 
-/// MD-8
+/// A partial metadata response is merged: its topics replace the cached ones, other topics stay, and brokers,
+/// controller and cluster id are those of the response (MD-8).
 #[test]
 fn a_topic_may_be_deleted_and_made_again_while_records_are_sent() {
     let cluster = cluster(2);
@@ -200,7 +206,7 @@ fn a_topic_may_be_deleted_and_made_again_while_records_are_sent() {
     }
     producer.flush().unwrap();
     let written = pending.iter().filter(|future| future.get().is_ok()).count();
-    // Nothing waits any more, and what was sent after the topic came back is there.
+    // No record is incomplete any more, and those sent after the topic was created again are there.
     assert!(
         pending
             .iter()
@@ -212,7 +218,7 @@ fn a_topic_may_be_deleted_and_made_again_while_records_are_sent() {
     assert_eq!(snapshot.memory_free_bytes, snapshot.memory_total_bytes);
 }
 
-/// Java: `KafkaProducerTest#testMetadataTimeoutWithPartitionOutOfRange`; KP-38
+/// Java: `KafkaProducerTest#testMetadataTimeoutWithPartitionOutOfRange` (KP-38)
 #[test]
 fn a_partition_that_does_not_exist_is_waited_for_and_the_error_names_the_count() {
     let cluster = cluster(3);
@@ -237,7 +243,7 @@ fn a_partition_that_does_not_exist_is_waited_for_and_the_error_names_the_count()
     }));
 }
 
-/// Java: `KafkaProducerTest#testTopicExpiryInMetadata`'s neighbour for partitions; KP-38
+/// Java: the counterpart of `KafkaProducerTest#testTopicExpiryInMetadata` for partitions (KP-38)
 #[test]
 fn a_partition_that_appears_in_time_gets_the_record_that_waits_for_it() {
     let cluster = cluster(1);
@@ -250,7 +256,8 @@ fn a_partition_that_appears_in_time_gets_the_record_that_waits_for_it() {
     });
 }
 
-/// KP-9
+/// The order of a send: interceptors, closed?, metadata, serialize key, serialize value, partition, headers read-only,
+/// size, timestamp, transaction, append, perhaps partition and append again, wake the sender (KP-9).
 #[test]
 fn negative_partitions_and_timestamps_are_refused_by_the_call() {
     let cluster = cluster(1);
@@ -274,7 +281,7 @@ fn negative_partitions_and_timestamps_are_refused_by_the_call() {
     assert_eq!(values(&cluster, 0), ["v"]);
 }
 
-/// Java: `KafkaProducerTest` and `PlaintextProducerSendTest#testSendTooLargeRecord`; KP-19
+/// Java: `KafkaProducerTest` and `PlaintextProducerSendTest#testSendTooLargeRecord` (KP-19)
 #[test]
 fn records_above_max_request_size_or_buffer_memory_fail_and_name_the_key() {
     let cluster = cluster(1);
@@ -309,7 +316,8 @@ fn records_above_max_request_size_or_buffer_memory_fail_and_name_the_key() {
     assert_eq!(values(&cluster, 0), ["small", "small"]);
 }
 
-/// KP-24
+/// API errors (timeouts, sizes, authorization) fail the future: the callback runs on the caller's thread, and
+/// interceptors are notified (KP-24).
 #[test]
 fn a_batch_that_the_broker_finds_too_large_fails_its_record_and_no_other() {
     let options = TopicOptions::new(1).max_message_bytes(1000);
@@ -331,9 +339,9 @@ fn a_batch_that_the_broker_finds_too_large_fails_its_record_and_no_other() {
     assert_eq!(values(&cluster, 0), ["v"]);
 }
 
-/// KP-11
+/// A send after close fails with an error, not with a failed future (KP-11).
 #[test]
-fn a_closed_producer_refuses_records_and_questions() {
+fn a_closed_producer_rejects_all_calls() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     let _sent = producer.send(record("v")).unwrap();
@@ -348,9 +356,11 @@ fn a_closed_producer_refuses_records_and_questions() {
     assert_eq!(values(&cluster, 0), ["v"]);
 }
 
-/// KP-1
+/// The constructor builds in a fixed order: configuration, names for logs, reporters, partitioner, key serializer,
+/// value serializer, interceptors, cluster listeners, buffers, metadata, network client, thread; only then are unused
+/// keys logged (KP-1).
 #[test]
-fn types_that_have_no_serializer_of_their_own_need_one_and_the_error_says_which() {
+fn types_without_a_stock_serializer_need_one_and_the_error_names_the_key() {
     struct Order;
     impl Clone for Order {
         fn clone(&self) -> Self {
@@ -364,9 +374,9 @@ fn types_that_have_no_serializer_of_their_own_need_one_and_the_error_says_which(
     }
 }
 
-/// The system refuses such a name for a thread.
+/// The operating system rejects a thread name with a NUL.
 #[test]
-fn a_client_id_with_a_zero_in_it_is_as_good_as_another() {
+fn a_client_id_may_contain_a_nul() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).client_id("a\0b"));
     assert!(producer.send(record("v")).unwrap().get().is_ok());

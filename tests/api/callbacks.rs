@@ -1,4 +1,4 @@
-//! What may be done inside a callback, what may not, and what futures and callbacks tell.
+//! Calls inside callbacks, allowed and rejected ones, and the results that futures and callbacks get.
 
 use std::future::Future;
 use std::pin::pin;
@@ -14,9 +14,9 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
 
-/// KP-47, KAFKA-10790: each is refused, none deadlocks; a send that need not wait is taken.
+/// Blocking calls are rejected, none deadlocks; a send that need not block is accepted (KP-47, KAFKA-10790).
 #[test]
-fn calls_that_would_wait_for_the_sender_are_refused_inside_a_callback() {
+fn blocking_calls_are_rejected_inside_a_callback() {
     let cluster = cluster(1);
     let producer = Arc::new(producer(config(&cluster).linger(Duration::from_millis(50))));
     producer.partitions_for("t").unwrap();
@@ -49,9 +49,9 @@ fn calls_that_would_wait_for_the_sender_are_refused_inside_a_callback() {
     assert_eq!(values(&cluster, 0), ["first", "from the callback"]);
 }
 
-/// NC-8
+/// An exception in a callback is logged and contained (NC-8).
 #[test]
-fn a_callback_that_panics_harms_nobody_else() {
+fn a_panicking_callback_is_contained() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     let bad = producer
@@ -63,7 +63,8 @@ fn a_callback_that_panics_harms_nobody_else() {
     producer.close().unwrap();
 }
 
-/// KP-34, PB-15
+/// Callbacks of one partition run in the order of their sends (KP-34). A batch completes in this order: result set,
+/// callbacks in order, waiters released; so a callback has run before get returns (PB-15).
 #[test]
 fn callbacks_of_a_partition_run_in_order_and_before_get_returns() {
     let cluster = cluster(1);
@@ -87,7 +88,7 @@ fn callbacks_of_a_partition_run_in_order_and_before_get_returns() {
     );
 }
 
-/// KP-24: the callback of a record that fails at once has run when `send` returns.
+/// The callback of a record that fails in `send` has run when `send` returns (KP-24).
 #[test]
 fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
     let cluster = cluster(1);
@@ -107,7 +108,7 @@ fn a_record_that_fails_at_once_calls_back_on_the_callers_thread() {
     assert_eq!(error.kind(), &ProduceErrorKind::UnknownTopicOrPartition);
 }
 
-/// KP-6
+/// The thread is named after the client id, and log lines contain the client id and the transactional id (KP-6).
 #[test]
 fn callbacks_run_on_the_thread_that_is_named_for_the_client() {
     let cluster = cluster(1);
@@ -133,7 +134,7 @@ impl Wake for Unpark {
     }
 }
 
-/// The smallest executor there is.
+/// A minimal executor.
 fn block_on<F: Future>(future: F) -> F::Output {
     let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
     let mut future = pin!(future);
@@ -155,7 +156,7 @@ fn a_future_can_be_awaited_without_a_runtime() {
 
 /// Java: RecordSendTest#testTimeout
 #[test]
-fn a_wait_that_runs_out_leaves_the_record_under_way() {
+fn a_future_timeout_leaves_the_record_in_flight() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
     let future = producer.send(record("v")).unwrap();
@@ -167,7 +168,7 @@ fn a_wait_that_runs_out_leaves_the_record_under_way() {
 }
 
 #[test]
-fn what_is_shared_between_threads_can_be() {
+fn shared_types_are_send_and_sync() {
     fn shared<T: Send + Sync>() {}
     shared::<KafkaProducer<str, [u8]>>();
     shared::<FutureRecordMetadata>();

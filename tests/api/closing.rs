@@ -1,4 +1,4 @@
-//! Flushing, closing, dropping, and not waiting at all.
+//! Flush, close, drop, and calls that do not block.
 
 use std::time::{Duration, Instant};
 
@@ -11,9 +11,10 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, cluster, config, producer, record, values};
 
-/// KP-44
+/// A flush wakes the sender and waits for every batch that was incomplete when it was called; meanwhile nothing lingers
+/// (KP-44).
 #[test]
-fn a_flush_sends_at_once_what_would_linger_and_waits_for_it() {
+fn a_flush_sends_lingering_batches_and_waits_for_them() {
     let cluster = cluster(4);
     let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
     let futures: Vec<_> = (0..100)
@@ -49,9 +50,9 @@ fn a_flush_that_runs_out_of_time_says_how_many_batches_are_left() {
     assert_eq!(future.get().unwrap().offset(), 0);
 }
 
-/// KP-52
+/// A close with timeout zero fails incomplete batches at once, as a forced close does (KP-52).
 #[test]
-fn closing_at_once_gives_up_what_is_left_and_counts_it() {
+fn a_forced_close_fails_incomplete_records_and_counts_them() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     producer.partitions_for("t").unwrap();
@@ -69,9 +70,10 @@ fn closing_at_once_gives_up_what_is_left_and_counts_it() {
     }
 }
 
-/// KP-50
+/// A graceful close accepts no more records and waits until queued batches, batches in flight and transactional
+/// requests are complete (KP-50).
 #[test]
-fn closing_delivers_what_is_left() {
+fn close_delivers_queued_records() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
     let future = producer.send(record("v")).unwrap();
@@ -79,9 +81,9 @@ fn closing_delivers_what_is_left() {
     assert_eq!(future.get().unwrap().offset(), 0);
 }
 
-/// KP-55
+/// Close may be called repeatedly and concurrently with sends; blocked sends are woken and fail (KP-55).
 #[test]
-fn closing_while_others_send_loses_nothing_that_was_taken() {
+fn close_during_sends_loses_no_accepted_record() {
     let cluster = cluster(4);
     let producer = producer(config(&cluster));
     let taken: usize = std::thread::scope(|scope| {
@@ -116,7 +118,7 @@ fn closing_while_others_send_loses_nothing_that_was_taken() {
 }
 
 #[test]
-fn a_dropped_producer_delivers_what_is_left() {
+fn dropping_the_producer_delivers_queued_records() {
     let cluster = cluster(1);
     let dropped = producer(config(&cluster).linger(Duration::from_secs(60)));
     let future = dropped.send(record("v")).unwrap();
@@ -124,7 +126,7 @@ fn a_dropped_producer_delivers_what_is_left() {
     assert_eq!(future.get().unwrap().offset(), 0);
 }
 
-/// Decision: a record that ran out of time says what it waited for, and that no broker has it.
+/// Our decision: an expired record says what it was waiting for, and that it was not written.
 #[test]
 fn a_record_whose_broker_is_gone_times_out_unwritten_and_says_why() {
     let cluster = cluster(1);
@@ -154,9 +156,10 @@ fn a_record_whose_broker_is_gone_times_out_unwritten_and_says_why() {
     );
 }
 
-/// BP-8, BP-12
+/// A wait for memory that times out fails, is counted, and returns what it had accumulated (BP-8). Close wakes all
+/// waiters, and they fail; memory is still returned to the pool (BP-12).
 #[test]
-fn full_memory_makes_send_wait_and_try_send_return_and_comes_back_whole() {
+fn exhausted_memory_blocks_send_fails_try_send_and_is_returned() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).buffer_memory(64 * 1024).max_block(BLOCK));
     producer.partitions_for("t").unwrap();
@@ -182,7 +185,7 @@ fn full_memory_makes_send_wait_and_try_send_return_and_comes_back_whole() {
     let snapshot = producer.snapshot();
     assert_eq!(snapshot.memory_free_bytes, 64 * 1024);
     assert_eq!(snapshot.records_acknowledged, taken);
-    // That of `send`; what `try_send` gave back has not failed.
+    // That of `send`; a record that `try_send` returns has not failed.
     assert_eq!(snapshot.records_failed, 1);
 }
 
@@ -210,7 +213,7 @@ impl Serializer<str> for AddsHeader {
 }
 
 #[test]
-fn a_record_that_try_send_does_not_take_comes_back_as_it_was_given() {
+fn try_send_returns_a_rejected_record_unchanged() {
     let cluster = cluster(1);
     let producer = KafkaProducer::<str, str>::builder(config(&cluster).build().unwrap())
         .key_serializer(AddsHeader)
@@ -231,7 +234,7 @@ fn a_record_that_try_send_does_not_take_comes_back_as_it_was_given() {
     assert_eq!(cluster.records("t", 0)[0].headers.len(), 2);
 }
 
-/// An idle producer's loop does not turn: the counter is the measurement, the pause its length.
+/// The loop of an idle producer does not run: the loop counter is the measurement, the sleep its duration.
 #[test]
 fn an_idle_producer_does_nothing() {
     let cluster = cluster(3);
@@ -251,9 +254,9 @@ enum Ending {
     CloseNow,
 }
 
-/// `CLOSE_ROUNDS=100000 cargo test --release --test api closing::every` is patient.
+/// `CLOSE_ROUNDS=100000 cargo test --release --test api closing::every` is the long version.
 #[test]
-fn every_record_of_threads_that_go_on_sending_while_the_producer_is_closed_has_an_end() {
+fn every_record_sent_during_close_completes() {
     const THREADS: usize = 3;
     let rounds = std::env::var("CLOSE_ROUNDS").ok();
     let rounds: u64 = rounds.and_then(|it| it.parse().ok()).unwrap_or(300);
@@ -316,7 +319,7 @@ fn every_record_of_threads_that_go_on_sending_while_the_producer_is_closed_has_a
 }
 
 #[test]
-fn what_a_flush_left_when_its_time_was_up_does_not_linger() {
+fn batches_of_a_timed_out_flush_do_not_linger() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
     producer.partitions_for("t").unwrap();
@@ -337,7 +340,7 @@ fn what_a_flush_left_when_its_time_was_up_does_not_linger() {
     future.get_timeout(LONG / 2).unwrap();
 }
 
-/// Takes its time to be closed.
+/// A plug-in whose close takes time.
 struct SlowToClose(std::sync::mpsc::Sender<()>, Duration);
 
 impl ProducerInterceptor<str, str> for SlowToClose {
@@ -353,7 +356,7 @@ impl ProducerInterceptor<str, str> for SlowToClose {
 }
 
 #[test]
-fn no_close_returns_before_the_plug_ins_are_closed_whoever_closes_them() {
+fn every_concurrent_close_waits_for_the_plug_ins() {
     let cluster = cluster(1);
     let (begun, begins) = std::sync::mpsc::channel();
     let takes = Duration::from_millis(300);

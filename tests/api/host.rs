@@ -1,4 +1,4 @@
-//! What the process that the producer is in gives it: names, thread-locals, signals.
+//! The process that the producer runs in: thread names, thread-locals, signals.
 
 use std::cell::RefCell;
 use std::process::{Command, Stdio};
@@ -9,11 +9,11 @@ use kafka_producer::{ConfigError, Error, KafkaProducer, ProduceError, RecordMeta
 
 use crate::support::{LONG, Text, cluster, config, config_for, producer, record, values};
 
-/// Says to a test that it is the child of itself, and where the brokers are.
+/// Environment variable of a child process of this test: the addresses of the brokers.
 const CHILD: &str = "KAFKA_PRODUCER_TEST_CHILD";
 
-/// Runs a test of this program in a process of its own, with a cluster of its parent's. What ends the
-/// process then ends nothing else.
+/// Runs a test of this program in a child process, with a cluster of the parent. If the process dies, no other test
+/// does.
 fn in_child(test: &str, cluster: &TestCluster) {
     let program = std::env::current_exe().unwrap();
     let status = Command::new(program)
@@ -44,8 +44,7 @@ fn a_producer_in_a_thread_local_is_closed_when_its_thread_ends() {
         assert_eq!(values(&cluster, 0), ["true", "false"]);
         return;
     };
-    // A thread's locals end in the reverse of the order in which they were first used: ours before the
-    // user's, and after them.
+    // Thread-locals are destroyed in the reverse order of their first use: ours before the user's, and after them.
     for ours_last in [true, false] {
         let servers = servers.clone();
         let thread = std::thread::spawn(move || {
@@ -63,7 +62,7 @@ fn a_producer_in_a_thread_local_is_closed_when_its_thread_ends() {
 }
 
 #[test]
-fn a_client_id_may_hold_what_no_thread_name_can() {
+fn a_client_id_may_contain_characters_invalid_in_thread_names() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).client_id("a\0b"));
     let (told, names) = std::sync::mpsc::channel();
@@ -81,7 +80,7 @@ fn a_client_id_may_hold_what_no_thread_name_can() {
 }
 
 #[test]
-fn a_client_id_that_no_request_can_carry_is_refused_by_name() {
+fn a_client_id_too_long_for_a_request_header_is_rejected() {
     let cluster = cluster(1);
     let longest = "i".repeat(i16::MAX as usize);
     let config_of = |id: &str| config(&cluster).client_id(id).build();

@@ -1,4 +1,4 @@
-//! What is full does not wait for what lingers.
+//! A full batch is not delayed by batches that linger.
 
 use std::time::{Duration, Instant};
 
@@ -6,10 +6,10 @@ use kafka_producer::ProducerRecord;
 
 use crate::support::{cluster, config, producer};
 
-/// `LINGER_ROUNDS=1000 cargo test --release --test api lingering -- --nocapture` measures more exactly.
+/// `LINGER_ROUNDS=1000 cargo test --release --test api lingering -- --nocapture` measures more precisely.
 const USUAL_ROUNDS: usize = 60;
 
-/// The most that a full batch may take here, on a machine that does other things too.
+/// Upper bound of the latency of a full batch here, on a machine that is also busy with other tests.
 const BOUND: Duration = Duration::from_millis(50);
 
 fn rounds() -> usize {
@@ -19,7 +19,7 @@ fn rounds() -> usize {
         .unwrap_or(USUAL_ROUNDS)
 }
 
-/// How long each of many full batches took, one after the other, beside as many partitions whose batches linger.
+/// The latency of each of many full batches, sent one after the other, with this many partitions whose batches linger.
 fn latencies(linger: Duration, lingering: usize) -> Vec<Duration> {
     let cluster = cluster(lingering + 1);
     let producer = producer(config(&cluster).linger(linger).set("batch.size", "1000"));
@@ -43,7 +43,7 @@ fn latencies(linger: Duration, lingering: usize) -> Vec<Duration> {
 }
 
 #[test]
-fn a_full_batch_is_acknowledged_as_soon_beside_lingering_ones_as_without_any() {
+fn lingering_batches_do_not_delay_a_full_batch() {
     for lingering in [1, 8, 64] {
         for linger in [0, 100, 5000].map(Duration::from_millis) {
             let took = latencies(linger, lingering);

@@ -9,8 +9,11 @@
 mod bad_input;
 mod callbacks;
 mod closing;
+mod error_chains;
 mod host;
 mod lingering;
+mod metrics;
+mod metrics_reporters;
 mod names;
 mod old_brokers;
 mod plugins;
@@ -24,5 +27,6 @@ mod support;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
 mod tls;
 mod topics;
+mod transactions;
 mod user_code;
 mod user_code_matrix;

@@ -34,7 +34,8 @@ fn releases_since_0_11_get_batches_in_their_own_versions() {
     }
 }
 
-/// RA-7, PB-11
+/// The format of a new batch is the newest that all brokers support; idempotence needs format 2 (RA-7). Offsets in a
+/// batch start at 0; a timestamp is -1 or not negative; formats before 2 have no headers (PB-11).
 #[test]
 fn releases_before_0_11_get_message_sets_with_every_codec_they_know() {
     for (release, magic) in [(KafkaRelease::V0_10_0, 1), (KafkaRelease::V0_10_2, 1)] {
@@ -60,7 +61,7 @@ fn releases_before_0_11_get_message_sets_with_every_codec_they_know() {
 }
 
 #[test]
-fn what_an_old_release_cannot_take_is_refused_at_once_and_says_what_to_change() {
+fn features_unsupported_by_old_releases_fail_at_once_with_the_remedy() {
     let cluster = cluster(KafkaRelease::V0_10_2);
     let idempotent = producer(config(&cluster));
     let future = idempotent.send(record("v")).unwrap();
@@ -96,7 +97,7 @@ fn what_an_old_release_cannot_take_is_refused_at_once_and_says_what_to_change() 
     );
 }
 
-/// Whether the record would open a batch or join one that is open already.
+/// Both for a record that would create a batch, and for one that would join an open batch.
 #[test]
 fn headers_are_refused_by_old_releases_and_never_dropped() {
     let cluster = cluster(KafkaRelease::V0_10_2);
@@ -139,7 +140,7 @@ fn zstd_fails_at_once_with_brokers_before_2_1() {
     }
 }
 
-/// They know one version of `ApiVersions`, and the first of Metadata.
+/// These support one version of `ApiVersions`, and the first of Metadata.
 #[test]
 fn releases_before_0_11_tell_a_producer_of_their_topics() {
     for release in [KafkaRelease::V0_10_0, KafkaRelease::V0_10_2] {
@@ -153,8 +154,8 @@ fn releases_before_0_11_tell_a_producer_of_their_topics() {
     }
 }
 
-/// Records wait in the newest format, in which they take more than the broker is sent: one that `buffer.memory` could hold
-/// only as the old format has it would wait, in front of all others, for memory that never comes.
+/// Records are staged in the newest format, in which they take more memory than in the broker's format. A record that
+/// fits into `buffer.memory` only in the old format would wait for ever for memory, and block all waiters behind it.
 #[test]
 fn a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once() {
     const MEMORY: usize = 20_000;

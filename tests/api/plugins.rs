@@ -1,5 +1,4 @@
-//! Serializers, partitioners and interceptors of one's own: what they see, and that their failures
-//! stay theirs.
+//! User-defined serializers, partitioners and interceptors: their input, and that their failures are contained.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
@@ -12,7 +11,7 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, Text, cluster, config, record, values};
 
-/// Fails or panics as the record's value says; adds a header to all others.
+/// A serializer that fails or panics for certain values, and adds a header to all other records.
 struct Moody;
 
 impl Serializer<str> for Moody {
@@ -33,7 +32,7 @@ impl Serializer<str> for Moody {
     }
 }
 
-/// Java: `KafkaProducer#doSend`; KP-27
+/// Java: `KafkaProducer#doSend` (KP-27)
 #[test]
 fn a_serializer_that_fails_or_panics_fails_its_call_only() {
     let cluster = cluster(1);
@@ -76,7 +75,7 @@ fn a_serializer_that_fails_or_panics_fails_its_call_only() {
     );
 }
 
-/// Answers the number that the value holds.
+/// A partitioner that returns the number in the value.
 struct ByValue;
 
 impl Partitioner<str, str> for ByValue {
@@ -89,7 +88,9 @@ impl Partitioner<str, str> for ByValue {
     }
 }
 
-/// KP-28, KP-35
+/// Any other exception, such as a partitioner's, is thrown after interceptors were notified, and is not counted in a
+/// metric (KP-28). Java did not detect a negative partition of the user's partitioner (KAFKA-7572, fixed in 3.2;
+/// KP-35).
 #[test]
 fn a_partitioner_that_fails_panics_or_names_no_partition_fails_its_call_only() {
     let cluster = cluster(2);
@@ -140,7 +141,7 @@ fn a_partitioner_that_fails_panics_or_names_no_partition_fails_its_call_only() {
     );
 }
 
-/// Moves on with each batch.
+/// A partitioner that changes the partition with each batch.
 struct Batches(Arc<AtomicUsize>);
 
 impl Partitioner<str, str> for Batches {
@@ -154,9 +155,9 @@ impl Partitioner<str, str> for Batches {
     }
 }
 
-/// Java: `KafkaProducerTest#testPartitionAddedToTransactionAfterFullBatchRetry`'s partitioner; KP-21
+/// Java: `KafkaProducerTest#testPartitionAddedToTransactionAfterFullBatchRetry`'s partitioner (KP-21)
 #[test]
-fn a_partitioner_is_told_of_a_new_batch_and_asked_once_more() {
+fn on_new_batch_is_called_and_then_partition_again() {
     let cluster = cluster(2);
     let config = config(&cluster).build().unwrap();
     let seen = Arc::new(AtomicUsize::new(0));
@@ -216,7 +217,7 @@ impl ProducerInterceptor<str, str> for Watch {
     }
 }
 
-/// Java: `ProducerInterceptorsTest`; KP-24, KP-27
+/// Java: `ProducerInterceptorsTest` (KP-24, KP-27)
 #[test]
 fn interceptors_see_each_record_once_however_it_ends_and_their_failures_are_contained() {
     let cluster = cluster(1);
@@ -267,7 +268,7 @@ impl ClusterResourceListener for Told {
     }
 }
 
-/// Reads the configuration, and wants to know the cluster.
+/// A serializer that reads the configuration and has a cluster listener.
 struct Curious {
     listener: Arc<Told>,
     configured: Arc<Mutex<Vec<String>>>,
@@ -295,7 +296,7 @@ impl Serializer<str> for Curious {
     }
 }
 
-/// Java: `KafkaProducerTest#testSerializerClose`, `#testInterceptorConstructClose`; KP-3, KP-5
+/// Java: `KafkaProducerTest#testSerializerClose`, `#testInterceptorConstructClose` (KP-3, KP-5)
 #[test]
 fn plug_ins_that_the_configuration_names_are_configured_and_instances_are_not() {
     let cluster = cluster(1);

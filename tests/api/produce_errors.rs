@@ -1,30 +1,30 @@
-//! What the producer makes of each error that a broker can answer a batch with.
+//! Each error code that a broker can return for a batch, and the producer's reaction.
 
 use kafka_producer::testing::{Api, Refusal, Rule};
 use kafka_producer::{Delivery, ErrorCode, ProduceErrorKind, ProducerConfigBuilder};
 
 use crate::support::{LONG, cluster, config, producer, record};
 
-/// What becomes of an idempotent producer's batch that is refused once.
+/// What happens to a batch of an idempotent producer that is rejected once.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Then {
-    /// It is sent again, as it is.
+    /// It is retried unchanged.
     Retried,
-    /// It is sent again with a new number, in a new epoch.
+    /// It is retried with a new sequence number, in a new epoch.
     RetriedInNewEpoch,
-    /// Its records fail; what comes after begins a new epoch, as the batch's numbers are missing.
+    /// Its records fail; the next batch begins a new epoch, because the failed batch's sequence numbers are missing.
     Fails,
-    /// Its records fail, and the producer sends nothing any more.
+    /// Its records fail, and so does the producer for good.
     ProducerFails,
-    /// The broker says that it has the batch already: it counts as written.
+    /// The broker has the batch already: it counts as written.
     Written,
 }
 
 use Delivery::{MaybeWritten, NotWritten};
 use Then::{Fails, ProducerFails, Retried, RetriedInNewEpoch, Written};
 
-/// What brokers answer batches with; and with acks=all and no retry left, whether the records may be
-/// in the log. `MESSAGE_TOO_LARGE` has its own tests.
+/// The error codes for batches, and with acks=all and no retry left whether the records may be in the log.
+/// `MESSAGE_TOO_LARGE` has its own tests.
 const TABLE: &[(ErrorCode, Then, Delivery)] = &[
     (ErrorCode::UnknownServerError, Fails, MaybeWritten),
     (ErrorCode::CorruptMessage, Retried, NotWritten),
@@ -79,7 +79,7 @@ const TABLE: &[(ErrorCode, Then, Delivery)] = &[
     (ErrorCode::ProducerFenced, ProducerFails, NotWritten),
 ];
 
-/// Every other code, which no broker of today gives to a batch: by what it says of itself.
+/// All other codes, which brokers do not return for a batch: handled by their class.
 fn others() -> impl Iterator<Item = ErrorCode> {
     (-1..=105)
         .map(ErrorCode::from_code)
@@ -87,15 +87,15 @@ fn others() -> impl Iterator<Item = ErrorCode> {
         .filter(|code| TABLE.iter().all(|(listed, ..)| listed != code))
 }
 
-/// What was seen of a record that was refused once, and of the one after it.
+/// The observed results of a record that was rejected once, and of the next one.
 #[derive(Debug, PartialEq)]
 struct Outcome {
-    /// How often the batch was sent.
+    /// The number of attempts.
     attempts: u64,
     error: Option<(ProduceErrorKind, Delivery)>,
     /// How often the record is in the log.
     copies: usize,
-    /// The epoch in which the next record was written, 0 without idempotence; `None` if it failed.
+    /// The epoch of the next record, 0 without idempotence; `None` if it failed.
     next_epoch: Option<i16>,
 }
 
@@ -142,7 +142,7 @@ fn kind_of(code: ErrorCode) -> ProduceErrorKind {
     }
 }
 
-/// SE-13 to SE-18, TM-42 to TM-46. Prints the table of `docs/RELIABILITY.md` with `--nocapture`.
+/// Prints the table of `docs/RELIABILITY.md` with `--nocapture` (SE-13 to SE-18, TM-42 to TM-46).
 #[test]
 fn an_idempotent_producer_does_with_each_error_of_a_broker_what_the_table_says() {
     println!("| answer | code | then | delivery | next epoch |\n|---|---|---|---|---|");
@@ -174,7 +174,7 @@ fn an_idempotent_producer_does_with_each_error_of_a_broker_what_the_table_says()
                 copies: 0,
                 next_epoch: None,
             },
-            // The broker of this test was wrong; it takes the next batch as the first it hears of.
+            // The embedded broker has not really lost a batch; it accepts the next one as the first of the producer.
             Written => Outcome {
                 attempts: 1,
                 error: None,
@@ -203,9 +203,9 @@ fn an_error_that_no_broker_gives_to_a_batch_is_retried_if_its_code_says_so_and_e
     }
 }
 
-/// The error came after the batch was written: the second attempt is recognised.
+/// The error came after the append: the broker recognises the retry as a duplicate.
 #[test]
-fn what_an_idempotent_producer_tries_again_is_in_the_log_once_also_if_it_had_been_written() {
+fn a_retry_of_an_idempotent_producer_is_in_the_log_once_even_if_already_written() {
     let retried = TABLE.iter().filter(|(_, then, _)| *then == Retried);
     for (code, ..) in retried {
         let outcome = refused_once(*code, true, |config| config);
@@ -219,7 +219,7 @@ fn what_an_idempotent_producer_tries_again_is_in_the_log_once_also_if_it_had_bee
     }
 }
 
-/// Decision: what "not written" rests on.
+/// Our decision: the criterion of "not written".
 #[test]
 fn without_retries_an_error_says_whether_the_records_may_be_in_the_log() {
     for (acks, all) in [("all", true), ("1", false)] {
@@ -231,7 +231,7 @@ fn without_retries_an_error_says_whether_the_records_may_be_in_the_log() {
                     .set("acks", acks)
             });
             let delivery = match code {
-                // With acks=1 nobody is waited for after the write.
+                // With acks=1 there is no wait for replicas after the append.
                 ErrorCode::UnknownTopicOrPartition
                 | ErrorCode::LeaderNotAvailable
                 | ErrorCode::NotLeaderOrFollower
@@ -257,10 +257,9 @@ fn without_retries_an_error_says_whether_the_records_may_be_in_the_log() {
     }
 }
 
-/// A refusal for certain is not forgotten, nor is a doubt: one attempt that may have been written is
-/// enough.
+/// A single attempt that may have been written decides, whatever the other attempts were.
 #[test]
-fn a_doubt_outlives_the_refusals_that_follow_it() {
+fn maybe_written_outlives_later_rejections() {
     let cluster = cluster(1);
     let doubtful = Rule::on(Api::Produce)
         .times(1)
@@ -280,18 +279,20 @@ fn a_doubt_outlives_the_refusals_that_follow_it() {
     assert_eq!(cluster.record_count("t"), 1);
 }
 
-/// TM-46. The broker has forgotten the producer, and the log moved on without it.
+/// The broker has lost the producer's state, because retention has deleted its records (TM-46).
 #[test]
-fn an_unknown_producer_begins_a_new_epoch_where_the_log_has_lost_its_beginning() {
+fn unknown_producer_id_bumps_the_epoch_if_the_log_start_has_moved() {
     let refusal = Refusal::new(ErrorCode::UnknownProducerId).log_start_offset(5);
     let outcome = refused_once(refusal, false, |config| config);
     assert_eq!((outcome.attempts, outcome.error), (2, None));
     assert_eq!((outcome.copies, outcome.next_epoch), (1, Some(1)));
 }
 
-/// PB-16, SE-18
+/// If a broker names the invalid records, those get its message, and the others of the batch a general error (PB-16). A
+/// record error's own message takes precedence over the partition's; a single invalid record gets the partition's kind
+/// of error (SE-18).
 #[test]
-fn records_at_fault_are_told_so_in_the_brokers_words_and_the_others_to_try_again() {
+fn invalid_records_get_the_brokers_message_and_the_others_a_general_error() {
     let cluster = cluster(1);
     let refusal = Refusal::new(ErrorCode::InvalidRecord)
         .message("the batch has a bad record")

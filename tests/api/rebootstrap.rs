@@ -1,4 +1,4 @@
-//! A cluster whose brokers were all replaced, behind a bootstrap address that lives.
+//! Rebootstrap: all brokers of a cluster were replaced, and only the bootstrap address is still valid.
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -13,7 +13,7 @@ use crate::support::{LONG, config_for, producer, record, values};
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// An address that leads to a broker that can be changed, as a load balancer's does.
+/// A proxy with a fixed address and a broker that can be changed, like a load balancer.
 struct Balancer {
     port: u16,
     target: Arc<AtomicU16>,
@@ -25,7 +25,7 @@ impl Balancer {
         let port = listener.local_addr().unwrap().port();
         let target = Arc::new(AtomicU16::new(first_port(cluster)));
         let leads_to = Arc::clone(&target);
-        // Ends with the test's process.
+        // The thread ends with the test's process.
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
                 let target = leads_to.load(Ordering::SeqCst);
@@ -88,12 +88,12 @@ fn a_cluster_that_was_replaced_is_found_behind_the_bootstrap_address() {
     drop(old);
     let new = cluster();
     balancer.lead_to(&new);
-    // The topic is known: this waits for nobody, and nobody but the bootstrap address knows the new brokers.
+    // The topic is known, so `send` does not block; only the bootstrap address leads to the new brokers.
     producer.send(record("b")).unwrap().get().unwrap();
     assert_eq!(values(&new, 0), ["b"]);
 }
 
-/// Old brokers whose machines are gone, or that hang: nothing refuses a connection.
+/// Old brokers that are unreachable or hang: no connection is refused.
 #[test]
 fn a_cluster_that_was_replaced_is_found_when_the_old_brokers_only_time_out() {
     let old = cluster();
@@ -115,7 +115,7 @@ fn a_cluster_that_was_replaced_is_found_when_the_old_brokers_only_time_out() {
     assert_eq!(values(&new, 0), ["b"]);
 }
 
-/// KIP-1102: brokers that can be connected to and do not answer.
+/// Brokers that accept connections and do not respond (KIP-1102).
 #[test]
 fn brokers_that_never_answer_for_metadata_are_given_up_after_the_trigger() {
     let old = cluster();

@@ -1,5 +1,4 @@
-//! The producer and brokers on which things go wrong: answers that are late, lost or cut, old news, old
-//! brokers, brokers that hang.
+//! Fault injection: responses that are late, lost or truncated, stale metadata, old brokers, brokers that hang.
 
 use std::time::{Duration, Instant};
 
@@ -11,7 +10,7 @@ use kafka_producer::{
 
 use crate::support::{LONG, Text, cluster, config, producer, record, values};
 
-/// `request.timeout.ms` where a request is to run out of time.
+/// `request.timeout.ms` of tests in which a request times out.
 const IMPATIENT: Duration = Duration::from_millis(200);
 
 fn send(producer: &Text, value: &str) -> Result<RecordMetadata, ProduceError> {
@@ -42,9 +41,9 @@ fn two_nodes() -> TestCluster {
         .unwrap()
 }
 
-// ---- answers that are lost
+// ---- lost responses
 
-/// Every way in which a request can be without an answer, and whether it was carried out.
+/// All ways to lose a response, and whether the request was applied.
 fn ways_to_lose_an_answer() -> [(&'static str, Rule, bool); 6] {
     let on = produce_once;
     [
@@ -102,7 +101,7 @@ fn without_retries_a_lost_answer_leaves_it_open_whether_the_record_is_written() 
         assert_eq!(error.kind(), &ProduceErrorKind::Network, "{how}: {error}");
         assert_eq!(error.delivery(), Delivery::MaybeWritten, "{how}: {error}");
         assert_eq!(cluster.record_count("t"), u64::from(applied), "{how}");
-        // The producer itself is none the worse.
+        // The producer keeps working.
         send(&producer, "next").unwrap();
     }
 }
@@ -144,10 +143,10 @@ fn a_lost_producer_id_is_asked_for_again() {
     assert_eq!(values(&cluster, 0), ["v"]);
 }
 
-// ---- answers that are late
+// ---- late responses
 
 #[test]
-fn an_answer_that_is_later_than_the_request_may_take_is_not_waited_for() {
+fn a_request_times_out_before_a_late_response() {
     let cluster = cluster(1);
     let late = script(&cluster, produce_once().delay(LONG * 10));
     let producer = producer(impatient(config(&cluster)));
@@ -160,7 +159,7 @@ fn an_answer_that_is_later_than_the_request_may_take_is_not_waited_for() {
 }
 
 #[test]
-fn a_record_whose_answer_is_later_than_its_delivery_may_take_may_be_written() {
+fn a_record_that_expires_in_flight_may_be_written() {
     let cluster = cluster(1);
     script(&cluster, Rule::on(Api::Produce).delay(LONG * 10));
     let config = config(&cluster)
@@ -178,7 +177,7 @@ fn a_record_whose_answer_is_later_than_its_delivery_may_take_may_be_written() {
 }
 
 #[test]
-fn a_slow_broker_does_not_hold_up_the_others() {
+fn a_slow_broker_does_not_delay_the_others() {
     let cluster = two_nodes();
     let slow = cluster.leader("t", 0).unwrap();
     let producer = producer(config(&cluster));
@@ -198,9 +197,9 @@ fn a_slow_broker_does_not_hold_up_the_others() {
     assert_eq!(values(&cluster, 0), ["first", "v"]);
 }
 
-/// KIP-219. The broker would serve what comes too early: the producer itself keeps quiet.
+/// The broker would process early requests: the producer itself must not send them (KIP-219).
 #[test]
-fn a_throttled_producer_keeps_quiet_for_as_long_as_it_was_told() {
+fn a_throttled_producer_waits_for_the_throttle_time() {
     let quiet = Duration::from_millis(800);
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
@@ -234,10 +233,10 @@ fn a_record_that_waits_for_a_throttled_broker_says_so_when_its_time_is_over() {
     );
 }
 
-// ---- old news
+// ---- stale metadata
 
 #[test]
-fn a_producer_finds_the_new_leader_although_one_broker_has_not_heard_of_it() {
+fn a_producer_finds_the_new_leader_despite_one_brokers_stale_metadata() {
     let cluster = two_nodes();
     let old = cluster.leader("t", 0).unwrap();
     let new = 1 - old;
@@ -247,7 +246,7 @@ fn a_producer_finds_the_new_leader_although_one_broker_has_not_heard_of_it() {
         let record = record(value).with_partition(partition);
         producer.send(record).unwrap().get_timeout(LONG)
     };
-    // It is connected to both, and asks now one, now the other.
+    // It has connections to both brokers, and alternates its metadata requests.
     to_partition(1, "elsewhere").unwrap();
     to_partition(0, "first").unwrap();
     let stale = Rule::on(Api::Metadata).node(old).answer_as_of(&before);
@@ -258,7 +257,7 @@ fn a_producer_finds_the_new_leader_although_one_broker_has_not_heard_of_it() {
 }
 
 #[test]
-fn a_producer_waits_until_the_brokers_have_heard_the_news() {
+fn a_producer_waits_while_all_brokers_have_stale_metadata() {
     let cluster = two_nodes();
     let old = cluster.leader("t", 0).unwrap();
     let producer = producer(config(&cluster));
@@ -325,7 +324,7 @@ fn a_broker_as_old_as_idempotence_is_written_to_in_its_own_versions() {
     assert!(rules.iter().all(|rule| rule.fired() > 0), "{rules:?}");
 }
 
-/// Before KIP-219 a broker held the answer back itself.
+/// Before KIP-219 the broker itself delayed the response.
 #[test]
 fn an_old_broker_throttles_by_waiting_and_the_producer_does_not_wait_once_more() {
     let cluster = cluster(1);
@@ -343,7 +342,7 @@ fn an_old_broker_throttles_by_waiting_and_the_producer_does_not_wait_once_more()
 }
 
 #[test]
-fn brokers_that_give_no_producer_ids_are_refused_with_the_way_out() {
+fn brokers_without_producer_ids_are_rejected_with_the_remedy() {
     let cluster = cluster(1);
     script(&cluster, Rule::on(Api::InitProducerId).unsupported());
     let idempotent = producer(config(&cluster));
@@ -373,10 +372,10 @@ fn brokers_without_a_common_version_of_produce_are_refused_and_named() {
     assert!(error.to_string().contains("Produce"), "{error}");
 }
 
-// ---- brokers that hang, and that are gone
+// ---- brokers that hang or are down
 
 #[test]
-fn a_broker_that_hangs_is_given_up_by_time_and_others_go_on() {
+fn requests_to_a_hanging_broker_time_out_and_others_continue() {
     let cluster = two_nodes();
     let hung = cluster.leader("t", 0).unwrap();
     let producer = producer(impatient(config(&cluster)));
@@ -391,7 +390,7 @@ fn a_broker_that_hangs_is_given_up_by_time_and_others_go_on() {
     let connections = cluster.connections_accepted();
     let stuck = to_partition(0);
     to_partition(1).get_timeout(LONG).unwrap();
-    // It hangs, so the producer ends the connection and tries another.
+    // The broker hangs, so the request times out, and the producer closes the connection and tries another broker.
     let deadline = Instant::now() + LONG;
     while cluster.connections_accepted() == connections {
         assert!(Instant::now() < deadline);
@@ -401,7 +400,7 @@ fn a_broker_that_hangs_is_given_up_by_time_and_others_go_on() {
     assert_eq!(cluster.summary("t", 0).unwrap().records, 1);
     cluster.resume_node(hung);
     stuck.get_timeout(LONG).unwrap();
-    // Late as it is, the first attempt is carried out too; in the log the record is once.
+    // The first attempt is applied too when the broker is resumed; the log has the record once.
     assert_eq!(cluster.summary("t", 0).unwrap().records, 2);
 }
 
@@ -424,7 +423,7 @@ fn a_cluster_that_hangs_from_the_start_times_out_and_is_written_to_once_resumed(
 }
 
 #[test]
-fn a_broker_that_goes_down_and_comes_up_in_the_middle_costs_no_record() {
+fn a_broker_restart_loses_no_record() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).batch_size(0));
     let requests = script(&cluster, Rule::on(Api::Produce));
@@ -442,8 +441,8 @@ fn a_broker_that_goes_down_and_comes_up_in_the_middle_costs_no_record() {
     assert_eq!(values(&cluster, 0), sent);
 }
 
-/// A broker that knows nothing of a producer takes any sequence for its first: a batch that is refused for a
-/// moment, as while a leader is elected, must not be overtaken by those behind it.
+/// A broker without state of a producer accepts any sequence number as the first: a batch that is rejected temporarily,
+/// for example during a leader election, must not be overtaken by later ones.
 #[test]
 fn a_first_batch_that_is_refused_is_not_overtaken() {
     const RECORDS: usize = 200;
@@ -454,7 +453,7 @@ fn a_first_batch_that_is_refused_is_not_overtaken() {
     );
     let late = Rule::on(Api::Produce).times(6);
     script(&cluster, late.delay(Duration::from_millis(50)));
-    // Each record is a batch, and requests follow one another without a pause.
+    // Each record is a batch, and requests are sent without a pause.
     let producer = producer(config(&cluster).batch_size(0));
     let futures: Vec<_> = (0..RECORDS)
         .map(|number| producer.send(record(&number.to_string())).unwrap())

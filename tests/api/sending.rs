@@ -1,4 +1,4 @@
-//! Records that get through.
+//! Delivery without faults.
 
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};

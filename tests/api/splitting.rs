@@ -1,4 +1,4 @@
-//! Batches larger than the topic allows.
+//! Batch splitting: batches larger than the topic's limit.
 
 use kafka_producer::testing::{TestCluster, TopicOptions};
 use kafka_producer::{Delivery, ErrorCode};

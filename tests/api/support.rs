@@ -1,13 +1,17 @@
-//! What the tests share.
+//! Helpers of these tests.
 
+use std::collections::BTreeMap;
+use std::sync::Mutex;
 use std::time::Duration;
 
+use kafka_producer::internals::assert_unlocked;
 use kafka_producer::testing::TestCluster;
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerConfigBuilder, ProducerRecord};
+use log::{Level, LevelFilter, Log, Metadata, Record};
 
-/// The bound of everything that must happen, but has no time-out of its own in a test.
+/// Timeout of everything that must happen eventually and has no timeout of its own.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
-/// `max.block.ms` where a test waits for it to pass.
+/// `max.block.ms` in tests that wait for it to pass.
 pub(crate) const BLOCK: Duration = Duration::from_millis(400);
 
 pub(crate) type Text = KafkaProducer<str, str>;
@@ -16,10 +20,9 @@ pub(crate) fn config(cluster: &TestCluster) -> ProducerConfigBuilder {
     config_for(&cluster.bootstrap_servers())
 }
 
-/// Impatient, so that a test of a failure is short.
+/// Short timeouts, so that tests of failures are fast.
 pub(crate) fn config_for(servers: &str) -> ProducerConfigBuilder {
-    // Whatever a test makes the producer say, it says without holding a lock.
-    kafka_producer::internals::watch_log_lines();
+    watch_log_lines();
     ProducerConfig::builder()
         .set("bootstrap.servers", servers)
         .max_block(LONG)
@@ -50,4 +53,46 @@ pub(crate) fn values(cluster: &TestCluster, partition: i32) -> Vec<String> {
         .into_iter()
         .map(|record| text(record.value))
         .collect()
+}
+
+/// Captured log lines, by client id.
+static LINES: Mutex<BTreeMap<String, Vec<String>>> = Mutex::new(BTreeMap::new());
+
+/// A logger for all levels, which checks that no lock is held when a line is logged.
+struct Watch;
+
+impl Log for Watch {
+    fn enabled(&self, _: &Metadata<'_>) -> bool {
+        assert_unlocked();
+        true
+    }
+
+    fn log(&self, record: &Record<'_>) {
+        assert_unlocked();
+        let line = record.args().to_string();
+        if record.level() > Level::Info {
+            return;
+        }
+        for (client_id, lines) in &mut *LINES.lock().unwrap() {
+            if line.contains(&format!("clientId={client_id}]")) {
+                lines.push(line.clone());
+            }
+        }
+    }
+
+    fn flush(&self) {}
+}
+
+fn watch_log_lines() {
+    if log::set_logger(&Watch).is_ok() {
+        log::set_max_level(LevelFilter::Trace);
+    }
+}
+
+/// Captures the log lines of this client id, which must be unique among the tests, from `INFO` up.
+pub(crate) fn lines_of(client_id: &'static str) -> impl Fn() -> Vec<String> {
+    watch_log_lines();
+    let mut all = LINES.lock().unwrap();
+    all.insert(client_id.to_owned(), Vec::new());
+    move || LINES.lock().unwrap()[client_id].clone()
 }

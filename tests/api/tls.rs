@@ -1,8 +1,9 @@
-//! TLS from the configuration to the answer, against embedded brokers.
+//! TLS against embedded brokers.
 
 #[path = "../../src/security/tls/tests/certificates.rs"]
 mod certificates;
 
+use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use kafka_producer::testing::{TestCluster, TestTls};
@@ -12,9 +13,9 @@ use kafka_producer::{
 };
 
 use self::certificates::{Authority, Identity, crypto};
-use crate::support::{LONG, Text, config, producer, record, values};
+use crate::support::{BLOCK, LONG, Text, config, config_for, producer, record, values};
 
-/// What ends a wait at once does it sooner than this, also on a machine that is busy.
+/// A permanent failure must end a wait within this time, also on a busy machine.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
 fn tls(identity: &Identity) -> TestTls {
@@ -30,7 +31,11 @@ fn cluster(tls: TestTls) -> TestCluster {
 }
 
 fn trusting(cluster: &TestCluster, authority: &Authority) -> ProducerConfigBuilder {
-    config(cluster)
+    trusting_of(config(cluster), authority)
+}
+
+fn trusting_of(config: ProducerConfigBuilder, authority: &Authority) -> ProducerConfigBuilder {
+    config
         .set("security.protocol", "SSL")
         .set("ssl.truststore.type", "PEM")
         .set("ssl.truststore.certificates", authority.pem())
@@ -43,14 +48,14 @@ fn with_certificate(config: ProducerConfigBuilder, identity: &Identity) -> Produ
         .set("ssl.keystore.certificate.chain", identity.chain.clone())
 }
 
-/// An error says which broker it is about, and does not say it again.
+/// An error names its broker exactly once.
 #[track_caller]
 fn names_once(why: &str, cluster: &TestCluster) {
     let address = cluster.bootstrap_servers();
     assert_eq!(why.matches(&*address).count(), 1, "{why}");
 }
 
-/// What becomes of a record, which is known at once.
+/// Sends a record that fails at once; returns the error's text.
 #[track_caller]
 fn refused(producer: &Text) -> String {
     let began = Instant::now();
@@ -79,6 +84,27 @@ fn records_of_all_sizes_arrive_over_tls() {
     assert!(sent.iter().all(FutureRecordMetadata::is_done));
     let arrived: Vec<usize> = values(&cluster, 0).iter().map(String::len).collect();
     assert_eq!(arrived, sizes);
+    // With Java's names.
+    let all = producer.metrics().all();
+    let of_cipher = all
+        .iter()
+        .find(|it| it.name().tag("cipher").is_some())
+        .unwrap();
+    assert!(of_cipher.name().tag("cipher").unwrap().starts_with("TLS_"));
+    assert_eq!(of_cipher.name().tag("protocol"), Some("TLSv1.3"));
+    let open: usize = cluster
+        .node_ids()
+        .map(|id| cluster.open_connections(id))
+        .sum();
+    assert_eq!(of_cipher.value().as_f64(), Some(open as f64));
+    let is_number = |name: &str, value: usize| {
+        let metric = producer
+            .metrics()
+            .get("producer-metrics", name, &[])
+            .unwrap();
+        metric.value().as_f64() == Some(value as f64)
+    };
+    assert!(is_number("successful-authentication-total", open));
     producer.close().unwrap();
 }
 
@@ -135,7 +161,7 @@ fn a_record_that_waits_when_its_broker_is_refused_is_told_why() {
 }
 
 #[test]
-fn a_client_certificate_lets_in_and_the_want_of_one_is_told() {
+fn a_client_certificate_authenticates_and_its_absence_is_an_error() {
     let authority = Authority::new(0);
     let brokers = tls(&authority.issue(&["127.0.0.1"])).require_client_certificate(authority.pem());
     let cluster = cluster(brokers);
@@ -152,7 +178,7 @@ fn a_client_certificate_lets_in_and_the_want_of_one_is_told() {
 }
 
 #[test]
-fn tls_and_plain_text_that_meet_are_told_apart_in_time() {
+fn a_mix_of_tls_and_plain_text_is_detected_in_time() {
     let authority = Authority::new(0);
     let short = Duration::from_secs(1);
     let secure = cluster(tls(&authority.issue(&["127.0.0.1"])));
@@ -174,8 +200,29 @@ fn tls_and_plain_text_that_meet_are_told_apart_in_time() {
     }
 }
 
+/// `max.block.ms` passes before the connection's own timeout.
 #[test]
-fn what_is_wrong_with_the_keys_is_told_when_the_producer_is_built() {
+fn a_broker_that_is_silent_in_the_handshake_is_named_with_what_is_waited_for() {
+    let authority = Authority::new(0);
+    // The kernel completes connections from the backlog, and nothing responds on them.
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = silent.local_addr().unwrap().to_string();
+    let config = config_for(&address).max_block(BLOCK * 3);
+    let producer = producer(trusting_of(config, &authority));
+    let error = producer.send(record("x")).unwrap().get().unwrap_err();
+    assert_eq!(error.kind(), &ProduceErrorKind::MetadataTimeout);
+    let partitions = producer.partitions_for("t").unwrap_err();
+    for why in [error.to_string(), partitions.to_string()] {
+        let words = format!(
+            "waited for from broker -1 ({address}): authenticating, waiting for the broker's part of the TLS handshake for "
+        );
+        assert!(why.contains(&words), "{why}");
+    }
+    producer.close().unwrap();
+}
+
+#[test]
+fn invalid_tls_keys_fail_the_construction() {
     let authority = Authority::new(0);
     let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
     let config = trusting(&cluster, &authority)
@@ -188,9 +235,9 @@ fn what_is_wrong_with_the_keys_is_told_when_the_producer_is_built() {
     assert_eq!(error.key(), Some("ssl.keystore.certificate.chain"));
 }
 
-/// A provider that is handed over is the one that is used.
+/// The provider that was passed in is used.
 #[test]
-fn the_cryptography_that_is_handed_over_is_used() {
+fn the_given_cryptography_provider_is_used() {
     let authority = Authority::new(0);
     let cluster = cluster(tls(&authority.issue(&["127.0.0.1"])));
     let mut provider = (*crypto()).clone();

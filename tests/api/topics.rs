@@ -1,4 +1,4 @@
-//! Topics that no cluster has, that cannot be, and that change while they are sent to.
+//! Topics that do not exist, have invalid names, or change while records are sent.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -25,7 +25,7 @@ fn watch(cluster: &TestCluster) -> RuleHandle {
     cluster.script(Rule::on(Api::Metadata)).unwrap()
 }
 
-/// Names that Kafka refuses, for each of its reasons.
+/// Invalid names, one for each rule.
 fn illegal_names() -> Vec<String> {
     let long = |bytes| "x".repeat(bytes);
     let mut names = ["", ".", "..", "a b", "a/b", "ä", "a\nb", "a\0"]
@@ -37,7 +37,7 @@ fn illegal_names() -> Vec<String> {
 
 /// Java: `TopicTest#shouldThrowOnInvalidTopicNames`
 #[test]
-fn a_name_that_no_topic_can_have_is_refused_at_once_and_keeps_nothing_from_others() {
+fn an_invalid_topic_name_fails_at_once_and_does_not_affect_others() {
     let cluster = cluster(1);
     let requests = watch(&cluster);
     let producer = producer(config(&cluster));
@@ -76,7 +76,7 @@ fn a_name_that_no_topic_can_have_is_refused_at_once_and_keeps_nothing_from_other
         assert!(began.elapsed() < LONG / 2, "{shown:?}");
     }
     assert_eq!(requests.fired(), before, "no broker was asked");
-    // Topics that are not known yet are found as ever.
+    // Topics that are not cached yet are still fetched.
     let longest = "x".repeat(249);
     for name in ["other", "...", longest.as_str()] {
         cluster
@@ -86,9 +86,9 @@ fn a_name_that_no_topic_can_have_is_refused_at_once_and_keeps_nothing_from_other
     }
 }
 
-/// Seen by how many requests the brokers get while nothing but known topics is written to.
+/// Measured by the number of requests that the brokers receive while only cached topics are used.
 #[test]
-fn a_topic_that_does_not_exist_is_not_asked_for_when_nobody_waits_for_it() {
+fn an_unknown_topic_without_waiters_is_not_requested() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster));
     send_to(&producer, "t").unwrap();
@@ -98,7 +98,7 @@ fn a_topic_that_does_not_exist_is_not_asked_for_when_nobody_waits_for_it() {
             .script(Rule::on(Api::Metadata).topic(name.as_str()))
             .unwrap();
         let refused = producer.try_send(to(name, "v")).unwrap_err();
-        // Where this thread is held up the answer may be there when it looks.
+        // If this thread is preempted, the response may have arrived before it checks.
         let is_answered =
             |error: &ProduceError| *error.kind() == ProduceErrorKind::UnknownTopicOrPartition;
         assert!(
@@ -112,7 +112,7 @@ fn a_topic_that_does_not_exist_is_not_asked_for_when_nobody_waits_for_it() {
         asked.wait_fired(1, LONG).unwrap();
     }
     let requests = watch(&cluster);
-    // Twenty times as long as the pause between two requests.
+    // Twenty times the back-off between two requests.
     cluster
         .script(Rule::on(Api::Produce).delay(Duration::from_millis(20)))
         .unwrap();
@@ -120,13 +120,13 @@ fn a_topic_that_does_not_exist_is_not_asked_for_when_nobody_waits_for_it() {
         send_to(&producer, "t").unwrap();
     }
     assert_eq!(requests.fired(), 0, "nobody waits for any of them");
-    // Who asks again is answered again.
+    // A new call requests them again.
     let again = cluster
         .script(Rule::on(Api::Metadata).topic("missing-3"))
         .unwrap();
     assert!(producer.try_send(to("missing-3", "v")).is_err());
     again.wait_fired(1, LONG).unwrap();
-    // And found, once it is there.
+    // A topic is found once it exists.
     cluster
         .create_topic("missing-3", &kafka_producer::testing::TopicOptions::new(1))
         .unwrap();
@@ -152,9 +152,9 @@ fn a_topic_that_somebody_waits_for_is_found_when_it_is_made() {
     });
 }
 
-/// A service answers 404 in one case, 503 in the other.
+/// A service responds with 404 in one case, with 503 in the other.
 #[test]
-fn what_does_not_exist_and_what_cannot_be_reached_are_different_kinds() {
+fn unknown_topic_and_unreachable_broker_are_different_kinds() {
     let unknown = Some(ErrorCode::UnknownTopicOrPartition);
     let cluster = cluster(1);
     let missing = producer(config(&cluster).max_block(BLOCK));
@@ -210,15 +210,15 @@ fn what_does_not_exist_and_what_cannot_be_reached_are_different_kinds() {
     assert!(matches!(error, MetadataError::TimedOut { .. }), "{error:?}");
     assert_eq!(error.code(), None);
 
-    // What was known before the brokers went away does not count.
+    // Metadata cached before the brokers went down does not count.
     cluster.stop_node(0);
     let error = send_to(&missing, "missing").unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::MetadataTimeout, "{error}");
 }
 
-/// As Kafka answers when `c_d` is to be made beside `c.d`.
+/// Kafka's response if `c_d` is to be created when there is a `c.d`.
 #[test]
-fn a_legal_name_that_a_broker_refuses_is_not_told_to_mind_its_letters() {
+fn a_valid_name_that_brokers_reject_gets_another_error_text() {
     let cluster = cluster(1);
     let code = ErrorCode::InvalidTopicException;
     cluster
@@ -242,8 +242,8 @@ fn a_legal_name_that_a_broker_refuses_is_not_told_to_mind_its_letters() {
     assert_eq!(error.code(), None, "no broker was asked");
 }
 
-/// Takes the last partition that it is shown. Before its first answer it waits until the producer has
-/// heard of more.
+/// A partitioner that chooses the last partition. Before its first choice it waits until the producer's metadata has
+/// another partition.
 struct Last {
     asked: AtomicBool,
     has_been_asked: Sender<()>,
@@ -283,7 +283,7 @@ fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
         let sending = scope.spawn(|| producer.send(record("first")).unwrap().get_timeout(LONG));
         asked.recv_timeout(LONG).unwrap();
         cluster.add_partitions("t", 3).unwrap();
-        // Returns when the producer knows the partition.
+        // Returns when the producer's metadata has the partition.
         let second = producer.send(record("second").with_partition(2)).unwrap();
         learned.send(()).unwrap();
         let first = sending.join().unwrap().unwrap();
@@ -299,7 +299,7 @@ fn a_partitioner_is_shown_the_partitions_that_its_answer_is_checked_against() {
     assert_eq!(values(&cluster, 2), ["second", "third"]);
 }
 
-/// What is asked first are the brokers alone.
+/// The first metadata request is without topics.
 #[test]
 fn the_first_record_does_not_wait_for_the_pause_between_requests() {
     let cluster = cluster(1);
@@ -315,7 +315,7 @@ fn the_first_record_does_not_wait_for_the_pause_between_requests() {
 }
 
 #[test]
-fn a_new_name_for_each_record_makes_no_flood_of_requests() {
+fn a_new_topic_for_each_record_does_not_flood_the_brokers() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).max_block(Duration::ZERO));
     let requests = watch(&cluster);
@@ -333,10 +333,10 @@ fn a_new_name_for_each_record_makes_no_flood_of_requests() {
     assert!(fired > 0);
 }
 
-/// Between two requests for the same, as it is by default.
+/// The default back-off between two requests for the same topic.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// Calls it on twenty threads, which begin at once.
+/// Calls it on twenty threads, started at the same time.
 fn on_twenty_threads<R: Send>(call: impl Fn() -> R + Sync) -> Vec<R> {
     let together = std::sync::Barrier::new(20);
     let one = || {
@@ -349,9 +349,9 @@ fn on_twenty_threads<R: Send>(call: impl Fn() -> R + Sync) -> Vec<R> {
     })
 }
 
-/// Each of them could do something about it, and none should wait in vain.
+/// All of them must get the error; none may wait for its timeout.
 #[test]
-fn a_refused_topic_is_told_to_all_who_wait_for_it() {
+fn a_topic_error_is_returned_to_all_waiters() {
     let cluster = cluster(1);
     let config = config(&cluster).max_block(Duration::from_secs(1));
     let producer = producer(config.retry_backoff(PAUSE));
@@ -384,9 +384,9 @@ fn a_refused_topic_is_told_to_all_who_wait_for_it() {
     send_to(&producer, "secret").unwrap();
 }
 
-/// The answer came before the call, and another does not come in its time.
+/// The response arrived before the call, and no other arrives before its timeout.
 #[test]
-fn a_topic_that_does_not_exist_is_told_however_short_the_wait() {
+fn an_unknown_topic_error_is_returned_however_short_the_wait() {
     let cluster = cluster(1);
     let unknown = Some(ErrorCode::UnknownTopicOrPartition);
     for millis in [0, 50] {
@@ -397,7 +397,7 @@ fn a_topic_that_does_not_exist_is_told_however_short_the_wait() {
             .unwrap();
         let _ = send_to(&producer, "missing");
         answered.wait_fired(1, LONG).unwrap();
-        // The answer is on its way.
+        // The response has not arrived yet.
         let mut tries = 0;
         while send_to(&producer, "missing").unwrap_err().code() != unknown {
             tries += 1;
@@ -416,9 +416,9 @@ fn a_topic_that_does_not_exist_is_told_however_short_the_wait() {
     }
 }
 
-/// Else whoever tries again as long as it says "not known yet" tries for ever.
+/// Otherwise a caller that retries while the result is "not known yet" would retry for ever.
 #[test]
-fn try_send_tells_what_does_not_exist_once_a_broker_has_said_so() {
+fn try_send_returns_unknown_topic_once_a_broker_has_responded() {
     let cluster = cluster(3);
     let producer = producer(config(&cluster));
     let missing = || to("missing", "v");
@@ -428,7 +428,7 @@ fn try_send_tells_what_does_not_exist_once_a_broker_has_said_so() {
         .topic("secret")
         .fail(ErrorCode::TopicAuthorizationFailed);
     cluster.script(refused).unwrap();
-    // Known, but for the partition.
+    // The topic exists, but not the partition.
     producer.partitions_for("t").unwrap();
     let unknown = ProduceErrorKind::UnknownTopicOrPartition;
     let cases: [(&dyn Fn() -> ProducerRecord<'static, str, str>, _, _); 3] = [
@@ -463,7 +463,7 @@ fn try_send_tells_what_does_not_exist_once_a_broker_has_said_so() {
         };
         assert_eq!(error.kind(), kind, "{error}");
         assert!(error.to_string().contains(words), "{error}");
-        // It was asked for again, and is found when it is there.
+        // The metadata was requested again, and has it once it exists.
         let before = asked.fired();
         assert!(
             !producer

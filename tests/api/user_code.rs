@@ -1,4 +1,4 @@
-//! User code that misbehaves where the producer runs it: it panics, it waits, it drops what it must not.
+//! User code that misbehaves in the producer's calls: it panics, blocks, or drops the last handle.
 
 use std::future::Future;
 use std::pin::{Pin, pin};
@@ -14,11 +14,11 @@ use kafka_producer::{
 
 use crate::support::{BLOCK, LONG, Text, cluster, config, producer, record, values};
 
-/// A call that waits for the sender's thread on that thread would take 10 s or more.
+/// A blocking call on the sender thread would take 10 s or more.
 const AT_ONCE: Duration = Duration::from_secs(5);
 const LINGER: Duration = Duration::from_millis(20);
 
-/// Its drop panics, and so does that of what it panics with.
+/// A value whose drop panics, with a payload whose drop panics too.
 struct Bomb;
 
 impl Drop for Bomb {
@@ -27,7 +27,7 @@ impl Drop for Bomb {
     }
 }
 
-/// What a waker does.
+/// A waker that runs a function.
 struct Woken<F: Fn() + Send + Sync>(F);
 
 impl<F: Fn() + Send + Sync> Wake for Woken<F> {
@@ -43,7 +43,7 @@ fn poll_with(future: &mut FutureRecordMetadata, wake: impl Fn() + Send + Sync + 
 }
 
 #[test]
-fn a_waker_that_panics_harms_nobody_else() {
+fn a_panicking_waker_is_contained() {
     let cluster = cluster(1);
     let producer = producer(config(&cluster).linger(Duration::from_secs(60)));
     let (told, woken) = channel();
@@ -77,7 +77,7 @@ fn a_panic_whose_payload_panics_when_dropped_is_contained_like_any_other() {
         .send_with_callback(record("a"), |_| std::panic::panic_any(Bomb))
         .unwrap();
     assert_eq!(bad.get_timeout(LONG).unwrap().offset(), 0);
-    // What a callback has captured is user code as well.
+    // The captures of a callback are user code as well.
     let bomb = Bomb;
     let bad = producer
         .send_with_callback(record("b"), move |_| {
@@ -90,7 +90,7 @@ fn a_panic_whose_payload_panics_when_dropped_is_contained_like_any_other() {
     producer.close().unwrap();
 }
 
-/// Says what it is told, in order; its drop ends the list.
+/// An interceptor that sends its calls to a channel; dropping it closes the channel.
 struct Tells(Sender<&'static str>);
 
 impl ProducerInterceptor<str, str> for Tells {
@@ -120,7 +120,7 @@ fn telling(cluster: &kafka_producer::testing::TestCluster) -> (Text, Receiver<&'
     (producer, events)
 }
 
-/// All that was told until the interceptor was dropped.
+/// All calls until the interceptor was dropped.
 fn all(events: &Receiver<&'static str>) -> Vec<&'static str> {
     let mut all = Vec::new();
     loop {
@@ -134,7 +134,7 @@ fn all(events: &Receiver<&'static str>) -> Vec<&'static str> {
 
 type Handle = Arc<Mutex<Option<Text>>>;
 
-/// How long it takes to let go of the last handle.
+/// Measures how long it takes to drop the last handle.
 fn drop_last(handle: &Handle, took: &Sender<Duration>) {
     let producer = handle.lock().unwrap().take();
     if let Some(producer) = producer {
@@ -144,7 +144,9 @@ fn drop_last(handle: &Handle, took: &Sender<Duration>) {
     }
 }
 
-/// KP-53, KP-54
+/// A graceful close aborts a transaction that is open and not being ended (KP-53). After the thread has ended,
+/// interceptors, reporters, serializers and the partitioner are closed in that order, regardless of each other's
+/// failures; the first error is returned (KP-54).
 #[test]
 fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_closed_once_at_the_end()
 {
@@ -154,7 +156,7 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
         producer.partitions_for("t").unwrap();
         let (told, took) = channel();
         let handle: Handle = Arc::default();
-        // The callback must not run before the handle is where it finds it.
+        // The callback must not run before the handle is in place.
         let (go, ready) = channel();
         let (held, last) = (Arc::clone(&handle), told.clone());
         let mut first = producer
@@ -177,7 +179,7 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
         let error = second.get_timeout(LONG);
         let events = all(&events);
         let second = match error {
-            // It was on its way already.
+            // It was in flight already.
             Ok(_) => "written",
             Err(error) => {
                 assert_eq!(*error.kind(), ProduceErrorKind::Closed, "{error}");
@@ -189,7 +191,7 @@ fn the_last_handle_can_be_dropped_in_a_callback_or_a_waker_and_plug_ins_are_clos
     }
 }
 
-/// What asks the producer to wait when it is told the cluster's identifier.
+/// A cluster listener that makes blocking calls.
 struct Waits {
     producer: OnceLock<Weak<Text>>,
     told: Sender<(FlushError, ProduceErrorKind)>,
@@ -249,7 +251,7 @@ fn a_listener_that_would_wait_for_the_sender_is_refused_that() {
     producer.close().unwrap();
 }
 
-/// Lets go of the producer when it is told the cluster's identifier.
+/// A cluster listener that drops the last handle.
 struct LetsGo {
     handle: Handle,
     took: Sender<Duration>,
@@ -302,7 +304,7 @@ fn the_last_handle_can_be_dropped_in_a_listener() {
     assert_eq!(all(&seen), ["closed"]);
 }
 
-/// An error that cannot even be printed, nor dropped.
+/// An error whose `Debug`, `Display` and drop panic.
 #[derive(Debug)]
 struct Unprintable(#[allow(dead_code, reason = "dropped")] Bomb);
 
@@ -320,7 +322,7 @@ impl std::fmt::Display for Unprintable {
 
 impl std::error::Error for Unprintable {}
 
-/// Everything about it panics.
+/// An interceptor whose methods all panic.
 struct Hopeless;
 
 impl ProducerInterceptor<str, str> for Hopeless {
@@ -358,7 +360,7 @@ fn an_interceptor_all_of_whose_methods_panic_costs_no_record() {
     producer.close().unwrap_err();
 }
 
-/// A listener that cannot be had fails the construction, and the plug-ins are closed.
+/// A plug-in whose `cluster_listener` panics: the construction fails, and plug-ins are closed.
 struct NoListener(Sender<&'static str>);
 
 impl ProducerInterceptor<str, str> for NoListener {
@@ -376,7 +378,8 @@ impl ProducerInterceptor<str, str> for NoListener {
     }
 }
 
-/// KP-2
+/// If a step of the constructor fails, everything created before is closed silently, and the cause is returned; errors
+/// of the configuration itself are returned unchanged (KP-2).
 #[test]
 fn a_plug_in_that_panics_when_asked_for_its_listener_fails_the_construction_and_is_closed() {
     let cluster = cluster(1);
@@ -390,7 +393,7 @@ fn a_plug_in_that_panics_when_asked_for_its_listener_fails_the_construction_and_
     assert_eq!(all(&events), ["closed"]);
 }
 
-/// Notes how many threads wait for memory while it is told of a record that failed.
+/// A listener that records the number of buffer pool waiters when a record fails.
 struct LooksAtMemory {
     producer: OnceLock<Weak<Text>>,
     seen: Mutex<Vec<u64>>,
@@ -420,7 +423,7 @@ impl ProducerInterceptor<str, str> for Looks {
 }
 
 #[test]
-fn a_record_that_is_refused_for_want_of_memory_has_left_the_line_when_user_code_hears_of_it() {
+fn a_record_rejected_for_memory_has_left_the_waiters_before_user_code_runs() {
     let cluster = cluster(1);
     let shared = Arc::new(LooksAtMemory {
         producer: OnceLock::new(),
@@ -444,12 +447,12 @@ fn a_record_that_is_refused_for_want_of_memory_has_left_the_line_when_user_code_
         .unwrap();
     let error = future.get().unwrap_err();
     assert_eq!(*error.kind(), ProduceErrorKind::BufferExhausted);
-    // `try_send`'s interceptor, `send`'s, and the callback.
+    // The interceptor calls of `try_send` and `send`, and the callback.
     assert_eq!(*shared.seen.lock().unwrap(), [0, 0, 0]);
     let _ = producer.close_timeout(Duration::ZERO);
 }
 
-/// A waker that looks at the future's own batch when it is cloned or dropped, as an executor may.
+/// A waker that uses the future's own batch when it is cloned or dropped, as an executor may.
 struct Reenters {
     producer: Weak<Text>,
     events: Sender<u64>,
@@ -472,7 +475,7 @@ impl Drop for Reenters {
 }
 
 #[test]
-fn a_future_that_is_dropped_lets_go_of_its_task_at_once_and_without_a_lock() {
+fn dropping_a_future_drops_its_waker_at_once_and_without_a_lock() {
     let cluster = cluster(1);
     let producer = Arc::new(producer(config(&cluster).linger(Duration::from_secs(60))));
     let (events, dropped) = channel();
@@ -484,7 +487,7 @@ fn a_future_that_is_dropped_lets_go_of_its_task_at_once_and_without_a_lock() {
         let mut future = pin!(producer.send(record("v")).unwrap());
         let mut context = Context::from_waker(&waker);
         assert!(future.as_mut().poll(&mut context).is_pending());
-        // Polled by another task: the first is let go of.
+        // Polled with another waker: the first one is dropped.
         let mut context = Context::from_waker(Waker::noop());
         drop(waker);
         assert!(future.as_mut().poll(&mut context).is_pending());

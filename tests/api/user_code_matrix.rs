@@ -1,10 +1,10 @@
-//! Every kind of user code that a producer runs × everything it must not do there: what comes of it, as a table.
+//! A matrix of all kinds of user code that a producer runs × all forbidden actions: the result of each, as a table.
 //!
 //! ```text
 //! cargo test --test api user_code_matrix -- --nocapture
 //! ```
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -13,18 +13,21 @@ use std::sync::{Arc, Mutex, OnceLock, Weak};
 use std::task::{Context, Wake, Waker};
 use std::time::{Duration, Instant};
 
+use kafka_producer::testing::TestCluster;
 use kafka_producer::{
     BoxError, CloseError, ClusterResourceListener, FlushError, FutureRecordMetadata, Headers,
-    Misuse, PartitionInput, Partitioner, PluginKind, ProduceError, ProduceErrorKind,
-    ProducerInterceptor, ProducerRecord, RecordMetadata, SendError, Serialized, Serializer,
+    Metric, MetricsReporter, Misuse, OAuthBearerToken, PartitionInput, Partitioner, PluginConfig,
+    PluginKind, ProduceError, ProduceErrorKind, ProducerConfigBuilder, ProducerInterceptor,
+    ProducerRecord, ReconfigureError, RecordMetadata, SecurityProtocol, SendError, Serialized,
+    Serializer, TokenProvider,
 };
 
 use crate::support::{BLOCK, LONG, Text, cluster, config, record, values};
 
-/// Less than any wait for the sender's thread on that thread would take.
+/// Less than a deadlock on the sender thread would take.
 const AT_ONCE: Duration = Duration::from_secs(5);
 
-/// Where user code is run.
+/// Where user code runs.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Site {
     Callback,
@@ -39,21 +42,35 @@ enum Site {
     SerializeKey,
     SerializeValue,
     Listener,
+    Token,
+    MetricChange,
+    MetricRemoval,
+    Reconfigure,
     CloseInterceptor,
+    CloseReporter,
     ClosePartitioner,
     CloseKeySerializer,
     CloseValueSerializer,
 }
 
-/// Which thread runs it, on which depends who can hold the last handle.
+/// The thread that runs it, which decides whether a handle dropped there can be the last one.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Runs {
     OnProducersThread,
-    /// Inside a call that borrows the producer: no handle that is dropped there is the last.
+    /// On a helper thread of the producer, while the sender thread continues.
+    OnHelperThread,
+    /// Inside a call that borrows the producer: a handle dropped there is never the last one.
     InsideCall,
-    /// In the application's own time.
+    /// On an application thread, outside of calls.
     OnApplicationsThread,
     InsideClose,
+}
+
+impl Runs {
+    /// Whether it is a thread of the producer, where no application code can wait.
+    fn is_own_thread(self) -> bool {
+        matches!(self, Self::OnProducersThread | Self::OnHelperThread)
+    }
 }
 
 const SITES: &[(Site, Runs, &str)] = &[
@@ -93,10 +110,31 @@ const SITES: &[(Site, Runs, &str)] = &[
     (Site::SerializeKey, Runs::InsideCall, "key serializer"),
     (Site::SerializeValue, Runs::InsideCall, "value serializer"),
     (Site::Listener, Runs::OnProducersThread, "cluster listener"),
+    (Site::Token, Runs::OnHelperThread, "token provider"),
+    (
+        Site::MetricChange,
+        Runs::OnProducersThread,
+        "metrics reporter, metric_change",
+    ),
+    (
+        Site::MetricRemoval,
+        Runs::InsideClose,
+        "metrics reporter, metric_removal",
+    ),
+    (
+        Site::Reconfigure,
+        Runs::InsideCall,
+        "metrics reporter, reconfigure",
+    ),
     (
         Site::CloseInterceptor,
         Runs::InsideClose,
         "interceptor, close",
+    ),
+    (
+        Site::CloseReporter,
+        Runs::InsideClose,
+        "metrics reporter, close",
     ),
     (
         Site::ClosePartitioner,
@@ -115,15 +153,15 @@ const SITES: &[(Site, Runs, &str)] = &[
     ),
 ];
 
-/// What it does there.
+/// A forbidden action.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Action {
     Panics,
-    /// A record for a topic that is not known.
+    /// Sends a record for a topic that is not cached.
     SendsAndWouldWait,
     Flushes,
     Closes,
-    /// The future of a record that it has sent.
+    /// Waits for the future of its own record.
     Gets,
     DropsItsHandle,
 }
@@ -137,24 +175,24 @@ const ACTIONS: &[(Action, &str)] = &[
     (Action::DropsItsHandle, "drops its handle"),
 ];
 
-/// What comes of an action, for the one who does it.
+/// The result of an action.
 #[derive(Debug, Clone, Copy, PartialEq)]
 enum Outcome {
     Done,
     /// `Misuse::InsideCallback`.
     Refused,
-    /// Because the producer is.
+    /// Rejected, because the producer is closed.
     Closed,
-    /// `send` waited for `max.block.ms`, and its future says that there is no such topic.
+    /// `send` blocked for `max.block.ms`, and its future has failed with an unknown topic.
     NoSuchTopic,
 }
 
-/// What user code does, once, where it is told to.
+/// The action, which runs once, at its site.
 struct Deed {
     site: Site,
     action: Action,
     armed: AtomicBool,
-    /// On the producer's thread it waits here until the test holds no handle any more.
+    /// On a thread of the producer the action waits here until the test has dropped its handles.
     gate: Mutex<Receiver<()>>,
     handle: Mutex<Option<Arc<Text>>>,
     told: Sender<(Outcome, Duration)>,
@@ -165,7 +203,7 @@ impl Deed {
         if site != self.site || !self.armed.swap(false, Ordering::SeqCst) {
             return;
         }
-        if runs(site) == Runs::OnProducersThread {
+        if runs(site).is_own_thread() {
             self.gate.lock().unwrap().recv_timeout(LONG).unwrap();
         }
         let began = Instant::now();
@@ -233,12 +271,12 @@ fn runs(site: Site) -> Runs {
     SITES.iter().find(|(other, ..)| *other == site).unwrap().1
 }
 
-/// All plug-ins in one: what it is, it is told where it is built in.
+/// All plug-ins in one type; its role is given when it is created.
 struct Plugin {
     deed: Arc<Deed>,
     serializes: Site,
     closes: Site,
-    /// Dropped with it.
+    /// Dropped together with the plug-in.
     _alive: Sender<()>,
 }
 
@@ -295,6 +333,46 @@ impl Serializer<str> for Plugin {
     }
 }
 
+impl TokenProvider for Plugin {
+    fn token(&self) -> Result<OAuthBearerToken, BoxError> {
+        self.deed.at(Site::Token);
+        Ok(short_lived_token())
+    }
+}
+
+impl MetricsReporter for Plugin {
+    fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
+        if metric.name().tag("topic") == Some("t") {
+            self.deed.at(Site::MetricChange);
+        }
+        Ok(())
+    }
+
+    fn metric_removal(&self, _: &Metric) -> Result<(), BoxError> {
+        self.deed.at(Site::MetricRemoval);
+        Ok(())
+    }
+
+    fn reconfigurable_configs(&self) -> Vec<String> {
+        vec!["report.level".to_owned()]
+    }
+
+    fn reconfigure(&self, _: &PluginConfig) -> Result<(), BoxError> {
+        self.deed.at(Site::Reconfigure);
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.deed.at(self.closes);
+        Ok(())
+    }
+}
+
+/// A token with the shortest refresh interval, a second.
+fn short_lived_token() -> OAuthBearerToken {
+    OAuthBearerToken::new(TOKEN, Duration::from_secs(2))
+}
+
 struct Listens(Arc<Deed>);
 
 impl ClusterResourceListener for Listens {
@@ -322,7 +400,7 @@ impl Wake for Task {
     }
 }
 
-/// A future that a task waits for.
+/// A future that a waker is registered for.
 fn waited_for(producer: &Text, deed: &Arc<Deed>) -> FutureRecordMetadata {
     loop {
         let mut future = producer.send(record("v")).unwrap();
@@ -330,7 +408,7 @@ fn waited_for(producer: &Text, deed: &Arc<Deed>) -> FutureRecordMetadata {
         let task = Arc::new(Task(Arc::clone(deed), when_dropped));
         let waker = Waker::from(task);
         let mut context = Context::from_waker(&waker);
-        // Else it was written in no time: that one waits for nothing.
+        // Otherwise the record was written before the waker was registered.
         if Pin::new(&mut future).poll(&mut context).is_pending() {
             return future;
         }
@@ -343,16 +421,12 @@ struct Case {
     deed: Arc<Deed>,
     open: Sender<()>,
     outcomes: Receiver<(Outcome, Duration)>,
-    /// Ends when all plug-ins are dropped.
+    /// Closed when all plug-ins are dropped.
     gone: Receiver<()>,
 }
 
 impl Case {
-    fn start(
-        site: Site,
-        action: Action,
-        cluster: &kafka_producer::testing::TestCluster,
-    ) -> (Self, Arc<Text>) {
+    fn start(site: Site, action: Action, cluster: &TestCluster) -> (Self, Arc<Text>) {
         let (told, outcomes) = channel();
         let (open, gate) = channel();
         let (alive, gone) = channel();
@@ -375,6 +449,7 @@ impl Case {
             .linger(Duration::from_millis(20))
             .max_request_size(10_000);
         let config = match site {
+            Site::Token => with_tokens(config),
             Site::Listener => config.metadata_max_age(Duration::from_millis(50)),
             // The future is dropped before its record is sent.
             Site::WakerDropped => config.linger(Duration::from_secs(60)),
@@ -385,9 +460,15 @@ impl Case {
             .value_serializer(plugin(Site::SerializeValue, Site::CloseValueSerializer))
             .partitioner(plugin(Site::Partition, Site::ClosePartitioner))
             .interceptor(plugin(Site::OnSend, Site::CloseInterceptor))
+            .metrics_reporter(plugin(Site::MetricRemoval, Site::CloseReporter))
+            .token_provider(plugin(Site::Token, Site::Token))
             .build()
             .unwrap();
         producer.partitions_for("t").unwrap();
+        if site == Site::Token {
+            // No connection needs a token from now on.
+            producer.send(record("before")).unwrap().get().unwrap();
+        }
         let producer = Arc::new(producer);
         *deed.handle.lock().unwrap() = Some(Arc::clone(&producer));
         deed.armed.store(true, Ordering::SeqCst);
@@ -402,7 +483,8 @@ impl Case {
         (case, producer)
     }
 
-    /// Has the user code run, now or soon. Returns what became of the call that it runs in, if there is one.
+    /// Makes the producer run the user code, now or soon. Returns the result of the call that it runs in, if there is
+    /// one.
     fn trigger(&self, producer: &Text) -> Result<Option<FutureRecordMetadata>, SendError> {
         let deed = Arc::clone(&self.deed);
         let large = "v".repeat(20_000);
@@ -421,8 +503,26 @@ impl Case {
                 producer.send_with_callback(record("v"), callback).map(Some)
             }
             Site::Waker | Site::WakerDropped => Ok(Some(waited_for(producer, &deed))),
-            Site::Listener => Ok(None),
+            Site::Listener | Site::Token => Ok(None),
+            Site::MetricRemoval => {
+                producer.close().unwrap();
+                Ok(None)
+            }
+            Site::Reconfigure => {
+                match (
+                    self.action,
+                    producer.reconfigure_metrics_reporters([("report.level", "2")]),
+                ) {
+                    (Action::Panics, Err(ReconfigureError::Failed { why })) => {
+                        assert!(why.contains("panicked in reconfigure: planted"), "{why}");
+                    }
+                    (action, Ok(())) if action != Action::Panics => {}
+                    (_, other) => panic!("{other:?}"),
+                }
+                Ok(None)
+            }
             Site::CloseInterceptor
+            | Site::CloseReporter
             | Site::ClosePartitioner
             | Site::CloseKeySerializer
             | Site::CloseValueSerializer => match (self.action, producer.close()) {
@@ -435,6 +535,7 @@ impl Case {
             },
             Site::OnSend
             | Site::OnAcknowledgement
+            | Site::MetricChange
             | Site::Partition
             | Site::OnNewBatch
             | Site::SerializeKey
@@ -444,15 +545,15 @@ impl Case {
         }
     }
 
-    /// What came of it, in words, when everything that must hold does.
+    /// Runs one case, and returns the cell of the table if all invariants hold.
     fn run(site: Site, action: Action) -> String {
-        let cluster = cluster(1);
+        let cluster = match site {
+            Site::Token => cluster_of_tokens(),
+            _ => cluster(1),
+        };
         let (case, producer) = Self::start(site, action, &cluster);
         let mut sent = case.trigger(&producer);
-        let may_be_last = matches!(
-            runs(site),
-            Runs::OnProducersThread | Runs::OnApplicationsThread
-        );
+        let may_be_last = runs(site).is_own_thread() || runs(site) == Runs::OnApplicationsThread;
         let is_last = action == Action::DropsItsHandle && may_be_last;
         let producer = (!is_last).then_some(producer);
         case.open.send(()).unwrap();
@@ -468,7 +569,7 @@ impl Case {
         if let Some(producer) = producer {
             case.check_that_it_goes_on(&producer, &cluster, outcome);
         }
-        // Whoever let go of it, its thread has ended and its plug-ins are gone.
+        // Whoever dropped the last handle, the thread has ended and the plug-ins are dropped.
         let Self { deed, gone, .. } = case;
         drop(deed);
         let end = gone.recv_timeout(LONG);
@@ -486,20 +587,20 @@ impl Case {
 
     fn expected(&self) -> &'static [Outcome] {
         match (self.action, runs(self.site)) {
-            // Nothing is taken any more, and nobody need wait to be told.
+            // A closed producer rejects everything immediately.
             (Action::SendsAndWouldWait | Action::Gets, Runs::InsideClose) => &[Outcome::Closed],
-            // Its own thread may wait.
+            // On an application thread a call may block.
             (Action::SendsAndWouldWait, Runs::OnApplicationsThread) => &[Outcome::NoSuchTopic],
             (Action::Panics | Action::DropsItsHandle, _) | (_, Runs::OnApplicationsThread) => {
                 &[Outcome::Done]
             }
-            // An answer that is there already is told.
+            // The future is complete already.
             (Action::Gets, Runs::InsideCall) => &[Outcome::Refused, Outcome::Done],
             _ => &[Outcome::Refused],
         }
     }
 
-    /// What became of the record that the code was run for.
+    /// The result of the record that the user code ran for.
     fn check_record(&self, sent: Result<Option<FutureRecordMetadata>, SendError>) -> &'static str {
         let fails = match self.site {
             Site::Partition | Site::OnNewBatch => Some(PluginKind::Partitioner),
@@ -528,6 +629,9 @@ impl Case {
                 match (self.site, kind) {
                     (Site::CallbackAtOnce, Err(ProduceErrorKind::RecordTooLarge { .. })) => {}
                     (Site::CallbackAtOnce, _) => panic!("{fate:?}"),
+                    // The last handle was dropped before the record's request was built.
+                    (Site::MetricChange, Err(ProduceErrorKind::Closed))
+                        if self.action == Action::DropsItsHandle => {}
                     (_, Ok(_)) => {}
                     _ => panic!("{fate:?}"),
                 }
@@ -535,18 +639,15 @@ impl Case {
             (_, _, Ok(None)) => {}
             (_, _, Err(error)) => panic!("{error}"),
         }
-        match runs(self.site) {
-            Runs::InsideClose => "close says so",
+        match (self.site, runs(self.site)) {
+            (Site::Reconfigure, _) => "its call says so",
+            (Site::MetricRemoval, _) => "logged",
+            (_, Runs::InsideClose) => "close says so",
             _ => "logged",
         }
     }
 
-    fn check_that_it_goes_on(
-        &self,
-        producer: &Text,
-        cluster: &kafka_producer::testing::TestCluster,
-        outcome: Outcome,
-    ) {
+    fn check_that_it_goes_on(&self, producer: &Text, cluster: &TestCluster, outcome: Outcome) {
         let is_closed = runs(self.site) == Runs::InsideClose
             || (self.action, outcome) == (Action::Closes, Outcome::Done);
         let after = producer.send(record("after"));
@@ -561,11 +662,27 @@ impl Case {
     }
 }
 
+const TOKEN: &str = "t0ken";
+
+fn cluster_of_tokens() -> TestCluster {
+    let cluster = TestCluster::builder().topic("t", 1).sasl_token(TOKEN);
+    cluster.start().unwrap()
+}
+
+fn with_tokens(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
+    config
+        .security_protocol(SecurityProtocol::SaslPlaintext)
+        .set("sasl.mechanism", "OAUTHBEARER")
+        .set("sasl.login.refresh.window.factor", "0.5")
+        .set("sasl.login.refresh.min.period.seconds", "0")
+        .set("sasl.login.refresh.buffer.seconds", "0")
+}
+
 /// The width of a cell.
 const CELL: usize = 20;
 
 #[test]
-fn user_code_that_misbehaves_is_contained_or_refused_and_the_producer_goes_on() {
+fn misbehaving_user_code_is_contained_or_rejected() {
     let mut table = format!("| {:40} |", "run by the producer");
     for (_, name) in ACTIONS {
         write!(table, " {name:CELL$} |").unwrap();
@@ -580,7 +697,109 @@ fn user_code_that_misbehaves_is_contained_or_refused_and_the_producer_goes_on() 
     println!("{table}");
 }
 
-/// Sends the same again whenever it fails, which it does at once.
+/// What panics in a user error.
+#[derive(Debug, Clone, Copy)]
+enum Trap {
+    Shown,
+    Dropped,
+}
+
+/// An error that panics when it is printed, or when it is dropped.
+#[derive(Debug)]
+struct Trapped(Trap);
+
+impl fmt::Display for Trapped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            Trap::Shown => panic!("planted in Display"),
+            Trap::Dropped => f.write_str("planted in words"),
+        }
+    }
+}
+
+impl std::error::Error for Trapped {}
+
+impl Drop for Trapped {
+    fn drop(&mut self) {
+        if matches!(self.0, Trap::Dropped) {
+            panic!("planted in Drop");
+        }
+    }
+}
+
+/// The first token fails; the next one is fetched, and the records arrive.
+#[test]
+fn an_error_of_a_token_provider_that_panics_itself_is_contained_and_told() {
+    for (trap, words) in [
+        (Trap::Shown, "planted in Display"),
+        (Trap::Dropped, "planted in words"),
+    ] {
+        let cluster = cluster_of_tokens();
+        let calls = AtomicUsize::new(0);
+        let producer = Text::builder(
+            with_tokens(config(&cluster))
+                .max_block(BLOCK)
+                .build()
+                .unwrap(),
+        )
+        .stock_serializers()
+        .token_provider(move || match calls.fetch_add(1, Ordering::SeqCst) {
+            0 => Err(Trapped(trap).into()),
+            _ => Ok(short_lived_token()),
+        })
+        .build()
+        .unwrap();
+        let error = producer.partitions_for("t").unwrap_err().to_string();
+        assert!(error.contains(words), "{trap:?}: {error}");
+        let until = Instant::now() + LONG;
+        while let Err(error) = producer.send(record("after")).unwrap().get() {
+            assert!(Instant::now() < until, "{trap:?}: {error}");
+        }
+        producer.close().unwrap();
+    }
+}
+
+/// Closing or dropping the producer does not wait for a provider that hangs; what it holds is dropped when it returns.
+#[test]
+fn a_token_provider_that_blocks_holds_up_neither_close_nor_drop() {
+    for closes in [true, false] {
+        let cluster = cluster_of_tokens();
+        let (entered, inside) = channel();
+        let (open, gate) = channel::<()>();
+        let gate = Mutex::new(gate);
+        let (alive, gone) = channel::<()>();
+        let producer = Text::builder(
+            with_tokens(config(&cluster))
+                .max_block(BLOCK)
+                .build()
+                .unwrap(),
+        )
+        .stock_serializers()
+        .token_provider(move || {
+            let _ = &alive;
+            entered.send(()).unwrap();
+            let _ = gate.lock().unwrap().recv();
+            Ok(short_lived_token())
+        })
+        .build()
+        .unwrap();
+        inside.recv_timeout(LONG).unwrap();
+        // A call that needs a token times out after max.block.ms.
+        let began = Instant::now();
+        producer.partitions_for("t").unwrap_err();
+        assert!(began.elapsed() < AT_ONCE);
+        let began = Instant::now();
+        if closes {
+            producer.close().unwrap();
+        }
+        drop(producer);
+        assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
+        drop(open);
+        assert_eq!(gone.recv_timeout(LONG), Err(RecvTimeoutError::Disconnected));
+    }
+}
+
+/// A callback that sends again when a record fails, which it does at once.
 fn send_again(producer: &Weak<Text>, calls: &Arc<AtomicUsize>, last: &Arc<Mutex<String>>) {
     calls.fetch_add(1, Ordering::SeqCst);
     let Some(strong) = producer.upgrade() else {
@@ -598,7 +817,7 @@ fn send_again(producer: &Weak<Text>, calls: &Arc<AtomicUsize>, last: &Arc<Mutex<
 }
 
 #[test]
-fn a_callback_that_sends_again_what_fails_at_once_ends_before_the_stack_does() {
+fn recursive_sends_in_a_callback_are_limited() {
     let cluster = cluster(1);
     let config = config(&cluster).max_request_size(10_000).build().unwrap();
     let producer = Arc::new(Text::new(config).unwrap());
@@ -611,7 +830,7 @@ fn a_callback_that_sends_again_what_fails_at_once_ends_before_the_stack_does() {
     producer.close().unwrap();
 }
 
-/// Sends for every record that it sees one more.
+/// An interceptor that sends another record for each one that it sees.
 struct Echoes(Arc<OnceLock<Weak<Text>>>, Arc<AtomicUsize>);
 
 impl ProducerInterceptor<str, str> for Echoes {
@@ -625,7 +844,7 @@ impl ProducerInterceptor<str, str> for Echoes {
 }
 
 #[test]
-fn an_interceptor_that_sends_for_each_record_another_ends_before_the_stack_does() {
+fn recursive_sends_in_an_interceptor_are_limited() {
     let cluster = cluster(1);
     let (handle, calls) = (Arc::default(), Arc::default());
     let echoes = Echoes(Arc::clone(&handle), Arc::clone(&calls));
@@ -649,7 +868,7 @@ fn note(fate: Result<&RecordMetadata, &ProduceError>) {
     assert!(fate.is_ok());
 }
 
-/// A callback may be written in place, kept in a variable, be a function, or a box.
+/// A callback may be a closure, a variable, a function, or a box.
 #[test]
 fn callbacks_are_closures_functions_and_boxes() {
     type Boxed = Box<dyn FnOnce(Result<&RecordMetadata, &ProduceError>) + Send>;

@@ -9,3 +9,4 @@
 mod lines;
 mod perf_test;
 mod support;
+mod verifiable_producer;

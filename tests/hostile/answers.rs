@@ -1,4 +1,4 @@
-//! Answers to other questions than were asked.
+//! Responses to other requests.
 
 use kafka_producer::ProduceErrorKind;
 
@@ -6,7 +6,7 @@ use crate::case::Case;
 use crate::exchange::{Api, Exchange, Lie, framed};
 use crate::liar::Greeting;
 
-/// Wrong, old, future, and what no client would choose: added to the right correlation id.
+/// Offsets added to the correct correlation id: off by one, older, later, and extreme ones.
 const OFF_BY: [i32; 5] = [1, -1, 1000, i32::MIN, i32::MAX];
 
 fn off_by(exchange: &Exchange, offset: i32) -> Lie {
@@ -15,7 +15,7 @@ fn off_by(exchange: &Exchange, offset: i32) -> Lie {
 }
 
 #[test]
-fn a_correlation_id_that_is_not_the_requests_ends_the_connection_and_it_is_sent_again() {
+fn a_wrong_correlation_id_closes_the_connection_and_the_request_is_retried() {
     for api in Api::ALL {
         let case = Case::meeting(|liar| {
             liar.lie_about(api, |exchange| match OFF_BY.get(exchange.nth) {
@@ -30,7 +30,7 @@ fn a_correlation_id_that_is_not_the_requests_ends_the_connection_and_it_is_sent_
 }
 
 #[test]
-fn a_correlation_id_that_is_always_wrong_is_told_to_whoever_waits() {
+fn a_permanently_wrong_correlation_id_is_reported() {
     let case = Case::meeting(|liar| {
         liar.lie_about(Api::Metadata, |exchange| off_by(exchange, 1));
     });
@@ -52,7 +52,7 @@ fn a_correlation_id_that_is_always_wrong_is_told_to_whoever_waits() {
 }
 
 #[test]
-fn an_answer_that_comes_twice_ends_the_connection_and_records_arrive_once() {
+fn a_duplicate_response_closes_the_connection_and_records_arrive_once() {
     for api in Api::ALL {
         let case = Case::meeting(|liar| {
             liar.lie_about(api, |exchange| match exchange.nth {
@@ -68,8 +68,8 @@ fn an_answer_that_comes_twice_ends_the_connection_and_records_arrive_once() {
 }
 
 #[test]
-fn an_answer_that_nobody_asked_for_ends_the_connection() {
-    // Frames without end: none of them may pile up.
+fn an_unrequested_response_closes_the_connection() {
+    // An endless stream of frames: they must not accumulate.
     let unasked = framed(&[0; 8]).repeat(100_000);
     let case = Case::meeting(|liar| {
         liar.greet(Greeting::Say(unasked));
@@ -81,7 +81,7 @@ fn an_answer_that_nobody_asked_for_ends_the_connection() {
 
 #[test]
 fn an_answer_to_a_request_of_another_kind_ends_the_connection() {
-    // The header of a Metadata answer, and the body of an answer to ApiVersions.
+    // The header of a Metadata response with the body of an ApiVersions response.
     let case = Case::meeting(|liar| {
         liar.lie_about(Api::Metadata, |exchange| {
             let versions: &[u8] = b"\0\0\x02\0\0\0\0\0\x09\0\0\0\0\0\0";
@@ -93,7 +93,7 @@ fn an_answer_to_a_request_of_another_kind_ends_the_connection() {
     case.finish();
 }
 
-/// Frames of bytes that are no message, each with the right correlation id.
+/// Frames with the correct correlation id and a garbage body.
 #[test]
 fn garbage_in_a_frame_ends_the_connection_and_the_request_is_sent_again() {
     for api in Api::ALL {
@@ -102,7 +102,7 @@ fn garbage_in_a_frame_ends_the_connection_and_the_request_is_sent_again() {
             .map(|size| {
                 let mut bytes = vec![0; size * 13];
                 random.fill(&mut bytes);
-                // Neither "no error" nor an empty array, in whichever form.
+                // Bytes that decode neither as "no error" nor as an empty array, in both encodings.
                 bytes[..8].fill(0xff);
                 bytes
             })

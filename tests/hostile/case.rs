@@ -1,4 +1,4 @@
-//! One producer, one liar, and what must hold whatever is said.
+//! A producer with a hostile broker, and the invariants that must hold whatever the broker sends.
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -19,38 +19,63 @@ pub(crate) const BLOCK: Duration = Duration::from_secs(1);
 pub(crate) const REQUEST: Duration = Duration::from_millis(400);
 /// `delivery.timeout.ms`
 pub(crate) const DELIVERY: Duration = Duration::from_millis(1500);
-/// What a busy machine may add to a time-out.
+/// Tolerance of timeouts on a busy machine.
 pub(crate) const GRACE: Duration = Duration::from_secs(1);
 
-/// Cases that came to their end.
+/// Completed cases.
 static HELD: AtomicUsize = AtomicUsize::new(0);
 
-type Text = KafkaProducer<str, str>;
+pub(crate) type Text = KafkaProducer<str, str>;
 
-/// Memory is the process's: cases are run one after the other.
+/// Memory is measured for the whole process, so cases run one at a time.
 pub(crate) fn one_at_a_time() -> MutexGuard<'static, ()> {
     static ALONE: Mutex<()> = Mutex::new(());
-    // A case that failed is no reason for the others to fail.
+    // Ignore poisoning: a failed case must not fail the others.
     ALONE.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A producer whose only broker is a liar.
+/// A producer whose only broker is hostile.
 pub(crate) struct Case {
     pub(crate) producer: Text,
     pub(crate) liar: Liar,
-    /// Each value that was sent, and what was said of it.
+    /// Each value that was sent, with its result.
     ledger: RefCell<Vec<(String, Option<Delivery>)>>,
     peak: PeakMemory,
     _alone: MutexGuard<'static, ()>,
 }
 
+/// Short timeouts, so that failures are fast.
+pub(crate) fn impatient(servers: &str) -> ProducerConfigBuilder {
+    ProducerConfig::builder()
+        .set("bootstrap.servers", servers)
+        .max_block(BLOCK)
+        .request_timeout(REQUEST)
+        .delivery_timeout(DELIVERY)
+        .socket_connection_setup_timeout(REQUEST)
+        .socket_connection_setup_timeout_max(REQUEST)
+        .reconnect_backoff(Duration::from_millis(10))
+        .reconnect_backoff_max(Duration::from_millis(50))
+        .retry_backoff(Duration::from_millis(10))
+}
+
+/// Long timeouts, for a hostile broker that responds to everything: no timeout may pass, so that counts are the same on
+/// a busy machine.
+pub(crate) fn patient(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
+    const LONG: Duration = Duration::from_secs(60);
+    config
+        .request_timeout(LONG)
+        .delivery_timeout(LONG * 2)
+        .socket_connection_setup_timeout(LONG)
+        .socket_connection_setup_timeout_max(LONG)
+}
+
 impl Case {
-    /// The liar is honest until told otherwise; the topic `t` has one partition.
+    /// Honest until told otherwise; the topic `t` has one partition.
     pub(crate) fn new() -> Self {
         Self::meeting(|_| {})
     }
 
-    /// The liar is told something before the producer meets it.
+    /// With a liar that is prepared before the producer connects.
     pub(crate) fn meeting(prepare: impl FnOnce(&Liar)) -> Self {
         Self::configured(prepare, |config| config)
     }
@@ -64,17 +89,8 @@ impl Case {
         let liar = Liar::start();
         prepare(&liar);
         kafka_producer::internals::watch_log_lines();
-        let config = ProducerConfig::builder()
-            .set("bootstrap.servers", liar.address())
-            .max_block(BLOCK)
-            .request_timeout(REQUEST)
-            .delivery_timeout(DELIVERY)
-            .socket_connection_setup_timeout(REQUEST)
-            .socket_connection_setup_timeout_max(REQUEST)
-            .reconnect_backoff(Duration::from_millis(10))
-            .reconnect_backoff_max(Duration::from_millis(50))
-            .retry_backoff(Duration::from_millis(10));
-        let producer = Text::new(configure(config).build().unwrap()).unwrap();
+        let config = configure(impatient(&liar.address()));
+        let producer = Text::new(config.build().unwrap()).unwrap();
         Self {
             producer,
             liar,
@@ -84,14 +100,14 @@ impl Case {
         }
     }
 
-    /// A case whose producer has a connection, knows the topic and has its id.
+    /// With a connection, the topic's metadata and a producer id.
     pub(crate) fn warmed() -> Self {
         let case = Self::new();
         case.written();
         case
     }
 
-    /// Takes the next record into a batch, within `max.block.ms`.
+    /// Appends the next record, within `max.block.ms`.
     pub(crate) fn send(&self) -> Pending<'_> {
         let value = format!("value-{}", self.ledger.borrow().len());
         let began = Instant::now();
@@ -111,7 +127,7 @@ impl Case {
         }
     }
 
-    /// Sends a record, which must be written.
+    /// Sends a record that must be written.
     pub(crate) fn written(&self) -> RecordMetadata {
         match self.send().outcome() {
             Ok(metadata) => metadata,
@@ -119,7 +135,7 @@ impl Case {
         }
     }
 
-    /// Sends a record, which must fail: in this way, in words with these parts.
+    /// Sends a record that must fail with this kind, and these parts in the error's text.
     pub(crate) fn failed(&self, kind: &ProduceErrorKind, parts: &[&str]) -> ProduceError {
         let error = match self.send().outcome() {
             Ok(metadata) => panic!("written: {metadata}"),
@@ -129,15 +145,15 @@ impl Case {
         error
     }
 
-    /// Sends a record that is tried until its time is over: with these parts in what is said of it. Whether
-    /// that comes while an attempt is under way or between two makes no difference.
+    /// Sends a record that is retried until it expires, with these parts in the error's text. It does not matter
+    /// whether it expires in flight or during the back-off.
     pub(crate) fn undelivered(&self, parts: &[&str]) -> ProduceError {
         let error = self.failed(&ProduceErrorKind::DeliveryTimeout, parts);
         assert!(error.may_be_written() && error.is_retriable(), "{error}");
         error
     }
 
-    /// Sends a record to a topic that nobody has heard of: why that fails, within `max.block.ms`.
+    /// Sends a record to an unknown topic; returns the error, which must come within `max.block.ms`.
     pub(crate) fn failed_for(&self, topic: &str) -> ProduceError {
         let began = Instant::now();
         let future = self.producer.send(ProducerRecord::new(topic, "v")).unwrap();
@@ -146,14 +162,14 @@ impl Case {
         error
     }
 
-    /// What was said of the last record was a lie.
+    /// Drops the last result: the broker has lied about it.
     pub(crate) fn forget_last(&self) {
         if let Some(last) = self.ledger.borrow_mut().last_mut() {
             last.1 = Some(Delivery::MaybeWritten);
         }
     }
 
-    /// Waits until so many batches are under way.
+    /// Waits until this many batches are in flight.
     pub(crate) fn await_in_flight(&self, batches: u64) {
         let until = Instant::now() + REQUEST;
         while self.producer.snapshot().batches_in_flight < batches {
@@ -162,7 +178,7 @@ impl Case {
         }
     }
 
-    /// The liar turns honest: the same producer works, and [all is well](Self::end).
+    /// Makes the liar honest: the same producer must work, and the [invariants](Self::end) hold.
     pub(crate) fn finish(self) {
         self.liar.be_honest();
         for _ in 0..3 {
@@ -171,8 +187,8 @@ impl Case {
         self.end();
     }
 
-    /// Every record that was acknowledged is there once, none that was called not written is, and memory
-    /// was bounded all the while.
+    /// Checks the invariants: every acknowledged record is in the log once, no record reported as not written is, and
+    /// memory was bounded.
     pub(crate) fn end(self) {
         let began = Instant::now();
         self.producer.close().unwrap();
@@ -202,7 +218,7 @@ impl Case {
     }
 }
 
-/// A record that was taken.
+/// A record that was appended.
 pub(crate) struct Pending<'c> {
     case: &'c Case,
     place: usize,
@@ -215,7 +231,7 @@ impl Pending<'_> {
         self.future.is_done()
     }
 
-    /// What became of it, within `delivery.timeout.ms`.
+    /// Its result, within `delivery.timeout.ms`.
     pub(crate) fn outcome(self) -> Result<RecordMetadata, ProduceError> {
         let outcome = self.future.get();
         let took = self.began.elapsed();

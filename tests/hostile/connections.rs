@@ -1,4 +1,4 @@
-//! Peers that are hardly servers: they hang up, say nothing, or speak something else.
+//! Peers that are not Kafka brokers: they close the connection, stay silent, or use another protocol.
 
 use kafka_producer::{Delivery, ProduceErrorKind, WaitCause};
 
@@ -30,7 +30,7 @@ fn a_peer_that_accepts_and_stays_silent_is_named_with_the_key_of_the_time_out() 
     case.finish();
 }
 
-/// What other servers say before or instead of an answer.
+/// The output of other servers, before or instead of a response.
 #[test]
 fn a_peer_that_speaks_another_protocol_is_called_no_kafka_broker() {
     let foreign: [&[u8]; 4] = [
@@ -105,7 +105,7 @@ fn silence_instead_of_a_producer_id_is_what_the_record_was_waiting_for() {
     let case = Case::meeting(|liar| {
         liar.lie_about(Api::InitProducerId, |_| Lie::Silence);
     });
-    let parts = ["no producer id could be had", "request.timeout.ms"];
+    let parts = ["no producer id could be obtained", "request.timeout.ms"];
     let error = case.failed(&ProduceErrorKind::DeliveryTimeout, &parts);
     assert_eq!(error.delivery(), Delivery::NotWritten);
     assert!(matches!(error.cause(), Some(WaitCause::ProducerId { .. })));

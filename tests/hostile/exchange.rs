@@ -1,4 +1,4 @@
-//! One request and the true answer to it, and what may be said instead.
+//! A request with the broker's response to it, and the lie to send instead.
 
 use bytes::{Bytes, BytesMut};
 use kafka_protocol::messages::{
@@ -6,7 +6,7 @@ use kafka_protocol::messages::{
 };
 use kafka_protocol::protocol::{Decodable, Encodable, HeaderVersion};
 
-/// The kinds of requests a producer makes, by their numbers.
+/// The requests of a producer, by API key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[allow(
     clippy::enum_variant_names,
@@ -17,13 +17,13 @@ pub(crate) enum Api {
     Metadata = 3,
     ApiVersions = 18,
     InitProducerId = 22,
-    // Where the broker asks who the client is.
+    // Only with SASL.
     SaslHandshake = 17,
     SaslAuthenticate = 36,
 }
 
 impl Api {
-    /// Those of a producer that nobody asks who it is.
+    /// Those of a producer without SASL.
     pub(crate) const ALL: [Self; 4] = [
         Self::Produce,
         Self::Metadata,
@@ -40,42 +40,42 @@ impl Api {
     }
 }
 
-/// What to say to a request.
+/// What to send in response to a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Lie {
-    /// The true answer.
+    /// The broker's response.
     Truth,
-    /// These bytes, just so.
+    /// Exactly these bytes.
     Raw(Vec<u8>),
-    /// The first of these, and the second once the test [lets it](super::liar::Liar::release).
+    /// The first part, and the second one when the test calls [`release`](super::liar::Liar::release).
     Halves(Vec<u8>, Vec<u8>),
-    /// Nothing, and nothing to any later request of the connection.
+    /// Nothing, for this and all later requests of the connection.
     Silence,
-    /// Nothing, and the connection ends.
+    /// Nothing; closes the connection.
     Close,
 }
 
-/// The bytes of a frame.
+/// Adds the length field of a frame.
 pub(crate) fn framed(payload: &[u8]) -> Vec<u8> {
     let mut bytes = (payload.len() as i32).to_be_bytes().to_vec();
     bytes.extend_from_slice(payload);
     bytes
 }
 
-/// A request, and the broker's answer to it.
+/// A request, and the broker's response.
 #[derive(Debug)]
 pub(crate) struct Exchange {
     pub(crate) api: Api,
     pub(crate) version: i16,
     pub(crate) correlation_id: i32,
-    /// How many of this kind there were before, since the liar was last told what to say.
+    /// The index of the request among those of its API, since the liar's script was last changed.
     pub(crate) nth: usize,
-    /// The frame of the answer, without its length.
+    /// The response frame, without its length field.
     pub(crate) answer: Bytes,
 }
 
 impl Exchange {
-    /// The kind, version and correlation id of a request.
+    /// The API, version and correlation id of a request.
     pub(crate) fn header(request: &[u8]) -> (Api, i16, i32) {
         let code = i16::from_be_bytes([request[0], request[1]]);
         let version = i16::from_be_bytes([request[2], request[3]]);
@@ -83,7 +83,7 @@ impl Exchange {
         (Api::from_code(code), version, correlation_id)
     }
 
-    /// The header of an answer to this request.
+    /// The response header for this request.
     fn answer_header(&self) -> Vec<u8> {
         let mut header = self.correlation_id.to_be_bytes().to_vec();
         if self.api != Api::ApiVersions && self.is_flexible() {
@@ -102,26 +102,26 @@ impl Exchange {
         self.version >= first
     }
 
-    /// An answer with this body, in a frame.
+    /// A response with this body, as a frame.
     pub(crate) fn with_body(&self, body: &[u8]) -> Lie {
         let mut payload = self.answer_header();
         payload.extend_from_slice(body);
         Lie::Raw(framed(&payload))
     }
 
-    /// The body of the true answer.
+    /// The body of the broker's response.
     pub(crate) fn body(&self) -> &[u8] {
         &self.answer[self.answer_header().len()..]
     }
 
-    /// The true answer with its frame's bytes changed.
+    /// The broker's response with changed bytes.
     pub(crate) fn changed(&self, change: impl FnOnce(&mut Vec<u8>)) -> Lie {
         let mut bytes = self.answer.to_vec();
         change(&mut bytes);
         Lie::Raw(framed(&bytes))
     }
 
-    /// The true answer as another broker's library reads it, changed.
+    /// The broker's response, decoded by another library, with changed fields.
     pub(crate) fn edited<M: Message>(&self, edit: impl FnOnce(&mut M)) -> Lie {
         Lie::Raw(framed(&self.edited_payload(edit)))
     }
@@ -143,7 +143,7 @@ impl Exchange {
     }
 }
 
-/// A response that can be edited.
+/// A response whose fields can be changed.
 pub(crate) trait Message: Encodable + Decodable + HeaderVersion {
     const API: Api;
 }

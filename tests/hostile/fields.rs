@@ -1,4 +1,4 @@
-//! Messages whose fields are not what they say.
+//! Malformed messages: lengths that do not fit, invalid text, missing and unknown fields.
 
 use std::collections::BTreeMap;
 
@@ -8,13 +8,13 @@ use kafka_protocol::messages::{
     ApiVersionsResponse, InitProducerIdResponse, MetadataResponse, ProduceResponse,
 };
 
-use crate::case::Case;
+use crate::case::{Case, patient};
 use crate::exchange::{Api, Exchange, Lie};
 
-/// A count, or a length, of 2^31 - 1 in compact form: one more, as a varint.
+/// The count or length 2^31 - 1 in compact encoding: one more, as a varint.
 const HUGE: [u8; 5] = [0x80, 0x80, 0x80, 0x80, 0x08];
 
-/// The newest versions: where an array begins, and what is said when it is longer than the frame.
+/// For the latest versions: the bytes before an array, and the error if the array is longer than the frame.
 const ARRAYS: [(Api, &[u8], &str); 3] = [
     (Api::ApiVersions, &[0, 0], "the API keys is longer"),
     (Api::Metadata, &[0; 4], "the brokers is longer"),
@@ -47,14 +47,14 @@ fn an_array_of_two_thousand_million_elements_takes_no_memory_and_is_named() {
 
 #[test]
 fn a_string_that_is_longer_than_its_frame_is_named() {
-    // No broker, then the cluster's id.
+    // An empty list of brokers, then the cluster id.
     let metadata = [&[0, 0, 0, 0, 1][..], &[0xff, 0x7f], b"cluster"].concat();
     told_always(
         Api::Metadata,
         move |exchange| exchange.with_body(&metadata),
         "the cluster's id is longer than the message",
     );
-    // One topic, and its name.
+    // One topic, with its name.
     let produce = [&[2][..], &[0xff, 0x7f], b"t"].concat();
     told_always(
         Api::Produce,
@@ -63,7 +63,7 @@ fn a_string_that_is_longer_than_its_frame_is_named() {
     );
 }
 
-/// Replaces text in the true answer by bytes that are no text.
+/// Replaces a text in the broker's response by invalid UTF-8.
 fn not_utf8(exchange: &Exchange, text: &[u8]) -> Lie {
     exchange.changed(|bytes| {
         let at = bytes.windows(text.len()).position(|part| part == text);
@@ -102,7 +102,7 @@ fn a_null_where_there_must_be_something_is_named() {
 #[test]
 fn an_answer_that_ends_too_early_is_named_wherever_it_ends() {
     for api in Api::ALL {
-        // Cut a little earlier each time; the header stays.
+        // Truncated a little more each time; the header stays.
         let case = Case::meeting(|liar| {
             liar.lie_about(api, |exchange| match exchange.nth {
                 nth @ 0..8 => exchange.changed(|bytes| {
@@ -118,7 +118,7 @@ fn an_answer_that_ends_too_early_is_named_wherever_it_ends() {
     }
 }
 
-/// A field of a later time, as big as they get.
+/// Unknown tagged fields, up to the largest tag.
 fn later() -> BTreeMap<i32, Bytes> {
     [
         (9_000, Bytes::from_static(b"of a later time")),
@@ -165,19 +165,17 @@ fn with_unknown_tags(exchange: &Exchange) -> Lie {
 
 #[test]
 fn tagged_fields_of_a_later_time_are_skipped() {
-    let case = Case::meeting(|liar| {
-        liar.lie(with_unknown_tags);
-    });
+    let case = Case::configured(|liar| liar.lie(with_unknown_tags), patient);
     assert_eq!(case.written().offset(), 0);
     assert_eq!(case.written().offset(), 1);
     assert_eq!(case.liar.told(Api::Produce), 2);
     assert_eq!(case.liar.told(Api::Metadata), 1);
-    // The one that asked for metadata, and the leader's.
+    // The connection for metadata, and the leader's.
     assert_eq!(case.liar.connections(), 2);
     case.finish();
 }
 
-/// A broker that is as old as those this library speaks to: classic forms.
+/// Announces the oldest versions that this library supports, which use the non-flexible encoding.
 fn old(exchange: &Exchange) -> Lie {
     exchange.edited(|m: &mut ApiVersionsResponse| {
         for api in &mut m.api_keys {
@@ -192,7 +190,7 @@ fn old(exchange: &Exchange) -> Lie {
 
 #[test]
 fn the_classic_forms_of_old_versions_are_checked_as_well() {
-    // For each kind: what stands before a length of two or four bytes that is a lie.
+    // For each API: the bytes before an invalid length of two or four bytes.
     let lies: [(Api, &[u8], &[u8]); 6] = [
         (Api::Metadata, &[0; 4], &[0x7f, 0xff, 0xff, 0xff]),
         (Api::Metadata, &[0; 4], &[0xff, 0xff, 0xff, 0xfe]),

@@ -1,4 +1,4 @@
-//! Lengths of frames that are none, and frames that come in pieces.
+//! Invalid frame lengths, and frames that arrive in parts.
 
 use kafka_producer::ProduceErrorKind;
 
@@ -8,14 +8,14 @@ use crate::exchange::{Api, Exchange, Lie, framed};
 /// The largest response that is accepted.
 const CAP: i32 = 100 * 1024 * 1024;
 
-/// A length, and what is said of it.
+/// An invalid length, and the error's text.
 const LENGTHS: [(i32, &str); 6] = [
     (-1, "a length of -1 bytes"),
     (i32::MIN, "a length of -2147483648 bytes"),
     (0, "ends inside the correlation id"),
     (i32::MAX, "at most 104857600 are accepted"),
     (CAP + 1, "at most 104857600 are accepted"),
-    // Not too much, but it never comes.
+    // A valid length, but the bytes never arrive.
     (CAP, "timeout.ms"),
 ];
 
@@ -26,11 +26,11 @@ fn announced(length: i32) -> Lie {
 }
 
 #[test]
-fn a_length_that_is_none_ends_the_connection_and_the_request_is_sent_again() {
+fn an_invalid_length_closes_the_connection_and_the_request_is_retried() {
     for api in Api::ALL {
         let case = Case::meeting(|liar| {
             liar.lie_about(api, |exchange| match LENGTHS.get(exchange.nth) {
-                // The last would take a time-out each time.
+                // The last one would cost a timeout each time.
                 Some((length, _)) if *length != CAP => announced(*length),
                 _ => Lie::Truth,
             });
@@ -42,7 +42,7 @@ fn a_length_that_is_none_ends_the_connection_and_the_request_is_sent_again() {
 }
 
 #[test]
-fn a_length_that_is_none_is_told_to_whoever_waits_for_a_topic() {
+fn an_invalid_length_is_reported_to_waiters_for_metadata() {
     for (length, words) in LENGTHS {
         let case = Case::meeting(|liar| {
             liar.lie_about(Api::Metadata, move |_| announced(length));
@@ -54,7 +54,7 @@ fn a_length_that_is_none_is_told_to_whoever_waits_for_a_topic() {
 }
 
 #[test]
-fn a_length_that_is_none_is_told_to_whoever_waits_for_a_batch() {
+fn an_invalid_length_is_reported_to_waiters_for_a_batch() {
     for (length, words) in LENGTHS {
         let case = Case::warmed();
         case.liar
@@ -64,7 +64,7 @@ fn a_length_that_is_none_is_told_to_whoever_waits_for_a_batch() {
     }
 }
 
-/// The answer cut after `first` bytes of its frame.
+/// The response, split after `first` bytes of its frame.
 fn halves(exchange: &Exchange, first: usize) -> Lie {
     let whole = framed(&exchange.answer);
     let (first, second) = whole.split_at(first.min(whole.len()));
@@ -73,7 +73,7 @@ fn halves(exchange: &Exchange, first: usize) -> Lie {
 
 #[test]
 fn half_a_frame_then_silence_then_the_rest_is_an_answer() {
-    // Inside the length, behind it, inside the correlation id, inside the body, before the last byte.
+    // Inside the length field, after it, inside the correlation id, inside the body, before the last byte.
     for first in [1, 4, 6, 20, 40] {
         let case = Case::warmed();
         let connections = case.liar.connections();

@@ -1,5 +1,5 @@
-//! A man in the middle: forwards frames between a producer and a good broker, and lies where it is told
-//! to. A thread for each connection; all of them end with it.
+//! A man in the middle: a proxy that forwards frames between a producer and a good broker, and lies where it is told
+//! to. It has a thread for each connection, which ends with it.
 
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
@@ -14,27 +14,34 @@ use kafka_protocol::messages::MetadataResponse;
 
 use crate::exchange::{Api, Exchange, Lie, framed};
 
-/// What is done to a connection when it comes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// What happens to a new connection.
+#[derive(Clone)]
 pub(crate) enum Greeting {
-    /// It is served.
+    /// Proxies frames.
     Serve,
-    /// It is closed.
+    /// Forwards the bytes of both sides unchanged.
+    Carry,
+    /// Calls a function, and closes the connection.
+    Act(Act),
+    /// Closes the connection.
     Close,
-    /// It is read from, and nothing is ever said.
+    /// Reads, and never writes.
     Silence,
-    /// This is said, unasked, and it is served.
+    /// Writes these bytes first, then proxies frames.
     Say(Vec<u8>),
 }
+
+/// Handles a connection until it is to be closed.
+pub(crate) type Act = Arc<dyn Fn(&TcpStream) -> io::Result<()> + Send + Sync>;
 
 type Tongue = Arc<dyn Fn(&Exchange) -> Lie + Send + Sync>;
 
 struct State {
     greeting: Greeting,
     tongue: Tongue,
-    /// Exchanges of each kind since the tongue was changed.
+    /// Exchanges of each API since the script was changed.
     told: BTreeMap<Api, usize>,
-    /// First halves that were said, and second ones that may be.
+    /// First parts that were sent, and second parts that may be sent.
     halves_said: usize,
     halves_released: usize,
     connections: usize,
@@ -47,23 +54,29 @@ struct Shared {
     state: Mutex<State>,
     changed: Condvar,
     address: SocketAddr,
+    node: i32,
     upstream: SocketAddr,
 }
 
-/// The man in the middle of a producer and a [`TestCluster`] of one broker.
+/// A proxy between a producer and a broker of a [`TestCluster`].
 pub(crate) struct Liar {
-    pub(crate) cluster: TestCluster,
+    pub(crate) cluster: Arc<TestCluster>,
     shared: Arc<Shared>,
     acceptor: Option<JoinHandle<()>>,
 }
 
 impl Liar {
-    /// One that tells the truth, before a cluster that has the topic `t` of one partition.
+    /// Honest, in front of a cluster with the topic `t` of one partition.
     pub(crate) fn start() -> Self {
         let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
+        Self::before(&Arc::new(cluster), 0, Greeting::Serve)
+    }
+
+    /// In front of this broker.
+    pub(crate) fn before(cluster: &Arc<TestCluster>, node: i32, greeting: Greeting) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
         let state = State {
-            greeting: Greeting::Serve,
+            greeting,
             tongue: Arc::new(|_| Lie::Truth),
             told: BTreeMap::new(),
             halves_said: 0,
@@ -77,37 +90,43 @@ impl Liar {
             state: Mutex::new(state),
             changed: Condvar::new(),
             address: listener.local_addr().unwrap(),
-            upstream: (Ipv4Addr::LOCALHOST, cluster.port(0).unwrap()).into(),
+            node,
+            upstream: (Ipv4Addr::LOCALHOST, cluster.port(node).unwrap()).into(),
         });
         let acceptor = {
             let shared = Arc::clone(&shared);
             thread::spawn(move || shared.accept_all(&listener))
         };
         Self {
-            cluster,
+            cluster: Arc::clone(cluster),
             shared,
             acceptor: Some(acceptor),
         }
     }
 
-    /// What the producer connects to.
+    /// The address for the producer.
     pub(crate) fn address(&self) -> String {
         self.shared.address.to_string()
     }
 
-    /// How to greet connections that come from now on.
+    /// The port of that address.
+    pub(crate) fn port(&self) -> u16 {
+        self.shared.address.port()
+    }
+
+    /// Sets what happens to new connections.
     pub(crate) fn greet(&self, greeting: Greeting) {
         self.shared.state.lock().unwrap().greeting = greeting;
     }
 
-    /// What to say to requests that come from now on.
+    /// Sets the response to later requests.
     pub(crate) fn lie(&self, tongue: impl Fn(&Exchange) -> Lie + Send + Sync + 'static) {
         let mut state = self.shared.state.lock().unwrap();
         state.tongue = Arc::new(tongue);
         state.told.clear();
     }
 
-    /// What to say to requests of a kind; the truth to all others.
+    /// Sets the response to later requests of one API; others get the broker's response.
     pub(crate) fn lie_about(
         &self,
         api: Api,
@@ -122,21 +141,21 @@ impl Liar {
         });
     }
 
-    /// Only the truth, from now on.
+    /// Returns to the broker's responses.
     pub(crate) fn be_honest(&self) {
         self.greet(Greeting::Serve);
         self.lie(|_| Lie::Truth);
         self.release();
     }
 
-    /// Ends all connections that there are.
+    /// Closes all open connections.
     pub(crate) fn hang_up(&self) {
         for stream in self.shared.state.lock().unwrap().open.drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
 
-    /// Waits until the first half of an answer has been said.
+    /// Waits until the first part of a response was sent.
     pub(crate) fn await_half(&self, within: Duration) {
         let state = self.shared.state.lock().unwrap();
         let waited = self
@@ -147,19 +166,19 @@ impl Liar {
         assert!(!waited.1.timed_out(), "no half of an answer was said");
     }
 
-    /// Lets the second halves be said of all answers whose first half was.
+    /// Sends the second part of all responses whose first part was sent.
     pub(crate) fn release(&self) {
         let mut state = self.shared.state.lock().unwrap();
         state.halves_released = state.halves_said;
         self.shared.changed.notify_all();
     }
 
-    /// Connections that came so far.
+    /// The number of connections so far.
     pub(crate) fn connections(&self) -> usize {
         self.shared.state.lock().unwrap().connections
     }
 
-    /// Requests of a kind since the last change of what is said.
+    /// The number of requests of an API since the script was changed.
     pub(crate) fn told(&self, api: Api) -> usize {
         let state = self.shared.state.lock().unwrap();
         state.told.get(&api).copied().unwrap_or_default()
@@ -177,7 +196,7 @@ impl Drop for Liar {
             }
             std::mem::take(&mut state.threads)
         };
-        // The acceptor waits for a connection, and looks up with this one.
+        // Wakes the acceptor, which blocks in accept.
         let _ = TcpStream::connect(self.shared.address);
         for thread in self.acceptor.take().into_iter().chain(threads) {
             let _ = thread.join();
@@ -198,7 +217,7 @@ impl Shared {
             state.open.push(client.try_clone().unwrap());
             let (shared, greeting) = (Arc::clone(self), state.greeting.clone());
             state.threads.push(thread::spawn(move || {
-                // A connection that the producer gives up ends with an error, as it should.
+                // An error is expected when the producer closes the connection.
                 let _ = shared.serve(&client, &greeting);
                 let _ = client.shutdown(Shutdown::Both);
             }));
@@ -208,6 +227,8 @@ impl Shared {
     fn serve(&self, mut client: &TcpStream, greeting: &Greeting) -> io::Result<()> {
         match greeting {
             Greeting::Serve => {}
+            Greeting::Carry => return carry(client, &TcpStream::connect(self.upstream)?),
+            Greeting::Act(act) => return act(client),
             Greeting::Close => return Ok(()),
             Greeting::Silence => return io::copy(&mut client, &mut io::sink()).map(drop),
             Greeting::Say(bytes) => client.write_all(bytes)?,
@@ -228,7 +249,7 @@ impl Shared {
         Ok(())
     }
 
-    /// An exchange of which the producer does not learn where the broker really is.
+    /// Replaces the broker's address in Metadata responses by the proxy's, so that the producer does not bypass it.
     fn exchange(&self, api: Api, version: i16, correlation_id: i32, answer: Bytes) -> Exchange {
         let mut state = self.state.lock().unwrap();
         let told = state.told.entry(api).or_default();
@@ -245,9 +266,9 @@ impl Shared {
             let port = i32::from(self.address.port());
             exchange.answer = exchange
                 .edited_payload::<MetadataResponse>(|metadata| {
-                    metadata
-                        .brokers
-                        .iter_mut()
+                    let brokers = metadata.brokers.iter_mut();
+                    brokers
+                        .filter(|broker| broker.node_id.0 == self.node)
                         .for_each(|broker| broker.port = port);
                 })
                 .into();
@@ -255,7 +276,7 @@ impl Shared {
         exchange
     }
 
-    /// Says what is to be said; false if the connection ends with it.
+    /// Sends the scripted response. Returns false if the connection is to be closed.
     fn say(&self, mut client: &TcpStream, exchange: &Exchange) -> io::Result<bool> {
         let tongue = Arc::clone(&self.state.lock().unwrap().tongue);
         match tongue(exchange) {
@@ -280,7 +301,21 @@ impl Shared {
     }
 }
 
-/// A frame without its length; `None` at the end of the stream.
+/// Forwards bytes in both directions until either side closes.
+fn carry(client: &TcpStream, broker: &TcpStream) -> io::Result<()> {
+    thread::scope(|scope| {
+        scope.spawn(|| pour(client, broker));
+        pour(broker, client)
+    })
+}
+
+fn pour(mut from: &TcpStream, mut to: &TcpStream) -> io::Result<()> {
+    let poured = io::copy(&mut from, &mut to).map(drop);
+    let _ = (from.shutdown(Shutdown::Both), to.shutdown(Shutdown::Both));
+    poured
+}
+
+/// Reads a frame without its length field; `None` at the end of the stream.
 fn read_frame(from: &mut impl Read) -> io::Result<Option<Bytes>> {
     let mut length = [0; 4];
     if let Err(error) = from.read_exact(&mut length) {

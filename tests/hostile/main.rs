@@ -1,10 +1,8 @@
-//! The producer against peers that lie: whatever bytes come from the other end of a connection, each
-//! record gets a typed outcome in bounded time, memory stays bounded, and the same producer works as soon
-//! as its peer does.
+//! Robustness against hostile peers: whatever bytes a peer sends, each record gets a typed result within bounded time,
+//! memory stays bounded, and the same producer works again as soon as its peer does.
 //!
-//! [`liar::Liar`] stands between the producer and a good embedded broker and forwards frames; each test
-//! tells it what to say instead. [`case::Case`] holds the producer to its bounds; with `--nocapture` each
-//! says its number and the memory that was taken.
+//! [`liar::Liar`] is a proxy between the producer and a good embedded broker; each test scripts the responses to
+//! change. [`case::Case`] checks the invariants; with `--nocapture` each case prints its number and peak memory.
 #![allow(
     clippy::unwrap_used,
     clippy::disallowed_methods,
@@ -14,16 +12,20 @@
 )]
 
 mod answers;
+mod beside;
 mod case;
 mod connections;
 mod exchange;
 mod fields;
 mod frames;
 mod liar;
+mod machine;
 mod memory;
 mod metadata;
 mod produce;
 #[cfg(feature = "sasl-scram")]
 mod sasl;
 mod throttle;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
+mod tls;
 mod versions;

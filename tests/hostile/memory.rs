@@ -1,30 +1,30 @@
-//! How much memory the process has taken at most.
+//! Peak memory of the process.
 
 use std::fs;
 
-/// What one case may take on top of what there was before it.
+/// Limit of one case, above the memory before it.
 pub(crate) const BOUND_KIB: u64 = 64 * 1024;
 
-/// Watches the process from its making on.
+/// The peak since its creation.
 pub(crate) struct PeakMemory {
     before: u64,
 }
 
 impl PeakMemory {
-    /// Starts anew: the peak so far is forgotten.
+    /// Resets the peak.
     pub(crate) fn watch() -> Self {
-        // The number for "forget the peak" in proc(5). Where it cannot be written, the old peak counts.
+        // The value for "reset the peak" in proc(5). If it cannot be written, the previous peak counts.
         let _ = fs::write("/proc/self/clear_refs", "5");
         Self { before: peak_kib() }
     }
 
-    /// What was taken since at the worst moment, in KiB.
+    /// The peak above the memory at the start, in KiB.
     pub(crate) fn taken_kib(&self) -> u64 {
         peak_kib().saturating_sub(self.before)
     }
 }
 
-/// The largest resident size so far, in KiB; 0 where the system does not tell.
+/// The peak resident set size, in KiB; 0 where the system does not report it.
 fn peak_kib() -> u64 {
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));

@@ -1,4 +1,4 @@
-//! Metadata that is well formed and wrong.
+//! Metadata responses that are well formed and wrong.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use crate::case::{BLOCK, Case, GRACE};
 use crate::exchange::Api;
 
 impl Case {
-    /// Metadata is always changed in this way.
+    /// With all Metadata responses changed in this way.
     fn told(edit: impl Fn(&mut MetadataResponse) + Send + Sync + Clone + 'static) -> Self {
         Self::meeting(|liar| {
             liar.lie_about(Api::Metadata, move |exchange| exchange.edited(edit.clone()));
@@ -36,7 +36,8 @@ fn lead(metadata: &mut MetadataResponse, leader: i32) {
     }
 }
 
-/// SE-1, MD-24
+/// The loop goes on after an exception, which is logged (SE-1). A cluster snapshot is immutable. A partition whose
+/// leader is not among the nodes has no leader; it is a partition of its topic, but not an available one (MD-24).
 #[test]
 fn a_partition_without_leader_is_what_the_record_was_waiting_for() {
     for leader in [-1, 77, i32::MIN] {
@@ -49,7 +50,7 @@ fn a_partition_without_leader_is_what_the_record_was_waiting_for() {
     }
 }
 
-/// One of the two is right: which one is taken must not depend on how long the list is.
+/// One of the two is correct; the choice must not depend on the length of the list.
 #[test]
 fn of_a_node_that_is_listed_twice_the_first_counts() {
     for others in [0, 3, 100] {
@@ -86,7 +87,7 @@ fn a_leader_whose_address_is_wrong_is_named_with_it() {
     }
 }
 
-/// The bootstrap servers have the numbers below zero.
+/// Ids below zero are those of bootstrap servers.
 #[test]
 fn brokers_with_impossible_numbers_or_ports_are_left_out() {
     for (id, port) in [(-1, 1), (i32::MIN, 1), (7, 0), (7, 65_536), (7, -1)] {
@@ -160,18 +161,18 @@ fn a_topic_whose_only_partition_has_an_impossible_number_is_not_found() {
     case.finish();
 }
 
-/// How many partitions a broker may claim without anything being wrong.
+/// A number of partitions that is large, but possible.
 const MANY: i32 = 100_000;
 
-/// The true answer with partitions added, all without leader, written by hand: the other library would
-/// take more memory than the producer.
+/// The broker's response with partitions without leader added, encoded by hand: the other library would take more
+/// memory than the producer.
 fn with_many_partitions(body: &[u8]) -> Vec<u8> {
-    // The topic's name, before it no error.
+    // The topic's name; before it is the error code 0.
     let Some(at) = body.windows(4).position(|part| part == b"\0\0\x02t") else {
-        // The first request of a producer is for no topic.
+        // The first metadata request of a producer is without topics.
         return body.to_vec();
     };
-    // Error, name, id, 'is internal', then the count of partitions.
+    // Error code, name, id, 'is internal', then the number of partitions.
     let count = at + 2 + 2 + 16 + 1;
     assert_eq!(body[count], 2, "one partition");
     let mut out = body[..count].to_vec();
@@ -197,7 +198,7 @@ fn put_unsigned(out: &mut Vec<u8>, mut value: u32) {
 }
 
 #[test]
-fn a_topic_of_a_hundred_thousand_partitions_is_taken_in_its_stride() {
+fn metadata_with_a_hundred_thousand_partitions_is_handled() {
     let case = Case::meeting(|liar| {
         liar.lie_about(Api::Metadata, |exchange| {
             exchange.with_body(&with_many_partitions(exchange.body()))
@@ -216,7 +217,7 @@ fn a_topic_of_a_hundred_thousand_partitions_is_taken_in_its_stride() {
 }
 
 #[test]
-fn twenty_thousand_brokers_are_taken_in_stride() {
+fn metadata_with_twenty_thousand_brokers_is_handled() {
     let case = Case::told(|metadata| {
         metadata
             .brokers

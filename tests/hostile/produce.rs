@@ -1,4 +1,4 @@
-//! Answers to batches and to the request for a producer id that are well formed and wrong.
+//! Responses to Produce and InitProducerId that are well formed and wrong.
 
 use kafka_producer::{Delivery, ErrorCode, ProduceErrorKind, WaitCause};
 use kafka_protocol::messages::produce_response::{
@@ -11,7 +11,7 @@ use crate::case::Case;
 use crate::exchange::Api;
 
 impl Case {
-    /// The first so many answers to batches are changed in this way.
+    /// With this many first Produce responses changed in this way.
     fn at_first(
         &self,
         count: usize,
@@ -36,7 +36,7 @@ impl Case {
     }
 }
 
-/// SE-36: Java leaves the batch in flight until it times out.
+/// Java leaves the batch in flight until it expires (SE-36).
 #[test]
 fn an_answer_that_lacks_the_partition_is_none_and_the_record_arrives_once() {
     let lacking: [fn(&mut ProduceResponse); 4] = [
@@ -62,7 +62,7 @@ fn answers_that_always_lack_the_partition_are_named_and_the_record_may_be_writte
     case.finish();
 }
 
-/// SE-35
+/// An unexpected partition in a response would be a null pointer exception in Java (SE-35).
 #[test]
 fn partitions_that_were_not_in_the_request_are_passed_over() {
     let case = Case::warmed();
@@ -77,7 +77,7 @@ fn partitions_that_were_not_in_the_request_are_passed_over() {
         answer.responses.insert(0, topic.with_name(foreign));
         let partitions = &mut answer.responses[1].partition_responses;
         partitions.splice(0..0, (-20..0).chain(1..20).map(unknown));
-        // And the right one once more, with an error.
+        // And the correct partition a second time, with an error.
         partitions.push(unknown(0));
     });
     let first = case.written().offset();
@@ -98,7 +98,7 @@ fn an_error_code_that_is_not_known_fails_the_record_which_may_be_written() {
 }
 
 #[test]
-fn records_that_are_refused_by_impossible_places_are_refused() {
+fn record_errors_with_impossible_indices_are_handled() {
     let case = Case::warmed();
     case.always_after_batches(|partition| {
         partition.error_code = 87;
@@ -110,12 +110,12 @@ fn records_that_are_refused_by_impossible_places_are_refused() {
     });
     let kind = ProduceErrorKind::Broker(ErrorCode::InvalidRecord);
     case.failed(&kind, &["INVALID_RECORD", "long long"]);
-    // The broker has written what the answer calls refused, so nothing can be said of it any more.
+    // The broker has appended the batch that the changed response rejects, so the last result is dropped.
     case.forget_last();
     case.finish();
 }
 
-/// What is kept of an answer is bounded by what was asked, not by how much is answered.
+/// The memory of record errors is bounded by the size of the request, not of the response.
 #[test]
 fn a_refusal_that_names_the_same_records_over_and_over_is_kept_once_for_each() {
     let case = Case::warmed();
@@ -130,7 +130,7 @@ fn a_refusal_that_names_the_same_records_over_and_over_is_kept_once_for_each() {
         partition.record_errors = (0..200_000).map(named).collect();
     });
     let kind = ProduceErrorKind::Broker(ErrorCode::InvalidRecord);
-    // That of the first time, and no other.
+    // The message of the first error for a record, and no other.
     let error = case.failed(&kind, &["INVALID_RECORD: reason 0;"]);
     assert_eq!(
         error.broker_error().unwrap().message.as_deref(),

@@ -1,13 +1,18 @@
-//! Brokers that ask who the client is, and then say anything: each time the record gets its error in time, and
-//! the same producer works as soon as its broker does.
+//! Hostile brokers with SASL: each record gets its error in time, and the same producer works again as soon as its
+//! broker does.
 
+use std::io::Write;
+use std::net::TcpStream;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use kafka_producer::testing::TestCluster;
 use kafka_producer::{ProduceErrorKind, SecurityProtocol};
 
-use crate::case::{Case, REQUEST};
+use crate::beside::Beside;
+use crate::case::{Case, REQUEST, assert_says};
 use crate::exchange::{Api, Exchange, Lie, framed};
-use crate::liar::Liar;
+use crate::liar::{Greeting, Liar};
 
 const PASSWORD: &str = "s3cret";
 const AT_ONCE: Duration = Duration::from_millis(900);
@@ -26,7 +31,7 @@ fn meeting(prepare: impl FnOnce(&Liar)) -> Case {
     )
 }
 
-/// An answer to SaslAuthenticate with this token.
+/// A SaslAuthenticate response with this token.
 fn token(exchange: &Exchange, token: &[u8]) -> Lie {
     let mut body = vec![0, 0, 0];
     let mut length = token.len() as u32 + 1;
@@ -36,12 +41,12 @@ fn token(exchange: &Exchange, token: &[u8]) -> Lie {
     }
     body.push(length as u8);
     body.extend_from_slice(token);
-    // The session's lifetime, and no tags.
+    // Session lifetime, and no tagged fields.
     body.extend_from_slice(&[0; 9]);
     exchange.with_body(&body)
 }
 
-/// The broker's token in a true answer.
+/// The token in the broker's response.
 fn true_token(exchange: &Exchange) -> String {
     let body = exchange.body();
     let text = String::from_utf8_lossy(body).into_owned();
@@ -53,7 +58,7 @@ fn true_token(exchange: &Exchange) -> String {
     text[begin..end].to_owned()
 }
 
-/// The record fails at once, for a reason that will not go away, in these words.
+/// The record must fail at once with a permanent error, with these parts in its text.
 fn refused(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str]) {
     let case = meeting(|liar| liar.lie_about(Api::SaslAuthenticate, lie));
     let began = Instant::now();
@@ -63,12 +68,12 @@ fn refused(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str
     assert!(began.elapsed() < AT_ONCE, "{:?}", began.elapsed());
     assert!(!error.to_string().contains(PASSWORD), "{error}");
     case.liar.be_honest();
-    // What had been refused may be found to be so once more.
+    // An earlier error may be returned once more.
     while case.send().outcome().is_err() {}
     case.finish();
 }
 
-/// The record fails when `max.block.ms` is over, since another attempt may succeed; why is told.
+/// The record must fail after `max.block.ms`, because the error is transient; its text has these parts.
 fn interrupted(lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static, parts: &[&str]) {
     interrupted_at(Api::SaslAuthenticate, lie, parts);
 }
@@ -105,7 +110,7 @@ fn a_number_of_iterations_that_no_one_could_compute_is_refused_at_once() {
     }
 }
 
-/// The largest that is computed: off the producer's thread.
+/// The largest number that is accepted: computed on a helper thread.
 #[test]
 fn many_iterations_are_computed_elsewhere() {
     let case = meeting(|liar| {
@@ -123,7 +128,7 @@ fn many_iterations_are_computed_elsewhere() {
 }
 
 #[test]
-fn first_messages_that_are_none_are_refused_with_what_is_missing() {
+fn malformed_first_messages_are_rejected_with_what_is_missing() {
     refused(|exchange| token(exchange, b""), &["first message"]);
     refused(|exchange| token(exchange, b"s=Zm9v,i=4096"), &["nonce"]);
     refused(|exchange| token(exchange, b"r=,s=Zm9v,i=4096"), &["nonce"]);
@@ -173,8 +178,86 @@ fn answers_that_are_too_long_cut_for_another_or_twice_are_interruptions() {
     interrupted_at(Api::ApiVersions, versions, &parts);
 }
 
+/// Hostile exchanges, each with a part of the error's text for a record that waited for it.
+fn hostile_talks() -> Vec<(&'static str, &'static str, Talk)> {
+    vec![
+        talk("2,147,483,647 iterations", "no more than", |exchange| {
+            let first = true_token(exchange);
+            let (rest, _) = first.rsplit_once(",i=").unwrap();
+            token(exchange, format!("{rest},i=2147483647").as_bytes())
+        }),
+        talk(
+            "as many iterations as are computed",
+            "broker 1",
+            |exchange| {
+                let first = true_token(exchange);
+                let (rest, _) = first.rsplit_once(",i=").unwrap();
+                token(exchange, format!("{rest},i=1000000").as_bytes())
+            },
+        ),
+        talk("no nonce", "nonce", |exchange| {
+            token(exchange, b"s=Zm9v,i=4096")
+        }),
+        talk("an empty answer", "first message", |exchange| {
+            token(exchange, b"")
+        }),
+        talk("no answer", "setup.timeout", |_| Lie::Silence),
+        talk("an answer twice", "broker", |exchange| {
+            Lie::Raw([framed(&exchange.answer), framed(&exchange.answer)].concat())
+        }),
+        talk("an answer of 60,000 bytes", "first message", |exchange| {
+            token(exchange, &vec![b'r'; 60_000])
+        }),
+        talk("a frame that does not end", "setup.timeout", |_| {
+            let mut bytes = 1_000_000_i32.to_be_bytes().to_vec();
+            bytes.resize(500_000, 7);
+            Lie::Raw(bytes)
+        }),
+        talk("a frame of 2 GiB", "bad frame", |_| {
+            let mut bytes = i32::MAX.to_be_bytes().to_vec();
+            bytes.resize(10_000, 7);
+            Lie::Raw(bytes)
+        }),
+    ]
+}
+
+fn talk(
+    what: &'static str,
+    words: &'static str,
+    lie: impl Fn(&Exchange) -> Lie + Send + Sync + 'static,
+) -> (&'static str, &'static str, Talk) {
+    (what, words, Box::new(lie))
+}
+
+/// The records for another broker must not be affected.
 #[test]
-fn a_talk_that_stops_is_given_up_in_time() {
+fn a_hostile_broker_does_not_affect_the_records_of_another() {
+    let brokers = TestCluster::builder().sasl_user("alice", PASSWORD);
+    let beside = Beside::new(brokers, Greeting::Serve, |config| {
+        config
+            .security_protocol(SecurityProtocol::SaslPlaintext)
+            .sasl_scram_sha_256("alice", PASSWORD)
+    });
+    for (what, words, lie) in hostile_talks() {
+        beside.liar.lie_about(Api::SaslAuthenticate, lie);
+        let error = beside.meanwhile(what, Greeting::Serve);
+        assert_says(&error, &ProduceErrorKind::DeliveryTimeout, &[words]);
+        assert!(!error.to_string().contains(PASSWORD), "{error}");
+    }
+    let answers = |mut client: &TcpStream| {
+        let bytes = framed(&[0; 60]).repeat(100);
+        loop {
+            client.write_all(&bytes)?;
+        }
+    };
+    let error = beside.meanwhile("endless answers", Greeting::Act(Arc::new(answers)));
+    assert_says(&error, &ProduceErrorKind::DeliveryTimeout, &["broker 1"]);
+}
+
+type Talk = Box<dyn Fn(&Exchange) -> Lie + Send + Sync>;
+
+#[test]
+fn an_exchange_that_stops_times_out() {
     for api in [Api::ApiVersions, Api::SaslHandshake, Api::SaslAuthenticate] {
         let case = meeting(|liar| liar.lie_about(api, |_| Lie::Silence));
         let parts = ["socket.connection.setup.timeout.ms", "authenticating"];

@@ -1,4 +1,4 @@
-//! Brokers that ask for a pause longer than anybody waits.
+//! Throttle times longer than any timeout.
 
 use kafka_producer::{Delivery, ProduceErrorKind, WaitCause};
 use kafka_protocol::messages::{MetadataResponse, ProduceResponse};
@@ -9,8 +9,7 @@ use crate::exchange::{Api, Lie, framed};
 /// 24 days and some hours.
 const LONGEST: i32 = i32::MAX;
 
-/// NC-24: the client honours it, as Java's does; the records' own time-outs stand. With the connection it
-/// is over.
+/// The client respects it, as Java's does; the records' own timeouts still apply. It ends with the connection (NC-24).
 #[test]
 fn a_throttle_of_24_days_is_what_the_next_record_was_waiting_for() {
     let case = Case::warmed();
@@ -41,7 +40,7 @@ fn a_throttled_metadata_request_is_what_a_new_topic_was_waiting_for() {
     case.finish();
 }
 
-/// The pause is the connection's, and the leader's is another than the one that was asked first.
+/// A throttle time applies to one connection; the leader has another one than the bootstrap server.
 #[test]
 fn a_throttle_of_the_bootstrap_server_does_not_hold_up_the_leader() {
     let case = Case::meeting(|liar| {
@@ -57,7 +56,7 @@ fn a_throttle_of_the_bootstrap_server_does_not_hold_up_the_leader() {
 }
 
 #[test]
-fn a_throttle_that_is_negative_is_none() {
+fn a_negative_throttle_time_is_ignored() {
     let case = Case::warmed();
     for millis in [-1, i32::MIN] {
         case.liar.lie_about(Api::Produce, move |exchange| {
@@ -69,13 +68,13 @@ fn a_throttle_that_is_negative_is_none() {
     case.finish();
 }
 
-/// KAFKA-16083: throttled time is not the request's. A record's own time-out stands all the same.
+/// Throttle time does not count for the request timeout (KAFKA-16083). A record's own timeout still applies.
 #[test]
 fn a_record_in_flight_behind_a_throttle_of_24_days_still_times_out() {
-    // An idempotent producer would wait with the second for the first, which comes after a pause.
+    // An idempotent producer would not send the second batch before the response to the first, which is delayed.
     let case = Case::configured(|_| {}, |config| config.enable_idempotence(false));
     case.written();
-    // The answer to the first batch asks for the pause when the second is under way already.
+    // The response to the first batch has the throttle time when the second batch is in flight already.
     case.liar
         .lie_about(Api::Produce, |exchange| match exchange.nth {
             0 => {

@@ -1,4 +1,4 @@
-//! Brokers that say they speak what they do not, or nothing at all.
+//! ApiVersions responses that announce wrong versions, or none.
 
 use std::time::Instant;
 
@@ -18,11 +18,11 @@ impl Case {
         })
     }
 
-    /// The broker is mended and started anew: versions are those of a connection.
+    /// Makes the broker honest, and closes its connections: versions are cached for each connection.
     fn mend(&self) {
         self.liar.be_honest();
         self.liar.hang_up();
-        // What was sent on the old connection still fails.
+        // A record that was sent on the old connection may still fail.
         let until = Instant::now() + BLOCK;
         while let Err(error) = self.send().outcome() {
             assert!(Instant::now() < until, "the broker is mended: {error}");
@@ -83,7 +83,7 @@ fn a_broker_without_produce_fails_the_record_at_once() {
                 |config| config.enable_idempotence(idempotent),
             );
             for _ in 0..2 {
-                // In the words of the request, or of the record format, whichever is looked at first.
+                // The error is that of the request or of the record format, whichever is checked first.
                 let error = case.failed(&ProduceErrorKind::UnsupportedVersion, &["broker"]);
                 assert!(!error.may_be_written());
             }
@@ -93,7 +93,7 @@ fn a_broker_without_produce_fails_the_record_at_once() {
     }
 }
 
-/// In Java that is the end of the producer (TM-32); here another broker may know better.
+/// In Java that is a fatal error of the producer (TM-32); here another broker may support it.
 #[test]
 fn a_broker_without_producer_ids_fails_the_record_and_names_the_key() {
     let case = Case::speaking(|versions| without(versions, Api::InitProducerId));

@@ -1,20 +1,20 @@
-//! Starts a real Apache Kafka on loopback ports, to try things against.
+//! Starts a real Apache Kafka on loopback ports, for interactive use.
 //!
 //! ```text
 //! cargo run --example local_kafka
 //! cargo run --example local_kafka -- --version 3.0.0 --brokers 3 --topic orders:12 --topic clicks
 //! cargo run --example local_kafka -- --secure
 //! ```
-//! Needs `java`, `javac` and `mvn`. Runs until Ctrl-C, or until its standard input ends or says `stop`; the
-//! brokers end with it and their data is gone.
-// A command for people prints; it drives other programs in real time.
+//! Needs `java`, `javac` and `mvn`. Runs until Ctrl-C, or until its standard input ends or has the line `stop`; the
+//! brokers end with it and their data is deleted.
+// A command for interactive use: it prints, and drives other programs in real time.
 #![allow(
     clippy::print_stdout,
     clippy::disallowed_methods,
     clippy::disallowed_types
 )]
 
-// The tests' harness; this command uses some of it.
+// The harness of the tests, of which only a part is used here.
 #[allow(dead_code, unused_imports)]
 mod harness;
 
@@ -38,11 +38,11 @@ Starts a real Apache Kafka on loopback ports and runs until Ctrl-C or the end of
   --secure             a listener beside the plain one that asks for TLS and SCRAM, a user,
                        and a client's properties for it";
 
-/// The listener of `--secure`, named as its protocol.
+/// The additional listener of `--secure`, named after its protocol.
 const SECURE: &str = "SASL_SSL";
 const USER: &str = "alice";
 const PASSWORD: &str = "alice-secret";
-// Everybody knows this key: its certificate is for 127.0.0.1 alone.
+// A public test key: its certificate is for 127.0.0.1 only.
 const BROKER_KEY: &str = include_str!("../../examples/tls_sasl/broker.key");
 const BROKER: &str = include_str!("../../examples/tls_sasl/broker.pem");
 const AUTHORITY: &str = include_str!("../../examples/tls_sasl/authority.pem");
@@ -87,12 +87,16 @@ fn main() -> Result<(), Box<dyn Error>> {
             file.display()
         );
     }
+    println!(
+        "Read:  {} --bootstrap-server {servers} --from-beginning --topic …",
+        cluster.console_consumer()
+    );
     println!("Logs:  {}", cluster.folder().display());
     println!("Stop:  Ctrl-C");
     wait_for_the_end()
 }
 
-/// Brokers with the further listener.
+/// Adds the secure listener.
 fn secured(options: ClusterOptions) -> ClusterOptions {
     let scram = "org.apache.kafka.common.security.scram.ScramLoginModule required;";
     options
@@ -109,7 +113,7 @@ fn secured(options: ClusterOptions) -> ClusterOptions {
         )
 }
 
-/// Makes the user, and writes what a client needs; the files go with the cluster.
+/// Creates the user, and writes the client's properties; the files are deleted with the cluster.
 fn write_properties(cluster: &Cluster) -> Result<PathBuf, Box<dyn Error>> {
     cluster.create_scram_user(USER, PASSWORD)?;
     let servers = cluster
@@ -134,8 +138,7 @@ fn write_properties(cluster: &Cluster) -> Result<PathBuf, Box<dyn Error>> {
     Ok(file)
 }
 
-/// Returns when standard input ends or says `stop`. Ctrl-C ends this process at once, and the brokers
-/// notice.
+/// Returns when standard input ends or has the line `stop`. Ctrl-C ends this process at once, and the brokers with it.
 fn wait_for_the_end() -> Result<(), Box<dyn Error>> {
     for line in std::io::stdin().lock().lines() {
         if line?.trim() == "stop" {
@@ -145,7 +148,7 @@ fn wait_for_the_end() -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What the command line asks for; none if that is help.
+/// Parses the command line; `None` for help.
 fn parse(mut parser: lexopt::Parser) -> Result<Option<Wishes>, Box<dyn Error>> {
     let mut wishes = Wishes {
         cluster: ClusterOptions::default(),

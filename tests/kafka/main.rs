@@ -1,6 +1,6 @@
-//! Tests against real Apache Kafka brokers. `README.md` beside this file tells how to run them.
-// These tests drive other programs in real time: clocks, pauses between questions and plain locks are
-// what they are made of. What they print is a test runner's output.
+//! Tests with real Apache Kafka brokers. See `README.md` in this folder for how to run them.
+// These tests drive other programs in real time: they read clocks, sleep between polls, use plain locks, and print the
+// output of a test runner.
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
@@ -8,13 +8,13 @@
 )]
 
 mod cluster;
-// Tests to come use what those of today do not.
+// Not every function of the harness is used at present.
 #[allow(dead_code, unused_imports)]
 mod harness;
 #[path = "../cli/lines.rs"]
 mod lines;
 mod perf_tool;
-// What one kind of test asks of the ledger, another does not.
+// Not every kind of test uses the whole ledger.
 mod ledger;
 mod matrix;
 mod parts;
@@ -26,7 +26,9 @@ mod sasl;
 mod security;
 mod self_test;
 mod shared;
+mod transactions;
 mod vectors;
+mod verifiable_tool;
 mod workload;
 
 use std::process::ExitCode;
@@ -34,6 +36,9 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     if std::env::var_os(self_test::OWNER_ROLE).is_some() {
         return self_test::own_a_cluster_until_killed();
+    }
+    if let Ok(servers) = std::env::var(transactions::application::ROLE) {
+        return transactions::application::run(&servers);
     }
     let tests = [
         self_test::TESTS,
@@ -45,8 +50,11 @@ fn main() -> ExitCode {
         producer::idle::TESTS,
         producer::oversize::TESTS,
         producer::late_write::TESTS,
+        producer::metrics::TESTS,
+        producer::reporters::TESTS,
         sasl::TESTS,
         perf_tool::TESTS,
+        verifiable_tool::TESTS,
         cluster::killed::TESTS,
         cluster::paused::TESTS,
         cluster::rolling::TESTS,
@@ -56,7 +64,12 @@ fn main() -> ExitCode {
         cluster::recreated::TESTS,
         cluster::hung::TESTS,
         cluster::upgraded::TESTS,
+        cluster::verified::TESTS,
         matrix::TESTS,
+        transactions::basics::TESTS,
+        transactions::fencing::TESTS,
+        transactions::rights::TESTS,
+        transactions::crashes::TESTS,
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
         security::records::TESTS,
         #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]

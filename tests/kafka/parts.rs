@@ -1,82 +1,91 @@
-//! The parts of these tests that take turns: all of them together take too long for every run of the gate.
+//! The parts of these tests that take turns: all of them together take too long for every CI run.
 //!
-//! What is named here belongs to a part; everything else is run with each part. The gate draws a part by the
-//! commit, so that the next commit has the next.
+//! Tests named here belong to a part; all others run with each part. CI chooses the part by the commit, so that the
+//! next commit runs the next part.
 
 use std::path::Path;
 use std::process::Command;
 
-/// Tests by the beginnings of their names; seconds of two quiet processors behind them.
+/// Prefixes of test names; the comments have their durations in seconds on two idle processors.
 const PARTS: [&[&str]; 6] = [
-    // 132 + 31 + 28 + 150 + 25 + 5
+    // 132 + 31 + 28 + 150 + 50 + 25 + 5
     &[
         "cluster::killed",
         "cluster::recreated",
         "matrix::kafka_0_10_2_2",
+        "transactions::rights",
         "sasl::over_tls_a_leader_that_is_killed",
         "security::records::kafka_3_0_0_ssl",
         "security::records::kafka_3_0_0_oauthbearer",
     ],
-    // 118 + 39 + 29 + 120 + 25 + 6
+    // 118 + 39 + 29 + 120 + 50 + 25 + 6
     &[
         "sasl::a_leader_that_is_killed",
         "cluster::rolling",
         "cluster::paused",
         "matrix::kafka_0_11_0_3",
+        "transactions::basics::kafka_0_11_0_3",
+        "transactions::basics::kafka_2_4_1",
         "security::records::newest_kafka_ssl",
         "security::records::newest_kafka_scram_sha_256",
     ],
-    // 146 + 29 + 46 + 25 + 5 + 2
+    // 146 + 29 + 150 + 46 + 25 + 5 + 2
     &[
         "cluster::upgraded",
         "matrix::kafka_1_1_1",
-        "sasl::each_mechanism_is_taken_and",
+        "transactions::crashes::kafka_3_0_0",
+        "sasl::each_mechanism_works_and",
         "security::records::kafka_3_0_0_mtls",
         "security::records::kafka_3_0_0_scram_sha_512",
         "security::vendors",
     ],
-    // 87 + 64 + 25 + 34 + 25 + 5
+    // 87 + 64 + 25 + 170 + 34 + 25 + 5
     &[
         "cluster::hung",
         "cluster::impatient",
         "matrix::kafka_2_4_1",
-        "sasl::each_mechanism_is_taken_by",
+        "transactions::crashes::newest",
+        "sasl::each_mechanism_works_with",
         "security::records::newest_kafka_mtls",
         "security::records::newest_kafka_plain",
     ],
-    // 76 + 47 + 20 + 20 + 29 + 25 + 5 + 50
+    // 76 + 47 + 20 + 20 + 29 + 25 + 100 + 25 + 5 + 50
     &[
         "cluster::moved",
         "cluster::outage",
         "matrix::kafka_2_8_2",
         "matrix::kafka_3_9_2",
         "matrix::kafka_4_4_0",
+        "transactions::basics::newest",
+        "transactions::fencing",
         "security::records::newest_kafka_scram_sha_512",
         "security::records::newest_kafka_oauthbearer",
         "security::failures",
     ],
-    // 235: the harness itself; + 25 + 6
+    // 235: the harness itself; + 45 + 120 + 25 + 6
     &[
         "self_test",
+        "producer::metrics",
+        "cluster::verified",
         "security::records::kafka_3_0_0_plain",
         "security::records::kafka_3_0_0_scram_sha_256",
     ],
 ];
 
-/// One of the parts, numbered from 1.
+/// A part, numbered from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Part(usize);
 
 impl Part {
-    /// How many there are.
+    /// The number of parts.
     pub(crate) const COUNT: usize = PARTS.len();
 
-    /// The part of a number, if there is one.
+    /// The part with this number.
     pub(crate) fn numbered(number: usize) -> Option<Self> {
         (1..=Self::COUNT).contains(&number).then_some(Self(number))
     }
 
-    /// The part that this commit has, and how it was drawn.
+    /// The part of this commit, and how it was chosen.
     pub(crate) fn drawn() -> (Self, String) {
         let is_whole = git(&["rev-parse", "--is-shallow-repository"]).as_deref() == Some("false");
         let count = git(&["rev-list", "--count", "HEAD"]).filter(|_| is_whole);
@@ -87,14 +96,14 @@ impl Part {
         self.0
     }
 
-    /// Whether a test is run with this part.
+    /// Whether a test runs with this part.
     pub(crate) fn takes(self, test: &str) -> bool {
         owners(test).next().is_none_or(|owner| owner == self)
     }
 }
 
-/// By the number of the commit where all commits are there, by its hash where only the last is, and the first part
-/// where there is no commit.
+/// By the commit count if the whole history is there, by the commit hash if only the last commit is, and the first part
+/// without a commit.
 fn draw(count: Option<&str>, hash: Option<&str>) -> (Part, String) {
     let count = count.and_then(|count| Some((count.parse().ok()?, count)));
     let short = hash.and_then(|hash| hash.get(..8));
@@ -130,10 +139,10 @@ fn names(part: Part) -> &'static [&'static str] {
     PARTS[part.0 - 1]
 }
 
-/// Looks through the table above, whether or not any test is run.
+/// Validates the table above, independent of which tests run.
 ///
 /// # Errors
-/// A name that is no test's, and a test of two parts.
+/// A name that matches no test, or a test in two parts.
 pub(crate) fn check(tests: &[&str]) -> Result<(), String> {
     let has_tls = cfg!(any(
         feature = "tls",

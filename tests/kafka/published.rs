@@ -1,4 +1,4 @@
-//! Tables that runs of these tests write into the documentation.
+//! Writes tables of test results into the documentation.
 
 use std::fs;
 use std::path::Path;
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use crate::runner::TestResult;
 
-/// Puts a text between the marks of this name in a file of the repository.
+/// Replaces the text between the marks of this name in a file of the repository.
 pub(crate) fn write_between(file: &str, mark: &str, text: &str) -> TestResult {
     let (begin, end) = (
         format!("<!-- {mark}:begin -->"),
@@ -25,7 +25,7 @@ pub(crate) fn write_between(file: &str, mark: &str, text: &str) -> TestResult {
     Ok(())
 }
 
-/// With commas, as in 100,000.
+/// Formats with thousands separators, as in 100,000.
 pub(crate) fn grouped(number: usize) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -38,16 +38,26 @@ pub(crate) fn grouped(number: usize) -> String {
     text
 }
 
-/// The commit that was run.
+/// The tested commit, and whether there are uncommitted changes.
 pub(crate) fn commit() -> String {
+    let Some(commit) = git(&["rev-parse", "--short=12", "HEAD"]) else {
+        return "unknown".to_owned();
+    };
+    // Published tables do not count as changes.
+    let of_the_run = ["src", "tests", "Cargo.toml", "Cargo.lock"];
+    let changed = git(&[&["status", "--porcelain", "--"][..], &of_the_run].concat());
+    match changed {
+        Some(changed) if changed.is_empty() => commit,
+        _ => format!("{commit}-changed"),
+    }
+}
+
+/// The output of a git command; `None` if it fails.
+fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
-        .args(["rev-parse", "--short=12", "HEAD"])
+        .args(arguments)
         .current_dir(env!("CARGO_MANIFEST_DIR"))
         .output();
-    match output {
-        Ok(output) if output.status.success() => {
-            String::from_utf8_lossy(&output.stdout).trim().to_owned()
-        }
-        _ => "unknown".to_owned(),
-    }
+    let output = output.ok().filter(|output| output.status.success())?;
+    Some(String::from_utf8_lossy(&output.stdout).trim().to_owned())
 }

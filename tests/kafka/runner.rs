@@ -1,7 +1,7 @@
-//! Runs the tests of this binary one after another, in the manner of `cargo test`.
+//! The test runner of this binary, with the interface of libtest: runs tests one after another.
 //!
-//! They need Java, Maven and some time, so that they run only where `KAFKA_TESTS=required` is set;
-//! elsewhere each is listed as ignored. Standard output and error are not captured.
+//! The tests need Java, Maven and some time, so they run only with `KAFKA_TESTS=required`; otherwise each is listed as
+//! ignored. Standard output and error are not captured.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -13,12 +13,14 @@ use std::time::{Duration, Instant};
 use crate::harness;
 use crate::parts::{self, Part};
 
-/// What a test returns; an error fails it.
+/// The result of a test.
 pub(crate) type TestResult = Result<(), Box<dyn std::error::Error>>;
 
-/// A test that takes longer hangs.
+/// The default timeout of a test, see [`TEST_SECONDS`].
 const TEST_TIMEOUT: Duration = Duration::from_secs(900);
-/// What `cargo test` makes of failed tests.
+/// Environment variable with a longer timeout, for long runs and slow machines.
+const TEST_SECONDS: &str = "KAFKA_TEST_SECONDS";
+/// The exit code of `cargo test` for failed tests.
 const FAILED: u8 = 101;
 
 /// A named test.
@@ -29,7 +31,7 @@ pub(crate) struct Test {
 }
 
 impl Test {
-    /// `path` is the module path, whose first name is the binary's.
+    /// `path` is the module path, which begins with the crate name.
     pub(crate) const fn new(path: &'static str, run: fn() -> TestResult) -> Self {
         Self { name: path, run }
     }
@@ -54,30 +56,30 @@ macro_rules! tests {
 }
 pub(crate) use tests;
 
-/// The part of libtest's command line that makes sense here.
+/// The supported options of libtest.
 #[derive(Debug, Default)]
 struct Arguments {
     filters: Vec<String>,
     skips: Vec<String>,
     exact: bool,
-    /// `--ignored` or `--include-ignored`: here every test is ignored, or none.
+    /// `--ignored` or `--include-ignored`: here either all tests are ignored, or none.
     ignored_too: bool,
-    /// Only what is run with this part.
+    /// Only the tests of this part.
     part: Option<Part>,
     purpose: Purpose,
 }
 
-/// What is done about the tests that were chosen.
+/// What to do with the selected tests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Purpose {
     List,
     #[default]
     Run,
-    /// They are run, and results go into the documentation.
+    /// Run them, and write results into the documentation.
     Publish,
 }
 
-/// What became of the tests.
+/// Counts of results.
 #[derive(Debug, Default)]
 struct Tally {
     passed: usize,
@@ -86,8 +88,8 @@ struct Tally {
     filtered: usize,
 }
 
-/// Runs the tests that the command line chooses. `finish` ends what they shared, `publish` writes results
-/// into the documentation where that is asked for.
+/// Runs the selected tests. `finish` stops what they shared, `publish` writes results into the documentation with
+/// `--publish`.
 pub(crate) fn main(
     tests: &[Test],
     finish: impl FnOnce(),
@@ -173,7 +175,7 @@ fn parse(mut parser: lexopt::Parser) -> Result<Arguments, lexopt::Error> {
             }
             Long("publish") => arguments.purpose = Purpose::Publish,
             Long("ignored" | "include-ignored") => arguments.ignored_too = true,
-            // Output is never captured and tests never run side by side.
+            // Accepted without effect: output is never captured, and tests never run concurrently.
             Long("nocapture" | "no-capture" | "show-output" | "quiet") | Short('q') => {}
             Long("test-threads" | "format" | "color" | "report-time" | "logfile") => {
                 parser.value()?;
@@ -240,8 +242,8 @@ fn run_all(tests: &[Test], tally: &mut Tally) {
     }
 }
 
-/// Runs one test on a thread, so that one that hangs fails like any other. Its thread is then left
-/// behind: everything it started ends with this process.
+/// Runs a test on its own thread with a timeout. After a timeout the thread is abandoned: everything it started ends
+/// with this process.
 fn run(test: Test) -> Result<(), String> {
     let (sender, outcome) = channel();
     let thread = thread::Builder::new()
@@ -251,15 +253,18 @@ fn run(test: Test) -> Result<(), String> {
                 Ok(result) => result.map_err(|error| format!("error: {error}")),
                 Err(panic) => Err(message(panic.as_ref())),
             };
-            // Nobody listens any more when the time was up.
+            // An error means that the timeout has passed.
             let _ = sender.send(result);
         });
     if let Err(error) = thread {
         return Err(format!("cannot start a thread: {error}"));
     }
+    let seconds = std::env::var(TEST_SECONDS).ok();
+    let seconds = seconds.and_then(|seconds| seconds.parse().ok());
+    let limit = seconds.map_or(TEST_TIMEOUT, Duration::from_secs);
     outcome
-        .recv_timeout(TEST_TIMEOUT)
-        .unwrap_or_else(|_| Err(format!("no result within {TEST_TIMEOUT:?}")))
+        .recv_timeout(limit)
+        .unwrap_or_else(|_| Err(format!("no result within {limit:?}")))
 }
 
 fn message(panic: &(dyn Any + Send)) -> String {

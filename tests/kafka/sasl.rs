@@ -1,4 +1,4 @@
-//! Brokers that ask who the client is: every mechanism, every way to be refused, and sessions that end.
+//! SASL: every mechanism, every failure, and sessions that expire.
 
 use std::error::Error;
 use std::sync::Once;
@@ -18,22 +18,22 @@ use crate::runner::{TestResult, tests};
 use crate::workload::{Workload, Workloads, pass};
 
 tests![
-    each_mechanism_is_taken_and_sessions_go_on_under_load,
-    each_mechanism_is_taken_by_the_newest_kafka,
-    what_is_refused_is_told_at_once_and_mended_without_a_new_producer,
-    each_right_that_is_missing_has_its_error,
+    each_mechanism_works_and_reauthenticates_under_load,
+    each_mechanism_works_with_the_newest_kafka,
+    failures_are_reported_at_once_and_the_producer_recovers,
+    each_missing_permission_has_its_error,
     a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record,
     #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
     over_tls_a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record,
-    the_oldest_handshake_is_spoken_with_kafka_0_10_2,
+    sasl_handshake_version_0_works_with_kafka_0_10_2,
 ];
 
-/// The listener of most tests, named as its protocol.
+/// The listener of most tests, named after its protocol.
 const LISTENER: &str = "SASL_PLAINTEXT";
 const RECORDS: usize = 1_000;
-/// What no line of the log may have.
+/// A password that must not appear in any log line.
 const SECRET: &str = "alice-s3cret";
-/// Shorter than any test waits for a refusal.
+/// Upper bound of the latency of an immediate failure.
 const AT_ONCE: Duration = Duration::from_secs(2);
 
 /// `connections.max.reauth.ms`.
@@ -42,7 +42,7 @@ const SESSION: Duration = Duration::from_secs(5);
 static AUTHENTICATED_AGAIN: AtomicU64 = AtomicU64::new(0);
 static SECRETS_LOGGED: AtomicU64 = AtomicU64::new(0);
 
-/// Counts what it is told, of all producers of this process.
+/// A logger that counts messages of all producers of this process.
 struct Listener;
 
 impl Log for Listener {
@@ -75,7 +75,7 @@ fn options(version: &str) -> ClusterOptions {
     options_of(LISTENER, version)
 }
 
-/// Brokers with a listener that asks, of this name and protocol.
+/// Brokers with a SASL listener of this name and protocol.
 fn options_of(listener: &str, version: &str) -> ClusterOptions {
     listen();
     let plain = format!(
@@ -124,7 +124,7 @@ const PASSWORDS: [(&str, Login); 3] = [
     }),
 ];
 
-/// As in a Java producer's properties.
+/// The `sasl.jaas.config` of a Java client for unsecured tokens.
 fn unsecured(config: ProducerConfigBuilder) -> ProducerConfigBuilder {
     config.set("sasl.mechanism", "OAUTHBEARER").set(
         "sasl.jaas.config",
@@ -164,9 +164,9 @@ fn nothing_secret_was_logged() {
     );
 }
 
-/// Java: `SaslAuthenticatorTest`, per mechanism; KIP-368: the broker ends connections that do not
-/// authenticate again, so that a load that runs three times as long as a session would meet it.
-fn each_mechanism_is_taken_and_sessions_go_on_under_load() -> TestResult {
+/// Java: `SaslAuthenticatorTest`, per mechanism. The broker closes connections that do not re-authenticate (KIP-368),
+/// which a load that runs for three sessions would notice.
+fn each_mechanism_works_and_reauthenticates_under_load() -> TestResult {
     const PARTITIONS: usize = 4;
     let cluster = Cluster::start(options("3.0.0"))?;
     cluster.create_scram_user("alice", SECRET)?;
@@ -198,12 +198,12 @@ fn each_mechanism_is_taken_and_sessions_go_on_under_load() -> TestResult {
     Ok(())
 }
 
-/// Connections are made anew while others authenticate again.
+/// Reconnects and re-authentications at the same time.
 fn a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> TestResult {
     five_kills(options("3.0.0"), &sasl)
 }
 
-/// The same inside TLS.
+/// The same with TLS.
 #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
 fn over_tls_a_leader_that_is_killed_five_times_while_sessions_end_costs_no_record() -> TestResult {
     use crate::security::{Authority, trusting, with_identity};
@@ -263,7 +263,7 @@ fn five_kills(
     Ok(())
 }
 
-fn each_mechanism_is_taken_by_the_newest_kafka() -> TestResult {
+fn each_mechanism_works_with_the_newest_kafka() -> TestResult {
     let cluster = Cluster::start(options(NEWEST))?;
     cluster.create_scram_user("alice", SECRET)?;
     for (name, config) in mechanisms(&cluster) {
@@ -273,7 +273,7 @@ fn each_mechanism_is_taken_by_the_newest_kafka() -> TestResult {
         delivers(&cluster, &topic, &producer)?;
         producer.close()?;
     }
-    // A provider of the user's, with an extension.
+    // A user-defined provider, with a SASL extension.
     cluster.create_topic("provider", 1, &[])?;
     let jws = "eyJhbGciOiJub25lIn0.eyJzdWIiOiJhbGljZSIsImlhdCI6MSwiZXhwIjo0MTAyNDQ0ODAwfQ.";
     let config = sasl(&cluster).set("sasl.mechanism", "OAUTHBEARER");
@@ -289,7 +289,7 @@ fn each_mechanism_is_taken_by_the_newest_kafka() -> TestResult {
     Ok(())
 }
 
-/// How a record fails, and after how long.
+/// The error of a record, and its latency.
 fn failure(
     producer: &Producer,
     topic: &str,
@@ -325,7 +325,7 @@ fn is_refused(
 
 /// Java: SaslAuthenticatorTest#testInvalidPasswordSaslPlain, testInvalidUsernameSaslPlain,
 /// testUnknownUserSaslScram and the like
-fn what_is_refused_is_told_at_once_and_mended_without_a_new_producer() -> TestResult {
+fn failures_are_reported_at_once_and_the_producer_recovers() -> TestResult {
     let cluster = Cluster::start(options("3.0.0"))?;
     cluster.create_topic("refused", 1, &[])?;
     cluster.create_scram_user("alice", SECRET)?;
@@ -359,7 +359,7 @@ fn what_is_refused_is_told_at_once_and_mended_without_a_new_producer() -> TestRe
     let (kind, words, took) = failure(&tokens, "refused")?;
     println!("    a token that is none, after {took:.2?}: {words}");
     assert_eq!(kind, ProduceErrorKind::Authentication);
-    // A listener that does not ask.
+    // A listener without SASL.
     let config = config_of_plaintext(&cluster).sasl_plain("alice", SECRET);
     is_refused("a plain listener", config, &["security.protocol"])?;
     nothing_secret_was_logged();
@@ -387,8 +387,8 @@ fn allow(cluster: &Cluster, user: &str, operation: &str, topic: &str) -> TestRes
     Ok(added?)
 }
 
-/// KIP-679: a producer of 3.0 may have an id if it may write to any topic.
-fn each_right_that_is_missing_has_its_error() -> TestResult {
+/// A producer of 3.0 may get a producer id if it may write to any topic (KIP-679).
+fn each_missing_permission_has_its_error() -> TestResult {
     let options = options("3.0.0")
         .config(
             "authorizer.class.name",
@@ -411,7 +411,7 @@ fn each_right_that_is_missing_has_its_error() -> TestResult {
         assert_eq!(kind, ProduceErrorKind::TopicAuthorization, "{words}");
         assert!(took < AT_ONCE && words.contains(topic), "{took:?}: {words}");
     }
-    // One topic that is closed does not end the others.
+    // A topic without permission does not affect the others.
     alice
         .send(ProducerRecord::new("mine", &b"more"[..]))?
         .get()?;
@@ -427,8 +427,8 @@ fn each_right_that_is_missing_has_its_error() -> TestResult {
     Ok(())
 }
 
-/// Tokens without requests around them, refusals without a word, users in ZooKeeper.
-fn the_oldest_handshake_is_spoken_with_kafka_0_10_2() -> TestResult {
+/// Version 0 of SaslHandshake (tokens outside of requests), failures without an error message, users in ZooKeeper.
+fn sasl_handshake_version_0_works_with_kafka_0_10_2() -> TestResult {
     listen();
     let jaas = format!(
         "KafkaServer {{\n org.apache.kafka.common.security.plain.PlainLoginModule required \
@@ -468,7 +468,7 @@ fn the_oldest_handshake_is_spoken_with_kafka_0_10_2() -> TestResult {
         config,
         &["it offers: ", "SCRAM-SHA-256", "sasl.mechanism"],
     )?;
-    // It says nothing, so that it may have been the network: the cause is told when the time is up.
+    // The broker closes without a message, as a network failure would: the possible cause is in the timeout error.
     let config = old(sasl(&cluster).sasl_plain("alice", "wrong")).max_block(Duration::from_secs(2));
     let (kind, words, took) = failure(&build(config)?, "oldest-plain")?;
     println!("    a wrong password, after {took:.2?}: {words}");

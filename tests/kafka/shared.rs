@@ -1,4 +1,4 @@
-//! One broker for all tests that do not disturb it, started by the first that asks.
+//! The broker shared by all tests that do not disturb it, started on first use.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -6,8 +6,8 @@ use crate::harness::{Cluster, ClusterOptions, Result};
 
 static CLUSTER: Mutex<Option<Arc<Cluster>>> = Mutex::new(None);
 
-/// The shared cluster: one broker of the default version, configured as usual. Tests make topics of
-/// their own in it, and do not kill, pause or stop it.
+/// The shared cluster: one broker of the default version and configuration. Tests create their own topics in it, and do
+/// not kill, pause or stop it.
 pub(crate) fn cluster() -> Result<Arc<Cluster>> {
     let mut shared = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(cluster) = &*shared {
@@ -18,7 +18,7 @@ pub(crate) fn cluster() -> Result<Arc<Cluster>> {
     Ok(cluster)
 }
 
-/// Ends it, if it was started.
+/// Stops it, if it was started.
 pub(crate) fn stop() {
     CLUSTER
         .lock()

@@ -1,6 +1,6 @@
-//! The checked-in vectors that come from Kafka's own code are what that code computes.
+//! The checked-in test vectors match the results of Kafka's own code.
 //!
-//! `UPDATE_VECTORS=1 KAFKA_TESTS=required cargo test --test kafka -- vectors` writes them anew.
+//! `UPDATE_VECTORS=1 KAFKA_TESTS=required cargo test --test kafka -- vectors` updates them.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -41,7 +41,7 @@ fn the_murmur2_vectors_are_what_java_computes() -> TestResult {
     Ok(())
 }
 
-/// Keys of every length, always the same: from a small linear congruential generator.
+/// Keys of every length, deterministic: from a small linear congruential generator.
 fn keys() -> Vec<Vec<u8>> {
     let mut state: u64 = 0x6b61_666b_6121;
     let mut next = || {
@@ -63,7 +63,7 @@ fn keys() -> Vec<Vec<u8>> {
     .map(|text| text.as_bytes().to_vec())
     .collect();
     for length in 0..=LONGEST_KEY {
-        // All bits set and none, where signs and shifts go wrong.
+        // All bits set and none, where sign errors and shifts show.
         keys.push(vec![0xff; length]);
         keys.push(vec![0; length]);
         for _ in 0..KEYS_OF_A_LENGTH {

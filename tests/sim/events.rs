@@ -3,6 +3,10 @@
 use std::fmt;
 use std::time::Duration;
 
+use kafka_producer::internals::simulation::Coordinated;
+
+use crate::scenario::TxnStage;
+
 /// A record that the application offered, numbered in the order of offering; its value begins with the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RecordId(pub(crate) u64);
@@ -82,13 +86,74 @@ pub(crate) enum Call {
         record: RecordId,
     },
     DropProducer,
+    InitTransactions {
+        timeout: Option<Duration>,
+    },
+    BeginTransaction,
+    SendOffsets {
+        group: String,
+        /// The same in each: no other call has it.
+        offset: i64,
+        partitions: Vec<(String, i32)>,
+        timeout: Option<Duration>,
+    },
+    Commit {
+        timeout: Option<Duration>,
+    },
+    Abort {
+        timeout: Option<Duration>,
+    },
+}
+
+impl Call {
+    /// Whether it begins, fills or ends a transaction.
+    pub(crate) fn is_transactional(&self) -> bool {
+        matches!(
+            self,
+            Self::InitTransactions { .. }
+                | Self::BeginTransaction
+                | Self::SendOffsets { .. }
+                | Self::Commit { .. }
+                | Self::Abort { .. }
+        )
+    }
 }
 
 /// How a call ended: `Ok`, or the error as it prints with `{:?}` (its first word is its kind) and with `{}`.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Returned {
     Ok,
-    Error { kind: String, text: String },
+    /// Of a transactional call the kind is that of its error.
+    Error {
+        kind: String,
+        text: String,
+    },
+}
+
+impl Returned {
+    /// The kind of an error.
+    pub(crate) fn kind(&self) -> Option<&str> {
+        match self {
+            Self::Ok => None,
+            Self::Error { kind, .. } => Some(kind),
+        }
+    }
+
+    /// A transactional call said that the transaction may be committed all the same.
+    pub(crate) fn may_be_committed(&self) -> bool {
+        const SAID: &str = "(the transaction may have been committed)";
+        matches!(self, Self::Error { text, .. } if text.ends_with(SAID))
+    }
+}
+
+/// What a metrics reporter is called for; metrics by their names, as they print.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub(crate) enum Report {
+    Context,
+    Init,
+    Change(String),
+    Removal(String),
+    Close,
 }
 
 #[derive(Debug, Clone, PartialEq, Hash)]
@@ -150,6 +215,11 @@ pub(crate) enum What {
         producer: ProducerIndex,
         sent: bool,
     },
+    /// A metrics reporter was called.
+    Reported {
+        producer: ProducerIndex,
+        what: Report,
+    },
     /// A piece of the user's code was run, and which of its acts it did.
     UserCode {
         what: &'static str,
@@ -169,6 +239,8 @@ pub(crate) enum What {
         producer_id: i64,
         epoch: i16,
         sequence: i32,
+        /// It is part of a transaction.
+        transactional: bool,
         /// Of the batch's bytes from the records on (attributes and timestamps included).
         digest: u64,
     },
@@ -189,6 +261,29 @@ pub(crate) enum What {
     TopicGone {
         topic: String,
         incarnation: u64,
+    },
+    /// The end of a transaction was written to a partition.
+    Marker {
+        topic: String,
+        incarnation: u64,
+        partition: i32,
+        offset: i64,
+        producer_id: i64,
+        epoch: i16,
+        committed: bool,
+    },
+    /// A group's offsets were committed with a transaction.
+    OffsetsCommitted {
+        group: String,
+        producer_id: i64,
+        offsets: Vec<(String, i32, i64)>,
+    },
+    /// A coordinator changed what it keeps of a transactional id.
+    Coordinated {
+        transactional_id: String,
+        producer_id: i64,
+        epoch: i16,
+        did: Coordinated,
     },
     /// A request came to a broker, and what became of it: "NONE", error codes by name, "closed", "silent".
     Request {
@@ -226,6 +321,11 @@ pub(crate) enum What {
         until: Option<Duration>,
     },
     SenderEnded,
+    /// The application of a producer ended without a word, and what it was at.
+    Crashed {
+        producer: ProducerIndex,
+        stage: TxnStage,
+    },
     /// The scenario is over, or would never end: why.
     Stuck {
         why: String,

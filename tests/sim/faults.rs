@@ -23,7 +23,6 @@ pub(crate) struct Ongoing {
 pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
     let mut rule = None;
     match fault {
-        Fault::Slow { node, ms } => world.slow_down(*node, *ms),
         Fault::Cut { node } => world.cut(*node),
         Fault::Silence { node, up, down } => world.silence(*node, *up, *down),
         Fault::Refuse { node } => world.refuse(*node),
@@ -52,18 +51,53 @@ pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
         } => world.truncate(topic, *partition, *records),
         Fault::ForgetProducers { topic, partition } => world.forget_producers(topic, *partition),
         Fault::LowerLimit { topic, bytes } => world.lower_limit(topic, *bytes),
+        Fault::MoveCoordinator { of_group, key, to } => {
+            if *of_group {
+                world.move_group_coordinator(key, *to);
+            } else {
+                world.move_transaction_coordinator(key, *to);
+            }
+        }
+        // As all of them do that go on together.
+        Fault::Slow { .. }
+        | Fault::LoadCoordinators { .. }
+        | Fault::DelayMarkers { .. }
+        | Fault::WrongAddresses { .. } => {}
         Fault::Error { .. }
         | Fault::Lose { .. }
         | Fault::Late { .. }
         | Fault::Throttle { .. }
         | Fault::Versions { .. } => rule = rule_of(fault).and_then(|rule| world.script(rule)),
         Fault::NamesFail => world.names_fail(true),
-        Fault::WrongAddresses { instead } => world.lead_names_astray(*instead),
         Fault::WallClock { by_ms } => world.jump_wall_clock(*by_ms),
     }
     Ongoing {
         fault: fault.clone(),
         rule,
+    }
+}
+
+/// Has those of a fault's kind that go on, it among them or not, do together what they do: as much as the worst of them. To be
+/// called when one has begun, and when one is over.
+pub(crate) fn settle<'a>(fault: &Fault, ongoing: impl Iterator<Item = &'a Ongoing>, world: &World) {
+    let same = ongoing
+        .map(|it| &it.fault)
+        .filter(|other| do_the_same(other, fault));
+    let worst = same.map(|other| match other {
+        Fault::Slow { ms, .. } | Fault::LoadCoordinators { ms } | Fault::DelayMarkers { ms } => *ms,
+        Fault::WrongAddresses { instead } => u64::from(*instead),
+        _ => 0,
+    });
+    let worst = worst.max();
+    match fault {
+        Fault::Slow { node, .. } => world.slow_down(*node, worst.unwrap_or(0)),
+        Fault::LoadCoordinators { .. } => world.load_coordinators_for(worst.unwrap_or(0)),
+        Fault::DelayMarkers { .. } => world.delay_markers(worst.unwrap_or(0)),
+        Fault::WrongAddresses { .. } => match worst {
+            Some(instead) => world.lead_names_astray(instead > 0),
+            None => world.lead_names_right(),
+        },
+        _ => {}
     }
 }
 
@@ -77,14 +111,10 @@ pub(crate) fn end<'a>(
     if let Some(rule) = ongoing.rule {
         world.unscript(rule);
     }
-    if let Some(other) = others.find(|other| do_the_same(&other.fault, &ongoing.fault)) {
-        if let Fault::Slow { node, ms } = other.fault {
-            world.slow_down(node, ms);
-        }
+    if others.any(|other| do_the_same(&other.fault, &ongoing.fault)) {
         return;
     }
     match &ongoing.fault {
-        Fault::Slow { node, .. } => world.slow_down(*node, 0),
         Fault::Silence { node, .. } => world.speak(*node),
         Fault::Refuse { node } => world.accept(*node),
         Fault::BlackHole { node } => world.end_black_hole(*node),
@@ -96,11 +126,16 @@ pub(crate) fn end<'a>(
         Fault::EpochsGoBack => world.epochs_go_back(false),
         Fault::MoveBrokers => world.come_back(),
         Fault::DeleteTopic { topic } => world.restore_topic(topic),
-        Fault::LowerLimit { topic, .. } => world.restore_limit(topic),
+        Fault::LowerLimit { topic, bytes } => world.lift_limit(topic, *bytes),
         Fault::NamesFail => world.names_fail(false),
-        Fault::WrongAddresses { .. } => world.lead_names_right(),
         Fault::WallClock { by_ms } => world.jump_wall_clock(by_ms.saturating_neg()),
-        Fault::Cut { .. }
+        // Settled.
+        Fault::Slow { .. }
+        | Fault::LoadCoordinators { .. }
+        | Fault::DelayMarkers { .. }
+        | Fault::WrongAddresses { .. }
+        | Fault::Cut { .. }
+        | Fault::MoveCoordinator { .. }
         | Fault::MoveLeader { .. }
         | Fault::StaleMetadata { .. }
         | Fault::Rebuild
@@ -125,13 +160,14 @@ fn do_the_same(one: &Fault, other: &Fault) -> bool {
         | (Fault::BlackHole { node }, Fault::BlackHole { node: same })
         | (Fault::Down { node }, Fault::Down { node: same })
         | (Fault::Hang { node }, Fault::Hang { node: same }) => node == same,
-        (Fault::DeleteTopic { topic }, Fault::DeleteTopic { topic: same })
-        | (Fault::LowerLimit { topic, .. }, Fault::LowerLimit { topic: same, .. }) => topic == same,
+        (Fault::DeleteTopic { topic }, Fault::DeleteTopic { topic: same }) => topic == same,
         (
             Fault::WrongCertificate { .. } | Fault::NoTls { .. } | Fault::CutHandshake { .. },
             other,
         ) => one == other,
-        (Fault::EpochsGoBack, Fault::EpochsGoBack)
+        (Fault::LoadCoordinators { .. }, Fault::LoadCoordinators { .. })
+        | (Fault::DelayMarkers { .. }, Fault::DelayMarkers { .. })
+        | (Fault::EpochsGoBack, Fault::EpochsGoBack)
         | (Fault::MoveBrokers, Fault::MoveBrokers)
         | (Fault::NamesFail, Fault::NamesFail)
         | (Fault::WrongAddresses { .. }, Fault::WrongAddresses { .. }) => true,
@@ -275,5 +311,10 @@ fn api(request: Api) -> BrokerApi {
         Api::Metadata => BrokerApi::Metadata,
         Api::ApiVersions => BrokerApi::ApiVersions,
         Api::InitProducerId => BrokerApi::InitProducerId,
+        Api::FindCoordinator => BrokerApi::FindCoordinator,
+        Api::AddPartitionsToTxn => BrokerApi::AddPartitionsToTxn,
+        Api::AddOffsetsToTxn => BrokerApi::AddOffsetsToTxn,
+        Api::TxnOffsetCommit => BrokerApi::TxnOffsetCommit,
+        Api::EndTxn => BrokerApi::EndTxn,
     }
 }

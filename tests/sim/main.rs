@@ -20,6 +20,8 @@ mod certificates;
 mod checker;
 mod draw;
 mod events;
+#[cfg(feature = "tls")]
+mod expiry;
 mod faults;
 #[cfg(planted_defects)]
 mod planted;

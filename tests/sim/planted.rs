@@ -71,6 +71,146 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "PartitionsNotAdded",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::calls::a_transaction_adds_its_partitions_sends_its_records_and_offsets_and_is_committed",
+        )),
+    ),
+    (
+        "CommitOvertakesBatches",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::calls::a_commit_sends_what_lingers_and_waits_for_it",
+        )),
+    ),
+    (
+        "UntoldEndOvertakesPacking",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::ending::an_abort_waits_for_a_batch_that_a_thread_is_packing_also_if_the_coordinator_was_told_of_nothing",
+        )),
+    ),
+    (
+        "AbortCommits",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::calls::an_abort_gives_up_what_was_not_sent_and_waits_for_what_was",
+        )),
+    ),
+    (
+        "EpochNotRaised",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::sequences::after_a_loss_the_coordinator_raises_the_epoch_when_the_transaction_is_aborted",
+        )),
+    ),
+    (
+        "ContentsOutliveTransaction",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::calls::a_partition_of_the_transaction_before_waits_until_it_is_added_to_the_next",
+        )),
+    ),
+    (
+        "QueuesStayOpen",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::sequences::numbers_go_on_from_one_transaction_to_the_next",
+        )),
+    ),
+    (
+        "LostRecordsCommitted",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::a_record_that_failed_keeps_the_transaction_from_being_committed_until_it_is_aborted",
+        )),
+    ),
+    (
+        "RefusedRecordCommitted",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::a_record_that_was_not_taken_keeps_the_transaction_from_being_committed",
+        )),
+    ),
+    (
+        "FencedCalledAbortable",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::each_error_of_each_request_is_retried_ends_the_transaction_or_the_producer",
+        )),
+    ),
+    (
+        "TimedOutCallForgotten",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::calls::a_call_that_is_made_again_after_its_time_was_up_picks_up_what_the_first_began",
+        )),
+    ),
+    (
+        "OffsetsToldEarly",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::each_error_of_each_request_is_retried_ends_the_transaction_or_the_producer",
+        )),
+    ),
+    (
+        "AbortSendsOn",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::calls::an_abort_gives_up_what_was_not_sent_and_waits_for_what_was",
+        )),
+    ),
+    (
+        "LostCommitCalledAborted",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carried_out",
+        )),
+    ),
+    (
+        "DisputedCommitCalledAborted",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::a_commit_that_a_coordinator_may_have_written_and_that_is_refused_then_may_have_been_carried_out",
+        )),
+    ),
+    (
+        "PartitionsAddedUnasked",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::partitions::a_partition_that_comes_while_another_is_added_is_added_for_itself_before_it_takes_records",
+        )),
+    ),
+    (
+        "RefusedOffsetsTaken",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::offsets::offsets_name_their_reader_and_those_that_were_not_taken_are_sent_again_until_they_are",
+        )),
+    ),
+    (
+        "LateAddForgotten",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::a_transaction_that_fails_while_its_first_partition_is_added_is_ended_at_the_coordinator",
+        )),
+    ),
+    (
+        "DisputedAddForgotten",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::a_transaction_that_a_coordinator_may_have_begun_is_ended_there",
+        )),
+    ),
+    (
+        "RefusedAbortForgotten",
+        Some((
+            "lib",
+            "producer::sender::tests::transactions::errors::an_abort_that_the_coordinator_refuses_ends_well_or_ends_the_producer",
+        )),
+    ),
+    (
         "DisputedCalledNotWritten",
         Some((
             "lib",
@@ -102,7 +242,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "AnswersDroppedAtEnd",
         Some((
             "lib",
-            "network::channel::tests::answers_that_came_before_a_failed_write_are_delivered_first",
+            "network::channel::tests::frames_received_before_a_failed_write_are_delivered_first",
         )),
     ),
     (
@@ -165,7 +305,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "WindowOneTooWide",
         Some((
             "lib",
-            "client::in_flight_requests::tests::the_window_is_open_when_the_newest_is_written_and_there_is_room",
+            "client::in_flight_requests::tests::more_can_be_sent_when_the_newest_is_written_and_the_limit_is_not_reached",
         )),
     ),
     (
@@ -221,14 +361,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SetupNeverTimesOut",
         Some((
             "lib",
-            "client::network_client::tests::connecting::a_connection_that_does_not_come_about_is_given_up_after_the_setup_timeout",
+            "client::network_client::tests::connecting::a_connection_that_is_not_established_is_closed_after_the_setup_timeout",
         )),
     ),
     (
         "RequestNeverTimesOut",
         Some((
             "lib",
-            "client::network_client::tests::recovery::brokers_that_connect_and_do_not_answer_are_given_up_after_the_trigger",
+            "client::network_client::tests::recovery::brokers_that_do_not_answer_metadata_requests_trigger_a_rebootstrap",
         )),
     ),
     (
@@ -409,6 +549,35 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
+        "FailedReportEndsTelling",
+        Some((
+            "lib",
+            "producer::metrics_reporters::tests::one_that_fails_or_panics_at_every_call_is_no_reason_not_to_tell_the_others",
+        )),
+    ),
+    (
+        "RemovedMetricsNotTold",
+        Some((
+            "lib",
+            "producer::metrics_reporters::tests::reporters_are_told_in_their_order_from_the_context_to_the_end",
+        )),
+    ),
+    (
+        "ReportersClosedTooEarly",
+        Some((
+            "api",
+            "metrics_reporters::reporters_come_before_the_other_plug_ins_and_go_after_interceptors",
+        )),
+    ),
+    (
+        "LastBatchCountsAsRequest",
+        Some((
+            "lib",
+            "producer::sender::tests::metrics::each_request_records_its_batches_its_records_and_its_topics",
+        )),
+    ),
+    ("RetriedFailureIsNoError", None),
+    (
         "SplitNotFlushed",
         Some((
             "lib",
@@ -447,7 +616,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SecondCloseReturnsEarly",
         Some((
             "api",
-            "closing::no_close_returns_before_the_plug_ins_are_closed_whoever_closes_them",
+            "closing::every_concurrent_close_waits_for_the_plug_ins",
         )),
     ),
     (
@@ -461,14 +630,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "NewTopicForgotten",
         Some((
             "lib",
-            "client::metadata::tests::a_new_topic_that_the_request_under_way_does_not_ask_for_is_asked_for_at_once",
+            "client::metadata::tests::a_new_topic_that_the_in_flight_request_does_not_list_is_requested_without_backoff",
         )),
     ),
     (
         "NewTopicWaitsForBackoff",
         Some((
             "lib",
-            "client::metadata::tests::a_new_topic_that_the_request_under_way_does_not_ask_for_is_asked_for_at_once",
+            "client::metadata::tests::a_new_topic_that_the_in_flight_request_does_not_list_is_requested_without_backoff",
         )),
     ),
     (
@@ -482,7 +651,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "PartialAnswerForgetsOthers",
         Some((
             "lib",
-            "client::metadata::tests::a_partial_answer_names_the_topics_that_changed_and_another_may_have_changed_all",
+            "client::metadata::tests::a_partial_update_names_the_changed_topics_and_a_full_one_may_change_all",
         )),
     ),
     (
@@ -496,7 +665,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SendingIsIdling",
         Some((
             "lib",
-            "network::selector::tests::idle::a_connection_on_which_something_was_just_sent_is_not_idle",
+            "network::selector::tests::idle::a_connection_with_a_recent_send_is_not_idle",
         )),
     ),
     (
@@ -510,14 +679,14 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "RecreatedTopicKeepsEpochs",
         Some((
             "lib",
-            "client::metadata::tests::the_epochs_of_a_topic_created_anew_begin_again",
+            "client::metadata::tests::the_leader_epochs_of_a_recreated_topic_start_again",
         )),
     ),
     (
         "OlderEpochNeverBelieved",
         Some((
             "lib",
-            "client::metadata::tests::epochs_that_went_back_for_good_are_believed_after_a_while_and_it_is_said_once",
+            "client::metadata::tests::leader_epochs_that_decrease_for_good_are_accepted_after_a_while_and_logged_once",
         )),
     ),
     (
@@ -531,28 +700,28 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "LostMetadataRequestAwaited",
         Some((
             "lib",
-            "client::network_client::tests::metadata::a_metadata_request_that_is_lost_is_a_failed_attempt_and_waits_for_the_backoff",
+            "client::network_client::tests::metadata::a_disconnected_metadata_request_is_a_failed_update_and_waits_for_the_backoff",
         )),
     ),
     (
         "BootstrapNotAskedAgain",
         Some((
             "lib",
-            "client::network_client::tests::recovery::a_bootstrap_name_is_looked_up_anew_each_time",
+            "client::network_client::tests::recovery::a_bootstrap_name_is_resolved_again_each_time",
         )),
     ),
     (
         "ReadinessForgotten",
         Some((
             "lib",
-            "network::channel::tests::a_frame_for_a_channel_that_is_closing_comes_back_untouched",
+            "network::channel::tests::a_frame_queued_on_a_closing_channel_is_reported_as_untouched",
         )),
     ),
     (
         "EndOfInputForgotten",
         Some((
             "lib",
-            "network::channel::tests::an_end_that_was_announced_with_the_last_bytes_is_found",
+            "network::channel::tests::an_end_of_stream_reported_with_the_last_bytes_is_found",
         )),
     ),
     (
@@ -566,7 +735,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "FramesSplicedByEarlyAnswer",
         Some((
             "lib",
-            "network::channel::tests::authentication::an_answer_before_the_question_is_out_ends_the_connection_and_nothing_follows_upon_half_a_frame",
+            "network::channel::tests::authentication::a_response_before_the_request_is_written_in_full_closes_the_connection_and_no_frame_is_spliced",
         )),
     ),
     (
@@ -580,7 +749,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "OneLookUpAtATime",
         Some((
             "lib",
-            "network::resolver::tests::a_name_that_hangs_holds_up_only_those_who_asked_for_it",
+            "network::resolver::tests::a_hanging_look_up_delays_only_the_nodes_with_that_name",
         )),
     ),
     (
@@ -615,42 +784,42 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "AnyNameTaken",
         Some((
             "lib",
-            "security::tls::tests::handshakes::a_name_that_is_not_in_the_certificate_is_told_with_those_that_are",
+            "security::tls::tests::handshakes::a_host_name_mismatch_error_lists_the_names_of_the_certificate",
         )),
     ),
     (
         "SessionNeverRenewed",
         Some((
             "lib",
-            "network::channel::tests::authentication::a_second_talk_is_told_when_it_begins_and_when_it_is_over",
+            "network::channel::tests::authentication::a_reauthentication_is_reported_when_it_starts_and_when_it_completes",
         )),
     ),
     (
         "RequestOvertakesTalk",
         Some((
             "lib",
-            "network::channel::tests::authentication::a_second_talk_is_told_when_it_begins_and_when_it_is_over",
+            "network::channel::tests::authentication::a_reauthentication_is_reported_when_it_starts_and_when_it_completes",
         )),
     ),
     (
         "RefusingBrokerNotBackedOff",
         Some((
             "lib",
-            "client::connection_states::tests::a_refusal_of_credentials_keeps_its_words_and_counts_as_one_failure",
+            "client::connection_states::tests::an_authentication_failure_keeps_its_message_and_counts_as_one_failure",
         )),
     ),
     (
         "RefusalToldToNobody",
         Some((
             "lib",
-            "client::network_client::tests::authentication::a_refusal_is_told_to_those_who_wait_for_metadata_and_keeps_its_words",
+            "client::network_client::tests::authentication::an_authentication_failure_fails_the_waiters_for_metadata_with_its_message",
         )),
     ),
     (
         "TokenWakesNobody",
         Some((
             "lib",
-            "security::sasl::login::tests::a_token_is_got_before_anybody_asks_and_once_for_all_who_do",
+            "security::sasl::login::tests::a_token_is_fetched_in_advance_and_once_for_all_connections",
         )),
     ),
     ("BlindAnswerByNumber", None),
@@ -680,7 +849,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindPartialAnswersAll",
         Some((
             "lib",
-            "client::metadata::tests::an_answer_to_an_older_request_does_not_settle_newer_ones",
+            "client::metadata::tests::the_response_to_an_older_request_does_not_complete_newer_partial_updates",
         )),
     ),
     (
@@ -701,7 +870,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "BlindClosingReadsNothing",
         Some((
             "lib",
-            "network::channel::tests::answers_that_came_before_a_failed_write_are_delivered_first",
+            "network::channel::tests::frames_received_before_a_failed_write_are_delivered_first",
         )),
     ),
     (

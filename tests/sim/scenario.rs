@@ -22,6 +22,9 @@ pub(crate) struct Scenario {
     /// The logger wants all lines, not only those of level Info and above.
     #[serde(default)]
     pub(crate) logs_all: bool,
+    /// The longest that a thread takes for a step of packing a batch that it has filled, while others go on.
+    #[serde(default)]
+    pub(crate) packing_us: u64,
     pub(crate) faults: Vec<TimedFault>,
     /// When all faults are over: from then on everything has to come to an end.
     pub(crate) heal_at_ms: u64,
@@ -55,6 +58,9 @@ pub(crate) struct Brokers {
     /// The epoch that fresh producer ids begin with.
     #[serde(default)]
     pub(crate) first_epoch: i16,
+    /// They refuse a batch whose partition was not added to its transaction, as they do from 3.6 on.
+    #[serde(default)]
+    pub(crate) verify_transactions: bool,
     /// They ask clients who they are.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sasl: Option<Sasl>,
@@ -94,6 +100,57 @@ pub(crate) struct Producer {
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) plugins: Plugins,
     pub(crate) threads: Vec<Thread>,
+    /// When it is built.
+    #[serde(default, skip_serializing_if = "Begins::is_first")]
+    pub(crate) begins: Begins,
+    /// The application ends without a word.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) crashes: Option<Crash>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Begins {
+    /// At the start.
+    #[default]
+    First,
+    AtMs(u64),
+    /// So long after another, by its place, has crashed or can do nothing any more.
+    After {
+        producer: usize,
+        ms: u64,
+    },
+}
+
+impl Begins {
+    fn is_first(&self) -> bool {
+        *self == Self::First
+    }
+}
+
+/// A crash: so many steps of the run after the application has come to a stage for the `nth` time, from 1 on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Crash {
+    pub(crate) stage: TxnStage,
+    pub(crate) nth: u32,
+    pub(crate) steps: u32,
+}
+
+/// What a transactional application is at.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub(crate) enum TxnStage {
+    /// It calls `init_transactions`.
+    Initializing,
+    /// It has begun a transaction.
+    Begun,
+    /// It gives offsets to the transaction.
+    SendingOffsets,
+    Committing,
+    Aborting,
+    /// No transaction is open.
+    #[default]
+    Between,
 }
 
 /// The user's code: `None` for what the library brings.
@@ -105,6 +162,8 @@ pub(crate) struct Plugins {
     /// `on_send`, `on_acknowledgement`.
     pub(crate) interceptor: Option<Behaviour>,
     pub(crate) cluster_listener: Option<Behaviour>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics_reporter: Option<Behaviour>,
 }
 
 /// What a piece of the user's code does: each `every`th time it is called, besides what it is there for.
@@ -136,6 +195,8 @@ pub(crate) enum Act {
     DropsFutures,
     /// Waits for a record that is not done.
     Gets,
+    /// Asks for all metrics, and reads them.
+    ReadsMetrics,
 }
 
 /// A thread of the application: does one thing after another.
@@ -178,6 +239,33 @@ pub(crate) enum Op {
     },
     /// This thread's handle of the producer; the last one drops the producer.
     DropProducer,
+    /// A transactional call. One that timed out is made again, after an error the application does what that says, and
+    /// it makes no call that is not for the state that it knows of.
+    Transaction {
+        call: TransactionOp,
+        timeout_ms: Option<u64>,
+    },
+    /// A transactional call whatever the state is.
+    Stray {
+        call: TransactionOp,
+    },
+    /// Waits until another thread has begun a transaction, or for so long.
+    AwaitTransaction {
+        ms: u64,
+    },
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum TransactionOp {
+    Init,
+    Begin,
+    /// Of each of these partitions an offset that no other call gives.
+    SendOffsets {
+        group: String,
+        partitions: Vec<(String, i32)>,
+    },
+    Commit,
+    Abort,
 }
 
 /// Records, one after the other.
@@ -315,6 +403,20 @@ pub(crate) enum Fault {
         topic: String,
         bytes: u32,
     },
+    /// Another node looks after the transactions of an id, or after a group.
+    MoveCoordinator {
+        of_group: bool,
+        key: String,
+        to: i32,
+    },
+    /// Who takes over as a coordinator reads for so long.
+    LoadCoordinators {
+        ms: u64,
+    },
+    /// Markers come so long after the end of a transaction.
+    DelayMarkers {
+        ms: u64,
+    },
 
     // Answers.
     /// Requests are refused: so many, or all while it lasts.
@@ -383,6 +485,11 @@ pub(crate) enum Api {
     Metadata,
     ApiVersions,
     InitProducerId,
+    FindCoordinator,
+    AddPartitionsToTxn,
+    AddOffsetsToTxn,
+    TxnOffsetCommit,
+    EndTxn,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

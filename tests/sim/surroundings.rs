@@ -129,6 +129,7 @@ fn brokers(brokers: &Brokers) -> BrokersOptions {
         auto_create_topics: brokers.auto_create_topics,
         by_name: brokers.by_name,
         first_epoch: brokers.first_epoch,
+        verify_transactions: brokers.verify_transactions,
         sasl: brokers.sasl.as_ref().map(|sasl| SaslOptions {
             user: USER.to_owned(),
             password: PASSWORD.to_owned(),

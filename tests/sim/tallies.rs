@@ -4,8 +4,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use kafka_producer::internals::simulation::Coordinated;
+
 use crate::checker::{Glance, Moment};
-use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What, Who};
+use crate::events::{Call, Event, Outcome, ProducerIndex, Report, Returned, What, Who};
 use crate::scenario::{Fault, Scenario};
 
 /// What is counted, by its kind.
@@ -143,6 +145,9 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "Truncate",
             "ForgetProducers",
             "LowerLimit",
+            "MoveCoordinator",
+            "LoadCoordinators",
+            "DelayMarkers",
             "Error",
             "Error after applying",
             "Error for ever",
@@ -154,7 +159,6 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "WrongAddresses",
             "WallClock",
         ],
-        // What a producer without transactions meets.
         Group::Fate => &[
             "NONE",
             "closed",
@@ -197,6 +201,16 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "COORDINATOR_LOAD_IN_PROGRESS",
             "COORDINATOR_NOT_AVAILABLE",
             "NOT_COORDINATOR",
+            "CONCURRENT_TRANSACTIONS",
+            "INVALID_TXN_STATE",
+            "INVALID_PRODUCER_ID_MAPPING",
+            "INVALID_TRANSACTION_TIMEOUT",
+            "OPERATION_NOT_ATTEMPTED",
+            "GROUP_AUTHORIZATION_FAILED",
+            "UNKNOWN_MEMBER_ID",
+            "ILLEGAL_GENERATION",
+            "FENCED_INSTANCE_ID",
+            "TRANSACTION_ABORTABLE",
         ],
         Group::Call => &[
             "Build",
@@ -212,6 +226,11 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "Await",
             "DropFuture",
             "DropProducer",
+            "InitTransactions",
+            "BeginTransaction",
+            "SendOffsets",
+            "Commit",
+            "Abort",
         ],
         Group::CallError => &[
             "Send: Closed",
@@ -235,6 +254,32 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "PartitionsFor: Closed",
             "Get: Pending",
             "Get: Misuse",
+            "InitTransactions: TimedOut",
+            "InitTransactions: Fatal",
+            "InitTransactions: Fenced",
+            "InitTransactions: WrongState",
+            "InitTransactions: Closed",
+            "BeginTransaction: Abortable",
+            "BeginTransaction: Fatal",
+            "BeginTransaction: Fenced",
+            "BeginTransaction: WrongState",
+            "BeginTransaction: Closed",
+            "SendOffsets: TimedOut",
+            "SendOffsets: Abortable",
+            "SendOffsets: Fatal",
+            "SendOffsets: Fenced",
+            "SendOffsets: WrongState",
+            "Commit: TimedOut",
+            "Commit: Abortable",
+            "Commit: Fatal",
+            "Commit: Fenced",
+            "Commit: WrongState",
+            "Commit: Closed",
+            "Abort: TimedOut",
+            "Abort: Fatal",
+            "Abort: Fenced",
+            "Abort: WrongState",
+            "Abort: Closed",
         ],
         Group::Failure => &[
             "DeliveryTimeout",
@@ -250,6 +295,8 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "Network",
             "Authentication",
             "Closed",
+            "ProducerFailed",
+            "TransactionAborted",
         ],
         Group::UserCode => &[
             "Fails",
@@ -262,6 +309,7 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "AsksForPartitions",
             "DropsFutures",
             "Gets",
+            "ReadsMetrics",
         ],
         Group::State => &[
             "a call waits",
@@ -277,6 +325,8 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a record that failed may be written",
             "a record is sent inside user code",
             "an interceptor is called",
+            "a metrics reporter is told of a metric",
+            "a metrics reporter is told that a metric is gone",
             "a record is refused",
             "a callback is dropped unused",
             "a future is dropped unread",
@@ -296,6 +346,23 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "a handshake of TLS 1.3",
             "a session of TLS is resumed",
             "a client shows a certificate",
+            "a transaction is opened",
+            "a transaction is committed",
+            "a transaction is aborted",
+            "a transaction is aborted as its time is over",
+            "a transaction is aborted for another producer",
+            "a transactional producer gets its next epoch",
+            "a transaction's coordinator moves within it",
+            "a call is picked up after its time was up",
+            "a commit ends in doubt",
+            "a fenced producer is told so",
+            "offsets are committed",
+            "an application crashes: Initializing",
+            "an application crashes: Begun",
+            "an application crashes: SendingOffsets",
+            "an application crashes: Committing",
+            "an application crashes: Aborting",
+            "an application crashes: Between",
             "a line of the log at Error",
             "a line of the log at Warn",
             "a line of the log at Info",
@@ -315,6 +382,19 @@ pub(crate) struct Tallies {
     /// Faults that throttle, and are not over.
     throttles: u64,
     healed: bool,
+    transactional: TransactionTally,
+}
+
+#[derive(Debug, Default)]
+struct TransactionTally {
+    /// The last epoch of each id.
+    epochs: BTreeMap<String, (i64, i16)>,
+    /// Transactions that are open, as applications were told: by producer.
+    open: BTreeMap<ProducerIndex, String>,
+    /// Producers whose last call timed out.
+    timed_out: BTreeMap<ProducerIndex, &'static str>,
+    /// Whose producers have which id.
+    ids: Vec<Option<String>>,
 }
 
 #[derive(Debug, Clone, Copy, Default)]
@@ -343,6 +423,9 @@ impl Tallies {
         let mut tallies = Self::default();
         tallies.counts.runs = 1;
         let producers = scenario.producers.len();
+        let ids = scenario.producers.iter();
+        let ids = ids.map(|it| it.config.get("transactional.id").cloned());
+        tallies.transactional.ids = ids.collect();
         tallies
             .producers
             .resize_with(producers, ProducerTally::default);
@@ -374,6 +457,9 @@ impl Tallies {
             What::CallEnds { call, returned } => {
                 let name = self.calls.remove(call).unwrap_or("?");
                 self.call_ends(name, returned);
+                if let Who::Thread { producer, .. } = event.who {
+                    self.transactional_call_ends(producer, name, returned);
+                }
             }
             What::RecordOffered {
                 record,
@@ -408,7 +494,26 @@ impl Tallies {
             }
             What::Appended { .. } => self.appended(event),
             What::Intercepted { .. } => self.state("an interceptor is called"),
+            What::Reported { what, .. } => match what {
+                Report::Change(_) => self.state("a metrics reporter is told of a metric"),
+                Report::Removal(_) => {
+                    self.state("a metrics reporter is told that a metric is gone");
+                }
+                Report::Context | Report::Init | Report::Close => {}
+            },
             What::Duplicate { .. } => self.state("a duplicate is answered"),
+            What::OffsetsCommitted { .. } => self.state("offsets are committed"),
+            What::Coordinated {
+                transactional_id,
+                producer_id,
+                epoch,
+                did,
+            } => self.coordinated(transactional_id, (*producer_id, *epoch), *did),
+            What::Crashed { producer, stage } => {
+                self.transactional.open.remove(producer);
+                let name = format!("an application crashes: {stage:?}");
+                self.counts.add(Group::State, &name, 1);
+            }
             What::Truncated { .. } => self.state("the log is truncated"),
             What::TopicGone { .. } => self.state("a topic goes"),
             What::Request { fate, .. } => {
@@ -459,7 +564,10 @@ impl Tallies {
             } else {
                 "the sender goes on at once"
             }),
-            What::RecordTaken { .. } | What::SenderEnded | What::Stuck { .. } => {}
+            What::RecordTaken { .. }
+            | What::Marker { .. }
+            | What::SenderEnded
+            | What::Stuck { .. } => {}
         }
     }
 
@@ -489,6 +597,67 @@ impl Tallies {
             for (state, count) in states.into_iter().filter(|(_, count)| *count > 0) {
                 self.counts.add(Group::State, state, count);
             }
+        }
+    }
+
+    fn coordinated(&mut self, id: &str, now: (i64, i16), did: Coordinated) {
+        let before = self.transactional.epochs.insert(id.to_owned(), now);
+        match did {
+            Coordinated::Initialized => {
+                // Of the one that is in the middle of its transactions: nobody else has begun to.
+                let is_same = self.calls.values().all(|call| *call != "InitTransactions");
+                if before.is_some() && is_same {
+                    self.state("a transactional producer gets its next epoch");
+                }
+            }
+            Coordinated::Opened => self.state("a transaction is opened"),
+            Coordinated::Committed => self.state("a transaction is committed"),
+            Coordinated::Aborted => self.state("a transaction is aborted"),
+            Coordinated::TimedOut => self.state("a transaction is aborted as its time is over"),
+            Coordinated::Fenced => self.state("a transaction is aborted for another producer"),
+        }
+    }
+
+    fn transactional_call_ends(
+        &mut self,
+        producer: ProducerIndex,
+        name: &'static str,
+        returned: &Returned,
+    ) {
+        let tally = &mut self.transactional;
+        if !TRANSACTIONAL.contains(&name) {
+            return;
+        }
+        let kind = returned.kind();
+        let was_timed_out = tally.timed_out.get(&producer) == Some(&name);
+        match kind {
+            Some("TimedOut") => {
+                tally.timed_out.insert(producer, name);
+            }
+            Some("WrongState") => return,
+            _ => {
+                tally.timed_out.remove(&producer);
+            }
+        }
+        match (name, kind) {
+            ("BeginTransaction", None) => {
+                if let Some(Some(id)) = tally.ids.get(producer) {
+                    tally.open.insert(producer, id.clone());
+                }
+            }
+            ("Commit" | "Abort", None | Some("Fatal" | "Fenced")) => {
+                tally.open.remove(&producer);
+            }
+            _ => {}
+        }
+        if was_timed_out && kind != Some("TimedOut") {
+            self.state("a call is picked up after its time was up");
+        }
+        if kind != Some("TimedOut") && returned.may_be_committed() {
+            self.state("a commit ends in doubt");
+        }
+        if kind == Some("Fenced") {
+            self.state("a fenced producer is told so");
         }
     }
 
@@ -634,10 +803,23 @@ impl Tallies {
                 }
             }
             Fault::Throttle { .. } => self.throttles += 1,
+            Fault::MoveCoordinator { key, .. }
+                if self.transactional.open.values().any(|id| id == key) =>
+            {
+                self.state("a transaction's coordinator moves within it");
+            }
             _ => {}
         }
     }
 }
+
+const TRANSACTIONAL: [&str; 5] = [
+    "InitTransactions",
+    "BeginTransaction",
+    "SendOffsets",
+    "Commit",
+    "Abort",
+];
 
 fn call_name(call: &Call) -> &'static str {
     match call {
@@ -656,6 +838,11 @@ fn call_name(call: &Call) -> &'static str {
         Call::Await { .. } => "Await",
         Call::DropFuture { .. } => "DropFuture",
         Call::DropProducer => "DropProducer",
+        Call::InitTransactions { .. } => "InitTransactions",
+        Call::BeginTransaction => "BeginTransaction",
+        Call::SendOffsets { .. } => "SendOffsets",
+        Call::Commit { .. } => "Commit",
+        Call::Abort { .. } => "Abort",
     }
 }
 
@@ -683,7 +870,7 @@ mod tests {
     use crate::checker::ProducerGlance;
     use crate::checker::story::{acknowledged, error, failed, fault, scenario};
     use crate::events::{CallId, RecordId};
-    use crate::scenario::{self, Api, TimedFault};
+    use crate::scenario::{self, Api, TimedFault, TxnStage};
 
     /// One of each kind. A kind that is missing does not compile.
     fn faults() -> Vec<TimedFault> {
@@ -745,6 +932,13 @@ mod tests {
                 partition,
             },
             Fault::LowerLimit { topic, bytes: 1 },
+            Fault::MoveCoordinator {
+                of_group: false,
+                key: "x".into(),
+                to: 0,
+            },
+            Fault::LoadCoordinators { ms: 1 },
+            Fault::DelayMarkers { ms: 1 },
             Fault::Lose {
                 request,
                 moment: scenario::Moment::AfterApplied,
@@ -790,6 +984,9 @@ mod tests {
             | Fault::Truncate { .. }
             | Fault::ForgetProducers { .. }
             | Fault::LowerLimit { .. }
+            | Fault::MoveCoordinator { .. }
+            | Fault::LoadCoordinators { .. }
+            | Fault::DelayMarkers { .. }
             | Fault::Error { .. }
             | Fault::Lose { .. }
             | Fault::Late { .. }
@@ -817,7 +1014,7 @@ mod tests {
 
     impl Watched {
         fn new() -> Self {
-            let scenario = scenario(&[], &faults());
+            let scenario = scenario(&[("transactional.id", "x")], &faults());
             let tallies = Tallies::new(&scenario);
             Self { scenario, tallies }
         }
@@ -886,6 +1083,7 @@ mod tests {
                 producer_id,
                 epoch,
                 sequence: 0,
+                transactional: false,
                 digest: 0,
             };
             self.see(Who::Broker(node), appended);
@@ -912,7 +1110,65 @@ mod tests {
             Call::Await { record },
             Call::DropFuture { record },
             Call::DropProducer,
+            Call::InitTransactions { timeout },
+            Call::BeginTransaction,
+            Call::SendOffsets {
+                group: "g".into(),
+                offset: 1,
+                partitions: Vec::new(),
+                timeout,
+            },
+            Call::Commit { timeout },
+            Call::Abort { timeout },
         ]
+    }
+
+    /// Transactions of all kinds.
+    fn transactions(run: &mut Watched) {
+        let coordinated = |did| What::Coordinated {
+            transactional_id: "x".into(),
+            producer_id: 7,
+            epoch: 0,
+            did,
+        };
+        for did in [
+            Coordinated::Initialized,
+            Coordinated::Initialized,
+            Coordinated::Opened,
+            Coordinated::Committed,
+            Coordinated::Aborted,
+            Coordinated::TimedOut,
+            Coordinated::Fenced,
+        ] {
+            run.see(Who::Broker(0), coordinated(did));
+        }
+        run.see(
+            Who::Broker(0),
+            What::OffsetsCommitted {
+                group: "g".into(),
+                producer_id: 7,
+                offsets: Vec::new(),
+            },
+        );
+        run.call(100, Call::BeginTransaction, None);
+        let moves = |timed: &TimedFault| matches!(timed.fault, Fault::MoveCoordinator { .. });
+        let fault = run.scenario.faults.iter().position(moves).unwrap();
+        run.see(Who::World, What::FaultBegins { fault });
+        let commit = || Call::Commit { timeout: None };
+        run.call(101, commit(), Some(("TimedOut", "")));
+        let text = "commit_transaction: gone (the transaction may have been committed)";
+        run.call(102, commit(), Some(("Fenced", text)));
+        for stage in [
+            TxnStage::Initializing,
+            TxnStage::Begun,
+            TxnStage::SendingOffsets,
+            TxnStage::Committing,
+            TxnStage::Aborting,
+            TxnStage::Between,
+        ] {
+            let producer = 0;
+            run.see(Who::World, What::Crashed { producer, stage });
+        }
     }
 
     #[test]
@@ -962,6 +1218,9 @@ mod tests {
         run.offer(2, false);
         let (producer, sent) = (0, true);
         run.see(THREAD, What::Intercepted { producer, sent });
+        for what in [Report::Change("a".into()), Report::Removal("a".into())] {
+            run.see(THREAD, What::Reported { producer, what });
+        }
         run.see(
             THREAD,
             What::RecordRefused {
@@ -989,6 +1248,7 @@ mod tests {
         for (node, incarnation, id, epoch) in [(0, 1, 5, 0), (1, 1, 5, 1), (1, 2, 6, 0)] {
             run.append(node, incarnation, id, epoch);
         }
+        transactions(&mut run);
         run.see(
             Who::Broker(0),
             What::Duplicate {
@@ -1102,6 +1362,8 @@ mod tests {
             ProduceErrorKind::Network,
             ProduceErrorKind::Authentication,
             ProduceErrorKind::Closed,
+            ProduceErrorKind::ProducerFailed,
+            ProduceErrorKind::TransactionAborted,
         ];
         let names = kinds.map(|kind| first_word(&format!("{kind:?}")).to_owned());
         assert_eq!(

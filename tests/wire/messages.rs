@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use kafka_producer::internals::wire::{self, Envelope, Value};
+use kafka_producer::internals::wire::{self, Envelope, JsonValue};
 use serde_json::Value as Json;
 
 use crate::input::{hex, unhex};
@@ -17,7 +17,7 @@ crate::tests![
 
 struct Message {
     vector: Json,
-    body: Value,
+    body: JsonValue,
     bytes: Vec<u8>,
 }
 
@@ -51,16 +51,16 @@ fn messages(file: &str) -> impl Iterator<Item = Message> {
     })
 }
 
-fn value(json: &Json) -> Value {
+fn value(json: &Json) -> JsonValue {
     match json {
-        Json::Null => Value::Null,
-        Json::Bool(yes) => Value::Bool(*yes),
-        Json::Number(number) => Value::Number(number.as_i64().expect("a whole number")),
-        Json::String(text) => Value::Text(text.clone()),
-        Json::Array(elements) => Value::List(elements.iter().map(value).collect()),
+        Json::Null => JsonValue::Null,
+        Json::Bool(yes) => JsonValue::Bool(*yes),
+        Json::Number(number) => JsonValue::Number(number.as_i64().expect("a whole number")),
+        Json::String(text) => JsonValue::Text(text.clone()),
+        Json::Array(elements) => JsonValue::List(elements.iter().map(value).collect()),
         Json::Object(fields) => {
             let fields = fields.iter();
-            Value::Map(
+            JsonValue::Map(
                 fields
                     .map(|(name, each)| (name.clone(), value(each)))
                     .collect(),

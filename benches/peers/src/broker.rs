@@ -1,6 +1,6 @@
 //! The brokers: the repository's embedded one in a process of its own, and Apache Kafka.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
@@ -13,12 +13,17 @@ use crate::scenario::{Scenario, TOPIC};
 pub struct Broker {
     talker: Talker,
     pub bootstrap: String,
+    /// Where it speaks TLS: whom to trust.
+    pub authority: Option<PathBuf>,
     /// Whose CPU is the broker's.
     pub processes: Processes,
 }
 
 /// Built from the repository's root.
 pub const EXAMPLES: [&str; 2] = ["embedded_broker", "local_kafka"];
+
+/// Of the embedded broker's certificate, in the repository.
+const AUTHORITY: &str = "examples/tls_sasl/authority.pem";
 
 /// A first start of a version downloads it.
 const LONGEST_START: Duration = Duration::from_secs(600);
@@ -44,6 +49,10 @@ impl Broker {
         let mut command = Command::new(root.join("target/release/examples").join(program));
         command.current_dir(root);
         command.args(["--topic", &format!("{TOPIC}:{}", scenario.partitions)]);
+        let authority = scenario.is_sealed().then(|| root.join(AUTHORITY));
+        if authority.is_some() {
+            command.arg("--tls");
+        }
         match kafka {
             None => command.args(["--sink", "--nodes", &scenario.nodes.to_string()]),
             Some(version) => {
@@ -77,6 +86,7 @@ impl Broker {
         Ok(Self {
             talker,
             bootstrap,
+            authority,
             processes,
         })
     }

@@ -205,6 +205,7 @@ impl Counter<'_> {
                 mode,
                 records,
                 per_second,
+                group: self.scenario.group,
                 give_up_ms: None,
             },
             LONGEST,

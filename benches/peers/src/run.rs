@@ -134,6 +134,8 @@ impl<'a> Scene<'a> {
             for (driver, build) in &self.setting.clients {
                 let scenario = self.stands[stand].scenario;
                 let is_left_out = driver.only_compressed && !scenario.compresses()
+                    || driver.only_sealed && !scenario.is_sealed()
+                    || driver.only_transactional && !scenario.transactional
                     || stand > 0 && driver.name != OURS;
                 if !is_left_out {
                     runners.extend(self.start_client(stand, driver, build, progress)?);
@@ -156,7 +158,7 @@ impl<'a> Scene<'a> {
             return Ok(None);
         }
         let at = &self.stands[stand];
-        let setup = self.setting.setup(at.scenario, &at.broker.bootstrap)?;
+        let setup = self.setting.setup(at.scenario, &at.broker)?;
         let log = at.logs.join(format!("{}.log", driver.name));
         match Session::start(driver, &[], &setup, &log)? {
             Ok(session) => Ok(Some(Runner {
@@ -201,13 +203,15 @@ impl<'a> Scene<'a> {
             Mode::Blast => FIRST_BLAST_BYTES / payload_bytes.max(100) as u64,
             Mode::OneByOne => FIRST_ONE_BY_ONE,
             Mode::Rate => (self.scenario.per_second.unwrap_or(0.0) * round_seconds) as u64,
+            Mode::Groups => FIRST_GROUPS * self.scenario.group.unwrap_or(1),
             Mode::Idle => 0,
         };
         let is_paced = self.scenario.mode == Mode::Rate;
         let mut warm_up = WarmUp::new(first.max(1), round_seconds, self.setting.warm_up);
         loop {
             // Nothing hangs yet: there is nothing to give up.
-            let mut round = self.round(runner, warm_up.records(), None, 0)?;
+            let records = self.scenario.whole_groups(warm_up.records());
+            let mut round = self.round(runner, records, None, 0)?;
             // Nobody asks for latencies before the client is warm, and they are most of what is kept.
             round.latency_ns.clear();
             let next = warm_up.take(round.seconds, round.cpu_ns_per_record(), is_paced);
@@ -215,7 +219,7 @@ impl<'a> Scene<'a> {
             if let Next::Ready { settled } = next {
                 runner.records = match self.scenario.per_second {
                     Some(rate) => (rate * self.round_seconds()) as u64,
-                    None => warm_up.records(),
+                    None => self.scenario.whole_groups(warm_up.records()),
                 };
                 runner.figures.settled = settled;
                 return Ok(());
@@ -268,6 +272,7 @@ impl<'a> Scene<'a> {
             mode,
             records,
             per_second: self.scenario.per_second,
+            group: self.scenario.group,
             give_up_ms,
         };
         let expected = Duration::from_secs_f64(self.round_seconds())
@@ -344,7 +349,7 @@ impl<'a> Scene<'a> {
             return Ok(());
         }
         let stand = &mut self.stands[0];
-        let setup = self.setting.setup(self.scenario, &stand.broker.bootstrap)?;
+        let setup = self.setting.setup(self.scenario, &stand.broker)?;
         for (driver, _) in &self.setting.clients {
             if crate::driver::is_peer(&driver.name) {
                 continue;
@@ -391,10 +396,16 @@ impl<'a> Scene<'a> {
 }
 
 impl Setting {
-    fn setup(&self, scenario: &Scenario, bootstrap: &str) -> Result<driver_kit::Setup> {
+    fn setup(&self, scenario: &Scenario, broker: &Broker) -> Result<driver_kit::Setup> {
         let values = self.payloads.values(scenario)?;
         let keys = self.payloads.keys(scenario)?;
-        Ok(scenario.setup(bootstrap, &values, keys.as_deref()))
+        let authority = broker.authority.as_deref().map(Path::to_string_lossy);
+        Ok(scenario.setup(
+            &broker.bootstrap,
+            authority.as_deref(),
+            &values,
+            keys.as_deref(),
+        ))
     }
 }
 
@@ -408,5 +419,6 @@ pub fn make_folder(path: &Path) -> Result<PathBuf> {
 /// Bytes of a first round, before it is known how fast a client is.
 const FIRST_BLAST_BYTES: u64 = 500_000;
 const FIRST_ONE_BY_ONE: u64 = 50;
+const FIRST_GROUPS: u64 = 3;
 const SETTLE: Duration = Duration::from_secs(3);
 const SHORTEST_IDLE_SECONDS: f64 = 2.0;

@@ -13,6 +13,8 @@ pub struct Scenario {
     #[serde(default)]
     pub quick: bool,
     pub broker: String,
+    #[serde(default)]
+    pub security: Security,
     pub nodes: usize,
     pub partitions: i32,
     #[serde(default)]
@@ -37,6 +39,12 @@ pub struct Scenario {
     pub mode: Mode,
     #[serde(default)]
     pub per_second: Option<f64>,
+    /// Records of a group.
+    #[serde(default)]
+    pub group: Option<u64>,
+    /// Whether each group is a transaction.
+    #[serde(default)]
+    pub transactional: bool,
     #[serde(default)]
     pub give_up_ms: Option<u64>,
     #[serde(default)]
@@ -65,6 +73,16 @@ pub enum PayloadKind {
     Json,
 }
 
+/// What is spoken with the brokers, as Kafka names it.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+pub enum Security {
+    #[default]
+    Plaintext,
+    /// TLS 1.3 with AES-256-GCM: the brokers take nothing else.
+    Ssl,
+}
+
 /// How records follow each other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -72,6 +90,7 @@ pub enum Mode {
     Blast,
     OneByOne,
     Rate,
+    Groups,
     Idle,
 }
 
@@ -91,13 +110,14 @@ impl Mode {
             Self::Blast => Some(driver_kit::Mode::Blast),
             Self::OneByOne => Some(driver_kit::Mode::OneByOne),
             Self::Rate => Some(driver_kit::Mode::Rate),
+            Self::Groups => Some(driver_kit::Mode::Groups),
             Self::Idle => None,
         }
     }
 
-    /// Whether its latencies are kept.
+    /// Whether its latencies are kept: those of records, or of groups.
     pub fn has_latencies(self) -> bool {
-        matches!(self, Self::OneByOne | Self::Rate)
+        matches!(self, Self::OneByOne | Self::Rate | Self::Groups)
     }
 }
 
@@ -118,9 +138,16 @@ pub const TOPIC: &str = "bench";
 
 impl Scenario {
     /// The command that makes a producer for it.
-    pub fn setup(&self, bootstrap: &str, payloads: &str, keys: Option<&str>) -> Setup {
+    pub fn setup(
+        &self,
+        bootstrap: &str,
+        authority: Option<&str>,
+        payloads: &str,
+        keys: Option<&str>,
+    ) -> Setup {
         Setup {
             bootstrap: bootstrap.to_owned(),
+            authority: authority.map(str::to_owned),
             topic: TOPIC.to_owned(),
             partitions: self.partitions,
             partition: self.partition,
@@ -140,12 +167,24 @@ impl Scenario {
             key_bytes: self.key_bytes,
             threads: self.threads,
             callback: self.callback,
+            transactional: self.transactional,
         }
+    }
+
+    /// So many records, or those of whole groups that are nearly as many.
+    pub fn whole_groups(&self, records: u64) -> u64 {
+        let group = self.group.unwrap_or(1);
+        (records / group).max(1) * group
     }
 
     /// Whether batches are to be compressed.
     pub fn compresses(&self) -> bool {
         self.compression != NONE
+    }
+
+    /// Whether the brokers speak TLS.
+    pub fn is_sealed(&self) -> bool {
+        self.security == Security::Ssl
     }
 
     fn check(&self) -> Result<()> {
@@ -156,8 +195,24 @@ impl Scenario {
             self.broker
         );
         ensure!(
+            !self.is_sealed() || self.broker == "sink",
+            "{name}: security is for the sink"
+        );
+        ensure!(
             (self.mode == Mode::Rate) == self.per_second.is_some_and(|rate| rate > 0.0),
             "{name}: per_second belongs to mode \"rate\", and to no other"
+        );
+        ensure!(
+            (self.mode == Mode::Groups) == self.group.is_some_and(|group| group > 0),
+            "{name}: group belongs to mode \"groups\", and to no other"
+        );
+        ensure!(
+            self.mode != Mode::Groups || self.threads == 1 && !self.callback,
+            "{name}: groups are sent by one thread and without callback: their end tells of their records"
+        );
+        ensure!(
+            !self.transactional || self.mode == Mode::Groups && self.idempotent,
+            "{name}: transactional is for groups of an idempotent producer"
         );
         ensure!(
             ["0", "1", "all"].contains(&self.acks.as_str()),
@@ -301,8 +356,16 @@ mod tests {
             ("acks = \"2\"", "acks is"),
             ("mode = \"rate\"", "per_second"),
             ("per_second = 5", "per_second"),
+            ("group = 5", "group belongs"),
+            ("mode = \"groups\"\ngroup = 5", "without callback"),
+            ("transactional = true", "transactional is for"),
             ("compression = \"brotli\"", "compression is"),
             ("payload_kind = \"xml\"", "xml"),
+            ("security = \"SASL_SSL\"", "SASL_SSL"),
+            (
+                "security = \"SSL\"\nbroker = \"kafka-3.0.0\"",
+                "security is for",
+            ),
             ("idempotent = true", "acks=all"),
             ("partition = 12", "no partition"),
             ("broker = \"redpanda\"", "neither"),

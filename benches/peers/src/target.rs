@@ -4,8 +4,9 @@ use anyhow::{Context, Result};
 use serde::Deserialize;
 
 use crate::bound::Bound;
-use crate::driver::{OURS, is_peer};
+use crate::driver::{FLUSH, OURS, is_peer};
 use crate::raw::{Counted, Figures, Measured, Outcome, Round, Run};
+use crate::stats::paired;
 use crate::summary::{Summary, by_round};
 
 /// One row of the table.
@@ -16,6 +17,8 @@ pub struct Target {
     pub measure: Measure,
     pub bound: Bound,
     pub against: Option<String>,
+    /// Whose figure is taken off ours first.
+    pub minus: Option<String>,
 }
 
 /// As it stands in the file.
@@ -28,6 +31,7 @@ struct Row {
     at_least: Option<f64>,
     at_most_above: Option<f64>,
     against: Option<String>,
+    minus: Option<String>,
 }
 
 impl TryFrom<Row> for Target {
@@ -45,11 +49,19 @@ impl TryFrom<Row> for Target {
                 ));
             }
         };
+        let is_beside = (row.against.as_deref()).is_some_and(|it| it.starts_with("scenario:"));
+        if row.minus.is_some() && !is_beside {
+            return Err(format!(
+                "{} has minus, which is for a bound against a scenario",
+                row.scenario
+            ));
+        }
         Ok(Self {
             scenario: row.scenario,
             measure: row.measure,
             bound,
             against: row.against,
+            minus: row.minus,
         })
     }
 }
@@ -68,6 +80,7 @@ pub enum Measure {
     SyscallsCaller,
     SyscallsSender,
     PeakMib,
+    BeyondFlush,
 }
 
 /// How a run stands to a target.
@@ -93,6 +106,7 @@ impl Measure {
             Self::SyscallsCaller => "system calls per record where `send` is called",
             Self::SyscallsSender => "system calls per record in the producer's thread",
             Self::PeakMib => "peak memory, MiB",
+            Self::BeyondFlush => "time per transaction beyond that of its records",
         }
     }
 
@@ -110,6 +124,7 @@ impl Measure {
         match self {
             Self::Cpu | Self::P50 | Self::P99 | Self::P999 => " µs",
             Self::PeakMib => " MiB",
+            Self::BeyondFlush => " ms",
             _ => "",
         }
     }
@@ -130,6 +145,7 @@ impl Measure {
             Self::P99 => summary.latencies.map(|all| all.p99).ok_or_else(missing),
             Self::P999 => summary.latencies.map(|all| all.p999).ok_or_else(missing),
             Self::PeakMib => Ok(summary.peak_mib),
+            Self::BeyondFlush => beyond_flush(measured, client),
             Self::Instructions => figures
                 .extras
                 .instructions
@@ -144,6 +160,25 @@ impl Measure {
             Self::SyscallsSender => syscalls(figures, false),
         }
     }
+}
+
+/// Milliseconds that a group takes beyond one that is flushed where it commits, round by round.
+fn beyond_flush(measured: &Measured, client: &str) -> Counted<f64> {
+    let figures = |client: &str| {
+        let missing = || format!("{client} has no figures");
+        measured.figures(client).ok_or_else(missing)
+    };
+    let flushed = format!("{client}{FLUSH}");
+    let (committed, flushed) = (figures(client)?, figures(&flushed)?);
+    let group = measured.scenario.group.unwrap_or(1) as f64;
+    by_round(
+        committed,
+        flushed,
+        |round| 1e3 / round.records_per_second(),
+        |one, other| one - other,
+    )
+    .map(|beyond| beyond.median * group)
+    .ok_or_else(|| format!("{client}: not measured"))
 }
 
 /// How the kit names the threads that call the client.
@@ -240,14 +275,24 @@ impl Target {
     /// Ours in two scenarios, round by round: between one scenario and the next a machine changes by more than
     /// such a bound allows.
     fn against_beside(&self, measured: &Measured, name: &str) -> Counted<(f64, String)> {
+        let figures = |client: &str| {
+            let missing = || format!("{client} has no figures");
+            measured.figures(client).ok_or_else(missing)
+        };
         let beside = measured.beside.as_ref().and_then(Outcome::figures);
-        let figures = (measured.figures(OURS), beside, self.measure.of_round());
-        if let (Some(ours), Some(beside), Some(measure)) = figures
-            && let Some(figure) = by_round(ours, beside, measure, self.bound.compare())
-        {
-            return Ok((figure.median, name.to_owned()));
+        let (Some(beside), Some(measure)) = (beside, self.measure.of_round()) else {
+            return Err(format!("{name} was not run beside it"));
+        };
+        let of = |figures: &Figures| figures.rounds.iter().map(measure).collect::<Vec<f64>>();
+        let mut ours = of(figures(OURS)?);
+        if let Some(client) = &self.minus {
+            let theirs = of(figures(client)?);
+            ours = ours.into_iter().zip(theirs).map(|(a, b)| a - b).collect();
         }
-        Err(format!("{name} was not run beside it"))
+        let figure = paired(&ours, &of(beside), self.bound.compare());
+        figure
+            .map(|figure| (figure.median, name.to_owned()))
+            .ok_or_else(|| format!("{name} was not run beside it"))
     }
 
     /// The bound in words.
@@ -260,7 +305,11 @@ impl Target {
             Some(("scenario", name)) => Some(format!("ours in {name}")),
             Some((_, name)) => Some(format!("{name}'s")),
         };
-        self.bound.words(whose.as_deref(), self.measure.unit())
+        let words = self.bound.words(whose.as_deref(), self.measure.unit());
+        match &self.minus {
+            None => words,
+            Some(client) => format!("{words}, without {client}'s"),
+        }
     }
 }
 
@@ -271,6 +320,22 @@ mod tests {
     use crate::scenario::Scenario;
     use crate::summary::tests::{figures, measured, round};
     use crate::{driver, scenario};
+
+    #[test]
+    fn a_transactions_time_beyond_its_records_is_held_against_anothers() {
+        let of = |millis: [f64; 3]| figures(millis.map(|millis| round(millis, 100)).into());
+        let clients = vec![
+            ("ours", of([13.0, 24.0, 13.0])),
+            ("ours-flush", of([3.0, 14.0, 4.0])),
+            ("java-3.0.0", of([30.0, 30.0, 30.0])),
+            ("java-3.0.0-flush", of([10.0, 10.0, 9.0])),
+        ];
+        let run = run(vec![measured("transactions", clients)]);
+        let mut target = target(Measure::BeyondFlush, 1.0, Some("peers:java-3.0.0"));
+        target.scenario = "transactions".into();
+        let found = Verdict::Reached(0.5, "java-3.0.0".into());
+        assert_eq!(target.evaluate(&run), found, "10 ms of 20");
+    }
 
     fn run(scenarios: Vec<Measured>) -> Run {
         Run {
@@ -303,6 +368,7 @@ mod tests {
                 Bound::Most(bound)
             },
             against: against.map(str::to_owned),
+            minus: None,
         }
     }
 
@@ -386,6 +452,34 @@ mod tests {
     }
 
     #[test]
+    fn what_is_taken_off_ours_is_that_of_the_same_round() {
+        let slow_moment = |cpu| figures(vec![round(10.0, cpu), round(10.0, 10 * cpu)]);
+        let mut measured = measured("base", vec![("ours", slow_moment(150))]);
+        measured.beside = Some(slow_moment(100));
+        let target = Target {
+            minus: Some("cipher-alone".into()),
+            ..target(Measure::Cpu, 1.2, Some("scenario:keyed"))
+        };
+        let evaluate = |measured: &Measured| target.evaluate(&run(vec![measured.clone()]));
+        assert_eq!(
+            evaluate(&measured),
+            Verdict::Open("cipher-alone has no figures".into())
+        );
+        for (cipher, verdict) in [
+            (25, Verdict::Missed(1.25, "keyed".into())),
+            (50, Verdict::Reached(1.0, "keyed".into())),
+        ] {
+            let cipher = ("cipher-alone".to_owned(), slow_moment(cipher));
+            measured.clients.extend([cipher]);
+            assert_eq!(evaluate(&measured), verdict);
+        }
+        assert_eq!(
+            target.bound(),
+            "≤ 1.2 × ours in keyed, without cipher-alone's"
+        );
+    }
+
+    #[test]
     fn a_bound_above_another_is_a_difference_of_the_same_round() {
         let slow_moment = |cpu| vec![round(10.0, cpu), round(10.0, 100 * cpu), round(10.0, cpu)];
         let clients = vec![
@@ -421,9 +515,14 @@ mod tests {
             "at_most = 1.0\nat_least = 1.0",
             "at_most_above = 1.0",
             "at_moost = 1.0",
+            "at_most = 1.0\nminus = \"floor\"",
         ] {
             let error = parse(&format!("{row}{bounds}")).unwrap_err().to_string();
-            assert!(error.contains("at_most"), "{bounds}: {error}");
+            let says = ["at_most", "has minus"];
+            assert!(
+                says.iter().any(|says| error.contains(says)),
+                "{bounds}: {error}"
+            );
         }
     }
 

@@ -1,10 +1,10 @@
-//! Where lines go, and the progress that only a person at a terminal sees.
+//! Output: lines on standard output and error, and a progress bar on a terminal.
 
 use std::io::{IsTerminal, Write, stderr, stdout};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-// Nothing is done about a reader that is gone: the run goes on, as that of Kafka's tool does.
+// A closed pipe is ignored: the run goes on, as in Kafka's tool.
 
 pub(crate) fn out(line: &str) {
     let _ = writeln!(stdout(), "{line}");
@@ -14,7 +14,7 @@ pub(crate) fn err(line: &str) {
     let _ = writeln!(stderr(), "{line}");
 }
 
-/// The console while records are being sent.
+/// Output while records are being sent.
 #[derive(Debug)]
 pub(crate) struct Console {
     bar: Option<ProgressBar>,
@@ -22,7 +22,7 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    /// With progress if standard error is a terminal.
+    /// With a progress bar if standard error is a terminal.
     pub(crate) fn new(records: u64) -> Self {
         let bar = stderr().is_terminal().then(|| {
             let bar = ProgressBar::with_draw_target(Some(records), ProgressDrawTarget::stderr());
@@ -35,7 +35,7 @@ impl Console {
         Self { bar, quiet: false }
     }
 
-    /// Says nothing at all.
+    /// Without any output.
     pub(crate) fn silent() -> Self {
         Self {
             bar: None,
@@ -61,7 +61,7 @@ impl Console {
         self.around_the_bar(|| err(line));
     }
 
-    /// Takes the progress off the terminal.
+    /// Removes the progress bar.
     pub(crate) fn finish(&self) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();

@@ -1,26 +1,26 @@
-//! Records that failed: told once for each kind of error, and counted.
+//! Failed records: counted, and printed once for each kind of error.
 
 use std::mem::{Discriminant, discriminant};
 
 use kafka_producer::{Delivery, ErrorCode, ProduceError, ProduceErrorKind};
 
-/// What makes errors alike. Messages do not: each may have its own times and numbers.
+/// The key by which errors are grouped. It excludes messages, which contain times and counts.
 #[derive(Debug, PartialEq, Eq)]
 struct Likeness(Discriminant<ProduceErrorKind>, Option<ErrorCode>, Delivery);
 
 #[derive(Debug)]
-struct Failure {
+struct FailureClass {
     likeness: Likeness,
     first: String,
     records: u64,
 }
 
-/// There are as many entries as kinds of errors, however many records fail.
+/// One entry for each kind of error, so its size does not grow with the number of records.
 #[derive(Debug, Default)]
-pub(crate) struct Failures(Vec<Failure>);
+pub(crate) struct Failures(Vec<FailureClass>);
 
 impl Failures {
-    /// Counts a record; the first of its kind gives a line to print.
+    /// Counts a record. Returns a line to print for the first one of its kind.
     pub(crate) fn note(&mut self, error: &ProduceError) -> Option<String> {
         let likeness = Likeness(discriminant(error.kind()), error.code(), error.delivery());
         if let Some(known) = self.0.iter_mut().find(|known| known.likeness == likeness) {
@@ -29,7 +29,7 @@ impl Failures {
         }
         let first = error.to_string();
         let line = format!("a record failed: {first}");
-        self.0.push(Failure {
+        self.0.push(FailureClass {
             likeness,
             first,
             records: 1,
@@ -37,7 +37,7 @@ impl Failures {
         Some(line)
     }
 
-    /// One line for each kind of error that came more than once: the others are told.
+    /// One line for each kind of error with more than one record: the first record was printed before.
     pub(crate) fn lines(&self) -> impl Iterator<Item = String> + '_ {
         let repeated = self.0.iter().filter(|failure| failure.records > 1);
         repeated.map(|failure| {

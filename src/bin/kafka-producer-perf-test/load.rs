@@ -1,45 +1,46 @@
-//! The loop: takes a payload, looks at the clock, sends, keeps the rate.
+//! The send loop: payload, clock, send, throttle.
 
+use std::error::Error;
 use std::hint::black_box;
 
-use kafka_producer::{KafkaProducer, ProducerRecord, SendError};
+use kafka_producer::{KafkaProducer, ProducerRecord};
 
-use crate::clock::Clock;
+use crate::clock::RunClock;
 use crate::payload::Payloads;
 use crate::stats::Stats;
 use crate::throttle::Throttle;
 
-pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
+pub(crate) type BytesProducer = KafkaProducer<[u8], [u8]>;
 type Record<'a> = ProducerRecord<'a, [u8], [u8]>;
 
-/// Where records go: a producer, or nowhere when the loop itself is measured.
+/// Where the loop sends records: to a producer, or nowhere to measure the loop itself.
 pub(crate) trait Outlet {
-    fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), SendError>;
+    fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), Box<dyn Error>>;
 }
 
 pub(crate) struct ToProducer<'p> {
-    pub(crate) producer: &'p Producer,
+    pub(crate) producer: &'p BytesProducer,
     pub(crate) stats: &'static Stats,
 }
 
 impl Outlet for ToProducer<'_> {
     #[inline]
-    fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), SendError> {
+    fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), Box<dyn Error>> {
         let stats = self.stats;
         let sent = self.producer.send_with_callback(record, move |outcome| {
             stats.completed(sent_at, bytes, outcome.err());
         });
-        // The callback tells all that the future would.
-        sent.map(drop)
+        // The future is dropped: the callback gets the same result.
+        Ok(sent.map(drop)?)
     }
 }
 
-/// Leaves out the call of `send`, and nothing else.
+/// Everything except the call of `send`.
 pub(crate) struct Nowhere;
 
 impl Outlet for Nowhere {
     #[inline]
-    fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), SendError> {
+    fn send(&self, record: Record<'_>, sent_at: u64, bytes: usize) -> Result<(), Box<dyn Error>> {
         black_box((&record, sent_at, bytes));
         Ok(())
     }
@@ -49,17 +50,17 @@ pub(crate) struct Load<'a> {
     pub(crate) topic: &'a str,
     pub(crate) records: u64,
     pub(crate) throttle: Throttle,
-    pub(crate) clock: Clock,
+    pub(crate) clock: RunClock,
 }
 
 impl Load<'_> {
-    /// Not inlined, so that profiles show the loop by its name.
+    /// `inline(never)`, so that profiles show the loop by its name.
     #[inline(never)]
     pub(crate) fn send(
         &self,
         outlet: &impl Outlet,
         payloads: &mut Payloads,
-    ) -> Result<(), SendError> {
+    ) -> Result<(), Box<dyn Error>> {
         for sent in 1..=self.records {
             let payload = payloads.next();
             let record = ProducerRecord::new(self.topic, payload);

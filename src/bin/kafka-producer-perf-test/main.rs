@@ -1,5 +1,5 @@
-//! Measures how fast a cluster takes records: the counterpart of Kafka's `kafka-producer-perf-test`, with
-//! its options, its lines of output and its exit codes.
+//! Measures the throughput and latency of a producer: the counterpart of Kafka's `kafka-producer-perf-test`, with its
+//! options, output and exit codes.
 //!
 //! ```text
 //! kafka-producer-perf-test --topic test --num-records 1000000 --record-size 100 --throughput -1 \
@@ -9,13 +9,17 @@
 #![allow(
     clippy::disallowed_methods,
     clippy::disallowed_types,
-    reason = "a measuring program: it reads real time, pauses to keep a rate, and has locks of its own"
+    reason = "a benchmark: it reads real time, sleeps to keep a rate, and has locks of its own"
 )]
 
+#[path = "../common/arguments.rs"]
+mod arguments;
+#[path = "../common/clock.rs"]
 mod clock;
 mod console;
 mod failures;
 mod load;
+#[path = "../common/logger.rs"]
 mod logger;
 mod options;
 mod payload;
@@ -23,12 +27,14 @@ mod report;
 mod resources;
 mod run;
 mod stats;
+#[path = "../common/throttle.rs"]
 mod throttle;
+mod transactions;
 mod usage;
 
 use std::process::ExitCode;
 
-use options::Request;
+use options::PerfTestCommand;
 
 fn main() -> ExitCode {
     logger::install();
@@ -37,8 +43,8 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let options = match options::parse(lexopt::Parser::from_env()) {
-        Ok(Request::Run(options)) => options,
-        Ok(Request::Help) => {
+        Ok(PerfTestCommand::Run(options)) => options,
+        Ok(PerfTestCommand::Help) => {
             console::out(usage::HELP);
             return ExitCode::SUCCESS;
         }

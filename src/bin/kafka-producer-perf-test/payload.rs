@@ -1,4 +1,4 @@
-//! What is sent.
+//! The values of records: random letters, or parts of a file.
 
 use std::error::Error;
 use std::ops::Range;
@@ -10,25 +10,25 @@ use regex_lite::Regex;
 use crate::console;
 use crate::options::PayloadSource;
 
-/// Every run sends the same.
+/// Fixed seed: every run sends the same values.
 const SEED: u64 = 0;
 
-/// A source of values that never ends and allocates nothing.
+/// An infinite source of values that does not allocate.
 #[derive(Debug)]
 pub(crate) enum Payloads {
-    /// Capital letters, written anew for each record.
+    /// Random capital letters, generated for each record in the same buffer.
     Random { value: Vec<u8>, random: Rng },
-    /// Parts of a text, drawn at random.
+    /// Random parts of a text.
     Drawn {
         text: String,
-        parts: Vec<Part>,
+        parts: Vec<TextRange>,
         random: Rng,
     },
 }
 
-/// Where a part of the text begins and where it ends.
+/// Start and end of a part of the text.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Part(usize, usize);
+pub(crate) struct TextRange(usize, usize);
 
 impl Payloads {
     pub(crate) fn open(source: &PayloadSource) -> Result<Self, Box<dyn Error>> {
@@ -45,7 +45,7 @@ impl Payloads {
         }
     }
 
-    /// Tells what it reads, in the words in which Kafka's tool does.
+    /// Reads the file, and prints the same messages as Kafka's tool.
     fn read(path: &Path, delimiter: &str) -> Result<Self, Box<dyn Error>> {
         let shown = std::path::absolute(path)?;
         console::out(&format!("Reading payloads from: {}", shown.display()));
@@ -88,14 +88,14 @@ impl Payloads {
                 parts,
                 random,
             } => {
-                let Part(start, end) = parts[random.usize(..parts.len())];
+                let TextRange(start, end) = parts[random.usize(..parts.len())];
                 &text.as_bytes()[start..end]
             }
         }
     }
 }
 
-/// Four letters from one random number: 16 bits are enough for one to be as likely as another.
+/// Takes four letters from one random number: with 16 bits each, the bias is negligible.
 fn fill(value: &mut [u8], random: &mut Rng) {
     for letters in value.chunks_mut(4) {
         let mut bits = random.u64(..);
@@ -106,8 +106,8 @@ fn fill(value: &mut [u8], random: &mut Rng) {
     }
 }
 
-/// Cuts a text as Java's `String#split` does: at a regular expression, without the empty ends.
-fn split(text: &str, delimiter: &str) -> Result<Vec<Part>, Box<dyn Error>> {
+/// Splits a text like Java's `String#split`: at a regular expression, without trailing empty parts.
+fn split(text: &str, delimiter: &str) -> Result<Vec<TextRange>, Box<dyn Error>> {
     let literal = regex_lite::escape(delimiter) == delimiter;
     let cuts: Vec<Range<usize>> = if literal && !delimiter.is_empty() {
         let found = text.match_indices(delimiter);
@@ -116,19 +116,19 @@ fn split(text: &str, delimiter: &str) -> Result<Vec<Part>, Box<dyn Error>> {
         let pattern = Regex::new(delimiter)
             .map_err(|error| format!("the payload delimiter is no regular expression: {error}"))?;
         let found = pattern.find_iter(text).map(|cut| cut.range());
-        // An empty match at the start cuts nothing off.
+        // As in Java 8 and later, an empty match at the start does not produce an empty part.
         found.filter(|cut| cut.end > 0).collect()
     };
     if cuts.is_empty() {
-        return Ok(vec![Part(0, text.len())]);
+        return Ok(vec![TextRange(0, text.len())]);
     }
     let mut parts = Vec::with_capacity(cuts.len() + 1);
     let mut start = 0;
     for cut in cuts {
-        parts.push(Part(start, cut.start));
+        parts.push(TextRange(start, cut.start));
         start = cut.end;
     }
-    parts.push(Part(start, text.len()));
+    parts.push(TextRange(start, text.len()));
     let kept = parts.iter().rposition(|part| part.0 < part.1);
     parts.truncate(kept.map_or(0, |last| last + 1));
     Ok(parts)
@@ -143,7 +143,7 @@ mod tests {
         parts.iter().map(|part| &text[part.0..part.1]).collect()
     }
 
-    /// What Java 17 makes of the same texts.
+    /// The results of Java 17 for the same texts.
     #[test]
     fn a_text_is_cut_as_java_cuts_it() {
         assert_eq!(cut("Hello\nKafka", "\n"), ["Hello", "Kafka"]);
@@ -182,7 +182,7 @@ mod tests {
         let drawn: Vec<Vec<u8>> = (0..100).map(|_| payloads.next().to_vec()).collect();
         let share = drawn.iter().filter(|payload| *payload == b"Hello").count();
         assert!((20..80).contains(&share), "{share} of 100");
-        // What is not UTF-8 is replaced, as Java does.
+        // Invalid UTF-8 is replaced, as in Java.
         assert!(drawn.contains(&"K\u{fffd}fka".as_bytes().to_vec()));
         std::fs::write(&path, b"").unwrap();
         assert!(Payloads::read(&path, "\n").is_err());

@@ -1,12 +1,12 @@
-//! The lines that are printed, in the shapes of Kafka's tool.
+//! The printed lines, in the format of Kafka's tool.
 
 use std::fmt::Write;
 
-use kafka_producer::ProducerSnapshot;
+use kafka_producer::{MetricValue, Metrics};
 
 const MB: f64 = 1024.0 * 1024.0;
 
-/// Records and their latencies.
+/// Sums of records and their latencies.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Tally {
     pub(crate) records: u64,
@@ -39,7 +39,7 @@ impl Tally {
         self.latency_max_us as f64 / 1000.0
     }
 
-    /// Records and megabytes a second.
+    /// Records and megabytes per second.
     fn rates(&self, elapsed: u64) -> (f64, f64) {
         let seconds = elapsed.max(1) as f64 / 1e9;
         (
@@ -49,17 +49,17 @@ impl Tally {
     }
 }
 
-/// All there is to say in the end.
+/// The data of the last line.
 #[derive(Debug)]
 pub(crate) struct Total<'a> {
     pub(crate) tally: &'a Tally,
     /// In nanoseconds.
     pub(crate) elapsed: u64,
-    /// The 50th, 95th, 99th and 99.9th.
+    /// The 50th, 95th, 99th and 99.9th percentile.
     pub(crate) percentiles_ms: [u64; 4],
 }
 
-/// What was acknowledged in the last `elapsed` nanoseconds.
+/// The line about the records acknowledged in the last `elapsed` nanoseconds.
 pub(crate) fn window_line(tally: &Tally, elapsed: u64) -> String {
     let (records, megabytes) = tally.rates(elapsed);
     format!(
@@ -84,67 +84,39 @@ pub(crate) fn total_line(total: &Total<'_>) -> String {
     )
 }
 
-/// The counters that there are, by the names that Kafka has for them where it has one.
-pub(crate) fn metrics(snapshot: &ProducerSnapshot, client_id: &str) -> Vec<(String, f64)> {
-    let mut rows: Vec<(String, f64)> = [
-        ("producer-metrics:batch-split-total", snapshot.batches_split),
-        (
-            "producer-metrics:buffer-available-bytes",
-            snapshot.memory_free_bytes,
-        ),
-        (
-            "producer-metrics:buffer-total-bytes",
-            snapshot.memory_total_bytes,
-        ),
-        (
-            "producer-metrics:record-error-total",
-            snapshot.records_failed,
-        ),
-        (
-            "producer-metrics:record-retry-total",
-            snapshot.records_retried,
-        ),
-        (
-            "producer-metrics:requests-in-flight",
-            snapshot.requests_in_flight,
-        ),
-        (
-            "producer-metrics:waiting-threads",
-            snapshot.threads_waiting_for_memory,
-        ),
-        (
-            "producer-snapshot:batches-in-flight",
-            snapshot.batches_in_flight,
-        ),
-        ("producer-snapshot:batches-queued", snapshot.batches_queued),
-        (
-            "producer-snapshot:batches-retried",
-            snapshot.batches_retried,
-        ),
-        (
-            "producer-snapshot:produce-requests",
-            snapshot.produce_requests,
-        ),
-        (
-            "producer-snapshot:records-acknowledged",
-            snapshot.records_acknowledged,
-        ),
-        ("producer-snapshot:sender-loops", snapshot.sender_loops),
-    ]
-    .into_iter()
-    .map(|(name, value)| (format!("{name}:{{client-id={client_id}}}"), value as f64))
-    .collect();
-    rows.sort_by(|one, other| one.0.cmp(&other.0));
+/// Metrics that are integers in Kafka.
+const WHOLE: [&str; 2] = ["start-time-ms", "connections"];
+
+/// The name and value of each metric, in alphabetical order.
+pub(crate) fn metrics(metrics: &Metrics) -> Vec<(String, String)> {
+    let metrics = metrics.all().into_iter();
+    let mut rows: Vec<(String, String)> = metrics
+        .map(|metric| {
+            let name = metric.name();
+            let value = value(name.name(), &metric.value());
+            (name.to_string(), value)
+        })
+        .collect();
+    rows.sort_unstable();
     rows
 }
 
-/// A blank line, a heading, and a line for each.
-pub(crate) fn metrics_table(rows: &[(String, f64)]) -> String {
-    let width = rows.iter().map(|(name, _)| name.len()).max().unwrap_or(0);
+fn value(name: &str, value: &MetricValue) -> String {
+    match value {
+        MetricValue::Number(number) if WHOLE.contains(&name) => format!("{number:.0}"),
+        MetricValue::Number(number) => format!("{number:.3}"),
+        other => other.to_string(),
+    }
+}
+
+/// The table of metrics: a blank line, a heading, and a line for each.
+pub(crate) fn metrics_table(rows: &[(String, String)]) -> String {
+    let widths = rows.iter().map(|(name, _)| name.chars().count());
+    let width = widths.max().unwrap_or(0);
     let mut table = format!("\n{:width$}   Value", "Metric Name");
     for (name, value) in rows {
         // Writing to a string cannot fail.
-        let _ = write!(table, "\n{name:width$} : {value:.3}");
+        let _ = write!(table, "\n{name:width$} : {value}");
     }
     table
 }
@@ -183,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_sent_in_no_time_is_told_as_numbers() {
+    fn an_empty_total_prints_zeros() {
         let total = Total {
             tally: &Tally::default(),
             elapsed: 0,
@@ -205,13 +177,30 @@ mod tests {
     }
 
     #[test]
-    fn metrics_are_a_table_in_alphabetical_order() {
-        let rows = metrics(&ProducerSnapshot::default(), "c");
-        assert!(rows.is_sorted_by(|one, other| one.0 < other.0));
-        let table = metrics_table(&[("a:b:{client-id=c}".to_owned(), 1.5), ("d".to_owned(), 2.0)]);
+    fn metrics_are_a_table() {
+        let rows = [("a:b:{client-id=größe}", "1.500"), ("d", "NaN")];
+        let rows = rows.map(|(name, value)| (name.to_owned(), value.to_owned()));
         assert_eq!(
-            table,
-            "\nMetric Name         Value\na:b:{client-id=c} : 1.500\nd                 : 2.000"
+            metrics_table(&rows),
+            "\nMetric Name             Value\na:b:{client-id=größe} : 1.500\nd                     : NaN"
         );
+    }
+
+    #[test]
+    fn values_have_three_decimals_unless_kafka_has_whole_numbers_or_words() {
+        for (name, said, text) in [
+            ("record-send-rate", MetricValue::Number(1.23456), "1.235"),
+            ("record-size-avg", MetricValue::Number(f64::NAN), "NaN"),
+            ("count", MetricValue::Number(7.0), "7.000"),
+            (
+                "start-time-ms",
+                MetricValue::Number(1_632_182_400_000.0),
+                "1632182400000",
+            ),
+            ("connections", MetricValue::Number(2.0), "2"),
+            ("version", MetricValue::Text("0.1.0".into()), "0.1.0"),
+        ] {
+            assert_eq!(value(name, &said), text);
+        }
     }
 }

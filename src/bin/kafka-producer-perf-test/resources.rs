@@ -1,4 +1,4 @@
-//! What a run took of CPU and memory, and how much of the CPU was this tool's own.
+//! CPU time and memory of a run, and the tool's own share of the CPU time.
 
 use std::error::Error;
 use std::fs;
@@ -8,19 +8,19 @@ use std::time::Duration;
 use nix::time::{ClockId, clock_gettime};
 use nix::unistd::{SysconfVar, sysconf};
 
-use crate::clock::Clock;
+use crate::clock::RunClock;
 use crate::console::Console;
 use crate::load::{Load, Nowhere};
 use crate::payload::Payloads;
 use crate::stats::Stats;
 use crate::throttle::Throttle;
 
-/// How long each part of the tool is measured.
+/// How long each part of the tool's own work is measured.
 const LONG_ENOUGH: Duration = Duration::from_millis(250);
-/// Records between two looks at the clock while it is.
+/// Records between two reads of the clock during the measurement.
 const STRIDE: u64 = 1000;
 
-/// CPU time and memory of this process. What the system does not tell is `None`.
+/// CPU time and peak memory of this process. `None` for what the system does not report.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Usage {
     process: Duration,
@@ -32,8 +32,8 @@ pub(crate) struct Usage {
 }
 
 impl Usage {
-    /// To be asked by the thread that sends, while the producer lives: its thread takes the record of
-    /// its time with it.
+    /// Must be called on the sending thread, while the producer is alive: the CPU time of its thread is gone when that
+    /// has ended.
     pub(crate) fn now() -> Self {
         let times = fs::read_to_string("/proc/self/stat").ok();
         let times = times.and_then(|stat| user_and_system(&stat));
@@ -48,7 +48,7 @@ impl Usage {
         }
     }
 
-    /// What was used since `before`; the peak of memory is that of the whole time.
+    /// The difference to `before`; the memory is the peak of the whole process.
     pub(crate) fn since(&self, before: &Self) -> Self {
         let passed = |now: Option<Duration>, before: Option<Duration>| {
             now.zip(before)
@@ -107,28 +107,27 @@ impl Usage {
     }
 }
 
-/// CPU time that the tool itself takes, in microseconds a record.
+/// CPU time of the tool itself, in microseconds per record.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct OwnShare {
-    /// On the thread that sends: payload, record, clock. Not the pauses of `--throughput`.
+    /// On the sending thread: payload, record, clock. Without the sleeps of `--throughput`.
     loop_us: f64,
-    /// On the producer's thread: clock, histogram, sums. Not the callback's allocation, which `send` asks
-    /// for whatever is in it.
+    /// On the sender thread: clock, histogram, sums. Without the allocation of the callback, which every callback
+    /// costs.
     callback_us: f64,
 }
 
 impl OwnShare {
-    /// Runs the same code again without a producer: the loop with everything but the call of `send`, and
-    /// what the callback calls.
+    /// Runs the same code without a producer: the loop except the call of `send`, and the body of the callback.
     pub(crate) fn measure(topic: &str, payloads: &mut Payloads) -> Result<Self, Box<dyn Error>> {
-        let clock = Clock::start();
+        let clock = RunClock::start();
         let load = Load {
             topic,
             records: STRIDE,
             throttle: Throttle::new(None),
             clock,
         };
-        let loop_us = micros_per_record(|| Ok(load.send(&Nowhere, payloads)?))?;
+        let loop_us = micros_per_record(|| load.send(&Nowhere, payloads))?;
         let stats = Stats::new(clock, Console::silent())?;
         let callback_us = micros_per_record(|| {
             for _ in 0..STRIDE {
@@ -143,11 +142,11 @@ impl OwnShare {
     }
 }
 
-/// CPU time of this thread for a record, where each call of `work` does a stride.
+/// CPU time of this thread per record; each call of `work` processes a stride.
 fn micros_per_record(
     mut work: impl FnMut() -> Result<(), Box<dyn Error>>,
 ) -> Result<f64, Box<dyn Error>> {
-    work()?; // caches and branches warm, as they are in the middle of a run
+    work()?; // warm-up of caches and branch prediction, as in the middle of a run
     let began = cpu_time(ClockId::CLOCK_THREAD_CPUTIME_ID);
     let mut records = 0_u64;
     loop {
@@ -164,8 +163,8 @@ fn cpu_time(clock: ClockId) -> Duration {
     clock_gettime(clock).map_or(Duration::ZERO, Duration::from)
 }
 
-/// The CPU time of the thread that a producer starts. The main thread has the name of the program, whose
-/// beginning is the same, but also the number of the process.
+/// The CPU time of the sender thread, found by its name. The main thread has the name of the program, which begins
+/// alike, so it is excluded by its thread id, which is the process id.
 fn producers_thread() -> Option<Duration> {
     let main = std::process::id().to_string();
     fs::read_dir("/proc/self/task")
@@ -183,13 +182,13 @@ fn producers_thread() -> Option<Duration> {
         })
 }
 
-/// The unit of times in `/proc`; 100 wherever Linux runs.
+/// Ticks per second of the times in `/proc`; 100 on all common Linux systems.
 fn clock_ticks_per_second() -> i64 {
     let ticks = sysconf(SysconfVar::CLK_TCK).ok().flatten();
     ticks.filter(|ticks| *ticks > 0).unwrap_or(100)
 }
 
-/// Fields 14 and 15 of `/proc/self/stat`, counted from 1; the second is a name that may hold anything.
+/// Fields 14 and 15 (from 1) of `/proc/self/stat`. The second field is a name that may contain anything.
 fn user_and_system(stat: &str) -> Option<(Duration, Duration)> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_whitespace().skip(11);
@@ -201,7 +200,7 @@ fn user_and_system(stat: &str) -> Option<(Duration, Duration)> {
     Some((next()?, next()?))
 }
 
-/// The line `VmHWM: <number> kB` of `/proc/self/status`.
+/// The peak memory: the line `VmHWM: <number> kB` of `/proc/self/status`.
 fn peak_memory(status: &str) -> Option<u64> {
     let line = status
         .lines()
@@ -214,7 +213,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_systems_files_are_understood() {
+    fn proc_files_are_parsed() {
         let stat = "7 (a) b) S 1 2 3 4 5 6 7 8 9 10 250 125 0 0";
         let ticks = clock_ticks_per_second() as f64;
         let (user, system) = user_and_system(stat).unwrap();
@@ -231,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn work_is_seen_in_the_clocks() {
+    fn cpu_time_is_measured() {
         let before = Usage::now();
         let own = OwnShare::measure("t", &mut Payloads::open(&source()).unwrap()).unwrap();
         let used = Usage::now().since(&before);

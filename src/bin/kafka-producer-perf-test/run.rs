@@ -1,30 +1,30 @@
-//! One run, from the configuration to the last line.
+//! One run: configuration, sending, report.
 
 use std::error::Error;
 
 use kafka_producer::ProducerConfig;
 
-use crate::clock::Clock;
+use crate::clock::RunClock;
 use crate::console::{self, Console};
-use crate::load::{Load, Producer, ToProducer};
-use crate::options::Options;
+use crate::load::{BytesProducer, Load, ToProducer};
+use crate::options::PerfTestOptions;
 use crate::payload::Payloads;
 use crate::report;
 use crate::resources::{OwnShare, Usage};
 use crate::stats::Stats;
 use crate::throttle::Throttle;
+use crate::transactions::InTransactions;
 
-/// Whatever serializers the configuration names, records are bytes.
+/// The serializer of all runs: records are bytes, whatever the configuration names.
 const BYTES: &str = "org.apache.kafka.common.serialization.ByteArraySerializer";
 
-pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
+pub(crate) fn run(options: &PerfTestOptions) -> Result<(), Box<dyn Error>> {
     let mut payloads = Payloads::open(&options.payload)?;
     let config = config(options)?;
-    let client_id = config.client_id().to_owned();
     let buffer_memory = config.buffer_memory();
-    let producer = Producer::new(config)?;
-    let clock = Clock::start();
-    // For ever: see the type.
+    let producer = BytesProducer::new(config)?;
+    let clock = RunClock::start();
+    // Leaked on purpose: see `Stats`.
     let stats: &'static Stats =
         Box::leak(Box::new(Stats::new(clock, Console::new(options.records))?));
     let load = Load {
@@ -38,16 +38,23 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
         producer: &producer,
         stats,
     };
-    load.send(&outlet, &mut payloads)?;
+    match &options.transactions {
+        None => load.send(&outlet, &mut payloads)?,
+        Some(transactions) => {
+            let outlet = InTransactions::new(outlet, transactions.duration)?;
+            load.send(&outlet, &mut payloads)?;
+            outlet.finish()?;
+        }
+    }
+    // Metrics and CPU time must include all records, and are read while the producer is alive: so flush first.
     if options.print_metrics || options.print_resources {
         producer.flush()?;
     }
     let usage = before.map(|before| Usage::now().since(&before));
     if options.print_metrics {
         stats.print_total();
-        let rows = report::metrics(&producer.snapshot(), &client_id);
+        let rows = report::metrics(&producer.metrics());
         console::out(&report::metrics_table(&rows));
-        console::err("only the producer's counters are shown: other metrics do not exist yet");
         producer.close()?;
     } else {
         let closed = producer.close();
@@ -61,13 +68,16 @@ pub(crate) fn run(options: &Options) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-fn config(options: &Options) -> Result<ProducerConfig, Box<dyn Error>> {
+fn config(options: &PerfTestOptions) -> Result<ProducerConfig, Box<dyn Error>> {
     let mut builder = ProducerConfig::builder();
     if let Some(path) = &options.config_file {
         builder = builder.properties_file(path)?;
     }
     for (key, value) in &options.properties {
         builder = builder.set(key, value);
+    }
+    if let Some(transactions) = &options.transactions {
+        builder = builder.set("transactional.id", &transactions.id);
     }
     for key in ["key.serializer", "value.serializer"] {
         builder = builder.set(key, BYTES);

@@ -1,48 +1,49 @@
-//! What became of the records: counted in callbacks, told every five seconds and at the end.
+//! Statistics of the records: updated in callbacks, printed every five seconds and at the end.
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use hdrhistogram::Histogram;
 use kafka_producer::ProduceError;
 
-use crate::clock::Clock;
+use crate::clock::RunClock;
 use crate::console::Console;
 use crate::failures::Failures;
 use crate::report::{Tally, Total, total_line, window_line};
 
 const WINDOW: u64 = 5_000_000_000;
-/// How often progress is drawn.
-const DRAWING: u64 = 100_000_000;
-/// The histogram's range; a longer latency counts as this one.
+/// Interval of the progress bar, in nanoseconds.
+const PROGRESS_INTERVAL: u64 = 100_000_000;
+/// The maximum of the histogram; longer latencies count as this value.
 const LONGEST_US: u64 = 24 * 3600 * 1_000_000;
-/// Of Kafka's percentiles none is told finer than by a millisecond.
+/// Significant digits of the histogram: percentiles are printed in whole milliseconds.
 const DIGITS: u8 = 3;
 
-/// Lives as long as the process: a callback holds a plain reference, and no count of references is
-/// changed for each record by two threads.
+/// Leaked, so that a callback holds a plain reference: no reference count is changed for each record by two threads.
 #[derive(Debug)]
 pub(crate) struct Stats {
-    clock: Clock,
+    clock: RunClock,
     console: Console,
-    // Callbacks run on one thread, the producer's, but for records that fail at once: hardly anybody
-    // ever waits for this.
+    // Hardly contended: callbacks run on the sender thread, except those of records that fail in `send`.
     counts: Mutex<Counts>,
 }
 
 #[derive(Debug)]
 struct Counts {
-    /// Without the window's.
+    /// Without the current window.
     total: Tally,
     window: Tally,
     window_began: u64,
     latencies: Histogram<u64>,
     failures: Failures,
-    /// When next to look whether a window ends or progress is to be drawn.
-    next_look: u64,
+    /// The earliest time at which a window ends or the progress bar is drawn.
+    next_update: u64,
 }
 
 impl Stats {
-    pub(crate) fn new(clock: Clock, console: Console) -> Result<Self, hdrhistogram::CreationError> {
+    pub(crate) fn new(
+        clock: RunClock,
+        console: Console,
+    ) -> Result<Self, hdrhistogram::CreationError> {
         let latencies = Histogram::new_with_max(LONGEST_US, DIGITS)?;
         let began = clock.now();
         Ok(Self {
@@ -54,12 +55,12 @@ impl Stats {
                 window_began: began,
                 latencies,
                 failures: Failures::default(),
-                next_look: began,
+                next_update: began,
             }),
         })
     }
 
-    /// A record's fate is known. Failed ones count like others, as they do for Kafka's tool.
+    /// Counts a completed record. Failed records count too, as in Kafka's tool.
     #[inline]
     pub(crate) fn completed(&self, sent_at: u64, bytes: usize, error: Option<&ProduceError>) {
         let now = self.clock.now();
@@ -67,8 +68,8 @@ impl Stats {
         let mut counts = self.lock();
         counts.window.add(bytes, latency_us);
         counts.latencies.saturating_record(latency_us);
-        if now >= counts.next_look {
-            self.look(&mut counts, now);
+        if now >= counts.next_update {
+            self.update_output(&mut counts, now);
         }
         if let Some(error) = error {
             self.failed(&mut counts, error);
@@ -76,7 +77,7 @@ impl Stats {
     }
 
     #[cold]
-    fn look(&self, counts: &mut Counts, now: u64) {
+    fn update_output(&self, counts: &mut Counts, now: u64) {
         let elapsed = now - counts.window_began;
         if elapsed >= WINDOW {
             self.console.out(&window_line(&counts.window, elapsed));
@@ -84,11 +85,11 @@ impl Stats {
             counts.total.merge(&window);
             counts.window_began = now;
         }
-        counts.next_look = counts.window_began + WINDOW;
+        counts.next_update = counts.window_began + WINDOW;
         if self.console.has_progress() {
             self.console
                 .progress(counts.total.records + counts.window.records);
-            counts.next_look = counts.next_look.min(now + DRAWING);
+            counts.next_update = counts.next_update.min(now + PROGRESS_INTERVAL);
         }
     }
 
@@ -99,7 +100,7 @@ impl Stats {
         }
     }
 
-    /// Prints the errors' counts, and the total line.
+    /// Prints the counts of errors, and the total line.
     pub(crate) fn print_total(&self) {
         let elapsed = self.clock.now();
         self.console.finish();
@@ -118,7 +119,7 @@ impl Stats {
     }
 
     fn lock(&self) -> MutexGuard<'_, Counts> {
-        // Counting does not panic; if it did, the counts would be worth no less.
+        // A poisoned lock is used on: the counts are valid between any two statements.
         self.counts.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -126,7 +127,7 @@ impl Stats {
 fn total_of(counts: &Counts, elapsed: u64) -> Total<'_> {
     let records = counts.total.records;
     let percentile = |share: f64| {
-        // The value at this place of all, counted from 0 in rising order: so does Kafka's tool.
+        // The index in the sorted latencies, from 0, as Kafka's tool computes it.
         let place = (share * records as f64) as u64;
         let quantile = (place as f64 + 0.5) / records.max(1) as f64;
         let value_us = counts.latencies.value_at_quantile(quantile);
@@ -144,7 +145,7 @@ mod tests {
     use super::*;
 
     fn stats() -> Stats {
-        Stats::new(Clock::start(), Console::silent()).unwrap()
+        Stats::new(RunClock::start(), Console::silent()).unwrap()
     }
 
     /// `latencies[(int) (share * count)]` of the sorted latencies.
@@ -180,11 +181,11 @@ mod tests {
         let mut counts = stats.lock();
         counts.window.add(100, 1);
         let began = counts.window_began;
-        stats.look(&mut counts, began + WINDOW - 1);
+        stats.update_output(&mut counts, began + WINDOW - 1);
         assert_eq!((counts.window.records, counts.total.records), (1, 0));
-        assert_eq!(counts.next_look, began + WINDOW);
-        stats.look(&mut counts, began + WINDOW);
+        assert_eq!(counts.next_update, began + WINDOW);
+        stats.update_output(&mut counts, began + WINDOW);
         assert_eq!((counts.window.records, counts.total.records), (0, 1));
-        assert_eq!(counts.next_look, began + 2 * WINDOW);
+        assert_eq!(counts.next_update, began + 2 * WINDOW);
     }
 }

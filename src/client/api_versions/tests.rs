@@ -92,7 +92,7 @@ fn the_record_format_is_the_newest_that_all_connected_brokers_take() {
 
 /// Java: ApiVersionsTest#testMaxUsableProduceMagicWithRaftController
 #[test]
-fn nodes_that_take_no_records_have_no_say_in_their_format() {
+fn nodes_without_produce_do_not_limit_the_record_format() {
     let magic = Arc::new(UsableMagic::new());
     let mut all = ApiVersions::new(Arc::clone(&magic));
     all.update(0, versions(&[(METADATA, 0, 5)]));

@@ -1,11 +1,11 @@
-//! The addresses of one host, and whose turn it is.
+//! Resolved addresses of one host, and which of them to try next.
 
 use std::net::SocketAddr;
 
-/// The addresses that a look-up gave, each of which gets one attempt before the next look-up.
+/// The addresses of the last look-up. Each is tried once; then the host name is resolved again (KIP-302).
 ///
-/// The address tried last goes to the end of a new list: it was either not reachable or lost its
-/// connection (KAFKA-15817 is about a dead address that stayed first).
+/// The address tried last moves to the end of the next list: it was unreachable or lost its connection (KAFKA-15817:
+/// a dead address stayed first).
 ///
 /// # Kafka
 /// The address half of `ClusterConnectionStates.NodeConnectionState`.
@@ -17,7 +17,7 @@ pub(super) struct Addresses {
 }
 
 impl Addresses {
-    /// The address whose turn it is; `None` when all have had theirs and a look-up is due.
+    /// The next address to try; `None` if all were tried and a look-up is due.
     pub(super) fn next(&mut self) -> Option<SocketAddr> {
         let address = self.list.get(self.next).copied()?;
         self.next += 1;
@@ -25,16 +25,17 @@ impl Addresses {
         Some(address)
     }
 
-    /// Forgets the addresses, but not which was tried last.
+    /// Drops the addresses, but remembers which was tried last.
     pub(super) fn expire(&mut self) {
         self.list.clear();
         self.next = 0;
     }
 
-    /// Takes the answer of a look-up.
+    /// Takes in the addresses of a look-up.
     pub(super) fn replace(&mut self, addresses: Vec<SocketAddr>) {
         self.list = addresses;
         self.next = 0;
+        // A stable sort by a boolean: the rest keeps the resolver's order.
         if let Some(last) = self.last_tried {
             self.list.sort_by_key(|address| *address == last);
         }

@@ -35,7 +35,7 @@ fn fail(states: &mut ClusterConnectionStates, id: NodeId, now: Instant) {
     states.disconnected(id, now, "it failed".into());
 }
 
-/// Connects as far as the API versions.
+/// Connects until the ApiVersions response is outstanding.
 fn connect(states: &mut ClusterConnectionStates, id: NodeId, now: Instant) {
     if states.connecting(&node(id), now) == NextStep::Resolve {
         assert_eq!(states.resolved(id, vec![address(1)], now), Some(address(1)));
@@ -43,7 +43,7 @@ fn connect(states: &mut ClusterConnectionStates, id: NodeId, now: Instant) {
     states.checking_api_versions(id, now);
 }
 
-/// The wait before the next attempt, in milliseconds.
+/// The reconnect back-off, in milliseconds.
 fn backoff(states: &ClusterConnectionStates, id: NodeId, now: Instant) -> u128 {
     states
         .connection_deadline(id, now)
@@ -95,7 +95,7 @@ fn nodes_do_not_share_their_states() {
 
 /// Java: ClusterConnectionStatesTest#testAuthorizationFailed, NC-25, NC-26
 #[test]
-fn a_refusal_of_credentials_keeps_its_words_and_counts_as_one_failure() {
+fn an_authentication_failure_keeps_its_message_and_counts_as_one_failure() {
     let mut states = states();
     connect(&mut states, 1, at(0));
     states.authentication_failed(1, at(0), "no".into());
@@ -111,8 +111,9 @@ fn a_refusal_of_credentials_keeps_its_words_and_counts_as_one_failure() {
     assert!(states.last_error(1).is_none());
 }
 
-/// Java: ClusterConnectionStatesTest#testMaxReconnectBackoff, #testExponentialReconnectBackoff,
-/// NC-18, NC-19
+/// Java: ClusterConnectionStatesTest#testMaxReconnectBackoff, #testExponentialReconnectBackoff
+///
+/// The reconnect back-off doubles up to its maximum, and jitter does not exceed that (NC-18, NC-19).
 #[test]
 fn the_backoff_doubles_with_each_failure_up_to_the_maximum_and_begins_anew_once_ready() {
     let mut states = states();
@@ -133,7 +134,7 @@ fn the_backoff_doubles_with_each_failure_up_to_the_maximum_and_begins_anew_once_
     assert!((80..=120).contains(&backoff(&states, 1, now)));
 }
 
-/// KAFKA-13879: a broker that takes connections and drops them was tried again without pause.
+/// KAFKA-13879: a broker that accepts connections and drops them was reconnected to without back-off.
 #[test]
 fn the_backoff_grows_while_connections_are_made_and_lost_before_the_node_is_ready() {
     let mut states = states();
@@ -146,7 +147,7 @@ fn the_backoff_grows_while_connections_are_made_and_lost_before_the_node_is_read
 
 /// Java: ClusterConnectionStatesTest#testThrottled, NC-23, NC-24
 #[test]
-fn a_throttled_node_is_not_ready_until_the_pause_is_over_which_never_shrinks() {
+fn a_throttled_node_is_not_ready_until_its_throttle_time_ends_which_never_shrinks() {
     let mut states = states();
     connect(&mut states, 1, at(0));
     states.ready(1);
@@ -165,7 +166,7 @@ fn a_throttled_node_is_not_ready_until_the_pause_is_over_which_never_shrinks() {
         states.poll_deadline(1, at(140)),
         states.connection_deadline(1, at(140))
     );
-    // The next connection knows nothing of it (in Java it does).
+    // Throttle time does not apply to the next connection (in Java it does).
     connect(&mut states, 1, at(300));
     states.ready(1);
     assert!(states.is_ready(1, at(300)) && !states.is_throttled(1, at(300)));
@@ -173,7 +174,7 @@ fn a_throttled_node_is_not_ready_until_the_pause_is_over_which_never_shrinks() {
 
 /// Java: ClusterConnectionStatesTest#testSingleIP
 #[test]
-fn a_host_with_one_address_is_looked_up_again_for_each_attempt() {
+fn a_host_with_one_address_is_resolved_again_for_each_attempt() {
     let mut states = states();
     connect(&mut states, 1, at(0));
     fail(&mut states, 1, at(0));
@@ -186,7 +187,7 @@ fn a_host_with_one_address_is_looked_up_again_for_each_attempt() {
 
 /// Java: ClusterConnectionStatesTest#testMultipleIPs, NC-28
 #[test]
-fn each_address_gets_an_attempt_before_the_next_look_up() {
+fn each_resolved_address_is_tried_before_the_next_look_up() {
     let mut states = states();
     assert_eq!(states.connecting(&node(1), at(0)), NextStep::Resolve);
     let all = vec![address(1), address(2), address(3)];
@@ -207,7 +208,7 @@ fn each_address_gets_an_attempt_before_the_next_look_up() {
 
 /// KAFKA-15817: after the look-up the address that had just failed was tried first.
 #[test]
-fn the_address_that_failed_last_is_not_the_first_after_a_look_up() {
+fn the_address_tried_last_is_not_the_first_after_a_look_up() {
     let mut states = states();
     states.connecting(&node(1), at(0));
     states.resolved(1, vec![address(1)], at(0));
@@ -224,7 +225,7 @@ fn the_address_that_failed_last_is_not_the_first_after_a_look_up() {
 
 /// Java: ClusterConnectionStatesTest#testHostResolveChange
 #[test]
-fn after_a_connection_that_stood_the_host_is_looked_up_anew() {
+fn after_an_established_connection_the_host_is_resolved_again() {
     let mut states = states();
     states.connecting(&node(1), at(0));
     states.resolved(1, vec![address(1), address(2)], at(0));
@@ -265,7 +266,7 @@ fn a_node_with_a_new_host_name_does_not_wait_for_the_look_up_of_the_old_one() {
 }
 
 #[test]
-fn an_answer_that_comes_after_the_attempt_ended_serves_the_next_one() {
+fn addresses_that_come_after_the_attempt_timed_out_are_used_by_the_next_one() {
     let mut states = states();
     assert_eq!(states.connecting(&node(1), at(0)), NextStep::Resolve);
     fail(&mut states, 1, at(10_000));
@@ -315,9 +316,9 @@ fn the_setup_timeout_grows_to_its_maximum_and_begins_anew_once_ready() {
 }
 
 /// Java: ClusterConnectionStatesTest#testTimedOutConnections; KAFKA-13388: a node whose versions
-/// were never told stayed as it was for good.
+/// never arrived stayed in that state for ever.
 #[test]
-fn looking_up_connecting_and_checking_versions_all_run_out_of_time() {
+fn resolving_connecting_and_checking_versions_all_time_out() {
     let mut states = states();
     assert_eq!(states.next_setup_deadline(), Deadline::Never);
     states.connecting(&node(1), at(0));

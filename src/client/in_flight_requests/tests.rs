@@ -40,7 +40,7 @@ fn frames_answer_requests_oldest_first() {
 
 /// Java: InFlightRequestsTest#testCompleteLastSent
 #[test]
-fn a_request_without_answer_ends_when_it_is_written() {
+fn a_request_without_response_is_removed_when_it_is_written() {
     let mut requests = InFlightRequests::new(5);
     requests.push(1, request(10, 50));
     assert!(requests.newest_written(1).is_none());
@@ -86,9 +86,9 @@ fn all_requests_of_a_node_come_out_oldest_first_with_the_state_of_the_newest() {
     assert!(none.is_empty() && newest_is_written);
 }
 
-/// NC-4
+/// NC-4: a node takes another request when the newest is fully written and fewer than max.in.flight are unanswered.
 #[test]
-fn the_window_is_open_when_the_newest_is_written_and_there_is_room() {
+fn more_can_be_sent_when_the_newest_is_written_and_the_limit_is_not_reached() {
     let mut requests = InFlightRequests::new(2);
     assert!(requests.can_send_more(1));
     requests.push(1, request(1, 50));
@@ -104,7 +104,7 @@ fn the_window_is_open_when_the_newest_is_written_and_there_is_room() {
 
 /// Java: InFlightRequestsTest#testTimedOutNodes
 #[test]
-fn nodes_with_a_late_request_are_found_one_after_the_other() {
+fn nodes_with_a_timed_out_request_are_found_one_by_one() {
     let mut requests = InFlightRequests::new(5);
     requests.push(1, request(1, 100));
     requests.push(1, request(2, 40));
@@ -120,9 +120,9 @@ fn nodes_with_a_late_request_are_found_one_after_the_other() {
     assert_eq!(requests.earliest_deadline(), Deadline::At(at(100)));
 }
 
-/// KAFKA-16083: the time a broker asked the client to wait counted as time without answer.
+/// KAFKA-16083: throttle time counted towards the request timeout.
 #[test]
-fn a_pause_that_the_broker_asked_for_does_not_count() {
+fn throttle_time_does_not_count_towards_the_request_timeout() {
     let mut requests = InFlightRequests::new(5);
     requests.push(1, request(1, 40));
     requests.extend_deadlines(1, Duration::from_nanos(25));

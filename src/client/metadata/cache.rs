@@ -1,4 +1,4 @@
-//! The last answers about the cluster, put together, and the picture of the cluster they make.
+//! Metadata cache: the current cluster snapshot, and building the next one from it and a response.
 
 use std::sync::Arc;
 
@@ -11,8 +11,8 @@ use crate::types::{
 };
 use crate::util::shared_map::SharedMap;
 
-/// What is known of the cluster. Partitions have their leaders' numbers, so that a leader that is absent from
-/// the list of brokers for a while is found again.
+/// The current cluster snapshot. Partitions keep their leader's node id, so that a leader missing from the broker list
+/// for a while is found again when it is listed.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.MetadataCache`.
@@ -22,7 +22,7 @@ pub(super) struct MetadataCache {
 }
 
 impl MetadataCache {
-    /// Only servers to ask are known.
+    /// A cluster of which only the bootstrap servers are known.
     pub(super) fn bootstrap(nodes: Vec<Node>) -> Self {
         Self {
             cluster: Arc::new(Cluster::bootstrap(nodes)),
@@ -45,7 +45,7 @@ impl MetadataCache {
         partitions.get(at)
     }
 
-    /// Begins the next picture: it has the brokers of the newest answer.
+    /// Begins the next snapshot, with the brokers of a response and no topics yet.
     pub(super) fn successor(
         &self,
         brokers: Vec<MetadataBroker>,
@@ -55,7 +55,7 @@ impl MetadataCache {
     ) -> Successor {
         let brokers = brokers.into_iter();
         let mut nodes: Vec<Node> = brokers.filter_map(|broker| node_of(broker, news)).collect();
-        // Stable: of a node that is listed twice the first counts, however many there are.
+        // A stable sort: of a node id that is listed twice, the first entry wins.
         nodes.sort_by_key(Node::id);
         nodes.dedup_by(|next, first| {
             let is_again = next.id() == first.id();
@@ -67,7 +67,7 @@ impl MetadataCache {
             is_again
         });
         let controller = Some(controller).filter(|id| nodes.iter().any(|node| node.id() == *id));
-        // Where the brokers are the same, the parts of the old picture fit into the new one.
+        // With the same brokers, topics of the old snapshot can be shared: they point to equal leader nodes.
         let has_same_nodes = nodes == self.cluster.nodes;
         Successor {
             topics: SharedMap::default(),
@@ -82,8 +82,7 @@ impl MetadataCache {
     }
 }
 
-/// Whether a broker can be connected to, as far as its number and port go: numbers below zero are those
-/// of the servers that were configured.
+/// Whether a broker's node id and port are valid. Negative ids are those of bootstrap servers.
 pub(in crate::client) fn is_reachable(broker: &MetadataBroker) -> bool {
     broker.node_id >= 0 && port_of(broker).is_some()
 }
@@ -115,14 +114,14 @@ fn node_of(broker: MetadataBroker, news: &mut MetadataNews) -> Option<Node> {
     })
 }
 
-/// The next picture of the cluster, being put together.
+/// Builder of the next cluster snapshot.
 #[derive(Debug)]
 pub(super) struct Successor {
     topics: SharedMap<Arc<TopicInfo>>,
     unauthorized: SharedMap<()>,
     invalid: SharedMap<()>,
     nodes: Vec<Node>,
-    /// The same, for partitions to share.
+    /// The same nodes, shared by the partitions that they lead.
     leaders: Vec<Arc<Node>>,
     cluster_id: Option<Arc<str>>,
     controller: Option<NodeId>,
@@ -130,8 +129,12 @@ pub(super) struct Successor {
 }
 
 impl Successor {
-    /// What an answer said of a partition.
-    pub(super) fn described(&self, topic: &Arc<str>, said: MetadataPartition) -> PartitionInfo {
+    /// A partition as a response describes it.
+    pub(super) fn partition_from_response(
+        &self,
+        topic: &Arc<str>,
+        said: MetadataPartition,
+    ) -> PartitionInfo {
         PartitionInfo {
             topic_partition: TopicPartition::new(Arc::clone(topic), said.index),
             leader: self.leader(said.leader_id),
@@ -141,8 +144,8 @@ impl Successor {
         }
     }
 
-    /// What was known of a partition, and still is.
-    pub(super) fn known(&self, partition: &PartitionInfo) -> PartitionInfo {
+    /// A cached partition, with its leader looked up among the new brokers.
+    pub(super) fn partition_from_cache(&self, partition: &PartitionInfo) -> PartitionInfo {
         PartitionInfo {
             leader: self.leader(partition.leader_id),
             ..partition.clone()
@@ -158,6 +161,7 @@ impl Successor {
         news: &mut MetadataNews,
     ) {
         let listed = partitions.len();
+        // The response is untrusted, and lookups need sorted, unique numbers.
         partitions.retain(|partition| partition.partition() >= 0);
         if partitions.len() < listed {
             let count = listed - partitions.len();
@@ -183,8 +187,8 @@ impl Successor {
         self.unauthorized.insert(topic, ());
     }
 
-    /// Takes over what is known of all topics. Returns whether all of it fits as it is: then the cost does
-    /// not depend on how many topics there are.
+    /// Takes over all topics of the old snapshot. Returns whether they could be shared unchanged: then the cost does
+    /// not depend on the number of topics.
     pub(super) fn keep_topics(&mut self, old: &MetadataCache) -> bool {
         let topics = &old.cluster.topics;
         self.topics = if self.has_same_nodes {
@@ -200,19 +204,21 @@ impl Successor {
     fn with_new_leaders(&self, info: &TopicInfo) -> Arc<TopicInfo> {
         let partitions = info.partitions.iter();
         Arc::new(TopicInfo {
-            partitions: partitions.map(|partition| self.known(partition)).collect(),
+            partitions: partitions
+                .map(|partition| self.partition_from_cache(partition))
+                .collect(),
             ..*info
         })
     }
 
-    /// Forgets all that is known of a topic, and that the brokers refused it.
+    /// Removes a topic, and its errors.
     pub(super) fn forget(&mut self, topic: &str) {
         self.topics.remove(topic);
         self.unauthorized.remove(topic);
         self.invalid.remove(topic);
     }
 
-    /// Forgets that the brokers refused topics that are no longer of interest.
+    /// Removes errors of topics that were evicted.
     pub(super) fn retain_refused(&mut self, retain: &mut dyn FnMut(&str) -> bool) {
         for refused in [&mut self.unauthorized, &mut self.invalid] {
             let forgotten: Vec<_> = refused
@@ -226,7 +232,7 @@ impl Successor {
         }
     }
 
-    /// Makes the picture.
+    /// Builds the snapshot.
     pub(super) fn build(self) -> MetadataCache {
         let cluster = Cluster {
             cluster_id: self.cluster_id,
@@ -242,8 +248,8 @@ impl Successor {
         }
     }
 
-    /// A leader that is not among the brokers is none. They are sorted; there may be as many of them as
-    /// a broker likes, and as many partitions.
+    /// The leader's node, or none if it is not among the brokers. A binary search: a response may list any number of
+    /// brokers and partitions.
     fn leader(&self, id: NodeId) -> Option<Arc<Node>> {
         let at = self
             .leaders

@@ -1,8 +1,8 @@
-//! Leader epochs: which answer about a partition is newer than another.
+//! Leader epochs: which of two metadata responses about a partition is newer (KIP-320).
 //!
-//! An answer with an older epoch than was seen comes from a broker that has not heard the news, and is not
-//! believed. But epochs may also go back for good, when a cluster is restored from a backup; then no newer
-//! answer comes any more. So an older epoch is believed after all once every answer has had one for a time.
+//! A response with a lower epoch than was seen comes from a broker whose metadata is stale, and is ignored. But epochs
+//! can also decrease for good, when a cluster is restored from a backup; then ignoring them would never end. So a lower
+//! epoch is accepted once all responses have had one for some time.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -12,32 +12,34 @@ use crate::clock::{Deadline, Instant};
 use crate::planted::planted;
 use crate::types::PartitionId;
 
-/// An older epoch is believed after as long, if all answers meanwhile had one; a broker that lags behind its
-/// controller catches up sooner.
-pub(super) const BELIEVED_AFTER: Duration = Duration::from_secs(10);
-/// And after as many answers at least.
-pub(super) const BELIEVED_AFTER_ANSWERS: u32 = 3;
-/// As long as older epochs are not believed, metadata is asked for as often, so that the time is bounded.
-pub(super) const ASKED_AGAIN_AFTER: Duration = Duration::from_secs(1);
+/// How long all responses must have had a lower epoch before it is accepted. A broker that lags behind its controller
+/// catches up sooner.
+pub(super) const STALE_EPOCH_ACCEPTED_AFTER: Duration = Duration::from_secs(10);
+/// Least number of responses with a lower epoch before it is accepted.
+pub(super) const STALE_EPOCH_ACCEPTED_AFTER_RESPONSES: u32 = 3;
+/// Interval of metadata updates while a lower epoch is ignored, so that the time until it is accepted is bounded.
+pub(super) const STALE_EPOCH_RETRY_INTERVAL: Duration = Duration::from_secs(1);
 
-/// What an epoch says of the answer that it came with.
+/// Verdict on a partition's response by its leader epoch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Verdict {
-    /// It is as new as what is known, or newer.
+pub(super) enum EpochVerdict {
+    /// The epoch is the newest seen, or newer: use the response.
     Current,
-    /// It is older than what is known, which has this epoch.
+    /// The epoch is stale: keep the cached partition, which has this epoch.
     Outdated(i32),
-    /// The epochs have gone back for good, from this one.
+    /// The epoch decreased for good, from this one: use the response.
     WentBack(i32),
 }
 
+/// The newest epoch of a partition.
 #[derive(Debug, Clone, Copy)]
-struct Seen {
+struct KnownEpoch {
     epoch: i32,
-    /// The answers since the last that was current.
+    /// The responses with lower epochs since the last current one.
     older: Option<Older>,
 }
 
+/// A run of responses with lower epochs.
 #[derive(Debug, Clone, Copy)]
 struct Older {
     epoch: i32,
@@ -45,31 +47,32 @@ struct Older {
     answers: u32,
 }
 
-/// The newest leader epoch that was seen of each partition.
+/// The newest leader epoch of each partition.
 #[derive(Debug, Default)]
 pub(super) struct LeaderEpochs {
-    topics: BTreeMap<Arc<str>, BTreeMap<PartitionId, Seen>>,
+    topics: BTreeMap<Arc<str>, BTreeMap<PartitionId, KnownEpoch>>,
 }
 
 impl LeaderEpochs {
-    /// Takes the epoch that an answer has for a partition.
-    pub(super) fn take(
+    /// Takes in the epoch of a partition in a response, and judges the response by it.
+    pub(super) fn observe(
         &mut self,
         topic: &Arc<str>,
         partition: PartitionId,
         epoch: i32,
         now: Instant,
-    ) -> Verdict {
+    ) -> EpochVerdict {
         let partitions = self.topics.entry(Arc::clone(topic)).or_default();
         let seen = partitions
             .entry(partition)
-            .or_insert(Seen { epoch, older: None });
+            .or_insert(KnownEpoch { epoch, older: None });
         if epoch >= seen.epoch {
-            *seen = Seen { epoch, older: None };
-            return Verdict::Current;
+            *seen = KnownEpoch { epoch, older: None };
+            return EpochVerdict::Current;
         }
         let older = match seen.older {
-            // Epochs that go on from where they went back to.
+            // Rising from the lower epoch on, as of a restored cluster. A still lower one starts the run anew: two
+            // stale brokers may take turns.
             Some(older) if epoch >= older.epoch => Older {
                 epoch,
                 answers: older.answers.saturating_add(1),
@@ -83,17 +86,17 @@ impl LeaderEpochs {
         };
         let known = seen.epoch;
         if !planted!(OlderEpochNeverBelieved)
-            && older.answers >= BELIEVED_AFTER_ANSWERS
-            && Deadline::after(older.since, BELIEVED_AFTER).is_over(now)
+            && older.answers >= STALE_EPOCH_ACCEPTED_AFTER_RESPONSES
+            && Deadline::after(older.since, STALE_EPOCH_ACCEPTED_AFTER).is_over(now)
         {
-            *seen = Seen { epoch, older: None };
-            return Verdict::WentBack(known);
+            *seen = KnownEpoch { epoch, older: None };
+            return EpochVerdict::WentBack(known);
         }
         seen.older = Some(older);
-        Verdict::Outdated(known)
+        EpochVerdict::Outdated(known)
     }
 
-    /// What comes next for a partition is current, whatever its epoch.
+    /// Removes a partition's epoch: the next one is current, whatever it is.
     pub(super) fn forget(&mut self, topic: &str, partition: PartitionId) {
         if let Some(partitions) = self.topics.get_mut(topic) {
             partitions.remove(&partition);
@@ -105,8 +108,7 @@ impl LeaderEpochs {
         self.topics.remove(topic);
     }
 
-    /// The same for those above the first `count`, which the topic has not any more: when it grows again they are
-    /// others.
+    /// The same for partitions from number `count` on, which the topic no longer has: if it grows again, they are new.
     pub(super) fn forget_beyond(&mut self, topic: &str, count: usize) {
         let Some(partitions) = self.topics.get_mut(topic) else {
             return;
@@ -118,7 +120,7 @@ impl LeaderEpochs {
         }
     }
 
-    /// The same for all.
+    /// The same for all topics.
     pub(super) fn clear(&mut self) {
         self.topics.clear();
     }

@@ -1,38 +1,38 @@
-//! Why there is no metadata.
+//! Errors of metadata updates.
 
 use std::fmt;
 use std::sync::Arc;
 
 use crate::types::NodeId;
 
-/// Why no metadata can be had at all.
+/// Error that prevents every update, and that fails all waiters at once.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum FatalMetadataError {
-    /// The brokers refuse the client's credentials.
+    /// Authentication failed.
     Authentication(Arc<str>),
-    /// The brokers are too old, or too new.
+    /// Client and brokers share no version of the Metadata request.
     UnsupportedVersion(Arc<str>),
 }
 
-/// Why an update of the metadata failed.
+/// Why a metadata update failed, or is delayed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MetadataFailure {
-    /// The connection ended before the answer, or before the question.
+    /// Disconnected before the response, or before the request could be sent.
     Disconnected(Arc<str>),
-    /// The answer named no broker.
+    /// The response listed no broker.
     NoBrokers,
-    /// The answer named brokers, of which none has a number and a port that can be; the first of them.
+    /// No broker in the response has a valid node id and port; the first of them.
     UnusableBrokers(Arc<str>),
-    /// It could not be asked for: the only broker there is a connection to wants the client to pause.
+    /// Delayed: the only connected broker throttles this client.
     Throttled(NodeId),
-    /// The broker refused the client's credentials: waiters are told.
+    /// Authentication failed; fatal.
     Authentication(Arc<str>),
-    /// The broker knows no version of the request that can carry it: waiters are told.
+    /// Client and broker share no version of the request that can carry it; fatal.
     UnsupportedVersion(Arc<str>),
 }
 
 impl MetadataFailure {
-    /// What it says, if that keeps all metadata away.
+    /// The fatal error, if this is one.
     pub(crate) fn as_fatal(&self) -> Option<FatalMetadataError> {
         match self {
             Self::Authentication(why) => Some(FatalMetadataError::Authentication(Arc::clone(why))),

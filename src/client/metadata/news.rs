@@ -1,5 +1,5 @@
-//! What an update of the metadata has to say in the log. A logger is the user's code, and metadata is updated
-//! under a lock: what is to be said is gathered there, and written when the lock is given up.
+//! Log lines of a metadata update. A logger is user code, which must not run under a lock: the lines are collected
+//! while the metadata is locked, and written after it is unlocked.
 
 use std::sync::Arc;
 
@@ -11,34 +11,34 @@ use crate::error::ErrorCode;
 use crate::sync::assert_unlocked;
 use crate::types::PartitionId;
 
-/// As many partitions or topics are named in one line.
+/// Most topics or partitions named in one line.
 const NAMED_AT_MOST: usize = 10;
-/// As many lines of one level are written: an answer can be long.
+/// Most lines of one level per update: a response can be long.
 const LINES_AT_MOST: usize = 50;
 const LEVELS: usize = Level::Trace as usize + 1;
 
-/// Lines for the log, and topics whose state is another than before.
+/// Collected log lines, and the topics and partitions whose state changed.
 #[derive(Debug, Default)]
 #[must_use = "what an update says belongs into the log"]
 pub(crate) struct MetadataNews {
     lines: Vec<(Level, String)>,
-    /// Lines of each level, those that were left out as well.
+    /// Number of lines per level, suppressed ones included.
     counts: [usize; LEVELS],
-    failing: Named<(Arc<str>, &'static str)>,
-    settled: Named<Arc<str>>,
-    unlisted: Named<(Arc<str>, PartitionId)>,
-    /// From which leader epoch to which.
-    went_back: Named<(Arc<str>, PartitionId, i32, i32)>,
+    failing: FirstFew<(Arc<str>, &'static str)>,
+    recovered: FirstFew<Arc<str>>,
+    missing_listeners: FirstFew<(Arc<str>, PartitionId)>,
+    /// Partitions whose leader epoch decreased: from which epoch, to which.
+    went_back: FirstFew<(Arc<str>, PartitionId, i32, i32)>,
 }
 
-/// Some of many.
+/// The first few of many items, and how many there were.
 #[derive(Debug)]
-struct Named<T> {
+struct FirstFew<T> {
     first: Vec<T>,
     count: usize,
 }
 
-impl<T> Default for Named<T> {
+impl<T> Default for FirstFew<T> {
     fn default() -> Self {
         Self {
             first: Vec::new(),
@@ -47,7 +47,7 @@ impl<T> Default for Named<T> {
     }
 }
 
-impl<T> Named<T> {
+impl<T> FirstFew<T> {
     fn add(&mut self, one: T) {
         self.count += 1;
         if self.first.len() < NAMED_AT_MOST {
@@ -56,7 +56,7 @@ impl<T> Named<T> {
     }
 }
 
-impl<T> Named<T> {
+impl<T> FirstFew<T> {
     fn limit(&mut self, may_log: &mut dyn FnMut() -> Option<()>) {
         if self.count > 0 && may_log().is_none() {
             *self = Self::default();
@@ -65,7 +65,8 @@ impl<T> Named<T> {
 }
 
 impl MetadataNews {
-    /// A line. It is not even made when nobody can want it; the logger itself is not asked here.
+    /// Adds a line. It is not formatted if its level is off. Only the static maximum is checked, not the logger, which
+    /// is user code.
     pub(crate) fn note(&mut self, level: Level, line: impl FnOnce() -> String) {
         if level > log::max_level() {
             return;
@@ -77,22 +78,22 @@ impl MetadataNews {
         }
     }
 
-    /// The brokers answer for a topic with an error, which they did not when last asked.
+    /// Adds a topic that has an error code now, and had another or none in the last response.
     pub(super) fn topic_fails(&mut self, topic: &Arc<str>, code: ErrorCode) {
         self.failing.add((Arc::clone(topic), code.name()));
     }
 
-    /// The brokers describe a topic for which they had an error when last asked.
-    pub(super) fn topic_is_fine_again(&mut self, topic: &Arc<str>) {
-        self.settled.add(Arc::clone(topic));
+    /// Adds a topic that has no error any more.
+    pub(super) fn topic_recovered(&mut self, topic: &Arc<str>) {
+        self.recovered.add(Arc::clone(topic));
     }
 
-    /// The leader of a partition has no address for clients such as this one, which was not so before.
-    pub(super) fn leader_is_unlisted(&mut self, topic: &Arc<str>, partition: PartitionId) {
-        self.unlisted.add((Arc::clone(topic), partition));
+    /// Adds a partition whose leader has no listener that matches the one this client is connected to.
+    pub(super) fn listener_is_missing(&mut self, topic: &Arc<str>, partition: PartitionId) {
+        self.missing_listeners.add((Arc::clone(topic), partition));
     }
 
-    /// The leader epoch of a partition went back for good, and is believed now.
+    /// Adds a partition whose lower leader epoch was accepted.
     pub(super) fn epoch_went_back(
         &mut self,
         topic: &Arc<str>,
@@ -103,18 +104,18 @@ impl MetadataNews {
         self.went_back.add((Arc::clone(topic), partition, from, to));
     }
 
-    /// Leaves out lines of which `keep` says so.
+    /// Keeps only the lines for which `keep` returns true.
     pub(crate) fn retain_lines(&mut self, mut keep: impl FnMut(Level, &str) -> bool) {
         self.lines.retain(|(level, line)| keep(*level, line));
     }
 
-    /// Leaves out of what is for users' eyes as much as `limit` does not let through.
+    /// Applies a rate limit to the lines of level info and above; debug lines all stay.
     pub(crate) fn limit(&mut self, limit: &mut LogLimit, now: Instant) {
         let mut unsaid = None;
         let mut may_log = || {
             let left_out = limit.admit(now)?;
             if left_out.is_any() {
-                // The next line says it.
+                // The line about suppressed lines counts as one: admit the line at hand once more.
                 unsaid = Some(left_out);
                 limit.admit(now)?;
             }
@@ -129,17 +130,18 @@ impl MetadataNews {
             }
         }
         self.went_back.limit(&mut may_log);
-        self.unlisted.limit(&mut may_log);
+        self.missing_listeners.limit(&mut may_log);
         self.failing.limit(&mut may_log);
-        self.settled.limit(&mut may_log);
+        self.recovered.limit(&mut may_log);
         if let Some(unsaid) = unsaid {
-            let line = format!("There is much to say of the metadata{unsaid}");
+            let line = format!("Too many log lines about metadata{unsaid}");
             self.lines.push((Level::Warn, line));
         }
     }
 
-    /// Writes all of it.
+    /// Writes all lines to the log.
     pub(crate) fn write(self, log: &LogContext) {
+        // The logger is user code: it may call the producer, and would deadlock.
         assert_unlocked();
         for (level, line) in &self.lines {
             log::log!(*level, log, "{line}");
@@ -147,31 +149,31 @@ impl MetadataNews {
         for level in Level::iter() {
             let left_out = self.counts[level as usize].saturating_sub(LINES_AT_MOST);
             if left_out > 0 {
-                log::log!(level, log, "{left_out} more lines of the kind");
+                log::log!(level, log, "{left_out} more lines of this kind");
             }
         }
         let Self {
             failing,
-            settled,
-            unlisted,
+            recovered,
+            missing_listeners,
             went_back,
             ..
         } = &self;
         if went_back.count > 0 {
             log::warn!(
                 log,
-                "The leader epochs of {} partitions are older than before in every answer since {} s, as after a cluster was restored from a backup: they are believed now, including (topic, partition, from, to) {:?}",
+                "The leader epochs of {} partitions have been lower than before in every response for {} s, as after a cluster was restored from a backup: they are accepted now, including (topic, partition, from, to) {:?}",
                 went_back.count,
-                super::epochs::BELIEVED_AFTER.as_secs(),
+                super::epochs::STALE_EPOCH_ACCEPTED_AFTER.as_secs(),
                 went_back.first
             );
         }
-        if unlisted.count > 0 {
+        if missing_listeners.count > 0 {
             log::warn!(
                 log,
                 "{} partitions have leader brokers without a matching listener, including {:?}",
-                unlisted.count,
-                unlisted.first
+                missing_listeners.count,
+                missing_listeners.first
             );
         }
         if failing.count > 0 {
@@ -182,12 +184,12 @@ impl MetadataNews {
                 failing.first
             );
         }
-        if settled.count > 0 {
+        if recovered.count > 0 {
             log::info!(
                 log,
-                "{} topics can be used now, including {:?}",
-                settled.count,
-                settled.first
+                "{} topics are available now, including {:?}",
+                recovered.count,
+                recovered.first
             );
         }
     }
@@ -199,8 +201,8 @@ impl MetadataNews {
     }
 
     #[cfg(test)]
-    pub(crate) fn settled(&self) -> Vec<&str> {
-        self.settled.first.iter().map(|topic| &**topic).collect()
+    pub(crate) fn recovered(&self) -> Vec<&str> {
+        self.recovered.first.iter().map(|topic| &**topic).collect()
     }
 
     #[cfg(test)]
@@ -212,8 +214,8 @@ impl MetadataNews {
     }
 
     #[cfg(test)]
-    pub(crate) fn unlisted(&self) -> usize {
-        self.unlisted.count
+    pub(crate) fn missing_listeners(&self) -> usize {
+        self.missing_listeners.count
     }
 
     #[cfg(test)]

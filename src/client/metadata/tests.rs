@@ -72,7 +72,7 @@ fn response(topics: Vec<MetadataTopic>) -> MetadataResponse {
     }
 }
 
-/// An answer that knows of all requests so far, in version 11.
+/// Takes in a response, in version 11, to a request that covers all topics requested so far.
 fn update(metadata: &mut Metadata, is_partial: bool, topics: Vec<MetadataTopic>, now: Instant) {
     let planned = PlannedUpdate {
         is_partial,
@@ -101,7 +101,7 @@ fn epoch(metadata: &Metadata, topic: &str) -> Option<i32> {
 
 /// Java: MetadataTest#testUpdateMetadataAllowedImmediatelyAfterBootstrap, MD-23
 #[test]
-fn from_the_servers_an_update_may_go_at_once() {
+fn after_bootstrap_an_update_is_due_at_once() {
     let mut metadata = metadata();
     metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
     assert!(metadata.cluster().is_bootstrap());
@@ -116,7 +116,7 @@ fn the_next_update_is_due_at_the_metadatas_age_or_on_request_after_the_backoff()
     for (backoff, max_age) in [(100, 1_000), (1_000, 100), (0, 0), (0, 100), (100, 0)] {
         let [backoff_time, age] = [backoff, max_age].map(Duration::from_millis);
         let mut metadata = Metadata::new(backoff_time, age);
-        // Nothing is asked for more than a hundred times a second.
+        // The shortest back-off: at most a hundred requests a second.
         let backoff = backoff.max(10);
         assert_eq!(wait(&metadata, at(0)), 0);
         full(&mut metadata, Vec::new());
@@ -131,7 +131,7 @@ fn the_next_update_is_due_at_the_metadatas_age_or_on_request_after_the_backoff()
 }
 
 #[test]
-fn an_age_without_limit_never_makes_an_update_due() {
+fn with_an_unlimited_max_age_metadata_never_expires() {
     let mut metadata = Metadata::new(BACKOFF, Duration::MAX);
     full(&mut metadata, Vec::new());
     assert_eq!(metadata.time_to_next_update(at(0)), Deadline::Never);
@@ -139,7 +139,7 @@ fn an_age_without_limit_never_makes_an_update_due() {
 
 /// Java: MetadataTest#testTimeToNextUpdateRetryBackoff, #testFailedUpdate, MD-5
 #[test]
-fn a_failed_attempt_is_followed_by_the_backoff_and_leaves_what_is_known() {
+fn a_failed_update_is_followed_by_the_backoff_and_keeps_the_cluster() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 5)])]);
     metadata.request_update();
@@ -158,7 +158,7 @@ fn a_failed_attempt_is_followed_by_the_backoff_and_leaves_what_is_known() {
 
 /// Java: MetadataTest#testRequestUpdate, #testRequestVersion, MD-1, MD-3
 #[test]
-fn an_answer_to_an_older_request_does_not_settle_newer_ones() {
+fn the_response_to_an_older_request_does_not_complete_newer_partial_updates() {
     let mut metadata = metadata();
     assert_eq!(metadata.request_update(), 0);
     full(&mut metadata, Vec::new());
@@ -176,9 +176,9 @@ fn an_answer_to_an_older_request_does_not_settle_newer_ones() {
     assert_eq!(metadata.update_version(), 3);
 }
 
-/// Such as the first of all requests: the first record of a producer waited for the backoff.
+/// Regression: the first record of a producer waited for the back-off after the first, topicless request.
 #[test]
-fn a_new_topic_that_the_request_under_way_does_not_ask_for_is_asked_for_at_once() {
+fn a_new_topic_that_the_in_flight_request_does_not_list_is_requested_without_backoff() {
     let mut metadata = metadata();
     metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
     let under_way = PlannedUpdate {
@@ -190,19 +190,19 @@ fn a_new_topic_that_the_request_under_way_does_not_ask_for_is_asked_for_at_once(
     assert_eq!(wait(&metadata, at(5)), 0);
     update(&mut metadata, true, Vec::new(), at(7));
     assert_eq!(wait(&metadata, at(7)), 998, "nothing is left to ask for");
-    // What was asked for before waits.
+    // Topics that were requested before wait for the back-off.
     metadata.request_update_for_topics();
     assert_eq!(wait(&metadata, at(8)), 99);
-    // As does a new topic, where an attempt failed.
+    // So does a new topic after a failed attempt.
     metadata.request_update_for_new_topics();
     assert_eq!(wait(&metadata, at(8)), 0);
     metadata.update_failed(at(9), MetadataFailure::NoBrokers);
     assert_eq!(wait(&metadata, at(9)), 100);
 }
 
-/// A program may take a new name for each record, and wait for none of them.
+/// An application may send each record to a new topic, without waiting for any.
 #[test]
-fn new_topics_make_no_flood_of_requests() {
+fn new_topics_are_rate_limited() {
     let mut metadata = Metadata::new(BACKOFF, Duration::from_secs(300));
     full(&mut metadata, Vec::new());
     let mut asked = Vec::new();
@@ -222,7 +222,7 @@ fn new_topics_make_no_flood_of_requests() {
     };
     let most = (0..2_000).map(|from| within(from).count()).max().unwrap();
     assert!((100..=150).contains(&most), "{most}");
-    // Afterwards as ever.
+    // After the window there is no back-off again.
     for millis in 4_000..4_049 {
         metadata.request_update_for_new_topics();
         assert_eq!(wait(&metadata, at(millis)), 0);
@@ -260,7 +260,7 @@ fn a_partial_update_neither_settles_a_full_one_nor_makes_the_metadata_younger() 
 
 /// Java: MetadataTest#testIgnoreLeaderEpochInOlderMetadataResponse, MD-15, MD-17
 #[test]
-fn leader_epochs_of_older_versions_are_not_believed() {
+fn leader_epochs_of_older_response_versions_are_ignored() {
     let mut metadata = metadata();
     let planned = PlannedUpdate {
         is_partial: false,
@@ -279,7 +279,7 @@ fn leader_epochs_of_older_versions_are_not_believed() {
 
 /// Java: MetadataTest#testStaleMetadata, #testRejectOldMetadata, #testOutOfBandEpochUpdate, MD-15
 #[test]
-fn a_partition_with_an_older_epoch_stays_as_it_was() {
+fn a_partition_with_a_stale_leader_epoch_is_not_updated() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
     full(&mut metadata, vec![topic("t", vec![partition(0, 2, 9)])]);
@@ -293,7 +293,7 @@ fn a_partition_with_an_older_epoch_stays_as_it_was() {
 
 /// Java: MetadataTest#testNoEpoch
 #[test]
-fn a_partition_without_epoch_is_taken_as_it_comes() {
+fn a_partition_without_leader_epoch_is_always_updated() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, -1)])]);
     assert_eq!(epoch(&metadata, "t"), None);
@@ -302,16 +302,16 @@ fn a_partition_without_epoch_is_taken_as_it_comes() {
 }
 
 /// Java: MetadataTest#testEpochUpdateOnChangedTopicIds, MD-16; KAFKA-13488 and KAFKA-12257: a
-/// producer never learned the leaders of a topic that was deleted and created anew.
+/// producer never learned the leaders of a recreated topic.
 #[test]
-fn the_epochs_of_a_topic_created_anew_begin_again() {
+fn the_leader_epochs_of_a_recreated_topic_start_again() {
     let mut metadata = metadata();
     full(&mut metadata, vec![with_id("t", 1, 100)]);
     full(&mut metadata, vec![with_id("t", 1, 5)]);
     assert_eq!(epoch(&metadata, "t"), Some(100), "the same topic");
     full(&mut metadata, vec![with_id("t", 2, 5)]);
     assert_eq!(epoch(&metadata, "t"), Some(5), "another id");
-    // While the topic is away, its id is forgotten and its epochs are not.
+    // While the topic does not exist, its id is removed and its epochs are kept.
     full(
         &mut metadata,
         vec![failed_topic("t", ErrorCode::UnknownTopicOrPartition)],
@@ -319,7 +319,7 @@ fn the_epochs_of_a_topic_created_anew_begin_again() {
     full(&mut metadata, vec![with_id("t", 3, 1)]);
     assert_eq!(epoch(&metadata, "t"), Some(1), "no id was known");
     assert!(info(&metadata, "t", 0).is_some());
-    // Without an id there is nothing to tell topics apart by.
+    // Without topic ids a recreated topic cannot be detected.
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 0)])]);
     assert_eq!(epoch(&metadata, "t"), Some(1));
 }
@@ -328,9 +328,9 @@ fn partition_count(metadata: &Metadata) -> usize {
     metadata.cluster().partition_count("t").unwrap()
 }
 
-/// In Java such partitions are left out, and keys go to other partitions than before.
+/// In Java such partitions are dropped, and keyed records go to other partitions than before.
 #[test]
-fn a_topic_created_anew_with_fewer_partitions_has_all_of_them_when_it_grows_again() {
+fn a_recreated_topic_with_fewer_partitions_has_all_of_them_when_it_grows_again() {
     let with = |id: u8, epochs: &[i32]| {
         let partitions = (0..).zip(epochs);
         let partitions = partitions.map(|(number, epoch)| partition(number, 1, *epoch));
@@ -349,9 +349,9 @@ fn a_topic_created_anew_with_fewer_partitions_has_all_of_them_when_it_grows_agai
     }
 }
 
-/// A broker that lags behind may know fewer partitions than another that lags behind.
+/// Two brokers with stale metadata may know different numbers of partitions.
 #[test]
-fn of_a_partition_that_is_not_known_any_more_an_older_epoch_is_better_than_nothing() {
+fn a_stale_epoch_is_accepted_for_a_partition_that_is_not_cached() {
     let mut metadata = metadata();
     let of = |epochs: [i32; 2]| {
         topic(
@@ -370,7 +370,7 @@ fn of_a_partition_that_is_not_known_any_more_an_older_epoch_is_better_than_nothi
 
 /// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
 #[test]
-fn an_invalid_topic_is_told_to_all_who_waited_when_the_answer_came() {
+fn an_invalid_topic_is_reported_to_all_who_waited_when_the_response_came() {
     let mut metadata = metadata();
     let answer = || vec![failed_topic("?", ErrorCode::InvalidTopicException)];
     full(&mut metadata, answer());
@@ -431,9 +431,9 @@ fn each_topics_error_is_its_own() {
     );
 }
 
-/// MD-12, MD-14. Differs: the error of a topic asks for nothing, for whoever waits for the topic does.
+/// MD-12, MD-14. Differs: a topic's error requests no update; whoever waits for the topic does.
 #[test]
-fn errors_that_say_a_partition_is_old_ask_for_another_picture_and_epochs_count_all_the_same() {
+fn invalid_metadata_errors_of_partitions_request_a_full_update_and_their_epochs_count() {
     let mut metadata = metadata();
     for code in [
         ErrorCode::UnknownTopicOrPartition,
@@ -480,7 +480,7 @@ fn a_leader_that_is_not_among_the_brokers_is_none_and_partitions_are_in_order() 
 
 /// Java: MetadataTest#testClusterCopy
 #[test]
-fn the_picture_has_everything_the_answer_had() {
+fn the_cluster_snapshot_has_everything_of_the_response() {
     let mut metadata = metadata();
     let internal = MetadataTopic {
         is_internal: true,
@@ -502,7 +502,7 @@ fn the_picture_has_everything_the_answer_had() {
     assert!(is_internal("i") && !is_internal("t"));
 }
 
-/// Java: MetadataTest#testMetadataMerge, MD-8. Differs: what is no longer wanted goes with a full update only.
+/// Java: MetadataTest#testMetadataMerge, MD-8. Differs: evicted topics are removed by a full update only.
 #[test]
 fn a_partial_update_keeps_all_other_topics_and_a_full_one_those_that_are_still_wanted() {
     let mut metadata = metadata();
@@ -533,7 +533,8 @@ fn a_partial_update_keeps_all_other_topics_and_a_full_one_those_that_are_still_w
     assert_eq!(epoch(&metadata, "kept"), Some(3));
 }
 
-/// MD-8
+/// MD-8: an answer about new topics is merged: its topics win, others stay, and brokers, controller and cluster id
+/// are the answer's.
 #[test]
 fn a_topic_that_a_partial_update_has_an_error_for_is_not_kept() {
     let mut metadata = metadata();
@@ -568,7 +569,7 @@ fn topics_kept_by_a_partial_update_have_the_leaders_among_the_new_brokers() {
 }
 
 #[test]
-fn topics_that_did_not_change_are_shared_between_pictures() {
+fn unchanged_topics_are_shared_between_snapshots() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 2, 3)])]);
     let known = |metadata: &Metadata| Arc::clone(metadata.cluster().topics.get("t").unwrap());
@@ -589,9 +590,10 @@ fn a_topic_that_comes_without_id_has_none_any_more() {
     assert_eq!(metadata.cache.topic_id("t"), None);
 }
 
-/// MD-20
+/// MD-20: an error of authentication or version is kept and thrown once, to one that waits, and all who wait are
+/// woken.
 #[test]
-fn what_keeps_all_metadata_away_is_told_to_all_who_waited_when_it_came() {
+fn a_fatal_error_is_reported_to_all_who_waited_when_it_came() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::Authentication("no".into()));
     let fatal = FatalMetadataError::Authentication("no".into());
@@ -602,7 +604,7 @@ fn what_keeps_all_metadata_away_is_told_to_all_who_waited_when_it_came() {
 }
 
 #[test]
-fn brokers_that_make_no_sense_are_left_out() {
+fn brokers_with_an_invalid_id_or_port_are_ignored() {
     let mut metadata = metadata();
     let mut answer = response(vec![topic(
         "t",
@@ -626,9 +628,9 @@ fn brokers_that_make_no_sense_are_left_out() {
     assert_eq!(cluster.partition_count("t"), Some(1));
 }
 
-/// Java keeps an error that nobody waited for, and gives it to the next who waits, even so.
+/// Java keeps an error that nobody waited for, and throws it to the next waiter nevertheless.
 #[test]
-fn what_kept_all_metadata_away_is_forgotten_when_some_comes() {
+fn a_fatal_error_is_cleared_by_the_next_update() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::UnsupportedVersion("old".into()));
     full(&mut metadata, Vec::new());
@@ -672,7 +674,7 @@ fn partitions_with_negative_numbers_are_left_out() {
     assert_eq!(numbers, [0, 1]);
 }
 
-/// The lines of an update, at every level, though there is no logger.
+/// The log lines of an update, at every level, without a logger.
 fn news_of(metadata: &mut Metadata, answer: MetadataResponse) -> MetadataNews {
     log::set_max_level(log::LevelFilter::Trace);
     let planned = PlannedUpdate {
@@ -685,7 +687,7 @@ fn news_of(metadata: &mut Metadata, answer: MetadataResponse) -> MetadataNews {
 }
 
 #[test]
-fn the_state_of_a_topic_is_said_when_it_changes_and_not_again() {
+fn the_state_of_a_topic_is_logged_only_when_it_changes() {
     let mut metadata = metadata();
     let unknown = ErrorCode::UnknownTopicOrPartition;
     let mut news = |topics| {
@@ -696,8 +698,8 @@ fn the_state_of_a_topic_is_said_when_it_changes_and_not_again() {
             .collect();
         (
             failing.join(", "),
-            news.settled().join(", "),
-            news.unlisted(),
+            news.recovered().join(", "),
+            news.missing_listeners(),
         )
     };
     let nothing = (String::new(), String::new(), 0);
@@ -713,7 +715,7 @@ fn the_state_of_a_topic_is_said_when_it_changes_and_not_again() {
     let fine = || topic("a", vec![partition(0, 1, 0)]);
     assert_eq!(news(vec![fine()]).1, "a");
     assert_eq!(news(vec![fine()]), nothing);
-    let unlisted = || {
+    let missing_listeners = || {
         let error = ErrorCode::ListenerNotFound;
         let partition = |index| MetadataPartition {
             error,
@@ -721,14 +723,14 @@ fn the_state_of_a_topic_is_said_when_it_changes_and_not_again() {
         };
         topic("a", vec![partition(0), partition(1)])
     };
-    assert_eq!(news(vec![unlisted()]).2, 2);
-    assert_eq!(news(vec![unlisted()]), nothing);
+    assert_eq!(news(vec![missing_listeners()]).2, 2);
+    assert_eq!(news(vec![missing_listeners()]), nothing);
     assert_eq!(news(vec![fine()]), nothing);
 }
 
-/// A logger is the user's code: what it is given waits until no lock is held.
+/// A logger is user code: lines are logged when no lock is held.
 #[test]
-fn everything_that_is_said_of_an_update_is_news() {
+fn all_log_lines_of_an_update_are_returned_as_news() {
     let mut metadata = metadata();
     let mut answer = response(vec![topic(
         "t",
@@ -763,9 +765,9 @@ fn everything_that_is_said_of_an_update_is_news() {
     assert!(lines.contains("older epoch 4 (current is 5)"), "{lines}");
 }
 
-/// Two brokers that disagree about a topic, and are asked in turn as often as may be.
+/// Two brokers that disagree about a topic, asked alternately as often as the rate limit allows.
 #[test]
-fn what_changes_with_each_update_is_said_only_so_often_and_what_was_left_out_is_counted() {
+fn lines_that_change_with_each_update_are_rate_limited_and_suppressed_ones_counted() {
     let mut metadata = metadata();
     let mut limit = LogLimit::default();
     let mut said = Vec::new();
@@ -779,11 +781,11 @@ fn what_changes_with_each_update_is_said_only_so_often_and_what_was_left_out_is_
         let mut answer = response(vec![topic]);
         answer.cluster_id = Some(format!("cluster {turn}").into());
         let mut news = news_of(&mut metadata, answer);
-        assert!(!news.lines().is_empty() && news.failing().len() + news.settled().len() == 1);
+        assert!(!news.lines().is_empty() && news.failing().len() + news.recovered().len() == 1);
         let millis = turn * 10;
         news.limit(&mut limit, at(millis));
         let lines = news.lines();
-        let summaries = news.failing().len() + news.settled().len();
+        let summaries = news.failing().len() + news.recovered().len();
         said.extend(std::iter::repeat_n(millis, lines.len() + summaries));
         for line in lines.iter().filter(|line| line.contains("left out")) {
             assert!(line.contains("(19"), "{line}");
@@ -797,9 +799,9 @@ fn what_changes_with_each_update_is_said_only_so_often_and_what_was_left_out_is_
     assert_eq!(counted, 2);
 }
 
-/// An answer may be as long as a broker likes.
+/// A response may be of any length.
 #[test]
-fn an_update_says_only_so_much() {
+fn the_log_lines_of_an_update_are_limited() {
     let mut metadata = metadata();
     let mut answer = response(
         (0..1_000)
@@ -826,7 +828,7 @@ fn an_update_says_only_so_much() {
 }
 
 #[test]
-fn a_partial_answer_names_the_topics_that_changed_and_another_may_have_changed_all() {
+fn a_partial_update_names_the_changed_topics_and_a_full_one_may_change_all() {
     let mut metadata = metadata();
     let mut changed = |is_partial, answer| {
         let planned = PlannedUpdate {
@@ -867,16 +869,16 @@ fn leader(metadata: &Metadata) -> i32 {
     info(metadata, "t", 0).unwrap().leader().unwrap().id()
 }
 
-/// A cluster that was restored from a backup. In Java the older epoch is ignored for ever.
+/// A cluster that was restored from a backup. In Java the lower epochs are ignored for ever.
 #[test]
-fn epochs_that_went_back_for_good_are_believed_after_a_while_and_it_is_said_once() {
+fn leader_epochs_that_decrease_for_good_are_accepted_after_a_while_and_logged_once() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
     let mut said = Vec::new();
     let mut now = at(0);
     let mut answers = 0;
     while now < at(60_000) {
-        // As the client asks: when the next update is due.
+        // As the client does: the next request is sent when the next update is due.
         now = now.saturating_add(metadata.time_to_next_update(now).remaining(now).unwrap());
         let news = full_answer(&mut metadata, 3 + answers / 5, now);
         said.extend(
@@ -897,14 +899,14 @@ fn epochs_that_went_back_for_good_are_believed_after_a_while_and_it_is_said_once
     );
     assert_eq!(epoch(&metadata, "t"), Some(5));
     assert_eq!(said, [(0, 10, 5)]);
-    // From here on as ever.
+    // From here on the lower epoch is the newest.
     assert_eq!(wait(&metadata, now), MAX_AGE.as_millis());
     let _ = full_answer(&mut metadata, 4, now);
     assert_eq!(epoch(&metadata, "t"), Some(5));
 }
 
 #[test]
-fn an_older_epoch_is_not_believed_while_others_answer_with_the_newer_one() {
+fn a_stale_leader_epoch_is_ignored_while_other_brokers_respond_with_the_newer_one() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
     for second in 0..120 {
@@ -919,7 +921,7 @@ fn an_older_epoch_is_not_believed_while_others_answer_with_the_newer_one() {
 }
 
 #[test]
-fn few_answers_are_not_enough_to_go_back() {
+fn few_responses_are_not_enough_to_accept_a_lower_epoch() {
     let mut metadata = metadata();
     full(&mut metadata, vec![topic("t", vec![partition(0, 1, 10)])]);
     for hour in 0..2 {

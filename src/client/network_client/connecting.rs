@@ -1,4 +1,7 @@
-//! Connections: how they are begun, when they stand, and what their end entails.
+//! Connection lifecycle of the network client: resolve, connect, authenticate, time out, disconnect.
+//!
+//! Every disconnect ends in `process_disconnection` (or, before a connection existed, in `attempt_failed`): it logs,
+//! updates the connection state, completes the in-flight requests, and requests a metadata update.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,31 +17,30 @@ use crate::planted::planted;
 use crate::types::{Node, NodeId};
 use crate::util::log;
 
-/// How a connection ended.
-pub(super) struct Ending {
+/// Why a connection closed, or an attempt to connect failed.
+pub(super) struct EndedConnection {
     pub(super) error: Arc<str>,
     pub(super) weight: Weight,
-    /// The other side ended it, perhaps because of a request that it would not take.
+    /// The peer closed it, perhaps because a request was larger than it accepts.
     pub(super) by_peer: bool,
 }
 
-/// How much is to be made of the end of a connection.
+/// Severity of a disconnect: decides the log level, and whether waiters for metadata get an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Weight {
-    /// Nothing went wrong.
+    /// Idle timeout: nothing went wrong.
     Ordinary,
-    /// Connections get lost: worth a warning only if the node does not get ready.
+    /// Connection lost or timed out: worth a warning only if the node was not ready.
     Lost,
-    /// The broker did what no broker should.
+    /// Protocol violation by the broker.
     Fault,
-    /// One side does not accept the other: whoever waits for metadata is told, since trying again is of no
-    /// use.
+    /// Authentication failed, on either side: waiters for metadata get an error, since a retry does not help.
     Refused,
 }
 
-impl Ending {
-    /// A connection that this client gives up.
-    pub(super) fn given_up(error: impl Into<Arc<str>>) -> Self {
+impl EndedConnection {
+    /// A lost connection or failed attempt, not closed by the peer.
+    pub(super) fn lost(error: impl Into<Arc<str>>) -> Self {
         Self {
             error: error.into(),
             weight: Weight::Lost,
@@ -46,28 +48,28 @@ impl Ending {
         }
     }
 
-    /// A connection that this client ends because of what the broker did.
+    /// A connection that the client closes because the broker violated the protocol.
     pub(super) fn fault(error: impl Into<Arc<str>>) -> Self {
         Self {
             weight: Weight::Fault,
-            ..Self::given_up(error)
+            ..Self::lost(error)
         }
     }
 }
 
-/// Said of a connection that ended instead of an answer to the request for API versions.
+/// Error text: the peer closed the connection while the ApiVersions request was in flight.
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
      brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
 
-/// Said of a connection that was lost while it was authenticated.
+/// Suffix of the error text: the connection was lost during authentication.
 const LOST_IN_AUTHENTICATION: &str = ", during authentication: brokers before 1.0 refuse credentials like that, \
      as does a firewall that lets no TLS through; it may also be a network that fails now and then";
 
-/// Requests from here on may be larger than a broker takes.
+/// Smallest size of a request for which `socket.request.max.bytes` is named as a possible cause.
 const NOTABLE_BYTES: usize = 16 * 1024;
 
-/// How a connection ended that a request was under way on: a broker closes it without a word when the request
-/// is larger than it takes.
+/// Error text for a request that was in flight when the peer closed the connection. A broker closes it without any
+/// response when the request exceeds `socket.request.max.bytes`.
 fn closed_on_request(error: &str, bytes: usize) -> Arc<str> {
     let hint = if bytes >= NOTABLE_BYTES {
         ": if that is more than the broker's socket.request.max.bytes, lower max.request.size"
@@ -77,15 +79,15 @@ fn closed_on_request(error: &str, bytes: usize) -> Arc<str> {
     format!("{error}, with a request of {bytes} bytes unanswered{hint}").into()
 }
 
-/// The version of the first request for API versions on a connection.
+/// Version of the first ApiVersions request on a connection; `handle_api_versions` falls back to older ones.
 const FIRST_API_VERSIONS_VERSION: i16 = 3;
 
-/// Said of a connection on which something came that is no frame, before the broker's versions did.
+/// Suffix of the error text: bytes that are no valid frame arrived before the ApiVersions response.
 const NO_BROKER: &str =
     "a listener that expects TLS answers like that, as does a server that is no Kafka broker";
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Begins to connect to a node to which that is [allowed](Self::ready).
+    /// Starts connecting to a node; the caller checked that its reconnect back-off [allows it](Self::ready).
     pub(super) fn initiate_connect(&mut self, node: &Node, now: Instant) {
         match self.states.connecting(node, now) {
             NextStep::Connect(address) => self.connect_to(node.id(), address, now),
@@ -93,6 +95,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 log::debug!(self.log, "Resolving the host of node {node}");
                 self.resolver.request(node.id(), node.host(), node.port());
                 self.lookups.insert(node.id());
+                // An IP address needs no look-up: the resolver has then answered already, and no poll is lost.
                 self.handle_resolutions(now);
             }
             NextStep::Wait => {}
@@ -113,19 +116,19 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         };
         let ending = match self.selector.connect(id, endpoint) {
             Ok(()) => return,
-            Err(CloseReason::AuthenticationFailed(why)) => Ending {
+            Err(CloseReason::AuthenticationFailed(why)) => EndedConnection {
                 weight: Weight::Refused,
-                ..Ending::given_up(why)
+                ..EndedConnection::lost(why)
             },
             Err(CloseReason::ConnectFailed(why)) => {
-                Ending::given_up(format!("connecting to {address} failed: {why}"))
+                EndedConnection::lost(format!("connecting to {address} failed: {why}"))
             }
-            Err(reason) => Ending::given_up(reason.to_string()),
+            Err(reason) => EndedConnection::lost(reason.to_string()),
         };
         self.attempt_failed(id, &ending, now);
     }
 
-    /// Takes the answers of the resolver that have come.
+    /// Handles the resolver's finished look-ups: connects to the address, or fails the attempt.
     pub(super) fn handle_resolutions(&mut self, now: Instant) {
         while !self.lookups.is_empty() {
             let Some(resolution) = self.resolver.poll() else {
@@ -136,6 +139,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let error = match resolution.result {
                 Ok(addresses) if addresses.is_empty() => Arc::from("the host name has no address"),
                 Ok(addresses) => {
+                    // No address is returned if the attempt has timed out meanwhile.
                     if let Some(address) = self.states.resolved(id, addresses, now) {
                         self.connect_to(id, address, now);
                     }
@@ -144,19 +148,21 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 Err(error) => error,
             };
             if self.states.resolution_failed(id) {
-                self.attempt_failed(id, &Ending::given_up(error), now);
+                self.attempt_failed(id, &EndedConnection::lost(error), now);
             }
         }
     }
 
-    /// An attempt ended before there was a connection: nothing is in flight on it.
-    fn attempt_failed(&mut self, id: NodeId, ending: &Ending, now: Instant) {
-        self.note_end(id, ending, now);
+    /// Handles an attempt that failed before a connection existed: nothing is in flight on it.
+    fn attempt_failed(&mut self, id: NodeId, ending: &EndedConnection, now: Instant) {
+        self.record_disconnect(id, ending, now);
         self.metadata_after_disconnect(id, ending, now);
     }
 
-    fn note_end(&mut self, id: NodeId, ending: &Ending, now: Instant) {
-        self.log_ending(id, ending, now);
+    /// Logs a disconnect and moves the node to its disconnected state.
+    fn record_disconnect(&mut self, id: NodeId, ending: &EndedConnection, now: Instant) {
+        // Before the state changes: the line depends on the stage that the connection was in.
+        self.log_disconnect(id, ending, now);
         let error = Arc::clone(&ending.error);
         if ending.weight == Weight::Refused {
             self.states.authentication_failed(id, now, error);
@@ -165,8 +171,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Notes the connections that stand, and those that are ready for frames: their brokers are asked for
-    /// versions next, unless they have told them.
+    /// Handles connections that were established, authenticated or re-authenticated in a poll. After the first
+    /// authentication an ApiVersions request is due.
     pub(super) fn handle_connections(&mut self, events: &PollEvents, now: Instant) {
         for &id in &events.authenticating {
             if self.states.state(id) == Some(&ConnectionState::Connecting) {
@@ -186,10 +192,11 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     "Completed connection to node {id}. Fetching API versions."
                 );
                 self.states.checking_api_versions(id, now);
-                self.versions_to_ask.insert(id, FIRST_API_VERSIONS_VERSION);
+                self.nodes_needing_api_versions
+                    .insert(id, FIRST_API_VERSIONS_VERSION);
             }
         }
-        // Of a node that is not ready yet, the time until it is runs anyway.
+        // A node whose ApiVersions response is outstanding stays in that state: its setup timeout runs anyway.
         for &id in &events.authenticating_again {
             if self.states.state(id) == Some(&ConnectionState::Ready) {
                 log::debug!(
@@ -206,15 +213,11 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Notes the connections that ended by the broker's or the system's doing.
-    pub(super) fn handle_disconnections(
-        &mut self,
-        events: &PollEvents,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
+    /// Handles the connections that the selector closed: by the peer, by an I/O error, a bad frame or idle timeout.
+    pub(super) fn handle_disconnections(&mut self, events: &PollEvents, now: Instant) {
         for disconnected in &events.disconnected {
             let id = disconnected.id;
+            // A bad response in the same poll may have made the client close this connection already.
             if !self.states.is_live(id) {
                 continue;
             }
@@ -225,7 +228,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             let is_asking = self.states.state(id) == Some(&ConnectionState::CheckingApiVersions);
             let authenticates = self.states.state(id) == Some(&ConnectionState::Authenticating);
             let error = match &disconnected.reason {
-                // What is said of it says that it is one of authentication.
+                // Its text already says that authentication failed.
                 CloseReason::AuthenticationFailed(why) => Arc::clone(why),
                 reason @ (CloseReason::ClosedByPeer | CloseReason::Io(_)) if authenticates => {
                     format!("{reason}{LOST_IN_AUTHENTICATION}").into()
@@ -236,7 +239,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 }
                 reason => Arc::from(reason.to_string()),
             };
-            let ending = Ending {
+            let ending = EndedConnection {
                 error,
                 weight: match disconnected.reason {
                     CloseReason::Idle => Weight::Ordinary,
@@ -250,17 +253,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 ),
             };
             let newest_untouched = disconnected.last_frame_untouched;
-            self.process_disconnection(id, &ending, newest_untouched, now, responses);
+            self.process_disconnection(id, &ending, newest_untouched, now);
         }
     }
 
-    /// Closes the connections that took too long to be made, to be authenticated, or to tell the broker's
-    /// versions.
-    pub(super) fn handle_timed_out_connections(
-        &mut self,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
+    /// Closes the connections whose setup timed out: connecting, authentication, or the ApiVersions response.
+    pub(super) fn handle_timed_out_connections(&mut self, now: Instant) {
+        // Ends because closing a connection takes its node out of the set that is searched.
         while let Some(id) = self.states.timed_out_setup(now) {
             if planted!(SetupNeverTimesOut) {
                 return;
@@ -271,67 +270,65 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 Some(ConnectionState::AuthenticatingAgain) => "authenticated again",
                 _ => "set up",
             };
+            let missing = match self.selector.waits_for(id) {
+                Some(missing) => format!(", waiting for {missing}"),
+                None => String::new(),
+            };
             let error = format!(
-                "the connection was not {what} within {} ms (socket.connection.setup.timeout.ms, stage: {stage})",
+                "the connection was not {what} within {} ms (socket.connection.setup.timeout.ms, stage: {stage}{missing})",
                 timeout.as_millis()
             );
-            self.close_connection(id, &Ending::given_up(error), now, responses);
+            self.close_connection(id, &EndedConnection::lost(error), now);
         }
     }
 
-    /// Closes the connections on which an answer did not come in time.
-    pub(super) fn handle_timed_out_requests(
-        &mut self,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
+    /// Closes the connections with a request that timed out.
+    pub(super) fn handle_timed_out_requests(&mut self, now: Instant) {
+        // The whole connection, as in Java: responses come in order, so none behind the missing one can arrive.
         while let Some(id) = self.in_flight.timed_out_node(now) {
             if planted!(RequestNeverTimesOut) {
                 return;
             }
-            let ending = Ending::given_up("a request was not answered within request.timeout.ms");
-            self.close_connection(id, &ending, now, responses);
+            let ending =
+                EndedConnection::lost("a request was not answered within request.timeout.ms");
+            self.close_connection(id, &ending, now);
         }
     }
 
-    /// Ends a connection from this side.
-    pub(super) fn close_connection(
-        &mut self,
-        id: NodeId,
-        ending: &Ending,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
+    /// Closes a connection from the client's side.
+    pub(super) fn close_connection(&mut self, id: NodeId, ending: &EndedConnection, now: Instant) {
+        // Asked before closing, which drops the frame and with it the knowledge of how much of it was written.
         let newest_untouched =
             self.selector.is_send_untouched(id) && !planted!(UntouchedCalledHandedOver);
         self.selector.close(id);
-        self.process_disconnection(id, ending, newest_untouched, now, responses);
+        self.process_disconnection(id, ending, newest_untouched, now);
     }
 
-    /// A connection ended: its requests with it. Of the newest, not one byte was given to the socket if
-    /// `newest_untouched`.
+    /// Handles a disconnect: state, API versions, in-flight requests, metadata. If `newest_untouched`, no byte of the
+    /// newest request was written to the socket.
     fn process_disconnection(
         &mut self,
         id: NodeId,
-        ending: &Ending,
+        ending: &EndedConnection,
         newest_untouched: bool,
         now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
     ) {
-        self.note_end(id, ending, now);
+        self.record_disconnect(id, ending, now);
         self.api_versions.remove(id);
-        self.versions_to_ask.remove(&id);
-        self.cancel_in_flight(id, ending, newest_untouched, now, responses);
+        self.nodes_needing_api_versions.remove(&id);
+        // A cancelled metadata request counts as a failed update, so that none is due below and the disconnect is
+        // not counted twice.
+        self.cancel_in_flight(id, ending, newest_untouched, now);
         self.metadata_after_disconnect(id, ending, now);
     }
 
+    /// Completes a closed connection's in-flight requests as disconnected, oldest first.
     fn cancel_in_flight(
         &mut self,
         id: NodeId,
-        ending: &Ending,
+        ending: &EndedConnection,
         newest_untouched: bool,
         now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
     ) {
         let (requests, newest_is_written) = self.in_flight.take_all(id);
         let newest = requests.len().wrapping_sub(1);
@@ -344,6 +341,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             );
             match request.purpose {
                 Purpose::User(tag) => {
+                    // A connection writes one frame at a time, so all but the newest were written in full: the
+                    // broker may have executed them, and only the newest can be reported as never sent.
                     let is_newest = at == newest || planted!(BlindAllUntouched);
                     let untouched = is_newest && !newest_is_written && newest_untouched;
                     let reason = if ending.by_peer && !untouched {
@@ -352,14 +351,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                         Arc::clone(&ending.error)
                     };
                     let outcome = if ending.weight == Weight::Refused && untouched {
-                        Outcome::Authentication(self.of_broker(id, &reason))
+                        Outcome::Authentication(self.with_broker(id, &reason))
                     } else {
                         Outcome::Disconnected {
                             handed_over: !untouched,
                             reason,
                         }
                     };
-                    responses.push(ClientResponse {
+                    self.completed.push(ClientResponse {
                         node: id,
                         tag,
                         version: request.version,
@@ -375,9 +374,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Warns of a node that cannot be connected to or does what no broker should: at once, and as long as it
-    /// goes on seldom, with how often. All of it is in the debug log.
-    fn log_ending(&mut self, id: NodeId, ending: &Ending, now: Instant) {
+    /// Logs a disconnect: a rate-limited warning if the node could not be connected to, violated the protocol or failed
+    /// authentication; else a debug line.
+    fn log_disconnect(&mut self, id: NodeId, ending: &EndedConnection, now: Instant) {
         let error = &ending.error;
         let is_ready = self.states.state(id) == Some(&ConnectionState::Ready);
         let warns = match ending.weight {
@@ -390,7 +389,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         } else {
             None
         };
-        let endpoint = Named(self.states.endpoint(id));
+        let endpoint = DisplayAddress(self.states.endpoint(id));
         let Some(unsaid) = unsaid else {
             log::debug!(self.log, "Node {id}{endpoint} disconnected: {error}");
             return;
@@ -406,28 +405,28 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         );
     }
 
-    /// An error with the broker that it is about in front: what ends a connection does not name it.
-    pub(super) fn of_broker(&self, id: NodeId, error: &str) -> Arc<str> {
-        let endpoint = Named(self.states.endpoint(id));
+    /// Prefixes an error text with the broker's id and address, which texts of a disconnect do not name.
+    pub(super) fn with_broker(&self, id: NodeId, error: &str) -> Arc<str> {
+        let endpoint = DisplayAddress(self.states.endpoint(id));
         format!("broker {id}{endpoint}: {error}").into()
     }
 
-    /// The broker's versions are known. If it was warned of before, that is over.
+    /// Marks a node as ready after its ApiVersions response; logs that, if connecting to it was warned of before.
     pub(super) fn node_is_ready(&mut self, id: NodeId) {
         if let Some(failures) = self.states.ready(id) {
-            let endpoint = Named(self.states.endpoint(id));
+            let endpoint = DisplayAddress(self.states.endpoint(id));
             log::info!(
                 self.log,
-                "Connection to node {id}{endpoint} stands, after {failures} failures"
+                "Connection to node {id}{endpoint} established after {failures} failures"
             );
         }
     }
 }
 
-/// Where a node is, if that is known, as it stands in a sentence.
-struct Named<'a>(Option<(&'a Arc<str>, u16)>);
+/// A node's host and port in parentheses, or nothing if unknown.
+struct DisplayAddress<'a>(Option<(&'a Arc<str>, u16)>);
 
-impl std::fmt::Display for Named<'_> {
+impl std::fmt::Display for DisplayAddress<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self.0 {
             Some((host, port)) => write!(f, " ({host}:{port})"),

@@ -1,12 +1,17 @@
-//! When metadata is asked for, and which node is asked.
+//! Metadata updates: when a metadata request is sent, to which node, and what happens with its response.
+//!
+//! # Kafka
+//! `NetworkClient.DefaultMetadataUpdater`.
+
+use std::sync::Arc;
 
 use crate::util::log;
 use crate::util::log::Level;
 
-use super::connecting::{Ending, Weight};
+use super::connecting::{EndedConnection, Weight};
 use super::{NetworkClient, Purpose};
 use crate::client::kafka_client::Outcome;
-use crate::client::metadata::{MetadataFailure, PlannedUpdate};
+use crate::client::metadata::{AwaitedBroker, MetadataFailure, PlannedUpdate};
 use crate::client::metadata::{MetadataNews, is_reachable};
 use crate::client::metadata_source::MetadataRequestPlan;
 use crate::clock::{Deadline, Instant};
@@ -16,31 +21,34 @@ use crate::protocol::{MetadataResponse, Request};
 use crate::types::{Node, NodeId};
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Whether metadata should be asked for now and is not being asked for.
+    /// Whether a metadata request should be sent now: an update is due, and no request is in flight.
     pub(super) fn is_metadata_due(&self, now: Instant) -> bool {
         !self.is_updating && self.metadata.time_to_next_update(now).is_over(now)
     }
 
-    /// Asks for metadata, or does what must be done before it can be asked for. Returns when to come
-    /// back if the network has not had anything to say by then.
+    /// If an update is due, sends a metadata request or connects to a node for it. Returns when to call again if no
+    /// network event comes first: bounds the poll's timeout.
     pub(super) fn maybe_update_metadata(&mut self, now: Instant) -> Deadline {
+        // One metadata request at a time; its own timeout bounds the poll.
         if self.is_updating {
             return Deadline::Never;
         }
         let due = self.metadata.time_to_next_update(now);
         if !due.is_over(now) {
+            self.report_awaited(Vec::new());
             return due;
         }
-        self.maybe_recover(now);
-        let wait = self.ask_for_metadata(now);
+        self.maybe_rebootstrap(now);
+        let wait = self.request_metadata(now);
         if self.is_updating {
             return Deadline::Never;
         }
+        self.report_awaited(self.connecting_brokers());
         wait.min(self.recovery.deadline())
     }
 
-    /// Metadata is due: asks for it, or does what must be done before.
-    fn ask_for_metadata(&mut self, now: Instant) -> Deadline {
+    /// Sends the due metadata request to the least loaded node, or connects to one. Returns when to call again.
+    fn request_metadata(&mut self, now: Instant) -> Deadline {
         let Some(node) = self.choose_least_loaded(now) else {
             log::debug!(
                 self.log,
@@ -50,49 +58,89 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 self.metadata
                     .handle_obstacle(MetadataFailure::Throttled(node));
             }
-            return self.next_chance(now);
+            return self.earliest_candidate_deadline(now);
         };
         if self.can_send(node.id(), now) {
             self.send_metadata_request(node.id(), now);
-            // If it could not be sent, the next one is due after the backoff.
+            // A request that could not be sent counts as a failed update: the next is due after the back-off.
             return if self.is_updating {
                 Deadline::Never
             } else {
                 self.metadata.time_to_next_update(now)
             };
         }
-        // If it is on the way to being ready, no need to connect to yet another before it is known how that
-        // ends.
+        // A node that is connecting already is waited for: no second connection just for metadata.
         if self.states.can_connect(node.id(), now) {
             log::debug!(
                 self.log,
                 "Initialize connection to node {node} for sending metadata request"
             );
             self.initiate_connect(&node, now);
-            return self.after_connect(node.id(), now);
+            return self.deadline_after_connect(node.id(), now);
         }
         Deadline::Never
     }
 
-    /// A node that could be asked if it did not want this client to pause.
+    /// The brokers that are being connected to, for the error of a caller whose wait for metadata times out. Limited to
+    /// one more than an error names. Called before each poll, since the caller may time out while the poll blocks.
+    fn connecting_brokers(&self) -> Vec<AwaitedBroker> {
+        let states = &self.states;
+        let awaited = states.preparing().filter_map(|(node, since)| {
+            let (host, port) = states.endpoint(node)?;
+            Some(AwaitedBroker {
+                node,
+                host: Arc::clone(host),
+                port,
+                stage: states.state_name(node),
+                missing: self.selector.waits_for(node),
+                since,
+            })
+        });
+        awaited.take(AwaitedBroker::NAMED_AT_MOST + 1).collect()
+    }
+
+    /// The broker that a metadata request was sent to, for the error of a caller whose wait times out.
+    fn asked_broker(&self, node: NodeId, now: Instant) -> Option<AwaitedBroker> {
+        let (host, port) = self.states.endpoint(node)?;
+        Some(AwaitedBroker {
+            node,
+            host: Arc::clone(host),
+            port,
+            stage: "asked for metadata",
+            missing: Some("its answer"),
+            since: now,
+        })
+    }
+
+    /// Reports to the metadata which brokers an update waits for, if that changed: reporting takes a lock.
+    fn report_awaited(&mut self, awaited: Vec<AwaitedBroker>) {
+        if awaited != self.awaited {
+            self.awaited.clone_from(&awaited);
+            self.metadata.handle_awaited(awaited);
+        }
+    }
+
+    /// A node that is not asked only because it is throttling this client.
     fn throttled_node(&self, now: Instant) -> Option<NodeId> {
         self.candidates()
             .into_iter()
             .find(|id| self.states.is_live(*id) && self.states.is_throttled(*id, now))
     }
 
-    /// When to look again after an attempt was begun: it may have failed at once.
-    fn after_connect(&self, node: NodeId, now: Instant) -> Deadline {
+    /// When to call again after connecting to a node was started.
+    fn deadline_after_connect(&self, node: NodeId, now: Instant) -> Deadline {
+        // Connecting: a network event or the setup timeout tells the result.
         if self.states.is_live(node) {
             return Deadline::Never;
         }
+        // It failed at once: the next attempt waits for the metadata's back-off and the nodes'.
         self.metadata
             .time_to_next_update(now)
-            .max(self.next_chance(now))
+            .max(self.earliest_candidate_deadline(now))
     }
 
-    /// When the first of the nodes that may be asked may be connected to, or is throttled no more.
-    fn next_chance(&self, now: Instant) -> Deadline {
+    /// When the first candidate leaves its reconnect back-off or throttle time.
+    fn earliest_candidate_deadline(&self, now: Instant) -> Deadline {
         self.candidates()
             .into_iter()
             .map(|id| self.states.poll_deadline(id, now))
@@ -100,12 +148,17 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             .unwrap_or(Deadline::Never)
     }
 
-    /// The nodes that may be asked: those that are known, and in need the bootstrap servers.
+    /// The nodes that may be asked for metadata: the known brokers, and during a rebootstrap the bootstrap servers.
     fn candidates(&self) -> Vec<NodeId> {
         let cluster = self.metadata.cluster();
-        let again = self.recovery.nodes();
-        let again = again.iter().filter(|_| self.recovery.is_on());
-        cluster.nodes().iter().chain(again).map(Node::id).collect()
+        let bootstrap = self.recovery.nodes();
+        let bootstrap = bootstrap.iter().filter(|_| self.recovery.is_on());
+        cluster
+            .nodes()
+            .iter()
+            .chain(bootstrap)
+            .map(Node::id)
+            .collect()
     }
 
     fn send_metadata_request(&mut self, node: NodeId, now: Instant) {
@@ -124,25 +177,34 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             purpose,
             now,
         ) {
-            Ok(()) => self.is_updating = true,
-            Err((_, _, Outcome::UnsupportedVersion(why))) => {
+            Ok(()) => {
+                self.is_updating = true;
+                self.report_awaited(self.asked_broker(node, now).into_iter().collect());
+            }
+            Err((_, _, Outcome::UnsupportedVersion(why) | Outcome::Unwritable(why))) => {
                 self.metadata_failed(MetadataFailure::UnsupportedVersion(why), now);
             }
             Err((_, _, Outcome::Disconnected { reason, .. })) => {
                 self.metadata_failed(MetadataFailure::Disconnected(reason), now);
             }
+            // `dispatch` fails with no other outcome.
             Err(_) => {}
         }
     }
 
-    /// The metadata request under way, or the one that was due, has failed.
+    /// Counts the metadata request that is in flight, or was due, as a failed update.
     pub(super) fn metadata_failed(&mut self, failure: MetadataFailure, now: Instant) {
         self.is_updating = false;
         self.metadata.handle_failure(now, failure);
     }
 
-    /// A connection ended, perhaps because what is known of the cluster is old.
-    pub(super) fn metadata_after_disconnect(&mut self, id: NodeId, ending: &Ending, now: Instant) {
+    /// Requests a metadata update after a disconnect: the broker may be gone, or have moved.
+    pub(super) fn metadata_after_disconnect(
+        &mut self,
+        id: NodeId,
+        ending: &EndedConnection,
+        now: Instant,
+    ) {
         if ending.weight != Weight::Ordinary {
             let cluster = self.metadata.cluster();
             let is_first = self.states.failures(id) <= 1;
@@ -155,7 +217,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 }
             }
         }
-        // What is refused to this client keeps all metadata away, whichever node was to be asked for it.
+        // An authentication failure fails all waiters for metadata, whichever node it came from, as in Java: waiting
+        // for another node would hide that the credentials are refused.
         if self.is_metadata_due(now) || ending.weight == Weight::Refused {
             self.metadata
                 .handle_failure(now, self.failure_of(id, ending));
@@ -163,9 +226,9 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.metadata.request_update();
     }
 
-    /// What is said to those who wait for metadata: which broker was tried, and what came of it.
-    pub(super) fn failure_of(&self, id: NodeId, ending: &Ending) -> MetadataFailure {
-        let why = self.of_broker(id, &ending.error);
+    /// The error for those who wait for metadata: which broker was tried, and why that failed.
+    pub(super) fn failure_of(&self, id: NodeId, ending: &EndedConnection) -> MetadataFailure {
+        let why = self.with_broker(id, &ending.error);
         if ending.weight == Weight::Refused {
             MetadataFailure::Authentication(why)
         } else {
@@ -173,7 +236,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// The answer to the metadata request under way.
+    /// Handles the response to the metadata request that is in flight.
     pub(super) fn handle_metadata_response(
         &mut self,
         planned: PlannedUpdate,
@@ -183,8 +246,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
     ) {
         self.is_updating = false;
+        // As Java does: a response without brokers comes from a broker that is starting, and must not replace the
+        // cluster's known brokers.
         if response.brokers.iter().any(is_reachable) {
-            self.recovery_succeeded();
+            self.rebootstrap_succeeded();
             let news = self
                 .metadata
                 .handle_response(planned, version, response, now);
@@ -198,7 +263,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     )
                     .into(),
                 ),
-                // A broker that is starting may know of none, not even itself.
+                // A broker that is starting may not know any broker, not even itself.
                 None => MetadataFailure::NoBrokers,
             };
             log::trace!(
@@ -209,8 +274,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// What is said of each answer anew, such as that a broker in it was ignored, is said seldom; and what
-    /// changes with each answer, such as a topic that brokers disagree about, only so often.
+    /// Logs what an update found, rate-limited twice: a line that each response repeats (a broker was ignored), and all
+    /// lines together, for those that change with each response (a topic that brokers disagree about).
     fn write_news(&mut self, mut news: MetadataNews, now: Instant) {
         let lines = &mut self.logged.metadata;
         news.retain_lines(|level, line| level > Level::Info || lines.may_log(line, now));
@@ -218,35 +283,40 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         news.write(&self.log);
     }
 
-    /// The node with the fewest unanswered requests; if none can be sent to, one that is on the way
-    /// to that; else one that may be connected to, the longest not tried first.
+    /// The least loaded node: the ready node with the fewest in-flight requests; if none is ready, one that is
+    /// connecting; else one that may be connected to, the least recently tried first.
     ///
-    /// If bootstrap servers are asked again, one of them, unless a known broker can be sent to again; and if
-    /// they cannot even be connected to, a known broker after all.
+    /// During a rebootstrap, a bootstrap server, unless a known broker is ready again; if no bootstrap server can be
+    /// connected to now, a known broker after all.
+    ///
+    /// # Kafka
+    /// `NetworkClient#leastLoadedNode`.
     pub(super) fn choose_least_loaded(&mut self, now: Instant) -> Option<Node> {
         let cluster = self.metadata.cluster();
         if !self.recovery.is_on() {
             return self.best_of(cluster.nodes(), now).map(|(_, node)| node);
         }
-        let again = self.recovery.nodes();
-        let again = self.best_of(&again, now);
-        // Bootstrap servers that were looked up when the producer was built have the same numbers.
+        let bootstrap = self.recovery.nodes();
+        let bootstrap = self.best_of(&bootstrap, now);
+        // Without metadata yet, the known nodes are the bootstrap servers, and have the same (negative) node ids.
         let known = if cluster.is_bootstrap() && !self.recovery.nodes().is_empty() {
             None
         } else {
             self.best_of(cluster.nodes(), now)
         };
         let (first, second) = match &known {
-            Some((Standing::Ready, _)) if !self.recovery.distrusts_known() => (known, again),
-            _ => (again, known),
+            Some((Standing::Ready, _)) if !self.recovery.prefers_bootstrap() => (known, bootstrap),
+            _ => (bootstrap, known),
         };
         first.or(second).map(|(_, node)| node)
     }
 
+    /// The least loaded of some nodes, and how near it is to being ready.
     fn best_of(&mut self, nodes: &[Node], now: Instant) -> Option<(Standing, Node)> {
         if nodes.is_empty() {
             return None;
         }
+        // A random start, so that not all clients of a cluster choose the same of equally good nodes.
         let offset = self.random.usize(..nodes.len());
         let mut ready: Option<(usize, &Node)> = None;
         let mut preparing = None;
@@ -279,7 +349,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 }
 
-/// How far a node is from being sent to.
+/// How near a node is to being ready, the best first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Standing {
     Ready,

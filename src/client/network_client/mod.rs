@@ -1,13 +1,13 @@
-//! The client proper: connections to nodes, requests out, responses back, metadata kept fresh.
+//! The network client: connects to nodes, sends requests, receives responses, refreshes the metadata.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `mod` | the client and what the sender calls |
-//! | `connecting` | connections: begin, resolve, stand, fail |
-//! | `sending` | a request's version, bytes and correlation id |
-//! | `responses` | what a poll brought: sends, frames, time-outs |
-//! | `metadata_updater` | when to ask for metadata, and whom |
-//! | `recovery` | when to ask the bootstrap servers again |
+//! | `mod` | the client, and the [`KafkaClient`] methods that the sender calls |
+//! | `connecting` | connections: resolve, connect, authenticate, disconnect, time out |
+//! | `sending` | a request's version, correlation id and encoding |
+//! | `responses` | events of a poll: completed sends and receives, throttling, API versions |
+//! | `metadata_updater` | when metadata is requested, and from which node |
+//! | `recovery` | rebootstrap: when the bootstrap servers are asked again |
 
 mod connecting;
 mod metadata_updater;
@@ -20,24 +20,26 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use self::recovery::Recovery;
+use self::recovery::MetadataRecovery;
 pub(crate) use self::recovery::{RecoveryOptions, bootstrap_nodes};
 use super::api_versions::ApiVersions;
 use super::connection_states::{ClusterConnectionStates, ConnectionState, ConnectionTimeouts};
 use super::in_flight_requests::InFlightRequests;
 use super::kafka_client::{ClientRequest, ClientResponse, KafkaClient, NotReady, Outcome};
-use super::metadata::PlannedUpdate;
+use super::metadata::{AwaitedBroker, PlannedUpdate};
 use super::metadata_source::MetadataSource;
 use crate::clock::log_limit::LogLimit;
 use crate::clock::seldom::{Seldom, SeldomLines};
 use crate::clock::{Clock, Deadline, Instant};
+use crate::metrics::Sensors;
+use crate::metrics::tables::SenderSensor;
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{PollEvents, Selectable, WakeUp};
 use crate::protocol::ApiKey;
 use crate::types::{Node, NodeId, UsableMagic};
 use crate::util::log::{self, LogContext};
 
-/// What a [`NetworkClient`] is to be like.
+/// Options of a [`NetworkClient`].
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkClientOptions {
     pub(crate) client_id: Arc<str>,
@@ -49,15 +51,15 @@ pub(crate) struct NetworkClientOptions {
     /// `socket.connection.setup.timeout.ms`.
     pub(crate) setup_timeout: Duration,
     pub(crate) setup_timeout_max: Duration,
-    /// How long the client's own requests may take: `request.timeout.ms`.
+    /// `request.timeout.ms`, for the client's own requests (metadata, API versions).
     pub(crate) request_timeout: Duration,
-    /// Where to begin again.
+    /// Rebootstrap: the servers, and when they are asked again.
     pub(crate) recovery: RecoveryOptions,
-    /// Where its random choices start from.
+    /// Seed of the random number generator: jitter of back-offs, and the node that a scan begins with.
     pub(crate) seed: u64,
 }
 
-/// What was logged, of that which may happen over and over.
+/// Rate limits of log lines for events that may repeat without end.
 #[derive(Debug, Default)]
 struct Logged {
     io: Seldom,
@@ -67,7 +69,7 @@ struct Logged {
     bootstrap_lost: Seldom,
 }
 
-/// Whose request it is.
+/// Who sent a request: the sender, with its tag, or the client itself.
 #[derive(Debug)]
 enum Purpose<T> {
     User(T),
@@ -75,10 +77,12 @@ enum Purpose<T> {
     ApiVersions,
 }
 
-/// The client of the brokers of one cluster.
+/// The network client of one cluster: asynchronous requests over one connection per node.
+///
+/// [`send`](KafkaClient::send) takes requests in, [`poll`](KafkaClient::poll) does the I/O and gives outcomes out.
 ///
 /// # Threads
-/// Owned by one thread; only the wake-up handle is for others.
+/// Owned by the sender thread; only the wake-up handle may be used by others.
 /// # Kafka
 /// `org.apache.kafka.clients.NetworkClient`.
 #[derive(Debug)]
@@ -93,17 +97,21 @@ pub(crate) struct NetworkClient<S, R, T> {
     states: ClusterConnectionStates,
     in_flight: InFlightRequests<Purpose<T>>,
     api_versions: ApiVersions,
-    /// Connected nodes that are to be asked for their versions, and in which version of that request.
-    versions_to_ask: BTreeMap<NodeId, i16>,
-    /// Nodes whose host names are being looked up.
+    /// Connected nodes that an ApiVersions request is still to be sent to, with the version of that request.
+    nodes_needing_api_versions: BTreeMap<NodeId, i16>,
+    /// Nodes whose host name is being resolved.
     lookups: BTreeSet<NodeId>,
-    /// A metadata request is under way.
+    /// A metadata request is in flight.
     is_updating: bool,
-    recovery: Recovery,
-    /// Requests that came to their end outside of a poll: they could not be sent, or nothing more is
-    /// expected of them. The next poll hands them out.
-    ended: Vec<ClientResponse<T>>,
+    /// The brokers that a metadata update waits for, as last reported to `metadata`.
+    awaited: Vec<AwaitedBroker>,
+    recovery: MetadataRecovery,
+    /// Completed requests, which the current or the next poll returns.
+    completed: Vec<ClientResponse<T>>,
+    /// Buffer of the selector's events, reused by each poll.
     events: PollEvents,
+    /// Records the throttle times of responses.
+    sensors: Sensors<SenderSensor>,
     logged: Logged,
     correlation_id: i32,
     random: fastrand::Rng,
@@ -118,6 +126,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         metadata: Arc<dyn MetadataSource>,
         usable_magic: Arc<UsableMagic>,
         clock: Arc<dyn Clock>,
+        sensors: Sensors<SenderSensor>,
     ) -> Self {
         let mut random = fastrand::Rng::with_seed(options.seed);
         let timeouts = ConnectionTimeouts {
@@ -137,12 +146,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             states: ClusterConnectionStates::new(&timeouts, random.fork(), options.log),
             in_flight: InFlightRequests::new(options.max_in_flight),
             api_versions: ApiVersions::new(usable_magic),
-            versions_to_ask: BTreeMap::new(),
+            nodes_needing_api_versions: BTreeMap::new(),
             lookups: BTreeSet::new(),
             is_updating: false,
-            recovery: Recovery::new(options.recovery),
-            ended: Vec::new(),
+            awaited: Vec::new(),
+            recovery: MetadataRecovery::new(options.recovery),
+            completed: Vec::new(),
             events: PollEvents::default(),
+            sensors,
             logged: Logged::default(),
             correlation_id: 0,
             random,
@@ -150,15 +161,17 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Whether a request can be given to the node's connection, metadata or not.
+    /// Whether the node's connection takes a request, also one for metadata.
     fn can_send(&self, node: NodeId, now: Instant) -> bool {
         self.states.is_ready(node, now)
             && self.selector.is_channel_ready(node)
             && self.in_flight.can_send_more(node)
     }
 
-    /// The longest the selector may sleep.
+    /// How long the selector may block: until the first of the caller's timeout and the client's own deadlines.
     fn poll_timeout(&self, timeout: Duration, metadata: Deadline, now: Instant) -> Duration {
+        // A reconnect back-off is not among them: the sender asks for it by `poll_deadline`, for metadata it is in
+        // `metadata`.
         metadata
             .min(self.in_flight.earliest_deadline())
             .min(self.states.next_setup_deadline())
@@ -187,6 +200,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         if self.is_ready(node.id(), now) {
             return true;
         }
+        // False while a connection exists or is being set up, and during the reconnect back-off.
         if !self.is_closed && self.states.can_connect(node.id(), now) {
             self.initiate_connect(node, now);
         }
@@ -194,7 +208,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
     }
 
     fn is_ready(&self, node: NodeId, now: Instant) -> bool {
-        // While metadata is due no other request goes, so that it goes first.
+        // A due metadata request takes precedence: no other request is sent until it is.
         self.can_send(node, now) && !self.is_metadata_due(now)
     }
 
@@ -212,7 +226,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         };
         match self.states.state(node) {
             Some(ConnectionState::AuthenticationFailed(message)) => {
-                Some(NotReady::Authentication(self.of_broker(node, message)))
+                Some(NotReady::Authentication(self.with_broker(node, message)))
             }
             Some(ConnectionState::Ready) if !self.selector.is_channel_ready(node) => {
                 Some(NotReady::NotConnected(last_error()))
@@ -226,7 +240,7 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             Some(ConnectionState::AuthenticatingAgain) => Some(NotReady::NotConnected(Some(
                 "it is being authenticated again".into(),
             ))),
-            // At most a metadata request goes first: that is no fault of the node.
+            // At most a due metadata request is sent first: the node itself is ready.
             Some(ConnectionState::Ready) => None,
             _ => Some(NotReady::NotConnected(last_error())),
         }
@@ -243,10 +257,11 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
                 Some(ConnectionState::AuthenticationFailed(why)) => {
                     failure = Some((node.id(), why));
                 }
+                // Never tried, being connected to, or ready: this node may still accept the credentials.
                 _ => return None,
             }
         }
-        failure.map(|(id, why)| self.of_broker(id, why))
+        failure.map(|(id, why)| self.with_broker(id, why))
     }
 
     fn usable_version(&self, node: NodeId, api: ApiKey) -> Option<i16> {
@@ -271,17 +286,18 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
                 None => Arc::from(format!("node {node} is not ready")),
             })
         };
+        // The caller learns of it from the next poll, as of every other outcome: `send` itself never fails.
         if let Some(reason) = refused {
             let outcome = match self.states.state(node) {
                 Some(ConnectionState::AuthenticationFailed(_)) => {
-                    Outcome::Authentication(self.of_broker(node, &reason))
+                    Outcome::Authentication(self.with_broker(node, &reason))
                 }
                 _ => Outcome::Disconnected {
                     handed_over: false,
                     reason,
                 },
             };
-            self.ended.push(ClientResponse {
+            self.completed.push(ClientResponse {
                 node,
                 tag,
                 version: 0,
@@ -292,8 +308,9 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
             return;
         }
         let sent = self.dispatch(node, &request, None, timeout, Purpose::User(tag), now);
+        // `dispatch` returns the purpose that it was given, so no other variant comes back.
         if let Err((Purpose::User(tag), version, outcome)) = sent {
-            self.ended.push(ClientResponse {
+            self.completed.push(ClientResponse {
                 node,
                 tag,
                 version,
@@ -305,22 +322,20 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
     }
 
     fn poll(&mut self, timeout: Duration, now: Instant, responses: &mut Vec<ClientResponse<T>>) {
-        // What came to its end already is handed out without waiting for the network. The network is
-        // looked at all the same (Java returns here): a node that can take nothing may have been sent to
-        // in every loop, and the end of its connection must be seen at some time.
-        let had_ended = !self.ended.is_empty();
-        responses.append(&mut self.ended);
         if self.is_closed {
+            responses.append(&mut self.completed);
             return;
         }
+        // Finished look-ups first: if one failed, the metadata update below chooses another node.
         self.handle_resolutions(now);
-        self.handle_names();
+        self.handle_canonical_names();
         let metadata = self.maybe_update_metadata(now);
-        // A metadata request that could not be sent may have ended others with it.
-        let timeout = if had_ended || !self.ended.is_empty() {
-            Duration::ZERO
-        } else {
+        // Completed requests are returned without blocking. The selector is polled all the same (Java returns
+        // here): if every loop sent to a node that takes nothing, its disconnect would never be noticed.
+        let timeout = if self.completed.is_empty() {
             timeout
+        } else {
+            Duration::ZERO
         };
         let timeout = self.poll_timeout(timeout, metadata, now);
         let mut events = std::mem::take(&mut self.events);
@@ -329,46 +344,50 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
                 log::error!(self.log, "Unexpected error during I/O: {error}{unsaid}");
             }
         }
+        // The poll may have blocked: timeouts are judged by the time after it.
         let now = self.clock.now();
-        self.handle_completed_sends(&events, now, responses);
-        self.handle_completed_receives(&mut events, now, responses);
-        self.handle_disconnections(&events, now, responses);
+        // Sends before receives: a request without response (acks=0) must be gone before a frame could be matched
+        // with it. Receives before disconnects: a response that arrived before the close still completes its request.
+        self.handle_completed_sends(&events, now);
+        self.handle_completed_receives(&mut events, now);
+        self.handle_disconnections(&events, now);
         self.handle_connections(&events, now);
         self.handle_resolutions(now);
-        self.ask_for_api_versions(now, responses);
-        self.handle_timed_out_connections(now, responses);
-        self.handle_timed_out_requests(now, responses);
+        self.send_api_versions_requests(now);
+        // Timeouts last: what arrived in this poll, however late, counts as having arrived.
+        self.handle_timed_out_connections(now);
+        self.handle_timed_out_requests(now);
         events.clear();
         self.events = events;
+        // Swapping the buffers saves an allocation: the caller's empty one is filled next time.
+        if responses.is_empty() {
+            std::mem::swap(responses, &mut self.completed);
+        } else {
+            responses.append(&mut self.completed);
+        }
     }
 
     fn newest_untouched(&self, node: NodeId) -> Option<&T> {
         match &self.in_flight.newest_unwritten(node)?.purpose {
+            // The selector knows of the socket: a frame that is not written in full may be written in part.
             Purpose::User(tag) if self.selector.is_send_untouched(node) => Some(tag),
             _ => None,
         }
     }
 
     fn withdraw_untouched(&mut self, node: NodeId, reason: &str, now: Instant) -> bool {
+        // The selector first: once it has dropped the frame, no byte of the request can be written any more.
         if self.newest_untouched(node).is_none() || !self.selector.withdraw_send(node) {
             return false;
         }
         let Some(request) = self.in_flight.withdraw_newest(node) else {
             return false;
         };
-        if let Purpose::User(tag) = request.purpose {
-            self.ended.push(ClientResponse {
-                node,
-                tag,
-                version: request.version,
-                created: request.created,
-                received: now,
-                outcome: Outcome::Disconnected {
-                    handed_over: false,
-                    reason: reason.into(),
-                },
-            });
-        }
+        let outcome = Outcome::Disconnected {
+            handed_over: false,
+            reason: reason.into(),
+        };
+        self.complete(node, request, outcome, now);
         true
     }
 
@@ -388,8 +407,8 @@ impl<S: Selectable, R: HostResolver, T: Send> KafkaClient<T> for NetworkClient<S
         self.is_closed = true;
         self.selector.close_all();
         self.in_flight.clear();
-        self.versions_to_ask.clear();
-        self.ended.clear();
+        self.nodes_needing_api_versions.clear();
+        self.completed.clear();
     }
 
     fn describe(&self, now: Instant) -> String {

@@ -1,4 +1,5 @@
-//! Beginning again from the bootstrap servers when the known brokers are of no use any more.
+//! Rebootstrap (KIP-899, KIP-1102): asks the bootstrap servers for metadata again when no known broker can be
+//! connected to, or none has answered a metadata request for too long.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,14 +13,15 @@ use crate::planted::planted;
 use crate::types::{Node, NodeId};
 use crate::util::log;
 
-/// Canonical names of bootstrap servers are looked up again after as long, while nothing else helps.
-const NAMES_AGAIN_AFTER: Duration = Duration::from_secs(10);
+/// Interval between look-ups of the bootstrap servers' canonical names during a rebootstrap.
+const CANONICAL_LOOKUP_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Where a client that knows no broker any more begins again.
+/// Options of the rebootstrap.
 #[derive(Debug, Clone)]
 pub(crate) struct RecoveryOptions {
-    /// `bootstrap.servers`; none if `metadata.recovery.strategy` is `none`.
+    /// `bootstrap.servers`; empty if `metadata.recovery.strategy` is `none`.
     pub(crate) servers: Vec<(String, u16)>,
+    /// `client.dns.lookup`.
     pub(crate) lookup: DnsLookup,
     /// `metadata.recovery.rebootstrap.trigger.ms`.
     pub(crate) trigger: Duration,
@@ -33,76 +35,79 @@ pub(crate) fn bootstrap_nodes(servers: &[(String, u16)]) -> Vec<Node> {
         .collect()
 }
 
-/// Whether the bootstrap servers are asked again, and which they are.
+/// State of the rebootstrap: its stage, and the bootstrap servers as nodes.
 #[derive(Debug)]
-pub(super) struct Recovery {
+pub(super) struct MetadataRecovery {
     options: RecoveryOptions,
     nodes: Arc<[Node]>,
-    /// Since when metadata has been due without having come.
-    wanted_since: Option<Instant>,
-    stage: Stage,
-    /// When canonical names were last asked for.
-    names_asked: Option<Instant>,
-    awaits_names: bool,
-    begins: Seldom,
+    /// When metadata became due, as long as no response has come since.
+    due_since: Option<Instant>,
+    stage: RecoveryStage,
+    /// When the canonical names were last looked up.
+    last_canonical_lookup: Option<Instant>,
+    /// A look-up of the canonical names is running.
+    is_looking_up_canonical: bool,
+    /// Limits the warning that a rebootstrap begins.
+    logged: Seldom,
 }
 
+/// How far the rebootstrap has gone; it only advances until metadata comes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Stage {
-    /// The known brokers are asked.
+enum RecoveryStage {
+    /// No rebootstrap: metadata is requested from known brokers.
     Off,
-    /// None of them can be connected to: the bootstrap servers are asked, and brokers that are back.
+    /// No known broker can be connected to: bootstrap servers are asked, and known brokers that are ready again.
     Unreachable,
-    /// None of them has answered for too long: the bootstrap servers are asked first.
+    /// No known broker has answered within the trigger time: bootstrap servers are preferred even to ready brokers.
     Unanswered,
 }
 
-impl Recovery {
+impl MetadataRecovery {
     pub(super) fn new(options: RecoveryOptions) -> Self {
         Self {
             options,
             nodes: Arc::from([]),
-            wanted_since: None,
-            stage: Stage::Off,
-            names_asked: None,
-            awaits_names: false,
-            begins: Seldom::default(),
+            due_since: None,
+            stage: RecoveryStage::Off,
+            last_canonical_lookup: None,
+            is_looking_up_canonical: false,
+            logged: Seldom::default(),
         }
     }
 
     pub(super) fn is_on(&self) -> bool {
-        self.stage != Stage::Off
+        self.stage != RecoveryStage::Off
     }
 
-    /// Whether the bootstrap servers come before known brokers that are connected.
-    pub(super) fn distrusts_known(&self) -> bool {
-        self.stage == Stage::Unanswered
+    /// Whether the bootstrap servers are preferred to known brokers that are ready.
+    pub(super) fn prefers_bootstrap(&self) -> bool {
+        self.stage == RecoveryStage::Unanswered
     }
 
     pub(super) fn nodes(&self) -> Arc<[Node]> {
         Arc::clone(&self.nodes)
     }
 
-    /// There is metadata. Whether the bootstrap servers were needed for it.
+    /// Ends the rebootstrap after a metadata response. Returns whether one was going on.
     pub(super) fn succeeded(&mut self) -> bool {
-        self.wanted_since = None;
-        std::mem::replace(&mut self.stage, Stage::Off) != Stage::Off
+        self.due_since = None;
+        std::mem::replace(&mut self.stage, RecoveryStage::Off) != RecoveryStage::Off
     }
 
-    /// When there will be something to do if nothing has come by then.
+    /// When the next stage, or the next look-up of canonical names, is due: bounds the poll's timeout.
     pub(super) fn deadline(&self) -> Deadline {
         if self.options.servers.is_empty() {
             return Deadline::Never;
         }
-        let trigger = match self.wanted_since {
-            Some(since) if self.stage < Stage::Unanswered => {
+        let trigger = match self.due_since {
+            Some(since) if self.stage < RecoveryStage::Unanswered => {
                 Deadline::after(since, self.options.trigger)
             }
             _ => Deadline::Never,
         };
-        let names = match self.names_asked {
-            Some(at) if self.is_on() && !self.awaits_names => {
-                Deadline::after(at, NAMES_AGAIN_AFTER)
+        let names = match self.last_canonical_lookup {
+            Some(at) if self.is_on() && !self.is_looking_up_canonical => {
+                Deadline::after(at, CANONICAL_LOOKUP_INTERVAL)
             }
             _ => Deadline::Never,
         };
@@ -111,98 +116,107 @@ impl Recovery {
 }
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Metadata is due: looks whether it is to be had from the bootstrap servers only.
-    pub(super) fn maybe_recover(&mut self, now: Instant) {
+    /// Begins or escalates the rebootstrap if its conditions hold. Called while metadata is due.
+    pub(super) fn maybe_rebootstrap(&mut self, now: Instant) {
         if self.recovery.options.servers.is_empty() || planted!(BootstrapNotAskedAgain) {
             return;
         }
-        let since = *self.recovery.wanted_since.get_or_insert(now);
+        let since = *self.recovery.due_since.get_or_insert(now);
         let trigger = self.recovery.options.trigger;
         let stage = if Deadline::after(since, trigger).is_over(now) {
-            Stage::Unanswered
+            RecoveryStage::Unanswered
         } else if self.has_failed_everywhere() {
-            Stage::Unreachable
+            RecoveryStage::Unreachable
         } else {
-            Stage::Off
+            RecoveryStage::Off
         };
+        // A later stage stays even if a broker can be connected to again: only a metadata response ends it.
         if stage > self.recovery.stage {
             let was_on = self.recovery.is_on();
             self.recovery.stage = stage;
             if !was_on {
-                self.begin_recovery(stage, now);
+                self.begin_rebootstrap(stage, now);
             }
         }
         if self.recovery.is_on() {
-            self.ask_for_names(now);
+            self.request_canonical_names(now);
         }
     }
 
-    /// Whether each known broker has failed to get ready and has not got ready since.
+    /// Whether connecting to each known broker has failed since it was last ready.
     fn has_failed_everywhere(&self) -> bool {
         let cluster = self.metadata.cluster();
         let mut ids = cluster.nodes().iter().map(Node::id);
         ids.all(|id| self.states.setup_failures(id) > 0)
     }
 
-    fn begin_recovery(&mut self, stage: Stage, now: Instant) {
-        let why = if stage == Stage::Unanswered {
+    fn begin_rebootstrap(&mut self, stage: RecoveryStage, now: Instant) {
+        let why = if stage == RecoveryStage::Unanswered {
             "has answered for metadata for metadata.recovery.rebootstrap.trigger.ms"
         } else {
             "can be connected to"
         };
         let servers = &self.recovery.options.servers;
-        // Of bootstrap servers that are being asked for the first time it is said of each what is wrong.
+        // While the first metadata is still awaited, each bootstrap server's failure is logged on its own.
         let is_news = !self.metadata.cluster().is_bootstrap();
-        if let Some(unsaid) = self.recovery.begins.happened(now).filter(|_| is_news) {
+        if let Some(unsaid) = self.recovery.logged.happened(now).filter(|_| is_news) {
             log::warn!(
                 self.log,
                 "None of the known brokers {why}: asking bootstrap.servers again ({}){unsaid}",
                 Servers(servers)
             );
         }
+        // With canonical names, the nodes are known when the look-up that follows has finished.
         if self.recovery.options.lookup == DnsLookup::UseAllDnsIps {
             self.recovery.nodes = bootstrap_nodes(servers).into();
         }
+        // The servers may have moved since the producer was built: addresses resolved then are dropped.
         for node in &*self.recovery.nodes() {
             self.states.look_up_again(node.id());
         }
     }
 
-    /// Each address by its name: more than the look-up of a node when it is connected to.
-    fn ask_for_names(&mut self, now: Instant) {
+    /// Starts the look-up of the bootstrap servers' canonical names (`resolve_canonical_bootstrap_servers_only`), at
+    /// most once per interval. One server may turn into several nodes, which the look-up of a node's host cannot give.
+    fn request_canonical_names(&mut self, now: Instant) {
         let recovery = &mut self.recovery;
         let may_ask = recovery
-            .names_asked
-            .is_none_or(|at| Deadline::after(at, NAMES_AGAIN_AFTER).is_over(now));
-        if recovery.options.lookup == DnsLookup::UseAllDnsIps || recovery.awaits_names || !may_ask {
+            .last_canonical_lookup
+            .is_none_or(|at| Deadline::after(at, CANONICAL_LOOKUP_INTERVAL).is_over(now));
+        if recovery.options.lookup == DnsLookup::UseAllDnsIps
+            || recovery.is_looking_up_canonical
+            || !may_ask
+        {
             return;
         }
-        recovery.names_asked = Some(now);
-        recovery.awaits_names = true;
+        recovery.last_canonical_lookup = Some(now);
+        recovery.is_looking_up_canonical = true;
         let servers = recovery.options.servers.clone();
         self.resolver.request_canonical(servers);
     }
 
-    /// Takes the canonical names if they have come.
-    pub(super) fn handle_names(&mut self) {
-        if !self.recovery.awaits_names {
+    /// Handles the finished look-up of canonical names, if there is one.
+    pub(super) fn handle_canonical_names(&mut self) {
+        if !self.recovery.is_looking_up_canonical {
             return;
         }
         let Some(names) = self.resolver.poll_canonical() else {
             return;
         };
-        self.recovery.awaits_names = false;
+        self.recovery.is_looking_up_canonical = false;
         log::debug!(
             self.log,
             "bootstrap.servers were looked up again: {}",
             Servers(&names)
         );
+        // If DNS fails, the names found earlier are kept.
         if !names.is_empty() {
             self.recovery.nodes = bootstrap_nodes(&names).into();
         }
     }
 
-    pub(super) fn recovery_succeeded(&mut self) {
+    /// Ends the rebootstrap: a metadata response with usable brokers has come.
+    pub(super) fn rebootstrap_succeeded(&mut self) {
         if self.recovery.succeeded() {
             log::debug!(
                 self.log,
@@ -212,7 +226,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 }
 
-/// As they are configured.
+/// Displays servers as `bootstrap.servers` is written: `host:port` with commas.
 struct Servers<'a>(&'a [(String, u16)]);
 
 impl std::fmt::Display for Servers<'_> {

@@ -1,17 +1,18 @@
-//! What a poll brought: requests written, frames received.
+//! Completed sends and receives of a poll: matches responses with in-flight requests, throttling, API versions.
 
 use std::fmt;
 use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::connecting::Ending;
+use super::connecting::EndedConnection;
 use super::{NetworkClient, Purpose};
 use crate::client::api_versions::NodeApiVersions;
 use crate::client::in_flight_requests::InFlightRequest;
 use crate::client::kafka_client::{ClientResponse, Outcome};
 use crate::clock::Instant;
 use crate::error::ErrorCode;
+use crate::metrics::tables::SenderSensor;
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{PollEvents, Selectable};
 use crate::protocol::{
@@ -22,50 +23,36 @@ use crate::types::NodeId;
 use crate::util::log;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Ends the requests that no answer is expected to and that were written in full.
-    pub(super) fn handle_completed_sends(
-        &mut self,
-        events: &PollEvents,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
+    /// Completes the requests without a response (acks=0) that were written in full.
+    pub(super) fn handle_completed_sends(&mut self, events: &PollEvents, now: Instant) {
         for &id in &events.completed_sends {
             if let Some(request) = self.in_flight.newest_written(id) {
-                finish(id, request, Outcome::Sent, now, responses);
+                self.complete(id, request, Outcome::Sent, now);
             }
         }
     }
 
-    /// The same for a request that was written as it was sent: the next poll hands it out.
+    /// The same for a request that was written in full while it was sent: the next poll returns it.
     pub(super) fn handle_completed_send(&mut self, id: NodeId, now: Instant) {
         if let Some(request) = self.in_flight.newest_written(id) {
-            finish(id, request, Outcome::Sent, now, &mut self.ended);
+            self.complete(id, request, Outcome::Sent, now);
         }
     }
 
-    /// Hands each frame to the request that it answers.
-    pub(super) fn handle_completed_receives(
-        &mut self,
-        events: &mut PollEvents,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
+    /// Handles each received frame as the response to the oldest in-flight request of its node.
+    pub(super) fn handle_completed_receives(&mut self, events: &mut PollEvents, now: Instant) {
         for (id, payload) in events.completed_receives.drain(..) {
-            self.handle_receive(id, &payload, now, responses);
+            self.handle_receive(id, &payload, now);
         }
     }
 
-    fn handle_receive(
-        &mut self,
-        id: NodeId,
-        payload: &Bytes,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
+    fn handle_receive(&mut self, id: NodeId, payload: &Bytes, now: Instant) {
         let Some(oldest) = self.in_flight.oldest(id) else {
+            // An earlier frame of this poll may have closed the connection and cancelled all its requests.
             if self.states.is_live(id) {
-                let ending = Ending::fault("the broker sent a frame that answers no request");
-                self.close_connection(id, &ending, now, responses);
+                let ending =
+                    EndedConnection::fault("the broker sent a frame that answers no request");
+                self.close_connection(id, &ending, now);
             }
             return;
         };
@@ -76,10 +63,12 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             unknown_error,
         } = match decode(api_key, version, oldest.correlation_id, payload) {
             Ok(decoded) => decoded,
+            // Nothing after a frame that cannot be read can be trusted. The request stays in flight until here, so
+            // that closing the connection completes it as disconnected: it may have been executed.
             Err(error) => {
                 let error =
                     format!("the broker sent a bad answer to {api_key} version {version}: {error}");
-                self.close_connection(id, &Ending::fault(error), now, responses);
+                self.close_connection(id, &EndedConnection::fault(error), now);
                 return;
             }
         };
@@ -103,6 +92,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 "{left_over} bytes follow {api_key} response version {version} from node {id}"
             );
         }
+        // Before the response is handled: whatever that sends must already see the throttle time.
         self.maybe_throttle(id, api_key, version, &response, now);
         match (request.purpose, response) {
             (Purpose::Metadata(planned), Response::Metadata(response)) => {
@@ -115,10 +105,10 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 );
             }
             (Purpose::ApiVersions, Response::ApiVersions(response)) => {
-                self.handle_api_versions(id, version, &response, now, responses);
+                self.handle_api_versions(id, version, &response, now);
             }
             (Purpose::User(tag), response) => {
-                responses.push(ClientResponse {
+                self.completed.push(ClientResponse {
                     node: id,
                     tag,
                     version,
@@ -127,12 +117,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                     outcome: Outcome::Response(response),
                 });
             }
-            // A response is decoded as what its request asks for.
+            // Unreachable: a response is decoded with the API key of its request.
             (Purpose::Metadata(_) | Purpose::ApiVersions, _) => {}
         }
     }
 
-    /// Pauses if the broker asks for it. In older versions it has paused itself, before it answered.
+    /// Records the response's throttle time, and mutes the node for as long (KIP-219). In older versions of a request
+    /// the broker has delayed the response itself, and the client need not wait.
     fn maybe_throttle(
         &mut self,
         id: NodeId,
@@ -142,11 +133,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         now: Instant,
     ) {
         let millis = response.throttle_time_ms();
+        self.sensors
+            .record(SenderSensor::ThrottleTime, f64::from(millis), now);
         if millis <= 0 || !api_key.throttles_client(version) {
             return;
         }
         let throttle = Duration::from_millis(u64::from(millis.unsigned_abs()));
         let until = now.saturating_add(throttle);
+        // The broker does not answer while it throttles: what is in flight gets as much more time.
         let longer_by = self.states.throttle(id, until, now);
         self.in_flight.extend_deadlines(id, longer_by);
         log::trace!(
@@ -155,18 +149,15 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         );
     }
 
-    /// Asks the brokers of new connections for their versions.
-    pub(super) fn ask_for_api_versions(
-        &mut self,
-        now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
-    ) {
-        if self.versions_to_ask.is_empty() {
+    /// Sends the ApiVersions requests that are due on new connections.
+    pub(super) fn send_api_versions_requests(&mut self, now: Instant) {
+        if self.nodes_needing_api_versions.is_empty() {
             return;
         }
-        for (id, version) in std::mem::take(&mut self.versions_to_ask) {
+        for (id, version) in std::mem::take(&mut self.nodes_needing_api_versions) {
+            // Not ready yet: the next poll tries again, until the setup timeout closes the connection.
             if !self.selector.is_channel_ready(id) || !self.in_flight.can_send_more(id) {
-                self.versions_to_ask.insert(id, version);
+                self.nodes_needing_api_versions.insert(id, version);
                 continue;
             }
             log::debug!(self.log, "Initiating API versions fetch from node {id}.");
@@ -181,19 +172,20 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 now,
             );
             if sent.is_err() {
-                let ending = Ending::given_up("the request for API versions could not be sent");
-                self.close_connection(id, &ending, now, responses);
+                let ending =
+                    EndedConnection::lost("the request for API versions could not be sent");
+                self.close_connection(id, &ending, now);
             }
         }
     }
 
+    /// Handles an ApiVersions response: the node is ready, or the request is repeated in an older version.
     fn handle_api_versions(
         &mut self,
         id: NodeId,
         version: i16,
         response: &ApiVersionsResponse,
         now: Instant,
-        responses: &mut Vec<ClientResponse<T>>,
     ) {
         if response.error == ErrorCode::NoError {
             let versions = NodeApiVersions::new(response);
@@ -203,52 +195,51 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             return;
         }
         if response.error == ErrorCode::UnsupportedVersion && version > 0 {
-            // Brokers since 2.4 say which versions of this request they know; older ones know 0.
+            // Brokers since 2.4 list the versions of ApiVersions that they support; older ones support 0. Always below
+            // the version just tried, so that a broker cannot make this loop.
             let listed = NodeApiVersions::new(response).range(ApiKey::ApiVersions);
             let fallback = listed.map_or(0, |(_, max)| max.clamp(0, version - 1));
-            self.versions_to_ask.insert(id, fallback);
+            self.nodes_needing_api_versions.insert(id, fallback);
             return;
         }
         let error = format!(
             "the broker answered the request for API versions with {}",
             response.error.name()
         );
-        self.close_connection(id, &Ending::fault(error), now, responses);
+        self.close_connection(id, &EndedConnection::fault(error), now);
+    }
+
+    /// Completes a request: the next poll returns it, unless it is one of the client's own.
+    pub(super) fn complete(
+        &mut self,
+        node: NodeId,
+        request: InFlightRequest<Purpose<T>>,
+        outcome: Outcome,
+        now: Instant,
+    ) {
+        if let Purpose::User(tag) = request.purpose {
+            self.completed.push(ClientResponse {
+                node,
+                tag,
+                version: request.version,
+                created: request.created,
+                received: now,
+                outcome,
+            });
+        }
     }
 }
 
-fn finish<T>(
-    node: NodeId,
-    request: InFlightRequest<Purpose<T>>,
-    outcome: Outcome,
-    now: Instant,
-    responses: &mut Vec<ClientResponse<T>>,
-) {
-    if let Purpose::User(tag) = request.purpose {
-        let InFlightRequest {
-            version, created, ..
-        } = request;
-        responses.push(ClientResponse {
-            node,
-            tag,
-            version,
-            created,
-            received: now,
-            outcome,
-        });
-    }
-}
-
-/// A response, and what is worth a line in the log about it.
+/// A decoded response, and its oddities for the debug log.
 struct Decoded {
     response: Response,
-    /// Bytes after it, as from a broker that knows more fields than we do.
+    /// Trailing bytes, as from a broker that knows more fields than this client.
     left_over: usize,
-    /// The first error code in it that is not in our table.
+    /// The first error code in it that [`ErrorCode`] does not know.
     unknown_error: Option<i16>,
 }
 
-/// Reads a frame as the answer to a request.
+/// Decodes a frame as the response to a request.
 fn decode(
     api_key: ApiKey,
     version: i16,
@@ -270,7 +261,7 @@ fn decode(
     })
 }
 
-/// Why a frame is not the answer to the oldest request.
+/// Why a frame is not a valid response to the oldest in-flight request.
 #[derive(Debug)]
 enum BadAnswer {
     Decode(DecodeError),

@@ -1,4 +1,4 @@
-//! How a request gets its version, its correlation id and its bytes.
+//! Sending a request: choosing its version and correlation id, encoding it, passing it to the selector.
 
 use std::ops::RangeInclusive;
 use std::time::Duration;
@@ -7,21 +7,26 @@ use super::{NetworkClient, Purpose};
 use crate::client::in_flight_requests::InFlightRequest;
 use crate::client::kafka_client::Outcome;
 use crate::clock::{Deadline, Instant};
+use crate::compress::CompressionType;
 use crate::network::resolver::HostResolver;
 use crate::network::selectable::{Selectable, SendRefused};
-use crate::protocol::{ApiKey, ProduceRequest, Records, Request};
+use crate::protocol::{ApiKey, MemoryRecords, ProduceRequest, Request};
+use crate::record::format::{codec_of_batch, magic_of};
 use crate::types::NodeId;
 use crate::util::log;
 
-/// Correlation ids that SASL's own requests use: other requests skip them.
+/// Correlation ids reserved for SASL requests on a connection that is re-authenticated: other requests skip them.
+///
+/// # Kafka
+/// `SaslClientAuthenticator#MIN_RESERVED_CORRELATION_ID`.
 const RESERVED_IDS: RangeInclusive<i32> = i32::MAX - 7..=i32::MAX;
 
-/// A request that was not sent: whose it was, the version chosen, and what became of it.
+/// A request that could not be sent: its purpose, the version chosen, and the outcome to report.
 pub(super) type NotSent<T> = (Purpose<T>, i16, Outcome);
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Gives a request to a connection that takes one. The version is the newest that both sides
-    /// know, unless it is given.
+    /// Sends a request to a node that [takes one](Self::can_send). The version is the newest that client and broker
+    /// share, unless `version` is given.
     pub(super) fn dispatch(
         &mut self,
         node: NodeId,
@@ -48,6 +53,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 return Err((purpose, 0, Outcome::UnsupportedVersion(why)));
             }
         };
+        // An id whose request is then not sent stays unused: ids need only differ, not be consecutive.
         let correlation_id = self.next_correlation_id();
         let expects_response = request.expects_response();
         let frame = match request.encode(version, correlation_id, Some(&self.client_id)) {
@@ -59,11 +65,13 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                         "A {api_key} request cannot be written: {error}{unsaid}"
                     );
                 }
-                return Err((
-                    purpose,
-                    version,
-                    Outcome::UnsupportedVersion(error.to_string().into()),
-                ));
+                let why = error.to_string().into();
+                let outcome = if error.is_of_version() {
+                    Outcome::UnsupportedVersion(why)
+                } else {
+                    Outcome::Unwritable(why)
+                };
+                return Err((purpose, version, outcome));
             }
         };
         log::debug!(
@@ -83,6 +91,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
             };
             return Err((purpose, version, outcome));
         }
+        // Only now is it in flight: a request that the selector refused can have no response.
         self.in_flight.push(
             node,
             InFlightRequest {
@@ -96,14 +105,14 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 purpose,
             },
         );
-        // Mostly the socket has taken all of it by now, and no poll is needed to find that out.
+        // Mostly the socket has taken the whole frame at once: the connection is free again without another poll.
         if self.selector.take_completed_send(node) {
             self.handle_completed_send(node, now);
         }
         Ok(())
     }
 
-    /// Ids count up from 0 and wrap to the smallest before the reserved ones.
+    /// The next correlation id: counts up from 0, and wraps to `i32::MIN` in place of the reserved ids.
     pub(super) fn next_correlation_id(&mut self) -> i32 {
         if RESERVED_IDS.contains(&self.correlation_id) {
             self.correlation_id = i32::MIN;
@@ -114,7 +123,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 }
 
-/// The versions that a request may be sent in.
+/// The versions in which a request can carry its contents.
 fn allowed_versions(request: &Request) -> RangeInclusive<i16> {
     let api = request.api_key();
     match request {
@@ -123,17 +132,19 @@ fn allowed_versions(request: &Request) -> RangeInclusive<i16> {
     }
 }
 
-/// Up to version 2, a Produce request carries message sets, those of format v1 in version 2 alone; from
-/// 3, batches of format v2; and brokers take zstd from version 7 only.
+/// The Produce versions that can carry the request's records: message sets (magic 0 and 1) up to version 2, magic 1 in
+/// version 2 only; record batches (magic 2) from version 3; zstd from version 7.
 ///
 /// # Kafka
-/// `ProduceRequest#forMagic`, `#validateRecords`. Differs: Java sends format v0 in version 2 alone, too,
-/// so that brokers for which it chooses that format, those without version 2, get nothing at all.
+/// `ProduceRequest#forMagic`, `#validateRecords`. Differs: Java allows version 2 only for magic 0, too. Brokers for
+/// which it chooses magic 0 are those without version 2, so that it can send them nothing at all.
 fn produce_versions(request: &ProduceRequest) -> RangeInclusive<i16> {
     let (mut min, mut max) = (ApiKey::Produce.min_version(), ApiKey::Produce.max_version());
     let partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
     for records in partitions.filter_map(|partition| partition.records.as_ref()) {
-        match byte_of(records, MAGIC_AT) {
+        let byte_at = |at| byte_of(records, at);
+        // Partitions may differ in their format: the range is what fits all of them.
+        match magic_of(byte_at) {
             Some(0) => max = max.min(LAST_WITH_SETS),
             Some(1) => {
                 min = min.max(FIRST_WITH_TIMESTAMPS);
@@ -142,9 +153,9 @@ fn produce_versions(request: &ProduceRequest) -> RangeInclusive<i16> {
             Some(_) => min = min.max(FIRST_WITH_BATCHES),
             None => {}
         }
+        // In message sets the codec has another place, and zstd does not exist.
         let is_batch = min >= FIRST_WITH_BATCHES;
-        let codec = byte_of(records, BATCH_ATTRIBUTES_AT).map(|byte| byte & CODEC_MASK);
-        if is_batch && codec == Some(ZSTD) {
+        if is_batch && codec_of_batch(byte_at) == Some(CompressionType::Zstd.id()) {
             min = min.max(FIRST_WITH_ZSTD);
         }
     }
@@ -155,14 +166,9 @@ const FIRST_WITH_TIMESTAMPS: i16 = 2;
 const LAST_WITH_SETS: i16 = 2;
 const FIRST_WITH_BATCHES: i16 = 3;
 const FIRST_WITH_ZSTD: i16 = 7;
-/// Where every format has its version.
-const MAGIC_AT: usize = 16;
-/// The low byte of a v2 batch's attributes.
-const BATCH_ATTRIBUTES_AT: usize = 22;
-const CODEC_MASK: u8 = 0b111;
-const ZSTD: u8 = 4;
 
-fn byte_of(records: &Records, at: usize) -> Option<u8> {
+/// Byte `at` of the records: the head is a buffer of its own, the body follows it.
+fn byte_of(records: &MemoryRecords, at: usize) -> Option<u8> {
     let head = records.head.as_slice();
     head.get(at)
         .or_else(|| records.body.get(at.checked_sub(head.len())?))

@@ -1,4 +1,4 @@
-//! Reading LZ4 frames.
+//! Decompressing LZ4 frames.
 
 use std::fmt::Display;
 
@@ -10,23 +10,23 @@ use crate::compress::CompressionType;
 use crate::compress::error::DecompressError;
 use crate::types::Magic;
 
-/// LZ4's best case is a length byte, which stands for 255 bytes.
+/// Upper bound of LZ4's compression ratio: one length byte encodes at most 255 bytes of output.
 const BEST_RATIO: usize = 255;
-/// What the best case adds once: the first literals and the last.
+/// Constant term of that bound: the first and the last literals.
 const BEST_RATIO_EXTRA: usize = 64;
 const SEED: u32 = 0;
 
-/// Reads one frame whose blocks are independent.
+/// Decompresses one frame with independent blocks.
 ///
 /// # Kafka
-/// `KafkaLZ4BlockInputStream`, which refuses dependent blocks too. Differs: the content checksum and the
-/// content size are checked, where there are any, and no bytes may follow the frame.
+/// `KafkaLZ4BlockInputStream`, which rejects dependent blocks, too. Differs: content checksum and content size are
+/// verified if present, and trailing bytes are an error.
 pub(in crate::compress) fn decode(
     magic: Magic,
     compressed: &[u8],
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
-    let (header, mut rest) = Header::take(magic, compressed)?;
+    let (header, mut rest) = FrameHeader::take(magic, compressed)?;
     if header
         .content_size
         .is_some_and(|size| size > limit_bytes as u64)
@@ -85,15 +85,14 @@ pub(in crate::compress) fn decode(
     Ok(out)
 }
 
-/// The block uncompressed, in `room`; `None` if it has more than `most` bytes, which is less than a
-/// block may have.
+/// Decompresses a block into `room`; `None` if it exceeds `most` bytes, where `most` is less than the block size.
 fn uncompress<'a>(
     block: &[u8],
     most: usize,
     block_bytes: usize,
     room: &'a mut Vec<u8>,
 ) -> Result<Option<&'a [u8]>, DecompressError> {
-    // No more room than can be filled.
+    // Reserve no more than the block can decompress to: its size is bounded by the bytes present.
     let possible = block.len() * BEST_RATIO + BEST_RATIO_EXTRA;
     let size = most.min(possible);
     if room.len() < size {
@@ -106,15 +105,15 @@ fn uncompress<'a>(
     }
 }
 
-/// What stands in front of the blocks.
-struct Header {
+/// The frame's header.
+struct FrameHeader {
     block_bytes: usize,
     block_checksums: bool,
     content_checksum: bool,
     content_size: Option<u64>,
 }
 
-impl Header {
+impl FrameHeader {
     fn take(magic: Magic, input: &[u8]) -> Result<(Self, &[u8]), DecompressError> {
         let mut rest = input
             .strip_prefix(&FRAME_MAGIC)
@@ -141,7 +140,7 @@ impl Header {
         let fields = &fields[..fields.len() - rest.len()];
         let [checksum] = take(&mut rest, "the header")?;
         let [_, expected, ..] = XxHash32::oneshot(SEED, fields).to_le_bytes();
-        // Of format 0 there are frames with another checksum, so Kafka does not look at it.
+        // Not verified in record format 0, as in Kafka: there are frames with the incorrect checksum.
         if magic != Magic::V0 && checksum != expected {
             return Err(corrupt("the header does not match its checksum"));
         }

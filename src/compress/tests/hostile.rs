@@ -86,7 +86,7 @@ fn bombs_are_refused() {
 
 /// Sizes that are announced and not there: no memory is taken for them.
 #[test]
-fn announced_sizes_are_not_believed() {
+fn claimed_sizes_are_not_trusted() {
     // A bare Snappy block of 2^31 - 1 bytes.
     let snappy = [0xff, 0xff, 0xff, 0xff, 0x07, 0];
     // A zstd frame of one segment with 2^40 bytes, and one with 2^30.

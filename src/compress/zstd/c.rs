@@ -1,23 +1,23 @@
-//! Zstandard by the C library.
+//! Zstandard backend: the C library.
 
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{DCtx, compress_bound, get_error_name, get_frame_content_size};
 
-use super::{DEFAULT_LEVEL, Refusal, corrupt, failed, in_growing_room};
+use super::{DEFAULT_LEVEL, DecompressFailure, corrupt, failed, in_growing_room};
 use crate::compress::blocks::in_one_piece;
 use crate::compress::encoder::Encoder;
 use crate::compress::error::{CompressError, DecompressError};
 use crate::types::Magic;
 
-/// The library's code for "destination buffer is too small"; its numbers are part of its interface.
+/// The library's error code `ZSTD_error_dstSize_tooSmall`; error codes are part of its stable interface.
 const TOO_SMALL: usize = 0_usize.wrapping_sub(70);
 
-/// Writes one frame for each batch.
+/// Zstandard encoder: one frame per batch.
 pub(in crate::compress) struct ZstdEncoder {
     compressor: Compressor<'static>,
-    /// A batch that comes in several parts.
+    /// Buffer for a batch in several parts.
     batch: Vec<u8>,
-    /// A frame before its length is known.
+    /// Output buffer.
     frame: Vec<u8>,
 }
 
@@ -41,7 +41,7 @@ impl Encoder for ZstdEncoder {
     ) -> Result<(), CompressError> {
         let batch = in_one_piece(parts, &mut self.batch);
         self.frame.clear();
-        // With room for the worst case the library writes straight to the output.
+        // With capacity for the worst case the library needs no internal output buffer.
         self.frame.reserve(compress_bound(batch.len()));
         self.compressor
             .compress_to_buffer(batch, &mut self.frame)
@@ -51,20 +51,20 @@ impl Encoder for ZstdEncoder {
     }
 }
 
-/// Reads one frame, or several back to back.
+/// Decompresses one or more frames.
 pub(in crate::compress) fn decode(
     compressed: &[u8],
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
-    // What is wrong with a header is told by the decoder.
+    // An invalid header is ignored here: the decoder reports it.
     let told = get_frame_content_size(compressed).unwrap_or(None);
     let mut context = DCtx::try_create().ok_or_else(|| corrupt("no memory to read it"))?;
     in_growing_room(compressed, told, limit_bytes, |room| {
         let mut out = Vec::with_capacity(room);
         match context.decompress(&mut out, compressed) {
             Ok(_) => Ok(out),
-            Err(TOO_SMALL) => Err(Refusal::NoRoom),
-            Err(code) => Err(Refusal::Corrupt(get_error_name(code).to_owned())),
+            Err(TOO_SMALL) => Err(DecompressFailure::NoRoom),
+            Err(code) => Err(DecompressFailure::Corrupt(get_error_name(code).to_owned())),
         }
     })
 }

@@ -1,4 +1,4 @@
-//! Zstandard in Rust alone.
+//! Zstandard backend: pure Rust.
 
 use std::cell::RefCell;
 
@@ -9,24 +9,23 @@ use structured_zstd::decoding::errors::{
 use structured_zstd::decoding::{FrameContentSize, FrameDecoder, read_frame_content_size};
 use structured_zstd::encoding::{CompressionLevel, FrameCompressor};
 
-use super::{DEFAULT_LEVEL, Refusal, in_growing_room};
+use super::{DEFAULT_LEVEL, DecompressFailure, in_growing_room};
 use crate::compress::blocks::in_one_piece;
 use crate::compress::encoder::Encoder;
 use crate::compress::error::{CompressError, DecompressError};
 use crate::types::Magic;
 
 thread_local! {
-    /// The backend's context, which cannot go from thread to thread: each keeps the one that it used
-    /// last, with its level.
+    /// The backend's context, which is not `Send`: each thread keeps its last one, with its level.
     static CONTEXT: RefCell<Option<(i32, FrameCompressor)>> = const { RefCell::new(None) };
 }
 
-/// Writes one frame for each batch.
+/// Zstandard encoder: one frame per batch.
 pub(in crate::compress) struct ZstdEncoder {
     level: i32,
-    /// A batch that comes in several parts.
+    /// Buffer for a batch in several parts.
     batch: Vec<u8>,
-    /// A frame: the backend wants a buffer of its own.
+    /// Output buffer: the backend cannot append to another.
     frame: Vec<u8>,
 }
 
@@ -52,7 +51,7 @@ impl Encoder for ZstdEncoder {
         out: &mut Vec<u8>,
     ) -> Result<(), CompressError> {
         let batch = in_one_piece(parts, &mut self.batch);
-        // A thread whose locals are gone already gets a new one.
+        // A thread whose thread-locals are destroyed already uses a new context.
         let kept = CONTEXT.try_with(RefCell::take).ok().flatten();
         let mut context = kept
             .filter(|(level, _)| *level == self.level)
@@ -69,12 +68,12 @@ impl Encoder for ZstdEncoder {
     }
 }
 
-/// Reads one frame, or several back to back.
+/// Decompresses one or more frames.
 pub(in crate::compress) fn decode(
     compressed: &[u8],
     limit_bytes: usize,
 ) -> Result<Vec<u8>, DecompressError> {
-    // What is wrong with a header is told by the decoder, which also knows frames to be skipped.
+    // An invalid header is ignored here: the decoder reports it. It also handles skippable frames.
     let told = match read_frame_content_size(compressed) {
         Ok(FrameContentSize::Known(size)) => Some(size),
         _ => None,
@@ -87,14 +86,14 @@ pub(in crate::compress) fn decode(
                 out.truncate(len);
                 Ok(out)
             }
-            Err(error) if is_for_want_of_room(&error) => Err(Refusal::NoRoom),
-            Err(error) => Err(Refusal::Corrupt(error.to_string())),
+            Err(error) if is_for_want_of_room(&error) => Err(DecompressFailure::NoRoom),
+            Err(error) => Err(DecompressFailure::Corrupt(error.to_string())),
         }
     })
 }
 
-/// Whether there is more in a frame than there was room for. The backend says so with a code of its own only
-/// where a block ends with the room; within a block it calls it an error of the block.
+/// Whether the error is a too small output buffer. The backend has an error code for it only at the end of a block;
+/// within a block it reports an error of the block.
 fn is_for_want_of_room(error: &FrameDecoderError) -> bool {
     let FrameDecoderError::FailedToReadBlockBody(block) = error else {
         return error.code() == ErrorCode::DstSizeTooSmall;

@@ -1,4 +1,4 @@
-//! How records become batches and how much memory they may take.
+//! Keys of batching and memory.
 
 use super::{ConfigKey, ConfigType, Group, Importance, Validator};
 
@@ -18,16 +18,15 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Int,
         "16384",
         Importance::Medium,
-        "The size in bytes at which the batch of a partition counts as full and is sent without \
-         waiting for `linger.ms`. Larger batches mean fewer requests and better compression, and \
-         more memory for each partition in use; a record larger than this gets a batch of its own. \
-         With 0 every record is a batch. For throughput try 65536 or more, together with a linger \
-         of some milliseconds.",
+        "The size in bytes at which the batch of a partition is full and is sent without waiting for \
+         `linger.ms`. Larger batches mean fewer requests and better compression, and more memory for each \
+         partition in use; a record larger than this gets a batch of its own. With 0 every record is a \
+         batch. For throughput try 65536 or more, together with a linger of some milliseconds.",
     )
     .valid(Validator::AtLeast(0))
     .note_of(
-        "More than `buffer.memory` is refused when the configuration is built; in Java every send \
-         fails then.",
+        "More than `buffer.memory` is rejected when the configuration is built; in Java every send fails \
+         then.",
     ),
     row(
         "linger.ms",
@@ -39,16 +38,15 @@ pub(super) const KEYS: &[ConfigKey] = &[
          100 trades that much delay for fewer and larger requests.",
     )
     .valid(Validator::AtLeast(0))
-    .note_of("Values above 2147483647 count as 2147483647."),
+    .note_of("Values above 2147483647 are treated as 2147483647."),
     row(
         "buffer.memory",
         ConfigType::Long,
         "33554432",
         Importance::High,
-        "The bytes of memory for records that were handed over and are not yet answered by a \
-         broker. When it is used up, `send` waits up to `max.block.ms` for some to come free and \
-         then fails. Keep it well above `batch.size` times the number of partitions written to; \
-         requests and compression take some memory on top.",
+        "The bytes of memory for records that are queued or in flight. When it is exhausted, `send` blocks \
+         up to `max.block.ms` for memory to become free and then fails. Keep it well above `batch.size` \
+         times the number of partitions written to; requests and compression take some memory on top.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -56,56 +54,56 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Text,
         "none",
         Importance::High,
-        "How batches are compressed: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Whole batches are \
-         compressed, so larger batches shrink better.",
+        "The codec of batches: `none`, `gzip`, `snappy`, `lz4` or `zstd`. Whole batches are compressed, so \
+         larger batches compress better.",
     )
     .valid(Validator::OneOf(&["none", "gzip", "snappy", "lz4", "zstd"]))
     .note_of(
-        "Each codec is a feature of the library, on by default; one that was left out of the build is \
-         refused. zstd needs brokers of 2.1 or later.",
+        "Each codec is a feature of the library, on by default; one that is not compiled in is rejected. \
+         zstd needs brokers of 2.1 or later.",
     ),
     row(
         "compression.gzip.level",
         ConfigType::Int,
         "-1",
         Importance::Medium,
-        "How hard gzip tries, where `compression.type=gzip`: from 1, the quickest, to 9, the \
+        "The compression level of gzip, for `compression.type=gzip`: from 1, the fastest, to 9, the \
          smallest. -1 stands for 6.",
     )
     .valid(Validator::BetweenOr(1, 9, -1))
-    .note_of("Not in Kafka 3.0: it came with Kafka 3.8 (KIP-390)."),
+    .note_of("Not in Kafka 3.0: added in Kafka 3.8 (KIP-390)."),
     row(
         "compression.lz4.level",
         ConfigType::Int,
         "9",
         Importance::Medium,
-        "How hard LZ4 tries, where `compression.type=lz4`. 9 is the quick compressor that Kafka has \
+        "The compression level of LZ4, for `compression.type=lz4`. 9 is the fast compressor that Kafka has \
          always used.",
     )
     .valid(Validator::Between(1, 17))
     .note_of(
-        "Not in Kafka 3.0: it came with Kafka 3.8 (KIP-390). With `compression.type=lz4` anything \
-         but 9 is refused: the other levels belong to LZ4's slow compressor, which this library does \
-         not have. For smaller batches take `zstd`.",
+        "Not in Kafka 3.0: added in Kafka 3.8 (KIP-390). With `compression.type=lz4` any other level than 9 \
+         is rejected: the other levels belong to LZ4's high compression mode, which this library does not \
+         have. For smaller batches use `zstd`.",
     ),
     row(
         "compression.zstd.level",
         ConfigType::Int,
         "3",
         Importance::Medium,
-        "How hard Zstandard tries, where `compression.type=zstd`: from 1, quick, to 22, the \
-         smallest. Levels below 0 are quicker still and compress less; 0 stands for 3.",
+        "The compression level of Zstandard, for `compression.type=zstd`: from 1, fast, to 22, the smallest. \
+         Levels below 0 are faster still and compress less; 0 stands for 3.",
     )
     .valid(Validator::Between(-131_072, 22))
-    .note_of("Not in Kafka 3.0: it came with Kafka 3.8 (KIP-390)."),
+    .note_of("Not in Kafka 3.0: added in Kafka 3.8 (KIP-390)."),
     row(
         "max.request.size",
         ConfigType::Int,
         "1048576",
         Importance::Medium,
-        "The largest record in bytes, before compression, that `send` accepts, and roughly the most \
-         that one request carries. Raising it helps only if the broker (`message.max.bytes`) and \
-         the topic (`max.message.bytes`) allow as much.",
+        "The largest record in bytes, before compression, that `send` accepts, and roughly the largest \
+         request. Raising it helps only if the broker (`message.max.bytes`) and the topic \
+         (`max.message.bytes`) allow as much.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -113,11 +111,11 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Long,
         "60000",
         Importance::Medium,
-        "How long, in milliseconds, `send` may wait for metadata and for memory, taken together, \
-         and calls like `partitions_for` for their answer. Time spent in serializers and \
-         partitioners does not count, nor does the look-up of `bootstrap.servers` when the producer \
-         is built, which may take 30 s. Set it low where the calling thread must not stall, and \
-         handle the error.",
+        "How long, in milliseconds, `send` may block for metadata and for memory, taken together, and how \
+         long calls like `partitions_for` and the transactional calls block. Time spent in serializers and \
+         partitioners does not count, nor does the DNS lookup of `bootstrap.servers` when the producer is \
+         built, which may take 30 s. Set it low where the calling thread must not block, and handle the \
+         error.",
     )
     .valid(Validator::AtLeast(0)),
 ];

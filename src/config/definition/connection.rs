@@ -1,4 +1,4 @@
-//! Sockets, reconnects, metadata.
+//! Keys of connections and metadata.
 
 use super::{ConfigKey, ConfigType, Group, Importance, Validator};
 
@@ -18,10 +18,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Text,
         "use_all_dns_ips",
         Importance::Medium,
-        "What to do with a host name of several addresses. `use_all_dns_ips` tries them one after \
-         the other until a connection stands. `resolve_canonical_bootstrap_servers_only` replaces \
-         each bootstrap entry by the canonical names of its addresses, for clusters behind one \
-         round-robin name whose brokers authenticate by host name.",
+        "How a host name with several addresses is used. `use_all_dns_ips` tries them one after the other \
+         until a connection is established. `resolve_canonical_bootstrap_servers_only` replaces each \
+         bootstrap entry by the canonical names of its addresses, for clusters behind one round-robin name \
+         whose brokers authenticate by host name.",
     )
     .valid(Validator::OneOf(&[
         "use_all_dns_ips",
@@ -32,18 +32,17 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Long,
         "540000",
         Importance::Medium,
-        "A connection without traffic for this many milliseconds is closed. Keep it below what \
-         brokers, firewalls and load balancers allow, so that this side closes first, and above \
-         `request.timeout.ms`, for waiting for an answer is no traffic. A negative value keeps \
-         connections for ever.",
+        "The idle timeout of a connection, in milliseconds. Keep it below that of brokers, firewalls and \
+         load balancers, so that this side closes first, and above `request.timeout.ms`, because waiting for \
+         a response counts as idle. A negative value disables it.",
     ),
     row(
         "send.buffer.bytes",
         ConfigType::Int,
         "131072",
         Importance::Medium,
-        "The socket's send buffer (`SO_SNDBUF`) in bytes. -1 leaves it to the operating system, \
-         which is best where it tunes buffers by itself, for example over long distances.",
+        "The socket's send buffer (`SO_SNDBUF`) in bytes. -1 leaves it to the operating system, which is \
+         best where the system tunes its buffers, for example over long distances.",
     )
     .valid(Validator::AtLeast(-1)),
     row(
@@ -59,9 +58,9 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Long,
         "50",
         Importance::Low,
-        "The pause in milliseconds before a broker is connected to again after a failure. It \
-         doubles with each failure up to `reconnect.backoff.max.ms`. Less than 10 counts as 10; more than \
-         that maximum stays as it is.",
+        "The back-off in milliseconds before the client reconnects to a broker after a failure. It doubles \
+         with each failure up to `reconnect.backoff.max.ms`. A value below 10 is treated as 10; one above \
+         the maximum is used unchanged.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -69,43 +68,41 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Long,
         "1000",
         Importance::Low,
-        "The longest pause in milliseconds between two tries to connect to one broker. A random \
-         part of 20% is added or taken, so that many clients do not return at once. Less than 10 \
-         counts as 10.",
+        "The maximum back-off in milliseconds between two attempts to connect to one broker. 20% random \
+         jitter is applied, so that many clients do not reconnect at once. A value below 10 is treated as \
+         10.",
     )
     .valid(Validator::AtLeast(0))
     .note_of(
-        "If `reconnect.backoff.ms` is set and this is not, it takes that value: the pause is \
-         constant then.",
+        "If `reconnect.backoff.ms` is set and this is not, it takes that value: the back-off is constant \
+         then.",
     ),
     row(
         "socket.connection.setup.timeout.ms",
         ConfigType::Long,
         "10000",
         Importance::Medium,
-        "How long, in milliseconds, a first try to connect may take. It doubles with each failure \
-         up to `socket.connection.setup.timeout.max.ms`. Less than 10 counts as 10.",
+        "The timeout in milliseconds of the first attempt to connect. It doubles with each failure up to \
+         `socket.connection.setup.timeout.max.ms`. A value below 10 is treated as 10.",
     )
     .valid(Validator::AtLeast(0))
-    .note_of("Negative values are refused here; Kafka does not check."),
+    .note_of("Negative values are rejected here; Kafka does not check."),
     row(
         "socket.connection.setup.timeout.max.ms",
         ConfigType::Long,
         "30000",
         Importance::Medium,
-        "The longest time in milliseconds that a try to connect may take. A random part of 20% is \
-         added or taken.",
+        "The maximum timeout in milliseconds of an attempt to connect. 20% random jitter is applied.",
     )
     .valid(Validator::AtLeast(0))
-    .note_of("Negative values are refused here; Kafka does not check."),
+    .note_of("Negative values are rejected here; Kafka does not check."),
     row(
         "metadata.max.age.ms",
         ConfigType::Long,
         "300000",
         Importance::Low,
-        "After this many milliseconds the cluster is asked again who leads which partition, even \
-         if nothing failed, so that new brokers and partitions are noticed. They are not asked more \
-         often than once in `retry.backoff.ms`.",
+        "The age in milliseconds at which metadata is refreshed even if nothing failed, so that new brokers \
+         and partitions are discovered. Requests for metadata are at least `retry.backoff.ms` apart.",
     )
     .valid(Validator::AtLeast(0)),
     row(
@@ -113,8 +110,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Long,
         "300000",
         Importance::Low,
-        "A topic that nothing was sent to for this many milliseconds is forgotten. The next record \
-         for it has to wait for its metadata again.",
+        "The metadata of a topic is evicted when no record was sent to it for this many milliseconds. The \
+         next record has to wait for it again.",
     )
     .valid(Validator::AtLeast(5000)),
     row(
@@ -122,24 +119,24 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Text,
         "rebootstrap",
         Importance::Low,
-        "What to do when the known brokers cannot be reached. `rebootstrap` looks up and asks \
-         `bootstrap.servers` again as soon as every known broker has failed to be connected to, or \
-         when none has answered for metadata for `metadata.recovery.rebootstrap.trigger.ms`; what \
-         is known stays in use meanwhile, and brokers that come back are used again. `none` tries \
-         the known brokers for ever, which is in vain if all of them were replaced.",
+        "What to do when the known brokers cannot be reached. `rebootstrap` resolves and tries \
+         `bootstrap.servers` again as soon as connecting to every known broker has failed, or when no \
+         metadata request has succeeded for `metadata.recovery.rebootstrap.trigger.ms`; the cached metadata \
+         stays in use meanwhile, and brokers that come back are used again. `none` retries the known brokers \
+         for ever, which never succeeds if all of them were replaced.",
     )
     .valid(Validator::OneOf(&["none", "rebootstrap"]))
-    .note_of("Comes from Kafka 3.8 (KIP-899); on by default since Kafka 4.0, and here."),
+    .note_of("Added in Kafka 3.8 (KIP-899); the default since Kafka 4.0, and here."),
     row(
         "metadata.recovery.rebootstrap.trigger.ms",
         ConfigType::Long,
         "300000",
         Importance::Low,
-        "When metadata was asked for and not got for this many milliseconds, `bootstrap.servers` \
-         are asked again, even if known brokers can be connected to. It is looked at when a request \
-         for metadata is due, so a request under way is waited for. With 0 every request goes to \
-         `bootstrap.servers`. Without effect if `metadata.recovery.strategy` is `none`.",
+        "When metadata was requested without success for this many milliseconds, `bootstrap.servers` are \
+         tried again, even if known brokers can be connected to. It is checked when a metadata request is \
+         due, so a request in flight is waited for. With 0 every request goes to `bootstrap.servers`. No \
+         effect if `metadata.recovery.strategy` is `none`.",
     )
     .valid(Validator::AtLeast(0))
-    .note_of("Comes from Kafka 4.0 (KIP-1102)."),
+    .note_of("Added in Kafka 4.0 (KIP-1102)."),
 ];

@@ -1,4 +1,4 @@
-//! Metrics and reporters.
+//! Keys of metrics and metrics reporters.
 
 use super::{ConfigKey, ConfigType, Group, Importance, Validator};
 
@@ -17,29 +17,37 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "metrics.sample.window.ms",
         ConfigType::Long,
         "30000",
-        "How many milliseconds one sample of a rate or average covers.",
+        "The duration of one sample of a rate or average, in milliseconds. Samples shorter than the interval at which \
+         metrics are read are expired before anybody sees them.",
     )
     .valid(Validator::AtLeast(0)),
     row(
         "metrics.num.samples",
         ConfigType::Int,
         "2",
-        "How many samples are kept: a rate or average speaks of this many windows of \
+        "How many samples are kept: a rate or average covers this many windows of \
          `metrics.sample.window.ms`.",
     )
-    .valid(Validator::AtLeast(1)),
+    .valid(Validator::AtLeast(1))
+    .note_of("Of more than 100, 100 are kept, each of a window that is as much longer; a line in the log says so."),
     row(
         "metrics.recording.level",
         ConfigType::Text,
         "INFO",
-        "The most detailed level of metrics that is recorded: `INFO`, `DEBUG` or `TRACE`.",
+        "The most detailed recording level of metrics that is active: `INFO`, `DEBUG` or `TRACE`.",
     )
-    .valid(Validator::OneOf(&["INFO", "DEBUG", "TRACE"])),
+    .valid(Validator::OneOf(&["INFO", "DEBUG", "TRACE"]))
+    .note_of("Without effect so far: there are no metrics but those of `INFO`, as in Kafka's producer."),
     row(
         "metric.reporters",
         ConfigType::List,
         "",
-        "Metrics reporters by name.",
+        "Metrics reporters by the names they are registered with, in the order in which they are notified of \
+         metrics that are added and removed. Keys `metrics.context.NAME` are labels for them: with \
+         `metrics.context.cluster=eu-1` a reporter adds `cluster=eu-1` to every metric.",
     )
-    .note_of("Not built yet: refused unless empty."),
+    .note_of(
+        "There is no JMX: `org.apache.kafka.common.metrics.JmxReporter` is ignored with a line in the log, \
+         unless a reporter is registered with that name, and so are its keys (`metrics.jmx.include`).",
+    ),
 ];

@@ -1,4 +1,4 @@
-//! Authentication.
+//! Keys of SASL.
 
 use super::ConfigType::{Class, Double, Long, Password, Short, Text};
 use super::Importance::{Low, Medium};
@@ -20,39 +20,39 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Text,
         Some("GSSAPI"),
         Medium,
-        "How to authenticate: `GSSAPI`, `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`. \
-         The broker's listener must offer it.",
+        "The SASL mechanism: `GSSAPI`, `PLAIN`, `SCRAM-SHA-256`, `SCRAM-SHA-512` or `OAUTHBEARER`. The \
+         broker's listener must have it enabled.",
     )
-    .note_of("`GSSAPI`, the default, is not built: a producer that uses SASL needs another."),
+    .note_of("`GSSAPI`, the default, is not supported: a producer that uses SASL needs another."),
     row(
         "sasl.jaas.config",
         Password,
         None,
         Medium,
-        "The login in Java's notation: one login module, a control flag and its options, ended by \
-         a semicolon. It holds secrets, so it is never printed.",
+        "The login module in JAAS syntax: its class name, a control flag and its options, ended by a \
+         semicolon. It contains secrets, so it is never printed.",
     )
     .note_of(
-        "There are Kafka's own `PlainLoginModule`, `ScramLoginModule` and `OAuthBearerLoginModule`. Not \
-         needed where the producer is given a `TokenProvider`.",
+        "The login modules are Kafka's own `PlainLoginModule`, `ScramLoginModule` and \
+         `OAuthBearerLoginModule`. Not needed if the producer is given a `TokenProvider`.",
     ),
     row(
         "sasl.client.callback.handler.class",
         Class,
         None,
         Medium,
-        "The plug-in that answers the questions of a SASL mechanism.",
+        "The callback handler of a SASL mechanism.",
     )
-    .note_of("There are no such plug-ins: the class that Kafka takes by itself is accepted, and others are refused."),
+    .note_of("Not supported: Kafka's default class is accepted, and others are rejected."),
     row(
         "sasl.login.callback.handler.class",
         Class,
         None,
         Medium,
-        "The plug-in that supplies what a login needs, for example tokens.",
+        "The callback handler of a login, for example one that supplies tokens.",
     )
     .note_of(
-        "Classes are not loaded: give the producer a `TokenProvider`, which takes the place of whatever is \
+        "Classes are not loaded: give the producer a `TokenProvider`, which takes precedence over the class \
          named here.",
     ),
     row(
@@ -60,17 +60,17 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Class,
         None,
         Medium,
-        "The plug-in that logs in.",
+        "The class that performs the login.",
     )
-    .note_of("There are no such plug-ins: the classes that Kafka takes by itself are accepted, and others are refused."),
+    .note_of("Not supported: Kafka's default classes are accepted, and others are rejected."),
     row(
         "sasl.kerberos.service.name",
         Text,
         None,
         Medium,
-        "The first part of the brokers' Kerberos principal.",
+        "The service name in the brokers' Kerberos principal.",
     )
-    .note_of("No effect: Kerberos is not built."),
+    .note_of("No effect: Kerberos is not supported."),
     row(
         "sasl.kerberos.kinit.cmd",
         Text,
@@ -78,37 +78,37 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Low,
         "The path of Kerberos' `kinit`.",
     )
-    .note_of("No effect: Kerberos is not built."),
+    .note_of("No effect: Kerberos is not supported."),
     row(
         "sasl.kerberos.ticket.renew.window.factor",
         Double,
         Some("0.80"),
         Low,
-        "After which part of its lifetime a Kerberos ticket is renewed.",
+        "The fraction of its lifetime after which a Kerberos ticket is renewed.",
     )
-    .note_of("No effect: Kerberos is not built."),
+    .note_of("No effect: Kerberos is not supported."),
     row(
         "sasl.kerberos.ticket.renew.jitter",
         Double,
         Some("0.05"),
         Low,
-        "The random part added to the time of a ticket's renewal.",
+        "Random jitter of the time of a ticket's renewal, as a fraction.",
     )
-    .note_of("No effect: Kerberos is not built."),
+    .note_of("No effect: Kerberos is not supported."),
     row(
         "sasl.kerberos.min.time.before.relogin",
         Long,
         Some("60000"),
         Low,
-        "The milliseconds between two tries to renew a ticket.",
+        "The minimum time in milliseconds between two attempts to renew a ticket.",
     )
-    .note_of("No effect: Kerberos is not built."),
+    .note_of("No effect: Kerberos is not supported."),
     row(
         "sasl.login.refresh.window.factor",
         Double,
         Some("0.80"),
         Low,
-        "After which part of its lifetime a token is refreshed (OAUTHBEARER).",
+        "The fraction of its lifetime after which a token is refreshed (OAUTHBEARER).",
     )
     .valid(Validator::Fraction(0.5, 1.0)),
     row(
@@ -116,7 +116,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Double,
         Some("0.05"),
         Low,
-        "The random part of a token's lifetime that is added to the time of its refresh.",
+        "Random jitter of the time of a token's refresh, as a fraction of its lifetime.",
     )
     .valid(Validator::Fraction(0.0, 0.25)),
     row(
@@ -124,7 +124,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Short,
         Some("60"),
         Low,
-        "The least seconds to wait before a token is refreshed.",
+        "The minimum time in seconds before a token is refreshed.",
     )
     .valid(Validator::Between(0, 900)),
     row(
@@ -132,7 +132,7 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Short,
         Some("300"),
         Low,
-        "How many seconds before a token ends it should be refreshed at the latest.",
+        "The time in seconds before a token expires at which it should be refreshed at the latest.",
     )
     .valid(Validator::Between(0, 3600)),
 ];

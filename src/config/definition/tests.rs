@@ -1,12 +1,12 @@
 use std::collections::BTreeSet;
 
 use super::*;
-use crate::config::value::{self, Value};
+use crate::config::value::{self, ConfigValue};
 
-/// Type, default and range of every key: (key, type, default, accepted, refused).
+/// Type, default and range of every key: (key, type, default, valid values, invalid values).
 ///
-/// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, the levels of compression of Kafka 3.8, and the recovery of metadata
-/// of Kafka 4.0.
+/// The 70 keys of Kafka 3.0, `retry.backoff.max.ms`, the compression levels of Kafka 3.8, and the metadata recovery of
+/// Kafka 4.0.
 type Row = (
     &'static str,
     &'static str,
@@ -415,6 +415,6 @@ fn secrets_are_passwords_and_are_never_shown() {
         let value = value::parse(row, "hunter2").unwrap();
         assert_eq!(value.to_string(), "[hidden]");
         assert!(!format!("{value:?}").contains("hunter2"));
-        assert!(matches!(value, Value::Password(password) if password.expose() == "hunter2"));
+        assert!(matches!(value, ConfigValue::Password(password) if password.expose() == "hunter2"));
     }
 }

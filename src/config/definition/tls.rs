@@ -1,4 +1,4 @@
-//! Encryption.
+//! Keys of TLS.
 
 use super::ConfigType::{Class, List, Password, Text};
 use super::Importance::{High, Low, Medium};
@@ -23,34 +23,33 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The format of the trust store: `JKS`, `PKCS12` or `PEM`.",
     )
     .note_of(
-        "`JKS` and `PKCS12` are the same here, as in Java: files in the format PKCS#12 can be read (feature \
-         `pkcs12`), those in Java's own format are refused with the command that converts them.",
+        "`JKS` and `PKCS12` are the same here, as in Java: PKCS#12 files can be read (feature `pkcs12`); \
+         files in Java's own format are rejected with the command that converts them.",
     ),
     row(
         "ssl.truststore.location",
         Text,
         None,
         High,
-        "The file with the certificates of the authorities that brokers' certificates are checked \
-         against.",
+        "The trust store file: the CA certificates that brokers' certificates are verified against.",
     )
     .note_of(
-        "Without it and `ssl.truststore.certificates`, the authorities that the system trusts are.",
+        "Without it and `ssl.truststore.certificates`, the trust store of the operating system is used.",
     ),
     row(
         "ssl.truststore.password",
         Password,
         None,
         High,
-        "The password of the trust store. Without it the file's integrity is not checked; `PEM` \
-         files have none.",
+        "The password of the trust store. Without it the file's integrity is not checked; `PEM` files have \
+         none.",
     ),
     row(
         "ssl.truststore.certificates",
         Password,
         None,
         High,
-        "Trusted certificates given in place, as PEM text. Needs the trust store type `PEM`.",
+        "Trusted CA certificates as inline PEM text. Needs the trust store type `PEM`.",
     ),
     row(
         "ssl.keystore.type",
@@ -60,14 +59,15 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The format of the key store: `JKS`, `PKCS12` or `PEM`.",
     )
     .note_of(
-        "As `ssl.truststore.type`.",
+        "See `ssl.truststore.type`.",
     ),
     row(
         "ssl.keystore.location",
         Text,
         None,
         High,
-        "The file with this client's own key and certificate, for brokers that ask clients for one.",
+        "The key store file: this client's private key and certificate, for brokers that require client \
+         authentication.",
     ),
     row(
         "ssl.keystore.password",
@@ -81,66 +81,65 @@ pub(super) const KEYS: &[ConfigKey] = &[
         Password,
         None,
         High,
-        "The password of the private key inside the key store.",
+        "The password of the private key in the key store.",
     )
     .note_of(
-        "Needs the feature `pkcs12`. Kafka 3.0 asks for it with every key store in `PEM`; here only an encrypted \
-         key needs it.",
+        "Needs the feature `pkcs12`. Kafka 3.0 requires it with every key store in `PEM`; here only an \
+         encrypted key needs it.",
     ),
     row(
         "ssl.keystore.key",
         Password,
         None,
         High,
-        "This client's private key given in place, as PEM text (PKCS#8). Needs the key store type \
-         `PEM`.",
+        "This client's private key as inline PEM text (PKCS#8). Needs the key store type `PEM`.",
     ),
     row(
         "ssl.keystore.certificate.chain",
         Password,
         None,
         High,
-        "The certificates that belong to `ssl.keystore.key`, as PEM text, the client's own first.",
+        "The certificate chain of `ssl.keystore.key`, as inline PEM text, the client's own certificate \
+         first.",
     ),
     row(
         "ssl.endpoint.identification.algorithm",
         Text,
         Some("https"),
         Low,
-        "`https` checks that a broker's certificate is made out for the host that was connected \
-         to. An empty value switches this check off, and with it the protection against someone in \
-         between.",
+        "Host name verification: with `https` a broker's certificate must be valid for the host name of the \
+         connection. An empty value disables the check, and with it the protection against a man in the \
+         middle.",
     ),
     row(
         "ssl.protocol",
         Text,
         Some("TLSv1.3"),
         Medium,
-        "The protocol version that a connection is opened with.",
+        "The TLS version of new connections.",
     )
     .note_of(
-        "`TLSv1.3`, `TLSv1.2` (nothing newer is agreed on then), or `TLS` for both; others are refused.",
+        "`TLSv1.3`, `TLSv1.2` (no newer version is negotiated then), or `TLS` for both; others are rejected.",
     ),
     row(
         "ssl.enabled.protocols",
         List,
         Some("TLSv1.2,TLSv1.3"),
         Medium,
-        "The protocol versions that may be agreed on.",
+        "The TLS versions that may be negotiated.",
     )
     .note_of(
-        "Versions before `TLSv1.2` are passed over with a warning, and refused if none is left.",
+        "Versions before `TLSv1.2` are ignored with a warning, and rejected if none is left.",
     ),
     row(
         "ssl.cipher.suites",
         List,
         None,
         Low,
-        "The cipher suites that may be agreed on; without it, all that the TLS library considers \
-         safe.",
+        "The cipher suites that may be negotiated; without it, all that the TLS library considers safe.",
     )
     .note_of(
-        "Suites that cannot be had here are passed over with a warning, and refused if none is left.",
+        "Unsupported suites are ignored with a warning, and rejected if none is left.",
     ),
     row(
         "ssl.provider",
@@ -150,8 +149,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The security provider of the Java virtual machine.",
     )
     .note_of(
-        "Has no meaning outside Java: refused with `SSL` and `SASL_SSL`. A provider of cryptography is given \
-         to `ProducerBuilder::tls_crypto_provider`.",
+        "Not applicable outside Java: rejected with `SSL` and `SASL_SSL`. To choose the cryptography \
+         provider, use `ProducerBuilder::tls_crypto_provider`.",
     ),
     row(
         "ssl.keymanager.algorithm",
@@ -161,7 +160,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The key manager's algorithm of the Java virtual machine.",
     )
     .note_of(
-        "Names of Java's own are accepted and mean nothing; others are refused with `SSL` and `SASL_SSL`.",
+        "The names of Java's own algorithms are accepted and have no effect; others are rejected with `SSL` \
+         and `SASL_SSL`.",
     ),
     row(
         "ssl.trustmanager.algorithm",
@@ -171,7 +171,8 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The trust manager's algorithm of the Java virtual machine.",
     )
     .note_of(
-        "Names of Java's own are accepted and mean nothing; others are refused with `SSL` and `SASL_SSL`.",
+        "The names of Java's own algorithms are accepted and have no effect; others are rejected with `SSL` \
+         and `SASL_SSL`.",
     ),
     row(
         "ssl.secure.random.implementation",
@@ -181,16 +182,16 @@ pub(super) const KEYS: &[ConfigKey] = &[
         "The random number generator of the Java virtual machine.",
     )
     .note_of(
-        "Has no meaning outside Java: refused with `SSL` and `SASL_SSL`.",
+        "Not applicable outside Java: rejected with `SSL` and `SASL_SSL`.",
     ),
     row(
         "ssl.engine.factory.class",
         Class,
         None,
         Low,
-        "The Java class that makes TLS engines.",
+        "The Java class that creates TLS engines.",
     )
     .note_of(
-        "Refused with `SSL` and `SASL_SSL`: no Java class can be loaded.",
+        "Rejected with `SSL` and `SASL_SSL`: no Java class can be loaded.",
     ),
 ];

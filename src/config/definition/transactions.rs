@@ -1,4 +1,4 @@
-//! Idempotence and transactions.
+//! Keys of idempotence and transactions.
 
 use super::{ConfigKey, ConfigType, Group, Importance, Validator};
 
@@ -18,10 +18,10 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Boolean,
         Some("true"),
         Importance::Low,
-        "Numbers batches so that a broker drops repeats and keeps their order: a retry neither \
-         duplicates nor reorders records. It needs `acks=all`, `retries` above 0 and at most 5 \
-         requests in flight. If it is set to true and one of these is not met, the configuration \
-         is refused; if it is left to the default, it is switched off and that is logged.",
+        "Sends sequence numbers with batches, by which a broker discards duplicates and keeps the order: a \
+         retry neither duplicates nor reorders records. It needs `acks=all`, `retries` above 0 and at most 5 \
+         requests in flight. If it is set to true and one of these is not met, the configuration is \
+         rejected; if it is left to the default, it is disabled and that is logged.",
     )
     .note_of(
         "Follows Kafka 3.0.1. In 3.0.0 the default did not take effect, although it was documented.",
@@ -31,22 +31,21 @@ pub(super) const KEYS: &[ConfigKey] = &[
         ConfigType::Text,
         None,
         Importance::Low,
-        "Switches transactions on. The id must be the same after a restart, so that the \
-         transactions of the instance before are ended, and different for each producer that runs \
-         at the same time. Needs idempotence.",
+        "Enables transactions. The id must be the same after a restart, so that the open transactions of the \
+         previous instance are aborted, and different for each producer that runs at the same time. Needs \
+         idempotence.",
     )
-    // `producer-` goes before it in the client's name.
-    .valid(Validator::Bytes(1, 32_758))
-    .note_of("Not built yet: refused if set."),
+    // The generated client id is `producer-` and this id: the sum must fit into a string of the protocol.
+    .valid(Validator::Bytes(1, 32_758)),
     row(
         "transaction.timeout.ms",
         ConfigType::Int,
         Some("60000"),
         Importance::Low,
-        "After how many milliseconds the coordinator aborts a transaction that was left open. The \
-         broker's `transaction.max.timeout.ms` is the upper bound. Without `transactional.id` it has no \
-         effect.",
+        "The time in milliseconds after which the coordinator aborts a transaction that was left open. The \
+         broker's `transaction.max.timeout.ms` is the upper bound. No effect without `transactional.id`.",
     )
     .valid(Validator::AtLeast(1))
-    .note_of("0 and less are refused here; Kafka accepts them and then cannot start transactions."),
+    .note_of("0 and negative values are rejected here; Kafka accepts them and then cannot start \
+        transactions."),
 ];

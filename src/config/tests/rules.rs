@@ -1,4 +1,4 @@
-//! Rules between keys.
+//! Tests of rules across keys.
 
 use crate::util::log::Level;
 
@@ -15,9 +15,9 @@ fn a_transactional_producer_is_idempotent_with_all_acks_and_retries() {
     assert_eq!(config.transactional_id(), Some("payments"));
 }
 
-/// They stand in every request, which could not be written at all with longer ones.
+/// Both are in a request header, whose strings have a maximum length.
 #[test]
-fn names_that_no_request_can_carry_are_refused() {
+fn names_too_long_for_a_request_header_are_rejected() {
     let text = |bytes: usize| "x".repeat(bytes);
     for (key, most) in [("client.id", 32_767), ("transactional.id", 32_758)] {
         let config = complete(&[(key, &text(most))]).unwrap();
@@ -42,7 +42,7 @@ fn acks_retries_and_requests_in_flight_decide_on_idempotence() {
     let many = ("max.in.flight.requests.per.connection", "6");
     let on = ("enable.idempotence", "true");
     let off = ("enable.idempotence", "false");
-    // Entries, and whether the producer is idempotent.
+    // The keys set, and whether the producer is idempotent.
     let accepted: [(Entries<'_>, bool); 15] = [
         (&[], true),
         (&[on], true),
@@ -68,7 +68,7 @@ fn acks_retries_and_requests_in_flight_decide_on_idempotence() {
     assert_eq!(retries, 5, "what was set is kept");
 
     let id = ("transactional.id", "t");
-    // Entries, and the keys the error names.
+    // The keys set, and the keys that the error names.
     let refused: [(Entries<'_>, &[&str]); 9] = [
         (&[("acks", "1"), on], &["acks", "enable.idempotence"]),
         (&[("acks", "0"), on], &["acks", "enable.idempotence"]),
@@ -103,7 +103,7 @@ fn acks_retries_and_requests_in_flight_decide_on_idempotence() {
 }
 
 #[test]
-fn idempotence_switched_off_by_another_key_is_logged() {
+fn disabling_idempotence_by_another_key_is_logged() {
     let (config, notices) = noticed(&[("acks", "1")]).unwrap();
     assert_eq!(
         source(&config, "enable.idempotence"),
@@ -168,7 +168,7 @@ fn retries_back_off_constantly_unless_a_maximum_is_set() {
         (MS(100), Some(MS(1000)))
     );
     assert_eq!(notices, []);
-    // KIP-580: a maximum below the base is the pause.
+    // A maximum below the base makes the back-off constant, at the maximum (KIP-580).
     let (config, notices) = noticed(&[("retry.backoff.max.ms", "40")]).unwrap();
     assert_eq!(
         (config.retry_backoff(), config.retry_backoff_max()),
@@ -265,7 +265,7 @@ fn the_level_of_compression_is_that_of_the_codec_chosen() {
         .compression_lz4_level(9)
         .compression_zstd_level(22)
         .compression_type(CompressionType::Zstd);
-    let config = ProducerConfig::check(typed.given().clone(), &[]).unwrap();
+    let config = ProducerConfig::check(typed.given().clone()).unwrap();
     assert_eq!(config.compression_type(), CompressionType::Zstd);
     assert_eq!(config.compression_level(), Some(22));
 }
@@ -278,7 +278,7 @@ fn a_level_that_this_library_does_not_have_is_refused_where_its_codec_is_chosen(
     assert_eq!((error.key(), error.value()), (Some(KEY), Some("12")));
     assert!(error.problem().contains("slower compressor"), "{error}");
     assert!(complete(&[("compression.type", "gzip"), (KEY, "12")]).is_ok());
-    // Out of range is a mistake with any codec.
+    // Out of range: invalid with any codec.
     let error = complete(&[("compression.type", "gzip"), (KEY, "18")]).unwrap_err();
     assert!(!error.is_not_built());
 }

@@ -5,25 +5,34 @@
 //! notified, or its time is up. So a notification that is missing is a call that stands still.
 
 use std::cell::{Cell, RefCell};
+use std::fmt;
 use std::future::poll_fn;
+use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
 
 use super::World;
 use crate::clock::{Clock, Deadline};
-use crate::error::{CloseError, FlushError, MetadataError, ProduceError, SendError};
+use crate::error::{
+    CloseError, FlushError, MetadataError, ProduceError, SendError, TransactionError,
+};
+use crate::producer::accumulator::RecordAccumulator;
+use crate::producer::accumulator::by_hand::{self, Unfinished};
 use crate::producer::future::FutureRecordMetadata;
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::record::ProducerRecord;
 use crate::producer::record_metadata::RecordMetadata;
 use crate::producer::thunks::AnyCallback;
+use crate::producer::transaction::{OffsetsToCommit, Operation};
+use crate::producer::try_send::TrySendError;
 use crate::producer::waiting::{BlockingCall, Step, Wait, awake};
-use crate::types::PartitionInfo;
+use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, PartitionInfo, TopicPartition};
 
 /// Where a task says that it waits, and until when.
-#[derive(Debug)]
 pub struct Parking {
     world: World,
+    /// How long a step takes of packing a batch.
+    packing: Box<dyn Fn() -> Duration>,
     until: Cell<Deadline>,
     /// How often a wait has begun or ended.
     moves: Cell<u64>,
@@ -36,10 +45,18 @@ impl Parking {
         awake::stay();
         Self {
             world: world.clone(),
+            packing: Box::new(|| Duration::ZERO),
             until: Cell::new(Deadline::Never),
             moves: Cell::new(0),
             waits_for: RefCell::new(None),
         }
+    }
+
+    /// The same, where each step of packing a batch takes so long.
+    #[must_use]
+    pub fn with_packing(mut self, takes: impl Fn() -> Duration + 'static) -> Self {
+        self.packing = Box::new(takes);
+        self
     }
 
     /// When the time of the present wait is up.
@@ -94,6 +111,75 @@ impl Parking {
         self.go_on();
     }
 
+    /// As [`wait_until`](Self::wait_until), and for so long at most.
+    pub async fn wait_until_within(
+        &self,
+        what: &'static str,
+        most: Duration,
+        mut is_so: impl FnMut() -> bool,
+    ) {
+        self.park(what, Deadline::after(self.world.clock().now(), most));
+        poll_fn(|_| {
+            if is_so() || self.is_over() {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        self.go_on();
+    }
+
+    /// Lets others go on, if they can, before it does.
+    pub async fn give_way(&self) {
+        // It goes on by itself, and does not count as one that waits.
+        self.until.set(Deadline::At(self.world.clock().now()));
+        self.moves.set(self.moves.get() + 1);
+        let mut has_given_way = false;
+        poll_fn(|_| {
+            if std::mem::replace(&mut has_given_way, true) {
+                Poll::Ready(())
+            } else {
+                Poll::Pending
+            }
+        })
+        .await;
+        self.go_on();
+    }
+
+    /// Packs what a part of a call has begun to. That takes its time, and before each step others may go on.
+    async fn pack(&self, begun: Vec<Unfinished>) {
+        for unfinished in begun {
+            loop {
+                self.sleep((self.packing)()).await;
+                self.give_way().await;
+                if !unfinished.step() {
+                    break;
+                }
+            }
+        }
+    }
+
+    /// As [`drive`](Self::drive), for a call that may fill batches.
+    async fn drive_and_pack<C: BlockingCall>(
+        &self,
+        accumulator: &Arc<RecordAccumulator>,
+        call: &mut C,
+    ) -> C::Output {
+        loop {
+            let (step, begun) = by_hand::begin_in(accumulator, || call.step());
+            match step {
+                Step::Done(output) => {
+                    self.pack(begun).await;
+                    return output;
+                }
+                Step::Wait(wait) if begun.is_empty() => self.wait(wait).await,
+                // What it would wait for may happen meanwhile.
+                Step::Wait(_) => self.pack(begun).await,
+            }
+        }
+    }
+
     /// Takes the steps of a call.
     async fn drive<C: BlockingCall>(&self, call: &mut C) -> C::Output {
         loop {
@@ -133,6 +219,15 @@ impl Parking {
     }
 }
 
+impl fmt::Debug for Parking {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Parking")
+            .field("until", &self.until)
+            .field("waits_for", &self.waits_for)
+            .finish_non_exhaustive()
+    }
+}
+
 /// [`KafkaProducer::send`], or with a callback [`KafkaProducer::send_with_callback`].
 ///
 /// # Errors
@@ -149,17 +244,40 @@ where
     F: FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static,
 {
     let mut callback = callback.map(Some);
-    if let Some(future) = producer.send_at_once(&record, callback.as_mut()) {
+    let accumulator = producer.accumulator();
+    let quick = || producer.send_at_once(&record, callback.as_mut());
+    let (sent, begun) = by_hand::begin_in(accumulator, quick);
+    parking.pack(begun).await;
+    if let Some(future) = sent {
         return Ok(future);
     }
-    let mut record = producer.intercept(record)?;
+    let of = producer.transaction_number();
+    let mut record = producer.intercept(of, record)?;
     let headers = std::mem::take(&mut record.headers);
     let callback = callback
         .as_mut()
         .map(|callback| callback as &mut AnyCallback);
-    parking
-        .drive(&mut producer.send_call(&record, headers, callback))
-        .await
+    let mut call = producer.send_call_of(of, &record, headers, callback);
+    parking.drive_and_pack(accumulator, &mut call).await
+}
+
+/// [`KafkaProducer::try_send`].
+///
+/// # Errors
+/// As that.
+#[allow(
+    clippy::result_large_err,
+    reason = "the record itself comes back: that is the point"
+)]
+pub async fn try_send<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+    parking: &Parking,
+    producer: &KafkaProducer<K, V>,
+    record: ProducerRecord<'a, K, V>,
+) -> Result<FutureRecordMetadata, TrySendError<'a, K, V>> {
+    let tries = || producer.try_send(record);
+    let (sent, begun) = by_hand::begin_in(producer.accumulator(), tries);
+    parking.pack(begun).await;
+    sent
 }
 
 /// [`KafkaProducer::flush`], or with a timeout [`KafkaProducer::flush_timeout`].
@@ -184,6 +302,46 @@ pub async fn close<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     timeout: Option<Duration>,
 ) -> Result<(), CloseError> {
     parking.drive(&mut producer.close_call(timeout)).await
+}
+
+/// A transactional call other than `begin_transaction`, which never waits.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub enum TransactionalCall {
+    /// [`KafkaProducer::init_transactions`]
+    Init,
+    /// [`KafkaProducer::send_offsets_to_transaction`]
+    SendOffsets(
+        Vec<(TopicPartition, OffsetAndMetadata)>,
+        ConsumerGroupMetadata,
+    ),
+    /// [`KafkaProducer::commit_transaction`]
+    Commit,
+    /// [`KafkaProducer::abort_transaction`]
+    Abort,
+}
+
+/// That call, or with a timeout the form of it that takes one.
+///
+/// # Errors
+/// As those.
+pub async fn transactional<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
+    parking: &Parking,
+    producer: &KafkaProducer<K, V>,
+    call: TransactionalCall,
+    timeout: Option<Duration>,
+) -> Result<(), TransactionError> {
+    let operation = match call {
+        TransactionalCall::Init => Operation::Init,
+        TransactionalCall::SendOffsets(offsets, group) => {
+            Operation::SendOffsets(Arc::new(OffsetsToCommit::new(group, offsets)))
+        }
+        TransactionalCall::Commit => Operation::Commit,
+        TransactionalCall::Abort => Operation::Abort,
+    };
+    parking
+        .drive(&mut producer.transaction_call(operation, timeout))
+        .await
 }
 
 /// [`KafkaProducer::partitions_for`].

@@ -6,11 +6,13 @@ mod producer;
 mod world;
 
 pub use crate::testing::sim::journal::{
-    BrokerDeed, BrokerNews, NO_RECORD, TlsHandshake, contents_of,
+    BrokerDeed, BrokerNews, Coordinated, NO_RECORD, TlsHandshake, contents_of,
 };
 #[cfg(feature = "tls-no-provider")]
 pub use crate::testing::sim::tls::TlsTrouble;
-pub use calls::{Parking, close, flush, get, partitions_for, send};
+pub use calls::{
+    Parking, TransactionalCall, close, flush, get, partitions_for, send, transactional, try_send,
+};
 pub use producer::{SenderStep, SimSender, build};
 #[cfg(feature = "tls-no-provider")]
 pub use world::TlsOptions;

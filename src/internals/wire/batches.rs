@@ -1,4 +1,4 @@
-//! Batches from their records, as the producer builds them.
+//! Encodes batches with the producer's own builder.
 
 use bytes::Bytes;
 
@@ -12,24 +12,24 @@ use crate::record::header::Header;
 use crate::record::legacy::{self, LegacyMagic};
 use crate::types::{Magic, ProducerIdAndEpoch, Sequence};
 
-/// What a batch says beside its records.
+/// The header fields of a batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct BatchSpec {
     pub magic: i8,
     /// Kafka's name of the codec.
     pub codec: String,
-    /// -1, like the next two, for a producer that is not idempotent. Formats before v2 have none.
+    /// Producer id, epoch and sequence number are -1 for a producer that is not idempotent. Formats before v2 do not
+    /// have them.
     pub producer_id: i64,
     pub producer_epoch: i16,
     pub base_sequence: i32,
     pub transactional: bool,
 }
 
-/// The batch as a producer writes it, however large: staged in format v2, and converted if it is to be of
-/// an older one.
+/// Encodes a batch as a producer does, without a size limit: in format v2, converted afterwards for an older format.
 ///
 /// # Errors
-/// In words, if there is no such format or codec, or they do not go together.
+/// If there is no such format or codec, or they do not go together.
 pub fn build_batch(spec: &BatchSpec, records: &[BatchRecord]) -> Result<Vec<u8>, String> {
     let compressor = compressor(&spec.codec)?;
     let (facts, staged) = stage(records, usize::MAX);
@@ -39,19 +39,19 @@ pub fn build_batch(spec: &BatchSpec, records: &[BatchRecord]) -> Result<Vec<u8>,
     }
 }
 
-/// As many of the records as go into a batch of format v2 of that size, one at least: how many, and the
-/// batch.
+/// Fills a batch of format v2 with as many of the records as fit into the size, at least one. Returns their number and
+/// the batch.
 pub fn fill_batch(records: &[BatchRecord], limit_bytes: usize) -> (usize, Vec<u8>) {
     let (facts, body) = stage(records, limit_bytes);
     let head = batch_head(&facts, ProducerState::NONE, &body);
     (facts.record_count as usize, [&head[..], &body].concat())
 }
 
-/// The most bytes that an uncompressed batch of this record alone can take: what the producer judges the
-/// record by.
+/// Upper bound of the size of an uncompressed batch with only this record: the producer's criterion for
+/// `max.request.size`.
 ///
 /// # Errors
-/// In words, if there is no such format.
+/// If there is no such format.
 pub fn size_upper_bound(format: i8, record: &BatchRecord) -> Result<usize, String> {
     let headers: Vec<Header> = record.headers.iter().map(header).collect();
     let parts = record.parts(&headers);
@@ -64,10 +64,10 @@ pub fn size_upper_bound(format: i8, record: &BatchRecord) -> Result<usize, Strin
     })
 }
 
-/// A message set, or a batch of format v2, as one of an older format.
+/// Down-converts a message set or a batch of format v2.
 ///
 /// # Errors
-/// In words, if it cannot be read, or the format has no such codec.
+/// If it cannot be parsed, or the format does not support the codec.
 pub fn convert_batch(batch: &[u8], codec: &str, to: i8) -> Result<Vec<u8>, String> {
     let to = LegacyMagic::of(magic(to)?).ok_or("format v2 is not an older one")?;
     let compressor = compressor(codec)?;
@@ -140,7 +140,7 @@ fn state_of(spec: &BatchSpec) -> ProducerState {
     }
 }
 
-/// As many of the records as a batch of that size takes, one at least.
+/// Appends as many of the records as fit into the size, at least one.
 fn stage(records: &[BatchRecord], limit_bytes: usize) -> (BatchFacts, Vec<u8>) {
     let mut builder = RecordsBuilder::new(limit_bytes);
     let mut body = Vec::new();

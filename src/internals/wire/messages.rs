@@ -1,23 +1,22 @@
-//! Messages from the names that Kafka's JSON has for their fields. Fields that a version lacks are what
-//! a reader of that version takes them for.
+//! Converts JSON with Kafka's field names into messages. Fields that do not exist in a version get their default.
 
-use super::value::{Read, Value};
+use super::value::{FieldResult, JsonValue};
 use crate::protocol::{
     AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
     AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, ApiKey, ApiVersionRange,
-    ApiVersionsRequest, ApiVersionsResponse, AuthBytes, BatchHead, Coordinator, CoordinatorType,
-    EndTxnRequest, EndTxnResponse, FindCoordinatorRequest, FindCoordinatorResponse,
-    InitProducerIdRequest, InitProducerIdResponse, MetadataBroker, MetadataPartition,
-    MetadataRequest, MetadataResponse, MetadataTopic, PartitionProduceData,
-    PartitionProduceResponse, PartitionResult, ProduceRequest, ProduceResponse, RecordError,
-    Records, Request, Response, SaslAuthenticateRequest, SaslAuthenticateResponse,
+    ApiVersionsRequest, ApiVersionsResponse, AuthBytes, BatchHead, BatchIndexAndErrorMessage,
+    Coordinator, CoordinatorType, EndTxnRequest, EndTxnResponse, FindCoordinatorRequest,
+    FindCoordinatorResponse, InitProducerIdRequest, InitProducerIdResponse, MemoryRecords,
+    MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
+    PartitionProduceData, PartitionProduceResponse, PartitionResult, ProduceRequest,
+    ProduceResponse, Request, Response, SaslAuthenticateRequest, SaslAuthenticateResponse,
     SaslHandshakeRequest, SaslHandshakeResponse, TopicProduceData, TopicProduceResponse,
     TopicResult, TxnOffsetCommitPartition, TxnOffsetCommitRequest, TxnOffsetCommitResponse,
     TxnOffsetCommitTopic,
 };
 use crate::types::ReplicaLists;
 
-pub(super) fn request(api: ApiKey, version: i16, body: &Value) -> Read<Request> {
+pub(super) fn request(api: ApiKey, version: i16, body: &JsonValue) -> FieldResult<Request> {
     Ok(match api {
         ApiKey::Produce => Request::Produce(produce_request(body)?),
         ApiKey::Metadata => Request::Metadata(metadata_request(version, body)?),
@@ -43,7 +42,7 @@ pub(super) fn request(api: ApiKey, version: i16, body: &Value) -> Read<Request> 
     })
 }
 
-pub(super) fn response(api: ApiKey, body: &Value) -> Read<Response> {
+pub(super) fn response(api: ApiKey, body: &JsonValue) -> FieldResult<Response> {
     Ok(match api {
         ApiKey::Produce => Response::Produce(produce_response(body)?),
         ApiKey::Metadata => Response::Metadata(metadata_response(body)?),
@@ -79,16 +78,16 @@ pub(super) fn response(api: ApiKey, body: &Value) -> Read<Response> {
     })
 }
 
-fn produce_request(body: &Value) -> Read<ProduceRequest> {
-    let partition = |value: &Value| {
-        let records = value.optional_bytes("records")?.map(|body| Records {
+fn produce_request(body: &JsonValue) -> FieldResult<ProduceRequest> {
+    let partition = |value: &JsonValue| {
+        let records = value.optional_bytes("records")?.map(|body| MemoryRecords {
             head: BatchHead::EMPTY,
             body,
         });
         let index = value.number("index")?;
         Ok(PartitionProduceData { index, records })
     };
-    let topic = |value: &Value| {
+    let topic = |value: &JsonValue| {
         Ok(TopicProduceData {
             name: value.text("name")?,
             partitions: value.list("partitionData", partition)?,
@@ -102,14 +101,14 @@ fn produce_request(body: &Value) -> Read<ProduceRequest> {
     })
 }
 
-fn produce_response(body: &Value) -> Read<ProduceResponse> {
-    let record_error = |value: &Value| {
-        Ok(RecordError {
+fn produce_response(body: &JsonValue) -> FieldResult<ProduceResponse> {
+    let record_error = |value: &JsonValue| {
+        Ok(BatchIndexAndErrorMessage {
             batch_index: value.number("batchIndex")?,
             message: value.optional_text("batchIndexErrorMessage")?,
         })
     };
-    let partition = |value: &Value| {
+    let partition = |value: &JsonValue| {
         Ok(PartitionProduceResponse {
             index: value.number("index")?,
             error: value.error("errorCode")?,
@@ -120,7 +119,7 @@ fn produce_response(body: &Value) -> Read<ProduceResponse> {
             error_message: value.optional_text("errorMessage")?,
         })
     };
-    let topic = |value: &Value| {
+    let topic = |value: &JsonValue| {
         Ok(TopicProduceResponse {
             name: value.text("name")?,
             partitions: value.list("partitionResponses", partition)?,
@@ -132,17 +131,17 @@ fn produce_response(body: &Value) -> Read<ProduceResponse> {
     })
 }
 
-fn metadata_request(version: i16, body: &Value) -> Read<MetadataRequest> {
+fn metadata_request(version: i16, body: &JsonValue) -> FieldResult<MetadataRequest> {
     let topics = body.optional_list("topics", |topic| topic.text("name"))?;
     Ok(MetadataRequest {
-        // In version 0 an empty list asks for all topics.
+        // In version 0 an empty list means all topics.
         topics: topics.filter(|topics| version > 0 || !topics.is_empty()),
         allow_auto_topic_creation: body.bool_or("allowAutoTopicCreation", true)?,
     })
 }
 
-fn metadata_response(body: &Value) -> Read<MetadataResponse> {
-    let broker = |value: &Value| {
+fn metadata_response(body: &JsonValue) -> FieldResult<MetadataResponse> {
+    let broker = |value: &JsonValue| {
         Ok(MetadataBroker {
             node_id: value.number("nodeId")?,
             host: value.text("host")?,
@@ -150,7 +149,7 @@ fn metadata_response(body: &Value) -> Read<MetadataResponse> {
             rack: value.optional_text("rack")?,
         })
     };
-    let topic = |value: &Value| {
+    let topic = |value: &JsonValue| {
         Ok(MetadataTopic {
             error: value.error("errorCode")?,
             name: value.text("name")?,
@@ -168,7 +167,7 @@ fn metadata_response(body: &Value) -> Read<MetadataResponse> {
     })
 }
 
-fn metadata_partition(value: &Value) -> Read<MetadataPartition> {
+fn metadata_partition(value: &JsonValue) -> FieldResult<MetadataPartition> {
     Ok(MetadataPartition {
         error: value.error("errorCode")?,
         index: value.number("partitionIndex")?,
@@ -182,7 +181,7 @@ fn metadata_partition(value: &Value) -> Read<MetadataPartition> {
     })
 }
 
-fn topic_id(topic: &Value) -> Read<[u8; 16]> {
+fn topic_id(topic: &JsonValue) -> FieldResult<[u8; 16]> {
     let bytes = topic.optional_bytes("topicId")?;
     let bytes = bytes.as_deref().unwrap_or(&[0; 16]);
     bytes
@@ -190,7 +189,7 @@ fn topic_id(topic: &Value) -> Read<[u8; 16]> {
         .map_err(|_| format!("an id of {} bytes", bytes.len()))
 }
 
-fn api_versions_request(body: &Value) -> Read<ApiVersionsRequest> {
+fn api_versions_request(body: &JsonValue) -> FieldResult<ApiVersionsRequest> {
     Ok(ApiVersionsRequest {
         client_software_name: body
             .optional_text("clientSoftwareName")?
@@ -201,8 +200,8 @@ fn api_versions_request(body: &Value) -> Read<ApiVersionsRequest> {
     })
 }
 
-fn api_versions_response(body: &Value) -> Read<ApiVersionsResponse> {
-    let range = |value: &Value| {
+fn api_versions_response(body: &JsonValue) -> FieldResult<ApiVersionsResponse> {
+    let range = |value: &JsonValue| {
         Ok(ApiVersionRange {
             api_key: value.number("apiKey")?,
             min: value.number("minVersion")?,
@@ -216,7 +215,7 @@ fn api_versions_response(body: &Value) -> Read<ApiVersionsResponse> {
     })
 }
 
-fn init_producer_id_request(body: &Value) -> Read<InitProducerIdRequest> {
+fn init_producer_id_request(body: &JsonValue) -> FieldResult<InitProducerIdRequest> {
     Ok(InitProducerIdRequest {
         transactional_id: body.optional_text("transactionalId")?,
         transaction_timeout_ms: body.number("transactionTimeoutMs")?,
@@ -225,7 +224,7 @@ fn init_producer_id_request(body: &Value) -> Read<InitProducerIdRequest> {
     })
 }
 
-fn init_producer_id_response(body: &Value) -> Read<InitProducerIdResponse> {
+fn init_producer_id_response(body: &JsonValue) -> FieldResult<InitProducerIdResponse> {
     Ok(InitProducerIdResponse {
         throttle_time_ms: body.number("throttleTimeMs")?,
         error: body.error("errorCode")?,
@@ -234,7 +233,7 @@ fn init_producer_id_response(body: &Value) -> Read<InitProducerIdResponse> {
     })
 }
 
-fn find_coordinator_request(body: &Value) -> Read<FindCoordinatorRequest> {
+fn find_coordinator_request(body: &JsonValue) -> FieldResult<FindCoordinatorRequest> {
     let keys = match body.find("key") {
         Some(_) => vec![body.text("key")?],
         None => body.texts("coordinatorKeys")?,
@@ -245,8 +244,8 @@ fn find_coordinator_request(body: &Value) -> Read<FindCoordinatorRequest> {
     })
 }
 
-fn find_coordinator_response(body: &Value) -> Read<FindCoordinatorResponse> {
-    let coordinator = |value: &Value| {
+fn find_coordinator_response(body: &JsonValue) -> FieldResult<FindCoordinatorResponse> {
+    let coordinator = |value: &JsonValue| {
         Ok(Coordinator {
             key: value.optional_text("key")?,
             node_id: value.number("nodeId")?,
@@ -256,7 +255,7 @@ fn find_coordinator_response(body: &Value) -> Read<FindCoordinatorResponse> {
             error_message: value.optional_text("errorMessage")?,
         })
     };
-    // Before there was a list of them, the only one was the body itself.
+    // Before version 4 the only coordinator was in the body itself.
     let coordinators = match body.find("coordinators") {
         Some(_) => body.list("coordinators", coordinator)?,
         None => vec![coordinator(body)?],
@@ -267,8 +266,8 @@ fn find_coordinator_response(body: &Value) -> Read<FindCoordinatorResponse> {
     })
 }
 
-fn add_partitions_to_txn_request(body: &Value) -> Read<AddPartitionsToTxnRequest> {
-    let topic = |value: &Value| {
+fn add_partitions_to_txn_request(body: &JsonValue) -> FieldResult<AddPartitionsToTxnRequest> {
+    let topic = |value: &JsonValue| {
         Ok(AddPartitionsToTxnTopic {
             name: value.text("name")?,
             partitions: value.numbers("partitions")?,
@@ -282,7 +281,7 @@ fn add_partitions_to_txn_request(body: &Value) -> Read<AddPartitionsToTxnRequest
     })
 }
 
-fn add_offsets_to_txn_request(body: &Value) -> Read<AddOffsetsToTxnRequest> {
+fn add_offsets_to_txn_request(body: &JsonValue) -> FieldResult<AddOffsetsToTxnRequest> {
     Ok(AddOffsetsToTxnRequest {
         transactional_id: body.text("transactionalId")?,
         producer_id: body.number("producerId")?,
@@ -291,7 +290,7 @@ fn add_offsets_to_txn_request(body: &Value) -> Read<AddOffsetsToTxnRequest> {
     })
 }
 
-fn end_txn_request(body: &Value) -> Read<EndTxnRequest> {
+fn end_txn_request(body: &JsonValue) -> FieldResult<EndTxnRequest> {
     Ok(EndTxnRequest {
         transactional_id: body.text("transactionalId")?,
         producer_id: body.number("producerId")?,
@@ -300,8 +299,8 @@ fn end_txn_request(body: &Value) -> Read<EndTxnRequest> {
     })
 }
 
-fn txn_offset_commit_request(body: &Value) -> Read<TxnOffsetCommitRequest> {
-    let partition = |value: &Value| {
+fn txn_offset_commit_request(body: &JsonValue) -> FieldResult<TxnOffsetCommitRequest> {
+    let partition = |value: &JsonValue| {
         Ok(TxnOffsetCommitPartition {
             index: value.number("partitionIndex")?,
             offset: value.number("committedOffset")?,
@@ -309,7 +308,7 @@ fn txn_offset_commit_request(body: &Value) -> Read<TxnOffsetCommitRequest> {
             metadata: value.optional_text("committedMetadata")?,
         })
     };
-    let topic = |value: &Value| {
+    let topic = |value: &JsonValue| {
         Ok(TxnOffsetCommitTopic {
             name: value.text("name")?,
             partitions: value.list("partitions", partition)?,
@@ -327,9 +326,13 @@ fn txn_offset_commit_request(body: &Value) -> Read<TxnOffsetCommitRequest> {
     })
 }
 
-/// The results of partitions, under the names that the API has for the lists of both.
-fn topic_results(body: &Value, topics: &str, partitions: &str) -> Read<Vec<TopicResult>> {
-    let partition = |value: &Value| {
+/// The results of partitions; the names of the two lists depend on the API.
+fn topic_results(
+    body: &JsonValue,
+    topics: &str,
+    partitions: &str,
+) -> FieldResult<Vec<TopicResult>> {
+    let partition = |value: &JsonValue| {
         Ok(PartitionResult {
             index: value.number("partitionIndex")?,
             error: value.error("errorCode")?,

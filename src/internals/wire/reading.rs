@@ -1,4 +1,4 @@
-//! Batches taken apart, so that two of them can be compared but for what compression may make different.
+//! Parses batches, so that two of them can be compared regardless of differences in compression.
 
 use bytes::Bytes;
 
@@ -11,25 +11,24 @@ use crate::record::format::{
 use crate::record::legacy::{Messages, visit_records};
 use crate::types::Magic;
 
-/// More than the records of any batch of the tests take.
+/// Limit of the uncompressed records of a batch, larger than any in the tests.
 pub(super) const LIMIT_BYTES: usize = 64 * 1024 * 1024;
 
 /// A batch of format v2, or a message set.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ReadBatch {
     pub magic: i8,
-    /// What it says of itself besides its size and its checksum: of a message set, what its wrapper says,
-    /// if there is one.
+    /// The header fields except size and checksum; of a message set those of the wrapper, if there is one.
     pub head: Vec<u8>,
-    /// The records as they stand, uncompressed.
+    /// The encoded records, uncompressed.
     pub payload: Vec<u8>,
     pub records: Vec<BatchRecord>,
 }
 
-/// Reads one batch of format v2, or one message set, compressed or not.
+/// Parses one batch of format v2, or one message set, compressed or not.
 ///
 /// # Errors
-/// In words, if it is neither, is damaged, or has offsets that do not count from 0.
+/// If it is neither, is corrupt, or its offsets do not count from 0.
 pub fn read_batch(bytes: &[u8]) -> Result<ReadBatch, String> {
     if bytes.get(MAGIC_OFFSET) == Some(&(MAGIC_V2 as u8)) {
         read_record_batch(bytes)
@@ -115,7 +114,7 @@ fn read_message_set(bytes: &[u8]) -> Result<ReadBatch, String> {
     })
 }
 
-/// What stands before a wrapper's value, but for lengths and checksum.
+/// The fields before a wrapper's value, except lengths and checksum.
 fn wrapper_head(before_value: &[u8]) -> Vec<u8> {
     let value_length = before_value.len() - 4;
     [

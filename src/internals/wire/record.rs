@@ -1,4 +1,4 @@
-//! A record, as it is given to a batch and read from one.
+//! A record as the input and output of this module.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Fields of messages and records by name, as JSON has them.
+//! JSON values, and typed access to their fields by name.
 
 use std::sync::Arc;
 
@@ -6,9 +6,9 @@ use bytes::Bytes;
 
 use crate::error::ErrorCode;
 
-/// What JSON can say, with whole numbers only.
+/// A JSON value, with integers only.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Value {
+pub enum JsonValue {
     Null,
     Bool(bool),
     Number(i64),
@@ -17,33 +17,33 @@ pub enum Value {
     Map(Vec<(String, Self)>),
 }
 
-static NULL: Value = Value::Null;
+static NULL: JsonValue = JsonValue::Null;
 
-/// Reading fails in words that name the field.
-pub(super) type Read<T> = Result<T, String>;
+/// The error names the field.
+pub(super) type FieldResult<T> = Result<T, String>;
 
-impl Value {
-    pub(super) fn get(&self, name: &str) -> Read<&Self> {
+impl JsonValue {
+    pub(super) fn get(&self, name: &str) -> FieldResult<&Self> {
         self.find(name)
             .ok_or_else(|| format!("there is no field {name} in {self:?}"))
     }
 
-    /// Whether the version has the field at all.
+    /// The field; `None` if the version does not have it.
     pub(super) fn find(&self, name: &str) -> Option<&Self> {
         let Self::Map(fields) = self else { return None };
         let found = fields.iter().find(|(field, _)| field == name);
         found.map(|(_, value)| value)
     }
 
-    pub(super) fn number<N: TryFrom<i64>>(&self, name: &str) -> Read<N> {
+    pub(super) fn number<N: TryFrom<i64>>(&self, name: &str) -> FieldResult<N> {
         let value = self.get(name)?;
         value
             .as_number()
             .ok_or_else(|| format!("{name} is no such number: {value:?}"))
     }
 
-    /// The number, or what is read where the version has no such field.
-    pub(super) fn number_or<N: TryFrom<i64>>(&self, name: &str, absent: N) -> Read<N> {
+    /// The number; `absent` if the version does not have the field.
+    pub(super) fn number_or<N: TryFrom<i64>>(&self, name: &str, absent: N) -> FieldResult<N> {
         self.find(name).map_or(Ok(absent), |_| self.number(name))
     }
 
@@ -54,12 +54,12 @@ impl Value {
         N::try_from(*number).ok()
     }
 
-    pub(super) fn bool(&self, name: &str) -> Read<bool> {
+    pub(super) fn bool(&self, name: &str) -> FieldResult<bool> {
         self.get(name)?;
         self.bool_or(name, false)
     }
 
-    pub(super) fn bool_or(&self, name: &str, absent: bool) -> Read<bool> {
+    pub(super) fn bool_or(&self, name: &str, absent: bool) -> FieldResult<bool> {
         match self.find(name) {
             None => Ok(absent),
             Some(Self::Bool(yes)) => Ok(*yes),
@@ -67,18 +67,18 @@ impl Value {
         }
     }
 
-    pub(super) fn error(&self, name: &str) -> Read<ErrorCode> {
+    pub(super) fn error(&self, name: &str) -> FieldResult<ErrorCode> {
         self.number(name).map(ErrorCode::from_code)
     }
 
-    pub(super) fn text(&self, name: &str) -> Read<Arc<str>> {
+    pub(super) fn text(&self, name: &str) -> FieldResult<Arc<str>> {
         self.get(name)?;
         self.optional_text(name)?
             .ok_or_else(|| format!("{name} is null"))
     }
 
-    /// The text; `None` if it is null, or the version has no such field.
-    pub(super) fn optional_text(&self, name: &str) -> Read<Option<Arc<str>>> {
+    /// The text; `None` if it is null, or the version does not have the field.
+    pub(super) fn optional_text(&self, name: &str) -> FieldResult<Option<Arc<str>>> {
         match self.find(name).unwrap_or(&NULL) {
             Self::Null => Ok(None),
             Self::Text(text) => Ok(Some(text.as_str().into())),
@@ -86,21 +86,21 @@ impl Value {
         }
     }
 
-    pub(super) fn texts(&self, name: &str) -> Read<Vec<Arc<str>>> {
+    pub(super) fn texts(&self, name: &str) -> FieldResult<Vec<Arc<str>>> {
         self.list(name, |value| match value {
             Self::Text(text) => Ok(text.as_str().into()),
             other => Err(format!("{name} has what is no text: {other:?}")),
         })
     }
 
-    /// Bytes from hexadecimal digits.
-    pub(super) fn bytes(&self, name: &str) -> Read<Bytes> {
+    /// Decodes hexadecimal digits.
+    pub(super) fn bytes(&self, name: &str) -> FieldResult<Bytes> {
         self.optional_bytes(name)?
             .ok_or_else(|| format!("{name} is null or missing"))
     }
 
-    /// Bytes from hexadecimal digits; `None` if they are null.
-    pub(super) fn optional_bytes(&self, name: &str) -> Read<Option<Bytes>> {
+    /// Decodes hexadecimal digits; `None` for null.
+    pub(super) fn optional_bytes(&self, name: &str) -> FieldResult<Option<Bytes>> {
         let Some(digits) = self.optional_text(name)? else {
             return Ok(None);
         };
@@ -111,30 +111,34 @@ impl Value {
             .ok_or_else(|| format!("{name} is not in hexadecimal digits: {digits}"))
     }
 
-    /// The list; `None` if it is null, or the version has no such field.
+    /// The list; `None` if it is null, or the version does not have the field.
     pub(super) fn optional_list<T>(
         &self,
         name: &str,
-        element: impl FnMut(&Self) -> Read<T>,
-    ) -> Read<Option<Vec<T>>> {
+        element: impl FnMut(&Self) -> FieldResult<T>,
+    ) -> FieldResult<Option<Vec<T>>> {
         match self.find(name).unwrap_or(&NULL) {
             Self::Null => Ok(None),
-            Self::List(elements) => elements.iter().map(element).collect::<Read<_>>().map(Some),
+            Self::List(elements) => elements
+                .iter()
+                .map(element)
+                .collect::<FieldResult<_>>()
+                .map(Some),
             other => Err(format!("{name} is no list: {other:?}")),
         }
     }
 
-    /// The list; empty where the version has no such field.
+    /// The list; empty if the version does not have the field.
     pub(super) fn list<T>(
         &self,
         name: &str,
-        element: impl FnMut(&Self) -> Read<T>,
-    ) -> Read<Vec<T>> {
+        element: impl FnMut(&Self) -> FieldResult<T>,
+    ) -> FieldResult<Vec<T>> {
         self.optional_list(name, element)
             .map(Option::unwrap_or_default)
     }
 
-    pub(super) fn numbers(&self, name: &str) -> Read<Vec<i32>> {
+    pub(super) fn numbers(&self, name: &str) -> FieldResult<Vec<i32>> {
         self.list(name, |value| {
             value
                 .as_number()

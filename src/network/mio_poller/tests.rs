@@ -1,4 +1,4 @@
-//! What is the system's alone; the selector's tests go over the same sockets.
+//! Behaviour of the system's sockets only; the selector's tests cover the rest.
 
 use std::io::Write as _;
 use std::net::{Ipv4Addr, TcpListener};
@@ -21,7 +21,7 @@ fn a_connection_to_itself_is_refused() {
     assert_eq!(error.kind(), io::ErrorKind::ConnectionRefused);
 }
 
-/// In a process whose owner is not Rust, and which left the signal as it was, it would be the end.
+/// `SIGPIPE` would kill a process that is not Rust's and does not ignore the signal.
 #[test]
 #[cfg(target_os = "linux")]
 #[allow(

@@ -1,4 +1,4 @@
-//! The look-up of `bootstrap.servers` when a producer is built: all hosts at once, within a time limit.
+//! Resolves `bootstrap.servers` when a producer is built: all hosts concurrently, with a timeout.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,15 +9,14 @@ use crossbeam_channel::unbounded;
 use super::{NameLookUps, NameService, literal, unresolved};
 use crate::clock::{Clock, Deadline};
 
-/// Threads that look up bootstrap hosts at once. A list may name many hosts, of which the first few
-/// may hang.
+/// Threads that resolve bootstrap hosts concurrently: the first few of a long list may hang.
 const BOOTSTRAP_THREADS: usize = 8;
 
-/// How long a look-up of bootstrap hosts may take, be it that of a producer that is built or one that begins
-/// again. Java has no limit; those of the system's resolver are commonly shorter than this.
+/// Timeout of resolving the bootstrap hosts, when a producer is built and in a rebootstrap. Java has none; the timeouts
+/// of the system's resolver are commonly shorter than this.
 pub(crate) const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(30);
 
-/// How bootstrap hosts are made into nodes.
+/// How bootstrap hosts become nodes.
 ///
 /// # Kafka
 /// `client.dns.lookup`.
@@ -25,23 +24,23 @@ pub(crate) const BOOTSTRAP_LIMIT: Duration = Duration::from_secs(30);
 pub(crate) enum DnsLookup {
     /// Each host is one node; all its addresses are tried when connecting.
     UseAllDnsIps,
-    /// Each address of each host is a node, by the name that the address has.
+    /// Each address of each host is a node, named by its reverse look-up (canonical name).
     ResolveCanonicalBootstrapServersOnly,
 }
 
-/// Bootstrap hosts, looked up.
+/// Resolved bootstrap hosts.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct BootstrapHosts {
-    /// Where to connect, in the order in which the hosts were given.
+    /// Hosts to connect to, in the order of `bootstrap.servers`.
     pub(crate) usable: Vec<(String, u16)>,
-    /// Hosts that cannot be connected to, and why.
+    /// Hosts that could not be resolved, and why.
     pub(crate) failed: Vec<((String, u16), Arc<str>)>,
 }
 
-/// Looks up the hosts of `bootstrap.servers`, for at most `timeout`.
+/// Resolves the hosts of `bootstrap.servers`, for at most `timeout`.
 ///
 /// # Blocking
-/// Up to `timeout`, unless all hosts are addresses or are answered before.
+/// Up to `timeout`, unless all hosts are IP addresses or are resolved earlier.
 /// # Kafka
 /// `org.apache.kafka.clients.ClientUtils#parseAndValidateAddresses`, which has no time limit.
 pub(crate) fn resolve_bootstrap(
@@ -64,7 +63,7 @@ pub(crate) fn resolve_bootstrap(
                 },
             );
         } else {
-            // Cannot fail: this function holds the other end.
+            // Cannot fail: this function holds the receiver.
             let _ = jobs.send((index, host.clone(), *port));
         }
     }
@@ -89,12 +88,13 @@ pub(crate) fn resolve_bootstrap(
             spawn_error = Some(error);
         }
     }
+    // Without these handles the channel disconnects when the last thread ends, and `recv_timeout` below returns.
     drop(outgoing);
     drop(queue);
 
     let deadline = Deadline::after(clock.now(), timeout);
     while answered.len() < hosts.len() {
-        // Also ends when there is no thread left to answer.
+        // The timeout, or no thread is left that could send a result.
         let Ok((index, found)) = answers.recv_timeout(deadline.remaining_or(clock.now(), timeout))
         else {
             break;
@@ -115,7 +115,7 @@ pub(crate) fn resolve_bootstrap(
     merge(hosts, answered, &why)
 }
 
-/// Puts the answers in the order of the hosts; hosts without one failed because of `why`.
+/// Orders the results like the hosts; hosts without a result have failed because of `why`.
 fn merge(
     hosts: &[(String, u16)],
     mut answered: BTreeMap<usize, BootstrapHosts>,
@@ -138,6 +138,7 @@ fn merge(
     all
 }
 
+/// Resolves one bootstrap host.
 fn look_up_bootstrap(
     names: &dyn NameService,
     lookup: DnsLookup,
@@ -163,11 +164,11 @@ fn look_up_bootstrap(
         return found;
     }
     for address in addresses {
-        // An address without a name goes by itself.
+        // Without a reverse entry the address itself is the name.
         let name = names
             .name(address.ip())
             .unwrap_or_else(|_| address.ip().to_string());
-        // The name is what will be looked up when connecting, so it must lead somewhere.
+        // Connecting resolves this name again, so it must be resolvable.
         match names.addresses(&name, port) {
             Ok(_) => found.usable.push((name, port)),
             Err(error) => {

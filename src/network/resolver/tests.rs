@@ -8,7 +8,7 @@ use crossbeam_channel::RecvTimeoutError;
 use super::*;
 use crate::clock::SystemClock;
 
-/// Tells each wake-up on a channel.
+/// Sends each wake-up over a channel.
 #[derive(Debug)]
 struct Told(Sender<()>);
 
@@ -89,7 +89,7 @@ fn rig() -> Rig {
 }
 
 impl Rig {
-    /// The next answer, once the poller was woken for it.
+    /// The next result, after its wake-up.
     fn answer(&mut self) -> Resolution {
         if let Some(answer) = self.resolver.poll() {
             return answer;
@@ -132,7 +132,8 @@ fn a_host_that_is_an_address_is_answered_at_once_and_asks_nobody() {
     assert!(rig.asked.is_empty());
 }
 
-/// NC-28
+/// NC-28: each attempt takes the next of a host's addresses; after the last, and after a connection that stood, the
+/// name is looked up again. The same bad address could be taken again (KAFKA-15817).
 #[test]
 fn addresses_of_the_first_ones_family_come_first_and_the_others_are_kept() {
     let mut rig = rig();
@@ -158,7 +159,7 @@ fn a_host_without_address_is_an_error_that_names_it() {
 }
 
 #[test]
-fn a_name_that_hangs_holds_up_only_those_who_asked_for_it() {
+fn a_hanging_look_up_delays_only_the_nodes_with_that_name() {
     let mut rig = rig();
     rig.resolver.request(1, "hangs", 1);
     assert_eq!(rig.asked.recv_timeout(PATIENCE).unwrap(), "hangs");
@@ -171,7 +172,7 @@ fn a_name_that_hangs_holds_up_only_those_who_asked_for_it() {
 }
 
 #[test]
-fn those_who_ask_for_the_same_name_share_one_look_up() {
+fn nodes_with_the_same_host_name_share_one_look_up() {
     let mut rig = rig();
     for node in 1..=40 {
         rig.resolver.request(node, "hangs", 9000 + node as u16);
@@ -188,7 +189,7 @@ fn those_who_ask_for_the_same_name_share_one_look_up() {
 }
 
 #[test]
-fn a_node_that_asks_for_another_name_gets_the_answer_for_that_one() {
+fn a_nodes_new_request_replaces_its_running_look_up() {
     let mut rig = rig();
     rig.resolver.request(1, "hangs", 1);
     rig.resolver.request(1, "pair", 2);
@@ -203,13 +204,13 @@ fn a_node_that_asks_for_another_name_gets_the_answer_for_that_one() {
 }
 
 #[test]
-fn more_names_than_may_be_looked_up_at_once_wait_for_their_turn() {
+fn names_beyond_the_limit_of_concurrent_look_ups_are_queued() {
     let mut rig = rig();
-    let count = 2 * LOOKUPS_AT_ONCE as NodeId;
+    let count = 2 * MAX_CONCURRENT_LOOKUPS as NodeId;
     for node in 0..count {
         rig.resolver.request(node, &format!("hangs-{node}"), 1);
     }
-    for _ in 0..LOOKUPS_AT_ONCE {
+    for _ in 0..MAX_CONCURRENT_LOOKUPS {
         rig.asked.recv_timeout(PATIENCE).unwrap();
     }
     assert!(rig.asked.is_empty());
@@ -223,7 +224,7 @@ fn more_names_than_may_be_looked_up_at_once_wait_for_their_turn() {
 }
 
 #[test]
-fn a_look_up_that_panics_is_answered_with_an_error() {
+fn a_panicking_look_up_yields_an_error() {
     let mut rig = rig();
     rig.resolver.request(1, "panics", 1);
     let error = rig.answer().result.unwrap_err();
@@ -231,7 +232,7 @@ fn a_look_up_that_panics_is_answered_with_an_error() {
 }
 
 #[test]
-fn canonical_names_come_some_time_later_and_wake_the_poller() {
+fn canonical_names_come_later_and_wake_up_the_poller() {
     let mut rig = rig();
     rig.resolver.request_canonical(hosts(&["hangs", "pair"]));
     assert_eq!(rig.resolver.poll_canonical(), None, "does not wait");
@@ -378,9 +379,9 @@ fn no_hosts_need_no_time() {
     assert_eq!(found, BootstrapHosts::default());
 }
 
-/// What a simulation does: nothing of it needs a thread, or time.
+/// As in a simulation: without threads or time.
 #[test]
-fn look_ups_that_are_made_at_once_are_answered_when_they_are_asked_for() {
+fn inline_look_ups_have_their_result_at_once() {
     let (names, _asked, _gate) = scripted();
     let look_ups = NameLookUps::at_once(names);
     let (wake, woken) = unbounded();

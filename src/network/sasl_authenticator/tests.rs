@@ -6,7 +6,8 @@ use crate::security::sasl::outside::{Outside, Wake, random_of_seed};
 use crate::security::sasl::{FetchToken, OAuthBearerToken};
 use crate::util::log::LogContext;
 
-const NOW: Instant = Instant::from_nanos(1_000_000_000);
+/// Start of the clients' clock.
+const NOW: Instant = Instant::from_nanos(3_600_000_000_000);
 
 fn outside() -> Outside {
     Outside {
@@ -97,7 +98,7 @@ fn authenticated(error: ErrorCode, words: Option<&str>, session: i64) -> Respons
     })
 }
 
-/// Goes as far as the answer to the handshake; returns the step after it, and the request's id.
+/// Runs the exchange up to the SaslHandshake response; returns the next step, and the request's correlation id.
 fn shaken(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep, AuthFailure> {
     let (header, asked) = request(talk.proceed(NOW));
     assert!(matches!(asked, Request::ApiVersions(_)), "{asked:?}");
@@ -116,7 +117,7 @@ fn shaken(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthSt
     talk.receive(&answer(answer_with, 1, header.correlation_id), NOW)
 }
 
-/// Goes as far as the answer to the token.
+/// Runs the exchange up to the response to the token.
 fn told(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep, AuthFailure> {
     let step = shaken(talk, &handshake(ErrorCode::NoError, &["PLAIN"]));
     let (header, asked) = request(step);
@@ -133,7 +134,7 @@ fn told(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep
 
 /// SL-27; Java: SaslAuthenticatorTest#testValidSaslPlainOverPlaintext
 #[test]
-fn versions_come_first_then_the_mechanism_then_its_token() {
+fn the_order_is_api_versions_then_handshake_then_token() {
     let mut talk = authenticator();
     let step = told(&mut *talk, &authenticated(ErrorCode::NoError, None, 0));
     assert!(
@@ -149,7 +150,7 @@ fn versions_come_first_then_the_mechanism_then_its_token() {
 
 /// SL-29; Java: SaslClientAuthenticator.ReauthInfo
 #[test]
-fn a_session_that_ends_is_begun_again_before_that_without_asking_for_versions() {
+fn reauthentication_starts_before_the_session_expires_without_api_versions() {
     let mut talk = authenticator();
     let content = authenticated(ErrorCode::NoError, None, 10_000);
     let Ok(AuthStep::Complete { again }) = told(&mut *talk, &content) else {
@@ -227,7 +228,7 @@ fn a_mechanism_that_is_not_offered_is_told_with_those_that_are() {
 
 /// Java: SaslAuthenticatorTest#oldSaslPlainPlaintextServerWithoutSaslAuthenticateHeader
 #[test]
-fn with_brokers_before_1_0_tokens_travel_bare() {
+fn with_brokers_before_1_0_tokens_are_sent_as_bare_frames() {
     for ranges in [
         &[(ApiKey::SaslHandshake, 0, 0)][..],
         &[],

@@ -1,5 +1,4 @@
-//! An authenticator that talks for several rounds, waits for what is not there yet, and has to begin again
-//! after some time.
+//! Mock authenticator: several rounds, pauses, and re-authentication after some time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +10,7 @@ use crate::clock::{Deadline, Instant};
 use crate::network::authenticator::{AuthFailure, AuthStep, Authenticator};
 use crate::protocol::Frame;
 
-/// What is to become of it.
+/// Its scripted outcome.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AuthPlan {
     pub(super) rounds: u8,

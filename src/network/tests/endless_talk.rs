@@ -1,4 +1,4 @@
-//! A second talk that nobody answers, and a token that does not come.
+//! Re-authentication without a response, and a token that never comes.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -11,6 +11,7 @@ use crate::clock::{Clock, Deadline, Instant};
 use crate::network::authenticator::{AuthFailure, AuthStep, Authenticator};
 use crate::network::channel_builder::{ChannelBuilder, ChannelParts};
 use crate::network::endpoint::Endpoint;
+use crate::network::metrics::SelectorMetrics;
 use crate::network::poller::Stream;
 use crate::network::selectable::{CloseReason, PollEvents, Selectable};
 use crate::network::selector::{Selector, SelectorOptions};
@@ -32,7 +33,7 @@ enum Second {
     Pauses(Deadline),
 }
 
-/// Done at once; has to talk again when a second has passed, and is not done any more.
+/// Authenticator that completes at once, re-authenticates after a second, and then never completes.
 struct Again {
     is_begun: bool,
     second: Second,
@@ -99,7 +100,9 @@ fn selector(second: Second) -> (Selector<SimPoller>, Arc<MockClock>) {
         ..SelectorOptions::default()
     };
     let builder = Box::new(Build(second));
-    let selector = Selector::new(network.poller(), builder, options, clock.clone());
+    let metrics = SelectorMetrics::for_tests(clock.clone());
+    let poller = network.poller();
+    let selector = Selector::new(poller, builder, options, clock.clone(), metrics);
     (selector, clock)
 }
 
@@ -138,7 +141,7 @@ fn a_pause_does_not_keep_an_idle_connection() {
 }
 
 #[test]
-fn a_pause_that_is_over_does_not_make_polls_come_back_at_once() {
+fn a_pause_that_is_over_does_not_cause_a_busy_loop() {
     let over = Second::Pauses(Deadline::At(Instant::ORIGIN));
     let (mut selector, clock) = talking_again(over);
     let mut events = PollEvents::default();

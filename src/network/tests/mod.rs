@@ -1,11 +1,12 @@
-//! Selector and channels over the simulated network, with a transport that seals, splits and keeps bytes
-//! inside, and an authenticator that talks for several rounds.
+//! Simulation tests of selector and channels over the simulated network, with a mock transport that encrypts, splits
+//! and buffers, and a mock authenticator of several rounds.
 //!
 //! `SEED=n` replays one seed, `SEEDS=n` runs so many.
 
 mod authenticator;
 mod endless_talk;
 mod harness;
+mod metrics;
 mod parts;
 mod peer;
 mod plant;
@@ -51,7 +52,7 @@ fn whatever_a_transport_does_frames_come_whole_in_order_and_once() {
     all.assert_everything_happened();
 }
 
-/// What a bug would look like from below or above the channel, and that it is found.
+/// Plants bugs below and above the channel, and checks that each is found.
 #[test]
 fn a_forgotten_readiness_and_a_forgotten_flush_are_found() {
     for plant in [

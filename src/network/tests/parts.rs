@@ -1,4 +1,4 @@
-//! What a run's channels are made of, and the bugs that are put into it.
+//! The channel builder and poller of a run, with planted bugs.
 
 use std::collections::BTreeMap;
 use std::io;

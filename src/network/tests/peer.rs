@@ -1,4 +1,4 @@
-//! The broker's end: opens what is sealed, talks with the authenticator, and sends each request back.
+//! The mock broker: decrypts, authenticates the client, and echoes each request.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;

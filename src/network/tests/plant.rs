@@ -1,17 +1,17 @@
-//! The bugs that are put into a run.
+//! Bugs that can be planted in a run.
 
-/// A bug that is put below or above the channel.
+/// A planted bug, below or above the channel.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Plant {
     Nothing,
     /// Of twenty events, the poller loses one.
     EventForgotten,
-    /// The transport takes a stream for emptied that is not.
+    /// The transport takes a stream for drained that is not.
     ReadinessForgotten,
-    /// It does not say that it has input left inside.
+    /// It does not report buffered input.
     InputForgotten,
-    /// It does not say that it has to be flushed.
+    /// It does not report pending writes.
     FlushForgotten,
-    /// It says that it has been flushed when the stream was full.
+    /// It reports a complete flush although the stream was full.
     RoomForgotten,
 }

@@ -1,11 +1,11 @@
-//! Sealed bytes: a kind, a length, and what is in it, made unreadable.
+//! Records of the mock cipher: a kind, a length, and encrypted content.
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 
 const MASK: u8 = 0x5a;
 const HEADER: usize = 3;
 
-/// The most that one record holds.
+/// Longest content of a record.
 pub(super) const LARGEST: usize = 16_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,6 +1,6 @@
-//! What runs have seen.
+//! Coverage counters of runs.
 
-/// What a run has seen.
+/// Events that a run has covered.
 #[derive(Debug, Default)]
 pub(super) struct Tally {
     pub(super) connected: usize,

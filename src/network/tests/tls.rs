@@ -1,4 +1,4 @@
-//! The same with TLS: the transport of the library, against a server in memory.
+//! The same simulation with TLS: the library's transport against an in-memory server.
 
 use std::io::{IoSlice, Read, Write};
 use std::sync::Arc;

@@ -1,5 +1,4 @@
-//! The transport by itself, against a server in memory: what it holds, what it says at the end, and bytes that no
-//! honest server sends.
+//! The TLS transport against an in-memory server: buffered bytes, close and errors, and malicious input.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -16,14 +15,14 @@ use crate::security::tls::tests::client_trusting;
 use crate::security::tls::tests::server::{ONLY_12, ONLY_13, Server};
 use crate::sync::{Mutex, Rank};
 
-/// What a stream has for the client, and what the client wrote.
+/// Mock stream: bytes to read, and bytes that the client wrote.
 #[derive(Default)]
 struct Bytes {
     incoming: VecDeque<u8>,
     /// The peer sends no more.
     is_over: bool,
     written: Vec<u8>,
-    /// So many more are taken.
+    /// Number of bytes that writes still take.
     room: usize,
     /// Every write fails.
     is_broken: bool,
@@ -129,7 +128,7 @@ impl Sides {
         }
     }
 
-    /// One whose session stands.
+    /// A rig whose handshake is done.
     fn standing(&self) -> Rig {
         let mut rig = self.rig();
         while !rig.transport.handshake(&mut rig.ready).unwrap() {
@@ -284,7 +283,24 @@ fn the_reason_of_a_broker_that_refuses_is_found_behind_a_broken_stream() {
 }
 
 #[test]
-fn a_peer_that_has_much_to_say_to_the_session_and_nothing_to_us_does_not_hold_others_up() {
+fn a_message_in_pieces_that_never_end_is_a_refusal_when_there_is_no_more_room() {
+    let mut rig = Sides::new(&ONLY_13).rig();
+    assert!(!rig.transport.handshake(&mut rig.ready).unwrap());
+    // A message of 65,520 bytes, one in each record.
+    rig.arrives(&[22, 3, 3, 0, 4, 2, 0, 0xff, 0xf0]);
+    rig.arrives(&[22, 3, 3, 0, 1, 0].repeat(100_000));
+    match rig.transport.handshake(&mut rig.ready) {
+        Err(TransportError::Authentication(why)) => {
+            assert!(why.contains("HandshakePayloadTooLarge"), "{why}");
+        }
+        other => panic!("{other:?}"),
+    }
+    let left = rig.bytes.0.lock().incoming.len();
+    assert!(left > 400_000, "it was read on: {left} are left");
+}
+
+#[test]
+fn a_peer_that_sends_only_tls_messages_without_data_does_not_starve_others() {
     let mut rig = Sides::new(&ONLY_13).standing();
     rig.read_all();
     for _ in 0..20 {
@@ -322,8 +338,8 @@ fn length(record: &[u8]) -> usize {
     usize::from(u16::from_be_bytes([record[3], record[4]]))
 }
 
-/// Every byte of what a server says is changed once, and it is cut off after every byte: there is an end, and no
-/// handshake that was tampered with stands.
+/// Changes each byte that the server sends, and truncates after each byte: the handshake always ends, and never
+/// succeeds if it was tampered with.
 #[test]
 fn a_handshake_that_is_changed_or_cut_anywhere_comes_to_its_end() {
     for sides in [Sides::new(&ONLY_12), Sides::new(&ONLY_13)] {

@@ -1,4 +1,4 @@
-//! Sending everything that is in batches, and waiting for it.
+//! Flush: sending all incomplete batches without linger, and waiting for their completion.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,23 +10,22 @@ use crate::producer::produce_request_result::ProduceRequestResult;
 use crate::producer::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
-/// A flush as steps. While it lasts, batches do not linger; the batches that it waits for are those that were
-/// incomplete when it was first stepped. A flush whose time is up leaves them to the sender, and batches do not
-/// linger until they have ended.
+/// A flush as a [`BlockingCall`]. It waits for the batches that were incomplete at its first step; while it is in
+/// progress, no batch lingers. After a flush that timed out, no batch lingers until those it waited for have completed.
 pub(crate) struct Flush<'a> {
     accumulator: &'a RecordAccumulator,
     time: Stopwatch,
-    batches: Option<Batches<'a>>,
+    batches: Option<AwaitedBatches<'a>>,
 }
 
-/// What a flush waits for.
-struct Batches<'a> {
+/// The batches that a flush waits for.
+struct AwaitedBatches<'a> {
     accumulator: &'a RecordAccumulator,
-    /// Above the numbers of all of them.
+    /// Exclusive upper bound of their numbers.
     below: u64,
     _flushing: Flushing<'a>,
     results: Vec<Arc<ProduceRequestResult>>,
-    /// As many of them, from the first on, have ended.
+    /// Length of the prefix of `results` that is known to be complete.
     done: usize,
 }
 
@@ -52,11 +51,13 @@ impl Flush<'_> {
     }
 }
 
-impl<'a> Batches<'a> {
+impl<'a> AwaitedBatches<'a> {
     fn of(accumulator: &'a RecordAccumulator) -> Self {
         if planted!(FlushCountsLate) {
             accumulator.waker.wake();
         }
+        // Counted before the incomplete batches are collected: a batch that is opened after that sees the flush, and
+        // does not linger.
         let flushing = Flushing::begin(&accumulator.flushes);
         let (results, below) = {
             let incomplete = accumulator.incomplete.lock();
@@ -65,6 +66,7 @@ impl<'a> Batches<'a> {
             (incomplete.values().cloned().collect::<Vec<_>>(), below)
         };
         let wakes = !planted!(FlushWakesNobody | FlushCountsLate);
+        // The sender may be asleep until the end of a linger that no longer counts.
         if !results.is_empty() && wakes {
             accumulator.waker.wake();
         }
@@ -77,7 +79,7 @@ impl<'a> Batches<'a> {
         }
     }
 
-    /// What of it has not ended and is to be waited for next.
+    /// The first result that is not complete, to wait for next.
     fn undone(&mut self) -> Option<&ProduceRequestResult> {
         let results = &self.results[..];
         while let Some(result) = results.get(self.done) {
@@ -95,8 +97,10 @@ impl<'a> Batches<'a> {
     }
 }
 
-impl Drop for Batches<'_> {
+impl Drop for AwaitedBatches<'_> {
     fn drop(&mut self) {
+        // Runs before the field `_flushing` is dropped: in between there is no moment at which the batches linger
+        // again.
         if self.undone().is_some() && !planted!(FlushGivesBackToLinger) {
             if planted!(FlushLeavesLate) {
                 let flushes = &self.accumulator.flushes;
@@ -110,17 +114,18 @@ impl Drop for Batches<'_> {
 }
 
 impl RecordAccumulator {
-    /// Batches below this number are to be sent without waiting for `linger.ms`, though nobody waits for them.
+    /// Marks the batches below this number as to be sent without `linger.ms`, after their flush has timed out.
     fn leave_to_sender(&self, below: u64) {
         self.left_by_flushes.fetch_max(below, Ordering::AcqRel);
     }
 
-    /// Whether there are such batches.
+    /// Whether batches of a flush that timed out are still incomplete. Clears the mark when there are none.
     pub(super) fn has_left_by_flushes(&self) -> bool {
         let below = self.left_by_flushes.load(Ordering::Acquire);
         if below == 0 {
             return false;
         }
+        // Ids ascend in the order of opening: the oldest incomplete batch decides for all.
         let first = self.incomplete.lock().keys().next().map(|id| id.opened());
         if first.is_some_and(|first| first < below) {
             return true;
@@ -129,7 +134,7 @@ impl RecordAccumulator {
             self.left_by_flushes.store(0, Ordering::Release);
             return false;
         }
-        // Unless another flush has left some meanwhile.
+        // Compare-and-swap: another flush may have raised the mark meanwhile, and its batches must not be forgotten.
         let forgotten =
             self.left_by_flushes
                 .compare_exchange(below, 0, Ordering::AcqRel, Ordering::Acquire);
@@ -147,7 +152,10 @@ impl BlockingCall for Flush<'_> {
         self.time.start(clock);
         let is_over = self.time.is_over(clock);
         let accumulator = self.accumulator;
-        let batches = self.batches.get_or_insert_with(|| Batches::of(accumulator));
+        // Also when the timeout is zero: such a flush still makes the sender send everything.
+        let batches = self
+            .batches
+            .get_or_insert_with(|| AwaitedBatches::of(accumulator));
         if is_over {
             return Step::Done(match batches.left() {
                 0 => Ok(()),
@@ -166,7 +174,7 @@ impl BlockingCall for Flush<'_> {
     }
 }
 
-/// Counts a flush while it lasts, also when the waiting thread panics.
+/// The guard that counts a flush in progress, also if the waiting thread panics.
 pub(super) struct Flushing<'a>(&'a AtomicUsize);
 
 impl<'a> Flushing<'a> {

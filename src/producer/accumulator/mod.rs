@@ -1,6 +1,8 @@
-//! Records on their way from application threads to the sender: the application's half.
-//! The sender's half, who is ready and whose turn it is, is [`drain`].
+//! The record accumulator: queues of batches, one for each partition, to which application threads append.
+//! The sender's half, which selects ready partitions and drains their queues, is [`drain`].
 
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) mod by_hand;
 mod drain;
 mod entry;
 mod flush;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use super::batch::{BatchFormat, BatchId, NewBatch, OpenBatch, Packer, SplitBatch};
 use super::buffer_pool::{BufferPool, Lease};
 use super::counters::Counters;
-use super::future::Place;
+use super::future::PlaceInBatch;
 use super::instance::Instance;
 use super::produce_request_result::ProduceRequestResult;
 use super::thunks::{AnyCallback, UntakenCallback};
@@ -25,75 +27,79 @@ use crate::compress::{CompressionType, Compressor};
 use crate::planted::planted;
 use crate::record::builder::RecordParts;
 use crate::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
-use crate::sync::{ArcSwap, Guard, Mutex, Rank};
+use crate::sync::{self, ArcSwap, Guard, Mutex, Rank};
 use crate::types::{Magic, PartitionId, UsableMagic};
 
 pub(crate) use drain::{DrainGate, Drained, Drainer, DrainerOptions, HeadOfLine};
-pub(crate) use entry::{EntryIndex, PartitionEntry};
+use entry::Door;
+pub(crate) use entry::{Admission, AnyTransaction, EntryIndex, PartitionEntry, TransactionNumber};
 pub(crate) use flush::Flush;
-use packing::Packing;
+use packing::{Packing, PackingStep};
 use registry::Registry;
 use topics::NO_SNAPSHOT;
-pub(crate) use topics::{Choice, RandomSource, TopicEntry, Topics};
+pub(crate) use topics::{Choice, TopicEntry, Topics};
 
-/// What the accumulator is built from.
+/// The options of the accumulator.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AccumulatorOptions {
     pub(crate) batch_size_bytes: usize,
     pub(crate) linger: Duration,
-    /// There are interceptors: every record's end is reported.
+    /// There are interceptors: they are called for every record, with or without callback.
     pub(crate) track_all: bool,
+    /// Queues admit records only while their partition is part of a transaction.
+    pub(crate) is_transactional: bool,
 }
 
-/// What decides how batches are written.
+/// The format of batches: magic and compression.
 #[derive(Debug, Clone)]
 pub(crate) struct AccumulatorFormat {
-    /// The newest that all brokers understand, asked when a batch is opened (RA-7).
+    /// The newest magic that all brokers understand, read when a batch is opened (RA-7).
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) packer: Arc<Packer>,
 }
 
-/// The queues of batches, one for each partition.
+/// The record accumulator: the queues of batches, one for each partition.
 ///
 /// # Threads
-/// Application threads append; the sender takes its input from the inbox and the queues through a
-/// [`Drainer`], which is its alone.
+/// Application threads append; the sender drains the inbox and the queues through a [`Drainer`], which it owns.
 /// # Kafka
-/// `RecordAccumulator`. Differs: nothing is counted or looked up by every append but the topic map and
-/// the partition's own queue; that an append is in progress is known from the queue's lock.
+/// `RecordAccumulator`. Differs: every append accesses the topic map and its partition's own queue, and no other shared
+/// state. There is no `appendsInProgress` counter: an append in progress holds the queue's lock.
 #[derive(Debug)]
 pub(crate) struct RecordAccumulator {
     options: AccumulatorOptions,
     format: AccumulatorFormat,
-    packing: Packing,
+    packing: Arc<Packing>,
     instance: Instance,
     topics: ArcSwap<Topics>,
-    /// The snapshot in `topics`, once it is there.
+    /// The id of the snapshot in `topics`, stored after the snapshot itself.
     snapshot: AtomicU64,
     registry: Mutex<Registry>,
     inbox: Mutex<Vec<Arc<PartitionEntry>>>,
     incomplete: Mutex<BTreeMap<BatchId, Arc<ProduceRequestResult>>>,
     flushes: AtomicUsize,
-    /// Batches below this number were left by a flush whose time was up, and are still to be sent at once;
-    /// zero if there are none.
+    /// Batches below this number belong to a flush that timed out: they are still sent without linger. Zero if
+    /// there are none.
     left_by_flushes: AtomicU64,
     pool: Arc<BufferPool>,
     waker: Arc<SenderWaker>,
     counters: Arc<Counters>,
 }
 
-/// What came of an append.
+/// The result of an append.
 #[derive(Debug)]
 pub(crate) enum Append {
-    Done(Place),
-    /// A new batch is needed for it.
+    Done(PlaceInBatch),
+    /// No open batch has room: a new one is needed.
     NeedsBatch,
+    /// The partition was not added to the record's transaction, or that transaction is no longer open.
+    OutsideTransaction,
     Closed,
 }
 
-impl std::fmt::Debug for Place {
+impl std::fmt::Debug for PlaceInBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Place")
+        f.debug_struct("PlaceInBatch")
             .field("index", &self.index)
             .finish_non_exhaustive()
     }
@@ -108,6 +114,11 @@ impl RecordAccumulator {
         waker: Arc<SenderWaker>,
         counters: Arc<Counters>,
     ) -> Self {
+        let door = if options.is_transactional {
+            Door::OutsideTransaction
+        } else {
+            Door::Open(TransactionNumber::NONE)
+        };
         Self {
             options,
             format,
@@ -115,7 +126,7 @@ impl RecordAccumulator {
             instance,
             topics: ArcSwap::from_pointee(Topics::default()),
             snapshot: AtomicU64::new(NO_SNAPSHOT),
-            registry: Mutex::new(Rank::LEAF, Registry::default()),
+            registry: Mutex::new(Rank::LEAF, Registry::new(door)),
             inbox: Mutex::new(Rank::LEAF, Vec::new()),
             incomplete: Mutex::new(Rank::LEAF, BTreeMap::new()),
             flushes: AtomicUsize::new(0),
@@ -131,7 +142,7 @@ impl RecordAccumulator {
         &self.pool
     }
 
-    /// The topics that can be sent to, as of now.
+    /// The current snapshot of the topic map.
     #[inline]
     pub(crate) fn topics(&self) -> Guard<Arc<Topics>> {
         self.topics.load()
@@ -143,37 +154,39 @@ impl RecordAccumulator {
         if planted!(SnapshotStays) && self.snapshot.load(Ordering::Acquire) != NO_SNAPSHOT {
             return;
         }
+        // From here on recent topics of other snapshots miss, and are looked up in the map that was stored above.
         self.snapshot.store(id, Ordering::Release);
     }
 
-    /// Appends to an open batch of the topic, if this thread sent to it a moment ago and it has not changed since,
-    /// and the batch has room. `choose` chooses the partition.
+    /// The fast path: appends to an open batch of a topic in this thread's cache of recent topics, if the topic has not
+    /// changed since and the batch has room. `choose` chooses the partition.
     #[inline]
     pub(crate) fn append_to_recent<C: UntakenCallback + ?Sized>(
         &self,
+        of: impl Admission,
         topic: &str,
         choose: impl FnOnce(&TopicEntry) -> PartitionId,
         record: &RecordParts<'_>,
         payload_len: usize,
         callback: Option<&mut C>,
-    ) -> Option<Place> {
+    ) -> Option<PlaceInBatch> {
         recent::with(self.snapshot.load(Ordering::Acquire), topic, |topic| {
-            // Of a negative number there is none.
+            // A negative partition number has no entry: the slow path refuses the record.
             let entry = topic.partition(choose(topic))?;
             topic.mark_used();
-            match self.try_append(entry, record, payload_len, callback) {
+            match self.try_append(of, entry, record, payload_len, callback) {
                 Append::Done(place) => Some(place),
-                Append::NeedsBatch | Append::Closed => None,
+                Append::NeedsBatch | Append::OutsideTransaction | Append::Closed => None,
             }
         })
     }
 
-    /// Lets this thread find the topic faster the next time.
+    /// Puts the topic into this thread's cache of recent topics.
     pub(crate) fn remember(topics: &Topics, topic: &Arc<TopicEntry>) {
         recent::remember(topics.id(), topic);
     }
 
-    /// The entry of a partition of the topic, made if this is the first record for it.
+    /// The partition's entry, created for its first record.
     pub(crate) fn partition<'t>(
         &self,
         topic: &'t TopicEntry,
@@ -183,51 +196,52 @@ impl RecordAccumulator {
         if let Some(entry) = slot.get() {
             return Some(entry);
         }
-        // Not while the slot is filled: it may be the registry's own.
+        // Looked up before `get_or_init`: the slot may be the registry's own, and the registry initializes that
+        // itself. A `OnceLock` must not be initialized from within its own initializer.
         let entry = self.registry.lock().entry(topic.name(), partition);
         Some(slot.get_or_init(|| entry))
     }
 
-    /// How much memory a batch that begins with this record is given (RA-4).
+    /// Bytes to allocate for a batch that begins with this record (RA-4).
     pub(crate) fn allocation_for(&self, record_upper_bound: usize) -> usize {
         self.options.batch_size_bytes.max(record_upper_bound)
     }
 
-    /// Appends to a batch that is there already.
+    /// Appends to the partition's open batch.
     #[inline]
     pub(crate) fn try_append<C: UntakenCallback + ?Sized>(
         &self,
+        of: impl Admission,
         entry: &Arc<PartitionEntry>,
         record: &RecordParts<'_>,
         payload_len: usize,
         callback: Option<&mut C>,
     ) -> Append {
         let mut filled = false;
-        let end = entry.try_append(record, payload_len, callback, &mut filled);
+        let end = entry.try_append(of, record, payload_len, callback, &mut filled);
         if filled {
             self.handle_filled(entry);
         }
         end
     }
 
-    /// Appends to a batch that is there by now, or to a new one in `lease`, to be written in the format
-    /// `magic`, which the caller has found good for the record. A lease that is not needed goes back to the
-    /// pool.
+    /// Appends to an open batch that another thread has made meanwhile, or else to a new one in `lease`. The new batch
+    /// has the format `magic`, which the caller has checked against the record. A lease that is not needed returns to
+    /// the pool.
     pub(crate) fn append_new(
         &self,
+        of: TransactionNumber,
         entry: &Arc<PartitionEntry>,
         record: &RecordParts<'_>,
-        payload_len: usize,
         callback: Option<&mut AnyCallback>,
         lease: Lease,
         magic: Magic,
     ) -> Append {
         let mut due = None;
         let mut late = None;
-        // Under the queue's lock: numbers and times then rise from batch to batch of the queue, a flush
-        // which begins after this append has returned finds the batch, and whoever finds the batch finds
-        // the partition in the inbox. A sender that looks there for the last time, because the producer is
-        // being closed, thereby misses none, wherever this thread is held up.
+        // Under the queue's lock: ids and creation times then ascend within the queue, a flush that begins after this
+        // append has returned finds the batch, and whoever finds the batch finds the partition in the inbox. So a
+        // closing sender that reads the inbox for the last time misses no batch, wherever this thread is preempted.
         let make = || {
             if !planted!(AnnouncesLate | WakesBeforeAnnouncing) {
                 self.announce(entry);
@@ -255,7 +269,7 @@ impl RecordAccumulator {
             })
         };
         let mut filled = false;
-        let end = entry.append_with(record, payload_len, callback, &mut filled, make);
+        let end = entry.append_with(of, record, callback, &mut filled, make);
         if planted!(AnnouncesLate) {
             self.announce(entry);
         }
@@ -264,6 +278,9 @@ impl RecordAccumulator {
         }
         #[cfg(test)]
         held_up::here();
+        // A full batch is sendable now. During a flush, with the pool exhausted or on close a new one does not linger
+        // either. Else the sender is woken only if it sleeps past the end of the linger. An append to a batch that was
+        // there already wakes nobody: whoever opened it has done so.
         match due {
             _ if filled => self.handle_filled(entry),
             Some(_) if self.sends_everything() => self.waker.wake(),
@@ -276,7 +293,7 @@ impl RecordAccumulator {
         end
     }
 
-    /// How a batch that is opened for this format will be written; `None` for format v2 without compression.
+    /// The format of a new batch; `None` for format v2 without compression.
     fn batch_format(&self, entry: &PartitionEntry, magic: Magic) -> Option<BatchFormat> {
         let packer = &self.format.packer;
         (magic < Magic::V2 || packer.compressor().is_some()).then(|| BatchFormat {
@@ -286,8 +303,8 @@ impl RecordAccumulator {
         })
     }
 
-    /// A batch of it takes no more records. What its format asks for is done here, on the thread that filled
-    /// it, and not under the queue's lock.
+    /// Handles a batch that has become full: compresses or down-converts it on the thread that filled it, outside the
+    /// queue's lock, then signals the sender.
     #[cold]
     fn handle_filled(&self, entry: &Arc<PartitionEntry>) {
         let AccumulatorFormat {
@@ -295,36 +312,77 @@ impl RecordAccumulator {
             packer,
         } = &self.format;
         if packer.compressor().is_some() || usable_magic.load() < Magic::V2 {
-            let mut counted = entry.pack(&self.packing);
-            if planted!(PackedBeforeSignalled) {
-                counted = None;
-            }
-            self.signal_now(entry);
-            #[cfg(test)]
-            held_up::here();
-            // Only now: whoever sees that nothing is being packed finds it all in the inbox.
-            drop(counted);
-            // A sender that ends waits for the count alone, if it has sent the batch already.
-            if self.topics.load().is_closed() && !planted!(PackedTellsNobody) {
-                self.waker.wake();
+            let away = PackingStep::Away(entry.take_away(&self.packing));
+            #[cfg(all(feature = "testing", feature = "_internals"))]
+            let Some(away) = by_hand::leave(self, entry, away) else {
+                return;
+            };
+            // The steps in a row, on this thread; the simulator takes them one at a time (`by_hand`).
+            let mut step = Some(away);
+            while let Some(next) = step {
+                step = self.pack_on(entry, next);
             }
         } else {
             self.signal_now(entry);
         }
     }
 
-    /// Lets the sender look at the partition's queue, whenever it wakes.
+    /// Takes one step of packing: compress, put back into the queue, announce, wake the sender. Returns the next step;
+    /// none when it is done.
+    fn pack_on(&self, entry: &Arc<PartitionEntry>, step: PackingStep) -> Option<PackingStep> {
+        let wakes_early = planted!(PackedTellsNobody);
+        match step {
+            PackingStep::Away(away) => {
+                sync::assert_unlocked();
+                let back = away.map(|(batch, counted)| {
+                    #[cfg(test)]
+                    held_up::while_packing();
+                    entry.put_back(batch.packed());
+                    counted
+                });
+                let back = back.filter(|_| !planted!(PackedBeforeSignalled));
+                Some(PackingStep::Back(back))
+            }
+            PackingStep::Back(counted) => {
+                self.announce(entry);
+                if wakes_early {
+                    self.waker.wake();
+                }
+                Some(PackingStep::Announced(counted))
+            }
+            PackingStep::Announced(counted) => {
+                #[cfg(test)]
+                held_up::here();
+                // After the announcement: whoever sees that nothing is being packed finds every packed batch by way
+                // of the inbox.
+                drop(counted);
+                Some(PackingStep::CountedOut)
+            }
+            PackingStep::CountedOut => {
+                // Last: a sender that closes, or that ends a transaction, waits for the count as well as for the batch.
+                if !wakes_early {
+                    self.waker.wake();
+                }
+                None
+            }
+        }
+    }
+
+    /// Puts the partition into the inbox, so that the sender looks at its queue when it wakes. Does not wake it.
     fn announce(&self, entry: &Arc<PartitionEntry>) {
+        // The flag is still set, so the sender has not read the queue yet: it clears the flag first. It will see
+        // whatever this thread has put into the queue.
         if entry.is_in_inbox() {
             return;
         }
         let mut inbox = self.inbox.lock();
+        // Checked again under the lock: another thread may have pushed the entry meanwhile.
         if entry.enter_inbox() {
             inbox.push(Arc::clone(entry));
         }
     }
 
-    /// How batches are compressed.
+    /// The compression codec (`compression.type`).
     pub(crate) fn codec(&self) -> CompressionType {
         self.format
             .packer
@@ -332,22 +390,24 @@ impl RecordAccumulator {
             .map_or(CompressionType::None, Compressor::codec)
     }
 
-    /// Whether a batch is out of its queue to be packed. What was when this says no is in the inbox.
+    /// Whether a thread is packing a batch, which is then out of its queue. Once this is false, batches packed before
+    /// are found by way of the inbox.
     pub(crate) fn is_packing(&self) -> bool {
         self.packing.is_any()
     }
 
-    /// Waits until no batch is out of its queue.
+    /// Waits until no thread is packing a batch.
     ///
     /// # Blocking
     /// As long as packing one takes.
     pub(crate) fn wait_for_packing(&self) {
+        #[cfg(all(feature = "testing", feature = "_internals"))]
+        by_hand::finish_all(self);
         self.packing.wait_until_none();
     }
 
-    /// A batch of it can be sent now. That the partition is in the inbox already does not make the sender
-    /// look in time: it was put there for a batch that lingers, or by a thread that has not come to wake
-    /// the sender yet.
+    /// Wakes the sender for a batch that is sendable now, also if the partition is in the inbox already: it may have
+    /// been put there for a batch that lingers, or by a thread that has not woken the sender yet.
     #[cold]
     fn signal_now(&self, entry: &Arc<PartitionEntry>) {
         let is_announced = planted!(FullBatchWakesNobody) && entry.is_in_inbox();
@@ -357,13 +417,14 @@ impl RecordAccumulator {
         }
     }
 
-    /// A batch has ended; nobody need wait for it any more.
+    /// Removes a completed batch from the incomplete ones, for which flushes wait.
     pub(crate) fn forget(&self, batch: BatchId) {
         self.incomplete.lock().remove(&batch);
     }
 
-    /// A batch is gone and its pieces are there instead: a flush finds one or the other.
+    /// Replaces a split batch by its pieces among the incomplete batches.
     pub(crate) fn replace_by_pieces(&self, split: &SplitBatch) {
+        // One critical section: a flush that begins now waits for the whole batch or for its pieces, never for neither.
         let mut incomplete = self.incomplete.lock();
         incomplete.remove(&split.whole());
         if planted!(SplitNotFlushed) {
@@ -373,7 +434,7 @@ impl RecordAccumulator {
         incomplete.extend(pieces.map(|piece| (piece.id(), Arc::clone(piece.result()))));
     }
 
-    /// Everything that somebody may still wait for: when the sender has failed.
+    /// Takes the results of all incomplete batches, to fail them when the sender has failed.
     pub(crate) fn take_incomplete(&self) -> Vec<Arc<ProduceRequestResult>> {
         std::mem::take(&mut *self.incomplete.lock())
             .into_values()
@@ -392,8 +453,8 @@ impl RecordAccumulator {
             || self.topics.load().is_closed()
     }
 
-    /// A call that sends everything which is incomplete when it is first stepped, and waits until that has ended;
-    /// the number of batches left when `timeout` passes first.
+    /// A flush: sends all batches that are incomplete at its first step, without linger, and waits until they complete.
+    /// If `timeout` passes first, the error holds the number of batches left.
     ///
     /// # Kafka
     /// `RecordAccumulator#beginFlush`, `#awaitFlushCompletion` (KP-44, KP-45).
@@ -401,11 +462,12 @@ impl RecordAccumulator {
         Flush::new(self, timeout)
     }
 
-    /// Lets no more records in, whatever queue they are for, and refuses memory to who waits for it.
+    /// Closes all queues, present and future, to records, and closes the buffer pool, which fails its waiters.
     pub(crate) fn close(&self) {
         let entries = {
+            // One critical section: an entry made before it is in the list, one made after it gets the closed door.
             let mut registry = self.registry.lock();
-            registry.closed = true;
+            registry.door = Door::Closed;
             let topics = self.topics.load();
             self.publish(topics.to_closed());
             registry.all_entries()
@@ -418,12 +480,12 @@ impl RecordAccumulator {
         self.pool.close();
     }
 
-    /// Every partition that was ever sent to: for the end, when whatever is left must be found.
+    /// Every partition that was ever sent to: on close all queued batches must be found.
     pub(crate) fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
         self.registry.lock().all_entries()
     }
 
-    /// Batches that lie in queues.
+    /// The number of queued batches.
     #[cfg(test)]
     pub(crate) fn queued_batches(&self) -> usize {
         self.all_entries().iter().map(|entry| entry.len()).sum()
@@ -437,7 +499,7 @@ impl RecordAccumulator {
 }
 
 /// For tests: what happens while a thread is held up between putting its batch into the queue and waking
-/// the sender.
+/// the sender, or while it packs one.
 #[cfg(test)]
 pub(crate) mod held_up {
     use std::cell::RefCell;
@@ -446,11 +508,23 @@ pub(crate) mod held_up {
 
     thread_local! {
         static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+        static WHILE_PACKING: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
     }
 
     /// Holds up this thread's next new batch, for as long as `meanwhile` takes.
     pub(crate) fn once(meanwhile: impl FnOnce() + 'static) {
         MEANWHILE.set(Some(Box::new(meanwhile)));
+    }
+
+    /// Holds up this thread while it packs its next batch, which is out of its queue.
+    pub(crate) fn once_while_packing(meanwhile: impl FnOnce() + 'static) {
+        WHILE_PACKING.set(Some(Box::new(meanwhile)));
+    }
+
+    pub(super) fn while_packing() {
+        if let Some(meanwhile) = WHILE_PACKING.take() {
+            meanwhile();
+        }
     }
 
     pub(super) fn here() {

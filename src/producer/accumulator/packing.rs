@@ -1,41 +1,60 @@
-//! How many batches are being packed: none of them is in its queue meanwhile, and none may be forgotten.
+//! Packing (compression or down-conversion) of filled batches outside of their queues: its steps, and a counter of the
+//! batches in progress, so that close and aborts miss none.
 
+use std::sync::Arc;
+
+use crate::producer::batch::FilledBatch;
 use crate::sync::{Condvar, Mutex, Rank};
 
-/// Counts the batches that threads have taken out of their queues to pack them.
+/// The counter of batches that threads have taken out of their queues to pack them.
 #[derive(Debug)]
 pub(super) struct Packing {
     count: Mutex<usize>,
     none: Condvar,
 }
 
-/// One of them, until it is dropped.
+/// The guard that counts one such batch, until it is dropped.
 #[derive(Debug)]
-pub(super) struct Counted<'a>(&'a Packing);
+pub(super) struct PackingGuard(Arc<Packing>);
+
+/// The state of packing one filled batch. Between two steps the sender and other threads may run.
+///
+/// If the sender has drained the batch before this thread could take it out, the steps run without a batch.
+#[derive(Debug)]
+pub(super) enum PackingStep {
+    /// Taken out of its queue.
+    Away(Option<(FilledBatch, PackingGuard)>),
+    /// Packed, and back in its queue.
+    Back(Option<PackingGuard>),
+    /// In the sender's inbox.
+    Announced(Option<PackingGuard>),
+    /// No longer counted; the sender is not woken yet.
+    CountedOut,
+}
 
 impl Packing {
-    pub(super) fn new() -> Self {
-        Self {
+    pub(super) fn new() -> Arc<Self> {
+        Arc::new(Self {
             count: Mutex::new(Rank::LEAF, 0),
             none: Condvar::new(),
-        }
+        })
     }
 
-    /// To be called under the lock of the queue that the batch is taken from.
-    pub(super) fn begin(&self) -> Counted<'_> {
+    /// Counts a batch. To be called under the lock of the queue that it is taken from.
+    pub(super) fn begin(self: &Arc<Self>) -> PackingGuard {
         *self.count.lock() += 1;
-        Counted(self)
+        PackingGuard(Arc::clone(self))
     }
 
     pub(super) fn is_any(&self) -> bool {
         *self.count.lock() > 0
     }
 
-    /// Waits until none is being packed.
+    /// Waits until no batch is being packed.
     ///
     /// # Blocking
-    /// As long as codecs take for one batch of each thread, since no more begin: to be called when records are
-    /// no longer let in, or all batches are to fail.
+    /// As long as the codec takes for one batch of each thread, provided that no more are filled: to be called when
+    /// queues are closed to records, or all batches are to be aborted.
     pub(super) fn wait_until_none(&self) {
         let mut count = self.count.lock();
         while *count > 0 {
@@ -44,10 +63,11 @@ impl Packing {
     }
 }
 
-impl Drop for Counted<'_> {
+impl Drop for PackingGuard {
     fn drop(&mut self) {
         let mut count = self.0.count.lock();
         *count -= 1;
+        // Notified under the lock, and only for the last batch: nobody waits for one batch alone.
         if *count == 0 {
             self.0.none.notify_all();
         }

@@ -1,6 +1,6 @@
-//! The topics that a thread sent to of late. A program sends to the same few topics over and over; finding
-//! one here costs a comparison of its name, and writes nothing that other threads read, where the guard
-//! of the shared map takes two atomic writes, and the map a hash.
+//! A thread-local cache of recent topics. A program sends to the same few topics over and over. A cache hit costs one
+//! comparison of names and writes no shared memory; a lookup in the shared map costs two atomic writes for its guard,
+//! and a hash.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -8,48 +8,48 @@ use std::sync::Arc;
 use super::topics::{NO_SNAPSHOT, SnapshotId, TopicEntry};
 use crate::sync::thread_local;
 
-/// A few are enough for most programs, and each may outlive its producer.
+/// The number of cache slots. A few are enough for most programs, and a cached topic may outlive its producer.
 const PLACES: usize = 8;
 
-/// A topic takes another's place only so often. Where more topics meet than there are places, or several
-/// producers, most records then go by way of the shared map, and few write the counts of shared entries.
+/// A cached topic is evicted only after so many misses of its slot. Where more topics collide than there are slots, or
+/// several producers, most records then use the shared map, and few write the reference counts of shared entries.
 const MISSES_PER_CHANGE: u8 = 16;
 
-/// A topic as one snapshot has it. It keeps the topic's table of partitions alive until this thread has
-/// another topic for the place, or ends.
+/// A cached topic of one snapshot. Keeps the topic's table of partitions alive until it is evicted or the thread ends.
 struct RecentTopic {
     snapshot: SnapshotId,
-    /// This thread's own copy. The entry's name stands beside a counter that the sender's thread writes for
-    /// every record, as each callback is given the name: to compare with that would fetch its cache line
-    /// from the other processor each time.
+    /// This thread's own copy. The entry's `Arc<str>` is next to its reference count, which the sender thread writes
+    /// for every record, since each callback is given the name: comparing with that would fetch the cache line from the
+    /// other core each time.
     name: Box<str>,
     topic: Arc<TopicEntry>,
 }
 
 #[derive(Default)]
-struct Place {
+struct RecentSlot {
     recent: Option<RecentTopic>,
     misses: u8,
 }
 
 thread_local! {
-    static RECENT: RefCell<[Place; PLACES]> = const {
-        RefCell::new([const { Place { recent: None, misses: 0 } }; PLACES])
+    static RECENT: RefCell<[RecentSlot; PLACES]> = const {
+        RefCell::new([const { RecentSlot { recent: None, misses: 0 } }; PLACES])
     };
 }
 
-/// Looks at the topic if this thread remembers it from that very snapshot.
+/// Calls `look` with the cached topic; a miss if it is not cached, or is of another snapshot.
 #[inline]
 pub(super) fn with<R>(
     snapshot: SnapshotId,
     topic: &str,
     look: impl FnOnce(&TopicEntry) -> Option<R>,
 ) -> Option<R> {
-    // Nothing is remembered once the thread's last destructors run, nor while `look` looks.
+    // `try_with` fails after the thread-local is destroyed, `try_borrow` while `remember` holds it: both are a miss.
     RECENT
         .try_with(|places| {
             let places = places.try_borrow().ok()?;
             let recent = places[place_of(topic)].recent.as_ref()?;
+            // The snapshot first: the id also tells producers apart, whose topics may have the same name.
             let is_it = recent.snapshot == snapshot && *recent.name == *topic;
             is_it.then(|| look(&recent.topic)).flatten()
         })
@@ -57,7 +57,7 @@ pub(super) fn with<R>(
         .flatten()
 }
 
-/// Remembers the topic, perhaps.
+/// Caches the topic, if its slot is empty or was missed often enough.
 pub(super) fn remember(snapshot: SnapshotId, topic: &Arc<TopicEntry>) {
     if snapshot == NO_SNAPSHOT {
         return;
@@ -65,6 +65,7 @@ pub(super) fn remember(snapshot: SnapshotId, topic: &Arc<TopicEntry>) {
     let forgotten = RECENT.try_with(|places| {
         let mut places = places.try_borrow_mut().ok()?;
         let place = &mut places[place_of(topic.name())];
+        // Counts records of any topic with this slot that took the slow path. An empty slot is taken at once.
         place.misses += 1;
         if place.recent.is_some() && place.misses < MISSES_PER_CHANGE {
             return None;
@@ -79,11 +80,11 @@ pub(super) fn remember(snapshot: SnapshotId, topic: &Arc<TopicEntry>) {
         };
         place.recent.replace(recent)
     });
-    // Outside of the borrow: what it drops is not this module's to know.
+    // Dropped after the borrow ends: the last reference may run destructors that come back here.
     drop(forgotten);
 }
 
-/// Names of one family differ in their lengths or their ends.
+/// The cache slot: a cheap hash, since similar topic names differ in their lengths or last bytes.
 #[inline]
 fn place_of(topic: &str) -> usize {
     let last = topic.as_bytes().last().copied().unwrap_or_default();
@@ -98,7 +99,7 @@ mod tests {
 
     fn topic(name: &str) -> Arc<TopicEntry> {
         let slots = Arc::from([]);
-        let sticky = TopicEntry::new_sticky();
+        let sticky = Arc::default();
         Arc::new(TopicEntry::new(
             Arc::from(name),
             slots,

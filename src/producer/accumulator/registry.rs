@@ -1,38 +1,48 @@
-//! Every topic and partition that was ever seen, and what new metadata makes of them.
+//! The registry of every topic and partition ever seen, and the update of the topic map from new metadata.
 
 use std::sync::Arc;
-use std::sync::atomic::AtomicI32;
 
 use super::RecordAccumulator;
-use super::entry::{EntryIndex, PartitionEntry};
+use super::entry::{Door, EntryIndex, PartitionEntry};
 use super::topics::{PartitionSlot, TopicChanges, TopicEntry, Topics};
 use crate::client::metadata::ChangedTopics;
 use crate::planted::planted;
 use crate::producer::metadata::ClusterObserver;
+use crate::producer::partitioner::StickyPartition;
 use crate::record::ratio::CompressionRatio;
 use crate::sync::OnceLock;
 use crate::types::{Cluster, PartitionId, PartitionInfo, TopicInfo, TopicPartition};
 use crate::util::hash::FixedHashMap;
 use crate::util::shared_map::SharedMap;
 
-/// Every partition that was ever seen.
+/// The registry of every partition that was ever sent to.
 // Invariant: an entry is in the slot of its topic here before it is in any other slot.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Registry {
     topics: FixedHashMap<Arc<str>, RegisteredTopic>,
     next_index: EntryIndex,
-    pub(super) closed: bool,
+    /// The door of entries that are created from now on.
+    pub(super) door: Door,
 }
 
 #[derive(Debug)]
 struct RegisteredTopic {
-    /// As many as there ever were partitions. Shared with the topic's entry, but when that has fewer.
+    /// One slot for each partition the topic ever had. Shared with the topic's entry, unless that has fewer.
     slots: Arc<[PartitionSlot]>,
-    sticky: Arc<AtomicI32>,
+    sticky: Arc<StickyPartition>,
     ratio: Arc<CompressionRatio>,
 }
 
 impl Registry {
+    /// An empty registry.
+    pub(super) fn new(door: Door) -> Self {
+        Self {
+            topics: FixedHashMap::default(),
+            next_index: 0,
+            door,
+        }
+    }
+
     pub(super) fn all_entries(&self) -> Vec<Arc<PartitionEntry>> {
         self.topics
             .values()
@@ -40,14 +50,14 @@ impl Registry {
             .collect()
     }
 
-    /// A topic with at least `count` partitions.
+    /// The registered topic, grown to at least `count` partitions.
     fn topic(&mut self, topic: &Arc<str>, count: usize) -> &RegisteredTopic {
         let registered = self
             .topics
             .entry(Arc::clone(topic))
             .or_insert_with(|| RegisteredTopic {
                 slots: Arc::default(),
-                sticky: TopicEntry::new_sticky(),
+                sticky: Arc::default(),
                 ratio: Arc::default(),
             });
         if registered.slots.len() < count {
@@ -56,13 +66,14 @@ impl Registry {
         registered
     }
 
-    /// The entry of a partition, made where it is missing.
+    /// The entry of a partition, created if it is missing.
     pub(super) fn entry(
         &mut self,
         topic: &Arc<str>,
         partition: PartitionId,
     ) -> Arc<PartitionEntry> {
-        let (index, closed) = (self.next_index, self.closed);
+        // Under the registry's lock: an entry made after `close` gets the closed door.
+        let (index, door) = (self.next_index, self.door);
         let at = partition as usize;
         let topic_of = self.topic(topic, at + 1);
         let slot = &topic_of.slots[at];
@@ -71,7 +82,7 @@ impl Registry {
         }
         let partition = TopicPartition::new(Arc::clone(topic), partition);
         let ratio = Arc::clone(&topic_of.ratio);
-        let new = || Arc::new(PartitionEntry::new(index, partition, ratio, closed));
+        let new = || Arc::new(PartitionEntry::new(index, partition, ratio, door));
         let entry = if planted!(QueueMadeTwice) {
             new()
         } else {
@@ -88,7 +99,7 @@ impl RegisteredTopic {
         if count == self.slots.len() {
             return Arc::clone(&self.slots);
         }
-        // Those that are missing at the end have no entry yet.
+        // A copy: filled slots share their entry, an empty one is filled on its own later, with the registry's entry.
         let known = self.slots.iter().cloned();
         known
             .chain(std::iter::repeat_with(OnceLock::new))
@@ -105,10 +116,10 @@ impl ClusterObserver for RecordAccumulator {
             .is_some_and(|entry| entry.take_used())
     }
 
-    /// Replaces the topic map by one that fits the cluster. Entries that have not changed are kept, and what
-    /// that costs depends on the topics that changed. With the map goes the cluster, but for partitions of it
-    /// that cannot be used yet.
+    /// Publishes a new topic map for the cluster. Unchanged entries are kept, so the cost depends on the topics that
+    /// changed. The map holds the cluster too, without partitions that are not usable yet.
     fn on_cluster(&self, cluster: &Arc<Cluster>, changed: &ChangedTopics) {
+        // The lock also serializes with `close`: a map without the closed mark must not replace one that has it.
         let mut registry = self.registry.lock();
         let before = self.topics.load();
         let mut renewal = Renewal::begin(&before, cluster);
@@ -124,6 +135,7 @@ impl ClusterObserver for RecordAccumulator {
                 }
             }
             ChangedTopics::These(names) => {
+                // Topics with gaps too: `cluster` has their unusable partitions, which must be left out again.
                 for name in names.iter().chain(before.gapped().names()) {
                     renewal.renew(&mut registry, name);
                 }
@@ -133,7 +145,7 @@ impl ClusterObserver for RecordAccumulator {
     }
 }
 
-/// The topic map of a new picture, being made from that of the one before.
+/// The topic map of a new cluster snapshot, being built from the previous map.
 struct Renewal(TopicChanges);
 
 impl Renewal {
@@ -146,7 +158,7 @@ impl Renewal {
         })
     }
 
-    /// Makes what the map has of a topic fit the picture.
+    /// Updates one topic of the map to the new snapshot.
     fn renew(&mut self, registry: &mut Registry, name: &Arc<str>) {
         let changes = &mut self.0;
         let info = changes.cluster.topics.get(name).map(Arc::clone);
@@ -158,6 +170,7 @@ impl Renewal {
                 ..**info
             };
             changes.gapped.insert(Arc::clone(name), ());
+            // Partitioners must see the same partitions as the topic map, or they would choose one without a slot.
             let topics = &mut Arc::make_mut(&mut changes.cluster).topics;
             topics.insert(Arc::clone(name), Arc::new(usable));
         }
@@ -174,6 +187,7 @@ impl Renewal {
         let is_same = |entry: &Arc<TopicEntry>| {
             entry.partition_count() == count && entry.available() == &*available
         };
+        // The old entry stays, so recent topics of this snapshot stay valid.
         if known.is_some_and(is_same) {
             return;
         }
@@ -189,8 +203,8 @@ impl Renewal {
     }
 }
 
-/// How many partitions a topic has, counted as far as their numbers go up without a gap: a topic that
-/// is being created may show some partitions before others.
+/// The number of usable partitions: those before the first gap in their numbers. Metadata of a topic that is being
+/// created may list some partitions before others.
 fn usable_partitions(partitions: &[PartitionInfo]) -> usize {
     partitions
         .iter()

@@ -1,43 +1,40 @@
-//! The topics that can be sent to: a read-mostly map that application threads borrow, and that the
-//! sender replaces when the cluster changes.
+//! The topic map: topics with known partitions. Read-mostly: application threads borrow it, and the sender replaces it
+//! when the cluster changes.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::entry::PartitionEntry;
-use crate::producer::partitioner::partition_for_key;
+use crate::producer::partitioner::{RandomSource, StickyPartition, another, partition_for_key};
 use crate::sync::OnceLock;
 use crate::types::{Cluster, PartitionId};
 use crate::util::shared_map::SharedMap;
 
-/// No sticky partition has been chosen.
-const NO_PARTITION: PartitionId = -1;
-
-/// All topics whose partitions are known.
+/// A snapshot of the topic map: all topics whose partitions are known.
 #[derive(Debug, Default)]
 pub(crate) struct Topics {
     by_name: SharedMap<Arc<TopicEntry>>,
-    /// The picture they are from, in which each of them has the same partitions as here.
+    /// The cluster snapshot they are from, with the same partitions as here.
     cluster: Arc<Cluster>,
-    /// Topics that have partitions which cannot be used yet, and which `cluster` is without.
+    /// Topics with gaps in their partition numbers; `cluster` lacks the partitions after the gap.
     gapped: SharedMap<()>,
     closed: bool,
     id: SnapshotId,
 }
 
-/// What new metadata makes of the topics.
+/// The changes to the topic map by new metadata.
 pub(super) struct TopicChanges {
     pub(super) by_name: SharedMap<Arc<TopicEntry>>,
     pub(super) cluster: Arc<Cluster>,
     pub(super) gapped: SharedMap<()>,
-    /// A topic that was there is another now, or gone.
+    /// A topic was replaced or removed.
     pub(super) has_replaced: bool,
 }
 
-/// Tells one set of topics from any other in the process, of whatever producer. Zero stands for none.
+/// The id of a snapshot of the topic map, unique in the process, across producers. Zero stands for none.
 pub(super) type SnapshotId = u64;
 
-/// No snapshot has it.
+/// The id of no snapshot: never matches.
 pub(super) const NO_SNAPSHOT: SnapshotId = 0;
 
 impl Topics {
@@ -57,8 +54,8 @@ impl Topics {
         }
     }
 
-    /// The topics that come after these. Unless one of these is another now, or gone, what threads remember
-    /// of these holds for those too.
+    /// The next snapshot. It keeps the id unless a topic was replaced or removed: threads' recent topics then stay
+    /// valid.
     pub(super) fn next(&self, next: TopicChanges) -> Self {
         let TopicChanges {
             by_name,
@@ -66,6 +63,7 @@ impl Topics {
             gapped,
             has_replaced,
         } = next;
+        // A new id invalidates every thread's recent topics, so the id is kept if topics were only added.
         if has_replaced || self.closed || self.id == NO_SNAPSHOT {
             return Self::new(by_name, cluster, gapped, self.closed);
         }
@@ -86,7 +84,7 @@ impl Topics {
         &self.by_name
     }
 
-    /// The same topics, to which nothing can be sent any more.
+    /// The same topics, marked as closed.
     pub(super) fn to_closed(&self) -> Self {
         Self::new(
             self.by_name.clone(),
@@ -96,7 +94,7 @@ impl Topics {
         )
     }
 
-    /// What a thread may remember its topics by; none when nothing can be sent.
+    /// The id by which threads cache topics of this snapshot; none when it is closed.
     pub(super) fn id(&self) -> SnapshotId {
         if self.closed { NO_SNAPSHOT } else { self.id }
     }
@@ -106,7 +104,7 @@ impl Topics {
         self.by_name.get(topic)
     }
 
-    /// The cluster that these topics are from: what is decided by it holds for them.
+    /// The cluster snapshot that these topics are from; partitioners use it.
     pub(crate) fn cluster(&self) -> &Cluster {
         &self.cluster
     }
@@ -117,7 +115,7 @@ impl Topics {
     }
 }
 
-/// Where a partition's entry is, from the first record for it on.
+/// The slot of a partition's entry, filled by the first record for it.
 pub(super) type PartitionSlot = OnceLock<Arc<PartitionEntry>>;
 
 /// A topic whose partitions are known. Replaced as a whole when they change.
@@ -128,10 +126,10 @@ pub(crate) struct TopicEntry {
     slots: Arc<[PartitionSlot]>,
     /// Partitions that have a leader, by number.
     available: Box<[PartitionId]>,
-    /// It was sent to since the metadata last asked.
+    /// The topic was sent to since metadata last asked (`metadata.max.idle.ms`).
     used: AtomicBool,
-    /// Where records without key go for now; shared with the entry that replaces this one.
-    sticky: Arc<AtomicI32>,
+    /// The sticky partition, for records without key; shared with the entry that replaces this one.
+    sticky: Arc<StickyPartition>,
 }
 
 /// How a record's partition is chosen without asking a partitioner.
@@ -147,7 +145,7 @@ impl TopicEntry {
         name: Arc<str>,
         slots: Arc<[PartitionSlot]>,
         available: Box<[PartitionId]>,
-        sticky: Arc<AtomicI32>,
+        sticky: Arc<StickyPartition>,
     ) -> Self {
         Self {
             name,
@@ -156,10 +154,6 @@ impl TopicEntry {
             used: AtomicBool::new(true),
             sticky,
         }
-    }
-
-    pub(super) fn new_sticky() -> Arc<AtomicI32> {
-        Arc::new(AtomicI32::new(NO_PARTITION))
     }
 
     pub(crate) fn name(&self) -> &Arc<str> {
@@ -180,7 +174,7 @@ impl TopicEntry {
         place_of(partition) < self.slots.len()
     }
 
-    /// The entry of a partition, if a record for it was there before.
+    /// The partition's entry, if a record was sent to it before.
     #[inline]
     pub(crate) fn partition(&self, partition: PartitionId) -> Option<&Arc<PartitionEntry>> {
         self.slot(partition).and_then(OnceLock::get)
@@ -191,7 +185,7 @@ impl TopicEntry {
         self.slots.get(place_of(partition))
     }
 
-    /// Notes that it is sent to, so that metadata keeps it. Writes only the first time after metadata
+    /// Marks the topic as used, so that metadata does not evict it. Writes only the first time after metadata
     /// has asked: a store by every thread for every record would cost more than all the rest.
     #[inline]
     pub(crate) fn mark_used(&self) {
@@ -204,7 +198,7 @@ impl TopicEntry {
         self.used.swap(false, Ordering::Relaxed)
     }
 
-    /// The partition of a record with this key, when nobody need be asked (PT-1).
+    /// The partition of a record, by the default partitioner or the record's own choice (PT-1).
     #[inline]
     pub(crate) fn choose(
         &self,
@@ -219,11 +213,11 @@ impl TopicEntry {
         }
     }
 
-    /// The partition that records without key go to, until a batch of it is full (PT-4).
+    /// The sticky partition: records without key go to it until a batch of it is full (PT-4).
     #[inline]
     pub(crate) fn sticky_partition(&self, random: &RandomSource) -> PartitionId {
-        let current = self.sticky.load(Ordering::Relaxed);
-        // None chosen is no place either.
+        let current = self.sticky.get();
+        // Also false before the first choice, when the sticky partition is -1.
         if self.has_partition(current) {
             return current;
         }
@@ -233,78 +227,29 @@ impl TopicEntry {
     /// A new batch of `previous` is about to be opened: if that is the sticky partition, another is
     /// chosen (PT-5).
     pub(crate) fn leave_sticky(&self, previous: PartitionId, random: &RandomSource) {
-        if self.sticky.load(Ordering::Relaxed) == previous {
+        if self.sticky.get() == previous {
             self.next_sticky(previous, random);
         }
     }
 
-    /// Moves on from `previous`, unless another thread has done so (PT-5).
-    ///
-    /// # Kafka
-    /// `StickyPartitionCache#nextPartition`.
-    pub(crate) fn next_sticky(&self, previous: PartitionId, random: &RandomSource) -> PartitionId {
-        let chosen = match &*self.available {
-            [] => random.below(self.slots.len()) as PartitionId,
-            [only] => *only,
-            several => other_than(previous, several, random),
-        };
-        match self
-            .sticky
-            .compare_exchange(previous, chosen, Ordering::Relaxed, Ordering::Relaxed)
-        {
-            Err(current) if self.has_partition(current) => current,
-            Ok(_) | Err(_) => chosen,
+    #[cold]
+    fn next_sticky(&self, previous: PartitionId, random: &RandomSource) -> PartitionId {
+        let any = |random: &RandomSource| random.below(self.slots.len()) as PartitionId;
+        let chosen = another(previous, &self.available, any, random);
+        // Compare-and-swap: of several threads that fill a batch at the same time, one chooses, and all follow it.
+        let current = self.sticky.move_on(previous, chosen);
+        // Shared with the entry that replaces this one, which may have more partitions.
+        if self.has_partition(current) {
+            current
+        } else {
+            chosen
         }
     }
 }
 
-/// Where a partition's slot is. Of a negative number it is past the end of any topic, so that one
-/// comparison finds both what is too small and what is too large.
+/// The index of a partition's slot. A negative number becomes an index past the end of any topic, so one comparison
+/// catches numbers that are too small and too large.
 #[inline]
 fn place_of(partition: PartitionId) -> usize {
     partition as u32 as usize
-}
-
-/// One of `available`, but not `previous`.
-fn other_than(
-    previous: PartitionId,
-    available: &[PartitionId],
-    random: &RandomSource,
-) -> PartitionId {
-    match available
-        .iter()
-        .position(|partition| *partition == previous)
-    {
-        // Draw among the others: skip over the previous one's place.
-        Some(place) => {
-            let drawn = random.below(available.len() - 1);
-            available[if drawn < place { drawn } else { drawn + 1 }]
-        }
-        None => available[random.below(available.len())],
-    }
-}
-
-/// Random numbers from a seed, for many threads: one atomic step of a Weyl sequence and a mix
-/// (splitmix64).
-#[derive(Debug)]
-pub(crate) struct RandomSource(AtomicU64);
-
-impl RandomSource {
-    pub(crate) fn new(seed: u64) -> Self {
-        Self(AtomicU64::new(seed))
-    }
-
-    fn next(&self) -> u64 {
-        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
-        let mut z = self.0.fetch_add(STEP, Ordering::Relaxed).wrapping_add(STEP);
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
-    /// A number below `bound`, which is not zero.
-    fn below(&self, bound: usize) -> usize {
-        // The high half of the product is uniform to within 2^-64 · bound.
-        ((u128::from(self.next()) * bound as u128) >> 64) as usize
-    }
 }

@@ -1,9 +1,9 @@
-//! A batch in its queue that takes no more records, and how it becomes what is sent.
+//! A filled batch: closed to records but still queued, and its packing (compression or down-conversion).
 
 use std::sync::Arc;
 
 use super::BatchId;
-use super::packer::{BatchFormat, Scratch};
+use super::packer::{BatchFormat, PackingBuffer};
 use super::staging::Staging;
 use crate::clock::Instant;
 use crate::compress::{CompressionType, Compressor};
@@ -15,7 +15,7 @@ use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::legacy::{LegacyMagic, convert};
 use crate::types::Magic;
 
-/// See the [module](self).
+/// A batch that is closed to records, in its queue.
 ///
 /// # Kafka
 /// `ProducerBatch` once it is closed for appends.
@@ -32,23 +32,23 @@ pub(crate) struct FilledBatch {
 
 #[derive(Debug)]
 pub(super) enum FilledBody {
-    /// As it is sent.
+    /// Packed: the bytes as they are sent.
     Ready {
         lease: Lease,
         /// `None` for format v2 without compression.
         format: Option<Box<PackedFormat>>,
     },
-    /// Plain records of format v2: those of the staging's pieces, then those of the lease.
+    /// Not packed yet: uncompressed records of format v2, first in the staging's leases, then in the batch's own.
     Staged { lease: Lease, staging: Box<Staging> },
 }
 
-/// How a batch was written, for when it must be written again.
+/// The format a batch was packed in, needed to pack it again.
 #[derive(Debug, Clone)]
 pub(super) struct PackedFormat {
     pub(super) format: BatchFormat,
     /// Bytes of the records before compression.
     pub(super) plain_bytes: usize,
-    /// What they shrank to, as a part of that (PB-7).
+    /// The compression ratio (PB-7).
     pub(super) ratio: f32,
 }
 
@@ -72,15 +72,15 @@ impl FilledBatch {
         self.size_bytes
     }
 
-    /// Whether it is still to be compressed, or written in an old format.
+    /// Whether it is still to be compressed or down-converted.
     pub(crate) fn needs_packing(&self) -> bool {
         matches!(self.body, FilledBody::Staged { .. })
     }
 
-    /// Compresses its records, or writes them in an old format, if that is still to be done. Takes as long
-    /// as the codec does: not to be called with a lock held.
+    /// Packs the batch: compresses its records, or converts them to an old format, unless that is done. Runs the codec:
+    /// not to be called with a lock held.
     ///
-    /// If the codec fails, which is a defect, the records are sent as they are.
+    /// If the codec fails, which is a defect, the records are sent uncompressed.
     #[must_use]
     pub(crate) fn packed(self) -> Self {
         let FilledBody::Staged { lease, staging } = self.body else {
@@ -91,6 +91,7 @@ impl FilledBatch {
         let size_bytes = match &body {
             FilledBody::Staged { .. } => self.size_bytes,
             FilledBody::Ready { lease, format } => {
+                // Message sets of the old formats have no batch header.
                 let is_set = format.as_ref().is_some_and(|it| it.magic() < Magic::V2);
                 lease.len() + if is_set { 0 } else { RECORD_BATCH_OVERHEAD }
             }
@@ -118,7 +119,7 @@ impl BatchFormat {
     }
 }
 
-/// Writes the records as the batch's format has them, into one of their own pieces of memory if they fit.
+/// Packs records into the batch's format, into one of the batch's own leases if the result fits.
 fn pack(facts: &mut BatchFacts, lease: Lease, staging: Box<Staging>) -> FilledBody {
     let format = staging.format.clone();
     let parts: Vec<&[u8]> = staging
@@ -136,6 +137,7 @@ fn pack(facts: &mut BatchFacts, lease: Lease, staging: Box<Staging>) -> FilledBo
         ratio: written.ratio,
     };
     facts.codec = written.codec;
+    // Uncompressed records, also after a codec failed, say nothing about the ratio.
     if written.codec != CompressionType::None {
         remembered.format.ratio.update(written.ratio);
     }
@@ -145,19 +147,24 @@ fn pack(facts: &mut BatchFacts, lease: Lease, staging: Box<Staging>) -> FilledBo
     }
 }
 
-/// Records as they are sent.
-struct Written {
-    bytes: Scratch,
+/// Packed records, as they are sent.
+struct WrittenRecords {
+    bytes: PackingBuffer,
     codec: CompressionType,
     /// What they take in their format without compression.
     plain_bytes: usize,
-    /// What they shrank to, as a part of that (PB-7).
+    /// The compression ratio (PB-7).
     ratio: f32,
 }
 
-/// Plain, if the codec fails. `None` if even that cannot be done, which is a defect.
-fn write_records(facts: &BatchFacts, format: &BatchFormat, parts: &[&[u8]]) -> Option<Written> {
+/// Packs the records; uncompressed if the codec fails. `None` if even that fails, which is a defect.
+fn write_records(
+    facts: &BatchFacts,
+    format: &BatchFormat,
+    parts: &[&[u8]],
+) -> Option<WrittenRecords> {
     let compressor = format.packer.compressor();
+    // Twice at most: a codec that fails is a defect, but no reason to lose the records.
     let compressed = compressor.and_then(|it| write_with(facts, format, parts, Some(it)));
     compressed.or_else(|| write_with(facts, format, parts, None))
 }
@@ -167,13 +174,13 @@ fn write_with(
     format: &BatchFormat,
     parts: &[&[u8]],
     compressor: Option<&Compressor>,
-) -> Option<Written> {
+) -> Option<WrittenRecords> {
     let codec = compressor.map_or(CompressionType::None, Compressor::codec);
     if let Some(magic) = LegacyMagic::of(format.magic) {
         let (bytes, converted) = format.packer.pack(|out| {
             convert(facts, parts, magic, compressor, out).map_err(|error| error.to_string())
         })?;
-        return Some(Written {
+        return Some(WrittenRecords {
             bytes,
             codec,
             plain_bytes: converted.message_bytes,
@@ -192,7 +199,7 @@ fn write_with(
         }
         Ok(())
     })?;
-    Some(Written {
+    Some(WrittenRecords {
         ratio: bytes.len() as f32 / plain_bytes as f32,
         bytes,
         codec,
@@ -200,13 +207,14 @@ fn write_with(
     })
 }
 
-/// Puts what was written into the smallest piece of the batch's memory that holds it; the others are given
-/// back. If none does, records that did not shrink take what they need, as pieces of a batch that is split
-/// do.
-fn place(mut written: Scratch, pieces: Vec<Lease>, last: Lease) -> Lease {
+/// Copies the packed records into the batch's smallest lease that holds them; the other leases return to the pool. If
+/// none does, because records did not shrink, the scratch buffer itself becomes a lease, beyond the pool's total if
+/// need be, as for the pieces of a batch that is split.
+fn place(mut written: PackingBuffer, pieces: Vec<Lease>, last: Lease) -> Lease {
     let needed = written.len();
     let pool_of = last.pool();
     let mut best: Option<Lease> = None;
+    // Every lease that is passed over is dropped here, and its memory returns to the pool.
     for piece in pieces.into_iter().chain([last]) {
         let fits = piece.size_bytes() >= needed;
         if fits
@@ -228,6 +236,6 @@ fn place(mut written: Scratch, pieces: Vec<Lease>, last: Lease) -> Lease {
     }
 }
 
-/// A defect, for which the producer fails: what is staged was written here.
+/// The panic message if staged records cannot be packed: a defect, since they were written here.
 pub(super) const UNWRITABLE: &str =
     "a batch's own records cannot be written in the format it is for";

@@ -1,7 +1,7 @@
-//! A batch's life, one type per phase, so that a step that makes no sense has no method:
+//! The life cycle of a batch, with one type per state, so that an invalid transition has no method:
 //!
 //! ```text
-//!  OpenBatch ──no room──▶ FilledBatch ──▶ SealedBatch ──▶ in flight ──▶ complete(self) / fail(self)
+//!  OpenBatch ──no room──▶ FilledBatch ──▶ SealedBatch ──▶ in flight ──▶ end(self)
 //!  (in its queue, takes    (in its queue;  (the sender's)      │  ▲
 //!   records)                compressed by       ▲── retry ─────┘  ├── timed out: BatchSummary stays
 //!                           who filled it)      ▲── its pieces ───┘  too large for the broker: SplitBatch
@@ -16,10 +16,10 @@ mod staging;
 pub(crate) use filled::FilledBatch;
 pub(crate) use open::{NewBatch, OpenBatch};
 pub(crate) use packer::{BatchFormat, Packer};
-pub(crate) use sealed::{BatchSummary, EncodedBatch, Fate, SealedBatch, SplitBatch};
+pub(crate) use sealed::{BatchFate, BatchSummary, EncodedBatch, SealedBatch, SplitBatch};
 
-/// Which batch of its producer: later batches of a partition have larger ids, and so have later pieces
-/// of a batch that was split, which stand where the whole one stood.
+/// The id of a batch, unique in its producer. Later batches of a partition have larger ids. The pieces of a split batch
+/// sort in its place, in the order of their records.
 // Invariant: of a batch and the pieces it was split into, at most one with the same id exists.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct BatchId {
@@ -37,12 +37,12 @@ impl BatchId {
         }
     }
 
-    /// The number of the batch as it was opened: that of its pieces is the same.
+    /// The number of the batch as it was opened; its pieces have the same.
     pub(crate) const fn opened(self) -> u64 {
         self.opened
     }
 
-    /// The id of its piece that begins after `records` of its records.
+    /// The id of the piece that begins after `records` records of this batch.
     pub(crate) const fn piece_after(self, records: u32) -> Self {
         Self {
             opened: self.opened,

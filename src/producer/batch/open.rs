@@ -1,4 +1,4 @@
-//! A batch that takes records.
+//! An open batch, to which records are appended.
 
 use std::sync::Arc;
 
@@ -8,13 +8,13 @@ use super::packer::BatchFormat;
 use super::staging::Staging;
 use crate::clock::Instant;
 use crate::producer::buffer_pool::Lease;
-use crate::producer::future::Place;
+use crate::producer::future::PlaceInBatch;
 use crate::producer::produce_request_result::ProduceRequestResult;
 use crate::producer::thunks::{Thunks, UntakenCallback};
 use crate::record::builder::{RecordParts, RecordSize, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 
-/// What a new batch is made of.
+/// The arguments for a new batch.
 #[derive(Debug)]
 pub(crate) struct NewBatch {
     pub(crate) id: BatchId,
@@ -23,13 +23,13 @@ pub(crate) struct NewBatch {
     pub(crate) created: Instant,
     /// Largest size of the batch, header included; a single record may exceed it (PB-2).
     pub(crate) limit_bytes: usize,
-    /// How it will be written; `None` for format v2 without compression.
+    /// The format it is packed in; `None` for format v2 without compression.
     pub(crate) format: Option<BatchFormat>,
-    /// Whether every record's end is reported, callback or not: there are interceptors.
+    /// There are interceptors: they are called for every record, with or without callback.
     pub(crate) track_all: bool,
 }
 
-/// A batch in its partition's queue, being filled by application threads under the queue's lock.
+/// An open batch in its partition's queue, which application threads fill under the queue's lock.
 ///
 /// # Kafka
 /// `ProducerBatch` while its builder is open.
@@ -68,6 +68,7 @@ impl OpenBatch {
     #[inline]
     pub(crate) fn is_full(&self) -> bool {
         let in_lease = self.lease.len();
+        // The builder's limit is conservative and cheap to check; only past it is the compressed size estimated.
         self.records.is_full(in_lease)
             && self
                 .staging
@@ -75,12 +76,12 @@ impl OpenBatch {
                 .is_none_or(|staging| staging.is_full(in_lease))
     }
 
-    /// Whether it is written otherwise than its records are staged, which takes time.
+    /// Whether it must be packed (compressed or down-converted) after it is closed.
     pub(crate) fn needs_packing(&self) -> bool {
         self.staging.is_some()
     }
 
-    /// Takes the record, or says that there is no room for it and leaves `callback` where it is.
+    /// Appends the record; none if there is no room, and then `callback` is not taken.
     ///
     /// # Kafka
     /// `ProducerBatch#tryAppend`.
@@ -90,13 +91,14 @@ impl OpenBatch {
         record: &RecordParts<'_>,
         payload_len: usize,
         callback: Option<&mut C>,
-    ) -> Option<Place> {
+    ) -> Option<PlaceInBatch> {
         let size = self.records.size_of_next(record.timestamp_ms, payload_len);
         if !self.records.has_room_for(self.lease.len(), size) && !self.make_room(record, size) {
             return None;
         }
         let index = self.records.record_count();
         if index == 0 {
+            // Only with the first record the batch's record size, and so the number of callbacks, can be estimated.
             self.thunks.expect(self.records.expected_count(size));
             if let Some(staging) = &mut self.staging {
                 staging.begin(&mut self.records, &self.lease, record);
@@ -105,11 +107,12 @@ impl OpenBatch {
         self.records.append(self.lease.buffer(), record, size);
         match callback {
             Some(callback) => callback.move_to(&mut self.thunks, index, record),
+            // Interceptors are told of every record, so it needs its facts, even without a callback.
             None if self.track_all => self.thunks.push_silent(index, record),
             None => {}
         }
         let result = Arc::clone(&self.result);
-        Some(Place { result, index })
+        Some(PlaceInBatch { result, index })
     }
 
     #[cold]
@@ -127,8 +130,9 @@ impl OpenBatch {
         }
     }
 
-    /// Closes the batch to records.
+    /// Closes the batch to further records.
     pub(crate) fn close(self) -> FilledBatch {
+        // Before `self` is taken apart: the drain limits requests by this size.
         let size_bytes = self.size_bytes();
         FilledBatch {
             id: self.id,

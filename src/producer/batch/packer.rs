@@ -1,4 +1,4 @@
-//! How a producer's batches are written when they are not plain ones of format v2.
+//! The packer: compresses or down-converts batches that are not sent as plain ones of format v2.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -11,14 +11,14 @@ use crate::sync::Idle;
 use crate::types::Magic;
 use crate::util::panic;
 
-/// Compresses batches, with memory that is used again and again.
+/// Compresses batches, with reused scratch buffers.
 ///
 /// # Threads
 /// Any number at a time; no lock is held while one compresses.
 pub(crate) struct Packer {
     log: LogContext,
     compressor: Option<Compressor>,
-    /// Empty buffers, which the pool does not count.
+    /// Idle scratch buffers, which are not part of `buffer.memory`.
     scratch: Idle<Vec<u8>>,
 }
 
@@ -46,16 +46,17 @@ impl Packer {
         self.compressor.as_ref()
     }
 
-    /// What `write` writes into an empty buffer, and what it says of that. `None` if it fails or panics, which
-    /// is a defect of a codec: it is logged.
+    /// Runs `write` on an empty scratch buffer, and returns both. `None` if it fails or panics: a defect of a codec,
+    /// which is logged.
     pub(super) fn pack<R>(
         self: &Arc<Self>,
         write: impl FnOnce(&mut Vec<u8>) -> Result<R, String>,
-    ) -> Option<(Scratch, R)> {
-        let mut scratch = Scratch {
+    ) -> Option<(PackingBuffer, R)> {
+        let mut scratch = PackingBuffer {
             buffer: self.scratch.take().unwrap_or_default(),
             packer: Arc::clone(self),
         };
+        // Contained: a codec that panics must not take the sending thread or the sender with it.
         match panic::contain(|| write(&mut scratch.buffer)) {
             Ok(Ok(result)) => Some((scratch, result)),
             Ok(Err(why)) | Err(why) => {
@@ -69,20 +70,20 @@ impl Packer {
     }
 }
 
-/// A buffer of a packer's, back there when dropped.
-pub(super) struct Scratch {
+/// A scratch buffer, returned to its packer on drop.
+pub(super) struct PackingBuffer {
     buffer: Vec<u8>,
     packer: Arc<Packer>,
 }
 
-impl Scratch {
-    /// Takes the buffer away for good.
+impl PackingBuffer {
+    /// Takes the buffer out: it will not return to the packer.
     pub(super) fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.buffer)
     }
 }
 
-impl Deref for Scratch {
+impl Deref for PackingBuffer {
     type Target = [u8];
 
     fn deref(&self) -> &[u8] {
@@ -90,9 +91,10 @@ impl Deref for Scratch {
     }
 }
 
-impl Drop for Scratch {
+impl Drop for PackingBuffer {
     fn drop(&mut self) {
         let mut buffer = self.take();
+        // Not one without capacity: its memory was taken by `take`.
         if (1..=LARGEST_SCRATCH).contains(&buffer.capacity()) {
             buffer.clear();
             self.packer.scratch.put(buffer);
@@ -109,14 +111,14 @@ impl std::fmt::Debug for Packer {
     }
 }
 
-/// Larger buffers are rare enough to be made anew.
+/// Larger scratch buffers are freed: they are rare.
 const LARGEST_SCRATCH: usize = 1 << 20;
 
-/// What a batch will be written as, if it is not a plain one of format v2.
+/// The format a batch is packed in, unless it is a plain one of format v2.
 #[derive(Debug, Clone)]
 pub(crate) struct BatchFormat {
     pub(crate) magic: Magic,
     pub(crate) packer: Arc<Packer>,
-    /// What the topic's batches shrink to.
+    /// The topic's estimate of the compression ratio.
     pub(crate) ratio: Arc<CompressionRatio>,
 }

@@ -1,4 +1,4 @@
-//! Records that wait to be compressed, or to be written in an old format, as one.
+//! Staging buffers of an open batch that is compressed or down-converted when it is closed.
 
 use super::packer::BatchFormat;
 use crate::producer::buffer_pool::Lease;
@@ -6,32 +6,31 @@ use crate::record::builder::{RecordParts, RecordSize, RecordsBuilder};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::legacy::LegacyMagic;
 
-/// What an open batch knows beside its records when they are not sent as they are staged.
+/// The staging of an open batch whose records are packed later.
 ///
-/// The records are staged plain, as format v2 has them, in pieces of memory of which the last is the
-/// batch's own lease; no record is in two pieces. How large they will be is estimated from how well the
-/// topic's earlier batches shrank.
+/// Records are staged uncompressed in format v2, in one or more leases, of which the last is the batch's own; no record
+/// spans two. The compressed size is estimated from the compression ratio of the topic's earlier batches.
 ///
 /// # Kafka
-/// The part of `MemoryRecordsBuilder` that estimates. Differs: records are not compressed one after
-/// the other as they are appended, under the queue's lock and with an open stream for each batch, but all
-/// at once when the batch is complete.
+/// The size estimate of `MemoryRecordsBuilder`. Differs: records are compressed all at once when the batch is closed,
+/// not as they are appended, which would need an open stream for each batch and run the codec under the queue's lock.
 // Invariant: a record that fits by the builder's limit fits by the estimate, and into the memory.
 #[derive(Debug)]
 pub(super) struct Staging {
     pub(super) format: BatchFormat,
-    /// Largest size of the batch as it is estimated; one record may exceed it.
+    /// Upper limit of the estimated batch size; a single record may exceed it.
     limit_bytes: usize,
-    /// What plain sizes are multiplied with: fixed when the batch is opened (PB-6).
+    /// The estimated compression ratio, by which uncompressed sizes are multiplied: fixed when the batch is opened
+    /// (PB-6).
     factor: f32,
-    /// Pieces that are full.
+    /// The leases that are full.
     pieces: Vec<Lease>,
-    /// Bytes in them.
+    /// Bytes in the full leases.
     bytes_in_pieces: usize,
     legacy: Option<Legacy>,
 }
 
-/// What is counted for an old format, whose records have other sizes than the staged ones.
+/// The size count for an old format, whose messages have other sizes than the staged records.
 #[derive(Debug)]
 struct Legacy {
     magic: LegacyMagic,
@@ -49,6 +48,7 @@ impl Legacy {
 impl Staging {
     pub(super) fn new(format: BatchFormat, limit_bytes: usize) -> Self {
         let factor = match format.packer.compressor() {
+            // Fixed now: an estimate that changed while records are appended would break the builder's limit.
             Some(_) => format.ratio.factor(),
             None => 1.0,
         };
@@ -66,7 +66,7 @@ impl Staging {
         }
     }
 
-    /// The pieces that are full; the lease of the batch comes after them.
+    /// The full leases, which precede the batch's own.
     pub(super) fn pieces(&self) -> &[Lease] {
         &self.pieces
     }
@@ -75,7 +75,7 @@ impl Staging {
         self.pieces
     }
 
-    /// The first record, which always has room.
+    /// Starts the staging with the first record, which always has room.
     #[cold]
     pub(super) fn begin(
         &mut self,
@@ -89,7 +89,7 @@ impl Staging {
         records.set_limit(self.quick_limit(lease));
     }
 
-    /// Whether there is room for a record that the builder's limit would refuse; makes it.
+    /// Makes room for a record beyond the builder's limit, if the estimate allows it; false if not.
     #[cold]
     pub(super) fn make_room(
         &mut self,
@@ -99,7 +99,8 @@ impl Staging {
         size: RecordSize,
     ) -> bool {
         let more_bytes = match &self.legacy {
-            // They would be lost. What opens the next batch refuses them, or finds newer brokers.
+            // Old formats have no headers, which would be lost. The slow path, which opens the next batch, rejects the
+            // record, or finds that all brokers understand format v2 by now.
             Some(_) if !record.headers.is_empty() => return false,
             Some(legacy) => legacy.size_of(record),
             None => size.total_bytes(),
@@ -108,7 +109,7 @@ impl Staging {
             return false;
         }
         if lease.len() + size.total_bytes() > lease.size_bytes() {
-            // Who waits for memory goes first.
+            // None if threads wait for memory: the batch is closed instead.
             let Some(next) = lease.another(size.total_bytes()) else {
                 return false;
             };
@@ -122,7 +123,7 @@ impl Staging {
         true
     }
 
-    /// The size the batch will have, after `in_lease` bytes of records in its lease.
+    /// The estimated size of the batch, with `in_lease` bytes of records in its own lease.
     ///
     /// # Kafka
     /// `MemoryRecordsBuilder#estimatedBytesWritten` (PB-5).
@@ -134,7 +135,7 @@ impl Staging {
         self.estimate(in_lease) >= self.limit_bytes
     }
 
-    /// Bytes that the records take without compression in the format they are for.
+    /// The uncompressed size of the records in the target format.
     pub(super) fn plain_bytes(&self, in_lease: usize) -> usize {
         match &self.legacy {
             Some(legacy) => legacy.message_bytes,
@@ -150,12 +151,13 @@ impl Staging {
         }
     }
 
-    /// A limit that the builder can apply to what is in the lease without asking: whatever it lets in,
-    /// [`Self::make_room`] would let in too.
+    /// A conservative limit for the builder, which it applies to the lease alone: whatever it admits,
+    /// [`Self::make_room`] would admit too.
     ///
     /// With `b` bytes before the lease, `w` in it and a record of `s`, that asks for
     /// `head + (b + w) · factor + s <= limit`, and of the builder's limit for `head + w + s <= quick`.
     fn quick_limit(&self, lease: &Lease) -> usize {
+        // Zero makes every record after the first go through `make_room`, which counts message sizes.
         if self.legacy.is_some() {
             return 0;
         }
@@ -163,7 +165,7 @@ impl Staging {
         let room = (self.limit_bytes.saturating_sub(RECORD_BATCH_OVERHEAD) as f32 - before)
             / self.factor.max(1.0);
         let room = (room.max(0.0) as usize).min(lease.size_bytes());
-        // The float's rounding is not to let in a byte more.
+        // One byte less: rounding of the float must not admit a byte too many.
         RECORD_BATCH_OVERHEAD + room.saturating_sub(1)
     }
 }

@@ -90,7 +90,7 @@ fn a_ticket_that_is_dropped_gives_back_what_it_gathered_and_lets_the_next_in() {
     assert_eq!((pool.waiting(), pool.available_bytes()), (0, 20));
 }
 
-/// BP-7
+/// BP-7: who comes new may take what is free at that moment, past the line.
 #[test]
 fn a_newcomer_may_take_what_is_free_at_that_instant() {
     let pool = BufferPool::new(20, 10);

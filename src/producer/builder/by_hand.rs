@@ -1,31 +1,68 @@
-//! A producer without a thread: whoever builds it takes the sender's steps.
+//! Producers without a sender thread, for tests and simulations: the caller steps the sender.
 
 use std::sync::Arc;
 
 use super::ProducerBuilder;
-use super::start::{Surroundings, assemble, instance, network_client_on, selector};
+use super::start::{MakeClient, Surroundings, assemble, instance};
+#[cfg(feature = "_internals")]
+use super::start::{network_client_on, selector};
+use crate::client::kafka_client::KafkaClient;
+#[cfg(feature = "_internals")]
 use crate::client::network_client::NetworkClient;
 use crate::clock::Clock;
-use crate::error::ConstructError;
+use crate::config::ProducerConfig;
+use crate::error::{ConfigError, ConstructError};
+#[cfg(feature = "_internals")]
 use crate::network::poller::Poller;
-use crate::network::resolver::{NameLookUps, Resolver};
+use crate::network::resolver::NameLookUps;
+#[cfg(feature = "_internals")]
+use crate::network::resolver::Resolver;
+#[cfg(feature = "_internals")]
 use crate::network::selectable::Selectable;
+#[cfg(feature = "_internals")]
 use crate::network::selector::Selector;
+use crate::producer::call_errors::CallErrors;
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::{Running, SenderThread};
-use crate::producer::sender::{Completion, Sender, SteppedSender};
+#[cfg(feature = "_internals")]
+use crate::producer::sender::Sender;
+use crate::producer::sender::{Completion, SenderControl, SteppedSender};
+use crate::producer::transaction::Transactions;
 use crate::security::sasl::outside::random_of_seed;
 
-/// A sender on connections of any make, to be stepped.
+/// Injected dependencies of a producer whose sender is stepped by the caller.
+pub(crate) struct HandSeams<C> {
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) seed: u64,
+    pub(crate) names: NameLookUps,
+    pub(crate) make_client: MakeClient<C>,
+    pub(crate) call_errors: Option<Arc<CallErrors>>,
+}
+
+/// A producer with a sender that the caller steps, and their shared state.
+pub(crate) struct SteppedProducer<K: ?Sized + ToOwned, V: ?Sized + ToOwned, C> {
+    pub(crate) producer: KafkaProducer<K, V>,
+    pub(crate) sender: SteppedSender<C>,
+    /// To be dropped when the sender has ended.
+    pub(crate) running: Running,
+    pub(crate) control: Arc<SenderControl>,
+    pub(crate) transactions: Option<Arc<Transactions>>,
+}
+
+/// A sender on any selector, stepped by the caller.
+#[cfg(feature = "_internals")]
 pub(crate) type HandSender<S> = Sender<NetworkClient<S, Resolver, Completion>>;
 
-/// The whole sender, on the streams of a poller, to be stepped.
+/// A sender with the real selector on any poller, stepped by the caller.
+#[cfg(feature = "_internals")]
 pub(crate) type SenderOn<P> = SteppedSender<NetworkClient<Selector<P>, Resolver, Completion>>;
 
-/// A producer that is stepped, its sender, and what says that this runs.
-pub(crate) type Stepped<K, V, P> = (KafkaProducer<K, V>, SenderOn<P>, Running);
+/// A producer, its stepped sender, and the guard that marks the sender as running.
+#[cfg(feature = "_internals")]
+pub(crate) type ProducerParts<K, V, P> = (KafkaProducer<K, V>, SenderOn<P>, Running);
 
-/// What the outside world gives to a producer that is stepped.
+/// Injected dependencies of a producer on a given poller.
+#[cfg(feature = "_internals")]
 pub(crate) struct SteppedSeams<P> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
@@ -34,17 +71,35 @@ pub(crate) struct SteppedSeams<P> {
 }
 
 impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuilder<K, V> {
-    /// As [`build`](Self::build), but no thread is started: whoever asks takes the sender's steps, and drops
-    /// what says that it runs when it has ended.
-    pub(crate) fn build_stepped<P: Poller + 'static>(
+    /// The same with these keys set, whatever was given for them.
+    pub(crate) fn with_settings<'a>(
+        mut self,
+        settings: impl IntoIterator<Item = (&'a str, String)>,
+    ) -> Result<Self, ConfigError> {
+        let mut given = self.config.originals().clone();
+        given.extend(
+            settings
+                .into_iter()
+                .map(|(key, value)| (key.to_owned(), value)),
+        );
+        self.config = ProducerConfig::from_map(given)?;
+        Ok(self)
+    }
+
+    /// As [`build`](Self::build), but starts no thread: the caller steps the sender.
+    pub(crate) fn build_moved_by_hand<C>(
         self,
-        seams: SteppedSeams<P>,
-    ) -> Result<Stepped<K, V, P>, ConstructError> {
-        let SteppedSeams {
+        seams: HandSeams<C>,
+    ) -> Result<SteppedProducer<K, V, C>, ConstructError>
+    where
+        C: KafkaClient<Completion> + 'static,
+    {
+        let HandSeams {
             clock,
             seed,
             names,
-            poller,
+            make_client,
+            call_errors,
         } = seams;
         let config = self.config.clone();
         let instance = instance(&config, clock);
@@ -55,17 +110,24 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
             security: self.security_parts(&instance),
         };
         let plugins = self.resolve_plugins(&instance)?;
-        let client =
-            Box::new(move |parts: &_| Ok(network_client_on(selector(poller, parts)?, parts)));
-        match assemble(&config, &plugins, surroundings, client) {
-            Ok((core, sender)) => {
+        match assemble(&config, &plugins, surroundings, make_client) {
+            Ok((mut core, sender)) => {
+                // Set only here: a producer with a thread of its own never has injected errors.
+                core.call_errors = call_errors;
+                let (control, transactions) =
+                    (Arc::clone(&core.control), core.transactions.clone());
                 let (thread, running) = SenderThread::without_thread(
                     instance.log().clone(),
-                    Arc::clone(&core.control),
+                    Arc::clone(&control),
                     Arc::clone(&core.waker),
                 );
-                let producer = KafkaProducer::assemble(core, plugins, thread);
-                Ok((producer, SteppedSender::new(sender, instance), running))
+                Ok(SteppedProducer {
+                    producer: KafkaProducer::assemble(core, plugins, thread),
+                    sender: SteppedSender::new(sender, instance),
+                    running,
+                    control,
+                    transactions,
+                })
             }
             Err(error) => {
                 let _ = plugins.close();
@@ -74,8 +136,34 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
         }
     }
 
+    /// As `build_moved_by_hand`, on a given poller. The caller steps the sender, and drops the guard when the sender
+    /// has ended.
+    #[cfg(feature = "_internals")]
+    pub(crate) fn build_stepped<P: Poller + 'static>(
+        self,
+        seams: SteppedSeams<P>,
+    ) -> Result<ProducerParts<K, V, P>, ConstructError> {
+        let SteppedSeams {
+            clock,
+            seed,
+            names,
+            poller,
+        } = seams;
+        let built = self.build_moved_by_hand(HandSeams {
+            clock,
+            seed,
+            names,
+            make_client: Box::new(move |parts: &_| {
+                Ok(network_client_on(selector(poller, parts)?, parts))
+            }),
+            call_errors: None,
+        })?;
+        Ok((built.producer, built.sender, built.running))
+    }
+
     /// As [`build`](Self::build), on these connections and this clock. Nothing is sent but in the steps
     /// of the sender that is returned, so calls that wait for it would wait for ever.
+    #[cfg(feature = "_internals")]
     pub(crate) fn build_by_hand<S: Selectable + 'static>(
         self,
         clock: Arc<dyn Clock>,

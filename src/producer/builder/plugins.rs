@@ -1,24 +1,23 @@
-//! Serializers, partitioner and interceptors: given as they are, registered by name, or Kafka's own.
+//! Construction of plug-ins (serializers, partitioner, interceptors): given as instances, registered by name, or stock.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::config::{PluginConfig, ProducerConfig};
 use crate::error::{BoxError, ConfigError, ConstructError, ConstructStep, PluginKind};
-use crate::producer::core::Strategy;
 use crate::producer::interceptor::ProducerInterceptor;
 use crate::producer::partitioner::{
-    DefaultPartitioner, Partitioner, UniformStickyPartitioner, stock_partitioner,
+    DefaultPartitioner, Partitioner, Strategy, UniformStickyPartitioner, stock_partitioner,
 };
 use crate::producer::serializer::Serializer;
-use crate::producer::user_code::{Failure, Fence, UserCode};
+use crate::producer::user_code::{Fence, UserCode, UserCodeFailure};
 use crate::util::log::warn;
 
 pub(super) type Chain<K, V> = Vec<Box<dyn ProducerInterceptor<K, V>>>;
 
 pub(super) type Factory<T> = Box<dyn Fn() -> Box<T> + Send>;
 
-/// The stock serializers of a type: how to make one by its Java name, and the name that fits best.
+/// The stock serializers of a type: a factory by Java class name, and the default class.
 pub(super) struct Stock<T: ?Sized> {
     pub(super) make: fn(&str) -> Option<Box<dyn Serializer<T>>>,
     pub(super) default_class: Option<&'static str>,
@@ -46,6 +45,7 @@ pub(super) struct SerializerSource<'a, T: ?Sized> {
 pub(super) fn make_serializer<T: ?Sized>(
     source: SerializerSource<'_, T>,
 ) -> Result<Box<dyn Serializer<T>>, ConstructError> {
+    // As in Java: an instance is not configured by the producer.
     if let Some(instance) = source.instance {
         return Ok(instance);
     }
@@ -72,6 +72,7 @@ pub(super) fn make_serializer<T: ?Sized>(
         )
         .into());
     };
+    // Registered names before stock ones: a program can replace a Java class by its own type.
     let registered = source
         .registered
         .get(class)
@@ -84,6 +85,7 @@ pub(super) fn make_serializer<T: ?Sized>(
     configure(fence, kind, || {
         serializer.configure(source.view, source.is_key)
     })
+    // It may have opened something before `configure` failed (KP-2).
     .inspect_err(|_| close_unheard(fence, kind, || serializer.close()))?;
     Ok(serializer)
 }
@@ -94,6 +96,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     registered: &BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
     fence: Fence<'_>,
 ) -> Result<Strategy<K, V>, ConstructError> {
+    // The two stock partitioners become strategies: no virtual call for each record.
     let class = match config.partitioner_class() {
         None | Some(DefaultPartitioner::JAVA_CLASS) => return Ok(Strategy::Default),
         Some(UniformStickyPartitioner::JAVA_CLASS) => return Ok(Strategy::UniformSticky),
@@ -116,7 +119,7 @@ pub(super) fn make_strategy<K: ?Sized, V: ?Sized>(
     Ok(Strategy::Custom(partitioner))
 }
 
-/// The chain as far as it could be made, and what went wrong then.
+/// Constructs the interceptors. On failure returns those constructed so far, to be closed, with the error.
 pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     config: &ProducerConfig,
     view: &PluginConfig,
@@ -124,31 +127,53 @@ pub(super) fn make_interceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     instances: Chain<K, V>,
     fence: Fence<'_>,
 ) -> (Chain<K, V>, Option<ConstructError>) {
-    let mut chain = Vec::new();
-    let mut failure = None;
-    for class in config.interceptor_classes() {
-        let Some(make) = registered.get(class) else {
-            failure = Some(unknown_class("interceptor.classes", class, "interceptor").into());
-            break;
-        };
-        let mut interceptor = match make_one(fence, PluginKind::Interceptor, make) {
-            Ok(interceptor) => interceptor,
-            Err(error) => {
-                failure = Some(error);
-                break;
-            }
-        };
-        let result = configure(fence, PluginKind::Interceptor, || {
-            interceptor.configure(view)
-        });
-        chain.push(interceptor);
-        if let Err(error) = result {
-            failure = Some(error);
-            break;
-        }
-    }
+    let (mut chain, failure) = make_listed(
+        PluginKind::Interceptor,
+        config.interceptor_classes().iter().map(String::as_str),
+        registered,
+        |class| unknown_class("interceptor.classes", class, "interceptor"),
+        |interceptor| interceptor.configure(view),
+        fence,
+    );
+    // Also after a failure: the caller closes the whole chain.
     chain.extend(instances);
     (chain, failure)
+}
+
+const EMPTY_ITEM: &str = "has a comma beside which no name stands";
+
+/// Constructs the plug-ins of a list of class names. On failure returns those constructed so far, with the error.
+pub(super) fn make_listed<'c, T: ?Sized>(
+    kind: PluginKind,
+    classes: impl Iterator<Item = &'c str>,
+    registered: &BTreeMap<String, Factory<T>>,
+    unknown: impl Fn(&str) -> ConfigError,
+    configure_one: impl Fn(&mut T) -> Result<(), BoxError>,
+    fence: Fence<'_>,
+) -> (Vec<Box<T>>, Option<ConstructError>) {
+    let mut made = Vec::new();
+    for class in classes {
+        let Some(make) = registered.get(class) else {
+            let mut error = unknown(class);
+            // Usually a trailing comma: a message about an unknown empty name would not help.
+            if class.is_empty() {
+                let key = error.key().unwrap_or_default().to_owned();
+                error = ConfigError::invalid(key, None, EMPTY_ITEM, "Take that comma out");
+            }
+            return (made, Some(error.into()));
+        };
+        let mut plugin = match make_one(fence, kind, make) {
+            Ok(plugin) => plugin,
+            Err(error) => return (made, Some(error)),
+        };
+        let configured = configure(fence, kind, || configure_one(&mut plugin));
+        // Even if `configure` failed: it was constructed, so the caller closes it.
+        made.push(plugin);
+        if let Err(error) = configured {
+            return (made, Some(error));
+        }
+    }
+    (made, None)
 }
 
 pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fence: Fence<'_>) {
@@ -157,7 +182,7 @@ pub(super) fn close_strategy<K: ?Sized, V: ?Sized>(strategy: &Strategy<K, V>, fe
     }
 }
 
-/// Closes a plug-in of a producer that cannot be built, for another reason: that is what its builder is told.
+/// Closes a plug-in after a failed construction. Its error is only logged: the caller gets the cause of the failure.
 pub(super) fn close_unheard(
     fence: Fence<'_>,
     kind: PluginKind,
@@ -191,12 +216,12 @@ fn configure(
         .map_err(|error| not_made(kind, error))
 }
 
-fn panicked(while_being: &str, failure: Failure) -> BoxError {
+fn panicked(while_being: &str, failure: UserCodeFailure) -> BoxError {
     let words = failure.into_words();
     format!("it panicked while being {while_being}: {words}").into()
 }
 
-fn not_made(kind: PluginKind, source: BoxError) -> ConstructError {
+pub(super) fn not_made(kind: PluginKind, source: BoxError) -> ConstructError {
     ConstructError::Failed {
         step: ConstructStep::Plugin(kind),
         source: Arc::from(source),

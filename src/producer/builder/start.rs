@@ -1,4 +1,5 @@
-//! From a configuration and its plug-ins to a running thread.
+//! Wiring of a producer: constructs accumulator, metadata, network client and sender from the configuration and the
+//! plug-ins, then starts the sender thread.
 
 use std::io;
 use std::sync::Arc;
@@ -14,7 +15,9 @@ use crate::clock::Clock;
 use crate::compress::{CompressionType, Compressor};
 use crate::config::{ClientDnsLookup, MetadataRecoveryStrategy, ProducerConfig, parse_bootstrap};
 use crate::error::{ConfigError, ConstructError, ConstructStep, PluginKind};
+use crate::metrics::{MOST_SAMPLES, MetricsOptions, MetricsRegistry, Windows};
 use crate::network::channel_builder::channel_builder;
+use crate::network::metrics::SelectorMetrics;
 use crate::network::mio_poller::{MioPoller, SocketOptions};
 use crate::network::poller::Poller;
 use crate::network::resolver::{
@@ -22,34 +25,33 @@ use crate::network::resolver::{
 };
 use crate::network::selectable::Selectable;
 use crate::network::selector::{Selector, SelectorOptions};
-use crate::producer::accumulator::{
-    AccumulatorFormat, AccumulatorOptions, RandomSource, RecordAccumulator,
-};
+use crate::producer::accumulator::{AccumulatorFormat, AccumulatorOptions, RecordAccumulator};
 use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
-use crate::producer::callback_scope::ProducerId;
 use crate::producer::cluster_listeners::ClusterListeners;
 use crate::producer::core::{Core, Plugins};
 use crate::producer::counters::Counters;
-use crate::producer::instance::Instance;
+use crate::producer::instance::{Instance, InstanceId};
 use crate::producer::interceptor::AcknowledgementListener;
 use crate::producer::lifecycle::{SenderThread, Spawn};
 use crate::producer::metadata::{ProducerMetadata, ProducerMetadataOptions};
+use crate::producer::partitioner::RandomSource;
 use crate::producer::sender::{Completion, Sender, SenderControl, SenderOptions, SenderShared};
+use crate::producer::sensors::ProducerSensors;
 use crate::producer::transaction::{TransactionManager, TransactionOptions};
-use crate::producer::user_code::{Failure, Fence, UserCode};
+use crate::producer::user_code::{Fence, UserCode, UserCodeFailure};
 use crate::producer::wake::SenderWaker;
 use crate::security::sasl::outside::{Outside, RandomBytes};
 use crate::security::{Security, SecurityParts};
 use crate::types::{Node, UsableMagic};
 use crate::util::process::RecentlyAsked;
 
-/// What the outside world gives to a producer: the system's, or a test's.
+/// Injected dependencies of a producer: clock, randomness, DNS, network, threads. The system's, or a test's.
 pub(crate) struct Seams<C> {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) seed: u64,
     pub(crate) names: NameLookUps,
-    /// What nobody can guess.
+    /// Unpredictable random bytes; seeded in simulations.
     pub(crate) random: RandomBytes,
     pub(crate) make_client: MakeClient<C>,
     pub(crate) spawn: Spawn,
@@ -57,18 +59,20 @@ pub(crate) struct Seams<C> {
 
 pub(super) type MakeClient<C> = Box<dyn FnOnce(&ClientParts) -> io::Result<C>>;
 
-/// What a client is made of.
+/// Arguments for the construction of a network client.
 pub(crate) struct ClientParts {
     pub(crate) config: ProducerConfig,
     pub(crate) security: Security,
     pub(crate) metadata: Arc<ProducerMetadata>,
+    pub(crate) metrics: Arc<MetricsRegistry>,
+    pub(crate) sensors: Arc<ProducerSensors>,
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) instance: Instance,
     pub(crate) names: NameLookUps,
     pub(crate) seed: u64,
 }
 
-/// What is brought from outside besides the plug-ins.
+/// Injected dependencies that [`assemble`] needs besides the plug-ins.
 pub(super) struct Surroundings {
     pub(super) seed: u64,
     pub(super) names: NameLookUps,
@@ -76,13 +80,30 @@ pub(super) struct Surroundings {
     pub(super) security: SecurityParts,
 }
 
-/// The producer that is built from a configuration.
+/// A new instance id, with the clock and the log prefix of the configuration.
 pub(super) fn instance(config: &ProducerConfig, clock: Arc<dyn Clock>) -> Instance {
     let log = LogContext::of_producer(config.client_id(), config.transactional_id());
-    Instance::new(ProducerId::next(), clock, log)
+    Instance::new(InstanceId::next(), clock, log)
 }
 
-/// Everything after the plug-ins, up to the running thread.
+/// The producer's metrics registry.
+pub(super) fn registry(config: &ProducerConfig, instance: &Instance) -> Arc<MetricsRegistry> {
+    let samples = config.metrics_num_samples();
+    if samples > MOST_SAMPLES {
+        warn!(
+            instance.log(),
+            "metrics.num.samples={samples}: {MOST_SAMPLES} are kept, each of a metrics.sample.window.ms that is as much longer"
+        );
+    }
+    Arc::new(MetricsRegistry::new(MetricsOptions {
+        client_id: config.client_id().into(),
+        windows: Windows::new(samples, config.metrics_sample_window()),
+        level: config.metrics_recording_level(),
+        clock: Arc::clone(instance.clock()),
+    }))
+}
+
+/// Constructs everything but the plug-ins, and starts the sender thread.
 pub(super) fn start<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
@@ -122,7 +143,7 @@ where
     Ok((core, thread))
 }
 
-/// The parts of the face and the sender, which nothing runs yet.
+/// Constructs the application side ([`Core`]) and the sender, which is not running yet.
 pub(super) fn assemble<K, V, C>(
     config: &ProducerConfig,
     plugins: &Plugins<K, V>,
@@ -141,6 +162,7 @@ where
     let log = instance.log();
     let counters = Arc::new(Counters::default());
     let waker = Arc::new(SenderWaker::new());
+    // With interceptors each record is tracked in its batch: `on_acknowledgement` needs its sizes and timestamp.
     let has_interceptors = !plugins.interceptors.is_empty();
     let usable_magic = Arc::new(UsableMagic::new());
     let accumulator = Arc::new(RecordAccumulator::new(
@@ -148,6 +170,7 @@ where
             batch_size_bytes: config.batch_size(),
             linger: config.linger(),
             track_all: has_interceptors,
+            is_transactional: config.transactional_id().is_some(),
         },
         AccumulatorFormat {
             usable_magic: Arc::clone(&usable_magic),
@@ -168,11 +191,16 @@ where
         cluster_listeners(plugins)?,
         Arc::clone(&accumulator) as _,
     ));
+    // As in Java: the bootstrap servers are the cluster until the first metadata response.
     metadata.bootstrap(nodes);
+    let metrics = Arc::clone(&plugins.metrics);
+    let sensors = ProducerSensors::register(&metrics, accumulator.pool(), &metadata, &counters);
     let parts = ClientParts {
         config: config.clone(),
         security,
         metadata: Arc::clone(&metadata),
+        metrics: Arc::clone(&metrics),
+        sensors: Arc::clone(&sensors),
         usable_magic: Arc::clone(&usable_magic),
         instance: instance.clone(),
         names,
@@ -180,6 +208,7 @@ where
     };
     let client =
         make_client(&parts).map_err(|error| failed(ConstructStep::NetworkClient, error))?;
+    // Before the sender runs: it cannot sleep in a poll that nobody is able to interrupt.
     waker.attach(client.wake_up());
     let control = Arc::new(SenderControl::default());
     let shared = SenderShared {
@@ -188,12 +217,18 @@ where
         waker: Arc::clone(&waker),
         control: Arc::clone(&control),
         counters: Arc::clone(&counters),
+        metrics: Arc::clone(&metrics),
+        sensors: Arc::clone(&sensors),
         usable_magic: Arc::clone(&usable_magic),
         clock: Arc::clone(&clock),
     };
+    // The transaction manager keeps sequence numbers, too: idempotence needs it without a `transactional.id`.
     let transactions = config
         .enable_idempotence()
         .then(|| TransactionManager::new(transaction_options(config, log.clone())));
+    // Application threads share only the transactional part; sequence numbers belong to the sender alone.
+    let shared_transactions = transactions.as_ref();
+    let shared_transactions = shared_transactions.and_then(|it| it.transactions().cloned());
     let listener = has_interceptors
         .then(|| Arc::clone(&plugins.interceptors) as Arc<dyn AcknowledgementListener>);
     let sender = Sender::new(
@@ -209,17 +244,22 @@ where
         waker,
         control,
         counters,
+        metrics,
+        sensors,
         clock,
         usable_magic,
         random: RandomSource::new(seed),
         instance: instance.clone(),
+        transactions: shared_transactions,
+        #[cfg(feature = "testing")]
+        call_errors: None,
         fork_asked: RecentlyAsked::new(),
         config: config.clone(),
     };
     Ok((core, sender))
 }
 
-/// What connections are secured with.
+/// The security settings of connections: TLS and SASL.
 fn security(
     config: &ProducerConfig,
     instance: &Instance,
@@ -236,7 +276,7 @@ fn security(
     Security::from_config(config, surroundings.security, outside)
 }
 
-/// What compresses batches, if they are to be.
+/// The compressor of `compression.type`; `None` without compression.
 fn compressor(config: &ProducerConfig) -> Result<Option<Compressor>, ConstructError> {
     match config.compression_type() {
         CompressionType::None => Ok(None),
@@ -253,9 +293,9 @@ fn failed(step: ConstructStep, error: io::Error) -> ConstructError {
     }
 }
 
-/// A batch goes with others in requests of so many bytes at most, whatever `max.request.size` allows: a frame's
-/// length has 31 bits, and what stands around the batches takes some, too. One that could not be written for
-/// its size would fail all its batches. A batch that is larger goes alone.
+/// Upper limit of a produce request with several batches, whatever `max.request.size` allows. A frame's length has 31
+/// bits, and the request's other fields need some of it. A request that is too large to be encoded would fail all its
+/// batches. A larger batch is sent in a request of its own.
 const SHARED_REQUEST_BYTES: usize = 1 << 30;
 
 fn transaction_options(config: &ProducerConfig, log: LogContext) -> TransactionOptions {
@@ -264,6 +304,7 @@ fn transaction_options(config: &ProducerConfig, log: LogContext) -> TransactionO
         retry_backoff: config.retry_backoff(),
         transactional_id: config.transactional_id().map(Arc::from),
         transaction_timeout: config.transaction_timeout(),
+        max_block: config.max_block(),
     }
 }
 
@@ -274,22 +315,25 @@ pub(super) fn sender_options(config: &ProducerConfig, log: LogContext, seed: u64
         retries: config.retries(),
         request_timeout: config.request_timeout(),
         retry_backoff: config.retry_backoff(),
+        // Without the key the back-off is constant, as in Kafka 3.0; exponential back-off is KIP-580.
         retry_backoff_max: config
             .retry_backoff_max()
             .unwrap_or_else(|| config.retry_backoff()),
         linger: config.linger(),
         delivery_timeout: config.delivery_timeout(),
+        // `guaranteeMessageOrder` in Java: partitions are muted while a batch of theirs is in flight.
         guarantee_order: config.max_in_flight_requests_per_connection() == 1,
         log,
         seed,
     }
 }
 
-/// The bootstrap servers as they are written, each once.
+/// The parsed `bootstrap.servers`, without duplicates.
 fn bootstrap_servers(config: &ProducerConfig) -> Result<Vec<(String, u16)>, ConfigError> {
     let mut servers: Vec<(String, u16)> = Vec::new();
     for entry in parse_bootstrap(config.bootstrap_servers())? {
         let server = (entry.host, entry.port);
+        // A node id is a place in this list: an address that is named twice must not become two nodes.
         if !servers.contains(&server) {
             servers.push(server);
         }
@@ -306,10 +350,10 @@ fn dns_lookup(config: &ProducerConfig) -> DnsLookup {
     }
 }
 
-/// The nodes to ask first: the bootstrap servers that can be looked up.
+/// The bootstrap nodes: the servers whose names can be resolved.
 ///
-/// What the look-up may take is no matter of `max.block.ms`: that bounds `send`, and with 0 no producer could be
-/// built from a name.
+/// The look-up is not bounded by `max.block.ms`, which is for `send`: with 0 no producer could be built from a host
+/// name.
 fn first_nodes(
     config: &ProducerConfig,
     instance: &Instance,
@@ -329,6 +373,7 @@ fn first_nodes(
         &**instance.clock(),
         names,
     );
+    // One resolvable server is enough, as in `ClientUtils#parseAndValidateAddresses`.
     for ((host, port), why) in &found.failed {
         warn!(instance.log(), "{KEY}: {host}:{port}: {why}",);
     }
@@ -346,6 +391,7 @@ fn first_nodes(
         )
         .into());
     }
+    // Canonical names replace the configured ones, so these nodes cannot be matched with the list.
     if lookup == DnsLookup::ResolveCanonicalBootstrapServersOnly {
         return Ok(bootstrap_nodes(&found.usable));
     }
@@ -358,7 +404,7 @@ fn first_nodes(
     Ok(nodes)
 }
 
-/// Where the client begins again when it must.
+/// Options of rebootstrapping (KIP-899, KIP-1102).
 fn recovery(config: &ProducerConfig) -> RecoveryOptions {
     let servers = match config.metadata_recovery_strategy() {
         // They were parsed before.
@@ -372,14 +418,17 @@ fn recovery(config: &ProducerConfig) -> RecoveryOptions {
     }
 }
 
-/// KP-5: also those of serializers made from the configuration (KAFKA-14853).
+/// Collects the cluster resource listeners of all plug-ins, also of serializers made from the configuration
+/// (KP-5, KAFKA-14853).
 fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     plugins: &Plugins<K, V>,
 ) -> Result<ClusterListeners, ConstructError> {
-    let ask = || -> Result<_, Failure> {
+    let ask = || -> Result<_, UserCodeFailure> {
         let fence = Fence::of(&plugins.instance);
         let (key, value) = (&plugins.key_serializer, &plugins.value_serializer);
         let mut listeners = plugins.interceptors.cluster_listeners()?;
+        listeners.extend(plugins.reporters.cluster_listeners()?);
+        // Unlike the two above, serializers have no fence of their own.
         listeners.extend(fence.call(
             UserCode::Plugin(PluginKind::KeySerializer, "cluster_listener"),
             || key.as_serializer().cluster_listener(),
@@ -396,7 +445,7 @@ fn cluster_listeners<K: ?Sized + ToOwned, V: ?Sized + ToOwned>(
     })
 }
 
-/// The client that talks to real brokers.
+/// The network client on real sockets.
 pub(super) fn network_client(
     parts: &ClientParts,
 ) -> io::Result<NetworkClient<Selector<MioPoller>, Resolver, Completion>> {
@@ -409,7 +458,7 @@ pub(super) fn network_client(
     Ok(network_client_on(selector(poller, parts)?, parts))
 }
 
-/// The connections, over the streams of a poller.
+/// The selector, on any poller.
 pub(super) fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<Selector<P>> {
     let config = &parts.config;
     let builder = channel_builder(&parts.security, config.client_id(), &poller.wake_up())?;
@@ -422,15 +471,17 @@ pub(super) fn selector<P: Poller>(poller: P, parts: &ClientParts) -> io::Result<
         builder,
         options,
         Arc::clone(parts.instance.clock()),
+        SelectorMetrics::new(Arc::clone(&parts.metrics), Arc::clone(&parts.sensors.nodes)),
     ))
 }
 
-/// The same on connections of any make.
+/// The network client, on any selector.
 pub(super) fn network_client_on<S: Selectable>(
     selector: S,
     parts: &ClientParts,
 ) -> NetworkClient<S, Resolver, Completion> {
     let config = &parts.config;
+    // A look-up of a host name runs on another thread; its result interrupts the poll.
     let resolver = Resolver::new(parts.names.clone(), selector.wake_up());
     let options = NetworkClientOptions {
         client_id: config.client_id().into(),
@@ -451,10 +502,12 @@ pub(super) fn network_client_on<S: Selectable>(
         Arc::clone(&parts.metadata) as _,
         Arc::clone(&parts.usable_magic),
         Arc::clone(parts.instance.clock()),
+        parts.sensors.sender.clone(),
     )
 }
 
 pub(super) fn log_effective(config: &ProducerConfig, log: &LogContext) {
+    // `effective` formats every key: not done when the line is filtered out.
     if log::Level::Info <= log::max_level() {
         let values: Vec<String> = config
             .effective()

@@ -9,8 +9,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::*;
 use crate::config::PluginConfig;
 use crate::error::{BoxError, SendError};
-use crate::producer::callback_scope::ProducerId;
+use crate::metrics::Metric;
+use crate::metrics::definition::family;
+use crate::producer::instance::InstanceId;
 use crate::producer::lifecycle::Spawn;
+use crate::producer::metrics_reporter::MetricsReporter;
 use crate::producer::partitioner::PartitionInput;
 use crate::producer::record::ProducerRecord;
 use crate::producer::serializer::Serialized;
@@ -106,8 +109,28 @@ impl ProducerInterceptor<str, str> for Plugin {
     }
 }
 
+impl MetricsReporter for Plugin {
+    fn configure(&mut self, _: &PluginConfig) -> Result<(), BoxError> {
+        self.life.configure(self.fault)
+    }
+
+    fn metric_change(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn metric_removal(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.life.close();
+        Ok(())
+    }
+}
+
 /// The steps that can fail, in their order.
-const STEPS: [&str; 7] = [
+const STEPS: [&str; 8] = [
+    "metrics reporter",
     "partitioner",
     "key serializer",
     "value serializer",
@@ -131,6 +154,7 @@ fn builder(step: &str, fault: Fault, life: &Arc<Life>) -> ProducerBuilder<str, s
         .set("value.serializer", "planted.Value")
         .set("partitioner.class", "planted.Partitioner")
         .set("interceptor.classes", "planted.First,planted.Second")
+        .set("metric.reporters", "planted.One,planted.Other")
         .build()
         .unwrap();
     let plugin = |name: &'static str| {
@@ -144,7 +168,10 @@ fn builder(step: &str, fault: Fault, life: &Arc<Life>) -> ProducerBuilder<str, s
     let (key, value) = (plugin("key serializer"), plugin("value serializer"));
     let (partitioner, first, second) =
         (plugin("partitioner"), plugin("none"), plugin("interceptor"));
+    let (one, other) = (plugin("none"), plugin("metrics reporter"));
     KafkaProducer::builder(config)
+        .register_metrics_reporter("planted.One", move || Box::new(one()))
+        .register_metrics_reporter("planted.Other", move || Box::new(other()))
         .register_key_serializer("planted.Key", move || Box::new(key()))
         .register_value_serializer("planted.Value", move || Box::new(value()))
         .register_partitioner("planted.Partitioner", move || Box::new(partitioner()))
@@ -191,7 +218,7 @@ fn producer_threads() -> usize {
 #[test]
 fn a_failure_at_any_step_closes_what_was_built_and_keeps_the_cause() {
     for step in STEPS {
-        let is_plugin = STEPS[..4].contains(&step);
+        let is_plugin = STEPS[..5].contains(&step);
         let faults: &[Fault] = if is_plugin {
             &[Fault::Error, Fault::Panic]
         } else {
@@ -220,7 +247,8 @@ fn a_failure_at_any_step_closes_what_was_built_and_keeps_the_cause() {
     }
 }
 
-/// KP-2
+/// KP-2: if any step of the constructor fails, what was built before is closed without a word, and the cause is
+/// raised; errors in the configuration itself are raised as they are.
 #[test]
 fn a_failed_construction_leaves_no_thread() {
     // Other tests of this process may run producers of their own: what counts is that nothing stays.
@@ -258,11 +286,11 @@ fn a_failed_construction_leaves_no_file() {
 fn a_producer_that_was_built_closes_its_plug_ins_once() {
     let life = Arc::new(Life::default());
     let producer = build("none", Fault::None, &life).unwrap();
-    assert_eq!(life.open(), 5);
+    assert_eq!(life.open(), 7);
     producer.close().unwrap();
     producer.close().unwrap();
     drop(producer);
-    assert_eq!(life.closed.load(Ordering::SeqCst), 5);
+    assert_eq!(life.closed.load(Ordering::SeqCst), 7);
 }
 
 /// Each call says so at once instead of waiting for a thread that is not there.
@@ -270,7 +298,7 @@ fn a_producer_that_was_built_closes_its_plug_ins_once() {
 fn a_producer_says_in_a_forked_process_that_it_cannot_work_there() {
     let life = Arc::new(Life::default());
     let mut producer = build("none", Fault::None, &life).unwrap();
-    let own = producer.replace_id(ProducerId::built_in(Process::other()));
+    let own = producer.replace_id(InstanceId::built_in(Process::other()));
     let error = producer.send(ProducerRecord::new("t", "v")).unwrap_err();
     assert!(
         matches!(error, SendError::Misuse(crate::Misuse::Forked)),
@@ -290,6 +318,28 @@ fn a_producer_says_in_a_forked_process_that_it_cannot_work_there() {
     producer.close().unwrap();
 }
 
+family! {
+    /// Records in detail.
+    Detail of "tests" by &[];
+    Debugged at Debug {
+        "debugged-total": Total = "What is recorded for those who look closely.";
+    }
+}
+
+/// Java: KafkaProducerTest#testMetricConfigRecordingLevel
+#[test]
+fn metrics_are_recorded_as_closely_as_the_configuration_says() {
+    for (level, recorded) in [("INFO", 0.0), ("DEBUG", 1.0), ("TRACE", 1.0)] {
+        let config = ProducerConfig::from_map([("metrics.recording.level", level)]).unwrap();
+        let instance = instance(&config, Arc::new(SystemClock::new()));
+        let registry = registry(&config, &instance);
+        let sensors = registry.add::<Detail>(&[]);
+        sensors.record(Detail::Debugged, 1.0, instance.clock().now());
+        let metric = registry.metrics().remove(0);
+        assert_eq!(metric.value(), recorded.into(), "{level}");
+    }
+}
+
 #[test]
 fn a_factory_that_panics_fails_the_construction_and_closes_what_was_built() {
     let life = Arc::new(Life::default());
@@ -304,7 +354,7 @@ fn a_factory_that_panics_fails_the_construction_and_closes_what_was_built() {
         "{error}"
     );
     assert_eq!(life.open(), 0);
-    assert_eq!(life.closed.load(Ordering::SeqCst), 4);
+    assert_eq!(life.closed.load(Ordering::SeqCst), 6);
 }
 
 /// One request that cannot be written would take all its batches along.

@@ -4,8 +4,8 @@ use std::task::{Wake, Waker};
 
 use super::*;
 use crate::clock::{Clock, Deadline, SystemClock};
-use crate::producer::callback_scope::{self, ProducerId};
-use crate::producer::instance::Instance;
+use crate::producer::callback_scope;
+use crate::producer::instance::{Instance, InstanceId};
 use crate::producer::produce_request_result::ResultOfPiece;
 use crate::types::TopicPartition;
 use crate::util::log::LogContext;
@@ -40,7 +40,7 @@ const WRITTEN: BatchOutcome = BatchOutcome::Written {
 
 fn failure() -> ProduceError {
     let partition = latch();
-    ProduceErrorBuilder::new(
+    ProduceErrorParts::new(
         ProduceErrorKind::Network,
         Delivery::MaybeWritten,
         Arc::clone(partition.topic_partition().shared_topic()),
@@ -95,7 +95,8 @@ fn waiting_threads_are_released_by_the_outcome() {
     });
 }
 
-/// PB-17, PB-18
+/// PB-17: the offset of a record is that of its batch plus its place, or none if the broker gave none.
+/// PB-18: the timestamp that a future tells is the log's if the broker gave one, else the record's own.
 #[test]
 fn a_record_gets_the_brokers_time_if_there_is_one_and_no_offset_if_none_is_known() {
     for (base_offset, append_time, offset, timestamp) in
@@ -115,7 +116,8 @@ fn a_record_gets_the_brokers_time_if_there_is_one_and_no_offset_if_none_is_known
     }
 }
 
-/// KP-32
+/// KP-32: the future of a record that failed at once is done, cannot be cancelled, and gives the same error each
+/// time.
 #[test]
 fn a_record_that_failed_at_once_is_done_and_says_the_same_each_time() {
     let future = FutureRecordMetadata::failed(failure());
@@ -182,7 +184,7 @@ fn latch_of_parent() -> Arc<ProduceRequestResult> {
     Arc::new(ProduceRequestResult::new(
         TopicPartition::new("t", 3),
         Instance::new(
-            ProducerId::built_in(Process::other()),
+            InstanceId::built_in(Process::other()),
             Arc::new(SystemClock::new()),
             LogContext::for_tests(),
         ),
@@ -299,7 +301,8 @@ fn a_waker_that_panics_when_it_is_let_go_of_harms_nobody() {
     assert!(second.is_done());
 }
 
-/// PB-20
+/// PB-20: a future cannot be cancelled; waiting follows the batch's pieces when it is divided, with one deadline
+/// for all.
 #[test]
 fn a_future_that_is_dropped_takes_its_task_back_from_the_piece_where_it_waits() {
     let whole = latch();
@@ -380,7 +383,8 @@ fn split_in_two(whole: &ProduceRequestResult, first: u32) -> [Arc<ProduceRequest
     pieces
 }
 
-/// PB-20
+/// PB-20: a future cannot be cancelled; waiting follows the batch's pieces when it is divided, with one deadline
+/// for all.
 #[test]
 fn a_future_follows_its_record_through_every_split() {
     let whole = latch();
@@ -401,7 +405,8 @@ fn a_future_follows_its_record_through_every_split() {
     assert!(whole.is_done());
 }
 
-/// PB-20
+/// PB-20: a future cannot be cancelled; waiting follows the batch's pieces when it is divided, with one deadline
+/// for all.
 #[test]
 fn a_thread_and_a_task_that_wait_for_a_batch_go_on_to_wait_for_its_piece() {
     let whole = latch();

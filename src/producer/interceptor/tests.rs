@@ -1,7 +1,7 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
-use crate::error::{Delivery, ProduceErrorBuilder, ProduceErrorKind};
+use crate::error::{Delivery, ProduceErrorKind, ProduceErrorParts};
 use crate::producer::instance::Instance;
 use crate::sync::{Mutex, Rank};
 
@@ -94,7 +94,7 @@ fn record() -> Record<'static> {
 
 fn error() -> ProduceError {
     let (kind, delivery) = (ProduceErrorKind::Closed, Delivery::NotWritten);
-    ProduceErrorBuilder::new(kind, delivery, "test".into(), "test").build()
+    ProduceErrorParts::new(kind, delivery, "test".into(), "test").build()
 }
 
 /// Java: ProducerInterceptorsTest#testOnSendChain (IN-1)
@@ -163,7 +163,7 @@ fn a_record_that_was_not_taken_is_reported_with_what_is_known_of_its_partition()
     }
 }
 
-/// IN-6
+/// IN-6: every interceptor is closed, even if one before it failed.
 #[test]
 fn every_interceptor_is_closed_and_the_first_failure_is_reported() {
     let seen = Seen::new();

@@ -1,11 +1,11 @@
 use std::sync::atomic::AtomicBool;
 
 use super::*;
+use crate::client::metadata::{FatalMetadataError, is_newer};
 use crate::clock::mock::MockClock;
 use crate::clock::{Clock, SystemClock};
-use crate::error::Misuse;
-use crate::producer::callback_scope::ProducerId;
-use crate::producer::instance::Instance;
+use crate::error::{ErrorCode, Misuse};
+use crate::producer::instance::{Instance, InstanceId};
 use crate::producer::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
 use crate::protocol::{MetadataBroker, MetadataPartition, MetadataTopic};
 use crate::sync::assert_unlocked;
@@ -141,7 +141,7 @@ fn await_update(
         time: Stopwatch::new(Some(timeout)),
     };
     let clock = call.clock.clone();
-    Driver::new(&clock, ProducerId::next()).run(&mut call)
+    Driver::new(&clock, InstanceId::next()).run(&mut call)
 }
 
 struct Awaiting<'a> {
@@ -456,9 +456,33 @@ fn the_state_of_a_topic_says_what_is_missing() {
         state.to_string()
     };
     assert_eq!(state(), "no broker has described the topic yet");
-    let failure = MetadataFailure::Disconnected("connection refused".into());
+    let awaited = |node| AwaitedBroker {
+        node,
+        host: "h".into(),
+        port: 9092,
+        stage: "connecting",
+        missing: None,
+        since: harness.now(),
+    };
+    harness.metadata.handle_awaited(vec![awaited(-2)]);
+    harness.clock.advance(Duration::from_millis(30));
+    assert_eq!(
+        state(),
+        "no broker has described the topic yet; metadata is waited for from broker -2 (h:9092): connecting for 30 ms"
+    );
+    let why = "broker -1 (h:9092): connection refused";
+    let failure = MetadataFailure::Disconnected(why.into());
     harness.metadata.handle_failure(harness.now(), failure);
-    assert!(state().contains("connection refused"), "{}", state());
+    harness.metadata.handle_awaited(vec![awaited(-1)]);
+    assert_eq!(
+        state(),
+        format!(
+            "no broker has described the topic yet; the last request for metadata failed: disconnected: {why}; \
+             metadata is waited for from broker -1 again: connecting for 0 ms"
+        )
+    );
+    harness.metadata.handle_awaited(Vec::new());
+    assert!(state().ends_with("connection refused"), "{}", state());
     let planned = PlannedUpdate {
         is_partial: false,
         request_version: 1,
@@ -495,12 +519,14 @@ impl ClusterResourceListener for Panics {
 fn listeners_are_told_of_each_update_even_if_one_of_them_panics() {
     let listener = Arc::new(Listener::default());
     let harness = Harness::with_listeners(vec![Arc::new(Panics), Arc::clone(&listener) as _]);
-    harness.update();
-    harness.update();
-    assert_eq!(
-        *listener.told.0.lock(),
-        [Some("c".into()), Some("c".into())]
-    );
+    harness.metadata.tell_listeners();
+    for updates in 1..3 {
+        harness.update();
+        assert_eq!(listener.told.0.lock().len(), updates - 1);
+        harness.metadata.tell_listeners();
+        harness.metadata.tell_listeners();
+        assert_eq!(*listener.told.0.lock(), vec![Some("c".into()); updates]);
+    }
 }
 
 #[test]

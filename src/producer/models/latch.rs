@@ -7,7 +7,7 @@ use loom::thread;
 
 use super::check;
 use crate::planted::Defect;
-use crate::producer::lifecycle::Ending;
+use crate::producer::lifecycle::LastActHolder;
 use crate::producer::waiting::{Event, Latch, Nap};
 use crate::sync::atomic::{AtomicUsize, Ordering};
 
@@ -56,7 +56,7 @@ fn what_is_set_first_stays() {
 fn the_last_act_is_done_once_whoever_comes_first() {
     check(4, &[Defect::LastActLeftBehind], || {
         let done = Arc::new(AtomicUsize::new(0));
-        let ending = Arc::new(Ending::to_come());
+        let ending = Arc::new(LastActHolder::to_come());
         let sender = Arc::clone(&ending);
         let sender = thread::spawn(move || {
             if let Some(act) = sender.reach() {

@@ -12,22 +12,24 @@ use crate::clock::{Clock, Deadline, Instant};
 use crate::compress::CompressionType;
 use crate::config::ProducerConfig;
 use crate::error::ErrorCode;
+use crate::metrics::MetricsRegistry;
 use crate::network::selectable::WakeUp;
-use crate::producer::accumulator::{
-    AccumulatorFormat, AccumulatorOptions, RandomSource, RecordAccumulator,
-};
+use crate::producer::accumulator::{AccumulatorFormat, AccumulatorOptions, RecordAccumulator};
 use crate::producer::batch::Packer;
 use crate::producer::buffer_pool::BufferPool;
 use crate::producer::cluster_listeners::ClusterListeners;
-use crate::producer::core::{Core, Plugins, Strategy};
+use crate::producer::core::{Core, Plugins};
 use crate::producer::counters::Counters;
 use crate::producer::instance::Instance;
 use crate::producer::interceptor::ProducerInterceptors;
 use crate::producer::kafka_producer::KafkaProducer;
 use crate::producer::lifecycle::{Running, SenderThread};
 use crate::producer::metadata::{ClusterObserver, ProducerMetadata, ProducerMetadataOptions};
+use crate::producer::metrics_reporters::MetricsReporters;
+use crate::producer::partitioner::{RandomSource, Strategy};
 use crate::producer::record::ProducerRecord;
 use crate::producer::sender::{Completion, Sender, SenderOptions, SenderShared};
+use crate::producer::sensors::ProducerSensors;
 use crate::producer::serializer::{PreparedSerializer, StockSerialize};
 use crate::producer::wake::SenderWaker;
 use crate::protocol::{ApiKey, MetadataBroker, MetadataPartition, MetadataResponse, MetadataTopic};
@@ -145,6 +147,7 @@ fn shared(setup: Setup, clock: &Arc<dyn Clock>, instance: &Instance) -> SenderSh
             batch_size_bytes: setup.batch_size,
             linger: setup.linger,
             track_all: false,
+            is_transactional: false,
         },
         AccumulatorFormat {
             usable_magic: Arc::clone(&usable_magic),
@@ -164,12 +167,17 @@ fn shared(setup: Setup, clock: &Arc<dyn Clock>, instance: &Instance) -> SenderSh
         ClusterListeners::new(Vec::new(), instance.clone()),
         Arc::clone(&accumulator) as Arc<dyn ClusterObserver>,
     ));
+    let metrics = MetricsRegistry::for_tests(Arc::clone(clock));
+    let pool = accumulator.pool();
+    let sensors = ProducerSensors::register(&metrics, pool, &metadata, &counters);
     SenderShared {
         accumulator,
         metadata,
         waker,
         control: Arc::default(),
         counters,
+        metrics,
+        sensors,
         usable_magic,
         clock: Arc::clone(clock),
     }
@@ -186,11 +194,16 @@ fn face_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running) {
         waker: Arc::clone(&shared.waker),
         control: Arc::clone(&shared.control),
         counters: Arc::clone(&shared.counters),
+        metrics: Arc::clone(&shared.metrics),
+        sensors: Arc::clone(&shared.sensors),
         clock: Arc::clone(&shared.clock),
         usable_magic: Arc::clone(&shared.usable_magic),
         random: RandomSource::new(1),
         instance: instance.clone(),
         fork_asked: RecentlyAsked::new(),
+        transactions: None,
+        #[cfg(feature = "testing")]
+        call_errors: None,
         config: ProducerConfig::builder().build().expect("it is good"),
     };
     let plugins = Plugins {
@@ -198,6 +211,9 @@ fn face_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running) {
         value_serializer: strings(),
         strategy: Strategy::Default,
         interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), instance.clone())),
+        metrics: Arc::clone(&shared.metrics),
+        reporters: MetricsReporters::none(instance.clone()),
+        app_info: None,
         instance: instance.clone(),
     };
     let (thread, running) = SenderThread::without_thread(

@@ -1,6 +1,7 @@
-//! By key, or sticky: what the producer does unless told otherwise.
+//! Default partitioner: by hash of the key, or sticky for records without a key.
 
-use super::{PartitionInput, Partitioner, StickyPartitionCache, no_partitions};
+use super::sticky::StickyPartitionCache;
+use super::{PartitionInput, Partitioner, no_partitions};
 use crate::error::BoxError;
 use crate::types::{Cluster, PartitionId};
 use crate::util::murmur2::{murmur2, to_positive};
@@ -37,6 +38,10 @@ impl DefaultPartitioner {
             sticky: StickyPartitionCache::with_seed(seed),
         }
     }
+
+    pub(super) fn has_no_seed(&self) -> bool {
+        !self.sticky.is_seeded()
+    }
 }
 
 impl Default for DefaultPartitioner {
@@ -50,6 +55,7 @@ impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for DefaultPartitioner {
         let (topic, cluster) = (record.topic(), record.cluster());
         let chosen = match record.key_bytes() {
             Some(key) => cluster
+                // All partitions, not the available ones: a key must not move when a leader is lost.
                 .partition_count(topic)
                 .and_then(|count| u32::try_from(count).ok())
                 .map(|count| partition_for_key(key, count)),
@@ -64,6 +70,7 @@ impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for DefaultPartitioner {
 }
 
 /// The partition of a key in a topic of `count` partitions, which is not 0.
+#[inline]
 pub(crate) fn partition_for_key(key: &[u8], count: u32) -> PartitionId {
     // Not above 2^31 - 1, because the dividend is not.
     (to_positive(murmur2(key)) % count) as PartitionId

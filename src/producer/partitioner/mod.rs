@@ -1,17 +1,22 @@
-//! Which partition a record goes to when its sender did not say.
+//! Partitioners: choose the partition of records that do not name one.
 
 mod default;
+mod random;
 mod round_robin;
 mod sticky;
 mod topic_map;
 mod uniform_sticky;
 
+use std::any::Any;
 use std::fmt;
 
 pub use default::DefaultPartitioner;
 pub(crate) use default::partition_for_key;
+pub(crate) use random::RandomSource;
 pub use round_robin::RoundRobinPartitioner;
-pub(crate) use sticky::StickyPartitionCache;
+#[cfg(test)]
+use sticky::StickyPartitionCache;
+pub(crate) use sticky::{StickyPartition, another};
 pub use uniform_sticky::UniformStickyPartitioner;
 
 use crate::config::PluginConfig;
@@ -92,6 +97,36 @@ impl<K: ?Sized, V: ?Sized, P: Partitioner<K, V> + ?Sized> Partitioner<K, V> for 
 
     fn close(&self) -> Result<(), BoxError> {
         (**self).close()
+    }
+}
+
+/// How partitions are chosen. The two that stick to a partition read it from the topic's entry, which
+/// the append needs anyway.
+pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
+    Default,
+    UniformSticky,
+    Custom(Box<dyn Partitioner<K, V>>),
+}
+
+impl<K: ?Sized, V: ?Sized> Strategy<K, V> {
+    /// As this partitioner chooses; a stock one is as quick as if it had been named, unless its choices are to follow from a
+    /// seed of its own.
+    pub(crate) fn of(partitioner: impl Partitioner<K, V> + 'static) -> Self {
+        // Recognized by type: the strategy then reads the sticky partition from the topic's entry, without a lock.
+        let any: &dyn Any = &partitioner;
+        if any
+            .downcast_ref()
+            .is_some_and(DefaultPartitioner::has_no_seed)
+        {
+            Self::Default
+        } else if any
+            .downcast_ref()
+            .is_some_and(UniformStickyPartitioner::has_no_seed)
+        {
+            Self::UniformSticky
+        } else {
+            Self::Custom(Box::new(partitioner))
+        }
     }
 }
 

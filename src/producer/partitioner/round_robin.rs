@@ -1,4 +1,4 @@
-//! Each record to the next partition.
+//! Round-robin partitioner.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -37,6 +37,7 @@ impl RoundRobinPartitioner {
         let take = |turns: &AtomicU32| turns.fetch_add(1, Ordering::Relaxed);
         let turn = self
             .turns
+            // The common case takes no lock; only a topic's first record inserts its counter.
             .read(topic, take)
             .unwrap_or_else(|| take(&self.turns.get_or_insert(topic, || AtomicU32::new(0))));
         (turn % Self::TURNS) as usize
@@ -63,6 +64,7 @@ impl<K: ?Sized, V: ?Sized> Partitioner<K, V> for RoundRobinPartitioner {
         let turn = self.next_turn(topic);
         let available = cluster.available_partitions(topic).count();
         let chosen = match available {
+            // No leader at all: the record waits in its batch until one is elected.
             0 => all.get(turn % all.len()),
             _ => cluster.available_partitions(topic).nth(turn % available),
         };
@@ -77,7 +79,8 @@ mod tests {
     use super::*;
     use crate::types::{Cluster, Node, TopicPartition};
 
-    /// PT-8
+    /// PT-8: round robin counts through the available partitions, or all if there are none; asked twice for a new
+    /// batch it skipped partitions (KAFKA-9965).
     #[test]
     fn the_turn_stays_positive_when_it_wraps() {
         let node = Node::new(0, "localhost", 99);

@@ -1,56 +1,135 @@
-//! The partition that a topic's unkeyed records stick to, so that they fill one batch rather than
-//! many.
+//! Sticky partition of a topic: records without a key go to one partition until its batch is full, so they fill one
+//! batch instead of many (KIP-480).
 
-use std::hash::{BuildHasher, Hasher, RandomState};
 use std::sync::atomic::{AtomicI32, Ordering};
 
+use super::random::RandomSource;
 use super::topic_map::TopicMap;
-use crate::sync::{Mutex, Rank};
 use crate::types::{Cluster, PartitionId, PartitionInfo};
 
-/// Remembers each topic's sticky partition.
+/// None has been chosen.
+const NO_PARTITION: PartitionId = -1;
+
+/// The sticky partition of one topic.
+// A hint that orders nothing: a thread that reads an old one fills another batch.
+#[derive(Debug)]
+pub(crate) struct StickyPartition(AtomicI32);
+
+impl Default for StickyPartition {
+    fn default() -> Self {
+        Self(AtomicI32::new(NO_PARTITION))
+    }
+}
+
+impl StickyPartition {
+    /// The current sticky partition; a number that no topic has if none was chosen.
+    #[inline]
+    pub(crate) fn get(&self) -> PartitionId {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Switches to `next`, unless another thread has already switched from `previous`; returns the partition now
+    /// current.
+    ///
+    /// # Kafka
+    /// `StickyPartitionCache#nextPartition`.
+    pub(crate) fn move_on(&self, previous: PartitionId, next: PartitionId) -> PartitionId {
+        // Whoever moved it first has decided.
+        let moved = self
+            .0
+            .compare_exchange(previous, next, Ordering::Relaxed, Ordering::Relaxed);
+        match moved {
+            Ok(_) => next,
+            Err(current) => current,
+        }
+    }
+}
+
+/// Chooses the sticky partition after `previous`: another one that has a leader; the only one with a leader, even if it
+/// is `previous`; or, without any leader, the choice of `any` (PT-4).
+pub(crate) fn another(
+    previous: PartitionId,
+    available: &[PartitionId],
+    any: impl FnOnce(&RandomSource) -> PartitionId,
+    random: &RandomSource,
+) -> PartitionId {
+    match available {
+        [] => any(random),
+        [only] => *only,
+        several => other_than(previous, several, random),
+    }
+}
+
+/// One of `available`, but not `previous`.
+fn other_than(
+    previous: PartitionId,
+    available: &[PartitionId],
+    random: &RandomSource,
+) -> PartitionId {
+    match available
+        .iter()
+        .position(|partition| *partition == previous)
+    {
+        // Draw among the others: skip over the previous one's place.
+        Some(place) => {
+            let drawn = random.below(available.len() - 1);
+            available[if drawn < place { drawn } else { drawn + 1 }]
+        }
+        None => available[random.below(available.len())],
+    }
+}
+
+/// Cache of the topics' sticky partitions, for partitioners that are called by custom code or have a seed.
 ///
 /// # Threads
-/// Any. Reading takes no lock; choosing anew takes a leaf lock (rank 40) for the random number.
+/// Any. Takes a lock (leaf, rank 40) only for a topic's first.
 /// # Kafka
 /// `org.apache.kafka.clients.producer.internals.StickyPartitionCache`. Differs: a partition that the
 /// topic no longer has (it was deleted and made anew, smaller) is left at once; the random numbers can
 /// be seeded.
 #[derive(Debug)]
 pub(crate) struct StickyPartitionCache {
-    current: TopicMap<AtomicI32>,
-    random: Mutex<fastrand::Rng>,
+    current: TopicMap<StickyPartition>,
+    random: RandomSource,
+    is_seeded: bool,
 }
 
 impl StickyPartitionCache {
     /// An empty cache whose choices follow from `seed`.
     pub(crate) fn with_seed(seed: u64) -> Self {
-        let random = fastrand::Rng::with_seed(seed);
         Self {
             current: TopicMap::new(),
-            random: Mutex::new(Rank::LEAF, random),
+            random: RandomSource::new(seed),
+            is_seeded: true,
         }
     }
 
     /// An empty cache whose choices differ from process to process.
     pub(crate) fn new() -> Self {
-        // The standard library's hasher keys are the one source of entropy without a dependency.
-        Self::with_seed(RandomState::new().build_hasher().finish())
+        Self {
+            current: TopicMap::new(),
+            random: RandomSource::from_entropy(),
+            is_seeded: false,
+        }
+    }
+
+    /// Whether its choices are to follow from a seed.
+    pub(super) fn is_seeded(&self) -> bool {
+        self.is_seeded
     }
 
     /// The topic's sticky partition, chosen now if there is none; `None` for a topic without
     /// partitions.
     pub(crate) fn partition(&self, topic: &str, cluster: &Cluster) -> Option<PartitionId> {
-        let current = self
-            .current
-            .read(topic, |cell| cell.load(Ordering::Relaxed));
-        match current {
+        match self.current.read(topic, StickyPartition::get) {
+            Some(NO_PARTITION) => self.move_on(topic, cluster, NO_PARTITION),
             Some(current) if is_within(cluster.partitions(topic), current) => Some(current),
-            Some(gone) => self.next_partition(topic, cluster, gone),
+            // The topic was deleted and created again with fewer partitions.
+            Some(gone) => self.move_on(topic, cluster, gone),
+            None if cluster.partitions(topic).is_empty() => None,
             None => {
-                let first = self.choose(topic, cluster, None)?;
-                let cell = self.current.get_or_insert(topic, || AtomicI32::new(first));
-                Some(cell.load(Ordering::Relaxed))
+                self.current.get_or_insert(topic, StickyPartition::default);
+                self.move_on(topic, cluster, NO_PARTITION)
             }
         }
     }
@@ -63,50 +142,31 @@ impl StickyPartitionCache {
         cluster: &Cluster,
         previous: PartitionId,
     ) -> Option<PartitionId> {
-        let Some(current) = self
-            .current
-            .read(topic, |cell| cell.load(Ordering::Relaxed))
-        else {
-            return self.partition(topic, cluster);
-        };
-        if current != previous {
-            return Some(current);
+        match self.current.read(topic, StickyPartition::get) {
+            None | Some(NO_PARTITION) => self.partition(topic, cluster),
+            // Another thread's batch was filled first: follow it, and do not skip its partition.
+            Some(current) if current != previous => Some(current),
+            Some(_) => self.move_on(topic, cluster, previous),
         }
-        let next = self.choose(topic, cluster, Some(current))?;
-        self.current.read(topic, |cell| {
-            // Whoever moved it first has decided.
-            match cell.compare_exchange(previous, next, Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => next,
-                Err(moved) => moved,
-            }
-        })
     }
 
-    /// Any available partition but `old`, `old` if it alone is available, any at all if none is.
-    fn choose(
+    fn move_on(
         &self,
         topic: &str,
         cluster: &Cluster,
-        old: Option<PartitionId>,
+        previous: PartitionId,
     ) -> Option<PartitionId> {
-        let available = || cluster.available_partitions(topic);
-        match available().count() {
-            0 => self.pick(|| cluster.partitions(topic).iter()),
-            1 => available().next().map(PartitionInfo::partition),
-            _ => self.pick(|| available().filter(|info| Some(info.partition()) != old)),
-        }
-    }
-
-    fn pick<'a, I>(&self, among: impl Fn() -> I) -> Option<PartitionId>
-    where
-        I: Iterator<Item = &'a PartitionInfo>,
-    {
-        let count = among().count();
-        if count == 0 {
+        let all = cluster.partitions(topic);
+        if all.is_empty() {
             return None;
         }
-        let at = self.random.lock().usize(..count);
-        among().nth(at).map(PartitionInfo::partition)
+        let available = cluster.available_partitions(topic);
+        let available: Vec<PartitionId> = available.map(PartitionInfo::partition).collect();
+        // Without any leader Java draws among all: the batch then waits for one.
+        let any = |random: &RandomSource| all[random.below(all.len())].partition();
+        let next = another(previous, &available, any, &self.random);
+        self.current
+            .read(topic, |sticky| sticky.move_on(previous, next))
     }
 }
 

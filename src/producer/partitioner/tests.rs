@@ -60,7 +60,8 @@ fn a_key_goes_to_the_same_partition_always() {
     assert_eq!(choose(&other, "test", Some("key"), &cluster), partition);
 }
 
-/// PT-1
+/// PT-1: a record with a key goes to murmur2 of its bytes, made positive, modulo the number of all partitions; one
+/// without sticks to a partition.
 #[test]
 fn a_keys_partition_is_that_of_its_hash_even_if_it_has_no_leader() {
     // murmur2("21") = -973932308, whose low 31 bits are 1173551340.
@@ -75,7 +76,7 @@ fn a_keys_partition_is_that_of_its_hash_even_if_it_has_no_leader() {
     }
 }
 
-/// PT-3
+/// PT-3: an empty key is a key.
 #[test]
 fn an_empty_key_is_a_key() {
     let numbers: Vec<_> = (0..64).map(|number| ("t", number, true)).collect();
@@ -100,7 +101,8 @@ fn round_robin_takes_available_partitions_in_turn() {
     assert_eq!(chosen, [0, 2, 0, 2, 0, 2]);
 }
 
-/// PT-8
+/// PT-8: round robin counts through the available partitions, or all if there are none; asked twice for a new batch
+/// it skipped partitions (KAFKA-9965).
 #[test]
 fn round_robin_takes_all_partitions_in_turn_when_none_is_available() {
     let partitioner: Stock = stock(RoundRobinPartitioner::new());
@@ -192,7 +194,7 @@ fn the_uniform_sticky_partitioner_ignores_keys_and_batches_of_other_partitions()
     }
 }
 
-/// PT-7
+/// PT-7: that a new batch begins is told for records with keys too, which can move the sticky partition.
 #[test]
 fn a_new_batch_of_a_keyed_record_moves_the_sticky_partition_only_if_it_is_the_same() {
     let partitioner: Stock = stock(DefaultPartitioner::new());
@@ -246,7 +248,8 @@ fn the_sticky_partition_is_an_available_one_if_there_is_any() {
     assert_eq!(cache.next_partition("c", &cluster, 0), Some(0));
 }
 
-/// PT-4
+/// PT-4: the next sticky partition is a random one of those available, other than the current one if there are two;
+/// of all if none is available.
 #[test]
 fn sticky_choices_reach_every_partition_and_follow_from_the_seed() {
     let cluster = two_topics();
@@ -276,7 +279,7 @@ fn a_sticky_partition_that_the_topic_no_longer_has_is_left() {
     assert_eq!(cache.partition("t", &cluster(&[("t", 0, true)])), Some(0));
 }
 
-/// PT-11
+/// PT-11: a partitioner is never asked about a topic without partitions.
 #[test]
 fn a_topic_without_partitions_is_an_error_that_names_it() {
     let empty = cluster(&[]);
@@ -296,7 +299,7 @@ fn a_topic_without_partitions_is_an_error_that_names_it() {
     assert!(stock_partitioner::<str, str>("com.example.Mine").is_none());
 }
 
-/// PT-10
+/// PT-10: a partitioner gets key and value in both forms and the cluster, from many threads at once.
 #[test]
 fn threads_that_race_move_a_sticky_partition_once() {
     let numbers: Vec<_> = (0..100).map(|number| ("t", number, true)).collect();
@@ -317,4 +320,21 @@ fn threads_that_race_move_a_sticky_partition_once() {
         assert_ne!(new, old);
         assert_eq!(moved, [new; 4]);
     }
+}
+
+#[test]
+fn a_stock_partitioner_is_as_quick_by_instance_as_by_name_unless_it_has_a_seed_of_its_own() {
+    fn name_of(partitioner: impl Partitioner<str, str> + 'static) -> &'static str {
+        match Strategy::of(partitioner) {
+            Strategy::Default => "default",
+            Strategy::UniformSticky => "uniform sticky",
+            Strategy::Custom(_) => "custom",
+        }
+    }
+    assert_eq!(name_of(DefaultPartitioner::new()), "default");
+    assert_eq!(name_of(UniformStickyPartitioner::new()), "uniform sticky");
+    assert_eq!(name_of(DefaultPartitioner::with_seed(1)), "custom");
+    assert_eq!(name_of(UniformStickyPartitioner::with_seed(1)), "custom");
+    assert_eq!(name_of(RoundRobinPartitioner::new()), "custom");
+    assert_eq!(name_of(stock(DefaultPartitioner::new())), "custom");
 }

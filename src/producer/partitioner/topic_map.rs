@@ -1,4 +1,4 @@
-//! One small value per topic, read on every send and added to once per topic.
+//! Copy-on-write map from topics to small shared values: lock-free reads, one insertion per topic.
 
 use std::sync::Arc;
 
@@ -45,6 +45,7 @@ impl<T> TopicMap<T> {
             return Arc::clone(cell);
         }
         let cell = Arc::new(make());
+        // Copy on write: readers keep the old map and never wait.
         let mut grown = Map::clone(&topics);
         grown.insert(topic.into(), Arc::clone(&cell));
         self.topics.store(Arc::new(grown));

@@ -1,6 +1,7 @@
-//! Sticky for all records, whatever their key.
+//! Uniform sticky partitioner: sticky for all records, with or without a key.
 
-use super::{PartitionInput, Partitioner, StickyPartitionCache, no_partitions};
+use super::sticky::StickyPartitionCache;
+use super::{PartitionInput, Partitioner, no_partitions};
 use crate::error::BoxError;
 use crate::types::{Cluster, PartitionId};
 
@@ -31,6 +32,10 @@ impl UniformStickyPartitioner {
         Self {
             sticky: StickyPartitionCache::with_seed(seed),
         }
+    }
+
+    pub(super) fn has_no_seed(&self) -> bool {
+        !self.sticky.is_seeded()
     }
 }
 

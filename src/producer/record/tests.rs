@@ -107,7 +107,7 @@ fn a_record_that_owns_everything_outlives_what_it_was_made_of() {
     );
 }
 
-/// IN-14
+/// IN-14: a record can be sent again, but its headers stay frozen.
 #[test]
 fn a_record_that_was_sent_takes_headers_only_by_copying_them() {
     let mut record = Text::new("t", "v").with_header("a", "1");

@@ -1,16 +1,24 @@
-//! A sender whose steps somebody else takes, on a thread that does other things between them.
+//! A sender without a thread: the caller takes its steps, for deterministic tests.
 
-use super::{Completion, Sender, Sleep};
+use super::attempt::{Attempt, PartitionResponse, note_attempt};
+use super::errors::error_for;
+use super::in_flight::{InFlightBatch, UnansweredBatch};
+use super::{Completion, Produced, Sender, Sleep};
 use crate::client::kafka_client::KafkaClient;
+use crate::clock::Instant;
+use crate::error::{Delivery, ErrorCode, ProduceErrorKind};
+use crate::producer::batch::BatchFate;
 use crate::producer::callback_scope;
 use crate::producer::instance::Instance;
+use crate::producer::produce_request_result::BatchOutcome;
+use crate::producer::transaction::TransactionManager;
 use crate::util::panic;
 
-/// A sender that is stepped: what [`Sender::run`] does on a thread of its own, in parts.
+/// A stepped sender: does what [`Sender::run`] does on its thread, one part of a step per call.
 ///
-/// A step is taken in two parts: all that comes before the poll, and the poll with what it brings. Between them others
-/// may run, as they may before a thread has begun to wait. A poll that found nothing, while nothing is due, is taken
-/// again: the sender has been waiting all the time then.
+/// A step has two parts: up to the poll, and the poll with its responses. Other threads may run in between, as they may
+/// before a real thread blocks. A poll that found nothing while nothing is due is repeated: the sender counts as
+/// blocked in it all the time.
 pub(crate) struct SteppedSender<C> {
     sender: Option<Sender<C>>,
     instance: Instance,
@@ -18,7 +26,7 @@ pub(crate) struct SteppedSender<C> {
     sleep: Option<Sleep>,
 }
 
-/// What a part of a step came to.
+/// The result of a part of a step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stepped {
     /// The poll comes next.
@@ -29,6 +37,15 @@ pub(crate) enum Stepped {
     Done,
     /// The sender has ended.
     Ended,
+}
+
+/// The outcome that a test sets for a batch in place of a broker's response.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum BatchEnd {
+    /// It is in the log; -1 if it is not said where.
+    Written { base_offset: i64 },
+    /// It has failed, and is not tried again.
+    Failed(ProduceErrorKind),
 }
 
 impl<C: KafkaClient<Completion>> SteppedSender<C> {
@@ -62,7 +79,61 @@ impl<C: KafkaClient<Completion>> SteppedSender<C> {
         stepped
     }
 
-    /// What the parts hold, by name: nothing may grow for ever.
+    /// Whether the poll that comes next would wait, if the network has nothing to say.
+    pub(crate) fn would_wait(&self, now: Instant) -> bool {
+        matches!(self.sleep, Some(Sleep::Until(until)) if !until.is_over(now))
+    }
+
+    /// Completes in-flight batches with the outcomes that a test sets.
+    pub(crate) fn settle(&mut self, ends: impl IntoIterator<Item = (Produced, BatchEnd)>) {
+        self.contained(|sender| {
+            for (produced, end) in ends {
+                sender.settle_by_hand(produced, end);
+            }
+            sender.tell_ended();
+        });
+    }
+
+    /// Fences the producer, as if another one with its transactional id had initialized.
+    pub(crate) fn fence(&mut self) {
+        self.contained(|sender| {
+            if let Some(transactions) = &mut sender.transactions {
+                transactions.fenced();
+            }
+        });
+    }
+
+    /// Lifts the limit of in-flight batches per partition.
+    pub(crate) fn send_without_limit(&mut self) {
+        let sender = self.sender.as_mut();
+        if let Some(transactions) = sender.and_then(|sender| sender.transactions.as_mut()) {
+            transactions.send_without_limit();
+        }
+    }
+
+    /// Whether a thread waits for the in-flight batches: a flush, the end of a transaction, a close, or a record that
+    /// waits for buffer memory.
+    pub(crate) fn is_awaited(&self) -> bool {
+        self.sender.as_ref().is_some_and(|sender| {
+            let transactions = sender.transactions.as_ref();
+            sender.shared.accumulator.sends_everything()
+                || transactions.is_some_and(TransactionManager::is_completing)
+        })
+    }
+
+    fn contained(&mut self, act: impl FnOnce(&mut Sender<C>)) {
+        let Some(sender) = &mut self.sender else {
+            return;
+        };
+        let scope = callback_scope::enter_sender(self.instance.id());
+        if let Err(reason) = panic::contain(|| act(sender)) {
+            sender.end_after_panic(&reason);
+        }
+        drop(scope);
+    }
+
+    /// The sizes of the sender's collections, by name, for leak checks.
+    #[cfg(feature = "_internals")]
     pub(crate) fn sizes(&self) -> Vec<(&'static str, usize)> {
         self.sender.as_ref().map(Sender::sizes).unwrap_or_default()
     }
@@ -91,10 +162,79 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         Stepped::Done
     }
 
+    fn settle_by_hand(&mut self, produced: Produced, end: BatchEnd) {
+        let now = self.shared.clock.now();
+        let kind = match end {
+            BatchEnd::Written { base_offset } => {
+                let attempt = Attempt::Answered(answer(ErrorCode::NoError, base_offset));
+                return self.settle_batch(produced, attempt, now);
+            }
+            BatchEnd::Failed(kind) => kind,
+        };
+        let Some(UnansweredBatch::Live(live)) = self.in_flight.take(produced.id) else {
+            return;
+        };
+        let InFlightBatch {
+            index,
+            node,
+            mut batch,
+            ..
+        } = live;
+        if let Some(code) = code_of(&kind) {
+            let attempt = Attempt::Answered(answer(code, -1));
+            note_attempt(&mut batch, &attempt, node, self.options.acks, now);
+            return self.fail_attempt(index, node, batch, attempt, now);
+        }
+        match delivery_of(&kind) {
+            Delivery::MaybeWritten => batch.note_fate(BatchFate::Unknown),
+            Delivery::NotWritten => batch.mark_not_sent(now),
+        }
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_failed(index, &batch.summary(), None, None);
+        }
+        let message = "a test has let the record fail".to_owned();
+        let error = error_for(&batch, kind, batch.delivery(), message, now).build();
+        self.finish_failed(batch, BatchOutcome::Failed(error));
+    }
+
+    #[cfg(feature = "_internals")]
     fn sizes(&self) -> Vec<(&'static str, usize)> {
         vec![
             ("batches in flight", self.in_flight.live_count()),
             ("responses", self.scratch.responses.len()),
+            ("batches to be told", self.ended.len()),
         ]
+    }
+}
+
+fn answer(code: ErrorCode, base_offset: i64) -> PartitionResponse {
+    PartitionResponse {
+        code,
+        base_offset,
+        log_append_time_ms: -1,
+        log_start_offset: -1,
+        record_errors: Vec::new(),
+        message: None,
+    }
+}
+
+/// The error code by which a broker would cause this kind of error.
+fn code_of(kind: &ProduceErrorKind) -> Option<ErrorCode> {
+    match kind {
+        ProduceErrorKind::Broker(code) => Some(*code),
+        ProduceErrorKind::TopicAuthorization => Some(ErrorCode::TopicAuthorizationFailed),
+        ProduceErrorKind::InvalidTopic => Some(ErrorCode::InvalidTopicException),
+        _ => None,
+    }
+}
+
+/// The delivery state of a record that failed with this kind of error, without a response.
+fn delivery_of(kind: &ProduceErrorKind) -> Delivery {
+    match kind {
+        ProduceErrorKind::DeliveryTimeout
+        | ProduceErrorKind::Network
+        | ProduceErrorKind::Closed
+        | ProduceErrorKind::ProducerFailed => Delivery::MaybeWritten,
+        _ => Delivery::NotWritten,
     }
 }

@@ -1,85 +1,22 @@
-//! Answers into outcomes: done, once more, or failed.
+//! Completion of produce requests: each batch is completed, retried, split or failed.
 
 use std::sync::Arc;
 
 use crate::planted::planted;
 use crate::util::log::{debug, info, trace, warn};
 
-use super::in_flight::{InFlightBatch, Tracked};
-use super::{Completion, Produced, Sender};
+use super::attempt::{Attempt, PartitionResponse, describe, note_attempt};
+use super::in_flight::{InFlightBatch, UnansweredBatch};
+use super::{Completion, EndedBatch, Produced, Sender};
 use crate::client::kafka_client::{ClientResponse, KafkaClient, Outcome};
 use crate::clock::Instant;
-use crate::error::{BrokerError, ErrorCode};
+use crate::error::ErrorCode;
 use crate::producer::accumulator::EntryIndex;
-use crate::producer::batch::{Fate, SealedBatch};
-use crate::protocol::{
-    PartitionProduceResponse, ProduceResponse, RecordError, Response, TopicProduceResponse,
-};
+use crate::producer::batch::SealedBatch;
+use crate::producer::produce_request_result::BatchOutcome;
+use crate::protocol::{ProduceResponse, Response, TopicProduceResponse};
 use crate::types::NodeId;
 use crate::util::backoff::SHORTEST_BACKOFF;
-
-/// What became of one batch's attempt.
-#[derive(Debug)]
-pub(super) enum Attempt {
-    /// The broker answered for the batch.
-    Answered(Answer),
-    /// The connection ended, or the answer did not speak of the batch.
-    Lost { handed_over: bool, reason: Arc<str> },
-    /// It was never sent: the broker knows no version of the request that can carry it.
-    Unsupported(Arc<str>),
-    /// It was never sent: it cannot be written in the format that the brokers take, for the reason given, which
-    /// names the remedy.
-    Inconvertible(Arc<str>),
-    /// It was never sent: the broker does not accept the client.
-    Unauthenticated(Arc<str>),
-}
-
-#[derive(Debug)]
-pub(super) struct Answer {
-    pub(super) code: ErrorCode,
-    pub(super) base_offset: i64,
-    pub(super) log_append_time_ms: i64,
-    pub(super) log_start_offset: i64,
-    pub(super) record_errors: Vec<RecordError>,
-    pub(super) message: Option<Arc<str>>,
-}
-
-impl Answer {
-    /// Success with nothing known of where: acks=0 (SE-11).
-    const SENT: Self = Self {
-        code: ErrorCode::NoError,
-        base_offset: -1,
-        log_append_time_ms: -1,
-        log_start_offset: -1,
-        record_errors: Vec::new(),
-        message: None,
-    };
-}
-
-impl From<PartitionProduceResponse> for Answer {
-    fn from(response: PartitionProduceResponse) -> Self {
-        Self {
-            code: response.error,
-            base_offset: response.base_offset,
-            log_append_time_ms: response.log_append_time_ms,
-            log_start_offset: response.log_start_offset,
-            record_errors: response.record_errors,
-            message: response.error_message,
-        }
-    }
-}
-
-impl Attempt {
-    /// The code that decides what to do next; a lost connection is one of Kafka's own (SE-12).
-    fn code(&self) -> ErrorCode {
-        match self {
-            Self::Answered(answer) => answer.code,
-            Self::Lost { .. } => ErrorCode::NetworkException,
-            Self::Unsupported(_) | Self::Inconvertible(_) => ErrorCode::UnsupportedVersion,
-            Self::Unauthenticated(_) => ErrorCode::SaslAuthenticationFailed,
-        }
-    }
-}
 
 impl<C: KafkaClient<Completion>> Sender<C> {
     pub(super) fn handle_response(&mut self, response: ClientResponse<Completion>, now: Instant) {
@@ -96,6 +33,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             "node {node}: a request of version {version} came to its end after {:?}",
             received - created
         );
+        // Requests lost with their connection have no latency, as in Java.
+        if let (Completion::Produce(_), Outcome::Response(_)) = (&tag, &outcome) {
+            self.metrics.record_latency(node, received - created, now);
+        }
         match tag {
             Completion::Produce(batches) => self.handle_produce(node, batches, outcome, now),
             Completion::Transaction(id) => self.handle_transactional_outcome(id, outcome, now),
@@ -114,6 +55,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 self.handle_produce_response(node, batches, response, now);
             }
             Outcome::Response(other) => {
+                // The broker took the request, so the batches may be written: a retry must keep their sequence numbers.
                 let reason: Arc<str> =
                     format!("the answer was not a Produce response: {other:?}").into();
                 self.settle_all(batches, now, || Attempt::Lost {
@@ -121,7 +63,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                     reason: Arc::clone(&reason),
                 });
             }
-            Outcome::Sent => self.settle_all(batches, now, || Attempt::Answered(Answer::SENT)),
+            // acks=0: the broker sends no response, so a batch is complete once its bytes are in the socket.
+            Outcome::Sent => {
+                self.settle_all(batches, now, || Attempt::Answered(PartitionResponse::SENT));
+            }
             Outcome::Disconnected {
                 handed_over,
                 reason,
@@ -135,13 +80,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                     reason: Arc::clone(&reason),
                 });
             }
-            Outcome::UnsupportedVersion(why) => {
+            Outcome::UnsupportedVersion(why) | Outcome::Unwritable(why) => {
                 if let Some(left_out) = self.log_limit.admit(now) {
                     warn!(
                         self.options.log,
                         "node {node} cannot take the request: {why}{left_out}",
                     );
                 }
+                // Not retriable: the request never left, and the same broker would refuse it again.
                 self.settle_all(batches, now, || Attempt::Unsupported(Arc::clone(&why)));
             }
             Outcome::Authentication(why) => {
@@ -170,6 +116,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         response: ProduceResponse,
         now: Instant,
     ) {
+        // A slot is emptied when its partition is answered, so a partition named twice in a response completes once.
         let mut waiting: Vec<Option<Produced>> = batches.into_iter().map(Some).collect();
         let mut cursor = 0;
         let mut unknown = None;
@@ -236,6 +183,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             .get(*cursor)
             .is_some_and(|next| is_it(next) || planted!(BlindAnswerByNumber) && has_number(next))
         {
+            // The usual case: the response is in request order.
             *cursor
         } else {
             waiting.iter().position(is_it)?
@@ -244,20 +192,22 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         waiting[at].take()
     }
 
-    /// Decides what an attempt means for its batch (SE-13).
-    fn settle_batch(&mut self, produced: Produced, attempt: Attempt, now: Instant) {
+    /// Handles the result of an attempt to send one batch: in flight, or expired already (SE-13).
+    pub(super) fn settle_batch(&mut self, produced: Produced, attempt: Attempt, now: Instant) {
         let Some(tracked) = self.in_flight.take(produced.id) else {
             debug_assert!(false, "an answer for a batch that is not under way");
             return;
         };
         let code = attempt.code();
         match tracked {
-            Tracked::Expired(_) if planted!(LateResponseCompletesNewer) => {
+            UnansweredBatch::Expired(_) if planted!(LateResponseCompletesNewer) => {
                 if let Some(newer) = self.in_flight.take_any() {
                     self.settle_live(newer, attempt, now);
                 }
             }
-            Tracked::Expired(summary) => {
+            // A late answer, after `delivery.timeout.ms`: the future has failed already. Only the sequence bookkeeping
+            // uses it, which may spare the partition an epoch bump.
+            UnansweredBatch::Expired(summary) => {
                 let is_written = matches!(
                     code,
                     ErrorCode::NoError | ErrorCode::DuplicateSequenceNumber
@@ -273,13 +223,15 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                     );
                 }
             }
-            Tracked::Live(live) => {
+            UnansweredBatch::Live(live) => {
                 self.settle_live(live, attempt, now);
+                // Only now may the partition drain again: the batch has ended, or is back in the queue at its place.
                 if self.options.guarantee_order {
                     self.drainer.unmute(produced.index, now);
                 }
             }
         }
+        // A leader change, most often: the retry waits for its back-off, and should find the new leader after it.
         if code.is_invalid_metadata() && !planted!(RefusalAsksForNoMetadata) {
             self.shared.metadata.request_update();
         }
@@ -293,12 +245,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             ..
         } = live;
         let code = attempt.code();
+        // First, because retry and failure alike go by the batch's fate (written, not written, unknown).
         note_attempt(&mut batch, &attempt, node, self.options.acks, now);
         match attempt {
             Attempt::Answered(answer) if code == ErrorCode::NoError => {
                 self.complete_batch(index, batch, &answer, now);
             }
             Attempt::Answered(_)
+                // A single record cannot be split; it falls through to `fail_attempt`.
                 if code == ErrorCode::MessageTooLarge && batch.record_count() > 1 =>
             {
                 self.split_batch(index, node, batch, attempt, now);
@@ -317,10 +271,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// SE-15
+    /// Whether a batch is retried: its delivery timeout has not passed, retries are left, and the error is retriable
+    /// (SE-15).
     fn may_retry(
         &mut self,
-        index: u32,
+        index: EntryIndex,
         batch: &SealedBatch,
         attempt: &Attempt,
         now: Instant,
@@ -330,6 +285,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         let code = attempt.code();
         match (&mut self.transactions, attempt) {
+            // With idempotence some codes depend on sequence state: OUT_OF_ORDER_SEQUENCE_NUMBER, UNKNOWN_PRODUCER_ID.
             (Some(transactions), Attempt::Answered(answer)) => {
                 transactions.may_retry(index, &batch.summary(), code, answer.log_start_offset)
             }
@@ -339,18 +295,21 @@ impl<C: KafkaClient<Completion>> Sender<C> {
 
     fn retry_batch(
         &mut self,
-        index: u32,
+        index: EntryIndex,
         mut batch: Box<SealedBatch>,
         attempt: &Attempt,
         now: Instant,
     ) {
         self.log_retry(index, &batch, attempt, now);
         if let Some(transactions) = &mut self.transactions {
+            // The sequence entry stays in flight: nothing new of the partition is sent before this batch.
             transactions.handle_returned(index, &batch.summary());
         }
+        // `attempts` does not count this attempt yet: the first retry waits for the initial back-off.
         let wait = self.backoff.backoff(batch.attempts(), self.random.f64());
         batch.mark_retried(now, common_moment(now + wait));
         self.shared.counters.retried(batch.record_count());
+        self.metrics.record_retry(&batch, now);
         self.drainer.reenqueue(index, batch, now);
     }
 
@@ -366,6 +325,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if planted!(EachRetryLogged) {
             warn!(log, "{partition}: trying a batch again");
         }
+        // One warning per partition and code until it recovers; a broker that is down would flood the log.
         if !self.retry_log.retried(index, attempt.code(), now) {
             let left = self.options.retries - batch.attempts() - 1;
             debug!(
@@ -382,15 +342,15 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// The broker calls a batch too large that has more than one record: it is sent in pieces of at
-    /// most half its plain size. Their retries begin anew (SE-14).
+    /// Splits a batch that the broker refused with `MESSAGE_TOO_LARGE` into batches of at most half its uncompressed
+    /// size, and queues these. Their retries count from zero (SE-14).
     ///
     /// # Kafka
     /// `RecordAccumulator#splitAndReenqueue`. Differs: each split really makes the batches smaller, also
     /// when `batch.size` is above the broker's limit (KAFKA-8350).
     fn split_batch(
         &mut self,
-        index: u32,
+        index: EntryIndex,
         node: NodeId,
         batch: Box<SealedBatch>,
         attempt: Attempt,
@@ -410,21 +370,25 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             );
         }
         if let Some(transactions) = &mut self.transactions {
+            // The pieces share the sequence range of the whole batch, in order.
             transactions.handle_split(index, &split);
         }
         self.shared.counters.split();
+        self.metrics.record_split(now);
+        // Before `release` ends the whole batch: a `flush` must wait for the whole or the pieces, never for neither.
         self.shared.accumulator.replace_by_pieces(&split);
         for piece in split.release() {
             self.drainer.reenqueue(index, Box::new(piece), now);
         }
     }
 
-    /// SE-19
+    /// Completes a written batch. Sequence bookkeeping comes first; futures are completed and memory is freed when all
+    /// responses of the poll are handled (SE-19).
     fn complete_batch(
         &mut self,
-        index: u32,
+        index: EntryIndex,
         batch: Box<SealedBatch>,
-        answer: &Answer,
+        answer: &PartitionResponse,
         now: Instant,
     ) {
         if let Some(transactions) = &mut self.transactions {
@@ -441,88 +405,20 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 );
             }
         }
+        // The callbacks run later, in `tell_ended`: user code must not run in the middle of the responses of a poll.
         self.shared.counters.acknowledged(batch.record_count());
-        let id = batch.id();
-        batch.complete(
-            answer.base_offset,
-            answer.log_append_time_ms,
-            self.listener.as_deref(),
-        );
-        if !planted!(BatchNeverForgotten) {
-            self.shared.accumulator.forget(id);
-        }
+        let outcome = BatchOutcome::Written {
+            base_offset: answer.base_offset,
+            log_append_time_ms: answer.log_append_time_ms,
+        };
+        self.ended.push(EndedBatch { batch, outcome });
     }
 }
 
-/// The next moment at which batches are tried again, of all partitions alike: those of one node then go in one
-/// request, and a node gets a hundred of these a second, not as many as it has partitions.
+/// Rounds a retry time up to a multiple of the shortest back-off, the same for all partitions: retries to one node then
+/// share a request, so that a node gets at most a hundred of these a second, however many partitions it has.
 fn common_moment(earliest: Instant) -> Instant {
     let step = SHORTEST_BACKOFF.as_nanos() as u64;
     let nanos = earliest.as_nanos().div_ceil(step).saturating_mul(step);
     Instant::from_nanos(nanos)
-}
-
-/// Remembers of an attempt what an error must say later.
-fn note_attempt(batch: &mut SealedBatch, attempt: &Attempt, node: NodeId, acks: i16, now: Instant) {
-    match attempt {
-        Attempt::Answered(answer) if answer.code != ErrorCode::NoError => {
-            batch.note_error(BrokerError::new(
-                answer.code,
-                answer.message.clone(),
-                Some(node),
-            ));
-            if may_follow_append(answer.code, acks) && !planted!(DisputedCalledNotWritten) {
-                batch.note_fate(Fate::Disputed);
-            }
-        }
-        Attempt::Lost {
-            handed_over,
-            reason,
-        } => {
-            batch.note_failure(Arc::clone(reason));
-            if *handed_over {
-                batch.note_fate(Fate::Unknown);
-            } else {
-                batch.mark_not_sent(now);
-            }
-        }
-        Attempt::Unsupported(_) | Attempt::Inconvertible(_) | Attempt::Unauthenticated(_) => {
-            batch.mark_not_sent(now);
-        }
-        Attempt::Answered(_) => {}
-    }
-}
-
-/// Whether a broker may answer so after it has written the batch.
-///
-/// With acks=all a broker writes first and then waits for its replicas: when the wait ends badly, or
-/// leadership moves meanwhile, the answer is an error and the batch may stay in the log all the same.
-fn may_follow_append(code: ErrorCode, acks: i16) -> bool {
-    match code {
-        ErrorCode::UnknownServerError
-        | ErrorCode::RequestTimedOut
-        | ErrorCode::NotEnoughReplicasAfterAppend
-        | ErrorCode::KafkaStorageError
-        | ErrorCode::NetworkException => true,
-        ErrorCode::NotLeaderOrFollower
-        | ErrorCode::UnknownTopicOrPartition
-        | ErrorCode::LeaderNotAvailable
-        | ErrorCode::ReplicaNotAvailable
-        | ErrorCode::FencedLeaderEpoch
-        | ErrorCode::UnknownLeaderEpoch => acks == -1,
-        _ => false,
-    }
-}
-
-pub(super) fn describe(attempt: &Attempt) -> String {
-    match attempt {
-        Attempt::Answered(answer) => match &answer.message {
-            Some(message) => format!("{}: {message}", answer.code.name()),
-            None => answer.code.name().to_owned(),
-        },
-        Attempt::Lost { reason, .. } => reason.to_string(),
-        Attempt::Unsupported(why) | Attempt::Inconvertible(why) | Attempt::Unauthenticated(why) => {
-            why.to_string()
-        }
-    }
 }

@@ -1,7 +1,6 @@
-//! What others tell the sender thread: to end, soon or at once; and what it tells them: that it failed.
+//! Shutdown flags between application threads and the sender: close, forced close, failure.
 
-use std::sync::Arc;
-
+use crate::error::ProducerFailure;
 use crate::sync::OnceLock;
 use crate::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
@@ -9,13 +8,15 @@ const RUNNING: u8 = 0;
 const CLOSING: u8 = 1;
 const FORCED: u8 = 2;
 
-/// The sender's switch. Goes one way only: running, closing, forced.
+/// The sender's lifecycle. The phase only goes forward: running, closing, forced.
 #[derive(Debug, Default)]
 pub(crate) struct SenderControl {
     phase: AtomicU8,
-    failure: OnceLock<Arc<str>>,
-    /// Records that were given up because the producer was closed by force.
+    failure: OnceLock<ProducerFailure>,
+    /// Records aborted by a forced close.
     undelivered: AtomicU64,
+    /// Set if the sender ended with a transaction that the coordinator may still have open.
+    left_transaction: OnceLock<()>,
 }
 
 impl SenderControl {
@@ -27,25 +28,35 @@ impl SenderControl {
         self.phase.load(Ordering::Acquire) == FORCED
     }
 
-    /// Send what is left, then end. The caller wakes the sender.
+    /// Graceful close: the sender delivers what is left, then ends. The caller wakes it.
     pub(crate) fn close(&self) {
+        // `fetch_max`, not a store: a late `close` must not undo `force`.
         self.phase.fetch_max(CLOSING, Ordering::AcqRel);
     }
 
-    /// End now. The caller wakes the sender.
+    /// Forced close: the sender aborts what is left and ends. The caller wakes it.
     pub(crate) fn force(&self) {
         self.phase.fetch_max(FORCED, Ordering::AcqRel);
     }
 
-    /// The sender failed for good.
-    pub(crate) fn fail(&self, why: Arc<str>) {
-        let _ = self.failure.set(why);
+    /// Records a fatal failure of the sender, and forces the close.
+    pub(crate) fn fail(&self, failure: ProducerFailure) {
+        let _ = self.failure.set(failure);
+        // After the failure is set: whoever sees the sender forced finds the reason.
         self.force();
     }
 
     /// Why the sender failed, if it did.
-    pub(crate) fn failure(&self) -> Option<&Arc<str>> {
+    pub(crate) fn failure(&self) -> Option<&ProducerFailure> {
         self.failure.get()
+    }
+
+    pub(crate) fn leave_transaction(&self) {
+        let _ = self.left_transaction.set(());
+    }
+
+    pub(crate) fn has_left_transaction(&self) -> bool {
+        self.left_transaction.get().is_some()
     }
 
     pub(crate) fn add_undelivered(&self, records: u32) {

@@ -1,12 +1,12 @@
-//! What the errors of a batch's records have in common.
+//! Builders for the errors of a batch's futures.
 
 use std::sync::Arc;
 
 use crate::clock::Instant;
-use crate::error::{Delivery, ProduceErrorBuilder, ProduceErrorKind};
+use crate::error::{Delivery, ProduceErrorKind, ProduceErrorParts};
 use crate::producer::batch::SealedBatch;
 
-/// Why a batch is not sent under another number.
+/// The message for a batch that cannot be given a new sequence number.
 pub(super) fn no_other_number(delivery: Delivery) -> &'static str {
     match delivery {
         Delivery::MaybeWritten => {
@@ -26,9 +26,9 @@ pub(super) fn error_for(
     delivery: Delivery,
     message: String,
     now: Instant,
-) -> ProduceErrorBuilder {
+) -> ProduceErrorParts {
     let partition = batch.topic_partition();
-    ProduceErrorBuilder::new(
+    ProduceErrorParts::new(
         kind,
         delivery,
         Arc::clone(partition.shared_topic()),

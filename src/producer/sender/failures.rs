@@ -1,42 +1,45 @@
-//! Batches that will not be sent again: out of time, refused, or given up. What their futures say.
+//! Failed batches: expired by the delivery timeout, refused with a fatal error, or aborted. The errors of their
+//! futures.
 
 use std::sync::Arc;
 
 use crate::planted::planted;
 use crate::util::log::debug;
 
-use super::completion::{Attempt, describe};
+use super::attempt::{Attempt, lost};
 use super::errors::{error_for, no_other_number};
 use super::refusal::refusal;
-use super::{Completion, Sender};
+use super::{Completion, EndedBatch, Sender};
 use crate::client::kafka_client::{KafkaClient, NotReady};
 use crate::clock::Instant;
-use crate::compress::CompressionType;
 use crate::error::{
-    Delivery, ErrorCode, ProduceError, ProduceErrorBuilder, ProduceErrorKind, WaitCause,
+    Delivery, ErrorCode, ProduceError, ProduceErrorKind, ProduceErrorParts, WaitCause,
 };
 use crate::producer::accumulator::{Drained, EntryIndex};
-use crate::producer::batch::{BatchId, Fate, SealedBatch};
+use crate::producer::batch::{BatchFate, BatchId, SealedBatch};
 use crate::producer::produce_request_result::BatchOutcome;
 use crate::types::NodeId;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
-    /// Gives up what has been waiting or flying for `delivery.timeout.ms`: in every loop, and before
-    /// anything is drained, so that nothing is given up and sent in the same breath (SE-8).
+    /// Fails batches, in flight or queued, whose `delivery.timeout.ms` has passed. Runs in every step before the drain,
+    /// so that no batch is expired and sent in the same step (SE-8).
     pub(super) fn expire_batches(&mut self, now: Instant) {
         let mut withdrawn = Vec::new();
         while let Some(mut live) = self.in_flight.take_expired(now) {
             let node = live.node;
             let cause = if self.is_withdrawn(node, live.batch.id(), &mut withdrawn, now) {
+                // Its request was withdrawn before its first byte: this attempt is certain not to reach the log.
                 live.batch.mark_not_sent(now);
                 WaitCause::BehindInFlight { node }
             } else {
                 if !planted!(ExpiredCalledNotWritten) {
-                    live.batch.note_fate(Fate::Unknown);
+                    // The broker may append it after the timeout: the error must say that it may be written.
+                    live.batch.note_fate(BatchFate::Unknown);
                 }
                 WaitCause::NotAnswered { node }
             };
             let error = self.timeout_error(&live.batch, cause, live.batch.delivery(), now);
+            // Records a sequence gap (not written) or an unresolved sequence: nothing new of the partition is drained.
             if let Some(transactions) = &mut self.transactions {
                 transactions.handle_expired_in_flight(live.index, &live.batch.summary());
             }
@@ -50,6 +53,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if planted!(ExpirySkippedWithoutId) && ids.is_some_and(|ids| !ids.has_producer_id()) {
             return;
         }
+        // Queued batches next, those in retry back-off or of muted partitions too.
         let mut expired = std::mem::take(&mut self.scratch.drained);
         self.drainer.take_expired(now, &mut expired);
         if !expired.is_empty() {
@@ -65,7 +69,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.scratch.drained = expired;
     }
 
-    /// The time of a batch is over that is not under way.
+    /// Fails a queued batch whose delivery timeout has passed.
     pub(super) fn give_up_overdue(
         &mut self,
         index: EntryIndex,
@@ -77,9 +81,9 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.give_up_queued(index, batch, error);
     }
 
-    /// Takes back the request of a batch whose time is over, if not one byte of it was given to the socket
-    /// yet: the broker will then never see it. The other batches of the request come back with the next poll.
-    /// `withdrawn` are those of requests that were taken back before.
+    /// Withdraws the request of an expired batch if no byte of it was written to the socket yet: the broker will then
+    /// never see it. The other batches of the request are completed by the next poll, as not handed over. `withdrawn`
+    /// collects the batches of requests that were withdrawn.
     fn is_withdrawn(
         &mut self,
         node: NodeId,
@@ -87,6 +91,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         withdrawn: &mut Vec<BatchId>,
         now: Instant,
     ) -> bool {
+        // A request holds several batches. The first that expires withdraws it; its neighbours were withdrawn with it.
         if withdrawn.contains(&batch) {
             return true;
         }
@@ -96,6 +101,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if !untouched.iter().any(|produced| produced.id == batch) {
             return false;
         }
+        // Copied, because `untouched` borrows the client, which is about to be changed.
         let ids: Vec<BatchId> = untouched.iter().map(|produced| produced.id).collect();
         let why = "delivery.timeout.ms passed before the connection took the request";
         if !self.client.withdraw_untouched(node, why, now) {
@@ -138,7 +144,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         .build()
     }
 
-    /// What a batch in the queue was waiting for: the outermost obstacle.
+    /// What a queued batch was waiting for: the outermost obstacle (no leader before no connection before back-off).
     fn wait_cause(&self, index: EntryIndex, batch: &SealedBatch, now: Instant) -> WaitCause {
         let Some(node) = self.drainer.leader(index) else {
             return WaitCause::NoLeader;
@@ -158,6 +164,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Some(transactions) if !transactions.has_producer_id() => WaitCause::ProducerId {
                 last_error: transactions.last_error().cloned(),
             },
+            Some(transactions) if transactions.is_to_be_added(index) => WaitCause::AddingPartition,
             Some(transactions) if transactions.is_disturbed(index) => {
                 WaitCause::BehindInFlight { node }
             }
@@ -166,16 +173,32 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Fails a batch that was in the queue, keeping the sequences right.
+    /// Fails a queued batch; if it has a sequence number already, the gap is recorded.
     fn give_up_queued(&mut self, index: EntryIndex, batch: Box<SealedBatch>, error: ProduceError) {
-        if let Some(transactions) = &mut self.transactions {
-            transactions.handle_expired_in_queue(index, &batch.summary());
-        }
+        self.withdraw_queued(index, &batch);
         self.finish_failed(batch, BatchOutcome::Failed(error));
     }
 
-    /// A new epoch has begun, and the batch may be in the log under its number of the old one, or later ones are.
-    pub(super) fn give_up_number(&self, batch: Box<SealedBatch>, now: Instant) {
+    /// Aborts a queued batch together with its transaction or producer; not counted as a failure by the metrics.
+    pub(super) fn abort_queued(
+        &mut self,
+        index: EntryIndex,
+        batch: Box<SealedBatch>,
+        error: ProduceError,
+    ) {
+        self.withdraw_queued(index, &batch);
+        self.finish_aborted(batch, BatchOutcome::Failed(error));
+    }
+
+    fn withdraw_queued(&mut self, index: EntryIndex, batch: &SealedBatch) {
+        if let Some(transactions) = &mut self.transactions {
+            transactions.handle_expired_in_queue(index, &batch.summary());
+        }
+    }
+
+    /// Fails a batch after an epoch bump that cannot be renumbered: it may be in the log under its old sequence number,
+    /// or later batches are.
+    pub(super) fn give_up_number(&mut self, batch: Box<SealedBatch>, now: Instant) {
         let kind = ProduceErrorKind::Broker(ErrorCode::OutOfOrderSequenceNumber);
         let error = error_for(
             &batch,
@@ -187,7 +210,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.finish_failed(batch, BatchOutcome::Failed(error.build()));
     }
 
-    /// An attempt ended in a way that no other attempt would mend, or none is left (SE-16 to SE-18).
+    /// Fails a batch after its last attempt: the error is not retriable, or no retries or no time is left
+    /// for another (SE-16 to SE-18).
     pub(super) fn fail_attempt(
         &mut self,
         index: EntryIndex,
@@ -201,6 +225,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             _ => (None, None),
         };
         if let Some(transactions) = &mut self.transactions {
+            // The sequence gap keeps later batches from being drained; in a transaction it forces an abort (TM-32).
             transactions.handle_failed(index, &batch.summary(), refused, why);
         }
         let outcome = match attempt {
@@ -224,8 +249,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.finish_failed(batch, outcome);
     }
 
-    /// No batch can be sent any more: those that wait fail; those in flight will be answered or time
-    /// out.
+    /// Fails all queued batches after a fatal error of the transaction manager; those in flight are answered or expire.
     pub(super) fn fail_queued_fatally(&mut self, now: Instant) {
         let fatal = self
             .transactions
@@ -233,13 +257,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             .and_then(|t| t.fatal_error())
             .cloned();
         if let Some(fatal) = fatal {
+            // In every step after the fatal error: records that were appended since fail too.
             if self.drainer.has_undrained() {
                 self.fail_queued(&fatal.kind(), &fatal.message, now);
             }
         }
     }
 
-    /// Fails every batch that waits.
+    /// Fails every queued batch with this error.
     pub(super) fn fail_queued(&mut self, kind: &ProduceErrorKind, message: &str, now: Instant) {
         self.fail_all_queued(now, |batch| {
             error_for(
@@ -265,7 +290,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         for Drained { index, batch } in batches {
             records += u64::from(batch.record_count());
             let error = error(&batch);
-            self.give_up_queued(index, batch, error);
+            self.abort_queued(index, batch, error);
         }
         records
     }
@@ -273,20 +298,23 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// The producer is closed by force: everything unfinished fails (KP-52).
     pub(super) fn abort_everything(&mut self) {
         let now = self.shared.clock.now();
+        self.give_up_requests("the producer was closed before a coordinator had answered");
         let message = "the producer was closed before the record was delivered";
         self.fail_everything(now, &ProduceErrorKind::Closed, message);
     }
 
-    /// The sender panicked.
+    /// Fails everything unfinished after a panic of the sender.
     pub(super) fn fail_everything_poisoned(&mut self, message: &str) {
         let now = self.shared.clock.now();
         self.fail_everything(now, &ProduceErrorKind::ProducerFailed, message);
     }
 
-    /// Records are no longer let in.
+    /// Fails all requests, batches in flight and queued batches. The accumulator must be closed to new records.
     fn fail_everything(&mut self, now: Instant, kind: &ProduceErrorKind, message: &str) {
         self.give_up_requests(message);
+        // A batch that is being compressed is outside its queue, where `take_all` would miss it.
         self.shared.accumulator.wait_for_packing();
+        // Callbacks run in the order in which batches end here: those in flight are in general the older ones.
         while let Some(live) = self.in_flight.take_any() {
             let cause = WaitCause::NotAnswered { node: live.node };
             let delivery = Delivery::MaybeWritten;
@@ -296,7 +324,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             self.shared
                 .control
                 .add_undelivered(live.batch.record_count());
-            self.finish_failed(live.batch, BatchOutcome::Failed(error));
+            self.finish_aborted(live.batch, BatchOutcome::Failed(error));
         }
         let records = self.fail_all_queued(now, |batch| {
             error_for(
@@ -311,18 +339,20 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared
             .control
             .add_undelivered(u32::try_from(records).unwrap_or(u32::MAX));
+        self.tell_ended();
     }
 
-    /// Batches that a panic took with it have no callbacks any more; their futures must end all the
-    /// same.
+    /// Completes the futures of batches that a panic dropped. Their callbacks were dropped with them.
     pub(super) fn abandon_lost_batches(&self, message: &str) {
         for result in self.shared.accumulator.take_incomplete() {
+            // Its waiters were told already; only the entry in the list of incomplete batches is left.
             if result.is_released() {
                 continue;
             }
+            // An outcome published before the panic stands: callbacks may have seen it.
             if result.published_outcome().is_none() {
                 let partition = result.topic_partition();
-                let error = ProduceErrorBuilder::new(
+                let error = ProduceErrorParts::new(
                     ProduceErrorKind::ProducerFailed,
                     Delivery::MaybeWritten,
                     Arc::clone(partition.shared_topic()),
@@ -336,34 +366,19 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    fn finish_failed(&self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
-        self.shared.counters.failed(batch.record_count());
-        let id = batch.id();
-        batch.fail(outcome, self.listener.as_deref());
-        self.shared.accumulator.forget(id);
+    pub(super) fn finish_failed(&mut self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
+        let now = self.shared.clock.now();
+        self.metrics.record_failure(&batch, now);
+        self.finish_aborted(batch, outcome);
     }
-}
 
-/// The attempt got no answer and no other is left.
-fn lost(batch: &SealedBatch, attempt: &Attempt, now: Instant) -> ProduceError {
-    let kind = match attempt {
-        Attempt::Unsupported(_) if batch.codec() == CompressionType::Zstd => {
-            let message = format!(
-                "compression.type=zstd needs brokers of 2.1 or later: {}; choose another codec, or upgrade \
-                 the broker",
-                describe(attempt)
-            );
-            let kind = ProduceErrorKind::UnsupportedCompressionType;
-            return error_for(batch, kind, batch.delivery(), message, now).build();
-        }
-        Attempt::Inconvertible(_)
-            if batch.codec() == CompressionType::Zstd && !batch.has_sequence() =>
-        {
-            ProduceErrorKind::UnsupportedCompressionType
-        }
-        Attempt::Unsupported(_) | Attempt::Inconvertible(_) => ProduceErrorKind::UnsupportedVersion,
-        Attempt::Unauthenticated(_) => ProduceErrorKind::Authentication,
-        _ => ProduceErrorKind::Network,
-    };
-    error_for(batch, kind, batch.delivery(), describe(attempt), now).build()
+    /// Ends a batch with an error that the metrics do not count as a failure. Called directly for batches that are
+    /// aborted with their transaction or producer.
+    ///
+    /// # Kafka
+    /// `RecordAccumulator#abortBatches`, `#abortUndrainedBatches`.
+    fn finish_aborted(&mut self, batch: Box<SealedBatch>, outcome: BatchOutcome) {
+        self.shared.counters.failed(batch.record_count());
+        self.ended.push(EndedBatch { batch, outcome });
+    }
 }

@@ -1,4 +1,4 @@
-//! The batches that are under way.
+//! In-flight batches: sent or given to the client, and not answered yet.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -13,11 +13,11 @@ use crate::util::hash::FixedHashMap;
 
 /// A batch that was handed to the client and is not answered yet.
 #[derive(Debug)]
-pub(crate) enum Tracked {
-    /// It has a future, and memory.
+pub(crate) enum UnansweredBatch {
+    /// Its future is pending and it holds buffer memory.
     Live(InFlightBatch),
-    /// It timed out: its future has failed and its memory is on its way back. What is left keeps the
-    /// sequences right when the answer comes after all.
+    /// Its delivery timeout has passed: the future has failed and the memory is being freed. The summary lets a late
+    /// response still update the sequence bookkeeping.
     Expired(BatchSummary),
 }
 
@@ -29,22 +29,22 @@ pub(crate) struct InFlightBatch {
     expiry: Instant,
 }
 
-/// Batches under way, by number, with the times at which they are given up.
+/// In-flight batches by id, with their expiry times.
 ///
 /// # Kafka
 /// `Sender#inFlightBatches`. A batch is in here or in a queue, never in both: it moves by value.
 #[derive(Debug)]
 pub(crate) struct InFlightBatches {
-    tracked: FixedHashMap<BatchId, Tracked>,
+    tracked: FixedHashMap<BatchId, UnansweredBatch>,
     expiries: Expiries,
-    /// Told of every change before a batch's end is told to anybody.
+    /// Updated on every change, before any callback of a batch runs.
     counters: Arc<Counters>,
 }
 
-/// When batches are given up, earliest first, each with its batch.
+/// Expiry times of batches, a sorted queue, earliest first.
 ///
-/// Batches are sent about in the order they were opened in, and answered in the order they were sent in:
-/// nearly all come at the end and go near the front.
+/// Batches are sent roughly in the order they were opened in, and answered in the order they were sent in: nearly all
+/// are inserted at the back and removed near the front.
 #[derive(Debug, Default)]
 struct Expiries(VecDeque<(Instant, BatchId)>);
 
@@ -68,7 +68,7 @@ impl InFlightBatches {
         self.expiries.insert(expiry, id);
         let before = self.tracked.insert(
             id,
-            Tracked::Live(InFlightBatch {
+            UnansweredBatch::Live(InFlightBatch {
                 index,
                 node,
                 batch,
@@ -76,23 +76,23 @@ impl InFlightBatches {
             }),
         );
         debug_assert!(
-            !matches!(before, Some(Tracked::Live(_))),
+            !matches!(before, Some(UnansweredBatch::Live(_))),
             "a batch is under way once"
         );
         self.count();
     }
 
-    /// Takes a batch because its answer has come.
-    pub(crate) fn take(&mut self, id: BatchId) -> Option<Tracked> {
+    /// Removes a batch because its request has completed.
+    pub(crate) fn take(&mut self, id: BatchId) -> Option<UnansweredBatch> {
         let tracked = self.tracked.remove(&id)?;
-        if let Tracked::Live(live) = &tracked {
+        if let UnansweredBatch::Live(live) = &tracked {
             self.expiries.remove(live.expiry, id);
             self.count();
         }
         Some(tracked)
     }
 
-    /// Takes a batch because its time is over, leaving its summary behind.
+    /// Removes the first batch whose delivery timeout has passed; its summary stays for a late response.
     pub(crate) fn take_expired(&mut self, now: Instant) -> Option<InFlightBatch> {
         let (expiry, id) = self.expiries.first()?;
         if expiry > now {
@@ -103,25 +103,26 @@ impl InFlightBatches {
             self.count();
         }
         match self.tracked.remove(&id)? {
-            Tracked::Live(live) => {
+            UnansweredBatch::Live(live) => {
                 self.tracked
-                    .insert(id, Tracked::Expired(live.batch.summary()));
+                    // It stays, without an expiry, until the request completes: the client completes each.
+                    .insert(id, UnansweredBatch::Expired(live.batch.summary()));
                 Some(live)
             }
-            Tracked::Expired(_) => None,
+            UnansweredBatch::Expired(_) => None,
         }
     }
 
-    /// Takes any batch that still has a future.
+    /// Removes the live batch that expires first, for a forced close or a panic.
     pub(crate) fn take_any(&mut self) -> Option<InFlightBatch> {
         let (_, id) = self.expiries.first()?;
         match self.take(id)? {
-            Tracked::Live(live) => Some(live),
-            Tracked::Expired(_) => None,
+            UnansweredBatch::Live(live) => Some(live),
+            UnansweredBatch::Expired(_) => None,
         }
     }
 
-    /// When the next batch is given up.
+    /// The earliest expiry of a live batch.
     pub(crate) fn next_expiry(&self) -> Deadline {
         self.expiries
             .first()
@@ -133,7 +134,7 @@ impl InFlightBatches {
         self.counters.in_flight(self.live_count());
     }
 
-    /// Batches whose futures wait for an answer.
+    /// The number of live batches: those whose futures are pending.
     pub(crate) fn live_count(&self) -> usize {
         self.expiries.0.len()
     }

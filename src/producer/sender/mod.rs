@@ -1,12 +1,15 @@
-//! The sender: one thread that moves batches from the queues to the brokers and their answers back.
+//! The sender thread: drains batches from the accumulator into produce requests and completes them with the responses.
 
-#[cfg(all(feature = "testing", feature = "_internals"))]
+mod attempt;
+#[cfg(feature = "testing")]
 mod by_hand;
 mod completion;
 mod control;
+mod ended;
 mod errors;
 mod failures;
 mod in_flight;
+mod metrics;
 mod produce;
 mod refusal;
 mod retry_log;
@@ -21,31 +24,36 @@ use crate::util::log::{LogContext, debug, error};
 use super::accumulator::{
     DrainGate, Drained, Drainer, DrainerOptions, EntryIndex, RecordAccumulator,
 };
-use super::batch::BatchId;
+use super::batch::{BatchId, SealedBatch};
 use super::counters::Counters;
 use super::interceptor::AcknowledgementListener;
 use super::metadata::ProducerMetadata;
+use super::produce_request_result::BatchOutcome;
+use super::sensors::ProducerSensors;
 use super::transaction::{RequestId, TransactionManager};
 use super::wake::SenderWaker;
 use crate::client::kafka_client::{ClientResponse, KafkaClient};
 use crate::clock::log_limit::LogLimit;
 use crate::clock::{Clock, Deadline, Instant};
+use crate::error::{CLOSED, ProducerFailure};
+use crate::metrics::MetricsRegistry;
 use crate::types::{NodeId, UsableMagic};
 use crate::util::backoff::ExponentialBackoff;
 
 use crate::util::panic;
-#[cfg(all(feature = "testing", feature = "_internals"))]
-pub(crate) use by_hand::{Stepped, SteppedSender};
+#[cfg(feature = "testing")]
+pub(crate) use by_hand::{BatchEnd, Stepped, SteppedSender};
 pub(crate) use control::SenderControl;
 use in_flight::InFlightBatches;
+use metrics::SenderMetrics;
 use retry_log::RetryLog;
 
-/// What a request was for: comes back with its answer.
+/// The tag of a request: tells what its response is for.
 #[derive(Debug)]
 pub(crate) enum Completion {
-    /// These batches, in the order they stand in the request.
+    /// A produce request with these batches, in the order of the request.
     Produce(Vec<Produced>),
-    /// What the transaction manager wanted.
+    /// A request of the transaction manager.
     Transaction(RequestId),
 }
 
@@ -56,7 +64,13 @@ pub(crate) struct Produced {
     pub(crate) id: BatchId,
 }
 
-/// What the sender is told by the configuration.
+/// A completed batch whose callbacks and futures are not called yet.
+struct EndedBatch {
+    batch: Box<SealedBatch>,
+    outcome: BatchOutcome,
+}
+
+/// The sender's configuration.
 #[derive(Debug, Clone)]
 pub(crate) struct SenderOptions {
     /// As on the wire: 0, 1, or -1 for all.
@@ -65,7 +79,7 @@ pub(crate) struct SenderOptions {
     pub(crate) retries: u32,
     pub(crate) request_timeout: Duration,
     pub(crate) retry_backoff: Duration,
-    /// The largest wait before another attempt; the same as `retry_backoff` for a constant one.
+    /// The upper bound of the exponential retry back-off; equal to `retry_backoff` for a constant one.
     pub(crate) retry_backoff_max: Duration,
     pub(crate) linger: Duration,
     pub(crate) delivery_timeout: Duration,
@@ -75,7 +89,7 @@ pub(crate) struct SenderOptions {
     pub(crate) seed: u64,
 }
 
-/// What the sender shares with others.
+/// The parts that the sender shares with application threads.
 #[derive(Clone)]
 pub(crate) struct SenderShared {
     pub(crate) accumulator: Arc<RecordAccumulator>,
@@ -83,6 +97,8 @@ pub(crate) struct SenderShared {
     pub(crate) waker: Arc<SenderWaker>,
     pub(crate) control: Arc<SenderControl>,
     pub(crate) counters: Arc<Counters>,
+    pub(crate) metrics: Arc<MetricsRegistry>,
+    pub(crate) sensors: Arc<ProducerSensors>,
     pub(crate) usable_magic: Arc<UsableMagic>,
     pub(crate) clock: Arc<dyn Clock>,
 }
@@ -92,36 +108,41 @@ pub(crate) struct SenderShared {
 /// # Threads
 /// Runs on its own thread; everything in it is that thread's alone, but for what is shared by `Arc`.
 /// # Kafka
-/// `org.apache.kafka.clients.producer.internals.Sender`. Differs: one loop is one step without nested
-/// polls or sleeps, so nothing that waits for a coordinator holds up batches that do not need it.
+/// `org.apache.kafka.clients.producer.internals.Sender`. Differs: one loop iteration is one step without nested
+/// polls or sleeps, so waiting for a coordinator never blocks other batches; user code runs at one place of each half
+/// of a step (`ended.rs`), not wherever a batch ends or a metric is registered, so that no step uses a time that was
+/// read before it.
 pub(crate) struct Sender<C> {
     options: SenderOptions,
     shared: SenderShared,
     client: C,
     drainer: Drainer,
     in_flight: InFlightBatches,
+    /// Completed batches whose callbacks are still to run, in this order.
+    ended: Vec<EndedBatch>,
     transactions: Option<TransactionManager>,
     listener: Option<Arc<dyn AcknowledgementListener>>,
     backoff: ExponentialBackoff,
     random: fastrand::Rng,
+    metrics: SenderMetrics,
     retry_log: RetryLog,
-    /// For whatever brokers can make the sender say over and over.
+    /// Rate limit for warnings that a broker can provoke again and again.
     log_limit: LogLimit,
-    scratch: Scratch,
+    scratch: LoopBuffers,
 }
 
-/// What the poll of a step may do.
+/// Whether the poll of a step may block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Sleep {
-    /// Wait, at most until then.
+    /// Block until a network event, a wake-up or this deadline.
     Until(Deadline),
-    /// Look at the network and come back.
+    /// Poll without blocking.
     No,
 }
 
-/// Vectors that keep their memory from loop to loop.
+/// Scratch vectors, reused in each step to save allocations.
 #[derive(Default)]
-struct Scratch {
+struct LoopBuffers {
     nodes: Vec<NodeId>,
     drained: Vec<Drained>,
     responses: Vec<ClientResponse<Completion>>,
@@ -147,24 +168,27 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         );
         let random = fastrand::Rng::with_seed(options.seed);
         let in_flight = InFlightBatches::new(Arc::clone(&shared.counters));
+        let metrics = SenderMetrics::new(Arc::clone(&shared.metrics), &shared.sensors);
         Self {
             options,
             shared,
             client,
             drainer,
             in_flight,
+            ended: Vec::new(),
             transactions,
             listener,
             backoff,
             random,
+            metrics,
             retry_log: RetryLog::default(),
             log_limit: LogLimit::default(),
-            scratch: Scratch::default(),
+            scratch: LoopBuffers::default(),
         }
     }
 
-    /// Runs until the producer is closed. A panic ends the producer, not the process: every waiter gets
-    /// its message.
+    /// The thread's main function: runs until the producer is closed. A panic ends the producer, not the process: every
+    /// waiter gets its message.
     pub(crate) fn run(mut self) {
         if let Err(reason) = panic::contain(|| self.run_until_closed()) {
             self.end_after_panic(&reason);
@@ -180,32 +204,45 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.end();
     }
 
-    /// Whether another step is to be taken: until the producer is closed, and then until nothing is left, unless
-    /// that is not to be waited for.
+    /// Whether the loop takes another step: while the producer runs; after `close` until no batch and no awaited
+    /// request is left; not after a forced close.
     fn goes_on(&mut self) -> bool {
-        self.shared.control.is_running() || !self.shared.control.is_forced() && self.has_work()
+        if self.shared.control.is_running() {
+            return true;
+        }
+        if self.shared.control.is_forced() {
+            return false;
+        }
+        self.abort_open_transaction();
+        self.has_work()
     }
 
-    /// What is left after the last step is given up, and told so.
+    /// Shutdown after the last step: fails the batches and requests that are left.
     fn end(&mut self) {
+        self.note_open_transaction();
         if self.has_work() {
             self.abort_everything();
         } else {
-            self.give_up_requests("the producer is closed");
+            // The request queue may still hold requests that nobody waits for; their handlers learn that none is sent.
+            self.give_up_requests(CLOSED);
         }
+        self.run_user_code();
         debug!(self.options.log, "the sender thread ends");
     }
 
     fn end_after_panic(&mut self, reason: &str) {
-        let message: Arc<str> = format!("the sender panicked: {reason}").into();
+        let failure = ProducerFailure::panicked(reason);
+        let message = failure.to_string();
         // Nothing is let in any more before anything else that could go wrong.
-        self.shared.control.fail(Arc::clone(&message));
+        self.shared.control.fail(failure);
+        // Closing wakes every thread that is blocked in `send` for metadata or for buffer memory.
         self.shared.metadata.close();
         self.shared.accumulator.close();
         error!(self.options.log, "{message}");
         if panic::contain(|| self.fail_everything_poisoned(&message)).is_err() {
             error!(self.options.log, "cleaning up after the panic panicked too",);
         }
+        // Last: batches that were on the stack when it panicked are in no collection the cleanup could walk.
         self.abandon_lost_batches(&message);
     }
 
@@ -220,7 +257,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         has_unfinished_batches(accumulator, &mut self.drainer, &self.in_flight, now)
             || self.transactions.as_mut().is_some_and(|transactions| {
                 transactions.handle_inbox();
-                transactions.has_awaited_requests()
+                transactions.has_awaited_requests(now)
             })
     }
 
@@ -231,30 +268,50 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.end_step();
     }
 
-    /// All of a step that comes before the poll. The sender counts as asleep from now on, unless there is
-    /// something to do already.
+    /// The part of a step before the poll: expiry, transactional requests, drain and send. Leaves the waker's state at
+    /// asleep, unless there is work already.
+    ///
+    /// All of it uses the time read first, or one read again after compression. User code (callbacks) comes last, as it
+    /// may take long; transactional requests that waited for the completed batches are then tried again, with a new
+    /// time.
     fn begin_step(&mut self) -> Sleep {
         self.shared.counters.looped();
         let now = self.shared.clock.now();
+        // Inputs are read while the waker's state is awake: work published after this makes `fall_asleep` fail below.
         self.drainer.handle_inbox(&self.shared.accumulator, now);
+        // The version is read before the cluster: at worst a newer cluster is taken under an older version, and again
+        // in the next step.
         let version = self.shared.metadata.update_version();
         if version != self.drainer.cluster_version() {
             self.drainer
                 .handle_cluster(self.shared.metadata.cluster(), version, now);
+            self.metrics.forget_topics(&self.shared.metadata);
         }
         self.drainer.handle_timers(now);
+        // Before the drain, so that an expired batch is never sent (SE-8).
         self.expire_batches(now);
+        // Before the drain too: it may begin a new epoch, whose batches then go in this same step.
         let mut request_due = self.run_transactions(now);
         let mut wake_at = self.send_produce_data(now);
-        let transactions = self.transactions.as_ref();
-        if transactions.is_some_and(TransactionManager::waits_for_batches) {
+        if self.run_user_code() && self.waits_for_batches() {
             // The last batch may have ended just now, unsent.
+            let now = self.shared.clock.now();
             request_due = self.run_transactions(now);
+            if self.run_user_code() {
+                wake_at = Deadline::At(now);
+            }
         }
+        // The poll ends at the earliest deadline: request back-off, close timeout, linger, retry back-off or delivery
+        // timeout.
         wake_at = wake_at.min(request_due);
+        let transactions = self.transactions.as_ref();
+        if let Some(transactions) = transactions.filter(|it| it.has_awaited_requests(now)) {
+            wake_at = wake_at.min(transactions.close_deadline());
+        }
         wake_at = wake_at.min(self.drainer.next_due());
         wake_at = wake_at.min(self.drainer.next_expiry());
         wake_at = wake_at.min(self.in_flight.next_expiry());
+        // The compare-and-swap in it fails if the sender was notified since the last poll: then the poll must not wait.
         if self.shared.waker.fall_asleep(wake_at) && !self.is_finished() {
             Sleep::Until(wake_at)
         } else {
@@ -262,15 +319,21 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Whether a producer that is being closed has nothing left to wait for. Asked after all that a step
-    /// does: the step itself may have ended the last batch.
+    /// Whether a transactional request (EndTxn) waits for batches to complete.
+    fn waits_for_batches(&self) -> bool {
+        let transactions = self.transactions.as_ref();
+        transactions.is_some_and(TransactionManager::waits_for_batches)
+    }
+
+    /// Whether a closing producer has nothing left to deliver. Asked at the end of `begin_step`, which may itself have
+    /// completed the last batch: the poll would then sleep for nothing.
     fn is_finished(&mut self) -> bool {
         !planted!(CloseSleepsAfterLastBatch)
             && !self.shared.control.is_running()
             && (self.shared.control.is_forced() || !self.has_work())
     }
 
-    /// The time is read anew: compressing what the step has drained, and callbacks of what it gave up, may have
+    /// Polls the network. The time is read again: compressing drained batches and the callbacks of failed ones may have
     /// taken long.
     fn poll(&mut self, sleep: Sleep) {
         let now = self.shared.clock.now();
@@ -279,43 +342,51 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             Sleep::No => Duration::ZERO,
         };
         self.client.poll(timeout, now, &mut self.scratch.responses);
+        self.tell_plugins();
     }
 
-    /// The poll is over.
+    /// The part of a step after the poll: handles the responses, then runs the callbacks of completed batches.
     fn end_step(&mut self) {
         self.shared.waker.wake_up();
+        // Answers that concern the client alone are in no list; and whoever is told of his record finds its request gone.
+        self.shared
+            .counters
+            .requests_in_flight(self.client.in_flight_request_count());
         if self.scratch.responses.is_empty() {
             return;
         }
+        // Taken out of `self`, which the handlers borrow mutably; put back below to keep its capacity.
         let mut responses = std::mem::take(&mut self.scratch.responses);
         let now = self.shared.clock.now();
         for response in responses.drain(..) {
             self.handle_response(response, now);
         }
         self.scratch.responses = responses;
-        self.shared
-            .counters
-            .requests_in_flight(self.client.in_flight_request_count());
+        self.tell_ended();
     }
 
-    /// Sends what is ready. Returns when to look again, apart from the network's events.
-    fn send_produce_data(&mut self, now: Instant) -> Deadline {
+    /// Drains and sends to every ready node. Returns when to try again if no network event comes before.
+    fn send_produce_data(&mut self, mut now: Instant) -> Deadline {
         self.ask_for_leaders(now);
         let mut look_again = Deadline::Never;
         let mut nodes = std::mem::take(&mut self.scratch.nodes);
-        let everything = self.shared.accumulator.sends_everything();
+        // TM-31: while a transaction is being ended nothing lingers.
+        let completes = (self.transactions.as_ref()).is_some_and(TransactionManager::is_completing);
+        let everything = self.shared.accumulator.sends_everything() || completes;
         self.drainer.ready_nodes(everything, &mut nodes);
         for id in nodes.drain(..) {
             let Some(node) = self.drainer.cluster().node(id).cloned() else {
                 continue;
             };
+            // `ready` also starts connecting. Batches of a node that is not ready stay queued; other nodes go on.
             if self.client.ready(&node, now) {
-                if self.drain_and_send(id, everything, now) {
+                if self.drain_and_send(id, everything, &mut now) {
                     look_again = Deadline::At(now);
                 }
             } else if planted!(SpinsWhileNotReady) {
                 look_again = Deadline::At(now);
             } else {
+                // Reconnect back-off or throttle time; a connection in progress ends the poll by itself.
                 look_again = look_again.min(self.client.poll_deadline(id, now));
             }
         }
@@ -323,8 +394,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         look_again
     }
 
-    /// Batches whose partition has no leader make the metadata be asked for again, and keep their
-    /// topics from being forgotten (MD-28).
+    /// Requests a metadata update for queued batches without a leader, and keeps their topics from expiring from the
+    /// metadata (MD-28).
     fn ask_for_leaders(&mut self, now: Instant) {
         let topics = self.drainer.take_leaderless_topics();
         if topics.is_empty() {
@@ -340,10 +411,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         self.shared.metadata.request_update();
     }
 
-    /// Drains one node into one request; true when there is more to send at once (SE-5). A pass that
-    /// took nothing found only what the gate holds back: an answer will end the wait for that.
-    fn drain_and_send(&mut self, node: NodeId, everything: bool, now: Instant) -> bool {
+    /// Drains one node's batches into one produce request; true when there is more to send at once (SE-5). A drain
+    /// without batches found only ones that the gate holds back: a response will end that wait. `now` advances to the
+    /// time of the request.
+    fn drain_and_send(&mut self, node: NodeId, everything: bool, now: &mut Instant) -> bool {
         let mut drained = std::mem::take(&mut self.scratch.drained);
+        // The transaction manager is the drain gate: it may hold batches back, and assigns producer id and sequence.
         let gate = self
             .transactions
             .as_mut()
@@ -352,21 +425,21 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             node,
             self.options.max_request_bytes,
             gate,
-            now,
+            *now,
             &mut drained,
         );
         if !drained.is_empty() {
             // Batches that linger had to close are compressed on the way, which takes its time: neither must a
             // request time out that was not sent yet, nor be sent what is overdue by now.
-            let now = self.shared.clock.now();
-            self.send_produce_request(node, &mut drained, now);
+            *now = self.shared.clock.now();
+            self.send_produce_request(node, &mut drained, *now);
         }
         self.scratch.drained = drained;
         result.cut_short || (result.batches > 0 && self.drainer.is_ready(node, everything))
     }
 }
 
-/// Whether a batch has not ended: wherever it is.
+/// Whether a batch is queued or in flight. Completed ones whose callbacks are still to run do not count.
 fn has_unfinished_batches(
     accumulator: &RecordAccumulator,
     drainer: &mut Drainer,
@@ -377,7 +450,7 @@ fn has_unfinished_batches(
     has_queued_batches(accumulator, drainer, now) || is_under_way
 }
 
-/// Whether a batch is not under way yet, or not any more.
+/// Whether a batch is queued: not sent yet, or waiting for its retry.
 pub(super) fn has_queued_batches(
     accumulator: &RecordAccumulator,
     drainer: &mut Drainer,
@@ -389,10 +462,10 @@ pub(super) fn has_queued_batches(
     is_packing || drainer.has_undrained()
 }
 
-/// The longest poll when nothing at all is due: the clock's range is not the poller's.
+/// The longest poll timeout, for when no deadline is due: the clock's range is larger than the poller's.
 const LONGEST_POLL: Duration = Duration::from_secs(3600);
 
-/// How far apart producers that failed together are spread when backoff grows (KIP-580).
+/// Jitter of the exponential retry back-off: spreads producers that failed together (KIP-580).
 const RETRY_JITTER: f64 = 0.2;
 
 #[cfg(test)]

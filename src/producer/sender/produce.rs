@@ -1,24 +1,24 @@
-//! Batches into produce requests.
+//! Builds produce requests from drained batches.
 
 use std::sync::Arc;
 
 use crate::planted::planted;
 use crate::util::log::trace;
 
-use super::completion::Attempt;
+use super::attempt::Attempt;
 use super::{Completion, Produced, Sender};
 use crate::client::kafka_client::{ClientRequest, KafkaClient};
 use crate::clock::Instant;
 use crate::producer::accumulator::Drained;
 use crate::producer::batch::EncodedBatch;
 use crate::protocol::{
-    BatchHead, PartitionProduceData, ProduceRequest, Records, Request, TopicProduceData,
+    BatchHead, MemoryRecords, PartitionProduceData, ProduceRequest, Request, TopicProduceData,
 };
 use crate::types::{Magic, NodeId};
 use crate::util::hash::FixedHashMap;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
-    /// Sends drained batches to a node in one request (SE-10).
+    /// Sends drained batches to a node in one produce request (SE-10).
     pub(super) fn send_produce_request(
         &mut self,
         node: NodeId,
@@ -30,11 +30,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             "sending {} batches to node {node}",
             drained.len()
         );
+        self.metrics.record_request(drained, now);
         let mut topics: Vec<TopicProduceData> = Vec::new();
         let mut places = FixedHashMap::default();
         let mut produced = Vec::with_capacity(drained.len());
         let newest = self.newest_format(drained);
         for Drained { index, mut batch } in drained.drain(..) {
+            // Expiry ran before the drain, which may have compressed for long: checked again for the moment of sending.
             if self.is_overdue(&batch, now) && !planted!(OverdueSentAfterPacking) {
                 batch.mark_not_sent(now);
                 self.give_up_overdue(index, batch, now);
@@ -52,11 +54,11 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             let data = PartitionProduceData {
                 index: partition.partition(),
                 records: Some(match head {
-                    Some(head) => Records {
+                    Some(head) => MemoryRecords {
                         head: BatchHead::from(head),
                         body,
                     },
-                    None => Records::headless(body),
+                    None => MemoryRecords::headless(body),
                 }),
             };
             topic_of(&mut topics, &mut places, partition.shared_topic())
@@ -66,12 +68,14 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 index,
                 id: batch.id(),
             });
+            // One batch of a partition in flight: a retry could otherwise be overtaken (SE-22).
             if self.options.guarantee_order {
                 self.drainer.mute(index, now);
             }
             let expiry = batch.created() + self.options.delivery_timeout;
             self.in_flight.insert(index, node, batch, expiry);
         }
+        // Every batch has expired or could not be converted.
         if topics.is_empty() {
             return;
         }
@@ -81,6 +85,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 .as_ref()
                 .and_then(|transactions| transactions.transactional_id().cloned()),
             acks: self.options.acks,
+            // How long the leader waits for its in-sync replicas with acks=all.
             timeout_ms: i32::try_from(self.options.request_timeout.as_millis()).unwrap_or(i32::MAX),
             topics,
         };
@@ -97,8 +102,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             .requests_in_flight(self.client.in_flight_request_count());
     }
 
-    /// The format that all batches of a request are written in: not above what every broker understands now,
-    /// nor above the oldest that one of them was made for.
+    /// The newest message format for a request: the minimum of what all brokers understand now and of the formats that
+    /// its batches were built for.
     fn newest_format(&self, drained: &[Drained]) -> Magic {
         let usable = self.shared.usable_magic.load();
         let made_for = drained.iter().map(|drained| drained.batch.magic());
@@ -106,8 +111,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     }
 }
 
-/// The topic's part of the request. Drained batches of a topic mostly stand next to each other; those of
-/// partitions that were added to the topic later do not.
+/// Finds or adds the topic's entry in the request. Drained batches of a topic are mostly adjacent; those of partitions
+/// that were added to the topic later are not.
 fn topic_of<'a>(
     topics: &'a mut Vec<TopicProduceData>,
     places: &mut FixedHashMap<Arc<str>, usize>,

@@ -1,45 +1,41 @@
-//! A batch that the broker refused: what each of its records is told.
+//! The errors of a batch that the broker refused, per record if the response names records.
 //!
-//! What is kept of an answer is bounded by what was asked: an answer can name a record over and over, records
-//! that there are not, and each with other words.
+//! Their size is bounded by the batch, not by the response: a response can name a record repeatedly, records that do
+//! not exist, and each with another message.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::completion::Answer;
+use super::attempt::PartitionResponse;
 use super::errors::{error_for, no_other_number};
 use crate::clock::Instant;
 use crate::error::{BrokerError, ErrorCode, ProduceError, ProduceErrorKind};
 use crate::producer::batch::SealedBatch;
 use crate::producer::produce_request_result::BatchOutcome;
-use crate::protocol::RecordError;
+use crate::protocol::BatchIndexAndErrorMessage;
 use crate::types::NodeId;
 
-/// What the errors of a small batch's records may take, beyond as much as the batch itself.
+/// Memory for the per-record errors of a batch, on top of the batch's own size.
 const ERROR_BYTES: usize = 16 * 1024;
 
-/// About what an error takes without its words.
+/// The approximate size of an error without its message.
 const ERROR_OVERHEAD: usize = 256;
 
-/// The broker refused the batch: what each record is told (PB-16, SE-17, SE-18).
+/// The outcome of a refused batch: one error for all records, or one per record (PB-16, SE-17, SE-18).
 pub(super) fn refusal(
     batch: &SealedBatch,
     node: NodeId,
-    answer: Answer,
+    answer: PartitionResponse,
     now: Instant,
 ) -> BatchOutcome {
-    let Answer {
+    let PartitionResponse {
         code,
         message,
         record_errors,
         ..
     } = answer;
     let topic = batch.topic_partition().topic();
-    let kind = match code {
-        ErrorCode::TopicAuthorizationFailed => ProduceErrorKind::TopicAuthorization,
-        ErrorCode::InvalidTopicException => ProduceErrorKind::InvalidTopic,
-        code => ProduceErrorKind::Broker(code),
-    };
+    let kind = ProduceErrorKind::from(code);
     let sentence = match code {
         ErrorCode::TopicAuthorizationFailed => {
             format!("the client may not write to topic {topic}: it needs the Write permission")
@@ -90,12 +86,12 @@ pub(super) fn refusal(
     BatchOutcome::FailedByRecord { named, rest }
 }
 
-/// A record that is refused, by its place, and why.
+/// A refused record: its index in the batch, and the broker's message.
 type Name = (u32, Option<Arc<str>>);
 
-/// The records of the batch that are named, ascending, each as it is named first.
-fn names(errors: Vec<RecordError>, record_count: u32) -> Vec<Name> {
-    let place = |wrong: &RecordError| {
+/// The refused records, by ascending index without duplicates; of several errors for a record the first one.
+fn names(errors: Vec<BatchIndexAndErrorMessage>, record_count: u32) -> Vec<Name> {
+    let place = |wrong: &BatchIndexAndErrorMessage| {
         let at = u32::try_from(wrong.batch_index).ok()?;
         (at < record_count).then_some(at)
     };
@@ -103,6 +99,7 @@ fn names(errors: Vec<RecordError>, record_count: u32) -> Vec<Name> {
         .into_iter()
         .filter_map(|wrong| place(&wrong).map(|at| (at, wrong.message)))
         .collect();
+    // Stable, so that `dedup_by_key` keeps the error that was named first.
     names.sort_by_key(|(at, _)| *at);
     names.dedup_by_key(|(at, _)| *at);
     // There was room for all that the answer named.
@@ -110,8 +107,8 @@ fn names(errors: Vec<RecordError>, record_count: u32) -> Vec<Name> {
     names
 }
 
-/// An error for each, and the same one where the words are. When the bytes are used up, those that follow get
-/// what is said of the batch, or nothing but that they were refused.
+/// One error per record, shared by records with the same message. When the memory is used up, the records that follow
+/// get the batch's message, or only that they were refused.
 fn share(
     names: Vec<Name>,
     of_batch: Option<Arc<str>>,

@@ -1,5 +1,5 @@
-//! What the log is told of batches that are tried again: one line when a partition's trouble begins or becomes
-//! another, and one when it is over, with the numbers. Each attempt is for the debug log.
+//! Rate limit of retry warnings, per partition: one line for the first retry with each error code, and one when a batch
+//! is acknowledged again, with the number of retries. Every attempt is in the debug log.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::producer::accumulator::EntryIndex;
 
-/// The partitions of which batches were tried again since one was acknowledged.
+/// The partitions with retries since their last acknowledged batch.
 // Bound: one entry a partition, each with one code of a kind.
 #[derive(Debug, Default)]
 pub(super) struct RetryLog {
@@ -19,19 +19,19 @@ pub(super) struct RetryLog {
 struct Trouble {
     since: Instant,
     retries: u64,
-    /// What attempts ended with, each once.
+    /// The error codes of failed attempts, each once.
     codes: Vec<ErrorCode>,
 }
 
-/// A partition's trouble that is over.
+/// A partition that recovered: its retries, and how long they went on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Recovery {
+pub(super) struct RecoveredPartition {
     pub(super) retries: u64,
     pub(super) lasted: Duration,
 }
 
 impl RetryLog {
-    /// A batch is tried again; whether that is news.
+    /// Notes a retry; true for the first with this code since the last acknowledged batch.
     pub(super) fn retried(&mut self, index: EntryIndex, code: ErrorCode, now: Instant) -> bool {
         let trouble = self.troubled.entry(index).or_insert_with(|| Trouble {
             since: now,
@@ -46,14 +46,19 @@ impl RetryLog {
         is_news
     }
 
-    /// A batch was acknowledged.
+    /// Notes an acknowledged batch; returns the recovery if the partition had retries.
     #[inline]
-    pub(super) fn acknowledged(&mut self, index: EntryIndex, now: Instant) -> Option<Recovery> {
+    pub(super) fn acknowledged(
+        &mut self,
+        index: EntryIndex,
+        now: Instant,
+    ) -> Option<RecoveredPartition> {
+        // Every acknowledged batch comes through here: no lookup while nothing is retried.
         if self.troubled.is_empty() {
             return None;
         }
         let trouble = self.troubled.remove(&index)?;
-        Some(Recovery {
+        Some(RecoveredPartition {
             retries: trouble.retries,
             lasted: now - trouble.since,
         })
@@ -78,7 +83,7 @@ mod tests {
             assert!(!log.retried(0, code, later));
         }
         assert!(log.retried(1, codes[0], later), "another partition's");
-        let recovery = Recovery {
+        let recovery = RecoveredPartition {
             retries: 4,
             lasted: Duration::from_secs(3),
         };

@@ -1,20 +1,25 @@
-//! Transactional requests, carried out: what is asked, and what an answer means, the transaction manager says.
+//! Sends the transaction manager's requests and applies their effects on batches. The manager decides what to send and
+//! what a response means.
 
-use super::{Completion, Sender, has_unfinished_batches};
+use super::errors::error_for;
+use super::{Completion, Sender, has_queued_batches, has_unfinished_batches};
 use crate::client::kafka_client::{ClientRequest, KafkaClient, NotReady, Outcome};
 use crate::clock::{Deadline, Instant};
+use crate::error::ProduceErrorKind;
+use crate::producer::accumulator::Drained;
 use crate::producer::batch::SealedBatch;
 use crate::producer::transaction::{
-    Batches, Effect, Failure, NextRequest, RequestId, SequenceRewrite,
+    BatchesStatus, Effect, NextRequest, RequestFailure, RequestId, SequenceRewrite,
+    TransactionManager,
 };
 use crate::types::Node;
 use crate::util::backoff::SHORTEST_BACKOFF;
-use crate::util::log::error;
+use crate::util::log::{error, warn};
 use crate::util::panic;
 
 impl<C: KafkaClient<Completion>> Sender<C> {
-    /// Settles sequences and makes the request that is due; never holds up anything else. Returns when it
-    /// wants to be called again.
+    /// Resolves sequences and sends the transactional request that is due; never blocks. Returns when it is to be
+    /// called again.
     ///
     /// # Kafka
     /// `Sender#maybeSendAndPollTransactionalRequest` (SE-25 to SE-29). Differs: it does not sleep, poll, or
@@ -24,8 +29,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             return Deadline::Never;
         };
         transactions.handle_inbox();
+        // Before the request queue is asked: it may queue an InitProducerId.
         transactions.resolve();
         self.carry_out_effects(now);
+        self.fail_records_of_aborted(now);
         loop {
             if let Some(look_again) = self.make_request(now) {
                 return look_again;
@@ -33,8 +40,59 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Makes the next request if it can be made now. `None` if one came to its end that could not be, and another
-    /// may be next.
+    /// Aborts an open transaction on a graceful close: nobody will commit it.
+    pub(super) fn abort_open_transaction(&mut self) {
+        let now = self.shared.clock.now();
+        if let Some(transactions) = &mut self.transactions {
+            transactions.abort_at_close(now);
+        }
+    }
+
+    /// Warns, as the sender ends, of a transaction that its coordinator may still have open.
+    pub(super) fn note_open_transaction(&self) {
+        let transactions = self.transactions.as_ref();
+        if transactions.is_some_and(TransactionManager::leaves_transaction) {
+            self.shared.control.leave_transaction();
+            warn!(
+                self.options.log,
+                "the producer is closed and a transaction of it is left to its coordinator, which did not say that it is \
+                 ended: what is open is aborted when transaction.timeout.ms has passed"
+            );
+        }
+    }
+
+    /// Fails the undrained batches of a transaction that is being aborted, or must be. Retries stay queued: without
+    /// them the partition's sequence would have a gap.
+    ///
+    /// # Kafka
+    /// `RecordAccumulator#abortUndrainedBatches`.
+    fn fail_records_of_aborted(&mut self, now: Instant) {
+        let Some(transactions) = &self.transactions else {
+            return;
+        };
+        if !transactions.gives_up_queued()
+            || !has_queued_batches(&self.shared.accumulator, &mut self.drainer, now)
+        {
+            return;
+        }
+        let message = match transactions.abort_reason() {
+            Some(reason) => format!("not sent, because {reason}"),
+            None => "not sent, because the transaction is being aborted".to_owned(),
+        };
+        let keeps = |index, batch: &SealedBatch| transactions.sends_again(index, batch.id());
+        let mut batches = Vec::new();
+        self.drainer
+            .take_all_but(&self.shared.accumulator, now, keeps, &mut batches);
+        for Drained { index, batch } in batches {
+            let kind = ProduceErrorKind::TransactionAborted;
+            let delivery = batch.delivery();
+            let error = error_for(&batch, kind, delivery, message.clone(), now).build();
+            self.abort_queued(index, batch, error);
+        }
+    }
+
+    /// Sends the next transactional request, if one is due and its node is ready. `None` if a request failed instead,
+    /// so that another may be next.
     fn make_request(&mut self, now: Instant) -> Option<Deadline> {
         let transactions = self.transactions.as_mut()?;
         if transactions.fatal_error().is_some() {
@@ -43,9 +101,13 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
         let accumulator = &self.shared.accumulator;
         let (drainer, in_flight) = (&mut self.drainer, &self.in_flight);
-        let mut batches = Batches {
+        // Whoever asked for the request finds its records told when it comes to its end.
+        let is_told = self.ended.is_empty();
+        let mut batches = BatchesStatus {
             wait: drainer.has_undrained(),
-            have_ended: &mut || !has_unfinished_batches(accumulator, drainer, in_flight, now),
+            have_ended: &mut || {
+                is_told && !has_unfinished_batches(accumulator, drainer, in_flight, now)
+            },
         };
         match transactions.next_request(&mut batches, now) {
             NextRequest::Nothing => Some(Deadline::Never),
@@ -55,9 +117,10 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// While no broker accepts the client's credentials, the request ends with that. Connecting goes on all the
-    /// same: a request that is made again may find that they are accepted.
+    /// Sends to the least loaded node. While authentication fails with all nodes, the request fails with that error.
+    /// Connecting goes on all the same: a retried request may find that the credentials are accepted.
     fn send_to_any_node(&mut self, now: Instant) -> Option<Deadline> {
+        // Read first: `ready` may begin to connect, after which the client reports no failure.
         let refused = self.client.authentication_failure();
         let node = self.client.least_loaded_node(now);
         if let Some(node) = &node {
@@ -66,9 +129,12 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             }
         }
         match (refused, node) {
-            (Some(why), _) => self.fail_request(Failure::Unauthenticated(why), now),
+            (Some(why), _) => self.fail_request(RequestFailure::Unauthenticated(why), now),
             // The connection, or the metadata that must come first, will end the poll.
-            (None, Some(node)) => Some(self.client.poll_deadline(node.id(), now)),
+            (None, Some(node)) => {
+                self.note_not_connected(&node, now);
+                Some(self.client.poll_deadline(node.id(), now))
+            }
             (None, None) => {
                 let wait = self.options.retry_backoff.max(SHORTEST_BACKOFF);
                 Some(Deadline::At(now + wait))
@@ -76,25 +142,36 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// The next request cannot be made; another may be next.
-    fn fail_request(&mut self, failure: Failure, now: Instant) -> Option<Deadline> {
+    /// Notes why the last connection attempt failed, for the error of a call that times out meanwhile.
+    fn note_not_connected(&self, node: &Node, now: Instant) {
+        let reason = self.client.not_ready_reason(node.id(), now);
+        if let (Some(transactions), Some(NotReady::NotConnected(Some(why)))) =
+            (&self.transactions, reason)
+        {
+            // It says itself which address it is about.
+            transactions.note_trouble(|| why.to_string());
+        }
+    }
+
+    /// Fails the next request, which cannot be sent; another may be next.
+    fn fail_request(&mut self, failure: RequestFailure, now: Instant) -> Option<Deadline> {
         self.transactions.as_mut()?.fail_next_request(failure, now);
         self.carry_out_effects(now);
         None
     }
 
-    /// A coordinator that cannot be connected to may no longer be the coordinator: the request ends as if the
-    /// connection had been lost with it.
+    /// Sends to a coordinator. One that cannot be connected to may no longer be the coordinator: the request then fails
+    /// as if the connection had been lost, which leads to a new lookup.
     fn send_to_coordinator(&mut self, node: &Node, now: Instant) -> Option<Deadline> {
         let id = node.id();
         if self.client.ready(node, now) {
             return Some(self.send_request(node, now));
         }
         let failure = match self.client.not_ready_reason(id, now) {
-            Some(NotReady::Authentication(why)) => Failure::Unauthenticated(why),
+            Some(NotReady::Authentication(why)) => RequestFailure::Unauthenticated(why),
             Some(NotReady::NotConnected(why)) if self.client.connection_failed(id) => {
                 let unknown = || format!("node {node} is not reached").into();
-                Failure::Disconnected(why.unwrap_or_else(unknown))
+                RequestFailure::Disconnected(why.unwrap_or_else(unknown))
             }
             _ => return Some(self.client.poll_deadline(id, now)),
         };
@@ -131,7 +208,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// No request is made any more: each is told, also those behind one that panics.
+    /// Gives up all transactional requests. If a handler panics, those behind it are still told.
     pub(super) fn give_up_requests(&mut self, why: &str) {
         let Some(transactions) = &mut self.transactions else {
             return;

@@ -1,4 +1,4 @@
-//! Bytes as they are.
+//! Serializers of byte arrays: the data is sent unchanged.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! A function as a serializer.
+//! Serializer from a closure.
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Lists, and entries that may be null.
+//! List serializer, and serializer of optional values.
 
 use std::sync::Arc;
 
@@ -68,6 +68,7 @@ impl<S> ListSerializer<S> {
             .collect::<Result<_, _>>()?;
         let mut out = Vec::new();
         if self.is_fixed_size {
+            // This layout stores no sizes, so a deviating entry could not be read back.
             check_sizes(&entries)?;
             out.push(CONSTANT_SIZE);
             put_places_of_nulls(&mut out, &entries)?;
@@ -82,6 +83,7 @@ impl<S> ListSerializer<S> {
                     put_int(&mut out, bytes.len())?;
                     out.extend_from_slice(bytes);
                 }
+                // Its index is in the list of nulls above; no bytes stand for it.
                 None if self.is_fixed_size => {}
                 None => out.extend_from_slice(&NULL_SIZE.to_be_bytes()),
             }

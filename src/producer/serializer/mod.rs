@@ -1,4 +1,4 @@
-//! Turning keys and values into bytes.
+//! Serializers of keys and values.
 
 mod bytes;
 mod closure;
@@ -113,7 +113,7 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
         Ok(())
     }
 
-    /// Who is to be told the cluster's identifier, if the serializer wants to know it.
+    /// A cluster resource listener, if the serializer is to be notified of the cluster id.
     ///
     /// # Kafka
     /// A serializer that implements `ClusterResourceListener`.
@@ -121,8 +121,8 @@ pub trait Serializer<T: ?Sized>: Send + Sync {
         None
     }
 
-    /// The function that is all there is to the serializer, if the bytes are the data's own. Cannot be
-    /// overridden outside of this library: what it returns is not guarded against panics.
+    /// Zero-copy fast path: a function that borrows the bytes of the data, if they are what is sent. Cannot be
+    /// overridden outside of this library, because the function runs without panic containment.
     #[doc(hidden)]
     fn borrow_bytes(&self, _: OfThisLibrary) -> Option<BorrowBytes<T>> {
         None

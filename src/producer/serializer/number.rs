@@ -1,10 +1,10 @@
-//! Numbers, most significant byte first.
+//! Serializers of numbers, big-endian.
 
 use super::{Serialized, Serializer};
 use crate::error::BoxError;
 use crate::record::Headers;
 
-/// A double's one "not a number" on the wire, whatever bits it had.
+/// Canonical NaN of a double on the wire (Java: `Double#doubleToLongBits`).
 const CANONICAL_NAN: u64 = 0x7ff8_0000_0000_0000;
 
 macro_rules! number_serializer {

@@ -1,13 +1,13 @@
-//! A serializer as the producer runs it: contained, or not at all where the data is its own bytes.
+//! Configured serializer inside the producer, with a zero-copy path that skips it if the data already is the bytes.
 
 use super::{Serialized, Serializer};
 use crate::error::BoxError;
 use crate::record::Headers;
 
-/// Stands where a serializer was taken away.
-struct Taken;
+/// Placeholder of a serializer that was moved out.
+struct TakenSerializer;
 
-impl<T: ?Sized> Serializer<T> for Taken {
+impl<T: ?Sized> Serializer<T> for TakenSerializer {
     fn serialize<'a>(
         &self,
         _topic: &str,
@@ -18,15 +18,15 @@ impl<T: ?Sized> Serializer<T> for Taken {
     }
 }
 
-/// From data to the bytes that it consists of.
+/// Borrows the bytes of the data.
 pub(super) type BorrowBytes<T> = for<'a> fn(&'a T) -> &'a [u8];
 
-/// Cannot be named outside of this library, so nobody else can override a method that takes one.
+/// Sealing token: it cannot be named outside of this library, so no one else can override a method that takes it.
 #[derive(Debug, Clone, Copy)]
 #[allow(unnameable_types, reason = "that is its purpose")]
 pub struct OfThisLibrary(());
 
-/// A serializer that was configured.
+/// A configured serializer.
 pub(crate) struct PreparedSerializer<T: ?Sized> {
     serializer: Box<dyn Serializer<T>>,
     borrow_bytes: Option<BorrowBytes<T>>,
@@ -35,12 +35,13 @@ pub(crate) struct PreparedSerializer<T: ?Sized> {
 impl<T: ?Sized> PreparedSerializer<T> {
     pub(crate) fn new(serializer: Box<dyn Serializer<T>>) -> Self {
         Self {
+            // Asked once, after `configure`: the encoding decides whether a string's own bytes are sent.
             borrow_bytes: serializer.borrow_bytes(OfThisLibrary(())),
             serializer,
         }
     }
 
-    /// The bytes without running any user code; `None` when that takes a serializer's run.
+    /// Zero-copy path: borrows the bytes without running user code; `None` if the serializer must run.
     #[inline]
     #[allow(clippy::option_option, reason = "the inner one is Kafka's null")]
     pub(crate) fn borrow<'a>(&self, data: Option<&'a T>) -> Option<Option<&'a [u8]>> {
@@ -60,9 +61,9 @@ impl<T: ?Sized> PreparedSerializer<T> {
         }
     }
 
-    /// Takes the serializer away; what is left refuses everything.
+    /// Moves the serializer out, and leaves a placeholder that always fails.
     pub(crate) fn take(&mut self) -> Self {
-        std::mem::replace(self, Self::new(Box::new(Taken)))
+        std::mem::replace(self, Self::new(Box::new(TakenSerializer)))
     }
 
     pub(crate) fn as_serializer(&self) -> &dyn Serializer<T> {

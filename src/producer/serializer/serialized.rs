@@ -1,4 +1,4 @@
-//! The bytes a serializer made, wherever they are.
+//! Output of a serializer: borrowed, inline, owned or shared bytes.
 
 use std::fmt;
 use std::ops::Deref;

@@ -1,4 +1,4 @@
-//! Which stock serializers a type has, so that a configuration file can name one by its Java class.
+//! Stock serializers by Java class name, for `key.serializer` and `value.serializer`.
 
 use bytes::Bytes;
 

@@ -1,4 +1,4 @@
-//! Strings, in one of Java's standard encodings.
+//! String serializer, with Java's standard character sets.
 
 use super::prepared::{BorrowBytes, OfThisLibrary};
 use super::{Serialized, Serializer};

@@ -16,7 +16,7 @@ fn encoded(entries: &[(&str, &str)], is_key: bool, text: &str) -> Vec<u8> {
     serialize(&serializer, text).unwrap()
 }
 
-/// IN-8
+/// IN-8: numbers are big-endian; a double that is not a number has one form, a float keeps its bits.
 #[test]
 fn numbers_are_sent_most_significant_byte_first() {
     assert_eq!(serialize(&ShortSerializer, &-2).unwrap(), [0xff, 0xfe]);
@@ -55,7 +55,7 @@ fn a_float_keeps_the_bits_of_its_nan_and_a_double_does_not() {
     assert_eq!(serialize(&DoubleSerializer, &double).unwrap(), canonical);
 }
 
-/// IN-9
+/// IN-9: a UUID is written as text, nothing is always null, and bytes pass without a copy.
 #[test]
 fn bytes_and_utf8_are_borrowed() {
     let mut headers = Headers::new();
@@ -163,7 +163,7 @@ fn an_encoding_that_is_not_known_is_refused_by_name() {
     assert!(serializer.configure(&config, true).is_ok());
 }
 
-/// IN-9
+/// IN-9: a UUID is written as text, nothing is always null, and bytes pass without a copy.
 #[test]
 #[cfg(feature = "uuid")]
 fn a_uuid_is_sent_as_text() {

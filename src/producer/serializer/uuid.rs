@@ -1,4 +1,4 @@
-//! UUIDs, as text.
+//! UUID serializer: text form.
 
 use uuid::Uuid;
 use uuid::fmt::Hyphenated;

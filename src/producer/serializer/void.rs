@@ -1,4 +1,4 @@
-//! Nothing, which is null.
+//! Void serializer: always null.
 
 use super::{Serialized, Serializer};
 use crate::error::BoxError;

@@ -1,33 +1,34 @@
-//! Which records of a batch those in a list are, when nearly always they are all of them.
+//! A sparse index: maps positions in a list of thunks to indexes of records in the batch. Nearly always they are equal.
 
-/// The places in a batch of what lies in a list, in order: a gap for each time that some are left out.
+/// The record indexes of a list's entries, in order, stored as the gaps between them.
 #[derive(Debug, Default)]
-pub(super) struct Places(Vec<Gap>);
+pub(super) struct SparseIndex(Vec<Gap>);
 
-/// Places are left out.
+/// A gap: consecutive records that are not in the list.
 #[derive(Debug, Clone, Copy)]
 struct Gap {
-    /// Before what stands here in the list.
+    /// The position in the list before which the gap is.
     position: usize,
     count: u32,
 }
 
-impl Places {
-    /// Notes that `count` places are left out before what will stand at `position`, the end of the list.
+impl SparseIndex {
+    /// Adds a gap of `count` records before `position`, which is the end of the list.
     pub(super) fn leave_out(&mut self, position: usize, count: u32) {
         if count > 0 {
             self.0.push(Gap { position, count });
         }
     }
 
-    /// The places, in order of the list, which is as long as whoever asks knows.
+    /// The record indexes, in the order of the list. Infinite: the caller knows the list's length.
     pub(super) fn iter(&self) -> PlaceIter<'_> {
         PlaceIter::new(&self.0)
     }
 
-    /// Divides the places of a list of `len` into those before `place` and the others, which are then
-    /// counted from there. Returns those before, and how many they are.
+    /// Splits the index of a list of `len` entries at record `place`. Keeps the entries from there on, renumbered to
+    /// start at zero; returns the number and the index of those before.
     pub(super) fn take_front(&mut self, len: usize, place: u32) -> (usize, Self) {
+        // Expanded and built anew: only the split of a batch does this, which is rare.
         let all: Vec<u32> = self.iter().take(len).collect();
         let count = all.partition_point(|at| *at < place);
         let front = Self::of(all[..count].iter().copied());
@@ -45,7 +46,7 @@ impl Places {
     }
 }
 
-/// See [`Places::iter`]. Does not end.
+/// The iterator of [`SparseIndex::iter`]. Infinite.
 #[derive(Default)]
 pub(super) struct PlaceIter<'a> {
     gaps: &'a [Gap],
@@ -70,6 +71,7 @@ impl Iterator for PlaceIter<'_> {
     #[inline]
     fn next(&mut self) -> Option<u32> {
         match self.gaps {
+            // There is at most one gap before each position.
             [gap, rest @ ..] if gap.position == self.position => {
                 self.place += gap.count;
                 self.gaps = rest;
@@ -103,7 +105,7 @@ mod tests {
                     next - 1
                 })
                 .collect();
-            let mut places = Places::of(noted.iter().copied());
+            let mut places = SparseIndex::of(noted.iter().copied());
             let listed: Vec<u32> = places.iter().take(noted.len()).collect();
             prop_assert_eq!(&listed, &noted);
             let (count, front) = places.take_front(noted.len(), cut);
@@ -116,6 +118,6 @@ mod tests {
 
     #[test]
     fn a_list_without_gaps_notes_nothing() {
-        assert!(Places::of(0..100).0.is_empty());
+        assert!(SparseIndex::of(0..100).0.is_empty());
     }
 }

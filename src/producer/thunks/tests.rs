@@ -36,7 +36,7 @@ impl Fixture {
     /// A callback of one type that notes its record's offset, and panics for the one it is told to.
     fn noting(&self, panic_at: Option<i64>) -> impl Callback + use<> {
         let calls = Arc::clone(&self.calls);
-        move |answer: Told<'_>| {
+        move |answer: RecordResultRef<'_>| {
             let offset = answer.unwrap().offset();
             assert_ne!(Some(offset), panic_at, "told to");
             calls.lock().push(offset);
@@ -50,7 +50,7 @@ impl Fixture {
 }
 
 fn run(thunks: Thunks) {
-    thunks.run(BatchEnd {
+    thunks.run(CompletedBatch {
         partition: &TopicPartition::new("t", 3),
         outcome: &WRITTEN,
         listener: None,
@@ -64,7 +64,7 @@ fn callbacks_of_several_types_run_in_the_order_of_sending() {
     for index in 0..8 {
         let calls = Arc::clone(&fixture.calls);
         match index % 4 {
-            2 => fixture.add(index, move |answer: Told<'_>| {
+            2 => fixture.add(index, move |answer: RecordResultRef<'_>| {
                 calls.lock().push(-answer.unwrap().offset());
             }),
             3 => fixture.thunks.push_silent(index, &RECORD),
@@ -74,7 +74,7 @@ fn callbacks_of_several_types_run_in_the_order_of_sending() {
     assert_eq!(fixture.run(), [100, 101, -102, 104, 105, -106]);
 }
 
-/// KP-34
+/// KP-34: callbacks of one partition run in the order of their sends.
 #[test]
 fn a_callback_that_panics_is_the_only_one_of_its_type_that_has_not_run() {
     let mut fixture = Fixture::new();
@@ -107,7 +107,7 @@ fn callbacks_of_one_type_are_told_each_its_own_records_sizes_and_time() {
     let mut thunks = Thunks::default();
     for (index, (key, timestamp_ms)) in (0..).zip(records) {
         let facts = Arc::clone(&facts);
-        let callback = move |told: Told<'_>| {
+        let callback = move |told: RecordResultRef<'_>| {
             let written = told.unwrap();
             let timestamp_ms = written.timestamp();
             facts
@@ -144,7 +144,8 @@ fn capacity_for<F: Callback>(thunks: &mut Thunks, _like: &F) -> Option<usize> {
     Some(alike.downcast_ref::<Vec<Thunk<F>>>()?.capacity())
 }
 
-/// PB-21
+/// PB-21: pieces of a divided batch keep its creation time, start without attempts, and take over its callbacks and
+/// futures.
 #[test]
 fn the_thunks_of_a_piece_are_taken_off_the_front_and_count_from_there() {
     let mut whole = Fixture::new();
@@ -152,7 +153,7 @@ fn the_thunks_of_a_piece_are_taken_off_the_front_and_count_from_there() {
         whole.add(index, whole.noting(None));
     }
     let calls = Arc::clone(&whole.calls);
-    whole.add(7, move |answer: Told<'_>| {
+    whole.add(7, move |answer: RecordResultRef<'_>| {
         calls.lock().push(-answer.unwrap().offset());
     });
     let mut runs = Vec::new();

@@ -1,11 +1,13 @@
-//! Which brokers look after what the producer does in transactions, and how that is found out.
+//! Coordinator lookup (FindCoordinator), and the cache of known coordinators.
 
 use std::sync::Arc;
 
 use crate::util::log::{debug, info, warn};
 
 use super::TransactionManager;
-use super::request::{CoordinatorKey, Destination, Failure, Priority, RequestHandler, Verdict};
+use super::request::{
+    CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+};
 use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::protocol::{
@@ -13,8 +15,8 @@ use crate::protocol::{
 };
 use crate::types::Node;
 
-/// The coordinators that are known: at most one of each type, as a producer has one transactional id and commits
-/// the offsets of one group at a time.
+/// The cache of known coordinators: at most one of each type, as a producer has one transactional id and commits the
+/// offsets of one group at a time.
 ///
 /// # Kafka
 /// `TransactionManager#transactionCoordinator`, `#consumerGroupCoordinator`. Differs: another group's coordinator
@@ -26,30 +28,42 @@ pub(super) struct Coordinators(Vec<Known>);
 struct Known {
     of: CoordinatorKey,
     node: Node,
+    /// The coordinator is to be looked up again.
+    is_lost: bool,
     /// The version of InitProducerId that it takes from this client.
     init_producer_id: Option<i16>,
 }
 
 impl Coordinators {
     pub(super) fn get(&self, of: &CoordinatorKey) -> Option<&Node> {
-        let known = self.0.iter().find(|known| known.of == *of);
+        let mut known = self.0.iter();
+        let known = known.find(|known| known.of == *of && !known.is_lost);
         known.map(|known| &known.node)
     }
 
-    fn found(&mut self, of: CoordinatorKey, node: Node) {
+    /// Caches a coordinator; true if it is another node than the last known one.
+    fn found(&mut self, of: CoordinatorKey, node: Node) -> bool {
+        let mut known = self.0.iter();
+        let is_new = !known.any(|known| known.of == of && known.node == node);
         self.0.retain(|known| known.of.kind != of.kind);
         self.0.push(Known {
             of,
             node,
+            is_lost: false,
             init_producer_id: None,
         });
+        is_new
     }
 
     pub(super) fn lost(&mut self, of: &CoordinatorKey) {
-        self.0.retain(|known| known.of != *of);
+        if let Some(known) = self.0.iter_mut().find(|known| known.of == *of) {
+            // Marked, not removed: `found` compares the next lookup with it.
+            known.is_lost = true;
+            known.init_producer_id = None;
+        }
     }
 
-    /// It can be sent to now: `version_of` tells the newest version of a request that it takes.
+    /// The coordinator is connected: notes its API version of InitProducerId.
     ///
     /// # Kafka
     /// `TransactionManager#handleCoordinatorReady` (SE-30).
@@ -87,12 +101,13 @@ impl FindCoordinator {
         Self { of }
     }
 
-    /// The one coordinator in the answer, if it is for the key that was asked for.
+    /// The one coordinator in the response, if it is for the requested key.
     fn read(&self, response: Response) -> Result<Coordinator, String> {
         let Response::FindCoordinator(response) = response else {
             return Err(format!("{response:?} is no answer to FindCoordinator"));
         };
         match <[Coordinator; 1]>::try_from(response.coordinators) {
+            // FindCoordinator before version 4 has no key in the response.
             Ok([it]) if it.key.as_ref().is_none_or(|key| *key == self.of.key) => Ok(it),
             Ok([it]) => Err(format!("it is for {:?}", it.key.unwrap_or_default())),
             Err(several) => Err(format!("it names {} coordinators", several.len())),
@@ -121,8 +136,8 @@ impl RequestHandler for FindCoordinator {
         response: Response,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
-        let retry = Verdict::Retry {
+    ) -> RequestVerdict {
+        let retry = RequestVerdict::Retry {
             wait: manager.retry_backoff(),
         };
         let found = match self.read(response) {
@@ -139,12 +154,14 @@ impl RequestHandler for FindCoordinator {
         match found.error {
             ErrorCode::NoError => match node_of(&found) {
                 Some(node) => {
-                    info!(
-                        manager.options.log,
-                        "the coordinator of {:?} is node {node}", self.of.key
-                    );
-                    manager.requests.coordinators.found(self.of.clone(), node);
-                    Verdict::Done
+                    let text = format!("the coordinator of {:?} is node {node}", self.of.key);
+                    // One that cannot be reached is looked up again and again.
+                    if manager.requests.coordinators.found(self.of.clone(), node) {
+                        info!(manager.options.log, "{text}");
+                    } else {
+                        debug!(manager.options.log, "{text}");
+                    }
+                    RequestVerdict::Done
                 }
                 None => retry,
             },
@@ -153,39 +170,45 @@ impl RequestHandler for FindCoordinator {
                     manager.options.log,
                     "no coordinator of {:?} yet: {code}", self.of.key
                 );
+                manager.note_trouble(|| format!("no coordinator of {:?} yet: {code}", self.of.key));
                 retry
             }
             code => {
+                // Brokers send empty ones.
                 let words = found.error_message.as_deref();
+                let words = words.filter(|words| !words.is_empty());
                 let message = words.unwrap_or_else(|| code.message());
                 let message = format!(
                     "the brokers do not name a coordinator of {:?}: {}: {message}",
                     self.of.key,
                     code.name()
                 );
-                let failure = Failure::NoCoordinator {
+                let failure = RequestFailure::NoCoordinator {
                     code,
                     message: message.into(),
                 };
                 manager.fail_requests_to(&self.of, &failure, now);
-                Verdict::Done
+                RequestVerdict::Done
             }
         }
     }
 
     fn handle_failure(
         &mut self,
-        failure: Failure,
+        failure: RequestFailure,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         match failure {
-            Failure::Disconnected(_) => Verdict::Retry {
-                wait: manager.retry_backoff(),
-            },
+            RequestFailure::Disconnected(why) => {
+                manager.note_trouble(|| why.to_string());
+                RequestVerdict::Retry {
+                    wait: manager.retry_backoff(),
+                }
+            }
             failure => {
                 manager.fail_requests_to(&self.of, &failure, now);
-                Verdict::Done
+                RequestVerdict::Done
             }
         }
     }

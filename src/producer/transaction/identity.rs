@@ -1,21 +1,23 @@
-//! Who the producer is to the brokers: the id and epoch that they give it.
+//! Producer id and epoch: InitProducerId, epoch bumps by the coordinator, and fatal errors.
 
 use std::sync::Arc;
 
 use crate::util::log::{error, info, warn};
 
 use super::request::{
-    Condition, CoordinatorKey, Destination, Failure, Priority, RequestHandler, Verdict,
+    Condition, CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler,
+    RequestVerdict,
 };
 use super::{Effect, TransactionManager};
 use crate::clock::Instant;
-use crate::error::{ErrorCode, ProduceErrorKind};
+use crate::error::{ErrorCode, ProduceErrorKind, TransactionErrorKind, TransactionFailure};
 use crate::protocol::{
     CoordinatorType, InitProducerIdRequest, InitProducerIdResponse, Request, Response,
 };
 use crate::types::ProducerIdAndEpoch;
 
-/// How the producer stands with the brokers.
+/// The state of the producer id. The transaction state is separate:
+/// [`TransactionManagerState`](super::state::TransactionManagerState).
 ///
 /// ```text
 ///  Initializing ──answer──▶ Ready
@@ -24,8 +26,8 @@ use crate::types::ProducerIdAndEpoch;
 ///  Fatal: from anywhere, for good
 /// ```
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum State {
-    /// A producer id is asked for.
+pub(super) enum IdState {
+    /// An InitProducerId is queued or in flight.
     Initializing,
     /// The producer has an id.
     Ready,
@@ -33,7 +35,7 @@ pub(super) enum State {
     Fatal(FatalError),
 }
 
-/// Why no batch can be sent any more.
+/// A fatal error: no batch can be sent any more.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FatalError {
     pub(crate) code: ErrorCode,
@@ -41,7 +43,7 @@ pub(crate) struct FatalError {
 }
 
 impl FatalError {
-    /// What batches fail with.
+    /// The error kind that batches fail with.
     pub(crate) fn kind(&self) -> ProduceErrorKind {
         kind_of(self.code)
     }
@@ -54,7 +56,7 @@ fn kind_of(code: ErrorCode) -> ProduceErrorKind {
     }
 }
 
-/// Asks for a producer id (TM-41).
+/// The InitProducerId request: a new producer id, or an epoch bump of the present one (TM-41).
 ///
 /// # Kafka
 /// `TransactionManager.InitProducerIdHandler`. Differs: every retriable code is retried (KAFKA-14417), and a
@@ -62,8 +64,19 @@ fn kind_of(code: ErrorCode) -> ProduceErrorKind {
 #[derive(Debug)]
 struct InitProducerId {
     transactional_id: Option<Arc<str>>,
-    /// It was refused: asking again is only worth it for batches that need an id.
+    /// The producer id whose epoch is to be bumped (KIP-360); none for a new id.
+    raised: ProducerIdAndEpoch,
+    /// An attempt was refused: it is only retried when batches wait for an id.
     was_refused: bool,
+}
+
+/// The request for the id of a transactional producer.
+pub(crate) fn init_request(transactional_id: &Arc<str>) -> Box<dyn RequestHandler> {
+    Box::new(InitProducerId {
+        transactional_id: Some(Arc::clone(transactional_id)),
+        raised: ProducerIdAndEpoch::NONE,
+        was_refused: false,
+    })
 }
 
 impl RequestHandler for InitProducerId {
@@ -78,7 +91,15 @@ impl RequestHandler for InitProducerId {
     }
 
     fn priority(&self) -> Priority {
-        Priority::InitProducerId
+        if self.raised.is_valid() {
+            Priority::EpochBump
+        } else {
+            Priority::InitProducerId
+        }
+    }
+
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
+        self.transactional_id.is_some()
     }
 
     fn condition(&self, _manager: &TransactionManager) -> Condition {
@@ -94,13 +115,14 @@ impl RequestHandler for InitProducerId {
             let timeout = manager.options.transaction_timeout;
             i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX)
         } else {
+            // Not transactional: the broker ignores it, and Java sends the same.
             i32::MAX
         };
         Request::InitProducerId(InitProducerIdRequest {
             transactional_id: self.transactional_id.clone(),
             transaction_timeout_ms: timeout_ms,
-            producer_id: -1,
-            producer_epoch: -1,
+            producer_id: self.raised.id,
+            producer_epoch: self.raised.epoch,
         })
     }
 
@@ -109,9 +131,10 @@ impl RequestHandler for InitProducerId {
         response: Response,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         match response {
-            _ if manager.state != State::Initializing => Verdict::Done,
+            // A fatal error came while the request was in flight: the answer must not revive the producer.
+            _ if manager.id_state != IdState::Initializing => RequestVerdict::Done,
             Response::InitProducerId(response) => self.handle_answer(&response, manager, now),
             _ => manager.retry_id("the answer was not an InitProducerId response".into(), now),
         }
@@ -119,27 +142,30 @@ impl RequestHandler for InitProducerId {
 
     fn handle_failure(
         &mut self,
-        failure: Failure,
+        failure: RequestFailure,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         match failure {
-            _ if manager.state != State::Initializing => Verdict::Done,
-            Failure::Disconnected(why) | Failure::Unauthenticated(why) => {
+            _ if manager.id_state != IdState::Initializing => RequestVerdict::Done,
+            RequestFailure::Disconnected(why) if manager.is_transactional() => {
+                manager.retry_id(why, now)
+            }
+            failure if manager.is_transactional() => manager.no_answer(failure),
+            RequestFailure::Disconnected(why) | RequestFailure::Unauthenticated(why) => {
                 manager.retry_id(why, now)
             }
             // The broker that was asked is older than 0.11, or says so. Nothing is lost by asking again for later
             // batches, which a better broker may answer (in Java this is the end: TM-32).
-            Failure::UnsupportedVersion(why) => {
+            RequestFailure::UnsupportedVersion(why) => {
                 let message = format!(
                     "the brokers cannot give producer ids ({why}); they are older than 0.11: set \
                      enable.idempotence=false"
                 );
                 self.refused(ErrorCode::UnsupportedVersion, message.into(), manager, now)
             }
-            Failure::NoCoordinator { code, message } => {
-                manager.fail_with(code, &message);
-                Verdict::Done
+            failure @ (RequestFailure::Unwritable(_) | RequestFailure::NoCoordinator { .. }) => {
+                manager.no_answer(failure)
             }
         }
     }
@@ -151,16 +177,38 @@ impl InitProducerId {
         response: &InitProducerIdResponse,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         let code = response.error;
         match code {
             ErrorCode::NoError if response.producer_id >= 0 && response.producer_epoch >= 0 => {
                 let (id, epoch) = (response.producer_id, response.producer_epoch);
                 manager.initialized(ProducerIdAndEpoch::new(id, epoch));
-                Verdict::Done
+                RequestVerdict::Done
             }
             ErrorCode::NoError => {
                 manager.retry_id("the broker gave an invalid producer id".into(), now)
+            }
+            ErrorCode::InvalidTransactionTimeout => {
+                let timeout = manager.options.transaction_timeout.as_millis();
+                let message = format!(
+                    "transaction.timeout.ms={timeout} is more than the broker's transaction.max.timeout.ms allows"
+                );
+                manager.fail_with(code, &message.into());
+                RequestVerdict::Done
+            }
+            ErrorCode::InvalidProducerEpoch
+            | ErrorCode::ProducerFenced
+            | ErrorCode::TransactionalIdAuthorizationFailed
+                if manager.is_transactional() =>
+            {
+                let verdict = manager.transactional_error(code, "give", "a producer id");
+                verdict.unwrap_or(RequestVerdict::Done)
+            }
+            ErrorCode::ClusterAuthorizationFailed if manager.is_transactional() => {
+                let message = "the client may not write idempotently: brokers before 2.8 want the \
+                               IdempotentWrite permission on the cluster";
+                manager.fail_with(code, &message.into());
+                RequestVerdict::Done
             }
             ErrorCode::ClusterAuthorizationFailed
             | ErrorCode::TransactionalIdAuthorizationFailed => {
@@ -172,28 +220,29 @@ impl InitProducerId {
             ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
                 manager.retry_id(describe(code), now)
             }
+            // CONCURRENT_TRANSACTIONS: the coordinator is still ending the transaction of this id's previous producer.
             _ if code.is_retriable() || code == ErrorCode::ConcurrentTransactions => {
                 manager.retry_id(describe(code), now);
                 let wait = manager.retry_backoff();
-                Verdict::Retry { wait }
+                RequestVerdict::Retry { wait }
             }
             _ => {
                 let message = format!("the broker refused a producer id: {}", describe(code));
                 manager.fail_with(code, &message.into());
-                Verdict::Done
+                RequestVerdict::Done
             }
         }
     }
 
-    /// The client may not be idempotent, or the broker cannot make it so: batches that wait fail, and another
-    /// attempt is made when later ones do (KAFKA-13668).
+    /// The client lacks the authorization, or the broker does not support idempotence: queued batches fail, and the
+    /// request is retried for later ones (KAFKA-13668).
     fn refused(
         &mut self,
         code: ErrorCode,
         message: Arc<str>,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         self.was_refused = true;
         manager.effects.push(Effect::FailWaiting {
             kind: kind_of(code),
@@ -204,15 +253,26 @@ impl InitProducerId {
 }
 
 impl TransactionManager {
-    /// A producer id is asked for, as soon as may be: of a transactional producer it comes with the next epoch.
+    /// Queues an InitProducerId for a new id; a transactional producer gets its id with the next epoch.
     pub(crate) fn request_producer_id(&mut self) {
         if self.fatal_error().is_some() {
             return;
         }
+        self.ask_for_id(ProducerIdAndEpoch::NONE);
+    }
+
+    /// Requests an epoch bump of the current producer id (KIP-360).
+    pub(super) fn raise_epoch(&mut self) {
+        self.ask_for_id(self.producer);
+    }
+
+    fn ask_for_id(&mut self, raised: ProducerIdAndEpoch) {
+        // Closes the drain gate until the answer: no batch goes out under the old epoch.
         self.producer = ProducerIdAndEpoch::NONE;
-        self.state = State::Initializing;
+        self.id_state = IdState::Initializing;
         self.requests.push(Box::new(InitProducerId {
             transactional_id: self.options.transactional_id.clone(),
+            raised,
             was_refused: false,
         }));
     }
@@ -223,26 +283,37 @@ impl TransactionManager {
             "the producer's id and epoch are now {producer}"
         );
         self.producer = producer;
-        self.state = State::Ready;
+        self.id_state = IdState::Ready;
         self.needs_epoch = false;
         self.last_error = None;
+        if let Some(transactions) = &self.transactions {
+            // No batch is in flight between transactions: partitions with a gap restart in the new epoch at once.
+            let disturbed: Vec<_> = self.disturbed.iter().copied().collect();
+            transactions.initialized();
+            for index in disturbed {
+                self.restart(index);
+            }
+            self.look();
+        }
     }
 
-    /// There is no producer id for now. Brokers that fail in turn, each in its way, may do so a hundred times a second.
-    fn retry_id(&mut self, why: Arc<str>, now: Instant) -> Verdict {
+    /// Retries InitProducerId after a back-off. The warning is rate-limited: brokers that fail in turn, each with
+    /// another error, could cause a hundred lines a second.
+    fn retry_id(&mut self, why: Arc<str>, now: Instant) -> RequestVerdict {
         if self.last_error.as_ref() != Some(&why) {
             if let Some(left_out) = self.log_limit.admit(now) {
                 let log = &self.options.log;
                 warn!(log, "no producer id yet, trying again: {why}{left_out}");
             }
         }
+        self.note_trouble(|| why.to_string());
         self.last_error = Some(why);
-        Verdict::FindCoordinator {
+        RequestVerdict::FindCoordinator {
             wait: self.retry_backoff(),
         }
     }
 
-    /// No batch can be sent any more, and no request. The first such error is kept.
+    /// Fatal error: no batch and no request is sent any more. The first such error is kept.
     pub(super) fn fail_with(&mut self, code: ErrorCode, message: &Arc<str>) {
         if self.fatal_error().is_some() {
             return;
@@ -251,10 +322,19 @@ impl TransactionManager {
             self.options.log,
             "the producer cannot send any more: {message}"
         );
-        self.state = State::Fatal(FatalError {
+        self.id_state = IdState::Fatal(FatalError {
             code,
             message: Arc::clone(message),
         });
+        if let Some(transactions) = &self.transactions {
+            let kind = match code {
+                ErrorCode::ProducerFenced => TransactionErrorKind::Fenced,
+                _ => TransactionErrorKind::Fatal,
+            };
+            let failure = TransactionFailure::new(kind, Some(code), Arc::clone(message));
+            transactions.fail_for_good(failure, self.commit_is_out());
+            self.look();
+        }
         self.give_up_waiting(message, |_| true);
     }
 }

@@ -1,11 +1,12 @@
-//! How application threads ask the sender for requests.
+//! The inbox of transactional requests from application threads.
 
 use super::request::RequestHandler;
+#[cfg(test)]
 use crate::producer::wake::SenderWaker;
 use crate::sync::{Mutex, Rank};
 
-/// Requests that the sender has not taken over yet. What comes of one is for its handler to tell, by a
-/// [`Latch`](crate::producer::waiting::Latch) that it shares with the call that made it.
+/// Requests that the sender has not taken yet. A handler sets the result of its request by a
+/// [`Latch`](crate::producer::waiting::Latch) shared with the call.
 #[derive(Debug)]
 pub(crate) struct RequestInbox(Mutex<Inbox>);
 
@@ -20,24 +21,29 @@ impl RequestInbox {
         Self(Mutex::new(Rank::LEAF, Inbox::default()))
     }
 
-    /// Asks for a request. It comes back if the sender has ended, which will tell nobody any more.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the calls of a transactional producer will")
-    )]
+    /// Pushes a request and wakes the sender. Returns it if the sender has ended.
+    #[cfg(test)]
     pub(crate) fn push(
         &self,
         handler: Box<dyn RequestHandler>,
         waker: &SenderWaker,
     ) -> Result<(), Box<dyn RequestHandler>> {
-        {
-            let mut inbox = self.0.lock();
-            if inbox.is_closed {
-                return Err(handler);
-            }
-            inbox.requests.push(handler);
-        }
+        self.push_unwoken(handler)?;
         waker.wake();
+        Ok(())
+    }
+
+    /// Pushes a request; the caller wakes the sender later.
+    pub(super) fn push_unwoken(
+        &self,
+        handler: Box<dyn RequestHandler>,
+    ) -> Result<(), Box<dyn RequestHandler>> {
+        let mut inbox = self.0.lock();
+        // Checked under the lock of `close`: a handler is either taken over or handed back, never lost.
+        if inbox.is_closed {
+            return Err(handler);
+        }
+        inbox.requests.push(handler);
         Ok(())
     }
 
@@ -45,7 +51,7 @@ impl RequestInbox {
         std::mem::take(&mut self.0.lock().requests)
     }
 
-    /// Lets nothing more in; what was in it is taken.
+    /// Closes the inbox for later requests, and takes the earlier ones.
     pub(super) fn close(&self) -> Vec<Box<dyn RequestHandler>> {
         let mut inbox = self.0.lock();
         inbox.is_closed = true;

@@ -1,38 +1,44 @@
-//! What the sender asks of the manager about requests. It knows none of them.
+//! Transactional requests for the sender, which knows none of their kinds.
+//!
+//! Order: `next_request`, `begin_request` or `fail_next_request`, `handle_outcome`, `take_effects`.
 
 use std::sync::Arc;
 
+#[cfg(test)]
+use super::RequestInbox;
 use super::coordinators::FindCoordinator;
-use super::request::{Condition, CoordinatorKey, Destination, Failure, RequestHandler, Verdict};
-use super::requests::{Batches, NextRequest, Pending, RequestId, Turn};
-use super::{Effect, RequestInbox, TransactionManager};
+use super::request::{
+    Condition, CoordinatorKey, Destination, RequestFailure, RequestHandler, RequestVerdict,
+};
+use super::requests::{BatchesStatus, NextRequest, PendingRequest, QueueTurn, RequestId};
+use super::{Effect, TransactionManager};
 use crate::client::kafka_client::Outcome;
 use crate::clock::Instant;
 use crate::protocol::{ApiKey, Request, Response};
 
-/// How an attempt came to its end.
-enum End {
+/// The end of an attempt.
+enum RequestEnd {
     Answered(Response),
-    Failed(Failure),
+    Failed(RequestFailure),
     Unneeded,
 }
 
-/// The queue lacks a request while that is told how it came to its end. If it panics, it is back afterwards, to be given
-/// up with the others.
+/// A guard around a handler's call, while its request is out of the queue. If the handler panics, the drop puts the
+/// request back, to be given up with the others.
 struct Telling<'m> {
     manager: &'m mut TransactionManager,
-    pending: Option<Pending>,
+    pending: Option<PendingRequest>,
 }
 
 impl Telling<'_> {
-    fn tell(&mut self, end: End, now: Instant) -> Option<(Pending, Verdict)> {
+    fn tell(&mut self, end: RequestEnd, now: Instant) -> Option<(PendingRequest, RequestVerdict)> {
         let (handler, manager) = (&mut self.pending.as_mut()?.handler, &mut *self.manager);
         let verdict = match end {
-            End::Answered(response) => handler.handle_response(response, manager, now),
-            End::Failed(failure) => handler.handle_failure(failure, manager, now),
-            End::Unneeded => {
+            RequestEnd::Answered(response) => handler.handle_response(response, manager, now),
+            RequestEnd::Failed(failure) => handler.handle_failure(failure, manager, now),
+            RequestEnd::Unneeded => {
                 handler.handle_unneeded(manager, now);
-                Verdict::Done
+                RequestVerdict::Done
             }
         };
         Some((self.pending.take()?, verdict))
@@ -48,22 +54,26 @@ impl Drop for Telling<'_> {
 }
 
 impl TransactionManager {
-    /// Which request is to be made next, and when. A coordinator that is not known is looked up first.
-    pub(crate) fn next_request(&mut self, batches: &mut Batches<'_>, now: Instant) -> NextRequest {
+    /// The next request to send, and when. Queues a coordinator lookup first if the coordinator is unknown.
+    pub(crate) fn next_request(
+        &mut self,
+        batches: &mut BatchesStatus<'_>,
+        now: Instant,
+    ) -> NextRequest {
         loop {
             let turn = self.requests.turn(self, batches, now);
             self.requests.set_due(match &turn {
-                Turn::Of(place, _) | Turn::Unneeded(place) => Some(*place),
-                Turn::Nobody | Turn::At(_) => None,
+                QueueTurn::Of(place, _) | QueueTurn::Unneeded(place) => Some(*place),
+                QueueTurn::Nobody | QueueTurn::At(_) => None,
             });
             let of = match turn {
-                Turn::Nobody => return NextRequest::Nothing,
-                Turn::At(moment) => return NextRequest::At(moment),
-                Turn::Of(_, Destination::AnyNode) => return NextRequest::ToAnyNode,
-                Turn::Of(_, Destination::Coordinator(of)) => of,
-                Turn::Unneeded(_) => {
+                QueueTurn::Nobody => return NextRequest::Nothing,
+                QueueTurn::At(moment) => return NextRequest::At(moment),
+                QueueTurn::Of(_, Destination::AnyNode) => return NextRequest::ToAnyNode,
+                QueueTurn::Of(_, Destination::Coordinator(of)) => of,
+                QueueTurn::Unneeded(_) => {
                     if let Some(unneeded) = self.requests.take_due() {
-                        self.finish(unneeded, End::Unneeded, now);
+                        self.finish(unneeded, RequestEnd::Unneeded, now);
                     }
                     continue;
                 }
@@ -82,8 +92,8 @@ impl TransactionManager {
         waiting.any(|it| it.condition(self) == Condition::BatchesEnded)
     }
 
-    /// The next request, which is under way from now on: it must come back to
-    /// [`handle_outcome`](Self::handle_outcome). `version_of` tells which version of a request the node takes.
+    /// Moves the next request to in flight: its outcome must come back to [`handle_outcome`](Self::handle_outcome).
+    /// `version_of` tells which version of a request the node supports.
     pub(crate) fn begin_request(
         &mut self,
         version_of: impl FnOnce(ApiKey) -> Option<i16>,
@@ -92,46 +102,58 @@ impl TransactionManager {
         Some((self.requests.begin(version_of)?, request))
     }
 
-    /// The next request cannot be made, for this reason: it has come to its end.
-    pub(crate) fn fail_next_request(&mut self, failure: Failure, now: Instant) {
+    /// Fails the next request, which cannot be sent.
+    pub(crate) fn fail_next_request(&mut self, failure: RequestFailure, now: Instant) {
         if let Some(pending) = self.requests.take_due() {
-            self.finish(pending, End::Failed(failure), now);
+            self.finish(pending, RequestEnd::Failed(failure), now);
         }
     }
 
-    /// What became of a request. What follows for batches is in the [effects](Self::take_effects).
+    /// Handles the outcome of the request in flight. Effects on batches are in the [effects](Self::take_effects).
     pub(crate) fn handle_outcome(&mut self, id: RequestId, outcome: Outcome, now: Instant) {
         let Some(pending) = self.requests.end(id) else {
             return;
         };
         let end = match outcome {
-            Outcome::Response(response) => End::Answered(response),
-            Outcome::Disconnected { reason, .. } => End::Failed(Failure::Disconnected(reason)),
-            Outcome::UnsupportedVersion(why) => End::Failed(Failure::UnsupportedVersion(why)),
-            Outcome::Authentication(why) => End::Failed(Failure::Unauthenticated(why)),
+            Outcome::Response(response) => RequestEnd::Answered(response),
+            Outcome::Disconnected { reason, .. } => {
+                RequestEnd::Failed(RequestFailure::Disconnected(reason))
+            }
+            Outcome::UnsupportedVersion(why) => {
+                RequestEnd::Failed(RequestFailure::UnsupportedVersion(why))
+            }
+            Outcome::Unwritable(why) => RequestEnd::Failed(RequestFailure::Unwritable(why)),
+            Outcome::Authentication(why) => {
+                RequestEnd::Failed(RequestFailure::Unauthenticated(why))
+            }
             Outcome::Sent => {
                 debug_assert!(false, "each of these requests is answered");
-                End::Failed(Failure::Disconnected("there was no answer".into()))
+                RequestEnd::Failed(RequestFailure::Disconnected("there was no answer".into()))
             }
         };
         self.finish(pending, end, now);
     }
 
-    /// Whether somebody waits for the end of a request.
-    pub(crate) fn has_awaited_requests(&self) -> bool {
-        self.requests.has_awaited(self)
+    /// Whether somebody waits for the end of a request, and a producer that is being closed still does.
+    pub(crate) fn has_awaited_requests(&self, now: Instant) -> bool {
+        !self.close_deadline().is_over(now) && self.requests.has_awaited(self)
     }
 
-    /// What is to be done about batches since this was asked last.
+    /// Takes the effects on batches since the last call.
     pub(crate) fn take_effects(&mut self) -> Vec<Effect> {
         std::mem::take(&mut self.effects)
     }
 
-    /// The producer is closed, or has panicked: no request is made any more. If one panics when it is told, those
-    /// behind it are left for the next call.
+    /// Gives up all requests, on a close or a panic. If a handler panics, those behind it are left for the next call.
     pub(crate) fn give_up(&mut self, why: &Arc<str>) {
+        // A request pushed before is in this list, a later one is refused: no call is left waiting.
         for handler in self.inbox.close() {
             self.requests.push(handler);
+        }
+        if let Some(transactions) = &self.transactions {
+            // Before the in-flight request is taken: `commit_is_out` looks at it.
+            transactions.close(why, self.commit_is_out());
+            self.state_seen = transactions.state();
         }
         if let Some(mut pending) = self.requests.take_in_flight() {
             pending.handler.give_up(why, self);
@@ -139,7 +161,7 @@ impl TransactionManager {
         self.give_up_waiting(why, |_| true);
     }
 
-    /// Those of these requests that wait are not sent any more.
+    /// Gives up the queued requests that `which` selects.
     pub(crate) fn give_up_waiting(
         &mut self,
         why: &Arc<str>,
@@ -150,23 +172,23 @@ impl TransactionManager {
         }
     }
 
-    /// There will be no coordinator for these.
+    /// Fails the queued requests to a coordinator whose lookup failed.
     pub(super) fn fail_requests_to(
         &mut self,
         of: &CoordinatorKey,
-        failure: &Failure,
+        failure: &RequestFailure,
         now: Instant,
     ) {
         let of = Destination::Coordinator(of.clone());
         for place in self.requests.places(|it| it.destination() == of) {
             // What the one before has done may have been the end of this one.
             if let Some(pending) = self.requests.take(place) {
-                self.finish(pending, End::Failed(failure.clone()), now);
+                self.finish(pending, RequestEnd::Failed(failure.clone()), now);
             }
         }
     }
 
-    fn finish(&mut self, pending: Pending, end: End, now: Instant) {
+    fn finish(&mut self, pending: PendingRequest, end: RequestEnd, now: Instant) {
         let mut telling = Telling {
             manager: self,
             pending: Some(pending),
@@ -178,27 +200,16 @@ impl TransactionManager {
         };
         let fatal = self.fatal_error().map(|fatal| Arc::clone(&fatal.message));
         match fatal {
-            Some(why) if verdict != Verdict::Done => pending.handler.give_up(&why, self),
+            // After a fatal error nothing is sent any more, so a retry would wait for ever.
+            Some(why) if verdict != RequestVerdict::Done => pending.handler.give_up(&why, self),
             _ => self.requests.settle(pending, verdict, now),
         }
     }
 
-    /// Where application threads put requests.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "the calls of a transactional producer will")
-    )]
+    /// The inbox for requests of other threads.
+    #[cfg(test)]
     pub(crate) fn inbox(&self) -> Arc<RequestInbox> {
         Arc::clone(&self.inbox)
-    }
-
-    /// Takes over what application threads have asked for.
-    pub(crate) fn handle_inbox(&mut self) {
-        if self.is_transactional() {
-            for handler in self.inbox.take() {
-                self.push_request(handler);
-            }
-        }
     }
 
     /// Puts a request into the queue. With a fatal error it is given up at once.
@@ -213,10 +224,6 @@ impl TransactionManager {
     ///
     /// # Kafka
     /// `TransactionManager#coordinatorSupportsBumpingEpoch`.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a transaction that failed will need to know")
-    )]
     pub(crate) fn can_bump_epoch(&self) -> bool {
         let version = self.requests.coordinators.init_producer_id_version();
         version.is_some_and(|version| version >= FIRST_THAT_BUMPS_EPOCHS)

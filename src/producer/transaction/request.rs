@@ -1,7 +1,7 @@
-//! Transactional requests as data: what is to be sent, to whom, before what else, and who reads what came of it.
+//! The [`RequestHandler`] trait of transactional requests: destination, priority, condition, and response handling.
 //!
-//! The sender carries requests out and knows none of them. Whoever has one to make puts a [`RequestHandler`] into
-//! the queue of the [`TransactionManager`]; one handler is one kind of request, in a file of its own.
+//! The sender sends requests without knowing their kinds. Each kind is a handler in a file of its own, and is pushed to
+//! the request queue of the [`TransactionManager`].
 
 use std::fmt;
 use std::sync::Arc;
@@ -12,31 +12,27 @@ use crate::clock::Instant;
 use crate::error::ErrorCode;
 use crate::protocol::{CoordinatorType, Request, Response};
 
-/// What a coordinator looks after: the transactions of a transactional id, or a group.
+/// The key of a coordinator: a transactional id or a consumer group.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct CoordinatorKey {
     pub(crate) kind: CoordinatorType,
     pub(crate) key: Arc<str>,
 }
 
-/// Who a request is for.
+/// The destination of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Destination {
-    /// Any broker: the one that has the least to do.
+    /// Any broker: the least loaded one.
     AnyNode,
-    /// The broker that looks after this, wherever it is: it is looked up first where it is not known.
+    /// The coordinator of this key; it is looked up first if it is unknown.
     Coordinator(CoordinatorKey),
 }
 
-/// What goes before what; requests of one priority go in the order they were made.
+/// The priority of a request; equal ones are sent in the order they were queued.
 ///
 /// # Kafka
 /// `TransactionManager.Priority` (TM-9). Differs: there the order of equals is not fixed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[cfg_attr(
-    not(test),
-    expect(dead_code, reason = "transactions will make requests of each")
-)]
 pub(crate) enum Priority {
     FindCoordinator,
     InitProducerId,
@@ -45,46 +41,60 @@ pub(crate) enum Priority {
     EpochBump,
 }
 
-/// What a request waits for beside its turn.
+/// The condition that a request waits for, besides its turn.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Condition {
     Nothing,
     /// There must be batches that cannot be sent without it. They may never come: others go before it meanwhile.
     BatchesWait,
-    /// All batches must have ended (TM-11), which they do by themselves: what stands behind it waits too.
+    /// All batches must have completed (TM-11), which they do by themselves: the requests behind it wait too.
     BatchesEnded,
 }
 
-/// Why there is no answer.
+/// Why a request got no response.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Failure {
+pub(crate) enum RequestFailure {
     /// The connection ended before there was one, or there could be no connection.
     Disconnected(Arc<str>),
     /// The broker knows no version of the request that can carry it.
     UnsupportedVersion(Arc<str>),
+    /// The request holds more than the protocol can carry: no broker can be sent it.
+    Unwritable(Arc<str>),
     /// The broker refuses the client's credentials.
     Unauthenticated(Arc<str>),
     /// The brokers will not say who the coordinator is.
     NoCoordinator { code: ErrorCode, message: Arc<str> },
 }
 
-/// What becomes of a request that has come to its end.
+/// The verdict on a completed attempt: done, retry, or retry after a coordinator lookup.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum RequestVerdict {
     Done,
-    /// It is sent again in its old place, no sooner than after `wait`, which is never shorter than
-    /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF); what stands behind it waits too.
+    /// It is retried, in its old place in the queue, after the back-off `wait`, which is at least
+    /// [`SHORTEST_BACKOFF`](crate::util::backoff::SHORTEST_BACKOFF); the requests behind it wait too.
     Retry {
         wait: Duration,
     },
-    /// The like, and its coordinator is looked up before.
+    /// It is retried after its coordinator was looked up again.
     FindCoordinator {
         wait: Duration,
     },
 }
 
-/// A request to be made, and what its end means. It is one value from when it is put into the queue until its
-/// [`Verdict`] is [`Done`](Verdict::Done), however often it is sent.
+/// Whether a coordinator may have executed a request that it answers with this code. One that loses leadership of its
+/// log during the write answers `NOT_COORDINATOR`, and the write may survive for the next coordinator.
+pub(super) fn may_be_carried_out(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::RequestTimedOut
+            | ErrorCode::UnknownServerError
+            | ErrorCode::NotCoordinator
+            | ErrorCode::CoordinatorNotAvailable
+    )
+}
+
+/// A transactional request and its response handler. One value from the queue until its [`RequestVerdict`] is
+/// [`Done`](RequestVerdict::Done), over all retries.
 ///
 /// # Threads
 /// The sender's alone, as is the manager that it changes.
@@ -100,29 +110,40 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
     }
 
     /// Whether it is still worth making, asked when its turn comes: a partition need not be added to a transaction
-    /// that is to be aborted, nor one be ended that has nothing in it.
+    /// that is to be aborted.
     fn is_needed(&self, _manager: &TransactionManager) -> bool {
         true
     }
 
-    /// It was [not needed](Self::is_needed) any more, and is not made.
+    /// Whether the broker has to be asked, once what it [waits for](Self::condition) is there: a transaction that the
+    /// coordinator knows nothing of ends without a word, but not before its batches.
+    fn asks_broker(&self, _manager: &TransactionManager) -> bool {
+        true
+    }
+
+    /// It was [not needed](Self::is_needed) any more, or has [nobody to ask](Self::asks_broker), and is not made.
     fn handle_unneeded(&mut self, _manager: &mut TransactionManager, _now: Instant) {}
 
-    /// Whether somebody waits for its end: a producer that is closed in peace makes it first.
+    /// Whether a graceful close waits for this request.
     fn is_awaited(&self, _manager: &TransactionManager) -> bool {
+        false
+    }
+
+    /// Whether it is an EndTxn that commits: once sent, the transaction may be committed.
+    fn commits(&self) -> bool {
         false
     }
 
     /// The request as it is to be sent now: each attempt asks anew.
     fn request(&self, manager: &TransactionManager) -> Request;
 
-    /// The broker answered. What follows from it is told to the manager.
+    /// Handles the response, and changes the manager accordingly.
     fn handle_response(
         &mut self,
         response: Response,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict;
+    ) -> RequestVerdict;
 
     /// There was no answer.
     ///
@@ -131,29 +152,14 @@ pub(crate) trait RequestHandler: fmt::Debug + Send {
     /// coordinator is looked up again; without a version or credentials the producer is at its end.
     fn handle_failure(
         &mut self,
-        failure: Failure,
+        failure: RequestFailure,
         manager: &mut TransactionManager,
         _now: Instant,
-    ) -> Verdict {
-        match failure {
-            Failure::Disconnected(_) => Verdict::FindCoordinator {
-                wait: manager.retry_backoff(),
-            },
-            Failure::UnsupportedVersion(why) => {
-                manager.fail_with(ErrorCode::UnsupportedVersion, &why);
-                Verdict::Done
-            }
-            Failure::Unauthenticated(why) => {
-                manager.fail_with(ErrorCode::SaslAuthenticationFailed, &why);
-                Verdict::Done
-            }
-            Failure::NoCoordinator { code, message } => {
-                manager.fail_with(code, &message);
-                Verdict::Done
-            }
-        }
+    ) -> RequestVerdict {
+        manager.no_answer(failure)
     }
 
-    /// It will not be sent, or not again: the producer has failed, is closed, or panicked, in this handler perhaps.
+    /// The request is dropped, unsent or not retried: the producer has failed, is closed, or panicked, perhaps in this
+    /// handler.
     fn give_up(&mut self, _why: &Arc<str>, _manager: &mut TransactionManager) {}
 }

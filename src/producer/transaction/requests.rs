@@ -1,16 +1,16 @@
-//! The requests that wait, the one that is under way, and whose turn it is.
+//! The queue of transactional requests, by priority, and the one in flight.
 
 use std::collections::BTreeMap;
 
 use super::TransactionManager;
 use super::coordinators::Coordinators;
-use super::request::{Condition, Destination, Priority, RequestHandler, Verdict};
+use super::request::{Condition, Destination, Priority, RequestHandler, RequestVerdict};
 use crate::clock::Instant;
 use crate::protocol::ApiKey;
 use crate::types::Node;
 use crate::util::backoff::SHORTEST_BACKOFF;
 
-/// Which attempt of which request: comes back with its outcome.
+/// The id of an attempt; comes back with its outcome.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct RequestId(u64);
 
@@ -27,119 +27,122 @@ pub(crate) enum NextRequest {
     ToCoordinator(Node),
 }
 
-/// How it stands with the batches.
-pub(crate) struct Batches<'a> {
+/// The state of the batches, which some requests wait for.
+pub(crate) struct BatchesStatus<'a> {
     /// Some wait to be sent.
     pub(crate) wait: bool,
-    /// All have ended. Not asked for without need.
+    /// Whether all have completed. A closure, because it is costly and seldom needed.
     pub(crate) have_ended: &'a mut dyn FnMut() -> bool,
 }
 
-/// Whose turn it is.
+/// The next request of the queue, if it can be sent.
 #[derive(Debug)]
-pub(super) enum Turn {
-    /// Nobody's, as things stand.
+pub(super) enum QueueTurn {
+    /// None for now.
     Nobody,
-    /// Nobody's before then.
+    /// None before this time: the first one is in back-off.
     At(Instant),
-    /// Of this one, which goes there.
-    Of(Place, Destination),
-    /// Of this one, which is not needed any more.
-    Unneeded(Place),
+    /// Send this one to this destination.
+    Of(QueuePosition, Destination),
+    /// Drop this one, which is not needed any more.
+    Unneeded(QueuePosition),
 }
 
-/// At most one request is under way, and the first in line goes next: while it waits for its backoff, or for batches
-/// to end, nothing overtakes it. One that waits for batches to come lets others by: they may never come.
+/// The request queue: at most one request is in flight, and the first in line goes next. While that one waits for its
+/// back-off, or for batches to end, nothing overtakes it. One that waits for batches to come lets others pass, since
+/// they may never come.
 ///
 /// # Kafka
 /// `TransactionManager#pendingRequests`, `#nextRequest`, `Sender#maybeSendAndPollTransactionalRequest`. Differs:
 /// waiting is a moment at which to look again, never a sleep, and batches go on meanwhile.
 #[derive(Debug, Default)]
 pub(super) struct RequestQueue {
-    waiting: BTreeMap<Place, Pending>,
-    /// Whose turn it was when that was asked last.
-    due: Option<Place>,
-    in_flight: Option<(RequestId, Pending)>,
+    waiting: BTreeMap<QueuePosition, PendingRequest>,
+    /// The request found by the last `turn`.
+    due: Option<QueuePosition>,
+    in_flight: Option<(RequestId, PendingRequest)>,
     pub(super) coordinators: Coordinators,
     pushed: u64,
     begun: u64,
 }
 
-/// Where a request stands, also when it comes back to be sent again: among equals the older goes first.
+/// The position of a request, kept for retries: by priority, then oldest first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Place {
+pub(super) struct QueuePosition {
     priority: Priority,
     number: u64,
 }
 
-/// A request in its place.
+/// A queued request with its position and back-off.
 #[derive(Debug)]
-pub(super) struct Pending {
-    place: Place,
+pub(super) struct PendingRequest {
+    place: QueuePosition,
     not_before: Instant,
     pub(super) handler: Box<dyn RequestHandler>,
 }
 
 impl RequestQueue {
     pub(super) fn push(&mut self, handler: Box<dyn RequestHandler>) {
-        let place = Place {
+        let place = QueuePosition {
             priority: handler.priority(),
             number: self.pushed,
         };
         self.pushed += 1;
-        self.put_back(Pending {
+        self.put_back(PendingRequest {
             place,
             not_before: Instant::ORIGIN,
             handler,
         });
     }
 
-    pub(super) fn put_back(&mut self, pending: Pending) {
+    pub(super) fn put_back(&mut self, pending: PendingRequest) {
         self.waiting.insert(pending.place, pending);
     }
 
-    /// Whose turn it is, in the manager whose queue this is.
+    /// The next request that can be sent, in the queue of `manager`.
     pub(super) fn turn(
         &self,
         manager: &TransactionManager,
-        batches: &mut Batches<'_>,
+        batches: &mut BatchesStatus<'_>,
         now: Instant,
-    ) -> Turn {
+    ) -> QueueTurn {
+        // One transactional request in flight, as in Java: its answer may change what the next one must say.
         if self.in_flight.is_some() {
-            return Turn::Nobody;
+            return QueueTurn::Nobody;
         }
         for (place, pending) in &self.waiting {
             let handler = &*pending.handler;
             if !handler.is_needed(manager) {
-                return Turn::Unneeded(*place);
+                return QueueTurn::Unneeded(*place);
             }
             match handler.condition(manager) {
                 Condition::BatchesWait if !batches.wait => {}
-                Condition::BatchesEnded if !(batches.have_ended)() => return Turn::Nobody,
-                _ if pending.not_before > now => return Turn::At(pending.not_before),
-                _ => return Turn::Of(*place, handler.destination()),
+                Condition::BatchesEnded if !(batches.have_ended)() => return QueueTurn::Nobody,
+                _ if !handler.asks_broker(manager) => return QueueTurn::Unneeded(*place),
+                _ if pending.not_before > now => return QueueTurn::At(pending.not_before),
+                _ => return QueueTurn::Of(*place, handler.destination()),
             }
         }
-        Turn::Nobody
+        QueueTurn::Nobody
     }
 
-    /// It is the turn of this one, until that is asked again.
-    pub(super) fn set_due(&mut self, due: Option<Place>) {
+    /// Sets the request that is due, until the next `turn`.
+    pub(super) fn set_due(&mut self, due: Option<QueuePosition>) {
         self.due = due;
     }
 
-    /// Whose turn it is.
-    pub(super) fn due(&self) -> Option<&Pending> {
+    /// The request that is due.
+    pub(super) fn due(&self) -> Option<&PendingRequest> {
         self.waiting.get(&self.due?)
     }
 
-    /// Takes the one whose turn it is.
-    pub(super) fn take_due(&mut self) -> Option<Pending> {
+    /// Removes the request that is due.
+    pub(super) fn take_due(&mut self) -> Option<PendingRequest> {
         let due = self.due.take()?;
         self.waiting.remove(&due)
     }
 
-    /// The one whose turn it is is under way, to a node that takes versions as `version_of` says.
+    /// Moves the due request to in flight, to a node whose API versions `version_of` tells.
     pub(super) fn begin(
         &mut self,
         version_of: impl FnOnce(ApiKey) -> Option<i16>,
@@ -147,6 +150,7 @@ impl RequestQueue {
         debug_assert!(self.in_flight.is_none(), "one at a time");
         let pending = self.take_due()?;
         if let Destination::Coordinator(of) = pending.handler.destination() {
+            // Connected, so the node's ApiVersions are known: they tell whether it can bump epochs (KIP-360).
             self.coordinators.is_ready(&of, version_of);
         }
         let id = RequestId(self.begun);
@@ -155,8 +159,8 @@ impl RequestQueue {
         Some(id)
     }
 
-    /// An attempt has come to its end.
-    pub(super) fn end(&mut self, id: RequestId) -> Option<Pending> {
+    /// Removes the request in flight whose attempt has ended.
+    pub(super) fn end(&mut self, id: RequestId) -> Option<PendingRequest> {
         let is_it = self.in_flight.as_ref().is_some_and(|(it, _)| *it == id);
         debug_assert!(
             is_it || self.in_flight.is_none(),
@@ -167,18 +171,25 @@ impl RequestQueue {
             .map(|(_, pending)| pending)
     }
 
-    /// Puts a request back that is not done.
-    pub(super) fn settle(&mut self, mut pending: Pending, verdict: Verdict, now: Instant) {
+    /// Puts a request back into the queue for its retry, unless it is done.
+    pub(super) fn settle(
+        &mut self,
+        mut pending: PendingRequest,
+        verdict: RequestVerdict,
+        now: Instant,
+    ) {
         let wait = match verdict {
-            Verdict::Done => return,
-            Verdict::Retry { wait } => wait,
-            Verdict::FindCoordinator { wait } => {
+            RequestVerdict::Done => return,
+            RequestVerdict::Retry { wait } => wait,
+            RequestVerdict::FindCoordinator { wait } => {
                 if let Destination::Coordinator(of) = pending.handler.destination() {
+                    // `next_request` looks it up again when it is this request's turn.
                     self.coordinators.lost(&of);
                 }
                 wait
             }
         };
+        // A coordinator that answers at once must not be asked in a busy loop, even with retry.backoff.ms=0.
         pending.not_before = now + wait.max(SHORTEST_BACKOFF);
         self.put_back(pending);
     }
@@ -189,33 +200,42 @@ impl RequestQueue {
         all.any(|pending| pending.handler.is_awaited(manager))
     }
 
-    /// Those that wait.
+    /// The queued requests.
     pub(super) fn waiting(&self) -> impl Iterator<Item = &dyn RequestHandler> {
         self.waiting.values().map(|pending| &*pending.handler)
     }
 
-    /// Takes the first of these that waits.
+    /// Removes the first queued request that `which` selects.
     pub(super) fn take_first(
         &mut self,
         mut which: impl FnMut(&dyn RequestHandler) -> bool,
-    ) -> Option<Pending> {
+    ) -> Option<PendingRequest> {
         let mut places = self.waiting.iter();
         let place = *places.find(|(_, pending)| which(&*pending.handler))?.0;
         self.waiting.remove(&place)
     }
 
-    /// The places of these that wait.
-    pub(super) fn places(&self, mut which: impl FnMut(&dyn RequestHandler) -> bool) -> Vec<Place> {
+    /// The positions of the queued requests that `which` selects.
+    pub(super) fn places(
+        &self,
+        mut which: impl FnMut(&dyn RequestHandler) -> bool,
+    ) -> Vec<QueuePosition> {
         let theirs = self.waiting.iter().filter(|(_, it)| which(&*it.handler));
         theirs.map(|(place, _)| *place).collect()
     }
 
-    /// Takes the one in that place.
-    pub(super) fn take(&mut self, place: Place) -> Option<Pending> {
+    /// Removes the request at that position.
+    pub(super) fn take(&mut self, place: QueuePosition) -> Option<PendingRequest> {
         self.waiting.remove(&place)
     }
 
-    pub(super) fn take_in_flight(&mut self) -> Option<Pending> {
+    /// The request in flight.
+    pub(super) fn in_flight(&self) -> Option<&dyn RequestHandler> {
+        let (_, pending) = self.in_flight.as_ref()?;
+        Some(&*pending.handler)
+    }
+
+    pub(super) fn take_in_flight(&mut self) -> Option<PendingRequest> {
         self.in_flight.take().map(|(_, pending)| pending)
     }
 }

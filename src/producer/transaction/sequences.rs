@@ -2,14 +2,13 @@
 
 use std::collections::VecDeque;
 
-use super::HALF_RING;
 use crate::clock::Instant;
 use crate::planted::planted;
-use crate::producer::batch::{BatchId, BatchSummary, Fate};
+use crate::producer::batch::{BatchFate, BatchId, BatchSummary};
 use crate::record::builder::ProducerState;
 use crate::types::{ProducerIdAndEpoch, Sequence, TopicPartition};
 
-/// Which numbers were given, which were acknowledged, which are under way, and which are missing.
+/// Sequence bookkeeping of a partition: next and last acknowledged number, in-flight batches, unresolved ones, the gap.
 ///
 /// # Kafka
 /// `TransactionManager.TopicPartitionEntry` (TM-36). Batches are kept in the order they were numbered,
@@ -24,54 +23,71 @@ pub(super) struct PartitionSequences {
     /// The last record that is known to be written, in the present epoch.
     last_acknowledged: Option<Sequence>,
     last_offset: i64,
-    /// Numbered batches that have not ended: under way, or waiting to be sent again.
-    in_flight: VecDeque<Tracked>,
-    /// The sequence after the last batch that has ended without its being known whether it was written:
-    /// nothing new is sent until that is known (TM-47).
+    /// Numbered batches that have not ended: in flight, or in the retry queue.
+    in_flight: VecDeque<NumberedBatch>,
+    /// The sequence after the last unresolved batch: one that ended while it is unknown whether it was written. No new
+    /// batch is sent until that is resolved (TM-47).
     unresolved: Option<Sequence>,
-    /// The first batch whose number is missing for certain, or that is certain not to be written under its
-    /// number. What stands behind it is not sent any more before there is a new epoch.
+    /// The gap: the first batch that is certain not to be written under its number. Batches behind it are not sent
+    /// before an epoch bump.
     gap: Option<BatchId>,
-    /// The leader is known to know this producer and epoch.
+    /// Where the sequence could be rewound to, to close the gap without an epoch bump.
+    rewinds: Rewind,
+    /// The leader has acknowledged a batch of this producer and epoch.
     is_known: bool,
     /// When a batch was acknowledged last.
     acknowledged_at: Instant,
 }
 
-/// How many of a producer's last batches a broker can tell from ones that are missing.
+/// Where the sequence can be rewound to within the current epoch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Rewind {
+    /// To the number after the last acknowledged one.
+    ToAcknowledged,
+    /// To 0: the leader has lost this producer's state.
+    ToZero,
+    /// Not at all: records under the missing numbers may be in the log.
+    Never,
+}
+
+/// The number of batches per producer whose sequences a broker remembers, to detect duplicates.
 const BATCHES_REMEMBERED: usize = 5;
 
+/// Half of the 31-bit sequence space, for comparisons across the wrap-around.
+const HALF_RING: u32 = 1 << 30;
+
+/// A numbered batch that has not completed.
 #[derive(Debug)]
-struct Tracked {
+struct NumberedBatch {
     id: BatchId,
     record_count: u32,
-    progress: Progress,
-    /// What its attempts tell, one that is under way apart.
-    fate: Fate,
+    progress: BatchProgress,
+    /// The fate of its past attempts, without one in flight.
+    fate: BatchFate,
     /// The broker's last answer proves that it is not written, whatever attempts before that left open.
     is_proved: bool,
     /// A later batch was acknowledged.
     is_overtaken: bool,
 }
 
-/// Where a numbered batch is.
+/// Where a numbered batch is: in flight or in the retry queue.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Progress {
-    /// With the client, for the first time.
+enum BatchProgress {
+    /// In flight for the first time.
     First,
-    /// Waiting to be sent again: an attempt has failed, or it is a piece of a batch that was too large.
+    /// In the retry queue: an attempt has failed, or it is a piece of a batch that was too large.
     Waiting,
-    /// With the client, once more.
+    /// In flight as a retry.
     Again,
 }
 
-impl Tracked {
+impl NumberedBatch {
     fn is_under_way(&self) -> bool {
-        self.progress != Progress::Waiting
+        self.progress != BatchProgress::Waiting
     }
 }
 
-/// What it means that a broker calls a batch out of order.
+/// The meaning of `OUT_OF_ORDER_SEQUENCE_NUMBER` for a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum OutOfOrder {
     /// It waits for an earlier one.
@@ -95,6 +111,7 @@ impl PartitionSequences {
             in_flight: VecDeque::new(),
             unresolved: None,
             gap: None,
+            rewinds: Rewind::ToAcknowledged,
             is_known: false,
             acknowledged_at: Instant::ORIGIN,
         }
@@ -108,12 +125,12 @@ impl PartitionSequences {
         self.producer
     }
 
-    /// Whether a numbered batch is under way, or waits to be sent again.
+    /// Whether a numbered batch is in flight, or in the retry queue.
     pub(super) fn has_in_flight(&self) -> bool {
         !self.in_flight.is_empty()
     }
 
-    /// Whether a new batch may be sent behind those under way.
+    /// Whether a new batch may be sent behind those in flight (pipelining).
     ///
     /// A leader that knows nothing of a producer takes any sequence for its first: were the batch in front
     /// refused for a moment, as while a leader is elected, the one behind it would be taken, and the one in
@@ -135,7 +152,7 @@ impl PartitionSequences {
     fn has_retried(&self) -> bool {
         self.in_flight
             .iter()
-            .any(|tracked| tracked.progress != Progress::First)
+            .any(|tracked| tracked.progress != BatchProgress::First)
     }
 
     /// Whether a batch that failed before may be sent now: the oldest, one at a time, and not one that waits
@@ -143,7 +160,7 @@ impl PartitionSequences {
     /// broker's answer tells.
     pub(super) fn may_be_tried_again(&self, id: BatchId) -> bool {
         self.in_flight.front().is_none_or(|first| {
-            first.id == id && (!self.is_behind_gap(id) || first.fate != Fate::NotWritten)
+            first.id == id && (!self.is_behind_gap(id) || first.fate != BatchFate::NotWritten)
         })
     }
 
@@ -151,13 +168,14 @@ impl PartitionSequences {
         self.gap.is_some_and(|gap| id >= gap)
     }
 
-    /// Gives the next numbers to a batch that was opened at `created`.
+    /// Assigns the next sequence numbers to a batch that was opened at `created`.
     pub(super) fn assign(
         &mut self,
         id: BatchId,
         record_count: u32,
         created: Instant,
     ) -> ProducerState {
+        // The partition was idle: the leader may have expired this producer's state meanwhile, so the batch goes alone.
         if self.in_flight.is_empty() && created > self.acknowledged_at {
             self.is_known = false;
         }
@@ -167,12 +185,13 @@ impl PartitionSequences {
             is_transactional: self.is_transactional,
         };
         let taken = record_count - u32::from(planted!(SequenceOffByOne));
+        // One sequence number per record, modulo 2^31; the batch carries the first one.
         self.next = self.next.advance(taken);
-        self.in_flight.push_back(Tracked {
+        self.in_flight.push_back(NumberedBatch {
             id,
             record_count,
-            progress: Progress::First,
-            fate: Fate::NotWritten,
+            progress: BatchProgress::First,
+            fate: BatchFate::NotWritten,
             is_proved: false,
             is_overtaken: false,
         });
@@ -182,24 +201,26 @@ impl PartitionSequences {
     /// A numbered batch is handed to the client.
     pub(super) fn begin_attempt(&mut self, id: BatchId) {
         if let Some(tracked) = self.tracked(id) {
-            if tracked.progress == Progress::Waiting {
-                tracked.progress = Progress::Again;
+            if tracked.progress == BatchProgress::Waiting {
+                tracked.progress = BatchProgress::Again;
             }
+            // The proof was about earlier attempts; this one may be written.
             tracked.is_proved = false;
         }
     }
 
-    /// A numbered batch is back, to be sent again.
-    pub(super) fn end_attempt(&mut self, id: BatchId, fate: Fate) {
+    /// A numbered batch is back in the retry queue.
+    pub(super) fn end_attempt(&mut self, id: BatchId, fate: BatchFate) {
         if let Some(tracked) = self.tracked(id) {
-            tracked.progress = Progress::Waiting;
+            tracked.progress = BatchProgress::Waiting;
+            // An out-of-order answer has proved it unwritten: a fate left open by earlier attempts no longer counts.
             if !tracked.is_proved {
                 tracked.fate = fate;
             }
         }
     }
 
-    fn tracked(&mut self, id: BatchId) -> Option<&mut Tracked> {
+    fn tracked(&mut self, id: BatchId) -> Option<&mut NumberedBatch> {
         self.in_flight.iter_mut().find(|tracked| tracked.id == id)
     }
 
@@ -215,14 +236,17 @@ impl PartitionSequences {
         if !planted!(BlindAcknowledgedOutlivesEpoch) {
             self.last_acknowledged = None;
         }
+        // A new epoch at sequence 0 is accepted by the leader whatever it had of the old one.
         self.unresolved = None;
         self.gap = None;
+        self.rewinds = Rewind::ToAcknowledged;
         self.is_known = false;
         let next = &mut self.next;
         self.in_flight.retain(|tracked| {
             debug_assert!(!tracked.is_under_way(), "its answer is for the old number");
+            // Under a new epoch the broker could not detect the duplicate, so such a batch fails instead.
             let may_be_written =
-                tracked.fate != Fate::NotWritten && !planted!(MaybeWrittenRenumbered);
+                tracked.fate != BatchFate::NotWritten && !planted!(MaybeWrittenRenumbered);
             if may_be_written || tracked.is_overtaken && !planted!(OvertakenRenumbered) {
                 restarted(tracked.id, None);
                 return false;
@@ -243,6 +267,7 @@ impl PartitionSequences {
     pub(super) fn acknowledge(&mut self, batch: &BatchSummary, base_offset: i64, now: Instant) {
         if batch.producer() == self.producer || planted!(OldEpochAcknowledges) {
             let last = batch.state.base_sequence.advance(batch.record_count - 1);
+            // Answers may arrive out of order, as after a leader change: never move backwards.
             let is_later = self
                 .last_acknowledged
                 .is_none_or(|known| last.distance_from(known) < HALF_RING);
@@ -266,18 +291,19 @@ impl PartitionSequences {
     pub(super) fn split(
         &mut self,
         id: BatchId,
-        pieces: impl Iterator<Item = (BatchId, u32, Fate)>,
+        pieces: impl Iterator<Item = (BatchId, u32, BatchFate)>,
     ) {
         let Some(at) = self.in_flight.iter().position(|tracked| tracked.id == id) else {
             return;
         };
+        // `in_flight` is ordered by sequence: the pieces go where the whole batch was.
         let after = self.in_flight.split_off(at + 1);
         self.in_flight.truncate(at);
         self.in_flight
-            .extend(pieces.map(|(id, record_count, fate)| Tracked {
+            .extend(pieces.map(|(id, record_count, fate)| NumberedBatch {
                 id,
                 record_count,
-                progress: Progress::Waiting,
+                progress: BatchProgress::Waiting,
                 fate,
                 is_proved: false,
                 is_overtaken: false,
@@ -285,7 +311,7 @@ impl PartitionSequences {
         self.in_flight.extend(after);
     }
 
-    /// The batch is over, one way or the other; false if it was not under way.
+    /// Stops tracking a completed batch; false if it was not tracked.
     pub(super) fn remove(&mut self, id: BatchId) -> bool {
         let at = self.in_flight.iter().position(|tracked| tracked.id == id);
         at.and_then(|at| self.in_flight.remove(at)).is_some()
@@ -293,15 +319,17 @@ impl PartitionSequences {
 
     // ---- what is missing
 
-    /// A numbered batch has ended and was not acknowledged: its numbers are missing, if it is certain that
-    /// it was not written and never will be, or they are unresolved.
+    /// A numbered batch has ended unacknowledged: its numbers are a gap, if it is certain that it was not written and
+    /// never will be, or else unresolved.
     pub(super) fn miss(&mut self, batch: &BatchSummary) {
+        // A batch of an old epoch leaves no gap in this one; nor does one before a sequence that was acknowledged.
         if batch.producer() != self.producer || self.is_overtaken(batch) {
             return;
         }
         match batch.fate {
-            Fate::NotWritten => self.note_gap(batch.id),
-            Fate::Disputed | Fate::Unknown => {
+            BatchFate::NotWritten => self.note_gap(batch.id),
+            // Unresolved, not missing: a later batch's acknowledgement, or a late one of this, may show it written.
+            BatchFate::Disputed | BatchFate::Unknown => {
                 let next = batch.state.base_sequence.advance(batch.record_count);
                 let later = match self.unresolved {
                     Some(known) if known.distance_from(next) < HALF_RING => known,
@@ -325,13 +353,13 @@ impl PartitionSequences {
         {
             return OutOfOrder::Waits;
         }
-        let may_be_written = batch.fate == Fate::Unknown && !planted!(MaybeWrittenRenumbered);
+        let may_be_written = batch.fate == BatchFate::Unknown && !planted!(MaybeWrittenRenumbered);
         if may_be_written || self.is_overtaken(batch) {
             return OutOfOrder::Final;
         }
         self.note_gap(batch.id);
         if let Some(tracked) = self.tracked(batch.id) {
-            tracked.fate = Fate::NotWritten;
+            tracked.fate = BatchFate::NotWritten;
             tracked.is_proved = true;
         }
         OutOfOrder::Gap
@@ -359,7 +387,7 @@ impl PartitionSequences {
         self.gap.is_some()
     }
 
-    /// Whether numbers are missing, or may be.
+    /// Whether the sequence has a gap or is unresolved.
     pub(super) fn is_disturbed(&self) -> bool {
         self.gap.is_some() || self.unresolved.is_some()
     }
@@ -367,16 +395,77 @@ impl PartitionSequences {
     /// Decides about unresolved batches once nothing is under way any more: either the last number was
     /// acknowledged, or there is a gap. True when one was found.
     pub(super) fn resolve(&mut self) -> bool {
+        // While batches are in flight, the acknowledgement of a later one may still settle it.
         if self.unresolved.is_none() || self.has_in_flight() {
             return false;
         }
         self.unresolved = None;
         let is_missing = !self.all_acknowledged();
         if is_missing {
+            // The unresolved records may be in the log: the same numbers must not be given to other records.
+            self.rewinds = Rewind::Never;
             // Nothing is left that could stand before it.
             self.note_gap(BatchId::new(0));
         }
         is_missing
+    }
+
+    /// The leader has lost the producer's state: it accepts sequence 0 next.
+    pub(super) fn note_forgotten(&mut self) {
+        if self.rewinds == Rewind::ToAcknowledged {
+            self.rewinds = Rewind::ToZero;
+        }
+    }
+
+    /// Whether the leader accepts sequence 0 next, and no unresolved batch forbids a rewind to it.
+    pub(super) fn is_forgotten(&self) -> bool {
+        self.rewinds == Rewind::ToZero
+    }
+
+    /// A leader does not know the producer: whether this batch and those behind it can have their numbers from 0 in the
+    /// present epoch. So it is where retention has deleted all that was acknowledged, if anything was, with which old
+    /// brokers forget who wrote it, and where the batch is certain not to be written.
+    ///
+    /// # Kafka
+    /// `TransactionManager#canRetry`, `#startSequencesAtBeginning` (TM-45). Differs: there it may be written.
+    pub(super) fn begins_again(&mut self, batch: &BatchSummary, log_start_offset: i64) -> bool {
+        if batch.fate != BatchFate::NotWritten || self.last_offset >= log_start_offset {
+            return false;
+        }
+        self.note_forgotten();
+        if self.is_forgotten() {
+            self.note_gap(batch.id);
+        }
+        self.is_forgotten()
+    }
+
+    /// Rewinds the sequence to the first number after the acknowledged ones; false, without a change, if records under
+    /// the missing numbers may be in the log. No batch may be in flight.
+    pub(super) fn rewind(&mut self) -> bool {
+        debug_assert!(
+            self.in_flight.is_empty(),
+            "they have numbers that are given again"
+        );
+        // No epoch bump before 2.5, so the gap is closed by giving the numbers again within the epoch.
+        let acknowledged = match self.rewinds {
+            Rewind::ToAcknowledged => self.last_acknowledged,
+            Rewind::ToZero => None,
+            Rewind::Never => return false,
+        };
+        self.next = acknowledged.map_or(Sequence::ZERO, |last| last.advance(1));
+        self.last_acknowledged = acknowledged;
+        self.gap = None;
+        self.rewinds = Rewind::ToAcknowledged;
+        // The leader expects exactly this number next: the first batch goes alone until it is acknowledged.
+        self.is_known = false;
+        true
+    }
+
+    /// Whether a batch in the retry queue can still be sent: not if it is behind a gap and certain not to be written.
+    pub(super) fn may_still_be_sent(&self, id: BatchId) -> bool {
+        let mut tracked = self.in_flight.iter();
+        tracked
+            .any(|it| it.id == id && (!self.is_behind_gap(id) || it.fate != BatchFate::NotWritten))
     }
 
     /// Whether the batches can be numbered anew: what stands before the gap has ended, since it may be in
@@ -392,10 +481,10 @@ impl PartitionSequences {
             && self
                 .in_flight
                 .front()
-                .is_none_or(|first| first.fate == Fate::NotWritten)
+                .is_none_or(|first| first.fate == BatchFate::NotWritten)
     }
 
-    /// Whether every number that was given has been acknowledged.
+    /// Whether every assigned sequence number was acknowledged.
     pub(super) fn all_acknowledged(&self) -> bool {
         match self.last_acknowledged {
             Some(last) => last.advance(1) == self.next,

@@ -1,7 +1,11 @@
 use super::*;
 use crate::client::kafka_client::Outcome;
+use crate::clock::Instant;
+use crate::error::ErrorCode;
+use crate::producer::accumulator::{DrainGate, HeadOfLine};
+use crate::producer::batch::{BatchFate, BatchSummary};
 use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse, Request, Response};
-use crate::types::Sequence;
+use crate::types::{Sequence, TopicPartition};
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000);
 
@@ -11,6 +15,7 @@ fn manager(epoch: i16) -> TransactionManager {
         retry_backoff: Duration::from_millis(100),
         transactional_id: None,
         transaction_timeout: Duration::from_secs(60),
+        max_block: Duration::from_secs(60),
     });
     assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
     let (id, request) = manager.begin_request(|_| None).expect("a request");
@@ -33,7 +38,7 @@ fn manager(epoch: i16) -> TransactionManager {
 }
 
 fn next_request(manager: &mut TransactionManager) -> NextRequest {
-    let mut batches = Batches {
+    let mut batches = BatchesStatus {
         wait: true,
         have_ended: &mut || false,
     };
@@ -72,7 +77,7 @@ fn number(
         topic_partition: name,
         state,
         record_count: count,
-        fate: Fate::NotWritten,
+        fate: BatchFate::NotWritten,
     }
 }
 
@@ -80,7 +85,7 @@ fn sequence(batch: &BatchSummary) -> i32 {
     batch.state.base_sequence.as_i32()
 }
 
-/// Java: TransactionManagerTest#testSequenceNumberOverflow, PB-26
+/// PB-26. Java: TransactionManagerTest#testSequenceNumberOverflow, #testDefaultSequenceNumber
 #[test]
 fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     let mut manager = manager(0);
@@ -108,7 +113,7 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     assert_eq!(rewrites[0].state.unwrap().base_sequence, Sequence::ZERO);
 }
 
-/// TM-47
+/// TM-47: the number after a batch that expired under way is unresolved, and new batches of its partition wait.
 #[test]
 fn unresolved_is_what_comes_after_the_last_expired_also_across_the_wrap() {
     let mut manager = manager(0);
@@ -116,7 +121,7 @@ fn unresolved_is_what_comes_after_the_last_expired_also_across_the_wrap() {
     let across = number(&mut manager, 0, 1, 3);
     let last = number(&mut manager, 0, 2, 3);
     for batch in [&last, &across] {
-        let fate = Fate::Unknown;
+        let fate = BatchFate::Unknown;
         let batch = BatchSummary {
             fate,
             ..batch.clone()
@@ -129,7 +134,7 @@ fn unresolved_is_what_comes_after_the_last_expired_also_across_the_wrap() {
     );
 }
 
-/// TM-39
+/// TM-39: what was acknowledged last only moves forward.
 #[test]
 fn acknowledgements_only_move_forward() {
     let mut manager = manager(0);
@@ -140,7 +145,9 @@ fn acknowledgements_only_move_forward() {
     assert!(manager.partitions[&0].all_acknowledged());
 }
 
-/// TM-40, TM-38
+/// TM-40: an idempotent producer raises its epoch itself, and asks for a new id after the last one; only partitions
+/// that need it are renumbered.
+/// TM-38: a partition takes a new id and epoch, and starts at 0, when it has no batches under way.
 #[test]
 fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     let mut manager = manager(4);
@@ -173,6 +180,72 @@ fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     assert!(resolve(&mut manager).is_empty());
 }
 
+/// With all epochs used up another id is asked for; partitions keep what is known of them until they take it (TM-40,
+/// TM-52).
+///
+/// Java: TransactionManagerTest#testProducerIdReset, #testBatchFailureAfterProducerReset,
+/// #testBatchCompletedAfterProducerReset
+#[test]
+fn with_another_id_only_the_partition_that_needed_it_begins_again_and_others_when_their_batches_have_ended()
+ {
+    let mut manager = manager(i16::MAX);
+    let failed = number(&mut manager, 0, 0, 1);
+    let behind = number(&mut manager, 0, 1, 1);
+    let others = [2, 3].map(|id| number(&mut manager, 1, id, 3));
+    manager.handle_returned(0, &behind);
+    manager.handle_failed(0, &failed, Some(ErrorCode::MessageTooLarge), None);
+    assert!(resolve(&mut manager).is_empty());
+    assert_eq!(next_request(&mut manager), NextRequest::ToAnyNode);
+    let (id, request) = manager.begin_request(|_| None).expect("a request");
+    assert!(matches!(request, Request::InitProducerId(it) if it.producer_id == -1));
+    manager.handle_completed(1, &others[0], 0, NOW);
+    let response = Response::InitProducerId(InitProducerIdResponse {
+        throttle_time_ms: 0,
+        error: ErrorCode::NoError,
+        producer_id: 8,
+        producer_epoch: 0,
+    });
+    manager.handle_outcome(id, Outcome::Response(response), NOW);
+    let rewrites = resolve(&mut manager);
+    let new = ProducerIdAndEpoch::new(8, 0);
+    assert_eq!(manager.producer(), new);
+    let rewritten: Vec<_> = rewrites
+        .iter()
+        .map(|it| (it.batch, it.state.map(|it| (it.producer, it.base_sequence))))
+        .collect();
+    assert_eq!(rewritten, [(behind.id, Some((new, Sequence::ZERO)))]);
+    let old = ProducerIdAndEpoch::new(7, i16::MAX);
+    assert_eq!(manager.partitions[&1].producer(), old);
+    assert!(!manager.may_drain(1, HeadOfLine::New), "one is under way");
+    manager.handle_completed(1, &others[1], 3, NOW);
+    assert!(manager.may_drain(1, HeadOfLine::New));
+    let next = number(&mut manager, 1, 4, 1);
+    assert_eq!((next.producer(), sequence(&next)), (new, 0));
+    assert!(!manager.partitions[&1].all_acknowledged());
+}
+
+/// TM-47, TM-48. Java: TransactionManagerTest#testEpochBumpAfterLastInflightBatchFails
+#[test]
+fn a_batch_whose_fate_is_open_begins_a_new_epoch_when_the_last_behind_it_fails() {
+    let mut manager = manager(1);
+    let expired = |batch: &BatchSummary| BatchSummary {
+        fate: BatchFate::Unknown,
+        ..batch.clone()
+    };
+    let batches = [0, 1, 2].map(|id| number(&mut manager, 0, id, 1));
+    manager.handle_expired_in_flight(0, &expired(&batches[0]));
+    assert!(manager.is_disturbed(0));
+    manager.handle_completed(0, &batches[1], 500, NOW);
+    assert!(resolve(&mut manager).is_empty());
+    assert!(manager.is_disturbed(0), "one is under way");
+    assert_eq!(manager.producer().epoch, 1);
+    manager.handle_expired_in_flight(0, &expired(&batches[2]));
+    assert!(resolve(&mut manager).is_empty());
+    assert_eq!(manager.producer(), ProducerIdAndEpoch::new(7, 2));
+    assert!(!manager.is_disturbed(0));
+    assert_eq!(sequence(&number(&mut manager, 0, 3, 1)), 0);
+}
+
 #[test]
 fn a_batch_that_a_later_one_has_overtaken_gets_no_number_behind_it() {
     let mut manager = manager(0);
@@ -186,7 +259,7 @@ fn a_batch_that_a_later_one_has_overtaken_gets_no_number_behind_it() {
     assert_eq!((rewrites[0].batch, rewrites[0].state), (first.id, None));
 }
 
-/// TM-44
+/// TM-44. Java: TransactionManagerTest#testNoFailedBatchHandlingWhenTxnManagerIsInFatalError
 #[test]
 fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     let mut manager = manager(0);
@@ -208,7 +281,11 @@ fn a_fatal_error_is_kept_and_nothing_is_drained_after_it() {
     assert!(resolve(&mut manager).is_empty());
 }
 
-/// SE-15, TM-45, TM-46
+/// SE-15: a batch is sent again if its time is not over, attempts are left, and the error can pass.
+/// TM-45: a batch out of order is sent again if it is not the next one expected, or was just renumbered; if there
+/// is a gap for sure, the epoch is raised first.
+/// TM-46: a broker that has forgotten the producer is no reason to fail if the log's start shows that records were
+/// deleted; numbers begin anew.
 #[test]
 fn what_is_no_matter_of_sequences_is_retried_by_its_code() {
     let mut manager = manager(0);
@@ -277,12 +354,13 @@ impl RequestHandler for Numbered {
         _response: Response,
         _manager: &mut TransactionManager,
         _now: Instant,
-    ) -> Verdict {
-        Verdict::Done
+    ) -> RequestVerdict {
+        RequestVerdict::Done
     }
 }
 
-/// TM-9
+/// TM-9: requests go by priority: coordinators, producer ids, partitions and offsets, the end, and the raise of an
+/// epoch last.
 #[test]
 fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they_were_made() {
     let mut manager = manager(0);
@@ -309,7 +387,7 @@ fn requests_go_in_the_order_of_their_priorities_and_equals_in_that_in_which_they
     let mut order = Vec::new();
     let later = NOW + manager.retry_backoff();
     let next = |manager: &mut TransactionManager| {
-        let mut batches = Batches {
+        let mut batches = BatchesStatus {
             wait: false,
             have_ended: &mut || true,
         };

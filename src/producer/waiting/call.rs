@@ -1,4 +1,4 @@
-//! A call as steps, and what it waits for between them.
+//! Blocking calls as state machines: steps that never block, and the event to wait for between them.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,47 +7,46 @@ use crate::clock::{Deadline, Instant};
 use crate::error::Misuse;
 use crate::sync::{Condvar, MutexGuard};
 
-/// A call of the application that may have to wait.
+/// A blocking call of the application, as a state machine.
 pub(crate) trait BlockingCall {
-    /// What the application gets.
+    /// The call's return value.
     type Output;
 
-    /// When the call is refused where it cannot be waited for the sender.
+    /// When the call checks whether it may wait on this thread.
     const CHECK: Check;
 
-    /// Goes as far as possible. Neither waits nor sleeps, but may run the user's code (serializers, callbacks).
+    /// Proceeds as far as possible without blocking. May run user code (serializers, callbacks).
     ///
-    /// A step that is taken when the time is up ends the call, or waits for something else.
+    /// A step after the timeout ends the call, or waits for something else.
     fn step(&mut self) -> Step<'_, Self::Output>;
 
-    /// Ends the call, which would have to wait and must not.
+    /// Ends the call with an error, because it would have to wait and must not.
     fn refuse(&mut self, why: Misuse) -> Self::Output;
 }
 
-/// When it is asked whether a call may wait here: not inside a callback of its producer, where it would wait
-/// for itself, nor after a fork, where the producer's thread is missing. That is asked once in a call, which
-/// stays on its thread and in its process.
+/// When a call is checked for misuse: waiting inside a callback of its producer would deadlock, and after a fork the
+/// producer's thread is missing. Checked once in a call, which stays on its thread and in its process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Check {
-    /// Before the first step, whether or not there will be something to wait for.
+    /// Before the first step, whether or not the call will wait.
     First,
     /// When it has to wait.
     BeforeWaiting,
-    /// When it has to wait; of a fork only when that takes long. Asking about it is a system call, and there is one
-    /// such call for every record.
+    /// When it has to wait; the fork check only when that takes long: it is a system call, and there is one such wait
+    /// for every record.
     BeforeWaitingLong,
 }
 
-/// What a step came to.
+/// The result of a step.
 pub(crate) enum Step<'a, T> {
     /// The call is over, and this is what it returns. It is not stepped again.
     Done(T),
-    /// Another step is worth taking after this.
+    /// The call has to wait for this before the next step.
     Wait(Wait<'a>),
 }
 
-/// What a call waits for: another step is worth taking when it may have happened, and at `until`, when the
-/// call's time is up. A step that comes earlier does no harm.
+/// The event that a call waits for, and its deadline. The next step is due when the event may have happened, and at
+/// `until`. A spurious step does no harm.
 #[derive(Clone, Copy)]
 pub(crate) struct Wait<'a> {
     pub(crate) event: &'a dyn Event,
@@ -55,7 +54,7 @@ pub(crate) struct Wait<'a> {
 }
 
 impl Wait<'_> {
-    /// Another step is worth taking at once.
+    /// No wait: the next step is due at once.
     pub(crate) const NOTHING: Self = Self {
         event: &Nothing,
         until: Deadline::At(Instant::ORIGIN),
@@ -74,28 +73,28 @@ impl Event for Nothing {
     }
 }
 
-/// Something that other threads make happen.
+/// An event that other threads trigger.
 pub(crate) trait Event: fmt::Debug {
-    /// Sleeps, unless it has happened. May return without reason.
+    /// Sleeps, unless it has happened. May return spuriously.
     fn sleep(&self, nap: Nap);
 
-    /// What is waited for, in a word or two, and what is slept on: who takes the steps by hand sees by that whether a
-    /// thread that slept would have been woken.
+    /// The event's name and condition variable: a simulator that steps calls by hand checks with it whether a sleeping
+    /// thread would have been notified.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     fn watched(&self) -> Option<(&'static str, &Condvar)>;
 }
 
-/// For how long a thread sleeps. Only a [driver](super::Driver) makes one, so only there an
-/// application thread can sleep.
+/// A permit to sleep, with a timeout. Only a [driver](super::Driver) creates one, so only there an application thread
+/// can sleep.
 pub(crate) struct Nap(Option<Duration>);
 
 impl Nap {
-    /// Without a length it ends when somebody ends it.
+    /// Without a length there is no timeout.
     pub(super) fn new(length: Option<Duration>) -> Self {
         Self(length)
     }
 
-    /// Sleeps until notified or until the nap is over; may wake without reason.
+    /// Waits on the condition variable until notified or timed out; may wake spuriously.
     pub(crate) fn on<T>(self, condvar: &Condvar, guard: &mut MutexGuard<'_, T>) {
         match self.0 {
             Some(length) => condvar.wait_for(guard, length),

@@ -1,24 +1,25 @@
-//! How a call is waited for: the one place where an application thread sleeps.
+//! The driver of blocking calls: the only place where an application thread sleeps.
 
 use std::time::Duration;
 
 use super::call::{BlockingCall, Check, Nap, Step, Wait};
 use crate::clock::{Clock, Deadline};
 use crate::error::Misuse;
-use crate::producer::callback_scope::{self, ProducerId};
+use crate::producer::callback_scope;
+use crate::producer::instance::InstanceId;
 use crate::sync;
 
-/// Takes the steps of a call on the thread that made it, and sleeps between them.
+/// Runs a [`BlockingCall`] on the calling thread: steps it, and sleeps between the steps.
 #[derive(Clone, Copy)]
 pub(crate) struct Driver<'a> {
     clock: &'a dyn Clock,
-    producer: ProducerId,
+    instance: InstanceId,
 }
 
 impl<'a> Driver<'a> {
     /// For calls to this producer, whose time is that of its clock.
-    pub(crate) fn new(clock: &'a dyn Clock, producer: ProducerId) -> Self {
-        Self { clock, producer }
+    pub(crate) fn new(clock: &'a dyn Clock, instance: InstanceId) -> Self {
+        Self { clock, instance }
     }
 
     /// Steps the call to its end.
@@ -41,6 +42,7 @@ impl<'a> Driver<'a> {
             let now = self.clock.now();
             let mut check_at = match (fork_check, C::CHECK) {
                 (Some(at), _) => at,
+                // Checked above, before the first step.
                 (None, Check::First) => Deadline::Never,
                 (None, check) => {
                     if let Err(why) = self.check_callback() {
@@ -52,6 +54,7 @@ impl<'a> Driver<'a> {
                     }
                 }
             };
+            // At most once in a call: a call stays in its process.
             if check_at.is_over(now) {
                 if let Err(why) = self.check_fork() {
                     return call.refuse(why);
@@ -59,7 +62,9 @@ impl<'a> Driver<'a> {
                 check_at = Deadline::Never;
             }
             fork_check = Some(check_at);
+            // No sleep past the fork check; the step after an early wake-up does no harm.
             if let Some(nap) = self.nap(until.min(check_at)) {
+                // A thread that slept with a lock held could block the thread that is to wake it.
                 sync::assert_unlocked();
                 #[cfg(all(feature = "testing", feature = "_internals"))]
                 awake::assert_may_sleep();
@@ -68,7 +73,7 @@ impl<'a> Driver<'a> {
         }
     }
 
-    /// None when that time has come.
+    /// The time to sleep; none when `until` has passed.
     fn nap(self, until: Deadline) -> Option<Nap> {
         match until.remaining(self.clock.now()) {
             None => Some(Nap::new(None)),
@@ -78,21 +83,21 @@ impl<'a> Driver<'a> {
     }
 
     fn check_callback(self) -> Result<(), Misuse> {
-        if callback_scope::is_inside(self.producer) {
+        if callback_scope::is_inside(self.instance) {
             return Err(Misuse::InsideCallback);
         }
         Ok(())
     }
 
     fn check_fork(self) -> Result<(), Misuse> {
-        if self.producer.is_forked() {
+        if self.instance.is_forked() {
             return Err(Misuse::Forked);
         }
         Ok(())
     }
 }
 
-/// Threads that must not sleep: all that could wake them is to be done by themselves.
+/// Threads that must not sleep, because they step the sender themselves and nobody else would wake them.
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) mod awake {
     use std::cell::Cell;
@@ -114,5 +119,5 @@ pub(crate) mod awake {
     }
 }
 
-/// A wait that takes longer may be one in a fork of the producer's process, where no answer can come.
+/// A wait that takes longer is checked for a fork of the producer's process, where no answer can come.
 const USUAL_WAIT: Duration = Duration::from_millis(50);

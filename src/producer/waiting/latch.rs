@@ -1,4 +1,4 @@
-//! Something that becomes known once.
+//! A one-shot latch with a value.
 
 use std::fmt;
 
@@ -6,14 +6,13 @@ use super::call::{Event, Nap};
 use crate::planted::planted;
 use crate::sync::{Condvar, Mutex, OnceLock, Rank};
 
-/// Something that becomes known once, on one thread, and that others wait for: that the sender has ended; what
-/// came of something that it was asked for.
+/// A latch that is set once, and that threads wait for: the end of the sender, or the result of a request to it.
 ///
 /// # Kafka
 /// The latch of a `TransactionalRequestResult`.
 pub(crate) struct Latch<T> {
     value: OnceLock<T>,
-    /// Held while the value is set, so that nobody goes to sleep meanwhile.
+    /// Held while the value is set, so that no waiter misses the notification.
     setting: Mutex<()>,
     is_set: Condvar,
 }
@@ -27,9 +26,10 @@ impl<T> Latch<T> {
         }
     }
 
-    /// Makes it known, and wakes who waits. What was set first stays.
+    /// Sets the value, unless it was set before, and wakes all waiters.
     pub(crate) fn set(&self, value: T) {
         let late = {
+            // Under the lock that `sleep` holds from its check to its wait: no lost wake-up.
             let _setting = (!planted!(LatchSetUnlocked)).then(|| self.setting.lock());
             self.value.set(value)
         };
@@ -38,6 +38,7 @@ impl<T> Latch<T> {
         } else if !planted!(CloserNotWoken) {
             self.is_set.notify_all();
         }
+        // A second value is dropped outside of the lock: its destructor may do anything.
         drop(late);
     }
 

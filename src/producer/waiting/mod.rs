@@ -1,9 +1,8 @@
-//! Calls that may have to wait, cut into steps that take no time, and the one place where an application
-//! thread sleeps between two of them.
+//! Blocking calls as state machines, and the driver that runs them: the only place where an application thread sleeps.
 //!
-//! A [`BlockingCall`] goes as far as it can and then says what it waits for, and until when. A [`Driver`]
-//! sleeps until then and steps again: that is what the producer's methods do. Whoever has a thread to spare
-//! for no call (a simulator, a test) steps many calls and the sender in any order instead.
+//! A [`BlockingCall`] proceeds as far as it can and then returns the event it waits for, and a deadline. A [`Driver`]
+//! sleeps until then and steps again: that is what the producer's methods do. A simulator or a test steps many calls
+//! and the sender on one thread, in any order, instead.
 
 mod call;
 mod driver;

@@ -1,24 +1,24 @@
-//! How long a call has waited.
+//! A stopwatch for the time that a call has waited, with a limit.
 
 use std::time::Duration;
 
 use crate::clock::{Clock, Deadline, Instant};
 use crate::planted::planted;
 
-/// How long a call has waited, on its producer's clock, and how long it may. Runs only while the call waits:
-/// what the user's code takes in its steps does not count.
+/// A stopwatch on the producer's clock, with the call's timeout as its limit. Runs only while the call waits: the time
+/// that user code takes in its steps does not count.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stopwatch {
-    /// None: for ever.
+    /// None: no timeout.
     limit: Option<Duration>,
-    /// In all runs before this one.
+    /// The time of all earlier runs.
     spent: Duration,
-    /// When it was started; none while it stands.
+    /// When it was started; none while it is stopped.
     running_since: Option<Instant>,
 }
 
 impl Stopwatch {
-    /// One that stands, at zero.
+    /// A stopped stopwatch, at zero.
     pub(crate) fn new(limit: Option<Duration>) -> Self {
         Self {
             limit,
@@ -27,7 +27,7 @@ impl Stopwatch {
         }
     }
 
-    /// Lets it run; false if it runs already.
+    /// Starts it; false if it is running.
     pub(crate) fn start(&mut self, clock: &dyn Clock) -> bool {
         let starts = self.running_since.is_none();
         if starts {
@@ -36,7 +36,7 @@ impl Stopwatch {
         starts
     }
 
-    /// Lets it stand, if it runs.
+    /// Stops it, if it is running.
     pub(crate) fn stop(&mut self, clock: &dyn Clock) {
         let since = self.running_since.take();
         if let Some(since) = since.filter(|_| !planted!(BlockedTimeForgotten)) {
@@ -48,11 +48,12 @@ impl Stopwatch {
     pub(crate) fn is_over(&self, clock: &dyn Clock) -> bool {
         match (self.deadline(), self.limit) {
             (Deadline::At(at), _) => clock.now() >= at,
+            // Stopped, without a limit, or with one beyond the range of the clock.
             (Deadline::Never, limit) => limit.is_some_and(|limit| self.spent >= limit),
         }
     }
 
-    /// When the limit will be reached; never while it stands.
+    /// When the limit will be reached; never while it is stopped.
     pub(crate) fn deadline(&self) -> Deadline {
         match (self.running_since, self.limit) {
             (Some(since), Some(limit)) => Deadline::after(since, limit.saturating_sub(self.spent)),

@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::*;
 use crate::clock::mock::MockClock;
 use crate::error::Misuse;
-use crate::producer::callback_scope::{self, ProducerId};
+use crate::producer::callback_scope;
+use crate::producer::instance::InstanceId;
 use crate::sync::{Mutex, Rank};
 use crate::util::process::Process;
 
@@ -75,7 +76,7 @@ impl<const CHECK: u8> BlockingCall for Idle<'_, CHECK> {
 
 /// As often as it slept, and what it came to.
 fn run<const CHECK: u8>(
-    producer: ProducerId,
+    producer: InstanceId,
     timeout: Option<Duration>,
 ) -> (u32, Result<(), Misuse>) {
     let clock = MockClock::new();
@@ -86,7 +87,7 @@ fn run<const CHECK: u8>(
 
 #[test]
 fn a_call_is_stepped_until_it_is_over_and_slept_between() {
-    let producer = ProducerId::next();
+    let producer = InstanceId::next();
     assert_eq!(run::<0>(producer, Some(MS(7))), (7, Ok(())));
     assert_eq!(run::<1>(producer, Some(MS(7))), (7, Ok(())));
     assert_eq!(run::<2>(producer, Some(MS(70))), (70, Ok(())));
@@ -95,7 +96,7 @@ fn a_call_is_stepped_until_it_is_over_and_slept_between() {
 
 #[test]
 fn inside_a_callback_of_its_producer_no_call_waits() {
-    let (producer, other) = (ProducerId::next(), ProducerId::next());
+    let (producer, other) = (InstanceId::next(), InstanceId::next());
     let _scope = callback_scope::enter(producer);
     let refused = (0, Err(Misuse::InsideCallback));
     assert_eq!(run::<0>(producer, None), refused);
@@ -106,7 +107,7 @@ fn inside_a_callback_of_its_producer_no_call_waits() {
 
 #[test]
 fn a_fork_is_asked_about_before_a_wait_or_only_when_it_takes_long() {
-    let of_parent = ProducerId::built_in(Process::other());
+    let of_parent = InstanceId::built_in(Process::other());
     assert_eq!(run::<0>(of_parent, None), (0, Err(Misuse::Forked)));
     assert_eq!(run::<1>(of_parent, None), (0, Err(Misuse::Forked)));
     assert_eq!(run::<2>(of_parent, None), (50, Err(Misuse::Forked)));

@@ -1,4 +1,4 @@
-//! AddOffsetsToTxn: that a transaction is going to commit a consumer group's offsets. Only then may it.
+//! AddOffsetsToTxn: adds a consumer group's offsets to a transaction, before they are committed with it.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Adds the offsets of a group to the transaction that goes on, or begins one with them.
+/// Request: adds a group's offsets to the ongoing transaction, or starts one with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddOffsetsToTxnRequest {
     pub(crate) transactional_id: Arc<str>,
@@ -17,7 +17,7 @@ pub(crate) struct AddOffsetsToTxnRequest {
 
 impl RequestBody for AddOffsetsToTxnRequest {
     fn size_hint(&self) -> usize {
-        // Lengths, numbers and tags: 3 + 3 + 10 + 1.
+        // Lengths of two strings, producer id and epoch, tags: 3 + 3 + 10 + 1.
         self.transactional_id.len() + self.group_id.len() + 17
     }
 
@@ -45,7 +45,7 @@ impl RequestBody for AddOffsetsToTxnRequest {
     }
 }
 
-/// Whether they were added.
+/// Response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddOffsetsToTxnResponse {
     pub(crate) throttle_time_ms: i32,

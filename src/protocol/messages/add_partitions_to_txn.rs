@@ -1,4 +1,4 @@
-//! AddPartitionsToTxn: to which partitions a transaction is going to write. Only then may it.
+//! AddPartitionsToTxn: adds partitions to a transaction, before it writes to them.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::topic_result::TopicResult;
 use super::{RequestBody, ResponseBody};
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Adds partitions to the transaction that goes on, or begins one with them.
+/// Request: adds partitions to the ongoing transaction, or starts one with them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddPartitionsToTxnRequest {
     pub(crate) transactional_id: Arc<str>,
@@ -24,7 +24,7 @@ pub(crate) struct AddPartitionsToTxnTopic {
 
 impl RequestBody for AddPartitionsToTxnRequest {
     fn size_hint(&self) -> usize {
-        // Id's length, numbers, count and tags: 3 + 10 + 5 + 1; of a topic: 3 + 5 + 1.
+        // Length of the id, producer id and epoch, count and tags: 3 + 10 + 5 + 1; of a topic: 3 + 5 + 1.
         let topics = self.topics.iter();
         let topics = topics.map(|topic| topic.name.len() + 9 + topic.partitions.len() * 4);
         self.transactional_id.len() + 19 + topics.sum::<usize>()
@@ -64,7 +64,7 @@ impl RequestBody for AddPartitionsToTxnRequest {
     }
 }
 
-/// Which partitions were added, and why others were not.
+/// Response: an error code per partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct AddPartitionsToTxnResponse {
     pub(crate) throttle_time_ms: i32,

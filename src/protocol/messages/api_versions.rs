@@ -1,4 +1,4 @@
-//! ApiVersions: which versions of which requests a broker speaks. The first request of a connection.
+//! ApiVersions: the API versions that a broker supports. The first request on a connection.
 
 use std::sync::Arc;
 
@@ -7,17 +7,17 @@ use crate::error::ErrorCode;
 use crate::protocol::api::ApiKey;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Asks a broker for its versions, and tells it who asks.
+/// Request, with the client's software name and version (KIP-511).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiVersionsRequest {
-    /// Letters, digits, `-` and `.` only, a letter or digit first and last: others are refused.
+    /// Letters, digits, `-` and `.` only, and a letter or digit first and last; brokers reject others.
     pub(crate) client_software_name: Arc<str>,
-    /// Likewise.
+    /// The same characters.
     pub(crate) client_software_version: Arc<str>,
 }
 
 impl ApiVersionsRequest {
-    /// The request as this library makes it.
+    /// The request with this library's name and version.
     pub(crate) fn ours() -> Self {
         Self {
             client_software_name: "kafka-producer-rust".into(),
@@ -58,19 +58,19 @@ impl RequestBody for ApiVersionsRequest {
     }
 }
 
-/// The versions a broker speaks.
+/// Response: the API versions of a broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ApiVersionsResponse {
-    /// `UnsupportedVersion`: ask again, in a version that `api_keys` has for `ApiVersions`, or in 0.
+    /// `UnsupportedVersion`: retry in a version that `api_keys` lists for `ApiVersions`, else in 0.
     pub(crate) error: ErrorCode,
     pub(crate) api_keys: Vec<ApiVersionRange>,
     pub(crate) throttle_time_ms: i32,
 }
 
-/// The versions of one request that a broker speaks.
+/// The supported versions of one API.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct ApiVersionRange {
-    /// A number that need not be an [`ApiKey`] of ours.
+    /// API key; it need not be one that [`ApiKey`] knows.
     pub(crate) api_key: i16,
     pub(crate) min: i16,
     pub(crate) max: i16,
@@ -92,11 +92,11 @@ impl ResponseBody for ApiVersionsResponse {
         w.put_no_tags();
     }
 
-    /// Reads the answer to a request of this version; or, if it is not that, one of version 0.
+    /// Decodes a response in the request's version; if that fails, in version 0.
     ///
-    /// A broker that does not know the version answers in version 0 and says so by the error (KIP-511). What
-    /// comes after the ranges is then no throttle time, and ranges that cannot be read are as good as none:
-    /// the next request is of version 0 in any case. (librdkafka's mock broker writes such ranges.)
+    /// A broker that does not support the request's version answers in version 0 with `UNSUPPORTED_VERSION` (KIP-511).
+    /// What follows the ranges is then no throttle time. Ranges that cannot be decoded count as none (librdkafka's mock
+    /// broker writes such ranges): the next request is of version 0 then.
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut oldest = r.clone();
         if oldest.clone().error_code("the error")? == ErrorCode::UnsupportedVersion {
@@ -109,7 +109,7 @@ impl ResponseBody for ApiVersionsResponse {
         }
         Self::decode_exactly(r, version).or_else(|error| {
             oldest.set_flexible(ApiKey::ApiVersions.is_flexible(0));
-            // The answer was most likely meant to be in the version asked for: that error says more.
+            // The response was most likely meant to be in the request's version: that error says more.
             let response = Self::decode_exactly(&mut oldest, 0).map_err(|_| error)?;
             *r = oldest;
             Ok(response)
@@ -132,7 +132,7 @@ impl ApiVersionsResponse {
         } else {
             0
         };
-        // The features of the cluster come as tagged fields; a producer has no use for them.
+        // Tagged fields hold the cluster's features, which a producer does not need.
         r.skip_tags()?;
         Ok(Self {
             error,

@@ -1,4 +1,4 @@
-//! EndTxn: the end of a transaction, one way or the other.
+//! EndTxn: commits or aborts a transaction.
 
 use std::sync::Arc;
 
@@ -6,19 +6,19 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Commits or aborts the transaction that goes on.
+/// Request: commits or aborts the ongoing transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EndTxnRequest {
     pub(crate) transactional_id: Arc<str>,
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
-    /// Aborted otherwise.
+    /// Commit; else abort.
     pub(crate) committed: bool,
 }
 
 impl RequestBody for EndTxnRequest {
     fn size_hint(&self) -> usize {
-        // Length, numbers, the choice and tags: 3 + 10 + 1 + 1.
+        // Length of the id, producer id and epoch, `committed`, tags: 3 + 10 + 1 + 1.
         self.transactional_id.len() + 15
     }
 
@@ -46,7 +46,7 @@ impl RequestBody for EndTxnRequest {
     }
 }
 
-/// Whether it has ended so.
+/// Response.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct EndTxnResponse {
     pub(crate) throttle_time_ms: i32,

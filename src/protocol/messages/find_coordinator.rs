@@ -1,4 +1,4 @@
-//! FindCoordinator: which broker looks after a consumer group or after the transactions of a producer.
+//! FindCoordinator: the broker that coordinates a consumer group or a transactional id.
 
 use std::sync::Arc;
 
@@ -6,27 +6,26 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 
-/// What a coordinator looks after, as a number: Kafka may come to have more of them.
+/// Coordinator type, as a number: later versions of Kafka have more types.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct CoordinatorType(pub(crate) i8);
 
 impl CoordinatorType {
-    /// A consumer group, by its name. In version 0 there is no other.
+    /// Group coordinator; the key is the group id. The only type in version 0.
     pub(crate) const GROUP: Self = Self(0);
 
-    /// The transactions of a producer, by its transactional id.
+    /// Transaction coordinator; the key is the transactional id.
     pub(crate) const TRANSACTION: Self = Self(1);
 }
 
-/// From here on several coordinators may be asked for at once (KIP-699).
+/// First version with several keys in one request (KIP-699).
 const FIRST_WITH_SEVERAL: i16 = 4;
 
-/// Asks for coordinators of one type.
+/// Request: coordinators of one type.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FindCoordinatorRequest {
     pub(crate) coordinator_type: CoordinatorType,
-    /// Whose coordinators. Exactly one key can be asked for in every version; the first that carries
-    /// another number of them is 4.
+    /// Group ids or transactional ids; exactly one before version 4.
     pub(crate) keys: Vec<Arc<str>>,
 }
 
@@ -85,25 +84,25 @@ impl RequestBody for FindCoordinatorRequest {
     }
 }
 
-/// The coordinators that were asked for.
+/// Response: the coordinator of each key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct FindCoordinatorResponse {
     pub(crate) throttle_time_ms: i32,
-    /// Exactly one before version 4, whose key is the one that was asked for.
+    /// Exactly one before version 4, of the requested key.
     pub(crate) coordinators: Vec<Coordinator>,
 }
 
-/// The coordinator of one key, or why there is none.
+/// The coordinator of one key, or its error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Coordinator {
-    /// `None` if the broker does not say, having been asked for one key.
+    /// `None` before version 4: the response does not repeat the key.
     pub(crate) key: Option<Arc<str>>,
     /// -1 if there is none.
     pub(crate) node_id: i32,
     pub(crate) host: Arc<str>,
     pub(crate) port: i32,
     pub(crate) error: ErrorCode,
-    /// The broker's own words about the error.
+    /// The broker's error message.
     pub(crate) error_message: Option<Arc<str>>,
 }
 
@@ -175,7 +174,7 @@ impl Coordinator {
         })
     }
 
-    /// As the only one, in the versions that have no more than one.
+    /// Encodes the only coordinator, in versions before 4.
     #[cfg(any(test, feature = "testing"))]
     fn encode_alone(&self, w: &mut Writer, version: i16) {
         w.put_i16(self.error.code());

@@ -1,4 +1,4 @@
-//! InitProducerId: the identity by which a broker recognises a producer's batches.
+//! InitProducerId: producer id and epoch, for idempotent and transactional producers.
 
 use std::sync::Arc;
 
@@ -6,15 +6,15 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 
-/// Asks for a producer id, or for the next epoch of one.
+/// Request: a new producer id, or an epoch bump.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InitProducerIdRequest {
     pub(crate) transactional_id: Option<Arc<str>>,
-    /// After this time the coordinator aborts a transaction that goes on.
+    /// Transaction timeout, after which the coordinator aborts an ongoing transaction.
     pub(crate) transaction_timeout_ms: i32,
-    /// The id whose epoch is to be raised; -1 for a new one.
+    /// The producer id whose epoch to bump; -1 for a new id.
     pub(crate) producer_id: i64,
-    /// The epoch it has now; -1 for a new id.
+    /// Its current epoch; -1 for a new id.
     pub(crate) producer_epoch: i16,
 }
 
@@ -57,7 +57,7 @@ impl RequestBody for InitProducerIdRequest {
     }
 }
 
-/// The identity, or why there is none.
+/// Response: producer id and epoch, or an error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct InitProducerIdResponse {
     pub(crate) throttle_time_ms: i32,

@@ -1,4 +1,4 @@
-//! Metadata: the brokers, and where the partitions of topics are.
+//! Metadata: the cluster's brokers, and the partitions and leaders of topics.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 use crate::types::{ReplicaLists, ReplicaListsMaker};
 
-/// Asks for the brokers and for topics.
+/// Request: the brokers, and some or all topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetadataRequest {
     /// `None`: all topics of the cluster.
@@ -16,7 +16,7 @@ pub(crate) struct MetadataRequest {
     pub(crate) allow_auto_topic_creation: bool,
 }
 
-/// "Not asked for", in the bit sets of permitted operations.
+/// Bit set of authorized operations that was not requested.
 #[cfg(any(test, feature = "testing"))]
 const NO_OPERATIONS: i32 = i32::MIN;
 
@@ -30,7 +30,7 @@ impl RequestBody for MetadataRequest {
     fn encode(&self, w: &mut Writer, version: i16) {
         let names = self.topics.as_deref();
         match names {
-            // Version 0 has no null: there an empty list means all topics.
+            // Version 0 has no null: an empty list means all topics.
             None if version == 0 => w.put_length(Some(0), "the topics"),
             Some([]) if version == 0 => {
                 w.fail(EncodeError::UnsupportedField {
@@ -94,18 +94,18 @@ impl RequestBody for MetadataRequest {
     }
 }
 
-/// The brokers, and the topics that were asked for.
+/// Response: the brokers, and the requested topics.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetadataResponse {
     pub(crate) throttle_time_ms: i32,
     pub(crate) brokers: Vec<MetadataBroker>,
     pub(crate) cluster_id: Option<Arc<str>>,
-    /// -1 if there is none, or the broker does not say.
+    /// -1 if unknown.
     pub(crate) controller_id: i32,
     pub(crate) topics: Vec<MetadataTopic>,
 }
 
-/// A broker that is alive.
+/// A live broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetadataBroker {
     pub(crate) node_id: i32,
@@ -114,25 +114,25 @@ pub(crate) struct MetadataBroker {
     pub(crate) rack: Option<Arc<str>>,
 }
 
-/// A topic, or why the broker does not describe it.
+/// A topic, or its error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetadataTopic {
     pub(crate) error: ErrorCode,
     pub(crate) name: Arc<str>,
-    /// All zero if the broker does not say.
+    /// All zero in versions without topic ids.
     pub(crate) topic_id: [u8; 16],
     pub(crate) is_internal: bool,
     pub(crate) partitions: Vec<MetadataPartition>,
 }
 
-/// Where a partition is.
+/// A partition: leader, leader epoch and replicas.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct MetadataPartition {
     pub(crate) error: ErrorCode,
     pub(crate) index: i32,
-    /// -1 if it has none.
+    /// -1 if there is no leader.
     pub(crate) leader_id: i32,
-    /// -1 if the broker does not say.
+    /// -1 in versions without leader epochs.
     pub(crate) leader_epoch: i32,
     pub(crate) replicas: ReplicaLists,
 }

@@ -1,7 +1,7 @@
-//! The messages themselves: plain structures, each with its bytes in every version.
+//! Messages: plain structures, each with its encoding in every version.
 //!
-//! A file has the request and the response of one API. They are listed once, in `messages!` below, which
-//! makes of the list all that is a matter of choosing the right one.
+//! A file has request and response of one API. All are listed once, in `messages!` below, which generates the enums
+//! [`Request`] and [`Response`] and their dispatch.
 
 mod add_offsets_to_txn;
 mod add_partitions_to_txn;
@@ -20,10 +20,8 @@ mod txn_offset_commit;
 use bytes::Bytes;
 
 pub(crate) use self::add_offsets_to_txn::{AddOffsetsToTxnRequest, AddOffsetsToTxnResponse};
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-pub(crate) use self::add_partitions_to_txn::AddPartitionsToTxnTopic;
 pub(crate) use self::add_partitions_to_txn::{
-    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse,
+    AddPartitionsToTxnRequest, AddPartitionsToTxnResponse, AddPartitionsToTxnTopic,
 };
 #[cfg(any(test, feature = "testing"))]
 pub(crate) use self::api_versions::ApiVersionRange;
@@ -37,18 +35,20 @@ pub(crate) use self::metadata::{
     MetadataBroker, MetadataPartition, MetadataRequest, MetadataResponse, MetadataTopic,
 };
 pub(crate) use self::produce::{
-    BatchHead, PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse,
-    RecordError, Records, TopicProduceData, TopicProduceResponse,
+    BatchHead, BatchIndexAndErrorMessage, MemoryRecords, PartitionProduceData,
+    PartitionProduceResponse, ProduceRequest, ProduceResponse, TopicProduceData,
+    TopicProduceResponse,
 };
 pub(crate) use self::sasl_authenticate::{
     AuthBytes, SaslAuthenticateRequest, SaslAuthenticateResponse,
 };
 pub(crate) use self::sasl_handshake::{SaslHandshakeRequest, SaslHandshakeResponse};
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-pub(crate) use self::topic_result::{PartitionResult, TopicResult};
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
-pub(crate) use self::txn_offset_commit::{TxnOffsetCommitPartition, TxnOffsetCommitTopic};
-pub(crate) use self::txn_offset_commit::{TxnOffsetCommitRequest, TxnOffsetCommitResponse};
+#[cfg(any(test, feature = "testing"))]
+pub(crate) use self::topic_result::PartitionResult;
+pub(crate) use self::topic_result::TopicResult;
+pub(crate) use self::txn_offset_commit::{
+    TxnOffsetCommitPartition, TxnOffsetCommitRequest, TxnOffsetCommitResponse, TxnOffsetCommitTopic,
+};
 use super::api::ApiKey;
 use super::frame::{Frame, FrameBuilder};
 use super::header::RequestHeader;
@@ -56,15 +56,13 @@ use super::header::RequestHeader;
 use super::header::encode_response_correlation;
 use super::wire::{DecodeError, DecodeErrorKind, EncodeError, Reader, Writer};
 
-/// What a request does in its own way. The version is one that its API has; the writer and the reader
-/// know its form.
+/// Encoding of a request's fields. The version is a supported one; reader and writer are set to its encoding.
 trait RequestBody: Sized {
-    /// At least as many bytes as the request takes in any version, but for the bodies of batches: so
-    /// its buffer is allocated once.
+    /// Upper bound of the encoded size in any version, without the bodies of batches: the buffer is allocated once.
     fn size_hint(&self) -> usize;
 
-    /// Writes the fields that the version has. Others must be what a reader takes them for, unless
-    /// Kafka calls them ignorable.
+    /// Encodes the fields that the version has. Others must have their default values, or be ignorable in Kafka's
+    /// schema; else encoding fails.
     fn encode(&self, w: &mut Writer, version: i16);
 
     #[cfg(any(test, feature = "testing"))]
@@ -86,30 +84,26 @@ impl<T: RequestBody> RequestBody for Box<T> {
     }
 }
 
-/// What a response does in its own way, likewise.
+/// Encoding of a response's fields; see [`RequestBody`].
 trait ResponseBody: Sized {
-    /// Writes the fields that the version has.
+    /// Encodes the fields that the version has.
     #[cfg(any(test, feature = "testing"))]
     fn encode(&self, w: &mut Writer, version: i16);
 
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError>;
 }
 
-/// Makes [`Request`] and [`Response`] of a list of the APIs, each with its two messages.
+/// Generates [`Request`] and [`Response`] from a list of APIs, each with its two messages.
 macro_rules! messages {
     ($($api:ident: $request:ty => $response:ty;)+) => {
-        /// A request of a producer.
+        /// A request.
         #[derive(Debug, Clone, PartialEq, Eq)]
-        #[cfg_attr(
-            not(any(test, feature = "testing")),
-            expect(dead_code, reason = "transactions will send what nobody sends yet")
-        )]
         pub(crate) enum Request {
             $($api($request),)+
         }
 
         impl Request {
-            /// Which one it is.
+            /// The request's API key.
             pub(crate) fn api_key(&self) -> ApiKey {
                 match self {
                     $(Self::$api(_) => ApiKey::$api,)+
@@ -140,14 +134,14 @@ macro_rules! messages {
             }
         }
 
-        /// A broker's answer.
+        /// A response.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub(crate) enum Response {
             $($api($response),)+
         }
 
         impl Response {
-            /// Which request it answers.
+            /// The API key of the request that it answers.
             #[cfg(any(test, feature = "testing"))]
             pub(crate) fn api_key(&self) -> ApiKey {
                 match self {
@@ -175,8 +169,7 @@ macro_rules! messages {
     };
 }
 
-// What is larger than a Produce request is behind a pointer: requests are moved by value, and nearly all
-// of them are Produce requests.
+// Messages larger than a Produce request are boxed: requests are moved by value, and nearly all are Produce requests.
 messages! {
     Produce: ProduceRequest => ProduceResponse;
     Metadata: MetadataRequest => MetadataResponse;
@@ -192,15 +185,15 @@ messages! {
 }
 
 impl Request {
-    /// Whether the broker answers it at all: to a Produce request with acks=0 it does not.
+    /// Whether the broker sends a response: not to a Produce request with acks=0.
     pub(crate) fn expects_response(&self) -> bool {
         !matches!(self, Self::Produce(request) if request.acks == 0)
     }
 
-    /// The request as a frame. Batches are referenced, not copied.
+    /// Encodes the request as a frame, which references the batches (zero-copy).
     ///
     /// # Errors
-    /// When there is no such version, or it cannot carry a field that is set.
+    /// Unknown version, or one that lacks a field that is set.
     pub(crate) fn encode(
         &self,
         version: i16,
@@ -225,7 +218,7 @@ impl Request {
 #[cfg(any(test, feature = "testing"))]
 // The broker's side.
 impl Request {
-    /// Reads a frame (without its length) as a request. Batches share the frame's memory.
+    /// Decodes a frame (without length prefix). Batches share the frame's memory (zero-copy).
     #[cfg(test)]
     pub(crate) fn decode(frame: &Bytes) -> Result<(RequestHeader, Self), DecodeError> {
         let mut reader = Reader::new(frame);
@@ -234,7 +227,7 @@ impl Request {
         Ok((header, request))
     }
 
-    /// Reads what follows a header that was read already.
+    /// Decodes the rest of a frame whose header was decoded already.
     pub(crate) fn decode_body(
         api: ApiKey,
         version: i16,
@@ -246,7 +239,7 @@ impl Request {
     }
 }
 
-/// Where a response has its throttle time, if it has one. What goes before authentication has none.
+/// The throttle time field of a response, if it has one; SASL responses have none.
 macro_rules! throttle_time {
     ($response:expr) => {
         match $response {
@@ -283,9 +276,9 @@ macro_rules! throttle_time {
 }
 
 impl Response {
-    /// Reads the answer to a request of this kind and version, after its
-    /// [header](super::decode_response_correlation). Bytes that are left over stay in the reader: as in
-    /// Kafka they are no error, since a broker may know more than we do.
+    /// Decodes the response to a request of this API and version, after its
+    /// [header](super::decode_response_correlation). Trailing bytes stay in the reader: as in Kafka they are no error,
+    /// since a broker may know more fields.
     pub(crate) fn decode(
         api: ApiKey,
         version: i16,
@@ -296,7 +289,7 @@ impl Response {
         Self::decode_fields(api, body, version)
     }
 
-    /// How long the broker wants the client to be quiet, or has kept it waiting; 0 where it cannot say.
+    /// The throttle time; 0 if the response has none.
     pub(crate) fn throttle_time_ms(&self) -> i32 {
         throttle_time!(self).copied().unwrap_or(0)
     }
@@ -305,19 +298,18 @@ impl Response {
 #[cfg(any(test, feature = "testing"))]
 // The broker's side.
 impl Response {
-    /// How long the client shall be quiet, or has been kept waiting; left out where it cannot be said.
+    /// Sets the throttle time, if the response has one.
     pub(crate) fn set_throttle_time_ms(&mut self, millis: i32) {
         if let Some(own) = throttle_time!(self) {
             *own = millis;
         }
     }
 
-    /// The answer as a frame, as a broker writes it. Fields that the version lacks are left out.
+    /// Encodes the response as a frame, as a broker does. Fields that the version lacks are left out.
     ///
     /// # Panics
-    /// When there is no such version, or it cannot carry so many coordinators, or a string is longer
-    /// than the protocol can carry. Only the brokers of tests write responses: in versions and with
-    /// names that they have read before.
+    /// Unknown version, a version that cannot carry several coordinators, or too long a string. Only the embedded
+    /// broker encodes responses, in versions and with names that it has decoded before.
     pub(crate) fn encode(&self, version: i16, correlation_id: i32) -> Frame {
         self.try_encode(version, correlation_id)
             .expect("a response is in a version that was read, with strings that were read")

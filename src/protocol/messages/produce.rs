@@ -1,4 +1,4 @@
-//! Produce: batches of records to the leaders of their partitions.
+//! Produce: writes record batches to partitions, sent to their leader.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,13 +9,13 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 
-/// Batches for partitions that one broker leads.
+/// Request: batches for partitions whose leader is the receiving broker.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProduceRequest {
     pub(crate) transactional_id: Option<Arc<str>>,
-    /// How many replicas must have the records before the broker answers; with 0 it never does.
+    /// Acknowledgements to wait for: 1 the leader's, -1 all in-sync replicas'; with 0 the broker sends no response.
     pub(crate) acks: i16,
-    /// How long the broker may wait for those replicas.
+    /// How long the broker waits for them: `request.timeout.ms`.
     pub(crate) timeout_ms: i32,
     pub(crate) topics: Vec<TopicProduceData>,
 }
@@ -31,19 +31,19 @@ pub(crate) struct TopicProduceData {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionProduceData {
     pub(crate) index: i32,
-    pub(crate) records: Option<Records>,
+    pub(crate) records: Option<MemoryRecords>,
 }
 
-/// A batch in two pieces: its header, which is copied into the frame, and its body, which is shared.
-/// A message set has no header; nor is anything told apart when it is read off the wire.
+/// A batch in two parts: its header, which is copied into the frame, and its body, which is shared. A message set, and
+/// a decoded batch, are all body.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Records {
+pub(crate) struct MemoryRecords {
     pub(crate) head: BatchHead,
     pub(crate) body: Bytes,
 }
 
-impl Records {
-    /// What is all body: a message set, or bytes that are passed on.
+impl MemoryRecords {
+    /// Records without a separate header: a message set, or bytes that are passed on.
     pub(crate) fn headless(body: Bytes) -> Self {
         Self {
             head: BatchHead::EMPTY,
@@ -51,7 +51,7 @@ impl Records {
         }
     }
 
-    /// Bytes of both pieces.
+    /// Size of both parts.
     #[allow(
         clippy::len_without_is_empty,
         reason = "a batch without bytes is no case of its own"
@@ -61,13 +61,13 @@ impl Records {
     }
 }
 
-impl fmt::Debug for Records {
+impl fmt::Debug for MemoryRecords {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Records({} bytes)", self.len())
     }
 }
 
-/// The header of a batch: of format v2, or nothing for the older formats, which have none.
+/// The header of a record batch (magic 2); empty for message sets, which have none.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BatchHead {
     bytes: [u8; Self::CAPACITY],
@@ -135,7 +135,10 @@ impl RequestBody for ProduceRequest {
             w.put_str(&topic.name, "the topic's name");
             w.put_array(&topic.partitions, "the partitions", |w, partition| {
                 w.put_i32(partition.index);
-                w.put_length(partition.records.as_ref().map(Records::len), "the records");
+                w.put_length(
+                    partition.records.as_ref().map(MemoryRecords::len),
+                    "the records",
+                );
                 if let Some(records) = &partition.records {
                     w.put_raw(records.head.as_slice());
                     w.put_shared(records.body.clone());
@@ -162,7 +165,7 @@ impl RequestBody for ProduceRequest {
                 let index = r.i32("a partition's index")?;
                 let records = r.nullable_bytes("a partition's records")?;
                 r.skip_tags()?;
-                let records = records.map(Records::headless);
+                let records = records.map(MemoryRecords::headless);
                 Ok(PartitionProduceData { index, records })
             })?;
             r.skip_tags()?;
@@ -178,41 +181,41 @@ impl RequestBody for ProduceRequest {
     }
 }
 
-/// What became of each partition's batch.
+/// Response: the result of each partition's batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ProduceResponse {
     pub(crate) topics: Vec<TopicProduceResponse>,
     pub(crate) throttle_time_ms: i32,
 }
 
-/// What became of the batches of one topic.
+/// Results of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TopicProduceResponse {
     pub(crate) name: Arc<str>,
     pub(crate) partitions: Vec<PartitionProduceResponse>,
 }
 
-/// What became of one batch.
+/// Result of one partition's batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionProduceResponse {
     pub(crate) index: i32,
     pub(crate) error: ErrorCode,
     /// The offset of the batch's first record.
     pub(crate) base_offset: i64,
-    /// When the broker wrote it, if the topic keeps that time instead of the records' own; else -1.
+    /// Log append time, if the topic has `message.timestamp.type=LogAppendTime`; else -1.
     pub(crate) log_append_time_ms: i64,
-    /// Where the partition's log begins; -1 if the broker does not say.
+    /// First offset of the partition's log; -1 in versions without it.
     pub(crate) log_start_offset: i64,
-    /// The records for which the batch was refused.
-    pub(crate) record_errors: Vec<RecordError>,
-    /// The broker's own words about the error.
+    /// The records that caused the batch to be rejected (KIP-467).
+    pub(crate) record_errors: Vec<BatchIndexAndErrorMessage>,
+    /// The broker's error message.
     pub(crate) error_message: Option<Arc<str>>,
 }
 
-/// A record for which a batch was refused.
+/// A record that caused its batch to be rejected.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct RecordError {
-    /// Its place in the batch, from 0.
+pub(crate) struct BatchIndexAndErrorMessage {
+    /// Its index in the batch, from 0.
     pub(crate) batch_index: i32,
     pub(crate) message: Option<Arc<str>>,
 }
@@ -297,7 +300,7 @@ impl PartitionProduceResponse {
                 let batch_index = r.i32("a record's index")?;
                 let message = r.error_text("a record's error message")?;
                 r.skip_tags()?;
-                Ok(RecordError {
+                Ok(BatchIndexAndErrorMessage {
                     batch_index,
                     message,
                 })

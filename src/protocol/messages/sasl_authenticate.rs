@@ -1,4 +1,4 @@
-//! SaslAuthenticate: what the mechanism agreed on makes client and broker say to each other.
+//! SaslAuthenticate: carries the tokens of the SASL mechanism.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,7 +9,7 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// What one side says. It may be a password, so only its length is ever shown.
+/// A token of the mechanism. It may contain a password, so `Debug` shows only its length.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct AuthBytes(pub(crate) Bytes);
 
@@ -19,7 +19,7 @@ impl fmt::Debug for AuthBytes {
     }
 }
 
-/// Says something to the broker.
+/// Request: a token of the client.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SaslAuthenticateRequest {
     pub(crate) auth_bytes: AuthBytes,
@@ -43,14 +43,14 @@ impl RequestBody for SaslAuthenticateRequest {
     }
 }
 
-/// Says something to the client, or that it is refused.
+/// Response: a token of the broker, or its error.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SaslAuthenticateResponse {
     pub(crate) error: ErrorCode,
-    /// The broker's own words about the error.
+    /// The broker's error message.
     pub(crate) error_message: Option<Arc<str>>,
     pub(crate) auth_bytes: AuthBytes,
-    /// After this time the client has to authenticate again (KIP-368); never, if it is 0.
+    /// Session lifetime, after which the client has to re-authenticate (KIP-368); 0 for no limit.
     pub(crate) session_lifetime_ms: i64,
 }
 

@@ -1,4 +1,4 @@
-//! SaslHandshake: by which mechanism a client is going to authenticate.
+//! SaslHandshake: chooses the SASL mechanism.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use super::{RequestBody, ResponseBody};
 use crate::error::ErrorCode;
 use crate::protocol::wire::{DecodeError, Reader, Writer};
 
-/// Proposes a mechanism. After version 0 its bytes go back and forth without headers; after version 1,
-/// in `SaslAuthenticate` requests.
+/// Request: a mechanism. After version 0 its tokens are sent as bare frames, after version 1 in `SaslAuthenticate`
+/// requests (KIP-152).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SaslHandshakeRequest {
     /// Its registered name, as in `SCRAM-SHA-512`.
@@ -32,11 +32,11 @@ impl RequestBody for SaslHandshakeRequest {
     }
 }
 
-/// Whether the broker takes it.
+/// Response: whether the broker has the mechanism enabled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SaslHandshakeResponse {
     pub(crate) error: ErrorCode,
-    /// What it takes.
+    /// The mechanisms that the broker has enabled.
     pub(crate) mechanisms: Vec<Arc<str>>,
 }
 

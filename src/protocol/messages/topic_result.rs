@@ -1,5 +1,4 @@
-//! What became of partitions, one by one: the same in the answers to AddPartitionsToTxn and
-//! TxnOffsetCommit.
+//! Error codes by topic and partition, as in responses to AddPartitionsToTxn and TxnOffsetCommit.
 
 use std::sync::Arc;
 
@@ -8,14 +7,14 @@ use crate::error::ErrorCode;
 use crate::protocol::wire::Writer;
 use crate::protocol::wire::{DecodeError, Reader};
 
-/// What became of partitions of one topic.
+/// Results of one topic's partitions.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TopicResult {
     pub(crate) name: Arc<str>,
     pub(crate) partitions: Vec<PartitionResult>,
 }
 
-/// What became of one partition.
+/// Result of one partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct PartitionResult {
     pub(crate) index: i32,

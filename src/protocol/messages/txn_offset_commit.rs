@@ -1,4 +1,4 @@
-//! TxnOffsetCommit: how far a consumer group has read, committed if the transaction is.
+//! TxnOffsetCommit: commits a consumer group's offsets as part of a transaction.
 
 use std::sync::Arc;
 
@@ -6,39 +6,39 @@ use super::topic_result::TopicResult;
 use super::{RequestBody, ResponseBody};
 use crate::protocol::wire::{DecodeError, EncodeError, Reader, Writer};
 
-/// Commits offsets of a group as part of a transaction.
+/// Request: offsets of a group, which take effect when the transaction is committed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TxnOffsetCommitRequest {
     pub(crate) transactional_id: Arc<str>,
     pub(crate) group_id: Arc<str>,
     pub(crate) producer_id: i64,
     pub(crate) producer_epoch: i16,
-    /// Which round of the group's life the consumer takes part in, so that a broker refuses one that
-    /// has been left behind (KIP-447); -1 if it is not said. Before version 3 it cannot be.
+    /// Generation of the group, by which the broker fences a consumer that the group has rebalanced without (KIP-447);
+    /// -1 if unknown. From version 3.
     pub(crate) generation_id: i32,
-    /// Which of the group's members the consumer is; empty if it is not said, likewise.
+    /// Member id of the consumer; empty if unknown. From version 3.
     pub(crate) member_id: Arc<str>,
-    /// The name that was configured for the member, if it has one, likewise.
+    /// `group.instance.id` of the consumer, if it has one. From version 3.
     pub(crate) group_instance_id: Option<Arc<str>>,
     pub(crate) topics: Vec<TxnOffsetCommitTopic>,
 }
 
-/// Offsets in one topic.
+/// Offsets of one topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TxnOffsetCommitTopic {
     pub(crate) name: Arc<str>,
     pub(crate) partitions: Vec<TxnOffsetCommitPartition>,
 }
 
-/// An offset.
+/// Offset of one partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TxnOffsetCommitPartition {
     pub(crate) index: i32,
-    /// The next to be read.
+    /// Offset of the next record to read.
     pub(crate) offset: i64,
-    /// The leader epoch of the last record read; -1 if it is not known. Left out before version 2.
+    /// Leader epoch of the last record read; -1 if unknown. From version 2.
     pub(crate) leader_epoch: i32,
-    /// Whatever the consumer wants to remember with it.
+    /// Metadata of the consumer, stored with the offset.
     pub(crate) metadata: Option<Arc<str>>,
 }
 
@@ -157,7 +157,7 @@ impl TxnOffsetCommitPartition {
     }
 }
 
-/// Which offsets were taken, and why others were not.
+/// Response: an error code per partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TxnOffsetCommitResponse {
     pub(crate) throttle_time_ms: i32,

@@ -353,7 +353,7 @@ fn an_error_says_which_field_and_where() {
 }
 
 #[test]
-fn of_long_words_about_an_error_the_beginning_is_kept() {
+fn a_long_error_message_is_truncated() {
     let words = |len: usize| -> std::sync::Arc<str> { "\u{e4}".repeat(len / 2).into() };
     let kept = |len| -> Vec<usize> {
         let Response::Produce(mut sent) = full_response(ApiKey::Produce) else {

@@ -8,7 +8,7 @@ use crate::protocol::*;
 
 fn produce(acks: i16, body: &Bytes) -> ProduceRequest {
     let records = |head| {
-        Some(Records {
+        Some(MemoryRecords {
             head,
             body: body.clone(),
         })
@@ -104,7 +104,7 @@ fn a_header_before_a_classic_request_has_no_tagged_fields() {
 fn an_old_produce_request_has_its_known_bytes() {
     let partition = PartitionProduceData {
         index: 7,
-        records: Some(Records::headless(Bytes::from_static(b"a set"))),
+        records: Some(MemoryRecords::headless(Bytes::from_static(b"a set"))),
     };
     let request = ProduceRequest {
         topics: vec![TopicProduceData {

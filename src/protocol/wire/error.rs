@@ -1,34 +1,34 @@
-//! Why bytes could not be read as a message, or a message not written as bytes.
+//! Errors of encoding and decoding a message.
 
 use std::fmt;
 
-/// What is wrong with the bytes of a message.
+/// Kind of a decode error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DecodeErrorKind {
     /// The message ends inside the field.
     Truncated,
     /// A length or a count is negative, larger than the type allows, or not a varint.
     BadLength,
-    /// A length or a count is larger than what is left of the message could hold.
+    /// A length or a count exceeds what the rest of the message can hold.
     PastEnd,
-    /// The field is null and may not be.
+    /// A field that is not nullable is null.
     Null,
     /// A string is not UTF-8.
     NotUtf8,
-    /// No request of this number is known here.
+    /// Unknown API key.
     #[cfg(any(test, feature = "testing"))]
     UnknownApi(i16),
-    /// This version of the message is not known here.
+    /// Unknown version of the message.
     UnknownVersion(i16),
 }
 
-/// Bytes that are no message of the expected kind.
+/// The bytes are not a valid message of the expected kind.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct DecodeError {
     pub(crate) kind: DecodeErrorKind,
     /// The field that could not be read.
     pub(crate) what: &'static str,
-    /// Where the field begins, in bytes from the beginning of the frame.
+    /// Offset of the field in the frame, in bytes.
     pub(crate) at: usize,
 }
 
@@ -53,20 +53,30 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// A message that cannot be written in the chosen version.
+/// The message cannot be encoded in the chosen version.
 ///
 /// # Kafka
 /// `UnsupportedVersionException`, when it is thrown while a request is built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EncodeError {
-    /// There is no such version of the message.
+    /// Unknown version of the message.
     UnknownVersion { what: &'static str, version: i16 },
-    /// The version has no place for a field that is set.
+    /// A field is set that the version does not have.
     UnsupportedField { what: &'static str, version: i16 },
-    /// A string is longer than the protocol can carry.
+    /// A string exceeds the protocol's limit.
     TooLong { what: &'static str },
-    /// The whole message is.
+    /// The message exceeds 2 GiB.
     FrameTooLarge,
+}
+
+impl EncodeError {
+    /// Whether another version, hence another broker, could take the message.
+    pub(crate) fn is_of_version(self) -> bool {
+        match self {
+            Self::UnknownVersion { .. } | Self::UnsupportedField { .. } => true,
+            Self::TooLong { .. } | Self::FrameTooLarge => false,
+        }
+    }
 }
 
 impl fmt::Display for EncodeError {

@@ -1,10 +1,9 @@
-//! The primitive types of the protocol: checked reads, and writes.
+//! Encoding and decoding of the protocol's primitive types.
 //!
-//! Numbers are big-endian. Strings, byte strings and arrays come in two forms: *classic* (a fixed-width
-//! length, -1 for null) and, in the "flexible" versions of a message, *compact* (an unsigned varint
-//! holding the length plus one, 0 for null). Flexible structures end with tagged fields, which a reader
-//! that does not know them skips. Reader and writer are told the form once per message, so that the
-//! code of a message is the same for both.
+//! Numbers are big-endian. Strings, byte strings and arrays have two encodings: *classic* (a fixed-width length, -1 for
+//! null), and in flexible versions of a message *compact* (an unsigned varint: length plus one, 0 for null). Flexible
+//! structures end with tagged fields; unknown ones are skipped. Reader and writer are set to an encoding once per
+//! message, so the code of a message is the same for both.
 
 mod error;
 mod read;
@@ -12,11 +11,10 @@ mod write;
 
 pub(crate) use error::{DecodeError, DecodeErrorKind, EncodeError};
 pub(crate) use read::Reader;
-pub(crate) use write::{Writer, Written};
+pub(crate) use write::{Writer, WrittenFrame};
 
-/// The longest string of the protocol: what the classic form's 16 bits can count. Kafka holds the
-/// compact form to it too.
+/// Longest string: the limit of the classic encoding's 16-bit length, which Kafka applies to compact strings, too.
 const MAX_STRING_BYTES: usize = i16::MAX as usize;
 
-/// Of a longer text about an error the beginning is kept. Those of brokers have a line or two.
+/// A broker's error message is truncated to this size; they are usually a line or two.
 const MAX_ERROR_TEXT_BYTES: usize = 1024;

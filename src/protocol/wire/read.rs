@@ -1,4 +1,4 @@
-//! Reading: nothing here panics or allocates beyond what the bytes at hand can fill.
+//! Decoding of untrusted bytes: nothing here panics, and no allocation exceeds what the bytes present can fill.
 
 use std::str;
 use std::sync::Arc;
@@ -10,30 +10,29 @@ use super::{DecodeError, DecodeErrorKind, MAX_ERROR_TEXT_BYTES, MAX_STRING_BYTES
 use crate::error::ErrorCode;
 use crate::util::varint::{VarintError, take_unsigned};
 
-/// Room that is made for the elements of an array before the first of them has been read.
+/// Most memory that is reserved for an array before its first element is read.
 const UNREAD_ROOM_BYTES: usize = 16 * 1024;
 
-/// As many elements of a type as room is made for when `count` of them are announced. In memory an
-/// element may take many times what it takes in the message, and the bytes need not be elements at all.
+/// Number of elements to reserve capacity for, of an array of `count`. In memory an element may be many times larger
+/// than encoded, and the count is untrusted.
 fn room_for<T>(count: usize) -> usize {
     count.min(UNREAD_ROOM_BYTES / size_of::<T>().max(1))
 }
 
-/// Reads the fields of a message, one after the other, from a frame.
+/// Decodes the fields of a message from a frame, in order.
 ///
-/// Each read takes the field's name, for the error.
+/// Each method takes the field's name, for the error.
 #[derive(Debug, Clone)]
 pub(crate) struct Reader<'a> {
     frame: &'a Bytes,
     at: usize,
     flexible: bool,
-    /// The first error code that is not in Kafka's table as we know it.
+    /// The first error code that [`ErrorCode`] does not know.
     unknown_error: Option<i16>,
 }
 
 impl<'a> Reader<'a> {
-    /// A reader at the beginning of `frame` (which does not include the frame's length). It reads the
-    /// classic forms until told otherwise.
+    /// A reader at the beginning of `frame` (without length prefix), set to the classic encoding.
     pub(crate) fn new(frame: &'a Bytes) -> Self {
         Self {
             frame,
@@ -43,17 +42,17 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Whether strings and arrays that follow are in compact form, and structures have tagged fields.
+    /// Sets the encoding: flexible (compact strings and arrays, tagged fields), or classic.
     pub(crate) fn set_flexible(&mut self, flexible: bool) {
         self.flexible = flexible;
     }
 
-    /// Bytes that are left.
+    /// Number of bytes not read yet.
     pub(crate) fn remaining(&self) -> usize {
         self.frame.len() - self.at
     }
 
-    /// An error about what begins at the current position.
+    /// An error of the field that begins at the current position.
     pub(crate) fn error(&self, kind: DecodeErrorKind, what: &'static str) -> DecodeError {
         DecodeError {
             kind,
@@ -63,7 +62,7 @@ impl<'a> Reader<'a> {
     }
 
     fn fixed(&mut self, len: usize, what: &'static str) -> Result<&'a [u8], DecodeError> {
-        // `at` never passes the end, so the sum cannot be larger than twice a buffer's length.
+        // Cannot overflow: `at` never exceeds the frame's length, and `len` is below `isize::MAX`.
         let bytes = self.frame.get(self.at..self.at + len);
         let bytes = bytes.ok_or_else(|| self.error(DecodeErrorKind::Truncated, what))?;
         self.at += len;
@@ -86,7 +85,7 @@ impl<'a> Reader<'a> {
         self.fixed(2, what).map(BigEndian::read_i16)
     }
 
-    /// An error code; one that is not known reads as `UNKNOWN_SERVER_ERROR` and is kept for the log.
+    /// An error code; an unknown one is decoded as `UNKNOWN_SERVER_ERROR`, and kept for the log.
     pub(crate) fn error_code(&mut self, what: &'static str) -> Result<ErrorCode, DecodeError> {
         let code = self.i16(what)?;
         Ok(ErrorCode::known(code).unwrap_or_else(|| {
@@ -95,7 +94,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// The first error code that was read and is not known.
+    /// The first unknown error code that was read.
     pub(crate) fn unknown_error(&self) -> Option<i16> {
         self.unknown_error
     }
@@ -127,8 +126,8 @@ impl<'a> Reader<'a> {
         Ok(value)
     }
 
-    /// The length of a string, byte string or array; `None` for null. In classic form `short` ones
-    /// take two bytes, others four.
+    /// The length of a string, byte string or array; `None` for null. In the classic encoding it has two bytes if
+    /// `short`, else four.
     fn length(&mut self, short: bool, what: &'static str) -> Result<Option<usize>, DecodeError> {
         let begin = self.at;
         let length = if self.flexible {
@@ -157,7 +156,7 @@ impl<'a> Reader<'a> {
         self.fixed(len, what)
     }
 
-    /// A string that may be null.
+    /// A nullable string, borrowed.
     pub(crate) fn nullable_str(
         &mut self,
         what: &'static str,
@@ -182,7 +181,7 @@ impl<'a> Reader<'a> {
         Ok(Some(text))
     }
 
-    /// A string.
+    /// A string, borrowed.
     pub(crate) fn str(&mut self, what: &'static str) -> Result<&'a str, DecodeError> {
         let begin = self.at;
         self.nullable_str(what)?.ok_or(DecodeError {
@@ -192,12 +191,12 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// A string of our own.
+    /// A string, copied.
     pub(crate) fn string(&mut self, what: &'static str) -> Result<Arc<str>, DecodeError> {
         self.str(what).map(Arc::from)
     }
 
-    /// A string of our own, that may be null.
+    /// A nullable string, copied.
     pub(crate) fn nullable_string(
         &mut self,
         what: &'static str,
@@ -205,8 +204,7 @@ impl<'a> Reader<'a> {
         Ok(self.nullable_str(what)?.map(Arc::from))
     }
 
-    /// The peer's words about an error, if it has any: as much of them as is worth keeping. They may be kept
-    /// for each record, and are said in logs.
+    /// A nullable error message of the peer, copied and truncated: it may be kept for each record, and is logged.
     pub(crate) fn error_text(
         &mut self,
         what: &'static str,
@@ -223,7 +221,7 @@ impl<'a> Reader<'a> {
         }))
     }
 
-    /// A byte string that may be null; it shares the frame's memory.
+    /// A nullable byte string, which shares the frame's memory (zero-copy).
     pub(crate) fn nullable_bytes(
         &mut self,
         what: &'static str,
@@ -236,7 +234,7 @@ impl<'a> Reader<'a> {
         Ok(Some(self.frame.slice(begin..begin + len)))
     }
 
-    /// A byte string; it shares the frame's memory.
+    /// A byte string, which shares the frame's memory (zero-copy).
     pub(crate) fn bytes(&mut self, what: &'static str) -> Result<Bytes, DecodeError> {
         let begin = self.at;
         self.nullable_bytes(what)?.ok_or(DecodeError {
@@ -246,7 +244,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The number of elements of an array; `None` for null. Each has `least` bytes or more.
+    /// The number of elements of an array; `None` for null. Each element has at least `least` bytes.
     fn count(&mut self, what: &'static str, least: usize) -> Result<Option<usize>, DecodeError> {
         let begin = self.at;
         match self.length(false, what)? {
@@ -259,10 +257,10 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// An array that may be null.
+    /// A nullable array.
     ///
-    /// `least` is the number of bytes that an element has at the very least (so not zero): a count
-    /// that what is left of the frame cannot hold is refused before anything is reserved for it.
+    /// `least` is the smallest encoded size of an element (not zero): a count that exceeds the rest of the frame is an
+    /// error before anything is allocated.
     pub(crate) fn nullable_array<T>(
         &mut self,
         what: &'static str,
@@ -295,7 +293,7 @@ impl<'a> Reader<'a> {
             })
     }
 
-    /// An array of 32-bit numbers, which are appended to `into`.
+    /// An array of 32-bit numbers, appended to `into`.
     pub(crate) fn i32_array(
         &mut self,
         into: &mut Vec<i32>,
@@ -312,12 +310,12 @@ impl<'a> Reader<'a> {
         Ok(())
     }
 
-    /// Skips the tagged fields that end a structure, if this message has them.
+    /// Skips the tagged fields at the end of a structure, in a flexible version.
     pub(crate) fn skip_tags(&mut self) -> Result<(), DecodeError> {
         if !self.flexible {
             return Ok(());
         }
-        // A count without the fields to it fails at the first that is missing.
+        // The count needs no check: too large a one fails at the first missing field.
         for _ in 0..self.unsigned("the count of tagged fields")? {
             self.unsigned("the tag of a tagged field")?;
             let size = self.unsigned("the size of a tagged field")?;
@@ -332,7 +330,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_room_made_for_an_array_does_not_grow_with_the_count_that_is_announced() {
+    fn the_capacity_reserved_for_an_array_does_not_grow_with_its_untrusted_count() {
         assert_eq!(room_for::<i32>(3), 3);
         assert_eq!(room_for::<[u8; 96]>(3), 3);
         for count in [100_000, 25_000_000, i32::MAX as usize] {

@@ -1,4 +1,4 @@
-//! Writing: into one vector, with shared buffers in between that are not copied.
+//! Encoding: fields are copied into one vector; shared buffers in between are referenced.
 
 use byteorder::{BigEndian, ByteOrder};
 use bytes::Bytes;
@@ -6,18 +6,18 @@ use bytes::Bytes;
 use super::{EncodeError, MAX_STRING_BYTES};
 use crate::util::varint::put_unsigned;
 
-/// What was written, in two parts.
+/// The encoded message: copied bytes, and references to shared buffers.
 #[derive(Debug)]
-pub(crate) struct Written {
-    /// What was copied.
+pub(crate) struct WrittenFrame {
+    /// The copied bytes.
     pub(crate) own: Vec<u8>,
-    /// The buffers in between: each with the number of copied bytes before it.
+    /// The shared buffers, each with the number of copied bytes before it.
     pub(crate) shared: Vec<(usize, Bytes)>,
 }
 
-/// Writes the fields of a message, one after the other.
+/// Encodes the fields of a message, in order.
 ///
-/// What cannot be written is remembered, and reported when the message is finished.
+/// The first error is stored, and returned by [`finish`](Self::finish).
 #[derive(Debug, Default)]
 pub(crate) struct Writer {
     out: Vec<u8>,
@@ -27,8 +27,7 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// A writer with room for `bytes` of its own and `shared` buffers of others. It writes the
-    /// classic forms until told otherwise.
+    /// A writer with capacity for `bytes` copied bytes and `shared` buffers, set to the classic encoding.
     pub(crate) fn with_capacity(bytes: usize, shared: usize) -> Self {
         Self {
             out: Vec::with_capacity(bytes),
@@ -37,29 +36,28 @@ impl Writer {
         }
     }
 
-    /// Whether strings and arrays that follow are written in compact form, and structures end with
-    /// tagged fields.
+    /// Sets the encoding: flexible (compact strings and arrays, tagged fields), or classic.
     pub(crate) fn set_flexible(&mut self, flexible: bool) {
         self.flexible = flexible;
     }
 
-    /// Remembers why the message cannot be written; the first reason stays.
+    /// Stores the error with which encoding fails; the first one stays.
     pub(crate) fn fail(&mut self, error: EncodeError) {
         self.error.get_or_insert(error);
     }
 
-    /// All that was written.
-    pub(crate) fn finish(self) -> Result<Written, EncodeError> {
+    /// The encoded message, or the first error.
+    pub(crate) fn finish(self) -> Result<WrittenFrame, EncodeError> {
         match self.error {
             Some(error) => Err(error),
-            None => Ok(Written {
+            None => Ok(WrittenFrame {
                 own: self.out,
                 shared: self.shared,
             }),
         }
     }
 
-    /// A byte that is 1 for true.
+    /// A boolean: one byte, 1 for true.
     pub(crate) fn put_bool(&mut self, value: bool) {
         self.out.push(value.into());
     }
@@ -95,12 +93,12 @@ impl Writer {
         self.out.extend_from_slice(&uuid);
     }
 
-    /// Bytes as they are, without a length.
+    /// Raw bytes without a length, copied.
     pub(crate) fn put_raw(&mut self, bytes: &[u8]) {
         self.out.extend_from_slice(bytes);
     }
 
-    /// Bytes as they are, without a length and without copying them.
+    /// Raw bytes without a length, referenced (zero-copy).
     pub(crate) fn put_shared(&mut self, bytes: Bytes) {
         if !bytes.is_empty() {
             self.shared.push((self.out.len(), bytes));
@@ -118,7 +116,7 @@ impl Writer {
         }
     }
 
-    /// A string that may be null.
+    /// A nullable string.
     pub(crate) fn put_nullable_str(&mut self, value: Option<&str>, what: &'static str) {
         let Some(value) = value else {
             if self.flexible {
@@ -145,7 +143,7 @@ impl Writer {
         self.put_nullable_str(Some(value), what);
     }
 
-    /// A byte string, which is copied.
+    /// A byte string, copied.
     pub(crate) fn put_bytes(&mut self, bytes: &[u8], what: &'static str) {
         self.put_length(Some(bytes.len()), what);
         self.put_raw(bytes);
@@ -169,7 +167,7 @@ impl Writer {
         self.put_array(numbers, what, |w, number| w.put_i32(*number));
     }
 
-    /// The end of a structure: no tagged fields, if this message can have them.
+    /// The end of a structure: an empty list of tagged fields, in a flexible version.
     pub(crate) fn put_no_tags(&mut self) {
         if self.flexible {
             self.out.push(0);

@@ -1,45 +1,45 @@
-//! What can be wrong with a batch.
+//! Errors of reading a record batch.
 
 use std::fmt;
 
 use crate::compress::DecompressError;
 use crate::util::varint::VarintError;
 
-/// Why bytes are not a good record batch.
+/// Why bytes are not a valid record batch.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum BatchError {
     /// The bytes end before the batch does.
     Truncated { needed: usize, available: usize },
-    /// The length field is smaller than a header, or negative.
+    /// The length field is negative, or smaller than a header.
     InvalidLength(i32),
-    /// Not format 2.
+    /// Not magic 2.
     UnsupportedMagic(i8),
-    /// The bytes are not those the checksum was made for.
+    /// The checksum does not match: the bytes are corrupt.
     Checksum { stored: u32, computed: u32 },
     /// More bytes follow where one batch was expected.
     #[cfg(test)]
     TrailingBytes(usize),
-    /// A negative number of records.
+    /// The record count is negative.
     InvalidCount(i32),
-    /// The records must be uncompressed first; the codec's number.
+    /// The records must be decompressed first; with the codec id.
     #[cfg(test)]
     Compressed(u8),
-    /// No codec has this number.
+    /// Unknown codec id.
     UnknownCodec(u8),
-    /// The records cannot be uncompressed.
+    /// The records cannot be decompressed.
     Uncompress(DecompressError),
-    /// One record is wrong.
-    Record { index: u32, error: RecordError },
+    /// A record is invalid.
+    Record { index: u32, error: InvalidRecord },
     /// Bytes follow the last record.
     BytesAfterRecords(usize),
 }
 
-/// Why bytes are not a good record.
+/// Why bytes are not a valid record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum RecordError {
-    /// A variable-length number is cut off or too long.
+pub(crate) enum InvalidRecord {
+    /// A varint is truncated or too long.
     Varint(VarintError),
-    /// A length that is negative, or larger than what is left.
+    /// A field's length is negative, or exceeds the rest of the record.
     Length {
         field: &'static str,
         length: i32,
@@ -51,7 +51,7 @@ pub(crate) enum RecordError {
     HeaderKey,
 }
 
-impl From<VarintError> for RecordError {
+impl From<VarintError> for InvalidRecord {
     fn from(error: VarintError) -> Self {
         Self::Varint(error)
     }
@@ -63,7 +63,7 @@ impl fmt::Display for BatchError {
             Self::Truncated { needed, available } => {
                 write!(f, "the batch needs {needed} bytes, there are {available}")
             }
-            Self::InvalidLength(length) => write!(f, "{length} is no length of a batch"),
+            Self::InvalidLength(length) => write!(f, "{length} is not a valid batch length"),
             Self::UnsupportedMagic(magic) => write!(f, "format {magic} where 2 was expected"),
             Self::Checksum { stored, computed } => {
                 write!(
@@ -73,7 +73,7 @@ impl fmt::Display for BatchError {
             }
             #[cfg(test)]
             Self::TrailingBytes(count) => write!(f, "{count} bytes follow the batch"),
-            Self::InvalidCount(count) => write!(f, "{count} records announced"),
+            Self::InvalidCount(count) => write!(f, "{count} is not a valid record count"),
             #[cfg(test)]
             Self::Compressed(codec) => write!(f, "records are compressed with codec {codec}"),
             Self::UnknownCodec(codec) => write!(f, "there is no codec {codec}"),
@@ -86,7 +86,7 @@ impl fmt::Display for BatchError {
 
 impl std::error::Error for BatchError {}
 
-impl fmt::Display for RecordError {
+impl fmt::Display for InvalidRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Varint(VarintError::Truncated) => f.write_str("a number is cut off"),
@@ -107,4 +107,4 @@ impl fmt::Display for RecordError {
     }
 }
 
-impl std::error::Error for RecordError {}
+impl std::error::Error for InvalidRecord {}

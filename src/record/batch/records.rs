@@ -1,6 +1,6 @@
-//! The records of a batch, read in place.
+//! The records of a batch, borrowed from its bytes.
 
-use super::{BatchError, RecordError};
+use super::{BatchError, InvalidRecord};
 use crate::util::varint::{take_varint, take_varlong};
 
 /// A record inside a batch's bytes.
@@ -16,8 +16,8 @@ pub(crate) struct RecordView<'a> {
 }
 
 impl<'a> RecordView<'a> {
-    /// Reads a record that takes up all of `body`, the bytes its length field counts.
-    fn parse(mut body: &'a [u8]) -> Result<Self, RecordError> {
+    /// Parses a record that is exactly `body`, the bytes after its length field.
+    fn parse(mut body: &'a [u8]) -> Result<Self, InvalidRecord> {
         // One byte of attributes, none of which is in use.
         body = body
             .split_first()
@@ -37,12 +37,12 @@ impl<'a> RecordView<'a> {
                 headers,
             })
         } else {
-            Err(RecordError::Unused(body.len()))
+            Err(InvalidRecord::Unused(body.len()))
         }
     }
 }
 
-/// The headers of a [`RecordView`], in order. They have been checked, so reading them cannot fail.
+/// The headers of a [`RecordView`], in order. They are validated when the record is parsed, so iterating cannot fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct HeaderViews<'a> {
     count: u32,
@@ -50,11 +50,11 @@ pub(crate) struct HeaderViews<'a> {
 }
 
 impl<'a> HeaderViews<'a> {
-    /// Checks the headers at the front of `input` and steps over them.
-    fn take(input: &mut &'a [u8]) -> Result<Self, RecordError> {
+    /// Validates the headers at the front of `input` and skips them.
+    fn take(input: &mut &'a [u8]) -> Result<Self, InvalidRecord> {
         let count = take_varint(input)?;
         let available = input.len();
-        let number = u32::try_from(count).map_err(|_| RecordError::Length {
+        let number = u32::try_from(count).map_err(|_| InvalidRecord::Length {
             field: "headers",
             length: count,
             available,
@@ -69,7 +69,7 @@ impl<'a> HeaderViews<'a> {
         })
     }
 
-    /// How many there are.
+    /// The number of headers.
     #[cfg(test)]
     pub(crate) fn len(self) -> usize {
         self.count as usize
@@ -84,7 +84,7 @@ impl<'a> HeaderViews<'a> {
     }
 }
 
-/// Goes through [`HeaderViews`].
+/// Iterator over [`HeaderViews`].
 #[derive(Debug, Clone)]
 pub(crate) struct HeaderIter<'a> {
     left: u32,
@@ -96,22 +96,22 @@ impl<'a> Iterator for HeaderIter<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         self.left = self.left.checked_sub(1)?;
-        // `HeaderViews::take` has read the same bytes without an error.
+        // Cannot fail: `HeaderViews::take` has validated the same bytes.
         take_header(&mut self.bytes).ok()
     }
 }
 
-/// The records of a batch, one after the other; ends after the first error.
+/// Iterator over the records of a batch; ends after the first error.
 ///
-/// After the last record announced, bytes that remain are an error too.
+/// Trailing bytes after the last record are an error, too.
 #[derive(Debug, Clone)]
-pub(crate) struct Records<'a> {
+pub(crate) struct RecordIterator<'a> {
     rest: &'a [u8],
     index: u32,
     count: u32,
 }
 
-impl<'a> Records<'a> {
+impl<'a> RecordIterator<'a> {
     pub(super) fn new(payload: &'a [u8], count: u32) -> Self {
         Self {
             rest: payload,
@@ -129,7 +129,7 @@ impl<'a> Records<'a> {
     }
 }
 
-impl<'a> Iterator for Records<'a> {
+impl<'a> Iterator for RecordIterator<'a> {
     type Item = Result<RecordView<'a>, BatchError>;
 
     fn next(&mut self) -> Option<Self::Item> {
@@ -141,7 +141,7 @@ impl<'a> Iterator for Records<'a> {
         if record.is_ok() {
             self.index += 1;
         } else {
-            // Where a record is broken, the next cannot be found: end here.
+            // After an invalid record, the start of the next is unknown: end here.
             self.rest = &[];
             self.count = self.index;
         }
@@ -149,18 +149,18 @@ impl<'a> Iterator for Records<'a> {
     }
 }
 
-/// A key and a value of a header.
-fn take_header<'a>(input: &mut &'a [u8]) -> Result<(&'a str, Option<&'a [u8]>), RecordError> {
+/// Takes a header's key and value off the front of `input`.
+fn take_header<'a>(input: &mut &'a [u8]) -> Result<(&'a str, Option<&'a [u8]>), InvalidRecord> {
     let key = take_nullable(input, "header key")?.ok_or_else(|| too_short("header key", -1))?;
-    let key = std::str::from_utf8(key).map_err(|_| RecordError::HeaderKey)?;
+    let key = std::str::from_utf8(key).map_err(|_| InvalidRecord::HeaderKey)?;
     Ok((key, take_nullable(input, "header value")?))
 }
 
-/// As many bytes as the varint at the front of `input` says; `None` for -1.
+/// Takes a varint length, and as many bytes, off the front of `input`; `None` for length -1.
 fn take_nullable<'a>(
     input: &mut &'a [u8],
     field: &'static str,
-) -> Result<Option<&'a [u8]>, RecordError> {
+) -> Result<Option<&'a [u8]>, InvalidRecord> {
     let length = take_varint(input)?;
     if length == -1 {
         return Ok(None);
@@ -169,7 +169,7 @@ fn take_nullable<'a>(
     let split = usize::try_from(length)
         .ok()
         .and_then(|length| input.split_at_checked(length));
-    let (bytes, rest) = split.ok_or(RecordError::Length {
+    let (bytes, rest) = split.ok_or(InvalidRecord::Length {
         field,
         length,
         available,
@@ -178,8 +178,8 @@ fn take_nullable<'a>(
     Ok(Some(bytes))
 }
 
-fn too_short(field: &'static str, length: i32) -> RecordError {
-    RecordError::Length {
+fn too_short(field: &'static str, length: i32) -> InvalidRecord {
+    InvalidRecord::Length {
         field,
         length,
         available: 0,

@@ -183,7 +183,7 @@ fn more_records_announced_than_there_are_is_an_error() {
         read(&wrap(&payload, 2)),
         Err(BatchError::Record {
             index: 1,
-            error: RecordError::Varint(VarintError::Truncated)
+            error: InvalidRecord::Varint(VarintError::Truncated)
         })
     ));
 }
@@ -230,7 +230,7 @@ fn a_field_that_does_not_fit_its_record_is_named() {
         match read(&wrap(&payload, 1)) {
             Err(BatchError::Record {
                 index: 0,
-                error: RecordError::Length { field, .. },
+                error: InvalidRecord::Length { field, .. },
             }) => {
                 assert_eq!(field, name);
             }
@@ -252,7 +252,7 @@ fn a_huge_number_of_headers_ends_with_the_bytes() {
     assert!(matches!(
         read(&wrap(&payload, 1)),
         Err(BatchError::Record {
-            error: RecordError::Varint(VarintError::Truncated),
+            error: InvalidRecord::Varint(VarintError::Truncated),
             ..
         })
     ));
@@ -265,7 +265,7 @@ fn a_record_shorter_than_its_length_says_is_an_error() {
     encode_record(&mut payload, 0, &some_records()[0]);
     payload[0] += 4;
     payload.extend_from_slice(&[0, 0]);
-    let error = RecordError::Unused(2);
+    let error = InvalidRecord::Unused(2);
     assert_eq!(
         read(&wrap(&payload, 1)).unwrap_err(),
         BatchError::Record { index: 0, error }
@@ -288,7 +288,7 @@ fn a_header_key_that_is_not_utf8_is_an_error() {
     );
     let at = payload.iter().position(|byte| *byte == b'a').unwrap();
     payload[at] = 0xff;
-    let error = RecordError::HeaderKey;
+    let error = InvalidRecord::HeaderKey;
     assert_eq!(
         read(&wrap(&payload, 1)).unwrap_err(),
         BatchError::Record { index: 0, error }
@@ -368,7 +368,7 @@ fn batches_back_to_back_are_taken_one_by_one_until_the_first_broken_one() {
 
 #[test]
 fn errors_say_what_was_found() {
-    let error = RecordError::Length {
+    let error = InvalidRecord::Length {
         field: "key",
         length: 100,
         available: 2,

@@ -1,15 +1,15 @@
-//! What can be wrong with a message set.
+//! Errors of reading a message set.
 
 use std::fmt;
 
 use crate::compress::DecompressError;
 
-/// Why bytes are not a good message set: which message, and what of it.
+/// Error of a message set: which message is invalid, and why.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct SetError {
-    /// Where the message begins among the messages it stands with.
+    /// Offset of the message in its set, in bytes.
     pub(crate) at_byte: usize,
-    /// Where the wrapper begins that it stands in, if it does.
+    /// Offset of its wrapper, if it is an inner message.
     pub(crate) wrapper_at_byte: Option<usize>,
     pub(crate) problem: MessageError,
 }
@@ -23,7 +23,7 @@ impl SetError {
         }
     }
 
-    /// The same of a message inside a wrapper.
+    /// The same for a message inside a wrapper.
     pub(super) fn inside(self, wrapper_at_byte: usize) -> Self {
         Self {
             wrapper_at_byte: Some(wrapper_at_byte),
@@ -32,18 +32,18 @@ impl SetError {
     }
 }
 
-/// Why bytes are not a good message.
+/// Why bytes are not a valid message.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MessageError {
     /// The bytes end before the message does.
     Truncated { needed: usize, available: usize },
-    /// The length field is smaller than a message, or negative.
+    /// The length field is negative, or smaller than a message.
     InvalidLength(i32),
-    /// A format that has no messages.
+    /// Neither magic 0 nor 1.
     UnsupportedMagic(i8),
-    /// The bytes are not those the checksum was made for.
+    /// The checksum does not match: the bytes are corrupt.
     Checksum { stored: u32, computed: u32 },
-    /// A length that is negative, or larger than what is left.
+    /// A key's or value's length is negative, or exceeds the rest of the message.
     Field {
         field: &'static str,
         length: i32,
@@ -51,17 +51,17 @@ pub(crate) enum MessageError {
     },
     /// The message's fields are shorter than its length says.
     Unused(usize),
-    /// No codec of these formats has this number.
+    /// Unknown codec id, or zstd, which message sets do not have.
     Codec(u8),
-    /// A wrapper has no value, or no messages in it.
+    /// A wrapper without value, or without inner messages.
     EmptyWrapper,
-    /// What is in a wrapper cannot be uncompressed.
+    /// A wrapper's value cannot be decompressed.
     Decompress(DecompressError),
-    /// A wrapper stands in a wrapper.
+    /// A wrapper inside a wrapper.
     Nested,
-    /// A message is of another format than its wrapper.
+    /// An inner message whose magic is not its wrapper's.
     MixedMagic,
-    /// A wrapper has a smaller offset than the last message in it.
+    /// A wrapper's offset is below that of its last inner message.
     WrapperOffset { wrapper: i64, last_inside: i64 },
 }
 
@@ -77,7 +77,7 @@ impl fmt::Display for SetError {
 
 impl std::error::Error for SetError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        Some(&self.problem)
+        self.problem.source()
     }
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for MessageError {
             Self::Truncated { needed, available } => {
                 write!(f, "{needed} bytes are needed, there are {available}")
             }
-            Self::InvalidLength(length) => write!(f, "{length} is no length of a message"),
+            Self::InvalidLength(length) => write!(f, "{length} is not a valid message length"),
             Self::UnsupportedMagic(magic) => {
                 write!(f, "format {magic} where 0 or 1 was expected")
             }

@@ -1,22 +1,22 @@
-//! The formats before record batches: message sets, of magic 0 (Kafka up to 0.9) and 1 (0.10).
+//! Message sets, the formats before record batches: magic 0 (Kafka up to 0.9) and magic 1 (0.10).
 //!
-//! A message set is messages back to back, each with its offset and its own checksum:
+//! A message set is a sequence of messages, each with its offset and its own checksum:
 //!
 //! | field | offset | width |
 //! |---|---|---|
 //! | offset | 0 | 8 |
-//! | length of all that follows this field | 8 | 4 |
-//! | CRC-32 over all that follows this field | 12 | 4 |
+//! | length of the rest | 8 | 4 |
+//! | CRC-32 of the rest | 12 | 4 |
 //! | magic | 16 | 1 |
-//! | attributes: the codec, and who set the timestamp | 17 | 1 |
+//! | attributes: codec, timestamp type | 17 | 1 |
 //! | timestamp, in magic 1 only | 18 | 8 |
 //! | length of the key, -1 for null | 18 or 26 | 4 |
 //! | key | | |
 //! | length of the value, -1 for null | | 4 |
 //! | value | | |
 //!
-//! A compressed set is one message, the wrapper: its key is null, its value a whole set, compressed. Its
-//! offset is that of the last message inside, whose own offsets count from 0.
+//! A compressed message set is one wrapper message: its key is null, its value the compressed set. Its offset is that
+//! of the last inner message; inner offsets are relative, from 0.
 
 mod convert;
 mod error;
@@ -40,10 +40,10 @@ use crate::types::Magic;
 
 const CRC_OFFSET: usize = 12;
 const ATTRIBUTES_OFFSET: usize = 17;
-/// What stands before a message's key, with a timestamp.
+/// Size of the fields before a message's key, in magic 1.
 const MESSAGE_HEAD_MAX: usize = 26;
 
-/// Which of the two.
+/// Magic of a message set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum LegacyMagic {
     /// Without timestamps.
@@ -53,7 +53,7 @@ pub(crate) enum LegacyMagic {
 }
 
 impl LegacyMagic {
-    /// The format, if it is one of message sets.
+    /// From a magic, if it is one of message sets.
     pub(crate) const fn of(magic: Magic) -> Option<Self> {
         match magic {
             Magic::V0 => Some(Self::V0),
@@ -62,7 +62,7 @@ impl LegacyMagic {
         }
     }
 
-    /// The format among all of them.
+    /// As one of all magics.
     pub(crate) const fn magic(self) -> Magic {
         match self {
             Self::V0 => Magic::V0,
@@ -70,7 +70,7 @@ impl LegacyMagic {
         }
     }
 
-    /// Bytes before a message's key.
+    /// Size of the fields before a message's key.
     const fn head_bytes(self) -> usize {
         match self {
             Self::V0 => 18,
@@ -78,7 +78,7 @@ impl LegacyMagic {
         }
     }
 
-    /// Bytes of a message besides offset, length, key and value.
+    /// Size of a message without offset, length, key and value.
     ///
     /// # Kafka
     /// `LegacyRecord#recordOverhead`.
@@ -89,7 +89,7 @@ impl LegacyMagic {
         }
     }
 
-    /// Bytes of a message, its offset and length included. A null key or value takes none.
+    /// Size of a message, with offset and length. A null key or value has length 0.
     ///
     /// # Kafka
     /// `LegacyRecord#recordSize` and `Records.LOG_OVERHEAD`.
@@ -97,7 +97,7 @@ impl LegacyMagic {
         LOG_OVERHEAD + self.record_overhead() + key_len + value_len
     }
 
-    /// Bytes of a set besides its messages: those of the wrapper, if there is one.
+    /// Size of a set without its messages: that of the wrapper, if it is compressed.
     ///
     /// # Kafka
     /// `AbstractRecords#recordBatchHeaderSizeInBytes`.
@@ -109,8 +109,8 @@ impl LegacyMagic {
         }
     }
 
-    /// The most bytes a set of one such message can take: what a record's size is judged by before it is
-    /// sent. What a codec may add is not counted, nor, inside a wrapper, the message's offset and length.
+    /// Upper bound of the size of a set with one message, against which `max.request.size` is checked before sending.
+    /// As in Java it ignores what a codec may add, and the inner message's offset and length.
     ///
     /// # Kafka
     /// `AbstractRecords#estimateSizeInBytesUpperBound`.

@@ -1,25 +1,24 @@
-//! One message after the other, byte by byte.
+//! Encoding messages of a message set.
 
 use super::{ATTRIBUTES_OFFSET, CRC_OFFSET, LegacyMagic, MESSAGE_HEAD_MAX};
 use crate::record::format::{LENGTH_OFFSET, LOG_OVERHEAD, MAGIC_OFFSET};
 
-/// The length that stands for null.
+/// Length of a null key or value.
 const NULL_LENGTH: i32 = -1;
 
-/// What stands before a message's key.
+/// The fields before a message's key.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct MessageHead {
     pub(super) magic: LegacyMagic,
     pub(super) offset: i64,
-    /// The number of the codec of what is inside; 0 for a message that is no wrapper. The other bits stay
-    /// 0: timestamps are the producer's.
+    /// Codec id of a wrapper's value; 0 for a message that is no wrapper. The other attributes stay 0: create time.
     pub(super) codec: u8,
-    /// Not written in the format that has none.
+    /// Not written in magic 0.
     pub(super) timestamp_ms: i64,
 }
 
 impl MessageHead {
-    /// Writes the head, without length and checksum, and says where the message begins.
+    /// Writes the head, with length and checksum still 0. Returns the message's offset in `out`.
     fn put(self, out: &mut Vec<u8>) -> usize {
         let start = out.len();
         let mut head = [0; MESSAGE_HEAD_MAX];
@@ -31,7 +30,7 @@ impl MessageHead {
         start
     }
 
-    /// Writes a message. The caller has seen to it that its lengths fit the format.
+    /// Writes a message, whose size the caller has [checked](check_size).
     #[inline]
     pub(super) fn put_message(self, out: &mut Vec<u8>, key: Option<&[u8]>, value: Option<&[u8]>) {
         let start = self.put(out);
@@ -40,8 +39,8 @@ impl MessageHead {
         seal(out, start);
     }
 
-    /// Writes a message without key, whose value `put_value` writes. After an error `out` is as before;
-    /// so it is, with `TooLarge`, when the message outgrows what the format can count.
+    /// Writes a wrapper: a message with null key, whose value `put_value` writes. Returns the size of the value. On an
+    /// error (also `TooLarge`, if the message outgrows its 32-bit length) `out` is as before.
     pub(super) fn put_around<E: From<TooLarge>>(
         self,
         out: &mut Vec<u8>,
@@ -67,13 +66,13 @@ impl MessageHead {
     }
 }
 
-/// A message, or its value, has more bytes than its length fields can say.
+/// A message is too large for its 32-bit length fields.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct TooLarge {
     pub(super) bytes: usize,
 }
 
-/// Whether a message of so many bytes, offset and length included, can be written.
+/// Checks that a message of this size, with offset and length, can be encoded.
 pub(super) fn check_size(bytes: usize) -> Result<(), TooLarge> {
     match i32::try_from(bytes) {
         Ok(_) => Ok(()),
@@ -96,7 +95,7 @@ fn put_i32(at: &mut [u8], value: usize) {
     at[..4].copy_from_slice(&(value as i32).to_be_bytes());
 }
 
-/// Puts length and checksum in their places, now that all that they tell of is there.
+/// Fills in length and checksum of a message that is otherwise complete.
 #[inline]
 fn seal(out: &mut [u8], start: usize) {
     let message = &mut out[start..];

@@ -99,7 +99,7 @@ proptest! {
 }
 
 #[test]
-fn bytes_that_are_not_the_records_announced_are_refused() {
+fn bytes_that_are_not_as_many_records_as_counted_are_an_error() {
     let (facts, whole) = build(&[(None, vec![1; 10], 5), (None, vec![2; 10], 6)]);
     assert!(divide(&facts, &whole[..whole.len() - 1], 1000).is_err());
     assert!(divide(&facts, &[], 1000).is_err());

@@ -1,12 +1,12 @@
-//! Base64 (RFC 4648): what SCRAM's salts, keys and signatures, and the parts of a token are written in.
+//! Base64 (RFC 4648), the encoding of SCRAM's salts, proofs and signatures, and of the parts of a token.
 //!
-//! Nothing that passes here is secret by itself: it goes over the wire as it is.
+//! Not constant-time: all values that are encoded or decoded here appear on the wire, so none is secret by itself.
 
 #[cfg(any(feature = "sasl-scram", test))]
 const STANDARD: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
 const URL: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
-/// With padding.
+/// Encodes with the standard alphabet and padding.
 #[cfg(any(feature = "sasl-scram", test))]
 pub(crate) fn encode(bytes: &[u8]) -> String {
     let mut text = encoded(bytes, STANDARD);
@@ -16,7 +16,7 @@ pub(crate) fn encode(bytes: &[u8]) -> String {
     text
 }
 
-/// For names and addresses: two other characters, no padding.
+/// Encodes with the URL-safe alphabet and without padding.
 pub(crate) fn encode_url(bytes: &[u8]) -> String {
     encoded(bytes, URL)
 }
@@ -37,7 +37,7 @@ fn encoded(bytes: &[u8], alphabet: &[u8; 64]) -> String {
     text
 }
 
-/// The bytes of a text with padding; `None` if it is not one, or is not the text that these bytes have.
+/// Decodes a text with padding; `None` if it is not canonical base64.
 #[cfg(any(feature = "sasl-scram", test))]
 pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
     if text.len() % 4 != 0 {
@@ -55,7 +55,7 @@ pub(crate) fn decode(text: &str) -> Option<Vec<u8>> {
         let [_, three @ ..] = bits.to_be_bytes();
         bytes.extend_from_slice(&three[..chunk.len() - 1]);
     }
-    // Bits that nobody reads must be zero, so that there is one text for these bytes.
+    // Unused bits must be zero: so only one text decodes to these bytes.
     Some(bytes).filter(|bytes| encode(bytes) == text)
 }
 
@@ -77,7 +77,7 @@ mod tests {
 
     /// RFC 4648, section 10.
     #[test]
-    fn the_examples_of_the_standard_come_out_and_go_back() {
+    fn the_examples_of_the_rfc_round_trip() {
         let words = ["", "f", "fo", "foo", "foob", "fooba", "foobar"];
         let texts = [
             "", "Zg==", "Zm8=", "Zm9v", "Zm9vYg==", "Zm9vYmE=", "Zm9vYmFy",
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn every_length_goes_there_and_back() {
+    fn every_length_round_trips() {
         let bytes: Vec<u8> = (0..=255).collect();
         for len in 0..bytes.len() {
             let text = encode(&bytes[..len]);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_base64_is_refused() {
+    fn invalid_base64_is_rejected() {
         for text in [
             "Z", "Zg", "Zg=", "=", "====", "Zg===", "Zh==", "Zm9=", "Z=g=", "Zm8-", "Zm 8", "Zgé=",
         ] {

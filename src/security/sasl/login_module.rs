@@ -1,4 +1,4 @@
-//! Kafka's login modules: which of them go with which mechanism, and what their options mean.
+//! Kafka's login modules: which mechanism needs which, and the meaning of their options.
 
 use std::collections::BTreeMap;
 
@@ -11,18 +11,18 @@ use crate::error::ConfigError;
 
 pub(super) const KEY: &str = "sasl.jaas.config";
 
-/// What a login module says.
+/// The parsed options of a login module.
 pub(super) enum LoginOptions {
     Password {
         credentials: Credentials,
-        /// The user is a delegation token, as only SCRAM knows them.
+        /// The user is a delegation token, which only SCRAM supports.
         #[cfg(feature = "sasl-scram")]
         is_token: bool,
     },
     Token(Option<UnsecuredToken>),
 }
 
-/// A login module of Kafka's.
+/// One of Kafka's login modules.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Module {
     Plain,
@@ -45,17 +45,18 @@ const MODULES: [(&str, Module); 3] = [
     ),
 ];
 
-/// Modules of others that are often met, and what to do instead.
+/// Remedy for `AWS_MSK_IAM`, Amazon's own mechanism.
+pub(super) const INSTEAD_OF_MSK_IAM: &str = "AWS_MSK_IAM is not supported. MSK accepts such tokens also by OAUTHBEARER: \
+     set sasl.mechanism=OAUTHBEARER, sign the token in a TokenProvider, and give that to \
+     ProducerBuilder::token_provider";
+
+/// Well-known modules that are not supported, with the remedy for each.
 const KNOWN_ELSEWHERE: [(&str, &str); 3] = [
     (
         "Krb5LoginModule",
-        "GSSAPI (Kerberos) is not built. Use a listener that offers SCRAM-SHA-512, PLAIN or OAUTHBEARER",
+        "GSSAPI (Kerberos) is not supported. Use a listener that offers SCRAM-SHA-512, PLAIN or OAUTHBEARER",
     ),
-    (
-        "IAMLoginModule",
-        "AWS_MSK_IAM is not built. MSK takes such tokens also by OAUTHBEARER: set sasl.mechanism=OAUTHBEARER, \
-         sign the token in a TokenProvider, and give that to ProducerBuilder::token_provider",
-    ),
+    ("IAMLoginModule", INSTEAD_OF_MSK_IAM),
     (
         "AADLoginModule",
         "Set sasl.mechanism=OAUTHBEARER, get the token in a TokenProvider, and give that to \
@@ -77,7 +78,7 @@ fn class_of(module: Module) -> &'static str {
     found.map_or("", |(class, _)| class)
 }
 
-/// How the key is to be written for a mechanism.
+/// An example of the key's value for a mechanism.
 pub(super) fn recipe(mechanism: Mechanism) -> String {
     let module = module_of(mechanism);
     let options = match module {
@@ -87,7 +88,7 @@ pub(super) fn recipe(mechanism: Mechanism) -> String {
     format!("{KEY}={} required {options};", class_of(module))
 }
 
-/// Reads a login module's options.
+/// Validates the options of a login module.
 pub(super) fn read(
     entry: &LoginModuleEntry,
     mechanism: Mechanism,
@@ -105,7 +106,7 @@ pub(super) fn read(
                 mechanism.name(),
                 class_of(expected)
             ),
-            "Make the two fit",
+            "Change one of the two keys",
         ));
     }
     match module {
@@ -134,22 +135,22 @@ pub(super) fn read(
 
 fn unknown(entry: &LoginModuleEntry, mechanism: Mechanism) -> ConfigError {
     let simple = entry.class.rsplit('.').next().unwrap_or_default();
-    // Whatever is no name of a class may be a part of a secret.
+    // Text that is not a class name may be part of a secret, so it is not quoted.
     let is_class = entry.class.contains('.')
         && entry
             .class
             .chars()
             .all(|c| c.is_ascii_alphanumeric() || "._$".contains(c));
-    let name = if is_class {
-        entry.class.as_str()
+    let names = if is_class {
+        format!("{} is", entry.class)
     } else {
-        "it names"
+        "it names".to_owned()
     };
     let elsewhere = KNOWN_ELSEWHERE.iter().find(|(known, _)| *known == simple);
     ConfigError::not_built(
         KEY,
         None,
-        format!("{name} is no login module that there is here; classes are not loaded"),
+        format!("{names} no supported login module; classes are not loaded"),
         match elsewhere {
             Some((_, remedy)) => (*remedy).to_owned(),
             None => format!("Write {}", recipe(mechanism)),
@@ -178,7 +179,7 @@ fn credentials(
             return Err(ConfigError::invalid(
                 KEY,
                 None,
-                format!("the option {name} holds a NUL, which no mechanism can say"),
+                format!("the option {name} contains a NUL, which no mechanism can transmit"),
                 "Take it out",
             ));
         }

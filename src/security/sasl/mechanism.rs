@@ -1,42 +1,44 @@
-//! What a mechanism says to a broker and makes of what it hears: tokens in, tokens out.
+//! The trait of SASL mechanisms: a state machine of tokens in, tokens out.
 
 use crate::clock::Instant;
 use crate::util::wipe::SecretBytes;
 
-/// What a mechanism wants next.
+/// The next step of a mechanism.
 #[derive(Debug)]
 pub(crate) enum MechanismStep {
-    /// This is to be sent; the broker's next token is for [`evaluate`](SaslMechanism::evaluate).
+    /// Send this token; the broker's response goes to [`evaluate`](SaslMechanism::evaluate).
     Send(SecretBytes),
-    /// Something outside is missing. [`proceed`](SaslMechanism::proceed) when the poller was woken.
-    Wait,
-    /// Nothing more is to be said, and the broker has proved what it has to.
+    /// The mechanism waits for keys or a token, named here. Call [`proceed`](SaslMechanism::proceed) when the poller
+    /// was woken.
+    Wait(&'static str),
+    /// The exchange is complete, and the broker is authenticated if the mechanism does that.
     Complete,
 }
 
-/// Why a mechanism cannot go on.
+/// Why an exchange failed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum MechanismFailure {
-    /// Another attempt would end the same way.
+    /// Permanent: another attempt would fail the same way.
     Refused(String),
-    /// Another attempt may succeed.
+    /// Transient: another attempt may succeed.
     Interrupted(String),
 }
 
-/// One exchange of tokens.
+/// The client's side of one SASL exchange.
 ///
 /// # Contract
-/// Nothing blocks. It comes to an end, whatever the broker says. After a failure it is not called again.
+/// No method blocks. The exchange ends after a bounded number of tokens, whatever the broker sends. No method is called
+/// after a failure.
 ///
 /// # Kafka
-/// `javax.security.sasl.SaslClient`. All mechanisms that Kafka has speak first.
+/// `javax.security.sasl.SaslClient`. In all of Kafka's mechanisms the client sends the first token.
 pub(crate) trait SaslMechanism: Send {
-    /// Begins, or goes on after [`Wait`](MechanismStep::Wait).
+    /// Starts the exchange, or resumes it after [`Wait`](MechanismStep::Wait).
     fn proceed(&mut self, now: Instant) -> Result<MechanismStep, MechanismFailure>;
 
-    /// Takes a token of the broker, which answers the last that was sent.
+    /// Processes the broker's response to the last token.
     fn evaluate(&mut self, token: &[u8], now: Instant) -> Result<MechanismStep, MechanismFailure>;
 
-    /// The broker does not accept the credentials.
+    /// The broker rejected the credentials (in its SaslAuthenticate response).
     fn refused(&mut self, _now: Instant) {}
 }

@@ -1,15 +1,15 @@
-//! SASL: telling a broker who the client is, by one of the mechanisms that Kafka has. Nothing here knows of
-//! connections: a mechanism is given what the broker said, and says what to answer.
+//! SASL: client authentication with the mechanisms that Kafka supports. Nothing here knows of connections: a mechanism
+//! gets the broker's token and returns the client's next one.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `client` | what a producer is configured for; makes the exchange of each connection |
-//! | `jaas`, `login_module` | the notation of `sasl.jaas.config`, and what stands in it |
-//! | `mechanism` | the seam: tokens in, tokens out |
+//! | `client` | the SASL configuration of a producer; creates the exchange of each connection |
+//! | `jaas`, `login_module` | the parser of `sasl.jaas.config`, and the login modules in it |
+//! | `mechanism` | the trait of mechanisms: tokens in, tokens out |
 //! | `plain`, `scram`, `oauthbearer` | the mechanisms |
-//! | `token`, `unsecured` | tokens of the user's, and those that Kafka makes for development |
-//! | `login` | a token that is refreshed before it ends |
-//! | `outside` | the helper thread, the wake-up, time and chance |
+//! | `token`, `unsecured` | tokens of a provider, and Kafka's unsecured tokens for development |
+//! | `login` | the cached token, and its refresh before it expires |
+//! | `outside` | dependencies: the helper thread, the waker, the clock, random bytes |
 
 mod base64;
 mod client;

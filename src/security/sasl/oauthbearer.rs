@@ -1,4 +1,4 @@
-//! OAUTHBEARER (RFC 7628, KIP-255): a token that somebody else made says who the client is.
+//! OAUTHBEARER (RFC 7628, KIP-255): the client authenticates with a bearer token.
 
 use std::sync::Arc;
 
@@ -8,16 +8,18 @@ use super::token::OAuthBearerToken;
 use crate::clock::Instant;
 use crate::util::wipe::SecretBytes;
 
-/// What a client says to a broker that has told what is wrong, so that it can end the exchange.
-const HEARD: u8 = 1;
-/// So much of what a broker says is kept, in bytes.
-const KEPT_BYTES: usize = 256;
+/// The client's reply to the broker's error (a single `^A`), which ends the exchange (RFC 7628, section 3.2.3).
+const ERROR_REPLY: u8 = 1;
+/// What a connection waits for while there is no token.
+const WAITS_FOR: &str = "a token, for which the TokenProvider was asked";
+/// Longest part of a broker's error that is kept, in bytes.
+const MAX_ERROR_BYTES: usize = 256;
 
-enum State {
+enum OAuthBearerState {
     Begins,
-    /// The token is out.
+    /// The token was sent.
     Sent,
-    /// The broker has said what is wrong.
+    /// The broker responded with an error.
     Refused(String),
     Complete,
 }
@@ -26,8 +28,8 @@ enum State {
 /// `org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerSaslClient`.
 pub(crate) struct OAuthBearerMechanism {
     login: Arc<Login>,
-    state: State,
-    /// The token that was sent.
+    state: OAuthBearerState,
+    /// The token that was sent, to report its rejection.
     used: Option<Arc<OAuthBearerToken>>,
 }
 
@@ -35,7 +37,7 @@ impl OAuthBearerMechanism {
     pub(crate) fn new(login: Arc<Login>) -> Self {
         Self {
             login,
-            state: State::Begins,
+            state: OAuthBearerState::Begins,
             used: None,
         }
     }
@@ -47,10 +49,10 @@ impl SaslMechanism for OAuthBearerMechanism {
             TokenState::Valid(token) => {
                 let message = token.initial_response();
                 self.used = Some(token);
-                self.state = State::Sent;
+                self.state = OAuthBearerState::Sent;
                 Ok(MechanismStep::Send(SecretBytes::new(message)))
             }
-            TokenState::Awaited => Ok(MechanismStep::Wait),
+            TokenState::Awaited => Ok(MechanismStep::Wait(WAITS_FOR)),
             TokenState::Failed(why) => Err(MechanismFailure::Interrupted(format!(
                 "there is no token: {why}"
             ))),
@@ -58,19 +60,24 @@ impl SaslMechanism for OAuthBearerMechanism {
     }
 
     fn evaluate(&mut self, token: &[u8], _now: Instant) -> Result<MechanismStep, MechanismFailure> {
-        match std::mem::replace(&mut self.state, State::Complete) {
-            State::Sent if token.is_empty() => Ok(MechanismStep::Complete),
-            State::Sent => {
-                let kept = &token[..token.len().min(KEPT_BYTES)];
-                self.state = State::Refused(String::from_utf8_lossy(kept).escape_debug().collect());
-                Ok(MechanismStep::Send(SecretBytes::new(vec![HEARD])))
+        match std::mem::replace(&mut self.state, OAuthBearerState::Complete) {
+            // An empty response is success. Anything else is an error as JSON, which must be answered before the broker
+            // fails the exchange.
+            OAuthBearerState::Sent if token.is_empty() => Ok(MechanismStep::Complete),
+            OAuthBearerState::Sent => {
+                let kept = &token[..token.len().min(MAX_ERROR_BYTES)];
+                // Escaped, because the text is untrusted and goes into logs.
+                self.state = OAuthBearerState::Refused(
+                    String::from_utf8_lossy(kept).escape_debug().collect(),
+                );
+                Ok(MechanismStep::Send(SecretBytes::new(vec![ERROR_REPLY])))
             }
-            State::Refused(why) => Err(MechanismFailure::Refused(format!(
+            OAuthBearerState::Refused(why) => Err(MechanismFailure::Refused(format!(
                 "the broker does not accept the token: {why}"
             ))),
-            State::Begins | State::Complete => Err(MechanismFailure::Interrupted(
-                "the broker speaks out of turn".to_owned(),
-            )),
+            OAuthBearerState::Begins | OAuthBearerState::Complete => Err(
+                MechanismFailure::Interrupted("the broker sent an unexpected message".to_owned()),
+            ),
         }
     }
 

@@ -1,4 +1,5 @@
-//! What SASL has from the outside: a thread for what takes long, the wake-up of the loop, time, chance.
+//! Dependencies of SASL that tests replace: a helper thread for slow work, the waker of the poller, the clock, random
+//! bytes.
 
 use std::io;
 use std::sync::Arc;
@@ -7,26 +8,26 @@ use crate::clock::Clock;
 use crate::sync::OnceLock;
 use crate::util::log::LogContext;
 
-/// Something that takes long.
+/// Slow work.
 pub(crate) type Work = Box<dyn FnOnce() + Send>;
 
-/// Runs something somewhere else than on the producer's thread. An error: it is not run.
+/// Runs work on a helper thread, not on the sender thread. With an error the work is dropped unexecuted.
 pub(crate) type RunElsewhere = Arc<dyn Fn(Work) -> io::Result<()> + Send + Sync>;
 
-/// Fills bytes with what nobody can guess, or with what a test wants.
+/// Fills a buffer with random bytes: of the operating system, or deterministic ones in tests.
 pub(crate) type RandomBytes = Arc<dyn Fn(&mut [u8]) -> io::Result<()> + Send + Sync>;
 
-/// Ends the poll of whoever waits for what is done elsewhere.
+/// The waker of the poller, for results of helper threads.
 ///
 /// # Threads
-/// Called from every thread.
+/// Called from any thread.
 #[derive(Default)]
 pub(crate) struct Wake(OnceLock<Box<dyn Fn() + Send + Sync>>);
 
 impl Wake {
-    /// Who is to be woken; told once, before anything is begun.
+    /// Sets the waker; called once, before the first work is started.
     pub(crate) fn attach(&self, wake: impl Fn() + Send + Sync + 'static) {
-        // A second one would be a second loop for one client.
+        // Only the first waker counts: a second one would mean a second network client.
         let _ = self.0.set(Box::new(wake));
     }
 
@@ -37,7 +38,7 @@ impl Wake {
     }
 }
 
-/// All of it.
+/// All dependencies together.
 #[derive(Clone)]
 pub(crate) struct Outside {
     pub(crate) run: RunElsewhere,
@@ -49,20 +50,20 @@ pub(crate) struct Outside {
     pub(crate) seed: u64,
 }
 
-/// The system's random bytes.
+/// Random bytes of the operating system.
 #[cfg(feature = "sasl-scram")]
 pub(crate) fn random_of_system() -> RandomBytes {
     Arc::new(|bytes: &mut [u8]| getrandom::fill(bytes).map_err(io::Error::other))
 }
 
-/// Nothing that is in this build asks for any.
+/// A build without SCRAM needs no random bytes.
 #[cfg(not(feature = "sasl-scram"))]
 pub(crate) fn random_of_system() -> RandomBytes {
     Arc::new(|_: &mut [u8]| Err(io::ErrorKind::Unsupported.into()))
 }
 
-/// Bytes that follow from a seed.
-#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+/// Deterministic bytes from a seed.
+#[cfg(any(test, feature = "testing"))]
 pub(crate) fn random_of_seed(seed: u64) -> RandomBytes {
     let random = crate::sync::Mutex::new(
         crate::sync::Rank::LEAF,

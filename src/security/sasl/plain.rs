@@ -1,11 +1,11 @@
-//! PLAIN (RFC 4616): name and password as they are.
+//! PLAIN (RFC 4616): user and password in clear text.
 
 use super::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
 use crate::clock::Instant;
 use crate::config::Password;
 use crate::util::wipe::SecretBytes;
 
-/// A user and the password.
+/// User name and password.
 #[derive(Debug, Clone)]
 pub(crate) struct Credentials {
     pub(crate) username: String,
@@ -13,7 +13,7 @@ pub(crate) struct Credentials {
 }
 
 /// # Kafka
-/// The client of the JDK, `com.sun.security.sasl.PlainClient`.
+/// The JDK's client, `com.sun.security.sasl.PlainClient`.
 pub(crate) struct PlainMechanism(pub(crate) Credentials);
 
 impl SaslMechanism for PlainMechanism {
@@ -22,7 +22,7 @@ impl SaslMechanism for PlainMechanism {
             self.0.username.as_bytes(),
             self.0.password.expose().as_bytes(),
         );
-        // In one piece from the start: memory that is given back on the way is not wiped.
+        // Allocated at its final size: a reallocation would free a copy of the password without wiping it.
         let mut token = Vec::with_capacity(name.len() + password.len() + 2);
         token.push(0);
         token.extend_from_slice(name);
@@ -31,7 +31,7 @@ impl SaslMechanism for PlainMechanism {
         Ok(MechanismStep::Send(SecretBytes::new(token)))
     }
 
-    /// A broker has nothing to say here, and says that.
+    /// The broker's response is empty: there is nothing to evaluate.
     fn evaluate(
         &mut self,
         _token: &[u8],

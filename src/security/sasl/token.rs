@@ -1,4 +1,4 @@
-//! Tokens for OAUTHBEARER, and who supplies them.
+//! Bearer tokens for OAUTHBEARER, and the trait of their provider.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,6 +6,10 @@ use std::time::Duration;
 
 use crate::config::Password;
 use crate::error::BoxError;
+
+/// Longest initial client response, in bytes. The default limit of brokers is half of it
+/// (`sasl.server.max.receive.size`).
+const MAX_MESSAGE_BYTES: usize = 1024 * 1024;
 
 /// A bearer token for `sasl.mechanism=OAUTHBEARER`, as a [`TokenProvider`] supplies it.
 ///
@@ -20,9 +24,9 @@ use crate::error::BoxError;
 /// ```
 ///
 /// # Kafka
-/// `org.apache.kafka.common.security.oauthbearer.OAuthBearerToken` and `SaslExtensions`. Differs: how long it is
-/// valid counts from when it was asked for, so that no two clocks have to agree; scope and principal stay in the
-/// token, since nobody here asks for them.
+/// `org.apache.kafka.common.security.oauthbearer.OAuthBearerToken` and `SaslExtensions`. Differs: the lifetime counts
+/// from the request of the token, so that no clocks need to be synchronized; scope and principal stay inside the token,
+/// since the client does not use them.
 #[derive(Clone)]
 pub struct OAuthBearerToken {
     value: Password,
@@ -31,9 +35,8 @@ pub struct OAuthBearerToken {
 }
 
 impl OAuthBearerToken {
-    /// A token as it goes to the broker, without `Bearer` before it, and how long it is valid from now on: the
-    /// `expires_in` of a token endpoint's answer. It is refreshed before that, see
-    /// `sasl.login.refresh.window.factor`.
+    /// A token as it is sent to the broker, without the prefix `Bearer`, and its lifetime from now on: the `expires_in`
+    /// of a token endpoint's response. It is refreshed before it expires, see `sasl.login.refresh.window.factor`.
     pub fn new(value: impl Into<String>, valid_for: Duration) -> Self {
         Self {
             value: Password::new(value),
@@ -42,8 +45,7 @@ impl OAuthBearerToken {
         }
     }
 
-    /// Something to be told besides (KIP-342): a name of letters, other than `auth`, and a value of printable
-    /// ASCII.
+    /// Adds a SASL extension (KIP-342): a name of letters, other than `auth`, and a value of printable ASCII.
     #[must_use]
     pub fn extension(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.extensions.insert(name.into(), value.into());
@@ -54,18 +56,15 @@ impl OAuthBearerToken {
         self.valid_for
     }
 
-    /// The first message of a client that has it.
+    /// The initial client response with this token.
     ///
     /// # Kafka
     /// `OAuthBearerClientInitialResponse#toBytes`.
     pub(crate) fn initial_response(&self) -> Vec<u8> {
         let extensions = self.extensions.iter();
-        let length = extensions
-            .clone()
-            .map(|(name, value)| name.len() + value.len() + 2);
         let value = self.value.expose();
-        // In one piece from the start: memory that is given back on the way is not wiped.
-        let mut message = Vec::with_capacity(32 + value.len() + length.sum::<usize>());
+        // Allocated at its final size: a reallocation would free a copy of the token without wiping it.
+        let mut message = Vec::with_capacity(self.message_bytes());
         message.extend_from_slice(b"n,,\x01auth=Bearer ");
         message.extend_from_slice(value.as_bytes());
         for (name, value) in extensions {
@@ -77,10 +76,17 @@ impl OAuthBearerToken {
         message
     }
 
-    /// Whether it can be written into a message.
+    /// Upper bound of the size of the initial client response.
+    fn message_bytes(&self) -> usize {
+        let extensions = self.extensions.iter();
+        let of_extensions = extensions.map(|(name, value)| name.len() + value.len() + 2);
+        32 + self.value.expose().len() + of_extensions.sum::<usize>()
+    }
+
+    /// Validates token and extensions for the initial client response.
     ///
     /// # Errors
-    /// What is wrong with it, in words that do not quote it.
+    /// What is invalid, without quoting it.
     ///
     /// # Kafka
     /// `OAuthBearerClientInitialResponse#validateExtensions`.
@@ -88,6 +94,12 @@ impl OAuthBearerToken {
         let value = self.value.expose();
         if value.is_empty() {
             return Err("the token is empty".to_owned());
+        }
+        let bytes = self.message_bytes();
+        if bytes > MAX_MESSAGE_BYTES {
+            return Err(format!(
+                "the token has {bytes} bytes with its extensions, and no more than {MAX_MESSAGE_BYTES} are sent"
+            ));
         }
         if self.valid_for.is_zero() {
             return Err("the token has ended before it could be used".to_owned());
@@ -112,7 +124,7 @@ impl OAuthBearerToken {
     }
 }
 
-/// Shows neither the token nor the values of its extensions.
+/// Prints neither the token nor the values of its extensions.
 impl fmt::Debug for OAuthBearerToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("OAuthBearerToken")
@@ -122,8 +134,8 @@ impl fmt::Debug for OAuthBearerToken {
     }
 }
 
-/// Supplies the tokens of `sasl.mechanism=OAUTHBEARER`: asks a token endpoint, reads the file that a platform
-/// keeps fresh, or signs one. Given to a producer with
+/// Supplies the tokens of `sasl.mechanism=OAUTHBEARER`: requests them from a token endpoint, reads a file that the
+/// platform keeps up to date, or signs them. Passed to a producer with
 /// [`ProducerBuilder::token_provider`](crate::ProducerBuilder::token_provider).
 ///
 /// ```
@@ -144,22 +156,22 @@ impl fmt::Debug for OAuthBearerToken {
 /// ```
 ///
 /// # Blocking
-/// It may take as long as it needs: nothing waits for it but connections that have no valid token. One that does
-/// not come back within `socket.connection.setup.timeout.ms` fails their attempts until it does.
+/// May block: only connections without a valid token wait for it. If it takes longer than
+/// `socket.connection.setup.timeout.ms`, their attempts to connect fail meanwhile.
 ///
 /// # Threads
-/// Called on a helper thread, never twice at once for one producer: soon after the producer is built, and before
-/// each token ends. Calls that wait for the producer are refused inside it.
+/// Called on a helper thread, never concurrently for one producer: soon after the producer is built, and before each
+/// token expires. Blocking calls of the producer are rejected inside it.
 ///
 /// # Kafka
 /// The `AuthenticateCallbackHandler` of `sasl.login.callback.handler.class`, for `OAuthBearerTokenCallback` and
 /// `SaslExtensionsCallback`.
 pub trait TokenProvider: Send + Sync {
-    /// A token that is valid now.
+    /// Returns a valid token.
     ///
     /// # Errors
-    /// Why there is none. It is asked for again: after ten seconds as long as the one before is valid, else after
-    /// one. What the error says is logged and told to those who wait, so it must not hold secrets.
+    /// If there is no token. The call is retried after ten seconds while the previous token is valid, otherwise after
+    /// one second. The error's text is logged and returned to waiting callers, so it must not contain secrets.
     fn token(&self) -> Result<OAuthBearerToken, BoxError>;
 }
 
@@ -197,10 +209,15 @@ mod tests {
     /// Java: OAuthBearerClientInitialResponseTest#testThrowsSaslExceptionOnInvalidExtensionKey,
     /// testThrowsSaslExceptionOnInvalidExtensionValue
     #[test]
-    fn what_would_say_something_else_in_a_message_is_refused_and_not_quoted() {
+    fn invalid_tokens_and_extensions_are_rejected_and_not_quoted() {
         for value in ["", "a b", "hunter2\x01auth=Bearer x", "tökén", "a\n"] {
             let why = OAuthBearerToken::new(value, HOUR).check().unwrap_err();
             assert!(!why.contains("hunter2"), "{why}");
+        }
+        for length in [MAX_MESSAGE_BYTES, 3] {
+            let token = OAuthBearerToken::new("x".repeat(length), HOUR);
+            let token = token.extension("a", "y".repeat(MAX_MESSAGE_BYTES - length));
+            assert!(token.check().unwrap_err().contains("1048576"));
         }
         for (name, value) in [
             ("auth", "x"),

@@ -1,4 +1,4 @@
-//! Tokens that nobody has signed, made of the options of a login module: for development, as Kafka has them.
+//! Unsecured OAUTHBEARER tokens, created from the options of the login module: for development, as in Kafka.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -17,27 +17,27 @@ const PRINCIPAL_CLAIM_NAME: &str = "unsecuredLoginPrincipalClaimName";
 const LIFETIME_SECONDS: &str = "unsecuredLoginLifetimeSeconds";
 const SCOPE_CLAIM_NAME: &str = "unsecuredLoginScopeClaimName";
 
-/// `{"alg":"none"}`.
+/// Base64 of `{"alg":"none"}`.
 const HEADER: &str = "eyJhbGciOiJub25lIn0";
 
-/// A token without a signature (an unsecured JWS, RFC 7515 appendix A.5), but for the time.
+/// The template of a token without a signature (an unsecured JWS, RFC 7515 appendix A.5); the times are added later.
 ///
 /// # Kafka
-/// `OAuthBearerUnsecuredLoginCallbackHandler`. Differs: numbers are written without an exponent, an empty item of
-/// a list stands where it stood, and quotation marks in values are escaped once.
+/// `OAuthBearerUnsecuredLoginCallbackHandler`. Differs: numbers are written without an exponent, empty items of a list
+/// are kept, and quotation marks in values are escaped once.
 #[derive(Debug, Clone)]
 pub(crate) struct UnsecuredToken {
     lifetime: Duration,
-    /// As JSON, without `exp` and `iat`, each with a comma before it.
+    /// The claims as JSON, without `exp` and `iat`, each with a leading comma.
     claims: String,
     extensions: BTreeMap<String, String>,
 }
 
 impl UnsecuredToken {
-    /// Reads the options; `None` if there are none.
+    /// Parses the options; `None` if there are none.
     ///
     /// # Errors
-    /// What is wrong with them, without their values.
+    /// What is invalid, without quoting values.
     pub(crate) fn of(options: &BTreeMap<String, Password>) -> Result<Option<Self>, String> {
         if options.is_empty() {
             return Ok(None);
@@ -56,7 +56,8 @@ impl UnsecuredToken {
                 strings.insert(name, value);
             } else if let Some(name) = claim(option, NUMBER_CLAIM)? {
                 let number = value.trim().parse::<f64>().ok().filter(|n| n.is_finite());
-                let number = number.ok_or_else(|| format!("the value of {option} is no number"))?;
+                let number =
+                    number.ok_or_else(|| format!("the value of {option} is not a number"))?;
                 token.claim(name, &number.to_string());
             } else if let Some(name) = claim(option, LIST_CLAIM)? {
                 token.claim(name, &json_list(value));
@@ -68,12 +69,12 @@ impl UnsecuredToken {
                     .parse::<u32>()
                     .ok()
                     .filter(|seconds| *seconds > 0);
-                let none = || format!("the value of {option} is no number of seconds");
+                let none = || format!("the value of {option} is not a number of seconds");
                 token.lifetime = Duration::from_secs(seconds.ok_or_else(none)?.into());
             } else if option == PRINCIPAL_CLAIM_NAME && !value.trim().is_empty() {
                 value.trim().clone_into(&mut principal_claim);
             } else if option != SCOPE_CLAIM_NAME && option != PRINCIPAL_CLAIM_NAME {
-                // Its name is not told: where quotation marks are missing it may be a part of a secret.
+                // Its name is not quoted: if quotation marks are missing, it may be part of a secret.
                 return Err(format!(
                     "one of its options is not known: there are {STRING_CLAIM}NAME, {NUMBER_CLAIM}NAME, \
                      {LIST_CLAIM}NAME, {EXTENSION}NAME, {PRINCIPAL_CLAIM_NAME}, {SCOPE_CLAIM_NAME} and \
@@ -89,7 +90,7 @@ impl UnsecuredToken {
                 "it does not say who the client is: set {STRING_CLAIM}{principal_claim}"
             ));
         }
-        // All of them are the same but for the time.
+        // Validates the extensions once: tokens differ only in their times.
         token.at(Timestamp::EPOCH).check()?;
         Ok(Some(token))
     }
@@ -99,7 +100,7 @@ impl UnsecuredToken {
         let _ = write!(self.claims, ",{}:{value}", json_text(name));
     }
 
-    /// The token that is made at this time.
+    /// A token issued at this time.
     pub(crate) fn at(&self, now: Timestamp) -> OAuthBearerToken {
         let issued = now.as_millis();
         let lifetime = i64::try_from(self.lifetime.as_millis()).unwrap_or(i64::MAX);
@@ -116,7 +117,7 @@ impl UnsecuredToken {
     }
 }
 
-/// The name of a claim of this kind, if the option is one.
+/// The name of the claim, if the option has this prefix.
 fn claim<'a>(option: &'a str, kind: &str) -> Result<Option<&'a str>, String> {
     match option.strip_prefix(kind) {
         None => Ok(None),
@@ -128,12 +129,12 @@ fn claim<'a>(option: &'a str, kind: &str) -> Result<Option<&'a str>, String> {
     }
 }
 
-/// Milliseconds as seconds with a fraction.
+/// Formats milliseconds as seconds with a fraction.
 fn seconds(millis: i64) -> String {
     format!("{}.{:03}", millis.div_euclid(1000), millis.rem_euclid(1000))
 }
 
-/// A list, whose first character says what stands between its items.
+/// Encodes a list, whose first character is the separator of its items.
 fn json_list(value: &str) -> String {
     let mut chars = value.chars();
     let items = match chars.next() {
@@ -182,7 +183,7 @@ mod tests {
 
     /// Java: OAuthBearerUnsecuredLoginCallbackHandlerTest#minimalToken, validOptionsWithExplicitOptionValues
     #[test]
-    fn a_token_says_who_the_client_is_and_when_it_ends() {
+    fn a_token_has_the_principal_and_the_expiry() {
         let token = UnsecuredToken::of(&options(&[("unsecuredLoginStringClaim_sub", "alice")]));
         let token = token
             .unwrap()
@@ -224,7 +225,7 @@ mod tests {
     /// Java: OAuthBearerUnsecuredLoginCallbackHandlerTest#addsExtensions, throwsErrorOnInvalidExtensionName,
     /// throwsErrorOnInvalidExtensionValue, testNoTokenIfNoOptions
     #[test]
-    fn options_that_make_no_token_are_refused_and_their_values_not_quoted() {
+    fn invalid_options_are_rejected_and_their_values_not_quoted() {
         assert!(UnsecuredToken::of(&options(&[])).unwrap().is_none());
         for (name, value) in [
             ("unsecuredLoginStringClaim_", "hunter2"),

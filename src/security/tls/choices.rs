@@ -1,4 +1,4 @@
-//! What may be agreed on: protocol versions, cipher suites, and whether names are checked.
+//! Negotiation settings: protocol versions, cipher suites, and host name verification.
 
 use rustls::crypto::CryptoProvider;
 use rustls::version::{TLS12, TLS13};
@@ -12,10 +12,10 @@ pub(super) const ENABLED_PROTOCOLS: &str = "ssl.enabled.protocols";
 pub(super) const CIPHER_SUITES: &str = "ssl.cipher.suites";
 pub(super) const IDENTIFICATION: &str = "ssl.endpoint.identification.algorithm";
 
-/// Versions that Java knows and that are not safe: it has switched them off itself.
+/// Insecure versions, which Java knows and has disabled itself.
 const OUTDATED: &[&str] = &["SSLv2Hello", "SSLv3", "TLSv1", "TLSv1.1"];
 
-/// What may be agreed on, and what the user should know of it.
+/// The settings, and warnings for the user.
 #[derive(Debug)]
 pub(super) struct Choices {
     pub(super) versions: Vec<&'static SupportedProtocolVersion>,
@@ -23,7 +23,7 @@ pub(super) struct Choices {
     pub(super) warnings: Vec<String>,
 }
 
-/// Reads the keys; takes the suites that are not wanted from `provider`.
+/// Reads the keys; removes the disabled suites from `provider`.
 pub(super) fn choose(
     config: &ProducerConfig,
     provider: &mut CryptoProvider,
@@ -35,7 +35,7 @@ pub(super) fn choose(
     let checks_name = checks_name(config)?;
     if !checks_name {
         warnings.push(format!(
-            "{IDENTIFICATION} is empty: whoever has any certificate of a trusted authority can pass for a broker"
+            "{IDENTIFICATION} is empty: anybody with a certificate of a trusted authority can impersonate a broker"
         ));
     }
     Ok(Choices {
@@ -45,9 +45,9 @@ pub(super) fn choose(
     })
 }
 
-/// Keys that name parts of a Java virtual machine.
+/// Rejects keys that name parts of a Java virtual machine.
 fn refuse_what_is_javas(config: &ProducerConfig) -> Result<(), ConfigError> {
-    let providers = "Leave the key out; a provider of cryptography is given to ProducerBuilder::tls_crypto_provider";
+    let providers = "Leave the key out; to choose the cryptography provider, use ProducerBuilder::tls_crypto_provider";
     let refuse = |key: &str, value: &str, problem: &str, remedy: &str| {
         Err(ConfigError::not_built(key, Some(value), problem, remedy))
     };
@@ -71,7 +71,7 @@ fn refuse_what_is_javas(config: &ProducerConfig) -> Result<(), ConfigError> {
         }
     }
     if let Some(value) = config.text("ssl.secure.random.implementation") {
-        let remedy = "Leave the key out: random numbers are those of the provider of cryptography";
+        let remedy = "Leave the key out: random numbers come from the cryptography provider";
         let problem = "there are no random number generators of Java here";
         return refuse("ssl.secure.random.implementation", value, problem, remedy);
     }
@@ -87,7 +87,7 @@ fn refuse_what_is_javas(config: &ProducerConfig) -> Result<(), ConfigError> {
     ] {
         let value = config.text(key).unwrap_or(known[0]);
         if !known.iter().any(|name| name.eq_ignore_ascii_case(value)) {
-            let problem = "there are no key and trust managers of Java here, but what its own do";
+            let problem = "there are no key and trust managers of Java here; Java's own algorithms are accepted without effect";
             return refuse(key, value, problem, "Leave the key out");
         }
     }
@@ -100,7 +100,7 @@ fn versions(
 ) -> Result<Vec<&'static SupportedProtocolVersion>, ConfigError> {
     let protocol = config.text(PROTOCOL).unwrap_or("TLSv1.3");
     let newest_wanted = match protocol {
-        // A context for any version.
+        // With `TLS` or `SSL` Java creates a context for any version.
         "TLSv1.3" | "TLS" | "SSL" => &TLS13,
         "TLSv1.2" => &TLS12,
         other => {
@@ -138,16 +138,17 @@ fn versions(
         return Err(ConfigError::invalid(
             ENABLED_PROTOCOLS,
             Some(&enabled.join(",")),
-            "no version is left that is safe",
+            "no secure version is left",
             remedy,
         ));
     }
     if !outdated.is_empty() {
         warnings.push(format!(
-            "{ENABLED_PROTOCOLS}: {} is never agreed on, since it is not safe",
+            "{ENABLED_PROTOCOLS}: {} is ignored, since it is insecure",
             outdated.join(", ")
         ));
     }
+    // As in Java: `ssl.protocol` is the upper bound of the enabled versions.
     if newest_wanted == &TLS12 {
         versions.retain(|version| *version == &TLS12);
         if versions.is_empty() {
@@ -166,13 +167,13 @@ fn versions(
 
 fn not_a_version(name: &str) -> &'static str {
     if OUTDATED.contains(&name) {
-        "this version is not safe, and not built"
+        "this version is insecure, and not supported"
     } else {
-        "there is no such version of TLS"
+        "there is no such TLS version"
     }
 }
 
-/// The name that Java, and the register of such names, has for a suite.
+/// The name of a suite in Java, which is that of the IANA registry.
 fn java_name(suite: CipherSuite) -> String {
     let name = suite.as_str().unwrap_or_default();
     match name.strip_prefix("TLS13_") {
@@ -201,7 +202,7 @@ fn suites(
         .map(String::as_str)
         .filter(|name| !all.iter().any(|known| known == name))
         .collect();
-    // In the order in which they were given, which is the order in which they are offered.
+    // In the order of the key, which is the order of preference in the ClientHello.
     let mut chosen = Vec::new();
     for name in wanted {
         let found = provider
@@ -210,18 +211,19 @@ fn suites(
             .find(|suite| java_name(suite.suite()) == *name);
         chosen.extend(found.copied());
     }
+    // A suite belongs to one version: drop those of versions that are not enabled.
     chosen.retain(|suite| versions.contains(&suite.version()));
     if chosen.is_empty() {
         return Err(ConfigError::invalid(
             CIPHER_SUITES,
             Some(&wanted.join(",")),
-            format!("none of these can be had with {ENABLED_PROTOCOLS} as it is"),
+            format!("none of these is supported with the current {ENABLED_PROTOCOLS}"),
             format!("Leave the key out, or name some of {}", all.join(", ")),
         ));
     }
     if !unknown.is_empty() {
         warnings.push(format!(
-            "{CIPHER_SUITES}: {} cannot be had here and is never agreed on",
+            "{CIPHER_SUITES}: {} is ignored, since it is not supported",
             unknown.join(", ")
         ));
     }

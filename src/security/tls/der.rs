@@ -1,6 +1,6 @@
-//! The little of DER that private keys need.
+//! A minimal reader and writer of DER.
 
-/// Takes the next value: its tag, and what is in it.
+/// Reads the next value: its tag, and its content.
 pub(super) fn take<'d>(rest: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
     let (&tag, bytes) = rest.split_first()?;
     let (&first, mut bytes) = bytes.split_first()?;
@@ -8,7 +8,7 @@ pub(super) fn take<'d>(rest: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
         usize::from(first)
     } else {
         let count = usize::from(first & 0x7f);
-        // Nothing here is longer than four bytes can say.
+        // Lengths of more than four bytes exceed every input here.
         if !(1..=4).contains(&count) || bytes.len() < count {
             return None;
         }
@@ -26,10 +26,15 @@ pub(super) fn take<'d>(rest: &mut &'d [u8]) -> Option<(u8, &'d [u8])> {
     Some((tag, content))
 }
 
-/// A value with this in it.
+/// Reads the content of the next value, if it has this tag.
+pub(super) fn expect<'d>(rest: &mut &'d [u8], wanted: u8) -> Option<&'d [u8]> {
+    take(rest).and_then(|(tag, content)| (tag == wanted).then_some(content))
+}
+
+/// Encodes a value with this tag and content.
 pub(super) fn tagged(tag: u8, content: &[u8]) -> Vec<u8> {
     let mut out = vec![tag];
-    // What comes from files is far below what four bytes can say.
+    // The content comes from files that are far below 4 GiB.
     let length = (content.len() as u32).to_be_bytes();
     if content.len() < 0x80 {
         out.push(length[3]);
@@ -47,7 +52,7 @@ pub(super) const BIT_STRING: u8 = 0x03;
 pub(super) const OCTETS: u8 = 0x04;
 pub(super) const SEQUENCE: u8 = 0x30;
 
-/// `[number]`, around something.
+/// The tag of an explicitly tagged value, `[number]`.
 pub(super) const fn explicit(number: u8) -> u8 {
     0xa0 | number
 }
@@ -57,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_tagged_is_taken_apart_again_and_what_is_cut_is_not() {
+    fn encoded_values_are_decoded_and_truncated_ones_rejected() {
         for len in [0, 1, 127, 128, 255, 256, 65_535, 65_536] {
             let content = vec![7; len];
             let value = tagged(OCTETS, &content);

@@ -1,19 +1,19 @@
-//! Keys of elliptic curves as Java writes them: without the public half, which *ring* wants to find beside the private
-//! one. The certificate has it.
+//! Adds the public key to an elliptic-curve private key. Java writes such keys without it, and *ring* requires it; the
+//! certificate has it.
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use rustls::server::ParsedCertificate;
 use zeroize::Zeroizing;
 
-use super::der::{BIT_STRING, INTEGER, OCTETS, SEQUENCE, explicit, tagged, take};
+use super::der::{BIT_STRING, INTEGER, OCTETS, SEQUENCE, expect, explicit, tagged, take};
 
 /// `id-ecPublicKey`
 const EC: [u8; 7] = [0x2a, 0x86, 0x48, 0xce, 0x3d, 2, 1];
 const OBJECT_ID: u8 = 0x06;
-/// Where `ECPrivateKey` has its public half.
+/// The tag of the public key in `ECPrivateKey`.
 const PUBLIC: u8 = explicit(1);
 
-/// The key with its public half, if that is missing and the certificate has one; else as it is.
+/// The private key with its public key, taken from the certificate if it is missing; otherwise unchanged.
 pub(super) fn completed(
     key: PrivateKeyDer<'static>,
     chain: &[CertificateDer<'static>],
@@ -31,7 +31,7 @@ pub(super) fn completed(
     }
 }
 
-/// The public key of a certificate, as the bits of a point.
+/// The public key of a certificate: the encoded point.
 fn public_point(certificate: &CertificateDer<'_>) -> Option<Vec<u8>> {
     let certificate = ParsedCertificate::try_from(certificate).ok()?;
     let spki = certificate.subject_public_key_info();
@@ -66,10 +66,6 @@ fn with_public(pkcs8: &[u8], point: &[u8]) -> Option<Vec<u8>> {
         .concat(),
     );
     Some(tagged(SEQUENCE, &info))
-}
-
-fn expect<'d>(rest: &mut &'d [u8], wanted: u8) -> Option<&'d [u8]> {
-    take(rest).and_then(|(tag, content)| (tag == wanted).then_some(content))
 }
 
 fn is_ec(mut algorithm: &[u8]) -> Option<()> {

@@ -1,11 +1,12 @@
-//! What went wrong between us and a broker, in words that say what to change.
+//! Describes failures of TLS handshakes, with the key to change.
 
 use rustls::{AlertDescription, CertificateError, Error, InvalidMessage, PeerIncompatible};
 
 use super::choices::{CIPHER_SUITES, ENABLED_PROTOCOLS, IDENTIFICATION};
+use super::date;
 use super::stores::{KEY_LOCATION, TRUST_LOCATION};
 
-/// The bytes that a peer began with: enough to know what it speaks.
+/// The first bytes that a peer sent: enough to detect its protocol.
 #[derive(Debug, Default)]
 pub(crate) struct Opening {
     bytes: [u8; 8],
@@ -13,7 +14,7 @@ pub(crate) struct Opening {
 }
 
 impl Opening {
-    /// Takes what came next.
+    /// Appends received bytes, up to the capacity.
     pub(crate) fn note(&mut self, received: &[u8]) {
         let room = &mut self.bytes[self.len..];
         let len = room.len().min(received.len());
@@ -25,13 +26,14 @@ impl Opening {
         self.len == 0
     }
 
-    /// What it is if it is not TLS: every record of TLS begins with its kind and the number 3.
+    /// Whether the peer does not use TLS: every TLS record begins with its type and the major version 3.
     fn is_not_tls(&self) -> bool {
         let bytes = &self.bytes[..self.len];
         !matches!(bytes, [] | [20..=24] | [20..=24, 3, ..])
     }
 
-    /// Nothing but zeroes: what brokers before 4.0 send if they fail before they have answered.
+    /// Whether the peer sent only zero bytes, as brokers before 4.0 do when the handshake fails before their first
+    /// message.
     fn is_blank(&self) -> bool {
         self.len == self.bytes.len() && self.bytes == [0; 8]
     }
@@ -41,8 +43,8 @@ impl Opening {
     }
 }
 
-/// Whether an error tells that one side does not accept the other, or that it does not speak TLS. Not if it is
-/// ours alone, and passes.
+/// Whether an error is permanent: one side rejects the other, or the peer does not use TLS. Local and transient errors
+/// are not.
 pub(super) fn is_for_good(error: &Error) -> bool {
     !matches!(
         error,
@@ -50,14 +52,14 @@ pub(super) fn is_for_good(error: &Error) -> bool {
     )
 }
 
-/// Says it of the broker `who`, as `host` is called, which began like this. Without an opening the broker has
-/// accepted us before.
+/// Describes an error of a handshake with the broker `who`, connected to as `host`. Without an opening the handshake
+/// was complete before.
 pub(super) fn describe(
     error: &Error,
     opening: Option<&Opening>,
     who: &str,
     host: &str,
-    has_certificate: bool,
+    own: Option<OwnCertificate>,
 ) -> String {
     if opening.is_some_and(Opening::is_http) {
         return format!(
@@ -81,8 +83,8 @@ pub(super) fn describe(
     match error {
         Error::InvalidCertificate(error) => of_certificate(error, who, host),
         Error::NoCertificatesPresented => format!("{who} showed no certificate"),
-        Error::AlertReceived(alert) => of_alert(*alert, who, has_certificate),
-        // Instead of an alert, brokers before 4.0 send what they sent before once more.
+        Error::AlertReceived(alert) => of_alert(*alert, who, own),
+        // Brokers before 4.0 send their previous message again, instead of an alert.
         Error::DecryptError
         | Error::InappropriateMessage { .. }
         | Error::InappropriateHandshakeMessage { .. }
@@ -91,7 +93,7 @@ pub(super) fn describe(
             format!(
                 "{who} broke the handshake off with something that cannot be read, as brokers do that do not accept the \
                  client certificate, or the want of one ({})",
-                own_certificate(has_certificate)
+                own_certificate(own)
             )
         }
         Error::PeerIncompatible(why) => of_incompatibility(why, who),
@@ -110,7 +112,7 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
             ),
         ),
         CertificateError::NotValidForNameContext { presented, .. } => {
-            // So many are shown that one sees whose certificate it is.
+            // Enough names to recognise whose certificate it is.
             let mut names: Vec<&str> = presented.iter().map(|name| plain(name)).take(8).collect();
             names.extend((presented.len() > 8).then_some("..."));
             let names = if names.is_empty() {
@@ -160,7 +162,7 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
     format!("the certificate of {who} {what} ({remedy})")
 }
 
-/// A name as people write it: `DnsName("a.b")` is how it comes.
+/// The name inside rustls' debug form: `a.b` for `DnsName("a.b")`.
 fn plain(name: &str) -> &str {
     let inner = name.strip_prefix("DnsName(\"");
     inner
@@ -168,7 +170,7 @@ fn plain(name: &str) -> &str {
         .unwrap_or(name)
 }
 
-/// The moments that are compared, in seconds since 1970.
+/// The two times that were compared.
 fn at(error: &CertificateError) -> String {
     let (time, bound) = match error {
         CertificateError::ExpiredContext { time, not_after } => (time, not_after),
@@ -176,29 +178,38 @@ fn at(error: &CertificateError) -> String {
         _ => return String::new(),
     };
     format!(
-        ", which says {} s since 1970, where the bound is {}",
-        time.as_secs(),
-        bound.as_secs()
+        ", which says {}, where the bound is {}",
+        date::format_utc(time.as_secs()),
+        date::format_utc(bound.as_secs())
     )
 }
 
-/// What to do about the client's own certificate.
-fn own_certificate(is_there: bool) -> String {
-    if is_there {
-        format!(
-            "check {KEY_LOCATION} or ssl.keystore.certificate.chain, and what the broker trusts"
-        )
-    } else {
-        format!(
-            "this client has none: set {KEY_LOCATION}, or ssl.keystore.key and ssl.keystore.certificate.chain"
-        )
-    }
+/// The client's own certificate, for messages about it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct OwnCertificate {
+    /// `notAfter`, in seconds since 1970.
+    pub(super) valid_until: Option<u64>,
 }
 
-fn of_alert(alert: AlertDescription, who: &str, has_certificate: bool) -> String {
+/// The remedy for a problem with the client's own certificate.
+fn own_certificate(own: Option<OwnCertificate>) -> String {
+    let Some(own) = own else {
+        return format!(
+            "this client has none: set {KEY_LOCATION}, or ssl.keystore.key and ssl.keystore.certificate.chain"
+        );
+    };
+    let until = own.valid_until.map_or_else(String::new, |until| {
+        format!("; this client's is valid until {}", date::format_utc(until))
+    });
+    format!(
+        "check {KEY_LOCATION} or ssl.keystore.certificate.chain, and what the broker trusts{until}"
+    )
+}
+
+fn of_alert(alert: AlertDescription, who: &str, own: Option<OwnCertificate>) -> String {
     use AlertDescription as Alert;
 
-    let ours = own_certificate(has_certificate);
+    let ours = own_certificate(own);
     match alert {
         Alert::CertificateRequired => format!("{who} asks for a client certificate ({ours})"),
         Alert::BadCertificate
@@ -215,7 +226,7 @@ fn of_alert(alert: AlertDescription, who: &str, has_certificate: bool) -> String
         }
         Alert::ProtocolVersion => of_versions(who),
         Alert::InsufficientSecurity => of_suites(who),
-        Alert::HandshakeFailure if has_certificate => format!(
+        Alert::HandshakeFailure if own.is_some() => format!(
             "{who} broke the handshake off: it has no cipher suite and protocol version in common with this client \
              (check {CIPHER_SUITES} and {ENABLED_PROTOCOLS}), or does not accept the client certificate ({ours})"
         ),

@@ -1,4 +1,4 @@
-//! Reading the files that keys name: whole, but not without bound, and with the key in every error.
+//! Reads the files that keys name, up to a size limit; every error has the key.
 
 use std::fs::File;
 use std::io::Read;
@@ -7,15 +7,23 @@ use zeroize::Zeroizing;
 
 use crate::error::ConfigError;
 
-/// A store is a few hundred certificates at most; one of all public authorities takes a quarter of this.
-const LARGEST: u64 = 4 * 1024 * 1024;
+/// Size limit in bytes. A bundle of all public CA certificates takes a quarter of it.
+const MAX_BYTES: u64 = 4 * 1024 * 1024;
 
-/// What a file holds.
+/// Reads a file as a whole.
 pub(super) fn read(key: &'static str, path: &str) -> Result<Zeroizing<Vec<u8>>, ConfigError> {
     let refuse =
         |problem: String, remedy: &str| Err(ConfigError::invalid(key, Some(path), problem, remedy));
+    if super::pem::is_pem(path.as_bytes()) {
+        return Err(ConfigError::invalid(
+            key,
+            None,
+            "this is PEM text, and the key takes the name of a file",
+            "Set ssl.truststore.certificates to it, or ssl.keystore.key and ssl.keystore.certificate.chain",
+        ));
+    }
     let opened = std::fs::metadata(path).and_then(|facts| {
-        // What is no file, such as a pipe, may keep a reader waiting for ever.
+        // A pipe or device could block the reader for ever.
         Ok(if facts.is_file() {
             Some(File::open(path)?)
         } else {
@@ -24,7 +32,7 @@ pub(super) fn read(key: &'static str, path: &str) -> Result<Zeroizing<Vec<u8>>, 
     });
     let file = match opened {
         Ok(Some(file)) => file,
-        Ok(None) => return refuse("this is no file".to_owned(), "Name a file"),
+        Ok(None) => return refuse("this is not a regular file".to_owned(), "Name a file"),
         Err(error) => {
             return refuse(
                 format!("the file cannot be read: {error}"),
@@ -33,13 +41,13 @@ pub(super) fn read(key: &'static str, path: &str) -> Result<Zeroizing<Vec<u8>>, 
         }
     };
     let mut bytes = Zeroizing::new(Vec::new());
-    match file.take(LARGEST + 1).read_to_end(&mut bytes) {
+    match file.take(MAX_BYTES + 1).read_to_end(&mut bytes) {
         Err(error) => refuse(
             format!("the file cannot be read: {error}"),
             "Check that this process may read it",
         ),
-        Ok(_) if bytes.len() as u64 > LARGEST => refuse(
-            format!("the file has more than {LARGEST} bytes"),
+        Ok(_) if bytes.len() as u64 > MAX_BYTES => refuse(
+            format!("the file has more than {MAX_BYTES} bytes"),
             "Leave those certificates in it that are needed",
         ),
         Ok(_) => Ok(bytes),

@@ -1,19 +1,23 @@
-//! TLS: from the `ssl.*` keys to sessions with brokers.
+//! TLS: from the `ssl.*` keys to client sessions.
 //!
 //! | file | what is in it |
 //! |---|---|
-//! | `choices` | protocol versions, cipher suites, the check of names |
-//! | `stores` | whom we trust, who we are: every form of trust and key store |
-//! | `pem`, `pkcs12`, `file`, `der`, `ec_key` | the forms themselves |
-//! | `provider` | whose cryptography is used |
-//! | `verifier` | whether a broker is whom we meant |
-//! | `failure` | what went wrong, and which key to change |
+//! | `choices` | protocol versions, cipher suites, host name verification |
+//! | `stores` | trust store and key store, in every supported form |
+//! | `pem`, `pkcs12`, `file`, `der`, `ec_key` | the file formats |
+//! | `key_derivation` | limits of the cost of opening a store |
+//! | `provider` | the cryptography provider |
+//! | `verifier` | verification of the broker's certificate |
+//! | `failure`, `date` | descriptions of failures, and the key to change |
 
 mod choices;
+mod date;
 mod der;
 mod ec_key;
 mod failure;
 mod file;
+#[cfg(feature = "pkcs12")]
+mod key_derivation;
 mod pem;
 #[cfg(feature = "pkcs12")]
 mod pkcs12;
@@ -29,23 +33,28 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::ClientConfig;
-use rustls::client::{ClientConnection, Resumption};
+use rustls::client::danger::ServerCertVerifier;
+use rustls::client::{ClientConnection, ClientSessionMemoryCache, ClientSessionStore, Resumption};
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::{ServerName, UnixTime};
 use rustls::time_provider::TimeProvider;
+use rustls::{ClientConfig, HandshakeKind};
 
 pub(crate) use self::failure::Opening;
+use self::failure::OwnCertificate;
 use self::verifier::BrokerVerifier;
 use crate::clock::Clock;
 use crate::config::ProducerConfig;
 use crate::error::ConfigError;
 use crate::util::log::{self, LogContext};
 
-/// The cryptography that is used: `given`, or that of this build.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) use self::stores::read_any as read_any_store;
+
+/// The cryptography provider: `given`, or the default of this build.
 ///
 /// # Errors
-/// There is none.
+/// If there is none.
 #[cfg(feature = "testing")]
 pub(crate) fn crypto_provider(
     given: Option<Arc<CryptoProvider>>,
@@ -53,28 +62,60 @@ pub(crate) fn crypto_provider(
     provider::choose(given)
 }
 
-/// Sealed bytes that wait for the stream, and plain ones that wait to be sealed, are no more than this each: a few
-/// records of TLS, so that one write of the system takes them.
-const BUFFERED: usize = 64 * 1024;
+/// Limit in bytes of the ciphertext that waits for the socket, and of the plaintext that waits for encryption: a few
+/// TLS records, so that one write call takes them. More does not help, and above 128 KiB the C library returns the
+/// memory to the system after each request (docs/BENCHMARKS.md).
+const BUFFER_BYTES: usize = 64 * 1024;
 
-/// Sessions that are kept to be taken up again: of TLS 1.3 up to eight for each broker, so those of 256 brokers.
-const SESSIONS: usize = 8 * 256;
+/// Capacity of the session cache: TLS 1.3 stores up to eight tickets for each broker, so this is enough for 256
+/// brokers.
+const SESSION_CACHE_SIZE: usize = 8 * 256;
 
-/// The client's side of TLS, made once for a producer. Sessions with the same broker are taken up again.
+/// The TLS client of a producer, created once. Connections to the same broker resume its sessions.
 ///
 /// # Kafka
 /// `SslFactory`, with the `DefaultSslEngineFactory`.
 #[derive(Clone)]
 pub(crate) struct TlsClient {
     config: Arc<ClientConfig>,
-    has_certificate: bool,
+    checks_name: bool,
+    own: Option<OwnCertificate>,
+    again: Arc<CheckAgain>,
+}
+
+/// Verifies the certificate of a resumed session, whose handshake does not include one.
+struct CheckAgain {
+    verifier: Arc<BrokerVerifier>,
+    sessions: Arc<ClientSessionMemoryCache>,
+    time: Arc<OurTime>,
+}
+
+impl CheckAgain {
+    fn check(
+        &self,
+        name: &ServerName<'static>,
+        tls: &ClientConnection,
+    ) -> Result<(), rustls::Error> {
+        let [own, above @ ..] = tls.peer_certificates().unwrap_or_default() else {
+            return Err(rustls::Error::NoCertificatesPresented);
+        };
+        let now = self.time.current_time();
+        let now = now.ok_or(rustls::Error::FailedToGetCurrentTime)?;
+        let checked = self.verifier.verify_server_cert(own, above, name, &[], now);
+        if checked.is_err() {
+            // Evict the session: the next connection does a full handshake, with the broker's current certificate.
+            self.sessions.remove_tls12_session(name);
+            while self.sessions.take_tls13_ticket(name).is_some() {}
+        }
+        checked.map(drop)
+    }
 }
 
 impl TlsClient {
-    /// Reads and checks the `ssl.*` keys.
+    /// Reads and validates the `ssl.*` keys.
     ///
     /// # Errors
-    /// Which key is to be changed, and how.
+    /// The invalid key, and how to correct it.
     /// # Blocking
     /// Reads files.
     pub(crate) fn from_config(
@@ -87,108 +128,156 @@ impl TlsClient {
         let choices = choices::choose(config, &mut provider)?;
         let trust = stores::trust_store(config)?;
         let own = stores::key_store(config)?;
-        let verifier = BrokerVerifier::new(
+        let verifier = Arc::new(BrokerVerifier::new(
             trust.roots,
             trust.certificates,
             provider.signature_verification_algorithms,
             choices.checks_name,
-        );
+        ));
         let mut warnings = [choices.warnings, trust.warnings].concat();
         let time = Arc::new(OurTime(Arc::clone(clock)));
+        let again = CheckAgain {
+            verifier: Arc::clone(&verifier),
+            sessions: Arc::new(ClientSessionMemoryCache::new(SESSION_CACHE_SIZE)),
+            time: Arc::clone(&time),
+        };
         let builder = ClientConfig::builder_with_details(Arc::new(provider), time)
             .with_protocol_versions(&choices.versions)
             .map_err(|error| {
                 ConfigError::invalid(
                     choices::ENABLED_PROTOCOLS,
                     None,
-                    format!("the provider of cryptography cannot do it: {error}"),
+                    format!("the cryptography provider does not support it: {error}"),
                     "Change it, or use another provider",
                 )
             })?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(verifier));
-        let has_certificate = own.is_some();
+            .with_custom_certificate_verifier(verifier);
+        // The date is copied before the chain moves into the configuration: rustls does not give it back.
+        let own_certificate = own.as_ref().map(|own| OwnCertificate {
+            valid_until: own.chain.first().and_then(date::valid_until),
+        });
         let mut config = match own {
             None => builder.with_no_client_auth(),
             Some(own) => {
                 warnings.extend(own.warnings);
                 let key = ec_key::completed(own.key, &own.chain);
                 let config = builder.with_client_auth_cert(own.chain, key);
-                config.map_err(|error| own_is_no_use(own.named_by, &error))?
+                config.map_err(|error| invalid_own_certificate(own.named_by, &error))?
             }
         };
-        config.resumption = Resumption::in_memory_sessions(SESSIONS);
+        config.resumption = Resumption::store(Arc::clone(&again.sessions) as _);
         for warning in warnings {
             log::warn!(log, "{warning}");
         }
         Ok(Self {
             config: Arc::new(config),
-            has_certificate,
+            checks_name: choices.checks_name,
+            own: own_certificate,
+            again: Arc::new(again),
         })
     }
 
-    /// A session with the broker that is called `host`.
+    /// A session with the broker whose host name is `host`.
     ///
     /// # Errors
-    /// Why none can be had: the name is none that a certificate could be for.
+    /// If the name is not valid in a certificate.
     pub(crate) fn session(
         &self,
         host: &Arc<str>,
         address: SocketAddr,
     ) -> Result<Session, Arc<str>> {
-        let name = ServerName::try_from(host.to_string()).map_err(|_| {
-            format!(
-                "{host} is a name that no certificate can be for (check bootstrap.servers, and the \
-                 advertised.listeners of the brokers)"
-            )
-        })?;
-        let mut tls = ClientConnection::new(Arc::clone(&self.config), name)
-            .map_err(|error| format!("no TLS can be begun: {error}"))?;
-        tls.set_buffer_limit(Some(BUFFERED));
-        let failures = Failures {
+        let name = match ServerName::try_from(host.to_string()) {
+            Ok(name) => name,
+            // Without host name verification any name will do; for an address no SNI is sent.
+            Err(_) if !self.checks_name => ServerName::from(address.ip()),
+            Err(_) => {
+                return Err(format!(
+                    "{host:?} is not a valid host name in a certificate (check bootstrap.servers, and the \
+                     advertised.listeners of the brokers)"
+                )
+                .into());
+            }
+        };
+        let mut tls = ClientConnection::new(Arc::clone(&self.config), name.clone())
+            .map_err(|error| format!("the TLS session cannot be created: {error}"))?;
+        tls.set_buffer_limit(Some(BUFFER_BYTES));
+        let failures = TlsFailures {
             host: Arc::clone(host),
             address,
-            has_certificate: self.has_certificate,
+            own: self.own,
         };
-        Ok(Session { tls, failures })
+        Ok(Session {
+            tls,
+            failures,
+            name,
+            again: Arc::clone(&self.again),
+        })
     }
 }
 
 impl fmt::Debug for TlsClient {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TlsClient")
-            .field("has_certificate", &self.has_certificate)
+            .field("own", &self.own)
             .finish_non_exhaustive()
     }
 }
 
-/// A session with a broker, and what names it if something goes wrong.
+/// A TLS session with a broker, and the data for descriptions of its failures.
 pub(crate) struct Session {
     pub(crate) tls: ClientConnection,
-    pub(crate) failures: Failures,
+    pub(crate) failures: TlsFailures,
+    name: ServerName<'static>,
+    again: Arc<CheckAgain>,
 }
 
-/// Says what has gone wrong with a broker.
-pub(crate) struct Failures {
+impl Session {
+    /// Verifies the certificate again if the session was resumed: it may have expired meanwhile.
+    ///
+    /// # Errors
+    /// Why the certificate is not valid any more. The session is evicted from the cache.
+    ///
+    /// # Kafka
+    /// Differs: Java resumes sessions for a day without verifying the certificate again.
+    pub(crate) fn check_resumed(&self) -> Result<(), rustls::Error> {
+        match self.tls.handshake_kind() {
+            Some(HandshakeKind::Resumed) => self.again.check(&self.name, &self.tls),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Session {
+    /// The negotiated cipher suite and TLS version, with Java's names.
+    pub(crate) fn cipher(&self) -> Option<(String, String)> {
+        let suite = self.tls.negotiated_cipher_suite()?.suite();
+        let suite = suite.as_str()?.replacen("TLS13_", "TLS_", 1);
+        let protocol = self.tls.protocol_version()?.as_str()?;
+        Some((suite, protocol.replace('_', ".")))
+    }
+}
+
+/// Describes TLS failures of one broker.
+pub(crate) struct TlsFailures {
     host: Arc<str>,
     address: SocketAddr,
-    has_certificate: bool,
+    own: Option<OwnCertificate>,
 }
 
-impl Failures {
-    /// Says what an error is about, in words that name the key to change. Without an opening the
-    /// broker has accepted us before.
+impl TlsFailures {
+    /// Describes an error, with the key to change. Without an opening the handshake was complete before.
     pub(crate) fn describe(&self, error: &rustls::Error, opening: Option<&Opening>) -> Arc<str> {
         let who = self.who();
-        failure::describe(error, opening, &who, &self.host, self.has_certificate).into()
+        failure::describe(error, opening, &who, &self.host, self.own).into()
     }
 
-    /// Whether another attempt would end the same way.
+    /// Whether the error is permanent.
     pub(crate) fn is_for_good(error: &rustls::Error) -> bool {
         failure::is_for_good(error)
     }
 
-    /// Said when the broker hangs up before the session stands.
+    /// The description of a connection that the broker closed during the handshake.
     pub(crate) fn hung_up(&self, opening: &Opening) -> String {
         let who = self.who();
         if opening.is_empty() {
@@ -201,7 +290,7 @@ impl Failures {
         }
     }
 
-    /// Which broker it is, the client says; here only where a name has led to.
+    /// The broker's address: the caller adds its name or node id.
     fn who(&self) -> String {
         match self.address.ip().to_string() {
             ip if *ip == *self.host => "the broker".to_owned(),
@@ -210,7 +299,7 @@ impl Failures {
     }
 }
 
-fn own_is_no_use(key: &'static str, error: &rustls::Error) -> ConfigError {
+fn invalid_own_certificate(key: &'static str, error: &rustls::Error) -> ConfigError {
     match error {
         rustls::Error::InconsistentKeys(_) => ConfigError::invalid(
             key,
@@ -227,7 +316,7 @@ fn own_is_no_use(key: &'static str, error: &rustls::Error) -> ConfigError {
     }
 }
 
-/// Our clock, as TLS asks it whether certificates are valid.
+/// Our clock, for the verification of certificates.
 #[derive(Debug)]
 pub(crate) struct OurTime(pub(crate) Arc<dyn Clock>);
 

@@ -1,21 +1,21 @@
-//! Without the feature `pkcs12`, what a password opens stays closed.
+//! Replacement of `pkcs12` in builds without that feature: every call fails.
 
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 
 use crate::error::ConfigError;
 
-/// That this build cannot open it.
+/// The error of this build.
 #[derive(Debug)]
 pub(super) struct Closed;
 
 impl Closed {
-    /// As an error of the key that names the thing.
+    /// Converts to a configuration error of `key`.
     #[allow(clippy::unused_self, reason = "with the feature there is more in it")]
     pub(super) fn of(self, key: &'static str, _password: &'static str, path: &str) -> ConfigError {
         ConfigError::not_built(
             key,
             Some(path).filter(|path| !path.is_empty()),
-            "this build of the library opens no stores in the format PKCS12 and no encrypted keys",
+            "this build of the library cannot open PKCS12 stores and encrypted keys",
             "Build it with the feature pkcs12; or convert to PEM without a password, with `openssl pkcs12 -nodes` or \
              `openssl pkcs8`, and set the type to PEM",
         )

@@ -1,5 +1,4 @@
-//! PEM text as it stands in files and in configurations: also all in one line, as a `.properties` file makes
-//! of it.
+//! Parser of PEM text from files and configurations; also accepts it on one line, as a `.properties` file joins it.
 
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -16,23 +15,23 @@ const BEGIN: &str = "-----BEGIN ";
 const END: &str = "-----END ";
 const DASHES: &str = "-----";
 
-/// What a text has of keys.
+/// The private key of a text.
 pub(super) enum PemKey {
     Plain(PrivateKeyDer<'static>),
-    /// PKCS#8 that a password opens.
+    /// Encrypted PKCS#8.
     Encrypted(Zeroizing<Vec<u8>>),
 }
 
-/// Whether this looks like PEM at all.
+/// Whether the bytes look like PEM.
 pub(super) fn is_pem(bytes: &[u8]) -> bool {
     let begin = BEGIN.as_bytes();
     bytes.windows(begin.len()).any(|window| window == begin)
 }
 
-/// All certificates of a text, in their order. What else is in it is passed over.
+/// All certificates of a text, in their order. Other sections are skipped.
 ///
 /// # Errors
-/// What is wrong with the text, as the end of a sentence that begins with the key's name.
+/// What is malformed, as the end of a sentence that begins with the key's name.
 pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let sections = sections(text)?;
     let mut certificates = Vec::new();
@@ -76,7 +75,7 @@ pub(super) fn private_key(text: &str) -> Result<PemKey, String> {
     }
     let unreadable = || "its private key is not base64".to_owned();
     if key.label == "ENCRYPTED PRIVATE KEY" {
-        // Any label does: what is wanted is what is between the lines.
+        // The label is irrelevant: only the content is decoded.
         let text = rewritten("CERTIFICATE", key.body);
         let der = CertificateDer::from_pem_slice(text.as_bytes()).map_err(|_| unreadable())?;
         return Ok(PemKey::Encrypted(Zeroizing::new(der.to_vec())));
@@ -87,7 +86,7 @@ pub(super) fn private_key(text: &str) -> Result<PemKey, String> {
         .map_err(|_| unreadable())
 }
 
-/// Cuts a text into its sections.
+/// Splits a text into its sections.
 fn sections(text: &str) -> Result<Vec<Section<'_>>, String> {
     let mut sections = Vec::new();
     let mut rest = text;
@@ -112,24 +111,31 @@ fn sections(text: &str) -> Result<Vec<Section<'_>>, String> {
     Ok(sections)
 }
 
-/// Labels are shown in errors, so that nothing may pass for one that could be a secret.
+/// Errors quote labels, so a label must not be able to contain a secret.
 fn is_label(text: &str) -> bool {
     let is_of_labels = |c: char| c.is_ascii_uppercase() || c.is_ascii_digit() || c == ' ';
     text.len() <= 40 && text.chars().all(is_of_labels)
 }
 
-/// A section as the strictest reader wants it.
+/// A section in canonical form, for a strict parser.
 fn rewritten(label: &str, body: &str) -> Zeroizing<String> {
     let mut text = Zeroizing::new(String::with_capacity(body.len() + 2 * label.len() + 64));
     text.extend([BEGIN, label, DASHES, "\n"]);
-    // Lines of the form `Name: value` may stand before the content.
+    // Skips headers of the form `Name: value` before the content.
     let lines = body.lines().filter(|line| !line.contains(':'));
-    text.extend(lines.flat_map(str::chars).filter(|c| !c.is_whitespace()));
+    let mut content = lines.flat_map(str::chars).peekable();
+    while let Some(c) = content.next() {
+        // The two characters `\n`: line breaks in environment variables and JSON.
+        let is_escaped = c == '\\' && content.next_if(|c| matches!(c, 'n' | 'r')).is_some();
+        if !is_escaped && !c.is_whitespace() {
+            text.push(c);
+        }
+    }
     text.extend(["\n", END, label, DASHES, "\n"]);
     text
 }
 
-/// What is there in the place of what was looked for.
+/// What the text contains instead.
 fn found(sections: &[Section<'_>]) -> String {
     if sections.is_empty() {
         return "nor anything else in PEM".to_owned();

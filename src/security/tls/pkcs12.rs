@@ -1,25 +1,30 @@
-//! What a password opens: stores in the format PKCS#12, and encrypted private keys.
+//! Opens password-protected data: PKCS#12 stores, and encrypted private keys.
 
 use p12_keystore::error::Error;
 use p12_keystore::{CertificateBag, Pkcs12Archive, PrivateKeyBag};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use super::der::{OCTETS, SEQUENCE, explicit, tagged};
+use super::key_derivation;
 use crate::error::ConfigError;
 
-/// Why something stays closed.
+/// Why a store or key could not be opened.
 #[derive(Debug)]
 pub(super) enum Closed {
-    /// The password is wrong or missing.
+    /// The password is wrong.
     Password,
-    /// It cannot be read; why.
+    /// The password is not set.
+    NoPassword,
+    /// Malformed; the reason.
     Unreadable(String),
-    /// What was looked for is not in it.
+    /// The key derivation is too expensive; the parameter.
+    Slow(String),
+    /// It does not contain what is needed.
     Missing(&'static str),
 }
 
 impl Closed {
-    /// As an error of the key that names the thing; `password` is the key of its password.
+    /// Converts to a configuration error of `key`; `password` is the key of the password.
     pub(super) fn of(self, key: &'static str, password: &'static str, path: &str) -> ConfigError {
         let path = Some(path).filter(|path| !path.is_empty());
         let check = "Check it with `keytool -list` or `openssl pkcs12 -info`";
@@ -35,9 +40,25 @@ impl Closed {
                 },
                 "Set it to the right one",
             ),
+            Self::NoPassword => ConfigError::invalid(
+                password,
+                None,
+                format!(
+                    "the key is not set, and {} does not open without it",
+                    path.unwrap_or(key)
+                ),
+                "Set it to the password of the store",
+            ),
             Self::Unreadable(why) => {
                 ConfigError::invalid(key, path, format!("it cannot be read: {why}"), check)
             }
+            Self::Slow(why) => ConfigError::invalid(
+                key,
+                path,
+                why,
+                "Write it anew with fewer: 10,000 are usual (`openssl pkcs12 -export -iter 10000`, `openssl pkcs8 -topk8 \
+                 -iter 10000`, `keytool -importkeystore`)",
+            ),
             Self::Missing(what) => {
                 ConfigError::invalid(key, path, format!("{what} is in it"), check)
             }
@@ -48,7 +69,7 @@ impl Closed {
 impl From<Error> for Closed {
     fn from(error: Error) -> Self {
         match error {
-            // A wrong password shows as a checksum that is wrong, or where there is none as padding or content that is.
+            // A wrong password shows as a wrong MAC, or in a store without a MAC as invalid padding or content.
             Error::MacError(_) | Error::UnpadError | Error::Pkcs5Error(_) => Self::Password,
             other => Self::Unreadable(other.to_string()),
         }
@@ -57,12 +78,25 @@ impl From<Error> for Closed {
 
 type Opened<T> = Result<T, Closed>;
 
-/// The certificates that a store says are trusted; all of them if it says so of none, as those of OpenSSL.
+fn open(store: &[u8], password: &str) -> Opened<Pkcs12Archive> {
+    key_derivation::check(store).map_err(Closed::Slow)?;
+    Ok(Pkcs12Archive::from_pkcs12(store, password)?)
+}
+
+/// The trusted certificates of a store: those with Java's attribute for it, or all if none has it, as in stores of
+/// OpenSSL.
 pub(super) fn certificates(
     store: &[u8],
     password: Option<&str>,
 ) -> Opened<Vec<CertificateDer<'static>>> {
-    let bags = Pkcs12Archive::from_pkcs12(store, password.unwrap_or_default())?.certs;
+    let archive = open(store, password.unwrap_or_default());
+    // Without a password the empty one was tried, which opens a store without encryption and MAC. If it does not,
+    // the password is missing rather than wrong.
+    let archive = archive.map_err(|why| match (why, password) {
+        (Closed::Password, None) => Closed::NoPassword,
+        (closed, _) => closed,
+    })?;
+    let bags = archive.certs;
     let are_marked = bags.iter().any(|bag| bag.trusted);
     let trusted = bags.iter().filter(|bag| bag.trusted || !are_marked);
     let certificates: Vec<_> = trusted.map(certificate).collect();
@@ -72,12 +106,12 @@ pub(super) fn certificates(
     Ok(certificates)
 }
 
-/// The first key of a store that has a certificate, and the chain from that one upwards.
+/// The first private key of a store that has a certificate, and its certificate chain.
 pub(super) fn key_and_chain(
     store: &[u8],
     password: Option<&str>,
 ) -> Opened<(PrivateKeyDer<'static>, Vec<CertificateDer<'static>>)> {
-    let archive = Pkcs12Archive::from_pkcs12(store, password.unwrap_or_default())?;
+    let archive = open(store, password.unwrap_or_default())?;
     if archive.keys.is_empty() {
         return Err(Closed::Missing("no private key"));
     }
@@ -95,14 +129,14 @@ pub(super) fn key_and_chain(
     ))
 }
 
-/// The key that a password opens.
+/// Decrypts a private key.
 ///
 /// # Kafka
 /// `javax.crypto.EncryptedPrivateKeyInfo`
 pub(super) fn decrypted(key: &[u8], password: &str) -> Opened<PrivateKeyDer<'static>> {
-    // Such a key is what a store keeps its keys as: put into a store of its own, it is opened by the same code, in
-    // all the ways of OpenSSL and Java, and with the same bounds.
-    let keys = Pkcs12Archive::from_pkcs12(&store_of(key), password)?.keys;
+    // A store keeps its keys in the same encrypted form. Wrapping the key in a store of its own reuses the code and its
+    // limits, for all algorithms of OpenSSL and Java.
+    let keys = open(&store_of(key), password)?.keys;
     keys.first()
         .map(private_key)
         .ok_or(Closed::Missing("no private key"))
@@ -116,7 +150,7 @@ fn private_key(bag: &PrivateKeyBag) -> PrivateKeyDer<'static> {
     PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(bag.key.as_der().to_vec()))
 }
 
-/// The certificate of a key: they have the same id; or there is no other key and they have none.
+/// The certificate of a key: the one with the same local key id, or the only candidate without ids.
 fn leaf_of<'a>(key: &PrivateKeyBag, archive: &'a Pkcs12Archive) -> Option<&'a CertificateBag> {
     match &key.local_key_id {
         Some(id) => archive
@@ -128,7 +162,7 @@ fn leaf_of<'a>(key: &PrivateKeyBag, archive: &'a Pkcs12Archive) -> Option<&'a Ce
     }
 }
 
-/// A certificate and those that it leads to.
+/// A certificate and its issuers.
 fn chain_from<'a>(leaf: &'a CertificateBag, all: &'a [CertificateBag]) -> Vec<&'a CertificateBag> {
     let mut chain = vec![leaf];
     while let Some(last) = chain.last() {
@@ -151,7 +185,7 @@ const SHROUDED_KEY_BAG: [u8; 13] = [
     0x06, 11, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 1, 12, 10, 1, 2,
 ];
 
-/// A store without a checksum, of this key alone.
+/// Encodes a store without a MAC that contains only this key.
 fn store_of(key: &[u8]) -> Vec<u8> {
     let data = |content: &[u8]| {
         let octets = tagged(explicit(0), &tagged(OCTETS, content));

@@ -1,4 +1,4 @@
-//! Whose cryptography is used.
+//! Choice of the cryptography provider.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use rustls::crypto::CryptoProvider;
 
 use crate::error::ConfigError;
 
-/// The provider that was handed over; or that of this build's features, in this order: aws-lc-rs, graviola,
-/// *ring*; or the one that the process has installed for everybody.
+/// The given provider; or the first of this build's features aws-lc-rs, graviola, *ring*; or the process-wide default
+/// provider of rustls.
 pub(super) fn choose(
     given: Option<Arc<CryptoProvider>>,
 ) -> Result<Arc<CryptoProvider>, ConfigError> {
@@ -18,7 +18,7 @@ pub(super) fn choose(
             ConfigError::not_built(
                 "security.protocol",
                 None,
-                "TLS needs a provider of cryptography, and this build of the library has none",
+                "TLS needs a cryptography provider, and this build of the library has none",
                 "Give one to ProducerBuilder::tls_crypto_provider, or build with the feature tls, tls-aws-lc-rs \
                  or tls-graviola",
             )

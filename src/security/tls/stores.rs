@@ -1,7 +1,7 @@
-//! Whom we trust and who we are: the trust store and the key store, in every form that the keys allow.
+//! The trust store and the key store, in every form that the keys allow.
 //!
-//! Which keys go together is what `DefaultSslEngineFactory` says, with one difference: a key store in PEM may do
-//! without `ssl.key.password`, which Kafka 3.0 asks for even where the key is not encrypted.
+//! The rules for combinations of keys are those of `DefaultSslEngineFactory`, with one difference: a key store in PEM
+//! does not need `ssl.key.password` unless its key is encrypted; Kafka 3.0 always requires it.
 
 use rustls::RootCertStore;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
@@ -23,33 +23,33 @@ const KEY_KEY: &str = "ssl.keystore.key";
 const KEY_CHAIN: &str = "ssl.keystore.certificate.chain";
 const PRIVATE_PASSWORD: &str = "ssl.key.password";
 
-/// The beginning of a store in Java's own format.
+/// Magic numbers of Java's own store formats.
 const JKS_MAGIC: [u8; 4] = [0xfe, 0xed, 0xfe, 0xed];
 const JCEKS_MAGIC: [u8; 4] = [0xce, 0xce, 0xce, 0xce];
 
-/// Whom we trust.
+/// The trusted CA certificates.
 #[derive(Debug)]
 pub(super) struct TrustStore {
     pub(super) roots: RootCertStore,
-    /// The certificates that were given; none if they are the system's.
+    /// The certificates of the trust store; empty if the system's are used.
     pub(super) certificates: Vec<CertificateDer<'static>>,
     pub(super) warnings: Vec<String>,
 }
 
-/// Who we are.
+/// The client's private key and certificate chain.
 pub(super) struct KeyStore {
     pub(super) chain: Vec<CertificateDer<'static>>,
     pub(super) key: PrivateKeyDer<'static>,
-    /// The key to name if something is wrong with it.
+    /// The configuration key to name in errors about it.
     pub(super) named_by: &'static str,
     pub(super) warnings: Vec<String>,
 }
 
-/// What format a store is in.
+/// The format of a store.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Format {
     Pem,
-    /// What Java calls `JKS` and `PKCS12`: it reads files of either format under both names.
+    /// `JKS` and `PKCS12`: like Java, reads files of either format under both names.
     Java,
 }
 
@@ -69,7 +69,7 @@ fn format_of(config: &ProducerConfig, key: &'static str) -> Result<Format, Confi
     }
 }
 
-/// Reads whom we trust; the authorities that the system trusts if nothing says it.
+/// Reads the trust store; without one, that of the operating system.
 pub(super) fn trust_store(config: &ProducerConfig) -> Result<TrustStore, ConfigError> {
     let format = format_of(config, TRUST_TYPE)?;
     let location = config.text(TRUST_LOCATION);
@@ -79,8 +79,8 @@ pub(super) fn trust_store(config: &ProducerConfig) -> Result<TrustStore, ConfigE
         not_both(TRUST_CERTIFICATES, TRUST_LOCATION, location.is_some())?;
         no_password_with_pem(TRUST_PASSWORD, TRUST_TYPE, password)?;
         let certificates = pem::certificates(text.expose())
-            .map_err(|problem| bad(TRUST_CERTIFICATES, None, problem))?;
-        return trusted(TRUST_CERTIFICATES, None, certificates);
+            .map_err(|problem| invalid(TRUST_CERTIFICATES, None, problem))?;
+        return trust_store_of(TRUST_CERTIFICATES, None, certificates);
     }
     let Some(path) = location else {
         if password.is_some() {
@@ -98,20 +98,30 @@ pub(super) fn trust_store(config: &ProducerConfig) -> Result<TrustStore, ConfigE
         no_password_with_pem(TRUST_PASSWORD, TRUST_TYPE, password)?;
     }
     let bytes = file::read(TRUST_LOCATION, path)?;
+    parse_trust_store(format, path, &bytes, password)
+}
+
+/// Parses a trust store file.
+fn parse_trust_store(
+    format: Format,
+    path: &str,
+    bytes: &[u8],
+    password: Option<&Password>,
+) -> Result<TrustStore, ConfigError> {
     let certificates = match format {
-        Format::Pem => text_of(TRUST_LOCATION, path, &bytes).and_then(|text| {
-            pem::certificates(text).map_err(|why| bad(TRUST_LOCATION, Some(path), why))
+        Format::Pem => text_of(TRUST_LOCATION, path, bytes).and_then(|text| {
+            pem::certificates(text).map_err(|why| invalid(TRUST_LOCATION, Some(path), why))
         })?,
         Format::Java => {
-            expect_pkcs12(TRUST_LOCATION, TRUST_TYPE, path, &bytes)?;
-            pkcs12::certificates(&bytes, password.map(Password::expose))
+            expect_pkcs12(TRUST_LOCATION, TRUST_TYPE, path, bytes)?;
+            pkcs12::certificates(bytes, password.map(Password::expose))
                 .map_err(|error| error.of(TRUST_LOCATION, TRUST_PASSWORD, path))?
         }
     };
-    trusted(TRUST_LOCATION, Some(path), certificates)
+    trust_store_of(TRUST_LOCATION, Some(path), certificates)
 }
 
-/// Reads who we are, if anything says it.
+/// Reads the key store, if one is configured.
 pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, ConfigError> {
     let format = format_of(config, KEY_TYPE)?;
     let location = config.text(KEY_LOCATION);
@@ -124,10 +134,10 @@ pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, Con
             not_both(KEY_KEY, KEY_LOCATION, location.is_some())?;
             no_password_with_pem(KEY_PASSWORD, KEY_TYPE, password)?;
             let chain = pem::certificates(chain.expose())
-                .map_err(|problem| bad(KEY_CHAIN, None, problem))?;
+                .map_err(|problem| invalid(KEY_CHAIN, None, problem))?;
             let key = pem::private_key(key.expose())
-                .map_err(|problem| bad(KEY_KEY, None, problem))
-                .and_then(|key| opened(KEY_KEY, None, key, private_password))?;
+                .map_err(|problem| invalid(KEY_KEY, None, problem))
+                .and_then(|key| decrypt_key(KEY_KEY, None, key, private_password))?;
             return Ok(Some(KeyStore {
                 chain,
                 key,
@@ -135,8 +145,8 @@ pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, Con
                 warnings: Vec::new(),
             }));
         }
-        (Some(_), None) => return Err(alone(KEY_KEY, KEY_CHAIN)),
-        (None, Some(_)) => return Err(alone(KEY_CHAIN, KEY_KEY)),
+        (Some(_), None) => return Err(missing_counterpart(KEY_KEY, KEY_CHAIN)),
+        (None, Some(_)) => return Err(missing_counterpart(KEY_CHAIN, KEY_KEY)),
         (None, None) => {}
     }
     let Some(path) = location else {
@@ -159,23 +169,7 @@ pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, Con
         ));
     }
     let bytes = file::read(KEY_LOCATION, path)?;
-    let (key, chain) = match format {
-        Format::Pem => {
-            let text = text_of(KEY_LOCATION, path, &bytes)?;
-            let bad = |problem| bad(KEY_LOCATION, Some(path), problem);
-            let chain = pem::certificates(text).map_err(bad)?;
-            let key = pem::private_key(text).map_err(bad)?;
-            (
-                opened(KEY_LOCATION, Some(path), key, private_password)?,
-                chain,
-            )
-        }
-        Format::Java => {
-            expect_pkcs12(KEY_LOCATION, KEY_TYPE, path, &bytes)?;
-            pkcs12::key_and_chain(&bytes, password.map(Password::expose))
-                .map_err(|error| error.of(KEY_LOCATION, KEY_PASSWORD, path))?
-        }
-    };
+    let (key, chain) = parse_key_store(format, path, &bytes, password, private_password)?;
     let mut warnings = Vec::new();
     if is_open_to_all(path.as_ref()) {
         warnings.push(format!(
@@ -190,10 +184,38 @@ pub(super) fn key_store(config: &ProducerConfig) -> Result<Option<KeyStore>, Con
     }))
 }
 
+/// A private key and its certificate chain.
+type KeyAndChain = (PrivateKeyDer<'static>, Vec<CertificateDer<'static>>);
+
+/// Parses a key store file.
+fn parse_key_store(
+    format: Format,
+    path: &str,
+    bytes: &[u8],
+    password: Option<&Password>,
+    private_password: Option<&Password>,
+) -> Result<KeyAndChain, ConfigError> {
+    match format {
+        Format::Pem => {
+            let text = text_of(KEY_LOCATION, path, bytes)?;
+            let invalid = |problem| invalid(KEY_LOCATION, Some(path), problem);
+            let chain = pem::certificates(text).map_err(invalid)?;
+            let key = pem::private_key(text).map_err(invalid)?;
+            let key = decrypt_key(KEY_LOCATION, Some(path), key, private_password)?;
+            Ok((key, chain))
+        }
+        Format::Java => {
+            expect_pkcs12(KEY_LOCATION, KEY_TYPE, path, bytes)?;
+            pkcs12::key_and_chain(bytes, password.map(Password::expose))
+                .map_err(|error| error.of(KEY_LOCATION, KEY_PASSWORD, path))
+        }
+    }
+}
+
 fn system_roots() -> Result<TrustStore, ConfigError> {
     let found = rustls_native_certs::load_native_certs();
     let mut roots = RootCertStore::empty();
-    // Some stores have a few that are of no use; those that are count.
+    // Some systems have a few certificates that cannot be parsed; the others are used.
     let (usable, _) = roots.add_parsable_certificates(found.certs);
     if usable > 0 {
         return Ok(TrustStore {
@@ -207,7 +229,7 @@ fn system_roots() -> Result<TrustStore, ConfigError> {
     Err(ConfigError::invalid(
         TRUST_LOCATION,
         None,
-        format!("is not set, and this system names no authorities that it trusts{why}"),
+        format!("is not set, and this system has no trust store{why}"),
         format!(
             "Set {TRUST_TYPE}=PEM and {TRUST_LOCATION} to a file with the authority of the brokers' certificates, or \
              install the package ca-certificates"
@@ -215,8 +237,8 @@ fn system_roots() -> Result<TrustStore, ConfigError> {
     ))
 }
 
-/// The store of these certificates.
-fn trusted(
+/// The trust store with these certificates.
+fn trust_store_of(
     key: &'static str,
     path: Option<&str>,
     certificates: Vec<CertificateDer<'static>>,
@@ -225,11 +247,11 @@ fn trusted(
     let mut warnings = Vec::new();
     for (number, certificate) in (1..).zip(&certificates) {
         if let Err(error) = roots.add(certificate.clone()) {
-            warnings.push(format!("{key}: certificate {number} is of no use: {error}"));
+            warnings.push(format!("{key}: certificate {number} is ignored: {error}"));
         }
     }
     if roots.is_empty() {
-        return Err(bad(
+        return Err(invalid(
             key,
             path,
             format!("no certificate in it can be used; {}", warnings.join("; ")),
@@ -242,8 +264,8 @@ fn trusted(
     })
 }
 
-/// The key itself, of one that may be encrypted.
-fn opened(
+/// The private key, decrypted if necessary.
+fn decrypt_key(
     named_by: &'static str,
     path: Option<&str>,
     key: PemKey,
@@ -265,15 +287,15 @@ fn opened(
 
 fn text_of<'t>(key: &'static str, path: &str, bytes: &'t [u8]) -> Result<&'t str, ConfigError> {
     std::str::from_utf8(bytes).map_err(|_| {
-        bad(
+        invalid(
             key,
             Some(path),
-            "this is no text, and so not in the format PEM".to_owned(),
+            "this is not text, and so not in the format PEM".to_owned(),
         )
     })
 }
 
-/// A file that is to be read as a store of Java's is PKCS#12, or we say what it is.
+/// Checks that a file is PKCS#12; otherwise names its actual format.
 fn expect_pkcs12(
     key: &'static str,
     type_key: &'static str,
@@ -294,21 +316,21 @@ fn expect_pkcs12(
     if pem::is_pem(bytes) {
         return Err(ConfigError::conflict(
             &[type_key, key],
-            format!("{key}={path} is in the format PEM, and {type_key} says otherwise"),
+            format!("{key}={path} is in the format PEM, but {type_key} is not PEM"),
             format!("Set {type_key}=PEM"),
         ));
     }
     if bytes.first() != Some(&0x30) {
-        return Err(bad(
+        return Err(invalid(
             key,
             Some(path),
-            "this is no store in the format PKCS12, nor in any that is known".to_owned(),
+            "this is no store in the format PKCS12, nor in any other known format".to_owned(),
         ));
     }
     Ok(())
 }
 
-fn bad(key: &'static str, path: Option<&str>, problem: String) -> ConfigError {
+fn invalid(key: &'static str, path: Option<&str>, problem: String) -> ConfigError {
     ConfigError::invalid(
         key,
         path,
@@ -317,7 +339,7 @@ fn bad(key: &'static str, path: Option<&str>, problem: String) -> ConfigError {
     )
 }
 
-fn alone(given: &'static str, missing: &'static str) -> ConfigError {
+fn missing_counterpart(given: &'static str, missing: &'static str) -> ConfigError {
     ConfigError::conflict(
         &[missing, given],
         format!("{given} is set, and {missing} is not"),
@@ -335,7 +357,7 @@ fn only_with_pem(
     }
     Err(ConfigError::conflict(
         &[type_key, key],
-        format!("{key} is PEM text, and {type_key} says otherwise"),
+        format!("{key} is PEM text, but {type_key} is not PEM"),
         format!("Set {type_key}=PEM"),
     ))
 }
@@ -368,4 +390,45 @@ fn no_password_with_pem(
         format!("a store in the format PEM has no password, and {key} is set"),
         format!("Leave {key} out; the password of an encrypted key is {PRIVATE_PASSWORD}"),
     ))
+}
+
+/// Entry point of a fuzz target: parses bytes as a store of the kind that the first byte chooses, and loads its private
+/// key as a producer does. Returns the number of certificates.
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) fn read_any(input: &[u8]) -> Result<usize, ConfigError> {
+    const NAME: &str = "a.store";
+    /// The password of the seeds.
+    const PASSWORD: &str = "changeit";
+    let (&kind, bytes) = input.split_first().unwrap_or((&0, input));
+    let password = Password::new(PASSWORD);
+    let (key, chain) = match kind % 5 {
+        0 => {
+            return parse_trust_store(Format::Pem, NAME, bytes, None)
+                .map(|store| store.roots.len());
+        }
+        1 => {
+            let store = parse_trust_store(Format::Java, NAME, bytes, Some(&password))?;
+            return Ok(store.roots.len());
+        }
+        2 => parse_key_store(Format::Pem, NAME, bytes, None, Some(&password))?,
+        3 => parse_key_store(Format::Java, NAME, bytes, Some(&password), None)?,
+        _ => {
+            let key = PemKey::Encrypted(bytes.to_vec().into());
+            (
+                decrypt_key(KEY_KEY, None, key, Some(&password))?,
+                Vec::new(),
+            )
+        }
+    };
+    let key = super::ec_key::completed(key, &chain);
+    let count = chain.len();
+    // The provider decides whether it supports the key.
+    if let Ok(provider) = super::provider::choose(None) {
+        if chain.is_empty() {
+            drop(provider.key_provider.load_private_key(key));
+        } else {
+            drop(rustls::sign::CertifiedKey::from_der(chain, key, &provider));
+        }
+    }
+    Ok(count)
 }

@@ -1,4 +1,4 @@
-//! Whether a broker is whom we meant to connect to.
+//! Verification of a broker's certificate.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -9,14 +9,14 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 
 use crate::planted::planted;
 
-/// Checks a broker's certificate against the trusted ones, and its name if that is wanted.
+/// Verifies the certificate chain against the trust store, and the host name if that is enabled.
 ///
 /// # Kafka
-/// The trust manager that the default `SslEngineFactory` makes of the trust store.
+/// The trust manager that the default `SslEngineFactory` creates from the trust store.
 #[derive(Debug)]
 pub(super) struct BrokerVerifier {
     roots: RootCertStore,
-    /// The certificates of the trust store, each as a whole.
+    /// The certificates of the trust store, in full.
     trusted: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
     checks_name: bool,
@@ -56,9 +56,9 @@ impl ServerCertVerifier for BrokerVerifier {
             self.algorithms.all,
         );
         match chain {
-            // A broker's own certificate that signs itself, as `keytool -genkeypair` and `openssl req -x509` make
-            // it, counts as an authority and may be no broker's. Java takes it if the trust store has that very
-            // certificate, and so do we. That it is neither too old nor too new was found out before.
+            // A self-signed certificate of `keytool -genkeypair` or `openssl req -x509` is marked as a CA, which webpki
+            // rejects as an end-entity certificate. Java accepts it if the trust store contains that very certificate,
+            // and so do we. Its validity period has been checked before.
             Err(Error::InvalidCertificate(CertificateError::Other(_)))
                 if self.trusted.contains(end_entity) => {}
             _ if planted!(AnyCertificateTaken) => {}

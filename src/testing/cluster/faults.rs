@@ -1,4 +1,4 @@
-//! What goes wrong in the cluster: rules, nodes that hang, news that does not arrive.
+//! Fault injection in the embedded cluster: scripted rules, hanging nodes, stale metadata.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,12 @@ use super::TestCluster;
 use crate::testing::error::TestClusterError;
 use crate::testing::script::{MetadataSnapshot, Rule, Scope};
 use crate::testing::sim::RuleId;
-use crate::testing::tcp_broker::Shared;
+use crate::testing::tcp_broker::BrokerShared;
 use crate::types::NodeId;
 
 impl TestCluster {
-    /// Makes something go wrong, from the next request on: [`Rule`] says for which, how often, and what.
+    /// Adds a fault rule, effective from the next request on: [`Rule`] says for which requests, how often, and what
+    /// happens.
     ///
     /// ```
     /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
@@ -37,8 +38,8 @@ impl TestCluster {
     /// ```
     ///
     /// # Errors
-    /// For a rule that can mean nothing: a broker that there is none of, a topic in a request that names
-    /// none, and the like. A topic need not exist.
+    /// If the rule can never match: an unknown broker, a topic in a rule about requests without topics, and the like. A
+    /// topic need not exist.
     pub fn script(&self, rule: Rule) -> Result<RuleHandle, TestClusterError> {
         rule.check()?;
         let scope = rule.scope.clone();
@@ -56,12 +57,12 @@ impl TestCluster {
         })
     }
 
-    /// Takes all rules away. Nodes that are stopped or hang stay as they are.
+    /// Removes all rules. Nodes that are stopped or hang stay so.
     pub fn clear_script(&self) {
         self.shared.change(|cluster| cluster.script().clear());
     }
 
-    /// The metadata as it is now, for brokers that will not hear of what changes later.
+    /// A snapshot of the current metadata, for brokers that are to return stale metadata.
     ///
     /// ```
     /// # fn main() -> Result<(), kafka_producer::testing::TestClusterError> {
@@ -70,27 +71,27 @@ impl TestCluster {
     /// let cluster = TestCluster::builder().nodes(2).topic("orders", 1).start()?;
     /// let before = cluster.metadata_snapshot();
     /// let frozen = cluster.script(Rule::on(Api::Metadata).node(1).answer_as_of(&before))?;
-    /// cluster.move_leader("orders", 0, 1)?; // node 1 still tells everybody that node 0 leads
+    /// cluster.move_leader("orders", 0, 1)?; // node 1 still returns node 0 as the leader
     /// frozen.remove();
     /// # Ok(())
     /// # }
     /// ```
     pub fn metadata_snapshot(&self) -> MetadataSnapshot {
-        let picture = self.shared.cluster.lock().metadata_picture();
+        let picture = self.shared.cluster().metadata_picture();
         MetadataSnapshot(Arc::new(picture))
     }
 
-    /// Makes a broker hang: it accepts connections and bytes, and does nothing about them, like a
-    /// process that was suspended. It goes on to lead what it leads. Says whether it was working.
+    /// Makes a broker hang, like a suspended process: it accepts connections and bytes, but does not respond. It stays
+    /// the leader of its partitions. Returns whether it was running.
     pub fn hang_node(&self, node: NodeId) -> bool {
         self.shared.change(|cluster| cluster.hang(node))
     }
 
-    /// Lets a broker that hangs go on. It answers what has come meanwhile, and carries it out, late as
-    /// it is. Says whether it did hang.
+    /// Resumes a broker that hangs. It processes the requests that it has received meanwhile. Returns whether it was
+    /// hanging.
     pub fn resume_node(&self, node: NodeId) -> bool {
         let resumed = self.shared.change(|cluster| cluster.resume(node));
-        // Whoever connects from now on finds it working; the others have to be told.
+        // New connections see the new state; threads of open ones wait for a signal.
         if let Some(connections) = self.connections(node).filter(|_| resumed) {
             connections.resume_all();
         }
@@ -98,13 +99,13 @@ impl TestCluster {
     }
 }
 
-/// A rule in the script of a cluster. Dropping it leaves the rule in place.
+/// A handle of a rule. Dropping it does not remove the rule.
 ///
 /// # Threads
 /// May be used from any number of threads at once.
 #[derive(Clone)]
 pub struct RuleHandle {
-    shared: Arc<Shared>,
+    shared: Arc<BrokerShared>,
     id: RuleId,
     scope: Scope,
     times: Option<u64>,
@@ -112,21 +113,20 @@ pub struct RuleHandle {
 }
 
 impl RuleHandle {
-    /// For how many requests it has fired, whether it is still in place or not.
+    /// The number of requests that the rule has fired for, also after it was removed.
     pub fn fired(&self) -> u64 {
         self.fired.load(Ordering::Acquire)
     }
 
-    /// Waits until it has fired for `requests` requests in all. What it then made of the last of them
-    /// is done, as far as logs are concerned; the answer may still be on its way.
+    /// Waits until the rule has fired for `requests` requests in all. The effect of the last one on the logs is
+    /// complete then; its response may not have been sent yet.
     ///
     /// # Errors
-    /// [`NotFired`](TestClusterError::NotFired) if it has not by then, and at once
-    /// [`WillNotFire`](TestClusterError::WillNotFire) if it never will: it was made for fewer requests, or
-    /// was taken away.
+    /// [`NotFired`](TestClusterError::NotFired) on timeout; [`WillNotFire`](TestClusterError::WillNotFire) immediately
+    /// if the rule is limited to fewer requests, or was removed.
     ///
     /// # Blocking
-    /// For `timeout` at the longest.
+    /// Up to `timeout`.
     pub fn wait_fired(&self, requests: u64, timeout: Duration) -> Result<(), TestClusterError> {
         if let Some(times) = self.times.filter(|times| *times < requests) {
             return Err(self.will_not(&format!("is made to fire {times} times, not {requests}")));
@@ -156,8 +156,7 @@ impl RuleHandle {
         TestClusterError::WillNotFire(format!("{} {why}", self.name()).into())
     }
 
-    /// Takes the rule away; requests that it has decided about stay decided. False if it is not there
-    /// any more.
+    /// Removes the rule. Requests that it has fired for are not affected. Returns false if it was removed before.
     pub fn remove(&self) -> bool {
         self.shared
             .change(|cluster| cluster.script().remove(self.id))

@@ -1,12 +1,12 @@
-//! Rules that can mean nothing: a rule that never fires would let a test pass that tests nothing.
+//! Validation of rules: a rule that can never fire would let a test pass that tests nothing.
 
 use std::fmt;
 
-use super::{Api, Fate, Rule, Versions};
+use super::{Api, RequestFate, Rule, Versions};
 use crate::error::ErrorCode;
 
 impl Rule {
-    /// Whether it can mean anything at all.
+    /// Validates the rule.
     pub(crate) fn check(&self) -> Result<(), RuleError> {
         let api = self.scope.api;
         if let (Some(api), Some(_)) = (api, &self.scope.topic) {
@@ -20,7 +20,7 @@ impl Rule {
         if self.after_applying && self.fate.is_none() {
             return Err(RuleError::NothingAfterwards);
         }
-        if let Some(Fate::Refuse(refusal)) = &self.fate {
+        if let Some(RequestFate::Refuse(refusal)) = &self.fate {
             if refusal.code == ErrorCode::NoError {
                 return Err(RuleError::NoErrorIsNone);
             }
@@ -50,7 +50,7 @@ impl Rule {
     }
 }
 
-/// Why a rule can mean nothing.
+/// Why a rule is invalid.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum RuleError {
     NoTopics(Api),

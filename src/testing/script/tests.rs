@@ -12,7 +12,7 @@ fn snapshot() -> MetadataSnapshot {
 }
 
 #[test]
-fn a_rule_that_can_mean_nothing_is_refused_with_what_is_wrong_and_what_to_do() {
+fn a_rule_that_can_never_match_is_rejected_with_the_remedy() {
     let on = Rule::on;
     let produce = || on(Api::Produce);
     let error = ErrorCode::UnknownServerError;
@@ -51,7 +51,7 @@ fn a_rule_that_can_mean_nothing_is_refused_with_what_is_wrong_and_what_to_do() {
 }
 
 #[test]
-fn what_is_left_out_of_a_rule_is_no_mistake() {
+fn every_part_of_a_rule_is_optional() {
     for rule in [
         Rule::on_any(),
         Rule::on_any().topic("t").fail(ErrorCode::RequestTimedOut),
@@ -66,7 +66,7 @@ fn what_is_left_out_of_a_rule_is_no_mistake() {
 }
 
 #[test]
-fn versions_are_bounded_by_what_is_spoken_where_the_rule_says_nothing() {
+fn open_version_ranges_are_bounded_by_the_supported_versions() {
     let left = |rule: Rule| rule.versions.unwrap().limit(&(3..=9));
     let on = || Rule::on(Api::Produce);
     assert_eq!(left(on().versions(..=3)), Some(3..=3));
@@ -78,7 +78,7 @@ fn versions_are_bounded_by_what_is_spoken_where_the_rule_says_nothing() {
 }
 
 #[test]
-fn a_scope_says_itself_in_words() {
+fn a_scope_is_displayed_in_words() {
     let said = |rule: Rule| rule.scope.to_string();
     assert_eq!(said(Rule::on_any()), "requests of any kind");
     assert_eq!(

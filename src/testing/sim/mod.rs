@@ -4,6 +4,8 @@
 pub(crate) mod broker;
 #[cfg(any(test, feature = "_internals"))]
 pub(crate) mod carrier;
+pub(crate) mod coordinators;
+pub(crate) mod groups;
 #[cfg_attr(
     not(feature = "_internals"),
     allow(
@@ -26,6 +28,7 @@ pub(crate) mod names;
 )]
 pub(crate) mod network;
 mod plan;
+mod producer_ids;
 pub(crate) mod producer_state;
 #[cfg(any(test, feature = "_internals"))]
 mod reply;
@@ -35,7 +38,8 @@ mod script;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
 mod topics;
-mod transactional_ids;
+pub(crate) mod transactional_ids;
+pub(crate) mod transactions;
 #[cfg(any(test, feature = "_internals"))]
 mod wire;
 

@@ -12,6 +12,12 @@ pub(crate) struct Plan {
     /// still.
     pub(crate) delay: Duration,
     pub(crate) answer: Answer,
+    /// For how long a throttling broker reads nothing more from the connection afterwards (KIP-219).
+    #[cfg_attr(
+        not(any(test, feature = "_internals")),
+        expect(dead_code, reason = "only brokers on the simulated network do so")
+    )]
+    pub(crate) pause: Duration,
 }
 
 impl Plan {
@@ -19,6 +25,7 @@ impl Plan {
         Self {
             delay: Duration::ZERO,
             answer,
+            pause: Duration::ZERO,
         }
     }
 }

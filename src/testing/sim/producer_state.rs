@@ -56,13 +56,13 @@ pub(crate) enum Verdict {
 /// # Kafka
 /// `kafka.log.ProducerStateEntry` and `ProducerAppendInfo` of the broker, as of 3.0.
 #[derive(Debug, Clone)]
-pub(crate) struct ProducerState {
+pub(crate) struct ProducerStateEntry {
     epoch: i16,
     // Invariant: no more than BATCHES_REMEMBERED, oldest first, all of `epoch`.
     batches: VecDeque<WrittenBatch>,
 }
 
-impl Default for ProducerState {
+impl Default for ProducerStateEntry {
     fn default() -> Self {
         Self {
             epoch: NO_PRODUCER_EPOCH,
@@ -71,7 +71,7 @@ impl Default for ProducerState {
     }
 }
 
-impl ProducerState {
+impl ProducerStateEntry {
     /// Compares a batch with what is known of its producer.
     ///
     /// A producer of which nothing is known may begin at any sequence: the broker may have forgotten
@@ -113,12 +113,21 @@ impl ProducerState {
         }
     }
 
-    /// Remembers a batch that [`check`](Self::check) let through.
-    pub(crate) fn written(&mut self, epoch: i16, batch: WrittenBatch) {
+    /// A coordinator wrote that the producer's transaction has ended; older epochs are fenced by it.
+    pub(crate) fn ended_transaction(&mut self, epoch: i16) {
+        self.begin(epoch);
+    }
+
+    fn begin(&mut self, epoch: i16) {
         if epoch != self.epoch {
             self.batches.clear();
             self.epoch = epoch;
         }
+    }
+
+    /// Remembers a batch that [`check`](Self::check) let through.
+    pub(crate) fn written(&mut self, epoch: i16, batch: WrittenBatch) {
+        self.begin(epoch);
         if self.batches.len() == BATCHES_REMEMBERED {
             self.batches.pop_front();
         }

@@ -125,7 +125,7 @@ impl SaslListener {
 
 /// How far a client has come.
 #[derive(Debug)]
-enum State {
+enum SaslSessionState {
     /// It has not said how it is going to.
     Begins,
     Plain,
@@ -144,7 +144,7 @@ enum State {
 /// `org.apache.kafka.common.security.authenticator.SaslServerAuthenticator`.
 #[derive(Debug)]
 pub(crate) struct SaslSession {
-    state: State,
+    state: SaslSessionState,
     mechanism: Arc<str>,
     /// Tokens come without requests around them.
     is_bare: bool,
@@ -155,7 +155,7 @@ impl SaslSession {
     /// A client of which nothing is known.
     pub(crate) fn new() -> Self {
         Self {
-            state: State::Begins,
+            state: SaslSessionState::Begins,
             mechanism: "".into(),
             is_bare: false,
             has_been_known: false,
@@ -169,7 +169,10 @@ impl SaslSession {
         frame: &Bytes,
         now: Timestamp,
     ) -> Option<Answer> {
-        let is_talking = !matches!(self.state, State::Begins | State::Known(_));
+        let is_talking = !matches!(
+            self.state,
+            SaslSessionState::Begins | SaslSessionState::Known(_)
+        );
         if self.is_bare && is_talking {
             return Some(self.bare(listener, frame, now));
         }
@@ -211,13 +214,15 @@ impl SaslSession {
     /// A request that is none of SASL's.
     fn other(&self, api: ApiKey, now: Timestamp) -> Option<Answer> {
         let passes = match self.state {
-            State::Begins => api == ApiKey::ApiVersions && !self.has_been_known,
-            State::Known(None) => true,
-            State::Known(Some(end)) => now < end,
+            SaslSessionState::Begins => api == ApiKey::ApiVersions && !self.has_been_known,
+            SaslSessionState::Known(None) => true,
+            SaslSessionState::Known(Some(end)) => now < end,
             // Between: requests that were sent before the client began again come before.
-            State::Plain | State::Token | State::TokenRefused => false,
+            SaslSessionState::Plain | SaslSessionState::Token | SaslSessionState::TokenRefused => {
+                false
+            }
             #[cfg(feature = "sasl-scram")]
-            State::Scram(_) => false,
+            SaslSessionState::Scram(_) => false,
         };
         (!passes).then_some(Answer::Close)
     }
@@ -238,10 +243,10 @@ impl SaslSession {
                 self.state = match mechanism {
                     #[cfg(feature = "sasl-scram")]
                     "SCRAM-SHA-256" | "SCRAM-SHA-512" => {
-                        State::Scram(ServerScram::new(mechanism == "SCRAM-SHA-512"))
+                        SaslSessionState::Scram(ServerScram::new(mechanism == "SCRAM-SHA-512"))
                     }
-                    OAUTHBEARER => State::Token,
-                    _ => State::Plain,
+                    OAUTHBEARER => SaslSessionState::Token,
+                    _ => SaslSessionState::Plain,
                 };
                 ErrorCode::NoError
             }
@@ -259,24 +264,26 @@ impl SaslSession {
         token: &[u8],
     ) -> Result<(Vec<u8>, bool), String> {
         match &mut self.state {
-            State::Plain => listener.plain(token).map(|()| (Vec::new(), true)),
-            State::Token if listener.takes_token(token) => Ok((Vec::new(), true)),
-            State::Token => {
-                self.state = State::TokenRefused;
+            SaslSessionState::Plain => listener.plain(token).map(|()| (Vec::new(), true)),
+            SaslSessionState::Token if listener.takes_token(token) => Ok((Vec::new(), true)),
+            SaslSessionState::Token => {
+                self.state = SaslSessionState::TokenRefused;
                 Ok((b"{\"status\":\"invalid_token\"}".to_vec(), false))
             }
-            State::TokenRefused => Err("{\"status\":\"invalid_token\"}".to_owned()),
+            SaslSessionState::TokenRefused => Err("{\"status\":\"invalid_token\"}".to_owned()),
             #[cfg(feature = "sasl-scram")]
-            State::Scram(server) => server
+            SaslSessionState::Scram(server) => server
                 .evaluate(token, |name, hash| listener.keys(name, hash))
                 .ok_or_else(|| SaslListener::refusal(&self.mechanism)),
-            State::Begins | State::Known(_) => Err(SaslListener::refusal(&self.mechanism)),
+            SaslSessionState::Begins | SaslSessionState::Known(_) => {
+                Err(SaslListener::refusal(&self.mechanism))
+            }
         }
     }
 
     fn known(&mut self, listener: &SaslListener, now: Timestamp) {
         self.has_been_known = true;
-        self.state = State::Known(listener.session.map(|session| now.plus(session)));
+        self.state = SaslSessionState::Known(listener.session.map(|session| now.plus(session)));
     }
 
     fn authenticate(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Response {

@@ -141,7 +141,7 @@ impl TlsListener {
                 turn,
                 permille,
                 resets,
-            }) => Some(Cut {
+            }) => Some(TlsCut {
                 turns_left: turn,
                 permille: usize::from(permille.min(1000)),
                 resets,
@@ -171,7 +171,7 @@ enum Speaks {
 }
 
 #[derive(Debug)]
-struct Cut {
+struct TlsCut {
     turns_left: u8,
     permille: usize,
     resets: bool,
@@ -181,7 +181,7 @@ struct Cut {
 #[derive(Debug)]
 pub(crate) struct TlsWire {
     speaks: Speaks,
-    cut: Option<Cut>,
+    cut: Option<TlsCut>,
     /// Clients may take its certificate.
     is_trusted: bool,
 }
@@ -233,7 +233,7 @@ impl TlsWire {
     fn cut(&mut self, reply: &mut Reply) {
         match &mut self.cut {
             None => {}
-            Some(Cut {
+            Some(TlsCut {
                 turns_left: 0,
                 permille,
                 resets,

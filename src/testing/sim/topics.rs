@@ -121,18 +121,23 @@ impl SimPartition {
         epoch: i32,
         log: PartitionLog,
     ) -> Self {
-        let mut role = PartitionRole {
+        let role = PartitionRole::new(replicas, alive, epoch);
+        Self { role, log }
+    }
+}
+
+impl PartitionRole {
+    pub(crate) fn new(replicas: Vec<NodeId>, alive: &BTreeSet<NodeId>, epoch: i32) -> Self {
+        let mut role = Self {
             leader: None,
             epoch,
             replicas,
             elects_nobody: false,
         };
         role.leader = role.first_alive(alive);
-        Self { role, log }
+        role
     }
-}
 
-impl PartitionRole {
     fn first_alive(&self, alive: &BTreeSet<NodeId>) -> Option<NodeId> {
         if self.elects_nobody {
             return None;
@@ -210,14 +215,14 @@ impl Default for TopicIds {
 
 /// The topics of a cluster, by name.
 #[derive(Debug, Default)]
-pub(crate) struct Topics {
+pub(crate) struct SimTopics {
     by_name: BTreeMap<Arc<str>, SimTopic>,
     ids: TopicIds,
     /// How often each was made.
     made: BTreeMap<Arc<str>, u64>,
 }
 
-impl Topics {
+impl SimTopics {
     /// With the same ids in each run.
     #[cfg(any(test, feature = "_internals"))]
     pub(crate) fn with_ids_of_their_own() -> Self {
@@ -334,7 +339,7 @@ mod tests {
 
     #[test]
     fn a_topic_created_again_has_another_id() {
-        let mut topics = Topics::default();
+        let mut topics = SimTopics::default();
         let first = topics.create("t", TopicSettings::DEFAULT).unwrap().id;
         let again = topics.create("t", TopicSettings::DEFAULT).map(|t| t.id);
         assert_eq!(again, Err(NotDone::TopicExists("t".into())));
@@ -347,7 +352,7 @@ mod tests {
 
     #[test]
     fn topics_of_two_clusters_have_different_ids() {
-        let mut clusters = [Topics::default(), Topics::default()];
+        let mut clusters = [SimTopics::default(), SimTopics::default()];
         let ids: BTreeSet<_> = clusters
             .iter_mut()
             .flat_map(|topics| {
@@ -361,7 +366,7 @@ mod tests {
     #[test]
     fn topics_with_ids_of_their_own_have_the_same_in_each_run() {
         let run = || {
-            let mut topics = Topics::with_ids_of_their_own();
+            let mut topics = SimTopics::with_ids_of_their_own();
             let mut made = Vec::new();
             for name in ["a", "b", "a"] {
                 let _ = topics.delete(name);

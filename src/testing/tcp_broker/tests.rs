@@ -2,7 +2,7 @@ use super::*;
 use crate::testing::sim::SimOptions;
 use crate::testing::sim::log::{Depth, TopicSettings};
 
-/// A source that gives its bytes in pieces of these sizes.
+/// A reader that returns its bytes in chunks of these sizes.
 struct Pieces<'a> {
     bytes: &'a [u8],
     size: usize,
@@ -23,7 +23,7 @@ fn framed(payloads: &[&[u8]]) -> Vec<u8> {
 }
 
 #[test]
-fn frames_are_cut_however_the_bytes_arrive() {
+fn frames_are_split_regardless_of_chunks() {
     let large = vec![7; 3 * READ_BYTES_MAX];
     let payloads: [&[u8]; 5] = [b"one", b"", &large, b"four", b"5"];
     let bytes = framed(&payloads);
@@ -70,7 +70,7 @@ fn a_length_that_is_negative_or_too_large_ends_the_connection() {
 }
 
 #[test]
-fn a_length_that_is_only_announced_takes_no_memory() {
+fn an_announced_length_allocates_nothing() {
     let mut frames = FrameReader::default();
     let bytes = (REQUEST_BYTES_MAX as i32).to_be_bytes();
     assert_eq!(frames.next(&mut &bytes[..]).unwrap(), None);
@@ -98,7 +98,7 @@ fn acceptor() -> Acceptor {
         node: 0,
         listener: Port::take(0).unwrap().listen().unwrap(),
         signals: unbounded().1,
-        shared: Arc::new(Shared::new(
+        shared: Arc::new(BrokerShared::new(
             SimCluster::new(options, BTreeMap::new()),
             Wires::default(),
         )),
@@ -107,7 +107,7 @@ fn acceptor() -> Acceptor {
 }
 
 #[test]
-fn nothing_is_accepted_for_a_while_after_that_has_failed() {
+fn the_acceptor_backs_off_after_a_failed_accept() {
     let acceptor = acceptor();
     let connections = Arc::clone(&acceptor.connections);
     let mut pauses = 0;

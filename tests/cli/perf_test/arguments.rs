@@ -90,8 +90,8 @@ const BAD: &[(&str, &str)] = &[
         "expected at least one",
     ),
     (
-        "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props a=b --transaction-duration-ms 5",
-        "transactions are not built yet",
+        "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props a=b --transaction-duration-ms x",
+        "'x'",
     ),
     (
         "--topic t --num-records 1 --throughput -1 --record-size 1 --producer-props a=b --bogus",

@@ -2,6 +2,7 @@
 
 mod arguments;
 mod sending;
+mod transactions;
 
 use kafka_producer::testing::TestCluster;
 

@@ -146,7 +146,7 @@ fn records_that_fail_are_told_once_and_counted_and_the_run_ends_with_0() {
 }
 
 #[test]
-fn counters_are_shown_as_a_table_of_metrics() {
+fn metrics_are_shown_as_a_table_in_alphabetical_order() {
     let cluster = cluster();
     let ended = send(
         &cluster,
@@ -166,15 +166,36 @@ fn counters_are_shown_as_a_table_of_metrics() {
     assert_eq!(lines[1], "");
     let heading: Vec<&str> = lines[2].split_whitespace().collect();
     assert_eq!(heading, ["Metric", "Name", "Value"]);
-    let find = |name: &str| {
-        let start = format!("{name}:{{client-id=me}}");
-        let line = lines.iter().find(|line| line.starts_with(&start));
-        line.and_then(|line| line.split_once(" : ")).unwrap().1
+    let rows: Vec<(&str, &str)> = lines[3..]
+        .iter()
+        .map(|line| line.split_once(" : ").unwrap())
+        .collect();
+    assert!(rows.is_sorted_by_key(|(name, _)| name.trim_end()));
+    // The names are filled up to the longest.
+    let width = rows[0].0.len();
+    assert!(rows.iter().all(|(name, _)| name.len() == width));
+    assert!(rows.iter().any(|(name, _)| !name.ends_with(' ')));
+    let find = |group: &str, name: &str, tags: &str| {
+        let whole = format!("{group}:{name}:{{client-id=me{tags}}}");
+        let row = rows.iter().find(|(name, _)| name.trim_end() == whole);
+        row.unwrap_or_else(|| panic!("{whole} is none of {rows:#?}"))
+            .1
     };
-    assert_eq!(find("producer-snapshot:records-acknowledged"), "10.000");
-    assert_eq!(find("producer-metrics:record-error-total"), "0.000");
-    assert_eq!(find("producer-metrics:buffer-total-bytes"), "33554432.000");
-    assert!(ended.stderr.contains("other metrics do not exist yet"));
+    let of_producer = |name| find("producer-metrics", name, "");
+    assert_eq!(of_producer("record-send-total"), "10.000");
+    assert_eq!(of_producer("record-error-total"), "0.000");
+    assert_eq!(of_producer("buffer-total-bytes"), "33554432.000");
+    assert_eq!(of_producer("reauthentication-latency-avg"), "NaN");
+    assert_ne!(of_producer("request-latency-avg"), "NaN");
+    let of_topic = |name| find("producer-topic-metrics", name, ", topic=t");
+    assert_eq!(of_topic("record-send-total"), "10.000");
+    find("producer-node-metrics", "request-rate", ", node-id=node--1");
+    let version = find("app-info", "version", "");
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    let started = find("app-info", "start-time-ms", "");
+    assert!(started.parse::<u64>().is_ok(), "{started}");
+    find("kafka-metrics-count", "count", "");
+    assert_eq!(ended.stderr, "");
 }
 
 #[test]

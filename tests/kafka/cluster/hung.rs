@@ -1,7 +1,7 @@
-//! One broker of three hangs: what the partitions of the others feel of it.
+//! One broker of three hangs: the throughput of the partitions of the others.
 //!
-//! The cluster is one of its own, which is so patient that the broker stays the leader of its
-//! partitions; they have one replica, so that no leader waits for the broker either.
+//! The test has its own cluster, with a long session timeout, so that the broker stays the leader of its partitions;
+//! they have one replica, so that no other leader waits for the broker either.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -22,27 +22,27 @@ use crate::workload::{THREADS, pass, send};
 tests![a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput];
 
 const HUNG: usize = 2;
-/// How long it hangs: longer than `request.timeout.ms`, so that its connection is given up too.
+/// How long it hangs: longer than `request.timeout.ms`, so that its connection is closed too.
 const HANG: Duration = Duration::from_secs(60);
-/// How long throughput is measured each time.
+/// Duration of each measurement.
 const WINDOW: Duration = Duration::from_secs(4);
-/// When it is measured again: `request.timeout.ms` of 30 s passes in the middle.
+/// Start of the second measurement: the `request.timeout.ms` of 30 s passes in the middle of it.
 const AT_TIMEOUT: Duration = Duration::from_secs(28);
-/// Records of a thread that are not acknowledged yet, at most.
+/// Maximum of unacknowledged records of a thread.
 const AHEAD: usize = 1_000;
-/// Records of a thread in a tick, at most, when it is fast and when it is not.
+/// Maximum of records of a thread in a tick, when it is fast and when it is not.
 const PER_TICK: [usize; 2] = [200, 10];
 const TICK: Duration = Duration::from_millis(10);
-/// More than that makes while it hangs.
+/// Capacity of the ledger, more than the test sends.
 const PER_THREAD: usize = 400_000;
 
-/// What the sending threads do.
+/// The mode of the sending threads.
 const STEADY: u8 = 0;
 const FAST: u8 = 1;
 const STOP: u8 = 2;
 
-/// Three threads send to the partitions of the others, one to those of the broker that hangs. All of it
-/// fits into the memory, so nobody waits; in the second part it does not.
+/// Three threads send to the partitions of the other brokers, one to those of the hung broker. In the first part
+/// everything fits into memory, so no `send` blocks; in the second part it does not.
 fn a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput() -> TestResult {
     let cluster = Cluster::start(options().session_timeout(Duration::from_secs(300)))?;
     for topic in ["hung", "hung-full"] {
@@ -81,7 +81,7 @@ fn a_broker_that_hangs_for_a_minute_leaves_the_others_their_throughput() -> Test
     Ok(())
 }
 
-/// The partitions of the broker that will hang, and those of the others.
+/// The partitions of the broker that is going to hang, and those of the others.
 fn partitions(cluster: &Cluster, topic: &str) -> harness::Result<(Vec<i32>, Vec<i32>)> {
     let (hung, others): (Vec<_>, Vec<_>) = cluster
         .describe_topic(topic)?
@@ -93,7 +93,7 @@ fn partitions(cluster: &Cluster, topic: &str) -> harness::Result<(Vec<i32>, Vec<
     Ok((numbers(hung), numbers(others)))
 }
 
-/// Stops the threads also when a check fails: else their scope would wait for them.
+/// Stops the threads also when a check fails: otherwise their scope would never end.
 struct StopAtEnd<'s>(&'s AtomicU8);
 
 impl Drop for StopAtEnd<'_> {
@@ -102,8 +102,8 @@ impl Drop for StopAtEnd<'_> {
     }
 }
 
-/// Records a second to the partitions of the others: before, at the beginning, and when the hung
-/// broker's requests time out.
+/// Records per second to the partitions of the others: before, at the beginning of the hang, and when the requests to
+/// the hung broker time out.
 fn hang(
     cluster: &Cluster,
     producer: &Producer,
@@ -111,8 +111,8 @@ fn hang(
     others: &[i32],
     speed: &AtomicU8,
 ) -> Result<[f64; 3], Box<dyn std::error::Error>> {
-    // Built before: a producer needs an id, and brokers get those from the controller, which may be the
-    // one that hangs.
+    // Built in advance: the producer needs a producer id, which brokers get from the controller, and that may be the
+    // broker that hangs.
     let small = Small::start(cluster)?;
     pass(Duration::from_secs(3));
     let before = throughput(ledger, others, speed);
@@ -132,11 +132,11 @@ fn hang(
     Ok([before, during, at_timeout])
 }
 
-/// The second part, while the broker hangs: a producer with little memory.
+/// The second part: a producer with little memory.
 struct Small {
     producer: Producer,
     ledger: Arc<Ledger>,
-    /// The partitions of the brokers that do not hang.
+    /// The partitions of the brokers that are not hung.
     others: Vec<i32>,
 }
 
@@ -144,7 +144,7 @@ impl Small {
     const MEMORY: usize = 1024 * 1024;
     const MAX_BLOCK: Duration = Duration::from_secs(2);
 
-    /// Builds it, and has it connect to every broker.
+    /// Builds it, and connects to every broker.
     fn start(cluster: &Cluster) -> Result<Self, Box<dyn std::error::Error>> {
         let config = config(&cluster.bootstrap_servers())
             .buffer_memory(Self::MEMORY)
@@ -162,8 +162,8 @@ impl Small {
         })
     }
 
-    /// Once the hung broker's records have used the memory up, records for every broker wait for
-    /// `max.block.ms` and fail.
+    /// When the hung broker's records have exhausted the memory, records for every broker block for `max.block.ms` and
+    /// fail.
     fn fill(self, cluster: &Cluster, end: Instant) -> TestResult {
         let Self {
             producer,
@@ -215,8 +215,8 @@ impl Small {
     }
 }
 
-/// Sends to these partitions in turn: as fast as acknowledgements come, up to 20,000 records a second,
-/// or a thousand a second. The thread of the hung broker's partitions never waits for one.
+/// Sends to these partitions in turn: as fast as acknowledgements arrive, up to 20,000 records per second, or at a
+/// thousand per second. The thread of the hung broker's partitions does not wait for acknowledgements.
 fn send_to(
     producer: &Producer,
     ledger: &Arc<Ledger>,
@@ -250,7 +250,7 @@ fn send_to(
     }
 }
 
-/// How many records a second these partitions acknowledge to threads that send fast.
+/// Acknowledged records per second of these partitions, with fast threads.
 fn throughput(ledger: &Ledger, partitions: &[i32], speed: &AtomicU8) -> f64 {
     speed.store(FAST, Ordering::Release);
     let window: Range<Instant> = Instant::now()..Instant::now() + WINDOW;

@@ -1,4 +1,4 @@
-//! Leaders are replaced more slowly than `delivery.timeout.ms` allows, while other partitions go on.
+//! Leader elections that take longer than `delivery.timeout.ms`, while other partitions continue.
 
 use std::time::Duration;
 
@@ -9,8 +9,8 @@ use crate::workload::{Workload, Workloads, pass};
 
 tests![batches_that_expire_while_a_leader_is_replaced_leave_neither_gap_nor_duplicate];
 
-/// Some of the expired batches were written and some were not: sequences must begin anew, without a
-/// record of another partition, or one that is under way, being written twice (TM-40, TM-47).
+/// Some of the expired batches were written and some were not: a new epoch must begin, without writing a record of
+/// another partition, or one in flight, twice (TM-40, TM-47).
 fn batches_that_expire_while_a_leader_is_replaced_leave_neither_gap_nor_duplicate() -> TestResult {
     let cluster = cluster()?;
     cluster.create_topic("impatient", PARTITIONS as i32, &[])?;

@@ -1,11 +1,11 @@
-//! A leader dies without a word, again and again.
+//! Leaders are killed repeatedly.
 
 use super::{PARTITIONS, both, check_both, cluster};
 use crate::runner::{TestResult, tests};
 
 tests![a_leader_that_is_killed_five_times_costs_no_acknowledged_record];
 
-/// With acks=1 a record that the dead leader had acknowledged may be lost, and no other.
+/// With acks=1 a record that the killed leader had acknowledged may be lost, but no other.
 fn a_leader_that_is_killed_five_times_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
     let mut workloads = both(&cluster, "killed", |config| config)?;

@@ -1,7 +1,7 @@
-//! The producer against a cluster of three brokers that are killed, paused, restarted, and whose
-//! partitions are moved, while it sends.
+//! A cluster of three brokers that are killed, paused and restarted, and whose partitions are moved, while the producer
+//! sends.
 //!
-//! Faults hit two producers side by side: one as it is by default (idempotent, acks=all) and one with
+//! Each fault is tested with two producers at the same time: one with defaults (idempotent, acks=all), and one with
 //! acks=1 and without idempotence.
 
 pub(crate) mod hung;
@@ -13,6 +13,7 @@ pub(crate) mod paused;
 pub(crate) mod recreated;
 pub(crate) mod rolling;
 pub(crate) mod upgraded;
+pub(crate) mod verified;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -24,13 +25,13 @@ use crate::producer::config;
 use crate::workload::{Report, Workload, Workloads};
 
 const PARTITIONS: usize = 12;
-/// Records of each thread in 10 ms, where two workloads share the machine with three brokers.
+/// Records of each thread in 10 ms: two workloads share the machine with three brokers.
 const PER_TICK: usize = 10;
 
 static CLUSTER: Mutex<Option<Arc<Cluster>>> = Mutex::new(None);
 
-/// Three brokers for all these tests: each leaves them running and in sync. After one that did not,
-/// they are mended or replaced.
+/// The cluster shared by these tests: each leaves its brokers running and in sync. After a test that did not, it is
+/// repaired or replaced.
 fn cluster() -> Result<Arc<Cluster>> {
     let mut shared = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(cluster) = &*shared {
@@ -50,11 +51,11 @@ fn options() -> ClusterOptions {
         .brokers(3)
         .session_timeout(Duration::from_secs(3))
         .config("min.insync.replicas", "2")
-        // Leaders move when a test moves them.
+        // Leaders move only when a test moves them.
         .config("auto.leader.rebalance.enable", "false")
 }
 
-/// Ends it, if it was started.
+/// Stops it, if it was started.
 pub(crate) fn stop() {
     CLUSTER
         .lock()
@@ -62,7 +63,7 @@ pub(crate) fn stop() {
         .take();
 }
 
-/// Creates a topic for each of two producers, and has them send.
+/// Creates a topic for each of the two producers, and starts sending.
 fn both<'c>(
     cluster: &'c Cluster,
     topic: &str,
@@ -81,7 +82,7 @@ fn both<'c>(
     Ok(Workloads::new(cluster, workloads, PARTITIONS))
 }
 
-/// What both producers promise, whatever happened.
+/// The guarantees of both producers, whatever the fault.
 fn check_both(cluster: &Cluster, reports: &[Report]) -> Result<()> {
     let [default, acks_1] = reports else {
         panic!("there are two workloads");

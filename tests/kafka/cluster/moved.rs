@@ -1,4 +1,4 @@
-//! Leaders move to and fro.
+//! Leaders are moved repeatedly.
 
 use std::time::{Duration, Instant};
 
@@ -30,7 +30,7 @@ fn leaders_that_move_to_and_fro_cost_no_acknowledged_record() -> TestResult {
     Ok(())
 }
 
-/// Each partition goes to the next broker.
+/// Moves each partition to the next broker.
 fn rotate(cluster: &Cluster, topic: &str) -> Result<()> {
     let brokers = cluster.broker_count();
     let leaders: Vec<(i32, usize)> = cluster

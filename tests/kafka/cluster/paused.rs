@@ -1,4 +1,4 @@
-//! A broker stops in its tracks, is given up by the others, and wakes.
+//! A broker is paused, replaced by the others, and resumed.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use crate::workload::pass;
 
 tests![a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record];
 
-/// The broker wakes as a leader that does not know it was replaced, with requests in its sockets. With
-/// acks=1 it acknowledges them, and then drops what it wrote.
+/// The resumed broker does not know yet that it was replaced, and has requests in its sockets. With acks=1 it
+/// acknowledges them, and then truncates them from its log.
 fn a_broker_that_is_paused_for_20_seconds_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
     let mut workloads = both(&cluster, "stopped", |config| config)?;

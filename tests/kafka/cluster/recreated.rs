@@ -1,4 +1,4 @@
-//! Topics change under the producer.
+//! Topics that change while the producer sends to them.
 
 use std::time::{Duration, Instant};
 
@@ -10,13 +10,13 @@ use crate::workload::{Workload, Workloads, pass};
 
 tests![
     partitions_that_are_added_are_used_and_nothing_is_lost,
-    what_is_acknowledged_to_a_recreated_topic_is_in_it_once_and_in_order,
+    records_acknowledged_to_a_recreated_topic_are_in_it_once_and_in_order,
 ];
 
 fn partitions_that_are_added_are_used_and_nothing_is_lost() -> TestResult {
     let cluster = cluster()?;
     cluster.create_topic("grown", PARTITIONS as i32 / 2, &[])?;
-    // Whatever happens to a topic in use, its new partitions are seen when metadata is due again.
+    // New partitions are discovered with the next metadata refresh, whatever else happens to the topic.
     let config = config(&cluster.bootstrap_servers()).metadata_max_age(Duration::from_secs(1));
     let workload = Workload::start("default", "grown", config, PER_TICK * 2)?;
     let mut workloads = Workloads::new(&cluster, vec![workload], PARTITIONS / 2);
@@ -32,8 +32,8 @@ fn partitions_that_are_added_are_used_and_nothing_is_lost() -> TestResult {
     Ok(())
 }
 
-/// Records that were acknowledged before the deletion are gone with the topic, by design.
-fn what_is_acknowledged_to_a_recreated_topic_is_in_it_once_and_in_order() -> TestResult {
+/// Records acknowledged before the deletion are deleted with the topic.
+fn records_acknowledged_to_a_recreated_topic_are_in_it_once_and_in_order() -> TestResult {
     let cluster = cluster()?;
     cluster.create_topic("recreated", PARTITIONS as i32, &[])?;
     let config = config(&cluster.bootstrap_servers());

@@ -1,4 +1,4 @@
-//! Every broker is restarted in turn, as for an upgrade.
+//! A rolling restart, as for an upgrade.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::runner::{TestResult, tests};
 
 tests![a_rolling_restart_costs_no_acknowledged_record];
 
-/// With acks=1 a leader that hands over acknowledges records that its successor does not have.
+/// With acks=1 a leader that shuts down acknowledges records that its successor does not have.
 fn a_rolling_restart_costs_no_acknowledged_record() -> TestResult {
     let cluster = cluster()?;
-    // Brokers of 3.0.0 can leave a request with acks=all unanswered until its time is over: a follower
-    // that shuts down is taken for in sync once more, and when it is dropped again nothing looks
-    // whether the others have the records (KAFKA-13091).
+    // Brokers of 3.0.0 may leave a request with acks=all without a response until it times out: a follower that shuts
+    // down counts as in sync once more, and when it is removed again the leader does not check the request again
+    // (KAFKA-13091).
     let mut workloads = both(&cluster, "rolling", |config| {
         config.request_timeout(Duration::from_secs(10))
     })?;

@@ -1,5 +1,5 @@
-//! Brokers are replaced by those of a much later version, one after another, as Kafka's upgrade notes say:
-//! first the code, then the protocol between brokers and with it the message format.
+//! A rolling upgrade to a much later version, as Kafka's upgrade notes describe it: first the code, then the
+//! inter-broker protocol and with it the message format.
 
 use std::time::Duration;
 
@@ -17,7 +17,7 @@ const TO: &str = "3.0.0";
 const TOPIC: &str = "upgraded";
 const PARTITIONS: usize = 6;
 const PER_TICK: usize = 5;
-/// What brokers speak among themselves, and write, until all of them are new.
+/// The inter-broker protocol and message format until all brokers are upgraded.
 const AS_BEFORE: [(&str, &str); 2] = [
     ("inter.broker.protocol.version", "0.10.2"),
     ("log.message.format.version", "0.10.2"),
@@ -29,8 +29,8 @@ const ALWAYS: [(&str, &str); 3] = [
     ("auto.leader.rebalance.enable", "false"),
 ];
 
-/// One producer lives through all of it. Old brokers take no idempotent one, so that order is kept by
-/// one request in flight, and a record whose acknowledgement was lost may be there twice.
+/// One producer sends during the whole upgrade. Old brokers do not support idempotence, so order is kept by one request
+/// in flight, and a record whose acknowledgement was lost may be duplicated.
 fn an_upgrade_from_0_10_to_3_0_costs_no_record_and_the_log_changes_its_format() -> TestResult {
     let new_code = Upgrade::to(TO, &[&ALWAYS[..], &AS_BEFORE].concat())?;
     let new_protocol = Upgrade::to(TO, &ALWAYS)?;
@@ -73,7 +73,7 @@ fn start() -> Result<Cluster> {
     Cluster::start(configs.fold(options, |options, (key, value)| options.config(key, value)))
 }
 
-/// Every copy of every partition begins in the old format and ends in the new one.
+/// The log of every replica begins in the old format and ends in the new one.
 fn check_formats(cluster: &Cluster, report: &Report) -> TestResult {
     let dump = cluster.dump_log_segments(report.ledger().topic())?;
     assert!(dump.is_valid(), "{:?}", dump.complaints);

@@ -1,4 +1,4 @@
-//! One broker, and what can be done to it.
+//! One broker, and operations on it.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
@@ -9,20 +9,20 @@ use super::cluster::{BrokerState, Cluster, broker_name, lock};
 use super::install::Jars;
 use super::process::{Jvm, describe_exit, log_tail};
 use super::startup::{START_TIMEOUT, lost_its_port};
-use super::{Failure, Result};
+use super::{Context, Failure, Result};
 
 const STOP_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What a broker runs after it was given another version.
+/// The version and configuration of a broker after an upgrade.
 #[derive(Clone, Debug)]
 pub(crate) struct Upgrade {
     pub(super) jars: Jars,
-    /// Lines of `server.properties` in place of those that the cluster's options add.
+    /// Lines of `server.properties` instead of those of the cluster's options.
     pub(super) configs: Vec<(String, String)>,
 }
 
 impl Upgrade {
-    /// Brings in the jars, which takes a while the first time.
+    /// Downloads the jars, which takes a while the first time.
     pub(crate) fn to(version: &str, configs: &[(&str, &str)]) -> Result<Self> {
         let own = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
         Ok(Self {
@@ -40,37 +40,37 @@ pub(crate) struct Broker<'c> {
 }
 
 impl Broker<'_> {
-    /// Its number, which is its id in the cluster too.
+    /// Its index, which is also its broker id.
     pub(crate) fn id(&self) -> usize {
         self.index
     }
 
-    /// Where it listens, also while it is down.
+    /// The address of its listener, also while it is down.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address_of("PLAINTEXT")
             .expect("every broker listens for PLAINTEXT")
     }
 
-    /// Where it listens for another security protocol, if it was asked to.
+    /// The address of another listener, if it has one.
     pub(crate) fn address_of(&self, listener: &str) -> Option<SocketAddr> {
         let ports = &self.cluster.ports[self.index];
         let (_, port) = ports.iter().find(|(name, _)| name == listener)?;
         Some((Ipv4Addr::LOCALHOST, *port).into())
     }
 
-    /// The number of its process, if it was started and not killed or stopped.
+    /// Its process id, unless it was killed or stopped.
     pub(crate) fn process_id(&self) -> Option<u32> {
         self.state().jvm.as_ref().map(Jvm::id)
     }
 
-    /// Kill -9. The cluster notices after a few seconds.
+    /// Sends SIGKILL. The cluster notices after a few seconds.
     pub(crate) fn kill(&self) -> Result<()> {
         let mut jvm = self.take()?;
         jvm.kill()
     }
 
-    /// Starts it again on the same port with the same data, and waits until it serves clients. After a
-    /// kill that takes until the cluster has noticed it was gone.
+    /// Starts it again on the same port with the same data, and waits until it serves clients. After a kill that takes
+    /// until its session has expired.
     pub(crate) fn start(&self) -> Result<()> {
         let deadline = Instant::now() + START_TIMEOUT;
         loop {
@@ -85,7 +85,7 @@ impl Broker<'_> {
             else {
                 return Ok(());
             };
-            // Clients that try to connect can hold the port for a moment.
+            // Clients that try to connect can occupy the port for a moment.
             let again = state.jvm.take().is_some_and(|jvm| lost_its_port(&jvm));
             if !again || Instant::now() > deadline {
                 return Err(failure.during(format!("broker {} did not start", self.index)));
@@ -93,15 +93,14 @@ impl Broker<'_> {
         }
     }
 
-    /// Stops it and starts it with the code and the configuration of an upgrade, on the same port with the
-    /// same data.
+    /// Stops it, and starts it with the code and the configuration of an upgrade, on the same port with the same data.
     pub(crate) fn upgrade(&self, upgrade: &Upgrade) -> Result<()> {
         self.stop_clean()?;
         self.state().upgrade = Some(upgrade.clone());
         self.start()
     }
 
-    /// Lets it hand over its partitions and close its logs, and waits until it has ended.
+    /// Controlled shutdown: it moves its leaders and closes its logs. Waits until the process has ended.
     pub(crate) fn stop_clean(&self) -> Result<()> {
         let mut jvm = self.take()?;
         jvm.write(b"stop\n")?;
@@ -114,14 +113,14 @@ impl Broker<'_> {
         Err(failure.with_details(&jvm.tail()))
     }
 
-    /// SIGSTOP: it keeps its connections and answers nothing.
+    /// Sends SIGSTOP: it keeps its connections and does not respond.
     pub(crate) fn pause(&self) -> Result<()> {
         self.signal("STOP")?;
         self.state().is_paused = true;
         Ok(())
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub(crate) fn resume(&self) -> Result<()> {
         self.signal("CONT")?;
         self.state().is_paused = false;
@@ -132,13 +131,23 @@ impl Broker<'_> {
         self.state().is_paused
     }
 
-    /// The end of its log.
+    /// The last lines of its log.
     pub(crate) fn log_tail(&self) -> String {
         let name = broker_name(self.index);
         log_tail(&name, &self.cluster.folder.join(format!("{name}.log")))
     }
 
-    /// Where its partitions are, a folder each.
+    /// Its log so far.
+    pub(crate) fn log(&self) -> Result<String> {
+        let log = self
+            .cluster
+            .folder
+            .join(format!("{}.log", broker_name(self.index)));
+        let bytes = std::fs::read(&log).context(|| format!("cannot read {}", log.display()))?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    }
+
+    /// The folder with its partitions, a folder each.
     pub(crate) fn data_folder(&self) -> PathBuf {
         self.cluster.folder.join(broker_name(self.index))
     }

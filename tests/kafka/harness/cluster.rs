@@ -1,4 +1,4 @@
-//! A cluster of real brokers, and what is asked of it as a whole.
+//! A cluster of real brokers, and operations on it as a whole.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,20 +27,19 @@ pub(crate) struct PartitionState {
     pub(crate) in_sync: Vec<usize>,
 }
 
-/// A running cluster. Dropping it ends every JVM and removes the data; when the thread is panicking,
-/// the ends of the logs are printed first.
+/// A running cluster. Dropping it kills every JVM and deletes the data; if the thread is panicking, the last lines of
+/// the logs are printed first.
 ///
 /// # Threads
-/// Every method takes `&self`: one thread may kill brokers while others read. Calls that go through
-/// the helper JVM wait for one another, so what a read hands records to must not call the cluster.
-/// Locks are taken in the order broker, topics, helper, and starting a broker holds its own for long:
-/// addresses need none.
+/// Every method takes `&self`: one thread may kill brokers while others read. Calls to the helper JVM are serialized,
+/// so the callback of a read must not call the cluster. The lock order is broker, topics, helper; starting a broker
+/// holds its lock for long, so addresses are read without locks.
 pub(crate) struct Cluster {
     pub(super) options: ClusterOptions,
     pub(super) jars: Jars,
     pub(super) folder: PathBuf,
     helper: Mutex<Helper>,
-    /// With the code of the brokers' version, where that is another.
+    /// A helper with the code of the brokers' version, if that is not the default.
     pub(super) own_helper: Mutex<Helper>,
     pub(super) coordinator: Coordinator,
     pub(super) brokers: Vec<Mutex<BrokerState>>,
@@ -50,7 +49,7 @@ pub(crate) struct Cluster {
     pub(super) topics: Mutex<BTreeSet<String>>,
 }
 
-/// ZooKeeper, or the controller of brokers that know no ZooKeeper. It is never killed by tests.
+/// ZooKeeper, or the KRaft controller of later versions. Tests never kill it.
 pub(super) struct Coordinator {
     pub(super) jvm: Option<Jvm>,
     pub(super) port: u16,
@@ -59,7 +58,7 @@ pub(super) struct Coordinator {
 
 #[derive(Default)]
 pub(super) struct BrokerState {
-    /// What it runs instead of what the cluster's options say.
+    /// The version and configuration after an upgrade.
     pub(super) upgrade: Option<Upgrade>,
     pub(super) jvm: Option<Jvm>,
     pub(super) has_run: bool,
@@ -67,7 +66,7 @@ pub(super) struct BrokerState {
 }
 
 impl Cluster {
-    /// Brings up a cluster and waits until every broker knows all the others.
+    /// Starts a cluster and waits until every broker knows all the others.
     pub(crate) fn start(options: ClusterOptions) -> Result<Self> {
         let jars = Jars::of(&options.version)?;
         let is_zookeeper = major_minor(&options.version)? < (4, 0);
@@ -103,7 +102,7 @@ impl Cluster {
             .expect("every broker listens for PLAINTEXT")
     }
 
-    /// As [`Self::bootstrap_servers`], for one of the listeners asked for; none if it was not.
+    /// The same for another listener; `None` if there is no such listener.
     pub(crate) fn bootstrap_servers_of(&self, listener: &str) -> Option<String> {
         let addresses: Option<Vec<String>> = (0..self.brokers.len())
             .map(|index| {
@@ -115,7 +114,7 @@ impl Cluster {
         addresses.map(|addresses| addresses.join(","))
     }
 
-    /// Where ZooKeeper is, if there is one.
+    /// The address of ZooKeeper, if there is one.
     pub(crate) fn zookeeper(&self) -> Option<String> {
         let address = format!("127.0.0.1:{}", self.coordinator.port);
         self.coordinator.is_zookeeper.then_some(address)
@@ -129,7 +128,7 @@ impl Cluster {
         self.brokers.len()
     }
 
-    /// The broker of this number.
+    /// The broker with this index.
     ///
     /// Panics if there is no such broker.
     pub(crate) fn broker(&self, index: usize) -> Broker<'_> {
@@ -140,12 +139,12 @@ impl Cluster {
         }
     }
 
-    /// Where the logs and the data are as long as the cluster is.
+    /// The folder of logs and data; deleted with the cluster.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// The process numbers of all that runs for this cluster.
+    /// The ids of all processes of this cluster.
     pub(crate) fn process_ids(&self) -> Vec<u32> {
         let helper = self.helper().pid();
         let brokers = (0..self.brokers.len()).filter_map(|index| self.broker(index).process_id());
@@ -153,8 +152,7 @@ impl Cluster {
         brokers.chain(others).chain(helper).collect()
     }
 
-    /// Creates a topic, replicated to up to three brokers, and waits for its leaders and until every
-    /// broker that runs knows it.
+    /// Creates a topic with up to three replicas, and waits for its leaders and until every running broker knows it.
     pub(crate) fn create_topic(
         &self,
         name: &str,
@@ -164,7 +162,7 @@ impl Cluster {
         self.create_replicated_topic(name, partitions, self.brokers.len().min(3), configs)
     }
 
-    /// As [`Self::create_topic`], with so many replicas.
+    /// As [`Self::create_topic`], with this number of replicas.
     pub(crate) fn create_replicated_topic(
         &self,
         name: &str,
@@ -198,7 +196,7 @@ impl Cluster {
         self.explained(self.helper().run(&self.call("delete").text(name)))
     }
 
-    /// Gives a topic more partitions, `total` in the end, and waits for their leaders.
+    /// Adds partitions to a topic up to `total`, and waits for their leaders.
     pub(crate) fn add_partitions(&self, name: &str, total: i32) -> Result<()> {
         self.explained(
             self.helper()
@@ -213,14 +211,13 @@ impl Cluster {
         states.ok_or_else(|| Failure::new(format!("the helper sent {lines:?}")))
     }
 
-    /// Hands over every record of a topic, read by Kafka's own consumer: those from the first to the
-    /// last offset of each partition at the time of the call, in order within a partition.
-    /// Transactions that are open or aborted are not left out.
+    /// Reads every record of a topic with Kafka's own consumer: from the first to the last offset of each partition at
+    /// the time of the call, in order within a partition, open and aborted transactions included.
     pub(crate) fn read_back(&self, topic: &str, see: impl FnMut(ReadRecord<'_>)) -> Result<()> {
         self.read_back_with(topic, Isolation::ReadUncommitted, see)
     }
 
-    /// As [`Self::read_back`], with a choice of `isolation.level`.
+    /// As [`Self::read_back`], with this `isolation.level`.
     pub(crate) fn read_back_with(
         &self,
         topic: &str,
@@ -253,7 +250,7 @@ impl Cluster {
         Ok(report)
     }
 
-    /// Has Kafka's own producer send records. `bootstrap.servers` is set.
+    /// Sends records with Kafka's own producer. `bootstrap.servers` is set.
     pub(crate) fn produce_with_java(
         &self,
         configs: &[(&str, &str)],
@@ -266,8 +263,8 @@ impl Cluster {
         self.explained(self.helper().produce(&configs, topic, transaction, records))
     }
 
-    /// Has Kafka's own producer send `count` records of `size` bytes, at least eight: value N is N in
-    /// eight bytes, big-endian, then zeroes.
+    /// Sends `count` records of `size` bytes, at least eight, with Kafka's own producer: value N is N in eight bytes,
+    /// big-endian, then zeroes.
     pub(crate) fn fill_with_java(
         &self,
         configs: &[(&str, &str)],
@@ -283,14 +280,33 @@ impl Cluster {
         )
     }
 
-    /// What a client of Kafka's own with this configuration is told by the brokers: `taken`, or the exceptions.
+    /// Sends bursts of records with Kafka's own producer, and returns its metrics: a line for each, see `Metrics.java`.
+    /// `bootstrap.servers` is set; `load` is partitions, bytes of a record, records of a burst, bursts, and
+    /// milliseconds between them.
+    pub(crate) fn metrics_of_java(
+        &self,
+        configs: &[(&str, &str)],
+        topic: &str,
+        load: &[usize; 5],
+    ) -> Result<Vec<String>> {
+        let servers = self.bootstrap_servers();
+        let mut call = Call::new("metrics")
+            .map(&with_servers(&servers, configs))
+            .text(topic);
+        for number in load {
+            call = call.number(number);
+        }
+        self.explained(self.helper().lines(&call))
+    }
+
+    /// Connects Kafka's own client with this configuration. Returns `taken`, or the exceptions.
     pub(crate) fn witness(&self, configs: &[(&str, &str)]) -> Result<String> {
         let call = Call::new("witness").map(configs);
         let lines = self.explained(self.helper().lines(&call))?;
         Ok(lines.join("; "))
     }
 
-    /// The partitions that Java's client picks for keys.
+    /// The partitions that Java's client chooses for keys.
     pub(crate) fn partition_for_keys<'k>(
         &self,
         keys: impl IntoIterator<Item = &'k [u8]>,
@@ -299,7 +315,7 @@ impl Cluster {
         self.helper().partitions_of_keys(keys, partitions)
     }
 
-    /// The ends of all logs, for messages.
+    /// The last lines of all logs, for error messages.
     pub(crate) fn log_tails(&self) -> String {
         let mut names = vec!["coordinator".to_owned()];
         names.extend((0..self.brokers.len()).map(broker_name));
@@ -324,7 +340,7 @@ impl Cluster {
         lock(&self.helper)
     }
 
-    /// A call whose first argument is where the brokers are.
+    /// A call whose first argument is `bootstrap.servers`.
     pub(super) fn call(&self, name: &str) -> Call {
         Call::new(name).text(&self.bootstrap_servers())
     }
@@ -349,7 +365,7 @@ pub(super) fn broker_name(index: usize) -> String {
     format!("broker-{index}")
 }
 
-/// A test that failed while it held a lock left nothing half done that matters here.
+/// Ignores poisoning: a test that failed under a lock leaves no inconsistent state that matters here.
 pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

@@ -1,14 +1,14 @@
-//! What Kafka's `DumpLogSegments` says about the batches of a topic.
+//! Parser of the output of Kafka's `DumpLogSegments`.
 
-/// One batch in the log of one broker.
+/// A batch in the log of one broker.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct DumpedBatch {
-    /// The number of the broker whose copy this is.
+    /// The broker whose replica this is.
     pub(crate) broker: usize,
     pub(crate) partition: i32,
     pub(crate) base_offset: i64,
     pub(crate) last_offset: i64,
-    /// Records in the batch; absent for message formats v0 and v1.
+    /// Records in the batch; `None` for message formats v0 and v1.
     pub(crate) count: Option<i32>,
     pub(crate) base_sequence: i32,
     pub(crate) last_sequence: i32,
@@ -20,7 +20,7 @@ pub(crate) struct DumpedBatch {
     pub(crate) magic: i8,
     /// Lower case: `none`, `gzip`, `snappy`, `lz4` or `zstd`.
     pub(crate) compression: String,
-    /// Whether Kafka computed the checksum that the batch carries.
+    /// Whether the checksum is valid.
     pub(crate) is_valid: bool,
 }
 
@@ -28,14 +28,14 @@ pub(crate) struct DumpedBatch {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct DumpReport {
     pub(crate) batches: Vec<DumpedBatch>,
-    /// Records that the deep iteration went through, control records among them.
+    /// Records of the deep iteration, control records included.
     pub(crate) records: u64,
-    /// Lines that are neither a batch nor a record nor a heading: what the tool complains about.
+    /// Unknown lines: complaints of the tool.
     pub(crate) complaints: Vec<String>,
 }
 
 impl DumpReport {
-    /// Whether every batch is valid and the tool had nothing to complain about.
+    /// Whether every batch is valid and there are no complaints.
     pub(crate) fn is_valid(&self) -> bool {
         self.complaints.is_empty() && self.batches.iter().all(|batch| batch.is_valid)
     }
@@ -47,7 +47,7 @@ impl DumpReport {
             .filter(move |batch| batch.broker == broker)
     }
 
-    /// Takes in one line of the tool's output about a broker's copy of a partition.
+    /// Parses a line about a broker's replica of a partition.
     pub(crate) fn see(&mut self, broker: usize, partition: i32, line: &str) {
         const HEADINGS: [&str; 3] = ["Dumping ", "Starting offset:", "Log starting offset:"];
         let line = line.trim();
@@ -67,7 +67,7 @@ impl DumpReport {
     }
 }
 
-/// Counts records in the output of a deep iteration, of whatever version of the tool.
+/// Counts records in the output of a deep iteration, of any version of the tool.
 #[derive(Default)]
 pub(crate) struct RecordCount {
     marked: u64,
@@ -84,8 +84,8 @@ impl RecordCount {
         }
     }
 
-    /// Newer tools have a line for each batch and mark those of its records, older ones have nothing but
-    /// lines for records.
+    /// Later versions print a line for each batch and mark those of its records, older ones print lines for records
+    /// only.
     pub(crate) fn records(&self) -> u64 {
         if self.marked > 0 {
             self.marked
@@ -95,8 +95,8 @@ impl RecordCount {
     }
 }
 
-/// A line about a batch is a row of `name: value`. Formats v0 and v1 name fewer things, and call the
-/// offset of a message that wraps no others just that.
+/// A line about a batch is a sequence of `name: value`. Formats v0 and v1 have fewer fields, and only `offset` for a
+/// message that is not a wrapper.
 fn parse_batch(line: &str) -> Option<DumpedBatch> {
     let mut batch = DumpedBatch {
         last_offset: -1,

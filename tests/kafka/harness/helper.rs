@@ -1,6 +1,6 @@
-//! The helper JVM, and what it answers.
+//! The helper JVM, and its protocol.
 //!
-//! `java/kafkaproducer/testing/Helper.java` tells how calls and answers look on the pipes.
+//! `java/kafkaproducer/testing/Helper.java` documents calls and responses on the pipes.
 
 use std::io::{BufReader, Read};
 use std::path::{Path, PathBuf};
@@ -13,16 +13,16 @@ use super::install::{Jars, run_folder};
 use super::process::{Jvm, JvmCommand, describe_exit};
 use super::{Context, DEFAULT_VERSION, Failure, Result};
 
-/// The longest silence of the helper; its own waits end before.
+/// Timeout of the helper; its own timeouts are shorter.
 const SILENCE: Duration = Duration::from_secs(120);
 const HEAP_MB: u32 = 512;
-/// Frames that may wait for their reader.
+/// Capacity of the queue of frames.
 const FRAMES_AHEAD: usize = 16;
-/// No frame is near this size: records are limited by brokers' `message.max.bytes`.
+/// Size limit of a frame, above any real one: records are limited by `message.max.bytes`.
 const FRAME_LIMIT: usize = 256 * 1024 * 1024;
 
-/// A JVM with Kafka's own clients and tools. Those of the default version can do all calls and speak to
-/// every broker; those of another can read, fill and dump.
+/// A JVM with Kafka's own clients and tools. The helper of the default version supports all calls and every broker;
+/// those of other versions can read, fill and dump.
 pub(crate) struct Helper {
     version: String,
     folder: PathBuf,
@@ -40,7 +40,7 @@ struct Frame {
     bytes: Vec<u8>,
 }
 
-/// Which records a read returns.
+/// The `isolation.level` of a read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Isolation {
     ReadUncommitted,
@@ -54,10 +54,10 @@ pub(crate) enum TimestampType {
     None,
 }
 
-/// A header's name and value.
+/// Name and value of a header.
 pub(crate) type Header<'a> = (&'a str, Option<&'a [u8]>);
 
-/// A record as Kafka's consumer returned it.
+/// A record returned by Kafka's consumer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct ReadRecord<'a> {
     pub(crate) partition: i32,
@@ -69,7 +69,7 @@ pub(crate) struct ReadRecord<'a> {
     pub(crate) headers: Vec<Header<'a>>,
 }
 
-/// A record for Kafka's own producer to send.
+/// A record for Kafka's own producer.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct JavaRecord<'a> {
     pub(crate) partition: Option<i32>,
@@ -79,7 +79,7 @@ pub(crate) struct JavaRecord<'a> {
     pub(crate) headers: Vec<Header<'a>>,
 }
 
-/// What Kafka's own producer does around the records it sends.
+/// How Kafka's own producer uses a transaction around the records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Transaction {
     None,
@@ -87,7 +87,7 @@ pub(crate) enum Transaction {
     Abort,
 }
 
-/// Where Kafka's own producer says a record went.
+/// Partition and offset that Kafka's own producer returned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
     pub(crate) partition: i32,
@@ -95,14 +95,14 @@ pub(crate) struct Written {
     pub(crate) timestamp: i64,
 }
 
-/// What Java's client makes of a key.
+/// Hash and partition of a key in Java's client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct KeyPartition {
     pub(crate) hash: i32,
     pub(crate) partition: i32,
 }
 
-/// A call being put together: its name and its arguments.
+/// Builder of a call: its name and arguments.
 pub(crate) struct Call {
     count: u32,
     bytes: Vec<u8>,
@@ -158,7 +158,7 @@ impl Call {
 }
 
 impl Helper {
-    /// A helper with a folder of its own. Its JVM starts with the first call.
+    /// With a folder of its own. The JVM starts with the first call.
     pub(crate) fn new() -> Result<Self> {
         Ok(Self {
             version: DEFAULT_VERSION.to_owned(),
@@ -168,12 +168,12 @@ impl Helper {
         })
     }
 
-    /// A helper that keeps its log in a cluster's folder.
+    /// With its log in a cluster's folder.
     pub(crate) fn in_folder(folder: &Path) -> Self {
         Self::of_version(DEFAULT_VERSION, folder)
     }
 
-    /// As [`Self::in_folder`], with Kafka's code of another version.
+    /// As [`Self::in_folder`], with another version of Kafka's code.
     pub(crate) fn of_version(version: &str, folder: &Path) -> Self {
         Self {
             version: version.to_owned(),
@@ -183,7 +183,7 @@ impl Helper {
         }
     }
 
-    /// Starts the JVM now, so that it is warm when the first call comes.
+    /// Starts the JVM now, so that it is warm for the first call.
     pub(crate) fn warm_up(&mut self) -> Result<()> {
         if self.running.is_none() {
             self.running = Some(Running::start(&self.version, &self.folder)?);
@@ -191,12 +191,12 @@ impl Helper {
         Ok(())
     }
 
-    /// The number of the helper's process, if it runs.
+    /// The helper's process id, if it is running.
     pub(crate) fn pid(&self) -> Option<u32> {
         self.running.as_ref().map(|running| running.jvm.id())
     }
 
-    /// What Java's default partitioner does with each key (none of them null).
+    /// The hash and partition of each key (not null) by Java's default partitioner.
     pub(crate) fn partitions_of_keys<'k>(
         &mut self,
         keys: impl IntoIterator<Item = &'k [u8]>,
@@ -212,19 +212,19 @@ impl Helper {
             .collect()
     }
 
-    /// Makes a call whose answer is nothing but done or not.
+    /// Makes a call without a result.
     pub(crate) fn run(&mut self, call: &Call) -> Result<()> {
         self.lines(call).map(drop)
     }
 
-    /// Makes a call that answers with lines.
+    /// Makes a call whose result is lines.
     pub(crate) fn lines(&mut self, call: &Call) -> Result<Vec<String>> {
         let mut lines = Vec::new();
         self.each_line(call, |line| lines.push(line.to_owned()))?;
         Ok(lines)
     }
 
-    /// Makes a call that answers with lines, too many to hold at once.
+    /// Makes a call whose result is lines, too many to hold at once.
     pub(crate) fn each_line(&mut self, call: &Call, mut see: impl FnMut(&str)) -> Result<()> {
         let mut pending = Vec::new();
         self.frames(call, |frame| {
@@ -240,7 +240,7 @@ impl Helper {
         })
     }
 
-    /// Makes a call that answers with records.
+    /// Makes a call whose result is records.
     pub(crate) fn each_record(
         &mut self,
         call: &Call,
@@ -256,7 +256,7 @@ impl Helper {
         })
     }
 
-    /// Has Kafka's own producer send records.
+    /// Sends records with Kafka's own producer.
     pub(crate) fn produce(
         &mut self,
         configs: &[(&str, &str)],
@@ -292,7 +292,7 @@ impl Helper {
                 self.running = Some(running);
                 answer
             }
-            // The pipes are at an unknown place: the JVM goes, the next call starts another.
+            // The position in the pipes is unknown: kill the JVM; the next call starts another.
             Err(failure) => Err(failure.with_details(&running.jvm.tail())),
         }
     }
@@ -323,11 +323,12 @@ impl Running {
             arguments: vec!["kafkaproducer.testing.Helper".to_owned()],
             piped_output: true,
             jaas: None,
+            tells_handshakes: false,
         })?;
         let stdout = jvm.take_stdout().expect("the helper's output is piped");
         let (sender, frames) = sync_channel(FRAMES_AHEAD);
-        // Ends when the JVM's output does or when the receiver is dropped; both come with the JVM's
-        // end, so nobody needs to join it.
+        // Ends when the JVM closes its output or the receiver is dropped. Both happen when the JVM ends, so the thread
+        // need not be joined.
         thread::Builder::new()
             .name("kafka-helper-frames".to_owned())
             .spawn(move || {
@@ -344,7 +345,7 @@ impl Running {
         Ok(Self { jvm, frames })
     }
 
-    /// The outer result says whether the helper still works, the inner one is its answer.
+    /// The outer result says whether the helper still works, the inner one is that of the call.
     fn call(
         &mut self,
         call: &Call,
@@ -395,10 +396,10 @@ fn read_frame(input: &mut BufReader<ChildStdout>) -> std::io::Result<Frame> {
     Ok(Frame { kind, bytes })
 }
 
-/// Bytes, or Kafka's null.
+/// Bytes, or null.
 type Nullable<'a> = Option<&'a [u8]>;
 
-/// What is left of a frame of records. Each method returns none if the frame is broken.
+/// The rest of a frame of records. Each method returns `None` if the frame is malformed.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Fields<'a> {

@@ -1,13 +1,13 @@
-//! Brings what the JVMs run into the build folder, once: Kafka's jars by Maven, and the Java classes of
-//! the tests by `javac`.
+//! Installs what the JVMs need in the build folder, once: Kafka's jars with Maven, and the compiled Java classes of the
+//! tests.
 //!
 //! ```text
 //! target/kafka/<version>/jars-<hash of the pom and what is asked of it>/*.jar
 //! target/kafka/classes-<hash of the sources>/
 //! target/kafka/run/<process>-<number>/            data and logs of a running cluster
 //! ```
-//! A folder appears under its final name only when it is whole (it is made beside it and renamed), so
-//! that processes may do this side by side. A lock file keeps them from doing the work twice.
+//! A folder is built under a temporary name and renamed when it is complete, so that several processes may install
+//! concurrently. A lock file only prevents duplicate work.
 
 use std::ffi::OsString;
 use std::fs::{self, OpenOptions};
@@ -21,10 +21,10 @@ use std::time::{Duration, Instant, SystemTime};
 use super::process::{POLL, is_running};
 use super::{Context, DEFAULT_VERSION, Failure, Result};
 
-/// Downloads may take long; a lock older than this was left by somebody who is gone.
+/// Downloads may take long; the owner of an older lock is assumed to be gone.
 const INSTALL_TIMEOUT: Duration = Duration::from_secs(600);
 
-/// What a JVM needs to run one version of Kafka.
+/// The jars and classes for one version of Kafka.
 #[derive(Clone, Debug)]
 pub(crate) struct Jars {
     folder: PathBuf,
@@ -32,7 +32,7 @@ pub(crate) struct Jars {
 }
 
 impl Jars {
-    /// The jars of a version and the compiled Java classes of the tests, brought in if need be.
+    /// Installs them if necessary.
     pub(crate) fn of(version: &str) -> Result<Self> {
         let missing = missing_tools();
         if !missing.is_empty() {
@@ -42,7 +42,7 @@ impl Jars {
             )));
         }
         let folder = jars(version)?;
-        // The classes use Kafka's clients of the default version, and so does every helper.
+        // The classes are compiled with Kafka's clients of the default version, which every helper uses.
         let clients = if version == DEFAULT_VERSION {
             folder.clone()
         } else {
@@ -63,14 +63,14 @@ impl Jars {
     }
 }
 
-/// What and where JVMs log.
+/// The logging configuration of JVMs.
 pub(crate) fn log_settings() -> PathBuf {
     java_sources().join("log4j.properties")
 }
 
-/// Those of the needed commands that cannot be run here.
+/// The required commands that are not installed.
 pub(crate) fn missing_tools() -> &'static [&'static str] {
-    // Asking takes most of a second.
+    // The check takes most of a second.
     static MISSING: OnceLock<Vec<&'static str>> = OnceLock::new();
     MISSING.get_or_init(look_for_tools)
 }
@@ -98,7 +98,7 @@ fn look_for_tools() -> Vec<&'static str> {
     missing
 }
 
-/// A fresh folder for a cluster's data and logs. Those of processes that are gone are removed.
+/// A new folder for a cluster.
 pub(crate) fn run_folder() -> Result<PathBuf> {
     static NUMBER: std::sync::atomic::AtomicU32 = std::sync::atomic::AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -108,7 +108,7 @@ pub(crate) fn run_folder() -> Result<PathBuf> {
         remove_leftovers(&all)?;
     }
     let folder = all.join(format!("{}-{number}", std::process::id()));
-    // A process of the same number may have left one.
+    // An earlier process with the same id may have left one.
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir(&folder).context(|| format!("cannot make {}", folder.display()))?;
     Ok(folder)
@@ -123,7 +123,7 @@ fn remove_leftovers(all: &Path) -> Result<()> {
             .and_then(|name| name.split('-').next()?.parse().ok());
         let Some(owner) = owner else { continue };
         if owner != std::process::id() && !is_running(owner)? {
-            // Another process may be removing the same.
+            // Another process may be removing it at the same time.
             let _ = fs::remove_dir_all(entry.path());
         }
     }
@@ -138,7 +138,7 @@ fn jars(version: &str) -> Result<PathBuf> {
         format!("-Dkafka.version={version}"),
         format!("-Dscala.version={}", scala_version(version)?),
     ];
-    // From 4.0 on a part of the broker's tools, such as DumpLogSegments, is in a jar of its own.
+    // From 4.0 on some of the broker's tools, such as DumpLogSegments, are in a separate jar.
     if version == DEFAULT_VERSION || number >= (4, 0) {
         choices.push("-Ptools".to_owned());
     }
@@ -190,7 +190,7 @@ fn classes(jars: &Path) -> Result<PathBuf> {
     )
 }
 
-/// The folder `name` in `parent`, made by `make` unless it is there.
+/// The folder `name` in `parent`, created by `make` if it does not exist.
 fn made_once(parent: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) -> Result<PathBuf> {
     let wanted = parent.join(name);
     if wanted.is_dir() {
@@ -207,7 +207,7 @@ fn made_once(parent: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) 
     let made = make(&half).and_then(|()| {
         fs::rename(&half, &wanted)
             .or_else(|error| {
-                // Whoever took the lock for abandoned may have been first.
+                // A process that took over an abandoned lock may have been first.
                 if wanted.is_dir() { Ok(()) } else { Err(error) }
             })
             .context(|| format!("cannot make {}", wanted.display()))
@@ -216,8 +216,8 @@ fn made_once(parent: &Path, name: &str, make: impl FnOnce(&Path) -> Result<()>) 
     made.map(|()| wanted)
 }
 
-/// Holds a lock file that names its owner. It only saves work: [`made_once`] is right without it, so a
-/// lock whose owner is gone is simply taken over.
+/// A lock file that names its owner. It only prevents duplicate work: [`made_once`] is correct without it, so a lock
+/// whose owner is gone is taken over.
 struct LockFile(PathBuf);
 
 impl LockFile {
@@ -262,7 +262,7 @@ impl LockFile {
             return Ok(true);
         }
         let owner = fs::read_to_string(path).unwrap_or_default();
-        // An owner that is just writing its number is there.
+        // An owner that is just writing its process id is alive.
         let Ok(owner) = owner.parse() else {
             return Ok(false);
         };
@@ -292,7 +292,7 @@ fn run(command: &mut Command) -> Result<()> {
     )))
 }
 
-/// `target/kafka`, found from the running program, which Cargo put somewhere below `target`.
+/// `target/kafka`, found from the path of the running program, which is below `target`.
 fn build_folder() -> Result<PathBuf> {
     let program = std::env::current_exe().context(|| "cannot find this program".to_owned())?;
     let target = program
@@ -310,7 +310,7 @@ fn java_sources() -> PathBuf {
         .join("java")
 }
 
-/// The first two numbers of a version of Kafka.
+/// The major and minor version.
 pub(crate) fn major_minor(version: &str) -> Result<(u32, u32)> {
     let mut numbers = version.split('.').map(str::parse);
     match (numbers.next(), numbers.next()) {
@@ -321,7 +321,7 @@ pub(crate) fn major_minor(version: &str) -> Result<(u32, u32)> {
     }
 }
 
-/// The Scala that a version's broker is published for.
+/// The Scala version that a Kafka version is published for.
 fn scala_version(version: &str) -> Result<&'static str> {
     Ok(match major_minor(version)? {
         (0, 0..=9) => return Err(Failure::new("brokers before 0.10 are not supported")),

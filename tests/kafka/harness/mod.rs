@@ -1,15 +1,14 @@
-//! Real Apache Kafka brokers for tests and for people, on loopback ports.
+//! A harness that runs real Apache Kafka brokers on loopback ports, for tests and for interactive use.
 //!
-//! [`Cluster::start`] brings up a coordinator (ZooKeeper, or a controller for brokers from 4.0 on) and
-//! any number of brokers, each a JVM of its own, so that one can be killed, paused or restarted while
-//! the rest goes on. The jars come from Maven once and stay in the build folder, see [`install`].
+//! [`Cluster::start`] starts a coordinator (ZooKeeper, or a controller for brokers from 4.0 on) and any number of
+//! brokers, each in its own JVM, so that one can be killed, paused or restarted while the others continue. The jars are
+//! downloaded with Maven once and kept in the build folder, see [`install`].
 //!
-//! Nothing outlives the process that started it, not even after kill -9: every JVM halts when its
-//! standard input ends, and lives in a process group of its own, so that the system wakes a paused one
-//! when its owner is gone.
+//! No process outlives its owner, not even after SIGKILL: every JVM exits when its standard input ends, and has its own
+//! process group, so that the kernel resumes a paused one when its owner is gone.
 //!
-//! What only Kafka's own code should do (topics, reading back, dumping segments, partitions of keys) is
-//! done by a [`Helper`] JVM. Every wait has a deadline, and a failure quotes the end of the logs.
+//! A [`Helper`] JVM does what should be done by Kafka's own code (topics, reading back, dumping segments, partitions of
+//! keys). Every wait has a deadline, and an error contains the last lines of the logs.
 
 mod broker;
 mod cluster;
@@ -23,6 +22,7 @@ mod process;
 mod replicas;
 mod startup;
 mod tool;
+mod transactions;
 
 use std::fmt::{Debug, Display, Formatter};
 
@@ -35,11 +35,12 @@ pub(crate) use install::missing_tools;
 pub(crate) use options::ClusterOptions;
 pub(crate) use process::is_running;
 pub(crate) use tool::run_tool;
+pub(crate) use transactions::TransactionView;
 
-/// The version of Kafka that tests run against unless they ask for another.
+/// The default version of Kafka.
 pub(crate) const DEFAULT_VERSION: &str = "3.0.0";
 
-/// Why the harness could not do what was asked, in words for the reader of a test's output.
+/// An error of the harness, as text for the output of a test.
 pub(crate) struct Failure(String);
 
 pub(crate) type Result<T> = std::result::Result<T, Failure>;
@@ -49,12 +50,12 @@ impl Failure {
         Self(message.into())
     }
 
-    /// The same failure with what was being done in front.
+    /// Adds the operation in front.
     pub(crate) fn during(self, what: impl Display) -> Self {
         Self(format!("{what}: {}", self.0))
     }
 
-    /// The same failure with more to read below it.
+    /// Adds details below.
     pub(crate) fn with_details(self, details: &str) -> Self {
         if details.is_empty() {
             self
@@ -70,7 +71,7 @@ impl Display for Failure {
     }
 }
 
-/// As `Display`: a test that ends with this error shows it by `Debug`.
+/// As `Display`: a test that returns this error prints its `Debug`.
 impl Debug for Failure {
     fn fmt(&self, f: &mut Formatter<'_>) -> std::fmt::Result {
         f.write_str(&self.0)
@@ -79,7 +80,7 @@ impl Debug for Failure {
 
 impl std::error::Error for Failure {}
 
-/// Says what was being done when an I/O error came.
+/// Adds the operation to an I/O error.
 pub(crate) trait Context<T> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T>;
 }

@@ -1,25 +1,27 @@
-//! What a cluster is to be like.
+//! Options of a cluster.
 
 use std::time::Duration;
 
 use super::DEFAULT_VERSION;
 
-/// What a cluster is to be like.
+/// The options of a cluster.
 #[derive(Clone, Debug)]
 pub(crate) struct ClusterOptions {
     /// The version of Apache Kafka, such as `3.0.0`.
     pub(crate) version: String,
-    /// How many brokers; they are numbered from 0.
+    /// The number of brokers, whose ids start at 0.
     pub(crate) brokers: usize,
-    /// Lines of `server.properties` for every broker, over those of the harness. `{id}` in a value
-    /// becomes the broker's number.
+    /// Lines of `server.properties` for every broker, in addition to the defaults of the harness. `{id}` in a value is
+    /// replaced by the broker id.
     pub(crate) broker_configs: Vec<(String, String)>,
-    /// Listeners beside `PLAINTEXT`, named as their security protocol, such as `SASL_PLAINTEXT`.
+    /// Listeners in addition to `PLAINTEXT`, named after their security protocol, such as `SASL_PLAINTEXT`.
     pub(crate) listeners: Vec<String>,
-    /// The logins of brokers, in the notation of a JAAS file: those before 1.1 have no other place for them.
+    /// The JAAS file of brokers before 1.1, which have no configuration key for it.
     pub(crate) jaas: Option<String>,
-    /// How long the coordinator remembers a broker that went without a word, and so about how long a
-    /// restart after [`Broker::kill`](super::Broker::kill) takes.
+    /// Enables the TLS handshake log of brokers.
+    pub(crate) tells_handshakes: bool,
+    /// The session timeout of brokers, which is about how long a restart after [`Broker::kill`](super::Broker::kill)
+    /// takes.
     pub(crate) session_timeout: Duration,
     /// The heap of one broker's JVM.
     pub(crate) heap_mb: u32,
@@ -33,6 +35,7 @@ impl Default for ClusterOptions {
             broker_configs: Vec::new(),
             listeners: Vec::new(),
             jaas: None,
+            tells_handshakes: false,
             session_timeout: Duration::from_secs(6),
             heap_mb: 512,
         }
@@ -65,7 +68,12 @@ impl ClusterOptions {
         self
     }
 
-    /// Who the brokers are at the listeners that a prefix of keys names, and whom they trust; all as PEM.
+    pub(crate) fn tells_handshakes(mut self) -> Self {
+        self.tells_handshakes = true;
+        self
+    }
+
+    /// The certificate, key and trust store of the listeners with this prefix of keys; all as PEM.
     pub(crate) fn identity(self, prefix: &str, chain: &str, key: &str, trusted: &str) -> Self {
         self.config(&format!("{prefix}ssl.keystore.type"), "PEM")
             .config(&format!("{prefix}ssl.keystore.certificate.chain"), chain)

@@ -1,5 +1,4 @@
-//! What the clients and tools of the brokers' own version say. Everything else is asked with those of
-//! the default version.
+//! Clients and tools of the brokers' own version. Everything else uses those of the default version.
 
 use std::sync::MutexGuard;
 
@@ -36,8 +35,8 @@ impl Cluster {
         self.explained(self.own_helper().run(&call))
     }
 
-    /// As [`Self::dump_log_segments`], by the tool of the brokers' version. It runs twice: where it goes
-    /// into batches, old ones say nothing of the batches themselves.
+    /// As [`Self::dump_log_segments`], with the tool of the brokers' version. It runs twice: old versions print either
+    /// batches or records.
     pub(crate) fn dump_with_own_tool(&self, topic: &str) -> Result<DumpReport> {
         let mut report = DumpReport::default();
         let mut count = RecordCount::default();

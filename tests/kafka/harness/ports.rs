@@ -1,21 +1,20 @@
-//! Loopback ports that a server can be told to listen on.
+//! Allocation of loopback ports for servers.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::{Failure, Result};
 
-/// Below the range that systems take the local ports of outgoing connections from (32768 and up on
-/// Linux, 49152 and up elsewhere). A port out of that range could be lost while its broker is down: a
-/// client that reconnects to it may even be given it as its own and end up talking to itself.
+/// Below the range of ephemeral ports (32768 and up on Linux, 49152 and up elsewhere). An ephemeral port could be taken
+/// while its broker is down, even by a client that reconnects to it and then talks to itself.
 const RANGE: std::ops::Range<u32> = 12_000..32_000;
 
-/// A port that nobody listens on at the moment. Another process may take it before it is used, so that
-/// whoever starts a server must be ready to try again with another.
+/// A port that is free at the moment. Another process may take it before it is used, so starting a server must be
+/// retried with another port.
 pub(crate) fn free_port() -> Result<u16> {
     static TURN: AtomicU32 = AtomicU32::new(0);
     let span = RANGE.end - RANGE.start;
-    // Processes that run side by side begin at different places.
+    // Concurrent processes start at different ports.
     let start = std::process::id().wrapping_mul(2_654_435_761) >> 8;
     for _ in 0..span {
         let turn = TURN.fetch_add(1, Ordering::Relaxed);

@@ -1,4 +1,4 @@
-//! One JVM that ends with its owner.
+//! A JVM process that ends with its owner.
 
 use std::fs::{File, OpenOptions};
 use std::io::{Read, Seek, SeekFrom, Write};
@@ -10,24 +10,26 @@ use std::time::{Duration, Instant};
 use super::install::{Jars, log_settings};
 use super::{Context, Failure, Result};
 
-/// How often the outside world is asked whether something has happened yet.
+/// Polling interval of waits.
 pub(crate) const POLL: Duration = Duration::from_millis(20);
-/// How much of a log a failure quotes.
+/// Number of log lines in an error.
 const TAIL_LINES: usize = 40;
 const TAIL_BYTES: u64 = 16 * 1024;
 
-/// How a JVM is started.
+/// The command line of a JVM.
 pub(crate) struct JvmCommand<'a> {
     pub(crate) name: String,
     pub(crate) jars: &'a Jars,
-    /// The cluster's folder: logs and temporary files go there.
+    /// The folder of logs and temporary files.
     pub(crate) folder: &'a Path,
     pub(crate) heap_mb: u32,
     pub(crate) arguments: Vec<String>,
-    /// Whether the owner reads standard output; otherwise it goes to the log.
+    /// Whether standard output is piped to the owner; otherwise it goes to the log.
     pub(crate) piped_output: bool,
-    /// A file with logins, if it has any.
+    /// The JAAS file, if there is one.
     pub(crate) jaas: Option<PathBuf>,
+    /// Enables the TLS handshake log.
+    pub(crate) tells_handshakes: bool,
 }
 
 /// A running JVM. Dropping it kills it.
@@ -58,7 +60,7 @@ impl Jvm {
                 "-Djava.awt.headless=true",
                 "-Djava.net.preferIPv4Stack=true",
             ])
-            // ZooKeepers before 3.5 look for parts of a logging library that are not there.
+            // ZooKeeper before 3.5 expects parts of a logging library that are not installed.
             .arg("-Dzookeeper.jmx.log4j.disable=true")
             .args(
                 command
@@ -66,12 +68,17 @@ impl Jvm {
                     .iter()
                     .map(|file| format!("-Djava.security.auth.login.config={}", file.display())),
             )
+            .args(
+                command
+                    .tells_handshakes
+                    .then_some("-Djavax.net.debug=ssl:handshake"),
+            )
             .arg(format!("-Xmx{}m", command.heap_mb))
             .arg(format!(
                 "-Dlog4j.configuration=file:{}",
                 log_settings().display()
             ))
-            // Native libraries are unpacked there; a killed JVM leaves them behind.
+            // Native libraries are unpacked there; a killed JVM does not delete them.
             .arg(format!("-Djava.io.tmpdir={}", temporary.display()))
             .arg("-cp")
             .arg(command.jars.class_path())
@@ -84,9 +91,8 @@ impl Jvm {
                 Stdio::from(copy)
             })
             .stderr(Stdio::from(file))
-            // A group of its own: Ctrl-C in a terminal is for the owner alone, and when the owner
-            // dies the system continues the group's stopped members, which then see the end of
-            // their input.
+            // A process group of its own: Ctrl-C in a terminal goes to the owner only, and when the owner dies the
+            // kernel resumes the group's stopped processes, which then see the end of their input.
             .process_group(0)
             .spawn()
             .context(|| "cannot run java".to_owned())?;
@@ -117,7 +123,7 @@ impl Jvm {
         written.context(|| format!("cannot write to {name}"))
     }
 
-    /// How it ended, if it has.
+    /// Its exit status, if it has ended.
     pub(crate) fn exit(&mut self) -> Result<Option<ExitStatus>> {
         self.child
             .try_wait()
@@ -140,7 +146,7 @@ impl Jvm {
         }
     }
 
-    /// SIGKILL, and waits until it is gone.
+    /// Sends SIGKILL, and waits for the end of the process.
     pub(crate) fn kill(&mut self) -> Result<()> {
         self.child
             .kill()
@@ -156,7 +162,7 @@ impl Jvm {
         send_signal(self.id(), signal)
     }
 
-    /// The end of the log, under a heading.
+    /// The last lines of the log, with a heading.
     pub(crate) fn tail(&self) -> String {
         log_tail(&self.name, &self.log)
     }
@@ -164,13 +170,13 @@ impl Jvm {
 
 impl Drop for Jvm {
     fn drop(&mut self) {
-        // It may have ended already, which is what was wanted.
+        // It may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The last lines of a log file, under a heading; empty if there are none.
+/// The last lines of a log file, with a heading; empty if there are none.
 pub(crate) fn log_tail(name: &str, log: &Path) -> String {
     let read = || -> std::io::Result<Vec<u8>> {
         let mut file = File::open(log)?;
@@ -206,7 +212,7 @@ fn send_signal(pid: u32, signal: &str) -> Result<()> {
     )))
 }
 
-/// Whether a process exists and has not ended. One that ended and is not yet collected does not run.
+/// Whether a process is running; a zombie is not.
 pub(crate) fn is_running(pid: u32) -> Result<bool> {
     let output = Command::new("ps")
         .args(["-o", "stat=", "-p"])
@@ -218,7 +224,7 @@ pub(crate) fn is_running(pid: u32) -> Result<bool> {
     Ok(!state.is_empty() && !state.starts_with('Z'))
 }
 
-/// An exit status in words: code or signal.
+/// Formats an exit status: code or signal.
 pub(crate) fn describe_exit(status: ExitStatus) -> String {
     match (status.code(), status.signal()) {
         (Some(code), _) => format!("exit code {code}"),

@@ -1,4 +1,4 @@
-//! Who leads partitions and who follows: asking, moving, waiting for those that fell behind.
+//! Leaders and replicas: queries, leader moves, waits for replicas to be in sync.
 
 use std::fs;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use super::cluster::{Cluster, broker_name};
 use super::{Context, Failure, Result};
 
-/// A broker that was paused tells old metadata until it has noticed that its session is over.
+/// How long a resumed broker may return stale metadata, until it notices that its session has expired.
 const STALE: Duration = Duration::from_secs(5);
 
 impl Cluster {
-    /// The broker that leads a partition.
+    /// The leader of a partition.
     pub(crate) fn leader_of(&self, topic: &str, partition: i32) -> Result<usize> {
         let states = self.describe_topic(topic)?;
         let state = states.iter().find(|state| state.partition == partition);
@@ -18,8 +18,8 @@ impl Cluster {
         leader.ok_or_else(|| Failure::new(format!("{topic}-{partition} has no leader: {states:?}")))
     }
 
-    /// Where brokers have cut off the ends of a topic's logs, to follow a new leader: partitions and
-    /// the first offset that went. From the brokers' own logs.
+    /// Log truncations of a topic, when a broker followed a new leader: partition and first truncated offset, from the
+    /// brokers' own logs.
     pub(crate) fn truncations(&self, topic: &str) -> Result<Vec<(i32, i64)>> {
         let mut found = Vec::new();
         for index in 0..self.broker_count() {
@@ -31,9 +31,8 @@ impl Cluster {
         Ok(found)
     }
 
-    /// Makes brokers that have a replica the leaders of partitions, given as pairs of partition and
-    /// broker, and waits until they are; each broker learns of it in its own time. They become the preferred
-    /// leaders too.
+    /// Makes these replicas the leaders, given as pairs of partition and broker, and waits until they are; brokers are
+    /// informed asynchronously. They become the preferred leaders too.
     pub(crate) fn move_leaders(&self, topic: &str, leaders: &[(i32, usize)]) -> Result<()> {
         let call = self.call("move-leaders").text(topic);
         let call = leaders.iter().fold(call, |call, (partition, broker)| {
@@ -42,20 +41,20 @@ impl Cluster {
         self.explained(self.helper().run(&call))
     }
 
-    /// Waits until every partition of every topic has a leader and all its replicas are in sync. Every
-    /// broker must be running.
+    /// Waits until every partition of every topic has a leader and all its replicas are in sync. Every broker must be
+    /// running.
     pub(crate) fn await_in_sync(&self) -> Result<()> {
         self.await_in_sync_for(Duration::ZERO)
     }
 
-    /// The same, and that it has been so for a while.
+    /// The same, for a minimum duration.
     fn await_in_sync_for(&self, steady: Duration) -> Result<()> {
         let call = self.call("await-in-sync").number(&steady.as_millis());
         self.explained(self.helper().run(&call))
     }
 
-    /// Stops each broker cleanly and starts it again, one after another, with all replicas in sync
-    /// between two.
+    /// Stops each broker by controlled shutdown and starts it again, one after another, and waits for all replicas to
+    /// be in sync in between.
     pub(crate) fn rolling_restart(&self) -> Result<()> {
         for index in 0..self.broker_count() {
             self.await_in_sync()?;
@@ -65,9 +64,9 @@ impl Cluster {
         self.await_in_sync()
     }
 
-    /// Starts brokers that are down and wakes those that are paused, then waits as
-    /// [`Self::await_in_sync`] does. If that takes too long, restarts all of them: a leader of Kafka 3.0.0 that
-    /// was asking the controller to let a replica back, when the controller was lost, may never ask again.
+    /// Starts brokers that are down and resumes paused ones, then waits as [`Self::await_in_sync`] does. If that takes
+    /// too long, restarts all of them: a leader of Kafka 3.0.0 whose request to the controller to add a replica was
+    /// lost may never repeat it.
     pub(crate) fn mend(&self) -> Result<()> {
         let mut steady = Duration::ZERO;
         for index in 0..self.broker_count() {
@@ -89,7 +88,7 @@ impl Cluster {
         })
     }
 
-    /// Starts all brokers, all of which are down, at the same time.
+    /// Starts all brokers concurrently, after all of them were down.
     pub(crate) fn start_all(&self) -> Result<()> {
         std::thread::scope(|scope| {
             let starts: Vec<_> = (0..self.broker_count())
@@ -104,7 +103,7 @@ impl Cluster {
     }
 }
 
-/// A line such as `… [Log partition=orders-3, dir=…] Truncating to offset 17`.
+/// Parses a line such as `… [Log partition=orders-3, dir=…] Truncating to offset 17`.
 fn truncation(line: &str, topic: &str) -> Option<(i32, i64)> {
     let (before, offset) = line.split_once("] Truncating to offset ")?;
     let (_, partition) = before.split_once("partition=")?;

@@ -1,4 +1,4 @@
-//! How the servers of a cluster are configured and started.
+//! Configuration and start of the servers of a cluster.
 
 use std::fmt::Write;
 use std::fs;
@@ -14,9 +14,10 @@ use super::process::{Jvm, JvmCommand, POLL, describe_exit};
 use super::{Context, Failure, Result};
 
 pub(super) const START_TIMEOUT: Duration = Duration::from_secs(120);
-/// Ports can be lost between being found and being used.
+/// Attempts, since a free port may be taken before it is used.
 const PORT_ATTEMPTS: u32 = 5;
 const COORDINATOR_HEAP_MB: u32 = 128;
+const RIGHTS: [&str; 2] = ["authorizer.class.name", "super.users"];
 const CONTROLLER_ID: u32 = 3_000;
 const CLUSTER_ID: &str = "dGVzdC1jbHVzdGVyLWlkMQ";
 
@@ -53,7 +54,7 @@ impl Cluster {
             ("clientPortAddress", Ipv4Addr::LOCALHOST.to_string()),
             ("maxClientCnxns", "0".to_owned()),
             ("admin.enableServer", "false".to_owned()),
-            // Sessions are counted in ticks.
+            // Session timeouts are multiples of the tick.
             ("tickTime", "500".to_owned()),
             ("maxSessionTimeout", "600000".to_owned()),
         ];
@@ -67,7 +68,7 @@ impl Cluster {
     }
 
     fn start_controller(&self) -> Result<Jvm> {
-        let mut properties = self.controller_configs();
+        let mut properties: Vec<(&str, String)> = self.controller_configs();
         properties.extend([
             ("process.roles", "controller".to_owned()),
             ("node.id", CONTROLLER_ID.to_string()),
@@ -82,6 +83,10 @@ impl Cluster {
         ]);
         let replicas = self.brokers.len().min(3).to_string();
         properties.push(("default.replication.factor", replicas));
+        // The controller needs the authorizer too.
+        let configs = self.options.broker_configs.iter();
+        let of_rights = configs.filter(|(key, _)| RIGHTS.contains(&&**key));
+        properties.extend(of_rights.map(|(key, value)| (&**key, value.clone())));
         let file = self.write_properties("coordinator", &properties)?;
         self.format_storage(&file)?;
         self.run_node(
@@ -112,7 +117,7 @@ impl Cluster {
         ]
     }
 
-    /// Brokers without ZooKeeper want their folders prepared.
+    /// KRaft brokers require formatted storage.
     fn format_storage(&self, properties: &str) -> Result<()> {
         let mut jvm = self.run_node(
             "format",
@@ -138,7 +143,7 @@ impl Cluster {
 
     pub(super) fn start_brokers(&mut self) -> Result<()> {
         for attempt in 1.. {
-            // All at once, then wait for each.
+            // Start all, then wait for each.
             for index in 0..self.brokers.len() {
                 if lock(&self.brokers[index]).jvm.is_none() {
                     self.ports[index] = self.pick_ports()?;
@@ -167,7 +172,7 @@ impl Cluster {
         unreachable!("the last attempt returns")
     }
 
-    /// Waits until all brokers know one another.
+    /// Waits until all brokers know each other.
     fn await_all(&self) -> Result<()> {
         let everyone: Vec<usize> = (0..self.brokers.len()).collect();
         for index in 0..self.brokers.len() {
@@ -256,14 +261,14 @@ impl Cluster {
             ("num.network.threads", "2".to_owned()),
             ("num.io.threads", "4".to_owned()),
             ("log.cleaner.dedupe.buffer.size", "2097152".to_owned()),
-            // Tests send records of years ago. A segment may come to hold only such, since a log is rolled when a
-            // batch is a week younger than the segment's first, and it would go at the next look for old segments.
+            // Tests send records with timestamps of years ago. A segment with such records only would be deleted by
+            // retention at the next check.
             ("log.retention.ms", "-1".to_owned()),
         ]);
         properties
     }
 
-    /// Waits until a broker that was started answers and knows the wanted brokers and all topics.
+    /// Waits until a started broker responds and knows the expected brokers and all topics.
     pub(super) fn await_broker(
         &self,
         index: usize,
@@ -307,10 +312,11 @@ impl Cluster {
             arguments: all,
             piped_output: false,
             jaas: self.jaas_file(name)?,
+            tells_handshakes: self.options.tells_handshakes && name.starts_with("broker"),
         })
     }
 
-    /// The file with the logins of brokers, for a broker.
+    /// The JAAS file of a broker.
     fn jaas_file(&self, name: &str) -> Result<Option<PathBuf>> {
         let Some(text) = self
             .options
@@ -325,7 +331,7 @@ impl Cluster {
         Ok(Some(path))
     }
 
-    /// Writes a file of properties; a later line overrules an earlier one of the same key.
+    /// Writes a properties file; a later line overrides an earlier one with the same key.
     fn write_properties(&self, name: &str, lines: &[(&str, String)]) -> Result<String> {
         let path = self.folder.join(format!("{name}.properties"));
         let escaped = |value: &str| value.replace('\\', "\\\\").replace('\n', "\\n");
@@ -338,7 +344,7 @@ impl Cluster {
     }
 }
 
-/// Asks a broker until it knows what it should.
+/// Polls a broker until its metadata is as expected.
 pub(super) fn await_call<'t>(
     port: u16,
     timeout_ms: u32,
@@ -371,7 +377,7 @@ fn wait_for_port(jvm: &mut Jvm, port: u16) -> Result<()> {
     }
 }
 
-/// Whether somebody else had the port when a server wanted it.
+/// Whether the start failed because the port was in use.
 pub(super) fn lost_its_port(jvm: &Jvm) -> bool {
     let tail = jvm.tail();
     tail.contains("Address already in use") || tail.contains("BindException")

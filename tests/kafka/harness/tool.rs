@@ -11,12 +11,12 @@ use super::install::Jars;
 use super::process::{Jvm, JvmCommand};
 use super::{Context, DEFAULT_VERSION, Failure, Result};
 
-/// A tool that takes longer hangs.
+/// Timeout of a tool.
 const LONG: Duration = Duration::from_secs(120);
 const HEAP_MB: u32 = 512;
 
-/// Runs the main class of a tool of the default version to its end: its exit code and what it printed.
-/// Its errors go into a log in `folder`.
+/// Runs the main class of a tool of the default version to its end. Returns its exit code and output. Its standard
+/// error goes to a log in `folder`.
 pub(crate) fn run_tool(
     folder: &Path,
     class: &str,
@@ -33,16 +33,17 @@ pub(crate) fn run_tool(
         arguments: all,
         piped_output: true,
         jaas: None,
+        tells_handshakes: false,
     })?;
     let mut stdout = jvm.take_stdout().expect("the tool's output is piped");
     let (sender, text) = channel();
-    // Ends when the JVM does, which is when this function returns at the latest.
+    // Ends when the JVM does, which is at the latest when this function returns.
     thread::Builder::new()
         .name("kafka-tool-output".to_owned())
         .spawn(move || {
             let mut all = String::new();
             let read = stdout.read_to_string(&mut all).map(|_| all);
-            // Nobody listens any more when the time was up.
+            // An error means that the timeout has passed.
             let _ = sender.send(read);
         })
         .context(|| "cannot start a thread".to_owned())?;
@@ -54,7 +55,18 @@ pub(crate) fn run_tool(
 }
 
 impl Cluster {
-    /// Runs one of Kafka's tools that change something in the cluster, by the class of its `main`.
+    /// The command line of Kafka's console consumer. Up to 3.9 it is a class of the broker's jar.
+    pub(crate) fn console_consumer(&self) -> String {
+        let class = if self.coordinator.is_zookeeper {
+            "kafka.tools.ConsoleConsumer"
+        } else {
+            "org.apache.kafka.tools.consumer.ConsoleConsumer"
+        };
+        let path = self.jars.class_path();
+        format!("java -cp {} {class}", path.to_string_lossy())
+    }
+
+    /// Runs one of Kafka's admin tools, by its main class.
     pub(crate) fn run_admin_tool(&self, class: &str, arguments: &[&str]) -> Result<()> {
         let servers = self.bootstrap_servers();
         let all = [&["--bootstrap-server", &*servers], arguments].concat();
@@ -67,7 +79,7 @@ impl Cluster {
         Err(failure.with_details(&errors))
     }
 
-    /// Gives a user a password for both kinds of SCRAM. KRaft takes one of a user at a time.
+    /// Sets the SCRAM credentials of a user for both mechanisms. KRaft accepts only one change per request.
     pub(crate) fn create_scram_user(&self, name: &str, password: &str) -> Result<()> {
         for credentials in [
             format!("SCRAM-SHA-256=[iterations=8192,password={password}]"),

@@ -1,15 +1,15 @@
-//! What the log says, compared with what the callbacks told.
+//! Comparison of the log with the results of the callbacks.
 
 use std::sync::Arc;
 
 use super::{Fate, Id, Ledger};
 use crate::harness::ReadRecord;
 
-/// Looks at the records of a topic as they are read, in the order of each partition.
+/// Processes the records of a topic as they are read, in the order of each partition.
 pub(crate) struct Reading {
     ledger: Arc<Ledger>,
     copies: Vec<u8>,
-    /// Whether a copy stood where the acknowledgement said.
+    /// Whether a copy was at the acknowledged offset.
     in_place: Vec<bool>,
     /// For each partition, the last number of each thread.
     last: Vec<Vec<Option<usize>>>,
@@ -17,20 +17,20 @@ pub(crate) struct Reading {
     late: Vec<Id>,
 }
 
-/// Where the log and the callbacks differ. What brokers or configuration allow is for the test to say;
-/// what nothing allows has failed before.
+/// Differences between the log and the callbacks. The test decides whether its brokers and configuration allow them; a
+/// difference that is never allowed has panicked before.
 pub(crate) struct Findings {
     ledger: Arc<Ledger>,
     copies: Vec<u8>,
-    /// Acknowledged, and not in the log.
+    /// Acknowledged, but not in the log.
     pub(crate) lost: Vec<Id>,
-    /// In the log more than once; named once for each copy too many.
+    /// In the log more than once; listed once for each additional copy.
     pub(crate) duplicates: Vec<Id>,
-    /// Acknowledged and in the log, but not where it was said to be.
+    /// Acknowledged and in the log, but at another offset.
     pub(crate) misplaced: Vec<Id>,
-    /// Behind a later record of the same thread in the same partition.
+    /// After a later record of the same thread in the same partition.
     pub(crate) late: Vec<Id>,
-    /// Of those that may have been written: how many were.
+    /// The number of maybe-written records that were written.
     pub(crate) maybe_found: usize,
 }
 
@@ -47,7 +47,7 @@ impl Reading {
         }
     }
 
-    /// The next record that was read.
+    /// Processes the next record.
     pub(crate) fn see(&mut self, record: &ReadRecord<'_>) -> Id {
         let id = self.ledger.identity(record);
         let place = self.ledger.place(id);
@@ -101,7 +101,7 @@ impl Reading {
         }
     }
 
-    /// Everything has been read.
+    /// Completes the comparison.
     pub(crate) fn finish(self) -> Findings {
         let mut findings = Findings {
             ledger: Arc::clone(&self.ledger),
@@ -132,12 +132,12 @@ impl Reading {
 }
 
 impl Findings {
-    /// How often a record is in the log.
+    /// The number of copies of a record in the log.
     pub(crate) fn copies(&self, id: Id) -> usize {
         self.copies[self.ledger.place(id)].into()
     }
 
-    /// Every acknowledged record is in the log once, where it was said to be, and in order.
+    /// Every acknowledged record is in the log once, at its acknowledged offset, and in order.
     pub(crate) fn assert_exactly_once(&self) {
         self.assert_none_lost();
         self.assert_once_and_in_order();
@@ -147,7 +147,7 @@ impl Findings {
         assert!(self.lost.is_empty(), "lost: {}", self.name(&self.lost));
     }
 
-    /// What is in the log is there once, where it was said to be, and in order.
+    /// Every record in the log is there once, at its acknowledged offset, and in order.
     pub(crate) fn assert_once_and_in_order(&self) {
         let (twice, misplaced, late) = (&self.duplicates, &self.misplaced, &self.late);
         assert!(twice.is_empty(), "more than once: {}", self.name(twice));
@@ -159,7 +159,7 @@ impl Findings {
         assert!(late.is_empty(), "out of order: {}", self.name(late));
     }
 
-    /// The first few records of a list, with what is known of them.
+    /// The first few records of a list, with details.
     pub(crate) fn name(&self, ids: &[Id]) -> String {
         let first: Vec<String> = ids
             .iter()

@@ -1,4 +1,4 @@
-//! What the records of the matrix are.
+//! The content of the matrix's records.
 
 use kafka_producer::{Header, ProducerRecord};
 
@@ -17,8 +17,8 @@ const WORDS: [&str; 8] = [
     "receipt",
 ];
 
-/// Record N, of every kind there is: keys null or not, values null, empty, short or long, timestamps that
-/// do not only grow, headers of all kinds where the broker knows them.
+/// Record N, with all variants: keys null or not, values null, empty, short or long, timestamps that also decrease,
+/// headers of all kinds if the broker supports them.
 pub(super) struct Content {
     key: Option<Vec<u8>>,
     value: Option<Vec<u8>>,
@@ -60,7 +60,7 @@ impl Content {
             .with_timestamp(self.timestamp)
     }
 
-    /// Whether this is what was read; otherwise what was expected.
+    /// Compares with the record that was read; the error has the expected content.
     pub(super) fn compare(&self, read: &ReadRecord<'_>) -> Result<(), String> {
         let headers: Vec<_> = self
             .headers
@@ -83,7 +83,7 @@ impl Content {
     }
 }
 
-/// Prose with some noise in it: codecs find something to save and something they cannot.
+/// Text with some noise: partly compressible.
 fn value(number: usize) -> Option<Vec<u8>> {
     match number % 1_000 {
         7 => return None,

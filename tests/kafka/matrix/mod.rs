@@ -1,5 +1,4 @@
-//! Every version of Kafka, every codec: what the producer writes, that version's own consumer and tools
-//! take for what was meant.
+//! The matrix of Kafka versions and codecs: that version's own consumer and tools must read what the producer writes.
 //!
 //! All of them, and the table for the README: `KAFKA_TESTS=required cargo test --test kafka -- matrix --publish`.
 
@@ -62,7 +61,7 @@ fn kafka_4_4_0() -> TestResult {
     every_codec("4.4.0")
 }
 
-/// Goes on after a codec that failed: the table has a place for each.
+/// Continues after a codec that failed, so that the table is complete.
 fn every_codec(version: &str) -> TestResult {
     let release = Release::of(version);
     let cluster = start(release).inspect_err(|failure| {
@@ -104,7 +103,7 @@ fn start(release: &Release) -> crate::harness::Result<Cluster> {
     let options = ClusterOptions::default()
         .version(release.version)
         .heap_mb(256)
-        // The records say that they are years old.
+        // The records have timestamps of years ago.
         .config("log.retention.ms", "-1");
     Cluster::start(options)
 }

@@ -1,4 +1,4 @@
-//! Before anything is said of the producer: what that version's own producer writes is taken for that.
+//! Validates the harness first: records of that version's own producer must be parsed correctly.
 
 use super::releases::{CODECS, Release};
 use crate::harness::{Cluster, Failure, Result};
@@ -6,7 +6,7 @@ use crate::harness::{Cluster, Failure, Result};
 const COUNT: u64 = 1_000;
 const SIZE: usize = 100;
 
-/// Has the broker's own producer write with each codec, and looks for that in what the harness reads.
+/// Sends with the broker's own producer and each codec, and checks what the harness reads.
 pub(super) fn is_understood(cluster: &Cluster, release: &Release) -> Result<()> {
     for codec in CODECS.iter().filter(|codec| release.takes(codec)) {
         let topic = &format!("own-{codec}");

@@ -1,4 +1,4 @@
-//! What a broker is too old for ends with an error that says what to do, and leaves nothing in the log.
+//! Features that a broker is too old for result in an error with the remedy, and no record in the log.
 
 use kafka_producer::{ProducerConfigBuilder, ProducerRecord};
 
@@ -7,7 +7,7 @@ use crate::producer::{build, config};
 
 type Record = ProducerRecord<'static, [u8], [u8]>;
 
-/// A broker that does not know the codec.
+/// A broker that does not support the codec.
 pub(super) fn of_codec(cluster: &Cluster, codec: &str) -> Result<()> {
     let config = plain(cluster).set("compression.type", codec);
     let topic = format!("refused-{codec}");
@@ -15,7 +15,7 @@ pub(super) fn of_codec(cluster: &Cluster, codec: &str) -> Result<()> {
     refused(cluster, &topic, config, record, "compression.type")
 }
 
-/// A broker that hands out no producer ids.
+/// A broker without InitProducerId.
 pub(super) fn of_idempotence(cluster: &Cluster) -> Result<()> {
     let config = config(&cluster.bootstrap_servers());
     let topic = "refused-idempotence";
@@ -23,7 +23,7 @@ pub(super) fn of_idempotence(cluster: &Cluster) -> Result<()> {
     refused(cluster, topic, config, record, "enable.idempotence=false")
 }
 
-/// A broker whose messages have none.
+/// A broker whose message format has no headers.
 pub(super) fn of_headers(cluster: &Cluster) -> Result<()> {
     let topic = "refused-headers";
     let record = Record::new(topic, &b"value"[..]).with_header("trace", "1");

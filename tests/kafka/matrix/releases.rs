@@ -1,7 +1,6 @@
-//! The versions of Kafka, and what each can do.
+//! The versions of Kafka in the matrix, and their features.
 
-/// The versions of the matrix, oldest first: one for each step of the protocol that a producer notices,
-/// and the newest.
+/// The versions of the matrix, oldest first: one for each protocol change that affects a producer, and the newest.
 pub(super) const RELEASES: [Release; 8] = [
     Release::new("0.10.2.2", 1),
     Release::new("0.11.0.3", 2),
@@ -21,7 +20,7 @@ pub(super) const CODECS: [&str; 5] = ["none", "gzip", "snappy", "lz4", "zstd"];
 /// A version of Kafka.
 pub(super) struct Release {
     pub(super) version: &'static str,
-    /// The newest message format it has.
+    /// Its newest message format.
     pub(super) magic: i8,
     has_zstd: bool,
 }

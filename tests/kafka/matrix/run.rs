@@ -1,4 +1,4 @@
-//! One cell of the matrix: records written by the producer, and what the broker's own code says of them.
+//! One cell of the matrix: writes records, and verifies them with the broker's own code.
 
 use std::time::Instant;
 
@@ -11,7 +11,7 @@ use crate::producer::{build, config};
 pub(super) const COUNT: usize = 100_000;
 const PARTITIONS: usize = 3;
 
-/// Writes, reads back, and looks into the log.
+/// Writes, reads back, and inspects the log.
 pub(super) fn codec(cluster: &Cluster, release: &Release, codec: &str) -> Result<Cell> {
     let topic = format!("matrix-{codec}");
     cluster.create_topic(&topic, PARTITIONS as i32, &[])?;
@@ -37,7 +37,7 @@ pub(super) fn codec(cluster: &Cluster, release: &Release, codec: &str) -> Result
     Ok(Cell::Equal { batches })
 }
 
-/// The number of the record at each offset of each partition, as the acknowledgements tell.
+/// The number of the record at each offset of each partition, from the acknowledgements.
 type Offsets = Vec<Vec<Option<usize>>>;
 
 fn produce(
@@ -50,7 +50,7 @@ fn produce(
         .set("compression.type", codec)
         .set("linger.ms", "5");
     if !release.has_idempotence() {
-        // Order, should a batch be sent again.
+        // Keeps the order if a batch is retried.
         config = config
             .enable_idempotence(false)
             .max_in_flight_requests_per_connection(1);
@@ -85,7 +85,7 @@ fn produce(
     Ok(offsets)
 }
 
-/// Every record is where its acknowledgement said, whole, and behind those that were sent before it.
+/// Every record is at its acknowledged offset, unchanged, and after those that were sent before it.
 fn read(cluster: &Cluster, release: &Release, topic: &str, offsets: &Offsets) -> Result<()> {
     let mut next = [(0, None); PARTITIONS];
     let mut complaints = Vec::new();

@@ -1,4 +1,4 @@
-//! The matrix as a table, and its place in the README.
+//! The table of the matrix in the README.
 
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
@@ -8,28 +8,28 @@ use super::run::COUNT;
 use crate::harness::Result;
 use crate::published::{commit, grouped, write_between};
 
-/// What came of one version with one codec.
+/// The result of one version with one codec.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
-    /// Everything was read back as it was sent.
+    /// Everything was read back unchanged.
     Equal {
         batches: usize,
     },
-    /// The version does not know the codec, and the error says so.
+    /// The version does not support the codec, and the error says so.
     Refused,
     Failed,
 }
 
 static CELLS: Mutex<Vec<(&str, &str, Cell)>> = Mutex::new(Vec::new());
 
-/// Takes down what came of a version with a codec.
+/// Stores the result of a version with a codec.
 pub(super) fn note(release: &Release, codec: &'static str, cell: &Result<Cell>) {
     let cell = cell.as_ref().copied().unwrap_or(Cell::Failed);
     let mut cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
     cells.push((release.version, codec, cell));
 }
 
-/// Writes what was noted into the README; false if nothing was. Every version must have been run.
+/// Writes the results into the README; returns false if there are none. Every version must have been run.
 pub(crate) fn publish() -> std::result::Result<bool, Box<dyn std::error::Error>> {
     let cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
     if cells.is_empty() {

@@ -1,4 +1,4 @@
-//! One broker, and what happens to it: not there, killed, paused.
+//! Faults of a single broker: down, killed, paused.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,16 +12,15 @@ use crate::runner::{TestResult, tests};
 use crate::workload::{THREADS, Workload, Workloads, send, wait_for};
 
 tests![
-    a_broker_that_is_not_there_yet_is_waited_for_and_then_used,
+    a_broker_that_is_not_up_yet_is_used_later,
     a_killed_broker_costs_no_acknowledged_record,
-    a_paused_broker_fills_the_memory_and_gives_it_back,
+    a_paused_broker_exhausts_the_memory_which_is_returned_later,
 ];
 
 const PARTITIONS: usize = 12;
 
-/// `send` fails after `max.block.ms` and says what was tried; the same producer works once the broker
-/// is there.
-fn a_broker_that_is_not_there_yet_is_waited_for_and_then_used() -> TestResult {
+/// `send` fails after `max.block.ms` and lists the attempts; the same producer works once the broker is up.
+fn a_broker_that_is_not_up_yet_is_used_later() -> TestResult {
     let cluster = Cluster::start(ClusterOptions::default())?;
     cluster.create_topic("late", 3, &[])?;
     cluster.broker(0).stop_clean()?;
@@ -55,7 +54,7 @@ fn a_broker_that_is_not_there_yet_is_waited_for_and_then_used() -> TestResult {
     Ok(())
 }
 
-/// kill -9 and restart, while four threads send until 10 s after the restart.
+/// SIGKILL and restart, while four threads send until 10 s after the restart.
 fn a_killed_broker_costs_no_acknowledged_record() -> TestResult {
     let cluster = Cluster::start(ClusterOptions::default())?;
     cluster.create_topic("killed", PARTITIONS as i32, &[])?;
@@ -75,9 +74,9 @@ fn a_killed_broker_costs_no_acknowledged_record() -> TestResult {
     Ok(())
 }
 
-/// Senders block at `buffer.memory`, fail at `max.block.ms`, and when the broker goes on the pool is
-/// whole again.
-fn a_paused_broker_fills_the_memory_and_gives_it_back() -> TestResult {
+/// Senders block when `buffer.memory` is exhausted, and fail after `max.block.ms`; after the broker is resumed all
+/// memory is returned.
+fn a_paused_broker_exhausts_the_memory_which_is_returned_later() -> TestResult {
     const MEMORY: usize = 1024 * 1024;
     let cluster = Cluster::start(ClusterOptions::default())?;
     cluster.create_topic("paused", PARTITIONS as i32, &[])?;
@@ -118,7 +117,7 @@ fn a_paused_broker_fills_the_memory_and_gives_it_back() -> TestResult {
     Ok(())
 }
 
-/// Sends until a record finds no memory.
+/// Sends until a record fails for lack of memory.
 pub(crate) fn until_exhausted(
     producer: &Producer,
     ledger: &Arc<Ledger>,

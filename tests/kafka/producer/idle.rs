@@ -1,4 +1,4 @@
-//! A producer with nothing to do does nothing.
+//! An idle producer uses no CPU.
 
 use std::fs;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::shared;
 tests![an_idle_producer_does_not_wake_up];
 
 const WINDOW: Duration = Duration::from_secs(60);
-/// Clock ticks of /proc in a second, on every Linux there is.
+/// Clock ticks of `/proc` per second, the same on every common Linux.
 const TICKS_PER_SECOND: f64 = 100.0;
 
-/// 60 s with 1 and with 1,000 known partitions: at most 0.2 % of a core and 5 wake-ups a second.
+/// 60 s with 1 and with 1,000 cached partitions: at most 0.2 % of a core and 5 wake-ups per second.
 fn an_idle_producer_does_not_wake_up() -> TestResult {
     let cluster = shared::cluster()?;
     cluster.create_topic("idle-1", 1, &[])?;
@@ -59,12 +59,12 @@ struct Usage {
     switches: u64,
 }
 
-/// The threads of this process that are senders of producers.
+/// The sender threads of this process.
 fn sender_threads() -> std::io::Result<Vec<String>> {
     let mut found = Vec::new();
     for task in fs::read_dir("/proc/self/task")? {
         let path = task?.path();
-        // The kernel keeps 15 bytes of a thread's name.
+        // The kernel truncates thread names to 15 bytes.
         if fs::read_to_string(path.join("comm"))?.trim_end() == "kafka-producer-" {
             found.push(path.display().to_string());
         }

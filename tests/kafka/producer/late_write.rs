@@ -1,9 +1,9 @@
-//! A batch that times out while it is being written (KAFKA-19012).
+//! A batch that expires while it is being written (KAFKA-19012).
 //!
-//! A paused broker takes what its socket's buffers hold and no more, so a large request is written in
-//! part. Its batch times out, and other records want its memory. In Java's 3.0.0 they get it: the rest of
-//! the request is then written out of what they put there, and records appear in a partition, or even a
-//! topic, that they were never sent to.
+//! A paused broker accepts only what the socket buffers hold, so a large request is written in part. Its batch expires,
+//! and other records need memory. In Java's 3.0.0 the pool gives them the memory of the batch: the rest of the request
+//! is then written from what they put there, and records appear in a partition, or even a topic, that they were never
+//! sent to.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,7 +15,7 @@ use crate::harness::{Cluster, ClusterOptions};
 use crate::runner::{TestResult, tests};
 use crate::workload::wait_for;
 
-tests![a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its_memory];
+tests![a_batch_that_expires_during_its_write_is_written_intact_under_memory_pressure];
 
 const VICTIM: &str = "victim";
 const OTHERS: &str = "others";
@@ -24,18 +24,17 @@ const OTHER_PARTITIONS: i32 = 8;
 const BATCH_BYTES: usize = 900_000;
 const VICTIM_RECORDS: usize = 800;
 const RECORD_BYTES: usize = 1000;
-/// Two batches have room, a third has not.
+/// Memory for two batches, but not for a third.
 const MEMORY_BYTES: usize = 2_000_000;
-/// Records for each of the other partitions, one partition after the other: they fill whatever memory
-/// they get, to the end that is still to be written.
+/// Records for each of the other partitions, one partition after the other: they fill all memory that they get,
+/// including the part that is still to be written.
 const WANTING: usize = 850;
-/// How long the batch waits before it is written: so much sooner it times out than its request does.
+/// How long the batch is queued before it is written: so much earlier it expires than its request times out.
 const HEAD_START: Duration = Duration::from_secs(4);
 const TIMEOUT: Duration = Duration::from_secs(8);
 
-fn a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its_memory()
--> TestResult {
-    // A pause is not to cost the broker its leadership.
+fn a_batch_that_expires_during_its_write_is_written_intact_under_memory_pressure() -> TestResult {
+    // The pause must not cost the broker its leadership.
     let options = ClusterOptions::default().config("zookeeper.session.timeout.ms", "60000");
     let cluster = Arc::new(Cluster::start(options)?);
     cluster.create_topic(VICTIM, 1, &[])?;
@@ -55,12 +54,12 @@ fn a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its
         send(&producer, topic, 0, 0)?.get()?;
     }
 
-    // One request is on its way to a broker that stands still; the victim's batch waits behind it.
+    // One request is in flight to a paused broker; the victim's batch is queued behind it.
     cluster.broker(0).pause()?;
     let again = Arc::clone(&cluster);
     let first = producer.send_with_callback(
         ProducerRecord::new(OTHERS, &value(OTHERS, 0, 1)[..]).with_partition(0),
-        // The sender's thread is here: nothing is written until the broker stands still again.
+        // The callback blocks the sender thread: nothing is written until the broker is paused again.
         move |_| again.broker(0).pause().expect("the broker runs"),
     )?;
     wait_for("a request under way", TIMEOUT, || {
@@ -72,7 +71,7 @@ fn a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its
     cluster.broker(0).resume()?;
     first.get()?;
 
-    // In mid-write, the victim times out.
+    // The victim expires in the middle of the write.
     let error = victims[0].get().expect_err("the broker is paused");
     assert_eq!(error.kind(), &ProduceErrorKind::DeliveryTimeout, "{error}");
     assert_eq!(error.delivery(), Delivery::MaybeWritten);
@@ -107,7 +106,7 @@ fn a_batch_that_times_out_in_mid_write_is_written_unharmed_while_others_want_its
     assert_eq!(snapshot.memory_free_bytes, MEMORY_BYTES as u64);
     producer.close()?;
 
-    // Its bytes were all written, and they were still its own.
+    // All of its bytes were written, unchanged.
     let mut seen = 0;
     cluster.read_back(VICTIM, |record| {
         assert_eq!(record.value, Some(&value(VICTIM, 0, seen)[..]));
@@ -149,7 +148,7 @@ fn send(
     producer.send(ProducerRecord::new(topic, &value[..]).with_partition(partition))
 }
 
-/// Says where it belongs, so that it is known wherever it turns up.
+/// Contains its destination, so that a misdirected record is recognised.
 fn value(topic: &str, partition: i32, number: usize) -> Vec<u8> {
     let mut text = format!("{topic}:{partition}:{number}:").into_bytes();
     text.resize(RECORD_BYTES, b'.');

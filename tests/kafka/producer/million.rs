@@ -1,4 +1,4 @@
-//! A million records, and every one of them looked at.
+//! A million records, each of them verified.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -83,8 +83,7 @@ fn million(
     check_segments(&cluster, topic, idempotent)
 }
 
-/// Without acknowledgements a record counts as sent when a socket has it: the broker may be a moment
-/// behind.
+/// With acks=0 a record completes when it is written to a socket: the broker may append it a moment later.
 fn wait_until_appended(cluster: &Cluster, topic: &str) -> TestResult {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
@@ -97,8 +96,8 @@ fn wait_until_appended(cluster: &Cluster, topic: &str) -> TestResult {
     }
 }
 
-/// Every kind of record: keys null and not, values null and not, timestamps given and not, headers none,
-/// null, and several.
+/// All variants of records: keys null and not, values null and not, timestamps set and not, headers none, null, and
+/// several.
 fn send(producer: &Producer, ledger: &Arc<Ledger>, thread: usize, number: usize) {
     let topic = ledger.topic();
     let value = ledger.payload(thread, number, SIZE);
@@ -120,7 +119,7 @@ fn send(producer: &Producer, ledger: &Arc<Ledger>, thread: usize, number: usize)
             .with_header("first", b"1".to_vec())
             .with_header("first", value.clone());
     }
-    // The fate is the ledger's to know.
+    // The result goes to the ledger, by the callback.
     drop(
         producer
             .send_with_callback(record, ledger.callback(thread, number))

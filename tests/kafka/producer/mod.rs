@@ -1,15 +1,17 @@
-//! The producer against a real broker: what it acknowledged is there, once and in order.
+//! The producer with a real broker: acknowledged records are in the log, once and in order.
 
 pub(crate) mod faults;
 pub(crate) mod idle;
 pub(crate) mod late_write;
+pub(crate) mod metrics;
 pub(crate) mod million;
 pub(crate) mod oversize;
 pub(crate) mod partitions;
+pub(crate) mod reporters;
 
 use kafka_producer::{KafkaProducer, ProducerConfig, ProducerConfigBuilder};
 
-/// Keys and values as they are on the wire.
+/// Keys and values are bytes.
 pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
 
 pub(crate) fn config(servers: &str) -> ProducerConfigBuilder {

@@ -1,4 +1,4 @@
-//! Batches that are larger than the topic allows, split until the broker takes them.
+//! Batches larger than the topic's limit, which are split until the broker accepts them.
 
 use super::{build, config};
 use crate::ledger::{Ledger, Reading};
@@ -14,7 +14,7 @@ tests![
 const PER_THREAD: usize = 50_000;
 const PARTITIONS: usize = 3;
 
-/// KAFKA-8350: Java splits by `batch.size`, which changes nothing here, until the batch expires.
+/// Java splits by `batch.size`, which has no effect here, until the batch expires (KAFKA-8350).
 fn batches_of_1_mib_arrive_in_a_topic_that_takes_64_kib() -> TestResult {
     everything_arrives("oversize", true)
 }
@@ -41,7 +41,7 @@ fn everything_arrives(topic: &str, idempotent: bool) -> TestResult {
             let (producer, ledger) = (&producer, &ledger);
             scope.spawn(move || {
                 for number in 0..PER_THREAD {
-                    // The fate is the ledger's to know.
+                    // The result goes to the ledger, by the callback.
                     drop(send(producer, ledger, thread, number, None));
                 }
             });
@@ -60,7 +60,7 @@ fn everything_arrives(topic: &str, idempotent: bool) -> TestResult {
     })?;
     let mut findings = reading.finish();
     if !idempotent {
-        // Batches behind one that is split may overtake its pieces, as in 3.0.
+        // Without idempotence later batches may overtake the pieces of a split one, as in 3.0.
         findings.late.clear();
     }
     findings.assert_exactly_once();
@@ -74,7 +74,7 @@ fn everything_arrives(topic: &str, idempotent: bool) -> TestResult {
         attempts as f64 / written as f64,
         snapshot.produce_requests
     );
-    // Each split makes two batches of one, at the least.
+    // Each split makes at least two batches of one.
     assert!(snapshot.batches_split > 0 && snapshot.batches_split < written);
     Ok(())
 }

@@ -1,4 +1,4 @@
-//! Keys go where Java's client puts them.
+//! Partitions of keys are those of Java's client.
 
 use kafka_producer::ProducerRecord;
 
@@ -8,7 +8,8 @@ use crate::shared;
 
 tests![keyed_records_land_on_the_partition_that_javas_client_picks];
 
-/// PT-1, PT-3
+/// A record with a key goes to murmur2 of its bytes, made positive, modulo the number of all partitions; one without a
+/// key goes to the sticky partition (PT-1). An empty key is a key (PT-3).
 fn keyed_records_land_on_the_partition_that_javas_client_picks() -> TestResult {
     const PARTITIONS: i32 = 12;
     let cluster = shared::cluster()?;
@@ -31,7 +32,7 @@ fn keyed_records_land_on_the_partition_that_javas_client_picks() -> TestResult {
     Ok(())
 }
 
-/// Bytes of every value, none of them alike.
+/// Keys with all byte values, all different.
 fn key(length: usize, variant: usize) -> Vec<u8> {
     (0..length)
         .map(|at| (at * 31 + variant * 97 + length * 7) as u8)

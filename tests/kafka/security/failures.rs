@@ -1,4 +1,4 @@
-//! What goes wrong with TLS and SASL, told by `send` with its cause and the key to change; and when it is told.
+//! TLS and SASL failures: `send` returns the cause and the key to change; and the latency of the error.
 
 use std::fmt::Write as _;
 use std::io::{Read, Write};
@@ -19,22 +19,22 @@ use crate::producer::{self, build};
 use crate::published::write_between;
 use crate::runner::{TestResult, tests};
 
-tests![each_names_its_cause_in_time];
+tests![each_failure_is_reported_with_its_cause_in_time];
 
-/// A refusal is told at once, and not when this is over.
+/// `max.block.ms`: a permanent failure must be reported before it.
 const MAX_BLOCK: Duration = Duration::from_secs(60);
 const AT_ONCE: Duration = Duration::from_secs(5);
-/// What may pass is tried for so long.
+/// `max.block.ms`, for how long transient failures are retried.
 const SHORT: Duration = Duration::from_secs(3);
-/// Of a text, so much goes into the table.
+/// Maximum length of a text in the table.
 const TOLD_CHARS: usize = 420;
 const TOPIC: &str = "nowhere";
 
-/// When a failure is told.
+/// When a failure is reported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Told {
     AtOnce,
-    /// It looks like what passes: at the end of `max.block.ms`.
+    /// It may be transient: at the end of `max.block.ms`.
     InTheEnd,
 }
 
@@ -45,18 +45,18 @@ struct Case {
     words: [&'static str; 2],
 }
 
-/// What one broker's client was told.
+/// The results with one broker.
 struct Row {
     version: &'static str,
     what: &'static str,
-    /// Until `send` returned, until its future knew, and until `partitions_for` returned.
+    /// Latency of `send`, of its future, and of `partitions_for`.
     took: [Duration; 3],
     text: String,
 }
 
 static ROWS: Mutex<Vec<Row>> = Mutex::new(Vec::new());
 
-fn each_names_its_cause_in_time() -> TestResult {
+fn each_failure_is_reported_with_its_cause_in_time() -> TestResult {
     for version in VERSIONS {
         let rig = rig(version)?;
         for case in cases(&rig)? {
@@ -165,7 +165,7 @@ fn cases(rig: &Rig) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
             trusting(&web_server()?, &stranger),
             ["plain HTTP", "bootstrap.servers"],
         ),
-        // A listener that takes plain connections hangs up, as one does that is being restarted: that is tried again.
+        // A plain text listener closes the connection, as during a restart: the producer retries.
         in_the_end(
             "TLS to a plain listener",
             trusting(&rig.servers("PLAINTEXT"), &stranger),
@@ -180,7 +180,7 @@ fn cases(rig: &Rig) -> Result<Vec<Case>, Box<dyn std::error::Error>> {
 }
 
 fn config_of(properties: Properties) -> ProducerConfigBuilder {
-    // The login is the case's to give.
+    // The case sets the login.
     properties
         .into_iter()
         .filter(|(key, _)| !key.starts_with("sasl."))
@@ -239,7 +239,7 @@ fn times(row: &Row) -> String {
     format!("{send}, {future}, {partitions_for} ms")
 }
 
-/// A text without what another run has otherwise, ports and moments, and without what each begins and ends with.
+/// Removes ports and times, which differ between runs, and the common beginning and end.
 fn timeless(text: &str) -> String {
     const LOOPBACK: &str = "127.0.0.1:";
     let mut told = String::new();
@@ -260,7 +260,7 @@ fn timeless(text: &str) -> String {
     told
 }
 
-/// Writes what was told into the documentation; false if nothing was.
+/// Writes the results into the documentation; returns false if there are none.
 pub(super) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
     let rows = ROWS.lock().unwrap_or_else(PoisonError::into_inner);
     if rows.is_empty() {
@@ -283,7 +283,7 @@ pub(super) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
                 .map(|each| format!("{}: {}", each.version, shortened(&each.text)));
             each.collect::<Vec<_>>().join("<br>")
         };
-        // The versions of TLS say the same.
+        // The results of both TLS versions are the same.
         if before.contains(&text) {
             continue;
         }
@@ -305,7 +305,7 @@ fn shortened(text: &str) -> String {
     }
 }
 
-/// Answers everything as a web server does that does not know what it was asked.
+/// A web server that responds to everything with an error.
 fn web_server() -> std::io::Result<String> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
     let address = listener.local_addr()?;

@@ -1,8 +1,11 @@
-//! Every mechanism over plain text and inside each version of TLS: what is acknowledged is there, once and in order, and a
-//! client of Kafka's own witnesses what the listener takes.
+//! Every mechanism in plain text and inside each version of TLS: acknowledged records are in the log, once and in
+//! order; the broker's log has the negotiated parameters, and a client of Kafka's own confirms what the listener
+//! accepts.
 
+use std::error::Error;
 use std::time::Instant;
 
+use super::negotiated::Negotiated;
 use super::rig::{Mechanism, Properties, Rig, Wire, rig, with_mechanism};
 use super::table::{self, Cell};
 use crate::harness::Failure;
@@ -17,7 +20,7 @@ pub(super) const VERSIONS: [&str; 2] = ["3.0.0", NEWEST];
 
 pub(super) const COUNT: usize = 100_000;
 
-/// A test for each mechanism with each version: they are shared out among the parts.
+/// A test for each mechanism with each version, so that they can be distributed over the parts.
 macro_rules! cells {
     ($($name:ident = $version:expr, $mechanism:ident;)+) => {
         tests![$($name),+];
@@ -42,7 +45,7 @@ cells! {
     newest_kafka_oauthbearer = NEWEST, OAuthBearer;
 }
 
-/// Goes on after a cell that failed: the table has a place for each.
+/// Continues after a cell that failed, so that the table is complete.
 fn every_wire(version: &'static str, mechanism: Mechanism) -> TestResult {
     let rig = rig(version)?;
     let mut failures = Vec::new();
@@ -51,10 +54,9 @@ fn every_wire(version: &'static str, mechanism: Mechanism) -> TestResult {
             continue;
         }
         let outcome = cell(&rig, mechanism, wire);
-        let noted = if outcome.is_ok() {
-            Cell::Arrived
-        } else {
-            Cell::Failed
+        let noted = match &outcome {
+            Ok(negotiated) => Cell::Arrived(negotiated.to_string()),
+            Err(_) => Cell::Failed,
         };
         table::note(version, mechanism, wire, noted);
         if let Err(why) = outcome {
@@ -71,11 +73,13 @@ fn every_wire(version: &'static str, mechanism: Mechanism) -> TestResult {
     }
 }
 
-fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> TestResult {
+fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> Result<Negotiated, Box<dyn Error>> {
     let properties = rig.properties(mechanism, wire);
     let witnessed = witness(rig, mechanism, wire, &properties)?;
     let topic = format!("security-{}", mechanism.listener(wire).to_lowercase());
     rig.cluster.create_topic(&topic, 3, &[])?;
+    // Skip the log of earlier connections.
+    let said_before = rig.cluster.broker(0).log()?.len();
     let began = Instant::now();
     let config = properties.into_iter().fold(
         kafka_producer::ProducerConfig::builder(),
@@ -88,7 +92,7 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> TestResult {
             let (producer, ledger) = (&producer, &ledger);
             scope.spawn(move || {
                 for number in 0..COUNT / THREADS {
-                    // The fate is the ledger's to know.
+                    // The result goes to the ledger, by the callback.
                     drop(send(producer, ledger, thread, number, None));
                 }
             });
@@ -101,6 +105,14 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> TestResult {
         return Err(format!("not all were acknowledged: {tally:?}").into());
     }
     producer.close()?;
+    let said = rig.cluster.broker(0).log()?;
+    let said = said.get(said_before..).unwrap_or_default();
+    let negotiated = Negotiated::of(said, &mechanism.listener(wire));
+    let expected = Negotiated::expected(mechanism, wire);
+    if negotiated != expected {
+        let why = format!("the broker says {negotiated:?}, and not {expected:?}");
+        return Err(why.into());
+    }
     let mut reading = Reading::new(&ledger);
     rig.cluster.read_back(&topic, |record| {
         reading.see(&record);
@@ -108,14 +120,14 @@ fn cell(rig: &Rig, mechanism: Mechanism, wire: Wire) -> TestResult {
     reading.finish().assert_once_and_in_order();
     rig.cluster.delete_topic(&topic)?;
     println!(
-        "    Kafka {}, {}: {COUNT} records in {took:.2?}; {witnessed}",
+        "    Kafka {}, {}: {COUNT} records in {took:.2?}; the broker says: {negotiated}; {witnessed}",
         rig.cluster.version(),
         mechanism.listener(wire),
     );
-    Ok(())
+    Ok(negotiated)
 }
 
-/// Has Kafka's own client say what the listener takes: this, and neither the other version of TLS, nor another
+/// Confirms with Kafka's own client what the listener accepts: this, and neither the other version of TLS, nor another
 /// mechanism, nor a client without a certificate.
 fn witness(
     rig: &Rig,

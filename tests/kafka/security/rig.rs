@@ -1,6 +1,7 @@
-//! One broker of a version with a listener for each cell of the matrix, and for each mistake.
+//! One broker of a version with a listener for each cell of the matrix, and for each failure.
 //!
-//! A listener takes one version of TLS and one mechanism only, so that whoever got a record through it used those.
+//! A listener accepts one version of TLS and one mechanism only; the negotiated parameters are read from the broker's
+//! log all the same.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,17 +13,17 @@ use crate::producer;
 
 pub(super) const USER: &str = "alice";
 pub(super) const PASSWORD: &str = "alice-s3cret";
-/// Of Event Hubs, where the password is a string of connection.
+/// A connection string as password, as of Event Hubs.
 pub(super) const EVENT_HUBS_USER: &str = "$ConnectionString";
 pub(super) const EVENT_HUBS_PASSWORD: &str =
     "Endpoint=sb://orders.test/;SharedAccessKeyName=send;SharedAccessKey=c2VjcmV0+/==";
 
-/// How a client says who it is.
+/// How a client authenticates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mechanism {
     /// Not at all.
     Ssl,
-    /// By a certificate.
+    /// By a client certificate.
     Mtls,
     Plain,
     Scram256,
@@ -30,7 +31,7 @@ pub(super) enum Mechanism {
     OAuthBearer,
 }
 
-/// Below or inside of which the mechanism runs.
+/// The transport below the mechanism.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Wire {
     PlainText,
@@ -88,12 +89,12 @@ impl Mechanism {
         }
     }
 
-    /// Whether there is such a thing.
+    /// Whether the combination exists.
     pub(super) fn runs_on(self, wire: Wire) -> bool {
         wire != Wire::PlainText || self.sasl().is_some()
     }
 
-    /// The name of the listener that takes nothing else.
+    /// The name of the listener for this combination only.
     pub(super) fn listener(self, wire: Wire) -> String {
         let name = self.name().to_uppercase().replace('-', "_");
         format!("{name}_{}", wire.listener())
@@ -107,7 +108,7 @@ impl Mechanism {
         }
     }
 
-    /// What a broker says in `sasl.jaas.config`.
+    /// The broker's `sasl.jaas.config`.
     fn jaas_of_broker(self) -> String {
         match self {
             Self::Plain => format!(
@@ -123,7 +124,7 @@ impl Mechanism {
         }
     }
 
-    /// What a client says in it.
+    /// The client's `sasl.jaas.config`.
     fn jaas_of_client(self) -> String {
         let module = match self {
             Self::OAuthBearer => {
@@ -144,7 +145,7 @@ impl Mechanism {
 /// Lines of a client's properties.
 pub(super) type Properties = Vec<(&'static str, String)>;
 
-/// A broker, and whom it trusts.
+/// A broker, and its certificate authority.
 pub(super) struct Rig {
     pub(super) cluster: Cluster,
     pub(super) authority: Authority,
@@ -156,7 +157,7 @@ pub(super) const ELSEWHERE: &str = "ELSEWHERE";
 
 static RIGS: Mutex<Vec<Arc<Rig>>> = Mutex::new(Vec::new());
 
-/// The rig of a version, started by the first that asks. Nobody disturbs it.
+/// The rig of a version, started on first use. No test disturbs it.
 pub(super) fn rig(version: &str) -> Result<Arc<Rig>> {
     let mut rigs = RIGS.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(rig) = rigs.iter().find(|rig| rig.cluster.version() == version) {
@@ -167,7 +168,7 @@ pub(super) fn rig(version: &str) -> Result<Arc<Rig>> {
     Ok(rig)
 }
 
-/// Ends those that were started.
+/// Stops those that were started.
 pub(crate) fn stop() {
     RIGS.lock().unwrap_or_else(PoisonError::into_inner).clear();
 }
@@ -178,6 +179,7 @@ impl Rig {
         let identity = authority.issue(&["127.0.0.1", "localhost"]);
         let mut options = ClusterOptions::default()
             .version(version)
+            .tells_handshakes()
             .config("inter.broker.listener.name", "PLAINTEXT")
             // Of each listener.
             .config("num.network.threads", "1");
@@ -223,8 +225,7 @@ impl Rig {
         servers.expect("the listener was asked for")
     }
 
-    /// What a client of this kind has in its properties: a Java client's, word by word. It leaves open which version
-    /// of TLS it is to be.
+    /// The properties of a client for this combination, exactly as for a Java client. They leave the TLS version open.
     pub(super) fn properties(&self, mechanism: Mechanism, wire: Wire) -> Properties {
         let servers = self.servers(&mechanism.listener(wire));
         let mut all = vec![
@@ -248,13 +249,13 @@ impl Rig {
         all
     }
 
-    /// What a client needs that trusts the broker's authority, for a listener that asks for nothing.
+    /// The configuration of a client that trusts the broker's authority, without authentication.
     pub(super) fn config(&self, listener: &str) -> ProducerConfigBuilder {
         trusting(&self.servers(listener), &self.authority)
     }
 }
 
-/// Changes the mechanism of a client, and with it what it logs in with.
+/// Changes the mechanism of a client, with its login.
 pub(super) fn with_mechanism(mut properties: Properties, mechanism: Mechanism) -> Properties {
     for (key, value) in &mut properties {
         match *key {
@@ -293,7 +294,7 @@ fn with_listener(
     options
 }
 
-/// Who the brokers are at a listener, and whom they trust.
+/// Sets certificate and trust store of the brokers at a listener.
 pub(crate) fn with_identity(
     options: ClusterOptions,
     prefix: &str,
@@ -303,7 +304,7 @@ pub(crate) fn with_identity(
     options.identity(prefix, &identity.chain, identity.key, &trusted.pem())
 }
 
-/// A client's configuration that trusts an authority.
+/// The configuration of a client that trusts an authority.
 pub(crate) fn trusting(servers: &str, authority: &Authority) -> ProducerConfigBuilder {
     producer::config(servers)
         .set("security.protocol", "SSL")
@@ -311,7 +312,7 @@ pub(crate) fn trusting(servers: &str, authority: &Authority) -> ProducerConfigBu
         .set("ssl.truststore.certificates", authority.pem())
 }
 
-/// The same for a client that has a certificate.
+/// The same with a client certificate.
 pub(super) fn with_certificate(
     config: ProducerConfigBuilder,
     identity: &Identity,

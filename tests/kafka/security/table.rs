@@ -1,4 +1,4 @@
-//! The matrix as a table, and its place in the README.
+//! The table of the security matrix in the README.
 
 use std::fmt::Write;
 use std::sync::{Mutex, PoisonError};
@@ -7,23 +7,23 @@ use super::records::{COUNT, VERSIONS};
 use super::rig::{Mechanism, Wire};
 use crate::published::{commit, grouped, write_between};
 
-/// What came of one mechanism on one wire.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// The result of one mechanism with one transport.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Cell {
-    /// All records, once and in order.
-    Arrived,
+    /// All records, once and in order; with the negotiated parameters.
+    Arrived(String),
     Failed,
 }
 
 static CELLS: Mutex<Vec<(&str, Mechanism, Wire, Cell)>> = Mutex::new(Vec::new());
 
-/// Takes down what came of a cell.
+/// Stores the result of a cell.
 pub(super) fn note(version: &'static str, mechanism: Mechanism, wire: Wire, cell: Cell) {
     let mut cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
     cells.push((version, mechanism, wire, cell));
 }
 
-/// Writes what was noted into the README; false if nothing was. Every cell must have been run.
+/// Writes the results into the README; returns false if there are none. Every cell must have been run.
 pub(crate) fn publish() -> Result<bool, Box<dyn std::error::Error>> {
     let cells = CELLS.lock().unwrap_or_else(PoisonError::into_inner);
     if cells.is_empty() {
@@ -48,7 +48,9 @@ fn render(cells: &[(&str, Mechanism, Wire, Cell)]) -> Result<String, Box<dyn std
                     .find(|(version, mechanism, wire, _)| (*version, *mechanism, *wire) == place);
                 match found {
                     _ if !mechanism.runs_on(wire) => write!(table, " |")?,
-                    Some((_, _, _, Cell::Arrived)) => write!(table, " {} |", grouped(COUNT))?,
+                    Some((_, _, _, Cell::Arrived(negotiated))) => {
+                        write!(table, " {}: {negotiated} |", grouped(COUNT))?;
+                    }
                     Some((_, _, _, Cell::Failed)) => write!(table, " **failed** |")?,
                     None => {
                         return Err(format!(

@@ -1,4 +1,4 @@
-//! What the harness does to the replicas of a cluster, and to topics in use.
+//! Tests of the harness's operations on replicas, and on topics in use.
 
 use std::time::{Duration, Instant};
 
@@ -13,7 +13,7 @@ tests![
     a_topic_that_is_deleted_and_created_again_is_empty,
 ];
 
-/// One cluster for all of it, since it takes a while to start.
+/// All in one test, because a cluster takes a while to start.
 fn leaders_move_brokers_restart_in_turn_and_what_is_down_is_mended() -> TestResult {
     let cluster = Cluster::start(
         ClusterOptions::default()
@@ -75,14 +75,14 @@ fn leaders_move(cluster: &Cluster) -> TestResult {
     Ok(())
 }
 
-/// Each broker learns of it in its own time.
+/// Brokers are informed asynchronously.
 fn await_leader(cluster: &Cluster, partition: i32, leader: usize) {
     wait_for("the leader is known", Duration::from_secs(10), || {
         cluster.leader_of("led", partition).ok() == Some(leader)
     });
 }
 
-/// Leaves the broker dead.
+/// Leaves the broker down.
 fn a_killed_leader_is_replaced(cluster: &Cluster) -> TestResult {
     cluster.move_leaders("led", &[(0, 0)])?;
     cluster.broker(0).kill()?;

@@ -1,4 +1,4 @@
-//! What came of a workload: a line for each thing that was done to the brokers, and what must hold.
+//! The report of a workload: a line for each fault, and the guarantees.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,22 +9,22 @@ use kafka_producer::ProducerSnapshot;
 use super::Mark;
 use crate::ledger::{Fate, Findings, Id, Ledger};
 
-/// What a record that is sent again waits at least: `retry.backoff.ms`, of 100 ms by default.
+/// Minimum time between attempts of a record: `retry.backoff.ms`, 100 ms by default.
 const RETRY_BACKOFF: Duration = Duration::from_millis(100);
 
-/// What came of a workload.
+/// The report of a workload.
 pub(crate) struct Report {
     pub(super) name: &'static str,
     pub(super) ledger: Arc<Ledger>,
     pub(crate) findings: Findings,
-    /// Where brokers cut off the ends of their logs: partition, and the first offset that went.
+    /// Log truncations of brokers: partition, and first truncated offset.
     pub(super) truncations: Vec<(i32, i64)>,
     pub(super) marks: Vec<Mark>,
     pub(super) after: ProducerSnapshot,
 }
 
 impl Report {
-    /// The time from each mark to the next.
+    /// The time from each fault to the next.
     fn periods(&self) -> Vec<Range<Instant>> {
         let end = Instant::now();
         let ends = self.marks.iter().skip(1).map(|mark| mark.began);
@@ -36,7 +36,7 @@ impl Report {
             .collect()
     }
 
-    /// A line for all of it, and one for each mark with what happened from it to the next.
+    /// Prints a line for the total, and one for each fault with the results until the next.
     pub(super) fn print(&self) {
         let tally = self.ledger.tally();
         let findings = &self.findings;
@@ -103,7 +103,7 @@ impl Report {
         }
     }
 
-    /// Batches were sent again: the faults were felt.
+    /// Batches were retried: the faults had an effect.
     pub(crate) fn assert_was_felt(&self) {
         assert!(
             self.after.batches_retried > 0,
@@ -123,8 +123,8 @@ impl Report {
         );
     }
 
-    /// What holds for acks=all without idempotence and one request in flight: nothing is lost or out of
-    /// order, and what is there twice was sent again.
+    /// The guarantee of acks=all without idempotence and with one request in flight: no record is lost or out of order,
+    /// and duplicates come only from retries.
     pub(crate) fn assert_keeps_what_acks_all_promises(&self) {
         let findings = &self.findings;
         findings.assert_none_lost();
@@ -158,14 +158,14 @@ impl Report {
             .is_some_and(|took| took >= RETRY_BACKOFF)
     }
 
-    /// What holds for acks=1 without idempotence.
+    /// The guarantee of acks=1 without idempotence.
     ///
-    /// A leader acknowledges before its followers have the record. When another becomes the leader,
-    /// the old one cuts its log off where the new one's ends, and what it had acknowledged beyond that
-    /// is gone. That is so for a leader that was killed, for one that was paused and acknowledges what it
-    /// finds in its sockets before it learns that it was replaced, and also for one that hands over in
-    /// an orderly way, since it goes on acknowledging until it has been told. A record that was sent
-    /// again may be there twice, and behind later ones. Nothing else is lost, there twice, or late.
+    /// A leader acknowledges before its followers have the record. When another replica becomes the leader, the old one
+    /// truncates its log to the end of the new one's, and acknowledged records beyond that are lost. This applies to a
+    /// killed leader, to a paused one that acknowledges the requests in its sockets before it is informed that it was
+    /// replaced, and also to a controlled shutdown, since the leader keeps acknowledging until it is informed. A record
+    /// that was retried may be duplicated, and be after later ones. No other record is lost, duplicated or out of
+    /// order.
     pub(crate) fn assert_keeps_what_acks_1_promises(&self) {
         let findings = &self.findings;
         let was_cut_off = |id: &Id| match self.ledger.outcome(*id).map(|outcome| outcome.fate) {
@@ -200,7 +200,7 @@ impl Report {
     }
 }
 
-/// Those that have no excuse.
+/// The records without such an explanation.
 fn rest(ids: &[Id], is_excused: impl Fn(&Id) -> bool) -> Vec<Id> {
     ids.iter().filter(|id| !is_excused(id)).copied().collect()
 }

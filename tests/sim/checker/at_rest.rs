@@ -89,7 +89,8 @@ impl Memory {
             return;
         }
         let since = *waiting[index].get_or_insert_with(|| facts.moment());
-        if facts.since(since) > SLACK + self.round_trips {
+        // A thread packs what a step of its call has filled after that step, and may stand in line for memory meanwhile.
+        if facts.since(since) > SLACK + self.round_trips + facts.packing {
             let text = format!(
                 "{} threads of producer {index} wait for memory, and {}",
                 snapshot.threads_waiting_for_memory,

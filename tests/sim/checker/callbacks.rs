@@ -6,6 +6,8 @@ use crate::events::{Event, What, Who};
 
 /// A thread of the application is told of a record only after the record's callback has run; code on the sender's
 /// thread may run between the two, and see that the record is done.
+///
+/// Excused: applications that crash.
 pub(super) struct Callbacks;
 
 const RULE: &str = "callbacks";
@@ -38,7 +40,7 @@ impl Rule for Callbacks {
                 let Some(record) = facts.record(*id) else {
                     return;
                 };
-                if record.taken.is_some() {
+                if record.taken.is_some() && !facts.is_of_crashed(record) {
                     add(format!("{id} was taken, and its callback dropped unused"));
                 }
             }
@@ -65,7 +67,10 @@ impl Rule for Callbacks {
     }
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
-        for record in facts.records().filter(|record| record.has_callback) {
+        let records = facts
+            .records()
+            .filter(|record| !facts.is_of_crashed(record));
+        for record in records.filter(|record| record.has_callback) {
             let text = if record.taken.is_some() && record.callback_runs == 0 {
                 "was taken, and its callback never ran"
             } else if record.refused.is_some() && !record.callback_dropped {

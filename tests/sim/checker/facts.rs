@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use super::faults::Faults;
 use super::glance::Glance;
-use super::logs::{Batch, LogId, Logs, Stored, TopicId};
+use super::logs::{Batch, LogId, Logs, Marker, Stored, TopicId};
 use super::settings::Settings;
+use super::transactions::Transactions;
 use crate::events::{Call, CallId, Event, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::{self, Scenario};
 
@@ -31,6 +32,11 @@ pub(crate) struct Facts {
     /// Which producer a producer id belongs to, by what was written with it; `None` for one of several.
     pub(crate) owners: BTreeMap<i64, Option<ProducerIndex>>,
     pub(crate) network: NetworkFacts,
+    /// The longest that a thread takes to pack a batch, all steps together.
+    pub(crate) packing: Duration,
+    pub(crate) transactions: Transactions,
+    /// All brokers do.
+    pub(crate) knows_transactions: bool,
     /// Somebody looks whether futures are done.
     futures_are_looked_at: bool,
     records: Vec<Option<RecordFacts>>,
@@ -68,6 +74,8 @@ pub(crate) struct ProducerFacts {
     pub(crate) taken: u64,
     /// A close or a drop has begun.
     pub(crate) closing: Option<Duration>,
+    /// Its application has ended without a word.
+    pub(crate) crashed: Option<Moment>,
     /// How many futures the user's code has taken and read without a word of which they were.
     pub(crate) unsaid: u64,
 }
@@ -131,6 +139,7 @@ impl Facts {
             settings: Settings::of(producer),
             taken: 0,
             closing: None,
+            crashed: None,
             unsaid: 0,
         });
         Self {
@@ -144,6 +153,9 @@ impl Facts {
             user_time: Duration::ZERO,
             owners: BTreeMap::new(),
             network: NetworkFacts::of(&scenario.network),
+            packing: Duration::from_micros(scenario.packing_us.saturating_mul(5)),
+            transactions: Transactions::of(scenario),
+            knows_transactions: !scenario.brokers.release.starts_with("V0_10"),
             futures_are_looked_at: false,
             records: Vec::new(),
             topics: BTreeMap::new(),
@@ -197,6 +209,23 @@ impl Facts {
         self.topics.get(name).copied()
     }
 
+    /// Whether the record's application has ended without a word: what became of it is told to nobody.
+    pub(crate) fn is_of_crashed(&self, record: &RecordFacts) -> bool {
+        let producer = self.producers.get(record.producer);
+        producer.is_some_and(|producer| producer.crashed.is_some())
+    }
+
+    /// Records of a producer whose calls have not returned. Each may be in a batch already, and done, while its thread packs that or
+    /// another.
+    pub(crate) fn on_their_way(&self, producer: ProducerIndex) -> impl Iterator<Item = RecordId> {
+        let calls = self.open_calls.values();
+        let calls = calls.filter(move |call| call.producer == Some(producer));
+        calls.filter_map(|call| match call.what {
+            Call::Send(record) | Call::TrySend(record) => Some(record),
+            _ => None,
+        })
+    }
+
     /// Whether several producers have written under a producer id.
     pub(crate) fn is_shared(&self, producer_id: i64) -> bool {
         matches!(self.owners.get(&producer_id), Some(None))
@@ -237,6 +266,7 @@ impl Facts {
         self.event += 1;
         self.now = event.at;
         self.ended_call = None;
+        self.transactions.see(self.event, event);
         match &event.what {
             What::CallBegins { call, what } => self.call_begins(event.who, *call, what),
             What::CallEnds { call, .. } => self.ended_call = self.open_calls.remove(call),
@@ -276,6 +306,36 @@ impl Facts {
                 self.logs.truncate(log, *from_offset);
                 self.truncations.push((log, self.event));
             }
+            What::Marker {
+                topic,
+                incarnation,
+                partition,
+                offset,
+                producer_id,
+                committed,
+                ..
+            } => {
+                let log = LogId {
+                    topic: self.topic(topic).0,
+                    incarnation: *incarnation,
+                    partition: *partition,
+                };
+                let marker = Marker {
+                    offset: *offset,
+                    producer_id: *producer_id,
+                    committed: *committed,
+                    written: self.event,
+                };
+                self.logs.mark(log, marker);
+            }
+            What::Crashed { producer, .. } => {
+                let moment = self.moment();
+                if let Some(producer) = self.producers.get_mut(*producer) {
+                    producer.crashed = Some(moment);
+                }
+                let producer = Some(*producer);
+                self.open_calls.retain(|_, call| call.producer != producer);
+            }
             What::TopicGone { topic, incarnation } => {
                 let topic = self.topic(topic).0;
                 self.logs.remove(topic, *incarnation);
@@ -291,6 +351,9 @@ impl Facts {
             | What::SenderStep { .. }
             | What::SenderEnded
             | What::Intercepted { .. }
+            | What::Reported { .. }
+            | What::OffsetsCommitted { .. }
+            | What::Coordinated { .. }
             | What::Stuck { .. } => {}
         }
     }
@@ -455,6 +518,7 @@ impl Facts {
             producer_id,
             epoch,
             sequence,
+            transactional,
             digest,
             ..
         } = &event.what
@@ -468,7 +532,15 @@ impl Facts {
             partition: *partition,
         };
         let producer = (*producer_id, *epoch, *sequence);
-        let batch = Batch::new(log, *base_offset, records, producer, *digest, self.event);
+        let batch = Batch::new(
+            log,
+            *base_offset,
+            records,
+            producer,
+            *transactional,
+            *digest,
+            self.event,
+        );
         let place = self.logs.append(batch);
         for (offset, id) in (*base_offset..).zip(records) {
             let Some(record) = self.record_mut(*id) else {
@@ -481,7 +553,11 @@ impl Facts {
             if *producer_id >= 0 {
                 let owner = record.producer;
                 let known = self.owners.entry(*producer_id).or_insert(Some(owner));
-                if *known != Some(owner) {
+                // Those of one transactional id follow each other.
+                let is_one = known.is_some_and(|known| {
+                    known == owner || self.transactions.are_of_one_id(known, owner)
+                });
+                if !is_one {
                     *known = None;
                 }
             }

@@ -1,8 +1,9 @@
 //! What a run shows of itself besides its events.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use kafka_producer::ProducerSnapshot;
+use kafka_producer::{Metrics, ProducerSnapshot};
 
 use crate::events::RecordId;
 
@@ -37,8 +38,43 @@ pub(crate) enum Moment {
 pub(crate) struct ProducerGlance {
     /// None when it was not built, or is dropped.
     pub(crate) snapshot: Option<ProducerSnapshot>,
+    /// Of one that is there, when all is idle.
+    pub(crate) metrics: Option<MetricsGlance>,
     pub(crate) sender_has_ended: bool,
     /// Sizes of what is inside (queues, maps), by name. What is called "queued …" has to be empty when all is idle;
     /// anything else has to be no larger than topics, partitions and nodes together allow.
     pub(crate) sizes: Vec<(&'static str, usize)>,
+}
+
+/// What the metrics of a producer say.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub(crate) struct MetricsGlance {
+    /// Their names, as they print.
+    pub(crate) names: BTreeSet<String>,
+    /// `record-send-total`, `record-error-total`, `record-retry-total`, `batch-split-total`
+    pub(crate) sent: f64,
+    pub(crate) errors: f64,
+    pub(crate) retries: f64,
+    pub(crate) splits: f64,
+}
+
+impl MetricsGlance {
+    pub(crate) fn of(metrics: &Metrics) -> Self {
+        let total = |name: &str| {
+            let metric = metrics.get("producer-metrics", name, &[]);
+            metric.and_then(|metric| metric.value().as_f64())
+        };
+        let of = |name: &str| total(name).unwrap_or(f64::NAN);
+        Self {
+            names: metrics
+                .all()
+                .iter()
+                .map(|it| it.name().to_string())
+                .collect(),
+            sent: of("record-send-total"),
+            errors: of("record-error-total"),
+            retries: of("record-retry-total"),
+            splits: of("batch-split-total"),
+        }
+    }
 }

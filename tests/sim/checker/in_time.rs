@@ -14,7 +14,7 @@ pub(crate) const SLACK: Duration = Duration::from_millis(100);
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A record is done within `delivery.timeout.ms` of being taken, and [`SLACK`], not counting what user code takes
-/// meanwhile.
+/// meanwhile, and what a thread takes to pack its batch: that cannot be ended before.
 ///
 /// Of a record with a callback that is exact; of others to the next glance, if somebody looks at their futures. If nobody
 /// does, the producer's counts must not be below the number of records whose time is over.
@@ -37,6 +37,11 @@ const DELIVERY: &str = "delivery time";
 impl Rule for DeliveryTime {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
         match event.what {
+            What::Crashed { producer, .. } => {
+                if let Some(producer) = self.producers.get_mut(producer) {
+                    producer.open.clear();
+                }
+            }
             What::RecordTaken { record } => {
                 let Some(producer) = facts.record(record).map(|record| record.producer) else {
                     return;
@@ -87,9 +92,11 @@ impl Rule for DeliveryTime {
 }
 
 fn is_late(facts: &Facts, record: &RecordFacts) -> bool {
-    let limit = facts
-        .settings(record)
-        .map(|settings| settings.delivery_timeout.saturating_add(SLACK));
+    let limit = facts.settings(record).map(|settings| {
+        settings
+            .delivery_timeout
+            .saturating_add(SLACK + facts.packing)
+    });
     record
         .taken
         .zip(limit)
@@ -108,9 +115,12 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
 }
 
 /// Each call ends within the time that its documentation says, not counting what user code takes meanwhile; what has to
-/// wait for records ends [`SLACK`] after the last of them is done, and not before.
+/// wait for records ends [`SLACK`] after the last of them is done, and as long as it takes to pack a batch, and not before.
 ///
-/// - `send` and `partitions_for`: `max.block.ms`; and when the producer's sender has ended.
+/// - `send` and `partitions_for`: `max.block.ms`; and when the producer's sender has ended. `send` and `try_send` besides as long
+///   as it takes to pack what they fill.
+/// - transactional calls: their timeout, or `max.block.ms`; `begin_transaction` no time at all. When a transaction has ended, the
+///   records are done that had been taken before.
 /// - `try_send`, and dropping a future: no time at all.
 /// - `get` and awaiting: their timeout; and when the record is done.
 /// - `flush`: its timeout; and when the records are done that had been taken before.
@@ -121,7 +131,11 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
 ///
 /// A flush waits for whole batches, also for records that came into them later: where one is divided, those count too.
 ///
-/// Excused from "when records are done": calls that were made while, or during which, a record was not done whose
+/// Records that are on their way while it begins, in calls that have not returned, may be in a batch already whose thread packs it
+/// or another: those count too.
+///
+/// Excused from "when records are done": closing a transactional producer, which waits for its
+/// coordinator; and calls that were made while, or during which, a record was not done whose
 /// future was dropped and that has no callback; there the producer's count has to reach all of them.
 #[derive(Default)]
 pub(super) struct CallTime {
@@ -163,8 +177,13 @@ impl Rule for CallTime {
                 waiting.look(facts, event.at, found);
                 waiting.update(facts, None);
                 // A handle that is dropped need not be the last one.
-                let waits_for_all =
-                    matches!(waiting.call.what, Call::Flush { .. } | Call::Close { .. });
+                let waits_for_all = matches!(
+                    waiting.call.what,
+                    Call::Flush { .. }
+                        | Call::Close { .. }
+                        | Call::Commit { .. }
+                        | Call::Abort { .. }
+                );
                 if waits_for_all && *returned == Returned::Ok && !waiting.records.is_empty() {
                     self.too_early.push((waiting, event.at));
                 }
@@ -173,6 +192,11 @@ impl Rule for CallTime {
                 for waiting in self.open.values_mut() {
                     waiting.update(facts, None);
                 }
+            }
+            What::Crashed { producer, .. } => {
+                let producer = Some(*producer);
+                self.open
+                    .retain(|_, waiting| waiting.call.producer != producer);
             }
             What::SenderEnded => {
                 let Who::Sender(producer) = event.who else {
@@ -201,7 +225,10 @@ impl Rule for CallTime {
             };
             let watched = |id: &&RecordId| {
                 facts.record(**id).is_some_and(|record| {
-                    record.done.is_none() && facts.is_watched(record) && !is_awaited(record.id)
+                    record.done.is_none()
+                        && facts.is_watched(record)
+                        && !is_awaited(record.id)
+                        && !facts.is_of_crashed(record)
                 })
             };
             if let Some(record) = waiting.records.iter().find(watched) {
@@ -239,10 +266,22 @@ impl Waiting {
             .and_then(|producer| facts.producers.get(producer))
             .map(|producer| &producer.settings);
         let limit = match &call.what {
-            Call::Send(_) | Call::PartitionsFor { .. } => {
+            // A record may close a batch and fill another; so it may once more when it has memory.
+            Call::Send(_) => {
+                let packing = facts.packing * 5 + SLACK;
+                settings.map(|settings| settings.max_block.saturating_add(packing))
+            }
+            Call::PartitionsFor { .. } => {
                 settings.map(|settings| settings.max_block.saturating_add(SLACK))
             }
-            Call::TrySend(_) | Call::DropFuture { .. } => Some(Duration::ZERO),
+            Call::TrySend(_) => Some(facts.packing * 3),
+            Call::DropFuture { .. } | Call::BeginTransaction => Some(Duration::ZERO),
+            Call::InitTransactions { timeout }
+            | Call::SendOffsets { timeout, .. }
+            | Call::Commit { timeout }
+            | Call::Abort { timeout } => timeout
+                .or(settings.map(|settings| settings.max_block))
+                .map(|timeout| timeout.saturating_add(SLACK)),
             Call::Get { timeout, .. } | Call::Flush { timeout } | Call::Close { timeout } => {
                 timeout.map(|timeout| timeout.saturating_add(SLACK))
             }
@@ -251,7 +290,11 @@ impl Waiting {
         };
         let records = match &call.what {
             Call::Get { record, .. } | Call::Await { record } => vec![*record],
-            Call::Flush { .. } | Call::Close { .. } | Call::DropProducer => {
+            Call::Flush { .. }
+            | Call::Close { .. }
+            | Call::DropProducer
+            | Call::Commit { .. }
+            | Call::Abort { .. } => {
                 let of_producer = facts.records().filter(|record| {
                     Some(record.producer) == call.producer
                         && record.taken.is_some()
@@ -268,6 +311,7 @@ impl Waiting {
             besides: Vec::new(),
             free: None,
         };
+        waiting.may_wait_for_those_on_their_way(facts);
         waiting.update(facts, None);
         waiting
     }
@@ -281,6 +325,20 @@ impl Waiting {
 
     fn is_flush_of(&self, producer: ProducerIndex) -> bool {
         self.call.producer == Some(producer) && matches!(self.call.what, Call::Flush { .. })
+    }
+
+    /// For records that are in a batch already, while their threads pack that or another, and have not returned.
+    fn may_wait_for_those_on_their_way(&mut self, facts: &Facts) {
+        let waits_for_batches = matches!(
+            self.call.what,
+            Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
+        );
+        if !waits_for_batches {
+            return;
+        }
+        let producer = self.call.producer.into_iter();
+        let on_their_way = producer.flat_map(|producer| facts.on_their_way(producer));
+        self.besides = on_their_way.collect();
     }
 
     /// For all that its producer has taken and not done.
@@ -313,12 +371,18 @@ impl Waiting {
         let is_open = |record: &RecordId| {
             facts
                 .record(*record)
-                .is_some_and(|record| record.done.is_none())
+                .is_some_and(|record| record.done.is_none() && record.refused.is_none())
         };
         for records in [&mut self.records, &mut self.besides] {
             while records.last().is_some_and(|record| !is_open(record)) {
                 records.pop();
             }
+        }
+        // The coordinator is told of the end of what is open.
+        let closes = matches!(self.call.what, Call::Close { .. } | Call::DropProducer);
+        let producer = self.call.producer;
+        if closes && producer.is_some_and(|it| facts.transactions.id(it).is_some()) {
+            return;
         }
         let are_all_done = self.records.is_empty() && self.besides.is_empty();
         if are_all_done || self.producer_has_counted_all(facts, glance) {
@@ -334,7 +398,9 @@ impl Waiting {
         let counted = self.call.producer.zip(glance).and_then(|(index, glance)| {
             let snapshot = glance.producers.get(index)?.snapshot?;
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
-            Some(counted >= facts.producers.get(index)?.taken)
+            // What is done may be of a record whose `send` has not returned.
+            let on_their_way = facts.on_their_way(index).count() as u64;
+            Some(counted >= facts.producers.get(index)?.taken + on_their_way)
         });
         is_of_all && counted == Some(true)
     }
@@ -348,7 +414,7 @@ impl Waiting {
             return true;
         }
         let idle = self.free.map(|free| facts.since(free));
-        if let Some(idle) = idle.filter(|idle| *idle > SLACK) {
+        if let Some(idle) = idle.filter(|idle| *idle > SLACK + facts.packing) {
             let text = format!(
                 "{} goes on for {idle:?} with nothing to wait for",
                 self.name()
@@ -568,6 +634,44 @@ mod tests {
         story.ends(call, Returned::Ok);
         story.glance(&[]);
         assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn a_flush_may_wait_for_a_record_whose_call_has_not_returned() {
+        for (done, expected) in [(&[][..], 0), (&[0], 1)] {
+            let mut story = Story::with(CallTime::default(), SHORT, &[]);
+            story.offer(0, 0, "t", Some(0), false);
+            let send = story.call(Call::Send(RecordId(0)));
+            story.call(Call::Flush { timeout: None });
+            story.take(0);
+            story.ends(send, Returned::Ok);
+            story.glance(done);
+            story.at_ms(150).glance(&[]);
+            assert_eq!(story.found().len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_has_ended_before_its_records_is_found() {
+        for (done, returned, expected) in [
+            (&[0][..], Returned::Ok, 0),
+            (&[], Returned::Ok, 1),
+            (
+                &[],
+                Returned::Error {
+                    kind: "TimedOut".into(),
+                    text: String::new(),
+                },
+                0,
+            ),
+        ] {
+            let mut story = Story::with(CallTime::default(), SHORT, &[]);
+            story.send(0, "t", 0);
+            let call = story.call(Call::Abort { timeout: None });
+            story.ends(call, returned);
+            story.glance(done);
+            assert_eq!(story.found().len(), expected);
+        }
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::events::{Event, ProducerIndex, What};
 
 /// `on_acknowledgement` is called as often as `on_send` was, and never sooner.
 ///
-/// Of a producer whose sender has not ended some may be missing.
+/// Of a producer whose sender has not ended some may be missing, and of one whose application has crashed.
 #[derive(Default)]
 pub(super) struct Interceptors {
     heard: BTreeMap<ProducerIndex, (u64, u64)>,
@@ -35,10 +35,15 @@ impl Rule for Interceptors {
         }
     }
 
-    fn end(&mut self, _: &Facts, last: &Glance, found: &mut Found) {
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         for (producer, (sends, ends)) in &self.heard {
             let glance = last.producers.get(*producer);
-            if glance.is_some_and(|glance| glance.sender_has_ended) && sends != ends {
+            let is_crashed = facts
+                .producers
+                .get(*producer)
+                .is_some_and(|it| it.crashed.is_some());
+            let has_ended = glance.is_some_and(|glance| glance.sender_has_ended) && !is_crashed;
+            if has_ended && sends != ends {
                 let text = format!(
                     "an interceptor of producer {producer} saw {sends} records sent and {ends} ended"
                 );

@@ -21,6 +21,8 @@ use crate::scenario::{Api, Fault, Scenario};
 /// and if there is time for it: `delivery.timeout.ms` (`max.block.ms` where metadata is waited for) has to be longer than
 /// answers, back-offs, time-outs and the load can take together.
 ///
+/// Records of transactions have rules of their own: `committed.rs`, `undisturbed.rs`.
+///
 /// Excused whatever the faults: `Closed`, by a producer that somebody closes; `BufferExhausted`, since all share one
 /// memory; records above a limit; `ProducerFailed` where a fault may end a producer for good; what brokers of an old release
 /// cannot do; producers that give up connections on which nothing is wrong.
@@ -147,7 +149,8 @@ impl Rule for Isolation {
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         let load = self.load(facts);
-        for record in facts.records().filter(|record| record.taken.is_some()) {
+        let taken = facts.records().filter(|record| record.taken.is_some());
+        for record in taken.filter(|it| facts.transactions.id(it.producer).is_none()) {
             let Some(Outcome::Failed(failure)) = &record.outcome else {
                 continue;
             };
@@ -370,7 +373,10 @@ fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
             Some(partition) => is_partition(topic, *partition),
             None => is_topic(topic),
         },
-        Fault::WallClock { .. } => false,
+        Fault::WallClock { .. }
+        | Fault::MoveCoordinator { .. }
+        | Fault::LoadCoordinators { .. }
+        | Fault::DelayMarkers { .. } => false,
         Fault::Error { .. }
         | Fault::StaleMetadata { .. }
         | Fault::EpochsGoBack
@@ -435,7 +441,7 @@ fn may_end_producer(fault: &Fault) -> bool {
 }
 
 /// How long it may take a producer to notice that connections are dead, and to come back.
-fn recovery(settings: &Settings) -> Duration {
+pub(super) fn recovery(settings: &Settings) -> Duration {
     let times = [
         settings.request_timeout.saturating_mul(3),
         settings.setup_timeout_max.saturating_mul(3),
@@ -454,7 +460,8 @@ fn on_its_way(facts: &Facts) -> Duration {
         _ => Duration::ZERO,
     });
     let late = late.max().unwrap_or_default();
-    facts.network.slowest_answer.saturating_add(late)
+    let answer = facts.network.slowest_answer.saturating_add(late);
+    answer.saturating_add(facts.packing)
 }
 
 /// What is left of faults after the healing; `None` if a producer need not recover at all.

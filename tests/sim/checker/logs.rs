@@ -26,6 +26,8 @@ pub(crate) struct Batch {
     pub(crate) epoch: i16,
     pub(crate) sequence: i32,
     pub(crate) digest: u64,
+    /// It is part of a transaction.
+    pub(crate) transactional: bool,
     /// The event's number.
     pub(crate) written: u64,
     /// What the log has lost of it: everything from this offset on.
@@ -59,6 +61,40 @@ pub(crate) struct Log {
     /// Those that are not lost as a whole, in order.
     pub(crate) batches: Vec<usize>,
     pub(crate) end: i64,
+    /// Ends of transactions, in order.
+    markers: Vec<Marker>,
+    /// It has lost something.
+    is_cut: bool,
+}
+
+/// The end of a transaction in a log.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Marker {
+    pub(crate) offset: i64,
+    pub(crate) producer_id: i64,
+    pub(crate) committed: bool,
+    /// The event's number.
+    pub(crate) written: u64,
+}
+
+/// What a consumer makes of a batch that reads what is committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// Part of no transaction.
+    Plain,
+    /// Its transaction has not ended there.
+    Open,
+    Ended(Marker),
+}
+
+impl Fate {
+    pub(crate) fn is_visible(self) -> bool {
+        match self {
+            Self::Plain => true,
+            Self::Open => false,
+            Self::Ended(marker) => marker.committed,
+        }
+    }
 }
 
 /// All logs there ever were.
@@ -77,6 +113,35 @@ impl Logs {
         self.batches[copy.batch].holds(copy.offset)
     }
 
+    pub(super) fn mark(&mut self, log: LogId, marker: Marker) {
+        let log = self.logs.entry(log).or_default();
+        log.end = marker.offset + 1;
+        log.markers.push(marker);
+    }
+
+    /// What a consumer makes of a batch that reads what is committed.
+    pub(crate) fn fate(&self, batch: &Batch) -> Fate {
+        if !batch.transactional {
+            return Fate::Plain;
+        }
+        let markers = self
+            .logs
+            .get(&batch.log)
+            .map_or(&[][..], |log| &log.markers);
+        let is_its_own = |marker: &&Marker| {
+            marker.producer_id == batch.producer_id && marker.offset > batch.base_offset
+        };
+        markers
+            .iter()
+            .find(is_its_own)
+            .map_or(Fate::Open, |marker| Fate::Ended(*marker))
+    }
+
+    /// Whether a log has lost something, or is gone as a whole.
+    pub(crate) fn has_lost(&self, log: LogId) -> bool {
+        self.logs.get(&log).is_some_and(|log| log.is_cut)
+    }
+
     /// Takes a batch and returns its place among all batches.
     pub(super) fn append(&mut self, mut batch: Batch) -> usize {
         batch.gone_from = None;
@@ -92,6 +157,8 @@ impl Logs {
         let Some(log) = self.logs.get_mut(&id) else {
             return;
         };
+        log.is_cut = true;
+        log.markers.retain(|marker| marker.offset < from);
         for place in &log.batches {
             let batch = &mut self.batches[*place];
             if batch.end() > from {
@@ -110,6 +177,7 @@ impl Logs {
             id.topic == topic && id.incarnation == incarnation
         });
         for (_, log) in gone {
+            log.is_cut = true;
             for place in std::mem::take(&mut log.batches) {
                 self.batches[place].gone_from = Some(i64::MIN);
             }
@@ -124,6 +192,7 @@ impl Batch {
         base_offset: i64,
         records: &[RecordId],
         producer: (i64, i16, i32),
+        transactional: bool,
         digest: u64,
         written: u64,
     ) -> Self {
@@ -136,6 +205,7 @@ impl Batch {
             epoch,
             sequence,
             digest,
+            transactional,
             written,
             gone_from: None,
         }
@@ -154,7 +224,52 @@ mod tests {
 
     fn batch(base_offset: i64, records: &[u64]) -> Batch {
         let records: Vec<_> = records.iter().copied().map(RecordId).collect();
-        Batch::new(LOG, base_offset, &records, (-1, -1, -1), 0, 0)
+        Batch::new(LOG, base_offset, &records, (-1, -1, -1), false, 0, 0)
+    }
+
+    #[test]
+    fn a_batch_of_a_transaction_is_seen_if_the_next_marker_of_its_producer_says_so() {
+        let mut logs = Logs::default();
+        let of = |producer_id: i64, base_offset: i64, transactional: bool| {
+            let producer = (producer_id, 0, 0);
+            Batch::new(
+                LOG,
+                base_offset,
+                &[RecordId(0)],
+                producer,
+                transactional,
+                0,
+                0,
+            )
+        };
+        let batches = [
+            of(7, 0, true),
+            of(8, 1, true),
+            of(7, 2, false),
+            of(7, 5, true),
+        ];
+        let marker = |offset: i64, producer_id: i64, committed: bool| Marker {
+            offset,
+            producer_id,
+            committed,
+            written: 0,
+        };
+        let seen = |logs: &Logs| {
+            batches
+                .each_ref()
+                .map(|batch| logs.fate(batch).is_visible())
+        };
+        assert_eq!(seen(&logs), [false, false, true, false]);
+        logs.mark(LOG, marker(3, 7, true));
+        logs.mark(LOG, marker(4, 8, false));
+        assert_eq!(seen(&logs), [true, false, true, false]);
+        logs.mark(LOG, marker(6, 7, false));
+        assert_eq!(seen(&logs), [true, false, true, false]);
+        assert_eq!(logs.fate(&batches[3]), Fate::Ended(marker(6, 7, false)));
+        assert!(!logs.has_lost(LOG));
+        logs.truncate(LOG, 3);
+        assert_eq!(logs.fate(&batches[0]), Fate::Open);
+        assert!(logs.has_lost(LOG));
     }
 
     #[test]

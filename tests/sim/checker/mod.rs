@@ -7,18 +7,24 @@
 mod acknowledged;
 mod at_rest;
 mod callbacks;
+mod calls_in_state;
+mod committed;
 mod contents;
 mod facts;
 mod failure_texts;
 mod faults;
+mod fenced;
 mod glance;
 mod in_time;
 mod interceptors;
 mod isolation;
+mod left_open;
 mod log_lines;
 mod logs;
+mod metrics;
 mod not_early;
 mod not_written;
+mod offsets;
 mod once;
 mod order;
 mod outcomes;
@@ -29,13 +35,16 @@ mod storms;
 #[cfg(test)]
 pub(crate) mod story;
 mod stuck;
+mod transactions;
 mod trust;
+mod undisturbed;
+mod whole;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use self::facts::Facts;
-pub(crate) use self::glance::{Glance, Moment, ProducerGlance};
+pub(crate) use self::glance::{Glance, MetricsGlance, Moment, ProducerGlance};
 use crate::events::Event;
 use crate::scenario::Scenario;
 
@@ -147,6 +156,8 @@ fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
         Box::new(not_written::NotWritten),
         Box::new(callbacks::Callbacks),
         Box::new(interceptors::Interceptors::default()),
+        Box::new(metrics::Reporters::default()),
+        Box::new(metrics::Totals::default()),
         Box::new(outcomes::Outcomes),
         Box::new(in_time::DeliveryTime::default()),
         Box::new(in_time::CallTime::default()),
@@ -163,6 +174,15 @@ fn rules(scenario: &Scenario, facts: &Facts) -> Vec<Box<dyn Rule>> {
         Box::new(stuck::Stuck),
         Box::new(trust::Trust),
         Box::new(stuck::Panicked),
+        Box::new(whole::Whole),
+        Box::new(committed::Committed),
+        Box::new(offsets::OffsetsAgree::default()),
+        Box::new(fenced::Fenced),
+        Box::new(left_open::LeftOpen),
+        Box::new(undisturbed::Undisturbed::default()),
+        Box::new(undisturbed::EndsAfterHealing::default()),
+        Box::new(undisturbed::Awake::default()),
+        Box::new(calls_in_state::CallsInState::of(scenario)),
     ]
 }
 
@@ -259,6 +279,7 @@ mod tests {
                     producer_id: 7,
                     epoch: 0,
                     sequence: batch as i32 * 10,
+                    transactional: false,
                     digest: batch,
                 };
                 run.see(Who::Broker(0), appended);
@@ -294,6 +315,7 @@ mod tests {
             moment: Moment::End,
             producers: vec![ProducerGlance {
                 snapshot: Some(snapshot),
+                metrics: None,
                 sender_has_ended: true,
                 sizes: Vec::new(),
             }],

@@ -5,10 +5,10 @@ use super::{Found, Glance, Moment, Rule};
 use crate::events::{Event, What};
 
 /// What the future says and what the callback is told is the same. At the end all have been told; and whenever nothing
-/// is left to be sent, the producer has counted each.
+/// is left to be sent, the producer has counted each, and no others but those whose calls have not returned.
 ///
 /// Excused from being told: records without a callback whose futures were dropped, and as many as the user's code has
-/// read for itself. The producer's count has them all the same.
+/// read for itself. The producer's count has them all the same. And those of applications that crash.
 pub(super) struct Outcomes;
 
 const RULE: &str = "outcomes";
@@ -43,15 +43,16 @@ impl Rule for Outcomes {
         if glance.moment == Moment::Passing {
             return;
         }
-        for (index, (facts, glanced)) in facts.producers.iter().zip(&glance.producers).enumerate() {
+        for (index, (own, glanced)) in facts.producers.iter().zip(&glance.producers).enumerate() {
             let Some(snapshot) = glanced.snapshot else {
                 continue;
             };
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
-            if counted != facts.taken {
+            let most = own.taken + facts.on_their_way(index).count() as u64;
+            if !(own.taken..=most).contains(&counted) {
                 let text = format!(
                     "producer {index} took {} records and counted {counted} as acknowledged or failed",
-                    facts.taken
+                    own.taken
                 );
                 found.add(RULE, glance.at, text);
             }
@@ -60,7 +61,10 @@ impl Rule for Outcomes {
 
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         let mut unsaid: Vec<_> = facts.producers.iter().map(|it| it.unsaid).collect();
-        for record in facts.records() {
+        for record in facts
+            .records()
+            .filter(|record| !facts.is_of_crashed(record))
+        {
             let is_open = record.taken.is_some() && record.done.is_none();
             if is_open && record.is_told() {
                 if let Some(unsaid) = unsaid

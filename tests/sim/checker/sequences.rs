@@ -28,17 +28,58 @@ fn name(facts: &Facts, batch: &Batch) -> String {
 ///
 /// Excused: what follows when the brokers have forgotten the producers of the partition, or have truncated its log; the
 /// first number in a topic that was made again, if the producer wrote to the one before under the same epoch; the first
-/// of all, if records before it are told as maybe written, or nobody knows of them: brokers like 3.0 take any number of a producer that they do
-/// not know.
+/// of all, if records of the same producer and partition before it are told as maybe written, or nobody knows of them: brokers like
+/// 3.0 take any number of a producer that they do not know. In a transaction that is not committed also if such records have
+/// failed for sure: what may be written already is sent again under its number behind them, before the transaction is aborted.
 #[derive(Default)]
 pub(super) struct Gapless {
-    /// First numbers that are not 0: right or wrong by what is told of other records of the topic.
-    firsts: Vec<(TopicId, Duration, String)>,
+    /// First numbers that are not 0: right or wrong by what is told of other records of the partition.
+    firsts: Vec<First>,
     /// The number after the last, and when that was written. By topic, partition, id, epoch; then by incarnation.
     next: BTreeMap<Line, BTreeMap<u64, (i32, u64)>>,
 }
 
 type Line = (TopicId, i32, i64, i16);
+
+/// A first number that is not 0.
+struct First {
+    /// The place of its batch among all.
+    batch: usize,
+    at: Duration,
+    text: String,
+}
+
+impl First {
+    /// Whether the numbers before it may have been this record's.
+    fn may_follow(&self, facts: &Facts, record: &RecordFacts) -> bool {
+        let batch = &facts.logs.batches[self.batch];
+        let owner = facts.owners.get(&batch.producer_id).copied().flatten();
+        let is_there = || {
+            let mut copies = record.copies.iter();
+            record.partition.is_none()
+                && !record.copies.is_empty()
+                && !copies
+                    .any(|copy| facts.logs.batches[copy.batch].log.partition == batch.log.partition)
+        };
+        let is_elsewhere =
+            record.partition.is_some_and(|it| it != batch.log.partition) || is_there();
+        let is_before = record.taken.is_some() && record.offered.event < batch.written;
+        let is_own = owner.is_none_or(|owner| owner == record.producer);
+        if record.topic != batch.log.topic || is_elsewhere || !is_before || !is_own {
+            return false;
+        }
+        // What is committed is whole.
+        let may_be_left_out = batch.transactional && !facts.logs.fate(batch).is_visible();
+        let is_in_doubt = match &record.outcome {
+            Some(Outcome::Failed(failure)) => failure.may_be_written || may_be_left_out,
+            Some(Outcome::Acknowledged { .. }) => false,
+            // Nobody was told what became of one whose future was dropped.
+            None => !record.is_told() || may_be_left_out,
+        };
+        // It counts as written, whether or not it is.
+        is_in_doubt || facts.faults.may_have_called_duplicate(record)
+    }
+}
 
 impl Rule for Gapless {
     fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
@@ -63,7 +104,11 @@ impl Rule for Gapless {
                 name(facts, batch)
             );
             if expected == 0 && incarnations.is_empty() {
-                self.firsts.push((log.topic, event.at, text));
+                self.firsts.push(First {
+                    batch: facts.logs.batches.len() - 1,
+                    at: event.at,
+                    text,
+                });
             } else {
                 found.add("gapless", event.at, text);
             }
@@ -75,21 +120,12 @@ impl Rule for Gapless {
     }
 
     fn end(&mut self, facts: &Facts, _: &Glance, found: &mut Found) {
-        for (topic, at, text) in self.firsts.drain(..) {
-            let is_open = |record: &RecordFacts| {
-                let may_be_written = matches!(
-                    &record.outcome,
-                    Some(Outcome::Failed(failure)) if failure.may_be_written
-                );
-                // Nobody was told what became of one whose future was dropped.
-                let is_unknown = record.outcome.is_none() && !record.is_told();
-                // It counts as written, whether or not it is.
-                let is_lied_about = facts.faults.may_have_called_duplicate(record);
-                let is_in_doubt = may_be_written || is_unknown || is_lied_about;
-                record.topic == topic && record.taken.is_some() && is_in_doubt
-            };
-            if !facts.records().any(is_open) {
-                found.add("gapless", at, text);
+        for first in self.firsts.drain(..) {
+            if !facts
+                .records()
+                .any(|record| first.may_follow(facts, record))
+            {
+                found.add("gapless", first.at, first.text);
             }
         }
     }
@@ -98,10 +134,10 @@ impl Rule for Gapless {
 /// Under one number of one producer id and epoch the same bytes are written, however often.
 ///
 /// Excused: a fault that has brokers write and then give an error that none gives after writing (what is written can
-/// then be divided and sent in pieces).
+/// then be divided and sent in pieces); and transactions where the brokers have lost what they knew of the producer.
 #[derive(Default)]
 pub(super) struct SameBytes {
-    digests: BTreeMap<(LogId, i64, i16, i32), u64>,
+    digests: BTreeMap<(LogId, i64, i16, i32), (u64, u64)>,
 }
 
 impl Rule for SameBytes {
@@ -110,8 +146,16 @@ impl Rule for SameBytes {
             return;
         };
         let number = (batch.log, batch.producer_id, batch.epoch, batch.sequence);
-        let digest = *self.digests.entry(number).or_insert(batch.digest);
+        let first = self.digests.entry(number);
+        let (digest, written) = *first.or_insert((batch.digest, facts.event));
         if digest == batch.digest {
+            return;
+        }
+        // Brokers before 2.5 give a transactional producer no other epoch.
+        let topic = facts.topic_name(batch.log.topic);
+        let is_lost = facts.lost_state_between(topic, batch.log, written, facts.event);
+        if batch.transactional && is_lost {
+            self.digests.insert(number, (batch.digest, facts.event));
             return;
         }
         let mut records = batch
@@ -147,7 +191,7 @@ impl Rule for OwnId {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::checker::story::{Story, error, failed, fault};
+    use crate::checker::story::{Story, Transactional, error, failed, fault};
     use crate::scenario::{Api, Fault};
 
     #[test]
@@ -171,6 +215,40 @@ mod tests {
         story.append_as("t", 0, 0, &[1], (7, 0, 1), 0);
         story.told(0, failed("t-0: lost", true));
         assert_eq!(story.end(), [""; 0]);
+    }
+
+    #[test]
+    fn a_first_number_that_is_not_0_passes_behind_a_refused_record_in_transactions_alone() {
+        for transactional in [true, false] {
+            let mut story = Story::transactional(Gapless::default());
+            story.send(0, "t", 0);
+            if transactional {
+                story.append_in_transaction("t", 0, 1, &[1]);
+            } else {
+                story.append_as("t", 0, 0, &[1], (7, 0, 1), 0);
+            }
+            story.told(0, failed("t-0: refused", false));
+            assert_eq!(story.end().len(), usize::from(!transactional));
+        }
+    }
+
+    #[test]
+    fn a_refused_record_of_another_partition_and_one_of_a_committed_transaction_are_no_excuse() {
+        for (partition, committed, expected) in [
+            (0, None, 0),
+            (0, Some(false), 0),
+            (0, Some(true), 1),
+            (1, Some(false), 1),
+        ] {
+            let mut story = Story::transactional(Gapless::default());
+            story.send(0, "t", partition);
+            story.append_in_transaction("t", 0, 1, &[1]);
+            if let Some(committed) = committed {
+                story.marker("t", 0, 2, committed);
+            }
+            story.told(0, failed("t: refused", false));
+            assert_eq!(story.end().len(), expected, "{partition} {committed:?}");
+        }
     }
 
     #[test]

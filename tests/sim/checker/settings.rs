@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) buffer_memory: u64,
     pub(crate) max_request_size: u64,
     pub(crate) compressed: bool,
+    /// Of a transactional producer.
+    pub(crate) transaction_timeout: Option<Duration>,
 }
 
 impl Settings {
@@ -88,6 +90,9 @@ impl Settings {
             buffer_memory: keys.number("buffer.memory", 33_554_432),
             max_request_size: keys.number("max.request.size", 1_048_576),
             compressed: keys.text("compression.type", "none") != "none",
+            transaction_timeout: keys
+                .is_given("transactional.id")
+                .then(|| keys.millis("transaction.timeout.ms", 60_000)),
         }
     }
 }
@@ -135,7 +140,7 @@ mod tests {
     use kafka_producer::ProducerConfig;
 
     use super::*;
-    use crate::scenario::Plugins;
+    use crate::scenario::{Begins, Plugins};
 
     fn settings(keys: &[(&str, &str)]) -> Settings {
         let config = keys
@@ -145,6 +150,8 @@ mod tests {
             config: config.collect(),
             plugins: Plugins::default(),
             threads: Vec::new(),
+            begins: Begins::First,
+            crashes: None,
         })
     }
 

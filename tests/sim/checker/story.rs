@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use kafka_producer::ProducerSnapshot;
+use kafka_producer::internals::simulation::Coordinated;
 
 use super::{Checker, Glance, Moment, ProducerGlance, Rule};
 use crate::events::{
     Call, CallId, Event, Failure, Outcome, ProducerIndex, RecordId, Returned, What, Who,
 };
 use crate::scenario::{
-    Api, Behaviour, Brokers, Fault, Network, Plugins, Producer, Scenario, TimedFault, Topic,
+    Api, Begins, Behaviour, Brokers, Fault, Network, Plugins, Producer, Scenario, TimedFault, Topic,
 };
 
 /// Two producers of the same settings, topics "t" and "u" of two partitions, a quick network.
@@ -23,6 +24,8 @@ pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
         config,
         plugins: Plugins::default(),
         threads: Vec::new(),
+        begins: Begins::First,
+        crashes: None,
     };
     let topic = |name: &str| Topic {
         name: name.into(),
@@ -48,6 +51,7 @@ pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
             auto_create_topics: false,
             by_name: false,
             first_epoch: 0,
+            verify_transactions: false,
             sasl: None,
             tls: None,
         },
@@ -55,6 +59,7 @@ pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario
         producers: vec![producer.clone(), producer],
         logger: Behaviour::default(),
         logs_all: false,
+        packing_us: 0,
         faults: faults.to_vec(),
         heal_at_ms: 1_000_000,
     }
@@ -244,7 +249,7 @@ impl Story {
         self.looks = false;
     }
 
-    fn offer(
+    pub(super) fn offer(
         &mut self,
         record: u64,
         producer: ProducerIndex,
@@ -335,11 +340,12 @@ impl Story {
             producer_id: -1,
             epoch: -1,
             sequence: -1,
+            transactional: false,
             digest: 0,
         });
     }
 
-    fn take(&mut self, record: u64) {
+    pub(super) fn take(&mut self, record: u64) {
         self.thread(What::RecordTaken {
             record: RecordId(record),
         });
@@ -377,11 +383,20 @@ impl Story {
     }
 
     fn refused(&mut self, record: u64) {
+        self.refused_as(record, "Closed");
+    }
+
+    fn refused_as(&mut self, record: u64, kind: &str) {
         self.thread(What::RecordRefused {
             record: RecordId(record),
-            kind: "Closed".into(),
-            text: "the producer is closed".into(),
+            kind: kind.into(),
+            text: "why".into(),
         });
+    }
+
+    pub(super) fn refuse_as(&mut self, record: u64, kind: &str) {
+        self.offer(record, 0, "t", Some(0), false);
+        self.refused_as(record, kind);
     }
 
     pub(super) fn told(&mut self, record: u64, outcome: Outcome) {
@@ -450,6 +465,7 @@ impl Story {
             producer_id,
             epoch,
             sequence,
+            transactional: false,
             digest,
         });
     }
@@ -471,6 +487,160 @@ impl Story {
         self.broker(What::TopicGone {
             topic: topic.into(),
             incarnation,
+        });
+    }
+}
+
+/// A producer with a transactional id, and another with the same.
+pub(crate) fn transactional_scenario(faults: &[TimedFault]) -> Scenario {
+    scenario(&[("transactional.id", "x")], faults)
+}
+
+/// Stories of transactions of the first producer, whose id is 7.
+pub(super) trait Transactional {
+    fn transactional(rule: impl Rule + 'static) -> Self;
+
+    fn transactional_call(&mut self, call: Call, kind: Option<&str>);
+
+    fn begins_transaction(&mut self);
+
+    fn commits(&mut self, kind: Option<&str>);
+
+    fn aborts(&mut self, kind: Option<&str>);
+
+    fn sends_offset(
+        &mut self,
+        group: &str,
+        offset: i64,
+        topic: &str,
+        partition: i32,
+        kind: Option<&str>,
+    );
+
+    /// Another producer is initialized.
+    fn initializes(&mut self, producer: ProducerIndex);
+
+    fn append_in_transaction(&mut self, topic: &str, partition: i32, base: i64, records: &[u64]);
+
+    fn marker(&mut self, topic: &str, partition: i32, offset: i64, committed: bool);
+
+    fn coordinated(&mut self, did: Coordinated);
+
+    fn coordinator_ends(&mut self);
+
+    fn offset_committed(&mut self, group: &str, topic: &str, partition: i32, offset: i64);
+}
+
+impl Transactional for Story {
+    fn transactional(rule: impl Rule + 'static) -> Self {
+        let mut story = Self::of(rule, &transactional_scenario(&[]));
+        story.initializes(0);
+        story
+    }
+
+    fn transactional_call(&mut self, call: Call, kind: Option<&str>) {
+        let call = self.call(call);
+        let returned = match kind {
+            None => Returned::Ok,
+            Some(kind) => Returned::Error {
+                kind: kind.into(),
+                text: String::new(),
+            },
+        };
+        self.ends(call, returned);
+    }
+
+    fn begins_transaction(&mut self) {
+        self.transactional_call(Call::BeginTransaction, None);
+    }
+
+    fn commits(&mut self, kind: Option<&str>) {
+        self.transactional_call(Call::Commit { timeout: None }, kind);
+    }
+
+    fn aborts(&mut self, kind: Option<&str>) {
+        self.transactional_call(Call::Abort { timeout: None }, kind);
+    }
+
+    fn sends_offset(
+        &mut self,
+        group: &str,
+        offset: i64,
+        topic: &str,
+        partition: i32,
+        kind: Option<&str>,
+    ) {
+        let call = Call::SendOffsets {
+            group: group.into(),
+            offset,
+            partitions: vec![(topic.into(), partition)],
+            timeout: None,
+        };
+        self.transactional_call(call, kind);
+    }
+
+    fn initializes(&mut self, producer: ProducerIndex) {
+        let who = Who::Thread {
+            producer,
+            thread: 0,
+        };
+        let call = CallId(self.calls);
+        self.calls += 1;
+        let what = Call::InitTransactions { timeout: None };
+        self.see(who, What::CallBegins { call, what });
+        let returned = Returned::Ok;
+        self.see(who, What::CallEnds { call, returned });
+    }
+
+    fn append_in_transaction(&mut self, topic: &str, partition: i32, base: i64, records: &[u64]) {
+        let incarnation = self.incarnation;
+        self.broker(What::Appended {
+            topic: topic.into(),
+            incarnation,
+            partition,
+            base_offset: base,
+            records: records.iter().copied().map(RecordId).collect(),
+            contents: vec![0; records.len()],
+            timestamps: vec![-1; records.len()],
+            producer_id: 7,
+            epoch: 0,
+            sequence: base as i32,
+            transactional: true,
+            digest: 0,
+        });
+    }
+
+    fn marker(&mut self, topic: &str, partition: i32, offset: i64, committed: bool) {
+        let incarnation = self.incarnation;
+        self.broker(What::Marker {
+            topic: topic.into(),
+            incarnation,
+            partition,
+            offset,
+            producer_id: 7,
+            epoch: 0,
+            committed,
+        });
+    }
+
+    fn coordinated(&mut self, did: Coordinated) {
+        self.broker(What::Coordinated {
+            transactional_id: "x".into(),
+            producer_id: 7,
+            epoch: 0,
+            did,
+        });
+    }
+
+    fn coordinator_ends(&mut self) {
+        self.coordinated(Coordinated::Aborted);
+    }
+
+    fn offset_committed(&mut self, group: &str, topic: &str, partition: i32, offset: i64) {
+        self.broker(What::OffsetsCommitted {
+            group: group.into(),
+            producer_id: 7,
+            offsets: vec![(topic.into(), partition, offset)],
         });
     }
 }

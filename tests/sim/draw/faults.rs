@@ -249,7 +249,7 @@ impl Faults<'_> {
             Fault::Error { request, .. } | Fault::Lose { request, .. } => match request {
                 Api::InitProducerId => 60,
                 Api::ApiVersions => 30,
-                Api::Metadata | Api::Produce => 5,
+                _ => 5,
             },
             Fault::Versions { .. } => 40,
             Fault::NamesFail | Fault::WrongAddresses { .. } => 5,

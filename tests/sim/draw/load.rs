@@ -424,7 +424,7 @@ fn stray(
 }
 
 /// None in so many percent; now and then nothing, or the largest.
-fn timeout(dice: &mut Dice, none: u32) -> Option<u64> {
+pub(super) fn timeout(dice: &mut Dice, none: u32) -> Option<u64> {
     if dice.percent(none) {
         return None;
     }

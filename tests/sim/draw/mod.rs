@@ -14,10 +14,11 @@ mod plugins;
 #[cfg(test)]
 mod tests;
 mod topics;
+mod transactions;
 
 use std::collections::BTreeMap;
 
-use crate::scenario::{Brokers, Network, Producer, Scenario};
+use crate::scenario::{Begins, Brokers, Network, Producer, Scenario};
 use configuration::Facts;
 use dice::Dice;
 
@@ -37,6 +38,8 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
     pub(crate) tls: bool,
+    /// All producers that can deliver anything are transactional.
+    pub(crate) transactions: bool,
 }
 
 pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
@@ -57,7 +60,18 @@ pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
     brokers.tls = network::tls(&mut Dice::new(seed, "tls"), wishes.tls);
     let topics = topics::Topics::draw(&mut Dice::new(seed, "topics"), weather);
 
-    let configs = configurations(seed, &network, &brokers);
+    let mut dice = Dice::new(seed, "transactions");
+    let has_transactions = dice.percent(20) || wishes.transactions;
+    if has_transactions {
+        transactions::brokers(&mut dice, &mut brokers);
+    }
+    let mut configs = configurations(seed, &network, &brokers);
+    let applications = if has_transactions {
+        let all = wishes.transactions;
+        transactions::applications(&mut dice, all, heal_at_ms, &mut configs)
+    } else {
+        configs.iter().map(|_| None).collect()
+    };
     let facts: Vec<Facts> = configs.iter().map(|(_, facts)| facts.clone()).collect();
 
     let plugins = plugins::Plugins::draw(&mut Dice::new(seed, "plugins"), weather, &topics, &facts);
@@ -76,11 +90,21 @@ pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
                 heal_at_ms,
             }
             .threads(&mut dice, shares[number]);
+            let application = applications[number].as_ref();
+            let threads = match application {
+                Some(application) => {
+                    let mut dice = Dice::new(seed, &format!("transactions {number}"));
+                    transactions::threads(&mut dice, application, &topics, threads)
+                }
+                None => threads,
+            };
             let mut dice = Dice::new(seed, &format!("plugins {number}"));
             Producer {
                 config,
                 plugins: plugins.of_producer(&mut dice),
                 threads,
+                begins: application.map_or(Begins::First, |it| it.begins),
+                crashes: application.and_then(|it| it.crashes),
             }
         })
         .collect();
@@ -88,6 +112,12 @@ pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
     let logger = plugins.logger(&mut dice);
     // Many lines: what is done for each would be done for ever.
     let logs_all = logger.acts.is_empty() && dice.percent(8);
+    let mut dice = Dice::new(seed, "packing");
+    let packing_us = if dice.percent(50) {
+        dice.spread(100..=200_000)
+    } else {
+        0
+    };
     let faults = faults::Faults {
         weather,
         heal_at_ms,
@@ -97,6 +127,14 @@ pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
     };
     let mut drawn = faults.draw(&mut Dice::new(seed, "faults"));
     drawn.extend(faults.draw_of_tls(&mut Dice::new(seed, "faults of tls")));
+    let of_transactions = transactions::Faults {
+        weather,
+        heal_at_ms,
+        brokers: &brokers,
+        applications: &applications,
+    };
+    let mut dice = Dice::new(seed, "faults of transactions");
+    drawn.extend(of_transactions.draw(&mut dice));
     drawn.sort_by_key(|fault| fault.at_ms);
     let faults = drawn;
     Scenario {
@@ -107,6 +145,7 @@ pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
         producers,
         logger,
         logs_all,
+        packing_us,
         faults,
         heal_at_ms,
     }

@@ -64,6 +64,7 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
         } else {
             i16::MAX - dice.within(0..=3) as i16
         },
+        verify_transactions: false,
         sasl: None,
         tls: None,
     }

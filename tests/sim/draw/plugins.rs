@@ -18,9 +18,10 @@ pub(super) enum Kind {
     Asks,
     Drops,
     Gets,
+    Reads,
 }
 
-const KINDS: [Kind; 10] = [
+const KINDS: [Kind; 11] = [
     Kind::Fails,
     Kind::Panics,
     Kind::Takes,
@@ -31,6 +32,7 @@ const KINDS: [Kind; 10] = [
     Kind::Asks,
     Kind::Drops,
     Kind::Gets,
+    Kind::Reads,
 ];
 
 /// What this seed's code does besides what it is there for.
@@ -81,7 +83,20 @@ impl Plugins {
             partitioner: self.plugin(dice),
             interceptor: self.plugin(dice),
             cluster_listener: self.plugin(dice),
+            metrics_reporter: self.reporter(dice),
         }
+    }
+
+    /// Now and then one that does not let its producer be built.
+    fn reporter(&self, dice: &mut Dice) -> Option<Behaviour> {
+        let mut reporter = self.plugin(dice)?;
+        if self.kinds.contains(&Kind::Fails) && dice.percent(4) {
+            reporter.acts.push(Every {
+                every: dice.within(1..=2) as u32,
+                act: Act::Fails,
+            });
+        }
+        Some(reporter)
     }
 
     fn plugin(&self, dice: &mut Dice) -> Option<Behaviour> {
@@ -145,6 +160,7 @@ impl Plugins {
             Kind::Asks => Act::AsksForPartitions(dice.pick(&self.topics).clone()),
             Kind::Drops => Act::DropsFutures,
             Kind::Gets => Act::Gets,
+            Kind::Reads => Act::ReadsMetrics,
         }
     }
 }
@@ -155,7 +171,7 @@ fn often(dice: &mut Dice, kind: Kind) -> u32 {
     let every = match kind {
         Kind::Fails => dice.spread(8..=200),
         Kind::Panics => dice.spread(16..=300),
-        Kind::Takes | Kind::Asks => dice.spread(16..=128),
+        Kind::Takes | Kind::Asks | Kind::Reads => dice.spread(16..=128),
         Kind::Sends | Kind::TrySends => dice.spread(24..=128),
         Kind::Flushes | Kind::Gets | Kind::Drops => dice.spread(32..=256),
         Kind::Closes => dice.spread(256..=2_048),

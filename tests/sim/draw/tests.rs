@@ -10,8 +10,8 @@ use super::dice::Dice;
 use super::faults::{CODES, Class};
 use super::load::{LEAST_SIZE, RECORDS};
 use super::network::{self, RELEASES};
-use super::scenario;
-use crate::scenario::{Act, Api, Behaviour, Fault, How, Moment, Op, Scenario};
+use super::{scenario, transactions};
+use crate::scenario::{Act, Api, Begins, Behaviour, Fault, How, Moment, Op, Scenario};
 
 /// Those of a seed, with what the rest of a scenario knows of them.
 fn configurations(seed: u64) -> Vec<(BTreeMap<String, String>, Facts)> {
@@ -34,6 +34,15 @@ fn every_configuration_of_ten_thousand_seeds_is_accepted() {
     for seed in 0..10_000 {
         for (config, _) in configurations(seed) {
             checked(seed, &config);
+        }
+    }
+    for seed in 0..2_000 {
+        let wishes = super::Wishes {
+            transactions: true,
+            ..super::Wishes::default()
+        };
+        for producer in super::scenario_with(seed, wishes).producers {
+            checked(seed, &producer.config);
         }
     }
     let of_scenario = scenario(17).producers.into_iter().map(|one| one.config);
@@ -133,14 +142,20 @@ impl Met {
 fn everything_there_is_occurs_in_a_thousand_seeds() {
     let mut met = Met::default();
     expect_all(&mut met);
+    // What is rare of transactions is looked for where all have them.
+    let wishes = super::Wishes {
+        transactions: true,
+        ..super::Wishes::default()
+    };
     for seed in 0..1_000 {
         see_all(&mut met, &scenario(seed));
+        see_all(&mut met, &super::scenario_with(seed, wishes));
     }
     let missing: Vec<_> = met.0.iter().filter(|(_, count)| **count == 0).collect();
     assert!(missing.is_empty(), "never drawn: {missing:?}");
 }
 
-const FAULTS: [&str; 26] = [
+const FAULTS: [&str; 29] = [
     "Slow",
     "Cut",
     "Silence",
@@ -167,6 +182,9 @@ const FAULTS: [&str; 26] = [
     "NamesFail",
     "WrongAddresses",
     "WallClock",
+    "MoveCoordinator",
+    "LoadCoordinators",
+    "DelayMarkers",
 ];
 
 /// With TLS alone.
@@ -181,7 +199,7 @@ const OF_TLS: [&str; 8] = [
     "certificates of clients",
 ];
 
-const ACTS: [&str; 10] = [
+const ACTS: [&str; 11] = [
     "Fails",
     "Panics",
     "TakesMs",
@@ -192,9 +210,10 @@ const ACTS: [&str; 10] = [
     "AsksForPartitions",
     "DropsFutures",
     "Gets",
+    "ReadsMetrics",
 ];
 
-const OPS: [&str; 10] = [
+const OPS: [&str; 13] = [
     "Send",
     "Flush",
     "Close",
@@ -205,14 +224,18 @@ const OPS: [&str; 10] = [
     "PollOnce",
     "DropFutures",
     "DropProducer",
+    "Transaction",
+    "Stray",
+    "AwaitTransaction",
 ];
 
-const ACTORS: [&str; 7] = [
+const ACTORS: [&str; 8] = [
     "key serializer",
     "value serializer",
     "partitioner",
     "interceptor",
     "cluster listener",
+    "metrics reporter",
     "callback",
     "logger",
 ];
@@ -234,7 +257,7 @@ fn expect_all(met: &mut Met) {
             met.expect(format!("{call} timeout {timeout}"));
         }
     }
-    for (api, class, codes) in CODES {
+    for (api, class, codes) in CODES.into_iter().chain(transactions::CODES) {
         for code in codes {
             met.expect(format!("{api:?} {class:?} {code}"));
         }
@@ -246,6 +269,11 @@ fn expect_all(met: &mut Met) {
         Api::Metadata,
         Api::ApiVersions,
         Api::InitProducerId,
+        Api::FindCoordinator,
+        Api::AddPartitionsToTxn,
+        Api::AddOffsetsToTxn,
+        Api::TxnOffsetCommit,
+        Api::EndTxn,
     ] {
         met.expect(format!("lost {api:?}"));
         met.expect(format!("old versions {api:?}"));
@@ -286,6 +314,17 @@ fn expect_all(met: &mut Met) {
         "1 producer",
         "2 producers",
         "3 producers",
+        "4 producers",
+        "5 producers",
+        "6 producers",
+        "7 producers",
+        "a transactional id",
+        "a short transaction.timeout.ms",
+        "a transaction.timeout.ms of 1",
+        "a transaction.timeout.ms that is too long",
+        "built later",
+        "built after another",
+        "transactions are verified",
         "1 thread",
         "2 threads",
         "3 threads",
@@ -308,12 +347,20 @@ fn expect_all(met: &mut Met) {
         "headers",
         "timestamps",
         "all lines",
+        "packing that takes its time",
         "callback",
         "PLAIN",
         "OAUTHBEARER",
         "SASL that is asked for again",
     ] {
         met.expect(what);
+    }
+    for stage in transactions::STAGES {
+        met.expect(format!("a crash at {stage:?}"));
+    }
+    for call in ["Init", "Begin", "SendOffsets", "Commit", "Abort"] {
+        met.expect(format!("transactional call {call}"));
+        met.expect(format!("stray call {call}"));
     }
     if cfg!(feature = "sasl-scram") {
         met.expect("SCRAM-SHA-256");
@@ -343,6 +390,9 @@ fn see_all(met: &mut Met, scenario: &Scenario) {
     if scenario.logs_all {
         met.see("all lines");
     }
+    if scenario.packing_us > 0 {
+        met.see("packing that takes its time");
+    }
     match scenario.producers.len() {
         1 => met.see("1 producer"),
         count => met.see(format!("{count} producers")),
@@ -355,9 +405,18 @@ fn see_all(met: &mut Met, scenario: &Scenario) {
         see_behaviour(met, "partitioner", plugins.partitioner.as_ref());
         see_behaviour(met, "interceptor", plugins.interceptor.as_ref());
         see_behaviour(met, "cluster listener", plugins.cluster_listener.as_ref());
+        see_behaviour(met, "metrics reporter", plugins.metrics_reporter.as_ref());
         match producer.threads.len() {
             1 => met.see("1 thread"),
             count => met.see(format!("{count} threads")),
+        }
+        match producer.begins {
+            Begins::First => {}
+            Begins::AtMs(_) => met.see("built later"),
+            Begins::After { .. } => met.see("built after another"),
+        }
+        if let Some(crash) = producer.crashes {
+            met.see(format!("a crash at {:?}", crash.stage));
         }
         for op in producer.threads.iter().flat_map(|thread| &thread.ops) {
             see_op(met, op);
@@ -373,6 +432,9 @@ fn see_world(met: &mut Met, scenario: &Scenario) {
     } else {
         "by address"
     });
+    if brokers.verify_transactions {
+        met.see("transactions are verified");
+    }
     if let Some(sasl) = &brokers.sasl {
         met.see(sasl.mechanism.clone());
         if sasl.session_ms.is_some() {
@@ -434,6 +496,16 @@ fn see_config(met: &mut Met, config: &BTreeMap<String, String>) {
             Some(_) => {}
         }
     }
+    if config.contains_key("transactional.id") {
+        met.see("a transactional id");
+    }
+    let timeout = config.get("transaction.timeout.ms");
+    match timeout.map(|value| value.parse::<u64>().expect("a number")) {
+        Some(1) => met.see("a transaction.timeout.ms of 1"),
+        Some(2..=5_000) => met.see("a short transaction.timeout.ms"),
+        Some(900_001..) => met.see("a transaction.timeout.ms that is too long"),
+        _ => {}
+    }
     let texts: BTreeSet<&str> = [
         "compression.type",
         "partitioner.class",
@@ -479,6 +551,10 @@ fn see_op(met: &mut Met, op: &Op) {
             }
             see_behaviour(met, "callback", burst.callback.as_ref());
         }
+        Op::Transaction { call, .. } => {
+            met.see(format!("transactional call {}", first_word(call)));
+        }
+        Op::Stray { call } => met.see(format!("stray call {}", first_word(call))),
         Op::Flush { timeout_ms } | Op::Close { timeout_ms } | Op::Get { timeout_ms, .. } => {
             met.see(match timeout_ms {
                 None => format!("{name} timeout none"),
@@ -558,6 +634,7 @@ fn see_fault(met: &mut Met, fault: &Fault, for_ms: Option<u64>) {
 fn class_of(api: Api, code: i16) -> Class {
     let row = CODES
         .iter()
+        .chain(&transactions::CODES)
         .find(|(of, _, codes)| *of == api && codes.contains(&code));
     row.expect("a code of the table").1
 }

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::time::Duration;
 
 use kafka_producer::internals::simulation::{
-    Parking, close, contents_of, flush, get, partitions_for, send,
+    Parking, close, contents_of, flush, get, partitions_for, send, try_send,
 };
 use kafka_producer::{FutureRecordMetadata, Header, ProducerRecord};
 
@@ -36,10 +36,17 @@ const FIRST_TIMESTAMP: i64 = 1_000_000;
 /// One record in so many gives way to others, on average.
 const GIVES_WAY: u32 = 6;
 
+/// One burst in so many is begun without a transaction.
+const SENDS_INTO_NOTHING: u32 = 8;
+
 impl ThreadOf {
     pub(crate) async fn run(self, thread: Thread) {
         for op in thread.ops {
             self.run_op(op).await;
+        }
+        if self.thread == 0 {
+            self.stage
+                .application(self.producer, |it| it.is_over = true);
         }
     }
 
@@ -86,11 +93,21 @@ impl ThreadOf {
                 }
             }
             Op::DropProducer => self.drop_handle().await,
+            Op::Transaction { call, timeout_ms } => self.transaction(&call, timeout_ms).await,
+            Op::Stray { call } => self.stray(&call).await,
+            Op::AwaitTransaction { ms } => {
+                let (stage, producer) = (Rc::clone(&self.stage), self.producer);
+                let is_open = move || stage.application(producer, |it| it.is_open() || it.is_over);
+                let most = Duration::from_millis(ms);
+                self.parking
+                    .wait_until_within("a transaction", most, is_open)
+                    .await;
+            }
         }
     }
 
     /// None when this thread has let go of it, or it was never built.
-    fn producer(&self) -> Option<Arc<Producer>> {
+    pub(super) fn producer(&self) -> Option<Arc<Producer>> {
         self.stage
             .producer(self.producer)
             .filter(|_| self.has_handle.get())
@@ -100,14 +117,14 @@ impl ThreadOf {
         self.stage.oldest(self.producer, self.thread)
     }
 
-    fn begin(&self, what: Call) -> CallId {
+    pub(super) fn begin(&self, what: Call) -> CallId {
         let call = self.stage.new_call();
         self.stage.say(What::CallBegins { call, what });
         self.call.set(Some(call));
         call
     }
 
-    fn end(&self, call: CallId, returned: Returned) {
+    pub(super) fn end(&self, call: CallId, returned: Returned) {
         self.call.set(None);
         self.stage.say(What::CallEnds { call, returned });
     }
@@ -136,13 +153,20 @@ impl ThreadOf {
             let Some(producer) = self.producer() else {
                 return;
             };
+            // Who knows that no transaction is open seldom sends.
+            if self.stage.application(self.producer, |it| it.is_shut()) {
+                if self.stage.random(|random| random.u32(..SENDS_INTO_NOTHING)) == 0 {
+                    self.send_one(&producer, burst, piece.as_ref()).await;
+                }
+                return;
+            }
             self.send_one(&producer, burst, piece.as_ref()).await;
             if burst.pause_us > 0 {
                 self.parking
                     .sleep(Duration::from_micros(burst.pause_us))
                     .await;
             } else if self.stage.random(|random| random.u32(..GIVES_WAY)) == 0 {
-                self.parking.sleep(Duration::ZERO).await;
+                self.parking.give_way().await;
             }
         }
     }
@@ -205,7 +229,7 @@ impl ThreadOf {
             }
             How::TrySend => {
                 let call = self.begin(Call::TrySend(id));
-                match producer.try_send(record) {
+                match try_send(&self.parking, producer, record).await {
                     Ok(future) => {
                         self.end(call, Returned::Ok);
                         return self.taken(id, future);
@@ -246,7 +270,7 @@ impl ThreadOf {
         self.end_with(call, &flushed);
     }
 
-    async fn close(&self, timeout: Option<Duration>) {
+    pub(super) async fn close(&self, timeout: Option<Duration>) {
         let Some(producer) = self.producer() else {
             return;
         };
@@ -351,7 +375,7 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
     // It is looked at before the next step.
     stage.about_to_go.borrow_mut().push(index);
-    parking.sleep(Duration::ZERO).await;
+    parking.give_way().await;
     drop(producer);
     let dropped = stage.producers.borrow_mut()[index].producer.take();
     // Others may be in a call still, whose end drops it.
@@ -382,6 +406,9 @@ impl Drop for Bomb {
 
 fn explode() {
     if let Some(stage) = Stage::current() {
+        if stage.is_deaf.get() {
+            return;
+        }
         stage.say(What::UserCode {
             what: "waker",
             act: "Panics".into(),

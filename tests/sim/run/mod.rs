@@ -6,6 +6,7 @@ mod checked;
 mod news;
 mod stage;
 mod timeline;
+mod transactions;
 mod user_code;
 
 use std::cell::Cell;
@@ -25,10 +26,11 @@ use kafka_producer::{KafkaProducer, ProducerBuilder, ProducerConfig, ProducerRec
 use self::application::{ThreadOf, drop_producer};
 use self::stage::{Held, Kept, Producer, Stage, contents_of_value, outcome, returned, value_of};
 use self::timeline::Timeline;
-use self::user_code::{LOGGER, Listener, Piece, WithListener};
-use crate::checker::{Glance, Moment, ProducerGlance};
+use self::transactions::{Application, Last};
+use self::user_code::{LOGGER, Listener, Piece, Reporter, WithListener};
+use crate::checker::{Glance, MetricsGlance, Moment, ProducerGlance};
 use crate::events::{Call, CallId, Event, ProducerIndex, Returned, What, Who};
-use crate::scenario::{self, Scenario};
+use crate::scenario::{self, Begins, Scenario};
 use crate::surroundings::{login, tokens, world_of};
 
 pub(crate) use self::checked::checked;
@@ -114,6 +116,8 @@ struct Run<'r> {
     happened: u64,
     steps: u64,
     glanced_at: Duration,
+    /// Producers that are not built yet: when they will be, if that is known.
+    is_to_come: Vec<Option<Duration>>,
     events: Vec<Event>,
     turns: Vec<(Turn, u32)>,
 }
@@ -138,17 +142,23 @@ impl<'r> Run<'r> {
             happened: 1,
             steps: 0,
             glanced_at: Duration::ZERO,
+            is_to_come: Vec::new(),
             events: Vec::new(),
             turns: Vec::new(),
         }
     }
 
     fn play(&mut self) {
+        self.make_room();
         for index in 0..self.scenario.producers.len() {
-            self.build(index);
+            if self.scenario.producers[index].begins == Begins::First {
+                self.build(index);
+            }
         }
         self.tell();
         while self.step() {
+            self.crash_who_has_to();
+            self.begin_who_is_due();
             self.tell();
             self.glance_at_what_goes();
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
@@ -226,9 +236,115 @@ impl<'r> Run<'r> {
 
     // Building.
 
+    /// For all producers, built or not.
+    fn make_room(&mut self) {
+        for plan in &self.scenario.producers {
+            let threads = plan.threads.len();
+            let is_transactional = plan.config.contains_key("transactional.id");
+            self.stage.producers.borrow_mut().push(Held {
+                producer: None,
+                handles: threads,
+                futures: (0..threads.max(1)).map(|_| VecDeque::default()).collect(),
+                application: Application::new(is_transactional, plan.crashes),
+            });
+            let weight = self.weight();
+            self.senders.push(SenderOf {
+                sender: None,
+                weight,
+            });
+            let is_to_come = plan.begins != Begins::First;
+            self.is_to_come.push(is_to_come.then_some(Duration::MAX));
+        }
+    }
+
+    /// Builds those whose time has come.
+    fn begin_who_is_due(&mut self) {
+        if self.is_closing {
+            return;
+        }
+        let now = self.stage.now();
+        for index in 0..self.is_to_come.len() {
+            let Some(known) = self.is_to_come[index] else {
+                continue;
+            };
+            let at = match self.scenario.producers[index].begins {
+                Begins::First => continue,
+                Begins::AtMs(ms) => Duration::from_millis(ms),
+                _ if known != Duration::MAX => known,
+                Begins::After { producer, ms } => {
+                    let is_over = self.scenario.producers.get(producer).is_some()
+                        && self.stage.application(producer, |it| it.is_over);
+                    if !is_over {
+                        continue;
+                    }
+                    now + Duration::from_millis(ms)
+                }
+            };
+            self.is_to_come[index] = Some(at);
+            if at <= now {
+                self.is_to_come[index] = None;
+                self.happened += 1;
+                self.build(index);
+            }
+        }
+    }
+
+    /// Ends applications without a word, as their scenario says.
+    fn crash_who_has_to(&mut self) {
+        for index in 0..self.senders.len() {
+            let crashes = self.stage.application(index, |it| match it.crashes_in {
+                Some(0) => {
+                    it.crashes_in = None;
+                    true
+                }
+                Some(steps) => {
+                    it.crashes_in = Some(steps - 1);
+                    false
+                }
+                None => false,
+            });
+            if crashes && !self.is_closing {
+                self.crash(index);
+            }
+        }
+    }
+
+    /// All of the application is gone between two steps: threads, sender, connections. What goes with them is told to
+    /// nobody.
+    fn crash(&mut self, index: ProducerIndex) {
+        self.tell();
+        let stage = self.stage.application(index, |it| {
+            it.is_over = true;
+            it.at
+        });
+        self.stage.said_by(
+            Who::World,
+            What::Crashed {
+                producer: index,
+                stage,
+            },
+        );
+        self.stage.is_deaf.set(true);
+        let of_it = |task: &&mut Task| matches!(task.who, Who::Thread { producer, .. } if producer == index);
+        for task in self.tasks.iter_mut().filter(of_it) {
+            task.future = None;
+        }
+        // The sender first: whoever drops the last handle would wait for it.
+        self.senders[index].sender = None;
+        let (producer, futures) = {
+            let mut producers = self.stage.producers.borrow_mut();
+            let held = &mut producers[index];
+            held.handles = 0;
+            (held.producer.take(), std::mem::take(&mut held.futures))
+        };
+        drop(futures);
+        drop(producer);
+        self.stage.is_deaf.set(false);
+        self.happened += 1;
+    }
+
     fn build(&mut self, index: ProducerIndex) {
         let plan = &self.scenario.producers[index];
-        let threads = plan.threads.len();
         self.stage.turn_of(Who::Thread {
             producer: index,
             thread: 0,
@@ -255,13 +371,11 @@ impl<'r> Run<'r> {
         };
         self.stage.say(What::CallEnds { call, returned });
         let is_built = producer.is_some();
-        self.stage.producers.borrow_mut().push(Held {
-            producer,
-            handles: threads,
-            futures: (0..threads.max(1)).map(|_| VecDeque::default()).collect(),
-        });
-        let weight = self.weight();
-        self.senders.push(SenderOf { sender, weight });
+        self.stage.producers.borrow_mut()[index].producer = producer;
+        self.senders[index].sender = sender;
+        if !is_built {
+            self.stage.application(index, |it| it.is_over = true);
+        }
         if is_built {
             for (thread, plan) in plan.threads.iter().enumerate() {
                 self.start_thread(index, thread, plan);
@@ -308,11 +422,14 @@ impl<'r> Run<'r> {
             let listener = Listener(piece("cluster listener", behaviour));
             builder = builder.interceptor(WithListener(Arc::new(listener)));
         }
+        if let Some(behaviour) = &plugins.metrics_reporter {
+            builder = builder.metrics_reporter(Reporter(piece("metrics reporter", behaviour)));
+        }
         Ok(builder)
     }
 
     fn start_thread(&mut self, producer: ProducerIndex, thread: usize, plan: &scenario::Thread) {
-        let parking = Rc::new(Parking::new(&self.stage.world));
+        let parking = self.parking();
         let body = ThreadOf {
             stage: Rc::clone(&self.stage),
             parking: Rc::clone(&parking),
@@ -328,6 +445,24 @@ impl<'r> Run<'r> {
             call,
             body.run(plan.clone()),
         );
+    }
+
+    fn parking(&self) -> Rc<Parking> {
+        let (stage, longest) = (Rc::downgrade(&self.stage), self.scenario.packing_us);
+        let takes = move || {
+            let stage = stage.upgrade().filter(|_| longest > 0);
+            let micros = stage.map(|stage| {
+                stage.random(|random| {
+                    if random.bool() {
+                        random.u64(..=longest)
+                    } else {
+                        0
+                    }
+                })
+            });
+            Duration::from_micros(micros.unwrap_or(0))
+        };
+        Rc::new(Parking::new(&self.stage.world).with_packing(takes))
     }
 
     fn start(
@@ -497,6 +632,13 @@ impl<'r> Run<'r> {
 
     /// When the faults, or the run itself, do something next.
     fn next_of_the_run(&self) -> Option<Duration> {
+        let to_come = self.scenario.producers.iter().zip(&self.is_to_come);
+        let to_come = to_come.filter_map(|(plan, known)| match (plan.begins, *known) {
+            (_, None) => None,
+            (Begins::AtMs(ms), Some(_)) => Some(Duration::from_millis(ms)),
+            (_, Some(at)) => Some(at).filter(|at| *at != Duration::MAX),
+        });
+        let to_come: Vec<_> = to_come.filter(|_| !self.is_closing).collect();
         let own = if !self.is_healed {
             Some(self.heal_at())
         } else if !self.is_closing {
@@ -504,7 +646,8 @@ impl<'r> Run<'r> {
         } else {
             None
         };
-        self.faults.next().into_iter().chain(own).min()
+        let faults = self.faults.next().into_iter();
+        faults.chain(own).chain(to_come).min()
     }
 
     fn run_its_own_course(&mut self) {
@@ -512,10 +655,17 @@ impl<'r> Run<'r> {
         if !self.is_healed && now >= self.heal_at() {
             self.heal();
         }
-        let are_threads_done = self.tasks.iter().all(|task| task.future.is_none());
+        // One that is over is followed by others.
+        let is_one_to_come = self
+            .is_to_come
+            .iter()
+            .any(|at| at.is_some_and(|at| at != Duration::MAX));
+        let are_threads_done =
+            !is_one_to_come && self.tasks.iter().all(|task| task.future.is_none());
         let is_time = now >= self.heal_at() + LIVENESS || are_threads_done;
         if self.is_healed && !self.is_closing && is_time {
             self.is_closing = true;
+            self.stage.is_closing.set(true);
             if !are_threads_done {
                 self.stage.is_at_rest.set(false);
             }
@@ -554,7 +704,7 @@ impl<'r> Run<'r> {
     /// Everything has to come to an end now: what is left is sent, then the producer is closed.
     fn start_last_task(&mut self, index: ProducerIndex) {
         let stage = Rc::clone(&self.stage);
-        let parking = Rc::new(Parking::new(&stage.world));
+        let parking = self.parking();
         let task = Rc::clone(&parking);
         let topics: Vec<(String, u16)> = self
             .scenario
@@ -575,7 +725,7 @@ impl<'r> Run<'r> {
         };
         self.start(who, parking, Rc::default(), body);
         let stage = Rc::clone(&self.stage);
-        let parking = Rc::new(Parking::new(&stage.world));
+        let parking = self.parking();
         let task = Rc::clone(&parking);
         let body = async move { end(&stage, &task, index, &is_done).await };
         self.start(who, parking, Rc::default(), body);
@@ -605,6 +755,9 @@ impl<'r> Run<'r> {
             let producer = held.producer.as_ref().filter(|_| is_shown(index));
             ProducerGlance {
                 snapshot: producer.map(|producer| producer.snapshot()),
+                metrics: producer
+                    .filter(|_| moment == Moment::Idle)
+                    .map(|producer| MetricsGlance::of(&producer.metrics())),
                 sender_has_ended: it.sender.as_ref().is_none_or(SimSender::has_ended),
                 sizes: it.sender.as_ref().map(SimSender::sizes).unwrap_or_default(),
             }
@@ -642,6 +795,16 @@ async fn show_that_it_lives(
     let Some(producer) = stage.producer(index) else {
         return;
     };
+    let last = Last {
+        stage,
+        parking,
+        index,
+        timeout: LAST,
+    };
+    let is_transactional = stage.application(index, |it| it.is_transactional);
+    if is_transactional && !last.begins().await {
+        return;
+    }
     last_flush(stage, parking, &producer).await;
     for (topic, partitions) in topics {
         for partition in 0..i32::from(partitions) {
@@ -682,6 +845,9 @@ async fn show_that_it_lives(
                 }
             }
         }
+    }
+    if is_transactional {
+        last.commits().await;
     }
     // The user's code may send again when it is told of what was sent.
     for _ in 0..FLUSHES {

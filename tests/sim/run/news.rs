@@ -25,6 +25,7 @@ fn what(deed: BrokerDeed) -> What {
             contents,
             timestamps,
             producer,
+            transactional,
             digest,
         } => What::Appended {
             topic,
@@ -37,7 +38,45 @@ fn what(deed: BrokerDeed) -> What {
             producer_id: producer.map_or(-1, |producer| producer.id),
             epoch: producer.map_or(-1, |producer| producer.epoch),
             sequence: producer.map_or(-1, |producer| producer.sequence),
+            transactional,
             digest,
+        },
+        BrokerDeed::Marker {
+            topic,
+            incarnation,
+            partition,
+            offset,
+            producer_id,
+            epoch,
+            committed,
+        } => What::Marker {
+            topic,
+            incarnation,
+            partition,
+            offset,
+            producer_id,
+            epoch,
+            committed,
+        },
+        BrokerDeed::OffsetsCommitted {
+            group,
+            producer_id,
+            offsets,
+        } => What::OffsetsCommitted {
+            group,
+            producer_id,
+            offsets,
+        },
+        BrokerDeed::Coordinated {
+            transactional_id,
+            producer_id,
+            epoch,
+            did,
+        } => What::Coordinated {
+            transactional_id,
+            producer_id,
+            epoch,
+            did,
         },
         BrokerDeed::Duplicate {
             topic,

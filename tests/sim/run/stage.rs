@@ -7,11 +7,13 @@ use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use kafka_producer::internals::simulation::{World, contents_of};
 use kafka_producer::{FutureRecordMetadata, KafkaProducer, ProduceError, RecordMetadata};
 
+use super::transactions::Application;
 use crate::events::{
     CallId, Event, Failure, Outcome, ProducerIndex, RecordId, Returned, What, Who,
 };
@@ -23,6 +25,8 @@ pub(crate) const ID_BYTES: usize = 8;
 
 pub(crate) struct Stage {
     pub(crate) world: World,
+    /// No other run has it.
+    pub(crate) number: u64,
     /// What happened and nobody has been told of yet.
     events: RefCell<Vec<Event>>,
     who: Cell<Who>,
@@ -30,6 +34,10 @@ pub(crate) struct Stage {
     /// When it was handed out.
     last_record: Cell<Duration>,
     next_call: Cell<u64>,
+    /// Of a group's reading.
+    next_offset: Cell<i64>,
+    /// An application is being ended: nobody hears of what happens to it.
+    pub(crate) is_deaf: Cell<bool>,
     pub(crate) producers: RefCell<Vec<Held>>,
     random: RefCell<fastrand::Rng>,
     /// What a logger does.
@@ -46,6 +54,8 @@ pub(crate) struct Stage {
     pub(crate) is_at_rest: Cell<bool>,
     /// That was looked at: they may be closed.
     pub(crate) may_close: Cell<bool>,
+    /// Everything is to come to an end.
+    pub(crate) is_closing: Cell<bool>,
 }
 
 /// A producer, and what the application keeps of it.
@@ -56,6 +66,7 @@ pub(crate) struct Held {
     pub(crate) handles: usize,
     /// By thread: futures that are kept, oldest first.
     pub(crate) futures: Vec<VecDeque<Kept>>,
+    pub(crate) application: Application,
 }
 
 /// A future that the application keeps.
@@ -87,13 +98,17 @@ impl Stage {
         logger: super::user_code::Piece,
         log_level: log::Level,
     ) -> Rc<Self> {
+        static RUNS: AtomicU64 = AtomicU64::new(0);
         Rc::new(Self {
             world,
+            number: RUNS.fetch_add(1, Ordering::Relaxed),
             events: RefCell::new(Vec::new()),
             who: Cell::new(Who::World),
             next_record: Cell::new(0),
             last_record: Cell::new(Duration::ZERO),
             next_call: Cell::new(0),
+            next_offset: Cell::new(1),
+            is_deaf: Cell::new(false),
             producers: RefCell::new(Vec::new()),
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             logger: RefCell::new(logger),
@@ -103,6 +118,7 @@ impl Stage {
             idle: Cell::new(0),
             is_at_rest: Cell::new(true),
             may_close: Cell::new(false),
+            is_closing: Cell::new(false),
         })
     }
 
@@ -143,6 +159,9 @@ impl Stage {
     }
 
     pub(crate) fn said_by(&self, who: Who, what: What) {
+        if self.is_deaf.get() {
+            return;
+        }
         let at = self.now();
         self.events.borrow_mut().push(Event { at, who, what });
     }
@@ -172,6 +191,22 @@ impl Stage {
         let id = self.next_call.get();
         self.next_call.set(id + 1);
         CallId(id)
+    }
+
+    /// One that no other call gives.
+    pub(crate) fn new_offset(&self) -> i64 {
+        let offset = self.next_offset.get();
+        self.next_offset.set(offset + 1);
+        offset
+    }
+
+    /// Looks at what an application knows of its transactions, or changes it.
+    pub(crate) fn application<T>(
+        &self,
+        index: ProducerIndex,
+        how: impl FnOnce(&mut Application) -> T,
+    ) -> T {
+        how(&mut self.producers.borrow_mut()[index].application)
     }
 
     pub(crate) fn producer(&self, index: ProducerIndex) -> Option<Arc<Producer>> {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use kafka_producer::internals::simulation::World;
 
 use crate::events::What;
-use crate::faults::{Ongoing, begin, end};
+use crate::faults::{Ongoing, begin, end, settle};
 use crate::scenario::{Scenario, TimedFault};
 
 /// What comes at a moment; of one moment, ends come first.
@@ -56,8 +56,8 @@ impl Timeline {
                 }
                 Turn::End => {
                     if let Some(ongoing) = self.ongoing.remove(&fault) {
-                        let others = self.ongoing.values();
-                        end(&ongoing, others, world);
+                        end(&ongoing, self.ongoing.values(), world);
+                        settle(&self.faults[fault].fault, self.ongoing.values(), world);
                         news.push(What::FaultEnds { fault });
                     }
                 }
@@ -69,6 +69,7 @@ impl Timeline {
     fn begin(&mut self, number: usize, at: Duration, world: &World) {
         let fault = &self.faults[number];
         self.ongoing.insert(number, begin(&fault.fault, world));
+        settle(&fault.fault, self.ongoing.values(), world);
         let lasts = fault.for_ms.map(Duration::from_millis);
         let end = lasts.map_or(self.heal_at, |lasts| (at + lasts).min(self.heal_at));
         self.to_come.insert((end, Turn::End, number));
@@ -80,6 +81,7 @@ impl Timeline {
         let mut news = Vec::new();
         for (fault, ongoing) in std::mem::take(&mut self.ongoing) {
             end(&ongoing, std::iter::empty(), world);
+            settle(&self.faults[fault].fault, std::iter::empty(), world);
             news.push(What::FaultEnds { fault });
         }
         world.heal();

@@ -7,13 +7,13 @@ use std::sync::{Arc, Once};
 use std::time::Duration;
 
 use kafka_producer::{
-    BoxError, ClusterResourceListener, Headers, PartitionId, PartitionInput, Partitioner,
-    ProduceError, ProduceErrorKind, ProducerInterceptor, ProducerRecord, RecordMetadata,
-    Serialized, Serializer,
+    BoxError, ClusterResourceListener, Headers, Metric, MetricsContext, MetricsReporter,
+    PartitionId, PartitionInput, Partitioner, ProduceError, ProduceErrorKind, ProducerInterceptor,
+    ProducerRecord, RecordMetadata, Serialized, Serializer,
 };
 
 use super::stage::{Kept, Producer, Stage, contents_of_value, outcome, returned, value_of};
-use crate::events::{Call, ProducerIndex, RecordId, Returned, What, Who};
+use crate::events::{Call, ProducerIndex, RecordId, Report, Returned, What, Who};
 use crate::scenario::{Act, Behaviour};
 
 pub(crate) const LOGGER: &str = "logger";
@@ -43,6 +43,8 @@ pub(crate) struct Piece {
     producer: ProducerIndex,
     behaviour: Behaviour,
     calls: AtomicU32,
+    /// That it belongs to; what is left of an earlier one may be dropped within another.
+    run: Option<u64>,
 }
 
 impl Piece {
@@ -52,12 +54,17 @@ impl Piece {
             producer,
             behaviour: behaviour.clone(),
             calls: AtomicU32::new(0),
+            run: Stage::current().map(|stage| stage.number),
         }
     }
 
     /// Does what it does this time. An error is for those who can return one.
     pub(crate) fn run(&self) -> Result<(), BoxError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
+        let is_of_another = |stage: &Stage| self.run.is_some_and(|run| run != stage.number);
+        if Stage::current().is_some_and(|stage| stage.is_deaf.get() || is_of_another(&stage)) {
+            return Ok(());
+        }
         for every in &self.behaviour.acts {
             if every.every > 0 && call % every.every == 0 {
                 self.act(&every.act)?;
@@ -99,6 +106,15 @@ impl Piece {
                     topic: topic.clone(),
                 };
                 self.call(&stage, call, |producer| producer.partitions_for(topic));
+            }
+            Act::ReadsMetrics => {
+                if let Some(producer) = stage.producer(self.producer) {
+                    let metrics = producer.metrics();
+                    let read = metrics.all();
+                    let read = read.iter().map(|metric| metric.value().to_string().len());
+                    let text = metrics.prometheus_text();
+                    assert!(read.sum::<usize>() > 0 && !text.is_empty());
+                }
             }
             Act::DropsFutures => {
                 let futures: Vec<_> = match stage.producers.borrow_mut().get_mut(self.producer) {
@@ -261,7 +277,8 @@ impl Callback {
 
     pub(crate) fn run(mut self, answer: Result<&RecordMetadata, &ProduceError>) {
         self.has_run = true;
-        if let Some(stage) = Stage::current() {
+        let stage = Stage::current();
+        if let Some(stage) = stage.filter(|stage| Some(stage.number) == self.piece.run) {
             // Not for each: the future is looked for among all that are kept.
             if self.record.0 % 4 == 0 && stage.is_done(self.piece.producer, self.record) {
                 let outcome = outcome(answer);
@@ -280,7 +297,8 @@ impl Callback {
 
 impl Drop for Callback {
     fn drop(&mut self) {
-        if let Some(stage) = Stage::current().filter(|_| !self.has_run) {
+        let stage = Stage::current().filter(|stage| Some(stage.number) == self.piece.run);
+        if let Some(stage) = stage.filter(|_| !self.has_run) {
             stage.say(What::CallbackDropped {
                 record: self.record,
             });
@@ -355,6 +373,46 @@ impl ProducerInterceptor<[u8], [u8]> for WithListener {
 
     fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
         Some(Arc::clone(&self.0) as _)
+    }
+}
+
+/// A metrics reporter that says what it is called for.
+pub(crate) struct Reporter(pub(crate) Piece);
+
+impl Reporter {
+    fn says(&self, what: Report) -> Result<(), BoxError> {
+        kafka_producer::internals::assert_unlocked();
+        let stage = Stage::current().filter(|stage| Some(stage.number) == self.0.run);
+        if let Some(stage) = stage {
+            let producer = self.0.producer;
+            stage.say(What::Reported { producer, what });
+        }
+        self.0.run()
+    }
+}
+
+impl MetricsReporter for Reporter {
+    fn context_change(&self, _: &MetricsContext) -> Result<(), BoxError> {
+        self.says(Report::Context)
+    }
+
+    fn init(&self, metrics: &[Metric]) -> Result<(), BoxError> {
+        self.says(Report::Init)?;
+        metrics
+            .iter()
+            .try_for_each(|metric| self.metric_change(metric))
+    }
+
+    fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
+        self.says(Report::Change(metric.name().to_string()))
+    }
+
+    fn metric_removal(&self, metric: &Metric) -> Result<(), BoxError> {
+        self.says(Report::Removal(metric.name().to_string()))
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.says(Report::Close)
     }
 }
 

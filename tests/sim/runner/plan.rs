@@ -11,6 +11,7 @@
 //! | `KEEP_GOING=1` | does not stop at the first seed that fails |
 //! | `SHRINK=60` | so many seconds for making a failing scenario smaller, 0 for none |
 //! | `TLS=1` | all brokers take TLS, not only some |
+//! | `TXN=1` | all producers are transactional, not only some |
 //! | `HASHES=1` | a line with the trace hash of each seed |
 //! | `TRACE=all`, `TRACE=none` | every event of a seed that is replayed; none of them |
 
@@ -108,7 +109,10 @@ impl Plan {
             threads,
             keeps_going: is_set("KEEP_GOING"),
             shrink_for: Duration::from_secs(shrink_for),
-            wishes: Wishes { tls: is_set("TLS") },
+            wishes: Wishes {
+                tls: is_set("TLS"),
+                transactions: is_set("TXN"),
+            },
             hashes: is_set("HASHES"),
             trace,
             colour: false,

@@ -2,8 +2,10 @@
 
 use super::Shrinker;
 use crate::scenario::{
-    Act, Behaviour, Burst, Fault, How, Network, Op, Plugins, Producer, Scenario, Thread,
+    Act, Begins, Behaviour, Burst, Fault, How, Network, Op, Plugins, Producer, Scenario, Thread,
+    TransactionOp,
 };
+use std::cmp::Ordering;
 
 pub(super) fn all<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     participants(shrinker);
@@ -19,11 +21,79 @@ pub(super) fn all<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
 }
 
 fn participants<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
-    shrinker.fewer(1, |scenario| &mut scenario.producers);
+    for number in (0..shrinker.best.producers.len()).rev() {
+        if shrinker.best.producers.len() > 1 {
+            shrinker.change(|scenario| leave_out(scenario, number));
+        }
+    }
+    for number in 0..shrinker.best.producers.len() {
+        shrinker.change(|scenario| scenario.producers[number].crashes = None);
+        shrinker.change(|scenario| scenario.producers[number].begins = Begins::First);
+        for (least, get, set) in NUMBERS_OF_PRODUCERS {
+            shrinker.lower(
+                least,
+                |scenario| get(&scenario.producers[number]),
+                |scenario, n| set(&mut scenario.producers[number], n),
+            );
+        }
+    }
     for producer in 0..shrinker.best.producers.len() {
         shrinker.fewer(1, |scenario| &mut scenario.producers[producer].threads);
     }
 }
+
+/// A producer is gone; those that would have followed it follow the one that it followed.
+fn leave_out(scenario: &mut Scenario, gone: usize) {
+    let begins = scenario.producers.remove(gone).begins;
+    for producer in &mut scenario.producers {
+        if let Begins::After {
+            producer: before, ..
+        } = &mut producer.begins
+        {
+            match (*before).cmp(&gone) {
+                Ordering::Less => {}
+                Ordering::Greater => *before -= 1,
+                Ordering::Equal => producer.begins = begins,
+            }
+        }
+    }
+}
+
+type NumberOfProducer = (u64, fn(&Producer) -> u64, fn(&mut Producer, u64));
+
+/// When a producer begins, and when it ends.
+const NUMBERS_OF_PRODUCERS: [NumberOfProducer; 3] = [
+    (
+        0,
+        |producer| match producer.begins {
+            Begins::First => 0,
+            Begins::AtMs(ms) | Begins::After { ms, .. } => ms,
+        },
+        |producer, n| {
+            if let Begins::AtMs(ms) | Begins::After { ms, .. } = &mut producer.begins {
+                *ms = n;
+            }
+        },
+    ),
+    (
+        1,
+        |producer| producer.crashes.map_or(0, |crash| crash.nth.into()),
+        |producer, n| {
+            if let Some(crash) = &mut producer.crashes {
+                crash.nth = n as u32;
+            }
+        },
+    ),
+    (
+        0,
+        |producer| producer.crashes.map_or(0, |crash| crash.steps.into()),
+        |producer, n| {
+            if let Some(crash) = &mut producer.crashes {
+                crash.steps = n as u32;
+            }
+        },
+    ),
+];
 
 /// All threads of the scenario, by their places.
 fn threads(scenario: &Scenario) -> Vec<(usize, usize)> {
@@ -68,17 +138,19 @@ fn all_ops(scenario: &mut Scenario) -> impl Iterator<Item = &mut Op> {
 
 type Plugin = for<'a> fn(&'a mut Plugins) -> &'a mut Option<Behaviour>;
 
-const PLUGINS: [Plugin; 5] = [
+const PLUGINS: [Plugin; 6] = [
     |plugins| &mut plugins.key_serializer,
     |plugins| &mut plugins.value_serializer,
     |plugins| &mut plugins.partitioner,
     |plugins| &mut plugins.interceptor,
     |plugins| &mut plugins.cluster_listener,
+    |plugins| &mut plugins.metrics_reporter,
 ];
 
 fn user_code<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     shrinker.fewer(0, |scenario| &mut scenario.logger.acts);
     shrinker.change(|scenario| scenario.logs_all = false);
+    shrinker.change(|scenario| scenario.packing_us = 0);
     shrinker.change(|scenario| all_bursts(scenario).for_each(|burst| burst.callback = None));
     shrinker.change(|scenario| {
         for burst in all_bursts(scenario) {
@@ -147,6 +219,7 @@ fn surroundings<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     shrinker.change(|scenario| scenario.brokers.auto_create_topics = false);
     shrinker.change(|scenario| scenario.brokers.by_name = false);
     shrinker.change(|scenario| scenario.brokers.first_epoch = 0);
+    shrinker.change(|scenario| scenario.brokers.verify_transactions = false);
     shrinker.change(|scenario| scenario.brokers.tls = None);
     shrinker.change(|scenario| {
         if let Some(tls) = &mut scenario.brokers.tls {
@@ -231,6 +304,13 @@ fn rename(scenario: &mut Scenario, from: &str, to: &str) {
                 burst.callback.iter_mut().for_each(in_behaviour);
             }
             Op::PartitionsFor { topic } => change(topic),
+            Op::Transaction { call, .. } | Op::Stray { call } => {
+                if let TransactionOp::SendOffsets { partitions, .. } = call {
+                    for (topic, _) in partitions {
+                        change(topic);
+                    }
+                }
+            }
             _ => {}
         }
     }
@@ -366,6 +446,7 @@ fn times<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
             shrinker.change(|scenario| {
                 if let Op::Flush { timeout_ms }
                 | Op::Close { timeout_ms }
+                | Op::Transaction { timeout_ms, .. }
                 | Op::Get { timeout_ms, .. } =
                     &mut scenario.producers[producer].threads[thread].ops[op]
                 {
@@ -383,7 +464,12 @@ fn sooner(scenario: &mut Scenario) {
         timed.for_ms = timed.for_ms.map(|ms| ms / 2);
     }
     for op in all_ops(scenario) {
-        if let Op::Sleep { ms } = op {
+        if let Op::Sleep { ms } | Op::AwaitTransaction { ms } = op {
+            *ms /= 2;
+        }
+    }
+    for producer in &mut scenario.producers {
+        if let Begins::AtMs(ms) | Begins::After { ms, .. } = &mut producer.begins {
             *ms /= 2;
         }
     }

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use super::words;
-use crate::scenario::{Op, Producer, Scenario, Thread};
+use crate::scenario::{Begins, Op, Producer, Scenario, Thread};
 
 pub(crate) fn header(scenario: &Scenario) -> String {
     let mut text = String::new();
@@ -11,6 +11,10 @@ pub(crate) fn header(scenario: &Scenario) -> String {
     world(scenario, &mut text);
     for (number, producer) in scenario.producers.iter().enumerate() {
         one_producer(number, producer, &mut text);
+    }
+    if scenario.packing_us > 0 {
+        let what = format!("takes up to {} µs a step", scenario.packing_us);
+        line(&mut text, "packing", &what);
     }
     if scenario.logs_all {
         line(&mut text, "logger", "wants all lines");
@@ -114,6 +118,9 @@ fn world(scenario: &Scenario, text: &mut String) {
     if brokers.first_epoch != 0 {
         what += &format!(", producer ids begin with epoch {}", brokers.first_epoch);
     }
+    if brokers.verify_transactions {
+        what += ", transactions are verified";
+    }
     if let Some(tls) = &brokers.tls {
         what += &format!(", {}", tls.protocols);
         if tls.client_certificates {
@@ -165,6 +172,23 @@ fn one_producer(number: usize, producer: &Producer, text: &mut String) {
     if keys.is_empty() {
         line(text, &title, "with the defaults");
     }
+    match producer.begins {
+        Begins::First => {}
+        Begins::AtMs(ms) => line(text, "", &format!("is built at {ms} ms")),
+        Begins::After { producer, ms } => {
+            let what = format!("is built {ms} ms after producer {producer} was of use");
+            line(text, "", &what);
+        }
+    }
+    if let Some(crash) = producer.crashes {
+        let what = format!(
+            "crashes {} after it has come to {:?} for the {}. time",
+            words::count(crash.steps.into(), "step", "steps"),
+            crash.stage,
+            crash.nth
+        );
+        line(text, "", &what);
+    }
     let plugins = &producer.plugins;
     for (name, plugin) in [
         ("key serializer", &plugins.key_serializer),
@@ -172,6 +196,7 @@ fn one_producer(number: usize, producer: &Producer, text: &mut String) {
         ("partitioner", &plugins.partitioner),
         ("interceptor", &plugins.interceptor),
         ("cluster listener", &plugins.cluster_listener),
+        ("metrics reporter", &plugins.metrics_reporter),
     ] {
         if let Some(behaviour) = plugin {
             line(
@@ -192,7 +217,7 @@ fn one_producer(number: usize, producer: &Producer, text: &mut String) {
 
 fn one_thread(thread: &Thread) -> String {
     type IsOne = fn(&Op) -> bool;
-    let kinds: [(&str, IsOne); 10] = [
+    let kinds: [(&str, IsOne); 13] = [
         ("burst", |op| matches!(op, Op::Send(_))),
         ("flush", |op| matches!(op, Op::Flush { .. })),
         ("get", |op| matches!(op, Op::Get { .. })),
@@ -205,6 +230,13 @@ fn one_thread(thread: &Thread) -> String {
         ("sleep", |op| matches!(op, Op::Sleep { .. })),
         ("close", |op| matches!(op, Op::Close { .. })),
         ("drop of the producer", |op| matches!(op, Op::DropProducer)),
+        ("transactional call", |op| {
+            matches!(op, Op::Transaction { .. })
+        }),
+        ("stray call", |op| matches!(op, Op::Stray { .. })),
+        ("wait for a transaction", |op| {
+            matches!(op, Op::AwaitTransaction { .. })
+        }),
     ];
     let mut parts = vec![words::count(records_of(thread), "record", "records")];
     for (name, is_one) in kinds {

@@ -22,6 +22,8 @@ pub(crate) mod words;
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use kafka_producer::internals::simulation::Coordinated;
+
 use crate::events::{Call, CallId, Event, RecordId, Returned, What, Who};
 use crate::scenario::Scenario;
 use groups::{Group, Groups};
@@ -212,6 +214,7 @@ impl<'a> Trace<'a> {
                 producer_id,
                 epoch,
                 sequence,
+                transactional,
                 ..
             } => {
                 let last = base_offset + records.len() as i64 - 1;
@@ -224,11 +227,69 @@ impl<'a> Trace<'a> {
                     text +=
                         &format!(", sequence {sequence}, epoch {epoch}, producer {producer_id}");
                 }
+                if *transactional {
+                    text += ", in a transaction";
+                }
                 if *incarnation > 1 {
                     text += &format!(" (topic no. {incarnation})");
                 }
                 (Look::Plain, text)
             }
+            What::Marker {
+                topic,
+                partition,
+                offset,
+                producer_id,
+                epoch,
+                committed,
+                ..
+            } => {
+                let how = if *committed { "committed" } else { "aborted" };
+                let text = format!(
+                    "+ marker in {}-{partition} at {offset}: {how}, epoch {epoch}, producer {producer_id}",
+                    words::topic(topic)
+                );
+                (Look::Plain, text)
+            }
+            What::OffsetsCommitted {
+                group,
+                producer_id,
+                offsets,
+            } => {
+                let offsets: Vec<_> = offsets
+                    .iter()
+                    .map(|(topic, partition, offset)| {
+                        format!("{}-{partition}@{offset}", words::topic(topic))
+                    })
+                    .collect();
+                let text = format!(
+                    "+ offsets of group {group}: {}, producer {producer_id}",
+                    offsets.join(", ")
+                );
+                (Look::Plain, text)
+            }
+            What::Coordinated {
+                transactional_id,
+                producer_id,
+                epoch,
+                did,
+            } => {
+                let did = match did {
+                    Coordinated::Initialized => "a producer is initialized",
+                    Coordinated::Opened => "a transaction is open",
+                    Coordinated::Committed => "the transaction is committed",
+                    Coordinated::Aborted => "the transaction is aborted",
+                    Coordinated::TimedOut => "the transaction is aborted, as its time is over",
+                    Coordinated::Fenced => "the transaction is aborted for another producer",
+                };
+                let text =
+                    format!("{transactional_id}: {did}, epoch {epoch}, producer {producer_id}");
+                (Look::Plain, text)
+            }
+            What::Crashed { producer, stage } => (
+                Look::Fault,
+                format!("✗ application {producer} crashes ({stage:?})"),
+            ),
             What::Duplicate {
                 topic,
                 partition,

@@ -3,7 +3,7 @@ use std::time::Duration;
 use super::*;
 use crate::events::{Failure, Outcome};
 use crate::scenario::{
-    Api, Behaviour, Brokers, Fault, Network, Plugins, Producer, Scenario, TimedFault, Topic,
+    Api, Begins, Behaviour, Brokers, Fault, Network, Plugins, Producer, Scenario, TimedFault, Topic,
 };
 
 fn scenario() -> Scenario {
@@ -30,6 +30,7 @@ fn scenario() -> Scenario {
             auto_create_topics: false,
             by_name: true,
             first_epoch: 0,
+            verify_transactions: false,
             sasl: None,
             tls: None,
         },
@@ -53,9 +54,12 @@ fn scenario() -> Scenario {
                 .into(),
             plugins: Plugins::default(),
             threads: Vec::new(),
+            begins: Begins::First,
+            crashes: None,
         }],
         logger: Behaviour::default(),
         logs_all: false,
+        packing_us: 0,
         faults: vec![
             fault(20, Some(300), Fault::Hang { node: 1 }),
             fault(25, None, Fault::Cut { node: 2 }),
@@ -157,6 +161,7 @@ fn events() -> Vec<Event> {
             producer_id: 1000,
             epoch: 0,
             sequence: 0,
+            transactional: false,
             digest: 1,
         },
     );

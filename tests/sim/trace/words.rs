@@ -112,6 +112,22 @@ pub(super) fn call(call: &Call) -> String {
         Call::Await { record } => format!("await {record}"),
         Call::DropFuture { record } => format!("drop the future of {record}"),
         Call::DropProducer => "drop the producer".to_owned(),
+        Call::InitTransactions { timeout } => bounded("init_transactions".to_owned(), *timeout),
+        Call::BeginTransaction => "begin_transaction".to_owned(),
+        Call::SendOffsets {
+            group,
+            offset,
+            partitions,
+            timeout,
+        } => {
+            let what = format!(
+                "send_offsets_to_transaction (offset {offset} of {} for {group})",
+                count(partitions.len() as u64, "partition", "partitions")
+            );
+            bounded(what, *timeout)
+        }
+        Call::Commit { timeout } => bounded("commit_transaction".to_owned(), *timeout),
+        Call::Abort { timeout } => bounded("abort_transaction".to_owned(), *timeout),
     }
 }
 
@@ -204,6 +220,18 @@ pub(super) fn fault(fault: &Fault) -> String {
         Fault::LowerLimit { topic: name, bytes } => {
             format!("{} takes batches of {bytes} bytes at most", topic(name))
         }
+        Fault::MoveCoordinator { of_group, key, to } => {
+            let what = if *of_group {
+                "group"
+            } else {
+                "transactions of"
+            };
+            format!("{what} {key}: node {to} is the coordinator")
+        }
+        Fault::LoadCoordinators { ms } => {
+            format!("who takes over as coordinator reads for {ms} ms")
+        }
+        Fault::DelayMarkers { ms } => format!("markers come {ms} ms late"),
         Fault::Error {
             request,
             topic: name,
@@ -273,6 +301,7 @@ pub(super) fn is_moment(fault: &Fault) -> bool {
         fault,
         Fault::Cut { .. }
             | Fault::MoveLeader { .. }
+            | Fault::MoveCoordinator { .. }
             | Fault::Rebuild
             | Fault::MoveBrokers
             | Fault::DeleteTopic { .. }
@@ -311,6 +340,7 @@ fn act(act: &Act) -> String {
         Act::AsksForPartitions(name) => format!("asks for the partitions of {}", topic(name)),
         Act::DropsFutures => "drops futures".to_owned(),
         Act::Gets => "gets".to_owned(),
+        Act::ReadsMetrics => "reads metrics".to_owned(),
     }
 }
 

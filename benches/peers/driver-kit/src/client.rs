@@ -61,6 +61,25 @@ pub trait Client: Send + Sync + Sized + 'static {
     /// as failed.
     fn flush(&self, until: Option<Instant>) -> Result<(), String>;
 
+    /// Whether [`Setup::transactional`] is heeded.
+    const HAS_TRANSACTIONS: bool = false;
+
+    /// Comes before the records of a group: begins a transaction, where groups are transactions.
+    ///
+    /// # Errors
+    /// When none could be begun.
+    fn begin_group(&self) -> Result<(), String> {
+        Ok(())
+    }
+
+    /// Comes after the records of a group: commits, where groups are transactions, or else flushes.
+    ///
+    /// # Errors
+    /// When not all is known to be acknowledged or committed.
+    fn end_group(&self) -> Result<(), String> {
+        self.flush(None)
+    }
+
     /// Lets a sending thread wait for the next record of a paced round. A client that needs to be polled
     /// does that here, for no longer than `time`.
     fn idle(&self, time: Duration) {
@@ -89,6 +108,11 @@ pub trait Client: Send + Sync + Sized + 'static {
                 self.wait_until_due(turn.due);
                 self.send(turn.record, turn.ticket)
             }),
+            Mode::Groups => share.for_each_group(
+                || self.begin_group(),
+                |record| self.send_quietly(record),
+                || self.end_group(),
+            ),
         }
     }
 

@@ -75,6 +75,9 @@ struct Driver<C> {
 impl<C: Client> Driver<C> {
     fn start(setup: &Setup) -> Result<(Self, Ready), Refusal> {
         let (values, keys) = Blocks::of(setup).map_err(Refusal::Failed)?;
+        if setup.transactional && !C::HAS_TRANSACTIONS {
+            return Err(Refusal::Unable("Its driver sends no transactions.".into()));
+        }
         let (client, about) = C::start(setup)?;
         let client = Arc::new(client);
         let crew = Crew::hire(&client, setup.threads.max(1)).map_err(Refusal::Failed)?;
@@ -120,7 +123,7 @@ impl<C: Client> Driver<C> {
             seconds,
             latency_ns: match produce.mode {
                 Mode::Blast => Vec::new(),
-                Mode::OneByOne | Mode::Rate => counts.latency_ns,
+                Mode::OneByOne | Mode::Rate | Mode::Groups => counts.latency_ns,
             },
             allocations: counted.then_some(Allocations { callers, process }),
         })
@@ -137,6 +140,11 @@ impl<C: Client> Driver<C> {
             (Mode::Rate, _) => return Err("a paced round needs per_second above 0".into()),
             _ => 0.0,
         };
+        let group = match (produce.mode, produce.group) {
+            (Mode::Groups, Some(group)) if group > 0 => group,
+            (Mode::Groups, _) => return Err("groups need group above 0".into()),
+            _ => u64::MAX,
+        };
         Ok(Round {
             mode: produce.mode,
             records: produce.records,
@@ -146,6 +154,7 @@ impl<C: Client> Driver<C> {
             keys: self.keys.clone(),
             start,
             step_nanos,
+            group,
             give_up: produce
                 .give_up_ms
                 .map(|after| start + Duration::from_millis(after)),

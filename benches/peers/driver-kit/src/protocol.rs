@@ -22,6 +22,10 @@ pub enum Command {
 pub struct Setup {
     /// Addresses of brokers, `host:port`, with commas between them.
     pub bootstrap: String,
+    /// File of the certificates to trust, in PEM, where the brokers speak TLS. Even a client with its own defaults
+    /// needs it.
+    #[serde(default)]
+    pub authority: Option<String>,
     /// The topic to send to.
     pub topic: String,
     /// How many partitions it has.
@@ -61,12 +65,22 @@ pub struct Setup {
     pub threads: usize,
     /// Whether each record's end is learnt by callback.
     pub callback: bool,
+    /// Whether each group of [`Mode::Groups`] is a transaction.
+    #[serde(default)]
+    pub transactional: bool,
 }
 
 impl Setup {
     /// Whether the client is told to compress.
     pub fn compresses(&self) -> bool {
         !self.defaults && self.compression != "none"
+    }
+
+    /// The transactional id of a driver whose groups are transactions. One that was started with the argument `flush`
+    /// is asked what the same groups take without, and has none.
+    pub fn transactional_id(&self) -> Option<String> {
+        let is_transactional = self.transactional && std::env::args().all(|word| word != "flush");
+        is_transactional.then(|| format!("driver-{}", std::process::id()))
     }
 }
 
@@ -85,6 +99,9 @@ pub struct Produce {
     /// Records per second, for [`Mode::Rate`].
     #[serde(default)]
     pub per_second: Option<f64>,
+    /// Records of a group, for [`Mode::Groups`].
+    #[serde(default)]
+    pub group: Option<u64>,
     /// When to end the round in any case, counted from its start.
     #[serde(default)]
     pub give_up_ms: Option<u64>,
@@ -100,6 +117,9 @@ pub enum Mode {
     OneByOne,
     /// At fixed points in time.
     Rate,
+    /// So many as fast as the client takes them; the next when all of those are acknowledged. A latency is that of a
+    /// group, from before its first record, or the begin of its transaction, to when all is acknowledged or committed.
+    Groups,
 }
 
 /// What a client says of itself when it is set up.
@@ -116,6 +136,17 @@ pub struct About {
     /// What else a reader should know.
     #[serde(default)]
     pub notes: Vec<String>,
+}
+
+impl About {
+    /// Says whose TLS the client speaks, where it does.
+    #[must_use]
+    pub fn with_tls_of(mut self, setup: &Setup, whose: &str) -> Self {
+        if setup.authority.is_some() {
+            self.notes.push(format!("TLS is that of {whose}."));
+        }
+        self
+    }
 }
 
 /// The answer to `setup` of a client that can.

@@ -36,6 +36,8 @@ pub(crate) struct Round {
     pub(crate) start: Instant,
     /// Nanoseconds between two records of a paced round.
     pub(crate) step_nanos: f64,
+    /// Records of a group.
+    pub(crate) group: u64,
     pub(crate) give_up: Option<Instant>,
     /// Records handed over so far, by thread; each thread writes its own.
     pub(crate) sent: Vec<Sent>,
@@ -144,6 +146,39 @@ impl Share {
             }
         }
     }
+
+    /// Does this with each record of each group, one group after the other. A group's records are acknowledged when
+    /// its end succeeds; when it does not the share ends, since those after it would only fail too.
+    pub fn for_each_group(
+        &self,
+        begin: impl Fn() -> Result<(), String>,
+        send: impl Fn(Record<'_>) -> Result<(), String>,
+        end: impl Fn() -> Result<(), String>,
+    ) {
+        let mut turns = self.turns();
+        while turns.left > 0 {
+            let (start, before) = (Instant::now(), turns.taken);
+            let outcome = begin().and_then(|()| {
+                while turns.taken < before + self.round.group {
+                    let Some(turn) = turns.next() else { break };
+                    send(turn.record)?;
+                }
+                end()
+            });
+            let taken = turns.taken - before;
+            match outcome {
+                Ok(()) if taken > 0 => {
+                    TALLY.record_latency(
+                        u64::try_from(start.elapsed().as_nanos()).unwrap_or(u64::MAX),
+                    );
+                    self.acked(taken);
+                }
+                // The round is given up.
+                Ok(()) => return,
+                Err(reason) => return self.failed(taken + turns.left, reason),
+            }
+        }
+    }
 }
 
 /// The records of a share.
@@ -178,7 +213,7 @@ impl<'a> Iterator for Turns<'a> {
         let index = self.index;
         self.index += self.round.threads as u64;
         let (ticket, due) = match self.round.mode {
-            Mode::Blast => (self.ticket, None),
+            Mode::Blast | Mode::Groups => (self.ticket, None),
             Mode::OneByOne => (Ticket::since(Instant::now()), None),
             Mode::Rate => {
                 let offset = Duration::from_nanos((index as f64 * self.round.step_nanos) as u64);

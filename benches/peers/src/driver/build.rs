@@ -112,6 +112,8 @@ mod tests {
             build: ["sh", "-c", script].map(str::to_owned).into(),
             run: vec!["true".into()],
             only_compressed: false,
+            only_sealed: false,
+            only_transactional: false,
             folder: folder.clone(),
         };
         let logs = std::env::temp_dir().join(format!("peers-build-{}", std::process::id()));

@@ -20,6 +20,12 @@ pub struct Description {
     /// Whether it takes part only where something is compressed.
     #[serde(default)]
     pub only_compressed: bool,
+    /// Whether it takes part only where brokers speak TLS.
+    #[serde(default)]
+    pub only_sealed: bool,
+    /// Whether it takes part only where records are sent in transactions.
+    #[serde(default)]
+    pub only_transactional: bool,
     /// Its folder.
     #[serde(skip)]
     pub folder: PathBuf,
@@ -88,12 +94,15 @@ fn read(file: &Path) -> Result<Vec<Description>> {
 
 /// What is no producer and so no peer.
 pub fn is_floor(name: &str) -> bool {
-    name.starts_with("floor") || name == "codec-alone"
+    name.starts_with("floor") || name.ends_with("-alone")
 }
+
+/// A client that flushes where the one of the name before that commits a transaction.
+pub const FLUSH: &str = "-flush";
 
 /// A client of others.
 pub fn is_peer(name: &str) -> bool {
-    name != OURS && !is_floor(name)
+    name != OURS && !is_floor(name) && !name.ends_with(FLUSH)
 }
 
 /// Those that are named, in the order of `all`.
@@ -125,13 +134,15 @@ mod tests {
             .into_iter()
             .map(|one| one.name)
             .collect();
-        assert_eq!(names[..3], ["ours", "codec-alone", "floor"]);
-        assert!(names[4..].is_sorted());
+        assert_eq!(names[..4], ["ours", "cipher-alone", "codec-alone", "floor"]);
+        assert!(names.contains(&format!("{OURS}{FLUSH}")));
+        assert!(names[5..].is_sorted());
     }
 
     #[test]
     fn floors_and_ours_are_no_peers() {
         assert!(is_peer("java-3.0.0") && !is_peer("ours"));
-        assert!(!is_peer("floor-full") && !is_peer("codec-alone"));
+        assert!(!is_peer("floor-full") && !is_peer("codec-alone") && !is_peer("cipher-alone"));
+        assert!(!is_peer("ours-flush") && !is_peer("java-3.0.0-flush"));
     }
 }

@@ -5,5 +5,5 @@ mod find;
 mod session;
 
 pub use build::{Build, Builds};
-pub use find::{Description, OURS, find, is_floor, is_peer, only};
+pub use find::{Description, FLUSH, OURS, find, is_floor, is_peer, only};
 pub use session::Session;

@@ -51,7 +51,7 @@ pub fn render(run: &Run, details: &str) -> String {
 
 fn title(scenario: &Scenario) -> String {
     let what = match scenario.mode {
-        Mode::Blast => "CPU, records/s",
+        Mode::Blast | Mode::Groups => "CPU, records/s",
         Mode::OneByOne => "CPU, p50, p99",
         Mode::Rate => "CPU, p99, p99.9",
         Mode::Idle => "CPU per second",

@@ -1,15 +1,15 @@
 use super::*;
 
-const LEAST: &str =
+const REQUIRED: &str =
     "--topic t --num-records 5 --throughput -1 --record-size 9 --producer-props acks=1";
 
-fn parsed(line: &str) -> Result<Request> {
+fn parsed(line: &str) -> Result<PerfTestCommand> {
     parse(lexopt::Parser::from_args(line.split_whitespace()))
 }
 
-fn options(line: &str) -> Options {
+fn options(line: &str) -> PerfTestOptions {
     match parsed(line) {
-        Ok(Request::Run(options)) => options,
+        Ok(PerfTestCommand::Run(options)) => options,
         other => panic!("{line}: {other:?}"),
     }
 }
@@ -19,10 +19,10 @@ fn refused(line: &str) -> String {
 }
 
 #[test]
-fn the_least_that_is_needed_is_enough() {
+fn the_required_options_suffice() {
     assert_eq!(
-        options(LEAST),
-        Options {
+        options(REQUIRED),
+        PerfTestOptions {
             topic: "t".to_owned(),
             records: 5,
             payload: PayloadSource::Random { bytes: 9 },
@@ -31,13 +31,14 @@ fn the_least_that_is_needed_is_enough() {
             properties: vec![("acks".to_owned(), "1".to_owned())],
             print_metrics: false,
             print_resources: false,
+            transactions: None,
         }
     );
 }
 
 #[test]
 fn values_may_be_attached_and_the_last_of_several_wins() {
-    let options = options(&format!("{LEAST} --topic=u --throughput=250 --topic w"));
+    let options = options(&format!("{REQUIRED} --topic=u --throughput=250 --topic w"));
     assert_eq!(options.topic, "w");
     assert_eq!(options.throughput, NonZeroU32::new(250));
 }
@@ -48,15 +49,15 @@ fn properties_are_words_up_to_the_next_option() {
         "--producer-props a=b c.d=e --topic t --num-records 5 --throughput 1 --record-size 0";
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     assert_eq!(options(line).properties, [pair("a", "b"), pair("c.d", "e")]);
-    assert!(refused(&format!("{LEAST} --producer-props=a=b c=d")).contains("unrecognized"));
-    assert!(refused(&format!("{LEAST} --producer-props --topic")).contains("expected"));
+    assert!(refused(&format!("{REQUIRED} --producer-props=a=b c=d")).contains("unrecognized"));
+    assert!(refused(&format!("{REQUIRED} --producer-props --topic")).contains("expected"));
     assert_eq!(
-        options(&format!("{LEAST} --producer-props x=y")).properties,
+        options(&format!("{REQUIRED} --producer-props x=y")).properties,
         [pair("x", "y")]
     );
 }
 
-/// As Kafka's tool: the word is cut at every `=`, and empty ends are dropped.
+/// As in Kafka's tool: the word is split at every `=`, and empty trailing parts are dropped.
 #[test]
 fn a_property_has_one_equals_sign_and_what_is_refused_does_not_show_its_value() {
     assert_eq!(property("a=b=").unwrap(), ("a".to_owned(), "b".to_owned()));
@@ -76,7 +77,7 @@ fn options_may_be_abbreviated_but_not_ours() {
 }
 
 #[test]
-fn payloads_come_from_one_place() {
+fn record_size_and_payload_file_exclude_each_other() {
     let base = "--topic t --num-records 5 --throughput -1 --producer-props acks=1";
     assert!(refused(base).contains("--record-size --payload-file is required"));
     assert!(
@@ -93,7 +94,7 @@ fn payloads_come_from_one_place() {
 }
 
 #[test]
-fn what_is_missing_unknown_or_no_number_is_named() {
+fn missing_unknown_and_malformed_options_are_named() {
     for (line, word) in [
         ("--num-records 5", "--topic is required"),
         ("--topic t", "--num-records is required"),
@@ -117,9 +118,9 @@ fn what_is_missing_unknown_or_no_number_is_named() {
         ("--num-records -5", "--num-records: -5"),
         ("--record-size -1", "--record-size: -1"),
         ("--throughput 0", "--throughput: at 0"),
-        ("--transaction-duration-ms 1", "transactions are not built"),
+        ("--transaction-duration-ms x", "'x' is not a number"),
     ] {
-        let error = refused(&format!("{LEAST} {line}"));
+        let error = refused(&format!("{REQUIRED} {line}"));
         assert!(error.contains(word), "{line}: {error}");
     }
     let error = refused("--topic t --num-records 5 --throughput -1 --record-size 9");
@@ -128,13 +129,28 @@ fn what_is_missing_unknown_or_no_number_is_named() {
 
 #[test]
 fn a_transactional_id_alone_has_no_effect() {
-    let line = format!("{LEAST} --transactional-id x --transaction-duration-ms 0");
-    assert_eq!(options(&line), options(LEAST));
+    let line = format!("{REQUIRED} --transactional-id x --transaction-duration-ms 0");
+    assert_eq!(options(&line), options(REQUIRED));
+}
+
+#[test]
+fn with_a_duration_there_are_transactions_and_the_id_has_a_default() {
+    for (line, id) in [
+        ("", DEFAULT_TRANSACTIONAL_ID),
+        ("--transactional-id x", "x"),
+    ] {
+        let options = options(&format!("{REQUIRED} {line} --transaction-duration-ms 50"));
+        let wanted = TransactionSettings {
+            id: id.to_owned(),
+            duration: Duration::from_millis(50),
+        };
+        assert_eq!(options.transactions, Some(wanted));
+    }
 }
 
 #[test]
 fn help_is_given_whatever_else_is_asked() {
     for line in ["-h", "--help", "--topic t --he"] {
-        assert!(matches!(parsed(line), Ok(Request::Help)), "{line}");
+        assert!(matches!(parsed(line), Ok(PerfTestCommand::Help)), "{line}");
     }
 }

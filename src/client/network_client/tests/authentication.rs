@@ -1,17 +1,17 @@
-//! Connections on which both sides find out whom they talk to.
+//! Connections with authentication (TLS or SASL).
 
 use super::*;
 use crate::client::metadata::FatalMetadataError;
 
 const WHY: &str = "Invalid username or password";
-/// As whoever waits is told it: with the broker, once.
+/// The error as waiters get it: prefixed with the broker.
 const TOLD: &str = "broker 1 (broker-1:9092): Invalid username or password";
 
 fn refused() -> CloseReason {
     CloseReason::AuthenticationFailed(WHY.into())
 }
 
-/// A client whose connection to a node stands and is authenticated.
+/// A client whose connection to a node is established and being authenticated.
 fn authenticating(nodes: &[Node]) -> Harness {
     let mut harness = Harness::new(nodes);
     harness.client.selector.holds_authentication = true;
@@ -34,7 +34,7 @@ fn the_name_of_the_host_goes_along_with_its_address() {
 
 /// Java: NetworkClientTest#testAuthenticationFailureWithInFlightMetadataRequest, NC-14, NC-25
 #[test]
-fn a_refusal_is_told_to_those_who_wait_for_metadata_and_keeps_its_words() {
+fn an_authentication_failure_fails_the_waiters_for_metadata_with_its_message() {
     let mut harness = authenticating(&[node(1), node(2)]);
     assert!(!harness.client.is_metadata_due(harness.now()));
     harness.client.selector.disconnect(1, refused());
@@ -51,7 +51,7 @@ fn a_refusal_is_told_to_those_who_wait_for_metadata_and_keeps_its_words() {
     let reason = harness.client.not_ready_reason(1, now);
     assert_eq!(reason, Some(NotReady::Authentication(TOLD.into())));
     assert!(harness.client.describe(now).contains(WHY));
-    // Another attempt may come when the backoff is over: the broker may have learnt of the client.
+    // Another attempt is made after the back-off: the credentials may have been added to the broker.
     assert!(!harness.client.states.can_connect(1, now));
     harness.advance(MS(61));
     assert!(harness.client.states.can_connect(1, harness.now()));
@@ -90,7 +90,7 @@ fn every_node_refuses_the_client_when_each_that_is_known_has_and_none_is_tried_a
     assert_eq!(harness.client.authentication_failure(), None);
 }
 
-/// What waits while the broker is told again who this is has not been given to it.
+/// A request that is queued during re-authentication has not been written.
 #[test]
 fn a_refusal_later_on_fails_what_was_not_written_and_loses_what_was() {
     let mut harness = Harness::new(&[node(1)]);
@@ -115,20 +115,25 @@ fn a_refusal_later_on_fails_what_was_not_written_and_loses_what_was() {
 }
 
 #[test]
-fn an_authentication_that_takes_too_long_is_given_up_by_its_name() {
+fn an_authentication_that_times_out_is_named_in_the_error() {
     let mut harness = authenticating(&[node(1)]);
+    harness.client.selector.waits_for = Some("a token");
     harness.advance(MS(12_001));
     harness.poll();
     let reason = harness.client.not_ready_reason(1, harness.now());
     let Some(NotReady::NotConnected(Some(error))) = reason else {
         panic!("{reason:?}")
     };
-    assert!(error.contains("stage: authenticating"), "{error}");
+    assert!(
+        error.contains("stage: authenticating, waiting for a token"),
+        "{error}"
+    );
 }
 
-/// NC-15
+/// NC-15: a connection that ends while it authenticates is warned of as perhaps bad credentials, and one that never
+/// stood as a broker that is not there.
 #[test]
-fn a_connection_lost_while_it_is_authenticated_says_what_that_may_mean() {
+fn a_connection_lost_during_authentication_names_the_possible_causes() {
     let mut harness = authenticating(&[node(1)]);
     harness
         .client
@@ -151,8 +156,8 @@ fn a_connection_lost_while_it_is_authenticated_says_what_that_may_mean() {
     );
 }
 
-/// How often metadata is asked of broker 1, which is well, in ten seconds in which batches wait for `refusing`
-/// others that refuse the client.
+/// Number of metadata requests to the healthy broker 1 in ten seconds, while batches wait for `refusing` other brokers
+/// that reject the client's credentials.
 fn metadata_requests(refusing: i32, refresh_backoff: Duration) -> usize {
     let nodes: Vec<Node> = (1..=1 + refusing).map(node).collect();
     let mut harness = Harness::with_timeouts(&nodes, |options, times| {

@@ -1,9 +1,9 @@
-//! Connections on which the broker is told again who the client is, or that cannot come so far.
+//! Re-authentication (KIP-368), and endpoints that cannot be authenticated at all.
 
 use super::*;
 use crate::client::metadata::FatalMetadataError;
 
-/// A client whose connection to node 1 stands, and is being authenticated again.
+/// A client whose connection to node 1 is being re-authenticated.
 fn authenticating_again() -> Harness {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
@@ -47,7 +47,7 @@ fn a_second_talk_that_never_ends_is_given_up_though_nobody_waits_for_it() {
 }
 
 #[test]
-fn a_node_that_was_authenticated_again_is_ready_and_is_not_asked_for_its_versions() {
+fn a_reauthenticated_node_is_ready_without_an_api_versions_request() {
     let mut harness = authenticating_again();
     let now = harness.now();
     assert!(!harness.client.ready(&node(1), now));
@@ -65,7 +65,7 @@ fn a_node_that_was_authenticated_again_is_ready_and_is_not_asked_for_its_version
 }
 
 #[test]
-fn a_token_that_could_not_be_had_is_not_blamed_on_the_broker() {
+fn a_failure_to_get_a_token_is_not_blamed_on_the_broker() {
     let mut harness = Harness::new(&[node(1)]);
     harness.client.selector.holds_authentication = true;
     let now = harness.now();

@@ -15,7 +15,7 @@ fn error(harness: &Harness, id: NodeId) -> String {
 
 /// Java: NetworkClientTest#testApiVersionsRequest, NC-16
 #[test]
-fn a_connection_is_ready_once_the_broker_has_told_its_versions() {
+fn a_connection_is_ready_after_the_api_versions_response() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect_unchecked(&node(1));
     let sent = harness.client.selector.last_sent(1).unwrap();
@@ -36,7 +36,7 @@ fn a_connection_is_ready_once_the_broker_has_told_its_versions() {
 
 /// Java: NetworkClientTest#testInvalidApiVersionsRequest, NC-17
 #[test]
-fn an_error_in_answer_to_the_question_for_versions_ends_the_connection() {
+fn an_error_in_the_api_versions_response_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);
     let refusal = ApiVersionsResponse {
         error: ErrorCode::InvalidRequest,
@@ -49,7 +49,7 @@ fn an_error_in_answer_to_the_question_for_versions_ends_the_connection() {
 
 /// Java: NetworkClientTest#testUnsupportedApiVersionsRequestWithVersionProvidedByTheBroker
 #[test]
-fn the_question_for_versions_is_asked_again_in_the_version_that_the_broker_lists() {
+fn the_api_versions_request_falls_back_to_the_version_that_the_broker_lists() {
     let mut harness = Harness::new(&[node(1)]);
     let refusal = ApiVersionsResponse {
         error: ErrorCode::UnsupportedVersion,
@@ -68,7 +68,7 @@ fn the_question_for_versions_is_asked_again_in_the_version_that_the_broker_lists
         .unwrap()
         .header
         .correlation_id;
-    // Such a broker answers in version 0.
+    // Such a broker responds in version 0.
     let payload = Response::ApiVersions(refusal).encode(0, id).to_payload();
     harness.client.selector.receive(1, payload);
     harness.poll();
@@ -102,13 +102,13 @@ fn the_question_for_versions_is_asked_again_in_version_0_if_the_broker_lists_non
         harness.client.selector.receive(1, payload.to_payload());
         harness.poll();
     }
-    // Refusing version 0 as well is the end.
+    // If version 0 is rejected, too, the connection is closed.
     assert_eq!(harness.client.selector.closed, [1]);
 }
 
-/// Brokers before 0.10 close the connection when they are asked for their versions.
+/// Brokers before 0.10 close the connection on an ApiVersions request.
 #[test]
-fn a_broker_that_closes_instead_of_telling_its_versions_is_named_as_the_cause() {
+fn a_broker_that_disconnects_during_the_api_versions_request_is_named_as_the_cause() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect_unchecked(&node(1));
     harness
@@ -122,7 +122,7 @@ fn a_broker_that_closes_instead_of_telling_its_versions_is_named_as_the_cause() 
 /// Java: NetworkClientTest#testServerDisconnectAfterInternalApiVersionRequest, #testConnectionDelay*
 /// and KAFKA-13879
 #[test]
-fn the_backoff_grows_while_the_broker_drops_every_new_connection() {
+fn the_reconnect_backoff_grows_while_the_broker_drops_every_new_connection() {
     let mut harness = Harness::new(&[node(1)]);
     let mut last = Duration::ZERO;
     for _ in 0..5 {
@@ -143,7 +143,7 @@ fn the_backoff_grows_while_the_broker_drops_every_new_connection() {
 /// Java: NetworkClientTest#testConnectionDelay, #testConnectionDelayConnected,
 /// #testConnectionDelayDisconnected, NC-22
 #[test]
-fn a_node_is_worth_a_look_at_once_if_unknown_never_while_connected_and_after_the_backoff() {
+fn the_poll_deadline_is_now_if_unknown_never_while_connected_and_else_after_the_backoff() {
     let mut harness = Harness::new(&[node(1)]);
     let now = harness.now();
     assert_eq!(harness.client.poll_deadline(1, now), Deadline::At(now));
@@ -160,7 +160,7 @@ fn a_node_is_worth_a_look_at_once_if_unknown_never_while_connected_and_after_the
 
 /// Java: NetworkClientTest#testConnectionSetupTimeout, NC-21
 #[test]
-fn a_connection_that_does_not_come_about_is_given_up_after_the_setup_timeout() {
+fn a_connection_that_is_not_established_is_closed_after_the_setup_timeout() {
     let mut harness = Harness::new(&[node(1)]);
     harness.client.selector.holds_connects = true;
     let now = harness.now();
@@ -174,9 +174,9 @@ fn a_connection_that_does_not_come_about_is_given_up_after_the_setup_timeout() {
     assert!(error(&harness, 1).contains("stage: connecting"));
 }
 
-/// KAFKA-13388: a node whose channel never got ready stayed in the middle for good.
+/// KAFKA-13388: a node whose channel never became ready stayed connecting for ever.
 #[test]
-fn versions_that_are_never_told_end_the_connection_too() {
+fn a_missing_api_versions_response_times_out_too() {
     let mut harness = Harness::new(&[node(1)]);
     let now = harness.now();
     harness.client.ready(&node(1), now);
@@ -193,7 +193,7 @@ fn versions_that_are_never_told_end_the_connection_too() {
 
 /// Java: NetworkClientTest#testDnsLookupFailure, NC-39
 #[test]
-fn a_host_that_cannot_be_looked_up_is_a_failed_attempt() {
+fn a_failed_dns_look_up_is_a_failed_attempt() {
     let mut harness = Harness::new(&[node(1)]);
     harness
         .client
@@ -213,7 +213,7 @@ fn a_host_that_cannot_be_looked_up_is_a_failed_attempt() {
 }
 
 #[test]
-fn a_slow_look_up_holds_up_no_other_node_and_has_the_setup_timeout() {
+fn a_slow_dns_look_up_delays_no_other_node_and_has_the_setup_timeout() {
     let mut harness = Harness::new(&[node(1), node(2)]);
     harness.client.resolver.is_silent = true;
     let now = harness.now();
@@ -224,7 +224,7 @@ fn a_slow_look_up_holds_up_no_other_node_and_has_the_setup_timeout() {
     harness.advance(MS(12_000));
     harness.poll();
     assert!(error(&harness, 1).contains("resolving the host name"));
-    // The answers are still of use: to the next attempts.
+    // The addresses are used by the next attempts.
     harness.client.resolver.is_silent = false;
     harness.poll();
     harness.advance(MS(60));
@@ -233,7 +233,7 @@ fn a_slow_look_up_holds_up_no_other_node_and_has_the_setup_timeout() {
 }
 
 #[test]
-fn an_attempt_that_is_refused_at_once_waits_for_the_backoff_like_any_other() {
+fn an_attempt_that_fails_at_once_waits_for_the_reconnect_backoff() {
     let mut harness = Harness::new(&[node(1)]);
     harness.client.selector.refusing.insert(address(1));
     let now = harness.now();
@@ -265,7 +265,7 @@ fn the_second_address_is_tried_when_the_first_fails() {
 /// Java: NetworkClientTest#testReconnectAfterAddressChange,
 /// #testFailedConnectionToFirstAddressAfterReconnect
 #[test]
-fn a_lost_connection_leads_to_the_address_that_the_host_has_now() {
+fn after_a_disconnect_the_host_is_resolved_again() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     let moved = Ok(vec![address(21), address(22)]);
@@ -290,7 +290,7 @@ fn a_lost_connection_leads_to_the_address_that_the_host_has_now() {
 
 /// Java: NetworkClientTest#testCloseConnectingNode, #testClientDisconnectAfterInternalApiVersionRequest
 #[test]
-fn what_the_network_says_of_a_connection_that_is_given_up_is_not_heard() {
+fn events_of_a_connection_that_the_client_closed_are_ignored() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect_unchecked(&node(1));
     let late = harness
@@ -342,7 +342,7 @@ fn the_description_has_a_line_for_each_node() {
 
 /// Java: NetworkClientTest#testClose, NC-38
 #[test]
-fn a_closed_client_connects_to_nobody_and_hands_requests_back() {
+fn a_closed_client_connects_to_no_node_and_completes_requests_as_disconnected() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.client.close();
@@ -354,9 +354,9 @@ fn a_closed_client_connects_to_nobody_and_hands_requests_back() {
     assert!(!harness.client.ready(&node(1), now));
 }
 
-/// A TLS server's alert and an HTTP server's words are lengths that no frame has.
+/// A TLS alert and an HTTP response begin with bytes that are an invalid length prefix.
 #[test]
-fn a_peer_that_sends_no_frames_before_its_versions_is_called_what_it_may_be() {
+fn an_invalid_frame_before_the_api_versions_response_names_the_possible_causes() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect_unchecked(&node(1));
     let reason = || CloseReason::BadFrame("a length of 1213486160 bytes".into());
@@ -367,7 +367,7 @@ fn a_peer_that_sends_no_frames_before_its_versions_is_called_what_it_may_be() {
         first.contains("TLS") && first.contains("no Kafka broker"),
         "{first}"
     );
-    // A broker that has told its versions is one.
+    // After its ApiVersions response the peer is known to be a Kafka broker.
     harness.advance(MS(100));
     harness.connect_with(&node(1), all_versions());
     harness.client.selector.disconnect(1, reason());
@@ -380,7 +380,7 @@ fn a_peer_that_sends_no_frames_before_its_versions_is_called_what_it_may_be() {
 }
 
 #[test]
-fn why_there_is_no_connection_is_told_with_the_address_that_was_tried() {
+fn the_reason_for_not_ready_names_the_address_that_was_tried() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect_unchecked(&node(1));
     let refused = CloseReason::ConnectFailed("refused".into());
@@ -393,7 +393,7 @@ fn why_there_is_no_connection_is_told_with_the_address_that_was_tried() {
     assert_eq!(&*reason, "broker-1:9092: connecting failed: refused");
 }
 
-/// No setting makes a spin of it.
+/// No configuration causes a busy loop.
 #[test]
 fn without_a_backoff_a_dead_broker_is_tried_a_hundred_times_a_second_at_most() {
     for (backoff, max) in [(0, 0), (0, 1_000), (1, 1), (10, 10)] {
@@ -415,7 +415,7 @@ fn without_a_backoff_a_dead_broker_is_tried_a_hundred_times_a_second_at_most() {
 }
 
 #[test]
-fn a_setup_timeout_of_nothing_is_no_spin() {
+fn a_setup_timeout_of_zero_is_no_busy_loop() {
     let mut harness = Harness::with_timeouts(&[node(1)], |options, times| {
         times.refresh_backoff = Duration::ZERO;
         options.setup_timeout = Duration::ZERO;

@@ -1,4 +1,4 @@
-//! What a coordinator needs of the client: it is a node like others, but the metadata need not know it.
+//! Requests to a coordinator: a node that the metadata need not know.
 
 use super::*;
 
@@ -21,7 +21,7 @@ fn a_node_that_the_metadata_does_not_know_is_connected_to_and_sent_to_by_its_own
 
 /// Java: NetworkClientTest#testConnectionDelayDisconnected
 #[test]
-fn a_connection_has_failed_from_its_end_until_another_is_begun() {
+fn a_connection_has_failed_from_its_disconnect_until_the_next_attempt() {
     let mut harness = Harness::new(&[node(1)]);
     assert!(!harness.client.connection_failed(7), "none was begun");
     harness.connect_unchecked(&node(7));
@@ -51,7 +51,7 @@ fn a_connection_has_failed_from_its_end_until_another_is_begun() {
 }
 
 #[test]
-fn the_version_of_a_request_is_known_once_the_node_has_told_its_versions() {
+fn the_version_of_a_request_is_known_after_the_api_versions_response() {
     let mut harness = Harness::new(&[node(1)]);
     let api = ApiKey::InitProducerId;
     assert_eq!(harness.client.usable_version(7, api), None);

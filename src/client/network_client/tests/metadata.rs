@@ -1,7 +1,7 @@
 use super::*;
 
 impl Harness {
-    /// A client that knows these servers to ask.
+    /// A client with these bootstrap servers.
     fn bootstrapped(count: NodeId) -> Self {
         let harness = Self::without_metadata();
         let servers = (1..=count)
@@ -18,7 +18,7 @@ impl Harness {
             .collect()
     }
 
-    /// Polls until a metadata request is under way; to which node.
+    /// Polls until a metadata request is in flight; returns its node.
     fn poll_to_metadata_request(&mut self) -> NodeId {
         self.poll();
         let asked = self
@@ -38,9 +38,10 @@ impl Harness {
     }
 }
 
-/// NC-31, NC-33
+/// NC-31: one metadata request at a time; if no node can be asked, one is connected to, or waited for.
+/// NC-33: bootstrap servers are not used any more once metadata has come (until 3.8, which can go back).
 #[test]
-fn the_first_poll_goes_from_the_servers_to_the_cluster() {
+fn the_first_polls_go_from_the_bootstrap_servers_to_the_cluster() {
     let mut harness = Harness::bootstrapped(2);
     let asked = harness.poll_to_metadata_request();
     assert!(asked == -1 || asked == -2);
@@ -64,7 +65,7 @@ fn the_first_poll_goes_from_the_servers_to_the_cluster() {
     assert!(!harness.client.is_metadata_due(harness.now()));
 }
 
-/// NC-2
+/// NC-2: while metadata is due no node counts as ready.
 #[test]
 fn while_metadata_is_due_no_node_is_ready_for_other_requests() {
     let mut harness = Harness::new(&[node(1)]);
@@ -80,7 +81,7 @@ fn while_metadata_is_due_no_node_is_ready_for_other_requests() {
     );
     harness.poll();
     assert_eq!(harness.sent_metadata(), [1]);
-    // It is under way: others may go behind it.
+    // It is in flight: other requests may be sent behind it.
     assert!(harness.client.is_ready(1, now));
     harness.send_whole(1, 7);
     assert_eq!(harness.client.in_flight_request_count(), 2);
@@ -88,7 +89,7 @@ fn while_metadata_is_due_no_node_is_ready_for_other_requests() {
 
 /// NC-31: one request at a time.
 #[test]
-fn metadata_is_not_asked_for_twice() {
+fn only_one_metadata_request_is_in_flight() {
     let mut harness = Harness::new(&[node(1), node(2)]);
     harness.connect(&node(1));
     harness.connect(&node(2));
@@ -102,7 +103,7 @@ fn metadata_is_not_asked_for_twice() {
 
 /// Java: NetworkClientTest#testDisconnectDuringUserMetadataRequest, NC-13, NC-14
 #[test]
-fn a_metadata_request_that_is_lost_is_a_failed_attempt_and_waits_for_the_backoff() {
+fn a_disconnected_metadata_request_is_a_failed_update_and_waits_for_the_backoff() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.advance(MS(100));
@@ -127,9 +128,9 @@ fn a_metadata_request_that_is_lost_is_a_failed_attempt_and_waits_for_the_backoff
     );
 }
 
-/// NC-14
+/// NC-14: the end of a connection makes metadata due; refused credentials are a fatal error of the metadata.
 #[test]
-fn a_lost_connection_asks_for_metadata() {
+fn a_disconnect_requests_a_metadata_update() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.advance(MS(1_000));
@@ -143,9 +144,9 @@ fn a_lost_connection_asks_for_metadata() {
 }
 
 /// Java: NetworkClientTest#testUnsupportedVersionDuringInternalMetadataRequest, NC-6; afterwards
-/// Java's client takes the request for sent and never makes another.
+/// Java's client takes the request for in flight and never sends another.
 #[test]
-fn a_broker_that_knows_no_metadata_request_is_a_fatal_error_and_is_asked_again_later() {
+fn a_broker_without_a_shared_metadata_version_is_a_fatal_error_and_is_retried_later() {
     let mut harness = Harness::new(&[node(1)]);
     let mut versions = all_versions();
     versions
@@ -166,9 +167,9 @@ fn a_broker_that_knows_no_metadata_request_is_a_fatal_error_and_is_asked_again_l
     assert_eq!(harness.metadata.failures.lock().len(), 1);
 }
 
-/// MD-19
+/// MD-19: an answer without any broker counts as a failed update.
 #[test]
-fn an_answer_without_brokers_changes_nothing() {
+fn a_metadata_response_without_brokers_is_ignored() {
     let mut harness = Harness::bootstrapped(1);
     let asked = harness.poll_to_metadata_request();
     harness
@@ -214,7 +215,7 @@ fn while_no_node_can_be_asked_the_client_sleeps_until_one_may_be_connected_to() 
 }
 
 #[test]
-fn a_server_that_cannot_be_reached_makes_room_for_the_next() {
+fn an_unreachable_bootstrap_server_is_followed_by_the_next() {
     let mut harness = Harness::bootstrapped(2);
     harness
         .client
@@ -233,7 +234,7 @@ fn a_server_that_cannot_be_reached_makes_room_for_the_next() {
 
 /// Java: NetworkClientTest#testLeastLoadedNode, NC-30
 #[test]
-fn the_node_with_the_fewest_unanswered_requests_is_the_least_loaded() {
+fn the_node_with_the_fewest_in_flight_requests_is_the_least_loaded() {
     let mut harness = Harness::new(&[node(1), node(2)]);
     harness.connect(&node(1));
     harness.connect(&node(2));
@@ -265,7 +266,7 @@ fn a_throttled_node_is_not_chosen() {
 
 /// Java: NetworkClientTest#testLeastLoadedNodeProvideDisconnectedNodesPrioritizedByLastConnectionTimestamp
 #[test]
-fn of_the_nodes_without_connection_the_one_not_tried_for_longest_is_chosen() {
+fn of_disconnected_nodes_the_least_recently_tried_one_is_chosen() {
     let nodes = [node(1), node(2), node(3)];
     let mut harness = Harness::new(&nodes);
     let mut chosen = Vec::new();
@@ -279,7 +280,7 @@ fn of_the_nodes_without_connection_the_one_not_tried_for_longest_is_chosen() {
             .selector
             .disconnect(next.id(), CloseReason::ClosedByPeer);
         harness.poll();
-        // Long enough for all backoffs, and metadata is not what this is about.
+        // Long enough for all back-offs to end.
         harness.advance(MS(10_000));
         let planned = PlannedUpdate {
             is_partial: false,
@@ -305,7 +306,7 @@ fn an_empty_cluster_has_no_least_loaded_node() {
 }
 
 #[test]
-fn a_throttle_that_holds_up_an_update_is_told_to_those_who_wait_for_it() {
+fn a_metadata_update_delayed_by_throttling_is_reported_to_its_waiters() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -317,7 +318,7 @@ fn a_throttle_that_holds_up_an_update_is_told_to_those_who_wait_for_it() {
     harness.poll();
     let last_failure = harness.metadata.inner.lock().last_failure().cloned();
     assert_eq!(last_failure, Some(MetadataFailure::Throttled(1)));
-    // No attempt has failed: as soon as the pause is over the request goes.
+    // No attempt has failed: the request is sent as soon as the throttle time is over.
     assert!(harness.metadata.failures.lock().is_empty());
     assert!(harness.sent_metadata().is_empty());
     harness.advance(MS(u64::from(i32::MAX.unsigned_abs())));
@@ -325,9 +326,9 @@ fn a_throttle_that_holds_up_an_update_is_told_to_those_who_wait_for_it() {
     assert_eq!(harness.sent_metadata().len(), 1);
 }
 
-/// MD-19
+/// MD-19: an answer without any broker counts as a failed update.
 #[test]
-fn an_answer_whose_brokers_have_impossible_numbers_names_none() {
+fn a_response_with_invalid_broker_ids_counts_as_without_brokers() {
     let mut harness = Harness::bootstrapped(1);
     let asked = harness.poll_to_metadata_request();
     let answer = metadata_of(&[node(-1), node(i32::MIN)]);
@@ -345,7 +346,7 @@ fn an_answer_whose_brokers_have_impossible_numbers_names_none() {
 }
 
 #[test]
-fn an_advertised_port_that_cannot_be_is_told_as_what_it_is() {
+fn an_invalid_advertised_port_is_named_in_the_error() {
     let mut harness = Harness::bootstrapped(1);
     let asked = harness.poll_to_metadata_request();
     let mut answer = metadata_of(&[node(1)]);
@@ -360,7 +361,7 @@ fn an_advertised_port_that_cannot_be_is_told_as_what_it_is() {
     assert!(said.contains("advertised.listeners"), "{said}");
 }
 
-/// No setting makes a spin of it.
+/// No configuration causes a busy loop.
 #[test]
 fn without_a_backoff_metadata_is_asked_for_a_hundred_times_a_second_at_most() {
     let mut harness = Harness::with_timeouts(&[node(1)], |_, times| {
@@ -390,4 +391,89 @@ fn without_a_backoff_metadata_is_asked_for_a_hundred_times_a_second_at_most() {
     let requests = harness.client.selector.sent.len() - before;
     assert!((100..=1_001).contains(&requests), "{requests}");
     assert!(polls <= 3 * requests, "{polls}");
+}
+
+impl Harness {
+    /// The awaited brokers that were reported to the metadata, in short.
+    fn awaited(&self) -> Vec<String> {
+        let now = self.now();
+        let inner = self.metadata.inner.lock();
+        let of_each = inner.awaited().iter().map(|broker| {
+            let missing = broker.missing.unwrap_or("-");
+            let ms = (now - broker.since).as_millis();
+            format!(
+                "{} {}:{} {}, {missing}, {ms}",
+                broker.node, broker.host, broker.port, broker.stage
+            )
+        });
+        of_each.collect()
+    }
+}
+
+/// While a poll blocks, waiters for metadata know which step is awaited.
+#[test]
+fn the_awaited_brokers_are_reported_with_what_they_wait_for() {
+    let mut harness = Harness::bootstrapped(1);
+    assert_eq!(harness.awaited(), [""; 0]);
+    harness.client.resolver.is_silent = true;
+    harness.poll();
+    assert_eq!(
+        harness.awaited(),
+        ["-1 broker-1:9092 resolving the host name, -, 0"]
+    );
+    harness.advance(MS(5));
+    assert_eq!(
+        harness.awaited(),
+        ["-1 broker-1:9092 resolving the host name, -, 5"]
+    );
+
+    harness.client.resolver.is_silent = false;
+    harness.client.selector.holds_connects = true;
+    harness.poll();
+    harness.poll();
+    assert_eq!(harness.awaited(), ["-1 broker-1:9092 connecting, -, 0"]);
+
+    harness.client.selector.holds_connects = false;
+    harness.client.selector.holds_authentication = true;
+    harness.client.selector.waits_for = Some("the broker's part of the TLS handshake");
+    harness.poll();
+    harness.poll();
+    let of_tls = "-1 broker-1:9092 authenticating, the broker's part of the TLS handshake, 0";
+    assert_eq!(harness.awaited(), [of_tls]);
+    // In the same stage the client waits for something else.
+    harness.client.selector.waits_for = Some("the broker's answer to SaslHandshake");
+    harness.poll();
+    let of_sasl = "-1 broker-1:9092 authenticating, the broker's answer to SaslHandshake, 0";
+    assert_eq!(harness.awaited(), [of_sasl]);
+
+    harness
+        .client
+        .selector
+        .disconnect(-1, CloseReason::ClosedByPeer);
+    harness.poll();
+    harness.poll();
+    assert_eq!(
+        harness.awaited(),
+        [""; 0],
+        "nobody, until another attempt may begin"
+    );
+}
+
+#[test]
+fn the_awaited_broker_is_the_one_with_the_metadata_request_in_flight() {
+    let mut harness = Harness::bootstrapped(1);
+    harness.poll();
+    assert_eq!(harness.poll_to_metadata_request(), -1);
+    harness.advance(MS(7));
+    assert_eq!(
+        harness.awaited(),
+        ["-1 broker-1:9092 asked for metadata, its answer, 7"]
+    );
+    harness
+        .client
+        .selector
+        .respond(-1, &Response::Metadata(metadata_of(&[node(1)])));
+    harness.poll();
+    harness.poll();
+    assert_eq!(harness.awaited(), [""; 0]);
 }

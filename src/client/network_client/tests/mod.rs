@@ -1,4 +1,4 @@
-//! The client over a scripted selector.
+//! The network client over the mock selector.
 
 mod authentication;
 mod authentication_again;
@@ -18,6 +18,7 @@ use crate::client::metadata_source::MetadataRequestPlan;
 use crate::client::mock_selector::MockSelector;
 use crate::clock::mock::MockClock;
 use crate::error::ErrorCode;
+use crate::metrics::{Metrics, MetricsRegistry};
 use crate::network::resolver::{DnsLookup, Resolution};
 use crate::network::selectable::CloseReason;
 use crate::protocol::{
@@ -31,7 +32,7 @@ const MS: fn(u64) -> Duration = Duration::from_millis;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 const MAX_AGE: Duration = Duration::from_secs(300);
 
-/// Metadata of all topics, under a lock.
+/// Metadata source of the tests: all topics, under a lock.
 #[derive(Debug)]
 struct TestMetadata {
     inner: Mutex<Metadata>,
@@ -83,12 +84,16 @@ impl MetadataSource for TestMetadata {
         self.inner.lock().update_held_up(what);
     }
 
+    fn handle_awaited(&self, brokers: Vec<AwaitedBroker>) {
+        self.inner.lock().update_awaits(brokers);
+    }
+
     fn cluster(&self) -> Arc<Cluster> {
         Arc::clone(self.inner.lock().cluster())
     }
 }
 
-/// Names to addresses: `broker-n` is 127.0.0.n, unless the test says otherwise.
+/// Mock resolver: `broker-n` is 127.0.0.n, unless the test sets other addresses.
 #[derive(Debug, Default)]
 struct TestResolver {
     answers: VecDeque<Resolution>,
@@ -131,7 +136,7 @@ impl HostResolver for TestResolver {
     }
 }
 
-/// What the metadata of a test is to be like.
+/// Initial metadata of a test.
 struct MetadataTimes {
     refresh_backoff: Duration,
     max_age: Duration,
@@ -144,6 +149,7 @@ struct Harness {
     metadata: Arc<TestMetadata>,
     clock: Arc<MockClock>,
     magic: Arc<UsableMagic>,
+    metrics: Metrics,
     responses: Vec<ClientResponse<u32>>,
 }
 
@@ -224,12 +230,12 @@ impl Harness {
         })
     }
 
-    /// A client that may begin again, and knows of no node.
+    /// A client with rebootstrap enabled, and without nodes.
     fn recovering(recovery: RecoveryOptions) -> Self {
         Self::with_options(recovery, |_, _| {})
     }
 
-    /// A client of nodes that it has no news of, with other times than usual.
+    /// A client of nodes with metadata not fetched yet, and with other timeouts than the default.
     fn with_timeouts(
         nodes: &[Node],
         change: impl FnOnce(&mut NetworkClientOptions, &mut MetadataTimes),
@@ -285,6 +291,7 @@ impl Harness {
             failures: Mutex::new(Rank::METADATA, Vec::new()),
         });
         let magic = Arc::new(UsableMagic::new());
+        let registry = MetricsRegistry::for_tests(Arc::clone(&clock) as Arc<dyn Clock>);
         let client = NetworkClient::new(
             options,
             MockSelector::default(),
@@ -292,12 +299,14 @@ impl Harness {
             Arc::clone(&metadata) as Arc<dyn MetadataSource>,
             Arc::clone(&magic),
             Arc::clone(&clock) as Arc<dyn Clock>,
+            registry.add(&[]),
         );
         Self {
             client,
             metadata,
             clock,
             magic,
+            metrics: Metrics::new(registry),
             responses: Vec::new(),
         }
     }
@@ -315,7 +324,7 @@ impl Harness {
         self.client.poll(timeout, now, &mut self.responses);
     }
 
-    /// How long the last poll would have slept.
+    /// The timeout of the last poll.
     fn slept(&self) -> Duration {
         self.client
             .selector

@@ -36,7 +36,7 @@ impl Harness {
 }
 
 #[test]
-fn when_no_known_broker_can_be_connected_to_the_bootstrap_servers_are_looked_up_and_asked() {
+fn when_no_known_broker_is_reachable_the_bootstrap_servers_are_resolved_and_asked() {
     let mut harness = harness(&[node(1), node(2)]);
     harness
         .client
@@ -76,7 +76,7 @@ fn when_no_known_broker_can_be_connected_to_the_bootstrap_servers_are_looked_up_
 }
 
 #[test]
-fn a_bootstrap_name_is_looked_up_anew_each_time() {
+fn a_bootstrap_name_is_resolved_again_each_time() {
     let mut harness = harness(&[node(1)]);
     let both = vec![address(8), address(7)];
     harness
@@ -105,7 +105,7 @@ fn a_bootstrap_name_is_looked_up_anew_each_time() {
 
 /// Old brokers whose machines are gone: nothing refuses a connection.
 #[test]
-fn brokers_that_hang_do_not_keep_the_bootstrap_servers_from_being_asked() {
+fn brokers_that_hang_do_not_prevent_a_rebootstrap() {
     let mut harness = harness(&[node(1), node(2)]);
     harness.client.selector.holds_connects = true;
     harness.advance(MAX_AGE);
@@ -118,7 +118,7 @@ fn brokers_that_hang_do_not_keep_the_bootstrap_servers_from_being_asked() {
 }
 
 #[test]
-fn one_broker_that_can_be_reached_is_enough_not_to_begin_again() {
+fn one_reachable_broker_prevents_a_rebootstrap() {
     let mut harness = harness(&[node(1), node(2)]);
     harness.connect(&node(1));
     harness.client.selector.refusing.insert(address(2));
@@ -130,7 +130,7 @@ fn one_broker_that_can_be_reached_is_enough_not_to_begin_again() {
 }
 
 #[test]
-fn a_known_broker_that_is_back_is_asked_if_the_bootstrap_servers_are_dead() {
+fn a_known_broker_that_is_ready_again_is_asked_if_the_bootstrap_servers_are_unreachable() {
     let mut harness = harness(&[node(1)]);
     harness
         .client
@@ -154,7 +154,7 @@ fn a_known_broker_that_is_back_is_asked_if_the_bootstrap_servers_are_dead() {
 
 /// KIP-1102
 #[test]
-fn brokers_that_connect_and_do_not_answer_are_given_up_after_the_trigger() {
+fn brokers_that_do_not_answer_metadata_requests_trigger_a_rebootstrap() {
     let mut harness = harness_with(&[node(1)], DnsLookup::UseAllDnsIps, MS(45_000));
     harness.connect(&node(1));
     harness.advance(MAX_AGE);
@@ -184,7 +184,7 @@ fn brokers_that_connect_and_do_not_answer_are_given_up_after_the_trigger() {
 }
 
 #[test]
-fn canonical_names_are_looked_up_again_off_the_network_thread() {
+fn canonical_names_are_resolved_again_off_the_network_thread() {
     let canonical = DnsLookup::ResolveCanonicalBootstrapServersOnly;
     let mut harness = harness_with(&[node(1)], canonical, MS(300_000));
     harness.client.selector.refusing.insert(address(1));
@@ -209,7 +209,7 @@ fn canonical_names_are_looked_up_again_off_the_network_thread() {
 }
 
 #[test]
-fn beginning_again_in_vain_costs_no_more_than_reconnecting() {
+fn a_rebootstrap_in_vain_makes_no_more_attempts_than_reconnecting() {
     let mut harness = harness(&[node(1), node(2)]);
     harness
         .client

@@ -1,11 +1,11 @@
 use bytes::Bytes;
 
 use super::*;
-use crate::protocol::{BatchHead, PartitionProduceData, Records, TopicProduceData};
+use crate::protocol::{BatchHead, MemoryRecords, PartitionProduceData, TopicProduceData};
 
 /// Java: NetworkClientTest#testSimpleRequestResponse
 #[test]
-fn an_answer_comes_back_with_the_tag_of_its_request() {
+fn a_response_has_the_tag_of_its_request() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     let created = harness.now();
@@ -35,7 +35,7 @@ fn an_answer_comes_back_with_the_tag_of_its_request() {
 /// Java: NetworkClientTest#testSendToUnreadyNode, NC-5. Java's poll then returns without a look at the
 /// network (NC-7): if that is so in every loop, it never sees that the connection has ended.
 #[test]
-fn a_request_to_a_node_that_is_not_ready_comes_back_and_the_network_is_not_waited_for() {
+fn a_request_to_a_node_that_is_not_ready_is_completed_without_blocking() {
     let mut harness = Harness::new(&[node(1)]);
     harness.send(1, init_producer_id(), 7);
     harness.poll();
@@ -46,9 +46,9 @@ fn a_request_to_a_node_that_is_not_ready_comes_back_and_the_network_is_not_waite
     );
 }
 
-/// NC-4
+/// NC-4: a node takes another request when the newest is fully written and fewer than max.in.flight are unanswered.
 #[test]
-fn another_request_goes_only_when_the_last_is_written_and_there_are_not_too_many() {
+fn another_request_may_be_sent_if_the_newest_is_written_and_the_limit_is_not_reached() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send(1, init_producer_id(), 0);
@@ -77,7 +77,7 @@ fn another_request_goes_only_when_the_last_is_written_and_there_are_not_too_many
 }
 
 #[test]
-fn a_request_without_answer_ends_when_every_byte_was_given_to_the_socket() {
+fn a_request_without_response_completes_when_it_is_written_in_full() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.client.selector.holds_writes = true;
@@ -91,7 +91,7 @@ fn a_request_without_answer_ends_when_every_byte_was_given_to_the_socket() {
 }
 
 #[test]
-fn what_the_socket_takes_at_once_needs_no_poll_to_be_known() {
+fn a_send_that_the_socket_takes_at_once_completes_without_a_poll() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.client.selector.writes_at_once = true;
@@ -111,7 +111,7 @@ fn what_the_socket_takes_at_once_needs_no_poll_to_be_known() {
 
 /// Java: NetworkClientTest#testDisconnectWithMultipleInFlights
 #[test]
-fn requests_on_a_lost_connection_end_oldest_first() {
+fn in_flight_requests_of_a_disconnected_node_complete_oldest_first() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -166,7 +166,7 @@ fn a_request_for_a_connection_that_ended_meanwhile_was_not_handed_over() {
 
 /// Java: NetworkClientTest#testRequestTimeout, #testDefaultRequestTimeout, NC-10
 #[test]
-fn a_late_answer_costs_the_connection_and_all_its_requests() {
+fn a_request_timeout_closes_the_connection_and_completes_all_its_requests() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -213,9 +213,34 @@ fn a_throttle_time_makes_the_node_unready_for_as_long() {
     assert!(harness.client.is_ready(1, harness.now()));
 }
 
+/// Java: SenderTest#testQuotaMetrics
+#[test]
+fn the_throttle_time_of_every_response_is_recorded_even_if_zero_or_not_waited_for() {
+    let mut harness = Harness::new(&[node(1)]);
+    let throttle = |harness: &Harness, name: &str| {
+        let name = format!("produce-throttle-time-{name}");
+        harness.metrics.number("producer-metrics", &name, &[])
+    };
+    assert!(throttle(&harness, "avg").is_nan());
+    harness.connect(&node(1));
+    assert!(
+        throttle(&harness, "avg").abs() < f64::EPSILON,
+        "ApiVersions"
+    );
+    for millis in [300, 0] {
+        harness.send_whole(1, 7);
+        let response = init_producer_id_response(millis);
+        harness.client.selector.respond(1, &response);
+        harness.poll();
+        harness.advance(MS(300));
+    }
+    assert!((throttle(&harness, "max") - 300.0).abs() < f64::EPSILON);
+    assert!((throttle(&harness, "avg") - 100.0).abs() < f64::EPSILON);
+}
+
 /// Java: NetworkClientTest#testThrottlingNotEnabledForConnectionToOlderBroker
 #[test]
-fn an_older_broker_has_paused_itself() {
+fn an_older_broker_has_delayed_the_response_itself() {
     let mut harness = Harness::new(&[node(1)]);
     let mut versions = all_versions();
     for range in &mut versions.api_keys {
@@ -238,7 +263,7 @@ fn an_older_broker_has_paused_itself() {
 
 /// KAFKA-16083: requests behind a throttled one timed out although the broker was only pausing.
 #[test]
-fn the_pause_does_not_count_against_the_requests_behind_it() {
+fn throttle_time_extends_the_deadlines_of_in_flight_requests() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -273,9 +298,9 @@ fn correlation_ids_skip_those_that_sasl_uses() {
     assert_eq!(harness.client.next_correlation_id(), 0);
 }
 
-/// NC-9
+/// NC-9: an answer belongs to the oldest request of its connection; another correlation id is an error.
 #[test]
-fn an_answer_to_another_request_ends_the_connection() {
+fn a_wrong_correlation_id_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -293,7 +318,7 @@ fn an_answer_to_another_request_ends_the_connection() {
 }
 
 #[test]
-fn bytes_that_are_no_answer_end_the_connection() {
+fn a_response_that_cannot_be_decoded_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     for garbage in [&b""[..], b"\0\0", b"\0\0\0\x01\xff\xff\xff\xff\xff\xff"] {
@@ -318,7 +343,7 @@ fn bytes_that_are_no_answer_end_the_connection() {
 }
 
 #[test]
-fn a_frame_that_answers_nothing_ends_the_connection() {
+fn a_frame_without_an_in_flight_request_closes_the_connection() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness
@@ -330,9 +355,9 @@ fn a_frame_that_answers_nothing_ends_the_connection() {
     assert!(harness.responses.is_empty());
 }
 
-/// NC-6
+/// NC-6: a request that fits no version of the broker comes back as failed with the next poll.
 #[test]
-fn a_request_that_the_broker_does_not_know_comes_back_unsent() {
+fn a_request_without_a_shared_version_is_completed_as_unsupported() {
     let mut harness = Harness::new(&[node(1)]);
     let mut versions = all_versions();
     versions
@@ -349,12 +374,32 @@ fn a_request_that_the_broker_does_not_know_comes_back_unsent() {
     assert!(harness.client.is_ready(1, harness.now()));
 }
 
+/// That is no matter of versions: another broker could not be sent it either.
+#[test]
+fn a_request_that_no_version_can_carry_comes_back_unsent_and_says_so() {
+    let mut harness = Harness::new(&[node(1)]);
+    harness.connect(&node(1));
+    let request = Request::InitProducerId(InitProducerIdRequest {
+        transactional_id: Some("i".repeat(40_000).into()),
+        transaction_timeout_ms: 1,
+        producer_id: -1,
+        producer_epoch: -1,
+    });
+    harness.send(1, request, 7);
+    harness.poll();
+    let Outcome::Unwritable(why) = harness.take_one().outcome else {
+        panic!()
+    };
+    assert!(why.contains("too long"), "{why}");
+    assert!(harness.client.is_ready(1, harness.now()));
+}
+
 /// A message set, or a batch, with nothing in it but its magic and its codec.
 fn produce_of(magic: u8, codec: u8) -> Request {
     let mut body = vec![0; 64];
     body[16] = magic;
     body[22] = codec;
-    let records = Records {
+    let records = MemoryRecords {
         head: BatchHead::EMPTY,
         body: Bytes::from(body),
     };
@@ -403,7 +448,8 @@ fn the_version_of_a_produce_request_fits_the_format_of_its_records() {
     }
 }
 
-/// NC-36
+/// NC-36: the newest format that all brokers understand is found anew when versions come or go; brokers without
+/// Produce do not count.
 #[test]
 fn the_format_of_records_follows_the_brokers_that_are_connected() {
     let mut harness = Harness::new(&[node(1)]);
@@ -417,7 +463,7 @@ fn the_format_of_records_follows_the_brokers_that_are_connected() {
 }
 
 #[test]
-fn a_poll_with_nothing_to_do_sleeps_as_long_as_it_may() {
+fn an_idle_poll_blocks_for_its_whole_timeout() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.poll_for(MS(123));
@@ -428,7 +474,7 @@ fn a_poll_with_nothing_to_do_sleeps_as_long_as_it_may() {
 
 /// The socket took nothing for as long as the request had: the broker cannot have seen it.
 #[test]
-fn a_request_that_ran_out_of_time_before_a_byte_was_written_was_not_handed_over() {
+fn a_request_that_timed_out_before_a_byte_was_written_was_not_handed_over() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -441,7 +487,7 @@ fn a_request_that_ran_out_of_time_before_a_byte_was_written_was_not_handed_over(
 }
 
 #[test]
-fn a_request_that_ran_out_of_time_half_written_was_handed_over() {
+fn a_request_that_timed_out_partly_written_was_handed_over() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.client.selector.holds_writes = true;
@@ -469,7 +515,7 @@ fn a_request_of_which_nothing_was_written_when_its_broker_misbehaved_was_not_han
 }
 
 #[test]
-fn a_request_that_waits_for_the_socket_can_be_taken_back_for_good() {
+fn an_unwritten_request_can_be_withdrawn() {
     let mut harness = Harness::new(&[node(1)]);
     harness.connect(&node(1));
     harness.send_whole(1, 7);
@@ -503,7 +549,7 @@ fn a_request_that_waits_for_the_socket_can_be_taken_back_for_good() {
 
 /// A broker closes the connection without a word when a request is larger than it takes.
 #[test]
-fn the_end_of_a_connection_with_a_large_request_under_way_names_its_size() {
+fn a_disconnect_with_a_large_request_in_flight_names_its_size() {
     for (records, hints) in [(100, false), (20_000, true)] {
         let mut harness = Harness::new(&[node(1)]);
         harness.connect(&node(1));
@@ -528,7 +574,7 @@ fn the_end_of_a_connection_with_a_large_request_under_way_names_its_size() {
 }
 
 fn produce_bytes(bytes: usize) -> Request {
-    let records = Records {
+    let records = MemoryRecords {
         head: BatchHead::EMPTY,
         body: Bytes::from(vec![0; bytes]),
     };

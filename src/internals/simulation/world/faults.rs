@@ -7,7 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::places::{Answer, PORT, Places};
+use super::places::{AddressAnswer, PORT, SimNodePlaces};
 use super::{CLUSTER_ID, World};
 use crate::testing::sim::SimNode;
 use crate::testing::sim::log::TopicSettings;
@@ -82,7 +82,7 @@ impl World {
         self.speak(node);
     }
 
-    fn tell_answers(&self, answers: Vec<Answer>) {
+    fn tell_answers(&self, answers: Vec<AddressAnswer>) {
         for (address, answer) in answers {
             self.network.answer(address, answer);
         }
@@ -188,7 +188,7 @@ impl World {
         };
         self.carrier
             .with(|cluster| cluster.rebuild(format!("{CLUSTER_ID}-{number}").into()));
-        for address in self.look(Places::all_addresses) {
+        for address in self.look(SimNodePlaces::all_addresses) {
             self.network.end_peers(address);
         }
     }
@@ -196,7 +196,7 @@ impl World {
     /// All brokers move to other addresses, and have other names where they have any; the name of the bootstrap server
     /// leads there. Where they were, nobody is, until [`come_back`](Self::come_back).
     pub fn move_brokers(&self) {
-        let before = self.look(Places::all_addresses);
+        let before = self.look(SimNodePlaces::all_addresses);
         let moved = self.changed.lock().places.move_all();
         for address in before {
             self.network.end_peers(address);
@@ -215,7 +215,7 @@ impl World {
     /// Brokers that moved are to be found where they were as well.
     pub fn come_back(&self) {
         self.changed.lock().places.come_back();
-        for node in self.look(Places::nodes) {
+        for node in self.look(SimNodePlaces::nodes) {
             let answers = self.look(|places| places.answers(node));
             self.tell_answers(answers);
         }
@@ -229,9 +229,10 @@ impl World {
             cluster.delete_topic(topic).ok()?;
             Some(was)
         });
-        if let Some(was) = was {
+        if let Some((partitions, settings)) = was {
             let mut changed = self.changed.lock();
-            changed.deleted.insert(topic.to_owned(), was);
+            let own = changed.settings.get(topic).copied().unwrap_or(settings);
+            changed.deleted.insert(topic.to_owned(), (partitions, own));
         }
     }
 
@@ -242,6 +243,7 @@ impl World {
             self.carrier.with(|cluster| {
                 let _ = cluster.create_topic(topic, partitions, settings);
             });
+            self.apply_limits(topic);
         }
     }
 
@@ -279,30 +281,53 @@ impl World {
         });
     }
 
-    /// A topic takes batches of so many bytes and no more, if that is less than before.
+    /// A topic takes batches of so many bytes and no more, if it does not take fewer anyway, until that is
+    /// [lifted](Self::lift_limit).
     pub fn lower_limit(&self, topic: &str, bytes: u32) {
-        let was = self.carrier.with(|cluster| {
-            let was = cluster.topic(topic).ok()?.settings;
-            let settings = TopicSettings {
-                max_message_bytes: was.max_message_bytes.min(bytes as usize),
-                ..was
-            };
-            cluster.set_settings(topic, settings).ok()
-        });
-        if let Some(was) = was {
-            let mut changed = self.changed.lock();
-            changed.settings.entry(topic.to_owned()).or_insert(was);
-        }
+        let mut changed = self.changed.lock();
+        let limits = changed.limits.entry(topic.to_owned());
+        limits.or_default().push(bytes);
+        drop(changed);
+        self.apply_limits(topic);
     }
 
-    /// A topic takes batches as large as in the beginning.
-    pub fn restore_limit(&self, topic: &str) {
-        let was = self.changed.lock().settings.remove(topic);
-        if let Some(was) = was {
-            self.carrier.with(|cluster| {
-                let _ = cluster.set_settings(topic, was);
-            });
+    /// One such limit is over; others that are in force stay.
+    pub fn lift_limit(&self, topic: &str, bytes: u32) {
+        let mut changed = self.changed.lock();
+        if let Some(limits) = changed.limits.get_mut(topic) {
+            if let Some(place) = limits.iter().position(|limit| *limit == bytes) {
+                limits.swap_remove(place);
+            }
         }
+        drop(changed);
+        self.apply_limits(topic);
+    }
+
+    /// A topic, if it is there, takes batches as large as it does by itself, and no larger than any limit in force allows.
+    fn apply_limits(&self, topic: &str) {
+        let there = self
+            .carrier
+            .with(|cluster| cluster.topic(topic).ok().map(|topic| topic.settings));
+        let Some(there) = there else {
+            return;
+        };
+        let mut changed = self.changed.lock();
+        let lowest = changed.limits.get(topic).and_then(|it| it.iter().min());
+        let own = changed.settings.get(topic).copied().unwrap_or(there);
+        let settings = if let Some(limit) = lowest.copied() {
+            changed.settings.insert(topic.to_owned(), own);
+            TopicSettings {
+                max_message_bytes: own.max_message_bytes.min(limit as usize),
+                ..own
+            }
+        } else {
+            changed.settings.remove(topic);
+            own
+        };
+        drop(changed);
+        self.carrier.with(|cluster| {
+            let _ = cluster.set_settings(topic, settings);
+        });
     }
 }
 
@@ -333,7 +358,7 @@ impl World {
         let Some(node) = was_about_versions else {
             return;
         };
-        let concerned = node.map_or_else(|| self.look(Places::nodes), |node| vec![node]);
+        let concerned = node.map_or_else(|| self.look(SimNodePlaces::nodes), |node| vec![node]);
         for node in concerned {
             self.cut(node);
         }
@@ -375,10 +400,12 @@ impl World {
     /// a leader, limits, names and metadata are right, topics that were deleted are there again. What is lost is lost.
     pub fn heal(&self) {
         self.names_fail(false);
+        self.load_coordinators_for(0);
+        self.delay_markers(0);
         self.lead_names_right();
         self.epochs_go_back(false);
         self.come_back();
-        for node in self.look(Places::nodes) {
+        for node in self.look(SimNodePlaces::nodes) {
             self.accept(node);
             self.bring_up(node);
             self.resume(node);
@@ -389,6 +416,7 @@ impl World {
         }
         let (settings, deleted, leaderless, versions) = {
             let mut changed = self.changed.lock();
+            changed.limits.clear();
             let settings: Vec<_> = changed.settings.keys().cloned().collect();
             let deleted: Vec<_> = changed.deleted.keys().cloned().collect();
             let versions: Vec<_> = changed.versions.keys().copied().collect();
@@ -399,7 +427,7 @@ impl World {
             self.unscript(rule);
         }
         for topic in settings {
-            self.restore_limit(&topic);
+            self.apply_limits(&topic);
         }
         for topic in deleted {
             self.restore_topic(&topic);

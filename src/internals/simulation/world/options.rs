@@ -57,6 +57,8 @@ pub struct BrokersOptions {
     pub by_name: bool,
     /// The epoch that fresh producer ids begin with: 0 with brokers; near the last for producers that use theirs up.
     pub first_epoch: i16,
+    /// A batch is refused whose partition was not added to its transaction (KIP-890).
+    pub verify_transactions: bool,
     /// They ask clients who they are.
     pub sasl: Option<SaslOptions>,
     /// They take TLS.

@@ -12,7 +12,7 @@ pub(super) const BOOTSTRAP_NAME: &str = "kafka.sim";
 
 /// One node.
 #[derive(Debug, Default)]
-struct Place {
+struct SimNodePlace {
     /// Where it is or was, the present address last.
     addresses: Vec<SocketAddr>,
     is_down: bool,
@@ -22,8 +22,8 @@ struct Place {
 
 /// All nodes.
 #[derive(Debug)]
-pub(super) struct Places {
-    by_node: BTreeMap<NodeId, Place>,
+pub(super) struct SimNodePlaces {
+    by_node: BTreeMap<NodeId, SimNodePlace>,
     /// Where nodes were and are not any more.
     left: BTreeSet<SocketAddr>,
     moves: u8,
@@ -31,9 +31,9 @@ pub(super) struct Places {
 }
 
 /// What a node says at an address.
-pub(super) type Answer = (SocketAddr, Answers);
+pub(super) type AddressAnswer = (SocketAddr, Answers);
 
-impl Places {
+impl SimNodePlaces {
     pub(super) fn new(nodes: i32, by_name: bool) -> Self {
         let mut places = Self {
             by_node: BTreeMap::new(),
@@ -43,9 +43,9 @@ impl Places {
         };
         for node in 0..nodes.max(1) {
             let addresses = vec![address(node, 0)];
-            let place = Place {
+            let place = SimNodePlace {
                 addresses,
-                ..Place::default()
+                ..SimNodePlace::default()
             };
             places.by_node.insert(node, place);
         }
@@ -83,19 +83,19 @@ impl Places {
         address(node, self.moves).ip().to_string()
     }
 
-    pub(super) fn set_down(&mut self, node: NodeId, yes: bool) -> Vec<Answer> {
+    pub(super) fn set_down(&mut self, node: NodeId, yes: bool) -> Vec<AddressAnswer> {
         self.change(node, |place| place.is_down = yes)
     }
 
-    pub(super) fn set_refuses(&mut self, node: NodeId, yes: bool) -> Vec<Answer> {
+    pub(super) fn set_refuses(&mut self, node: NodeId, yes: bool) -> Vec<AddressAnswer> {
         self.change(node, |place| place.refuses = yes)
     }
 
-    pub(super) fn set_black_hole(&mut self, node: NodeId, yes: bool) -> Vec<Answer> {
+    pub(super) fn set_black_hole(&mut self, node: NodeId, yes: bool) -> Vec<AddressAnswer> {
         self.change(node, |place| place.is_black_hole = yes)
     }
 
-    fn change(&mut self, node: NodeId, how: impl FnOnce(&mut Place)) -> Vec<Answer> {
+    fn change(&mut self, node: NodeId, how: impl FnOnce(&mut SimNodePlace)) -> Vec<AddressAnswer> {
         if let Some(place) = self.by_node.get_mut(&node) {
             how(place);
         }
@@ -103,16 +103,18 @@ impl Places {
     }
 
     /// What a node says at each of its addresses.
-    pub(super) fn answers(&self, node: NodeId) -> Vec<Answer> {
+    pub(super) fn answers(&self, node: NodeId) -> Vec<AddressAnswer> {
         let Some(place) = self.by_node.get(&node) else {
             return Vec::new();
         };
         let here = match place {
-            Place {
+            SimNodePlace {
                 is_black_hole: true,
                 ..
             } => Answers::Never,
-            Place { is_down: true, .. } | Place { refuses: true, .. } => Answers::Refuses,
+            SimNodePlace { is_down: true, .. } | SimNodePlace { refuses: true, .. } => {
+                Answers::Refuses
+            }
             _ => Answers::Accepts,
         };
         // Where nobody is any more, the machine may still be there to say so.

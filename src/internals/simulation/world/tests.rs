@@ -8,8 +8,8 @@ use bytes::Bytes;
 use super::*;
 use crate::network::poller::{Poller, Stream};
 use crate::protocol::{
-    ApiKey, BatchHead, MetadataRequest, MetadataResponse, PartitionProduceData, ProduceRequest,
-    Reader, Records, Request, Response, TopicProduceData, decode_response_correlation,
+    ApiKey, BatchHead, MemoryRecords, MetadataRequest, MetadataResponse, PartitionProduceData,
+    ProduceRequest, Reader, Request, Response, TopicProduceData, decode_response_correlation,
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
 use crate::testing::sim::journal::BrokerDeed;
@@ -33,6 +33,7 @@ const THREE_NODES: BrokersOptions = BrokersOptions {
     auto_create_topics: false,
     by_name: true,
     first_epoch: 0,
+    verify_transactions: false,
     sasl: None,
     #[cfg(feature = "tls-no-provider")]
     tls: None,
@@ -155,7 +156,7 @@ fn produce(topic: &str, number: u64) -> Request {
             name: topic.into(),
             partitions: vec![PartitionProduceData {
                 index: 0,
-                records: Some(Records {
+                records: Some(MemoryRecords {
                     head: BatchHead::EMPTY,
                     body,
                 }),
@@ -536,6 +537,35 @@ fn what_is_not_there_is_left_alone() {
     assert!(!world.create_topic("not/legal", 1, false, None));
     assert!(!world.create_topic("none", 0, false, None));
     assert_eq!(client.produce(at(0), "t", 5), Ok("NONE"));
+}
+
+#[test]
+fn a_topic_keeps_to_the_lowest_limit_that_is_in_force_also_when_it_was_deleted_meanwhile() {
+    let (world, _) = world();
+    let limit = || {
+        let topic = world
+            .carrier
+            .with(|cluster| cluster.topic("t").map(|it| it.settings));
+        topic.unwrap().max_message_bytes
+    };
+    let own = limit();
+    for (lowered, expected) in [(300, 300), (200, 200), (400, 200)] {
+        world.lower_limit("t", lowered);
+        assert_eq!(limit(), expected);
+    }
+    world.lift_limit("t", 200);
+    assert_eq!(limit(), 300);
+    world.lift_limit("t", 300);
+    assert_eq!(limit(), 400);
+    world.delete_topic("t");
+    world.lower_limit("t", 350);
+    world.restore_topic("t");
+    assert_eq!(limit(), 350);
+    world.delete_topic("t");
+    world.lift_limit("t", 350);
+    world.lift_limit("t", 400);
+    world.restore_topic("t");
+    assert_eq!(limit(), own);
 }
 
 #[test]

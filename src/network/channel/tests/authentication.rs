@@ -1,8 +1,10 @@
-//! Talks of an authenticator: what each side may say when, and how a talk fails.
+//! Authentication exchanges on a channel: order of frames, re-authentication, failures.
 
 use std::time::Duration;
 
 use super::*;
+use crate::network::authenticator::{AuthStep, Authenticator};
+use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// After the handshake of TLS 1.3: the server has refused the client's certificate, sent its alert and closed.
 /// The client's first write fails; the alert lies in the stream.
@@ -52,17 +54,20 @@ fn a_refusal_that_lies_behind_a_failed_write_is_the_reason() {
     };
     let mut channel = KafkaChannel::new(1, parts, true, 1000, Instant::ORIGIN);
     let (mut events, mut scratch) = (PollEvents::default(), [0; 64]);
-    assert_eq!(channel.turn(&mut scratch, at(0), &mut events), Turn::Wait);
+    assert_eq!(
+        channel.turn(&mut scratch, at(0), &mut events),
+        ChannelTurn::Wait
+    );
     channel.send(frame(&[b"first"]), || at(0)).unwrap();
     assert_eq!(
         channel.turn(&mut scratch, at(0), &mut events),
-        Turn::Ended(CloseReason::AuthenticationFailed("bad certificate".into()))
+        ChannelTurn::Ended(CloseReason::AuthenticationFailed("bad certificate".into()))
     );
 }
 
 type Step = Result<AuthStep, AuthFailure>;
 
-/// What it says, one after the other; its answers begin with `a`.
+/// Mock authenticator with scripted steps; its responses begin with `a`.
 struct Scheme {
     proceeds: VecDeque<Step>,
     receives: VecDeque<Step>,
@@ -97,7 +102,7 @@ fn question() -> AuthStep {
 
 fn rig(proceeds: impl IntoIterator<Item = Step>, receives: impl IntoIterator<Item = Step>) -> Rig {
     let mut rig = Rig::connecting(64);
-    rig.channel.authenticator = Box::new(Scheme {
+    rig.channel.talk.authenticator = Box::new(Scheme {
         proceeds: proceeds.into_iter().collect(),
         receives: receives.into_iter().collect(),
     });
@@ -105,18 +110,18 @@ fn rig(proceeds: impl IntoIterator<Item = Step>, receives: impl IntoIterator<Ite
     rig
 }
 
-/// A channel whose second talk has begun, and in which answers to earlier frames have come.
+/// A channel that is re-authenticating, with responses to earlier requests received.
 fn talking_again(second: Step, then: Vec<Step>, receives: Vec<Step>) -> Rig {
     let first = [Ok(complete(Deadline::At(Instant::ORIGIN))), second];
     let mut rig = rig(first.into_iter().chain(then), receives);
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(rig.events.connected, [1]);
     rig.send(frame(&[b"held back"])).unwrap();
     rig
 }
 
 #[test]
-fn answers_that_have_come_are_delivered_before_a_second_talk_ends_the_connection() {
+fn frames_are_delivered_before_a_failed_reauthentication_closes_the_connection() {
     for (failure, reason) in [
         (
             AuthFailure::Refused("no token".into()),
@@ -127,7 +132,7 @@ fn answers_that_have_come_are_delivered_before_a_second_talk_ends_the_connection
             CloseReason::AuthenticationInterrupted("its endpoint is down".into()),
         ),
     ] {
-        // In a pause, and by an answer that other answers have come behind.
+        // During a pause, and by a response that is followed by others.
         let pause = Ok(AuthStep::Pause(Deadline::Never));
         let paused = talking_again(pause, vec![Err(failure.clone())], Vec::new());
         let asking = Ok(AuthStep::Receive);
@@ -145,7 +150,7 @@ fn answers_that_have_come_are_delivered_before_a_second_talk_ends_the_connection
                 delivered.append(&mut rig.events.completed_receives);
                 turns += 1;
                 assert!(turns < 10, "{turn:?}");
-                if let Turn::Ended(reason) = turn {
+                if let ChannelTurn::Ended(reason) = turn {
                     break reason;
                 }
             };
@@ -157,29 +162,29 @@ fn answers_that_have_come_are_delivered_before_a_second_talk_ends_the_connection
 }
 
 #[test]
-fn an_authenticator_that_does_not_talk_is_given_no_frame() {
+fn an_authenticator_gets_no_frame_outside_an_exchange() {
     let mut rig = rig([Ok(complete(Deadline::Never))], []);
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     rig.script(|script| {
         script.writes.extend([Ok(6), Err(blocked())]);
         script.reads.push_back(Ok(framed(b"a!")));
     });
     rig.send(frame(&[b"CLIENT"])).unwrap();
     rig.channel.note(READABLE);
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(rig.events.completed_receives, [(1, Bytes::from("a!"))]);
     rig.script(|script| script.writes.push_back(Ok(100)));
     rig.channel.note(WRITABLE);
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     rig.script(|script| assert_eq!(script.written, framed(b"CLIENT")));
 }
 
 #[test]
-fn an_answer_before_the_question_is_out_ends_the_connection_and_nothing_follows_upon_half_a_frame()
+fn a_response_before_the_request_is_written_in_full_closes_the_connection_and_no_frame_is_spliced()
 {
     let mut rig = rig([Ok(question())], []);
     rig.script(|script| script.writes.extend([Ok(6), Err(blocked())]));
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     rig.script(|script| {
         script.reads.push_back(Ok(framed(b"a")));
         script.writes.push_back(Ok(100));
@@ -188,35 +193,36 @@ fn an_answer_before_the_question_is_out_ends_the_connection_and_nothing_follows_
     rig.channel.note(WRITABLE);
     let turn = rig.turn();
     assert!(
-        matches!(&turn, Turn::Ended(CloseReason::BadFrame(why)) if why.contains("in full")),
+        matches!(&turn, ChannelTurn::Ended(CloseReason::BadFrame(why)) if why.contains("in full")),
         "{turn:?}"
     );
     rig.script(|script| assert_eq!(script.written, framed(b"QUESTION")[..6]));
 }
 
 #[test]
-fn an_early_answer_in_a_second_talk_ends_the_connection_after_what_came_before_it() {
+fn an_early_response_in_a_reauthentication_closes_the_connection_after_earlier_frames_are_delivered()
+ {
     let mut rig = talking_again(Ok(question()), Vec::new(), Vec::new());
     let stream = [framed(b"one"), framed(b"a")].concat();
     rig.script(|script| script.reads.push_back(Ok(stream)));
     rig.channel.note(READABLE);
-    assert_eq!(rig.turn(), Turn::Again);
+    assert_eq!(rig.turn(), ChannelTurn::Again);
     assert_eq!(rig.events.completed_receives, [(1, Bytes::from("one"))]);
-    assert_eq!(rig.turn(), Turn::Again);
+    assert_eq!(rig.turn(), ChannelTurn::Again);
     let turn = rig.turn();
     assert!(
-        matches!(&turn, Turn::Ended(CloseReason::BadFrame(_))),
+        matches!(&turn, ChannelTurn::Ended(CloseReason::BadFrame(_))),
         "{turn:?}"
     );
 }
 
 #[test]
-fn a_second_talk_is_told_when_it_begins_and_when_it_is_over() {
+fn a_reauthentication_is_reported_when_it_starts_and_when_it_completes() {
     let asking = Ok(AuthStep::Receive);
     let answer = Ok(complete(Deadline::Never));
     let mut rig = talking_again(asking, Vec::new(), vec![answer]);
     assert!(rig.channel.has_work(), "no event will tell");
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(rig.events.authenticating_again, [1]);
     assert!(!rig.channel.is_ready());
     rig.script(|script| {
@@ -224,7 +230,7 @@ fn a_second_talk_is_told_when_it_begins_and_when_it_is_over() {
         script.writes.push_back(Ok(100));
     });
     rig.channel.note(READABLE);
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(rig.events.authenticated_again, [1]);
     assert!(rig.events.connected.is_empty());
     assert_eq!(rig.events.completed_sends, [1]);
@@ -233,7 +239,7 @@ fn a_second_talk_is_told_when_it_begins_and_when_it_is_over() {
 #[test]
 fn a_pause_that_is_over_already_is_a_short_one() {
     let mut rig = rig([Ok(AuthStep::Pause(Deadline::At(Instant::ORIGIN)))], []);
-    assert_eq!(rig.turn(), Turn::Wait);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(
         rig.channel.paused_until(),
         Some(Deadline::after(Instant::ORIGIN, SHORTEST_BACKOFF))
@@ -241,7 +247,20 @@ fn a_pause_that_is_over_already_is_a_short_one() {
 }
 
 #[test]
-fn a_peer_that_has_proved_nothing_may_not_send_large_frames() {
+fn a_broker_that_hangs_up_in_a_pause_is_not_said_to_have_refused_anything() {
+    let mut rig = rig([(); 2].map(|()| Ok(AuthStep::Pause(Deadline::Never))), []);
+    assert_eq!(rig.turn(), ChannelTurn::Wait);
+    assert_eq!(rig.channel.waits_for(), Some("the broker"));
+    rig.script(|script| script.reads.push_back(Ok(Vec::new())));
+    rig.channel.note(READABLE);
+    let ChannelTurn::Ended(CloseReason::AuthenticationInterrupted(why)) = rig.turn() else {
+        panic!("it goes on, or ends for another reason")
+    };
+    assert!(why.contains("waited for the broker"), "{why}");
+}
+
+#[test]
+fn an_unauthenticated_peer_may_not_send_large_frames() {
     for (is_over, len) in [(false, MAX_BYTES_BEFORE_READY + 1), (true, 1 << 22)] {
         let first = if is_over {
             Ok(complete(Deadline::Never))
@@ -251,13 +270,13 @@ fn a_peer_that_has_proved_nothing_may_not_send_large_frames() {
         let mut rig = rig([first], []);
         let parts = ChannelParts {
             transport: Box::new(PlaintextTransport(rig.script.clone())),
-            authenticator: rig.channel.authenticator,
+            authenticator: rig.channel.talk.authenticator,
         };
         rig.channel = KafkaChannel::new(1, parts, true, 1 << 22, at(0));
         let header = i32::try_from(len).unwrap().to_be_bytes();
         rig.script(|script| script.reads.push_back(Ok(header.to_vec())));
         rig.channel.note(READABLE);
-        let is_taken = rig.turn() == Turn::Wait;
+        let is_taken = rig.turn() == ChannelTurn::Wait;
         assert_eq!(is_taken, is_over);
     }
 }

@@ -1,4 +1,4 @@
-//! Connections on which nothing happens.
+//! Idle connections and the idle timeout.
 
 use super::*;
 
@@ -22,21 +22,21 @@ fn idle(id: ConnectionId) -> Disconnected {
 
 /// SL-15; Java: `SelectorTest#testCloseOldestConnection`
 #[test]
-fn an_idle_connection_is_closed_and_told() {
+fn an_idle_connection_is_closed_and_reported() {
     let mut rig = rig();
     let mut peer = rig.connect(0);
     rig.clock.advance(MAX_IDLE / 2);
     assert!(rig.poll_now().is_empty());
-    // Exactly as long as may be is too long: a poll that waits until then must not find nothing.
+    // Expired at the very instant: a poll that blocks until then must find the connection idle.
     rig.clock.advance(MAX_IDLE / 2);
     assert_eq!(rig.poll_now().disconnected, [idle(0)]);
     peer.assert_at_end();
     assert!(rig.poll_now().is_empty());
 }
 
-/// A request that was sent just before would be lost with it, or be written twice.
+/// A request that was just sent would be lost with the connection, or be written twice.
 #[test]
-fn a_connection_on_which_something_was_just_sent_is_not_idle() {
+fn a_connection_with_a_recent_send_is_not_idle() {
     let mut rig = rig();
     let _peer = rig.connect(0);
     rig.clock.advance(MAX_IDLE / 5 * 4);
@@ -52,7 +52,7 @@ fn a_connection_on_which_something_was_just_sent_is_not_idle() {
 /// Java: `SelectorTest#testIdleExpiryWithoutReadyKeys`
 #[test]
 #[cfg(target_os = "linux")]
-fn a_connection_that_never_comes_up_is_idle_too() {
+fn a_connection_that_is_never_established_has_the_idle_timeout_too() {
     let mut rig = rig();
     // The backlog of a listener that accepts nobody fills up; then connecting hangs.
     let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -74,9 +74,9 @@ fn a_connection_that_never_comes_up_is_idle_too() {
     });
 }
 
-/// SL-15
+/// SL-15: the connection that was idle for longest is closed when that is too long, one a poll.
 #[test]
-fn one_connection_is_closed_a_poll_and_the_one_longest_idle_first() {
+fn one_idle_connection_is_closed_per_poll_the_longest_idle_first() {
     let mut rig = rig();
     let _peers: Vec<Peer> = [3, 1, 2]
         .into_iter()

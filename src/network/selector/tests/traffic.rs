@@ -1,4 +1,4 @@
-//! Frames out, frames in.
+//! Sending and receiving frames.
 
 use super::*;
 
@@ -65,7 +65,7 @@ fn large_frames_come_back_as_they_went() {
     }
 }
 
-/// SL-9
+/// SL-9: a connection waits for its socket to take more only while something is left to write.
 #[test]
 fn a_frame_for_a_slow_reader_is_complete_only_when_all_is_written() {
     let mut rig = Rig::with_sockets(
@@ -97,7 +97,7 @@ fn a_frame_for_a_slow_reader_is_complete_only_when_all_is_written() {
 
 /// SL-8; Java: `SelectorTest#testCantSendWithInProgress`
 #[test]
-fn a_second_frame_waits_for_the_first_one_to_be_told() {
+fn a_second_frame_is_refused_until_the_first_is_reported() {
     let mut rig = Rig::new();
     let mut peer = rig.connect(0);
     rig.send(0, b"first");
@@ -112,7 +112,7 @@ fn a_second_frame_waits_for_the_first_one_to_be_told() {
 }
 
 #[test]
-fn a_frame_is_written_before_any_poll_and_told_by_a_poll_that_does_not_wait() {
+fn a_frame_is_written_by_send_and_reported_by_a_poll_that_does_not_block() {
     let mut rig = Rig::new();
     let mut peer = rig.connect(0);
     rig.send(0, b"now");
@@ -123,7 +123,7 @@ fn a_frame_is_written_before_any_poll_and_told_by_a_poll_that_does_not_wait() {
 }
 
 #[test]
-fn a_frame_that_is_known_to_be_written_is_told_by_no_poll_and_keeps_none_from_waiting() {
+fn a_completed_send_that_was_taken_is_not_reported_by_a_poll_and_does_not_keep_it_from_blocking() {
     let mut rig = Rig::new();
     let mut peer = rig.connect(0);
     assert!(!rig.selector.take_completed_send(0), "nothing was sent");
@@ -150,7 +150,7 @@ fn an_empty_frame_goes_and_comes() {
 
 /// SL-4; Java: `SelectorTest#testClearCompletedSendsAndReceives`
 #[test]
-fn each_poll_tells_only_its_own_news() {
+fn each_poll_reports_only_its_own_events() {
     let mut rig = Rig::new();
     let mut peer = rig.connect(0);
     rig.send(0, b"one");
@@ -164,7 +164,7 @@ fn each_poll_tells_only_its_own_news() {
     assert!(rig.poll_now().is_empty(), "{:?}", rig.events);
 }
 
-/// SL-5
+/// SL-5: a poll brings one frame of a connection at most.
 #[test]
 fn a_poll_delivers_one_frame_of_each_connection() {
     const FRAMES: usize = 7;
@@ -176,7 +176,7 @@ fn a_poll_delivers_one_frame_of_each_connection() {
     }
     let mut counts = [0_usize; 3];
     while counts != [FRAMES; 3] {
-        // What is in the buffers has no event any more, and must not be waited for.
+        // Bytes in the buffers have no event any more, so the poll must not block.
         rig.selector.poll(None, &mut rig.events).unwrap();
         let mut of_this_poll = [0; 3];
         for (id, body) in &rig.events.completed_receives {
@@ -192,7 +192,7 @@ fn a_poll_delivers_one_frame_of_each_connection() {
     assert!(rig.poll_now().is_empty());
 }
 
-/// SL-19
+/// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
 #[test]
 fn a_frame_is_whole_wherever_its_bytes_are_split() {
     let mut rig = Rig::new();
@@ -224,7 +224,7 @@ fn a_frame_is_whole_wherever_its_bytes_are_split() {
 
 /// SL-11, SL-12; Java: `SelectorTest#testGracefulClose`
 #[test]
-fn frames_that_came_before_the_end_are_delivered_before_it_is_told() {
+fn frames_received_before_the_end_of_stream_are_delivered_before_the_disconnect() {
     for frames in [1, 2, 50] {
         let mut rig = Rig::new();
         let mut peer = rig.connect(0);
@@ -250,7 +250,7 @@ fn frames_that_came_before_the_end_are_delivered_before_it_is_told() {
 }
 
 #[test]
-fn a_peer_that_stops_writing_but_still_reads_has_ended() {
+fn a_half_closed_connection_counts_as_closed_by_the_peer() {
     let mut rig = Rig::new();
     let mut peer = rig.connect(0);
     peer.write(&framed(b"last"));
@@ -262,7 +262,7 @@ fn a_peer_that_stops_writing_but_still_reads_has_ended() {
 
 /// Java: `SelectorTest#testPartialReceiveGracefulClose`
 #[test]
-fn an_end_in_the_middle_of_a_frame_is_told_without_it() {
+fn an_end_of_stream_within_a_frame_is_reported_without_the_frame() {
     let mut rig = Rig::new();
     let mut peer = rig.connect(0);
     peer.write(&framed(b"cut")[..6]);
@@ -275,7 +275,7 @@ fn an_end_in_the_middle_of_a_frame_is_told_without_it() {
     assert_eq!(receives, 0);
 }
 
-/// SL-19
+/// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
 #[test]
 fn a_length_that_cannot_be_ends_the_connection() {
     for len in [-1, i32::MIN, 1025, i32::MAX] {

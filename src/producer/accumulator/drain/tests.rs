@@ -180,7 +180,8 @@ fn a_retried_batch_waits_for_its_backoff_and_holds_those_behind_it() {
     );
 }
 
-/// RA-27, RA-28
+/// RA-27: a batch that is to be sent again goes to the front; with numbers, to its place among them.
+/// RA-28: a batch goes before the first that has no number or a higher one.
 #[test]
 fn batches_come_back_in_the_order_they_were_opened() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0]);

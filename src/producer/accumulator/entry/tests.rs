@@ -1,50 +1,77 @@
 use std::mem::{align_of, offset_of};
-use std::thread;
 
 use super::*;
 
 fn entry(index: EntryIndex) -> Arc<PartitionEntry> {
     let name = TopicPartition::new("t", index as i32);
-    Arc::new(PartitionEntry::new(index, name, Arc::default(), false))
+    Arc::new(PartitionEntry::new(
+        index,
+        name,
+        Arc::default(),
+        Door::OutsideTransaction,
+    ))
 }
 
+/// Java: TransactionManagerTest#testRaiseErrorWhenNoPartitionsPendingOnDrain
 #[test]
-fn the_next_transaction_begins_without_any_partition_of_the_one_before() {
-    let entries = [0, 1].map(entry);
-    let first = TransactionNumber::FIRST;
-    assert!(entries.iter().all(|it| !it.is_in_transaction(first)));
-    entries[0].add_to_transaction(first);
-    let is_in = |number| [0, 1].map(|at: usize| entries[at].is_in_transaction(number));
-    assert_eq!(is_in(first), [true, false]);
-    let second = first.next();
-    assert_ne!(first, second);
-    assert_eq!(is_in(second), [false, false]);
-    entries[1].add_to_transaction(second);
-    assert_eq!(is_in(second), [false, true]);
-    assert_eq!(is_in(second.next()), [false, false]);
-}
-
-/// Neither the lock of the queue is taken nor waited for.
-#[test]
-fn whether_a_partition_is_in_a_transaction_can_be_told_while_its_queue_is_locked() {
+fn a_queue_takes_records_from_when_its_partition_enters_a_transaction_until_it_leaves_it() {
     let entry = entry(0);
-    entry.add_to_transaction(TransactionNumber::FIRST);
-    let queue = entry.contended.queue.lock();
-    let told = thread::scope(|scope| {
-        let asks = scope.spawn(|| entry.is_in_transaction(TransactionNumber::FIRST));
-        asks.join().expect("no panic")
-    });
-    assert!(told);
-    drop(queue);
+    assert_eq!(entry.door(), Door::OutsideTransaction);
+    let number = TransactionNumber(1);
+    assert!(entry.enter_transaction(number));
+    assert!(!entry.enter_transaction(number), "it is in it");
+    assert_eq!(entry.door(), Door::Open(number));
+    entry.leave_transaction();
+    assert_eq!(entry.door(), Door::OutsideTransaction);
 }
 
-/// Nor does it stand on a cache line that is written for every record or batch: the queue, its lock, the flag of the
-/// inbox, and the counts of those who hold the entry, which stand before it.
 #[test]
-fn what_every_send_may_read_is_apart_from_what_every_batch_writes() {
+fn a_queue_that_is_closed_stays_so_whatever_transactions_come_and_go() {
+    let entry = entry(0);
+    entry.close();
+    assert!(!entry.enter_transaction(TransactionNumber(1)));
+    entry.leave_transaction();
+    assert_eq!(entry.door(), Door::Closed);
+}
+
+/// A record may be held up on its way, and reach the queue when that takes records of another transaction.
+#[test]
+fn a_record_is_let_in_by_the_door_of_its_own_transaction_alone() {
+    let (first, second) = (TransactionNumber(1), TransactionNumber(2));
+    let headers: [crate::record::header::Header; 0] = [];
+    let record = RecordParts {
+        key: None,
+        value: Some(b"v"),
+        headers: &headers,
+        timestamp_ms: 0,
+    };
+    let append = |entry: &PartitionEntry, of| {
+        let none = None::<&mut AnyCallback>;
+        entry.try_append(of, &record, record.payload_len(), none, &mut false)
+    };
+    let entry = entry(0);
+    for (door, is_let_in) in [(first, [true, false]), (second, [false, true])] {
+        assert!(entry.enter_transaction(door));
+        let ends = [first, second].map(|of| append(&entry, of));
+        // Of a queue without a batch who is let in needs one.
+        let let_in = ends.map(|end| matches!(end, Append::NeedsBatch));
+        assert_eq!(let_in, is_let_in);
+        entry.leave_transaction();
+        for of in [first, second] {
+            assert!(matches!(append(&entry, of), Append::OutsideTransaction));
+        }
+    }
+    entry.close();
+    assert!(matches!(append(&entry, second), Append::Closed));
+}
+
+/// What stands before the queue is read by every send; the queue, its lock and the flag of the inbox are written for
+/// every record or batch.
+#[test]
+fn what_every_send_reads_is_apart_from_what_every_batch_writes() {
     const LINE: usize = 64;
     assert_eq!(align_of::<PartitionEntry>() % LINE, 0);
-    let read = offset_of!(PartitionEntry, transaction) / LINE;
+    let read = offset_of!(PartitionEntry, index) / LINE;
     let written = offset_of!(PartitionEntry, contended);
     let lines = written / LINE..(written + size_of::<Contended>()).div_ceil(LINE);
     assert_eq!(written % LINE, 0);

@@ -55,7 +55,12 @@ fn fill_one(fixture: &Fixture, numbers: &mut std::ops::RangeFrom<usize>) -> usiz
     numbers.start - first - 1
 }
 
-/// PB-5, PB-6, RA-3
+/// PB-5: the size of a compressed batch is estimated from its plain bytes and what compression made of earlier
+/// ones, with a twentieth added.
+/// PB-6: the estimate of compression is kept for each topic and codec; it starts at 1, rises by at least 0.05 and
+/// falls by 0.005 at most.
+/// RA-3: under the partition's lock: closed?, then the last batch is tried; one without room is closed there and
+/// then.
 #[test]
 fn what_was_sent_is_in_the_batch_and_better_ratios_let_more_in() {
     for codec in CODECS {
@@ -170,7 +175,7 @@ fn while_a_batch_is_being_packed_others_wait_behind_it_and_the_sender_sees_nothi
             timestamp_ms: 0,
         };
         let payload = record.payload_len();
-        match entry.try_append::<AnyCallback>(&record, payload, None, &mut filled) {
+        match entry.try_append::<AnyCallback>(AnyTransaction, &record, payload, None, &mut filled) {
             Append::Done(_) => sent += 1,
             Append::NeedsBatch if !filled => {
                 let _future = append(&fixture, 0, &text);
@@ -307,6 +312,16 @@ fn a_batch_that_only_fails_is_not_packed_for_that() {
 /// sender then waits for that word alone.
 #[test]
 fn a_sender_that_is_closing_is_woken_when_the_last_thread_has_packed() {
+    wakes_when_the_last_thread_has_packed(RecordAccumulator::close);
+}
+
+/// As one does that ends a transaction. Its calls waited for the whole of max.block.ms.
+#[test]
+fn a_sender_that_waits_for_all_batches_is_woken_when_the_last_thread_has_packed() {
+    wakes_when_the_last_thread_has_packed(|_| {});
+}
+
+fn wakes_when_the_last_thread_has_packed(meanwhile: fn(&RecordAccumulator)) {
     let fixture = std::rc::Rc::new(fixture_with(
         2000,
         MS(1000),
@@ -318,12 +333,14 @@ fn a_sender_that_is_closing_is_woken_when_the_last_thread_has_packed() {
     let waker = Arc::clone(&fixture.accumulator.waker);
     waker.attach(Arc::clone(&poller) as Arc<dyn WakeUp>);
     let (sender, slept) = (std::rc::Rc::clone(&fixture), Arc::clone(&poller));
-    let mut number = 0;
-    while !fixture.accumulator.topics().is_closed() {
+    let (mut number, has_slept) = (0, std::rc::Rc::new(std::cell::Cell::new(false)));
+    while !has_slept.get() {
         let (sender, slept) = (std::rc::Rc::clone(&sender), Arc::clone(&slept));
+        let sleeps = std::rc::Rc::clone(&has_slept);
         if number > 0 {
             held_up::once(move || {
-                sender.accumulator.close();
+                sleeps.set(true);
+                meanwhile(&sender.accumulator);
                 assert!(sender.accumulator.is_packing());
                 sender.accumulator.waker.wake_up();
                 assert!(sender.accumulator.waker.fall_asleep(Deadline::Never));

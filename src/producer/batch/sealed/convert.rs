@@ -1,4 +1,4 @@
-//! A batch as it goes on the wire, also in an older format than it was made for.
+//! Encoding a sealed batch for the wire, with down-conversion for older brokers.
 
 use std::borrow::Cow;
 
@@ -11,7 +11,7 @@ use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::legacy::{LegacyMagic, convert, restage};
 use crate::types::Magic;
 
-/// A batch's bytes: what is made anew for each attempt, and what is shared.
+/// An encoded batch: the header, built for each attempt, and the shared body.
 #[derive(Debug)]
 pub(crate) struct EncodedBatch {
     /// Formats before v2 have none.
@@ -20,10 +20,11 @@ pub(crate) struct EncodedBatch {
 }
 
 impl SealedBatch {
-    /// The batch for brokers that know no format above `newest`: its header, made now, and its records.
+    /// Encodes the batch for brokers that understand no format above `newest`: builds its header, and down-converts its
+    /// records if necessary.
     ///
-    /// A batch that must be written in an older format than it was made for loses its headers, as in Kafka;
-    /// the batch itself stays what it is, so that another attempt may find a newer broker.
+    /// Down-conversion drops record headers, as in Kafka. The batch itself is not changed, so a retry at a newer broker
+    /// sends it in its own format.
     ///
     /// # Errors
     /// A sentence that says why it cannot be written in such a format.
@@ -43,8 +44,9 @@ impl SealedBatch {
         }
     }
 
-    /// Beside the pool's memory: it is for one attempt.
+    /// The down-converted records, outside of the pool's memory: they are for one attempt.
     fn converted(&self, older: LegacyMagic) -> Result<Bytes, String> {
+        // Old formats have no field for producer id and sequence.
         if self.has_sequence() {
             return Err(NO_IDEMPOTENCE.to_owned());
         }
@@ -62,8 +64,9 @@ impl SealedBatch {
         Ok(set.into())
     }
 
-    /// The records as they were staged: plain ones of format v2.
+    /// The records as they were staged: uncompressed, in format v2.
     pub(super) fn restaged(&self) -> Result<(BatchFacts, Cow<'_, [u8]>), String> {
+        // The size before compression is known exactly, so decompression is bounded by it.
         let limit = self.format.as_ref().map_or(0, |format| format.plain_bytes);
         if self.magic() < Magic::V2 {
             let (facts, plain) = restage(&self.body, limit).map_err(|error| error.to_string())?;
@@ -83,6 +86,8 @@ impl SealedBatch {
     }
 }
 
-/// TM-32
+/// The error for a batch with sequence numbers at a broker without idempotence. A permanently failed batch makes the
+/// transaction abortable; failed authorization of cluster or transactional id, fencing, and unsupported versions are
+/// fatal (TM-32).
 const NO_IDEMPOTENCE: &str = "a broker of the cluster is older than 0.11 and knows no idempotent producers; \
      set enable.idempotence=false";

@@ -1,11 +1,11 @@
-//! A batch that the broker calls too large, in smaller ones.
+//! Splitting a batch that the broker rejects as too large (`MESSAGE_TOO_LARGE`).
 
 use std::sync::Arc;
 
 use crate::planted::planted;
 use crate::util::log::error;
 
-use super::{Fate, SealedBatch};
+use super::{BatchFate, SealedBatch};
 use crate::clock::Instant;
 use crate::compress::CompressionType;
 use crate::producer::batch::BatchId;
@@ -16,7 +16,7 @@ use crate::record::builder::ProducerState;
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::split::{Piece, divide};
 
-/// What has become of a batch that was too large: smaller ones, in order, that nobody knows of yet.
+/// A split batch: its pieces, in order, which are not yet among the incomplete batches.
 #[derive(Debug)]
 pub(crate) struct SplitBatch {
     whole: BatchId,
@@ -25,11 +25,11 @@ pub(crate) struct SplitBatch {
 }
 
 impl SealedBatch {
-    /// Divides the batch so that no piece is, before compression, larger than half of it unless it is a single
-    /// record. The pieces take over its callbacks, its age, its sequence numbers and what is known of its
-    /// attempts; its retries begin anew, as in Kafka. Comes back whole if it cannot be divided.
+    /// Splits the batch so that no piece is, before compression, larger than half of it unless it is a single record.
+    /// The pieces inherit its callbacks, creation time, sequence numbers and the fate of its attempts; their retries
+    /// start at zero, as in Kafka. `Err` with the batch if it cannot be split.
     ///
-    /// Takes as long as a codec does twice.
+    /// Decompresses the batch and compresses the pieces on this thread.
     ///
     /// # Kafka
     /// `ProducerBatch#split`. Differs: the pieces' memory is counted by the pool (Java's is not), and a plain message
@@ -54,8 +54,11 @@ impl SealedBatch {
             }
         };
         if let Some(packed) = &self.format {
+            // As in Kafka: the next batches are closed as if they did not compress, so that they are not too large as
+            // well.
             packed.format.ratio.reset(packed.ratio);
         }
+        // Before the pieces are made: they inherit its times.
         self.mark_returned(now);
         let mut thunks = std::mem::take(&mut self.thunks);
         let mut pieces = Vec::with_capacity(divided.len());
@@ -90,6 +93,7 @@ impl SealedBatch {
         pool: &Arc<BufferPool>,
         now: Instant,
     ) -> Self {
+        // The pieces share out the whole's range of sequence numbers, so later batches keep theirs.
         let state = self.producer_state().map(|state| ProducerState {
             base_sequence: state.base_sequence.advance(records_before),
             ..state
@@ -119,12 +123,12 @@ impl SealedBatch {
             drained: None,
             queued: self.queued,
             in_flight: self.in_flight,
-            // A broker that has the whole does not know the pieces by their numbers: whatever it answers about
-            // them proves nothing any more.
+            // A broker that has written the whole batch does not recognize the pieces as duplicates by their
+            // sequences, so its responses to them cannot settle whether the records are in the log.
             fate: match self.fate {
-                _ if planted!(PieceForgetsFate) => Fate::NotWritten,
-                Fate::NotWritten => Fate::NotWritten,
-                Fate::Disputed | Fate::Unknown => Fate::Unknown,
+                _ if planted!(PieceForgetsFate) => BatchFate::NotWritten,
+                BatchFate::NotWritten => BatchFate::NotWritten,
+                BatchFate::Disputed | BatchFate::Unknown => BatchFate::Unknown,
             },
             troubles: self.troubles.clone(),
         }
@@ -141,8 +145,8 @@ impl SplitBatch {
         &self.pieces
     }
 
-    /// Sends everyone who waits for the whole to the pieces, and hands these out to be sent. To be
-    /// called when a flush that begins now finds the pieces (KAFKA-19479).
+    /// Redirects waiters of the whole batch to the pieces, and returns these for sending. To be called after
+    /// `RecordAccumulator::replace_by_pieces`: a flush that begins now must find the pieces (KAFKA-19479).
     pub(crate) fn release(self) -> Vec<SealedBatch> {
         let mut records_before = 0;
         let results = self.pieces.iter().map(|piece| {

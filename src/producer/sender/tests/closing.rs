@@ -3,10 +3,12 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::*;
+use crate::metrics::Metrics;
 use crate::producer::accumulator::held_up;
 use crate::protocol::Request;
 
-/// Java: SenderTest#testCloseWhenIncompleteBatches (KP-50)
+/// KP-50: a close in peace takes no more records and waits until what is buffered, under way, and asked of
+/// coordinators has ended.
 #[test]
 fn a_graceful_close_sends_what_is_left() {
     let mut rig = Setup::default().start();
@@ -144,7 +146,22 @@ fn a_sender_that_is_closing_does_not_sleep_once_its_last_batch_has_ended_in_what
     }
 }
 
-/// Java: SenderTest#testForceClose (KP-52)
+/// How long is waited for the end of a transaction is no matter where there is none to wait for.
+#[test]
+fn a_producer_that_is_being_closed_for_long_sleeps_until_its_answer_comes() {
+    let mut rig = Setup::idempotent().start();
+    let future = rig.launch(0, "a");
+    rig.shared.accumulator.close();
+    rig.shared.control.close();
+    rig.run();
+    rig.advance(Duration::from_secs(61));
+    rig.run();
+    assert!(!future.is_done());
+    let slept = rig.client().poll_timeouts().last().copied();
+    assert!(slept > Some(Duration::ZERO), "{slept:?}");
+}
+
+/// KP-52: a close without time fails what is incomplete at once, as closed by force.
 #[test]
 fn a_forced_close_fails_what_is_queued_and_what_is_in_flight() {
     let mut rig = Setup::default().start();
@@ -189,7 +206,7 @@ fn a_batch_that_waits_to_be_tried_again_fails_by_force_too_and_may_be_written() 
     );
 }
 
-/// XX-5
+/// XX-5: nothing that goes wrong in the loop may end its thread.
 #[test]
 fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
     let mut rig = Setup::default().start();
@@ -201,7 +218,7 @@ fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
     );
     let called = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&called);
-    let mut callback = Some(move |told: Told<'_>| {
+    let mut callback = Some(move |told: RecordResultRef<'_>| {
         assert!(told.is_err());
         count.fetch_add(1, Ordering::SeqCst);
     });
@@ -227,7 +244,7 @@ fn a_panic_in_the_loop_ends_every_future_and_poisons_the_producer() {
         shared
             .control
             .failure()
-            .is_some_and(|why| why.contains("the network fell over"))
+            .is_some_and(|why| why.panic_message().contains("the network fell over"))
     );
     assert!(shared.accumulator.topics().is_closed());
     assert_eq!(shared.accumulator.incomplete_count(), 0);
@@ -263,7 +280,8 @@ fn a_batch_that_a_panic_took_with_it_still_ends_its_futures() {
     assert_eq!(shared.accumulator.incomplete_count(), 0);
 }
 
-/// KP-34, XX-3
+/// KP-34: callbacks of one partition run in the order of their sends.
+/// XX-3: a callback may send; it can stall the loop then, but must not wait for itself.
 #[test]
 fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
     let mut rig = Setup {
@@ -273,8 +291,8 @@ fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
     .start();
     let order = Arc::new(AtomicUsize::new(0));
     let count = Arc::clone(&order);
-    let mut bad = Some(|_: Told<'_>| panic!("the callback fell over"));
-    let mut good = Some(move |_: Told<'_>| {
+    let mut bad = Some(|_: RecordResultRef<'_>| panic!("the callback fell over"));
+    let mut good = Some(move |_: RecordResultRef<'_>| {
         count.fetch_add(1, Ordering::SeqCst);
     });
     let futures = [
@@ -285,4 +303,20 @@ fn a_callback_that_panics_harms_neither_the_others_nor_the_sender() {
     rig.respond(ErrorCode::NoError, 0);
     assert_eq!(futures.map(|future| offset(&future)), [Some(0), Some(1)]);
     assert_eq!(order.load(Ordering::SeqCst), 1);
+}
+
+/// Java: `RecordAccumulator#abortIncompleteBatches`, which tells no sensor.
+#[test]
+fn records_that_are_given_up_by_force_are_undelivered_and_not_counted_as_failed() {
+    let mut rig = Setup::default().start();
+    let futures = [rig.launch(0, "under way"), rig.send(0, "queued")];
+    rig.shared.control.force();
+    rig.sender.abort_everything();
+    for future in &futures {
+        assert_eq!(*error(future).kind(), ProduceErrorKind::Closed);
+    }
+    assert_eq!(rig.shared.control.undelivered(), 2);
+    let metrics = Metrics::new(Arc::clone(&rig.shared.metrics));
+    let errors = metrics.number("producer-metrics", "record-error-total", &[]);
+    assert!(errors.abs() < 0.5, "{errors}");
 }

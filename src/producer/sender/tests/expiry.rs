@@ -186,7 +186,7 @@ fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_anoth
     }
 }
 
-/// RA-26
+/// RA-26: batches of muted partitions expire like others.
 #[test]
 fn a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held() {
     let mut rig = Setup::default()
@@ -201,7 +201,8 @@ fn a_batch_behind_one_in_flight_expires_also_while_its_partition_is_held() {
     assert_eq!(error(&second).delivery(), Delivery::NotWritten);
 }
 
-/// Java: SenderTest#testExpiryOfFirstBatchShouldNotCauseUnresolvedSequencesIfFutureBatchesSucceed
+/// Java: SenderTest#testExpiryOfFirstBatchShouldNotCauseUnresolvedSequencesIfFutureBatchesSucceed;
+/// TransactionManagerTest#testNoProducerIdResetAfterLastInFlightBatchSucceeds
 #[test]
 fn a_batch_expired_in_flight_holds_new_ones_until_those_behind_it_are_answered() {
     let mut rig = Setup::idempotent()
@@ -257,7 +258,7 @@ fn a_batch_expired_in_flight_begins_a_new_epoch_when_those_behind_it_are_out_of_
     assert_eq!(offset(&second), Some(0));
 }
 
-/// SE-9, TM-48
+/// SE-9, TM-48. Java: TransactionManagerTest#testBumpEpochAfterTimeoutWithoutPendingInflightRequests
 #[test]
 fn a_lone_batch_expired_in_flight_begins_a_new_epoch_and_its_late_answer_is_of_the_old_one() {
     let mut rig = Setup::idempotent()
@@ -356,7 +357,7 @@ fn what_has_timed_out_is_not_counted_as_under_way_when_its_future_says_so() {
     let counters = Arc::clone(&rig.shared.counters);
     let seen = Arc::new(AtomicU64::new(u64::MAX));
     let note = Arc::clone(&seen);
-    let mut callback = Some(move |_: Told<'_>| {
+    let mut callback = Some(move |_: RecordResultRef<'_>| {
         note.store(counters.snapshot().batches_in_flight, Ordering::Relaxed);
     });
     let _future = rig.send_calling(0, "v", Some(&mut callback));

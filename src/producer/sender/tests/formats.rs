@@ -2,13 +2,13 @@
 
 use super::*;
 use crate::compress::decompress;
-use crate::protocol::Records;
+use crate::protocol::MemoryRecords;
 use crate::record::legacy::restage;
 
 const WORDS: &str = "a value with words that come again and again and again";
 
 /// The records of the only batch of the request that was sent last, as sent.
-fn last_records(rig: &mut Rig) -> Records {
+fn last_records(rig: &mut Rig) -> MemoryRecords {
     let (_, request) = rig.client().sent().last().expect("a request was sent");
     let Request::Produce(produce) = request else {
         panic!("not a produce request: {request:?}")
@@ -25,7 +25,7 @@ fn respond(rig: &mut Rig, error: ErrorCode, base_offset: i64) {
     rig.run();
 }
 
-fn magic_of(records: &Records) -> u8 {
+fn magic_of(records: &MemoryRecords) -> u8 {
     [records.head.as_slice(), &records.body].concat()[16]
 }
 
@@ -38,7 +38,11 @@ fn setup(codec: CompressionType, magic: Magic) -> Setup {
     }
 }
 
-/// RA-29, PB-23, SE-14
+/// RA-29: a batch that is too large is divided by batch.size, its estimate of compression is raised, and the pieces
+/// go to the front in order.
+/// PB-23: pieces of a batch with numbers get numbers that follow each other, under the same id and epoch.
+/// SE-14: a batch that is too large for the broker is divided if it has more than one record; that costs no
+/// attempt.
 #[test]
 fn a_compressed_batch_that_is_too_large_goes_in_compressed_pieces() {
     let codec = CompressionType::Lz4;

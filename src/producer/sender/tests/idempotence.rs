@@ -12,7 +12,7 @@ fn on_wire(partition: i32, epoch: i16, sequence: i32) -> OnWire {
     }
 }
 
-/// Java: SenderTest#testInitProducerIdRequest
+/// Java: SenderTest#testInitProducerIdRequest; TransactionManagerTest#testFailIfNotReadyForSendIdempotentProducer
 #[test]
 fn nothing_is_sent_before_there_is_a_producer_id() {
     let mut rig = Setup::idempotent().build();
@@ -34,7 +34,7 @@ fn nothing_is_sent_before_there_is_a_producer_id() {
     assert_eq!(offset(&future), Some(0));
 }
 
-/// Java: TransactionManagerTest#testRetryInitProducerId (KAFKA-14417)
+/// KAFKA-14417. In Java 3.0 some of these are the end of the producer.
 #[test]
 fn a_producer_id_is_asked_for_again_after_answers_that_may_change_and_after_disconnects() {
     for outcome in [
@@ -119,6 +119,8 @@ fn brokers_without_producer_ids_fail_what_waits_and_are_asked_again_for_later_ba
 }
 
 /// SE-12, TM-32. In Java this ends an idempotent producer, although no broker has seen the batch.
+///
+/// Java: SenderTest#testUnsupportedVersionInProduceRequest
 #[test]
 fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_missed() {
     let mut rig = Setup::idempotent().start();
@@ -136,7 +138,10 @@ fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_miss
     rig.assert_memory_is_back();
 }
 
-/// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest
+/// In Java batches that are under way fail at once, and `send` throws after that.
+///
+/// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest, #testCancelInFlightRequestAfterFatalError;
+/// TransactionManagerTest#testFailIfNotReadyForSendIdempotentProducerFatalError
 #[test]
 fn a_batch_refused_for_the_whole_cluster_ends_all_sending() {
     let mut rig = Setup::idempotent().start_known();
@@ -281,19 +286,24 @@ fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_tried_again() {
     assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
 }
 
-/// Java: SenderTest#testUnknownProducerHandlingWhenRetentionLimitReached
+/// Whether its records were deleted by retention, or not.
+///
+/// Java: SenderTest#testIdempotentUnknownProducerHandlingWhenRetentionLimitReached,
+/// #testShouldRaiseOutOfOrderSequenceExceptionToUserIfLogWasNotTruncated
 #[test]
 fn an_unknown_producer_whose_log_start_is_told_begins_a_new_epoch() {
-    let mut rig = Setup::idempotent().start();
-    let _first = rig.launch(0, "a");
-    rig.respond(ErrorCode::NoError, 1000);
-    let second = rig.launch(0, "b");
-    rig.respond_with(0, ErrorCode::UnknownProducerId, -1, 1010);
-    rig.advance(BACKOFF);
-    rig.run();
-    assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
-    rig.respond(ErrorCode::NoError, 1011);
-    assert_eq!(offset(&second), Some(1011));
+    for log_start in [1010, 10] {
+        let mut rig = Setup::idempotent().start();
+        let _first = rig.launch(0, "a");
+        rig.respond(ErrorCode::NoError, 1000);
+        let second = rig.launch(0, "b");
+        rig.respond_with(0, ErrorCode::UnknownProducerId, -1, log_start);
+        rig.advance(BACKOFF);
+        rig.run();
+        assert_eq!(rig.last_sent(), on_wire(0, 1, 0));
+        rig.respond(ErrorCode::NoError, 1011);
+        assert_eq!(offset(&second), Some(1011));
+    }
 }
 
 /// Java: SenderTest#testUnknownProducerErrorShouldBeRetriedWhenLogStartOffsetIsUnknown
@@ -309,7 +319,8 @@ fn an_unknown_producer_without_log_start_is_tried_again_as_it_was() {
     assert_eq!(rig.last_sent(), on_wire(0, 0, 1));
 }
 
-/// Java: SenderTest#testUnknownProducerErrorShouldBeRetriedForFutureBatchesWhenFirstFails
+/// Java: SenderTest#testUnknownProducerErrorShouldBeRetriedForFutureBatchesWhenFirstFails;
+/// TransactionManagerTest#testBumpEpochAndResetSequenceNumbersAfterUnknownProducerId
 #[test]
 fn several_batches_of_an_unknown_producer_move_to_one_new_epoch() {
     let mut rig = Setup::idempotent().start();
@@ -347,8 +358,10 @@ fn a_retried_batch_keeps_its_sequence() {
     assert_eq!(offset(&future), Some(0));
 }
 
-/// Java: SenderTest#testAbortRetryWhenProducerIdChanges, as of the local epoch: what is retried keeps
-/// the epoch it was numbered in.
+/// What is retried keeps the epoch that it was numbered in.
+///
+/// Java: SenderTest#testRetryWhenProducerIdChanges, #testBatchesDrainedWithOldProducerIdShouldSucceedOnSubsequentRetry;
+/// TransactionManagerTest#testHealthyPartitionRetriesDuringEpochBump, #testFailedInflightBatchAfterEpochBump
 #[test]
 fn a_new_epoch_for_one_partition_leaves_the_retries_of_another_as_they_were() {
     let mut rig = Setup::idempotent().start();
@@ -376,7 +389,9 @@ fn a_new_epoch_for_one_partition_leaves_the_retries_of_another_as_they_were() {
     assert_eq!(offset(&next), Some(1));
 }
 
-/// TM-40, TM-52
+/// TM-40: an idempotent producer raises its epoch itself, and asks for a new id after the last one; only partitions
+/// that need it are renumbered.
+/// TM-52: after a new id partitions keep what is known of them until they take it.
 #[test]
 fn when_the_epochs_are_used_up_another_producer_id_is_asked_for() {
     let mut rig = Setup::idempotent().build();
@@ -593,6 +608,8 @@ fn a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_num
 }
 
 /// TM-46. Java asks for one new epoch only, and repeats the batch as it is until it times out.
+///
+/// Java: SenderTest#testBumpEpochWhenOutOfOrderSequenceReceived
 #[test]
 fn a_batch_that_is_out_of_order_again_in_its_new_epoch_gets_another() {
     let mut rig = Setup::idempotent().start();
@@ -704,4 +721,144 @@ fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent(
     let offsets = [&first, &second, &third].map(offset);
     assert_eq!(offsets, [Some(7), Some(8), Some(9)]);
     rig.assert_memory_is_back();
+}
+
+/// Java: SenderTest#testEpochBumpOnOutOfOrderSequenceForNextBatchWhenThereIsNoBatchInFlight,
+/// #testEpochBumpOnOutOfOrderSequenceForNextBatchWhenBatchInFlightFails
+#[test]
+fn another_partition_comes_to_the_new_epoch_with_its_next_batch_once_nothing_of_it_is_under_way() {
+    for is_under_way in [false, true] {
+        let mut rig = Setup::idempotent().with(|o| o.retries = 1).start_known();
+        rig.lead_by(&[0, 1]);
+        let gap = rig.launch(0, "a");
+        let other = is_under_way.then(|| rig.launch(1, "b"));
+        rig.respond(ErrorCode::OutOfOrderSequenceNumber, -1);
+        rig.run();
+        assert_eq!(rig.transactions().producer().epoch, 1);
+        if let Some(other) = other {
+            // In the old epoch until its retries are used up.
+            for _ in 0..2 {
+                assert_pending(&[&other]);
+                let requests = rig.client().requests().iter();
+                let mut batches = requests.map(|it| match &it.request {
+                    Request::Produce(produce) => batches_of(produce)[0],
+                    other => panic!("not asked for: {other:?}"),
+                });
+                let at = batches.position(|it| it == on_wire(1, 0, 1));
+                let at = at.expect("it is under way");
+                rig.respond_with(at, ErrorCode::NotLeaderOrFollower, -1, -1);
+                rig.lead_by(&[0, 1]);
+                rig.advance(BACKOFF);
+                rig.run();
+            }
+            assert_eq!(error(&other).code(), Some(ErrorCode::NotLeaderOrFollower));
+        }
+        rig.advance(BACKOFF);
+        rig.run();
+        while rig.waiting() > 0 {
+            rig.respond(ErrorCode::NoError, 1);
+        }
+        assert_eq!(offset(&gap), Some(1));
+        for (partition, sequence) in [(1, 0), (0, 1), (1, 1)] {
+            let future = rig.launch(partition, "next");
+            assert_eq!(rig.last_sent(), on_wire(partition, 1, sequence));
+            rig.respond(ErrorCode::NoError, 2);
+            assert_eq!(offset(&future), Some(2));
+        }
+        rig.assert_memory_is_back();
+    }
+}
+
+/// Java: SenderTest#testCloseWithProducerIdReset, #testForceCloseWithProducerIdReset,
+/// #testResetOfProducerStateShouldAllowQueuedBatchesToDrain
+#[test]
+fn a_producer_that_is_closed_while_another_id_is_asked_for_delivers_what_waits_unless_it_is_forced()
+{
+    for forced in [false, true] {
+        let mut rig = Setup::idempotent().build();
+        rig.client()
+            .prepare_response(init_response(ErrorCode::NoError, PRODUCER_ID, i16::MAX));
+        rig.run();
+        let records = [rig.send(0, "a"), rig.send(1, "b")];
+        rig.run();
+        let now = rig.now();
+        let partitions = vec![
+            partition_response(0, ErrorCode::OutOfOrderSequenceNumber, -1),
+            partition_response(1, ErrorCode::NotLeaderOrFollower, -1),
+        ];
+        rig.client().respond(produce_response(partitions), now);
+        rig.run();
+        rig.lead_by(&[0, 0]);
+        rig.run();
+        let asked = rig.client().requests().iter();
+        let asks = |it: &Request| matches!(it, Request::InitProducerId(_));
+        assert_eq!(asked.filter(|it| asks(&it.request)).count(), 1);
+        if forced {
+            rig.shared.control.force();
+            let Rig { sender, .. } = rig;
+            sender.run();
+            for record in &records {
+                assert_eq!(error(record).kind(), &ProduceErrorKind::Closed);
+            }
+            continue;
+        }
+        rig.shared.control.close();
+        while rig.sender.goes_on() {
+            if rig.waiting() > 0 {
+                let now = rig.now();
+                if asks(&rig.client().requests()[0].request) {
+                    let response = init_response(ErrorCode::NoError, PRODUCER_ID + 1, 0);
+                    rig.client().respond(response, now);
+                } else {
+                    rig.respond(ErrorCode::NoError, 4);
+                }
+            }
+            rig.advance(BACKOFF);
+            rig.run();
+        }
+        assert_eq!(records.map(|it| offset(&it)), [Some(4), Some(4)]);
+    }
+}
+
+/// Java: SenderTest#testUnsupportedForMessageFormatInProduceRequest
+#[test]
+fn a_batch_that_a_broker_refuses_for_its_format_is_not_the_end_of_the_producer() {
+    let mut rig = Setup::idempotent().start();
+    let refused = rig.launch(0, "a");
+    let code = ErrorCode::UnsupportedForMessageFormat;
+    rig.respond(code, -1);
+    assert_eq!(error(&refused).code(), Some(code));
+    assert!(rig.transactions().fatal_error().is_none());
+    rig.run();
+    let next = rig.launch(0, "b");
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&next), Some(0));
+}
+
+/// As while each has a request for metadata under way, and takes one at a time.
+///
+/// Java: SenderTest#testIdempotentInitProducerIdWithMaxInFlightOne, #testInitProducerIdWithMaxInFlightOne
+#[test]
+fn while_no_node_takes_another_request_an_id_is_waited_for_without_holding_up_the_loop() {
+    for id in [None, Some("tx")] {
+        let mut rig = Setup {
+            transactional_id: id.map(Into::into),
+            ..Setup::idempotent()
+        }
+        .build();
+        rig.client().set_max_in_flight(0);
+        if id.is_some() {
+            rig.transactions().request_producer_id();
+        }
+        for _ in 0..3 {
+            rig.run();
+            assert_eq!(rig.waiting(), 0, "{id:?}");
+        }
+        // The answer that frees a place ends the poll.
+        rig.client().set_max_in_flight(1);
+        rig.run();
+        assert_eq!(rig.waiting(), 1, "{id:?}");
+        let asked = &rig.client().requests()[0].request;
+        assert_eq!(matches!(asked, Request::FindCoordinator(_)), id.is_some());
+    }
 }

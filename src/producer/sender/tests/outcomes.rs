@@ -1,7 +1,7 @@
 //! What answers, and the lack of them, do to batches of a producer that is not idempotent.
 
 use super::*;
-use crate::protocol::RecordError;
+use crate::protocol::BatchIndexAndErrorMessage;
 use crate::sync::{Mutex, Rank};
 
 /// Java: SenderTest#testSimple
@@ -25,14 +25,15 @@ fn a_record_is_sent_acknowledged_and_its_memory_comes_back() {
     assert_eq!(rig.shared.counters.snapshot().records_acknowledged, 1);
 }
 
-/// PB-15
+/// PB-15: the outcome is published before callbacks run, and waiters are released after them; so a callback has
+/// run before `get` returns.
 #[test]
 fn who_waits_for_a_record_waits_until_its_callback_has_run() {
     let mut rig = Setup::default().start();
     let handle = Arc::new(std::sync::OnceLock::<FutureRecordMetadata>::new());
     let was_done = Arc::new(std::sync::OnceLock::new());
     let (of_record, told) = (Arc::clone(&handle), Arc::clone(&was_done));
-    let mut callback = Some(move |_: Told<'_>| {
+    let mut callback = Some(move |_: RecordResultRef<'_>| {
         let is_done = of_record.get().map(FutureRecordMetadata::is_done);
         told.set(is_done).expect("a callback runs once");
     });
@@ -154,7 +155,8 @@ fn a_retriable_answer_is_tried_again_and_an_out_of_date_leader_asks_for_metadata
     assert_eq!(offset(&future), Some(0));
 }
 
-/// SE-13
+/// SE-13: an answer for a batch means: divide it, else send it again, else a duplicate is a success, else it fails;
+/// then the metadata is refreshed if the error says so, and the partition unmuted.
 #[test]
 fn a_refusal_by_a_broker_that_is_not_the_leader_asks_for_metadata_also_when_it_is_final() {
     let mut rig = Setup::default().with(|o| o.retries = 0).start();
@@ -167,7 +169,8 @@ fn a_refusal_by_a_broker_that_is_not_the_leader_asks_for_metadata_also_when_it_i
     assert!(rig.wants_metadata());
 }
 
-/// SE-17
+/// SE-17: errors of authorization name the topic, or say that it is the cluster; others have the code's words, and
+/// the broker's if it sent any.
 #[test]
 fn topics_that_may_not_be_written_to_get_an_error_of_their_own() {
     for (code, kind) in [
@@ -192,10 +195,13 @@ fn topics_that_may_not_be_written_to_get_an_error_of_their_own() {
     }
 }
 
-/// SE-18, PB-16
+/// SE-18: of a broker's words for a record, its own count before the partition's; a single record at fault gets the
+/// partition's kind of error.
+/// PB-16: when a broker names the records that were at fault, those get its words, and the others of the batch a
+/// general error.
 #[test]
 fn records_that_the_broker_names_get_its_words_and_the_others_are_told_why_they_failed_too() {
-    let named = |at, words: &str| RecordError {
+    let named = |at, words: &str| BatchIndexAndErrorMessage {
         batch_index: at,
         message: Some(words.into()),
     };
@@ -247,7 +253,7 @@ fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tr
     let order = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
     let _futures = ["first", "second"].map(|name| {
         let order = Arc::clone(&order);
-        let mut callback = Some(move |_: Told<'_>| order.lock().push(name));
+        let mut callback = Some(move |_: RecordResultRef<'_>| order.lock().push(name));
         let future = rig.send_calling(0, name, Some(&mut callback));
         rig.run();
         future
@@ -262,7 +268,7 @@ fn callbacks_of_a_batch_that_fails_run_before_those_of_an_earlier_one_that_is_tr
 }
 
 /// Has these records refused by these names, and gives their errors.
-fn refused(records: usize, names: Vec<RecordError>) -> Vec<ProduceError> {
+fn refused(records: usize, names: Vec<BatchIndexAndErrorMessage>) -> Vec<ProduceError> {
     let mut rig = Setup {
         batch_size: 1 << 20,
         ..Setup::default()
@@ -287,8 +293,8 @@ fn words_of(error: &ProduceError) -> &str {
     broker.message.as_deref().unwrap()
 }
 
-fn name(batch_index: i32, words: String) -> RecordError {
-    RecordError {
+fn name(batch_index: i32, words: String) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage {
         batch_index,
         message: Some(words.into()),
     }
@@ -367,7 +373,8 @@ fn an_answer_with_an_error_is_newer_than_an_attempt_that_got_none() {
     assert_eq!(error(&future).last_failure(), None);
 }
 
-/// SE-35, SE-36
+/// SE-35: a partition in an answer that was not asked for would have been a null pointer.
+/// SE-36: a batch whose partition an answer lacks stayed under way until it expired.
 #[test]
 fn a_partition_that_the_answer_does_not_name_is_tried_again_and_a_strange_one_is_ignored() {
     let mut rig = Setup::default().start();
@@ -403,7 +410,8 @@ fn partitions_are_matched_in_whatever_order_the_answer_names_them() {
     assert_eq!((offset(&first), offset(&second)), (Some(10), Some(11)));
 }
 
-/// SE-11
+/// SE-11: with acks=0 no answer comes: a request is done when it is written, and its records succeed without
+/// offsets.
 #[test]
 fn without_acknowledgements_a_record_is_done_once_it_is_written_to_the_socket() {
     let mut rig = Setup::default().with(|o| o.acks = 0).start();
@@ -413,7 +421,8 @@ fn without_acknowledgements_a_record_is_done_once_it_is_written_to_the_socket() 
     rig.assert_memory_is_back();
 }
 
-/// SE-12
+/// SE-12: a lost connection is an error of the network for each batch of its requests; a version that does not fit
+/// is an unsupported one.
 #[test]
 fn a_broker_that_cannot_take_the_request_or_the_client_ends_the_batch_unwritten() {
     for (outcome, kind) in [
@@ -461,7 +470,7 @@ fn with_one_request_in_flight_a_partition_has_one_batch_under_way() {
     assert_eq!(offset(&second), Some(1));
 }
 
-/// SE-22
+/// SE-22: with one request in flight a partition is muted from drain until its batch has ended in any way.
 #[test]
 fn with_one_request_in_flight_a_retried_batch_goes_before_the_next() {
     let mut rig = Setup::default().with(|o| o.guarantee_order = true).start();
@@ -482,7 +491,6 @@ fn with_one_request_in_flight_a_retried_batch_goes_before_the_next() {
     assert_eq!((offset(&first), offset(&second)), (Some(0), Some(1)));
 }
 
-/// Java: SenderTest#testNodeNotReady
 #[test]
 fn a_node_that_is_not_ready_keeps_its_batches_and_ends_the_poll_when_it_may_be() {
     let mut rig = Setup::default().start();
@@ -498,7 +506,8 @@ fn a_node_that_is_not_ready_keeps_its_batches_and_ends_the_poll_when_it_may_be()
     assert_eq!(offset(&future), Some(0));
 }
 
-/// SE-5
+/// SE-5: the poll waits until the next partition is ready, a node may be connected, or a batch expires; not at all
+/// if a node was ready.
 #[test]
 fn a_partition_with_several_full_batches_is_drained_again_at_once() {
     let mut rig = Setup::default().start();
@@ -549,7 +558,8 @@ fn a_batch_that_is_not_full_waits_for_its_linger() {
     assert_eq!(offset(&future), Some(0));
 }
 
-/// MD-28
+/// MD-28: topics with batches but no known leader are added again by the sender, so that one that was forgotten
+/// comes back.
 #[test]
 fn a_partition_without_leader_asks_for_metadata_and_its_batch_goes_when_there_is_one() {
     let mut rig = Setup::default().start();

@@ -98,7 +98,7 @@ const ADVICE: &[(ErrorCode, &str)] = &[
     ),
     (
         ErrorCode::InvalidProducerEpoch,
-        "another producer goes on under this id: send with one of them",
+        "another producer goes on under this id: send with one of them; in a transaction, abort it",
     ),
     (
         ErrorCode::ProducerFenced,
@@ -113,6 +113,7 @@ const ADVICE: &[(ErrorCode, &str)] = &[
         "the transactional id has expired: build a new producer",
     ),
     (ErrorCode::InvalidTxnState, "abort the transaction"),
+    (ErrorCode::TransactionAbortable, "abort the transaction"),
 ];
 
 const WAIT: &str = "look at the cluster; raise `delivery.timeout.ms` if elections take longer";

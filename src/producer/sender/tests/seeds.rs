@@ -8,7 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::*;
-use crate::testing::sim::producer_state::{ProducerState, Verdict, WrittenBatch};
+use crate::testing::sim::producer_state::{ProducerStateEntry, Verdict, WrittenBatch};
 
 const PARTITIONS: usize = 2;
 const NODES: [NodeId; 2] = [0, 1];
@@ -21,7 +21,7 @@ struct Partition {
     log: Vec<String>,
     /// What was in the log when the topic was deleted.
     gone: BTreeSet<String>,
-    producers: BTreeMap<i64, ProducerState>,
+    producers: BTreeMap<i64, ProducerStateEntry>,
 }
 
 /// One node's requests that were read and not answered yet, and those that a lost connection left behind.

@@ -13,7 +13,7 @@ pub(crate) fn full_request(api: ApiKey, version: i16) -> Request {
         ApiKey::Produce => {
             let partition = |index| PartitionProduceData {
                 index,
-                records: Some(Records {
+                records: Some(MemoryRecords {
                     head: [7; 61].into(),
                     body: Bytes::from_static(b"a batch"),
                 }),
@@ -117,7 +117,7 @@ pub(crate) fn full_response(api: ApiKey) -> Response {
                 base_offset: 1 << 40,
                 log_append_time_ms: 1_600_000_000_000,
                 log_start_offset: 17,
-                record_errors: vec![RecordError {
+                record_errors: vec![BatchIndexAndErrorMessage {
                     batch_index: 2,
                     message: Some("bad".into()),
                 }],

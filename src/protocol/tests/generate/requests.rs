@@ -16,8 +16,8 @@ fn head() -> impl Strategy<Value = BatchHead> {
     ]
 }
 
-fn records() -> impl Strategy<Value = Records> {
-    (head(), vec(any::<u8>(), 0..200)).prop_map(|(head, body)| Records {
+fn records() -> impl Strategy<Value = MemoryRecords> {
+    (head(), vec(any::<u8>(), 0..200)).prop_map(|(head, body)| MemoryRecords {
         head,
         body: body.into(),
     })
@@ -244,7 +244,7 @@ pub(crate) fn as_read(mut request: Request) -> Request {
         {
             if let Some(records) = &mut partition.records {
                 let whole = [records.head.as_slice(), &records.body].concat();
-                *records = Records {
+                *records = MemoryRecords {
                     head: BatchHead::EMPTY,
                     body: whole.into(),
                 };

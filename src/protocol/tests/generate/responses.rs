@@ -9,11 +9,12 @@ use crate::protocol::*;
 use crate::types::ReplicaLists;
 
 fn produce_response() -> impl Strategy<Value = Response> {
-    let record_error =
-        (any::<i32>(), option::of(text())).prop_map(|(batch_index, message)| RecordError {
+    let record_error = (any::<i32>(), option::of(text())).prop_map(|(batch_index, message)| {
+        BatchIndexAndErrorMessage {
             batch_index,
             message,
-        });
+        }
+    });
     let partition = (
         (
             any::<i32>(),

@@ -147,7 +147,7 @@ fn their_txn_offset_commit(
 fn their_produce(ours: &ProduceResponse, tagged: bool) -> theirs::ProduceResponse {
     use kafka_protocol::messages::produce_response as produce;
 
-    let record_error = |ours: &RecordError| {
+    let record_error = |ours: &BatchIndexAndErrorMessage| {
         produce::BatchIndexAndErrorMessage::default()
             .with_batch_index(ours.batch_index)
             .with_batch_index_error_message(optional(ours.message.as_deref()))

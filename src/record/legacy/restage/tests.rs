@@ -65,10 +65,10 @@ fn the_memory_asked_for_is_enough() {
 }
 
 #[test]
-fn a_set_that_is_not_good_is_refused() {
+fn an_invalid_message_set_is_an_error() {
     let error = restage(&[0; 30], LIMIT).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the message at byte 0: 0 is no length of a message"
+        "the message at byte 0: 0 is not a valid message length"
     );
 }

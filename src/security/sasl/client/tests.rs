@@ -4,6 +4,7 @@ use super::super::mechanism::MechanismStep;
 use super::super::outside::{Wake, random_of_seed};
 use super::super::token::OAuthBearerToken;
 use super::*;
+use crate::clock::Clock;
 use crate::clock::mock::MockClock;
 use crate::util::log::LogContext;
 
@@ -44,12 +45,24 @@ fn client(mechanism: &str, jaas: &str) -> Result<SaslClient, ConfigError> {
     )
 }
 
-/// What it says first.
+/// The first token of an exchange.
 fn first(client: &SaslClient) -> String {
-    match client.start().proceed(Instant::ORIGIN) {
+    // The time of the clock that tokens are fetched with.
+    match client.start().proceed(MockClock::new().now()) {
         Ok(MechanismStep::Send(token)) => String::from_utf8_lossy(token.expose()).into_owned(),
         other => panic!("{other:?}"),
     }
+}
+
+/// Amazon MSK's documentation has the login in a file for the JVM, separate from the properties.
+#[test]
+fn a_login_in_a_file_for_the_jvm_is_an_error_that_names_sasl_jaas_config() {
+    let error = client_with(&[("sasl.mechanism", "PLAIN")], None).unwrap_err();
+    assert_eq!(error.key(), Some("sasl.jaas.config"));
+    assert!(
+        error.remedy().contains("java.security.auth.login.config"),
+        "{error}"
+    );
 }
 
 #[test]
@@ -99,7 +112,7 @@ fn a_token_provider_needs_no_login_and_wins_over_a_class() {
 }
 
 #[test]
-fn what_is_wrong_is_told_with_its_key_and_without_a_secret() {
+fn an_invalid_login_error_names_the_key_and_no_secret() {
     let other = "com.example.OtherLoginModule";
     let kerberos = "com.sun.security.auth.module.Krb5LoginModule";
     let iam = "software.amazon.msk.auth.iam.IAMLoginModule";
@@ -135,10 +148,22 @@ fn what_is_wrong_is_told_with_its_key_and_without_a_secret() {
             other,
         ),
         (
+            "AWS_MSK_IAM",
+            format!("{iam} required;"),
+            "sasl.mechanism",
+            "OAUTHBEARER, sign the token in a TokenProvider",
+        ),
+        (
             "PLAIN",
             "hunter2 required;".to_owned(),
             "sasl.jaas.config",
             PLAIN,
+        ),
+        (
+            "PLAIN",
+            format!("PlainLoginModule {LOGIN};"),
+            "sasl.jaas.config",
+            "it names no supported login module",
         ),
         (
             "PLAIN",
@@ -195,7 +220,7 @@ fn what_is_wrong_is_told_with_its_key_and_without_a_secret() {
 }
 
 #[test]
-fn classes_that_kafka_takes_by_itself_may_be_named() {
+fn kafkas_default_classes_are_accepted() {
     let jaas = format!("{PLAIN} {LOGIN};");
     for (key, class, is_own) in [
         ("sasl.login.class", OWN_LOGINS[0], true),

@@ -56,7 +56,7 @@ fn comments_are_left_out_but_not_inside_quotation_marks() {
         options("a=\"http://x/*y*/\""),
         pairs(&[("a", "http://x/*y*/")])
     );
-    // As in Java, one slash is enough for a comment.
+    // As in Java, a single slash begins a comment.
     let error = parse(&format!("{PLAIN} required a=b/c;")).unwrap_err();
     assert!(error.contains("comment"), "{error}");
 }
@@ -81,7 +81,7 @@ fn the_control_flag_is_one_of_four_in_any_case() {
 /// Java: JaasContextTest#testMissingOptionValue, testMissingSemicolon, testMissingControlFlag,
 /// testNumericOptionWithoutQuotes, testNegativeNumericOptionWithQuotes
 #[test]
-fn what_is_not_well_formed_says_where_and_quotes_nothing() {
+fn a_syntax_error_has_its_position_and_quotes_nothing() {
     for (text, expected) in [
         ("hunter2=", "option 1 has no value"),
         ("hunter2", "option 1"),
@@ -126,7 +126,7 @@ fn there_is_exactly_one_login_module() {
 }
 
 #[test]
-fn what_the_builder_writes_is_read_as_it_was() {
+fn the_builders_output_is_parsed_unchanged() {
     for value in ["a", "se\"c\\r'e\tt\r\n", "//", "7", "é\u{10ffff} ;"] {
         let config = ProducerConfig::builder().sasl_plain(value, value).build();
         let config = config.unwrap();

@@ -10,7 +10,7 @@ use crate::util::log::LogContext;
 
 const SECS: fn(u64) -> Duration = Duration::from_secs;
 
-/// A login whose tokens and helper thread are the test's.
+/// A login with scripted tokens, whose helper thread is stepped by the test.
 struct Rig {
     login: Arc<Login>,
     clock: Arc<MockClock>,
@@ -75,7 +75,7 @@ impl Rig {
         matches!(self.state(), TokenState::Awaited)
     }
 
-    /// The helper thread gets an answer.
+    /// Completes the fetch on the helper thread.
     fn answer(&self, answer: Result<OAuthBearerToken, String>) {
         self.answers.lock().push_back(answer);
         let woken = self.woken.load(Ordering::Relaxed);
@@ -104,7 +104,7 @@ fn token(seconds: u64) -> OAuthBearerToken {
 }
 
 #[test]
-fn a_token_is_got_before_anybody_asks_and_once_for_all_who_do() {
+fn a_token_is_fetched_in_advance_and_once_for_all_connections() {
     let rig = Rig::new();
     assert_eq!(rig.poll(), None, "the answer wakes the loop");
     assert!(rig.is_awaited() && rig.is_awaited());
@@ -133,7 +133,7 @@ fn a_token_is_refreshed_while_it_is_valid() {
 /// Java: ExpiringCredentialRefreshingLoginTest#testRefreshWithMinPeriodIntrusion,
 /// testRefreshWithPreExpirationBufferIntrusion, testRefreshWithExpirationSmallerThanConfiguredBuffers
 #[test]
-fn a_refresh_keeps_away_from_both_ends_of_a_token_that_is_long_enough() {
+fn a_refresh_respects_minimum_period_and_buffer_if_the_lifetime_allows() {
     let after = |valid_for, random| TIMES.after(SECS(valid_for), random);
     assert_eq!(after(3600, 0.9), SECS(2880));
     assert_eq!(after(1000, 0.9), SECS(700), "300 s before its end");
@@ -154,12 +154,12 @@ fn a_refresh_keeps_away_from_both_ends_of_a_token_that_is_long_enough() {
         ..TIMES
     };
     assert_eq!(jitter.after(SECS(100), 0.99), SECS(100));
-    assert!(TIMES.after(Duration::MAX, 0.99) < LONGEST);
+    assert!(TIMES.after(Duration::MAX, 0.99) < MAX_LIFETIME);
 }
 
 /// Java: ExpiringCredentialRefreshingLoginTest#testLoginExceptionCausesCorrectSleepTime
 #[test]
-fn a_refresh_that_fails_is_tried_again_and_the_old_token_used_as_long_as_it_is_valid() {
+fn a_failed_refresh_is_retried_and_the_old_token_used_while_valid() {
     let rig = Rig::new();
     rig.poll();
     rig.answer(Ok(token(100)));
@@ -183,7 +183,7 @@ fn a_refresh_that_fails_is_tried_again_and_the_old_token_used_as_long_as_it_is_v
 }
 
 #[test]
-fn a_token_that_cannot_be_written_or_has_ended_is_none() {
+fn an_invalid_or_expired_token_is_rejected() {
     let rig = Rig::new();
     rig.poll();
     rig.answer(Ok(OAuthBearerToken::new("a b", SECS(100))));
@@ -195,7 +195,7 @@ fn a_token_that_cannot_be_written_or_has_ended_is_none() {
 }
 
 #[test]
-fn tokens_that_end_at_once_are_not_asked_for_without_a_pause() {
+fn short_lived_tokens_are_fetched_with_a_pause() {
     let rig = Rig::new();
     rig.poll();
     for _ in 0..3 {
@@ -211,7 +211,28 @@ fn tokens_that_end_at_once_are_not_asked_for_without_a_pause() {
 }
 
 #[test]
-fn a_token_that_a_broker_refuses_is_replaced_but_not_over_and_over() {
+fn a_token_that_expires_while_it_is_fetched_is_rejected_with_an_error() {
+    let rig = Rig::new();
+    rig.poll();
+    rig.clock.advance(SECS(30));
+    rig.answer(Ok(token(30)));
+    assert!(rig.failure().contains("valid for 30s"), "{}", rig.failure());
+    rig.clock.advance(SECS(1));
+    rig.poll();
+    rig.answer(Ok(token(100)));
+    let before = rig.token();
+    rig.clock.advance(SECS(80));
+    rig.poll();
+    rig.clock.advance(SECS(10));
+    rig.answer(Ok(token(5)));
+    assert!(
+        Arc::ptr_eq(&rig.token(), &before),
+        "the one before is valid"
+    );
+}
+
+#[test]
+fn a_rejected_token_is_refreshed_but_not_repeatedly() {
     let rig = Rig::new();
     rig.poll();
     rig.answer(Ok(token(3600)));

@@ -1,4 +1,4 @@
-//! The arithmetic of SCRAM, for both of its hash functions.
+//! The cryptography of SCRAM (RFC 5802, section 3), for both of its hash functions.
 
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256, Sha512};
@@ -12,7 +12,7 @@ pub(crate) enum ScramHash {
     Sha512,
 }
 
-/// Calls a function of this file for the hash function that a value names.
+/// Calls a generic function of this file with the hash function of a value.
 macro_rules! for_hash {
     ($hash:expr, $function:ident($($argument:expr),*)) => {
         match $hash {
@@ -23,7 +23,7 @@ macro_rules! for_hash {
 }
 
 impl ScramHash {
-    /// `Hi`: what a password becomes. It takes as long as there are iterations, at least 0.2 µs for each.
+    /// `Hi` (PBKDF2): derives the salted password. Its cost is linear in the iterations, at least 0.2 µs for each.
     fn salted_password(self, password: &[u8], salt: &[u8], iterations: u32) -> SecretBytes {
         for_hash!(self, salted(password, salt, iterations))
     }
@@ -32,7 +32,7 @@ impl ScramHash {
         for_hash!(self, hmac_of(key, message))
     }
 
-    /// Whether this is the code of a message, found out in a time that does not depend on how much of it is right.
+    /// Whether this is the HMAC of a message, compared in constant time.
     pub(crate) fn verify(self, key: &[u8], message: &[u8], code: &[u8]) -> bool {
         for_hash!(self, verified(key, message, code))
     }
@@ -59,7 +59,7 @@ fn verified<M: Mac + KeyInit>(key: &[u8], message: &[u8], code: &[u8]) -> bool {
     mac.verify_slice(code).is_ok()
 }
 
-/// PBKDF2 with one block. The key is prepared once: an iteration is two rounds of the hash function.
+/// PBKDF2 with one block. The HMAC key is prepared once: an iteration costs two compressions of the hash function.
 fn salted<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], iterations: u32) -> SecretBytes {
     let keyed = keyed::<M>(password);
     let first = keyed
@@ -78,7 +78,7 @@ fn salted<M: Mac + KeyInit + Clone>(password: &[u8], salt: &[u8], iterations: u3
     SecretBytes::new(sum)
 }
 
-/// What a password is good for with a salt and a number of iterations: everything but the password itself.
+/// The keys derived from a password, a salt and a number of iterations. The password is not needed any more.
 #[derive(Debug)]
 pub(crate) struct ScramKeys {
     client: SecretBytes,
@@ -97,14 +97,14 @@ impl ScramKeys {
         }
     }
 
-    /// `ClientProof` for `AuthMessage`.
+    /// The `ClientProof` for an `AuthMessage`.
     pub(crate) fn proof(&self, hash: ScramHash, auth_message: &[u8]) -> Vec<u8> {
         let signature = hash.hmac(self.stored.expose(), auth_message);
         let bytes = self.client.expose().iter().zip(signature.expose());
         bytes.map(|(key, signature)| key ^ signature).collect()
     }
 
-    /// Whether this is `ServerSignature` for `AuthMessage`.
+    /// Whether this is the `ServerSignature` of an `AuthMessage`.
     pub(crate) fn is_of_server(
         &self,
         hash: ScramHash,
@@ -115,10 +115,10 @@ impl ScramKeys {
     }
 }
 
-/// What a broker knows of a user instead of the password.
+/// The stored keys of a user, which a broker has instead of the password.
 #[cfg(feature = "testing")]
 impl ScramKeys {
-    /// Whether a proof comes from one who has the password, and the broker's own proof if so.
+    /// Verifies a client's proof; returns the server signature if it is valid.
     pub(crate) fn check(
         &self,
         hash: ScramHash,
@@ -153,9 +153,9 @@ mod tests {
             .collect()
     }
 
-    /// RFC 7914, section 11, which is where there are vectors for PBKDF2 with SHA-256.
+    /// RFC 7914, section 11, has test vectors for PBKDF2 with SHA-256.
     #[test]
-    fn the_examples_of_pbkdf2_come_out() {
+    fn the_pbkdf2_test_vectors_match() {
         let salted = ScramHash::Sha256.salted_password(b"passwd", b"salt", 1);
         assert_eq!(
             hex(salted.expose()),
@@ -169,7 +169,7 @@ mod tests {
     }
 
     #[test]
-    fn a_code_is_right_as_a_whole_or_not_at_all() {
+    fn a_truncated_hmac_is_rejected() {
         let code = ScramHash::Sha512.hmac(b"key", b"message");
         assert!(ScramHash::Sha512.verify(b"key", b"message", code.expose()));
         assert!(!ScramHash::Sha512.verify(b"key", b"message", &code.expose()[..63]));

@@ -1,5 +1,6 @@
-//! Keys of passwords, each derived once and somewhere else: that takes as long as the broker's number of
-//! iterations wants, and all brokers of a cluster want the same.
+//! Cache of the keys derived from a password. A derivation takes long (it is linear in the broker's number of
+//! iterations), so it runs once on a helper thread; all brokers of a cluster usually have the same salt and iterations
+//! for a user.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,12 +11,12 @@ use crate::config::Password;
 use crate::security::sasl::outside::Outside;
 use crate::sync::{Mutex, Rank};
 
-/// Keys that are kept: a cluster has one, or as many as it has brokers that do not agree.
-const KEPT: usize = 8;
-/// Keys that are derived at once; who wants others waits.
-const AT_ONCE: usize = 2;
+/// Capacity of the cache: one entry for a cluster, or a few if its brokers disagree.
+const CAPACITY: usize = 8;
+/// Limit of concurrent derivations; further callers wait.
+const MAX_RUNNING: usize = 2;
 
-/// What besides the password keys depend on.
+/// The inputs of a derivation besides the password: the key of the cache.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Derivation {
     pub(crate) salt: Vec<u8>,
@@ -23,17 +24,17 @@ pub(crate) struct Derivation {
 }
 
 #[derive(Default)]
-struct State {
-    known: VecDeque<(Derivation, Arc<ScramKeys>)>,
+struct KeyCacheState {
+    cached: VecDeque<(Derivation, Arc<ScramKeys>)>,
     running: Vec<Derivation>,
 }
 
-/// The keys of one password.
+/// The cached keys of one password.
 pub(crate) struct KeyCache {
     hash: ScramHash,
     password: Password,
     outside: Outside,
-    state: Mutex<State>,
+    state: Mutex<KeyCacheState>,
 }
 
 impl KeyCache {
@@ -42,24 +43,26 @@ impl KeyCache {
             hash,
             password,
             outside,
-            state: Mutex::new(Rank::LEAF, State::default()),
+            state: Mutex::new(Rank::LEAF, KeyCacheState::default()),
         })
     }
 
-    /// The keys if they are known; else they will be, and the loop is woken then.
+    /// The keys, if they are cached. Otherwise starts their derivation and returns `None`; the poller is woken when
+    /// they are ready.
     ///
     /// # Errors
-    /// Why they cannot be derived now.
+    /// Why no derivation can be started.
     pub(crate) fn keys(
         self: &Arc<Self>,
         wanted: &Derivation,
     ) -> Result<Option<Arc<ScramKeys>>, String> {
         {
             let mut state = self.state.lock();
-            if let Some((_, keys)) = state.known.iter().find(|(known, _)| known == wanted) {
+            if let Some((_, keys)) = state.cached.iter().find(|(cached, _)| cached == wanted) {
                 return Ok(Some(Arc::clone(keys)));
             }
-            if state.running.contains(wanted) || state.running.len() >= AT_ONCE {
+            // One derivation for all connections that need the same keys: the others wait for its wake-up.
+            if state.running.contains(wanted) || state.running.len() >= MAX_RUNNING {
                 return Ok(None);
             }
             state.running.push(wanted.clone());
@@ -67,18 +70,19 @@ impl KeyCache {
         let (cache, derivation) = (Arc::clone(self), wanted.clone());
         let work = move || cache.derive(derivation);
         if let Err(error) = (self.outside.run)(Box::new(work)) {
+            // The work was not started, so nothing else would remove the entry.
             self.state
                 .lock()
                 .running
                 .retain(|running| running != wanted);
             return Err(format!(
-                "no thread to derive the keys of the password: {error}"
+                "no thread could be started to derive the keys of the password: {error}"
             ));
         }
-        // Where it is run at once it is done.
+        // A test may run the work on this thread: then the keys are there already.
         let state = self.state.lock();
-        let known = state.known.iter().find(|(known, _)| known == wanted);
-        Ok(known.map(|(_, keys)| Arc::clone(keys)))
+        let cached = state.cached.iter().find(|(cached, _)| cached == wanted);
+        Ok(cached.map(|(_, keys)| Arc::clone(keys)))
     }
 
     fn derive(&self, derivation: Derivation) {
@@ -87,10 +91,11 @@ impl KeyCache {
         {
             let mut state = self.state.lock();
             state.running.retain(|running| *running != derivation);
-            if state.known.len() == KEPT {
-                state.known.pop_front();
+            // Evict the oldest entry: brokers whose salt has changed are asked with the new one.
+            if state.cached.len() == CAPACITY {
+                state.cached.pop_front();
             }
-            state.known.push_back((derivation, Arc::new(keys)));
+            state.cached.push_back((derivation, Arc::new(keys)));
         }
         self.outside.wake.wake();
     }

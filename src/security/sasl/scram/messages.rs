@@ -1,6 +1,6 @@
-//! The messages of SCRAM (RFC 5802), read and written.
+//! Parser and encoder of SCRAM's messages (RFC 5802, section 7).
 //!
-//! What a broker sends is quoted in no error: it goes into logs, and may be anything.
+//! No error quotes a broker's message: errors are logged, and the message is untrusted.
 
 use std::borrow::Cow;
 
@@ -17,13 +17,13 @@ pub(crate) struct ServerFirst<'a> {
 /// `server-final-message`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum ServerFinal<'a> {
-    /// The broker does not accept the proof, for this reason.
+    /// `server-error`: the broker rejects the proof, for this reason.
     Error(&'a str),
-    /// The broker's own proof.
+    /// `verifier`: the server signature.
     Signature(Vec<u8>),
 }
 
-/// `saslname`: what stands between commas and equals signs has none.
+/// Encodes a `saslname`: escapes commas and equals signs.
 pub(crate) fn sasl_name(name: &str) -> Cow<'_, str> {
     if name.contains(['=', ',']) {
         name.replace('=', "=3D").replace(',', "=2C").into()
@@ -32,14 +32,14 @@ pub(crate) fn sasl_name(name: &str) -> Cow<'_, str> {
     }
 }
 
-/// Reads a `server-first-message`. Extensions are ignored, even one that the message calls mandatory.
+/// Parses a `server-first-message`. Unknown optional extensions are ignored.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is malformed.
 ///
 /// # Kafka
-/// `ScramMessages.ServerFirstMessage`. Differs: one that has to be understood (`m=`) is refused, as the standard
-/// wants it, and so is a salt that is empty.
+/// `ScramMessages.ServerFirstMessage`. Differs: a mandatory extension (`m=`) is rejected, as the RFC requires, and so
+/// is an empty salt.
 pub(crate) fn read_server_first(message: &[u8]) -> Result<ServerFirst<'_>, &'static str> {
     let text = std::str::from_utf8(message).map_err(|_| "it is not text")?;
     let mut parts = text.split(',');
@@ -55,7 +55,7 @@ pub(crate) fn read_server_first(message: &[u8]) -> Result<ServerFirst<'_>, &'sta
         .ok_or("it has no salt")?;
     let digits = next("i=").filter(|text| text.bytes().all(|b| b.is_ascii_digit()));
     let iterations = digits.and_then(|digits| match digits.parse() {
-        // More than the type holds is as much as it holds: too many, in any case.
+        // Saturates: a number that does not fit is above the limit in any case.
         Err(_) if !digits.is_empty() => Some(u32::MAX),
         parsed => parsed.ok(),
     });
@@ -68,10 +68,10 @@ pub(crate) fn read_server_first(message: &[u8]) -> Result<ServerFirst<'_>, &'sta
     })
 }
 
-/// Reads a `server-final-message`, likewise.
+/// Parses a `server-final-message`.
 ///
 /// # Errors
-/// What is wrong with it.
+/// What is malformed.
 ///
 /// # Kafka
 /// `ScramMessages.ServerFinalMessage`.
@@ -94,7 +94,7 @@ pub(crate) fn read_server_final(message: &[u8]) -> Result<ServerFinal<'_>, &'sta
     Ok(read)
 }
 
-/// `attr-val`s that nobody here knows.
+/// Skips unknown extensions (`attr-val`).
 fn check_extensions<'a>(parts: impl Iterator<Item = &'a str>) -> Result<(), &'static str> {
     for part in parts {
         let well_formed = part.split_once('=').is_some_and(|(name, value)| {
@@ -112,7 +112,7 @@ fn is_printable(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21..=0x7e))
 }
 
-/// `value`, which Kafka lets be ASCII only.
+/// `value`, restricted to ASCII as in Kafka.
 fn is_value(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|b| matches!(b, 0x01..=0x7f))
 }
@@ -147,7 +147,7 @@ mod tests {
 
     /// Java: ScramMessagesTest#invalidServerFirstMessage
     #[test]
-    fn what_is_no_first_message_is_refused_with_what_is_missing() {
+    fn a_malformed_first_message_is_rejected_with_what_is_missing() {
         for (text, why) in [
             ("", "no nonce"),
             ("r=,s=Zm9v,i=4096", "no nonce"),
@@ -192,7 +192,7 @@ mod tests {
 
     /// Java: ScramFormatterTest#saslName
     #[test]
-    fn names_are_written_without_commas_and_equals_signs() {
+    fn commas_and_equals_signs_in_names_are_escaped() {
         assert_eq!(sasl_name("user1"), "user1");
         assert_eq!(sasl_name("=,=3D"), "=3D=2C=3D3D");
         assert_eq!(sasl_name("ü"), "ü");

@@ -1,5 +1,5 @@
-//! SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802, RFC 7677): each side proves that it knows the password, and neither
-//! says it.
+//! SCRAM-SHA-256 and SCRAM-SHA-512 (RFC 5802, RFC 7677): client and broker prove to each other that they know the
+//! password, without sending it.
 
 mod hash;
 mod key_cache;
@@ -21,23 +21,26 @@ use super::plain::Credentials;
 use crate::clock::Instant;
 use crate::util::wipe::SecretBytes;
 
-/// No broker may ask for fewer: a password could be guessed from what is said.
+/// Minimum of iterations that is accepted: with fewer, an eavesdropper could guess the password by brute force.
 const MIN_ITERATIONS: u32 = 4096;
-/// Nor for more, which take half a second. Kafka's own tools give 4,096 and allow up to 16,384.
+/// Maximum of iterations that is accepted: half a second of CPU time. Kafka's own tools create 4,096 and allow up to
+/// 16,384.
 const MAX_ITERATIONS: u32 = 1_000_000;
-/// A salt of more bytes than this is none.
+/// Longest salt that is accepted.
 const MAX_SALT_BYTES: usize = 1024;
 /// Random bytes of a nonce.
 const NONCE_BYTES: usize = 24;
-/// What stands before the client's first message: there is no channel binding, nor another name to act for.
+/// What a connection waits for while a helper thread derives the keys.
+const WAITS_FOR: &str = "the keys, which are computed from the password";
+/// The GS2 header before the client's first message: no channel binding, no authorization id.
 const GS2_HEADER: &str = "n,,";
 
-/// A user, and the keys of the password.
+/// A user name, and the cached keys of the password.
 #[derive(Clone)]
 pub(crate) struct ScramClient {
     hash: ScramHash,
     username: Arc<str>,
-    /// The user is a delegation token (KIP-48).
+    /// The user is a delegation token (KIP-48): sends the extension `tokenauth=true`.
     is_token: bool,
     keys: Arc<KeyCache>,
     outside: Outside,
@@ -59,30 +62,30 @@ impl ScramClient {
         }
     }
 
-    /// One exchange.
+    /// Starts one exchange.
     pub(crate) fn start(&self) -> ScramMechanism {
         ScramMechanism {
             client: self.clone(),
-            state: State::Begins,
+            state: ScramState::Begins,
         }
     }
 }
 
-enum State {
+enum ScramState {
     Begins,
-    /// The client's first message is out.
+    /// The client's first message was sent.
     First {
         bare: String,
         nonce: String,
     },
-    /// The broker's first message is here; the keys are not.
+    /// The broker's first message was received; the keys are being derived.
     Derives {
         wanted: Derivation,
-        /// `AuthMessage`, and where the last part of it begins.
+        /// `AuthMessage`, and the offset of its last part, the client's final message.
         auth_message: String,
         final_at: usize,
     },
-    /// The client's proof is out.
+    /// The client's final message, with the proof, was sent.
     Final {
         keys: Arc<ScramKeys>,
         auth_message: String,
@@ -91,11 +94,11 @@ enum State {
 }
 
 /// # Kafka
-/// `org.apache.kafka.common.security.scram.internals.ScramSaslClient`. Differs: the nonce must go on after the
+/// `org.apache.kafka.common.security.scram.internals.ScramSaslClient`. Differs: the broker's nonce must begin with the
 /// client's, and the number of iterations has an upper bound.
 pub(crate) struct ScramMechanism {
     client: ScramClient,
-    state: State,
+    state: ScramState,
 }
 
 fn send(message: String) -> MechanismStep {
@@ -110,7 +113,9 @@ impl ScramMechanism {
     fn begin(&mut self) -> Result<MechanismStep, MechanismFailure> {
         let mut random = [0; NONCE_BYTES];
         (self.client.outside.random)(&mut random).map_err(|error| {
-            MechanismFailure::Interrupted(format!("there are no random numbers to be had: {error}"))
+            MechanismFailure::Interrupted(format!(
+                "the operating system has no random numbers: {error}"
+            ))
         })?;
         let nonce = base64::encode(&random);
         let extension = if self.client.is_token {
@@ -121,7 +126,7 @@ impl ScramMechanism {
         let name = sasl_name(&self.client.username);
         let bare = format!("n={name},r={nonce}{extension}");
         let message = format!("{GS2_HEADER}{bare}");
-        self.state = State::First { bare, nonce };
+        self.state = ScramState::First { bare, nonce };
         Ok(send(message))
     }
 
@@ -132,7 +137,8 @@ impl ScramMechanism {
         token: &[u8],
     ) -> Result<MechanismStep, MechanismFailure> {
         let first = read_server_first(token)
-            .map_err(|why| refused(format!("the broker's first message is none: {why}")))?;
+            .map_err(|why| refused(format!("the broker's first message is malformed: {why}")))?;
+        // The broker must extend our nonce: otherwise the response belongs to another exchange, perhaps a replayed one.
         let own = first.nonce.strip_prefix(nonce);
         if own.is_none_or(str::is_empty) {
             return Err(refused(
@@ -160,12 +166,14 @@ impl ScramMechanism {
                 first.salt.len()
             )));
         }
+        // Parsed above, so it is UTF-8.
         let server_first = std::str::from_utf8(token).unwrap_or_default();
+        // No channel binding: `c=` is the base64 of the GS2 header.
         let binding = base64::encode(GS2_HEADER.as_bytes());
         let said = format!("{bare},{server_first},");
         let auth_message = format!("{said}c={binding},r={}", first.nonce);
         let final_at = said.len();
-        self.state = State::Derives {
+        self.state = ScramState::Derives {
             wanted: Derivation {
                 salt: first.salt,
                 iterations: first.iterations,
@@ -176,19 +184,19 @@ impl ScramMechanism {
         self.client_final()
     }
 
-    /// Goes on, if the keys are there.
+    /// Sends the client's final message, if the keys have been derived.
     fn client_final(&mut self) -> Result<MechanismStep, MechanismFailure> {
-        let State::Derives {
+        let ScramState::Derives {
             wanted,
             auth_message,
             final_at,
         } = &mut self.state
         else {
-            return Ok(MechanismStep::Wait);
+            return Ok(MechanismStep::Wait(WAITS_FOR));
         };
         let keys = self.client.keys.keys(wanted);
         let Some(keys) = keys.map_err(MechanismFailure::Interrupted)? else {
-            return Ok(MechanismStep::Wait);
+            return Ok(MechanismStep::Wait(WAITS_FOR));
         };
         let proof = keys.proof(self.client.hash, auth_message.as_bytes());
         let message = format!(
@@ -196,7 +204,7 @@ impl ScramMechanism {
             &auth_message[*final_at..],
             base64::encode(&proof)
         );
-        self.state = State::Final {
+        self.state = ScramState::Final {
             auth_message: std::mem::take(auth_message),
             keys,
         };
@@ -210,7 +218,7 @@ impl ScramMechanism {
         token: &[u8],
     ) -> Result<MechanismStep, MechanismFailure> {
         let read = read_server_final(token)
-            .map_err(|why| refused(format!("the broker's final message is none: {why}")))?;
+            .map_err(|why| refused(format!("the broker's final message is malformed: {why}")))?;
         match read {
             ServerFinal::Error(why) => Err(refused(format!(
                 "the broker does not accept the credentials: {why}"
@@ -230,26 +238,29 @@ impl ScramMechanism {
 impl SaslMechanism for ScramMechanism {
     fn proceed(&mut self, _now: Instant) -> Result<MechanismStep, MechanismFailure> {
         match self.state {
-            State::Begins => self.begin(),
+            ScramState::Begins => self.begin(),
             _ => self.client_final(),
         }
     }
 
     fn evaluate(&mut self, token: &[u8], _now: Instant) -> Result<MechanismStep, MechanismFailure> {
-        match std::mem::replace(&mut self.state, State::Complete) {
-            State::First { bare, nonce } => self.server_first(&bare, &nonce, token),
-            State::Final { keys, auth_message } => self.server_final(&keys, &auth_message, token),
-            State::Begins | State::Derives { .. } | State::Complete => Err(
-                MechanismFailure::Interrupted("the broker speaks out of turn".to_owned()),
+        // The exchange is complete after any failure: a further call is an error, not another attempt.
+        match std::mem::replace(&mut self.state, ScramState::Complete) {
+            ScramState::First { bare, nonce } => self.server_first(&bare, &nonce, token),
+            ScramState::Final { keys, auth_message } => {
+                self.server_final(&keys, &auth_message, token)
+            }
+            ScramState::Begins | ScramState::Derives { .. } | ScramState::Complete => Err(
+                MechanismFailure::Interrupted("the broker sent an unexpected message".to_owned()),
             ),
         }
     }
 }
 
-/// Talks with a broker that says anything: two messages, with a zero between them.
+/// Entry point of a fuzz target: runs an exchange with these broker messages, two of them separated by a zero byte.
 ///
 /// # Panics
-/// If it believes that the broker knows the password.
+/// If the server signature is accepted.
 #[cfg(all(feature = "testing", feature = "_internals"))]
 pub(crate) fn talk_with(messages: &[u8]) {
     let mut parts = messages.splitn(2, |byte| *byte == 0);
@@ -269,7 +280,7 @@ pub(crate) fn talk_with(messages: &[u8]) {
         );
     }
     let outside = Outside {
-        // Nothing is derived: what comes before and after that is looked at.
+        // Keys are not derived: the fuzz target covers the code before and after that.
         run: Arc::new(|_| Ok(())),
         wake: Arc::default(),
         random: Arc::new(|bytes| {
@@ -289,7 +300,7 @@ pub(crate) fn talk_with(messages: &[u8]) {
     if mechanism.proceed(now).is_ok() && mechanism.evaluate(first, now).is_ok() {
         assert!(
             mechanism.evaluate(last, now).is_err(),
-            "the broker spoke out of turn"
+            "the broker sent an unexpected message"
         );
     }
 }

@@ -1,4 +1,5 @@
-//! The broker's side, for brokers of tests. It knows the passwords, which real ones do not.
+//! The broker's side of SCRAM, for the brokers of tests. It derives the keys from passwords; real brokers store the
+//! keys only.
 
 use std::sync::Arc;
 
@@ -6,23 +7,23 @@ use super::hash::{ScramHash, ScramKeys};
 use super::{MIN_ITERATIONS, base64};
 use crate::config::Password;
 
-/// What a broker adds to a client's nonce, and salts with. Nothing is to be protected here.
+/// Fixed nonce suffix and salt of the test broker. Nothing is protected here.
 const NONCE: &str = "TestClusterNonce";
 const SALT: &[u8] = b"TestClusterSalt";
 
-/// One exchange, from the broker's side.
+/// The broker's side of one exchange.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.security.scram.internals.ScramSaslServer`.
 #[derive(Debug)]
 pub(crate) struct ServerScram {
     hash: ScramHash,
-    /// The user's keys, and what was said up to the client's last message.
+    /// The user's keys, the `AuthMessage` so far, and the nonce.
     first: Option<(Arc<ScramKeys>, String, String)>,
 }
 
 impl ServerScram {
-    /// With one of the two hash functions.
+    /// With SHA-512 or SHA-256.
     pub(crate) fn new(is_sha_512: bool) -> Self {
         let hash = if is_sha_512 {
             ScramHash::Sha512
@@ -32,12 +33,12 @@ impl ServerScram {
         Self { hash, first: None }
     }
 
-    /// The keys of a user.
+    /// Derives the keys of a user.
     pub(crate) fn keys(hash: ScramHash, password: &Password) -> ScramKeys {
         ScramKeys::derive(hash, password.expose().as_bytes(), SALT, MIN_ITERATIONS)
     }
 
-    /// The answer to a client's message, and whether it is the last; `None` if the client is refused.
+    /// The response to a client's message, and whether it is the last; `None` if the client is rejected.
     pub(crate) fn evaluate(
         &mut self,
         message: &[u8],

@@ -10,7 +10,7 @@ use crate::util::log::LogContext;
 
 const NOW: Instant = Instant::ORIGIN;
 
-/// What is to be done elsewhere, as long as nobody does it.
+/// Work for the helper thread, until the test runs it.
 #[derive(Clone)]
 struct Elsewhere(Arc<Mutex<VecDeque<Work>>>);
 
@@ -73,7 +73,7 @@ fn refusal(step: Result<MechanismStep, MechanismFailure>) -> String {
 /// The nonce of [`client`].
 const NONCE: &str = "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA";
 
-/// A mechanism that has sent its first message.
+/// A mechanism that has sent the client's first message.
 fn begun(elsewhere: &Elsewhere) -> ScramMechanism {
     let mut mechanism = client(ScramHash::Sha256, elsewhere).start();
     let first = sent(mechanism.proceed(NOW));
@@ -81,21 +81,22 @@ fn begun(elsewhere: &Elsewhere) -> ScramMechanism {
     mechanism
 }
 
-/// The example of RFC 7677, section 3, whose nonce is no base64 of ours: from where that is known.
+/// The example of RFC 7677, section 3, from the server's first message on: its client nonce is not one that we
+/// generate.
 #[test]
-fn the_example_of_the_standard_comes_out() {
+fn the_example_of_the_rfc_matches() {
     let elsewhere = Elsewhere::new();
     let nonce = "rOprNGfwEbeRWgbNEkqO";
     let mut mechanism = client(ScramHash::Sha256, &elsewhere).start();
-    mechanism.state = State::First {
+    mechanism.state = ScramState::First {
         bare: format!("n=user,r={nonce}"),
         nonce: nonce.to_owned(),
     };
     let first =
         "r=rOprNGfwEbeRWgbNEkqO%hvYDpWUa2RaTCAfuxFIlj)hNlF$k0,s=W22ZaJ0SNY7soEsUEjb6gQ==,i=4096";
     let step = mechanism.evaluate(first.as_bytes(), NOW);
-    assert!(matches!(step, Ok(MechanismStep::Wait)), "{step:?}");
-    assert!(matches!(mechanism.proceed(NOW), Ok(MechanismStep::Wait)));
+    assert!(matches!(step, Ok(MechanismStep::Wait(_))), "{step:?}");
+    assert!(matches!(mechanism.proceed(NOW), Ok(MechanismStep::Wait(_))));
     assert!(elsewhere.run_one() && !elsewhere.run_one());
     assert_eq!(
         sent(mechanism.proceed(NOW)),
@@ -106,10 +107,9 @@ fn the_example_of_the_standard_comes_out() {
     assert!(matches!(last, Ok(MechanismStep::Complete)), "{last:?}");
 }
 
-/// Nobody has published an exchange with SHA-512: the two sides of it here agree, and with Kafka's in
-/// `tests/kafka`.
+/// There are no published test vectors for SHA-512: here both sides are ours, and `tests/kafka` tests with Kafka's.
 #[test]
-fn both_hash_functions_convince_one_who_knows_the_keys_and_are_convinced() {
+fn client_and_server_authenticate_each_other_with_both_hash_functions() {
     for hash in [ScramHash::Sha256, ScramHash::Sha512] {
         let elsewhere = Elsewhere::new();
         let mut mechanism = client(hash, &elsewhere).start();
@@ -141,7 +141,7 @@ fn keys_are_derived_once_for_all_brokers_and_again_for_another_salt() {
         sent(mechanism.proceed(NOW));
         let first = format!("r={NONCE}x,s={},i=4096", base64::encode(salt));
         let step = mechanism.evaluate(first.as_bytes(), NOW);
-        (mechanism, matches!(step, Ok(MechanismStep::Wait)))
+        (mechanism, matches!(step, Ok(MechanismStep::Wait(_))))
     };
     let (mut one, waits) = reach(b"a");
     assert!(waits);
@@ -155,7 +155,7 @@ fn keys_are_derived_once_for_all_brokers_and_again_for_another_salt() {
     sent(one.proceed(NOW));
     sent(other.proceed(NOW));
     assert!(elsewhere.run_one() && !elsewhere.run_one(), "two at once");
-    assert!(matches!(late.proceed(NOW), Ok(MechanismStep::Wait)));
+    assert!(matches!(late.proceed(NOW), Ok(MechanismStep::Wait(_))));
     assert!(elsewhere.run_one());
     sent(late.proceed(NOW));
     let (_, waits) = reach(b"a");
@@ -164,7 +164,7 @@ fn keys_are_derived_once_for_all_brokers_and_again_for_another_salt() {
 
 /// Java: `ScramSaslClient`, `MIN_ITERATIONS`
 #[test]
-fn the_number_of_iterations_is_bounded_on_both_sides() {
+fn iterations_have_a_lower_and_an_upper_bound() {
     let elsewhere = Elsewhere::new();
     for (iterations, expected) in [
         ("4095", "fewer than 4096"),
@@ -181,7 +181,7 @@ fn the_number_of_iterations_is_bounded_on_both_sides() {
 }
 
 #[test]
-fn an_answer_to_somebody_else_is_refused() {
+fn a_response_with_another_nonce_is_rejected() {
     let elsewhere = Elsewhere::new();
     for nonce in ["x", "AAAA", NONCE, &NONCE.to_lowercase()] {
         let first = format!("r={nonce},s=Zm9v,i=4096");
@@ -198,7 +198,7 @@ fn an_answer_to_somebody_else_is_refused() {
     }
 }
 
-/// A mechanism that has sent its proof.
+/// A mechanism that has sent the proof.
 fn proved(elsewhere: &Elsewhere) -> ScramMechanism {
     let mut mechanism = begun(elsewhere);
     let first = format!("r={NONCE}x,s=Zm9v,i=4096");
@@ -224,7 +224,7 @@ fn a_broker_that_does_not_know_the_password_is_refused() {
 }
 
 #[test]
-fn a_broker_that_speaks_out_of_turn_is_not_listened_to() {
+fn an_unexpected_message_is_rejected() {
     let elsewhere = Elsewhere::new();
     let mut waits = begun(&elsewhere);
     let first = format!("r={NONCE}x,s=Zm9v,i=4096");
@@ -237,7 +237,7 @@ fn a_broker_that_speaks_out_of_turn_is_not_listened_to() {
 }
 
 #[test]
-fn a_delegation_token_says_that_it_is_one_and_names_are_escaped() {
+fn a_delegation_token_sends_tokenauth_and_names_are_escaped() {
     let credentials = Credentials {
         username: "a=b,c".to_owned(),
         password: Password::new("x"),

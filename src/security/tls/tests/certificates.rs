@@ -1,5 +1,5 @@
-//! Certificates for tests, made when they are needed and signed by the cryptography that is tested. Tests against
-//! real brokers and embedded ones use this file too.
+//! Certificates for tests, generated on demand and signed with the tested cryptography provider. Tests with real
+//! brokers and embedded ones use this file too.
 #![allow(
     clippy::unwrap_used,
     dead_code,
@@ -17,7 +17,7 @@ use rustls::crypto::CryptoProvider;
 use rustls::pki_types::PrivateKeyDer;
 use rustls::pki_types::pem::PemObject;
 
-/// Keys for tests, and nothing else: everybody knows them.
+/// Public test keys.
 const KEYS: [&str; 3] = [
     "\
 -----BEGIN PRIVATE KEY-----
@@ -39,7 +39,7 @@ bXs7jn8p8c3lUqchOy9MDu063cVgieuvYj1sRChIuNcKwYU5jPzwuitM
 -----END PRIVATE KEY-----",
 ];
 
-/// The cryptography of this build.
+/// The cryptography provider of this build.
 pub(crate) fn crypto() -> Arc<CryptoProvider> {
     #[cfg(feature = "tls-aws-lc-rs")]
     let provider = rustls::crypto::aws_lc_rs::default_provider();
@@ -53,7 +53,7 @@ pub(crate) fn crypto() -> Arc<CryptoProvider> {
     Arc::new(provider)
 }
 
-/// A private key that rcgen can use.
+/// A private key in rcgen's form.
 struct TestKey {
     pem: &'static str,
     key: Arc<dyn rustls::sign::SigningKey>,
@@ -67,7 +67,7 @@ impl TestKey {
             .key_provider
             .load_private_key(der.clone_key())
             .unwrap();
-        // The key's PKCS#8 ends with the point.
+        // The last bytes of the PKCS#8 are the public point.
         let der = der.secret_der();
         let point = der[der.len() - 65..].to_vec();
         Self { pem, key, point }
@@ -93,7 +93,7 @@ impl SigningKey for TestKey {
     }
 }
 
-/// Years in which a certificate is valid: from the beginning of the first to that of the second.
+/// The validity of a certificate: from the beginning of the first year to that of the second.
 type Years = (i32, i32);
 
 const VALID: Years = (2020, 2090);
@@ -105,13 +105,13 @@ pub(crate) struct Identity {
     pub(crate) key: &'static str,
 }
 
-/// Somebody who signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority {
     issuer: CertifiedIssuer<'static, TestKey>,
 }
 
 impl Authority {
-    /// One of three that do not know each other, by its number.
+    /// One of three independent authorities.
     pub(crate) fn new(number: usize) -> Self {
         let mut params = params(&format!("authority {number}"), &[], VALID);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -120,17 +120,17 @@ impl Authority {
         Self { issuer }
     }
 
-    /// What those who trust it have, as PEM.
+    /// Its CA certificate, as PEM.
     pub(crate) fn pem(&self) -> String {
         self.issuer.pem()
     }
 
-    /// A certificate for these names.
+    /// Issues a certificate for these names.
     pub(crate) fn issue(&self, names: &[&str]) -> Identity {
         self.issue_for(names, VALID)
     }
 
-    /// One that is valid in these years.
+    /// Issues a certificate with this validity.
     pub(crate) fn issue_for(&self, names: &[&str], years: Years) -> Identity {
         let key = TestKey::new(KEYS[1]);
         let certificate = params("broker", names, years)
@@ -143,7 +143,7 @@ impl Authority {
     }
 }
 
-/// A certificate that signs itself: it may be an authority at the same time, or not.
+/// A self-signed certificate, marked as a CA or not.
 pub(crate) fn self_signed(names: &[&str], is_authority: bool, years: Years) -> Identity {
     let key = TestKey::new(KEYS[2]);
     let mut params = params("broker", names, years);

@@ -1,4 +1,4 @@
-//! The keys `ssl.*`: every form of store, and every mistake with the key that is to be changed.
+//! The keys `ssl.*`: every form of store, and every error with the key to change.
 
 use std::fs;
 use std::path::PathBuf;
@@ -10,7 +10,7 @@ use crate::security::tls::pem;
 
 const PEM: (&str, &str) = ("ssl.truststore.type", "PEM");
 
-/// A file that is there as long as this is.
+/// A temporary file, deleted on drop.
 struct TestFile(PathBuf);
 
 impl TestFile {
@@ -40,10 +40,10 @@ fn refusal(entries: &[(&str, &str)]) -> ConfigError {
 }
 
 #[test]
-fn pem_is_read_in_place_from_files_and_in_one_line() {
+fn pem_is_read_inline_from_files_and_on_one_line() {
     let authority = Authority::new(0);
     let own = authority.issue(&["client"]);
-    let one_line = |text: &str| text.replace('\n', " ");
+    let (blanks, escapes) = (" ", "\\n");
     let trust = TestFile::new("trust.pem", authority.pem());
     let both = TestFile::new("both.pem", format!("{}\n{}", own.key, own.chain));
     client_of(&[
@@ -53,19 +53,22 @@ fn pem_is_read_in_place_from_files_and_in_one_line() {
         ("ssl.keystore.location", both.path()),
     ])
     .unwrap();
-    client_of(&[
-        PEM,
-        ("ssl.truststore.certificates", &one_line(&authority.pem())),
-        ("ssl.keystore.type", "PEM"),
-        ("ssl.keystore.key", &one_line(own.key)),
-        ("ssl.keystore.certificate.chain", &one_line(&own.chain)),
-    ])
-    .unwrap();
+    for line_break in [blanks, escapes, "\\r\\n", "\r\n", ""] {
+        let one_line = |text: &str| text.replace('\n', line_break);
+        client_of(&[
+            PEM,
+            ("ssl.truststore.certificates", &one_line(&authority.pem())),
+            ("ssl.keystore.type", "PEM"),
+            ("ssl.keystore.key", &one_line(own.key)),
+            ("ssl.keystore.certificate.chain", &one_line(&own.chain)),
+        ])
+        .unwrap();
+    }
 }
 
 #[test]
-fn without_a_trust_store_the_systems_authorities_count() {
-    // Where there are none, that is said.
+fn without_a_trust_store_the_systems_is_used() {
+    // A system without a trust store results in an error.
     if let Err(error) = client_of(&[]) {
         assert_eq!(error.key(), Some("ssl.truststore.location"), "{error}");
     }
@@ -96,7 +99,7 @@ fn a_store_in_javas_own_format_is_refused_with_the_command_that_converts_it() {
 
 /// Java: `DefaultSslEngineFactoryTest`; the conflicts of `DefaultSslEngineFactory`
 #[test]
-fn keys_that_do_not_go_together_are_refused_with_the_key_to_change() {
+fn conflicting_keys_are_rejected_with_the_key_to_change() {
     let authority = Authority::new(0);
     let own = authority.issue(&["client"]);
     let certificates = ("ssl.truststore.certificates", &*authority.pem());
@@ -259,7 +262,7 @@ fn keys_that_do_not_go_together_are_refused_with_the_key_to_change() {
 }
 
 #[test]
-fn a_file_that_is_not_what_it_should_be_is_refused_with_its_name() {
+fn a_file_of_another_format_is_rejected_with_its_name() {
     let authority = Authority::new(0);
     let (pem, garbage) = (
         TestFile::new("is.pem", authority.pem()),
@@ -270,7 +273,7 @@ fn a_file_that_is_not_what_it_should_be_is_refused_with_its_name() {
     let folder = std::env::temp_dir();
     for (kind, path, words) in [
         ("PEM", "/no/such/file", "cannot be read"),
-        ("PEM", folder.to_str().unwrap(), "no file"),
+        ("PEM", folder.to_str().unwrap(), "not a regular file"),
         ("PEM", key_only.path(), "but PRIVATE KEY"),
         ("PEM", garbage.path(), "no certificate is in it"),
         ("PEM", large.path(), "more than"),
@@ -289,7 +292,33 @@ fn a_file_that_is_not_what_it_should_be_is_refused_with_its_name() {
 }
 
 #[test]
-fn broken_pem_is_refused_and_never_shown() {
+fn pem_instead_of_a_file_name_is_an_error_that_does_not_quote_it() {
+    let own = Authority::new(0).issue(&["client"]);
+    let both = format!("{}\n{}", own.key, own.chain);
+    let secret = own.key.lines().nth(1).unwrap();
+    for (location, kind, remedy) in [
+        (
+            "ssl.truststore.location",
+            "ssl.truststore.type",
+            "ssl.truststore.certificates",
+        ),
+        (
+            "ssl.keystore.location",
+            "ssl.keystore.type",
+            "ssl.keystore.key",
+        ),
+    ] {
+        let error = refusal(&[(kind, "PEM"), (location, &both)]);
+        assert_eq!((error.key(), error.value()), (Some(location), None));
+        assert!(error.remedy().contains(remedy), "{error}");
+        let error = refusal(&[(kind, &both), (location, "x")]);
+        assert_eq!((error.key(), error.value()), (Some(kind), None));
+        assert!(!format!("{error} {error:?}").contains(secret));
+    }
+}
+
+#[test]
+fn malformed_pem_is_rejected_and_never_quoted() {
     let authority = Authority::new(0);
     let own = authority.issue(&["client"]);
     let secret = own.key.lines().nth(1).unwrap();
@@ -329,7 +358,7 @@ fn a_key_of_another_certificate_is_refused() {
     assert!(error.to_string().contains("does not belong"), "{error}");
 }
 
-/// Changes a few bytes, cuts, or repeats a part.
+/// Mutates some bytes, truncates, or repeats a part.
 fn damaged(bytes: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
     let mut bytes = bytes.to_vec();
     for _ in 0..random.usize(1..4) {
@@ -348,7 +377,7 @@ fn damaged(bytes: &[u8], random: &mut fastrand::Rng) -> Vec<u8> {
 }
 
 #[test]
-fn pem_that_is_damaged_anyhow_is_read_or_refused() {
+fn mutated_pem_is_parsed_or_rejected() {
     let authority = Authority::new(0);
     let own = authority.issue(&["client"]);
     let text = format!("{}{}{}", own.key, own.chain, authority.pem());
@@ -363,7 +392,7 @@ fn pem_that_is_damaged_anyhow_is_read_or_refused() {
     assert!((1_000..9_000).contains(&read), "{read}");
 }
 
-/// Opens what OpenSSL and keytool have made, where they are installed.
+/// Tests with files of OpenSSL and keytool, if these are installed.
 #[cfg(feature = "pkcs12")]
 mod with_passwords {
     use std::process::Command;
@@ -375,7 +404,7 @@ mod with_passwords {
 
     const PASSWORD: &str = "sésame-öffne-dich";
 
-    /// Runs a program, and says whether it is there.
+    /// Runs a program. Returns false if it is not installed.
     fn run(program: &str, arguments: &[&str]) -> bool {
         let Ok(done) = Command::new(program).args(arguments).output() else {
             println!("{program} is not there");
@@ -532,6 +561,10 @@ mod with_passwords {
                 ]
             };
             client_of(&entries(password, password)).unwrap();
+            let without = [&entries(password, password)[..2], &[]].concat();
+            let error = refusal(&without);
+            assert_eq!(error.key(), Some("ssl.truststore.password"));
+            assert!(error.problem().contains("not set"), "{error}");
             assert_eq!(
                 refusal(&entries("wrong", password)).key(),
                 Some("ssl.truststore.password")
@@ -549,8 +582,118 @@ mod with_passwords {
         }
     }
 
+    /// A store of OpenSSL with these iterations.
+    fn store_with(ways: &[&str]) -> Option<Vec<u8>> {
+        let own = Authority::new(0).issue(&["client"]);
+        let key = TestFile::new("i.key", own.key);
+        let chain = TestFile::new("i.pem", &own.chain);
+        let store = TestFile::new("i.p12", "");
+        let files = [
+            "pkcs12",
+            "-export",
+            "-inkey",
+            key.path(),
+            "-in",
+            chain.path(),
+            "-out",
+            store.path(),
+            "-passout",
+            "pass:x",
+        ];
+        run("openssl", &[&files[..], ways].concat()).then(|| std::fs::read(store.path()).unwrap())
+    }
+
+    /// An encrypted key of OpenSSL, without PEM.
+    fn sealed_with(ways: &[&str]) -> Option<Vec<u8>> {
+        let own = Authority::new(0).issue(&["client"]);
+        let plain = TestFile::new("s.key", own.key);
+        let sealed = TestFile::new("s.der", "");
+        let files = [
+            "pkcs8",
+            "-topk8",
+            "-outform",
+            "DER",
+            "-in",
+            plain.path(),
+            "-out",
+            sealed.path(),
+            "-passout",
+            "pass:x",
+        ];
+        run("openssl", &[&files[..], ways].concat()).then(|| std::fs::read(sealed.path()).unwrap())
+    }
+
+    /// The files exceed the limit by one iteration; with larger numbers a failure of the test would take days.
     #[test]
-    fn stores_that_are_damaged_anyhow_are_read_or_refused() {
+    fn stores_with_expensive_key_derivation_are_rejected_before_opening() {
+        const MANY: &str = "1000001";
+        let of_one = "a derivation of 1000001 iterations, and no more than 1000000 are done";
+        let plain = ["-keypbe", "NONE", "-certpbe", "NONE"];
+        let unchecked = ["-nomac", "-iter", MANY];
+        for (what, ways, words) in [
+            ("checksum", [&plain[..], &["-iter", MANY]].concat(), of_one),
+            ("key", [&plain[2..], &unchecked].concat(), of_one),
+            ("certificates", [&plain[..2], &unchecked].concat(), of_one),
+            (
+                "old ciphers",
+                [&["-legacy"], &unchecked[..]].concat(),
+                of_one,
+            ),
+        ] {
+            let Some(bytes) = store_with(&ways) else {
+                return;
+            };
+            let store = TestFile::new("slow.p12", bytes);
+            let error = refusal(&[
+                ("ssl.keystore.type", "PKCS12"),
+                ("ssl.keystore.location", store.path()),
+                ("ssl.keystore.password", "x"),
+            ]);
+            assert_eq!(
+                error.key(),
+                Some("ssl.keystore.location"),
+                "{what}: {error}"
+            );
+            assert_eq!(error.value(), Some(store.path()));
+            assert!(error.problem().contains(words), "{what}: {error}");
+            assert!(error.remedy().contains("10,000"), "{error}");
+            let error = refusal(&[
+                ("ssl.truststore.location", store.path()),
+                ("ssl.truststore.password", "x"),
+            ]);
+            assert!(error.problem().contains(words), "{what}: {error}");
+        }
+    }
+
+    #[test]
+    fn keys_with_expensive_key_derivation_are_rejected_before_opening() {
+        for (ways, words) in [
+            (&["-iter", "1000001"][..], "1000001 iterations"),
+            (
+                &["-v1", "PBE-SHA1-3DES", "-iter", "1000001"],
+                "1000001 iterations",
+            ),
+            (
+                &["-scrypt", "-scrypt_p", "17"],
+                "scrypt with N * r * p = 2228224",
+            ),
+        ] {
+            let Some(key) = sealed_with(ways) else {
+                return;
+            };
+            match pkcs12::decrypted(&key, "x") {
+                Err(pkcs12::Closed::Slow(why)) => assert!(why.contains(words), "{why}"),
+                other => panic!("{ways:?}: {:?}", other.map(drop)),
+            }
+        }
+        let Some(usual) = sealed_with(&["-scrypt"]) else {
+            return;
+        };
+        pkcs12::decrypted(&usual, "x").unwrap();
+    }
+
+    #[test]
+    fn mutated_stores_are_parsed_or_rejected() {
         let authority = Authority::new(0);
         let own = authority.issue(&["client"]);
         let key = TestFile::new("d.key", own.key);
@@ -588,7 +731,7 @@ mod with_passwords {
     }
 
     #[test]
-    fn damaged_stores_are_refused() {
+    fn corrupt_stores_are_rejected() {
         for bytes in [
             &[0x30][..],
             &[0x30, 0x80],

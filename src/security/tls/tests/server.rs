@@ -1,4 +1,4 @@
-//! The broker's side of TLS, in memory.
+//! A TLS server in memory.
 
 use std::sync::Arc;
 
@@ -14,20 +14,20 @@ use crate::clock::Clock;
 use crate::clock::mock::MockClock;
 use crate::security::tls::OurTime;
 
-/// The versions, one by one.
+/// Each version alone.
 pub(crate) static ONLY_12: [&SupportedProtocolVersion; 1] = [&TLS12];
 pub(crate) static ONLY_13: [&SupportedProtocolVersion; 1] = [&TLS13];
 
-/// What a server is like.
+/// The settings of a server.
 pub(crate) struct Server<'a> {
     pub(crate) identity: &'a Identity,
     pub(crate) versions: &'static [&'static SupportedProtocolVersion],
-    /// Clients must have a certificate of this authority.
+    /// Requires client certificates of this authority.
     pub(crate) asks_for: Option<&'a Authority>,
 }
 
 impl<'a> Server<'a> {
-    /// One that asks nobody who he is.
+    /// Without client authentication.
     pub(crate) fn new(identity: &'a Identity) -> Self {
         Self {
             identity,

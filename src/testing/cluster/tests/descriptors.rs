@@ -1,4 +1,4 @@
-//! What a node does without file descriptors. They are a whole process's, so this is tried in one of its own.
+//! A node without free file descriptors. The limit applies to a process, so the test runs in one of its own.
 
 use std::fs::File;
 use std::process::{Command, Stdio};
@@ -31,7 +31,7 @@ impl log::Log for Lines {
     fn flush(&self) {}
 }
 
-/// Opens what can be opened.
+/// Opens files until none can be opened.
 fn fill(files: &mut Vec<File>) {
     while let Ok(file) = File::open("/dev/null") {
         files.push(file);
@@ -53,14 +53,14 @@ fn child() {
     };
     let mut files = Vec::new();
     fill(&mut files);
-    // The node accepts with the descriptor it waits with. One more is for its second handle to the connection,
-    // one for the other end: then there is none to wait with.
+    // The node has reserved a descriptor for accept. Leave two: for its second handle of the connection, and for the
+    // client's end. Then none is left for another connection.
     files.truncate(files.len().saturating_sub(2));
     let stream = connect(&cluster, 0);
     until(&|| cluster.connections_accepted() + lines() as u64 > 0);
     fill(&mut files);
     until(&|| lines() > 0);
-    // What is wrong would go on and on.
+    // Without a back-off the failure would repeat in a busy loop.
     let later = Deadline::after(clock.now(), Duration::from_millis(200));
     until(&|| later.is_over(clock.now()));
     assert!(lines() <= 2, "{} lines", lines());

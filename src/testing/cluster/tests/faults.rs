@@ -1,4 +1,4 @@
-//! What goes wrong, carried out on real connections.
+//! Faults on real connections.
 
 use std::io::ErrorKind;
 use std::time::Duration;
@@ -8,9 +8,9 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::ErrorCode;
 use crate::testing::{AndThen, Api, Rule};
 
-/// The bound of what must happen.
+/// Timeout of everything that must happen.
 const LONG: Duration = Duration::from_secs(20);
-/// Longer than any test may take: whoever waits for this is held up.
+/// A delay longer than any test.
 const FOREVER: Duration = Duration::from_secs(3600);
 
 fn cluster(nodes: usize) -> TestCluster {
@@ -34,7 +34,7 @@ fn ask_versions(stream: &mut TcpStream, correlation: i32) {
     receive(stream, ApiKey::ApiVersions, 3, correlation);
 }
 
-/// Whether anything comes in a short time. That nothing ever will cannot be seen.
+/// Whether no bytes arrive in a short time. A test cannot prove that none ever will.
 fn is_silent(stream: &mut TcpStream) -> bool {
     stream
         .set_read_timeout(Some(Duration::from_millis(50)))
@@ -87,13 +87,13 @@ fn ending_its_connections_frees_those_that_wait() {
     slow.wait_fired(1, LONG).unwrap();
     cluster.disconnect_clients(0);
     assert!(is_closed(&mut stream));
-    // The node itself goes on.
+    // The node keeps running.
     slow.remove();
     ask_versions(&mut connect(&cluster, 0), 1);
 }
 
 #[test]
-fn half_an_answer_is_half_of_its_bytes() {
+fn a_cut_response_has_half_of_its_bytes() {
     let cluster = cluster(1);
     let on = || Rule::on(Api::Produce).times(1);
     for rule in [
@@ -128,7 +128,7 @@ fn a_connection_that_is_never_answered_takes_what_is_sent_and_stays_silent() {
     let mut stream = connect(&cluster, 0);
     send(&mut stream, &versions(), 3, 1);
     ignored.wait_fired(1, LONG).unwrap();
-    // More than any socket's buffer: somebody reads it.
+    // More than the socket buffers hold: so the node must read.
     stream.write_all(&vec![0; 32 * 1024 * 1024]).unwrap();
     assert!(is_silent(&mut stream));
     ask_versions(&mut connect(&cluster, 0), 1);
@@ -202,7 +202,7 @@ fn a_wait_for_a_rule_ends_with_its_requests_its_time_or_its_removal() {
         let gone = waiting.join().unwrap().unwrap_err();
         assert!(matches!(gone, TestClusterError::WillNotFire(_)), "{gone}");
     });
-    // What it did before it was taken away still counts.
+    // The count stays valid after the removal.
     seen.remove();
     seen.wait_fired(2, LONG).unwrap();
 }
@@ -220,7 +220,7 @@ fn a_rule_for_what_is_not_there_is_refused_with_its_name() {
 }
 
 #[test]
-fn a_cleared_script_lets_everything_go_well_again() {
+fn clearing_the_script_removes_all_faults() {
     let cluster = cluster(1);
     cluster
         .script(Rule::on(Api::Produce).fail(ErrorCode::RequestTimedOut))

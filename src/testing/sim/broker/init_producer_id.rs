@@ -1,10 +1,15 @@
 //! `InitProducerId`: who a producer is.
 
+use std::time::Duration;
+
 use super::SimCluster;
+use super::transactions::known_to;
+use crate::clock::Timestamp;
 use crate::error::ErrorCode;
 use crate::protocol::{InitProducerIdRequest, InitProducerIdResponse, Response};
+use crate::testing::sim::journal::Coordinated;
 use crate::testing::sim::script::Decision;
-use crate::types::ProducerIdAndEpoch;
+use crate::types::{NodeId, ProducerIdAndEpoch};
 
 /// From this version on clients know `ProducerFenced`.
 const FIRST_VERSION_WITH_FENCED: i16 = 4;
@@ -14,28 +19,18 @@ impl SimCluster {
     /// `KafkaApis#handleInitProducerIdRequest`.
     pub(super) fn init_producer_id(
         &mut self,
+        node: NodeId,
         request: &InitProducerIdRequest,
         version: i16,
         decision: &Decision,
+        now: Timestamp,
     ) -> Response {
-        let refused = decision.refused(None, None);
-        let answer = match refused {
-            Some(refused) if !refused.after_applying => Err(refused.refusal.code),
-            _ => expected(request).and_then(|expected| {
-                let id = request.transactional_id.as_deref();
-                self.producer_ids
-                    .init(id, request.transaction_timeout_ms, expected)
-            }),
-        };
-        let answer = match refused {
-            Some(refused) => Err(refused.refusal.code),
-            None => answer,
-        };
-        let (error, given) = match answer {
+        let answer = decision.around(|| {
+            let expected = expected(request)?;
+            self.init(node, request, expected, now)
+        });
+        let (error, given) = match known_to(answer, version, FIRST_VERSION_WITH_FENCED) {
             Ok(given) => (ErrorCode::NoError, given),
-            Err(ErrorCode::ProducerFenced) if version < FIRST_VERSION_WITH_FENCED => {
-                (ErrorCode::InvalidProducerEpoch, ProducerIdAndEpoch::NONE)
-            }
             Err(error) => (error, ProducerIdAndEpoch::NONE),
         };
         Response::InitProducerId(InitProducerIdResponse {
@@ -44,6 +39,44 @@ impl SimCluster {
             producer_id: given.id,
             producer_epoch: given.epoch,
         })
+    }
+
+    /// # Kafka
+    /// `TransactionCoordinator#handleInitProducerId`. Without a transactional id what the producer has does not matter: it
+    /// gets a fresh one, from every node.
+    fn init(
+        &mut self,
+        node: NodeId,
+        request: &InitProducerIdRequest,
+        expected: Option<ProducerIdAndEpoch>,
+        now: Timestamp,
+    ) -> Result<ProducerIdAndEpoch, ErrorCode> {
+        let Some(name) = &request.transactional_id else {
+            return Ok(self.transactions.producer_ids.fresh());
+        };
+        if name.is_empty() {
+            return Err(ErrorCode::InvalidRequest);
+        }
+        let timeout = u64::try_from(request.transaction_timeout_ms)
+            .map_or(Duration::ZERO, Duration::from_millis);
+        if timeout.is_zero() || timeout > self.transactions.options.max_timeout {
+            return Err(ErrorCode::InvalidTransactionTimeout);
+        }
+        self.check_transaction_coordinator(node, name)?;
+        let transactions = &mut self.transactions;
+        let (ids, time) = (&mut transactions.producer_ids, transactions.time.get());
+        let was_open = transactions.ids.is_open(name);
+        let given = transactions.ids.init(ids, name, timeout, expected, time);
+        match &given {
+            Ok(_) => self.note(name, Coordinated::Initialized),
+            Err(ErrorCode::ConcurrentTransactions) if was_open => {
+                self.note(name, Coordinated::Fenced);
+            }
+            Err(_) => {}
+        }
+        // It may have aborted a transaction.
+        self.write_markers(now);
+        given
     }
 }
 

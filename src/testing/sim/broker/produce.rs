@@ -6,15 +6,16 @@ use super::SimCluster;
 use crate::clock::Timestamp;
 use crate::error::ErrorCode;
 use crate::protocol::{
-    PartitionProduceData, PartitionProduceResponse, ProduceRequest, ProduceResponse, RecordError,
-    Response, TopicProduceResponse,
+    BatchIndexAndErrorMessage, PartitionProduceData, PartitionProduceResponse, ProduceRequest,
+    ProduceResponse, Response, TopicProduceResponse,
 };
 use crate::record::batch::RecordBatch;
 use crate::testing::script::Refusal;
-use crate::testing::sim::log::{Appended, PartitionLog, Rejected, take_records};
+use crate::testing::sim::log::{Appended, Incoming, PartitionLog, Rejected, take_records};
 use crate::testing::sim::script::Decision;
 use crate::testing::sim::topics::is_internal;
-use crate::types::NodeId;
+use crate::testing::sim::transactional_ids::{Participant, TransactionalIds};
+use crate::types::{NodeId, ProducerIdAndEpoch, TopicPartition};
 
 /// No offset, no time.
 const UNKNOWN: i64 = -1;
@@ -26,6 +27,7 @@ struct Circumstances {
     version: i16,
     /// The whole request is refused.
     refused: Option<ErrorCode>,
+    transactional_id: Option<Arc<str>>,
     now: Timestamp,
 }
 
@@ -51,6 +53,7 @@ impl SimCluster {
             acks: request.acks,
             version,
             refused,
+            transactional_id: request.transactional_id.clone(),
             now,
         };
         let mut failed = false;
@@ -117,6 +120,11 @@ impl SimCluster {
         if partition.role.leader != Some(about.node) {
             return refuse(ErrorCode::NotLeaderOrFollower);
         }
+        if self.transactions.options.verify {
+            let ids = &mut self.transactions.ids;
+            let place = TopicPartition::new(topic, data.index);
+            verify(ids, about, &records, &partition.log, place)?;
+        }
         let epoch = partition.role.epoch;
         let Some(journal) = &mut self.journal else {
             return partition
@@ -134,6 +142,28 @@ impl SimCluster {
         }
         Ok(appended)
     }
+}
+
+/// Whether a partition was added to the transaction that a batch begins there.
+///
+/// # Kafka
+/// `ReplicaManager#maybeStartTransactionVerificationForPartition`, of 3.6 and later (KIP-890).
+fn verify(
+    ids: &mut TransactionalIds,
+    about: &Circumstances,
+    records: &Incoming,
+    log: &PartitionLog,
+    place: TopicPartition,
+) -> Result<(), Rejected> {
+    let (Incoming::Batch(batch), Some(name)) = (records, &about.transactional_id) else {
+        return Ok(());
+    };
+    if !batch.attributes().is_transactional() || log.has_open(batch.producer_id()) {
+        return Ok(());
+    }
+    let producer = ProducerIdAndEpoch::new(batch.producer_id(), batch.producer_epoch());
+    ids.verify(name, producer, &Participant::Partition(place))
+        .map_err(Rejected::at_once)
 }
 
 /// Whether any batch says it belongs to a transaction; looked at before anything is checked.
@@ -191,7 +221,7 @@ fn scripted_response(index: i32, refusal: &Refusal) -> PartitionProduceResponse 
         log_append_time_ms: UNKNOWN,
         log_start_offset: refusal.log_start_offset,
         record_errors: records
-            .map(|(batch_index, message)| RecordError {
+            .map(|(batch_index, message)| BatchIndexAndErrorMessage {
                 batch_index: *batch_index,
                 message: Some(Arc::clone(message)),
             })
@@ -200,8 +230,8 @@ fn scripted_response(index: i32, refusal: &Refusal) -> PartitionProduceResponse 
     }
 }
 
-fn to_record_error((batch_index, message): (i32, String)) -> RecordError {
-    RecordError {
+fn to_record_error((batch_index, message): (i32, String)) -> BatchIndexAndErrorMessage {
+    BatchIndexAndErrorMessage {
         batch_index,
         message: Some(message.into()),
     }

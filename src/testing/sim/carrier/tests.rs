@@ -5,7 +5,7 @@ use super::*;
 use crate::clock::Timestamp;
 use crate::network::poller::{Poller, Stream};
 use crate::protocol::{
-    ApiVersionsRequest, BatchHead, PartitionProduceData, ProduceRequest, Records, Request,
+    ApiVersionsRequest, BatchHead, MemoryRecords, PartitionProduceData, ProduceRequest, Request,
     TopicProduceData,
 };
 use crate::record::batch::fixture::{BatchSpec, Plain};
@@ -157,7 +157,7 @@ fn produce(acks: i16, id: i32) -> Vec<u8> {
             name: "t".into(),
             partitions: vec![PartitionProduceData {
                 index: 0,
-                records: Some(Records {
+                records: Some(MemoryRecords {
                     head: BatchHead::EMPTY,
                     body,
                 }),
@@ -215,6 +215,21 @@ fn the_request_behind_one_whose_answer_is_held_back_is_not_looked_at_before_it_i
     rig.pass(50);
     assert_eq!(rig.answers(&mut stream), (vec![3], false));
     assert_eq!(rig.written(), 6);
+}
+
+#[test]
+fn the_request_behind_one_that_is_throttled_is_not_looked_at_before_that_time_is_over() {
+    let mut rig = Rig::new(at_once());
+    let mut stream = rig.connect();
+    rig.script(Rule::on_any().times(1).throttle(Duration::from_millis(50)));
+    rig.write(&mut stream, &[produce(-1, 1), produce(-1, 2)].concat());
+    assert_eq!(rig.answers(&mut stream), (vec![1], false));
+    rig.pass(49);
+    assert_eq!(rig.written(), 2);
+    assert_eq!(rig.answers(&mut stream), (vec![], false));
+    rig.pass(1);
+    assert_eq!(rig.answers(&mut stream), (vec![2], false));
+    assert_eq!(rig.written(), 4);
 }
 
 #[test]

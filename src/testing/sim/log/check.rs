@@ -5,7 +5,7 @@ use bytes::Bytes;
 use super::{Incoming, Rejected, TopicSettings};
 use crate::compress::DecompressError;
 use crate::error::ErrorCode;
-use crate::record::batch::{BatchError, RecordBatch, Records};
+use crate::record::batch::{BatchError, RecordBatch, RecordIterator};
 use crate::testing::stored::MAX_UNCOMPRESSED_BYTES;
 
 /// The number of the zstd codec, which brokers take from version 7 of the request on.
@@ -110,7 +110,7 @@ pub(super) fn records(batch: &RecordBatch, settings: &TopicSettings) -> Result<(
 
 fn check_each(
     batch: &RecordBatch,
-    records: Records<'_>,
+    records: RecordIterator<'_>,
     settings: &TopicSettings,
 ) -> Result<(), Rejected> {
     let mut at_fault = Vec::new();

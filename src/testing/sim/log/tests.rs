@@ -114,7 +114,7 @@ fn compressed_batches_are_checked_record_by_record() {
             max_message_bytes: MAX_UNCOMPRESSED_BYTES,
             ..TopicSettings::DEFAULT
         };
-        for (bytes, reason) in [(noise, "not good"), (bomb.encode_with(codec), "more than")] {
+        for (bytes, reason) in [(noise, "invalid"), (bomb.encode_with(codec), "more than")] {
             let error = append_with(&mut log, bytes.clone(), &roomy, FULL).unwrap_err();
             assert_eq!(error.code, ErrorCode::UnknownServerError, "{codec}");
             let message = error.message.unwrap();

@@ -15,6 +15,7 @@ struct Made {
     keys: AtomicU64,
     quiet: AtomicU64,
     quiet_fails: AtomicBool,
+    groups: AtomicU64,
     hangs: AtomicBool,
 }
 
@@ -27,6 +28,7 @@ impl Client for Made {
             keys: AtomicU64::new(0),
             quiet: AtomicU64::new(0),
             quiet_fails: AtomicBool::new(false),
+            groups: AtomicU64::new(0),
             hangs: AtomicBool::new(false),
         };
         Ok((made, About::default()))
@@ -52,6 +54,11 @@ impl Client for Made {
 
     fn send_and_wait(&self, _: Record<'_>) -> Result<(), String> {
         std::thread::sleep(Duration::from_millis(1));
+        Ok(())
+    }
+
+    fn begin_group(&self) -> Result<(), String> {
+        self.groups.fetch_add(1, SeqCst);
         Ok(())
     }
 
@@ -95,6 +102,7 @@ fn produce(mode: Mode, records: u64) -> Produce {
         mode,
         records,
         per_second: None,
+        group: None,
         give_up_ms: None,
     }
 }
@@ -170,6 +178,8 @@ fn what_is_refused_or_lost_is_counted() {
     half.close();
 
     let quiet = driver(&[1, 1], false);
+    groups_end_one_after_the_other(&quiet);
+    quiet.client.quiet.store(0, SeqCst);
     assert_eq!(
         quiet.produce(&produce(Mode::Blast, 300)).unwrap().acked,
         300
@@ -180,4 +190,28 @@ fn what_is_refused_or_lost_is_counted() {
     assert_eq!((result.acked, result.failed), (0, 300));
     assert_eq!(result.first_error.as_deref(), Some("lost"));
     quiet.close();
+}
+
+fn groups_end_one_after_the_other(driver: &Driver<Made>) {
+    let groups = Produce {
+        group: Some(10),
+        ..produce(Mode::Groups, 63)
+    };
+    let result = driver.produce(&groups).unwrap();
+    assert_eq!((result.sent, result.acked, result.failed), (63, 63, 0));
+    let of_three_threads = 3 * 3;
+    assert_eq!(driver.client.groups.load(SeqCst), of_three_threads);
+    let counted: u64 = result.latency_ns.iter().map(|(_, count)| count).sum();
+    assert_eq!(counted, of_three_threads, "a latency for each group");
+
+    driver.client.quiet_fails.store(true, SeqCst);
+    let result = driver.produce(&groups).unwrap();
+    assert_eq!(
+        (result.acked, result.failed),
+        (0, 63),
+        "nothing after a group that failed"
+    );
+    driver.client.quiet_fails.store(false, SeqCst);
+    let without = produce(Mode::Groups, 1);
+    assert!(driver.produce(&without).unwrap_err().contains("group"));
 }

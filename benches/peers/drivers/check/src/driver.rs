@@ -58,7 +58,7 @@ impl Description {
 
     /// Floors make their requests beforehand, so what arrives is not what was asked for.
     pub fn is_producer(&self) -> bool {
-        !self.name.starts_with("floor") && self.name != "codec-alone"
+        !self.name.starts_with("floor") && !self.name.ends_with("-alone")
     }
 
     /// Builds it; its output goes where ours goes.

@@ -116,16 +116,16 @@ pub fn contents(cluster: &TestCluster, setup: &Value, wanted: u64) -> Result<(),
     Ok(())
 }
 
-/// The middle and the 99th of 100 latencies; one must be there for each record.
-pub fn latencies(counts: &Value, records: u64) -> Result<String, Box<dyn Error>> {
+/// The middle and the 99th of 100 latencies; as many must be there as were to be timed.
+pub fn latencies(counts: &Value, timed: u64) -> Result<String, Box<dyn Error>> {
     let pair = |pair: &Value| Some((pair.get(0)?.as_u64()?, pair.get(1)?.as_u64()?));
     let counts: Vec<(u64, u64)> = counts
         .as_array()
         .and_then(|counts| counts.iter().map(pair).collect())
         .ok_or("latencies are pairs of numbers")?;
     let total: u64 = counts.iter().map(|(_, count)| count).sum();
-    if total != records {
-        return Err(format!("{total} latencies for {records} records").into());
+    if total != timed {
+        return Err(format!("{total} latencies where {timed} were to be timed").into());
     }
     let at = |percent: u64| {
         let mut left = (total * percent).div_ceil(100);

@@ -14,10 +14,18 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use driver::{Description, Driver};
-use kafka_producer::testing::TestCluster;
+use kafka_producer::testing::{TestCluster, TestTls};
 use lexopt::prelude::{Long, Short, ValueExt};
 use scenarios::{PARTITIONS, PAYLOAD_BYTES, Scenario};
 use serde_json::{Value, json};
+
+// Of an example; everybody knows this key.
+const KEY: &str = include_str!("../../../../../examples/tls_sasl/broker.key");
+const CERTIFICATE: &str = include_str!("../../../../../examples/tls_sasl/broker.pem");
+const AUTHORITY: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../../../../examples/tls_sasl/authority.pem"
+);
 
 const HELP: &str = "\
 Puts drivers through every mode against the embedded broker, and looks at what arrived.
@@ -86,6 +94,10 @@ fn chosen(wishes: &Wishes) -> Vec<Scenario> {
         let mut all = scenarios::all(wishes.records);
         // A cluster that is not ours is not to be stopped.
         all.retain(|scenario| !scenario.hangs || wishes.bootstrap.is_none());
+        // Nor does it know this authority.
+        all.retain(|scenario| {
+            scenario.changes.get("authority").is_none() || wishes.bootstrap.is_none()
+        });
         return all;
     };
     let figure = |name, changes| Scenario {
@@ -176,6 +188,10 @@ fn check(
     if counts_only {
         builder = builder.sink();
     }
+    let is_sealed = scenario.changes.get("authority").is_some();
+    if is_sealed {
+        builder = builder.tls(TestTls::new(CERTIFICATE, KEY));
+    }
     let cluster = builder.start()?;
     let mut setup = scenarios::base();
     for (name, value) in scenario.changes.as_object().into_iter().flatten() {
@@ -190,6 +206,9 @@ fn check(
     } else {
         &files.payloads
     });
+    if is_sealed {
+        setup["authority"] = json!(AUTHORITY);
+    }
     if !setup["keys"].is_null() {
         setup["keys"] = json!(files.keys);
     }
@@ -255,8 +274,14 @@ fn produce(running: &mut Driver, round: &Value, verbose: bool) -> Result<String,
         let micros = (after - before).as_micros() as f64 / records as f64;
         said.push_str(&format!(" {micros:.2} µs CPU"));
     }
-    if round["mode"] != "blast" {
-        said.push_str(&look::latencies(&answer["latency_ns"], records)?);
+    // Of each record, or where records come in groups of each group; the last may be smaller.
+    let timed = match round["mode"].as_str() {
+        Some("blast") => None,
+        Some("groups") => Some(records.div_ceil(round["group"].as_u64().unwrap_or(1).max(1))),
+        _ => Some(records),
+    };
+    if let Some(timed) = timed {
+        said.push_str(&look::latencies(&answer["latency_ns"], timed)?);
     }
     Ok(said)
 }

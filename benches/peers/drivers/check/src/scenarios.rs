@@ -26,7 +26,7 @@ pub fn base() -> Value {
         "acks": "all", "idempotent": false, "linger_ms": 5, "batch_bytes": 16384,
         "buffer_bytes": 33_554_432, "max_in_flight": 5, "request_timeout_ms": 30000,
         "delivery_timeout_ms": 120_000, "compression": "none", "defaults": false,
-        "payload_bytes": PAYLOAD_BYTES, "keys": null, "key_bytes": KEY_BYTES,
+        "payload_bytes": PAYLOAD_BYTES, "keys": null, "key_bytes": KEY_BYTES, "authority": null,
         "threads": 1, "callback": true,
     })
 }
@@ -38,11 +38,18 @@ pub fn all(records: u64) -> Vec<Scenario> {
     let few = || vec![round("one_by_one", 200)];
     let mut paced = round("rate", 5000);
     paced["per_second"] = json!(10_000);
+    let mut groups = round("groups", 2_050);
+    groups["group"] = json!(1_000);
     let mut given_up = blast();
     given_up["give_up_ms"] = json!(GIVE_UP_MS);
     vec![
         scenario("callback", json!({}), twice()),
         scenario("no callback", json!({"callback": false}), twice()),
+        scenario(
+            "groups",
+            json!({"callback": false}),
+            vec![groups.clone(), groups],
+        ),
         scenario("four threads", json!({"threads": 4}), twice()),
         scenario(
             "four, no callback",
@@ -66,6 +73,12 @@ pub fn all(records: u64) -> Vec<Scenario> {
         scenario(
             "large batches",
             json!({"batch_bytes": 262_144, "linger_ms": 20}),
+            twice(),
+        ),
+        scenario("tls", json!({"authority": true}), twice()),
+        scenario(
+            "tls, large batches",
+            json!({"authority": true, "batch_bytes": 262_144, "linger_ms": 20}),
             twice(),
         ),
         compressed("gzip", twice()),

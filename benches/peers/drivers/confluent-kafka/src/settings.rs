@@ -15,6 +15,11 @@ pub fn of(setup: &Setup, tokio: &Tokio) -> Result<(ProducerConfig, About), Refus
         settings.insert(key.to_owned(), value);
     };
     set("bootstrap.servers", setup.bootstrap.clone());
+    if let Some(authority) = &setup.authority {
+        set("security.protocol", "SSL".to_owned());
+        set("ssl.truststore.type", "PEM".to_owned());
+        set("ssl.truststore.location", authority.clone());
+    }
     if !setup.defaults {
         set("acks", setup.acks.clone());
         set("enable.idempotence", setup.idempotent.to_string());
@@ -55,6 +60,7 @@ pub fn of(setup: &Setup, tokio: &Tokio) -> Result<(ProducerConfig, About), Refus
             ),
             counting.into(),
         ],
-    };
+    }
+    .with_tls_of(setup, "rustls with aws-lc-rs, its only one");
     Ok((config, about))
 }

@@ -5,6 +5,7 @@
 //! `--full-requests` it is the least that these bytes can cost.
 
 mod alone;
+mod cipher;
 mod codec;
 mod requests;
 mod wire;
@@ -14,6 +15,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Instant;
 
 use alone::CodecAlone;
+use cipher::CipherAlone;
 use codec::Codec;
 use driver_kit::{About, Blocks, Client, Mode, Record, Refusal, Setup, Share, Ticket};
 use requests::{Request, Shape};
@@ -22,6 +24,8 @@ use wire::Wire;
 fn main() -> ExitCode {
     if is_asked_for(ALONE) {
         driver_kit::run::<CodecAlone>()
+    } else if is_asked_for(CIPHER) {
+        driver_kit::run::<CipherAlone>()
     } else {
         driver_kit::run::<Floor>()
     }
@@ -45,6 +49,9 @@ struct Inner {
 
 /// The argument that asks for no requests at all, but for what is compressed to be compressed.
 const ALONE: &str = "--codec-alone";
+
+/// The argument that asks for no requests at all, but for what TLS would encrypt to be encrypted.
+const CIPHER: &str = "--cipher-alone";
 
 /// The argument that asks for requests as full as they can be, instead of one batch in each.
 const FULL: &str = "--full-requests";
@@ -124,7 +131,7 @@ impl Client for Floor {
         match share.mode() {
             Mode::Blast => self.blast(share),
             Mode::OneByOne => self.one_by_one(share),
-            Mode::Rate => self.one_after_the_other(share),
+            Mode::Rate | Mode::Groups => self.one_after_the_other(share),
         }
     }
 }
@@ -195,6 +202,8 @@ fn unable(setup: &Setup) -> Option<&'static str> {
         Some("its batches are made beforehand and carry no sequence numbers")
     } else if setup.bootstrap.contains(',') {
         Some("it knows one broker")
+    } else if setup.authority.is_some() {
+        Some("it speaks no TLS; see cipher-alone")
     } else {
         None
     }

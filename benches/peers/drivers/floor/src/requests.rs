@@ -103,6 +103,12 @@ impl Request {
     }
 }
 
+impl AsRef<[u8]> for Request {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Behind length, kind and version.
 const CORRELATION_ID_AT: usize = 8;
 

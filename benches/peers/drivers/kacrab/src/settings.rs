@@ -14,6 +14,11 @@ pub fn of(setup: &Setup) -> BTreeMap<String, String> {
         settings.insert(key.to_owned(), value);
     };
     set("bootstrap.servers", setup.bootstrap.clone());
+    if let Some(authority) = &setup.authority {
+        set("security.protocol", "SSL".to_owned());
+        set("ssl.truststore.type", "PEM".to_owned());
+        set("ssl.truststore.location", authority.clone());
+    }
     if !setup.defaults {
         set("acks", setup.acks.clone());
         set("enable.idempotence", setup.idempotent.to_string());
@@ -60,4 +65,5 @@ pub fn about(setup: &Setup, settings: BTreeMap<String, String>, tokio: &Tokio) -
             counting.into(),
         ],
     }
+    .with_tls_of(setup, "rustls with aws-lc-rs, which its documentation has first")
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use driver_kit::runtime::Tokio;
 use driver_kit::{About, Refusal, SIZED_UNCOMPRESSED, Setup};
+use krafka::auth::{AuthConfig, TlsConfig};
 use krafka::producer::{Acks, ProducerBuilder};
 use krafka::{Compression, Kafka, KafkaBuilder};
 
@@ -12,7 +13,11 @@ use krafka::{Compression, Kafka, KafkaBuilder};
 const CLIENT: &str = "krafka 0.28.1";
 
 pub fn connection(setup: &Setup) -> KafkaBuilder {
-    let builder = Kafka::builder(setup.bootstrap.as_str());
+    let mut builder = Kafka::builder(setup.bootstrap.as_str());
+    if let Some(authority) = &setup.authority {
+        let tls = TlsConfig::new().with_ca_cert(authority);
+        builder = builder.security(AuthConfig::ssl(tls));
+    }
     if setup.defaults {
         return builder;
     }
@@ -58,6 +63,10 @@ fn settings(setup: &Setup) -> BTreeMap<String, String> {
         settings.insert(key.to_owned(), value);
     };
     set("bootstrap_servers", setup.bootstrap.clone());
+    if let Some(authority) = &setup.authority {
+        set("security", "ssl".to_owned());
+        set("with_ca_cert", authority.clone());
+    }
     if !setup.defaults {
         set("max_in_flight_requests", setup.max_in_flight.to_string());
         set(
@@ -114,6 +123,7 @@ pub fn about(setup: &Setup, tokio: &Tokio) -> About {
             counting.into(),
         ],
     }
+    .with_tls_of(setup, "rustls with ring, its default")
 }
 
 /// The client's own.

@@ -15,13 +15,18 @@ struct Ours {
     producer: KafkaProducer<[u8], [u8]>,
     topic: String,
     partition: Option<PartitionId>,
+    is_transactional: bool,
     /// Records that had failed when flush was last called.
     failed_before: AtomicU64,
 }
 
 impl Client for Ours {
+    const HAS_TRANSACTIONS: bool = true;
+
     fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
-        let settings = settings(setup);
+        let transactional_id = setup.transactional_id();
+        let is_transactional = transactional_id.is_some();
+        let settings = settings(setup, transactional_id);
         let builder = settings
             .iter()
             .fold(ProducerConfigBuilder::new(), |builder, (key, value)| {
@@ -32,6 +37,9 @@ impl Client for Ours {
         producer
             .partitions_for(&setup.topic)
             .map_err(Refusal::failed)?;
+        if is_transactional {
+            producer.init_transactions().map_err(Refusal::failed)?;
+        }
         let about = About {
             client: format!("kafka-producer {VERSION}"),
             settings: settings
@@ -46,11 +54,13 @@ impl Client for Ours {
                       of failed records tells whether all were acknowledged"
                     .into()]
             },
-        };
+        }
+    .with_tls_of(setup, "rustls with ring, its default");
         let ours = Self {
             producer,
             topic: setup.topic.clone(),
             partition: setup.partition,
+            is_transactional,
             failed_before: AtomicU64::new(0),
         };
         Ok((ours, about))
@@ -98,6 +108,25 @@ impl Client for Ours {
         }
     }
 
+    fn begin_group(&self) -> Result<(), String> {
+        if self.is_transactional {
+            self.producer
+                .begin_transaction()
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn end_group(&self) -> Result<(), String> {
+        if self.is_transactional {
+            self.producer
+                .commit_transaction()
+                .map_err(|error| error.to_string())
+        } else {
+            self.flush(None)
+        }
+    }
+
     fn close(&self) {
         if let Err(error) = self.producer.close_timeout(Duration::from_secs(2)) {
             eprintln!("close: {error}");
@@ -117,8 +146,16 @@ impl Ours {
     }
 }
 
-fn settings(setup: &Setup) -> Vec<(&'static str, String)> {
+fn settings(setup: &Setup, transactional_id: Option<String>) -> Vec<(&'static str, String)> {
     let mut settings = vec![("bootstrap.servers", setup.bootstrap.clone())];
+    settings.extend(transactional_id.map(|id| ("transactional.id", id)));
+    if let Some(authority) = &setup.authority {
+        settings.extend([
+            ("security.protocol", "SSL".to_owned()),
+            ("ssl.truststore.type", "PEM".to_owned()),
+            ("ssl.truststore.location", authority.clone()),
+        ]);
+    }
     if !setup.defaults {
         settings.extend([
             ("acks", setup.acks.clone()),

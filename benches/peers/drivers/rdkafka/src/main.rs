@@ -23,6 +23,7 @@ struct Rdkafka {
     producer: Handle,
     topic: String,
     partition: Option<i32>,
+    is_transactional: bool,
     /// When the round ends whatever is still out.
     give_up: Mutex<Option<Instant>>,
 }
@@ -35,6 +36,8 @@ enum Handle {
 type Made<'a> = BaseRecord<'a, [u8], [u8], usize>;
 
 impl Client for Rdkafka {
+    const HAS_TRANSACTIONS: bool = true;
+
     fn start(setup: &Setup) -> Result<(Self, About), Refusal> {
         let is_threaded = match std::env::args().nth(1).as_deref() {
             Some("base") => false,
@@ -56,11 +59,16 @@ impl Client for Rdkafka {
             )
         };
         producer.fetch_metadata(setup)?;
+        let is_transactional = setup.transactional_id().is_some();
+        if is_transactional {
+            producer.init_transactions().map_err(Refusal::failed)?;
+        }
         let about = settings::about(setup, is_threaded, settings);
         let rdkafka = Self {
             producer,
             topic: setup.topic.clone(),
             partition: setup.partition,
+            is_transactional,
             give_up: Mutex::new(None),
         };
         Ok((rdkafka, about))
@@ -117,6 +125,25 @@ impl Client for Rdkafka {
         match self.producer.ends().take_failures() {
             None => Ok(()),
             Some(failures) => Err(failures),
+        }
+    }
+
+    fn begin_group(&self) -> Result<(), String> {
+        if self.is_transactional {
+            self.producer
+                .begin_transaction()
+                .map_err(|error| error.to_string())?;
+        }
+        Ok(())
+    }
+
+    fn end_group(&self) -> Result<(), String> {
+        if self.is_transactional {
+            self.producer
+                .commit_transaction()
+                .map_err(|error| error.to_string())
+        } else {
+            self.flush(None)
         }
     }
 
@@ -215,6 +242,27 @@ impl Handle {
         }
     }
 
+    fn init_transactions(&self) -> Result<(), KafkaError> {
+        match self {
+            Self::Base(producer) => producer.init_transactions(TRANSACTION_TIMEOUT),
+            Self::Threaded(producer) => producer.init_transactions(TRANSACTION_TIMEOUT),
+        }
+    }
+
+    fn begin_transaction(&self) -> Result<(), KafkaError> {
+        match self {
+            Self::Base(producer) => producer.begin_transaction(),
+            Self::Threaded(producer) => producer.begin_transaction(),
+        }
+    }
+
+    fn commit_transaction(&self) -> Result<(), KafkaError> {
+        match self {
+            Self::Base(producer) => producer.commit_transaction(TRANSACTION_TIMEOUT),
+            Self::Threaded(producer) => producer.commit_transaction(TRANSACTION_TIMEOUT),
+        }
+    }
+
     fn fetch_metadata(&self, setup: &Setup) -> Result<(), Refusal> {
         let client = match self {
             Self::Base(producer) => producer.client(),
@@ -241,6 +289,7 @@ fn is_full(error: &KafkaError) -> bool {
 }
 
 const METADATA_TIMEOUT: Duration = Duration::from_secs(10);
+const TRANSACTION_TIMEOUT: Duration = Duration::from_secs(60);
 const WAIT_FOR_ROOM: Duration = Duration::from_millis(10);
 const LOOK_AGAIN_AFTER: Duration = Duration::from_micros(500);
 const GIVEN_UP: &str = "given up before all records had ended";

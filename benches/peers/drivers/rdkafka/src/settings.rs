@@ -15,6 +15,18 @@ pub fn of(setup: &Setup) -> (ClientConfig, BTreeMap<String, String>) {
         settings.insert(key.to_owned(), value);
     };
     set("bootstrap.servers", setup.bootstrap.clone());
+    if let Some(id) = setup.transactional_id() {
+        set("transactional.id", id);
+        // It refuses one below message.timeout.ms.
+        set(
+            "transaction.timeout.ms",
+            setup.delivery_timeout_ms.to_string(),
+        );
+    }
+    if let Some(authority) = &setup.authority {
+        set("security.protocol", "SSL".into());
+        set("ssl.ca.location", authority.clone());
+    }
     if !setup.callback {
         set("delivery.report.only.error", "true".into());
     }
@@ -90,4 +102,5 @@ pub fn about(setup: &Setup, is_threaded: bool, settings: BTreeMap<String, String
         unequal,
         notes: vec![polling.into(), counting.into()],
     }
+    .with_tls_of(setup, "the machine's OpenSSL")
 }

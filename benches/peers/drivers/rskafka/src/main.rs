@@ -47,12 +47,14 @@ impl Client for Rskafka {
         let tokio = Tokio::start()?;
         let (batch_bytes, linger) = settings::batching(setup);
         let compression = settings::compression(setup)?;
+        let tls = settings::tls(setup)?;
         let partitions = tokio.block_on(async {
             let servers = setup.bootstrap.split(',').map(str::to_owned).collect();
-            let client = ClientBuilder::new(servers)
-                .build()
-                .await
-                .map_err(Refusal::failed)?;
+            let mut builder = ClientBuilder::new(servers);
+            if let Some(tls) = tls {
+                builder = builder.tls_config(tls);
+            }
+            let client = builder.build().await.map_err(Refusal::failed)?;
             let mut partitions = Vec::new();
             for number in 0..setup.partitions {
                 let unknown = UnknownTopicHandling::Error;

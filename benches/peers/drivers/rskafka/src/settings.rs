@@ -1,11 +1,15 @@
 //! What of the setup the client can do, and what it calls it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use driver_kit::runtime::Tokio;
 use driver_kit::{About, Refusal, SIZED_UNCOMPRESSED, Setup};
 use rskafka::client::partition::Compression;
+use rustls::pki_types::CertificateDer;
+use rustls::pki_types::pem::PemObject;
+use rustls::{ClientConfig, RootCertStore};
 
 /// The version in the manifest; the crate has no name for its own.
 const CLIENT: &str = "rskafka 0.6.0";
@@ -49,6 +53,20 @@ pub fn compression(setup: &Setup) -> Result<Compression, Refusal> {
     }
 }
 
+/// What TLS is to trust, where the brokers speak it.
+pub fn tls(setup: &Setup) -> Result<Option<Arc<ClientConfig>>, Refusal> {
+    let Some(authority) = &setup.authority else {
+        return Ok(None);
+    };
+    let mut roots = RootCertStore::empty();
+    for certificate in CertificateDer::pem_file_iter(authority).map_err(Refusal::failed)? {
+        let certificate = certificate.map_err(Refusal::failed)?;
+        roots.add(certificate).map_err(Refusal::failed)?;
+    }
+    let config = ClientConfig::builder().with_root_certificates(roots);
+    Ok(Some(Arc::new(config.with_no_client_auth())))
+}
+
 /// The client bounds nothing, so the driver does.
 pub fn under_way_max(setup: &Setup) -> usize {
     let record = setup.payload_bytes + setup.key_bytes;
@@ -62,6 +80,9 @@ pub fn about(setup: &Setup, under_way_max: usize, tokio: &Tokio) -> About {
         settings.insert(key.to_owned(), value);
     };
     set("bootstrap_brokers", setup.bootstrap.clone());
+    if let Some(authority) = &setup.authority {
+        set("tls_config, with_root_certificates", authority.clone());
+    }
     set("RecordAggregator", format!("{batch_bytes} bytes"));
     set("with_linger", format!("{linger:?}"));
     let compression = compression(setup).unwrap_or_default();
@@ -108,4 +129,5 @@ pub fn about(setup: &Setup, under_way_max: usize, tokio: &Tokio) -> About {
                 .into(),
         ],
     }
+    .with_tls_of(setup, "rustls with ring, its only one")
 }

@@ -14,6 +14,11 @@ const CLIENT: &str = "rustfs-kafka 1.4.1";
 const DEFAULT_LINGER: Duration = Duration::from_millis(5);
 
 pub fn producer(setup: &Setup) -> Result<(BatchProducer, Duration), Refusal> {
+    if setup.authority.is_some() {
+        return Err(Refusal::Unable(
+            "rustfs-kafka 1.4.1 with TLS asks for webpki-roots 1.0.11, which could not be had (1.0.10 was the newest).".into(),
+        ));
+    }
     let hosts = setup.bootstrap.split(',').map(str::to_owned).collect();
     let failed = |error: rustfs_kafka::Error| Refusal::Failed(error.to_string());
     if setup.defaults {

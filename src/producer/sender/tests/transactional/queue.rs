@@ -50,7 +50,7 @@ impl RequestHandler for Mannered {
         response: Response,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         match self.1 {
             Manner::PanicsWhenAnswered | Manner::PanicsAlways => panic!("a defect"),
             _ => self.0.handle_response(response, manager, now),
@@ -59,13 +59,13 @@ impl RequestHandler for Mannered {
 
     fn handle_failure(
         &mut self,
-        failure: Failure,
+        failure: RequestFailure,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         let verdict = self.0.handle_failure(failure, manager, now);
         match self.1 {
-            Manner::RetriesAfter(wait) => Verdict::Retry { wait },
+            Manner::RetriesAfter(wait) => RequestVerdict::Retry { wait },
             _ => verdict,
         }
     }
@@ -97,7 +97,7 @@ impl Rig {
     }
 }
 
-/// SE-3
+/// SE-3: when credentials are refused, all requests of the transaction fail for good.
 #[test]
 fn that_every_broker_refuses_the_client_is_told_to_a_request_whose_coordinator_is_not_known() {
     let diary = diary();
@@ -111,11 +111,14 @@ fn that_every_broker_refuses_the_client_is_told_to_a_request_whose_coordinator_i
     rig.advance(BACKOFF);
     rig.run();
     let why = "no".into();
-    let failed = Told::Failed(ApiKey::AddPartitionsToTxn, Failure::Unauthenticated(why));
+    let failed = Told::Failed(
+        ApiKey::AddPartitionsToTxn,
+        RequestFailure::Unauthenticated(why),
+    );
     assert_eq!(read(&diary), [failed]);
 }
 
-/// TM-44
+/// TM-44: after a fatal error failures of batches change nothing more.
 #[test]
 fn a_request_that_comes_after_a_fatal_error_is_given_up_at_once_and_holds_up_no_close() {
     let diary = diary();
@@ -211,7 +214,7 @@ fn requests_whose_handlers_panic_and_those_beside_them_are_given_up_with_the_sen
     }
 }
 
-/// KIP-360
+/// KIP-360. Java: TransactionManagerTest#testCanBumpEpochDuringCoordinatorDisconnect
 #[test]
 fn what_the_coordinator_can_is_not_forgotten_while_it_stays_the_coordinator() {
     let diary = diary();
@@ -295,9 +298,9 @@ impl RequestHandler for ForACall {
         response: Response,
         manager: &mut TransactionManager,
         now: Instant,
-    ) -> Verdict {
+    ) -> RequestVerdict {
         let verdict = self.asked.handle_response(response, manager, now);
-        if verdict == Verdict::Done {
+        if verdict == RequestVerdict::Done {
             self.result.set(Ok(()));
         }
         verdict
@@ -312,7 +315,12 @@ impl RequestHandler for ForACall {
 fn what_an_application_thread_asks_for_wakes_the_sender_and_ends_whatever_becomes_of_the_producer()
 {
     let diary = diary();
-    let mut rig = transactional().build();
+    let mut rig = Setup {
+        transactional_id: Some("tx".into()),
+        ..Setup::idempotent()
+    }
+    .build();
+    rig.transactions().request_producer_id();
     rig.run();
     rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
     let at = rig.assert_asked(ApiKey::InitProducerId, None);

@@ -183,6 +183,7 @@ fn every_kind_of_answer_can_tell_a_client_to_be_quiet() {
     ] {
         let plan = plan(&mut cluster, 0, &request, version);
         assert_eq!(plan.delay, Duration::ZERO);
+        assert_eq!(plan.pause, Duration::from_millis(70));
         let Answer::Reply(reply) = plan.answer else {
             panic!()
         };
@@ -191,6 +192,7 @@ fn every_kind_of_answer_can_tell_a_client_to_be_quiet() {
     }
     let old = plan(&mut cluster, 0, &to_leader(-1), 5);
     assert_eq!(old.delay, Duration::from_millis(70));
+    assert_eq!(old.pause, Duration::ZERO);
 }
 
 #[test]
@@ -307,6 +309,10 @@ fn a_node_tells_and_speaks_only_the_versions_that_a_rule_leaves_it() {
         (10, 0, 4),
         (17, 0, 1),
         (18, 0, 3),
+        (24, 0, 3),
+        (25, 0, 3),
+        (26, 0, 3),
+        (28, 0, 3),
         (36, 0, 2),
     ];
     assert_eq!(told(0), left);

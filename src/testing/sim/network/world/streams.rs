@@ -8,12 +8,12 @@ use bytes::Bytes;
 
 use super::super::link::{Link, LinkState, PipeEnd};
 use super::super::{Answers, micros};
-use super::{Happening, LinkNumber, Over, World};
+use super::{Happening, LinkNumber, NetworkWorld, Over};
 use crate::clock::Instant;
 use crate::network::poller::Received;
 use crate::network::selectable::ConnectionId;
 
-impl World {
+impl NetworkWorld {
     pub(in super::super) fn open(
         &mut self,
         poller: usize,

@@ -105,6 +105,13 @@ public final class Helper {
                 case "dump": Dump.run(arguments, answer); break;
                 case "witness": Witness.see(arguments, answer); break;
                 case "partitions": Partitions.run(arguments, answer); break;
+                case "metrics": Metrics.afterLoad(arguments, answer); break;
+                case "transaction": Transactions.describe(arguments, answer); break;
+                case "await-transaction": Transactions.await(arguments, answer); break;
+                case "committed": Transactions.committed(arguments, answer); break;
+                case "configure": Transactions.configure(arguments); break;
+                case "feature": Transactions.feature(arguments, answer); break;
+                case "script": Transactions.script(arguments, answer); break;
                 default: throw new IllegalArgumentException("no such call: " + name);
             }
             answer.end('K', new byte[0]);

@@ -11,6 +11,7 @@ import java.io.IOException;
 import java.io.InputStreamReader;
 import java.io.PrintStream;
 import java.nio.charset.StandardCharsets;
+import java.util.Arrays;
 import org.apache.kafka.common.config.ConfigException;
 
 /** Reads one command a line, and answers each with a line. */
@@ -18,10 +19,12 @@ public final class Driver {
     private static final Gson GSON = new GsonBuilder().serializeNulls().disableHtmlEscaping().create();
 
     private final PrintStream answers;
+    private final boolean flushes;
     private Session session;
 
-    private Driver(PrintStream answers) {
+    private Driver(PrintStream answers, boolean flushes) {
         this.answers = answers;
+        this.flushes = flushes;
     }
 
     public static void main(String[] arguments) throws IOException {
@@ -29,7 +32,7 @@ public final class Driver {
                 new PrintStream(new FileOutputStream(FileDescriptor.out), true, StandardCharsets.UTF_8);
         // Whatever else is printed in this process is no answer.
         System.setOut(System.err);
-        new Driver(answers).run();
+        new Driver(answers, Arrays.asList(arguments).contains("flush")).run();
     }
 
     private void run() throws IOException {
@@ -54,7 +57,7 @@ public final class Driver {
         String name = command.get("cmd").getAsString();
         switch (name) {
             case "setup":
-                return setUp(new Wishes(command));
+                return setUp(new Wishes(command, flushes));
             case "produce":
                 if (session == null) {
                     throw new IllegalStateException("setup comes before produce");

@@ -31,7 +31,7 @@ abstract class Round {
     final LongAdder failed = new LongAdder();
     private final AtomicReference<String> firstError = new AtomicReference<>();
     /** Null where latency is not measured. */
-    private final Histogram latencies;
+    final Histogram latencies;
     private volatile boolean isOver;
     /** The client has said that every record has ended. */
     volatile boolean isFlushed;
@@ -52,6 +52,8 @@ abstract class Round {
                 return session.wishes.callback ? new Blast(session, records) : new QuietBlast(session, records);
             case "one_by_one":
                 return new OneByOne(session, records);
+            case "groups":
+                return new Groups(session, records, command.get("group").getAsLong());
             case "rate":
                 return new AtRate(session, records, command.get("per_second").getAsDouble());
             default:
@@ -176,6 +178,46 @@ abstract class Round {
                 acked.increment();
             } else {
                 failed(error);
+            }
+        }
+    }
+
+    /**
+     * So many as fast as the client takes them; the next when those are committed, or acknowledged. The latency is
+     * that of a group. One thread's.
+     */
+    private static final class Groups extends Round {
+        private final long group;
+        private long groupStartNanos;
+
+        Groups(Session session, long records, long group) {
+            super(session, records, histogram());
+            this.group = group;
+        }
+
+        @Override
+        void send(long i, Share share) {
+            boolean isTransactional = session.wishes.isTransactional;
+            long place = i % group;
+            if (place == 0) {
+                groupStartNanos = System.nanoTime();
+                if (isTransactional) {
+                    session.producer.beginTransaction();
+                }
+            }
+            session.producer.send(session.record(i));
+            if (place == group - 1 || i == records - 1) {
+                long failedBefore = session.failedSoFar();
+                if (isTransactional) {
+                    session.producer.commitTransaction();
+                } else {
+                    session.producer.flush();
+                }
+                latencies.recordValue(System.nanoTime() - groupStartNanos);
+                if (session.failedSoFar() > failedBefore) {
+                    throw new KafkaException("records of a group failed");
+                }
+                acked.add(place + 1);
             }
         }
     }

@@ -30,6 +30,9 @@ final class Session {
             throw new IllegalStateException(String.format(
                     "topic %s has %d partitions, not %d", wishes.topic, partitions, wishes.partitions));
         }
+        if (wishes.isTransactional) {
+            producer.initTransactions();
+        }
         version = (String) metric("app-info", "version").metricValue();
         recordErrors = metric("producer-metrics", "record-error-total");
         threads = new SendingThreads(wishes.threads);
@@ -93,6 +96,9 @@ final class Session {
         notes.add(wishes.callback
                 ? "Ends are counted in the callback of send."
                 : "No callback: flush waits for all records, and the metric record-error-total tells how many failed.");
+        if (wishes.settings.containsKey("security.protocol")) {
+            notes.add("TLS is that of the JDK.");
+        }
         answer.add("notes", notes);
         return answer;
     }

@@ -17,23 +17,35 @@ final class Wishes {
     final Integer partition;
     final int threads;
     final boolean callback;
+    /** Each group of records is a transaction. */
+    final boolean isTransactional;
     final byte[][] payloads;
     /** Null for records without key. */
     final byte[][] keys;
     final Properties settings = new Properties();
 
-    Wishes(JsonObject setup) throws IOException {
+    /** With {@code flushes}, groups are flushed where others commit a transaction. */
+    Wishes(JsonObject setup, boolean flushes) throws IOException {
         topic = setup.get("topic").getAsString();
         partitions = setup.get("partitions").getAsInt();
         partition = isGiven(setup, "partition") ? Integer.valueOf(setup.get("partition").getAsInt()) : null;
         threads = setup.get("threads").getAsInt();
         callback = setup.get("callback").getAsBoolean();
+        isTransactional = !flushes && isGiven(setup, "transactional") && setup.get("transactional").getAsBoolean();
         payloads = pieces(setup, "payloads", "payload_bytes");
         keys = isGiven(setup, "keys") ? pieces(setup, "keys", "key_bytes") : null;
 
         settings.put(ProducerConfig.BOOTSTRAP_SERVERS_CONFIG, setup.get("bootstrap").getAsString());
         settings.put(ProducerConfig.KEY_SERIALIZER_CLASS_CONFIG, ByteArraySerializer.class.getName());
         settings.put(ProducerConfig.VALUE_SERIALIZER_CLASS_CONFIG, ByteArraySerializer.class.getName());
+        if (isTransactional) {
+            settings.put(ProducerConfig.TRANSACTIONAL_ID_CONFIG, "driver-" + ProcessHandle.current().pid());
+        }
+        if (isGiven(setup, "authority")) {
+            settings.put("security.protocol", "SSL");
+            settings.put("ssl.truststore.type", "PEM");
+            take(setup, "authority", "ssl.truststore.location");
+        }
         if (!isGiven(setup, "defaults") || !setup.get("defaults").getAsBoolean()) {
             take(setup, "acks", ProducerConfig.ACKS_CONFIG);
             take(setup, "idempotent", ProducerConfig.ENABLE_IDEMPOTENCE_CONFIG);

@@ -1,0 +1,112 @@
+//! Parser of command lines with the rules of Kafka's tools (Python's argparse): options may be abbreviated, the last
+//! value of an option wins, and a word that begins with a dash is not a value unless it is a number.
+
+use std::error::Error;
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::str::FromStr;
+
+/// An invalid command line.
+#[derive(Debug)]
+pub(crate) struct UsageError(String);
+
+impl fmt::Display for UsageError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl Error for UsageError {}
+
+impl From<lexopt::Error> for UsageError {
+    fn from(error: lexopt::Error) -> Self {
+        Self(error.to_string())
+    }
+}
+
+pub(crate) type Result<T> = std::result::Result<T, UsageError>;
+
+pub(crate) fn wrong<T>(message: impl Into<String>) -> Result<T> {
+    Err(UsageError(message.into()))
+}
+
+/// Resolves the name of an option, or an unambiguous prefix of it.
+pub(crate) fn option_called(given: &str, options: &[&'static str]) -> Result<&'static str> {
+    if let Some(name) = options.iter().find(|name| **name == given) {
+        return Ok(name);
+    }
+    let begins = |name: &&&'static str| name.starts_with(given);
+    let meant: Vec<&'static str> = options.iter().filter(begins).copied().collect();
+    match meant[..] {
+        [name] => Ok(name),
+        [] => wrong(format!("unrecognized arguments: '--{given}'")),
+        _ => wrong(format!(
+            "ambiguous option: --{given} could match --{}",
+            meant.join(", --")
+        )),
+    }
+}
+
+/// Whether a word can be a value: `-1` can, `-x` cannot.
+fn is_value(word: &OsStr) -> bool {
+    let bytes = word.as_encoded_bytes();
+    match bytes.strip_prefix(b"-") {
+        None | Some([]) => true,
+        Some(rest) => rest
+            .iter()
+            .all(|byte| byte.is_ascii_digit() || *byte == b'.'),
+    }
+}
+
+/// The single value of an option.
+pub(crate) fn word(parser: &mut lexopt::Parser, name: &str) -> Result<OsString> {
+    if let Some(attached) = parser.optional_value() {
+        return Ok(attached);
+    }
+    match parser.raw_args()?.next_if(is_value) {
+        Some(word) => Ok(word),
+        None => wrong(format!("argument --{name}: expected one argument")),
+    }
+}
+
+/// The values of an option with several: one after `=`, or all words up to the next option.
+pub(crate) fn words(parser: &mut lexopt::Parser, name: &str) -> Result<Vec<String>> {
+    if let Some(attached) = parser.optional_value() {
+        return Ok(vec![text(name, attached)?]);
+    }
+    let mut rest = parser.raw_args()?;
+    let mut words = Vec::new();
+    while let Some(word) = rest.next_if(is_value) {
+        words.push(text(name, word)?);
+    }
+    if words.is_empty() {
+        return wrong(format!("argument --{name}: expected at least one argument"));
+    }
+    Ok(words)
+}
+
+pub(crate) fn text(name: &str, word: OsString) -> Result<String> {
+    word.into_string().or_else(|word| {
+        let shown = word.to_string_lossy();
+        wrong(format!("argument --{name}: '{shown}' is not UTF-8"))
+    })
+}
+
+pub(crate) fn number<T: FromStr<Err: fmt::Display>>(
+    parser: &mut lexopt::Parser,
+    name: &str,
+) -> Result<T> {
+    let text = text(name, word(parser, name)?)?;
+    text.parse().or_else(|error| {
+        wrong(format!(
+            "argument --{name}: '{text}' is not a number: {error}"
+        ))
+    })
+}
+
+pub(crate) fn required<T>(value: Option<T>, name: &str) -> Result<T> {
+    match value {
+        Some(value) => Ok(value),
+        None => wrong(format!("argument --{name} is required")),
+    }
+}

@@ -1,0 +1,85 @@
+//! Throttle for a target rate of records.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use crate::clock::RunClock;
+
+const SECOND: u64 = 1_000_000_000;
+
+/// Minimum sleep: records due within it are sent together, to save system calls.
+const SHORTEST_PAUSE: u64 = 500_000;
+
+/// Schedules each record: record `n` is due at `n / rate` seconds after the first. A run that is late catches up, so
+/// that the average rate is kept, as in Kafka's tool.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Throttle {
+    rate: Option<NonZeroU32>,
+}
+
+impl Throttle {
+    pub(crate) fn new(rate: Option<NonZeroU32>) -> Self {
+        Self { rate }
+    }
+
+    /// Sleeps until the record after the first `sent` ones is due, if that is long enough. `sent_at` is the time when
+    /// the last one was sent.
+    #[inline]
+    pub(crate) fn pace(self, sent: u64, sent_at: u64, clock: RunClock) {
+        if let Some(rate) = self.rate {
+            // `sent_at` is before the send: the clock is read again only if the record seems early by it.
+            if early(rate, sent, sent_at).is_some() {
+                if let Some(pause) = early(rate, sent, clock.now()) {
+                    std::thread::sleep(pause);
+                }
+            }
+        }
+    }
+}
+
+/// How early the record after the first `sent` ones is; `None` if it is due or almost due.
+fn early(rate: NonZeroU32, sent: u64, now: u64) -> Option<Duration> {
+    let rate = u64::from(rate.get());
+    let due = (sent / rate)
+        .saturating_mul(SECOND)
+        .saturating_add(sent % rate * SECOND / rate);
+    let early = due.saturating_sub(now);
+    (early >= SHORTEST_PAUSE).then(|| Duration::from_nanos(early))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rate(rate: u32) -> NonZeroU32 {
+        NonZeroU32::new(rate).unwrap()
+    }
+
+    #[test]
+    fn each_record_has_its_time() {
+        assert_eq!(early(rate(100), 0, 0), None);
+        assert_eq!(early(rate(100), 1, 0), Some(Duration::from_millis(10)));
+        assert_eq!(
+            early(rate(100), 250, 2_000_000_000),
+            Some(Duration::from_millis(500))
+        );
+        assert_eq!(
+            early(rate(3), 1, 0),
+            Some(Duration::from_nanos(333_333_333))
+        );
+    }
+
+    #[test]
+    fn a_run_that_is_late_or_hardly_early_does_not_pause() {
+        assert_eq!(early(rate(100), 250, 2_500_000_000), None);
+        assert_eq!(early(rate(100), 250, 9_000_000_000), None);
+        assert_eq!(early(rate(100_000), 1, 0), None);
+        assert!(early(rate(100_000), 50, 0).is_some());
+    }
+
+    #[test]
+    fn the_largest_numbers_do_not_overflow() {
+        assert!(early(rate(1), u64::MAX, 0).is_some());
+        assert!(early(rate(u32::MAX), u64::MAX, 0).is_some());
+    }
+}

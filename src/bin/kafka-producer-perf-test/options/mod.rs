@@ -1,0 +1,242 @@
+//! The options of the command line, with the rules of Kafka's tool.
+
+use std::num::NonZeroU32;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lexopt::prelude::{Long, Short, Value};
+
+use crate::arguments::{self, Result, number, required, text, word, words, wrong};
+
+/// The parsed command line.
+#[derive(Debug)]
+pub(crate) enum PerfTestCommand {
+    Help,
+    Run(PerfTestOptions),
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct PerfTestOptions {
+    pub(crate) topic: String,
+    pub(crate) records: u64,
+    pub(crate) payload: PayloadSource,
+    /// Records per second; `None` for no limit.
+    pub(crate) throughput: Option<NonZeroU32>,
+    pub(crate) config_file: Option<PathBuf>,
+    pub(crate) properties: Vec<(String, String)>,
+    pub(crate) print_metrics: bool,
+    pub(crate) print_resources: bool,
+    pub(crate) transactions: Option<TransactionSettings>,
+}
+
+/// Settings of `--transaction-duration-ms` and `--transactional-id`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TransactionSettings {
+    /// Overrides the id of the configuration.
+    pub(crate) id: String,
+    pub(crate) duration: Duration,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum PayloadSource {
+    Random { bytes: usize },
+    File { path: PathBuf, delimiter: String },
+}
+
+const TOPIC: &str = "topic";
+const RECORDS: &str = "num-records";
+const SIZE: &str = "record-size";
+const FILE: &str = "payload-file";
+const DELIMITER: &str = "payload-delimiter";
+const THROUGHPUT: &str = "throughput";
+const PROPERTIES: &str = "producer-props";
+const CONFIG: &str = "producer.config";
+const METRICS: &str = "print-metrics";
+const TRANSACTIONAL_ID: &str = "transactional-id";
+const TRANSACTION_DURATION: &str = "transaction-duration-ms";
+const HELP: &str = "help";
+
+/// The options of Kafka's tool.
+const KAFKAS: [&str; 12] = [
+    TOPIC,
+    RECORDS,
+    SIZE,
+    FILE,
+    DELIMITER,
+    THROUGHPUT,
+    PROPERTIES,
+    CONFIG,
+    METRICS,
+    TRANSACTIONAL_ID,
+    TRANSACTION_DURATION,
+    HELP,
+];
+
+/// The default of Kafka's tool.
+const DEFAULT_TRANSACTIONAL_ID: &str = "performance-producer-default-transactional-id";
+
+/// Not an option of Kafka's tool. It cannot be abbreviated, so that no abbreviation of Kafka's options becomes
+/// ambiguous.
+const RESOURCES: &str = "print-resources";
+
+/// The options as given, before the check for missing and conflicting ones.
+#[derive(Default)]
+struct Given {
+    topic: Option<String>,
+    records: Option<i64>,
+    size: Option<i32>,
+    file: Option<PathBuf>,
+    delimiter: Option<String>,
+    throughput: Option<i32>,
+    properties: Option<Vec<String>>,
+    config_file: Option<PathBuf>,
+    print_metrics: bool,
+    print_resources: bool,
+    transactional_id: Option<String>,
+    transaction_duration_ms: i64,
+}
+
+pub(crate) fn parse(mut parser: lexopt::Parser) -> Result<PerfTestCommand> {
+    let mut given = Given::default();
+    while let Some(argument) = parser.next()? {
+        let name = match argument {
+            Short('h') => return Ok(PerfTestCommand::Help),
+            Long(name) => option_called(name)?,
+            Short(letter) => return wrong(format!("unrecognized arguments: '-{letter}'")),
+            Value(word) => {
+                return wrong(format!(
+                    "unrecognized arguments: '{}'",
+                    word.to_string_lossy()
+                ));
+            }
+        };
+        match name {
+            HELP => return Ok(PerfTestCommand::Help),
+            METRICS => given.print_metrics = true,
+            RESOURCES => given.print_resources = true,
+            PROPERTIES => given.properties = Some(words(&mut parser, name)?),
+            FILE | CONFIG => {
+                let path = PathBuf::from(word(&mut parser, name)?);
+                *(if name == FILE {
+                    &mut given.file
+                } else {
+                    &mut given.config_file
+                }) = Some(path);
+            }
+            TOPIC => given.topic = Some(text(name, word(&mut parser, name)?)?),
+            DELIMITER => given.delimiter = Some(text(name, word(&mut parser, name)?)?),
+            RECORDS => given.records = Some(number(&mut parser, name)?),
+            SIZE => given.size = Some(number(&mut parser, name)?),
+            THROUGHPUT => given.throughput = Some(number(&mut parser, name)?),
+            TRANSACTION_DURATION => given.transaction_duration_ms = number(&mut parser, name)?,
+            TRANSACTIONAL_ID => {
+                given.transactional_id = Some(text(name, word(&mut parser, name)?)?);
+            }
+            _ => return wrong(format!("unrecognized arguments: '--{name}'")),
+        }
+    }
+    given.complete().map(PerfTestCommand::Run)
+}
+
+/// Resolves the name of an option, or an unambiguous prefix of it.
+fn option_called(given: &str) -> Result<&'static str> {
+    if given == RESOURCES {
+        return Ok(RESOURCES);
+    }
+    arguments::option_called(given, &KAFKAS)
+}
+
+impl Given {
+    fn complete(self) -> Result<PerfTestOptions> {
+        let topic = required(self.topic, TOPIC)?;
+        let records = required(self.records, RECORDS)?;
+        let throughput = required(self.throughput, THROUGHPUT)?;
+        let payload = match (self.size, self.file) {
+            (Some(_), Some(_)) => {
+                return wrong(format!(
+                    "argument --{FILE}: not allowed with argument --{SIZE}"
+                ));
+            }
+            (None, None) => {
+                return wrong(format!(
+                    "one of the arguments --{SIZE} --{FILE} is required"
+                ));
+            }
+            (Some(size), None) => match usize::try_from(size) {
+                Ok(bytes) => PayloadSource::Random { bytes },
+                Err(_) => return wrong(format!("argument --{SIZE}: {size} is below 0")),
+            },
+            (None, Some(path)) => PayloadSource::File {
+                path,
+                delimiter: delimiter(self.delimiter),
+            },
+        };
+        let records = match u64::try_from(records) {
+            Ok(records) if records > 0 => records,
+            _ => return wrong(format!("argument --{RECORDS}: {records} is below 1")),
+        };
+        // Kafka's tool would hang after the first record.
+        let throughput = match u32::try_from(throughput) {
+            Ok(0) => {
+                return wrong(format!(
+                    "argument --{THROUGHPUT}: at 0 records a second nothing is ever sent; -1 is no limit"
+                ));
+            }
+            rate => rate.ok().and_then(NonZeroU32::new),
+        };
+        if self.properties.is_none() && self.config_file.is_none() {
+            return wrong(format!(
+                "either --{PROPERTIES} or --{CONFIG} must be specified"
+            ));
+        }
+        let properties = self.properties.unwrap_or_default();
+        let properties = properties
+            .iter()
+            .map(|word| property(word))
+            .collect::<Result<_>>()?;
+        // Without a duration the id has no effect.
+        let duration_ms = u64::try_from(self.transaction_duration_ms).unwrap_or(0);
+        let transactional_id = self.transactional_id;
+        let transactions = (duration_ms > 0).then(|| TransactionSettings {
+            id: transactional_id.unwrap_or_else(|| DEFAULT_TRANSACTIONAL_ID.to_owned()),
+            duration: Duration::from_millis(duration_ms),
+        });
+        Ok(PerfTestOptions {
+            topic,
+            records,
+            payload,
+            throughput,
+            config_file: self.config_file,
+            properties,
+            print_metrics: self.print_metrics,
+            print_resources: self.print_resources,
+            transactions,
+        })
+    }
+}
+
+/// A backslash followed by `n`, which is what the program gets for `'\n'` in a shell, means a newline.
+fn delimiter(given: Option<String>) -> String {
+    match given {
+        Some(given) if given != r"\n" => given,
+        _ => "\n".to_owned(),
+    }
+}
+
+/// Parses `KEY=VALUE` as Kafka's tool does: without `=` in a value, and without empty values.
+fn property(word: &str) -> Result<(String, String)> {
+    match word.trim_end_matches('=').split_once('=') {
+        Some((key, value)) if !value.contains('=') => Ok((key.to_owned(), value.to_owned())),
+        _ => {
+            // The value is not quoted: it may be a password.
+            let key = word.split('=').next().unwrap_or_default();
+            wrong(format!(
+                "argument --{PROPERTIES}: invalid property {key}: give KEY=VALUE; a value that is empty \
+                 or has a '=' goes into a file for --{CONFIG}"
+            ))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

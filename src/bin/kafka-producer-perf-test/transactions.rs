@@ -1,0 +1,64 @@
+//! Sends records in consecutive transactions of a given duration.
+
+use std::cell::Cell;
+use std::error::Error;
+use std::time::Duration;
+
+use kafka_producer::{ProducerRecord, TransactionError};
+
+use crate::load::{Outlet, ToProducer};
+
+/// A transaction begins with a record, and is committed after the first record that is sent when its duration has
+/// passed, as in Kafka's tool. The duration is checked only with a record.
+pub(crate) struct InTransactions<'p> {
+    outlet: ToProducer<'p>,
+    /// Nanoseconds.
+    duration: u64,
+    /// When the open transaction began, by the clock of the run.
+    began: Cell<Option<u64>>,
+}
+
+impl<'p> InTransactions<'p> {
+    /// Initializes transactions.
+    pub(crate) fn new(
+        outlet: ToProducer<'p>,
+        duration: Duration,
+    ) -> Result<Self, TransactionError> {
+        outlet.producer.init_transactions()?;
+        Ok(Self {
+            outlet,
+            duration: u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX),
+            began: Cell::new(None),
+        })
+    }
+
+    /// Commits the open transaction.
+    pub(crate) fn finish(&self) -> Result<(), TransactionError> {
+        match self.began.take() {
+            Some(_) => self.outlet.producer.commit_transaction(),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Outlet for InTransactions<'_> {
+    fn send(
+        &self,
+        record: ProducerRecord<'_, [u8], [u8]>,
+        sent_at: u64,
+        bytes: usize,
+    ) -> Result<(), Box<dyn Error>> {
+        let began = if let Some(began) = self.began.get() {
+            began
+        } else {
+            self.outlet.producer.begin_transaction()?;
+            self.began.set(Some(sent_at));
+            sent_at
+        };
+        self.outlet.send(record, sent_at, bytes)?;
+        if sent_at.saturating_sub(began) >= self.duration {
+            self.finish()?;
+        }
+        Ok(())
+    }
+}

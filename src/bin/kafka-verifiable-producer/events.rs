@@ -1,0 +1,126 @@
+//! The output: JSON objects in the format of Kafka's tool, one per line.
+
+use std::fmt::Write as _;
+use std::io::{Write, stdout};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use kafka_producer::RecordMetadata;
+
+/// Key and value of a record, as in the lines.
+#[derive(Debug, Clone)]
+pub(crate) struct Message<'a> {
+    pub(crate) key: Option<&'a str>,
+    pub(crate) value: &'a str,
+}
+
+/// Builder of a line.
+#[derive(Debug)]
+pub(crate) struct EventLine(String);
+
+impl EventLine {
+    pub(crate) fn new(name: &str) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH);
+        let timestamp = since.map_or(0, |since| since.as_millis());
+        Self(format!("{{\"timestamp\":{timestamp}")).text("name", name)
+    }
+
+    pub(crate) fn sent(message: &Message<'_>, topic: &str, metadata: &RecordMetadata) -> Self {
+        Self::new("producer_send_success")
+            .message(message, topic)
+            .number("partition", &metadata.partition())
+            .number("offset", &metadata.offset())
+    }
+
+    pub(crate) fn failed(
+        message: &Message<'_>,
+        topic: &str,
+        exception: &str,
+        why: &dyn std::error::Error,
+    ) -> Self {
+        Self::new("producer_send_error")
+            .message(message, topic)
+            .text("exception", exception)
+            .text("message", &why.to_string())
+    }
+
+    fn message(self, message: &Message<'_>, topic: &str) -> Self {
+        let with_key = match message.key {
+            Some(key) => self.text("key", key),
+            None => self.raw("key", "null"),
+        };
+        with_key.text("value", message.value).text("topic", topic)
+    }
+
+    pub(crate) fn number(self, name: &str, number: &impl ToString) -> Self {
+        self.raw(name, &number.to_string())
+    }
+
+    /// With a decimal point, also for a whole number.
+    pub(crate) fn decimal(self, name: &str, number: f64) -> Self {
+        self.raw(name, &format!("{number:?}"))
+    }
+
+    fn text(self, name: &str, text: &str) -> Self {
+        let quoted = quoted(text);
+        self.raw(name, &quoted)
+    }
+
+    fn raw(mut self, name: &str, value: &str) -> Self {
+        self.0.push(',');
+        self.0.push_str(&quoted(name));
+        self.0.push(':');
+        self.0.push_str(value);
+        self
+    }
+
+    /// Prints the line in one write: several threads print. A closed pipe is ignored.
+    pub(crate) fn print(self) {
+        let mut out = stdout().lock();
+        let _ = writeln!(out, "{}}}", self.0).and_then(|()| out.flush());
+    }
+}
+
+/// Encodes a JSON string.
+fn quoted(text: &str) -> String {
+    let mut quoted = String::with_capacity(text.len() + 2);
+    quoted.push('"');
+    for character in text.chars() {
+        match character {
+            '"' | '\\' => quoted.extend(['\\', character]),
+            '\n' => quoted.push_str("\\n"),
+            '\t' => quoted.push_str("\\t"),
+            '\r' => quoted.push_str("\\r"),
+            control if control < ' ' => {
+                // Writing to a string cannot fail.
+                let _ = write!(quoted, "\\u{:04x}", u32::from(control));
+            }
+            other => quoted.push(other),
+        }
+    }
+    quoted.push('"');
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn strings_are_escaped_as_json() {
+        assert_eq!(quoted("a\"b\\c\n\u{1}ä"), "\"a\\\"b\\\\c\\n\\u0001ä\"");
+        let message = Message {
+            key: None,
+            value: "7",
+        };
+        let line = EventLine::new("x")
+            .message(&message, "t")
+            .number("acked", &3)
+            .decimal("rate", 2.0)
+            .0;
+        let (_, rest) = line.split_once(',').unwrap();
+        assert_eq!(
+            rest,
+            r#""name":"x","key":null,"value":"7","topic":"t","acked":3,"rate":2.0"#
+        );
+    }
+}

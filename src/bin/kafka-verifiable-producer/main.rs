@@ -1,0 +1,67 @@
+//! Sends consecutive numbers and prints the result of each as a line of JSON: the counterpart of Kafka's
+//! `kafka-verifiable-producer`, with its options, output and exit codes.
+//!
+//! ```text
+//! kafka-verifiable-producer --topic test --bootstrap-server 127.0.0.1:9092 --max-messages 1000
+//! ```
+#![forbid(unsafe_code)]
+#![allow(
+    clippy::disallowed_methods,
+    clippy::disallowed_types,
+    reason = "a program for tests: it reads real time, sleeps to keep a rate, and has locks of its own"
+)]
+
+#[allow(dead_code, reason = "what the tools share, and not each uses all of")]
+#[path = "../common/arguments.rs"]
+mod arguments;
+#[path = "../common/clock.rs"]
+mod clock;
+mod ending;
+mod events;
+#[path = "../common/logger.rs"]
+mod logger;
+mod options;
+mod run;
+#[path = "../common/throttle.rs"]
+mod throttle;
+
+use std::io::{Write, stderr, stdout};
+use std::process::ExitCode;
+
+use options::VerifiableProducerCommand;
+
+fn main() -> ExitCode {
+    logger::install();
+    // Before any thread is started, so that all threads inherit the mask.
+    let signals = match ending::block() {
+        Ok(signals) => signals,
+        Err(error) => return failed(error.as_ref()),
+    };
+    if std::env::args_os().len() < 2 {
+        return help();
+    }
+    let options = match options::parse(lexopt::Parser::from_env()) {
+        Ok(VerifiableProducerCommand::Run(options)) => options,
+        Ok(VerifiableProducerCommand::Help) => return help(),
+        Err(error) => {
+            let _ = writeln!(stderr(), "{}", options::USAGE);
+            return failed(&error);
+        }
+    };
+    match run::run(&options, signals) {
+        Ok(code) => code,
+        Err(error) => failed(error.as_ref()),
+    }
+}
+
+// A closed pipe is ignored.
+
+fn help() -> ExitCode {
+    let _ = writeln!(stdout(), "{}", options::HELP);
+    ExitCode::SUCCESS
+}
+
+fn failed(error: &dyn std::error::Error) -> ExitCode {
+    let _ = writeln!(stderr(), "{}: error: {error}", options::NAME);
+    ExitCode::FAILURE
+}

@@ -1,0 +1,548 @@
+//! Connection states: per node the state machine, the reconnect back-off, the setup timeout, the throttle time, and the
+//! resolved addresses. Does no I/O: the network client reports events, and asks what to do next.
+
+mod addresses;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use self::addresses::Addresses;
+use crate::clock::seldom::{Seldom, Unsaid};
+use crate::clock::{Deadline, Instant};
+use crate::planted::planted;
+use crate::types::{Node, NodeId};
+use crate::util::backoff::ExponentialBackoff;
+use crate::util::log::{self, LogContext};
+
+const GROWTH: u32 = 2;
+const JITTER: f64 = 0.2;
+
+/// State of the connection to a node.
+///
+/// ```text
+///  Disconnected ─▶ Resolving ─▶ Connecting ─▶ Authenticating ─▶ CheckingApiVersions ─▶ Ready
+///    ▲   ▲            │             │               │                  │                │
+///    │   └────────────┴─────────────┴───────────────┴──────────────────┴────────────────┘
+///    └── AuthenticationFailed (counts as disconnected, keeps the reason)
+///
+///  Ready ─▶ AuthenticatingAgain ─▶ Ready
+/// ```
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum ConnectionState {
+    Disconnected,
+    /// The host name is being resolved (DNS look-up).
+    Resolving,
+    /// The TCP connection is being established.
+    Connecting,
+    /// TCP is connected; the TLS handshake and SASL authentication run. Skipped with `PLAINTEXT`.
+    Authenticating,
+    /// Authenticated; the ApiVersions response is outstanding.
+    CheckingApiVersions,
+    /// Requests may be sent.
+    Ready,
+    /// SASL re-authentication of a ready connection (KIP-368): no requests until it is done.
+    AuthenticatingAgain,
+    /// TLS or SASL authentication failed, with this reason.
+    AuthenticationFailed(Arc<str>),
+}
+
+impl ConnectionState {
+    fn is_disconnected(&self) -> bool {
+        matches!(self, Self::Disconnected | Self::AuthenticationFailed(_))
+    }
+
+    fn is_connected(&self) -> bool {
+        matches!(
+            self,
+            Self::Authenticating
+                | Self::CheckingApiVersions
+                | Self::Ready
+                | Self::AuthenticatingAgain
+        )
+    }
+
+    /// Between disconnected and ready, or re-authenticating: the setup timeout runs.
+    fn is_preparing(&self) -> bool {
+        matches!(
+            self,
+            Self::Resolving
+                | Self::Connecting
+                | Self::Authenticating
+                | Self::CheckingApiVersions
+                | Self::AuthenticatingAgain
+        )
+    }
+
+    fn name(&self) -> &'static str {
+        match self {
+            Self::Disconnected => "disconnected",
+            Self::Resolving => "resolving the host name",
+            Self::Connecting => "connecting",
+            Self::Authenticating => "authenticating",
+            Self::CheckingApiVersions => "checking API versions",
+            Self::Ready => "ready",
+            Self::AuthenticatingAgain => "authenticating again",
+            Self::AuthenticationFailed(_) => "authentication failed",
+        }
+    }
+}
+
+/// The next step of an attempt to connect.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum NextStep {
+    /// Resolve the host name.
+    Resolve,
+    /// Connect to this address.
+    Connect(SocketAddr),
+    /// A look-up, of an earlier attempt, is still running: wait for it.
+    Wait,
+}
+
+#[derive(Debug)]
+struct NodeConnection {
+    state: ConnectionState,
+    host: Arc<str>,
+    port: u16,
+    addresses: Addresses,
+    /// A look-up of the host name is running.
+    is_looked_up: bool,
+    /// When the current attempt began, or the last connection closed: the reconnect back-off counts from here.
+    last_attempt: Instant,
+    /// Disconnects since the node was last ready: exponent of the reconnect back-off.
+    failures: u32,
+    reconnect_backoff: Duration,
+    /// Attempts since the node was last ready that ended before it was: exponent of the setup timeout.
+    setup_failures: u32,
+    setup_timeout: Duration,
+    /// When the current stage of the setup began: the setup timeout counts from here.
+    setup_since: Instant,
+    throttled_until: Option<Instant>,
+    last_error: Option<Arc<str>>,
+    /// Limits log lines about the node, one limit per kind of event.
+    logged: BTreeMap<&'static str, Seldom>,
+    /// A warning was logged since the node was last ready: then an info line says that it is.
+    is_warned_of: bool,
+}
+
+/// Reconnect back-off and setup timeout, each with its maximum.
+#[derive(Debug, Clone)]
+pub(crate) struct ConnectionTimeouts {
+    pub(crate) reconnect_backoff: Duration,
+    pub(crate) reconnect_backoff_max: Duration,
+    pub(crate) setup_timeout: Duration,
+    pub(crate) setup_timeout_max: Duration,
+}
+
+/// The states of the connections to all nodes.
+///
+/// A timeout has expired at its very instant, in Java a millisecond later: a poll that blocks exactly that long then
+/// finds something to do.
+///
+/// # Kafka
+/// `org.apache.kafka.clients.ClusterConnectionStates`.
+#[derive(Debug)]
+pub(crate) struct ClusterConnectionStates {
+    log: LogContext,
+    nodes: BTreeMap<NodeId, NodeConnection>,
+    /// The nodes that [are preparing](ConnectionState::is_preparing), so that a poll need not scan all nodes.
+    preparing: BTreeSet<NodeId>,
+    reconnect_backoff: ExponentialBackoff,
+    setup_timeout: ExponentialBackoff,
+    random: fastrand::Rng,
+}
+
+impl ClusterConnectionStates {
+    pub(crate) fn new(
+        timeouts: &ConnectionTimeouts,
+        random: fastrand::Rng,
+        log: LogContext,
+    ) -> Self {
+        Self {
+            log,
+            nodes: BTreeMap::new(),
+            preparing: BTreeSet::new(),
+            reconnect_backoff: ExponentialBackoff::new(
+                timeouts.reconnect_backoff,
+                GROWTH,
+                timeouts.reconnect_backoff_max,
+                JITTER,
+            ),
+            setup_timeout: ExponentialBackoff::new(
+                timeouts.setup_timeout,
+                GROWTH,
+                timeouts.setup_timeout_max,
+                JITTER,
+            ),
+            random,
+        }
+    }
+
+    /// Whether connecting may start now: the node is disconnected, and its reconnect back-off is over.
+    pub(crate) fn can_connect(&self, id: NodeId, now: Instant) -> bool {
+        self.connection_deadline(id, now).is_over(now)
+    }
+
+    /// When connecting may start: the end of the reconnect back-off; `Never` while connecting or connected.
+    pub(crate) fn connection_deadline(&self, id: NodeId, now: Instant) -> Deadline {
+        match self.nodes.get(&id) {
+            None => Deadline::At(now),
+            Some(node) if node.state.is_disconnected() => {
+                if planted!(ReconnectsAtOnce) {
+                    return Deadline::At(now);
+                }
+                Deadline::after(node.last_attempt, node.reconnect_backoff)
+            }
+            Some(_) => Deadline::Never,
+        }
+    }
+
+    /// When to look at the node again: the end of its throttle time if it is connected, else
+    /// [`connection_deadline`](Self::connection_deadline).
+    pub(crate) fn poll_deadline(&self, id: NodeId, now: Instant) -> Deadline {
+        match self.nodes.get(&id) {
+            Some(NodeConnection {
+                state,
+                throttled_until: Some(until),
+                ..
+            }) if state.is_connected() && *until > now => Deadline::At(*until),
+            _ => self.connection_deadline(id, now),
+        }
+    }
+
+    /// Starts an attempt to connect, and returns its first step.
+    pub(crate) fn connecting(&mut self, node: &Node, now: Instant) -> NextStep {
+        let id = node.id();
+        let setup_timeout = self.setup_timeout.clone();
+        let reconnect_backoff = self.reconnect_backoff.clone();
+        let random = &mut self.random;
+        let entry = self.nodes.entry(id).or_insert_with(|| NodeConnection {
+            state: ConnectionState::Disconnected,
+            host: Arc::from(node.host()),
+            port: node.port(),
+            addresses: Addresses::default(),
+            is_looked_up: false,
+            last_attempt: now,
+            failures: 0,
+            reconnect_backoff: reconnect_backoff.backoff(0, random.f64()),
+            setup_failures: 0,
+            setup_timeout: setup_timeout.backoff(0, random.f64()),
+            setup_since: now,
+            throttled_until: None,
+            last_error: None,
+            logged: BTreeMap::new(),
+            is_warned_of: false,
+        });
+        // Throttle time ends with the connection (NC-24; in Java it outlives it): a broker that still throttles says
+        // so in its first response, and one that asked for days can be restarted or replaced.
+        entry.throttled_until = None;
+        // Another host is another broker under the same id: errors and back-offs of the old one do not count for it.
+        if *entry.host != *node.host() || entry.port != node.port() {
+            if let Some(unsaid) = entry.logged.entry("host").or_default().happened(now) {
+                log::info!(
+                    self.log,
+                    "Host of node {id} changed from {}:{} to {}:{}{unsaid}",
+                    entry.host,
+                    entry.port,
+                    node.host(),
+                    node.port()
+                );
+            }
+            entry.host = Arc::from(node.host());
+            entry.port = node.port();
+            entry.addresses = Addresses::default();
+            entry.failures = 0;
+            entry.reconnect_backoff = reconnect_backoff.backoff(0, random.f64());
+            entry.setup_failures = 0;
+            entry.setup_timeout = setup_timeout.backoff(0, random.f64());
+            entry.last_error = None;
+            // A running look-up is for the old host name: a new one replaces it.
+            entry.is_looked_up = false;
+        }
+        self.preparing.insert(id);
+        // Each resolved address gets one attempt before the name is resolved again (KIP-302).
+        if let Some(address) = entry.addresses.next() {
+            entry.begin(ConnectionState::Connecting, now);
+            return NextStep::Connect(address);
+        }
+        entry.begin(ConnectionState::Resolving, now);
+        if entry.is_looked_up {
+            return NextStep::Wait;
+        }
+        entry.is_looked_up = true;
+        NextStep::Resolve
+    }
+
+    /// Takes in the addresses of a look-up. Returns the one to connect to, if an attempt waits for it; addresses that
+    /// come after the attempt timed out are kept for the next one.
+    pub(crate) fn resolved(
+        &mut self,
+        id: NodeId,
+        addresses: Vec<SocketAddr>,
+        now: Instant,
+    ) -> Option<SocketAddr> {
+        let node = self.nodes.get_mut(&id)?;
+        node.is_looked_up = false;
+        // Connecting by an address of an earlier look-up: its list is in use.
+        if node.state == ConnectionState::Connecting {
+            return None;
+        }
+        node.addresses.replace(addresses);
+        if node.state != ConnectionState::Resolving {
+            return None;
+        }
+        let address = node.addresses.next()?;
+        node.begin(ConnectionState::Connecting, now);
+        Some(address)
+    }
+
+    /// Takes in that a look-up failed. Returns whether an attempt was waiting for it, which thereby failed.
+    pub(crate) fn resolution_failed(&mut self, id: NodeId) -> bool {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return false;
+        };
+        node.is_looked_up = planted!(FailedLookUpAwaited);
+        node.state == ConnectionState::Resolving
+    }
+
+    /// The TCP connection is established; the TLS handshake or SASL authentication starts.
+    pub(crate) fn authenticating(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::Authenticating, now);
+    }
+
+    /// Authentication is done; an ApiVersions request is sent next.
+    pub(crate) fn checking_api_versions(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::CheckingApiVersions, now);
+    }
+
+    /// Re-authentication starts, limited by the setup timeout like the first authentication.
+    pub(crate) fn authenticating_again(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::AuthenticatingAgain, now);
+        self.preparing.insert(id);
+    }
+
+    /// Re-authentication succeeded: the node is ready again.
+    pub(crate) fn authenticated_again(&mut self, id: NodeId, now: Instant) {
+        self.next_stage(id, ConnectionState::Ready, now);
+        self.preparing.remove(&id);
+    }
+
+    fn next_stage(&mut self, id: NodeId, state: ConnectionState, now: Instant) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.state = state;
+            // Each stage gets the whole setup timeout. The reconnect back-off is reset only when the node is ready:
+            // else a broker that accepts connections and drops them would be reconnected to without pause.
+            node.setup_since = now;
+            if planted!(BlindConnectedIsFine) {
+                node.failures = 0;
+            }
+        }
+    }
+
+    /// The node is ready: back-off, setup timeout and last error are reset. Returns the number of failures before, if a
+    /// warning was logged of them.
+    pub(crate) fn ready(&mut self, id: NodeId) -> Option<u32> {
+        let node = self.nodes.get_mut(&id)?;
+        let failures = node.failures;
+        node.state = ConnectionState::Ready;
+        node.last_error = None;
+        node.failures = 0;
+        node.reconnect_backoff = self.reconnect_backoff.backoff(0, self.random.f64());
+        node.setup_failures = 0;
+        node.setup_timeout = self.setup_timeout.backoff(0, self.random.f64());
+        self.preparing.remove(&id);
+        std::mem::take(&mut node.is_warned_of).then_some(failures)
+    }
+
+    /// Whether a warning about the node may be logged now, and how many were suppressed: rate-limited per node and
+    /// state.
+    pub(crate) fn warn_of(&mut self, id: NodeId, now: Instant) -> Option<Unsaid> {
+        let node = self.nodes.get_mut(&id)?;
+        let logged = node.logged.entry(node.state.name()).or_default();
+        let unsaid = logged.happened(now)?;
+        node.is_warned_of = true;
+        Some(unsaid)
+    }
+
+    /// The connection closed, or the attempt to connect failed.
+    pub(crate) fn disconnected(&mut self, id: NodeId, now: Instant, error: Arc<str>) {
+        self.ended(id, now, ConnectionState::Disconnected, error);
+    }
+
+    /// TLS or SASL authentication failed, and the connection closed.
+    pub(crate) fn authentication_failed(&mut self, id: NodeId, now: Instant, error: Arc<str>) {
+        self.ended(
+            id,
+            now,
+            ConnectionState::AuthenticationFailed(Arc::clone(&error)),
+            error,
+        );
+        if planted!(RefusingBrokerNotBackedOff) {
+            if let Some(node) = self.nodes.get_mut(&id) {
+                node.reconnect_backoff = Duration::ZERO;
+            }
+        }
+    }
+
+    fn ended(&mut self, id: NodeId, now: Instant, state: ConnectionState, error: Arc<str>) {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return;
+        };
+        // The back-off starts now: an attempt that took longer than it must not be repeated at once.
+        node.last_attempt = now;
+        node.reconnect_backoff = self
+            .reconnect_backoff
+            .backoff(node.failures, self.random.f64());
+        node.failures = node.failures.saturating_add(1);
+        // The setup timeout grows too (KIP-601), so that a slow network gets through in the end.
+        if node.state.is_preparing() {
+            node.setup_failures = node.setup_failures.saturating_add(1);
+            node.setup_timeout = self
+                .setup_timeout
+                .backoff(node.setup_failures, self.random.f64());
+        }
+        if node.state.is_connected() {
+            // The broker may have moved since its host name was resolved.
+            node.addresses.expire();
+        }
+        node.last_error = Some(error);
+        node.state = state;
+        self.preparing.remove(&id);
+    }
+
+    /// Throttles the node until `until`. Returns by how much that extends its throttle time; an earlier end is ignored.
+    pub(crate) fn throttle(&mut self, id: NodeId, until: Instant, now: Instant) -> Duration {
+        let Some(node) = self.nodes.get_mut(&id) else {
+            return Duration::ZERO;
+        };
+        let before = node.throttled_until.map_or(now, |at| at.max(now));
+        if until <= before {
+            return Duration::ZERO;
+        }
+        node.throttled_until = Some(until);
+        until - before
+    }
+
+    pub(crate) fn is_throttled(&self, id: NodeId, now: Instant) -> bool {
+        self.nodes
+            .get(&id)
+            .and_then(|node| node.throttled_until)
+            .is_some_and(|until| until > now)
+    }
+
+    /// Whether the state is ready and the node is not throttled; in-flight requests are not looked at.
+    pub(crate) fn is_ready(&self, id: NodeId, now: Instant) -> bool {
+        self.nodes.get(&id).is_some_and(|node| {
+            node.state == ConnectionState::Ready
+                && node.throttled_until.is_none_or(|until| until <= now)
+        })
+    }
+
+    /// Whether the node is being connected to, authenticated or re-authenticated.
+    pub(crate) fn is_preparing(&self, id: NodeId) -> bool {
+        self.preparing.contains(&id)
+    }
+
+    /// Whether the node is connecting or connected.
+    pub(crate) fn is_live(&self, id: NodeId) -> bool {
+        self.nodes
+            .get(&id)
+            .is_some_and(|node| !node.state.is_disconnected())
+    }
+
+    pub(crate) fn state(&self, id: NodeId) -> Option<&ConnectionState> {
+        self.nodes.get(&id).map(|node| &node.state)
+    }
+
+    /// The error of the last disconnect, until the node is ready again.
+    pub(crate) fn last_error(&self, id: NodeId) -> Option<&Arc<str>> {
+        self.nodes
+            .get(&id)
+            .and_then(|node| node.last_error.as_ref())
+    }
+
+    /// Number of disconnects since the node was last ready.
+    pub(crate) fn failures(&self, id: NodeId) -> u32 {
+        self.nodes.get(&id).map_or(0, |node| node.failures)
+    }
+
+    /// Number of consecutive attempts that ended before the node was ready.
+    pub(crate) fn setup_failures(&self, id: NodeId) -> u32 {
+        self.nodes.get(&id).map_or(0, |node| node.setup_failures)
+    }
+
+    /// Drops the resolved addresses: the next attempt resolves the host name again.
+    pub(crate) fn look_up_again(&mut self, id: NodeId) {
+        if let Some(node) = self.nodes.get_mut(&id) {
+            node.addresses.expire();
+        }
+    }
+
+    /// The node's host and port.
+    pub(crate) fn endpoint(&self, id: NodeId) -> Option<(&Arc<str>, u16)> {
+        self.nodes.get(&id).map(|node| (&node.host, node.port))
+    }
+
+    /// When the last attempt began, or the last connection closed.
+    pub(crate) fn last_attempt(&self, id: NodeId) -> Option<Instant> {
+        self.nodes.get(&id).map(|node| node.last_attempt)
+    }
+
+    /// The setup timeout of the current or next attempt, for each of its stages.
+    pub(crate) fn setup_timeout(&self, id: NodeId) -> Option<Duration> {
+        self.nodes.get(&id).map(|node| node.setup_timeout)
+    }
+
+    /// The earliest setup deadline of all nodes: bounds the poll's timeout.
+    pub(crate) fn next_setup_deadline(&self) -> Deadline {
+        self.preparing
+            .iter()
+            .map(|id| self.setup_deadline(*id))
+            .min()
+            .unwrap_or(Deadline::Never)
+    }
+
+    /// A node whose setup has timed out, if there is one.
+    pub(crate) fn timed_out_setup(&self, now: Instant) -> Option<NodeId> {
+        self.preparing
+            .iter()
+            .copied()
+            .find(|id| self.setup_deadline(*id).is_over(now))
+    }
+
+    fn setup_deadline(&self, id: NodeId) -> Deadline {
+        self.nodes.get(&id).map_or(Deadline::Never, |node| {
+            Deadline::after(node.setup_since, node.setup_timeout)
+        })
+    }
+
+    /// The nodes that were ever connected to, by id.
+    pub(crate) fn nodes(&self) -> impl Iterator<Item = NodeId> {
+        self.nodes.keys().copied()
+    }
+
+    /// The nodes that are being set up, and since when each is in its current stage.
+    pub(crate) fn preparing(&self) -> impl Iterator<Item = (NodeId, Instant)> {
+        let known = |id: &NodeId| Some((*id, self.nodes.get(id)?.setup_since));
+        self.preparing.iter().filter_map(known)
+    }
+
+    /// A node's state in words, for logs and errors.
+    pub(crate) fn state_name(&self, id: NodeId) -> &'static str {
+        self.nodes
+            .get(&id)
+            .map_or("never connected to", |node| node.state.name())
+    }
+}
+
+impl NodeConnection {
+    fn begin(&mut self, state: ConnectionState, now: Instant) {
+        self.state = state;
+        self.last_attempt = now;
+        self.setup_since = now;
+    }
+}
+
+#[cfg(test)]
+mod tests;

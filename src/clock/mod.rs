@@ -1,0 +1,349 @@
+//! Clocks, injected everywhere: a monotonic [`Instant`] for timeouts, a wall-clock [`Timestamp`] for records, and a
+//! [`Deadline`] that may be never. Monotonic and wall-clock time are different types, so that they cannot be mixed up:
+//! the wall clock may be set, the monotonic one may not.
+
+pub(crate) mod log_limit;
+pub(crate) mod seldom;
+
+use std::fmt;
+use std::ops::{Add, Sub};
+use std::time::Duration;
+
+/// A time on the monotonic clock, in nanoseconds since the clock's origin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub(crate) struct Instant(u64);
+
+impl Instant {
+    /// The clock's origin.
+    pub(crate) const ORIGIN: Self = Self(0);
+
+    /// The instant `nanos` nanoseconds after the origin.
+    pub(crate) const fn from_nanos(nanos: u64) -> Self {
+        Self(nanos)
+    }
+
+    /// Nanoseconds since the origin.
+    pub(crate) const fn as_nanos(self) -> u64 {
+        self.0
+    }
+
+    /// Duration since `earlier`; zero if that is later.
+    pub(crate) fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_nanos(self.0.saturating_sub(earlier.0))
+    }
+
+    /// Saturating addition; the maximum is 584 years after the origin.
+    #[must_use]
+    pub(crate) fn saturating_add(self, duration: Duration) -> Self {
+        let nanos = u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX);
+        Self(self.0.saturating_add(nanos))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+    fn add(self, duration: Duration) -> Self {
+        self.saturating_add(duration)
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+    fn sub(self, earlier: Self) -> Duration {
+        self.saturating_since(earlier)
+    }
+}
+
+/// Wall-clock time in milliseconds since 1970-01-01 UTC: the timestamp of records.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Timestamp(i64);
+
+impl Timestamp {
+    /// "No timestamp" on the wire.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) const NONE: Self = Self(-1);
+
+    /// 1970-01-01 UTC.
+    pub(crate) const EPOCH: Self = Self(0);
+
+    /// A timestamp of `millis` milliseconds since the epoch.
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+    pub(crate) const fn from_millis(millis: i64) -> Self {
+        Self(millis)
+    }
+
+    /// Milliseconds since the epoch.
+    pub(crate) const fn as_millis(self) -> i64 {
+        self.0
+    }
+}
+
+#[cfg(feature = "testing")]
+impl Timestamp {
+    /// So much later.
+    pub(crate) fn plus(self, duration: Duration) -> Self {
+        let millis = i64::try_from(duration.as_millis()).unwrap_or(i64::MAX);
+        Self(self.0.saturating_add(millis))
+    }
+}
+
+impl fmt::Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} ms", self.0)
+    }
+}
+
+/// A deadline, or none.
+///
+/// Ordered by time; `Never` is after every instant.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[allow(clippy::exhaustive_enums, reason = "there is no third answer")]
+pub(crate) enum Deadline {
+    /// Expired once the clock has reached this instant.
+    At(Instant),
+    /// Never expires.
+    Never,
+}
+
+impl Deadline {
+    /// The deadline `timeout` after `now`; a timeout too long to represent is never.
+    pub(crate) fn after(now: Instant, timeout: Duration) -> Self {
+        match u64::try_from(timeout.as_nanos())
+            .ok()
+            .and_then(|n| now.0.checked_add(n))
+        {
+            Some(nanos) => Self::At(Instant(nanos)),
+            None => Self::Never,
+        }
+    }
+
+    /// Whether it has expired.
+    pub(crate) fn is_over(self, now: Instant) -> bool {
+        match self {
+            Self::At(at) => now >= at,
+            Self::Never => false,
+        }
+    }
+
+    /// Time left: `None` for never, zero if expired.
+    pub(crate) fn remaining(self, now: Instant) -> Option<Duration> {
+        match self {
+            Self::At(at) => Some(at.saturating_since(now)),
+            Self::Never => None,
+        }
+    }
+
+    /// Time left, but no longer than `limit`.
+    pub(crate) fn remaining_or(self, now: Instant, limit: Duration) -> Duration {
+        self.remaining(now).map_or(limit, |left| left.min(limit))
+    }
+}
+
+/// Source of time: the system's clocks, or a mock in tests and simulations.
+///
+/// # Threads
+/// Called from every thread; must not block.
+/// # Kafka
+/// `org.apache.kafka.common.utils.Time`.
+pub(crate) trait Clock: Send + Sync + fmt::Debug {
+    /// The monotonic clock: never goes back.
+    fn now(&self) -> Instant;
+    /// The wall clock: may jump either way.
+    fn timestamp(&self) -> Timestamp;
+
+    /// How long a thread may sleep, in real time, before it reads the clock again, if `left` is left on this clock. The
+    /// system's clock runs at the speed of real time: all of it. A mock clock may be set at any moment: only briefly.
+    fn real_time(&self, left: Duration) -> Duration {
+        left.min(LOOK_AT_CLOCK)
+    }
+}
+
+/// Interval at which a sleeping thread reads a mock clock.
+const LOOK_AT_CLOCK: Duration = Duration::from_millis(1);
+
+/// The wall clock in milliseconds. Read for every record, so it takes the system's numbers directly: the standard
+/// library's conversion to a `Duration` takes longer than the system call.
+#[cfg(unix)]
+fn wall_clock_ms() -> i64 {
+    // Cannot fail: every Unix has this clock.
+    let now = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME)
+        .unwrap_or(nix::sys::time::TimeSpec::new(0, 0));
+    now.tv_sec() * 1_000 + now.tv_nsec() / 1_000_000
+}
+
+#[cfg(not(unix))]
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the system's clocks"
+)]
+fn wall_clock_ms() -> i64 {
+    let since_epoch = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
+    // Not `as_millis`, which needs a 128-bit multiplication and division.
+    since_epoch.as_secs() as i64 * 1_000 + i64::from(since_epoch.subsec_millis())
+}
+
+/// The operating system's clocks.
+#[derive(Debug, Clone)]
+pub(crate) struct SystemClock {
+    origin: std::time::Instant,
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the system's clocks"
+)]
+impl SystemClock {
+    /// A clock whose monotonic origin is now.
+    pub(crate) fn new() -> Self {
+        Self {
+            origin: std::time::Instant::now(),
+        }
+    }
+}
+
+impl Default for SystemClock {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+#[allow(
+    clippy::disallowed_methods,
+    reason = "the one place that reads the system's clocks"
+)]
+impl Clock for SystemClock {
+    fn now(&self) -> Instant {
+        // Starts at one second, so that instants before the start can be represented.
+        Instant(1_000_000_000 + u64::try_from(self.origin.elapsed().as_nanos()).unwrap_or(u64::MAX))
+    }
+
+    fn timestamp(&self) -> Timestamp {
+        Timestamp(wall_clock_ms())
+    }
+
+    fn real_time(&self, left: Duration) -> Duration {
+        left
+    }
+}
+
+/// A clock that stands still until it is told to move.
+#[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+pub(crate) mod mock {
+    use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+    use std::time::Duration;
+
+    use super::{Clock, Instant, Timestamp};
+
+    /// A clock that stands still until it is told to move.
+    ///
+    /// Its two readings begin far apart and the wall clock can be set alone, so that code which takes
+    /// one for the other shows.
+    ///
+    /// # Kafka
+    /// `org.apache.kafka.common.utils.MockTime`.
+    #[derive(Debug)]
+    pub(crate) struct MockClock {
+        nanos: AtomicU64,
+        /// Since the epoch, in nanoseconds so that small steps add up.
+        wall_nanos: AtomicI64,
+    }
+
+    impl MockClock {
+        /// Reads an hour on the monotonic clock, and 2021-09-21 on the wall.
+        pub(crate) fn new() -> Self {
+            Self {
+                nanos: AtomicU64::new(3_600_000_000_000),
+                wall_nanos: AtomicI64::new(1_632_182_400_000_000_000),
+            }
+        }
+
+        /// Lets time pass, on both clocks.
+        pub(crate) fn advance(&self, by: Duration) {
+            let nanos = u64::try_from(by.as_nanos()).expect("tests pass less than 584 years");
+            self.nanos.fetch_add(nanos, Ordering::SeqCst);
+            self.wall_nanos.fetch_add(nanos as i64, Ordering::SeqCst);
+        }
+
+        /// Lets time pass until this point of the monotonic clock, on both; nothing if that is over.
+        pub(crate) fn advance_to(&self, at: Instant) {
+            self.advance(at - self.now());
+        }
+
+        /// Sets the wall clock by so many milliseconds, forward or back; no time passes.
+        pub(crate) fn jump_wall(&self, millis: i64) {
+            self.wall_nanos
+                .fetch_add(millis * 1_000_000, Ordering::SeqCst);
+        }
+    }
+
+    impl Default for MockClock {
+        fn default() -> Self {
+            Self::new()
+        }
+    }
+
+    impl Clock for MockClock {
+        fn now(&self) -> Instant {
+            Instant::from_nanos(self.nanos.load(Ordering::SeqCst))
+        }
+
+        fn timestamp(&self) -> Timestamp {
+            Timestamp::from_millis(self.wall_nanos.load(Ordering::SeqCst).div_euclid(1_000_000))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn never_is_after_every_instant() {
+        assert!(Deadline::At(Instant::from_nanos(u64::MAX)) < Deadline::Never);
+        assert!(!Deadline::Never.is_over(Instant::from_nanos(u64::MAX)));
+    }
+
+    #[test]
+    fn a_timeout_too_long_to_represent_is_never() {
+        let now = Instant::from_nanos(5);
+        assert_eq!(Deadline::after(now, Duration::MAX), Deadline::Never);
+        assert_eq!(
+            Deadline::after(now, Duration::from_nanos(2)),
+            Deadline::At(Instant::from_nanos(7))
+        );
+    }
+
+    #[test]
+    fn the_time_left_is_bounded_by_the_limit() {
+        let now = Instant::from_nanos(10);
+        let limit = Duration::from_nanos(4);
+        assert_eq!(Deadline::Never.remaining_or(now, limit), limit);
+        assert_eq!(
+            Deadline::At(Instant::from_nanos(11))
+                .remaining_or(now, limit)
+                .as_nanos(),
+            1
+        );
+        assert_eq!(
+            Deadline::At(Instant::from_nanos(3))
+                .remaining_or(now, limit)
+                .as_nanos(),
+            0
+        );
+    }
+
+    #[test]
+    fn the_mock_clock_moves_only_when_told_and_its_wall_clock_can_jump_alone() {
+        let clock = mock::MockClock::new();
+        let (now, wall) = (clock.now(), clock.timestamp());
+        assert_eq!((clock.now(), clock.timestamp()), (now, wall));
+        clock.advance(Duration::from_millis(7));
+        assert_eq!(clock.now() - now, Duration::from_millis(7));
+        assert_eq!(clock.timestamp().as_millis() - wall.as_millis(), 7);
+        clock.jump_wall(-1_000);
+        assert_eq!(clock.now() - now, Duration::from_millis(7));
+        assert_eq!(clock.timestamp().as_millis() - wall.as_millis(), -993);
+    }
+}

@@ -1,0 +1,209 @@
+//! Errors of transactional calls.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::{ErrorCode, Misuse};
+
+/// Why a transactional call failed, and what can be done next.
+///
+/// | [`kind`](Self::kind) | what to do |
+/// |---|---|
+/// | [`TimedOut`](TransactionErrorKind::TimedOut) | retry the same call: it resumes waiting for the operation that the first one started |
+/// | [`Abortable`](TransactionErrorKind::Abortable) | `abort_transaction`, then begin the next |
+/// | [`Fenced`](TransactionErrorKind::Fenced), [`Fatal`](TransactionErrorKind::Fatal) | close the producer and build another |
+/// | [`WrongState`](TransactionErrorKind::WrongState), [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets), [`Misuse`](TransactionErrorKind::Misuse) | fix the program: nothing has changed |
+/// | [`Closed`](TransactionErrorKind::Closed) | nothing: the producer is closed |
+///
+/// Cheap to clone.
+///
+/// # Kafka
+/// What the transactional methods of `KafkaProducer` throw: `TimeoutException`, `KafkaException`,
+/// `ProducerFencedException`, `IllegalStateException` and others, as one type with predicates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TransactionError {
+    call: TransactionCall,
+    failure: TransactionFailure,
+}
+
+/// A transactional call. `Display` prints the method's name.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TransactionCall {
+    /// `init_transactions`.
+    InitTransactions,
+    /// `begin_transaction`, or `transaction`, which begins one for a guard.
+    BeginTransaction,
+    /// `send` of a producer with a `transactional.id`, or of a guard.
+    Send,
+    /// `send_offsets_to_transaction`.
+    SendOffsetsToTransaction,
+    /// `commit_transaction`.
+    CommitTransaction,
+    /// `abort_transaction`.
+    AbortTransaction,
+    /// `fence_producer` of the mock producer.
+    FenceProducer,
+}
+
+impl fmt::Display for TransactionCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::InitTransactions => "init_transactions",
+            Self::BeginTransaction => "begin_transaction",
+            Self::Send => "send",
+            Self::SendOffsetsToTransaction => "send_offsets_to_transaction",
+            Self::CommitTransaction => "commit_transaction",
+            Self::AbortTransaction => "abort_transaction",
+            Self::FenceProducer => "fence_producer",
+        })
+    }
+}
+
+/// What kind of failure it was.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TransactionErrorKind {
+    /// The timeout passed. The operation goes on: retry the same call to learn its result. Until then other
+    /// transactional calls are rejected.
+    TimedOut,
+    /// The transaction cannot be committed. Abort it; the producer can be used for the next one.
+    Abortable,
+    /// The producer was fenced: another producer with the same `transactional.id` has taken over, or the coordinator
+    /// aborted the transaction because it was open for longer than `transaction.timeout.ms`. This producer cannot be
+    /// used any more.
+    Fenced,
+    /// The producer cannot be used any more.
+    Fatal,
+    /// The call is not allowed in the producer's current state, which the text names.
+    WrongState,
+    /// No broker could accept the offsets or the group metadata; the text names which. Nothing was sent.
+    InvalidOffsets,
+    /// The call is not allowed where it was made.
+    Misuse(Misuse),
+    /// The producer was closed.
+    Closed,
+}
+
+impl TransactionError {
+    pub(crate) fn new(call: TransactionCall, failure: TransactionFailure) -> Self {
+        Self { call, failure }
+    }
+
+    /// What kind of failure it was.
+    pub fn kind(&self) -> TransactionErrorKind {
+        self.failure.kind
+    }
+
+    /// The call that failed.
+    pub fn call(&self) -> TransactionCall {
+        self.call
+    }
+
+    /// Kafka's error code, if an error response decided.
+    pub fn code(&self) -> Option<ErrorCode> {
+        self.failure.code
+    }
+
+    /// Whether the same call, retried, resumes where this one stopped.
+    pub fn is_retriable(&self) -> bool {
+        self.failure.kind == TransactionErrorKind::TimedOut
+    }
+
+    /// Whether the transaction must be aborted, after which the producer can be used again.
+    pub fn is_abortable(&self) -> bool {
+        self.failure.kind == TransactionErrorKind::Abortable
+    }
+
+    /// Whether the producer cannot be used any more.
+    pub fn is_fatal(&self) -> bool {
+        matches!(
+            self.failure.kind,
+            TransactionErrorKind::Fenced
+                | TransactionErrorKind::Fatal
+                | TransactionErrorKind::Closed
+        )
+    }
+
+    /// Whether the producer was fenced by another one with the same `transactional.id`.
+    pub fn is_fenced(&self) -> bool {
+        self.failure.kind == TransactionErrorKind::Fenced
+    }
+
+    /// Whether the transaction may be committed all the same: EndTxn with commit was sent, or may have been, and the
+    /// coordinator has not responded; or the call timed out, and the commit goes on. A producer that has failed says so in
+    /// each later call too.
+    pub fn may_be_committed(&self) -> bool {
+        self.failure.may_be_committed
+    }
+}
+
+impl fmt::Display for TransactionError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.call, self.failure)?;
+        if self.failure.may_be_committed {
+            write!(f, " (the transaction may have been committed)")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for TransactionError {}
+
+/// Why a transaction, or the producer, cannot go on: the part of the error that does not depend on the call.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TransactionFailure {
+    pub(crate) kind: TransactionErrorKind,
+    pub(crate) code: Option<ErrorCode>,
+    pub(crate) message: Arc<str>,
+    /// The coordinator was asked to commit the transaction, or may be, and nobody knows what came of it.
+    pub(crate) may_be_committed: bool,
+}
+
+impl TransactionFailure {
+    pub(crate) fn new(
+        kind: TransactionErrorKind,
+        code: Option<ErrorCode>,
+        message: impl Into<Arc<str>>,
+    ) -> Self {
+        Self {
+            kind,
+            code,
+            message: message.into(),
+            may_be_committed: false,
+        }
+    }
+
+    /// With or without the doubt whether the transaction was committed.
+    #[must_use]
+    pub(crate) fn in_doubt(self, may_be_committed: bool) -> Self {
+        Self {
+            may_be_committed,
+            ..self
+        }
+    }
+
+    pub(crate) fn misuse(why: Misuse) -> Self {
+        Self::new(TransactionErrorKind::Misuse(why), None, why.to_string())
+    }
+
+    pub(crate) fn wrong_state(message: impl Into<Arc<str>>) -> Self {
+        Self::new(TransactionErrorKind::WrongState, None, message)
+    }
+}
+
+impl fmt::Display for TransactionFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.kind {
+            TransactionErrorKind::Abortable => {
+                write!(f, "the transaction must be aborted: {}", self.message)
+            }
+            TransactionErrorKind::Fenced | TransactionErrorKind::Fatal => write!(
+                f,
+                "the producer cannot go on, build another one: {}",
+                self.message
+            ),
+            _ => f.write_str(&self.message),
+        }
+    }
+}

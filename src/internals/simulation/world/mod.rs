@@ -1,0 +1,332 @@
+//! The world around simulated producers: the network, the brokers, names and time.
+
+mod faults;
+mod options;
+mod places;
+#[cfg(test)]
+mod tests;
+mod transactions;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+pub use faults::RuleNumber;
+#[cfg(feature = "tls-no-provider")]
+pub use options::TlsOptions;
+pub use options::{BrokersOptions, NetworkOptions, SaslOptions};
+use places::{BOOTSTRAP_NAME, PORT, SimNodePlaces};
+
+use crate::clock::mock::MockClock;
+use crate::clock::{Clock, Deadline, Instant};
+use crate::network::resolver::NameLookUps;
+#[cfg(feature = "tls-no-provider")]
+use crate::security::tls::OurTime;
+use crate::sync::{Mutex, Rank};
+use crate::testing::KafkaRelease;
+use crate::testing::sim::carrier::Carrier;
+use crate::testing::sim::journal::BrokerNews;
+use crate::testing::sim::log::{Depth, TopicSettings};
+use crate::testing::sim::names::SimNames;
+use crate::testing::sim::network::SimNetwork;
+#[cfg(feature = "tls-no-provider")]
+use crate::testing::sim::tls::{TlsIdentities, TlsListener};
+use crate::testing::sim::{SimCluster, SimNode, SimOptions};
+use crate::types::{NodeId, PartitionId};
+
+/// Partitions of a topic that came into being because somebody asked for it.
+const DEFAULT_PARTITIONS: usize = 3;
+const CLUSTER_ID: &str = "simulated";
+
+/// All that is around the producers of one run. Clones are handles to the same one.
+///
+/// Nothing in it goes on by itself, and nothing in it differs between two runs of one seed: time passes when it is told
+/// to ([`advance_to`](Self::advance_to)), and what is due by then happens when it is told to
+/// ([`do_what_is_due`](Self::do_what_is_due)).
+///
+/// What goes wrong is told by the methods of `faults`: they name nodes, topics and partitions, and do nothing about
+/// what is not there.
+///
+/// # Threads
+/// For one.
+#[derive(Clone)]
+pub struct World {
+    network: SimNetwork,
+    clock: Arc<MockClock>,
+    start: Instant,
+    carrier: Carrier,
+    names: SimNames,
+    changed: Arc<Mutex<Changed>>,
+    release: KafkaRelease,
+    by_name: bool,
+}
+
+/// What is not as it was at the beginning.
+#[derive(Debug)]
+struct Changed {
+    places: SimNodePlaces,
+    clusters: u32,
+    /// Topics whose limit is lowered, and their own settings.
+    settings: BTreeMap<String, TopicSettings>,
+    /// The limits that topics are lowered to, all of those in force.
+    limits: BTreeMap<String, Vec<u32>>,
+    /// Topics that were deleted, and what they were by themselves.
+    deleted: BTreeMap<String, (usize, TopicSettings)>,
+    leaderless: BTreeSet<(String, PartitionId)>,
+    /// Rules about which versions are spoken, and by which node.
+    versions: BTreeMap<RuleNumber, Option<NodeId>>,
+}
+
+/// A topic as it is now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+pub struct TopicPicture {
+    /// Its name.
+    pub name: String,
+    /// How often a topic of this name has been made, over all clusters.
+    pub incarnation: u64,
+    /// Its partitions, in order.
+    pub partitions: Vec<PartitionPicture>,
+}
+
+/// A partition as it is now.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
+pub struct PartitionPicture {
+    /// The offset that the next record will have.
+    pub next_offset: i64,
+    /// Who leads it, if anybody does.
+    pub leader: Option<i32>,
+}
+
+impl World {
+    /// A world without topics, in which all is well. What is not told to it follows from the seed.
+    pub fn new(network: &NetworkOptions, brokers: &BrokersOptions, seed: u64) -> Self {
+        let places = SimNodePlaces::new(brokers.nodes, brokers.by_name);
+        let node = |node| (node, SimNode::new(&places.host(node), PORT));
+        let nodes = places.nodes().into_iter().map(node).collect();
+        let options = SimOptions {
+            cluster_id: CLUSTER_ID.into(),
+            release: brokers.release,
+            auto_create_topics: brokers.auto_create_topics,
+            default_partitions: DEFAULT_PARTITIONS,
+            replication_factor: brokers.replication,
+            settings: TopicSettings::DEFAULT,
+            depth: Depth {
+                retain: true,
+                validate_records: true,
+            },
+        };
+        let mut cluster = SimCluster::new(options, nodes).for_simulation();
+        cluster.begin_epochs_with(brokers.first_epoch);
+        cluster.transactions_mut().options.verify = brokers.verify_transactions;
+        if let Some(sasl) = &brokers.sasl {
+            cluster.sasl().set_user(&sasl.user, &sasl.password);
+            cluster.sasl().add_token(&sasl.token);
+            if let Some(session) = sasl.session {
+                cluster.sasl().set_session(session);
+            }
+        }
+        let clock = Arc::new(MockClock::new());
+        let changed = Changed {
+            places,
+            clusters: 1,
+            settings: BTreeMap::new(),
+            limits: BTreeMap::new(),
+            deleted: BTreeMap::new(),
+            leaderless: BTreeSet::new(),
+            versions: BTreeMap::new(),
+        };
+        let world = Self {
+            network: SimNetwork::new(Arc::clone(&clock), network.profile(), seed),
+            carrier: Carrier::new(cluster, Arc::clone(&clock)),
+            start: clock.now(),
+            clock,
+            names: SimNames::new(),
+            changed: Arc::new(Mutex::new(Rank::LEAF, changed)),
+            release: brokers.release,
+            by_name: brokers.by_name,
+        };
+        for node in world.look(SimNodePlaces::nodes) {
+            for address in world.look(|places| places.addresses(node)) {
+                world.network.listen(address, world.carrier.accept(node));
+            }
+        }
+        #[cfg(feature = "tls-no-provider")]
+        if let Some(tls) = &brokers.tls {
+            world.listen_with_tls(tls);
+        }
+        world.network.nobody_answers_at(faults::silent_address());
+        world.tell_names();
+        world
+    }
+
+    /// # Panics
+    /// If the options are of no use.
+    #[cfg(feature = "tls-no-provider")]
+    fn listen_with_tls(&self, tls: &TlsOptions) {
+        let config = |identity: &crate::testing::TestTls| {
+            let config = identity.clone().config();
+            config.unwrap_or_else(|error| panic!("the brokers of this world: {error}"))
+        };
+        let identities = TlsIdentities {
+            right: config(&tls.right),
+            expired: config(&tls.expired),
+            other_name: config(&tls.other_name),
+            other_authority: config(&tls.other_authority),
+        };
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let listener = TlsListener::new(identities, Arc::new(OurTime(clock)));
+        self.carrier.listen_with_tls(listener);
+    }
+
+    /// By which names or addresses clients come to so many nodes that have moved so often at most.
+    pub fn hosts(nodes: i32, by_name: bool, moves: u8) -> Vec<String> {
+        let mut places = SimNodePlaces::new(nodes, by_name);
+        for _ in 0..moves {
+            places.move_all();
+        }
+        let names = places.names().into_iter();
+        let mut hosts: Vec<_> = names
+            .map(|(name, address)| if by_name { name } else { address.to_string() })
+            .collect();
+        if by_name {
+            hosts.push(BOOTSTRAP_NAME.to_owned());
+        }
+        hosts
+    }
+
+    fn look<T>(&self, how: impl FnOnce(&SimNodePlaces) -> T) -> T {
+        how(&self.changed.lock().places)
+    }
+
+    /// Tells the name service where names lead that are right.
+    fn tell_names(&self) {
+        for (name, address) in self.look(SimNodePlaces::names) {
+            self.names.set(&name, vec![address]);
+        }
+        let present = self.look(SimNodePlaces::present);
+        let all = present.iter().map(std::net::SocketAddr::ip).collect();
+        self.names.set(BOOTSTRAP_NAME, all);
+    }
+
+    /// How much time has passed since the beginning.
+    pub fn elapsed(&self) -> Duration {
+        self.clock.now() - self.start
+    }
+
+    /// The same of a point in time.
+    pub(crate) fn elapsed_at(&self, at: Instant) -> Duration {
+        at - self.start
+    }
+
+    /// Lets time pass until so long after the beginning; nothing if that is over.
+    pub fn advance_to(&self, elapsed: Duration) {
+        self.clock.advance_to(self.start + elapsed);
+    }
+
+    /// When the network or a broker does something next, since the beginning.
+    pub fn next_event(&self) -> Option<Duration> {
+        let of_network = match self.network.next_event() {
+            Deadline::At(at) => Some(at - self.start),
+            Deadline::Never => None,
+        };
+        let due = self.carrier.with(|cluster| cluster.next_due());
+        let of_brokers = due.map(|due| self.elapsed().saturating_add(due));
+        of_network.into_iter().chain(of_brokers).min()
+    }
+
+    /// Does all that is due by now.
+    pub fn do_what_is_due(&self) {
+        self.network.do_what_is_due();
+        // What brokers do by themselves they do when they are looked at: transactions are aborted whose time is over,
+        // and markers written.
+        self.carrier.with(|_| ());
+    }
+
+    /// For `bootstrap.servers`: where brokers were in the beginning, or the name that leads to where they are.
+    pub fn bootstrap_servers(&self) -> String {
+        if self.by_name {
+            return format!("{BOOTSTRAP_NAME}:{PORT}");
+        }
+        let first = self.look(|places| {
+            let nodes = places.nodes().into_iter();
+            nodes
+                .filter_map(|node| places.addresses(node).first().copied())
+                .collect::<Vec<_>>()
+        });
+        let servers: Vec<_> = first.iter().map(ToString::to_string).collect();
+        servers.join(",")
+    }
+
+    /// Makes a topic; false if there is one of this name, or the name or number is not allowed.
+    pub fn create_topic(
+        &self,
+        name: &str,
+        partitions: u16,
+        log_append_time: bool,
+        max_message_bytes: Option<u32>,
+    ) -> bool {
+        let mut settings = TopicSettings {
+            log_append_time,
+            ..TopicSettings::DEFAULT
+        };
+        if let Some(bytes) = max_message_bytes {
+            settings.max_message_bytes = bytes as usize;
+        }
+        self.carrier.with(|cluster| {
+            let made = cluster.create_topic(name, usize::from(partitions), settings);
+            made.is_ok()
+        })
+    }
+
+    /// What brokers did since the last call, in order.
+    pub fn take_news(&self) -> Vec<BrokerNews> {
+        self.carrier.take_news()
+    }
+
+    /// All topics as they are now, by name.
+    pub fn topics(&self) -> Vec<TopicPicture> {
+        self.carrier.with(|cluster| {
+            let topics = cluster.topics().map(|(name, topic)| TopicPicture {
+                name: name.to_string(),
+                incarnation: topic.incarnation,
+                partitions: topic
+                    .partitions
+                    .iter()
+                    .map(|partition| PartitionPicture {
+                        next_offset: partition.log.next_offset(),
+                        leader: partition.role.leader.filter(|node| cluster.is_alive(*node)),
+                    })
+                    .collect(),
+            });
+            topics.collect()
+        })
+    }
+
+    /// The wall clock jumps, forward or back; no time passes.
+    pub fn jump_wall_clock(&self, by_ms: i64) {
+        self.clock.jump_wall(by_ms);
+    }
+
+    pub(crate) fn network(&self) -> &SimNetwork {
+        &self.network
+    }
+
+    pub(crate) fn clock(&self) -> &Arc<MockClock> {
+        &self.clock
+    }
+
+    /// Where producers look names up: each at once.
+    pub(crate) fn names(&self) -> NameLookUps {
+        NameLookUps::at_once(Arc::new(self.names.clone()))
+    }
+}
+
+impl std::fmt::Debug for World {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("World")
+            .field("elapsed", &self.elapsed())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,107 @@
+//! Metrics context: labels that identify the application to metrics reporters (KIP-606).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// Labels that a reporter attaches to all metrics of a producer, such as the application or the host.
+///
+/// They are given by keys `metrics.context.NAME`; beside them the label [`NAMESPACE`](Self::NAMESPACE) says what
+/// kind of client it is: `kafka.producer`, unless `metrics.context._namespace` says otherwise.
+///
+/// # Kafka
+/// `MetricsContext`, `KafkaMetricsContext` (KIP-606). Differs: a label has a value, if an empty one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MetricsContext {
+    labels: Arc<BTreeMap<String, String>>,
+}
+
+impl MetricsContext {
+    /// The label that says what kind of client it is.
+    pub const NAMESPACE: &'static str = "_namespace";
+
+    /// A context with these labels beside the namespace, of which they may have another; also for testing a
+    /// reporter by itself.
+    pub fn new<K, V>(namespace: &str, labels: impl IntoIterator<Item = (K, V)>) -> Self
+    where
+        K: Into<String>,
+        V: Into<String>,
+    {
+        let namespace = (Self::NAMESPACE.to_owned(), namespace.to_owned());
+        let labels = labels
+            .into_iter()
+            .map(|(name, value)| (name.into(), value.into()));
+        Self {
+            // Later entries win in `collect`, so a label `_namespace` replaces the default.
+            labels: Arc::new(std::iter::once(namespace).chain(labels).collect()),
+        }
+    }
+
+    /// What kind of client it is.
+    pub fn namespace(&self) -> &str {
+        self.label(Self::NAMESPACE).unwrap_or_default()
+    }
+
+    /// The value of a label.
+    pub fn label(&self, name: &str) -> Option<&str> {
+        self.labels.get(name).map(String::as_str)
+    }
+
+    /// All labels, the namespace among them, in the order of their names.
+    pub fn labels(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.labels
+            .iter()
+            .map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn labels(context: &MetricsContext) -> Vec<(&str, &str)> {
+        context.labels().collect()
+    }
+
+    /// Java: KafkaMetricsContextTest#testCreationWithValidNamespaceAndNoLabels
+    #[test]
+    fn without_labels_there_is_the_namespace() {
+        let context = MetricsContext::new("sample-ns", [("", ""); 0]);
+        assert_eq!(labels(&context), [("_namespace", "sample-ns")]);
+        assert_eq!(context.namespace(), "sample-ns");
+    }
+
+    /// Java: KafkaMetricsContextTest#testCreationWithValidNamespaceAndLabels
+    #[test]
+    fn labels_stand_beside_the_namespace() {
+        let context = MetricsContext::new("sample-ns", [("label-a", "label-a-value")]);
+        assert_eq!(
+            labels(&context),
+            [("_namespace", "sample-ns"), ("label-a", "label-a-value")]
+        );
+        assert_eq!(context.label("label-a"), Some("label-a-value"));
+        assert_eq!(context.label("label-b"), None);
+    }
+
+    /// Java: KafkaMetricsContextTest#testCreationWithValidNamespaceAndNullLabelValues,
+    /// #testCreationWithNullNamespaceAndLabels; there is no null here.
+    #[test]
+    fn labels_and_namespace_may_be_empty() {
+        let context = MetricsContext::new("", [("label-a", "")]);
+        assert_eq!(labels(&context), [("_namespace", ""), ("label-a", "")]);
+    }
+
+    #[test]
+    fn a_label_may_say_another_namespace() {
+        let context = MetricsContext::new("kafka.producer", [("_namespace", "billing")]);
+        assert_eq!(labels(&context), [("_namespace", "billing")]);
+    }
+
+    /// Java: KafkaMetricsContextTest#testKafkaMetricsContextLabelsAreImmutable
+    #[test]
+    fn a_copy_has_the_same_labels_and_nobody_can_change_them() {
+        let context = MetricsContext::new("sample-ns", [("label-a", "label-a-value")]);
+        let copy = context.clone();
+        assert!(Arc::ptr_eq(&copy.labels, &context.labels));
+        assert_eq!(copy, context);
+    }
+}

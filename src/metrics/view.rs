@@ -1,0 +1,118 @@
+//! `Metrics`: public, live view of a producer's metrics.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::metric::Metric;
+use super::prometheus;
+use super::registry::MetricsRegistry;
+
+/// The metrics of a producer, live: what is registered later is there too.
+///
+/// ```no_run
+/// # use kafka_producer::{KafkaProducer, ProducerConfig};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let config = ProducerConfig::builder().bootstrap_servers(["127.0.0.1:9092"]).build()?;
+/// let producer = KafkaProducer::<str, str>::new(config)?;
+/// let metrics = producer.metrics();
+/// for metric in metrics.all() {
+///     println!("{}: {}", metric.name(), metric.value());
+/// }
+/// let rate = metrics.get("producer-metrics", "record-send-rate", &[]);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// # Kafka
+/// The map that `KafkaProducer#metrics` returns.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Arc<MetricsRegistry>,
+}
+
+impl Metrics {
+    pub(crate) fn new(registry: Arc<MetricsRegistry>) -> Self {
+        Self { registry }
+    }
+
+    /// All metrics there are now, in the order in which they were registered.
+    pub fn all(&self) -> Vec<Metric> {
+        self.registry.metrics()
+    }
+
+    /// The metric of this group and name with these tags; `client-id` need not be among them.
+    ///
+    /// It is looked for among all of them, of every topic and broker: ask once and keep the [`Metric`], whose value can be
+    /// read at any time for next to nothing.
+    pub fn get(&self, group: &str, name: &str, tags: &[(&str, &str)]) -> Option<Metric> {
+        let mut metrics = self.registry.metrics().into_iter();
+        metrics.find(|metric| {
+            let found = metric.name();
+            let own = found.tags().filter(|(tag, _)| *tag != "client-id").count();
+            let asked = tags.iter().filter(|(tag, _)| *tag != "client-id").count();
+            found.group() == group
+                && found.name() == name
+                && own == asked
+                && tags
+                    .iter()
+                    .all(|(tag, value)| found.tag(tag) == Some(*value))
+        })
+    }
+
+    /// All metrics in Prometheus' text format, version 0.0.4, to be served as `text/plain; version=0.0.4`.
+    ///
+    /// They are called as the JMX exporter calls those of Kafka's producer, so that dashboards made for it can be
+    /// used: `kafka_producer_producer_metrics_record_send_rate{client_id="billing"}`, with the further labels `topic`
+    /// and `node_id`. The version is told by the labels of `kafka_producer_app_info`. See `docs/METRICS.md`.
+    ///
+    /// # Threads
+    /// Each group of metrics (of the sender, of one node, of one topic) is read for itself; nobody else waits
+    /// meanwhile. What it makes takes about 1 KiB a topic.
+    pub fn prometheus_text(&self) -> String {
+        Self::prometheus_text_of([self])
+    }
+
+    /// As [`prometheus_text`](Self::prometheus_text), of several producers. Texts of theirs put one behind another
+    /// would not be valid: a name may stand in one place only.
+    ///
+    /// Each producer needs a `client.id` of its own: those that share one cannot be told apart. One that is named twice
+    /// is told once.
+    pub fn prometheus_text_of<'a>(producers: impl IntoIterator<Item = &'a Self>) -> String {
+        let mut told: Vec<&Arc<MetricsRegistry>> = Vec::new();
+        for producer in producers {
+            let registry = &producer.registry;
+            // The text format forbids the same series twice.
+            if !told.iter().any(|other| Arc::ptr_eq(other, registry)) {
+                told.push(registry);
+            }
+        }
+        prometheus::text(told.into_iter().flat_map(|registry| registry.groups()))
+    }
+
+    /// What a metric of numbers says now.
+    #[cfg(test)]
+    pub(crate) fn number(&self, group: &str, name: &str, tags: &[(&str, &str)]) -> f64 {
+        match self.get(group, name, tags).map(|metric| metric.value()) {
+            Some(super::value::MetricValue::Number(value)) => value,
+            other => panic!("{group}:{name} of {tags:?} is {other:?}"),
+        }
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.registry.len()
+    }
+
+    /// Whether there are none, which is never so.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl fmt::Debug for Metrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = self.all();
+        let entries = all.iter().map(|metric| (metric.name(), metric.value()));
+        f.debug_map().entries(entries).finish()
+    }
+}

@@ -1,0 +1,406 @@
+//! SASL authenticator: the SASL requests of Kafka (API versions, handshake, tokens), independent of the mechanism.
+//!
+//! ```text
+//!              ┌─────────────── again (KIP-368) ──────────────┐
+//!              ▼                                              │
+//!  ApiVersions ─▶ SaslHandshake ─▶ token ⇄ token … ─▶ Complete
+//!   (once)          │                ├ version 1: in SaslAuthenticate requests, with errors in words
+//!                   │                └ version 0, of brokers before 1.0: bare, and a failure closes the connection
+//! ```
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+
+use super::authenticator::{AuthFailure, AuthStep, Authenticator};
+use crate::clock::{Deadline, Instant};
+use crate::error::ErrorCode;
+use crate::protocol::{
+    ApiKey, ApiVersionsRequest, ApiVersionsResponse, AuthBytes, Frame, Reader, Request, Response,
+    SaslAuthenticateRequest, SaslAuthenticateResponse, SaslHandshakeRequest, SaslHandshakeResponse,
+    decode_response_correlation,
+};
+use crate::security::sasl::mechanism::{MechanismFailure, MechanismStep, SaslMechanism};
+use crate::security::sasl::{Mechanism, SaslClient};
+use crate::sync::{Mutex, Rank};
+
+/// First of the reserved correlation ids, which SASL requests use and the client skips: so a response that arrives
+/// during re-authentication tells whose it is.
+const MIN_CORRELATION_ID: i32 = i32::MAX - 7;
+
+/// Version of the ApiVersions request: a broker takes what it cannot decode here for a Kerberos (GSSAPI) token.
+const API_VERSIONS_VERSION: i16 = 0;
+
+/// Longest token accepted from a broker; those of all mechanisms have some hundred bytes.
+const MAX_TOKEN_BYTES: usize = 64 * 1024;
+
+/// Earliest time of re-authentication, as a fraction of the session lifetime, and its jitter, which spreads the clients
+/// of a broker.
+const SESSION_FACTOR: f64 = 0.85;
+const SESSION_JITTER: f64 = 0.10;
+
+/// Factory of a producer's SASL authenticators, one per connection.
+pub(crate) struct SaslAuthenticators {
+    client: SaslClient,
+    client_id: Arc<str>,
+    random: Mutex<fastrand::Rng>,
+}
+
+impl SaslAuthenticators {
+    pub(crate) fn new(client: SaslClient, client_id: Arc<str>) -> Self {
+        let random = fastrand::Rng::with_seed(client.seed());
+        Self {
+            client,
+            client_id,
+            random: Mutex::new(Rank::LEAF, random),
+        }
+    }
+
+    /// An authenticator for a connection.
+    pub(crate) fn make(&self) -> Box<dyn Authenticator> {
+        Box::new(SaslClientAuthenticator {
+            client: self.client.clone(),
+            client_id: Arc::clone(&self.client_id),
+            random: self.random.lock().fork(),
+            versions: None,
+            correlation_id: i32::MAX,
+            state: SaslState::Begins,
+            mechanism: self.client.start(),
+            session: None,
+        })
+    }
+
+    /// Does the mechanism's periodic work (token refresh). Returns when to call again at the latest.
+    pub(crate) fn poll(&self, now: Instant) -> Deadline {
+        self.client.poll(now)
+    }
+}
+
+/// How tokens are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TokenFraming {
+    /// Each as a bare frame: brokers before 1.0.
+    Bare,
+    /// In SaslAuthenticate requests of this version.
+    Requests(i16),
+}
+
+impl TokenFraming {
+    fn of_handshake(self) -> i16 {
+        match self {
+            Self::Bare => 0,
+            Self::Requests(_) => 1,
+        }
+    }
+}
+
+/// State of an exchange, named for the response that it waits for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum SaslState {
+    Begins,
+    Versions,
+    Handshake,
+    /// The mechanism waits for something other than the broker, in words.
+    Paused(&'static str),
+    Token,
+    Complete,
+}
+
+/// The SASL authenticator of one connection.
+///
+/// # Kafka
+/// `org.apache.kafka.common.security.authenticator.SaslClientAuthenticator`. Differs: a broker's bare (and empty)
+/// response to PLAIN is awaited, so that it is not taken for the response to a later request.
+struct SaslClientAuthenticator {
+    client: SaslClient,
+    client_id: Arc<str>,
+    random: fastrand::Rng,
+    /// Known after the first ApiVersions response; kept for re-authentications.
+    versions: Option<TokenFraming>,
+    /// Correlation id of the request in flight.
+    correlation_id: i32,
+    state: SaslState,
+    mechanism: Box<dyn SaslMechanism>,
+    /// Session lifetime, from the SaslAuthenticate response.
+    session: Option<Duration>,
+}
+
+impl SaslClientAuthenticator {
+    fn name(&self) -> &'static str {
+        self.client.mechanism().name()
+    }
+
+    fn refused(&self, why: &str) -> AuthFailure {
+        AuthFailure::Refused(format!("{} authentication: {why}", self.name()).into())
+    }
+
+    fn interrupted(&self, why: &str) -> AuthFailure {
+        AuthFailure::Interrupted(format!("{} authentication: {why}", self.name()).into())
+    }
+
+    /// Remedy for rejected credentials, for error texts.
+    fn remedy(&self) -> &'static str {
+        if self.client.mechanism() == Mechanism::OAuthBearer {
+            "check the token that the TokenProvider, or sasl.jaas.config, supplies"
+        } else {
+            "check username and password in sasl.jaas.config"
+        }
+    }
+
+    /// A step that sends a request, with the next reserved correlation id.
+    fn send(&mut self, request: &Request, version: i16) -> Result<AuthStep, AuthFailure> {
+        // Wraps within the reserved ids; one request is in flight at a time, so ids cannot collide.
+        self.correlation_id = match self.correlation_id.checked_add(1) {
+            Some(next) => next,
+            None => MIN_CORRELATION_ID,
+        };
+        let frame = request.encode(version, self.correlation_id, Some(&self.client_id));
+        frame
+            .map(AuthStep::Send)
+            .map_err(|error| self.interrupted(&format!("a request cannot be written: {error}")))
+    }
+
+    fn begin(&mut self) -> Result<AuthStep, AuthFailure> {
+        // A mechanism keeps the state of one exchange (SCRAM's nonce, for instance).
+        self.mechanism = self.client.start();
+        self.session = None;
+        // Re-authentication skips ApiVersions: the broker behind this connection is still the same.
+        if let Some(versions) = self.versions {
+            return self.send_handshake(versions);
+        }
+        self.state = SaslState::Versions;
+        let request = Request::ApiVersions(ApiVersionsRequest::ours());
+        self.send(&request, API_VERSIONS_VERSION)
+    }
+
+    fn send_handshake(&mut self, versions: TokenFraming) -> Result<AuthStep, AuthFailure> {
+        self.state = SaslState::Handshake;
+        let mechanism = self.name().into();
+        let request = Request::SaslHandshake(SaslHandshakeRequest { mechanism });
+        self.send(&request, versions.of_handshake())
+    }
+
+    fn send_token(&mut self, token: &[u8]) -> Result<AuthStep, AuthFailure> {
+        self.state = SaslState::Token;
+        let token = Bytes::copy_from_slice(token);
+        match self.versions {
+            Some(TokenFraming::Requests(version)) => {
+                let auth_bytes = AuthBytes(token);
+                let request = Request::SaslAuthenticate(SaslAuthenticateRequest { auth_bytes });
+                self.send(&request, version)
+            }
+            Some(TokenFraming::Bare) | None => Frame::from_payload(token)
+                .map(AuthStep::Send)
+                .map_err(|error| self.interrupted(&format!("a token cannot be written: {error}"))),
+        }
+    }
+
+    /// Applies a step of the mechanism.
+    fn take(
+        &mut self,
+        step: Result<MechanismStep, MechanismFailure>,
+        now: Instant,
+    ) -> Result<AuthStep, AuthFailure> {
+        match step {
+            Ok(MechanismStep::Send(token)) => self.send_token(token.expose()),
+            Ok(MechanismStep::Wait(what)) => {
+                self.state = SaslState::Paused(what);
+                // The mechanism wakes up the selector when it can go on, which calls `proceed`.
+                Ok(AuthStep::Pause(Deadline::Never))
+            }
+            Ok(MechanismStep::Complete) => Ok(self.complete(now)),
+            Err(MechanismFailure::Refused(why)) => {
+                // The mechanism may drop what it caches, such as a token, so that the next attempt uses a new one.
+                self.mechanism.refused(now);
+                let why = format!("{why}; {}", self.remedy());
+                Err(self.refused(&why))
+            }
+            Err(MechanismFailure::Interrupted(why)) => Err(self.interrupted(&why)),
+        }
+    }
+
+    /// Completes the exchange, and schedules re-authentication if the session has a lifetime (KIP-368).
+    ///
+    /// # Kafka
+    /// `SaslClientAuthenticator.ReauthInfo#setAuthenticationEndAndSessionReauthenticationTimes`.
+    fn complete(&mut self, now: Instant) -> AuthStep {
+        self.state = SaslState::Complete;
+        let again = self.session.map_or(Deadline::Never, |session| {
+            let part = SESSION_FACTOR + SESSION_JITTER * self.random.f64();
+            Deadline::after(now, session.mul_f64(part))
+        });
+        AuthStep::Complete { again }
+    }
+
+    /// Decodes a frame as the response to the request in flight.
+    fn answer(&self, frame: &Bytes, api: ApiKey, version: i16) -> Result<Response, AuthFailure> {
+        let mut reader = Reader::new(frame);
+        let read = decode_response_correlation(api, version, &mut reader).and_then(|id| {
+            Response::decode(api, version, &mut reader).map(|response| (id, response))
+        });
+        match read {
+            Ok((id, response)) if id == self.correlation_id => Ok(response),
+            Ok((id, _)) => Err(self.interrupted(&format!(
+                "the broker answers request {id} in the place of {}, which is {api}",
+                self.correlation_id
+            ))),
+            Err(error) => Err(self.interrupted(&format!(
+                "the broker's answer to {api} cannot be read ({error}); it may expect another protocol than \
+                 security.protocol says"
+            ))),
+        }
+    }
+
+    /// Handles the ApiVersions response: chooses how tokens are sent, and sends the SaslHandshake.
+    fn versions(&mut self, response: &ApiVersionsResponse) -> Result<AuthStep, AuthFailure> {
+        if response.error != ErrorCode::NoError {
+            let why = format!("the broker does not tell its versions: {}", response.error);
+            return Err(self.interrupted(&why));
+        }
+        let newest = |api: ApiKey| {
+            let listed = response
+                .api_keys
+                .iter()
+                .find(|listed| listed.api_key == api.code());
+            listed.and_then(|listed| api.latest_usable(listed.min, listed.max))
+        };
+        let versions = match (
+            newest(ApiKey::SaslHandshake),
+            newest(ApiKey::SaslAuthenticate),
+        ) {
+            // SaslHandshake version 1 announces SaslAuthenticate requests (KIP-152).
+            (Some(1..), Some(version)) => TokenFraming::Requests(version),
+            _ => TokenFraming::Bare,
+        };
+        self.versions = Some(versions);
+        self.send_handshake(versions)
+    }
+
+    /// Handles the SaslHandshake response: starts the mechanism, or explains which ones the broker offers.
+    fn handshake(
+        &mut self,
+        response: &SaslHandshakeResponse,
+        now: Instant,
+    ) -> Result<AuthStep, AuthFailure> {
+        match response.error {
+            ErrorCode::NoError => {
+                let step = self.mechanism.proceed(now);
+                self.take(step, now)
+            }
+            ErrorCode::UnsupportedSaslMechanism => {
+                let offered = response.mechanisms.join(", ");
+                let offered = if offered.is_empty() { "none" } else { &offered };
+                Err(self.refused(&format!(
+                    "the broker does not offer this mechanism, it offers: {offered}; set sasl.mechanism to \
+                     one of them"
+                )))
+            }
+            ErrorCode::IllegalSaslState => Err(self.refused(
+                "the broker does not authenticate clients on this listener; set security.protocol to \
+                 PLAINTEXT, or SSL, or name another port in bootstrap.servers",
+            )),
+            error => Err(self.interrupted(&format!("the broker answers SaslHandshake with {error}"))),
+        }
+    }
+
+    /// Handles a SaslAuthenticate response: the broker's token, or its error.
+    fn authenticated(
+        &mut self,
+        response: &SaslAuthenticateResponse,
+        now: Instant,
+    ) -> Result<AuthStep, AuthFailure> {
+        let error = response.error;
+        if error == ErrorCode::NoError {
+            if let Ok(millis @ 1..) = u64::try_from(response.session_lifetime_ms) {
+                self.session = Some(Duration::from_millis(millis));
+            }
+            return self.token(&response.auth_bytes.0, now);
+        }
+        let why = match &response.error_message {
+            Some(words) => format!("the broker says: {words}"),
+            None => format!("the broker says {error}"),
+        };
+        match error {
+            ErrorCode::SaslAuthenticationFailed
+            | ErrorCode::IllegalSaslState
+            | ErrorCode::UnsupportedSaslMechanism => {
+                self.mechanism.refused(now);
+                Err(self.refused(&format!("{why}; {}", self.remedy())))
+            }
+            _ => Err(self.interrupted(&why)),
+        }
+    }
+
+    /// Passes the broker's token to the mechanism.
+    fn token(&mut self, token: &[u8], now: Instant) -> Result<AuthStep, AuthFailure> {
+        // The token is untrusted input of the mechanism, and on a re-authenticated connection frames may be large.
+        if token.len() > MAX_TOKEN_BYTES {
+            return Err(self.interrupted(&format!(
+                "the broker's token has {} bytes, and no more than {MAX_TOKEN_BYTES} are taken",
+                token.len()
+            )));
+        }
+        let step = self.mechanism.evaluate(token, now);
+        self.take(step, now)
+    }
+}
+
+impl Authenticator for SaslClientAuthenticator {
+    fn proceed(&mut self, now: Instant) -> Result<AuthStep, AuthFailure> {
+        match self.state {
+            SaslState::Begins | SaslState::Complete => self.begin(),
+            SaslState::Paused(_) => {
+                let step = self.mechanism.proceed(now);
+                self.take(step, now)
+            }
+            SaslState::Versions | SaslState::Handshake | SaslState::Token => Ok(AuthStep::Receive),
+        }
+    }
+
+    fn receive(&mut self, frame: &Bytes, now: Instant) -> Result<AuthStep, AuthFailure> {
+        let version = self.versions.map_or(0, TokenFraming::of_handshake);
+        match (self.state, self.versions) {
+            (SaslState::Versions, _) => {
+                match self.answer(frame, ApiKey::ApiVersions, API_VERSIONS_VERSION)? {
+                    Response::ApiVersions(response) => self.versions(&response),
+                    _ => Err(self.interrupted("the broker speaks out of turn")),
+                }
+            }
+            (SaslState::Handshake, _) => {
+                match self.answer(frame, ApiKey::SaslHandshake, version)? {
+                    Response::SaslHandshake(response) => self.handshake(&response, now),
+                    _ => Err(self.interrupted("the broker speaks out of turn")),
+                }
+            }
+            (SaslState::Token, Some(TokenFraming::Requests(version))) => {
+                match self.answer(frame, ApiKey::SaslAuthenticate, version)? {
+                    Response::SaslAuthenticate(response) => self.authenticated(&response, now),
+                    _ => Err(self.interrupted("the broker speaks out of turn")),
+                }
+            }
+            (SaslState::Token, _) => self.token(frame, now),
+            // No response is awaited: the broker sent a frame unasked.
+            (SaslState::Begins | SaslState::Paused(_) | SaslState::Complete, _) => {
+                Err(self.interrupted("the broker speaks out of turn"))
+            }
+        }
+    }
+
+    fn waits_for(&self) -> &'static str {
+        match self.state {
+            SaslState::Begins | SaslState::Versions => "the broker's answer to ApiVersions",
+            SaslState::Handshake => "the broker's answer to SaslHandshake",
+            SaslState::Paused(what) => what,
+            SaslState::Token | SaslState::Complete => "the broker's answer to SaslAuthenticate",
+        }
+    }
+
+    fn is_answer(&self, frame: &Bytes) -> bool {
+        let id = frame.first_chunk().map(|id| i32::from_be_bytes(*id));
+        id.is_some_and(|id| id >= MIN_CORRELATION_ID)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,443 @@
+//! The buffer pool: `buffer.memory` bytes for batches. Memory is leased, and returns to the pool when the last
+//! reference to the lease is dropped, by the sender or by a socket that was still writing it.
+//!
+//! So memory is never reused while anything can still read it, even if its batch has expired meanwhile (in Java's 3.0.0
+//! it could be: KAFKA-19012).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::waiting::{Event, Nap};
+use crate::planted::planted;
+use crate::sync::atomic::{AtomicUsize, Ordering};
+use crate::sync::{Condvar, Mutex, Rank};
+
+/// The buffer pool of one producer: a bounded amount of memory, with a FIFO queue of waiters.
+///
+/// # Kafka
+/// `BufferPool`. Differs: a waiter is a [`Ticket`] that is polled, so that the simulator can step it, and free buffers
+/// are reused last in, first out, while they are warm in the cache.
+#[derive(Debug)]
+pub(crate) struct BufferPool {
+    total_bytes: usize,
+    /// The size of pooled buffers: `batch.size`.
+    poolable_bytes: usize,
+    state: Mutex<PoolState>,
+    /// How many threads wait for memory; mirrors `state.waiters.len()`.
+    waiting: AtomicUsize,
+}
+
+#[derive(Debug)]
+struct PoolState {
+    /// Bytes neither leased nor in `free`.
+    // Invariant: available + free.len() · poolable + held by waiters + leased == total + owed.
+    available_bytes: usize,
+    /// Bytes leased beyond the total. The next bytes that are returned pay this debt; until then nothing is available.
+    owed_bytes: usize,
+    /// The free list: empty buffers of `poolable_bytes`.
+    free: Vec<Vec<u8>>,
+    /// Waiters, FIFO. Only the first one takes memory.
+    waiters: VecDeque<Arc<Waiter>>,
+    closed: bool,
+}
+
+#[derive(Debug)]
+struct Waiter {
+    changed: Condvar,
+}
+
+/// Why memory was not allocated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Denied {
+    /// There is not enough at this moment.
+    Exhausted,
+    /// The pool is closed.
+    Closed,
+}
+
+impl PoolState {
+    /// Returns bytes that were leased, or gathered for a lease. They pay the debt first.
+    fn give_back(&mut self, size_bytes: usize) {
+        let paid = self.owed_bytes.min(size_bytes);
+        self.owed_bytes -= paid;
+        self.available_bytes += size_bytes - paid;
+    }
+}
+
+impl BufferPool {
+    pub(crate) fn new(total_bytes: usize, poolable_bytes: usize) -> Arc<Self> {
+        Arc::new(Self {
+            total_bytes,
+            poolable_bytes,
+            state: Mutex::new(
+                Rank::POOL,
+                PoolState {
+                    available_bytes: total_bytes,
+                    owed_bytes: 0,
+                    free: Vec::new(),
+                    waiters: VecDeque::new(),
+                    closed: false,
+                },
+            ),
+            waiting: AtomicUsize::new(0),
+        })
+    }
+
+    #[inline]
+    pub(crate) fn total_bytes(&self) -> usize {
+        self.total_bytes
+    }
+
+    /// Bytes not leased, including free buffers.
+    pub(crate) fn available_bytes(&self) -> usize {
+        let state = self.state.lock();
+        state.available_bytes + state.free.len() * self.poolable_bytes
+    }
+
+    /// How many threads wait for memory (BP-15).
+    pub(crate) fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Acquire)
+    }
+
+    /// Allocates without waiting, if enough is available now, also when other threads wait for more (BP-7).
+    ///
+    /// `size_bytes` must not exceed the pool's total, which the caller has checked.
+    pub(crate) fn try_allocate(self: &Arc<Self>, size_bytes: usize) -> Result<Lease, Denied> {
+        debug_assert!(size_bytes <= self.total_bytes);
+        let (buffer, dropped) = {
+            let mut state = self.state.lock();
+            if state.closed {
+                return Err(Denied::Closed);
+            }
+            // Only requests of exactly `batch.size` use pooled buffers, as in Kafka: all of them have that size.
+            let pooled = self.take_pooled(&mut state, size_bytes);
+            let mut dropped = Vec::new();
+            if pooled.is_none() {
+                dropped = self.free_up(&mut state, size_bytes);
+                if state.available_bytes < size_bytes {
+                    return Err(Denied::Exhausted);
+                }
+                state.available_bytes -= size_bytes;
+            }
+            (pooled, dropped)
+        };
+        // Buffers are freed, and new ones allocated, outside of the lock.
+        drop(dropped);
+        Ok(self.lease(buffer, size_bytes))
+    }
+
+    /// Accounts for a buffer that was allocated outside of the pool, even beyond the total: for the pieces of a batch
+    /// that is being split, whose own memory is returned right afterwards. What exceeds the total is owed, and paid
+    /// with that memory before anybody else gets any.
+    pub(crate) fn adopt(self: &Arc<Self>, buffer: Vec<u8>) -> Lease {
+        let size_bytes = buffer.capacity();
+        let dropped = {
+            let mut state = self.state.lock();
+            let reachable = state.available_bytes + state.free.len() * self.poolable_bytes;
+            // Free buffers are used up first: only what nothing in the pool covers is owed.
+            let dropped = self.free_up(&mut state, size_bytes.min(reachable));
+            let taken = size_bytes.min(state.available_bytes);
+            state.available_bytes -= taken;
+            if !planted!(AdoptedMemoryNotOwed) {
+                state.owed_bytes += size_bytes - taken;
+            }
+            dropped
+        };
+        drop(dropped);
+        self.lease(Some(buffer), size_bytes)
+    }
+
+    /// Joins the FIFO queue of waiters for memory.
+    pub(crate) fn enqueue(self: &Arc<Self>, size_bytes: usize) -> Result<Ticket, Denied> {
+        debug_assert!(size_bytes <= self.total_bytes);
+        let waiter = Arc::new(Waiter {
+            changed: Condvar::new(),
+        });
+        let mut state = self.state.lock();
+        if state.closed {
+            return Err(Denied::Closed);
+        }
+        // Under the lock under which `closed` was checked: `close` notifies every waiter that got in before it.
+        state.waiters.push_back(Arc::clone(&waiter));
+        self.waiting.fetch_add(1, Ordering::AcqRel);
+        drop(state);
+        Ok(Ticket {
+            pool: Arc::clone(self),
+            waiter,
+            size_bytes,
+            gathered: Gathered::default(),
+        })
+    }
+
+    /// Closes the pool: all further allocations fail, and all waiters wake up (BP-12).
+    pub(crate) fn close(&self) {
+        let mut state = self.state.lock();
+        state.closed = true;
+        let waiters = state.waiters.iter();
+        for waiter in waiters.filter(|_| !planted!(CloseLeavesMemoryWaiters)) {
+            if planted!(PoolCloseTellsOne) && !Arc::ptr_eq(waiter, &state.waiters[0]) {
+                break;
+            }
+            waiter.changed.notify_all();
+        }
+    }
+
+    fn take_pooled(&self, state: &mut PoolState, size_bytes: usize) -> Option<Vec<u8>> {
+        if size_bytes == self.poolable_bytes {
+            state.free.pop()
+        } else {
+            None
+        }
+    }
+
+    /// Turns free buffers back into plain bytes until `size_bytes` are available, or none is left.
+    /// The buffers are returned, to be dropped outside the lock.
+    fn free_up(&self, state: &mut PoolState, size_bytes: usize) -> Vec<Vec<u8>> {
+        // Nothing is freed in vain: the request is met already, or not even all free buffers would meet it.
+        if state.available_bytes >= size_bytes
+            || state.available_bytes + state.free.len() * self.poolable_bytes < size_bytes
+        {
+            return Vec::new();
+        }
+        let missing = size_bytes - state.available_bytes;
+        // `max` only keeps the division defined: with a `batch.size` of 0 no free buffer holds anything.
+        let count = missing.div_ceil(self.poolable_bytes.max(1));
+        let at = state.free.len() - count;
+        state.available_bytes += count * self.poolable_bytes;
+        state.free.split_off(at)
+    }
+
+    fn lease(self: &Arc<Self>, buffer: Option<Vec<u8>>, size_bytes: usize) -> Lease {
+        Lease {
+            buffer: buffer.unwrap_or_else(|| Vec::with_capacity(size_bytes)),
+            size_bytes,
+            pool: Arc::clone(self),
+        }
+    }
+
+    /// Returns `size_bytes`, with their buffer, and notifies the first waiter.
+    fn refund(&self, mut buffer: Vec<u8>, size_bytes: usize) {
+        let mut discarded = Vec::new();
+        let mut state = self.state.lock();
+        let is_usual = size_bytes == self.poolable_bytes && buffer.capacity() >= size_bytes;
+        // A pooled buffer cannot pay a debt, so while bytes are owed it returns as plain bytes. A closed pool leases no
+        // more, so there memory is freed.
+        if is_usual && !state.closed && state.owed_bytes == 0 {
+            buffer.clear();
+            state.free.push(buffer);
+        } else {
+            state.give_back(size_bytes);
+            discarded = buffer;
+        }
+        // Only the first waiter may take memory; it notifies the next one when it leaves the queue.
+        if let Some(first) = state
+            .waiters
+            .front()
+            .filter(|_| !planted!(MemoryWaiterNotWoken))
+        {
+            first.changed.notify_one();
+        }
+        drop(state);
+        drop(discarded);
+    }
+}
+
+/// A lease of pool memory, which returns to the pool on drop.
+#[derive(Debug)]
+pub(crate) struct Lease {
+    buffer: Vec<u8>,
+    size_bytes: usize,
+    pool: Arc<BufferPool>,
+}
+
+impl Lease {
+    /// The leased memory, to be filled.
+    #[inline]
+    pub(crate) fn buffer(&mut self) -> &mut Vec<u8> {
+        &mut self.buffer
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.buffer.len()
+    }
+
+    /// How much was leased.
+    pub(crate) fn size_bytes(&self) -> usize {
+        self.size_bytes
+    }
+
+    /// A second lease from the same pool, of the poolable size or `at_least_bytes`, whichever is more. None if threads
+    /// wait for memory, or there is not enough.
+    pub(crate) fn another(&self, at_least_bytes: usize) -> Option<Self> {
+        // A batch that could do without does not compete with threads that cannot go on without memory.
+        if self.pool.waiting() > 0 {
+            return None;
+        }
+        let size_bytes = at_least_bytes.max(self.pool.poolable_bytes);
+        self.pool.try_allocate(size_bytes).ok()
+    }
+
+    /// The pool of the lease.
+    pub(crate) fn pool(&self) -> Arc<BufferPool> {
+        Arc::clone(&self.pool)
+    }
+
+    /// The filled memory as reference-counted bytes, shared with sockets. The lease ends when the last clone is
+    /// dropped.
+    pub(crate) fn into_bytes(self) -> Bytes {
+        if planted!(MemoryBackWhileSocketReads) {
+            return Bytes::copy_from_slice(&self.buffer);
+        }
+        Bytes::from_owner(self)
+    }
+}
+
+impl AsRef<[u8]> for Lease {
+    fn as_ref(&self) -> &[u8] {
+        &self.buffer
+    }
+}
+
+impl Drop for Lease {
+    fn drop(&mut self) {
+        if planted!(MemoryNeverRefunded) && self.size_bytes > self.pool.poolable_bytes {
+            return;
+        }
+        if planted!(MemoryRefundedTwice) {
+            self.pool.refund(Vec::new(), self.size_bytes);
+        }
+        self.pool
+            .refund(std::mem::take(&mut self.buffer), self.size_bytes);
+    }
+}
+
+/// A waiter for memory, in the pool's FIFO queue. Dropping it returns the bytes it has gathered and leaves the queue.
+#[derive(Debug)]
+pub(crate) struct Ticket {
+    pool: Arc<BufferPool>,
+    waiter: Arc<Waiter>,
+    size_bytes: usize,
+    gathered: Gathered,
+}
+
+/// The bytes a waiter has gathered so far (BP-5).
+#[derive(Debug, Default)]
+struct Gathered {
+    bytes: usize,
+    done: bool,
+}
+
+impl Ticket {
+    /// Gathers what is available: the lease once that is enough, else `Exhausted`.
+    pub(crate) fn poll(&mut self) -> Result<Lease, Denied> {
+        let pool = Arc::clone(&self.pool);
+        // Declared before the lock guard, so freed after it, also on an early return.
+        let mut dropped = Vec::new();
+        let buffer = {
+            let mut state = pool.state.lock();
+            if state.closed {
+                return Err(Denied::Closed);
+            }
+            if !self.is_first(&state) {
+                return Err(Denied::Exhausted);
+            }
+            // Not after bytes were gathered: they would be taken in addition to the pooled buffer.
+            let pooled = if self.gathered.bytes == 0 {
+                pool.take_pooled(&mut state, self.size_bytes)
+            } else {
+                None
+            };
+            if pooled.is_none() {
+                let missing = self.size_bytes - self.gathered.bytes;
+                // Partial allocation: bytes are gathered as they are returned, so small requests do not starve large
+                // ones.
+                let reachable = state.available_bytes + state.free.len() * pool.poolable_bytes;
+                dropped = pool.free_up(&mut state, missing.min(reachable));
+                let taken = missing.min(state.available_bytes);
+                state.available_bytes -= taken;
+                self.gathered.bytes += taken;
+                if self.gathered.bytes < self.size_bytes {
+                    return Err(Denied::Exhausted);
+                }
+            }
+            // The gathered bytes now belong to the lease: `drop` must not give them back.
+            self.gathered = Gathered {
+                bytes: 0,
+                done: true,
+            };
+            self.leave(&mut state);
+            pooled
+        };
+        drop(dropped);
+        Ok(pool.lease(buffer, self.size_bytes))
+    }
+
+    fn is_first(&self, state: &PoolState) -> bool {
+        state
+            .waiters
+            .front()
+            .is_some_and(|first| Arc::ptr_eq(first, &self.waiter) || planted!(LineIsNotKept))
+    }
+
+    /// Leaves the queue, and notifies the new first waiter if any memory is available.
+    fn leave(&self, state: &mut PoolState) {
+        // Not always the first: a waiter that timed out leaves from anywhere in the queue.
+        if let Some(at) = state
+            .waiters
+            .iter()
+            .position(|w| Arc::ptr_eq(w, &self.waiter))
+        {
+            state.waiters.remove(at);
+            self.pool.waiting.fetch_sub(1, Ordering::AcqRel);
+        }
+        // The notification is passed on: a refund notifies one waiter, who may need less than has come back.
+        let is_any = state.available_bytes > 0 || !state.free.is_empty();
+        if is_any && !planted!(NextInLineNotWoken) {
+            if let Some(first) = state.waiters.front() {
+                first.changed.notify_one();
+            }
+        }
+    }
+}
+
+/// Memory may have been returned, or the pool closed.
+impl Event for Ticket {
+    fn sleep(&self, nap: Nap) {
+        // Checked under the lock that `refund` and `close` hold: no notification falls between the check and the sleep.
+        let mut state = self.pool.state.lock();
+        let nothing_to_take =
+            state.available_bytes == 0 && state.free.is_empty() || !self.is_first(&state);
+        let must_wait = nothing_to_take && !state.closed;
+        if planted!(TicketLooksUnlocked) {
+            drop(state);
+            state = self.pool.state.lock();
+        }
+        if must_wait {
+            nap.on(&self.waiter.changed, &mut state);
+        }
+    }
+
+    #[cfg(all(feature = "testing", feature = "_internals"))]
+    fn watched(&self) -> Option<(&'static str, &Condvar)> {
+        Some(("memory", &self.waiter.changed))
+    }
+}
+
+impl Drop for Ticket {
+    fn drop(&mut self) {
+        if self.gathered.done {
+            return;
+        }
+        let mut state = self.pool.state.lock();
+        if !planted!(BlindTicketKeepsGathered) {
+            state.give_back(self.gathered.bytes);
+        }
+        self.leave(&mut state);
+    }
+}
+
+#[cfg(test)]
+mod tests;

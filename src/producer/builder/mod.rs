@@ -1,0 +1,440 @@
+//! Builder of a producer: runs the steps of Java's constructor in its order. If a step fails, the earlier ones are
+//! undone.
+
+#[cfg(feature = "testing")]
+mod by_hand;
+mod plugins;
+mod reporters;
+mod start;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::sync::Arc;
+
+use crate::util::log::warn;
+
+#[cfg(feature = "testing")]
+pub(crate) use self::by_hand::{HandSeams, SteppedProducer};
+#[cfg(all(feature = "testing", feature = "_internals"))]
+pub(crate) use self::by_hand::{HandSender, SenderOn, SteppedSeams};
+use self::plugins::{
+    Chain, Factory, SerializerSource, Stock, close_strategy, close_unheard, make_interceptors,
+    make_serializer, make_strategy,
+};
+use self::reporters::GivenReporters;
+#[cfg(feature = "testing")]
+pub(crate) use self::start::ClientParts;
+use self::start::{Seams, instance, log_effective, network_client, registry, start};
+use super::core::Plugins;
+use super::instance::Instance;
+use super::interceptor::{ProducerInterceptor, ProducerInterceptors};
+use super::kafka_producer::KafkaProducer;
+use super::lifecycle::system_spawn;
+use super::partitioner::{Partitioner, Strategy};
+use super::sender::Completion;
+use super::serializer::{PreparedSerializer, Serializer, StockSerialize};
+use super::user_code::{Fence, UserCode};
+use crate::client::kafka_client::KafkaClient;
+use crate::clock::{Clock, SystemClock};
+use crate::config::ProducerConfig;
+use crate::error::{ConstructError, PluginKind};
+use crate::network::resolver::NameLookUps;
+use crate::security::SecurityParts;
+use crate::security::sasl::outside::random_of_system;
+use crate::security::sasl::{FetchToken, TokenProvider};
+
+/// Builds a [`KafkaProducer`] with plug-ins of one's own.
+///
+/// Plug-ins come in two ways: as instances, which are used as they are; or by name from the
+/// configuration (`key.serializer`, `value.serializer`, `partitioner.class`, `interceptor.classes`,
+/// `metric.reporters`), which are configured with all its keys. Names are those of Kafka's own Java classes, and those that
+/// were registered here. An instance wins over a name.
+///
+/// # Kafka
+/// The constructors of `KafkaProducer`.
+pub struct ProducerBuilder<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    config: ProducerConfig,
+    key_serializer: Option<Box<dyn Serializer<K>>>,
+    value_serializer: Option<Box<dyn Serializer<V>>>,
+    stock_key: Stock<K>,
+    stock_value: Stock<V>,
+    partitioner: Option<Strategy<K, V>>,
+    interceptors: Chain<K, V>,
+    registered_keys: BTreeMap<String, Factory<dyn Serializer<K>>>,
+    registered_values: BTreeMap<String, Factory<dyn Serializer<V>>>,
+    registered_partitioners: BTreeMap<String, Factory<dyn Partitioner<K, V>>>,
+    registered_interceptors: BTreeMap<String, Factory<dyn ProducerInterceptor<K, V>>>,
+    #[cfg(feature = "tls-no-provider")]
+    crypto_provider: Option<Arc<rustls::crypto::CryptoProvider>>,
+    token_provider: Option<Arc<dyn TokenProvider>>,
+    reporters: GivenReporters,
+}
+
+impl<K, V> KafkaProducer<K, V>
+where
+    K: ?Sized + ToOwned + StockSerialize + 'static,
+    V: ?Sized + ToOwned + StockSerialize + 'static,
+{
+    /// A producer for types that Kafka's own serializers know, such as `str`, `[u8]` or `i64`: with
+    /// the serializers that the configuration names, or those that fit the types.
+    ///
+    /// # Errors
+    /// As [`ProducerBuilder::build`].
+    ///
+    /// # Blocking
+    /// As [`ProducerBuilder::build`].
+    pub fn new(config: ProducerConfig) -> Result<Self, ConstructError> {
+        Self::builder(config).stock_serializers().build()
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+    /// Begins to build a producer with serializers, a partitioner or interceptors of one's own.
+    pub fn builder(config: ProducerConfig) -> ProducerBuilder<K, V>
+    where
+        K: 'static,
+        V: 'static,
+    {
+        ProducerBuilder::new(config)
+    }
+}
+
+impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuilder<K, V> {
+    pub(super) fn new(config: ProducerConfig) -> Self {
+        Self {
+            config,
+            key_serializer: None,
+            value_serializer: None,
+            stock_key: Stock::none(),
+            stock_value: Stock::none(),
+            partitioner: None,
+            interceptors: Vec::new(),
+            registered_keys: BTreeMap::new(),
+            registered_values: BTreeMap::new(),
+            registered_partitioners: BTreeMap::new(),
+            registered_interceptors: BTreeMap::new(),
+            #[cfg(feature = "tls-no-provider")]
+            crypto_provider: None,
+            token_provider: None,
+            reporters: GivenReporters::default(),
+        }
+    }
+
+    /// Sets the key serializer, as an instance; its `configure` is not called.
+    #[must_use]
+    pub fn key_serializer(mut self, serializer: impl Serializer<K> + 'static) -> Self {
+        self.key_serializer = Some(Box::new(serializer));
+        self
+    }
+
+    /// Sets the value serializer, as an instance; its `configure` is not called.
+    #[must_use]
+    pub fn value_serializer(mut self, serializer: impl Serializer<V> + 'static) -> Self {
+        self.value_serializer = Some(Box::new(serializer));
+        self
+    }
+
+    /// Chooses partitions with this; it is not configured. A stock one costs no more than one that is named in
+    /// `partitioner.class`, unless it was given a seed.
+    #[must_use]
+    pub fn partitioner(mut self, partitioner: impl Partitioner<K, V> + 'static) -> Self {
+        self.partitioner = Some(Strategy::of(partitioner));
+        self
+    }
+
+    /// Adds an interceptor after those that were added before; it is not configured. Interceptors that
+    /// the configuration names come first.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: impl ProducerInterceptor<K, V> + 'static) -> Self {
+        self.interceptors.push(Box::new(interceptor));
+        self
+    }
+
+    /// Registers a factory for the serializer class name `class` in `key.serializer`.
+    #[must_use]
+    pub fn register_key_serializer(
+        mut self,
+        class: impl Into<String>,
+        make: impl Fn() -> Box<dyn Serializer<K>> + Send + 'static,
+    ) -> Self {
+        self.registered_keys.insert(class.into(), Box::new(make));
+        self
+    }
+
+    /// Registers a factory for the serializer class name `class` in `value.serializer`.
+    #[must_use]
+    pub fn register_value_serializer(
+        mut self,
+        class: impl Into<String>,
+        make: impl Fn() -> Box<dyn Serializer<V>> + Send + 'static,
+    ) -> Self {
+        self.registered_values.insert(class.into(), Box::new(make));
+        self
+    }
+
+    /// Registers a factory for the partitioner class name `class` in `partitioner.class`.
+    #[must_use]
+    pub fn register_partitioner(
+        mut self,
+        class: impl Into<String>,
+        make: impl Fn() -> Box<dyn Partitioner<K, V>> + Send + 'static,
+    ) -> Self {
+        self.registered_partitioners
+            .insert(class.into(), Box::new(make));
+        self
+    }
+
+    /// Registers a factory for the interceptor class name `class` in `interceptor.classes`.
+    #[must_use]
+    pub fn register_interceptor(
+        mut self,
+        class: impl Into<String>,
+        make: impl Fn() -> Box<dyn ProducerInterceptor<K, V>> + Send + 'static,
+    ) -> Self {
+        self.registered_interceptors
+            .insert(class.into(), Box::new(make));
+        self
+    }
+
+    /// Sets the token provider of `sasl.mechanism=OAUTHBEARER`. `sasl.jaas.config` and
+    /// `sasl.login.callback.handler.class` are ignored then.
+    ///
+    /// ```no_run
+    /// use std::time::Duration;
+    ///
+    /// use kafka_producer::{KafkaProducer, OAuthBearerToken, ProducerConfig, SecurityProtocol};
+    ///
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let config = ProducerConfig::builder()
+    ///     .bootstrap_servers(["kafka-1:9093"])
+    ///     .security_protocol(SecurityProtocol::SaslPlaintext)
+    ///     .set("sasl.mechanism", "OAUTHBEARER")
+    ///     .build()?;
+    /// let producer = KafkaProducer::<str, str>::builder(config)
+    ///     .stock_serializers()
+    ///     .token_provider(|| {
+    ///         let token = std::fs::read_to_string("/var/run/secrets/kafka/token")?;
+    ///         Ok(OAuthBearerToken::new(token.trim_end(), Duration::from_secs(600)))
+    ///     })
+    ///     .build()?;
+    /// # drop(producer);
+    /// # Ok(())
+    /// # }
+    /// ```
+    #[must_use]
+    pub fn token_provider(mut self, provider: impl TokenProvider + 'static) -> Self {
+        self.token_provider = Some(Arc::new(provider));
+        self
+    }
+
+    /// The given security dependencies. The token provider is user code, so it is called inside a fence, on any thread.
+    fn security_parts(&self, instance: &Instance) -> SecurityParts {
+        let instance = instance.clone();
+        let tokens = self.token_provider.clone();
+        SecurityParts {
+            #[cfg(feature = "tls-no-provider")]
+            crypto_provider: self.crypto_provider.clone(),
+            tokens: tokens.map(|provider| {
+                let fetch: FetchToken = Arc::new(move || {
+                    let who = UserCode::Plugin(PluginKind::TokenProvider, "token");
+                    let token = Fence::of(&instance).try_call(who, || provider.token());
+                    token.map_err(|failure| failure.to_string())
+                });
+                fetch
+            }),
+        }
+    }
+
+    /// Uses Kafka's own serializers: those that the configuration names, or those that fit the types.
+    #[must_use]
+    pub fn stock_serializers(mut self) -> Self
+    where
+        K: StockSerialize,
+        V: StockSerialize,
+    {
+        self.stock_key = Stock {
+            make: K::stock_serializer,
+            default_class: K::JAVA_CLASSES.first().copied(),
+        };
+        self.stock_value = Stock {
+            make: V::stock_serializer,
+            default_class: V::JAVA_CLASSES.first().copied(),
+        };
+        self
+    }
+
+    /// Uses this cryptography for TLS, instead of what the features of this build choose: one that is
+    /// certified, or that needs no C compiler. Has no effect where `security.protocol` does without TLS.
+    ///
+    /// ```
+    /// # #[cfg(feature = "tls")]
+    /// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// use kafka_producer::{KafkaProducer, ProducerConfig, rustls};
+    ///
+    /// let config = ProducerConfig::from_map([("bootstrap.servers", "127.0.0.1:9093"), ("security.protocol", "SSL")])?;
+    /// let producer = KafkaProducer::<str, str>::builder(config)
+    ///     .stock_serializers()
+    ///     .tls_crypto_provider(rustls::crypto::ring::default_provider())
+    ///     .build();
+    /// # drop(producer);
+    /// # Ok(())
+    /// # }
+    /// # #[cfg(not(feature = "tls"))]
+    /// # fn main() {}
+    /// ```
+    #[cfg(feature = "tls-no-provider")]
+    #[must_use]
+    pub fn tls_crypto_provider(
+        mut self,
+        provider: impl Into<Arc<rustls::crypto::CryptoProvider>>,
+    ) -> Self {
+        self.crypto_provider = Some(provider.into());
+        self
+    }
+
+    /// Builds the producer and starts its thread.
+    ///
+    /// # Errors
+    /// What is wrong with the configuration, or which step failed and why. Whatever had been started is
+    /// stopped, and plug-ins are closed.
+    ///
+    /// # Blocking
+    /// For the look-up of host names in `bootstrap.servers`: as long as the system's name service takes, 30 s
+    /// at most, whatever `max.block.ms` says. No broker is connected to yet, and where all entries are
+    /// addresses nothing is waited for.
+    pub fn build(self) -> Result<KafkaProducer<K, V>, ConstructError> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::new());
+        self.build_with(Seams {
+            clock,
+            // Randomness of the standard library: good for jitter and sticky partitions, not for secrets.
+            seed: RandomState::new().build_hasher().finish(),
+            names: NameLookUps::of_system(),
+            random: random_of_system(),
+            make_client: Box::new(network_client),
+            spawn: system_spawn(),
+        })
+    }
+
+    /// Runs the construction steps (KP-1).
+    pub(crate) fn build_with<C>(
+        self,
+        seams: Seams<C>,
+    ) -> Result<KafkaProducer<K, V>, ConstructError>
+    where
+        C: KafkaClient<Completion> + 'static,
+    {
+        let config = self.config.clone();
+        let instance = instance(&config, Arc::clone(&seams.clock));
+        // Before the first step that can fail: the log then shows what was configured.
+        log_effective(&config, instance.log());
+        let security = self.security_parts(&instance);
+        let plugins = self.resolve_plugins(&instance)?;
+        match start(&config, &plugins, security, seams) {
+            Ok((core, thread)) => {
+                // Only now: the plug-ins have read their keys, and each read marks a key as used.
+                let unused = config.unused_keys();
+                if !unused.is_empty() {
+                    warn!(
+                        instance.log(),
+                        "these keys were given and not used: {}",
+                        unused.join(", ")
+                    );
+                }
+                Ok(KafkaProducer::assemble(core, plugins, thread))
+            }
+            Err(error) => {
+                // The cause is what the caller wants to know; what closing says goes to the log (KP-2).
+                let _ = plugins.close();
+                Err(error)
+            }
+        }
+    }
+
+    /// Makes and configures the plug-ins. If one fails, those before it are closed.
+    fn resolve_plugins(self, instance: &Instance) -> Result<Plugins<K, V>, ConstructError> {
+        let config = self.config;
+        let view = config.plugin_config();
+        let fence = Fence::of(instance);
+        let metrics = registry(&config, instance);
+        // First of all plug-ins, as in Java: whatever is registered later is reported to them.
+        let reporters = self.reporters.start(&config, &view, instance, &metrics)?;
+        // What closing says goes to the log, here and below: its builder is told the cause.
+        let give_up = |_: &ConstructError| drop(reporters.close());
+        let strategy = match self.partitioner {
+            Some(strategy) => strategy,
+            None => make_strategy(&config, &view, &self.registered_partitioners, fence)
+                .inspect_err(give_up)?,
+        };
+        let key_serializer = make_serializer(SerializerSource {
+            instance: self.key_serializer,
+            class: config.key_serializer_class(),
+            stock: &self.stock_key,
+            registered: &self.registered_keys,
+            is_key: true,
+            view: &view,
+            fence,
+        });
+        let key_serializer = match key_serializer.inspect_err(give_up) {
+            Ok(serializer) => serializer,
+            Err(error) => {
+                close_strategy(&strategy, fence);
+                return Err(error);
+            }
+        };
+        let value_serializer = make_serializer(SerializerSource {
+            instance: self.value_serializer,
+            class: config.value_serializer_class(),
+            stock: &self.stock_value,
+            registered: &self.registered_values,
+            is_key: false,
+            view: &view,
+            fence,
+        });
+        let value_serializer = match value_serializer.inspect_err(give_up) {
+            Ok(serializer) => serializer,
+            Err(error) => {
+                close_unheard(fence, PluginKind::KeySerializer, || key_serializer.close());
+                close_strategy(&strategy, fence);
+                return Err(error);
+            }
+        };
+        // Assembled with an empty chain: if an interceptor fails, `close` below closes everything in the usual order.
+        let mut plugins = Plugins {
+            metrics,
+            key_serializer: PreparedSerializer::new(key_serializer),
+            value_serializer: PreparedSerializer::new(value_serializer),
+            strategy,
+            interceptors: Arc::new(ProducerInterceptors::new(Vec::new(), instance.clone())),
+            reporters: Arc::clone(&reporters),
+            app_info: None,
+            instance: instance.clone(),
+        };
+        let (chain, failure) = make_interceptors(
+            &config,
+            &view,
+            &self.registered_interceptors,
+            self.interceptors,
+            fence,
+        );
+        plugins.interceptors = Arc::new(ProducerInterceptors::new(chain, instance.clone()));
+        match failure {
+            None => Ok(plugins),
+            Some(error) => {
+                let _ = plugins.close();
+                Err(error)
+            }
+        }
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for ProducerBuilder<K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerBuilder")
+            .field("config", &self.config)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

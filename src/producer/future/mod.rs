@@ -1,0 +1,291 @@
+//! The future that `send` returns.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use super::produce_request_result::{BatchOutcome, Holder, ProduceRequestResult};
+use super::record_metadata::{RecordFacts, RecordMetadata};
+use super::thunks::RecordResult;
+use super::waiting::{BlockingCall, Check, Driver, Step, Stopwatch, Wait};
+use crate::error::{Delivery, Misuse, ProduceError, ProduceErrorKind, ProduceErrorParts};
+use crate::record::builder::RecordParts;
+
+/// The future result of a record that was sent.
+///
+/// Small (no allocation of its own). It may be dropped: the record is sent all the same, and the waker of a task that
+/// waited for it is dropped at once. Wait with [`get`](Self::get), or `.await` it under any executor: it is a
+/// [`Future`] that needs no runtime of its own.
+///
+/// # Kafka
+/// `FutureRecordMetadata`, and for a record that failed at once `KafkaProducer.FutureFailure`.
+#[must_use = "a record's fate is known only to its future and its callback"]
+pub struct FutureRecordMetadata(FutureState);
+
+enum FutureState {
+    Pending(RecordInBatch),
+    /// Failed before it was in any batch (KP-24, KP-32).
+    Failed(ProduceError),
+}
+
+/// The batch and index of an appended record.
+pub(crate) struct PlaceInBatch {
+    pub(crate) result: Arc<ProduceRequestResult>,
+    pub(crate) index: u32,
+}
+
+/// A record's index in its batch, and the facts for its metadata.
+pub(crate) struct RecordInBatch {
+    pub(crate) result: Arc<ProduceRequestResult>,
+    pub(crate) index: u32,
+    pub(crate) facts: RecordFacts,
+}
+
+impl RecordInBatch {
+    #[inline]
+    pub(crate) fn new(place: PlaceInBatch, record: &RecordParts<'_>) -> Self {
+        Self {
+            result: place.result,
+            index: place.index,
+            facts: RecordFacts::new(record),
+        }
+    }
+
+    /// The result that holds, or will hold, the record's outcome.
+    fn holder(&self) -> Holder<'_> {
+        self.result.holder(self.index)
+    }
+
+    /// The record's result, if it is complete and its callback has run.
+    #[inline]
+    fn answer_now(&self) -> Option<RecordResult> {
+        let holder = self.holder();
+        let outcome = holder.result.outcome()?;
+        Some(self.answer(outcome, holder.index))
+    }
+
+    /// The record's result, from the outcome of its batch, or of a piece of it.
+    #[inline]
+    fn answer(&self, outcome: &BatchOutcome, index: u32) -> RecordResult {
+        let partition = self.result.topic_partition();
+        outcome.answer(index, partition, self.facts)
+    }
+
+    fn misuse(&self, why: Misuse) -> ProduceError {
+        self.error(ProduceErrorKind::Misuse, why.to_string())
+    }
+
+    fn error(&self, kind: ProduceErrorKind, message: String) -> ProduceError {
+        let partition = self.result.topic_partition();
+        ProduceErrorParts::new(
+            kind,
+            Delivery::MaybeWritten,
+            Arc::clone(partition.shared_topic()),
+            message,
+        )
+        .partition(Some(partition.partition()))
+        .build()
+    }
+}
+
+impl FutureRecordMetadata {
+    #[inline]
+    pub(crate) fn pending(record: RecordInBatch) -> Self {
+        Self(FutureState::Pending(record))
+    }
+
+    pub(crate) fn failed(error: ProduceError) -> Self {
+        Self(FutureState::Failed(error))
+    }
+
+    /// Waits until the record is acknowledged or has failed.
+    ///
+    /// # Errors
+    /// Why the record failed. Inside a callback or interceptor of the same producer, when the record is not complete:
+    /// [`ProduceErrorKind::Misuse`], since waiting there would be a deadlock. The same in a process forked after the
+    /// producer was built, which lacks the producer's thread.
+    ///
+    /// # Blocking
+    /// Until the record is acknowledged or has failed; `delivery.timeout.ms` bounds that, as long as callbacks
+    /// and other code of yours that the producer runs return.
+    #[inline]
+    pub fn get(&self) -> Result<RecordMetadata, ProduceError> {
+        self.wait(None)
+    }
+
+    /// Waits until the record is acknowledged or has failed, but no longer than `timeout`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get), and [`ProduceErrorKind::Pending`] when `timeout` passed first: the record is not complete
+    /// yet, and the call may be repeated.
+    ///
+    /// # Blocking
+    /// Up to `timeout`.
+    pub fn get_timeout(&self, timeout: Duration) -> Result<RecordMetadata, ProduceError> {
+        self.wait(Some(timeout))
+    }
+
+    /// Whether the record is acknowledged or has failed, and its callback has run.
+    pub fn is_done(&self) -> bool {
+        match &self.0 {
+            FutureState::Pending(record) => record.holder().result.is_released(),
+            FutureState::Failed(_) => true,
+        }
+    }
+
+    #[inline]
+    fn wait(&self, timeout: Option<Duration>) -> Result<RecordMetadata, ProduceError> {
+        let record = match &self.0 {
+            FutureState::Pending(record) => record,
+            FutureState::Failed(error) => return Err(error.clone()),
+        };
+        match record.answer_now() {
+            Some(answer) => answer,
+            None => self.wait_for(record, timeout),
+        }
+    }
+
+    #[cold]
+    fn wait_for(&self, record: &RecordInBatch, timeout: Option<Duration>) -> RecordResult {
+        let result = &record.result;
+        let driver = Driver::new(&**result.instance().clock(), result.instance().id());
+        driver.run(&mut self.get_call(timeout))
+    }
+
+    /// [`get`](Self::get), or with a timeout [`get_timeout`](Self::get_timeout), as a [`BlockingCall`].
+    pub(crate) fn get_call(&self, timeout: Option<Duration>) -> Get<'_> {
+        Get {
+            future: self,
+            timeout,
+            time: Stopwatch::new(timeout),
+        }
+    }
+}
+
+/// [`FutureRecordMetadata::get`] as a [`BlockingCall`].
+pub(crate) struct Get<'f> {
+    future: &'f FutureRecordMetadata,
+    timeout: Option<Duration>,
+    time: Stopwatch,
+}
+
+impl Get<'_> {
+    fn timed_out(&self, record: &RecordInBatch) -> RecordResult {
+        // After a fork there is no sender thread, so the result would be pending for ever: misuse, not a timeout.
+        if record.result.instance().id().is_forked() {
+            return Err(record.misuse(Misuse::Forked));
+        }
+        let timeout = self.timeout.unwrap_or_default();
+        let message = format!("no answer within {timeout:?}; the record is still under way");
+        Err(record.error(ProduceErrorKind::Pending, message))
+    }
+}
+
+impl BlockingCall for Get<'_> {
+    type Output = RecordResult;
+
+    const CHECK: Check = Check::BeforeWaitingLong;
+
+    fn step(&mut self) -> Step<'_, RecordResult> {
+        let record = match &self.future.0 {
+            FutureState::Pending(record) => record,
+            FutureState::Failed(error) => return Step::Done(Err(error.clone())),
+        };
+        if let Some(answer) = record.answer_now() {
+            return Step::Done(answer);
+        }
+        let clock = &**record.result.instance().clock();
+        // The first step waits even with a timeout of zero: the driver checks for a callback or a fork before it
+        // sleeps, and misuse takes precedence over the timeout.
+        if !self.time.start(clock) && self.time.is_over(clock) {
+            return Step::Done(self.timed_out(record));
+        }
+        Step::Wait(Wait {
+            event: record.holder().result,
+            until: self.time.deadline(),
+        })
+    }
+
+    fn refuse(&mut self, why: Misuse) -> RecordResult {
+        let record = match &self.future.0 {
+            FutureState::Pending(record) => record,
+            FutureState::Failed(error) => return Err(error.clone()),
+        };
+        let holder = record.holder();
+        match (why, holder.result.published_outcome()) {
+            // The batch is being completed right now: the outcome is published, though waiters are not released yet.
+            (Misuse::InsideCallback, Some(outcome)) => record.answer(outcome, holder.index),
+            _ => Err(record.misuse(why)),
+        }
+    }
+}
+
+/// Ready when the record is acknowledged or has failed. Registers the task's waker with the batch: no thread, timer
+/// or runtime is involved.
+///
+/// The producer's thread calls the waker; calls that would wait for that thread are refused there, and a panic is
+/// logged. The waker is dropped when the record is complete, the future is dropped, or another task polls it.
+///
+/// In a process forked after the producer was built that thread does not exist. A future that is polled there before
+/// its record is complete is ready at once with [`ProduceErrorKind::Misuse`], as
+/// [`get`](FutureRecordMetadata::get) is. A task that was polled before the fork is never woken: poll it again.
+impl Future for FutureRecordMetadata {
+    type Output = Result<RecordMetadata, ProduceError>;
+
+    fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        let record = match &self.0 {
+            FutureState::Pending(record) => record,
+            FutureState::Failed(error) => return Poll::Ready(Err(error.clone())),
+        };
+        loop {
+            if let Some(answer) = record.answer_now() {
+                return Poll::Ready(answer);
+            }
+            // After a fork nobody would wake the task. The check is a system call, but few polls get here.
+            if record.result.instance().id().is_forked() {
+                return Poll::Ready(Err(record.misuse(Misuse::Forked)));
+            }
+            // False if the latch opened in between, or the batch was split: the loop then reads the result, or that of
+            // the piece.
+            let holder = record.holder();
+            if holder.result.register(holder.index, context.waker()) {
+                return Poll::Pending;
+            }
+        }
+    }
+}
+
+/// Drops the waker of a task that waits for the record.
+impl Drop for RecordInBatch {
+    #[inline]
+    fn drop(&mut self) {
+        // The handle has no flag for a registered task: it would grow, and be more expensive to move.
+        let result: &ProduceRequestResult = &self.result;
+        if result.has_tasks() {
+            // Passed by value: a pointer to the handle would force the handle out of registers.
+            result.forget_task_of(self.index);
+        }
+    }
+}
+
+impl fmt::Debug for FutureRecordMetadata {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            FutureState::Pending(record) => f
+                .debug_struct("FutureRecordMetadata")
+                .field("partition", record.result.topic_partition())
+                .field("index", &record.index)
+                .field("done", &self.is_done())
+                .finish(),
+            FutureState::Failed(error) => {
+                f.debug_tuple("FutureRecordMetadata").field(error).finish()
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,251 @@
+//! Producer interceptors: hooks before a record is serialized (`on_send`) and after it was acknowledged or failed
+//! (`on_acknowledgement`).
+
+use std::sync::Arc;
+
+use super::instance::Instance;
+use super::record::ProducerRecord;
+use super::record_metadata::RecordMetadata;
+use super::user_code::{Fence, UserCode, UserCodeFailure};
+use crate::config::PluginConfig;
+use crate::error::{BoxError, PluginKind, ProduceError};
+use crate::types::{ClusterResourceListener, PartitionId, TopicPartition};
+use crate::util::log::warn;
+
+/// Interceptor of records: may change each record before it is serialized, and is notified of its acknowledgement or
+/// error.
+///
+/// ```
+/// use std::sync::atomic::{AtomicU64, Ordering};
+///
+/// use kafka_producer::{BoxError, ProduceError, ProducerInterceptor, ProducerRecord, RecordMetadata};
+///
+/// /// Marks records with where they come from, and counts those that were lost.
+/// #[derive(Default)]
+/// struct Audit {
+///     lost: AtomicU64,
+/// }
+///
+/// impl ProducerInterceptor<str, [u8]> for Audit {
+///     fn on_send(&self, record: &mut ProducerRecord<'_, str, [u8]>) -> Result<(), BoxError> {
+///         record.headers_mut().add("origin", "billing")?;
+///         Ok(())
+///     }
+///
+///     fn on_acknowledgement(&self, _metadata: &RecordMetadata, error: Option<&ProduceError>) {
+///         if error.is_some() {
+///             self.lost.fetch_add(1, Ordering::Relaxed);
+///         }
+///     }
+/// }
+/// ```
+///
+/// # Threads
+/// [`on_send`](Self::on_send) runs on the thread that sends, on several at once if several do.
+/// [`on_acknowledgement`](Self::on_acknowledgement) runs on the sender thread, or, for a record that
+/// was not taken, on the thread that sent it; it delays all deliveries for as long as it takes.
+/// # Kafka
+/// `org.apache.kafka.clients.producer.ProducerInterceptor`. Differs: the record is changed in place
+/// and not replaced.
+pub trait ProducerInterceptor<K: ?Sized + ToOwned, V: ?Sized + ToOwned>: Send + Sync {
+    /// Takes what it needs from the producer's configuration; called once, before anything else.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the configuration; the producer is not built then.
+    fn configure(&mut self, config: &PluginConfig) -> Result<(), BoxError> {
+        let _ = config;
+        Ok(())
+    }
+
+    /// A record is about to be sent: it was not serialized yet, and has no partition unless its sender
+    /// chose one. Changes show in the interceptors after this one and in what is sent.
+    ///
+    /// # Errors
+    /// An error, or a panic, is logged; the record goes on as it was before this call.
+    fn on_send(&self, record: &mut ProducerRecord<'_, K, V>) -> Result<(), BoxError>;
+
+    /// A record was taken by the cluster, or failed with `error`; called once for each record that
+    /// [`on_send`](Self::on_send) saw. A failed record's metadata name the topic, and the partition if
+    /// one was chosen, and nothing else.
+    ///
+    /// A panic is logged and has no other effect.
+    fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
+        let _ = (metadata, error);
+    }
+
+    /// The producer is being closed.
+    ///
+    /// # Errors
+    /// Reported by the producer's `close`; the other interceptors and the producer are closed all the
+    /// same.
+    fn close(&self) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    /// A cluster resource listener, if the interceptor is to be notified of the cluster id.
+    ///
+    /// # Kafka
+    /// An interceptor that implements `ClusterResourceListener`.
+    fn cluster_listener(&self) -> Option<Arc<dyn ClusterResourceListener>> {
+        None
+    }
+
+    /// Name in logs; by default the name of the type.
+    fn name(&self) -> &str {
+        std::any::type_name::<Self>()
+    }
+}
+
+/// The chain of a producer's interceptors, in the order of its configuration. A failure of one is logged, and affects
+/// neither the others nor the producer.
+///
+/// # Threads
+/// Any; must be called without a lock held.
+/// # Kafka
+/// `org.apache.kafka.clients.producer.internals.ProducerInterceptors`.
+pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    chain: Vec<Box<dyn ProducerInterceptor<K, V>>>,
+    instance: Instance,
+}
+
+/// The interceptors as the sender calls them: without the types of keys and values.
+pub(crate) trait AcknowledgementListener: Send + Sync {
+    /// Tells all interceptors of a record's fate.
+    fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>);
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
+    /// A chain of interceptors that were configured already.
+    pub(crate) fn new(chain: Vec<Box<dyn ProducerInterceptor<K, V>>>, instance: Instance) -> Self {
+        Self { chain, instance }
+    }
+
+    /// Whether the chain is empty.
+    #[inline]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.chain.is_empty()
+    }
+
+    /// The cluster resource listeners of the interceptors.
+    ///
+    /// # Errors
+    /// When an interceptor panicked.
+    pub(crate) fn cluster_listeners(
+        &self,
+    ) -> Result<Vec<Arc<dyn ClusterResourceListener>>, UserCodeFailure> {
+        let mut listeners = Vec::new();
+        for interceptor in &self.chain {
+            let asked = self.run("cluster_listener", &**interceptor, || {
+                Ok(interceptor.cluster_listener())
+            });
+            listeners.extend(asked?);
+        }
+        Ok(listeners)
+    }
+
+    /// Passes a record through all interceptors. When one fails, the next gets the record that the
+    /// failing one got.
+    pub(crate) fn on_send<'a>(
+        &self,
+        mut record: ProducerRecord<'a, K, V>,
+    ) -> ProducerRecord<'a, K, V> {
+        for interceptor in &self.chain {
+            // A failing interceptor may have changed half of what it wanted to.
+            let before = record.clone();
+            let call = || interceptor.on_send(&mut record);
+            if let Err(failure) = self.run("on_send", &**interceptor, call) {
+                // The partition only if the caller chose one: the partitioner has not been asked yet.
+                let failure = match before.partition() {
+                    Some(partition) => {
+                        failure.about(format_args!("{}-{partition}", before.topic()))
+                    }
+                    None => failure.about(format_args!("topic {}", before.topic())),
+                };
+                warn!(self.instance.log(), "{failure}");
+                record = before;
+            }
+        }
+        record
+    }
+
+    /// Tells all interceptors of a record's fate.
+    pub(crate) fn on_acknowledgement(
+        &self,
+        metadata: &RecordMetadata,
+        error: Option<&ProduceError>,
+    ) {
+        for interceptor in &self.chain {
+            let called = self.run("on_acknowledgement", &**interceptor, || {
+                interceptor.on_acknowledgement(metadata, error);
+                Ok(())
+            });
+            if let Err(failure) = called {
+                warn!(self.instance.log(), "{}", failure.about(metadata));
+            }
+        }
+    }
+
+    /// Notifies all interceptors of a record that `send` refused. `partition` is the chosen one, or else the one that
+    /// the caller set, or none.
+    pub(crate) fn on_send_error(
+        &self,
+        topic: &str,
+        partition: Option<PartitionId>,
+        error: &ProduceError,
+    ) {
+        // Usual case: no placeholder is built, which would allocate the topic's name.
+        if self.chain.is_empty() {
+            return;
+        }
+        let partition = partition.unwrap_or(RecordMetadata::UNKNOWN_PARTITION);
+        let metadata = RecordMetadata::placeholder(TopicPartition::new(topic, partition));
+        self.on_acknowledgement(&metadata, Some(error));
+    }
+
+    /// Closes all interceptors, whether or not others fail to.
+    ///
+    /// # Errors
+    /// The first failure.
+    pub(crate) fn close(&self) -> Result<(), UserCodeFailure> {
+        let mut first_failure = Ok(());
+        for interceptor in &self.chain {
+            if let Err(failure) = self.run("close", &**interceptor, || interceptor.close()) {
+                warn!(self.instance.log(), "{failure}");
+                first_failure = first_failure.and(Err(failure));
+            }
+        }
+        first_failure
+    }
+
+    fn run<T>(
+        &self,
+        method: &'static str,
+        interceptor: &dyn ProducerInterceptor<K, V>,
+        call: impl FnOnce() -> Result<T, BoxError>,
+    ) -> Result<T, UserCodeFailure> {
+        // One fence for each interceptor: a panic ends this call, not the chain.
+        let called = Fence::of(&self.instance)
+            .try_call(UserCode::Plugin(PluginKind::Interceptor, method), call);
+        called.map_err(|failure| failure.named(self.name_of(interceptor)))
+    }
+
+    #[cold]
+    fn name_of(&self, interceptor: &dyn ProducerInterceptor<K, V>) -> String {
+        // Asked only after a failure. It is user code, so it is copied inside the fence.
+        let ask = || interceptor.name().to_owned();
+        Fence::of(&self.instance)
+            .call(UserCode::Plugin(PluginKind::Interceptor, "name"), ask)
+            .unwrap_or_else(|failure| format!("(whose name panicked: {})", failure.into_words()))
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> AcknowledgementListener
+    for ProducerInterceptors<K, V>
+{
+    fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>) {
+        self.on_acknowledgement(metadata, error);
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,91 @@
+//! The state of a topic's metadata, for error messages.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::client::metadata::{
+    Awaited, AwaitedBroker, FatalMetadataError, MetadataFailure, TopicError,
+};
+use crate::clock::Instant;
+use crate::error::ErrorCode;
+use crate::types::PartitionId;
+
+/// The state of a topic's metadata, for the error of a call that timed out while waiting for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct TopicState {
+    /// The number of known partitions; `None` if the topic is unknown.
+    pub(crate) partitions: Option<usize>,
+    /// The number of partitions without a leader.
+    pub(crate) leaderless: usize,
+    /// A response has confirmed that there are no more partitions.
+    pub(crate) are_all_known: bool,
+    /// What the brokers last answered, if it was an error and no request for metadata has failed since.
+    pub(crate) last_code: Option<ErrorCode>,
+    /// The age of that response, if it came before the wait began.
+    pub(crate) said_before: Option<Duration>,
+    /// Why the last attempt to get metadata failed, if it did.
+    pub(crate) last_failure: Option<MetadataFailure>,
+    /// The brokers that a due or in-flight metadata request waits for.
+    pub(crate) awaited: Vec<AwaitedBroker>,
+    /// The time of this state.
+    pub(crate) at: Instant,
+}
+
+impl TopicState {
+    /// Whether brokers have answered, and have no such topic, or not the partition `wanted` of it: as
+    /// opposed to brokers that were not reached, or do not know yet.
+    pub(crate) fn is_missing(&self, wanted: Option<PartitionId>) -> bool {
+        let is_missing = match self.last_code {
+            Some(code) => code == ErrorCode::UnknownTopicOrPartition,
+            None => wanted.is_some() && self.are_all_known,
+        };
+        is_missing && self.last_failure.is_none()
+    }
+
+    /// Why the brokers refuse the topic, if they do.
+    pub(crate) fn refused(&self) -> Option<TopicError> {
+        match self.last_code? {
+            ErrorCode::InvalidTopicException => Some(TopicError::Invalid),
+            ErrorCode::TopicAuthorizationFailed => Some(TopicError::Unauthorized),
+            _ => None,
+        }
+    }
+
+    /// The fatal error that prevents all metadata updates, if there is one.
+    pub(crate) fn fatal(&self) -> Option<FatalMetadataError> {
+        self.last_failure.as_ref()?.as_fatal()
+    }
+}
+
+impl fmt::Display for TopicState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.last_code, self.partitions) {
+            (Some(code), _) => match self.said_before {
+                None => write!(f, "the brokers answered {code}")?,
+                Some(ago) => write!(f, "the brokers answered {code} {} ms ago", ago.as_millis())?,
+            },
+            (None, Some(count)) if self.leaderless > 0 => {
+                write!(
+                    f,
+                    "{} of {count} partitions have no leader",
+                    self.leaderless
+                )?;
+            }
+            (None, Some(count)) => write!(f, "the topic has {count} partitions")?,
+            (None, None) => write!(f, "no broker has described the topic yet")?,
+        }
+        let failure = self.last_failure.as_ref().map(ToString::to_string);
+        if let Some(failure) = &failure {
+            write!(f, "; the last request for metadata failed: {failure}")?;
+        }
+        if self.awaited.is_empty() {
+            return Ok(());
+        }
+        let awaited = Awaited {
+            brokers: &self.awaited,
+            now: self.at,
+            said: failure.as_deref().unwrap_or_default(),
+        };
+        write!(f, "; metadata is waited for from {awaited}")
+    }
+}

@@ -1,0 +1,512 @@
+use std::sync::OnceLock;
+
+use super::*;
+use crate::clock::mock::MockClock;
+use crate::clock::{Clock, Instant};
+use crate::metrics::tables::TopicSensor;
+use crate::metrics::{MetricValue, Metrics};
+
+type Calls = Arc<Mutex<Vec<String>>>;
+
+/// What a reporter does when it is called, by the method.
+type Mood = fn(&str) -> Result<(), BoxError>;
+
+/// Notes each call as `name method what`.
+struct Notes {
+    name: &'static str,
+    calls: Calls,
+    mood: Mood,
+    keys: &'static [&'static str],
+}
+
+impl Notes {
+    fn note(&self, method: &str, what: impl fmt::Display) -> Result<(), BoxError> {
+        let call = format!("{} {method} {what}", self.name);
+        self.calls.lock().push(call.trim_end().to_owned());
+        (self.mood)(method)
+    }
+}
+
+fn short(metric: &Metric) -> String {
+    let name = metric.name();
+    let topic = name.tag("topic").unwrap_or("-");
+    format!("{}:{}", topic, name.name())
+}
+
+impl MetricsReporter for Notes {
+    fn context_change(&self, context: &MetricsContext) -> Result<(), BoxError> {
+        self.note("context_change", context.namespace())
+    }
+
+    fn init(&self, metrics: &[Metric]) -> Result<(), BoxError> {
+        self.note("init", metrics.len())
+    }
+
+    fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
+        self.note("metric_change", short(metric))
+    }
+
+    fn metric_removal(&self, metric: &Metric) -> Result<(), BoxError> {
+        self.note("metric_removal", short(metric))
+    }
+
+    fn reconfigurable_configs(&self) -> Vec<String> {
+        self.keys.iter().map(|key| (*key).to_owned()).collect()
+    }
+
+    fn validate_reconfiguration(&self, config: &PluginConfig) -> Result<(), BoxError> {
+        self.note("validate_reconfiguration", text(config))
+    }
+
+    fn reconfigure(&self, config: &PluginConfig) -> Result<(), BoxError> {
+        self.note("reconfigure", text(config))
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        self.note("close", "")
+    }
+
+    fn name(&self) -> &str {
+        self.name
+    }
+}
+
+fn text(config: &PluginConfig) -> String {
+    let entries = config.iter().map(|(key, value)| format!("{key}={value}"));
+    entries.collect::<Vec<_>>().join(" ")
+}
+
+struct Rig {
+    clock: Arc<MockClock>,
+    registry: Arc<MetricsRegistry>,
+    calls: Calls,
+}
+
+fn rig() -> Rig {
+    let clock = Arc::new(MockClock::new());
+    Rig {
+        registry: MetricsRegistry::for_tests(Arc::clone(&clock) as Arc<dyn Clock>),
+        clock,
+        calls: Arc::new(Mutex::new(Rank::LEAF, Vec::new())),
+    }
+}
+
+impl Rig {
+    fn reporter(&self, name: &'static str, mood: Mood) -> Box<dyn MetricsReporter> {
+        self.reporter_of(name, mood, &[])
+    }
+
+    fn reporter_of(
+        &self,
+        name: &'static str,
+        mood: Mood,
+        keys: &'static [&'static str],
+    ) -> Box<dyn MetricsReporter> {
+        Box::new(Notes {
+            name,
+            calls: Arc::clone(&self.calls),
+            mood,
+            keys,
+        })
+    }
+
+    fn reporters(&self, reporters: Vec<Box<dyn MetricsReporter>>) -> Arc<MetricsReporters> {
+        let config = PluginConfig::new("me", [("level", "1"), ("url", "a")]);
+        let instance = Instance::on_clock(Arc::clone(&self.clock) as Arc<dyn Clock>);
+        MetricsReporters::new(reporters, config, instance)
+    }
+
+    fn begun(&self, reporters: Vec<Box<dyn MetricsReporter>>) -> Arc<MetricsReporters> {
+        let reporters = self.reporters(reporters);
+        let context = MetricsContext::new("kafka.producer", [("", ""); 0]);
+        reporters.begin(&context, &self.registry).unwrap();
+        reporters
+    }
+
+    fn take_calls(&self) -> Vec<String> {
+        std::mem::take(&mut *self.calls.lock())
+    }
+}
+
+const CONTENT: Mood = |_| Ok(());
+
+fn fails(_: &str) -> Result<(), BoxError> {
+    Err("planted".into())
+}
+
+const PANICS_ONCE_BEGUN: Mood = |method| {
+    assert!(matches!(method, "context_change" | "init"), "planted");
+    Ok(())
+};
+
+/// Java: `Metrics`, its constructor, #registerMetric, #removeMetric, #close
+#[test]
+fn reporters_are_told_in_their_order_from_the_context_to_the_end() {
+    let rig = rig();
+    let reporters = rig.begun(vec![
+        rig.reporter("first", CONTENT),
+        rig.reporter("second", CONTENT),
+    ]);
+    assert_eq!(
+        rig.take_calls(),
+        [
+            "first context_change kafka.producer",
+            "first init 0",
+            "second context_change kafka.producer",
+            "second init 0",
+        ]
+    );
+    let orders = rig.registry.add::<TopicSensor>(&["orders"]);
+    let added = rig.take_calls();
+    assert_eq!(added.len(), 2 * 9);
+    assert_eq!(
+        added[..2],
+        [
+            "first metric_change orders:record-send-rate",
+            "second metric_change orders:record-send-rate"
+        ]
+    );
+    rig.registry.remove(&orders);
+    let removed = rig.take_calls();
+    assert_eq!(removed.len(), 2 * 9);
+    assert_eq!(removed[0], "first metric_removal orders:record-send-rate");
+    reporters.close().unwrap();
+    reporters.close().unwrap();
+    // What comes later nobody is told.
+    let late = rig.registry.add::<TopicSensor>(&["late"]);
+    rig.registry.remove(&late);
+    assert_eq!(rig.take_calls(), ["first close", "second close"]);
+}
+
+#[test]
+fn a_reporter_that_does_not_want_to_begin_says_so_and_nobody_is_told_anything() {
+    let rig = rig();
+    let reporters = rig.reporters(vec![
+        rig.reporter("first", CONTENT),
+        rig.reporter("second", |method| match method {
+            "init" => Err("no port".into()),
+            _ => Ok(()),
+        }),
+    ]);
+    let context = MetricsContext::new("kafka.producer", [("", ""); 0]);
+    let failure = reporters.begin(&context, &rig.registry).unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "the metrics reporter second failed in init: no port"
+    );
+    rig.take_calls();
+    rig.registry.add::<TopicSensor>(&["orders"]);
+    assert_eq!(rig.take_calls(), [""; 0]);
+}
+
+/// One that fails is logged, and the others are told.
+#[test]
+fn one_that_fails_or_panics_at_every_call_is_no_reason_not_to_tell_the_others() {
+    let rig = rig();
+    let reporters = rig.begun(vec![
+        rig.reporter("bad", PANICS_ONCE_BEGUN),
+        rig.reporter("good", CONTENT),
+    ]);
+    rig.take_calls();
+    let orders = rig.registry.add::<TopicSensor>(&["orders"]);
+    rig.registry.remove(&orders);
+    let failure = reporters.close().unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "the metrics reporter bad panicked in close: planted"
+    );
+    let calls = rig.take_calls();
+    let of = |name: &str| calls.iter().filter(|call| call.starts_with(name)).count();
+    assert_eq!((of("bad"), of("good")), (19, 19));
+}
+
+/// Its name is asked for where it fails.
+struct Nameless;
+
+impl MetricsReporter for Nameless {
+    fn metric_change(&self, _: &Metric) -> Result<(), BoxError> {
+        Err("planted".into())
+    }
+
+    fn metric_removal(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn close(&self) -> Result<(), BoxError> {
+        Err("planted".into())
+    }
+
+    fn name(&self) -> &str {
+        panic!("no name")
+    }
+}
+
+impl Drop for Nameless {
+    fn drop(&mut self) {
+        assert!(std::thread::panicking(), "and no end");
+    }
+}
+
+#[test]
+fn one_whose_name_and_drop_panic_fails_like_any_other_and_the_others_are_told() {
+    let rig = rig();
+    let reporters = rig.begun(vec![Box::new(Nameless), rig.reporter("good", CONTENT)]);
+    rig.take_calls();
+    rig.registry.add::<TopicSensor>(&["orders"]);
+    let failure = reporters.close().unwrap_err();
+    assert_eq!(
+        failure.to_string(),
+        "the metrics reporter (whose name panicked: no name) failed in close: planted"
+    );
+    assert_eq!(rig.take_calls().len(), 9 + 1);
+    drop(reporters);
+    rig.registry.add::<TopicSensor>(&["late"]);
+    assert_eq!(rig.take_calls(), [""; 0]);
+}
+
+#[test]
+fn of_thousands_of_failures_ten_lines_a_second_are_written_and_the_others_counted() {
+    const TOPICS: u64 = 3_000;
+    let rig = rig();
+    let reporters = rig.begun(vec![rig.reporter("bad", |method| match method {
+        "context_change" | "init" => Ok(()),
+        method => fails(method),
+    })]);
+    for number in 0..TOPICS {
+        let topic = rig.registry.add::<TopicSensor>(&[&number.to_string()]);
+        rig.registry.remove(&topic);
+    }
+    assert_eq!(rig.take_calls().len() as u64, 2 + TOPICS * 2 * 9);
+    assert_eq!(rig.registry.len(), 0);
+    rig.clock.advance(std::time::Duration::from_secs(1));
+    let left_out = reporters.lines.lock().admit(rig.clock.now()).unwrap();
+    let count = (TOPICS * 2 * 9 - 10).to_string();
+    assert!(left_out.to_string().contains(&count), "{left_out}");
+}
+
+/// Asks for everything there is whenever it is told something.
+struct Asks {
+    metrics: Arc<OnceLock<Metrics>>,
+    seen: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Asks {
+    fn ask(&self, metric: &Metric) {
+        let Some(metrics) = self.metrics.get() else {
+            return;
+        };
+        for other in metrics.all() {
+            let _ = other.value();
+        }
+        let _ = metric.value();
+        let count = metrics.len();
+        self.seen.lock().push(count);
+    }
+}
+
+impl MetricsReporter for Asks {
+    fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
+        self.ask(metric);
+        Ok(())
+    }
+
+    fn metric_removal(&self, metric: &Metric) -> Result<(), BoxError> {
+        self.ask(metric);
+        Ok(())
+    }
+}
+
+#[test]
+fn metrics_may_be_read_and_asked_for_while_they_come_go_and_change() {
+    let rig = rig();
+    let (handle, seen) = (Arc::default(), Arc::new(Mutex::new(Rank::LEAF, Vec::new())));
+    let _reporters = rig.begun(vec![Box::new(Asks {
+        metrics: Arc::clone(&handle),
+        seen: Arc::clone(&seen),
+    })]);
+    let metrics = Metrics::new(Arc::clone(&rig.registry));
+    assert!(handle.set(metrics).is_ok());
+    let always = rig.registry.add::<TopicSensor>(&["always"]);
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (registry, always) = (&rig.registry, &always);
+            scope.spawn(move || {
+                for number in 0..50 {
+                    let name = format!("{thread}-{number}");
+                    let topic = registry.add::<TopicSensor>(&[&name]);
+                    topic.record(TopicSensor::Records, 1.0, Instant::ORIGIN);
+                    always.record(TopicSensor::Records, 1.0, Instant::ORIGIN);
+                    registry.remove(&topic);
+                }
+            });
+        }
+    });
+    let seen = seen.lock();
+    assert_eq!(seen.len(), 9 + 200 * 2 * 9);
+    // With nothing half registered in between.
+    assert!(seen.iter().all(|count| count % 9 == 0 && *count <= 5 * 9));
+}
+
+/// Keeps what it is told, and says when it goes.
+struct Keeps(
+    Mutex<Vec<Metric>>,
+    #[allow(dead_code, reason = "counts")] Arc<()>,
+);
+
+impl MetricsReporter for Keeps {
+    fn metric_change(&self, metric: &Metric) -> Result<(), BoxError> {
+        self.0.lock().push(metric.clone());
+        Ok(())
+    }
+
+    fn metric_removal(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reporter_goes_with_its_producer_whatever_metrics_and_registries_are_kept() {
+    let rig = rig();
+    let alive = Arc::new(());
+    let keeps = Keeps(Mutex::new(Rank::LEAF, Vec::new()), Arc::clone(&alive));
+    let reporters = rig.begun(vec![Box::new(keeps)]);
+    crate::producer::app_info::register_count(&rig.registry);
+    let count = rig.registry.metrics().remove(0);
+    assert_eq!(count.value(), MetricValue::Number(1.0));
+    drop(reporters);
+    assert_eq!(Arc::strong_count(&alive), 1);
+    rig.registry.add::<TopicSensor>(&["late"]);
+    assert_eq!(count.value(), MetricValue::Number(10.0));
+}
+
+fn change(reporters: &MetricsReporters, entries: &[(&str, &str)]) -> Result<(), ReconfigureError> {
+    let entries = entries
+        .iter()
+        .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()));
+    reporters.reconfigure(&entries.collect())
+}
+
+/// Java: `DynamicMetricsReporters`
+#[test]
+fn those_who_take_a_changed_key_are_asked_first_and_told_then() {
+    let rig = rig();
+    let reporters = rig.reporters(vec![
+        rig.reporter_of("a", CONTENT, &["level"]),
+        rig.reporter_of("b", CONTENT, &["level", "url"]),
+        rig.reporter_of("c", CONTENT, &["other"]),
+    ]);
+    change(&reporters, &[("level", "2"), ("url", "a")]).unwrap();
+    assert_eq!(
+        rig.take_calls(),
+        [
+            "a validate_reconfiguration client.id=me level=2 url=a",
+            "b validate_reconfiguration client.id=me level=2 url=a",
+            "a reconfigure client.id=me level=2 url=a",
+            "b reconfigure client.id=me level=2 url=a",
+        ]
+    );
+    // The same again is no change, and what came before stays.
+    change(&reporters, &[("level", "2")]).unwrap();
+    assert_eq!(rig.take_calls(), [""; 0]);
+    change(&reporters, &[("url", "z")]).unwrap();
+    assert_eq!(
+        rig.take_calls(),
+        [
+            "b validate_reconfiguration client.id=me level=2 url=z",
+            "b reconfigure client.id=me level=2 url=z",
+        ]
+    );
+}
+
+#[test]
+fn a_key_that_nobody_takes_is_refused_and_nothing_is_changed() {
+    let rig = rig();
+    let reporters = rig.reporters(vec![rig.reporter_of("a", CONTENT, &["level"])]);
+    let refused = change(&reporters, &[("level", "2"), ("linger.ms", "5")]).unwrap_err();
+    assert!(refused.to_string().contains("linger.ms"), "{refused}");
+    assert_eq!(
+        refused,
+        ReconfigureError::NotReconfigurable {
+            key: "linger.ms".to_owned()
+        }
+    );
+    assert_eq!(rig.take_calls(), [""; 0]);
+}
+
+#[test]
+fn when_one_refuses_nobody_is_reconfigured_and_when_one_fails_the_others_are() {
+    let rig = rig();
+    let reporters = rig.reporters(vec![
+        rig.reporter_of("a", CONTENT, &["level"]),
+        rig.reporter_of("b", fails, &["level"]),
+    ]);
+    let error = change(&reporters, &[("level", "2")]).unwrap_err();
+    let ReconfigureError::Refused { why } = error else {
+        panic!("{error}");
+    };
+    assert!(why.contains("reporter b failed in validate_reconfiguration: planted"));
+    assert_eq!(rig.take_calls().len(), 2);
+    let reporters = rig.reporters(vec![
+        rig.reporter_of(
+            "a",
+            |method| {
+                assert_ne!(method, "reconfigure", "planted");
+                Ok(())
+            },
+            &["level"],
+        ),
+        rig.reporter_of("b", CONTENT, &["level"]),
+    ]);
+    for _ in 0..2 {
+        let error = change(&reporters, &[("level", "2")]).unwrap_err();
+        let ReconfigureError::Failed { why } = error else {
+            panic!("{error}");
+        };
+        assert!(why.contains("reporter a panicked in reconfigure"), "{why}");
+        assert_eq!(
+            rig.take_calls()[3],
+            "b reconfigure client.id=me level=2 url=a"
+        );
+    }
+}
+
+/// Reconfigures while it is being reconfigured.
+struct Again(Arc<OnceLock<Weak<MetricsReporters>>>);
+
+impl MetricsReporter for Again {
+    fn metric_change(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn metric_removal(&self, _: &Metric) -> Result<(), BoxError> {
+        Ok(())
+    }
+
+    fn reconfigurable_configs(&self) -> Vec<String> {
+        vec!["level".to_owned()]
+    }
+
+    fn reconfigure(&self, _: &PluginConfig) -> Result<(), BoxError> {
+        let reporters = self.0.get().and_then(Weak::upgrade).ok_or("gone")?;
+        change(&reporters, &[("level", "3")])?;
+        Ok(())
+    }
+}
+
+#[test]
+fn a_reporter_that_reconfigures_inside_is_refused_and_so_is_whoever_comes_after_the_end() {
+    let rig = rig();
+    let handle = Arc::new(OnceLock::new());
+    let reporters = rig.reporters(vec![Box::new(Again(Arc::clone(&handle)))]);
+    handle.set(Arc::downgrade(&reporters)).unwrap();
+    let error = change(&reporters, &[("level", "2")]).unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains(&ReconfigureError::UnderWay.to_string()),
+        "{error}"
+    );
+    reporters.close().unwrap();
+    let late = change(&reporters, &[("level", "2")]).unwrap_err();
+    assert_eq!(late, ReconfigureError::Closed);
+}

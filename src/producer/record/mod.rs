@@ -1,0 +1,436 @@
+//! `ProducerRecord`: topic, partition, timestamp, key, value and headers of a record to be sent.
+
+use std::borrow::{Borrow, Cow};
+use std::fmt;
+use std::ops::Deref;
+
+use bytes::Bytes;
+
+use crate::error::RecordError;
+use crate::record::{Header, Headers, HeadersFrozen};
+use crate::types::PartitionId;
+
+/// A record to be sent.
+///
+/// Topic, key and value are borrowed or owned, each on its own, so sending data that lives elsewhere
+/// copies it once, into the batch. `K` and `V` are what the producer's serializers take; they may be
+/// unsized, as in `ProducerRecord<'_, str, [u8]>`.
+///
+/// Which `K` and `V` a record has is usually inferred from the producer it is given to.
+///
+/// ```
+/// use kafka_producer::ProducerRecord;
+///
+/// let payload = vec![1, 2, 3];
+/// let record: ProducerRecord<'_, str, [u8]> = ProducerRecord::new("clicks", &payload)
+///     .with_key("user-7")
+///     .with_header("source", "web");
+/// assert_eq!(record.key(), Some("user-7"));
+/// assert_eq!(record.value(), Some(&[1, 2, 3][..]));
+///
+/// // Owned data, to be sent from elsewhere later:
+/// let later: ProducerRecord<'static, str, [u8]> = record.into_owned();
+/// # drop((later, payload));
+/// ```
+///
+/// # Kafka
+/// `org.apache.kafka.clients.producer.ProducerRecord`. Differs: a negative partition or timestamp is
+/// refused when the record is sent ([`validate`](Self::validate)), not when it is made.
+pub struct ProducerRecord<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    pub(crate) topic: Cow<'a, str>,
+    pub(crate) partition: Option<PartitionId>,
+    pub(crate) timestamp: Option<i64>,
+    pub(crate) key: Option<Field<'a, K>>,
+    pub(crate) value: Option<Field<'a, V>>,
+    pub(crate) headers: Headers,
+}
+
+impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
+    /// A record with a value and no key.
+    #[inline]
+    pub fn new(topic: impl Into<Cow<'a, str>>, value: impl Into<Field<'a, V>>) -> Self {
+        Self::bare(topic.into(), None, Some(value.into()))
+    }
+
+    /// A record with a key and a value.
+    ///
+    /// ```
+    /// use kafka_producer::ProducerRecord;
+    ///
+    /// let record: ProducerRecord<'_, i64, String> = ProducerRecord::keyed("names", 7, "x".to_owned());
+    /// assert_eq!(record.key(), Some(&7));
+    /// ```
+    #[inline]
+    pub fn keyed(
+        topic: impl Into<Cow<'a, str>>,
+        key: impl Into<Field<'a, K>>,
+        value: impl Into<Field<'a, V>>,
+    ) -> Self {
+        Self::bare(topic.into(), Some(key.into()), Some(value.into()))
+    }
+
+    /// A record with a key and a null value, which a compacted topic takes as "forget this key".
+    pub fn tombstone(topic: impl Into<Cow<'a, str>>, key: impl Into<Field<'a, K>>) -> Self {
+        Self::bare(topic.into(), Some(key.into()), None)
+    }
+
+    #[inline]
+    fn bare(topic: Cow<'a, str>, key: Option<Field<'a, K>>, value: Option<Field<'a, V>>) -> Self {
+        let headers = Headers::default();
+        Self {
+            topic,
+            partition: None,
+            timestamp: None,
+            key,
+            value,
+            headers,
+        }
+    }
+
+    /// The same record with a key.
+    #[must_use]
+    pub fn with_key(mut self, key: impl Into<Field<'a, K>>) -> Self {
+        self.key = Some(key.into());
+        self
+    }
+
+    /// The same record for a partition of the caller's choice; the partitioner is not asked.
+    #[must_use]
+    pub fn with_partition(mut self, partition: PartitionId) -> Self {
+        self.partition = Some(partition);
+        self
+    }
+
+    /// The same record with a timestamp, in milliseconds since 1970. Without one, the record bears
+    /// the time at which it is sent. A topic with `message.timestamp.type=LogAppendTime` replaces it.
+    #[must_use]
+    pub fn with_timestamp(mut self, timestamp_ms: i64) -> Self {
+        self.timestamp = Some(timestamp_ms);
+        self
+    }
+
+    /// The same record with one more header.
+    ///
+    /// Works on a record that was sent before as well: its headers are copied then, and only the copy
+    /// is changed.
+    #[must_use]
+    pub fn with_header(
+        mut self,
+        key: impl Into<Cow<'static, str>>,
+        value: impl Into<Bytes>,
+    ) -> Self {
+        let header = Header::new(key, value);
+        // Frozen headers (Java: `setReadOnly`) refuse changes; a copy does not.
+        if let Err(HeadersFrozen) = self.headers.push(header.clone()) {
+            self.headers = self.headers.iter().cloned().chain([header]).collect();
+        }
+        self
+    }
+
+    /// The same record with these headers, in place of those it had.
+    #[must_use]
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
+        self
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The partition, if the caller chose one.
+    pub fn partition(&self) -> Option<PartitionId> {
+        self.partition
+    }
+
+    /// The timestamp in milliseconds since 1970, if the caller set one.
+    pub fn timestamp(&self) -> Option<i64> {
+        self.timestamp
+    }
+
+    /// The key.
+    #[inline]
+    pub fn key(&self) -> Option<&K> {
+        self.key.as_deref()
+    }
+
+    /// The value; `None` is Kafka's null.
+    #[inline]
+    pub fn value(&self) -> Option<&V> {
+        self.value.as_deref()
+    }
+
+    /// The headers.
+    pub fn headers(&self) -> &Headers {
+        &self.headers
+    }
+
+    /// The headers, to be changed. Those of a record that was sent refuse to be; those of its clone
+    /// do not.
+    pub fn headers_mut(&mut self) -> &mut Headers {
+        &mut self.headers
+    }
+
+    /// Sends the record elsewhere.
+    pub fn set_topic(&mut self, topic: impl Into<Cow<'a, str>>) {
+        self.topic = topic.into();
+    }
+
+    /// Chooses the partition, or leaves the choice to the partitioner.
+    pub fn set_partition(&mut self, partition: Option<PartitionId>) {
+        self.partition = partition;
+    }
+
+    /// Sets the timestamp in milliseconds since 1970, or leaves it to the call that sends.
+    pub fn set_timestamp(&mut self, timestamp_ms: Option<i64>) {
+        self.timestamp = timestamp_ms;
+    }
+
+    /// Replaces the key.
+    pub fn set_key(&mut self, key: impl Into<Field<'a, K>>) {
+        self.key = Some(key.into());
+    }
+
+    /// Takes the key away.
+    pub fn clear_key(&mut self) {
+        self.key = None;
+    }
+
+    /// Replaces the value.
+    pub fn set_value(&mut self, value: impl Into<Field<'a, V>>) {
+        self.value = Some(value.into());
+    }
+
+    /// Makes the value null.
+    pub fn clear_value(&mut self) {
+        self.value = None;
+    }
+
+    /// Checks what can be checked without knowing the topic. Sending does this by itself, after the
+    /// interceptors.
+    ///
+    /// # Errors
+    /// The partition or the timestamp is negative.
+    #[inline]
+    pub fn validate(&self) -> Result<(), RecordError> {
+        // Java's `ProducerRecord` constructor throws `IllegalArgumentException` for both.
+        match (self.partition, self.timestamp) {
+            (Some(partition), _) if partition < 0 => Err(RecordError::NegativePartition(partition)),
+            (_, Some(timestamp)) if timestamp < 0 => Err(RecordError::NegativeTimestamp(timestamp)),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether dropping it would do nothing. Where the compiler sees the record made of borrowed parts, it
+    /// sees that too, and leaves out both the question and the drop.
+    #[inline(always)]
+    #[allow(
+        clippy::inline_always,
+        reason = "a call would need the record in memory"
+    )]
+    pub(crate) fn owns_nothing(&self) -> bool {
+        #[inline(always)]
+        fn is_free<T: ?Sized + ToOwned>(field: Option<&Field<'_, T>>) -> bool {
+            // Also an owned field is free if its type has no destructor, such as an integer.
+            !std::mem::needs_drop::<T::Owned>() || !matches!(field, Some(Field::Owned(_)))
+        }
+        matches!(self.topic, Cow::Borrowed(_))
+            && is_free(self.key.as_ref())
+            && is_free(self.value.as_ref())
+            && self.headers.owns_nothing()
+    }
+
+    /// The same record, borrowing nothing. Copies what was borrowed.
+    pub fn into_owned(self) -> ProducerRecord<'static, K, V>
+    where
+        K: 'static,
+        V: 'static,
+    {
+        ProducerRecord {
+            topic: Cow::Owned(self.topic.into_owned()),
+            partition: self.partition,
+            timestamp: self.timestamp,
+            key: self.key.map(|key| Field::Owned(key.into_owned())),
+            value: self.value.map(|value| Field::Owned(value.into_owned())),
+            headers: self.headers,
+        }
+    }
+}
+
+/// Copies what is owned and borrows what is borrowed. The headers of the copy can be changed even
+/// when those of the original were frozen by sending it.
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Clone for ProducerRecord<'_, K, V> {
+    fn clone(&self) -> Self {
+        Self {
+            topic: self.topic.clone(),
+            partition: self.partition,
+            timestamp: self.timestamp,
+            key: self.key.clone(),
+            value: self.value.clone(),
+            headers: self.headers.clone(),
+        }
+    }
+}
+
+impl<K, V> fmt::Debug for ProducerRecord<'_, K, V>
+where
+    K: ?Sized + ToOwned + fmt::Debug,
+    V: ?Sized + ToOwned + fmt::Debug,
+{
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ProducerRecord")
+            .field("topic", &self.topic)
+            .field("partition", &self.partition)
+            .field("timestamp", &self.timestamp)
+            .field("key", &self.key())
+            .field("value", &self.value())
+            .field("headers", &self.headers)
+            .finish()
+    }
+}
+
+/// Equal when they would be sent alike: borrowed or owned makes no difference.
+impl<K, V> PartialEq for ProducerRecord<'_, K, V>
+where
+    K: ?Sized + ToOwned + PartialEq,
+    V: ?Sized + ToOwned + PartialEq,
+{
+    fn eq(&self, other: &Self) -> bool {
+        self.topic == other.topic
+            && self.partition == other.partition
+            && self.timestamp == other.timestamp
+            && self.key() == other.key()
+            && self.value() == other.value()
+            && self.headers == other.headers
+    }
+}
+
+impl<K, V> Eq for ProducerRecord<'_, K, V>
+where
+    K: ?Sized + ToOwned + Eq,
+    V: ?Sized + ToOwned + Eq,
+{
+}
+
+/// A key or a value: borrowed from the caller, or owned by the record.
+///
+/// Like [`Cow`], with the conversions that make a record's constructors take what is at hand: a
+/// `&T` (borrowed), a `T` (owned), and for `str` and slices also `String`, `&String`, `Vec<_>`,
+/// `&Vec<_>`, arrays and references to arrays.
+#[derive(Debug)]
+#[allow(clippy::exhaustive_enums, reason = "data is borrowed, or it is owned")]
+pub enum Field<'a, T: ?Sized + ToOwned> {
+    /// The caller's.
+    Borrowed(&'a T),
+    /// The record's.
+    Owned(T::Owned),
+}
+
+impl<T: ?Sized + ToOwned> Field<'_, T> {
+    /// The data, owned; copies it if it was borrowed.
+    pub fn into_owned(self) -> T::Owned {
+        match self {
+            Self::Borrowed(data) => data.to_owned(),
+            Self::Owned(data) => data,
+        }
+    }
+}
+
+impl<T: ?Sized + ToOwned> Deref for Field<'_, T> {
+    type Target = T;
+
+    #[inline]
+    fn deref(&self) -> &T {
+        match self {
+            Self::Borrowed(data) => data,
+            Self::Owned(data) => data.borrow(),
+        }
+    }
+}
+
+impl<T: ?Sized + ToOwned> Clone for Field<'_, T> {
+    fn clone(&self) -> Self {
+        match self {
+            Self::Borrowed(data) => Self::Borrowed(data),
+            Self::Owned(data) => {
+                let data: &T = data.borrow();
+                Self::Owned(data.to_owned())
+            }
+        }
+    }
+}
+
+impl<'a, T: ?Sized + ToOwned> From<&'a T> for Field<'a, T> {
+    fn from(data: &'a T) -> Self {
+        Self::Borrowed(data)
+    }
+}
+
+impl<T: Clone> From<T> for Field<'_, T> {
+    fn from(data: T) -> Self {
+        Self::Owned(data)
+    }
+}
+
+impl<'a, T: ?Sized + ToOwned> From<Cow<'a, T>> for Field<'a, T> {
+    fn from(data: Cow<'a, T>) -> Self {
+        match data {
+            Cow::Borrowed(data) => Self::Borrowed(data),
+            Cow::Owned(data) => Self::Owned(data),
+        }
+    }
+}
+
+impl From<String> for Field<'_, str> {
+    fn from(data: String) -> Self {
+        Self::Owned(data)
+    }
+}
+
+impl<'a> From<&'a String> for Field<'a, str> {
+    fn from(data: &'a String) -> Self {
+        Self::Borrowed(data)
+    }
+}
+
+impl<T: Clone> From<Vec<T>> for Field<'_, [T]> {
+    fn from(data: Vec<T>) -> Self {
+        Self::Owned(data)
+    }
+}
+
+impl<'a, T: Clone> From<&'a Vec<T>> for Field<'a, [T]> {
+    fn from(data: &'a Vec<T>) -> Self {
+        Self::Borrowed(data)
+    }
+}
+
+impl<T: Clone, const N: usize> From<[T; N]> for Field<'_, [T]> {
+    fn from(data: [T; N]) -> Self {
+        Self::Owned(data.into())
+    }
+}
+
+impl<'a, T: Clone, const N: usize> From<&'a [T; N]> for Field<'a, [T]> {
+    fn from(data: &'a [T; N]) -> Self {
+        Self::Borrowed(data)
+    }
+}
+
+/// A string's bytes as they are (UTF-8).
+impl<'a> From<&'a str> for Field<'a, [u8]> {
+    fn from(data: &'a str) -> Self {
+        Self::Borrowed(data.as_bytes())
+    }
+}
+
+/// A string's bytes as they are (UTF-8).
+impl From<String> for Field<'_, [u8]> {
+    fn from(data: String) -> Self {
+        Self::Owned(data.into_bytes())
+    }
+}
+
+#[cfg(test)]
+mod tests;

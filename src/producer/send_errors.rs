@@ -1,0 +1,220 @@
+//! Constructors of the errors of refused records: kind, text, topic, partition.
+
+use std::sync::Arc;
+
+use super::accumulator::{TopicEntry, TransactionNumber};
+use super::core::{Core, Excess};
+use super::metadata::TopicState;
+use super::send_refusal::SendRefusal;
+use super::topic_lookup::TopicLookupError;
+use super::user_code::UserCodeFailure;
+use crate::client::metadata::{FatalMetadataError, TopicError};
+use crate::error::{
+    BrokerError, Delivery, ErrorCode, PluginKind, ProduceError, ProduceErrorKind,
+    ProduceErrorParts, REFUSED_NAME, SendError, TransactionCall, TransactionError,
+    TransactionErrorKind, TransactionFailure,
+};
+use crate::planted::planted;
+use crate::types::PartitionId;
+
+/// Context of a refused record's errors.
+pub(super) struct RefusedRecord<'r> {
+    pub(super) core: &'r Core,
+    pub(super) topic: &'r str,
+    /// The partition that it asks for.
+    pub(super) wanted: Option<PartitionId>,
+    /// The chosen partition, or else `wanted`.
+    pub(super) partition: Option<PartitionId>,
+}
+
+impl RefusedRecord<'_> {
+    /// Idempotence needs record format v2, which has sequence numbers (RA-7, PB-11).
+    pub(super) fn idempotence_and_old_brokers(&self) -> SendRefusal {
+        let kind = ProduceErrorKind::UnsupportedVersion;
+        self.error(kind, IDEMPOTENCE_AND_OLD_BROKERS.to_owned())
+    }
+
+    /// zstd needs record format v2 (PB-9).
+    pub(super) fn zstd_and_old_brokers(&self) -> SendRefusal {
+        let kind = ProduceErrorKind::UnsupportedCompressionType;
+        self.error(kind, ZSTD_AND_OLD_BROKERS.to_owned())
+    }
+
+    fn topic_refused(&self, error: TopicError) -> SendRefusal {
+        let (kind, message, code) = match error {
+            TopicError::Invalid => (
+                ProduceErrorKind::InvalidTopic,
+                REFUSED_NAME,
+                ErrorCode::InvalidTopicException,
+            ),
+            TopicError::Unauthorized => (
+                ProduceErrorKind::TopicAuthorization,
+                "the client may not use the topic: it needs the Describe and Write permissions",
+                ErrorCode::TopicAuthorizationFailed,
+            ),
+        };
+        self.broker_error(kind, message.to_owned(), Some(code))
+    }
+
+    /// No metadata request can succeed.
+    fn fatal_error(&self, fatal: &FatalMetadataError) -> SendRefusal {
+        let (kind, why) = match fatal {
+            FatalMetadataError::Authentication(why) => (ProduceErrorKind::Authentication, why),
+            FatalMetadataError::UnsupportedVersion(why) => {
+                (ProduceErrorKind::UnsupportedVersion, why)
+            }
+        };
+        self.error(kind, why.to_string())
+    }
+
+    /// The error of a failed metadata wait (KP-40).
+    #[cold]
+    pub(super) fn topic_not_had(&self, why: TopicLookupError) -> SendRefusal {
+        match why {
+            // Only here: a topic that is known has a name that is one.
+            TopicLookupError::Name(fault) => {
+                let message = format!("no topic can have this name: {fault}");
+                self.error(ProduceErrorKind::InvalidTopic, message)
+            }
+            TopicLookupError::Closed => self.core.closed().into(),
+            TopicLookupError::Refused(error) => self.topic_refused(error),
+            TopicLookupError::Fatal(fatal) => self.fatal_error(&fatal),
+            TopicLookupError::TimedOut(state) => {
+                let max_block = self.core.config.max_block();
+                let within = format!(" within max.block.ms ({} ms)", max_block.as_millis());
+                self.topic_not_found(&state, &within)
+            }
+        }
+    }
+
+    /// Metadata lacks the topic, or the partition that the record asks for. `within` names the timeout, if one expired.
+    pub(super) fn topic_not_found(&self, state: &TopicState, within: &str) -> SendRefusal {
+        let wanted = self.wanted;
+        let mut message = match (wanted, state.partitions) {
+            (Some(wanted), Some(count)) => format!(
+                "partition {wanted} did not appear{within}: the topic has {count} partitions"
+            ),
+            _ => format!("the topic was not found{within}"),
+        };
+        // A broker's answer is told by itself.
+        if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
+            message = format!("{message}: {state}");
+        } else if let (Some(_), Some(ago)) = (state.last_code, state.said_before) {
+            message = format!(
+                "{message}; a broker was last asked {} ms ago and is being asked again",
+                ago.as_millis()
+            );
+        } else if let Some(failure) = &state.last_failure {
+            message = format!("{message}; the last request for metadata failed: {failure}");
+        }
+        let kind = if state.is_missing(wanted) {
+            ProduceErrorKind::UnknownTopicOrPartition
+        } else {
+            ProduceErrorKind::MetadataTimeout
+        };
+        self.broker_error(kind, message, state.last_code)
+    }
+
+    /// Buffer exhausted: `max.block.ms` expired before memory was allocated (BP-8).
+    pub(super) fn memory_timeout(&self) -> SendRefusal {
+        let max_block = self.core.config.max_block();
+        let pool = self.core.accumulator.pool();
+        let message = format!(
+            "no memory within max.block.ms ({} ms): {} of {} bytes (buffer.memory) are free and {} \
+             threads wait; the brokers take records more slowly than they are sent",
+            max_block.as_millis(),
+            pool.available_bytes(),
+            pool.total_bytes(),
+            pool.waiting()
+        );
+        self.error(ProduceErrorKind::BufferExhausted, message)
+    }
+
+    fn error(&self, kind: ProduceErrorKind, message: String) -> SendRefusal {
+        self.broker_error(kind, message, None)
+    }
+
+    fn broker_error(
+        &self,
+        kind: ProduceErrorKind,
+        message: String,
+        code: Option<ErrorCode>,
+    ) -> SendRefusal {
+        let topic = Arc::from(self.topic);
+        SendRefusal::Record(
+            ProduceErrorParts::new(kind, Delivery::NotWritten, topic, message)
+                .partition(self.partition)
+                .broker(code.map(|code| BrokerError::new(code, None, None)))
+                .build(),
+        )
+    }
+}
+
+const IDEMPOTENCE_AND_OLD_BROKERS: &str = "a broker of the cluster is older than 0.11 and knows no \
+     idempotent producers; set enable.idempotence=false, or upgrade the broker";
+
+const ZSTD_AND_OLD_BROKERS: &str = "compression.type=zstd needs brokers of 2.1 or later, and one of the \
+     cluster is older than 0.11; choose another compression.type, or upgrade the broker";
+
+/// Puts the transaction of a refused record into the abortable error state, if it is still open. A later transaction is
+/// not affected.
+#[cold]
+pub(super) fn spoil_transaction(core: &Core, of: TransactionNumber, refusal: &SendRefusal) {
+    let Some(transactions) = &core.transactions else {
+        return;
+    };
+    if let Some(failure) = refusal.spoils_transaction() {
+        if !planted!(RefusedRecordCommitted) {
+            // The sender must stop sending batches of a transaction that can only be aborted.
+            transactions.spoil(of, &failure);
+            core.waker.wake();
+        }
+    }
+}
+
+pub(super) fn outside_transaction(core: &Core, failure: TransactionFailure) -> SendRefusal {
+    match failure.kind {
+        // As of a producer without transactions.
+        TransactionErrorKind::Closed => core.closed().into(),
+        _ => SendError::Transaction(TransactionError::new(TransactionCall::Send, failure)).into(),
+    }
+}
+
+/// The partitioner returned a partition that the topic does not have. Java 3.0 does not check this (KP-35).
+#[cold]
+pub(super) fn out_of_range(topic: &TopicEntry, partition: PartitionId) -> SendRefusal {
+    let count = topic.partition_count();
+    let topic = Arc::clone(topic.name());
+    SendError::PartitionOutOfRange {
+        topic,
+        partition,
+        count,
+    }
+    .into()
+}
+
+#[cold]
+pub(super) fn panicked(plugin: PluginKind, topic: Arc<str>, failure: UserCodeFailure) -> SendError {
+    SendError::Panicked {
+        plugin,
+        topic,
+        message: failure.into_words().into(),
+    }
+}
+
+#[cold]
+pub(super) fn too_large(
+    topic: &TopicEntry,
+    partition: PartitionId,
+    excess: Excess,
+) -> ProduceError {
+    let Excess { size, limit, key } = excess;
+    ProduceErrorParts::new(
+        ProduceErrorKind::RecordTooLarge { size, limit, key },
+        Delivery::NotWritten,
+        Arc::clone(topic.name()),
+        format!("the record takes up to {size} bytes, {key} allows {limit}"),
+    )
+    .partition(Some(partition))
+    .build()
+}

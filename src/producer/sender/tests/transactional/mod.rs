@@ -1,0 +1,826 @@
+//! Requests of every kind that a transaction needs, made by the sender, which knows none of them.
+
+mod queue;
+
+use super::*;
+use crate::producer::transaction::{
+    Condition, CoordinatorKey, Destination, FatalError, Priority, RequestFailure, RequestHandler,
+    RequestVerdict,
+};
+use crate::protocol::{
+    AddOffsetsToTxnRequest, AddOffsetsToTxnResponse, AddPartitionsToTxnRequest,
+    AddPartitionsToTxnResponse, AddPartitionsToTxnTopic, ApiKey, Coordinator, CoordinatorType,
+    EndTxnRequest, EndTxnResponse, FindCoordinatorResponse, PartitionResult, TopicResult,
+    TxnOffsetCommitRequest, TxnOffsetCommitResponse,
+};
+use crate::sync::{Mutex, Rank};
+
+const TRANSACTION_COORDINATOR: NodeId = 5;
+const GROUP_COORDINATOR: NodeId = 6;
+/// How long a request waits that meets the end of another transaction (TM-15).
+const CONCURRENT_WAIT: Duration = Duration::from_millis(20);
+
+/// What a handler was told, in order, of which kind of request.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Told {
+    Code(ApiKey, ErrorCode),
+    Failed(ApiKey, RequestFailure),
+    GivenUp(ApiKey, Arc<str>),
+}
+
+type Diary = Arc<Mutex<Vec<Told>>>;
+
+fn diary() -> Diary {
+    Arc::new(Mutex::new(Rank::LEAF, Vec::new()))
+}
+
+fn read(diary: &Diary) -> Vec<Told> {
+    diary.lock().clone()
+}
+
+/// A handler as those of transactions will be: what it does about an answer depends on the code in it.
+#[derive(Debug)]
+struct Asked {
+    request: Request,
+    diary: Diary,
+    is_awaited: bool,
+}
+
+/// One that does without an answer what is usual.
+#[derive(Debug)]
+struct Usual(Asked);
+
+impl Asked {
+    fn new(request: Request, diary: &Diary) -> Self {
+        Self {
+            request,
+            diary: Arc::clone(diary),
+            is_awaited: false,
+        }
+    }
+
+    fn note(&self, told: Told) {
+        self.diary.lock().push(told);
+    }
+
+    fn kind(&self) -> ApiKey {
+        self.request.api_key()
+    }
+}
+
+fn coordinator_key(kind: CoordinatorType, key: &str) -> CoordinatorKey {
+    CoordinatorKey {
+        kind,
+        key: key.into(),
+    }
+}
+
+fn code_of(response: &Response) -> ErrorCode {
+    let first = |topics: &[TopicResult]| topics[0].partitions[0].error;
+    match response {
+        Response::AddPartitionsToTxn(it) => first(&it.topics),
+        Response::AddOffsetsToTxn(it) => it.error,
+        Response::TxnOffsetCommit(it) => first(&it.topics),
+        Response::EndTxn(it) => it.error,
+        other => panic!("not asked for: {other:?}"),
+    }
+}
+
+impl RequestHandler for Asked {
+    fn destination(&self) -> Destination {
+        Destination::Coordinator(match &self.request {
+            Request::TxnOffsetCommit(it) => coordinator_key(CoordinatorType::GROUP, &it.group_id),
+            _ => coordinator_key(CoordinatorType::TRANSACTION, "tx"),
+        })
+    }
+
+    fn priority(&self) -> Priority {
+        match self.kind() {
+            ApiKey::EndTxn => Priority::EndTransaction,
+            _ => Priority::AddPartitionsOrOffsets,
+        }
+    }
+
+    fn condition(&self, _manager: &TransactionManager) -> Condition {
+        match self.kind() {
+            ApiKey::EndTxn => Condition::BatchesEnded,
+            _ => Condition::Nothing,
+        }
+    }
+
+    fn is_awaited(&self, _manager: &TransactionManager) -> bool {
+        self.is_awaited
+    }
+
+    fn request(&self, _manager: &TransactionManager) -> Request {
+        self.request.clone()
+    }
+
+    fn handle_response(
+        &mut self,
+        response: Response,
+        manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> RequestVerdict {
+        let code = code_of(&response);
+        self.note(Told::Code(self.kind(), code));
+        let wait = manager.retry_backoff();
+        match code {
+            ErrorCode::NotCoordinator | ErrorCode::CoordinatorNotAvailable => {
+                RequestVerdict::FindCoordinator { wait }
+            }
+            ErrorCode::ConcurrentTransactions => RequestVerdict::Retry {
+                wait: CONCURRENT_WAIT,
+            },
+            code if code.is_retriable() => RequestVerdict::Retry { wait },
+            _ => RequestVerdict::Done,
+        }
+    }
+
+    fn handle_failure(
+        &mut self,
+        failure: RequestFailure,
+        manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> RequestVerdict {
+        self.note(Told::Failed(self.kind(), failure.clone()));
+        match failure {
+            RequestFailure::Disconnected(_) => RequestVerdict::FindCoordinator {
+                wait: manager.retry_backoff(),
+            },
+            _ => RequestVerdict::Done,
+        }
+    }
+
+    fn give_up(&mut self, why: &Arc<str>, _manager: &mut TransactionManager) {
+        self.note(Told::GivenUp(self.kind(), Arc::clone(why)));
+    }
+}
+
+impl RequestHandler for Usual {
+    fn destination(&self) -> Destination {
+        self.0.destination()
+    }
+
+    fn priority(&self) -> Priority {
+        self.0.priority()
+    }
+
+    fn request(&self, manager: &TransactionManager) -> Request {
+        self.0.request(manager)
+    }
+
+    fn handle_response(
+        &mut self,
+        response: Response,
+        manager: &mut TransactionManager,
+        now: Instant,
+    ) -> RequestVerdict {
+        self.0.handle_response(response, manager, now)
+    }
+
+    fn give_up(&mut self, why: &Arc<str>, manager: &mut TransactionManager) {
+        self.0.give_up(why, manager);
+    }
+}
+
+fn add_partitions() -> Request {
+    Request::AddPartitionsToTxn(Box::new(AddPartitionsToTxnRequest {
+        transactional_id: "tx".into(),
+        producer_id: PRODUCER_ID,
+        producer_epoch: 0,
+        topics: vec![AddPartitionsToTxnTopic {
+            name: TOPIC.into(),
+            partitions: vec![0],
+        }],
+    }))
+}
+
+fn add_offsets() -> Request {
+    Request::AddOffsetsToTxn(Box::new(AddOffsetsToTxnRequest {
+        transactional_id: "tx".into(),
+        producer_id: PRODUCER_ID,
+        producer_epoch: 0,
+        group_id: "group".into(),
+    }))
+}
+
+fn commit_offsets(group: &str) -> Request {
+    Request::TxnOffsetCommit(Box::new(TxnOffsetCommitRequest {
+        transactional_id: "tx".into(),
+        group_id: group.into(),
+        producer_id: PRODUCER_ID,
+        producer_epoch: 0,
+        generation_id: -1,
+        member_id: "".into(),
+        group_instance_id: None,
+        topics: Vec::new(),
+    }))
+}
+
+fn end() -> Request {
+    Request::EndTxn(EndTxnRequest {
+        transactional_id: "tx".into(),
+        producer_id: PRODUCER_ID,
+        producer_epoch: 0,
+        committed: true,
+    })
+}
+
+/// The answer to a request of that kind.
+fn answer_to(kind: ApiKey, error: ErrorCode) -> Response {
+    let throttle_time_ms = 0;
+    let topics = vec![TopicResult {
+        name: TOPIC.into(),
+        partitions: vec![PartitionResult { index: 0, error }],
+    }];
+    match kind {
+        ApiKey::AddPartitionsToTxn => Response::AddPartitionsToTxn(AddPartitionsToTxnResponse {
+            throttle_time_ms,
+            topics,
+        }),
+        ApiKey::TxnOffsetCommit => Response::TxnOffsetCommit(TxnOffsetCommitResponse {
+            throttle_time_ms,
+            topics,
+        }),
+        ApiKey::AddOffsetsToTxn => Response::AddOffsetsToTxn(AddOffsetsToTxnResponse {
+            throttle_time_ms,
+            error,
+        }),
+        ApiKey::EndTxn => Response::EndTxn(EndTxnResponse {
+            throttle_time_ms,
+            error,
+        }),
+        other => panic!("{other} is not one of these"),
+    }
+}
+
+fn coordinator(node_id: NodeId, error: ErrorCode) -> Coordinator {
+    Coordinator {
+        key: None,
+        node_id,
+        host: "coordinator".into(),
+        port: 9092,
+        error,
+        error_message: None,
+    }
+}
+
+fn found(coordinators: Vec<Coordinator>) -> Response {
+    Response::FindCoordinator(FindCoordinatorResponse {
+        throttle_time_ms: 0,
+        coordinators,
+    })
+}
+
+impl Rig {
+    fn ask(&mut self, request: Request, diary: &Diary) {
+        let handler = Box::new(Asked::new(request, diary));
+        self.transactions().push_request(handler);
+    }
+
+    /// The transactional request that is under way: where, of which kind, and its place among those under way.
+    fn transactional(&mut self) -> Option<(NodeId, ApiKey, usize)> {
+        let requests = self.client().requests().iter().enumerate();
+        let mut found = requests.filter_map(|(at, request)| {
+            let is_transactional = matches!(request.tag, Completion::Transaction(_));
+            is_transactional.then(|| (request.node, request.request.api_key(), at))
+        });
+        let only = found.next();
+        assert!(found.next().is_none(), "one at a time");
+        only
+    }
+
+    /// That request was sent, and to that node; any will do for a look-up.
+    fn assert_asked(&mut self, kind: ApiKey, node: Option<NodeId>) -> usize {
+        let (to, is, at) = self.transactional().expect("a request under way");
+        assert_eq!(is, kind);
+        assert_eq!(to, node.unwrap_or(to));
+        at
+    }
+
+    fn finish(&mut self, at: usize, outcome: Outcome) {
+        let now = self.now();
+        self.client().finish(at, outcome, now);
+        self.run();
+        self.run();
+    }
+
+    /// Answers the look-up that is under way, which is for this.
+    fn find(&mut self, kind: CoordinatorType, key: &str, node: NodeId) {
+        self.assert_looks_up(kind, key);
+        self.find_with(vec![coordinator(node, ErrorCode::NoError)]);
+    }
+
+    fn find_with(&mut self, coordinators: Vec<Coordinator>) {
+        let at = self.assert_asked(ApiKey::FindCoordinator, None);
+        self.finish(at, Outcome::Response(found(coordinators)));
+    }
+
+    fn assert_looks_up(&mut self, kind: CoordinatorType, key: &str) {
+        let at = self.assert_asked(ApiKey::FindCoordinator, None);
+        let Request::FindCoordinator(request) = &self.client().requests()[at].request else {
+            unreachable!("the kind was checked");
+        };
+        assert_eq!(request.coordinator_type, kind);
+        assert_eq!(request.keys, [Arc::from(key)]);
+    }
+
+    /// That request is under way to that node, and is answered with the code.
+    fn answer(&mut self, kind: ApiKey, node: NodeId, code: ErrorCode) {
+        let at = self.assert_asked(kind, Some(node));
+        self.finish(at, Outcome::Response(answer_to(kind, code)));
+    }
+
+    /// Batches that do not need the request go on.
+    fn assert_batches_go_on(&mut self, value: &str) {
+        let future = self.launch(0, value);
+        let at = self.waiting() - 1;
+        self.respond_with(at, ErrorCode::NoError, 3, -1);
+        assert_eq!(offset(&future), Some(3), "{value}");
+    }
+
+    /// No transactional request is sent until `wait` has passed, to the millisecond.
+    fn assert_waits(&mut self, wait: Duration) {
+        self.run();
+        assert_eq!(self.transactional(), None);
+        let longest = self.client().poll_timeouts().last().copied();
+        assert_eq!(
+            longest,
+            Some(wait),
+            "it sleeps in the poll, as long as it may"
+        );
+        self.advance(wait.saturating_sub(MS(1)));
+        self.run();
+        assert_eq!(self.transactional(), None);
+        self.advance(MS(1));
+        self.run();
+    }
+}
+
+const TRANSACTION: CoordinatorType = CoordinatorType::TRANSACTION;
+const GROUP: CoordinatorType = CoordinatorType::GROUP;
+const OK: ErrorCode = ErrorCode::NoError;
+
+/// A rig that knows the coordinator of the producer's transactions.
+fn knowing_the_coordinator(diary: &Diary) -> Rig {
+    let mut rig = Setup::idempotent().start();
+    rig.ask(add_partitions(), diary);
+    rig.run();
+    rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+    rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
+    diary.lock().clear();
+    rig
+}
+
+/// SE-27: a request goes to its coordinator, which is looked up if it is not known, or to the least loaded node.
+/// TM-9: requests go by priority: coordinators, producer ids, partitions and offsets, the end, and the raise of an
+/// epoch last.
+/// TM-11: the end of a transaction waits for its batches.
+#[test]
+fn each_kind_goes_to_its_coordinator_once_that_is_found_and_is_told_what_came_of_it() {
+    let mut rig = Setup::idempotent().start();
+    let diary = diary();
+    let batch = rig.launch(0, "v");
+    for request in [
+        end(),
+        add_partitions(),
+        add_offsets(),
+        commit_offsets("group"),
+    ] {
+        rig.ask(request, &diary);
+    }
+    rig.run();
+    rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+    rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
+    // The coordinator is known now; another's is looked up.
+    rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
+    rig.find(GROUP, "group", GROUP_COORDINATOR);
+    rig.answer(ApiKey::TxnOffsetCommit, GROUP_COORDINATOR, OK);
+    assert_eq!(rig.transactional(), None, "a batch has not ended");
+    rig.respond(ErrorCode::NoError, 0);
+    assert_eq!(offset(&batch), Some(0));
+    rig.run();
+    rig.answer(
+        ApiKey::EndTxn,
+        TRANSACTION_COORDINATOR,
+        ErrorCode::ProducerFenced,
+    );
+    let told = [
+        (ApiKey::AddPartitionsToTxn, OK),
+        (ApiKey::AddOffsetsToTxn, OK),
+        (ApiKey::TxnOffsetCommit, OK),
+        (ApiKey::EndTxn, ErrorCode::ProducerFenced),
+    ];
+    assert_eq!(
+        read(&diary),
+        told.map(|(kind, code)| Told::Code(kind, code))
+    );
+    assert_eq!(rig.transactional(), None);
+    rig.assert_memory_is_back();
+}
+
+/// TM-14, TM-17, SE-29. In Java no batch is sent meanwhile, and the backoff is slept through.
+#[test]
+fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches_go_on() {
+    for (kind, key, request) in [
+        (TRANSACTION, "tx", add_partitions()),
+        (GROUP, "group", commit_offsets("group")),
+    ] {
+        let api = request.api_key();
+        let outcomes = [
+            Outcome::Response(answer_to(api, ErrorCode::NotCoordinator)),
+            Outcome::Response(answer_to(api, ErrorCode::CoordinatorNotAvailable)),
+            Outcome::Disconnected {
+                handed_over: true,
+                reason: "gone".into(),
+            },
+        ];
+        let mut rig = Setup::idempotent().start();
+        let diary = diary();
+        rig.ask(request, &diary);
+        rig.run();
+        rig.find(kind, key, TRANSACTION_COORDINATOR);
+        for (node, outcome) in (10..).zip(outcomes) {
+            let at = rig.assert_asked(api, None);
+            rig.assert_batches_go_on("while it is under way");
+            rig.finish(at, outcome);
+            rig.assert_batches_go_on("while it waits");
+            rig.assert_waits(BACKOFF);
+            rig.assert_batches_go_on("while the coordinator is looked up");
+            rig.find(kind, key, node);
+            rig.assert_asked(api, Some(node));
+        }
+        rig.answer(api, 12, OK);
+        assert_eq!(read(&diary).last(), Some(&Told::Code(api, OK)));
+        assert_eq!(read(&diary).len(), 4);
+        assert_eq!(rig.transactional(), None);
+    }
+}
+
+/// TM-15: the coordinator stays who it is.
+#[test]
+fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    rig.ask(add_partitions(), &diary);
+    rig.run();
+    rig.ask(add_offsets(), &diary);
+    for (code, wait) in [
+        (ErrorCode::ConcurrentTransactions, CONCURRENT_WAIT),
+        (ErrorCode::CoordinatorLoadInProgress, BACKOFF),
+    ] {
+        rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, code);
+        rig.assert_batches_go_on("while it waits");
+        rig.assert_waits(wait);
+    }
+    rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
+    rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
+    assert_eq!(read(&diary).len(), 4);
+}
+
+/// SE-27. In Java the thread waits here for as long as `request.timeout.ms`.
+///
+/// Java: SenderTest#testNodeNotReady
+#[test]
+fn a_coordinator_that_is_being_connected_to_holds_up_nobody_and_one_that_cannot_be_is_looked_up_again()
+ {
+    let diary = diary();
+    let mut rig = Setup::idempotent().start();
+    rig.ask(add_partitions(), &diary);
+    rig.run();
+    rig.client().delay_connection(TRANSACTION_COORDINATOR, true);
+    rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+    for _ in 0..3 {
+        rig.assert_batches_go_on("while it connects");
+        assert_eq!(rig.transactional(), None);
+        rig.advance(BACKOFF);
+    }
+    assert_eq!(read(&diary), []);
+    // The attempt fails.
+    rig.client()
+        .delay_connection(TRANSACTION_COORDINATOR, false);
+    let long = rig.now() + Duration::from_secs(1000);
+    rig.client().set_unreachable(TRANSACTION_COORDINATOR, long);
+    rig.run();
+    assert!(matches!(
+        &read(&diary)[..],
+        [Told::Failed(
+            ApiKey::AddPartitionsToTxn,
+            RequestFailure::Disconnected(_)
+        )]
+    ));
+    rig.assert_waits(BACKOFF);
+    // Brokers do not know yet; asking them goes at the pace of the backoff.
+    rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+    rig.assert_waits(BACKOFF);
+    rig.find(TRANSACTION, "tx", 1);
+    rig.answer(ApiKey::AddPartitionsToTxn, 1, OK);
+    assert_eq!(read(&diary).len(), 3);
+}
+
+#[test]
+fn a_coordinator_that_asks_for_a_pause_or_is_busy_stays_the_coordinator() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    let pause = rig.now() + MS(300);
+    rig.client().throttle(TRANSACTION_COORDINATOR, pause);
+    rig.ask(add_partitions(), &diary);
+    rig.assert_waits(MS(300));
+    rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
+    // It has as many unanswered requests as may be: its slot is the next one's, not another batch's.
+    rig.client().set_max_in_flight(1);
+    rig.ask(commit_offsets("group"), &diary);
+    rig.run();
+    rig.find(GROUP, "group", 0);
+    rig.answer(ApiKey::TxnOffsetCommit, 0, OK);
+    let futures = [rig.launch(0, "a"), rig.send(0, "b")];
+    rig.ask(commit_offsets("group"), &diary);
+    rig.run();
+    assert_eq!(rig.transactional(), None);
+    rig.respond(ErrorCode::NoError, 0);
+    rig.run();
+    rig.answer(ApiKey::TxnOffsetCommit, 0, OK);
+    rig.respond(ErrorCode::NoError, 1);
+    assert_eq!(futures.map(|it| offset(&it)), [Some(0), Some(1)]);
+    let told = [
+        Told::Code(ApiKey::AddPartitionsToTxn, OK),
+        Told::Code(ApiKey::TxnOffsetCommit, OK),
+        Told::Code(ApiKey::TxnOffsetCommit, OK),
+    ];
+    assert_eq!(read(&diary), told);
+}
+
+/// TM-16: a coordinator's look-up may be asked of any node.
+#[test]
+fn answers_to_a_look_up_that_name_nobody_who_can_be_asked_make_it_be_made_again() {
+    let broken = |change: fn(&mut Coordinator)| {
+        let mut it = coordinator(TRANSACTION_COORDINATOR, ErrorCode::NoError);
+        change(&mut it);
+        found(vec![it])
+    };
+    let both = [1, 2].map(|node| coordinator(node, ErrorCode::NoError));
+    for response in [
+        found(vec![coordinator(-1, ErrorCode::CoordinatorNotAvailable)]),
+        found(Vec::new()),
+        found(both.to_vec()),
+        broken(|it| it.key = Some("another".into())),
+        broken(|it| it.node_id = -1),
+        broken(|it| it.port = 0),
+        broken(|it| it.port = 1 << 16),
+        broken(|it| it.host = "".into()),
+        answer_to(ApiKey::EndTxn, ErrorCode::NoError),
+    ] {
+        let diary = diary();
+        let mut rig = Setup::idempotent().start();
+        rig.ask(add_partitions(), &diary);
+        rig.run();
+        let at = rig.assert_asked(ApiKey::FindCoordinator, None);
+        rig.finish(at, Outcome::Response(response));
+        rig.assert_batches_go_on("while it waits");
+        rig.assert_waits(BACKOFF);
+        rig.lose_transactional();
+        rig.assert_waits(BACKOFF);
+        rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+        rig.answer(ApiKey::AddPartitionsToTxn, TRANSACTION_COORDINATOR, OK);
+        assert_eq!(read(&diary), [Told::Code(ApiKey::AddPartitionsToTxn, OK)]);
+    }
+}
+
+impl Rig {
+    fn lose_transactional(&mut self) {
+        let (_, _, at) = self.transactional().expect("a request under way");
+        self.finish(
+            at,
+            Outcome::Disconnected {
+                handed_over: false,
+                reason: "gone".into(),
+            },
+        );
+    }
+}
+
+/// The request that needs it says what that means: in a transaction it may be aborted for a group, and is at its end
+/// for the producer's own.
+#[test]
+fn that_there_is_no_coordinator_is_told_to_the_requests_that_need_it_and_to_no_others() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    for request in [
+        commit_offsets("group"),
+        commit_offsets("group"),
+        add_offsets(),
+    ] {
+        rig.ask(request, &diary);
+    }
+    rig.run();
+    rig.find_with(vec![coordinator(-1, ErrorCode::GroupAuthorizationFailed)]);
+    rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
+    let told = read(&diary);
+    assert_eq!(told.len(), 3);
+    for told in &told[..2] {
+        assert!(
+            matches!(told, Told::Failed(ApiKey::TxnOffsetCommit, RequestFailure::NoCoordinator { code, message })
+                if *code == ErrorCode::GroupAuthorizationFailed && message.contains("\"group\"")),
+            "{told:?}"
+        );
+    }
+    assert_eq!(told[2], Told::Code(ApiKey::AddOffsetsToTxn, OK));
+    rig.assert_batches_go_on("afterwards");
+}
+
+/// Java would send it to the coordinator of the group before.
+#[test]
+fn another_groups_coordinator_is_looked_up_for_itself() {
+    let diary = diary();
+    let mut rig = Setup::idempotent().start();
+    for (group, node) in [("a", 7), ("b", 8), ("a", 7)] {
+        rig.ask(commit_offsets(group), &diary);
+        rig.run();
+        rig.find(GROUP, group, node);
+        rig.answer(ApiKey::TxnOffsetCommit, node, OK);
+    }
+    assert_eq!(read(&diary).len(), 3);
+}
+
+#[test]
+fn a_coordinator_that_is_too_old_for_a_request_or_refuses_the_client_is_told_by_kind() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    rig.client().set_version(ApiKey::AddOffsetsToTxn, None);
+    rig.ask(add_offsets(), &diary);
+    rig.run();
+    rig.run();
+    rig.client()
+        .refuse_credentials(TRANSACTION_COORDINATOR, "no");
+    rig.ask(end(), &diary);
+    rig.run();
+    let told = read(&diary);
+    assert!(
+        matches!(&told[..], [
+            Told::Failed(ApiKey::AddOffsetsToTxn, RequestFailure::UnsupportedVersion(why)),
+            Told::Failed(ApiKey::EndTxn, RequestFailure::Unauthenticated(no)),
+        ] if why.contains("AddOffsetsToTxn") && &**no == "no"),
+        "{told:?}"
+    );
+    rig.assert_batches_go_on("afterwards");
+}
+
+/// TM-5, TM-12, TM-14, SE-3: what a handler does that has nothing of its own to say.
+#[test]
+fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
+    for (ends, code) in [
+        (
+            Outcome::UnsupportedVersion("too old".into()),
+            ErrorCode::UnsupportedVersion,
+        ),
+        (
+            Outcome::Authentication("no".into()),
+            ErrorCode::SaslAuthenticationFailed,
+        ),
+    ] {
+        let diary = diary();
+        let mut rig = knowing_the_coordinator(&diary);
+        // One that loses its connection looks its coordinator up, as usual.
+        let usual = Box::new(Usual(Asked::new(add_offsets(), &diary)));
+        rig.transactions().push_request(usual);
+        rig.run();
+        rig.lose_transactional();
+        rig.assert_waits(BACKOFF);
+        rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+        rig.ask(add_partitions(), &diary);
+        rig.client()
+            .set_unreachable(0, Instant::from_nanos(u64::MAX));
+        let batch = rig.send(0, "v");
+        let at = rig.assert_asked(ApiKey::AddOffsetsToTxn, Some(TRANSACTION_COORDINATOR));
+        rig.finish(at, ends);
+        let fatal = rig.transactions().fatal_error().cloned();
+        let Some(FatalError { code: is, message }) = fatal else {
+            panic!("the producer goes on");
+        };
+        assert_eq!(is, code);
+        assert_eq!(
+            read(&diary),
+            [Told::GivenUp(ApiKey::AddPartitionsToTxn, message)]
+        );
+        assert!(error(&batch).kind() != &ProduceErrorKind::DeliveryTimeout);
+        rig.run();
+        assert_eq!(rig.transactional(), None);
+    }
+}
+
+/// A producer that is closed in peace ends its transaction; one that is closed by force tells those who wait.
+#[test]
+fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
+    let diary = diary();
+    let mut rig = knowing_the_coordinator(&diary);
+    rig.ask(add_offsets(), &diary);
+    assert!(!rig.sender.has_work(), "nobody waits for it");
+    let awaited = Asked {
+        is_awaited: true,
+        ..Asked::new(end(), &diary)
+    };
+    rig.transactions().push_request(Box::new(awaited));
+    assert!(rig.sender.has_work());
+    rig.run();
+    rig.answer(ApiKey::AddOffsetsToTxn, TRANSACTION_COORDINATOR, OK);
+    rig.assert_asked(ApiKey::EndTxn, Some(TRANSACTION_COORDINATOR));
+    rig.ask(commit_offsets("group"), &diary);
+    assert!(rig.sender.has_work(), "also while it is under way");
+    diary.lock().clear();
+    rig.sender.abort_everything();
+    assert!(!rig.sender.has_work());
+    let told = read(&diary);
+    assert!(
+        matches!(
+            &told[..],
+            [
+                Told::GivenUp(ApiKey::EndTxn, _),
+                Told::GivenUp(ApiKey::TxnOffsetCommit, _)
+            ]
+        ),
+        "{told:?}"
+    );
+    // An answer that comes all the same is nobody's.
+}
+
+#[test]
+fn where_no_node_can_be_asked_the_look_up_waits_without_holding_up_the_loop() {
+    let diary = diary();
+    let mut rig = Setup::idempotent().start();
+    let until = rig.now() + BACKOFF;
+    for node in [0, 1] {
+        rig.client().set_unreachable(node, until);
+    }
+    rig.ask(add_partitions(), &diary);
+    rig.assert_waits(BACKOFF);
+    rig.find(TRANSACTION, "tx", TRANSACTION_COORDINATOR);
+    rig.assert_asked(ApiKey::AddPartitionsToTxn, Some(TRANSACTION_COORDINATOR));
+}
+
+/// Whatever brokers answer, each request ends once, one is under way at a time, and batches go on; and once brokers
+/// are well again, all that is asked for ends soon.
+#[test]
+fn in_any_order_of_faults_each_request_ends_once_and_soon_after_they_are_over() {
+    for seed in 0..300 {
+        let mut random = fastrand::Rng::with_seed(seed);
+        let diary = diary();
+        let mut rig = Setup::idempotent().start();
+        let mut asked = 0;
+        for step in 0..200 {
+            let is_healed = step >= 100;
+            if !is_healed && random.u8(..4) == 0 {
+                let kinds = [add_partitions, add_offsets, end, || commit_offsets("group")];
+                rig.ask(kinds[random.usize(..4)](), &diary);
+                asked += 1;
+            }
+            let node = random.i32(0..4);
+            if !is_healed && random.u8(..8) == 0 {
+                let until = rig.now() + MS(random.u64(..500));
+                rig.client().set_unreachable(node, until);
+            }
+            if let Some((_, kind, at)) = rig.transactional() {
+                let fault = if is_healed { 9 } else { random.u8(..10) };
+                let of_coordinator = kind == ApiKey::FindCoordinator;
+                let outcome = match (fault, of_coordinator) {
+                    (0, _) => Outcome::Disconnected {
+                        handed_over: random.bool(),
+                        reason: "gone".into(),
+                    },
+                    (1, _) => Outcome::UnsupportedVersion("too old".into()),
+                    (2, true) => Outcome::Response(found(vec![coordinator(
+                        -1,
+                        ErrorCode::GroupAuthorizationFailed,
+                    )])),
+                    (3, true) => Outcome::Response(found(Vec::new())),
+                    (_, true) => {
+                        let it = coordinator(node, ErrorCode::NoError);
+                        Outcome::Response(found(vec![it]))
+                    }
+                    (2, false) => Outcome::Response(answer_to(kind, ErrorCode::NotCoordinator)),
+                    (3, false) => {
+                        Outcome::Response(answer_to(kind, ErrorCode::ConcurrentTransactions))
+                    }
+                    (_, false) => Outcome::Response(answer_to(kind, OK)),
+                };
+                if is_healed || random.bool() {
+                    rig.finish(at, outcome);
+                }
+            }
+            rig.advance(MS(random.u64(..100)));
+            rig.run();
+            let now = rig.now();
+            if random.u8(..4) == 0 && rig.client().is_ready(0, now) {
+                rig.assert_batches_go_on("whatever happens to requests");
+            }
+        }
+        let told = read(&diary);
+        let ended = told.iter().filter(|told| match told {
+            Told::Code(_, code) => *code == OK,
+            Told::Failed(_, failure) => !matches!(failure, RequestFailure::Disconnected(_)),
+            Told::GivenUp(..) => unreachable!("the producer goes on"),
+        });
+        assert_eq!(ended.count(), asked, "seed {seed}: {told:?}");
+        assert_eq!(rig.transactional(), None, "seed {seed}");
+    }
+}

@@ -1,0 +1,373 @@
+//! What each call asks for, in which state, and what becomes of a call whose time is up.
+
+use super::*;
+
+/// Java: TransactionManagerTest#testBasicTransaction, #testIsSendToPartitionAllowedWithPartitionNotAdded
+#[test]
+fn a_transaction_adds_its_partitions_sends_its_records_and_offsets_and_is_committed() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    tx.rig().run();
+    assert_eq!(tx.produces().len(), 0, "its partition is not added yet");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    tx.respond(OK, 7);
+    assert_eq!(offset(&record), Some(7));
+    assert_eq!(tx.run_call(offsets(3)), Ok(()));
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    assert_eq!(tx.state(), TransactionManagerState::Ready);
+    assert_eq!(
+        tx.kinds(),
+        [
+            ApiKey::AddPartitionsToTxn,
+            ApiKey::Produce,
+            ApiKey::AddOffsetsToTxn,
+            ApiKey::FindCoordinator,
+            ApiKey::TxnOffsetCommit,
+            ApiKey::EndTxn
+        ]
+    );
+    let Request::EndTxn(end) = tx.last(ApiKey::EndTxn) else {
+        unreachable!("of that kind");
+    };
+    assert!(end.committed);
+    assert_eq!((end.producer_id, end.producer_epoch), (PRODUCER_ID, 0));
+}
+
+/// TM-11, TM-31. Java: TransactionManagerTest#testEndTxnNotSentIfIncompleteBatches, #testFlushPendingPartitionsOnCommit,
+/// #testCommitTransactionWithUnsentProduceRequest; SenderTest#testRecordsFlushedImmediatelyOnTransactionCompletion
+#[test]
+fn a_commit_sends_what_lingers_and_waits_for_it() {
+    let linger = Duration::from_secs(5);
+    let mut tx = Tx::of(|setup| {
+        setup.options.linger = linger;
+        setup.batch_size = 1000;
+    })
+    .initialized();
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    let record = tx.send(0, "v").expect("taken");
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        tx.rig().run();
+        assert_eq!(tx.produces().len(), 1, "it does not linger");
+        assert_eq!(tx.asked(), None, "the record has not ended");
+        tx.respond(OK, 0);
+        tx.answer(ApiKey::EndTxn, OK);
+    });
+    assert_eq!(committed, Some(Ok(())));
+    assert_eq!(offset(&record), Some(0));
+    // The next one lingers again.
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.put(0, "next");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    tx.rig().run();
+    assert_eq!(tx.produces(), [0; 0], "it lingers");
+    tx.rig().advance(linger);
+    tx.rig().run();
+    assert_eq!(tx.produces().len(), 1);
+}
+
+/// TM-7. Java: TransactionManagerTest#testFailIfNotReadyForSendNoProducerId,
+/// #testFailIfNotReadyForSendNoOngoingTransaction, #testNotReadyForSendBeforeInitTransactions,
+/// #testNotReadyForSendBeforeBeginTransaction
+#[test]
+fn a_record_is_taken_only_while_a_transaction_is_open() {
+    let mut tx = Tx::new();
+    let refused = |tx: &Tx| match tx.send(0, "v").expect_err("refused") {
+        SendError::Transaction(error) => error,
+        other => panic!("{other}"),
+    };
+    assert_eq!(refused(&tx).kind(), TransactionErrorKind::WrongState);
+    tx = tx.initialized();
+    assert_eq!(refused(&tx).kind(), TransactionErrorKind::WrongState);
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.put(0, "v");
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        assert_eq!(refused(tx).kind(), TransactionErrorKind::WrongState);
+        tx.settle();
+    });
+    assert_eq!(committed, Some(Ok(())));
+    assert_eq!(refused(&tx).kind(), TransactionErrorKind::WrongState);
+}
+
+/// TM-13. Java: KafkaProducerTest#testAbortTransaction
+#[test]
+fn a_transaction_in_which_nothing_happened_ends_without_a_request() {
+    for operation in [Operation::Commit, Operation::Abort] {
+        let mut tx = Tx::begun();
+        assert_eq!(tx.run_call(operation), Ok(()));
+        assert_eq!(tx.kinds(), []);
+        assert_eq!(tx.state(), TransactionManagerState::Ready);
+    }
+}
+
+/// TM-30. Java: SenderTest#testTransactionAbortedExceptionOnAbortWithoutError
+#[test]
+fn an_abort_gives_up_what_was_not_sent_and_waits_for_what_was() {
+    let mut tx = Tx::begun();
+    let sent = tx.send(0, "sent").expect("taken");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    assert_eq!(tx.produces().len(), 1);
+    let queued = tx.send(1, "queued").expect("taken");
+    let aborted = tx.try_call(Operation::Abort, |tx| {
+        tx.rig().run();
+        tx.rig().run();
+        assert_eq!(error(&queued).kind(), &ProduceErrorKind::TransactionAborted);
+        assert!(!error(&queued).may_be_written());
+        assert_eq!(tx.asked(), None, "a batch has not ended");
+        tx.respond(OK, 0);
+        tx.answer(ApiKey::EndTxn, OK);
+    });
+    assert_eq!(aborted, Some(Ok(())));
+    assert_eq!(offset(&sent), Some(0));
+    let Request::EndTxn(end) = tx.last(ApiKey::EndTxn) else {
+        unreachable!("of that kind");
+    };
+    assert!(!end.committed);
+}
+
+/// TM-10. Java: TransactionManagerTest#testMaybeAddPartitionToTransaction
+#[test]
+fn partitions_that_come_together_are_added_in_one_request_and_those_that_come_later_in_the_next() {
+    let mut tx = Tx::begun();
+    let records = [0, 1].map(|partition| tx.send(partition, "v").expect("taken"));
+    let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
+    let Request::AddPartitionsToTxn(request) = tx.last(ApiKey::AddPartitionsToTxn) else {
+        unreachable!("of that kind");
+    };
+    assert_eq!(request.topics.len(), 1);
+    assert_eq!(request.topics[0].partitions, [0, 1]);
+    tx.answer_at(at, OK);
+    tx.settle();
+    assert!(records.iter().all(|it| it.get().is_ok()));
+    tx.put(0, "again");
+    tx.settle();
+    let added = |kinds: Vec<ApiKey>| {
+        let kinds = kinds.into_iter();
+        kinds.filter(|it| *it == ApiKey::AddPartitionsToTxn).count()
+    };
+    assert_eq!(added(tx.kinds()), 1, "it is added");
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.put(0, "next");
+    tx.settle();
+    assert_eq!(added(tx.kinds()), 2, "to the next transaction, too");
+}
+
+/// KAFKA-13412, TM-26. Java: KafkaProducerTest#testInitTransactionTimeout,
+/// #testOnlyCanExecuteCloseAfterInitTransactionsTimeout
+#[test]
+fn a_call_that_is_made_again_after_its_time_was_up_picks_up_what_the_first_began() {
+    let mut tx = Tx::new();
+    for (operation, kind) in [
+        (Operation::Init, ApiKey::InitProducerId),
+        (offsets(5), ApiKey::TxnOffsetCommit),
+        (Operation::Commit, ApiKey::EndTxn),
+    ] {
+        let timed_out = {
+            let mut call = tx.hand.producer.transaction_call(operation.clone(), None);
+            assert!(step(&mut call).is_none());
+            tx.hand.rig.clock.advance(MAX_BLOCK);
+            step(&mut call).expect("its time is up")
+        };
+        let timed_out = timed_out.expect_err("its time is up");
+        assert!(
+            timed_out.is_retriable() && !timed_out.is_fatal(),
+            "{timed_out}"
+        );
+        assert_eq!(timed_out.may_be_committed(), operation == Operation::Commit);
+        let other = tx
+            .hand
+            .producer
+            .begin_transaction()
+            .expect_err("another call");
+        assert_eq!(other.kind(), TransactionErrorKind::WrongState, "{other}");
+        tx.settle();
+        let again = step(&mut tx.hand.producer.transaction_call(operation.clone(), None));
+        assert_eq!(again, Some(Ok(())), "{operation:?}");
+        let asked = tx.kinds().into_iter().filter(|it| *it == kind).count();
+        assert_eq!(asked, 1, "{kind}");
+        if operation == Operation::Init {
+            tx.hand.producer.begin_transaction().expect("it is ready");
+            tx.put(0, "v");
+        }
+    }
+}
+
+/// Offsets that somebody gave up waiting for keep no transaction from its end.
+#[test]
+fn after_offsets_whose_time_was_up_the_transaction_can_be_ended_either_way() {
+    for operation in [Operation::Commit, Operation::Abort] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        assert!(tx.try_call(offsets(5), |_| {}).is_none());
+        assert_eq!(tx.run_call(operation.clone()), Ok(()), "{operation:?}");
+        let committed = tx.kinds().contains(&ApiKey::TxnOffsetCommit);
+        assert_eq!(committed, operation == Operation::Commit);
+    }
+}
+
+/// TM-2, TM-6: each call in each state that is not for it.
+///
+/// Java: TransactionManagerTest#testInitializeTransactionsTwiceRaisesError
+#[test]
+fn a_call_in_a_wrong_state_is_refused_and_changes_nothing() {
+    let all = [
+        Operation::Init,
+        offsets(1),
+        Operation::Commit,
+        Operation::Abort,
+    ];
+    for (tx, fits) in [
+        (Tx::new(), vec![Operation::Init]),
+        (Tx::ready(), vec![]),
+        (
+            Tx::begun(),
+            vec![offsets(1), Operation::Commit, Operation::Abort],
+        ),
+    ] {
+        let before = tx.state();
+        for operation in all.iter().filter(|it| !fits.contains(it)) {
+            let error = tx.refused(operation.clone());
+            assert_eq!(error.kind(), TransactionErrorKind::WrongState);
+            assert_eq!(error.call(), operation.call());
+            assert!(error.to_string().contains(&before.to_string()), "{error}");
+            assert_eq!(tx.state(), before);
+        }
+        let begun = tx.hand.producer.begin_transaction();
+        assert_eq!(begun.is_ok(), before == TransactionManagerState::Ready);
+    }
+}
+
+/// Java: KafkaProducerTest#testInvalidGenerationIdAndMemberIdCombinedInSendOffsets
+#[test]
+fn offsets_of_no_partition_are_committed_without_a_request_and_odd_ones_are_refused() {
+    let tx = Tx::begun();
+    let producer = &tx.hand.producer;
+    let name = || TopicPartition::new("input", 0);
+    assert_eq!(producer.send_offsets_to_transaction([], "group"), Ok(()));
+    let odd = [
+        producer.send_offsets_to_transaction([(name(), 1.into())], ""),
+        producer.send_offsets_to_transaction([(name(), (-1).into())], "group"),
+        producer.send_offsets_to_transaction(
+            [(name(), 1.into())],
+            ConsumerGroupMetadata::new("group").member("", 7),
+        ),
+    ];
+    for refused in odd {
+        let error = refused.expect_err("odd");
+        let kind = TransactionErrorKind::InvalidOffsets;
+        assert_eq!(error.kind(), kind, "{error}");
+    }
+    assert_eq!(tx.state(), TransactionManagerState::InTransaction);
+}
+
+#[test]
+fn without_a_transactional_id_every_call_says_so() {
+    let hand = Hand::of(Setup::idempotent().start());
+    let error = hand.producer.begin_transaction().expect_err("no id");
+    assert_eq!(error.kind(), TransactionErrorKind::WrongState);
+    assert!(error.to_string().contains("transactional.id"), "{error}");
+}
+
+/// Java: SenderTest#testIncompleteTransactionAbortOnShutdown
+#[test]
+fn a_producer_that_is_closed_aborts_the_transaction_that_is_open() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    tx.hand.rig.client().forget_sent();
+    tx.hand.rig.shared.control.close();
+    while tx.rig().sender.goes_on() {
+        if let Some((_, _, at)) = tx.asked() {
+            tx.answer_at(at, OK);
+        }
+        tx.rig().run();
+    }
+    let Request::EndTxn(end) = tx.last(ApiKey::EndTxn) else {
+        unreachable!("of that kind");
+    };
+    assert!(!end.committed);
+}
+
+/// TM-35: after an error about the id, the end was sent although it could not succeed, and parts of the old
+/// transaction stayed.
+#[test]
+fn a_partition_of_the_transaction_before_waits_until_it_is_added_to_the_next() {
+    let mut tx = Tx::begun();
+    for _ in 0..2 {
+        tx.put(0, "v");
+        tx.until_asked(ApiKey::AddPartitionsToTxn);
+        tx.rig().run();
+        assert_eq!(tx.produces(), [0; 0]);
+        tx.settle();
+        assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+        assert_eq!(tx.hand.producer.begin_transaction(), Ok(()));
+    }
+}
+
+/// Another thread may close the producer while a commit whose time was up goes on.
+#[test]
+fn a_commit_that_is_made_again_of_a_producer_that_is_being_closed_is_told_how_it_ended() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    let commit = |tx: &Tx| {
+        let no_time = Some(Duration::ZERO);
+        step(
+            &mut tx
+                .hand
+                .producer
+                .transaction_call(Operation::Commit, no_time),
+        )
+        .expect("at once")
+    };
+    let first = commit(&tx).expect_err("there is no time");
+    tx.hand.rig.shared.control.close();
+    let again = commit(&tx).expect_err("there is no time");
+    for error in [first, again] {
+        assert_eq!(error.kind(), TransactionErrorKind::TimedOut);
+        assert!(error.may_be_committed(), "{error}");
+    }
+    while tx.rig().sender.goes_on() {
+        if let Some((_, _, at)) = tx.asked() {
+            tx.answer_at(at, OK);
+        }
+        tx.rig().run();
+    }
+    assert_eq!(commit(&tx), Ok(()));
+    let error = commit(&tx).expect_err("it was told");
+    assert_eq!(error.kind(), TransactionErrorKind::Closed);
+}
+
+/// TM-25. Java: SenderTest#testForceShutdownWithIncompleteTransaction
+#[test]
+fn who_waits_for_the_end_of_a_transaction_is_told_when_the_producer_is_closed_by_force() {
+    for asked in [ApiKey::AddPartitionsToTxn, ApiKey::EndTxn] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        if asked == ApiKey::EndTxn {
+            tx.settle();
+        }
+        let error = tx.try_call(Operation::Commit, |tx| {
+            tx.until_asked(asked);
+            tx.hand.rig.sender.abort_everything();
+            tx.hand.rig.shared.control.close();
+        });
+        let told = error.expect("told").expect_err("it is closed");
+        let later = [Operation::Commit, Operation::Abort].map(|it| tx.refused(it));
+        let begin = tx.hand.producer.begin_transaction();
+        // Nobody has asked the coordinator to commit what waits for its first partition.
+        let may_be_committed = asked == ApiKey::EndTxn;
+        for error in [told, begin.expect_err("it is closed")]
+            .iter()
+            .chain(&later)
+        {
+            assert_eq!(error.kind(), TransactionErrorKind::Closed);
+            assert_eq!(
+                error.may_be_committed(),
+                may_be_committed,
+                "{asked}: {error}"
+            );
+        }
+    }
+}

@@ -1,0 +1,304 @@
+//! What happens while a transaction is being ended.
+
+use std::sync::mpsc;
+
+use super::*;
+use crate::compress::CompressionType;
+use crate::metrics::Metrics;
+use crate::producer::accumulator::{Append, held_up};
+use crate::producer::thunks::AnyCallback;
+use crate::record::builder::RecordParts;
+
+/// Java: TransactionManagerTest#testAbortableErrorWhileAbortInProgress
+#[test]
+fn a_batch_that_fails_while_its_transaction_is_aborted_changes_nothing() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    assert_eq!(tx.produces().len(), 1);
+    let aborted = tx.try_call(Operation::Abort, |tx| {
+        tx.rig().run();
+        tx.respond(ErrorCode::MessageTooLarge, -1);
+        assert_eq!(tx.state(), TransactionManagerState::Aborting);
+        tx.settle();
+    });
+    assert_eq!(aborted, Some(Ok(())));
+    assert_eq!(error(&record).code(), Some(ErrorCode::MessageTooLarge));
+    assert_eq!(tx.state(), TransactionManagerState::Ready);
+}
+
+/// Java: TransactionManagerTest#testRetryAbortTransaction, #testRetryCommitTransaction,
+/// #testRetryAbortTransactionAfterCommitTimeout, #testRetryCommitTransactionAfterAbortTimeout
+#[test]
+fn an_end_whose_time_was_up_is_called_again_and_no_other_before() {
+    for (first, other) in [
+        (Operation::Commit, Operation::Abort),
+        (Operation::Abort, Operation::Commit),
+    ] {
+        let mut tx = Tx::begun();
+        let _sent = tx.send(0, "v").expect("taken");
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        tx.acknowledge();
+        let ended = tx.try_call(first.clone(), |tx| {
+            tx.lose(ApiKey::EndTxn);
+            let refused = tx.refused(other);
+            assert_eq!(
+                refused.kind(),
+                TransactionErrorKind::WrongState,
+                "{refused}"
+            );
+            tx.settle();
+        });
+        assert_eq!(ended, Some(Ok(())), "{first:?}");
+        assert_eq!(tx.state(), TransactionManagerState::Ready);
+        let Request::EndTxn(end) = tx.last(ApiKey::EndTxn) else {
+            unreachable!("of that kind");
+        };
+        assert_eq!(end.committed, first == Operation::Commit);
+    }
+}
+
+/// Java: TransactionManagerTest#testDropCommitOnBatchExpiry
+#[test]
+fn a_commit_ends_with_the_time_of_a_record_that_was_not_sent() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        tx.rig().run();
+        tx.rig().advance(DELIVERY_TIMEOUT);
+        tx.rig().run();
+    });
+    let failed = committed
+        .expect("it has ended")
+        .expect_err("it was not sent");
+    assert!(failed.is_abortable(), "{failed}");
+    assert_eq!(error(&record).kind(), &ProduceErrorKind::DeliveryTimeout);
+    assert!(!tx.kinds().contains(&ApiKey::EndTxn));
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    assert_eq!(tx.state(), TransactionManagerState::Ready);
+}
+
+/// The batch was left over for the next transaction, to which nobody added its partition: that could not be committed.
+#[test]
+fn an_abort_waits_for_a_batch_that_a_thread_is_packing_also_if_the_coordinator_was_told_of_nothing()
+{
+    let mut tx = Tx::of(|setup| {
+        setup.codec = CompressionType::Lz4;
+        setup.batch_size = 500;
+    })
+    .initialized();
+    assert_eq!(tx.hand.producer.begin_transaction(), Ok(()));
+    let first = tx.send(0, "first").expect("taken");
+    let accumulator = Arc::clone(&tx.rig().shared.accumulator);
+    let (is_packing, packs) = mpsc::channel();
+    let (go_on, may_go_on) = mpsc::channel::<()>();
+    std::thread::scope(|scope| {
+        let filler = scope.spawn(move || {
+            held_up::once_while_packing(move || {
+                is_packing.send(()).expect("the test waits");
+                may_go_on.recv().expect("the test lets it go on");
+            });
+            let entry = Arc::clone(&accumulator.all_entries()[0]);
+            let record = RecordParts {
+                key: None,
+                value: Some(&[b'v'; 100]),
+                headers: &[],
+                timestamp_ms: 0,
+            };
+            let payload = record.payload_len();
+            while let Append::Done(_) = accumulator.try_append::<AnyCallback>(
+                AnyTransaction,
+                &entry,
+                &record,
+                payload,
+                None,
+            ) {}
+        });
+        packs.recv().expect("it fills a batch");
+        let aborted = tx.try_call(Operation::Abort, |tx| {
+            tx.rig().run();
+            tx.rig().run();
+            assert_eq!(
+                tx.state(),
+                TransactionManagerState::Aborting,
+                "a batch has not ended"
+            );
+            go_on.send(()).expect("it waits");
+            filler.join().expect("it ends");
+            tx.rig().run();
+            tx.rig().run();
+        });
+        assert_eq!(aborted, Some(Ok(())));
+    });
+    assert_eq!(error(&first).kind(), &ProduceErrorKind::TransactionAborted);
+    assert_eq!(tx.rig().shared.accumulator.queued_batches(), 0);
+    assert_eq!(tx.kinds(), []);
+}
+
+/// Java: TransactionManagerTest#testHasOngoingTransactionSuccessfulAbort, #testHasOngoingTransactionSuccessfulCommit,
+/// #testHasOngoingTransactionAbortableError, #testHasOngoingTransactionFatalError
+#[test]
+fn a_transaction_is_open_until_it_has_ended_or_the_producer_has_failed() {
+    for (fails, operation, ends) in [
+        (
+            false,
+            Operation::Commit,
+            TransactionManagerState::Committing,
+        ),
+        (false, Operation::Abort, TransactionManagerState::Aborting),
+        (true, Operation::Abort, TransactionManagerState::Aborting),
+    ] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        tx.settle();
+        assert_eq!(tx.state(), TransactionManagerState::InTransaction);
+        if fails {
+            tx.rig().transactions().fail_transaction(None, "it failed");
+            assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+        }
+        let ended = tx.try_call(operation, |tx| {
+            let at = tx.until_asked(ApiKey::EndTxn);
+            assert_eq!(tx.state(), ends);
+            tx.answer_at(at, OK);
+        });
+        assert_eq!(ended, Some(Ok(())));
+        assert_eq!(tx.state(), TransactionManagerState::Ready);
+    }
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    tx.rig().transactions().fenced();
+    assert_eq!(tx.state(), TransactionManagerState::FatalError);
+    assert!(!tx.rig().sender.has_work(), "there is nothing to be ended");
+}
+
+// ---- what a commit waits for
+
+/// Java: TransactionManagerTest#testCommitTransactionWithInFlightProduceRequest;
+/// SenderTest#testAwaitPendingRecordsBeforeCommittingTransaction
+#[test]
+fn a_commit_waits_for_what_is_under_way_and_for_what_is_queued_behind_it() {
+    let mut tx = Tx::begun();
+    let records = ["first", "second"].map(|value| tx.send(0, value).expect("taken"));
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        for (at, record) in (0..).zip(&records) {
+            for _ in 0..4 {
+                tx.rig().run();
+                assert_eq!(tx.produces().len(), 1, "one is under way");
+                assert_eq!(tx.asked(), None, "it has not ended");
+                assert_eq!(tx.state(), TransactionManagerState::Committing);
+            }
+            tx.respond(OK, at);
+            assert_eq!(offset(record), Some(at));
+        }
+        tx.answer(ApiKey::EndTxn, OK);
+    });
+    assert_eq!(committed, Some(Ok(())));
+}
+
+/// Java: TransactionManagerTest#testDisallowCommitOnProduceFailure
+#[test]
+fn a_commit_ends_with_a_record_that_is_refused_and_can_be_followed_by_an_abort_only() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    let code = ErrorCode::OutOfOrderSequenceNumber;
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        tx.respond(code, -1);
+    });
+    let failed = committed.expect("it has ended").expect_err("refused");
+    assert!(
+        failed.is_abortable() && !failed.may_be_committed(),
+        "{failed}"
+    );
+    assert_eq!(failed.code(), Some(code));
+    assert_eq!(error(&record).code(), Some(code));
+    assert!(!tx.kinds().contains(&ApiKey::EndTxn));
+    assert!(tx.refused(Operation::Commit).is_abortable());
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    assert_eq!(tx.state(), TransactionManagerState::Ready);
+    let Request::EndTxn(end) = tx.last(ApiKey::EndTxn) else {
+        unreachable!("of that kind");
+    };
+    assert!(!end.committed);
+}
+
+/// Java: TransactionManagerTest#testTransitionToAbortableErrorOnBatchExpiry,
+/// #testTransitionToAbortableErrorOnMultipleBatchExpiry
+#[test]
+fn records_whose_time_is_up_before_they_are_sent_fail_their_transaction() {
+    for partitions in [&[0][..], &[0, 1]] {
+        let mut tx = Tx::begun();
+        let long = tx.rig().now() + DELIVERY_TIMEOUT * 2;
+        tx.rig().client().set_unreachable(0, long);
+        let sends = partitions
+            .iter()
+            .map(|it| tx.send(*it, "v").expect("taken"));
+        let records: Vec<_> = sends.collect();
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        assert_pending(&records.iter().collect::<Vec<_>>());
+        assert_eq!(tx.state(), TransactionManagerState::InTransaction);
+        tx.rig().advance(DELIVERY_TIMEOUT);
+        tx.rig().run();
+        for record in &records {
+            let error = error(record);
+            assert_eq!(error.kind(), &ProduceErrorKind::DeliveryTimeout);
+            assert!(!error.may_be_written(), "{error}");
+        }
+        assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+        assert!(tx.rig().sent().is_empty());
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    }
+}
+
+/// Java: TransactionManagerTest#testSenderShutdownWithPendingTransactions,
+/// SenderTest#testTransactionalRequestsSentOnShutdown
+#[test]
+fn a_commit_that_was_called_before_the_producer_is_closed_is_carried_out() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        tx.hand.rig.shared.control.close();
+        while tx.rig().sender.goes_on() {
+            if let Some((_, _, at)) = tx.asked() {
+                tx.answer_at(at, OK);
+            } else if !tx.produces().is_empty() {
+                tx.acknowledge();
+            }
+            tx.rig().run();
+        }
+    });
+    assert_eq!(committed, Some(Ok(())));
+    assert_eq!(offset(&record), Some(0));
+    let Request::EndTxn(end) = tx.last(ApiKey::EndTxn) else {
+        unreachable!("of that kind");
+    };
+    assert!(end.committed);
+}
+
+/// Java: `RecordAccumulator#abortUndrainedBatches`, which tells no sensor.
+#[test]
+fn records_that_are_given_up_with_their_transaction_are_not_counted_as_failed() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    assert_eq!(error(&record).kind(), &ProduceErrorKind::TransactionAborted);
+    let metrics = Metrics::new(Arc::clone(&tx.rig().shared.metrics));
+    let errors = metrics.number("producer-metrics", "record-error-total", &[]);
+    assert!(errors.abs() < 0.5, "{errors}");
+}
+
+/// Whoever has ended a transaction finds all of its records told, and callbacks that take long have been waited for.
+#[test]
+fn an_abort_that_asks_no_coordinator_ends_after_its_records_were_told() {
+    let mut tx = Tx::begun();
+    let record = tx.send(0, "v").expect("taken");
+    let ended = tx.try_call(Operation::Abort, |tx| {
+        assert!(!record.is_done());
+        tx.rig().run();
+        assert!(record.is_done(), "told in the step that gives it up");
+    });
+    assert_eq!(ended, Some(Ok(())), "and the call with it");
+}

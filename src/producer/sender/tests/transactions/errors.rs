@@ -1,0 +1,595 @@
+//! What brokers' errors mean: for the transaction, and for the producer.
+
+use super::*;
+use crate::error::Misuse;
+use crate::producer::waiting::BlockingCall;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Meaning {
+    Retried,
+    Abortable,
+    Fenced,
+    Fatal,
+}
+
+use Meaning::*;
+
+/// What the state is after an answer.
+fn meaning(tx: &Tx) -> Meaning {
+    match tx.state() {
+        TransactionManagerState::AbortableError => Abortable,
+        TransactionManagerState::FatalError => {
+            let error = tx.refused(Operation::Commit);
+            if error.is_fenced() { Fenced } else { Fatal }
+        }
+        _ => Retried,
+    }
+}
+
+/// TM-18 to TM-24, KAFKA-14417, KIP-890
+///
+/// Java: TransactionManagerTest#testUnsupportedForMessageFormatInTxnOffsetCommit,
+/// #testFencedInstanceIdInTxnOffsetCommitByGroupMetadata, #testUnknownMemberIdInTxnOffsetCommitByGroupMetadata,
+/// #testIllegalGenerationInTxnOffsetCommitByGroupMetadata, #testGroupAuthorizationFailureInTxnOffsetCommit,
+/// #testTransactionalIdAuthorizationFailureInAddOffsetsToTxn,
+/// #testTransactionalIdAuthorizationFailureInTxnOffsetCommit,
+/// #testTransactionalIdAuthorizationFailureInAddPartitions,
+/// #testBumpTransactionalEpochOnRecoverableAddPartitionRequestError,
+/// #testBumpTransactionalEpochOnRecoverableAddOffsetsRequestError
+#[test]
+fn each_error_of_each_request_is_retried_ends_the_transaction_or_the_producer() {
+    use ErrorCode as Code;
+    let common = [
+        (Code::NotCoordinator, Retried),
+        (Code::CoordinatorNotAvailable, Retried),
+        (Code::CoordinatorLoadInProgress, Retried),
+        (Code::ConcurrentTransactions, Retried),
+        (Code::RequestTimedOut, Retried),
+        (Code::InvalidProducerEpoch, Fenced),
+        (Code::ProducerFenced, Fenced),
+        (Code::TransactionalIdAuthorizationFailed, Fatal),
+        (Code::InvalidTxnState, Fatal),
+        (Code::UnknownProducerId, Abortable),
+        (Code::InvalidProducerIdMapping, Abortable),
+        (Code::TransactionAbortable, Abortable),
+    ];
+    let of_partitions = [
+        (Code::UnknownTopicOrPartition, Retried),
+        (Code::TopicAuthorizationFailed, Abortable),
+        (Code::OperationNotAttempted, Abortable),
+        (Code::InvalidRecord, Abortable),
+    ];
+    let of_offsets = [
+        (Code::GroupAuthorizationFailed, Abortable),
+        (Code::UnknownServerError, Fatal),
+    ];
+    let of_commit = [
+        (Code::GroupAuthorizationFailed, Abortable),
+        (Code::UnknownTopicOrPartition, Retried),
+        (Code::UnknownMemberId, Abortable),
+        (Code::IllegalGeneration, Abortable),
+        (Code::FencedInstanceId, Abortable),
+        (Code::TopicAuthorizationFailed, Abortable),
+        (Code::UnsupportedForMessageFormat, Fatal),
+    ];
+    let of_end = [(Code::UnknownServerError, Fatal)];
+    for (kind, own) in [
+        (ApiKey::AddPartitionsToTxn, &of_partitions[..]),
+        (ApiKey::AddOffsetsToTxn, &of_offsets),
+        (ApiKey::TxnOffsetCommit, &of_commit),
+        (ApiKey::EndTxn, &of_end),
+    ] {
+        for &(code, means) in common.iter().chain(own) {
+            let mut tx = Tx::begun();
+            tx.put(0, "v");
+            let operation = match kind {
+                ApiKey::EndTxn => Operation::Commit,
+                _ => offsets(1),
+            };
+            if kind == ApiKey::EndTxn {
+                tx.settle();
+            }
+            let outcome = tx.try_call(operation, |tx| {
+                tx.answer(kind, code);
+                assert_eq!(meaning(tx), means, "{kind} {code}");
+                tx.settle();
+            });
+            let outcome = outcome.expect("the call has ended");
+            assert_eq!(
+                outcome.is_ok(),
+                means == Retried,
+                "{kind} {code}: {outcome:?}"
+            );
+            if let Err(error) = &outcome {
+                let is = match means {
+                    Abortable => error.is_abortable(),
+                    Fenced => error.is_fenced(),
+                    _ => error.is_fatal(),
+                };
+                assert!(is, "{kind} {code}: {error}");
+                let in_doubt = kind == ApiKey::EndTxn && code == Code::UnknownServerError;
+                assert_eq!(error.may_be_committed(), in_doubt, "{kind} {code}: {error}");
+                let told = match means {
+                    Fenced => Code::ProducerFenced,
+                    _ => code,
+                };
+                assert_eq!(error.code(), Some(told), "{kind} {code}: {error}");
+            }
+            if means == Abortable {
+                assert_eq!(tx.run_call(Operation::Abort), Ok(()), "{kind} {code}");
+                assert_eq!(tx.state(), TransactionManagerState::Ready);
+                let forgotten = [Code::UnknownProducerId, Code::InvalidProducerIdMapping];
+                assert_eq!(tx.epoch, if forgotten.contains(&code) { 2 } else { 1 });
+            }
+        }
+    }
+}
+
+/// TM-22, TM-24. Java: TransactionManagerTest#testTransactionalIdAuthorizationFailureInInitProducerId
+#[test]
+fn an_error_of_init_is_retried_or_ends_the_producer() {
+    use ErrorCode as Code;
+    for (code, means) in [
+        (Code::NotCoordinator, Retried),
+        (Code::CoordinatorNotAvailable, Retried),
+        (Code::CoordinatorLoadInProgress, Retried),
+        (Code::ConcurrentTransactions, Retried),
+        (Code::RequestTimedOut, Retried),
+        (Code::InvalidProducerEpoch, Fenced),
+        (Code::ProducerFenced, Fenced),
+        (Code::TransactionalIdAuthorizationFailed, Fatal),
+        (Code::ClusterAuthorizationFailed, Fatal),
+        (Code::InvalidTransactionTimeout, Fatal),
+    ] {
+        let mut tx = Tx::new();
+        let outcome = tx.try_call(Operation::Init, |tx| {
+            tx.answer(ApiKey::InitProducerId, code);
+            tx.settle();
+        });
+        let outcome = outcome.expect("the call has ended");
+        assert_eq!(meaning(&tx), means, "{code}");
+        assert_eq!(outcome.is_ok(), means == Retried, "{code}: {outcome:?}");
+        if let Err(error) = outcome {
+            assert_eq!(
+                (error.is_fenced(), error.is_fatal()),
+                (means == Fenced, true)
+            );
+        }
+    }
+}
+
+/// Java: TransactionManagerTest#testTransactionalIdAuthorizationFailureInFindCoordinator
+#[test]
+fn an_id_whose_coordinator_may_not_be_known_ends_the_producer_and_the_error_names_the_right() {
+    let mut tx = Tx::new();
+    let outcome = tx.try_call(Operation::Init, |tx| {
+        tx.answer(
+            ApiKey::FindCoordinator,
+            ErrorCode::TransactionalIdAuthorizationFailed,
+        );
+        tx.settle();
+    });
+    let error = outcome.expect("it has ended").expect_err("refused");
+    let code = Some(ErrorCode::TransactionalIdAuthorizationFailed);
+    assert!(error.is_fatal() && error.code() == code, "{error}");
+    let text = error.to_string();
+    assert!(
+        text.contains(ID) && text.contains("grant it Write"),
+        "{text}"
+    );
+}
+
+/// TM-32, KAFKA-9279: what failed of the transaction keeps it from being committed.
+///
+/// Java: TransactionManagerTest#testFailIfNotReadyForSendAfterAbortableError, #testNotReadyForSendAfterAbortableError
+#[test]
+fn a_record_that_failed_keeps_the_transaction_from_being_committed_until_it_is_aborted() {
+    let mut tx = Tx::begun();
+    let failed = tx.send(0, "v").expect("taken");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    tx.respond(ErrorCode::InvalidRecord, -1);
+    assert!(failed.get().is_err());
+    assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+    let commit = tx.refused(Operation::Commit);
+    assert!(commit.is_abortable() && commit.code() == Some(ErrorCode::InvalidRecord));
+    let begin = tx
+        .hand
+        .producer
+        .begin_transaction()
+        .expect_err("it has failed");
+    assert!(begin.is_abortable());
+    assert!(matches!(tx.send(1, "v"), Err(SendError::Transaction(e)) if e.is_abortable()));
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it goes on");
+}
+
+#[test]
+fn a_record_that_was_not_taken_keeps_the_transaction_from_being_committed() {
+    let tx = Tx::begun();
+    let huge = "v".repeat(2 << 20);
+    let refused = tx.send(0, &huge).expect("the future tells");
+    let kind = error(&refused).kind().clone();
+    assert!(matches!(kind, ProduceErrorKind::RecordTooLarge { .. }));
+    let commit = tx.refused(Operation::Commit);
+    assert!(commit.is_abortable(), "{commit}");
+}
+
+/// One rule for both: the record is not in the transaction that it was sent in.
+#[test]
+fn a_record_that_send_or_try_send_refuses_keeps_the_transaction_from_being_committed() {
+    let huge = "v".repeat(2 << 20);
+    let refused = [
+        ProducerRecord::new(TOPIC, "v").with_partition(-1),
+        ProducerRecord::new(TOPIC, "v").with_timestamp(-1),
+        ProducerRecord::new(TOPIC, &*huge).with_partition(0),
+        ProducerRecord::new("no such!", "v"),
+    ];
+    for record in refused {
+        for tries in [false, true] {
+            let mut tx = Tx::begun();
+            let producer = &tx.hand.producer;
+            if tries {
+                let error = producer.try_send(record.clone()).expect_err("refused");
+                assert!(!error.reason().would_block(), "{error}");
+            } else {
+                drop(step(&mut producer.send_call(&record, Headers::new(), None)));
+            }
+            let commit = tx.refused(Operation::Commit);
+            assert!(commit.is_abortable(), "{record:?}: {commit}");
+            assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        }
+    }
+}
+
+/// Whoever tries to send has the record still, and may try again.
+#[test]
+fn a_record_that_try_send_does_not_take_just_now_leaves_the_transaction_as_it_was() {
+    let mut tx = Tx::of(|setup| {
+        setup.batch_size = 100;
+        setup.memory = 100;
+    })
+    .initialized();
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.put(0, "v");
+    let later = [
+        ProducerRecord::new("new", "v"),
+        ProducerRecord::new(TOPIC, "v").with_partition(1),
+    ];
+    for record in later {
+        let error = tx.hand.producer.try_send(record).expect_err("not now");
+        assert!(error.reason().would_block(), "{error}");
+    }
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+/// A callback that forwards a record is told so; whoever commits need not ask it.
+#[test]
+fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_committed() {
+    for (misuse, spoils) in [
+        (Misuse::InsideCallback, true),
+        (Misuse::NestedTooDeep, true),
+        // The transaction is that of the process which was forked.
+        (Misuse::Forked, false),
+    ] {
+        let mut tx = Tx::begun();
+        let record = ProducerRecord::new("new", "v");
+        let mut send = tx.hand.producer.send_call(&record, Headers::new(), None);
+        assert!(step(&mut send).is_none());
+        let refused = send.refuse(misuse);
+        assert!(matches!(refused, Err(SendError::Misuse(is)) if is == misuse));
+        drop(send);
+        let commit = tx.run_call(Operation::Commit);
+        assert_eq!(
+            commit.is_err_and(|it| it.is_abortable()),
+            spoils,
+            "{misuse}"
+        );
+    }
+}
+
+/// Java: TransactionManagerTest#testProducerFencedExceptionInInitProducerId,
+/// #testInvalidProducerEpochConvertToProducerFencedInInitProducerId, #testProducerFencedInAddPartitionToTxn,
+/// #testInvalidProducerEpochConvertToProducerFencedInAddPartitionToTxn, #testProducerFencedInAddOffSetsToTxn,
+/// #testInvalidProducerEpochConvertToProducerFencedInAddOffSetsToTxn,
+/// #testInvalidProducerEpochConvertToProducerFencedInEndTxn, #testFailIfNotReadyForSendAfterFatalError,
+/// #testNotReadyForSendAfterFatalError
+#[test]
+fn a_producer_that_a_coordinator_fences_fails_in_every_call_and_with_every_record_that_waits() {
+    use ApiKey::{AddOffsetsToTxn, AddPartitionsToTxn, EndTxn, InitProducerId, TxnOffsetCommit};
+    for code in [ErrorCode::ProducerFenced, ErrorCode::InvalidProducerEpoch] {
+        for kind in [
+            InitProducerId,
+            AddPartitionsToTxn,
+            AddOffsetsToTxn,
+            TxnOffsetCommit,
+            EndTxn,
+        ] {
+            let mut tx = match kind {
+                InitProducerId => Tx::new(),
+                _ => Tx::begun(),
+            };
+            let mut waits = (kind == AddPartitionsToTxn).then(|| tx.send(0, "v").expect("taken"));
+            let operation = match kind {
+                InitProducerId => Operation::Init,
+                EndTxn => {
+                    tx.put(0, "v");
+                    tx.settle();
+                    Operation::Commit
+                }
+                _ => offsets(1),
+            };
+            let outcome = tx.try_call(operation, |tx| {
+                let at = tx.until_asked(kind);
+                if matches!(kind, AddOffsetsToTxn | TxnOffsetCommit) {
+                    waits = Some(tx.send(0, "v").expect("taken"));
+                }
+                tx.answer_at(at, code);
+            });
+            let error = outcome.expect("it has ended").expect_err("fenced");
+            assert!(error.is_fenced() && error.is_fatal(), "{kind}: {error}");
+            if let Some(record) = waits {
+                let error = super::error(&record);
+                assert_eq!(error.code(), Some(ErrorCode::ProducerFenced), "{kind}");
+                assert!(!error.may_be_written(), "{kind}: {error}");
+            }
+            for operation in [
+                Operation::Init,
+                offsets(2),
+                Operation::Commit,
+                Operation::Abort,
+            ] {
+                let error = tx.refused(operation);
+                assert!(error.is_fenced(), "{kind}: {error}");
+            }
+            let begun = tx.hand.producer.begin_transaction();
+            assert!(begun.is_err_and(|error| error.is_fenced()), "{kind}");
+            let sent = tx.send(0, "late");
+            let is_fenced = matches!(sent, Err(SendError::Transaction(e)) if e.is_fenced());
+            assert!(is_fenced, "{kind}");
+        }
+    }
+}
+
+/// TM-32: the codes of Produce that are the end of the producer.
+#[test]
+fn a_producer_that_a_leader_fences_has_failed_for_good() {
+    for (code, means) in [
+        (ErrorCode::ProducerFenced, Fenced),
+        (ErrorCode::TransactionalIdAuthorizationFailed, Fatal),
+        (ErrorCode::ClusterAuthorizationFailed, Fatal),
+        (ErrorCode::InvalidProducerEpoch, Abortable),
+        (ErrorCode::TransactionAbortable, Abortable),
+        (ErrorCode::InvalidTxnState, Abortable),
+        (ErrorCode::TopicAuthorizationFailed, Abortable),
+        (ErrorCode::OutOfOrderSequenceNumber, Abortable),
+        // Nothing was acknowledged that could still be there.
+        (ErrorCode::UnknownProducerId, Retried),
+        (ErrorCode::NotEnoughReplicas, Retried),
+    ] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        tx.respond(code, -1);
+        assert_eq!(meaning(&tx), means, "{code}");
+    }
+}
+
+/// A commit whose answer was lost, and that the coordinator then refuses: nobody knows.
+#[test]
+fn a_commit_that_got_no_answer_and_is_refused_then_may_have_been_carried_out() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    let outcome = tx.try_call(Operation::Commit, |tx| {
+        tx.lose(ApiKey::EndTxn);
+        tx.answer(ApiKey::EndTxn, ErrorCode::ProducerFenced);
+    });
+    let error = outcome.expect("it has ended").expect_err("refused");
+    assert!(error.is_fenced() && error.may_be_committed(), "{error}");
+    // Whichever call is made then: the producer will never know, and does not forget that.
+    let begin = tx.hand.producer.begin_transaction().expect_err("fenced");
+    let later = [Operation::Commit, Operation::Abort, offsets(1)].map(|it| tx.refused(it));
+    for error in later.iter().chain([&begin]) {
+        assert!(error.is_fenced() && error.may_be_committed(), "{error}");
+    }
+}
+
+/// The same, and the coordinator has the transaction aborted: what it is told to abort it may have committed.
+#[test]
+fn a_commit_that_got_no_answer_and_that_is_to_be_aborted_then_may_have_been_carried_out() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    let outcome = tx.try_call(Operation::Commit, |tx| {
+        tx.lose(ApiKey::EndTxn);
+        tx.answer(ApiKey::EndTxn, ErrorCode::TransactionAbortable);
+    });
+    let error = outcome.expect("it has ended").expect_err("refused");
+    assert!(error.is_abortable() && error.may_be_committed(), "{error}");
+    let begin = tx
+        .hand
+        .producer
+        .begin_transaction()
+        .expect_err("it is open");
+    assert!(begin.is_abortable() && begin.may_be_committed(), "{begin}");
+    // A coordinator that carries the abort out has not committed it.
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it goes on");
+    let huge = "v".repeat(2 << 20);
+    drop(tx.send(0, &huge));
+    let commit = tx.refused(Operation::Commit);
+    assert!(
+        commit.is_abortable() && !commit.may_be_committed(),
+        "{commit}"
+    );
+}
+
+/// It was committed, and so cannot be aborted: the doubt is not over with the call that was asked to abort it.
+#[test]
+fn an_abort_that_ends_the_producer_after_a_commit_that_is_in_doubt_says_so() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    tx.settle();
+    let outcome = tx.try_call(Operation::Commit, |tx| {
+        tx.lose(ApiKey::EndTxn);
+        tx.answer(ApiKey::EndTxn, ErrorCode::TransactionAbortable);
+    });
+    outcome.expect("it has ended").expect_err("refused");
+    let outcome = tx.try_call(Operation::Abort, |tx| {
+        tx.answer(ApiKey::EndTxn, ErrorCode::InvalidTxnState);
+    });
+    let error = outcome.expect("it has ended").expect_err("refused");
+    assert!(error.is_fatal() && error.may_be_committed(), "{error}");
+}
+
+/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the next.
+#[test]
+fn a_commit_that_a_coordinator_may_have_written_and_that_is_refused_then_may_have_been_carried_out()
+{
+    for code in [
+        ErrorCode::NotCoordinator,
+        ErrorCode::CoordinatorNotAvailable,
+        ErrorCode::RequestTimedOut,
+    ] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        tx.settle();
+        let outcome = tx.try_call(Operation::Commit, |tx| {
+            tx.answer(ApiKey::EndTxn, code);
+            tx.answer(ApiKey::EndTxn, ErrorCode::ProducerFenced);
+        });
+        let error = outcome.expect("it has ended").expect_err("refused");
+        assert!(
+            error.is_fenced() && error.may_be_committed(),
+            "{code}: {error}"
+        );
+    }
+}
+
+/// What cannot be committed can always be aborted, or the producer is of no use any more: no call waits for ever.
+#[test]
+fn an_abort_that_the_coordinator_refuses_ends_well_or_ends_the_producer() {
+    for (code, is_fatal) in [
+        (ErrorCode::TransactionAbortable, true),
+        (ErrorCode::InvalidTxnState, true),
+        (ErrorCode::UnknownServerError, true),
+        (ErrorCode::UnknownProducerId, false),
+        (ErrorCode::InvalidProducerIdMapping, false),
+    ] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        tx.settle();
+        let outcome = tx.try_call(Operation::Abort, |tx| {
+            tx.answer(ApiKey::EndTxn, code);
+            tx.settle();
+        });
+        let outcome = outcome.unwrap_or_else(|| panic!("{code}: the call ends"));
+        let was_fatal = outcome.is_err_and(|error| error.is_fatal());
+        assert_eq!(was_fatal, is_fatal, "{code}");
+    }
+}
+
+/// TM-14: a lost connection means: look the coordinator up and ask again; a version that does not fit is fatal.
+#[test]
+fn a_request_whose_connection_is_lost_is_made_again_of_the_coordinator_that_is_found_then() {
+    for kind in [
+        ApiKey::AddPartitionsToTxn,
+        ApiKey::AddOffsetsToTxn,
+        ApiKey::TxnOffsetCommit,
+    ] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        let outcome = tx.try_call(offsets(1), |tx| {
+            tx.lose(kind);
+            tx.settle();
+        });
+        assert_eq!(outcome, Some(Ok(())), "{kind}");
+        let kinds = tx.kinds();
+        let lost = kinds.iter().position(|it| *it == kind).expect("sent");
+        assert!(
+            kinds[lost..].contains(&ApiKey::FindCoordinator),
+            "{kinds:?}"
+        );
+        assert_eq!(kinds.iter().filter(|it| **it == kind).count(), 2);
+        assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    }
+}
+
+/// Left open at the coordinator, it would be timed out there, and the producer fenced.
+#[test]
+fn a_transaction_that_fails_while_its_first_partition_is_added_is_ended_at_the_coordinator() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
+    let huge = "v".repeat(2 << 20);
+    assert!(tx.send(0, &huge).expect("the future tells").get().is_err());
+    tx.rig().run();
+    assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+    tx.answer_at(at, OK);
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    assert!(tx.kinds().contains(&ApiKey::EndTxn), "{:?}", tx.kinds());
+}
+
+/// A coordinator that loses its log while it writes there calls itself none, and what it wrote may be there for the next.
+#[test]
+fn a_transaction_that_a_coordinator_may_have_begun_is_ended_there() {
+    for kind in [ApiKey::AddPartitionsToTxn, ApiKey::AddOffsetsToTxn] {
+        for (code, may_be_begun) in [
+            (ErrorCode::NotCoordinator, true),
+            (ErrorCode::CoordinatorNotAvailable, true),
+            (ErrorCode::RequestTimedOut, true),
+            (ErrorCode::CoordinatorLoadInProgress, false),
+            (ErrorCode::ConcurrentTransactions, false),
+        ] {
+            let mut tx = Tx::begun();
+            let _asked = if kind == ApiKey::AddPartitionsToTxn {
+                tx.put(0, "v");
+                None
+            } else {
+                tx.try_call(offsets(1), |tx| tx.rig().run())
+            };
+            tx.answer(kind, code);
+            let huge = "v".repeat(2 << 20);
+            assert!(tx.send(0, &huge).expect("the future tells").get().is_err());
+            assert_eq!(tx.run_call(Operation::Abort), Ok(()), "{kind} {code}");
+            let is_ended = tx.kinds().contains(&ApiKey::EndTxn);
+            assert_eq!(is_ended, may_be_begun, "{kind} {code}");
+        }
+    }
+}
+
+/// The coordinator never heard of the transaction: the request that would have begun it was lost. Java does not end it
+/// then, and leaves it open if it was begun all the same.
+#[test]
+fn a_transaction_that_perhaps_was_begun_is_aborted_whether_it_was_or_not() {
+    for code in [OK, ErrorCode::InvalidTxnState] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        tx.lose(ApiKey::AddPartitionsToTxn);
+        let aborted = tx.try_call(Operation::Abort, |tx| tx.answer(ApiKey::EndTxn, code));
+        assert_eq!(aborted, Some(Ok(())), "{code}");
+        assert_eq!(tx.state(), TransactionManagerState::Ready);
+    }
+}
+
+/// TM-15: in Java the first pause is as long as the others.
+///
+/// Java: TransactionManagerTest#testAddPartitionToTransactionOverridesRetryBackoffForConcurrentTransactions
+#[test]
+fn the_end_of_the_transaction_before_is_waited_for_shortly_and_then_longer() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    for wait in [MS(10), MS(20), MS(20)] {
+        tx.answer(
+            ApiKey::AddPartitionsToTxn,
+            ErrorCode::ConcurrentTransactions,
+        );
+        tx.rig().advance(wait.saturating_sub(MS(1)));
+        tx.rig().run();
+        assert_eq!(tx.asked(), None, "{wait:?} are not over");
+        tx.rig().advance(MS(1));
+        tx.rig().run();
+        let asked = tx.asked().map(|(kind, ..)| kind);
+        assert_eq!(asked, Some(ApiKey::AddPartitionsToTxn), "{wait:?}");
+    }
+}

@@ -1,0 +1,84 @@
+//! Records that are held up on their way until the transaction that they were sent in has ended.
+
+use super::super::calls::{face_of, strings};
+use super::*;
+
+/// Ends the open transaction, and begins the next.
+fn go_on_to_next(tx: &mut Tx, ends_by: Operation) {
+    assert_eq!(tx.run_call(ends_by), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.rig().client().forget_sent();
+}
+
+/// The record's send is told that its transaction is over, and the one that is open now is as if there was no such record.
+fn is_refused(tx: &mut Tx, sent: Option<Result<FutureRecordMetadata, SendError>>) {
+    match sent.expect("it need not wait") {
+        Err(SendError::Transaction(error)) => {
+            assert_eq!(error.kind(), TransactionErrorKind::WrongState, "{error}");
+        }
+        other => panic!("it is no part of this transaction: {other:?}"),
+    }
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    assert!(!tx.kinds().contains(&ApiKey::Produce), "nothing was sent");
+}
+
+const ENDS: [Operation; 2] = [Operation::Commit, Operation::Abort];
+
+/// With records of their own in the next transaction, the partition takes records; without, it does not.
+#[test]
+fn a_record_that_waits_for_its_topic_until_the_next_transaction_is_refused() {
+    for ends_by in ENDS {
+        let mut tx = Tx::begun();
+        let (producer, _running) = face_of(&tx.hand.rig, strings());
+        let record = ProducerRecord::new("new", "v").with_partition(0);
+        let mut send = producer.send_call(&record, Headers::new(), None);
+        assert!(step(&mut send).is_none());
+        go_on_to_next(&mut tx, ends_by);
+        tx.rig()
+            .show(vec![topic(TOPIC, &[0, 0]), topic("new", &[0])]);
+        let sent = step(&mut send);
+        is_refused(&mut tx, sent);
+    }
+}
+
+#[test]
+fn a_record_that_waits_for_memory_until_the_next_transaction_is_refused_and_gives_it_back() {
+    for ends_by in ENDS {
+        let mut tx = Tx::of(|setup| {
+            setup.batch_size = 100;
+            setup.memory = 100;
+        })
+        .initialized();
+        let (producer, _running) = face_of(&tx.hand.rig, strings());
+        tx.hand.producer.begin_transaction().expect("it is ready");
+        tx.put(0, "v");
+        let record = ProducerRecord::new(TOPIC, "late").with_partition(1);
+        let mut send = producer.send_call(&record, Headers::new(), None);
+        assert!(step(&mut send).is_none());
+        go_on_to_next(&mut tx, ends_by);
+        // The partition is part of the next transaction too, whose record has been written.
+        tx.put(1, "next");
+        tx.settle();
+        tx.rig().client().forget_sent();
+        let sent = step(&mut send);
+        is_refused(&mut tx, sent);
+        drop(send);
+        assert_eq!(tx.hand.rig.pool.available_bytes(), 100);
+    }
+}
+
+/// The time of a record is up, or its topic is refused, when its transaction is over.
+#[test]
+fn a_record_that_fails_when_the_next_transaction_is_open_does_not_spoil_that() {
+    for ends_by in ENDS {
+        let mut tx = Tx::begun();
+        let (producer, _running) = face_of(&tx.hand.rig, strings());
+        let record = ProducerRecord::new("new", "v").with_partition(0);
+        let mut send = producer.send_call(&record, Headers::new(), None);
+        assert!(step(&mut send).is_none());
+        go_on_to_next(&mut tx, ends_by);
+        tx.rig().advance(MAX_BLOCK);
+        drop(step(&mut send).expect("its time is up"));
+        assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    }
+}

@@ -1,0 +1,245 @@
+//! Offsets that are committed in a transaction.
+
+use super::super::calls::{face_of, strings};
+use super::*;
+
+/// Offsets of two partitions.
+fn two(group: ConsumerGroupMetadata) -> Operation {
+    let of = |partition| {
+        let name = TopicPartition::new("input", partition);
+        (name, OffsetAndMetadata::new(5))
+    };
+    let offsets = crate::producer::transaction::OffsetsToCommit::new(group, [of(0), of(1)]);
+    Operation::SendOffsets(Arc::new(offsets))
+}
+
+fn member() -> ConsumerGroupMetadata {
+    let group = ConsumerGroupMetadata::new("group").member("member", 5);
+    group.group_instance_id("instance")
+}
+
+/// The group's member and the partitions in the newest request that commits offsets.
+fn committed(tx: &mut Tx) -> (ConsumerGroupMetadata, Vec<i32>) {
+    let Request::TxnOffsetCommit(request) = tx.last(ApiKey::TxnOffsetCommit) else {
+        unreachable!("of that kind");
+    };
+    assert_eq!(&*request.transactional_id, ID);
+    assert_eq!(
+        (request.producer_id, request.producer_epoch),
+        (PRODUCER_ID, 0)
+    );
+    let group = ConsumerGroupMetadata {
+        group_id: request.group_id,
+        generation_id: request.generation_id,
+        member_id: request.member_id,
+        group_instance_id: request.group_instance_id,
+    };
+    let partitions = request.topics.iter().flat_map(|it| &it.partitions);
+    (group, partitions.map(|it| it.index).collect())
+}
+
+/// Java: TransactionManagerTest#testSendOffsetsWithGroupMetadata,
+/// #testHandlingOfUnknownTopicPartitionErrorOnTxnOffsetCommit, #testHandlingOfCoordinatorLoadingErrorOnTxnOffsetCommit;
+/// KafkaProducerTest#testSendTxnOffsetsWithGroupId, #testSendTxnOffsetsWithGroupMetadata
+#[test]
+fn offsets_name_their_reader_and_those_that_were_not_taken_are_sent_again_until_they_are() {
+    for group in [ConsumerGroupMetadata::new("group"), member()] {
+        for code in [
+            ErrorCode::UnknownTopicOrPartition,
+            ErrorCode::CoordinatorLoadInProgress,
+            ErrorCode::NotCoordinator,
+        ] {
+            let mut tx = Tx::begun();
+            let operation = two(group.clone());
+            let sent = tx.try_call(operation.clone(), |tx| {
+                tx.answer_each(ApiKey::TxnOffsetCommit, &[OK, code]);
+                assert_eq!(committed(tx), (group.clone(), vec![0, 1]));
+                let told = step(&mut tx.hand.producer.transaction_call(operation.clone(), None));
+                assert_eq!(told, None, "{code}: one was not taken");
+                let at = tx.until_asked(ApiKey::TxnOffsetCommit);
+                assert_eq!(committed(tx), (group.clone(), vec![1]), "{code}");
+                tx.answer_at(at, OK);
+            });
+            assert_eq!(sent, Some(Ok(())), "{code}");
+            assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+        }
+    }
+}
+
+/// Java: TransactionManagerTest#testHandlingOfProducerFencedErrorOnTxnOffsetCommit,
+/// #testHandlingOfTransactionalIdAuthorizationFailedErrorOnTxnOffsetCommit,
+/// #testHandlingOfInvalidProducerEpochErrorOnTxnOffsetCommit,
+/// #testHandlingOfUnsupportedForMessageFormatErrorOnTxnOffsetCommit
+#[test]
+fn an_offset_that_is_refused_for_good_ends_the_producer_though_others_were_taken() {
+    for (code, is_fenced) in [
+        (ErrorCode::ProducerFenced, true),
+        (ErrorCode::InvalidProducerEpoch, true),
+        (ErrorCode::TransactionalIdAuthorizationFailed, false),
+        (ErrorCode::UnsupportedForMessageFormat, false),
+    ] {
+        let mut tx = Tx::begun();
+        let sent = tx.try_call(two("group".into()), |tx| {
+            tx.answer_each(ApiKey::TxnOffsetCommit, &[OK, code]);
+        });
+        let error = sent.expect("it has ended").expect_err("refused");
+        assert!(error.is_fatal(), "{code}: {error}");
+        assert_eq!(error.is_fenced(), is_fenced, "{code}: {error}");
+        assert_eq!(tx.state(), TransactionManagerState::FatalError, "{code}");
+    }
+}
+
+/// Java: TransactionManagerTest#testSendOffsetWithGroupMetadataFailAsAutoDowngradeTxnCommitNotEnabled
+#[test]
+fn a_coordinator_that_cannot_check_the_reader_ends_the_producer_and_the_error_says_what_to_do() {
+    let mut tx = Tx::begun();
+    let sent = tx.try_call(two(member()), |tx| {
+        let at = tx.until_asked(ApiKey::TxnOffsetCommit);
+        tx.finish(at, Outcome::UnsupportedVersion("too old".into()));
+    });
+    let error = sent.expect("it has ended").expect_err("refused");
+    assert!(error.is_fatal(), "{error}");
+    assert_eq!(error.code(), Some(ErrorCode::UnsupportedVersion));
+    let remedy = "ConsumerGroupMetadata::new";
+    assert!(error.to_string().contains(remedy), "{error}");
+}
+
+/// Java: TransactionManagerTest#testGroupAuthorizationFailureInFindCoordinator
+#[test]
+fn a_group_whose_coordinator_may_not_be_known_ends_the_transaction_and_the_error_names_it() {
+    let mut tx = Tx::begun();
+    let sent = tx.try_call(offsets(1), |tx| {
+        tx.answer(ApiKey::FindCoordinator, ErrorCode::GroupAuthorizationFailed);
+    });
+    let error = sent.expect("it has ended").expect_err("refused");
+    assert!(error.is_abortable(), "{error}");
+    assert_eq!(error.code(), Some(ErrorCode::GroupAuthorizationFailed));
+    let text = error.to_string();
+    assert!(
+        text.contains("group group") && text.contains("Read"),
+        "{text}"
+    );
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    // The coordinator of the transaction has added them.
+    assert!(tx.kinds().contains(&ApiKey::EndTxn));
+    assert_eq!(tx.state(), TransactionManagerState::Ready);
+}
+
+/// Java: TransactionManagerTest#shouldNotSendAbortTxnRequestWhenOnlyAddOffsetsRequestFailed
+#[test]
+fn offsets_that_were_not_added_are_no_reason_to_end_the_transaction_at_its_coordinator() {
+    for is_refused in [false, true] {
+        let mut tx = Tx::begun();
+        let sent = tx.try_call(offsets(1), |tx| {
+            if is_refused {
+                tx.answer(ApiKey::AddOffsetsToTxn, ErrorCode::GroupAuthorizationFailed);
+            }
+        });
+        assert_eq!(sent.is_some(), is_refused);
+        tx.rig().client().forget_sent();
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        assert_eq!(tx.kinds(), [], "refused: {is_refused}");
+        assert_eq!(tx.state(), TransactionManagerState::Ready);
+    }
+}
+
+/// Java: TransactionManagerTest#shouldFailAbortIfAddOffsetsFailsWithFatalError
+#[test]
+fn an_abort_fails_when_the_answer_for_offsets_under_way_ends_the_producer() {
+    let mut tx = Tx::begun();
+    let sent = tx.try_call(offsets(1), |_| {});
+    assert!(sent.is_none());
+    let at = tx.until_asked(ApiKey::AddOffsetsToTxn);
+    let aborted = tx.try_call(Operation::Abort, |tx| {
+        tx.answer_at(at, ErrorCode::UnknownServerError);
+    });
+    let error = aborted.expect("it has ended").expect_err("it failed");
+    assert!(error.is_fatal(), "{error}");
+    assert_eq!(error.code(), Some(ErrorCode::UnknownServerError));
+    assert_eq!(tx.state(), TransactionManagerState::FatalError);
+}
+
+/// A thread may wait for offsets for as long as it likes: the one that ends the transaction does not wait for that.
+#[test]
+fn a_commit_gives_up_offsets_of_a_partition_that_does_not_exist_though_another_thread_waits_for_them()
+ {
+    let mut tx = Tx::begun();
+    let (waiting, _running) = face_of(&tx.hand.rig, strings());
+    let mut sent = waiting.transaction_call(offsets(1), None);
+    assert!(step(&mut sent).is_none());
+    tx.answer(ApiKey::TxnOffsetCommit, ErrorCode::UnknownTopicOrPartition);
+    assert!(step(&mut sent).is_none(), "it may come to exist");
+    let committed = tx.try_call(Operation::Commit, |tx| {
+        tx.answer(ApiKey::TxnOffsetCommit, ErrorCode::UnknownTopicOrPartition);
+    });
+    let told = [
+        committed.expect("it does not wait"),
+        step(&mut sent).expect("it is told"),
+    ];
+    for outcome in told {
+        let error = outcome.expect_err("they are not committed");
+        assert!(error.is_abortable() && !error.may_be_committed(), "{error}");
+        assert!(error.to_string().contains("input-0"), "{error}");
+    }
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it goes on");
+}
+
+/// The same thread that waits is told also when the transaction is aborted.
+#[test]
+fn an_abort_gives_up_offsets_that_another_thread_waits_for() {
+    let mut tx = Tx::begun();
+    let (waiting, _running) = face_of(&tx.hand.rig, strings());
+    let mut sent = waiting.transaction_call(offsets(1), None);
+    assert!(step(&mut sent).is_none());
+    tx.answer(ApiKey::TxnOffsetCommit, ErrorCode::UnknownTopicOrPartition);
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    let error = step(&mut sent).expect("it is told").expect_err("aborted");
+    assert!(error.is_abortable(), "{error}");
+}
+
+/// Differs from Java, which ends the producer: the coordinator has kept nothing of them, and what it keeps of others goes
+/// with the transaction.
+#[test]
+fn offsets_that_are_more_than_the_coordinator_keeps_end_the_transaction_and_not_the_producer() {
+    for code in [
+        ErrorCode::OffsetMetadataTooLarge,
+        ErrorCode::InvalidCommitOffsetSize,
+    ] {
+        let mut tx = Tx::begun();
+        let sent = tx.try_call(two("group".into()), |tx| {
+            tx.answer_each(ApiKey::TxnOffsetCommit, &[OK, code]);
+        });
+        let error = sent.expect("it has ended").expect_err("refused");
+        assert!(error.is_abortable(), "{code}: {error}");
+        assert_eq!(error.code(), Some(code));
+        let text = error.to_string();
+        assert!(
+            text.contains("input-1") && text.contains("offset.metadata.max.bytes"),
+            "{text}"
+        );
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        tx.hand.producer.begin_transaction().expect("it goes on");
+    }
+}
+
+/// Whatever a user may put into them: that is no matter of the brokers' age, and no reason to give the producer up.
+#[test]
+fn offsets_that_no_request_can_carry_end_the_transaction_and_not_the_producer() {
+    for kind in [ApiKey::AddOffsetsToTxn, ApiKey::TxnOffsetCommit] {
+        let mut tx = Tx::begun();
+        let sent = tx.try_call(two(member()), |tx| {
+            let at = tx.until_asked(kind);
+            tx.finish(at, Outcome::Unwritable("it is too long".into()));
+        });
+        let error = sent.expect("it has ended").expect_err("refused");
+        assert!(error.is_abortable(), "{kind}: {error}");
+        let text = error.to_string();
+        assert!(
+            text.contains("it is too long") && !text.contains("2.5"),
+            "{text}"
+        );
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        tx.hand.producer.begin_transaction().expect("it goes on");
+    }
+}

@@ -1,0 +1,241 @@
+//! Partitions of a transaction: how they are added, and which of their records are sent.
+
+use super::*;
+
+/// Java: TransactionManagerTest#testMultipleAddPartitionsPerForOneProduce, #testNoDrainWhenPartitionsPending
+#[test]
+fn a_partition_that_comes_while_another_is_added_is_added_for_itself_before_it_takes_records() {
+    let mut tx = Tx::begun();
+    let first = tx.send(0, "v").expect("taken");
+    let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
+    let second = tx.send(1, "v").expect("taken");
+    tx.rig().run();
+    assert!(tx.rig().sent().is_empty(), "neither is added");
+    tx.answer_at(at, OK);
+    let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
+    let Request::AddPartitionsToTxn(request) = tx.last(ApiKey::AddPartitionsToTxn) else {
+        unreachable!("of that kind");
+    };
+    assert_eq!(request.topics[0].partitions, [1]);
+    let sent: Vec<i32> = tx
+        .rig()
+        .sent()
+        .concat()
+        .iter()
+        .map(|it| it.partition)
+        .collect();
+    assert_eq!(sent, [0], "the other is not added yet");
+    tx.answer_at(at, OK);
+    tx.settle();
+    assert_eq!([&first, &second].map(offset), [Some(0), Some(0)]);
+}
+
+/// The pause of `CONCURRENT_TRANSACTIONS` is shorter only where the transaction before may be what is waited for.
+///
+/// Java: TransactionManagerTest#testAddPartitionToTransactionRetainsRetryBackoffForRegularRetriableError,
+/// #testAddPartitionToTransactionRetainsRetryBackoffWhenPartitionsAlreadyAdded,
+/// #testHandlingOfUnknownTopicPartitionErrorOnAddPartitions
+#[test]
+fn partitions_that_were_not_added_are_asked_for_again_after_the_usual_backoff() {
+    for (is_first, code) in [
+        (true, ErrorCode::CoordinatorNotAvailable),
+        (true, ErrorCode::CoordinatorLoadInProgress),
+        (true, ErrorCode::UnknownTopicOrPartition),
+        (false, ErrorCode::ConcurrentTransactions),
+    ] {
+        let mut tx = Tx::begun();
+        if !is_first {
+            tx.put(1, "v");
+            tx.settle();
+        }
+        let record = tx.send(0, "v").expect("taken");
+        tx.answer(ApiKey::AddPartitionsToTxn, code);
+        tx.rig().advance(BACKOFF.saturating_sub(MS(1)));
+        tx.rig().run();
+        assert_eq!(tx.asked(), None, "{code}");
+        tx.rig().advance(MS(1));
+        tx.rig().run();
+        let asked = tx.asked().map(|(kind, ..)| kind);
+        let expected = match code {
+            ErrorCode::CoordinatorNotAvailable => ApiKey::FindCoordinator,
+            _ => ApiKey::AddPartitionsToTxn,
+        };
+        assert_eq!(asked, Some(expected), "{code}");
+        assert_eq!(tx.produces(), [0; 0], "{code}: it is not added");
+        tx.settle();
+        assert_eq!(offset(&record), Some(0), "{code}");
+    }
+}
+
+// ---- refused partitions
+
+/// Java: TransactionManagerTest#testTopicAuthorizationFailureInAddPartitions,
+/// #testCommitWithTopicAuthorizationFailureInAddPartitionsInFlight,
+/// #shouldNotAddPartitionsToTransactionWhenTopicAuthorizationFailed
+#[test]
+fn a_partition_that_may_not_be_written_to_fails_its_transaction_with_all_records_that_wait() {
+    for commits in [false, true] {
+        let mut tx = Tx::begun();
+        let records = [0, 1].map(|partition| tx.send(partition, "v").expect("taken"));
+        let refuse = |tx: &mut Tx| {
+            let codes = [
+                ErrorCode::TopicAuthorizationFailed,
+                ErrorCode::OperationNotAttempted,
+            ];
+            tx.answer_each(ApiKey::AddPartitionsToTxn, &codes);
+        };
+        let error = if commits {
+            let committed = tx.try_call(Operation::Commit, refuse);
+            committed.expect("it has ended").expect_err("refused")
+        } else {
+            refuse(&mut tx);
+            tx.refused(Operation::Commit)
+        };
+        assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+        assert!(error.is_abortable(), "{error}");
+        assert_eq!(error.code(), Some(ErrorCode::TopicAuthorizationFailed));
+        let text = error.to_string();
+        assert!(
+            text.contains("may not write to t: grant it Write"),
+            "{text}"
+        );
+        for record in &records {
+            let error = super::error(record);
+            assert_eq!(error.kind(), &ProduceErrorKind::TransactionAborted);
+            assert!(!error.may_be_written(), "{error}");
+        }
+        assert_eq!(tx.kinds(), [ApiKey::AddPartitionsToTxn]);
+    }
+}
+
+/// Java: TransactionManagerTest#testRecoveryFromAbortableErrorTransactionNotStarted,
+/// #testRecoveryFromAbortableErrorTransactionStarted, #shouldNotSendAbortTxnRequestWhenOnlyAddPartitionsRequestFailed
+#[test]
+fn a_transaction_with_a_refused_partition_is_ended_where_it_was_begun_and_the_next_is_good() {
+    for is_begun in [false, true] {
+        let mut tx = Tx::begun();
+        let now = tx.rig().now();
+        let later = now + Duration::from_secs(60);
+        tx.rig().client().throttle(0, later);
+        let mut records = Vec::new();
+        if is_begun {
+            records.push(tx.send(0, "v").expect("taken"));
+            tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        }
+        records.push(tx.send(1, "v").expect("taken"));
+        tx.answer(
+            ApiKey::AddPartitionsToTxn,
+            ErrorCode::TopicAuthorizationFailed,
+        );
+        assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        assert_eq!(tx.state(), TransactionManagerState::Ready);
+        for record in &records {
+            assert_eq!(error(record).kind(), &ProduceErrorKind::TransactionAborted);
+        }
+        let kinds = tx.kinds();
+        assert!(!kinds.contains(&ApiKey::Produce), "{kinds:?}");
+        assert_eq!(kinds.contains(&ApiKey::EndTxn), is_begun, "{kinds:?}");
+        tx.rig().client().throttle(0, now);
+        tx.hand.producer.begin_transaction().expect("it goes on");
+        let next = tx.send(0, "next").expect("taken");
+        tx.settle();
+        assert_eq!(offset(&next), Some(0));
+        assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+    }
+}
+
+/// In Java what was not added for a passing reason is asked for once more, to be aborted then.
+///
+/// Java: TransactionManagerTest#testCancelUnsentAddPartitionsAndProduceOnAbort,
+/// #testAbortResendsAddPartitionErrorIfRetried
+#[test]
+fn a_partition_that_is_not_added_when_its_transaction_is_aborted_never_is() {
+    for is_asked in [false, true] {
+        let mut tx = Tx::begun();
+        let record = tx.send(0, "v").expect("taken");
+        if is_asked {
+            tx.answer(
+                ApiKey::AddPartitionsToTxn,
+                ErrorCode::UnknownTopicOrPartition,
+            );
+        }
+        tx.rig().client().forget_sent();
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        assert_eq!(tx.kinds(), [], "asked: {is_asked}");
+        assert_eq!(tx.state(), TransactionManagerState::Ready);
+        assert_eq!(error(&record).kind(), &ProduceErrorKind::TransactionAborted);
+    }
+}
+
+/// In Java it is looked up at once.
+///
+/// Java: TransactionManagerTest#testFindCoordinatorAllowedInAbortableErrorState
+#[test]
+fn a_coordinator_that_is_lost_while_a_transaction_fails_is_looked_up_by_the_next_that_needs_it() {
+    let mut tx = Tx::begun();
+    tx.put(0, "v");
+    let at = tx.until_asked(ApiKey::AddPartitionsToTxn);
+    tx.rig().transactions().fail_transaction(None, "it failed");
+    tx.answer_at(at, ErrorCode::NotCoordinator);
+    assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it goes on");
+    let next = tx.send(0, "next").expect("taken");
+    tx.settle();
+    assert_eq!(offset(&next), Some(0));
+    assert!(tx.kinds().contains(&ApiKey::FindCoordinator));
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+// ---- what is not sent any more
+
+/// How far the partition of a record has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Partition {
+    Waits,
+    IsBeingAdded,
+    IsAdded,
+}
+
+/// Java: TransactionManagerTest#testIsSendToPartitionAllowedWithPendingPartitionAfterAbortableError,
+/// #testIsSendToPartitionAllowedWithInFlightPartitionAddAfterAbortableError,
+/// #testIsSendToPartitionAllowedWithPendingPartitionAfterFatalError,
+/// #testIsSendToPartitionAllowedWithInFlightPartitionAddAfterFatalError,
+/// #testIsSendToPartitionAllowedWithAddedPartitionAfterFatalError, #testAllowDrainInAbortableErrorState
+#[test]
+fn nothing_new_is_sent_in_a_transaction_that_has_failed_however_far_its_partition_has_come() {
+    for is_fatal in [false, true] {
+        for partition in [
+            Partition::Waits,
+            Partition::IsBeingAdded,
+            Partition::IsAdded,
+        ] {
+            let what = format!("{partition:?}, fatal: {is_fatal}");
+            let mut tx = Tx::begun();
+            let first = tx.send(0, "first").expect("taken");
+            tx.answer(ApiKey::AddPartitionsToTxn, OK);
+            let index = i32::from(partition != Partition::IsAdded);
+            let record = tx.send(index, "v").expect("taken");
+            let asked = (partition == Partition::IsBeingAdded)
+                .then(|| tx.until_asked(ApiKey::AddPartitionsToTxn));
+            let transactions = tx.rig().transactions();
+            if is_fatal {
+                transactions.fenced();
+            } else {
+                transactions.fail_transaction(None, "it failed");
+            }
+            tx.rig().run();
+            if let Some(at) = asked {
+                tx.answer_at(at, OK);
+            }
+            assert_eq!(tx.asked(), None, "{what}");
+            // What is under way may still be acknowledged.
+            tx.acknowledge();
+            assert_eq!(offset(&first), Some(0), "{what}");
+            assert!(!error(&record).may_be_written(), "{what}");
+            assert_eq!(tx.produces(), [0; 0], "{what}");
+            assert_eq!(tx.rig().sent().len(), 1, "{what}");
+        }
+    }
+}

@@ -1,0 +1,390 @@
+//! Numbers and epochs across the end of transactions.
+
+use super::*;
+
+/// One of brokers before 2.5, which cannot raise a producer's epoch.
+fn old_brokers() -> Tx {
+    let mut tx = Tx::new();
+    let version = Some(1);
+    tx.rig()
+        .client()
+        .set_version(ApiKey::InitProducerId, version);
+    tx.initialized()
+}
+
+/// The epoch and base sequence of the newest batch.
+fn newest(tx: &mut Tx) -> (i16, i32) {
+    let sent = tx.rig().last_sent();
+    (sent.epoch, sent.sequence)
+}
+
+fn commit(tx: &mut Tx) {
+    assert_eq!(tx.run_call(Operation::Commit), Ok(()));
+}
+
+#[test]
+fn numbers_go_on_from_one_transaction_to_the_next() {
+    let mut tx = Tx::ready();
+    for sequence in 0..3 {
+        tx.hand.producer.begin_transaction().expect("it is ready");
+        tx.put(0, "v");
+        tx.settle();
+        assert_eq!(newest(&mut tx), (0, sequence));
+        commit(&mut tx);
+    }
+}
+
+/// KIP-360, TM-33, TM-34
+///
+/// Java: TransactionManagerTest#testInvalidProducerEpochFromProduce, #testAllowAbortOnProduceFailure,
+/// #testBumpTransactionalEpochOnAbortableError, #testBumpTransactionalEpochOnUnknownProducerIdError
+#[test]
+fn after_a_loss_the_coordinator_raises_the_epoch_when_the_transaction_is_aborted() {
+    for code in [
+        ErrorCode::InvalidRecord,
+        ErrorCode::TopicAuthorizationFailed,
+        ErrorCode::InvalidProducerEpoch,
+        ErrorCode::OutOfOrderSequenceNumber,
+        ErrorCode::UnknownProducerId,
+    ] {
+        let mut tx = Tx::begun();
+        tx.put(0, "v");
+        tx.settle();
+        let refused = tx.send(0, "refused").expect("taken");
+        tx.rig().run();
+        assert_eq!(newest(&mut tx), (0, 1));
+        tx.respond(code, -1);
+        assert_eq!(error(&refused).code(), Some(code));
+        assert_eq!(
+            tx.state(),
+            TransactionManagerState::AbortableError,
+            "{code}"
+        );
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()), "{code}");
+        let Request::InitProducerId(init) = tx.last(ApiKey::InitProducerId) else {
+            unreachable!("of that kind");
+        };
+        assert_eq!((init.producer_id, init.producer_epoch), (PRODUCER_ID, 0));
+        let kinds = tx.kinds();
+        assert_eq!(
+            kinds[kinds.len() - 2..],
+            [ApiKey::EndTxn, ApiKey::InitProducerId],
+            "{code}"
+        );
+        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.put(0, "v");
+        tx.settle();
+        assert_eq!(newest(&mut tx), (1, 0), "{code}");
+        commit(&mut tx);
+    }
+}
+
+/// TM-43: brokers before 2.5.
+///
+/// Java: TransactionManagerTest#testAbortTransactionAndReuseSequenceNumberOnError
+#[test]
+fn without_brokers_that_raise_epochs_numbers_of_what_was_refused_are_given_again() {
+    let mut tx = old_brokers();
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.put(0, "v");
+    tx.settle();
+    assert_eq!(newest(&mut tx), (0, 0));
+    tx.put(0, "refused");
+    tx.rig().run();
+    assert_eq!(newest(&mut tx), (0, 1));
+    tx.respond(ErrorCode::InvalidRecord, -1);
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it goes on");
+    tx.put(0, "next");
+    tx.settle();
+    assert_eq!(newest(&mut tx), (0, 1));
+    commit(&mut tx);
+}
+
+/// TM-48. Java: TransactionManagerTest#testBumpTransactionalEpochOnTimeout;
+/// SenderTest#testUnresolvedSequencesAreNotFatal
+#[test]
+fn without_brokers_that_raise_epochs_what_may_have_been_written_is_the_end_of_the_producer() {
+    for bumps in [true, false] {
+        let mut tx = if bumps { Tx::ready() } else { old_brokers() };
+        tx.hand.producer.begin_transaction().expect("it is ready");
+        let lost = tx.send(0, "v").expect("taken");
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        tx.rig().advance(DELIVERY_TIMEOUT);
+        tx.rig().run();
+        assert!(error(&lost).may_be_written());
+        assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+        let aborted = tx.run_call(Operation::Abort);
+        assert_eq!(aborted.is_ok(), bumps, "{aborted:?}");
+        assert_eq!(tx.state() == TransactionManagerState::FatalError, !bumps);
+        if bumps {
+            tx.hand.producer.begin_transaction().expect("it goes on");
+            tx.put(0, "next");
+            tx.settle();
+            assert_eq!(newest(&mut tx), (1, 0));
+        }
+    }
+}
+
+/// In Java the producer is at its end as soon as a batch that was sent is given up, whatever its leader has said.
+///
+/// Java: TransactionManagerTest#testTransitionToFatalErrorWhenRetriedBatchIsExpired
+#[test]
+fn without_brokers_that_raise_epochs_a_retried_record_whose_time_is_up_ends_the_producer_if_it_may_be_written()
+ {
+    for (code, may_be_written) in [
+        (ErrorCode::NotEnoughReplicas, false),
+        (ErrorCode::NotLeaderOrFollower, true),
+    ] {
+        let mut tx = old_brokers();
+        tx.hand.producer.begin_transaction().expect("it is ready");
+        let record = tx.send(0, "v").expect("taken");
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        tx.respond(code, -1);
+        let now = tx.rig().now();
+        let long = now + DELIVERY_TIMEOUT * 2;
+        tx.rig().client().set_unreachable(0, long);
+        let committed = tx.try_call(Operation::Commit, |tx| {
+            tx.rig().run();
+            tx.rig().advance(DELIVERY_TIMEOUT);
+            tx.rig().run();
+        });
+        let failed = committed.expect("it has ended").expect_err("not sent");
+        assert!(failed.is_abortable(), "{failed}");
+        let error = error(&record);
+        assert_eq!(error.kind(), &ProduceErrorKind::DeliveryTimeout);
+        assert_eq!(error.may_be_written(), may_be_written, "{code}: {error}");
+        let aborted = tx.run_call(Operation::Abort);
+        assert_eq!(aborted.is_err(), may_be_written, "{code}: {aborted:?}");
+        assert_eq!(
+            tx.state() == TransactionManagerState::FatalError,
+            may_be_written,
+            "{code}"
+        );
+        if !may_be_written {
+            tx.rig().client().set_unreachable(0, now);
+            tx.hand.producer.begin_transaction().expect("it goes on");
+            tx.put(0, "next");
+            tx.settle();
+            assert_eq!(newest(&mut tx), (0, 0), "the number is given again");
+            commit(&mut tx);
+        }
+    }
+}
+
+/// Java: TransactionManagerTest#testAbortTransactionAndResetSequenceNumberOnUnknownProducerId
+#[test]
+fn without_brokers_that_raise_epochs_numbers_begin_again_where_the_producer_was_forgotten() {
+    let mut tx = old_brokers();
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    for partition in [1, 0, 0] {
+        tx.put(partition, "v");
+        tx.settle();
+    }
+    let refused = tx.send(0, "refused").expect("taken");
+    tx.rig().run();
+    assert_eq!(newest(&mut tx), (0, 2));
+    tx.respond(ErrorCode::UnknownProducerId, -1);
+    assert!(error(&refused).code() == Some(ErrorCode::UnknownProducerId));
+    assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+    tx.hand.producer.begin_transaction().expect("it goes on");
+    for (partition, sequence) in [(0, 0), (1, 1)] {
+        tx.put(partition, "next");
+        tx.settle();
+        assert_eq!(newest(&mut tx), (0, sequence), "partition {partition}");
+    }
+    commit(&mut tx);
+}
+
+/// A batch that waits to be sent again is sent again though the transaction is aborted: its number would be missing.
+///
+/// Java: TransactionManagerTest#testAbortResendsProduceRequestIfRetried
+#[test]
+fn what_waits_to_be_sent_again_is_sent_again_in_a_transaction_that_is_aborted() {
+    let mut tx = Tx::begun();
+    let retried = tx.send(0, "v").expect("taken");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    tx.respond(ErrorCode::NotEnoughReplicas, -1);
+    let aborted = tx.try_call(Operation::Abort, Tx::settle);
+    assert_eq!(aborted, Some(Ok(())));
+    assert_eq!(offset(&retried), Some(0));
+    assert_eq!(tx.epoch, 1, "no number is missing");
+}
+
+/// Java: TransactionManagerTest#testRecoveryFromAbortableErrorProduceRequestInRetry,
+/// #resendFailedProduceRequestAfterAbortableError,
+/// #testIsSendToPartitionAllowedWithAddedPartitionAfterAbortableError
+#[test]
+fn what_waits_to_be_sent_again_is_sent_again_in_a_transaction_that_has_failed_and_the_next_is_good()
+{
+    for code in [ErrorCode::RequestTimedOut, ErrorCode::NotLeaderOrFollower] {
+        let mut tx = Tx::begun();
+        let retried = tx.send(0, "v").expect("taken");
+        tx.answer(ApiKey::AddPartitionsToTxn, OK);
+        tx.respond(code, -1);
+        let refused = tx.send(1, "refused").expect("taken");
+        tx.answer(
+            ApiKey::AddPartitionsToTxn,
+            ErrorCode::TopicAuthorizationFailed,
+        );
+        assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+        assert_eq!(
+            error(&refused).kind(),
+            &ProduceErrorKind::TransactionAborted
+        );
+        assert_pending(&[&retried]);
+        tx.settle();
+        assert_eq!(
+            tx.state(),
+            TransactionManagerState::AbortableError,
+            "nobody has aborted it"
+        );
+        assert_eq!(offset(&retried), Some(0), "{code}");
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        assert!(tx.kinds().contains(&ApiKey::EndTxn));
+        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.put(0, "next");
+        tx.settle();
+        assert_eq!(newest(&mut tx), (0, 1), "no number is missing");
+        commit(&mut tx);
+    }
+}
+
+/// Java: SenderTest#testTransactionalSplitBatchAndSend, #testTooLargeBatchesAreSafelyRemoved
+#[test]
+fn a_batch_that_is_too_large_goes_in_pieces_in_a_transaction_too() {
+    let mut tx = Tx::of(|setup| setup.batch_size = 1000).initialized();
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    let records = ["first", "second"].map(|value| tx.send(0, value).expect("taken"));
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    assert_eq!(tx.rig().last_sent().records, 2, "it is one batch");
+    tx.respond(ErrorCode::MessageTooLarge, -1);
+    for (sequence, record) in (0..).zip(&records) {
+        assert_pending(&[record]);
+        tx.rig().run();
+        assert_eq!(tx.produces().len(), 1, "pieces go one at a time");
+        assert_eq!(newest(&mut tx), (0, sequence));
+        tx.respond(OK, sequence.into());
+        assert_eq!(offset(record), Some(sequence.into()));
+    }
+    // The whole is over: its time is up for nobody.
+    tx.rig().advance(DELIVERY_TIMEOUT);
+    tx.rig().run();
+    assert_eq!(tx.state(), TransactionManagerState::InTransaction);
+    commit(&mut tx);
+}
+
+/// A transaction in which a record was acknowledged at offset 1000, with coordinators that raise epochs or not.
+fn acknowledged_at_1000(bumps: bool) -> Tx {
+    let mut tx = Tx::new();
+    if !bumps {
+        tx.rig()
+            .client()
+            .set_version(ApiKey::InitProducerId, Some(1));
+    }
+    let mut tx = tx.initialized();
+    tx.hand.producer.begin_transaction().expect("it is ready");
+    tx.put(0, "a");
+    tx.answer(ApiKey::AddPartitionsToTxn, OK);
+    tx.respond(OK, 1000);
+    tx
+}
+
+/// Java: SenderTest#testTransactionalUnknownProducerHandlingWhenRetentionLimitReached
+#[test]
+fn where_retention_has_deleted_what_was_acknowledged_the_numbers_of_a_transaction_begin_again() {
+    for (log_start, goes_on) in [(1000, false), (1001, true), (-1, true)] {
+        let mut tx = acknowledged_at_1000(false);
+        let next = tx.send(0, "b").expect("taken");
+        tx.rig().run();
+        assert_eq!(newest(&mut tx), (0, 1));
+        tx.respond_from(ErrorCode::UnknownProducerId, -1, log_start);
+        if goes_on {
+            assert_eq!(tx.state(), TransactionManagerState::InTransaction);
+            tx.pass_pauses();
+            // Log start unknown: the answer is to be had by asking again.
+            let sequence = i32::from(log_start == -1);
+            assert_eq!(newest(&mut tx), (0, sequence), "{log_start}");
+            tx.respond(OK, 1011);
+            assert_eq!(offset(&next), Some(1011));
+            tx.put(0, "c");
+            tx.rig().run();
+            assert_eq!(newest(&mut tx), (0, sequence + 1));
+            commit(&mut tx);
+        } else {
+            assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+            assert!(next.get().is_err());
+        }
+    }
+}
+
+#[test]
+fn all_batches_under_way_are_numbered_again_in_their_order_where_retention_has_deleted_the_others()
+{
+    let mut tx = acknowledged_at_1000(true);
+    // The first goes alone, as its line had run empty.
+    tx.put(0, "b");
+    tx.rig().run();
+    tx.respond(OK, 1001);
+    tx.put(0, "c");
+    tx.rig().run();
+    tx.put(0, "d");
+    tx.rig().run();
+    let under_way = tx.produces().len();
+    for _ in 0..under_way {
+        tx.respond_from(ErrorCode::UnknownProducerId, -1, 1010);
+    }
+    for sequence in 0..2 {
+        tx.pass_pauses();
+        tx.rig().run();
+        assert_eq!(newest(&mut tx), (0, sequence), "{under_way} were under way");
+        tx.respond(OK, 1010 + i64::from(sequence));
+    }
+    commit(&mut tx);
+    assert_eq!(tx.epoch, 1, "no number is missing");
+}
+
+/// Differs from Java, which sends it again under another number.
+#[test]
+fn a_batch_that_may_be_written_is_not_numbered_again_although_retention_has_deleted_the_others() {
+    let mut tx = acknowledged_at_1000(true);
+    let lost = tx.send(0, "b").expect("taken");
+    tx.rig().run();
+    let at = tx.produces()[0];
+    let reason = "gone".into();
+    let handed_over = true;
+    tx.finish(
+        at,
+        Outcome::Disconnected {
+            handed_over,
+            reason,
+        },
+    );
+    tx.pass_pauses();
+    assert_eq!(newest(&mut tx), (0, 1));
+    tx.respond_from(ErrorCode::UnknownProducerId, -1, 1010);
+    assert_eq!(tx.state(), TransactionManagerState::AbortableError);
+    assert!(error(&lost).may_be_written());
+    assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+}
+
+#[test]
+fn a_batch_that_waits_for_its_new_number_is_given_up_with_its_transaction_and_the_next_begins_at_0()
+{
+    for bumps in [true, false] {
+        let mut tx = acknowledged_at_1000(bumps);
+        let given_up = tx.send(0, "b").expect("taken");
+        tx.rig().run();
+        tx.put(0, "c");
+        tx.respond_from(ErrorCode::UnknownProducerId, -1, 1010);
+        assert_eq!(tx.run_call(Operation::Abort), Ok(()));
+        assert!(!error(&given_up).may_be_written());
+        tx.hand.producer.begin_transaction().expect("it goes on");
+        tx.put(0, "d");
+        tx.settle();
+        let (_, sequence) = newest(&mut tx);
+        assert_eq!(sequence, 0, "{bumps}");
+        commit(&mut tx);
+    }
+}

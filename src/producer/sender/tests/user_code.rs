@@ -1,0 +1,191 @@
+//! User code that takes its time: what a step does goes by no moment that was read before it.
+
+use super::*;
+use crate::metrics::{Metric, MetricsObserver};
+use crate::sync::{Mutex, Rank};
+
+const LONG: Duration = Duration::from_secs(10);
+
+/// A reporter that takes long for each group of metrics, and what it was told.
+struct Slow {
+    clock: Arc<MockClock>,
+    told: Mutex<Vec<String>>,
+}
+
+impl Slow {
+    fn of(rig: &Rig) -> Arc<Self> {
+        let slow = Arc::new(Self {
+            clock: Arc::clone(&rig.clock),
+            told: Mutex::new(Rank::LEAF, Vec::new()),
+        });
+        rig.shared.metrics.observe(Arc::clone(&slow) as _);
+        slow
+    }
+
+    fn note(&self, what: &str, metrics: &[Metric]) {
+        self.clock.advance(LONG);
+        let name = metrics[0].name();
+        let topic = name.tag("topic").unwrap_or_default();
+        self.told.lock().push(format!("{what} {topic}"));
+    }
+
+    fn take_told(&self) -> Vec<String> {
+        std::mem::take(&mut *self.told.lock())
+    }
+}
+
+impl MetricsObserver for Slow {
+    fn metrics_added(&self, metrics: &[Metric]) {
+        self.note("added", metrics);
+    }
+
+    fn metrics_removed(&self, metrics: &[Metric]) {
+        self.note("removed", metrics);
+    }
+}
+
+impl Rig {
+    /// When the requests that wait were made.
+    fn made(&mut self) -> Vec<Instant> {
+        let requests = self.client().requests().iter();
+        requests.map(|request| request.created).collect()
+    }
+}
+
+/// Of two nodes, so that there is something to send after the first request.
+#[test]
+fn a_request_has_all_its_time_however_long_reporters_take_for_the_metrics_of_its_topic() {
+    let mut rig = Setup::default().start();
+    rig.shared.metadata.add_topic(&"u".into(), rig.now());
+    rig.show(vec![topic(TOPIC, &[0, 0]), topic("u", &[1])]);
+    let slow = Slow::of(&rig);
+    let futures = [rig.send(0, "v"), append_to(&rig.shared, "u", 0, "v", None)];
+    let began = rig.now();
+    rig.run();
+    assert_eq!(slow.take_told(), ["added t", "added u"]);
+    assert_eq!(rig.now(), began + 2 * LONG);
+    assert_eq!(
+        rig.made(),
+        [began, began],
+        "and reporters were told afterwards"
+    );
+    // The time of a request counts from when it was sent; nobody reports meanwhile.
+    let _third = rig.launch(1, "v");
+    let now = rig.now();
+    assert_eq!(rig.made()[2], now);
+    assert_pending(&[&futures[0], &futures[1]]);
+}
+
+#[test]
+fn a_batch_whose_time_is_up_while_reporters_are_told_is_not_sent() {
+    let mut rig = Setup::default()
+        .with(|options| options.delivery_timeout = LONG)
+        .start();
+    rig.shared.metadata.add_topic(&"u".into(), rig.now());
+    rig.show(vec![topic(TOPIC, &[0, 0]), topic("u", &[0])]);
+    let slow = Slow::of(&rig);
+    let sent = rig.launch(0, "v");
+    assert_eq!(slow.take_told(), ["added t"]);
+    let now = rig.now();
+    let late = append_to(&rig.shared, "u", 0, "v", None);
+    rig.run();
+    // Its own metrics are told of when it is under way already.
+    assert_eq!(rig.made().last(), Some(&now));
+    assert_eq!(slow.take_told(), ["added u"]);
+    rig.run();
+    for future in [&sent, &late] {
+        let error = error(future);
+        assert_eq!(*error.kind(), ProduceErrorKind::DeliveryTimeout);
+        assert!(
+            matches!(error.cause(), Some(WaitCause::NotAnswered { .. })),
+            "{error}"
+        );
+    }
+}
+
+/// Answers are dated by when they came, what follows by when it is begun.
+#[test]
+fn callbacks_that_take_long_take_no_time_from_requests_that_are_sent_beside_them() {
+    let mut rig = Setup::default().start();
+    let forever = rig.now() + 10 * DELIVERY_TIMEOUT;
+    rig.client().set_unreachable(0, forever);
+    let clock = Arc::clone(&rig.clock);
+    let mut callback = Some(move |_: RecordResultRef<'_>| clock.advance(LONG));
+    let expires = rig.send_calling(0, "v", Some(&mut callback));
+    rig.run();
+    rig.advance(DELIVERY_TIMEOUT);
+    rig.lead_by(&[0, 1]);
+    let sent = rig.send(1, "v");
+    let began = rig.now();
+    rig.run();
+    assert_eq!(*error(&expires).kind(), ProduceErrorKind::DeliveryTimeout);
+    assert_eq!(rig.now(), began + LONG, "the callback has run");
+    assert_eq!(rig.made(), [began]);
+    assert_pending(&[&sent]);
+    rig.run();
+    rig.respond(ErrorCode::NoError, 3);
+    assert_eq!(offset(&sent), Some(3));
+}
+
+/// In the order in which their partitions' records were sent, be they written or not.
+#[test]
+fn records_are_told_in_the_order_in_which_their_batches_ended() {
+    let mut rig = Setup::default().start();
+    let told = Arc::new(Mutex::new(Rank::LEAF, Vec::new()));
+    let futures = ["a", "b", "c"].map(|value| {
+        let told = Arc::clone(&told);
+        let mut callback = Some(move |result: RecordResultRef<'_>| {
+            told.lock().push((value, result.is_ok()));
+        });
+        rig.send_calling(0, value, Some(&mut callback))
+    });
+    for _ in 0..3 {
+        rig.run();
+    }
+    assert_eq!(rig.waiting(), 3);
+    let now = rig.now();
+    for (code, offset) in [
+        (ErrorCode::NoError, 0),
+        (ErrorCode::TopicAuthorizationFailed, -1),
+        (ErrorCode::NoError, 1),
+    ] {
+        rig.client().respond(answer(0, code, offset), now);
+    }
+    rig.run();
+    assert_eq!(*told.lock(), [("a", true), ("b", false), ("c", true)]);
+    assert!(futures.iter().all(FutureRecordMetadata::is_done));
+    rig.assert_memory_is_back();
+}
+
+/// Metrics go when the metadata forgets a topic; that is told as late as all else.
+#[test]
+fn the_end_of_a_topics_metrics_is_told_after_what_the_step_sends() {
+    let mut rig = Setup::default().start();
+    rig.shared.metadata.add_topic(&"u".into(), rig.now());
+    rig.show(vec![topic(TOPIC, &[0, 0]), topic("u", &[0])]);
+    let _of_u = append_to(&rig.shared, "u", 0, "v", None);
+    rig.run();
+    rig.client().respond(
+        Response::Produce(ProduceResponse {
+            topics: vec![TopicProduceResponse {
+                name: "u".into(),
+                partitions: vec![partition_response(0, ErrorCode::NoError, 0)],
+            }],
+            throttle_time_ms: 0,
+        }),
+        Instant::ORIGIN,
+    );
+    rig.run();
+    let slow = Slow::of(&rig);
+    for _ in 0..3 {
+        rig.advance(Duration::from_secs(200));
+        rig.shared.metadata.add_topic(&TOPIC.into(), rig.now());
+        rig.shared.metadata.request_update();
+        rig.show(vec![topic(TOPIC, &[0, 0])]);
+    }
+    let _sent = rig.send(0, "v");
+    let began = rig.now();
+    rig.run();
+    assert_eq!(rig.made(), [began]);
+    assert_eq!(slow.take_told(), ["removed u", "added t"]);
+}

@@ -1,0 +1,56 @@
+//! The partitions and offsets of the open transaction, as the coordinator knows them.
+
+use std::collections::BTreeSet;
+
+use crate::producer::accumulator::EntryIndex;
+use crate::types::TopicPartition;
+
+/// What the open transaction holds, as far as the coordinator has been told. Empty again whenever one has ended.
+///
+/// # Kafka
+/// `TransactionManager#newPartitionsInTransaction`, `#pendingPartitionsInTransaction`, `#partitionsInTransaction`
+/// (TM-28), `#transactionStarted`.
+#[derive(Debug, Default)]
+pub(super) struct Contents {
+    /// Partitions that records were sent to, and that the coordinator has not added yet.
+    pub(super) to_add: Vec<(EntryIndex, TopicPartition)>,
+    /// Partitions that the coordinator has added: their batches may be sent.
+    added: BTreeSet<EntryIndex>,
+    /// An AddPartitionsToTxn is queued or in flight.
+    pub(super) is_adding: bool,
+    pub(super) begun: Begun,
+}
+
+/// Whether the coordinator has an open transaction.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Begun {
+    /// No: it has got no request of the transaction.
+    #[default]
+    No,
+    /// A request was sent, and its response was lost or ambiguous.
+    Perhaps,
+    Yes,
+}
+
+impl Contents {
+    pub(super) fn holds(&self, index: EntryIndex) -> bool {
+        self.added.contains(&index)
+    }
+
+    pub(super) fn is_without_partitions(&self) -> bool {
+        self.added.is_empty()
+    }
+
+    /// The coordinator has added the partition.
+    pub(super) fn add(&mut self, index: EntryIndex) {
+        self.added.insert(index);
+        self.begun = Begun::Yes;
+    }
+
+    /// A request that may begin the transaction got no response, or an ambiguous one.
+    pub(super) fn note_lost_answer(&mut self) {
+        if self.begun == Begun::No {
+            self.begun = Begun::Perhaps;
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! The consumer offsets of a `send_offsets_to_transaction` call.
+
+use crate::types::topic_name::{self, Shown};
+use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
+
+/// The offsets of a group, sorted by partition without duplicates.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct OffsetsToCommit {
+    pub(crate) group: ConsumerGroupMetadata,
+    pub(crate) partitions: Vec<(TopicPartition, OffsetAndMetadata)>,
+}
+
+impl OffsetsToCommit {
+    /// Of a partition that is named more than once the last counts.
+    pub(crate) fn new(
+        group: ConsumerGroupMetadata,
+        offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+    ) -> Self {
+        let mut partitions: Vec<_> = offsets.into_iter().collect();
+        // The sort is stable and `dedup_by` keeps the first of equals: reversed, that is the one named last.
+        partitions.reverse();
+        partitions.sort_by(|(a, _), (b, _)| a.cmp(b));
+        partitions.dedup_by(|(a, _), (b, _)| a == b);
+        Self { group, partitions }
+    }
+
+    /// Validates the offsets: returns why no broker would accept them.
+    pub(crate) fn fault(&self) -> Option<String> {
+        let group = &self.group;
+        if group.group_id().is_empty() {
+            return Some("the group has no name".to_owned());
+        }
+        let texts = [
+            ("the group's name", Some(&group.group_id)),
+            ("the member's id", Some(&group.member_id)),
+            (
+                "the member's group.instance.id",
+                group.group_instance_id.as_ref(),
+            ),
+        ];
+        for (what, text) in texts {
+            let bytes = text.map_or(0, |text| text.len());
+            if bytes > STRING_BYTES_MAX {
+                return Some(format!(
+                    "{what} has {bytes} bytes; no request can carry more than {STRING_BYTES_MAX}"
+                ));
+            }
+        }
+        if !group.is_consistent() {
+            return Some(format!(
+                "generation {} of group {} is said without the member's id",
+                group.generation_id,
+                group.group_id()
+            ));
+        }
+        let mut faults = self.partitions.iter();
+        faults.find_map(|(name, offset)| fault_of(name, offset))
+    }
+}
+
+/// The longest text that a request can carry.
+const STRING_BYTES_MAX: usize = i16::MAX as usize;
+
+/// What is wrong with the offset of one partition. The coordinator would refuse the partition for ever as one that does
+/// not exist yet, or the request could not be written, with which all offsets in it would fail.
+fn fault_of(name: &TopicPartition, offset: &OffsetAndMetadata) -> Option<String> {
+    if let Err(fault) = topic_name::check(name.topic()) {
+        return Some(format!(
+            "{:?} is no topic: {fault}",
+            Shown(name.topic()).to_string()
+        ));
+    }
+    if name.partition() < 0 {
+        return Some(format!(
+            "{} is no partition of {}",
+            name.partition(),
+            name.topic()
+        ));
+    }
+    if offset.offset() < 0 {
+        return Some(format!("{name}: {} is no offset", offset.offset()));
+    }
+    let metadata = offset.metadata.len();
+    (metadata > STRING_BYTES_MAX).then(|| {
+        format!("{name}: its metadata has {metadata} bytes; no request can carry more than {STRING_BYTES_MAX}")
+    })
+}

@@ -1,0 +1,612 @@
+//! The transaction state shared by application threads and the sender: state machine, pending call, open partitions.
+//!
+//! A record is appended to a queue only while its partition is entered into the open transaction, which the append
+//! itself checks under the queue's lock. Whoever ends a transaction, or finds that it must be aborted, closes the
+//! entered queues first: after that no late record gets into this transaction or the next. So `send` pays
+//! nothing for transactions, except for the first record of a partition.
+
+use std::sync::Arc;
+
+use super::inbox::RequestInbox;
+use super::offsets::OffsetsToCommit;
+use super::request::RequestHandler;
+use super::state::TransactionManagerState;
+use crate::error::{CLOSED, TransactionCall, TransactionErrorKind, TransactionFailure};
+use crate::planted::planted;
+use crate::producer::accumulator::{EntryIndex, PartitionEntry, TransactionNumber};
+use crate::producer::waiting::Latch;
+use crate::sync::atomic::{AtomicU64, Ordering};
+use crate::sync::{Mutex, MutexGuard, Rank};
+use crate::types::TopicPartition;
+
+/// The result of a transactional call, a latch that the sender sets.
+pub(crate) type TransactionResult = Latch<Result<(), TransactionFailure>>;
+
+/// The operation of a transactional call. A call that is repeated after it timed out waits for the first one's result
+/// (KAFKA-13412).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Operation {
+    Init,
+    SendOffsets(Arc<OffsetsToCommit>),
+    Commit,
+    Abort,
+}
+
+impl Operation {
+    pub(crate) fn call(&self) -> TransactionCall {
+        match self {
+            Self::Init => TransactionCall::InitTransactions,
+            Self::SendOffsets(_) => TransactionCall::SendOffsetsToTransaction,
+            Self::Commit => TransactionCall::CommitTransaction,
+            Self::Abort => TransactionCall::AbortTransaction,
+        }
+    }
+}
+
+/// The shared state of a transactional producer; see the [module](self).
+#[derive(Debug)]
+pub(crate) struct Transactions {
+    transactional_id: Arc<str>,
+    shared: Mutex<SharedTransactionState>,
+    newest: Newest,
+    inbox: Arc<RequestInbox>,
+}
+
+/// The number of the newest transaction, written under the lock of [`Transactions`], read by `send` without it. Whether
+/// that transaction is still open is checked under the lock. On a cache line of its own, because the sender writes the
+/// neighbouring fields in each step (false sharing).
+#[derive(Debug, Default)]
+#[repr(align(64))]
+struct Newest(AtomicU64);
+
+/// How a transaction has ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TransactionEnd {
+    Committed,
+    Aborted,
+}
+
+#[derive(Debug)]
+struct SharedTransactionState {
+    state: TransactionManagerState,
+    /// The newest transaction.
+    number: TransactionNumber,
+    /// Why, in an error state.
+    failure: Option<TransactionFailure>,
+    /// The pending operation, until its call has returned the result.
+    pending: Option<PendingTransition>,
+    /// The last retriable error of a transactional request, for the error of a call that times out.
+    trouble: Option<Arc<str>>,
+    /// Partitions entered into the transaction: their queues accept records.
+    entered: Vec<Arc<PartitionEntry>>,
+    /// The number of entered partitions that the sender has taken.
+    known: usize,
+    /// How the newest transaction has ended.
+    end: Option<TransactionEnd>,
+    #[cfg(feature = "testing")]
+    tally: TransactionTally,
+}
+
+/// What transactions there have been.
+#[cfg(feature = "testing")]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct TransactionTally {
+    pub(crate) is_initialized: bool,
+    pub(crate) begun: u64,
+    pub(crate) committed: u64,
+    pub(crate) aborted: u64,
+    /// How the last one ended: it was committed.
+    pub(crate) last_was_committed: bool,
+}
+
+#[cfg(feature = "testing")]
+impl TransactionTally {
+    fn count(&mut self, before: TransactionManagerState, next: TransactionManagerState) {
+        match (before, next) {
+            (_, TransactionManagerState::InTransaction) => self.begun += 1,
+            (
+                TransactionManagerState::Committing,
+                TransactionManagerState::Ready | TransactionManagerState::Initializing,
+            ) => {
+                self.committed += 1;
+                self.last_was_committed = true;
+            }
+            (
+                TransactionManagerState::Aborting,
+                TransactionManagerState::Ready | TransactionManagerState::Initializing,
+            ) => {
+                self.aborted += 1;
+                self.last_was_committed = false;
+            }
+            _ => {}
+        }
+        self.is_initialized |= next == TransactionManagerState::Ready;
+    }
+
+    /// Whether one was begun that has not ended.
+    pub(crate) fn is_open(&self) -> bool {
+        self.begun > self.committed + self.aborted
+    }
+}
+
+#[derive(Debug)]
+struct PendingTransition {
+    operation: Operation,
+    result: Arc<TransactionResult>,
+}
+
+/// The changes by application threads since the sender's last step.
+#[derive(Debug)]
+pub(super) struct News {
+    pub(super) state: TransactionManagerState,
+    pub(super) partitions: Vec<(EntryIndex, TopicPartition)>,
+    pub(super) requests: Vec<Box<dyn RequestHandler>>,
+}
+
+impl Transactions {
+    pub(super) fn new(transactional_id: Arc<str>, inbox: Arc<RequestInbox>) -> Self {
+        Self {
+            transactional_id,
+            shared: Mutex::new(
+                Rank::TRANSACTION,
+                SharedTransactionState {
+                    state: TransactionManagerState::Uninitialized,
+                    number: TransactionNumber::NONE,
+                    failure: None,
+                    pending: None,
+                    trouble: None,
+                    entered: Vec::new(),
+                    known: 0,
+                    end: None,
+                    #[cfg(feature = "testing")]
+                    tally: TransactionTally::default(),
+                },
+            ),
+            newest: Newest::default(),
+            inbox,
+        }
+    }
+
+    pub(crate) fn transactional_id(&self) -> &Arc<str> {
+        &self.transactional_id
+    }
+
+    pub(crate) fn state(&self) -> TransactionManagerState {
+        self.shared.lock().state
+    }
+
+    #[cfg(feature = "testing")]
+    pub(crate) fn tally(&self) -> TransactionTally {
+        self.shared.lock().tally
+    }
+
+    // ---- application threads
+
+    /// The newest transaction: records sent now belong to it, whether it is open or not.
+    #[inline]
+    pub(crate) fn newest(&self) -> TransactionNumber {
+        TransactionNumber(self.newest.0.load(Ordering::Relaxed))
+    }
+
+    /// Checks that the transaction is open, so that records can be added to it.
+    ///
+    /// # Kafka
+    /// `TransactionManager#failIfNotReadyForSend` (TM-7).
+    pub(crate) fn check_send(&self, of: TransactionNumber) -> Result<(), TransactionFailure> {
+        self.lock().check_send(Some(of))
+    }
+
+    /// The same check for `send_offsets_to_transaction` without offsets.
+    pub(crate) fn check_offsets(
+        &self,
+        of: Option<TransactionNumber>,
+    ) -> Result<(), TransactionFailure> {
+        self.lock().check_send(of)
+    }
+
+    /// Opens the partition's queue for records of the transaction, if that is open. True if the sender is to be woken,
+    /// which adds the partition to the transaction.
+    ///
+    /// # Kafka
+    /// `TransactionManager#maybeAddPartitionToTransaction`.
+    pub(crate) fn enter(
+        &self,
+        of: TransactionNumber,
+        entry: &Arc<PartitionEntry>,
+    ) -> Result<bool, TransactionFailure> {
+        let mut shared = self.lock();
+        shared.check_send(Some(of))?;
+        // Under this lock, so that no commit or abort comes between the state check and the opening of the queue.
+        let enters = entry.enter_transaction(of);
+        if enters {
+            shared.entered.push(Arc::clone(entry));
+        }
+        Ok(enters)
+    }
+
+    /// Begins a transaction (`beginTransaction`); needs no request and no sender.
+    pub(crate) fn begin(&self) -> Result<TransactionNumber, TransactionFailure> {
+        let mut shared = self.shared.lock();
+        shared.check_pending(None)?;
+        shared.check_state(TransactionManagerState::InTransaction)?;
+        // A new number even if nothing is sent: a call that is late for the transaction before must not reach this one.
+        shared.number.0 += 1;
+        shared.transition(TransactionManagerState::InTransaction, None);
+        // Relaxed suffices: the number is checked again under this lock, or by the append under the queue's.
+        self.newest.0.store(shared.number.0, Ordering::Relaxed);
+        Ok(shared.number)
+    }
+
+    /// How this very transaction has ended, if it has; an error if another was begun since.
+    pub(crate) fn end_of(
+        &self,
+        of: TransactionNumber,
+    ) -> Result<Option<TransactionEnd>, TransactionFailure> {
+        let shared = self.lock();
+        shared.check_number(Some(of))?;
+        Ok(shared.end)
+    }
+
+    /// Locks the state for a call about one certain transaction. Until the lock is held, other threads may end that
+    /// transaction and begin the next: the caller checks the number after it.
+    fn lock(&self) -> MutexGuard<'_, SharedTransactionState> {
+        #[cfg(test)]
+        held_up::before_lock();
+        self.shared.lock()
+    }
+
+    /// Whether a transaction is open, being ended, or must be aborted.
+    pub(super) fn is_open(&self) -> bool {
+        let shared = self.shared.lock();
+        shared.state.is_aborting()
+            || matches!(
+                shared.state,
+                TransactionManagerState::InTransaction | TransactionManagerState::Committing
+            )
+    }
+
+    /// Starts a call's operation, or finds the pending one of an earlier call; with `of`, only while that transaction
+    /// is the newest. `make` builds the request for the sender, which the caller wakes.
+    pub(crate) fn ask(
+        &self,
+        of: Option<TransactionNumber>,
+        operation: Operation,
+        make: impl FnOnce(&Arc<TransactionResult>) -> Box<dyn RequestHandler>,
+    ) -> Result<Arc<TransactionResult>, TransactionFailure> {
+        let mut shared = self.lock();
+        // The number is checked under the lock: another thread may have ended the transaction and begun the next.
+        shared.check_number(of)?;
+        if let Some(result) = shared.check_pending(Some(&operation))? {
+            return Ok(result);
+        }
+        let next = match operation {
+            Operation::Init => Some(TransactionManagerState::Initializing),
+            Operation::Commit => Some(TransactionManagerState::Committing),
+            Operation::Abort => Some(TransactionManagerState::Aborting),
+            Operation::SendOffsets(_) => None,
+        };
+        match next {
+            Some(next) => {
+                shared.check_state(next)?;
+                shared.transition(next, None);
+            }
+            None => shared.check_send(of)?,
+        }
+        let result = Arc::new(Latch::new());
+        let handler = make(&result);
+        // Still under the lock, so that the sender takes the new state and its request in one `take_news`.
+        if self.inbox.push_unwoken(handler).is_err() {
+            return Err(closed());
+        }
+        shared.pending = Some(PendingTransition {
+            operation,
+            result: Arc::clone(&result),
+        });
+        Ok(result)
+    }
+
+    /// The pending result of an earlier call with the same operation, if that call timed out.
+    pub(crate) fn begun_before(
+        &self,
+        of: Option<TransactionNumber>,
+        operation: &Operation,
+    ) -> Option<Arc<TransactionResult>> {
+        let shared = self.lock();
+        shared.check_number(of).ok()?;
+        let pending = shared.pending.as_ref();
+        let same = pending.filter(|it| it.operation == *operation)?;
+        Some(Arc::clone(&same.result))
+    }
+
+    /// Clears the pending operation, whose call returns with its result.
+    pub(crate) fn told(&self, result: &Arc<TransactionResult>) {
+        let pending = &mut self.shared.lock().pending;
+        if pending
+            .as_ref()
+            .is_some_and(|it| Arc::ptr_eq(&it.result, result))
+        {
+            *pending = None;
+        }
+    }
+
+    /// The last retriable error, which explains why a call takes so long.
+    pub(crate) fn trouble(&self) -> Option<Arc<str>> {
+        self.shared.lock().trouble.clone()
+    }
+
+    /// Makes the transaction abortable because a record of it could not be sent. No effect if the transaction is no
+    /// longer open: the record is then not part of it.
+    pub(crate) fn spoil(&self, of: TransactionNumber, failure: &TransactionFailure) {
+        let mut shared = self.lock();
+        if shared.check_send(Some(of)).is_ok() {
+            let failure = Some(failure.clone());
+            shared.transition(TransactionManagerState::AbortableError, failure);
+        }
+    }
+
+    // ---- the sender
+
+    /// Notes the retriable error of a request that is retried.
+    pub(super) fn note_trouble(&self, why: Arc<str>) {
+        self.shared.lock().trouble = Some(why);
+    }
+
+    /// Takes the changes since the last call: state, new partitions and requests, consistent under one lock.
+    pub(super) fn take_news(&self) -> News {
+        let mut shared = self.shared.lock();
+        let shared = &mut *shared;
+        // Only the partitions entered since the last call; `entered` itself is kept, to close their queues at the end.
+        let known = std::mem::replace(&mut shared.known, shared.entered.len());
+        let partitions = shared.entered[known..].iter();
+        News {
+            state: shared.state,
+            partitions: partitions
+                .map(|entry| (entry.index(), entry.topic_partition().clone()))
+                .collect(),
+            // With the lock held: a commit request is never seen without the partitions that were entered before it.
+            requests: self.inbox.take(),
+        }
+    }
+
+    /// Abortable error: the transaction can only be aborted. No effect if none is open, or if it is being aborted
+    /// (TM-4). The first such error is kept. `commit_is_out`: an EndTxn(commit) was sent, and may have been carried
+    /// out.
+    pub(super) fn fail_transaction(&self, failure: TransactionFailure, commit_is_out: bool) {
+        let mut shared = self.shared.lock();
+        if shared
+            .state
+            .may_become(TransactionManagerState::AbortableError)
+        {
+            // Only a pending commit is told here: in InTransaction only offsets can be, and their handler tells them.
+            let was_committing = shared.state == TransactionManagerState::Committing;
+            let failure = failure.in_doubt(commit_is_out);
+            if was_committing {
+                shared.release(Err(failure.clone()));
+            }
+            shared.transition(TransactionManagerState::AbortableError, Some(failure));
+        }
+    }
+
+    /// Fatal error: every later call fails with it (TM-5). The error tells whether the transaction may be committed;
+    /// that is not known until a new producer with this id has initialized.
+    pub(super) fn fail_for_good(&self, failure: TransactionFailure, commit_is_out: bool) {
+        let mut shared = self.shared.lock();
+        if shared.state.may_become(TransactionManagerState::FatalError) {
+            let failure = failure.in_doubt(commit_is_out);
+            shared.release(Err(failure.clone()));
+            shared.transition(TransactionManagerState::FatalError, Some(failure));
+        }
+    }
+
+    /// InitProducerId succeeded: the producer is ready for the next transaction.
+    pub(super) fn initialized(&self) {
+        self.ready_from(|state| state == TransactionManagerState::Initializing);
+    }
+
+    /// The transaction has ended; with `raise_epoch` an epoch bump comes before the next one.
+    pub(super) fn ended(&self, raise_epoch: bool) {
+        if raise_epoch {
+            let mut shared = self.shared.lock();
+            // The pending call is not released here: it returns once InitProducerId has brought the new epoch.
+            if shared.state.is_completing() {
+                shared.transition(TransactionManagerState::Initializing, None);
+            }
+        } else {
+            self.ready_from(TransactionManagerState::is_completing);
+        }
+    }
+
+    fn ready_from(&self, expected: impl Fn(TransactionManagerState) -> bool) {
+        let mut shared = self.shared.lock();
+        if expected(shared.state) {
+            shared.transition(TransactionManagerState::Ready, None);
+            shared.release(Ok(()));
+        }
+    }
+
+    /// Aborts the open transaction of a closing producer. False if there is none.
+    pub(super) fn abort_at_close(&self) -> bool {
+        let mut shared = self.shared.lock();
+        let aborts = shared.state.may_become(TransactionManagerState::Aborting);
+        if aborts {
+            shared.transition(TransactionManagerState::Aborting, None);
+        }
+        aborts
+    }
+
+    /// The sender has ended: pending and later calls fail as closed.
+    pub(super) fn close(&self, why: &str, commit_is_out: bool) {
+        let failure = TransactionFailure::new(TransactionErrorKind::Closed, None, why);
+        self.fail_for_good(failure, commit_is_out);
+    }
+
+    /// Whether the fatal error leaves open that the transaction was committed.
+    pub(crate) fn may_be_committed(&self) -> bool {
+        let shared = self.shared.lock();
+        shared
+            .failure
+            .as_ref()
+            .is_some_and(|it| it.may_be_committed)
+    }
+
+    /// Why, in an error state.
+    pub(crate) fn failure(&self) -> Option<TransactionFailure> {
+        self.shared.lock().failure.clone()
+    }
+}
+
+impl SharedTransactionState {
+    fn transition(&mut self, next: TransactionManagerState, failure: Option<TransactionFailure>) {
+        debug_assert!(self.state.may_become(next), "{:?} to {next:?}", self.state);
+        debug_assert_eq!(
+            failure.is_some(),
+            matches!(
+                next,
+                TransactionManagerState::AbortableError | TransactionManagerState::FatalError
+            )
+        );
+        let before = std::mem::replace(&mut self.state, next);
+        #[cfg(feature = "testing")]
+        self.tally.count(before, next);
+        // A reason why the last state took long says nothing of the next one.
+        self.trouble = None;
+        self.failure = failure;
+        match (before, next) {
+            (
+                TransactionManagerState::Committing,
+                TransactionManagerState::Ready | TransactionManagerState::Initializing,
+            ) => {
+                self.end = Some(TransactionEnd::Committed);
+            }
+            (
+                TransactionManagerState::Aborting,
+                TransactionManagerState::Ready | TransactionManagerState::Initializing,
+            ) => self.end = Some(TransactionEnd::Aborted),
+            (_, TransactionManagerState::InTransaction) => self.end = None,
+            _ => {}
+        }
+        // Leaving InTransaction by any way (commit, abort, error) closes the queues: no record is appended after this.
+        if before == TransactionManagerState::InTransaction {
+            for entry in &self.entered {
+                if !planted!(QueuesStayOpen) {
+                    entry.leave_transaction();
+                }
+            }
+        }
+        // Cleared only now: the sender may take news of the last partitions while the transaction is being committed.
+        if next == TransactionManagerState::InTransaction {
+            self.entered.clear();
+            self.known = 0;
+        }
+    }
+
+    /// Fails if `of` is not the newest transaction: a late call must not affect the next one.
+    fn check_number(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
+        if of.is_none_or(|of| of == self.number) {
+            return Ok(());
+        }
+        Err(TransactionFailure::wrong_state(
+            "it is for an earlier transaction, which has ended, and another was begun since",
+        ))
+    }
+
+    fn check_send(&self, of: Option<TransactionNumber>) -> Result<(), TransactionFailure> {
+        self.check_number(of)?;
+        match (self.state, &self.failure) {
+            (TransactionManagerState::InTransaction, _) => Ok(()),
+            (_, Some(failure)) => Err(failure.clone()),
+            (state, None) => Err(TransactionFailure::wrong_state(format!(
+                "it needs an open transaction, and {state}"
+            ))),
+        }
+    }
+
+    /// TM-6: in an error state calls fail with that error; after an abortable one, abort is allowed.
+    fn check_state(&self, next: TransactionManagerState) -> Result<(), TransactionFailure> {
+        if self.state.may_become(next) {
+            return Ok(());
+        }
+        match &self.failure {
+            Some(failure) => Err(failure.clone()),
+            None => Err(TransactionFailure::wrong_state(match next {
+                TransactionManagerState::Initializing => {
+                    format!("it is for once, at the beginning, and {}", self.state)
+                }
+                TransactionManagerState::InTransaction => {
+                    format!(
+                        "it needs a producer without an open transaction, and {}",
+                        self.state
+                    )
+                }
+                _ => format!("it needs an open transaction, and {}", self.state),
+            })),
+        }
+    }
+
+    /// The pending result of the same operation; an error if another operation is pending. Pending offsets do not keep
+    /// a transaction from being ended.
+    fn check_pending(
+        &mut self,
+        asked: Option<&Operation>,
+    ) -> Result<Option<Arc<TransactionResult>>, TransactionFailure> {
+        let Some(pending) = &self.pending else {
+            return Ok(None);
+        };
+        if asked == Some(&pending.operation) {
+            return Ok(Some(Arc::clone(&pending.result)));
+        }
+        let ends = matches!(asked, Some(Operation::Commit | Operation::Abort));
+        // Their handler still sets the result; the pending entry only serves a repeated call.
+        if ends && matches!(pending.operation, Operation::SendOffsets(_)) {
+            self.pending = None;
+            return Ok(None);
+        }
+        Err(TransactionFailure::wrong_state(format!(
+            "{} was called before, and how that ends is not known yet: wait for it, or call that again first",
+            pending.operation.call()
+        )))
+    }
+
+    /// Sets the result of the pending call. Offsets are left out: their request handlers set it themselves.
+    fn release(&self, outcome: Result<(), TransactionFailure>) {
+        if let Some(pending) = &self.pending {
+            if !matches!(pending.operation, Operation::SendOffsets(_)) {
+                pending.result.set(outcome);
+            }
+        }
+    }
+}
+
+/// Test hook: runs code between a call's start and its lock, to force a race.
+#[cfg(test)]
+mod held_up {
+    use std::cell::RefCell;
+
+    type Meanwhile = Box<dyn FnOnce()>;
+
+    thread_local! {
+        static MEANWHILE: RefCell<Option<Meanwhile>> = const { RefCell::new(None) };
+    }
+
+    /// Holds up this thread's next call for one transaction alone, for as long as `meanwhile` takes.
+    pub(super) fn once(meanwhile: impl FnOnce() + 'static) {
+        MEANWHILE.set(Some(Box::new(meanwhile)));
+    }
+
+    pub(super) fn before_lock() {
+        if let Some(meanwhile) = MEANWHILE.take() {
+            meanwhile();
+        }
+    }
+}
+
+pub(crate) fn closed() -> TransactionFailure {
+    TransactionFailure::new(
+        TransactionErrorKind::Closed,
+        None,
+        format!("{CLOSED}; no transaction can be begun or ended any more"),
+    )
+}
+
+#[cfg(test)]
+mod tests;

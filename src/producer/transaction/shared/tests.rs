@@ -1,0 +1,109 @@
+use super::*;
+use crate::error::TransactionErrorKind::{Abortable, WrongState};
+use crate::producer::transaction::{OffsetsToCommit, end_request};
+use crate::types::ConsumerGroupMetadata;
+
+/// A producer that is ready, and the number of the transaction that it has begun.
+fn begun() -> (Arc<Transactions>, TransactionNumber) {
+    let inbox = Arc::new(RequestInbox::new());
+    let transactions = Arc::new(Transactions::new("id".into(), inbox));
+    let init = ask(&transactions, None, Operation::Init).expect("it is the first call");
+    transactions.initialized();
+    transactions.told(&init);
+    let number = transactions.begin().expect("it is ready");
+    (transactions, number)
+}
+
+fn ask(
+    transactions: &Transactions,
+    of: Option<TransactionNumber>,
+    operation: Operation,
+) -> Result<Arc<TransactionResult>, TransactionFailure> {
+    transactions.ask(of, operation, |_| end_request(&"id".into(), false))
+}
+
+/// Ends the open transaction by a call of the producer's, and begins the next.
+fn go_on_to_next(transactions: &Transactions) {
+    let abort = ask(transactions, None, Operation::Abort).expect("it is open");
+    transactions.ended(false);
+    transactions.told(&abort);
+    transactions.begin().expect("it is ready");
+}
+
+fn offsets() -> Operation {
+    let group = ConsumerGroupMetadata::new("group");
+    Operation::SendOffsets(Arc::new(OffsetsToCommit::new(group, [])))
+}
+
+/// Whoever acts for one transaction may have looked at it before, and be held up until another thread has ended it and has
+/// begun the next.
+#[test]
+fn what_is_for_one_transaction_alone_does_nothing_to_the_next_wherever_it_is_held_up() {
+    type Act = fn(&Transactions, TransactionNumber) -> Result<(), TransactionFailure>;
+    let acts: [(&str, Act); 8] = [
+        ("commit", |it, of| {
+            ask(it, Some(of), Operation::Commit).map(drop)
+        }),
+        ("abort", |it, of| {
+            ask(it, Some(of), Operation::Abort).map(drop)
+        }),
+        ("offsets", |it, of| ask(it, Some(of), offsets()).map(drop)),
+        ("no offsets", |it, of| it.check_offsets(Some(of))),
+        ("send", Transactions::check_send),
+        ("enter", |it, of| {
+            let name = TopicPartition::new("t", 0);
+            it.enter(of, &PartitionEntry::for_test(name)).map(drop)
+        }),
+        ("end", |it, of| it.end_of(of).map(drop)),
+        ("spoil", |it, of| {
+            it.spoil(of, &TransactionFailure::new(Abortable, None, "late"));
+            it.check_send(of)
+        }),
+    ];
+    for (what, act) in acts {
+        let (transactions, number) = begun();
+        let others = Arc::clone(&transactions);
+        held_up::once(move || go_on_to_next(&others));
+        let error = act(&transactions, number).expect_err(what);
+        assert_eq!(error.kind, WrongState, "{what}: {error}");
+        let next = transactions.newest();
+        assert_ne!(next, number);
+        assert_eq!(transactions.check_send(next), Ok(()), "{what}");
+        assert!(transactions.take_news().partitions.is_empty(), "{what}");
+    }
+}
+
+/// A producer that is being closed lets calls go on with what was begun before: not a guard with what is another's.
+#[test]
+fn what_was_begun_for_the_next_transaction_is_not_picked_up_for_the_one_before() {
+    let (transactions, number) = begun();
+    go_on_to_next(&transactions);
+    let commit = ask(&transactions, None, Operation::Commit).expect("it is open");
+    let begun = |of| transactions.begun_before(of, &Operation::Commit);
+    assert!(begun(Some(number)).is_none());
+    assert!(begun(Some(transactions.newest())).is_some_and(|it| Arc::ptr_eq(&it, &commit)));
+    assert!(begun(None).is_some());
+}
+
+/// Who commits has seen to the records that are part of the transaction; one that is still on its way is not, however it
+/// ends.
+#[test]
+fn a_record_that_is_not_taken_spoils_its_transaction_only_while_that_is_open() {
+    let failure = TransactionFailure::new(Abortable, None, "a record was not taken");
+    let (transactions, number) = begun();
+    transactions.spoil(number, &failure);
+    assert_eq!(
+        transactions.state(),
+        TransactionManagerState::AbortableError
+    );
+    let (transactions, number) = begun();
+    let commit = ask(&transactions, None, Operation::Commit).expect("it is open");
+    transactions.spoil(number, &failure);
+    assert_eq!(transactions.state(), TransactionManagerState::Committing);
+    transactions.ended(false);
+    assert_eq!(commit.get(), Some(&Ok(())));
+    assert_eq!(
+        transactions.end_of(number),
+        Ok(Some(TransactionEnd::Committed))
+    );
+}

@@ -1,0 +1,257 @@
+//! The TxnOffsetCommit request: sends the transaction's consumer offsets to the group coordinator.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::TransactionManager;
+use super::offsets::OffsetsToCommit;
+use super::request::{
+    CoordinatorKey, Destination, Priority, RequestFailure, RequestHandler, RequestVerdict,
+};
+use super::shared::TransactionResult;
+use crate::clock::Instant;
+use crate::error::ErrorCode;
+use crate::planted::planted;
+use crate::protocol::{
+    CoordinatorType, Request, Response, TopicResult, TxnOffsetCommitPartition,
+    TxnOffsetCommitRequest, TxnOffsetCommitTopic,
+};
+use crate::types::{OffsetAndMetadata, TopicPartition};
+
+/// Offsets of a group, as part of the open transaction: those that the group's coordinator has not taken yet.
+///
+/// # Kafka
+/// `TransactionManager.TxnOffsetCommitHandler` (TM-21). Differs: an old epoch is that of a producer that was fenced
+/// (KAFKA-14278), and a topic that may not be read ends the transaction, not the producer.
+#[derive(Debug)]
+pub(super) struct TxnOffsetCommit {
+    offsets: Arc<OffsetsToCommit>,
+    left: BTreeMap<TopicPartition, OffsetAndMetadata>,
+    result: Arc<TransactionResult>,
+}
+
+impl TxnOffsetCommit {
+    pub(super) fn new(offsets: Arc<OffsetsToCommit>, result: Arc<TransactionResult>) -> Self {
+        let left = offsets.partitions.iter().cloned().collect();
+        Self {
+            offsets,
+            left,
+            result,
+        }
+    }
+
+    /// What the answer says of the partitions; `None` if the producer or the transaction has failed.
+    fn handle_answer(
+        &mut self,
+        topics: &[TopicResult],
+        manager: &mut TransactionManager,
+    ) -> Option<RequestVerdict> {
+        let group = Arc::clone(&self.offsets.group.group_id);
+        let wait = manager.retry_backoff();
+        let mut again = RequestVerdict::Retry { wait };
+        for topic in topics {
+            for result in &topic.partitions {
+                let name = TopicPartition::new(Arc::clone(&topic.name), result.index);
+                match result.error {
+                    ErrorCode::NoError => {
+                        // A retry sends only the offsets that are left.
+                        self.left.remove(&name);
+                    }
+                    ErrorCode::CoordinatorNotAvailable
+                    | ErrorCode::NotCoordinator
+                    | ErrorCode::RequestTimedOut => {
+                        let code = result.error;
+                        manager.note_trouble(|| {
+                            format!("group {group}: {}", super::identity::describe(code))
+                        });
+                        // The loop goes on: another partition's error may still end the transaction.
+                        again = RequestVerdict::FindCoordinator { wait };
+                    }
+                    code @ ErrorCode::GroupAuthorizationFailed => {
+                        manager.fail_for_group(code, &group);
+                        return None;
+                    }
+                    code @ (ErrorCode::UnknownMemberId
+                    | ErrorCode::IllegalGeneration
+                    | ErrorCode::FencedInstanceId) => {
+                        let message = format!(
+                            "group {group} has left behind the consumer that the offsets are from, and its \
+                             partitions are read by others: {}",
+                            super::identity::describe(code)
+                        );
+                        manager.fail_transaction(Some(code), message);
+                        return None;
+                    }
+                    // The coordinator has taken none of the partition's, and forgets those of others with the transaction.
+                    code @ (ErrorCode::OffsetMetadataTooLarge
+                    | ErrorCode::InvalidCommitOffsetSize) => {
+                        let message = format!(
+                            "the coordinator of group {group} does not keep as much as the offset of {name} is to be                              committed with (offset.metadata.max.bytes of the brokers): {}",
+                            super::identity::describe(code)
+                        );
+                        manager.fail_transaction(Some(code), message);
+                        return None;
+                    }
+                    code @ ErrorCode::TopicAuthorizationFailed => {
+                        let message = format!(
+                            "offsets of {name} may not be committed: grant the client Read on the topic"
+                        );
+                        manager.fail_transaction(Some(code), message);
+                        return None;
+                    }
+                    // It may come to exist; but who commits would wait for that without end, and could not abort either,
+                    // whether or not another thread waits for the offsets still.
+                    code @ ErrorCode::UnknownTopicOrPartition if manager.is_completing() => {
+                        let message = format!(
+                            "the offset of {name} for group {group} was not committed: {}",
+                            super::identity::describe(code)
+                        );
+                        manager.fail_transaction(Some(code), message);
+                        return None;
+                    }
+                    code => {
+                        let about = format!("{name} for group {group}");
+                        let verdict =
+                            manager.transactional_error(code, "commit offsets of", &about);
+                        match verdict {
+                            Some(RequestVerdict::Done) => return None,
+                            // With the same coordinator, when the topic is there or the coordinator has loaded.
+                            Some(_) => {}
+                            None => {
+                                let message = format!(
+                                    "the coordinator of group {group} did not commit the offset of {name}: {}",
+                                    super::identity::describe(code)
+                                );
+                                manager.fail_with(code, &message.into());
+                                return None;
+                            }
+                        }
+                    }
+                }
+            }
+        }
+        Some(if self.left.is_empty() || planted!(RefusedOffsetsTaken) {
+            RequestVerdict::Done
+        } else {
+            again
+        })
+    }
+}
+
+impl RequestHandler for TxnOffsetCommit {
+    fn destination(&self) -> Destination {
+        Destination::Coordinator(CoordinatorKey {
+            kind: CoordinatorType::GROUP,
+            key: Arc::clone(&self.offsets.group.group_id),
+        })
+    }
+
+    fn priority(&self) -> Priority {
+        Priority::AddPartitionsOrOffsets
+    }
+
+    fn is_needed(&self, manager: &TransactionManager) -> bool {
+        manager.adds_to_transaction()
+    }
+
+    fn handle_unneeded(&mut self, manager: &mut TransactionManager, _now: Instant) {
+        manager.tell_failure(&self.result);
+    }
+
+    fn is_awaited(&self, manager: &TransactionManager) -> bool {
+        self.is_needed(manager)
+    }
+
+    fn request(&self, manager: &TransactionManager) -> Request {
+        let (transactional_id, producer) = manager.named_producer();
+        let group = &self.offsets.group;
+        let mut topics: Vec<TxnOffsetCommitTopic> = Vec::new();
+        for (name, offset) in &self.left {
+            let partition = TxnOffsetCommitPartition {
+                index: name.partition(),
+                offset: offset.offset,
+                leader_epoch: offset.leader_epoch.unwrap_or(-1),
+                metadata: Some(Arc::clone(&offset.metadata)),
+            };
+            // `left` is sorted, so the partitions of a topic are adjacent.
+            match topics.last_mut() {
+                Some(topic) if *topic.name == *name.topic() => topic.partitions.push(partition),
+                _ => topics.push(TxnOffsetCommitTopic {
+                    name: Arc::clone(name.shared_topic()),
+                    partitions: vec![partition],
+                }),
+            }
+        }
+        Request::TxnOffsetCommit(Box::new(TxnOffsetCommitRequest {
+            transactional_id,
+            group_id: Arc::clone(&group.group_id),
+            producer_id: producer.id,
+            producer_epoch: producer.epoch,
+            generation_id: group.generation_id,
+            member_id: Arc::clone(&group.member_id),
+            group_instance_id: group.group_instance_id.clone(),
+            topics,
+        }))
+    }
+
+    fn handle_response(
+        &mut self,
+        response: Response,
+        manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> RequestVerdict {
+        let Response::TxnOffsetCommit(response) = response else {
+            return manager.not_an_answer(&response);
+        };
+        match self.handle_answer(&response.topics, manager) {
+            Some(RequestVerdict::Done) => {
+                self.result.set(Ok(()));
+                RequestVerdict::Done
+            }
+            Some(again) => again,
+            None => {
+                manager.tell_failure(&self.result);
+                RequestVerdict::Done
+            }
+        }
+    }
+
+    fn handle_failure(
+        &mut self,
+        failure: RequestFailure,
+        manager: &mut TransactionManager,
+        _now: Instant,
+    ) -> RequestVerdict {
+        let verdict = match failure {
+            RequestFailure::NoCoordinator {
+                code: code @ ErrorCode::GroupAuthorizationFailed,
+                ..
+            } => {
+                // FindCoordinator for the group was refused: the transaction must be aborted, but the producer goes on.
+                manager.fail_for_group(code, self.offsets.group.group_id());
+                RequestVerdict::Done
+            }
+            RequestFailure::Unwritable(why) => {
+                manager.fail_for_unwritable(&why, self.offsets.group.group_id());
+                RequestVerdict::Done
+            }
+            RequestFailure::UnsupportedVersion(why) if self.offsets.group.names_member() => {
+                let message = format!(
+                    "{why}: brokers before 2.5 take offsets of a group only if no member is named \
+                     (ConsumerGroupMetadata::new)"
+                );
+                manager.fail_with(ErrorCode::UnsupportedVersion, &message.into());
+                RequestVerdict::Done
+            }
+            failure => manager.no_answer(failure),
+        };
+        if verdict == RequestVerdict::Done {
+            manager.tell_failure(&self.result);
+        }
+        verdict
+    }
+
+    fn give_up(&mut self, _why: &Arc<str>, manager: &mut TransactionManager) {
+        manager.tell_failure(&self.result);
+    }
+}

@@ -1,0 +1,243 @@
+//! RAII guard of a transaction: dropping it aborts the transaction unless it was committed.
+
+use std::fmt;
+
+use super::accumulator::TransactionNumber;
+use super::kafka_producer::KafkaProducer;
+use super::record::ProducerRecord;
+use super::thunks::NoCallback;
+use super::transaction::TransactionEnd;
+use crate::error::{
+    SendError, TransactionCall, TransactionError, TransactionErrorKind, TransactionFailure,
+};
+use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
+
+/// RAII guard of an open transaction: aborts it when dropped without a commit, so on an early return, an error, a
+/// panic.
+///
+/// Records that the producer's other methods send meanwhile are part of it as well: a producer has one transaction at a
+/// time. One that those methods end is over for this value too, which reaches no transaction that is begun after it.
+///
+/// # Blocking
+/// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. It does not panic. What goes wrong then is logged, and told by the next call: `begin_transaction` says what to do.
+#[must_use = "a transaction that is dropped is aborted"]
+pub struct Transaction<'p, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
+    producer: &'p KafkaProducer<K, V>,
+    number: TransactionNumber,
+    is_over: bool,
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+    /// Begins a transaction, and returns a guard that aborts it unless it is [committed](Transaction::commit).
+    ///
+    /// # Errors
+    /// As [`begin_transaction`](Self::begin_transaction).
+    ///
+    /// # Blocking
+    /// Never.
+    pub fn transaction(&self) -> Result<Transaction<'_, K, V>, TransactionError> {
+        let number = self.begin_numbered()?;
+        Ok(Transaction {
+            producer: self,
+            number,
+            is_over: false,
+        })
+    }
+
+    /// Runs `work` in a transaction: committed if it succeeds, aborted if it returns an error or panics.
+    ///
+    /// # Errors
+    /// What `work` returned, or why the transaction could not be begun or committed. One that could not be committed and
+    /// can be aborted has been.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms` for its end, besides what `work` takes.
+    pub fn run_transaction<T, E>(
+        &self,
+        work: impl FnOnce(&Transaction<'_, K, V>) -> Result<T, E>,
+    ) -> Result<T, TransactionRunError<E>> {
+        let transaction = self
+            .transaction()
+            .map_err(TransactionRunError::Transaction)?;
+        // If `work` panics, the guard's drop aborts the transaction while the panic unwinds.
+        match work(&transaction) {
+            Ok(done) => match transaction.commit_unless_ended() {
+                Ok(()) => Ok(done),
+                Err(error) => Err(TransactionRunError::Transaction(error)),
+            },
+            Err(error) => {
+                // The error of `work` comes first: the abort must not hide why the transaction failed.
+                let aborted = transaction.abort();
+                Err(TransactionRunError::Work {
+                    error,
+                    abort_error: aborted.err(),
+                })
+            }
+        }
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
+    /// Sends a record as part of the transaction. What becomes of it is what becomes of the transaction; who wants to know
+    /// where it is written sends it by the [`producer`](Self::producer).
+    ///
+    /// # Errors
+    /// As [`KafkaProducer::send`]: a record that is not taken, for whatever reason and wherever the call was made, or fails
+    /// later, spoils the transaction: it cannot be committed any more. Where the transaction has ended, or is being ended,
+    /// the record is refused with [`SendError::Transaction`], and becomes part of no other.
+    ///
+    /// # Blocking
+    /// As [`KafkaProducer::send`].
+    pub fn send(&self, record: ProducerRecord<'_, K, V>) -> Result<(), SendError> {
+        let none = None::<&mut NoCallback>;
+        let sent = self.producer.send_calling(self.number, record, none);
+        sent.map(drop)
+    }
+
+    /// Commits offsets of a consumer group with the transaction.
+    ///
+    /// # Errors
+    /// As [`KafkaProducer::send_offsets_to_transaction`].
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms`.
+    pub fn send_offsets(
+        &self,
+        offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+        group: impl Into<ConsumerGroupMetadata>,
+    ) -> Result<(), TransactionError> {
+        let of = Some(self.number);
+        self.producer
+            .send_offsets_within(of, offsets, group.into(), None)
+    }
+
+    /// The producer whose transaction it is.
+    pub fn producer(&self) -> &KafkaProducer<K, V> {
+        self.producer
+    }
+
+    /// Commits the transaction. One that cannot be committed is aborted, if it can be.
+    ///
+    /// # Errors
+    /// As [`KafkaProducer::commit_transaction`]; after [`TimedOut`](crate::TransactionErrorKind::TimedOut) call that to
+    /// learn how it ended.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms`, and as long again where it must be aborted.
+    pub fn commit(mut self) -> Result<(), TransactionError> {
+        self.try_commit()
+    }
+
+    /// Aborts the transaction.
+    ///
+    /// # Errors
+    /// As [`KafkaProducer::abort_transaction`].
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms`.
+    pub fn abort(mut self) -> Result<(), TransactionError> {
+        // Set before the call: a failed abort is returned here, and the drop must not try again.
+        self.is_over = true;
+        self.producer.end_transaction(self.number, false)
+    }
+
+    /// As [`commit`](Self::commit), but accepts that the producer's own methods have ended the transaction, or do so
+    /// concurrently.
+    fn commit_unless_ended(mut self) -> Result<(), TransactionError> {
+        if let Some(told) = self.ended_by_others() {
+            self.is_over = true;
+            return told;
+        }
+        // `WrongState`: another thread may have ended the transaction between the check above and this call.
+        match self.try_commit() {
+            Err(error) if error.kind() == TransactionErrorKind::WrongState => {
+                self.ended_by_others().unwrap_or(Err(error))
+            }
+            committed => committed,
+        }
+    }
+
+    fn try_commit(&mut self) -> Result<(), TransactionError> {
+        let committed = self.producer.end_transaction(self.number, true);
+        // What has failed and is to be aborted is aborted by the drop.
+        self.is_over = !matches!(&committed, Err(error) if error.is_abortable());
+        committed
+    }
+
+    /// The outcome, if the producer's own methods have ended the transaction.
+    fn ended_by_others(&self) -> Option<Result<(), TransactionError>> {
+        let failure = match self.producer.end_of(self.number) {
+            Ok(None) => return None,
+            Ok(Some(TransactionEnd::Committed)) => return Some(Ok(())),
+            Ok(Some(TransactionEnd::Aborted)) => TransactionFailure::wrong_state(
+                "the transaction was aborted by a call of the producer's",
+            ),
+            // A later transaction has begun; how this one ended is not known any more.
+            Err(failure) => failure.in_doubt(true),
+        };
+        let call = TransactionCall::CommitTransaction;
+        Some(Err(TransactionError::new(call, failure)))
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for Transaction<'_, K, V> {
+    fn drop(&mut self) {
+        // By number: a transaction that was begun after this one must not be aborted.
+        if self.is_over || !matches!(self.producer.end_of(self.number), Ok(None)) {
+            return;
+        }
+        if let Err(error) = self.producer.end_transaction(self.number, false) {
+            // Unless others have ended it meanwhile.
+            if matches!(self.producer.end_of(self.number), Ok(None)) {
+                self.producer.note_failed_abort(&error);
+            }
+        }
+    }
+}
+
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> fmt::Debug for Transaction<'_, K, V> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transaction").finish_non_exhaustive()
+    }
+}
+
+/// Why [`run_transaction`](KafkaProducer::run_transaction) failed.
+#[derive(Debug)]
+#[allow(
+    clippy::exhaustive_enums,
+    reason = "it is the work or the transaction that fails"
+)]
+pub enum TransactionRunError<E> {
+    /// The work returned an error, and the transaction was aborted.
+    Work {
+        /// What the work returned.
+        error: E,
+        /// Why the transaction could not be aborted, if so.
+        abort_error: Option<TransactionError>,
+    },
+    /// The transaction could not be begun or committed.
+    Transaction(TransactionError),
+}
+
+impl<E: fmt::Display> fmt::Display for TransactionRunError<E> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Work {
+                error,
+                abort_error: None,
+            } => write!(f, "the transaction was aborted: {error}"),
+            Self::Work {
+                error,
+                abort_error: Some(abort),
+            } => write!(
+                f,
+                "{error}; and the transaction could not be aborted: {abort}"
+            ),
+            Self::Transaction(error) => error.fmt(f),
+        }
+    }
+}
+
+/// The text of the work's error is part of this one's, so it is no source besides: hence it may also be one that is no
+/// [`Error`](std::error::Error) itself, such as `Box<dyn Error>`.
+impl<E: fmt::Debug + fmt::Display> std::error::Error for TransactionRunError<E> {}

@@ -1,0 +1,443 @@
+//! Transactional API of the producer: `init_transactions`, `begin_transaction`, `send_offsets_to_transaction`,
+//! `commit_transaction`, `abort_transaction`.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::accumulator::TransactionNumber;
+use super::core::Core;
+use super::kafka_producer::KafkaProducer;
+use super::transaction::{
+    OffsetsToCommit, Operation, RequestHandler, TransactionEnd, TransactionResult, Transactions,
+    closed, end_request, init_request, offsets_request,
+};
+use super::waiting::{BlockingCall, Check, Step, Stopwatch, Wait};
+use crate::error::{
+    Misuse, TransactionCall, TransactionError, TransactionErrorKind, TransactionFailure,
+};
+use crate::metrics::tables::CallSensor;
+use crate::planted::planted;
+use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
+use crate::util::log::warn;
+
+/// A blocking transactional call as a state machine: enqueues a request for the sender, unless an earlier call has, and
+/// waits for its result.
+pub(crate) struct OperationCall<'c> {
+    core: &'c Core,
+    operation: Operation,
+    /// If set, the call fails unless this is the newest transaction.
+    of: Option<TransactionNumber>,
+    /// No offsets were given: only the state is checked.
+    is_empty: bool,
+    time: Stopwatch,
+    result: Option<Arc<TransactionResult>>,
+}
+
+impl<'c> OperationCall<'c> {
+    pub(crate) fn new(core: &'c Core, operation: Operation, timeout: Option<Duration>) -> Self {
+        let is_empty =
+            matches!(&operation, Operation::SendOffsets(offsets) if offsets.partitions.is_empty());
+        // Kafka bounds all transactional calls by `max.block.ms`.
+        let limit = timeout.unwrap_or_else(|| core.config.max_block());
+        Self {
+            core,
+            operation,
+            of: None,
+            is_empty,
+            time: Stopwatch::new(Some(limit)),
+            result: None,
+        }
+    }
+
+    /// Restricts the call to this transaction.
+    fn of(self, of: Option<TransactionNumber>) -> Self {
+        Self { of, ..self }
+    }
+
+    fn ask(&self) -> Result<Arc<TransactionResult>, TransactionFailure> {
+        let (id, transactions) = match transactions_of(self.core) {
+            Ok(found) => found,
+            // A producer that is being closed goes on with what an earlier call has begun.
+            Err(failure) => return self.begun_before().ok_or(failure),
+        };
+        let request = |result: &Arc<TransactionResult>| -> Box<dyn RequestHandler> {
+            match &self.operation {
+                Operation::Init => init_request(id),
+                Operation::SendOffsets(offsets) => offsets_request(id, offsets, result),
+                Operation::Commit => end_request(id, true),
+                Operation::Abort => end_request(id, false),
+            }
+        };
+        // The check of the state, the transition and the request are one step under the manager's lock. A repeated call
+        // gets the result of the pending one (Java: `handleCachedTransactionRequestResult`).
+        let result = transactions.ask(self.of, self.operation.clone(), request)?;
+        // The request is in the sender's inbox already: published before the wake-up, so it cannot be missed.
+        self.core.waker.wake();
+        Ok(result)
+    }
+
+    /// The pending result of an earlier call that timed out.
+    fn begun_before(&self) -> Option<Arc<TransactionResult>> {
+        let transactions = self.core.transactions.as_ref()?;
+        transactions.begun_before(self.of, &self.operation)
+    }
+
+    fn failed<T>(&self, failure: TransactionFailure) -> Result<T, TransactionError> {
+        Err(TransactionError::new(self.operation.call(), failure))
+    }
+}
+
+impl BlockingCall for OperationCall<'_> {
+    type Output = Result<(), TransactionError>;
+
+    const CHECK: Check = Check::First;
+
+    fn step(&mut self) -> Step<'_, Self::Output> {
+        let clock = &*self.core.clock;
+        // Never stopped: a transactional call runs no user code that the timeout would have to leave out.
+        self.time.start(clock);
+        if self.result.is_none() {
+            // No offsets: no request. The state is checked all the same, so that a mistake shows.
+            let asked = if self.is_empty {
+                let of = self.of;
+                let check = |(_, it): (_, &Arc<Transactions>)| it.check_offsets(of);
+                match transactions_of(self.core).and_then(check) {
+                    Ok(()) => return Step::Done(Ok(())),
+                    Err(failure) => Err(failure),
+                }
+            } else {
+                self.ask()
+            };
+            match asked {
+                Ok(result) => self.result = Some(result),
+                Err(failure) => return Step::Done(self.failed(failure)),
+            }
+        }
+        let Some(result) = &self.result else {
+            return Step::Wait(Wait::NOTHING);
+        };
+        if let Some(outcome) = result.get() {
+            // Ends the pending operation, so that another one may begin.
+            if let Some(transactions) = &self.core.transactions {
+                transactions.told(result);
+            }
+            return Step::Done(match outcome {
+                Ok(()) => Ok(()),
+                Err(failure) => self.failed(failure.clone()),
+            });
+        }
+        // After the result: an answer that came together with the timeout counts.
+        if self.time.is_over(clock) {
+            if planted!(TimedOutCallForgotten) {
+                if let Ok((_, transactions)) = transactions_of(self.core) {
+                    transactions.told(result);
+                }
+            }
+            // The operation stays pending, so a repeated call waits for the same result and starts no second one.
+            let why = match transactions_of(self.core) {
+                Ok((_, transactions)) => transactions.trouble(),
+                Err(_) => None,
+            };
+            let why = why.map_or_else(String::new, |why| format!(" ({why})"));
+            let message = format!(
+                "it took longer than it may (max.block.ms, or the timeout that was given){why}; what it began goes \
+                 on: call it again"
+            );
+            let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
+            // What goes on may come to that yet.
+            let commits = self.operation == Operation::Commit;
+            return Step::Done(self.failed(failure.in_doubt(commits)));
+        }
+        Step::Wait(Wait {
+            event: &**result,
+            until: self.time.deadline(),
+        })
+    }
+
+    fn refuse(&mut self, why: Misuse) -> Self::Output {
+        self.failed(TransactionFailure::misuse(why))
+    }
+}
+
+fn transactions_of(core: &Core) -> Result<(&Arc<str>, &Arc<Transactions>), TransactionFailure> {
+    let Some(transactions) = &core.transactions else {
+        return Err(TransactionFailure::wrong_state(
+            "the producer has no transactional.id, so it has no transactions: set transactional.id in its \
+             configuration",
+        ));
+    };
+    if !core.control.is_running() {
+        let failure = match core.control.failure() {
+            Some(failure) => {
+                TransactionFailure::new(TransactionErrorKind::Fatal, None, failure.to_string())
+            }
+            None => closed(),
+        };
+        // An EndTxn request may have reached the coordinator before the producer was closed.
+        return Err(failure.in_doubt(transactions.may_be_committed()));
+    }
+    Ok((transactions.transactional_id(), transactions))
+}
+
+/// # Transactions
+///
+/// With a `transactional.id` records are sent in transactions: a consumer with `isolation.level=read_committed` sees all
+/// records of one that is committed, and none of one that is not. Offsets of a consumer group can be committed with them,
+/// so that a program which reads, computes and writes does each of it exactly once, whatever fails.
+///
+/// ```no_run
+/// # use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let config = ProducerConfig::builder()
+///     .bootstrap_servers(["localhost:9092"])
+///     .transactional_id("orders-1")
+///     .build()?;
+/// let producer = KafkaProducer::<str, str>::new(config)?;
+/// producer.init_transactions()?;
+/// producer.run_transaction(|transaction| {
+///     transaction.send(ProducerRecord::keyed("orders", "17", "paid"))?;
+///     transaction.send(ProducerRecord::keyed("bills", "17", "12.50"))
+/// })?;
+/// # Ok(())
+/// # }
+/// ```
+impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
+    fn run_call(
+        &self,
+        operation: Operation,
+        timeout: Option<Duration>,
+    ) -> Result<(), TransactionError> {
+        self.run_call_of(None, operation, timeout)
+    }
+
+    /// As `run_call`, but fails if `of` is given and is not the newest transaction.
+    fn run_call_of(
+        &self,
+        of: Option<TransactionNumber>,
+        operation: Operation,
+        timeout: Option<Duration>,
+    ) -> Result<(), TransactionError> {
+        #[cfg(feature = "testing")]
+        self.core.check_call(|set| match operation {
+            Operation::Init => &set.init_transactions,
+            Operation::SendOffsets(_) => &set.send_offsets_to_transaction,
+            Operation::Commit => &set.commit_transaction,
+            Operation::Abort => &set.abort_transaction,
+        })?;
+        let sensor = match operation {
+            Operation::Init => CallSensor::TransactionInit,
+            Operation::SendOffsets(_) => CallSensor::TransactionSendOffsets,
+            Operation::Commit => CallSensor::TransactionCommit,
+            Operation::Abort => CallSensor::TransactionAbort,
+        };
+        let mut call = OperationCall::new(&self.core, operation, timeout).of(of);
+        self.core
+            .timed(sensor, || self.core.driver().run(&mut call))
+    }
+
+    /// Commits or aborts the transaction with this number.
+    pub(super) fn end_transaction(
+        &self,
+        of: TransactionNumber,
+        commits: bool,
+    ) -> Result<(), TransactionError> {
+        let operation = if commits {
+            Operation::Commit
+        } else {
+            Operation::Abort
+        };
+        self.run_call_of(Some(of), operation, None)
+    }
+
+    /// The outcome of the transaction with this number, if it has ended; an error if another has begun since.
+    pub(super) fn end_of(
+        &self,
+        of: TransactionNumber,
+    ) -> Result<Option<TransactionEnd>, TransactionFailure> {
+        match &self.core.transactions {
+            Some(transactions) => transactions.end_of(of),
+            None => Ok(None),
+        }
+    }
+
+    /// Initializes transactions: to be called once, before any other transactional call. An open transaction of an
+    /// earlier producer with the same `transactional.id` is completed first, and that producer is fenced if it still
+    /// runs.
+    ///
+    /// # Errors
+    /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again. [`Fatal`](TransactionErrorKind::Fatal) if the
+    /// brokers refuse the id, the timeout (`transaction.timeout.ms`) or the client.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms`.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#initTransactions`.
+    pub fn init_transactions(&self) -> Result<(), TransactionError> {
+        self.run_call(Operation::Init, None)
+    }
+
+    /// As [`init_transactions`](Self::init_transactions), waiting for so long at most.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn init_transactions_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
+        self.run_call(Operation::Init, Some(timeout))
+    }
+
+    /// Begins a transaction: records that are sent from now on, by whatever thread, are part of it.
+    ///
+    /// # Errors
+    /// [`WrongState`](TransactionErrorKind::WrongState) if one is open, or the producer is not ready.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if the one before has failed and was not aborted.
+    ///
+    /// # Blocking
+    /// Never. The coordinator hears of the transaction with its first record.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#beginTransaction`.
+    pub fn begin_transaction(&self) -> Result<(), TransactionError> {
+        self.begin_numbered().map(drop)
+    }
+
+    pub(super) fn begin_numbered(&self) -> Result<TransactionNumber, TransactionError> {
+        #[cfg(feature = "testing")]
+        self.core.check_call(|set| &set.begin_transaction)?;
+        let begun = self.core.timed(CallSensor::TransactionBegin, || {
+            transactions_of(&self.core).and_then(|(_, transactions)| transactions.begin())
+        });
+        begun.map_err(|failure| TransactionError::new(TransactionCall::BeginTransaction, failure))
+    }
+
+    /// Commits offsets of a consumer group with the transaction: they are visible to the group when the transaction is
+    /// committed, and never if it is aborted. Each is that of the record to be read next. `group` may be a group's name
+    /// (`"my-group"`); better is what the consumer says of itself, [`ConsumerGroupMetadata`].
+    ///
+    /// # Errors
+    /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if the group has left the consumer behind, may not be
+    /// committed for, or is to keep more with an offset than its brokers allow.
+    /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker could take them; the transaction is then as
+    /// before.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms`.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#sendOffsetsToTransaction` (KIP-98, KIP-447).
+    pub fn send_offsets_to_transaction(
+        &self,
+        offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+        group: impl Into<ConsumerGroupMetadata>,
+    ) -> Result<(), TransactionError> {
+        self.send_offsets_within(None, offsets, group.into(), None)
+    }
+
+    /// As [`send_offsets_to_transaction`](Self::send_offsets_to_transaction), waiting for so long at most.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn send_offsets_to_transaction_timeout(
+        &self,
+        offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+        group: impl Into<ConsumerGroupMetadata>,
+        timeout: Duration,
+    ) -> Result<(), TransactionError> {
+        self.send_offsets_within(None, offsets, group.into(), Some(timeout))
+    }
+
+    pub(super) fn send_offsets_within(
+        &self,
+        of: Option<TransactionNumber>,
+        offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+        group: ConsumerGroupMetadata,
+        timeout: Option<Duration>,
+    ) -> Result<(), TransactionError> {
+        let operation = Self::offsets_operation(offsets, group)?;
+        self.run_call_of(of, operation, timeout)
+    }
+
+    fn offsets_operation(
+        offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
+        group: ConsumerGroupMetadata,
+    ) -> Result<Operation, TransactionError> {
+        let offsets = OffsetsToCommit::new(group, offsets);
+        // Checked before the transaction is touched: offsets that no broker accepts leave it usable.
+        match offsets.fault() {
+            None => Ok(Operation::SendOffsets(Arc::new(offsets))),
+            Some(fault) => {
+                let kind = TransactionErrorKind::InvalidOffsets;
+                let failure = TransactionFailure::new(kind, None, fault);
+                Err(TransactionError::new(
+                    TransactionCall::SendOffsetsToTransaction,
+                    failure,
+                ))
+            }
+        }
+    }
+
+    /// Commits the transaction: flushes its batches, waits until all are acknowledged, then ends it. Records that other
+    /// threads send meanwhile are refused.
+    ///
+    /// # Errors
+    /// [`TimedOut`](TransactionErrorKind::TimedOut): the transaction may be committed or not; call it again.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if a record of it was not written, or offsets were refused:
+    /// nothing of it is visible, abort it.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms`.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#commitTransaction`.
+    pub fn commit_transaction(&self) -> Result<(), TransactionError> {
+        self.run_call(Operation::Commit, None)
+    }
+
+    /// As [`commit_transaction`](Self::commit_transaction), waiting for so long at most.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn commit_transaction_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
+        self.run_call(Operation::Commit, Some(timeout))
+    }
+
+    /// Aborts the transaction: consumers with `isolation.level=read_committed` see nothing of it. Queued records fail
+    /// with [`TransactionAborted`](crate::ProduceErrorKind::TransactionAborted).
+    ///
+    /// # Errors
+    /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again.
+    ///
+    /// # Blocking
+    /// Up to `max.block.ms`.
+    ///
+    /// # Kafka
+    /// `KafkaProducer#abortTransaction`.
+    pub fn abort_transaction(&self) -> Result<(), TransactionError> {
+        self.run_call(Operation::Abort, None)
+    }
+
+    /// As [`abort_transaction`](Self::abort_transaction), waiting for so long at most.
+    ///
+    /// # Errors
+    /// As there.
+    pub fn abort_transaction_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
+        self.run_call(Operation::Abort, Some(timeout))
+    }
+
+    pub(super) fn note_failed_abort(&self, error: &TransactionError) {
+        warn!(
+            self.core.instance.log(),
+            "a transaction was dropped and could not be aborted: {error}"
+        );
+    }
+
+    /// A transactional call as a state machine, for callers that step it themselves.
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+    pub(crate) fn transaction_call(
+        &self,
+        operation: Operation,
+        timeout: Option<Duration>,
+    ) -> OperationCall<'_> {
+        OperationCall::new(&self.core, operation, timeout)
+    }
+}

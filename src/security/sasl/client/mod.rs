@@ -1,0 +1,301 @@
+//! The SASL configuration of a producer, and the factory of the exchange of each connection.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::jaas;
+use super::login::{FetchToken, Login, RefreshTimes};
+use super::login_module::{self, KEY, LoginOptions};
+use super::mechanism::SaslMechanism;
+use super::oauthbearer::OAuthBearerMechanism;
+use super::outside::Outside;
+use super::plain::{Credentials, PlainMechanism};
+#[cfg(feature = "sasl-scram")]
+use super::scram::{ScramClient, ScramHash};
+use super::unsecured::UnsecuredToken;
+use crate::clock::{Deadline, Instant};
+use crate::config::ProducerConfig;
+use crate::error::ConfigError;
+
+/// A supported SASL mechanism.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mechanism {
+    Plain,
+    #[cfg(feature = "sasl-scram")]
+    ScramSha256,
+    #[cfg(feature = "sasl-scram")]
+    ScramSha512,
+    OAuthBearer,
+}
+
+impl Mechanism {
+    const ALL: &[Self] = &[
+        Self::Plain,
+        #[cfg(feature = "sasl-scram")]
+        Self::ScramSha256,
+        #[cfg(feature = "sasl-scram")]
+        Self::ScramSha512,
+        Self::OAuthBearer,
+    ];
+
+    /// Its registered SASL name.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Plain => "PLAIN",
+            #[cfg(feature = "sasl-scram")]
+            Self::ScramSha256 => "SCRAM-SHA-256",
+            #[cfg(feature = "sasl-scram")]
+            Self::ScramSha512 => "SCRAM-SHA-512",
+            Self::OAuthBearer => "OAUTHBEARER",
+        }
+    }
+
+    fn of(config: &ProducerConfig) -> Result<Self, ConfigError> {
+        const MECHANISM: &str = "sasl.mechanism";
+        let given = config.sasl_mechanism();
+        if let Some(found) = Self::ALL.iter().find(|mechanism| mechanism.name() == given) {
+            return Ok(*found);
+        }
+        let names = Self::ALL.iter().map(|mechanism| mechanism.name());
+        let names = names.collect::<Vec<_>>().join(", ");
+        let problem = match given {
+            "GSSAPI" => "Kerberos is not supported, and is Kafka's default if the key is not set",
+            "SCRAM-SHA-256" | "SCRAM-SHA-512" => {
+                "this build of the library does not have it: its feature `sasl-scram` is off"
+            }
+            _ => "there is no such mechanism here",
+        };
+        let remedy = match given {
+            "AWS_MSK_IAM" => login_module::INSTEAD_OF_MSK_IAM.to_owned(),
+            _ => format!("Set {MECHANISM} to one that the brokers offer of {names}"),
+        };
+        Err(ConfigError::not_built(
+            MECHANISM,
+            Some(given),
+            problem,
+            remedy,
+        ))
+    }
+}
+
+/// Kafka's default classes: naming one explicitly changes nothing.
+const OWN_CLIENT_HANDLERS: &[&str] = &[
+    "org.apache.kafka.common.security.authenticator.SaslClientCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerSaslClientCallbackHandler",
+];
+const OWN_LOGIN_HANDLERS: &[&str] = &[
+    "org.apache.kafka.common.security.authenticator.AbstractLogin$DefaultLoginCallbackHandler",
+    "org.apache.kafka.common.security.oauthbearer.internals.unsecured.OAuthBearerUnsecuredLoginCallbackHandler",
+];
+const OWN_LOGINS: &[&str] = &[
+    "org.apache.kafka.common.security.authenticator.DefaultLogin",
+    "org.apache.kafka.common.security.oauthbearer.internals.OAuthBearerRefreshingLogin",
+];
+
+/// Rejects other classes, since no Java class can be loaded.
+fn check_classes(config: &ProducerConfig, has_tokens: bool) -> Result<(), ConfigError> {
+    let tokens = "Leave the key out. Tokens come from a TokenProvider: give one to \
+                  ProducerBuilder::token_provider, and set sasl.mechanism=OAUTHBEARER";
+    let secrets = "Leave the key out. Names and passwords stand in sasl.jaas.config, and may be put there by \
+                   ProducerConfigBuilder::sasl_plain and its like when the configuration is built";
+    for (key, class, own, remedy) in [
+        (
+            "sasl.client.callback.handler.class",
+            config.sasl_client_callback_handler_class(),
+            OWN_CLIENT_HANDLERS,
+            secrets,
+        ),
+        (
+            "sasl.login.callback.handler.class",
+            // A provider passed as a value takes precedence over a class name, as with other plug-ins.
+            config
+                .sasl_login_callback_handler_class()
+                .filter(|_| !has_tokens),
+            OWN_LOGIN_HANDLERS,
+            tokens,
+        ),
+        (
+            "sasl.login.class",
+            config.sasl_login_class(),
+            OWN_LOGINS,
+            tokens,
+        ),
+    ] {
+        match class {
+            Some(class) if !own.contains(&class) => {
+                let problem = "the class cannot be loaded";
+                return Err(ConfigError::not_built(key, Some(class), problem, remedy));
+            }
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[derive(Clone)]
+enum SaslClientKind {
+    Plain(Credentials),
+    #[cfg(feature = "sasl-scram")]
+    Scram(ScramClient),
+    OAuthBearer(Arc<Login>),
+}
+
+/// The credentials of a producer and their mechanism. Created once for a producer; clones share the state.
+///
+/// # Kafka
+/// `SaslChannelBuilder#configure`, with the `LoginManager`.
+#[derive(Clone)]
+pub(crate) struct SaslClient {
+    mechanism: Mechanism,
+    kind: SaslClientKind,
+    outside: Outside,
+}
+
+impl SaslClient {
+    /// Reads and validates the keys. No token is fetched yet.
+    ///
+    /// # Errors
+    /// The invalid key, and how to correct it.
+    pub(crate) fn from_config(
+        config: &ProducerConfig,
+        tokens: Option<FetchToken>,
+        outside: Outside,
+    ) -> Result<Self, ConfigError> {
+        let mechanism = Mechanism::of(config)?;
+        check_classes(config, tokens.is_some())?;
+        let kind = match (mechanism, tokens) {
+            (Mechanism::OAuthBearer, Some(fetch)) => SaslClientKind::token(fetch, config, &outside),
+            (mechanism, _) => {
+                let options = login_options(config, mechanism)?;
+                SaslClientKind::of(mechanism, options, config, &outside)?
+            }
+        };
+        Ok(Self {
+            mechanism,
+            kind,
+            outside,
+        })
+    }
+
+    /// Sets the function that wakes the poller when keys or a token that a connection waits for are ready.
+    pub(crate) fn attach(&self, wake: impl Fn() + Send + Sync + 'static) {
+        self.outside.wake.attach(wake);
+    }
+
+    pub(crate) fn mechanism(&self) -> Mechanism {
+        self.mechanism
+    }
+
+    /// A seed for random choices.
+    pub(crate) fn seed(&self) -> u64 {
+        self.outside.seed
+    }
+
+    /// Starts the exchange of one connection.
+    pub(crate) fn start(&self) -> Box<dyn SaslMechanism> {
+        match &self.kind {
+            SaslClientKind::Plain(credentials) => Box::new(PlainMechanism(credentials.clone())),
+            #[cfg(feature = "sasl-scram")]
+            SaslClientKind::Scram(client) => Box::new(client.start()),
+            SaslClientKind::OAuthBearer(login) => {
+                Box::new(OAuthBearerMechanism::new(Arc::clone(login)))
+            }
+        }
+    }
+
+    /// Refreshes the token if that is due. Returns the time of the next call.
+    pub(crate) fn poll(&self, now: Instant) -> Deadline {
+        if let SaslClientKind::OAuthBearer(login) = &self.kind {
+            login.poll(now)
+        } else {
+            Deadline::Never
+        }
+    }
+}
+
+impl SaslClientKind {
+    fn token(fetch: FetchToken, config: &ProducerConfig, outside: &Outside) -> Self {
+        Self::OAuthBearer(Login::new(fetch, RefreshTimes::of(config), outside.clone()))
+    }
+
+    fn of(
+        mechanism: Mechanism,
+        options: LoginOptions,
+        config: &ProducerConfig,
+        outside: &Outside,
+    ) -> Result<Self, ConfigError> {
+        Ok(match (mechanism, options) {
+            #[cfg(feature = "sasl-scram")]
+            (
+                Mechanism::ScramSha256 | Mechanism::ScramSha512,
+                LoginOptions::Password {
+                    credentials,
+                    is_token,
+                },
+            ) => {
+                let hash = match mechanism {
+                    Mechanism::ScramSha256 => ScramHash::Sha256,
+                    _ => ScramHash::Sha512,
+                };
+                let outside = outside.clone();
+                Self::Scram(ScramClient::new(hash, &credentials, is_token, outside))
+            }
+            (_, LoginOptions::Password { credentials, .. }) => Self::Plain(credentials),
+            (_, LoginOptions::Token(Some(unsecured))) => {
+                let clock = Arc::clone(&outside.clock);
+                let fetch = move || Ok(UnsecuredToken::at(&unsecured, clock.timestamp()));
+                Self::token(Arc::new(fetch), config, outside)
+            }
+            (_, LoginOptions::Token(None)) => {
+                return Err(ConfigError::invalid(
+                    KEY,
+                    None,
+                    "it says nothing of a token, and the producer was given no TokenProvider",
+                    "Give one to ProducerBuilder::token_provider; where tokens need no signature, set \
+                     the option unsecuredLoginStringClaim_sub instead",
+                ));
+            }
+        })
+    }
+}
+
+fn login_options(
+    config: &ProducerConfig,
+    mechanism: Mechanism,
+) -> Result<LoginOptions, ConfigError> {
+    let Some(text) = config.sasl_jaas_config() else {
+        return Err(ConfigError::invalid(
+            KEY,
+            None,
+            format!(
+                "the key is not set, and sasl.mechanism={} needs it",
+                mechanism.name()
+            ),
+            if mechanism == Mechanism::OAuthBearer {
+                "Give ProducerBuilder::token_provider a TokenProvider, or set the key".to_owned()
+            } else {
+                format!(
+                    "Write {}, or use ProducerConfigBuilder::sasl_plain or its like; what a file for \
+                     java.security.auth.login.config has between its braces goes into the key, the file is not read",
+                    login_module::recipe(mechanism)
+                )
+            },
+        ));
+    };
+    let entry = jaas::parse(text.expose()).map_err(|why| {
+        let remedy = format!("Write {}", login_module::recipe(mechanism));
+        ConfigError::invalid(KEY, None, why, remedy)
+    })?;
+    login_module::read(&entry, mechanism)
+}
+
+impl fmt::Debug for SaslClient {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SaslClient")
+            .field("mechanism", &self.mechanism)
+            .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

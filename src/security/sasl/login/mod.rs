@@ -1,0 +1,266 @@
+//! The OAUTHBEARER token of a producer: fetched in advance and refreshed before it expires, on a helper thread.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::outside::Outside;
+use super::token::OAuthBearerToken;
+use crate::clock::{Deadline, Instant};
+use crate::config::ProducerConfig;
+use crate::planted::planted;
+use crate::sync::{Mutex, Rank};
+use crate::util::log;
+
+/// Fetches a token; may block. The error is the reason as text. Panics are contained by the caller of the provider.
+pub(crate) type FetchToken = Arc<dyn Fn() -> Result<OAuthBearerToken, String> + Send + Sync>;
+
+/// Retry interval of a failed refresh while the previous token is still valid: Kafka's
+/// `DELAY_SECONDS_BEFORE_NEXT_RETRY_WHEN_RELOGIN_FAILS`. Also the minimum age of a token before a broker's rejection
+/// triggers a refresh.
+const RETRY: Duration = Duration::from_secs(10);
+/// Retry interval while there is no valid token.
+const RETRY_WITHOUT_TOKEN: Duration = Duration::from_secs(1);
+
+/// Upper bound of a token's lifetime, against overflow in the arithmetic with it.
+const MAX_LIFETIME: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+/// The keys `sasl.login.refresh.*`: when a token is refreshed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct RefreshTimes {
+    window_factor: f64,
+    window_jitter: f64,
+    min_period: Duration,
+    buffer: Duration,
+}
+
+impl RefreshTimes {
+    pub(crate) fn of(config: &ProducerConfig) -> Self {
+        Self {
+            window_factor: config.sasl_login_refresh_window_factor(),
+            window_jitter: config.sasl_login_refresh_window_jitter(),
+            min_period: config.sasl_login_refresh_min_period(),
+            buffer: config.sasl_login_refresh_buffer(),
+        }
+    }
+
+    /// The time from the request of a token to its refresh; `random` is uniform in `[0, 1)`.
+    ///
+    /// # Kafka
+    /// `ExpiringCredentialRefreshingLogin#refreshMs`.
+    fn after(&self, valid_for: Duration, random: f64) -> Duration {
+        let valid_for = valid_for.min(MAX_LIFETIME);
+        let proposed = valid_for.mul_f64(self.window_factor + self.window_jitter * random);
+        if self.min_period + self.buffer > valid_for {
+            // The lifetime is too short for both margins: Kafka ignores them then.
+            return proposed.min(valid_for);
+        }
+        let latest = valid_for.saturating_sub(self.buffer);
+        if proposed > latest {
+            latest
+        } else {
+            proposed.max(self.min_period)
+        }
+    }
+}
+
+/// The state of the token, as a connection sees it.
+#[derive(Debug, Clone)]
+pub(crate) enum TokenState {
+    /// The token is valid.
+    Valid(Arc<OAuthBearerToken>),
+    /// The token is being fetched; the poller is woken when that has ended.
+    Awaited,
+    /// The token could not be fetched, for this reason; the fetch will be retried.
+    Failed(Arc<str>),
+}
+
+struct LoginState {
+    /// The token and its expiry.
+    token: Option<(Arc<OAuthBearerToken>, Deadline)>,
+    /// When the last fetch started.
+    requested: Instant,
+    /// Why the last fetch failed.
+    failure: Option<Arc<str>>,
+    /// When the next fetch is due.
+    refresh: Deadline,
+    is_fetching: bool,
+    random: fastrand::Rng,
+}
+
+/// The login of a producer with tokens: caches the token and schedules its refresh.
+///
+/// # Threads
+/// The sender thread calls `poll` and `token` and starts a fetch; a helper thread runs it and stores the result.
+/// # Kafka
+/// `ExpiringCredentialRefreshingLogin`. Differs: no thread sleeps until a refresh is due, since the sender's poll
+/// timeout covers it; the constructor of the producer does not wait for the first token.
+pub(crate) struct Login {
+    fetch: FetchToken,
+    times: RefreshTimes,
+    outside: Outside,
+    state: Mutex<LoginState>,
+}
+
+impl Login {
+    pub(crate) fn new(fetch: FetchToken, times: RefreshTimes, outside: Outside) -> Arc<Self> {
+        let state = LoginState {
+            token: None,
+            requested: Instant::ORIGIN,
+            failure: None,
+            refresh: Deadline::At(Instant::ORIGIN),
+            is_fetching: false,
+            random: fastrand::Rng::with_seed(outside.seed),
+        };
+        Arc::new(Self {
+            fetch,
+            times,
+            outside,
+            state: Mutex::new(Rank::LEAF, state),
+        })
+    }
+
+    /// Starts a fetch if one is due. Returns the time of the next call.
+    pub(crate) fn poll(self: &Arc<Self>, now: Instant) -> Deadline {
+        if self.begin(now) {
+            self.run();
+        }
+        let state = self.state.lock();
+        // While a fetch runs there is nothing to wait for: its end wakes the poller.
+        if state.is_fetching {
+            Deadline::Never
+        } else {
+            state.refresh
+        }
+    }
+
+    /// The token for a connection that authenticates.
+    pub(crate) fn token(self: &Arc<Self>, now: Instant) -> TokenState {
+        let valid = |state: &LoginState| match &state.token {
+            Some((token, end)) if !end.is_over(now) => Some(TokenState::Valid(Arc::clone(token))),
+            _ => None,
+        };
+        // The fast path: most connections find a valid token, under one short lock.
+        if let Some(token) = valid(&self.state.lock()) {
+            return token;
+        }
+        {
+            let mut state = self.state.lock();
+            if state.token.take().is_some() && !state.is_fetching && state.failure.is_none() {
+                // The token expired before its refresh was due, or before the next poll.
+                let soonest = state.requested.saturating_add(RETRY_WITHOUT_TOKEN).max(now);
+                state.refresh = state.refresh.min(Deadline::At(soonest));
+            }
+        }
+        if self.begin(now) {
+            self.run();
+        }
+        // A fetch that ran on this thread (in tests) has ended already, and its result is in the state.
+        let state = self.state.lock();
+        match (&state.failure, state.is_fetching) {
+            (_, true) => TokenState::Awaited,
+            (Some(why), false) => TokenState::Failed(Arc::clone(why)),
+            (None, false) => valid(&state).unwrap_or(TokenState::Awaited),
+        }
+    }
+
+    /// A broker rejected this token: refresh it now, or when it is `RETRY` old, so that a broker that rejects every
+    /// token does not cause a fetch for each connection.
+    pub(crate) fn refused(&self, refused: &Arc<OAuthBearerToken>, now: Instant) {
+        let mut state = self.state.lock();
+        // Ignore the rejection of an older token: it has been replaced meanwhile.
+        let is_held = matches!(&state.token, Some((token, _)) if Arc::ptr_eq(token, refused));
+        if is_held && !state.is_fetching {
+            let soonest = state.requested.saturating_add(RETRY).max(now);
+            state.refresh = state.refresh.min(Deadline::At(soonest));
+        }
+    }
+
+    /// Whether a fetch is due. If so, marks one as running.
+    fn begin(&self, now: Instant) -> bool {
+        let mut state = self.state.lock();
+        let begins = !state.is_fetching && state.refresh.is_over(now);
+        if begins {
+            state.is_fetching = true;
+            state.requested = now;
+        }
+        begins
+    }
+
+    /// Runs a fetch. No lock is held: `outside.run` may run it on this thread, and the provider is user code.
+    fn run(self: &Arc<Self>) {
+        let login = Arc::clone(self);
+        let work = move || {
+            let fetched = (login.fetch)().and_then(|token| token.check().map(|()| token));
+            login.finish(fetched);
+        };
+        if let Err(error) = (self.outside.run)(Box::new(work)) {
+            self.finish(Err(format!(
+                "no thread could be started to fetch a token: {error}"
+            )));
+        }
+    }
+
+    fn finish(&self, fetched: Result<OAuthBearerToken, String>) {
+        let now = self.outside.clock.now();
+        let news = {
+            let mut state = self.state.lock();
+            state.is_fetching = false;
+            let requested = state.requested;
+            let usable = fetched.and_then(|token| {
+                let valid_for = token.valid_for();
+                // The provider may have taken long: a token that has expired meanwhile is useless.
+                if Deadline::after(requested, valid_for).is_over(now) {
+                    return Err(format!(
+                        "it was valid for {valid_for:?} from when it was asked for, and came after {:?}",
+                        now - requested
+                    ));
+                }
+                Ok(token)
+            });
+            match usable {
+                Ok(token) => {
+                    // The lifetime is counted from the request: the token was issued between the request and now.
+                    let valid_for = token.valid_for();
+                    let random = state.random.f64();
+                    let refresh = Deadline::after(requested, self.times.after(valid_for, random));
+                    let soonest = Deadline::after(now, RETRY_WITHOUT_TOKEN);
+                    state.refresh = refresh.max(soonest);
+                    state.token = Some((Arc::new(token), Deadline::after(requested, valid_for)));
+                    state.failure = None;
+                    None
+                }
+                Err(why) => {
+                    let is_valid = matches!(&state.token, Some((_, end)) if !end.is_over(now));
+                    let pause = if is_valid { RETRY } else { RETRY_WITHOUT_TOKEN };
+                    state.refresh = Deadline::after(now, pause);
+                    let why: Arc<str> = why.into();
+                    // Each failure is logged once, however often it is repeated.
+                    let is_new = state.failure.as_ref() != Some(&why);
+                    state.failure = Some(Arc::clone(&why));
+                    is_new.then_some((why, pause))
+                }
+            }
+        };
+        // Logged without the lock: a logger is user code.
+        if let Some((why, pause)) = news {
+            log::warn!(
+                self.outside.log,
+                "no token for OAUTHBEARER: {why}; tried again after {} s, until there is one",
+                pause.as_secs()
+            );
+        }
+        if !planted!(TokenWakesNobody) {
+            self.outside.wake.wake();
+        }
+    }
+}
+
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests;

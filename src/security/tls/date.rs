@@ -1,0 +1,127 @@
+//! Calendar dates: formats them, and parses those of certificates. The arithmetic uses years that begin in March, so
+//! that the leap day is the last day of a year.
+
+use rustls::pki_types::CertificateDer;
+
+use super::der::{SEQUENCE, expect, explicit, take};
+
+const SECONDS_PER_DAY: u64 = 24 * 3600;
+/// Days of 400 years, a full cycle of the Gregorian calendar.
+const DAYS_PER_400_YEARS: u64 = 146_097;
+/// Days from 0000-03-01 to 1970-01-01.
+const DAYS_TO_1970: u64 = 719_468;
+
+/// Formats seconds since 1970 as date and time in UTC.
+pub(super) fn format_utc(seconds: u64) -> String {
+    let (days, rest) = (
+        seconds / SECONDS_PER_DAY + DAYS_TO_1970,
+        seconds % SECONDS_PER_DAY,
+    );
+    let (era, day) = (days / DAYS_PER_400_YEARS, days % DAYS_PER_400_YEARS);
+    let year = (day - day / 1460 + day / 36_524 - day / (DAYS_PER_400_YEARS - 1)) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, year) = if month < 10 {
+        (month + 3, year)
+    } else {
+        (month - 9, year + 1)
+    };
+    let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
+    let year = era * 400 + year;
+    format!("{year}-{month:02}-{day:02} {hour:02}:{minute:02}:{second:02} UTC")
+}
+
+/// `notAfter` of a certificate, in seconds since 1970; `None` if it cannot be parsed.
+pub(super) fn valid_until(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let mut rest: &[u8] = certificate;
+    let mut signed = expect(&mut rest, SEQUENCE)?;
+    let mut facts = expect(&mut signed, SEQUENCE)?;
+    // Skip the optional version, then serial number, algorithm and issuer.
+    let (first, _) = take(&mut facts)?;
+    for _ in 0..if first == explicit(0) { 3 } else { 2 } {
+        take(&mut facts)?;
+    }
+    let mut validity = expect(&mut facts, SEQUENCE)?;
+    take(&mut validity)?;
+    let (tag, time) = take(&mut validity)?;
+    seconds(tag, time)
+}
+
+/// Parses `UTCTime` and `GeneralizedTime`, in the one form that RFC 5280 allows.
+fn seconds(tag: u8, time: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(time).ok()?.strip_suffix('Z')?;
+    let (year, rest) = match (tag, text.len()) {
+        (0x17, 12) => {
+            let year: u64 = number(text, 0..2)?;
+            (if year < 50 { 2000 } else { 1900 } + year, &text[2..])
+        }
+        (0x18, 14) => (number(text, 0..4)?, &text[4..]),
+        _ => return None,
+    };
+    let (month, day) = (number(rest, 0..2)?, number(rest, 2..4)?);
+    if !(1..=12).contains(&month) || !(1..=31).contains(&day) || year < 1970 {
+        return None;
+    }
+    let (month, year) = if month > 2 {
+        (month - 3, year)
+    } else {
+        (month + 9, year - 1)
+    };
+    let (era, year) = (year / 400, year % 400);
+    let days =
+        era * DAYS_PER_400_YEARS + 365 * year + year / 4 - year / 100 + (153 * month + 2) / 5 + day
+            - 1;
+    let (hour, minute) = (number(rest, 4..6)?, number(rest, 6..8)?);
+    Some((days - DAYS_TO_1970) * SECONDS_PER_DAY + hour * 3600 + minute * 60 + number(rest, 8..10)?)
+}
+
+fn number(text: &str, at: std::ops::Range<usize>) -> Option<u64> {
+    let digits = text.get(at)?;
+    digits
+        .bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(())?;
+    digits.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_formatted_as_calendar_dates() {
+        for (moment, text, in_certificate) in [
+            (0, "1970-01-01 00:00:00 UTC", "19700101000000Z"),
+            (951_782_399, "2000-02-28 23:59:59 UTC", "20000228235959Z"),
+            (951_782_400, "2000-02-29 00:00:00 UTC", "20000229000000Z"),
+            (1_646_092_800, "2022-03-01 00:00:00 UTC", "20220301000000Z"),
+            (1_735_689_599, "2024-12-31 23:59:59 UTC", "20241231235959Z"),
+            (4_107_542_400, "2100-03-01 00:00:00 UTC", "21000301000000Z"),
+        ] {
+            assert_eq!(format_utc(moment), text);
+            assert_eq!(seconds(0x18, in_certificate.as_bytes()), Some(moment));
+            if moment < 2_524_608_000 {
+                assert_eq!(seconds(0x17, &in_certificate.as_bytes()[2..]), Some(moment));
+            }
+        }
+        for none in [
+            "",
+            "Z",
+            "20221301000000Z",
+            "2022030100000Z",
+            "20220301000000",
+            "+0220301000000Z",
+        ] {
+            assert_eq!(seconds(0x18, none.as_bytes()), None, "{none}");
+        }
+        for hostile in [
+            &[0x30][..],
+            &[0x30, 2, 0x30, 0],
+            &[0x30, 4, 0x30, 2, 2, 0],
+            b"\xff",
+        ] {
+            assert_eq!(valid_until(&CertificateDer::from(hostile)), None);
+        }
+    }
+}

@@ -1,0 +1,38 @@
+//! Tests of TLS clients, built from configurations, with servers in memory.
+
+pub(crate) mod certificates;
+mod handshakes;
+mod keys;
+pub(crate) mod server;
+
+use std::sync::Arc;
+
+use self::certificates::{Authority, crypto};
+use super::TlsClient;
+use crate::clock::Clock;
+use crate::clock::mock::MockClock;
+use crate::config::ProducerConfig;
+use crate::error::ConfigError;
+use crate::util::log::LogContext;
+
+/// The client of a configuration with `security.protocol=SSL`.
+pub(crate) fn client_of(entries: &[(&str, &str)]) -> Result<TlsClient, ConfigError> {
+    let clock: Arc<dyn Clock> = Arc::new(MockClock::new());
+    client_at(entries, &clock)
+}
+
+/// The same with this clock.
+fn client_at(entries: &[(&str, &str)], clock: &Arc<dyn Clock>) -> Result<TlsClient, ConfigError> {
+    let entries = entries.iter().copied();
+    let config = ProducerConfig::from_map(entries.chain([("security.protocol", "SSL")]))?;
+    TlsClient::from_config(&config, Some(crypto()), clock, &LogContext::for_tests())
+}
+
+/// A client that trusts this authority only.
+pub(crate) fn client_trusting(authority: &Authority) -> TlsClient {
+    client_of(&[
+        ("ssl.truststore.type", "PEM"),
+        ("ssl.truststore.certificates", &authority.pem()),
+    ])
+    .unwrap()
+}

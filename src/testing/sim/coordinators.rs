@@ -1,0 +1,174 @@
+//! Which node looks after the transactions of a transactional id, and after a consumer group.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::topics::PartitionRole;
+use crate::error::ErrorCode;
+use crate::types::NodeId;
+
+/// What is looked after.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum CoordinatorKind {
+    Transaction,
+    Group,
+}
+
+/// Who looks after one key.
+#[derive(Debug)]
+struct SimCoordinator {
+    role: PartitionRole,
+    /// Until then whoever took over has not read what is kept for the key; of the cluster's time.
+    loading_until: Duration,
+}
+
+/// The coordinators of all keys that anybody has asked about.
+///
+/// With Kafka, those of many keys lead one partition of an internal topic and move together; here each key has one of its
+/// own, that moves alone.
+#[derive(Debug, Default)]
+pub(crate) struct SimCoordinators {
+    by_key: BTreeMap<(CoordinatorKind, Arc<str>), SimCoordinator>,
+    /// How long a node that took over reads.
+    pub(crate) load_time: Duration,
+}
+
+impl SimCoordinators {
+    /// The node that coordinates, if any does; `make` says who may, when nobody has asked before.
+    pub(crate) fn leader(
+        &mut self,
+        kind: CoordinatorKind,
+        key: &Arc<str>,
+        make: impl FnOnce(usize) -> PartitionRole,
+    ) -> Option<NodeId> {
+        self.known(kind, key, make).role.leader
+    }
+
+    /// Whether this node answers for the key now.
+    ///
+    /// # Errors
+    /// What it says if it does not.
+    pub(crate) fn check(
+        &mut self,
+        kind: CoordinatorKind,
+        key: &Arc<str>,
+        node: NodeId,
+        time: Duration,
+        make: impl FnOnce(usize) -> PartitionRole,
+    ) -> Result<(), ErrorCode> {
+        let known = self.known(kind, key, make);
+        if known.role.leader != Some(node) {
+            return Err(ErrorCode::NotCoordinator);
+        }
+        if time < known.loading_until {
+            return Err(ErrorCode::CoordinatorLoadInProgress);
+        }
+        Ok(())
+    }
+
+    /// Another node takes over, with all that is kept.
+    pub(crate) fn move_to(
+        &mut self,
+        kind: CoordinatorKind,
+        key: &Arc<str>,
+        node: NodeId,
+        time: Duration,
+        make: impl FnOnce(usize) -> PartitionRole,
+    ) {
+        let loading_until = time.saturating_add(self.load_time);
+        let known = self.known(kind, key, make);
+        if known.role.leader != Some(node) {
+            known.loading_until = loading_until;
+        }
+        known.role.move_to(node);
+    }
+
+    /// Nodes went down or came up.
+    pub(crate) fn elect(&mut self, alive: &BTreeSet<NodeId>, time: Duration) {
+        for coordinator in self.by_key.values_mut() {
+            let before = coordinator.role.epoch;
+            coordinator.role.elect(alive);
+            if coordinator.role.epoch != before {
+                coordinator.loading_until = time.saturating_add(self.load_time);
+            }
+        }
+    }
+
+    fn known(
+        &mut self,
+        kind: CoordinatorKind,
+        key: &Arc<str>,
+        make: impl FnOnce(usize) -> PartitionRole,
+    ) -> &mut SimCoordinator {
+        let place = (kind, Arc::clone(key));
+        self.by_key.entry(place).or_insert_with(|| SimCoordinator {
+            role: make(hash(key)),
+            loading_until: Duration::ZERO,
+        })
+    }
+}
+
+/// Java's hash of a text that has only ASCII in it, without its sign.
+fn hash(key: &str) -> usize {
+    let add = |hash: u32, byte: u8| hash.wrapping_mul(31).wrapping_add(u32::from(byte));
+    (key.bytes().fold(0, add) & (u32::MAX >> 1)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Duration = Duration::from_secs(5);
+    const KIND: CoordinatorKind = CoordinatorKind::Transaction;
+
+    fn three(first: usize) -> PartitionRole {
+        let nodes = (0..3).map(|at| ((first + at) % 3) as NodeId).collect();
+        let alive = BTreeSet::from([0, 1, 2]);
+        PartitionRole::new(nodes, &alive, 0)
+    }
+
+    #[test]
+    fn keys_are_hashed_as_java_does() {
+        assert_eq!(hash(""), 0);
+        assert_eq!(hash("ab"), 97 * 31 + 98);
+        // "polygenelubricants".hashCode() is Integer.MIN_VALUE.
+        assert_eq!(hash("polygenelubricants"), 0);
+    }
+
+    #[test]
+    fn only_one_node_coordinates_and_another_after_it_moved() {
+        let mut all = SimCoordinators::default();
+        let key: Arc<str> = "t".into();
+        let first = all.leader(KIND, &key, three).unwrap();
+        let other = (first + 1) % 3;
+        assert_eq!(all.check(KIND, &key, first, NOW, three), Ok(()));
+        let not = Err(ErrorCode::NotCoordinator);
+        assert_eq!(all.check(KIND, &key, other, NOW, three), not);
+        all.move_to(KIND, &key, other, NOW, three);
+        assert_eq!(all.check(KIND, &key, first, NOW, three), not);
+        assert_eq!(all.check(KIND, &key, other, NOW, three), Ok(()));
+        let of_group = all.leader(CoordinatorKind::Group, &key, three);
+        assert_eq!(of_group, Some(first), "another kind stays where it is");
+    }
+
+    #[test]
+    fn who_takes_over_loads_first() {
+        let mut all = SimCoordinators {
+            load_time: Duration::from_secs(1),
+            ..SimCoordinators::default()
+        };
+        let key: Arc<str> = "t".into();
+        let first = all.leader(KIND, &key, three).unwrap();
+        assert_eq!(all.check(KIND, &key, first, NOW, three), Ok(()));
+        all.elect(&BTreeSet::from([(first + 1) % 3]), NOW);
+        let next = all.leader(KIND, &key, three).unwrap();
+        assert_ne!(next, first);
+        let loading = Err(ErrorCode::CoordinatorLoadInProgress);
+        assert_eq!(all.check(KIND, &key, next, NOW, three), loading);
+        let later = NOW + all.load_time;
+        assert_eq!(all.check(KIND, &key, next, later, three), Ok(()));
+        all.elect(&BTreeSet::new(), later);
+        assert_eq!(all.leader(KIND, &key, three), None);
+    }
+}

@@ -1,0 +1,169 @@
+//! Consumer groups, as far as producers have to do with them: their offsets, and who is a member.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::error::ErrorCode;
+use crate::testing::transaction::CommittedOffset;
+use crate::types::{ProducerIdAndEpoch, TopicPartition};
+
+/// The most that may be remembered with an offset (`offset.metadata.max.bytes`).
+const METADATA_BYTES_MAX: usize = 4096;
+
+/// Which of a group's members a consumer says it is (KIP-447).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct GroupMember {
+    pub(crate) generation: i32,
+    pub(crate) member_id: Arc<str>,
+    pub(crate) instance_id: Option<Arc<str>>,
+}
+
+impl GroupMember {
+    fn says_nothing(&self) -> bool {
+        self.generation < 0 && self.member_id.is_empty() && self.instance_id.is_none()
+    }
+}
+
+/// The members that a group has: the id of each, and the name that was configured for it, if one was.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Membership {
+    pub(crate) generation: i32,
+    pub(crate) members: BTreeMap<Arc<str>, Option<Arc<str>>>,
+}
+
+impl Membership {
+    /// # Kafka
+    /// `GroupCoordinator#validateOffsetCommit`, `#validateCurrentMember`.
+    fn check(&self, said: &GroupMember) -> Result<(), ErrorCode> {
+        if let Some(instance) = &said.instance_id {
+            let mut members = self.members.iter();
+            let named = members.find(|(_, name)| name.as_ref() == Some(instance));
+            match named {
+                None => return Err(ErrorCode::UnknownMemberId),
+                Some((id, _)) if *id != said.member_id => return Err(ErrorCode::FencedInstanceId),
+                Some(_) => {}
+            }
+        }
+        if !self.members.contains_key(&said.member_id) {
+            return Err(ErrorCode::UnknownMemberId);
+        }
+        if said.generation != self.generation {
+            return Err(ErrorCode::IllegalGeneration);
+        }
+        Ok(())
+    }
+}
+
+/// Offsets by partition.
+pub(crate) type OffsetsByPartition = BTreeMap<TopicPartition, CommittedOffset>;
+
+#[derive(Debug, Default)]
+struct SimGroup {
+    committed: OffsetsByPartition,
+    /// Of transactions that have not ended, by producer id.
+    pending: BTreeMap<i64, OffsetsByPartition>,
+    /// The last epoch seen of each producer.
+    epochs: BTreeMap<i64, i16>,
+    /// `None` for whoever comes.
+    membership: Option<Membership>,
+}
+
+/// All groups.
+///
+/// # Kafka
+/// `kafka.coordinator.group.GroupCoordinator`, as of 3.0. Differs: a group whose members nobody has named takes every
+/// consumer for one of them.
+#[derive(Debug, Default)]
+pub(crate) struct SimGroups {
+    by_name: BTreeMap<Arc<str>, SimGroup>,
+}
+
+impl SimGroups {
+    /// Who the members of a group are, from now on.
+    pub(crate) fn set_members(&mut self, group: &Arc<str>, members: Membership) {
+        self.group(group).membership = Some(members);
+    }
+
+    /// Takes offsets that are committed if the producer's transaction is; gives what became of each.
+    ///
+    /// # Kafka
+    /// `GroupCoordinator#handleTxnCommitOffsets`. That the group was added to the transaction is not asked.
+    pub(crate) fn commit_in_transaction(
+        &mut self,
+        group: &Arc<str>,
+        producer: ProducerIdAndEpoch,
+        member: &GroupMember,
+        offsets: impl IntoIterator<Item = (TopicPartition, CommittedOffset)>,
+    ) -> Vec<(TopicPartition, Result<(), ErrorCode>)> {
+        let group = self.group(group);
+        let admitted = group.admit(producer, member);
+        let take = |(partition, offset): (TopicPartition, CommittedOffset)| {
+            let taken = admitted.and_then(|()| {
+                if offset.metadata.len() > METADATA_BYTES_MAX {
+                    return Err(ErrorCode::OffsetMetadataTooLarge);
+                }
+                let pending = group.pending.entry(producer.id).or_default();
+                pending.insert(partition.clone(), offset);
+                Ok(())
+            });
+            (partition, taken)
+        };
+        offsets.into_iter().map(take).collect()
+    }
+
+    /// A producer's transaction has ended. Gives what is committed by that.
+    pub(crate) fn end_transaction(
+        &mut self,
+        group: &Arc<str>,
+        producer: ProducerIdAndEpoch,
+        committed: bool,
+    ) -> OffsetsByPartition {
+        let group = self.group(group);
+        group.epochs.insert(producer.id, producer.epoch);
+        let mut offsets = group.pending.remove(&producer.id).unwrap_or_default();
+        if !committed {
+            offsets.clear();
+        }
+        group.committed.extend(offsets.clone());
+        offsets
+    }
+
+    /// What a group has committed.
+    pub(crate) fn committed(&self, group: &str) -> OffsetsByPartition {
+        let group = self.by_name.get(group);
+        group.map_or_else(OffsetsByPartition::default, |group| group.committed.clone())
+    }
+
+    /// What would be committed by the transactions that have not ended, by producer id.
+    pub(crate) fn pending(&self, group: &str) -> BTreeMap<i64, OffsetsByPartition> {
+        let group = self.by_name.get(group);
+        group.map_or_else(BTreeMap::new, |group| group.pending.clone())
+    }
+
+    fn group(&mut self, name: &Arc<str>) -> &mut SimGroup {
+        self.by_name.entry(Arc::clone(name)).or_default()
+    }
+}
+
+impl SimGroup {
+    fn admit(
+        &mut self,
+        producer: ProducerIdAndEpoch,
+        member: &GroupMember,
+    ) -> Result<(), ErrorCode> {
+        if let Some(membership) = &self.membership {
+            if !member.says_nothing() {
+                membership.check(member)?;
+            }
+        }
+        let last = self.epochs.entry(producer.id).or_insert(producer.epoch);
+        if producer.epoch < *last {
+            return Err(ErrorCode::InvalidProducerEpoch);
+        }
+        *last = producer.epoch;
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,43 @@
+//! Producer ids that nobody has yet.
+
+use crate::types::ProducerIdAndEpoch;
+
+const FIRST_PRODUCER_ID: i64 = 1000;
+/// As many ids begin with another epoch than 0, if that is asked for.
+const EARLY_IDS: i64 = 4;
+
+/// Hands out producer ids.
+///
+/// # Kafka
+/// `kafka.coordinator.transaction.ProducerIdManager`.
+#[derive(Debug)]
+pub(crate) struct ProducerIds {
+    next: i64,
+    first_epoch: i16,
+}
+
+impl Default for ProducerIds {
+    fn default() -> Self {
+        Self {
+            next: FIRST_PRODUCER_ID,
+            first_epoch: 0,
+        }
+    }
+}
+
+impl ProducerIds {
+    /// The first ids begin with this epoch. Brokers begin with 0; a producer that has used up its epochs, and gets another
+    /// id, is in reach where they begin near the last.
+    #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
+    pub(crate) fn begin_with(&mut self, epoch: i16) {
+        self.first_epoch = epoch;
+    }
+
+    /// A producer id that nobody has, with the first epoch.
+    pub(crate) fn fresh(&mut self) -> ProducerIdAndEpoch {
+        let id = self.next;
+        self.next += 1;
+        let is_early = id < FIRST_PRODUCER_ID + EARLY_IDS;
+        ProducerIdAndEpoch::new(id, if is_early { self.first_epoch } else { 0 })
+    }
+}

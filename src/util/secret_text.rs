@@ -1,0 +1,47 @@
+//! Detects secrets in texts that are about to be shown in an error or log line.
+
+/// Markers of secrets: private keys in PEM, JAAS logins, connection strings.
+const MARKS: [&str; 5] = [
+    "PRIVATE KEY-----",
+    "password=",
+    "password =",
+    "secret=",
+    "SharedAccessKey=",
+];
+
+/// Whether a text looks as if it contained a secret, such as a password that was set for the wrong configuration key.
+/// The caller then redacts it.
+pub(crate) fn holds_secret(text: &str) -> bool {
+    let bytes = text.as_bytes();
+    MARKS.iter().any(|mark| {
+        let mut windows = bytes.windows(mark.len());
+        windows.any(|window| window.eq_ignore_ascii_case(mark.as_bytes()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn logins_keys_and_connection_strings_are_known_by_their_marks() {
+        for text in [
+            "org.apache.PlainLoginModule required username=\"a\" Password=\"b\";",
+            "x password = b",
+            "-----BEGIN EC PRIVATE KEY-----",
+            "clientSecret=b",
+            "Endpoint=sb://x;SharedAccessKeyName=a;SharedAccessKey=b",
+        ] {
+            assert!(holds_secret(text), "{text}");
+        }
+        for text in [
+            "",
+            "SCRAM-SHA-512",
+            "/etc/kafka/private keys/password.p12",
+            "-----BEGIN CERTIFICATE-----",
+            "org.apache.kafka.common.security.plain.PlainLoginModule",
+        ] {
+            assert!(!holds_secret(text), "{text}");
+        }
+    }
+}

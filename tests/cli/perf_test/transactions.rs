@@ -1,0 +1,73 @@
+//! Records in transactions.
+
+use std::time::Duration;
+
+use kafka_producer::testing::{TestCluster, TransactionState};
+
+use super::{cluster, send, values};
+use crate::lines::{TOTAL, shape};
+
+const PACED: [&str; 4] = ["--record-size", "10", "--throughput", "200"];
+
+fn committed(cluster: &TestCluster) -> usize {
+    let seen = |partition| cluster.read_committed("t", partition).len();
+    (0..3).map(seen).sum()
+}
+
+/// How many markers there are in the log: of each partition, once for each transaction that had it.
+fn markers(cluster: &TestCluster) -> usize {
+    let offsets = |partition| cluster.last_stable_offset("t", partition).unwrap() as usize;
+    (0..3).map(offsets).sum::<usize>() - values(cluster).len()
+}
+
+#[test]
+fn records_are_committed_whenever_the_time_of_a_transaction_is_up_and_at_the_end() {
+    let cluster = cluster();
+    let further = [
+        "--transaction-duration-ms",
+        "100",
+        "--transactional-id",
+        "mine",
+    ];
+    let ended = send(&cluster, "100", &[&PACED[..], &further].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let lines = ended.lines();
+    assert_eq!(
+        (lines.len(), shape(lines[0])),
+        (1, TOTAL.to_owned()),
+        "{ended:?}"
+    );
+    assert_eq!(committed(&cluster), 100);
+    // Half a second of them; each has up to three partitions.
+    let markers = markers(&cluster);
+    assert!((2..=18).contains(&markers), "{markers}");
+    let transaction = cluster.transaction("mine").unwrap();
+    assert_eq!(transaction.state, TransactionState::CompleteCommit);
+    assert_eq!(transaction.timeout, Duration::from_secs(60));
+}
+
+#[test]
+fn the_id_has_a_default_and_wins_over_that_of_the_configuration() {
+    let cluster = cluster();
+    let further = [
+        "transactional.id=other",
+        "--transaction-duration-ms",
+        "60000",
+    ];
+    let ended = send(&cluster, "10", &[&further, &PACED[..]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(cluster.transaction("other").is_none());
+    let transaction = cluster.transaction("performance-producer-default-transactional-id");
+    assert_eq!(transaction.unwrap().state, TransactionState::CompleteCommit);
+    assert_eq!(committed(&cluster), 10);
+}
+
+#[test]
+fn an_id_without_a_duration_has_no_effect() {
+    let cluster = cluster();
+    let further = ["--transactional-id", "mine"];
+    let ended = send(&cluster, "10", &[&PACED[..], &further].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert!(cluster.transaction("mine").is_none());
+    assert_eq!((committed(&cluster), markers(&cluster)), (10, 0));
+}

@@ -1,0 +1,260 @@
+//! `kafka-verifiable-producer`: its options, its lines of JSON and its exit codes.
+
+use std::io::{BufRead, BufReader, Read};
+use std::process::{Child, ChildStdout, Command, Stdio};
+
+use kafka_producer::testing::TestCluster;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use serde_json::Value;
+
+use crate::support::{self, Ended, TempFile};
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_kafka-verifiable-producer");
+
+fn cluster() -> TestCluster {
+    TestCluster::builder().topic("t", 1).start().unwrap()
+}
+
+fn run(cluster: &TestCluster, further: &[&str]) -> Ended {
+    let servers = cluster.bootstrap_servers();
+    let arguments = ["--topic", "t", "--broker-list", &servers];
+    support::run(PROGRAM, &[&arguments, further].concat())
+}
+
+/// Every line is an object, begins with its time, and has a name.
+fn events(lines: &[&str]) -> Vec<Value> {
+    let parse = |line: &&str| {
+        assert!(line.starts_with("{\"timestamp\":"), "{line}");
+        let event: Value = serde_json::from_str(line).unwrap();
+        assert!(event["timestamp"].as_u64().unwrap() > 1_600_000_000_000);
+        event
+    };
+    lines.iter().map(parse).collect()
+}
+
+fn names(events: &[Value]) -> Vec<&str> {
+    events
+        .iter()
+        .map(|event| event["name"].as_str().unwrap())
+        .collect()
+}
+
+#[test]
+fn each_number_is_sent_and_told_and_the_last_line_tells_of_all() {
+    let cluster = cluster();
+    let ended = run(&cluster, &["--max-messages", "3"]);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(ended.stderr, "");
+    let events = events(&ended.lines());
+    let sent = "producer_send_success";
+    assert_eq!(
+        names(&events),
+        [
+            "startup_complete",
+            sent,
+            sent,
+            sent,
+            "shutdown_complete",
+            "tool_data"
+        ]
+    );
+    for (number, event) in events[1..4].iter().enumerate() {
+        let (_, rest) = ended.lines()[number + 1].split_once(',').unwrap();
+        let wanted = format!(
+            "\"name\":\"{sent}\",\"key\":null,\"value\":\"{number}\",\"topic\":\"t\",\"partition\":0,\
+             \"offset\":{number}}}"
+        );
+        assert_eq!(rest, wanted, "{event}");
+    }
+    let data = &events[5];
+    assert_eq!((&data["sent"], &data["acked"]), (&3.into(), &3.into()));
+    assert_eq!(data["target_throughput"], -1);
+    assert!(data["avg_throughput"].as_f64().unwrap() > 0.0);
+    let values: Vec<_> = cluster
+        .records("t", 0)
+        .into_iter()
+        .map(|it| it.value.unwrap())
+        .collect();
+    assert_eq!(values, [b"0", b"1", b"2"]);
+}
+
+#[test]
+fn keys_prefixes_and_times_are_as_asked_for() {
+    let cluster = cluster();
+    let further = "--max-messages 4 --repeating-keys 3 --value-prefix 7 --message-create-time 5000";
+    let further: Vec<&str> = further.split(' ').collect();
+    let ended = run(&cluster, &further);
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let records = cluster.records("t", 0);
+    let text = |bytes: &Option<Vec<u8>>| String::from_utf8(bytes.clone().unwrap()).unwrap();
+    let keys: Vec<_> = records.iter().map(|it| text(&it.key)).collect();
+    let values: Vec<_> = records.iter().map(|it| text(&it.value)).collect();
+    assert_eq!(keys, ["0", "1", "2", "0"]);
+    assert_eq!(values, ["7.0", "7.1", "7.2", "7.3"]);
+    let times: Vec<_> = records.iter().map(|it| it.timestamp).collect();
+    assert!(
+        times.is_sorted() && times[0] >= 5_000 && times[3] < 65_000,
+        "{times:?}"
+    );
+    let events = events(&ended.lines());
+    assert_eq!(events[4]["key"], "0");
+    assert_eq!(events[4]["value"], "7.3");
+}
+
+/// Kafka's system tests make it idempotent by the file, which wins over what the tool has itself.
+#[test]
+fn the_file_wins_over_everything() {
+    let cluster = cluster();
+    let text = "max.in.flight.requests.per.connection=5\nretries=1000000\nenable.idempotence=true\nacks=all\n";
+    let file = TempFile::new("verifiable.properties", text.as_bytes());
+    let further = ["--max-messages", "2", "--acks", "1", "--producer.config"];
+    let ended = run(&cluster, &[&further[..], &[file.name()]].concat());
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    assert_eq!(names(&events(&ended.lines()))[2], "producer_send_success");
+}
+
+#[test]
+fn a_record_that_fails_is_told_and_the_run_ends_as_any() {
+    let cluster = cluster();
+    let file = TempFile::new("verifiable-fails.properties", b"max.block.ms=100\n");
+    let servers = cluster.bootstrap_servers();
+    let ended = support::run(
+        PROGRAM,
+        &[
+            "--topic",
+            "no \"topic",
+            "--bootstrap-server",
+            &servers,
+            "--max-messages",
+            "1",
+            "--producer.config",
+            file.name(),
+        ],
+    );
+    assert_eq!(ended.code, Some(0), "{ended:?}");
+    let events = events(&ended.lines());
+    assert_eq!(names(&events)[1], "producer_send_error");
+    let failed = &events[1];
+    assert_eq!(
+        (&failed["key"], &failed["value"]),
+        (&Value::Null, &"0".into())
+    );
+    assert_eq!(failed["topic"], "no \"topic");
+    for field in ["exception", "message"] {
+        assert!(!failed[field].as_str().unwrap().is_empty(), "{failed}");
+    }
+    let data = events.last().unwrap();
+    assert_eq!((&data["sent"], &data["acked"]), (&1.into(), &0.into()));
+}
+
+/// One that runs until it is told to end.
+struct Running {
+    child: Child,
+    lines: BufReader<ChildStdout>,
+}
+
+impl Running {
+    fn start(arguments: &[&str]) -> Self {
+        let mut child = Command::new(PROGRAM)
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap());
+        Self { child, lines }
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already, which is what was wanted.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn a_signal_ends_it_when_all_that_was_sent_is_told() {
+    for (signal, code) in [(Signal::SIGTERM, 143), (Signal::SIGINT, 130)] {
+        let cluster = cluster();
+        let servers = cluster.bootstrap_servers();
+        let arguments = [
+            "--topic",
+            "t",
+            "--broker-list",
+            &servers,
+            "--throughput",
+            "500",
+        ];
+        let mut running = Running::start(&arguments);
+        let mut lines = Vec::new();
+        for line in running.lines.by_ref().lines() {
+            lines.push(line.unwrap());
+            if lines.len() == 50 {
+                kill(
+                    Pid::from_raw(running.child.id().try_into().unwrap()),
+                    signal,
+                )
+                .unwrap();
+            }
+        }
+        assert_eq!(running.child.wait().unwrap().code(), Some(code));
+        let lines: Vec<&str> = lines.iter().map(String::as_str).collect();
+        let events = events(&lines);
+        let (data, rest) = events.split_last().unwrap();
+        let names = names(rest);
+        let told = names
+            .iter()
+            .filter(|name| **name == "producer_send_success")
+            .count();
+        assert_eq!(names.last(), Some(&"shutdown_complete"));
+        assert_eq!(data["name"], "tool_data");
+        assert_eq!(
+            (&data["sent"], &data["acked"]),
+            (&told.into(), &told.into())
+        );
+        assert_eq!(data["target_throughput"], 500);
+        assert_eq!(cluster.records("t", 0).len(), told, "{signal}");
+    }
+}
+
+#[test]
+fn without_arguments_there_is_help_and_a_bad_command_line_ends_with_1() {
+    for arguments in [&[][..], &["--help"], &["-h"]] {
+        let ended = support::run(PROGRAM, arguments);
+        assert_eq!(ended.code, Some(0), "{ended:?}");
+        for option in [
+            "--topic",
+            "--bootstrap-server",
+            "--broker-list",
+            "--max-messages",
+            "--throughput",
+            "--acks",
+            "--producer.config",
+            "--message-create-time",
+            "--value-prefix",
+            "--repeating-keys",
+        ] {
+            assert!(ended.stdout.contains(option), "{option}: {ended:?}");
+        }
+    }
+    for (line, words, shows_usage) in [
+        ("--topic t", "is required", true),
+        ("--topic t --broker-list a:1 --acks 7", "'7'", true),
+        ("--topic t --broker-list nothing", "nothing", false),
+        (
+            "--topic t --broker-list 127.0.0.1:1 --producer.config /no/such/file",
+            "/no/such/file",
+            false,
+        ),
+    ] {
+        let arguments: Vec<&str> = line.split(' ').collect();
+        let ended = support::run(PROGRAM, &arguments);
+        assert_eq!(ended.code, Some(1), "{ended:?}");
+        assert!(ended.stderr.contains(words), "{ended:?}");
+        assert_eq!(ended.stderr.contains("usage:"), shows_usage, "{ended:?}");
+        assert_eq!(ended.stdout, "");
+    }
+}

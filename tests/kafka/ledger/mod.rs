@@ -1,0 +1,262 @@
+//! The ledger of a workload: which records were sent, their results, and whether the log agrees.
+//!
+//! Every record contains its topic, thread and number. A [`Ledger`] stores each record's result from its callback;
+//! afterwards a [`Reading`] compares them with the records that Kafka's own consumer returns.
+
+mod reading;
+
+use std::ops::Range;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, OnceLock};
+use std::time::{Duration, Instant};
+
+use kafka_producer::{Delivery, ProduceError, RecordMetadata};
+
+use crate::harness::ReadRecord;
+
+pub(crate) use reading::{Findings, Reading};
+
+/// Maximum of partitions in any test.
+const PARTITIONS: usize = 64;
+
+/// The identity of a record: thread and number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Id {
+    pub(crate) thread: usize,
+    pub(crate) number: usize,
+}
+
+/// The result of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The offset is `None` if the broker returns none (acks=0).
+    Acknowledged {
+        partition: i32,
+        offset: Option<i64>,
+    },
+    NotWritten,
+    MaybeWritten,
+}
+
+/// The result of a record, and the time of its callback.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Outcome {
+    pub(crate) fate: Fate,
+    pub(crate) at: Instant,
+}
+
+#[derive(Default)]
+struct Entry {
+    /// When `send` returned.
+    taken: OnceLock<Instant>,
+    outcome: OnceLock<Outcome>,
+}
+
+/// The results of up to `per_thread` records of each of `threads` threads, all to one topic.
+pub(crate) struct Ledger {
+    topic: String,
+    began: Instant,
+    per_thread: usize,
+    entries: Vec<Entry>,
+    /// How many records each thread has sent.
+    sent: Vec<AtomicUsize>,
+    resolved: AtomicUsize,
+    /// For each partition, the send time of the latest acknowledged record: nanoseconds since the ledger's creation.
+    acknowledged_from: Vec<AtomicU64>,
+}
+
+/// Counts of the results.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Tally {
+    pub(crate) open: usize,
+    pub(crate) acknowledged: usize,
+    pub(crate) not_written: usize,
+    pub(crate) maybe_written: usize,
+}
+
+impl Ledger {
+    pub(crate) fn new(topic: &str, threads: usize, per_thread: usize) -> Arc<Self> {
+        Arc::new(Self {
+            topic: topic.to_owned(),
+            began: Instant::now(),
+            per_thread,
+            entries: std::iter::repeat_with(Entry::default)
+                .take(threads * per_thread)
+                .collect(),
+            sent: (0..threads).map(|_| AtomicUsize::new(0)).collect(),
+            resolved: AtomicUsize::new(0),
+            acknowledged_from: (0..PARTITIONS).map(|_| AtomicU64::new(0)).collect(),
+        })
+    }
+
+    pub(crate) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    fn place(&self, id: Id) -> usize {
+        assert!(id.number < self.per_thread, "the ledger has no room left");
+        id.thread * self.per_thread + id.number
+    }
+
+    /// Whether there is capacity for another record of the thread.
+    pub(crate) fn has_room(&self, thread: usize) -> bool {
+        self.sent[thread].load(Ordering::Relaxed) < self.per_thread
+    }
+
+    /// The callback of the next record.
+    pub(crate) fn callback(
+        self: &Arc<Self>,
+        thread: usize,
+        number: usize,
+    ) -> impl FnOnce(Result<&RecordMetadata, &ProduceError>) + Send + 'static {
+        let ledger = Arc::clone(self);
+        let place = self.place(Id { thread, number });
+        let sent = Instant::now();
+        self.sent[thread].fetch_max(number + 1, Ordering::AcqRel);
+        move |fate: Result<&RecordMetadata, &ProduceError>| {
+            let fate = match fate {
+                Ok(metadata) => {
+                    ledger.acknowledged_from[metadata.partition() as usize].fetch_max(
+                        sent.saturating_duration_since(ledger.began).as_nanos() as u64,
+                        Ordering::AcqRel,
+                    );
+                    Fate::Acknowledged {
+                        partition: metadata.partition(),
+                        offset: metadata.has_offset().then(|| metadata.offset()),
+                    }
+                }
+                Err(error) if error.delivery() == Delivery::NotWritten => Fate::NotWritten,
+                Err(_) => Fate::MaybeWritten,
+            };
+            let outcome = Outcome {
+                fate,
+                at: Instant::now(),
+            };
+            let first = ledger.entries[place].outcome.set(outcome).is_ok();
+            assert!(first, "a callback runs once");
+            ledger.resolved.fetch_add(1, Ordering::AcqRel);
+        }
+    }
+
+    /// Notes that `send` has returned: the record is appended, or has failed.
+    pub(crate) fn taken(&self, thread: usize, number: usize) {
+        let first = self.entries[self.place(Id { thread, number })]
+            .taken
+            .set(Instant::now())
+            .is_ok();
+        assert!(first, "a record is taken once");
+    }
+
+    /// Every record that was sent.
+    pub(crate) fn sent(&self) -> impl Iterator<Item = Id> + '_ {
+        self.sent.iter().enumerate().flat_map(|(thread, count)| {
+            (0..count.load(Ordering::Acquire)).map(move |number| Id { thread, number })
+        })
+    }
+
+    /// The result of a record, if it is complete.
+    pub(crate) fn outcome(&self, id: Id) -> Option<Outcome> {
+        self.entries[self.place(id)].outcome.get().copied()
+    }
+
+    /// From the return of `send` to the callback; zero if the callback came first.
+    pub(crate) fn took(&self, id: Id) -> Option<Duration> {
+        let entry = &self.entries[self.place(id)];
+        let (taken, outcome) = (entry.taken.get()?, entry.outcome.get()?);
+        Some(outcome.at.saturating_duration_since(*taken))
+    }
+
+    /// The longest latency of the records completed in this period.
+    pub(crate) fn slowest(&self, during: &Range<Instant>) -> Duration {
+        self.sent()
+            .filter(|id| self.outcome(*id).is_some_and(|o| during.contains(&o.at)))
+            .filter_map(|id| self.took(id))
+            .max()
+            .unwrap_or_default()
+    }
+
+    /// The number of incomplete records.
+    pub(crate) fn open(&self) -> usize {
+        // Completed first: a record that is sent between the two reads counts as incomplete.
+        let resolved = self.resolved.load(Ordering::Acquire);
+        let sent = self.sent.iter().map(|count| count.load(Ordering::Acquire));
+        sent.sum::<usize>().saturating_sub(resolved)
+    }
+
+    /// Whether each of the first `partitions` partitions has acknowledged a record that was sent after `since`.
+    pub(crate) fn all_acknowledge_since(&self, partitions: usize, since: Instant) -> bool {
+        let since = since.saturating_duration_since(self.began).as_nanos() as u64;
+        self.acknowledged_from[..partitions]
+            .iter()
+            .all(|newest| newest.load(Ordering::Acquire) > since)
+    }
+
+    /// Counts the results.
+    pub(crate) fn tally(&self) -> Tally {
+        self.tally_of(|_| true)
+    }
+
+    /// Counts the results of this period, without incomplete records.
+    pub(crate) fn tally_during(&self, during: &Range<Instant>) -> Tally {
+        self.tally_of(|outcome| outcome.is_some_and(|outcome| during.contains(&outcome.at)))
+    }
+
+    fn tally_of(&self, counts: impl Fn(Option<Outcome>) -> bool) -> Tally {
+        let mut tally = Tally::default();
+        for id in self.sent() {
+            let outcome = self.outcome(id);
+            if !counts(outcome) {
+                continue;
+            }
+            *match outcome.map(|outcome| outcome.fate) {
+                Some(Fate::Acknowledged { .. }) => &mut tally.acknowledged,
+                Some(Fate::NotWritten) => &mut tally.not_written,
+                Some(Fate::MaybeWritten) => &mut tally.maybe_written,
+                None => &mut tally.open,
+            } += 1;
+        }
+        tally
+    }
+
+    /// `topic:thread:number`, filled up to `size` bytes.
+    pub(crate) fn payload(&self, thread: usize, number: usize, size: usize) -> Vec<u8> {
+        let mut text = format!("{}:{thread}:{number}:", self.topic).into_bytes();
+        text.resize(size.max(text.len()), b'.');
+        text
+    }
+
+    /// The identity of a record, from its value, or from a header if the value is null. Panics for a record of another
+    /// topic.
+    pub(crate) fn identity(&self, record: &ReadRecord<'_>) -> Id {
+        let id = record
+            .headers
+            .iter()
+            .find(|(name, _)| *name == "id")
+            .and_then(|(_, value)| *value);
+        let bytes = record
+            .value
+            .or(id)
+            .expect("a record without value has its identity in a header");
+        self.parse(bytes)
+    }
+
+    fn parse(&self, bytes: &[u8]) -> Id {
+        let text = std::str::from_utf8(bytes).expect("the payload is text");
+        let mut parts = text.split(':');
+        assert_eq!(
+            parts.next(),
+            Some(&*self.topic),
+            "a record of another topic: {text}"
+        );
+        let mut next = || {
+            parts
+                .next()
+                .and_then(|part| part.parse().ok())
+                .expect("topic:thread:number")
+        };
+        Id {
+            thread: next(),
+            number: next(),
+        }
+    }
+}

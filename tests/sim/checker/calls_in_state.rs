@@ -1,0 +1,299 @@
+//! A transactional producer is in the state that its calls have said.
+
+use super::facts::{Facts, producer_of};
+use super::{Found, Rule};
+use crate::events::{Call, Event, ProducerIndex, Returned, What};
+use crate::scenario::Scenario;
+
+/// What each transactional call may come to, after what the calls before came to:
+///
+/// - one that timed out is to be made again; until it is told, others are refused (but offsets keep no transaction from
+///   its end);
+/// - a transaction that has failed can be aborted, and nothing else;
+/// - a producer that has failed for good refuses everything, for good;
+/// - a call that is not for the state is refused and changes nothing; one that is for it is not;
+/// - a record is taken only while a transaction is open.
+///
+/// A transaction may fail at any time, and so may the producer.
+pub(super) struct CallsInState {
+    producers: Vec<Known>,
+}
+
+struct Known {
+    is_transactional: bool,
+    state: State,
+    /// Since which event.
+    since: u64,
+    /// Calls that are under way.
+    calls: u32,
+}
+
+#[derive(Debug, Clone, PartialEq)]
+enum State {
+    New,
+    Ready,
+    Open,
+    Failed,
+    Fatal,
+    /// A call timed out, in this state.
+    Pending(Call, Box<State>),
+}
+
+const RULE: &str = "calls in state";
+
+impl CallsInState {
+    pub(super) fn of(scenario: &Scenario) -> Self {
+        let producers = scenario.producers.iter().map(|producer| Known {
+            is_transactional: producer.config.contains_key("transactional.id"),
+            state: State::New,
+            since: 0,
+            calls: 0,
+        });
+        Self {
+            producers: producers.collect(),
+        }
+    }
+
+    fn ended(
+        &mut self,
+        facts: &Facts,
+        producer: ProducerIndex,
+        call: &Call,
+        returned: &Returned,
+    ) -> Option<String> {
+        let is_closing = facts.producers.get(producer)?.closing.is_some();
+        let known = self.producers.get_mut(producer)?;
+        known.calls = known.calls.saturating_sub(1);
+        let before = known.state.clone();
+        let next = known.state.after(call, returned.kind(), is_closing);
+        match next {
+            Ok(next) => {
+                if next != before {
+                    (known.state, known.since) = (next, facts.event);
+                }
+                None
+            }
+            Err(expected) => Some(format!(
+                "{call:?} of producer {producer}, in {before:?}: {expected} was expected, and it came to {returned:?}"
+            )),
+        }
+    }
+}
+
+impl State {
+    /// The next state, or what was to be expected.
+    fn after(
+        &self,
+        call: &Call,
+        kind: Option<&str>,
+        is_closing: bool,
+    ) -> Result<Self, &'static str> {
+        match kind {
+            Some("Fatal" | "Fenced") => return Ok(Self::Fatal),
+            // Whoever made the call that is not over can still be told.
+            Some("Closed") if is_closing => match self {
+                Self::Pending(pending, _) if !is_same(pending, call) => return Ok(self.clone()),
+                _ => return Ok(Self::Fatal),
+            },
+            Some("Misuse") => return Err("no misuse"),
+            _ => {}
+        }
+        match self {
+            Self::Fatal => Err("a fatal error"),
+            Self::Pending(pending, before) => {
+                if is_same(pending, call) {
+                    return before.after(call, kind, is_closing);
+                }
+                let ends = matches!(call, Call::Commit { .. } | Call::Abort { .. });
+                if ends && matches!(pending, Call::SendOffsets { .. }) {
+                    return before.after(call, kind, is_closing);
+                }
+                match kind {
+                    Some("WrongState") => Ok(self.clone()),
+                    _ => Err("a refusal until the call before is told"),
+                }
+            }
+            _ => self.after_right(call, kind),
+        }
+    }
+
+    fn after_right(&self, call: &Call, kind: Option<&str>) -> Result<Self, &'static str> {
+        let timed_out = || Self::Pending(call.clone(), Box::new(self.clone()));
+        match (self, call, kind) {
+            (Self::New, Call::InitTransactions { .. }, None)
+            | (Self::Open, Call::Commit { .. }, None)
+            | (Self::Open | Self::Failed, Call::Abort { .. }, None) => Ok(Self::Ready),
+            (Self::Ready, Call::BeginTransaction, None)
+            | (Self::Open, Call::SendOffsets { .. }, None) => Ok(Self::Open),
+            (Self::New, Call::InitTransactions { .. }, Some("TimedOut"))
+            | (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, Some("TimedOut"))
+            | (Self::Open | Self::Failed, Call::Abort { .. }, Some("TimedOut")) => Ok(timed_out()),
+            (Self::New, Call::InitTransactions { .. }, _) => Err("to be initialized"),
+            (Self::Ready, Call::BeginTransaction, _) => Err("a transaction"),
+            (Self::Open | Self::Failed, Call::Abort { .. }, _) => Err("that it is aborted"),
+            // It has failed meanwhile, or before.
+            (Self::Open | Self::Failed, _, Some("Abortable")) => Ok(Self::Failed),
+            (Self::Failed, _, _) => Err("that it is to be aborted"),
+            (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, _) => {
+                Err("success, a time-out, or that it is to be aborted")
+            }
+            (Self::New | Self::Ready | Self::Open, _, Some("WrongState")) => Ok(self.clone()),
+            _ => Err("a refusal as it is not for the state"),
+        }
+    }
+}
+
+/// Whether a call is the same made again.
+fn is_same(one: &Call, other: &Call) -> bool {
+    match (one, other) {
+        (Call::InitTransactions { .. }, Call::InitTransactions { .. })
+        | (Call::Commit { .. }, Call::Commit { .. })
+        | (Call::Abort { .. }, Call::Abort { .. }) => true,
+        (Call::SendOffsets { offset, .. }, Call::SendOffsets { offset: again, .. }) => {
+            offset == again
+        }
+        _ => false,
+    }
+}
+
+impl Rule for CallsInState {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match &event.what {
+            What::CallBegins { what, .. } if what.is_transactional() => {
+                let known = producer_of(event.who).and_then(|it| self.producers.get_mut(it));
+                if let Some(known) = known {
+                    known.calls += 1;
+                }
+            }
+            What::CallEnds { returned, .. } => {
+                let ended = facts.ended_call.as_ref();
+                let Some(call) = ended.filter(|call| call.what.is_transactional()) else {
+                    return;
+                };
+                let Some(producer) = call.producer else {
+                    return;
+                };
+                if let Some(text) = self.ended(facts, producer, &call.what, returned) {
+                    found.add(RULE, event.at, text);
+                }
+            }
+            What::RecordTaken { record } => {
+                let Some(record) = facts.record(*record) else {
+                    return;
+                };
+                let Some(known) = self.producers.get(record.producer) else {
+                    return;
+                };
+                let is_shut = matches!(known.state, State::New | State::Ready | State::Fatal);
+                let is_since = known.calls == 0 && record.offered.event > known.since;
+                if known.is_transactional && is_shut && is_since {
+                    let text = format!("{} was taken without a transaction", record.id);
+                    found.add(RULE, event.at, text);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, Transactional, transactional_scenario};
+
+    fn story() -> Story {
+        let scenario = transactional_scenario(&[]);
+        Story::of(CallsInState::of(&scenario), &scenario)
+    }
+
+    #[test]
+    fn calls_that_are_told_what_their_state_says_pass() {
+        let mut story = story();
+        story.transactional_call(Call::BeginTransaction, Some("WrongState"));
+        story.transactional_call(init(), Some("TimedOut"));
+        story.transactional_call(Call::BeginTransaction, Some("WrongState"));
+        story.transactional_call(init(), None);
+        story.begins_transaction();
+        story.send(0, "t", 0);
+        story.sends_offset("g", 1, "t", 0, Some("TimedOut"));
+        story.transactional_call(init(), Some("WrongState"));
+        story.commits(Some("TimedOut"));
+        story.aborts(Some("WrongState"));
+        story.commits(Some("Abortable"));
+        story.transactional_call(Call::BeginTransaction, Some("Abortable"));
+        story.aborts(Some("TimedOut"));
+        story.aborts(None);
+        story.begins_transaction();
+        story.commits(None);
+        story.begins_transaction();
+        story.commits(Some("Fenced"));
+        story.aborts(Some("Fenced"));
+        story.transactional_call(Call::BeginTransaction, Some("Fatal"));
+        assert_eq!(story.found(), [""; 0]);
+    }
+
+    #[test]
+    fn calls_that_are_told_otherwise_are_found() {
+        type Calls = &'static [(fn() -> Call, Option<&'static str>)];
+        let cases: [Calls; 9] = [
+            &[(|| Call::BeginTransaction, None)],
+            &[(init, Some("Abortable"))],
+            &[(init, Some("TimedOut")), (|| Call::BeginTransaction, None)],
+            &[
+                (init, None),
+                (|| Call::BeginTransaction, Some("WrongState")),
+            ],
+            &[(init, None), (commit, None)],
+            &[
+                (init, None),
+                (|| Call::BeginTransaction, None),
+                (commit, Some("WrongState")),
+            ],
+            &[
+                (init, None),
+                (|| Call::BeginTransaction, None),
+                (commit, Some("Abortable")),
+                (|| Call::BeginTransaction, None),
+            ],
+            &[
+                (init, None),
+                (|| Call::BeginTransaction, None),
+                (commit, Some("Abortable")),
+                (abort, Some("Abortable")),
+            ],
+            &[(init, Some("Fatal")), (init, Some("WrongState"))],
+        ];
+        for calls in cases {
+            let mut story = story();
+            for (number, (call, kind)) in calls.iter().enumerate() {
+                assert_eq!(story.found(), [""; 0], "before {number}");
+                story.transactional_call(call(), *kind);
+            }
+            assert_eq!(story.found().len(), 1, "{:?}", calls.len());
+        }
+    }
+
+    #[test]
+    fn a_record_that_is_taken_without_a_transaction_is_found() {
+        let mut story = story();
+        story.transactional_call(init(), None);
+        story.begins_transaction();
+        story.send(0, "t", 0);
+        story.commits(None);
+        assert_eq!(story.found(), [""; 0]);
+        story.send(1, "t", 0);
+        assert_eq!(story.found().len(), 1);
+    }
+
+    fn init() -> Call {
+        Call::InitTransactions { timeout: None }
+    }
+
+    fn commit() -> Call {
+        Call::Commit { timeout: None }
+    }
+
+    fn abort() -> Call {
+        Call::Abort { timeout: None }
+    }
+}

@@ -1,0 +1,156 @@
+//! What is committed is seen, and what is not committed never.
+
+use super::facts::{Facts, RecordFacts};
+use super::transactions::{
+    Told, Transaction, is_beyond_promise, is_late, is_lied_about, is_lost, seen,
+};
+use super::{Found, Glance, Rule};
+use crate::events::Outcome;
+
+/// A consumer that reads what is committed sees each record of a transaction that `commit_transaction` called committed,
+/// and each of them was acknowledged; and none of one that was aborted, that could not be committed, or that nobody
+/// has asked to commit.
+///
+/// Records count that were sent between the return of `begin_transaction` and the call that ended the transaction.
+///
+/// Excused: what is beyond anybody's promise ([`is_beyond_promise`]); what logs or brokers have lost; what brokers called a duplicate because of a fault; and, of what is not
+/// committed, batches that came to their log when the transaction had ended ([`is_late`]).
+pub(super) struct Committed;
+
+const RULE: &str = "committed";
+
+impl Rule for Committed {
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        for transaction in facts.transactions.all() {
+            if is_beyond_promise(facts, transaction) {
+                continue;
+            }
+            for record in transaction.records(facts) {
+                let what = match transaction.told {
+                    Told::Committed => why_not_committed(facts, record),
+                    Told::NotCommitted => why_not_aborted(facts, transaction, record),
+                    Told::InDoubt => None,
+                };
+                if let Some(what) = what {
+                    let text = format!("{} {what}, of {}", record.id, transaction.name());
+                    found.add(RULE, last.at, text);
+                }
+            }
+        }
+    }
+}
+
+fn why_not_committed(facts: &Facts, record: &RecordFacts) -> Option<&'static str> {
+    if is_lost(facts, record) || is_lied_about(facts, record) {
+        return None;
+    }
+    if let Some(Outcome::Failed(_)) = record.outcome {
+        return Some("failed, and its transaction was called committed");
+    }
+    let is_seen = seen(facts, record).next().is_some();
+    (!is_seen).then_some("is not seen, and its transaction was called committed")
+}
+
+fn why_not_aborted(
+    facts: &Facts,
+    transaction: &Transaction,
+    record: &RecordFacts,
+) -> Option<&'static str> {
+    let is_seen = seen(facts, record).any(|seen| !is_late(facts, transaction, seen.batch));
+    (is_seen && !is_lost(facts, record)).then_some("is seen, and its transaction was not committed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{
+        Story, Transactional, acknowledged, failed, fault, transactional_scenario,
+    };
+    use crate::scenario::Fault;
+
+    #[test]
+    fn a_record_of_a_committed_transaction_that_is_not_seen_is_found() {
+        for (committed, outcome, expected) in [
+            (Some(true), acknowledged("t", 0, 0), 0),
+            (Some(false), acknowledged("t", 0, 0), 1),
+            (None, acknowledged("t", 0, 0), 1),
+            (Some(true), failed("t-0: lost", true), 1),
+        ] {
+            let mut story = Story::transactional(Committed);
+            story.begins_transaction();
+            story.send(0, "t", 0);
+            story.append_in_transaction("t", 0, 0, &[0]);
+            story.told(0, outcome);
+            if let Some(committed) = committed {
+                story.marker("t", 0, 1, committed);
+            }
+            story.commits(None);
+            assert_eq!(story.end().len(), expected, "{committed:?}");
+        }
+    }
+
+    #[test]
+    fn a_record_of_a_transaction_that_is_not_committed_and_is_seen_is_found() {
+        for (ends, marker, expected) in [
+            (Some((false, None)), true, 1),
+            (Some((false, None)), false, 0),
+            (None, true, 1),
+            (Some((true, Some("Abortable"))), true, 1),
+            (Some((true, Some("TimedOut"))), true, 0),
+        ] {
+            let mut story = Story::transactional(Committed);
+            story.begins_transaction();
+            story.send(0, "t", 0);
+            story.append_in_transaction("t", 0, 0, &[0]);
+            match ends {
+                Some((true, kind)) => story.commits(kind),
+                Some((false, kind)) => story.aborts(kind),
+                None => {}
+            }
+            story.marker("t", 0, 1, marker);
+            assert_eq!(story.end().len(), expected, "{ends:?} {marker}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_the_coordinator_ended_unasked_is_excused_if_requests_were_held_back() {
+        for (is_held_back, is_unasked, expected) in
+            [(true, true, 0), (false, true, 1), (true, false, 1)]
+        {
+            let hang = fault(Fault::Hang { node: 0 });
+            let mut story = Story::of(Committed, &transactional_scenario(&[hang]));
+            story.initializes(0);
+            if is_held_back {
+                story.begins(0);
+            }
+            story.begins_transaction();
+            story.send(0, "t", 0);
+            story.append_in_transaction("t", 0, 0, &[0]);
+            if is_unasked {
+                story.coordinator_ends();
+            }
+            story.marker("t", 0, 1, false);
+            story.commits(None);
+            assert_eq!(story.end().len(), expected, "{is_held_back} {is_unasked}");
+        }
+    }
+
+    #[test]
+    fn a_batch_that_comes_late_and_a_log_that_was_cut_are_excused() {
+        for (late, cut, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
+            let mut story = Story::transactional(Committed);
+            story.begins_transaction();
+            story.send(0, "t", 0);
+            if late {
+                story.coordinator_ends();
+            }
+            story.append_in_transaction("t", 0, 0, &[0]);
+            story.aborts(None);
+            if cut {
+                story.truncated("t", 0, 1);
+            }
+            story.marker("t", 0, 1, true);
+            assert_eq!(story.end().len(), expected, "{late} {cut}");
+        }
+    }
+}

@@ -1,0 +1,256 @@
+//! What a producer has called ended has ended at its coordinator, and in the logs.
+
+use super::facts::{Facts, RecordFacts};
+use super::faults::FaultFacts;
+use super::logs::Fate;
+use super::transactions::{
+    Transaction, has_held_back, is_beyond_promise, is_late, is_lied_about, is_lost,
+};
+use super::{Found, Glance, Rule};
+use crate::events::{Call, Event, ProducerIndex, What};
+use crate::scenario::{Api, Fault};
+
+/// When `commit_transaction` or `abort_transaction` has returned without an error,
+///
+/// - the coordinator has no open transaction of the producer's id: it would take the next one for a part of it, or, at the
+///   end of its time, abort it and fence the producer;
+/// - and it does not get one any more: at the end of a run one is open only if its producer was not told that its last
+///   one has ended: its application has crashed or given up, or the producer has failed for good or was closed meanwhile;
+/// - and, at the end of a run, none of the records is still undecided in a log: consumers would wait there for ever.
+///
+/// Excused:
+///
+/// - another producer may use the id at the same time, and the transaction be its own (at the return of the call only);
+/// - a fault has held requests back, or the producer gives up connections on which nothing is wrong: a request that adds to the
+///   transaction, and was made again or given up meanwhile, may come after the one that ended it;
+/// - a coordinator was told to call the transaction ended that is not (`INVALID_TXN_STATE` for `EndTxn`);
+/// - all that is known of transactions was lost, with the cluster;
+/// - of records, what logs or brokers have lost, and batches that came to their log late (as in `committed.rs`).
+pub(super) struct LeftOpen;
+
+const RULE: &str = "left open";
+const INVALID_TXN_STATE: i16 = 48;
+
+impl Rule for LeftOpen {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let What::CallEnds { returned, .. } = &event.what else {
+            return;
+        };
+        let Some(call) = facts
+            .ended_call
+            .as_ref()
+            .filter(|_| returned.kind().is_none())
+        else {
+            return;
+        };
+        let (Call::Commit { .. } | Call::Abort { .. }, Some(producer)) =
+            (&call.what, call.producer)
+        else {
+            return;
+        };
+        let known = &facts.transactions;
+        let since = known.id(producer).and_then(|id| known.open_since(id));
+        let Some(since) = since.filter(|_| !known.may_be_used_by_others(producer)) else {
+            return;
+        };
+        if may_be_open(facts, producer) {
+            return;
+        }
+        let text = format!(
+            "{:?} of producer {producer} returned, and a transaction is open at the coordinator since event {since}",
+            call.what
+        );
+        found.add(RULE, event.at, text);
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        for id in facts.transactions.open() {
+            let of_it = || facts.transactions.last_with(id);
+            let is_told = of_it().all(|last| last.ended.is_some());
+            if is_told && !of_it().any(|last| may_be_open(facts, last.producer)) {
+                let text = format!(
+                    "a transaction of {id} is left open, and all were told that theirs have ended"
+                );
+                found.add(RULE, last.at, text);
+            }
+        }
+        for transaction in facts.transactions.all() {
+            if transaction.ended.is_none()
+                || is_beyond_promise(facts, transaction)
+                || may_be_open(facts, transaction.producer)
+            {
+                continue;
+            }
+            for record in transaction.records(facts) {
+                if is_undecided(facts, transaction, record) {
+                    let text = format!(
+                        "{} is undecided in its log, of {}",
+                        record.id,
+                        transaction.name()
+                    );
+                    found.add(RULE, last.at, text);
+                }
+            }
+        }
+    }
+}
+
+/// Whether a transaction may be open that the producer has ended, by no fault of its own.
+fn may_be_open(facts: &Facts, producer: ProducerIndex) -> bool {
+    let is_told_so = |begun: &FaultFacts| {
+        matches!(
+            begun.fault,
+            Fault::Error {
+                request: Api::EndTxn,
+                code: INVALID_TXN_STATE,
+                ..
+            }
+        )
+    };
+    let own = facts.producers.get(producer);
+    has_held_back(facts, producer, facts.event)
+        || own.is_some_and(|own| facts.is_hasty(&own.settings))
+        || facts.faults.begun().any(is_told_so)
+}
+
+fn is_undecided(facts: &Facts, transaction: &Transaction, record: &RecordFacts) -> bool {
+    let mut copies = record
+        .copies
+        .iter()
+        .filter(|copy| facts.logs.is_there(**copy));
+    let is_open = copies.any(|copy| {
+        let batch = &facts.logs.batches[copy.batch];
+        facts.logs.fate(batch) == Fate::Open && !is_late(facts, transaction, batch)
+    });
+    is_open && !is_lost(facts, record) && !is_lied_about(facts, record)
+}
+
+#[cfg(test)]
+mod tests {
+    use kafka_producer::internals::simulation::Coordinated;
+
+    use super::*;
+    use crate::checker::story::{Story, Transactional, error, fault, transactional_scenario};
+    use crate::events::Returned;
+
+    #[test]
+    fn a_transaction_that_was_called_ended_and_is_open_at_the_coordinator_is_found() {
+        for (ends_there, kind, expected) in [
+            (true, None, 0),
+            (false, None, 1),
+            (false, Some("TimedOut"), 0),
+            (false, Some("Fenced"), 0),
+        ] {
+            for commits in [true, false] {
+                let mut story = Story::transactional(LeftOpen);
+                story.begins_transaction();
+                story.coordinated(Coordinated::Opened);
+                if ends_there {
+                    story.coordinator_ends();
+                }
+                if commits {
+                    story.commits(kind);
+                } else {
+                    story.aborts(kind);
+                }
+                assert_eq!(story.found().len(), expected, "{ends_there} {kind:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn what_no_producer_can_help_is_excused() {
+        let faults = [
+            fault(Fault::Hang { node: 0 }),
+            fault(Fault::Rebuild),
+            error(Api::EndTxn, None, None, INVALID_TXN_STATE, false),
+            error(Api::EndTxn, None, None, 51, false),
+        ];
+        for (begins, expected) in [
+            (Some(0), 0),
+            (Some(1), 0),
+            (Some(2), 0),
+            (Some(3), 1),
+            (None, 1),
+        ] {
+            let mut story = Story::of(LeftOpen, &transactional_scenario(&faults));
+            story.initializes(0);
+            story.begins_transaction();
+            story.coordinated(Coordinated::Opened);
+            if let Some(fault) = begins {
+                story.begins(fault);
+            }
+            story.aborts(None);
+            assert_eq!(story.found().len(), expected, "{begins:?}");
+        }
+    }
+
+    #[test]
+    fn the_open_transaction_of_another_producer_is_excused_unless_that_one_was_fenced_before() {
+        for (is_before, expected) in [(true, 1), (false, 0)] {
+            let mut story = Story::of(LeftOpen, &transactional_scenario(&[]));
+            if is_before {
+                story.initializes(1);
+            }
+            story.initializes(0);
+            story.begins_transaction();
+            if !is_before {
+                story.initializes(1);
+            }
+            story.coordinated(Coordinated::Opened);
+            story.commits(None);
+            assert_eq!(story.found().len(), expected, "{is_before}");
+        }
+    }
+
+    #[test]
+    fn one_that_is_opened_when_all_were_told_that_theirs_have_ended_is_found_at_the_end() {
+        for (is_told, expected) in [(true, 1), (false, 0)] {
+            let mut story = Story::transactional(LeftOpen);
+            story.begins_transaction();
+            story.aborts(None);
+            if !is_told {
+                story.begins_transaction();
+            }
+            story.coordinated(Coordinated::Opened);
+            assert_eq!(story.end().len(), expected, "{is_told}");
+        }
+    }
+
+    #[test]
+    fn an_abort_that_follows_a_commit_which_failed_ends_the_transaction_too() {
+        let mut story = Story::transactional(LeftOpen);
+        story.begins_transaction();
+        story.coordinated(Coordinated::Opened);
+        story.commits(Some("Abortable"));
+        assert_eq!(story.found().len(), 0);
+        story.aborts(None);
+        assert_eq!(story.found().len(), 1);
+    }
+
+    #[test]
+    fn a_record_of_an_ended_transaction_that_is_undecided_at_the_end_is_found() {
+        for (marked, late, ends, expected) in [
+            (true, false, true, 0),
+            (false, false, true, 1),
+            (false, true, true, 0),
+            (false, false, false, 0),
+        ] {
+            let mut story = Story::transactional(LeftOpen);
+            story.begins_transaction();
+            story.send(0, "t", 0);
+            if late {
+                story.coordinator_ends();
+            }
+            story.append_in_transaction("t", 0, 0, &[0]);
+            if marked {
+                story.marker("t", 0, 1, false);
+            }
+            let call = story.call(Call::Abort { timeout: None });
+            if ends {
+                story.ends(call, Returned::Ok);
+            }
+            assert_eq!(story.end().len(), expected, "{marked} {late} {ends}");
+        }
+    }
+}

@@ -1,0 +1,333 @@
+//! What a metrics reporter is told, and what metrics say when all is at rest.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
+
+use kafka_producer::ProducerSnapshot;
+
+use super::facts::{Facts, producer_of};
+use super::{Found, Glance, Moment, Rule};
+use crate::events::{Event, ProducerIndex, RecordId, Report, What};
+
+/// A reporter is told the context, then of its beginning, then which metrics come and go, and last that it is closed: each of
+/// context, beginning and end once. A metric comes once, and goes only if it has come. At rest those that have come and not
+/// gone are those that the producer has. What says which library it is goes before the end.
+///
+/// Of a producer whose sender has not ended the end may be missing, and of one whose application has crashed.
+#[derive(Default)]
+pub(super) struct Reporters {
+    told: BTreeMap<ProducerIndex, Told>,
+}
+
+#[derive(Default)]
+struct Told {
+    phase: Phase,
+    metrics: BTreeSet<String>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Phase {
+    #[default]
+    New,
+    HasContext,
+    HasBegun,
+    IsClosed,
+}
+
+const REPORTERS: &str = "reporters";
+
+/// What there is only while a producer is open.
+const APP_INFO: &str = "app-info:";
+
+impl Told {
+    /// What is wrong with being told this now.
+    fn hear(&mut self, what: &Report) -> Option<String> {
+        let phase = self.phase;
+        let is_right = match what {
+            Report::Context => {
+                self.phase = Phase::HasContext;
+                phase == Phase::New
+            }
+            Report::Init => {
+                self.phase = Phase::HasBegun;
+                phase == Phase::HasContext
+            }
+            Report::Change(name) => self.metrics.insert(name.clone()) && phase == Phase::HasBegun,
+            Report::Removal(name) => self.metrics.remove(name) && phase == Phase::HasBegun,
+            Report::Close => {
+                self.phase = Phase::IsClosed;
+                let is_open = self.metrics.iter().any(|name| name.starts_with(APP_INFO));
+                phase != Phase::IsClosed && !is_open
+            }
+        };
+        (!is_right).then(|| format!("{what:?} in phase {phase:?}"))
+    }
+}
+
+impl Rule for Reporters {
+    fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
+        let What::Reported { producer, what } = &event.what else {
+            return;
+        };
+        if let Some(wrong) = self.told.entry(*producer).or_default().hear(what) {
+            let text = format!("a reporter of producer {producer} is told {wrong}");
+            found.add(REPORTERS, event.at, text);
+        }
+    }
+
+    fn step(&mut self, _: &Facts, glance: &Glance, found: &mut Found) {
+        for (producer, told) in &self.told {
+            let metrics = glance.producers.get(*producer);
+            let Some(metrics) = metrics.and_then(|it| it.metrics.as_ref()) else {
+                continue;
+            };
+            let is_open = told.phase == Phase::HasBegun;
+            let mut differ = told.metrics.symmetric_difference(&metrics.names);
+            if let Some(name) = differ.next().filter(|_| is_open) {
+                let text = format!(
+                    "{name} is not both there and known to a reporter of producer {producer}: {} are told, {} there",
+                    told.metrics.len(),
+                    metrics.names.len()
+                );
+                found.add(REPORTERS, glance.at, text);
+            }
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        for (producer, told) in &self.told {
+            let has_ended = last.producers.get(*producer);
+            let has_ended = has_ended.is_some_and(|glance| glance.sender_has_ended);
+            let own = facts.producers.get(*producer);
+            let is_crashed = own.is_some_and(|it| it.crashed.is_some());
+            if has_ended && !is_crashed && told.phase != Phase::IsClosed {
+                let text = format!("a reporter of producer {producer} is never closed");
+                found.add(REPORTERS, last.at, text);
+            }
+        }
+    }
+}
+
+/// At rest, metrics agree with what the producer counts and what calls were told:
+/// - an error for each record that failed or was refused, but not for what is given up with its transaction or its producer, and
+///   not for mistakes in calls;
+/// - as many retries and divided batches as there were;
+/// - a record is sent at least once if it was acknowledged, and, where no batch was divided, no oftener than it was acknowledged,
+///   failed or sent again.
+#[derive(Default)]
+pub(super) struct Totals {
+    /// Records that calls refused, by producer.
+    refused: BTreeMap<ProducerIndex, Refused>,
+    /// Those that may abort a transaction, and give up the records of it.
+    transactional: BTreeSet<ProducerIndex>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Refused {
+    /// Each is an error.
+    counted: u64,
+    /// Those that no transaction was open for are none, those whose transaction had failed are.
+    perhaps: u64,
+}
+
+const TOTALS: &str = "metrics";
+
+impl Totals {
+    fn note(&mut self, facts: &Facts, record: RecordId, kind: &str) {
+        let Some(record) = facts.record(record) else {
+            return;
+        };
+        let refused = self.refused.entry(record.producer).or_default();
+        // What `try_send` has refused is told as a whole, what `send` has as the error that it returned.
+        let error = kind.strip_prefix("Call(").unwrap_or(kind);
+        if error.starts_with("Serialization") || kind.starts_with("Record(") {
+            refused.counted += 1;
+        } else if error.starts_with("Transaction") {
+            refused.perhaps += 1;
+        }
+    }
+
+    /// The fewest and the most errors that a producer may tell.
+    fn errors(
+        &self,
+        facts: &Facts,
+        producer: ProducerIndex,
+        counts: &ProducerSnapshot,
+    ) -> RangeInclusive<u64> {
+        let Refused { counted, perhaps } = self.refused.get(&producer).copied().unwrap_or_default();
+        let own = facts.producers.get(producer);
+        // An abort, a close by force, and the end of an id that was fatal give up records that have not failed by themselves.
+        let gives_up = own.is_some_and(|it| it.closing.is_some() || it.settings.idempotent)
+            || self.transactional.contains(&producer);
+        let failed = if gives_up { 0 } else { counts.records_failed };
+        failed + counted..=counts.records_failed + counted + perhaps
+    }
+}
+
+impl Rule for Totals {
+    fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
+        match &event.what {
+            What::RecordRefused { record, kind, .. } => self.note(facts, *record, kind),
+            What::CallBegins { what, .. } if what.is_transactional() => {
+                self.transactional.extend(producer_of(event.who));
+            }
+            _ => {}
+        }
+    }
+
+    fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
+        if glance.moment != Moment::Idle {
+            return;
+        }
+        for (producer, it) in glance.producers.iter().enumerate() {
+            let (Some(metrics), Some(counts)) = (&it.metrics, &it.snapshot) else {
+                continue;
+            };
+            let errors = self.errors(facts, producer, counts);
+            let least = counts.records_acknowledged;
+            let most = least + counts.records_failed + counts.records_retried;
+            let most = if counts.batches_split == 0 {
+                most as f64
+            } else {
+                f64::INFINITY
+            };
+            let mut expect = |is_right: bool, text: String| {
+                if !is_right {
+                    let text = format!("of producer {producer} {text}: {counts:?}");
+                    found.add(TOTALS, glance.at, text);
+                }
+            };
+            expect(
+                (*errors.start() as f64..=*errors.end() as f64).contains(&metrics.errors),
+                format!("{} errors are told, not {errors:?}", metrics.errors),
+            );
+            expect(
+                is(metrics.retries, counts.records_retried),
+                format!("{} retries are told", metrics.retries),
+            );
+            expect(
+                is(metrics.splits, counts.batches_split),
+                format!("{} divided batches are told", metrics.splits),
+            );
+            expect(
+                (least as f64..=most).contains(&metrics.sent),
+                format!(
+                    "{} records are told to be sent, not {least} to {most}",
+                    metrics.sent
+                ),
+            );
+        }
+    }
+}
+
+fn is(told: f64, counted: u64) -> bool {
+    (told - counted as f64).abs() < 0.5
+}
+
+/// What is told at which time.
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::MetricsGlance;
+    use crate::checker::story::Story;
+
+    fn told(reports: &[Report]) -> Story {
+        let mut story = Story::new(Reporters::default());
+        for what in reports {
+            let what = what.clone();
+            story.world(What::Reported { producer: 0, what });
+        }
+        story
+    }
+
+    fn change(name: &str) -> Report {
+        Report::Change(name.to_owned())
+    }
+
+    fn removal(name: &str) -> Report {
+        Report::Removal(name.to_owned())
+    }
+
+    #[test]
+    fn a_reporter_is_told_things_in_their_order() {
+        use Report::{Close, Context, Init};
+        for (reports, expected) in [
+            (
+                vec![Context, Init, change("a"), removal("a"), change("a"), Close],
+                0,
+            ),
+            (vec![Context, Close], 0),
+            (vec![Init, change("a")], 1),
+            (vec![Context, change("a"), Init], 1),
+            (vec![Context, Init, removal("a")], 1),
+            (vec![Context, Init, change("a"), change("a")], 1),
+            (vec![Context, Init, Close, Close], 1),
+            (vec![Context, Init, Close, change("a")], 1),
+            (vec![Context, Init, change("app-info:x"), Close], 1),
+            (vec![Context, Init, Init], 1),
+        ] {
+            let mut story = told(&reports);
+            assert_eq!(story.found().len(), expected, "{reports:?}");
+        }
+    }
+
+    #[test]
+    fn a_reporter_that_is_never_closed_is_found_when_its_sender_has_ended() {
+        for (has_ended, expected) in [(true, 1), (false, 0)] {
+            let mut story = told(&[Report::Context, Report::Init]);
+            story.producer(|producer| producer.sender_has_ended = has_ended);
+            assert_eq!(story.end().len(), expected);
+        }
+    }
+
+    #[test]
+    fn a_metric_that_is_there_and_was_not_told_is_found_and_so_is_one_that_is_gone() {
+        for (names, expected) in [(["a", "b"], 0), (["a", "c"], 1)] {
+            let mut story = told(&[Report::Context, Report::Init, change("a"), change("b")]);
+            let metrics = MetricsGlance {
+                names: names.map(str::to_owned).into(),
+                ..MetricsGlance::default()
+            };
+            story.producer(|producer| producer.metrics = Some(metrics));
+            story.moment(Moment::Idle);
+            story.glance(&[]);
+            assert_eq!(story.found().len(), expected, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn totals_that_disagree_with_what_happened_are_found() {
+        for (sent, errors, retries, splits, expected) in [
+            (3.0, 3.0, 0.0, 0.0, 0),
+            (3.0, 4.0, 0.0, 0.0, 0),
+            (2.0, 3.0, 0.0, 0.0, 0),
+            (1.0, 3.0, 0.0, 0.0, 1),
+            (4.0, 3.0, 0.0, 0.0, 1),
+            (3.0, 2.0, 0.0, 0.0, 1),
+            (3.0, 5.0, 1.0, 1.0, 3),
+            (f64::NAN, 3.0, 0.0, 0.0, 1),
+        ] {
+            let plain = [("enable.idempotence", "false")];
+            let mut story = Story::with(Totals::default(), &plain, &[]);
+            story.refuse_as(0, "Serialization { .. }");
+            story.refuse_as(1, "Call(Serialization { .. })");
+            story.refuse_as(2, "Transaction(..)");
+            story.refuse_as(3, "Call(Closed)");
+            story.producer(|producer| {
+                let snapshot = producer.snapshot.get_or_insert_default();
+                snapshot.records_acknowledged = 2;
+                snapshot.records_failed = 1;
+                producer.metrics = Some(MetricsGlance {
+                    sent,
+                    errors,
+                    retries,
+                    splits,
+                    ..MetricsGlance::default()
+                });
+            });
+            story.moment(Moment::Idle);
+            story.glance(&[]);
+            assert_eq!(story.found().len(), expected, "{sent} {errors}");
+        }
+    }
+}

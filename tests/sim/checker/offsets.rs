@@ -1,0 +1,263 @@
+//! Offsets of a group are committed with the transaction that they were given to, or not at all.
+
+use std::collections::BTreeMap;
+
+use super::facts::Facts;
+use super::transactions::{OffsetsCall, Told, Transaction, is_lied_about, is_lost};
+use super::transactions::{has_held_back, is_beyond_promise, seen};
+use super::{Found, Glance, Rule};
+use crate::events::{Event, What};
+
+/// Each call gives an offset that no other does, so what is committed tells which call it is from.
+///
+/// - Of a transaction that was called committed the offsets are committed that it took last for each partition; of one
+///   that was not committed none are.
+/// - Where a commit ended in doubt, offsets are committed if records of the same transaction are seen, and are not if
+///   one is not.
+/// - What a group has committed never goes back: offsets rise with the calls, and each group belongs to one application.
+///
+/// Excused, where a fault has held requests back: offsets of an earlier transaction that come late, when the producer has
+/// begun another, and with which they are committed in place of its own. Only epochs of their own tell transactions apart
+/// (KIP-890, from `transaction.version` 2 on).
+#[derive(Default)]
+pub(super) struct OffsetsAgree {
+    /// By group, topic and partition: all that were committed, in order.
+    committed: BTreeMap<(String, String, i32), Vec<Committed>>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Committed {
+    offset: i64,
+    event: u64,
+}
+
+const RULE: &str = "offsets";
+
+impl Rule for OffsetsAgree {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let What::OffsetsCommitted { group, offsets, .. } = &event.what else {
+            return;
+        };
+        for (topic, partition, offset) in offsets {
+            let place = (group.clone(), topic.clone(), *partition);
+            let committed = self.committed.entry(place).or_default();
+            let new = Committed {
+                offset: *offset,
+                event: facts.event,
+            };
+            let goes_back = committed.last().is_some_and(|last| last.offset > *offset);
+            if goes_back && !is_late(facts, new) {
+                let committed: Vec<_> = committed.iter().map(|it| it.offset).collect();
+                let text = format!(
+                    "group {group} went back to offset {offset} of {topic}-{partition}, from {committed:?}"
+                );
+                found.add(RULE, event.at, text);
+            }
+            committed.push(new);
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
+        for transaction in facts.transactions.all() {
+            if is_beyond_promise(facts, transaction) {
+                continue;
+            }
+            let expected = match transaction.told {
+                Told::Committed => Some(true),
+                Told::NotCommitted => Some(false),
+                Told::InDoubt => is_seen(facts, transaction),
+            };
+            let Some(expected) = expected else {
+                continue;
+            };
+            for (number, call) in transaction.offsets.iter().enumerate() {
+                let later = &transaction.offsets[number + 1..];
+                for (topic, partition) in &call.partitions {
+                    let committed = self.committed(call, topic, *partition);
+                    let own = committed.iter().find(|it| it.offset == call.offset);
+                    let is_there = own.is_some();
+                    let is_last = !later
+                        .iter()
+                        .any(|later| gives(later, call, topic, *partition));
+                    let is_wrong = if expected {
+                        let replaces =
+                            |it: &Committed| it.event > transaction.begun && is_late(facts, *it);
+                        call.is_taken && is_last && !is_there && !committed.iter().any(replaces)
+                    } else {
+                        own.is_some_and(|own| !is_late(facts, *own))
+                    };
+                    if is_wrong {
+                        let is_there = if is_there { "is" } else { "is not" };
+                        let text = format!(
+                            "offset {} of {topic}-{partition} for group {} {is_there} committed, against {}",
+                            call.offset,
+                            call.group,
+                            transaction.name()
+                        );
+                        found.add(RULE, last.at, text);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl OffsetsAgree {
+    fn committed(&self, call: &OffsetsCall, topic: &str, partition: i32) -> &[Committed] {
+        let place = (call.group.clone(), topic.to_owned(), partition);
+        self.committed.get(&place).map_or(&[], Vec::as_slice)
+    }
+}
+
+/// Whether an offset was committed when the producer that gave it had begun another transaction.
+fn is_late(facts: &Facts, committed: Committed) -> bool {
+    let known = || facts.transactions.all();
+    let gave = |it: &&Transaction| {
+        let mut calls = it.offsets.iter();
+        calls.any(|call| call.offset == committed.offset)
+    };
+    let is_held_back = |own: &&Transaction| has_held_back(facts, own.producer, committed.event);
+    let own = known().find(gave).filter(is_held_back);
+    own.is_some_and(|own| {
+        known().any(|other| {
+            other.producer == own.producer
+                && (own.begun + 1..committed.event).contains(&other.begun)
+        })
+    })
+}
+
+/// Whether a later call gives another offset for the same.
+fn gives(later: &OffsetsCall, call: &OffsetsCall, topic: &str, partition: i32) -> bool {
+    let mut places = later.partitions.iter();
+    later.offset != call.offset
+        && later.group == call.group
+        && places.any(|place| place.0 == topic && place.1 == partition)
+}
+
+/// Whether the records of a transaction are seen, as far as that tells.
+fn is_seen(facts: &Facts, transaction: &Transaction) -> Option<bool> {
+    let mut records = transaction
+        .records(facts)
+        .filter(|record| !is_lost(facts, record) && !is_lied_about(facts, record));
+    let record = records.next()?;
+    Some(seen(facts, record).next().is_some())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, Transactional, fault, transactional_scenario};
+    use crate::scenario::Fault;
+
+    #[test]
+    fn offsets_that_do_not_go_with_their_transaction_are_found() {
+        for (commits, given, expected) in [
+            (true, Some(5), 0),
+            (true, None, 1),
+            (false, None, 0),
+            (false, Some(5), 1),
+        ] {
+            let mut story = Story::transactional(OffsetsAgree::default());
+            story.begins_transaction();
+            story.sends_offset("g", 5, "t", 0, None);
+            if commits {
+                story.commits(None);
+            } else {
+                story.aborts(None);
+            }
+            if let Some(offset) = given {
+                story.offset_committed("g", "t", 0, offset);
+            }
+            assert_eq!(story.end().len(), expected, "{commits} {given:?}");
+        }
+    }
+
+    #[test]
+    fn the_last_offsets_of_a_transaction_count_and_those_that_were_not_taken_need_not() {
+        for (kind, given, expected) in [
+            (None, 6, 0),
+            (None, 5, 1),
+            (Some("TimedOut"), 6, 0),
+            (Some("TimedOut"), 5, 0),
+        ] {
+            let mut story = Story::transactional(OffsetsAgree::default());
+            story.begins_transaction();
+            story.sends_offset("g", 5, "t", 0, None);
+            story.sends_offset("g", 6, "t", 0, kind);
+            story.commits(None);
+            story.offset_committed("g", "t", 0, given);
+            assert_eq!(story.end().len(), expected, "{kind:?} {given}");
+        }
+    }
+
+    #[test]
+    fn in_doubt_offsets_go_with_the_records() {
+        for (seen, given, expected) in [
+            (true, true, 0),
+            (true, false, 1),
+            (false, true, 1),
+            (false, false, 0),
+        ] {
+            let mut story = Story::transactional(OffsetsAgree::default());
+            story.begins_transaction();
+            story.send(0, "t", 0);
+            story.append_in_transaction("t", 0, 0, &[0]);
+            story.sends_offset("g", 5, "t", 0, None);
+            story.commits(Some("TimedOut"));
+            story.marker("t", 0, 1, seen);
+            if given {
+                story.offset_committed("g", "t", 0, 5);
+            }
+            assert_eq!(story.end().len(), expected, "{seen} {given}");
+        }
+    }
+
+    #[test]
+    fn offsets_that_were_held_back_and_come_late_are_excused() {
+        for (is_held_back, goes_back, expected) in [
+            (true, false, 0),
+            (true, true, 0),
+            (false, false, 2),
+            (false, true, 1),
+        ] {
+            let late = fault(Fault::Late {
+                request: None,
+                ms: 1,
+            });
+            let mut story = Story::of(OffsetsAgree::default(), &transactional_scenario(&[late]));
+            story.initializes(0);
+            if is_held_back {
+                story.begins(0);
+            }
+            for (offset, commits) in [(5, goes_back), (6, true), (7, true)] {
+                story.begins_transaction();
+                story.sends_offset("g", offset, "t", 0, None);
+                if commits {
+                    story.commits(None);
+                } else {
+                    story.aborts(None);
+                }
+            }
+            // The first stands in for the second.
+            let given = if goes_back {
+                [5, 6, 5, 7]
+            } else {
+                [5, 5, 7, 7]
+            };
+            for offset in given {
+                story.offset_committed("g", "t", 0, offset);
+            }
+            let found = story.end().len();
+            assert_eq!(found, expected, "{is_held_back} {goes_back}");
+        }
+    }
+
+    #[test]
+    fn a_group_that_goes_back_is_found() {
+        let mut story = Story::transactional(OffsetsAgree::default());
+        for (offset, expected) in [(5, 0), (6, 0), (5, 1)] {
+            story.offset_committed("g", "t", 0, offset);
+            assert_eq!(story.found().len(), expected, "{offset}");
+        }
+    }
+}

@@ -1,0 +1,367 @@
+//! While nothing is wrong no transaction fails, and when all is right again every call comes to its end.
+
+use std::collections::BTreeMap;
+use std::mem::{Discriminant, discriminant};
+use std::time::Duration;
+
+use super::facts::{CallFacts, Facts, Moment, RecordFacts};
+use super::isolation::recovery;
+use super::{Found, Glance, Rule};
+use crate::events::{Call, Event, Outcome, ProducerIndex, What, Who};
+
+/// Transactional calls come to nothing else than success, a time-out, or a refusal as they are not for the state, if
+/// - no fault has begun, and the producer does not give up connections on which nothing is wrong;
+/// - no other producer has asked for the same transactional id;
+/// - the transaction has not gone on for as long as `transaction.timeout.ms`, or nearly;
+/// - no record of the producer has failed or was refused since it began;
+/// - and nobody has closed the producer.
+#[derive(Default)]
+pub(super) struct Undisturbed {
+    /// When a record of a producer failed last, or was refused; events.
+    failures: BTreeMap<ProducerIndex, u64>,
+    /// When a producer began its last transaction.
+    begun: BTreeMap<ProducerIndex, Duration>,
+    /// Failures that may turn out to have a reason: whose, since which event the reason may be, and when.
+    open: Vec<(ProducerIndex, u64, Duration, String)>,
+}
+
+/// When all is healed, a transactional call that has the time for everything that could have to recover does not time
+/// out; nor do several of them, each of which picks up what the one before has begun, and that have it together.
+#[derive(Default)]
+pub(super) struct EndsAfterHealing {
+    /// Since when each producer is asked for what it was asked for last.
+    asked: BTreeMap<ProducerIndex, (Discriminant<Call>, Moment)>,
+}
+
+/// While nothing is wrong, and somebody waits for the end of a transaction, the sender does not sleep for longer than an answer, a
+/// pause between attempts or the packing of a batch takes: whoever ends what it waits for wakes it.
+///
+/// Nothing is wrong where no fault has begun, no other producer uses the id, and no connection is given up on which nothing is
+/// wrong.
+#[derive(Default)]
+pub(super) struct Awake {
+    /// Since when the end of a transaction is awaited.
+    awaited: BTreeMap<ProducerIndex, Moment>,
+    /// When a sender came to wait last.
+    steps: BTreeMap<ProducerIndex, Moment>,
+}
+
+impl Rule for Awake {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        match (&event.what, event.who) {
+            (What::CallBegins { call, what }, _) if is_end(what) => {
+                let call = facts.open_calls.get(call);
+                if let Some(producer) = call.and_then(|call| call.producer) {
+                    self.awaited.insert(producer, facts.moment());
+                }
+            }
+            (What::SenderStep { .. }, Who::Sender(producer)) => {
+                self.look(facts, producer, event.at, found);
+                self.steps.insert(producer, facts.moment());
+            }
+            (What::CallEnds { .. }, _) => {
+                let ended = ended(facts).filter(|call| is_end(&call.what));
+                if let Some(producer) = ended.and_then(|call| call.producer) {
+                    self.look(facts, producer, event.at, found);
+                    self.awaited.remove(&producer);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
+impl Awake {
+    fn look(&self, facts: &Facts, producer: ProducerIndex, at: Duration, found: &mut Found) {
+        let since = [self.awaited.get(&producer), self.steps.get(&producer)];
+        let [Some(awaited), Some(step)] = since else {
+            return;
+        };
+        let Some(own) = facts.producers.get(producer) else {
+            return;
+        };
+        let slept = facts.since(*awaited).min(facts.since(*step));
+        let most = facts
+            .network
+            .slowest_answer
+            .saturating_add(own.settings.retry_backoff_max)
+            .saturating_add(facts.packing)
+            .saturating_add(Duration::from_millis(100));
+        let is_quiet = facts.faults.begun().next().is_none()
+            && facts.knows_transactions
+            && own.closing.is_none()
+            && !facts.transactions.has_rivals(producer)
+            && !facts.is_hasty(&own.settings);
+        if slept > most && is_quiet {
+            let text = format!(
+                "the sender of producer {producer} sleeps for {slept:?} while the end of a transaction is awaited; {most:?} is enough"
+            );
+            found.add("awake", at, text);
+        }
+    }
+}
+
+fn is_end(call: &Call) -> bool {
+    matches!(call, Call::Commit { .. } | Call::Abort { .. })
+}
+
+impl Rule for Undisturbed {
+    fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
+        match &event.what {
+            What::RecordRefused { record, .. } => self.note(facts, *record),
+            What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
+                // That the transaction has failed is no reason for that.
+                let is_reason = matches!(
+                    outcome,
+                    Outcome::Failed(failure) if failure.kind != "TransactionAborted"
+                );
+                if is_reason {
+                    self.note(facts, *record);
+                }
+            }
+            What::CallEnds { returned, .. } => {
+                let Some(call) = ended(facts) else {
+                    return;
+                };
+                let Some(producer) = call.producer else {
+                    return;
+                };
+                if call.what == Call::BeginTransaction && returned.kind().is_none() {
+                    self.begun.insert(producer, event.at);
+                }
+                let Some(kind) = returned.kind() else {
+                    return;
+                };
+                let is_failure = matches!(kind, "Abortable" | "Fatal" | "Fenced" | "Closed");
+                if is_failure && self.is_undisturbed(facts, producer, event.at) {
+                    let text = format!(
+                        "{:?} came to {returned:?}, and nothing was wrong",
+                        call.what
+                    );
+                    let last = facts.transactions.last_of(producer);
+                    let since = last.map_or(0, |last| last.begun);
+                    self.open.push((producer, since, event.at, text));
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, facts: &Facts, _: &Glance, found: &mut Found) {
+        for (producer, since, at, text) in self.open.drain(..) {
+            // What became of a record may be told later, or to nobody.
+            let is_reason = |record: &RecordFacts| {
+                let is_acknowledged = matches!(record.outcome, Some(Outcome::Acknowledged { .. }));
+                record.producer == producer && record.offered.event > since && !is_acknowledged
+            };
+            if !facts.records().any(is_reason) {
+                found.add("undisturbed", at, text);
+            }
+        }
+    }
+}
+
+impl Undisturbed {
+    fn note(&mut self, facts: &Facts, record: crate::events::RecordId) {
+        if let Some(record) = facts.record(record) {
+            self.failures.insert(record.producer, facts.event);
+        }
+    }
+
+    fn is_undisturbed(&self, facts: &Facts, producer: ProducerIndex, at: Duration) -> bool {
+        let Some(own) = facts.producers.get(producer) else {
+            return false;
+        };
+        let settings = &own.settings;
+        let since = facts
+            .transactions
+            .last_of(producer)
+            .map_or(0, |last| last.begun);
+        let has_failed = self
+            .failures
+            .get(&producer)
+            .is_some_and(|failed| *failed > since);
+        let begun = self.begun.get(&producer).copied().unwrap_or_default();
+        let took = at.saturating_sub(begun) + Duration::from_millis(10);
+        let is_right = settings.transaction_timeout.is_some_and(|timeout| {
+            // `transaction.max.timeout.ms` of brokers.
+            timeout <= Duration::from_secs(15 * 60) && took < timeout
+        });
+        facts.faults.begun().next().is_none()
+            && facts.knows_transactions
+            && is_right
+            && !has_failed
+            && own.closing.is_none()
+            && !facts.transactions.has_rivals(producer)
+            && !facts.is_hasty(settings)
+    }
+}
+
+impl Rule for EndsAfterHealing {
+    fn see(&mut self, facts: &Facts, event: &Event, found: &mut Found) {
+        let What::CallEnds { returned, .. } = &event.what else {
+            return;
+        };
+        let Some(call) = ended(facts) else {
+            return;
+        };
+        let Some((producer, own)) = call
+            .producer
+            .and_then(|it| Some((it, facts.producers.get(it)?)))
+        else {
+            return;
+        };
+        match returned.kind() {
+            Some("TimedOut") => {}
+            // Not for the state: that one is asked for something is as it was.
+            Some("WrongState" | "Misuse") => return,
+            _ => {
+                self.asked.remove(&producer);
+                return;
+            }
+        }
+        let healed = facts.faults.healed;
+        if healed.is_none_or(|healed| call.began.at < healed) || facts.is_hasty(&own.settings) {
+            return;
+        }
+        let needed = recovery(&own.settings)
+            .saturating_add(own.settings.delivery_timeout)
+            .saturating_add(facts.network.slowest_answer.saturating_mul(20))
+            .saturating_add(facts.user_time)
+            .saturating_add(facts.packing.saturating_mul(4))
+            .saturating_add(Duration::from_secs(8));
+        let kind = discriminant(&call.what);
+        let asked = self.asked.entry(producer).or_insert((kind, call.began));
+        if asked.0 != kind {
+            *asked = (kind, call.began);
+        }
+        let had = facts.since(asked.1);
+        if had > needed {
+            let text = format!(
+                "{:?} of producer {producer} timed out, {had:?} after it was asked for, with all healed",
+                call.what
+            );
+            found.add("ends after healing", event.at, text);
+        }
+    }
+}
+
+/// The transactional call that has ended.
+fn ended(facts: &Facts) -> Option<&CallFacts> {
+    let ended = facts.ended_call.as_ref();
+    ended.filter(|call| call.what.is_transactional())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::checker::story::{Story, Transactional, failed, fault, transactional_scenario};
+    use crate::events::Returned;
+    use crate::scenario::Fault;
+
+    #[test]
+    fn a_sender_that_sleeps_while_an_end_is_awaited_is_found_while_nothing_is_wrong() {
+        for (slept_ms, is_wrong, expected) in
+            [(100, false, 0), (60_000, false, 1), (60_000, true, 0)]
+        {
+            let scenario = transactional_scenario(&[fault(Fault::Cut { node: 0 })]);
+            let mut story = Story::of(Awake::default(), &scenario);
+            story.initializes(0);
+            story.begins_transaction();
+            let step = || What::SenderStep {
+                waits: true,
+                until: None,
+            };
+            story.at_ms(1_000).sender(step());
+            story.at_ms(70_000);
+            if is_wrong {
+                story.begins(0);
+            }
+            let call = story.call(Call::Abort { timeout: None });
+            story.sender(step());
+            story.at_ms(70_000 + slept_ms).ends(call, Returned::Ok);
+            assert_eq!(story.found().len(), expected, "{slept_ms} {is_wrong}");
+        }
+    }
+
+    #[test]
+    fn a_transaction_that_fails_and_nothing_is_wrong_is_found() {
+        for (reason, expected) in [
+            ("", 1),
+            ("fault", 0),
+            ("record", 0),
+            ("time", 0),
+            ("rival", 0),
+        ] {
+            let scenario = transactional_scenario(&[fault(Fault::Cut { node: 0 })]);
+            let mut story = Story::of(Undisturbed::default(), &scenario);
+            story.initializes(0);
+            story.begins_transaction();
+            match reason {
+                "fault" => story.begins(0),
+                "record" => {
+                    story.send(0, "t", 0);
+                    story.told(0, failed("t-0: lost", true));
+                }
+                "time" => {
+                    story.at_ms(60_000);
+                }
+                "rival" => story.initializes(1),
+                _ => {}
+            }
+            story.commits(Some("Abortable"));
+            assert_eq!(story.end().len(), expected, "{reason}");
+        }
+    }
+
+    const SHORT: &[(&str, &str)] = &[
+        ("transactional.id", "x"),
+        ("request.timeout.ms", "500"),
+        ("delivery.timeout.ms", "1000"),
+        ("socket.connection.setup.timeout.max.ms", "500"),
+        ("socket.connection.setup.timeout.ms", "500"),
+    ];
+
+    #[test]
+    fn a_call_that_times_out_when_all_is_healed_is_found_if_it_had_the_time() {
+        for (is_healed, after_ms, expected) in
+            [(true, 60_000, 1), (true, 5_000, 0), (false, 60_000, 0)]
+        {
+            let mut story = Story::with(EndsAfterHealing::default(), SHORT, &[]);
+            if is_healed {
+                story.world(What::Healed);
+            }
+            let call = story.call(Call::Commit { timeout: None });
+            let returned = Returned::Error {
+                kind: "TimedOut".into(),
+                text: String::new(),
+            };
+            story.at_ms(after_ms).ends(call, returned);
+            assert_eq!(story.found().len(), expected, "{is_healed} {after_ms}");
+        }
+    }
+
+    #[test]
+    fn calls_that_time_out_over_and_over_when_all_is_healed_are_found_if_they_had_the_time_together()
+     {
+        for (between, expected) in [(None, 1), (Some("WrongState"), 1), (Some("Abortable"), 0)] {
+            let mut story = Story::with(EndsAfterHealing::default(), SHORT, &[]);
+            story.world(What::Healed);
+            for second in (5..=30).step_by(5) {
+                story.at_ms(second * 1_000 - 4_999);
+                let call = story.call(Call::Abort { timeout: None });
+                let returned = Returned::Error {
+                    kind: "TimedOut".into(),
+                    text: String::new(),
+                };
+                story.at_ms(second * 1_000).ends(call, returned);
+                if second == 15 {
+                    if let Some(kind) = between {
+                        story.aborts(Some(kind));
+                    }
+                }
+            }
+            assert_eq!(story.found().len().min(1), expected, "{between:?}");
+        }
+    }
+}

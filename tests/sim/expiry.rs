@@ -1,0 +1,248 @@
+//! Certificates that expire while a producer is connected, its own and its brokers': nobody looks at them again on
+//! connections that stand; new ones fail with the date and the key, and when there is a new certificate records arrive.
+
+use std::pin::pin;
+use std::task::{Context, Waker};
+use std::time::Duration;
+
+use kafka_producer::internals::simulation::{
+    BrokersOptions, NetworkOptions, Parking, SimSender, TlsOptions, TlsTrouble, World, build, close,
+};
+use kafka_producer::testing::{KafkaRelease, TestTls};
+use kafka_producer::{
+    Delivery, FutureRecordMetadata, KafkaProducer, ProduceError, ProducerConfig, ProducerRecord,
+};
+
+use crate::certificates::{Party, Years, issued, trusted};
+
+/// The clock of a world begins in September 2021.
+const SHORT: Years = (2021, 2022);
+const LONG: Years = (2021, 2030);
+const HALF_A_YEAR_MS: i64 = 180 * 24 * 3600 * 1000;
+
+const QUIET: NetworkOptions = NetworkOptions {
+    connect_us: 0,
+    latency_us: 1000,
+    capacity: 64 * 1024,
+    splits: false,
+    short_read_drains: true,
+    spurious_percent: 0,
+    at_once_percent: 0,
+};
+
+/// A producer of one broker, stepped on this thread.
+struct Stage {
+    world: World,
+    producer: KafkaProducer<str, str>,
+    sender: SimSender,
+}
+
+impl Stage {
+    /// The broker's certificate is valid in these years, and the client's, if it has one; brokers ask for it then.
+    fn new(protocol: &str, broker: Years, client: Option<Years>) -> Self {
+        let hosts = World::hosts(1, false, 0);
+        let listener = |years| {
+            let (chain, key) = issued(Party::Broker, &hosts, years);
+            let listener = TestTls::new(chain, key);
+            match client {
+                Some(_) => listener.require_client_certificate(trusted()),
+                None => listener,
+            }
+        };
+        let tls = TlsOptions {
+            right: listener(broker),
+            // Not that: what the broker has when it is mended.
+            expired: listener(LONG),
+            other_name: listener(broker),
+            other_authority: listener(broker),
+        };
+        let brokers = BrokersOptions {
+            verify_transactions: false,
+            nodes: 1,
+            release: KafkaRelease::V3_0,
+            replication: 1,
+            auto_create_topics: true,
+            by_name: false,
+            first_epoch: 0,
+            sasl: None,
+            tls: Some(tls),
+        };
+        let world = World::new(&QUIET, &brokers, 7);
+        // Nobody sleeps here.
+        drop(Parking::new(&world));
+        let (producer, sender) = producer(&world, protocol, client);
+        Self {
+            world,
+            producer,
+            sender,
+        }
+    }
+
+    /// What becomes of a record.
+    fn send(&mut self) -> Result<i64, ProduceError> {
+        let mut future: Option<FutureRecordMetadata> = None;
+        let producer = &self.producer;
+        until(&self.world, &mut self.sender, || {
+            if future.is_none() {
+                // Until its topic is known it is not taken.
+                future = producer
+                    .try_send(ProducerRecord::new("t", "v").with_partition(0))
+                    .ok();
+            }
+            future.as_ref().is_some_and(FutureRecordMetadata::is_done)
+        });
+        let told = future.expect("it was taken").get();
+        told.map(|metadata| metadata.offset())
+    }
+
+    /// The record is not written, and this is told of it.
+    #[track_caller]
+    fn refused(&mut self, words: &[&str]) {
+        let error = self.send().unwrap_err();
+        let text = error.to_string();
+        for word in words {
+            assert!(text.contains(word), "{word:?} is not in: {text}");
+        }
+        assert_eq!(error.delivery(), Delivery::NotWritten, "{text}");
+    }
+
+    fn half_a_year_passes(&self) {
+        self.world.jump_wall_clock(HALF_A_YEAR_MS);
+    }
+
+    /// The connection ends, and the producer sees it before it sends again.
+    fn cut(&mut self) {
+        self.world.cut(0);
+        let later = self.world.elapsed() + Duration::from_millis(10);
+        self.world.advance_to(later);
+        self.world.do_what_is_due();
+        while self.sender.is_due() {
+            self.sender.step();
+        }
+    }
+
+    /// What a drop would wait for is done in steps.
+    fn end(self) {
+        let Self {
+            world,
+            producer,
+            mut sender,
+        } = self;
+        let parking = Parking::new(&world);
+        let mut closing = pin!(close(&parking, &producer, None));
+        let mut context = Context::from_waker(Waker::noop());
+        until(&world, &mut sender, || {
+            closing.as_mut().poll(&mut context).is_ready()
+        });
+    }
+}
+
+/// Lets everything happen until this is so.
+fn until(world: &World, sender: &mut SimSender, mut is_so: impl FnMut() -> bool) {
+    let end = world.elapsed() + Duration::from_secs(60);
+    let step = |sender: &mut SimSender| {
+        while sender.is_due() {
+            sender.step();
+        }
+    };
+    loop {
+        world.do_what_is_due();
+        step(sender);
+        if is_so() {
+            return;
+        }
+        // It may have been asked for something.
+        step(sender);
+        let next = sender.waits_until().into_iter().chain(world.next_event());
+        let Some(next) = next.min() else {
+            assert!(is_so(), "it does not come to it");
+            return;
+        };
+        assert!(next < end, "it does not come to it");
+        world.advance_to(next.max(world.elapsed()));
+    }
+}
+
+fn producer(
+    world: &World,
+    protocol: &str,
+    client: Option<Years>,
+) -> (KafkaProducer<str, str>, SimSender) {
+    let config = ProducerConfig::builder()
+        .set("bootstrap.servers", world.bootstrap_servers())
+        .set("security.protocol", "SSL")
+        .set("ssl.enabled.protocols", protocol)
+        .set("ssl.truststore.type", "PEM")
+        .set("ssl.truststore.certificates", trusted())
+        .set("request.timeout.ms", "1000")
+        .set("delivery.timeout.ms", "3000");
+    let config = match client {
+        None => config,
+        Some(years) => {
+            let (chain, key) = issued(Party::Client, &["client.sim".to_owned()], years);
+            config
+                .set("ssl.keystore.type", "PEM")
+                .set("ssl.keystore.key", key)
+                .set("ssl.keystore.certificate.chain", chain)
+        }
+    };
+    let builder = KafkaProducer::<str, str>::builder(config.build().unwrap()).stock_serializers();
+    build(builder, world, 7).unwrap()
+}
+
+const PROTOCOLS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
+
+#[test]
+fn a_brokers_certificate_that_expires_ends_no_connection_and_refuses_the_next_until_it_is_renewed()
+{
+    for protocol in PROTOCOLS {
+        let mut stage = Stage::new(protocol, SHORT, None);
+        assert_eq!(stage.send().unwrap(), 0);
+        stage.half_a_year_passes();
+        assert_eq!(stage.send().unwrap(), 1, "the connection stands");
+        stage.cut();
+        // Also a session that could be taken up again, in which no certificate is shown.
+        for _ in 0..2 {
+            stage.refused(&[
+                "authentication failed",
+                "the certificate of the broker has expired",
+                "which says 2022-",
+                "the bound is 2022-01-01 00:00:00 UTC",
+                "ssl.truststore.location",
+            ]);
+        }
+        stage.world.trouble_tls(0, TlsTrouble::Expired);
+        assert_eq!(stage.send().unwrap(), 2, "the same producer goes on");
+        stage.end();
+    }
+}
+
+#[test]
+fn a_clients_certificate_that_expires_ends_no_connection_and_refuses_the_next_until_it_is_renewed()
+{
+    for protocol in PROTOCOLS {
+        let mut stage = Stage::new(protocol, LONG, Some(SHORT));
+        assert_eq!(stage.send().unwrap(), 0);
+        stage.half_a_year_passes();
+        assert_eq!(stage.send().unwrap(), 1, "the connection stands");
+        stage.cut();
+        // What the broker has kept of the session is gone with its restart.
+        stage.world.trouble_tls(0, TlsTrouble::Expired);
+        stage.refused(&[
+            "authentication failed",
+            "does not accept the client certificate: CertificateExpired",
+            "2022-01-01 00:00:00 UTC",
+            "ssl.keystore.location",
+        ]);
+        // A producer reads its certificate once: the next one has the new.
+        let (producer, sender) = producer(&stage.world, protocol, Some(LONG));
+        let mut next = Stage {
+            world: stage.world.clone(),
+            producer,
+            sender,
+        };
+        stage.end();
+        assert_eq!(next.send().unwrap(), 2);
+        next.end();
+    }
+}

@@ -1,0 +1,421 @@
+//! What an application knows of its transactions, and its transactional calls.
+
+use std::rc::Rc;
+use std::sync::Arc;
+use std::time::Duration;
+
+use kafka_producer::internals::simulation::{Parking, TransactionalCall, transactional};
+use kafka_producer::{
+    ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition, TransactionError,
+    TransactionErrorKind,
+};
+
+use super::application::ThreadOf;
+use super::stage::{Producer, Stage};
+use crate::events::{Call, CallId, ProducerIndex, Returned, What};
+use crate::scenario::{Crash, TransactionOp, TxnStage};
+
+/// What an application knows of its transactions, as its calls were told.
+#[derive(Debug, Default)]
+pub(crate) struct Application {
+    /// The producer has a transactional id.
+    pub(crate) is_transactional: bool,
+    pub(crate) phase: Phase,
+    /// What it is at.
+    pub(crate) at: TxnStage,
+    /// A call that timed out, and was not told yet what came of it.
+    pub(crate) pending: Option<Made>,
+    /// A transactional call is under way.
+    pub(crate) is_calling: bool,
+    /// Its first thread does nothing more.
+    pub(crate) is_over: bool,
+    /// When it is to crash.
+    crash: Option<Crash>,
+    /// In so many steps of the run.
+    pub(crate) crashes_in: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Phase {
+    #[default]
+    New,
+    Ready,
+    Open,
+    /// The transaction has failed.
+    MustAbort,
+    /// The producer can do nothing more.
+    Over,
+}
+
+/// A call, with what it was made with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Made {
+    Init,
+    Begin,
+    SendOffsets {
+        group: String,
+        offset: i64,
+        partitions: Vec<(String, i32)>,
+    },
+    Commit,
+    Abort,
+}
+
+impl Application {
+    pub(crate) fn new(is_transactional: bool, crash: Option<Crash>) -> Self {
+        Self {
+            is_transactional,
+            crash,
+            ..Self::default()
+        }
+    }
+
+    /// A transaction is open, as far as the application knows.
+    pub(crate) fn is_open(&self) -> bool {
+        self.phase == Phase::Open
+    }
+
+    /// What is sent now can be no part of a transaction, though it would have to be.
+    pub(crate) fn is_shut(&self) -> bool {
+        self.is_transactional && !self.is_open()
+    }
+
+    fn comes_to(&mut self, stage: TxnStage) {
+        self.at = stage;
+        if let Some(crash) = self.crash.as_mut().filter(|crash| crash.stage == stage) {
+            crash.nth = crash.nth.saturating_sub(1);
+            if crash.nth == 0 {
+                self.crashes_in = Some(crash.steps);
+                self.crash = None;
+            }
+        }
+    }
+
+    /// A call begins.
+    fn calls(&mut self, made: &Made) {
+        self.is_calling = true;
+        match made {
+            Made::Init => self.comes_to(TxnStage::Initializing),
+            Made::SendOffsets { .. } => self.comes_to(TxnStage::SendingOffsets),
+            Made::Commit => self.comes_to(TxnStage::Committing),
+            Made::Abort => self.comes_to(TxnStage::Aborting),
+            Made::Begin => {}
+        }
+    }
+
+    /// A call has ended; where it was not for the state, nothing has changed.
+    fn was_told(&mut self, made: &Made, told: &Result<(), TransactionError>) {
+        self.is_calling = false;
+        let kind = told.as_ref().err().map(TransactionError::kind);
+        match kind {
+            Some(TransactionErrorKind::TimedOut) => self.pending = Some(made.clone()),
+            Some(TransactionErrorKind::WrongState | TransactionErrorKind::Misuse(_)) => {}
+            Some(TransactionErrorKind::Abortable) => {
+                self.pending = None;
+                self.phase = Phase::MustAbort;
+            }
+            Some(_) => {
+                self.pending = None;
+                self.phase = Phase::Over;
+            }
+            None => {
+                self.pending = None;
+                self.phase = match made {
+                    Made::Init | Made::Commit | Made::Abort => Phase::Ready,
+                    Made::Begin | Made::SendOffsets { .. } => Phase::Open,
+                };
+            }
+        }
+        match self.phase {
+            Phase::Open if *made == Made::Begin => self.comes_to(TxnStage::Begun),
+            Phase::Open => self.at = TxnStage::Begun,
+            Phase::Ready if kind.is_none() => self.comes_to(TxnStage::Between),
+            _ => {}
+        }
+    }
+}
+
+impl Made {
+    fn of(op: &TransactionOp, stage: &Stage) -> Self {
+        match op {
+            TransactionOp::Init => Self::Init,
+            TransactionOp::Begin => Self::Begin,
+            TransactionOp::SendOffsets { group, partitions } => Self::SendOffsets {
+                group: group.clone(),
+                offset: stage.new_offset(),
+                partitions: partitions.clone(),
+            },
+            TransactionOp::Commit => Self::Commit,
+            TransactionOp::Abort => Self::Abort,
+        }
+    }
+
+    fn event(&self, timeout: Option<Duration>) -> Call {
+        match self {
+            Self::Init => Call::InitTransactions { timeout },
+            Self::Begin => Call::BeginTransaction,
+            Self::SendOffsets {
+                group,
+                offset,
+                partitions,
+            } => Call::SendOffsets {
+                group: group.clone(),
+                offset: *offset,
+                partitions: partitions.clone(),
+                timeout,
+            },
+            Self::Commit => Call::Commit { timeout },
+            Self::Abort => Call::Abort { timeout },
+        }
+    }
+
+    /// Makes the call, for an application that is told what comes of it.
+    async fn make(
+        &self,
+        stage: &Rc<Stage>,
+        parking: &Parking,
+        index: ProducerIndex,
+        producer: &Producer,
+        timeout: Option<Duration>,
+    ) -> Result<(), TransactionError> {
+        stage.application(index, |it| it.calls(self));
+        let call = match self {
+            Self::Begin => None,
+            Self::Init => Some(TransactionalCall::Init),
+            Self::Commit => Some(TransactionalCall::Commit),
+            Self::Abort => Some(TransactionalCall::Abort),
+            Self::SendOffsets {
+                group,
+                offset,
+                partitions,
+            } => {
+                let offsets = partitions.iter().map(|(topic, partition)| {
+                    let place = TopicPartition::new(topic.as_str(), *partition);
+                    (place, OffsetAndMetadata::new(*offset))
+                });
+                let group = ConsumerGroupMetadata::new(group.as_str());
+                Some(TransactionalCall::SendOffsets(offsets.collect(), group))
+            }
+        };
+        let told = match call {
+            None => producer.begin_transaction(),
+            Some(call) => transactional(parking, producer, call, timeout).await,
+        };
+        stage.application(index, |it| it.was_told(self, &told));
+        told
+    }
+}
+
+fn returned(told: &Result<(), TransactionError>) -> Returned {
+    match told {
+        Ok(()) => Returned::Ok,
+        Err(error) => Returned::Error {
+            kind: format!("{:?}", error.kind()),
+            text: error.to_string(),
+        },
+    }
+}
+
+fn is_time_out(told: &Result<(), TransactionError>) -> bool {
+    matches!(told, Err(error) if error.is_retriable())
+}
+
+/// One that timed out goes on with the next try at once, or a little later where it had no time at all.
+const NO_TIME: Duration = Duration::from_millis(20);
+const PAUSE_US: u64 = 30_000;
+
+/// How long the application waits for the end of a transactional producer that is of no use any more.
+const CLOSE: Duration = Duration::from_secs(5);
+
+impl ThreadOf {
+    /// One call, again while it times out, if it is for the state that the application knows of.
+    pub(super) async fn transaction(&self, op: &TransactionOp, timeout_ms: Option<u64>) {
+        let phase = self.stage.application(self.producer, |it| it.phase);
+        let is_right = match op {
+            TransactionOp::Init => phase == Phase::New,
+            TransactionOp::Begin => phase == Phase::Ready,
+            TransactionOp::SendOffsets { .. } | TransactionOp::Commit => phase == Phase::Open,
+            TransactionOp::Abort => matches!(phase, Phase::Open | Phase::MustAbort),
+        };
+        if !is_right || self.stage.is_closing.get() {
+            return;
+        }
+        let timeout = timeout_ms.map(Duration::from_millis);
+        self.until_told(&Made::of(op, &self.stage), timeout).await;
+        if self.phase() == Phase::MustAbort {
+            self.until_told(&Made::Abort, timeout).await;
+        }
+        if self.phase() == Phase::Over && !self.stage.application(self.producer, |it| it.is_over) {
+            self.stage
+                .application(self.producer, |it| it.is_over = true);
+            if self.stage.random(fastrand::Rng::bool) {
+                self.close(Some(CLOSE)).await;
+            }
+        }
+    }
+
+    fn phase(&self) -> Phase {
+        self.stage.application(self.producer, |it| it.phase)
+    }
+
+    async fn until_told(&self, made: &Made, timeout: Option<Duration>) {
+        loop {
+            let Some(producer) = self.producer() else {
+                return;
+            };
+            let told = self.make(&producer, made, timeout).await;
+            drop(producer);
+            if !is_time_out(&told) || self.stage.is_closing.get() {
+                return;
+            }
+            let gives_up = matches!(made, Made::SendOffsets { .. })
+                && self.stage.random(|random| random.u32(..3)) == 0;
+            if gives_up {
+                // The transaction can be ended all the same.
+                return;
+            }
+            if self.stage.random(|random| random.u32(..8)) == 0 {
+                let others = [
+                    TransactionOp::Init,
+                    TransactionOp::Begin,
+                    TransactionOp::Commit,
+                ];
+                let other = self.stage.random(|random| random.usize(..others.len()));
+                let other = Made::of(&others[other], &self.stage);
+                // Offsets that are not told of keep no transaction from its end.
+                if other != *made && !(other == Made::Commit && is_offsets(made)) {
+                    self.stray_call(&other).await;
+                }
+            }
+            let pause = match timeout {
+                Some(timeout) if timeout < NO_TIME => {
+                    self.stage.random(|random| random.u64(1_000..PAUSE_US))
+                }
+                None | Some(_) => self.stage.random(|random| random.u64(..1_000)),
+            };
+            self.parking.sleep(Duration::from_micros(pause)).await;
+            if self.stage.is_closing.get() {
+                return;
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        producer: &Arc<Producer>,
+        made: &Made,
+        timeout: Option<Duration>,
+    ) -> Result<(), TransactionError> {
+        let call = self.begin(made.event(timeout));
+        let told = made
+            .make(&self.stage, &self.parking, self.producer, producer, timeout)
+            .await;
+        self.end(call, returned(&told));
+        told
+    }
+
+    /// Whatever the state: one that is right is none.
+    pub(super) async fn stray(&self, op: &TransactionOp) {
+        let phase = self.phase();
+        let is_wrong = match op {
+            TransactionOp::Init => phase != Phase::New,
+            TransactionOp::Begin => phase != Phase::Ready,
+            TransactionOp::SendOffsets { .. } | TransactionOp::Commit => phase != Phase::Open,
+            TransactionOp::Abort => !matches!(phase, Phase::Open | Phase::MustAbort),
+        };
+        if is_wrong && !self.stage.is_closing.get() {
+            self.stray_call(&Made::of(op, &self.stage)).await;
+        }
+    }
+
+    async fn stray_call(&self, made: &Made) {
+        let Some(producer) = self.producer() else {
+            return;
+        };
+        let (pending, at) = self
+            .stage
+            .application(self.producer, |it| (it.pending.clone(), it.at));
+        // It may be refused for what the application will be told of the call that is not over.
+        let before = self.phase();
+        let told = self.make(&producer, made, Some(Duration::ZERO)).await;
+        self.stage.application(self.producer, |it| {
+            it.at = at;
+            if told.is_ok() {
+                (it.pending, it.phase) = (pending, before);
+            }
+        });
+    }
+}
+
+fn is_offsets(made: &Made) -> bool {
+    matches!(made, Made::SendOffsets { .. })
+}
+
+/// What the run does at the end with a transactional producer: all calls have their time, and are told what they came
+/// to.
+pub(super) struct Last<'l> {
+    pub(super) stage: &'l Rc<Stage>,
+    pub(super) parking: &'l Parking,
+    pub(super) index: ProducerIndex,
+    pub(super) timeout: Duration,
+}
+
+impl Last<'_> {
+    /// Ends what is open, and begins a transaction. False if that cannot be.
+    pub(super) async fn begins(&self) -> bool {
+        let (stage, index) = (Rc::clone(self.stage), self.index);
+        let is_free = move || !stage.application(index, |it| it.is_calling);
+        self.parking
+            .wait_until_within("a call", self.timeout, is_free)
+            .await;
+        if self.stage.application(self.index, |it| it.is_calling) {
+            return false;
+        }
+        loop {
+            let (phase, pending) = self
+                .stage
+                .application(self.index, |it| (it.phase, it.pending.clone()));
+            let next = match (pending, phase) {
+                (Some(pending), _) => pending,
+                (None, Phase::New) => Made::Init,
+                (None, Phase::Ready) => Made::Begin,
+                (None, Phase::Open | Phase::MustAbort) => Made::Abort,
+                (None, Phase::Over) => return false,
+            };
+            let told = self.call(&next).await;
+            match told {
+                Some(Ok(())) if next == Made::Begin => return true,
+                Some(Ok(())) => {}
+                Some(Err(error)) if error.is_abortable() => {}
+                Some(Err(_)) | None => return false,
+            }
+        }
+    }
+
+    /// Commits it.
+    pub(super) async fn commits(&self) {
+        if let Some(Err(error)) = self.call(&Made::Commit).await {
+            if error.is_abortable() {
+                self.call(&Made::Abort).await;
+            }
+        }
+    }
+
+    async fn call(&self, made: &Made) -> Option<Result<(), TransactionError>> {
+        let producer = self.stage.producer(self.index)?;
+        let call: CallId = self.stage.new_call();
+        let timeout = Some(self.timeout);
+        self.stage.say(What::CallBegins {
+            call,
+            what: made.event(timeout),
+        });
+        let told = made
+            .make(self.stage, self.parking, self.index, &producer, timeout)
+            .await;
+        self.stage.say(What::CallEnds {
+            call,
+            returned: returned(&told),
+        });
+        Some(told)
+    }
+}
