@@ -66,7 +66,8 @@ impl Plan {
         variable: impl Fn(&str) -> Option<String>,
         fresh: u64,
     ) -> Result<Self, String> {
-        let number = |name: &str| match variable(name) {
+        // An empty value is none: shells pass one for a variable that could not be filled in.
+        let number = |name: &str| match variable(name).filter(|text| !text.trim().is_empty()) {
             None => Ok(None),
             Some(text) => parse(&text)
                 .map(Some)

@@ -252,6 +252,10 @@ fn what_is_run_is_read_from_the_environment() {
     let read = |variables: &[(&str, &str)]| plan(variables, "read").runs;
     assert_eq!(read(&[]), range(0, Some(100), true));
     assert_eq!(read(&[("SEEDS", "7")]), range(0, Some(7), true));
+    assert_eq!(
+        read(&[("SEED_START", ""), ("SEEDS", "7")]),
+        range(0, Some(7), true)
+    );
     assert_eq!(read(&[("DURATION", "9")]), range(0, None, true));
     assert_eq!(read(&[("SEED_START", "0x10")]), range(16, Some(100), false));
     assert_eq!(
