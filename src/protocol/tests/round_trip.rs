@@ -1,4 +1,4 @@
-//! What one side writes, the other reads.
+//! Round trips: a decoded message equals the encoded one.
 
 use bytes::Bytes;
 use proptest::prelude::*;
