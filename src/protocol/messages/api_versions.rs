@@ -95,8 +95,8 @@ impl ResponseBody for ApiVersionsResponse {
     /// Decodes a response in the request's version; if that fails, in version 0.
     ///
     /// A broker that does not support the request's version answers in version 0 with `UNSUPPORTED_VERSION` (KIP-511).
-    /// The bytes after the ranges are then not a throttle time. Ranges that cannot be decoded count as none (librdkafka's mock
-    /// broker writes such ranges): the next request is of version 0 then.
+    /// The bytes after the ranges are then not a throttle time. Ranges that cannot be decoded count as none
+    /// (librdkafka's mock broker writes such ranges): the next request is of version 0 then.
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut oldest = r.clone();
         if oldest.clone().error_code("the error")? == ErrorCode::UnsupportedVersion {

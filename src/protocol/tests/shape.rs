@@ -388,8 +388,8 @@ fn an_api_versions_response_in_version_0_is_decoded_whatever_version_was_request
     }
 }
 
-/// KIP-511. The first payload is the response of librdkafka's mock broker to version 3. It encodes a count of one range as
-/// the byte 1, where a compact array has 2; so the range would be decoded as a throttle time of 1,179,648 ms.
+/// KIP-511. The first payload is the response of librdkafka's mock broker to version 3. It encodes a count of one range
+/// as the byte 1, where a compact array has 2; so the range would be decoded as a throttle time of 1,179,648 ms.
 #[test]
 fn no_throttle_time_is_read_from_an_unsupported_version_response() {
     let mock = [

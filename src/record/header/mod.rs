@@ -165,8 +165,8 @@ impl Headers {
         self.list.is_empty()
     }
 
-    /// Makes the headers read-only. The producer never does it: `send` takes the record, so its headers cannot be changed
-    /// afterwards.
+    /// Makes the headers read-only. The producer never does it: `send` takes the record, so its headers cannot be
+    /// changed afterwards.
     ///
     /// # Kafka
     /// `RecordHeaders#setReadOnly`, which Kafka's producer calls in `send`.

@@ -63,14 +63,14 @@ pub(super) fn describe(
 ) -> String {
     if opening.is_some_and(Opening::is_http) {
         return format!(
-            "{who} responded to TLS with plain HTTP: it is a web server or a proxy, not a broker (check bootstrap.servers, \
-             and the advertised.listeners of the brokers)"
+            "{who} responded to TLS with plain HTTP: it is a web server or a proxy, not a broker (check \
+             bootstrap.servers, and the advertised.listeners of the brokers)"
         );
     }
     if opening.is_some_and(Opening::is_blank) {
         return format!(
-            "{who} ended the handshake with unreadable bytes, as brokers do that have no TLS version or cipher suite in \
-             common with this client (check {ENABLED_PROTOCOLS} and {CIPHER_SUITES}, and those of the broker)"
+            "{who} ended the handshake with unreadable bytes, as brokers do that have no TLS version or cipher suite \
+             in common with this client (check {ENABLED_PROTOCOLS} and {CIPHER_SUITES}, and those of the broker)"
         );
     }
     if opening.is_some_and(Opening::is_not_tls) {
@@ -258,7 +258,8 @@ fn of_incompatibility(why: &PeerIncompatible, who: &str) -> String {
 
 fn of_versions(who: &str) -> String {
     format!(
-        "{who} has no TLS version in common with this client (check {ENABLED_PROTOCOLS} and ssl.protocol, and those of the broker)"
+        "{who} has no TLS version in common with this client (check {ENABLED_PROTOCOLS} and ssl.protocol, and those of \
+         the broker)"
     )
 }
 

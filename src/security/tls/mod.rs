@@ -282,8 +282,8 @@ impl TlsFailures {
         let who = self.who();
         if opening.is_empty() {
             format!(
-                "{who} closed the connection at the beginning of TLS, as a plain text listener or a firewall does (check \
-                 the port, and security.protocol)"
+                "{who} closed the connection at the beginning of TLS, as a plain text listener or a firewall does \
+                 (check the port, and security.protocol)"
             )
         } else {
             format!("{who} closed the connection during the TLS handshake")

@@ -8,8 +8,8 @@ use crate::compress::Compressor;
 const LIMIT: usize = 1 << 20;
 
 proptest! {
-    /// Restaging a converted set yields the records that it was made from, byte for byte, without headers. Magic 0 has no
-    /// timestamps.
+    /// Restaging a converted set yields the records that it was made from, byte for byte, without headers. Magic 0 has
+    /// no timestamps.
     #[test]
     fn a_restaged_set_has_the_records_it_was_made_from(batch in any_batch(), codec in codecs()) {
         let (records, per_chunk, headers) = batch;
