@@ -99,7 +99,7 @@ fn authenticated(error: ErrorCode, words: Option<&str>, session: i64) -> Respons
 }
 
 /// Runs the exchange up to the SaslHandshake response; returns the next step, and the request's correlation id.
-fn shaken(
+fn after_handshake_response(
     exchange: &mut dyn Authenticator,
     answer_with: &Response,
 ) -> Result<AuthStep, AuthFailure> {
@@ -121,8 +121,11 @@ fn shaken(
 }
 
 /// Runs the exchange up to the response to the token.
-fn told(exchange: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep, AuthFailure> {
-    let step = shaken(exchange, &handshake(ErrorCode::NoError, &["PLAIN"]));
+fn after_token_response(
+    exchange: &mut dyn Authenticator,
+    answer_with: &Response,
+) -> Result<AuthStep, AuthFailure> {
+    let step = after_handshake_response(exchange, &handshake(ErrorCode::NoError, &["PLAIN"]));
     let (header, asked) = request(step);
     let Request::SaslAuthenticate(asked) = asked else {
         panic!("{asked:?}");
@@ -139,7 +142,7 @@ fn told(exchange: &mut dyn Authenticator, answer_with: &Response) -> Result<Auth
 #[test]
 fn the_order_is_api_versions_then_handshake_then_token() {
     let mut exchange = authenticator();
-    let step = told(&mut *exchange, &authenticated(ErrorCode::NoError, None, 0));
+    let step = after_token_response(&mut *exchange, &authenticated(ErrorCode::NoError, None, 0));
     assert!(
         matches!(
             step,
@@ -156,7 +159,7 @@ fn the_order_is_api_versions_then_handshake_then_token() {
 fn reauthentication_starts_before_the_session_expires_without_api_versions() {
     let mut exchange = authenticator();
     let content = authenticated(ErrorCode::NoError, None, 10_000);
-    let Ok(AuthStep::Complete { again }) = told(&mut *exchange, &content) else {
+    let Ok(AuthStep::Complete { again }) = after_token_response(&mut *exchange, &content) else {
         panic!("not complete");
     };
     let after = again.remaining(NOW).unwrap();
@@ -197,16 +200,22 @@ fn reauthentication_starts_before_the_session_expires_without_api_versions() {
 fn a_refusal_names_the_mechanism_the_brokers_message_and_the_key() {
     let error = ErrorCode::SaslAuthenticationFailed;
     let words = Some("Authentication failed: Invalid username or password");
-    let why = refused(told(&mut *authenticator(), &authenticated(error, words, 0)));
+    let why = refused(after_token_response(
+        &mut *authenticator(),
+        &authenticated(error, words, 0),
+    ));
     assert_eq!(
         why,
         "PLAIN authentication: the broker says: Authentication failed: Invalid username \
          or password; check username and password in sasl.jaas.config"
     );
-    let without = refused(told(&mut *authenticator(), &authenticated(error, None, 0)));
+    let without = refused(after_token_response(
+        &mut *authenticator(),
+        &authenticated(error, None, 0),
+    ));
     assert!(without.contains("SASL_AUTHENTICATION_FAILED"), "{without}");
     let other = authenticated(ErrorCode::UnknownServerError, Some("oops"), 0);
-    let why = interrupted(told(&mut *authenticator(), &other));
+    let why = interrupted(after_token_response(&mut *authenticator(), &other));
     assert!(why.contains("oops"), "{why}");
 }
 
@@ -217,16 +226,16 @@ fn an_error_for_an_unsupported_mechanism_lists_the_supported_ones() {
         ErrorCode::UnsupportedSaslMechanism,
         &["GSSAPI", "SCRAM-SHA-512"],
     );
-    let why = refused(shaken(&mut *authenticator(), &response));
+    let why = refused(after_handshake_response(&mut *authenticator(), &response));
     assert!(
         why.contains("it offers: GSSAPI, SCRAM-SHA-512; set sasl.mechanism"),
         "{why}"
     );
     let response = handshake(ErrorCode::IllegalSaslState, &[]);
-    let why = refused(shaken(&mut *authenticator(), &response));
+    let why = refused(after_handshake_response(&mut *authenticator(), &response));
     assert!(why.contains("security.protocol"), "{why}");
     let response = handshake(ErrorCode::UnknownServerError, &[]);
-    interrupted(shaken(&mut *authenticator(), &response));
+    interrupted(after_handshake_response(&mut *authenticator(), &response));
 }
 
 /// Java: SaslAuthenticatorTest#oldSaslPlainPlaintextServerWithoutSaslAuthenticateHeader
@@ -280,7 +289,7 @@ fn truncated_mismatched_and_unexpected_responses_end_the_exchange() {
     let why = interrupted(exchange.receive(&answer(&newest(), 0, id + 1), NOW));
     assert!(why.contains("responded to request"), "{why}");
     let mut exchange = authenticator();
-    told(&mut *exchange, &authenticated(ErrorCode::NoError, None, 0)).unwrap();
+    after_token_response(&mut *exchange, &authenticated(ErrorCode::NoError, None, 0)).unwrap();
     let why = interrupted(exchange.receive(&answer(&newest(), 0, id), NOW));
     assert!(why.contains("unexpected frame"), "{why}");
     let mut exchange = authenticator();
@@ -295,7 +304,10 @@ fn a_brokers_token_above_the_limit_ends_the_exchange() {
         unreachable!()
     };
     long.auth_bytes = AuthBytes(vec![7; MAX_TOKEN_BYTES + 1].into());
-    let why = interrupted(told(&mut *exchange, &Response::SaslAuthenticate(long)));
+    let why = interrupted(after_token_response(
+        &mut *exchange,
+        &Response::SaslAuthenticate(long),
+    ));
     assert!(why.contains("bytes"), "{why}");
 }
 

@@ -19,10 +19,10 @@ use crate::sync::{Mutex, Rank};
 #[derive(Default)]
 struct Bytes {
     incoming: VecDeque<u8>,
-    /// The peer sends no more.
+    /// The peer's end of stream.
     is_over: bool,
     written: Vec<u8>,
-    /// Number of bytes that writes still take.
+    /// Number of bytes that the stream still accepts.
     room: usize,
     /// Every write fails.
     is_broken: bool,
@@ -78,7 +78,7 @@ struct Rig {
     bytes: Memory,
     ready: Readiness,
     server: ServerConnection,
-    /// Plain bytes that the server has got.
+    /// Number of plaintext bytes that the server has received.
     received: usize,
 }
 
@@ -128,8 +128,8 @@ impl Sides {
         }
     }
 
-    /// A rig whose handshake is done.
-    fn standing(&self) -> Rig {
+    /// A rig with an established session.
+    fn established(&self) -> Rig {
         let mut rig = self.rig();
         while !rig.transport.handshake(&mut rig.ready).unwrap() {
             let answer = rig.answer();
@@ -188,7 +188,7 @@ impl Rig {
 #[test]
 fn buffered_bytes_are_bounded_however_much_is_written_and_however_little_the_stream_takes() {
     for sides in [Sides::new(&ONLY_12), Sides::new(&ONLY_13)] {
-        let mut rig = sides.standing();
+        let mut rig = sides.established();
         rig.bytes.0.lock().room = 0;
         let frame = vec![7; 1 << 20];
         let mut taken = 0;
@@ -215,7 +215,7 @@ fn buffered_bytes_are_bounded_however_much_is_written_and_however_little_the_str
 #[test]
 fn data_before_the_end_of_stream_is_read_with_and_without_close_notify() {
     for closes_session in [true, false] {
-        let mut rig = Sides::new(&ONLY_13).standing();
+        let mut rig = Sides::new(&ONLY_13).established();
         rig.server.writer().write_all(b"last words").unwrap();
         if closes_session {
             rig.server.send_close_notify();
@@ -236,7 +236,7 @@ fn data_before_the_end_of_stream_is_read_with_and_without_close_notify() {
 #[test]
 fn a_corrupt_record_ends_the_stream_and_before_the_first_response_is_an_authentication_failure() {
     for has_answered in [true, false] {
-        let mut rig = Sides::new(&ONLY_13).standing();
+        let mut rig = Sides::new(&ONLY_13).established();
         if has_answered {
             rig.server.writer().write_all(b"answer").unwrap();
         }
@@ -301,7 +301,7 @@ fn a_fragmented_handshake_message_without_end_fails_at_the_size_limit() {
 
 #[test]
 fn a_peer_that_sends_only_tls_messages_without_data_does_not_starve_others() {
-    let mut rig = Sides::new(&ONLY_13).standing();
+    let mut rig = Sides::new(&ONLY_13).established();
     rig.read_all();
     for _ in 0..20 {
         rig.server.refresh_traffic_keys().unwrap();
@@ -348,7 +348,7 @@ fn a_mutated_or_truncated_handshake_terminates() {
             assert!(!rig.transport.handshake(&mut rig.ready).unwrap());
             rig.answer()
         };
-        // Lengths of signatures are by chance, and no two flights the same.
+        // The length of a signature is random, so no two flights are the same.
         let len = first.len() - 8;
         for at in 0..len {
             for cuts in [false, true] {

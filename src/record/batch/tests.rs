@@ -398,7 +398,7 @@ fn plain() -> impl Strategy<Value = Plain> {
 
 proptest! {
     #[test]
-    fn what_was_encoded_is_read_back(records in proptest::collection::vec(plain(), 0..20)) {
+    fn encoded_records_are_read_back(records in proptest::collection::vec(plain(), 0..20)) {
         prop_assert_eq!(read(&encode(&records)).unwrap(), records);
     }
 
@@ -414,7 +414,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_payload_with_a_right_checksum_never_panics(
+    fn a_corrupt_payload_with_a_valid_checksum_never_panics(
         records in proptest::collection::vec(plain(), 1..5), at in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
         let mut bytes = encode(&records);

@@ -75,7 +75,9 @@ struct Scheme {
 
 impl Authenticator for Scheme {
     fn proceed(&mut self, _: Instant) -> Step {
-        self.proceeds.pop_front().expect("nobody was to ask it")
+        self.proceeds
+            .pop_front()
+            .expect("a call of proceed is scripted")
     }
 
     fn receive(&mut self, frame: &Bytes, _: Instant) -> Step {

@@ -234,7 +234,11 @@ fn a_frame_that_was_written_in_full_is_not_untouched_when_the_connection_ends() 
     let ChannelTurn::Ended(reason) = rig.turn() else {
         panic!("not ended")
     };
-    assert_eq!(rig.events.completed_sends, [1], "told before the end");
+    assert_eq!(
+        rig.events.completed_sends,
+        [1],
+        "reported before the disconnect"
+    );
     assert!(!rig.channel.end(reason).last_frame_untouched);
 }
 

@@ -65,7 +65,7 @@ fn a_connection_that_is_never_established_has_the_idle_timeout_too() {
     }
     let mut up = rig.poll(Duration::from_millis(20)).connected.len();
     up += rig.poll(Duration::from_millis(20)).connected.len();
-    assert!(up < 8, "none hangs");
+    assert!(up < 8, "no connection attempt stays in progress");
     rig.clock.advance(LONGER);
     let mut gone = 0;
     rig.poll_until(|events| {

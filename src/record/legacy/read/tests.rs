@@ -58,7 +58,7 @@ fn problem(set: &[u8]) -> MessageError {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(batch in any_batch(), codec in codecs()) {
+    fn written_messages_are_read_back(batch in any_batch(), codec in codecs()) {
         let (records, per_chunk, headers) = batch;
         let compressor = Compressor::new(codec, None).expect("part of this build");
         let staged = Staged::new(&records, per_chunk, headers);
@@ -96,7 +96,7 @@ proptest! {
 
     /// A truncated set, or one with a flipped bit, is not accepted as another set.
     #[test]
-    fn damage_is_found(batch in any_batch(), codec in codecs(), at in any::<prop::sample::Index>(), bit in 0..8) {
+    fn truncation_and_bit_flips_are_detected(batch in any_batch(), codec in codecs(), at in any::<prop::sample::Index>(), bit in 0..8) {
         let (records, per_chunk, _) = batch;
         let compressor = Compressor::new(codec, None).expect("part of this build");
         let staged = Staged::new(&records, per_chunk, 0);
