@@ -310,7 +310,7 @@ defects! {
     /// The SASL session lifetime that brokers set is ignored.
     SessionNeverRenewed;
     /// A request is sent during re-authentication.
-    RequestOvertakesTalk;
+    RequestOvertakesAuthentication;
     /// A broker that fails authentication is retried without reconnect.backoff.ms.
     RefusingBrokerNotBackedOff;
     /// An authentication failure is not reported to those who wait for metadata.

@@ -13,40 +13,40 @@ const INTRODUCTION: &str = include_str!("markdown/introduction.md");
 const TITLES: [(&str, &str); FAMILIES.len()] = [
     (
         "The producer: batches and requests",
-        "Recorded for each batch and each request.",
+        "Recorded per batch and per request.",
     ),
-    ("The producer: its state", ""),
+    ("The producer: gauges", ""),
     (
-        "Memory: waiting",
+        "Buffer memory: waits",
         "Recorded by threads that had to wait in `send`.",
     ),
-    ("Memory: its state", ""),
+    ("Buffer memory: gauges", ""),
     (
-        "Connections, all together",
-        "Of requests of every kind, those for metadata and for transactions included.",
+        "Connections to all brokers",
+        "Requests of every kind, metadata and transactional requests included.",
     ),
     ("Connections: their number", ""),
     (
         "Connections with TLS",
-        "One for each pair of cipher and version in use, of which there are at most 100.",
+        "One group for each pair of cipher suite and TLS version in use, at most 100.",
     ),
     (
         "Time spent in calls",
-        "Of all threads of the application together, recorded once for each call.",
+        "Summed over all threads of the application, recorded once per call.",
     ),
     (
         "Each broker",
-        "From the first connection on. A bootstrap server is a node of its own with a negative number, \
-         `node--1`, beside the broker that it is.",
+        "From the first connection on. A bootstrap server is a node of its own with a negative id, \
+         `node--1`, in addition to the broker that it is.",
     ),
     (
         "Each topic",
-        "From the first batch of the topic until the producer forgets the topic, see `metadata.max.idle.ms`. In \
-         Kafka they stay for ever.",
+        "From the first batch of the topic until the topic expires from the metadata, see `metadata.max.idle.ms`. \
+         In Kafka they stay for ever.",
     ),
     (
         "The library",
-        "From the end of the producer's construction until it is closed. In Prometheus the words are labels of \
+        "From the end of the producer's construction until it is closed. In Prometheus the texts are labels of \
          `kafka_producer_app_info`, which is always 1.",
     ),
     ("The metrics themselves", ""),
@@ -72,9 +72,7 @@ fn write_family(text: &mut String, family: &Family, title: &str, introduction: &
         let _ = write!(text, ", `{tag}`");
     }
     let _ = writeln!(text, ". {introduction}");
-    text.push_str(
-        "\n| metric | kind | what it tells | Kafka | in Prometheus |\n|---|---|---|---|---|\n",
-    );
+    text.push_str("\n| metric | kind | meaning | Kafka | in Prometheus |\n|---|---|---|---|---|\n");
     for (_, metric) in family.metrics() {
         let _ = writeln!(
             text,
@@ -93,9 +91,9 @@ fn kind(metric: &MetricDefinition) -> &'static str {
         Stat::Average => "average",
         Stat::Max => "maximum",
         Stat::Rate | Stat::CountRate => "rate",
-        Stat::TimeRatio => "part of time",
+        Stat::TimeRatio => "ratio",
         Stat::Total | Stat::CountTotal => "total",
-        Stat::Gauge => "state",
+        Stat::Gauge => "gauge",
     }
 }
 
@@ -120,7 +118,7 @@ mod tests {
 
     /// Words in code style that look like the name of a metric or of a key are one.
     #[test]
-    fn what_is_written_by_hand_names_metrics_and_keys_that_exist() {
+    fn the_handwritten_text_names_metrics_and_keys_that_exist() {
         let is_metric = |word: &str| {
             let mut all = FAMILIES.into_iter().flat_map(Family::metrics);
             all.any(|(_, metric)| metric.name == word)

@@ -342,7 +342,7 @@ mod tests {
 
     /// User code takes its time, and those who register in the midst of a step go on by the moment they have.
     #[test]
-    fn what_is_registered_quietly_is_there_at_once_and_told_later_in_its_order() {
+    fn quietly_registered_metrics_exist_at_once_and_are_reported_later_in_order() {
         let registry = registry();
         let unseen = registry.quietly().add::<TopicSensor>(&["unseen"]);
         let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));

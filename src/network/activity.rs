@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::transport::CipherName;
 
-/// What a channel did in its turns: the channel adds up, the selector records it after each turn and resets it.
+/// The activity of a channel: the channel accumulates it, the selector records and resets it after each turn.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
     /// The TCP connection was established.

@@ -72,7 +72,7 @@ pub(crate) trait Authenticator: Send {
     /// returned replaces the pause. An unexpected frame is [`Interrupted`](AuthFailure::Interrupted).
     fn receive(&mut self, frame: &Bytes, now: Instant) -> Result<AuthStep, AuthFailure>;
 
-    /// What an exchange waits for, in words: for the error when it times out.
+    /// The event that an exchange waits for: for the error text when it times out.
     fn waits_for(&self) -> &'static str {
         "the broker"
     }

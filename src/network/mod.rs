@@ -5,7 +5,7 @@
 //! | `selectable` | trait towards the network client: connections, frames in, frames out |
 //! | `selector` | event loop over many channels, on one thread |
 //! | `channel` | one connection: connect, handshake, authenticate, read and write frames |
-//! | `activity`, `metrics` | what a channel did since last recorded, and the metrics of it |
+//! | `activity`, `metrics` | a channel's unrecorded activity, and the metrics of selector and connections |
 //! | `receive`, `send` | receive buffer and frame decoding; partial, vectored writes |
 //! | `channel_builder` | the transport and authenticator of a channel, by `security.protocol` |
 //! | `transport` | trait of the transport layer, and plain text |

@@ -89,12 +89,12 @@ impl ReceiveBuffer {
         let len = i32::from_be_bytes(*header);
         match usize::try_from(len) {
             Ok(len) if len <= self.max_frame => Ok(Some(len)),
-            Ok(_) if *header == *b"HTTP" => Err("an answer in HTTP: this is a web server or a proxy, no \
-                                                 broker (check bootstrap.servers)"
+            Ok(_) if *header == *b"HTTP" => Err("an HTTP response: this is a web server or a proxy, not \
+                                                 a broker (check bootstrap.servers)"
                 .into()),
             // A TLS record begins with its content type (20 to 23) and major version 3.
-            Ok(_) if matches!(header, [20..=23, 3, ..]) => Err("an answer in TLS: this listener takes no plain \
-                                                               connections (set security.protocol to SSL or \
+            Ok(_) if matches!(header, [20..=23, 3, ..]) => Err("a TLS record: this listener accepts no plain \
+                                                               text (set security.protocol to SSL or \
                                                                SASL_SSL)"
                 .into()),
             Ok(_) => Err(format!(

@@ -143,7 +143,7 @@ pub(crate) trait Selectable: Send {
     /// Whether the connection is established and authenticated, and not being re-authenticated.
     fn is_channel_ready(&self, id: ConnectionId) -> bool;
 
-    /// What the TLS handshake or authentication of a connection waits for, in words, while it runs.
+    /// The event that the TLS handshake or authentication of a connection waits for, for error texts.
     fn waits_for(&self, _id: ConnectionId) -> Option<&'static str> {
         None
     }

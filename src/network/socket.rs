@@ -91,7 +91,7 @@ mod tests {
             assert!(socket.tcp_nodelay().unwrap());
             assert!(socket.keepalive().unwrap());
         }
-        // Linux answers with twice what was asked for; nobody answers with less.
+        // Linux returns twice the requested size; no system returns less.
         assert!((16_384..=32_768).contains(&small.send_buffer_size().unwrap()));
         assert!((32_768..=65_536).contains(&small.recv_buffer_size().unwrap()));
         assert_ne!(

@@ -11,8 +11,8 @@ use crate::util::process::Process;
 /// to clone. Batches and futures keep it after the producer was dropped.
 #[derive(Clone)]
 pub(crate) struct Instance {
-    /// Outside of the `Arc`: its reference count shares a cache line with its contents and changes with every batch,
-    /// while each `send` that runs user code reads the id.
+    /// Outside the `Arc`, to avoid false sharing: each `send` that runs user code reads the id, and every batch changes
+    /// the `Arc`'s reference count, which shares a cache line with its contents.
     id: InstanceId,
     shared: Arc<InstanceParts>,
 }

@@ -77,7 +77,8 @@ impl RecordMetadata {
         metadata
     }
 
-    /// Overwrites the metadata with those of another record of the batch, to reuse the allocation of the topic.
+    /// Overwrites the metadata with those of another record of the batch, so that the topic's `Arc` is not cloned for
+    /// each callback.
     #[inline]
     pub(crate) fn move_on(&mut self, base_offset: i64, batch_index: u32, facts: RecordFacts) {
         self.offset = match base_offset {

@@ -318,7 +318,7 @@ fn a_broker_that_is_silent_about_a_login_is_named_with_what_is_waited_for() {
     let producer = producer(config);
     let error = producer.send(record("v")).unwrap().get().unwrap_err();
     let words = format!(
-        "waited for from broker -1 ({address}): authenticating, waiting for the broker's answer to ApiVersions for "
+        "waited for from broker -1 ({address}): authenticating, waiting for the broker's response to ApiVersions for "
     );
     assert!(error.to_string().contains(&words), "{error}");
     producer.close().unwrap();

@@ -124,7 +124,7 @@ fn a_refusal_names_the_key_and_when_it_is_mended_the_same_producer_goes_on() {
     let end = Instant::now() + LONG;
     loop {
         let why = refused(&producer);
-        if why.contains("not made out for 127.0.0.1, but for") {
+        if why.contains("not valid for 127.0.0.1, but for") {
             break;
         }
         assert!(Instant::now() < end, "{why}");
@@ -184,7 +184,7 @@ fn a_mix_of_tls_and_plain_text_is_detected_in_time() {
     let secure = cluster(tls(&authority.issue(&["127.0.0.1"])));
     let plain = TestCluster::builder().topic("t", 1).start().unwrap();
     for (config, words) in [
-        (trusting(&plain, &authority), "takes plain connections"),
+        (trusting(&plain, &authority), "plain text listener"),
         (config(&secure), "TLS"),
     ] {
         let producer = producer(config.max_block(short));

@@ -45,7 +45,7 @@ fn a_peer_that_speaks_another_protocol_is_called_no_kafka_broker() {
             liar.greet(Greeting::Say(words.to_vec()));
         });
         let address = case.liar.address();
-        let parts = [&*address, "bad frame", "no Kafka broker", "TLS"];
+        let parts = [&*address, "bad frame", "not a Kafka broker", "TLS"];
         case.failed(&ProduceErrorKind::MetadataTimeout, &parts);
         case.finish();
     }

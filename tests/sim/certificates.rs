@@ -277,7 +277,7 @@ mod tests {
     fn what_is_wrong_with_a_certificate_is_told_at_once_and_when_it_is_right_records_arrive() {
         for (wrong, words) in [
             (WrongCertificate::Expired, "has expired"),
-            (WrongCertificate::OtherName, "is not made out for 10.0.0."),
+            (WrongCertificate::OtherName, "is not valid for 10.0.0."),
             (
                 WrongCertificate::OtherAuthority,
                 "is not signed by an authority",
@@ -304,7 +304,7 @@ mod tests {
             (
                 InsteadOfTls::Noise,
                 Some("Authentication"),
-                "did not answer with TLS",
+                "did not respond with TLS",
             ),
         ] {
             let faults = on_all_nodes(|node| Fault::NoTls { node, instead });

@@ -230,7 +230,7 @@ fn a_clients_certificate_that_expires_ends_no_connection_and_refuses_the_next_un
         stage.world.trouble_tls(0, TlsTrouble::Expired);
         stage.refused(&[
             "authentication failed",
-            "does not accept the client certificate: CertificateExpired",
+            "rejects the client certificate: CertificateExpired",
             "2022-01-01 00:00:00 UTC",
             "ssl.keystore.location",
         ]);

@@ -756,21 +756,21 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "SealedBytesNotFlushed",
         Some((
             "lib",
-            "network::tls_transport::tests::what_is_kept_inside_is_bounded_however_much_is_written_and_however_little_the_stream_takes",
+            "network::tls_transport::tests::buffered_bytes_are_bounded_however_much_is_written_and_however_little_the_stream_takes",
         )),
     ),
     (
         "OpenedBytesForgotten",
         Some((
             "lib",
-            "network::tests::tls::through_tls_frames_come_whole_in_order_and_once",
+            "network::tests::tls::frames_arrive_whole_in_order_and_once_through_tls",
         )),
     ),
     (
         "HandshakeReadsNoRefusal",
         Some((
             "lib",
-            "network::tls_transport::tests::the_reason_of_a_broker_that_refuses_is_found_behind_a_broken_stream",
+            "network::tls_transport::tests::the_alert_of_a_broker_is_read_after_a_failed_write",
         )),
     ),
     (
@@ -795,7 +795,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         )),
     ),
     (
-        "RequestOvertakesTalk",
+        "RequestOvertakesAuthentication",
         Some((
             "lib",
             "network::channel::tests::authentication::a_reauthentication_is_reported_when_it_starts_and_when_it_completes",

@@ -59,7 +59,7 @@ impl EndedConnection {
 
 /// Error text: the peer closed the connection while the ApiVersions request was in flight.
 const CLOSED_ON_API_VERSIONS: &str = "the broker closed the connection when it was asked for its API versions: \
-     brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is no Kafka broker";
+     brokers before 0.10 do that, as does a listener that expects TLS or SASL, or a server that is not a Kafka broker";
 
 /// Suffix of the error text: the connection was lost during authentication.
 const LOST_IN_AUTHENTICATION: &str = ", during authentication: brokers before 1.0 refuse credentials like that, \
@@ -84,7 +84,7 @@ const FIRST_API_VERSIONS_VERSION: i16 = 3;
 
 /// Suffix of the error text: bytes that are no valid frame arrived before the ApiVersions response.
 const NO_BROKER: &str =
-    "a listener that expects TLS answers like that, as does a server that is no Kafka broker";
+    "a listener that expects TLS responds like that, as does a server that is not a Kafka broker";
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     /// Starts connecting to a node; the caller checked that its reconnect back-off [allows it](Self::ready).

@@ -92,9 +92,7 @@ fn samples_of_a_name_stand_together_below_one_head() {
     assert_eq!(
         lines(&text, name),
         [
-            format!(
-                "# HELP {name} Records sent to the topic, those that were sent again included."
-            ),
+            format!("# HELP {name} Records sent to the topic, retries included."),
             format!("# TYPE {name} counter"),
             format!("{name}{{client_id=\"billing\",topic=\"orders\"}} 3"),
             format!("{name}{{client_id=\"billing\",topic=\"other\"}} 0"),

@@ -10,8 +10,8 @@ family! {
     AppInfo of "app-info" by &[];
     Build {
         "version": Gauge = "The version of this library.";
-        "commit-id": Gauge = "The commit that this library was built from, as far as it is known.";
-        "start-time-ms": Gauge = "When the producer was built, in milliseconds since 1970.";
+        "commit-id": Gauge = "The commit that this library was built from, if known.";
+        "start-time-ms": Gauge = "Time at which the producer was built, in milliseconds since 1970.";
     }
 }
 
@@ -20,6 +20,6 @@ family! {
     /// The metric that `Metrics` registers for itself.
     Count of "kafka-metrics-count" by &[];
     State {
-        "count": Gauge = "How many metrics there are.";
+        "count": Gauge = "Number of metrics.";
     }
 }

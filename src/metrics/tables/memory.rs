@@ -10,14 +10,14 @@ family! {
     MemorySensor of "producer-metrics" by &[];
     /// Nanoseconds that a thread waited.
     WaitTime {
-        "bufferpool-wait-ratio": TimeRatio = "The part of time for which threads wait for memory in send; above 1 when several do.";
-        "bufferpool-wait-time-total": Total = "Nanoseconds that threads have waited for memory in send. Kafka 3.1 calls it bufferpool-wait-time-ns-total.";
-        "bufferpool-wait-time-ns-total": Total = "Nanoseconds that threads have waited for memory in send." since "3.1";
+        "bufferpool-wait-ratio": TimeRatio = "Fraction of time for which threads wait for buffer memory in send; above 1 if several do.";
+        "bufferpool-wait-time-total": Total = "Time that threads have waited for buffer memory in send, in nanoseconds. Deprecated: bufferpool-wait-time-ns-total.";
+        "bufferpool-wait-time-ns-total": Total = "Time that threads have waited for buffer memory in send, in nanoseconds." since "3.1";
     }
     /// Once for each wait that ended without memory.
     Exhausted {
-        "buffer-exhausted-rate": Rate = "Records a second that failed because no memory came free in max.block.ms.";
-        "buffer-exhausted-total": Total = "Records that failed because no memory came free in max.block.ms.";
+        "buffer-exhausted-rate": Rate = "Records per second that failed because no buffer memory became free within max.block.ms.";
+        "buffer-exhausted-total": Total = "Records that failed because no buffer memory became free within max.block.ms.";
     }
 }
 
@@ -26,8 +26,8 @@ family! {
     /// `RecordAccumulator#registerMetrics`.
     MemoryGauge of "producer-metrics" by &[];
     State {
-        "waiting-threads": Gauge = "Threads that wait for memory in send.";
-        "buffer-total-bytes": Gauge = "Bytes of buffer.memory.";
-        "buffer-available-bytes": Gauge = "Bytes of buffer.memory that are free.";
+        "waiting-threads": Gauge = "Threads that wait for buffer memory in send.";
+        "buffer-total-bytes": Gauge = "Total buffer memory (buffer.memory), in bytes.";
+        "buffer-available-bytes": Gauge = "Free buffer memory, in bytes.";
     }
 }

@@ -9,25 +9,25 @@ family! {
     /// `SelectorMetrics#maybeRegisterConnectionMetrics`; the latency is the sender's to record.
     NodeSensor of "producer-node-metrics" by &["node-id"];
     RequestsSent {
-        "request-rate": CountRate = "Requests sent to the broker a second.";
+        "request-rate": CountRate = "Requests sent to the broker per second.";
         "request-total": CountTotal = "Requests sent to the broker.";
-        "request-size-avg": Average = "Bytes of a request to the broker, on average.";
-        "request-size-max": Max = "Bytes of the largest request to the broker.";
+        "request-size-avg": Average = "Average size of a request to the broker, in bytes.";
+        "request-size-max": Max = "Size of the largest request to the broker, in bytes.";
     }
     BytesSent {
-        "outgoing-byte-rate": Rate = "Bytes written to the broker a second.";
+        "outgoing-byte-rate": Rate = "Bytes written to the broker per second.";
         "outgoing-byte-total": Total = "Bytes written to the broker.";
     }
     ResponsesReceived {
-        "response-rate": CountRate = "Answers of the broker a second.";
-        "response-total": CountTotal = "Answers of the broker.";
+        "response-rate": CountRate = "Responses of the broker per second.";
+        "response-total": CountTotal = "Responses of the broker.";
     }
     BytesReceived {
-        "incoming-byte-rate": Rate = "Bytes read from the broker a second.";
+        "incoming-byte-rate": Rate = "Bytes read from the broker per second.";
         "incoming-byte-total": Total = "Bytes read from the broker.";
     }
     Latency {
-        "request-latency-avg": Average = "Milliseconds until the broker answers a produce request, on average.";
-        "request-latency-max": Max = "Milliseconds of the broker's slowest answer to a produce request.";
+        "request-latency-avg": Average = "Average latency of produce requests to the broker, in milliseconds.";
+        "request-latency-max": Max = "Longest latency of a produce request to the broker, in milliseconds.";
     }
 }

@@ -9,82 +9,82 @@ family! {
     /// `SelectorMetrics`.
     SelectorSensor of "producer-metrics" by &[];
     ConnectionsClosed {
-        "connection-close-rate": Rate = "Connections that ended and attempts that failed, a second.";
-        "connection-close-total": Total = "Connections that ended and attempts that failed.";
+        "connection-close-rate": Rate = "Connections closed and connection attempts failed, per second.";
+        "connection-close-total": Total = "Connections closed and connection attempts failed.";
     }
     ConnectionsCreated {
-        "connection-creation-rate": Rate = "Connections made, a second.";
-        "connection-creation-total": Total = "Connections made.";
+        "connection-creation-rate": Rate = "Connections established per second.";
+        "connection-creation-total": Total = "Connections established.";
     }
     /// Not of connections in plain text, which are not authenticated.
     SuccessfulAuthentication {
-        "successful-authentication-rate": Rate = "Connections authenticated with TLS or SASL, a second.";
+        "successful-authentication-rate": Rate = "Connections authenticated with TLS or SASL, per second.";
         "successful-authentication-total": Total = "Connections authenticated with TLS or SASL.";
     }
     SuccessfulReauthentication {
-        "successful-reauthentication-rate": Rate = "Connections authenticated again with SASL, a second.";
-        "successful-reauthentication-total": Total = "Connections authenticated again with SASL.";
+        "successful-reauthentication-rate": Rate = "Connections re-authenticated with SASL, per second.";
+        "successful-reauthentication-total": Total = "Connections re-authenticated with SASL.";
     }
     SuccessfulAuthenticationNoReauth {
-        "successful-authentication-no-reauth-total": Total = "The same as successful-authentication-total: it has a meaning in brokers only.";
+        "successful-authentication-no-reauth-total": Total = "The same as successful-authentication-total: meaningful in brokers only.";
     }
     FailedAuthentication {
-        "failed-authentication-rate": Rate = "Connections that failed to authenticate, a second.";
-        "failed-authentication-total": Total = "Connections that failed to authenticate.";
+        "failed-authentication-rate": Rate = "Failed authentications per second.";
+        "failed-authentication-total": Total = "Failed authentications.";
     }
     FailedReauthentication {
-        "failed-reauthentication-rate": Rate = "Connections that failed to authenticate again, a second.";
-        "failed-reauthentication-total": Total = "Connections that failed to authenticate again.";
+        "failed-reauthentication-rate": Rate = "Failed re-authentications per second.";
+        "failed-reauthentication-total": Total = "Failed re-authentications.";
     }
     ReauthenticationLatency {
-        "reauthentication-latency-max": Max = "Milliseconds of the slowest authentication of a standing connection.";
-        "reauthentication-latency-avg": Average = "Milliseconds that it takes to authenticate a standing connection again, on average.";
+        "reauthentication-latency-max": Max = "Longest latency of a re-authentication, in milliseconds.";
+        "reauthentication-latency-avg": Average = "Average latency of re-authentications, in milliseconds.";
     }
     /// Bytes of each write and of each read.
     NetworkIo {
-        "network-io-rate": CountRate = "Reads and writes of sockets a second.";
-        "network-io-total": CountTotal = "Reads and writes of sockets.";
+        "network-io-rate": CountRate = "Socket reads and writes per second.";
+        "network-io-total": CountTotal = "Socket reads and writes.";
     }
     BytesSent {
-        "outgoing-byte-rate": Rate = "Bytes written to all brokers a second.";
+        "outgoing-byte-rate": Rate = "Bytes written to all brokers per second.";
         "outgoing-byte-total": Total = "Bytes written to all brokers.";
     }
     RequestsSent {
-        "request-rate": CountRate = "Requests of every kind sent a second.";
+        "request-rate": CountRate = "Requests of every kind sent per second.";
         "request-total": CountTotal = "Requests of every kind sent.";
-        "request-size-avg": Average = "Bytes of a request, on average.";
-        "request-size-max": Max = "Bytes of the largest request.";
+        "request-size-avg": Average = "Average size of a request, in bytes.";
+        "request-size-max": Max = "Size of the largest request, in bytes.";
     }
     BytesReceived {
-        "incoming-byte-rate": Rate = "Bytes read from all brokers a second.";
+        "incoming-byte-rate": Rate = "Bytes read from all brokers per second.";
         "incoming-byte-total": Total = "Bytes read from all brokers.";
     }
     ResponsesReceived {
-        "response-rate": CountRate = "Answers of every kind a second.";
-        "response-total": CountTotal = "Answers of every kind.";
+        "response-rate": CountRate = "Responses of every kind per second.";
+        "response-total": CountTotal = "Responses of every kind.";
     }
     /// Nanoseconds of one wait for events.
     SelectTime {
-        "select-rate": CountRate = "How often a second the producer's thread looks for events of its connections.";
-        "select-total": CountTotal = "How often the producer's thread has looked for events of its connections.";
-        "io-wait-time-ns-avg": Average = "Nanoseconds that the producer's thread waits for events in one look, on average.";
-        "io-wait-ratio": TimeRatio = "The part of time for which the producer's thread waits for events: near 1 when it has little to do.";
-        "io-waittime-total": Total = "Nanoseconds that the producer's thread has waited for events. Kafka 3.1 calls it io-wait-time-ns-total.";
-        "io-wait-time-ns-total": Total = "Nanoseconds that the producer's thread has waited for events." since "3.1";
+        "select-rate": CountRate = "Network polls of the sender thread per second.";
+        "select-total": CountTotal = "Network polls of the sender thread.";
+        "io-wait-time-ns-avg": Average = "Average time that the sender thread waits for network events in a poll, in nanoseconds.";
+        "io-wait-ratio": TimeRatio = "Fraction of time for which the sender thread waits for network events: near 1 when it is mostly idle.";
+        "io-waittime-total": Total = "Time that the sender thread has waited for network events, in nanoseconds. Deprecated: io-wait-time-ns-total.";
+        "io-wait-time-ns-total": Total = "Time that the sender thread has waited for network events, in nanoseconds." since "3.1";
     }
     /// Nanoseconds of what one wait brought.
     IoTime {
-        "io-time-ns-avg": Average = "Nanoseconds that reading and writing take after one look for events, on average.";
-        "io-ratio": TimeRatio = "The part of time for which the producer's thread reads and writes.";
-        "iotime-total": Total = "Nanoseconds that reading and writing have taken. Kafka 3.1 calls it io-time-ns-total.";
-        "io-time-ns-total": Total = "Nanoseconds that reading and writing have taken." since "3.1";
+        "io-time-ns-avg": Average = "Average time of I/O in a poll, in nanoseconds.";
+        "io-ratio": TimeRatio = "Fraction of time for which the sender thread does I/O.";
+        "iotime-total": Total = "Time of I/O, in nanoseconds. Deprecated: io-time-ns-total.";
+        "io-time-ns-total": Total = "Time of I/O, in nanoseconds." since "3.1";
     }
 }
 
 family! {
     SelectorGauge of "producer-metrics" by &[];
     State {
-        "connection-count": Gauge = "Connections there are.";
+        "connection-count": Gauge = "Current number of connections.";
     }
 }
 
@@ -95,6 +95,6 @@ family! {
     /// `SelectorMetrics#connectionsByCipher`.
     CipherGauge of "producer-metrics" by &["cipher", "protocol"];
     State {
-        "connections": Gauge = "Connections with this cipher and version of TLS.";
+        "connections": Gauge = "Current connections with this cipher suite and TLS version.";
     }
 }

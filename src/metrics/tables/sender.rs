@@ -10,53 +10,53 @@ family! {
     SenderSensor of "producer-metrics" by &[];
     /// The bytes of a batch that is sent, compressed if it is.
     BatchSize {
-        "batch-size-avg": Average = "Bytes of a batch as it is sent, on average.";
-        "batch-size-max": Max = "Bytes of the largest batch that was sent.";
+        "batch-size-avg": Average = "Average size of a batch as sent, in bytes.";
+        "batch-size-max": Max = "Size of the largest batch sent, in bytes.";
     }
     /// Once for each batch that a broker called too large.
     BatchSplit {
-        "batch-split-rate": Rate = "Batches a second that a broker called too large and that were split.";
-        "batch-split-total": Total = "Batches that a broker called too large and that were split.";
+        "batch-split-rate": Rate = "Batches per second that a broker rejected as too large and that were split.";
+        "batch-split-total": Total = "Batches that a broker rejected as too large and that were split.";
     }
     /// What a batch takes compressed, as a part of what it takes plain.
     CompressionRate {
-        "compression-rate-avg": Average = "What is left of a batch after compression, on average: 0.25 is a quarter, 1 is all of it.";
+        "compression-rate-avg": Average = "Average compression ratio of batches, compressed size divided by uncompressed size: 1 is no compression.";
     }
     /// Milliseconds from the first record of a batch until it is sent.
     QueueTime {
-        "record-queue-time-avg": Average = "Milliseconds from the first record of a batch until it is sent, on average; earlier attempts included.";
-        "record-queue-time-max": Max = "The most milliseconds from the first record of a batch until it is sent; earlier attempts included.";
+        "record-queue-time-avg": Average = "Average time from the first record of a batch until it is sent, in milliseconds; earlier attempts included.";
+        "record-queue-time-max": Max = "Longest time from the first record of a batch until it is sent, in milliseconds; earlier attempts included.";
     }
     /// Milliseconds from a produce request to its answer.
     RequestLatency {
-        "request-latency-avg": Average = "Milliseconds until a broker answers a produce request, on average.";
-        "request-latency-max": Max = "Milliseconds of the slowest answer to a produce request.";
+        "request-latency-avg": Average = "Average latency of produce requests, in milliseconds.";
+        "request-latency-max": Max = "Longest latency of a produce request, in milliseconds.";
     }
     /// What brokers announce in any answer.
     ThrottleTime {
-        "produce-throttle-time-avg": Average = "Milliseconds for which an answer says that the client is throttled, on average: 0 unless a quota is exceeded.";
-        "produce-throttle-time-max": Max = "The most milliseconds for which an answer says that the client is throttled.";
+        "produce-throttle-time-avg": Average = "Average throttle time in a response, in milliseconds: 0 unless a quota is exceeded.";
+        "produce-throttle-time-max": Max = "Longest throttle time in a response, in milliseconds.";
     }
     /// Records that one pass drains for a node.
     RecordsPerRequest {
-        "record-send-rate": Rate = "Records sent a second.";
-        "record-send-total": Total = "Records sent, those that were sent again included.";
-        "records-per-request-avg": Average = "Records in a request, on average.";
+        "record-send-rate": Rate = "Records sent per second.";
+        "record-send-total": Total = "Records sent, retries included.";
+        "records-per-request-avg": Average = "Average number of records in a request.";
     }
     /// Records of a batch that is sent again.
     RecordRetries {
-        "record-retry-rate": Rate = "Records sent again a second.";
-        "record-retry-total": Total = "Records sent again.";
+        "record-retry-rate": Rate = "Records retried per second.";
+        "record-retry-total": Total = "Records retried.";
     }
     /// Records of a batch that failed, and sends that failed before.
     RecordErrors {
-        "record-error-rate": Rate = "Records a second that failed.";
-        "record-error-total": Total = "Records that failed, in a batch or in send.";
+        "record-error-rate": Rate = "Records failed per second.";
+        "record-error-total": Total = "Records failed, in a batch or in send.";
     }
     /// The most bytes that the largest record of a batch can take.
     RecordSize {
-        "record-size-max": Max = "Bytes of the largest record, at most.";
-        "record-size-avg": Average = "Bytes of the largest record of a batch, on average over batches; not the average of records.";
+        "record-size-max": Max = "Upper bound of the size of the largest record, in bytes.";
+        "record-size-avg": Average = "Upper bound of the size of a batch's largest record, in bytes, averaged over batches; not the average record size.";
     }
 }
 
@@ -64,7 +64,7 @@ family! {
     /// What the sender and its client are doing.
     SenderGauge of "producer-metrics" by &[];
     State {
-        "requests-in-flight": Gauge = "Requests of every kind that are not answered yet.";
-        "metadata-age": Gauge = "Seconds since the cluster was last asked for completely and answered; before the first answer since the producer was built.";
+        "requests-in-flight": Gauge = "Requests of every kind without a response yet.";
+        "metadata-age": Gauge = "Seconds since the last full metadata update; before the first one, since the producer was built.";
     }
 }

@@ -9,22 +9,22 @@ family! {
     /// `SenderMetricsRegistry`, topic level; there they stay.
     TopicSensor of "producer-topic-metrics" by &["topic"];
     Records {
-        "record-send-rate": Rate = "Records sent to the topic a second.";
-        "record-send-total": Total = "Records sent to the topic, those that were sent again included.";
+        "record-send-rate": Rate = "Records sent to the topic per second.";
+        "record-send-total": Total = "Records sent to the topic, retries included.";
     }
     Bytes {
-        "byte-rate": Rate = "Bytes sent to the topic a second, compressed if they are.";
-        "byte-total": Total = "Bytes sent to the topic, compressed if they are.";
+        "byte-rate": Rate = "Bytes sent to the topic per second, after compression.";
+        "byte-total": Total = "Bytes sent to the topic, after compression.";
     }
     CompressionRate {
-        "compression-rate": Average = "What is left of the topic's batches after compression, on average: 0.25 is a quarter, 1 is all.";
+        "compression-rate": Average = "Average compression ratio of the topic's batches, compressed size divided by uncompressed size: 1 is no compression.";
     }
     Retries {
-        "record-retry-rate": Rate = "Records of the topic sent again a second.";
-        "record-retry-total": Total = "Records of the topic sent again.";
+        "record-retry-rate": Rate = "Records of the topic retried per second.";
+        "record-retry-total": Total = "Records of the topic retried.";
     }
     Errors {
-        "record-error-rate": Rate = "Records of the topic a second that failed.";
-        "record-error-total": Total = "Records of the topic that failed, since its first batch was sent.";
+        "record-error-rate": Rate = "Records of the topic failed per second.";
+        "record-error-total": Total = "Records of the topic failed, since its first batch was sent.";
     }
 }

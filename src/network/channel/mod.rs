@@ -3,18 +3,18 @@
 //! Readiness events are edge-triggered: each is reported once. So the channel remembers readiness until the stream says
 //! `WouldBlock`, and returns after each turn whether it needs another one without an event.
 
+mod auth_exchange;
 mod reasons;
 mod state;
-mod talk;
 
 use std::sync::Arc;
 
 use bytes::Bytes;
 
+use self::auth_exchange::{AuthExchange, AuthExchangeStep};
 pub(super) use self::reasons::failure;
 use self::reasons::{is_of_authentication, refusal};
 use self::state::{ChannelState, ReportedState};
-use self::talk::{Talk, TalkStep};
 use super::activity::{Activity, Authenticated};
 use super::authenticator::AuthFailure;
 use super::channel_builder::ChannelParts;
@@ -60,7 +60,7 @@ pub(super) enum ChannelTurn {
 pub(super) struct KafkaChannel {
     id: ConnectionId,
     transport: Box<dyn Transport>,
-    talk: Talk,
+    exchange: AuthExchange,
     state: ChannelState,
     reported: ReportedState,
     /// Readiness of the stream.
@@ -94,7 +94,7 @@ impl KafkaChannel {
         Self {
             id,
             transport: parts.transport,
-            talk: Talk::new(parts.authenticator, now),
+            exchange: AuthExchange::new(parts.authenticator, now),
             state: ChannelState::Connecting,
             reported: ReportedState::Nothing,
             readiness: Readiness {
@@ -124,14 +124,14 @@ impl KafkaChannel {
     /// Until when authentication waits for something that no event of the stream reports, such as a token. Each turn
     /// checks whether it is there.
     pub(super) fn paused_until(&self) -> Option<Deadline> {
-        self.talk.pause
+        self.exchange.pause
     }
 
-    /// What the TLS handshake or authentication waits for, in words.
+    /// The event that the TLS handshake or authentication waits for, for error texts.
     pub(super) fn waits_for(&self) -> Option<&'static str> {
         match self.state {
             ChannelState::Handshaking => Some("the broker's part of the TLS handshake"),
-            ChannelState::Authenticating => Some(self.talk.waits_for()),
+            ChannelState::Authenticating => Some(self.exchange.waits_for()),
             ChannelState::Connecting | ChannelState::Ready | ChannelState::Closing(_) => None,
         }
     }
@@ -161,9 +161,9 @@ impl KafkaChannel {
         self.sending = Some(NetworkSend::new(frame));
         // The session may have expired: re-authenticate before this frame, which stays queued meanwhile (KIP-368).
         // The clock is read only if sessions expire at all.
-        if self.is_ready() && self.talk.again != Deadline::Never {
+        if self.is_ready() && self.exchange.again != Deadline::Never {
             let now = now();
-            if self.talk.again.is_over(now) {
+            if self.exchange.again.is_over(now) {
                 if let Err(reason) = self.start_authentication(now) {
                     self.begin_closing(reason);
                 }
@@ -311,7 +311,7 @@ impl KafkaChannel {
             }
             self.activity.cipher = self.transport.cipher();
             self.start_authentication(now)?;
-        } else if self.talk.pause.is_some() {
+        } else if self.exchange.pause.is_some() {
             self.proceed(now)?;
         }
         Ok(true)
@@ -320,12 +320,12 @@ impl KafkaChannel {
     /// Starts authentication or re-authentication.
     fn start_authentication(&mut self, now: Instant) -> Result<(), CloseReason> {
         self.state = ChannelState::Authenticating;
-        self.talk.start(now);
+        self.exchange.start(now);
         self.proceed(now)
     }
 
     fn proceed(&mut self, now: Instant) -> Result<(), CloseReason> {
-        let step = self.talk.proceed(now, self.is_closing());
+        let step = self.exchange.proceed(now, self.is_closing());
         self.apply_step(step, now)
     }
 
@@ -335,7 +335,7 @@ impl KafkaChannel {
     }
 
     fn is_for_authenticator(&self, frame: &Bytes) -> bool {
-        self.talk.is_active && (!self.has_been_ready() || self.talk.is_answer(frame))
+        self.exchange.is_active && (!self.has_been_ready() || self.exchange.is_answer(frame))
     }
 
     /// Passes a frame to the authenticator, also on a closing channel: the broker's error message says more than the
@@ -346,7 +346,7 @@ impl KafkaChannel {
         now: Instant,
     ) -> Result<(), CloseReason> {
         self.check_request_complete(now)?;
-        let step = self.talk.receive(frame, now, self.is_closing());
+        let step = self.exchange.receive(frame, now, self.is_closing());
         self.apply_step(step, now)
     }
 
@@ -354,36 +354,36 @@ impl KafkaChannel {
     /// answers earlier has not read the request; and the authenticator's next frame must not be written into the middle
     /// of this one.
     fn check_request_complete(&mut self, now: Instant) -> Result<(), CloseReason> {
-        let Some(sending) = &self.talk.sending else {
+        let Some(sending) = &self.exchange.sending else {
             return Ok(());
         };
         // `sending` may still be set although the frame was taken in full: the transport has yet to flush, perhaps
         // bytes of its own that follow the frame.
         if planted!(FramesSplicedByEarlyAnswer) {
-            self.talk.sending = None;
+            self.exchange.sending = None;
             return Ok(());
         }
         if sending.is_complete() {
-            self.talk.sending = None;
+            self.exchange.sending = None;
             self.proceed(now)?;
-            if self.talk.is_active && self.talk.sending.is_none() {
+            if self.exchange.is_active && self.exchange.sending.is_none() {
                 return Ok(());
             }
         }
-        self.talk.is_active = false;
-        let what = "an answer to a request for authentication that it has not been sent in full";
+        self.exchange.is_active = false;
+        let what = "a response to an authentication request that was not written in full";
         Err(CloseReason::BadFrame(what.into()))
     }
 
     /// Makes the channel ready if the exchange has completed.
     fn apply_step(
         &mut self,
-        step: Result<TalkStep, AuthFailure>,
+        step: Result<AuthExchangeStep, AuthFailure>,
         now: Instant,
     ) -> Result<(), CloseReason> {
-        if step.map_err(|why| refusal(&why))? == TalkStep::Completed {
+        if step.map_err(|why| refusal(&why))? == AuthExchangeStep::Completed {
             self.activity.authenticated = Some(if self.has_been_ready() {
-                Authenticated::Again(now - self.talk.started())
+                Authenticated::Again(now - self.exchange.started())
             } else {
                 Authenticated::First
             });
@@ -433,20 +433,20 @@ impl KafkaChannel {
 
     /// Whether there are bytes to write.
     fn has_output(&self) -> bool {
-        self.talk.sending.is_some()
+        self.exchange.sending.is_some()
             || self.sending.is_some() && self.is_ready()
             || self.transport.has_pending_writes()
     }
 
     /// Writes the authenticator's frames until it waits for the broker, or the stream takes no more.
     fn write_authenticator_frames(&mut self, now: Instant) {
-        while let Some(sending) = &mut self.talk.sending {
+        while let Some(sending) = &mut self.exchange.sending {
             match write_frame(sending, &mut *self.transport, &mut self.readiness) {
                 Ok(true) => {}
                 Ok(false) => return,
                 Err(reason) => return self.begin_closing(reason),
             }
-            self.talk.sending = None;
+            self.exchange.sending = None;
             if let Err(reason) = self.proceed(now) {
                 return self.begin_closing(reason);
             }
@@ -456,7 +456,8 @@ impl KafkaChannel {
     /// Writes the request frame until it is complete or the stream takes no more; without one, flushes the transport's
     /// own bytes (a TLS alert or key update).
     fn write(&mut self) {
-        let overtakes = planted!(RequestOvertakesTalk) && self.talk.again != Deadline::Never;
+        let overtakes =
+            planted!(RequestOvertakesAuthentication) && self.exchange.again != Deadline::Never;
         let may_send =
             self.is_ready() || overtakes && matches!(self.state, ChannelState::Authenticating);
         if let (true, Some(sending)) = (may_send, &mut self.sending) {
@@ -487,8 +488,8 @@ impl KafkaChannel {
     /// Starts closing after a failed write: responses that the broker sent before are still read and delivered.
     fn begin_closing(&mut self, reason: CloseReason) {
         self.state = ChannelState::Closing(self.root_cause(reason));
-        self.talk.sending = None;
-        self.talk.pause = None;
+        self.exchange.sending = None;
+        self.exchange.pause = None;
         // As if the end of the stream had been reported: reads go on until they find it.
         self.readiness.readable = !planted!(AnswersDroppedAtEnd);
         self.readiness.input_ends = true;
@@ -498,9 +499,9 @@ impl KafkaChannel {
     /// so what the pause waits for is the cause.
     fn reason_in_pause(&self, reason: CloseReason) -> CloseReason {
         match reason {
-            CloseReason::ClosedByPeer | CloseReason::Io(_) if self.talk.pause.is_some() => {
-                let what = self.talk.waits_for();
-                let why = format!("while the client waited for {what}, this happened: {reason}");
+            CloseReason::ClosedByPeer | CloseReason::Io(_) if self.exchange.pause.is_some() => {
+                let what = self.exchange.waits_for();
+                let why = format!("while the client waited for {what}: {reason}");
                 CloseReason::AuthenticationInterrupted(why.into())
             }
             reason => reason,

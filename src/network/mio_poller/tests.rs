@@ -31,7 +31,7 @@ fn a_connection_to_itself_is_refused() {
 fn writing_to_a_connection_that_the_peer_has_ended_raises_no_signal() {
     use nix::sys::signal::{SigSet, Signal};
 
-    // A signal that this thread holds back waits until it is seen, whatever the process does with it.
+    // A signal that is blocked in this thread stays pending until it is read, whatever handler the process has.
     SigSet::from(Signal::SIGPIPE).thread_block().unwrap();
     let raised = || {
         let status = std::fs::read_to_string("/proc/thread-self/status").unwrap();

@@ -1,4 +1,4 @@
-//! Look-ups with a scripted name service; the system's own only for what needs no network.
+//! Look-ups with a scripted name service, and with the system's for names that need no network.
 
 use std::net::Ipv6Addr;
 use std::time::Duration;
@@ -18,8 +18,7 @@ impl WakeUp for Told {
     }
 }
 
-/// Hosts that begin with `hangs`
-/// never answer while the test holds the other end of the gate.
+/// Look-ups of hosts that begin with `hangs` do not return while the test holds the other end of the gate.
 struct Scripted {
     gate: Receiver<()>,
     asked: Sender<String>,
@@ -108,7 +107,7 @@ fn v4(n: u8, port: u16) -> SocketAddr {
 }
 
 #[test]
-fn a_host_that_is_an_address_is_answered_at_once_and_asks_nobody() {
+fn a_host_that_is_an_address_is_resolved_at_once_without_a_look_up() {
     let mut rig = rig();
     rig.resolver.request(7, "127.0.0.9", 9092);
     rig.resolver.request(8, "[::1]", 9093);
@@ -132,8 +131,8 @@ fn a_host_that_is_an_address_is_answered_at_once_and_asks_nobody() {
     assert!(rig.asked.is_empty());
 }
 
-/// NC-28: each attempt takes the next of a host's addresses; after the last, and after a connection that stood, the
-/// name is looked up again. The same bad address could be taken again (KAFKA-15817).
+/// NC-28: each attempt uses the next of a host's addresses. After the last one, and after an established connection,
+/// the name is looked up again. Otherwise the same bad address could be used again (KAFKA-15817).
 #[test]
 fn addresses_of_the_first_ones_family_come_first_and_the_others_are_kept() {
     let mut rig = rig();
@@ -259,7 +258,7 @@ fn dropping_the_resolver_waits_for_nothing_and_ends_the_threads() {
         "the thread does not keep the poller"
     );
     drop(rig.gate);
-    // The thread holds the name service, and with it the other end of this.
+    // The thread owns the name service, and with it the other end of this channel.
     let next = rig.asked.recv_timeout(PATIENCE);
     assert_eq!(next, Err(RecvTimeoutError::Disconnected));
 }
@@ -322,7 +321,7 @@ fn hosts_that_do_not_resolve_are_skipped_with_a_reason() {
 fn canonical_look_up_takes_each_address_by_its_name() {
     let canonical = DnsLookup::ResolveCanonicalBootstrapServersOnly;
     let found = bootstrap(&["pair", "twins", "nowhere"], canonical, PATIENCE);
-    // 127.0.0.1 and .3 share a name, which is taken once; .2 has none and goes by itself.
+    // 127.0.0.1 and .3 share a name, which is used once; .2 has no name and stays an address.
     assert_eq!(found.usable, hosts(&["one.name", "127.0.0.2"]));
     assert_eq!(found.failed.len(), 1);
     assert_eq!(found.failed[0].0.0, "nowhere");
@@ -379,7 +378,7 @@ fn no_hosts_need_no_time() {
     assert_eq!(found, BootstrapHosts::default());
 }
 
-/// As in a simulation: without threads or time.
+/// Look-ups as in a simulation: without threads or time.
 #[test]
 fn inline_look_ups_have_their_result_at_once() {
     let (names, _asked, _gate) = scripted();
@@ -393,7 +392,7 @@ fn inline_look_ups_have_their_result_at_once() {
     resolver.request_canonical(hosts(&["twins"]));
     assert_eq!(resolver.poll_canonical(), Some(hosts(&["one.name"])));
 
-    // Of a clock that stands still nobody could wait for the time limit.
+    // With a clock that stands still the time limit would never be over.
     let clock = crate::clock::mock::MockClock::new();
     let list = hosts(&["pair", "empty", "127.0.0.7"]);
     let lookup = DnsLookup::UseAllDnsIps;

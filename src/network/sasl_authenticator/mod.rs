@@ -4,7 +4,7 @@
 //!              ┌─────────────── again (KIP-368) ──────────────┐
 //!              ▼                                              │
 //!  ApiVersions ─▶ SaslHandshake ─▶ token ⇄ token … ─▶ Complete
-//!   (once)          │                ├ version 1: in SaslAuthenticate requests, with errors in words
+//!   (once)          │                ├ version 1: in SaslAuthenticate requests, with error messages
 //!                   │                └ version 0, of brokers before 1.0: bare, and a failure closes the connection
 //! ```
 
@@ -26,7 +26,7 @@ use crate::security::sasl::{Mechanism, SaslClient};
 use crate::sync::{Mutex, Rank};
 
 /// First of the reserved correlation ids, which SASL requests use and the client skips: so a response that arrives
-/// during re-authentication tells whose it is.
+/// during re-authentication can be attributed.
 const MIN_CORRELATION_ID: i32 = i32::MAX - 7;
 
 /// Version of the ApiVersions request: a broker takes what it cannot decode here for a Kerberos (GSSAPI) token.
@@ -101,7 +101,7 @@ enum SaslState {
     Begins,
     Versions,
     Handshake,
-    /// The mechanism waits for something other than the broker, in words.
+    /// The mechanism waits for something other than the broker: its description, for error texts.
     Paused(&'static str),
     Token,
     Complete,
@@ -242,11 +242,11 @@ impl SaslClientAuthenticator {
         match read {
             Ok((id, response)) if id == self.correlation_id => Ok(response),
             Ok((id, _)) => Err(self.interrupted(&format!(
-                "the broker answers request {id} in the place of {}, which is {api}",
+                "the broker responded to request {id} instead of {}, which is {api}",
                 self.correlation_id
             ))),
             Err(error) => Err(self.interrupted(&format!(
-                "the broker's answer to {api} cannot be read ({error}); it may expect another protocol than \
+                "the broker's response to {api} cannot be read ({error}); it may expect another protocol than \
                  security.protocol says"
             ))),
         }
@@ -255,7 +255,10 @@ impl SaslClientAuthenticator {
     /// Handles the ApiVersions response: chooses how tokens are sent, and sends the SaslHandshake.
     fn versions(&mut self, response: &ApiVersionsResponse) -> Result<AuthStep, AuthFailure> {
         if response.error != ErrorCode::NoError {
-            let why = format!("the broker does not tell its versions: {}", response.error);
+            let why = format!(
+                "the broker did not return its API versions: {}",
+                response.error
+            );
             return Err(self.interrupted(&why));
         }
         let newest = |api: ApiKey| {
@@ -300,7 +303,7 @@ impl SaslClientAuthenticator {
                 "the broker does not authenticate clients on this listener; set security.protocol to \
                  PLAINTEXT, or SSL, or name another port in bootstrap.servers",
             )),
-            error => Err(self.interrupted(&format!("the broker answers SaslHandshake with {error}"))),
+            error => Err(self.interrupted(&format!("the broker responded to SaslHandshake with {error}"))),
         }
     }
 
@@ -337,7 +340,7 @@ impl SaslClientAuthenticator {
         // The token is untrusted input of the mechanism, and on a re-authenticated connection frames may be large.
         if token.len() > MAX_TOKEN_BYTES {
             return Err(self.interrupted(&format!(
-                "the broker's token has {} bytes, and no more than {MAX_TOKEN_BYTES} are taken",
+                "the broker's token has {} bytes, more than the limit of {MAX_TOKEN_BYTES}",
                 token.len()
             )));
         }
@@ -364,35 +367,35 @@ impl Authenticator for SaslClientAuthenticator {
             (SaslState::Versions, _) => {
                 match self.answer(frame, ApiKey::ApiVersions, API_VERSIONS_VERSION)? {
                     Response::ApiVersions(response) => self.versions(&response),
-                    _ => Err(self.interrupted("the broker speaks out of turn")),
+                    _ => Err(self.interrupted("the broker sent an unexpected frame")),
                 }
             }
             (SaslState::Handshake, _) => {
                 match self.answer(frame, ApiKey::SaslHandshake, version)? {
                     Response::SaslHandshake(response) => self.handshake(&response, now),
-                    _ => Err(self.interrupted("the broker speaks out of turn")),
+                    _ => Err(self.interrupted("the broker sent an unexpected frame")),
                 }
             }
             (SaslState::Token, Some(TokenFraming::Requests(version))) => {
                 match self.answer(frame, ApiKey::SaslAuthenticate, version)? {
                     Response::SaslAuthenticate(response) => self.authenticated(&response, now),
-                    _ => Err(self.interrupted("the broker speaks out of turn")),
+                    _ => Err(self.interrupted("the broker sent an unexpected frame")),
                 }
             }
             (SaslState::Token, _) => self.token(frame, now),
             // No response is awaited: the broker sent a frame unasked.
             (SaslState::Begins | SaslState::Paused(_) | SaslState::Complete, _) => {
-                Err(self.interrupted("the broker speaks out of turn"))
+                Err(self.interrupted("the broker sent an unexpected frame"))
             }
         }
     }
 
     fn waits_for(&self) -> &'static str {
         match self.state {
-            SaslState::Begins | SaslState::Versions => "the broker's answer to ApiVersions",
-            SaslState::Handshake => "the broker's answer to SaslHandshake",
+            SaslState::Begins | SaslState::Versions => "the broker's response to ApiVersions",
+            SaslState::Handshake => "the broker's response to SaslHandshake",
             SaslState::Paused(what) => what,
-            SaslState::Token | SaslState::Complete => "the broker's answer to SaslAuthenticate",
+            SaslState::Token | SaslState::Complete => "the broker's response to SaslAuthenticate",
         }
     }
 

@@ -99,27 +99,33 @@ fn authenticated(error: ErrorCode, words: Option<&str>, session: i64) -> Respons
 }
 
 /// Runs the exchange up to the SaslHandshake response; returns the next step, and the request's correlation id.
-fn shaken(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep, AuthFailure> {
-    let (header, asked) = request(talk.proceed(NOW));
+fn after_handshake_response(
+    exchange: &mut dyn Authenticator,
+    answer_with: &Response,
+) -> Result<AuthStep, AuthFailure> {
+    let (header, asked) = request(exchange.proceed(NOW));
     assert!(matches!(asked, Request::ApiVersions(_)), "{asked:?}");
     assert_eq!(
         (header.api_version, header.client_id.as_deref()),
         (0, Some("me"))
     );
     assert_eq!(header.correlation_id, MIN_CORRELATION_ID);
-    assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Receive)));
-    let step = talk.receive(&answer(&newest(), 0, header.correlation_id), NOW);
+    assert!(matches!(exchange.proceed(NOW), Ok(AuthStep::Receive)));
+    let step = exchange.receive(&answer(&newest(), 0, header.correlation_id), NOW);
     let (header, asked) = request(step);
     let Request::SaslHandshake(asked) = asked else {
         panic!("{asked:?}");
     };
     assert_eq!((&*asked.mechanism, header.api_version), ("PLAIN", 1));
-    talk.receive(&answer(answer_with, 1, header.correlation_id), NOW)
+    exchange.receive(&answer(answer_with, 1, header.correlation_id), NOW)
 }
 
 /// Runs the exchange up to the response to the token.
-fn told(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep, AuthFailure> {
-    let step = shaken(talk, &handshake(ErrorCode::NoError, &["PLAIN"]));
+fn after_token_response(
+    exchange: &mut dyn Authenticator,
+    answer_with: &Response,
+) -> Result<AuthStep, AuthFailure> {
+    let step = after_handshake_response(exchange, &handshake(ErrorCode::NoError, &["PLAIN"]));
     let (header, asked) = request(step);
     let Request::SaslAuthenticate(asked) = asked else {
         panic!("{asked:?}");
@@ -128,15 +134,15 @@ fn told(talk: &mut dyn Authenticator, answer_with: &Response) -> Result<AuthStep
         (&asked.auth_bytes.0[..], header.api_version),
         (&b"\0alice\0hunter2"[..], 2)
     );
-    assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Receive)));
-    talk.receive(&answer(answer_with, 2, header.correlation_id), NOW)
+    assert!(matches!(exchange.proceed(NOW), Ok(AuthStep::Receive)));
+    exchange.receive(&answer(answer_with, 2, header.correlation_id), NOW)
 }
 
 /// SL-27; Java: SaslAuthenticatorTest#testValidSaslPlainOverPlaintext
 #[test]
 fn the_order_is_api_versions_then_handshake_then_token() {
-    let mut talk = authenticator();
-    let step = told(&mut *talk, &authenticated(ErrorCode::NoError, None, 0));
+    let mut exchange = authenticator();
+    let step = after_token_response(&mut *exchange, &authenticated(ErrorCode::NoError, None, 0));
     assert!(
         matches!(
             step,
@@ -151,16 +157,16 @@ fn the_order_is_api_versions_then_handshake_then_token() {
 /// SL-29; Java: SaslClientAuthenticator.ReauthInfo
 #[test]
 fn reauthentication_starts_before_the_session_expires_without_api_versions() {
-    let mut talk = authenticator();
+    let mut exchange = authenticator();
     let content = authenticated(ErrorCode::NoError, None, 10_000);
-    let Ok(AuthStep::Complete { again }) = told(&mut *talk, &content) else {
+    let Ok(AuthStep::Complete { again }) = after_token_response(&mut *exchange, &content) else {
         panic!("not complete");
     };
     let after = again.remaining(NOW).unwrap();
     assert!((8_500..9_500).contains(&after.as_millis()), "{after:?}");
     let mut ids = Vec::new();
     for _ in 0..6 {
-        let (header, asked) = request(talk.proceed(NOW));
+        let (header, asked) = request(exchange.proceed(NOW));
         assert!(matches!(asked, Request::SaslHandshake(_)), "{asked:?}");
         ids.push(header.correlation_id);
         let agreed = answer(
@@ -168,13 +174,13 @@ fn reauthentication_starts_before_the_session_expires_without_api_versions() {
             1,
             header.correlation_id,
         );
-        assert!(talk.is_answer(&agreed));
-        assert!(!talk.is_answer(&answer(&handshake(ErrorCode::NoError, &[]), 1, 17)));
-        assert!(!talk.is_answer(&Bytes::from_static(b"\x7f\xff")));
-        let (header, _) = request(talk.receive(&agreed, NOW));
+        assert!(exchange.is_answer(&agreed));
+        assert!(!exchange.is_answer(&answer(&handshake(ErrorCode::NoError, &[]), 1, 17)));
+        assert!(!exchange.is_answer(&Bytes::from_static(b"\x7f\xff")));
+        let (header, _) = request(exchange.receive(&agreed, NOW));
         ids.push(header.correlation_id);
         let content = authenticated(ErrorCode::NoError, None, 0);
-        let step = talk.receive(&answer(&content, 2, header.correlation_id), NOW);
+        let step = exchange.receive(&answer(&content, 2, header.correlation_id), NOW);
         assert!(
             matches!(
                 step,
@@ -191,39 +197,45 @@ fn reauthentication_starts_before_the_session_expires_without_api_versions() {
 
 /// SL-28; Java: SaslAuthenticatorTest#testInvalidPasswordSaslPlain
 #[test]
-fn a_refusal_names_the_mechanism_what_the_broker_says_and_the_key() {
+fn a_refusal_names_the_mechanism_the_brokers_message_and_the_key() {
     let error = ErrorCode::SaslAuthenticationFailed;
     let words = Some("Authentication failed: Invalid username or password");
-    let why = refused(told(&mut *authenticator(), &authenticated(error, words, 0)));
+    let why = refused(after_token_response(
+        &mut *authenticator(),
+        &authenticated(error, words, 0),
+    ));
     assert_eq!(
         why,
         "PLAIN authentication: the broker says: Authentication failed: Invalid username \
          or password; check username and password in sasl.jaas.config"
     );
-    let without = refused(told(&mut *authenticator(), &authenticated(error, None, 0)));
+    let without = refused(after_token_response(
+        &mut *authenticator(),
+        &authenticated(error, None, 0),
+    ));
     assert!(without.contains("SASL_AUTHENTICATION_FAILED"), "{without}");
     let other = authenticated(ErrorCode::UnknownServerError, Some("oops"), 0);
-    let why = interrupted(told(&mut *authenticator(), &other));
+    let why = interrupted(after_token_response(&mut *authenticator(), &other));
     assert!(why.contains("oops"), "{why}");
 }
 
 /// Java: SaslAuthenticatorTest#testUnsupportedMechanism, testCannotReauthenticateWithDifferentMechanism
 #[test]
-fn a_mechanism_that_is_not_offered_is_told_with_those_that_are() {
+fn an_error_for_an_unsupported_mechanism_lists_the_supported_ones() {
     let response = handshake(
         ErrorCode::UnsupportedSaslMechanism,
         &["GSSAPI", "SCRAM-SHA-512"],
     );
-    let why = refused(shaken(&mut *authenticator(), &response));
+    let why = refused(after_handshake_response(&mut *authenticator(), &response));
     assert!(
         why.contains("it offers: GSSAPI, SCRAM-SHA-512; set sasl.mechanism"),
         "{why}"
     );
     let response = handshake(ErrorCode::IllegalSaslState, &[]);
-    let why = refused(shaken(&mut *authenticator(), &response));
+    let why = refused(after_handshake_response(&mut *authenticator(), &response));
     assert!(why.contains("security.protocol"), "{why}");
     let response = handshake(ErrorCode::UnknownServerError, &[]);
-    interrupted(shaken(&mut *authenticator(), &response));
+    interrupted(after_handshake_response(&mut *authenticator(), &response));
 }
 
 /// Java: SaslAuthenticatorTest#oldSaslPlainPlaintextServerWithoutSaslAuthenticateHeader
@@ -234,9 +246,9 @@ fn with_brokers_before_1_0_tokens_are_sent_as_bare_frames() {
         &[],
         &[(ApiKey::SaslHandshake, 0, 1)],
     ] {
-        let mut talk = authenticator();
-        let (header, _) = request(talk.proceed(NOW));
-        let step = talk.receive(&answer(&versions(ranges), 0, header.correlation_id), NOW);
+        let mut exchange = authenticator();
+        let (header, _) = request(exchange.proceed(NOW));
+        let step = exchange.receive(&answer(&versions(ranges), 0, header.correlation_id), NOW);
         let (header, asked) = request(step);
         assert!(matches!(asked, Request::SaslHandshake(_)), "{asked:?}");
         assert_eq!(header.api_version, 0);
@@ -245,12 +257,12 @@ fn with_brokers_before_1_0_tokens_are_sent_as_bare_frames() {
             0,
             header.correlation_id,
         );
-        let Ok(AuthStep::Send(token)) = talk.receive(&agreed, NOW) else {
+        let Ok(AuthStep::Send(token)) = exchange.receive(&agreed, NOW) else {
             panic!("no token");
         };
         assert_eq!(&token.to_payload()[..], b"\0alice\0hunter2");
-        assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Receive)));
-        let step = talk.receive(&Bytes::new(), NOW);
+        assert!(matches!(exchange.proceed(NOW), Ok(AuthStep::Receive)));
+        let step = exchange.receive(&Bytes::new(), NOW);
         assert!(
             matches!(
                 step,
@@ -264,65 +276,68 @@ fn with_brokers_before_1_0_tokens_are_sent_as_bare_frames() {
 }
 
 #[test]
-fn answers_that_are_cut_or_for_another_request_or_out_of_turn_end_the_talk() {
-    let mut talk = authenticator();
-    let (header, _) = request(talk.proceed(NOW));
+fn truncated_mismatched_and_unexpected_responses_end_the_exchange() {
+    let mut exchange = authenticator();
+    let (header, _) = request(exchange.proceed(NOW));
     let id = header.correlation_id;
     let whole = answer(&newest(), 0, id);
     for len in 0..whole.len() {
-        let mut talk = authenticator();
-        request(talk.proceed(NOW));
-        interrupted(talk.receive(&whole.slice(..len), NOW));
+        let mut exchange = authenticator();
+        request(exchange.proceed(NOW));
+        interrupted(exchange.receive(&whole.slice(..len), NOW));
     }
-    let why = interrupted(talk.receive(&answer(&newest(), 0, id + 1), NOW));
-    assert!(why.contains("answers request"), "{why}");
-    let mut talk = authenticator();
-    told(&mut *talk, &authenticated(ErrorCode::NoError, None, 0)).unwrap();
-    let why = interrupted(talk.receive(&answer(&newest(), 0, id), NOW));
-    assert!(why.contains("out of turn"), "{why}");
-    let mut talk = authenticator();
-    let why = interrupted(talk.receive(&Bytes::new(), NOW));
-    assert!(why.contains("out of turn"), "{why}");
+    let why = interrupted(exchange.receive(&answer(&newest(), 0, id + 1), NOW));
+    assert!(why.contains("responded to request"), "{why}");
+    let mut exchange = authenticator();
+    after_token_response(&mut *exchange, &authenticated(ErrorCode::NoError, None, 0)).unwrap();
+    let why = interrupted(exchange.receive(&answer(&newest(), 0, id), NOW));
+    assert!(why.contains("unexpected frame"), "{why}");
+    let mut exchange = authenticator();
+    let why = interrupted(exchange.receive(&Bytes::new(), NOW));
+    assert!(why.contains("unexpected frame"), "{why}");
 }
 
 #[test]
-fn a_token_of_a_broker_is_not_long() {
-    let mut talk = authenticator();
+fn a_brokers_token_above_the_limit_ends_the_exchange() {
+    let mut exchange = authenticator();
     let Response::SaslAuthenticate(mut long) = authenticated(ErrorCode::NoError, None, 0) else {
         unreachable!()
     };
     long.auth_bytes = AuthBytes(vec![7; MAX_TOKEN_BYTES + 1].into());
-    let why = interrupted(told(&mut *talk, &Response::SaslAuthenticate(long)));
+    let why = interrupted(after_token_response(
+        &mut *exchange,
+        &Response::SaslAuthenticate(long),
+    ));
     assert!(why.contains("bytes"), "{why}");
 }
 
 /// Java: `OAuthBearerSaslClientTest`, RFC 7628 section 3.2.3
 #[test]
-fn a_token_that_is_refused_is_told_with_the_brokers_words() {
+fn a_rejected_token_is_reported_with_the_brokers_message() {
     let config = ProducerConfig::builder().set("sasl.mechanism", "OAUTHBEARER");
     let fetch: FetchToken =
         Arc::new(|| Ok(OAuthBearerToken::new("hunter2", Duration::from_secs(60))));
-    let mut talk = authenticator_of(&config.build().unwrap(), Some(fetch));
-    let (header, _) = request(talk.proceed(NOW));
-    let (header, _) = request(talk.receive(&answer(&newest(), 0, header.correlation_id), NOW));
+    let mut exchange = authenticator_of(&config.build().unwrap(), Some(fetch));
+    let (header, _) = request(exchange.proceed(NOW));
+    let (header, _) = request(exchange.receive(&answer(&newest(), 0, header.correlation_id), NOW));
     let agreed = answer(
         &handshake(ErrorCode::NoError, &[]),
         1,
         header.correlation_id,
     );
-    let (header, _) = request(talk.receive(&agreed, NOW));
+    let (header, _) = request(exchange.receive(&agreed, NOW));
     let Response::SaslAuthenticate(mut no) = authenticated(ErrorCode::NoError, None, 0) else {
         unreachable!()
     };
     no.auth_bytes = AuthBytes(Bytes::from_static(b"{\"status\":\"invalid_token\"}"));
     let no = answer(&Response::SaslAuthenticate(no), 2, header.correlation_id);
-    let (header, asked) = request(talk.receive(&no, NOW));
+    let (header, asked) = request(exchange.receive(&no, NOW));
     let Request::SaslAuthenticate(asked) = asked else {
         panic!("{asked:?}");
     };
     assert_eq!(&asked.auth_bytes.0[..], b"\x01");
     let end = authenticated(ErrorCode::NoError, None, 0);
-    let why = refused(talk.receive(&answer(&end, 2, header.correlation_id), NOW));
+    let why = refused(exchange.receive(&answer(&end, 2, header.correlation_id), NOW));
     assert!(
         why.contains("invalid_token") && why.contains("TokenProvider"),
         "{why}"
@@ -331,7 +346,7 @@ fn a_token_that_is_refused_is_told_with_the_brokers_words() {
 }
 
 #[test]
-fn a_token_that_is_not_there_makes_a_pause_and_one_that_cannot_be_had_an_interruption() {
+fn a_missing_token_pauses_the_exchange_and_a_failed_token_interrupts_it() {
     let config = ProducerConfig::builder().set("sasl.mechanism", "OAUTHBEARER");
     let config = config.build().unwrap();
     let fetch: FetchToken = Arc::new(|| Err("the endpoint is down".to_owned()));
@@ -341,15 +356,16 @@ fn a_token_that_is_not_there_makes_a_pause_and_one_that_cannot_be_had_an_interru
             outside.run = Arc::new(|_| Ok(()));
         }
         let client = SaslClient::from_config(&config, Some(Arc::clone(&fetch)), outside).unwrap();
-        let mut talk = SaslAuthenticators::new(client, "me".into()).make();
-        let (header, _) = request(talk.proceed(NOW));
-        let (header, _) = request(talk.receive(&answer(&newest(), 0, header.correlation_id), NOW));
+        let mut exchange = SaslAuthenticators::new(client, "me".into()).make();
+        let (header, _) = request(exchange.proceed(NOW));
+        let (header, _) =
+            request(exchange.receive(&answer(&newest(), 0, header.correlation_id), NOW));
         let agreed = answer(
             &handshake(ErrorCode::NoError, &[]),
             1,
             header.correlation_id,
         );
-        let step = talk.receive(&agreed, NOW);
+        let step = exchange.receive(&agreed, NOW);
         if is_run {
             let why = interrupted(step);
             assert!(
@@ -358,8 +374,8 @@ fn a_token_that_is_not_there_makes_a_pause_and_one_that_cannot_be_had_an_interru
             );
         } else {
             assert!(matches!(step, Ok(AuthStep::Pause(_))), "{step:?}");
-            assert!(matches!(talk.proceed(NOW), Ok(AuthStep::Pause(_))));
-            interrupted(talk.receive(&Bytes::new(), NOW));
+            assert!(matches!(exchange.proceed(NOW), Ok(AuthStep::Pause(_))));
+            interrupted(exchange.receive(&Bytes::new(), NOW));
         }
     }
 }

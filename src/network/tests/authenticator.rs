@@ -14,13 +14,13 @@ use crate::protocol::Frame;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct AuthPlan {
     pub(super) rounds: u8,
-    /// The broker refuses it in the last round of talk number so much.
+    /// The exchange (by its number) in whose last round the broker refuses the client.
     pub(super) refused_in: Option<u8>,
-    /// The last frame gets no answer.
+    /// The last frame gets no response.
     pub(super) is_last_unanswered: bool,
-    /// Its token comes so much later.
+    /// How long it waits for its token.
     pub(super) pause: Option<Duration>,
-    /// It has to begin again after this.
+    /// The time until re-authentication.
     pub(super) session: Option<Duration>,
 }
 
@@ -28,7 +28,7 @@ pub(super) struct AuthPlan {
 enum State {
     ToBegin,
     PausedUntil(Instant),
-    /// The frame of this round is on its way.
+    /// The frame of this round was sent.
     Sending(u8),
 }
 
@@ -36,7 +36,7 @@ pub(super) struct TestAuthenticator {
     plan: AuthPlan,
     probe: Arc<Probe>,
     state: State,
-    talks: u8,
+    exchanges: u8,
 }
 
 impl TestAuthenticator {
@@ -45,14 +45,14 @@ impl TestAuthenticator {
             plan,
             probe,
             state: State::ToBegin,
-            talks: 0,
+            exchanges: 0,
         }
     }
 
     fn send(&mut self, round: u8) -> AuthStep {
         self.state = State::Sending(round);
         self.probe.change(|facts| facts.auth_wanted += 1);
-        let is_refused = self.plan.refused_in == Some(self.talks) && self.is_last(round);
+        let is_refused = self.plan.refused_in == Some(self.exchanges) && self.is_last(round);
         let wants_answer = !(self.plan.is_last_unanswered && self.is_last(round));
         let body = vec![b'A', round, u8::from(is_refused), u8::from(wants_answer)];
         AuthStep::Send(Frame::from_payload(body.into()).unwrap())
@@ -64,7 +64,7 @@ impl TestAuthenticator {
 
     fn complete(&mut self, now: Instant) -> AuthStep {
         self.state = State::ToBegin;
-        self.talks += 1;
+        self.exchanges += 1;
         let again = self.plan.session;
         AuthStep::Complete {
             again: again.map_or(Deadline::Never, |session| Deadline::after(now, session)),

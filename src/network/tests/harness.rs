@@ -27,9 +27,9 @@ use crate::testing::sim::network::{Answers, Directions, NetworkProfile, SimNetwo
 
 /// Idle timeout.
 const MAX_IDLE: Duration = Duration::from_secs(20);
-/// Most attempts to connect.
+/// Limit of connection attempts.
 const MAX_ATTEMPTS: usize = 30;
-/// Most consecutive polls without events while no time passes: more are a busy loop.
+/// Limit of consecutive polls without events while no time passes: more are a busy loop.
 const MAX_IDLE_POLLS: usize = 1000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,16 +46,16 @@ struct Connection {
     standing: Standing,
     plan: Option<Plan>,
     attempts: usize,
-    /// Requests still to be sent.
+    /// Requests not sent yet.
     left: usize,
     largest: usize,
-    /// Sent and not told, which no answer can come to yet.
+    /// Written, but not reported as sent: no response can come yet.
     writing: Option<u32>,
     /// Number and content, oldest first.
     unanswered: VecDeque<(u32, Bytes)>,
-    /// Frames of the client that the transport of the current connection was given in full.
+    /// Frames of the client that were written in full to the transport of the current connection.
     given: usize,
-    /// The broker is being told again who this is.
+    /// Re-authentication is in progress.
     talks_again: bool,
     /// Closed: nothing may be received on it any more.
     is_silent: bool,
@@ -88,9 +88,9 @@ struct Run {
     events: PollEvents,
     last_number: u32,
     max_in_flight: usize,
-    /// Must not have been seen by any broker.
+    /// Requests that no broker may have received.
     never_sent: BTreeSet<u32>,
-    /// Must have been.
+    /// Requests that a broker must have received.
     answered: BTreeSet<u32>,
     tally: Tally,
 }
@@ -111,7 +111,7 @@ pub(super) fn run(seed: u64, plant: Plant, cipher: &Cipher) -> Result<Tally, Str
             idle_polls += 1;
         }
         if idle_polls > MAX_IDLE_POLLS {
-            return Err(format!("spins: {}", run.describe()));
+            return Err(format!("busy loop: {}", run.describe()));
         }
     }
     run.finish()?;
@@ -186,7 +186,7 @@ impl Run {
         }
     }
 
-    /// Does what a client would, and what brokers and networks do to it.
+    /// One random action of the client, of a broker or of the network.
     fn act(&mut self) -> Checked {
         for at in 0..self.connections.len() {
             match self.connections[at].standing {
@@ -207,7 +207,7 @@ impl Run {
         if connection.is_done() || connection.attempts >= MAX_ATTEMPTS {
             return;
         }
-        // The last attempts get through.
+        // The last attempts succeed.
         let is_late = connection.attempts + 10 > MAX_ATTEMPTS;
         let answers = match self.random.u8(0..20) {
             _ if is_late => Answers::Accepts,
@@ -244,7 +244,7 @@ impl Run {
             0 | 1 if !is_late => Some(random.u8(0..3)),
             _ => None,
         };
-        let session = random.bool() || refused_in.is_some_and(|talk| talk > 0);
+        let session = random.bool() || refused_in.is_some_and(|exchange| exchange > 0);
         Plan {
             hellos: if is_refused { 2 } else { random.u8(0..4) },
             is_refused,
@@ -269,7 +269,7 @@ impl Run {
             return Ok(());
         }
         if !self.selector.is_channel_ready(id) {
-            // What was written last may have failed; the next poll tells.
+            // The last write may have failed; the next poll reports it.
             return Ok(());
         }
         let connection = &mut self.connections[at];
@@ -290,7 +290,7 @@ impl Run {
         }
         let again = self.selector.send(id, in_pieces(&body, &mut self.random));
         if again != Err(SendRefused::Busy) {
-            return Err(format!("a second frame was taken: {again:?}"));
+            return Err(format!("a second frame was accepted: {again:?}"));
         }
         connection.left -= 1;
         connection.writing = Some(number);
@@ -313,10 +313,10 @@ impl Run {
         let id = at as ConnectionId;
         let said = self.selector.is_send_untouched(id);
         if self.selector.withdraw_send(id) != said {
-            return Err("an untouched frame was not given back".into());
+            return Err("an untouched frame was not withdrawn".into());
         }
         if said != untouched {
-            return Err(format!("untouched: {untouched}, said to be {said}"));
+            return Err(format!("untouched: {untouched}, reported as {said}"));
         }
         if said {
             let connection = &mut self.connections[at];
@@ -329,7 +329,7 @@ impl Run {
         Ok(())
     }
 
-    /// Whether a frame waits of which the transport was given nothing.
+    /// Whether a frame waits of which the transport has got no byte.
     fn is_untouched(&self, at: usize) -> bool {
         let connection = &self.connections[at];
         let facts = connection.plan.as_ref().map(|plan| plan.probe.facts());
@@ -339,17 +339,19 @@ impl Run {
             && !facts.has_part_of_clients()
     }
 
-    /// The frame that was being written is out.
+    /// The frame in progress was written in full.
     fn sent(&mut self, at: usize) -> Checked {
         let connection = &mut self.connections[at];
         let Some(number) = connection.writing.take() else {
-            return Err(format!("{at} has sent what it was not given"));
+            return Err(format!("{at} reports a frame that was never queued"));
         };
         connection.given += 1;
         let facts = connection.plan.as_ref().map(|plan| plan.probe.facts());
         let facts = facts.unwrap_or_default();
         if facts.client_frames != connection.given || !facts.is_flushed() {
-            return Err(format!("{number} counts as sent and is not: {facts:?}"));
+            return Err(format!(
+                "{number} is reported as sent and is not: {facts:?}"
+            ));
         }
         Ok(())
     }
@@ -377,7 +379,7 @@ impl Run {
         u8::from(!matches!(self.connections[at].standing, Standing::Down(_)))
     }
 
-    /// A connection is gone, and what was sent on it with it.
+    /// A connection has ended; its unanswered requests are lost.
     fn down(&mut self, at: usize) {
         let connection = &mut self.connections[at];
         self.tally.lost += connection.unanswered.len();
@@ -406,7 +408,7 @@ impl Run {
             .connections
             .iter()
             .filter_map(|connection| match connection.standing {
-                // Whether a frame goes is drawn anew after each poll.
+                // Whether a frame is sent is drawn again after each poll.
                 Standing::Up if self.wants_to_send(connection) => Some(now),
                 Standing::Down(until) if !connection.is_done() => Some(until),
                 _ => None,
@@ -451,7 +453,7 @@ impl Run {
         for &id in &events.authenticated_again {
             let connection = &mut self.connections[id as usize];
             if !std::mem::take(&mut connection.talks_again) {
-                return Err(format!("{id} has not begun to authenticate again"));
+                return Err(format!("{id} has not started re-authentication"));
             }
         }
         for ended in &events.disconnected {
@@ -460,7 +462,7 @@ impl Run {
         for (id, connection) in (0..).zip(&self.connections) {
             let is_up = connection.standing == Standing::Up;
             if is_up && connection.talks_again && self.selector.is_channel_ready(id) {
-                return Err(format!("{id} is ready, and nobody has said so"));
+                return Err(format!("{id} is ready, and no event has reported it"));
             }
         }
         let wrong = self.log.look(|seen| seen.wrong.pop());
@@ -470,7 +472,7 @@ impl Run {
     fn received(&mut self, at: usize, body: &Bytes) -> Checked {
         let connection = &mut self.connections[at];
         let Some((number, request)) = connection.unanswered.pop_front() else {
-            return Err(format!("{at} got what it did not ask for: {body:?}"));
+            return Err(format!("{at} got an unexpected response: {body:?}"));
         };
         if *body != response(&request) {
             let got = &body[..body.len().min(20)];
@@ -478,7 +480,7 @@ impl Run {
         }
         self.answered.insert(number);
         self.tally.answered += 1;
-        // The broker may answer what has come before the poll that tells that all is out.
+        // The response may come before the poll that reports the request as sent.
         Ok(())
     }
 
@@ -487,7 +489,7 @@ impl Run {
         let untouched = self.is_untouched(at);
         let connection = &self.connections[at];
         let Some(plan) = &connection.plan else {
-            return Err(format!("{at} never was"));
+            return Err(format!("{at} was never connected"));
         };
         if !plan.probe.facts().said_goodbye {
             return Err(format!("{at} was not shut down"));
@@ -501,19 +503,19 @@ impl Run {
             CloseReason::Idle => self.tally.idle_after_fault += usize::from(connection.is_silent),
             CloseReason::AuthenticationFailed(why) => match &**why {
                 "unknown certificate" if plan.is_refused => self.tally.refused_by_transport += 1,
-                why if plan.is_refused && why.contains("is not made out for") => {
+                why if plan.is_refused && why.contains("is not valid for") => {
                     self.tally.refused_by_transport += 1;
                 }
                 "who are you?" => match plan.auth.refused_in {
                     Some(0) => self.tally.refused_by_authenticator += 1,
                     Some(_) => self.tally.refused_again += 1,
-                    None => return Err("refused, but nobody did".into()),
+                    None => return Err("refused, though no refusal was planned".into()),
                 },
                 other => return Err(format!("refused for {other}")),
             },
             CloseReason::ConnectFailed(_) => self.tally.connects_failed += 1,
             CloseReason::BadFrame(why) => return Err(format!("a bad frame: {why}")),
-            // The connection was lost in a pause.
+            // The connection was lost during a pause.
             CloseReason::AuthenticationInterrupted(why)
                 if why.starts_with("while the client waited for") => {}
             CloseReason::AuthenticationInterrupted(why) => {
@@ -523,7 +525,7 @@ impl Run {
         }
         if ended.last_frame_untouched != untouched {
             let said = ended.last_frame_untouched;
-            return Err(format!("untouched: {untouched}, said to be {said}"));
+            return Err(format!("untouched: {untouched}, reported as {said}"));
         }
         if untouched {
             self.tally.untouched += 1;
@@ -536,7 +538,7 @@ impl Run {
         Ok(())
     }
 
-    /// All is sent and answered: what is left must be quiet, and the brokers must have seen the right things.
+    /// Every request has its response: nothing more may happen, and the brokers must have received the right requests.
     fn finish(&mut self) -> Checked {
         let end = self.clock.now() + MAX_IDLE / 2;
         let mut polls = 0;
@@ -550,7 +552,7 @@ impl Run {
             checked?;
             polls += 1;
             if polls > 100 * MAX_IDLE_POLLS {
-                return Err(format!("spins in the end: {}", self.describe()));
+                return Err(format!("busy loop at the end: {}", self.describe()));
             }
         }
         for connection in &self.connections {
@@ -559,22 +561,24 @@ impl Run {
                 .log
                 .look(|seen| seen.requests.remove(&address).unwrap_or_default());
             if !numbers.is_sorted_by(|a, b| a < b) {
-                return Err(format!("{address} has seen {numbers:?}"));
+                return Err(format!("{address} has received {numbers:?}"));
             }
             if let Some(number) = numbers.iter().find(|n| self.never_sent.contains(n)) {
                 return Err(format!(
-                    "{number} was never sent, and {address} has seen it"
+                    "{number} was never sent, but {address} has received it"
                 ));
             }
             self.answered.retain(|number| !numbers.contains(number));
             let open = self.log.look(|seen| seen.keys_open.get(&address).copied());
             let (_, open) = open.unwrap_or_default();
             if connection.standing == Standing::Up && !connection.is_silent && open > 0 {
-                return Err(format!("{address} waits for {open} keys to be taken"));
+                return Err(format!(
+                    "{address} waits for {open} acknowledgements of key updates"
+                ));
             }
         }
         if !self.answered.is_empty() {
-            return Err(format!("nobody has seen {:?}", self.answered));
+            return Err(format!("no broker has received {:?}", self.answered));
         }
         Ok(())
     }
@@ -600,7 +604,7 @@ impl Run {
     }
 }
 
-/// A frame that is not in one piece.
+/// A frame of several chunks.
 fn in_pieces(body: &Bytes, random: &mut fastrand::Rng) -> Frame {
     let mut builder = FrameBuilder::with_capacity(0, 8);
     let mut rest = body.clone();

@@ -30,19 +30,19 @@ impl SimPeer for Silent {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Talk {
-    /// It succeeds, and has to be repeated after a second.
+enum ScriptedExchange {
+    /// It succeeds, and must be repeated after a second.
     Complete,
-    /// It is asked again after so long.
+    /// It pauses for this long.
     Pause(Duration),
     Refused,
 }
 
-type Talks = Arc<Mutex<VecDeque<Talk>>>;
+type Exchanges = Arc<Mutex<VecDeque<ScriptedExchange>>>;
 
 struct Scheme {
-    talks: Talks,
-    /// It is asked before the time, too.
+    exchanges: Exchanges,
+    /// It may be called before the pause is over.
     paused: Option<Instant>,
 }
 
@@ -51,15 +51,20 @@ impl Authenticator for Scheme {
         if let Some(until) = self.paused.filter(|until| now < *until) {
             return Ok(AuthStep::Pause(Deadline::At(until)));
         }
-        match self.talks.lock().pop_front().unwrap_or(Talk::Refused) {
-            Talk::Complete => Ok(AuthStep::Complete {
+        match self
+            .exchanges
+            .lock()
+            .pop_front()
+            .unwrap_or(ScriptedExchange::Refused)
+        {
+            ScriptedExchange::Complete => Ok(AuthStep::Complete {
                 again: Deadline::after(now, MS(1000)),
             }),
-            Talk::Pause(time) => {
+            ScriptedExchange::Pause(time) => {
                 self.paused = Some(now + time);
                 Ok(AuthStep::Pause(Deadline::after(now, time)))
             }
-            Talk::Refused => Err(AuthFailure::Refused("no".into())),
+            ScriptedExchange::Refused => Err(AuthFailure::Refused("no".into())),
         }
     }
 
@@ -72,14 +77,14 @@ impl Authenticator for Scheme {
     }
 }
 
-struct Build(Talks);
+struct Build(Exchanges);
 
 impl<S: Stream + 'static> ChannelBuilder<S> for Build {
     fn build(&self, _: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
         Ok(ChannelParts {
             transport: Box::new(PlaintextTransport(stream)),
             authenticator: Box::new(Scheme {
-                talks: Arc::clone(&self.0),
+                exchanges: Arc::clone(&self.0),
                 paused: None,
             }),
         })
@@ -94,7 +99,7 @@ struct Rig {
 }
 
 impl Rig {
-    fn new(talks: impl IntoIterator<Item = Talk>) -> Self {
+    fn new(exchanges: impl IntoIterator<Item = ScriptedExchange>) -> Self {
         let clock = Arc::new(MockClock::new());
         let profile = NetworkProfile {
             connect_us: 500..=500,
@@ -110,12 +115,12 @@ impl Rig {
             "10.0.0.1:9092".parse().unwrap(),
             Box::new(|| Box::new(Silent)),
         );
-        let talks = Arc::new(Mutex::new(Rank::LEAF, talks.into_iter().collect()));
+        let exchanges = Arc::new(Mutex::new(Rank::LEAF, exchanges.into_iter().collect()));
         let registry = MetricsRegistry::for_tests(Arc::clone(&clock) as Arc<dyn Clock>);
         let nodes = NodeMetrics::new(Arc::clone(&registry));
         let selector = Selector::new(
             network.poller(),
-            Box::new(Build(talks)),
+            Box::new(Build(exchanges)),
             SelectorOptions::default(),
             Arc::clone(&clock) as Arc<dyn Clock>,
             SelectorMetrics::new(Arc::clone(&registry), nodes),
@@ -148,8 +153,8 @@ impl Rig {
         }
     }
 
-    /// Sends a frame when the session is over, and polls until a talk has begun.
-    fn talk_again(&mut self) {
+    /// Sends a frame after the session has expired, and polls until re-authentication starts.
+    fn reauthenticate(&mut self) {
         self.clock.advance(MS(2000));
         let frame = Frame::from_payload(Bytes::from_static(b"frame")).unwrap();
         self.selector.send(1, frame).unwrap();
@@ -159,7 +164,7 @@ impl Rig {
 /// Java: SelectorTest#testNormalOperation (select-rate), Selector#poll (selectTime, ioTime)
 #[test]
 fn the_time_a_poll_blocks_is_its_select_time() {
-    let mut rig = Rig::new([Talk::Complete]);
+    let mut rig = Rig::new([ScriptedExchange::Complete]);
     rig.poll();
     rig.assert_metrics([
         ("select-total", 1.0),
@@ -179,8 +184,14 @@ fn the_time_a_poll_blocks_is_its_select_time() {
 /// Java: `SaslAuthenticatorTest` (successful-authentication, -reauthentication, reauthentication-latency)
 #[test]
 fn first_authentications_and_reauthentications_are_counted_apart_the_latter_with_latency() {
-    let pause = Talk::Pause(MS(30));
-    let mut rig = Rig::new([pause, Talk::Complete, Talk::Complete, pause, Talk::Complete]);
+    let pause = ScriptedExchange::Pause(MS(30));
+    let mut rig = Rig::new([
+        pause,
+        ScriptedExchange::Complete,
+        ScriptedExchange::Complete,
+        pause,
+        ScriptedExchange::Complete,
+    ]);
     while !rig.selector.is_channel_ready(1) {
         rig.poll();
     }
@@ -189,14 +200,14 @@ fn first_authentications_and_reauthentications_are_counted_apart_the_latter_with
         ("successful-authentication-no-reauth-total", 1.0),
         ("reauthentication-latency-max", f64::NAN),
     ]);
-    // One that is over at once, and one that takes its time.
-    rig.talk_again();
+    // One completes at once, one takes 30 ms.
+    rig.reauthenticate();
     rig.assert_metrics([
         ("successful-reauthentication-total", 1.0),
         ("reauthentication-latency-max", 0.0),
     ]);
     rig.poll();
-    rig.talk_again();
+    rig.reauthenticate();
     while !rig.selector.is_channel_ready(1) {
         rig.poll();
     }
@@ -212,17 +223,21 @@ fn first_authentications_and_reauthentications_are_counted_apart_the_latter_with
 
 /// Java: `SaslAuthenticatorTest` (failed-authentication, failed-reauthentication)
 #[test]
-fn a_refusal_is_counted_as_what_it_was_the_answer_to() {
-    for (talks, first, again) in [
-        (vec![Talk::Refused], 1.0, 0.0),
-        (vec![Talk::Complete, Talk::Refused], 0.0, 1.0),
+fn a_failure_is_counted_as_authentication_or_reauthentication() {
+    for (exchanges, first, again) in [
+        (vec![ScriptedExchange::Refused], 1.0, 0.0),
+        (
+            vec![ScriptedExchange::Complete, ScriptedExchange::Refused],
+            0.0,
+            1.0,
+        ),
     ] {
-        let mut rig = Rig::new(talks);
+        let mut rig = Rig::new(exchanges);
         while rig.events.connected.is_empty() && rig.events.disconnected.is_empty() {
             rig.poll();
         }
         if rig.selector.is_channel_ready(1) {
-            rig.talk_again();
+            rig.reauthenticate();
         }
         while rig.events.disconnected.is_empty() {
             rig.poll();
@@ -239,7 +254,7 @@ fn a_refusal_is_counted_as_what_it_was_the_answer_to() {
 
 /// Java: IntGaugeSuiteTest#testCreateAndClose, #testCreateMetrics, #testCannotAddMoreThanMaxEntries
 #[test]
-fn connections_are_counted_by_cipher_up_to_a_hundred_of_which_unused_ones_make_room() {
+fn connections_are_counted_by_cipher_and_unused_ciphers_are_evicted_at_a_hundred() {
     let registry = MetricsRegistry::for_tests(Arc::new(MockClock::new()));
     let nodes = NodeMetrics::new(Arc::clone(&registry));
     let mut selector = SelectorMetrics::new(Arc::clone(&registry), nodes);

@@ -1,10 +1,10 @@
 //! Simulation tests of selector and channels over the simulated network, with a mock transport that encrypts, splits
 //! and buffers, and a mock authenticator of several rounds.
 //!
-//! `SEED=n` replays one seed, `SEEDS=n` runs so many.
+//! `SEED=n` replays one seed, `SEEDS=n` runs that many.
 
 mod authenticator;
-mod endless_talk;
+mod endless_authentication;
 mod harness;
 mod metrics;
 mod parts;
@@ -23,9 +23,9 @@ use self::parts::Cipher;
 use self::plant::Plant;
 use self::tally::Tally;
 
-/// Seeds that are run unless `SEEDS` says otherwise.
+/// Default number of seeds; `SEEDS` overrides it.
 const SEEDS: u64 = 200;
-/// Seeds that each planted bug has to get past.
+/// Number of seeds that each planted bug is run with.
 const PLANT_SEEDS: u64 = 40;
 
 fn number(variable: &str) -> Option<u64> {
@@ -34,7 +34,7 @@ fn number(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_a_transport_does_frames_come_whole_in_order_and_once() {
+fn frames_arrive_whole_in_order_and_once_through_any_transport() {
     if let Some(seed) = number("SEED") {
         let tally = run(seed, Plant::Nothing, &Cipher::Drawn);
         println!("seed {seed}: {tally:?}");

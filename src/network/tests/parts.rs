@@ -17,7 +17,7 @@ use crate::network::transport::{Transport, TransportError};
 use crate::sync::Mutex;
 use crate::testing::sim::network::{SimPoller, SimStream};
 
-/// Loses events, if that is planted.
+/// Poller that loses events, if that bug is planted.
 pub(super) struct Planted {
     pub(super) poller: SimPoller,
     pub(super) plant: Plant,
@@ -49,7 +49,7 @@ impl Poller for Planted {
     }
 }
 
-/// What a connection is to be like.
+/// The script of a connection.
 #[derive(Debug, Clone)]
 pub(super) struct Plan {
     pub(super) hellos: u8,
@@ -59,20 +59,20 @@ pub(super) struct Plan {
     pub(super) probe: Arc<Probe>,
 }
 
-/// What the next connection to each host is to be like.
+/// The script of the next connection to each host.
 pub(super) type Plans = Arc<Mutex<BTreeMap<Arc<str>, Plan>>>;
 
-/// Makes channels as they are planned.
+/// Channel builder that follows the scripts.
 pub(super) struct Builder {
     pub(super) plans: Plans,
     pub(super) plant: Plant,
     pub(super) cipher: Cipher,
 }
 
-/// What seals.
+/// The encryption of a run.
 #[derive(Clone)]
 pub(super) enum Cipher {
-    /// A cipher of the tests' own, which draws what it does.
+    /// The mock cipher, whose behaviour is drawn from the seed.
     Drawn,
     #[cfg(any(feature = "tls", feature = "tls-aws-lc-rs", feature = "tls-graviola"))]
     Tls(super::tls::Tls),
@@ -80,7 +80,7 @@ pub(super) enum Cipher {
 
 impl<S: Stream + 'static> ChannelBuilder<S> for Builder {
     fn build(&self, endpoint: &Endpoint, stream: S) -> Result<ChannelParts, TransportError> {
-        // By name: an address would not tell which host is meant.
+        // By name: several hosts may have the same address.
         let plan = self.plans.lock()[&endpoint.host].clone();
         let random = fastrand::Rng::with_seed(plan.seed);
         let probe = Arc::clone(&plan.probe);

@@ -14,7 +14,7 @@ use super::tls::TlsPeer;
 use crate::sync::{Mutex, Rank};
 use crate::testing::sim::network::{PeerActions, SimPeer};
 
-/// A request: its kind, its number, what the broker is to do, and bytes that follow from the number.
+/// A request: kind, number, the action of the broker, and bytes derived from the number.
 pub(super) fn request(number: u32, deed: u8, size: usize) -> Bytes {
     let mut body = BytesMut::new();
     body.put_u8(b'R');
@@ -24,17 +24,17 @@ pub(super) fn request(number: u32, deed: u8, size: usize) -> Bytes {
     body.freeze()
 }
 
-/// What the broker answers.
+/// The broker's response.
 pub(super) fn response(request: &[u8]) -> Bytes {
     [b"r", &request[1..]].concat().into()
 }
 
-/// What a broker does when it has taken a request.
+/// The action of a broker after it has read a request.
 pub(super) const ANSWER: u8 = 0;
 pub(super) const CLOSE: u8 = 1;
 pub(super) const RESET: u8 = 2;
 
-/// What brokers have seen.
+/// Log of the bytes that brokers have received.
 #[derive(Debug)]
 pub(super) struct Log(Mutex<Seen>);
 
@@ -42,9 +42,9 @@ pub(super) struct Log(Mutex<Seen>);
 pub(super) struct Seen {
     /// The numbers of the requests to an address.
     pub(super) requests: BTreeMap<SocketAddr, Vec<u32>>,
-    /// What should not have come.
+    /// Unexpected bytes.
     pub(super) wrong: Vec<String>,
-    /// The last connection to each address, and how many new keys it has been told of and has not taken.
+    /// The last connection to each address, and the number of key updates it has not acknowledged.
     pub(super) keys_open: BTreeMap<SocketAddr, (u64, usize)>,
 }
 

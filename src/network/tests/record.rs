@@ -10,13 +10,13 @@ pub(super) const LARGEST: usize = 16_000;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Introductions: the client's round, how many there are, whether it is to be refused in the last.
+    /// Handshake: the client's round, the number of rounds, whether it is refused in the last one.
     Hello,
     Data,
-    /// Wants a [`Kind::KeyTaken`].
+    /// Requires a [`Kind::KeyTaken`] in return.
     NewKey,
     KeyTaken,
-    /// The introduction has failed, for this reason.
+    /// The handshake has failed, for this reason.
     Alert,
 }
 

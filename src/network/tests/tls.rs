@@ -22,16 +22,16 @@ use crate::security::tls::tests::certificates::Authority;
 use crate::security::tls::tests::client_trusting;
 use crate::security::tls::tests::server::{ONLY_12, ONLY_13, Server};
 
-/// Seeds that are run unless `SEEDS` says otherwise.
+/// Default number of seeds; `SEEDS` overrides it.
 const SEEDS: u64 = 60;
-/// Seeds that each planted bug has to get past.
+/// Number of seeds that each planted bug is run with.
 const PLANT_SEEDS: u64 = 20;
 
-/// Both sides of TLS.
+/// TLS configurations of clients and servers.
 #[derive(Clone)]
 pub(super) struct Tls {
     client: TlsClient,
-    /// By versions.
+    /// By TLS version.
     servers: [Arc<ServerConfig>; 2],
 }
 
@@ -84,7 +84,7 @@ impl Tls {
 pub(super) struct TlsPeer(ServerConnection);
 
 impl TlsPeer {
-    /// Takes what came, and puts what was sealed in it into `plain`. An error is the end.
+    /// Decrypts received bytes, and appends the plaintext to `plain`. After an error the connection is over.
     pub(super) fn open(
         &mut self,
         mut bytes: &[u8],
@@ -102,7 +102,7 @@ impl TlsPeer {
         Ok(())
     }
 
-    /// Seals a frame in pieces; sometimes a new key comes after it, or in the middle.
+    /// Encrypts a frame in pieces; sometimes with a key update after it, or in the middle.
     pub(super) fn seal(&mut self, frame: &[u8], random: &mut fastrand::Rng) -> Bytes {
         let mut rest = frame;
         while !rest.is_empty() {
@@ -110,14 +110,14 @@ impl TlsPeer {
             self.0.writer().write_all(piece).unwrap();
             rest = others;
             if random.u8(0..4) == 0 {
-                // TLS 1.2 has none.
+                // TLS 1.2 has no key update.
                 let _ = self.0.refresh_traffic_keys();
             }
         }
         self.take_out()
     }
 
-    /// What is to be sent.
+    /// The bytes to send.
     pub(super) fn take_out(&mut self) -> Bytes {
         let mut out = Vec::new();
         while self.0.wants_write() {
@@ -127,7 +127,7 @@ impl TlsPeer {
     }
 }
 
-/// A transport, and what it was given.
+/// A transport, with a probe that records the bytes written to it.
 struct Probed<T> {
     inner: T,
     probe: Arc<Probe>,
@@ -153,7 +153,7 @@ impl<T: Transport> Transport for Probed<T> {
     }
 
     fn read(&mut self, ready: &mut Readiness, into: &mut [u8]) -> Result<usize, TransportError> {
-        // The channel's buffer takes more than what comes at once: also less must do.
+        // The channel's buffer is larger than any read: smaller buffers must work too.
         let most = if self.random.bool() {
             self.random.usize(1..=into.len().min(1000))
         } else {
@@ -161,7 +161,7 @@ impl<T: Transport> Transport for Probed<T> {
         };
         let read = self.inner.read(ready, &mut into[..most]);
         if self.plant == Plant::ReadinessForgotten && read.is_ok() {
-            // As if what brought something had emptied the stream.
+            // Planted bug: a read that returned data counts as if it had emptied the stream.
             ready.readable = false;
         }
         self.note();
@@ -203,9 +203,9 @@ impl<T: Transport> Transport for Probed<T> {
     }
 }
 
-/// Lengths of signatures are by chance, so that a seed does not cut what it cuts at the very same byte again.
+/// The length of a signature is random, so a repeated seed may split the bytes at other places.
 #[test]
-fn through_tls_frames_come_whole_in_order_and_once() {
+fn frames_arrive_whole_in_order_and_once_through_tls() {
     let cipher = Cipher::Tls(Tls::new());
     let mut all = Tally::default();
     let seeds = match number("SEED") {
@@ -225,7 +225,7 @@ fn through_tls_frames_come_whole_in_order_and_once() {
 }
 
 #[test]
-fn what_a_transport_of_tls_could_forget_is_found() {
+fn planted_defects_of_a_tls_transport_are_found() {
     let cipher = Cipher::Tls(Tls::new());
     for plant in [
         Plant::EventForgotten,

@@ -1,5 +1,5 @@
-//! A transport as TLS is one, without secrets: it introduces itself in rounds, seals what it is given,
-//! holds sealed bytes until it is flushed and opened ones until they are fetched, and answers by itself.
+//! Mock transport that behaves like TLS, without secrets: a handshake in rounds, encryption, buffers of encrypted bytes
+//! until a flush and of decrypted ones until a read, and responses of its own.
 
 use std::io::{self, IoSlice};
 use std::sync::Arc;
@@ -12,20 +12,20 @@ use crate::network::poller::{Readiness, Stream};
 use crate::network::transport::{Transport, TransportError};
 use crate::sync::{Mutex, Rank};
 
-/// What a test knows of a transport.
+/// Probe: the facts that a test knows about a transport.
 #[derive(Debug)]
 pub(super) struct Probe(Mutex<Facts>);
 
 #[derive(Debug, Default, Clone)]
 pub(super) struct Facts {
-    /// What it was given and is not a whole frame yet.
+    /// Bytes written to it that are not a whole frame yet.
     pub(super) part: Vec<u8>,
-    /// Whole frames that it was given: the authenticator's and the client's.
+    /// Whole frames written to it: the authenticator's and the client's.
     pub(super) auth_frames: usize,
     pub(super) client_frames: usize,
-    /// Frames that the authenticator wanted to be sent.
+    /// Frames that the authenticator asked to send.
     pub(super) auth_wanted: usize,
-    /// Sealed bytes that were made, of which the stream has taken so many; and where data ended.
+    /// Encrypted bytes produced, how many of them the stream has taken, and where the data ended.
     sealed: u64,
     taken: u64,
     data_ends: u64,
@@ -38,19 +38,19 @@ impl Facts {
         self.taken >= self.data_ends
     }
 
-    /// Whether what it was given of a frame, but not all of it, is the client's.
+    /// Whether a partly written frame is the client's.
     pub(super) fn has_part_of_clients(&self) -> bool {
         !self.part.is_empty() && self.auth_wanted == self.auth_frames
     }
 
-    /// Takes note of data that was given to a transport whose sealed bytes nobody counts.
+    /// Notes data written to a transport whose encrypted bytes are not counted.
     pub(super) fn took(&mut self, plain: &[u8]) {
         self.sealed += plain.len() as u64;
         self.data_ends = self.sealed;
         self.given(plain);
     }
 
-    /// Such a transport holds nothing back.
+    /// Such a transport buffers nothing.
     pub(super) fn holds_nothing(&mut self) {
         self.taken = self.sealed;
     }
@@ -90,15 +90,15 @@ pub(super) struct SealedTransport<S> {
     probe: Arc<Probe>,
     plant: Plant,
     random: fastrand::Rng,
-    /// Introductions that the peer has not answered; the next is on its way.
+    /// Handshake rounds without a response yet; the next one was sent.
     hellos_left: u8,
-    /// Sealed, and not taken by the stream.
+    /// Encrypted bytes that the stream has not taken.
     out: BytesMut,
-    /// More than this is not kept in `out`.
+    /// Capacity of `out`.
     room: usize,
     raw: BytesMut,
     plain: BytesMut,
-    /// Where bytes are fetched to from the stream.
+    /// Buffer for reads from the stream.
     piece: Vec<u8>,
 }
 
@@ -141,7 +141,7 @@ impl<S: Stream> SealedTransport<S> {
         });
     }
 
-    /// Gives the stream what it takes. Whether that was all.
+    /// Writes to the stream. Returns whether everything was written.
     fn push(&mut self, ready: &mut Readiness) -> io::Result<bool> {
         while !self.out.is_empty() {
             let slices = [IoSlice::new(&self.out)];
@@ -157,7 +157,7 @@ impl<S: Stream> SealedTransport<S> {
         Ok(true)
     }
 
-    /// The next record, from what is here or else from the stream. `UnexpectedEof` at its end.
+    /// The next record, from the buffer or else from the stream. `UnexpectedEof` at its end.
     fn record(&mut self, ready: &mut Readiness) -> io::Result<(Kind, bytes::Bytes)> {
         loop {
             if let Some(record) = open(&mut self.raw) {
@@ -165,7 +165,7 @@ impl<S: Stream> SealedTransport<S> {
             }
             let len = ready.read(&mut self.stream, &mut self.piece)?;
             if self.plant == Plant::ReadinessForgotten && len == self.piece.len() {
-                // As if a read that filled its buffer had emptied the stream.
+                // Planted bug: a read that filled its buffer counts as if it had emptied the stream.
                 ready.readable = false;
             }
             if len == 0 {
@@ -175,12 +175,12 @@ impl<S: Stream> SealedTransport<S> {
         }
     }
 
-    /// Takes a record after the introductions.
+    /// Handles a record after the handshake.
     fn take(&mut self, (kind, plain): (Kind, bytes::Bytes)) {
         match kind {
             Kind::Data => self.plain.extend_from_slice(&plain),
             Kind::NewKey => self.seal(Kind::KeyTaken, &[]),
-            other => panic!("{other:?} after the introductions"),
+            other => panic!("{other:?} after the handshake"),
         }
     }
 }
@@ -203,7 +203,7 @@ impl<S: Stream> Transport for SealedTransport<S> {
                     let why = String::from_utf8_lossy(&why).into_owned();
                     return Err(TransportError::Authentication(why.into()));
                 }
-                Ok((other, _)) => panic!("{other:?} among the introductions"),
+                Ok((other, _)) => panic!("{other:?} in the handshake"),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     self.push(ready)?;
                     return Ok(false);
@@ -222,7 +222,7 @@ impl<S: Stream> Transport for SealedTransport<S> {
                 Err(error) => return Err(error.into()),
             }
         }
-        // Whether the rest that has come is opened now or later makes no difference to anybody.
+        // The remaining bytes may be decrypted now or later: no caller can tell.
         while self.random.bool() {
             let Some(record) = open(&mut self.raw) else {
                 break;
@@ -265,7 +265,7 @@ impl<S: Stream> Transport for SealedTransport<S> {
 
     fn flush(&mut self, ready: &mut Readiness) -> Result<bool, TransportError> {
         let flushed = self.push(ready)?;
-        // As if what the stream had no room for were out.
+        // Planted bug: bytes that the stream has not taken count as flushed.
         Ok(flushed || self.plant == Plant::RoomForgotten)
     }
 
@@ -274,7 +274,7 @@ impl<S: Stream> Transport for SealedTransport<S> {
     }
 
     fn shutdown(&mut self, ready: &mut Readiness) {
-        // As far as it goes.
+        // As many bytes as the stream takes.
         let _ = self.push(ready);
         self.probe.change(|facts| facts.said_goodbye = true);
     }

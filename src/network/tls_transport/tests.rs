@@ -19,10 +19,10 @@ use crate::sync::{Mutex, Rank};
 #[derive(Default)]
 struct Bytes {
     incoming: VecDeque<u8>,
-    /// The peer sends no more.
+    /// The peer's end of stream.
     is_over: bool,
     written: Vec<u8>,
-    /// Number of bytes that writes still take.
+    /// Number of bytes that the stream still accepts.
     room: usize,
     /// Every write fails.
     is_broken: bool,
@@ -78,7 +78,7 @@ struct Rig {
     bytes: Memory,
     ready: Readiness,
     server: ServerConnection,
-    /// Plain bytes that the server has got.
+    /// Number of plaintext bytes that the server has received.
     received: usize,
 }
 
@@ -128,8 +128,8 @@ impl Sides {
         }
     }
 
-    /// A rig whose handshake is done.
-    fn standing(&self) -> Rig {
+    /// A rig with an established session.
+    fn established(&self) -> Rig {
         let mut rig = self.rig();
         while !rig.transport.handshake(&mut rig.ready).unwrap() {
             let answer = rig.answer();
@@ -142,7 +142,7 @@ impl Sides {
 }
 
 impl Rig {
-    /// What the server says to all that was written.
+    /// The server's response to all bytes written.
     fn answer(&mut self) -> Vec<u8> {
         let written = std::mem::take(&mut self.bytes.0.lock().written);
         let mut rest = &written[..];
@@ -169,7 +169,7 @@ impl Rig {
         self.ready.readable = true;
     }
 
-    /// Reads until the stream has nothing more. What came, and how it ended if it did.
+    /// Reads until the stream is empty. Returns the bytes, and the result of the last read if the stream has ended.
     fn read_all(&mut self) -> (Vec<u8>, Option<Result<(), TransportError>>) {
         let mut all = Vec::new();
         let mut into = [0; 100];
@@ -186,9 +186,9 @@ impl Rig {
 }
 
 #[test]
-fn what_is_kept_inside_is_bounded_however_much_is_written_and_however_little_the_stream_takes() {
+fn buffered_bytes_are_bounded_however_much_is_written_and_however_little_the_stream_takes() {
     for sides in [Sides::new(&ONLY_12), Sides::new(&ONLY_13)] {
-        let mut rig = sides.standing();
+        let mut rig = sides.established();
         rig.bytes.0.lock().room = 0;
         let frame = vec![7; 1 << 20];
         let mut taken = 0;
@@ -213,16 +213,16 @@ fn what_is_kept_inside_is_bounded_however_much_is_written_and_however_little_the
 }
 
 #[test]
-fn what_came_before_the_end_is_read_and_then_the_end_whether_or_not_the_broker_says_goodbye() {
-    for says_goodbye in [true, false] {
-        let mut rig = Sides::new(&ONLY_13).standing();
+fn data_before_the_end_of_stream_is_read_with_and_without_close_notify() {
+    for closes_session in [true, false] {
+        let mut rig = Sides::new(&ONLY_13).established();
         rig.server.writer().write_all(b"last words").unwrap();
-        if says_goodbye {
+        if closes_session {
             rig.server.send_close_notify();
         }
         let sealed = rig.sealed();
         rig.arrives(&sealed);
-        rig.bytes.0.lock().is_over = !says_goodbye;
+        rig.bytes.0.lock().is_over = !closes_session;
         let (words, end) = rig.read_all();
         assert_eq!(words, b"last words");
         assert!(matches!(end, Some(Ok(()))), "{end:?}");
@@ -234,9 +234,9 @@ fn what_came_before_the_end_is_read_and_then_the_end_whether_or_not_the_broker_s
 }
 
 #[test]
-fn a_broken_record_is_an_end_of_the_stream_and_before_any_answer_a_refusal() {
+fn a_corrupt_record_ends_the_stream_and_before_the_first_response_is_an_authentication_failure() {
     for has_answered in [true, false] {
-        let mut rig = Sides::new(&ONLY_13).standing();
+        let mut rig = Sides::new(&ONLY_13).established();
         if has_answered {
             rig.server.writer().write_all(b"answer").unwrap();
         }
@@ -258,14 +258,14 @@ fn a_broken_record_is_an_end_of_the_stream_and_before_any_answer_a_refusal() {
             Some(Err(TransportError::Authentication(_))) if !has_answered => {}
             other => panic!("{other:?}"),
         }
-        // The broker is told.
+        // An alert was sent to the broker.
         assert!(!rig.bytes.0.lock().written.is_empty());
     }
 }
 
 /// SL-22: also when the stream takes nothing any more.
 #[test]
-fn the_reason_of_a_broker_that_refuses_is_found_behind_a_broken_stream() {
+fn the_alert_of_a_broker_is_read_after_a_failed_write() {
     let sides = Sides::new(&ONLY_13);
     let mut rig = sides.rig();
     assert!(!rig.transport.handshake(&mut rig.ready).unwrap());
@@ -276,14 +276,14 @@ fn the_reason_of_a_broker_that_refuses_is_found_behind_a_broken_stream() {
     rig.bytes.0.lock().is_broken = true;
     match rig.transport.handshake(&mut rig.ready) {
         Err(TransportError::Authentication(why)) => {
-            assert!(why.contains("broke the handshake off"), "{why}");
+            assert!(why.contains("ended the handshake"), "{why}");
         }
         other => panic!("{other:?}"),
     }
 }
 
 #[test]
-fn a_message_in_pieces_that_never_end_is_a_refusal_when_there_is_no_more_room() {
+fn a_fragmented_handshake_message_without_end_fails_at_the_size_limit() {
     let mut rig = Sides::new(&ONLY_13).rig();
     assert!(!rig.transport.handshake(&mut rig.ready).unwrap());
     // A message of 65,520 bytes, one in each record.
@@ -301,7 +301,7 @@ fn a_message_in_pieces_that_never_end_is_a_refusal_when_there_is_no_more_room() 
 
 #[test]
 fn a_peer_that_sends_only_tls_messages_without_data_does_not_starve_others() {
-    let mut rig = Sides::new(&ONLY_13).standing();
+    let mut rig = Sides::new(&ONLY_13).established();
     rig.read_all();
     for _ in 0..20 {
         rig.server.refresh_traffic_keys().unwrap();
@@ -324,7 +324,7 @@ fn a_peer_that_sends_only_tls_messages_without_data_does_not_starve_others() {
         }
     }
     assert!(calls > 10, "{calls}");
-    // The answer to the new keys goes before what is written next.
+    // The response to the key update is sent before the next data.
     rig.transport
         .write_vectored(&mut rig.ready, &[IoSlice::new(b"x")])
         .unwrap();
@@ -341,14 +341,14 @@ fn length(record: &[u8]) -> usize {
 /// Changes each byte that the server sends, and truncates after each byte: the handshake always ends, and never
 /// succeeds if it was tampered with.
 #[test]
-fn a_handshake_that_is_changed_or_cut_anywhere_comes_to_its_end() {
+fn a_mutated_or_truncated_handshake_terminates() {
     for sides in [Sides::new(&ONLY_12), Sides::new(&ONLY_13)] {
         let first = {
             let mut rig = sides.rig();
             assert!(!rig.transport.handshake(&mut rig.ready).unwrap());
             rig.answer()
         };
-        // Lengths of signatures are by chance, and no two flights the same.
+        // The length of a signature is random, so no two flights are the same.
         let len = first.len() - 8;
         for at in 0..len {
             for cuts in [false, true] {
@@ -366,7 +366,7 @@ fn a_handshake_that_is_changed_or_cut_anywhere_comes_to_its_end() {
                 match rig.transport.handshake(&mut rig.ready) {
                     Err(error) => drop(error),
                     Ok(stands) => {
-                        // Not all of it is covered before the server has said its last word.
+                        // Not every byte is authenticated before the server's Finished message.
                         let written = rig.bytes.0.lock().written.clone();
                         assert!(!cuts && stands, "cut at {at}");
                         let mut rest = &written[..];
@@ -375,7 +375,7 @@ fn a_handshake_that_is_changed_or_cut_anywhere_comes_to_its_end() {
                             rig.server.read_tls(&mut rest).unwrap();
                             refused = rig.server.process_new_packets().is_err();
                         }
-                        // That a record is of version 3.3 is looked at by nobody.
+                        // The record version 3.3 is not checked by rustls.
                         let mut record = 0;
                         while record + 5 + length(&flight[record..]) <= at {
                             record += 5 + length(&flight[record..]);

@@ -258,8 +258,8 @@ impl<'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerRecord<'a, K, V> {
     }
 }
 
-/// Copies what is owned and borrows what is borrowed. The headers of the copy can be changed even
-/// when those of the original were frozen by sending it.
+/// Copies owned parts and borrows borrowed ones. The headers of the copy can be changed even when
+/// those of the original are frozen.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Clone for ProducerRecord<'_, K, V> {
     fn clone(&self) -> Self {
         Self {

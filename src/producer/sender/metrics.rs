@@ -15,7 +15,7 @@ use crate::types::NodeId;
 use crate::util::hash::FixedHashMap;
 
 /// The sender's sensors: of the producer, of each node and of each topic. Recorded per batch or request, never per
-/// record, except that the largest record of an uncompressed batch is searched for.
+/// record: a batch itself keeps the size of its largest record.
 ///
 /// # Kafka
 /// `Sender.SenderMetrics`. Differs: the metrics of a topic go when the metadata forgets the topic, and a pass that drains
@@ -122,7 +122,7 @@ impl SenderMetrics {
     fn record_end(&self, batch: &SealedBatch, all: SenderSensor, topic: TopicSensor, now: Instant) {
         let records = f64::from(batch.record_count());
         self.sensors.record(all, records, now);
-        // Of a topic that was never sent to nothing is told.
+        // A topic has sensors only once a batch of it was sent.
         let name = batch.topic_partition().shared_topic();
         if let Some(of_topic) = self.topics.get(name) {
             of_topic.record(topic, records, now);

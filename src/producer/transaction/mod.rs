@@ -13,7 +13,7 @@
 //! | `sequences` | sequence numbers of one partition's in-flight batches |
 //! | `state` | the state machine of a transactional producer |
 //! | `shared` | the state that application threads and the sender share |
-//! | `contents` | partitions and offsets of the open transaction, as far as the coordinator knows |
+//! | `contents` | partitions of the open transaction, and whether the coordinator has begun it |
 //! | `transactional` | error handling of transactional requests, completion of a transaction |
 //! | `add_partitions_to_txn`, `add_offsets_to_txn`, `txn_offset_commit`, `end_txn` | the other kinds of requests |
 

@@ -267,7 +267,7 @@ impl PartitionSequences {
     pub(super) fn acknowledge(&mut self, batch: &BatchSummary, base_offset: i64, now: Instant) {
         if batch.producer() == self.producer || planted!(OldEpochAcknowledges) {
             let last = batch.state.base_sequence.advance(batch.record_count - 1);
-            // Answers may arrive out of order, as after a leader change: never move backwards.
+            // Responses may arrive out of order, from two leaders after a leader change: never move backwards.
             let is_later = self
                 .last_acknowledged
                 .is_none_or(|known| last.distance_from(known) < HALF_RING);

@@ -95,8 +95,8 @@ impl ResponseBody for ApiVersionsResponse {
     /// Decodes a response in the request's version; if that fails, in version 0.
     ///
     /// A broker that does not support the request's version answers in version 0 with `UNSUPPORTED_VERSION` (KIP-511).
-    /// What follows the ranges is then no throttle time. Ranges that cannot be decoded count as none (librdkafka's mock
-    /// broker writes such ranges): the next request is of version 0 then.
+    /// The bytes after the ranges are then not a throttle time. Ranges that cannot be decoded count as none
+    /// (librdkafka's mock broker writes such ranges): the next request is of version 0 then.
     fn decode(r: &mut Reader<'_>, version: i16) -> Result<Self, DecodeError> {
         let mut oldest = r.clone();
         if oldest.clone().error_code("the error")? == ErrorCode::UnsupportedVersion {
@@ -109,7 +109,7 @@ impl ResponseBody for ApiVersionsResponse {
         }
         Self::decode_exactly(r, version).or_else(|error| {
             oldest.set_flexible(ApiKey::ApiVersions.is_flexible(0));
-            // The response was most likely meant to be in the request's version: that error says more.
+            // The response was most likely meant to be in the request's version, so that error is reported.
             let response = Self::decode_exactly(&mut oldest, 0).map_err(|_| error)?;
             *r = oldest;
             Ok(response)

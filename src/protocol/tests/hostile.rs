@@ -1,4 +1,4 @@
-//! Bytes that no honest peer sends: they are refused, whatever they are.
+//! Malformed messages: each is refused with an error.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -6,7 +6,7 @@ use proptest::prelude::*;
 use super::generate::{full_request, full_response, read_response};
 use crate::protocol::*;
 
-/// Every request and response with something in every field, in every version, as bytes.
+/// Every request and response with every field set, in every version, as bytes.
 fn all_messages() -> impl Iterator<Item = (ApiKey, i16, Bytes, Bytes)> {
     ApiKey::ALL
         .into_iter()
@@ -24,13 +24,13 @@ fn all_messages() -> impl Iterator<Item = (ApiKey, i16, Bytes, Bytes)> {
 }
 
 #[test]
-fn a_message_that_ends_early_is_refused_wherever_it_ends() {
+fn a_truncated_message_is_refused_at_every_length() {
     for (api, version, request, response) in all_messages() {
         for len in 0..request.len() {
             let error = Request::decode(&request.slice(..len)).unwrap_err();
             assert!(error.at <= len, "{api} {version} {len}: {error}");
         }
-        // Cut after its ranges, an answer to ApiVersions is one of version 0, and read as such.
+        // Truncated after its ranges, an ApiVersions response is a valid one of version 0.
         let ranges_end = full_response(api).encode(0, 7).to_payload().len();
         let has_older_answer = api == ApiKey::ApiVersions && (1..=2).contains(&version);
         let end = if has_older_answer {
@@ -47,7 +47,7 @@ fn a_message_that_ends_early_is_refused_wherever_it_ends() {
 }
 
 #[test]
-fn no_changed_byte_makes_the_reader_panic() {
+fn no_mutated_byte_makes_the_reader_panic() {
     for (api, version, request, response) in all_messages() {
         for (message, is_request) in [(request, true), (response, false)] {
             for at in 0..message.len() {
@@ -55,7 +55,7 @@ fn no_changed_byte_makes_the_reader_panic() {
                     let mut changed = message.to_vec();
                     changed[at] = value;
                     let changed = Bytes::from(changed);
-                    // Some changes are to numbers and names, and make another valid message.
+                    // Changes of numbers and names yield another valid message.
                     let error = if is_request {
                         Request::decode(&changed).err()
                     } else {
@@ -86,7 +86,7 @@ proptest! {
     }
 }
 
-/// The header of a request, and after it `body`.
+/// A request header, followed by `body`.
 fn request(api: ApiKey, version: i16, body: &[u8]) -> Result<Request, DecodeError> {
     let mut builder = FrameBuilder::with_capacity(64, 0);
     RequestHeader::encode(builder.writer(), api, version, 7, None);
@@ -106,9 +106,9 @@ fn response(api: ApiKey, version: i16, body: &[u8]) -> Result<Response, DecodeEr
     read_response(api, version, &payload).map(|(_, response)| response)
 }
 
-/// A reader that reserved memory for these counts would be killed for it.
+/// A reader that reserved memory for these counts would run out of memory.
 #[test]
-fn an_array_of_two_thousand_million_elements_is_refused_before_memory_is_taken() {
+fn an_array_of_two_billion_elements_is_refused_before_memory_is_allocated() {
     let classic = i32::MAX.to_be_bytes();
     let compact = [0xff, 0xff, 0xff, 0xff, 0x07];
     let kind = DecodeErrorKind::PastEnd;
@@ -150,7 +150,7 @@ fn an_array_of_two_thousand_million_elements_is_refused_before_memory_is_taken()
 }
 
 #[test]
-fn a_transaction_of_two_thousand_million_partitions_is_refused_before_memory_is_taken() {
+fn a_transaction_of_two_billion_partitions_is_refused_before_memory_is_allocated() {
     let classic = i32::MAX.to_be_bytes();
     let compact = [0xff, 0xff, 0xff, 0xff, 0x07];
     let kind = DecodeErrorKind::PastEnd;
@@ -179,9 +179,9 @@ fn a_transaction_of_two_thousand_million_partitions_is_refused_before_memory_is_
     }
 }
 
-/// So could a client take a broker's memory before it had authenticated (CVE-2022-34917).
+/// With such lengths an unauthenticated client could exhaust a broker's memory (CVE-2022-34917).
 #[test]
-fn authentication_bytes_that_are_longer_than_the_message_are_refused_and_so_is_null() {
+fn authentication_bytes_longer_than_the_message_or_null_are_refused() {
     let what = "the authentication bytes";
     let longest = i32::MAX.to_be_bytes();
     let lengths = [
@@ -238,7 +238,7 @@ fn a_negative_length_other_than_null_is_refused() {
 }
 
 #[test]
-fn a_length_that_is_no_varint_is_refused() {
+fn a_length_that_is_not_a_varint_is_refused() {
     let error = response(ApiKey::Produce, 9, &[0xff; 8]).unwrap_err();
     assert_eq!(
         (error.kind, error.what),
@@ -253,7 +253,7 @@ fn a_length_that_is_no_varint_is_refused() {
 }
 
 #[test]
-fn null_is_refused_where_there_must_be_something() {
+fn null_is_refused_in_a_field_that_is_not_nullable() {
     for (version, null) in [(8, &[0xff; 4][..]), (9, &[0][..])] {
         let error = response(ApiKey::Produce, version, null).unwrap_err();
         assert_eq!(
@@ -323,9 +323,9 @@ fn records_that_are_longer_than_the_message_are_refused() {
 }
 
 #[test]
-fn tagged_fields_that_are_not_there_are_refused() {
+fn tagged_fields_longer_than_the_message_are_refused() {
     let fixed = [0; 16];
-    // Two thousand million fields; a field longer than the message.
+    // Two billion fields; a field longer than the message.
     for tags in [
         &[0xff, 0xff, 0xff, 0xff, 0x07][..],
         &[1, 5, 0xff, 0xff, 0x03, 1, 2][..],

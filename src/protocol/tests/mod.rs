@@ -1,4 +1,4 @@
-//! Checks of the messages as a whole.
+//! Tests of all messages together.
 
 pub(crate) mod generate;
 mod hostile;

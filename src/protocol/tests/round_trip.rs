@@ -1,4 +1,4 @@
-//! What one side writes, the other reads.
+//! Round trips: a decoded message equals the encoded one.
 
 use bytes::Bytes;
 use proptest::prelude::*;
@@ -11,7 +11,7 @@ proptest! {
 
     /// Java: RequestResponseTest#testSerialization
     #[test]
-    fn a_request_is_read_as_it_was_written(
+    fn a_decoded_request_equals_the_encoded_one(
         (request, version) in request(),
         correlation_id: i32,
         client_id in proptest::option::of("[a-z]{0,10}"),
@@ -27,7 +27,7 @@ proptest! {
 
     /// Java: RequestResponseTest#testSerialization
     #[test]
-    fn a_response_is_read_as_it_was_written_but_for_what_its_version_lacks(
+    fn a_decoded_response_equals_the_encoded_one_without_fields_that_the_version_lacks(
         (response, version) in response(),
         correlation_id: i32,
     ) {
@@ -38,7 +38,7 @@ proptest! {
     }
 
     #[test]
-    fn the_pieces_of_a_frame_add_up_and_none_is_empty((request, version) in request()) {
+    fn the_chunks_of_a_frame_add_up_to_its_length_and_none_is_empty((request, version) in request()) {
         let frame = request.encode(version, 1, None).unwrap();
         let chunks = frame.chunks();
         prop_assert!(chunks.iter().all(|chunk| !chunk.is_empty()));
@@ -48,7 +48,7 @@ proptest! {
     }
 
     #[test]
-    fn the_buffer_of_a_request_is_large_enough_from_the_start((request, version) in request()) {
+    fn the_buffer_of_a_request_is_never_reallocated((request, version) in request()) {
         let frame = request.encode(version, 1, None).unwrap();
         let bodies: usize = match &request {
             Request::Produce(produce) => produce

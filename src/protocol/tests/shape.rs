@@ -1,4 +1,4 @@
-//! Versions, headers, frames: what holds of each message whatever is in it.
+//! Versions, headers, frames: properties of every message, whatever its content.
 
 use bytes::Bytes;
 
@@ -34,7 +34,7 @@ fn produce(acks: i16, body: &Bytes) -> ProduceRequest {
 }
 
 #[test]
-fn batches_are_in_the_frame_without_being_copied() {
+fn a_frame_shares_the_bytes_of_its_batches() {
     let body = Bytes::from(vec![42; 1000]);
     let frame = Request::Produce(produce(1, &body))
         .encode(8, 1, Some("client"))
@@ -65,7 +65,7 @@ fn a_broker_reads_batches_without_copying_them() {
 }
 
 #[test]
-fn only_produce_without_acks_goes_unanswered() {
+fn only_produce_without_acks_has_no_response() {
     let body = Bytes::new();
     assert!(!Request::Produce(produce(0, &body)).expects_response());
     assert!(Request::Produce(produce(1, &body)).expects_response());
@@ -98,8 +98,7 @@ fn a_header_before_a_classic_request_has_no_tagged_fields() {
     assert_eq!(payload[12..], [0, 1, 0, 0, 3, 0xe8, 0, 0, 0, 0]);
 }
 
-/// Before version 3 there is no transactional id, and what stands in place of a batch is a message set,
-/// which has no header.
+/// Before version 3 there is no transactional id, and instead of a batch there is a message set, which has no header.
 #[test]
 fn an_old_produce_request_has_its_known_bytes() {
     let partition = PartitionProduceData {
@@ -318,7 +317,7 @@ fn a_version_that_does_not_exist_is_neither_written_nor_read() {
             let frame = full_request(api, api.max_version()).encode(api.max_version(), 1, None);
             let mut payload = frame.unwrap().to_payload().to_vec();
             payload[2..4].copy_from_slice(&version.to_be_bytes());
-            // The flexible header of an unknown version is read all the same, if it is one.
+            // A flexible header is read even if the version is unknown.
             let error = Request::decode(&payload.into()).unwrap_err();
             if version > 0 {
                 assert_eq!(error.kind, DecodeErrorKind::UnknownVersion(version));
@@ -333,7 +332,7 @@ fn a_version_that_does_not_exist_is_neither_written_nor_read() {
 
 /// Java: RequestContextTest#testSerdeUnsupportedApiVersionRequest
 #[test]
-fn a_broker_can_tell_who_asks_in_a_version_it_does_not_know() {
+fn a_broker_can_read_the_header_of_a_version_it_does_not_know() {
     let frame = Request::ApiVersions(ApiVersionsRequest::ours())
         .encode(3, 77, Some("me"))
         .unwrap();
@@ -358,7 +357,7 @@ fn a_broker_can_tell_who_asks_in_a_version_it_does_not_know() {
 /// Java: RequestResponseTest#testApiVersionResponseParsingFallback,
 /// testApiVersionResponseWithUnsupportedError
 #[test]
-fn an_answer_to_api_versions_in_version_0_is_understood_whatever_was_asked_for() {
+fn an_api_versions_response_in_version_0_is_decoded_whatever_version_was_requested() {
     let ranges = [
         vec![],
         vec![ApiVersionRange {
@@ -389,10 +388,10 @@ fn an_answer_to_api_versions_in_version_0_is_understood_whatever_was_asked_for()
     }
 }
 
-/// KIP-511. What librdkafka's mock broker answers to version 3: it counts one range in one byte, which is one less
-/// than compact arrays do, so that the range, read as what follows, is a throttle time of 1,179,648 ms.
+/// KIP-511. The first payload is the response of librdkafka's mock broker to version 3. It encodes a count of one range
+/// as the byte 1, where a compact array has 2; so the range would be decoded as a throttle time of 1,179,648 ms.
 #[test]
-fn no_throttle_time_is_read_from_a_refusal_of_the_version() {
+fn no_throttle_time_is_read_from_an_unsupported_version_response() {
     let mock = [
         &[0, 0, 0, 5][..],
         &[0, 35],
@@ -401,7 +400,7 @@ fn no_throttle_time_is_read_from_a_refusal_of_the_version() {
         &[0, 0, 0, 0],
     ]
     .concat();
-    // And of what follows a body of version 0, as to versions 1 and 2.
+    // The second has bytes after a body of version 0, where versions 1 and 2 have the throttle time.
     let longer = [
         &[0, 0, 0, 5][..],
         &[0, 35],
@@ -425,7 +424,7 @@ fn no_throttle_time_is_read_from_a_refusal_of_the_version() {
 }
 
 #[test]
-fn what_follows_a_response_is_not_looked_at() {
+fn bytes_after_a_response_are_ignored() {
     for api in ApiKey::ALL {
         for version in api.versions() {
             let exact = full_response(api).encode(version, 1).to_payload();
@@ -447,20 +446,20 @@ fn the_throttle_time_is_found_in_each_response() {
         assert_eq!(response.throttle_time_ms(), expected(250), "{api}");
         response.set_throttle_time_ms(9);
         assert_eq!(response.throttle_time_ms(), expected(9), "{api}");
-        // Only of what says how long can a client be told to wait.
+        // Only responses with a throttle time can throttle the client.
         assert!(has_one || api.throttles_client_from().is_none(), "{api}");
     }
 }
 
-/// Requests and responses are moved by value, for every batch: the rarer ones must not make that dearer.
+/// Requests and responses are moved by value, for every batch: rare kinds must not make them larger.
 #[test]
-fn rare_requests_and_responses_take_no_more_room_than_frequent_ones() {
+fn rare_requests_and_responses_are_not_larger_in_memory_than_frequent_ones() {
     assert_eq!(size_of::<Request>(), size_of::<ProduceRequest>());
     assert_eq!(size_of::<Response>(), size_of::<MetadataResponse>());
 }
 
 #[test]
-fn what_client_and_broker_say_to_authenticate_is_not_shown() {
+fn authentication_bytes_are_not_printed() {
     let api = ApiKey::SaslAuthenticate;
     let shown = format!("{:?}", full_request(api, 2));
     assert!(shown.contains("AuthBytes(12 bytes)"), "{shown}");
@@ -471,7 +470,7 @@ fn what_client_and_broker_say_to_authenticate_is_not_shown() {
 }
 
 #[test]
-fn the_name_we_give_ourselves_is_one_that_brokers_accept() {
+fn our_client_software_name_is_one_that_brokers_accept() {
     let ours = ApiVersionsRequest::ours();
     for text in [&ours.client_software_name, &ours.client_software_version] {
         let inner = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '.';
@@ -488,7 +487,7 @@ fn the_name_we_give_ourselves_is_one_that_brokers_accept() {
 }
 
 #[test]
-fn a_name_too_long_for_the_protocol_is_refused_in_either_form() {
+fn a_topic_name_too_long_for_the_protocol_is_refused_in_classic_and_flexible_form() {
     for version in [8, 9] {
         let request = |len: usize| {
             Request::Metadata(MetadataRequest {

@@ -1,4 +1,4 @@
-//! What versions of the messages of transactions can say, and what becomes of the rest.
+//! Fields of transactional messages that a version lacks: left out, or refused.
 
 use super::generate::{full_request, full_response, read_response};
 use crate::protocol::*;
@@ -53,7 +53,7 @@ fn version_0_knows_no_coordinators_but_those_of_groups() {
 
 /// Java: FindCoordinatorResponse#coordinators
 #[test]
-fn a_coordinator_comes_with_its_key_only_if_several_could_be_asked_for() {
+fn a_coordinator_has_its_key_only_in_versions_with_batched_look_ups() {
     let Response::FindCoordinator(sent) = full_response(ApiKey::FindCoordinator) else {
         panic!("it is asked for by name");
     };
@@ -77,7 +77,7 @@ fn a_coordinator_comes_with_its_key_only_if_several_could_be_asked_for() {
 
 /// Java: MessageTest#testTxnOffsetCommitRequestVersions
 #[test]
-fn a_member_of_a_group_is_refused_where_it_cannot_be_said() {
+fn group_metadata_is_refused_in_versions_without_its_fields() {
     let named = |change: fn(&mut TxnOffsetCommitRequest)| {
         let Request::TxnOffsetCommit(mut commit) = full_request(ApiKey::TxnOffsetCommit, 2) else {
             panic!("it is asked for by name");
@@ -106,7 +106,7 @@ fn a_member_of_a_group_is_refused_where_it_cannot_be_said() {
 
 /// TxnOffsetCommitRequest.json calls it ignorable.
 #[test]
-fn the_leader_epoch_of_an_offset_is_left_out_where_it_cannot_be_said() {
+fn the_leader_epoch_of_an_offset_is_left_out_in_versions_without_it() {
     let request = full_request(ApiKey::TxnOffsetCommit, 2);
     for version in 0..=2 {
         let payload = request.encode(version, 1, None).unwrap().to_payload();

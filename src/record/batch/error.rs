@@ -45,7 +45,7 @@ pub(crate) enum InvalidRecord {
         length: i32,
         available: usize,
     },
-    /// The record's fields are shorter than its length says.
+    /// The record's fields are shorter than its length field.
     Unused(usize),
     /// A header's key is not UTF-8.
     HeaderKey,

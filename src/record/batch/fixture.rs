@@ -28,7 +28,7 @@ impl Plain {
     }
 }
 
-/// A batch to encode; what the fields do not say is derived from the records.
+/// A batch to encode; all other header fields are derived from the records.
 #[derive(Debug, Clone)]
 pub(crate) struct BatchSpec {
     pub(crate) records: Vec<Plain>,

@@ -5,7 +5,7 @@ use super::*;
 use crate::compress::DecompressError;
 use crate::util::varint::{VarintError, put_varint};
 
-/// A batch around `payload`, with a right length and checksum.
+/// A batch around `payload`, with a valid length and checksum.
 fn wrap(payload: &[u8], count: i32) -> Vec<u8> {
     BatchSpec::default().wrap(payload, count)
 }
@@ -18,7 +18,7 @@ fn parse(bytes: &[u8]) -> Result<RecordBatch, BatchError> {
     RecordBatch::parse(&Bytes::copy_from_slice(bytes))
 }
 
-/// Reads all there is, as the broker's check does.
+/// Reads all batches, as the broker's check does.
 fn read(bytes: &[u8]) -> Result<Vec<Plain>, BatchError> {
     let batch = parse(bytes)?;
     let records = batch.records()?.collect::<Result<Vec<_>, _>>()?;
@@ -123,7 +123,7 @@ fn a_batch_cut_off_at_any_byte_is_refused() {
 
 /// Java: DefaultRecordBatchTest#testInvalidCrc
 #[test]
-fn a_flipped_bit_is_found_wherever_the_checksum_reaches() {
+fn a_flipped_bit_is_found_in_every_byte_that_the_checksum_covers() {
     for at in CRC_OFFSET..KNOWN.len() {
         for bit in 0..8 {
             let mut bytes = KNOWN;
@@ -137,7 +137,7 @@ fn a_flipped_bit_is_found_wherever_the_checksum_reaches() {
 }
 
 #[test]
-fn offset_and_leader_epoch_lie_outside_the_checksum() {
+fn the_checksum_does_not_cover_offset_and_leader_epoch() {
     let mut bytes = KNOWN;
     bytes[..LENGTH_OFFSET].copy_from_slice(&99i64.to_be_bytes());
     bytes[crate::record::format::PARTITION_LEADER_EPOCH_OFFSET..MAGIC_OFFSET]
@@ -241,7 +241,7 @@ fn a_field_that_does_not_fit_its_record_is_named() {
 
 /// Java: DefaultRecordTest#testInvalidNumHeadersPartial
 #[test]
-fn a_huge_number_of_headers_ends_with_the_bytes() {
+fn a_huge_header_count_is_an_error_at_the_end_of_the_bytes() {
     let mut body = vec![0];
     for number in [0, 0, -1, -1, i32::MAX] {
         put_varint(&mut body, number);
@@ -340,7 +340,7 @@ fn records_are_uncompressed_by_the_codec_in_the_attributes() {
 }
 
 #[test]
-fn after_the_first_error_a_batchs_records_end() {
+fn the_records_of_a_batch_end_at_the_first_error() {
     let mut bytes = encode(&some_records());
     let at = RECORD_BATCH_OVERHEAD;
     bytes[at] = 0xff;
@@ -352,7 +352,7 @@ fn after_the_first_error_a_batchs_records_end() {
 }
 
 #[test]
-fn batches_back_to_back_are_taken_one_by_one_until_the_first_broken_one() {
+fn adjacent_batches_are_read_one_by_one_until_the_first_invalid_one() {
     let one = encode(&some_records());
     let mut two = [one.clone(), one.clone()].concat();
     let batches =
@@ -398,7 +398,7 @@ fn plain() -> impl Strategy<Value = Plain> {
 
 proptest! {
     #[test]
-    fn what_was_encoded_is_read_back(records in proptest::collection::vec(plain(), 0..20)) {
+    fn encoded_records_are_read_back(records in proptest::collection::vec(plain(), 0..20)) {
         prop_assert_eq!(read(&encode(&records)).unwrap(), records);
     }
 
@@ -414,7 +414,7 @@ proptest! {
     }
 
     #[test]
-    fn a_damaged_payload_with_a_right_checksum_never_panics(
+    fn a_corrupt_payload_with_a_valid_checksum_never_panics(
         records in proptest::collection::vec(plain(), 1..5), at in any::<prop::sample::Index>(), byte in any::<u8>(),
     ) {
         let mut bytes = encode(&records);

@@ -344,7 +344,7 @@ fn put_headers(out: &mut Vec<u8>, headers: &[Header]) {
     writer.flush();
 }
 
-/// What is needed of a batch's records to write its header.
+/// The facts about a batch's records that its header needs.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct BatchFacts {
     /// Codec of the records, which are compressed as a whole.

@@ -61,7 +61,7 @@ proptest! {
     /// PB-12: a batch's first timestamp is that of its first record, others are differences, and may be negative;
     /// the largest is kept.
     #[test]
-    fn what_is_built_is_read_back_and_stays_within_its_limit(
+    fn built_records_are_read_back_and_stay_within_the_limit(
         records in proptest::collection::vec(record(), 1..40),
         limit in 0..4000usize,
         sequence in 0..=i32::MAX,

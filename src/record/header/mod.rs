@@ -49,16 +49,14 @@ impl Header {
     }
 }
 
-/// Error: the headers are read-only, because their record was sent.
+/// Error: the headers are read-only, because [`freeze`](Headers::freeze) was called.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct HeadersFrozen;
 
 impl fmt::Display for HeadersFrozen {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            "the record's headers are frozen: it has been handed over; change a clone of them",
-        )
+        f.write_str("the headers are frozen; change a clone of them")
     }
 }
 
@@ -99,7 +97,7 @@ impl Headers {
     /// Appends a header. The same key may be added again.
     ///
     /// # Errors
-    /// [`HeadersFrozen`] once the record has been handed over.
+    /// [`HeadersFrozen`] after [`freeze`](Self::freeze).
     pub fn add(
         &mut self,
         key: impl Into<Cow<'static, str>>,
@@ -111,17 +109,17 @@ impl Headers {
     /// Appends a header that is already made.
     ///
     /// # Errors
-    /// [`HeadersFrozen`] once the record has been handed over.
+    /// [`HeadersFrozen`] after [`freeze`](Self::freeze).
     pub fn push(&mut self, header: Header) -> Result<(), HeadersFrozen> {
         self.check_not_frozen()?;
         self.list.push(header);
         Ok(())
     }
 
-    /// Removes every header with this key; says how many there were.
+    /// Removes every header with this key, and returns how many there were.
     ///
     /// # Errors
-    /// [`HeadersFrozen`] once the record has been handed over.
+    /// [`HeadersFrozen`] after [`freeze`](Self::freeze).
     pub fn remove(&mut self, key: &str) -> Result<usize, HeadersFrozen> {
         self.check_not_frozen()?;
         let before = self.list.len();
@@ -167,7 +165,11 @@ impl Headers {
         self.list.is_empty()
     }
 
-    /// Refuses every change from now on. Done by the producer when a record is handed over.
+    /// Makes the headers read-only. The producer never does it: `send` takes the record, so its headers cannot be
+    /// changed afterwards.
+    ///
+    /// # Kafka
+    /// `RecordHeaders#setReadOnly`, which Kafka's producer calls in `send`.
     pub fn freeze(&mut self) {
         self.frozen = true;
     }

@@ -49,7 +49,7 @@ pub(crate) enum MessageError {
         length: i32,
         available: usize,
     },
-    /// The message's fields are shorter than its length says.
+    /// The message's fields are shorter than its length field.
     Unused(usize),
     /// Unknown codec id, or zstd, which message sets do not have.
     Codec(u8),

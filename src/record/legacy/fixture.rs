@@ -1,4 +1,4 @@
-//! Records as they are staged for a batch, for tests of what becomes of them.
+//! Records as they are staged for a batch, for tests of conversion.
 
 use proptest::prelude::*;
 

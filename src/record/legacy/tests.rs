@@ -13,7 +13,7 @@ fn sizes_are_those_of_kafka() {
 /// KP-19. Java: KafkaProducer#ensureValidRecordSize by AbstractRecords#estimateSizeInBytesUpperBound:
 /// 12 + 22 + 8 plain; 12 + 22 + (22 + 8) in a wrapper.
 #[test]
-fn the_upper_bound_is_the_one_records_are_judged_by() {
+fn the_upper_bound_is_the_size_that_records_are_checked_with() {
     let bound = LegacyMagic::V1.set_size_upper_bound(false, 3, 5);
     assert_eq!(bound, 42);
     assert_eq!(LegacyMagic::V1.set_size_upper_bound(true, 3, 5), 64);

@@ -129,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_that_cannot_be_written_leaves_nothing_behind() {
+    fn a_value_that_cannot_be_written_leaves_the_output_unchanged() {
         let mut out = b"before".to_vec();
         let written = WRAPPER.put_around(&mut out, |out| {
             out.extend_from_slice(b"half");

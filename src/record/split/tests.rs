@@ -7,7 +7,7 @@ use crate::record::builder::{ProducerState, RecordParts, batch_head};
 use crate::record::format::RECORD_BATCH_OVERHEAD;
 use crate::record::header::Headers;
 
-/// A record as far as a split can change it, and enough of the rest to see that it does not.
+/// The fields of a record that a split may change, and some that it must not.
 type Plain = (Option<Vec<u8>>, Vec<u8>, i64);
 
 fn build(records: &[Plain]) -> (BatchFacts, Vec<u8>) {
@@ -99,7 +99,7 @@ proptest! {
 }
 
 #[test]
-fn bytes_that_are_not_as_many_records_as_counted_are_an_error() {
+fn a_record_count_that_differs_from_the_bytes_is_an_error() {
     let (facts, whole) = build(&[(None, vec![1; 10], 5), (None, vec![2; 10], 6)]);
     assert!(divide(&facts, &whole[..whole.len() - 1], 1000).is_err());
     assert!(divide(&facts, &[], 1000).is_err());

@@ -86,7 +86,7 @@ impl OAuthBearerToken {
     /// Validates token and extensions for the initial client response.
     ///
     /// # Errors
-    /// What is invalid, without quoting it.
+    /// A description of the invalid part, which does not quote it.
     ///
     /// # Kafka
     /// `OAuthBearerClientInitialResponse#validateExtensions`.

@@ -37,7 +37,7 @@ impl UnsecuredToken {
     /// Parses the options; `None` if there are none.
     ///
     /// # Errors
-    /// What is invalid, without quoting values.
+    /// A description of the invalid option, which does not quote values.
     pub(crate) fn of(options: &BTreeMap<String, Password>) -> Result<Option<Self>, String> {
         if options.is_empty() {
             return Ok(None);

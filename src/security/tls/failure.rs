@@ -63,26 +63,25 @@ pub(super) fn describe(
 ) -> String {
     if opening.is_some_and(Opening::is_http) {
         return format!(
-            "{who} answered TLS with plain HTTP: it is a web server or a proxy, no broker (check bootstrap.servers, and \
-             the advertised.listeners of the brokers)"
+            "{who} responded to TLS with plain HTTP: it is a web server or a proxy, not a broker (check \
+             bootstrap.servers, and the advertised.listeners of the brokers)"
         );
     }
     if opening.is_some_and(Opening::is_blank) {
         return format!(
-            "{who} broke the handshake off with something that cannot be read, as brokers do that have no version of TLS, or \
-             no cipher suite, in common with this client (check {ENABLED_PROTOCOLS} and {CIPHER_SUITES}, and those of the \
-             broker)"
+            "{who} ended the handshake with unreadable bytes, as brokers do that have no TLS version or cipher suite \
+             in common with this client (check {ENABLED_PROTOCOLS} and {CIPHER_SUITES}, and those of the broker)"
         );
     }
     if opening.is_some_and(Opening::is_not_tls) {
         return format!(
-            "{who} did not answer with TLS: its listener takes plain connections (check its port; or set \
+            "{who} did not respond with TLS: its listener accepts plain text (check its port; or set \
              security.protocol to PLAINTEXT or SASL_PLAINTEXT)"
         );
     }
     match error {
         Error::InvalidCertificate(error) => of_certificate(error, who, host),
-        Error::NoCertificatesPresented => format!("{who} showed no certificate"),
+        Error::NoCertificatesPresented => format!("{who} sent no certificate"),
         Error::AlertReceived(alert) => of_alert(*alert, who, own),
         // Brokers before 4.0 send their previous message again, instead of an alert.
         Error::DecryptError
@@ -91,8 +90,8 @@ pub(super) fn describe(
             if opening.is_some() =>
         {
             format!(
-                "{who} broke the handshake off with something that cannot be read, as brokers do that do not accept the \
-                 client certificate, or the want of one ({})",
+                "{who} ended the handshake with unreadable bytes, as brokers do that reject the client certificate or \
+                 require one ({})",
                 own_certificate(own)
             )
         }
@@ -122,16 +121,16 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
                 format!("for {}", names.join(", "))
             };
             (
-                format!("is not made out for {host}, but {names}"),
+                format!("is not valid for {host}, but {names}"),
                 format!(
                     "connect by a name that is in it (bootstrap.servers, and the advertised.listeners of the brokers), \
-                     or have it made out for {host}; {IDENTIFICATION} switches this check off, and with it the \
-                     protection against someone in between"
+                     or have it issued for {host}; {IDENTIFICATION} disables this check, and with it the \
+                     protection against a man in the middle"
                 ),
             )
         }
         CertificateError::NotValidForName => (
-            format!("is not made out for {host}"),
+            format!("is not valid for {host}"),
             format!(
                 "connect by a name that is in it (bootstrap.servers, advertised.listeners), or see {IDENTIFICATION}"
             ),
@@ -151,8 +150,8 @@ fn of_certificate(error: &CertificateError, who: &str, host: &str) -> String {
             ),
         ),
         CertificateError::InvalidPurpose | CertificateError::InvalidPurposeContext { .. } => (
-            "is not made for servers".to_owned(),
-            "have it made with the extended key usage serverAuth".to_owned(),
+            "is not a server certificate".to_owned(),
+            "have it issued with the extended key usage serverAuth".to_owned(),
         ),
         other => (
             format!("is refused: {other:?}"),
@@ -178,7 +177,7 @@ fn at(error: &CertificateError) -> String {
         _ => return String::new(),
     };
     format!(
-        ", which says {}, where the bound is {}",
+        ", which says {}; the limit is {}",
         date::format_utc(time.as_secs()),
         date::format_utc(bound.as_secs())
     )
@@ -211,7 +210,7 @@ fn of_alert(alert: AlertDescription, who: &str, own: Option<OwnCertificate>) -> 
 
     let ours = own_certificate(own);
     match alert {
-        Alert::CertificateRequired => format!("{who} asks for a client certificate ({ours})"),
+        Alert::CertificateRequired => format!("{who} requires a client certificate ({ours})"),
         Alert::BadCertificate
         | Alert::UnsupportedCertificate
         | Alert::CertificateRevoked
@@ -220,24 +219,24 @@ fn of_alert(alert: AlertDescription, who: &str, own: Option<OwnCertificate>) -> 
         | Alert::UnknownCA
         | Alert::AccessDenied => {
             format!(
-                "{who} does not accept the client certificate: {} ({ours})",
+                "{who} rejects the client certificate: {} ({ours})",
                 words(alert)
             )
         }
         Alert::ProtocolVersion => of_versions(who),
         Alert::InsufficientSecurity => of_suites(who),
         Alert::HandshakeFailure if own.is_some() => format!(
-            "{who} broke the handshake off: it has no cipher suite and protocol version in common with this client \
-             (check {CIPHER_SUITES} and {ENABLED_PROTOCOLS}), or does not accept the client certificate ({ours})"
+            "{who} ended the handshake: it has no cipher suite and TLS version in common with this client (check \
+             {CIPHER_SUITES} and {ENABLED_PROTOCOLS}), or rejects the client certificate ({ours})"
         ),
         Alert::HandshakeFailure => format!(
-            "{who} broke the handshake off: it has no cipher suite and protocol version in common with this client \
-             (check {CIPHER_SUITES} and {ENABLED_PROTOCOLS}), or asks for a client certificate ({ours})"
+            "{who} ended the handshake: it has no cipher suite and TLS version in common with this client (check \
+             {CIPHER_SUITES} and {ENABLED_PROTOCOLS}), or requires a client certificate ({ours})"
         ),
         Alert::UnrecognisedName => format!(
-            "{who} does not know itself by this name (check bootstrap.servers and advertised.listeners)"
+            "{who} does not recognize this host name (check bootstrap.servers and advertised.listeners)"
         ),
-        other => format!("{who} broke TLS off: {}", words(other)),
+        other => format!("{who} closed the TLS session: {}", words(other)),
     }
 }
 
@@ -253,13 +252,14 @@ fn of_incompatibility(why: &PeerIncompatible, who: &str) -> String {
         | Why::ServerTlsVersionIsDisabledByOurConfig
         | Why::Tls12NotOfferedOrEnabled => of_versions(who),
         Why::NoCipherSuitesInCommon => of_suites(who),
-        other => format!("{who} cannot agree with this client on how to use TLS: {other:?}"),
+        other => format!("{who} has no compatible TLS settings: {other:?}"),
     }
 }
 
 fn of_versions(who: &str) -> String {
     format!(
-        "{who} has no version of TLS in common with this client (check {ENABLED_PROTOCOLS} and ssl.protocol, and those of the broker)"
+        "{who} has no TLS version in common with this client (check {ENABLED_PROTOCOLS} and ssl.protocol, and those of \
+         the broker)"
     )
 }
 

@@ -282,11 +282,11 @@ impl TlsFailures {
         let who = self.who();
         if opening.is_empty() {
             format!(
-                "{who} hung up when TLS was begun: a listener that takes plain connections does that (check its port, and \
-                 security.protocol), as does a firewall"
+                "{who} closed the connection at the beginning of TLS, as a plain text listener or a firewall does \
+                 (check the port, and security.protocol)"
             )
         } else {
-            format!("{who} hung up in the middle of the TLS handshake")
+            format!("{who} closed the connection during the TLS handshake")
         }
     }
 

@@ -31,7 +31,7 @@ pub(super) fn is_pem(bytes: &[u8]) -> bool {
 /// All certificates of a text, in their order. Other sections are skipped.
 ///
 /// # Errors
-/// What is malformed, as the end of a sentence that begins with the key's name.
+/// A description of the malformed part, as the end of a sentence that begins with the key's name.
 pub(super) fn certificates(text: &str) -> Result<Vec<CertificateDer<'static>>, String> {
     let sections = sections(text)?;
     let mut certificates = Vec::new();
@@ -135,7 +135,7 @@ fn rewritten(label: &str, body: &str) -> Zeroizing<String> {
     text
 }
 
-/// What the text contains instead.
+/// Describes the sections that the text contains instead.
 fn found(sections: &[Section<'_>]) -> String {
     if sections.is_empty() {
         return "nor anything else in PEM".to_owned();

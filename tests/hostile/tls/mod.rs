@@ -115,7 +115,7 @@ fn check(what: &str, words: &str, error: &ProduceError) {
 #[test]
 fn malformed_and_incomplete_tls_records_are_reported_in_time() {
     let stage = Stage::new();
-    stage.answered("garbage", "did not answer with TLS", |mut client| {
+    stage.answered("garbage", "did not respond with TLS", |mut client| {
         let mut random = fastrand::Rng::with_seed(7);
         let garbage: Vec<u8> = (0..4096).map(|_| random.u8(64..)).collect();
         client.write_all(&garbage)
@@ -130,7 +130,7 @@ fn malformed_and_incomplete_tls_records_are_reported_in_time() {
     );
     stage.case(
         "a record that is cut, and the end",
-        "hung up",
+        "closed the connection",
         |mut client| {
             take_hello(client)?;
             client.write_all(&record(HANDSHAKE, &[2; 100])[..15])
@@ -142,7 +142,7 @@ fn malformed_and_incomplete_tls_records_are_reported_in_time() {
     });
     stage.answered(
         "data before there are keys",
-        "broke the handshake off",
+        "ended the handshake",
         |client| flood(client, &record(DATA, &[7; 1000])),
     );
 }
@@ -164,12 +164,12 @@ fn an_endless_handshake_is_aborted() {
     });
     stage.answered(
         "endless changes of cipher",
-        "broke the handshake off",
+        "ended the handshake",
         |client| flood(client, &record(CHANGE_CIPHER_SPEC, &[1])),
     );
     stage.answered(
         "endless requests for a hello",
-        "broke the handshake off",
+        "ended the handshake",
         |client| flood(client, &record(HANDSHAKE, &[0, 0, 0, 0])),
     );
     stage.answered("endless warnings", "TLS", |client| {
@@ -213,12 +213,12 @@ fn a_broker_that_hangs_up_after_any_step_is_tried_again() {
                 speaker.shake_hands(client, say).map(drop)
             });
             let words = match steps {
-                0 => "hung up when TLS was begun",
+                0 => "closed the connection at the beginning of TLS",
                 _ if error.to_string().contains("asked for its API versions") => {
                     stood += 1;
                     "closed the connection"
                 }
-                _ => "hung up in the middle",
+                _ => "closed the connection during",
             };
             check(&what, words, &error);
         }
@@ -259,7 +259,7 @@ fn a_flooded_session_is_closed_in_time() {
     let speaker = stage.speaker(&[&TLS13]);
     stage.case(
         "a record that nobody sealed",
-        "broke the handshake off",
+        "ended the handshake",
         move |mut client| {
             let _session = speaker.session(client)?;
             client.write_all(&record(DATA, &[7; 100]))?;

@@ -173,7 +173,7 @@ pub(super) fn fault(fault: &Fault) -> String {
         }
         Fault::NoTls { node, instead } => {
             let what = match instead {
-                InsteadOfTls::Plain => "takes plain connections",
+                InsteadOfTls::Plain => "accepts plain text",
                 InsteadOfTls::Web => "is a web server",
                 InsteadOfTls::Noise => "says nothing but noise",
             };

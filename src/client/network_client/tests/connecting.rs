@@ -364,7 +364,7 @@ fn an_invalid_frame_before_the_api_versions_response_names_the_possible_causes()
     harness.poll();
     let first = error(&harness, 1);
     assert!(
-        first.contains("TLS") && first.contains("no Kafka broker"),
+        first.contains("TLS") && first.contains("not a Kafka broker"),
         "{first}"
     );
     // After its ApiVersions response the peer is known to be a Kafka broker.

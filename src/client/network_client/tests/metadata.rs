@@ -441,9 +441,9 @@ fn the_awaited_brokers_are_reported_with_what_they_wait_for() {
     let of_tls = "-1 broker-1:9092 authenticating, the broker's part of the TLS handshake, 0";
     assert_eq!(harness.awaited(), [of_tls]);
     // In the same stage the client waits for something else.
-    harness.client.selector.waits_for = Some("the broker's answer to SaslHandshake");
+    harness.client.selector.waits_for = Some("the broker's response to SaslHandshake");
     harness.poll();
-    let of_sasl = "-1 broker-1:9092 authenticating, the broker's answer to SaslHandshake, 0";
+    let of_sasl = "-1 broker-1:9092 authenticating, the broker's response to SaslHandshake, 0";
     assert_eq!(harness.awaited(), [of_sasl]);
 
     harness

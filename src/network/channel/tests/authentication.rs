@@ -6,8 +6,8 @@ use super::*;
 use crate::network::authenticator::{AuthStep, Authenticator};
 use crate::util::backoff::SHORTEST_BACKOFF;
 
-/// After the handshake of TLS 1.3: the server has refused the client's certificate, sent its alert and closed.
-/// The client's first write fails; the alert lies in the stream.
+/// Mock of TLS 1.3 after the handshake: the server has rejected the client's certificate, sent an alert and closed.
+/// The client's first write fails; the alert is still in the stream.
 struct Alerting;
 
 impl Transport for Alerting {
@@ -47,7 +47,7 @@ impl Transport for Alerting {
 }
 
 #[test]
-fn a_refusal_that_lies_behind_a_failed_write_is_the_reason() {
+fn an_authentication_failure_behind_a_failed_write_is_the_close_reason() {
     let parts = ChannelParts {
         transport: Box::new(Alerting),
         authenticator: Box::new(NullAuthenticator),
@@ -75,7 +75,9 @@ struct Scheme {
 
 impl Authenticator for Scheme {
     fn proceed(&mut self, _: Instant) -> Step {
-        self.proceeds.pop_front().expect("nobody was to ask it")
+        self.proceeds
+            .pop_front()
+            .expect("a call of proceed is scripted")
     }
 
     fn receive(&mut self, frame: &Bytes, _: Instant) -> Step {
@@ -102,7 +104,7 @@ fn question() -> AuthStep {
 
 fn rig(proceeds: impl IntoIterator<Item = Step>, receives: impl IntoIterator<Item = Step>) -> Rig {
     let mut rig = Rig::connecting(64);
-    rig.channel.talk.authenticator = Box::new(Scheme {
+    rig.channel.exchange.authenticator = Box::new(Scheme {
         proceeds: proceeds.into_iter().collect(),
         receives: receives.into_iter().collect(),
     });
@@ -132,7 +134,7 @@ fn frames_are_delivered_before_a_failed_reauthentication_closes_the_connection()
             CloseReason::AuthenticationInterrupted("its endpoint is down".into()),
         ),
     ] {
-        // During a pause, and by a response that is followed by others.
+        // During a pause, and by a response that others follow.
         let pause = Ok(AuthStep::Pause(Deadline::Never));
         let paused = talking_again(pause, vec![Err(failure.clone())], Vec::new());
         let asking = Ok(AuthStep::Receive);
@@ -237,7 +239,7 @@ fn a_reauthentication_is_reported_when_it_starts_and_when_it_completes() {
 }
 
 #[test]
-fn a_pause_that_is_over_already_is_a_short_one() {
+fn a_pause_with_a_past_deadline_lasts_the_shortest_back_off() {
     let mut rig = rig([Ok(AuthStep::Pause(Deadline::At(Instant::ORIGIN)))], []);
     assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(
@@ -247,7 +249,7 @@ fn a_pause_that_is_over_already_is_a_short_one() {
 }
 
 #[test]
-fn a_broker_that_hangs_up_in_a_pause_is_not_said_to_have_refused_anything() {
+fn a_connection_closed_during_a_pause_is_not_an_authentication_failure() {
     let mut rig = rig([(); 2].map(|()| Ok(AuthStep::Pause(Deadline::Never))), []);
     assert_eq!(rig.turn(), ChannelTurn::Wait);
     assert_eq!(rig.channel.waits_for(), Some("the broker"));
@@ -270,7 +272,7 @@ fn an_unauthenticated_peer_may_not_send_large_frames() {
         let mut rig = rig([first], []);
         let parts = ChannelParts {
             transport: Box::new(PlaintextTransport(rig.script.clone())),
-            authenticator: rig.channel.talk.authenticator,
+            authenticator: rig.channel.exchange.authenticator,
         };
         rig.channel = KafkaChannel::new(1, parts, true, 1 << 22, at(0));
         let header = i32::try_from(len).unwrap().to_be_bytes();

@@ -12,7 +12,7 @@ use crate::sync::{Mutex, Rank};
 
 mod authentication;
 
-/// Script of the mock stream, and what was written to it.
+/// Script of the mock stream, and the bytes written to it.
 #[derive(Default)]
 struct Script {
     connects: VecDeque<io::Result<bool>>,
@@ -70,7 +70,7 @@ struct Rig {
 }
 
 impl Rig {
-    /// A channel that is ready, with readers' memory of `scratch` bytes.
+    /// A channel that is ready, with a read buffer of `scratch` bytes.
     fn new(scratch: usize) -> Self {
         let mut rig = Self::connecting(scratch);
         rig.channel.note(WRITABLE);
@@ -234,11 +234,15 @@ fn a_frame_that_was_written_in_full_is_not_untouched_when_the_connection_ends() 
     let ChannelTurn::Ended(reason) = rig.turn() else {
         panic!("not ended")
     };
-    assert_eq!(rig.events.completed_sends, [1], "told before the end");
+    assert_eq!(
+        rig.events.completed_sends,
+        [1],
+        "reported before the disconnect"
+    );
     assert!(!rig.channel.end(reason).last_frame_untouched);
 }
 
-/// SL-11: of a connection that ends, what had arrived is still delivered, except after a failed write.
+/// SL-11: frames that arrived before a connection ends are still delivered, except after a failed write.
 #[test]
 fn frames_received_before_a_failed_write_are_delivered_first() {
     let mut rig = Rig::new(64);
@@ -263,8 +267,8 @@ fn frames_received_before_a_failed_write_are_delivered_first() {
     assert!(end.last_frame_untouched);
 }
 
-/// SL-10: a frame that cannot be queued ends its connection, which the next poll tells.
-/// SL-12: a connection that ends with frames unread gives one a poll, and is told as ended after the last.
+/// SL-10: a frame that cannot be queued ends its connection, which the next poll reports.
+/// SL-12: a connection that ends with unread frames delivers one per poll, and is reported as closed after the last.
 #[test]
 fn a_frame_queued_on_a_closing_channel_is_reported_as_untouched() {
     let mut rig = Rig::new(64);

@@ -27,7 +27,7 @@ fn an_idle_connection_is_closed_and_reported() {
     let mut peer = rig.connect(0);
     rig.clock.advance(MAX_IDLE / 2);
     assert!(rig.poll_now().is_empty());
-    // Expired at the very instant: a poll that blocks until then must find the connection idle.
+    // Expired at exactly this instant: a poll that blocks until then must find the connection idle.
     rig.clock.advance(MAX_IDLE / 2);
     assert_eq!(rig.poll_now().disconnected, [idle(0)]);
     peer.assert_at_end();
@@ -54,7 +54,7 @@ fn a_connection_with_a_recent_send_is_not_idle() {
 #[cfg(target_os = "linux")]
 fn a_connection_that_is_never_established_has_the_idle_timeout_too() {
     let mut rig = rig();
-    // The backlog of a listener that accepts nobody fills up; then connecting hangs.
+    // The backlog of a listener that never accepts fills up; further connection attempts stay in progress.
     let full = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
     full.bind(&SocketAddr::from((Ipv4Addr::LOCALHOST, 0)).into())
         .unwrap();
@@ -65,7 +65,7 @@ fn a_connection_that_is_never_established_has_the_idle_timeout_too() {
     }
     let mut up = rig.poll(Duration::from_millis(20)).connected.len();
     up += rig.poll(Duration::from_millis(20)).connected.len();
-    assert!(up < 8, "none hangs");
+    assert!(up < 8, "no connection attempt stays in progress");
     rig.clock.advance(LONGER);
     let mut gone = 0;
     rig.poll_until(|events| {
@@ -74,7 +74,7 @@ fn a_connection_that_is_never_established_has_the_idle_timeout_too() {
     });
 }
 
-/// SL-15: the connection that was idle for longest is closed when that is too long, one a poll.
+/// SL-15: the longest idle connection is closed when its idle timeout is over, one per poll.
 #[test]
 fn one_idle_connection_is_closed_per_poll_the_longest_idle_first() {
     let mut rig = rig();
@@ -86,7 +86,7 @@ fn one_idle_connection_is_closed_per_poll_the_longest_idle_first() {
             peer
         })
         .collect();
-    // The first one made is used again.
+    // Traffic on the first connection.
     rig.send(3, b"x");
     assert_eq!(rig.poll_now().completed_sends, [3]);
     rig.clock.advance(LONGER);
@@ -115,7 +115,7 @@ fn a_poll_waits_no_longer_than_until_a_connection_is_idle() {
     let mut events = PollEvents::default();
     let mut polls = 0;
     while events.disconnected.is_empty() {
-        // Without limit: only the idle connection can end the last one.
+        // Without a time-out: only the idle connection can end the last poll.
         selector.poll(None, &mut events).unwrap();
         polls += 1;
     }

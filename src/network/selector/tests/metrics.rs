@@ -18,7 +18,7 @@ impl Rig {
         all.number("producer-node-metrics", name, &tags)
     }
 
-    /// The same of all nodes and of the only one.
+    /// Asserts that the values for all nodes equal those of the only node.
     #[track_caller]
     fn assert_traffic<const N: usize>(&self, expected: [(&str, usize); N]) {
         for (name, expected) in expected {
@@ -86,7 +86,7 @@ fn requests_responses_and_bytes_are_counted_in_total_and_per_node() {
 
 /// Java: SelectorTest#testPartialSendAndReceiveReflectedInMetrics
 #[test]
-fn parts_of_frames_count_as_bytes_and_whole_ones_as_requests_and_answers() {
+fn partial_frames_count_as_bytes_and_whole_ones_as_requests_and_responses() {
     let sockets = SocketOptions {
         send_buffer: Some(2048),
         ..SocketOptions::default()
@@ -120,7 +120,7 @@ fn parts_of_frames_count_as_bytes_and_whole_ones_as_requests_and_answers() {
 
 /// Java: SelectorTest#testConnectionRefused
 #[test]
-fn an_attempt_that_fails_is_a_connection_that_was_closed_and_never_made() {
+fn a_failed_attempt_counts_as_a_closed_connection_but_not_as_a_created_one() {
     let mut rig = Rig::new();
     let (_socket, address) = refusing();
     if rig.selector.connect(-1, address.into()).is_ok() {
@@ -135,7 +135,7 @@ fn an_attempt_that_fails_is_a_connection_that_was_closed_and_never_made() {
 
 /// Java: SelectorTest#testCloseAllChannels
 #[test]
-fn each_poll_is_counted_and_so_is_every_connection_that_is_closed_at_the_end() {
+fn each_poll_and_every_connection_closed_at_the_end_are_counted() {
     let mut rig = Rig::new();
     let _peers = [rig.connect(0), rig.connect(1)];
     let before = rig.number("select-total");

@@ -66,7 +66,7 @@ impl Rig {
         self.listener.local_addr().unwrap()
     }
 
-    /// Connects, and gives the peer's end.
+    /// Connects, and returns the peer's end.
     fn connect(&mut self, id: ConnectionId) -> Peer {
         self.selector.connect(id, self.address().into()).unwrap();
         let (stream, _) = self.listener.accept().unwrap();
@@ -167,11 +167,11 @@ impl Peer {
     }
 }
 
-/// Answers each frame with itself, on as many connections as come, until they end.
+/// Echoes each frame, on any number of connections, until they end.
 fn echo(listener: &TcpListener) {
     let listener = listener.try_clone().unwrap();
     spawn(move || {
-        // Ends with the process: no more connections come to a test that is over.
+        // Ends with the process: no connections come after the test.
         while let Ok((stream, _)) = listener.accept() {
             spawn(move || {
                 let mut peer = Peer::new(stream);
@@ -258,7 +258,7 @@ fn the_id_of_the_wakers_token_is_refused() {
 
 /// Java: `SelectorTest#testSendWithoutConnecting`
 #[test]
-fn a_frame_for_no_connection_is_refused() {
+fn a_frame_for_an_unknown_connection_is_refused() {
     let mut rig = Rig::new();
     assert_eq!(
         rig.selector.send(0, frame(b"x")),
@@ -275,7 +275,7 @@ fn a_frame_for_no_connection_is_refused() {
 
 /// Java: `SelectorTest#testServerDisconnect`
 #[test]
-fn a_node_that_closed_can_be_connected_to_again() {
+fn a_node_that_closed_the_connection_can_be_reconnected() {
     let mut rig = Rig::new();
     for round in 0..3 {
         let mut peer = rig.connect(0);
@@ -303,7 +303,7 @@ fn a_connection_established_and_closed_in_one_poll_is_reported_as_disconnected_o
     for _ in 0..20 {
         rig.selector.connect(0, address.into()).unwrap();
         drop(rig.listener.accept().unwrap());
-        // Each poll checks that it does not tell both.
+        // Each poll checks that it does not report both.
         assert_eq!(rig.disconnected().reason, CloseReason::ClosedByPeer);
     }
 }
@@ -332,7 +332,7 @@ fn a_connection_closed_by_the_client_is_not_reported() {
 
 /// Java: `SelectorTest#testChannelCloseWhileProcessingReceives`
 #[test]
-fn connections_may_be_closed_while_their_frames_are_looked_at() {
+fn connections_may_be_closed_while_their_frames_are_read() {
     let mut rig = Rig::new();
     let mut peers: Vec<Peer> = (0..4).map(|id| rig.connect(id)).collect();
     for peer in &mut peers {
@@ -364,7 +364,7 @@ fn a_wake_up_before_a_poll_is_not_lost() {
     ] {
         wake.wake();
         wake.wake();
-        // Would not come back otherwise.
+        // Would block for ever otherwise.
         rig.selector.poll(timeout, &mut rig.events).unwrap();
         assert!(rig.events.is_empty());
     }

@@ -46,7 +46,7 @@ fn many_requests_on_many_connections_are_answered_in_order() {
 
 /// Java: `SelectorTest#testSendLargeRequest`, `#testLargeMessageSequence`
 #[test]
-fn large_frames_come_back_as_they_went() {
+fn large_frames_are_echoed_unchanged() {
     let mut rig = Rig::with_sockets(
         SelectorOptions::default(),
         SocketOptions {
@@ -117,7 +117,7 @@ fn a_frame_is_written_by_send_and_reported_by_a_poll_that_does_not_block() {
     let mut peer = rig.connect(0);
     rig.send(0, b"now");
     assert_eq!(peer.read_frame().unwrap(), b"now", "no poll since");
-    // Without limit: would never come back if it waited.
+    // Without a time-out: would never return if it blocked.
     rig.selector.poll(None, &mut rig.events).unwrap();
     assert_eq!(rig.events.completed_sends, [0]);
 }
@@ -139,7 +139,7 @@ fn a_completed_send_that_was_taken_is_not_reported_by_a_poll_and_does_not_keep_i
 
 /// Java: `SelectorTest#testEmptyRequest`
 #[test]
-fn an_empty_frame_goes_and_comes() {
+fn an_empty_frame_is_sent_and_received() {
     let mut rig = Rig::new();
     let mut peer = rig.connect(0);
     rig.send(0, b"");
@@ -164,7 +164,7 @@ fn each_poll_reports_only_its_own_events() {
     assert!(rig.poll_now().is_empty(), "{:?}", rig.events);
 }
 
-/// SL-5: a poll brings one frame of a connection at most.
+/// SL-5: a poll delivers at most one frame of each connection.
 #[test]
 fn a_poll_delivers_one_frame_of_each_connection() {
     const FRAMES: usize = 7;
@@ -233,7 +233,7 @@ fn frames_received_before_the_end_of_stream_are_delivered_before_the_disconnect(
         drop(peer);
         let mut delivered = 0;
         loop {
-            // The end has one event only, which came with the bytes.
+            // The end of stream has a single event, which came with the bytes.
             rig.selector.poll(None, &mut rig.events).unwrap();
             assert!(rig.events.completed_receives.len() <= 1);
             for (_, body) in &rig.events.completed_receives {
@@ -277,7 +277,7 @@ fn an_end_of_stream_within_a_frame_is_reported_without_the_frame() {
 
 /// SL-19: a frame is four bytes of size and that many bytes; a negative size is an error, zero is not.
 #[test]
-fn a_length_that_cannot_be_ends_the_connection() {
+fn an_invalid_length_ends_the_connection() {
     for len in [-1, i32::MIN, 1025, i32::MAX] {
         let mut rig = Rig::with(SelectorOptions {
             max_response_bytes: 1024,

@@ -1,4 +1,4 @@
-//! Messages of every shape, and what is left of each in a given version.
+//! Generated messages of every shape, and the expected result of a round trip in each version.
 
 mod full;
 mod requests;

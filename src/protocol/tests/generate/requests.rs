@@ -193,7 +193,7 @@ pub(crate) fn request() -> impl Strategy<Value = (Request, i16)> {
     .prop_map(|(request, version)| (for_version(request, version), version))
 }
 
-/// The request without what the version cannot carry, and with what it must.
+/// The request without the fields that the version lacks, and with those that it requires.
 pub(super) fn for_version(mut request: Request, version: i16) -> Request {
     match &mut request {
         Request::Produce(produce) if version < 3 => produce.transactional_id = None,

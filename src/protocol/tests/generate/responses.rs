@@ -117,7 +117,7 @@ fn metadata_response() -> impl Strategy<Value = Response> {
 fn api_versions_response() -> impl Strategy<Value = Response> {
     let range = (any::<i16>(), any::<i16>(), any::<i16>())
         .prop_map(|(api_key, min, max)| ApiVersionRange { api_key, min, max });
-    // A refusal of the version is of version 0, whatever was asked for; `shape` has it.
+    // An UNSUPPORTED_VERSION response has version 0, whatever version was requested; `shape` tests it.
     let error = error().prop_filter("of version 0", |error| {
         *error != crate::error::ErrorCode::UnsupportedVersion
     });
@@ -260,7 +260,7 @@ pub(crate) fn response() -> impl Strategy<Value = (Response, i16)> {
     })
 }
 
-/// What a peer reads of a response that is written in this version.
+/// The response as a peer decodes it in this version.
 pub(crate) fn as_seen_in(mut response: Response, version: i16) -> Response {
     match &mut response {
         Response::Produce(produce) => {

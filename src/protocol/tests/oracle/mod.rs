@@ -92,7 +92,7 @@ proptest! {
 
 /// Every version, so that none is left to the luck of the draw.
 #[test]
-fn every_version_of_every_message_has_the_bytes_of_the_other_implementation() {
+fn every_version_of_every_message_has_the_same_bytes_as_the_other_implementation() {
     for api in ApiKey::ALL {
         for version in api.versions().filter(|&version| oracle_has(api, version)) {
             let request = full_request(api, version);
@@ -119,7 +119,7 @@ fn every_version_of_every_message_has_the_bytes_of_the_other_implementation() {
 }
 
 #[test]
-fn tagged_fields_that_are_not_known_are_skipped() {
+fn unknown_tagged_fields_are_skipped() {
     for api in ApiKey::ALL {
         for version in api.versions().filter(|&version| api.is_flexible(version)) {
             let request = as_read(full_request(api, version));

@@ -128,7 +128,7 @@ fn their_find_coordinator(
     }
 }
 
-/// Since version 4 there is a list of what was the request before.
+/// Since version 4 the request is a list of the former requests.
 fn their_add_partitions_to_txn(
     ours: &AddPartitionsToTxnRequest,
     tagged: bool,

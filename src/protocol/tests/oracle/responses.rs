@@ -95,7 +95,7 @@ fn their_find_coordinator(
     message.with_coordinators(ours.coordinators.iter().map(coordinator).collect())
 }
 
-/// Since version 4 there is a list of what was the response before.
+/// Since version 4 the response is a list of the former responses.
 fn their_add_partitions_to_txn(
     ours: &AddPartitionsToTxnResponse,
     tagged: bool,

@@ -46,7 +46,7 @@ fn a_message_has_its_known_bytes() {
 }
 
 #[test]
-fn null_and_empty_are_told_apart_and_offsets_count() {
+fn null_differs_from_empty_and_offsets_ascend() {
     let records = [Plain::new(0, None, Some("")), Plain::new(7, Some(""), None)];
     let v0 = "0000000000000000 0000000e 795748e0 00 00 ffffffff 00000000
               0000000000000001 0000000e 3d314895 00 00 00000000 ffffffff";
@@ -57,7 +57,7 @@ fn null_and_empty_are_told_apart_and_offsets_count() {
 }
 
 #[test]
-fn chunks_and_headers_leave_no_trace() {
+fn chunk_boundaries_and_headers_do_not_change_the_message_set() {
     let records: Vec<_> = (0..7)
         .map(|at| Plain::new(at * 1000, None, Some("value")))
         .collect();
@@ -124,7 +124,7 @@ fn a_compressed_set_is_one_message_with_the_last_offset_and_largest_timestamp() 
 
 /// Java: MemoryRecordsBuilderTest#testWriteEmptyRecordSet
 #[test]
-fn no_records_are_no_bytes() {
+fn a_set_without_records_has_no_bytes() {
     let staged = Staged::new(&[], 1, 0);
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
         assert!(plain_set(&[], 1, 0, magic).is_empty());
@@ -138,7 +138,7 @@ fn no_records_are_no_bytes() {
 
 /// Java: MemoryRecordsBuilderTest#testUnsupportedCompress
 #[test]
-fn zstd_is_refused_with_what_to_do() {
+fn zstd_is_refused_with_the_remedy() {
     let staged = Staged::new(&[Plain::default()], 1, 0);
     let mut out = Vec::new();
     let converted = convert(
@@ -154,7 +154,7 @@ fn zstd_is_refused_with_what_to_do() {
 }
 
 #[test]
-fn after_an_error_nothing_was_written() {
+fn an_error_leaves_the_output_unchanged() {
     let records = [Plain::new(1, None, Some("a")), Plain::new(2, None, None)];
     let staged = Staged::new(&records, 1, 0);
     let (first, second) = (staged.chunks()[0], staged.chunks()[1]);
@@ -192,7 +192,7 @@ fn after_an_error_nothing_was_written() {
 
 /// PB-7. Java: MemoryRecordsBuilderTest#testCompressionRateV0, #testCompressionRateV1
 #[test]
-fn the_ratio_leaves_the_wrapper_out() {
+fn the_compression_ratio_excludes_the_wrapper() {
     let records = vec![Plain::new(0, None, Some(&"a".repeat(1000))); 10];
     let staged = Staged::new(&records, 3, 0);
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {

@@ -40,7 +40,7 @@ fn wrapper(magic: LegacyMagic, offset: i64, inside: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Puts the right checksum in place, after a change.
+/// Recomputes the checksum after a change.
 fn seal(message: &mut [u8]) {
     let checksum = crc32fast::hash(&message[MAGIC_OFFSET..]);
     message[CRC_OFFSET..MAGIC_OFFSET].copy_from_slice(&checksum.to_be_bytes());
@@ -58,7 +58,7 @@ fn problem(set: &[u8]) -> MessageError {
 
 proptest! {
     #[test]
-    fn what_is_written_is_read_back(batch in any_batch(), codec in codecs()) {
+    fn written_messages_are_read_back(batch in any_batch(), codec in codecs()) {
         let (records, per_chunk, headers) = batch;
         let compressor = Compressor::new(codec, None).expect("part of this build");
         let staged = Staged::new(&records, per_chunk, headers);
@@ -94,9 +94,9 @@ proptest! {
         }
     }
 
-    /// A set that was cut off, or of which one bit is wrong, is not taken for another.
+    /// A truncated set, or one with a flipped bit, is not accepted as another set.
     #[test]
-    fn damage_is_found(batch in any_batch(), codec in codecs(), at in any::<prop::sample::Index>(), bit in 0..8) {
+    fn truncation_and_bit_flips_are_detected(batch in any_batch(), codec in codecs(), at in any::<prop::sample::Index>(), bit in 0..8) {
         let (records, per_chunk, _) = batch;
         let compressor = Compressor::new(codec, None).expect("part of this build");
         let staged = Staged::new(&records, per_chunk, 0);
@@ -114,7 +114,7 @@ proptest! {
         let damaged = at.index(set.len());
         let begin = ends.iter().rev().find(|end| **end <= damaged).copied().unwrap_or(0);
         set[damaged] ^= 1_u8 << bit;
-        // Offsets are outside of the checksum: a broker sets them.
+        // The checksum does not cover offsets: a broker sets them.
         if damaged - begin >= 8 {
             prop_assert_eq!(offsets(&set).unwrap_err().at_byte, begin);
         }
@@ -123,7 +123,7 @@ proptest! {
 
 /// Java: AbstractLegacyRecordBatchTest#testSetLastOffsetCompressed
 #[test]
-fn offsets_inside_count_up_to_that_of_the_wrapper() {
+fn inner_offsets_end_at_the_offset_of_the_wrapper() {
     let [v0, v1] = [LegacyMagic::V0, LegacyMagic::V1]
         .map(|magic| [0, 1, 2].map(|offset| plain(magic, offset, "a")).concat());
     let at = |offset| offsets(&wrapper(LegacyMagic::V1, offset, &v1));
@@ -147,7 +147,7 @@ fn offsets_inside_count_up_to_that_of_the_wrapper() {
 
 /// Java: AbstractLegacyRecordBatchTest#testSetLogAppendTimeCompressedV1
 #[test]
-fn a_wrapper_with_the_brokers_time_has_it_for_all() {
+fn a_log_append_time_in_the_wrapper_applies_to_all_its_messages() {
     let inside = plain(LegacyMagic::V1, 0, "a");
     let mut set = wrapper(LegacyMagic::V1, 0, &inside);
     let mut timestamps = Vec::new();
@@ -165,7 +165,7 @@ fn a_wrapper_with_the_brokers_time_has_it_for_all() {
 /// Java: SimpleLegacyRecordTest#testCompressedIterationWithNullValue,
 /// #testCompressedIterationWithEmptyRecords
 #[test]
-fn what_no_wrapper_may_hold_is_refused() {
+fn invalid_contents_of_a_wrapper_are_refused() {
     let message = plain(LegacyMagic::V1, 5, "a");
     let nested = wrapper(LegacyMagic::V1, 0, &wrapper(LegacyMagic::V1, 0, &message));
     let mut null = Vec::new();
@@ -219,7 +219,7 @@ fn an_error_inside_a_wrapper_says_where_it_is() {
 /// Java: ByteBufferLogInputStreamTest#iteratorRaisesOnTooSmallRecords, #iteratorRaisesOnInvalidMagic,
 /// SimpleLegacyRecordTest#testIsValidWithTooSmallBuffer
 #[test]
-fn lengths_that_cannot_be_are_refused() {
+fn impossible_lengths_are_refused() {
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
         let good = plain(magic, 0, "abc");
         for (length, expected) in [
@@ -261,7 +261,7 @@ fn lengths_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn a_wrapper_is_not_opened_beyond_the_limit() {
+fn a_wrapper_is_not_decompressed_beyond_the_limit() {
     let inside = plain(LegacyMagic::V1, 0, &"a".repeat(100_000));
     let set = wrapper(LegacyMagic::V1, 0, &inside);
     assert!(set.len() < inside.len() / 10);

@@ -8,10 +8,10 @@ use crate::compress::Compressor;
 const LIMIT: usize = 1 << 20;
 
 proptest! {
-    /// Whatever a set is made from comes back, byte for byte as it was staged without headers: but for
-    /// the timestamps, which magic 0 has not.
+    /// Restaging a converted set yields the records that it was made from, byte for byte, without headers. Magic 0 has
+    /// no timestamps.
     #[test]
-    fn a_set_becomes_what_it_was_made_from(batch in any_batch(), codec in codecs()) {
+    fn a_restaged_set_has_the_records_it_was_made_from(batch in any_batch(), codec in codecs()) {
         let (records, per_chunk, headers) = batch;
         let compressor = Compressor::new(codec, None).expect("part of this build");
         let staged = Staged::new(&records, per_chunk, headers);
@@ -33,10 +33,9 @@ proptest! {
         }
     }
 
-    /// A batch of magic 1 whose broker takes only magic 0: what is made from it is what would have been
-    /// made from the records themselves.
+    /// Down-conversion of a batch of magic 1 to magic 0 yields the same bytes as conversion of the records themselves.
     #[test]
-    fn a_set_is_converted_down_by_way_of_its_records(batch in any_batch(), codec in codecs()) {
+    fn a_set_is_down_converted_through_its_records(batch in any_batch(), codec in codecs()) {
         let (records, per_chunk, headers) = batch;
         let compressor = Compressor::new(codec, None).expect("part of this build");
         let staged = Staged::new(&records, per_chunk, headers);
@@ -53,7 +52,7 @@ proptest! {
 }
 
 #[test]
-fn the_memory_asked_for_is_enough() {
+fn the_reserved_memory_is_sufficient() {
     let records = vec![Plain::new(i64::MAX / 2, Some(""), Some("")); 100];
     let staged = Staged::new(&records, 100, 0);
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {

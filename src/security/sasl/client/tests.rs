@@ -54,7 +54,7 @@ fn first(client: &SaslClient) -> String {
     }
 }
 
-/// Amazon MSK's documentation has the login in a file for the JVM, separate from the properties.
+/// Amazon MSK's documentation has the login in a JVM login file, separate from the properties.
 #[test]
 fn a_login_in_a_file_for_the_jvm_is_an_error_that_names_sasl_jaas_config() {
     let error = client_with(&[("sasl.mechanism", "PLAIN")], None).unwrap_err();

@@ -23,7 +23,7 @@ const CONTROL_FLAGS: [&str; 4] = ["required", "requisite", "sufficient", "option
 /// Parses the one login module of a text.
 ///
 /// # Errors
-/// What is malformed, without quoting the text.
+/// A description of the syntax error, which does not quote the text.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.security.JaasConfig` and `JaasContext#load`, with the tokens of `java.io.StreamTokenizer`.

@@ -35,7 +35,7 @@ pub(crate) fn sasl_name(name: &str) -> Cow<'_, str> {
 /// Parses a `server-first-message`. Unknown optional extensions are ignored.
 ///
 /// # Errors
-/// What is malformed.
+/// A description of the malformed part.
 ///
 /// # Kafka
 /// `ScramMessages.ServerFirstMessage`. Differs: a mandatory extension (`m=`) is rejected, as the RFC requires, and so
@@ -71,7 +71,7 @@ pub(crate) fn read_server_first(message: &[u8]) -> Result<ServerFirst<'_>, &'sta
 /// Parses a `server-final-message`.
 ///
 /// # Errors
-/// What is malformed.
+/// A description of the malformed part.
 ///
 /// # Kafka
 /// `ScramMessages.ServerFinalMessage`.

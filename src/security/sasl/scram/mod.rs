@@ -30,7 +30,7 @@ const MAX_ITERATIONS: u32 = 1_000_000;
 const MAX_SALT_BYTES: usize = 1024;
 /// Random bytes of a nonce.
 const NONCE_BYTES: usize = 24;
-/// What a connection waits for while a helper thread derives the keys.
+/// The event that a connection waits for while a helper thread derives the keys, for error texts.
 const WAITS_FOR: &str = "the keys, which are computed from the password";
 /// The GS2 header before the client's first message: no channel binding, no authorization id.
 const GS2_HEADER: &str = "n,,";
@@ -162,7 +162,7 @@ impl ScramMechanism {
         }
         if first.salt.len() > MAX_SALT_BYTES {
             return Err(refused(format!(
-                "the broker's salt has {} bytes, and no more than {MAX_SALT_BYTES} are taken",
+                "the broker's salt has {} bytes, more than the limit of {MAX_SALT_BYTES}",
                 first.salt.len()
             )));
         }

@@ -16,7 +16,7 @@ use crate::security::tls::{Opening, Session, TlsClient};
 const ADDRESS: ([u8; 4], u16) = ([10, 0, 0, 7], 9093);
 
 /// Runs a handshake in memory until neither side has more to send. Returns the client's result.
-fn talk(session: &mut Session, server: &mut ServerConnection) -> Result<(), String> {
+fn shake_hands(session: &mut Session, server: &mut ServerConnection) -> Result<(), String> {
     let mut opening = Opening::default();
     for _ in 0..20 {
         let mut bytes = Vec::new();
@@ -46,7 +46,7 @@ fn talk(session: &mut Session, server: &mut ServerConnection) -> Result<(), Stri
         }
     }
     if session.tls.is_handshaking() {
-        return Err("it came to no end".to_owned());
+        return Err("the handshake did not terminate".to_owned());
     }
     Ok(())
 }
@@ -56,7 +56,7 @@ fn connect(client: &TlsClient, name: &str, server: &Server<'_>) -> Result<Sessio
     let mut session = client
         .session(&Arc::from(name), SocketAddr::from(ADDRESS))
         .map_err(|why| why.to_string())?;
-    talk(&mut session, &mut server.connection())?;
+    shake_hands(&mut session, &mut server.connection())?;
     Ok(session)
 }
 
@@ -118,7 +118,7 @@ fn a_host_name_mismatch_error_lists_the_names_of_the_certificate() {
     let identity = authority.issue(&["broker.test", "other.test"]);
     let client = client_trusting(&authority);
     let words = [
-        "not made out for liar.test",
+        "not valid for liar.test",
         "other.test",
         "ssl.endpoint.identification.algorithm",
         "advertised.listeners",
@@ -193,7 +193,7 @@ fn a_broker_that_signed_its_certificate_itself_is_accepted_if_the_trust_store_ha
             &client,
             "liar.test",
             &Server::new(&identity),
-            &["not made out for liar.test"],
+            &["not valid for liar.test"],
         );
         let stranger = client_trusting(&Authority::new(0));
         refused(
@@ -254,10 +254,7 @@ fn a_client_certificate_is_sent_and_its_absence_or_rejection_is_an_error() {
             &stranger,
             "broker.test",
             &server,
-            &[
-                "does not accept the client certificate",
-                "ssl.keystore.location",
-            ],
+            &["rejects the client certificate", "ssl.keystore.location"],
         );
     }
 }
@@ -275,7 +272,7 @@ fn a_version_or_suite_mismatch_error_names_the_keys() {
         &old,
         "broker.test",
         &server,
-        &["no version of TLS in common", "ssl.enabled.protocols"],
+        &["no TLS version in common", "ssl.enabled.protocols"],
     );
     let new = trust(&authority.pem(), &[("ssl.enabled.protocols", "TLSv1.3")]);
     let server = Server {
@@ -286,7 +283,7 @@ fn a_version_or_suite_mismatch_error_names_the_keys() {
         &new,
         "broker.test",
         &server,
-        &["no version of TLS in common", "ssl.enabled.protocols"],
+        &["no TLS version in common", "ssl.enabled.protocols"],
     );
 }
 
@@ -325,7 +322,7 @@ fn the_second_connection_resumes_the_session() {
             let mut session = client
                 .session(&Arc::from(name), SocketAddr::from(ADDRESS))
                 .unwrap();
-            talk(
+            shake_hands(
                 &mut session,
                 &mut ServerConnection::new(Arc::clone(&config)).unwrap(),
             )
@@ -357,7 +354,7 @@ fn sessions_of_a_hundred_brokers_are_cached() {
                     .session(&Arc::from(*name), SocketAddr::from(ADDRESS))
                     .unwrap();
                 let mut server = ServerConnection::new(Arc::clone(&config)).unwrap();
-                talk(&mut session, &mut server).unwrap();
+                shake_hands(&mut session, &mut server).unwrap();
                 assert_eq!(session.tls.handshake_kind(), Some(kind), "{name}");
             }
         }
@@ -374,11 +371,11 @@ fn a_peer_without_tls_is_described() {
         ),
         (
             b"\0\0\0\x08\0\0\0\x01\0\x23\0\0",
-            ["takes plain connections", "security.protocol"],
+            ["a plain text listener", "security.protocol"],
         ),
         (
             b"SSH-2.0-OpenSSH",
-            ["did not answer with TLS", "check its port"],
+            ["did not respond with TLS", "check its port"],
         ),
     ] {
         let mut session = client

@@ -9,7 +9,7 @@ use crate::planted::planted;
 use crate::util::backoff::SHORTEST_BACKOFF;
 
 /// Authentication exchange: the first one, and re-authentications (KIP-368).
-pub(super) struct Talk {
+pub(super) struct AuthExchange {
     pub(super) authenticator: Box<dyn Authenticator>,
     /// The authenticator's frame, which is written before the client's.
     pub(super) sending: Option<NetworkSend>,
@@ -25,13 +25,13 @@ pub(super) struct Talk {
 
 /// State of an exchange after a step of the authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TalkStep {
+pub(super) enum AuthExchangeStep {
     GoesOn,
     /// Authentication succeeded.
     Completed,
 }
 
-impl Talk {
+impl AuthExchange {
     pub(super) fn new(authenticator: Box<dyn Authenticator>, now: Instant) -> Self {
         Self {
             authenticator,
@@ -62,7 +62,7 @@ impl Talk {
         &mut self,
         now: Instant,
         is_closing: bool,
-    ) -> Result<TalkStep, AuthFailure> {
+    ) -> Result<AuthExchangeStep, AuthFailure> {
         let step = self.authenticator.proceed(now);
         self.follow(step, now, is_closing)
     }
@@ -78,7 +78,7 @@ impl Talk {
         frame: &Bytes,
         now: Instant,
         is_closing: bool,
-    ) -> Result<TalkStep, AuthFailure> {
+    ) -> Result<AuthExchangeStep, AuthFailure> {
         let step = self.authenticator.receive(frame, now);
         self.follow(step, now, is_closing)
     }
@@ -89,7 +89,7 @@ impl Talk {
         step: Result<AuthStep, AuthFailure>,
         now: Instant,
         is_closing: bool,
-    ) -> Result<TalkStep, AuthFailure> {
+    ) -> Result<AuthExchangeStep, AuthFailure> {
         self.pause = None;
         self.is_active = matches!(
             step,
@@ -98,7 +98,7 @@ impl Talk {
         let step = step?;
         // Nothing is sent any more, and the channel must not become ready again; a failure was returned above.
         if is_closing {
-            return Ok(TalkStep::GoesOn);
+            return Ok(AuthExchangeStep::GoesOn);
         }
         match step {
             AuthStep::Send(frame) => self.sending = Some(NetworkSend::new(frame)),
@@ -114,9 +114,9 @@ impl Talk {
                 } else {
                     again
                 };
-                return Ok(TalkStep::Completed);
+                return Ok(AuthExchangeStep::Completed);
             }
         }
-        Ok(TalkStep::GoesOn)
+        Ok(AuthExchangeStep::GoesOn)
     }
 }

@@ -106,8 +106,8 @@ fn selector(second: Second) -> (Selector<SimPoller>, Arc<MockClock>) {
     (selector, clock)
 }
 
-/// A selector whose only connection has begun to talk again, for a frame that was taken back.
-fn talking_again(second: Second) -> (Selector<SimPoller>, Arc<MockClock>) {
+/// A selector whose only connection has started re-authentication, for a frame that was withdrawn afterwards.
+fn reauthenticating(second: Second) -> (Selector<SimPoller>, Arc<MockClock>) {
     let (mut selector, clock) = selector(second);
     let mut events = PollEvents::default();
     selector.connect(1, address().into()).unwrap();
@@ -120,7 +120,7 @@ fn talking_again(second: Second) -> (Selector<SimPoller>, Arc<MockClock>) {
     let before = clock.now();
     selector.poll(None, &mut events).unwrap();
     assert_eq!(events.authenticating_again, [1]);
-    assert_eq!(clock.now(), before, "it is told at once");
+    assert_eq!(clock.now(), before, "it is reported at once");
     assert!(selector.withdraw_send(1));
     (selector, clock)
 }
@@ -128,7 +128,7 @@ fn talking_again(second: Second) -> (Selector<SimPoller>, Arc<MockClock>) {
 #[test]
 fn a_pause_does_not_keep_an_idle_connection() {
     for second in [Second::Unanswered, Second::Pauses(Deadline::Never)] {
-        let (mut selector, clock) = talking_again(second);
+        let (mut selector, clock) = reauthenticating(second);
         let mut events = PollEvents::default();
         let end = clock.now() + IDLE;
         while events.disconnected.is_empty() {
@@ -143,7 +143,7 @@ fn a_pause_does_not_keep_an_idle_connection() {
 #[test]
 fn a_pause_that_is_over_does_not_cause_a_busy_loop() {
     let over = Second::Pauses(Deadline::At(Instant::ORIGIN));
-    let (mut selector, clock) = talking_again(over);
+    let (mut selector, clock) = reauthenticating(over);
     let mut events = PollEvents::default();
     let before = clock.now();
     for _ in 0..100 {
@@ -154,7 +154,7 @@ fn a_pause_that_is_over_does_not_cause_a_busy_loop() {
 }
 
 #[test]
-fn an_endpoint_that_no_channel_can_be_for_is_refused_as_by_a_broker() {
+fn an_endpoint_without_a_possible_channel_is_reported_as_an_authentication_failure() {
     let (mut selector, _clock) = selector(Second::Unanswered);
     let endpoint = Endpoint {
         host: "nameless".into(),
