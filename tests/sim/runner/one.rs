@@ -1,4 +1,4 @@
-//! One run, whatever comes of it.
+//! One run, on a thread of its own and with panics caught.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -10,13 +10,13 @@ use crate::events::Event;
 use crate::scenario::Scenario;
 
 thread_local! {
-    /// While a run is under way on this thread: what it panicked with last.
+    /// The last panic of the run on this thread.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
     static IS_RUNNING: RefCell<bool> = const { RefCell::new(false) };
 }
 
-/// Runs a scenario on a thread of its own: producers keep caches in thread-locals (topics lately sent to), and a run that found
-/// those of the run before would differ from the same run alone. A run that panics fails as one that broke a rule.
+/// Runs a scenario on a new thread: producers cache recent topics in thread-locals, and a run that found those of an
+/// earlier run would differ from the same run alone. A panic is reported as a violation.
 pub(super) fn run(
     run: RunOne,
     scenario: &Scenario,
@@ -40,7 +40,7 @@ pub(super) fn run(
     })
 }
 
-/// User code panics in many a run, as it is told to: of that nothing is printed.
+/// Keeps panics inside a run from being printed: user code panics on purpose in many runs.
 fn keep_panics_quiet() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -1,4 +1,4 @@
-//! With runs that are made up: a record is offered and told for each one of the scenario.
+//! Tests of the seed runner with a fake run: every record of the scenario is offered and acknowledged.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     report
 }
 
-/// A cut loses what was sent: at least three records, and not in each seed.
+/// A fake bug: a cut loses records. It needs at least three records, so not every seed fails.
 fn cuts_lose(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     let mut report = all_is_well(scenario, see);
     let is_cut = |timed: &crate::scenario::TimedFault| matches!(timed.fault, Fault::Cut { .. });
@@ -76,7 +76,7 @@ fn cuts_lose(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     report
 }
 
-/// Where the user's code closes.
+/// A fake bug: a panic where the logger closes the producer.
 fn closing_panics(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     let closes = scenario
         .logger
@@ -168,7 +168,7 @@ fn a_seed_that_fails_ends_the_range_and_is_shown_small_and_stored() {
         assert!(text.contains(said), "{said} is missing in\n{text}");
     }
 
-    // What was stored fails when it is replayed.
+    // The stored scenario fails when it is replayed.
     let path = path.display().to_string();
     let again = self::plan(&[("REPLAY", &path)], "again");
     let (summary, text) = go_and_read(&again, cuts_lose);

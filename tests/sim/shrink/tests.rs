@@ -8,7 +8,7 @@ const ENOUGH: Budget = Budget {
     time: Duration::from_secs(600),
 };
 
-/// A storm: a seed with much of everything in it, and a fault of ours.
+/// A seed with many kinds of load and faults, and a known fault added.
 fn storm() -> Scenario {
     let mut scenario = (0..)
         .map(draw::scenario)
@@ -66,7 +66,7 @@ fn a_storm_of_seven_hundred_records_comes_down_to_three_and_one_fault() {
 
 #[test]
 fn what_fails_only_together_is_kept_together() {
-    // A flush after a send, in a producer with two keys set and with two threads.
+    // The failure: a flush after a send, in a producer with two keys set and two threads.
     let fails = |scenario: &Scenario| {
         scenario.producers.iter().any(|producer| {
             producer.threads.len() >= 2

@@ -1,4 +1,4 @@
-//! A scenario on some lines.
+//! Header of a trace: the scenario in a few lines.
 
 use std::fmt::Write as _;
 
@@ -48,7 +48,7 @@ fn line(text: &mut String, title: &str, what: &str) {
     let _ = writeln!(text, "{title:<12}{what}");
 }
 
-/// Records that the threads of a scenario send by themselves.
+/// Number of records that the threads of a scenario send (without those that user code sends).
 pub(crate) fn records(scenario: &Scenario) -> u64 {
     let threads = scenario.producers.iter().flat_map(|one| &one.threads);
     threads.map(records_of).sum()

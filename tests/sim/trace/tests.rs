@@ -85,7 +85,7 @@ const APP: Who = Who::Thread {
     thread: 1,
 };
 
-/// A burst, its batch and its answer; a flush that waits; faults.
+/// A burst, its batch and its response; a flush that waits; faults.
 fn events() -> Vec<Event> {
     let mut events = Vec::new();
     let mut add = |us: u64, who: Who, what: What| {
@@ -306,7 +306,7 @@ fn what_a_call_came_to_is_told_once() {
         returned,
     };
     let (first, second) = (RecordId(1), RecordId(2));
-    // One waits and is taken, one waits and is refused.
+    // Two calls that wait: one record is accepted, one is refused.
     for (us, record) in [(1_000, first), (9_000, second)] {
         see(
             us,
@@ -347,7 +347,7 @@ fn what_a_call_came_to_is_told_once() {
             text: "no memory came free".to_owned(),
         },
     );
-    // Its outcome is asked for, and is there.
+    // The application reads the outcome, which is there already.
     let outcome = Outcome::Acknowledged {
         topic: "orders".to_owned(),
         partition: 2,
@@ -448,6 +448,6 @@ fn each_event_counts_in_the_hash_and_so_does_their_order() {
     let mut later = events();
     later[5].at += Duration::from_nanos(1);
     assert_ne!(hash(&all), hash(&later));
-    // In every build and process: comparing them rests on it.
+    // The hash is the same in every build and process, so runs can be compared.
     assert_eq!(hash(&all[..3]), 17_582_249_940_856_727_035);
 }

@@ -1,4 +1,4 @@
-//! Faults, acts and calls in plain words.
+//! Texts of the trace for faults, acts and calls, and for numbers and times.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::scenario::{
     Act, Api, Behaviour, Fault, InsteadOfTls, Moment, TimedFault, WrongCertificate,
 };
 
-/// Milliseconds, with three decimals.
+/// Milliseconds with three decimals.
 pub(super) fn ms(time: Duration) -> String {
     format!("{}.{:03}", time.as_millis(), time.as_micros() % 1000)
 }
 
-/// As long as a person would say it.
+/// A duration in the unit that reads best.
 pub(crate) fn span_of_ms(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms} ms"),
@@ -24,7 +24,7 @@ pub(crate) fn span_of_ms(ms: u64) -> String {
     }
 }
 
-/// With commas.
+/// A number with commas.
 pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -57,7 +57,7 @@ pub(super) fn who(who: Who) -> String {
     }
 }
 
-/// A name as it is, if that can be read on one line.
+/// A topic's name, shortened or escaped if it does not fit on one line.
 pub(super) fn topic(name: &str) -> String {
     let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
     match (is_plain, name.len()) {
@@ -70,7 +70,7 @@ pub(super) fn topic(name: &str) -> String {
     }
 }
 
-/// `#3, #7..#12`, and how many if not all can be named.
+/// Ranges of record numbers, such as `#3, #7..#12`, with the total if not all are listed.
 pub(super) fn records(ids: &[RecordId]) -> String {
     const SHOWN: usize = 5;
     let mut runs: Vec<(u64, u64)> = Vec::new();
@@ -147,7 +147,7 @@ fn so_often(times: Option<u64>) -> String {
     times.map_or_else(|| "each time".to_owned(), |times| format!("{times}×"))
 }
 
-/// What goes wrong, as a sentence without its end.
+/// A fault as a clause without its end.
 pub(super) fn fault(fault: &Fault) -> String {
     match fault {
         Fault::Slow { node, ms } => format!("node {node} is {ms} ms further away"),
@@ -295,7 +295,7 @@ pub(super) fn fault(fault: &Fault) -> String {
     }
 }
 
-/// Whether there is nothing that could be over.
+/// Whether a fault is instantaneous, so that it has no end.
 pub(super) fn is_moment(fault: &Fault) -> bool {
     matches!(
         fault,
