@@ -1,4 +1,4 @@
-//! The threads of the application, each a task that does one thing after another.
+//! Application threads: each is a task that performs the operations of its scenario in order.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -19,24 +19,24 @@ use super::user_code::{Callback, PANIC, Piece};
 use crate::events::{Call, CallId, ProducerIndex, RecordId, Returned, What};
 use crate::scenario::{Burst, How, Op, Thread};
 
-/// One thread of the application.
+/// One application thread.
 pub(crate) struct ThreadOf {
     pub(crate) stage: Rc<Stage>,
     pub(crate) parking: Rc<Parking>,
     pub(crate) producer: ProducerIndex,
     pub(crate) thread: usize,
     pub(crate) has_handle: Cell<bool>,
-    /// The call that it is in.
+    /// The call in progress.
     pub(crate) call: Rc<Cell<Option<CallId>>>,
 }
 
-/// Timestamps that the application gives rise from here: no time of the simulated clock.
+/// The first of the application's own timestamps; later ones are higher. None equals a time of the simulated clock.
 const FIRST_TIMESTAMP: i64 = 1_000_000;
 
-/// One record in so many gives way to others, on average.
+/// After one record in this many, on average, the thread yields to other tasks.
 const GIVES_WAY: u32 = 6;
 
-/// One burst in so many is begun without a transaction.
+/// One burst in this many is sent although no transaction is open.
 const SENDS_INTO_NOTHING: u32 = 8;
 
 impl ThreadOf {
@@ -106,7 +106,7 @@ impl ThreadOf {
         }
     }
 
-    /// None when this thread has let go of it, or it was never built.
+    /// `None` if this thread has dropped its handle, or the producer was never built.
     pub(super) fn producer(&self) -> Option<Arc<Producer>> {
         self.stage
             .producer(self.producer)
@@ -153,7 +153,7 @@ impl ThreadOf {
             let Some(producer) = self.producer() else {
                 return;
             };
-            // Who knows that no transaction is open seldom sends.
+            // An application that knows that no transaction is open seldom sends.
             if self.stage.application(self.producer, |it| it.is_shut()) {
                 if self.stage.random(|random| random.u32(..SENDS_INTO_NOTHING)) == 0 {
                     self.send_one(&producer, burst, piece.as_ref()).await;
@@ -329,7 +329,7 @@ impl ThreadOf {
         self.end_with(call, &told);
     }
 
-    /// As a runtime does that is broken.
+    /// Polls a future once, as a broken async runtime might, with a waker that panics.
     fn poll_once(&self, record: RecordId, mut future: FutureRecordMetadata) {
         let waker = Waker::from(Arc::new(Bomb));
         match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
@@ -339,11 +339,11 @@ impl ThreadOf {
             }),
             Poll::Pending => self.stage.keep(self.producer, self.thread, record, future),
         }
-        // Ours is not the library's to contain.
+        // The panic comes from dropping this handle of the waker, outside the library.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
     }
 
-    /// The last handle that is dropped drops the producer: that waits as a `close` of 10 s does.
+    /// Drops this thread's handle. Dropping the last one drops the producer, which waits as `close` with 10 s does.
     async fn drop_handle(&self) {
         if !self.has_handle.replace(false) {
             return;
@@ -360,7 +360,7 @@ impl ThreadOf {
     }
 }
 
-/// How long a producer that is dropped goes on sending, as its documentation says.
+/// Documented time-out of the close that dropping a producer does.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex) {
@@ -373,12 +373,12 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         what: Call::DropProducer,
     });
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
-    // It is looked at before the next step.
+    // Before the next step the observer gets a snapshot of the closed producer.
     stage.about_to_go.borrow_mut().push(index);
     parking.give_way().await;
     drop(producer);
     let dropped = stage.producers.borrow_mut()[index].producer.take();
-    // Others may be in a call still, whose end drops it.
+    // Other threads may still be in a call, which then drops the producer at its end.
     drop(dropped);
     stage.say(What::CallEnds {
         call,
@@ -386,7 +386,7 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
     });
 }
 
-/// A waker that panics whatever is done to it.
+/// A waker that panics when it is woken and when it is dropped.
 struct Bomb;
 
 impl Wake for Bomb {
@@ -397,7 +397,7 @@ impl Wake for Bomb {
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // The second of two at once would end the process.
+        // A second panic during the first would abort the process.
         if !std::thread::panicking() {
             explode();
         }

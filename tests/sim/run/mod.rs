@@ -1,5 +1,5 @@
-//! A run: the threads of the application, the senders, the network and the faults of a scenario, all on this thread,
-//! one step at a time. Whose step comes next is drawn by the scenario's seed.
+//! A run of one scenario: application threads, senders, network and faults, all on one thread and one step at a time.
+//! The scenario's seed determines the order of the steps.
 
 mod application;
 mod checked;
@@ -35,28 +35,28 @@ use crate::surroundings::{login, tokens, world_of};
 
 pub(crate) use self::checked::checked;
 
-/// Who sees what happens.
+/// Receiver of a run's events and snapshots.
 pub(crate) trait Observer {
     fn see(&mut self, event: &Event);
 
-    /// Asked now and then while time passes, and at the end.
+    /// Called with a snapshot of all producers, at intervals and at the end.
     fn glance(&mut self, glance: &Glance);
 }
 
-/// More steps than any scenario needs.
+/// Limit on the steps of a run, above what any scenario needs.
 const STEPS: u64 = 3_000_000;
-/// How long after everything is healed the application's threads may go on, before producers are closed.
+/// Time that the application threads have after the healing, before producers are closed.
 const LIVENESS: Duration = Duration::from_secs(60);
-/// How long a flush of what is left may take then, and a close.
+/// Time-out of the final flush and of the final close.
 const LAST: Duration = Duration::from_secs(20);
-/// How often what is left is flushed, if each time something new is sent meanwhile.
+/// Limit on repeated final flushes, if user code keeps sending.
 const FLUSHES: u32 = 5;
-/// Of a producer that has nothing left to do, before it is looked at.
+/// Time that a producer without work gets before its snapshot is taken.
 const REST: Duration = Duration::from_secs(1);
-/// Between two glances in passing.
+/// Interval of snapshots while time passes.
 const GLANCE_EVERY: Duration = Duration::from_millis(250);
 
-/// Runs a scenario to its end, and says how much time has passed in it.
+/// Runs a scenario to its end. Returns the simulated time that it took.
 pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration {
     user_code::install_logger();
     user_code::hush_panics();
@@ -75,16 +75,16 @@ pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration 
     stage.now()
 }
 
-/// A task: a thread of the application, or what the run does at the end.
+/// A task: an application thread, or a final task of the run itself.
 struct Task {
     who: Who,
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     parking: Rc<Parking>,
-    /// The call that it is in.
+    /// The call in progress.
     call: Rc<Cell<Option<CallId>>>,
-    /// How often it is chosen, against others.
+    /// Relative frequency with which this task is chosen for the next step.
     weight: u32,
-    /// It could not go on the last time, and since then nothing has happened.
+    /// The value of `happened` when the task last made no progress; while nothing has happened since, it is not polled.
     is_stale_since: u64,
 }
 
@@ -93,7 +93,7 @@ struct SenderOf {
     weight: u32,
 }
 
-/// Whose step comes next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Network,
@@ -112,11 +112,11 @@ struct Run<'r> {
     faults: Timeline,
     is_healed: bool,
     is_closing: bool,
-    /// Raised when anything has happened.
+    /// Incremented whenever anything has happened.
     happened: u64,
     steps: u64,
     glanced_at: Duration,
-    /// Producers that are not built yet: when they will be, if that is known.
+    /// By producer: `None` once it is built, `MAX` while its start is not known, else the time of its start.
     is_to_come: Vec<Option<Duration>>,
     events: Vec<Event>,
     turns: Vec<(Turn, u32)>,
@@ -164,7 +164,7 @@ impl<'r> Run<'r> {
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
                 self.happened += 1;
-                // The user's code may send at any time: when metadata comes, when a line is logged.
+                // User code may send at any time: when metadata arrives, when a line is logged.
                 let rests = self.stage.is_at_rest.get() && self.stage.since_last_record() >= REST;
                 self.glance(if rests { Moment::Idle } else { Moment::Passing });
             }
@@ -179,7 +179,7 @@ impl<'r> Run<'r> {
         self.glance(Moment::End);
     }
 
-    /// What became of the records whose futures the application still keeps.
+    /// Reports the outcomes of the records whose futures the application still holds.
     fn tell_futures(&self) {
         self.stage.turn_of(Who::World);
         let kept: Vec<_> = {
@@ -201,7 +201,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The parts of the run go before the stage does. A producer whose sender has not ended would wait for it.
+    /// Drops the parts of the run before the stage. A producer whose sender has not ended is leaked, since dropping it
+    /// would wait for its sender.
     fn let_go(&mut self) {
         let unfinished = self.tasks.iter().any(|task| task.future.is_some());
         let running = self
@@ -236,7 +237,7 @@ impl<'r> Run<'r> {
 
     // Building.
 
-    /// For all producers, built or not.
+    /// Adds an empty entry for each producer, whether it is built now or later.
     fn make_room(&mut self) {
         for plan in &self.scenario.producers {
             let threads = plan.threads.len();
@@ -257,7 +258,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Builds those whose time has come.
+    /// Builds the producers whose start time has come.
     fn begin_who_is_due(&mut self) {
         if self.is_closing {
             return;
@@ -289,7 +290,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Ends applications without a word, as their scenario says.
+    /// Crashes the applications whose crash is due.
     fn crash_who_has_to(&mut self) {
         for index in 0..self.senders.len() {
             let crashes = self.stage.application(index, |it| match it.crashes_in {
@@ -309,8 +310,8 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// All of the application is gone between two steps: threads, sender, connections. What goes with them is told to
-    /// nobody.
+    /// Crashes an application between two steps: its threads, sender and connections are dropped, and no event reports
+    /// what that causes.
     fn crash(&mut self, index: ProducerIndex) {
         self.tell();
         let stage = self.stage.application(index, |it| {
@@ -329,7 +330,7 @@ impl<'r> Run<'r> {
         for task in self.tasks.iter_mut().filter(of_it) {
             task.future = None;
         }
-        // The sender first: whoever drops the last handle would wait for it.
+        // The sender first: dropping the last handle would wait for it.
         self.senders[index].sender = None;
         let (producer, futures) = {
             let mut producers = self.stage.producers.borrow_mut();
@@ -383,7 +384,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Fast and slow ones: what is rare with equals happens.
+    /// A random weight, so that tasks differ in speed: some interleavings are rare if all are equally fast.
     fn weight(&mut self) -> u32 {
         1 << self.random.u32(..6)
     }
@@ -487,7 +488,7 @@ impl<'r> Run<'r> {
 
     // Steps.
 
-    /// Takes one step, or lets time pass. False when nothing is left to do.
+    /// Takes one step, or advances the clock. False when nothing is left to do.
     fn step(&mut self) -> bool {
         self.steps += 1;
         match self.next_turn() {
@@ -630,7 +631,7 @@ impl<'r> Run<'r> {
         Duration::from_millis(self.scenario.heal_at_ms)
     }
 
-    /// When the faults, or the run itself, do something next.
+    /// Time of the next fault, start of a producer, or phase change of the run.
     fn next_of_the_run(&self) -> Option<Duration> {
         let to_come = self.scenario.producers.iter().zip(&self.is_to_come);
         let to_come = to_come.filter_map(|(plan, known)| match (plan.begins, *known) {
@@ -655,7 +656,7 @@ impl<'r> Run<'r> {
         if !self.is_healed && now >= self.heal_at() {
             self.heal();
         }
-        // One that is over is followed by others.
+        // A producer that has failed may still be followed by others.
         let is_one_to_come = self
             .is_to_come
             .iter()
@@ -701,7 +702,7 @@ impl<'r> Run<'r> {
         self.stage.say(What::Healed);
     }
 
-    /// Everything has to come to an end now: what is left is sent, then the producer is closed.
+    /// Starts the final tasks of a producer: one sends and flushes, one closes.
     fn start_last_task(&mut self, index: ProducerIndex) {
         let stage = Rc::clone(&self.stage);
         let parking = self.parking();
@@ -731,7 +732,7 @@ impl<'r> Run<'r> {
         self.start(who, parking, Rc::default(), body);
     }
 
-    // What is told.
+    // Observation.
 
     fn tell(&mut self) {
         let mut events = std::mem::take(&mut self.events);
@@ -773,7 +774,7 @@ impl<'r> Run<'r> {
         });
     }
 
-    /// What is about to be dropped has ended, and nothing of it may be left.
+    /// Snapshots of closed producers, which must not hold anything when they are dropped.
     fn glance_at_what_goes(&mut self) {
         let going = std::mem::take(&mut *self.stage.about_to_go.borrow_mut());
         for index in going {
@@ -785,7 +786,7 @@ impl<'r> Run<'r> {
     }
 }
 
-/// A record to each partition that is there shows that the producer lives.
+/// Sends a record to each existing partition and flushes, to show that the producer still works after the healing.
 async fn show_that_it_lives(
     stage: &Rc<Stage>,
     parking: &Parking,
@@ -849,7 +850,7 @@ async fn show_that_it_lives(
     if is_transactional {
         last.commits().await;
     }
-    // The user's code may send again when it is told of what was sent.
+    // User code may send again from callbacks.
     for _ in 0..FLUSHES {
         let records = stage.record_count();
         if !last_flush(stage, parking, &producer).await {
@@ -860,12 +861,12 @@ async fn show_that_it_lives(
             return;
         }
     }
-    // Its settings may be such that it does not come to rest in time.
+    // With its settings the producer may not finish in time, so it is not checked as idle.
     stage.is_at_rest.set(false);
 }
 
-/// Closes a producer, and drops it: when all else is done, or has had its time. A call that waits may have all the time
-/// that there is, by its producer's settings.
+/// Closes and drops a producer once its final records are done or `LIVENESS` is over. With some settings a call may
+/// legally wait longer than that.
 async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done: &Cell<bool>) {
     let mut waited = Duration::ZERO;
     while !is_done.get() && waited < LIVENESS {
@@ -875,7 +876,7 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
     if !is_done.get() {
         stage.is_at_rest.set(false);
     }
-    // What is shared is dropped by then, and everybody sleeps.
+    // By now shared state is dropped, and all senders sleep.
     parking.sleep(REST).await;
     stage.idle.set(stage.idle.get() + 1);
     let others = Rc::clone(stage);

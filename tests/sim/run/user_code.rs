@@ -1,4 +1,4 @@
-//! The user's code, which does what the scenario says: fails, panics, takes its time, calls the producer back.
+//! User code with the behaviour that the scenario gives it: it fails, panics, takes time, or calls the producer back.
 
 use std::collections::VecDeque;
 use std::fmt::{Debug, Display};
@@ -20,7 +20,7 @@ pub(crate) const LOGGER: &str = "logger";
 
 pub(crate) const PANIC: &str = "the user's code panics";
 
-/// Keeps panics that are meant to be from being printed.
+/// Suppresses the output of intended panics.
 pub(crate) fn hush_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
@@ -37,13 +37,13 @@ pub(crate) fn hush_panics() {
     });
 }
 
-/// A piece of the user's code, and how often it was called.
+/// A piece of user code, with the number of its calls.
 pub(crate) struct Piece {
     what: &'static str,
     producer: ProducerIndex,
     behaviour: Behaviour,
     calls: AtomicU32,
-    /// That it belongs to; what is left of an earlier one may be dropped within another.
+    /// The run that it belongs to. Values left over from an earlier run may be dropped within a later one.
     run: Option<u64>,
 }
 
@@ -58,7 +58,7 @@ impl Piece {
         }
     }
 
-    /// Does what it does this time. An error is for those who can return one.
+    /// Performs the acts that are due at this call. Callers that can return an error return it.
     pub(crate) fn run(&self) -> Result<(), BoxError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let is_of_another = |stage: &Stage| self.run.is_some_and(|run| run != stage.number);
@@ -78,7 +78,7 @@ impl Piece {
             return Ok(());
         };
         if self.what == LOGGER && stage.who() != Who::Sender(self.producer) && act.waits() {
-            // Elsewhere than on that producer's own thread it would wait in earnest.
+            // On another thread than that producer's sender it would really block.
             return Ok(());
         }
         stage.say(What::UserCode {
@@ -165,7 +165,7 @@ impl Piece {
 }
 
 impl Piece {
-    /// Says that it is called as an interceptor.
+    /// Records a call of the interceptor.
     fn intercepts(&self, sent: bool) {
         if let Some(stage) = Stage::current() {
             let producer = self.producer;
@@ -173,7 +173,7 @@ impl Piece {
         }
     }
 
-    /// Calls the producer back, if it is there.
+    /// Calls the producer back, if it is still there.
     fn call<T, E: Debug + Display>(
         &self,
         stage: &Stage,
@@ -181,13 +181,13 @@ impl Piece {
         how: impl FnOnce(&Producer) -> Result<T, E>,
     ) {
         if let Some(producer) = stage.producer(self.producer) {
-            // What it was told is told as an event.
+            // The result is recorded as an event.
             let _ = said(stage, what, || how(&producer));
         }
     }
 }
 
-/// Makes a call, and says so.
+/// Makes a call, and records its beginning and end.
 fn said<T, E: Debug + Display>(
     stage: &Stage,
     what: Call,
@@ -202,7 +202,7 @@ fn said<T, E: Debug + Display>(
 }
 
 impl Act {
-    /// Whether it is refused in the user's code, and elsewhere may have to wait.
+    /// Whether the act may block: it is refused inside user code, but elsewhere it may have to wait.
     fn waits(&self) -> bool {
         matches!(
             self,
@@ -211,7 +211,7 @@ impl Act {
     }
 }
 
-/// A record that the user's code sends. What would wait is refused there.
+/// Sends a record from user code, where a call that would have to wait is refused.
 fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: bool) {
     let Some(producer) = stage.producer(index) else {
         return;
@@ -259,7 +259,7 @@ fn taken(
     stage.keep(producer, 0, record, future);
 }
 
-/// The callback of a record: says what it was told, and that it was dropped if it never ran.
+/// Callback of a record: records the outcome, or that it was dropped without having run.
 pub(crate) struct Callback {
     record: RecordId,
     piece: Arc<Piece>,
@@ -279,7 +279,7 @@ impl Callback {
         self.has_run = true;
         let stage = Stage::current();
         if let Some(stage) = stage.filter(|stage| Some(stage.number) == self.piece.run) {
-            // Not for each: the future is looked for among all that are kept.
+            // For one record in four, since all held futures are searched.
             if self.record.0 % 4 == 0 && stage.is_done(self.piece.producer, self.record) {
                 let outcome = outcome(answer);
                 let record = self.record;
@@ -290,7 +290,7 @@ impl Callback {
                 outcome: outcome(answer),
             });
         }
-        // A callback has nobody to tell.
+        // A callback cannot return an error.
         let _ = self.piece.run();
     }
 }
@@ -354,7 +354,7 @@ impl ProducerInterceptor<[u8], [u8]> for Piece {
     }
 }
 
-/// A listener is asked for by those who hold it.
+/// A cluster listener, shared with the plug-in that brings it.
 pub(crate) struct Listener(pub(crate) Piece);
 
 impl ClusterResourceListener for Listener {
@@ -363,7 +363,7 @@ impl ClusterResourceListener for Listener {
     }
 }
 
-/// An interceptor that does nothing but bring a listener.
+/// An interceptor that only brings a cluster listener.
 pub(crate) struct WithListener(pub(crate) Arc<Listener>);
 
 impl ProducerInterceptor<[u8], [u8]> for WithListener {
@@ -376,7 +376,7 @@ impl ProducerInterceptor<[u8], [u8]> for WithListener {
     }
 }
 
-/// A metrics reporter that says what it is called for.
+/// A metrics reporter that records its calls.
 pub(crate) struct Reporter(pub(crate) Piece);
 
 impl Reporter {
@@ -416,7 +416,7 @@ impl MetricsReporter for Reporter {
     }
 }
 
-/// Gives the process a logger that tells each run of its own lines.
+/// Installs a process-wide logger, which passes each line to the run on its thread.
 pub(crate) fn install_logger() {
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(log::LevelFilter::Trace);
@@ -443,7 +443,7 @@ impl log::Log for Logger {
             text: line.args().to_string(),
         });
         let piece = stage.logger.borrow();
-        // A logger that panics is in the hands of the library.
+        // The library has to contain a panic of the logger.
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| piece.run()));
         stage.is_logging.set(false);
         drop(piece);
