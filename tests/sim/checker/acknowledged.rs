@@ -1,21 +1,20 @@
-//! An acknowledged record is in the log where it was said to be.
+//! Rule: an acknowledged record is in the log at the acknowledged offset.
 
 use super::facts::{Facts, RecordFacts};
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// At the moment when it is told, there has been a copy of the record at that place. What the log loses afterwards is
-/// no fault of the producer's: the brokers' own events say which copies they lost, and by which fault.
+/// At the time of the acknowledgement the log holds, or has held, a copy of the record at that offset. Later losses are
+/// not the producer's fault: events of the brokers name the lost copies.
 ///
-/// With acks=0 nothing is known; but where nothing has gone wrong, neither by a fault nor by a request that a broker did not
-/// like, such a record is in the log at the end.
+/// With acks=0 the offset is unknown. But if neither a fault nor a refused request has disturbed the run, such a record
+/// is in the log at the end.
 ///
-/// Excused: `DUPLICATE_SEQUENCE_NUMBER` as an error that a fault invents, which says
-/// "written" and no offset.
+/// Excused: `DUPLICATE_SEQUENCE_NUMBER` injected by a fault. It counts as an acknowledgement without an offset.
 #[derive(Default)]
 pub(super) struct Acknowledged {
-    /// A broker has closed a connection: its way to refuse what asks for no answer.
+    /// A broker has closed a connection, as brokers do to refuse a request with acks=0.
     has_closed: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What is left when there is nothing to do: nothing.
+//! Rule: an idle producer holds no memory and has nothing queued.
 
 use std::time::Duration;
 
@@ -10,18 +10,19 @@ use super::{Found, Glance, Moment, Rule};
 use crate::events::{Call, Event, What};
 use crate::scenario::{Fault, Scenario};
 
-/// Memory comes back once: never more is free than there is; and all of it is when all is idle and at the end, when nobody
-/// waits, nothing is queued and nothing is under way.
+/// Buffer memory is released exactly once: free memory never exceeds the total. All of it is free when the run is idle
+/// and at its end, with no waiters, nothing queued and nothing in flight.
 ///
-/// While threads wait for memory, and no call of theirs ends, not all of it is free for long: the first in line is told.
+/// While threads wait for memory and none of their calls returns, the pool is not entirely free for long: the first
+/// waiter is woken.
 ///
-/// Excused while all is idle: requests in flight. Metadata is asked for now and then, and a fault may have left a request
-/// without an answer.
+/// Excused while idle: requests in flight. The metadata is refreshed from time to time, and a fault may have left a
+/// request unanswered.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// By producer: since when threads wait although all memory is free.
+    /// By producer: since when threads have waited although all memory is free.
     waits_for_nothing: Vec<Option<FactsMoment>>,
-    /// What connecting and a few requests take.
+    /// Time to connect and exchange a few requests.
     round_trips: Duration,
 }
 
@@ -40,7 +41,7 @@ const RULE: &str = "at rest";
 
 impl Rule for Memory {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        // Between two glances memory may have been taken, and be free again.
+        // Between two snapshots memory may have been allocated and released.
         if let (What::CallEnds { .. }, Some(call)) = (&event.what, &facts.ended_call) {
             let waiting = call
                 .producer
@@ -89,7 +90,7 @@ impl Memory {
             return;
         }
         let since = *waiting[index].get_or_insert_with(|| facts.moment());
-        // A thread packs what a step of its call has filled after that step, and may stand in line for memory meanwhile.
+        // A thread packs a filled batch after the step of its call, and may wait for memory meanwhile.
         if facts.since(since) > SLACK + self.round_trips + facts.packing {
             let text = format!(
                 "{} threads of producer {index} wait for memory, and {}",
@@ -136,10 +137,10 @@ fn check(index: usize, snapshot: ProducerSnapshot, glance: &Glance, found: &mut 
     }
 }
 
-/// When all is idle, and at the end, what is called "queued …" is empty, and nothing else has grown beyond what topics,
-/// partitions and nodes allow.
+/// When the run is idle and at its end, everything named "queued …" is empty, and no other collection is larger than
+/// topics, partitions and nodes justify.
 pub(super) struct Sizes {
-    /// As many things as the scenario names, and some.
+    /// Limit on sizes: the number of things that the scenario names, and some more.
     bound: usize,
 }
 
@@ -152,12 +153,12 @@ impl Sizes {
             bound += match &timed.fault {
                 Fault::RecreateTopic { partitions, .. } => usize::from(*partitions),
                 Fault::GrowTopic { to, .. } => usize::from(*to),
-                // The nodes as they were, and as they are.
+                // The nodes at their old and their new addresses.
                 Fault::MoveBrokers | Fault::Rebuild => usize::from(scenario.brokers.nodes),
                 _ => 0,
             };
         }
-        // Names that are in bursts alone, and what there is one of.
+        // Twice, and some more: for topics that only bursts name, and for collections of fixed size.
         Self {
             bound: 2 * bound + 64,
         }

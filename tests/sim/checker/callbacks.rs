@@ -1,11 +1,11 @@
-//! Each callback runs once, or is dropped where its record was refused.
+//! Rule: each callback runs once, or is dropped if its record was refused.
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Rule};
 use crate::events::{Event, What, Who};
 
-/// A thread of the application is told of a record only after the record's callback has run; code on the sender's
-/// thread may run between the two, and see that the record is done.
+/// An application thread learns a record's outcome only after the record's callback has run. Code on the sender's
+/// thread may run between completion and callback, and see that the record is complete.
 ///
 /// Excused: applications that crash.
 pub(super) struct Callbacks;

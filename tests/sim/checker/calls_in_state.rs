@@ -1,20 +1,20 @@
-//! A transactional producer is in the state that its calls have said.
+//! Rule: the results of transactional calls are consistent with the producer's transaction state.
 
 use super::facts::{Facts, producer_of};
 use super::{Found, Rule};
 use crate::events::{Call, Event, ProducerIndex, Returned, What};
 use crate::scenario::Scenario;
 
-/// What each transactional call may come to, after what the calls before came to:
+/// The results that each transactional call may have, given the results of the earlier calls:
 ///
-/// - one that timed out is to be made again; until it is told, others are refused (but offsets keep no transaction from
-///   its end);
-/// - a transaction that has failed can be aborted, and nothing else;
-/// - a producer that has failed for good refuses everything, for good;
-/// - a call that is not for the state is refused and changes nothing; one that is for it is not;
-/// - a record is taken only while a transaction is open.
+/// - A call that timed out has to be repeated. Until its result is known, other calls are refused, except that pending
+///   offsets do not prevent a commit or abort.
+/// - A failed transaction can only be aborted.
+/// - After a fatal error every call fails with a fatal error.
+/// - A call that the state does not allow is refused and changes nothing; a call that it allows is not refused.
+/// - A record is accepted only while a transaction is open.
 ///
-/// A transaction may fail at any time, and so may the producer.
+/// A transaction or the whole producer may fail at any time.
 pub(super) struct CallsInState {
     producers: Vec<Known>,
 }
@@ -22,9 +22,9 @@ pub(super) struct CallsInState {
 struct Known {
     is_transactional: bool,
     state: State,
-    /// Since which event.
+    /// The event since which this state holds.
     since: u64,
-    /// Calls that are under way.
+    /// Number of transactional calls in progress.
     calls: u32,
 }
 
@@ -35,7 +35,7 @@ enum State {
     Open,
     Failed,
     Fatal,
-    /// A call timed out, in this state.
+    /// A call timed out in this state.
     Pending(Call, Box<State>),
 }
 
@@ -81,7 +81,7 @@ impl CallsInState {
 }
 
 impl State {
-    /// The next state, or what was to be expected.
+    /// The next state, or the result that was expected.
     fn after(
         &self,
         call: &Call,
@@ -90,7 +90,7 @@ impl State {
     ) -> Result<Self, &'static str> {
         match kind {
             Some("Fatal" | "Fenced") => return Ok(Self::Fatal),
-            // Whoever made the call that is not over can still be told.
+            // The pending call can still return its own result.
             Some("Closed") if is_closing => match self {
                 Self::Pending(pending, _) if !is_same(pending, call) => return Ok(self.clone()),
                 _ => return Ok(Self::Fatal),
@@ -131,7 +131,7 @@ impl State {
             (Self::New, Call::InitTransactions { .. }, _) => Err("to be initialized"),
             (Self::Ready, Call::BeginTransaction, _) => Err("a transaction"),
             (Self::Open | Self::Failed, Call::Abort { .. }, _) => Err("that it is aborted"),
-            // It has failed meanwhile, or before.
+            // The transaction has failed since, or had failed before.
             (Self::Open | Self::Failed, _, Some("Abortable")) => Ok(Self::Failed),
             (Self::Failed, _, _) => Err("that it is to be aborted"),
             (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, _) => {
@@ -143,7 +143,7 @@ impl State {
     }
 }
 
-/// Whether a call is the same made again.
+/// Whether a call repeats another one.
 fn is_same(one: &Call, other: &Call) -> bool {
     match (one, other) {
         (Call::InitTransactions { .. }, Call::InitTransactions { .. })

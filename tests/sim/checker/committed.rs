@@ -1,4 +1,4 @@
-//! What is committed is seen, and what is not committed never.
+//! Rule: `read_committed` consumers see the records of committed transactions and no others.
 
 use super::facts::{Facts, RecordFacts};
 use super::transactions::{
@@ -7,14 +7,16 @@ use super::transactions::{
 use super::{Found, Glance, Rule};
 use crate::events::Outcome;
 
-/// A consumer that reads what is committed sees each record of a transaction that `commit_transaction` called committed,
-/// and each of them was acknowledged; and none of one that was aborted, that could not be committed, or that nobody
-/// has asked to commit.
+/// A `read_committed` consumer sees each record of a transaction for which `commit_transaction` returned success, and
+/// each of those records was acknowledged. It sees no record of a transaction that was aborted, that could not be
+/// committed, or whose commit was never requested.
 ///
-/// Records count that were sent between the return of `begin_transaction` and the call that ended the transaction.
+/// A record belongs to a transaction if it was sent between the return of `begin_transaction` and the call that ended
+/// the transaction.
 ///
-/// Excused: what is beyond anybody's promise ([`is_beyond_promise`]); what logs or brokers have lost; what brokers called a duplicate because of a fault; and, of what is not
-/// committed, batches that came to their log when the transaction had ended ([`is_late`]).
+/// Excused: transactions without any promise ([`is_beyond_promise`]); data that logs or brokers have lost; batches that
+/// a fault made brokers call duplicates; and, for uncommitted records, batches that arrived after the end of their
+/// transaction ([`is_late`]).
 pub(super) struct Committed;
 
 const RULE: &str = "committed";

@@ -1,4 +1,4 @@
-//! What brokers are given is what was sent: key, value, headers and timestamp of each record.
+//! Rule: records arrive as they were sent: key, value, headers and timestamp.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use super::{Found, Rule};
 use crate::events::{Event, Outcome, RecordId, What};
 use crate::scenario::Scenario;
 
-/// A record in a log has the key, value and headers that were offered, and the timestamp where one was given; what is
-/// told when it is acknowledged has that timestamp too.
+/// A record in a log has the key, value and headers that were offered, and the given timestamp if there was one; its
+/// acknowledgement has that timestamp too.
 ///
-/// Excused: timestamps of topics whose brokers set the time; and what is told of a batch that a broker had already: all it
-/// says of such a batch is the largest timestamp, as if it were the broker's.
+/// Excused: timestamps of topics with log append time; and acknowledgements of duplicate batches, for which brokers
+/// report only the largest timestamp, as if it were a log append time.
 pub(super) struct Contents {
-    /// Topics whose brokers set the time.
+    /// Topics with `message.timestamp.type=LogAppendTime`.
     append_time: Vec<String>,
     duplicates: BTreeSet<RecordId>,
 }

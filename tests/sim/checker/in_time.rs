@@ -1,4 +1,4 @@
-//! Records are done, and calls end, within the time that is promised.
+//! Rules: records complete and calls return within the documented time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -7,28 +7,29 @@ use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::{Found, Glance, Rule};
 use crate::events::{Call, CallId, Event, ProducerIndex, RecordId, Returned, What, Who};
 
-/// What anything may be late by, of the simulated clock.
+/// Tolerance, in simulated time.
 pub(crate) const SLACK: Duration = Duration::from_millis(100);
 
-/// How long a producer that was dropped goes on, and how long a sender that was told to end may be awaited.
+/// Documented time-out of dropping a producer, and of waiting for a sender that was told to end.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A record is done within `delivery.timeout.ms` of being taken, and [`SLACK`], not counting what user code takes
-/// meanwhile, and what a thread takes to pack its batch: that cannot be ended before.
+/// A record completes within `delivery.timeout.ms` and [`SLACK`] after it was accepted, not counting the time of user
+/// code, nor that of packing its batch, which cannot be interrupted.
 ///
-/// Of a record with a callback that is exact; of others to the next glance, if somebody looks at their futures. If nobody
-/// does, the producer's counts must not be below the number of records whose time is over.
+/// For records with a callback this is exact. For others it is exact up to the next snapshot, if their futures are
+/// polled. If they are not, the producer's count of completed records must not be below the number of records that are
+/// due.
 #[derive(Default)]
 pub(super) struct DeliveryTime {
-    /// By producer.
+    /// Indexed by producer.
     producers: Vec<Deliveries>,
 }
 
 #[derive(Default)]
 struct Deliveries {
-    /// Those taken and not yet seen to be done, in the order of their time.
+    /// Accepted records that have not been seen complete, in order of acceptance.
     open: VecDeque<RecordId>,
-    /// Those whose time is over, or that have been seen to be done: each is counted by the producer.
+    /// Records that are due or were seen complete: the producer must have counted each of them.
     due: u64,
 }
 
@@ -54,7 +55,7 @@ impl Rule for DeliveryTime {
             }
             What::CallbackRan { record, .. } => {
                 let late = facts.record(record).filter(|record| is_late(facts, record));
-                // One that was told of before was late or not then.
+                // A record that was reported earlier has been judged then.
                 if let Some(record) = late.filter(|record| record.done == Some(event.at)) {
                     found.add(DELIVERY, event.at, describe(facts, record));
                 }
@@ -114,46 +115,46 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
     )
 }
 
-/// Each call ends within the time that its documentation says, not counting what user code takes meanwhile; what has to
-/// wait for records ends [`SLACK`] after the last of them is done, and as long as it takes to pack a batch, and not before.
+/// Each call returns within its documented time, not counting user code. A call that waits for records returns after
+/// the last of them is complete, within [`SLACK`] and the time to pack a batch.
 ///
-/// - `send` and `partitions_for`: `max.block.ms`; and when the producer's sender has ended. `send` and `try_send` besides as long
-///   as it takes to pack what they fill.
-/// - transactional calls: their timeout, or `max.block.ms`; `begin_transaction` no time at all. When a transaction has ended, the
-///   records are done that had been taken before.
-/// - `try_send`, and dropping a future: no time at all.
-/// - `get` and awaiting: their timeout; and when the record is done.
-/// - `flush`: its timeout; and when the records are done that had been taken before.
-/// - `close`: its timeout; and when all records are done, or the producer has counted them all.
-/// - dropping a producer: as `close` with 10 s.
+/// - `send` and `partitions_for`: `max.block.ms`, or the end of the producer's sender. `send` and `try_send` take the
+///   time to pack the batches that they fill in addition.
+/// - Transactional calls: their time-out, or `max.block.ms`; `begin_transaction` returns at once. When a transaction
+///   has ended, the records accepted before are complete.
+/// - `try_send`, and dropping a future: at once.
+/// - `get` and awaiting a future: their time-out, or the record's completion.
+/// - `flush`: its time-out, or the completion of the records accepted before.
+/// - `close`: its time-out, or the completion of all records, or the producer's count of all of them.
+/// - Dropping a producer: as `close` with 10 s.
 ///
-/// What user code takes is let off, so the 10 s that `close` waits for a callback need not be: they are user code.
+/// Since user code does not count, the 10 s that `close` waits for a callback need no exception.
 ///
-/// A flush waits for whole batches, also for records that came into them later: where one is divided, those count too.
+/// A flush waits for whole batches, also for records that joined them later: if a batch is split, those count too.
 ///
-/// Records that are on their way while it begins, in calls that have not returned, may be in a batch already whose thread packs it
-/// or another: those count too.
+/// Records whose send calls are in progress when the wait begins may be in a batch already, while their thread packs
+/// that batch or another: those count too.
 ///
-/// Excused from "when records are done": closing a transactional producer, which waits for its
-/// coordinator; and calls that were made while, or during which, a record was not done whose
-/// future was dropped and that has no callback; there the producer's count has to reach all of them.
+/// Excused from returning when records are complete: closing a transactional producer, which waits for its coordinator;
+/// and calls during which some record without a callback, whose future was dropped, was not complete: for those the
+/// producer's count has to reach all records.
 #[derive(Default)]
 pub(super) struct CallTime {
     open: BTreeMap<CallId, Waiting>,
-    /// Said to be done before records were that had to be; the next glance tells.
+    /// Calls that returned before records that they had to wait for were seen complete; the next snapshot decides.
     too_early: Vec<(Waiting, Duration)>,
-    /// How many batches each producer has divided.
+    /// Number of batches that each producer has split.
     splits: Vec<u64>,
 }
 
 struct Waiting {
     call: CallFacts,
     limit: Option<Duration>,
-    /// What it waits for, and has not been seen to be done.
+    /// Records that it waits for and that have not been seen complete.
     records: Vec<RecordId>,
-    /// What it may have to wait for besides.
+    /// Further records that it may have to wait for.
     besides: Vec<RecordId>,
-    /// Since when there has been nothing to wait for.
+    /// Since when it has had nothing to wait for.
     free: Option<Moment>,
 }
 
@@ -176,7 +177,7 @@ impl Rule for CallTime {
                 };
                 waiting.look(facts, event.at, found);
                 waiting.update(facts, None);
-                // A handle that is dropped need not be the last one.
+                // Not for a dropped handle, which need not be the last one.
                 let waits_for_all = matches!(
                     waiting.call.what,
                     Call::Flush { .. }
@@ -202,7 +203,7 @@ impl Rule for CallTime {
                 let Who::Sender(producer) = event.who else {
                     return;
                 };
-                // It has ended because the producer is closed, which ends what waits for topics and memory.
+                // The sender ended because the producer is closed, which ends all waits for metadata and memory.
                 for waiting in self.open.values_mut() {
                     if waiting.call.producer == Some(producer) && !waiting.waits_for_records() {
                         waiting.free.get_or_insert_with(|| facts.moment());
@@ -216,7 +217,7 @@ impl Rule for CallTime {
     fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
         for (mut waiting, at) in self.too_early.drain(..) {
             waiting.update(facts, None);
-            // A future that somebody waits for is told of when its thread goes on.
+            // An awaited future is reported only when its thread continues.
             let is_awaited = |id: RecordId| {
                 facts.open_calls.values().any(|call| match call.what {
                     Call::Get { record, .. } | Call::Await { record } => record == id,
@@ -266,7 +267,7 @@ impl Waiting {
             .and_then(|producer| facts.producers.get(producer))
             .map(|producer| &producer.settings);
         let limit = match &call.what {
-            // A record may close a batch and fill another; so it may once more when it has memory.
+            // A record may close a batch and fill another, and again after waiting for memory.
             Call::Send(_) => {
                 let packing = facts.packing * 5 + SLACK;
                 settings.map(|settings| settings.max_block.saturating_add(packing))
@@ -327,7 +328,7 @@ impl Waiting {
         self.call.producer == Some(producer) && matches!(self.call.what, Call::Flush { .. })
     }
 
-    /// For records that are in a batch already, while their threads pack that or another, and have not returned.
+    /// Adds the records whose send calls are in progress: they may be in a batch, and their threads may be packing.
     fn may_wait_for_those_on_their_way(&mut self, facts: &Facts) {
         let waits_for_batches = matches!(
             self.call.what,
@@ -341,7 +342,7 @@ impl Waiting {
         self.besides = on_their_way.collect();
     }
 
-    /// For all that its producer has taken and not done.
+    /// Adds all records that the producer has accepted and not completed.
     fn may_wait_for_all(&mut self, facts: &Facts) {
         let open = facts.records().filter(|record| {
             Some(record.producer) == self.call.producer
@@ -352,7 +353,7 @@ impl Waiting {
         self.free = None;
     }
 
-    /// Whether it ends by itself once there is nothing left to wait for.
+    /// Whether it returns by itself once its records are complete.
     fn waits_for_records(&self) -> bool {
         matches!(
             self.call.what,
@@ -378,7 +379,7 @@ impl Waiting {
                 records.pop();
             }
         }
-        // The coordinator is told of the end of what is open.
+        // Closing tells the coordinator about the end of an open transaction.
         let closes = matches!(self.call.what, Call::Close { .. } | Call::DropProducer);
         let producer = self.call.producer;
         if closes && producer.is_some_and(|it| facts.transactions.id(it).is_some()) {
@@ -398,14 +399,14 @@ impl Waiting {
         let counted = self.call.producer.zip(glance).and_then(|(index, glance)| {
             let snapshot = glance.producers.get(index)?.snapshot?;
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
-            // What is done may be of a record whose `send` has not returned.
+            // The count may include records whose `send` has not returned.
             let on_their_way = facts.on_their_way(index).count() as u64;
             Some(counted >= facts.producers.get(index)?.taken + on_their_way)
         });
         is_of_all && counted == Some(true)
     }
 
-    /// Whether it has taken too long.
+    /// Whether the call has taken too long.
     fn look(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
         let taken = facts.since(self.call.began);
         if let Some(limit) = self.limit.filter(|limit| taken > *limit) {

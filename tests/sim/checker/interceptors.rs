@@ -1,4 +1,4 @@
-//! An interceptor hears of each record twice: when it is sent, and when it has come to its end.
+//! Rule: interceptors are called twice for each record, when it is sent and when it is complete.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use super::facts::Facts;
 use super::{Found, Glance, Rule};
 use crate::events::{Event, ProducerIndex, What};
 
-/// `on_acknowledgement` is called as often as `on_send` was, and never sooner.
+/// `on_acknowledgement` is called as often as `on_send`, and never before it.
 ///
-/// Of a producer whose sender has not ended some may be missing, and of one whose application has crashed.
+/// Excused: producers whose sender has not ended, and applications that crash. For those some calls may be missing.
 #[derive(Default)]
 pub(super) struct Interceptors {
     heard: BTreeMap<ProducerIndex, (u64, u64)>,

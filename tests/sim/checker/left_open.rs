@@ -1,4 +1,4 @@
-//! What a producer has called ended has ended at its coordinator, and in the logs.
+//! Rule: a transaction that was reported as ended has ended at its coordinator and in the logs.
 
 use super::facts::{Facts, RecordFacts};
 use super::faults::FaultFacts;
@@ -10,22 +10,24 @@ use super::{Found, Glance, Rule};
 use crate::events::{Call, Event, ProducerIndex, What};
 use crate::scenario::{Api, Fault};
 
-/// When `commit_transaction` or `abort_transaction` has returned without an error,
+/// When `commit_transaction` or `abort_transaction` has returned success,
 ///
-/// - the coordinator has no open transaction of the producer's id: it would take the next one for a part of it, or, at the
-///   end of its time, abort it and fence the producer;
-/// - and it does not get one any more: at the end of a run one is open only if its producer was not told that its last
-///   one has ended: its application has crashed or given up, or the producer has failed for good or was closed meanwhile;
-/// - and, at the end of a run, none of the records is still undecided in a log: consumers would wait there for ever.
+/// - the coordinator has no open transaction for the id. It would take the next one for a part of it, or abort it after
+///   its time-out and fence the producer;
+/// - the coordinator does not open one later. At the end of a run a transaction is open only if its producer did not
+///   get success for its last one: the application has crashed or given up, or the producer had a fatal error or was
+///   closed meanwhile;
+/// - at the end of a run none of the records is undecided in a log, where it would block `read_committed` consumers for
+///   ever.
 ///
 /// Excused:
 ///
-/// - another producer may use the id at the same time, and the transaction be its own (at the return of the call only);
-/// - a fault has held requests back, or the producer gives up connections on which nothing is wrong: a request that adds to the
-///   transaction, and was made again or given up meanwhile, may come after the one that ended it;
-/// - a coordinator was told to call the transaction ended that is not (`INVALID_TXN_STATE` for `EndTxn`);
-/// - all that is known of transactions was lost, with the cluster;
-/// - of records, what logs or brokers have lost, and batches that came to their log late (as in `committed.rs`).
+/// - another producer may use the id at the same time, and own the open transaction (only at the return of the call);
+/// - a fault has delayed requests, or the producer gives up healthy connections: a request that adds to the
+///   transaction, and was repeated or given up meanwhile, may arrive after the request that ended it;
+/// - a coordinator was told to refuse `EndTxn` with `INVALID_TXN_STATE`, as if the transaction had ended;
+/// - the transaction state was lost with the whole cluster;
+/// - for records: data that logs or brokers have lost, and late batches (as in `committed.rs`).
 pub(super) struct LeftOpen;
 
 const RULE: &str = "left open";
@@ -95,7 +97,7 @@ impl Rule for LeftOpen {
     }
 }
 
-/// Whether a transaction may be open that the producer has ended, by no fault of its own.
+/// Whether a transaction may be open that the producer has ended, without the producer being at fault.
 fn may_be_open(facts: &Facts, producer: ProducerIndex) -> bool {
     let is_told_so = |begun: &FaultFacts| {
         matches!(

@@ -1,4 +1,4 @@
-//! What a metrics reporter is told, and what metrics say when all is at rest.
+//! Rules for metrics reporters, and for the values of metrics when the run is idle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -9,11 +9,11 @@ use super::facts::{Facts, producer_of};
 use super::{Found, Glance, Moment, Rule};
 use crate::events::{Event, ProducerIndex, RecordId, Report, What};
 
-/// A reporter is told the context, then of its beginning, then which metrics come and go, and last that it is closed: each of
-/// context, beginning and end once. A metric comes once, and goes only if it has come. At rest those that have come and not
-/// gone are those that the producer has. What says which library it is goes before the end.
+/// A reporter's calls come in order: `context_change`, `init`, metric changes and removals, `close`; the first two and
+/// the last once each. A metric is added once, and removed only if it was added. When the run is idle, the metrics
+/// added and not removed are those that the producer has. The version metrics (`app-info`) are removed before `close`.
 ///
-/// Of a producer whose sender has not ended the end may be missing, and of one whose application has crashed.
+/// Excused: producers whose sender has not ended, and applications that crash. For those `close` may be missing.
 #[derive(Default)]
 pub(super) struct Reporters {
     told: BTreeMap<ProducerIndex, Told>,
@@ -36,11 +36,11 @@ enum Phase {
 
 const REPORTERS: &str = "reporters";
 
-/// What there is only while a producer is open.
+/// Prefix of the metrics that exist only while a producer is open.
 const APP_INFO: &str = "app-info:";
 
 impl Told {
-    /// What is wrong with being told this now.
+    /// What is wrong with this call at this time.
     fn hear(&mut self, what: &Report) -> Option<String> {
         let phase = self.phase;
         let is_right = match what {
@@ -108,25 +108,25 @@ impl Rule for Reporters {
     }
 }
 
-/// At rest, metrics agree with what the producer counts and what calls were told:
-/// - an error for each record that failed or was refused, but not for what is given up with its transaction or its producer, and
-///   not for mistakes in calls;
-/// - as many retries and divided batches as there were;
-/// - a record is sent at least once if it was acknowledged, and, where no batch was divided, no oftener than it was acknowledged,
-///   failed or sent again.
+/// When the run is idle, metrics agree with the producer's counts and the results of calls:
+/// - one error for each record that failed or was refused, except records given up with their transaction or producer,
+///   and except misuse;
+/// - as many retries and split batches as there were;
+/// - each acknowledged record was sent at least once, and, if no batch was split, not more often than it was
+///   acknowledged, failed or retried.
 #[derive(Default)]
 pub(super) struct Totals {
-    /// Records that calls refused, by producer.
+    /// Records refused by calls, by producer.
     refused: BTreeMap<ProducerIndex, Refused>,
-    /// Those that may abort a transaction, and give up the records of it.
+    /// Producers that may abort a transaction, and give up its records.
     transactional: BTreeSet<ProducerIndex>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Refused {
-    /// Each is an error.
+    /// Refusals that count as an error each.
     counted: u64,
-    /// Those that no transaction was open for are none, those whose transaction had failed are.
+    /// Refusals that may count: without an open transaction they do not, after a failed transaction they do.
     perhaps: u64,
 }
 
@@ -138,7 +138,7 @@ impl Totals {
             return;
         };
         let refused = self.refused.entry(record.producer).or_default();
-        // What `try_send` has refused is told as a whole, what `send` has as the error that it returned.
+        // The kind from `try_send` wraps that of a call's error, which `send` returns directly.
         let error = kind.strip_prefix("Call(").unwrap_or(kind);
         if error.starts_with("Serialization") || kind.starts_with("Record(") {
             refused.counted += 1;
@@ -147,7 +147,7 @@ impl Totals {
         }
     }
 
-    /// The fewest and the most errors that a producer may tell.
+    /// The range of error counts that a producer may report.
     fn errors(
         &self,
         facts: &Facts,
@@ -156,7 +156,8 @@ impl Totals {
     ) -> RangeInclusive<u64> {
         let Refused { counted, perhaps } = self.refused.get(&producer).copied().unwrap_or_default();
         let own = facts.producers.get(producer);
-        // An abort, a close by force, and the end of an id that was fatal give up records that have not failed by themselves.
+        // An abort, a forced close and a fatal error of the producer id give up records that did not fail by
+        // themselves.
         let gives_up = own.is_some_and(|it| it.closing.is_some() || it.settings.idempotent)
             || self.transactional.contains(&producer);
         let failed = if gives_up { 0 } else { counts.records_failed };
@@ -224,7 +225,7 @@ fn is(told: f64, counted: u64) -> bool {
     (told - counted as f64).abs() < 0.5
 }
 
-/// What is told at which time.
+/// Tests: the order of calls, and the totals.
 #[cfg(test)]
 mod tests {
     use super::*;

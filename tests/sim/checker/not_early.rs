@@ -1,4 +1,4 @@
-//! Nobody gives up before its time.
+//! Rule: time-outs do not fire early.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use super::logs::TopicId;
 use super::{Found, Glance, Rule};
 use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What};
 
-/// What fails because its time ran out fails no sooner.
+/// A time-out error comes no earlier than its time-out.
 ///
-/// - `send` and `partitions_for` that waited for metadata or memory in vain waited `max.block.ms`.
-/// - A record fails with `DeliveryTimeout` when `delivery.timeout.ms` have passed for its batch: some record of the same
-///   topic was taken so long before, and failed so too or had not been seen to be done. Of a batch that was divided the
-///   first records may be done.
+/// - `send` and `partitions_for` that fail for lack of metadata or memory have waited for `max.block.ms`.
+/// - A record fails with `DeliveryTimeout` when `delivery.timeout.ms` is over for its batch: some record of the same
+///   topic was accepted that long before, and failed so too or had not been seen complete. The first records of a split
+///   batch may be complete.
 #[derive(Default)]
 pub(super) struct NotEarly {
-    /// Which producers have divided a batch.
+    /// Whether each producer has split a batch.
     divides: Vec<bool>,
-    /// When records of a topic failed last, and that this was right.
+    /// Time at which records of a topic last failed, and the time-out was found correct.
     checked: BTreeMap<(ProducerIndex, TopicId), Duration>,
 }
 
@@ -111,7 +111,7 @@ impl NotEarly {
     }
 }
 
-/// Times are counted in whole milliseconds here and there.
+/// Some times are rounded to milliseconds.
 const TICK: Duration = Duration::from_millis(1);
 
 #[cfg(test)]

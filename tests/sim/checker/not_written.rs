@@ -1,13 +1,13 @@
-//! A record that was called not written is in no log, neither before nor after.
+//! Rule: a record whose error says that it was not written is in no log, neither before nor after the error.
 
 use super::facts::{Facts, RecordFacts, is_final};
 use super::{Found, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// Looked at when a record is refused or fails, and when anything is written.
+/// Checked when a record is refused or fails, and at each write.
 ///
-/// Excused: a fault that has brokers write and then give an error that none gives after writing, or deny the number of what
-/// they have written: that they do only for what is not there.
+/// Excused: a fault that makes brokers write and then answer with an error that means "not written", or refuse the
+/// sequence number of a batch that they have written.
 pub(super) struct NotWritten;
 
 const RULE: &str = "not written";

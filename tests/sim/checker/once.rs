@@ -1,22 +1,22 @@
-//! No record is in a log twice but where that is allowed.
+//! Rule: no record is in a log twice, except where that is allowed.
 
 use super::facts::{Facts, RecordFacts};
 use super::logs::Stored;
 use super::{Found, Rule};
 use crate::events::{Event, What};
 
-/// A second copy of a record, while the first is still in a log, is a duplicate: in the same log, and wherever else. Only
-/// a topic of which an older one is still there, on a cluster that another has taken the place of, may hold it again.
+/// A second copy of a record while the first still exists is a duplicate, in the same log or in any other. The only
+/// exception is a topic of a cluster that another cluster has replaced.
 ///
-/// With idempotence excused where, for that partition:
-/// - the log lost a part of the batch of the first copy (the brokers know no half of a batch again),
-/// - or the brokers forgot the producers between the two copies, or the log was truncated between them: with what
-///   it lost, the brokers forget later numbers and epochs, and may come to an old request again,
-/// - or a fault had brokers call numbers out of order, or the producer unknown, that are not,
-/// - or a fault had brokers write and then give an error that none gives after writing.
+/// With idempotence excused if, for that partition:
+/// - the log lost a part of the first copy's batch (brokers do not recognize a partial batch),
+/// - or the brokers lost their producer state between the two copies, or the log was truncated between them, which
+///   loses later sequence numbers and epochs, so that an old request is accepted again,
+/// - or a fault made brokers answer with an out-of-order sequence or an unknown producer although neither was so,
+/// - or a fault made brokers write and then answer with an error that means "not written".
 ///
-/// Without idempotence excused where a retry could be: with `retries`, with acks, and if a fault has begun, or the
-/// time for an answer is shorter than an answer on this network can take. With acks=0 there are none.
+/// Without idempotence excused if there may have been a retry: with `retries`, with acks, and if a fault has begun or
+/// the request time-out is shorter than a response may take. With acks=0 there are no retries.
 pub(super) struct Once;
 
 const RULE: &str = "once";
@@ -82,7 +82,7 @@ fn is_excused(facts: &Facts, record: &RecordFacts, first: Stored, second: Stored
         || faults.may_have_lied(record, true)
 }
 
-/// What a broker takes for a batch that it has is that batch.
+/// Rule: a batch that a broker calls a duplicate has the same records as the one in the log.
 pub(super) struct TakenForAnother;
 
 impl Rule for TakenForAnother {

@@ -1,4 +1,4 @@
-//! The records of a thread are in a partition's log in the order in which the thread offered them.
+//! Rule: the records of a thread are in a partition's log in the order in which the thread sent them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::Fault;
 
-/// Within one log, for what threads send outside of user code (a record that is sent inside the `send` of another may
-/// be there first). Of a record that is there twice the first copy counts; what the log lost does not.
+/// Applies within one log, to records sent outside of user code: a record sent inside the `send` of another may be
+/// written first. For duplicates the first copy counts; lost records do not count.
 ///
-/// Which producers promise it, and what excuses them:
-/// - idempotent ones, always. Excused if between the offering of the record that came late and its writing the
-///   brokers forgot the producers of the partition or truncated its log, or a fault has them deny its number; and if the
-///   producer had used up its epochs meanwhile, the late record failed and may be written: no broker knows that an
-///   id is over.
-/// - with acks=0, while no fault has begun and connections are not closed as idle at once.
-/// - with one request in flight. Excused if the late record failed and may be written: it was given up, and a broker
-///   came to its request afterwards.
-/// - without retries, as with one in flight; besides excused as soon as a fault has begun that moves leaders: requests
-///   to two brokers have no order; and as soon as a broker has called a batch too large: its pieces are sent behind what
-///   is under way.
+/// The order is promised, and excused, as follows:
+/// - Idempotent producers: always. Excused if, between the send of the late record and its write, the brokers lost the
+///   producer state of the partition or truncated its log, or a fault made them deny its sequence number; and if the
+///   producer had used up its epochs meanwhile and the late record failed as maybe written, since no broker knows that
+///   a producer id is given up.
+/// - acks=0: while no fault has begun and idle connections are not closed at once.
+/// - One request in flight. Excused if the late record failed as maybe written: it was given up, and a broker processed
+///   its request afterwards.
+/// - No retries: as with one request in flight. Also excused once a fault has begun that moves leaders, since requests
+///   to two brokers have no order; and once a broker has called a batch too large, since its pieces are sent after the
+///   requests in flight.
 #[derive(Default)]
 pub(super) struct Order {
     last: BTreeMap<(LogId, ProducerIndex, usize), RecordId>,
-    /// Pairs whose verdict depends on what becomes of the late one.
+    /// Late records whose outcome decides whether they are a violation.
     open: Vec<Late>,
     /// A broker has called a batch too large.
     is_divided: bool,
@@ -78,7 +78,7 @@ impl Rule for Order {
             let outcome = facts.record(record).and_then(|it| it.outcome.as_ref());
             let was_given_up =
                 matches!(outcome, Some(Outcome::Failed(failure)) if failure.may_be_written);
-            // Nobody knows of a future that was dropped.
+            // The outcome of a dropped future is unknown.
             if !was_given_up && outcome.is_some() {
                 found.add(RULE, at, text);
             }
@@ -151,7 +151,7 @@ impl Order {
         }
     }
 
-    /// The log lost its end.
+    /// Rebuilds the order after a truncation.
     fn read_again(&mut self, facts: &Facts, id: LogId) {
         self.last.retain(|(log, ..), _| *log != id);
         let places = facts.logs.get(id).map_or(&[][..], |log| &log.batches);
@@ -261,7 +261,7 @@ mod tests {
         story.append("t", 0, 0, &[0]);
         story.append("t", 0, 1, &[1]);
         assert_eq!(story.found(), [""; 0]);
-        // Sent after the log was cut, so that is no excuse.
+        // Sent after the truncation, which therefore does not excuse it.
         story.send(2, "t", 0);
         story.send(3, "t", 0);
         story.append("t", 0, 2, &[3]);

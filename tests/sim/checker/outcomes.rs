@@ -1,14 +1,14 @@
-//! Every record that was taken has one outcome, which never changes.
+//! Rule: every accepted record has exactly one outcome.
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Moment, Rule};
 use crate::events::{Event, What};
 
-/// What the future says and what the callback is told is the same. At the end all have been told; and whenever nothing
-/// is left to be sent, the producer has counted each, and no others but those whose calls have not returned.
+/// Future and callback report the same outcome. At the end all outcomes are reported. Whenever nothing is left to send,
+/// the producer's counts include each record, and no others except those whose send calls have not returned.
 ///
-/// Excused from being told: records without a callback whose futures were dropped, and as many as the user's code has
-/// read for itself. The producer's count has them all the same. And those of applications that crash.
+/// Excused from being reported: records without a callback whose futures were dropped, and as many as user code has
+/// read itself; the producer's counts include them all the same. Also records of applications that crash.
 pub(super) struct Outcomes;
 
 const RULE: &str = "outcomes";

@@ -1,4 +1,4 @@
-//! The numbers of an idempotent producer's batches.
+//! Rules for the sequence numbers of idempotent producers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::logs::{Batch, LogId, TopicId};
 use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// The batch that was written with this event, if it has a number.
+/// The batch that this event has written, if it has a sequence number.
 fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
     match event.what {
         What::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
@@ -24,33 +24,35 @@ fn name(facts: &Facts, batch: &Batch) -> String {
     )
 }
 
-/// In one log the numbers under one producer id and epoch follow each other, from 0.
+/// In one log the sequence numbers of a producer id and epoch are consecutive and start at 0.
 ///
-/// Excused: what follows when the brokers have forgotten the producers of the partition, or have truncated its log; the
-/// first number in a topic that was made again, if the producer wrote to the one before under the same epoch; the first
-/// of all, if records of the same producer and partition before it are told as maybe written, or nobody knows of them: brokers like
-/// 3.0 take any number of a producer that they do not know. In a transaction that is not committed also if such records have
-/// failed for sure: what may be written already is sent again under its number behind them, before the transaction is aborted.
+/// Excused: the next number after the brokers have lost the producer state of the partition or have truncated its log;
+/// the first number in a recreated topic, if the producer wrote to the old topic with the same epoch; and the first
+/// number of all, if earlier records of the same producer and partition failed as maybe written or have an unknown
+/// outcome: brokers such as 3.0 accept any number from a producer that they do not know. In a transaction that is not
+/// committed also if such records have definitely failed: a batch that may have been written is retried with its number
+/// after theirs, before the transaction is aborted.
 #[derive(Default)]
 pub(super) struct Gapless {
-    /// First numbers that are not 0: right or wrong by what is told of other records of the partition.
+    /// First numbers other than 0, whose verdict depends on the outcomes of other records of the partition.
     firsts: Vec<First>,
-    /// The number after the last, and when that was written. By topic, partition, id, epoch; then by incarnation.
+    /// The next number, and when the last one was written. By topic, partition, producer id and epoch; then by
+    /// incarnation of the topic.
     next: BTreeMap<Line, BTreeMap<u64, (i32, u64)>>,
 }
 
 type Line = (TopicId, i32, i64, i16);
 
-/// A first number that is not 0.
+/// A first number other than 0.
 struct First {
-    /// The place of its batch among all.
+    /// Index of its batch.
     batch: usize,
     at: Duration,
     text: String,
 }
 
 impl First {
-    /// Whether the numbers before it may have been this record's.
+    /// Whether the missing numbers may have been those of this record.
     fn may_follow(&self, facts: &Facts, record: &RecordFacts) -> bool {
         let batch = &facts.logs.batches[self.batch];
         let owner = facts.owners.get(&batch.producer_id).copied().flatten();
@@ -68,15 +70,15 @@ impl First {
         if record.topic != batch.log.topic || is_elsewhere || !is_before || !is_own {
             return false;
         }
-        // What is committed is whole.
+        // A committed transaction is complete.
         let may_be_left_out = batch.transactional && !facts.logs.fate(batch).is_visible();
         let is_in_doubt = match &record.outcome {
             Some(Outcome::Failed(failure)) => failure.may_be_written || may_be_left_out,
             Some(Outcome::Acknowledged { .. }) => false,
-            // Nobody was told what became of one whose future was dropped.
+            // The outcome of a dropped future is unknown.
             None => !record.is_told() || may_be_left_out,
         };
-        // It counts as written, whether or not it is.
+        // A record called a duplicate counts as written, whether or not it was.
         is_in_doubt || facts.faults.may_have_called_duplicate(record)
     }
 }
@@ -114,7 +116,7 @@ impl Rule for Gapless {
             }
         }
         let count = batch.records.len() as i64;
-        // Around the end of the numbers.
+        // Sequence numbers wrap to 0 after the maximum.
         let next = ((i64::from(batch.sequence) + count) % (i64::from(i32::MAX) + 1)) as i32;
         incarnations.insert(log.incarnation, (next, facts.event));
     }
@@ -131,10 +133,10 @@ impl Rule for Gapless {
     }
 }
 
-/// Under one number of one producer id and epoch the same bytes are written, however often.
+/// A sequence number of a producer id and epoch always carries the same bytes, however often it is written.
 ///
-/// Excused: a fault that has brokers write and then give an error that none gives after writing (what is written can
-/// then be divided and sent in pieces); and transactions where the brokers have lost what they knew of the producer.
+/// Excused: a fault that makes brokers write and then answer with an error that means "not written", since the batch
+/// may then be split and sent in pieces; and transactions whose brokers have lost their producer state.
 #[derive(Default)]
 pub(super) struct SameBytes {
     digests: BTreeMap<(LogId, i64, i16, i32), (u64, u64)>,
@@ -151,7 +153,7 @@ impl Rule for SameBytes {
         if digest == batch.digest {
             return;
         }
-        // Brokers before 2.5 give a transactional producer no other epoch.
+        // Brokers before 2.5 cannot bump the epoch of a transactional producer.
         let topic = facts.topic_name(batch.log.topic);
         let is_lost = facts.lost_state_between(topic, batch.log, written, facts.event);
         if batch.transactional && is_lost {
@@ -173,7 +175,7 @@ impl Rule for SameBytes {
     }
 }
 
-/// A producer id belongs to one producer. A cluster that is built anew goes on counting, so there is no excuse.
+/// Rule: a producer id belongs to one producer. A rebuilt cluster continues its numbering, so there is no excuse.
 pub(super) struct OwnId;
 
 impl Rule for OwnId {

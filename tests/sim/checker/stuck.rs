@@ -1,4 +1,4 @@
-//! A run comes to its end, and no sender before.
+//! Rules: a run ends, and no sender panics.
 
 use super::facts::Facts;
 use super::{Found, Rule};
@@ -14,7 +14,7 @@ impl Rule for Stuck {
     }
 }
 
-/// The user's code panics, and the library contains that; nothing of the library's own does.
+/// Rule: no panic in the library itself. Panics of user code are contained.
 pub(super) struct Panicked;
 
 impl Rule for Panicked {

@@ -1,11 +1,10 @@
-//! Who a producer takes for a broker.
+//! Rule: a TLS handshake completes only with a trusted broker.
 
 use super::facts::Facts;
 use super::{Found, Rule};
 use crate::events::{Event, What, Who};
 
-/// A handshake of TLS comes to its end only with a broker whose certificate is valid, for its name, and of the authority
-/// that is trusted.
+/// The broker's certificate has to be valid now, for its host name, and issued by the trusted authority.
 pub(super) struct Trust;
 
 impl Rule for Trust {

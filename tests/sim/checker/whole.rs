@@ -1,11 +1,11 @@
-//! A transaction is seen whole or not at all.
+//! Rule: a transaction is visible as a whole or not at all.
 
 use super::facts::Facts;
 use super::transactions::{Told, is_beyond_promise, is_late, is_lied_about, is_lost, seen};
 use super::{Found, Glance, Rule};
 
-/// Of a transaction of whose end nobody was told, or whose commit ended in doubt, a consumer that reads what is
-/// committed sees every record that was taken, or none.
+/// Applies to transactions whose end was never reported or whose commit ended in doubt: a `read_committed` consumer
+/// sees every accepted record or none.
 ///
 /// Excused as in `committed.rs`.
 pub(super) struct Whole;
