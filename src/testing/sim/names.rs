@@ -1,4 +1,4 @@
-//! Names that a simulation gives to addresses, and what goes wrong with them.
+//! Simulated name service, with faults.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::network::resolver::NameService;
 use crate::sync::{Mutex, Rank};
 
-/// Where names lead besides the right addresses, or instead of them.
+/// Wrong addresses that names resolve to, in addition to the right ones or instead of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Astray {
     pub(crate) addresses: Vec<IpAddr>,
@@ -35,7 +35,7 @@ impl SimNames {
         }
     }
 
-    /// From now on a name leads to these addresses.
+    /// Sets the addresses of a name.
     pub(crate) fn set(&self, name: &str, addresses: Vec<IpAddr>) {
         let mut names = self.names.lock();
         names.addresses.insert(name.to_owned(), addresses);
@@ -46,7 +46,7 @@ impl SimNames {
         self.names.lock().fail = yes;
     }
 
-    /// Where all names lead from now on; `None` for where they should.
+    /// Makes all names resolve to wrong addresses; `None` ends that.
     pub(crate) fn lead_astray(&self, astray: Option<Astray>) {
         self.names.lock().astray = astray;
     }

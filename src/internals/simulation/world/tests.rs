@@ -1,4 +1,4 @@
-//! A world as producers find it: over its pollers, in bytes.
+//! Tests of the world as producers see it: bytes over its pollers.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -42,14 +42,14 @@ const THREE_NODES: BrokersOptions = BrokersOptions {
 const METADATA_VERSION: i16 = 9;
 const PRODUCE_VERSION: i16 = 8;
 
-/// A client of all nodes that waits for each answer.
+/// A client of all nodes that waits for each response.
 struct Client {
     world: World,
     poller: SimPoller,
     correlation_id: i32,
 }
 
-/// What became of a request.
+/// How a request was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lost {
     Unreachable,
@@ -67,7 +67,7 @@ impl Client {
         }
     }
 
-    /// Lets so much time pass, with all that happens in it.
+    /// Advances time step by step, with all events.
     fn pass(&mut self, ms: u64) {
         pass(&self.world, ms);
         self.poller.wait(Duration::ZERO, |_, _| {}).unwrap();
@@ -179,7 +179,7 @@ fn at(node: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, node + 1], PORT))
 }
 
-/// A topic whose only partition is led by node 0, and of which node 1 has a copy.
+/// A topic with one partition, led by node 0 and replicated to node 1.
 fn world() -> (World, Client) {
     let world = World::new(&QUIET, &THREE_NODES, 1);
     assert!(world.create_topic("t", 1, false, None));
@@ -255,7 +255,7 @@ fn the_same_seed_makes_the_same_news_and_another_one_does_not() {
             for (poller, stream) in pollers.iter_mut().zip(&mut streams) {
                 poller.wait(Duration::ZERO, |_, _| {}).unwrap();
                 let frame = produce("t", round).encode(PRODUCE_VERSION, 1, None);
-                // What is written in part is no request, which ends the connection: that is in the news too.
+                // A request that is cut off ends the connection, which is an event as well.
                 let frame = frame.unwrap().chunks().concat();
                 let _ = stream.write_vectored(&[IoSlice::new(&frame)]);
                 let _ = stream.read(&mut [0; 1000]);

@@ -21,17 +21,17 @@ fn address() -> SocketAddr {
     "10.0.0.1:9092".parse().unwrap()
 }
 
-/// One broker with a topic, and a client of its own.
+/// One broker with a topic, and a client.
 struct Rig {
     carrier: Carrier,
     network: SimNetwork,
     clock: Arc<MockClock>,
     poller: SimPoller,
-    /// Of answers that are not there as a whole.
+    /// Bytes of incomplete responses.
     received: Vec<u8>,
 }
 
-/// Nothing takes any time but what a broker takes itself.
+/// A network without latency.
 fn at_once() -> NetworkProfile {
     NetworkProfile {
         connect_us: 0..=0,
@@ -89,7 +89,7 @@ impl Rig {
             .with(|cluster| cluster.partition("t", 0).unwrap().log.size().records)
     }
 
-    /// Lets this much time pass, with all that happens in it.
+    /// Advances time step by step, with all events.
     fn pass(&mut self, ms: u64) {
         let end = self.clock.now() + Duration::from_millis(ms);
         while self.clock.now() < end {
@@ -99,7 +99,7 @@ impl Rig {
         self.network.do_what_is_due();
     }
 
-    /// Writes all of it, as room comes.
+    /// Writes all bytes, as buffer space becomes free.
     fn write(&mut self, stream: &mut SimStream, bytes: &[u8]) {
         let mut rest = bytes;
         for _ in 0..10_000 {
@@ -117,7 +117,7 @@ impl Rig {
         panic!("there is no room");
     }
 
-    /// What has come: the correlation ids of answers, and whether that was the end.
+    /// Received responses by correlation id, and whether the connection has ended.
     fn answers(&mut self, stream: &mut SimStream) -> (Vec<i32>, bool) {
         self.network.do_what_is_due();
         let mut buffer = [0; 4096];
@@ -361,7 +361,7 @@ fn records_get_the_time_of_the_simulated_clock() {
     assert_eq!(time, now.as_millis());
 }
 
-/// How long each takes: `cargo test --release --lib what_a_request -- --nocapture`.
+/// Measures the time of a request: `cargo test --release --lib what_a_request -- --nocapture`.
 #[test]
 #[allow(
     clippy::disallowed_methods,

@@ -23,7 +23,7 @@ fn batch(bytes: impl Into<Bytes>) -> RecordBatch {
     RecordBatch::take(&mut bytes.into()).unwrap()
 }
 
-/// Appends as version 9 of the request does.
+/// Appends records as in version 9 of the request.
 fn append_bytes(log: &mut PartitionLog, bytes: impl Into<Bytes>) -> Result<i64, ErrorCode> {
     append_with(log, bytes, &TopicSettings::DEFAULT, FULL)
         .map(|a| a.base_offset)
@@ -85,7 +85,7 @@ fn compressed_records_are_read_back_from_the_batch_as_it_was_sent() {
         assert_eq!(append_bytes(&mut log, bytes.clone()), Ok(offset), "{codec}");
         let stored = log.batches().last().unwrap().clone();
         assert_eq!((stored.codec(), stored.bytes()), (codec.id(), &bytes));
-        // Twice: the second time they are at hand.
+        // Twice: the second time the decompressed records are cached.
         for _ in 0..2 {
             let values: Vec<_> = stored.records().map(|r| r.value().unwrap()).collect();
             assert_eq!(values, [b"a", b"b", b"c"], "{codec}");
@@ -94,7 +94,7 @@ fn compressed_records_are_read_back_from_the_batch_as_it_was_sent() {
     }
 }
 
-/// Every record of a compressed batch is looked at, and what cannot be uncompressed is refused.
+/// Every record of a compressed batch is validated, and a batch that cannot be decompressed is refused.
 #[test]
 fn compressed_batches_are_checked_record_by_record() {
     let compacted = TopicSettings {
@@ -176,7 +176,8 @@ fn the_last_five_batches_are_recognised_and_answered_with_their_first_offset() {
             "batch {i}"
         );
     }
-    // The oldest has been forgotten, and the same first sequence with another count is no duplicate.
+    // The oldest batch is not remembered any more, and the same first sequence number with another count is no
+    // duplicate.
     let gap = Err(ErrorCode::OutOfOrderSequenceNumber);
     assert_eq!(append(&mut log, 0, 0, 2), gap);
     assert_eq!(append(&mut log, 0, 10, 1), gap);
@@ -241,7 +242,7 @@ fn an_older_epoch_is_refused_and_a_newer_one_begins_at_zero() {
         Err(ErrorCode::OutOfOrderSequenceNumber)
     );
     assert_eq!(append(&mut log, 2, 0, 2), Ok(2));
-    // What the old epoch wrote is no duplicate of the new one's.
+    // A sequence number of an older epoch is not a duplicate in a newer one.
     assert_eq!(
         append(&mut log, 2, 0, 1),
         Err(ErrorCode::OutOfOrderSequenceNumber)
@@ -421,7 +422,7 @@ fn a_topic_that_keeps_the_brokers_time_tells_it_and_gives_it_to_all_records() {
     );
 }
 
-/// The bytes of a request are a slice of what its connection reads into.
+/// Parsed batches are slices of the connection's read buffer.
 #[test]
 fn a_batch_that_is_kept_does_not_keep_what_it_was_read_into() {
     let batch = three_records().encode();

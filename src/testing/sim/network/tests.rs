@@ -1,4 +1,4 @@
-//! The network by itself.
+//! Tests of the network alone.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Instant;
 use crate::network::poller::{Poller, Readiness, Stream};
 
-/// Sends back what comes.
+/// A server that echoes.
 struct Echo;
 
 impl SimPeer for Echo {
@@ -86,7 +86,7 @@ fn bytes_come_back_and_each_event_is_told_once() {
         clock.now() - start,
         Duration::from_millis(2 + 1000 * u64::from(events.len() == 1))
     );
-    // Nobody reads, so nothing more is told of what is there.
+    // Nobody reads, so there is no second event.
     assert!(wait(&mut poller, 1000).is_empty());
     let mut buffer = [0; 1000];
     let received = stream.read(&mut buffer).unwrap();
@@ -203,7 +203,7 @@ fn time_passes_up_to_the_end_of_a_call_and_what_is_due_by_then_happens() {
     assert!(stream.finish_connect().unwrap());
 }
 
-/// Keeps what comes, reads while it may, and says when it is called.
+/// A server that records what it receives and when it is called, and reads while it is allowed to.
 #[derive(Default)]
 struct Notes {
     bytes: Vec<u8>,
@@ -218,7 +218,7 @@ struct Slow(Arc<Mutex<Notes>>, Arc<MockClock>);
 
 impl Slow {
     fn new(clock: &Arc<MockClock>) -> Self {
-        // The network asks whether it reads with its own lock held.
+        // The network calls `reads` under its own lock.
         let notes = Mutex::new(Rank::POOL, Notes::default());
         Self(Arc::new(notes), Arc::clone(clock))
     }
@@ -263,7 +263,7 @@ impl SimPeer for Slow {
     }
 }
 
-/// A connection to a server that keeps notes.
+/// A connection to such a server.
 fn noted(profile: NetworkProfile) -> (SimNetwork, SimPoller, SimStream, Slow) {
     let clock = Arc::new(MockClock::new());
     let network = SimNetwork::new(Arc::clone(&clock), profile, 1);
@@ -276,7 +276,7 @@ fn noted(profile: NetworkProfile) -> (SimNetwork, SimPoller, SimStream, Slow) {
     (network, poller, stream, peer)
 }
 
-/// Lets so much time pass; what was told meanwhile.
+/// Advances time, and returns the readiness reported meanwhile.
 fn pass(network: &SimNetwork, poller: &mut SimPoller, ms: u64) -> Readiness {
     let end = network.clock.now() + Duration::from_millis(ms);
     let mut told = Readiness::default();

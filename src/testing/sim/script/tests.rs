@@ -88,7 +88,7 @@ fn rules_that_say_different_things_add_up() {
     assert_eq!(decision.delay, Some(second));
     assert_eq!(decision.throttle, Some(second));
     assert_eq!(counts(&fired), [1, 1, 1, 1, 1]);
-    // Nothing is left for the rule about the whole topic to say here.
+    // The rule for the whole topic has no target left in this request.
     script.decide(&produce(&[("t", 0)]));
     assert_eq!(counts(&fired), [2, 2, 1, 2, 2]);
 }
@@ -123,7 +123,7 @@ fn a_rule_keeps_to_its_scope() {
         (seen(Api::Produce, 0, &[("t", Some(1))]), [1, 0, 1, 1, 1]),
         (seen(Api::Produce, 0, &[("t", Some(0))]), [1, 0, 1, 1, 0]),
         (seen(Api::Produce, 1, &[("u", Some(1))]), [1, 1, 1, 0, 0]),
-        // A request for a topic's metadata asks about each of its partitions.
+        // A request for a topic's metadata concerns each of its partitions.
         (seen(Api::Metadata, 1, &[("t", None)]), [1, 1, 0, 1, 1]),
         (seen(Api::Metadata, 0, &[]), [1, 0, 0, 0, 0]),
         (seen(Api::InitProducerId, 0, &[]), [1, 0, 0, 0, 0]),

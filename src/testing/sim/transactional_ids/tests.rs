@@ -3,7 +3,7 @@ use super::*;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const START: Duration = Duration::from_secs(100);
 
-/// Ids, and where they come from.
+/// Transactional ids with an allocator of producer ids.
 #[derive(Default)]
 struct Coordinator {
     producer_ids: ProducerIds,
@@ -71,7 +71,7 @@ fn a_bump_may_be_asked_for_twice_but_not_by_a_producer_that_was_fenced() {
     let third = it.init(Some(second)).unwrap();
     assert_eq!(third.epoch, 2);
     assert_eq!(it.init(Some(first)), Err(ErrorCode::ProducerFenced));
-    // A new producer takes over: the old one's retry no longer counts.
+    // A new producer is initialized: the old one's retry is refused.
     it.init(None).unwrap();
     assert_eq!(it.init(Some(second)), Err(ErrorCode::ProducerFenced));
     assert_eq!(it.init(Some(third)), Err(ErrorCode::ProducerFenced));
@@ -131,7 +131,7 @@ fn a_transaction_that_goes_on_is_aborted_before_the_next_producer_gets_the_id() 
     assert_eq!(it.init(None), Err(ErrorCode::ConcurrentTransactions));
     assert_eq!(it.end(first, true), Err(ErrorCode::ProducerFenced));
     it.write_markers();
-    // One epoch for the fence, and one for the new producer.
+    // One epoch fences, and the next is the new producer's.
     assert_eq!(it.init(None), Ok(bumped(bumped(first))));
 }
 

@@ -13,7 +13,7 @@ use crate::testing::KafkaRelease;
 use crate::testing::sim::journal::BrokerDeed;
 
 const ID: &str = "id";
-/// What the first producer of a world gets.
+/// The id of a world's first producer.
 const PRODUCER: i64 = 1000;
 
 fn world() -> World {
@@ -45,7 +45,7 @@ fn world() -> World {
     world
 }
 
-/// What node 0 does about a request; its answer is looked at by other tests.
+/// Sends a request to node 0. The response is checked elsewhere.
 fn ask(world: &World, request: &Request) {
     let version = request.api_key().max_version();
     let frame = request.encode(version, 1, None).unwrap().to_payload();
@@ -63,7 +63,7 @@ fn init(world: &World) {
     ask(world, &Request::InitProducerId(request));
 }
 
-/// A record and an offset of this number, as a transaction.
+/// A transaction with one record and one offset of this number.
 fn transaction(world: &World, number: u64, sequence: i32, committed: bool) {
     let add = AddPartitionsToTxnRequest {
         transactional_id: ID.into(),
@@ -218,7 +218,7 @@ fn a_coordinator_that_moved_loads_as_long_as_it_is_told_to() {
     assert_eq!(state(), Some(TransactionState::PrepareCommit));
     world.advance_to(Duration::from_millis(50));
     assert_eq!(state(), Some(TransactionState::CompleteCommit));
-    // Node 0 does not coordinate it any more.
+    // Node 0 is not the coordinator any more.
     init(&world);
     assert_eq!(state(), Some(TransactionState::CompleteCommit));
 }

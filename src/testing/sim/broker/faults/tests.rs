@@ -24,7 +24,7 @@ fn simulated(release: KafkaRelease) -> SimCluster {
     cluster
 }
 
-/// Two records of an idempotent producer.
+/// A batch of two records from an idempotent producer.
 fn batch(sequence: i32) -> Bytes {
     let records = [u64::from(sequence as u32), u64::from(sequence as u32) + 1];
     let values = records.map(|number| Plain::value(number.to_be_bytes()));
@@ -82,7 +82,7 @@ fn truncation_loses_whole_batches_and_what_was_known_of_their_producers() {
         from_offset: 4,
     };
     assert_eq!(lost, Some(expected));
-    // What is there still is known still; what is lost is not.
+    // Batches that were kept are still known as duplicates, lost ones are not.
     assert_eq!(send(&mut cluster, 2).base_offset, 2);
     let behind = send(&mut cluster, 8).error;
     assert_eq!(behind, ErrorCode::OutOfOrderSequenceNumber);

@@ -47,7 +47,7 @@ fn with_options(options: SimOptions, nodes: i32) -> SimCluster {
     SimCluster::new(options, (0..nodes).map(node).collect())
 }
 
-/// Asks over bytes, as a client does, and reads the answer.
+/// Sends a request as bytes, and decodes the response.
 fn ask(cluster: &mut SimCluster, node: NodeId, request: &Request, version: i16) -> Response {
     let frame = request
         .encode(version, 42, Some("test"))
@@ -413,7 +413,7 @@ fn with_copies_another_node_takes_over_with_all_records() {
         (answer[0].error, answer[0].base_offset),
         (ErrorCode::NoError, 2)
     );
-    // Back again, it does not take the lead away from the other.
+    // When it is up again, the other one stays the leader.
     cluster.node_up(0);
     let role = &cluster.partition("t", 0).unwrap().role;
     assert_eq!(
@@ -463,9 +463,9 @@ fn a_broker_tells_its_versions_and_those_of_others_by_which_clients_judge_it() {
             .iter()
             .map(|range| (range.api_key, range.min, range.max))
             .collect();
-        // librdkafka writes message format 2 to brokers with Produce 3 and Fetch 4.
+        // librdkafka writes message format 2 only to brokers with Produce 3 and Fetch 4,
         let fetch = (1, 0, 12);
-        // And compresses with lz4 for those with this one.
+        // and compresses with lz4 only for those with this version.
         let find_coordinator = (10, 0, 4);
         let of_transactions = [24, 25, 26, 28].map(|api| (api, 0, 3));
         let [add_partitions, add_offsets, end, commit_offsets] = of_transactions;
@@ -490,7 +490,7 @@ fn a_broker_tells_its_versions_and_those_of_others_by_which_clients_judge_it() {
     assert_eq!(cluster.requests().get(&ApiKey::ApiVersions), Some(&4));
 }
 
-/// Each as its own source lists them.
+/// Versions by release, as in the source code of each.
 #[test]
 fn a_broker_imitates_the_release_it_was_told_to() {
     let told = |release| {
@@ -745,7 +745,7 @@ fn an_identity_has_both_parts_or_none_and_old_clients_are_not_told_of_fencing() 
 }
 
 proptest::proptest! {
-    /// Whatever a peer sends, a broker answers or closes; it never falls over.
+    /// Whatever a client sends, a broker answers or closes the connection; it never panics.
     #[test]
     fn a_damaged_request_never_brings_a_broker_down(
         at in proptest::prelude::any::<proptest::sample::Index>(), byte in 0u8.., cut in proptest::prelude::any::<bool>(),

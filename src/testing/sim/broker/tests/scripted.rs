@@ -1,4 +1,4 @@
-//! What rules make of answers, over bytes.
+//! Effects of scripted rules on responses, over bytes.
 
 use std::time::Duration;
 
@@ -344,7 +344,7 @@ fn an_older_broker_answers_api_versions_in_version_0_with_what_it_knows() {
     assert_eq!(response.error, ErrorCode::UnsupportedVersion);
     assert_eq!(response.api_keys.len(), 1);
     assert_eq!((response.api_keys[0].min, response.api_keys[0].max), (0, 2));
-    // Before 0.10 a broker knew nothing of the request.
+    // Brokers before 0.10 do not have this request.
     cluster.script().clear();
     cluster
         .script()
@@ -366,7 +366,7 @@ fn a_node_that_hangs_looks_at_nothing_until_it_is_resumed() {
     let answer = plan(&mut cluster, 0, &to_leader(-1), 9).answer;
     assert!(matches!(answer, Answer::Reply(_)));
     assert_eq!(written(&cluster), 2);
-    // A node that is started again does not hang.
+    // A restarted node does not hang.
     cluster.hang(0);
     cluster.node_down(0);
     assert!(!cluster.hang(0));

@@ -111,7 +111,7 @@ fn a_topic_may_give_them_the_brokers_time() {
     assert!(records(&log).iter().all(|record| record.timestamp == 5_000));
 }
 
-/// Each message counts on its own, as a set has no size. Java: LogTest#testMessageSizeCheck
+/// Each message is limited by itself, since a set has no size limit. Java: LogTest#testMessageSizeCheck
 #[test]
 fn the_largest_message_is_the_topics_limit_to_the_byte() {
     let sent = set(&two(), LegacyMagic::V1, CompressionType::None);

@@ -1,4 +1,4 @@
-//! What happens in the network, and when.
+//! Event queue of the network: scheduling and processing of events.
 
 mod streams;
 
@@ -17,37 +17,37 @@ use crate::network::selectable::ConnectionId;
 
 pub(super) type LinkNumber = u64;
 
-/// The longest piece that travels as one.
+/// The largest piece that travels as one.
 const LARGEST_PIECE: usize = 64 * 1024;
 
 struct Listener {
     answers: Answers,
-    /// None while it is being asked.
+    /// `None` during its call.
     accept: Option<Accept>,
     extra_latency: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Client {
-    /// What the next wait tells.
+    /// Events for the next wait.
     events: BTreeMap<ConnectionId, Readiness>,
-    /// Its connections.
+    /// The client's connections.
     ids: BTreeSet<ConnectionId>,
     is_woken: bool,
     waits_until: Option<Deadline>,
-    /// Its last wait had nothing to tell, and time left.
+    /// Its last wait had no events and time left.
     is_parked: bool,
 }
 
 impl Client {
-    /// Whether a thread that waits would come back now.
+    /// Whether a thread in this wait would return now.
     fn is_due(&self, now: Instant) -> bool {
         let waits_until = self.waits_until.unwrap_or(Deadline::At(now));
         self.is_woken || !self.events.is_empty() || waits_until.is_over(now)
     }
 }
 
-/// A question to a server.
+/// A call of a server.
 pub(super) struct PeerCall {
     link: LinkNumber,
     ask: Ask,
@@ -58,7 +58,7 @@ enum Ask {
     Accept(SocketAddr, Accept, Option<Box<dyn SimPeer>>),
     Receive(Box<dyn SimPeer>, Bytes),
     Call(Box<dyn SimPeer>),
-    /// What had come, unless that is lost.
+    /// With the bytes that had arrived; `None` for a reset connection.
     Ended(Box<dyn SimPeer>, Option<Bytes>),
 }
 
@@ -82,12 +82,12 @@ pub(super) struct NetworkWorld {
     profile: NetworkProfile,
     random: fastrand::Rng,
     listeners: BTreeMap<SocketAddr, Listener>,
-    /// By their numbers: those that are there still.
+    /// Present clients by number.
     clients: BTreeMap<usize, Client>,
     last_client: usize,
     links: BTreeMap<LinkNumber, Link>,
     last_link: LinkNumber,
-    /// By time, and of one time in the order in which they were decided.
+    /// Scheduled events by time; those of the same time in the order of scheduling.
     to_come: BTreeMap<(Instant, u64), (LinkNumber, Happening)>,
     decided: u64,
 }
@@ -107,7 +107,7 @@ impl NetworkWorld {
         }
     }
 
-    // What a simulation does.
+    // Interface for simulations.
 
     pub(super) fn listen(&mut self, address: SocketAddr, accept: Accept) {
         let listener = Listener {
@@ -238,7 +238,7 @@ impl NetworkWorld {
         }
     }
 
-    /// How long the next piece of a connection is on its way.
+    /// Latency of the next piece of a connection.
     fn latency(&mut self, link: LinkNumber) -> Duration {
         let latency = micros(self.random.u64(self.profile.latency_us.clone()));
         let extra = self.links.get(&link).map(|link| link.extra_latency);
@@ -258,7 +258,7 @@ impl NetworkWorld {
         self.last_client
     }
 
-    /// Nobody waits for it any more.
+    /// Removes a client, for which nobody waits any more.
     pub(super) fn remove_poller(&mut self, client: usize) {
         self.clients.remove(&client);
     }
@@ -306,7 +306,7 @@ impl NetworkWorld {
         ends.min().unwrap_or(Deadline::Never)
     }
 
-    /// What a wait tells, and whether it was woken. Not always all that there is.
+    /// Events of a wait, and whether it was woken. Not necessarily all events.
     pub(super) fn take_events(&mut self, client: usize) -> (Vec<(ConnectionId, Readiness)>, bool) {
         self.make_something_up(client);
         let Some(Client {
@@ -368,9 +368,9 @@ impl NetworkWorld {
         }
     }
 
-    // What travels.
+    // Transport.
 
-    /// The last piece that was put on the way gets its time.
+    /// Schedules the arrival of the last piece put in flight.
     fn travel(&mut self, number: LinkNumber, is_up: bool, now: Instant) {
         let latency = self.latency(number);
         let Some(link) = self.links.get_mut(&number) else {
@@ -386,7 +386,7 @@ impl NetworkWorld {
         self.decide(number, what, at);
     }
 
-    /// Puts on the way to the client what there is room for.
+    /// Puts queued bytes in flight to the client, as far as they fit.
     fn send_on(&mut self, number: LinkNumber, now: Instant) {
         loop {
             let capacity = self.profile.capacity;
@@ -417,9 +417,9 @@ impl NetworkWorld {
         }
     }
 
-    // What happens.
+    // Events.
 
-    /// Does what is due, until a server is to be asked.
+    /// Processes due events until a server has to be called.
     pub(super) fn next_call(&mut self, now: Instant) -> Option<PeerCall> {
         while let Some(first) = self.to_come.first_entry() {
             if first.key().0 > now {
@@ -519,7 +519,7 @@ impl NetworkWorld {
         None
     }
 
-    /// A connection reaches the server.
+    /// A connection attempt reaches the server.
     fn established(&mut self, number: LinkNumber, is_told: bool, now: Instant) -> Option<Ask> {
         let link = self.links.get_mut(&number)?;
         if link.is_client_gone && !is_told {
@@ -550,7 +550,7 @@ impl NetworkWorld {
         Some(Ask::Accept(address, accept, None))
     }
 
-    /// The server has read: a client that waits for room hears of it.
+    /// Tells a blocked client, after a latency, that the server has read.
     fn there_is_room(&mut self, number: LinkNumber, now: Instant) {
         let Some(link) = self.links.get_mut(&number) else {
             return;
@@ -560,7 +560,7 @@ impl NetworkWorld {
         }
     }
 
-    /// Lets go of a connection that both ends know to be over.
+    /// Removes a connection once both ends know that it is over.
     fn remove_if_over(&mut self, number: LinkNumber) {
         let link = self.links.get(&number);
         if link.is_some_and(|it| it.is_client_gone && it.is_peer_told && it.peer.is_none()) {
@@ -590,7 +590,7 @@ impl NetworkWorld {
         self.send_on(number, now);
     }
 
-    /// The server has answered: what it wants to be done is decided. It may have to be asked again at once.
+    /// Takes a server back after its call, and schedules its actions. Returns another call if one is needed at once.
     pub(super) fn take_back(&mut self, call: PeerCall, now: Instant) -> Option<PeerCall> {
         let number = call.link;
         let peer = match call.ask {
@@ -608,7 +608,7 @@ impl NetworkWorld {
             let link = self.links.get_mut(&number)?;
             let at = (now + delay).max(link.peer_busy_until);
             link.peer_busy_until = at;
-            // Most answers come at once: one event less for each.
+            // Most responses are sent without delay: performing them directly saves an event each.
             if at <= now && link.acts_to_come == 0 && !matches!(action, Action::Call) {
                 self.peer_acts(number, action, now);
             } else {
@@ -623,7 +623,7 @@ impl NetworkWorld {
         })
     }
 
-    /// A server that reads again gets what came meanwhile.
+    /// Passes waiting bytes to a server that reads again.
     fn read_on(&mut self, number: LinkNumber, now: Instant) -> Option<Ask> {
         let link = self.links.get_mut(&number)?;
         let has_some = !link.up.arrived.is_empty() && !link.is_peer_gone;

@@ -1,4 +1,4 @@
-//! What clients do with their ends of connections.
+//! Operations of clients on their streams.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -144,11 +144,11 @@ impl NetworkWorld {
             client.ids.remove(&id);
         }
         if matches!(link.state, LinkState::Connecting | LinkState::Refused) {
-            // No server knows of it, nor ever will.
+            // The server does not know of it and never will.
             self.links.remove(&number);
             return;
         }
-        // After all that is on the way.
+        // After everything in flight.
         let at = link.up.last_arrival.max(now) + micros(1);
         self.decide(number, Happening::PeerIsTold(Over::Closed), at);
     }

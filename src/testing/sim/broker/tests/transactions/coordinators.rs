@@ -1,4 +1,4 @@
-//! Who coordinates, and who does not.
+//! Finding coordinators, moving them, and coordinators that are down, loading or hung.
 
 use super::*;
 use crate::protocol::{Coordinator, CoordinatorType, FindCoordinatorRequest};
@@ -35,7 +35,7 @@ fn copied(copies: usize) -> Broker {
     Broker::with(with_options(options, 3))
 }
 
-/// Has a transaction that goes on, coordinated by node 0.
+/// A transaction in progress, coordinated by node 0.
 fn with_ongoing(copies: usize) -> (Broker, ProducerIdAndEpoch) {
     let mut it = copied(copies);
     let id = Arc::from(ID);

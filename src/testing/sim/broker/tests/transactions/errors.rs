@@ -1,4 +1,4 @@
-//! What is refused, by which error in which version, and what rules make of it.
+//! Errors of transactional requests by version, and effects of rules on these requests.
 
 use super::*;
 use crate::testing::script::{AndThen, Api, Rule};
@@ -146,7 +146,7 @@ fn a_transaction_ends_although_its_end_is_answered_by_an_error_or_not_at_all() {
         let plan = it.cluster.handle(0, &frame.to_payload(), NOW);
         let is_complete = it.state() == TransactionState::CompleteCommit;
         assert_eq!(is_complete, ends, "{plan:?}");
-        // The second try finds out.
+        // The retry succeeds: the transaction has ended.
         assert_eq!(it.end(producer, true), ErrorCode::NoError);
     }
 }

@@ -1,4 +1,4 @@
-//! When and where markers are written.
+//! When and where transaction markers are written.
 
 use super::*;
 use crate::record::format::ATTRIBUTES_OFFSET;
@@ -31,7 +31,7 @@ fn markers_wait_for_the_leader_of_their_partition() {
     cluster
         .create_topic("u", 1, TopicSettings::DEFAULT)
         .unwrap();
-    // Leaders go around: "u" has the first node, "t" the second and then the first.
+    // Leaders are assigned round-robin: "u" gets the first node, "t" the second and then the first.
     let mut it = Broker::with(cluster);
     let id = Arc::from(ID);
     let kind = CoordinatorKind::Transaction;
@@ -58,7 +58,7 @@ fn markers_wait_for_the_leader_of_their_partition() {
     assert_eq!(it.state(), TransactionState::CompleteCommit);
 }
 
-/// A marker is for coordinators to write.
+/// Only coordinators write markers.
 #[test]
 fn a_producer_may_not_write_a_marker() {
     let mut it = Broker::new();

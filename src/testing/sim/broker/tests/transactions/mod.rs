@@ -1,4 +1,4 @@
-//! Transactions, over bytes.
+//! Transactions over bytes, as clients send them.
 
 mod coordinators;
 mod errors;
@@ -19,10 +19,10 @@ use crate::testing::transaction::TransactionState;
 use crate::types::ProducerIdAndEpoch;
 
 const ID: &str = "id";
-/// What `init` asks for.
+/// The transaction time-out that `init` requests.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A cluster of one node, and the time on it.
+/// A cluster of one node, with its clock.
 struct Broker {
     cluster: SimCluster,
     now: Timestamp,
@@ -96,7 +96,7 @@ impl Broker {
         }
     }
 
-    /// Writes one record to partition `index`.
+    /// Writes one record to this partition.
     fn write(&mut self, producer: ProducerIdAndEpoch, index: i32, sequence: i32) -> ErrorCode {
         let batch = transactional(producer, sequence);
         self.write_batch(Some(ID), index, batch).error
@@ -125,7 +125,7 @@ impl Broker {
         &self.cluster.partition("t", index).unwrap().log
     }
 
-    /// Offsets as both kinds of consumers see them.
+    /// Offsets visible to `read_uncommitted` and to `read_committed` consumers.
     fn seen(&mut self, index: i32) -> (Vec<i64>, Vec<i64>) {
         self.cluster.pass_time(self.now);
         let log = self.log(index);
@@ -345,7 +345,7 @@ fn a_partition_that_was_not_added_is_written_to_unless_brokers_verify() {
         };
         assert_eq!(it.write(producer, 1, 0), expected);
         assert_eq!(it.write(producer, 0, 0), ErrorCode::NoError);
-        // Once begun, it is not asked again.
+        // Only the first batch of a transaction is verified.
         assert_eq!(it.write(producer, 0, 1), ErrorCode::NoError);
         it.end(producer, true);
         assert_eq!(it.write(producer, 0, 2), expected);

@@ -1,4 +1,4 @@
-//! Offsets of consumer groups.
+//! Offsets of consumer groups in transactions.
 
 use super::*;
 use crate::testing::sim::groups::Membership;
@@ -56,7 +56,7 @@ fn commit(
     }
 }
 
-/// The offset that the group has committed of a partition.
+/// The offset that the group has committed for a partition.
 fn committed(it: &mut Broker, index: i32) -> Option<i64> {
     it.cluster.pass_time(it.now);
     let offsets = it.cluster.transactions().groups.committed(GROUP);
