@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn producers_and_brokers_speak_the_version_that_is_said_and_take_sessions_up_again() {
+    fn the_configured_tls_versions_are_negotiated_and_sessions_resumed() {
         for (protocols, newest) in [
             ("TLSv1.2", false),
             ("TLSv1.3", true),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_certificate_is_told_at_once_and_when_it_is_right_records_arrive() {
+    fn an_invalid_certificate_is_reported_at_once_and_with_a_valid_one_records_arrive() {
         for (wrong, words) in [
             (WrongCertificate::Expired, "has expired"),
             (WrongCertificate::OtherName, "is not made out for 10.0.0."),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_instead_of_tls_is_told_and_when_tls_is_there_records_arrive() {
+    fn a_peer_without_tls_is_reported_and_later_records_arrive() {
         for (instead, kind, words) in [
             (InsteadOfTls::Plain, None, ""),
             (InsteadOfTls::Web, Some("Authentication"), "plain HTTP"),
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn handshakes_that_are_cut_anywhere_are_tried_again() {
+    fn interrupted_tls_handshakes_are_retried() {
         for turn in [0, 1] {
             for permille in [0, 1, 300, 999, 1000] {
                 for resets in [false, true] {
@@ -341,7 +341,7 @@ mod tests {
 
     /// Keys and random numbers differ between runs. Lengths do not, and a trace may depend on nothing else.
     #[test]
-    fn a_run_with_tls_tells_the_same_each_time() {
+    fn a_run_with_tls_has_the_same_trace_hash_each_time() {
         // Each on its own thread, as in all runs: producers cache topics in thread-locals.
         let hash_of = |seed| {
             let mut hash = TraceHash::new();

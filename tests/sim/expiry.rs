@@ -195,7 +195,7 @@ fn producer(
 const PROTOCOLS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
 
 #[test]
-fn a_brokers_certificate_that_expires_ends_no_connection_and_refuses_the_next_until_it_is_renewed()
+fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed()
 {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, SHORT, None);
@@ -220,7 +220,7 @@ fn a_brokers_certificate_that_expires_ends_no_connection_and_refuses_the_next_un
 }
 
 #[test]
-fn a_clients_certificate_that_expires_ends_no_connection_and_refuses_the_next_until_it_is_renewed()
+fn an_expired_client_certificate_fails_new_connections_only_until_it_is_renewed()
 {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, LONG, Some(SHORT));

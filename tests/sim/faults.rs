@@ -82,7 +82,7 @@ pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
 pub(crate) fn settle<'a>(fault: &Fault, ongoing: impl Iterator<Item = &'a Ongoing>, world: &World) {
     let same = ongoing
         .map(|it| &it.fault)
-        .filter(|other| do_the_same(other, fault));
+        .filter(|other| have_same_effect(other, fault));
     let worst = same.map(|other| match other {
         Fault::Slow { ms, .. } | Fault::LoadCoordinators { ms } | Fault::DelayMarkers { ms } => *ms,
         Fault::WrongAddresses { instead } => u64::from(*instead),
@@ -111,7 +111,7 @@ pub(crate) fn end<'a>(
     if let Some(rule) = ongoing.rule {
         world.unscript(rule);
     }
-    if others.any(|other| do_the_same(&other.fault, &ongoing.fault)) {
+    if others.any(|other| have_same_effect(&other.fault, &ongoing.fault)) {
         return;
     }
     match &ongoing.fault {
@@ -152,7 +152,7 @@ pub(crate) fn end<'a>(
 }
 
 /// Whether two faults have the same effect on the same thing, so that the first one to end must not undo it.
-fn do_the_same(one: &Fault, other: &Fault) -> bool {
+fn have_same_effect(one: &Fault, other: &Fault) -> bool {
     match (one, other) {
         (Fault::Slow { node, .. }, Fault::Slow { node: same, .. })
         | (Fault::Silence { node, .. }, Fault::Silence { node: same, .. })

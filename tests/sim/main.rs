@@ -54,7 +54,7 @@ fn seeds() {
 
 /// Replays the stored regressions in `tests/sim/regressions`: scenarios that once found a bug, after shrinking.
 #[test]
-fn what_was_found_once_is_right_now() {
+fn stored_regressions_pass() {
     for (path, stored) in store::regressions().unwrap() {
         let violations = run::checked(&stored.scenario, &mut |_| {}).violations;
         assert!(

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_comes_back_from_its_file_as_it_was() {
+    fn a_stored_scenario_is_loaded_unchanged() {
         let folder = folder("store");
         for seed in 0..300 {
             let stored = Stored {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_regression_can_be_read_and_tells_its_story() {
+    fn every_regression_can_be_loaded_and_has_a_story() {
         for (path, stored) in regressions().unwrap() {
             assert!(!stored.story.trim().is_empty(), "{}", path.display());
         }

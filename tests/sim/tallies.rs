@@ -1172,7 +1172,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_call_and_state_that_is_expected_can_be_met() {
+    fn each_expected_fault_call_and_state_can_be_counted() {
         let mut run = Watched::new();
         for fault in 0..run.scenario.faults.len() {
             run.see(Who::World, What::FaultBegins { fault });
@@ -1336,7 +1336,7 @@ mod tests {
     }
 
     #[test]
-    fn expected_fates_and_failures_are_those_of_the_library() {
+    fn expected_error_codes_and_failures_are_those_of_the_library() {
         let codes: Vec<_> = (-1..=120)
             .map(|code| ErrorCode::from_code(code).name())
             .collect();
@@ -1373,7 +1373,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_add_up_and_the_table_shows_what_was_never_met() {
+    fn counts_add_up_and_the_table_shows_zeros() {
         let mut run = Watched::new();
         run.see(
             THREAD,

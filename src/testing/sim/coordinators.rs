@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_node_coordinates_and_another_after_it_moved() {
+    fn a_key_has_one_coordinator_and_another_after_a_move() {
         let mut all = SimCoordinators::default();
         let key: Arc<str> = "t".into();
         let first = all.leader(KIND, &key, three).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_over_loads_first() {
+    fn a_coordinator_that_takes_over_loads_first() {
         let mut all = SimCoordinators {
             load_time: Duration::from_secs(1),
             ..SimCoordinators::default()

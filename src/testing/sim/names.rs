@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_leads_where_it_was_told_to_and_an_address_to_itself() {
+    fn a_name_resolves_to_its_addresses_and_an_address_to_itself() {
         let names = SimNames::new();
         assert_eq!(addresses(&names, "broker"), None);
         names.set("broker", vec![right()]);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_astray_do_so_besides_the_right_address_or_instead() {
+    fn wrong_addresses_come_in_addition_to_the_right_ones_or_instead() {
         let names = SimNames::new();
         names.set("broker", vec![right()]);
         for (instead, expected) in [(false, vec![wrong(), right()]), (true, vec![wrong()])] {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_service_that_fails_knows_addresses_only() {
+    fn a_failing_name_service_resolves_addresses_only() {
         let names = SimNames::new();
         names.set("broker", vec![right()]);
         names.fail(true);

@@ -217,7 +217,7 @@ impl SaslSession {
             SaslSessionState::Begins => api == ApiKey::ApiVersions && !self.has_been_known,
             SaslSessionState::Known(None) => true,
             SaslSessionState::Known(Some(end)) => now < end,
-            // No other request is legal during an authentication: those sent before a re-authentication arrive before it.
+            // No other request is legal now: those sent before a re-authentication arrive before it.
             SaslSessionState::Plain | SaslSessionState::Token | SaslSessionState::TokenRefused => {
                 false
             }

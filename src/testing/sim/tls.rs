@@ -33,7 +33,7 @@ pub enum TlsTrouble {
     IsPlain,
     /// A web server listens at its address.
     IsWeb,
-    /// It sends random bytes.
+    /// It sends bytes that are not TLS.
     IsNoise,
     /// It sends only a part of a flight of the handshake, and ends the connection.
     Cuts {

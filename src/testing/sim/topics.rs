@@ -225,7 +225,7 @@ pub(crate) struct SimTopics {
 impl SimTopics {
     /// Topics with deterministic ids.
     #[cfg(any(test, feature = "_internals"))]
-    pub(crate) fn with_ids_of_their_own() -> Self {
+    pub(crate) fn with_deterministic_ids() -> Self {
         Self {
             by_name: BTreeMap::new(),
             ids: TopicIds {
@@ -243,7 +243,7 @@ impl SimTopics {
 
     #[cfg(any(test, feature = "_internals"))]
     /// Recreates all topics empty, as in another cluster.
-    pub(crate) fn make_all_again(&mut self) {
+    pub(crate) fn recreate_all(&mut self) {
         for (name, topic) in &mut self.by_name {
             topic.id = self.ids.next();
             topic.incarnation = count_up(&mut self.made, name);
@@ -364,16 +364,16 @@ mod tests {
     }
 
     #[test]
-    fn topics_with_ids_of_their_own_have_the_same_in_each_run() {
+    fn topic_ids_of_a_simulation_are_deterministic() {
         let run = || {
-            let mut topics = SimTopics::with_ids_of_their_own();
+            let mut topics = SimTopics::with_deterministic_ids();
             let mut made = Vec::new();
             for name in ["a", "b", "a"] {
                 let _ = topics.delete(name);
                 let topic = topics.create(name, TopicSettings::DEFAULT).unwrap();
                 made.push((topic.id, topic.incarnation));
             }
-            topics.make_all_again();
+            topics.recreate_all();
             made.extend(
                 topics
                     .iter()
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_lost_its_leader_elects_nobody_until_it_may() {
+    fn a_partition_without_elections_stays_without_a_leader() {
         let alive = BTreeSet::from([0, 1]);
         let mut role = SimPartition::new(vec![0, 1], &alive, 7, PartitionLog::default()).role;
         assert_eq!((role.leader, role.epoch), (Some(0), 7));

@@ -107,11 +107,11 @@ fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<
             .then(|| "was told no offset, although brokers tell it".to_owned());
     }
     let batches = &facts.logs.batches;
-    let is_told = |copy: &&super::logs::Stored| {
+    let has_observer = |copy: &&super::logs::Stored| {
         let log = batches[copy.batch].log;
         log.topic == record.topic && log.partition == partition && copy.offset == offset
     };
-    if record.copies.iter().any(|copy| is_told(&copy)) {
+    if record.copies.iter().any(|copy| has_observer(&copy)) {
         return None;
     }
     let copies: Vec<_> = record
@@ -132,7 +132,7 @@ mod tests {
     use crate::scenario::{Api, Fault};
 
     #[test]
-    fn a_record_that_is_where_it_was_said_to_be_passes_also_when_it_is_lost_later() {
+    fn a_record_at_the_acknowledged_offset_passes_even_if_it_is_lost_later() {
         let mut story = Story::new(Acknowledged::default());
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_nowhere_or_elsewhere_is_found() {
+    fn an_acknowledged_record_that_is_missing_or_misplaced_is_caught() {
         for (topic, partition, offset) in [("t", 0, 1), ("t", 1, 0), ("u", 0, 0), ("t", 0, -1)] {
             let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_written_elsewhere_is_found() {
+    fn a_record_in_another_partition_is_caught() {
         for (topic, partition, expected) in [("t", 0, 0), ("t", 1, 1), ("u", 0, 1)] {
             let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn without_acks_there_is_no_offset() {
+    fn with_acks_0_there_is_no_offset() {
         let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[]);
         story.send(0, "t", 0);
         story.told(0, acknowledged("t", 0, -1));
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_calls_a_record_a_duplicate_gives_no_offset() {
+    fn a_record_called_a_duplicate_has_no_offset_to_check() {
         let fault = error(Api::Produce, Some("t"), None, 46, false);
         let mut story = Story::with(Acknowledged::default(), &[], &[fault]);
         story.send(0, "t", 0);
@@ -188,7 +188,7 @@ mod tests {
         assert_eq!(story.found(), [""; 0]);
     }
     #[test]
-    fn without_acks_a_record_that_is_nowhere_is_found_if_nothing_went_wrong() {
+    fn with_acks_0_a_missing_record_is_caught_if_nothing_went_wrong() {
         for (is_there, fate, begins, expected) in [
             (true, "silent", false, 0),
             (false, "silent", false, 1),

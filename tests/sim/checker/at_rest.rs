@@ -21,7 +21,7 @@ use crate::scenario::{Fault, Scenario};
 #[derive(Default)]
 pub(super) struct Memory {
     /// By producer: since when threads have waited although all memory is free.
-    waits_for_nothing: Vec<Option<FactsMoment>>,
+    waits_for_free_memory: Vec<Option<FactsMoment>>,
     /// Time to connect and exchange a few requests.
     round_trips: Duration,
 }
@@ -31,7 +31,7 @@ impl Memory {
         let network = &scenario.network;
         let us = network.connect_us.saturating_add(network.latency_us);
         Self {
-            waits_for_nothing: Vec::new(),
+            waits_for_free_memory: Vec::new(),
             round_trips: Duration::from_micros(us.saturating_mul(20)),
         }
     }
@@ -45,7 +45,7 @@ impl Rule for Memory {
         if let (What::CallEnds { .. }, Some(call)) = (&event.what, &facts.ended_call) {
             let waiting = call
                 .producer
-                .and_then(|producer| self.waits_for_nothing.get_mut(producer));
+                .and_then(|producer| self.waits_for_free_memory.get_mut(producer));
             if let (Call::Send(_), Some(waiting)) = (&call.what, waiting) {
                 *waiting = None;
             }
@@ -81,7 +81,7 @@ impl Memory {
         glance: &Glance,
         found: &mut Found,
     ) {
-        let waiting = &mut self.waits_for_nothing;
+        let waiting = &mut self.waits_for_free_memory;
         waiting.resize(waiting.len().max(index + 1), None);
         let is_free = snapshot.memory_free_bytes == snapshot.memory_total_bytes;
         let waits = snapshot.threads_waiting_for_memory > 0 && is_free;
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_wait_for_memory_while_all_of_it_is_free_are_found() {
+    fn threads_that_wait_for_free_memory_are_caught() {
         let mut story = Story::new(Memory::default());
         for (at_us, free, expected) in [
             (0, 10, 0),
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_whole_passes_and_what_is_in_use_does_while_there_is_work() {
+    fn free_memory_passes_and_used_memory_passes_while_there_is_work() {
         let mut story = Story::new(Memory::default());
         whole(&mut story);
         story.snapshot(|snapshot| snapshot.memory_free_bytes = 60);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_comes_back_twice_or_never_is_found() {
+    fn memory_released_twice_or_never_is_caught() {
         let mut story = Story::new(Memory::default());
         whole(&mut story);
         story.snapshot(|snapshot| snapshot.memory_free_bytes = 101);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_when_all_is_idle_is_found() {
+    fn records_left_in_an_idle_producer_are_caught() {
         for left in 0..4 {
             let mut story = Story::new(Memory::default());
             whole(&mut story);
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_queued_or_grows_while_all_is_idle_is_found() {
+    fn queues_and_growth_in_an_idle_producer_are_caught() {
         let grow = fault(Fault::GrowTopic {
             topic: "t".into(),
             to: 100,

@@ -103,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn callbacks_that_run_twice_never_or_too_late_are_found() {
+    fn callbacks_that_run_twice_never_or_too_late_are_caught() {
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));

@@ -207,7 +207,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_are_told_what_their_state_says_pass() {
+    fn results_consistent_with_the_transaction_state_pass() {
         let mut story = story();
         story.transactional_call(Call::BeginTransaction, Some("WrongState"));
         story.transactional_call(init(), Some("TimedOut"));
@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_are_told_otherwise_are_found() {
+    fn results_inconsistent_with_the_transaction_state_are_caught() {
         type Calls = &'static [(fn() -> Call, Option<&'static str>)];
         let cases: [Calls; 9] = [
             &[(|| Call::BeginTransaction, None)],
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_taken_without_a_transaction_is_found() {
+    fn a_record_accepted_without_a_transaction_is_caught() {
         let mut story = story();
         story.transactional_call(init(), None);
         story.begins_transaction();

@@ -71,7 +71,7 @@ mod tests {
     use crate::scenario::Fault;
 
     #[test]
-    fn a_record_of_a_committed_transaction_that_is_not_seen_is_found() {
+    fn an_invisible_record_of_a_committed_transaction_is_caught() {
         for (committed, outcome, expected) in [
             (Some(true), acknowledged("t", 0, 0), 0),
             (Some(false), acknowledged("t", 0, 0), 1),
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_transaction_that_is_not_committed_and_is_seen_is_found() {
+    fn a_visible_record_of_an_uncommitted_transaction_is_caught() {
         for (ends, marker, expected) in [
             (Some((false, None)), true, 1),
             (Some((false, None)), false, 0),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_the_coordinator_ended_unasked_is_excused_if_requests_were_held_back() {
+    fn a_transaction_ended_by_a_delayed_request_is_excused() {
         for (is_held_back, is_unasked, expected) in
             [(true, true, 0), (false, true, 1), (true, false, 1)]
         {
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_comes_late_and_a_log_that_was_cut_are_excused() {
+    fn late_batches_and_truncated_logs_are_excused() {
         for (late, cut, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
             let mut story = Story::transactional(Committed);
             story.begins_transaction();

@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_as_it_was_sent_passes_and_what_does_not_is_found() {
+    fn changed_contents_are_caught() {
         for (contents, timestamp, expected) in [(5, 70, 0), (6, 70, 1), (5, 71, 1), (6, 71, 2)] {
             let mut story = story(false);
             story.send_with(0, "t", 5, Some(70));
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_nobody_offered_is_found() {
+    fn a_record_that_was_never_offered_is_caught() {
         let mut story = story(false);
         story.append_with("t", 0, &[(3, 5, 70)]);
         assert_eq!(story.found().len(), 1);
     }
 
     #[test]
-    fn the_time_may_be_the_brokers_or_that_of_sending() {
+    fn log_append_time_and_missing_timestamps_pass() {
         let mut appended = story(true);
         appended.send_with(0, "t", 5, Some(70));
         appended.append_with("t", 0, &[(0, 5, 71)]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_that_is_told_and_was_not_given_is_found_unless_the_broker_had_the_record() {
+    fn a_wrong_acknowledged_timestamp_is_caught_unless_the_batch_is_a_duplicate() {
         for (told, is_duplicate, expected) in [
             (70, false, 0),
             (71, false, 1),

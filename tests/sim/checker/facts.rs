@@ -111,7 +111,7 @@ pub(crate) struct RecordFacts {
 
 impl RecordFacts {
     /// Whether somebody learns the outcome, at the latest at the end of the run.
-    pub(crate) fn is_told(&self) -> bool {
+    pub(crate) fn has_observer(&self) -> bool {
         self.has_callback || !self.future_dropped
     }
 }
@@ -218,7 +218,7 @@ impl Facts {
 
     /// Records whose send calls have not returned. Each may be complete already: its batch may be sent while its thread
     /// still packs it or another one.
-    pub(crate) fn on_their_way(&self, producer: ProducerIndex) -> impl Iterator<Item = RecordId> {
+    pub(crate) fn sends_in_progress(&self, producer: ProducerIndex) -> impl Iterator<Item = RecordId> {
         let calls = self.open_calls.values();
         let calls = calls.filter(move |call| call.producer == Some(producer));
         calls.filter_map(|call| match call.what {

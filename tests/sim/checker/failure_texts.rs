@@ -58,7 +58,7 @@ mod tests {
     use crate::events::RecordId;
 
     #[test]
-    fn a_failure_that_does_not_name_its_topic_is_found() {
+    fn an_error_text_without_its_topic_is_caught() {
         let mut story = Story::new(FailureTexts);
         story.send(0, "orders", 0);
         story.told(0, failed("orders-0: no leader", false));

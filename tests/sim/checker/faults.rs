@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn producers_are_forgotten_at_a_moment_or_as_long_as_that_lasts() {
+    fn producer_state_is_lost_at_once_or_while_a_fault_lasts() {
         let forget = |for_ms| TimedFault {
             at_ms: 1,
             for_ms,
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_that_brokers_give_after_writing_are_those_of_the_document() {
+    fn the_error_codes_after_a_write_are_those_of_the_document() {
         let document = include_str!("../../../docs/RELIABILITY.md");
         let mut rows = 0;
         for line in document.lines().filter(|line| line.starts_with("| `")) {

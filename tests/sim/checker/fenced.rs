@@ -51,7 +51,7 @@ mod tests {
     use crate::checker::story::{Story, Transactional};
 
     #[test]
-    fn a_record_that_becomes_visible_after_its_producer_was_fenced_is_found() {
+    fn a_record_that_becomes_visible_after_fencing_is_caught() {
         for (shows_first, expected) in [(true, 0), (false, 1)] {
             let mut story = Story::transactional(Fenced);
             story.begins_transaction();

@@ -243,7 +243,7 @@ impl Rule for CallTime {
             let splits = snapshot.map_or(*seen, |snapshot| snapshot.batches_split);
             if std::mem::replace(seen, splits) != splits {
                 let flushes = self.open.values_mut().filter(|it| it.is_flush_of(producer));
-                flushes.for_each(|flush| flush.may_wait_for_all(facts));
+                flushes.for_each(|flush| flush.add_all_incomplete_records(facts));
             }
         }
         self.open.retain(|_, waiting| {
@@ -312,7 +312,7 @@ impl Waiting {
             besides: Vec::new(),
             free: None,
         };
-        waiting.may_wait_for_those_on_their_way(facts);
+        waiting.add_sends_in_progress(facts);
         waiting.update(facts, None);
         waiting
     }
@@ -329,7 +329,7 @@ impl Waiting {
     }
 
     /// Adds the records whose send calls are in progress: they may be in a batch, and their threads may be packing.
-    fn may_wait_for_those_on_their_way(&mut self, facts: &Facts) {
+    fn add_sends_in_progress(&mut self, facts: &Facts) {
         let waits_for_batches = matches!(
             self.call.what,
             Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
@@ -338,12 +338,12 @@ impl Waiting {
             return;
         }
         let producer = self.call.producer.into_iter();
-        let on_their_way = producer.flat_map(|producer| facts.on_their_way(producer));
-        self.besides = on_their_way.collect();
+        let sends_in_progress = producer.flat_map(|producer| facts.sends_in_progress(producer));
+        self.besides = sends_in_progress.collect();
     }
 
     /// Adds all records that the producer has accepted and not completed.
-    fn may_wait_for_all(&mut self, facts: &Facts) {
+    fn add_all_incomplete_records(&mut self, facts: &Facts) {
         let open = facts.records().filter(|record| {
             Some(record.producer) == self.call.producer
                 && record.taken.is_some()
@@ -400,8 +400,8 @@ impl Waiting {
             let snapshot = glance.producers.get(index)?.snapshot?;
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
             // The count may include records whose `send` has not returned.
-            let on_their_way = facts.on_their_way(index).count() as u64;
-            Some(counted >= facts.producers.get(index)?.taken + on_their_way)
+            let sends_in_progress = facts.sends_in_progress(index).count() as u64;
+            Some(counted >= facts.producers.get(index)?.taken + sends_in_progress)
         });
         is_of_all && counted == Some(true)
     }
@@ -443,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_not_done_in_time_is_found_once() {
+    fn a_record_that_exceeds_delivery_timeout_is_caught_once() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
         story.at_ms(500).send(0, "t", 0);
         story.at_ms(1_600).glance(&[]);
@@ -455,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_that_runs_too_late_is_found() {
+    fn a_callback_that_runs_too_late_is_caught() {
         for (at_ms, expected) in [(1_100, 0), (1_101, 1)] {
             let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
             story.send_calling(0, "t", 0);
@@ -465,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_looks_the_producers_count_tells_how_many_are_late() {
+    fn without_polled_futures_late_records_are_found_by_the_producers_count() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
         story.look_away();
         story.send(0, "t", 0);
@@ -478,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_are_done_and_those_that_nobody_watches_pass_and_user_code_is_let_off() {
+    fn completed_and_unwatched_records_pass_and_user_code_time_does_not_count() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         story.send(1, "t", 0);
@@ -495,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_has_its_bound() {
+    fn each_call_has_its_time_limit() {
         let record = RecordId(0);
         let calls = [
             (Call::Send(record), 300),
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn user_code_is_let_off_the_time_of_a_call() {
+    fn user_code_time_does_not_count_for_a_call() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         let call = story.call(Call::TrySend(RecordId(0)));
@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_records_ends_when_they_are_done() {
+    fn waiting_calls_return_when_their_records_are_complete() {
         let record = RecordId(0);
         for call in [
             Call::Get {
@@ -592,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn the_producers_count_tells_of_records_that_nobody_watches() {
+    fn unwatched_records_are_judged_by_the_producers_count() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         story.drop_future(0);
@@ -614,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_waits_for_what_was_sent_before_and_for_nothing_else() {
+    fn a_flush_waits_for_the_records_sent_before_it_only() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         let call = story.call(Call::Flush { timeout: None });
@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_has_ended_before_its_records_is_found() {
+    fn a_transaction_that_ends_before_its_records_complete_is_caught() {
         for (done, returned, expected) in [
             (&[0][..], Returned::Ok, 0),
             (&[], Returned::Ok, 1),
@@ -676,7 +676,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_never_ends_is_found() {
+    fn a_call_that_never_returns_is_caught() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         story.call(Call::Flush { timeout: None });

@@ -70,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn each_record_is_heard_of_at_both_ends() {
+    fn both_interceptor_calls_of_a_record_pass() {
         assert_eq!(hears(&[true, true, false, false]).found(), [""; 0]);
         assert_eq!(hears(&[true, false, false]).found().len(), 1);
         assert_eq!(hears(&[false, true]).found().len(), 1);
     }
 
     #[test]
-    fn one_that_is_not_heard_of_is_missed_when_its_sender_has_ended() {
+    fn a_missing_interceptor_call_is_caught_when_the_sender_has_ended() {
         for (has_ended, expected) in [(true, 1), (false, 0)] {
             let mut story = hears(&[true, true, false]);
             story.producer(|producer| producer.sender_has_ended = has_ended);

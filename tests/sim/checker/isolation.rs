@@ -536,7 +536,7 @@ mod tests {
     ];
 
     #[test]
-    fn without_faults_every_record_gets_through() {
+    fn without_faults_every_record_is_delivered() {
         let mut story = isolation(&[], &[]);
         story.send(0, "t", 0);
         story.told(0, acknowledged("t", 0, 0));
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_and_partitions_that_never_were_are_no_matter() {
+    fn missing_topics_and_partitions_are_excused() {
         for (topic, partition) in [("x", 0), ("t", 2), ("not legal", 0)] {
             let mut story = isolation(&[], &[]);
             story.send(0, topic, partition);
@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_another_topic_or_partition_is_no_excuse() {
+    fn a_fault_of_another_topic_or_partition_is_no_excuse() {
         let of = |topic: &str, partition: i32| {
             fault(Fault::Truncate {
                 topic: topic.into(),
@@ -588,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_begins_later_is_no_excuse_and_a_hurry_is_one() {
+    fn a_later_fault_is_no_excuse_and_a_short_time_out_is_one() {
         let rebuild = fault(Fault::Rebuild);
         let mut story = isolation(SHORT, &[rebuild]);
         story.send(0, "t", 0);
@@ -606,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn another_broker_is_no_excuse_where_a_producer_is_established() {
+    fn a_fault_of_another_broker_is_no_excuse_for_an_established_partition() {
         for (node, established, expected) in [(1, true, 1), (0, true, 0), (1, false, 0)] {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
             if established {
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_fault_is_over_records_get_through_unless_it_leaves_something_behind() {
+    fn after_a_fault_records_are_delivered_unless_it_has_lasting_effects() {
         let deletes = Fault::DeleteTopic { topic: "t".into() };
         for (what, ends, expected) in [
             (Fault::Hang { node: 0 }, true, 1),
@@ -642,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_a_broker_that_is_not_there_is_no_excuse() {
+    fn a_fault_of_a_missing_broker_is_no_excuse() {
         for (node, expected) in [(2, 0), (3, 1)] {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
             story.begins(0);
@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_healing_records_get_through() {
+    fn after_the_healing_records_are_delivered() {
         for (sent_ms, expected) in [(4, 0), (200, 1)] {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node: 0 })]);
             story.begins(0);
@@ -673,7 +673,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_a_topic_has_not_when_it_is_made_again_need_not_recover() {
+    fn a_partition_missing_in_the_recreated_topic_need_not_recover() {
         for (partition, expected) in [(0, 1), (1, 0)] {
             let again = fault(Fault::RecreateTopic {
                 topic: "t".into(),
@@ -689,7 +689,7 @@ mod tests {
     }
 
     #[test]
-    fn some_failures_are_excused_for_their_reason_alone() {
+    fn some_failures_are_excused_by_their_kind() {
         for (kind, closes, expected) in [
             ("Closed", true, 0),
             ("Closed", false, 1),
@@ -710,7 +710,7 @@ mod tests {
     }
 
     #[test]
-    fn a_producer_that_is_closed_by_nobody_is_found() {
+    fn a_closed_error_without_a_close_is_caught() {
         for closes in [false, true] {
             let mut story = Story::new(ClosedByNobody);
             story.send(0, "t", 0);

@@ -68,8 +68,8 @@ impl Rule for LeftOpen {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         for id in facts.transactions.open() {
             let of_it = || facts.transactions.last_with(id);
-            let is_told = of_it().all(|last| last.ended.is_some());
-            if is_told && !of_it().any(|last| may_be_open(facts, last.producer)) {
+            let has_observer = of_it().all(|last| last.ended.is_some());
+            if has_observer && !of_it().any(|last| may_be_open(facts, last.producer)) {
                 let text = format!(
                     "a transaction of {id} is left open, and all were told that theirs have ended"
                 );
@@ -136,7 +136,7 @@ mod tests {
     use crate::events::Returned;
 
     #[test]
-    fn a_transaction_that_was_called_ended_and_is_open_at_the_coordinator_is_found() {
+    fn an_ended_transaction_that_is_open_at_the_coordinator_is_caught() {
         for (ends_there, kind, expected) in [
             (true, None, 0),
             (false, None, 1),
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_producer_can_help_is_excused() {
+    fn open_transactions_beyond_the_producers_control_are_excused() {
         let faults = [
             fault(Fault::Hang { node: 0 }),
             fault(Fault::Rebuild),
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_open_transaction_of_another_producer_is_excused_unless_that_one_was_fenced_before() {
+    fn an_open_transaction_of_another_unfenced_producer_is_excused() {
         for (is_before, expected) in [(true, 1), (false, 0)] {
             let mut story = Story::of(LeftOpen, &transactional_scenario(&[]));
             if is_before {
@@ -206,21 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_opened_when_all_were_told_that_theirs_have_ended_is_found_at_the_end() {
-        for (is_told, expected) in [(true, 1), (false, 0)] {
+    fn a_transaction_opened_after_all_were_reported_as_ended_is_caught_at_the_end() {
+        for (has_observer, expected) in [(true, 1), (false, 0)] {
             let mut story = Story::transactional(LeftOpen);
             story.begins_transaction();
             story.aborts(None);
-            if !is_told {
+            if !has_observer {
                 story.begins_transaction();
             }
             story.coordinated(Coordinated::Opened);
-            assert_eq!(story.end().len(), expected, "{is_told}");
+            assert_eq!(story.end().len(), expected, "{has_observer}");
         }
     }
 
     #[test]
-    fn an_abort_that_follows_a_commit_which_failed_ends_the_transaction_too() {
+    fn an_abort_after_a_failed_commit_ends_the_transaction() {
         let mut story = Story::transactional(LeftOpen);
         story.begins_transaction();
         story.coordinated(Coordinated::Opened);
@@ -231,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_an_ended_transaction_that_is_undecided_at_the_end_is_found() {
+    fn an_undecided_record_of_an_ended_transaction_is_caught() {
         for (marked, late, ends, expected) in [
             (true, false, true, 0),
             (false, false, true, 1),

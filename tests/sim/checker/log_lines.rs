@@ -119,7 +119,7 @@ mod tests {
     use crate::checker::story::{Story, scenario};
 
     #[test]
-    fn a_flood_of_lines_is_found_and_one_for_each_failing_callback_is_not() {
+    fn a_flood_of_log_lines_is_caught_but_not_one_line_for_each_failing_callback() {
         let line = || What::LogLine {
             level: log::Level::Warn,
             text: "again".into(),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_differ_in_numbers_alone_are_a_flood_sooner() {
+    fn lines_that_differ_only_in_numbers_have_a_lower_limit() {
         for (pause_us, user_code, expected) in
             [(100_000, false, 0), (20_000, false, 1), (20_000, true, 0)]
         {

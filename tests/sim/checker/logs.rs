@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_a_transaction_is_seen_if_the_next_marker_of_its_producer_says_so() {
+    fn a_transactional_batch_is_visible_if_the_next_marker_of_its_producer_commits() {
         let mut logs = Logs::default();
         let of = |producer_id: i64, base_offset: i64, transactional: bool| {
             let producer = (producer_id, 0, 0);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_goes_with_its_topic_is_there_no_more() {
+    fn truncated_records_and_deleted_topics_are_gone() {
         let mut logs = Logs::default();
         let first = logs.append(batch(0, &[0, 1]));
         let second = logs.append(batch(2, &[2, 3]));

@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reporter_is_told_things_in_their_order() {
+    fn reporter_calls_out_of_order_are_caught() {
         use Report::{Close, Context, Init};
         for (reports, expected) in [
             (
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reporter_that_is_never_closed_is_found_when_its_sender_has_ended() {
+    fn a_reporter_that_is_never_closed_is_caught_when_its_sender_has_ended() {
         for (has_ended, expected) in [(true, 1), (false, 0)] {
             let mut story = told(&[Report::Context, Report::Init]);
             story.producer(|producer| producer.sender_has_ended = has_ended);
@@ -282,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_is_there_and_was_not_told_is_found_and_so_is_one_that_is_gone() {
+    fn metrics_that_were_not_reported_as_added_or_removed_are_caught() {
         for (names, expected) in [(["a", "b"], 0), (["a", "c"], 1)] {
             let mut story = told(&[Report::Context, Report::Init, change("a"), change("b")]);
             let metrics = MetricsGlance {
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_that_disagree_with_what_happened_are_found() {
+    fn wrong_totals_are_caught() {
         for (sent, errors, retries, splits, expected) in [
             (3.0, 3.0, 0.0, 0.0, 0),
             (3.0, 4.0, 0.0, 0.0, 0),

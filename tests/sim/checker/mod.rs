@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn no_event_of_a_good_run_can_be_left_out_unseen() {
+    fn leaving_out_any_event_of_a_good_run_is_caught() {
         let scenario = scenario(&[], &[]);
         let events = GoodRun::of(2);
         for left_out in 0..events.len() {
@@ -360,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_is_broken_over_and_over_says_so_a_few_times() {
+    fn repeated_violations_of_a_rule_are_limited() {
         let mut found = Found::default();
         for number in 0..100 {
             found.add("a", Duration::ZERO, number.to_string());
@@ -369,11 +369,11 @@ mod tests {
         assert_eq!(found.violations.len(), 2 * VIOLATIONS_OF_A_RULE as usize);
     }
 
-    /// Benchmark for changes of rules: `cargo test --release --test … what_it_costs -- --nocapture --ignored`.
+    /// Benchmark for changes of rules: `cargo test --release --test … checker_benchmark -- --nocapture --ignored`.
     #[test]
     #[ignore = "it measures"]
     #[allow(clippy::disallowed_methods, reason = "real time is what it measures")]
-    fn what_it_costs() {
+    fn checker_benchmark() {
         let faults: Vec<_> = (0..20).map(|_| fault(Fault::Cut { node: 0 })).collect();
         let scenario = scenario(&[], &faults);
         let events = GoodRun::of(70);

@@ -127,7 +127,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_call_that_gives_up_before_max_block_is_found() {
+    fn a_call_that_times_out_before_max_block_is_caught() {
         for (kind, after_ms, expected) in [
             ("MetadataTimeout", 199, 0),
             ("MetadataTimeout", 198, 1),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_times_out_before_its_time_is_found_unless_its_batch_is_older() {
+    fn an_early_delivery_time_out_is_caught_unless_the_batch_is_older() {
         for (is_older, after_ms, expected) in [
             (false, 999, 0),
             (false, 998, 1),
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_record_that_was_done_before_is_a_fellow_only_if_it_failed_too_or_batches_are_divided()
+    fn an_older_completed_record_shares_the_batch_only_if_it_failed_too_or_the_batch_was_split()
      {
         for (fails, divides, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
             let mut story = Story::with(NotEarly::default(), SHORT, &[]);

@@ -69,7 +69,7 @@ mod tests {
     use crate::scenario::Api;
 
     #[test]
-    fn a_record_that_is_written_before_or_after_it_was_called_not_written_is_found() {
+    fn a_written_record_whose_error_says_not_written_is_caught() {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_may_be_written_is_or_is_not() {
+    fn a_record_that_may_be_written_passes_either_way() {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_broker_that_lies_is_an_excuse() {
+    fn only_a_false_error_of_a_broker_is_an_excuse() {
         for (topic, code, after, expected) in [
             ("t", 10, true, 0),
             ("u", 10, true, 1),

@@ -150,7 +150,7 @@ mod tests {
     use crate::scenario::Fault;
 
     #[test]
-    fn offsets_that_do_not_go_with_their_transaction_are_found() {
+    fn offsets_that_disagree_with_their_transaction_are_caught() {
         for (commits, given, expected) in [
             (true, Some(5), 0),
             (true, None, 1),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_offsets_of_a_transaction_count_and_those_that_were_not_taken_need_not() {
+    fn the_last_accepted_offsets_of_a_transaction_count() {
         for (kind, given, expected) in [
             (None, 6, 0),
             (None, 5, 1),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn in_doubt_offsets_go_with_the_records() {
+    fn after_a_commit_in_doubt_offsets_go_with_the_records() {
         for (seen, given, expected) in [
             (true, true, 0),
             (true, false, 1),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_that_were_held_back_and_come_late_are_excused() {
+    fn delayed_offsets_are_excused() {
         for (is_held_back, goes_back, expected) in [
             (true, false, 0),
             (true, true, 0),
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_goes_back_is_found() {
+    fn a_group_offset_that_goes_back_is_caught() {
         let mut story = Story::transactional(OffsetsAgree::default());
         for (offset, expected) in [(5, 0), (6, 0), (5, 1)] {
             story.offset_committed("g", "t", 0, offset);

@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_copy_is_found() {
+    fn a_duplicate_is_caught() {
         assert_eq!(twice(&mut Story::new(Once)), 1);
         let mut other_partition = Story::new(Once);
         other_partition.send(0, "t", None);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn one_copy_passes_and_so_does_one_after_the_first_was_lost() {
+    fn a_single_copy_passes_and_so_does_a_retry_after_a_loss() {
         let mut story = Story::new(Once);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers_that_forget_are_an_excuse_for_their_partition_and_time_alone() {
+    fn lost_producer_state_is_an_excuse_for_its_partition_and_time_only() {
         let forget = |partition| {
             fault(Fault::ForgetProducers {
                 topic: "t".into(),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_denies_numbers_is_an_excuse_and_one_that_says_not_leader_is_none() {
+    fn a_denied_sequence_number_is_an_excuse_and_not_leader_is_none() {
         for (code, after, expected) in [(45, false, 0), (6, true, 1), (10, true, 0), (7, true, 1)] {
             let fault = error(Api::Produce, Some("t"), None, code, after);
             let mut story = Story::with(Once, &[], &[fault]);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn without_idempotence_only_what_makes_a_retry_is_an_excuse() {
+    fn without_idempotence_only_a_possible_retry_is_an_excuse() {
         let cut = fault(Fault::Cut { node: 0 });
         assert_eq!(twice(&mut Story::with(Once, PLAIN, &[])), 1);
         let mut story = Story::with(Once, PLAIN, std::slice::from_ref(&cut));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_a_broker_takes_for_another_is_found() {
+    fn a_batch_wrongly_taken_for_a_duplicate_is_caught() {
         let mut story = Story::new(TakenForAnother);
         story.send(0, "t", 0);
         story.send(1, "t", 0);

@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn records_in_another_order_than_they_were_sent_are_found() {
+    fn reordered_records_are_caught() {
         assert_eq!(turned(two(&[], &[])).found().len(), 1);
         let mut story = two(&[], &[]);
         story.append("t", 0, 0, &[0]);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_and_incarnations_have_orders_of_their_own_and_a_second_copy_has_none() {
+    fn order_is_checked_by_partition_and_incarnation_and_without_duplicates() {
         let mut story = two(&[], &[]);
         story.append("t", 1, 0, &[1]);
         story.append("t", 0, 0, &[0]);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_log_has_lost_has_no_place_in_the_order() {
+    fn lost_records_do_not_count_for_the_order() {
         let mut story = two(&[], &[]);
         story.append("t", 0, 0, &[1]);
         story.truncated("t", 0, 0);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idempotent_producer_is_excused_by_brokers_that_forget_or_deny() {
+    fn lost_producer_state_and_denied_sequences_excuse_an_idempotent_producer() {
         let forget = fault(Fault::ForgetProducers {
             topic: "t".into(),
             partition: 0,
@@ -293,7 +293,7 @@ mod tests {
     ];
 
     #[test]
-    fn with_one_in_flight_only_a_record_that_was_given_up_may_come_late() {
+    fn with_one_request_in_flight_only_an_expired_record_may_be_late() {
         for (outcome, expected) in [
             (failed("t-0: lost", true), 0),
             (failed("t-0: lost", false), 1),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn without_retries_leaders_that_move_are_an_excuse_and_with_both_there_is_no_promise() {
+    fn without_retries_moving_leaders_are_an_excuse_and_with_both_there_is_no_promise() {
         let keys = [("retries", "0")];
         let moved = fault(Fault::MoveLeader {
             topic: "t".into(),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn without_acks_order_is_kept_while_nothing_goes_wrong() {
+    fn with_acks_0_order_is_promised_while_nothing_goes_wrong() {
         let keys = [("acks", "0")];
         let cut = fault(Fault::Cut { node: 0 });
         assert_eq!(

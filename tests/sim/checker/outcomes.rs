@@ -48,7 +48,7 @@ impl Rule for Outcomes {
                 continue;
             };
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
-            let most = own.taken + facts.on_their_way(index).count() as u64;
+            let most = own.taken + facts.sends_in_progress(index).count() as u64;
             if !(own.taken..=most).contains(&counted) {
                 let text = format!(
                     "producer {index} took {} records and counted {counted} as acknowledged or failed",
@@ -66,7 +66,7 @@ impl Rule for Outcomes {
             .filter(|record| !facts.is_of_crashed(record))
         {
             let is_open = record.taken.is_some() && record.done.is_none();
-            if is_open && record.is_told() {
+            if is_open && record.has_observer() {
                 if let Some(unsaid) = unsaid
                     .get_mut(record.producer)
                     .filter(|unsaid| **unsaid > 0 && !record.has_callback)
@@ -94,7 +94,7 @@ mod tests {
     use crate::checker::story::{Story, acknowledged, failed};
 
     #[test]
-    fn outcomes_that_stay_as_they_are_pass() {
+    fn unchanged_outcomes_pass() {
         let mut story = Story::new(Outcomes);
         story.send_calling(0, "t", 0);
         story.told(0, failed("t-0: not yet", true).kind("Pending"));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_that_changes_or_never_comes_is_found() {
+    fn a_changed_or_missing_outcome_is_caught() {
         let mut story = Story::new(Outcomes);
         story.send_calling(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn futures_that_the_users_code_drops_or_reads_are_no_matter() {
+    fn futures_that_user_code_drops_or_reads_are_excused() {
         for (act, expected) in [("DropsFutures", 0), ("Gets", 1), ("Flushes", 2)] {
             let mut story = Story::new(Outcomes);
             story.send(0, "t", 0);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_the_producer_does_not_count_is_found() {
+    fn a_record_missing_in_the_producers_counts_is_caught() {
         let mut story = Story::new(Outcomes);
         story.send(0, "t", 0);
         story.drop_future(0);

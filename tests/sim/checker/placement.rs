@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_its_partition_passes_and_elsewhere_is_found() {
+    fn a_key_outside_its_partition_is_caught() {
         let of = |faults: &[_], keys: &[(&str, &str)]| {
             let scenario = scenario(keys, faults);
             Story::of(Placement::of(&scenario), &scenario)
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_key_or_with_a_partition_goes_anywhere() {
+    fn a_record_without_a_key_or_with_a_partition_passes_anywhere() {
         let scenario = scenario(&[], &[]);
         let mut story = Story::of(Placement::of(&scenario), &scenario);
         story.send(0, "t", None);

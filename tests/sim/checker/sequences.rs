@@ -76,7 +76,7 @@ impl First {
             Some(Outcome::Failed(failure)) => failure.may_be_written || may_be_left_out,
             Some(Outcome::Acknowledged { .. }) => false,
             // The outcome of a dropped future is unknown.
-            None => !record.is_told() || may_be_left_out,
+            None => !record.has_observer() || may_be_left_out,
         };
         // A record called a duplicate counts as written, whether or not it was.
         is_in_doubt || facts.faults.may_have_called_duplicate(record)
@@ -197,7 +197,7 @@ mod tests {
     use crate::scenario::{Api, Fault};
 
     #[test]
-    fn a_gap_in_the_numbers_or_a_first_one_that_is_not_0_is_found() {
+    fn a_sequence_gap_or_a_first_sequence_above_0_is_caught() {
         let mut story = Story::new(Gapless::default());
         story.append_as("t", 0, 0, &[0, 1], (7, 0, 0), 0);
         story.append_as("t", 0, 2, &[2], (7, 0, 2), 0);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_number_that_is_not_0_passes_behind_records_that_may_be_written() {
+    fn a_first_sequence_above_0_passes_after_records_that_may_be_written() {
         let mut story = Story::new(Gapless::default());
         story.send(0, "t", 0);
         story.append_as("t", 0, 0, &[1], (7, 0, 1), 0);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_number_that_is_not_0_passes_behind_a_refused_record_in_transactions_alone() {
+    fn a_first_sequence_above_0_passes_after_a_refused_record_in_transactions_only() {
         for transactional in [true, false] {
             let mut story = Story::transactional(Gapless::default());
             story.send(0, "t", 0);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_begin_again_at_0_after_the_last() {
+    fn sequence_numbers_wrap_to_0() {
         let forget = Fault::ForgetProducers {
             topic: "t".into(),
             partition: 0,
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers_that_forget_a_log_that_is_cut_and_a_topic_made_again_excuse_the_next_number() {
+    fn lost_state_truncation_and_a_recreated_topic_excuse_the_next_sequence() {
         let forget = Fault::ForgetProducers {
             topic: "t".into(),
             partition: 0,
@@ -291,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_under_the_same_number_are_found() {
+    fn other_bytes_with_the_same_sequence_are_caught() {
         let lie = error(Api::Produce, Some("t"), None, 10, true);
         let mut story = Story::with(SameBytes::default(), &[], &[lie]);
         story.send(0, "t", 0);
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_two_producers_is_found() {
+    fn a_producer_id_of_two_producers_is_caught() {
         let mut story = Story::new(OwnId);
         story.send(0, "t", 0);
         story.send_of(1, 1, "t", 0);

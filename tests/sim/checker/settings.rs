@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_those_that_the_library_comes_to() {
+    fn settings_are_derived_as_in_the_library() {
         let cases: &[&[(&str, &str)]] = &[
             &[],
             &[("acks", "1")],

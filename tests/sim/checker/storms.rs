@@ -277,7 +277,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_at_the_pace_of_the_shortest_backoff_pass_and_those_of_each_round_trip_do_not() {
+    fn retries_at_the_shortest_back_off_pass_and_retries_in_each_round_trip_do_not() {
         for (api, pause_us, expected) in [
             ("Metadata", 10_000, 0),
             ("Metadata", 200, 1),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn each_record_may_have_requests_of_its_own() {
+    fn each_record_may_have_a_request_of_its_own() {
         let mut story = requests(&[], &[]);
         for record in 0..5_000 {
             story.send(record, "t", 0);
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_hung_may_look_at_all_at_once() {
+    fn a_broker_that_hung_may_process_all_requests_at_once() {
         let hang = fault(Fault::Hang { node: 0 });
         for (faults, expected) in [(&[hang][..], 0), (&[], 1)] {
             let mut story = requests(faults, &[]);
@@ -332,7 +332,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_steps_and_does_nothing_is_found_once() {
+    fn a_busy_loop_of_the_sender_is_caught_once() {
         for (step, expected) in [
             (step(false, None), 1),
             (step(true, Some(0)), 1),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_wakes_all_the_time_is_found() {
+    fn a_sender_that_wakes_too_often_is_caught() {
         let refused = [fault(Fault::WrongCertificate {
             node: 0,
             wrong: WrongCertificate::Expired,

@@ -33,7 +33,7 @@ mod tests {
     use crate::checker::story::Story;
 
     #[test]
-    fn a_sender_that_panics_is_found() {
+    fn a_sender_that_panics_is_caught() {
         let mut story = Story::new(Panicked);
         story.world(What::LogLine {
             level: log::Level::Error,
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_never_ends_is_found() {
+    fn a_run_that_never_ends_is_caught() {
         let mut story = Story::new(Stuck);
         assert_eq!(story.found(), [""; 0]);
         story.world(What::Stuck {

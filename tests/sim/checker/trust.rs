@@ -29,7 +29,7 @@ mod tests {
     use crate::checker::story::Story;
 
     #[test]
-    fn a_handshake_with_a_broker_that_must_not_be_trusted_is_found() {
+    fn a_handshake_with_an_untrusted_broker_is_caught() {
         let mut story = Story::new(Trust);
         let handshake = |is_trusted| What::Handshake {
             is_newest: true,

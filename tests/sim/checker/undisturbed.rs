@@ -261,7 +261,7 @@ mod tests {
     use crate::scenario::Fault;
 
     #[test]
-    fn a_sender_that_sleeps_while_an_end_is_awaited_is_found_while_nothing_is_wrong() {
+    fn a_sender_that_sleeps_while_a_transactions_end_is_awaited_is_caught() {
         for (slept_ms, is_wrong, expected) in
             [(100, false, 0), (60_000, false, 1), (60_000, true, 0)]
         {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_fails_and_nothing_is_wrong_is_found() {
+    fn a_transaction_that_fails_without_faults_is_caught() {
         for (reason, expected) in [
             ("", 1),
             ("fault", 0),
@@ -324,7 +324,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_call_that_times_out_when_all_is_healed_is_found_if_it_had_the_time() {
+    fn a_call_that_times_out_after_the_healing_with_enough_time_is_caught() {
         for (is_healed, after_ms, expected) in
             [(true, 60_000, 1), (true, 5_000, 0), (false, 60_000, 0)]
         {
@@ -343,7 +343,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_time_out_over_and_over_when_all_is_healed_are_found_if_they_had_the_time_together()
+    fn repeated_time_outs_after_the_healing_with_enough_time_together_are_caught()
      {
         for (between, expected) in [(None, 1), (Some("WrongState"), 1), (Some("Abortable"), 0)] {
             let mut story = Story::with(EndsAfterHealing::default(), SHORT, &[]);

@@ -46,7 +46,7 @@ mod tests {
     use crate::checker::story::{Story, Transactional};
 
     #[test]
-    fn a_transaction_in_doubt_that_is_seen_in_part_is_found() {
+    fn a_partly_visible_transaction_in_doubt_is_caught() {
         for (first, second, expected) in [
             (true, true, 0),
             (false, false, 0),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_was_taken_and_never_written_is_missing_in_what_is_seen() {
+    fn an_accepted_record_that_was_never_written_breaks_a_visible_transaction() {
         let mut story = Story::transactional(Whole);
         story.begins_transaction();
         story.send(0, "t", 0);

@@ -52,7 +52,7 @@ fn every_configuration_of_ten_thousand_seeds_is_accepted() {
 
 /// Attempts that cannot succeed take events each time, and only time-outs end them.
 #[test]
-fn what_can_hardly_succeed_is_given_up_soon() {
+fn hopeless_configurations_time_out_soon() {
     let mut hopeless = 0;
     for seed in 0..10_000 {
         for (config, facts) in configurations(seed) {
@@ -76,7 +76,7 @@ fn what_can_hardly_succeed_is_given_up_soon() {
 }
 
 #[test]
-fn a_seed_draws_the_same_each_time() {
+fn a_seed_draws_the_same_scenario_each_time() {
     for seed in [0, 1, 17, u64::MAX] {
         assert_eq!(scenario(seed), scenario(seed));
     }
@@ -84,7 +84,7 @@ fn a_seed_draws_the_same_each_time() {
 }
 
 #[test]
-fn every_seed_sends_records_to_partitions_that_are_there() {
+fn every_seed_sends_records_to_existing_partitions() {
     let (mut records, mut astray) = (0, 0);
     for seed in 0..1_000 {
         let scenario = scenario(seed);
@@ -139,7 +139,7 @@ impl Met {
 }
 
 #[test]
-fn everything_there_is_occurs_in_a_thousand_seeds() {
+fn everything_that_can_be_drawn_occurs_in_a_thousand_seeds() {
     let mut met = Met::default();
     expect_all(&mut met);
     // Rare things of transactions are searched where all producers are transactional.

@@ -34,10 +34,10 @@ pub(crate) struct ThreadOf {
 const FIRST_TIMESTAMP: i64 = 1_000_000;
 
 /// After one record in this many, on average, the thread yields to other tasks.
-const GIVES_WAY: u32 = 6;
+const YIELDS_EVERY: u32 = 6;
 
 /// One burst in this many is sent although no transaction is open.
-const SENDS_INTO_NOTHING: u32 = 8;
+const SENDS_WITHOUT_TRANSACTION: u32 = 8;
 
 impl ThreadOf {
     pub(crate) async fn run(self, thread: Thread) {
@@ -155,7 +155,7 @@ impl ThreadOf {
             };
             // An application that knows that no transaction is open seldom sends.
             if self.stage.application(self.producer, |it| it.is_shut()) {
-                if self.stage.random(|random| random.u32(..SENDS_INTO_NOTHING)) == 0 {
+                if self.stage.random(|random| random.u32(..SENDS_WITHOUT_TRANSACTION)) == 0 {
                     self.send_one(&producer, burst, piece.as_ref()).await;
                 }
                 return;
@@ -165,7 +165,7 @@ impl ThreadOf {
                 self.parking
                     .sleep(Duration::from_micros(burst.pause_us))
                     .await;
-            } else if self.stage.random(|random| random.u32(..GIVES_WAY)) == 0 {
+            } else if self.stage.random(|random| random.u32(..YIELDS_EVERY)) == 0 {
                 self.parking.give_way().await;
             }
         }
@@ -374,7 +374,7 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
     });
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
     // Before the next step the observer gets a snapshot of the closed producer.
-    stage.about_to_go.borrow_mut().push(index);
+    stage.about_to_drop.borrow_mut().push(index);
     parking.give_way().await;
     drop(producer);
     let dropped = stage.producers.borrow_mut()[index].producer.take();
@@ -406,7 +406,7 @@ impl Drop for Bomb {
 
 fn explode() {
     if let Some(stage) = Stage::current() {
-        if stage.is_deaf.get() {
+        if stage.is_muted.get() {
             return;
         }
         stage.say(What::UserCode {

@@ -59,7 +59,7 @@ const GLANCE_EVERY: Duration = Duration::from_millis(250);
 /// Runs a scenario to its end. Returns the simulated time that it took.
 pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration {
     user_code::install_logger();
-    user_code::hush_panics();
+    user_code::suppress_intended_panics();
     let mut random = fastrand::Rng::with_seed(scenario.seed);
     let world = world_of(scenario);
     let logger = Piece::new(LOGGER, 0, &scenario.logger);
@@ -117,7 +117,7 @@ struct Run<'r> {
     steps: u64,
     glanced_at: Duration,
     /// By producer: `None` once it is built, `MAX` while its start is not known, else the time of its start.
-    is_to_come: Vec<Option<Duration>>,
+    pending_builds: Vec<Option<Duration>>,
     events: Vec<Event>,
     turns: Vec<(Turn, u32)>,
 }
@@ -142,14 +142,14 @@ impl<'r> Run<'r> {
             happened: 1,
             steps: 0,
             glanced_at: Duration::ZERO,
-            is_to_come: Vec::new(),
+            pending_builds: Vec::new(),
             events: Vec::new(),
             turns: Vec::new(),
         }
     }
 
     fn play(&mut self) {
-        self.make_room();
+        self.add_producer_slots();
         for index in 0..self.scenario.producers.len() {
             if self.scenario.producers[index].begins == Begins::First {
                 self.build(index);
@@ -157,10 +157,10 @@ impl<'r> Run<'r> {
         }
         self.tell();
         while self.step() {
-            self.crash_who_has_to();
-            self.begin_who_is_due();
+            self.crash_due_applications();
+            self.build_due_producers();
             self.tell();
-            self.glance_at_what_goes();
+            self.glance_at_closed_producers();
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
                 self.happened += 1;
@@ -173,14 +173,14 @@ impl<'r> Run<'r> {
                 break;
             }
         }
-        self.tell_futures();
-        self.let_go();
+        self.report_futures();
+        self.drop_parts();
         self.tell();
         self.glance(Moment::End);
     }
 
     /// Reports the outcomes of the records whose futures the application still holds.
-    fn tell_futures(&self) {
+    fn report_futures(&self) {
         self.stage.turn_of(Who::World);
         let kept: Vec<_> = {
             let mut producers = self.stage.producers.borrow_mut();
@@ -203,7 +203,7 @@ impl<'r> Run<'r> {
 
     /// Drops the parts of the run before the stage. A producer whose sender has not ended is leaked, since dropping it
     /// would wait for its sender.
-    fn let_go(&mut self) {
+    fn drop_parts(&mut self) {
         let unfinished = self.tasks.iter().any(|task| task.future.is_some());
         let running = self
             .senders
@@ -238,7 +238,7 @@ impl<'r> Run<'r> {
     // Building.
 
     /// Adds an empty entry for each producer, whether it is built now or later.
-    fn make_room(&mut self) {
+    fn add_producer_slots(&mut self) {
         for plan in &self.scenario.producers {
             let threads = plan.threads.len();
             let is_transactional = plan.config.contains_key("transactional.id");
@@ -253,19 +253,19 @@ impl<'r> Run<'r> {
                 sender: None,
                 weight,
             });
-            let is_to_come = plan.begins != Begins::First;
-            self.is_to_come.push(is_to_come.then_some(Duration::MAX));
+            let pending_builds = plan.begins != Begins::First;
+            self.pending_builds.push(pending_builds.then_some(Duration::MAX));
         }
     }
 
     /// Builds the producers whose start time has come.
-    fn begin_who_is_due(&mut self) {
+    fn build_due_producers(&mut self) {
         if self.is_closing {
             return;
         }
         let now = self.stage.now();
-        for index in 0..self.is_to_come.len() {
-            let Some(known) = self.is_to_come[index] else {
+        for index in 0..self.pending_builds.len() {
+            let Some(known) = self.pending_builds[index] else {
                 continue;
             };
             let at = match self.scenario.producers[index].begins {
@@ -281,9 +281,9 @@ impl<'r> Run<'r> {
                     now + Duration::from_millis(ms)
                 }
             };
-            self.is_to_come[index] = Some(at);
+            self.pending_builds[index] = Some(at);
             if at <= now {
-                self.is_to_come[index] = None;
+                self.pending_builds[index] = None;
                 self.happened += 1;
                 self.build(index);
             }
@@ -291,7 +291,7 @@ impl<'r> Run<'r> {
     }
 
     /// Crashes the applications whose crash is due.
-    fn crash_who_has_to(&mut self) {
+    fn crash_due_applications(&mut self) {
         for index in 0..self.senders.len() {
             let crashes = self.stage.application(index, |it| match it.crashes_in {
                 Some(0) => {
@@ -325,7 +325,7 @@ impl<'r> Run<'r> {
                 stage,
             },
         );
-        self.stage.is_deaf.set(true);
+        self.stage.is_muted.set(true);
         let of_it = |task: &&mut Task| matches!(task.who, Who::Thread { producer, .. } if producer == index);
         for task in self.tasks.iter_mut().filter(of_it) {
             task.future = None;
@@ -340,7 +340,7 @@ impl<'r> Run<'r> {
         };
         drop(futures);
         drop(producer);
-        self.stage.is_deaf.set(false);
+        self.stage.is_muted.set(false);
         self.happened += 1;
     }
 
@@ -608,7 +608,7 @@ impl<'r> Run<'r> {
             .filter_map(SimSender::waits_until)
             .chain(tasks.filter_map(|task| task.parking.until()))
             .chain(self.stage.world.next_event())
-            .chain(self.next_of_the_run())
+            .chain(self.next_run_event())
             .min();
         let is_all_done = self.is_closing && self.tasks.iter().all(|task| task.future.is_none());
         let Some(next) = next.filter(|_| !is_all_done) else {
@@ -623,7 +623,7 @@ impl<'r> Run<'r> {
         }
         self.stage.world.advance_to(next.max(now));
         self.happened += 1;
-        self.run_its_own_course();
+        self.advance_phase();
         true
     }
 
@@ -632,8 +632,8 @@ impl<'r> Run<'r> {
     }
 
     /// Time of the next fault, start of a producer, or phase change of the run.
-    fn next_of_the_run(&self) -> Option<Duration> {
-        let to_come = self.scenario.producers.iter().zip(&self.is_to_come);
+    fn next_run_event(&self) -> Option<Duration> {
+        let to_come = self.scenario.producers.iter().zip(&self.pending_builds);
         let to_come = to_come.filter_map(|(plan, known)| match (plan.begins, *known) {
             (_, None) => None,
             (Begins::AtMs(ms), Some(_)) => Some(Duration::from_millis(ms)),
@@ -651,14 +651,14 @@ impl<'r> Run<'r> {
         faults.chain(own).chain(to_come).min()
     }
 
-    fn run_its_own_course(&mut self) {
+    fn advance_phase(&mut self) {
         let now = self.stage.now();
         if !self.is_healed && now >= self.heal_at() {
             self.heal();
         }
         // A producer that has failed may still be followed by others.
         let is_one_to_come = self
-            .is_to_come
+            .pending_builds
             .iter()
             .any(|at| at.is_some_and(|at| at != Duration::MAX));
         let are_threads_done =
@@ -717,7 +717,7 @@ impl<'r> Run<'r> {
         let is_done = Rc::new(Cell::new(false));
         let done = Rc::clone(&is_done);
         let body = async move {
-            show_that_it_lives(&stage, &task, index, topics).await;
+            send_final_records(&stage, &task, index, topics).await;
             done.set(true);
         };
         let who = Who::Thread {
@@ -775,8 +775,8 @@ impl<'r> Run<'r> {
     }
 
     /// Snapshots of closed producers, which must not hold anything when they are dropped.
-    fn glance_at_what_goes(&mut self) {
-        let going = std::mem::take(&mut *self.stage.about_to_go.borrow_mut());
+    fn glance_at_closed_producers(&mut self) {
+        let going = std::mem::take(&mut *self.stage.about_to_drop.borrow_mut());
         for index in going {
             let sender = self.senders[index].sender.as_ref();
             if sender.is_none_or(SimSender::has_ended) {
@@ -787,7 +787,7 @@ impl<'r> Run<'r> {
 }
 
 /// Sends a record to each existing partition and flushes, to show that the producer still works after the healing.
-async fn show_that_it_lives(
+async fn send_final_records(
     stage: &Rc<Stage>,
     parking: &Parking,
     index: ProducerIndex,

@@ -37,7 +37,7 @@ pub(crate) struct Stage {
     /// The next group offset to commit.
     next_offset: Cell<i64>,
     /// An application is crashing: events that this causes are discarded.
-    pub(crate) is_deaf: Cell<bool>,
+    pub(crate) is_muted: Cell<bool>,
     pub(crate) producers: RefCell<Vec<Held>>,
     random: RefCell<fastrand::Rng>,
     /// Behaviour of the logger.
@@ -47,7 +47,7 @@ pub(crate) struct Stage {
     /// Set while the logger runs: lines that it causes itself are not recorded.
     pub(crate) is_logging: Cell<bool>,
     /// Producers that are closed and are dropped next: they must not hold anything.
-    pub(crate) about_to_go: RefCell<Vec<ProducerIndex>>,
+    pub(crate) about_to_drop: RefCell<Vec<ProducerIndex>>,
     /// Number of producers that have finished their final flush.
     pub(crate) idle: Cell<usize>,
     /// All producers completed their final flush, so they are checked as idle.
@@ -108,13 +108,13 @@ impl Stage {
             last_record: Cell::new(Duration::ZERO),
             next_call: Cell::new(0),
             next_offset: Cell::new(1),
-            is_deaf: Cell::new(false),
+            is_muted: Cell::new(false),
             producers: RefCell::new(Vec::new()),
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             logger: RefCell::new(logger),
             log_level,
             is_logging: Cell::new(false),
-            about_to_go: RefCell::default(),
+            about_to_drop: RefCell::default(),
             idle: Cell::new(0),
             is_at_rest: Cell::new(true),
             may_close: Cell::new(false),
@@ -159,7 +159,7 @@ impl Stage {
     }
 
     pub(crate) fn said_by(&self, who: Who, what: What) {
-        if self.is_deaf.get() {
+        if self.is_muted.get() {
             return;
         }
         let at = self.now();

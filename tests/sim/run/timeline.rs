@@ -97,7 +97,7 @@ mod tests {
     use crate::surroundings::world_of;
 
     #[test]
-    fn what_two_faults_do_lasts_until_both_are_over() {
+    fn a_shared_effect_lasts_until_both_faults_are_over() {
         let deletes = |at_ms, for_ms| TimedFault {
             at_ms,
             for_ms: Some(for_ms),

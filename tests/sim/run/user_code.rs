@@ -21,7 +21,7 @@ pub(crate) const LOGGER: &str = "logger";
 pub(crate) const PANIC: &str = "the user's code panics";
 
 /// Suppresses the output of intended panics.
-pub(crate) fn hush_panics() {
+pub(crate) fn suppress_intended_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = std::panic::take_hook();
@@ -62,7 +62,7 @@ impl Piece {
     pub(crate) fn run(&self) -> Result<(), BoxError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let is_of_another = |stage: &Stage| self.run.is_some_and(|run| run != stage.number);
-        if Stage::current().is_some_and(|stage| stage.is_deaf.get() || is_of_another(&stage)) {
+        if Stage::current().is_some_and(|stage| stage.is_muted.get() || is_of_another(&stage)) {
             return Ok(());
         }
         for every in &self.behaviour.acts {

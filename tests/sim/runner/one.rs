@@ -22,7 +22,7 @@ pub(super) fn run(
     scenario: &Scenario,
     see: &mut (dyn FnMut(&Event) + Send),
 ) -> RunReport {
-    keep_panics_quiet();
+    suppress_panic_output();
     thread::scope(|scope| {
         let on_its_own = scope.spawn(|| {
             IS_RUNNING.set(true);
@@ -34,14 +34,14 @@ pub(super) fn run(
     .unwrap_or_else(|panic| RunReport {
         violations: vec![format!(
             "panic: {}",
-            panic.unwrap_or_else(|| "of nobody knows what".to_owned())
+            panic.unwrap_or_else(|| "without a message".to_owned())
         )],
         ..RunReport::default()
     })
 }
 
 /// Keeps panics inside a run from being printed: user code panics on purpose in many runs.
-fn keep_panics_quiet() {
+fn suppress_panic_output() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = panic::take_hook();
@@ -52,7 +52,7 @@ fn keep_panics_quiet() {
             let payload = info.payload();
             let text = payload.downcast_ref::<&str>().copied();
             let text = text.or_else(|| payload.downcast_ref::<String>().map(|text| &**text));
-            let what = text.unwrap_or("something that is no text").to_owned();
+            let what = text.unwrap_or("a payload that is not text").to_owned();
             let place = info
                 .location()
                 .map_or(String::new(), |at| format!(", at {at}"));

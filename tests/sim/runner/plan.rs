@@ -4,7 +4,7 @@
 //! |---|---|
 //! | `SEED=17` | run this seed alone, and print its trace |
 //! | `REPLAY=file.json` | run the stored scenario of this file, and print its trace |
-//! | `SEED_START=1000 SEEDS=500` | run a range; `SEED_START` with `DURATION` and no `SEEDS` runs until the time is over |
+//! | `SEED_START=1000 SEEDS=500` | run a range; with `DURATION` and no `SEEDS`, until the time is over |
 //! | `SEEDS=500` | run this many fresh seeds (100 without any variable); the first seed is printed |
 //! | `DURATION=180` | start no new seed after this many seconds |
 //! | `THREADS=1` | run this many seeds in parallel; default: the number of processors |

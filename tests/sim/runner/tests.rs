@@ -103,7 +103,7 @@ fn go_and_read(plan: &Plan, run: RunOne) -> (Summary, String) {
 }
 
 #[test]
-fn a_range_is_run_and_summed_up() {
+fn a_range_of_seeds_is_run_and_summarized() {
     let plan = plan(&[("SEED_START", "1000"), ("SEEDS", "50")], "range");
     let (summary, text) = go_and_read(&plan, all_is_well);
     assert_eq!(summary.seeds, 50);
@@ -118,7 +118,7 @@ fn a_range_is_run_and_summed_up() {
 }
 
 #[test]
-fn hashes_come_in_the_order_of_seeds_whatever_the_threads_do() {
+fn hashes_are_printed_in_seed_order_for_any_number_of_threads() {
     let hashes = |threads: &str| {
         let variables = [
             ("SEED_START", "7"),
@@ -142,7 +142,7 @@ fn hashes_come_in_the_order_of_seeds_whatever_the_threads_do() {
 }
 
 #[test]
-fn a_seed_that_fails_ends_the_range_and_is_shown_small_and_stored() {
+fn a_failing_seed_ends_the_range_and_is_shrunk_and_stored() {
     let plan = plan(
         &[("SEED_START", "0"), ("SEEDS", "1000"), ("SHRINK", "600")],
         "fails",
@@ -178,7 +178,7 @@ fn a_seed_that_fails_ends_the_range_and_is_shown_small_and_stored() {
 }
 
 #[test]
-fn going_on_lists_all_seeds_that_fail_and_looks_into_one_of_each_kind() {
+fn keep_going_lists_all_failing_seeds_and_shrinks_one_of_each_kind() {
     let plan = plan(
         &[
             ("SEED_START", "0"),
@@ -215,7 +215,7 @@ fn a_run_that_panics_is_a_seed_that_fails() {
 }
 
 #[test]
-fn one_seed_is_told_in_full_and_is_not_made_smaller() {
+fn a_single_seed_prints_its_trace_and_is_not_shrunk() {
     let plan = plan(&[("SEED", "17")], "one");
     let (summary, text) = go_and_read(&plan, all_is_well);
     assert_eq!(summary.seeds, 1);
@@ -236,14 +236,14 @@ fn one_seed_is_told_in_full_and_is_not_made_smaller() {
 }
 
 #[test]
-fn no_seed_is_begun_when_the_time_is_over() {
+fn no_seed_is_started_after_the_time_limit() {
     let plan = plan(&[("SEED_START", "0"), ("DURATION", "0")], "over");
     let (summary, _) = go_and_read(&plan, all_is_well);
     assert_eq!(summary.seeds, 0);
 }
 
 #[test]
-fn what_is_run_is_read_from_the_environment() {
+fn the_plan_is_read_from_the_environment() {
     let range = |first, count, fresh| Runs::Range {
         first,
         count,

@@ -52,7 +52,7 @@ impl Group {
         )))
     }
 
-    pub(super) fn told(how: &'static str, outcome: &Outcome) -> (Self, Option<i64>) {
+    pub(super) fn outcome(how: &'static str, outcome: &Outcome) -> (Self, Option<i64>) {
         match outcome {
             Outcome::Acknowledged {
                 topic,

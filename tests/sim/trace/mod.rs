@@ -174,11 +174,11 @@ impl<'a> Trace<'a> {
             }
             What::FutureTold { record, outcome } => {
                 self.last_told = Some(*record);
-                let (group, offset) = Group::told("told", outcome);
+                let (group, offset) = Group::outcome("future", outcome);
                 self.group(at, who, group, *record, offset);
             }
             What::CallbackRan { record, outcome } => {
-                let (group, offset) = Group::told("called back", outcome);
+                let (group, offset) = Group::outcome("callback", outcome);
                 self.group(at, who, group, *record, offset);
             }
             What::CallbackDropped { record } => {
@@ -279,7 +279,7 @@ impl<'a> Trace<'a> {
                     Coordinated::Opened => "a transaction is open",
                     Coordinated::Committed => "the transaction is committed",
                     Coordinated::Aborted => "the transaction is aborted",
-                    Coordinated::TimedOut => "the transaction is aborted, as its time is over",
+                    Coordinated::TimedOut => "the transaction is aborted, as it timed out",
                     Coordinated::Fenced => "the transaction is aborted for another producer",
                 };
                 let text =
@@ -335,7 +335,7 @@ impl<'a> Trace<'a> {
             }
             What::FaultBegins { fault } => (Look::Fault, self.fault(*fault, true)),
             What::FaultEnds { fault } => (Look::Fault, self.fault(*fault, false)),
-            What::Healed => (Look::Fault, format!("▲ all is healed {}", "─".repeat(40))),
+            What::Healed => (Look::Fault, format!("▲ healing: all faults end {}", "─".repeat(40))),
             What::SenderEnded => (Look::Faint, "has ended".to_owned()),
             What::Stuck { why } => (Look::Bad, format!("stuck: {why}")),
             other => (Look::Plain, format!("{other:?}")),
@@ -350,7 +350,7 @@ impl<'a> Trace<'a> {
         match (words::is_moment(&timed.fault), begins) {
             (true, true) => format!("◆ {what}"),
             (false, true) => format!("▼ {what}{}", words::for_how_long(timed)),
-            (_, false) => format!("▲ no more: {what}"),
+            (_, false) => format!("▲ over: {what}"),
         }
     }
 

@@ -116,7 +116,7 @@ impl World {
             },
         };
         let mut cluster = SimCluster::new(options, nodes).for_simulation();
-        cluster.begin_epochs_with(brokers.first_epoch);
+        cluster.set_first_epoch(brokers.first_epoch);
         cluster.transactions_mut().options.verify = brokers.verify_transactions;
         if let Some(sasl) = &brokers.sasl {
             cluster.sasl().set_user(&sasl.user, &sasl.password);
@@ -154,7 +154,7 @@ impl World {
         if let Some(tls) = &brokers.tls {
             world.listen_with_tls(tls);
         }
-        world.network.nobody_answers_at(faults::silent_address());
+        world.network.add_unreachable_address(faults::silent_address());
         world.tell_names();
         world
     }

@@ -122,7 +122,7 @@ impl SimCluster {
             error: leader.map_or(no_leader, |_| ErrorCode::NoError),
             index,
             leader_id: leader.unwrap_or(NO_NODE),
-            leader_epoch: (role.epoch - self.epochs_told_less).max(0),
+            leader_epoch: (role.epoch - self.reported_epochs_lowered_by).max(0),
             replicas: ReplicaLists::new(&role.replicas, &in_sync, &offline),
         }
     }

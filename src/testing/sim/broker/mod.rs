@@ -85,7 +85,7 @@ pub(crate) struct SimCluster {
     /// First leader epoch of new partitions.
     first_epoch: i32,
     /// By how much the leader epochs in metadata are lower than the real ones.
-    epochs_told_less: i32,
+    reported_epochs_lowered_by: i32,
     /// Record of broker actions, if enabled.
     journal: Option<Journal>,
     /// SASL settings, if the cluster requires it.
@@ -107,7 +107,7 @@ impl SimCluster {
             requests: BTreeMap::new(),
             script: Script::default(),
             first_epoch: 0,
-            epochs_told_less: 0,
+            reported_epochs_lowered_by: 0,
             journal: None,
             sasl: None,
         }

@@ -111,7 +111,7 @@ pub(super) struct Link {
     /// Time of the last action that the server has requested.
     pub(super) peer_busy_until: Instant,
     /// Number of requested actions that are not performed yet.
-    pub(super) acts_to_come: usize,
+    pub(super) pending_actions: usize,
     /// The server reads no more.
     pub(super) is_peer_gone: bool,
     /// The server knows that the connection is over, or never knew of it.
@@ -126,7 +126,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Holds an event back for lack of a host at the address.
-    pub(super) fn never_hears(&mut self, what: Happening) {
+    pub(super) fn hold_at_missing_host(&mut self, what: Happening) {
         self.up.is_silent = true;
         self.down.is_silent = true;
         self.up.held_back.push(what);
@@ -142,7 +142,7 @@ impl Link {
             down: Pipe::default(),
             peer: None,
             peer_busy_until: Instant::ORIGIN,
-            acts_to_come: 0,
+            pending_actions: 0,
             is_peer_gone: false,
             is_peer_told: false,
             is_client_gone: false,

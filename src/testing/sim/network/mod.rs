@@ -155,8 +155,8 @@ impl SimNetwork {
     }
 
     /// Adds an address without a host, where connection attempts get no response.
-    pub(crate) fn nobody_answers_at(&self, address: SocketAddr) {
-        self.world.lock().nobody_answers_at(address);
+    pub(crate) fn add_unreachable_address(&self, address: SocketAddr) {
+        self.world.lock().add_unreachable_address(address);
     }
 
     /// Changes how an address responds to new connections.
@@ -280,7 +280,7 @@ impl SimNetwork {
             }
             while let Some(mut call) = next {
                 call.make();
-                next = self.world.lock().take_back(call, now);
+                next = self.world.lock().take_peer_back(call, now);
             }
         }
     }

@@ -137,7 +137,7 @@ fn end(world: &World, committed: bool) {
 }
 
 #[test]
-fn what_came_of_transactions_is_seen_and_told() {
+fn results_of_transactions_are_visible_and_reported() {
     let world = world();
     assert_eq!(world.transaction_state(ID), None);
     init(&world);
@@ -179,7 +179,7 @@ fn what_came_of_transactions_is_seen_and_told() {
 }
 
 #[test]
-fn markers_come_late_while_they_are_told_to_and_not_after_all_is_healed() {
+fn markers_are_delayed_until_the_healing() {
     let world = world();
     init(&world);
     world.delay_markers(50);
@@ -206,7 +206,7 @@ fn markers_come_late_while_they_are_told_to_and_not_after_all_is_healed() {
 }
 
 #[test]
-fn a_coordinator_that_moved_loads_as_long_as_it_is_told_to() {
+fn a_moved_coordinator_loads_for_the_configured_time() {
     let world = world();
     init(&world);
     world.delay_markers(5);
@@ -224,7 +224,7 @@ fn a_coordinator_that_moved_loads_as_long_as_it_is_told_to() {
 }
 
 #[test]
-fn a_cluster_that_takes_the_place_of_another_knows_of_no_transaction() {
+fn a_rebuilt_cluster_has_no_transactions() {
     let world = world();
     init(&world);
     transaction(&world, 7, 0, true);

@@ -11,21 +11,21 @@ use crate::types::{NodeId, PartitionId};
 /// Leader epochs start above 0, so that metadata can report lower ones.
 const FIRST_EPOCH: i32 = 10;
 /// Above the elections that a partition has in any run.
-const MORE_THAN_ANY_RUN_HAS: i32 = 100_000;
+const ABOVE_ANY_EPOCH: i32 = 100_000;
 /// By how much reported epochs are lower while they go back.
 const EPOCHS_BACK: i32 = 5;
 
 impl SimCluster {
     /// Makes the cluster deterministic, and records the actions of its brokers in a journal.
     pub(crate) fn for_simulation(mut self) -> Self {
-        self.topics = SimTopics::with_ids_of_their_own();
+        self.topics = SimTopics::with_deterministic_ids();
         self.journal = Some(Journal::default());
         self.first_epoch = FIRST_EPOCH;
         self
     }
 
     /// Sets the first epoch of new producer ids.
-    pub(crate) fn begin_epochs_with(&mut self, epoch: i16) {
+    pub(crate) fn set_first_epoch(&mut self, epoch: i16) {
         self.transactions.producer_ids.begin_with(epoch);
     }
 
@@ -52,7 +52,7 @@ impl SimCluster {
 
     /// Whether metadata reports lower leader epochs than the real ones.
     pub(crate) fn epochs_go_back(&mut self, yes: bool) {
-        self.epochs_told_less = if yes { EPOCHS_BACK } else { 0 };
+        self.reported_epochs_lowered_by = if yes { EPOCHS_BACK } else { 0 };
     }
 
     /// Raises all leader epochs above any that topics of these names have ever had.
@@ -61,7 +61,7 @@ impl SimCluster {
     /// epochs are lower than those of the old topic.
     pub(crate) fn raise_epochs(&mut self) {
         for role in self.topics.roles_mut() {
-            role.epoch += MORE_THAN_ANY_RUN_HAS;
+            role.epoch += ABOVE_ANY_EPOCH;
         }
     }
 
@@ -74,7 +74,7 @@ impl SimCluster {
                 journal.topic_gone(name, topic.incarnation);
             }
         }
-        self.topics.make_all_again();
+        self.topics.recreate_all();
         self.transactions.forget();
         for partition in self.topics.partitions_mut() {
             partition.log = PartitionLog::of_release(self.options.release);

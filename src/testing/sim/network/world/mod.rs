@@ -118,7 +118,7 @@ impl NetworkWorld {
         self.listeners.insert(address, listener);
     }
 
-    pub(super) fn nobody_answers_at(&mut self, address: SocketAddr) {
+    pub(super) fn add_unreachable_address(&mut self, address: SocketAddr) {
         let listener = Listener {
             answers: Answers::Never,
             accept: None,
@@ -233,7 +233,7 @@ impl NetworkWorld {
 
     fn decide_act(&mut self, number: LinkNumber, action: Action, at: Instant) {
         if let Some(link) = self.links.get_mut(&number) {
-            link.acts_to_come += 1;
+            link.pending_actions += 1;
             self.decide(number, Happening::PeerActs(action), at);
         }
     }
@@ -467,7 +467,7 @@ impl NetworkWorld {
                     return None;
                 }
                 let peer = link.peer.take()?;
-                self.there_is_room(number, now);
+                self.unblock_writer(number, now);
                 return Some(Ask::Receive(peer, piece));
             }
             Happening::ReachesClient => {
@@ -492,7 +492,7 @@ impl NetworkWorld {
             }
             Happening::RoomForClient => self.tell(number, WRITABLE),
             Happening::PeerActs(action) => {
-                link.acts_to_come -= 1;
+                link.pending_actions -= 1;
                 if matches!(action, Action::Call) {
                     return Some(Ask::Call(link.peer.take()?));
                 }
@@ -530,7 +530,7 @@ impl NetworkWorld {
         match listener.as_ref().map(|listener| listener.answers) {
             Some(Answers::Accepts) => {}
             Some(Answers::Never) if !is_told => {
-                link.never_hears(Happening::Established { is_told });
+                link.hold_at_missing_host(Happening::Established { is_told });
                 return None;
             }
             _ if is_told => {
@@ -551,7 +551,7 @@ impl NetworkWorld {
     }
 
     /// Tells a blocked client, after a latency, that the server has read.
-    fn there_is_room(&mut self, number: LinkNumber, now: Instant) {
+    fn unblock_writer(&mut self, number: LinkNumber, now: Instant) {
         let Some(link) = self.links.get_mut(&number) else {
             return;
         };
@@ -591,7 +591,7 @@ impl NetworkWorld {
     }
 
     /// Takes a server back after its call, and schedules its actions. Returns another call if one is needed at once.
-    pub(super) fn take_back(&mut self, call: PeerCall, now: Instant) -> Option<PeerCall> {
+    pub(super) fn take_peer_back(&mut self, call: PeerCall, now: Instant) -> Option<PeerCall> {
         let number = call.link;
         let peer = match call.ask {
             Ask::Accept(address, accept, peer) => {
@@ -609,7 +609,7 @@ impl NetworkWorld {
             let at = (now + delay).max(link.peer_busy_until);
             link.peer_busy_until = at;
             // Most responses are sent without delay: performing them directly saves an event each.
-            if at <= now && link.acts_to_come == 0 && !matches!(action, Action::Call) {
+            if at <= now && link.pending_actions == 0 && !matches!(action, Action::Call) {
                 self.peer_acts(number, action, now);
             } else {
                 self.decide_act(number, action, at);
@@ -629,7 +629,7 @@ impl NetworkWorld {
         let has_some = !link.up.arrived.is_empty() && !link.is_peer_gone;
         let peer = link.peer.take_if(|peer| has_some && peer.reads())?;
         let bytes = link.up.arrived.split().freeze();
-        self.there_is_room(number, now);
+        self.unblock_writer(number, now);
         Some(Ask::Receive(peer, bytes))
     }
 }

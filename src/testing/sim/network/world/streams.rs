@@ -42,7 +42,7 @@ impl NetworkWorld {
             }
             Answers::Accepts => self.decide(number, Happening::Established { is_told }, at),
             Answers::Refuses => self.decide(number, Happening::Refused, at),
-            Answers::Never => link.never_hears(Happening::Established { is_told }),
+            Answers::Never => link.hold_at_missing_host(Happening::Established { is_told }),
         }
         if let Some(client) = self.clients.get_mut(&poller) {
             client.ids.insert(id);

@@ -4,7 +4,7 @@ use super::*;
 use crate::record::format::ATTRIBUTES_OFFSET;
 
 #[test]
-fn markers_that_are_held_back_hold_up_the_next_transaction() {
+fn delayed_markers_delay_the_next_transaction() {
     let mut it = Broker::new();
     it.options().marker_delay = Duration::from_millis(20);
     let producer = it.init().unwrap();
@@ -72,7 +72,7 @@ fn a_producer_may_not_write_a_marker() {
 }
 
 #[test]
-fn logs_that_lose_their_end_know_the_transactions_that_are_left() {
+fn a_truncated_log_keeps_its_remaining_transactions() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     for (sequence, committed) in [(0, false), (1, false)] {

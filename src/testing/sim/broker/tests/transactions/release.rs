@@ -4,7 +4,7 @@ use super::*;
 
 /// Versions by release, as in the source code of each.
 #[test]
-fn a_release_speaks_the_versions_that_it_did() {
+fn a_release_supports_its_original_versions() {
     let newest = |release: KafkaRelease| {
         [
             ApiKey::FindCoordinator,
