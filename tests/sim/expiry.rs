@@ -195,8 +195,7 @@ fn producer(
 const PROTOCOLS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
 
 #[test]
-fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed()
-{
+fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed() {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, SHORT, None);
         assert_eq!(stage.send().unwrap(), 0);
@@ -220,8 +219,7 @@ fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed(
 }
 
 #[test]
-fn an_expired_client_certificate_fails_new_connections_only_until_it_is_renewed()
-{
+fn an_expired_client_certificate_fails_new_connections_only_until_it_is_renewed() {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, LONG, Some(SHORT));
         assert_eq!(stage.send().unwrap(), 0);

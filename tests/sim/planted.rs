@@ -1471,7 +1471,10 @@ pub(crate) mod search {
         pub(crate) fn failure(&self) -> Option<String> {
             let (missed, by_seeds) = (self.missed(), self.caught_by_seeds());
             if !missed.is_empty() {
-                return Some(format!("caught by nothing: {}", missed.join(", ")));
+                return Some(format!(
+                    "caught by no seed and no test: {}",
+                    missed.join(", ")
+                ));
             }
             let wanted = CAUGHT_BY_SEEDS.min(self.0.len());
             (by_seeds < wanted).then(|| format!("only {by_seeds} were caught by seeds"))
@@ -1481,7 +1484,7 @@ pub(crate) mod search {
     /// A Markdown table.
     impl fmt::Display for Report {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            writeln!(f, "| defect | what it does | caught by | seeds needed |")?;
+            writeln!(f, "| defect | effect | caught by | seeds needed |")?;
             writeln!(f, "|---|---|---|---|")?;
             for (name, caught) in &self.0 {
                 let what = Defect::ALL.iter().find(|defect| defect.name() == *name);

@@ -76,7 +76,7 @@ impl Rule for Acknowledged {
             let without_acks =
                 |settings: &Settings| settings.acks == 0 && !facts.is_hasty(settings);
             if is_acknowledged && facts.settings(record).is_some_and(without_acks) {
-                let text = format!("{} was sent without acks, and is nowhere", record.id);
+                let text = format!("{} was sent with acks=0, and is in no log", record.id);
                 found.add(RULE, last.at, text);
             }
         }
@@ -100,11 +100,11 @@ fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<
     let settings = facts.settings(record)?;
     if settings.acks == 0 {
         return (offset != -1)
-            .then(|| format!("was told offset {offset}, which acks=0 cannot know"));
+            .then(|| format!("has offset {offset}, which is unknown with acks=0"));
     }
     if offset == -1 {
         return (!facts.faults.may_have_called_duplicate(record))
-            .then(|| "was told no offset, although brokers tell it".to_owned());
+            .then(|| "has no offset, although brokers report it".to_owned());
     }
     let batches = &facts.logs.batches;
     let has_observer = |copy: &&super::logs::Stored| {

@@ -59,7 +59,7 @@ impl Rule for Memory {
             };
             if snapshot.memory_free_bytes > snapshot.memory_total_bytes {
                 let text = format!(
-                    "producer {index} has {} bytes of memory free, and only {} in all",
+                    "producer {index} has {} bytes of memory free, and only {} in total",
                     snapshot.memory_free_bytes, snapshot.memory_total_bytes
                 );
                 found.add(RULE, glance.at, text);
@@ -98,7 +98,7 @@ impl Memory {
                 if is_free {
                     "all of it is free"
                 } else {
-                    "what has it is not sent"
+                    "the batches that use it are not sent"
                 }
             );
             found.add(RULE, glance.at, text);
@@ -129,10 +129,7 @@ fn check(index: usize, snapshot: ProducerSnapshot, glance: &Glance, found: &mut 
         }
     }
     if !left.is_empty() {
-        let text = format!(
-            "producer {index} has nothing to do, and {}",
-            left.join(", ")
-        );
+        let text = format!("idle producer {index} has {}", left.join(", "));
         found.add(RULE, glance.at, text);
     }
 }
@@ -175,9 +172,8 @@ impl Rule for Sizes {
                 let is_queue = name.starts_with("queued ");
                 let bound = if is_queue { 0 } else { self.bound };
                 if *size > bound {
-                    let text = format!(
-                        "producer {index} has nothing to do, and holds {size} {name}; {bound} at most are right"
-                    );
+                    let text =
+                        format!("idle producer {index} holds {size} {name}; the limit is {bound}");
                     found.add("sizes", glance.at, text);
                 }
             }

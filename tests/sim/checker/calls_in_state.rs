@@ -74,7 +74,7 @@ impl CallsInState {
                 None
             }
             Err(expected) => Some(format!(
-                "{call:?} of producer {producer}, in {before:?}: {expected} was expected, and it came to {returned:?}"
+                "{call:?} of producer {producer}, in {before:?}: expected {expected}, got {returned:?}"
             )),
         }
     }
@@ -110,7 +110,7 @@ impl State {
                 }
                 match kind {
                     Some("WrongState") => Ok(self.clone()),
-                    _ => Err("a refusal until the call before is told"),
+                    _ => Err("a refusal until the pending call is repeated"),
                 }
             }
             _ => self.after_right(call, kind),
@@ -128,17 +128,21 @@ impl State {
             (Self::New, Call::InitTransactions { .. }, Some("TimedOut"))
             | (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, Some("TimedOut"))
             | (Self::Open | Self::Failed, Call::Abort { .. }, Some("TimedOut")) => Ok(timed_out()),
-            (Self::New, Call::InitTransactions { .. }, _) => Err("to be initialized"),
+            (Self::New, Call::InitTransactions { .. }, _) => {
+                Err("success or a time-out of the initialization")
+            }
             (Self::Ready, Call::BeginTransaction, _) => Err("a transaction"),
-            (Self::Open | Self::Failed, Call::Abort { .. }, _) => Err("that it is aborted"),
+            (Self::Open | Self::Failed, Call::Abort { .. }, _) => {
+                Err("success or a time-out of the abort")
+            }
             // The transaction has failed since, or had failed before.
             (Self::Open | Self::Failed, _, Some("Abortable")) => Ok(Self::Failed),
-            (Self::Failed, _, _) => Err("that it is to be aborted"),
+            (Self::Failed, _, _) => Err("an abortable error"),
             (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, _) => {
-                Err("success, a time-out, or that it is to be aborted")
+                Err("success, a time-out, or an abortable error")
             }
             (Self::New | Self::Ready | Self::Open, _, Some("WrongState")) => Ok(self.clone()),
-            _ => Err("a refusal as it is not for the state"),
+            _ => Err("a refusal because of the state"),
         }
     }
 }
@@ -187,7 +191,7 @@ impl Rule for CallsInState {
                 let is_shut = matches!(known.state, State::New | State::Ready | State::Fatal);
                 let is_since = known.calls == 0 && record.offered.event > known.since;
                 if known.is_transactional && is_shut && is_since {
-                    let text = format!("{} was taken without a transaction", record.id);
+                    let text = format!("{} was accepted without a transaction", record.id);
                     found.add(RULE, event.at, text);
                 }
             }

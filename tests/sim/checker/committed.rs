@@ -47,10 +47,10 @@ fn why_not_committed(facts: &Facts, record: &RecordFacts) -> Option<&'static str
         return None;
     }
     if let Some(Outcome::Failed(_)) = record.outcome {
-        return Some("failed, and its transaction was called committed");
+        return Some("failed, and its transaction was reported as committed");
     }
     let is_seen = seen(facts, record).next().is_some();
-    (!is_seen).then_some("is not seen, and its transaction was called committed")
+    (!is_seen).then_some("is not visible, and its transaction was reported as committed")
 }
 
 fn why_not_aborted(
@@ -59,7 +59,8 @@ fn why_not_aborted(
     record: &RecordFacts,
 ) -> Option<&'static str> {
     let is_seen = seen(facts, record).any(|seen| !is_late(facts, transaction, seen.batch));
-    (is_seen && !is_lost(facts, record)).then_some("is seen, and its transaction was not committed")
+    (is_seen && !is_lost(facts, record))
+        .then_some("is visible, and its transaction was not committed")
 }
 
 #[cfg(test)]

@@ -45,7 +45,7 @@ impl Rule for Contents {
                 ..
             } => {
                 if contents.len() != records.len() || timestamps.len() != records.len() {
-                    let text = format!("a batch of {topic} is not told whole");
+                    let text = format!("the event of a batch of {topic} is incomplete");
                     return found.add(RULE, event.at, text);
                 }
                 let told = contents.iter().zip(timestamps);
@@ -87,7 +87,7 @@ impl Rule for Contents {
 
 fn changed(id: RecordId, given: Option<i64>, told: i64) -> String {
     format!(
-        "{id} was given the timestamp {} and has {told}",
+        "{id} was sent with timestamp {} and has {told}",
         given.unwrap_or(-1)
     )
 }

@@ -218,7 +218,10 @@ impl Facts {
 
     /// Records whose send calls have not returned. Each may be complete already: its batch may be sent while its thread
     /// still packs it or another one.
-    pub(crate) fn sends_in_progress(&self, producer: ProducerIndex) -> impl Iterator<Item = RecordId> {
+    pub(crate) fn sends_in_progress(
+        &self,
+        producer: ProducerIndex,
+    ) -> impl Iterator<Item = RecordId> {
         let calls = self.open_calls.values();
         let calls = calls.filter(move |call| call.producer == Some(producer));
         calls.filter_map(|call| match call.what {

@@ -83,7 +83,7 @@ impl Rule for DeliveryTime {
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
             if counted < producer.due {
                 let text = format!(
-                    "of {} records of producer {index} whose time is over {counted} are done",
+                    "of {} due records of producer {index}, {counted} are complete",
                     producer.due
                 );
                 found.add(DELIVERY, glance.at, text);
@@ -107,7 +107,7 @@ fn is_late(facts: &Facts, record: &RecordFacts) -> bool {
 fn describe(facts: &Facts, record: &RecordFacts) -> String {
     let limit = facts.settings(record).map(|it| it.delivery_timeout);
     format!(
-        "{} for {} was taken at {:?} and is not done after delivery.timeout.ms={}",
+        "{} for {} was accepted at {:?} and is not complete after delivery.timeout.ms={}",
         record.id,
         record.topic_name,
         record.taken.map_or(Duration::ZERO, |taken| taken.at),
@@ -233,7 +233,7 @@ impl Rule for CallTime {
                 })
             };
             if let Some(record) = waiting.records.iter().find(watched) {
-                let text = format!("{} was over before {record} was done", waiting.name());
+                let text = format!("{} returned before {record} was complete", waiting.name());
                 found.add(EARLY, at, text);
             }
         }
@@ -319,7 +319,7 @@ impl Waiting {
 
     fn name(&self) -> String {
         format!(
-            "{} ({:?} by {:?}, begun at {:?})",
+            "{} ({:?} by {:?}, started at {:?})",
             self.call.id, self.call.what, self.call.who, self.call.began.at
         )
     }
@@ -417,7 +417,7 @@ impl Waiting {
         let idle = self.free.map(|free| facts.since(free));
         if let Some(idle) = idle.filter(|idle| *idle > SLACK + facts.packing) {
             let text = format!(
-                "{} goes on for {idle:?} with nothing to wait for",
+                "{} continues for {idle:?} with nothing to wait for",
                 self.name()
             );
             found.add(PROMPT, at, text);

@@ -29,7 +29,7 @@ impl Rule for Interceptors {
         *ends += 1;
         if *ends == *sends + 1 {
             let text = format!(
-                "an interceptor of producer {producer} was told of {ends} ends of {sends} records"
+                "an interceptor of producer {producer} had {ends} acknowledgements of {sends} records"
             );
             found.add(RULE, event.at, text);
         }
@@ -45,7 +45,7 @@ impl Rule for Interceptors {
             let has_ended = glance.is_some_and(|glance| glance.sender_has_ended) && !is_crashed;
             if has_ended && sends != ends {
                 let text = format!(
-                    "an interceptor of producer {producer} saw {sends} records sent and {ends} ended"
+                    "an interceptor of producer {producer} had {sends} records sent and {ends} acknowledgements"
                 );
                 found.add(RULE, last.at, text);
             }

@@ -235,13 +235,13 @@ impl Isolation {
             } else {
                 load
             };
-            ("no fault had touched it", needed)
+            ("no fault affected it", needed)
         } else if is_healed || touching().all(is_over) {
             let needed = load
                 .saturating_add(recovery(settings))
                 .saturating_add(after_faults(facts, settings)?);
             (
-                "everything that touches it was over before it was offered",
+                "all faults that affect it were over before it was sent",
                 needed,
             )
         } else {
@@ -507,7 +507,7 @@ impl Rule for ClosedByNobody {
         let facts = producer.and_then(|producer| facts.producers.get(producer));
         let is_closed = matches!(&**kind, "Closed" | "Call(Closed)");
         if is_closed && facts.is_some_and(|producer| producer.closing.is_none()) {
-            let text = format!("{record} is refused because of a producer that nobody has closed");
+            let text = format!("{record} is refused as closed, and nobody has closed the producer");
             found.add("closed by nobody", event.at, text);
         }
     }

@@ -71,7 +71,7 @@ impl Rule for LeftOpen {
             let has_observer = of_it().all(|last| last.ended.is_some());
             if has_observer && !of_it().any(|last| may_be_open(facts, last.producer)) {
                 let text = format!(
-                    "a transaction of {id} is left open, and all were told that theirs have ended"
+                    "a transaction of {id} is left open, and all producers were told that theirs have ended"
                 );
                 found.add(RULE, last.at, text);
             }

@@ -45,7 +45,7 @@ impl Rule for LogLines {
             bucket.earn(earned);
         } else if bucket.take(event.at) {
             let text = format!(
-                "producer {producer} writes more than {} lines a second to the log",
+                "producer {producer} logs more than {} lines a second",
                 bucket.rate
             );
             found.add("log storm", event.at, text);
@@ -95,7 +95,7 @@ impl Rule for AlikeLines {
                 *given = earned;
                 if bucket.take(event.at) {
                     let text = format!(
-                        "producer {producer} writes more than {RATE} lines a second of one kind: {text}"
+                        "producer {producer} logs more than {RATE} lines a second of one kind: {text}"
                     );
                     found.add("log storm", event.at, text);
                 }

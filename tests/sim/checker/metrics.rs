@@ -70,7 +70,7 @@ impl Rule for Reporters {
             return;
         };
         if let Some(wrong) = self.told.entry(*producer).or_default().hear(what) {
-            let text = format!("a reporter of producer {producer} is told {wrong}");
+            let text = format!("a reporter of producer {producer} is called with {wrong}");
             found.add(REPORTERS, event.at, text);
         }
     }
@@ -85,7 +85,7 @@ impl Rule for Reporters {
             let mut differ = told.metrics.symmetric_difference(&metrics.names);
             if let Some(name) = differ.next().filter(|_| is_open) {
                 let text = format!(
-                    "{name} is not both there and known to a reporter of producer {producer}: {} are told, {} there",
+                    "{name} is not both a metric and known to a reporter of producer {producer}: {} reported, {} metrics",
                     told.metrics.len(),
                     metrics.names.len()
                 );
@@ -200,20 +200,20 @@ impl Rule for Totals {
             };
             expect(
                 (*errors.start() as f64..=*errors.end() as f64).contains(&metrics.errors),
-                format!("{} errors are told, not {errors:?}", metrics.errors),
+                format!("{} errors are counted, not {errors:?}", metrics.errors),
             );
             expect(
                 is(metrics.retries, counts.records_retried),
-                format!("{} retries are told", metrics.retries),
+                format!("{} retries are counted", metrics.retries),
             );
             expect(
                 is(metrics.splits, counts.batches_split),
-                format!("{} divided batches are told", metrics.splits),
+                format!("{} split batches are counted", metrics.splits),
             );
             expect(
                 (least as f64..=most).contains(&metrics.sent),
                 format!(
-                    "{} records are told to be sent, not {least} to {most}",
+                    "{} sent records are counted, not {least} to {most}",
                     metrics.sent
                 ),
             );

@@ -43,7 +43,7 @@ impl Rule for NotEarly {
                 let waited = event.at.saturating_sub(call.began.at);
                 if waited + TICK < producer.settings.max_block {
                     let text = format!(
-                        "{} ({:?}) gave up after {waited:?}, and max.block.ms={}: {kind}",
+                        "{} ({:?}) timed out after {waited:?}, and max.block.ms={}: {kind}",
                         call.id,
                         call.what,
                         producer.settings.max_block.as_millis()
@@ -166,8 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_completed_record_shares_the_batch_only_if_it_failed_too_or_the_batch_was_split()
-     {
+    fn an_older_completed_record_shares_the_batch_only_if_it_failed_too_or_the_batch_was_split() {
         for (fails, divides, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
             let mut story = Story::with(NotEarly::default(), SHORT, &[]);
             story.send(1, "t", 0);

@@ -21,7 +21,7 @@ impl Rule for NotWritten {
                         record.refused.is_some() || is_called_so(record.outcome.as_ref());
                     if is_final && !is_excused(facts, record) {
                         let text =
-                            format!("{} was called not written, and is now written", record.id);
+                            format!("{} failed as not written, and is written now", record.id);
                         found.add(RULE, event.at, text);
                     }
                 }
@@ -42,7 +42,7 @@ fn check(facts: &Facts, id: crate::events::RecordId, event: &Event, found: &mut 
         return;
     };
     if !record.copies.is_empty() && !is_excused(facts, record) {
-        let text = format!("{id} is called not written, and was written");
+        let text = format!("{id} failed as not written, and was written before");
         found.add(RULE, event.at, text);
     }
 }

@@ -28,7 +28,7 @@ impl Rule for Outcomes {
         };
         if let Some(first) = record.outcome.as_ref().filter(|first| *first != outcome) {
             let text = format!(
-                "{} was first told {first:?} and then {outcome:?}",
+                "{} first had the outcome {first:?}, then {outcome:?}",
                 record.id
             );
             found.add(RULE, event.at, text);
@@ -51,7 +51,7 @@ impl Rule for Outcomes {
             let most = own.taken + facts.sends_in_progress(index).count() as u64;
             if !(own.taken..=most).contains(&counted) {
                 let text = format!(
-                    "producer {index} took {} records and counted {counted} as acknowledged or failed",
+                    "producer {index} accepted {} records and counted {counted} as acknowledged or failed",
                     own.taken
                 );
                 found.add(RULE, glance.at, text);
@@ -75,13 +75,13 @@ impl Rule for Outcomes {
                     continue;
                 }
                 let text = format!(
-                    "{} for {} was taken at {:?} and has no outcome",
+                    "{} for {} was accepted at {:?} and has no outcome",
                     record.id, record.topic_name, record.offered.at
                 );
                 found.add(RULE, last.at, text);
             }
             if record.taken.is_none() && record.refused.is_none() {
-                let text = format!("{} was neither taken nor refused", record.id);
+                let text = format!("{} was neither accepted nor refused", record.id);
                 found.add(RULE, last.at, text);
             }
         }

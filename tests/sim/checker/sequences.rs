@@ -19,7 +19,7 @@ fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
 fn name(facts: &Facts, batch: &Batch) -> String {
     let topic = facts.topic_name(batch.log.topic);
     format!(
-        "{topic}-{} (incarnation {}) under producer id {} and epoch {}",
+        "{topic}-{} (incarnation {}) with producer id {} and epoch {}",
         batch.log.partition, batch.log.incarnation, batch.producer_id, batch.epoch
     )
 }

@@ -224,7 +224,8 @@ impl Rule for Spinning {
         steps.at = event.at;
         steps.in_row += u32::from(!waits);
         if steps.in_row == self.at_once + 1 {
-            let text = format!("the sender of producer {producer} steps and nothing happens");
+            let text =
+                format!("the sender of producer {producer} steps repeatedly and nothing happens");
             found.add("spinning", event.at, text);
         }
         if steps.bucket.take(event.at) {

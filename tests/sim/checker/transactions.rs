@@ -97,7 +97,7 @@ impl Transaction {
 
     pub(crate) fn name(&self) -> String {
         format!(
-            "the transaction of producer {} that was begun with event {}",
+            "the transaction of producer {} that began at event {}",
             self.producer, self.begun
         )
     }

@@ -17,7 +17,7 @@ impl Rule for Trust {
                 Who::Broker(node) => node,
                 _ => -1,
             };
-            let text = format!("broker {node} was trusted with a certificate that is not right");
+            let text = format!("broker {node} was trusted with an invalid certificate");
             found.add("trust", event.at, text);
         }
     }

@@ -135,10 +135,7 @@ impl Rule for Undisturbed {
                 };
                 let is_failure = matches!(kind, "Abortable" | "Fatal" | "Fenced" | "Closed");
                 if is_failure && self.is_undisturbed(facts, producer, event.at) {
-                    let text = format!(
-                        "{:?} came to {returned:?}, and nothing was wrong",
-                        call.what
-                    );
+                    let text = format!("{:?} returned {returned:?} without any fault", call.what);
                     let last = facts.transactions.last_of(producer);
                     let since = last.map_or(0, |last| last.begun);
                     self.open.push((producer, since, event.at, text));
@@ -239,7 +236,7 @@ impl Rule for EndsAfterHealing {
         let had = facts.since(asked.1);
         if had > needed {
             let text = format!(
-                "{:?} of producer {producer} timed out, {had:?} after it was asked for, with all healed",
+                "{:?} of producer {producer} timed out {had:?} after the first call, after the healing",
                 call.what
             );
             found.add("ends after healing", event.at, text);
@@ -343,8 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn repeated_time_outs_after_the_healing_with_enough_time_together_are_caught()
-     {
+    fn repeated_time_outs_after_the_healing_with_enough_time_together_are_caught() {
         for (between, expected) in [(None, 1), (Some("WrongState"), 1), (Some("Abortable"), 0)] {
             let mut story = Story::with(EndsAfterHealing::default(), SHORT, &[]);
             story.world(What::Healed);

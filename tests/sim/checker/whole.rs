@@ -31,7 +31,7 @@ impl Rule for Whole {
             }
             if let (Some(shown), Some(hidden)) = (shown, hidden) {
                 let text = format!(
-                    "{shown} is seen and {hidden} is not, of {}",
+                    "{shown} is visible and {hidden} is not, of {}",
                     transaction.name()
                 );
                 found.add(RULE, last.at, text);

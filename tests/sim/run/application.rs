@@ -155,7 +155,11 @@ impl ThreadOf {
             };
             // An application that knows that no transaction is open seldom sends.
             if self.stage.application(self.producer, |it| it.is_shut()) {
-                if self.stage.random(|random| random.u32(..SENDS_WITHOUT_TRANSACTION)) == 0 {
+                if self
+                    .stage
+                    .random(|random| random.u32(..SENDS_WITHOUT_TRANSACTION))
+                    == 0
+                {
                     self.send_one(&producer, burst, piece.as_ref()).await;
                 }
                 return;

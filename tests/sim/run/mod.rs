@@ -254,7 +254,8 @@ impl<'r> Run<'r> {
                 weight,
             });
             let pending_builds = plan.begins != Begins::First;
-            self.pending_builds.push(pending_builds.then_some(Duration::MAX));
+            self.pending_builds
+                .push(pending_builds.then_some(Duration::MAX));
         }
     }
 

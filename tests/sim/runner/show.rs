@@ -157,7 +157,7 @@ impl Show<'_> {
         let Some(violation) = report.violations.first() else {
             return writeln!(
                 self.out,
-                "✗ seed {seed} fails, and does not when it is run again"
+                "✗ seed {seed} fails, but not when it is run again"
             );
         };
         self.failing(scenario, violation)
@@ -195,7 +195,7 @@ impl Show<'_> {
     fn shrunk(&mut self, before: &str, shrunk: &Shrunk) -> io::Result<()> {
         writeln!(
             self.out,
-            "\nseed {}: made {} and {} out of {before}, in {}{}",
+            "\nseed {}: shrunk to {} and {} from {before}, in {}{}",
             shrunk.scenario.seed,
             words::count(trace::records(&shrunk.scenario), "record", "records"),
             words::count(shrunk.scenario.faults.len() as u64, "fault", "faults"),
@@ -203,7 +203,7 @@ impl Show<'_> {
             if shrunk.is_done {
                 ""
             } else {
-                "; SHRINK=600 makes more of it"
+                "; SHRINK=600 may shrink it further"
             }
         )
     }
@@ -238,7 +238,7 @@ impl Show<'_> {
         fs::write(&text, whole)?;
         writeln!(
             self.out,
-            "\nthis one:        REPLAY={} {COMMAND}\nthe whole seed:  SEED={seed} {COMMAND}\n",
+            "\nshrunken seed:   REPLAY={} {COMMAND}\nthe whole seed:  SEED={seed} {COMMAND}\n",
             json.display()
         )
     }

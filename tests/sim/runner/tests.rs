@@ -161,7 +161,7 @@ fn a_failing_seed_ends_the_range_and_is_shrunk_and_stored() {
     for said in [
         &*format!("SEED={seed} cargo test"),
         &*format!("REPLAY={}", path.display()),
-        "made 3 records and 1 fault out of",
+        "shrunk to 3 records and 1 fault from",
         "send #0..#2 to ",
         "lost: 3 records",
     ] {

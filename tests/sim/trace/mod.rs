@@ -335,7 +335,10 @@ impl<'a> Trace<'a> {
             }
             What::FaultBegins { fault } => (Look::Fault, self.fault(*fault, true)),
             What::FaultEnds { fault } => (Look::Fault, self.fault(*fault, false)),
-            What::Healed => (Look::Fault, format!("▲ healing: all faults end {}", "─".repeat(40))),
+            What::Healed => (
+                Look::Fault,
+                format!("▲ healing: all faults end {}", "─".repeat(40)),
+            ),
             What::SenderEnded => (Look::Faint, "has ended".to_owned()),
             What::Stuck { why } => (Look::Bad, format!("stuck: {why}")),
             other => (Look::Plain, format!("{other:?}")),

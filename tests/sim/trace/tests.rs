@@ -384,7 +384,11 @@ fn the_trace_is_coloured_on_a_terminal_only() {
     let coloured = lines(Verbosity::Condensed, true);
     let plain = lines(Verbosity::Condensed, false);
     assert!(plain.iter().all(|line| !line.contains('\x1b')));
-    assert!(coloured.iter().any(|line| line.contains("\x1b[31m✗ future")));
+    assert!(
+        coloured
+            .iter()
+            .any(|line| line.contains("\x1b[31m✗ future"))
+    );
     let without = |line: &String| {
         let mut text = line.clone();
         for code in ["\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[33m"] {
@@ -419,13 +423,7 @@ fn a_long_header_shows_threads_and_user_code() {
         .find(|one| !one.logger.acts.is_empty() && one.producers.len() == 3)
         .unwrap();
     let text = header(&storm);
-    for said in [
-        "producer 2",
-        "  app 2.0",
-        "burst",
-        "logger",
-        "healing",
-    ] {
+    for said in ["producer 2", "  app 2.0", "burst", "logger", "healing"] {
         assert!(text.contains(said), "{said} is missing in\n{text}");
     }
 }

@@ -268,9 +268,14 @@ pub(super) fn fault(fault: &Fault) -> String {
             };
             format!("{request:?}: {how} {moment}, {}", how_often(*times))
         }
-        Fault::Late { request, ms } => format!("responses to {} are delayed by {ms} ms", api(*request)),
+        Fault::Late { request, ms } => {
+            format!("responses to {} are delayed by {ms} ms", api(*request))
+        }
         Fault::Throttle { request, ms } => {
-            format!("responses to {} have a throttle time of {ms} ms", api(*request))
+            format!(
+                "responses to {} have a throttle time of {ms} ms",
+                api(*request)
+            )
         }
         Fault::Versions {
             node,

@@ -154,7 +154,9 @@ impl World {
         if let Some(tls) = &brokers.tls {
             world.listen_with_tls(tls);
         }
-        world.network.add_unreachable_address(faults::silent_address());
+        world
+            .network
+            .add_unreachable_address(faults::silent_address());
         world.tell_names();
         world
     }
