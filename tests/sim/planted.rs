@@ -1141,7 +1141,7 @@ pub(crate) mod search {
         pub(crate) only: Vec<String>,
     }
 
-    /// What caught a defect.
+    /// The seed or test that caught a defect.
     #[derive(Debug, Clone, PartialEq, Eq)]
     enum Caught {
         Seed(u64, String),

@@ -8,7 +8,7 @@ use super::topics::PartitionRole;
 use crate::error::ErrorCode;
 use crate::types::NodeId;
 
-/// What is coordinated.
+/// Type of a coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CoordinatorKind {
     Transaction,

@@ -40,7 +40,7 @@ const REPORTERS: &str = "reporters";
 const APP_INFO: &str = "app-info:";
 
 impl Told {
-    /// What is wrong with this call at this time.
+    /// The violation, if this call is illegal at this time.
     fn hear(&mut self, what: &Report) -> Option<String> {
         let phase = self.phase;
         let is_right = match what {

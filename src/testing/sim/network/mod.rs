@@ -1,5 +1,5 @@
 //! Simulated network in memory: connections with latency, short reads and writes, and resets, deterministic by a seed
-//! and on a clock that nobody waits for.
+//! and on a mock clock.
 //!
 //! Any number of clients and servers share one [`SimNetwork`] on one thread. Clients see it as a [`Poller`] with
 //! streams, as they see the system's sockets. Servers are values that receive bytes ([`SimPeer`]) and request what to
