@@ -102,7 +102,7 @@ impl Rule for Placement {
     }
 }
 
-/// MurmurHash2 (32 bits, Austin Appleby) with Kafka's seed.
+/// Murmur2 (32 bits, by Austin Appleby) with Kafka's seed.
 fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     let mut hash = 0x9747_b28c ^ key.len() as u32;

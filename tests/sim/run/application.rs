@@ -119,14 +119,14 @@ impl ThreadOf {
 
     pub(super) fn begin(&self, what: Call) -> CallId {
         let call = self.stage.new_call();
-        self.stage.say(What::CallBegins { call, what });
+        self.stage.emit(What::CallBegins { call, what });
         self.call.set(Some(call));
         call
     }
 
     pub(super) fn end(&self, call: CallId, returned: Returned) {
         self.call.set(None);
-        self.stage.say(What::CallEnds { call, returned });
+        self.stage.emit(What::CallEnds { call, returned });
     }
 
     fn end_with<T, E: std::fmt::Debug + std::fmt::Display>(
@@ -185,7 +185,7 @@ impl ThreadOf {
         let has_callback = piece.is_some() && burst.how == How::Send;
         let headers = headers_of(id, burst.headers);
         let timestamp = burst.stamped.then_some(FIRST_TIMESTAMP + id.0 as i64);
-        self.stage.say(What::RecordOffered {
+        self.stage.emit(What::RecordOffered {
             record: id,
             producer: self.producer,
             topic: burst.topic.clone(),
@@ -253,7 +253,7 @@ impl ThreadOf {
             }
         };
         let (kind, text) = refused;
-        self.stage.say(What::RecordRefused {
+        self.stage.emit(What::RecordRefused {
             record: id,
             kind,
             text,
@@ -261,7 +261,7 @@ impl ThreadOf {
     }
 
     fn taken(&self, record: RecordId, future: FutureRecordMetadata) {
-        self.stage.say(What::RecordTaken { record });
+        self.stage.emit(What::RecordTaken { record });
         self.stage.keep(self.producer, self.thread, record, future);
     }
 
@@ -302,7 +302,7 @@ impl ThreadOf {
             Err(error) if *error.kind() == kafka_producer::ProduceErrorKind::Pending
         );
         if !is_pending {
-            self.stage.say(What::FutureTold {
+            self.stage.emit(What::FutureTold {
                 record,
                 outcome: outcome(told.as_ref()),
             });
@@ -326,7 +326,7 @@ impl ThreadOf {
                 }
             }
         };
-        self.stage.say(What::FutureTold {
+        self.stage.emit(What::FutureTold {
             record,
             outcome: outcome(told.as_ref()),
         });
@@ -337,7 +337,7 @@ impl ThreadOf {
     fn poll_once(&self, record: RecordId, mut future: FutureRecordMetadata) {
         let waker = Waker::from(Arc::new(Bomb));
         match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(told) => self.stage.say(What::FutureTold {
+            Poll::Ready(told) => self.stage.emit(What::FutureTold {
                 record,
                 outcome: outcome(told.as_ref()),
             }),
@@ -372,7 +372,7 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         return;
     };
     let call = stage.new_call();
-    stage.say(What::CallBegins {
+    stage.emit(What::CallBegins {
         call,
         what: Call::DropProducer,
     });
@@ -384,7 +384,7 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
     let dropped = stage.producers.borrow_mut()[index].producer.take();
     // Other threads may still be in a call, which then drops the producer at its end.
     drop(dropped);
-    stage.say(What::CallEnds {
+    stage.emit(What::CallEnds {
         call,
         returned: Returned::Ok,
     });
@@ -413,7 +413,7 @@ fn explode() {
         if stage.is_muted.get() {
             return;
         }
-        stage.say(What::UserCode {
+        stage.emit(What::UserCode {
             what: "waker",
             act: "Panics".into(),
         });

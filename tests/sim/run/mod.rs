@@ -155,11 +155,11 @@ impl<'r> Run<'r> {
                 self.build(index);
             }
         }
-        self.tell();
+        self.deliver_events();
         while self.step() {
             self.crash_due_applications();
             self.build_due_producers();
-            self.tell();
+            self.deliver_events();
             self.glance_at_closed_producers();
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
@@ -175,13 +175,13 @@ impl<'r> Run<'r> {
         }
         self.report_futures();
         self.drop_parts();
-        self.tell();
+        self.deliver_events();
         self.glance(Moment::End);
     }
 
     /// Reports the outcomes of the records whose futures the application still holds.
     fn report_futures(&self) {
-        self.stage.turn_of(Who::World);
+        self.stage.set_source(Who::World);
         let kept: Vec<_> = {
             let mut producers = self.stage.producers.borrow_mut();
             producers
@@ -193,7 +193,7 @@ impl<'r> Run<'r> {
         for Kept { record, future, .. } in kept {
             if future.is_done() {
                 let told = future.get();
-                self.stage.say(What::FutureTold {
+                self.stage.emit(What::FutureTold {
                     record,
                     outcome: outcome(told.as_ref()),
                 });
@@ -232,7 +232,7 @@ impl<'r> Run<'r> {
             })
             .collect();
         let why = format!("{why}; {}", waiting.join(", "));
-        self.stage.said_by(Who::World, What::Stuck { why });
+        self.stage.emit_from(Who::World, What::Stuck { why });
     }
 
     // Building.
@@ -314,12 +314,12 @@ impl<'r> Run<'r> {
     /// Crashes an application between two steps: its threads, sender and connections are dropped, and no event reports
     /// what that causes.
     fn crash(&mut self, index: ProducerIndex) {
-        self.tell();
+        self.deliver_events();
         let stage = self.stage.application(index, |it| {
             it.is_over = true;
             it.at
         });
-        self.stage.said_by(
+        self.stage.emit_from(
             Who::World,
             What::Crashed {
                 producer: index,
@@ -347,12 +347,12 @@ impl<'r> Run<'r> {
 
     fn build(&mut self, index: ProducerIndex) {
         let plan = &self.scenario.producers[index];
-        self.stage.turn_of(Who::Thread {
+        self.stage.set_source(Who::Thread {
             producer: index,
             thread: 0,
         });
         let call = self.stage.new_call();
-        self.stage.say(What::CallBegins {
+        self.stage.emit(What::CallBegins {
             call,
             what: Call::Build,
         });
@@ -371,7 +371,7 @@ impl<'r> Run<'r> {
                 (None, None, returned)
             }
         };
-        self.stage.say(What::CallEnds { call, returned });
+        self.stage.emit(What::CallEnds { call, returned });
         let is_built = producer.is_some();
         self.stage.producers.borrow_mut()[index].producer = producer;
         self.senders[index].sender = sender;
@@ -538,7 +538,7 @@ impl<'r> Run<'r> {
     fn take(&mut self, turn: Turn) {
         match turn {
             Turn::Network => {
-                self.stage.turn_of(Who::World);
+                self.stage.set_source(Who::World);
                 self.stage.world.do_what_is_due();
                 self.happened += 1;
             }
@@ -549,7 +549,7 @@ impl<'r> Run<'r> {
     }
 
     fn step_sender(&mut self, index: usize) {
-        self.stage.turn_of(Who::Sender(index));
+        self.stage.set_source(Who::Sender(index));
         self.happened += 1;
         let before = self.stage.progress_of(index);
         let Some(sender) = &mut self.senders[index].sender else {
@@ -558,23 +558,23 @@ impl<'r> Run<'r> {
         let step = sender.step();
         let until = sender.waits_until();
         match step {
-            SenderStep::Ended => self.stage.say(What::SenderEnded),
-            SenderStep::Waits => self.stage.say(What::SenderStep { waits: true, until }),
-            SenderStep::Done => self.stage.say(What::SenderStep {
+            SenderStep::Ended => self.stage.emit(What::SenderEnded),
+            SenderStep::Waits => self.stage.emit(What::SenderStep { waits: true, until }),
+            SenderStep::Done => self.stage.emit(What::SenderStep {
                 waits: false,
                 until: None,
             }),
             _ => {}
         }
         if self.stage.progress_of(index) != before {
-            self.tell();
+            self.deliver_events();
             self.glance(Moment::Passing);
         }
     }
 
     fn poll(&mut self, index: usize) {
         let task = &mut self.tasks[index];
-        self.stage.turn_of(task.who);
+        self.stage.set_source(task.who);
         let Some(future) = &mut task.future else {
             return;
         };
@@ -589,7 +589,7 @@ impl<'r> Run<'r> {
         if is_over || task.parking.moves() != before {
             self.happened += 1;
             if let (Some(call), Some(_)) = (task.call.get(), task.parking.waits_for()) {
-                self.stage.say(What::CallWaits {
+                self.stage.emit(What::CallWaits {
                     call,
                     until: task.parking.until(),
                 });
@@ -678,19 +678,19 @@ impl<'r> Run<'r> {
     }
 
     fn do_faults(&mut self) {
-        self.stage.turn_of(Who::World);
+        self.stage.set_source(Who::World);
         self.happened += 1;
         let now = self.stage.now();
         for news in self.faults.turn(now, &self.stage.world) {
-            self.stage.say(news);
+            self.stage.emit(news);
         }
     }
 
     fn heal(&mut self) {
         self.is_healed = true;
-        self.stage.turn_of(Who::World);
+        self.stage.set_source(Who::World);
         for news in self.faults.heal(&self.stage.world) {
-            self.stage.say(news);
+            self.stage.emit(news);
         }
         for topic in self
             .scenario
@@ -700,7 +700,7 @@ impl<'r> Run<'r> {
         {
             self.stage.world.grow_topic(&topic.name, topic.partitions);
         }
-        self.stage.say(What::Healed);
+        self.stage.emit(What::Healed);
     }
 
     /// Starts the final tasks of a producer: one sends and flushes, one closes.
@@ -735,7 +735,7 @@ impl<'r> Run<'r> {
 
     // Observation.
 
-    fn tell(&mut self) {
+    fn deliver_events(&mut self) {
         let mut events = std::mem::take(&mut self.events);
         news::take(&self.stage.world, &mut events);
         self.stage.take_events(&mut events);
@@ -812,7 +812,7 @@ async fn send_final_records(
         for partition in 0..i32::from(partitions) {
             let record = stage.new_record();
             let value = value_of(record, 12);
-            stage.say(What::RecordOffered {
+            stage.emit(What::RecordOffered {
                 record,
                 producer: index,
                 topic: topic.clone(),
@@ -825,25 +825,25 @@ async fn send_final_records(
                 inside: false,
             });
             let call = stage.new_call();
-            stage.say(What::CallBegins {
+            stage.emit(What::CallBegins {
                 call,
                 what: Call::Send(record),
             });
             let sent = ProducerRecord::<[u8], [u8]>::new(topic.as_str(), &value[..])
                 .with_partition(partition);
             let sent = send(parking, &producer, sent, None::<fn(Result<&_, &_>)>).await;
-            stage.say(What::CallEnds {
+            stage.emit(What::CallEnds {
                 call,
                 returned: returned(&sent),
             });
             match sent {
                 Ok(future) => {
-                    stage.say(What::RecordTaken { record });
+                    stage.emit(What::RecordTaken { record });
                     stage.keep(index, 0, record, future);
                 }
                 Err(error) => {
                     let (kind, text) = (format!("{error:?}"), error.to_string());
-                    stage.say(What::RecordRefused { record, kind, text });
+                    stage.emit(What::RecordRefused { record, kind, text });
                 }
             }
         }
@@ -888,14 +888,14 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
         return;
     };
     let call = stage.new_call();
-    stage.say(What::CallBegins {
+    stage.emit(What::CallBegins {
         call,
         what: Call::Close {
             timeout: Some(LAST),
         },
     });
     let closed = close(parking, &producer, Some(LAST)).await;
-    stage.say(What::CallEnds {
+    stage.emit(What::CallEnds {
         call,
         returned: returned(&closed),
     });
@@ -905,14 +905,14 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
 
 async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) -> bool {
     let call = stage.new_call();
-    stage.say(What::CallBegins {
+    stage.emit(What::CallBegins {
         call,
         what: Call::Flush {
             timeout: Some(LAST),
         },
     });
     let flushed = flush(parking, producer, Some(LAST)).await;
-    stage.say(What::CallEnds {
+    stage.emit(What::CallEnds {
         call,
         returned: returned(&flushed),
     });

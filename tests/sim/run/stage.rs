@@ -149,16 +149,16 @@ impl Stage {
     }
 
     /// Sets the source of the next events.
-    pub(crate) fn turn_of(&self, who: Who) {
+    pub(crate) fn set_source(&self, who: Who) {
         self.who.set(who);
     }
 
     /// Records an event with the current source.
-    pub(crate) fn say(&self, what: What) {
-        self.said_by(self.who.get(), what);
+    pub(crate) fn emit(&self, what: What) {
+        self.emit_from(self.who.get(), what);
     }
 
-    pub(crate) fn said_by(&self, who: Who, what: What) {
+    pub(crate) fn emit_from(&self, who: Who, what: What) {
         if self.is_muted.get() {
             return;
         }

@@ -405,14 +405,14 @@ impl Last<'_> {
         let producer = self.stage.producer(self.index)?;
         let call: CallId = self.stage.new_call();
         let timeout = Some(self.timeout);
-        self.stage.say(What::CallBegins {
+        self.stage.emit(What::CallBegins {
             call,
             what: made.event(timeout),
         });
         let told = made
             .make(self.stage, self.parking, self.index, &producer, timeout)
             .await;
-        self.stage.say(What::CallEnds {
+        self.stage.emit(What::CallEnds {
             call,
             returned: returned(&told),
         });

@@ -81,7 +81,7 @@ impl Piece {
             // On another thread than that producer's sender it would really block.
             return Ok(());
         }
-        stage.say(What::UserCode {
+        stage.emit(What::UserCode {
             what: self.what,
             act: format!("{act:?}"),
         });
@@ -123,12 +123,12 @@ impl Piece {
                 };
                 for Kept { record, future, .. } in futures.into_iter().flatten() {
                     let call = stage.new_call();
-                    stage.say(What::CallBegins {
+                    stage.emit(What::CallBegins {
                         call,
                         what: Call::DropFuture { record },
                     });
                     drop(future);
-                    stage.say(What::CallEnds {
+                    stage.emit(What::CallEnds {
                         call,
                         returned: Returned::Ok,
                     });
@@ -144,7 +144,7 @@ impl Piece {
                         record,
                         timeout: None,
                     };
-                    let told = said(&stage, call, || future.get());
+                    let told = record_call(&stage, call, || future.get());
                     let is_misuse = matches!(
                         &told,
                         Err(error) if *error.kind() == ProduceErrorKind::Misuse
@@ -152,7 +152,7 @@ impl Piece {
                     if is_misuse {
                         stage.keep(self.producer, 0, record, future);
                     } else {
-                        stage.say(What::FutureTold {
+                        stage.emit(What::FutureTold {
                             record,
                             outcome: outcome(told.as_ref()),
                         });
@@ -169,7 +169,7 @@ impl Piece {
     fn intercepts(&self, sent: bool) {
         if let Some(stage) = Stage::current() {
             let producer = self.producer;
-            stage.say(What::Intercepted { producer, sent });
+            stage.emit(What::Intercepted { producer, sent });
         }
     }
 
@@ -182,22 +182,22 @@ impl Piece {
     ) {
         if let Some(producer) = stage.producer(self.producer) {
             // The result is recorded as an event.
-            let _ = said(stage, what, || how(&producer));
+            let _ = record_call(stage, what, || how(&producer));
         }
     }
 }
 
 /// Makes a call, and records its beginning and end.
-fn said<T, E: Debug + Display>(
+fn record_call<T, E: Debug + Display>(
     stage: &Stage,
     what: Call,
     how: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     let call = stage.new_call();
-    stage.say(What::CallBegins { call, what });
+    stage.emit(What::CallBegins { call, what });
     let ended = how();
     let returned = returned(&ended);
-    stage.say(What::CallEnds { call, returned });
+    stage.emit(What::CallEnds { call, returned });
     ended
 }
 
@@ -218,7 +218,7 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
     };
     let id = stage.new_record();
     let value = value_of(id, 12);
-    stage.say(What::RecordOffered {
+    stage.emit(What::RecordOffered {
         record: id,
         producer: index,
         topic: topic.to_owned(),
@@ -237,12 +237,12 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
             Err(error) => (format!("{:?}", error.reason()), error.to_string()),
         }
     } else {
-        match said(stage, Call::Send(id), || producer.send(record)) {
+        match record_call(stage, Call::Send(id), || producer.send(record)) {
             Ok(future) => return taken(stage, index, id, future),
             Err(error) => (format!("{error:?}"), error.to_string()),
         }
     };
-    stage.say(What::RecordRefused {
+    stage.emit(What::RecordRefused {
         record: id,
         kind,
         text,
@@ -255,7 +255,7 @@ fn taken(
     record: RecordId,
     future: kafka_producer::FutureRecordMetadata,
 ) {
-    stage.say(What::RecordTaken { record });
+    stage.emit(What::RecordTaken { record });
     stage.keep(producer, 0, record, future);
 }
 
@@ -283,9 +283,9 @@ impl Callback {
             if self.record.0 % 4 == 0 && stage.is_done(self.piece.producer, self.record) {
                 let outcome = outcome(answer);
                 let record = self.record;
-                stage.say(What::FutureTold { record, outcome });
+                stage.emit(What::FutureTold { record, outcome });
             }
-            stage.say(What::CallbackRan {
+            stage.emit(What::CallbackRan {
                 record: self.record,
                 outcome: outcome(answer),
             });
@@ -299,7 +299,7 @@ impl Drop for Callback {
     fn drop(&mut self) {
         let stage = Stage::current().filter(|stage| Some(stage.number) == self.piece.run);
         if let Some(stage) = stage.filter(|_| !self.has_run) {
-            stage.say(What::CallbackDropped {
+            stage.emit(What::CallbackDropped {
                 record: self.record,
             });
         }
@@ -385,7 +385,7 @@ impl Reporter {
         let stage = Stage::current().filter(|stage| Some(stage.number) == self.0.run);
         if let Some(stage) = stage {
             let producer = self.0.producer;
-            stage.say(What::Reported { producer, what });
+            stage.emit(What::Reported { producer, what });
         }
         self.0.run()
     }
@@ -438,7 +438,7 @@ impl log::Log for Logger {
         if stage.is_logging.replace(true) {
             return;
         }
-        stage.say(What::LogLine {
+        stage.emit(What::LogLine {
             level: line.level(),
             text: line.args().to_string(),
         });

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::SimPeer;
-use super::happening::Happening;
+use super::link_event::LinkEvent;
 use crate::clock::Instant;
 use crate::network::selectable::ConnectionId;
 
@@ -29,7 +29,7 @@ pub(super) struct Pipe {
     /// Silence: nothing gets through.
     pub(super) is_silent: bool,
     /// Events held back by a silence, in order.
-    pub(super) held_back: Vec<Happening>,
+    pub(super) held_back: Vec<LinkEvent>,
     /// The writer was told that the buffer is full.
     pub(super) is_writer_blocked: bool,
     /// How far the end of the stream has come.
@@ -126,7 +126,7 @@ pub(super) struct Link {
 
 impl Link {
     /// Holds an event back for lack of a host at the address.
-    pub(super) fn hold_at_missing_host(&mut self, what: Happening) {
+    pub(super) fn hold_at_missing_host(&mut self, what: LinkEvent) {
         self.up.is_silent = true;
         self.down.is_silent = true;
         self.up.held_back.push(what);

@@ -10,15 +10,15 @@
 //! | `network` | interface for simulations: listen, inject faults, advance time |
 //! | `poller` | the clients' side |
 //! | `world` | the event queue and its processing |
-//! | `happening` | the events |
+//! | `link_event` | the events |
 //! | `link` | one connection |
 //!
 //! Readiness is edge-triggered, as strictly as the contract of [`Poller`] allows: between two "readable" events there
 //! is a read that found nothing or reported the stream as drained. A client that loses a readiness flag therefore
 //! stalls its connection.
 
-mod happening;
 mod link;
+mod link_event;
 mod poller;
 #[cfg(test)]
 mod tests;
@@ -29,7 +29,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::happening::PeerActions;
+pub(crate) use self::link_event::PeerActions;
 pub(crate) use self::poller::SimPoller;
 #[cfg(test)]
 pub(crate) use self::poller::SimStream;

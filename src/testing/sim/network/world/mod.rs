@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::happening::{Action, Happening, Over, Passes, PeerActions};
 use super::link::{Link, LinkState, PipeEnd};
+use super::link_event::{Action, LinkEvent, Over, Passes, PeerActions};
 use super::{Accept, Answers, ConnectionEnd, Directions, NetworkProfile, SimPeer, micros};
 use crate::clock::{Deadline, Instant};
 use crate::network::poller::Readiness;
@@ -88,7 +88,7 @@ pub(super) struct NetworkWorld {
     links: BTreeMap<LinkNumber, Link>,
     last_link: LinkNumber,
     /// Scheduled events by time; those of the same time in the order of scheduling.
-    to_come: BTreeMap<(Instant, u64), (LinkNumber, Happening)>,
+    to_come: BTreeMap<(Instant, u64), (LinkNumber, LinkEvent)>,
     decided: u64,
 }
 
@@ -136,8 +136,8 @@ impl NetworkWorld {
     pub(super) fn cut(&mut self, address: SocketAddr, now: Instant) {
         for number in self.links_to(address) {
             if self.links[&number].state == LinkState::Open {
-                self.after_latency(number, Happening::Breaks, now);
-                self.after_latency(number, Happening::PeerIsTold(Over::Broken), now);
+                self.after_latency(number, LinkEvent::Breaks, now);
+                self.after_latency(number, LinkEvent::PeerIsTold(Over::Broken), now);
             }
         }
     }
@@ -195,7 +195,7 @@ impl NetworkWorld {
             link.is_peer_gone = true;
             link.is_peer_told = true;
             if link.state == LinkState::Open {
-                self.after_latency(number, Happening::Breaks, now);
+                self.after_latency(number, LinkEvent::Breaks, now);
             }
             self.remove_if_over(number);
         }
@@ -226,7 +226,7 @@ impl NetworkWorld {
         self.decided
     }
 
-    fn decide(&mut self, link: LinkNumber, what: Happening, at: Instant) {
+    fn decide(&mut self, link: LinkNumber, what: LinkEvent, at: Instant) {
         self.decided += 1;
         self.to_come.insert((at, self.decided), (link, what));
     }
@@ -234,7 +234,7 @@ impl NetworkWorld {
     fn decide_act(&mut self, number: LinkNumber, action: Action, at: Instant) {
         if let Some(link) = self.links.get_mut(&number) {
             link.pending_actions += 1;
-            self.decide(number, Happening::PeerActs(action), at);
+            self.decide(number, LinkEvent::PeerActs(action), at);
         }
     }
 
@@ -245,7 +245,7 @@ impl NetworkWorld {
         latency + extra.unwrap_or_default()
     }
 
-    fn after_latency(&mut self, link: LinkNumber, what: Happening, now: Instant) {
+    fn after_latency(&mut self, link: LinkNumber, what: LinkEvent, now: Instant) {
         let at = now + self.latency(link);
         self.decide(link, what, at);
     }
@@ -377,9 +377,9 @@ impl NetworkWorld {
             return;
         };
         let (pipe, what) = if is_up {
-            (&mut link.up, Happening::ReachesPeer)
+            (&mut link.up, LinkEvent::ReachesPeer)
         } else {
-            (&mut link.down, Happening::ReachesClient)
+            (&mut link.down, LinkEvent::ReachesClient)
         };
         let at = (now + latency).max(pipe.last_arrival);
         pipe.last_arrival = at;
@@ -413,7 +413,7 @@ impl NetworkWorld {
         if link.down.end == PipeEnd::Said && link.down.queued.is_empty() {
             link.down.end = PipeEnd::OnTheWay;
             let at = link.down.last_arrival.max(now);
-            self.decide(number, Happening::EndReachesClient, at);
+            self.decide(number, LinkEvent::EndReachesClient, at);
         }
     }
 
@@ -438,7 +438,7 @@ impl NetworkWorld {
         None
     }
 
-    fn happens(&mut self, number: LinkNumber, what: Happening, now: Instant) -> Option<Ask> {
+    fn happens(&mut self, number: LinkNumber, what: LinkEvent, now: Instant) -> Option<Ask> {
         let link = self.links.get_mut(&number)?;
         let passes = what.passes();
         for (pipe, direction) in [(&mut link.up, Passes::Up), (&mut link.down, Passes::Down)] {
@@ -448,18 +448,18 @@ impl NetworkWorld {
             }
         }
         match what {
-            Happening::Established { is_told } => return self.established(number, is_told, now),
-            Happening::Refused => {
+            LinkEvent::Established { is_told } => return self.established(number, is_told, now),
+            LinkEvent::Refused => {
                 link.state = LinkState::Refused;
                 self.tell(number, ALL);
             }
-            Happening::ReachesPeer => {
+            LinkEvent::ReachesPeer => {
                 let piece = link.up.arrive()?;
                 if link.state != LinkState::Open {
                     return None;
                 }
                 if link.is_peer_gone {
-                    self.after_latency(number, Happening::Breaks, now);
+                    self.after_latency(number, LinkEvent::Breaks, now);
                     return None;
                 }
                 if link.peer.as_ref().is_some_and(|peer| !peer.reads()) {
@@ -470,7 +470,7 @@ impl NetworkWorld {
                 self.unblock_writer(number, now);
                 return Some(Ask::Receive(peer, piece));
             }
-            Happening::ReachesClient => {
+            LinkEvent::ReachesClient => {
                 let piece = link.down.arrive()?;
                 if link.state != LinkState::Open {
                     return None;
@@ -480,7 +480,7 @@ impl NetworkWorld {
                     self.tell(number, READABLE);
                 }
             }
-            Happening::EndReachesClient => {
+            LinkEvent::EndReachesClient => {
                 if link.state == LinkState::Open {
                     link.down.end = PipeEnd::There;
                     let event = Readiness {
@@ -490,22 +490,22 @@ impl NetworkWorld {
                     self.tell(number, event);
                 }
             }
-            Happening::RoomForClient => self.tell(number, WRITABLE),
-            Happening::PeerActs(action) => {
+            LinkEvent::RoomForClient => self.tell(number, WRITABLE),
+            LinkEvent::PeerActs(action) => {
                 link.pending_actions -= 1;
                 if matches!(action, Action::Call) {
                     return Some(Ask::Call(link.peer.take()?));
                 }
                 self.peer_acts(number, action, now);
             }
-            Happening::Breaks => {
+            LinkEvent::Breaks => {
                 link.state = LinkState::Broken;
                 if self.random.bool() {
                     link.down.arrived.clear();
                 }
                 self.tell(number, ALL);
             }
-            Happening::PeerIsTold(over) => {
+            LinkEvent::PeerIsTold(over) => {
                 link.is_peer_gone = true;
                 let was_told = std::mem::replace(&mut link.is_peer_told, true);
                 if let Some(peer) = link.peer.take_if(|_| !was_told) {
@@ -530,15 +530,15 @@ impl NetworkWorld {
         match listener.as_ref().map(|listener| listener.answers) {
             Some(Answers::Accepts) => {}
             Some(Answers::Never) if !is_told => {
-                link.hold_at_missing_host(Happening::Established { is_told });
+                link.hold_at_missing_host(LinkEvent::Established { is_told });
                 return None;
             }
             _ if is_told => {
-                self.decide(number, Happening::Breaks, now);
+                self.decide(number, LinkEvent::Breaks, now);
                 return None;
             }
             _ => {
-                self.decide(number, Happening::Refused, now);
+                self.decide(number, LinkEvent::Refused, now);
                 return None;
             }
         }
@@ -556,7 +556,7 @@ impl NetworkWorld {
             return;
         };
         if std::mem::take(&mut link.up.is_writer_blocked) {
-            self.after_latency(number, Happening::RoomForClient, now);
+            self.after_latency(number, LinkEvent::RoomForClient, now);
         }
     }
 
@@ -584,7 +584,7 @@ impl NetworkWorld {
             }
             Action::Reset => {
                 link.is_peer_gone = true;
-                self.after_latency(number, Happening::Breaks, now);
+                self.after_latency(number, LinkEvent::Breaks, now);
             }
         }
         self.send_on(number, now);

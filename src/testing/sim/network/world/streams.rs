@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::super::link::{Link, LinkState, PipeEnd};
 use super::super::{Answers, micros};
-use super::{Happening, LinkNumber, NetworkWorld, Over};
+use super::{LinkEvent, LinkNumber, NetworkWorld, Over};
 use crate::clock::Instant;
 use crate::network::poller::Received;
 use crate::network::selectable::ConnectionId;
@@ -38,11 +38,11 @@ impl NetworkWorld {
         match answers {
             Answers::Accepts if is_told => {
                 link.state = LinkState::Open;
-                self.decide(number, Happening::Established { is_told }, now);
+                self.decide(number, LinkEvent::Established { is_told }, now);
             }
-            Answers::Accepts => self.decide(number, Happening::Established { is_told }, at),
-            Answers::Refuses => self.decide(number, Happening::Refused, at),
-            Answers::Never => link.hold_at_missing_host(Happening::Established { is_told }),
+            Answers::Accepts => self.decide(number, LinkEvent::Established { is_told }, at),
+            Answers::Refuses => self.decide(number, LinkEvent::Refused, at),
+            Answers::Never => link.hold_at_missing_host(LinkEvent::Established { is_told }),
         }
         if let Some(client) = self.clients.get_mut(&poller) {
             client.ids.insert(id);
@@ -150,6 +150,6 @@ impl NetworkWorld {
         }
         // After everything in flight.
         let at = link.up.last_arrival.max(now) + micros(1);
-        self.decide(number, Happening::PeerIsTold(Over::Closed), at);
+        self.decide(number, LinkEvent::PeerIsTold(Over::Closed), at);
     }
 }

@@ -45,7 +45,7 @@ impl PeerActions {
 
 /// An event of a connection.
 #[derive(Debug)]
-pub(super) enum Happening {
+pub(super) enum LinkEvent {
     /// The connection attempt reaches the server. With `is_told` the client takes it for established already.
     Established {
         is_told: bool,
@@ -83,7 +83,7 @@ pub(super) enum Passes {
     Nowhere,
 }
 
-impl Happening {
+impl LinkEvent {
     /// The direction in which a silence holds this event back.
     pub(super) fn passes(&self) -> Passes {
         match self {
