@@ -16,7 +16,7 @@ use crate::record::legacy::fixture::{CODECS, Plain as LegacyPlain, Staged};
 
 /// The representative versions of an API: the first, the last before flexible versions, the first flexible one, and the
 /// last.
-fn telling_versions(api: ApiKey) -> Vec<i16> {
+fn representative_versions(api: ApiKey) -> Vec<i16> {
     let flexible = api.first_flexible().unwrap_or_default();
     let mut versions = vec![0, (flexible - 1).max(0), flexible, api.max_version()];
     versions.dedup();
@@ -146,7 +146,7 @@ fn seeds() -> BTreeMap<(&'static str, String), Vec<u8>> {
     let mut seeds = BTreeMap::new();
     for api in ApiKey::ALL {
         let name = api.name().to_lowercase();
-        for version in telling_versions(api) {
+        for version in representative_versions(api) {
             let mut response = vec![choice_of(api, version)];
             response.extend(payload(&full_response(api).encode(version, 5)));
             seeds.insert(("responses", format!("{name}_v{version}")), response);

@@ -1,6 +1,6 @@
-//! Certificates for a scenario's brokers and clients, made when they are needed.
+//! X.509 certificates for a scenario's brokers and clients, issued when they are needed.
 //!
-//! All keys are of Ed25519: its signatures have one length, and are the same each time.
+//! All keys are Ed25519: its signatures are deterministic and have a fixed length.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use rustls::pki_types::pem::PemObject;
 
 use crate::scenario::{Brokers, Tls};
 
-/// Keys for tests, and nothing else: everybody knows them.
+/// Test keys without any secrecy.
 const AUTHORITY: &str = "\
 -----BEGIN PRIVATE KEY-----
 MC4CAQAwBQYDK2VwBCIEIOWkbzJecQqcNylMIuohsYa71SsSeeSF4VoxWN0xFr5T
@@ -34,14 +34,14 @@ const CLIENT: &str = "\
 MC4CAQAwBQYDK2VwBCIEICReXlWY0DPI5fEWJ6wnIG0MNeyCWDLXYqQKeXylmTmx
 -----END PRIVATE KEY-----";
 
-/// Years in which a certificate is valid: from the beginning of the first to that of the second. The simulated clock
+/// Validity of a certificate: from the beginning of the first year to the beginning of the second. The simulated clock
 /// begins in 2021.
 pub(crate) type Years = (i32, i32);
 
 const VALID: Years = (1990, 2090);
 const OVER: Years = (1990, 2010);
 
-/// How the brokers of a scenario listen, whatever `moves` they make.
+/// TLS options of a scenario's brokers, valid for all their addresses, also after `moves` address changes.
 pub(crate) fn brokers(brokers: &Brokers, tls: &Tls, moves: u8) -> TlsOptions {
     let hosts = World::hosts(i32::from(brokers.nodes), brokers.by_name, moves);
     let (authority, stranger) = (authority(AUTHORITY), authority(STRANGER));
@@ -62,26 +62,26 @@ pub(crate) fn brokers(brokers: &Brokers, tls: &Tls, moves: u8) -> TlsOptions {
     }
 }
 
-/// Whom clients trust, as PEM.
+/// The trusted authority, as PEM.
 pub(crate) fn trusted() -> String {
     authority(AUTHORITY).pem()
 }
 
-/// Who clients are, as PEM: certificate and key.
+/// The client's certificate and key, as PEM.
 pub(crate) fn client() -> (String, &'static str) {
     let names = ["client.sim".to_owned()];
     let chain = issue(&authority(AUTHORITY), CLIENT, &names, VALID);
     (chain, CLIENT)
 }
 
-/// Whom a certificate is for.
+/// The subject of a certificate.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Party {
     Broker,
     Client,
 }
 
-/// A certificate of the authority that all trust, as PEM, and its key.
+/// A certificate of the trusted authority and its key, as PEM.
 pub(crate) fn issued(party: Party, names: &[String], years: Years) -> (String, &'static str) {
     let key = match party {
         Party::Broker => BROKER,
@@ -90,7 +90,7 @@ pub(crate) fn issued(party: Party, names: &[String], years: Years) -> (String, &
     (issue(&authority(AUTHORITY), key, names, years), key)
 }
 
-/// A private key that rcgen can use.
+/// A private key in the form that rcgen needs.
 struct Key {
     key: Arc<dyn rustls::sign::SigningKey>,
     public: Vec<u8>,
@@ -103,7 +103,7 @@ impl Key {
             .key_provider
             .load_private_key(der)
             .unwrap();
-        // The public key is the end of how it is told.
+        // The public key stands at the end of its DER encoding.
         let told = key.public_key().unwrap();
         let public = told[told.len() - 32..].to_vec();
         Self { key, public }
@@ -169,7 +169,7 @@ mod tests {
     };
     use crate::trace::TraceHash;
 
-    /// Two producers that send a record before everything is healed, and one after that.
+    /// A scenario with two producers, which send one record before the healing and one after it.
     fn scenario(protocols: &str, faults: &[TimedFault]) -> Scenario {
         let keys = [("max.block.ms", "2000"), ("delivery.timeout.ms", "5000")];
         let keys = [keys[0], keys[1], ("request.timeout.ms", "1000")];
@@ -204,7 +204,7 @@ mod tests {
         scenario
     }
 
-    /// What happened, with which nothing may be wrong.
+    /// The events of a run without violations.
     fn events_of(scenario: &Scenario) -> Vec<Event> {
         let mut events = Vec::new();
         let report = checked(scenario, &mut |event| events.push(event.clone()));
@@ -216,7 +216,7 @@ mod tests {
         (0..3).map(|node| fault(fault_of(node))).collect()
     }
 
-    /// Why records failed, and how many did not.
+    /// The failures of records (kind and text), and the number of acknowledged records.
     fn told(events: &[Event]) -> (Vec<(String, String)>, usize) {
         let mut failures = Vec::new();
         let mut acknowledged = 0;
@@ -238,7 +238,7 @@ mod tests {
     }
 
     #[test]
-    fn producers_and_brokers_speak_the_version_that_is_said_and_take_sessions_up_again() {
+    fn the_configured_tls_versions_are_negotiated_and_sessions_resumed() {
         for (protocols, newest) in [
             ("TLSv1.2", false),
             ("TLSv1.3", true),
@@ -274,7 +274,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_a_certificate_is_told_at_once_and_when_it_is_right_records_arrive() {
+    fn an_invalid_certificate_is_reported_at_once_and_with_a_valid_one_records_arrive() {
         for (wrong, words) in [
             (WrongCertificate::Expired, "has expired"),
             (WrongCertificate::OtherName, "is not valid for 10.0.0."),
@@ -297,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn what_answers_instead_of_tls_is_told_and_when_tls_is_there_records_arrive() {
+    fn a_peer_without_tls_is_reported_and_later_records_arrive() {
         for (instead, kind, words) in [
             (InsteadOfTls::Plain, None, ""),
             (InsteadOfTls::Web, Some("Authentication"), "plain HTTP"),
@@ -309,7 +309,7 @@ mod tests {
         ] {
             let faults = on_all_nodes(|node| Fault::NoTls { node, instead });
             let (failures, acknowledged) = told(&events_of(&scenario("TLSv1.3", &faults)));
-            // Who hangs up may be a broker that is started anew: that is tried again.
+            // A peer that closes the connection may be a restarting broker, so the producer retries.
             assert_eq!(failures.is_empty(), kind.is_none(), "{failures:?}");
             for (failed, text) in failures {
                 assert_eq!(Some(&*failed), kind, "{text}");
@@ -320,7 +320,7 @@ mod tests {
     }
 
     #[test]
-    fn handshakes_that_are_cut_anywhere_are_tried_again() {
+    fn interrupted_tls_handshakes_are_retried() {
         for turn in [0, 1] {
             for permille in [0, 1, 300, 999, 1000] {
                 for resets in [false, true] {
@@ -339,10 +339,10 @@ mod tests {
         }
     }
 
-    /// Keys and random numbers are others each time; how long things are is not, and only that may be seen.
+    /// Keys and random numbers differ between runs. Lengths do not, and a trace may depend on nothing else.
     #[test]
-    fn a_run_with_tls_tells_the_same_each_time() {
-        // On a thread of its own each, as all scenarios: producers cache topics in thread-locals.
+    fn a_run_with_tls_has_the_same_trace_hash_each_time() {
+        // Each on its own thread, as in all runs: producers cache topics in thread-locals.
         let hash_of = |seed| {
             let mut hash = TraceHash::new();
             let scenario = draw::scenario_with(

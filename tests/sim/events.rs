@@ -1,4 +1,4 @@
-//! What happens in a run, as data: for the checker, and for the trace that a person reads.
+//! Events of a run, as data: input of the checker and of the trace.
 
 use std::fmt;
 use std::time::Duration;
@@ -7,20 +7,20 @@ use kafka_producer::internals::simulation::Coordinated;
 
 use crate::scenario::TxnStage;
 
-/// A record that the application offered, numbered in the order of offering; its value begins with the number.
+/// Number of a record, in the order in which records are offered; the record's value begins with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct RecordId(pub(crate) u64);
 
-/// One call of the application.
+/// Number of a call of the application.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct CallId(pub(crate) u64);
 
-/// One of the producers of the scenario, by its place there.
+/// Index of a producer in the scenario.
 pub(crate) type ProducerIndex = usize;
 
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) struct Event {
-    /// Since the start.
+    /// Time since the start.
     pub(crate) at: Duration,
     pub(crate) who: Who,
     pub(crate) what: What,
@@ -28,21 +28,21 @@ pub(crate) struct Event {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Who {
-    /// A thread of the application.
+    /// An application thread.
     Thread {
         producer: ProducerIndex,
         thread: usize,
     },
     Sender(ProducerIndex),
     Broker(i32),
-    /// The faults of the scenario, and what the run itself does.
+    /// The scenario's faults, and the run itself.
     World,
 }
 
-/// What a record's future or callback was told.
+/// The outcome of a record, as reported by its future or callback.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Outcome {
-    /// Offset and timestamp -1 where the brokers do not tell.
+    /// Offset and timestamp are -1 if the brokers do not report them.
     Acknowledged {
         topic: String,
         partition: i32,
@@ -54,10 +54,10 @@ pub(crate) enum Outcome {
 
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) struct Failure {
-    /// `ProduceErrorKind` as it prints with `{:?}`.
+    /// The `ProduceErrorKind`, printed with `{:?}`.
     pub(crate) kind: String,
     pub(crate) may_be_written: bool,
-    /// The whole error as it prints.
+    /// The whole error text.
     pub(crate) text: String,
 }
 
@@ -92,7 +92,7 @@ pub(crate) enum Call {
     BeginTransaction,
     SendOffsets {
         group: String,
-        /// The same in each: no other call has it.
+        /// The same for all partitions; every call has an offset of its own.
         offset: i64,
         partitions: Vec<(String, i32)>,
         timeout: Option<Duration>,
@@ -106,7 +106,7 @@ pub(crate) enum Call {
 }
 
 impl Call {
-    /// Whether it begins, fills or ends a transaction.
+    /// Whether it is a call for transactions.
     pub(crate) fn is_transactional(&self) -> bool {
         matches!(
             self,
@@ -119,11 +119,11 @@ impl Call {
     }
 }
 
-/// How a call ended: `Ok`, or the error as it prints with `{:?}` (its first word is its kind) and with `{}`.
+/// The result of a call: `Ok`, or the error printed with `{:?}` (the kind is its first word) and with `{}`.
 #[derive(Debug, Clone, PartialEq, Hash)]
 pub(crate) enum Returned {
     Ok,
-    /// Of a transactional call the kind is that of its error.
+    /// For a transactional call `kind` is the error's `TransactionErrorKind`.
     Error {
         kind: String,
         text: String,
@@ -131,7 +131,7 @@ pub(crate) enum Returned {
 }
 
 impl Returned {
-    /// The kind of an error.
+    /// The kind of the error.
     pub(crate) fn kind(&self) -> Option<&str> {
         match self {
             Self::Ok => None,
@@ -139,14 +139,14 @@ impl Returned {
         }
     }
 
-    /// A transactional call said that the transaction may be committed all the same.
+    /// A transactional call reported that the transaction may be committed all the same.
     pub(crate) fn may_be_committed(&self) -> bool {
         const SAID: &str = "(the transaction may have been committed)";
         matches!(self, Self::Error { text, .. } if text.ends_with(SAID))
     }
 }
 
-/// What a metrics reporter is called for; metrics by their names, as they print.
+/// A call of a metrics reporter, with the printed name of the metric.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(crate) enum Report {
     Context,
@@ -162,7 +162,8 @@ pub(crate) enum What {
         call: CallId,
         what: Call,
     },
-    /// The call has something to wait for: said once for each thing ("metadata", "memory", "a batch", "the sender's end").
+    /// The call begins to wait: one event for each thing it waits for ("metadata", "memory", "a batch", "the sender's
+    /// end").
     CallWaits {
         call: CallId,
         until: Option<Duration>,
@@ -172,32 +173,32 @@ pub(crate) enum What {
         returned: Returned,
     },
 
-    /// Before anything becomes of it. `inside`: from within the user's code, of that record's producer or another's.
+    /// A record is offered, before anything is done with it. `inside`: by user code, of the same or another producer.
     RecordOffered {
         record: RecordId,
         producer: ProducerIndex,
         topic: String,
         partition: Option<i32>,
         key: Option<Vec<u8>>,
-        /// In milliseconds; `None`: that of the sending.
+        /// In milliseconds; `None` for the time of sending.
         timestamp: Option<i64>,
-        /// Of key, value and headers: see `contents_of`.
+        /// Hash of key, value and headers, see `contents_of`.
         contents: u64,
         size: usize,
         has_callback: bool,
         inside: bool,
     },
-    /// A future was returned. That says nothing of the record's fate.
+    /// `send` returned a future. The record may still fail.
     RecordTaken {
         record: RecordId,
     },
-    /// The call itself was refused: there is no future.
+    /// `send` refused the record: there is no future.
     RecordRefused {
         record: RecordId,
         kind: String,
         text: String,
     },
-    /// The future says so (by `get`, `poll` or `is_done` and `get`); may be said more than once.
+    /// The future reported an outcome (by `get`, `poll`, or `is_done` and `get`); possibly more than once.
     FutureTold {
         record: RecordId,
         outcome: Outcome,
@@ -220,38 +221,38 @@ pub(crate) enum What {
         producer: ProducerIndex,
         what: Report,
     },
-    /// A piece of the user's code was run, and which of its acts it did.
+    /// A piece of user code performed an act.
     UserCode {
         what: &'static str,
         act: String,
     },
 
-    /// A batch was written. `incarnation` counts how often the topic was made, over all clusters.
+    /// A batch was written. `incarnation` counts how often a topic of this name was created, over all clusters.
     Appended {
         topic: String,
         incarnation: u64,
         partition: i32,
         base_offset: i64,
         records: Vec<RecordId>,
-        /// Of each record's key, value and headers.
+        /// By record: hash of key, value and headers.
         contents: Vec<u64>,
         timestamps: Vec<i64>,
         producer_id: i64,
         epoch: i16,
         sequence: i32,
-        /// It is part of a transaction.
+        /// It belongs to a transaction.
         transactional: bool,
-        /// Of the batch's bytes from the records on (attributes and timestamps included).
+        /// Hash of the batch's bytes that a retry keeps: attributes, timestamps and records.
         digest: u64,
     },
-    /// A broker found that it has the batch already.
+    /// A broker recognized a batch as a duplicate.
     Duplicate {
         topic: String,
         partition: i32,
         base_offset: i64,
         records: Vec<RecordId>,
     },
-    /// The log lost what it had from this offset on, by an election or with the topic.
+    /// The log lost all records from this offset on, by an election or with its topic.
     Truncated {
         topic: String,
         incarnation: u64,
@@ -262,7 +263,7 @@ pub(crate) enum What {
         topic: String,
         incarnation: u64,
     },
-    /// The end of a transaction was written to a partition.
+    /// A transaction marker was written to a partition.
     Marker {
         topic: String,
         incarnation: u64,
@@ -278,14 +279,14 @@ pub(crate) enum What {
         producer_id: i64,
         offsets: Vec<(String, i32, i64)>,
     },
-    /// A coordinator changed what it keeps of a transactional id.
+    /// A coordinator changed the state of a transactional id.
     Coordinated {
         transactional_id: String,
         producer_id: i64,
         epoch: i16,
         did: Coordinated,
     },
-    /// A request came to a broker, and what became of it: "NONE", error codes by name, "closed", "silent".
+    /// A request reached a broker. `fate` is "NONE", the names of error codes, "closed" or "silent".
     Request {
         api: &'static str,
         version: i16,
@@ -293,12 +294,12 @@ pub(crate) enum What {
         fate: String,
     },
 
-    /// A handshake of TLS came to its end at a broker.
+    /// A TLS handshake completed at a broker.
     Handshake {
         is_newest: bool,
         is_resumed: bool,
         has_certificate: bool,
-        /// The broker has shown a certificate that clients may take.
+        /// The broker showed a valid certificate.
         is_trusted: bool,
     },
 
@@ -310,23 +311,23 @@ pub(crate) enum What {
     },
     Healed,
 
-    /// A line of the log; `who` says on whose thread.
+    /// A log line; `who` is the thread that logged it.
     LogLine {
         level: log::Level,
         text: String,
     },
-    /// A step of the sender: whether it came to wait, and until when.
+    /// A step of the sender: whether it now waits, and until when.
     SenderStep {
         waits: bool,
         until: Option<Duration>,
     },
     SenderEnded,
-    /// The application of a producer ended without a word, and what it was at.
+    /// The application of a producer crashed at this stage.
     Crashed {
         producer: ProducerIndex,
         stage: TxnStage,
     },
-    /// The scenario is over, or would never end: why.
+    /// The run cannot end, and why.
     Stuck {
         why: String,
     },

@@ -1,5 +1,6 @@
-//! Certificates that expire while a producer is connected, its own and its brokers': nobody looks at them again on
-//! connections that stand; new ones fail with the date and the key, and when there is a new certificate records arrive.
+//! Certificates that expire while a producer is connected, its own or its broker's. Established connections are not
+//! affected; new ones fail with an error that names the date and the key; with a renewed certificate records are
+//! delivered again.
 
 use std::pin::pin;
 use std::task::{Context, Waker};
@@ -15,7 +16,7 @@ use kafka_producer::{
 
 use crate::certificates::{Party, Years, issued, trusted};
 
-/// The clock of a world begins in September 2021.
+/// Validity of the certificate that expires: the simulated clock begins in September 2021.
 const SHORT: Years = (2021, 2022);
 const LONG: Years = (2021, 2030);
 const HALF_A_YEAR_MS: i64 = 180 * 24 * 3600 * 1000;
@@ -30,7 +31,7 @@ const QUIET: NetworkOptions = NetworkOptions {
     at_once_percent: 0,
 };
 
-/// A producer of one broker, stepped on this thread.
+/// A producer with one broker, stepped on this thread.
 struct Stage {
     world: World,
     producer: KafkaProducer<str, str>,
@@ -38,7 +39,8 @@ struct Stage {
 }
 
 impl Stage {
-    /// The broker's certificate is valid in these years, and the client's, if it has one; brokers ask for it then.
+    /// `broker` and `client` are the years in which the certificates are valid; with a client certificate the broker
+    /// requires one.
     fn new(protocol: &str, broker: Years, client: Option<Years>) -> Self {
         let hosts = World::hosts(1, false, 0);
         let listener = |years| {
@@ -51,7 +53,7 @@ impl Stage {
         };
         let tls = TlsOptions {
             right: listener(broker),
-            // Not that: what the broker has when it is mended.
+            // Not expired in this test: this slot holds the renewed certificate.
             expired: listener(LONG),
             other_name: listener(broker),
             other_authority: listener(broker),
@@ -68,7 +70,7 @@ impl Stage {
             tls: Some(tls),
         };
         let world = World::new(&QUIET, &brokers, 7);
-        // Nobody sleeps here.
+        // No task waits in this test.
         drop(Parking::new(&world));
         let (producer, sender) = producer(&world, protocol, client);
         Self {
@@ -78,13 +80,13 @@ impl Stage {
         }
     }
 
-    /// What becomes of a record.
+    /// Sends a record, and returns its result.
     fn send(&mut self) -> Result<i64, ProduceError> {
         let mut future: Option<FutureRecordMetadata> = None;
         let producer = &self.producer;
         until(&self.world, &mut self.sender, || {
             if future.is_none() {
-                // Until its topic is known it is not taken.
+                // `send` waits until the topic's metadata is known.
                 future = producer
                     .try_send(ProducerRecord::new("t", "v").with_partition(0))
                     .ok();
@@ -95,7 +97,7 @@ impl Stage {
         told.map(|metadata| metadata.offset())
     }
 
-    /// The record is not written, and this is told of it.
+    /// Expects that the record fails, with these words in the error.
     #[track_caller]
     fn refused(&mut self, words: &[&str]) {
         let error = self.send().unwrap_err();
@@ -110,7 +112,7 @@ impl Stage {
         self.world.jump_wall_clock(HALF_A_YEAR_MS);
     }
 
-    /// The connection ends, and the producer sees it before it sends again.
+    /// Ends the connection, and lets the producer notice it before its next record.
     fn cut(&mut self) {
         self.world.cut(0);
         let later = self.world.elapsed() + Duration::from_millis(10);
@@ -121,7 +123,7 @@ impl Stage {
         }
     }
 
-    /// What a drop would wait for is done in steps.
+    /// Closes in steps, since a drop would wait.
     fn end(self) {
         let Self {
             world,
@@ -137,7 +139,7 @@ impl Stage {
     }
 }
 
-/// Lets everything happen until this is so.
+/// Runs the world until the condition holds.
 fn until(world: &World, sender: &mut SimSender, mut is_so: impl FnMut() -> bool) {
     let end = world.elapsed() + Duration::from_secs(60);
     let step = |sender: &mut SimSender| {
@@ -151,7 +153,7 @@ fn until(world: &World, sender: &mut SimSender, mut is_so: impl FnMut() -> bool)
         if is_so() {
             return;
         }
-        // It may have been asked for something.
+        // The sender may have work again.
         step(sender);
         let next = sender.waits_until().into_iter().chain(world.next_event());
         let Some(next) = next.min() else {
@@ -193,15 +195,14 @@ fn producer(
 const PROTOCOLS: [&str; 2] = ["TLSv1.2", "TLSv1.3"];
 
 #[test]
-fn a_brokers_certificate_that_expires_ends_no_connection_and_refuses_the_next_until_it_is_renewed()
-{
+fn an_expired_broker_certificate_fails_new_connections_only_until_it_is_renewed() {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, SHORT, None);
         assert_eq!(stage.send().unwrap(), 0);
         stage.half_a_year_passes();
         assert_eq!(stage.send().unwrap(), 1, "the connection stands");
         stage.cut();
-        // Also a session that could be taken up again, in which no certificate is shown.
+        // Twice: in a resumed session the broker would show no certificate.
         for _ in 0..2 {
             stage.refused(&[
                 "authentication failed",
@@ -218,15 +219,14 @@ fn a_brokers_certificate_that_expires_ends_no_connection_and_refuses_the_next_un
 }
 
 #[test]
-fn a_clients_certificate_that_expires_ends_no_connection_and_refuses_the_next_until_it_is_renewed()
-{
+fn an_expired_client_certificate_fails_new_connections_only_until_it_is_renewed() {
     for protocol in PROTOCOLS {
         let mut stage = Stage::new(protocol, LONG, Some(SHORT));
         assert_eq!(stage.send().unwrap(), 0);
         stage.half_a_year_passes();
         assert_eq!(stage.send().unwrap(), 1, "the connection stands");
         stage.cut();
-        // What the broker has kept of the session is gone with its restart.
+        // The restart of the broker discards its TLS sessions.
         stage.world.trouble_tls(0, TlsTrouble::Expired);
         stage.refused(&[
             "authentication failed",
@@ -234,7 +234,7 @@ fn a_clients_certificate_that_expires_ends_no_connection_and_refuses_the_next_un
             "2022-01-01 00:00:00 UTC",
             "ssl.keystore.location",
         ]);
-        // A producer reads its certificate once: the next one has the new.
+        // A producer reads its certificate once, so only a new producer has the renewed one.
         let (producer, sender) = producer(&stage.world, protocol, Some(LONG));
         let mut next = Stage {
             world: stage.world.clone(),

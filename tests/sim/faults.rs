@@ -1,4 +1,4 @@
-//! What a fault of a scenario does to the world, and how it ends.
+//! Fault injection: applies a scenario's faults to the world, and ends them.
 
 use std::time::Duration;
 
@@ -12,14 +12,14 @@ use crate::scenario::{Api, Fault, Moment};
 #[cfg(feature = "tls")]
 use crate::scenario::{InsteadOfTls, WrongCertificate};
 
-/// A fault that has begun, and what is to be known to end it.
+/// A fault in progress, with what is needed to end it.
 #[derive(Debug)]
 pub(crate) struct Ongoing {
     fault: Fault,
     rule: Option<RuleNumber>,
 }
 
-/// A fault begins. One that names what is not there does nothing.
+/// Starts a fault. A fault that names a node, topic or partition that does not exist does nothing.
 pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
     let mut rule = None;
     match fault {
@@ -58,7 +58,7 @@ pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
                 world.move_transaction_coordinator(key, *to);
             }
         }
-        // As all of them do that go on together.
+        // Applied by `settle`, since several of them add up to the worst one.
         Fault::Slow { .. }
         | Fault::LoadCoordinators { .. }
         | Fault::DelayMarkers { .. }
@@ -77,12 +77,12 @@ pub(crate) fn begin(fault: &Fault, world: &World) -> Ongoing {
     }
 }
 
-/// Has those of a fault's kind that go on, it among them or not, do together what they do: as much as the worst of them. To be
-/// called when one has begun, and when one is over.
+/// Applies the combined effect of all faults in progress that affect the same thing as `fault`: the effect of the worst
+/// of them. To be called after each start and end of a fault.
 pub(crate) fn settle<'a>(fault: &Fault, ongoing: impl Iterator<Item = &'a Ongoing>, world: &World) {
     let same = ongoing
         .map(|it| &it.fault)
-        .filter(|other| do_the_same(other, fault));
+        .filter(|other| have_same_effect(other, fault));
     let worst = same.map(|other| match other {
         Fault::Slow { ms, .. } | Fault::LoadCoordinators { ms } | Fault::DelayMarkers { ms } => *ms,
         Fault::WrongAddresses { instead } => u64::from(*instead),
@@ -101,8 +101,8 @@ pub(crate) fn settle<'a>(fault: &Fault, ongoing: impl Iterator<Item = &'a Ongoin
     }
 }
 
-/// A fault is over, before everything is healed. What happens at one moment has no end, and what is lost stays lost. What
-/// `others`, those that go on, do to the same goes on with them.
+/// Ends a fault before the healing. Instantaneous faults need no end, and lost data stays lost. An effect that
+/// `others`, the faults still in progress, have too is left in place.
 pub(crate) fn end<'a>(
     ongoing: &Ongoing,
     mut others: impl Iterator<Item = &'a Ongoing>,
@@ -111,7 +111,7 @@ pub(crate) fn end<'a>(
     if let Some(rule) = ongoing.rule {
         world.unscript(rule);
     }
-    if others.any(|other| do_the_same(&other.fault, &ongoing.fault)) {
+    if others.any(|other| have_same_effect(&other.fault, &ongoing.fault)) {
         return;
     }
     match &ongoing.fault {
@@ -129,7 +129,7 @@ pub(crate) fn end<'a>(
         Fault::LowerLimit { topic, bytes } => world.lift_limit(topic, *bytes),
         Fault::NamesFail => world.names_fail(false),
         Fault::WallClock { by_ms } => world.jump_wall_clock(by_ms.saturating_neg()),
-        // Settled.
+        // Ended by `settle`, or instantaneous, or without an end.
         Fault::Slow { .. }
         | Fault::LoadCoordinators { .. }
         | Fault::DelayMarkers { .. }
@@ -151,8 +151,8 @@ pub(crate) fn end<'a>(
     }
 }
 
-/// Whether two faults do the same to the same, so that the first to end must not end it.
-fn do_the_same(one: &Fault, other: &Fault) -> bool {
+/// Whether two faults have the same effect on the same thing, so that the first one to end must not undo it.
+fn have_same_effect(one: &Fault, other: &Fault) -> bool {
     match (one, other) {
         (Fault::Slow { node, .. }, Fault::Slow { node: same, .. })
         | (Fault::Silence { node, .. }, Fault::Silence { node: same, .. })
@@ -175,7 +175,7 @@ fn do_the_same(one: &Fault, other: &Fault) -> bool {
     }
 }
 
-/// Begins or ends what is wrong with TLS.
+/// Starts or ends a TLS fault.
 #[cfg(feature = "tls")]
 fn change_tls(fault: &Fault, world: &World, begins: bool) {
     let (node, trouble) = match *fault {
@@ -217,11 +217,11 @@ fn change_tls(fault: &Fault, world: &World, begins: bool) {
     }
 }
 
-/// Without it there is nothing that could be wrong.
+/// Builds without TLS have no TLS faults.
 #[cfg(not(feature = "tls"))]
 fn change_tls(_: &Fault, _: &World, _: bool) {}
 
-/// What a fault makes of answers; none for one that does nothing to them.
+/// The rule that scripts a fault's responses; `None` for faults that do not change responses.
 fn rule_of(fault: &Fault) -> Option<Rule> {
     let (rule, times) = match fault {
         Fault::Error {
@@ -233,7 +233,7 @@ fn rule_of(fault: &Fault) -> Option<Rule> {
             after_applying,
         } => {
             let mut rule = Rule::on(api(*request)).fail(ErrorCode::from_code(*code));
-            // Others are refused as a whole.
+            // The other requests have no results by topic and are refused as a whole.
             let topic = topic
                 .as_ref()
                 .filter(|_| matches!(request, Api::Produce | Api::Metadata));

@@ -1,4 +1,5 @@
-//! Whole producers in a simulated world, on one thread, in an order that follows from a seed: see docs/SIMULATION.md.
+//! Deterministic simulation: whole producers on one thread in a simulated world, with a step order that follows from a
+//! seed. See docs/SIMULATION.md.
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -34,7 +35,8 @@ mod surroundings;
 mod tallies;
 mod trace;
 
-/// What the environment says: `SEED=17`, `SEEDS=1000` and others, see [`runner::Plan`]; else fresh seeds.
+/// Runs the seeds that the environment selects (`SEED=17`, `SEEDS=1000` and others, see [`runner::Plan`]); without
+/// variables, 100 fresh seeds.
 #[test]
 fn seeds() {
     #[cfg(planted_defects)]
@@ -50,9 +52,9 @@ fn seeds() {
     );
 }
 
-/// What was found once, made small and kept: `tests/sim/regressions`.
+/// Replays the stored regressions in `tests/sim/regressions`: scenarios that once found a bug, after shrinking.
 #[test]
-fn what_was_found_once_is_right_now() {
+fn stored_regressions_pass() {
     for (path, stored) in store::regressions().unwrap() {
         let violations = run::checked(&stored.scenario, &mut |_| {}).violations;
         assert!(

@@ -1,18 +1,18 @@
-//! Planted defects: which seed or test catches each.
+//! Planted defects: the seed or the test that catches each.
 //!
-//! [`CAUGHT_BY`] names a test for each defect that one is known to catch. [`Search`] looks for the first seed that
-//! does, each defect in a process of its own, since a producer that is wrong on purpose may loop, overflow the stack or
-//! end the process.
+//! [`CAUGHT_BY`] names a test for each defect that is known to be caught by one. [`Search`] looks for the first seed
+//! that catches a defect, each in a process of its own, since a defective producer may loop for ever, overflow the
+//! stack or abort the process.
 
 #![allow(dead_code, reason = "the searching is for builds with planted defects")]
 
-/// A test that catches a defect: `"lib"`, the name of a test target or [`MODELS`], and the test's name there.
+/// A test that catches a defect: `"lib"`, the name of a test target or [`MODELS`], and the name of the test there.
 pub(crate) type Catcher = (&'static str, &'static str);
 
-/// Models of what threads share: they have a build of their own, and show themselves what they catch.
+/// The loom models: they have a build of their own, and check themselves which defects they catch.
 const MODELS: &str = "models";
 
-/// Every defect, in the order of the list in `src/planted.rs`.
+/// All defects, in the order of the list in `src/planted.rs`.
 pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
     (
         "SequenceOffByOne",
@@ -1107,54 +1107,55 @@ pub(crate) mod search {
 
     use super::{CAUGHT_BY, Catcher, MODELS};
 
-    /// The variable of the environment that names the defects to look for, if it is not to be for all of them.
+    /// Environment variable with the defects to search for; all if it is not set.
     const ONLY: &str = "DEFECTS";
 
-    /// The test of this program in which a child runs its seeds.
+    /// The test that a child process runs.
     const TEST_OF_CHILD: &str = "seeds";
 
-    /// How many seeds are tried before a defect is given up.
+    /// Limit on the seeds tried for a defect.
     const SEEDS: u64 = 1000;
 
-    /// The variable of the environment by which a child is told to run so many seeds, from 1 on.
+    /// Environment variable that tells a child process to run this many seeds, from 1 on.
     const SEEDS_OF_CHILD: &str = "PLANTED_SEEDS";
 
-    /// A seed that takes longer than this is one that does not end.
+    /// Time limit for a seed; a longer one is taken as an endless loop.
     const LONGEST_SEED: Duration = Duration::from_secs(20);
 
-    /// The same for a test.
+    /// Time limit for a test.
     const LONGEST_TEST: Duration = Duration::from_secs(60);
 
-    /// What a child says before each seed, and of the one that has found something.
+    /// Prefix of the lines that a child prints before each seed, and for the seed that failed.
     const BEGINS: &str = "seed ";
     const VIOLATES: &str = "violates ";
 
-    /// How many defects the simulator is to catch.
+    /// Minimum number of defects that seeds have to catch.
     const CAUGHT_BY_SEEDS: usize = 30;
 
-    /// What is looked for, and how.
+    /// Scope of the search.
     #[derive(Debug)]
     pub(crate) struct Search {
-        /// How many seeds are tried; none if this program has no simulator.
+        /// Number of seeds tried; `None` if the test target has no simulator.
         pub(crate) seeds: Option<u64>,
-        /// Only these; all if it is empty.
+        /// Only these defects; all if it is empty.
         pub(crate) only: Vec<String>,
     }
 
-    /// What caught a defect.
+    /// The seed or test that caught a defect.
     #[derive(Debug, Clone, PartialEq, Eq)]
     enum Caught {
         Seed(u64, String),
         Test(Catcher, &'static str),
-        /// By none of as many seeds, nor by a test; why, if the search itself failed.
+        /// By none of this many seeds and by no test, with the reason if the search itself failed.
         Not(u64, String),
     }
 
-    /// Each defect and what caught it.
+    /// All defects with what caught them.
     #[derive(Debug)]
     pub(crate) struct Report(Vec<(&'static str, Caught)>);
 
-    /// In a child of the search: runs seeds, and says what the first violates that does. False in any other process.
+    /// In a child process of the search: runs seeds, and prints the first violation. Returns false in any other
+    /// process.
     pub(crate) fn run_if_child(run_seed: impl Fn(u64) -> Vec<String>) -> bool {
         let Ok(seeds) = std::env::var(SEEDS_OF_CHILD) else {
             return false;
@@ -1163,10 +1164,10 @@ pub(crate) mod search {
         true
     }
 
-    /// Tries all defects, or those that are named in the environment, and prints what caught each.
+    /// Searches for all defects, or those named in the environment, and prints what caught each.
     ///
     /// # Panics
-    /// If one is missed, or too few are caught by seeds.
+    /// If a defect is missed, or seeds catch too few.
     pub(crate) fn run() {
         let only = std::env::var(ONLY).unwrap_or_default();
         let search = Search {
@@ -1180,7 +1181,7 @@ pub(crate) mod search {
         }
     }
 
-    /// For the child: says which seed it runs, and what the first violates that does; so does one that panics.
+    /// In a child process: prints each seed before running it, and the violation or panic of the first that fails.
     fn run_seeds(seeds: u64, run_seed: impl Fn(u64) -> Vec<String>) {
         for seed in 1..=seeds {
             println!("{BEGINS}{seed}");
@@ -1194,10 +1195,10 @@ pub(crate) mod search {
     }
 
     impl Search {
-        /// Tries each defect. What has none at work must find nothing, or the rest would say nothing.
+        /// Searches for each defect. First, without any defect nothing may fail, or the results would mean nothing.
         ///
         /// # Panics
-        /// If something is found without a defect.
+        /// If something fails without a defect.
         pub(crate) fn run(&self) -> Report {
             for name in &self.only {
                 planted_defect(name);
@@ -1285,7 +1286,7 @@ pub(crate) mod search {
         Failed(String),
     }
 
-    /// Runs this program again with a defect at work, and listens to what it says of its seeds.
+    /// Runs this program again with a defect enabled, and reads its output.
     fn find_seed(defect: &str, seeds: u64) -> Found {
         let program = std::env::current_exe().expect("this program has a path");
         let mut child = Command::new(program)
@@ -1346,7 +1347,7 @@ pub(crate) mod search {
 
     // ---- tests
 
-    /// The built programs of tests, by target.
+    /// The built test programs, by target.
     type Programs = BTreeMap<String, PathBuf>;
 
     #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -1357,7 +1358,7 @@ pub(crate) mod search {
         Missing,
     }
 
-    /// Builds the tests that are named in the table, with the flags and the folder of this one.
+    /// Builds the tests named in the table, with the flags and target folder of this build.
     fn built_tests() -> Programs {
         let targets: BTreeSet<&str> = CAUGHT_BY
             .iter()
@@ -1411,7 +1412,7 @@ pub(crate) mod search {
         let mut output = child.stdout.take().expect("it is a pipe");
         let reader = thread::spawn(move || {
             let mut text = String::new();
-            // Cut short if it is killed.
+            // The output is cut short if the process is killed.
             let _ = std::io::Read::read_to_string(&mut output, &mut text);
             text
         });
@@ -1435,7 +1436,7 @@ pub(crate) mod search {
         }
     }
 
-    // ---- what came of it
+    // ---- report
 
     impl Report {
         /// Defects that nothing caught.
@@ -1447,7 +1448,7 @@ pub(crate) mod search {
             missed.map(|(name, _)| *name).collect()
         }
 
-        /// Those of them for which a test is named.
+        /// Missed defects for which a test is named.
         pub(crate) fn missed_with_a_test(&self) -> Vec<&'static str> {
             let has_test = |name: &&str| {
                 CAUGHT_BY
@@ -1457,7 +1458,7 @@ pub(crate) mod search {
             self.missed().into_iter().filter(has_test).collect()
         }
 
-        /// How many were caught by seeds.
+        /// Number of defects caught by seeds.
         pub(crate) fn caught_by_seeds(&self) -> usize {
             let caught = self
                 .0
@@ -1466,21 +1467,24 @@ pub(crate) mod search {
             caught.count()
         }
 
-        /// What is wrong with it: defects that nothing caught, or too few that seeds did.
+        /// The failure of the search, if any: defects that nothing caught, or too few caught by seeds.
         pub(crate) fn failure(&self) -> Option<String> {
             let (missed, by_seeds) = (self.missed(), self.caught_by_seeds());
             if !missed.is_empty() {
-                return Some(format!("caught by nothing: {}", missed.join(", ")));
+                return Some(format!(
+                    "caught by no seed and no test: {}",
+                    missed.join(", ")
+                ));
             }
             let wanted = CAUGHT_BY_SEEDS.min(self.0.len());
             (by_seeds < wanted).then(|| format!("only {by_seeds} were caught by seeds"))
         }
     }
 
-    /// A table in Markdown.
+    /// A Markdown table.
     impl fmt::Display for Report {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            writeln!(f, "| defect | what it does | caught by | seeds needed |")?;
+            writeln!(f, "| defect | effect | caught by | seeds needed |")?;
             writeln!(f, "|---|---|---|---|")?;
             for (name, caught) in &self.0 {
                 let what = Defect::ALL.iter().find(|defect| defect.name() == *name);

@@ -1,45 +1,45 @@
-//! What one run of the simulator does, as data: drawn from a seed, made smaller when it fails, kept as JSON when
-//! it has found something.
+//! Scenario: everything that one run of the simulator does, as data. It is drawn from a seed, shrunk when it fails, and
+//! stored as JSON when it has found a bug.
 //!
-//! All times are of the simulated clock, since the start of the run. What is drawn only while it runs (who steps
-//! next, how long a piece of a stream travels) follows from [`Scenario::seed`] as well.
+//! All times are simulated and count from the start of the run. Random choices during the run (which task steps next,
+//! how long a piece of a stream travels) follow from [`Scenario::seed`] as well.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// One run.
+/// The input of one run.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Scenario {
-    /// What is drawn while it runs.
+    /// Seed of the random choices during the run.
     pub(crate) seed: u64,
     pub(crate) network: Network,
     pub(crate) brokers: Brokers,
     pub(crate) topics: Vec<Topic>,
     pub(crate) producers: Vec<Producer>,
-    /// What a logger does with each line.
+    /// What the logger does at each line.
     pub(crate) logger: Behaviour,
-    /// The logger wants all lines, not only those of level Info and above.
+    /// The logger takes lines of all levels, not only Info and above.
     #[serde(default)]
     pub(crate) logs_all: bool,
-    /// The longest that a thread takes for a step of packing a batch that it has filled, while others go on.
+    /// The longest time that an application thread takes for one step of packing a batch, while other tasks run.
     #[serde(default)]
     pub(crate) packing_us: u64,
     pub(crate) faults: Vec<TimedFault>,
-    /// When all faults are over: from then on everything has to come to an end.
+    /// When all faults end. From then on every record and call has to complete.
     pub(crate) heal_at_ms: u64,
 }
 
-/// What the network does without being told.
+/// The network without faults.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Network {
-    /// The longest that making a connection takes.
+    /// The longest time to establish a connection.
     pub(crate) connect_us: u64,
-    /// The longest that a piece is on its way.
+    /// The longest time that a piece of a stream is in flight.
     pub(crate) latency_us: u64,
-    /// Bytes that one direction of a connection holds.
+    /// Buffer size of one direction of a connection, in bytes.
     pub(crate) capacity: usize,
-    /// Reads and writes take less than they could.
+    /// Reads and writes are short: they transfer fewer bytes than they could.
     pub(crate) splits: bool,
     pub(crate) short_read_drains: bool,
     pub(crate) spurious_percent: u8,
@@ -49,46 +49,46 @@ pub(crate) struct Network {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Brokers {
     pub(crate) nodes: u8,
-    /// As in `KafkaRelease`: `V3_0`.
+    /// A variant of `KafkaRelease`, such as `V3_0`.
     pub(crate) release: String,
     pub(crate) replication: u8,
     pub(crate) auto_create_topics: bool,
-    /// `bootstrap.servers` has a name to be looked up, and brokers tell of names; otherwise addresses.
+    /// `bootstrap.servers` has a host name, and brokers advertise host names; otherwise addresses.
     pub(crate) by_name: bool,
-    /// The epoch that fresh producer ids begin with.
+    /// The first epoch of new producer ids.
     #[serde(default)]
     pub(crate) first_epoch: i16,
-    /// They refuse a batch whose partition was not added to its transaction, as they do from 3.6 on.
+    /// Brokers refuse a batch whose partition was not added to its transaction, as Kafka does since 3.6 (KIP-890).
     #[serde(default)]
     pub(crate) verify_transactions: bool,
-    /// They ask clients who they are.
+    /// Brokers require SASL.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) sasl: Option<Sasl>,
-    /// They take TLS.
+    /// Brokers require TLS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) tls: Option<Tls>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Tls {
-    /// As in `ssl.enabled.protocols`: that of all producers.
+    /// `ssl.enabled.protocols` of all producers.
     pub(crate) protocols: String,
-    /// Brokers want to know by certificate who clients are.
+    /// Brokers require client certificates.
     pub(crate) client_certificates: bool,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Sasl {
-    /// As in `sasl.mechanism`: that of all producers.
+    /// `sasl.mechanism` of all producers.
     pub(crate) mechanism: String,
-    /// After which clients have to authenticate again.
+    /// Session lifetime, after which clients have to re-authenticate.
     pub(crate) session_ms: Option<u64>,
 }
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Topic {
     pub(crate) name: String,
-    /// 0: there is none of that name at the start.
+    /// 0 if the topic does not exist at the start.
     pub(crate) partitions: u16,
     pub(crate) log_append_time: bool,
     pub(crate) max_message_bytes: Option<u32>,
@@ -96,25 +96,25 @@ pub(crate) struct Topic {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Producer {
-    /// Kafka's keys, as a user writes them; `bootstrap.servers` and `client.id` are set by the run.
+    /// Configuration by Kafka's keys, as a user writes it; the run sets `bootstrap.servers` and `client.id`.
     pub(crate) config: BTreeMap<String, String>,
     pub(crate) plugins: Plugins,
     pub(crate) threads: Vec<Thread>,
-    /// When it is built.
+    /// When the producer is built.
     #[serde(default, skip_serializing_if = "Begins::is_first")]
     pub(crate) begins: Begins,
-    /// The application ends without a word.
+    /// The application crashes: it ends without closing its producer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) crashes: Option<Crash>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum Begins {
-    /// At the start.
+    /// At the start of the run.
     #[default]
     First,
     AtMs(u64),
-    /// So long after another, by its place, has crashed or can do nothing any more.
+    /// This long after another producer (by its index) has crashed or has failed for good.
     After {
         producer: usize,
         ms: u64,
@@ -127,7 +127,7 @@ impl Begins {
     }
 }
 
-/// A crash: so many steps of the run after the application has come to a stage for the `nth` time, from 1 on.
+/// A crash: this many steps of the run after the application has reached a stage for the `nth` time, counted from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Crash {
     pub(crate) stage: TxnStage,
@@ -135,38 +135,38 @@ pub(crate) struct Crash {
     pub(crate) steps: u32,
 }
 
-/// What a transactional application is at.
+/// Stage of a transactional application.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub(crate) enum TxnStage {
-    /// It calls `init_transactions`.
+    /// In a call of `init_transactions`.
     Initializing,
-    /// It has begun a transaction.
+    /// A transaction is open.
     Begun,
-    /// It gives offsets to the transaction.
+    /// In a call of `send_offsets_to_transaction`.
     SendingOffsets,
     Committing,
     Aborting,
-    /// No transaction is open.
+    /// Outside a transaction.
     #[default]
     Between,
 }
 
-/// The user's code: `None` for what the library brings.
+/// User code; `None` for the library's default.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Plugins {
     pub(crate) key_serializer: Option<Behaviour>,
     pub(crate) value_serializer: Option<Behaviour>,
     pub(crate) partitioner: Option<Behaviour>,
-    /// `on_send`, `on_acknowledgement`.
+    /// Implements `on_send` and `on_acknowledgement`.
     pub(crate) interceptor: Option<Behaviour>,
     pub(crate) cluster_listener: Option<Behaviour>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) metrics_reporter: Option<Behaviour>,
 }
 
-/// What a piece of the user's code does: each `every`th time it is called, besides what it is there for.
+/// Behaviour of a piece of user code beyond its purpose: acts, each at every `every`th call.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Behaviour {
     pub(crate) acts: Vec<Every>,
@@ -180,26 +180,26 @@ pub(crate) struct Every {
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Act {
-    /// Says that it failed, where it can; else nothing.
+    /// Returns an error, where its interface allows one; otherwise does nothing.
     Fails,
     Panics,
     TakesMs(u64),
     /// Sends a small record to this topic.
     Sends(String),
-    /// As `Sends`, with `try_send`.
+    /// Like `Sends`, with `try_send`.
     TrySends(String),
     Flushes,
     Closes,
     AsksForPartitions(String),
-    /// Drops the futures that the application keeps.
+    /// Drops the futures that the application holds.
     DropsFutures,
-    /// Waits for a record that is not done.
+    /// Waits for a record that is not complete.
     Gets,
-    /// Asks for all metrics, and reads them.
+    /// Reads all metrics.
     ReadsMetrics,
 }
 
-/// A thread of the application: does one thing after another.
+/// An application thread: performs its operations in order.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Thread {
     pub(crate) ops: Vec<Op>,
@@ -220,36 +220,36 @@ pub(crate) enum Op {
     Sleep {
         ms: u64,
     },
-    /// `get` or `get_timeout` of the oldest futures that this thread keeps; those that are told are let go.
+    /// `get` or `get_timeout` on the oldest futures that this thread holds; futures that are complete are dropped.
     Get {
         count: u32,
         timeout_ms: Option<u64>,
     },
-    /// Awaits the oldest futures as tasks do, by `poll` and a waker.
+    /// Awaits the oldest futures, as async tasks do: `poll` with a waker.
     Await {
         count: u32,
     },
-    /// Polls the oldest futures once, with a waker that panics when it is woken and when it is dropped, and keeps them.
+    /// Polls the oldest futures once and keeps them. The waker panics when it is woken and when it is dropped.
     PollOnce {
         count: u32,
     },
-    /// Drops the oldest futures unread.
+    /// Drops the oldest futures without reading them.
     DropFutures {
         count: u32,
     },
-    /// This thread's handle of the producer; the last one drops the producer.
+    /// Drops this thread's handle of the producer; dropping the last handle drops the producer.
     DropProducer,
-    /// A transactional call. One that timed out is made again, after an error the application does what that says, and
-    /// it makes no call that is not for the state that it knows of.
+    /// A transactional call. After a time-out it is repeated; after another error the application does what the error
+    /// demands. Calls that its known state does not allow are left out.
     Transaction {
         call: TransactionOp,
         timeout_ms: Option<u64>,
     },
-    /// A transactional call whatever the state is.
+    /// A transactional call, whether the state allows it or not.
     Stray {
         call: TransactionOp,
     },
-    /// Waits until another thread has begun a transaction, or for so long.
+    /// Waits until another thread has begun a transaction, at most this long.
     AwaitTransaction {
         ms: u64,
     },
@@ -259,7 +259,7 @@ pub(crate) enum Op {
 pub(crate) enum TransactionOp {
     Init,
     Begin,
-    /// Of each of these partitions an offset that no other call gives.
+    /// Commits one offset for each of these partitions; every call has an offset of its own.
     SendOffsets {
         group: String,
         partitions: Vec<(String, i32)>,
@@ -268,26 +268,26 @@ pub(crate) enum TransactionOp {
     Abort,
 }
 
-/// Records, one after the other.
+/// A burst: records sent one after the other.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Burst {
     pub(crate) topic: String,
     pub(crate) partition: Option<i32>,
-    /// So many different keys; 0 for none.
+    /// Number of different keys; 0 for none.
     pub(crate) keys: u32,
-    /// So many headers, one of them without a value.
+    /// Number of headers, one of which has no value.
     #[serde(default)]
     pub(crate) headers: u8,
-    /// The application gives each record its timestamp.
+    /// The application sets each record's timestamp.
     #[serde(default)]
     pub(crate) stamped: bool,
     pub(crate) count: u32,
-    /// Bytes of the value: at least those that say which record it is.
+    /// Size of the value in bytes; at least the bytes of the record's number.
     pub(crate) size: u32,
     pub(crate) how: How,
-    /// What the callback does; `None` for no callback.
+    /// Behaviour of the callback; `None` for no callback.
     pub(crate) callback: Option<Behaviour>,
-    /// Between two records.
+    /// Pause between two records.
     pub(crate) pause_us: u64,
 }
 
@@ -297,8 +297,8 @@ pub(crate) enum How {
     TrySend,
 }
 
-/// What goes wrong, from when, and for how long: until everything is healed if that is not said. What happens at
-/// one moment (a cut) has no duration.
+/// A fault with its start and duration; without a duration it lasts until the healing. Instantaneous faults, such as a
+/// cut, have no duration.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct TimedFault {
     pub(crate) at_ms: u64,
@@ -306,46 +306,47 @@ pub(crate) struct TimedFault {
     pub(crate) fault: Fault,
 }
 
-/// Nodes are numbered from 0. A fault that names what is not there does nothing.
+/// A fault. Nodes are numbered from 0. A fault that names a node, topic or partition that does not exist does nothing.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) enum Fault {
     // The network.
-    /// Everything to and from a node takes so much longer.
+    /// Added latency, in both directions, for one node.
     Slow {
         node: i32,
         ms: u64,
     },
-    /// Its connections break.
+    /// The node's connections are reset.
     Cut {
         node: i32,
     },
-    /// On its present connections nothing comes through any more, in one direction or both.
+    /// On the node's present connections nothing arrives any more, in one direction or both.
     Silence {
         node: i32,
         up: bool,
         down: bool,
     },
-    /// It says no to new connections, and its connections break.
+    /// The node refuses new connections, and its present ones are reset.
     Refuse {
         node: i32,
     },
-    /// It says nothing at all to new connections, and nothing comes through on the present ones.
+    /// Connection attempts get no response, and nothing arrives on the present connections.
     BlackHole {
         node: i32,
     },
 
-    // TLS, for connections from then on. The present ones break: a broker is started anew with it.
-    /// Its certificate is not right.
+    // TLS faults. They apply to new connections; the present ones are reset, since a broker restarts with its new TLS
+    // setup.
+    /// The broker's certificate is invalid.
     WrongCertificate {
         node: i32,
         wrong: WrongCertificate,
     },
-    /// It does not speak TLS.
+    /// The broker does not speak TLS.
     NoTls {
         node: i32,
         instead: InsteadOfTls,
     },
-    /// Handshakes end early: with so much sent of what it says in this turn (its first is 0).
+    /// Handshakes are cut off: the broker sends only this part of its flight with this index (the first is 0).
     CutHandshake {
         node: i32,
         turn: u8,
@@ -354,11 +355,11 @@ pub(crate) enum Fault {
     },
 
     // Brokers.
-    /// It goes down: its connections end, its partitions go elsewhere.
+    /// The broker goes down: its connections end, and its partitions get other leaders.
     Down {
         node: i32,
     },
-    /// It hangs: keeps its connections, and looks at what came when it is over.
+    /// The broker hangs: it keeps its connections, and processes requests only when the fault is over.
     Hang {
         node: i32,
     },
@@ -367,13 +368,13 @@ pub(crate) enum Fault {
         partition: i32,
         to: i32,
     },
-    /// What it tells of the cluster is what was so when this began.
+    /// The broker's metadata responses describe the cluster as it was when the fault began.
     StaleMetadata {
         node: i32,
     },
-    /// The metadata tells of epochs lower than before.
+    /// Metadata responses have lower leader epochs than before.
     EpochsGoBack,
-    /// Another cluster answers under the same addresses: another id, the same topics, empty.
+    /// Another cluster answers at the same addresses: another cluster id, the same topics, empty logs.
     Rebuild,
     /// All brokers move to other addresses; the name of the bootstrap server follows.
     MoveBrokers,
@@ -388,13 +389,13 @@ pub(crate) enum Fault {
         topic: String,
         to: u16,
     },
-    /// The last records of the log are lost, as when a replica that is behind is elected.
+    /// The log loses its last records, as after an unclean leader election.
     Truncate {
         topic: String,
         partition: i32,
         records: u32,
     },
-    /// The brokers forget the producers of a partition.
+    /// The brokers lose the producer state of a partition.
     ForgetProducers {
         topic: String,
         partition: i32,
@@ -403,23 +404,23 @@ pub(crate) enum Fault {
         topic: String,
         bytes: u32,
     },
-    /// Another node looks after the transactions of an id, or after a group.
+    /// Another node becomes the coordinator of a transactional id or of a group.
     MoveCoordinator {
         of_group: bool,
         key: String,
         to: i32,
     },
-    /// Who takes over as a coordinator reads for so long.
+    /// A new coordinator loads its state for this long.
     LoadCoordinators {
         ms: u64,
     },
-    /// Markers come so long after the end of a transaction.
+    /// Transaction markers are written this long after the transaction has ended.
     DelayMarkers {
         ms: u64,
     },
 
-    // Answers.
-    /// Requests are refused: so many, or all while it lasts.
+    // Responses.
+    /// Requests are answered with an error: this many, or all while the fault lasts.
     Error {
         request: Api,
         topic: Option<String>,
@@ -428,15 +429,15 @@ pub(crate) enum Fault {
         times: Option<u64>,
         after_applying: bool,
     },
-    /// The connection is lost with the request: before it is carried out, after, or with so many bytes of the answer
-    /// sent.
+    /// The connection is lost with the request: before the request is applied, after it, or when this many bytes of the
+    /// response were sent.
     Lose {
         request: Api,
         moment: Moment,
         times: Option<u64>,
         closes: bool,
     },
-    /// Answers are late.
+    /// Responses are delayed.
     Late {
         request: Option<Api>,
         ms: u64,
@@ -445,7 +446,7 @@ pub(crate) enum Fault {
         request: Option<Api>,
         ms: u64,
     },
-    /// A node speaks only old versions of a request, or does not know it.
+    /// A node supports only old versions of a request, or none.
     Versions {
         node: i32,
         request: Api,
@@ -454,7 +455,7 @@ pub(crate) enum Fault {
 
     // Names and clocks.
     NamesFail,
-    /// Names lead to addresses where nobody is, besides the right ones or instead.
+    /// Names resolve to unreachable addresses, in addition to the right ones or instead of them.
     WrongAddresses {
         instead: bool,
     },
@@ -472,7 +473,7 @@ pub(crate) enum WrongCertificate {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) enum InsteadOfTls {
-    /// Kafka without TLS: it hangs up.
+    /// A plaintext Kafka listener, which closes the connection.
     Plain,
     /// A web server.
     Web,

@@ -1,5 +1,5 @@
-//! Scenarios in files. What a seed draws changes with every change of what is drawn from; the scenario that found
-//! something is kept itself, in `tests/sim/regressions`, with its story.
+//! Storage of scenarios as JSON files. A seed draws another scenario after each change of the generator, so the
+//! scenario that found a bug is stored itself, in `tests/sim/regressions`, with its story.
 
 use std::path::{Path, PathBuf};
 use std::{fs, io};
@@ -10,7 +10,7 @@ use crate::scenario::Scenario;
 
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Stored {
-    /// What it found, for who reads it years later.
+    /// What the scenario found, for a maintainer who reads it years later.
     pub(crate) story: String,
     pub(crate) scenario: Scenario,
 }
@@ -29,7 +29,7 @@ pub(crate) fn load(path: &Path) -> Result<Stored, String> {
     serde_json::from_str(&text).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// All that are kept, by name.
+/// All stored regressions, in the order of their names.
 pub(crate) fn regressions() -> Result<Vec<(PathBuf, Stored)>, String> {
     all_in(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/sim/regressions"))
 }
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scenario_comes_back_from_its_file_as_it_was() {
+    fn a_stored_scenario_is_loaded_unchanged() {
         let folder = folder("store");
         for seed in 0..300 {
             let stored = Stored {
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn every_regression_can_be_read_and_tells_its_story() {
+    fn every_regression_can_be_loaded_and_has_a_story() {
         for (path, stored) in regressions().unwrap() {
             assert!(!stored.story.trim().is_empty(), "{}", path.display());
         }

@@ -1,4 +1,4 @@
-//! The world of a scenario, before anything goes wrong.
+//! The world of a scenario before the first fault.
 
 use std::time::Duration;
 
@@ -12,7 +12,7 @@ use kafka_producer::{OAuthBearerToken, ProducerConfigBuilder, SecurityProtocol, 
 
 use crate::scenario::{Brokers, Network, Scenario};
 
-/// With the topics that are there from the start.
+/// Builds the world with the topics that exist from the start.
 ///
 /// # Panics
 /// If the scenario names no release.
@@ -58,14 +58,14 @@ fn network(network: &Network) -> NetworkOptions {
     }
 }
 
-/// Who all producers are, where brokers ask.
+/// The SASL user of all producers.
 const USER: &str = "alice";
 const PASSWORD: &str = "s3cret";
 const TOKEN: &str = "t0ken";
-/// Of a token: some are refreshed while a run lasts.
+/// Lifetime of an OAuth token, short enough that some are refreshed during a run.
 const TOKEN_VALID_FOR: Duration = Duration::from_secs(4);
 
-/// A configuration of a producer for these brokers.
+/// Adds the security settings of a producer for these brokers.
 pub(crate) fn login(config: ProducerConfigBuilder, brokers: &Brokers) -> ProducerConfigBuilder {
     let protocol = match (&brokers.tls, &brokers.sasl) {
         (None, None) => return config,
@@ -88,14 +88,14 @@ pub(crate) fn login(config: ProducerConfigBuilder, brokers: &Brokers) -> Produce
 
 const OAUTHBEARER: &str = "OAUTHBEARER";
 
-/// Where the producers of these brokers get their tokens from, if they have any.
+/// The token provider of the producers, if their mechanism needs one.
 pub(crate) fn tokens(brokers: &Brokers) -> Option<impl TokenProvider + use<>> {
     let sasl = brokers.sasl.as_ref();
     let has_tokens = sasl.is_some_and(|sasl| sasl.mechanism == OAUTHBEARER);
     has_tokens.then_some(|| Ok(OAuthBearerToken::new(TOKEN, TOKEN_VALID_FOR)))
 }
 
-/// Whom clients trust, and who they are.
+/// Adds the trusted certificates and the client's own.
 #[cfg(feature = "tls")]
 fn trust(config: ProducerConfigBuilder, brokers: &Brokers) -> ProducerConfigBuilder {
     let Some(tls) = &brokers.tls else {
@@ -136,7 +136,7 @@ fn brokers(brokers: &Brokers) -> BrokersOptions {
             token: TOKEN.to_owned(),
             session: sasl.session_ms.map(Duration::from_millis),
         }),
-        // Of the whole scenario.
+        // The same for the whole scenario.
         #[cfg(feature = "tls-no-provider")]
         tls: None,
     }

@@ -1,5 +1,5 @@
-//! Counts of what runs have met: faults, error codes, calls, failures, acts of user code, and states with a name. What was
-//! never met shows as a zero.
+//! Tallies: counts of the faults, error codes, calls, failures, acts of user code and named states that runs have
+//! reached. An expected one that was never reached shows as zero.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,11 +10,11 @@ use crate::checker::{Glance, Moment};
 use crate::events::{Call, Event, Outcome, ProducerIndex, Report, Returned, What, Who};
 use crate::scenario::{Fault, Scenario};
 
-/// What is counted, by its kind.
+/// Group of a tally.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Group {
     Fault,
-    /// What became of a request: an error code, or that there was no answer.
+    /// The result of a request: an error code, or no response.
     Fate,
     Call,
     /// How a call failed.
@@ -35,7 +35,7 @@ const GROUPS: [Group; 7] = [
     Group::State,
 ];
 
-/// Names with counts, of one run or of many.
+/// Counts by name, of one run or of many.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Counts {
     groups: [BTreeMap<String, u64>; GROUPS.len()],
@@ -60,7 +60,7 @@ impl Counts {
         names.get(name).copied().unwrap_or(0)
     }
 
-    /// All that was counted, and what should have been, as `Group/name`.
+    /// All counts, including expected names that were not reached, as `Group/name`.
     pub(crate) fn named(&self) -> impl Iterator<Item = (String, u64)> {
         let expected = expected_names().map(|(group, name)| (format!("{group:?}/{name}"), 0));
         let counted = GROUPS.into_iter().flat_map(|group| {
@@ -81,7 +81,7 @@ impl Counts {
         }
     }
 
-    /// What should have been met and was not.
+    /// Expected names that were not reached.
     pub(crate) fn missing(&self) -> Vec<(Group, &'static str)> {
         let expected = expected_names();
         let missing = expected.filter(|(group, name)| self.get(*group, name) == 0);
@@ -89,7 +89,7 @@ impl Counts {
     }
 }
 
-/// A table: what was expected first and in its order, zeros included; then what came besides.
+/// A table: expected names first, in their order and with zeros; then the others.
 impl fmt::Display for Counts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (offered, acknowledged) = (self.records_offered, self.records_acknowledged);
@@ -114,7 +114,7 @@ impl fmt::Display for Counts {
     }
 }
 
-/// Everything that many runs together have to meet.
+/// The names that many runs together have to reach.
 pub(crate) fn expected_names() -> impl Iterator<Item = (Group, &'static str)> {
     GROUPS
         .into_iter()
@@ -370,16 +370,16 @@ fn expected_of(group: Group) -> &'static [&'static str] {
     }
 }
 
-/// Watches one run.
+/// Observer that counts during one run.
 #[derive(Debug, Default)]
 pub(crate) struct Tallies {
     counts: Counts,
     calls: BTreeMap<crate::events::CallId, &'static str>,
     records: Vec<RecordTally>,
     producers: Vec<ProducerTally>,
-    /// Who wrote last to a partition of a topic.
+    /// The last producer id and epoch that wrote to each partition, by topic.
     writers: BTreeMap<String, BTreeMap<i32, (u64, i32)>>,
-    /// Faults that throttle, and are not over.
+    /// Number of throttling faults in progress.
     throttles: u64,
     healed: bool,
     transactional: TransactionTally,
@@ -387,13 +387,13 @@ pub(crate) struct Tallies {
 
 #[derive(Debug, Default)]
 struct TransactionTally {
-    /// The last epoch of each id.
+    /// Producer id and last epoch by transactional id.
     epochs: BTreeMap<String, (i64, i16)>,
-    /// Transactions that are open, as applications were told: by producer.
+    /// Open transactions in the applications' view: transactional ids by producer.
     open: BTreeMap<ProducerIndex, String>,
-    /// Producers whose last call timed out.
+    /// Producers whose last call timed out, with that call.
     timed_out: BTreeMap<ProducerIndex, &'static str>,
-    /// Whose producers have which id.
+    /// Transactional id by producer.
     ids: Vec<Option<String>>,
 }
 
@@ -407,7 +407,7 @@ struct RecordTally {
 
 #[derive(Debug, Clone, Copy, Default)]
 struct ProducerTally {
-    /// Of the last batch with a number.
+    /// Producer id and epoch of the last idempotent batch.
     id: Option<(i64, i16)>,
     retried: u64,
     split: u64,
@@ -415,7 +415,7 @@ struct ProducerTally {
     is_open: bool,
 }
 
-/// Records beyond that are not looked at one by one.
+/// Records beyond this number are not tracked one by one.
 const RECORDS_AT_MOST: u64 = 1_000_000;
 
 impl Tallies {
@@ -604,7 +604,7 @@ impl Tallies {
         let before = self.transactional.epochs.insert(id.to_owned(), now);
         match did {
             Coordinated::Initialized => {
-                // Of the one that is in the middle of its transactions: nobody else has begun to.
+                // An epoch bump of the same producer, since no `init_transactions` is in progress.
                 let is_same = self.calls.values().all(|call| *call != "InitTransactions");
                 if before.is_some() && is_same {
                     self.state("a transactional producer gets its next epoch");
@@ -670,7 +670,7 @@ impl Tallies {
         let Who::Thread { producer, .. } = who else {
             return;
         };
-        // Memory is waited for in a line that the snapshot tells of.
+        // The snapshot shows calls that wait for memory.
         let for_memory = self
             .producers
             .get(producer)
@@ -692,7 +692,7 @@ impl Tallies {
                 if (name, kind) == ("Close", "Undelivered") {
                     self.state("a producer is closed by force");
                 }
-                // What a record failed with is counted with the record.
+                // The failure of a record is counted with the record, not with the call that reads it.
                 let is_of_record = matches!(name, "Get" | "Await");
                 if !is_of_record || matches!(kind, "Pending" | "Misuse") {
                     self.counts
@@ -846,7 +846,7 @@ fn call_name(call: &Call) -> &'static str {
     }
 }
 
-/// The kind of an error, of what `{:?}` makes of it.
+/// The kind of an error, from its `{:?}` text.
 fn kind_of(debug: &str) -> &str {
     let of_record = debug
         .strip_prefix("ProduceError")
@@ -854,7 +854,7 @@ fn kind_of(debug: &str) -> &str {
     first_word(of_record.map_or(debug, |(_, kind)| kind))
 }
 
-/// The name of a variant, of what `{:?}` makes of it.
+/// The name of a variant, from its `{:?}` text.
 fn first_word(debug: &str) -> &str {
     let end = debug.find(|c: char| !c.is_alphanumeric() && c != '_');
     &debug[..end.unwrap_or(debug.len())]
@@ -872,7 +872,7 @@ mod tests {
     use crate::events::{CallId, RecordId};
     use crate::scenario::{self, Api, TimedFault, TxnStage};
 
-    /// One of each kind. A kind that is missing does not compile.
+    /// One fault of each kind. A missing kind does not compile.
     fn faults() -> Vec<TimedFault> {
         let (topic, partition, node) = (String::from("t"), 0, 0);
         let request = Api::Produce;
@@ -1172,7 +1172,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fault_call_and_state_that_is_expected_can_be_met() {
+    fn each_expected_fault_call_and_state_can_be_counted() {
         let mut run = Watched::new();
         for fault in 0..run.scenario.faults.len() {
             run.see(Who::World, What::FaultBegins { fault });
@@ -1336,7 +1336,7 @@ mod tests {
     }
 
     #[test]
-    fn expected_fates_and_failures_are_those_of_the_library() {
+    fn expected_error_codes_and_failures_are_those_of_the_library() {
         let codes: Vec<_> = (-1..=120)
             .map(|code| ErrorCode::from_code(code).name())
             .collect();
@@ -1373,7 +1373,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_add_up_and_the_table_shows_what_was_never_met() {
+    fn counts_add_up_and_the_table_shows_zeros() {
         let mut run = Watched::new();
         run.see(
             THREAD,

@@ -1,8 +1,8 @@
-//! Blocking calls as futures: their steps are taken when somebody polls, and between them nobody sleeps. So any
-//! number of threads of an application are tasks on one thread, in an order of its choosing.
+//! Blocking calls as futures: each poll takes the steps that are possible, and nothing ever blocks the thread. So all
+//! threads of an application are tasks on one thread, which the simulator interleaves.
 //!
-//! A call that waits is stepped again when a thread that slept would have been woken: what it waits for was
-//! notified, or its time is up. So a notification that is missing is a call that stands still.
+//! A waiting call is stepped again only when a blocked thread would have been woken: when its event was signalled, or
+//! its time is up. A lost wake-up therefore shows as a call that never returns.
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
@@ -28,10 +28,10 @@ use crate::producer::try_send::TrySendError;
 use crate::producer::waiting::{BlockingCall, Step, Wait, awake};
 use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, PartitionInfo, TopicPartition};
 
-/// Where a task says that it waits, and until when.
+/// Wait state of a task: what it waits for, and until when.
 pub struct Parking {
     world: World,
-    /// How long a step takes of packing a batch.
+    /// Time for each step of packing a batch.
     packing: Box<dyn Fn() -> Duration>,
     until: Cell<Deadline>,
     /// How often a wait has begun or ended.
@@ -40,7 +40,7 @@ pub struct Parking {
 }
 
 impl Parking {
-    /// For one task. The thread must not sleep in any call from now on: it would panic.
+    /// For one task. From now on a call that would block this thread panics instead.
     pub fn new(world: &World) -> Self {
         awake::stay();
         Self {
@@ -52,14 +52,14 @@ impl Parking {
         }
     }
 
-    /// The same, where each step of packing a batch takes so long.
+    /// With a time for each step of packing a batch.
     #[must_use]
     pub fn with_packing(mut self, takes: impl Fn() -> Duration + 'static) -> Self {
         self.packing = Box::new(takes);
         self
     }
 
-    /// When the time of the present wait is up.
+    /// The time at which the current wait ends at the latest.
     pub fn until(&self) -> Option<Duration> {
         match self.until.get() {
             Deadline::At(at) => Some(self.world.elapsed_at(at)),
@@ -67,22 +67,22 @@ impl Parking {
         }
     }
 
-    /// Whether the time of the present wait is up.
+    /// Whether the time of the current wait is up.
     pub fn is_over(&self) -> bool {
         self.until.get().is_over(self.world.clock().now())
     }
 
-    /// What it waits for.
+    /// What the task waits for.
     pub fn waits_for(&self) -> Option<&'static str> {
         *self.waits_for.borrow()
     }
 
-    /// Differs from what it was if the task has gone on since.
+    /// A counter that changes whenever the task makes progress.
     pub fn moves(&self) -> u64 {
         self.moves.get()
     }
 
-    /// Lets simulated time pass.
+    /// Waits for simulated time to pass.
     pub async fn sleep(&self, time: Duration) {
         let until = Deadline::after(self.world.clock().now(), time);
         self.park("time", until);
@@ -97,7 +97,7 @@ impl Parking {
         self.go_on();
     }
 
-    /// Waits until something of the caller's is so; it is asked whenever the task is polled.
+    /// Waits until a condition holds. It is checked at each poll of the task.
     pub async fn wait_until(&self, what: &'static str, mut is_so: impl FnMut() -> bool) {
         self.park(what, Deadline::Never);
         poll_fn(|_| {
@@ -111,7 +111,7 @@ impl Parking {
         self.go_on();
     }
 
-    /// As [`wait_until`](Self::wait_until), and for so long at most.
+    /// As [`wait_until`](Self::wait_until), with a time limit.
     pub async fn wait_until_within(
         &self,
         what: &'static str,
@@ -130,9 +130,9 @@ impl Parking {
         self.go_on();
     }
 
-    /// Lets others go on, if they can, before it does.
+    /// Yields: other tasks may run before this one continues.
     pub async fn give_way(&self) {
-        // It goes on by itself, and does not count as one that waits.
+        // The deadline is now, so the task counts as runnable, not as waiting.
         self.until.set(Deadline::At(self.world.clock().now()));
         self.moves.set(self.moves.get() + 1);
         let mut has_given_way = false;
@@ -147,7 +147,8 @@ impl Parking {
         self.go_on();
     }
 
-    /// Packs what a part of a call has begun to. That takes its time, and before each step others may go on.
+    /// Packs the batches that a step of a call has filled. Each packing step takes its time, and other tasks may run
+    /// before it.
     async fn pack(&self, begun: Vec<Unfinished>) {
         for unfinished in begun {
             loop {
@@ -174,13 +175,13 @@ impl Parking {
                     return output;
                 }
                 Step::Wait(wait) if begun.is_empty() => self.wait(wait).await,
-                // What it would wait for may happen meanwhile.
+                // What it waits for may happen while it packs.
                 Step::Wait(_) => self.pack(begun).await,
             }
         }
     }
 
-    /// Takes the steps of a call.
+    /// Takes the steps of a call until it returns.
     async fn drive<C: BlockingCall>(&self, call: &mut C) -> C::Output {
         loop {
             match call.step() {
@@ -321,7 +322,7 @@ pub enum TransactionalCall {
     Abort,
 }
 
-/// That call, or with a timeout the form of it that takes one.
+/// Makes the call, with a timeout in its variant that takes one.
 ///
 /// # Errors
 /// As those.

@@ -1,5 +1,5 @@
-//! What simulations are made of: a [`World`] of brokers, network, names and time, and producers whose calls and senders
-//! are stepped in it, on one thread. What is done with them, in which order, is up to `tests/sim`.
+//! Building blocks of simulations: a [`World`] with brokers, network, names and time, and producers whose calls and
+//! senders are stepped on one thread. The scenarios and the order of steps are those of `tests/sim`.
 
 mod calls;
 mod producer;

@@ -1,4 +1,4 @@
-//! A producer whose sender is stepped, on the network of a [`World`].
+//! A producer without a thread, on the network of a [`World`].
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -12,27 +12,27 @@ use crate::producer::lifecycle::Running;
 use crate::producer::sender::Stepped;
 use crate::testing::sim::network::SimPoller;
 
-/// The sender of a producer: what its thread would do, step by step.
+/// The sender of a producer, stepped instead of run by its thread.
 pub struct SimSender {
     world: World,
     sender: SenderOn<SimPoller>,
-    /// None when it has ended.
+    /// `None` when it has ended.
     running: Option<Running>,
     poller: usize,
     is_polling: bool,
 }
 
-/// What a step of a sender came to.
+/// Result of a step of the sender.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SenderStep {
-    /// Everything up to its poll is done.
+    /// All work before the poll is done.
     Begun,
-    /// It polled, and waits.
+    /// It polled, and waits for events.
     Waits,
-    /// It polled, and what came of that is done.
+    /// It polled, and has processed the events.
     Done,
-    /// It has ended, now or before.
+    /// It has ended, in this step or before.
     Ended,
 }
 
@@ -68,7 +68,7 @@ where
 }
 
 impl SimSender {
-    /// Takes the next part of a step: what comes before the poll, or the poll and what it brings.
+    /// Takes the next half of a step: the work before the poll, or the poll and the processing of its events.
     pub fn step(&mut self) -> SenderStep {
         let (network, poller) = (self.world.network(), self.poller);
         let stepped = self.sender.step(|| network.is_client_parked(poller));
@@ -84,13 +84,13 @@ impl SimSender {
         }
     }
 
-    /// Whether a thread in its place would run now: it is not waiting in a poll, or that has something to tell.
+    /// Whether the sender's thread would run now: it is not in a poll, or the poll has an event.
     pub fn is_due(&self) -> bool {
         let waits = self.is_polling && !self.world.network().is_client_due(self.poller);
         !self.has_ended() && !waits
     }
 
-    /// When its poll ends at the latest, if it waits in one.
+    /// The end of the current poll's time-out, if the sender is in a poll.
     pub fn waits_until(&self) -> Option<Duration> {
         let until = self.world.network().client_waits_until(self.poller);
         match until {
@@ -99,12 +99,12 @@ impl SimSender {
         }
     }
 
-    /// Whether it has ended.
+    /// Whether the sender has ended.
     pub fn has_ended(&self) -> bool {
         self.running.is_none()
     }
 
-    /// How much is held inside, by name: nothing may grow for ever.
+    /// Sizes of internal collections by name, for tests that nothing grows for ever.
     pub fn sizes(&self) -> Vec<(&'static str, usize)> {
         self.sender.sizes()
     }

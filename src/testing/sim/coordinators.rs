@@ -1,4 +1,4 @@
-//! Which node looks after the transactions of a transactional id, and after a consumer group.
+//! Coordinators: which node coordinates each transactional id and each consumer group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -8,34 +8,34 @@ use super::topics::PartitionRole;
 use crate::error::ErrorCode;
 use crate::types::NodeId;
 
-/// What is looked after.
+/// Type of a coordinator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum CoordinatorKind {
     Transaction,
     Group,
 }
 
-/// Who looks after one key.
+/// The coordinator of one key.
 #[derive(Debug)]
 struct SimCoordinator {
     role: PartitionRole,
-    /// Until then whoever took over has not read what is kept for the key; of the cluster's time.
+    /// Until then the new coordinator loads its state; in the cluster's time.
     loading_until: Duration,
 }
 
-/// The coordinators of all keys that anybody has asked about.
+/// The coordinators of all keys that were ever looked up.
 ///
-/// With Kafka, those of many keys lead one partition of an internal topic and move together; here each key has one of its
-/// own, that moves alone.
+/// In Kafka many keys share a partition of an internal topic, whose leader coordinates all of them. Here each key has a
+/// partition of its own, which moves alone.
 #[derive(Debug, Default)]
 pub(crate) struct SimCoordinators {
     by_key: BTreeMap<(CoordinatorKind, Arc<str>), SimCoordinator>,
-    /// How long a node that took over reads.
+    /// How long a new coordinator loads.
     pub(crate) load_time: Duration,
 }
 
 impl SimCoordinators {
-    /// The node that coordinates, if any does; `make` says who may, when nobody has asked before.
+    /// The coordinator's node, if there is one; `make` gives the replicas at the first look-up of a key.
     pub(crate) fn leader(
         &mut self,
         kind: CoordinatorKind,
@@ -45,10 +45,10 @@ impl SimCoordinators {
         self.known(kind, key, make).role.leader
     }
 
-    /// Whether this node answers for the key now.
+    /// Checks that this node is the coordinator of the key and has loaded its state.
     ///
     /// # Errors
-    /// What it says if it does not.
+    /// The error code that it answers with otherwise.
     pub(crate) fn check(
         &mut self,
         kind: CoordinatorKind,
@@ -67,7 +67,7 @@ impl SimCoordinators {
         Ok(())
     }
 
-    /// Another node takes over, with all that is kept.
+    /// Makes another node the coordinator, with all state.
     pub(crate) fn move_to(
         &mut self,
         kind: CoordinatorKind,
@@ -84,7 +84,7 @@ impl SimCoordinators {
         known.role.move_to(node);
     }
 
-    /// Nodes went down or came up.
+    /// Elects coordinators after nodes went down or came up.
     pub(crate) fn elect(&mut self, alive: &BTreeSet<NodeId>, time: Duration) {
         for coordinator in self.by_key.values_mut() {
             let before = coordinator.role.epoch;
@@ -109,7 +109,7 @@ impl SimCoordinators {
     }
 }
 
-/// Java's hash of a text that has only ASCII in it, without its sign.
+/// Java's hash code of an ASCII text, without the sign bit.
 fn hash(key: &str) -> usize {
     let add = |hash: u32, byte: u8| hash.wrapping_mul(31).wrapping_add(u32::from(byte));
     (key.bytes().fold(0, add) & (u32::MAX >> 1)) as usize
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn only_one_node_coordinates_and_another_after_it_moved() {
+    fn a_key_has_one_coordinator_and_another_after_a_move() {
         let mut all = SimCoordinators::default();
         let key: Arc<str> = "t".into();
         let first = all.leader(KIND, &key, three).unwrap();
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_over_loads_first() {
+    fn a_coordinator_that_takes_over_loads_first() {
         let mut all = SimCoordinators {
             load_time: Duration::from_secs(1),
             ..SimCoordinators::default()

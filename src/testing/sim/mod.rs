@@ -1,5 +1,5 @@
-//! A cluster of brokers as a value: bytes in, bytes out, no socket, no thread, no clock. What carries
-//! the bytes, the simulated network beside it or a loopback listener, is not known to it.
+//! Model of a Kafka cluster as a value: bytes in, bytes out, without sockets, threads or clocks. The bytes are carried
+//! by a loopback listener, or by the simulated network in this folder.
 
 pub(crate) mod broker;
 #[cfg(any(test, feature = "_internals"))]

@@ -1,4 +1,4 @@
-//! Names that a simulation gives to addresses, and what goes wrong with them.
+//! Simulated name service, with faults.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -8,7 +8,7 @@ use std::sync::Arc;
 use crate::network::resolver::NameService;
 use crate::sync::{Mutex, Rank};
 
-/// Where names lead besides the right addresses, or instead of them.
+/// Wrong addresses that names resolve to, in addition to the right ones or instead of them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Astray {
     pub(crate) addresses: Vec<IpAddr>,
@@ -35,7 +35,7 @@ impl SimNames {
         }
     }
 
-    /// From now on a name leads to these addresses.
+    /// Sets the addresses of a name.
     pub(crate) fn set(&self, name: &str, addresses: Vec<IpAddr>) {
         let mut names = self.names.lock();
         names.addresses.insert(name.to_owned(), addresses);
@@ -46,7 +46,7 @@ impl SimNames {
         self.names.lock().fail = yes;
     }
 
-    /// Where all names lead from now on; `None` for where they should.
+    /// Makes all names resolve to wrong addresses; `None` ends that.
     pub(crate) fn lead_astray(&self, astray: Option<Astray>) {
         self.names.lock().astray = astray;
     }
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_leads_where_it_was_told_to_and_an_address_to_itself() {
+    fn a_name_resolves_to_its_addresses_and_an_address_to_itself() {
         let names = SimNames::new();
         assert_eq!(addresses(&names, "broker"), None);
         names.set("broker", vec![right()]);
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn names_that_lead_astray_do_so_besides_the_right_address_or_instead() {
+    fn wrong_addresses_come_in_addition_to_the_right_ones_or_instead() {
         let names = SimNames::new();
         names.set("broker", vec![right()]);
         for (instead, expected) in [(false, vec![wrong(), right()]), (true, vec![wrong()])] {
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_service_that_fails_knows_addresses_only() {
+    fn a_failing_name_service_resolves_addresses_only() {
         let names = SimNames::new();
         names.set("broker", vec![right()]);
         names.fail(true);

@@ -1,18 +1,17 @@
-//! What a broker does about a request, as data: whoever carries its bytes carries it out.
+//! A broker's answer to a request as data, to be carried out by the transport.
 
 use std::time::Duration;
 
 use crate::protocol::Frame;
 use crate::testing::script::AndThen;
 
-/// What a broker does about a request, and when.
+/// A broker's answer to a request, with its timing.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// How much later; what it does about the requests behind it on the same connection comes later
-    /// still.
+    /// Delay of the answer. Answers to later requests on the same connection come after it.
     pub(crate) delay: Duration,
     pub(crate) answer: Answer,
-    /// For how long a throttling broker reads nothing more from the connection afterwards (KIP-219).
+    /// How long the broker reads nothing from a throttled connection afterwards (KIP-219).
     #[cfg_attr(
         not(any(test, feature = "_internals")),
         expect(dead_code, reason = "only brokers on the simulated network do so")
@@ -30,29 +29,29 @@ impl Plan {
     }
 }
 
-/// What a broker does about a request.
+/// A broker's answer to a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
-    /// It sends this.
+    /// Sends a response.
     Reply(Frame),
-    /// It sends so many bytes of this, and then does something else.
+    /// Sends a part of a response, and then closes or stalls.
     Part {
         frame: Frame,
         bytes: usize,
         then: AndThen,
     },
-    /// It says nothing: the producer asked for no acknowledgement.
+    /// No response, since the producer asked for none (acks=0).
     Silence,
-    /// It closes the connection.
+    /// Closes the connection.
     Close,
-    /// It says nothing on this connection any more, nor does it look at what comes.
+    /// Stalls: sends nothing more on this connection, and discards what arrives.
     Stall,
-    /// It hangs, and has not looked at the request: ask again when it has been resumed.
+    /// The node hangs and has not processed the request: handle it again when the node is resumed.
     Hang,
 }
 
 impl Answer {
-    /// No answer, of either sort.
+    /// No response: a closed or a stalled connection.
     pub(crate) fn none(then: AndThen) -> Self {
         match then {
             AndThen::Close => Self::Close,

@@ -1,12 +1,12 @@
-//! Producer ids that nobody has yet.
+//! Allocation of producer ids.
 
 use crate::types::ProducerIdAndEpoch;
 
 const FIRST_PRODUCER_ID: i64 = 1000;
-/// As many ids begin with another epoch than 0, if that is asked for.
+/// Number of ids that begin with another epoch than 0, if that is set.
 const EARLY_IDS: i64 = 4;
 
-/// Hands out producer ids.
+/// Allocates producer ids.
 ///
 /// # Kafka
 /// `kafka.coordinator.transaction.ProducerIdManager`.
@@ -26,14 +26,14 @@ impl Default for ProducerIds {
 }
 
 impl ProducerIds {
-    /// The first ids begin with this epoch. Brokers begin with 0; a producer that has used up its epochs, and gets another
-    /// id, is in reach where they begin near the last.
+    /// Sets the first epoch of the first ids. Real brokers begin with 0; with a first epoch near the last, a test can
+    /// reach a producer that has used up its epochs and gets another id.
     #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
     pub(crate) fn begin_with(&mut self, epoch: i16) {
         self.first_epoch = epoch;
     }
 
-    /// A producer id that nobody has, with the first epoch.
+    /// A new producer id with its first epoch.
     pub(crate) fn fresh(&mut self) -> ProducerIdAndEpoch {
         let id = self.next;
         self.next += 1;

@@ -1,4 +1,4 @@
-//! What a partition's leader remembers of each idempotent producer, and what it therefore accepts.
+//! Producer state of a partition: the last batches of each idempotent producer, and the sequence check.
 
 use std::collections::VecDeque;
 
@@ -7,7 +7,7 @@ use crate::record::batch::RecordBatch;
 use crate::record::format::{NO_PRODUCER_EPOCH, NO_SEQUENCE};
 use crate::types::Sequence;
 
-/// How many of a producer's last batches are remembered; also the most a producer may have in flight.
+/// Number of batches remembered for each producer; also the maximum that a producer may have in flight.
 const BATCHES_REMEMBERED: usize = 5;
 
 /// A batch that was written.
@@ -30,7 +30,7 @@ impl WrittenBatch {
     }
 }
 
-/// The number of a batch's last record, around the wrap at `i32::MAX`.
+/// The sequence number of a batch's last record, with the wrap at `i32::MAX`.
 fn last_sequence(batch: &RecordBatch) -> i32 {
     match u32::try_from(batch.last_offset_delta()) {
         Ok(delta) if batch.base_sequence() >= 0 => {
@@ -40,18 +40,18 @@ fn last_sequence(batch: &RecordBatch) -> i32 {
     }
 }
 
-/// What is to become of a batch.
+/// Result of the sequence check.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// It is the next one.
+    /// In sequence: write it.
     Write,
-    /// It has been written before.
+    /// A duplicate of a batch written before.
     Duplicate(WrittenBatch),
-    /// It must not be written.
+    /// To be refused with this error.
     Refuse(ErrorCode),
 }
 
-/// One producer's epoch and last batches in one partition.
+/// The epoch and last batches of one producer in one partition.
 ///
 /// # Kafka
 /// `kafka.log.ProducerStateEntry` and `ProducerAppendInfo` of the broker, as of 3.0.
@@ -72,10 +72,10 @@ impl Default for ProducerStateEntry {
 }
 
 impl ProducerStateEntry {
-    /// Compares a batch with what is known of its producer.
+    /// Checks a batch against the producer's state.
     ///
-    /// A producer of which nothing is known may begin at any sequence: the broker may have forgotten
-    /// it when its last record expired (KAFKA-7190).
+    /// An unknown producer may start at any sequence number: the broker may have dropped its state when its last record
+    /// expired (KAFKA-7190).
     pub(crate) fn check(&self, batch: &RecordBatch) -> Verdict {
         let (epoch, first, last) = (
             batch.producer_epoch(),
@@ -105,7 +105,7 @@ impl ProducerStateEntry {
         }
     }
 
-    /// Whether `first` follows the last sequence written; only 0 does where there is none.
+    /// Whether `first` follows the last written sequence number, or is 0 if there is none.
     fn is_next(&self, first: i32) -> bool {
         match self.batches.back() {
             Some(last) => first == Sequence::new(last.last_sequence).advance(1).as_i32(),
@@ -113,7 +113,7 @@ impl ProducerStateEntry {
         }
     }
 
-    /// A coordinator wrote that the producer's transaction has ended; older epochs are fenced by it.
+    /// Notes a transaction marker, which fences older epochs.
     pub(crate) fn ended_transaction(&mut self, epoch: i16) {
         self.begin(epoch);
     }
@@ -125,7 +125,7 @@ impl ProducerStateEntry {
         }
     }
 
-    /// Remembers a batch that [`check`](Self::check) let through.
+    /// Remembers a batch that [`check`](Self::check) has accepted.
     pub(crate) fn written(&mut self, epoch: i16, batch: WrittenBatch) {
         self.begin(epoch);
         if self.batches.len() == BATCHES_REMEMBERED {

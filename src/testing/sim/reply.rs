@@ -1,16 +1,16 @@
-//! What a broker's end of a connection answers to bytes by itself, before any request is seen.
+//! Reply to bytes that a broker's end of a connection handles below the requests, such as a TLS handshake.
 
 use bytes::Bytes;
 
 use super::journal::TlsHandshake;
 
-/// What is to be done about bytes that came.
+/// Reaction to received bytes.
 #[derive(Debug, Default)]
 pub(super) struct Reply {
-    /// To be sent.
+    /// Bytes to send.
     pub(super) says: Bytes,
     pub(super) then: Then,
-    /// The handshake was finished by them.
+    /// The TLS handshake that these bytes have completed.
     pub(super) handshake: Option<TlsHandshake>,
 }
 

@@ -1,4 +1,4 @@
-//! A broker that asks who its clients are: PLAIN and SCRAM, as Kafka's own brokers do it.
+//! SASL on the broker's side: PLAIN, SCRAM and OAUTHBEARER, as in Kafka's brokers.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -18,23 +18,23 @@ use crate::protocol::{
 use crate::security::sasl::scram::{ScramHash, ScramKeys, ServerScram};
 use crate::testing::script::AndThen;
 
-/// What is offered unless it is told otherwise.
+/// Mechanisms offered by default.
 #[cfg(feature = "sasl-scram")]
 const MECHANISMS: &[&str] = &["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"];
 #[cfg(not(feature = "sasl-scram"))]
 const MECHANISMS: &[&str] = &["PLAIN"];
 
-/// Offered where there is a token.
+/// Offered if there is a token.
 const OAUTHBEARER: &str = "OAUTHBEARER";
 
-/// Who may connect, and how.
+/// SASL settings of a cluster: mechanisms, users and tokens.
 #[derive(Debug, Clone)]
 pub(crate) struct SaslListener {
     users: BTreeMap<String, Password>,
-    /// The keys of passwords: connections come often.
+    /// Cached SCRAM keys of passwords, since there are many connections.
     #[cfg(feature = "sasl-scram")]
     keys: BTreeMap<(String, ScramHash), Arc<ScramKeys>>,
-    /// Bearer tokens that are taken.
+    /// Accepted bearer tokens.
     tokens: Vec<Password>,
     mechanisms: Vec<Arc<str>>,
     /// `connections.max.reauth.ms`.
@@ -55,7 +55,7 @@ impl Default for SaslListener {
 }
 
 impl SaslListener {
-    /// A user that there is from now on, with this password.
+    /// Adds a user with a password.
     pub(crate) fn set_user(&mut self, name: &str, password: &str) {
         self.users.insert(name.to_owned(), Password::new(password));
         #[cfg(feature = "sasl-scram")]
@@ -70,7 +70,7 @@ impl SaslListener {
         self.keys.get(&(name.to_owned(), hash)).cloned()
     }
 
-    /// Takes this token, and offers the mechanism for it.
+    /// Accepts a bearer token, and offers OAUTHBEARER.
     pub(crate) fn add_token(&mut self, token: &str) {
         self.tokens.push(Password::new(token));
         if !self.mechanisms.iter().any(|name| &**name == OAUTHBEARER) {
@@ -90,7 +90,7 @@ impl SaslListener {
         })
     }
 
-    /// Offers these of all mechanisms that there are.
+    /// Restricts the mechanisms offered.
     pub(crate) fn set_mechanisms(&mut self, names: &[&str]) {
         let offered = MECHANISMS.iter().filter(|name| names.contains(name));
         self.mechanisms = offered.map(|name| (*name).into()).collect();
@@ -123,22 +123,22 @@ impl SaslListener {
     }
 }
 
-/// How far a client has come.
+/// Progress of a client's authentication.
 #[derive(Debug)]
 enum SaslSessionState {
-    /// It has not said how it is going to.
+    /// The client has not sent a handshake.
     Begins,
     Plain,
     Token,
-    /// The client has been told that its token is not taken.
+    /// The client's token was refused, and it was told so.
     TokenRefused,
     #[cfg(feature = "sasl-scram")]
     Scram(ServerScram),
-    /// The client is known, until then.
+    /// Authenticated, until this time if sessions have a lifetime.
     Known(Option<Timestamp>),
 }
 
-/// What a connection to such a broker is about, before its requests are.
+/// Authentication state of a connection.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.security.authenticator.SaslServerAuthenticator`.
@@ -146,13 +146,13 @@ enum SaslSessionState {
 pub(crate) struct SaslSession {
     state: SaslSessionState,
     mechanism: Arc<str>,
-    /// Tokens come without requests around them.
+    /// Tokens come without request headers.
     is_bare: bool,
     has_been_known: bool,
 }
 
 impl SaslSession {
-    /// A client of which nothing is known.
+    /// A session of a client that has not authenticated.
     pub(crate) fn new() -> Self {
         Self {
             state: SaslSessionState::Begins,
@@ -162,7 +162,7 @@ impl SaslSession {
         }
     }
 
-    /// What is answered to a frame, or `None` if it is a request like any other.
+    /// Handles a frame of the authentication; `None` if it is another request.
     pub(super) fn take(
         &mut self,
         listener: &SaslListener,
@@ -211,13 +211,13 @@ impl SaslSession {
         })
     }
 
-    /// A request that is none of SASL's.
+    /// Handles a request that does not belong to SASL.
     fn other(&self, api: ApiKey, now: Timestamp) -> Option<Answer> {
         let passes = match self.state {
             SaslSessionState::Begins => api == ApiKey::ApiVersions && !self.has_been_known,
             SaslSessionState::Known(None) => true,
             SaslSessionState::Known(Some(end)) => now < end,
-            // Between: requests that were sent before the client began again come before.
+            // No other request is legal now: those sent before a re-authentication arrive before it.
             SaslSessionState::Plain | SaslSessionState::Token | SaslSessionState::TokenRefused => {
                 false
             }
@@ -257,7 +257,7 @@ impl SaslSession {
         })
     }
 
-    /// The answer to a token, and whether that was the last.
+    /// Evaluates a token. Returns the answer, and whether it was the last token.
     fn evaluate(
         &mut self,
         listener: &SaslListener,
@@ -310,7 +310,7 @@ impl SaslSession {
         Response::SaslAuthenticate(response)
     }
 
-    /// Brokers before 1.0 do not say why they close.
+    /// Brokers before 1.0 close the connection without an error.
     fn bare(&mut self, listener: &SaslListener, token: &[u8], now: Timestamp) -> Answer {
         let Ok((answer, is_last)) = self.evaluate(listener, token) else {
             return Answer::Close;

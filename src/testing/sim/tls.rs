@@ -1,7 +1,7 @@
-//! Brokers that speak TLS, and what may be wrong with that.
+//! TLS on the broker's side, with faults.
 //!
-//! What is sealed differs from run to run, since keys and random numbers do; how long it is does not, with keys of
-//! Ed25519 and key exchange on curves, whose signatures and shares all have one length. So only lengths may be looked at.
+//! Encrypted bytes differ from run to run, since keys and random numbers do. Their lengths do not, because Ed25519
+//! signatures and key shares on curves have fixed lengths. So the simulator may depend on lengths only.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, Write as _};
@@ -16,37 +16,37 @@ use super::journal::TlsHandshake;
 use super::reply::{Reply, Then};
 use crate::types::NodeId;
 
-/// Sessions that a broker remembers.
+/// Size of a broker's session cache.
 const SESSIONS: usize = 256;
 
-/// What is wrong with the TLS of a broker.
+/// A TLS fault of a broker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "the simulator makes them")]
 pub enum TlsTrouble {
-    /// The time of its certificate is over.
+    /// Its certificate has expired.
     Expired,
     /// Its certificate is for other names.
     OtherName,
     /// Its certificate is of an authority that clients do not know.
     OtherAuthority,
-    /// It takes plain connections: what TLS begins with is no request, so it hangs up.
+    /// It expects plaintext requests, and closes the connection on a TLS handshake.
     IsPlain,
-    /// A web server is in its place.
+    /// A web server listens at its address.
     IsWeb,
-    /// What it says is noise.
+    /// It sends bytes that are not TLS.
     IsNoise,
-    /// Of what it says in a turn of the handshake so much is sent, then the connection ends.
+    /// It sends only a part of a flight of the handshake, and ends the connection.
     Cuts {
-        /// Its first turn is 0.
+        /// Index of the flight; the first is 0.
         turn: u8,
-        /// How much of it is sent.
+        /// The part that is sent, in thousandths.
         permille: u16,
-        /// It ends without what was sent before.
+        /// The connection is reset, and the bytes sent before are lost.
         resets: bool,
     },
 }
 
-/// Who brokers say that they are.
+/// Certificates of the brokers.
 #[derive(Debug, Clone)]
 pub(crate) struct TlsIdentities {
     pub(crate) right: Arc<ServerConfig>,
@@ -55,14 +55,14 @@ pub(crate) struct TlsIdentities {
     pub(crate) other_authority: Arc<ServerConfig>,
 }
 
-/// The listeners of all brokers.
+/// TLS settings of all brokers.
 #[derive(Debug)]
 pub(crate) struct TlsListener {
     identities: TlsIdentities,
     time: Arc<dyn TimeProvider>,
-    /// Each broker's own, with the sessions that it remembers.
+    /// Configuration of each broker, with its session cache.
     configs: BTreeMap<NodeId, Arc<ServerConfig>>,
-    /// The last counts.
+    /// Faults in progress by broker; the last one applies.
     troubles: BTreeMap<NodeId, Vec<TlsTrouble>>,
 }
 
@@ -76,13 +76,13 @@ impl TlsListener {
         }
     }
 
-    /// Something is wrong with new connections to a broker.
+    /// Starts a fault, for new connections to a broker.
     pub(crate) fn begin(&mut self, node: NodeId, trouble: TlsTrouble) {
         self.troubles.entry(node).or_default().push(trouble);
         self.restart(node);
     }
 
-    /// It is mended.
+    /// Ends a fault.
     pub(crate) fn end(&mut self, node: NodeId, trouble: TlsTrouble) {
         if let Some(troubles) = self.troubles.get_mut(&node) {
             troubles.retain(|other| *other != trouble);
@@ -90,14 +90,14 @@ impl TlsListener {
         self.restart(node);
     }
 
-    /// All that is wrong with a broker is mended.
+    /// Ends all faults of a broker.
     pub(crate) fn heal(&mut self, node: NodeId) {
         if self.troubles.remove(&node).is_some() {
             self.restart(node);
         }
     }
 
-    /// A broker that was started anew knows no session.
+    /// Discards the session cache, as a restart of a broker does.
     pub(crate) fn restart(&mut self, node: NodeId) {
         self.configs.remove(&node);
     }
@@ -119,10 +119,10 @@ impl TlsListener {
         Arc::clone(config)
     }
 
-    /// A new connection to a broker.
+    /// Creates the session of a new connection to a broker.
     ///
     /// # Errors
-    /// No session can be made of the configuration.
+    /// If the configuration is unusable.
     pub(crate) fn accept(&mut self, node: NodeId) -> Result<TlsWire, rustls::Error> {
         let troubles = self.troubles.get(&node);
         let trouble = troubles.and_then(|troubles| troubles.last().copied());
@@ -166,7 +166,7 @@ const NOISE: &[u8] = &[0xa5; 100];
 #[derive(Debug)]
 enum Speaks {
     Tls(Box<ServerConnection>),
-    /// Says this to whatever comes, and hangs up.
+    /// Answers anything with these bytes, and closes the connection.
     Instead(&'static [u8]),
 }
 
@@ -177,17 +177,17 @@ struct TlsCut {
     resets: bool,
 }
 
-/// A broker's end of a connection.
+/// The broker's end of a TLS connection.
 #[derive(Debug)]
 pub(crate) struct TlsWire {
     speaks: Speaks,
     cut: Option<TlsCut>,
-    /// Clients may take its certificate.
+    /// The broker's certificate is valid.
     is_trusted: bool,
 }
 
 impl TlsWire {
-    /// Whether no requests have come yet.
+    /// Whether the handshake is in progress, so that no request has arrived.
     pub(super) fn is_handshaking(&self) -> bool {
         match &self.speaks {
             Speaks::Tls(session) => session.is_handshaking(),
@@ -195,7 +195,7 @@ impl TlsWire {
         }
     }
 
-    /// Takes what came, and opens what it can into `plain`.
+    /// Receives bytes, and decrypts them into `plain`.
     pub(super) fn receive(&mut self, mut sealed: &[u8], plain: &mut BytesMut) -> Reply {
         let session = match &mut self.speaks {
             Speaks::Tls(session) => session,
@@ -245,17 +245,17 @@ impl TlsWire {
         }
     }
 
-    /// Seals this for the client.
+    /// Encrypts bytes for the client.
     pub(super) fn seal(&mut self, plain: &[u8]) -> Bytes {
         let Speaks::Tls(session) = &mut self.speaks else {
             return Bytes::new();
         };
-        // There is no limit, so it takes all.
+        // The session has no buffer limit, so it takes everything.
         let _ = session.writer().write_all(plain);
         take_sealed(session)
     }
 
-    /// Says goodbye.
+    /// The `close_notify` alert.
     pub(super) fn farewell(&mut self) -> Bytes {
         let Speaks::Tls(session) = &mut self.speaks else {
             return Bytes::new();
@@ -277,11 +277,11 @@ fn open(session: &mut ServerConnection, plain: &mut BytesMut) {
     }
 }
 
-/// What the session wants to be sent.
+/// Takes the bytes that the session wants to send.
 fn take_sealed(session: &mut ServerConnection) -> Bytes {
     let mut sealed = Vec::new();
     while session.wants_write() {
-        // A vector takes everything.
+        // Writing to a vector cannot fail.
         if session.write_tls(&mut sealed).is_err() {
             break;
         }

@@ -1,4 +1,4 @@
-//! Topics, their partitions, and which node leads each.
+//! Topics with their partitions, replicas and leaders.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
@@ -8,12 +8,12 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::log::{PartitionLog, TopicSettings};
 use crate::types::{NodeId, PartitionId};
 
-/// The longest name of a topic.
+/// Maximum length of a topic's name.
 const NAME_BYTES_MAX: usize = 249;
-/// Topics that belong to the cluster itself.
+/// Kafka's internal topics.
 const INTERNAL: [&str; 2] = ["__consumer_offsets", "__transaction_state"];
 
-/// Whether a topic may have this name.
+/// Whether a topic's name is valid.
 ///
 /// # Kafka
 /// `org.apache.kafka.common.internals.Topic#validate`.
@@ -24,12 +24,12 @@ pub(crate) fn is_valid_name(name: &str) -> bool {
         && !matches!(name, "." | "..")
 }
 
-/// Whether the topic belongs to the cluster itself.
+/// Whether a topic is internal.
 pub(crate) fn is_internal(name: &str) -> bool {
     INTERNAL.contains(&name)
 }
 
-/// Why a change to the cluster was not made.
+/// Why a change to the cluster was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum NotDone {
     NoSuchTopic(String),
@@ -38,7 +38,7 @@ pub(crate) enum NotDone {
     TopicExists(String),
     InvalidName(String),
     NoPartitions,
-    /// Partitions can only be added.
+    /// The partition count cannot be lowered.
     FewerPartitions {
         has: usize,
         wanted: usize,
@@ -72,7 +72,7 @@ impl std::error::Error for NotDone {}
 #[derive(Debug)]
 pub(crate) struct SimTopic {
     pub(crate) id: [u8; 16],
-    /// How often a topic of this name had been made when this one was, itself included.
+    /// How often a topic of this name has been created, this one included.
     pub(crate) incarnation: u64,
     pub(crate) settings: TopicSettings,
     pub(crate) partitions: Vec<SimPartition>,
@@ -94,20 +94,20 @@ impl SimTopic {
     }
 }
 
-/// Who leads a partition, and who holds copies.
+/// Leader and replicas of a partition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct PartitionRole {
-    /// `None` while no node that holds a copy is up.
+    /// `None` while no replica is up.
     pub(crate) leader: Option<NodeId>,
-    /// Raised with every change of leader.
+    /// Incremented with every change of leader.
     pub(crate) epoch: i32,
-    /// The nodes that hold a copy, the preferred leader first.
+    /// The replicas, the preferred leader first.
     pub(crate) replicas: Vec<NodeId>,
-    /// No node becomes the leader, whoever is up.
+    /// Elections are disabled, whichever replicas are up.
     pub(crate) elects_nobody: bool,
 }
 
-/// A partition. All copies are one log: nodes never lag behind each other.
+/// A partition. All replicas share one log: they never lag.
 #[derive(Debug)]
 pub(crate) struct SimPartition {
     pub(crate) role: PartitionRole,
@@ -148,7 +148,7 @@ impl PartitionRole {
             .find(|node| alive.contains(node))
     }
 
-    /// Looks for a new leader when the present one is down, or there is none.
+    /// Elects a leader if the present one is down, or there is none.
     pub(crate) fn elect(&mut self, alive: &BTreeSet<NodeId>) {
         if self.leader.is_some_and(|leader| alive.contains(&leader)) {
             return;
@@ -160,7 +160,7 @@ impl PartitionRole {
         }
     }
 
-    /// Makes `node` the leader; it holds a copy from now on.
+    /// Makes `node` the leader, and a replica if it is none.
     pub(crate) fn move_to(&mut self, node: NodeId) {
         if self.leader == Some(node) {
             return;
@@ -173,7 +173,7 @@ impl PartitionRole {
     }
 
     #[cfg(any(test, feature = "_internals"))]
-    /// There is no leader, until [`elects_nobody`](Self::elects_nobody) is taken back.
+    /// Removes the leader, until [`elects_nobody`](Self::elects_nobody) is reset.
     pub(crate) fn lose_leader(&mut self) {
         self.elects_nobody = true;
         if self.leader.take().is_some() {
@@ -182,7 +182,7 @@ impl PartitionRole {
     }
 }
 
-/// Gives topics their ids: unlike a name, an id is never used again.
+/// Allocates topic ids, which are never reused, unlike names.
 #[derive(Debug)]
 struct TopicIds {
     family: u64,
@@ -190,7 +190,7 @@ struct TopicIds {
 }
 
 impl TopicIds {
-    /// The family of a cluster that stands for itself.
+    /// The id family of a simulated cluster.
     const ALONE: u64 = 0;
 
     fn next(&mut self) -> [u8; 16] {
@@ -203,7 +203,7 @@ impl TopicIds {
 }
 
 impl Default for TopicIds {
-    /// Not those of any other cluster of this process either.
+    /// Ids that no other cluster in this process has.
     fn default() -> Self {
         static NEXT: AtomicU64 = AtomicU64::new(TopicIds::ALONE + 1);
         Self {
@@ -218,14 +218,14 @@ impl Default for TopicIds {
 pub(crate) struct SimTopics {
     by_name: BTreeMap<Arc<str>, SimTopic>,
     ids: TopicIds,
-    /// How often each was made.
+    /// By name, how often each topic was created.
     made: BTreeMap<Arc<str>, u64>,
 }
 
 impl SimTopics {
-    /// With the same ids in each run.
+    /// Topics with deterministic ids.
     #[cfg(any(test, feature = "_internals"))]
-    pub(crate) fn with_ids_of_their_own() -> Self {
+    pub(crate) fn with_deterministic_ids() -> Self {
         Self {
             by_name: BTreeMap::new(),
             ids: TopicIds {
@@ -242,8 +242,8 @@ impl SimTopics {
     }
 
     #[cfg(any(test, feature = "_internals"))]
-    /// The same topics as if they had just been made, in another cluster.
-    pub(crate) fn make_all_again(&mut self) {
+    /// Recreates all topics empty, as in another cluster.
+    pub(crate) fn recreate_all(&mut self) {
         for (name, topic) in &mut self.by_name {
             topic.id = self.ids.next();
             topic.incarnation = count_up(&mut self.made, name);
@@ -270,7 +270,7 @@ impl SimTopics {
         self.partitions_mut().map(|p| &mut p.role)
     }
 
-    /// Puts a topic without partitions in place.
+    /// Adds a topic without partitions.
     pub(crate) fn create(
         &mut self,
         name: &str,
@@ -364,16 +364,16 @@ mod tests {
     }
 
     #[test]
-    fn topics_with_ids_of_their_own_have_the_same_in_each_run() {
+    fn topic_ids_of_a_simulation_are_deterministic() {
         let run = || {
-            let mut topics = SimTopics::with_ids_of_their_own();
+            let mut topics = SimTopics::with_deterministic_ids();
             let mut made = Vec::new();
             for name in ["a", "b", "a"] {
                 let _ = topics.delete(name);
                 let topic = topics.create(name, TopicSettings::DEFAULT).unwrap();
                 made.push((topic.id, topic.incarnation));
             }
-            topics.make_all_again();
+            topics.recreate_all();
             made.extend(
                 topics
                     .iter()
@@ -390,7 +390,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_lost_its_leader_elects_nobody_until_it_may() {
+    fn a_partition_without_elections_stays_without_a_leader() {
         let alive = BTreeSet::from([0, 1]);
         let mut role = SimPartition::new(vec![0, 1], &alive, 7, PartitionLog::default()).role;
         assert_eq!((role.leader, role.epoch), (Some(0), 7));

@@ -1,4 +1,4 @@
-//! What the brokers of a cluster know of transactions, all together.
+//! Transaction state of all brokers together.
 
 use std::time::Duration;
 
@@ -8,14 +8,14 @@ use super::producer_ids::ProducerIds;
 use super::transactional_ids::TransactionalIds;
 use crate::clock::Timestamp;
 
-/// Settings of the brokers.
+/// Broker settings for transactions.
 #[derive(Debug, Clone)]
 pub(crate) struct SimTransactionOptions {
-    /// The longest transaction that may be asked for (`transaction.max.timeout.ms`).
+    /// Maximum transaction time-out (`transaction.max.timeout.ms`).
     pub(crate) max_timeout: Duration,
-    /// How long after the end of a transaction its markers are written.
+    /// Delay of transaction markers after the end of a transaction.
     pub(crate) marker_delay: Duration,
-    /// Whether a batch is refused whose partition was not added to the transaction (KIP-890).
+    /// Whether batches are refused whose partition was not added to the transaction (KIP-890).
     pub(crate) verify: bool,
 }
 
@@ -29,7 +29,7 @@ impl Default for SimTransactionOptions {
     }
 }
 
-/// Time that has passed since the first request, in steps of a millisecond. It does not go back where the clock does.
+/// Time since the first request, in milliseconds. Monotonic even if the clock goes back.
 #[derive(Debug, Default)]
 pub(crate) struct PassedTime {
     last: Option<Timestamp>,
@@ -50,7 +50,7 @@ impl PassedTime {
     }
 }
 
-/// Ids, groups, and who looks after them.
+/// Transactional ids, groups and coordinators.
 #[derive(Debug, Default)]
 pub(crate) struct SimTransactions {
     pub(crate) ids: TransactionalIds,
@@ -62,7 +62,7 @@ pub(crate) struct SimTransactions {
 }
 
 impl SimTransactions {
-    /// No transactional id is known any more, and no group has committed anything.
+    /// Forgets all transactional ids and committed offsets.
     #[cfg(any(test, feature = "_internals"))]
     pub(crate) fn forget(&mut self) {
         self.ids = TransactionalIds::default();

@@ -1,4 +1,4 @@
-//! What the bytes of a connection go through on a broker's side: nothing, or TLS.
+//! Transport of a connection on the broker's side: plaintext or TLS.
 #![cfg_attr(
     not(feature = "tls-no-provider"),
     allow(
@@ -16,18 +16,18 @@ use super::reply::Then;
 #[cfg(feature = "tls-no-provider")]
 use super::tls::TlsWire;
 
-/// A broker's end of a connection.
+/// The broker's end of a connection.
 pub(super) enum Wire {
     Plain,
     #[cfg(feature = "tls-no-provider")]
     Tls(Box<TlsWire>),
-    /// It hangs up, whatever comes.
+    /// Closes the connection on any input.
     #[cfg(feature = "tls-no-provider")]
     Broken,
 }
 
 impl Wire {
-    /// Whether the connection is not ready for requests.
+    /// Whether the TLS handshake is in progress.
     pub(super) fn is_handshaking(&self) -> bool {
         match self {
             Self::Plain => false,
@@ -38,7 +38,7 @@ impl Wire {
         }
     }
 
-    /// Takes what came, and opens what it can into `plain`.
+    /// Receives bytes, and decrypts them into `plain`.
     pub(super) fn receive(&mut self, bytes: &[u8], plain: &mut BytesMut) -> Reply {
         match self {
             Self::Plain => {
@@ -55,7 +55,7 @@ impl Wire {
         }
     }
 
-    /// What is to be sent for this.
+    /// Encrypts bytes to send.
     pub(super) fn seal(&mut self, plain: Bytes) -> Bytes {
         match self {
             Self::Plain => plain,
@@ -66,8 +66,8 @@ impl Wire {
         }
     }
 
-    /// A beginning of what is to be sent for this: as much of it as `bytes` are of the plain ones, so that sealed ones are
-    /// cut anywhere.
+    /// Encrypts a response, and returns a part of the result: the same share as `bytes` is of the plain response, so
+    /// that encrypted bytes are cut anywhere.
     pub(super) fn seal_part(&mut self, plain: Bytes, bytes: usize) -> Bytes {
         let all = plain.len();
         let mut sealed = self.seal(plain);
@@ -77,7 +77,7 @@ impl Wire {
         sealed
     }
 
-    /// What is said before the connection is closed.
+    /// The bytes to send before closing.
     pub(super) fn farewell(&mut self) -> Bytes {
         match self {
             #[cfg(feature = "tls-no-provider")]

@@ -45,7 +45,7 @@ fn frames_are_split_regardless_of_chunks() {
 }
 
 #[test]
-fn frames_that_are_kept_are_not_overwritten_by_later_ones() {
+fn retained_frames_are_not_overwritten_by_later_ones() {
     let payloads: Vec<_> = (0..=255).map(|i: u8| vec![i; 5000]).collect();
     let bytes = framed(&payloads.iter().map(Vec::as_slice).collect::<Vec<_>>());
     let mut source = Pieces {

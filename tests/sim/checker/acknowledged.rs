@@ -1,21 +1,20 @@
-//! An acknowledged record is in the log where it was said to be.
+//! Rule: an acknowledged record is in the log at the acknowledged offset.
 
 use super::facts::{Facts, RecordFacts};
 use super::settings::Settings;
 use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// At the moment when it is told, there has been a copy of the record at that place. What the log loses afterwards is
-/// no fault of the producer's: the brokers' own events say which copies they lost, and by which fault.
+/// At the time of the acknowledgement the log holds, or has held, a copy of the record at that offset. Later losses are
+/// not the producer's fault: events of the brokers name the lost copies.
 ///
-/// With acks=0 nothing is known; but where nothing has gone wrong, neither by a fault nor by a request that a broker did not
-/// like, such a record is in the log at the end.
+/// With acks=0 the offset is unknown. But if neither a fault nor a refused request has disturbed the run, such a record
+/// is in the log at the end.
 ///
-/// Excused: `DUPLICATE_SEQUENCE_NUMBER` as an error that a fault invents, which says
-/// "written" and no offset.
+/// Excused: `DUPLICATE_SEQUENCE_NUMBER` injected by a fault. It counts as an acknowledgement without an offset.
 #[derive(Default)]
 pub(super) struct Acknowledged {
-    /// A broker has closed a connection: its way to refuse what asks for no answer.
+    /// A broker has closed a connection, as brokers do to refuse a request with acks=0.
     has_closed: bool,
 }
 
@@ -77,7 +76,7 @@ impl Rule for Acknowledged {
             let without_acks =
                 |settings: &Settings| settings.acks == 0 && !facts.is_hasty(settings);
             if is_acknowledged && facts.settings(record).is_some_and(without_acks) {
-                let text = format!("{} was sent without acks, and is nowhere", record.id);
+                let text = format!("{} was sent with acks=0, and is in no log", record.id);
                 found.add(RULE, last.at, text);
             }
         }
@@ -101,18 +100,18 @@ fn fault(facts: &Facts, record: &RecordFacts, told: (&str, i32, i64)) -> Option<
     let settings = facts.settings(record)?;
     if settings.acks == 0 {
         return (offset != -1)
-            .then(|| format!("was told offset {offset}, which acks=0 cannot know"));
+            .then(|| format!("has offset {offset}, which is unknown with acks=0"));
     }
     if offset == -1 {
         return (!facts.faults.may_have_called_duplicate(record))
-            .then(|| "was told no offset, although brokers tell it".to_owned());
+            .then(|| "has no offset, although brokers report it".to_owned());
     }
     let batches = &facts.logs.batches;
-    let is_told = |copy: &&super::logs::Stored| {
+    let has_observer = |copy: &&super::logs::Stored| {
         let log = batches[copy.batch].log;
         log.topic == record.topic && log.partition == partition && copy.offset == offset
     };
-    if record.copies.iter().any(|copy| is_told(&copy)) {
+    if record.copies.iter().any(|copy| has_observer(&copy)) {
         return None;
     }
     let copies: Vec<_> = record
@@ -133,7 +132,7 @@ mod tests {
     use crate::scenario::{Api, Fault};
 
     #[test]
-    fn a_record_that_is_where_it_was_said_to_be_passes_also_when_it_is_lost_later() {
+    fn a_record_at_the_acknowledged_offset_passes_even_if_it_is_lost_later() {
         let mut story = Story::new(Acknowledged::default());
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -143,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_nowhere_or_elsewhere_is_found() {
+    fn an_acknowledged_record_that_is_missing_or_misplaced_is_caught() {
         for (topic, partition, offset) in [("t", 0, 1), ("t", 1, 0), ("u", 0, 0), ("t", 0, -1)] {
             let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
@@ -158,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_written_elsewhere_is_found() {
+    fn a_record_in_another_partition_is_caught() {
         for (topic, partition, expected) in [("t", 0, 0), ("t", 1, 1), ("u", 0, 1)] {
             let mut story = Story::new(Acknowledged::default());
             story.send(0, "t", 0);
@@ -168,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn without_acks_there_is_no_offset() {
+    fn with_acks_0_there_is_no_offset() {
         let mut story = Story::with(Acknowledged::default(), &[("acks", "0")], &[]);
         story.send(0, "t", 0);
         story.told(0, acknowledged("t", 0, -1));
@@ -178,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_calls_a_record_a_duplicate_gives_no_offset() {
+    fn a_record_called_a_duplicate_has_no_offset_to_check() {
         let fault = error(Api::Produce, Some("t"), None, 46, false);
         let mut story = Story::with(Acknowledged::default(), &[], &[fault]);
         story.send(0, "t", 0);
@@ -189,7 +188,7 @@ mod tests {
         assert_eq!(story.found(), [""; 0]);
     }
     #[test]
-    fn without_acks_a_record_that_is_nowhere_is_found_if_nothing_went_wrong() {
+    fn with_acks_0_a_missing_record_is_caught_if_nothing_went_wrong() {
         for (is_there, fate, begins, expected) in [
             (true, "silent", false, 0),
             (false, "silent", false, 1),

@@ -1,4 +1,4 @@
-//! What is left when there is nothing to do: nothing.
+//! Rule: an idle producer holds no memory and has nothing queued.
 
 use std::time::Duration;
 
@@ -10,18 +10,19 @@ use super::{Found, Glance, Moment, Rule};
 use crate::events::{Call, Event, What};
 use crate::scenario::{Fault, Scenario};
 
-/// Memory comes back once: never more is free than there is; and all of it is when all is idle and at the end, when nobody
-/// waits, nothing is queued and nothing is under way.
+/// Buffer memory is released exactly once: free memory never exceeds the total. All of it is free when the run is idle
+/// and at its end, with no waiters, nothing queued and nothing in flight.
 ///
-/// While threads wait for memory, and no call of theirs ends, not all of it is free for long: the first in line is told.
+/// While threads wait for memory and none of their calls returns, the pool is not entirely free for long: the first
+/// waiter is woken.
 ///
-/// Excused while all is idle: requests in flight. Metadata is asked for now and then, and a fault may have left a request
-/// without an answer.
+/// Excused while idle: requests in flight. The metadata is refreshed from time to time, and a fault may have left a
+/// request unanswered.
 #[derive(Default)]
 pub(super) struct Memory {
-    /// By producer: since when threads wait although all memory is free.
-    waits_for_nothing: Vec<Option<FactsMoment>>,
-    /// What connecting and a few requests take.
+    /// By producer: since when threads have waited although all memory is free.
+    waits_for_free_memory: Vec<Option<FactsMoment>>,
+    /// Time to connect and exchange a few requests.
     round_trips: Duration,
 }
 
@@ -30,7 +31,7 @@ impl Memory {
         let network = &scenario.network;
         let us = network.connect_us.saturating_add(network.latency_us);
         Self {
-            waits_for_nothing: Vec::new(),
+            waits_for_free_memory: Vec::new(),
             round_trips: Duration::from_micros(us.saturating_mul(20)),
         }
     }
@@ -40,11 +41,11 @@ const RULE: &str = "at rest";
 
 impl Rule for Memory {
     fn see(&mut self, facts: &Facts, event: &Event, _: &mut Found) {
-        // Between two glances memory may have been taken, and be free again.
+        // Between two snapshots memory may have been allocated and released.
         if let (What::CallEnds { .. }, Some(call)) = (&event.what, &facts.ended_call) {
             let waiting = call
                 .producer
-                .and_then(|producer| self.waits_for_nothing.get_mut(producer));
+                .and_then(|producer| self.waits_for_free_memory.get_mut(producer));
             if let (Call::Send(_), Some(waiting)) = (&call.what, waiting) {
                 *waiting = None;
             }
@@ -58,7 +59,7 @@ impl Rule for Memory {
             };
             if snapshot.memory_free_bytes > snapshot.memory_total_bytes {
                 let text = format!(
-                    "producer {index} has {} bytes of memory free, and only {} in all",
+                    "producer {index} has {} bytes of memory free, and only {} in total",
                     snapshot.memory_free_bytes, snapshot.memory_total_bytes
                 );
                 found.add(RULE, glance.at, text);
@@ -80,7 +81,7 @@ impl Memory {
         glance: &Glance,
         found: &mut Found,
     ) {
-        let waiting = &mut self.waits_for_nothing;
+        let waiting = &mut self.waits_for_free_memory;
         waiting.resize(waiting.len().max(index + 1), None);
         let is_free = snapshot.memory_free_bytes == snapshot.memory_total_bytes;
         let waits = snapshot.threads_waiting_for_memory > 0 && is_free;
@@ -89,7 +90,7 @@ impl Memory {
             return;
         }
         let since = *waiting[index].get_or_insert_with(|| facts.moment());
-        // A thread packs what a step of its call has filled after that step, and may stand in line for memory meanwhile.
+        // A thread packs a filled batch after the step of its call, and may wait for memory meanwhile.
         if facts.since(since) > SLACK + self.round_trips + facts.packing {
             let text = format!(
                 "{} threads of producer {index} wait for memory, and {}",
@@ -97,7 +98,7 @@ impl Memory {
                 if is_free {
                     "all of it is free"
                 } else {
-                    "what has it is not sent"
+                    "the batches that use it are not sent"
                 }
             );
             found.add(RULE, glance.at, text);
@@ -128,18 +129,15 @@ fn check(index: usize, snapshot: ProducerSnapshot, glance: &Glance, found: &mut 
         }
     }
     if !left.is_empty() {
-        let text = format!(
-            "producer {index} has nothing to do, and {}",
-            left.join(", ")
-        );
+        let text = format!("idle producer {index} has {}", left.join(", "));
         found.add(RULE, glance.at, text);
     }
 }
 
-/// When all is idle, and at the end, what is called "queued …" is empty, and nothing else has grown beyond what topics,
-/// partitions and nodes allow.
+/// When the run is idle and at its end, everything named "queued …" is empty, and no other collection is larger than
+/// topics, partitions and nodes justify.
 pub(super) struct Sizes {
-    /// As many things as the scenario names, and some.
+    /// Limit on sizes: the number of things that the scenario names, and some more.
     bound: usize,
 }
 
@@ -152,12 +150,12 @@ impl Sizes {
             bound += match &timed.fault {
                 Fault::RecreateTopic { partitions, .. } => usize::from(*partitions),
                 Fault::GrowTopic { to, .. } => usize::from(*to),
-                // The nodes as they were, and as they are.
+                // The nodes at their old and their new addresses.
                 Fault::MoveBrokers | Fault::Rebuild => usize::from(scenario.brokers.nodes),
                 _ => 0,
             };
         }
-        // Names that are in bursts alone, and what there is one of.
+        // Twice, and some more: for topics that only bursts name, and for collections of fixed size.
         Self {
             bound: 2 * bound + 64,
         }
@@ -174,9 +172,8 @@ impl Rule for Sizes {
                 let is_queue = name.starts_with("queued ");
                 let bound = if is_queue { 0 } else { self.bound };
                 if *size > bound {
-                    let text = format!(
-                        "producer {index} has nothing to do, and holds {size} {name}; {bound} at most are right"
-                    );
+                    let text =
+                        format!("idle producer {index} holds {size} {name}; the limit is {bound}");
                     found.add("sizes", glance.at, text);
                 }
             }
@@ -197,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn threads_that_wait_for_memory_while_all_of_it_is_free_are_found() {
+    fn threads_that_wait_for_free_memory_are_caught() {
         let mut story = Story::new(Memory::default());
         for (at_us, free, expected) in [
             (0, 10, 0),
@@ -218,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_is_whole_passes_and_what_is_in_use_does_while_there_is_work() {
+    fn free_memory_passes_and_used_memory_passes_while_there_is_work() {
         let mut story = Story::new(Memory::default());
         whole(&mut story);
         story.snapshot(|snapshot| snapshot.memory_free_bytes = 60);
@@ -230,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn memory_that_comes_back_twice_or_never_is_found() {
+    fn memory_released_twice_or_never_is_caught() {
         let mut story = Story::new(Memory::default());
         whole(&mut story);
         story.snapshot(|snapshot| snapshot.memory_free_bytes = 101);
@@ -246,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_when_all_is_idle_is_found() {
+    fn records_left_in_an_idle_producer_are_caught() {
         for left in 0..4 {
             let mut story = Story::new(Memory::default());
             whole(&mut story);
@@ -266,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_queued_or_grows_while_all_is_idle_is_found() {
+    fn queues_and_growth_in_an_idle_producer_are_caught() {
         let grow = fault(Fault::GrowTopic {
             topic: "t".into(),
             to: 100,

@@ -1,11 +1,11 @@
-//! Each callback runs once, or is dropped where its record was refused.
+//! Rule: each callback runs once, or is dropped if its record was refused.
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Rule};
 use crate::events::{Event, What, Who};
 
-/// A thread of the application is told of a record only after the record's callback has run; code on the sender's
-/// thread may run between the two, and see that the record is done.
+/// An application thread learns a record's outcome only after the record's callback has run. Code on the sender's
+/// thread may run between completion and callback, and see that the record is complete.
 ///
 /// Excused: applications that crash.
 pub(super) struct Callbacks;
@@ -41,7 +41,9 @@ impl Rule for Callbacks {
                     return;
                 };
                 if record.taken.is_some() && !facts.is_of_crashed(record) {
-                    add(format!("{id} was taken, and its callback dropped unused"));
+                    add(format!(
+                        "{id} was accepted, and its callback was dropped without running"
+                    ));
                 }
             }
             What::RecordRefused { record: id, .. }
@@ -59,7 +61,9 @@ impl Rule for Callbacks {
                     .record(*id)
                     .is_some_and(|record| record.has_callback && record.callback_runs == 0);
                 if is_told_first && matches!(event.who, Who::Thread { .. }) {
-                    add(format!("a thread was told of {id} before its callback ran"));
+                    add(format!(
+                        "a thread learned the outcome of {id} before its callback ran"
+                    ));
                 }
             }
             _ => {}
@@ -72,9 +76,9 @@ impl Rule for Callbacks {
             .filter(|record| !facts.is_of_crashed(record));
         for record in records.filter(|record| record.has_callback) {
             let text = if record.taken.is_some() && record.callback_runs == 0 {
-                "was taken, and its callback never ran"
+                "was accepted, and its callback never ran"
             } else if record.refused.is_some() && !record.callback_dropped {
-                "was refused, and its callback is still kept"
+                "was refused, and its callback was never dropped"
             } else {
                 continue;
             };
@@ -103,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn callbacks_that_run_twice_never_or_too_late_are_found() {
+    fn callbacks_that_run_twice_never_or_too_late_are_caught() {
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));
@@ -113,7 +117,7 @@ mod tests {
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
         assert_eq!(story.found(), [""; 0]);
-        assert_eq!(story.end(), ["#0 was taken, and its callback never ran"]);
+        assert_eq!(story.end(), ["#0 was accepted, and its callback never ran"]);
 
         let mut story = Story::new(Callbacks);
         story.send_calling(0, "t", 0);
@@ -130,7 +134,7 @@ mod tests {
         });
         assert_eq!(
             story.found(),
-            ["#0 was taken, and its callback dropped unused"]
+            ["#0 was accepted, and its callback was dropped without running"]
         );
 
         let mut story = Story::new(Callbacks);
@@ -141,7 +145,7 @@ mod tests {
         story.refuse_calling(0, "t", 0);
         assert_eq!(
             story.end(),
-            ["#0 was refused, and its callback is still kept"]
+            ["#0 was refused, and its callback was never dropped"]
         );
     }
 }

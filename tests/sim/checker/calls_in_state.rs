@@ -1,20 +1,20 @@
-//! A transactional producer is in the state that its calls have said.
+//! Rule: the results of transactional calls are consistent with the producer's transaction state.
 
 use super::facts::{Facts, producer_of};
 use super::{Found, Rule};
 use crate::events::{Call, Event, ProducerIndex, Returned, What};
 use crate::scenario::Scenario;
 
-/// What each transactional call may come to, after what the calls before came to:
+/// The results that each transactional call may have, given the results of the earlier calls:
 ///
-/// - one that timed out is to be made again; until it is told, others are refused (but offsets keep no transaction from
-///   its end);
-/// - a transaction that has failed can be aborted, and nothing else;
-/// - a producer that has failed for good refuses everything, for good;
-/// - a call that is not for the state is refused and changes nothing; one that is for it is not;
-/// - a record is taken only while a transaction is open.
+/// - A call that timed out has to be repeated. Until its result is known, other calls are refused, except that pending
+///   offsets do not prevent a commit or abort.
+/// - A failed transaction can only be aborted.
+/// - After a fatal error every call fails with a fatal error.
+/// - A call that the state does not allow is refused and changes nothing; a call that it allows is not refused.
+/// - A record is accepted only while a transaction is open.
 ///
-/// A transaction may fail at any time, and so may the producer.
+/// A transaction or the whole producer may fail at any time.
 pub(super) struct CallsInState {
     producers: Vec<Known>,
 }
@@ -22,9 +22,9 @@ pub(super) struct CallsInState {
 struct Known {
     is_transactional: bool,
     state: State,
-    /// Since which event.
+    /// The event since which this state holds.
     since: u64,
-    /// Calls that are under way.
+    /// Number of transactional calls in progress.
     calls: u32,
 }
 
@@ -35,7 +35,7 @@ enum State {
     Open,
     Failed,
     Fatal,
-    /// A call timed out, in this state.
+    /// A call timed out in this state.
     Pending(Call, Box<State>),
 }
 
@@ -74,14 +74,14 @@ impl CallsInState {
                 None
             }
             Err(expected) => Some(format!(
-                "{call:?} of producer {producer}, in {before:?}: {expected} was expected, and it came to {returned:?}"
+                "{call:?} of producer {producer}, in {before:?}: expected {expected}, got {returned:?}"
             )),
         }
     }
 }
 
 impl State {
-    /// The next state, or what was to be expected.
+    /// The next state, or the result that was expected.
     fn after(
         &self,
         call: &Call,
@@ -90,7 +90,7 @@ impl State {
     ) -> Result<Self, &'static str> {
         match kind {
             Some("Fatal" | "Fenced") => return Ok(Self::Fatal),
-            // Whoever made the call that is not over can still be told.
+            // The pending call can still return its own result.
             Some("Closed") if is_closing => match self {
                 Self::Pending(pending, _) if !is_same(pending, call) => return Ok(self.clone()),
                 _ => return Ok(Self::Fatal),
@@ -110,7 +110,7 @@ impl State {
                 }
                 match kind {
                     Some("WrongState") => Ok(self.clone()),
-                    _ => Err("a refusal until the call before is told"),
+                    _ => Err("a refusal until the pending call is repeated"),
                 }
             }
             _ => self.after_right(call, kind),
@@ -128,22 +128,26 @@ impl State {
             (Self::New, Call::InitTransactions { .. }, Some("TimedOut"))
             | (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, Some("TimedOut"))
             | (Self::Open | Self::Failed, Call::Abort { .. }, Some("TimedOut")) => Ok(timed_out()),
-            (Self::New, Call::InitTransactions { .. }, _) => Err("to be initialized"),
+            (Self::New, Call::InitTransactions { .. }, _) => {
+                Err("success or a time-out of the initialization")
+            }
             (Self::Ready, Call::BeginTransaction, _) => Err("a transaction"),
-            (Self::Open | Self::Failed, Call::Abort { .. }, _) => Err("that it is aborted"),
-            // It has failed meanwhile, or before.
+            (Self::Open | Self::Failed, Call::Abort { .. }, _) => {
+                Err("success or a time-out of the abort")
+            }
+            // The transaction has failed since, or had failed before.
             (Self::Open | Self::Failed, _, Some("Abortable")) => Ok(Self::Failed),
-            (Self::Failed, _, _) => Err("that it is to be aborted"),
+            (Self::Failed, _, _) => Err("an abortable error"),
             (Self::Open, Call::SendOffsets { .. } | Call::Commit { .. }, _) => {
-                Err("success, a time-out, or that it is to be aborted")
+                Err("success, a time-out, or an abortable error")
             }
             (Self::New | Self::Ready | Self::Open, _, Some("WrongState")) => Ok(self.clone()),
-            _ => Err("a refusal as it is not for the state"),
+            _ => Err("a refusal because of the state"),
         }
     }
 }
 
-/// Whether a call is the same made again.
+/// Whether a call repeats another one.
 fn is_same(one: &Call, other: &Call) -> bool {
     match (one, other) {
         (Call::InitTransactions { .. }, Call::InitTransactions { .. })
@@ -187,7 +191,7 @@ impl Rule for CallsInState {
                 let is_shut = matches!(known.state, State::New | State::Ready | State::Fatal);
                 let is_since = known.calls == 0 && record.offered.event > known.since;
                 if known.is_transactional && is_shut && is_since {
-                    let text = format!("{} was taken without a transaction", record.id);
+                    let text = format!("{} was accepted without a transaction", record.id);
                     found.add(RULE, event.at, text);
                 }
             }
@@ -207,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_are_told_what_their_state_says_pass() {
+    fn results_consistent_with_the_transaction_state_pass() {
         let mut story = story();
         story.transactional_call(Call::BeginTransaction, Some("WrongState"));
         story.transactional_call(init(), Some("TimedOut"));
@@ -233,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_are_told_otherwise_are_found() {
+    fn results_inconsistent_with_the_transaction_state_are_caught() {
         type Calls = &'static [(fn() -> Call, Option<&'static str>)];
         let cases: [Calls; 9] = [
             &[(|| Call::BeginTransaction, None)],
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_taken_without_a_transaction_is_found() {
+    fn a_record_accepted_without_a_transaction_is_caught() {
         let mut story = story();
         story.transactional_call(init(), None);
         story.begins_transaction();

@@ -1,4 +1,4 @@
-//! What is committed is seen, and what is not committed never.
+//! Rule: `read_committed` consumers see the records of committed transactions and no others.
 
 use super::facts::{Facts, RecordFacts};
 use super::transactions::{
@@ -7,14 +7,16 @@ use super::transactions::{
 use super::{Found, Glance, Rule};
 use crate::events::Outcome;
 
-/// A consumer that reads what is committed sees each record of a transaction that `commit_transaction` called committed,
-/// and each of them was acknowledged; and none of one that was aborted, that could not be committed, or that nobody
-/// has asked to commit.
+/// A `read_committed` consumer sees each record of a transaction for which `commit_transaction` returned success, and
+/// each of those records was acknowledged. It sees no record of a transaction that was aborted, that could not be
+/// committed, or whose commit was never requested.
 ///
-/// Records count that were sent between the return of `begin_transaction` and the call that ended the transaction.
+/// A record belongs to a transaction if it was sent between the return of `begin_transaction` and the call that ended
+/// the transaction.
 ///
-/// Excused: what is beyond anybody's promise ([`is_beyond_promise`]); what logs or brokers have lost; what brokers called a duplicate because of a fault; and, of what is not
-/// committed, batches that came to their log when the transaction had ended ([`is_late`]).
+/// Excused: transactions without any promise ([`is_beyond_promise`]); data that logs or brokers have lost; batches that
+/// a fault made brokers call duplicates; and, for uncommitted records, batches that arrived after the end of their
+/// transaction ([`is_late`]).
 pub(super) struct Committed;
 
 const RULE: &str = "committed";
@@ -45,10 +47,10 @@ fn why_not_committed(facts: &Facts, record: &RecordFacts) -> Option<&'static str
         return None;
     }
     if let Some(Outcome::Failed(_)) = record.outcome {
-        return Some("failed, and its transaction was called committed");
+        return Some("failed, and its transaction was reported as committed");
     }
     let is_seen = seen(facts, record).next().is_some();
-    (!is_seen).then_some("is not seen, and its transaction was called committed")
+    (!is_seen).then_some("is not visible, and its transaction was reported as committed")
 }
 
 fn why_not_aborted(
@@ -57,7 +59,8 @@ fn why_not_aborted(
     record: &RecordFacts,
 ) -> Option<&'static str> {
     let is_seen = seen(facts, record).any(|seen| !is_late(facts, transaction, seen.batch));
-    (is_seen && !is_lost(facts, record)).then_some("is seen, and its transaction was not committed")
+    (is_seen && !is_lost(facts, record))
+        .then_some("is visible, and its transaction was not committed")
 }
 
 #[cfg(test)]
@@ -69,7 +72,7 @@ mod tests {
     use crate::scenario::Fault;
 
     #[test]
-    fn a_record_of_a_committed_transaction_that_is_not_seen_is_found() {
+    fn an_invisible_record_of_a_committed_transaction_is_caught() {
         for (committed, outcome, expected) in [
             (Some(true), acknowledged("t", 0, 0), 0),
             (Some(false), acknowledged("t", 0, 0), 1),
@@ -90,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_a_transaction_that_is_not_committed_and_is_seen_is_found() {
+    fn a_visible_record_of_an_uncommitted_transaction_is_caught() {
         for (ends, marker, expected) in [
             (Some((false, None)), true, 1),
             (Some((false, None)), false, 0),
@@ -113,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_the_coordinator_ended_unasked_is_excused_if_requests_were_held_back() {
+    fn a_transaction_ended_by_a_delayed_request_is_excused() {
         for (is_held_back, is_unasked, expected) in
             [(true, true, 0), (false, true, 1), (true, false, 1)]
         {
@@ -136,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_comes_late_and_a_log_that_was_cut_are_excused() {
+    fn late_batches_and_truncated_logs_are_excused() {
         for (late, cut, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
             let mut story = Story::transactional(Committed);
             story.begins_transaction();

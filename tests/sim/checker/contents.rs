@@ -1,4 +1,4 @@
-//! What brokers are given is what was sent: key, value, headers and timestamp of each record.
+//! Rule: records arrive as they were sent: key, value, headers and timestamp.
 
 use std::collections::BTreeSet;
 
@@ -7,13 +7,13 @@ use super::{Found, Rule};
 use crate::events::{Event, Outcome, RecordId, What};
 use crate::scenario::Scenario;
 
-/// A record in a log has the key, value and headers that were offered, and the timestamp where one was given; what is
-/// told when it is acknowledged has that timestamp too.
+/// A record in a log has the key, value and headers that were offered, and the given timestamp if there was one; its
+/// acknowledgement has that timestamp too.
 ///
-/// Excused: timestamps of topics whose brokers set the time; and what is told of a batch that a broker had already: all it
-/// says of such a batch is the largest timestamp, as if it were the broker's.
+/// Excused: timestamps of topics with log append time; and acknowledgements of duplicate batches, for which brokers
+/// report only the largest timestamp, as if it were a log append time.
 pub(super) struct Contents {
-    /// Topics whose brokers set the time.
+    /// Topics with `message.timestamp.type=LogAppendTime`.
     append_time: Vec<String>,
     duplicates: BTreeSet<RecordId>,
 }
@@ -45,7 +45,7 @@ impl Rule for Contents {
                 ..
             } => {
                 if contents.len() != records.len() || timestamps.len() != records.len() {
-                    let text = format!("a batch of {topic} is not told whole");
+                    let text = format!("the event of a batch of {topic} is incomplete");
                     return found.add(RULE, event.at, text);
                 }
                 let told = contents.iter().zip(timestamps);
@@ -87,7 +87,7 @@ impl Rule for Contents {
 
 fn changed(id: RecordId, given: Option<i64>, told: i64) -> String {
     format!(
-        "{id} was given the timestamp {} and has {told}",
+        "{id} was sent with timestamp {} and has {told}",
         given.unwrap_or(-1)
     )
 }
@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn what_arrives_as_it_was_sent_passes_and_what_does_not_is_found() {
+    fn changed_contents_are_caught() {
         for (contents, timestamp, expected) in [(5, 70, 0), (6, 70, 1), (5, 71, 1), (6, 71, 2)] {
             let mut story = story(false);
             story.send_with(0, "t", 5, Some(70));
@@ -114,14 +114,14 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_nobody_offered_is_found() {
+    fn a_record_that_was_never_offered_is_caught() {
         let mut story = story(false);
         story.append_with("t", 0, &[(3, 5, 70)]);
         assert_eq!(story.found().len(), 1);
     }
 
     #[test]
-    fn the_time_may_be_the_brokers_or_that_of_sending() {
+    fn log_append_time_and_missing_timestamps_pass() {
         let mut appended = story(true);
         appended.send_with(0, "t", 5, Some(70));
         appended.append_with("t", 0, &[(0, 5, 71)]);
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_timestamp_that_is_told_and_was_not_given_is_found_unless_the_broker_had_the_record() {
+    fn a_wrong_acknowledged_timestamp_is_caught_unless_the_batch_is_a_duplicate() {
         for (told, is_duplicate, expected) in [
             (70, false, 0),
             (71, false, 1),

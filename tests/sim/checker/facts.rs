@@ -1,4 +1,4 @@
-//! What the events have told so far, put together once for all rules.
+//! Facts: the state of the run as derived from its events, shared by all rules.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use super::transactions::Transactions;
 use crate::events::{Call, CallId, Event, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::{self, Scenario};
 
-/// More records than any run has: what a broker wrote may be no record's number at all.
+/// Limit above the records of any run: the bytes that a broker wrote may hold no valid record number.
 const RECORDS_AT_MOST: u64 = 1_000_000;
 
 #[derive(Debug)]
@@ -20,36 +20,37 @@ pub(crate) struct Facts {
     pub(crate) producers: Vec<ProducerFacts>,
     pub(crate) faults: Faults,
     pub(crate) logs: Logs,
-    /// Calls that have begun and not ended.
+    /// Calls in progress.
     pub(crate) open_calls: BTreeMap<CallId, CallFacts>,
-    /// The one that ended with the present event.
+    /// The call that the current event has ended.
     pub(crate) ended_call: Option<CallFacts>,
-    /// The present event's number.
+    /// Number of the current event.
     pub(crate) event: u64,
     pub(crate) now: Duration,
-    /// What user code took of the simulated clock, all in all: all of a run is on one thread, so everybody waits for it.
+    /// Simulated time spent in user code, all threads together: a run has one thread, so everything waits for user
+    /// code.
     pub(crate) user_time: Duration,
-    /// Which producer a producer id belongs to, by what was written with it; `None` for one of several.
+    /// The producer that writes with each producer id; `None` if several do.
     pub(crate) owners: BTreeMap<i64, Option<ProducerIndex>>,
     pub(crate) network: NetworkFacts,
-    /// The longest that a thread takes to pack a batch, all steps together.
+    /// The longest time for packing a batch, all steps together.
     pub(crate) packing: Duration,
     pub(crate) transactions: Transactions,
-    /// All brokers do.
+    /// All brokers support transactions.
     pub(crate) knows_transactions: bool,
-    /// Somebody looks whether futures are done.
+    /// The run reports when futures complete.
     futures_are_looked_at: bool,
     records: Vec<Option<RecordFacts>>,
     topics: BTreeMap<Rc<str>, TopicId>,
     names: Vec<Rc<str>>,
-    /// Logs that lost their end, and at which event.
+    /// Truncated logs, with the number of the event.
     truncations: Vec<(LogId, u64)>,
 }
 
-/// What the network does while nothing is wrong.
+/// Network properties without faults.
 #[derive(Debug)]
 pub(crate) struct NetworkFacts {
-    /// No answer takes longer, connecting included: by far.
+    /// A generous upper bound on the time of a response, connecting included.
     pub(crate) slowest_answer: Duration,
 }
 
@@ -72,15 +73,15 @@ impl NetworkFacts {
 pub(crate) struct ProducerFacts {
     pub(crate) settings: Settings,
     pub(crate) taken: u64,
-    /// A close or a drop has begun.
+    /// Time at which the first close or drop began.
     pub(crate) closing: Option<Duration>,
-    /// Its application has ended without a word.
+    /// The application has crashed.
     pub(crate) crashed: Option<Moment>,
-    /// How many futures the user's code has taken and read without a word of which they were.
+    /// Number of futures that user code has read, with no event that says which.
     pub(crate) unsaid: u64,
 }
 
-/// A record that was offered.
+/// State of an offered record.
 #[derive(Debug)]
 #[allow(clippy::struct_excessive_bools, reason = "much of it is yes or no")]
 pub(crate) struct RecordFacts {
@@ -98,9 +99,9 @@ pub(crate) struct RecordFacts {
     pub(crate) offered: Moment,
     pub(crate) taken: Option<Moment>,
     pub(crate) refused: Option<u64>,
-    /// The first time that anybody was told.
+    /// The first outcome that was reported.
     pub(crate) outcome: Option<Outcome>,
-    /// When it was first seen to be done.
+    /// Time at which the record was first seen complete.
     pub(crate) done: Option<Duration>,
     pub(crate) callback_runs: u32,
     pub(crate) callback_dropped: bool,
@@ -109,18 +110,18 @@ pub(crate) struct RecordFacts {
 }
 
 impl RecordFacts {
-    /// Somebody is told what becomes of it, at the latest at the end of the run.
-    pub(crate) fn is_told(&self) -> bool {
+    /// Whether somebody learns the outcome, at the latest at the end of the run.
+    pub(crate) fn has_observer(&self) -> bool {
         self.has_callback || !self.future_dropped
     }
 }
 
-/// A place in the run.
+/// A point in the run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Moment {
     pub(crate) at: Duration,
     pub(crate) event: u64,
-    /// What user code had taken by then.
+    /// Time spent in user code up to then.
     pub(crate) user_time: Duration,
 }
 
@@ -172,7 +173,7 @@ impl Facts {
         }
     }
 
-    /// How long ago that was, without what user code has taken since.
+    /// Time since then, without the time that user code has taken.
     pub(crate) fn since(&self, moment: Moment) -> Duration {
         let user = self.user_time.saturating_sub(moment.user_time);
         self.now.saturating_sub(moment.at).saturating_sub(user)
@@ -182,7 +183,7 @@ impl Facts {
         self.records.get(usize::try_from(id.0).ok()?)?.as_ref()
     }
 
-    /// Whether it is seen soon when a record is done.
+    /// Whether the completion of the record is noticed soon.
     pub(crate) fn is_watched(&self, record: &RecordFacts) -> bool {
         let is_unsaid = || {
             self.producers
@@ -196,7 +197,7 @@ impl Facts {
         self.records.get_mut(usize::try_from(id.0).ok()?)?.as_mut()
     }
 
-    /// All that were offered, in the order of their numbers.
+    /// All offered records, in the order of their numbers.
     pub(crate) fn records(&self) -> impl Iterator<Item = &RecordFacts> {
         self.records.iter().flatten()
     }
@@ -209,15 +210,18 @@ impl Facts {
         self.topics.get(name).copied()
     }
 
-    /// Whether the record's application has ended without a word: what became of it is told to nobody.
+    /// Whether the record's application has crashed, so that nobody learns the outcome.
     pub(crate) fn is_of_crashed(&self, record: &RecordFacts) -> bool {
         let producer = self.producers.get(record.producer);
         producer.is_some_and(|producer| producer.crashed.is_some())
     }
 
-    /// Records of a producer whose calls have not returned. Each may be in a batch already, and done, while its thread packs that or
-    /// another.
-    pub(crate) fn on_their_way(&self, producer: ProducerIndex) -> impl Iterator<Item = RecordId> {
+    /// Records whose send calls have not returned. Each may be complete already: its batch may be sent while its thread
+    /// still packs it or another one.
+    pub(crate) fn sends_in_progress(
+        &self,
+        producer: ProducerIndex,
+    ) -> impl Iterator<Item = RecordId> {
         let calls = self.open_calls.values();
         let calls = calls.filter(move |call| call.producer == Some(producer));
         calls.filter_map(|call| match call.what {
@@ -226,21 +230,20 @@ impl Facts {
         })
     }
 
-    /// Whether several producers have written under a producer id.
+    /// Whether several producers have written with a producer id.
     pub(crate) fn is_shared(&self, producer_id: i64) -> bool {
         matches!(self.owners.get(&producer_id), Some(None))
     }
 
-    /// Whether the brokers lost what they knew of the producers of a log between two events: they forgot them, or the
-    /// log was truncated, and they with it.
+    /// Whether brokers lost the producer state of a log between two events, by themselves or by a truncation.
     pub(crate) fn lost_state_between(&self, topic: &str, log: LogId, from: u64, to: u64) -> bool {
         let is_between = |(cut, event): &(LogId, u64)| *cut == log && (from..=to).contains(event);
         self.truncations.iter().any(is_between)
             || self.faults.was_forgotten(topic, log.partition, from, to)
     }
 
-    /// Whether the producer may give up a connection on which nothing is wrong: by its settings it does not wait as
-    /// long as an answer, or the user's code meanwhile, can take.
+    /// Whether the producer may give up a healthy connection: its time-outs are shorter than a response, or the user
+    /// code run meanwhile, may take.
     pub(crate) fn is_hasty(&self, settings: &Settings) -> bool {
         let slowest = self.network.slowest_answer.saturating_add(self.user_time);
         settings.request_timeout < slowest
@@ -406,7 +409,7 @@ impl Facts {
 
     fn user_code(&mut self, who: Who, what: &str, act: &str) {
         self.user_time += taken_by(act);
-        // A logger has the first producer, whoever writes.
+        // The logger is attributed to the first producer, whichever wrote the line.
         let producer = if what == "logger" {
             Some(0)
         } else {
@@ -553,7 +556,7 @@ impl Facts {
             if *producer_id >= 0 {
                 let owner = record.producer;
                 let known = self.owners.entry(*producer_id).or_insert(Some(owner));
-                // Those of one transactional id follow each other.
+                // Successive producers with one transactional id share their producer id.
                 let is_one = known.is_some_and(|known| {
                     known == owner || self.transactions.are_of_one_id(known, owner)
                 });
@@ -565,7 +568,7 @@ impl Facts {
     }
 }
 
-/// The producer of who acts.
+/// The producer to which a source of events belongs.
 pub(crate) fn producer_of(who: Who) -> Option<ProducerIndex> {
     match who {
         Who::Thread { producer, .. } | Who::Sender(producer) => Some(producer),
@@ -573,7 +576,8 @@ pub(crate) fn producer_of(who: Who) -> Option<ProducerIndex> {
     }
 }
 
-/// That `get` timed out, or cannot be called here, says nothing of the record.
+/// Whether an outcome is the record's own. That `get` timed out or was refused in a callback says nothing about the
+/// record.
 pub(crate) fn is_final(outcome: &Outcome) -> bool {
     match outcome {
         Outcome::Acknowledged { .. } => true,
@@ -581,7 +585,7 @@ pub(crate) fn is_final(outcome: &Outcome) -> bool {
     }
 }
 
-/// What an act of user code takes of the simulated clock.
+/// Simulated time that an act of user code takes.
 fn taken_by(act: &str) -> Duration {
     let millis = act
         .strip_prefix("TakesMs(")

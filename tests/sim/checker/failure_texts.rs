@@ -1,13 +1,13 @@
-//! What a failure says.
+//! Rule: an error text names the topic concerned.
 
 use super::facts::Facts;
 use super::{Found, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// A record's failure names its topic, and so does a refusal by the user's code for one topic.
+/// The failure of a record names its topic, and so does a refusal by user code for one topic.
 ///
-/// Excused: what is wrong with the producer or the call (closed, failed for good, misuse), and names that have to be
-/// escaped or cut.
+/// Excused: errors of the producer or of the call (closed, fatal, misuse), and topic names that are escaped or
+/// shortened in the text.
 pub(super) struct FailureTexts;
 
 impl Rule for FailureTexts {
@@ -38,7 +38,7 @@ impl Rule for FailureTexts {
 }
 
 fn is_of_a_topic(kind: &str) -> bool {
-    // `try_send` says whether it is the call or the record.
+    // `try_send` tells errors of the call from errors of the record.
     let kind = kind.strip_prefix("Call(").unwrap_or(kind);
     [
         "Record(",
@@ -58,7 +58,7 @@ mod tests {
     use crate::events::RecordId;
 
     #[test]
-    fn a_failure_that_does_not_name_its_topic_is_found() {
+    fn an_error_text_without_its_topic_is_caught() {
         let mut story = Story::new(FailureTexts);
         story.send(0, "orders", 0);
         story.told(0, failed("orders-0: no leader", false));

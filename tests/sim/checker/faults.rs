@@ -1,11 +1,11 @@
-//! Which faults have begun, and what they excuse: each excuse as narrow as it can be said.
+//! Faults that have begun, and what they excuse, each excuse as narrow as possible.
 
 use std::time::Duration;
 
 use super::facts::RecordFacts;
 use crate::scenario::{Api, Fault, TimedFault};
 
-/// The scenario's faults as far as the run has come.
+/// The state of the scenario's faults at the current event.
 #[derive(Debug)]
 pub(crate) struct Faults {
     all: Vec<FaultFacts>,
@@ -15,15 +15,15 @@ pub(crate) struct Faults {
 #[derive(Debug)]
 pub(crate) struct FaultFacts {
     pub(crate) fault: Fault,
-    /// It has a duration, so what it does goes on.
+    /// The fault has a duration.
     pub(crate) lasts: bool,
-    /// When, and at which event.
+    /// Time and event number of its start.
     pub(crate) begun: Option<(Duration, u64)>,
     pub(crate) ended: Option<(Duration, u64)>,
 }
 
 impl FaultFacts {
-    /// When it was over: at its end, or, of what happens at one moment, then.
+    /// The time from which the fault has no effect: its end, or its start if it is instantaneous.
     pub(crate) fn over(&self) -> Option<Duration> {
         let is_moment = matches!(self.fault, Fault::Cut { .. } | Fault::MoveLeader { .. });
         let over = if is_moment { self.begun } else { self.ended };
@@ -64,12 +64,12 @@ impl Faults {
         }
     }
 
-    /// Those that have begun, over or not.
+    /// Faults that have begun, whether or not they have ended.
     pub(crate) fn begun(&self) -> impl Iterator<Item = &FaultFacts> {
         self.all.iter().filter(|fault| fault.begun.is_some())
     }
 
-    /// Whether the brokers forgot the producers of this partition between two events (both included).
+    /// Whether brokers lost the producer state of this partition between two events, both included.
     pub(crate) fn was_forgotten(&self, topic: &str, partition: i32, from: u64, to: u64) -> bool {
         self.begun().any(|facts| {
             let Fault::ForgetProducers {
@@ -89,7 +89,7 @@ impl Faults {
         })
     }
 
-    /// Errors that brokers were told to give for Produce and that may have met this record.
+    /// Injected Produce errors that may have hit this record.
     fn produce_errors(&self, record: &RecordFacts) -> impl Iterator<Item = (i16, bool)> {
         self.begun().filter_map(|facts| match &facts.fault {
             Fault::Error {
@@ -113,19 +113,20 @@ impl Faults {
         })
     }
 
-    /// A broker may have written the record and said what no broker says that has written: it lied.
+    /// Whether a broker may have written the record and answered with an error that means that it did not.
     pub(crate) fn may_have_lied(&self, record: &RecordFacts, all_acks: bool) -> bool {
         self.produce_errors(record)
             .any(|(code, after)| after && !is_said_after_writing(code, all_acks))
     }
 
-    /// A broker may have called the record's number out of order, or its producer unknown, where that is not so.
+    /// Whether a broker may have answered for the record with an out-of-order sequence or an unknown producer although
+    /// neither is so.
     pub(crate) fn may_have_denied_sequence(&self, record: &RecordFacts) -> bool {
         self.produce_errors(record)
             .any(|(code, _)| matches!(code, OUT_OF_ORDER_SEQUENCE_NUMBER | UNKNOWN_PRODUCER_ID))
     }
 
-    /// A broker may have called the record a duplicate, with no word on where it is, and whether or not it is one.
+    /// Whether a broker may have called the record a duplicate, without an offset, whether or not it is one.
     pub(crate) fn may_have_called_duplicate(&self, record: &RecordFacts) -> bool {
         self.produce_errors(record)
             .any(|(code, _)| code == DUPLICATE_SEQUENCE_NUMBER)
@@ -136,12 +137,12 @@ const OUT_OF_ORDER_SEQUENCE_NUMBER: i16 = 45;
 const DUPLICATE_SEQUENCE_NUMBER: i16 = 46;
 const UNKNOWN_PRODUCER_ID: i16 = 59;
 
-/// Whether a broker may give this code when it has written the batch: the column "maybe written" in
+/// Whether brokers may answer with this code after writing the batch: the column "maybe written" in
 /// `docs/RELIABILITY.md`.
 pub(crate) fn is_said_after_writing(code: i16, all_acks: bool) -> bool {
     // UNKNOWN_SERVER_ERROR, REQUEST_TIMED_OUT, NETWORK_EXCEPTION, NOT_ENOUGH_REPLICAS_AFTER_APPEND,
-    // DUPLICATE_SEQUENCE_NUMBER, KAFKA_STORAGE_ERROR; and with acks=all the codes by which a broker
-    // says that it leads no more.
+    // DUPLICATE_SEQUENCE_NUMBER, KAFKA_STORAGE_ERROR; and with acks=all the codes of a broker that is not the leader
+    // any more.
     let always = matches!(code, -1 | 7 | 13 | 20 | DUPLICATE_SEQUENCE_NUMBER | 56);
     always || (all_acks && matches!(code, 3 | 5 | 6 | 9 | 74 | 75))
 }
@@ -151,7 +152,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn producers_are_forgotten_at_a_moment_or_as_long_as_that_lasts() {
+    fn producer_state_is_lost_at_once_or_while_a_fault_lasts() {
         let forget = |for_ms| TimedFault {
             at_ms: 1,
             for_ms,
@@ -176,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn the_codes_that_brokers_give_after_writing_are_those_of_the_document() {
+    fn the_error_codes_after_a_write_are_those_of_the_document() {
         let document = include_str!("../../../docs/RELIABILITY.md");
         let mut rows = 0;
         for line in document.lines().filter(|line| line.starts_with("| `")) {

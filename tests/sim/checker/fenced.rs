@@ -1,4 +1,4 @@
-//! A producer that was fenced shows nothing any more.
+//! Rule: nothing of a fenced producer becomes visible after its successor's initialization.
 
 use super::facts::Facts;
 use super::faults::FaultFacts;
@@ -6,16 +6,16 @@ use super::transactions::{is_lost, seen};
 use super::{Found, Glance, Rule};
 use crate::scenario::Fault;
 
-/// When `init_transactions` of a producer has returned, no record becomes visible of those with the same transactional
-/// id that were initialized before that one asked: what they left is committed or aborted by then, for everybody to see.
+/// Once a producer's `init_transactions` has returned, no record becomes visible of producers with the same
+/// transactional id that were initialized before that call began: their transactions are committed or aborted by then.
 ///
-/// Excused: what logs or brokers have lost; runs in which another cluster takes the place of the first; and batches that
-/// come late where brokers do not verify (`transactions::is_late`): they are seen with the successor's next transaction.
+/// Excused: data that logs or brokers have lost; runs in which another cluster replaces the first; and late batches on
+/// brokers that do not verify (`transactions::is_late`), which become visible with the successor's next transaction.
 pub(super) struct Fenced;
 
 impl Rule for Fenced {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
-        // Another cluster knows nobody's id, and who comes first has it.
+        // Another cluster does not know the transactional id, so the first producer to ask gets it.
         let is_other = |begun: &FaultFacts| matches!(begun.fault, Fault::Rebuild);
         if facts.faults.begun().any(is_other) {
             return;
@@ -51,7 +51,7 @@ mod tests {
     use crate::checker::story::{Story, Transactional};
 
     #[test]
-    fn a_record_that_becomes_visible_after_its_producer_was_fenced_is_found() {
+    fn a_record_that_becomes_visible_after_fencing_is_caught() {
         for (shows_first, expected) in [(true, 0), (false, 1)] {
             let mut story = Story::transactional(Fenced);
             story.begins_transaction();

@@ -1,4 +1,4 @@
-//! What a run shows of itself besides its events.
+//! Snapshots of the producers' state, for the checker.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -7,49 +7,48 @@ use kafka_producer::{Metrics, ProducerSnapshot};
 
 use crate::events::RecordId;
 
-/// How things stand. Filled by what runs the scenario, now and then while time passes, and where [`Moment`] says; plain
-/// data.
+/// A snapshot of all producers. The run takes one at intervals and at the points of [`Moment`].
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Glance {
-    /// Since the start.
+    /// Time since the start.
     pub(crate) at: Duration,
     pub(crate) moment: Moment,
-    /// By their place in the scenario, those that do not exist as well.
+    /// By the producer's index in the scenario, including those that do not exist at that time.
     pub(crate) producers: Vec<ProducerGlance>,
-    /// Records whose futures the application keeps, and that were found to be done (`is_done`) since the last glance.
-    /// `None` if nobody looks: then all that is known of when a record was done is its callback, and what is told of its
-    /// future, which may be read late. Who looks does so after each step in which a producer counted records as
-    /// acknowledged or failed; else the times are those of the glances.
+    /// Records whose held futures became complete (`is_done`) since the last snapshot. With `None` nobody polls the
+    /// futures: then the completion of a record is known only from its callback, or from reading its future, which may
+    /// be late. The run polls them after each step in which a producer counted records as acknowledged or failed; for
+    /// all others the time is that of the snapshot.
     pub(crate) done: Option<Vec<RecordId>>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Moment {
-    /// In the middle.
+    /// During the run.
     Passing,
-    /// All is healed, all that was sent is done, and everybody sleeps; producers are open still, if the scenario left
-    /// them so. There is at least one of these in a run.
+    /// Everything is healed, all records are complete, and all senders sleep; producers are still open, unless the
+    /// scenario closed them. Each run has at least one of these.
     Idle,
-    /// Producers are closed, and everything is told.
+    /// All producers are closed, and all outcomes are reported.
     End,
 }
 
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct ProducerGlance {
-    /// None when it was not built, or is dropped.
+    /// `None` if the producer was not built or is dropped.
     pub(crate) snapshot: Option<ProducerSnapshot>,
-    /// Of one that is there, when all is idle.
+    /// Of an existing producer, when the run is idle.
     pub(crate) metrics: Option<MetricsGlance>,
     pub(crate) sender_has_ended: bool,
-    /// Sizes of what is inside (queues, maps), by name. What is called "queued …" has to be empty when all is idle;
-    /// anything else has to be no larger than topics, partitions and nodes together allow.
+    /// Sizes of internal collections (queues, maps) by name. Those named "queued …" have to be empty when the run is
+    /// idle; the others may not exceed what topics, partitions and nodes justify.
     pub(crate) sizes: Vec<(&'static str, usize)>,
 }
 
-/// What the metrics of a producer say.
+/// Values of a producer's metrics.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct MetricsGlance {
-    /// Their names, as they print.
+    /// The printed names of all metrics.
     pub(crate) names: BTreeSet<String>,
     /// `record-send-total`, `record-error-total`, `record-retry-total`, `batch-split-total`
     pub(crate) sent: f64,

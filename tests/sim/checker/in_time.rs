@@ -1,4 +1,4 @@
-//! Records are done, and calls end, within the time that is promised.
+//! Rules: records complete and calls return within the documented time.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -7,28 +7,29 @@ use super::facts::{CallFacts, Facts, Moment, RecordFacts};
 use super::{Found, Glance, Rule};
 use crate::events::{Call, CallId, Event, ProducerIndex, RecordId, Returned, What, Who};
 
-/// What anything may be late by, of the simulated clock.
+/// Tolerance, in simulated time.
 pub(crate) const SLACK: Duration = Duration::from_millis(100);
 
-/// How long a producer that was dropped goes on, and how long a sender that was told to end may be awaited.
+/// Documented time-out of dropping a producer, and of waiting for a sender that was told to end.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// A record is done within `delivery.timeout.ms` of being taken, and [`SLACK`], not counting what user code takes
-/// meanwhile, and what a thread takes to pack its batch: that cannot be ended before.
+/// A record completes within `delivery.timeout.ms` and [`SLACK`] after it was accepted, not counting the time of user
+/// code, nor that of packing its batch, which cannot be interrupted.
 ///
-/// Of a record with a callback that is exact; of others to the next glance, if somebody looks at their futures. If nobody
-/// does, the producer's counts must not be below the number of records whose time is over.
+/// For records with a callback this is exact. For others it is exact up to the next snapshot, if their futures are
+/// polled. If they are not, the producer's count of completed records must not be below the number of records that are
+/// due.
 #[derive(Default)]
 pub(super) struct DeliveryTime {
-    /// By producer.
+    /// Indexed by producer.
     producers: Vec<Deliveries>,
 }
 
 #[derive(Default)]
 struct Deliveries {
-    /// Those taken and not yet seen to be done, in the order of their time.
+    /// Accepted records that have not been seen complete, in order of acceptance.
     open: VecDeque<RecordId>,
-    /// Those whose time is over, or that have been seen to be done: each is counted by the producer.
+    /// Records that are due or were seen complete: the producer must have counted each of them.
     due: u64,
 }
 
@@ -54,7 +55,7 @@ impl Rule for DeliveryTime {
             }
             What::CallbackRan { record, .. } => {
                 let late = facts.record(record).filter(|record| is_late(facts, record));
-                // One that was told of before was late or not then.
+                // A record that was reported earlier has been judged then.
                 if let Some(record) = late.filter(|record| record.done == Some(event.at)) {
                     found.add(DELIVERY, event.at, describe(facts, record));
                 }
@@ -82,7 +83,7 @@ impl Rule for DeliveryTime {
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
             if counted < producer.due {
                 let text = format!(
-                    "of {} records of producer {index} whose time is over {counted} are done",
+                    "of {} due records of producer {index}, {counted} are complete",
                     producer.due
                 );
                 found.add(DELIVERY, glance.at, text);
@@ -106,7 +107,7 @@ fn is_late(facts: &Facts, record: &RecordFacts) -> bool {
 fn describe(facts: &Facts, record: &RecordFacts) -> String {
     let limit = facts.settings(record).map(|it| it.delivery_timeout);
     format!(
-        "{} for {} was taken at {:?} and is not done after delivery.timeout.ms={}",
+        "{} for {} was accepted at {:?} and is not complete after delivery.timeout.ms={}",
         record.id,
         record.topic_name,
         record.taken.map_or(Duration::ZERO, |taken| taken.at),
@@ -114,46 +115,46 @@ fn describe(facts: &Facts, record: &RecordFacts) -> String {
     )
 }
 
-/// Each call ends within the time that its documentation says, not counting what user code takes meanwhile; what has to
-/// wait for records ends [`SLACK`] after the last of them is done, and as long as it takes to pack a batch, and not before.
+/// Each call returns within its documented time, not counting user code. A call that waits for records returns after
+/// the last of them is complete, within [`SLACK`] and the time to pack a batch.
 ///
-/// - `send` and `partitions_for`: `max.block.ms`; and when the producer's sender has ended. `send` and `try_send` besides as long
-///   as it takes to pack what they fill.
-/// - transactional calls: their timeout, or `max.block.ms`; `begin_transaction` no time at all. When a transaction has ended, the
-///   records are done that had been taken before.
-/// - `try_send`, and dropping a future: no time at all.
-/// - `get` and awaiting: their timeout; and when the record is done.
-/// - `flush`: its timeout; and when the records are done that had been taken before.
-/// - `close`: its timeout; and when all records are done, or the producer has counted them all.
-/// - dropping a producer: as `close` with 10 s.
+/// - `send` and `partitions_for`: `max.block.ms`, or the end of the producer's sender. `send` and `try_send` take the
+///   time to pack the batches that they fill in addition.
+/// - Transactional calls: their time-out, or `max.block.ms`; `begin_transaction` returns at once. When a transaction
+///   has ended, the records accepted before are complete.
+/// - `try_send`, and dropping a future: at once.
+/// - `get` and awaiting a future: their time-out, or the record's completion.
+/// - `flush`: its time-out, or the completion of the records accepted before.
+/// - `close`: its time-out, or the completion of all records, or the producer's count of all of them.
+/// - Dropping a producer: as `close` with 10 s.
 ///
-/// What user code takes is let off, so the 10 s that `close` waits for a callback need not be: they are user code.
+/// Since user code does not count, the 10 s that `close` waits for a callback need no exception.
 ///
-/// A flush waits for whole batches, also for records that came into them later: where one is divided, those count too.
+/// A flush waits for whole batches, also for records that joined them later: if a batch is split, those count too.
 ///
-/// Records that are on their way while it begins, in calls that have not returned, may be in a batch already whose thread packs it
-/// or another: those count too.
+/// Records whose send calls are in progress when the wait begins may be in a batch already, while their thread packs
+/// that batch or another: those count too.
 ///
-/// Excused from "when records are done": closing a transactional producer, which waits for its
-/// coordinator; and calls that were made while, or during which, a record was not done whose
-/// future was dropped and that has no callback; there the producer's count has to reach all of them.
+/// Excused from returning when records are complete: closing a transactional producer, which waits for its coordinator;
+/// and calls during which some record without a callback, whose future was dropped, was not complete: for those the
+/// producer's count has to reach all records.
 #[derive(Default)]
 pub(super) struct CallTime {
     open: BTreeMap<CallId, Waiting>,
-    /// Said to be done before records were that had to be; the next glance tells.
+    /// Calls that returned before records that they had to wait for were seen complete; the next snapshot decides.
     too_early: Vec<(Waiting, Duration)>,
-    /// How many batches each producer has divided.
+    /// Number of batches that each producer has split.
     splits: Vec<u64>,
 }
 
 struct Waiting {
     call: CallFacts,
     limit: Option<Duration>,
-    /// What it waits for, and has not been seen to be done.
+    /// Records that it waits for and that have not been seen complete.
     records: Vec<RecordId>,
-    /// What it may have to wait for besides.
+    /// Further records that it may have to wait for.
     besides: Vec<RecordId>,
-    /// Since when there has been nothing to wait for.
+    /// Since when it has had nothing to wait for.
     free: Option<Moment>,
 }
 
@@ -176,7 +177,7 @@ impl Rule for CallTime {
                 };
                 waiting.look(facts, event.at, found);
                 waiting.update(facts, None);
-                // A handle that is dropped need not be the last one.
+                // Not for a dropped handle, which need not be the last one.
                 let waits_for_all = matches!(
                     waiting.call.what,
                     Call::Flush { .. }
@@ -202,7 +203,7 @@ impl Rule for CallTime {
                 let Who::Sender(producer) = event.who else {
                     return;
                 };
-                // It has ended because the producer is closed, which ends what waits for topics and memory.
+                // The sender ended because the producer is closed, which ends all waits for metadata and memory.
                 for waiting in self.open.values_mut() {
                     if waiting.call.producer == Some(producer) && !waiting.waits_for_records() {
                         waiting.free.get_or_insert_with(|| facts.moment());
@@ -216,7 +217,7 @@ impl Rule for CallTime {
     fn step(&mut self, facts: &Facts, glance: &Glance, found: &mut Found) {
         for (mut waiting, at) in self.too_early.drain(..) {
             waiting.update(facts, None);
-            // A future that somebody waits for is told of when its thread goes on.
+            // An awaited future is reported only when its thread continues.
             let is_awaited = |id: RecordId| {
                 facts.open_calls.values().any(|call| match call.what {
                     Call::Get { record, .. } | Call::Await { record } => record == id,
@@ -232,7 +233,7 @@ impl Rule for CallTime {
                 })
             };
             if let Some(record) = waiting.records.iter().find(watched) {
-                let text = format!("{} was over before {record} was done", waiting.name());
+                let text = format!("{} returned before {record} was complete", waiting.name());
                 found.add(EARLY, at, text);
             }
         }
@@ -242,7 +243,7 @@ impl Rule for CallTime {
             let splits = snapshot.map_or(*seen, |snapshot| snapshot.batches_split);
             if std::mem::replace(seen, splits) != splits {
                 let flushes = self.open.values_mut().filter(|it| it.is_flush_of(producer));
-                flushes.for_each(|flush| flush.may_wait_for_all(facts));
+                flushes.for_each(|flush| flush.add_all_incomplete_records(facts));
             }
         }
         self.open.retain(|_, waiting| {
@@ -266,7 +267,7 @@ impl Waiting {
             .and_then(|producer| facts.producers.get(producer))
             .map(|producer| &producer.settings);
         let limit = match &call.what {
-            // A record may close a batch and fill another; so it may once more when it has memory.
+            // A record may close a batch and fill another, and again after waiting for memory.
             Call::Send(_) => {
                 let packing = facts.packing * 5 + SLACK;
                 settings.map(|settings| settings.max_block.saturating_add(packing))
@@ -311,14 +312,14 @@ impl Waiting {
             besides: Vec::new(),
             free: None,
         };
-        waiting.may_wait_for_those_on_their_way(facts);
+        waiting.add_sends_in_progress(facts);
         waiting.update(facts, None);
         waiting
     }
 
     fn name(&self) -> String {
         format!(
-            "{} ({:?} by {:?}, begun at {:?})",
+            "{} ({:?} by {:?}, started at {:?})",
             self.call.id, self.call.what, self.call.who, self.call.began.at
         )
     }
@@ -327,8 +328,8 @@ impl Waiting {
         self.call.producer == Some(producer) && matches!(self.call.what, Call::Flush { .. })
     }
 
-    /// For records that are in a batch already, while their threads pack that or another, and have not returned.
-    fn may_wait_for_those_on_their_way(&mut self, facts: &Facts) {
+    /// Adds the records whose send calls are in progress: they may be in a batch, and their threads may be packing.
+    fn add_sends_in_progress(&mut self, facts: &Facts) {
         let waits_for_batches = matches!(
             self.call.what,
             Call::Flush { .. } | Call::Close { .. } | Call::DropProducer
@@ -337,12 +338,12 @@ impl Waiting {
             return;
         }
         let producer = self.call.producer.into_iter();
-        let on_their_way = producer.flat_map(|producer| facts.on_their_way(producer));
-        self.besides = on_their_way.collect();
+        let sends_in_progress = producer.flat_map(|producer| facts.sends_in_progress(producer));
+        self.besides = sends_in_progress.collect();
     }
 
-    /// For all that its producer has taken and not done.
-    fn may_wait_for_all(&mut self, facts: &Facts) {
+    /// Adds all records that the producer has accepted and not completed.
+    fn add_all_incomplete_records(&mut self, facts: &Facts) {
         let open = facts.records().filter(|record| {
             Some(record.producer) == self.call.producer
                 && record.taken.is_some()
@@ -352,7 +353,7 @@ impl Waiting {
         self.free = None;
     }
 
-    /// Whether it ends by itself once there is nothing left to wait for.
+    /// Whether it returns by itself once its records are complete.
     fn waits_for_records(&self) -> bool {
         matches!(
             self.call.what,
@@ -378,7 +379,7 @@ impl Waiting {
                 records.pop();
             }
         }
-        // The coordinator is told of the end of what is open.
+        // Closing tells the coordinator about the end of an open transaction.
         let closes = matches!(self.call.what, Call::Close { .. } | Call::DropProducer);
         let producer = self.call.producer;
         if closes && producer.is_some_and(|it| facts.transactions.id(it).is_some()) {
@@ -398,14 +399,14 @@ impl Waiting {
         let counted = self.call.producer.zip(glance).and_then(|(index, glance)| {
             let snapshot = glance.producers.get(index)?.snapshot?;
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
-            // What is done may be of a record whose `send` has not returned.
-            let on_their_way = facts.on_their_way(index).count() as u64;
-            Some(counted >= facts.producers.get(index)?.taken + on_their_way)
+            // The count may include records whose `send` has not returned.
+            let sends_in_progress = facts.sends_in_progress(index).count() as u64;
+            Some(counted >= facts.producers.get(index)?.taken + sends_in_progress)
         });
         is_of_all && counted == Some(true)
     }
 
-    /// Whether it has taken too long.
+    /// Whether the call has taken too long.
     fn look(&self, facts: &Facts, at: Duration, found: &mut Found) -> bool {
         let taken = facts.since(self.call.began);
         if let Some(limit) = self.limit.filter(|limit| taken > *limit) {
@@ -416,7 +417,7 @@ impl Waiting {
         let idle = self.free.map(|free| facts.since(free));
         if let Some(idle) = idle.filter(|idle| *idle > SLACK + facts.packing) {
             let text = format!(
-                "{} goes on for {idle:?} with nothing to wait for",
+                "{} continues for {idle:?} with nothing to wait for",
                 self.name()
             );
             found.add(PROMPT, at, text);
@@ -442,7 +443,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_not_done_in_time_is_found_once() {
+    fn a_record_that_exceeds_delivery_timeout_is_caught_once() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
         story.at_ms(500).send(0, "t", 0);
         story.at_ms(1_600).glance(&[]);
@@ -454,7 +455,7 @@ mod tests {
     }
 
     #[test]
-    fn a_callback_that_runs_too_late_is_found() {
+    fn a_callback_that_runs_too_late_is_caught() {
         for (at_ms, expected) in [(1_100, 0), (1_101, 1)] {
             let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
             story.send_calling(0, "t", 0);
@@ -464,7 +465,7 @@ mod tests {
     }
 
     #[test]
-    fn where_nobody_looks_the_producers_count_tells_how_many_are_late() {
+    fn without_polled_futures_late_records_are_found_by_the_producers_count() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
         story.look_away();
         story.send(0, "t", 0);
@@ -477,7 +478,7 @@ mod tests {
     }
 
     #[test]
-    fn records_that_are_done_and_those_that_nobody_watches_pass_and_user_code_is_let_off() {
+    fn completed_and_unwatched_records_pass_and_user_code_time_does_not_count() {
         let mut story = Story::with(DeliveryTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         story.send(1, "t", 0);
@@ -494,7 +495,7 @@ mod tests {
     }
 
     #[test]
-    fn each_call_has_its_bound() {
+    fn each_call_has_its_time_limit() {
         let record = RecordId(0);
         let calls = [
             (Call::Send(record), 300),
@@ -547,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn user_code_is_let_off_the_time_of_a_call() {
+    fn user_code_time_does_not_count_for_a_call() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         let call = story.call(Call::TrySend(RecordId(0)));
@@ -557,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn what_waits_for_records_ends_when_they_are_done() {
+    fn waiting_calls_return_when_their_records_are_complete() {
         let record = RecordId(0);
         for call in [
             Call::Get {
@@ -591,7 +592,7 @@ mod tests {
     }
 
     #[test]
-    fn the_producers_count_tells_of_records_that_nobody_watches() {
+    fn unwatched_records_are_judged_by_the_producers_count() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         story.drop_future(0);
@@ -613,7 +614,7 @@ mod tests {
     }
 
     #[test]
-    fn a_flush_waits_for_what_was_sent_before_and_for_nothing_else() {
+    fn a_flush_waits_for_the_records_sent_before_it_only() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         let call = story.call(Call::Flush { timeout: None });
@@ -652,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_has_ended_before_its_records_is_found() {
+    fn a_transaction_that_ends_before_its_records_complete_is_caught() {
         for (done, returned, expected) in [
             (&[0][..], Returned::Ok, 0),
             (&[], Returned::Ok, 1),
@@ -675,7 +676,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_that_never_ends_is_found() {
+    fn a_call_that_never_returns_is_caught() {
         let mut story = Story::with(CallTime::default(), SHORT, &[]);
         story.send(0, "t", 0);
         story.call(Call::Flush { timeout: None });

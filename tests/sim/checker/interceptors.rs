@@ -1,4 +1,4 @@
-//! An interceptor hears of each record twice: when it is sent, and when it has come to its end.
+//! Rule: interceptors are called twice for each record, when it is sent and when it is complete.
 
 use std::collections::BTreeMap;
 
@@ -6,9 +6,9 @@ use super::facts::Facts;
 use super::{Found, Glance, Rule};
 use crate::events::{Event, ProducerIndex, What};
 
-/// `on_acknowledgement` is called as often as `on_send` was, and never sooner.
+/// `on_acknowledgement` is called as often as `on_send`, and never before it.
 ///
-/// Of a producer whose sender has not ended some may be missing, and of one whose application has crashed.
+/// Excused: producers whose sender has not ended, and applications that crash. For those some calls may be missing.
 #[derive(Default)]
 pub(super) struct Interceptors {
     heard: BTreeMap<ProducerIndex, (u64, u64)>,
@@ -29,7 +29,7 @@ impl Rule for Interceptors {
         *ends += 1;
         if *ends == *sends + 1 {
             let text = format!(
-                "an interceptor of producer {producer} was told of {ends} ends of {sends} records"
+                "an interceptor of producer {producer} had {ends} acknowledgements of {sends} records"
             );
             found.add(RULE, event.at, text);
         }
@@ -45,7 +45,7 @@ impl Rule for Interceptors {
             let has_ended = glance.is_some_and(|glance| glance.sender_has_ended) && !is_crashed;
             if has_ended && sends != ends {
                 let text = format!(
-                    "an interceptor of producer {producer} saw {sends} records sent and {ends} ended"
+                    "an interceptor of producer {producer} had {sends} records sent and {ends} acknowledgements"
                 );
                 found.add(RULE, last.at, text);
             }
@@ -70,14 +70,14 @@ mod tests {
     }
 
     #[test]
-    fn each_record_is_heard_of_at_both_ends() {
+    fn both_interceptor_calls_of_a_record_pass() {
         assert_eq!(hears(&[true, true, false, false]).found(), [""; 0]);
         assert_eq!(hears(&[true, false, false]).found().len(), 1);
         assert_eq!(hears(&[false, true]).found().len(), 1);
     }
 
     #[test]
-    fn one_that_is_not_heard_of_is_missed_when_its_sender_has_ended() {
+    fn a_missing_interceptor_call_is_caught_when_the_sender_has_ended() {
         for (has_ended, expected) in [(true, 1), (false, 0)] {
             let mut story = hears(&[true, true, false]);
             story.producer(|producer| producer.sender_has_ended = has_ended);

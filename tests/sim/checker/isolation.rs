@@ -1,5 +1,5 @@
-//! What is wrong with one topic, partition, broker or record changes no other record's outcome; and when everything is
-//! healed, records get through again.
+//! Rule: a problem with one topic, partition, broker or record does not change the outcome of other records, and after
+//! the healing records are delivered again.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -12,48 +12,48 @@ use super::{Found, Glance, Rule};
 use crate::events::{Event, Failure, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::{Api, Fault, Scenario};
 
-/// A record that was taken for a legal topic that has been there from the start, and for a partition that it always has
-/// while it is there, is acknowledged if
-/// - no fault that had begun before it was done touches it ([`touches`]), or
-/// - it was offered after those that touch it were over ([`ends_by_itself`]), or everything was healed (topics are there
+/// A record is acknowledged if it was accepted for a legal topic that exists from the start, and for a partition that
+/// the topic always has while it exists, and if
+/// - no fault that began before the record was complete affects it ([`touches`]), or
+/// - it was offered after the faults that affect it were over ([`ends_by_itself`]), or after the healing (topics exist
 ///   again then);
 ///
-/// and if there is time for it: `delivery.timeout.ms` (`max.block.ms` where metadata is waited for) has to be longer than
-/// answers, back-offs, time-outs and the load can take together.
+/// and if its time suffices: `delivery.timeout.ms` (`max.block.ms` for waiting for metadata) has to be longer than
+/// responses, back-offs, time-outs and the load can take together.
 ///
 /// Records of transactions have rules of their own: `committed.rs`, `undisturbed.rs`.
 ///
-/// Excused whatever the faults: `Closed`, by a producer that somebody closes; `BufferExhausted`, since all share one
-/// memory; records above a limit; `ProducerFailed` where a fault may end a producer for good; what brokers of an old release
-/// cannot do; producers that give up connections on which nothing is wrong.
+/// Excused whatever the faults: `Closed`, if somebody closes the producer; `BufferExhausted`, since all topics share
+/// the buffer memory; records above a size limit; `ProducerFailed`, if a fault may be fatal to a producer; limitations
+/// of old brokers; and producers that give up healthy connections.
 pub(super) struct Isolation {
     topics: BTreeMap<String, Start>,
     nodes: i32,
     latency: Duration,
     old_brokers: bool,
     takes_tls: bool,
-    /// Brokers may close a connection on which nothing else is wrong: what is refused has no answer without acks.
+    /// Brokers may close a healthy connection: with acks=0 that is how they refuse a request.
     closes_without_acks: bool,
-    /// The one node that has written to a partition; `None` for several, or if a node had gone down before.
+    /// The only node that has written to a partition; `None` for several nodes, or if a node was down before.
     writers: BTreeMap<(TopicId, i32), Option<i32>>,
-    /// Where each producer has had an acknowledgement: it knows the topic, and has an id.
+    /// Partitions with an acknowledgement, by producer: the producer knows the topic and has its id.
     established: BTreeSet<(ProducerIndex, TopicId, i32)>,
-    /// Records to a partition where their producer is established, with the node that leads it.
+    /// Records to an established partition, with the node that leads it.
     settled: BTreeMap<RecordId, i32>,
 }
 
-/// A topic at the start.
+/// A topic as it is at the start.
 struct Start {
     partitions: u16,
     max_message_bytes: Option<u32>,
 }
 
 const RULE: &str = "isolation";
-/// What a batch has besides its record's bytes, by far.
+/// Generous bound on the overhead of a batch around its record.
 const OVERHEAD: usize = 300;
-/// What a failure says that came of having no producer id.
+/// Part of the error text after a failure to get a producer id.
 const NO_ID: &str = "the broker refused a producer id";
-/// `message.max.bytes` of brokers.
+/// Default of `message.max.bytes`.
 const LIMIT: u32 = 1_048_588;
 
 impl Isolation {
@@ -93,7 +93,7 @@ impl Isolation {
     }
 }
 
-/// Kafka's rules for names, and no topic of Kafka's own.
+/// Legal by Kafka's naming rules, and not an internal topic.
 fn is_legal(name: &str) -> bool {
     let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
     !name.is_empty()
@@ -165,7 +165,7 @@ impl Rule for Isolation {
 }
 
 impl Isolation {
-    /// How long all records of the run take one after the other, nothing being wrong.
+    /// Time for all records of the run one after the other, without faults.
     fn load(&self, facts: &Facts) -> Duration {
         let count = u32::try_from(facts.records().count()).unwrap_or(u32::MAX);
         let each = (self.latency * 4).saturating_add(Duration::from_millis(1));
@@ -192,7 +192,7 @@ impl Isolation {
             _ => i32::MAX,
         });
         let partitions = at_least.fold(partitions, i32::min);
-        // A partition that the producer chose may be one that the topic has no more when it is made again.
+        // A partition chosen by the producer may not exist any more once the topic is recreated.
         let may_shrink = facts.faults.begun().any(|begun| match &begun.fault {
             Fault::RecreateTopic { topic, .. } | Fault::DeleteTopic { topic } => {
                 **topic == *record.topic_name
@@ -207,10 +207,10 @@ impl Isolation {
             return None;
         }
         let done = record.done?;
-        // A broker that refuses what asks for no answer closes the connection.
+        // With acks=0 a broker refuses a request by closing the connection.
         let is_closed_on = settings.acks == 0 && self.closes_without_acks;
         let writer = self.settled.get(&record.id).copied();
-        // An answer that was given before a fault was over may come after that.
+        // A response that was sent before the end of a fault may arrive after it.
         let on_its_way = on_its_way(facts);
         let touching = || {
             facts.faults.begun().filter(|begun| {
@@ -226,7 +226,7 @@ impl Isolation {
         let healed = facts.faults.healed;
         let is_healed = healed.is_some_and(|at| record.offered.at > at + on_its_way);
         let (why, needed) = if touching().next().is_none() {
-            // Other partitions may need a new epoch, for which any broker may be asked.
+            // Other partitions may need a new epoch, which any broker may be asked for.
             let may_reconnect = facts.faults.begun().next().is_some()
                 || settings.connections_idle.is_some_and(|idle| idle < done)
                 || is_closed_on;
@@ -235,13 +235,13 @@ impl Isolation {
             } else {
                 load
             };
-            ("no fault had touched it", needed)
+            ("no fault affected it", needed)
         } else if is_healed || touching().all(is_over) {
             let needed = load
                 .saturating_add(recovery(settings))
                 .saturating_add(after_faults(facts, settings)?);
             (
-                "everything that touches it was over before it was offered",
+                "all faults that affect it were over before it was sent",
                 needed,
             )
         } else {
@@ -260,7 +260,7 @@ impl Isolation {
         (patience > needed.saturating_add(settings.linger) && may_try).then_some(why)
     }
 
-    /// Whether what a fault names is there.
+    /// Whether the node, topic or partition that a fault names exists.
     fn has_effect(&self, fault: &Fault) -> bool {
         match fault {
             Fault::Slow { node, .. }
@@ -279,7 +279,7 @@ impl Isolation {
         }
     }
 
-    /// Whether a connection could not be trusted while the record waited.
+    /// Whether a broker's certificate was refused while the record waited.
     fn was_refused(&self, facts: &Facts, record: &RecordFacts) -> bool {
         facts.faults.begun().any(|begun| {
             let is_one = matches!(
@@ -304,18 +304,18 @@ impl Isolation {
         match &*failure.kind {
             "Closed" => producer.closing.is_some(),
             "BufferExhausted" => true,
-            // One broker that cannot be trusted is told to all who wait for metadata.
+            // If one broker fails authentication, all waiters for metadata get the error.
             "Authentication" => self.was_refused(facts, record),
             "ProducerFailed" => self.old_brokers || begun().any(may_end_producer),
-            // What ended the producer is told to all its records.
+            // A fatal error of the producer is the outcome of all its records.
             "Broker(ProducerFenced)"
             | "Broker(ClusterAuthorizationFailed)"
             | "Broker(TransactionalIdAuthorizationFailed)" => begun().any(may_end_producer),
             kind if kind.starts_with("Broker(") && failure.text.contains(NO_ID) => {
                 begun().any(may_end_producer)
             }
-            // Brokers from 1.1 to 2.4 answer so where they know nothing of a producer; a batch that another answer has left
-            // in doubt is not numbered again.
+            // Brokers from 1.1 to 2.4 answer so when they have lost the producer state. A batch that may have been
+            // written because of an earlier answer gets no new sequence number.
             "Broker(UnknownProducerId)" => {
                 failure.may_be_written && begun().any(makes_brokers_forget)
             }
@@ -335,8 +335,8 @@ impl Isolation {
     }
 }
 
-/// Whether a fault may change what becomes of a record. `writer`: who leads its partition, if that is certain, and if
-/// the record's producer had all it needs of other brokers.
+/// Whether a fault may change the outcome of a record. `writer`: the leader of its partition, if that is certain and
+/// the record's producer needed no other broker.
 fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
     let is_topic = |topic: &str| *topic == *record.topic_name;
     let is_partition =
@@ -391,8 +391,8 @@ fn touches(fault: &Fault, record: &RecordFacts, writer: Option<i32>) -> bool {
     }
 }
 
-/// Whether nothing is left of a fault when its time is over, or, if it has none, after its moment. What is lost, and
-/// topics that are others, are put right only by the healing.
+/// Whether a fault leaves nothing behind when its time is over, or after its moment if it is instantaneous. Lost data
+/// and changed topics are repaired only by the healing.
 fn ends_by_itself(fault: &Fault) -> bool {
     matches!(
         fault,
@@ -415,7 +415,7 @@ fn ends_by_itself(fault: &Fault) -> bool {
     )
 }
 
-/// Whether brokers know nothing of producers afterwards that they had known.
+/// Whether brokers lose producer state by the fault.
 fn makes_brokers_forget(fault: &Fault) -> bool {
     matches!(
         fault,
@@ -427,7 +427,7 @@ fn makes_brokers_forget(fault: &Fault) -> bool {
     )
 }
 
-/// Whether a fault may end a producer for good.
+/// Whether a fault may be fatal to a producer.
 fn may_end_producer(fault: &Fault) -> bool {
     // CLUSTER_AUTHORIZATION_FAILED, UNSUPPORTED_VERSION, TRANSACTIONAL_ID_AUTHORIZATION_FAILED, PRODUCER_FENCED.
     const FATAL: [i16; 4] = [31, 35, 53, 90];
@@ -440,7 +440,7 @@ fn may_end_producer(fault: &Fault) -> bool {
     }
 }
 
-/// How long it may take a producer to notice that connections are dead, and to come back.
+/// Time in which a producer notices dead connections and reconnects.
 pub(super) fn recovery(settings: &Settings) -> Duration {
     let times = [
         settings.request_timeout.saturating_mul(3),
@@ -453,7 +453,7 @@ pub(super) fn recovery(settings: &Settings) -> Duration {
         .fold(Duration::ZERO, Duration::saturating_add)
 }
 
-/// How long an answer may take that is on its way.
+/// Time that a response in flight may take.
 fn on_its_way(facts: &Facts) -> Duration {
     let late = facts.faults.begun().map(|begun| match begun.fault {
         Fault::Slow { ms, .. } | Fault::Late { ms, .. } => Duration::from_millis(ms),
@@ -464,7 +464,7 @@ fn on_its_way(facts: &Facts) -> Duration {
     answer.saturating_add(facts.packing)
 }
 
-/// What is left of faults after the healing; `None` if a producer need not recover at all.
+/// Time for which effects of faults last after the healing; `None` if a producer need not recover at all.
 fn after_faults(facts: &Facts, settings: &Settings) -> Option<Duration> {
     let mut longest = Duration::ZERO;
     for begun in facts.faults.begun() {
@@ -472,7 +472,7 @@ fn after_faults(facts: &Facts, settings: &Settings) -> Option<Duration> {
             Fault::Slow { ms, .. } | Fault::Late { ms, .. } | Fault::Throttle { ms, .. } => {
                 Duration::from_millis(ms)
             }
-            // The old addresses may be all that it knows.
+            // The producer may know only old addresses.
             Fault::MoveBrokers
             | Fault::Rebuild
             | Fault::NamesFail
@@ -486,8 +486,8 @@ fn after_faults(facts: &Facts, settings: &Settings) -> Option<Duration> {
     Some(longest)
 }
 
-/// A producer is closed by those who close it: no record fails with `Closed`, and nothing is refused as closed, before
-/// somebody began to.
+/// Rule: no record fails with `Closed` and no call is refused as closed before somebody has begun to close the
+/// producer.
 pub(super) struct ClosedByNobody;
 
 impl Rule for ClosedByNobody {
@@ -507,7 +507,7 @@ impl Rule for ClosedByNobody {
         let facts = producer.and_then(|producer| facts.producers.get(producer));
         let is_closed = matches!(&**kind, "Closed" | "Call(Closed)");
         if is_closed && facts.is_some_and(|producer| producer.closing.is_none()) {
-            let text = format!("{record} is refused because of a producer that nobody has closed");
+            let text = format!("{record} is refused as closed, and nobody has closed the producer");
             found.add("closed by nobody", event.at, text);
         }
     }
@@ -536,7 +536,7 @@ mod tests {
     ];
 
     #[test]
-    fn without_faults_every_record_gets_through() {
+    fn without_faults_every_record_is_delivered() {
         let mut story = isolation(&[], &[]);
         story.send(0, "t", 0);
         story.told(0, acknowledged("t", 0, 0));
@@ -548,7 +548,7 @@ mod tests {
     }
 
     #[test]
-    fn topics_and_partitions_that_never_were_are_no_matter() {
+    fn missing_topics_and_partitions_are_excused() {
         for (topic, partition) in [("x", 0), ("t", 2), ("not legal", 0)] {
             let mut story = isolation(&[], &[]);
             story.send(0, topic, partition);
@@ -558,7 +558,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_with_another_topic_or_partition_is_no_excuse() {
+    fn a_fault_of_another_topic_or_partition_is_no_excuse() {
         let of = |topic: &str, partition: i32| {
             fault(Fault::Truncate {
                 topic: topic.into(),
@@ -588,7 +588,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_that_begins_later_is_no_excuse_and_a_hurry_is_one() {
+    fn a_later_fault_is_no_excuse_and_a_short_time_out_is_one() {
         let rebuild = fault(Fault::Rebuild);
         let mut story = isolation(SHORT, &[rebuild]);
         story.send(0, "t", 0);
@@ -606,7 +606,7 @@ mod tests {
     }
 
     #[test]
-    fn another_broker_is_no_excuse_where_a_producer_is_established() {
+    fn a_fault_of_another_broker_is_no_excuse_for_an_established_partition() {
         for (node, established, expected) in [(1, true, 1), (0, true, 0), (1, false, 0)] {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
             if established {
@@ -622,7 +622,7 @@ mod tests {
     }
 
     #[test]
-    fn when_a_fault_is_over_records_get_through_unless_it_leaves_something_behind() {
+    fn after_a_fault_records_are_delivered_unless_it_has_lasting_effects() {
         let deletes = Fault::DeleteTopic { topic: "t".into() };
         for (what, ends, expected) in [
             (Fault::Hang { node: 0 }, true, 1),
@@ -642,7 +642,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_of_a_broker_that_is_not_there_is_no_excuse() {
+    fn a_fault_of_a_missing_broker_is_no_excuse() {
         for (node, expected) in [(2, 0), (3, 1)] {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node })]);
             story.begins(0);
@@ -653,7 +653,7 @@ mod tests {
     }
 
     #[test]
-    fn after_the_healing_records_get_through() {
+    fn after_the_healing_records_are_delivered() {
         for (sent_ms, expected) in [(4, 0), (200, 1)] {
             let mut story = isolation(SHORT, &[fault(Fault::Hang { node: 0 })]);
             story.begins(0);
@@ -673,7 +673,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_that_a_topic_has_not_when_it_is_made_again_need_not_recover() {
+    fn a_partition_missing_in_the_recreated_topic_need_not_recover() {
         for (partition, expected) in [(0, 1), (1, 0)] {
             let again = fault(Fault::RecreateTopic {
                 topic: "t".into(),
@@ -689,7 +689,7 @@ mod tests {
     }
 
     #[test]
-    fn some_failures_are_excused_for_their_reason_alone() {
+    fn some_failures_are_excused_by_their_kind() {
         for (kind, closes, expected) in [
             ("Closed", true, 0),
             ("Closed", false, 1),
@@ -710,7 +710,7 @@ mod tests {
     }
 
     #[test]
-    fn a_producer_that_is_closed_by_nobody_is_found() {
+    fn a_closed_error_without_a_close_is_caught() {
         for closes in [false, true] {
             let mut story = Story::new(ClosedByNobody);
             story.send(0, "t", 0);

@@ -1,4 +1,4 @@
-//! What a producer has called ended has ended at its coordinator, and in the logs.
+//! Rule: a transaction that was reported as ended has ended at its coordinator and in the logs.
 
 use super::facts::{Facts, RecordFacts};
 use super::faults::FaultFacts;
@@ -10,22 +10,24 @@ use super::{Found, Glance, Rule};
 use crate::events::{Call, Event, ProducerIndex, What};
 use crate::scenario::{Api, Fault};
 
-/// When `commit_transaction` or `abort_transaction` has returned without an error,
+/// When `commit_transaction` or `abort_transaction` has returned success,
 ///
-/// - the coordinator has no open transaction of the producer's id: it would take the next one for a part of it, or, at the
-///   end of its time, abort it and fence the producer;
-/// - and it does not get one any more: at the end of a run one is open only if its producer was not told that its last
-///   one has ended: its application has crashed or given up, or the producer has failed for good or was closed meanwhile;
-/// - and, at the end of a run, none of the records is still undecided in a log: consumers would wait there for ever.
+/// - the coordinator has no open transaction for the id. It would take the next one for a part of it, or abort it after
+///   its time-out and fence the producer;
+/// - the coordinator does not open one later. At the end of a run a transaction is open only if its producer did not
+///   get success for its last one: the application has crashed or given up, or the producer had a fatal error or was
+///   closed meanwhile;
+/// - at the end of a run none of the records is undecided in a log, where it would block `read_committed` consumers for
+///   ever.
 ///
 /// Excused:
 ///
-/// - another producer may use the id at the same time, and the transaction be its own (at the return of the call only);
-/// - a fault has held requests back, or the producer gives up connections on which nothing is wrong: a request that adds to the
-///   transaction, and was made again or given up meanwhile, may come after the one that ended it;
-/// - a coordinator was told to call the transaction ended that is not (`INVALID_TXN_STATE` for `EndTxn`);
-/// - all that is known of transactions was lost, with the cluster;
-/// - of records, what logs or brokers have lost, and batches that came to their log late (as in `committed.rs`).
+/// - another producer may use the id at the same time, and own the open transaction (only at the return of the call);
+/// - a fault has delayed requests, or the producer gives up healthy connections: a request that adds to the
+///   transaction, and was repeated or given up meanwhile, may arrive after the request that ended it;
+/// - a coordinator was told to refuse `EndTxn` with `INVALID_TXN_STATE`, as if the transaction had ended;
+/// - the transaction state was lost with the whole cluster;
+/// - for records: data that logs or brokers have lost, and late batches (as in `committed.rs`).
 pub(super) struct LeftOpen;
 
 const RULE: &str = "left open";
@@ -66,10 +68,10 @@ impl Rule for LeftOpen {
     fn end(&mut self, facts: &Facts, last: &Glance, found: &mut Found) {
         for id in facts.transactions.open() {
             let of_it = || facts.transactions.last_with(id);
-            let is_told = of_it().all(|last| last.ended.is_some());
-            if is_told && !of_it().any(|last| may_be_open(facts, last.producer)) {
+            let has_observer = of_it().all(|last| last.ended.is_some());
+            if has_observer && !of_it().any(|last| may_be_open(facts, last.producer)) {
                 let text = format!(
-                    "a transaction of {id} is left open, and all were told that theirs have ended"
+                    "a transaction of {id} is left open, and all producers were told that theirs have ended"
                 );
                 found.add(RULE, last.at, text);
             }
@@ -95,7 +97,7 @@ impl Rule for LeftOpen {
     }
 }
 
-/// Whether a transaction may be open that the producer has ended, by no fault of its own.
+/// Whether a transaction may be open that the producer has ended, without the producer being at fault.
 fn may_be_open(facts: &Facts, producer: ProducerIndex) -> bool {
     let is_told_so = |begun: &FaultFacts| {
         matches!(
@@ -134,7 +136,7 @@ mod tests {
     use crate::events::Returned;
 
     #[test]
-    fn a_transaction_that_was_called_ended_and_is_open_at_the_coordinator_is_found() {
+    fn an_ended_transaction_that_is_open_at_the_coordinator_is_caught() {
         for (ends_there, kind, expected) in [
             (true, None, 0),
             (false, None, 1),
@@ -159,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn what_no_producer_can_help_is_excused() {
+    fn open_transactions_beyond_the_producers_control_are_excused() {
         let faults = [
             fault(Fault::Hang { node: 0 }),
             fault(Fault::Rebuild),
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_open_transaction_of_another_producer_is_excused_unless_that_one_was_fenced_before() {
+    fn an_open_transaction_of_another_unfenced_producer_is_excused() {
         for (is_before, expected) in [(true, 1), (false, 0)] {
             let mut story = Story::of(LeftOpen, &transactional_scenario(&[]));
             if is_before {
@@ -204,21 +206,21 @@ mod tests {
     }
 
     #[test]
-    fn one_that_is_opened_when_all_were_told_that_theirs_have_ended_is_found_at_the_end() {
-        for (is_told, expected) in [(true, 1), (false, 0)] {
+    fn a_transaction_opened_after_all_were_reported_as_ended_is_caught_at_the_end() {
+        for (has_observer, expected) in [(true, 1), (false, 0)] {
             let mut story = Story::transactional(LeftOpen);
             story.begins_transaction();
             story.aborts(None);
-            if !is_told {
+            if !has_observer {
                 story.begins_transaction();
             }
             story.coordinated(Coordinated::Opened);
-            assert_eq!(story.end().len(), expected, "{is_told}");
+            assert_eq!(story.end().len(), expected, "{has_observer}");
         }
     }
 
     #[test]
-    fn an_abort_that_follows_a_commit_which_failed_ends_the_transaction_too() {
+    fn an_abort_after_a_failed_commit_ends_the_transaction() {
         let mut story = Story::transactional(LeftOpen);
         story.begins_transaction();
         story.coordinated(Coordinated::Opened);
@@ -229,7 +231,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_of_an_ended_transaction_that_is_undecided_at_the_end_is_found() {
+    fn an_undecided_record_of_an_ended_transaction_is_caught() {
         for (marked, late, ends, expected) in [
             (true, false, true, 0),
             (false, false, true, 1),

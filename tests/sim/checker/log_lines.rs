@@ -1,4 +1,4 @@
-//! The log is not flooded.
+//! Rules: the log is not flooded.
 
 use std::collections::BTreeMap;
 
@@ -8,9 +8,9 @@ use super::{Found, Rule};
 use crate::events::{Call, Event, ProducerIndex, What};
 use crate::scenario::Scenario;
 
-/// Lines of the log of level Info and above, of each producer, per simulated second: 10 for each of the four kinds that
-/// are limited, 5 for each broker. Besides, for each call and each failure of the user's code one or two; and lines
-/// that are said the first time: 200, and 40 for each broker.
+/// Limit on log lines of level Info and above, by producer and simulated second: 10 for each of the four rate-limited
+/// kinds, and 5 for each broker. In addition one or two for each call and each failure of user code; and 200, and 40
+/// for each broker, for lines that are logged the first time.
 pub(super) struct LogLines {
     new: Bucket,
     buckets: BTreeMap<ProducerIndex, Bucket>,
@@ -45,7 +45,7 @@ impl Rule for LogLines {
             bucket.earn(earned);
         } else if bucket.take(event.at) {
             let text = format!(
-                "producer {producer} writes more than {} lines a second to the log",
+                "producer {producer} logs more than {} lines a second",
                 bucket.rate
             );
             found.add("log storm", event.at, text);
@@ -53,12 +53,12 @@ impl Rule for LogLines {
     }
 }
 
-/// Warnings and errors of one kind (their numbers apart): a dozen a second, and two dozen at once, of each producer. One more
-/// for each failure of the user's code, and for each call that is not for one record.
+/// Limit on warnings and errors that differ only in numbers: 12 a second by producer, with a burst of 24. One more for
+/// each failure of user code, and for each call that is not for a single record.
 #[derive(Default)]
 pub(super) struct AlikeLines {
     buckets: BTreeMap<ProducerIndex, BTreeMap<String, Bucket>>,
-    /// What has been earned by each producer, and how much of that each bucket has been given.
+    /// Allowance earned by each producer, and the part of it that each bucket has received.
     earned: BTreeMap<ProducerIndex, f64>,
     given: BTreeMap<(ProducerIndex, String), f64>,
 }
@@ -95,7 +95,7 @@ impl Rule for AlikeLines {
                 *given = earned;
                 if bucket.take(event.at) {
                     let text = format!(
-                        "producer {producer} writes more than {RATE} lines a second of one kind: {text}"
+                        "producer {producer} logs more than {RATE} lines a second of one kind: {text}"
                     );
                     found.add("log storm", event.at, text);
                 }
@@ -108,7 +108,7 @@ impl Rule for AlikeLines {
 const RATE: f64 = 12.0;
 const AT_ONCE: f64 = 24.0;
 
-/// Lines that differ in numbers alone are of one kind.
+/// The text without digits: lines that differ only in numbers are of one kind.
 fn without_numbers(text: &str) -> String {
     text.chars().filter(|c| !c.is_ascii_digit()).collect()
 }
@@ -119,7 +119,7 @@ mod tests {
     use crate::checker::story::{Story, scenario};
 
     #[test]
-    fn a_flood_of_lines_is_found_and_one_for_each_failing_callback_is_not() {
+    fn a_flood_of_log_lines_is_caught_but_not_one_line_for_each_failing_callback() {
         let line = || What::LogLine {
             level: log::Level::Warn,
             text: "again".into(),
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_that_differ_in_numbers_alone_are_a_flood_sooner() {
+    fn lines_that_differ_only_in_numbers_have_a_lower_limit() {
         for (pause_us, user_code, expected) in
             [(100_000, false, 0), (20_000, false, 1), (20_000, true, 0)]
         {

@@ -1,14 +1,14 @@
-//! What the brokers' logs hold, as their own events tell it.
+//! Contents of the brokers' logs, as reported by events.
 
 use std::collections::BTreeMap;
 
 use crate::events::RecordId;
 
-/// A topic, by its place in the list of names.
+/// A topic, as an index into the list of names.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct TopicId(pub(crate) usize);
 
-/// One partition of a topic as long as that exists: a topic that is made again has other logs.
+/// The log of a partition. A recreated topic has other logs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct LogId {
     pub(crate) topic: TopicId,
@@ -16,7 +16,7 @@ pub(crate) struct LogId {
     pub(crate) partition: i32,
 }
 
-/// A batch that was written.
+/// A written batch.
 #[derive(Debug)]
 pub(crate) struct Batch {
     pub(crate) log: LogId,
@@ -26,16 +26,16 @@ pub(crate) struct Batch {
     pub(crate) epoch: i16,
     pub(crate) sequence: i32,
     pub(crate) digest: u64,
-    /// It is part of a transaction.
+    /// It belongs to a transaction.
     pub(crate) transactional: bool,
-    /// The event's number.
+    /// Number of the event.
     pub(crate) written: u64,
-    /// What the log has lost of it: everything from this offset on.
+    /// The offset from which its records are lost.
     gone_from: Option<i64>,
 }
 
 impl Batch {
-    /// Whether any of it is lost.
+    /// Whether some of its records are lost.
     pub(crate) fn is_cut(&self) -> bool {
         self.gone_from.is_some()
     }
@@ -49,7 +49,7 @@ impl Batch {
     }
 }
 
-/// One copy of a record.
+/// A copy of a record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Stored {
     pub(crate) batch: usize,
@@ -58,31 +58,31 @@ pub(crate) struct Stored {
 
 #[derive(Debug, Default)]
 pub(crate) struct Log {
-    /// Those that are not lost as a whole, in order.
+    /// Batches that are not entirely lost, in order.
     pub(crate) batches: Vec<usize>,
     pub(crate) end: i64,
-    /// Ends of transactions, in order.
+    /// Transaction markers, in order.
     markers: Vec<Marker>,
-    /// It has lost something.
+    /// It has lost records.
     is_cut: bool,
 }
 
-/// The end of a transaction in a log.
+/// A transaction marker.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Marker {
     pub(crate) offset: i64,
     pub(crate) producer_id: i64,
     pub(crate) committed: bool,
-    /// The event's number.
+    /// Number of the event.
     pub(crate) written: u64,
 }
 
-/// What a consumer makes of a batch that reads what is committed.
+/// State of a batch for `read_committed` consumers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Fate {
-    /// Part of no transaction.
+    /// Not transactional.
     Plain,
-    /// Its transaction has not ended there.
+    /// Its transaction has no marker yet.
     Open,
     Ended(Marker),
 }
@@ -97,7 +97,7 @@ impl Fate {
     }
 }
 
-/// All logs there ever were.
+/// All logs that have ever existed.
 #[derive(Debug, Default)]
 pub(crate) struct Logs {
     pub(crate) batches: Vec<Batch>,
@@ -119,7 +119,7 @@ impl Logs {
         log.markers.push(marker);
     }
 
-    /// What a consumer makes of a batch that reads what is committed.
+    /// State of a batch for `read_committed` consumers.
     pub(crate) fn fate(&self, batch: &Batch) -> Fate {
         if !batch.transactional {
             return Fate::Plain;
@@ -137,12 +137,12 @@ impl Logs {
             .map_or(Fate::Open, |marker| Fate::Ended(*marker))
     }
 
-    /// Whether a log has lost something, or is gone as a whole.
+    /// Whether a log has lost records, or was deleted.
     pub(crate) fn has_lost(&self, log: LogId) -> bool {
         self.logs.get(&log).is_some_and(|log| log.is_cut)
     }
 
-    /// Takes a batch and returns its place among all batches.
+    /// Adds a batch, and returns its index among all batches.
     pub(super) fn append(&mut self, mut batch: Batch) -> usize {
         batch.gone_from = None;
         let place = self.batches.len();
@@ -228,7 +228,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_of_a_transaction_is_seen_if_the_next_marker_of_its_producer_says_so() {
+    fn a_transactional_batch_is_visible_if_the_next_marker_of_its_producer_commits() {
         let mut logs = Logs::default();
         let of = |producer_id: i64, base_offset: i64, transactional: bool| {
             let producer = (producer_id, 0, 0);
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_or_goes_with_its_topic_is_there_no_more() {
+    fn truncated_records_and_deleted_topics_are_gone() {
         let mut logs = Logs::default();
         let first = logs.append(batch(0, &[0, 1]));
         let second = logs.append(batch(2, &[2, 3]));

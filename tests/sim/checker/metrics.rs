@@ -1,4 +1,4 @@
-//! What a metrics reporter is told, and what metrics say when all is at rest.
+//! Rules for metrics reporters, and for the values of metrics when the run is idle.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::RangeInclusive;
@@ -9,11 +9,11 @@ use super::facts::{Facts, producer_of};
 use super::{Found, Glance, Moment, Rule};
 use crate::events::{Event, ProducerIndex, RecordId, Report, What};
 
-/// A reporter is told the context, then of its beginning, then which metrics come and go, and last that it is closed: each of
-/// context, beginning and end once. A metric comes once, and goes only if it has come. At rest those that have come and not
-/// gone are those that the producer has. What says which library it is goes before the end.
+/// A reporter's calls come in order: `context_change`, `init`, metric changes and removals, `close`; the first two and
+/// the last once each. A metric is added once, and removed only if it was added. When the run is idle, the metrics
+/// added and not removed are those that the producer has. The version metrics (`app-info`) are removed before `close`.
 ///
-/// Of a producer whose sender has not ended the end may be missing, and of one whose application has crashed.
+/// Excused: producers whose sender has not ended, and applications that crash. For those `close` may be missing.
 #[derive(Default)]
 pub(super) struct Reporters {
     told: BTreeMap<ProducerIndex, Told>,
@@ -36,11 +36,11 @@ enum Phase {
 
 const REPORTERS: &str = "reporters";
 
-/// What there is only while a producer is open.
+/// Prefix of the metrics that exist only while a producer is open.
 const APP_INFO: &str = "app-info:";
 
 impl Told {
-    /// What is wrong with being told this now.
+    /// The violation, if this call is illegal at this time.
     fn hear(&mut self, what: &Report) -> Option<String> {
         let phase = self.phase;
         let is_right = match what {
@@ -70,7 +70,7 @@ impl Rule for Reporters {
             return;
         };
         if let Some(wrong) = self.told.entry(*producer).or_default().hear(what) {
-            let text = format!("a reporter of producer {producer} is told {wrong}");
+            let text = format!("a reporter of producer {producer} is called with {wrong}");
             found.add(REPORTERS, event.at, text);
         }
     }
@@ -85,7 +85,7 @@ impl Rule for Reporters {
             let mut differ = told.metrics.symmetric_difference(&metrics.names);
             if let Some(name) = differ.next().filter(|_| is_open) {
                 let text = format!(
-                    "{name} is not both there and known to a reporter of producer {producer}: {} are told, {} there",
+                    "{name} is not both a metric and known to a reporter of producer {producer}: {} reported, {} metrics",
                     told.metrics.len(),
                     metrics.names.len()
                 );
@@ -108,25 +108,25 @@ impl Rule for Reporters {
     }
 }
 
-/// At rest, metrics agree with what the producer counts and what calls were told:
-/// - an error for each record that failed or was refused, but not for what is given up with its transaction or its producer, and
-///   not for mistakes in calls;
-/// - as many retries and divided batches as there were;
-/// - a record is sent at least once if it was acknowledged, and, where no batch was divided, no oftener than it was acknowledged,
-///   failed or sent again.
+/// When the run is idle, metrics agree with the producer's counts and the results of calls:
+/// - one error for each record that failed or was refused, except records given up with their transaction or producer,
+///   and except misuse;
+/// - as many retries and split batches as there were;
+/// - each acknowledged record was sent at least once, and, if no batch was split, not more often than it was
+///   acknowledged, failed or retried.
 #[derive(Default)]
 pub(super) struct Totals {
-    /// Records that calls refused, by producer.
+    /// Records refused by calls, by producer.
     refused: BTreeMap<ProducerIndex, Refused>,
-    /// Those that may abort a transaction, and give up the records of it.
+    /// Producers that may abort a transaction, and give up its records.
     transactional: BTreeSet<ProducerIndex>,
 }
 
 #[derive(Clone, Copy, Default)]
 struct Refused {
-    /// Each is an error.
+    /// Refusals that count as an error each.
     counted: u64,
-    /// Those that no transaction was open for are none, those whose transaction had failed are.
+    /// Refusals that may count: without an open transaction they do not, after a failed transaction they do.
     perhaps: u64,
 }
 
@@ -138,7 +138,7 @@ impl Totals {
             return;
         };
         let refused = self.refused.entry(record.producer).or_default();
-        // What `try_send` has refused is told as a whole, what `send` has as the error that it returned.
+        // The kind from `try_send` wraps that of a call's error, which `send` returns directly.
         let error = kind.strip_prefix("Call(").unwrap_or(kind);
         if error.starts_with("Serialization") || kind.starts_with("Record(") {
             refused.counted += 1;
@@ -147,7 +147,7 @@ impl Totals {
         }
     }
 
-    /// The fewest and the most errors that a producer may tell.
+    /// The range of error counts that a producer may report.
     fn errors(
         &self,
         facts: &Facts,
@@ -156,7 +156,8 @@ impl Totals {
     ) -> RangeInclusive<u64> {
         let Refused { counted, perhaps } = self.refused.get(&producer).copied().unwrap_or_default();
         let own = facts.producers.get(producer);
-        // An abort, a close by force, and the end of an id that was fatal give up records that have not failed by themselves.
+        // An abort, a forced close and a fatal error of the producer id give up records that did not fail by
+        // themselves.
         let gives_up = own.is_some_and(|it| it.closing.is_some() || it.settings.idempotent)
             || self.transactional.contains(&producer);
         let failed = if gives_up { 0 } else { counts.records_failed };
@@ -199,20 +200,20 @@ impl Rule for Totals {
             };
             expect(
                 (*errors.start() as f64..=*errors.end() as f64).contains(&metrics.errors),
-                format!("{} errors are told, not {errors:?}", metrics.errors),
+                format!("{} errors are counted, not {errors:?}", metrics.errors),
             );
             expect(
                 is(metrics.retries, counts.records_retried),
-                format!("{} retries are told", metrics.retries),
+                format!("{} retries are counted", metrics.retries),
             );
             expect(
                 is(metrics.splits, counts.batches_split),
-                format!("{} divided batches are told", metrics.splits),
+                format!("{} split batches are counted", metrics.splits),
             );
             expect(
                 (least as f64..=most).contains(&metrics.sent),
                 format!(
-                    "{} records are told to be sent, not {least} to {most}",
+                    "{} sent records are counted, not {least} to {most}",
                     metrics.sent
                 ),
             );
@@ -224,7 +225,7 @@ fn is(told: f64, counted: u64) -> bool {
     (told - counted as f64).abs() < 0.5
 }
 
-/// What is told at which time.
+/// Tests: the order of calls, and the totals.
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -249,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reporter_is_told_things_in_their_order() {
+    fn reporter_calls_out_of_order_are_caught() {
         use Report::{Close, Context, Init};
         for (reports, expected) in [
             (
@@ -272,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reporter_that_is_never_closed_is_found_when_its_sender_has_ended() {
+    fn a_reporter_that_is_never_closed_is_caught_when_its_sender_has_ended() {
         for (has_ended, expected) in [(true, 1), (false, 0)] {
             let mut story = told(&[Report::Context, Report::Init]);
             story.producer(|producer| producer.sender_has_ended = has_ended);
@@ -281,7 +282,7 @@ mod tests {
     }
 
     #[test]
-    fn a_metric_that_is_there_and_was_not_told_is_found_and_so_is_one_that_is_gone() {
+    fn metrics_that_were_not_reported_as_added_or_removed_are_caught() {
         for (names, expected) in [(["a", "b"], 0), (["a", "c"], 1)] {
             let mut story = told(&[Report::Context, Report::Init, change("a"), change("b")]);
             let metrics = MetricsGlance {
@@ -296,7 +297,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_that_disagree_with_what_happened_are_found() {
+    fn wrong_totals_are_caught() {
         for (sent, errors, retries, splits, expected) in [
             (3.0, 3.0, 0.0, 0.0, 0),
             (3.0, 4.0, 0.0, 0.0, 0),

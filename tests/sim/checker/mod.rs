@@ -1,8 +1,7 @@
-//! Says whether what happened in a run was right: from the scenario, its events, and glances at how all stands.
+//! Invariants checker: judges a run by its scenario, its events, and snapshots of the producers.
 //!
-//! `Facts` put together what the events tell. Each rule is a small struct that looks at the facts and the present
-//! event, and has tests of its own that show it passing and catching. What a rule lets pass by design is said where it
-//! does so, and is as narrow as events can tell.
+//! `Facts` derives the current state from the events. Each rule is a small struct that reads the facts and the current
+//! event, with tests that show it passing and failing. A rule states what it excuses, as narrowly as events allow.
 
 mod acknowledged;
 mod at_rest;
@@ -48,7 +47,7 @@ pub(crate) use self::glance::{Glance, MetricsGlance, Moment, ProducerGlance};
 use crate::events::Event;
 use crate::scenario::Scenario;
 
-/// Something that must not be.
+/// A violation of a rule.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Violation {
     pub(crate) rule: &'static str,
@@ -56,10 +55,10 @@ pub(crate) struct Violation {
     pub(crate) text: String,
 }
 
-/// What is wrong is said so often for each rule; what follows tells nothing new.
+/// Limit on the violations reported for each rule: more of them tell nothing new.
 const VIOLATIONS_OF_A_RULE: u32 = 5;
 
-/// What has been found to be wrong.
+/// Violations found.
 #[derive(Debug, Default)]
 pub(crate) struct Found {
     violations: Vec<Violation>,
@@ -76,17 +75,17 @@ impl Found {
     }
 }
 
-/// One thing that has to be so. Facts hold the present event and the present glance already.
+/// A rule: an invariant of all runs. The facts include the current event and snapshot already.
 trait Rule {
     fn see(&mut self, _facts: &Facts, _event: &Event, _found: &mut Found) {}
 
     fn step(&mut self, _facts: &Facts, _glance: &Glance, _found: &mut Found) {}
 
-    /// Everything is over.
+    /// Called at the end of the run.
     fn end(&mut self, _facts: &Facts, _last: &Glance, _found: &mut Found) {}
 }
 
-/// All rules over one run.
+/// All rules, applied to one run.
 pub(crate) struct Checker {
     facts: Facts,
     rules: Vec<Box<dyn Rule>>,
@@ -127,7 +126,7 @@ impl Checker {
         }
     }
 
-    /// The run is over; `last` is how all stands after it, with everything told.
+    /// Ends the run; `last` is the final snapshot, with all outcomes reported.
     pub(crate) fn end(mut self, last: &Glance) -> Vec<Violation> {
         self.step(last);
         for rule in &mut self.rules {
@@ -136,7 +135,7 @@ impl Checker {
         self.found.violations
     }
 
-    /// What has been found so far, for who wants to stop at the first.
+    /// The violations so far, for callers that stop at the first one.
     pub(crate) fn found(&self) -> &[Violation] {
         &self.found.violations
     }
@@ -200,7 +199,7 @@ mod tests {
         thread: 0,
     };
 
-    /// A run in which all goes well: batches of ten records, each sent by a call, with a callback, and read.
+    /// A run without any problem: batches of ten records, each sent by a call, with a callback, and read.
     struct GoodRun {
         events: Vec<Event>,
         now: Duration,
@@ -335,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn no_event_of_a_good_run_can_be_left_out_unseen() {
+    fn leaving_out_any_event_of_a_good_run_is_caught() {
         let scenario = scenario(&[], &[]);
         let events = GoodRun::of(2);
         for left_out in 0..events.len() {
@@ -346,8 +345,8 @@ mod tests {
                 }
             }
             let is_seen = !checker.end(&last(20)).is_empty();
-            // A future that nobody reads, steps, user code and requests may be there or not; a call that did not begin is
-            // none.
+            // Reads of a future, sender steps, user code and requests may be missing, and without its beginning a call
+            // does not exist.
             let may_be_missing = matches!(
                 events[left_out].what,
                 What::SenderStep { .. }
@@ -361,7 +360,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rule_that_is_broken_over_and_over_says_so_a_few_times() {
+    fn repeated_violations_of_a_rule_are_limited() {
         let mut found = Found::default();
         for number in 0..100 {
             found.add("a", Duration::ZERO, number.to_string());
@@ -370,11 +369,11 @@ mod tests {
         assert_eq!(found.violations.len(), 2 * VIOLATIONS_OF_A_RULE as usize);
     }
 
-    /// For who changes a rule: `cargo test --release --test … what_it_costs -- --nocapture --ignored`.
+    /// Benchmark for changes of rules: `cargo test --release --test … checker_benchmark -- --nocapture --ignored`.
     #[test]
     #[ignore = "it measures"]
     #[allow(clippy::disallowed_methods, reason = "real time is what it measures")]
-    fn what_it_costs() {
+    fn checker_benchmark() {
         let faults: Vec<_> = (0..20).map(|_| fault(Fault::Cut { node: 0 })).collect();
         let scenario = scenario(&[], &faults);
         let events = GoodRun::of(70);

@@ -1,4 +1,4 @@
-//! Nobody gives up before its time.
+//! Rule: time-outs do not fire early.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,17 +8,17 @@ use super::logs::TopicId;
 use super::{Found, Glance, Rule};
 use crate::events::{Call, Event, Outcome, ProducerIndex, Returned, What};
 
-/// What fails because its time ran out fails no sooner.
+/// A time-out error comes no earlier than its time-out.
 ///
-/// - `send` and `partitions_for` that waited for metadata or memory in vain waited `max.block.ms`.
-/// - A record fails with `DeliveryTimeout` when `delivery.timeout.ms` have passed for its batch: some record of the same
-///   topic was taken so long before, and failed so too or had not been seen to be done. Of a batch that was divided the
-///   first records may be done.
+/// - `send` and `partitions_for` that fail for lack of metadata or memory have waited for `max.block.ms`.
+/// - A record fails with `DeliveryTimeout` when `delivery.timeout.ms` is over for its batch: some record of the same
+///   topic was accepted that long before, and failed so too or had not been seen complete. The first records of a split
+///   batch may be complete.
 #[derive(Default)]
 pub(super) struct NotEarly {
-    /// Which producers have divided a batch.
+    /// Whether each producer has split a batch.
     divides: Vec<bool>,
-    /// When records of a topic failed last, and that this was right.
+    /// Time at which records of a topic last failed, and the time-out was found correct.
     checked: BTreeMap<(ProducerIndex, TopicId), Duration>,
 }
 
@@ -43,7 +43,7 @@ impl Rule for NotEarly {
                 let waited = event.at.saturating_sub(call.began.at);
                 if waited + TICK < producer.settings.max_block {
                     let text = format!(
-                        "{} ({:?}) gave up after {waited:?}, and max.block.ms={}: {kind}",
+                        "{} ({:?}) timed out after {waited:?}, and max.block.ms={}: {kind}",
                         call.id,
                         call.what,
                         producer.settings.max_block.as_millis()
@@ -111,7 +111,7 @@ impl NotEarly {
     }
 }
 
-/// Times are counted in whole milliseconds here and there.
+/// Some times are rounded to milliseconds.
 const TICK: Duration = Duration::from_millis(1);
 
 #[cfg(test)]
@@ -127,7 +127,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_call_that_gives_up_before_max_block_is_found() {
+    fn a_call_that_times_out_before_max_block_is_caught() {
         for (kind, after_ms, expected) in [
             ("MetadataTimeout", 199, 0),
             ("MetadataTimeout", 198, 1),
@@ -147,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_times_out_before_its_time_is_found_unless_its_batch_is_older() {
+    fn an_early_delivery_time_out_is_caught_unless_the_batch_is_older() {
         for (is_older, after_ms, expected) in [
             (false, 999, 0),
             (false, 998, 1),
@@ -166,8 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn an_older_record_that_was_done_before_is_a_fellow_only_if_it_failed_too_or_batches_are_divided()
-     {
+    fn an_older_completed_record_shares_the_batch_only_if_it_failed_too_or_the_batch_was_split() {
         for (fails, divides, expected) in [(false, false, 1), (true, false, 0), (false, true, 0)] {
             let mut story = Story::with(NotEarly::default(), SHORT, &[]);
             story.send(1, "t", 0);

@@ -1,13 +1,13 @@
-//! A record that was called not written is in no log, neither before nor after.
+//! Rule: a record whose error says that it was not written is in no log, neither before nor after the error.
 
 use super::facts::{Facts, RecordFacts, is_final};
 use super::{Found, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// Looked at when a record is refused or fails, and when anything is written.
+/// Checked when a record is refused or fails, and at each write.
 ///
-/// Excused: a fault that has brokers write and then give an error that none gives after writing, or deny the number of what
-/// they have written: that they do only for what is not there.
+/// Excused: a fault that makes brokers write and then answer with an error that means "not written", or refuse the
+/// sequence number of a batch that they have written.
 pub(super) struct NotWritten;
 
 const RULE: &str = "not written";
@@ -21,7 +21,7 @@ impl Rule for NotWritten {
                         record.refused.is_some() || is_called_so(record.outcome.as_ref());
                     if is_final && !is_excused(facts, record) {
                         let text =
-                            format!("{} was called not written, and is now written", record.id);
+                            format!("{} failed as not written, and is written now", record.id);
                         found.add(RULE, event.at, text);
                     }
                 }
@@ -42,7 +42,7 @@ fn check(facts: &Facts, id: crate::events::RecordId, event: &Event, found: &mut 
         return;
     };
     if !record.copies.is_empty() && !is_excused(facts, record) {
-        let text = format!("{id} is called not written, and was written");
+        let text = format!("{id} failed as not written, and was written before");
         found.add(RULE, event.at, text);
     }
 }
@@ -69,7 +69,7 @@ mod tests {
     use crate::scenario::Api;
 
     #[test]
-    fn a_record_that_is_written_before_or_after_it_was_called_not_written_is_found() {
+    fn a_written_record_whose_error_says_not_written_is_caught() {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_may_be_written_is_or_is_not() {
+    fn a_record_that_may_be_written_passes_either_way() {
         let mut story = Story::new(NotWritten);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_broker_that_lies_is_an_excuse() {
+    fn only_a_false_error_of_a_broker_is_an_excuse() {
         for (topic, code, after, expected) in [
             ("t", 10, true, 0),
             ("u", 10, true, 1),

@@ -1,4 +1,4 @@
-//! Offsets of a group are committed with the transaction that they were given to, or not at all.
+//! Rule: a group's offsets are committed with their transaction or not at all.
 
 use std::collections::BTreeMap;
 
@@ -8,20 +8,20 @@ use super::transactions::{has_held_back, is_beyond_promise, seen};
 use super::{Found, Glance, Rule};
 use crate::events::{Event, What};
 
-/// Each call gives an offset that no other does, so what is committed tells which call it is from.
+/// Each call commits an offset of its own, so a committed offset identifies its call.
 ///
-/// - Of a transaction that was called committed the offsets are committed that it took last for each partition; of one
-///   that was not committed none are.
-/// - Where a commit ended in doubt, offsets are committed if records of the same transaction are seen, and are not if
-///   one is not.
-/// - What a group has committed never goes back: offsets rise with the calls, and each group belongs to one application.
+/// - A committed transaction commits the offsets that it accepted last for each partition; a transaction that is not
+///   committed commits none.
+/// - After a commit in doubt, the offsets are committed if and only if records of the same transaction are visible.
+/// - A group's committed offset never goes back: offsets rise from call to call, and each group belongs to one
+///   application.
 ///
-/// Excused, where a fault has held requests back: offsets of an earlier transaction that come late, when the producer has
-/// begun another, and with which they are committed in place of its own. Only epochs of their own tell transactions apart
-/// (KIP-890, from `transaction.version` 2 on).
+/// Excused if a fault has delayed requests: offsets of an earlier transaction that arrive late, after the producer has
+/// begun another, and are committed with it in place of its own. Only an epoch of its own for each transaction tells
+/// them apart (KIP-890, `transaction.version` 2).
 #[derive(Default)]
 pub(super) struct OffsetsAgree {
-    /// By group, topic and partition: all that were committed, in order.
+    /// By group, topic and partition: all committed offsets, in order.
     committed: BTreeMap<(String, String, i32), Vec<Committed>>,
 }
 
@@ -109,7 +109,7 @@ impl OffsetsAgree {
     }
 }
 
-/// Whether an offset was committed when the producer that gave it had begun another transaction.
+/// Whether an offset was committed when its producer had begun another transaction.
 fn is_late(facts: &Facts, committed: Committed) -> bool {
     let known = || facts.transactions.all();
     let gave = |it: &&Transaction| {
@@ -126,7 +126,7 @@ fn is_late(facts: &Facts, committed: Committed) -> bool {
     })
 }
 
-/// Whether a later call gives another offset for the same.
+/// Whether a later call commits another offset for the same group and partition.
 fn gives(later: &OffsetsCall, call: &OffsetsCall, topic: &str, partition: i32) -> bool {
     let mut places = later.partitions.iter();
     later.offset != call.offset
@@ -134,7 +134,7 @@ fn gives(later: &OffsetsCall, call: &OffsetsCall, topic: &str, partition: i32) -
         && places.any(|place| place.0 == topic && place.1 == partition)
 }
 
-/// Whether the records of a transaction are seen, as far as that tells.
+/// Whether the records of a transaction are visible; `None` if no record can tell.
 fn is_seen(facts: &Facts, transaction: &Transaction) -> Option<bool> {
     let mut records = transaction
         .records(facts)
@@ -150,7 +150,7 @@ mod tests {
     use crate::scenario::Fault;
 
     #[test]
-    fn offsets_that_do_not_go_with_their_transaction_are_found() {
+    fn offsets_that_disagree_with_their_transaction_are_caught() {
         for (commits, given, expected) in [
             (true, Some(5), 0),
             (true, None, 1),
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_offsets_of_a_transaction_count_and_those_that_were_not_taken_need_not() {
+    fn the_last_accepted_offsets_of_a_transaction_count() {
         for (kind, given, expected) in [
             (None, 6, 0),
             (None, 5, 1),
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn in_doubt_offsets_go_with_the_records() {
+    fn after_a_commit_in_doubt_offsets_go_with_the_records() {
         for (seen, given, expected) in [
             (true, true, 0),
             (true, false, 1),
@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn offsets_that_were_held_back_and_come_late_are_excused() {
+    fn delayed_offsets_are_excused() {
         for (is_held_back, goes_back, expected) in [
             (true, false, 0),
             (true, true, 0),
@@ -238,7 +238,7 @@ mod tests {
                     story.aborts(None);
                 }
             }
-            // The first stands in for the second.
+            // The offsets of the first transaction arrive in place of those of the second.
             let given = if goes_back {
                 [5, 6, 5, 7]
             } else {
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn a_group_that_goes_back_is_found() {
+    fn a_group_offset_that_goes_back_is_caught() {
         let mut story = Story::transactional(OffsetsAgree::default());
         for (offset, expected) in [(5, 0), (6, 0), (5, 1)] {
             story.offset_committed("g", "t", 0, offset);

@@ -1,22 +1,22 @@
-//! No record is in a log twice but where that is allowed.
+//! Rule: no record is in a log twice, except where that is allowed.
 
 use super::facts::{Facts, RecordFacts};
 use super::logs::Stored;
 use super::{Found, Rule};
 use crate::events::{Event, What};
 
-/// A second copy of a record, while the first is still in a log, is a duplicate: in the same log, and wherever else. Only
-/// a topic of which an older one is still there, on a cluster that another has taken the place of, may hold it again.
+/// A second copy of a record while the first still exists is a duplicate, in the same log or in any other. The only
+/// exception is a topic of a cluster that another cluster has replaced.
 ///
-/// With idempotence excused where, for that partition:
-/// - the log lost a part of the batch of the first copy (the brokers know no half of a batch again),
-/// - or the brokers forgot the producers between the two copies, or the log was truncated between them: with what
-///   it lost, the brokers forget later numbers and epochs, and may come to an old request again,
-/// - or a fault had brokers call numbers out of order, or the producer unknown, that are not,
-/// - or a fault had brokers write and then give an error that none gives after writing.
+/// With idempotence excused if, for that partition:
+/// - the log lost a part of the first copy's batch (brokers do not recognize a partial batch),
+/// - or the brokers lost their producer state between the two copies, or the log was truncated between them, which
+///   loses later sequence numbers and epochs, so that an old request is accepted again,
+/// - or a fault made brokers answer with an out-of-order sequence or an unknown producer although neither was so,
+/// - or a fault made brokers write and then answer with an error that means "not written".
 ///
-/// Without idempotence excused where a retry could be: with `retries`, with acks, and if a fault has begun, or the
-/// time for an answer is shorter than an answer on this network can take. With acks=0 there are none.
+/// Without idempotence excused if there may have been a retry: with `retries`, with acks, and if a fault has begun or
+/// the request time-out is shorter than a response may take. With acks=0 there are no retries.
 pub(super) struct Once;
 
 const RULE: &str = "once";
@@ -82,7 +82,7 @@ fn is_excused(facts: &Facts, record: &RecordFacts, first: Stored, second: Stored
         || faults.may_have_lied(record, true)
 }
 
-/// What a broker takes for a batch that it has is that batch.
+/// Rule: a batch that a broker calls a duplicate has the same records as the one in the log.
 pub(super) struct TakenForAnother;
 
 impl Rule for TakenForAnother {
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn a_second_copy_is_found() {
+    fn a_duplicate_is_caught() {
         assert_eq!(twice(&mut Story::new(Once)), 1);
         let mut other_partition = Story::new(Once);
         other_partition.send(0, "t", None);
@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn one_copy_passes_and_so_does_one_after_the_first_was_lost() {
+    fn a_single_copy_passes_and_so_does_a_retry_after_a_loss() {
         let mut story = Story::new(Once);
         story.send(0, "t", 0);
         story.append("t", 0, 0, &[0]);
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers_that_forget_are_an_excuse_for_their_partition_and_time_alone() {
+    fn lost_producer_state_is_an_excuse_for_its_partition_and_time_only() {
         let forget = |partition| {
             fault(Fault::ForgetProducers {
                 topic: "t".into(),
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_denies_numbers_is_an_excuse_and_one_that_says_not_leader_is_none() {
+    fn a_denied_sequence_number_is_an_excuse_and_not_leader_is_none() {
         for (code, after, expected) in [(45, false, 0), (6, true, 1), (10, true, 0), (7, true, 1)] {
             let fault = error(Api::Produce, Some("t"), None, code, after);
             let mut story = Story::with(Once, &[], &[fault]);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn without_idempotence_only_what_makes_a_retry_is_an_excuse() {
+    fn without_idempotence_only_a_possible_retry_is_an_excuse() {
         let cut = fault(Fault::Cut { node: 0 });
         assert_eq!(twice(&mut Story::with(Once, PLAIN, &[])), 1);
         let mut story = Story::with(Once, PLAIN, std::slice::from_ref(&cut));
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_that_a_broker_takes_for_another_is_found() {
+    fn a_batch_wrongly_taken_for_a_duplicate_is_caught() {
         let mut story = Story::new(TakenForAnother);
         story.send(0, "t", 0);
         story.send(1, "t", 0);

@@ -1,4 +1,4 @@
-//! The records of a thread are in a partition's log in the order in which the thread offered them.
+//! Rule: the records of a thread are in a partition's log in the order in which the thread sent them.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,24 +10,24 @@ use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, ProducerIndex, RecordId, What, Who};
 use crate::scenario::Fault;
 
-/// Within one log, for what threads send outside of user code (a record that is sent inside the `send` of another may
-/// be there first). Of a record that is there twice the first copy counts; what the log lost does not.
+/// Applies within one log, to records sent outside of user code: a record sent inside the `send` of another may be
+/// written first. For duplicates the first copy counts; lost records do not count.
 ///
-/// Which producers promise it, and what excuses them:
-/// - idempotent ones, always. Excused if between the offering of the record that came late and its writing the
-///   brokers forgot the producers of the partition or truncated its log, or a fault has them deny its number; and if the
-///   producer had used up its epochs meanwhile, the late record failed and may be written: no broker knows that an
-///   id is over.
-/// - with acks=0, while no fault has begun and connections are not closed as idle at once.
-/// - with one request in flight. Excused if the late record failed and may be written: it was given up, and a broker
-///   came to its request afterwards.
-/// - without retries, as with one in flight; besides excused as soon as a fault has begun that moves leaders: requests
-///   to two brokers have no order; and as soon as a broker has called a batch too large: its pieces are sent behind what
-///   is under way.
+/// The order is promised, and excused, as follows:
+/// - Idempotent producers: always. Excused if, between the send of the late record and its write, the brokers lost the
+///   producer state of the partition or truncated its log, or a fault made them deny its sequence number; and if the
+///   producer had used up its epochs meanwhile and the late record failed as maybe written, since no broker knows that
+///   a producer id is given up.
+/// - acks=0: while no fault has begun and idle connections are not closed at once.
+/// - One request in flight. Excused if the late record failed as maybe written: it was given up, and a broker processed
+///   its request afterwards.
+/// - No retries: as with one request in flight. Also excused once a fault has begun that moves leaders, since requests
+///   to two brokers have no order; and once a broker has called a batch too large, since its pieces are sent after the
+///   requests in flight.
 #[derive(Default)]
 pub(super) struct Order {
     last: BTreeMap<(LogId, ProducerIndex, usize), RecordId>,
-    /// Pairs whose verdict depends on what becomes of the late one.
+    /// Late records whose outcome decides whether they are a violation.
     open: Vec<Late>,
     /// A broker has called a batch too large.
     is_divided: bool,
@@ -78,7 +78,7 @@ impl Rule for Order {
             let outcome = facts.record(record).and_then(|it| it.outcome.as_ref());
             let was_given_up =
                 matches!(outcome, Some(Outcome::Failed(failure)) if failure.may_be_written);
-            // Nobody knows of a future that was dropped.
+            // The outcome of a dropped future is unknown.
             if !was_given_up && outcome.is_some() {
                 found.add(RULE, at, text);
             }
@@ -151,7 +151,7 @@ impl Order {
         }
     }
 
-    /// The log lost its end.
+    /// Rebuilds the order after a truncation.
     fn read_again(&mut self, facts: &Facts, id: LogId) {
         self.last.retain(|(log, ..), _| *log != id);
         let places = facts.logs.get(id).map_or(&[][..], |log| &log.batches);
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn records_in_another_order_than_they_were_sent_are_found() {
+    fn reordered_records_are_caught() {
         assert_eq!(turned(two(&[], &[])).found().len(), 1);
         let mut story = two(&[], &[]);
         story.append("t", 0, 0, &[0]);
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn partitions_and_incarnations_have_orders_of_their_own_and_a_second_copy_has_none() {
+    fn order_is_checked_by_partition_and_incarnation_and_without_duplicates() {
         let mut story = two(&[], &[]);
         story.append("t", 1, 0, &[1]);
         story.append("t", 0, 0, &[0]);
@@ -254,14 +254,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_log_has_lost_has_no_place_in_the_order() {
+    fn lost_records_do_not_count_for_the_order() {
         let mut story = two(&[], &[]);
         story.append("t", 0, 0, &[1]);
         story.truncated("t", 0, 0);
         story.append("t", 0, 0, &[0]);
         story.append("t", 0, 1, &[1]);
         assert_eq!(story.found(), [""; 0]);
-        // Sent after the log was cut, so that is no excuse.
+        // Sent after the truncation, which therefore does not excuse it.
         story.send(2, "t", 0);
         story.send(3, "t", 0);
         story.append("t", 0, 2, &[3]);
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn an_idempotent_producer_is_excused_by_brokers_that_forget_or_deny() {
+    fn lost_producer_state_and_denied_sequences_excuse_an_idempotent_producer() {
         let forget = fault(Fault::ForgetProducers {
             topic: "t".into(),
             partition: 0,
@@ -293,7 +293,7 @@ mod tests {
     ];
 
     #[test]
-    fn with_one_in_flight_only_a_record_that_was_given_up_may_come_late() {
+    fn with_one_request_in_flight_only_an_expired_record_may_be_late() {
         for (outcome, expected) in [
             (failed("t-0: lost", true), 0),
             (failed("t-0: lost", false), 1),
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn without_retries_leaders_that_move_are_an_excuse_and_with_both_there_is_no_promise() {
+    fn without_retries_moving_leaders_are_an_excuse_and_with_both_there_is_no_promise() {
         let keys = [("retries", "0")];
         let moved = fault(Fault::MoveLeader {
             topic: "t".into(),
@@ -329,7 +329,7 @@ mod tests {
     }
 
     #[test]
-    fn without_acks_order_is_kept_while_nothing_goes_wrong() {
+    fn with_acks_0_order_is_promised_while_nothing_goes_wrong() {
         let keys = [("acks", "0")];
         let cut = fault(Fault::Cut { node: 0 });
         assert_eq!(

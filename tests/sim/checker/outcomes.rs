@@ -1,14 +1,14 @@
-//! Every record that was taken has one outcome, which never changes.
+//! Rule: every accepted record has exactly one outcome.
 
 use super::facts::{Facts, is_final};
 use super::{Found, Glance, Moment, Rule};
 use crate::events::{Event, What};
 
-/// What the future says and what the callback is told is the same. At the end all have been told; and whenever nothing
-/// is left to be sent, the producer has counted each, and no others but those whose calls have not returned.
+/// Future and callback report the same outcome. At the end all outcomes are reported. Whenever nothing is left to send,
+/// the producer's counts include each record, and no others except those whose send calls have not returned.
 ///
-/// Excused from being told: records without a callback whose futures were dropped, and as many as the user's code has
-/// read for itself. The producer's count has them all the same. And those of applications that crash.
+/// Excused from being reported: records without a callback whose futures were dropped, and as many as user code has
+/// read itself; the producer's counts include them all the same. Also records of applications that crash.
 pub(super) struct Outcomes;
 
 const RULE: &str = "outcomes";
@@ -28,7 +28,7 @@ impl Rule for Outcomes {
         };
         if let Some(first) = record.outcome.as_ref().filter(|first| *first != outcome) {
             let text = format!(
-                "{} was first told {first:?} and then {outcome:?}",
+                "{} first had the outcome {first:?}, then {outcome:?}",
                 record.id
             );
             found.add(RULE, event.at, text);
@@ -48,10 +48,10 @@ impl Rule for Outcomes {
                 continue;
             };
             let counted = snapshot.records_acknowledged + snapshot.records_failed;
-            let most = own.taken + facts.on_their_way(index).count() as u64;
+            let most = own.taken + facts.sends_in_progress(index).count() as u64;
             if !(own.taken..=most).contains(&counted) {
                 let text = format!(
-                    "producer {index} took {} records and counted {counted} as acknowledged or failed",
+                    "producer {index} accepted {} records and counted {counted} as acknowledged or failed",
                     own.taken
                 );
                 found.add(RULE, glance.at, text);
@@ -66,7 +66,7 @@ impl Rule for Outcomes {
             .filter(|record| !facts.is_of_crashed(record))
         {
             let is_open = record.taken.is_some() && record.done.is_none();
-            if is_open && record.is_told() {
+            if is_open && record.has_observer() {
                 if let Some(unsaid) = unsaid
                     .get_mut(record.producer)
                     .filter(|unsaid| **unsaid > 0 && !record.has_callback)
@@ -75,13 +75,13 @@ impl Rule for Outcomes {
                     continue;
                 }
                 let text = format!(
-                    "{} for {} was taken at {:?} and has no outcome",
+                    "{} for {} was accepted at {:?} and has no outcome",
                     record.id, record.topic_name, record.offered.at
                 );
                 found.add(RULE, last.at, text);
             }
             if record.taken.is_none() && record.refused.is_none() {
-                let text = format!("{} was neither taken nor refused", record.id);
+                let text = format!("{} was neither accepted nor refused", record.id);
                 found.add(RULE, last.at, text);
             }
         }
@@ -94,7 +94,7 @@ mod tests {
     use crate::checker::story::{Story, acknowledged, failed};
 
     #[test]
-    fn outcomes_that_stay_as_they_are_pass() {
+    fn unchanged_outcomes_pass() {
         let mut story = Story::new(Outcomes);
         story.send_calling(0, "t", 0);
         story.told(0, failed("t-0: not yet", true).kind("Pending"));
@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_outcome_that_changes_or_never_comes_is_found() {
+    fn a_changed_or_missing_outcome_is_caught() {
         let mut story = Story::new(Outcomes);
         story.send_calling(0, "t", 0);
         story.ran(0, acknowledged("t", 0, 0));
@@ -126,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn futures_that_the_users_code_drops_or_reads_are_no_matter() {
+    fn futures_that_user_code_drops_or_reads_are_excused() {
         for (act, expected) in [("DropsFutures", 0), ("Gets", 1), ("Flushes", 2)] {
             let mut story = Story::new(Outcomes);
             story.send(0, "t", 0);
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_the_producer_does_not_count_is_found() {
+    fn a_record_missing_in_the_producers_counts_is_caught() {
         let mut story = Story::new(Outcomes);
         story.send(0, "t", 0);
         story.drop_future(0);

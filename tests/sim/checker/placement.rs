@@ -1,4 +1,4 @@
-//! A key goes to one partition, which any producer of Kafka's would choose.
+//! Rule: a key determines the partition, the same as with Kafka's own producer.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,22 +7,22 @@ use super::{Found, Rule};
 use crate::events::{Event, RecordId, What};
 use crate::scenario::{Fault, Scenario};
 
-/// A record with a key, for which nobody chose a partition, is in the partition that Kafka's default partitioner
-/// chooses: murmur2 of the key, without its sign, modulo the number of partitions. That number is one that the topic has
-/// at some time.
+/// A record with a key and without a partition of its own is in the partition that Kafka's default partitioner chooses:
+/// murmur2 of the key without its sign bit, modulo the number of partitions. That number is one that the topic has at
+/// some time.
 ///
-/// Only for producers with Kafka's default partitioner, and none of the user's.
+/// Applies to producers with Kafka's default partitioner only.
 pub(super) struct Placement {
-    /// Which producers place records so.
+    /// Whether each producer uses the default partitioner.
     producers: Vec<bool>,
-    /// How many partitions a topic may have; a topic that is not there may be made by the brokers.
+    /// Partition counts that a topic may have; missing topics may be created by brokers.
     counts: BTreeMap<String, BTreeSet<u32>>,
     hashes: BTreeMap<RecordId, u32>,
 }
 
 const RULE: &str = "placement";
 const DEFAULT: &str = "org.apache.kafka.clients.producer.internals.DefaultPartitioner";
-/// Of topics that brokers make by themselves.
+/// Partition count of auto-created topics.
 const MADE: u32 = 3;
 
 impl Placement {
@@ -102,7 +102,7 @@ impl Rule for Placement {
     }
 }
 
-/// The hash of 32 bits by Austin Appleby, with Kafka's seed.
+/// Murmur2 (32 bits, by Austin Appleby) with Kafka's seed.
 fn murmur2(key: &[u8]) -> u32 {
     const M: u32 = 0x5bd1_e995;
     let mut hash = 0x9747_b28c ^ key.len() as u32;
@@ -128,7 +128,7 @@ mod tests {
     use super::*;
     use crate::checker::story::{Story, fault, scenario};
 
-    /// Vectors of `UtilsTest#testMurmur2`.
+    /// Test vectors of `UtilsTest#testMurmur2`.
     #[test]
     fn the_hash_is_kafkas() {
         for (key, expected) in [
@@ -147,12 +147,12 @@ mod tests {
     }
 
     #[test]
-    fn a_key_in_its_partition_passes_and_elsewhere_is_found() {
+    fn a_key_outside_its_partition_is_caught() {
         let of = |faults: &[_], keys: &[(&str, &str)]| {
             let scenario = scenario(keys, faults);
             Story::of(Placement::of(&scenario), &scenario)
         };
-        // Of two partitions its own is the second; of three the third.
+        // With two partitions the key belongs to the second, with three to the third.
         let hash = murmur2(b"abc") & 0x7fff_ffff;
         assert_eq!((hash % 2, hash % 3), (1, 0));
         let grown = [fault(Fault::GrowTopic {
@@ -178,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_without_key_or_with_a_partition_goes_anywhere() {
+    fn a_record_without_a_key_or_with_a_partition_passes_anywhere() {
         let scenario = scenario(&[], &[]);
         let mut story = Story::of(Placement::of(&scenario), &scenario);
         story.send(0, "t", None);

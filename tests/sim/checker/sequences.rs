@@ -1,4 +1,4 @@
-//! The numbers of an idempotent producer's batches.
+//! Rules for the sequence numbers of idempotent producers.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::logs::{Batch, LogId, TopicId};
 use super::{Found, Glance, Rule};
 use crate::events::{Event, Outcome, What};
 
-/// The batch that was written with this event, if it has a number.
+/// The batch that this event has written, if it has a sequence number.
 fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
     match event.what {
         What::Appended { producer_id, .. } if producer_id >= 0 => facts.logs.batches.last(),
@@ -19,38 +19,40 @@ fn numbered<'f>(facts: &'f Facts, event: &Event) -> Option<&'f Batch> {
 fn name(facts: &Facts, batch: &Batch) -> String {
     let topic = facts.topic_name(batch.log.topic);
     format!(
-        "{topic}-{} (incarnation {}) under producer id {} and epoch {}",
+        "{topic}-{} (incarnation {}) with producer id {} and epoch {}",
         batch.log.partition, batch.log.incarnation, batch.producer_id, batch.epoch
     )
 }
 
-/// In one log the numbers under one producer id and epoch follow each other, from 0.
+/// In one log the sequence numbers of a producer id and epoch are consecutive and start at 0.
 ///
-/// Excused: what follows when the brokers have forgotten the producers of the partition, or have truncated its log; the
-/// first number in a topic that was made again, if the producer wrote to the one before under the same epoch; the first
-/// of all, if records of the same producer and partition before it are told as maybe written, or nobody knows of them: brokers like
-/// 3.0 take any number of a producer that they do not know. In a transaction that is not committed also if such records have
-/// failed for sure: what may be written already is sent again under its number behind them, before the transaction is aborted.
+/// Excused: the next number after the brokers have lost the producer state of the partition or have truncated its log;
+/// the first number in a recreated topic, if the producer wrote to the old topic with the same epoch; and the first
+/// number of all, if earlier records of the same producer and partition failed as maybe written or have an unknown
+/// outcome: brokers such as 3.0 accept any number from a producer that they do not know. In a transaction that is not
+/// committed also if such records have definitely failed: a batch that may have been written is retried with its number
+/// after theirs, before the transaction is aborted.
 #[derive(Default)]
 pub(super) struct Gapless {
-    /// First numbers that are not 0: right or wrong by what is told of other records of the partition.
+    /// First numbers other than 0, whose verdict depends on the outcomes of other records of the partition.
     firsts: Vec<First>,
-    /// The number after the last, and when that was written. By topic, partition, id, epoch; then by incarnation.
+    /// The next number, and when the last one was written. By topic, partition, producer id and epoch; then by
+    /// incarnation of the topic.
     next: BTreeMap<Line, BTreeMap<u64, (i32, u64)>>,
 }
 
 type Line = (TopicId, i32, i64, i16);
 
-/// A first number that is not 0.
+/// A first number other than 0.
 struct First {
-    /// The place of its batch among all.
+    /// Index of its batch.
     batch: usize,
     at: Duration,
     text: String,
 }
 
 impl First {
-    /// Whether the numbers before it may have been this record's.
+    /// Whether the missing numbers may have been those of this record.
     fn may_follow(&self, facts: &Facts, record: &RecordFacts) -> bool {
         let batch = &facts.logs.batches[self.batch];
         let owner = facts.owners.get(&batch.producer_id).copied().flatten();
@@ -68,15 +70,15 @@ impl First {
         if record.topic != batch.log.topic || is_elsewhere || !is_before || !is_own {
             return false;
         }
-        // What is committed is whole.
+        // A committed transaction is complete.
         let may_be_left_out = batch.transactional && !facts.logs.fate(batch).is_visible();
         let is_in_doubt = match &record.outcome {
             Some(Outcome::Failed(failure)) => failure.may_be_written || may_be_left_out,
             Some(Outcome::Acknowledged { .. }) => false,
-            // Nobody was told what became of one whose future was dropped.
-            None => !record.is_told() || may_be_left_out,
+            // The outcome of a dropped future is unknown.
+            None => !record.has_observer() || may_be_left_out,
         };
-        // It counts as written, whether or not it is.
+        // A record called a duplicate counts as written, whether or not it was.
         is_in_doubt || facts.faults.may_have_called_duplicate(record)
     }
 }
@@ -114,7 +116,7 @@ impl Rule for Gapless {
             }
         }
         let count = batch.records.len() as i64;
-        // Around the end of the numbers.
+        // Sequence numbers wrap to 0 after the maximum.
         let next = ((i64::from(batch.sequence) + count) % (i64::from(i32::MAX) + 1)) as i32;
         incarnations.insert(log.incarnation, (next, facts.event));
     }
@@ -131,10 +133,10 @@ impl Rule for Gapless {
     }
 }
 
-/// Under one number of one producer id and epoch the same bytes are written, however often.
+/// A sequence number of a producer id and epoch always carries the same bytes, however often it is written.
 ///
-/// Excused: a fault that has brokers write and then give an error that none gives after writing (what is written can
-/// then be divided and sent in pieces); and transactions where the brokers have lost what they knew of the producer.
+/// Excused: a fault that makes brokers write and then answer with an error that means "not written", since the batch
+/// may then be split and sent in pieces; and transactions whose brokers have lost their producer state.
 #[derive(Default)]
 pub(super) struct SameBytes {
     digests: BTreeMap<(LogId, i64, i16, i32), (u64, u64)>,
@@ -151,7 +153,7 @@ impl Rule for SameBytes {
         if digest == batch.digest {
             return;
         }
-        // Brokers before 2.5 give a transactional producer no other epoch.
+        // Brokers before 2.5 cannot bump the epoch of a transactional producer.
         let topic = facts.topic_name(batch.log.topic);
         let is_lost = facts.lost_state_between(topic, batch.log, written, facts.event);
         if batch.transactional && is_lost {
@@ -173,7 +175,7 @@ impl Rule for SameBytes {
     }
 }
 
-/// A producer id belongs to one producer. A cluster that is built anew goes on counting, so there is no excuse.
+/// Rule: a producer id belongs to one producer. A rebuilt cluster continues its numbering, so there is no excuse.
 pub(super) struct OwnId;
 
 impl Rule for OwnId {
@@ -195,7 +197,7 @@ mod tests {
     use crate::scenario::{Api, Fault};
 
     #[test]
-    fn a_gap_in_the_numbers_or_a_first_one_that_is_not_0_is_found() {
+    fn a_sequence_gap_or_a_first_sequence_above_0_is_caught() {
         let mut story = Story::new(Gapless::default());
         story.append_as("t", 0, 0, &[0, 1], (7, 0, 0), 0);
         story.append_as("t", 0, 2, &[2], (7, 0, 2), 0);
@@ -209,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_number_that_is_not_0_passes_behind_records_that_may_be_written() {
+    fn a_first_sequence_above_0_passes_after_records_that_may_be_written() {
         let mut story = Story::new(Gapless::default());
         story.send(0, "t", 0);
         story.append_as("t", 0, 0, &[1], (7, 0, 1), 0);
@@ -218,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_first_number_that_is_not_0_passes_behind_a_refused_record_in_transactions_alone() {
+    fn a_first_sequence_above_0_passes_after_a_refused_record_in_transactions_only() {
         for transactional in [true, false] {
             let mut story = Story::transactional(Gapless::default());
             story.send(0, "t", 0);
@@ -252,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_begin_again_at_0_after_the_last() {
+    fn sequence_numbers_wrap_to_0() {
         let forget = Fault::ForgetProducers {
             topic: "t".into(),
             partition: 0,
@@ -266,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn brokers_that_forget_a_log_that_is_cut_and_a_topic_made_again_excuse_the_next_number() {
+    fn lost_state_truncation_and_a_recreated_topic_excuse_the_next_sequence() {
         let forget = Fault::ForgetProducers {
             topic: "t".into(),
             partition: 0,
@@ -289,7 +291,7 @@ mod tests {
     }
 
     #[test]
-    fn other_bytes_under_the_same_number_are_found() {
+    fn other_bytes_with_the_same_sequence_are_caught() {
         let lie = error(Api::Produce, Some("t"), None, 10, true);
         let mut story = Story::with(SameBytes::default(), &[], &[lie]);
         story.send(0, "t", 0);
@@ -305,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn an_id_of_two_producers_is_found() {
+    fn a_producer_id_of_two_producers_is_caught() {
         let mut story = Story::new(OwnId);
         story.send(0, "t", 0);
         story.send_of(1, 1, "t", 0);

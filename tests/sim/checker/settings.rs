@@ -1,17 +1,17 @@
-//! What a producer of the scenario is set to, as its documentation says it follows from the keys.
+//! Settings of a scenario's producers, derived from their configuration as the documentation says.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use crate::scenario::Producer;
 
-/// The bound of times that Kafka adds up in 32 bits.
+/// Upper bound of times that Kafka adds in 32 bits.
 const LONGEST: Duration = Duration::from_millis(2_147_483_647);
 
-/// The settings that rules depend on, defaults and what follows from other keys included.
+/// Settings that rules depend on, with defaults and derived values.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Settings {
-    /// -1 for all.
+    /// -1 for acks=all.
     pub(crate) acks: i64,
     pub(crate) idempotent: bool,
     pub(crate) in_flight: u64,
@@ -24,16 +24,16 @@ pub(crate) struct Settings {
     pub(crate) retry_backoff_max: Duration,
     pub(crate) reconnect_backoff_max: Duration,
     pub(crate) setup_timeout_max: Duration,
-    /// `None`: never.
+    /// `None` for never.
     pub(crate) connections_idle: Option<Duration>,
     pub(crate) metadata_idle: Duration,
     pub(crate) metadata_age: Duration,
-    /// How long after the last news of the cluster the bootstrap servers are asked; `None`: never.
+    /// Time without metadata after which the client rebootstraps; `None` for never.
     pub(crate) rebootstrap: Option<Duration>,
     pub(crate) buffer_memory: u64,
     pub(crate) max_request_size: u64,
     pub(crate) compressed: bool,
-    /// Of a transactional producer.
+    /// For transactional producers only.
     pub(crate) transaction_timeout: Option<Duration>,
 }
 
@@ -49,17 +49,17 @@ impl Settings {
         let wanted = keys.text("enable.idempotence", "true") == "true";
         let retry_backoff = keys.millis("retry.backoff.ms", 100);
         let reconnect_backoff = keys.millis("reconnect.backoff.ms", 50);
-        // A base that is set without a ceiling makes the pause constant.
+        // With only the base set, the back-off is constant.
         let reconnect_backoff_max = if keys.is_given("reconnect.backoff.ms") {
             keys.millis_or("reconnect.backoff.max.ms", reconnect_backoff)
         } else {
             keys.millis("reconnect.backoff.max.ms", 1_000)
         };
-        // As Kafka has it, a base above the ceiling is the pause.
+        // As in Kafka, a base above the maximum is the back-off.
         let reconnect_backoff_max = reconnect_backoff_max.max(reconnect_backoff);
         let linger = keys.millis("linger.ms", 0).min(LONGEST);
         let request_timeout = keys.millis("request.timeout.ms", 30_000);
-        // Raised where it was not set; refused where it was.
+        // Raised if it was not set; if it was set, the library would have refused it.
         let delivery_timeout = if keys.is_given("delivery.timeout.ms") {
             keys.millis("delivery.timeout.ms", 120_000)
         } else {
@@ -97,7 +97,7 @@ impl Settings {
     }
 }
 
-/// A configuration as it is written.
+/// A configuration as written.
 struct Keys<'a>(&'a BTreeMap<String, String>);
 
 impl Keys<'_> {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn settings_are_those_that_the_library_comes_to() {
+    fn settings_are_derived_as_in_the_library() {
         let cases: &[&[(&str, &str)]] = &[
             &[],
             &[("acks", "1")],

@@ -1,4 +1,4 @@
-//! Nothing is done over and over: neither requests nor steps of the sender.
+//! Rules: no request storms and no busy loop of the sender.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,7 +8,7 @@ use super::{Found, Glance, Rule};
 use crate::events::{Event, ProducerIndex, What, Who};
 use crate::scenario::{Fault, Scenario, TimedFault};
 
-/// So many a second, and so many at once.
+/// Token bucket: a rate per second, and a burst.
 #[derive(Debug, Clone)]
 pub(super) struct Bucket {
     pub(super) rate: f64,
@@ -29,11 +29,11 @@ impl Bucket {
         }
     }
 
-    /// Takes one; says when there is none, the first time.
+    /// Takes one token. Returns true the first time that there is none.
     pub(super) fn take(&mut self, at: Duration) -> bool {
         let passed = at.saturating_sub(self.filled).as_secs_f64();
         self.filled = self.filled.max(at);
-        // What was earned beyond `most` is kept, and does not grow.
+        // Tokens earned beyond `most` are kept, but do not grow with time.
         if self.now < self.most {
             self.now = (self.now + passed * self.rate).min(self.most);
         }
@@ -49,23 +49,23 @@ impl Bucket {
     }
 }
 
-/// Requests of each kind that come to a broker, per simulated second, from all producers together (a request does not
-/// tell whose it is). `docs/RELIABILITY.md`, "Extreme values": nothing is tried again sooner than 10 ms after it failed,
-/// also with back-offs of 0, so never once in each round trip. Hence for each producer:
-/// - Metadata: 150 a second (new topics are asked for without a pause up to 50 times a second).
-/// - `ApiVersions`: 100 connections to an address as a bootstrap server, 100 as a node; twice where a broker knows only
-///   old versions.
-/// - `InitProducerId`: 100, and as many again for new epochs.
-/// - Produce: 100 times all that wait to be tried again: one request with idempotence, as many as may be in flight without,
-///   as many as partitions where `max.request.size` is small; and for each record that is taken three, for its
-///   batch, and for those that it is divided into.
+/// Limit on the requests of each kind that reach a broker, per simulated second, from all producers together (a request
+/// does not say whose it is). By `docs/RELIABILITY.md`, "Extreme values", nothing is retried within 10 ms, even with
+/// back-offs of 0, and so never once in each round trip. Hence for each producer:
+/// - Metadata: 150 a second (new topics are requested without a pause up to 50 times a second).
+/// - `ApiVersions`: 100 connections to an address as a bootstrap server, 100 as a node; twice as many if a broker
+///   supports only old versions.
+/// - `InitProducerId`: 100, and as many again for epoch bumps.
+/// - Produce: 100 times the number of batches that may be in retry: one request with idempotence, the in-flight limit
+///   without it, one for each partition if `max.request.size` is small; and three for each accepted record, for its
+///   batch and the pieces into which it may be split.
 ///
-/// What brokers look at late comes at once: a broker that hangs, or whose pieces are late, may get what was sent
-/// in all that time.
+/// Requests may arrive in a burst: a broker that hangs, or whose packets are delayed, gets at once what was sent in all
+/// that time.
 pub(super) struct Requests {
     produce: f64,
     producers: f64,
-    /// Seconds for which requests may gather.
+    /// Seconds during which requests may pile up.
     gathers: f64,
     records: f64,
     buckets: BTreeMap<(&'static str, i32), (Bucket, f64)>,
@@ -145,13 +145,12 @@ impl Rule for Requests {
     }
 }
 
-/// The sender does not spin: it does not step over and over at one moment with nothing happening, and in a second it
-/// makes no more than 2,000 steps in which nothing happens, with a wait of no length counted as none.
+/// The sender does not spin: it does not step repeatedly at one point in time with nothing happening, and it takes no
+/// more than 2,000 steps a second in which nothing happens. A wait of zero length counts as no wait.
 ///
-/// With small pieces, or reads and writes that take less than they could, there are steps of which no event tells:
-/// twenty times as many are allowed. Nor does any event tell of a handshake of TLS that the producer itself ends, and the
-/// shortest pause before the next is 10 ms: where one can fail, [`STEPS_OF_A_HANDSHAKE`] are allowed so often for each
-/// node as it is known, and as it is named to begin with.
+/// With small network pieces, or with short reads and writes, some steps cause no event: twenty times as many are
+/// allowed. A TLS handshake that the producer aborts causes no event either, and is retried after 10 ms at the
+/// earliest: if handshakes can fail, [`STEPS_OF_A_HANDSHAKE`] more are allowed for each address of a node.
 pub(super) struct Spinning {
     at_once: u32,
     new: Bucket,
@@ -161,7 +160,7 @@ pub(super) struct Spinning {
 struct Steps {
     at: Duration,
     in_row: u32,
-    /// Of the producer's counts of requests, of retries, and of records that have ended.
+    /// Sum of the producer's counts of requests, retries and completed records.
     progress: u64,
     bucket: Bucket,
 }
@@ -200,7 +199,7 @@ impl Spinning {
 impl Rule for Spinning {
     fn see(&mut self, _: &Facts, event: &Event, found: &mut Found) {
         let Some(producer) = producer_of(event.who) else {
-            // What a broker does, it does for somebody.
+            // An action of a broker is progress for every producer.
             for steps in self.producers.values_mut() {
                 steps.in_row = 0;
                 steps.bucket.earn(10.0);
@@ -225,7 +224,8 @@ impl Rule for Spinning {
         steps.at = event.at;
         steps.in_row += u32::from(!waits);
         if steps.in_row == self.at_once + 1 {
-            let text = format!("the sender of producer {producer} steps and nothing happens");
+            let text =
+                format!("the sender of producer {producer} steps repeatedly and nothing happens");
             found.add("spinning", event.at, text);
         }
         if steps.bucket.take(event.at) {
@@ -238,7 +238,7 @@ impl Rule for Spinning {
     }
 
     fn step(&mut self, _: &Facts, glance: &Glance, _: &mut Found) {
-        // A broker sees later what was sent.
+        // A broker sees requests later than they were sent.
         for (producer, steps) in &mut self.producers {
             let snapshot = glance.producers.get(*producer).and_then(|it| it.snapshot);
             let progress = snapshot.map_or(0, |it| {
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_at_the_pace_of_the_shortest_backoff_pass_and_those_of_each_round_trip_do_not() {
+    fn retries_at_the_shortest_back_off_pass_and_retries_in_each_round_trip_do_not() {
         for (api, pause_us, expected) in [
             ("Metadata", 10_000, 0),
             ("Metadata", 200, 1),
@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn each_record_may_have_requests_of_its_own() {
+    fn each_record_may_have_a_request_of_its_own() {
         let mut story = requests(&[], &[]);
         for record in 0..5_000 {
             story.send(record, "t", 0);
@@ -314,7 +314,7 @@ mod tests {
     }
 
     #[test]
-    fn a_broker_that_hung_may_look_at_all_at_once() {
+    fn a_broker_that_hung_may_process_all_requests_at_once() {
         let hang = fault(Fault::Hang { node: 0 });
         for (faults, expected) in [(&[hang][..], 0), (&[], 1)] {
             let mut story = requests(faults, &[]);
@@ -333,7 +333,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_steps_and_does_nothing_is_found_once() {
+    fn a_busy_loop_of_the_sender_is_caught_once() {
         for (step, expected) in [
             (step(false, None), 1),
             (step(true, Some(0)), 1),
@@ -355,7 +355,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_wakes_all_the_time_is_found() {
+    fn a_sender_that_wakes_too_often_is_caught() {
         let refused = [fault(Fault::WrongCertificate {
             node: 0,
             wrong: WrongCertificate::Expired,

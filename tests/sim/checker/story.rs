@@ -1,4 +1,4 @@
-//! Runs made by hand, for the tests of rules: one rule sees what is told, and nothing else.
+//! Hand-made runs for the tests of rules: a single rule sees their events.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use crate::scenario::{
     Api, Begins, Behaviour, Brokers, Fault, Network, Plugins, Producer, Scenario, TimedFault, Topic,
 };
 
-/// Two producers of the same settings, topics "t" and "u" of two partitions, a quick network.
+/// A scenario with two producers of the same settings, topics "t" and "u" with two partitions each, and a fast network.
 pub(crate) fn scenario(keys: &[(&str, &str)], faults: &[TimedFault]) -> Scenario {
     let config: BTreeMap<_, _> = keys
         .iter()
@@ -164,14 +164,14 @@ impl Story {
         }
     }
 
-    /// What was found since the last call.
+    /// The violations since the last call.
     pub(super) fn found(&mut self) -> Vec<String> {
         let found = &self.checker.found()[self.shown..];
         self.shown += found.len();
         found.iter().map(|found| found.text.clone()).collect()
     }
 
-    /// What the end finds, and what was found since the last call.
+    /// Ends the run, and returns the violations since the last call.
     pub(super) fn end(mut self) -> Vec<String> {
         self.glance.at = self.now;
         self.glance.moment = Moment::End;
@@ -221,7 +221,7 @@ impl Story {
         self.world(What::FaultBegins { fault });
     }
 
-    /// A glance at how all stands, with the records that are done since.
+    /// Takes a snapshot in which these records have become complete.
     pub(super) fn glance(&mut self, done: &[u64]) {
         self.glance.at = self.now;
         let done = done.iter().copied().map(RecordId).collect();
@@ -230,7 +230,7 @@ impl Story {
         self.glance.done = None;
     }
 
-    /// The first producer in the glances to come.
+    /// Changes the first producer in later snapshots.
     pub(super) fn producer(&mut self, change: impl FnOnce(&mut ProducerGlance)) {
         change(&mut self.glance.producers[0]);
     }
@@ -244,7 +244,7 @@ impl Story {
         self.glance.moment = moment;
     }
 
-    /// Nobody looks whether futures are done.
+    /// Futures are not polled from here on.
     pub(super) fn look_away(&mut self) {
         self.looks = false;
     }
@@ -326,7 +326,7 @@ impl Story {
         self.take(record);
     }
 
-    /// A batch of records, each with what it holds and its timestamp.
+    /// Writes a batch of records with given contents and timestamps.
     pub(super) fn append_with(&mut self, topic: &str, partition: i32, told: &[(u64, u64, i64)]) {
         let incarnation = self.incarnation;
         self.broker(What::Appended {
@@ -439,7 +439,7 @@ impl Story {
         self.thread(What::CallEnds { call, returned });
     }
 
-    /// A batch without a number.
+    /// Writes a batch without a sequence number.
     pub(super) fn append(&mut self, topic: &str, partition: i32, base: i64, records: &[u64]) {
         self.append_as(topic, partition, base, records, (-1, -1, -1), 0);
     }
@@ -480,7 +480,7 @@ impl Story {
         });
     }
 
-    /// The topic is deleted; the next one of the name is another.
+    /// Deletes a topic; a later topic of the same name is another one.
     pub(super) fn gone(&mut self, topic: &str) {
         let incarnation = self.incarnation;
         self.incarnation += 1;
@@ -491,12 +491,12 @@ impl Story {
     }
 }
 
-/// A producer with a transactional id, and another with the same.
+/// A scenario with two producers that share a transactional id.
 pub(crate) fn transactional_scenario(faults: &[TimedFault]) -> Scenario {
     scenario(&[("transactional.id", "x")], faults)
 }
 
-/// Stories of transactions of the first producer, whose id is 7.
+/// Events of the first producer's transactions; its producer id is 7.
 pub(super) trait Transactional {
     fn transactional(rule: impl Rule + 'static) -> Self;
 
@@ -517,7 +517,7 @@ pub(super) trait Transactional {
         kind: Option<&str>,
     );
 
-    /// Another producer is initialized.
+    /// Initializes another producer.
     fn initializes(&mut self, producer: ProducerIndex);
 
     fn append_in_transaction(&mut self, topic: &str, partition: i32, base: i64, records: &[u64]);

@@ -1,4 +1,4 @@
-//! A run comes to its end, and no sender before.
+//! Rules: a run ends, and no sender panics.
 
 use super::facts::Facts;
 use super::{Found, Rule};
@@ -14,7 +14,7 @@ impl Rule for Stuck {
     }
 }
 
-/// The user's code panics, and the library contains that; nothing of the library's own does.
+/// Rule: no panic in the library itself. Panics of user code are contained.
 pub(super) struct Panicked;
 
 impl Rule for Panicked {
@@ -33,7 +33,7 @@ mod tests {
     use crate::checker::story::Story;
 
     #[test]
-    fn a_sender_that_panics_is_found() {
+    fn a_sender_that_panics_is_caught() {
         let mut story = Story::new(Panicked);
         story.world(What::LogLine {
             level: log::Level::Error,
@@ -49,7 +49,7 @@ mod tests {
     }
 
     #[test]
-    fn a_run_that_never_ends_is_found() {
+    fn a_run_that_never_ends_is_caught() {
         let mut story = Story::new(Stuck);
         assert_eq!(story.found(), [""; 0]);
         story.world(What::Stuck {

@@ -1,4 +1,4 @@
-//! What applications were told of their transactions, and when coordinators ended them.
+//! Transactions as their applications see them, and their ends at the coordinators.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -14,21 +14,21 @@ use crate::scenario::{Fault, Scenario};
 #[derive(Debug, Default)]
 pub(crate) struct Transactions {
     producers: Vec<OfProducer>,
-    /// When the coordinator ended those of an id.
+    /// By transactional id: the events at which the coordinator ended a transaction.
     ends: BTreeMap<String, Vec<(u64, Coordinated)>>,
-    /// The ids of which the coordinator has an open transaction, and since which event.
+    /// Transactional ids with an open transaction at the coordinator, and the event since which it is open.
     open: BTreeMap<String, u64>,
     calls: BTreeMap<CallId, Begun>,
-    /// Brokers refuse batches whose partition was not added.
+    /// Brokers refuse batches whose partition was not added to the transaction.
     are_verified: bool,
-    /// The faults after which another cluster answers.
+    /// Faults that replace the cluster.
     rebuilds: BTreeSet<usize>,
 }
 
 #[derive(Debug, Default)]
 struct OfProducer {
     id: Option<String>,
-    /// When `init_transactions` was called first, and when it returned.
+    /// The event of the first call of `init_transactions`; `initialized` is that of its successful return.
     first_asked: Option<u64>,
     initialized: Option<u64>,
     crashed: Option<u64>,
@@ -42,27 +42,27 @@ struct Begun {
     told_before: Option<Told>,
 }
 
-/// From `begin_transaction` to what the application was told of its end.
+/// A transaction, from `begin_transaction` to the result of its end.
 #[derive(Debug)]
 pub(crate) struct Transaction {
     pub(crate) producer: ProducerIndex,
     /// The event at which `begin_transaction` returned.
     pub(crate) begun: u64,
-    /// That at which its end was asked for first.
+    /// The event of the first call to end it.
     pub(crate) ending: Option<u64>,
     pub(crate) told: Told,
-    /// Nothing that is said later changes that.
+    /// Later results do not change `told`.
     is_settled: bool,
-    /// The event at which the call returned, without an error, that ended it.
+    /// The event at which the call that ended it returned success.
     pub(crate) ended: Option<u64>,
     pub(crate) offsets: Vec<OffsetsCall>,
 }
 
-/// What the application knows of the end.
+/// The application's knowledge of the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
     Committed,
-    /// Also while nobody has asked for it.
+    /// Also while no commit was requested.
     NotCommitted,
     InDoubt,
 }
@@ -72,12 +72,13 @@ pub(crate) struct OffsetsCall {
     pub(crate) group: String,
     pub(crate) offset: i64,
     pub(crate) partitions: Vec<(String, i32)>,
-    /// It returned without an error.
+    /// The call returned success.
     pub(crate) is_taken: bool,
 }
 
 impl Transaction {
-    /// Whether a record was certainly sent in it: by a call that began after it and ended before its end.
+    /// Whether a record was certainly sent in it, by a call that began after the transaction's beginning and returned
+    /// before its end.
     pub(crate) fn holds(&self, record: &RecordFacts) -> bool {
         let Some(taken) = record.taken else {
             return false;
@@ -96,7 +97,7 @@ impl Transaction {
 
     pub(crate) fn name(&self) -> String {
         format!(
-            "the transaction of producer {} that was begun with event {}",
+            "the transaction of producer {} that began at event {}",
             self.producer, self.begun
         )
     }
@@ -133,13 +134,13 @@ impl Transactions {
         self.producers.iter().flat_map(|producer| &producer.all)
     }
 
-    /// The present transaction of a producer, or its last.
+    /// The current or last transaction of a producer.
     pub(crate) fn last_of(&self, producer: ProducerIndex) -> Option<&Transaction> {
         self.producers.get(producer)?.all.last()
     }
 
-    /// When another producer of the same id was initialized that began to after this one had been: from then on this
-    /// one is fenced.
+    /// The event at which a producer was fenced: the initialization of another producer with the same id, called after
+    /// this one was initialized.
     pub(crate) fn fenced(&self, producer: ProducerIndex) -> Option<u64> {
         let own = self.producers.get(producer)?;
         let initialized = own.initialized?;
@@ -149,12 +150,12 @@ impl Transactions {
         successors.filter_map(|other| other.initialized).min()
     }
 
-    /// Since when the coordinator has an open transaction of an id.
+    /// The event since which the coordinator has an open transaction of an id.
     pub(crate) fn open_since(&self, id: &str) -> Option<u64> {
         self.open.get(id).copied()
     }
 
-    /// The ids of which the coordinator has an open transaction.
+    /// The ids with an open transaction at the coordinator.
     pub(crate) fn open(&self) -> impl Iterator<Item = &str> {
         self.open.keys().map(String::as_str)
     }
@@ -166,8 +167,8 @@ impl Transactions {
         own.filter_map(|producer| producer.all.last())
     }
 
-    /// Whether another producer may do something with the id of this one: any but those that were initialized, or had
-    /// crashed, before this one asked to be, which are fenced.
+    /// Whether another producer may be using this one's id. Not counted are producers that were initialized, or had
+    /// crashed, before this one called `init_transactions`: those are fenced.
     pub(crate) fn may_be_used_by_others(&self, producer: ProducerIndex) -> bool {
         let Some(own) = self.producers.get(producer) else {
             return false;
@@ -183,7 +184,7 @@ impl Transactions {
         })
     }
 
-    /// Whether another producer has the same id and was initialized, or asked to be.
+    /// Whether another producer with the same id has called `init_transactions`.
     pub(crate) fn has_rivals(&self, producer: ProducerIndex) -> bool {
         let own = self.id(producer);
         let mut others = self.producers.iter().enumerate();
@@ -233,7 +234,7 @@ impl Transactions {
                     own.crashed = own.crashed.or(Some(number));
                 }
             }
-            // Another cluster knows of no transaction.
+            // The new cluster knows no transactions.
             What::FaultBegins { fault } if self.rebuilds.contains(fault) => self.open.clear(),
             _ => {}
         }
@@ -335,11 +336,11 @@ impl Transactions {
 /// A place in a log at which a record can be read.
 pub(crate) struct Seen<'f> {
     pub(crate) batch: &'f Batch,
-    /// The end of its transaction.
+    /// The marker of its transaction.
     pub(crate) marker: Option<Marker>,
 }
 
-/// Where a consumer sees a record that reads what is committed.
+/// Places at which a `read_committed` consumer sees a record.
 pub(crate) fn seen<'f>(
     facts: &'f Facts,
     record: &'f RecordFacts,
@@ -361,7 +362,7 @@ pub(crate) fn seen<'f>(
     })
 }
 
-/// Whether brokers have lost what they had of a record, or what they knew of its producer: then nothing is promised.
+/// Whether brokers have lost the record or the state of its producer, so that nothing is promised.
 pub(crate) fn is_lost(facts: &Facts, record: &RecordFacts) -> bool {
     record.copies.iter().any(|copy| {
         let log = facts.logs.batches[copy.batch].log;
@@ -370,11 +371,11 @@ pub(crate) fn is_lost(facts: &Facts, record: &RecordFacts) -> bool {
     })
 }
 
-/// Whether nothing is promised of a transaction, by no fault of its producer's:
-/// - all that is known of transactions was lost after it was begun, with the cluster;
-/// - the coordinator ended it before anybody asked for that, and a fault has held requests back: one to end the transaction
-///   before, that was made again meanwhile, came late. Only epochs of their own tell transactions apart (KIP-890, from
-///   `transaction.version` 2 on).
+/// Whether nothing is promised of a transaction, without its producer being at fault:
+/// - its state was lost with the whole cluster after it had begun;
+/// - the coordinator ended it before that was requested, and a fault has delayed requests: a request to end the
+///   previous transaction, repeated meanwhile, arrived late. Only an epoch of its own for each transaction tells them
+///   apart (KIP-890, `transaction.version` 2).
 pub(crate) fn is_beyond_promise(facts: &Facts, transaction: &Transaction) -> bool {
     let is_lost = facts.faults.begun().any(|begun| {
         let since = begun
@@ -397,12 +398,12 @@ pub(crate) fn is_beyond_promise(facts: &Facts, transaction: &Transaction) -> boo
     is_lost || ends.is_some_and(|ends| ends.iter().any(comes_late))
 }
 
-/// Whether a fault had held requests of a producer back by an event, so that one which was made again meanwhile may come
-/// late. Late answers do, as brokers look at the requests of a connection one after the other.
+/// Whether a fault had delayed requests of a producer by an event, so that a repeated request may arrive late. Late
+/// responses have that effect too, since brokers process the requests of a connection one after the other.
 ///
-/// So does throttling: brokers do not read from a connection that is to wait. But clients give it that time, so what is held
-/// back is made again only if the connection broke meanwhile, or was given up because the answer that tells of the
-/// throttling was itself held back for longer than `request.timeout.ms`, as brokers before 2.0 do (KIP-219).
+/// So does throttling: brokers do not read from a throttled connection. But clients add the throttle time to their
+/// wait, so a delayed request is repeated only if the connection broke meanwhile, or was given up because the response
+/// with the throttle time was itself delayed for longer than `request.timeout.ms`, as brokers before 2.0 do (KIP-219).
 pub(crate) fn has_held_back(facts: &Facts, producer: ProducerIndex, by: u64) -> bool {
     let begun = || {
         let begun = facts.faults.begun();
@@ -442,8 +443,9 @@ fn breaks_connections(fault: &Fault) -> bool {
     )
 }
 
-/// Whether a batch came to its log after the coordinator had ended its transaction. Brokers before 3.6, and those that
-/// do not verify, take it as the beginning of the producer's next one (KAFKA-14402, KIP-890): it is up to them.
+/// Whether a batch was written after the coordinator had ended its transaction. Brokers before 3.6, and later ones
+/// without verification, take it as the beginning of the producer's next transaction (KAFKA-14402, KIP-890), which a
+/// producer cannot prevent.
 pub(crate) fn is_late(facts: &Facts, transaction: &Transaction, batch: &Batch) -> bool {
     let known = &facts.transactions;
     let id = known
@@ -452,7 +454,7 @@ pub(crate) fn is_late(facts: &Facts, transaction: &Transaction, batch: &Batch) -
     id.is_some_and(|id| known.ended_between(id, transaction.begun, batch.written))
 }
 
-/// Whether a broker may have been told to call a record written that is not.
+/// Whether a broker may have been told to acknowledge a record that it did not write.
 pub(crate) fn is_lied_about(facts: &Facts, record: &RecordFacts) -> bool {
     facts.faults.may_have_called_duplicate(record)
 }

@@ -1,11 +1,10 @@
-//! Who a producer takes for a broker.
+//! Rule: a TLS handshake completes only with a trusted broker.
 
 use super::facts::Facts;
 use super::{Found, Rule};
 use crate::events::{Event, What, Who};
 
-/// A handshake of TLS comes to its end only with a broker whose certificate is valid, for its name, and of the authority
-/// that is trusted.
+/// The broker's certificate has to be valid now, for its host name, and issued by the trusted authority.
 pub(super) struct Trust;
 
 impl Rule for Trust {
@@ -18,7 +17,7 @@ impl Rule for Trust {
                 Who::Broker(node) => node,
                 _ => -1,
             };
-            let text = format!("broker {node} was trusted with a certificate that is not right");
+            let text = format!("broker {node} was trusted with an invalid certificate");
             found.add("trust", event.at, text);
         }
     }
@@ -30,7 +29,7 @@ mod tests {
     use crate::checker::story::Story;
 
     #[test]
-    fn a_handshake_with_a_broker_that_must_not_be_trusted_is_found() {
+    fn a_handshake_with_an_untrusted_broker_is_caught() {
         let mut story = Story::new(Trust);
         let handshake = |is_trusted| What::Handshake {
             is_newest: true,

@@ -1,4 +1,4 @@
-//! While nothing is wrong no transaction fails, and when all is right again every call comes to its end.
+//! Rules for transactions without faults, and after the healing.
 
 use std::collections::BTreeMap;
 use std::mem::{Discriminant, discriminant};
@@ -9,40 +9,41 @@ use super::isolation::recovery;
 use super::{Found, Glance, Rule};
 use crate::events::{Call, Event, Outcome, ProducerIndex, What, Who};
 
-/// Transactional calls come to nothing else than success, a time-out, or a refusal as they are not for the state, if
-/// - no fault has begun, and the producer does not give up connections on which nothing is wrong;
+/// Transactional calls end only with success, a time-out, or a refusal because of the state, if
+/// - no fault has begun, and the producer does not give up healthy connections;
 /// - no other producer has asked for the same transactional id;
-/// - the transaction has not gone on for as long as `transaction.timeout.ms`, or nearly;
-/// - no record of the producer has failed or was refused since it began;
-/// - and nobody has closed the producer.
+/// - the transaction is younger than `transaction.timeout.ms`, with some margin;
+/// - no record of the producer has failed or was refused since the transaction began;
+/// - nobody has closed the producer.
 #[derive(Default)]
 pub(super) struct Undisturbed {
-    /// When a record of a producer failed last, or was refused; events.
+    /// The event at which a record of a producer last failed or was refused.
     failures: BTreeMap<ProducerIndex, u64>,
-    /// When a producer began its last transaction.
+    /// The time at which a producer began its last transaction.
     begun: BTreeMap<ProducerIndex, Duration>,
-    /// Failures that may turn out to have a reason: whose, since which event the reason may be, and when.
+    /// Failures that a later event may still explain: the producer, the event from which an explanation counts, the
+    /// time, and the text.
     open: Vec<(ProducerIndex, u64, Duration, String)>,
 }
 
-/// When all is healed, a transactional call that has the time for everything that could have to recover does not time
-/// out; nor do several of them, each of which picks up what the one before has begun, and that have it together.
+/// After the healing a transactional call does not time out if it had enough time for everything to recover; nor do
+/// repetitions of it that had enough time together, since each resumes the operation of the one before.
 #[derive(Default)]
 pub(super) struct EndsAfterHealing {
-    /// Since when each producer is asked for what it was asked for last.
+    /// The call that each producer repeats, and since when.
     asked: BTreeMap<ProducerIndex, (Discriminant<Call>, Moment)>,
 }
 
-/// While nothing is wrong, and somebody waits for the end of a transaction, the sender does not sleep for longer than an answer, a
-/// pause between attempts or the packing of a batch takes: whoever ends what it waits for wakes it.
+/// Without faults, while a transaction's end is awaited, the sender does not sleep for longer than a response, a
+/// back-off or the packing of a batch takes: whatever completes the awaited work wakes it.
 ///
-/// Nothing is wrong where no fault has begun, no other producer uses the id, and no connection is given up on which nothing is
-/// wrong.
+/// Applies while no fault has begun, no other producer uses the id, and the producer does not give up healthy
+/// connections.
 #[derive(Default)]
 pub(super) struct Awake {
-    /// Since when the end of a transaction is awaited.
+    /// Since when the end of a transaction has been awaited.
     awaited: BTreeMap<ProducerIndex, Moment>,
-    /// When a sender came to wait last.
+    /// When a sender last began to wait.
     steps: BTreeMap<ProducerIndex, Moment>,
 }
 
@@ -110,7 +111,7 @@ impl Rule for Undisturbed {
         match &event.what {
             What::RecordRefused { record, .. } => self.note(facts, *record),
             What::FutureTold { record, outcome } | What::CallbackRan { record, outcome } => {
-                // That the transaction has failed is no reason for that.
+                // `TransactionAborted` follows from a failed transaction, so it does not explain the failure.
                 let is_reason = matches!(
                     outcome,
                     Outcome::Failed(failure) if failure.kind != "TransactionAborted"
@@ -134,10 +135,7 @@ impl Rule for Undisturbed {
                 };
                 let is_failure = matches!(kind, "Abortable" | "Fatal" | "Fenced" | "Closed");
                 if is_failure && self.is_undisturbed(facts, producer, event.at) {
-                    let text = format!(
-                        "{:?} came to {returned:?}, and nothing was wrong",
-                        call.what
-                    );
+                    let text = format!("{:?} returned {returned:?} without any fault", call.what);
                     let last = facts.transactions.last_of(producer);
                     let since = last.map_or(0, |last| last.begun);
                     self.open.push((producer, since, event.at, text));
@@ -149,7 +147,7 @@ impl Rule for Undisturbed {
 
     fn end(&mut self, facts: &Facts, _: &Glance, found: &mut Found) {
         for (producer, since, at, text) in self.open.drain(..) {
-            // What became of a record may be told later, or to nobody.
+            // The outcome of a record may be reported later, or never.
             let is_reason = |record: &RecordFacts| {
                 let is_acknowledged = matches!(record.outcome, Some(Outcome::Acknowledged { .. }));
                 record.producer == producer && record.offered.event > since && !is_acknowledged
@@ -184,7 +182,7 @@ impl Undisturbed {
         let begun = self.begun.get(&producer).copied().unwrap_or_default();
         let took = at.saturating_sub(begun) + Duration::from_millis(10);
         let is_right = settings.transaction_timeout.is_some_and(|timeout| {
-            // `transaction.max.timeout.ms` of brokers.
+            // The default of the brokers' `transaction.max.timeout.ms`.
             timeout <= Duration::from_secs(15 * 60) && took < timeout
         });
         facts.faults.begun().next().is_none()
@@ -213,7 +211,7 @@ impl Rule for EndsAfterHealing {
         };
         match returned.kind() {
             Some("TimedOut") => {}
-            // Not for the state: that one is asked for something is as it was.
+            // A call that the state does not allow does not change what is being waited for.
             Some("WrongState" | "Misuse") => return,
             _ => {
                 self.asked.remove(&producer);
@@ -238,7 +236,7 @@ impl Rule for EndsAfterHealing {
         let had = facts.since(asked.1);
         if had > needed {
             let text = format!(
-                "{:?} of producer {producer} timed out, {had:?} after it was asked for, with all healed",
+                "{:?} of producer {producer} timed out {had:?} after the first call, after the healing",
                 call.what
             );
             found.add("ends after healing", event.at, text);
@@ -246,7 +244,7 @@ impl Rule for EndsAfterHealing {
     }
 }
 
-/// The transactional call that has ended.
+/// The transactional call that has just returned.
 fn ended(facts: &Facts) -> Option<&CallFacts> {
     let ended = facts.ended_call.as_ref();
     ended.filter(|call| call.what.is_transactional())
@@ -260,7 +258,7 @@ mod tests {
     use crate::scenario::Fault;
 
     #[test]
-    fn a_sender_that_sleeps_while_an_end_is_awaited_is_found_while_nothing_is_wrong() {
+    fn a_sender_that_sleeps_while_a_transactions_end_is_awaited_is_caught() {
         for (slept_ms, is_wrong, expected) in
             [(100, false, 0), (60_000, false, 1), (60_000, true, 0)]
         {
@@ -285,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_transaction_that_fails_and_nothing_is_wrong_is_found() {
+    fn a_transaction_that_fails_without_faults_is_caught() {
         for (reason, expected) in [
             ("", 1),
             ("fault", 0),
@@ -323,7 +321,7 @@ mod tests {
     ];
 
     #[test]
-    fn a_call_that_times_out_when_all_is_healed_is_found_if_it_had_the_time() {
+    fn a_call_that_times_out_after_the_healing_with_enough_time_is_caught() {
         for (is_healed, after_ms, expected) in
             [(true, 60_000, 1), (true, 5_000, 0), (false, 60_000, 0)]
         {
@@ -342,8 +340,7 @@ mod tests {
     }
 
     #[test]
-    fn calls_that_time_out_over_and_over_when_all_is_healed_are_found_if_they_had_the_time_together()
-     {
+    fn repeated_time_outs_after_the_healing_with_enough_time_together_are_caught() {
         for (between, expected) in [(None, 1), (Some("WrongState"), 1), (Some("Abortable"), 0)] {
             let mut story = Story::with(EndsAfterHealing::default(), SHORT, &[]);
             story.world(What::Healed);

@@ -1,11 +1,11 @@
-//! A transaction is seen whole or not at all.
+//! Rule: a transaction is visible as a whole or not at all.
 
 use super::facts::Facts;
 use super::transactions::{Told, is_beyond_promise, is_late, is_lied_about, is_lost, seen};
 use super::{Found, Glance, Rule};
 
-/// Of a transaction of whose end nobody was told, or whose commit ended in doubt, a consumer that reads what is
-/// committed sees every record that was taken, or none.
+/// Applies to transactions whose end was never reported or whose commit ended in doubt: a `read_committed` consumer
+/// sees every accepted record or none.
 ///
 /// Excused as in `committed.rs`.
 pub(super) struct Whole;
@@ -31,7 +31,7 @@ impl Rule for Whole {
             }
             if let (Some(shown), Some(hidden)) = (shown, hidden) {
                 let text = format!(
-                    "{shown} is seen and {hidden} is not, of {}",
+                    "{shown} is visible and {hidden} is not, of {}",
                     transaction.name()
                 );
                 found.add(RULE, last.at, text);
@@ -46,7 +46,7 @@ mod tests {
     use crate::checker::story::{Story, Transactional};
 
     #[test]
-    fn a_transaction_in_doubt_that_is_seen_in_part_is_found() {
+    fn a_partly_visible_transaction_in_doubt_is_caught() {
         for (first, second, expected) in [
             (true, true, 0),
             (false, false, 0),
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_was_taken_and_never_written_is_missing_in_what_is_seen() {
+    fn an_accepted_record_that_was_never_written_breaks_a_visible_transaction() {
         let mut story = Story::transactional(Whole);
         story.begins_transaction();
         story.send(0, "t", 0);

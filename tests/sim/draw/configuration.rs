@@ -1,9 +1,10 @@
-//! The configuration of a producer: from 0 to the largest value that is legal, always one that is accepted.
+//! Generator of producer configurations: values from 0 to the largest legal one, in combinations that the library
+//! accepts.
 //!
-//! Most keys keep their default or have a usual value; now and then one has an extreme one. Then two passes over
-//! what was drawn: [`settle`](Numbers::settle) bounds what a run would otherwise wait for without end (a broker that
-//! is never connected to again, together with records that never expire), and [`agree`](Numbers::agree) makes the
-//! keys fit each other, as the library demands.
+//! Most keys keep their default or get a usual value; some get an extreme one. Two passes follow:
+//! [`settle`](Numbers::settle) bounds waits that would never end in a run (such as a broker that is never reconnected
+//! to, together with records that never expire), and [`agree`](Numbers::agree) makes keys consistent with each other,
+//! as the library demands.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,12 +13,12 @@ use crate::scenario::{Brokers, Network};
 
 pub(super) struct Key {
     pub(super) name: &'static str,
-    /// Negative where a key has none.
+    /// Negative if the key has no default.
     default: i64,
     pub(super) least: i64,
     pub(super) most: i64,
     usual: (u64, u64),
-    /// How often it has a usual value rather than its default, in percent.
+    /// How often the key gets a usual value instead of its default, in percent.
     given: u32,
 }
 
@@ -83,7 +84,7 @@ pub(super) const KEYS: [Key; 19] = [
     key(TRIGGER, 300_000, (0, LONG), (500, 60_000), 30),
 ];
 
-/// Codecs of this build.
+/// The codecs of this build.
 pub(super) const CODECS: &[&str] = &[
     "none",
     #[cfg(feature = "gzip")]
@@ -102,29 +103,29 @@ pub(super) const PARTITIONERS: [&str; 3] = [
     "org.apache.kafka.clients.producer.UniformStickyPartitioner",
 ];
 
-/// Longer than this is not waited for, unless it is sure to end.
+/// The longest wait that a run accepts, unless the wait is sure to end.
 const PATIENCE_MS: i64 = 60_000;
 
-/// What the rest of a scenario has to know of a configuration.
+/// Properties of a configuration that the other generators depend on.
 #[derive(Debug, Clone)]
 pub(super) struct Facts {
     pub(super) batch_size: u64,
     pub(super) max_request_size: u64,
     pub(super) buffer_memory: u64,
     pub(super) max_block_ms: u64,
-    /// Batches are not sent by themselves in a time that a run can wait for.
+    /// Batches are sent by linger later than a run can wait.
     pub(super) lingers_for_ever: bool,
-    /// Records or calls wait for longer than a run may take, if what they wait for does not come.
+    /// Records or calls may wait longer than a run may take, if what they wait for does not happen.
     pub(super) patient: bool,
-    /// A connection that is never made is never given up.
+    /// A connection attempt without a response is never given up.
     pub(super) connects_for_ever: bool,
-    /// Hardly a record can be delivered with it.
+    /// The time-outs or sizes are too small for nearly every record.
     pub(super) hopeless: bool,
     pub(super) all_acks: bool,
     pub(super) rebootstraps: bool,
 }
 
-/// The keys that are numbers; those that are not in it have their default.
+/// Numeric keys; those that are missing have their default.
 struct Numbers {
     given: BTreeMap<&'static str, i64>,
     extreme: BTreeSet<&'static str>,
@@ -173,11 +174,11 @@ pub(super) fn configuration(
     (config, facts)
 }
 
-/// There and back on a connection that is made for it.
+/// Time for a request and its response on a new connection, in microseconds.
 fn answer_us(network: &Network, brokers: &Brokers) -> u64 {
     let journeys = match &brokers.tls {
         None => 6,
-        // A turn of a handshake is some pieces where there is little room.
+        // With small buffers a flight of the handshake takes several pieces.
         Some(_) if network.capacity < 4_096 => 40,
         Some(_) => 10,
     };
@@ -187,7 +188,7 @@ fn answer_us(network: &Network, brokers: &Brokers) -> u64 {
 impl Numbers {
     fn draw(dice: &mut Dice) -> Self {
         let mut given = BTreeMap::new();
-        // Some seeds leave nearly all as it is, some change nearly all.
+        // The share of keys that are set differs by seed, from nearly none to nearly all.
         let percent = dice.within(20..=150) as u32;
         for key in &KEYS {
             let bounds = matches!(key.name, BLOCK | DELIVERY | REQUEST);
@@ -241,9 +242,9 @@ impl Numbers {
         }
     }
 
-    /// Bounds what would not end; says whether hardly a record can be delivered.
+    /// Bounds endless waits. Returns whether nearly every record must fail.
     fn settle(&mut self, network: &Network, brokers: &Brokers) -> bool {
-        // There and back, with a connection made, its versions asked for, and something in between.
+        // Connecting, ApiVersions, and the request itself, with some time to spare.
         let answer_ms = (answer_us(network, brokers) / 1000 + 20) as i64;
         for name in [DELIVERY, REQUEST, SETUP, SETUP_MAX] {
             if !self.extreme.contains(name) {
@@ -270,7 +271,7 @@ impl Numbers {
             self.at_most(LINGER, 100);
             self.at_most(REQUEST, 2_000);
             self.at_most(DELIVERY, 10_000);
-            // Each record may wait for it, one after the other.
+            // Records without metadata wait for it one after the other.
             self.at_most(BLOCK, 200);
         }
         let waits = [BLOCK, DELIVERY, LINGER]
@@ -278,20 +279,20 @@ impl Numbers {
             .map(|name| self.get(name))
             .max()
             .unwrap_or_default();
-        // Each look at the cluster is some events.
+        // Each metadata refresh takes several events.
         if waits > 10 * PATIENCE_MS {
             self.at_least(AGE, 300_000);
         } else if waits > PATIENCE_MS {
             self.at_least(AGE, 1_000);
         }
-        // What is not answered is given up with its connection, then.
+        // Without a request time-out, an unanswered request ends with its idle connection.
         if self.get(REQUEST) > 10 * PATIENCE_MS && !(0..=540_000).contains(&self.get(IDLE)) {
             self.set(IDLE, 540_000);
         }
         hopeless
     }
 
-    /// As the library demands.
+    /// Makes keys consistent, as the library demands.
     fn agree(&mut self) {
         let linger = self.get(LINGER).min(INT);
         let least = (linger + self.get(REQUEST)).min(INT);
@@ -306,20 +307,20 @@ impl Numbers {
                 self.set(BUFFER, self.get(BATCH) * batches);
             }
         }
-        // Few batches of 2 GiB at a time.
+        // At most two batches of 2 GiB.
         if self.get(BATCH) == INT && self.get(BUFFER) > 2 * INT {
             self.set(BUFFER, 2 * INT);
         }
     }
 
-    /// As the library raises it where it is not given.
+    /// `delivery.timeout.ms`, raised as the library raises it if it is not set.
     fn delivery(&self) -> i64 {
         let linger = self.get(LINGER).min(INT);
         self.get(DELIVERY).max(linger + self.get(REQUEST)).min(INT)
     }
 }
 
-/// How records are made sure of; whether by `acks=all`.
+/// Draws `acks` and idempotence. Returns whether the result is `acks=all`.
 fn acks(
     dice: &mut Dice,
     brokers: &Brokers,
@@ -328,7 +329,7 @@ fn acks(
 ) -> bool {
     const ACKS: &str = "acks";
     const IDEMPOTENCE: &str = "enable.idempotence";
-    // Brokers before 0.11 do not know of numbered batches: nothing gets through.
+    // Brokers before 0.11 reject idempotent producers, so no record gets through.
     let old = brokers.release.starts_with("V0_10");
     let (idempotent, acks) = if old && dice.percent(92) {
         dice.weighted(&[(40, (false, "all")), (40, (false, "1")), (20, (false, "0"))])
@@ -364,7 +365,7 @@ fn codec(dice: &mut Dice, brokers: &Brokers, config: &mut BTreeMap<&'static str,
         return;
     }
     let codec = *dice.pick(CODECS);
-    // It came with 2.1; before, every batch of it is refused.
+    // Zstd is known since 2.1; older brokers refuse each such batch.
     let known = matches!(&*brokers.release, "V2_1" | "V2_4" | "V3_0");
     if codec == "zstd" && !known && dice.percent(90) {
         return;

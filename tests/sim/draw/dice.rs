@@ -1,11 +1,11 @@
-//! Random numbers of a seed. Whole numbers only, so that a seed draws the same in every build.
+//! Random numbers of a seed. Integers only, so that a seed draws the same in every build.
 
 use std::ops::RangeInclusive;
 
 pub(crate) struct Dice(fastrand::Rng);
 
 impl Dice {
-    /// Each subject throws dice of its own: what one of them draws more or less moves nothing in the others.
+    /// A generator for one subject. Each subject has its own, so that a change in one does not shift the others.
     pub(crate) fn new(seed: u64, subject: &str) -> Self {
         let mut mixed = seed ^ 0x9e37_79b9_7f4a_7c15;
         for byte in subject.bytes() {
@@ -26,7 +26,7 @@ impl Dice {
         self.0.u64(range)
     }
 
-    /// Small numbers as often as large ones: each power of two of the range has the same chance.
+    /// Log-uniform: each power of two in the range is equally likely.
     pub(crate) fn spread(&mut self, range: RangeInclusive<u64>) -> u64 {
         let (least, most) = (*range.start(), *range.end());
         let bits = |n: u64| 64 - n.leading_zeros();
@@ -44,7 +44,7 @@ impl Dice {
         &of[self.0.usize(0..of.len())]
     }
 
-    /// One of these, each as often as its weight says.
+    /// One of the values, by weight.
     pub(crate) fn weighted<T: Clone>(&mut self, of: &[(u32, T)]) -> T {
         let mut left = self.0.u32(0..of.iter().map(|(weight, _)| weight).sum());
         for (weight, what) in of {
@@ -56,7 +56,7 @@ impl Dice {
         unreachable!("the weights add up to what was drawn from")
     }
 
-    /// Some of these: what a swarm of tests takes part in is drawn for each test anew.
+    /// A random subset (swarm testing).
     pub(crate) fn some_of<T: Clone>(&mut self, of: &[T], percent: u32) -> Vec<T> {
         of.iter()
             .filter(|_| self.percent(percent))

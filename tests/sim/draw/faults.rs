@@ -1,4 +1,4 @@
-//! What goes wrong, and when.
+//! Generator of faults: their kinds, times and durations.
 
 use super::Weather;
 use super::configuration::Facts;
@@ -36,7 +36,7 @@ enum Kind {
     WallClock,
 }
 
-/// All kinds, and how often they come relative to each other.
+/// All kinds, with their relative frequency.
 const KINDS: [(u32, Kind); 26] = [
     (6, Kind::Slow),
     (10, Kind::Cut),
@@ -66,28 +66,28 @@ const KINDS: [(u32, Kind); 26] = [
     (3, Kind::WallClock),
 ];
 
-/// What an answer means to a producer.
+/// Class of an error code, by its meaning to a producer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
-    /// Trying again may do.
+    /// A retry may succeed.
     Retriable,
-    /// The picture of the cluster is old.
+    /// The metadata is stale.
     Stale,
-    /// It may have been written.
+    /// The batch may have been written.
     Ambiguous,
     TooLarge,
-    /// The record, or its topic, is not wanted.
+    /// The record or its topic is refused.
     Refused,
-    /// Of single records, where the version tells which.
+    /// Errors of single records, if the version has them.
     PerRecord,
     Authorization,
-    /// A broker's idea of numbers is another.
+    /// Producer id, epoch or sequence number differ from the broker's state.
     Sequence,
-    /// Nothing can be sent any more.
+    /// Fatal to the producer.
     EndsProducer,
-    /// The broker itself does not know.
+    /// An internal error of the broker.
     Server,
-    /// No code of Kafka's.
+    /// A code that Kafka does not have.
     Unknown,
 }
 
@@ -152,7 +152,7 @@ impl Faults<'_> {
         faults
     }
 
-    /// Those that only TLS can have: drawn apart, so that all others are what they would be without.
+    /// Draws TLS faults, with random numbers of their own, so that the rest of a scenario does not depend on TLS.
     pub(super) fn draw_of_tls(&self, dice: &mut Dice) -> Vec<TimedFault> {
         if self.brokers.tls.is_none() || dice.percent(30) {
             return Vec::new();
@@ -164,7 +164,7 @@ impl Faults<'_> {
         };
         let mut faults = Vec::new();
         for _ in 0..count {
-            // Many connections are made once, at the beginning.
+            // Many connections are made only once, at the start.
             let at_ms = if dice.percent(35) {
                 dice.within(0..=5)
             } else {
@@ -215,10 +215,11 @@ impl Faults<'_> {
         }
     }
 
-    /// Whether the producers of this scenario come to an end with it, and there is something that it could do.
+    /// Whether a fault of this kind can have an effect, and whether the scenario can still complete with it.
     fn may_be(&self, kind: Kind) -> bool {
         match kind {
-            // Who tries the brokers that are known for ever does so in vain, and only time-outs end it.
+            // With `metadata.recovery.strategy=none` the old addresses are retried for ever, and only time-outs end the
+            // records.
             Kind::MoveBrokers => {
                 self.brokers.by_name
                     && self
@@ -244,7 +245,7 @@ impl Faults<'_> {
 
     fn add(&self, dice: &mut Dice, kind: Kind, longest_ms: u64, faults: &mut Vec<TimedFault>) {
         let fault = self.fault(dice, kind);
-        // What is asked once, when a producer or a connection begins, has to meet it there.
+        // Requests that are sent once, at the start of a producer or a connection, need an early fault.
         let early = match &fault {
             Fault::Error { request, .. } | Fault::Lose { request, .. } => match request {
                 Api::InitProducerId => 60,
@@ -283,7 +284,7 @@ impl Faults<'_> {
             Some(dice.spread(5..=longest_ms))
         };
         if let Fault::DeleteTopic { topic } = &fault {
-            // Who waits for ever waits for its coming back.
+            // A producer without a time-out waits until the topic is back.
             if self.is_patient() || dice.percent(70) {
                 faults.push(TimedFault {
                     at_ms: at_ms + dice.spread(1..=longest_ms),
@@ -441,7 +442,7 @@ impl Faults<'_> {
                     Class::Retriable | Class::Stale | Class::Ambiguous => 12,
                     Class::EndsProducer => 2,
                     Class::Refused => 9,
-                    // The producer ends with it, before it has sent anything.
+                    // Fatal to the producer before it has sent anything.
                     _ if request == Api::InitProducerId => 2,
                     _ => 4,
                 };
@@ -450,7 +451,7 @@ impl Faults<'_> {
             .collect();
         let (class, codes) = dice.weighted(&classes);
         let code = *dice.pick(codes);
-        // What ends records or producers comes seldom more than a few times; some come as long as the fault lasts.
+        // Fatal errors of records or producers are mostly limited to a few; some last as long as the fault.
         let counted = match class {
             Class::Retriable | Class::Stale | Class::Ambiguous => 70,
             _ => 93,
@@ -473,13 +474,13 @@ impl Faults<'_> {
         }
     }
 
-    /// A broker that writes says nothing that means that it did not.
+    /// Excludes a combination that real brokers do not have: the write is applied, and the error says that it was not.
     fn may_have_written(&self, dice: &mut Dice, request: Api, code: i16) -> bool {
         if request != Api::Produce {
             return false;
         }
         match code {
-            // A repeat is one only of what was written.
+            // Only a batch that was written can be a duplicate.
             46 => true,
             7 | 20 | 56 | -1 => dice.percent(50),
             3 | 5 | 6 | 9 | 13 | 74 | 75 => {
@@ -489,7 +490,7 @@ impl Faults<'_> {
         }
     }
 
-    /// Now and then one that is not there.
+    /// A node; now and then one that does not exist.
     fn node(&self, dice: &mut Dice) -> i32 {
         let one_too_many = u64::from(dice.percent(2));
         dice.within(0..=u64::from(self.brokers.nodes) - 1 + one_too_many) as i32
@@ -501,7 +502,8 @@ impl Faults<'_> {
         (topic.to_owned(), partition as i32)
     }
 
-    /// As many as before, more or fewer; not fewer where somebody would wait for ever for one of those.
+    /// The partition count of a recreated topic: the same, more or fewer; not fewer if somebody would wait for a lost
+    /// partition for ever.
     fn partitions_again(&self, dice: &mut Dice, name: &str) -> u16 {
         let before = self.topics.partitions(name);
         match dice.within(0..=3) {
@@ -513,7 +515,7 @@ impl Faults<'_> {
     }
 }
 
-/// The same of another node.
+/// The same fault for another node.
 fn at_node(fault: &Fault, at: i32) -> Fault {
     let mut fault = fault.clone();
     if let Fault::WrongCertificate { node, .. }

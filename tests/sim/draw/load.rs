@@ -1,5 +1,5 @@
-//! What the threads of the application do: records in bursts, spread over the time in which things go wrong and
-//! some time after it; between them calls of every kind.
+//! Generator of the application's load: bursts of records during the faults and some time after them, and calls of
+//! every kind between the bursts.
 
 use super::configuration::Facts;
 use super::dice::Dice;
@@ -7,16 +7,16 @@ use super::plugins::Plugins;
 use super::topics::Topics;
 use crate::scenario::{Burst, How, Network, Op, Thread};
 
-/// Each seed sends this many records at least.
+/// Minimum number of records of a seed.
 pub(crate) const RECORDS: u32 = 500;
 
-/// A value says which record it is, and a bit more.
+/// Minimum size of a value: the record's number and a few bytes.
 pub(crate) const LEAST_SIZE: u32 = 12;
 
-/// How long a thread waits in all for topics that are not there.
+/// Total time that a thread waits for topics that do not exist.
 const PATIENCE_MS: u64 = 5_000;
 
-/// How many records each producer sends. One that can hardly deliver any has a small part, if there are others.
+/// Number of records of each producer. One that can hardly deliver any gets a small share, if there are others.
 pub(super) fn shares(dice: &mut Dice, facts: &[Facts]) -> Vec<u32> {
     let total = if dice.percent(5) {
         dice.within(900..=1_800)
@@ -37,7 +37,7 @@ pub(super) fn shares(dice: &mut Dice, facts: &[Facts]) -> Vec<u32> {
     divide(total as u32, &weights)
 }
 
-/// In these parts, rounded up.
+/// Divides the total by weights, rounded up.
 fn divide(total: u32, weights: &[u64]) -> Vec<u32> {
     let sum: u64 = weights.iter().sum();
     weights
@@ -51,12 +51,12 @@ pub(super) struct Load<'a> {
     pub(super) network: &'a Network,
     pub(super) topics: &'a Topics,
     pub(super) plugins: &'a Plugins,
-    /// Brokers before 0.11 know none.
+    /// Brokers before 0.11 have no headers.
     pub(super) has_headers: bool,
     pub(super) heal_at_ms: u64,
 }
 
-/// What the threads of one producer are like.
+/// Habits of the threads of one producer.
 struct Habits {
     calls: Vec<Between>,
     /// How often there is a call between two bursts, in percent.
@@ -84,16 +84,16 @@ enum Between {
     Partitions,
 }
 
-/// How a producer ends.
+/// How the application ends with a producer.
 #[derive(Clone, Copy, PartialEq)]
 enum End {
     /// The last thread closes it.
     Closed,
-    /// All threads let go of it.
+    /// All threads drop their handles.
     Dropped,
-    /// Any thread may close it, whatever the others are doing.
+    /// Any thread may close it while the others are in calls.
     Raced,
-    /// Nobody cares.
+    /// It is left open.
     Left,
 }
 
@@ -112,7 +112,7 @@ impl Load<'_> {
     }
 
     fn thread(&self, dice: &mut Dice, habits: &Habits, records: u32, last: bool) -> Thread {
-        // A part of the load comes when all is well again.
+        // Some of the load comes after the healing.
         let busy_ms = self.heal_at_ms * dice.within(40..=140) / 100;
         let bursts = self.bursts(dice, habits, records, busy_ms);
         let hurries = dice.percent(8);
@@ -150,7 +150,7 @@ impl Load<'_> {
             let count = (dice.spread(habits.burst.0..=habits.burst.1) as u32).min(left);
             left -= count;
             let large = dice.percent(habits.large);
-            // One or two large ones suffice to meet a limit.
+            // One or two large records suffice to reach a limit.
             if large && count > 3 {
                 left += count - 3;
             }
@@ -196,7 +196,7 @@ impl Load<'_> {
         bursts
     }
 
-    /// About as large as something allows.
+    /// A size near one of the limits that apply.
     fn large(&self, dice: &mut Dice, topic: &str) -> u32 {
         let limits = [
             self.facts.batch_size,
@@ -204,7 +204,7 @@ impl Load<'_> {
             self.facts.buffer_memory,
             u64::from(self.topics.limit(topic).unwrap_or(1 << 20)),
         ];
-        // What takes the network thousands of events shows nothing that less does not show.
+        // Larger records take thousands of network events without finding more.
         let most = match self.network.capacity as u64 {
             capacity if self.network.splits => (capacity * 8).min(8 << 10),
             capacity => capacity.saturating_mul(32).min(1 << 20),
@@ -212,7 +212,7 @@ impl Load<'_> {
         let limit = *dice.pick(&limits);
         let around = match dice.within(0..=3) {
             0 => limit,
-            // What surrounds a record in a batch and a request.
+            // Near the overhead of a batch and a request.
             1 => limit.saturating_sub(dice.within(0..=120)),
             2 => limit.saturating_add(dice.within(1..=20)),
             _ => limit / 2,
@@ -225,8 +225,8 @@ impl Load<'_> {
         around.min(most).max(u64::from(LEAST_SIZE)) as u32
     }
 
-    /// A few records to where there is no topic or no partition. A thread waits for each up to `max.block.ms`, and
-    /// not for long in all.
+    /// A few records to a topic or partition that does not exist. A thread waits for each up to `max.block.ms`, and not
+    /// long in total.
     fn stray(&self, dice: &mut Dice, patience_ms: &mut u64, ops: &mut Vec<Op>) {
         if let (Some(topic), true) = (self.topics.illegal(dice), dice.percent(50)) {
             ops.push(stray(dice, topic, None, 1..=3));
@@ -290,7 +290,7 @@ impl Load<'_> {
         }
     }
 
-    /// Nobody else would send what lingers for ever, and then nothing would come of a wait.
+    /// A flush before a wait: a batch that lingers for ever would otherwise not be sent, and the wait would never end.
     fn flush_first(&self, timeout_ms: Option<u64>, ops: &mut Vec<Op>) {
         if self.facts.lingers_for_ever && timeout_ms.is_none_or(|ms| ms > 60_000) {
             ops.push(Op::Flush { timeout_ms: None });
@@ -303,7 +303,7 @@ impl Load<'_> {
             End::Raced => dice.percent(60),
             End::Dropped | End::Left => false,
         };
-        // The last one of those that close waits for what the others do.
+        // Gives the other threads time to finish before the producer is closed.
         if closes && end == End::Closed {
             ops.push(Op::Sleep {
                 ms: self.heal_at_ms,
@@ -338,7 +338,7 @@ impl Load<'_> {
                 let topic = self.topics.existing(dice).0.to_owned();
                 ops.push(stray(dice, topic, None, 1..=3));
             }
-            // What was not told before was told by then.
+            // By then older records are complete.
             if dice.percent(50) {
                 ops.push(Op::Get {
                     count: all,
@@ -423,7 +423,7 @@ fn stray(
     })
 }
 
-/// None in so many percent; now and then nothing, or the largest.
+/// A time-out: `None` in `none` percent of the cases, else a usual one, now and then zero or the largest.
 pub(super) fn timeout(dice: &mut Dice, none: u32) -> Option<u64> {
     if dice.percent(none) {
         return None;

@@ -1,9 +1,9 @@
-//! A scenario from a seed.
+//! Scenario generator: draws a scenario from a seed.
 //!
-//! Each seed takes part in some of what there is, not in all of it (swarm testing): it switches on some kinds of
-//! faults, calls and acts, at rates of its own, so that one seed is nearly calm and another a storm of one kind.
-//! What is drawn can end by itself once all is healed: where a value would keep a record or a call waiting for
-//! longer than a run may take, another is bounded (see [`configuration`]).
+//! Each seed uses a random subset of what there is (swarm testing): it enables some kinds of faults, calls and acts, at
+//! rates of its own, so that one seed is nearly calm and another a storm of one kind. Each scenario can complete by
+//! itself after the healing: if a value would keep a record or a call waiting longer than a run may take, another value
+//! is bounded (see [`configuration`]).
 
 mod configuration;
 mod dice;
@@ -22,7 +22,7 @@ use crate::scenario::{Begins, Brokers, Network, Producer, Scenario};
 use configuration::Facts;
 use dice::Dice;
 
-/// How much goes wrong.
+/// Intensity of the faults.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Weather {
     Calm,
@@ -34,11 +34,11 @@ pub(crate) fn scenario(seed: u64) -> Scenario {
     scenario_with(seed, Wishes::default())
 }
 
-/// What a scenario has to have.
+/// Requirements for a scenario.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct Wishes {
     pub(crate) tls: bool,
-    /// All producers that can deliver anything are transactional.
+    /// All producers that can deliver records are transactional.
     pub(crate) transactions: bool,
 }
 
@@ -110,7 +110,7 @@ pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
         .collect();
     let mut dice = Dice::new(seed, "logger");
     let logger = plugins.logger(&mut dice);
-    // Many lines: what is done for each would be done for ever.
+    // With all log levels there are many lines, and a logger that acts at each of them would never finish.
     let logs_all = logger.acts.is_empty() && dice.percent(8);
     let mut dice = Dice::new(seed, "packing");
     let packing_us = if dice.percent(50) {
@@ -151,7 +151,7 @@ pub(crate) fn scenario_with(seed: u64, wishes: Wishes) -> Scenario {
     }
 }
 
-/// Of one to three producers, and one more if nothing can come of those.
+/// Configurations of one to three producers, and one more if none of those can deliver records.
 fn configurations(
     seed: u64,
     network: &Network,
@@ -164,7 +164,7 @@ fn configurations(
         configuration::configuration(&mut dice, network, brokers)
     };
     let mut all: Vec<_> = (0..count).map(draw).collect();
-    // One at least with which something comes of a seed.
+    // At least one has to be able to deliver records.
     if all.iter().all(|(_, facts)| facts.hopeless) {
         all.extend((count..).map(draw).find(|(_, facts)| !facts.hopeless));
     }

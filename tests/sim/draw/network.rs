@@ -1,9 +1,9 @@
-//! The network, and the brokers behind it.
+//! Generator of the network and of the brokers.
 
 use super::dice::Dice;
 use crate::scenario::{Brokers, Network, Sasl, Tls};
 
-/// Oldest first; the names of `KafkaRelease`.
+/// Releases, oldest first, as named in `KafkaRelease`.
 pub(crate) const RELEASES: [&str; 8] = [
     "V0_10_0", "V0_10_2", "V0_11", "V1_1", "V2_0", "V2_1", "V2_4", "V3_0",
 ];
@@ -15,7 +15,7 @@ pub(super) fn network(dice: &mut Dice) -> Network {
         _ => dice.spread(100..=20_000),
     };
     let splits = dice.percent(30);
-    // What is under way at once bounds what passes in a second: a far peer with little room would let nothing else be seen.
+    // Small buffers with a high latency limit the throughput so much that little else happens in a run.
     let far = latency_us as usize / 4;
     let capacity = match dice.within(0..=19) {
         0 => dice.within(64..=1023) as usize,
@@ -58,7 +58,7 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
         },
         auto_create_topics: dice.percent(40),
         by_name: dice.percent(50),
-        // Brokers begin with 0; few epochs are left where that is near the end.
+        // Brokers start with epoch 0; near the maximum few epochs are left.
         first_epoch: if dice.percent(85) {
             0
         } else {
@@ -70,7 +70,7 @@ pub(super) fn brokers(dice: &mut Dice) -> Brokers {
     }
 }
 
-/// Whether brokers ask who their clients are: drawn apart, so that a seed is otherwise what it was.
+/// Whether brokers require SASL. Drawn with random numbers of its own, so that the rest of a seed stays the same.
 pub(super) fn sasl(dice: &mut Dice, release: &str) -> Option<Sasl> {
     if !dice.percent(20) {
         return None;
@@ -82,13 +82,13 @@ pub(super) fn sasl(dice: &mut Dice, release: &str) -> Option<Sasl> {
     };
     Some(Sasl {
         mechanism: (*dice.pick(mechanisms)).to_owned(),
-        // Older ones have no sessions (KIP-368).
+        // Older releases have no session lifetime (KIP-368).
         session_ms: (dice.percent(50) && matches!(release, "V2_4" | "V3_0"))
             .then(|| dice.within(50..=5_000)),
     })
 }
 
-/// Whether brokers take TLS: drawn apart too. `always`: they do.
+/// Whether brokers require TLS, also with random numbers of its own; `always` forces it.
 pub(super) fn tls(dice: &mut Dice, always: bool) -> Option<Tls> {
     let takes_it = dice.percent(15) || always;
     if !takes_it || !cfg!(feature = "tls") {

@@ -1,4 +1,4 @@
-//! The user's code: serializers, partitioners, interceptors, listeners, callbacks, the logger.
+//! Generator of user code: serializers, partitioners, interceptors, listeners, callbacks, the logger.
 
 use super::Weather;
 use super::configuration::Facts;
@@ -35,15 +35,15 @@ const KINDS: [Kind; 11] = [
     Kind::Reads,
 ];
 
-/// What this seed's code does besides what it is there for.
+/// Acts that this seed's user code may perform.
 pub(super) struct Plugins {
     kinds: Vec<Kind>,
-    /// How often there is a plug-in of a kind, in percent.
+    /// How often there is a plug-in of each kind, in percent.
     present: u32,
-    /// How often a callback does something, in percent.
+    /// How often a callback acts, in percent.
     active: u32,
     logs: bool,
-    /// Where user code sends to, and what it asks for.
+    /// Topics that user code sends to and asks for.
     topics: Vec<String>,
 }
 
@@ -60,7 +60,7 @@ impl Plugins {
             Weather::Storm => 40,
         };
         let mut kinds = dice.some_of(&KINDS, percent);
-        // After it there is little more to see.
+        // After a close there is little more to observe.
         kinds.retain(|kind| *kind != Kind::Closes || dice.percent(30));
         let mut names = vec![topics.existing(dice).0.to_owned()];
         if facts.iter().all(|facts| facts.max_block_ms <= 5_000) {
@@ -87,7 +87,7 @@ impl Plugins {
         }
     }
 
-    /// Now and then one that does not let its producer be built.
+    /// A metrics reporter; now and then one that fails the construction of its producer.
     fn reporter(&self, dice: &mut Dice) -> Option<Behaviour> {
         let mut reporter = self.plugin(dice)?;
         if self.kinds.contains(&Kind::Fails) && dice.percent(4) {
@@ -130,7 +130,7 @@ impl Plugins {
         Behaviour { acts }
     }
 
-    /// A callback is called for few records: it acts more often than a plug-in.
+    /// A callback is called for few records, so it acts more often than a plug-in.
     pub(super) fn callback(&self, dice: &mut Dice) -> Behaviour {
         let mut acts = Vec::new();
         if !self.kinds.is_empty() && dice.percent(self.active) {
@@ -165,8 +165,8 @@ impl Plugins {
     }
 }
 
-/// Code that sends is called for what it sent itself, by all plug-ins of the producer: so seldom that it comes to an
-/// end.
+/// How often an act is performed. User code that sends is called again for its own records by all plug-ins of the
+/// producer, so it must act rarely enough for the run to end.
 fn often(dice: &mut Dice, kind: Kind) -> u32 {
     let every = match kind {
         Kind::Fails => dice.spread(8..=200),

@@ -1,4 +1,4 @@
-//! What is drawn is legal, and everything is drawn.
+//! Tests of the generator: all that is drawn is legal, and everything possible is drawn.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -13,7 +13,7 @@ use super::network::{self, RELEASES};
 use super::{scenario, transactions};
 use crate::scenario::{Act, Api, Begins, Behaviour, Fault, How, Moment, Op, Scenario};
 
-/// Those of a seed, with what the rest of a scenario knows of them.
+/// The configurations of a seed, with their facts.
 fn configurations(seed: u64) -> Vec<(BTreeMap<String, String>, Facts)> {
     let network = network::network(&mut Dice::new(seed, "network"));
     let mut brokers = network::brokers(&mut Dice::new(seed, "brokers"));
@@ -50,9 +50,9 @@ fn every_configuration_of_ten_thousand_seeds_is_accepted() {
     assert!(of_scenario.eq(alone), "others are checked than are drawn");
 }
 
-/// What is tried again and again in vain is some events each time, and nothing but time ends it.
+/// Attempts that cannot succeed take events each time, and only time-outs end them.
 #[test]
-fn what_can_hardly_succeed_is_given_up_soon() {
+fn hopeless_configurations_time_out_soon() {
     let mut hopeless = 0;
     for seed in 0..10_000 {
         for (config, facts) in configurations(seed) {
@@ -71,12 +71,12 @@ fn what_can_hardly_succeed_is_given_up_soon() {
             hopeless += u32::from(facts.hopeless);
         }
     }
-    // Seldom, and not never.
+    // Rare, but not absent.
     assert!((100..1_500).contains(&hopeless), "{hopeless} of them");
 }
 
 #[test]
-fn a_seed_draws_the_same_each_time() {
+fn a_seed_draws_the_same_scenario_each_time() {
     for seed in [0, 1, 17, u64::MAX] {
         assert_eq!(scenario(seed), scenario(seed));
     }
@@ -84,7 +84,7 @@ fn a_seed_draws_the_same_each_time() {
 }
 
 #[test]
-fn every_seed_sends_records_to_partitions_that_are_there() {
+fn every_seed_sends_records_to_existing_partitions() {
     let (mut records, mut astray) = (0, 0);
     for seed in 0..1_000 {
         let scenario = scenario(seed);
@@ -98,7 +98,7 @@ fn every_seed_sends_records_to_partitions_that_are_there() {
     assert!(percent <= 3, "{percent} % go astray");
 }
 
-/// All, and those that go where nothing is at the start.
+/// Number of all records, and of those for topics or partitions that do not exist at the start.
 fn records_of(scenario: &Scenario) -> (u32, u32) {
     let (mut all, mut astray) = (0, 0);
     for thread in scenario.producers.iter().flat_map(|one| &one.threads) {
@@ -120,7 +120,7 @@ fn records_of(scenario: &Scenario) -> (u32, u32) {
     (all, astray)
 }
 
-/// How often each thing that can be drawn was drawn.
+/// Counts of each thing that can be drawn.
 #[derive(Default)]
 struct Met(BTreeMap<String, u32>);
 
@@ -139,10 +139,10 @@ impl Met {
 }
 
 #[test]
-fn everything_there_is_occurs_in_a_thousand_seeds() {
+fn everything_that_can_be_drawn_occurs_in_a_thousand_seeds() {
     let mut met = Met::default();
     expect_all(&mut met);
-    // What is rare of transactions is looked for where all have them.
+    // Rare things of transactions are searched where all producers are transactional.
     let wishes = super::Wishes {
         transactions: true,
         ..super::Wishes::default()
@@ -187,7 +187,7 @@ const FAULTS: [&str; 29] = [
     "DelayMarkers",
 ];
 
-/// With TLS alone.
+/// Only with TLS.
 const OF_TLS: [&str; 8] = [
     "fault WrongCertificate",
     "fault NoTls",

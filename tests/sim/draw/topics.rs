@@ -1,4 +1,4 @@
-//! Topics: those that are there, those that are not, and names that no topic can have.
+//! Generator of topics: existing ones, missing ones, and illegal names.
 
 use super::Weather;
 use super::dice::Dice;
@@ -6,11 +6,11 @@ use crate::scenario::Topic;
 
 pub(crate) struct Topics {
     all: Vec<Topic>,
-    /// Names of topics that are there at the start, and their partitions.
+    /// Names of the topics that exist at the start, with their partition counts.
     there: Vec<(String, u16)>,
-    /// Legal names that are not there at the start: a fault may make them.
+    /// Legal names of topics that do not exist at the start; a fault may create them.
     missing: Vec<String>,
-    /// Whether records go to names that no topic can have.
+    /// Whether records are sent to illegal names.
     illegal: bool,
 }
 
@@ -87,7 +87,7 @@ impl Topics {
         self.all
     }
 
-    /// One that is there at the start, and its partitions. The first ones are busier than the last.
+    /// A topic that exists at the start, with its partition count. Earlier ones are drawn more often.
     pub(super) fn existing(&self, dice: &mut Dice) -> (&str, u16) {
         let number = dice.within(0..=self.there.len() as u64 - 1);
         let number = dice.within(0..=number) as usize;
@@ -95,13 +95,13 @@ impl Topics {
         (name, *partitions)
     }
 
-    /// The fewest bytes that a topic takes as one batch.
+    /// The topic's batch size limit, if it has one.
     pub(super) fn limit(&self, name: &str) -> Option<u32> {
         let topic = self.all.iter().find(|topic| topic.name == name)?;
         topic.max_message_bytes
     }
 
-    /// At the start.
+    /// Partition count at the start.
     pub(super) fn partitions(&self, name: &str) -> u16 {
         let topic = self.all.iter().find(|topic| topic.name == name);
         topic.map_or(0, |topic| topic.partitions)

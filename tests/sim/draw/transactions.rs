@@ -1,5 +1,5 @@
-//! Transactional applications: which producers are some, what they do, who follows them, and what goes wrong with
-//! transactions.
+//! Generator of transactional applications: which producers are transactional, their calls, their successors, and the
+//! faults of transactions.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::scenario::{
     Api, Begins, Brokers, Crash, Fault, Moment, Op, Thread, TimedFault, TransactionOp, TxnStage,
 };
 
-/// More producers than that show nothing that fewer do not.
+/// Limit on the number of producers: more of them find nothing more.
 const PRODUCERS: usize = 7;
 
 pub(super) const STAGES: [TxnStage; 6] = [
@@ -25,7 +25,7 @@ pub(super) const STAGES: [TxnStage; 6] = [
     TxnStage::Between,
 ];
 
-/// A producer with a transactional id.
+/// An application: the producers with one transactional id.
 #[derive(Debug, Clone)]
 pub(super) struct Application {
     pub(super) id: String,
@@ -35,24 +35,24 @@ pub(super) struct Application {
     timeout_ms: u64,
 }
 
-/// The releases that know transactions, oldest first.
+/// Releases with transactions, oldest first.
 const RELEASES: [&str; 5] = ["V0_11", "V1_1", "V2_1", "V2_4", "V3_0"];
 
 type Configuration = (BTreeMap<String, String>, Facts);
 
-/// Brokers of transactional applications know transactions, nearly always.
+/// Nearly always chooses a release with transactions.
 pub(super) fn brokers(dice: &mut Dice, brokers: &mut Brokers) {
     if brokers.release.starts_with("V0_10") && dice.percent(92) {
         (*dice.pick(&RELEASES)).clone_into(&mut brokers.release);
     }
-    // The last epoch is the coordinator's own, to fence with.
+    // The last epoch is reserved for the coordinator, which fences with it.
     brokers.first_epoch = brokers.first_epoch.min(i16::MAX - 2);
-    // It came with 3.6: what 3.0 is taken for besides.
+    // Verification came with 3.6; here it is an option of 3.0.
     brokers.verify_transactions = brokers.release == "V3_0" && dice.percent(40);
 }
 
-/// Makes producers transactional, all that can deliver anything or some of them, and adds those that follow them or take
-/// their place.
+/// Makes all producers that can deliver records transactional, or some of them, and adds successors and competitors
+/// with the same transactional id.
 pub(super) fn applications(
     dice: &mut Dice,
     all: bool,
@@ -114,7 +114,7 @@ fn make(
     config: &mut BTreeMap<String, String>,
     facts: &mut Facts,
 ) -> Application {
-    // What transactions need.
+    // Settings that transactions require.
     for key in ["acks", "enable.idempotence"] {
         config.remove(key);
     }
@@ -149,7 +149,7 @@ fn make(
     }
 }
 
-/// What the threads do, as transactions: the first begins and ends them, and others send when one is open.
+/// Operations of the threads: the first begins and ends transactions, the others send while one is open.
 pub(super) fn threads(
     dice: &mut Dice,
     application: &Application,
@@ -199,7 +199,7 @@ fn first_thread(
         most: dice.spread(1..=8),
     };
     let mut all = vec![habits.call(dice, TransactionOp::Init)];
-    // Bursts until the end of the open transaction.
+    // Bursts that remain before the end of the open transaction.
     let mut left = None;
     for op in ops {
         let is_end = matches!(op, Op::Close { .. } | Op::DropProducer);
@@ -230,15 +230,15 @@ fn first_thread(
     all
 }
 
-/// What an application's transactions are like, in percent.
+/// Habits of an application with transactions, in percent.
 struct Habits {
     untimed: u32,
     aborts: u32,
     offsets: u32,
-    /// Takes longer than a transaction may.
+    /// A transaction takes longer than `transaction.timeout.ms`.
     dawdles: u32,
     strays: u32,
-    /// Bursts of a transaction.
+    /// Maximum number of bursts in a transaction.
     most: u64,
 }
 
@@ -297,7 +297,7 @@ fn offsets(dice: &mut Dice, application: &Application, topics: &Topics) -> Trans
     }
 }
 
-/// What brokers say of transactions.
+/// Error codes of transactional requests, by request and class.
 pub(crate) const CODES: [(Api, Class, &[i16]); 22] = [
     (Api::InitProducerId, Class::Ambiguous, &[51]),
     (Api::InitProducerId, Class::EndsProducer, &[90, 47]),
@@ -462,7 +462,7 @@ fn error(dice: &mut Dice, request: Api) -> Fault {
         .map(|(_, class, codes)| {
             let weight = match class {
                 Class::Ambiguous => 14,
-                // Of offsets alone, which not all have.
+                // For offsets only, which not all scenarios have.
                 Class::Refused if request == Api::TxnOffsetCommit => 40,
                 Class::Retriable => 12,
                 Class::EndsProducer | Class::Authorization => 4,
@@ -474,8 +474,8 @@ fn error(dice: &mut Dice, request: Api) -> Fault {
     let (class, codes) = dice.weighted(&classes);
     let code = *dice.pick(codes);
     let is_passing = matches!(class, Class::Ambiguous | Class::Retriable);
-    // A coordinator that loses its log while it writes there says that it is none, and what it wrote may be there
-    // for the next one.
+    // A coordinator that loses its log while it writes answers that it is not the coordinator, and its successor may
+    // have the write.
     let after_applying =
         matches!(code, 7 | 15 | 16) && request != Api::FindCoordinator && dice.percent(50);
     Fault::Error {

@@ -1,4 +1,4 @@
-//! The threads of the application, each a task that does one thing after another.
+//! Application threads: each is a task that performs the operations of its scenario in order.
 
 use std::cell::Cell;
 use std::future::Future;
@@ -19,25 +19,25 @@ use super::user_code::{Callback, PANIC, Piece};
 use crate::events::{Call, CallId, ProducerIndex, RecordId, Returned, What};
 use crate::scenario::{Burst, How, Op, Thread};
 
-/// One thread of the application.
+/// One application thread.
 pub(crate) struct ThreadOf {
     pub(crate) stage: Rc<Stage>,
     pub(crate) parking: Rc<Parking>,
     pub(crate) producer: ProducerIndex,
     pub(crate) thread: usize,
     pub(crate) has_handle: Cell<bool>,
-    /// The call that it is in.
+    /// The call in progress.
     pub(crate) call: Rc<Cell<Option<CallId>>>,
 }
 
-/// Timestamps that the application gives rise from here: no time of the simulated clock.
+/// The first of the application's own timestamps; later ones are higher. None equals a time of the simulated clock.
 const FIRST_TIMESTAMP: i64 = 1_000_000;
 
-/// One record in so many gives way to others, on average.
-const GIVES_WAY: u32 = 6;
+/// After one record in this many, on average, the thread yields to other tasks.
+const YIELDS_EVERY: u32 = 6;
 
-/// One burst in so many is begun without a transaction.
-const SENDS_INTO_NOTHING: u32 = 8;
+/// One burst in this many is sent although no transaction is open.
+const SENDS_WITHOUT_TRANSACTION: u32 = 8;
 
 impl ThreadOf {
     pub(crate) async fn run(self, thread: Thread) {
@@ -106,7 +106,7 @@ impl ThreadOf {
         }
     }
 
-    /// None when this thread has let go of it, or it was never built.
+    /// `None` if this thread has dropped its handle, or the producer was never built.
     pub(super) fn producer(&self) -> Option<Arc<Producer>> {
         self.stage
             .producer(self.producer)
@@ -119,14 +119,14 @@ impl ThreadOf {
 
     pub(super) fn begin(&self, what: Call) -> CallId {
         let call = self.stage.new_call();
-        self.stage.say(What::CallBegins { call, what });
+        self.stage.emit(What::CallBegins { call, what });
         self.call.set(Some(call));
         call
     }
 
     pub(super) fn end(&self, call: CallId, returned: Returned) {
         self.call.set(None);
-        self.stage.say(What::CallEnds { call, returned });
+        self.stage.emit(What::CallEnds { call, returned });
     }
 
     fn end_with<T, E: std::fmt::Debug + std::fmt::Display>(
@@ -153,9 +153,13 @@ impl ThreadOf {
             let Some(producer) = self.producer() else {
                 return;
             };
-            // Who knows that no transaction is open seldom sends.
+            // An application that knows that no transaction is open seldom sends.
             if self.stage.application(self.producer, |it| it.is_shut()) {
-                if self.stage.random(|random| random.u32(..SENDS_INTO_NOTHING)) == 0 {
+                if self
+                    .stage
+                    .random(|random| random.u32(..SENDS_WITHOUT_TRANSACTION))
+                    == 0
+                {
                     self.send_one(&producer, burst, piece.as_ref()).await;
                 }
                 return;
@@ -165,7 +169,7 @@ impl ThreadOf {
                 self.parking
                     .sleep(Duration::from_micros(burst.pause_us))
                     .await;
-            } else if self.stage.random(|random| random.u32(..GIVES_WAY)) == 0 {
+            } else if self.stage.random(|random| random.u32(..YIELDS_EVERY)) == 0 {
                 self.parking.give_way().await;
             }
         }
@@ -181,7 +185,7 @@ impl ThreadOf {
         let has_callback = piece.is_some() && burst.how == How::Send;
         let headers = headers_of(id, burst.headers);
         let timestamp = burst.stamped.then_some(FIRST_TIMESTAMP + id.0 as i64);
-        self.stage.say(What::RecordOffered {
+        self.stage.emit(What::RecordOffered {
             record: id,
             producer: self.producer,
             topic: burst.topic.clone(),
@@ -249,7 +253,7 @@ impl ThreadOf {
             }
         };
         let (kind, text) = refused;
-        self.stage.say(What::RecordRefused {
+        self.stage.emit(What::RecordRefused {
             record: id,
             kind,
             text,
@@ -257,7 +261,7 @@ impl ThreadOf {
     }
 
     fn taken(&self, record: RecordId, future: FutureRecordMetadata) {
-        self.stage.say(What::RecordTaken { record });
+        self.stage.emit(What::RecordTaken { record });
         self.stage.keep(self.producer, self.thread, record, future);
     }
 
@@ -298,7 +302,7 @@ impl ThreadOf {
             Err(error) if *error.kind() == kafka_producer::ProduceErrorKind::Pending
         );
         if !is_pending {
-            self.stage.say(What::FutureTold {
+            self.stage.emit(What::FutureTold {
                 record,
                 outcome: outcome(told.as_ref()),
             });
@@ -322,28 +326,28 @@ impl ThreadOf {
                 }
             }
         };
-        self.stage.say(What::FutureTold {
+        self.stage.emit(What::FutureTold {
             record,
             outcome: outcome(told.as_ref()),
         });
         self.end_with(call, &told);
     }
 
-    /// As a runtime does that is broken.
+    /// Polls a future once, as a broken async runtime might, with a waker that panics.
     fn poll_once(&self, record: RecordId, mut future: FutureRecordMetadata) {
         let waker = Waker::from(Arc::new(Bomb));
         match Pin::new(&mut future).poll(&mut Context::from_waker(&waker)) {
-            Poll::Ready(told) => self.stage.say(What::FutureTold {
+            Poll::Ready(told) => self.stage.emit(What::FutureTold {
                 record,
                 outcome: outcome(told.as_ref()),
             }),
             Poll::Pending => self.stage.keep(self.producer, self.thread, record, future),
         }
-        // Ours is not the library's to contain.
+        // The panic comes from dropping this handle of the waker, outside the library.
         let _ = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| drop(waker)));
     }
 
-    /// The last handle that is dropped drops the producer: that waits as a `close` of 10 s does.
+    /// Drops this thread's handle. Dropping the last one drops the producer, which waits as `close` with 10 s does.
     async fn drop_handle(&self) {
         if !self.has_handle.replace(false) {
             return;
@@ -360,7 +364,7 @@ impl ThreadOf {
     }
 }
 
-/// How long a producer that is dropped goes on sending, as its documentation says.
+/// Documented time-out of the close that dropping a producer does.
 const DROP_TIMEOUT: Duration = Duration::from_secs(10);
 
 pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex) {
@@ -368,25 +372,25 @@ pub(crate) async fn drop_producer(stage: &Rc<Stage>, parking: &Parking, index: P
         return;
     };
     let call = stage.new_call();
-    stage.say(What::CallBegins {
+    stage.emit(What::CallBegins {
         call,
         what: Call::DropProducer,
     });
     let _ = close(parking, &producer, Some(DROP_TIMEOUT)).await;
-    // It is looked at before the next step.
-    stage.about_to_go.borrow_mut().push(index);
+    // Before the next step the observer gets a snapshot of the closed producer.
+    stage.about_to_drop.borrow_mut().push(index);
     parking.give_way().await;
     drop(producer);
     let dropped = stage.producers.borrow_mut()[index].producer.take();
-    // Others may be in a call still, whose end drops it.
+    // Other threads may still be in a call, which then drops the producer at its end.
     drop(dropped);
-    stage.say(What::CallEnds {
+    stage.emit(What::CallEnds {
         call,
         returned: Returned::Ok,
     });
 }
 
-/// A waker that panics whatever is done to it.
+/// A waker that panics when it is woken and when it is dropped.
 struct Bomb;
 
 impl Wake for Bomb {
@@ -397,7 +401,7 @@ impl Wake for Bomb {
 
 impl Drop for Bomb {
     fn drop(&mut self) {
-        // The second of two at once would end the process.
+        // A second panic during the first would abort the process.
         if !std::thread::panicking() {
             explode();
         }
@@ -406,10 +410,10 @@ impl Drop for Bomb {
 
 fn explode() {
     if let Some(stage) = Stage::current() {
-        if stage.is_deaf.get() {
+        if stage.is_muted.get() {
             return;
         }
-        stage.say(What::UserCode {
+        stage.emit(What::UserCode {
             what: "waker",
             act: "Panics".into(),
         });

@@ -1,4 +1,4 @@
-//! A run that is looked at: by the checker, and by what counts.
+//! A run watched by the checker and by the tallies.
 
 use super::{Observer, run};
 use crate::checker::{Checker, Glance, Moment, Violation};
@@ -36,7 +36,7 @@ impl Observer for Checked<'_> {
     }
 }
 
-/// Runs a scenario and says what was wrong with it.
+/// Runs a scenario and reports the violations.
 pub(crate) fn checked(scenario: &Scenario, told: &mut dyn FnMut(&Event)) -> RunReport {
     let mut checked = Checked {
         scenario,

@@ -1,5 +1,5 @@
-//! A run: the threads of the application, the senders, the network and the faults of a scenario, all on this thread,
-//! one step at a time. Whose step comes next is drawn by the scenario's seed.
+//! A run of one scenario: application threads, senders, network and faults, all on one thread and one step at a time.
+//! The scenario's seed determines the order of the steps.
 
 mod application;
 mod checked;
@@ -35,31 +35,31 @@ use crate::surroundings::{login, tokens, world_of};
 
 pub(crate) use self::checked::checked;
 
-/// Who sees what happens.
+/// Receiver of a run's events and snapshots.
 pub(crate) trait Observer {
     fn see(&mut self, event: &Event);
 
-    /// Asked now and then while time passes, and at the end.
+    /// Called with a snapshot of all producers, at intervals and at the end.
     fn glance(&mut self, glance: &Glance);
 }
 
-/// More steps than any scenario needs.
+/// Limit on the steps of a run, above what any scenario needs.
 const STEPS: u64 = 3_000_000;
-/// How long after everything is healed the application's threads may go on, before producers are closed.
+/// Time that the application threads have after the healing, before producers are closed.
 const LIVENESS: Duration = Duration::from_secs(60);
-/// How long a flush of what is left may take then, and a close.
+/// Time-out of the final flush and of the final close.
 const LAST: Duration = Duration::from_secs(20);
-/// How often what is left is flushed, if each time something new is sent meanwhile.
+/// Limit on repeated final flushes, if user code keeps sending.
 const FLUSHES: u32 = 5;
-/// Of a producer that has nothing left to do, before it is looked at.
+/// Time that a producer without work gets before its snapshot is taken.
 const REST: Duration = Duration::from_secs(1);
-/// Between two glances in passing.
+/// Interval of snapshots while time passes.
 const GLANCE_EVERY: Duration = Duration::from_millis(250);
 
-/// Runs a scenario to its end, and says how much time has passed in it.
+/// Runs a scenario to its end. Returns the simulated time that it took.
 pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration {
     user_code::install_logger();
-    user_code::hush_panics();
+    user_code::suppress_intended_panics();
     let mut random = fastrand::Rng::with_seed(scenario.seed);
     let world = world_of(scenario);
     let logger = Piece::new(LOGGER, 0, &scenario.logger);
@@ -75,16 +75,16 @@ pub(crate) fn run(scenario: &Scenario, observer: &mut dyn Observer) -> Duration 
     stage.now()
 }
 
-/// A task: a thread of the application, or what the run does at the end.
+/// A task: an application thread, or a final task of the run itself.
 struct Task {
     who: Who,
     future: Option<Pin<Box<dyn Future<Output = ()>>>>,
     parking: Rc<Parking>,
-    /// The call that it is in.
+    /// The call in progress.
     call: Rc<Cell<Option<CallId>>>,
-    /// How often it is chosen, against others.
+    /// Relative frequency with which this task is chosen for the next step.
     weight: u32,
-    /// It could not go on the last time, and since then nothing has happened.
+    /// The value of `happened` when the task last made no progress; while nothing has happened since, it is not polled.
     is_stale_since: u64,
 }
 
@@ -93,7 +93,7 @@ struct SenderOf {
     weight: u32,
 }
 
-/// Whose step comes next.
+/// The next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Turn {
     Network,
@@ -112,12 +112,12 @@ struct Run<'r> {
     faults: Timeline,
     is_healed: bool,
     is_closing: bool,
-    /// Raised when anything has happened.
+    /// Incremented whenever anything has happened.
     happened: u64,
     steps: u64,
     glanced_at: Duration,
-    /// Producers that are not built yet: when they will be, if that is known.
-    is_to_come: Vec<Option<Duration>>,
+    /// By producer: `None` once it is built, `MAX` while its start is not known, else the time of its start.
+    pending_builds: Vec<Option<Duration>>,
     events: Vec<Event>,
     turns: Vec<(Turn, u32)>,
 }
@@ -142,29 +142,29 @@ impl<'r> Run<'r> {
             happened: 1,
             steps: 0,
             glanced_at: Duration::ZERO,
-            is_to_come: Vec::new(),
+            pending_builds: Vec::new(),
             events: Vec::new(),
             turns: Vec::new(),
         }
     }
 
     fn play(&mut self) {
-        self.make_room();
+        self.add_producer_slots();
         for index in 0..self.scenario.producers.len() {
             if self.scenario.producers[index].begins == Begins::First {
                 self.build(index);
             }
         }
-        self.tell();
+        self.deliver_events();
         while self.step() {
-            self.crash_who_has_to();
-            self.begin_who_is_due();
-            self.tell();
-            self.glance_at_what_goes();
+            self.crash_due_applications();
+            self.build_due_producers();
+            self.deliver_events();
+            self.glance_at_closed_producers();
             let are_idle = self.is_closing && self.stage.idle.get() == self.senders.len();
             if are_idle && !self.stage.may_close.replace(true) {
                 self.happened += 1;
-                // The user's code may send at any time: when metadata comes, when a line is logged.
+                // User code may send at any time: when metadata arrives, when a line is logged.
                 let rests = self.stage.is_at_rest.get() && self.stage.since_last_record() >= REST;
                 self.glance(if rests { Moment::Idle } else { Moment::Passing });
             }
@@ -173,15 +173,15 @@ impl<'r> Run<'r> {
                 break;
             }
         }
-        self.tell_futures();
-        self.let_go();
-        self.tell();
+        self.report_futures();
+        self.drop_parts();
+        self.deliver_events();
         self.glance(Moment::End);
     }
 
-    /// What became of the records whose futures the application still keeps.
-    fn tell_futures(&self) {
-        self.stage.turn_of(Who::World);
+    /// Reports the outcomes of the records whose futures the application still holds.
+    fn report_futures(&self) {
+        self.stage.set_source(Who::World);
         let kept: Vec<_> = {
             let mut producers = self.stage.producers.borrow_mut();
             producers
@@ -193,7 +193,7 @@ impl<'r> Run<'r> {
         for Kept { record, future, .. } in kept {
             if future.is_done() {
                 let told = future.get();
-                self.stage.say(What::FutureTold {
+                self.stage.emit(What::FutureTold {
                     record,
                     outcome: outcome(told.as_ref()),
                 });
@@ -201,8 +201,9 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// The parts of the run go before the stage does. A producer whose sender has not ended would wait for it.
-    fn let_go(&mut self) {
+    /// Drops the parts of the run before the stage. A producer whose sender has not ended is leaked, since dropping it
+    /// would wait for its sender.
+    fn drop_parts(&mut self) {
         let unfinished = self.tasks.iter().any(|task| task.future.is_some());
         let running = self
             .senders
@@ -231,13 +232,13 @@ impl<'r> Run<'r> {
             })
             .collect();
         let why = format!("{why}; {}", waiting.join(", "));
-        self.stage.said_by(Who::World, What::Stuck { why });
+        self.stage.emit_from(Who::World, What::Stuck { why });
     }
 
     // Building.
 
-    /// For all producers, built or not.
-    fn make_room(&mut self) {
+    /// Adds an empty entry for each producer, whether it is built now or later.
+    fn add_producer_slots(&mut self) {
         for plan in &self.scenario.producers {
             let threads = plan.threads.len();
             let is_transactional = plan.config.contains_key("transactional.id");
@@ -252,19 +253,20 @@ impl<'r> Run<'r> {
                 sender: None,
                 weight,
             });
-            let is_to_come = plan.begins != Begins::First;
-            self.is_to_come.push(is_to_come.then_some(Duration::MAX));
+            let pending_builds = plan.begins != Begins::First;
+            self.pending_builds
+                .push(pending_builds.then_some(Duration::MAX));
         }
     }
 
-    /// Builds those whose time has come.
-    fn begin_who_is_due(&mut self) {
+    /// Builds the producers whose start time has come.
+    fn build_due_producers(&mut self) {
         if self.is_closing {
             return;
         }
         let now = self.stage.now();
-        for index in 0..self.is_to_come.len() {
-            let Some(known) = self.is_to_come[index] else {
+        for index in 0..self.pending_builds.len() {
+            let Some(known) = self.pending_builds[index] else {
                 continue;
             };
             let at = match self.scenario.producers[index].begins {
@@ -280,17 +282,17 @@ impl<'r> Run<'r> {
                     now + Duration::from_millis(ms)
                 }
             };
-            self.is_to_come[index] = Some(at);
+            self.pending_builds[index] = Some(at);
             if at <= now {
-                self.is_to_come[index] = None;
+                self.pending_builds[index] = None;
                 self.happened += 1;
                 self.build(index);
             }
         }
     }
 
-    /// Ends applications without a word, as their scenario says.
-    fn crash_who_has_to(&mut self) {
+    /// Crashes the applications whose crash is due.
+    fn crash_due_applications(&mut self) {
         for index in 0..self.senders.len() {
             let crashes = self.stage.application(index, |it| match it.crashes_in {
                 Some(0) => {
@@ -309,27 +311,27 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// All of the application is gone between two steps: threads, sender, connections. What goes with them is told to
-    /// nobody.
+    /// Crashes an application between two steps: its threads, sender and connections are dropped, and no event reports
+    /// what that causes.
     fn crash(&mut self, index: ProducerIndex) {
-        self.tell();
+        self.deliver_events();
         let stage = self.stage.application(index, |it| {
             it.is_over = true;
             it.at
         });
-        self.stage.said_by(
+        self.stage.emit_from(
             Who::World,
             What::Crashed {
                 producer: index,
                 stage,
             },
         );
-        self.stage.is_deaf.set(true);
+        self.stage.is_muted.set(true);
         let of_it = |task: &&mut Task| matches!(task.who, Who::Thread { producer, .. } if producer == index);
         for task in self.tasks.iter_mut().filter(of_it) {
             task.future = None;
         }
-        // The sender first: whoever drops the last handle would wait for it.
+        // The sender first: dropping the last handle would wait for it.
         self.senders[index].sender = None;
         let (producer, futures) = {
             let mut producers = self.stage.producers.borrow_mut();
@@ -339,18 +341,18 @@ impl<'r> Run<'r> {
         };
         drop(futures);
         drop(producer);
-        self.stage.is_deaf.set(false);
+        self.stage.is_muted.set(false);
         self.happened += 1;
     }
 
     fn build(&mut self, index: ProducerIndex) {
         let plan = &self.scenario.producers[index];
-        self.stage.turn_of(Who::Thread {
+        self.stage.set_source(Who::Thread {
             producer: index,
             thread: 0,
         });
         let call = self.stage.new_call();
-        self.stage.say(What::CallBegins {
+        self.stage.emit(What::CallBegins {
             call,
             what: Call::Build,
         });
@@ -369,7 +371,7 @@ impl<'r> Run<'r> {
                 (None, None, returned)
             }
         };
-        self.stage.say(What::CallEnds { call, returned });
+        self.stage.emit(What::CallEnds { call, returned });
         let is_built = producer.is_some();
         self.stage.producers.borrow_mut()[index].producer = producer;
         self.senders[index].sender = sender;
@@ -383,7 +385,7 @@ impl<'r> Run<'r> {
         }
     }
 
-    /// Fast and slow ones: what is rare with equals happens.
+    /// A random weight, so that tasks differ in speed: some interleavings are rare if all are equally fast.
     fn weight(&mut self) -> u32 {
         1 << self.random.u32(..6)
     }
@@ -487,7 +489,7 @@ impl<'r> Run<'r> {
 
     // Steps.
 
-    /// Takes one step, or lets time pass. False when nothing is left to do.
+    /// Takes one step, or advances the clock. False when nothing is left to do.
     fn step(&mut self) -> bool {
         self.steps += 1;
         match self.next_turn() {
@@ -536,7 +538,7 @@ impl<'r> Run<'r> {
     fn take(&mut self, turn: Turn) {
         match turn {
             Turn::Network => {
-                self.stage.turn_of(Who::World);
+                self.stage.set_source(Who::World);
                 self.stage.world.do_what_is_due();
                 self.happened += 1;
             }
@@ -547,7 +549,7 @@ impl<'r> Run<'r> {
     }
 
     fn step_sender(&mut self, index: usize) {
-        self.stage.turn_of(Who::Sender(index));
+        self.stage.set_source(Who::Sender(index));
         self.happened += 1;
         let before = self.stage.progress_of(index);
         let Some(sender) = &mut self.senders[index].sender else {
@@ -556,23 +558,23 @@ impl<'r> Run<'r> {
         let step = sender.step();
         let until = sender.waits_until();
         match step {
-            SenderStep::Ended => self.stage.say(What::SenderEnded),
-            SenderStep::Waits => self.stage.say(What::SenderStep { waits: true, until }),
-            SenderStep::Done => self.stage.say(What::SenderStep {
+            SenderStep::Ended => self.stage.emit(What::SenderEnded),
+            SenderStep::Waits => self.stage.emit(What::SenderStep { waits: true, until }),
+            SenderStep::Done => self.stage.emit(What::SenderStep {
                 waits: false,
                 until: None,
             }),
             _ => {}
         }
         if self.stage.progress_of(index) != before {
-            self.tell();
+            self.deliver_events();
             self.glance(Moment::Passing);
         }
     }
 
     fn poll(&mut self, index: usize) {
         let task = &mut self.tasks[index];
-        self.stage.turn_of(task.who);
+        self.stage.set_source(task.who);
         let Some(future) = &mut task.future else {
             return;
         };
@@ -587,7 +589,7 @@ impl<'r> Run<'r> {
         if is_over || task.parking.moves() != before {
             self.happened += 1;
             if let (Some(call), Some(_)) = (task.call.get(), task.parking.waits_for()) {
-                self.stage.say(What::CallWaits {
+                self.stage.emit(What::CallWaits {
                     call,
                     until: task.parking.until(),
                 });
@@ -607,7 +609,7 @@ impl<'r> Run<'r> {
             .filter_map(SimSender::waits_until)
             .chain(tasks.filter_map(|task| task.parking.until()))
             .chain(self.stage.world.next_event())
-            .chain(self.next_of_the_run())
+            .chain(self.next_run_event())
             .min();
         let is_all_done = self.is_closing && self.tasks.iter().all(|task| task.future.is_none());
         let Some(next) = next.filter(|_| !is_all_done) else {
@@ -622,7 +624,7 @@ impl<'r> Run<'r> {
         }
         self.stage.world.advance_to(next.max(now));
         self.happened += 1;
-        self.run_its_own_course();
+        self.advance_phase();
         true
     }
 
@@ -630,9 +632,9 @@ impl<'r> Run<'r> {
         Duration::from_millis(self.scenario.heal_at_ms)
     }
 
-    /// When the faults, or the run itself, do something next.
-    fn next_of_the_run(&self) -> Option<Duration> {
-        let to_come = self.scenario.producers.iter().zip(&self.is_to_come);
+    /// Time of the next fault, start of a producer, or phase change of the run.
+    fn next_run_event(&self) -> Option<Duration> {
+        let to_come = self.scenario.producers.iter().zip(&self.pending_builds);
         let to_come = to_come.filter_map(|(plan, known)| match (plan.begins, *known) {
             (_, None) => None,
             (Begins::AtMs(ms), Some(_)) => Some(Duration::from_millis(ms)),
@@ -650,14 +652,14 @@ impl<'r> Run<'r> {
         faults.chain(own).chain(to_come).min()
     }
 
-    fn run_its_own_course(&mut self) {
+    fn advance_phase(&mut self) {
         let now = self.stage.now();
         if !self.is_healed && now >= self.heal_at() {
             self.heal();
         }
-        // One that is over is followed by others.
+        // A producer that has failed may still be followed by others.
         let is_one_to_come = self
-            .is_to_come
+            .pending_builds
             .iter()
             .any(|at| at.is_some_and(|at| at != Duration::MAX));
         let are_threads_done =
@@ -676,19 +678,19 @@ impl<'r> Run<'r> {
     }
 
     fn do_faults(&mut self) {
-        self.stage.turn_of(Who::World);
+        self.stage.set_source(Who::World);
         self.happened += 1;
         let now = self.stage.now();
         for news in self.faults.turn(now, &self.stage.world) {
-            self.stage.say(news);
+            self.stage.emit(news);
         }
     }
 
     fn heal(&mut self) {
         self.is_healed = true;
-        self.stage.turn_of(Who::World);
+        self.stage.set_source(Who::World);
         for news in self.faults.heal(&self.stage.world) {
-            self.stage.say(news);
+            self.stage.emit(news);
         }
         for topic in self
             .scenario
@@ -698,10 +700,10 @@ impl<'r> Run<'r> {
         {
             self.stage.world.grow_topic(&topic.name, topic.partitions);
         }
-        self.stage.say(What::Healed);
+        self.stage.emit(What::Healed);
     }
 
-    /// Everything has to come to an end now: what is left is sent, then the producer is closed.
+    /// Starts the final tasks of a producer: one sends and flushes, one closes.
     fn start_last_task(&mut self, index: ProducerIndex) {
         let stage = Rc::clone(&self.stage);
         let parking = self.parking();
@@ -716,7 +718,7 @@ impl<'r> Run<'r> {
         let is_done = Rc::new(Cell::new(false));
         let done = Rc::clone(&is_done);
         let body = async move {
-            show_that_it_lives(&stage, &task, index, topics).await;
+            send_final_records(&stage, &task, index, topics).await;
             done.set(true);
         };
         let who = Who::Thread {
@@ -731,9 +733,9 @@ impl<'r> Run<'r> {
         self.start(who, parking, Rc::default(), body);
     }
 
-    // What is told.
+    // Observation.
 
-    fn tell(&mut self) {
+    fn deliver_events(&mut self) {
         let mut events = std::mem::take(&mut self.events);
         news::take(&self.stage.world, &mut events);
         self.stage.take_events(&mut events);
@@ -773,9 +775,9 @@ impl<'r> Run<'r> {
         });
     }
 
-    /// What is about to be dropped has ended, and nothing of it may be left.
-    fn glance_at_what_goes(&mut self) {
-        let going = std::mem::take(&mut *self.stage.about_to_go.borrow_mut());
+    /// Snapshots of closed producers, which must not hold anything when they are dropped.
+    fn glance_at_closed_producers(&mut self) {
+        let going = std::mem::take(&mut *self.stage.about_to_drop.borrow_mut());
         for index in going {
             let sender = self.senders[index].sender.as_ref();
             if sender.is_none_or(SimSender::has_ended) {
@@ -785,8 +787,8 @@ impl<'r> Run<'r> {
     }
 }
 
-/// A record to each partition that is there shows that the producer lives.
-async fn show_that_it_lives(
+/// Sends a record to each existing partition and flushes, to show that the producer still works after the healing.
+async fn send_final_records(
     stage: &Rc<Stage>,
     parking: &Parking,
     index: ProducerIndex,
@@ -810,7 +812,7 @@ async fn show_that_it_lives(
         for partition in 0..i32::from(partitions) {
             let record = stage.new_record();
             let value = value_of(record, 12);
-            stage.say(What::RecordOffered {
+            stage.emit(What::RecordOffered {
                 record,
                 producer: index,
                 topic: topic.clone(),
@@ -823,25 +825,25 @@ async fn show_that_it_lives(
                 inside: false,
             });
             let call = stage.new_call();
-            stage.say(What::CallBegins {
+            stage.emit(What::CallBegins {
                 call,
                 what: Call::Send(record),
             });
             let sent = ProducerRecord::<[u8], [u8]>::new(topic.as_str(), &value[..])
                 .with_partition(partition);
             let sent = send(parking, &producer, sent, None::<fn(Result<&_, &_>)>).await;
-            stage.say(What::CallEnds {
+            stage.emit(What::CallEnds {
                 call,
                 returned: returned(&sent),
             });
             match sent {
                 Ok(future) => {
-                    stage.say(What::RecordTaken { record });
+                    stage.emit(What::RecordTaken { record });
                     stage.keep(index, 0, record, future);
                 }
                 Err(error) => {
                     let (kind, text) = (format!("{error:?}"), error.to_string());
-                    stage.say(What::RecordRefused { record, kind, text });
+                    stage.emit(What::RecordRefused { record, kind, text });
                 }
             }
         }
@@ -849,7 +851,7 @@ async fn show_that_it_lives(
     if is_transactional {
         last.commits().await;
     }
-    // The user's code may send again when it is told of what was sent.
+    // User code may send again from callbacks.
     for _ in 0..FLUSHES {
         let records = stage.record_count();
         if !last_flush(stage, parking, &producer).await {
@@ -860,12 +862,12 @@ async fn show_that_it_lives(
             return;
         }
     }
-    // Its settings may be such that it does not come to rest in time.
+    // With its settings the producer may not finish in time, so it is not checked as idle.
     stage.is_at_rest.set(false);
 }
 
-/// Closes a producer, and drops it: when all else is done, or has had its time. A call that waits may have all the time
-/// that there is, by its producer's settings.
+/// Closes and drops a producer once its final records are done or `LIVENESS` is over. With some settings a call may
+/// legally wait longer than that.
 async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done: &Cell<bool>) {
     let mut waited = Duration::ZERO;
     while !is_done.get() && waited < LIVENESS {
@@ -875,7 +877,7 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
     if !is_done.get() {
         stage.is_at_rest.set(false);
     }
-    // What is shared is dropped by then, and everybody sleeps.
+    // By now shared state is dropped, and all senders sleep.
     parking.sleep(REST).await;
     stage.idle.set(stage.idle.get() + 1);
     let others = Rc::clone(stage);
@@ -886,14 +888,14 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
         return;
     };
     let call = stage.new_call();
-    stage.say(What::CallBegins {
+    stage.emit(What::CallBegins {
         call,
         what: Call::Close {
             timeout: Some(LAST),
         },
     });
     let closed = close(parking, &producer, Some(LAST)).await;
-    stage.say(What::CallEnds {
+    stage.emit(What::CallEnds {
         call,
         returned: returned(&closed),
     });
@@ -903,14 +905,14 @@ async fn end(stage: &Rc<Stage>, parking: &Parking, index: ProducerIndex, is_done
 
 async fn last_flush(stage: &Rc<Stage>, parking: &Parking, producer: &Producer) -> bool {
     let call = stage.new_call();
-    stage.say(What::CallBegins {
+    stage.emit(What::CallBegins {
         call,
         what: Call::Flush {
             timeout: Some(LAST),
         },
     });
     let flushed = flush(parking, producer, Some(LAST)).await;
-    stage.say(What::CallEnds {
+    stage.emit(What::CallEnds {
         call,
         returned: returned(&flushed),
     });

@@ -1,10 +1,10 @@
-//! What brokers did, as events.
+//! Broker events: converts what brokers did into events of the run.
 
 use kafka_producer::internals::simulation::{BrokerDeed, TlsHandshake, World};
 
 use crate::events::{Event, RecordId, What, Who};
 
-/// Tells what was not told before.
+/// Appends the events since the last call.
 pub(crate) fn take(world: &World, into: &mut Vec<Event>) {
     into.extend(world.take_news().into_iter().map(|news| Event {
         at: news.at,

@@ -1,7 +1,7 @@
-//! What all parts of a run share: the world, the producers, the records, and what happens.
+//! Shared context of a run: the world, the producers, the records, and the events not yet delivered.
 //!
-//! The user's code (callbacks, serializers, loggers) has to be `Send` and cannot hold it, so it is found by the thread
-//! that the run is on.
+//! User code (callbacks, serializers, loggers) has to be `Send` and cannot hold the context, so it finds it through a
+//! thread-local.
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -20,60 +20,60 @@ use crate::events::{
 
 pub(crate) type Producer = KafkaProducer<[u8], [u8]>;
 
-/// Bytes at the beginning of a value that say which record it is.
+/// Size of the record number at the beginning of a value.
 pub(crate) const ID_BYTES: usize = 8;
 
 pub(crate) struct Stage {
     pub(crate) world: World,
-    /// No other run has it.
+    /// Unique number of the run.
     pub(crate) number: u64,
-    /// What happened and nobody has been told of yet.
+    /// Events that are not yet delivered to the observer.
     events: RefCell<Vec<Event>>,
     who: Cell<Who>,
     next_record: Cell<u64>,
-    /// When it was handed out.
+    /// Time of the last new record.
     last_record: Cell<Duration>,
     next_call: Cell<u64>,
-    /// Of a group's reading.
+    /// The next group offset to commit.
     next_offset: Cell<i64>,
-    /// An application is being ended: nobody hears of what happens to it.
-    pub(crate) is_deaf: Cell<bool>,
+    /// An application is crashing: events that this causes are discarded.
+    pub(crate) is_muted: Cell<bool>,
     pub(crate) producers: RefCell<Vec<Held>>,
     random: RefCell<fastrand::Rng>,
-    /// What a logger does.
+    /// Behaviour of the logger.
     pub(crate) logger: RefCell<super::user_code::Piece>,
-    /// The lines that it wants.
+    /// The log level that the logger requests.
     pub(crate) log_level: log::Level,
-    /// Set while the logger runs: what it writes itself is not looked at.
+    /// Set while the logger runs: lines that it causes itself are not recorded.
     pub(crate) is_logging: Cell<bool>,
-    /// Producers that are closed and about to be dropped: nothing of theirs may be left.
-    pub(crate) about_to_go: RefCell<Vec<ProducerIndex>>,
-    /// How many producers have nothing left to be sent, at the end.
+    /// Producers that are closed and are dropped next: they must not hold anything.
+    pub(crate) about_to_drop: RefCell<Vec<ProducerIndex>>,
+    /// Number of producers that have finished their final flush.
     pub(crate) idle: Cell<usize>,
-    /// None of them still has something to send.
+    /// All producers completed their final flush, so they are checked as idle.
     pub(crate) is_at_rest: Cell<bool>,
-    /// That was looked at: they may be closed.
+    /// The idle producers were checked, so they may be closed.
     pub(crate) may_close: Cell<bool>,
-    /// Everything is to come to an end.
+    /// The run is in its last phase.
     pub(crate) is_closing: Cell<bool>,
 }
 
-/// A producer, and what the application keeps of it.
+/// A producer with the handles and futures that the application holds.
 pub(crate) struct Held {
-    /// None when it was never built, or is dropped.
+    /// `None` if it was never built or is dropped.
     pub(crate) producer: Option<Arc<Producer>>,
-    /// Threads that have a handle of it.
+    /// Number of threads that have a handle.
     pub(crate) handles: usize,
-    /// By thread: futures that are kept, oldest first.
+    /// Futures by thread, oldest first.
     pub(crate) futures: Vec<VecDeque<Kept>>,
     pub(crate) application: Application,
 }
 
-/// A future that the application keeps.
+/// A future that the application holds.
 pub(crate) struct Kept {
     pub(crate) record: RecordId,
     pub(crate) future: FutureRecordMetadata,
-    /// It was found to be done, and said so.
+    /// `is_done` has returned true.
     is_done: bool,
 }
 
@@ -81,7 +81,7 @@ thread_local! {
     static STAGE: RefCell<Option<Rc<Stage>>> = const { RefCell::new(None) };
 }
 
-/// Takes the stage away again when the run is over, however it ends.
+/// Removes the stage from the thread when the run ends, also by a panic.
 pub(crate) struct OnStage;
 
 impl Drop for OnStage {
@@ -108,13 +108,13 @@ impl Stage {
             last_record: Cell::new(Duration::ZERO),
             next_call: Cell::new(0),
             next_offset: Cell::new(1),
-            is_deaf: Cell::new(false),
+            is_muted: Cell::new(false),
             producers: RefCell::new(Vec::new()),
             random: RefCell::new(fastrand::Rng::with_seed(seed)),
             logger: RefCell::new(logger),
             log_level,
             is_logging: Cell::new(false),
-            about_to_go: RefCell::default(),
+            about_to_drop: RefCell::default(),
             idle: Cell::new(0),
             is_at_rest: Cell::new(true),
             may_close: Cell::new(false),
@@ -122,15 +122,15 @@ impl Stage {
         })
     }
 
-    /// Makes it the one of this thread.
+    /// Makes this the stage of the current thread.
     pub(crate) fn enter(self: &Rc<Self>) -> OnStage {
         STAGE.with(|stage| *stage.borrow_mut() = Some(Rc::clone(self)));
         OnStage
     }
 
-    /// That of this thread, if a run is on it.
+    /// The stage of the current thread, if a run is in progress.
     pub(crate) fn current() -> Option<Rc<Self>> {
-        // The last locals of a thread may be gone when a value of the user's is dropped.
+        // During thread exit the thread-local may be gone when a value of user code is dropped.
         STAGE
             .try_with(|stage| stage.try_borrow().ok()?.clone())
             .ok()?
@@ -148,18 +148,18 @@ impl Stage {
         self.who.get()
     }
 
-    /// Whose turn it is.
-    pub(crate) fn turn_of(&self, who: Who) {
+    /// Sets the source of the next events.
+    pub(crate) fn set_source(&self, who: Who) {
         self.who.set(who);
     }
 
-    /// Something happened, by whoever's turn it is.
-    pub(crate) fn say(&self, what: What) {
-        self.said_by(self.who.get(), what);
+    /// Records an event with the current source.
+    pub(crate) fn emit(&self, what: What) {
+        self.emit_from(self.who.get(), what);
     }
 
-    pub(crate) fn said_by(&self, who: Who, what: What) {
-        if self.is_deaf.get() {
+    pub(crate) fn emit_from(&self, who: Who, what: What) {
+        if self.is_muted.get() {
             return;
         }
         let at = self.now();
@@ -177,12 +177,12 @@ impl Stage {
         RecordId(id)
     }
 
-    /// How long ago the last record was offered.
+    /// Time since the last record was offered.
     pub(crate) fn since_last_record(&self) -> Duration {
         self.now().saturating_sub(self.last_record.get())
     }
 
-    /// How many records were offered.
+    /// Number of records offered.
     pub(crate) fn record_count(&self) -> u64 {
         self.next_record.get()
     }
@@ -193,14 +193,14 @@ impl Stage {
         CallId(id)
     }
 
-    /// One that no other call gives.
+    /// An offset that no other call commits.
     pub(crate) fn new_offset(&self) -> i64 {
         let offset = self.next_offset.get();
         self.next_offset.set(offset + 1);
         offset
     }
 
-    /// Looks at what an application knows of its transactions, or changes it.
+    /// Reads or changes the application's view of its transactions.
     pub(crate) fn application<T>(
         &self,
         index: ProducerIndex,
@@ -247,7 +247,7 @@ impl Stage {
         Some((kept.record, kept.future))
     }
 
-    /// Records that are done since somebody last asked, of those whose futures are kept.
+    /// Records completed since the last call, of those whose futures are held.
     pub(crate) fn newly_done(&self) -> Vec<RecordId> {
         let mut producers = self.producers.borrow_mut();
         let kept = producers
@@ -262,9 +262,9 @@ impl Stage {
         .collect()
     }
 
-    /// Whether a future that is kept says that its record is done.
+    /// Whether a held future says that its record is complete.
     pub(crate) fn is_done(&self, producer: ProducerIndex, record: RecordId) -> bool {
-        // The application may be at its futures: then nothing is known.
+        // False if the application is using its futures, which are borrowed then.
         let Ok(producers) = self.producers.try_borrow() else {
             return false;
         };
@@ -276,7 +276,7 @@ impl Stage {
         futures.any(|kept| kept.future.is_done())
     }
 
-    /// Raised when a producer has sent a request, or a record has ended.
+    /// Changes when a producer has sent a request or completed a record.
     pub(crate) fn progress_of(&self, producer: ProducerIndex) -> u64 {
         let snapshot = self.producer(producer).map(|producer| producer.snapshot());
         snapshot.map_or(0, |it| {
@@ -301,15 +301,15 @@ pub(crate) fn outcome(answer: Result<&RecordMetadata, &ProduceError>) -> Outcome
     }
 }
 
-/// A value that says which record it is.
+/// A value that begins with the record's number.
 pub(crate) fn value_of(record: RecordId, size: usize) -> Vec<u8> {
     let mut value = record.0.to_be_bytes().to_vec();
-    // Neither random nor all alike: a codec has something to do.
+    // Neither random nor uniform, so that codecs have something to compress.
     value.extend((ID_BYTES..size).map(|at| (record.0 as usize ^ (at / 3)) as u8));
     value
 }
 
-/// Headers of a record: names that repeat, and one without a value.
+/// A record's headers: repeated names, and one header without a value.
 pub(crate) fn headers_of(record: RecordId, count: u8) -> Vec<(String, Option<Vec<u8>>)> {
     let header = |at: u8| {
         let value = (at != 1).then(|| record.0.to_be_bytes()[..usize::from(at % 8)].to_vec());
@@ -318,12 +318,12 @@ pub(crate) fn headers_of(record: RecordId, count: u8) -> Vec<(String, Option<Vec
     (0..count).map(header).collect()
 }
 
-/// What a small record of the run's own holds.
+/// Contents hash of a record that has a value only.
 pub(crate) fn contents_of_value(value: &[u8]) -> u64 {
     contents_of(None, Some(value), std::iter::empty())
 }
 
-/// How a call ended.
+/// The result of a call as event data.
 pub(crate) fn returned<T, E: std::fmt::Debug + std::fmt::Display>(
     ended: &Result<T, E>,
 ) -> Returned {

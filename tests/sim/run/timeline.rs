@@ -1,4 +1,4 @@
-//! When which fault begins and ends.
+//! Timeline of the faults: when each begins and ends.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -9,14 +9,14 @@ use crate::events::What;
 use crate::faults::{Ongoing, begin, end, settle};
 use crate::scenario::{Scenario, TimedFault};
 
-/// What comes at a moment; of one moment, ends come first.
+/// A point of the timeline; at the same time, ends come before beginnings.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Turn {
     End,
     Begin,
 }
 
-/// The faults of a scenario, in time.
+/// The scenario's faults in time order.
 pub(crate) struct Timeline {
     faults: Vec<TimedFault>,
     to_come: BTreeSet<(Duration, Turn, usize)>,
@@ -37,12 +37,12 @@ impl Timeline {
         }
     }
 
-    /// When one begins or ends next.
+    /// The time of the next beginning or end.
     pub(crate) fn next(&self) -> Option<Duration> {
         self.to_come.first().map(|(at, ..)| *at)
     }
 
-    /// Does what is due by now, and says what it was.
+    /// Begins and ends the faults that are due. Returns the events.
     pub(crate) fn turn(&mut self, now: Duration, world: &World) -> Vec<What> {
         let mut news = Vec::new();
         while self.next().is_some_and(|at| at <= now) {
@@ -75,7 +75,7 @@ impl Timeline {
         self.to_come.insert((end, Turn::End, number));
     }
 
-    /// Ends all of them.
+    /// Ends all faults.
     pub(crate) fn heal(&mut self, world: &World) -> Vec<What> {
         self.to_come.clear();
         let mut news = Vec::new();
@@ -97,7 +97,7 @@ mod tests {
     use crate::surroundings::world_of;
 
     #[test]
-    fn what_two_faults_do_lasts_until_both_are_over() {
+    fn a_shared_effect_lasts_until_both_faults_are_over() {
         let deletes = |at_ms, for_ms| TimedFault {
             at_ms,
             for_ms: Some(for_ms),

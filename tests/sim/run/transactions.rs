@@ -1,4 +1,4 @@
-//! What an application knows of its transactions, and its transactional calls.
+//! Transactional calls, and the application's view of its transaction state.
 
 use std::rc::Rc;
 use std::sync::Arc;
@@ -15,23 +15,23 @@ use super::stage::{Producer, Stage};
 use crate::events::{Call, CallId, ProducerIndex, Returned, What};
 use crate::scenario::{Crash, TransactionOp, TxnStage};
 
-/// What an application knows of its transactions, as its calls were told.
+/// The application's view of its transactions, from the results of its calls.
 #[derive(Debug, Default)]
 pub(crate) struct Application {
     /// The producer has a transactional id.
     pub(crate) is_transactional: bool,
     pub(crate) phase: Phase,
-    /// What it is at.
+    /// The current stage, for crashes.
     pub(crate) at: TxnStage,
-    /// A call that timed out, and was not told yet what came of it.
+    /// A call that timed out and whose operation has not been resumed to its end.
     pub(crate) pending: Option<Made>,
-    /// A transactional call is under way.
+    /// A transactional call is in progress.
     pub(crate) is_calling: bool,
-    /// Its first thread does nothing more.
+    /// The first thread has stopped.
     pub(crate) is_over: bool,
-    /// When it is to crash.
+    /// The crash to come.
     crash: Option<Crash>,
-    /// In so many steps of the run.
+    /// Number of steps until the crash.
     pub(crate) crashes_in: Option<u32>,
 }
 
@@ -41,13 +41,13 @@ pub(crate) enum Phase {
     New,
     Ready,
     Open,
-    /// The transaction has failed.
+    /// The transaction has failed and has to be aborted.
     MustAbort,
-    /// The producer can do nothing more.
+    /// A fatal error: the producer has to be replaced.
     Over,
 }
 
-/// A call, with what it was made with.
+/// A transactional call with its arguments.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Made {
     Init,
@@ -70,12 +70,12 @@ impl Application {
         }
     }
 
-    /// A transaction is open, as far as the application knows.
+    /// Whether a transaction is open in the application's view.
     pub(crate) fn is_open(&self) -> bool {
         self.phase == Phase::Open
     }
 
-    /// What is sent now can be no part of a transaction, though it would have to be.
+    /// Whether a record sent now would lie outside a transaction, although the producer is transactional.
     pub(crate) fn is_shut(&self) -> bool {
         self.is_transactional && !self.is_open()
     }
@@ -91,7 +91,7 @@ impl Application {
         }
     }
 
-    /// A call begins.
+    /// Notes the beginning of a call.
     fn calls(&mut self, made: &Made) {
         self.is_calling = true;
         match made {
@@ -103,7 +103,7 @@ impl Application {
         }
     }
 
-    /// A call has ended; where it was not for the state, nothing has changed.
+    /// Takes in a call's result. A call that the state does not allow has changed nothing.
     fn was_told(&mut self, made: &Made, told: &Result<(), TransactionError>) {
         self.is_calling = false;
         let kind = told.as_ref().err().map(TransactionError::kind);
@@ -169,7 +169,7 @@ impl Made {
         }
     }
 
-    /// Makes the call, for an application that is told what comes of it.
+    /// Makes the call, and updates the application's view.
     async fn make(
         &self,
         stage: &Rc<Stage>,
@@ -220,15 +220,15 @@ fn is_time_out(told: &Result<(), TransactionError>) -> bool {
     matches!(told, Err(error) if error.is_retriable())
 }
 
-/// One that timed out goes on with the next try at once, or a little later where it had no time at all.
+/// A call that timed out is retried at once; if its time-out was below this, after a short pause.
 const NO_TIME: Duration = Duration::from_millis(20);
 const PAUSE_US: u64 = 30_000;
 
-/// How long the application waits for the end of a transactional producer that is of no use any more.
+/// Time-out of closing a transactional producer after a fatal error.
 const CLOSE: Duration = Duration::from_secs(5);
 
 impl ThreadOf {
-    /// One call, again while it times out, if it is for the state that the application knows of.
+    /// Makes a call if the known state allows it, and repeats it while it times out.
     pub(super) async fn transaction(&self, op: &TransactionOp, timeout_ms: Option<u64>) {
         let phase = self.stage.application(self.producer, |it| it.phase);
         let is_right = match op {
@@ -271,7 +271,7 @@ impl ThreadOf {
             let gives_up = matches!(made, Made::SendOffsets { .. })
                 && self.stage.random(|random| random.u32(..3)) == 0;
             if gives_up {
-                // The transaction can be ended all the same.
+                // The transaction may be ended without the result.
                 return;
             }
             if self.stage.random(|random| random.u32(..8)) == 0 {
@@ -282,7 +282,7 @@ impl ThreadOf {
                 ];
                 let other = self.stage.random(|random| random.usize(..others.len()));
                 let other = Made::of(&others[other], &self.stage);
-                // Offsets that are not told of keep no transaction from its end.
+                // Pending offsets do not prevent a commit.
                 if other != *made && !(other == Made::Commit && is_offsets(made)) {
                     self.stray_call(&other).await;
                 }
@@ -314,7 +314,7 @@ impl ThreadOf {
         told
     }
 
-    /// Whatever the state: one that is right is none.
+    /// Makes a call only if the known state does not allow it.
     pub(super) async fn stray(&self, op: &TransactionOp) {
         let phase = self.phase();
         let is_wrong = match op {
@@ -335,7 +335,7 @@ impl ThreadOf {
         let (pending, at) = self
             .stage
             .application(self.producer, |it| (it.pending.clone(), it.at));
-        // It may be refused for what the application will be told of the call that is not over.
+        // It may fail with the error of the pending call, which is then reported here.
         let before = self.phase();
         let told = self.make(&producer, made, Some(Duration::ZERO)).await;
         self.stage.application(self.producer, |it| {
@@ -351,8 +351,8 @@ fn is_offsets(made: &Made) -> bool {
     matches!(made, Made::SendOffsets { .. })
 }
 
-/// What the run does at the end with a transactional producer: all calls have their time, and are told what they came
-/// to.
+/// Final transaction of a producer, after the healing: calls have enough time, and are repeated until their results are
+/// known.
 pub(super) struct Last<'l> {
     pub(super) stage: &'l Rc<Stage>,
     pub(super) parking: &'l Parking,
@@ -361,7 +361,7 @@ pub(super) struct Last<'l> {
 }
 
 impl Last<'_> {
-    /// Ends what is open, and begins a transaction. False if that cannot be.
+    /// Ends an open transaction and begins a new one. False if that is impossible.
     pub(super) async fn begins(&self) -> bool {
         let (stage, index) = (Rc::clone(self.stage), self.index);
         let is_free = move || !stage.application(index, |it| it.is_calling);
@@ -392,7 +392,7 @@ impl Last<'_> {
         }
     }
 
-    /// Commits it.
+    /// Commits the transaction, or aborts it if the commit failed with an abortable error.
     pub(super) async fn commits(&self) {
         if let Some(Err(error)) = self.call(&Made::Commit).await {
             if error.is_abortable() {
@@ -405,14 +405,14 @@ impl Last<'_> {
         let producer = self.stage.producer(self.index)?;
         let call: CallId = self.stage.new_call();
         let timeout = Some(self.timeout);
-        self.stage.say(What::CallBegins {
+        self.stage.emit(What::CallBegins {
             call,
             what: made.event(timeout),
         });
         let told = made
             .make(self.stage, self.parking, self.index, &producer, timeout)
             .await;
-        self.stage.say(What::CallEnds {
+        self.stage.emit(What::CallEnds {
             call,
             returned: returned(&told),
         });

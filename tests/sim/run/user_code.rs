@@ -1,4 +1,4 @@
-//! The user's code, which does what the scenario says: fails, panics, takes its time, calls the producer back.
+//! User code with the behaviour that the scenario gives it: it fails, panics, takes time, or calls the producer back.
 
 use std::collections::VecDeque;
 use std::fmt::{Debug, Display};
@@ -20,8 +20,8 @@ pub(crate) const LOGGER: &str = "logger";
 
 pub(crate) const PANIC: &str = "the user's code panics";
 
-/// Keeps panics that are meant to be from being printed.
-pub(crate) fn hush_panics() {
+/// Suppresses the output of intended panics.
+pub(crate) fn suppress_intended_panics() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = std::panic::take_hook();
@@ -37,13 +37,13 @@ pub(crate) fn hush_panics() {
     });
 }
 
-/// A piece of the user's code, and how often it was called.
+/// A piece of user code, with the number of its calls.
 pub(crate) struct Piece {
     what: &'static str,
     producer: ProducerIndex,
     behaviour: Behaviour,
     calls: AtomicU32,
-    /// That it belongs to; what is left of an earlier one may be dropped within another.
+    /// The run that it belongs to. Values left over from an earlier run may be dropped within a later one.
     run: Option<u64>,
 }
 
@@ -58,11 +58,11 @@ impl Piece {
         }
     }
 
-    /// Does what it does this time. An error is for those who can return one.
+    /// Performs the acts that are due at this call. Callers that can return an error return it.
     pub(crate) fn run(&self) -> Result<(), BoxError> {
         let call = self.calls.fetch_add(1, Ordering::Relaxed) + 1;
         let is_of_another = |stage: &Stage| self.run.is_some_and(|run| run != stage.number);
-        if Stage::current().is_some_and(|stage| stage.is_deaf.get() || is_of_another(&stage)) {
+        if Stage::current().is_some_and(|stage| stage.is_muted.get() || is_of_another(&stage)) {
             return Ok(());
         }
         for every in &self.behaviour.acts {
@@ -78,10 +78,10 @@ impl Piece {
             return Ok(());
         };
         if self.what == LOGGER && stage.who() != Who::Sender(self.producer) && act.waits() {
-            // Elsewhere than on that producer's own thread it would wait in earnest.
+            // On another thread than that producer's sender it would really block.
             return Ok(());
         }
-        stage.say(What::UserCode {
+        stage.emit(What::UserCode {
             what: self.what,
             act: format!("{act:?}"),
         });
@@ -123,12 +123,12 @@ impl Piece {
                 };
                 for Kept { record, future, .. } in futures.into_iter().flatten() {
                     let call = stage.new_call();
-                    stage.say(What::CallBegins {
+                    stage.emit(What::CallBegins {
                         call,
                         what: Call::DropFuture { record },
                     });
                     drop(future);
-                    stage.say(What::CallEnds {
+                    stage.emit(What::CallEnds {
                         call,
                         returned: Returned::Ok,
                     });
@@ -144,7 +144,7 @@ impl Piece {
                         record,
                         timeout: None,
                     };
-                    let told = said(&stage, call, || future.get());
+                    let told = record_call(&stage, call, || future.get());
                     let is_misuse = matches!(
                         &told,
                         Err(error) if *error.kind() == ProduceErrorKind::Misuse
@@ -152,7 +152,7 @@ impl Piece {
                     if is_misuse {
                         stage.keep(self.producer, 0, record, future);
                     } else {
-                        stage.say(What::FutureTold {
+                        stage.emit(What::FutureTold {
                             record,
                             outcome: outcome(told.as_ref()),
                         });
@@ -165,15 +165,15 @@ impl Piece {
 }
 
 impl Piece {
-    /// Says that it is called as an interceptor.
+    /// Records a call of the interceptor.
     fn intercepts(&self, sent: bool) {
         if let Some(stage) = Stage::current() {
             let producer = self.producer;
-            stage.say(What::Intercepted { producer, sent });
+            stage.emit(What::Intercepted { producer, sent });
         }
     }
 
-    /// Calls the producer back, if it is there.
+    /// Calls the producer back, if it is still there.
     fn call<T, E: Debug + Display>(
         &self,
         stage: &Stage,
@@ -181,28 +181,28 @@ impl Piece {
         how: impl FnOnce(&Producer) -> Result<T, E>,
     ) {
         if let Some(producer) = stage.producer(self.producer) {
-            // What it was told is told as an event.
-            let _ = said(stage, what, || how(&producer));
+            // The result is recorded as an event.
+            let _ = record_call(stage, what, || how(&producer));
         }
     }
 }
 
-/// Makes a call, and says so.
-fn said<T, E: Debug + Display>(
+/// Makes a call, and records its beginning and end.
+fn record_call<T, E: Debug + Display>(
     stage: &Stage,
     what: Call,
     how: impl FnOnce() -> Result<T, E>,
 ) -> Result<T, E> {
     let call = stage.new_call();
-    stage.say(What::CallBegins { call, what });
+    stage.emit(What::CallBegins { call, what });
     let ended = how();
     let returned = returned(&ended);
-    stage.say(What::CallEnds { call, returned });
+    stage.emit(What::CallEnds { call, returned });
     ended
 }
 
 impl Act {
-    /// Whether it is refused in the user's code, and elsewhere may have to wait.
+    /// Whether the act may block: it is refused inside user code, but elsewhere it may have to wait.
     fn waits(&self) -> bool {
         matches!(
             self,
@@ -211,14 +211,14 @@ impl Act {
     }
 }
 
-/// A record that the user's code sends. What would wait is refused there.
+/// Sends a record from user code, where a call that would have to wait is refused.
 fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: bool) {
     let Some(producer) = stage.producer(index) else {
         return;
     };
     let id = stage.new_record();
     let value = value_of(id, 12);
-    stage.say(What::RecordOffered {
+    stage.emit(What::RecordOffered {
         record: id,
         producer: index,
         topic: topic.to_owned(),
@@ -237,12 +237,12 @@ fn send_inside(stage: &Stage, index: ProducerIndex, topic: &str, only_tries: boo
             Err(error) => (format!("{:?}", error.reason()), error.to_string()),
         }
     } else {
-        match said(stage, Call::Send(id), || producer.send(record)) {
+        match record_call(stage, Call::Send(id), || producer.send(record)) {
             Ok(future) => return taken(stage, index, id, future),
             Err(error) => (format!("{error:?}"), error.to_string()),
         }
     };
-    stage.say(What::RecordRefused {
+    stage.emit(What::RecordRefused {
         record: id,
         kind,
         text,
@@ -255,11 +255,11 @@ fn taken(
     record: RecordId,
     future: kafka_producer::FutureRecordMetadata,
 ) {
-    stage.say(What::RecordTaken { record });
+    stage.emit(What::RecordTaken { record });
     stage.keep(producer, 0, record, future);
 }
 
-/// The callback of a record: says what it was told, and that it was dropped if it never ran.
+/// Callback of a record: records the outcome, or that it was dropped without having run.
 pub(crate) struct Callback {
     record: RecordId,
     piece: Arc<Piece>,
@@ -279,18 +279,18 @@ impl Callback {
         self.has_run = true;
         let stage = Stage::current();
         if let Some(stage) = stage.filter(|stage| Some(stage.number) == self.piece.run) {
-            // Not for each: the future is looked for among all that are kept.
+            // For one record in four, since all held futures are searched.
             if self.record.0 % 4 == 0 && stage.is_done(self.piece.producer, self.record) {
                 let outcome = outcome(answer);
                 let record = self.record;
-                stage.say(What::FutureTold { record, outcome });
+                stage.emit(What::FutureTold { record, outcome });
             }
-            stage.say(What::CallbackRan {
+            stage.emit(What::CallbackRan {
                 record: self.record,
                 outcome: outcome(answer),
             });
         }
-        // A callback has nobody to tell.
+        // A callback cannot return an error.
         let _ = self.piece.run();
     }
 }
@@ -299,7 +299,7 @@ impl Drop for Callback {
     fn drop(&mut self) {
         let stage = Stage::current().filter(|stage| Some(stage.number) == self.piece.run);
         if let Some(stage) = stage.filter(|_| !self.has_run) {
-            stage.say(What::CallbackDropped {
+            stage.emit(What::CallbackDropped {
                 record: self.record,
             });
         }
@@ -354,7 +354,7 @@ impl ProducerInterceptor<[u8], [u8]> for Piece {
     }
 }
 
-/// A listener is asked for by those who hold it.
+/// A cluster listener, shared with the plug-in that brings it.
 pub(crate) struct Listener(pub(crate) Piece);
 
 impl ClusterResourceListener for Listener {
@@ -363,7 +363,7 @@ impl ClusterResourceListener for Listener {
     }
 }
 
-/// An interceptor that does nothing but bring a listener.
+/// An interceptor that only brings a cluster listener.
 pub(crate) struct WithListener(pub(crate) Arc<Listener>);
 
 impl ProducerInterceptor<[u8], [u8]> for WithListener {
@@ -376,7 +376,7 @@ impl ProducerInterceptor<[u8], [u8]> for WithListener {
     }
 }
 
-/// A metrics reporter that says what it is called for.
+/// A metrics reporter that records its calls.
 pub(crate) struct Reporter(pub(crate) Piece);
 
 impl Reporter {
@@ -385,7 +385,7 @@ impl Reporter {
         let stage = Stage::current().filter(|stage| Some(stage.number) == self.0.run);
         if let Some(stage) = stage {
             let producer = self.0.producer;
-            stage.say(What::Reported { producer, what });
+            stage.emit(What::Reported { producer, what });
         }
         self.0.run()
     }
@@ -416,7 +416,7 @@ impl MetricsReporter for Reporter {
     }
 }
 
-/// Gives the process a logger that tells each run of its own lines.
+/// Installs a process-wide logger, which passes each line to the run on its thread.
 pub(crate) fn install_logger() {
     if log::set_logger(&Logger).is_ok() {
         log::set_max_level(log::LevelFilter::Trace);
@@ -438,12 +438,12 @@ impl log::Log for Logger {
         if stage.is_logging.replace(true) {
             return;
         }
-        stage.say(What::LogLine {
+        stage.emit(What::LogLine {
             level: line.level(),
             text: line.args().to_string(),
         });
         let piece = stage.logger.borrow();
-        // A logger that panics is in the hands of the library.
+        // The library has to contain a panic of the logger.
         let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| piece.run()));
         stage.is_logging.set(false);
         drop(piece);

@@ -1,5 +1,5 @@
-//! Runs seeds, tells how it goes, and shows a failing one as small as it can be made. Runs is run is a
-//! parameter; which seeds, the environment says: see [`plan`].
+//! Seed runner: runs a range of seeds on several threads, prints progress, and shrinks and stores the first seed that
+//! fails. The function that runs one scenario is a parameter; the environment selects the seeds, see [`plan`].
 
 mod one;
 mod plan;
@@ -20,26 +20,25 @@ use crate::trace::TraceHash;
 use crate::{draw, store};
 use show::Show;
 
-/// How often something was met. Names with the same word before their first `/` are shown together:
-/// `fault/Cut`, `call/flush`.
+/// Counts by name. Names with the same word before their first `/` are printed together: `fault/Cut`, `call/flush`.
 pub(crate) type Tallies = BTreeMap<String, u64>;
 
-/// Runs came of one run.
+/// The outcome of one run.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct RunReport {
-    /// The rules that it broke, in words; what stands before the first `:` says which rule.
+    /// Violations of the rules, as text; the part before the first `:` names the rule.
     pub(crate) violations: Vec<String>,
     pub(crate) records: u64,
     pub(crate) acknowledged: u64,
-    /// How long it took by its own clock.
+    /// Duration of the run on the simulated clock.
     pub(crate) simulated: Duration,
     pub(crate) tallies: Tallies,
 }
 
-/// Runs a scenario, and tells each event as it happens. The same scenario gives the same events each time.
+/// Runs a scenario, and passes each event to the observer. The same scenario gives the same events each time.
 pub(crate) type RunOne = fn(&Scenario, &mut dyn FnMut(&Event)) -> RunReport;
 
-/// Runs came of all of them.
+/// The outcome of all runs together.
 #[derive(Debug, Default)]
 pub(crate) struct Summary {
     pub(crate) seeds: u64,
@@ -47,9 +46,9 @@ pub(crate) struct Summary {
     pub(crate) acknowledged: u64,
     pub(crate) simulated: Duration,
     pub(crate) tallies: Tallies,
-    /// Seeds, and the first rule that each broke.
+    /// Seeds that failed, each with its first violation.
     pub(crate) failures: BTreeMap<u64, String>,
-    /// Of all seeds, in their order, where hashes were asked for.
+    /// Hash over the trace hashes of all seeds in their order, if hashes were requested.
     pub(crate) hash: Option<u64>,
 }
 
@@ -70,7 +69,7 @@ impl Summary {
     }
 }
 
-/// Does what the plan says; `out` is for a person to read.
+/// Carries out the plan, and prints to `out`.
 pub(crate) fn go(plan: &Plan, run: RunOne, out: &mut (dyn Write + Send)) -> io::Result<Summary> {
     let mut show = Show { plan, run, out };
     match &plan.runs {
@@ -128,23 +127,23 @@ pub(crate) fn go(plan: &Plan, run: RunOne, out: &mut (dyn Write + Send)) -> io::
     }
 }
 
-/// Runs the workers share.
+/// State shared by the worker threads.
 struct Board<'a, 'b> {
-    /// The seed to be run next.
+    /// The next seed to run.
     next: u64,
-    /// How many are still to be begun.
+    /// Seeds that are not handed out yet; `None` for no limit.
     count: Option<u64>,
     stops: bool,
-    /// Done, and not told of: a seed before them is still under way.
+    /// Reports that are complete but not printed: an earlier seed is still running.
     ready: BTreeMap<u64, Done>,
-    /// The seed that is told of next.
+    /// The next seed to print.
     shown: u64,
     summary: Summary,
-    /// The first seed that failed in a way.
+    /// By kind of violation, the first seed that failed with it.
     kinds: BTreeMap<String, u64>,
     hash: u64,
     began: Instant,
-    /// When progress was told last.
+    /// When progress was last printed.
     told: Instant,
     trouble: Option<io::Error>,
     show: &'a mut Show<'b>,
@@ -188,7 +187,7 @@ impl Board<'_, '_> {
         Some(seed)
     }
 
-    /// Tells of seeds in their order, whichever was done first.
+    /// Takes a report in, and prints all that are next in the order of seeds, whichever completed first.
     fn take_in(&mut self, seed: u64, done: Done) {
         self.ready.insert(seed, done);
         while let Some(done) = self.ready.remove(&self.shown) {
@@ -203,7 +202,7 @@ impl Board<'_, '_> {
 
     fn tell(&mut self, seed: u64, done: &Done) -> io::Result<()> {
         if self.stops {
-            // It was under way when another one failed.
+            // This seed was still running when another one failed.
             return Ok(());
         }
         self.summary.add(&done.report);
@@ -226,7 +225,8 @@ impl Board<'_, '_> {
     }
 }
 
-/// Which rule was broken. Of a panic, where it came from as well.
+/// Kind of a violation: the rule it breaks, or for a panic its text without numbers. Seeds that fail alike have the
+/// same kind.
 fn kind_of(violation: &str) -> String {
     let rule = match violation.strip_prefix("panic: ") {
         Some(panic) => panic,

@@ -1,4 +1,4 @@
-//! One run, whatever comes of it.
+//! One run, on a thread of its own and with panics caught.
 
 use std::cell::RefCell;
 use std::panic::{self, AssertUnwindSafe};
@@ -10,19 +10,19 @@ use crate::events::Event;
 use crate::scenario::Scenario;
 
 thread_local! {
-    /// While a run is under way on this thread: what it panicked with last.
+    /// The last panic of the run on this thread.
     static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
     static IS_RUNNING: RefCell<bool> = const { RefCell::new(false) };
 }
 
-/// Runs a scenario on a thread of its own: producers keep caches in thread-locals (topics lately sent to), and a run that found
-/// those of the run before would differ from the same run alone. A run that panics fails as one that broke a rule.
+/// Runs a scenario on a new thread: producers cache recent topics in thread-locals, and a run that found those of an
+/// earlier run would differ from the same run alone. A panic is reported as a violation.
 pub(super) fn run(
     run: RunOne,
     scenario: &Scenario,
     see: &mut (dyn FnMut(&Event) + Send),
 ) -> RunReport {
-    keep_panics_quiet();
+    suppress_panic_output();
     thread::scope(|scope| {
         let on_its_own = scope.spawn(|| {
             IS_RUNNING.set(true);
@@ -34,14 +34,14 @@ pub(super) fn run(
     .unwrap_or_else(|panic| RunReport {
         violations: vec![format!(
             "panic: {}",
-            panic.unwrap_or_else(|| "of nobody knows what".to_owned())
+            panic.unwrap_or_else(|| "without a message".to_owned())
         )],
         ..RunReport::default()
     })
 }
 
-/// User code panics in many a run, as it is told to: of that nothing is printed.
-fn keep_panics_quiet() {
+/// Keeps panics inside a run from being printed: user code panics on purpose in many runs.
+fn suppress_panic_output() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
         let others = panic::take_hook();
@@ -52,7 +52,7 @@ fn keep_panics_quiet() {
             let payload = info.payload();
             let text = payload.downcast_ref::<&str>().copied();
             let text = text.or_else(|| payload.downcast_ref::<String>().map(|text| &**text));
-            let what = text.unwrap_or("something that is no text").to_owned();
+            let what = text.unwrap_or("a payload that is not text").to_owned();
             let place = info
                 .location()
                 .map_or(String::new(), |at| format!(", at {at}"));

@@ -1,19 +1,19 @@
-//! What is to be run, as the environment says:
+//! Plan of a test run: which seeds to run and how, read from environment variables.
 //!
-//! | variable | what it says |
+//! | variable | meaning |
 //! |---|---|
-//! | `SEED=17` | this seed alone, with its trace |
-//! | `REPLAY=file.json` | the scenario of this file, with its trace |
-//! | `SEED_START=1000 SEEDS=500` | a range; `SEED_START` alone goes on until `DURATION` is over |
-//! | `SEEDS=500`, or nothing | so many fresh seeds: others each time, and which is printed |
-//! | `DURATION=180` | no new seed after so many seconds |
-//! | `THREADS=1` | runs beside each other; as many as there are processors without it |
-//! | `KEEP_GOING=1` | does not stop at the first seed that fails |
-//! | `SHRINK=60` | so many seconds for making a failing scenario smaller, 0 for none |
-//! | `TLS=1` | all brokers take TLS, not only some |
+//! | `SEED=17` | run this seed alone, and print its trace |
+//! | `REPLAY=file.json` | run the stored scenario of this file, and print its trace |
+//! | `SEED_START=1000 SEEDS=500` | run a range; with `DURATION` and no `SEEDS`, until the time is over |
+//! | `SEEDS=500` | run this many fresh seeds (100 without any variable); the first seed is printed |
+//! | `DURATION=180` | start no new seed after this many seconds |
+//! | `THREADS=1` | run this many seeds in parallel; default: the number of processors |
+//! | `KEEP_GOING=1` | do not stop at the first seed that fails |
+//! | `SHRINK=60` | shrink a failing scenario for this many seconds; 0 for not at all |
+//! | `TLS=1` | all brokers require TLS, not only some |
 //! | `TXN=1` | all producers are transactional, not only some |
-//! | `HASHES=1` | a line with the trace hash of each seed |
-//! | `TRACE=all`, `TRACE=none` | every event of a seed that is replayed; none of them |
+//! | `HASHES=1` | print the trace hash of each seed, and one over all seeds |
+//! | `TRACE=all`, `TRACE=none` | print every event of a replayed seed, or none |
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -27,13 +27,13 @@ pub(crate) struct Plan {
     pub(crate) duration: Option<Duration>,
     pub(crate) threads: usize,
     pub(crate) keeps_going: bool,
-    /// For making a failing scenario smaller.
+    /// Time limit for shrinking a failing scenario.
     pub(crate) shrink_for: Duration,
     pub(crate) wishes: Wishes,
     pub(crate) hashes: bool,
     pub(crate) trace: Option<Verbosity>,
     pub(crate) colour: bool,
-    /// Where scenarios that fail are written to.
+    /// Folder for the scenarios that fail.
     pub(crate) folder: PathBuf,
 }
 
@@ -41,7 +41,7 @@ pub(crate) struct Plan {
 pub(crate) enum Runs {
     Seed(u64),
     File(PathBuf),
-    /// Without a count: as many as there is time for.
+    /// Without a count, until the time is over.
     Range {
         first: u64,
         count: Option<u64>,
@@ -49,7 +49,7 @@ pub(crate) enum Runs {
     },
 }
 
-/// How many fresh seeds are run if nothing is said.
+/// Number of fresh seeds if nothing else is given.
 const SEEDS: u64 = 100;
 
 impl Plan {
@@ -61,7 +61,7 @@ impl Plan {
         Ok(plan)
     }
 
-    /// `fresh`: where a range of fresh seeds begins.
+    /// `fresh`: the first seed if the environment gives none.
     pub(crate) fn read(
         variable: impl Fn(&str) -> Option<String>,
         fresh: u64,
@@ -98,7 +98,7 @@ impl Plan {
             Some(other) => return Err(format!("TRACE={other}: it is all or none")),
         };
         let is_range = matches!(what, Runs::Range { .. });
-        // Who replays one wants to see that one, not a smaller one.
+        // A replay is shown as it is, not shrunk.
         let shrink_for = number("SHRINK")?.unwrap_or(if is_range { 60 } else { 0 });
         let threads = match number("THREADS")? {
             Some(threads) => threads.max(1) as usize,
@@ -122,7 +122,7 @@ impl Plan {
     }
 }
 
-/// As it is written in decimal, or with `0x` in front.
+/// Parses a decimal number, or a hexadecimal one with `0x` in front.
 fn parse(text: &str) -> Option<u64> {
     let text = text.trim().replace('_', "");
     match text.strip_prefix("0x") {

@@ -1,4 +1,4 @@
-//! What a person gets to see.
+//! Output of the seed runner: progress, failures, traces and the table of tallies.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -12,7 +12,7 @@ use crate::shrink::{Budget, Shrunk, shrink};
 use crate::store::{self, Stored};
 use crate::trace::{self, Trace, TraceHash, Verbosity, words};
 
-/// So many lines of the trace of a failing scenario are printed; all are in its file.
+/// Number of trace lines of a failing scenario that are printed; its file has all of them.
 const LAST_LINES: usize = 120;
 
 const COMMAND: &str = "cargo test --release --test sim seeds -- --nocapture";
@@ -24,7 +24,7 @@ pub(super) struct Show<'a> {
 }
 
 impl Show<'_> {
-    /// One scenario, with all that happens in it.
+    /// Runs one scenario, and prints its trace.
     pub(super) fn replay(&mut self, scenario: Scenario) -> io::Result<Summary> {
         writeln!(self.out, "{}", trace::header(&scenario))?;
         let mut lines = self
@@ -150,14 +150,14 @@ impl Show<'_> {
         Ok(())
     }
 
-    /// A seed that failed is made smaller, shown, and stored.
+    /// Shrinks, prints and stores a failing seed.
     pub(super) fn failure(&mut self, seed: u64) -> io::Result<()> {
         let scenario = draw::scenario_with(seed, self.plan.wishes);
         let report = one::run(self.run, &scenario, &mut |_| ());
         let Some(violation) = report.violations.first() else {
             return writeln!(
                 self.out,
-                "✗ seed {seed} fails, and does not when it is run again"
+                "✗ seed {seed} fails, but not when it is run again"
             );
         };
         self.failing(scenario, violation)
@@ -195,7 +195,7 @@ impl Show<'_> {
     fn shrunk(&mut self, before: &str, shrunk: &Shrunk) -> io::Result<()> {
         writeln!(
             self.out,
-            "\nseed {}: made {} and {} out of {before}, in {}{}",
+            "\nseed {}: shrunk to {} and {} from {before}, in {}{}",
             shrunk.scenario.seed,
             words::count(trace::records(&shrunk.scenario), "record", "records"),
             words::count(shrunk.scenario.faults.len() as u64, "fault", "faults"),
@@ -203,12 +203,12 @@ impl Show<'_> {
             if shrunk.is_done {
                 ""
             } else {
-                "; SHRINK=600 makes more of it"
+                "; SHRINK=600 may shrink it further"
             }
         )
     }
 
-    /// The scenario as it is now, what happens in it, and how to see it again.
+    /// Prints the shrunken scenario with its trace and the commands that replay it, and stores it.
     fn small(&mut self, scenario: Scenario, seed: u64, violation: &str) -> io::Result<()> {
         let verbosity = self.plan.trace.unwrap_or(Verbosity::Condensed);
         let mut lines = Trace::new(&scenario, verbosity, self.plan.colour);
@@ -238,7 +238,7 @@ impl Show<'_> {
         fs::write(&text, whole)?;
         writeln!(
             self.out,
-            "\nthis one:        REPLAY={} {COMMAND}\nthe whole seed:  SEED={seed} {COMMAND}\n",
+            "\nshrunken seed:   REPLAY={} {COMMAND}\nthe whole seed:  SEED={seed} {COMMAND}\n",
             json.display()
         )
     }
@@ -268,7 +268,7 @@ fn records(summary: &Summary) -> String {
     )
 }
 
-/// Name and count beside each other, in three columns for each group.
+/// Prints names with their counts, in up to four columns for each group.
 fn tallies(tallies: &Tallies, out: &mut (dyn Write + Send)) -> io::Result<()> {
     let mut groups: BTreeMap<&str, Vec<(&str, u64)>> = BTreeMap::new();
     for (name, count) in tallies {

@@ -1,4 +1,4 @@
-//! With runs that are made up: a record is offered and told for each one of the scenario.
+//! Tests of the seed runner with a fake run: every record of the scenario is offered and acknowledged.
 
 use std::collections::BTreeMap;
 
@@ -66,7 +66,7 @@ fn all_is_well(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     report
 }
 
-/// A cut loses what was sent: at least three records, and not in each seed.
+/// A fake bug: a cut loses records. It needs at least three records, so not every seed fails.
 fn cuts_lose(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     let mut report = all_is_well(scenario, see);
     let is_cut = |timed: &crate::scenario::TimedFault| matches!(timed.fault, Fault::Cut { .. });
@@ -76,7 +76,7 @@ fn cuts_lose(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     report
 }
 
-/// Where the user's code closes.
+/// A fake bug: a panic where the logger closes the producer.
 fn closing_panics(scenario: &Scenario, see: &mut dyn FnMut(&Event)) -> RunReport {
     let closes = scenario
         .logger
@@ -103,7 +103,7 @@ fn go_and_read(plan: &Plan, run: RunOne) -> (Summary, String) {
 }
 
 #[test]
-fn a_range_is_run_and_summed_up() {
+fn a_range_of_seeds_is_run_and_summarized() {
     let plan = plan(&[("SEED_START", "1000"), ("SEEDS", "50")], "range");
     let (summary, text) = go_and_read(&plan, all_is_well);
     assert_eq!(summary.seeds, 50);
@@ -118,7 +118,7 @@ fn a_range_is_run_and_summed_up() {
 }
 
 #[test]
-fn hashes_come_in_the_order_of_seeds_whatever_the_threads_do() {
+fn hashes_are_printed_in_seed_order_for_any_number_of_threads() {
     let hashes = |threads: &str| {
         let variables = [
             ("SEED_START", "7"),
@@ -142,7 +142,7 @@ fn hashes_come_in_the_order_of_seeds_whatever_the_threads_do() {
 }
 
 #[test]
-fn a_seed_that_fails_ends_the_range_and_is_shown_small_and_stored() {
+fn a_failing_seed_ends_the_range_and_is_shrunk_and_stored() {
     let plan = plan(
         &[("SEED_START", "0"), ("SEEDS", "1000"), ("SHRINK", "600")],
         "fails",
@@ -161,14 +161,14 @@ fn a_seed_that_fails_ends_the_range_and_is_shown_small_and_stored() {
     for said in [
         &*format!("SEED={seed} cargo test"),
         &*format!("REPLAY={}", path.display()),
-        "made 3 records and 1 fault out of",
+        "shrunk to 3 records and 1 fault from",
         "send #0..#2 to ",
         "lost: 3 records",
     ] {
         assert!(text.contains(said), "{said} is missing in\n{text}");
     }
 
-    // What was stored fails when it is replayed.
+    // The stored scenario fails when it is replayed.
     let path = path.display().to_string();
     let again = self::plan(&[("REPLAY", &path)], "again");
     let (summary, text) = go_and_read(&again, cuts_lose);
@@ -178,7 +178,7 @@ fn a_seed_that_fails_ends_the_range_and_is_shown_small_and_stored() {
 }
 
 #[test]
-fn going_on_lists_all_seeds_that_fail_and_looks_into_one_of_each_kind() {
+fn keep_going_lists_all_failing_seeds_and_shrinks_one_of_each_kind() {
     let plan = plan(
         &[
             ("SEED_START", "0"),
@@ -215,7 +215,7 @@ fn a_run_that_panics_is_a_seed_that_fails() {
 }
 
 #[test]
-fn one_seed_is_told_in_full_and_is_not_made_smaller() {
+fn a_single_seed_prints_its_trace_and_is_not_shrunk() {
     let plan = plan(&[("SEED", "17")], "one");
     let (summary, text) = go_and_read(&plan, all_is_well);
     assert_eq!(summary.seeds, 1);
@@ -236,14 +236,14 @@ fn one_seed_is_told_in_full_and_is_not_made_smaller() {
 }
 
 #[test]
-fn no_seed_is_begun_when_the_time_is_over() {
+fn no_seed_is_started_after_the_time_limit() {
     let plan = plan(&[("SEED_START", "0"), ("DURATION", "0")], "over");
     let (summary, _) = go_and_read(&plan, all_is_well);
     assert_eq!(summary.seeds, 0);
 }
 
 #[test]
-fn what_is_run_is_read_from_the_environment() {
+fn the_plan_is_read_from_the_environment() {
     let range = |first, count, fresh| Runs::Range {
         first,
         count,

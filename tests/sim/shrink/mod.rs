@@ -1,7 +1,8 @@
-//! A failing scenario made smaller: whatever can be left out, halved or made plain while it still fails.
+//! Shrinking: makes a failing scenario smaller by leaving out, halving or simplifying whatever it does not need to
+//! fail.
 //!
-//! Delta debugging: large pieces are left out first, then smaller ones; then numbers go down; then all of it again
-//! until nothing helps any more. No chance is involved.
+//! The method is delta debugging: large pieces are left out first, then smaller ones; then numbers are lowered; and all
+//! of it is repeated until nothing helps any more. It is deterministic.
 
 mod passes;
 #[cfg(test)]
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use crate::scenario::Scenario;
 
-/// How much may be tried.
+/// Limits of the search.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Budget {
     pub(crate) tries: usize,
@@ -21,11 +22,11 @@ pub(crate) struct Budget {
 pub(crate) struct Shrunk {
     pub(crate) scenario: Scenario,
     pub(crate) tries: usize,
-    /// Nothing smaller was found. Otherwise the budget was used up.
+    /// Nothing smaller can be found; otherwise the budget was used up.
     pub(crate) is_done: bool,
 }
 
-/// The smallest scenario found that still fails. The one that is given is taken to do so.
+/// Returns the smallest scenario found that still fails. `scenario` itself must fail.
 pub(crate) fn shrink(
     scenario: Scenario,
     still_fails: impl FnMut(&Scenario) -> bool,
@@ -64,7 +65,7 @@ impl<F: FnMut(&Scenario) -> bool> Shrinker<F> {
         self.tries >= self.most || Instant::now() >= self.until
     }
 
-    /// Keeps a change if it still fails with it.
+    /// Tries a change, and keeps it if the scenario still fails.
     fn change(&mut self, change: impl FnOnce(&mut Scenario)) -> bool {
         let mut changed = self.best.clone();
         change(&mut changed);
@@ -79,7 +80,7 @@ impl<F: FnMut(&Scenario) -> bool> Shrinker<F> {
         fails
     }
 
-    /// Leaves out what can be left out of a list: all of it, each half, each quarter, down to each one.
+    /// Leaves out as much of a list as possible: all of it, each half, each quarter, down to single items.
     fn fewer<T>(
         &mut self,
         least: usize,
@@ -108,7 +109,7 @@ impl<F: FnMut(&Scenario) -> bool> Shrinker<F> {
         }
     }
 
-    /// The smallest number it still fails with, if it does with all above that too.
+    /// Lowers a number as far as the scenario still fails, by binary search.
     fn lower(
         &mut self,
         least: u64,
@@ -121,7 +122,7 @@ impl<F: FnMut(&Scenario) -> bool> Shrinker<F> {
         }
         let mut passes = least;
         while fails - passes > 1 && !self.is_used_up() {
-            // Large numbers are first tried by their size.
+            // For large numbers the order of magnitude is searched first.
             let middle = if fails / 16 > passes {
                 fails / 16
             } else {

@@ -1,4 +1,4 @@
-//! What is tried, in this order: what takes much away comes first.
+//! Passes of shrinking, in the order in which they are tried: those that remove most come first.
 
 use super::Shrinker;
 use crate::scenario::{
@@ -42,7 +42,7 @@ fn participants<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     }
 }
 
-/// A producer is gone; those that would have followed it follow the one that it followed.
+/// Removes a producer. Producers that would have started after it start after its own predecessor.
 fn leave_out(scenario: &mut Scenario, gone: usize) {
     let begins = scenario.producers.remove(gone).begins;
     for producer in &mut scenario.producers {
@@ -61,7 +61,7 @@ fn leave_out(scenario: &mut Scenario, gone: usize) {
 
 type NumberOfProducer = (u64, fn(&Producer) -> u64, fn(&mut Producer, u64));
 
-/// When a producer begins, and when it ends.
+/// Numbers of a producer: when it starts, and when it crashes.
 const NUMBERS_OF_PRODUCERS: [NumberOfProducer; 3] = [
     (
         0,
@@ -95,7 +95,7 @@ const NUMBERS_OF_PRODUCERS: [NumberOfProducer; 3] = [
     ),
 ];
 
-/// All threads of the scenario, by their places.
+/// All threads, as pairs of producer index and thread index.
 fn threads(scenario: &Scenario) -> Vec<(usize, usize)> {
     let producers = scenario.producers.iter().enumerate();
     producers
@@ -106,7 +106,7 @@ fn threads(scenario: &Scenario) -> Vec<(usize, usize)> {
 }
 
 fn operations<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
-    // The bulk first: counts of all bursts at once.
+    // The largest part first: the counts of all bursts at once.
     for part in [64, 8, 2] {
         while shrinker.change(|scenario| {
             for burst in all_bursts(scenario) {
@@ -234,7 +234,7 @@ fn surroundings<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     });
 }
 
-/// Keys go back to their defaults; large pieces first, as in a list.
+/// Resets configuration keys to their defaults, large pieces first, as in a list.
 fn configuration<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     for number in 0..shrinker.best.producers.len() {
         let config = |scenario: &Scenario| scenario.producers[number].config.clone();
@@ -253,7 +253,7 @@ fn configuration<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
 }
 
 fn topics<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
-    // Everything that is meant for one topic to the first one.
+    // Redirects everything for one topic to the first topic.
     for number in (1..shrinker.best.topics.len()).rev() {
         shrinker.change(|scenario| {
             let gone = scenario.topics.remove(number).name;
@@ -275,7 +275,7 @@ fn topics<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
     }
 }
 
-/// Wherever a topic is named.
+/// Replaces a topic's name wherever it occurs.
 fn rename(scenario: &mut Scenario, from: &str, to: &str) {
     let change = |name: &mut String| {
         if name == from {
@@ -413,7 +413,7 @@ fn one_burst<F: FnMut(&Scenario) -> bool>(
 }
 
 fn times<F: FnMut(&Scenario) -> bool>(shrinker: &mut Shrinker<F>) {
-    // Everything sooner, in proportion.
+    // Moves everything to an earlier time, in proportion.
     while shrinker.best.heal_at_ms > 10 && shrinker.change(sooner) {}
     shrinker.lower(
         1,

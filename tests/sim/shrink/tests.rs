@@ -8,7 +8,7 @@ const ENOUGH: Budget = Budget {
     time: Duration::from_secs(600),
 };
 
-/// A storm: a seed with much of everything in it, and a fault of ours.
+/// A seed with many kinds of load and faults, and a known fault added.
 fn storm() -> Scenario {
     let mut scenario = (0..)
         .map(draw::scenario)
@@ -41,7 +41,7 @@ fn has_ours(scenario: &Scenario) -> bool {
 }
 
 #[test]
-fn a_storm_of_seven_hundred_records_comes_down_to_three_and_one_fault() {
+fn a_storm_of_seven_hundred_records_shrinks_to_three_and_one_fault() {
     let storm = storm();
     let mut tries = 0;
     let shrunk = shrink(
@@ -65,8 +65,8 @@ fn a_storm_of_seven_hundred_records_comes_down_to_three_and_one_fault() {
 }
 
 #[test]
-fn what_fails_only_together_is_kept_together() {
-    // A flush after a send, in a producer with two keys set and with two threads.
+fn parts_that_fail_only_together_are_kept() {
+    // The failure: a flush after a send, in a producer with two keys set and two threads.
     let fails = |scenario: &Scenario| {
         scenario.producers.iter().any(|producer| {
             producer.threads.len() >= 2
@@ -101,7 +101,7 @@ fn what_fails_only_together_is_kept_together() {
 }
 
 #[test]
-fn numbers_go_down_to_the_smallest_that_still_fails() {
+fn numbers_shrink_to_the_smallest_that_still_fails() {
     let fails = |scenario: &Scenario| {
         scenario.heal_at_ms >= 321
             && scenario.topics.iter().any(|topic| topic.partitions >= 3)
@@ -116,7 +116,7 @@ fn numbers_go_down_to_the_smallest_that_still_fails() {
 }
 
 #[test]
-fn shrinking_takes_the_same_way_each_time() {
+fn shrinking_is_deterministic() {
     let way = || {
         let mut seen = Vec::new();
         shrink(
@@ -138,7 +138,7 @@ fn shrinking_takes_the_same_way_each_time() {
 }
 
 #[test]
-fn it_stops_when_its_budget_is_used_up_with_the_best_it_has() {
+fn shrinking_stops_at_its_budget_with_the_best_result() {
     let storm = storm();
     let shrunk = shrink(storm.clone(), has_ours, Budget { tries: 5, ..ENOUGH });
     assert_eq!(shrunk.tries, 5);
@@ -148,7 +148,7 @@ fn it_stops_when_its_budget_is_used_up_with_the_best_it_has() {
 }
 
 #[test]
-fn what_fails_by_itself_is_left_with_nothing_in_it() {
+fn a_scenario_that_always_fails_shrinks_to_nothing() {
     let small = shrink(storm(), |_| true, ENOUGH).scenario;
     assert_eq!(records(&small), 0);
     assert!(small.faults.is_empty() && small.topics.is_empty());

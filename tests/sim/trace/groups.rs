@@ -1,16 +1,16 @@
-//! Events that are alike, put together until something else is to be told.
+//! Grouping of trace events: similar events are collected into one line.
 
 use std::time::Duration;
 
 use super::words;
 use crate::events::{Outcome, RecordId, Who};
 
-/// What events have in common that become one line.
+/// Fields that the events of one line have in common.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Group {
     kind: Kind,
     records: Vec<RecordId>,
-    /// The first and the last offset.
+    /// First and last offset.
     offsets: Option<(i64, i64)>,
     count: u64,
     bytes: u64,
@@ -52,7 +52,7 @@ impl Group {
         )))
     }
 
-    pub(super) fn told(how: &'static str, outcome: &Outcome) -> (Self, Option<i64>) {
+    pub(super) fn outcome(how: &'static str, outcome: &Outcome) -> (Self, Option<i64>) {
         match outcome {
             Outcome::Acknowledged {
                 topic,
@@ -145,7 +145,7 @@ impl Group {
     }
 }
 
-/// In the order in which they began.
+/// Open groups, in the order of their first events.
 #[derive(Default)]
 pub(super) struct Groups(Vec<(Duration, Who, Group)>);
 
@@ -159,7 +159,7 @@ impl Groups {
         offset: Option<i64>,
     ) {
         let group = self.find(at, who, group);
-        // A future may say the same more than once.
+        // A future may report the same outcome more than once.
         if group.records.last() != Some(&record) {
             group.records.push(record);
         }
@@ -191,7 +191,7 @@ impl Groups {
         self.0.len()
     }
 
-    /// When the first of them began.
+    /// Time of the oldest group's first event.
     pub(super) fn since(&self) -> Option<Duration> {
         self.0.first().map(|(at, ..)| *at)
     }

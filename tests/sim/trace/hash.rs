@@ -1,10 +1,10 @@
-//! One number for all that happened in a run: two runs of a seed that differ in one event differ in it.
+//! Trace hash: one number over all events of a run. Two runs of a seed that differ in one event differ in the hash.
 
 use std::hash::{Hash, Hasher};
 
 use crate::events::Event;
 
-/// FNV-1a of 64 bits over every field of every event, in the order in which they occur.
+/// 64-bit FNV-1a over every field of every event, in order.
 pub(crate) struct TraceHash(Fnv);
 
 impl TraceHash {

@@ -1,4 +1,4 @@
-//! A scenario on some lines.
+//! Header of a trace: the scenario in a few lines.
 
 use std::fmt::Write as _;
 
@@ -13,11 +13,11 @@ pub(crate) fn header(scenario: &Scenario) -> String {
         one_producer(number, producer, &mut text);
     }
     if scenario.packing_us > 0 {
-        let what = format!("takes up to {} µs a step", scenario.packing_us);
+        let what = format!("up to {} µs a step", scenario.packing_us);
         line(&mut text, "packing", &what);
     }
     if scenario.logs_all {
-        line(&mut text, "logger", "wants all lines");
+        line(&mut text, "logger", "takes all levels");
     }
     if !scenario.logger.acts.is_empty() {
         line(&mut text, "logger", &words::behaviour(&scenario.logger));
@@ -39,7 +39,7 @@ pub(crate) fn header(scenario: &Scenario) -> String {
         } else {
             ""
         },
-        &format!("{:>9} ms  all is healed", scenario.heal_at_ms),
+        &format!("{:>9} ms  healing", scenario.heal_at_ms),
     );
     text
 }
@@ -48,7 +48,7 @@ fn line(text: &mut String, title: &str, what: &str) {
     let _ = writeln!(text, "{title:<12}{what}");
 }
 
-/// Records that the threads of a scenario send by themselves.
+/// Number of records that the threads of a scenario send (without those that user code sends).
 pub(crate) fn records(scenario: &Scenario) -> u64 {
     let threads = scenario.producers.iter().flat_map(|one| &one.threads);
     threads.map(records_of).sum()
@@ -83,7 +83,7 @@ fn summary(scenario: &Scenario, text: &mut String) {
 fn world(scenario: &Scenario, text: &mut String) {
     let network = &scenario.network;
     let mut what = format!(
-        "connect {} µs, latency {} µs, holds {} bytes",
+        "connect {} µs, latency {} µs, buffers of {} bytes",
         network.connect_us, network.latency_us, network.capacity
     );
     for (is_so, word) in [
@@ -113,18 +113,18 @@ fn world(scenario: &Scenario, text: &mut String) {
         if brokers.by_name { "name" } else { "address" }
     );
     if brokers.auto_create_topics {
-        what += ", topics are made by asking for them";
+        what += ", auto-created topics";
     }
     if brokers.first_epoch != 0 {
         what += &format!(", producer ids begin with epoch {}", brokers.first_epoch);
     }
     if brokers.verify_transactions {
-        what += ", transactions are verified";
+        what += ", verify transactions";
     }
     if let Some(tls) = &brokers.tls {
         what += &format!(", {}", tls.protocols);
         if tls.client_certificates {
-            what += " with certificates of clients";
+            what += " with client certificates";
         }
     }
     if let Some(sasl) = &brokers.sasl {
@@ -140,7 +140,7 @@ fn world(scenario: &Scenario, text: &mut String) {
         .iter()
         .map(|topic| {
             let mut what = match topic.partitions {
-                0 => format!("{} (not there)", words::topic(&topic.name)),
+                0 => format!("{} (missing)", words::topic(&topic.name)),
                 partitions => format!("{} ({partitions})", words::topic(&topic.name)),
             };
             if let Some(bytes) = topic.max_message_bytes {
@@ -176,13 +176,13 @@ fn one_producer(number: usize, producer: &Producer, text: &mut String) {
         Begins::First => {}
         Begins::AtMs(ms) => line(text, "", &format!("is built at {ms} ms")),
         Begins::After { producer, ms } => {
-            let what = format!("is built {ms} ms after producer {producer} was of use");
+            let what = format!("is built {ms} ms after producer {producer} has crashed or failed");
             line(text, "", &what);
         }
     }
     if let Some(crash) = producer.crashes {
         let what = format!(
-            "crashes {} after it has come to {:?} for the {}. time",
+            "crashes {} after stage {:?}, occurrence {}",
             words::count(crash.steps.into(), "step", "steps"),
             crash.stage,
             crash.nth

@@ -1,4 +1,4 @@
-//! What happened, for a person: a line for each event, or for each burst of events that are alike.
+//! Trace: the event log of a run for a person, with one line for each event or group of similar events.
 //!
 //! ```text
 //!       ms  who       what
@@ -10,7 +10,7 @@
 //!  514.100  app 0.0     └ flush failed after 500.000 ms: Timeout
 //! ```
 //!
-//! A call that does not wait is one line; one that waits has a line where it begins to, and one where it ends.
+//! A call that does not wait has one line. A call that waits has one line where the wait begins and one where it ends.
 
 mod groups;
 mod hash;
@@ -30,17 +30,17 @@ use groups::{Group, Groups};
 pub(crate) use hash::TraceHash;
 pub(crate) use header::{header, records};
 
-/// So many lines are kept back at most, to see whether more comes to them,
+/// Limit on the groups that are held back because more events may join them,
 const GROUPS: usize = 6;
 
-/// and for so long.
+/// and on the time for which they are held back.
 const GROUPS_SPAN: Duration = Duration::from_millis(100);
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Verbosity {
-    /// Records of a burst together; what goes on inside is left out.
+    /// Groups the records of a burst, and leaves out internal events.
     Condensed,
-    /// Every event by itself.
+    /// One line for every event.
     All,
 }
 
@@ -48,14 +48,14 @@ pub(crate) struct Trace<'a> {
     scenario: &'a Scenario,
     verbosity: Verbosity,
     colour: bool,
-    /// Calls that have begun.
+    /// Calls in progress.
     calls: BTreeMap<CallId, OpenCall>,
     groups: Groups,
-    /// Where records were offered to, and by which call.
+    /// For each offered record, its topic and the call that sent it.
     offered: BTreeMap<RecordId, String>,
-    /// Records whose sending waited: its end has told what became of them.
+    /// Records whose `send` waited: the line for its end has reported the result.
     waited: BTreeSet<RecordId>,
-    /// The record of the last outcome that was told: the call that asked for it adds nothing.
+    /// The record whose outcome was printed last, so that the call that asked for it need not repeat it.
     last_told: Option<RecordId>,
     lines: Vec<String>,
     last: (String, String),
@@ -64,11 +64,11 @@ pub(crate) struct Trace<'a> {
 struct OpenCall {
     what: Call,
     at: Duration,
-    /// A line says that it began.
+    /// A line for its beginning was printed.
     shown: bool,
 }
 
-/// How a line looks on a terminal.
+/// Style of a line on a terminal.
 #[derive(Clone, Copy)]
 enum Look {
     Plain,
@@ -101,7 +101,7 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// What there is to be read since the last time. What may still grow is kept back.
+    /// Takes the lines that are complete. Groups that may still grow are held back.
     pub(crate) fn take_lines(&mut self) -> Vec<String> {
         std::mem::take(&mut self.lines)
     }
@@ -174,11 +174,11 @@ impl<'a> Trace<'a> {
             }
             What::FutureTold { record, outcome } => {
                 self.last_told = Some(*record);
-                let (group, offset) = Group::told("told", outcome);
+                let (group, offset) = Group::outcome("future", outcome);
                 self.group(at, who, group, *record, offset);
             }
             What::CallbackRan { record, outcome } => {
-                let (group, offset) = Group::told("called back", outcome);
+                let (group, offset) = Group::outcome("callback", outcome);
                 self.group(at, who, group, *record, offset);
             }
             What::CallbackDropped { record } => {
@@ -202,7 +202,7 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// What is never put together with others.
+    /// Line of an event that is never grouped.
     fn single(&self, what: &What) -> (Look, String) {
         match what {
             What::Appended {
@@ -279,7 +279,7 @@ impl<'a> Trace<'a> {
                     Coordinated::Opened => "a transaction is open",
                     Coordinated::Committed => "the transaction is committed",
                     Coordinated::Aborted => "the transaction is aborted",
-                    Coordinated::TimedOut => "the transaction is aborted, as its time is over",
+                    Coordinated::TimedOut => "the transaction is aborted, as it timed out",
                     Coordinated::Fenced => "the transaction is aborted for another producer",
                 };
                 let text =
@@ -335,7 +335,10 @@ impl<'a> Trace<'a> {
             }
             What::FaultBegins { fault } => (Look::Fault, self.fault(*fault, true)),
             What::FaultEnds { fault } => (Look::Fault, self.fault(*fault, false)),
-            What::Healed => (Look::Fault, format!("▲ all is healed {}", "─".repeat(40))),
+            What::Healed => (
+                Look::Fault,
+                format!("▲ healing: all faults end {}", "─".repeat(40)),
+            ),
             What::SenderEnded => (Look::Faint, "has ended".to_owned()),
             What::Stuck { why } => (Look::Bad, format!("stuck: {why}")),
             other => (Look::Plain, format!("{other:?}")),
@@ -350,7 +353,7 @@ impl<'a> Trace<'a> {
         match (words::is_moment(&timed.fault), begins) {
             (true, true) => format!("◆ {what}"),
             (false, true) => format!("▼ {what}{}", words::for_how_long(timed)),
-            (_, false) => format!("▲ no more: {what}"),
+            (_, false) => format!("▲ over: {what}"),
         }
     }
 
@@ -400,7 +403,7 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// One that did not wait. What became of a record that was sent is told by its own events.
+    /// Prints a call that did not wait. The outcome of a sent record has events of its own.
     fn quick_call(&mut self, event: &Event, call: &Call, returned: &Returned) {
         let (at, who) = (event.at, event.who);
         match (call, returned) {
@@ -443,7 +446,7 @@ impl<'a> Trace<'a> {
         self.groups.count(at, who, group, bytes);
     }
 
-    /// What is kept back stays near to its time.
+    /// Flushes old groups, so that lines stay near their time.
     fn flush_old_groups(&mut self, now: Duration) {
         let is_old = |since: Duration| now.saturating_sub(since) > GROUPS_SPAN;
         if self.groups.len() > GROUPS || self.groups.since().is_some_and(is_old) {
@@ -469,7 +472,7 @@ impl<'a> Trace<'a> {
         self.push(at, who, look, text);
     }
 
-    /// Time and name are left out where they are those of the line before.
+    /// Appends a line. Time and source are left out if they are the same as in the line before.
     fn push(&mut self, at: Duration, who: Who, look: Look, text: &str) {
         let now = (words::ms(at), words::who(who));
         let text = text.replace('\n', " ⏎ ");

@@ -85,7 +85,7 @@ const APP: Who = Who::Thread {
     thread: 1,
 };
 
-/// A burst, its batch and its answer; a flush that waits; faults.
+/// A burst, its batch and its response; a flush that waits; faults.
 fn events() -> Vec<Event> {
     let mut events = Vec::new();
     let mut add = |us: u64, who: Who, what: What| {
@@ -268,19 +268,19 @@ fn lines(verbosity: Verbosity, colour: bool) -> Vec<String> {
 }
 
 #[test]
-fn a_trace_says_who_did_what_when_in_few_lines() {
+fn a_trace_shows_time_source_and_event_in_few_lines() {
     let expected = "
     12.012  app 0.1   send #12..#57 to orders
     13.204  broker 2  Produce v9, 4,312 bytes: NONE
                       + #12..#57 in orders-3 at 100..145, sequence 0, epoch 0, producer 1000
-    14.000  sender 0  called back: #12..#57 in orders-3 at 100..145
+    14.000  sender 0  callback: #12..#57 in orders-3 at 100..145
     20.000  world     ▼ node 1 hangs, for 300 ms
     20.100  app 0.1   flush within 500 ms waits until 520.100 at the latest …
-    25.000  world     ◆ connections to node 2 break
-    26.000  world     ▼ Produce for orders-3 is answered with NOT_LEADER_OR_FOLLOWER, 2×, until all is healed
-    30.000  sender 0  ✗ told: #60, #62, #64, #66, #68, … (6 records): Broker(CorruptMessage) (not written): it is ⏎ damaged
-   320.000  world     ▲ no more: node 1 hangs
-   400.000  world     ▲ all is healed ────────────────────────────────────────
+    25.000  world     ◆ connections to node 2 are reset
+    26.000  world     ▼ Produce for orders-3 is answered with NOT_LEADER_OR_FOLLOWER, 2×, until the healing
+    30.000  sender 0  ✗ future: #60, #62, #64, #66, #68, … (6 records): Broker(CorruptMessage) (not written): it is ⏎ damaged
+   320.000  world     ▲ over: node 1 hangs
+   400.000  world     ▲ healing: all faults end ────────────────────────────────────────
    520.100  app 0.1     └ flush within 500 ms failed after 500.000 ms: the time is over
    520.101  app 0.1   close waits …
    600.000  sender 0  stuck: nothing is left to happen
@@ -290,7 +290,7 @@ fn a_trace_says_who_did_what_when_in_few_lines() {
 }
 
 #[test]
-fn what_a_call_came_to_is_told_once() {
+fn the_result_of_a_call_is_printed_once() {
     let scenario = scenario();
     let mut trace = Trace::new(&scenario, Verbosity::Condensed, false);
     let mut see = |us: u64, what: What| {
@@ -306,7 +306,7 @@ fn what_a_call_came_to_is_told_once() {
         returned,
     };
     let (first, second) = (RecordId(1), RecordId(2));
-    // One waits and is taken, one waits and is refused.
+    // Two calls that wait: one record is accepted, one is refused.
     for (us, record) in [(1_000, first), (9_000, second)] {
         see(
             us,
@@ -347,7 +347,7 @@ fn what_a_call_came_to_is_told_once() {
             text: "no memory came free".to_owned(),
         },
     );
-    // Its outcome is asked for, and is there.
+    // The application reads the outcome, which is there already.
     let outcome = Outcome::Acknowledged {
         topic: "orders".to_owned(),
         partition: 2,
@@ -368,23 +368,27 @@ fn what_a_call_came_to_is_told_once() {
      9.000  app 0.1   send #2 to orders-2, within user code waits …
     10.000  app 0.1     └ send #1 took 9.000 ms
     11.000  app 0.1     └ send #2 failed after 2.000 ms: no memory came free
-    12.000  app 0.1   told: #1 in orders-2 at 7";
+    12.000  app 0.1   future: #1 in orders-2 at 7";
     assert_eq!(format!("\n{}", trace.finish().join("\n")), expected);
 }
 
 #[test]
-fn everything_is_told_one_by_one_if_asked_for() {
+fn the_full_trace_has_a_line_for_each_event() {
     let lines = lines(Verbosity::All, false);
     assert_eq!(lines.len(), events().len());
     assert!(lines[2].contains("RecordTaken"), "{}", lines[2]);
 }
 
 #[test]
-fn there_is_colour_on_a_terminal_only() {
+fn the_trace_is_coloured_on_a_terminal_only() {
     let coloured = lines(Verbosity::Condensed, true);
     let plain = lines(Verbosity::Condensed, false);
     assert!(plain.iter().all(|line| !line.contains('\x1b')));
-    assert!(coloured.iter().any(|line| line.contains("\x1b[31m✗ told")));
+    assert!(
+        coloured
+            .iter()
+            .any(|line| line.contains("\x1b[31m✗ future"))
+    );
     let without = |line: &String| {
         let mut text = line.clone();
         for code in ["\x1b[0m", "\x1b[2m", "\x1b[31m", "\x1b[33m"] {
@@ -397,41 +401,35 @@ fn there_is_colour_on_a_terminal_only() {
 }
 
 #[test]
-fn the_header_is_the_scenario_on_some_lines() {
+fn the_header_shows_the_scenario_in_a_few_lines() {
     let expected = "\
 seed 17     1 producer, 0 threads, 0 records, 3 faults
-network     connect 300 µs, latency 1200 µs, holds 65536 bytes, splits, 3 % spurious
+network     connect 300 µs, latency 1200 µs, buffers of 65536 bytes, splits, 3 % spurious
 brokers     3 of V3_0, 3 replicas, by name
-topics      orders (4) up to 500 bytes, later (not there)
+topics      orders (4) up to 500 bytes, later (missing)
 producer 0  acks=all linger.ms=5
 faults             20 ms  node 1 hangs, for 300 ms
-                   25 ms  connections to node 2 break
-                   26 ms  Produce for orders-3 is answered with NOT_LEADER_OR_FOLLOWER, 2×, until all is healed
-                  400 ms  all is healed
+                   25 ms  connections to node 2 are reset
+                   26 ms  Produce for orders-3 is answered with NOT_LEADER_OR_FOLLOWER, 2×, until the healing
+                  400 ms  healing
 ";
     assert_eq!(header(&scenario()), expected);
 }
 
 #[test]
-fn a_long_header_tells_threads_and_user_code() {
+fn a_long_header_shows_threads_and_user_code() {
     let storm = (0..)
         .map(crate::draw::scenario)
         .find(|one| !one.logger.acts.is_empty() && one.producers.len() == 3)
         .unwrap();
     let text = header(&storm);
-    for said in [
-        "producer 2",
-        "  app 2.0",
-        "burst",
-        "logger",
-        "all is healed",
-    ] {
+    for said in ["producer 2", "  app 2.0", "burst", "logger", "healing"] {
         assert!(text.contains(said), "{said} is missing in\n{text}");
     }
 }
 
 #[test]
-fn each_event_counts_in_the_hash_and_so_does_their_order() {
+fn the_hash_depends_on_each_event_and_on_their_order() {
     let hash = |events: &[Event]| {
         let mut hash = TraceHash::new();
         for event in events {
@@ -448,6 +446,6 @@ fn each_event_counts_in_the_hash_and_so_does_their_order() {
     let mut later = events();
     later[5].at += Duration::from_nanos(1);
     assert_ne!(hash(&all), hash(&later));
-    // In every build and process: comparing them rests on it.
+    // The hash is the same in every build and process, so runs can be compared.
     assert_eq!(hash(&all[..3]), 17_582_249_940_856_727_035);
 }

@@ -1,4 +1,4 @@
-//! Faults, acts and calls in plain words.
+//! Texts of the trace for faults, acts and calls, and for numbers and times.
 
 use std::time::Duration;
 
@@ -7,12 +7,12 @@ use crate::scenario::{
     Act, Api, Behaviour, Fault, InsteadOfTls, Moment, TimedFault, WrongCertificate,
 };
 
-/// Milliseconds, with three decimals.
+/// Milliseconds with three decimals.
 pub(super) fn ms(time: Duration) -> String {
     format!("{}.{:03}", time.as_millis(), time.as_micros() % 1000)
 }
 
-/// As long as a person would say it.
+/// A duration in the unit that reads best.
 pub(crate) fn span_of_ms(ms: u64) -> String {
     match ms {
         0..10_000 => format!("{ms} ms"),
@@ -24,7 +24,7 @@ pub(crate) fn span_of_ms(ms: u64) -> String {
     }
 }
 
-/// With commas.
+/// A number with commas.
 pub(crate) fn number(n: u64) -> String {
     let digits = n.to_string();
     let mut text = String::new();
@@ -57,7 +57,7 @@ pub(super) fn who(who: Who) -> String {
     }
 }
 
-/// A name as it is, if that can be read on one line.
+/// A topic's name, shortened or escaped if it does not fit on one line.
 pub(super) fn topic(name: &str) -> String {
     let is_plain = !name.is_empty() && name.chars().all(|c| c.is_ascii_graphic());
     match (is_plain, name.len()) {
@@ -70,7 +70,7 @@ pub(super) fn topic(name: &str) -> String {
     }
 }
 
-/// `#3, #7..#12`, and how many if not all can be named.
+/// Ranges of record numbers, such as `#3, #7..#12`, with the total if not all are listed.
 pub(super) fn records(ids: &[RecordId]) -> String {
     const SHOWN: usize = 5;
     let mut runs: Vec<(u64, u64)> = Vec::new();
@@ -132,7 +132,7 @@ pub(super) fn call(call: &Call) -> String {
 }
 
 fn api(api: Option<Api>) -> String {
-    api.map_or_else(|| "anything".to_owned(), |api| format!("{api:?}"))
+    api.map_or_else(|| "all requests".to_owned(), |api| format!("{api:?}"))
 }
 
 fn place(name: Option<&String>, partition: Option<i32>) -> String {
@@ -143,15 +143,15 @@ fn place(name: Option<&String>, partition: Option<i32>) -> String {
     }
 }
 
-fn so_often(times: Option<u64>) -> String {
-    times.map_or_else(|| "each time".to_owned(), |times| format!("{times}×"))
+fn how_often(times: Option<u64>) -> String {
+    times.map_or_else(|| "every time".to_owned(), |times| format!("{times}×"))
 }
 
-/// What goes wrong, as a sentence without its end.
+/// A fault as a clause without its end.
 pub(super) fn fault(fault: &Fault) -> String {
     match fault {
-        Fault::Slow { node, ms } => format!("node {node} is {ms} ms further away"),
-        Fault::Cut { node } => format!("connections to node {node} break"),
+        Fault::Slow { node, ms } => format!("node {node} has {ms} ms more latency"),
+        Fault::Cut { node } => format!("connections to node {node} are reset"),
         Fault::Silence { node, up, down } => {
             let way = match (up, down) {
                 (true, true) => "to and from",
@@ -159,7 +159,7 @@ pub(super) fn fault(fault: &Fault) -> String {
                 (false, true) => "from",
                 (false, false) => "(no way)",
             };
-            format!("nothing comes through {way} node {node} on present connections")
+            format!("nothing arrives {way} node {node} on present connections")
         }
         Fault::Refuse { node } => format!("node {node} refuses connections"),
         Fault::BlackHole { node } => format!("node {node} is a black hole"),
@@ -173,9 +173,9 @@ pub(super) fn fault(fault: &Fault) -> String {
         }
         Fault::NoTls { node, instead } => {
             let what = match instead {
-                InsteadOfTls::Plain => "accepts plain text",
+                InsteadOfTls::Plain => "expects plaintext connections",
                 InsteadOfTls::Web => "is a web server",
-                InsteadOfTls::Noise => "says nothing but noise",
+                InsteadOfTls::Noise => "sends bytes that are not TLS",
             };
             format!("node {node} {what}")
         }
@@ -185,7 +185,7 @@ pub(super) fn fault(fault: &Fault) -> String {
             permille,
             resets,
         } => format!(
-            "node {node} {} connections with {permille} ‰ of turn {turn} of the handshake said",
+            "node {node} {} connections after {permille} ‰ of flight {turn} of the handshake",
             if *resets { "resets" } else { "closes" }
         ),
         Fault::Down { node } => format!("node {node} is down"),
@@ -195,15 +195,15 @@ pub(super) fn fault(fault: &Fault) -> String {
             partition,
             to,
         } => format!("{}-{partition} is led by node {to}", topic(name)),
-        Fault::StaleMetadata { node } => format!("node {node} tells of the cluster as it was"),
-        Fault::EpochsGoBack => "metadata tells lower epochs".to_owned(),
+        Fault::StaleMetadata { node } => format!("node {node} reports stale metadata"),
+        Fault::EpochsGoBack => "metadata reports lower leader epochs".to_owned(),
         Fault::Rebuild => "another cluster is at the same addresses".to_owned(),
         Fault::MoveBrokers => "all brokers move to other addresses".to_owned(),
         Fault::DeleteTopic { topic: name } => format!("{} is deleted", topic(name)),
         Fault::RecreateTopic {
             topic: name,
             partitions,
-        } => format!("{} is made anew with {partitions} partitions", topic(name)),
+        } => format!("{} is recreated with {partitions} partitions", topic(name)),
         Fault::GrowTopic { topic: name, to } => format!("{} grows to {to} partitions", topic(name)),
         Fault::Truncate {
             topic: name,
@@ -216,9 +216,9 @@ pub(super) fn fault(fault: &Fault) -> String {
         Fault::ForgetProducers {
             topic: name,
             partition,
-        } => format!("{}-{partition} forgets its producers", topic(name)),
+        } => format!("{}-{partition} loses its producer state", topic(name)),
         Fault::LowerLimit { topic: name, bytes } => {
-            format!("{} takes batches of {bytes} bytes at most", topic(name))
+            format!("{} accepts batches of at most {bytes} bytes", topic(name))
         }
         Fault::MoveCoordinator { of_group, key, to } => {
             let what = if *of_group {
@@ -229,9 +229,9 @@ pub(super) fn fault(fault: &Fault) -> String {
             format!("{what} {key}: node {to} is the coordinator")
         }
         Fault::LoadCoordinators { ms } => {
-            format!("who takes over as coordinator reads for {ms} ms")
+            format!("new coordinators load for {ms} ms")
         }
-        Fault::DelayMarkers { ms } => format!("markers come {ms} ms late"),
+        Fault::DelayMarkers { ms } => format!("markers are delayed by {ms} ms"),
         Fault::Error {
             request,
             topic: name,
@@ -244,11 +244,11 @@ pub(super) fn fault(fault: &Fault) -> String {
             place(name.as_ref(), *partition),
             error_code(*code),
             if *after_applying {
-                " when it was carried out"
+                " after it is applied"
             } else {
                 ""
             },
-            so_often(*times)
+            how_often(*times)
         ),
         Fault::Lose {
             request,
@@ -257,33 +257,38 @@ pub(super) fn fault(fault: &Fault) -> String {
             closes,
         } => {
             let moment = match moment {
-                Moment::BeforeRequest => "before it was carried out".to_owned(),
-                Moment::AfterApplied => "after it was carried out".to_owned(),
-                Moment::WithinAnswer { bytes } => format!("{bytes} bytes into its answer"),
+                Moment::BeforeRequest => "before it is applied".to_owned(),
+                Moment::AfterApplied => "after it is applied".to_owned(),
+                Moment::WithinAnswer { bytes } => format!("after {bytes} bytes of its response"),
             };
             let how = if *closes {
                 "the connection ends"
             } else {
-                "nothing more is said"
+                "the connection stalls"
             };
-            format!("{request:?}: {how} {moment}, {}", so_often(*times))
+            format!("{request:?}: {how} {moment}, {}", how_often(*times))
         }
-        Fault::Late { request, ms } => format!("answers to {} are {ms} ms late", api(*request)),
+        Fault::Late { request, ms } => {
+            format!("responses to {} are delayed by {ms} ms", api(*request))
+        }
         Fault::Throttle { request, ms } => {
-            format!("answers to {} ask to wait for {ms} ms", api(*request))
+            format!(
+                "responses to {} have a throttle time of {ms} ms",
+                api(*request)
+            )
         }
         Fault::Versions {
             node,
             request,
             up_to,
         } => match up_to {
-            Some(version) => format!("node {node} speaks {request:?} up to v{version}"),
-            None => format!("node {node} does not know {request:?}"),
+            Some(version) => format!("node {node} supports {request:?} up to v{version}"),
+            None => format!("node {node} does not support {request:?}"),
         },
-        Fault::NamesFail => "names cannot be looked up".to_owned(),
+        Fault::NamesFail => "name look-ups fail".to_owned(),
         Fault::WrongAddresses { instead } => {
             let how = if *instead { "only" } else { "also" };
-            format!("names lead {how} to addresses where nobody is")
+            format!("names {how} resolve to unreachable addresses")
         }
         Fault::WallClock { by_ms } => {
             let way = if *by_ms < 0 { "back" } else { "forward" };
@@ -295,7 +300,7 @@ pub(super) fn fault(fault: &Fault) -> String {
     }
 }
 
-/// Whether there is nothing that could be over.
+/// Whether a fault is instantaneous, so that it has no end.
 pub(super) fn is_moment(fault: &Fault) -> bool {
     matches!(
         fault,
@@ -317,7 +322,7 @@ pub(super) fn for_how_long(timed: &TimedFault) -> String {
     match timed.for_ms {
         _ if is_moment(&timed.fault) => String::new(),
         Some(ms) => format!(", for {}", span_of_ms(ms)),
-        None => ", until all is healed".to_owned(),
+        None => ", until the healing".to_owned(),
     }
 }
 

@@ -1,7 +1,7 @@
-//! What goes wrong, and how it ends.
+//! Fault injection: methods that start and end faults of the network, the brokers, names and TLS.
 //!
-//! What is named and is not there changes nothing. What lasts is ended by a call of its own, or by
-//! [`World::heal`] with all the rest.
+//! A fault that names a node, topic or partition that does not exist does nothing. A lasting fault is ended by a method
+//! of its own, or with all others by [`World::heal`].
 
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -17,65 +17,65 @@ use crate::testing::sim::network::Directions;
 use crate::testing::sim::tls::TlsTrouble;
 use crate::testing::{Api, KafkaRelease, MetadataSnapshot, Rule};
 
-/// Nobody is there: the first says so, of the second nothing is heard.
+/// Addresses without a host: the first refuses connections, the second never responds.
 const NOBODY: [[u8; 4]; 2] = [[10, 255, 0, 1], [10, 255, 0, 2]];
 
-/// A rule in the script of the brokers.
+/// Number of a rule in the brokers' script.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RuleNumber(u64);
 
-/// The network.
+/// Network faults.
 impl World {
-    /// All to and from a node takes so much longer; as usual with 0.
+    /// Adds latency to and from a node; 0 removes it.
     pub fn slow_down(&self, node: i32, ms: u64) {
         for address in self.look(|places| places.addresses(node)) {
             self.network.slow_down(address, Duration::from_millis(ms));
         }
     }
 
-    /// The connections to a node break.
+    /// Resets the connections to a node.
     pub fn cut(&self, node: i32) {
         for address in self.look(|places| places.addresses(node)) {
             self.network.cut(address);
         }
     }
 
-    /// On the present connections to a node nothing comes through any more, up (to it) or down, until
-    /// [`speak`](Self::speak).
+    /// Holds back everything on the present connections to a node, up (to it) or down, until [`speak`](Self::speak).
     pub fn silence(&self, node: i32, up: bool, down: bool) {
         for address in self.look(|places| places.addresses(node)) {
             self.network.silence(address, Directions { up, down });
         }
     }
 
-    /// What was held back comes through, late as it is.
+    /// Ends a silence: what was held back arrives.
     pub fn speak(&self, node: i32) {
         for address in self.look(|places| places.addresses(node)) {
             self.network.speak(address);
         }
     }
 
-    /// The connections to a node break, and new ones are refused.
+    /// Resets the connections to a node, and refuses new ones.
     pub fn refuse(&self, node: i32) {
         let answers = self.changed.lock().places.set_refuses(node, true);
         self.tell_answers(answers);
         self.cut(node);
     }
 
-    /// New connections are taken again.
+    /// Accepts new connections again.
     pub fn accept(&self, node: i32) {
         let answers = self.changed.lock().places.set_refuses(node, false);
         self.tell_answers(answers);
     }
 
-    /// Nothing comes through on the present connections to a node, nor on new ones, of which nothing is heard.
+    /// Holds back everything on the present connections to a node, and leaves new connection attempts without a
+    /// response.
     pub fn black_hole(&self, node: i32) {
         let answers = self.changed.lock().places.set_black_hole(node, true);
         self.tell_answers(answers);
         self.silence(node, true, true);
     }
 
-    /// The end of a black hole: what is under way goes on.
+    /// Ends a black hole: the connections continue.
     pub fn end_black_hole(&self, node: i32) {
         let answers = self.changed.lock().places.set_black_hole(node, false);
         self.tell_answers(answers);
@@ -89,25 +89,25 @@ impl World {
     }
 }
 
-/// TLS.
+/// TLS faults.
 #[cfg(feature = "tls-no-provider")]
 impl World {
-    /// Something is wrong with the TLS of a node, which was started anew with it: its connections break.
+    /// Starts a TLS fault of a node. Its connections are reset, since a broker restarts with a new TLS setup.
     pub fn trouble_tls(&self, node: i32, trouble: TlsTrouble) {
         if self.carrier.with_tls(node, |tls| tls.begin(node, trouble)) {
             self.cut(node);
         }
     }
 
-    /// It is mended, for new connections.
+    /// Ends a TLS fault, for new connections.
     pub fn mend_tls(&self, node: i32, trouble: TlsTrouble) {
         self.carrier.with_tls(node, |tls| tls.end(node, trouble));
     }
 }
 
-/// Brokers.
+/// Broker faults.
 impl World {
-    /// A node goes down: its connections end, its partitions go to others that hold a copy.
+    /// Takes a node down: its connections end, and other replicas become leaders of its partitions.
     pub fn take_down(&self, node: i32) {
         let answers = self.changed.lock().places.set_down(node, true);
         self.tell_answers(answers);
@@ -119,19 +119,19 @@ impl World {
         }
     }
 
-    /// A node comes up again.
+    /// Brings a node up again.
     pub fn bring_up(&self, node: i32) {
         let answers = self.changed.lock().places.set_down(node, false);
         self.tell_answers(answers);
         self.carrier.with(|cluster| cluster.node_up(node));
     }
 
-    /// A node hangs: it keeps its connections, and does nothing.
+    /// Hangs a node: it keeps its connections, and processes nothing.
     pub fn hang(&self, node: i32) {
         self.carrier.with(|cluster| cluster.hang(node));
     }
 
-    /// A node that hangs goes on, with what came meanwhile.
+    /// Resumes a hung node, which then processes what has arrived meanwhile.
     pub fn resume(&self, node: i32) {
         if self.carrier.with(|cluster| cluster.resume(node)) {
             for address in self.look(|places| places.addresses(node)) {
@@ -140,7 +140,7 @@ impl World {
         }
     }
 
-    /// Another node leads a partition.
+    /// Makes another node the leader of a partition.
     pub fn move_leader(&self, topic: &str, partition: i32, to: i32) {
         self.carrier.with(|cluster| {
             if cluster.is_alive(to) {
@@ -149,7 +149,7 @@ impl World {
         });
     }
 
-    /// Nobody leads a partition, until [`elect_leader`](Self::elect_leader).
+    /// Leaves a partition without a leader, until [`elect_leader`](Self::elect_leader).
     pub fn lose_leader(&self, topic: &str, partition: i32) {
         let done = self
             .carrier
@@ -160,26 +160,27 @@ impl World {
         }
     }
 
-    /// A partition without leader gets one.
+    /// Elects a leader for a partition without one.
     pub fn elect_leader(&self, topic: &str, partition: i32) {
         self.carrier.with(|cluster| {
             let _ = cluster.elect_leader(topic, partition);
         });
     }
 
-    /// What a node tells of the cluster is what is so now, until the rule is removed.
+    /// Freezes the metadata that a node reports, until the rule is removed.
     pub fn tell_stale_metadata(&self, node: i32) -> Option<RuleNumber> {
         let picture = self.carrier.with(|cluster| cluster.metadata_picture());
         let snapshot = MetadataSnapshot(Arc::new(picture));
         self.script(Rule::on(Api::Metadata).node(node).answer_as_of(&snapshot))
     }
 
-    /// Whether metadata tells of leader epochs that are lower than they are.
+    /// Whether metadata reports lower leader epochs than the real ones.
     pub fn epochs_go_back(&self, yes: bool) {
         self.carrier.with(|cluster| cluster.epochs_go_back(yes));
     }
 
-    /// Another cluster answers under the same addresses: another id, topics of the same names and sizes, empty.
+    /// Replaces the cluster at the same addresses by another one: another id, topics of the same names and partition
+    /// counts, empty.
     pub fn rebuild(&self) {
         let number = {
             let mut changed = self.changed.lock();
@@ -193,8 +194,8 @@ impl World {
         }
     }
 
-    /// All brokers move to other addresses, and have other names where they have any; the name of the bootstrap server
-    /// leads there. Where they were, nobody is, until [`come_back`](Self::come_back).
+    /// Moves all brokers to other addresses, and to other names if they have any; the name of the bootstrap server
+    /// follows. The old addresses are unreachable until [`come_back`](Self::come_back).
     pub fn move_brokers(&self) {
         let before = self.look(SimNodePlaces::all_addresses);
         let moved = self.changed.lock().places.move_all();
@@ -212,7 +213,7 @@ impl World {
         self.tell_names();
     }
 
-    /// Brokers that moved are to be found where they were as well.
+    /// Makes moved brokers reachable at their old addresses, too.
     pub fn come_back(&self) {
         self.changed.lock().places.come_back();
         for node in self.look(SimNodePlaces::nodes) {
@@ -221,7 +222,7 @@ impl World {
         }
     }
 
-    /// A topic is deleted, with all its records.
+    /// Deletes a topic with all its records.
     pub fn delete_topic(&self, topic: &str) {
         let was = self.carrier.with(|cluster| {
             let there = cluster.topic(topic).ok()?;
@@ -236,7 +237,7 @@ impl World {
         }
     }
 
-    /// A topic that was deleted is made again, unless there is one of its name.
+    /// Recreates a deleted topic, unless a topic of that name exists.
     pub fn restore_topic(&self, topic: &str) {
         let was = self.changed.lock().deleted.remove(topic);
         if let Some((partitions, settings)) = was {
@@ -247,7 +248,7 @@ impl World {
         }
     }
 
-    /// A topic is deleted and made again with so many partitions, be they more or fewer.
+    /// Recreates a topic with this many partitions.
     pub fn recreate_topic(&self, topic: &str, partitions: u16) {
         self.carrier.with(|cluster| {
             let Ok(there) = cluster.topic(topic) else {
@@ -260,29 +261,29 @@ impl World {
         });
     }
 
-    /// A topic gets more partitions, until there are `to`.
+    /// Adds partitions to a topic until there are `to`.
     pub fn grow_topic(&self, topic: &str, to: u16) {
         self.carrier.with(|cluster| {
             let _ = cluster.add_partitions(topic, usize::from(to));
         });
     }
 
-    /// The last records of a partition are lost, as when a replica that is behind is elected.
+    /// Removes the last records of a partition, as after an unclean leader election.
     pub fn truncate(&self, topic: &str, partition: i32, records: u32) {
         self.carrier.with(|cluster| {
             let _ = cluster.truncate(topic, partition, u64::from(records));
         });
     }
 
-    /// The brokers forget the producers of a partition.
+    /// Makes the brokers lose the producer state of a partition.
     pub fn forget_producers(&self, topic: &str, partition: i32) {
         self.carrier.with(|cluster| {
             let _ = cluster.forget_producers(topic, partition);
         });
     }
 
-    /// A topic takes batches of so many bytes and no more, if it does not take fewer anyway, until that is
-    /// [lifted](Self::lift_limit).
+    /// Lowers a topic's batch size limit to this many bytes, unless it is lower already, until
+    /// [`lift_limit`](Self::lift_limit).
     pub fn lower_limit(&self, topic: &str, bytes: u32) {
         let mut changed = self.changed.lock();
         let limits = changed.limits.entry(topic.to_owned());
@@ -291,7 +292,7 @@ impl World {
         self.apply_limits(topic);
     }
 
-    /// One such limit is over; others that are in force stay.
+    /// Ends one of these limits; others that are in force stay.
     pub fn lift_limit(&self, topic: &str, bytes: u32) {
         let mut changed = self.changed.lock();
         if let Some(limits) = changed.limits.get_mut(topic) {
@@ -303,7 +304,7 @@ impl World {
         self.apply_limits(topic);
     }
 
-    /// A topic, if it is there, takes batches as large as it does by itself, and no larger than any limit in force allows.
+    /// Sets the topic's limit, if it exists, to the lowest of its own and those in force.
     fn apply_limits(&self, topic: &str) {
         let there = self
             .carrier
@@ -331,10 +332,10 @@ impl World {
     }
 }
 
-/// Answers.
+/// Scripted responses.
 impl World {
-    /// What is to become of requests from now on, besides what was said before; none if the rule can mean nothing, or
-    /// is about a node that there is none of.
+    /// Adds a rule to the script, behind the present ones. `None` if the rule can have no effect, or names a node that
+    /// does not exist.
     pub fn script(&self, rule: Rule) -> Option<RuleNumber> {
         rule.check().ok()?;
         let (node, is_about_versions) = (rule.scope.node, rule.versions.is_some());
@@ -350,8 +351,8 @@ impl World {
         Some(number)
     }
 
-    /// Takes a rule away. A node that speaks other versions from now on was started anew for that, as clients do not ask
-    /// twice on a connection: its connections break.
+    /// Removes a rule. If that changes the versions that a node supports, its connections are reset as by a restart,
+    /// since clients ask for versions once on each connection.
     pub fn unscript(&self, rule: RuleNumber) {
         self.carrier.with(|cluster| cluster.script().remove(rule.0));
         let was_about_versions = self.changed.lock().versions.remove(&rule);
@@ -365,14 +366,14 @@ impl World {
     }
 }
 
-/// Names.
+/// Name look-ups.
 impl World {
-    /// Whether all look-ups of names fail.
+    /// Whether all look-ups fail.
     pub fn names_fail(&self, yes: bool) {
         self.names.fail(yes);
     }
 
-    /// Names lead to addresses where nobody is: besides the right ones, or instead.
+    /// Makes names resolve to unreachable addresses, in addition to the right ones or instead of them.
     pub fn lead_names_astray(&self, instead: bool) {
         self.names.lead_astray(Some(Astray {
             addresses: nobody().into(),
@@ -380,7 +381,7 @@ impl World {
         }));
     }
 
-    /// Names lead where they should.
+    /// Makes names resolve correctly again.
     pub fn lead_names_right(&self) {
         self.names.lead_astray(None);
     }
@@ -390,14 +391,14 @@ fn nobody() -> [IpAddr; 2] {
     NOBODY.map(IpAddr::from)
 }
 
-/// That of the two at which nothing is heard.
+/// The unreachable address that never responds.
 pub(super) fn silent_address() -> SocketAddr {
     SocketAddr::new(nobody()[1], PORT)
 }
 
 impl World {
-    /// Every fault is over: all nodes are up and to be reached at all addresses that they ever had, every partition has
-    /// a leader, limits, names and metadata are right, topics that were deleted are there again. What is lost is lost.
+    /// Ends all faults: all nodes are up and reachable at all addresses that they ever had, every partition has a
+    /// leader, limits, names and metadata are right, deleted topics exist again. Lost data stays lost.
     pub fn heal(&self) {
         self.names_fail(false);
         self.load_coordinators_for(0);

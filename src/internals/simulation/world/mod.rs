@@ -1,4 +1,4 @@
-//! The world around simulated producers: the network, the brokers, names and time.
+//! Simulated world: the network, the brokers, names and time around producers.
 
 mod faults;
 mod options;
@@ -34,21 +34,19 @@ use crate::testing::sim::tls::{TlsIdentities, TlsListener};
 use crate::testing::sim::{SimCluster, SimNode, SimOptions};
 use crate::types::{NodeId, PartitionId};
 
-/// Partitions of a topic that came into being because somebody asked for it.
+/// Partition count of an auto-created topic.
 const DEFAULT_PARTITIONS: usize = 3;
 const CLUSTER_ID: &str = "simulated";
 
-/// All that is around the producers of one run. Clones are handles to the same one.
+/// Everything around the producers of one run. Clones are handles to the same world.
 ///
-/// Nothing in it goes on by itself, and nothing in it differs between two runs of one seed: time passes when it is told
-/// to ([`advance_to`](Self::advance_to)), and what is due by then happens when it is told to
-/// ([`do_what_is_due`](Self::do_what_is_due)).
+/// It is deterministic for a seed, and passive: time passes only by [`advance_to`](Self::advance_to), and what is due
+/// then happens only by [`do_what_is_due`](Self::do_what_is_due).
 ///
-/// What goes wrong is told by the methods of `faults`: they name nodes, topics and partitions, and do nothing about
-/// what is not there.
+/// The methods in `faults` inject faults. They name nodes, topics and partitions, and ignore those that do not exist.
 ///
 /// # Threads
-/// For one.
+/// For use on one thread.
 #[derive(Clone)]
 pub struct World {
     network: SimNetwork,
@@ -61,46 +59,46 @@ pub struct World {
     by_name: bool,
 }
 
-/// What is not as it was at the beginning.
+/// State changed by faults.
 #[derive(Debug)]
 struct Changed {
     places: SimNodePlaces,
     clusters: u32,
-    /// Topics whose limit is lowered, and their own settings.
+    /// Own settings of topics whose limit is lowered.
     settings: BTreeMap<String, TopicSettings>,
-    /// The limits that topics are lowered to, all of those in force.
+    /// Lowered limits in force, by topic.
     limits: BTreeMap<String, Vec<u32>>,
-    /// Topics that were deleted, and what they were by themselves.
+    /// Deleted topics, with partition count and own settings.
     deleted: BTreeMap<String, (usize, TopicSettings)>,
     leaderless: BTreeSet<(String, PartitionId)>,
-    /// Rules about which versions are spoken, and by which node.
+    /// Rules that limit versions, with their node.
     versions: BTreeMap<RuleNumber, Option<NodeId>>,
 }
 
-/// A topic as it is now.
+/// State of a topic.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
 pub struct TopicPicture {
-    /// Its name.
+    /// The topic's name.
     pub name: String,
-    /// How often a topic of this name has been made, over all clusters.
+    /// How often a topic of this name has been created, over all clusters.
     pub incarnation: u64,
-    /// Its partitions, in order.
+    /// The partitions in order.
     pub partitions: Vec<PartitionPicture>,
 }
 
-/// A partition as it is now.
+/// State of a partition.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
 pub struct PartitionPicture {
-    /// The offset that the next record will have.
+    /// The offset of the next record.
     pub next_offset: i64,
-    /// Who leads it, if anybody does.
+    /// The leader, if there is one.
     pub leader: Option<i32>,
 }
 
 impl World {
-    /// A world without topics, in which all is well. What is not told to it follows from the seed.
+    /// A world without topics and faults. Random choices follow from the seed.
     pub fn new(network: &NetworkOptions, brokers: &BrokersOptions, seed: u64) -> Self {
         let places = SimNodePlaces::new(brokers.nodes, brokers.by_name);
         let node = |node| (node, SimNode::new(&places.host(node), PORT));
@@ -118,7 +116,7 @@ impl World {
             },
         };
         let mut cluster = SimCluster::new(options, nodes).for_simulation();
-        cluster.begin_epochs_with(brokers.first_epoch);
+        cluster.set_first_epoch(brokers.first_epoch);
         cluster.transactions_mut().options.verify = brokers.verify_transactions;
         if let Some(sasl) = &brokers.sasl {
             cluster.sasl().set_user(&sasl.user, &sasl.password);
@@ -156,13 +154,15 @@ impl World {
         if let Some(tls) = &brokers.tls {
             world.listen_with_tls(tls);
         }
-        world.network.nobody_answers_at(faults::silent_address());
+        world
+            .network
+            .add_unreachable_address(faults::silent_address());
         world.tell_names();
         world
     }
 
     /// # Panics
-    /// If the options are of no use.
+    /// If the options are unusable.
     #[cfg(feature = "tls-no-provider")]
     fn listen_with_tls(&self, tls: &TlsOptions) {
         let config = |identity: &crate::testing::TestTls| {
@@ -180,7 +180,7 @@ impl World {
         self.carrier.listen_with_tls(listener);
     }
 
-    /// By which names or addresses clients come to so many nodes that have moved so often at most.
+    /// The host names or addresses of this many nodes, including those after up to `moves` address changes.
     pub fn hosts(nodes: i32, by_name: bool, moves: u8) -> Vec<String> {
         let mut places = SimNodePlaces::new(nodes, by_name);
         for _ in 0..moves {
@@ -200,7 +200,7 @@ impl World {
         how(&self.changed.lock().places)
     }
 
-    /// Tells the name service where names lead that are right.
+    /// Registers the right addresses with the name service.
     fn tell_names(&self) {
         for (name, address) in self.look(SimNodePlaces::names) {
             self.names.set(&name, vec![address]);
@@ -210,22 +210,22 @@ impl World {
         self.names.set(BOOTSTRAP_NAME, all);
     }
 
-    /// How much time has passed since the beginning.
+    /// Time since the beginning.
     pub fn elapsed(&self) -> Duration {
         self.clock.now() - self.start
     }
 
-    /// The same of a point in time.
+    /// The time of an instant since the beginning.
     pub(crate) fn elapsed_at(&self, at: Instant) -> Duration {
         at - self.start
     }
 
-    /// Lets time pass until so long after the beginning; nothing if that is over.
+    /// Advances the clock to this time since the beginning, unless that is past.
     pub fn advance_to(&self, elapsed: Duration) {
         self.clock.advance_to(self.start + elapsed);
     }
 
-    /// When the network or a broker does something next, since the beginning.
+    /// The time of the next event of the network or a broker, since the beginning.
     pub fn next_event(&self) -> Option<Duration> {
         let of_network = match self.network.next_event() {
             Deadline::At(at) => Some(at - self.start),
@@ -236,15 +236,15 @@ impl World {
         of_network.into_iter().chain(of_brokers).min()
     }
 
-    /// Does all that is due by now.
+    /// Processes all events that are due.
     pub fn do_what_is_due(&self) {
         self.network.do_what_is_due();
-        // What brokers do by themselves they do when they are looked at: transactions are aborted whose time is over,
-        // and markers written.
+        // Access to the cluster also does what brokers do on their own: abort transactions that have timed out, and
+        // write markers.
         self.carrier.with(|_| ());
     }
 
-    /// For `bootstrap.servers`: where brokers were in the beginning, or the name that leads to where they are.
+    /// Value for `bootstrap.servers`: the brokers' first addresses, or the name that resolves to the present ones.
     pub fn bootstrap_servers(&self) -> String {
         if self.by_name {
             return format!("{BOOTSTRAP_NAME}:{PORT}");
@@ -259,7 +259,7 @@ impl World {
         servers.join(",")
     }
 
-    /// Makes a topic; false if there is one of this name, or the name or number is not allowed.
+    /// Creates a topic. False if it exists, or the name or partition count is invalid.
     pub fn create_topic(
         &self,
         name: &str,
@@ -280,12 +280,12 @@ impl World {
         })
     }
 
-    /// What brokers did since the last call, in order.
+    /// Takes the broker events since the last call, in order.
     pub fn take_news(&self) -> Vec<BrokerNews> {
         self.carrier.take_news()
     }
 
-    /// All topics as they are now, by name.
+    /// All topics by name, in their present state.
     pub fn topics(&self) -> Vec<TopicPicture> {
         self.carrier.with(|cluster| {
             let topics = cluster.topics().map(|(name, topic)| TopicPicture {
@@ -304,7 +304,7 @@ impl World {
         })
     }
 
-    /// The wall clock jumps, forward or back; no time passes.
+    /// Shifts the wall clock; the monotonic clock is not affected.
     pub fn jump_wall_clock(&self, by_ms: i64) {
         self.clock.jump_wall(by_ms);
     }
@@ -317,7 +317,7 @@ impl World {
         &self.clock
     }
 
-    /// Where producers look names up: each at once.
+    /// The name resolver of producers, which responds at once.
     pub(crate) fn names(&self) -> NameLookUps {
         NameLookUps::at_once(Arc::new(self.names.clone()))
     }

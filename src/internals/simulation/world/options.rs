@@ -1,4 +1,4 @@
-//! What a world is made with.
+//! Options of a world.
 
 use std::time::Duration;
 
@@ -7,23 +7,23 @@ use crate::testing::KafkaRelease;
 use crate::testing::TestTls;
 use crate::testing::sim::network::NetworkProfile;
 
-/// What the network does without being told.
+/// The network without faults.
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
 pub struct NetworkOptions {
-    /// The longest that making a connection takes.
+    /// The longest time to establish a connection.
     pub connect_us: u64,
-    /// The longest that a piece is on its way.
+    /// The longest time that a piece of a stream is in flight.
     pub latency_us: u64,
-    /// Bytes that one direction of a connection holds.
+    /// Buffer size of one direction of a connection, in bytes.
     pub capacity: usize,
-    /// Reads and writes take less than they could.
+    /// Reads and writes are short: they transfer fewer bytes than they could.
     pub splits: bool,
-    /// A read that empties a stream says so.
+    /// A read that empties a stream reports it as drained.
     pub short_read_drains: bool,
-    /// Of 100 waits, so many tell of something that is not so.
+    /// Percentage of waits with spurious events.
     pub spurious_percent: u8,
-    /// Of 100 connections, so many stand at once.
+    /// Percentage of connections that are established at once.
     pub at_once_percent: u8,
 }
 
@@ -41,56 +41,56 @@ impl NetworkOptions {
     }
 }
 
-/// The brokers that there are.
+/// The brokers.
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
 pub struct BrokersOptions {
-    /// How many, numbered from 0.
+    /// Number of nodes, numbered from 0.
     pub nodes: i32,
-    /// What they imitate.
+    /// The release that they imitate.
     pub release: KafkaRelease,
-    /// How many of them hold a copy of each partition.
+    /// Number of replicas of each partition.
     pub replication: usize,
-    /// Whether asking for a topic makes it.
+    /// Whether a metadata request creates missing topics.
     pub auto_create_topics: bool,
-    /// Clients find them by names, not by addresses.
+    /// Brokers advertise host names, not addresses.
     pub by_name: bool,
-    /// The epoch that fresh producer ids begin with: 0 with brokers; near the last for producers that use theirs up.
+    /// The first epoch of new producer ids: 0 as with real brokers, or near the last for tests of exhausted epochs.
     pub first_epoch: i16,
-    /// A batch is refused whose partition was not added to its transaction (KIP-890).
+    /// Batches whose partition was not added to the transaction are refused (KIP-890).
     pub verify_transactions: bool,
-    /// They ask clients who they are.
+    /// Brokers require SASL.
     pub sasl: Option<SaslOptions>,
-    /// They take TLS.
+    /// Brokers require TLS.
     #[cfg(feature = "tls-no-provider")]
     pub tls: Option<TlsOptions>,
 }
 
-/// Who brokers say that they are: for all the names of [`World::hosts`](super::World::hosts), with keys of Ed25519.
+/// Certificates of the brokers, for all names of [`World::hosts`](super::World::hosts), with Ed25519 keys.
 #[cfg(feature = "tls-no-provider")]
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
 pub struct TlsOptions {
-    /// As clients want it.
+    /// A valid certificate.
     pub right: TestTls,
-    /// With a certificate whose time is over.
+    /// An expired certificate.
     pub expired: TestTls,
-    /// With one for other names.
+    /// A certificate for other names.
     pub other_name: TestTls,
-    /// With one of an authority that clients do not know.
+    /// A certificate of an unknown authority.
     pub other_authority: TestTls,
 }
 
-/// Who may connect.
+/// SASL credentials that brokers accept.
 #[derive(Debug, Clone)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator makes them")]
 pub struct SaslOptions {
-    /// The one user that there is.
+    /// The only user.
     pub user: String,
-    /// Of that user.
+    /// The user's password.
     pub password: String,
-    /// A bearer token that is taken.
+    /// The accepted bearer token.
     pub token: String,
-    /// After which clients have to authenticate again.
+    /// Session lifetime, after which clients have to re-authenticate.
     pub session: Option<Duration>,
 }

@@ -1,4 +1,4 @@
-//! Where nodes are to be found, and whether they are.
+//! Addresses of the nodes, and how each address responds to connections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
@@ -7,30 +7,30 @@ use crate::testing::sim::network::Answers;
 use crate::types::NodeId;
 
 pub(super) const PORT: u16 = 9092;
-/// The name of all brokers together.
+/// Host name of the bootstrap server, which resolves to all brokers.
 pub(super) const BOOTSTRAP_NAME: &str = "kafka.sim";
 
-/// One node.
+/// Addresses and state of one node.
 #[derive(Debug, Default)]
 struct SimNodePlace {
-    /// Where it is or was, the present address last.
+    /// Present and former addresses, the present one last.
     addresses: Vec<SocketAddr>,
     is_down: bool,
     refuses: bool,
     is_black_hole: bool,
 }
 
-/// All nodes.
+/// Addresses and states of all nodes.
 #[derive(Debug)]
 pub(super) struct SimNodePlaces {
     by_node: BTreeMap<NodeId, SimNodePlace>,
-    /// Where nodes were and are not any more.
+    /// Former addresses that are unreachable now.
     left: BTreeSet<SocketAddr>,
     moves: u8,
     by_name: bool,
 }
 
-/// What a node says at an address.
+/// How a node responds to connections at an address.
 pub(super) type AddressAnswer = (SocketAddr, Answers);
 
 impl SimNodePlaces {
@@ -56,7 +56,7 @@ impl SimNodePlaces {
         self.by_node.keys().copied().collect()
     }
 
-    /// Where a node is and was; nowhere if there is none of this number.
+    /// Present and former addresses of a node; empty if it does not exist.
     pub(super) fn addresses(&self, node: NodeId) -> Vec<SocketAddr> {
         let place = self.by_node.get(&node);
         place.map_or_else(Vec::new, |place| place.addresses.clone())
@@ -67,7 +67,7 @@ impl SimNodePlaces {
         places.flat_map(|place| place.addresses.clone()).collect()
     }
 
-    /// Where all nodes are now.
+    /// Present addresses of all nodes.
     pub(super) fn present(&self) -> Vec<SocketAddr> {
         let places = self.by_node.values();
         places
@@ -75,7 +75,7 @@ impl SimNodePlaces {
             .collect()
     }
 
-    /// By what name or address a node is told of.
+    /// The host name or address that a node advertises.
     pub(super) fn host(&self, node: NodeId) -> String {
         if self.by_name {
             return name(node, self.moves);
@@ -102,7 +102,7 @@ impl SimNodePlaces {
         self.answers(node)
     }
 
-    /// What a node says at each of its addresses.
+    /// How a node responds at each of its addresses.
     pub(super) fn answers(&self, node: NodeId) -> Vec<AddressAnswer> {
         let Some(place) = self.by_node.get(&node) else {
             return Vec::new();
@@ -117,7 +117,7 @@ impl SimNodePlaces {
             }
             _ => Answers::Accepts,
         };
-        // Where nobody is any more, the machine may still be there to say so.
+        // At a former address the host may still exist and refuse connections, or not respond at all.
         let elsewhere = if node % 2 == 0 {
             Answers::Refuses
         } else {
@@ -130,9 +130,9 @@ impl SimNodePlaces {
         place.addresses.iter().map(answer).collect()
     }
 
-    /// All nodes leave where they are; gives where each is now.
+    /// Moves all nodes to new addresses, and returns those.
     pub(super) fn move_all(&mut self) -> Vec<(NodeId, SocketAddr)> {
-        // Addresses are numbered by it.
+        // The number of the move is part of the addresses.
         self.moves = self.moves.saturating_add(1);
         let mut moved = Vec::new();
         for (node, place) in &mut self.by_node {
@@ -146,12 +146,12 @@ impl SimNodePlaces {
         moved
     }
 
-    /// Nodes are to be found where they were as well.
+    /// Makes nodes reachable at their former addresses, too.
     pub(super) fn come_back(&mut self) {
         self.left.clear();
     }
 
-    /// The names by which a node was ever told of, and to which address each leads.
+    /// All host names that nodes have ever advertised, with the addresses that they resolve to.
     pub(super) fn names(&self) -> Vec<(String, IpAddr)> {
         let moves = 0..=self.moves;
         let of_node = |node: &NodeId| {

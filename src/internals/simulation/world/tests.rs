@@ -1,4 +1,4 @@
-//! A world as producers find it: over its pollers, in bytes.
+//! Tests of the world as producers see it: bytes over its pollers.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -42,14 +42,14 @@ const THREE_NODES: BrokersOptions = BrokersOptions {
 const METADATA_VERSION: i16 = 9;
 const PRODUCE_VERSION: i16 = 8;
 
-/// A client of all nodes that waits for each answer.
+/// A client of all nodes that waits for each response.
 struct Client {
     world: World,
     poller: SimPoller,
     correlation_id: i32,
 }
 
-/// What became of a request.
+/// How a request was lost.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Lost {
     Unreachable,
@@ -67,7 +67,7 @@ impl Client {
         }
     }
 
-    /// Lets so much time pass, with all that happens in it.
+    /// Advances time step by step, with all events.
     fn pass(&mut self, ms: u64) {
         pass(&self.world, ms);
         self.poller.wait(Duration::ZERO, |_, _| {}).unwrap();
@@ -179,7 +179,7 @@ fn at(node: u8) -> SocketAddr {
     SocketAddr::from(([10, 0, 0, node + 1], PORT))
 }
 
-/// A topic whose only partition is led by node 0, and of which node 1 has a copy.
+/// A topic with one partition, led by node 0 and replicated to node 1.
 fn world() -> (World, Client) {
     let world = World::new(&QUIET, &THREE_NODES, 1);
     assert!(world.create_topic("t", 1, false, None));
@@ -197,7 +197,7 @@ fn appended(world: &World) -> Vec<u64> {
 }
 
 #[test]
-fn what_brokers_did_is_told_with_time_and_place() {
+fn broker_events_have_time_and_node() {
     let (world, mut client) = world();
     assert_eq!(client.produce(at(0), "t", 5), Ok("NONE"));
     assert_eq!(client.produce(at(1), "t", 6), Ok("NOT_LEADER_OR_FOLLOWER"));
@@ -232,7 +232,7 @@ fn what_brokers_did_is_told_with_time_and_place() {
 }
 
 #[test]
-fn the_same_seed_makes_the_same_news_and_another_one_does_not() {
+fn the_same_seed_causes_the_same_broker_events() {
     let run = |seed: u64| {
         let network = NetworkOptions {
             splits: true,
@@ -255,7 +255,7 @@ fn the_same_seed_makes_the_same_news_and_another_one_does_not() {
             for (poller, stream) in pollers.iter_mut().zip(&mut streams) {
                 poller.wait(Duration::ZERO, |_, _| {}).unwrap();
                 let frame = produce("t", round).encode(PRODUCE_VERSION, 1, None);
-                // What is written in part is no request, which ends the connection: that is in the news too.
+                // A request that is cut off ends the connection, which is an event as well.
                 let frame = frame.unwrap().chunks().concat();
                 let _ = stream.write_vectored(&[IoSlice::new(&frame)]);
                 let _ = stream.read(&mut [0; 1000]);
@@ -274,7 +274,7 @@ fn the_same_seed_makes_the_same_news_and_another_one_does_not() {
 }
 
 #[test]
-fn a_node_that_refuses_or_is_a_black_hole_can_be_reached_afterwards() {
+fn a_node_is_reachable_after_refusing_and_after_a_black_hole() {
     let (world, mut client) = world();
     world.refuse(0);
     assert!(client.metadata(at(0)).is_err());
@@ -291,7 +291,7 @@ fn a_node_that_refuses_or_is_a_black_hole_can_be_reached_afterwards() {
 }
 
 #[test]
-fn a_request_that_silence_holds_back_is_carried_out_when_it_ends_though_its_client_is_gone() {
+fn a_request_held_back_by_silence_is_applied_even_if_its_client_is_gone() {
     for (up, down, before) in [
         (true, false, vec![]),
         (false, true, vec![5]),
@@ -320,7 +320,7 @@ fn a_request_that_silence_holds_back_is_carried_out_when_it_ends_though_its_clie
 }
 
 #[test]
-fn what_a_slow_node_is_asked_takes_longer_while_it_is() {
+fn added_latency_delays_requests_until_it_is_removed() {
     let (world, mut client) = world();
     let mut stream = client.connect(at(0)).unwrap();
     world.slow_down(0, 500);
@@ -367,7 +367,7 @@ fn connections_end_when_they_are_cut_and_when_their_node_goes_down() {
 }
 
 #[test]
-fn a_node_that_went_down_forgets_what_it_had_read() {
+fn a_node_that_goes_down_loses_its_unprocessed_requests() {
     let (world, mut client) = world();
     world.hang(0);
     let mut stream = client.connect(at(0)).unwrap();
@@ -382,7 +382,7 @@ fn a_node_that_went_down_forgets_what_it_had_read() {
 }
 
 #[test]
-fn a_node_that_hangs_answers_when_it_goes_on() {
+fn a_hung_node_answers_when_it_is_resumed() {
     let (world, mut client) = world();
     let mut stream = client.connect(at(0)).unwrap();
     world.hang(0);
@@ -400,7 +400,7 @@ fn a_node_that_hangs_answers_when_it_goes_on() {
 }
 
 #[test]
-fn stale_metadata_tells_what_was_so() {
+fn stale_metadata_describes_the_former_cluster() {
     let (world, mut client) = world();
     let stale = world.tell_stale_metadata(1).unwrap();
     world.move_leader("t", 0, 2);
@@ -412,7 +412,7 @@ fn stale_metadata_tells_what_was_so() {
 }
 
 #[test]
-fn brokers_that_moved_are_found_by_the_bootstrap_name_and_afterwards_where_they_were_too() {
+fn moved_brokers_are_reachable_by_the_bootstrap_name_and_after_coming_back_at_old_addresses() {
     for by_name in [false, true] {
         let brokers = BrokersOptions {
             by_name,
@@ -451,7 +451,7 @@ fn brokers_that_moved_are_found_by_the_bootstrap_name_and_afterwards_where_they_
 }
 
 #[test]
-fn names_fail_or_lead_astray_until_they_are_right() {
+fn look_ups_fail_or_return_wrong_addresses_until_that_ends() {
     let (world, mut client) = world();
     let names = world.names().names;
     let mut reached = || {
@@ -474,7 +474,7 @@ fn names_fail_or_lead_astray_until_they_are_right() {
 }
 
 #[test]
-fn topics_are_deleted_made_again_with_more_or_fewer_partitions_and_grow() {
+fn topics_are_deleted_recreated_and_grown() {
     let (world, _) = world();
     let picture = |world: &World| {
         let topics = world.topics().into_iter();
@@ -508,7 +508,7 @@ fn topics_are_deleted_made_again_with_more_or_fewer_partitions_and_grow() {
 }
 
 #[test]
-fn what_is_not_there_is_left_alone() {
+fn faults_of_missing_things_do_nothing() {
     let (world, mut client) = world();
     for node in [-1, 3, 300] {
         world.slow_down(node, 10);
@@ -540,7 +540,7 @@ fn what_is_not_there_is_left_alone() {
 }
 
 #[test]
-fn a_topic_keeps_to_the_lowest_limit_that_is_in_force_also_when_it_was_deleted_meanwhile() {
+fn the_lowest_limit_in_force_applies_even_after_the_topic_is_recreated() {
     let (world, _) = world();
     let limit = || {
         let topic = world
@@ -569,7 +569,7 @@ fn a_topic_keeps_to_the_lowest_limit_that_is_in_force_also_when_it_was_deleted_m
 }
 
 #[test]
-fn when_all_is_healed_every_topic_can_be_written_to_at_its_leader() {
+fn after_the_healing_every_topic_accepts_records_at_its_leader() {
     let (world, mut client) = world();
     world.lower_limit("t", 1);
     world.lower_limit("t", 2);
@@ -605,7 +605,7 @@ fn when_all_is_healed_every_topic_can_be_written_to_at_its_leader() {
 }
 
 #[test]
-fn epochs_are_raised_by_healing_where_clients_cannot_tell_that_a_topic_is_another_one() {
+fn the_healing_raises_epochs_where_topics_have_no_ids() {
     for (release, raised) in [(KafkaRelease::V2_4, true), (KafkaRelease::V3_0, false)] {
         let brokers = BrokersOptions {
             release,
@@ -627,7 +627,7 @@ fn epochs_are_raised_by_healing_where_clients_cannot_tell_that_a_topic_is_anothe
 }
 
 #[test]
-fn rules_are_taken_if_they_can_mean_something() {
+fn rules_without_possible_effect_are_refused() {
     let (world, mut client) = world();
     assert_eq!(world.script(Rule::on(Api::Produce).node(9).close()), None);
     let rule = Rule::on(Api::InitProducerId).topic("t").close();
@@ -639,7 +639,7 @@ fn rules_are_taken_if_they_can_mean_something() {
 }
 
 #[test]
-fn the_wall_clock_jumps_alone() {
+fn shifting_the_wall_clock_does_not_advance_time() {
     let (world, _) = world();
     let (now, wall) = (world.elapsed(), world.clock().timestamp());
     world.jump_wall_clock(-5000);

@@ -45,7 +45,7 @@ fn is_silent(stream: &mut TcpStream) -> bool {
 }
 
 #[test]
-fn a_delayed_answer_holds_up_its_own_connection_only_and_ends_with_its_node() {
+fn a_delayed_response_delays_its_own_connection_only_and_ends_with_its_node() {
     let cluster = cluster(1);
     let slow = cluster
         .script(Rule::on(Api::Produce).delay(FOREVER))
@@ -62,7 +62,7 @@ fn a_delayed_answer_holds_up_its_own_connection_only_and_ends_with_its_node() {
 }
 
 #[test]
-fn answers_come_late_and_in_the_order_of_their_requests() {
+fn delayed_responses_keep_the_order_of_their_requests() {
     let cluster = cluster(1);
     let delay = Duration::from_millis(60);
     cluster
@@ -121,7 +121,7 @@ fn a_cut_response_has_half_of_its_bytes() {
 }
 
 #[test]
-fn a_connection_that_is_never_answered_takes_what_is_sent_and_stays_silent() {
+fn a_stalled_connection_accepts_bytes_and_never_answers() {
     let cluster = cluster(1);
     let rule = Rule::on(Api::ApiVersions).times(1).never_answer();
     let ignored = cluster.script(rule).unwrap();
@@ -135,7 +135,7 @@ fn a_connection_that_is_never_answered_takes_what_is_sent_and_stays_silent() {
 }
 
 #[test]
-fn a_node_that_hangs_takes_connections_and_answers_them_when_it_is_resumed() {
+fn a_hung_node_accepts_connections_and_answers_when_it_is_resumed() {
     let cluster = cluster(2);
     let before = connect(&cluster, 0);
     assert!(cluster.hang_node(0) && !cluster.hang_node(0));
@@ -157,7 +157,7 @@ fn a_node_that_hangs_takes_connections_and_answers_them_when_it_is_resumed() {
 }
 
 #[test]
-fn a_node_that_hangs_can_be_stopped_and_works_when_it_is_started() {
+fn a_hung_node_can_be_stopped_and_works_after_a_start() {
     let cluster = cluster(1);
     cluster.hang_node(0);
     let mut stream = connect(&cluster, 0);
@@ -170,7 +170,7 @@ fn a_node_that_hangs_can_be_stopped_and_works_when_it_is_started() {
 }
 
 #[test]
-fn a_wait_for_a_rule_ends_with_its_requests_its_time_or_its_removal() {
+fn waiting_for_a_rule_ends_by_its_requests_by_time_out_or_by_removal() {
     let cluster = cluster(1);
     let seen = cluster.script(Rule::on(Api::ApiVersions).times(2)).unwrap();
     let mut stream = connect(&cluster, 0);
@@ -208,7 +208,7 @@ fn a_wait_for_a_rule_ends_with_its_requests_its_time_or_its_removal() {
 }
 
 #[test]
-fn a_rule_for_what_is_not_there_is_refused_with_its_name() {
+fn a_rule_for_an_unknown_name_is_refused_with_that_name() {
     let cluster = cluster(1);
     let error = cluster.script(Rule::on_any().node(7).close()).unwrap_err();
     assert!(matches!(error, TestClusterError::NoSuchNode(7)), "{error}");

@@ -128,7 +128,7 @@ fn requests_sent_without_waiting_are_answered_in_their_order() {
 }
 
 #[test]
-fn metadata_names_the_ports_the_brokers_listen_on() {
+fn metadata_reports_the_listener_ports() {
     let cluster = TestCluster::builder().nodes(3).start().unwrap();
     cluster.create_topic("t", &TopicOptions::new(3)).unwrap();
     let mut stream = connect(&cluster, 2);
@@ -213,7 +213,7 @@ fn dropping_the_cluster_closes_every_connection() {
 }
 
 #[test]
-fn a_frame_that_is_no_request_ends_only_its_own_connection() {
+fn an_invalid_frame_ends_only_its_own_connection() {
     let cluster = TestCluster::builder().start().unwrap();
     let (mut bad, mut good) = (connect(&cluster, 0), connect(&cluster, 0));
     bad.write_all(&[0, 0, 0, 3, 9, 9, 9]).unwrap();
@@ -228,7 +228,7 @@ fn a_frame_that_is_no_request_ends_only_its_own_connection() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_made_says_why() {
+fn a_cluster_that_cannot_start_reports_why() {
     let error = TestCluster::builder()
         .topic("not/legal", 1)
         .start()

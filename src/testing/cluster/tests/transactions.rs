@@ -183,7 +183,7 @@ fn the_results_of_transactions_can_be_read() {
 }
 
 #[test]
-fn markers_are_held_until_a_test_lets_them_go() {
+fn markers_are_delayed_until_a_test_releases_them() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     cluster.delay_markers(Duration::MAX);
     let mut client = Client::new(&cluster, 0);
@@ -201,7 +201,7 @@ fn markers_are_held_until_a_test_lets_them_go() {
 }
 
 #[test]
-fn coordinators_are_moved_and_take_their_time() {
+fn moved_coordinators_load_for_the_configured_time() {
     let cluster = TestCluster::builder()
         .nodes(2)
         .topic("t", 1)
@@ -246,7 +246,7 @@ fn verification_timeout_limit_and_members_are_configurable() {
 }
 
 #[test]
-fn a_transaction_that_nobody_ends_is_aborted() {
+fn a_transaction_that_is_never_ended_is_aborted() {
     let cluster = TestCluster::builder().topic("t", 1).start().unwrap();
     let mut client = Client::new(&cluster, 0);
     let wait = |state, timeout| cluster.wait_for_transaction(ID, state, timeout);

@@ -1,4 +1,4 @@
-//! `ApiVersions`: what this broker speaks.
+//! `ApiVersions`: the versions that this broker supports.
 
 use std::ops::RangeInclusive;
 
@@ -7,7 +7,7 @@ use crate::error::ErrorCode;
 use crate::protocol::{ApiKey, ApiVersionRange, ApiVersionsRequest, ApiVersionsResponse, Response};
 use crate::types::NodeId;
 
-/// The first version in which clients say who they are.
+/// The first version in which clients send their name and version.
 const FIRST_VERSION_WITH_NAME: i16 = 3;
 
 impl SimCluster {
@@ -39,13 +39,13 @@ impl SimCluster {
     }
 }
 
-/// The answer of a broker that tells nothing.
+/// The response with an error and without versions.
 pub(super) fn refused(code: ErrorCode) -> Response {
     response(code, [])
 }
 
-/// The answer to a version that is not known: always in version 0, naming the versions of this one
-/// request, or none (KIP-511).
+/// The response to an unknown version of `ApiVersions`: always in version 0, with the supported versions of
+/// `ApiVersions` alone, or with none (KIP-511).
 pub(super) fn unsupported(known: Option<RangeInclusive<i16>>) -> Response {
     response(
         ErrorCode::UnsupportedVersion,
@@ -69,7 +69,7 @@ fn response(
     })
 }
 
-/// Letters and digits, between them also dashes and dots.
+/// Letters and digits, with dashes and dots in between.
 ///
 /// # Kafka
 /// `ApiVersionsRequest#isValid`.

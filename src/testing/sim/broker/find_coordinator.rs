@@ -1,4 +1,4 @@
-//! `FindCoordinator`: which node looks after a transactional id or a group, and whether a node does.
+//! `FindCoordinator`, and which node coordinates a transactional id or a group.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -53,14 +53,14 @@ impl SimCluster {
         }
     }
 
-    /// The node that coordinates, if one does that is up.
+    /// The coordinator's node, if it is up.
     pub(crate) fn coordinator(&mut self, kind: CoordinatorKind, key: &Arc<str>) -> Option<NodeId> {
         let role = new_role(&self.nodes, &self.alive, self.options.replication_factor);
         let leader = self.transactions.coordinators.leader(kind, key, role);
         leader.filter(|leader| self.alive.contains(leader))
     }
 
-    /// Whether a node answers for a key.
+    /// Checks that a node is the coordinator of a key.
     pub(super) fn check_coordinator(
         &mut self,
         kind: CoordinatorKind,
@@ -73,7 +73,7 @@ impl SimCluster {
         coordinators.check(kind, key, node, time, role)
     }
 
-    /// The node that coordinates, if it does its work: it is up, does not hang, and has read what is kept.
+    /// The coordinator, if it is up, does not hang and has loaded its state.
     pub(super) fn coordinator_at_work(
         &mut self,
         kind: CoordinatorKind,
@@ -84,7 +84,7 @@ impl SimCluster {
         Some(node).filter(|node| self.works(*node))
     }
 
-    /// Another node coordinates, with all that is kept.
+    /// Makes another node the coordinator, with all state.
     pub(crate) fn move_coordinator(
         &mut self,
         kind: CoordinatorKind,
@@ -102,7 +102,7 @@ impl SimCluster {
     }
 }
 
-/// Who may coordinate a key of this hash, and does at first.
+/// Replicas for a key of this hash, the first of them its leader.
 fn new_role<'c>(
     nodes: &'c BTreeMap<NodeId, SimNode>,
     alive: &'c BTreeSet<NodeId>,

@@ -1,4 +1,4 @@
-//! `InitProducerId`: who a producer is.
+//! `InitProducerId`: producer ids and epochs.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::testing::sim::journal::Coordinated;
 use crate::testing::sim::script::Decision;
 use crate::types::{NodeId, ProducerIdAndEpoch};
 
-/// From this version on clients know `ProducerFenced`.
+/// The first version whose clients know `ProducerFenced`.
 const FIRST_VERSION_WITH_FENCED: i16 = 4;
 
 impl SimCluster {
@@ -42,8 +42,8 @@ impl SimCluster {
     }
 
     /// # Kafka
-    /// `TransactionCoordinator#handleInitProducerId`. Without a transactional id what the producer has does not matter: it
-    /// gets a fresh one, from every node.
+    /// `TransactionCoordinator#handleInitProducerId`. Without a transactional id, the id and epoch in the request are
+    /// ignored: any node answers with a new id.
     fn init(
         &mut self,
         node: NodeId,
@@ -74,13 +74,13 @@ impl SimCluster {
             }
             Err(_) => {}
         }
-        // It may have aborted a transaction.
+        // The request may have aborted a transaction.
         self.write_markers(now);
         given
     }
 }
 
-/// What the producer says it has: both parts, or none.
+/// Producer id and epoch in the request: both or none.
 fn expected(request: &InitProducerIdRequest) -> Result<Option<ProducerIdAndEpoch>, ErrorCode> {
     let said = ProducerIdAndEpoch::new(request.producer_id, request.producer_epoch);
     let none = ProducerIdAndEpoch::NONE;

@@ -1,4 +1,4 @@
-//! What coordinators do without being asked: markers are written, and transactions aborted that take too long.
+//! Actions of coordinators without a request: writing transaction markers, and aborting transactions that time out.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::testing::sim::transactional_ids::{Participant, TransactionalId};
 use crate::types::{NodeId, ProducerIdAndEpoch, TopicPartition};
 
 impl SimCluster {
-    /// It is `now`: does what is due by then.
+    /// Performs all actions that are due at `now`.
     pub(crate) fn pass_time(&mut self, now: Timestamp) {
         self.transactions.time.pass(now);
         let time = self.transactions.time.get();
@@ -25,7 +25,7 @@ impl SimCluster {
         self.write_markers(now);
     }
 
-    /// After which time something is due, if nothing happens until then.
+    /// Time until the next action is due, if no request comes before.
     pub(crate) fn next_due(&self) -> Option<Duration> {
         let transactions = &self.transactions;
         let (time, delay) = (transactions.time.get(), transactions.options.marker_delay);
@@ -33,7 +33,7 @@ impl SimCluster {
         Some(due.saturating_sub(time))
     }
 
-    /// Writes the markers that are due, as far as those who write them, and those who are to have them, work.
+    /// Writes the markers that are due, where both the coordinator and the partition's leader are up.
     ///
     /// # Kafka
     /// `kafka.coordinator.transaction.TransactionMarkerChannelManager`.
@@ -65,7 +65,7 @@ impl SimCluster {
         }
     }
 
-    /// False if it has to be tried again.
+    /// Returns false if the marker has to be retried.
     fn write_marker(
         &mut self,
         to: &Participant,
@@ -88,7 +88,7 @@ impl SimCluster {
     ) -> bool {
         let (name, index) = (place.topic(), place.partition());
         let Ok(partition) = self.partition(name, index) else {
-            // Whoever deleted it wants no marker.
+            // A deleted topic or group needs no marker.
             return true;
         };
         if !partition.role.leader.is_some_and(|node| self.works(node)) {
@@ -131,7 +131,7 @@ impl SimCluster {
         true
     }
 
-    /// Takes down what a coordinator did with a transactional id, as it stands now.
+    /// Records in the journal what a coordinator did with a transactional id, with the resulting state.
     pub(super) fn note(&mut self, name: &str, did: Coordinated) {
         let id = self.transactions.ids.get(name);
         let producer = id.map(TransactionalId::producer);
@@ -140,7 +140,7 @@ impl SimCluster {
         }
     }
 
-    /// Whether a node is up and does its work.
+    /// Whether a node is up and does not hang.
     pub(super) fn works(&self, node: NodeId) -> bool {
         self.alive.contains(&node) && !self.hung.contains(&node)
     }

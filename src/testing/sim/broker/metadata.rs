@@ -1,4 +1,4 @@
-//! `Metadata`: who is there, and who leads what.
+//! `Metadata`: nodes, topics and leaders.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -28,7 +28,7 @@ impl SimCluster {
         Response::Metadata(response)
     }
 
-    /// What is so now, of all topics.
+    /// The current metadata of all topics.
     pub(crate) fn metadata_picture(&self) -> MetadataResponse {
         let topics = self.topics.names();
         self.about_the_cluster(topics.map(|name| self.known_topic(name)).collect())
@@ -43,7 +43,7 @@ impl SimCluster {
             return self.metadata_picture();
         };
         let create = request.allow_auto_topic_creation && self.options.auto_create_topics;
-        // A name that is asked for twice is answered once.
+        // A topic that is requested twice is reported once.
         let names: BTreeSet<_> = names.iter().collect();
         let topics = names.into_iter().map(|name| {
             let refused = decision.refused(Some(name), None);
@@ -74,8 +74,8 @@ impl SimCluster {
         }
     }
 
-    /// A topic that a client named. One that is missing is created if it may be; it shows in the
-    /// answer to the next request, as when a controller creates it.
+    /// A topic that the client named. A missing one is created if that is allowed. It appears in the next response
+    /// only, as when the controller creates it.
     fn asked_topic(&mut self, name: &Arc<str>, create: bool) -> MetadataTopic {
         if self.topics.get(name).is_some() {
             return self.known_topic(name);
@@ -122,13 +122,13 @@ impl SimCluster {
             error: leader.map_or(no_leader, |_| ErrorCode::NoError),
             index,
             leader_id: leader.unwrap_or(NO_NODE),
-            leader_epoch: (role.epoch - self.epochs_told_less).max(0),
+            leader_epoch: (role.epoch - self.reported_epochs_lowered_by).max(0),
             replicas: ReplicaLists::new(&role.replicas, &in_sync, &offline),
         }
     }
 }
 
-/// The answer to `request` at the time when this was the answer for all topics.
+/// The response to `request` from a snapshot of all topics.
 fn as_of(picture: &MetadataResponse, request: &MetadataRequest) -> MetadataResponse {
     let Some(names) = &request.topics else {
         return picture.clone();
@@ -158,7 +158,7 @@ fn no_topic(name: &Arc<str>, error: ErrorCode) -> MetadataTopic {
     }
 }
 
-/// Puts the errors of rules in their places.
+/// Applies the errors of rules to topics and partitions.
 fn refuse(topic: &mut MetadataTopic, decision: &Decision) {
     if let Some(refused) = decision.refused(Some(&topic.name), None) {
         topic.error = refused.refusal.code;
@@ -169,7 +169,7 @@ fn refuse(topic: &mut MetadataTopic, decision: &Decision) {
         let refused = decision.refused(Some(&topic.name), Some(partition.index));
         let Some(refused) = refused else { continue };
         partition.error = refused.refusal.code;
-        // With these a broker has no leader to name.
+        // With these errors a broker reports no leader.
         if matches!(
             partition.error,
             ErrorCode::LeaderNotAvailable | ErrorCode::ListenerNotFound

@@ -1,4 +1,4 @@
-//! What a broker answers to a request.
+//! Model of a broker: computes the response to each request.
 
 mod api_versions;
 #[cfg(any(test, feature = "_internals"))]
@@ -33,24 +33,24 @@ use crate::protocol::{
 use crate::testing::release::KafkaRelease;
 use crate::types::{NodeId, PartitionId};
 
-/// What a cluster is made with.
+/// Options of a cluster.
 #[derive(Debug, Clone)]
 pub(crate) struct SimOptions {
     pub(crate) cluster_id: Arc<str>,
-    /// What all nodes imitate.
+    /// The release that all nodes imitate.
     pub(crate) release: KafkaRelease,
-    /// Whether a request for metadata creates the topics it names (`auto.create.topics.enable`).
+    /// Whether a metadata request creates missing topics (`auto.create.topics.enable`).
     pub(crate) auto_create_topics: bool,
-    /// Partitions of a topic so created (`num.partitions`).
+    /// Partition count of auto-created topics (`num.partitions`).
     pub(crate) default_partitions: usize,
-    /// How many nodes hold a copy of each partition; no more than there are nodes.
+    /// Number of replicas of each partition, up to the number of nodes.
     pub(crate) replication_factor: usize,
-    /// Settings of a topic so created.
+    /// Settings of auto-created topics.
     pub(crate) settings: TopicSettings,
     pub(crate) depth: Depth,
 }
 
-/// Where a node listens.
+/// The address at which a node listens.
 #[derive(Debug, Clone)]
 pub(crate) struct SimNode {
     pub(crate) host: Arc<str>,
@@ -66,34 +66,34 @@ impl SimNode {
     }
 }
 
-/// A cluster: nodes, topics, and all that its brokers remember.
+/// A cluster: its nodes, its topics, and all state of its brokers.
 ///
-/// All nodes share one state, as if news travelled between them in no time.
+/// All nodes share one state, as if it were replicated without delay.
 #[derive(Debug)]
 pub(crate) struct SimCluster {
     options: SimOptions,
     nodes: BTreeMap<NodeId, SimNode>,
     alive: BTreeSet<NodeId>,
-    /// Nodes that are up and do nothing.
+    /// Nodes that are up and hang.
     hung: BTreeSet<NodeId>,
     topics: SimTopics,
     transactions: SimTransactions,
-    /// Which node the next topic's first partition is put on.
+    /// The node for the first partition of the next topic.
     next_leader: usize,
     requests: BTreeMap<ApiKey, u64>,
     script: Script,
-    /// Leader epochs of new partitions begin here.
+    /// First leader epoch of new partitions.
     first_epoch: i32,
-    /// Metadata tells of leader epochs so much lower than they are.
-    epochs_told_less: i32,
-    /// What brokers did, if somebody wants to know.
+    /// By how much the leader epochs in metadata are lower than the real ones.
+    reported_epochs_lowered_by: i32,
+    /// Record of broker actions, if enabled.
     journal: Option<Journal>,
-    /// Who may connect, if that is asked.
+    /// SASL settings, if the cluster requires it.
     sasl: Option<SaslListener>,
 }
 
 impl SimCluster {
-    /// A cluster of these nodes, all alive, without topics.
+    /// A cluster of these nodes, all up, without topics.
     pub(crate) fn new(options: SimOptions, nodes: BTreeMap<NodeId, SimNode>) -> Self {
         let alive = nodes.keys().copied().collect();
         Self {
@@ -107,14 +107,13 @@ impl SimCluster {
             requests: BTreeMap::new(),
             script: Script::default(),
             first_epoch: 0,
-            epochs_told_less: 0,
+            reported_epochs_lowered_by: 0,
             journal: None,
             sasl: None,
         }
     }
 
-    /// Answers what is in `frame`, which came without its length to `node` on a connection of which this is
-    /// known.
+    /// Handles the frame (without its length) of a connection with this SASL session.
     pub(crate) fn handle_on(
         &mut self,
         session: &mut SaslSession,
@@ -126,7 +125,7 @@ impl SimCluster {
         let listener = self.sasl.as_ref().filter(|_| works);
         match listener.and_then(|listener| session.take(listener, frame, now)) {
             Some(answer) => {
-                // A request may have ended the connection: of a client whose time is over, for one.
+                // A SASL request can end the connection, such as after the end of a session.
                 if let (Some(journal), Answer::Close) = (&mut self.journal, &answer) {
                     journal.request(frame, &answer);
                 }
@@ -136,15 +135,15 @@ impl SimCluster {
         }
     }
 
-    /// Who may connect; from now on clients are asked.
+    /// The SASL settings; from now on clients must authenticate.
     pub(crate) fn sasl(&mut self) -> &mut SaslListener {
         self.sasl.get_or_insert_default()
     }
 
-    /// Answers the request in `frame`, which came without its length to `node`.
+    /// Handles the request in `frame`, without its length.
     ///
-    /// What cannot be read closes the connection, as does a version that is not spoken here; only
-    /// `ApiVersions` is answered in any version.
+    /// A malformed request closes the connection, as does an unsupported version; only `ApiVersions` is answered in any
+    /// version.
     ///
     /// # Kafka
     /// `kafka.server.KafkaApis#handle`.
@@ -189,7 +188,7 @@ impl SimCluster {
         }
     }
 
-    /// What to do about a version that this node does not speak.
+    /// The answer to a version that this node does not support.
     fn refuse_version(&mut self, node: NodeId, header: &RequestHeader) -> Option<Answer> {
         let (api, version) = (header.api_key, header.api_version);
         let release = self.options.release;
@@ -219,7 +218,7 @@ impl SimCluster {
         self.script.decide(&seen)
     }
 
-    /// Carries a request out.
+    /// Executes a request, and returns the answer.
     fn answer(
         &mut self,
         node: NodeId,
@@ -254,12 +253,12 @@ impl SimCluster {
                 let (response, failed) = self.produce(node, request, version, decision, now);
                 match (acks, failed) {
                     (0, false) => return Answer::Silence,
-                    // With nothing to say it in, closing is how a broker tells of an error.
+                    // With acks=0 there is no response, so a broker reports an error by closing the connection.
                     (0, true) => return Answer::Close,
                     _ => response,
                 }
             }
-            // On a listener that asks, these do not come so far.
+            // With SASL required these requests are handled before.
             Request::SaslHandshake(_) => Response::SaslHandshake(SaslHandshakeResponse {
                 error: ErrorCode::IllegalSaslState,
                 mechanisms: Vec::new(),
@@ -280,38 +279,38 @@ impl SimCluster {
         reply(header, version, &response)
     }
 
-    /// What is known of transactions.
+    /// The state of transactions.
     pub(crate) fn transactions(&self) -> &SimTransactions {
         &self.transactions
     }
 
-    /// What is known of transactions.
+    /// The state of transactions.
     pub(crate) fn transactions_mut(&mut self) -> &mut SimTransactions {
         &mut self.transactions
     }
 
-    /// What is to go wrong from now on.
+    /// The script of rules for requests.
     pub(crate) fn script(&mut self) -> &mut Script {
         &mut self.script
     }
 
-    /// Whether there is such a node, up or down.
+    /// Whether the node exists, up or down.
     pub(crate) fn has_node(&self, node: NodeId) -> bool {
         self.nodes.contains_key(&node)
     }
 
-    /// A node stops working, and keeps its connections. False if it is down, or hangs already.
+    /// Makes a node hang: it keeps its connections and processes nothing. False if it is down, or hangs already.
     pub(crate) fn hang(&mut self, node: NodeId) -> bool {
         self.alive.contains(&node) && self.hung.insert(node)
     }
 
-    /// Whether a node is up and does nothing.
+    /// Whether a node is up and hangs.
     #[cfg(any(test, feature = "_internals"))]
     pub(crate) fn hangs(&self, node: NodeId) -> bool {
         self.hung.contains(&node)
     }
 
-    /// A node works again, beginning with what came meanwhile. False if it did not hang.
+    /// Resumes a hung node, which first processes the requests received meanwhile. False if it did not hang.
     pub(crate) fn resume(&mut self, node: NodeId) -> bool {
         self.hung.remove(&node)
     }
@@ -348,7 +347,7 @@ impl SimCluster {
             .ok_or_else(missing)
     }
 
-    /// How many requests of a kind have come, answered or not.
+    /// Number of requests by API, whether answered or not.
     pub(crate) fn requests(&self) -> &BTreeMap<ApiKey, u64> {
         &self.requests
     }

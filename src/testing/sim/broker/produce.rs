@@ -1,4 +1,4 @@
-//! `Produce`: batches to the logs of the partitions this node leads.
+//! `Produce`: appends batches to the logs of the partitions that this node leads.
 
 use std::sync::Arc;
 
@@ -17,22 +17,22 @@ use crate::testing::sim::topics::is_internal;
 use crate::testing::sim::transactional_ids::{Participant, TransactionalIds};
 use crate::types::{NodeId, ProducerIdAndEpoch, TopicPartition};
 
-/// No offset, no time.
+/// Offset and timestamp in error responses.
 const UNKNOWN: i64 = -1;
 
-/// What a batch's fate depends on besides batch and partition.
+/// Properties of a produce request that apply to all its batches.
 struct Circumstances {
     node: NodeId,
     acks: i16,
     version: i16,
-    /// The whole request is refused.
+    /// Error for the whole request.
     refused: Option<ErrorCode>,
     transactional_id: Option<Arc<str>>,
     now: Timestamp,
 }
 
 impl SimCluster {
-    /// Answers in the order of the request; also says whether any batch was refused.
+    /// Returns the response in the order of the request, and whether any batch was refused.
     ///
     /// # Kafka
     /// `KafkaApis#handleProduceRequest` and `ReplicaManager#appendRecords`. All replicas are one log,
@@ -68,7 +68,7 @@ impl SimCluster {
                     return to_response(index, outcome, log_start);
                 };
                 if scripted.after_applying {
-                    // Whatever comes of it, the answer is the one in the script.
+                    // The scripted error is the answer, whatever the append returns.
                     let _ = self.produce_one(&topic.name, partition, &about);
                 }
                 failed = true;
@@ -144,7 +144,7 @@ impl SimCluster {
     }
 }
 
-/// Whether a partition was added to the transaction that a batch begins there.
+/// Checks that a partition was added to the transaction, when a batch would begin one there.
 ///
 /// # Kafka
 /// `ReplicaManager#maybeStartTransactionVerificationForPartition`, of 3.6 and later (KIP-890).
@@ -166,7 +166,7 @@ fn verify(
         .map_err(Rejected::at_once)
 }
 
-/// Whether any batch says it belongs to a transaction; looked at before anything is checked.
+/// Whether any batch is transactional. Checked before anything else.
 fn has_transactional_batch(request: &ProduceRequest) -> Option<()> {
     let mut partitions = request.topics.iter().flat_map(|topic| &topic.partitions);
     let transactional = partitions.any(|partition| {

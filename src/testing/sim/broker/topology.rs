@@ -1,4 +1,4 @@
-//! Which topics and nodes there are, and who leads what.
+//! Topics, nodes and leaders: creation, elections, nodes going down and up.
 
 use super::SimCluster;
 use crate::testing::sim::log::{PartitionLog, TopicSettings};
@@ -6,7 +6,7 @@ use crate::testing::sim::topics::{NotDone, SimPartition};
 use crate::types::{NodeId, PartitionId};
 
 impl SimCluster {
-    /// Makes a topic; its partitions' leaders go around the nodes.
+    /// Creates a topic; leaders are assigned round-robin.
     pub(crate) fn create_topic(
         &mut self,
         name: &str,
@@ -36,7 +36,7 @@ impl SimCluster {
         Ok(())
     }
 
-    /// The nodes for the next partition, each time beginning one further.
+    /// Replicas of the next partition, shifted by one node each time.
     fn next_replicas(&mut self) -> Vec<NodeId> {
         let start = self.next_leader;
         self.next_leader = (start + 1) % self.nodes.len().max(1);
@@ -55,7 +55,7 @@ impl SimCluster {
         Ok(())
     }
 
-    /// Makes `node` the leader of a partition, whether it is alive or not.
+    /// Makes `node` the leader of a partition, whether it is up or not.
     pub(crate) fn move_leader(
         &mut self,
         name: &str,
@@ -69,14 +69,14 @@ impl SimCluster {
         Ok(())
     }
 
-    /// A node goes down: its partitions go to other nodes that hold a copy, or are without leader.
+    /// Takes a node down: other replicas become leaders of its partitions, or these have none.
     pub(crate) fn node_down(&mut self, node: NodeId) {
         self.alive.remove(&node);
         self.hung.remove(&node);
         self.elect();
     }
 
-    /// A node comes up: partitions without leader of which it holds a copy are its own.
+    /// Brings a node up: it becomes the leader of partitions without one of which it is a replica.
     pub(crate) fn node_up(&mut self, node: NodeId) {
         if self.nodes.contains_key(&node) {
             self.alive.insert(node);

@@ -1,4 +1,4 @@
-//! `AddPartitionsToTxn`, `AddOffsetsToTxn` and `EndTxn`: what a transaction's coordinator is asked.
+//! `AddPartitionsToTxn`, `AddOffsetsToTxn` and `EndTxn`: requests to the transaction coordinator.
 
 use std::sync::Arc;
 
@@ -17,10 +17,10 @@ use crate::testing::sim::topics::is_internal;
 use crate::testing::sim::transactional_ids::Participant;
 use crate::types::{NodeId, PartitionId, ProducerIdAndEpoch, TopicPartition};
 
-/// From this version on clients know `ProducerFenced`.
+/// The first version whose clients know `ProducerFenced`.
 const FIRST_VERSION_WITH_FENCED: i16 = 2;
 
-/// An error as it is told to clients that may not know of fencing.
+/// Replaces `ProducerFenced` for clients that do not know it.
 pub(super) fn known_to<T>(
     outcome: Result<T, ErrorCode>,
     version: i16,
@@ -32,13 +32,13 @@ pub(super) fn known_to<T>(
     })
 }
 
-/// The code in an answer.
+/// The error code of a response.
 fn code(outcome: Result<(), ErrorCode>) -> ErrorCode {
     outcome.err().unwrap_or(ErrorCode::NoError)
 }
 
 impl SimCluster {
-    /// Any error of one partition leaves all others out as well.
+    /// Adds all partitions or none: if one has an error, the others are not attempted.
     ///
     /// # Kafka
     /// `KafkaApis#handleAddPartitionToTxnRequest`.
@@ -91,7 +91,7 @@ impl SimCluster {
         })
     }
 
-    /// Whether a client may write to a partition that there is.
+    /// Whether a client may write to a partition, and it exists.
     fn may_be_added(&self, topic: &str, index: PartitionId) -> Result<(), ErrorCode> {
         if is_internal(topic) {
             return Err(ErrorCode::TopicAuthorizationFailed);
@@ -179,7 +179,7 @@ impl SimCluster {
         })
     }
 
-    /// Whether a node answers for a transactional id.
+    /// Checks that a node is the coordinator of a transactional id.
     pub(super) fn check_transaction_coordinator(
         &mut self,
         node: NodeId,

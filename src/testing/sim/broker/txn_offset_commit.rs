@@ -1,4 +1,4 @@
-//! `TxnOffsetCommit`: offsets of a group, for its coordinator to keep until a transaction ends.
+//! `TxnOffsetCommit`: stores a group's offsets at its coordinator until the transaction ends.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,11 +16,11 @@ use crate::testing::sim::transactional_ids::Participant;
 use crate::testing::transaction::CommittedOffset;
 use crate::types::{NodeId, ProducerIdAndEpoch, TopicPartition};
 
-/// Clients that speak older versions take a coordinator that loads for an error of which they know nothing (KAFKA-7296).
+/// Older versions do not know `CoordinatorLoadInProgress` (KAFKA-7296).
 const FIRST_VERSION_WITH_LOADING: i16 = 2;
 
 impl SimCluster {
-    /// Each partition has its own fate.
+    /// Each partition has a result of its own.
     ///
     /// # Kafka
     /// `KafkaApis#handleTxnOffsetCommitRequest`.

@@ -1,7 +1,7 @@
-//! Carries the bytes of a [`SimCluster`] over the simulated network: what `tcp_broker` is for sockets.
+//! Connections of a [`SimCluster`] on the simulated network: the counterpart of `tcp_broker`, which uses sockets.
 //!
-//! A connection is served as a broker serves it: one request after the other. While one is under way, because its
-//! answer is held back or the node hangs, nothing more is read, and what the client writes fills the connection.
+//! As with real brokers, a connection processes one request at a time. While a response is delayed or the node hangs,
+//! nothing more is read, so the client's writes fill the connection.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -24,10 +24,10 @@ use crate::testing::script::AndThen;
 use crate::types::NodeId;
 
 const LENGTH_BYTES: usize = 4;
-/// `socket.request.max.bytes` of a broker.
+/// A broker's `socket.request.max.bytes`.
 const REQUEST_BYTES_MAX: usize = 100 * 1024 * 1024;
 
-/// A cluster, and the time on it. Clones are handles to the same one.
+/// A cluster with its clock. Clones are handles to the same one.
 #[derive(Clone)]
 pub(crate) struct Carrier {
     carried: Arc<Mutex<Carried>>,
@@ -38,13 +38,13 @@ pub(crate) struct Carrier {
 struct Carried {
     cluster: SimCluster,
     news: Vec<BrokerNews>,
-    /// How brokers listen, if they take TLS.
+    /// TLS settings, if brokers require it.
     #[cfg(feature = "tls-no-provider")]
     tls: Option<TlsListener>,
 }
 
 impl Carried {
-    /// Notes what was done, by whom and when.
+    /// Takes new actions from the cluster's journal, with node and time.
     fn note(&mut self, node: Option<NodeId>, at: Duration) {
         let news = self
             .cluster
@@ -72,7 +72,7 @@ impl Carrier {
         }
     }
 
-    /// Looks at the cluster, or changes it.
+    /// Accesses the cluster.
     pub(crate) fn with<T>(&self, how: impl FnOnce(&mut SimCluster) -> T) -> T {
         let mut carried = self.carried.lock();
         carried.cluster.pass_time(self.clock.timestamp());
@@ -81,13 +81,13 @@ impl Carrier {
         result
     }
 
-    /// New connections take TLS from now on.
+    /// New connections use TLS from now on.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) fn listen_with_tls(&self, listener: TlsListener) {
         self.carried.lock().tls = Some(listener);
     }
 
-    /// Changes how brokers listen; nothing if they do not take TLS, or there is none of this number.
+    /// Changes the TLS settings. Does nothing without TLS, or if the node does not exist.
     #[cfg(feature = "tls-no-provider")]
     pub(crate) fn with_tls(&self, node: NodeId, how: impl FnOnce(&mut TlsListener)) -> bool {
         let mut carried = self.carried.lock();
@@ -101,7 +101,7 @@ impl Carrier {
         }
     }
 
-    /// What a new connection to a node goes through.
+    /// The transport of a new connection to a node: plaintext or TLS.
     #[cfg(feature = "tls-no-provider")]
     fn wire(&self, node: NodeId) -> Wire {
         let mut carried = self.carried.lock();
@@ -119,7 +119,7 @@ impl Carrier {
         Wire::Plain
     }
 
-    /// A broker did something that its cluster knows nothing of.
+    /// Records a broker event that the cluster does not see, such as a TLS handshake.
     fn tell(&self, node: NodeId, what: BrokerDeed) {
         let at = self.clock.now() - self.start;
         let node = Some(node);
@@ -130,12 +130,12 @@ impl Carrier {
         self.carried.lock().cluster.hangs(node)
     }
 
-    /// What brokers did since the last time, if it is taken down, in order.
+    /// The broker events since the last call, in order, if there is a journal.
     pub(crate) fn take_news(&self) -> Vec<BrokerNews> {
         std::mem::take(&mut self.carried.lock().news)
     }
 
-    /// What serves the connections to a node.
+    /// Accepts connections for a node.
     pub(crate) fn accept(&self, node: NodeId) -> Accept {
         let carrier = self.clone();
         Box::new(move || Box::new(Connection::new(carrier.clone(), node)))
@@ -150,27 +150,27 @@ impl Carrier {
     }
 }
 
-/// What a connection does with the bytes that come.
+/// State of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum CarrierState {
-    /// Takes one request after the other.
+    /// Processes requests one after the other.
     Serves,
-    /// The answer before is not out yet, or the client is throttled.
+    /// The last response is not sent yet, or the client is throttled.
     IsBusy { until: Instant },
-    /// The node hangs; the request that it has not looked at is the first of those that are there.
+    /// The node hangs. The first buffered request is the one that it has not processed.
     Hangs,
-    /// Forgets them.
+    /// Discards all further bytes.
     Ignores,
 }
 
-/// One connection to a node.
+/// The broker's end of one connection.
 struct Connection {
     carrier: Carrier,
     node: NodeId,
     wire: Wire,
-    /// Of a handshake, come while the node hangs.
+    /// Handshake bytes received while the node hangs.
     sealed: BytesMut,
-    /// Bytes that were read and not looked at, as the client wrote them.
+    /// Received bytes (decrypted) that are not processed yet.
     bytes: BytesMut,
     state: CarrierState,
     session: SaslSession,
@@ -192,7 +192,7 @@ impl Connection {
         }
     }
 
-    /// Takes what has come through the connection.
+    /// Passes received bytes through the transport.
     fn take_in(&mut self, bytes: &[u8], actions: &mut PeerActions) {
         if self.wire.is_handshaking() && self.carrier.hangs(self.node) {
             self.sealed.extend_from_slice(bytes);
@@ -215,7 +215,7 @@ impl Connection {
         self.ignore();
     }
 
-    /// Answers what is there, as far as nothing holds it up.
+    /// Processes the buffered requests, until a delay or a hang stops it.
     fn serve(&mut self, actions: &mut PeerActions) {
         while self.state == CarrierState::Serves {
             let Ok(next) = self.next_length() else {
@@ -284,7 +284,7 @@ impl Connection {
         self.bytes.clear();
     }
 
-    /// The length of the next request, if it is there as a whole.
+    /// The length of the next request, if it is complete.
     fn next_length(&self) -> Result<Option<usize>, NoLength> {
         let Some(length) = self.bytes.first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
@@ -296,7 +296,7 @@ impl Connection {
         Ok(Some(length).filter(|length| self.bytes.len() >= LENGTH_BYTES + length))
     }
 
-    /// Forgets all requests but the one that was taken up.
+    /// Discards all requests but the one being processed.
     fn keep_first(&mut self) {
         let first = self.next_length().ok().flatten();
         match first.filter(|_| self.state == CarrierState::Hangs) {
@@ -306,7 +306,7 @@ impl Connection {
     }
 }
 
-/// Not the length of a request.
+/// The length field of a request is invalid.
 struct NoLength;
 
 fn joined(frame: &Frame) -> Bytes {
@@ -323,7 +323,7 @@ impl SimPeer for Connection {
 
     fn called(&mut self, actions: &mut PeerActions) {
         match self.state {
-            // Called for something else.
+            // Called for another reason.
             CarrierState::IsBusy { until } if until > self.carrier.clock.now() => {}
             CarrierState::IsBusy { .. } | CarrierState::Hangs => {
                 self.state = CarrierState::Serves;
@@ -341,7 +341,7 @@ impl SimPeer for Connection {
         matches!(self.state, CarrierState::Serves | CarrierState::Ignores)
     }
 
-    /// A broker goes on with the requests that it has, though nobody hears of it.
+    /// A broker finishes the requests that it has received, although nobody gets the responses.
     fn ended(&mut self, how: ConnectionEnd<'_>, actions: &mut PeerActions) {
         self.has_ended = true;
         match how {

@@ -21,17 +21,17 @@ fn address() -> SocketAddr {
     "10.0.0.1:9092".parse().unwrap()
 }
 
-/// One broker with a topic, and a client of its own.
+/// One broker with a topic, and a client.
 struct Rig {
     carrier: Carrier,
     network: SimNetwork,
     clock: Arc<MockClock>,
     poller: SimPoller,
-    /// Of answers that are not there as a whole.
+    /// Bytes of incomplete responses.
     received: Vec<u8>,
 }
 
-/// Nothing takes any time but what a broker takes itself.
+/// A network without latency.
 fn at_once() -> NetworkProfile {
     NetworkProfile {
         connect_us: 0..=0,
@@ -89,7 +89,7 @@ impl Rig {
             .with(|cluster| cluster.partition("t", 0).unwrap().log.size().records)
     }
 
-    /// Lets this much time pass, with all that happens in it.
+    /// Advances time step by step, with all events.
     fn pass(&mut self, ms: u64) {
         let end = self.clock.now() + Duration::from_millis(ms);
         while self.clock.now() < end {
@@ -99,7 +99,7 @@ impl Rig {
         self.network.do_what_is_due();
     }
 
-    /// Writes all of it, as room comes.
+    /// Writes all bytes, as buffer space becomes free.
     fn write(&mut self, stream: &mut SimStream, bytes: &[u8]) {
         let mut rest = bytes;
         for _ in 0..10_000 {
@@ -117,7 +117,7 @@ impl Rig {
         panic!("there is no room");
     }
 
-    /// What has come: the correlation ids of answers, and whether that was the end.
+    /// Received responses by correlation id, and whether the connection has ended.
     fn answers(&mut self, stream: &mut SimStream) -> (Vec<i32>, bool) {
         self.network.do_what_is_due();
         let mut buffer = [0; 4096];
@@ -176,7 +176,7 @@ fn versions(id: i32) -> Vec<u8> {
 }
 
 #[test]
-fn requests_are_answered_in_order_however_they_are_cut_into_pieces() {
+fn requests_are_answered_in_order_however_they_are_split() {
     for seed in 0..20 {
         let mut random = fastrand::Rng::with_seed(seed);
         let mut rig = Rig::new(NetworkProfile::of_seed(&mut random));
@@ -194,7 +194,7 @@ fn requests_are_answered_in_order_however_they_are_cut_into_pieces() {
 }
 
 #[test]
-fn the_request_behind_one_whose_answer_is_held_back_is_not_looked_at_before_it_is_out() {
+fn a_request_after_a_delayed_response_is_processed_after_it() {
     let mut rig = Rig::new(at_once());
     let mut stream = rig.connect();
     rig.script(Rule::on_any().times(2).delay(Duration::from_millis(50)));
@@ -218,7 +218,7 @@ fn the_request_behind_one_whose_answer_is_held_back_is_not_looked_at_before_it_i
 }
 
 #[test]
-fn the_request_behind_one_that_is_throttled_is_not_looked_at_before_that_time_is_over() {
+fn a_request_after_a_throttled_one_waits_for_the_throttle_time() {
     let mut rig = Rig::new(at_once());
     let mut stream = rig.connect();
     rig.script(Rule::on_any().times(1).throttle(Duration::from_millis(50)));
@@ -233,7 +233,7 @@ fn the_request_behind_one_that_is_throttled_is_not_looked_at_before_that_time_is
 }
 
 #[test]
-fn what_becomes_of_an_answer_is_carried_out() {
+fn the_answers_of_the_model_are_carried_out() {
     let rule = || Rule::on(Api::Produce).times(1);
     for (rule, records, ended, more) in [
         (rule().close(), 0, true, vec![]),
@@ -255,7 +255,7 @@ fn what_becomes_of_an_answer_is_carried_out() {
 }
 
 #[test]
-fn a_node_that_hangs_looks_at_what_came_when_it_goes_on() {
+fn a_resumed_node_processes_the_requests_received_meanwhile() {
     let mut rig = Rig::new(at_once());
     let mut stream = rig.connect();
     rig.carrier.with(|cluster| cluster.hang(NODE));
@@ -271,7 +271,7 @@ fn a_node_that_hangs_looks_at_what_came_when_it_goes_on() {
 }
 
 #[test]
-fn a_node_that_hangs_carries_out_what_came_although_its_client_is_gone() {
+fn a_resumed_node_applies_the_requests_of_a_client_that_is_gone() {
     for (is_cut, records) in [(false, 4), (true, 2)] {
         let mut rig = Rig::new(at_once());
         let mut stream = rig.connect();
@@ -296,7 +296,7 @@ fn a_node_that_hangs_carries_out_what_came_although_its_client_is_gone() {
 }
 
 #[test]
-fn a_node_that_hangs_lets_its_clients_write_what_the_connection_holds_and_no_more() {
+fn clients_of_a_hung_node_can_fill_the_connection_buffer_only() {
     let mut rig = Rig::new(NetworkProfile {
         capacity: 1000,
         ..at_once()
@@ -327,7 +327,7 @@ fn a_node_that_hangs_lets_its_clients_write_what_the_connection_holds_and_no_mor
 }
 
 #[test]
-fn bytes_that_are_no_request_end_the_connection() {
+fn invalid_bytes_end_the_connection() {
     for bytes in [&[0xff; 4][..], &[0x7f, 0, 0, 0], &[0, 0, 0, 2, 1, 1]] {
         let mut rig = Rig::new(at_once());
         let mut stream = rig.connect();
@@ -361,14 +361,14 @@ fn records_get_the_time_of_the_simulated_clock() {
     assert_eq!(time, now.as_millis());
 }
 
-/// How long each takes: `cargo test --release --lib what_a_request -- --nocapture`.
+/// Measures the time of a request: `cargo test --release --lib a_request_takes -- --nocapture`.
 #[test]
 #[allow(
     clippy::disallowed_methods,
     clippy::print_stdout,
     reason = "it measures"
 )]
-fn what_a_request_costs_is_a_handful_of_events() {
+fn a_request_takes_few_events() {
     const REQUESTS: u32 = 10_000;
     for splits in [false, true] {
         let mut rig = Rig::new(NetworkProfile {

@@ -1,4 +1,4 @@
-//! Consumer groups, as far as producers have to do with them: their offsets, and who is a member.
+//! Consumer groups as far as producers use them: offsets committed in transactions, and group membership.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -7,10 +7,10 @@ use crate::error::ErrorCode;
 use crate::testing::transaction::CommittedOffset;
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
 
-/// The most that may be remembered with an offset (`offset.metadata.max.bytes`).
+/// Maximum size of the metadata of an offset (`offset.metadata.max.bytes`).
 const METADATA_BYTES_MAX: usize = 4096;
 
-/// Which of a group's members a consumer says it is (KIP-447).
+/// The member that a consumer claims to be (KIP-447).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct GroupMember {
     pub(crate) generation: i32,
@@ -24,7 +24,7 @@ impl GroupMember {
     }
 }
 
-/// The members that a group has: the id of each, and the name that was configured for it, if one was.
+/// The members of a group: member ids, with the static instance id if one is configured.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Membership {
     pub(crate) generation: i32,
@@ -60,31 +60,31 @@ pub(crate) type OffsetsByPartition = BTreeMap<TopicPartition, CommittedOffset>;
 #[derive(Debug, Default)]
 struct SimGroup {
     committed: OffsetsByPartition,
-    /// Of transactions that have not ended, by producer id.
+    /// Offsets of open transactions, by producer id.
     pending: BTreeMap<i64, OffsetsByPartition>,
-    /// The last epoch seen of each producer.
+    /// The last known epoch of each producer.
     epochs: BTreeMap<i64, i16>,
-    /// `None` for whoever comes.
+    /// `None` if any consumer is accepted as a member.
     membership: Option<Membership>,
 }
 
-/// All groups.
+/// All consumer groups.
 ///
 /// # Kafka
-/// `kafka.coordinator.group.GroupCoordinator`, as of 3.0. Differs: a group whose members nobody has named takes every
-/// consumer for one of them.
+/// `kafka.coordinator.group.GroupCoordinator`, as of 3.0. Differs: a group without configured members accepts every
+/// consumer as one.
 #[derive(Debug, Default)]
 pub(crate) struct SimGroups {
     by_name: BTreeMap<Arc<str>, SimGroup>,
 }
 
 impl SimGroups {
-    /// Who the members of a group are, from now on.
+    /// Sets the members of a group.
     pub(crate) fn set_members(&mut self, group: &Arc<str>, members: Membership) {
         self.group(group).membership = Some(members);
     }
 
-    /// Takes offsets that are committed if the producer's transaction is; gives what became of each.
+    /// Stores offsets of an open transaction. Returns the result for each partition.
     ///
     /// # Kafka
     /// `GroupCoordinator#handleTxnCommitOffsets`. That the group was added to the transaction is not asked.
@@ -111,7 +111,7 @@ impl SimGroups {
         offsets.into_iter().map(take).collect()
     }
 
-    /// A producer's transaction has ended. Gives what is committed by that.
+    /// Ends a producer's transaction. Returns the offsets that this commits.
     pub(crate) fn end_transaction(
         &mut self,
         group: &Arc<str>,
@@ -128,13 +128,13 @@ impl SimGroups {
         offsets
     }
 
-    /// What a group has committed.
+    /// The committed offsets of a group.
     pub(crate) fn committed(&self, group: &str) -> OffsetsByPartition {
         let group = self.by_name.get(group);
         group.map_or_else(OffsetsByPartition::default, |group| group.committed.clone())
     }
 
-    /// What would be committed by the transactions that have not ended, by producer id.
+    /// The offsets of open transactions, by producer id.
     pub(crate) fn pending(&self, group: &str) -> BTreeMap<i64, OffsetsByPartition> {
         let group = self.by_name.get(group);
         group.map_or_else(BTreeMap::new, |group| group.pending.clone())

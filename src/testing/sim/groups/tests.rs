@@ -52,7 +52,7 @@ fn offsets_are_committed_when_their_transaction_is_and_dropped_when_it_is_aborte
 }
 
 #[test]
-fn a_producer_of_an_old_epoch_commits_nothing() {
+fn a_producer_with_an_old_epoch_commits_no_offsets() {
     let mut groups = SimGroups::default();
     let bumped = ProducerIdAndEpoch::new(PRODUCER.id, PRODUCER.epoch + 1);
     groups.end_transaction(&"g".into(), bumped, false);
@@ -65,7 +65,7 @@ fn a_producer_of_an_old_epoch_commits_nothing() {
 /// #testTxnCommitOffsetWithKnownMemberId, #testTxnCommitOffsetWithIllegalGeneration,
 /// #testTxnCommitOffsetWithLegalGeneration, #testBasicFetchTxnOffsets
 #[test]
-fn who_says_that_it_is_a_member_has_to_be_one() {
+fn a_consumer_that_claims_membership_has_to_be_a_member() {
     let mut groups = SimGroups::default();
     let known = [("a", None), ("b", Some("named"))];
     let members = Membership {
@@ -104,7 +104,7 @@ fn who_says_that_it_is_a_member_has_to_be_one() {
 }
 
 #[test]
-fn what_is_remembered_with_an_offset_has_a_limit() {
+fn offset_metadata_has_a_size_limit() {
     let mut groups = SimGroups::default();
     let mut with = |length| {
         let offset = CommittedOffset {

@@ -1,4 +1,4 @@
-//! What brokers did, for a checker that looks at it afterwards.
+//! Journal of broker actions, for a checker to read afterwards.
 
 use std::borrow::Cow;
 use std::collections::BTreeSet;
@@ -14,21 +14,21 @@ use crate::protocol::{ApiKey, Response, TopicResult};
 use crate::testing::stored::{ProducerStamp, StoredBatch, StoredRecordView};
 use crate::types::ProducerIdAndEpoch;
 
-/// Something that a broker did, or that happened to the cluster.
+/// An event of a broker or of the cluster, with its time.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_structs, reason = "the simulator takes it apart")]
 pub struct BrokerNews {
-    /// Since the beginning.
+    /// Time since the beginning.
     pub at: Duration,
-    /// The broker; none if it was not one of them.
+    /// The broker; `None` for an event of the cluster.
     pub node: Option<i32>,
-    /// What it was.
+    /// The event.
     pub what: BrokerDeed,
 }
 
-/// What a broker did, or what happened to the cluster.
+/// An action of a broker, or an event of the cluster.
 ///
-/// A record is told by the number in the first 8 bytes of its value; [`NO_RECORD`] where there is none.
+/// Records are identified by the number in the first 8 bytes of their value, or by [`NO_RECORD`] if there is none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[allow(clippy::exhaustive_enums, reason = "the simulator takes it apart")]
 pub enum BrokerDeed {
@@ -36,7 +36,7 @@ pub enum BrokerDeed {
     Appended {
         /// The topic's name.
         topic: String,
-        /// How often a topic of this name had been made, over all clusters.
+        /// How often a topic of this name had been created, over all clusters.
         incarnation: u64,
         /// The partition.
         partition: i32,
@@ -44,32 +44,32 @@ pub enum BrokerDeed {
         base_offset: i64,
         /// The records, in order.
         records: Vec<u64>,
-        /// Of each record: what its key, value and headers are, as [`contents_of`] puts it.
+        /// By record: hash of key, value and headers, see [`contents_of`].
         contents: Vec<u64>,
-        /// Of each record: its timestamp, in milliseconds.
+        /// By record: timestamp in milliseconds.
         timestamps: Vec<i64>,
-        /// Who wrote it, if the producer was idempotent; the sequence is that of the first record.
+        /// Producer id, epoch and the first record's sequence number, if the producer is idempotent.
         producer: Option<ProducerStamp>,
-        /// It is part of a transaction.
+        /// It belongs to a transaction.
         transactional: bool,
-        /// Of all bytes that are the same when the batch is sent again: attributes, times, count and records.
+        /// Hash of the bytes that a retry keeps: attributes, timestamps, count and records.
         digest: u64,
     },
-    /// The end of a transaction was written to a partition.
+    /// A transaction marker was written to a partition.
     Marker {
         /// The topic's name.
         topic: String,
-        /// How often a topic of this name had been made.
+        /// How often a topic of this name had been created.
         incarnation: u64,
         /// The partition.
         partition: i32,
-        /// Where it stands.
+        /// The marker's offset.
         offset: i64,
         /// The producer's id.
         producer_id: i64,
-        /// The epoch that it was written with.
+        /// The epoch in the marker.
         epoch: i16,
-        /// What is of the transaction is to be seen.
+        /// The transaction was committed, not aborted.
         committed: bool,
     },
     /// Offsets of a group were committed with a transaction.
@@ -81,81 +81,81 @@ pub enum BrokerDeed {
         /// Topic, partition and offset.
         offsets: Vec<(String, i32, i64)>,
     },
-    /// A transaction coordinator changed what it keeps of a transactional id.
+    /// A transaction coordinator changed the state of a transactional id.
     Coordinated {
-        /// The id.
+        /// The transactional id.
         transactional_id: String,
-        /// The producer's id after that.
+        /// The producer id after the change.
         producer_id: i64,
-        /// Its epoch after that.
+        /// The epoch after the change.
         epoch: i16,
-        /// What it was.
+        /// The change.
         did: Coordinated,
     },
-    /// A batch that came had been written before.
+    /// A duplicate batch arrived.
     Duplicate {
         /// The topic's name.
         topic: String,
         /// The partition.
         partition: i32,
-        /// The offset of the first record that was written before.
+        /// The first record's offset from the first write.
         base_offset: i64,
-        /// The records that came, in order.
+        /// The records of the duplicate, in order.
         records: Vec<u64>,
     },
-    /// The log lost what it had from this offset on.
+    /// The log lost all records from this offset on.
     Truncated {
         /// The topic's name.
         topic: String,
-        /// How often a topic of this name had been made.
+        /// How often a topic of this name had been created.
         incarnation: u64,
         /// The partition.
         partition: i32,
-        /// The first offset that is lost, which is the next one now.
+        /// The first lost offset, which is assigned next.
         from_offset: i64,
     },
-    /// A topic was deleted, or was left behind with its cluster.
+    /// A topic was deleted, or was lost with its cluster.
     TopicGone {
-        /// Its name.
+        /// The topic's name.
         topic: String,
-        /// How often a topic of this name had been made.
+        /// How often a topic of this name had been created.
         incarnation: u64,
     },
-    /// A request came.
+    /// A request arrived.
     Request {
-        /// Kafka's name of its kind.
+        /// Kafka's name of the API.
         api: &'static str,
         /// Its version.
         version: i16,
-        /// How long it was.
+        /// Size in bytes.
         bytes: usize,
-        /// What became of it: the names of the error codes of its answer, each once; "closed", "silent" where an answer
-        /// was not asked for, "never answered", and "cut" where only a part of the answer was sent.
+        /// What became of it: the distinct error names in its response; "closed"; "silent" if no response was
+        /// requested; "never answered"; or "cut" if only a part of the response was sent.
         fate: Cow<'static, str>,
     },
-    /// A handshake of TLS came to its end, and requests may follow.
+    /// A TLS handshake completed.
     Handshake(TlsHandshake),
 }
 
-/// What a transaction coordinator did with a transactional id.
+/// A state change of a transactional id.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(clippy::exhaustive_enums, reason = "the simulator takes it apart")]
 pub enum Coordinated {
-    /// A producer was given the id, with a new epoch.
+    /// A producer was initialized with a new epoch.
     Initialized,
-    /// A transaction is open from now on.
+    /// A transaction was opened.
     Opened,
     /// The open transaction is committed.
     Committed,
-    /// The open transaction is aborted, as its producer has asked.
+    /// The open transaction is aborted by its producer.
     Aborted,
-    /// The open transaction is aborted, as its time is over; its producer is fenced.
+    /// The open transaction has timed out and is aborted; its producer is fenced.
     TimedOut,
     /// The open transaction is aborted for another producer; its own is fenced.
     Fenced,
 }
 
-/// What a session of TLS is like.
+/// Properties of a TLS session.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[allow(
     clippy::exhaustive_structs,
@@ -163,29 +163,29 @@ pub enum Coordinated {
     reason = "the simulator takes it apart"
 )]
 pub struct TlsHandshake {
-    /// It is TLS 1.3, and not 1.2.
+    /// TLS 1.3, not 1.2.
     pub is_newest: bool,
-    /// An earlier session was taken up again.
+    /// An earlier session was resumed.
     pub is_resumed: bool,
-    /// The client has shown a certificate.
+    /// The client sent a certificate.
     pub has_certificate: bool,
-    /// The broker has shown the certificate that it should, and not one that no client may take.
+    /// The broker sent its valid certificate.
     pub is_trusted: bool,
 }
 
-/// A record whose value does not begin with a number.
+/// Number of a record whose value does not begin with one.
 pub const NO_RECORD: u64 = u64::MAX;
 
-/// Takes down what brokers do.
+/// Collects the actions of brokers.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     deeds: Vec<BrokerDeed>,
-    /// The codes of the answer that is being made.
+    /// Error names in the response to the current request.
     codes: Cow<'static, str>,
 }
 
 impl Journal {
-    /// What was taken down since the last time.
+    /// The actions since the last call.
     pub(crate) fn take(&mut self) -> impl Iterator<Item = BrokerDeed> + '_ {
         self.deeds.drain(..)
     }
@@ -272,7 +272,7 @@ impl Journal {
     ) {
         let records = match sent {
             Incoming::Batch(batch) => numbers(&StoredBatch::new(batch, None, base_offset, 0, None)),
-            // No message set has a producer by which it could be known again.
+            // A message set has no producer id, so it is never a duplicate.
             Incoming::MessageSet(_) => Vec::new(),
         };
         self.deeds.push(BrokerDeed::Duplicate {
@@ -305,12 +305,12 @@ impl Journal {
         });
     }
 
-    /// The request that came last is answered with this.
+    /// Notes the response to the current request.
     pub(crate) fn answered(&mut self, response: &Response) {
         self.codes = codes(response);
     }
 
-    /// What became of a request, when it is known.
+    /// Notes a request with its result.
     pub(crate) fn request(&mut self, frame: &Bytes, answer: &Answer) {
         let codes = std::mem::take(&mut self.codes);
         let fate = match answer {
@@ -319,7 +319,7 @@ impl Journal {
             Answer::Silence => "silent".into(),
             Answer::Close => "closed".into(),
             Answer::Stall => "never answered".into(),
-            // It was not looked at.
+            // The request was not processed.
             Answer::Hang => return,
         };
         let number = |at: usize| match frame.get(at..at + 2) {
@@ -336,7 +336,7 @@ impl Journal {
     }
 }
 
-/// A number for what a record holds besides its place and time, by which two can be told apart.
+/// Hash of a record's key, value and headers.
 pub fn contents_of<'a>(
     key: Option<&[u8]>,
     value: Option<&[u8]>,
@@ -377,8 +377,9 @@ pub(crate) fn numbers(batch: &StoredBatch) -> Vec<u64> {
         .collect()
 }
 
-/// Where in a batch stands what a retry may not change: attributes to largest timestamp, and all from the count on.
-/// Between them are the producer's id, epoch and sequence, before them offset, length, leader epoch and checksum.
+/// Positions in a batch of what a retry keeps: from the attributes to the largest timestamp, and everything from the
+/// record count on. Between these are producer id, epoch and sequence number; before them offset, length, leader epoch
+/// and checksum.
 const ATTRIBUTES_AT: usize = 21;
 const PRODUCER_AT: usize = 43;
 const COUNT_AT: usize = 57;
@@ -390,7 +391,7 @@ fn digest(batch: &StoredBatch) -> u64 {
         bytes.get(ATTRIBUTES_AT..PRODUCER_AT).unwrap_or_default(),
         bytes.get(COUNT_AT..).unwrap_or_default(),
     ];
-    // A message set has nothing of a producer in it.
+    // A message set has no producer fields.
     let parts = if batch.magic() == 2 {
         &parts[..]
     } else {
@@ -409,7 +410,7 @@ fn of_partitions(topics: &[TopicResult]) -> impl Iterator<Item = ErrorCode> {
     partitions.map(|partition| partition.error)
 }
 
-/// The names of all errors in an answer, each once.
+/// The distinct error names in a response.
 fn codes(response: &Response) -> Cow<'static, str> {
     let codes: BTreeSet<ErrorCode> = match response {
         Response::Produce(response) => {

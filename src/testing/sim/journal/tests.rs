@@ -18,12 +18,12 @@ fn stored(spec: &BatchSpec, base_offset: i64) -> StoredBatch {
 }
 
 #[test]
-fn records_are_told_by_their_numbers() {
+fn records_are_identified_by_their_numbers() {
     assert_eq!(numbers(&stored(&spec(), 5)), [70, 71, NO_RECORD]);
 }
 
 #[test]
-fn a_digest_is_that_of_what_a_retry_may_not_change() {
+fn a_digest_covers_what_a_retry_keeps() {
     let digest_of = |spec: &BatchSpec| digest(&stored(spec, 0));
     let first = digest_of(&spec());
     assert_eq!(first, digest(&stored(&spec(), 77)));
@@ -48,7 +48,7 @@ fn a_digest_is_that_of_what_a_retry_may_not_change() {
 }
 
 #[test]
-fn the_fate_of_a_request_is_its_errors_or_what_became_of_it_instead() {
+fn the_fate_of_a_request_is_its_errors_or_how_it_was_lost() {
     let mut journal = Journal::default();
     let frame = Bytes::from_static(&[0, 3, 0, 9, 0]);
     for (answer, expected) in [

@@ -1,4 +1,4 @@
-//! What a broker checks in a batch before it asks whether it is the producer's next one.
+//! Validation of a batch before the sequence check: format, size, checksum, header, records.
 
 use bytes::Bytes;
 
@@ -8,17 +8,17 @@ use crate::error::ErrorCode;
 use crate::record::batch::{BatchError, RecordBatch, RecordIterator};
 use crate::testing::stored::MAX_UNCOMPRESSED_BYTES;
 
-/// The number of the zstd codec, which brokers take from version 7 of the request on.
+/// Codec id of zstd, which brokers accept since version 7 of the request.
 const ZSTD: u8 = 4;
 const FIRST_VERSION_WITH_ZSTD: i16 = 7;
 const FIRST_VERSION_WITH_BATCHES: i16 = 3;
-/// The highest number that names a codec.
+/// The highest codec id.
 const LAST_CODEC: u8 = ZSTD;
 
-/// What a produce request of this version has for a partition.
+/// The records of a partition in a produce request of this version.
 ///
 /// # Errors
-/// As [`single_batch`], from version 3 on; older requests are not looked into before the log is known.
+/// As [`single_batch`] for version 3 and above; older requests are validated by the log.
 pub(crate) fn take_records(records: Option<Bytes>, version: i16) -> Result<Incoming, Rejected> {
     if version < FIRST_VERSION_WITH_BATCHES {
         return Ok(Incoming::MessageSet(records.unwrap_or_default()));
@@ -26,7 +26,7 @@ pub(crate) fn take_records(records: Option<Bytes>, version: i16) -> Result<Incom
     single_batch(records, version).map(Incoming::Batch)
 }
 
-/// Takes the one batch out of a produce request's records, as versions 3 and above have it.
+/// The single batch of a partition, as versions 3 and above require it.
 ///
 /// # Kafka
 /// `ProduceRequest#validateRecords`. Differs: a broker drops an incomplete batch that follows the
@@ -35,7 +35,7 @@ pub(super) fn single_batch(records: Option<Bytes>, version: i16) -> Result<Recor
     let mut records = records.unwrap_or_default();
     let batch = RecordBatch::take(&mut records).map_err(|error| {
         Rejected::at_once(match error {
-            // Older formats are well known, but do not belong into this version of the request.
+            // Older formats are valid, but not in this version of the request.
             BatchError::UnsupportedMagic(0 | 1) | BatchError::Truncated { .. } => {
                 ErrorCode::InvalidRecord
             }
@@ -51,7 +51,7 @@ pub(super) fn single_batch(records: Option<Bytes>, version: i16) -> Result<Recor
     Ok(batch)
 }
 
-/// Size and checksum.
+/// Checks size and checksum.
 pub(super) fn framing(batch: &RecordBatch, settings: &TopicSettings) -> Result<(), Rejected> {
     if batch.base_offset() != 0 {
         return Err(Rejected::by_log(ErrorCode::InvalidRecord));
@@ -64,7 +64,7 @@ pub(super) fn framing(batch: &RecordBatch, settings: &TopicSettings) -> Result<(
         .map_err(|_| Rejected::at_once(ErrorCode::CorruptMessage))
 }
 
-/// What the header says of itself.
+/// Checks the header.
 ///
 /// # Kafka
 /// `LogValidator#validateBatch`.
@@ -76,13 +76,13 @@ pub(super) fn header(batch: &RecordBatch) -> Result<(), Rejected> {
         return Err(Rejected::by_log(ErrorCode::InvalidRecord));
     }
     if batch.attributes().codec() > LAST_CODEC {
-        // No codec has this number; a broker trips over it without an error of its own.
+        // No codec has this id; a real broker fails with an unexpected exception.
         return Err(Rejected::by_log(ErrorCode::UnknownServerError));
     }
     Ok(())
 }
 
-/// Every record.
+/// Checks every record.
 ///
 /// # Kafka
 /// `LogValidator#validateRecord`.
@@ -94,7 +94,7 @@ pub(super) fn records(batch: &RecordBatch, settings: &TopicSettings) -> Result<(
                 BatchError::Uncompress(DecompressError::Feature(_)) => {
                     ErrorCode::UnsupportedCompressionType
                 }
-                // A broker trips over it without an error of its own.
+                // A real broker fails with an unexpected exception.
                 _ => ErrorCode::UnknownServerError,
             };
             Rejected {

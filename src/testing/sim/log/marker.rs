@@ -1,4 +1,4 @@
-//! The batch that a coordinator writes into a partition at the end of a transaction.
+//! Transaction markers: the control batch that a coordinator writes at the end of a transaction.
 
 use bytes::Bytes;
 
@@ -10,22 +10,22 @@ use crate::record::format::{
 };
 use crate::types::ProducerIdAndEpoch;
 
-/// Where in the record stands whether the transaction was committed.
+/// Position of the marker type (commit or abort) in the records.
 const TYPE_AT: usize = 8;
 const ABORT: u8 = 0;
 const COMMIT: u8 = 1;
-/// Times that a coordinator was elected; nobody asks here.
+/// Coordinator epoch, which nobody reads here.
 const COORDINATOR_EPOCH: [u8; 4] = [0; 4];
 
-/// Makes the batch.
+/// Encodes the control batch.
 ///
 /// # Kafka
 /// `MemoryRecords#writeEndTransactionalMarker`, `EndTransactionMarker`.
 pub(super) fn marker(producer: ProducerIdAndEpoch, committed: bool, now: Timestamp) -> Bytes {
     let kind = if committed { COMMIT } else { ABORT };
     let [c0, c1, c2, c3] = COORDINATOR_EPOCH;
-    // Numbers of variable length have twice their value: 16 bytes, key of 4, value of 6. Key: version and type; value:
-    // version and epoch.
+    // Variable-length integers are zig-zag encoded, which doubles these values: record of 16 bytes, key of 4, value of
+    // 6. Key: version and type; value: version and coordinator epoch.
     let record = [32, 0, 0, 0, 8, 0, 0, 0, kind, 12, 0, 0, c0, c1, c2, c3, 0];
     let attributes = Attributes::default().transactional(true).control(true);
     let length = (RECORD_BATCH_OVERHEAD - LOG_OVERHEAD + record.len()) as i32;
@@ -52,7 +52,7 @@ pub(super) fn marker(producer: ProducerIdAndEpoch, committed: bool, now: Timesta
     batch.into()
 }
 
-/// Whether a marker says that the transaction was committed.
+/// Whether a marker commits its transaction.
 pub(super) fn is_commit(marker: &RecordBatch) -> bool {
     marker.payload().get(TYPE_AT) == Some(&COMMIT)
 }

@@ -1,4 +1,4 @@
-//! One partition's log: what is checked before a batch is written, and what is kept of it.
+//! Log of one partition: validation of batches before they are appended, and storage.
 
 mod check;
 mod marker;
@@ -20,19 +20,19 @@ use crate::testing::transaction::AbortedTransaction;
 use crate::types::ProducerIdAndEpoch;
 use crate::util::hash::FixedHashMap;
 
-/// A topic's settings, as far as they concern what is written to it.
+/// Topic settings that concern appends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TopicSettings {
-    /// The largest batch, header and all (`max.message.bytes`).
+    /// Maximum size of a batch, header included (`max.message.bytes`).
     pub(crate) max_message_bytes: usize,
-    /// Whether the broker sets the records' timestamps (`message.timestamp.type`).
+    /// Whether the broker sets the timestamps (`message.timestamp.type`).
     pub(crate) log_append_time: bool,
-    /// Whether every record needs a key (`cleanup.policy` is `compact`).
+    /// Whether every record needs a key (`cleanup.policy=compact`).
     pub(crate) compacted: bool,
 }
 
 impl TopicSettings {
-    /// Kafka's own.
+    /// Kafka's defaults.
     pub(crate) const DEFAULT: Self = Self {
         max_message_bytes: 1_048_588,
         log_append_time: false,
@@ -43,34 +43,33 @@ impl TopicSettings {
 /// How much work is done for each batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Depth {
-    /// Keep what is written, or only count it.
+    /// Store batches, or only count them.
     pub(crate) retain: bool,
-    /// Look at every record, as a broker does, or only at headers and checksums.
+    /// Validate every record, as a real broker does, or only headers and checksums.
     pub(crate) validate_records: bool,
 }
 
-/// A batch was written, or had been written before.
+/// A batch was appended, or was a duplicate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Appended {
     pub(crate) base_offset: i64,
-    /// -1 where the topic keeps the producer's timestamps.
+    /// -1 for topics with create time.
     pub(crate) log_append_time: i64,
 }
 
-/// A batch was not written.
+/// A batch was refused.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Rejected {
     pub(crate) code: ErrorCode,
     pub(crate) message: Option<String>,
-    /// The records at fault, by their place in the batch.
+    /// The invalid records, by their index in the batch.
     pub(crate) records: Vec<(i32, String)>,
-    /// Whether the answer tells where the log starts; it does not where the batch was turned away
-    /// before the log was looked at.
+    /// Whether the response has the log start offset; it does not if the batch was refused before the log was accessed.
     pub(crate) knows_log_start: bool,
 }
 
 impl Rejected {
-    /// Turned away at the door.
+    /// Refused before the log was accessed.
     pub(crate) fn at_once(code: ErrorCode) -> Self {
         Self {
             code,
@@ -80,7 +79,7 @@ impl Rejected {
         }
     }
 
-    /// Refused by the log itself.
+    /// Refused by the log.
     pub(crate) fn by_log(code: ErrorCode) -> Self {
         Self {
             knows_log_start: true,
@@ -89,22 +88,22 @@ impl Rejected {
     }
 }
 
-/// The records of a request for one partition.
+/// The records of a partition in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Incoming {
-    /// Of version 3 and above: one batch of format 2.
+    /// Version 3 and above: one batch of format 2.
     Batch(RecordBatch),
-    /// Of older versions: a message set, not looked at yet.
+    /// Older versions: a message set that is not validated yet.
     MessageSet(Bytes),
 }
 
-/// How much a log holds that producers wrote: markers are not counted.
+/// Counts of a log. Markers are not counted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct LogSize {
     pub(crate) records: u64,
     pub(crate) batches: u64,
     pub(crate) bytes: u64,
-    /// Batches that had been written before and were acknowledged again.
+    /// Duplicate batches.
     pub(crate) duplicates: u64,
 }
 
@@ -121,12 +120,12 @@ pub(crate) struct PartitionLog {
     size: LogSize,
     producers: FixedHashMap<i64, ProducerStateEntry>,
     transactions: LogTransactions,
-    /// The error for a producer that is not known and does not begin at 0; none where it may.
+    /// The error for an unknown producer whose first sequence number is not 0; `None` if that is allowed.
     refuses_unknown: Option<ErrorCode>,
 }
 
 impl PartitionLog {
-    /// An empty one, as brokers of this release keep it.
+    /// An empty log with the behaviour of this release.
     pub(crate) fn of_release(release: KafkaRelease) -> Self {
         Self {
             refuses_unknown: release.answer_to_unknown_producer(),
@@ -134,12 +133,12 @@ impl PartitionLog {
         }
     }
 
-    /// No record at this offset or behind it was ever removed.
+    /// The log start offset: no record is ever removed at the start.
     pub(crate) fn start_offset(&self) -> i64 {
         self.start_offset
     }
 
-    /// Checks records and writes them at the end, at time `now`.
+    /// Validates records and appends them at time `now`.
     pub(crate) fn append(
         &mut self,
         records: Incoming,
@@ -168,8 +167,8 @@ impl PartitionLog {
                 Verdict::Write => {}
                 Verdict::Duplicate(written) => {
                     self.size.duplicates += 1;
-                    // A broker answers a duplicate with the first write's largest timestamp, also
-                    // where the topic keeps the producer's.
+                    // A broker answers a duplicate with the largest timestamp of the first write, even for topics with
+                    // create time.
                     return Ok(Appended {
                         base_offset: written.base_offset,
                         log_append_time: written.max_timestamp,
@@ -183,7 +182,7 @@ impl PartitionLog {
         Ok(self.write(batch, append_time, depth))
     }
 
-    /// Writes that a producer's transaction has ended; gives the marker's offset.
+    /// Appends a transaction marker, and returns its offset.
     ///
     /// # Kafka
     /// `ProducerAppendInfo#appendEndTxnMarker`. Differs: no marker is refused, as there is one coordinator at a time.
@@ -205,7 +204,7 @@ impl PartitionLog {
         offset
     }
 
-    /// Remembers what a batch says of its producer and of its transaction.
+    /// Updates producer state and transactions for a batch.
     fn remember(&mut self, stored: &StoredBatch) {
         let (batch, offset) = (stored.batch(), stored.base_offset());
         if !batch.has_producer_id() {
@@ -249,8 +248,8 @@ impl PartitionLog {
     }
 
     #[cfg(any(test, feature = "_internals"))]
-    /// Forgets all producers, as a broker does when the last of their records has expired; records of transactions that
-    /// have not ended do not, nor what comes behind.
+    /// Drops the producer state, as a broker does when the last records of the producers expire. Producers with open
+    /// transactions are kept, as their records do not expire.
     pub(crate) fn forget_producers(&mut self) {
         let transactions = &self.transactions;
         self.producers.retain(|id, _| transactions.is_open(*id));
@@ -258,13 +257,13 @@ impl PartitionLog {
     }
 
     #[cfg(any(test, feature = "_internals"))]
-    /// Loses so many records at its end, and what goes with them: whole batches, and of its producers what was
-    /// known since. The offset from which on there is nothing now; none if nothing was lost.
+    /// Removes at least this many records at the end, rounded up to whole batches, and the producer state that they led
+    /// to. Returns the new end offset; `None` if nothing was removed.
     ///
-    /// Only what is retained can be lost.
+    /// Only retained batches can be removed.
     ///
     /// # Kafka
-    /// `kafka.log.Log#truncateTo`, after the election of a replica that was behind.
+    /// `kafka.log.Log#truncateTo`, after an unclean leader election.
     pub(crate) fn truncate(&mut self, records: u64) -> Option<i64> {
         let mut lost = 0;
         while lost < records {
@@ -320,17 +319,17 @@ impl PartitionLog {
         }
     }
 
-    /// What was written, markers included; empty when nothing is retained.
+    /// All batches, markers included; empty without retention.
     pub(crate) fn batches(&self) -> &[StoredBatch] {
         &self.batches
     }
 
-    /// What a consumer reads that takes no notice of transactions.
+    /// Batches that a `read_uncommitted` consumer gets.
     pub(crate) fn uncommitted(&self) -> impl Iterator<Item = &StoredBatch> {
         self.batches.iter().filter(|batch| !batch.is_control())
     }
 
-    /// What a consumer reads that waits for transactions to end, and leaves out those that were aborted.
+    /// Batches that a `read_committed` consumer gets.
     pub(crate) fn committed(&self) -> impl Iterator<Item = &StoredBatch> {
         let end = self.last_stable_offset();
         self.uncommitted()
@@ -338,12 +337,12 @@ impl PartitionLog {
             .filter(|batch| !self.transactions.has_aborted(batch))
     }
 
-    /// Before this offset all transactions have ended.
+    /// The last stable offset: all transactions before it have ended.
     pub(crate) fn last_stable_offset(&self) -> i64 {
         self.transactions.first_open().unwrap_or(self.next_offset)
     }
 
-    /// Transactions that were aborted, in the order of their ends.
+    /// Aborted transactions, in the order of their markers.
     pub(crate) fn aborted_transactions(&self) -> &[AbortedTransaction] {
         self.transactions.aborted()
     }

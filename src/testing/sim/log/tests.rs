@@ -23,7 +23,7 @@ fn batch(bytes: impl Into<Bytes>) -> RecordBatch {
     RecordBatch::take(&mut bytes.into()).unwrap()
 }
 
-/// Appends as version 9 of the request does.
+/// Appends records as in version 9 of the request.
 fn append_bytes(log: &mut PartitionLog, bytes: impl Into<Bytes>) -> Result<i64, ErrorCode> {
     append_with(log, bytes, &TopicSettings::DEFAULT, FULL)
         .map(|a| a.base_offset)
@@ -85,7 +85,7 @@ fn compressed_records_are_read_back_from_the_batch_as_it_was_sent() {
         assert_eq!(append_bytes(&mut log, bytes.clone()), Ok(offset), "{codec}");
         let stored = log.batches().last().unwrap().clone();
         assert_eq!((stored.codec(), stored.bytes()), (codec.id(), &bytes));
-        // Twice: the second time they are at hand.
+        // Twice: the second time the decompressed records are cached.
         for _ in 0..2 {
             let values: Vec<_> = stored.records().map(|r| r.value().unwrap()).collect();
             assert_eq!(values, [b"a", b"b", b"c"], "{codec}");
@@ -94,7 +94,7 @@ fn compressed_records_are_read_back_from_the_batch_as_it_was_sent() {
     }
 }
 
-/// Every record of a compressed batch is looked at, and what cannot be uncompressed is refused.
+/// Every record of a compressed batch is validated, and a batch that cannot be decompressed is refused.
 #[test]
 fn compressed_batches_are_checked_record_by_record() {
     let compacted = TopicSettings {
@@ -131,7 +131,7 @@ fn compressed_batches_are_checked_record_by_record() {
 }
 
 #[test]
-fn a_sink_checks_and_counts_but_keeps_nothing() {
+fn without_retention_batches_are_validated_and_counted_only() {
     let mut log = PartitionLog::default();
     let settings = TopicSettings::DEFAULT;
     let bytes = three_records().encode();
@@ -176,7 +176,8 @@ fn the_last_five_batches_are_recognised_and_answered_with_their_first_offset() {
             "batch {i}"
         );
     }
-    // The oldest has been forgotten, and the same first sequence with another count is no duplicate.
+    // The oldest batch is not remembered any more, and the same first sequence number with another count is no
+    // duplicate.
     let gap = Err(ErrorCode::OutOfOrderSequenceNumber);
     assert_eq!(append(&mut log, 0, 0, 2), gap);
     assert_eq!(append(&mut log, 0, 10, 1), gap);
@@ -185,7 +186,7 @@ fn the_last_five_batches_are_recognised_and_answered_with_their_first_offset() {
 
 /// A duplicate's answer carries the largest timestamp of the first write.
 #[test]
-fn a_duplicate_is_answered_with_the_time_of_the_first_write() {
+fn a_duplicate_is_answered_with_the_timestamp_of_the_first_write() {
     let mut log = PartitionLog::default();
     let bytes = BatchSpec::sequenced(7, 0, 0, 1).encode();
     let settings = TopicSettings::DEFAULT;
@@ -218,7 +219,7 @@ fn sequences_wrap_to_zero_after_the_largest_also_inside_a_batch() {
 
 /// Java: LogTest#testRetentionIdempotency (KAFKA-7190)
 #[test]
-fn a_producer_that_is_not_known_may_begin_anywhere() {
+fn an_unknown_producer_may_start_at_any_sequence() {
     let mut log = PartitionLog::default();
     assert_eq!(append(&mut log, 5, 1234, 1), Ok(0));
     assert_eq!(
@@ -241,7 +242,7 @@ fn an_older_epoch_is_refused_and_a_newer_one_begins_at_zero() {
         Err(ErrorCode::OutOfOrderSequenceNumber)
     );
     assert_eq!(append(&mut log, 2, 0, 2), Ok(2));
-    // What the old epoch wrote is no duplicate of the new one's.
+    // A sequence number of an older epoch is not a duplicate in a newer one.
     assert_eq!(
         append(&mut log, 2, 0, 1),
         Err(ErrorCode::OutOfOrderSequenceNumber)
@@ -265,7 +266,7 @@ fn a_refused_batch_leaves_no_trace() {
 
 /// Java: LogTest#testMultipleProducerIdsPerMemoryRecord
 #[test]
-fn producers_are_told_apart() {
+fn producers_have_separate_sequences() {
     let mut log = PartitionLog::default();
     for id in 1..4 {
         append_bytes(&mut log, BatchSpec::sequenced(id, 0, 0, 2).encode()).unwrap();
@@ -337,7 +338,7 @@ fn each_defect_of_a_batch_ends_in_the_error_a_broker_gives() {
 /// Java: ProduceRequestTest#testV3AndAboveCannotHaveNoRecordBatches,
 /// #testV3AndAboveShouldContainOnlyOneRecordBatch, #testV6AndBelowCannotUseZStdCompression
 #[test]
-fn a_request_has_one_batch_for_a_partition_and_zstd_only_since_version_7() {
+fn a_partition_has_one_batch_in_a_request_and_zstd_only_since_version_7() {
     let one = three_records().encode();
     let two = [one.clone(), one.clone()].concat();
     let code = |records, version| check::single_batch(records, version).map_err(|r| r.code);
@@ -371,7 +372,7 @@ fn the_largest_batch_is_the_topics_limit_to_the_byte() {
 
 /// Java: LogValidatorTest#testInvalidOffsetRangeAndRecordCount
 #[test]
-fn records_that_do_not_fit_their_batch_are_found_unless_told_not_to_look() {
+fn record_validation_finds_invalid_records_and_can_be_switched_off() {
     let mut payload = Vec::new();
     encode_record(&mut payload, 0, &Plain::value("a"));
     let bytes = BatchSpec::default().wrap(&payload, 2);
@@ -385,7 +386,7 @@ fn records_that_do_not_fit_their_batch_are_found_unless_told_not_to_look() {
 /// Java: LogValidatorTest#testInvalidRecordExceptionHasBatchIndex,
 /// #testInvalidTimestampExceptionHasBatchIndex
 #[test]
-fn records_at_fault_are_listed_by_their_place_in_the_batch() {
+fn invalid_records_are_listed_by_their_index_in_the_batch() {
     let mut spec = three_records();
     spec.records[1].key = Some(b"k".to_vec());
     let settings = TopicSettings {
@@ -406,7 +407,7 @@ fn records_at_fault_are_listed_by_their_place_in_the_batch() {
 }
 
 #[test]
-fn a_topic_that_keeps_the_brokers_time_tells_it_and_gives_it_to_all_records() {
+fn log_append_time_is_set_on_all_records_and_reported() {
     let settings = TopicSettings {
         log_append_time: true,
         ..TopicSettings::DEFAULT
@@ -421,9 +422,9 @@ fn a_topic_that_keeps_the_brokers_time_tells_it_and_gives_it_to_all_records() {
     );
 }
 
-/// The bytes of a request are a slice of what its connection reads into.
+/// Parsed batches are slices of the connection's read buffer.
 #[test]
-fn a_batch_that_is_kept_does_not_keep_what_it_was_read_into() {
+fn a_stored_batch_does_not_retain_the_read_buffer() {
     let batch = three_records().encode();
     for depth in [FULL, SINK] {
         let mut read = vec![0; 256 * 1024];

@@ -1,4 +1,4 @@
-//! Which of a log's batches belong to transactions that go on, or that were aborted.
+//! Transactions of a log: open ones, and the index of aborted ones.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use crate::testing::transaction::AbortedTransaction;
 /// `kafka.log.ProducerStateManager` and `kafka.log.TransactionIndex`, as of 3.0.
 #[derive(Debug, Default)]
 pub(super) struct LogTransactions {
-    /// The first offset of each that goes on, by producer id.
+    /// First offset of each open transaction, by producer id.
     open: BTreeMap<i64, i64>,
     /// In the order of their markers.
     aborted: Vec<AbortedTransaction>,
@@ -22,12 +22,12 @@ impl LogTransactions {
         self.open.contains_key(&producer_id)
     }
 
-    /// A batch of a transaction was written.
+    /// Notes a batch of a transaction.
     pub(super) fn wrote(&mut self, producer_id: i64, base_offset: i64) {
         self.open.entry(producer_id).or_insert(base_offset);
     }
 
-    /// A marker was written; it means nothing where the transaction wrote nothing.
+    /// Notes a marker, which has no effect if the transaction wrote nothing.
     pub(super) fn ended(&mut self, producer_id: i64, marker_offset: i64, committed: bool) {
         let first = self.open.remove(&producer_id);
         if let Some(first_offset) = first.filter(|_| !committed) {
@@ -39,7 +39,7 @@ impl LogTransactions {
         }
     }
 
-    /// The first offset of all that go on, if any does.
+    /// The first offset of all open transactions, if there is one.
     pub(super) fn first_open(&self) -> Option<i64> {
         self.open.values().min().copied()
     }
@@ -48,7 +48,7 @@ impl LogTransactions {
         &self.aborted
     }
 
-    /// Whether a batch is one of a transaction that was aborted.
+    /// Whether a batch belongs to an aborted transaction.
     pub(super) fn has_aborted(&self, batch: &StoredBatch) -> bool {
         let Some(producer) = batch.producer().filter(|_| batch.is_transactional()) else {
             return false;

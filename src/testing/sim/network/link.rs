@@ -1,4 +1,4 @@
-//! One connection: bytes on the way, bytes that have come.
+//! A connection: bytes in flight and bytes that have arrived, in both directions.
 
 use std::collections::VecDeque;
 use std::net::SocketAddr;
@@ -7,55 +7,54 @@ use std::time::Duration;
 use bytes::{Buf, Bytes, BytesMut};
 
 use super::SimPeer;
-use super::happening::Happening;
+use super::link_event::LinkEvent;
 use crate::clock::Instant;
 use crate::network::selectable::ConnectionId;
 
-/// In so many pieces goes what a writer has at hand, if nothing but the capacity cuts it.
+/// Limit on the pieces of one write, so that small capacities do not cause too many events.
 const MOST_PIECES: usize = 8;
 
-/// One direction.
+/// One direction of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Pipe {
-    /// Not on the way yet: there is no room.
+    /// Written bytes that are not in flight, for lack of buffer space.
     pub(super) queued: BytesMut,
     on_the_way: VecDeque<Bytes>,
     bytes_on_the_way: usize,
     pub(super) arrived: BytesMut,
-    /// When the last piece arrives: the next is not earlier.
+    /// Arrival time of the last piece; the next one does not arrive earlier.
     pub(super) last_arrival: Instant,
-    /// There is room for so much at the least: however little a pipe holds, what its writer has at hand goes in few
-    /// pieces.
+    /// Minimum capacity: raised for large writes, so that they travel in few pieces.
     least_room: usize,
-    /// Nothing comes through.
+    /// Silence: nothing gets through.
     pub(super) is_silent: bool,
-    /// What would have happened if it did, in order.
-    pub(super) held_back: Vec<Happening>,
-    /// The writer was told that there is no room.
+    /// Events held back by a silence, in order.
+    pub(super) held_back: Vec<LinkEvent>,
+    /// The writer was told that the buffer is full.
     pub(super) is_writer_blocked: bool,
-    /// Whether there are no more bytes after these.
+    /// How far the end of the stream has come.
     pub(super) end: PipeEnd,
 }
 
-/// The end of what a writer has to say.
+/// Progress of the end of a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) enum PipeEnd {
     #[default]
     NotInSight,
-    /// Behind the bytes that are not on the way yet.
+    /// The writer has closed; its last bytes are not in flight yet.
     Said,
     OnTheWay,
-    /// The reader can find it.
+    /// The reader can read the end.
     There,
 }
 
 impl Pipe {
-    /// Bytes that take up room.
+    /// Bytes that occupy the buffer.
     pub(super) fn held(&self) -> usize {
         self.bytes_on_the_way + self.arrived.len()
     }
 
-    /// How much of `offered` bytes there is room for in a pipe of this capacity.
+    /// How many of `offered` bytes fit into a pipe of this capacity.
     pub(super) fn room(&mut self, capacity: usize, offered: usize) -> usize {
         self.least_room = if offered > capacity {
             self.least_room.max(offered / MOST_PIECES)
@@ -71,14 +70,14 @@ impl Pipe {
         self.on_the_way.push_back(piece);
     }
 
-    /// The first piece on the way is there.
+    /// Takes the first piece in flight, which has arrived.
     pub(super) fn arrive(&mut self) -> Option<Bytes> {
         let piece = self.on_the_way.pop_front()?;
         self.bytes_on_the_way -= piece.len();
         Some(piece)
     }
 
-    /// Moves what has arrived out, up to the size of `into`.
+    /// Reads arrived bytes into a buffer, filling it.
     pub(super) fn take(&mut self, into: &mut [u8]) {
         self.arrived.copy_to_slice(into);
     }
@@ -99,35 +98,35 @@ pub(super) enum LinkState {
 )]
 pub(super) struct Link {
     pub(super) address: SocketAddr,
-    /// Whose it is, and by which name.
+    /// The client, and its id of the connection.
     pub(super) poller: usize,
     pub(super) id: ConnectionId,
     pub(super) state: LinkState,
-    /// To the server.
+    /// Client to server.
     pub(super) up: Pipe,
-    /// To the client.
+    /// Server to client.
     pub(super) down: Pipe,
-    /// None while it is being asked, or before it is there.
+    /// `None` before the connection is established, and during a call of the server.
     pub(super) peer: Option<Box<dyn SimPeer>>,
-    /// When the server does the last of what it has said it would.
+    /// Time of the last action that the server has requested.
     pub(super) peer_busy_until: Instant,
-    /// Things that it has said it would do, and has not done.
-    pub(super) acts_to_come: usize,
-    /// It reads no more.
+    /// Number of requested actions that are not performed yet.
+    pub(super) pending_actions: usize,
+    /// The server reads no more.
     pub(super) is_peer_gone: bool,
-    /// It knows that the connection is over, or is not there to be told.
+    /// The server knows that the connection is over, or never knew of it.
     pub(super) is_peer_told: bool,
-    /// The client has dropped it.
+    /// The client has dropped its stream.
     pub(super) is_client_gone: bool,
-    /// All that travels takes so much longer.
+    /// Additional latency in both directions.
     pub(super) extra_latency: Duration,
-    /// A read found nothing since the last event that said "readable".
+    /// A read found nothing since the last "readable" event.
     pub(super) tells_readable: bool,
 }
 
 impl Link {
-    /// Nobody is there to whom it could get through, for now.
-    pub(super) fn never_hears(&mut self, what: Happening) {
+    /// Holds an event back for lack of a host at the address.
+    pub(super) fn hold_at_missing_host(&mut self, what: LinkEvent) {
         self.up.is_silent = true;
         self.down.is_silent = true;
         self.up.held_back.push(what);
@@ -143,7 +142,7 @@ impl Link {
             down: Pipe::default(),
             peer: None,
             peer_busy_until: Instant::ORIGIN,
-            acts_to_come: 0,
+            pending_actions: 0,
             is_peer_gone: false,
             is_peer_told: false,
             is_client_gone: false,

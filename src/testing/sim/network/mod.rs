@@ -1,25 +1,24 @@
-//! A network in memory: connections that are slow, split what they carry, and break, all by one seed and on
-//! one clock that nobody waits for.
+//! Simulated network in memory: connections with latency, short reads and writes, and resets, deterministic by a seed
+//! and on a mock clock.
 //!
-//! Any number of clients and servers share one [`SimNetwork`] on one thread. Clients see it as a [`Poller`]
-//! and its streams, exactly as they see the system's sockets; servers are values that are given bytes
-//! ([`SimPeer`]) and say what is to be sent back, at once or later; they may ask to be called, and the
-//! simulation may call all that stand at an address.
+//! Any number of clients and servers share one [`SimNetwork`] on one thread. Clients see it as a [`Poller`] with
+//! streams, as they see the system's sockets. Servers are values that receive bytes ([`SimPeer`]) and request what to
+//! send back, at once or later; they may ask to be called later, and the simulation may call all servers at an address.
 //!
-//! | file | what is in it |
+//! | file | contents |
 //! |---|---|
-//! | `network` | what a simulation does with it: listen, break, let time pass |
+//! | `network` | interface for simulations: listen, inject faults, advance time |
 //! | `poller` | the clients' side |
-//! | `world` | what happens, and when |
-//! | `happening` | what can happen |
-//! | `link` | one connection: bytes on the way, bytes that have come |
+//! | `world` | the event queue and its processing |
+//! | `link_event` | the events |
+//! | `link` | one connection |
 //!
-//! Readiness is told by edges, as strictly as the contract of [`Poller`] allows: between two events that say
-//! "readable" lies a read that found nothing, or said that nothing is left. So a bit that is forgotten is a
-//! connection that stands still.
+//! Readiness is edge-triggered, as strictly as the contract of [`Poller`] allows: between two "readable" events there
+//! is a read that found nothing or reported the stream as drained. A client that loses a readiness flag therefore
+//! stalls its connection.
 
-mod happening;
 mod link;
+mod link_event;
 mod poller;
 #[cfg(test)]
 mod tests;
@@ -30,7 +29,7 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
-pub(crate) use self::happening::PeerActions;
+pub(crate) use self::link_event::PeerActions;
 pub(crate) use self::poller::SimPoller;
 #[cfg(test)]
 pub(crate) use self::poller::SimStream;
@@ -39,27 +38,27 @@ use crate::clock::mock::MockClock;
 use crate::clock::{Clock, Deadline};
 use crate::sync::{Mutex, Rank};
 
-/// What the network does without being told.
+/// The network without faults.
 #[derive(Debug, Clone)]
 pub(crate) struct NetworkProfile {
-    /// How long making a connection takes, in microseconds.
+    /// Time to establish a connection, in microseconds.
     pub(crate) connect_us: RangeInclusive<u64>,
-    /// How long each piece is on its way, in microseconds. Pieces of one direction keep their order.
+    /// Latency of each piece, in microseconds. The pieces of one direction keep their order.
     pub(crate) latency_us: RangeInclusive<u64>,
-    /// Bytes that one direction of a connection holds before its writer has to wait.
+    /// Buffer size of one direction of a connection, in bytes; a full one blocks its writer.
     pub(crate) capacity: usize,
-    /// Reads and writes take less than they could.
+    /// Reads and writes are short: they transfer fewer bytes than they could.
     pub(crate) splits: bool,
-    /// A read that empties a stream says so, as on Linux; otherwise only the next one does.
+    /// A read that empties a stream reports it as drained, as on Linux; otherwise only the next read does.
     pub(crate) short_read_drains: bool,
-    /// Of 100 waits, so many tell of something that is not so.
+    /// Percentage of waits with spurious events.
     pub(crate) spurious_percent: u8,
-    /// Of 100 connections, so many stand at once.
+    /// Percentage of connections that are established at once.
     pub(crate) at_once_percent: u8,
 }
 
 impl NetworkProfile {
-    /// One that does everything that it may, as a seed has it.
+    /// A random profile that uses all of this.
     pub(crate) fn of_seed(random: &mut fastrand::Rng) -> Self {
         let slowest = 1 << random.u32(0..18);
         Self {
@@ -74,21 +73,21 @@ impl NetworkProfile {
     }
 }
 
-/// What a server says of new connections.
+/// How a server responds to new connections.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Answers {
     Accepts,
     Refuses,
-    /// Nothing at all, as behind a firewall.
+    /// No response, as behind a firewall.
     Never,
 }
 
-/// What of a connection is meant.
+/// Directions of a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Directions {
-    /// To the server.
+    /// Client to server.
     pub(crate) up: bool,
-    /// To the client.
+    /// Server to client.
     pub(crate) down: bool,
 }
 
@@ -99,39 +98,39 @@ impl Directions {
     };
 }
 
-/// The server's end of one connection.
+/// The server's end of a connection.
 pub(crate) trait SimPeer: Send {
-    /// Bytes have come, wherever they are split.
+    /// Receives bytes, in pieces of any size.
     fn receive(&mut self, bytes: &[u8], actions: &mut PeerActions);
 
-    /// It asked for it ([`PeerActions::call`]), or the simulation did ([`SimNetwork::call_peers`]).
+    /// Called on its own request ([`PeerActions::call`]), or by the simulation ([`SimNetwork::call_peers`]).
     fn called(&mut self, _actions: &mut PeerActions) {}
 
-    /// Whether it takes bytes. While it does not they wait, and take up the room that its client has. Asked with the
-    /// network's lock held, as is [`is_done`](Self::is_done).
+    /// Whether it reads. While it does not, arriving bytes wait and occupy the client's buffer space. Called under the
+    /// network's lock, as is [`is_done`](Self::is_done).
     fn reads(&self) -> bool {
         true
     }
 
-    /// The connection is over: nothing comes any more, and nothing that it sends arrives.
+    /// The connection has ended: nothing more arrives in either direction.
     fn ended(&mut self, _how: ConnectionEnd<'_>, _actions: &mut PeerActions) {}
 
-    /// Asked once the connection is over: whether it will do no more.
+    /// After the end of the connection: whether it will do no more.
     fn is_done(&self) -> bool {
         true
     }
 }
 
-/// How a connection came to its end, as its server sees it.
+/// How a connection ended, as its server sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum ConnectionEnd<'a> {
-    /// The client closed it; these are the last bytes, which had come and were not read.
+    /// The client closed it; these are the last bytes, which had arrived and were not read.
     Closed(&'a [u8]),
-    /// It broke: what had come and was not read is lost.
+    /// It was reset: bytes that had arrived and were not read are lost.
     Broken,
 }
 
-/// Makes a server's end for each connection.
+/// Creates the server's end of each connection.
 pub(crate) type Accept = Box<dyn FnMut() -> Box<dyn SimPeer> + Send>;
 
 /// A simulated network. Clones are handles to the same one.
@@ -150,87 +149,88 @@ impl SimNetwork {
         }
     }
 
-    /// A server at an address.
+    /// Adds a server at an address.
     pub(crate) fn listen(&self, address: SocketAddr, accept: Accept) {
         self.world.lock().listen(address, accept);
     }
 
-    /// An address where nobody is, which not even says no.
-    pub(crate) fn nobody_answers_at(&self, address: SocketAddr) {
-        self.world.lock().nobody_answers_at(address);
+    /// Adds an address without a host, where connection attempts get no response.
+    pub(crate) fn add_unreachable_address(&self, address: SocketAddr) {
+        self.world.lock().add_unreachable_address(address);
     }
 
-    /// What the server at an address says of new connections from now on.
+    /// Changes how an address responds to new connections.
     pub(crate) fn answer(&self, address: SocketAddr, answers: Answers) {
         self.world.lock().answer(address, answers);
     }
 
-    /// Breaks all connections to an address: both ends find out some time later.
+    /// Resets all connections to an address. Both ends notice it some time later.
     pub(crate) fn cut(&self, address: SocketAddr) {
         self.world.lock().cut(address, self.clock.now());
     }
 
-    /// Nothing comes through any more on the connections to an address that there are, in the directions that are
-    /// said, and nobody is told. It is kept, not lost: [`speak`](Self::speak) lets it go on, late as it is.
+    /// Holds back everything on the present connections to an address, in these directions, without any notice. It is
+    /// not lost: [`speak`](Self::speak) delivers it late.
     pub(crate) fn silence(&self, address: SocketAddr, directions: Directions) {
         self.world.lock().silence(address, directions);
     }
 
-    /// The end of all silence at an address, also that with which it met new connections.
+    /// Ends all silence at an address, also for connection attempts without a response.
     pub(crate) fn speak(&self, address: SocketAddr) {
         self.world.lock().speak(address, self.clock.now());
     }
 
-    /// All that is sent from now on to and from an address takes so much longer.
+    /// Adds latency to everything that is sent to and from an address from now on.
     pub(crate) fn slow_down(&self, address: SocketAddr, by: Duration) {
         self.world.lock().slow_down(address, by);
     }
 
-    /// The servers at an address are called.
+    /// Calls the servers of all connections to an address.
     pub(crate) fn call_peers(&self, address: SocketAddr) {
         self.world.lock().call_peers(address, self.clock.now());
     }
 
-    /// The servers at an address are gone, with all that they had in mind. Their clients find out some time later.
+    /// Removes the servers of all connections to an address, with their requested actions. Their clients notice it some
+    /// time later.
     pub(crate) fn end_peers(&self, address: SocketAddr) {
         self.world.lock().end_peers(address, self.clock.now());
     }
 
-    /// How many things were decided so far that happen later.
+    /// Number of events scheduled so far.
     #[cfg(test)]
     pub(crate) fn events_decided(&self) -> u64 {
         self.world.lock().events_decided()
     }
 
-    /// Connections that somebody may still hear of.
+    /// Number of connections that are not removed yet.
     #[cfg(test)]
     pub(crate) fn links(&self) -> usize {
         self.world.lock().links()
     }
 
-    /// When something happens next.
+    /// The time of the next event.
     pub(crate) fn next_event(&self) -> Deadline {
         self.world.lock().next_event()
     }
 
-    /// A client whose waits let time pass: up to what happens next, or to their time limit.
+    /// A client whose waits advance the clock to the next event, or to their time limit.
     pub(crate) fn poller(&self) -> SimPoller {
         self.new_poller(true)
     }
 
-    /// One of several clients. Its waits let no time pass and come back at once;
-    /// [`pass_time`](Self::pass_time) does that when all of them have waited.
+    /// One of several clients. Its waits return at once and do not advance the clock, which
+    /// [`pass_time`](Self::pass_time) does when all clients have waited.
     pub(crate) fn stepped_poller(&self) -> SimPoller {
         self.new_poller(false)
     }
 
-    /// Whether the last wait of a stepped client had nothing to tell and time left: a thread would be in it still.
+    /// Whether the last wait of a stepped client had no events and time left: a thread would still be in it.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn is_client_parked(&self, client: usize) -> bool {
         self.world.lock().is_client_parked(client)
     }
 
-    /// Whether a thread that waits in its place would come back now.
+    /// Whether a thread in this client's wait would return now.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn is_client_due(&self, client: usize) -> bool {
         self.world.lock().is_client_due(client, self.clock.now())
@@ -247,9 +247,9 @@ impl SimNetwork {
         SimPoller::new(self.clone(), number, moves_time)
     }
 
-    /// Lets time pass until one of the stepped clients has something to do (an event, a wake-up, or the end
-    /// of its wait), but not beyond `until`: something else may be due then, such as the end of a call.
-    /// False: nothing will ever happen again.
+    /// Advances the clock until one of the stepped clients has something to do (an event, a wake-up, or the end of its
+    /// wait), but not beyond `until`, when something else may be due, such as the end of a call. False if nothing will
+    /// ever happen again.
     pub(crate) fn pass_time(&self, until: Deadline) -> bool {
         loop {
             self.do_what_is_due();
@@ -269,24 +269,24 @@ impl SimNetwork {
         }
     }
 
-    /// Does what should have happened by now.
+    /// Processes the events that are due.
     pub(crate) fn do_what_is_due(&self) {
         loop {
             let now = self.clock.now();
-            // Servers are asked with no lock held: they may use other locks.
+            // Servers are called without the network's lock: they may take other locks.
             let mut next = self.world.lock().next_call(now);
             if next.is_none() {
                 return;
             }
             while let Some(mut call) = next {
                 call.make();
-                next = self.world.lock().take_back(call, now);
+                next = self.world.lock().take_peer_back(call, now);
             }
         }
     }
 }
 
-/// So many microseconds.
+/// A duration in microseconds.
 const fn micros(us: u64) -> Duration {
     Duration::from_micros(us)
 }

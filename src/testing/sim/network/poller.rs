@@ -11,11 +11,11 @@ use crate::clock::{Clock, Deadline};
 use crate::network::poller::{Poller, Readiness, Received, Stream};
 use crate::network::selectable::{ConnectionId, WakeUp};
 
-/// One client of a simulated network.
+/// A client of a simulated network.
 pub(crate) struct SimPoller {
     network: SimNetwork,
     number: usize,
-    /// Its waits let time pass.
+    /// Its waits advance the clock.
     moves_time: bool,
 }
 
@@ -30,7 +30,7 @@ impl SimPoller {
 }
 
 impl SimPoller {
-    /// By which the network is asked about it.
+    /// The client's number in the network.
     #[cfg(all(feature = "testing", feature = "_internals"))]
     pub(crate) fn number(&self) -> usize {
         self.number

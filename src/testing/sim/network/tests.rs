@@ -1,4 +1,4 @@
-//! The network by itself.
+//! Tests of the network alone.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use super::*;
 use crate::clock::Instant;
 use crate::network::poller::{Poller, Readiness, Stream};
 
-/// Sends back what comes.
+/// A server that echoes.
 struct Echo;
 
 impl SimPeer for Echo {
@@ -48,7 +48,7 @@ fn wait(poller: &mut SimPoller, ms: u64) -> Vec<Readiness> {
 }
 
 #[test]
-fn a_wait_moves_the_clock_to_what_happens_next_or_to_its_end() {
+fn a_wait_advances_the_clock_to_the_next_event_or_to_its_time_limit() {
     let (network, clock) = network(quiet());
     let mut poller = network.poller();
     let start = clock.now();
@@ -62,7 +62,7 @@ fn a_wait_moves_the_clock_to_what_happens_next_or_to_its_end() {
 }
 
 #[test]
-fn bytes_come_back_and_each_event_is_told_once() {
+fn bytes_are_echoed_and_each_event_is_reported_once() {
     let (network, clock) = network(quiet());
     let mut poller = network.poller();
     let (mut stream, _) = poller.open(0, address()).unwrap();
@@ -86,7 +86,7 @@ fn bytes_come_back_and_each_event_is_told_once() {
         clock.now() - start,
         Duration::from_millis(2 + 1000 * u64::from(events.len() == 1))
     );
-    // Nobody reads, so nothing more is told of what is there.
+    // Nobody reads, so there is no second event.
     assert!(wait(&mut poller, 1000).is_empty());
     let mut buffer = [0; 1000];
     let received = stream.read(&mut buffer).unwrap();
@@ -125,7 +125,7 @@ fn several_clients_share_one_network_and_its_time() {
 }
 
 #[test]
-fn what_is_refused_silent_or_cut_looks_so() {
+fn refused_silent_and_reset_connections_look_so_to_the_client() {
     let (network, _clock) = network(quiet());
     let mut poller = network.poller();
     network.answer(address(), Answers::Refuses);
@@ -165,7 +165,7 @@ fn a_wake_up_ends_the_next_wait() {
 }
 
 #[test]
-fn a_client_that_is_gone_holds_up_time_for_nobody() {
+fn time_passes_although_a_removed_client_never_waits() {
     for is_woken in [false, true] {
         let (network, clock) = network(quiet());
         let mut stays = network.stepped_poller();
@@ -188,7 +188,7 @@ fn a_client_that_is_gone_holds_up_time_for_nobody() {
 }
 
 #[test]
-fn time_passes_up_to_the_end_of_a_call_and_what_is_due_by_then_happens() {
+fn time_passes_up_to_a_limit_and_due_events_happen() {
     let (network, clock) = network(quiet());
     let mut poller = network.stepped_poller();
     wait(&mut poller, 3_600_000);
@@ -203,7 +203,7 @@ fn time_passes_up_to_the_end_of_a_call_and_what_is_due_by_then_happens() {
     assert!(stream.finish_connect().unwrap());
 }
 
-/// Keeps what comes, reads while it may, and says when it is called.
+/// A server that records what it receives and when it is called, and reads while it is allowed to.
 #[derive(Default)]
 struct Notes {
     bytes: Vec<u8>,
@@ -218,7 +218,7 @@ struct Slow(Arc<Mutex<Notes>>, Arc<MockClock>);
 
 impl Slow {
     fn new(clock: &Arc<MockClock>) -> Self {
-        // The network asks whether it reads with its own lock held.
+        // The network calls `reads` under its own lock.
         let notes = Mutex::new(Rank::POOL, Notes::default());
         Self(Arc::new(notes), Arc::clone(clock))
     }
@@ -263,7 +263,7 @@ impl SimPeer for Slow {
     }
 }
 
-/// A connection to a server that keeps notes.
+/// A connection to such a server.
 fn noted(profile: NetworkProfile) -> (SimNetwork, SimPoller, SimStream, Slow) {
     let clock = Arc::new(MockClock::new());
     let network = SimNetwork::new(Arc::clone(&clock), profile, 1);
@@ -276,7 +276,7 @@ fn noted(profile: NetworkProfile) -> (SimNetwork, SimPoller, SimStream, Slow) {
     (network, poller, stream, peer)
 }
 
-/// Lets so much time pass; what was told meanwhile.
+/// Advances time, and returns the readiness reported meanwhile.
 fn pass(network: &SimNetwork, poller: &mut SimPoller, ms: u64) -> Readiness {
     let end = network.clock.now() + Duration::from_millis(ms);
     let mut told = Readiness::default();
@@ -303,7 +303,7 @@ fn read(stream: &mut SimStream) -> Vec<u8> {
 }
 
 #[test]
-fn a_server_acts_later_and_is_called_after_what_it_said_before() {
+fn delayed_actions_of_a_server_come_before_its_requested_call() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
     let start = network.clock.now() - Instant::ORIGIN;
     write(&mut stream, b"call");
@@ -317,7 +317,7 @@ fn a_server_acts_later_and_is_called_after_what_it_said_before() {
 }
 
 #[test]
-fn a_server_that_does_not_read_lets_its_client_wait_for_room() {
+fn a_client_is_blocked_while_its_server_does_not_read() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
     peer.look(|notes| notes.stops_reading = true);
     assert_eq!(write(&mut stream, &[1; 60]), 60);
@@ -332,7 +332,7 @@ fn a_server_that_does_not_read_lets_its_client_wait_for_room() {
 }
 
 #[test]
-fn a_server_is_told_how_its_connection_ended_and_is_kept_while_it_has_something_to_do() {
+fn a_server_learns_how_its_connection_ended_and_is_kept_while_it_has_actions_left() {
     for is_cut in [false, true] {
         let (network, mut poller, mut stream, peer) = noted(quiet());
         peer.look(|notes| notes.stops_reading = true);
@@ -365,7 +365,7 @@ fn a_server_is_told_how_its_connection_ended_and_is_kept_while_it_has_something_
 }
 
 #[test]
-fn silence_holds_back_one_direction_or_both_and_what_was_held_back_comes_in_order() {
+fn silence_holds_back_one_or_both_directions_and_keeps_the_order() {
     for (up, down) in [(true, false), (false, true), (true, true)] {
         let (network, mut poller, mut stream, peer) = noted(quiet());
         network.silence(address(), Directions { up, down });
@@ -387,7 +387,7 @@ fn silence_holds_back_one_direction_or_both_and_what_was_held_back_comes_in_orde
 }
 
 #[test]
-fn a_connection_that_met_silence_stands_when_that_is_over() {
+fn a_connection_attempt_held_back_by_silence_completes_afterwards() {
     let (network, mut poller, _, _) = noted(quiet());
     network.answer(address(), Answers::Never);
     let (mut stream, _) = poller.open(1, address()).unwrap();
@@ -403,7 +403,7 @@ fn a_connection_that_met_silence_stands_when_that_is_over() {
 }
 
 #[test]
-fn an_end_that_silence_holds_back_is_found_when_it_is_over() {
+fn the_end_of_a_connection_held_back_by_silence_is_noticed_afterwards() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
     network.silence(address(), Directions::BOTH);
     network.cut(address());
@@ -417,7 +417,7 @@ fn an_end_that_silence_holds_back_is_found_when_it_is_over() {
 }
 
 #[test]
-fn servers_that_are_gone_have_nothing_in_mind_any_more() {
+fn removed_servers_perform_no_more_actions() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
     write(&mut stream, b"call");
     network.end_peers(address());
@@ -426,7 +426,7 @@ fn servers_that_are_gone_have_nothing_in_mind_any_more() {
 }
 
 #[test]
-fn a_slow_server_is_slow_both_ways_and_in_connecting() {
+fn added_latency_applies_in_both_directions_and_to_connecting() {
     let (network, mut poller, mut stream, peer) = noted(quiet());
     network.slow_down(address(), Duration::from_millis(100));
     write(&mut stream, b"call");
@@ -446,7 +446,7 @@ fn a_slow_server_is_slow_both_ways_and_in_connecting() {
 }
 
 #[test]
-fn what_a_writer_has_at_hand_goes_in_few_pieces_however_little_a_pipe_holds() {
+fn a_large_write_travels_in_few_pieces_even_with_a_small_capacity() {
     let profile = NetworkProfile {
         capacity: 16,
         ..quiet()
@@ -470,7 +470,7 @@ fn what_a_writer_has_at_hand_goes_in_few_pieces_however_little_a_pipe_holds() {
 }
 
 #[test]
-fn nothing_is_left_of_connections_that_both_ends_let_go_of() {
+fn connections_dropped_by_both_ends_are_removed() {
     let (network, mut poller, stream, peer) = noted(quiet());
     let (connecting, _) = poller.open(1, address()).unwrap();
     drop(connecting);

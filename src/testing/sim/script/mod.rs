@@ -1,4 +1,4 @@
-//! Which rules a request meets, and what they make of it together.
+//! Script of rules: which rules apply to a request, and their combined effect.
 
 use std::ops::RangeInclusive;
 use std::sync::Arc;
@@ -11,25 +11,25 @@ use crate::protocol::{ApiKey, MetadataResponse, Request};
 use crate::testing::script::{AndThen, MetadataSnapshot, Refusal, RequestFate, Rule, Scope};
 use crate::types::{NodeId, PartitionId};
 
-/// A topic or partition that a request names.
+/// A topic or partition named in a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Target {
     topic: Arc<str>,
-    /// `None` where requests name topics only.
+    /// `None` for requests that name topics only.
     partition: Option<PartitionId>,
 }
 
-/// A request, as far as rules can tell it from others.
+/// The properties of a request that rules match on.
 #[derive(Debug)]
 pub(crate) struct Seen {
     pub(crate) node: NodeId,
     pub(crate) api: ApiKey,
-    /// `None` where the request is one whole that a broker refuses or does not.
+    /// `None` for requests that are refused only as a whole.
     pub(crate) targets: Option<Vec<Target>>,
 }
 
 impl Seen {
-    /// `all_topics` is what a request for all topics names.
+    /// `all_topics`: the topics meant by a request for all topics.
     pub(crate) fn new<'a>(
         node: NodeId,
         request: &Request,
@@ -85,16 +85,16 @@ impl Seen {
     }
 }
 
-/// An error for all that a scope covers.
+/// An error for everything in a scope.
 #[derive(Debug, Clone)]
 pub(crate) struct Refused {
     scope: Scope,
     pub(crate) refusal: Arc<Refusal>,
-    /// The request is carried out all the same.
+    /// The request is applied nevertheless.
     pub(crate) after_applying: bool,
 }
 
-/// What the rules make of one request.
+/// Combined effect of the rules on one request.
 #[derive(Debug, Default)]
 pub(crate) struct Decision {
     pub(crate) delay: Option<Duration>,
@@ -104,38 +104,37 @@ pub(crate) struct Decision {
     cut: Option<Cut>,
 }
 
-/// So much of the answer is sent.
+/// Number of bytes of the response that are sent.
 #[derive(Debug, Clone, Copy)]
 struct Cut {
     bytes: usize,
     then: AndThen,
-    /// The request is carried out.
+    /// The request is applied.
     after_applying: bool,
 }
 
 impl Decision {
-    /// How much later the answer is sent. Before clients kept to a throttle time themselves, brokers
-    /// did so.
+    /// Delay of the response. Before clients observed throttle times, brokers delayed the response instead.
     pub(crate) fn hold_back(&self, api: ApiKey, version: i16) -> Duration {
         let by_broker = self.throttle.filter(|_| !api.throttles_client(version));
         self.delay.unwrap_or_default() + by_broker.unwrap_or_default()
     }
 
-    /// For how long nothing is read from the connection afterwards: brokers that leave it to clients to keep to a throttle
-    /// time see to it all the same (KIP-219).
+    /// How long nothing is read from the connection afterwards: brokers enforce the throttle time although clients
+    /// observe it (KIP-219).
     pub(crate) fn pause(&self, api: ApiKey, version: i16) -> Duration {
         let by_client = self.throttle.filter(|_| api.throttles_client(version));
         by_client.unwrap_or_default()
     }
 
-    /// What becomes of a request that is not carried out.
+    /// The answer to a request that is not applied.
     pub(crate) fn instead_of_applying(&self) -> Option<Answer> {
         self.cut
             .filter(|cut| !cut.after_applying)
             .map(|cut| Answer::none(cut.then))
     }
 
-    /// What is sent of an answer.
+    /// Shortens or suppresses a response.
     pub(crate) fn shape(&self, answer: Answer) -> Answer {
         match (self.cut, answer) {
             (None, answer) => answer,
@@ -146,7 +145,7 @@ impl Decision {
         }
     }
 
-    /// Carries out a request that is one whole, and gives what it comes to.
+    /// Applies a request without topics, unless it is refused, and returns the result.
     pub(crate) fn around<T>(
         &self,
         carry_out: impl FnOnce() -> Result<T, ErrorCode>,
@@ -155,7 +154,7 @@ impl Decision {
             None => carry_out(),
             Some(refused) => {
                 if refused.after_applying {
-                    // Whatever comes of it, the answer is the one in the script.
+                    // The scripted error is the answer, whatever applying returns.
                     let _ = carry_out();
                 }
                 Err(refused.refusal.code)
@@ -163,7 +162,7 @@ impl Decision {
         }
     }
 
-    /// The error for a topic or a partition of one; for the request itself if it names none.
+    /// The error for a topic or partition; without both, for the whole request.
     pub(crate) fn refused(
         &self,
         topic: Option<&str>,
@@ -176,7 +175,7 @@ impl Decision {
 }
 
 impl Scope {
-    /// Whether an error for this scope is one for all of a topic or partition.
+    /// Whether an error for this scope applies to the whole topic or partition.
     fn covers(&self, topic: Option<&str>, partition: Option<PartitionId>) -> bool {
         let of_topic = self
             .topic
@@ -185,7 +184,7 @@ impl Scope {
         of_topic && self.partition.is_none_or(|own| partition == Some(own))
     }
 
-    /// Whether a target of a request is, or has in it, what the scope is about.
+    /// Whether a target of a request overlaps the scope.
     fn meets(&self, target: &Target) -> bool {
         let of_topic = self.topic.as_ref().is_none_or(|own| *own == target.topic);
         let of_partition = match (self.partition, target.partition) {
@@ -206,7 +205,7 @@ impl Scope {
     }
 }
 
-/// A rule's name in its cluster; never used again.
+/// Number of a rule in its cluster; never reused.
 pub(crate) type RuleId = u64;
 
 #[derive(Debug)]
@@ -216,12 +215,12 @@ struct ScriptedRule {
     count: Count,
 }
 
-/// How often a rule has fired, and may.
+/// How often a rule has fired, and how often it may.
 #[derive(Debug)]
 struct Count {
     to_skip: u64,
     times: Option<u64>,
-    /// Shared with whoever wants to know.
+    /// Shared with tests that read it.
     fired: Arc<AtomicU64>,
 }
 
@@ -231,7 +230,7 @@ impl Count {
         self.times.is_some_and(|times| fired >= times)
     }
 
-    /// The rule has something to say: says whether it may.
+    /// Called when the rule applies. Returns whether it fires, or skips this time.
     fn fire(&mut self) -> bool {
         if self.to_skip > 0 {
             self.to_skip -= 1;
@@ -250,7 +249,7 @@ pub(crate) struct Script {
 }
 
 impl Script {
-    /// Adds a rule behind the others; gives its name, and the count of how often it has fired.
+    /// Adds a rule behind the others. Returns its number, and its count of firings.
     pub(crate) fn add(&mut self, rule: Rule) -> (RuleId, Arc<AtomicU64>) {
         let id = self.next_id;
         self.next_id += 1;
@@ -264,7 +263,7 @@ impl Script {
         (id, fired)
     }
 
-    /// Takes a rule away; false if it is not there any more.
+    /// Removes a rule. False if it is not there.
     pub(crate) fn remove(&mut self, id: RuleId) -> bool {
         let before = self.entries.len();
         self.entries.retain(|entry| entry.id != id);
@@ -289,7 +288,7 @@ impl Script {
             .filter(|entry| !entry.count.is_used_up())
     }
 
-    /// Asks the rules about a request, and uses them up.
+    /// Applies the rules to a request, and counts those that fire.
     pub(crate) fn decide(&mut self, seen: &Seen) -> Decision {
         let mut decision = Decision::default();
         for entry in self.active() {
@@ -306,10 +305,10 @@ impl Script {
         decision
     }
 
-    /// What rules leave of the versions of a request; `None` if it is not known at all.
+    /// The versions of an API that rules leave; `None` if the API is removed.
     ///
-    /// A rule fires when a broker tells its versions (without `asked`), and when the version that was
-    /// asked for is one it leaves out.
+    /// A rule fires when a broker reports its versions (`asked` is `None`), and when a request with an excluded version
+    /// arrives.
     pub(crate) fn versions(
         &mut self,
         node: NodeId,
@@ -334,7 +333,7 @@ impl Script {
     }
 }
 
-/// What a rule says that nobody has said before.
+/// Effects of a rule that no earlier rule has had.
 #[derive(Debug, Clone, Copy)]
 struct Says<'r> {
     fate: Option<&'r RequestFate>,
@@ -391,7 +390,7 @@ impl<'r> Says<'r> {
     }
 }
 
-/// Whether the request names something that an error for this scope would be the first for.
+/// Whether an error for this scope would be the first for some target of the request.
 fn has_free_target(scope: &Scope, seen: &Seen, so_far: &Decision) -> bool {
     match &seen.targets {
         None => so_far.refused(None, None).is_none(),

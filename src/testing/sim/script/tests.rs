@@ -69,7 +69,7 @@ fn rules_for_the_same_requests_form_a_queue() {
 }
 
 #[test]
-fn rules_that_say_different_things_add_up() {
+fn rules_with_different_effects_combine() {
     let second = Duration::from_secs(1);
     let (mut script, fired) = script([
         Rule::on_any().delay(second),
@@ -88,7 +88,7 @@ fn rules_that_say_different_things_add_up() {
     assert_eq!(decision.delay, Some(second));
     assert_eq!(decision.throttle, Some(second));
     assert_eq!(counts(&fired), [1, 1, 1, 1, 1]);
-    // Nothing is left for the rule about the whole topic to say here.
+    // The rule for the whole topic has no target left in this request.
     script.decide(&produce(&[("t", 0)]));
     assert_eq!(counts(&fired), [2, 2, 1, 2, 2]);
 }
@@ -123,7 +123,7 @@ fn a_rule_keeps_to_its_scope() {
         (seen(Api::Produce, 0, &[("t", Some(1))]), [1, 0, 1, 1, 1]),
         (seen(Api::Produce, 0, &[("t", Some(0))]), [1, 0, 1, 1, 0]),
         (seen(Api::Produce, 1, &[("u", Some(1))]), [1, 1, 1, 0, 0]),
-        // A request for a topic's metadata asks about each of its partitions.
+        // A request for a topic's metadata concerns each of its partitions.
         (seen(Api::Metadata, 1, &[("t", None)]), [1, 1, 0, 1, 1]),
         (seen(Api::Metadata, 0, &[]), [1, 0, 0, 0, 0]),
         (seen(Api::InitProducerId, 0, &[]), [1, 0, 0, 0, 0]),
@@ -135,7 +135,7 @@ fn a_rule_keeps_to_its_scope() {
 }
 
 #[test]
-fn a_request_that_names_nothing_is_refused_as_a_whole_or_not_at_all() {
+fn a_request_without_topics_is_refused_only_as_a_whole() {
     let (mut script, fired) = script([Rule::on_any().fail(ERROR)]);
     let init = script.decide(&seen(Api::InitProducerId, 0, &[]));
     assert_eq!(
@@ -164,7 +164,7 @@ fn in_metadata_an_error_is_for_a_topic_or_for_one_of_its_partitions() {
 }
 
 #[test]
-fn a_throttle_time_is_waited_for_by_clients_that_know_of_it_and_else_by_the_broker() {
+fn a_throttle_time_is_observed_by_new_clients_and_enforced_by_the_broker_for_old_ones() {
     let second = Duration::from_secs(1);
     let (mut script, _) = script([Rule::on(Api::Produce).throttle(second).delay(second)]);
     let decision = script.decide(&produce(&[]));
@@ -173,7 +173,7 @@ fn a_throttle_time_is_waited_for_by_clients_that_know_of_it_and_else_by_the_brok
 }
 
 #[test]
-fn a_removed_rule_says_nothing_and_its_name_is_never_used_again() {
+fn a_removed_rule_has_no_effect_and_its_number_is_never_reused() {
     let mut script = Script::default();
     let (first, fired) = script.add(Rule::on_any());
     let (second, _) = script.add(Rule::on_any());
@@ -187,7 +187,7 @@ fn a_removed_rule_says_nothing_and_its_name_is_never_used_again() {
 }
 
 #[test]
-fn a_rule_about_versions_fires_when_they_are_told_and_when_one_is_refused() {
+fn a_version_rule_fires_when_versions_are_reported_and_when_one_is_refused() {
     let (mut script, fired) = script([
         Rule::on(Api::Produce).node(1).versions(..=3),
         Rule::on(Api::Metadata).unsupported().times(2),

@@ -1,4 +1,4 @@
-//! What a transaction coordinator keeps for each transactional id, and which request it takes when.
+//! Transaction coordinator: the state machine of each transactional id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -9,21 +9,21 @@ use crate::error::ErrorCode;
 use crate::testing::transaction::TransactionState;
 use crate::types::{ProducerIdAndEpoch, TopicPartition};
 
-/// One epoch is kept back, for the coordinator to fence the last producer with.
+/// The last epoch that a producer gets. One more is reserved for fencing.
 const LAST_EPOCH: i16 = i16::MAX - 1;
-/// What is over after some time is so in the next step of it.
+/// A time-out takes effect in the next step of the cluster's time.
 const STEP: Duration = Duration::from_millis(1);
 const NO_EPOCH: i16 = ProducerIdAndEpoch::NONE.epoch;
 
-/// What takes part in a transaction, and gets a marker in the end.
+/// A participant of a transaction, which gets a marker at its end.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Participant {
     Partition(TopicPartition),
-    /// A consumer group's offsets; with Kafka, the partition that they are kept in.
+    /// A consumer group's offsets; in Kafka, the partition that stores them.
     Group(Arc<str>),
 }
 
-/// What a coordinator keeps for one transactional id.
+/// The coordinator's state for one transactional id.
 ///
 /// # Kafka
 /// `kafka.coordinator.transaction.TransactionMetadata`.
@@ -32,14 +32,14 @@ pub(crate) struct TransactionalId {
     producer: ProducerIdAndEpoch,
     /// The producer id before the last initialization.
     last_id: i64,
-    /// The epoch before the last bump that a producer asked for by naming what it had: should the answer be lost, the
-    /// producer asks with this once more.
+    /// The epoch before the last bump that a producer requested with its own id and epoch. If the response is lost, the
+    /// producer repeats the request with this epoch.
     last_epoch: i16,
     timeout: Duration,
     state: TransactionState,
     // Invariant: empty unless the state is Ongoing, PrepareCommit or PrepareAbort.
     participants: BTreeSet<Participant>,
-    /// When the first participant was added, and when the transaction was told to end; of the cluster's time.
+    /// Time of the first participant, or of the end; in the cluster's time.
     began: Duration,
     ended: Duration,
 }
@@ -70,13 +70,12 @@ impl TransactionalId {
         self.timeout
     }
 
-    /// Those that have no marker yet.
+    /// Participants that have no marker yet.
     pub(crate) fn participants(&self) -> impl Iterator<Item = &Participant> {
         self.participants.iter()
     }
 
-    /// Whether the transaction was committed, if there are markers to be written; they may be from `delay` after its
-    /// end on.
+    /// Whether the transaction was committed, if markers are due. They are due `delay` after its end.
     pub(crate) fn owes_markers(&self, time: Duration, delay: Duration) -> Option<bool> {
         let is_due = time >= self.ended.saturating_add(delay);
         match self.state {
@@ -86,7 +85,7 @@ impl TransactionalId {
         }
     }
 
-    /// A participant has its marker, or is gone for ever. With the last, the transaction is complete.
+    /// Notes that a participant has its marker, or is gone for ever. The last one completes the transaction.
     pub(crate) fn marked(&mut self, participant: &Participant) {
         self.participants.remove(participant);
         self.complete();
@@ -110,7 +109,7 @@ impl TransactionalId {
         )
     }
 
-    /// Whether a request comes from the producer that the coordinator knows.
+    /// Checks that a request comes from the current producer.
     fn check(&self, producer: ProducerIdAndEpoch) -> Result<(), ErrorCode> {
         if producer.id != self.producer.id {
             return Err(ErrorCode::InvalidProducerIdMapping);
@@ -121,7 +120,7 @@ impl TransactionalId {
         Ok(())
     }
 
-    /// The next epoch, for a producer that says what it has now, or nothing.
+    /// Assigns the next epoch, for a producer that sends its present id and epoch, or none.
     fn initialize(
         &mut self,
         producer_ids: &mut ProducerIds,
@@ -130,7 +129,7 @@ impl TransactionalId {
     ) -> Result<(), ErrorCode> {
         let now = self.producer;
         let is_exhausted = now.epoch >= LAST_EPOCH;
-        // Whatever fresh ids begin with: the epochs of the one before are none of it.
+        // A new id starts at epoch 0 here, whatever first epoch other ids have.
         let mut fresh = || ProducerIdAndEpoch::new(producer_ids.fresh().id, 0);
         let (next, last_epoch) = match expected {
             None if is_exhausted => (fresh(), NO_EPOCH),
@@ -139,7 +138,7 @@ impl TransactionalId {
                 let next = if is_exhausted { fresh() } else { bumped(now) };
                 (next, now.epoch)
             }
-            // The same question a second time: the first answer did not reach it.
+            // A retry of a request whose response was lost.
             Some(expected) if expected.epoch == self.last_epoch => (now, self.last_epoch),
             Some(_) => return Err(ErrorCode::ProducerFenced),
         };
@@ -151,13 +150,13 @@ impl TransactionalId {
         Ok(())
     }
 
-    /// Whether a producer that says it is this one may have the id's next epoch; the epoch is looked at later.
+    /// Whether a producer with this id may get the next epoch. The epoch is checked later.
     fn may_be(&self, expected: ProducerIdAndEpoch) -> bool {
         expected.id == self.producer.id
             || (expected.id == self.last_id && expected.epoch >= LAST_EPOCH)
     }
 
-    /// Aborts the transaction that goes on, and fences its producer.
+    /// Aborts the open transaction, and fences its producer.
     fn abort_and_fence(&mut self, time: Duration) {
         self.producer = bumped(self.producer);
         self.last_epoch = NO_EPOCH;
@@ -175,12 +174,12 @@ fn bumped(producer: ProducerIdAndEpoch) -> ProducerIdAndEpoch {
     ProducerIdAndEpoch::new(producer.id, producer.epoch.saturating_add(1))
 }
 
-/// All transactional ids. Times are those of the cluster.
+/// All transactional ids. Times are the cluster's.
 ///
 /// # Kafka
-/// `kafka.coordinator.transaction.TransactionCoordinator`, as of 3.0. Differs: what that one writes into its own log is
-/// written at once, so that no request meets a change under way, and a transaction is aborted when its time is over, not
-/// up to ten seconds later.
+/// `kafka.coordinator.transaction.TransactionCoordinator`, as of 3.0. Differs: log writes of the coordinator take
+/// effect at once, so that no request meets a change in progress; and a transaction is aborted when its time-out is
+/// over, not up to ten seconds later.
 #[derive(Debug, Default)]
 pub(crate) struct TransactionalIds {
     by_name: BTreeMap<Arc<str>, TransactionalId>,
@@ -195,7 +194,7 @@ impl TransactionalIds {
         self.by_name.get_mut(name)
     }
 
-    /// Whether a transaction goes on that nobody has ended.
+    /// Whether there is a transaction that is not being ended.
     pub(crate) fn is_open(&self, name: &str) -> bool {
         let entry = self.by_name.get(name);
         entry.is_some_and(|entry| entry.state == TransactionState::Ongoing)
@@ -205,12 +204,12 @@ impl TransactionalIds {
         self.by_name.iter()
     }
 
-    /// The producer id and epoch for a producer that says what it has now: nothing, or `expected`. Whoever had the id
-    /// before is fenced; a producer that is fenced itself is told so.
+    /// Assigns producer id and epoch to a producer that sends its present ones (`expected`) or none. Any earlier
+    /// producer of the transactional id is fenced; a producer that is fenced itself gets an error.
     ///
     /// # Kafka
-    /// `TransactionCoordinator#handleInitProducerId`. Differs: a second question with the last epoch but one gets the last
-    /// one again, where 3.0 trips over it.
+    /// `TransactionCoordinator#handleInitProducerId`. Differs: a repeated request with the last epoch but one gets the
+    /// last epoch again, where 3.0 fails.
     pub(crate) fn init(
         &mut self,
         producer_ids: &mut ProducerIds,
@@ -232,7 +231,7 @@ impl TransactionalIds {
             return Err(ErrorCode::ConcurrentTransactions);
         }
         if entry.state == TransactionState::Ongoing {
-            // Nobody gets to see this epoch: the producer has to ask again.
+            // No producer gets this epoch: the request has to be retried.
             entry.abort_and_fence(time);
             return Err(ErrorCode::ConcurrentTransactions);
         }
@@ -240,7 +239,7 @@ impl TransactionalIds {
         Ok(entry.producer)
     }
 
-    /// Adds to the transaction that goes on, or begins one.
+    /// Adds participants to the open transaction, or begins one.
     ///
     /// # Kafka
     /// `TransactionCoordinator#handleAddPartitionsToTransaction`.
@@ -264,7 +263,7 @@ impl TransactionalIds {
         Ok(())
     }
 
-    /// Ends the transaction that goes on; its markers are to be written. Once more is as well as once.
+    /// Ends the open transaction, whose markers are then due. Idempotent.
     ///
     /// # Kafka
     /// `TransactionCoordinator#handleEndTransaction`.
@@ -296,11 +295,11 @@ impl TransactionalIds {
         }
     }
 
-    /// Whether a participant is in the producer's transaction.
+    /// Checks that a participant was added to the producer's transaction.
     ///
     /// # Kafka
-    /// `TransactionCoordinator#handleVerifyPartitionsInTransaction`, of 3.9 (KIP-890), with the errors that producers are
-    /// given for its own.
+    /// `TransactionCoordinator#handleVerifyPartitionsInTransaction`, of 3.9 (KIP-890), with the errors that producers
+    /// get.
     pub(crate) fn verify(
         &mut self,
         name: &str,
@@ -321,7 +320,7 @@ impl TransactionalIds {
         Err(ErrorCode::InvalidTxnState)
     }
 
-    /// The transactions that have gone on for longer than they may.
+    /// Transactions that have exceeded their time-out.
     pub(crate) fn overdue(&self, time: Duration) -> Vec<Arc<str>> {
         let is_overdue = |entry: &TransactionalId| {
             entry.state == TransactionState::Ongoing
@@ -331,7 +330,7 @@ impl TransactionalIds {
         names.map(|(name, _)| Arc::clone(name)).collect()
     }
 
-    /// When the next transaction is overdue, or its markers may be written; nothing that may be done by now.
+    /// The time of the next time-out or marker after now.
     pub(crate) fn next_due(&self, time: Duration, delay: Duration) -> Option<Duration> {
         let due = self.by_name.values().filter_map(|entry| match entry.state {
             TransactionState::Ongoing => {
@@ -344,7 +343,7 @@ impl TransactionalIds {
         due.filter(|due| *due > time).min()
     }
 
-    /// Aborts a transaction whose time is over.
+    /// Aborts a transaction that has exceeded its time-out.
     ///
     /// # Kafka
     /// `TransactionCoordinator#abortTimedOutTransactions`.

@@ -3,7 +3,7 @@ use super::*;
 const TIMEOUT: Duration = Duration::from_secs(60);
 const START: Duration = Duration::from_secs(100);
 
-/// Ids, and where they come from.
+/// Transactional ids with an allocator of producer ids.
 #[derive(Default)]
 struct Coordinator {
     producer_ids: ProducerIds,
@@ -63,7 +63,7 @@ fn the_next_producer_of_a_transactional_id_gets_the_next_epoch() {
 /// Java: TransactionCoordinatorTest#testInitProducerIdWithCurrentEpochProvided,
 /// #testInitProducerIdStaleCurrentEpochProvided, #testInitProducerIdWithInvalidEpochAfterProducerIdRotation
 #[test]
-fn a_bump_may_be_asked_for_twice_but_not_by_a_producer_that_was_fenced() {
+fn an_epoch_bump_may_be_requested_twice_but_not_by_a_fenced_producer() {
     let mut it = Coordinator::default();
     let first = it.init(None).unwrap();
     let second = it.init(Some(first)).unwrap();
@@ -71,7 +71,7 @@ fn a_bump_may_be_asked_for_twice_but_not_by_a_producer_that_was_fenced() {
     let third = it.init(Some(second)).unwrap();
     assert_eq!(third.epoch, 2);
     assert_eq!(it.init(Some(first)), Err(ErrorCode::ProducerFenced));
-    // A new producer takes over: the old one's retry no longer counts.
+    // A new producer is initialized: the old one's retry is refused.
     it.init(None).unwrap();
     assert_eq!(it.init(Some(second)), Err(ErrorCode::ProducerFenced));
     assert_eq!(it.init(Some(third)), Err(ErrorCode::ProducerFenced));
@@ -82,7 +82,7 @@ fn a_bump_may_be_asked_for_twice_but_not_by_a_producer_that_was_fenced() {
 /// Java: TransactionCoordinatorTest#shouldGenerateNewProducerIdIfEpochsExhausted,
 /// #testRetryInitProducerIdAfterProducerIdRotation
 #[test]
-fn an_exhausted_epoch_is_followed_by_another_producer_id() {
+fn an_exhausted_epoch_leads_to_another_producer_id() {
     for says_what_it_has in [true, false] {
         let mut it = Coordinator::default();
         it.producer_ids.begin_with(LAST_EPOCH - 1);
@@ -106,7 +106,7 @@ fn an_exhausted_epoch_is_followed_by_another_producer_id() {
 
 /// Java: TransactionCoordinatorTest#shouldUseLastEpochToFenceWhenEpochsAreExhausted
 #[test]
-fn the_epoch_that_is_kept_back_fences_the_last_producer() {
+fn the_reserved_epoch_fences_the_last_producer() {
     let mut it = Coordinator::default();
     it.producer_ids.begin_with(LAST_EPOCH);
     let last = it.init(None).unwrap();
@@ -122,7 +122,7 @@ fn the_epoch_that_is_kept_back_fences_the_last_producer() {
 
 /// Java: TransactionCoordinatorTest#shouldAbortTransactionOnHandleInitPidWhenExistingTransactionInOngoingState
 #[test]
-fn a_transaction_that_goes_on_is_aborted_before_the_next_producer_gets_the_id() {
+fn an_open_transaction_is_aborted_before_the_next_producer_gets_the_id() {
     let mut it = Coordinator::default();
     let first = it.init(None).unwrap();
     it.add(first).unwrap();
@@ -131,7 +131,7 @@ fn a_transaction_that_goes_on_is_aborted_before_the_next_producer_gets_the_id() 
     assert_eq!(it.init(None), Err(ErrorCode::ConcurrentTransactions));
     assert_eq!(it.end(first, true), Err(ErrorCode::ProducerFenced));
     it.write_markers();
-    // One epoch for the fence, and one for the new producer.
+    // One epoch fences, and the next is the new producer's.
     assert_eq!(it.init(None), Ok(bumped(bumped(first))));
 }
 
@@ -172,7 +172,7 @@ fn only_the_producer_that_has_the_id_may_add_to_a_transaction_or_end_it() {
 /// #shouldReturnConcurrentTxnRequestOnEndTxnRequestWhenStatusIsPrepareCommit,
 /// #shouldRespondWithConcurrentTransactionsOnAddPartitionsWhenStateIsPrepareCommit, and their likes
 #[test]
-fn the_end_may_be_told_again_but_not_the_other_one() {
+fn an_end_may_be_repeated_but_not_reversed() {
     for committed in [true, false] {
         let mut it = Coordinator::default();
         let producer = it.init(None).unwrap();
@@ -197,7 +197,7 @@ fn the_end_may_be_told_again_but_not_the_other_one() {
 }
 
 #[test]
-fn markers_are_owed_from_their_delay_on_until_each_participant_has_one() {
+fn markers_are_due_after_their_delay_until_each_participant_has_one() {
     let mut it = Coordinator::default();
     let producer = it.init(None).unwrap();
     it.add(producer).unwrap();
@@ -219,7 +219,7 @@ fn markers_are_owed_from_their_delay_on_until_each_participant_has_one() {
 /// Java: TransactionCoordinatorTest#shouldAbortExpiredTransactionsInOngoingStateAndBumpEpoch,
 /// #shouldNotAbortExpiredTransactionsThatHaveAPendingStateTransition
 #[test]
-fn a_transaction_is_overdue_after_its_time_and_aborting_it_fences_the_producer() {
+fn a_transaction_is_overdue_after_its_time_out_and_aborting_it_fences_the_producer() {
     let mut it = Coordinator::default();
     let producer = it.init(None).unwrap();
     let late = START + TIMEOUT + Duration::from_millis(1);
@@ -235,7 +235,7 @@ fn a_transaction_is_overdue_after_its_time_and_aborting_it_fences_the_producer()
 }
 
 #[test]
-fn the_next_thing_due_is_an_end_by_time_or_a_marker() {
+fn the_next_due_time_is_that_of_a_time_out_or_a_marker() {
     let mut it = Coordinator::default();
     let delay = Duration::from_millis(5);
     let due = |it: &Coordinator| it.ids.next_due(START, delay);
@@ -258,7 +258,7 @@ fn the_next_thing_due_is_an_end_by_time_or_a_marker() {
 /// Java: TransactionCoordinatorTest#shouldRespondWithInvalidTxnStateWhenVerifyOnlyAndPartitionNotPresent of 3.9,
 /// #shouldRespondWithErrorsNoneOnAddPartitionWhenOngoingVerifyOnlyAndPartitionsTheSame
 #[test]
-fn what_was_not_added_is_not_verified() {
+fn participants_that_were_not_added_fail_verification() {
     let mut it = Coordinator::default();
     let producer = it.init(None).unwrap();
     let verify = |it: &mut Coordinator, producer| it.ids.verify("t", producer, &partition());

@@ -1,4 +1,4 @@
-//! Transactions: what came of them, and what goes wrong with those who coordinate them.
+//! Transactions in a world: reading their results, and faults of coordinators.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,16 +9,16 @@ use crate::testing::sim::journal::numbers;
 use crate::testing::sim::log::PartitionLog;
 use crate::testing::{StoredBatch, TransactionState};
 
-/// What came of them.
+/// Results of transactions.
 impl World {
-    /// Offsets and numbers of the records of a partition that a consumer sees who reads what is committed, in order.
+    /// Offsets and record numbers that a `read_committed` consumer of a partition sees, in order.
     pub fn read_committed(&self, topic: &str, partition: i32) -> Vec<(i64, u64)> {
         self.read(topic, partition, |log| {
             log.committed().flat_map(numbered).collect()
         })
     }
 
-    /// The same of one that takes no notice of transactions.
+    /// As [`read_committed`](Self::read_committed), for `read_uncommitted`.
     pub fn read_uncommitted(&self, topic: &str, partition: i32) -> Vec<(i64, u64)> {
         self.read(topic, partition, |log| {
             log.uncommitted().flat_map(numbered).collect()
@@ -37,12 +37,12 @@ impl World {
         })
     }
 
-    /// The offset before which all transactions of a partition have ended.
+    /// The last stable offset of a partition: all transactions before it have ended.
     pub fn last_stable_offset(&self, topic: &str, partition: i32) -> Option<i64> {
         self.read(topic, partition, |log| Some(log.last_stable_offset()))
     }
 
-    /// What a consumer group has committed, by topic and partition.
+    /// The committed offsets of a consumer group, by topic and partition.
     pub fn committed_offsets(&self, group: &str) -> Vec<(String, i32, i64)> {
         self.carrier.with(|cluster| {
             let offsets = cluster.transactions().groups.committed(group);
@@ -53,7 +53,7 @@ impl World {
         })
     }
 
-    /// How far the transaction of a transactional id has come, if there is such an id.
+    /// The state of a transactional id, if it exists.
     pub fn transaction_state(&self, transactional_id: &str) -> Option<TransactionState> {
         self.carrier.with(|cluster| {
             let id = cluster.transactions().ids.get(transactional_id)?;
@@ -66,14 +66,14 @@ fn numbered(batch: &StoredBatch) -> impl Iterator<Item = (i64, u64)> {
     (batch.base_offset()..).zip(numbers(batch))
 }
 
-/// What goes wrong.
+/// Coordinator faults.
 impl World {
-    /// Another node coordinates a transactional id.
+    /// Makes another node the coordinator of a transactional id.
     pub fn move_transaction_coordinator(&self, transactional_id: &str, to: i32) {
         self.move_coordinator(CoordinatorKind::Transaction, transactional_id, to);
     }
 
-    /// Another node coordinates a consumer group.
+    /// Makes another node the coordinator of a consumer group.
     pub fn move_group_coordinator(&self, group: &str, to: i32) {
         self.move_coordinator(CoordinatorKind::Group, group, to);
     }
@@ -87,14 +87,14 @@ impl World {
         });
     }
 
-    /// Markers are written so long after the ends of their transactions; at once with 0.
+    /// Delays transaction markers by this time; 0 for no delay.
     pub fn delay_markers(&self, ms: u64) {
         self.carrier.with(|cluster| {
             cluster.transactions_mut().options.marker_delay = Duration::from_millis(ms);
         });
     }
 
-    /// A node that takes over as a coordinator loads for so long; not at all with 0.
+    /// Makes a new coordinator load its state for this time; 0 for no loading.
     pub fn load_coordinators_for(&self, ms: u64) {
         self.carrier.with(|cluster| {
             cluster.transactions_mut().coordinators.load_time = Duration::from_millis(ms);

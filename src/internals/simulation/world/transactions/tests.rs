@@ -13,7 +13,7 @@ use crate::testing::KafkaRelease;
 use crate::testing::sim::journal::BrokerDeed;
 
 const ID: &str = "id";
-/// What the first producer of a world gets.
+/// The id of a world's first producer.
 const PRODUCER: i64 = 1000;
 
 fn world() -> World {
@@ -45,7 +45,7 @@ fn world() -> World {
     world
 }
 
-/// What node 0 does about a request; its answer is looked at by other tests.
+/// Sends a request to node 0. The response is checked elsewhere.
 fn ask(world: &World, request: &Request) {
     let version = request.api_key().max_version();
     let frame = request.encode(version, 1, None).unwrap().to_payload();
@@ -63,7 +63,7 @@ fn init(world: &World) {
     ask(world, &Request::InitProducerId(request));
 }
 
-/// A record and an offset of this number, as a transaction.
+/// A transaction with one record and one offset of this number.
 fn transaction(world: &World, number: u64, sequence: i32, committed: bool) {
     let add = AddPartitionsToTxnRequest {
         transactional_id: ID.into(),
@@ -137,7 +137,7 @@ fn end(world: &World, committed: bool) {
 }
 
 #[test]
-fn what_came_of_transactions_is_seen_and_told() {
+fn results_of_transactions_are_visible_and_reported() {
     let world = world();
     assert_eq!(world.transaction_state(ID), None);
     init(&world);
@@ -179,7 +179,7 @@ fn what_came_of_transactions_is_seen_and_told() {
 }
 
 #[test]
-fn markers_come_late_while_they_are_told_to_and_not_after_all_is_healed() {
+fn markers_are_delayed_until_the_healing() {
     let world = world();
     init(&world);
     world.delay_markers(50);
@@ -206,7 +206,7 @@ fn markers_come_late_while_they_are_told_to_and_not_after_all_is_healed() {
 }
 
 #[test]
-fn a_coordinator_that_moved_loads_as_long_as_it_is_told_to() {
+fn a_moved_coordinator_loads_for_the_configured_time() {
     let world = world();
     init(&world);
     world.delay_markers(5);
@@ -218,13 +218,13 @@ fn a_coordinator_that_moved_loads_as_long_as_it_is_told_to() {
     assert_eq!(state(), Some(TransactionState::PrepareCommit));
     world.advance_to(Duration::from_millis(50));
     assert_eq!(state(), Some(TransactionState::CompleteCommit));
-    // Node 0 does not coordinate it any more.
+    // Node 0 is not the coordinator any more.
     init(&world);
     assert_eq!(state(), Some(TransactionState::CompleteCommit));
 }
 
 #[test]
-fn a_cluster_that_takes_the_place_of_another_knows_of_no_transaction() {
+fn a_rebuilt_cluster_has_no_transactions() {
     let world = world();
     init(&world);
     transaction(&world, 7, 0, true);

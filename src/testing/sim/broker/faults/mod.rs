@@ -1,4 +1,4 @@
-//! What can happen to a cluster as a whole, or to its logs, besides what rules say of single requests.
+//! Faults of a whole cluster or of its logs, as opposed to rules for single requests.
 
 use std::sync::Arc;
 
@@ -8,33 +8,33 @@ use crate::testing::sim::log::{PartitionLog, TopicSettings};
 use crate::testing::sim::topics::{NotDone, SimTopic, SimTopics};
 use crate::types::{NodeId, PartitionId};
 
-/// A cluster that has lived for a while: there are lower epochs than those of its leaders.
+/// Leader epochs start above 0, so that metadata can report lower ones.
 const FIRST_EPOCH: i32 = 10;
-/// Elections of one partition.
-const MORE_THAN_ANY_RUN_HAS: i32 = 100_000;
-/// How many epochs metadata goes back.
+/// Above the elections that a partition has in any run.
+const ABOVE_ANY_EPOCH: i32 = 100_000;
+/// By how much reported epochs are lower while they go back.
 const EPOCHS_BACK: i32 = 5;
 
 impl SimCluster {
-    /// The same in each run of a simulation, and all that its brokers do is taken down.
+    /// Makes the cluster deterministic, and records the actions of its brokers in a journal.
     pub(crate) fn for_simulation(mut self) -> Self {
-        self.topics = SimTopics::with_ids_of_their_own();
+        self.topics = SimTopics::with_deterministic_ids();
         self.journal = Some(Journal::default());
         self.first_epoch = FIRST_EPOCH;
         self
     }
 
-    /// The epoch that fresh producer ids begin with.
-    pub(crate) fn begin_epochs_with(&mut self, epoch: i16) {
+    /// Sets the first epoch of new producer ids.
+    pub(crate) fn set_first_epoch(&mut self, epoch: i16) {
         self.transactions.producer_ids.begin_with(epoch);
     }
 
-    /// What its brokers did since the last time; nothing if it is not taken down.
+    /// The broker actions since the last call; none without a journal.
     pub(crate) fn take_deeds(&mut self) -> impl Iterator<Item = BrokerDeed> + '_ {
         self.journal.iter_mut().flat_map(Journal::take)
     }
 
-    /// All topics, by name.
+    /// All topics by name.
     pub(crate) fn topics(&self) -> impl Iterator<Item = (&Arc<str>, &SimTopic)> {
         self.topics.iter()
     }
@@ -43,30 +43,30 @@ impl SimCluster {
         self.alive.contains(&node)
     }
 
-    /// A node listens somewhere else; that it does is told at once.
+    /// Moves a node to another address, which metadata reports at once.
     pub(crate) fn move_node(&mut self, node: NodeId, to: SimNode) {
         if let Some(place) = self.nodes.get_mut(&node) {
             *place = to;
         }
     }
 
-    /// Whether metadata tells of leader epochs that are lower than they are.
+    /// Whether metadata reports lower leader epochs than the real ones.
     pub(crate) fn epochs_go_back(&mut self, yes: bool) {
-        self.epochs_told_less = if yes { EPOCHS_BACK } else { 0 };
+        self.reported_epochs_lowered_by = if yes { EPOCHS_BACK } else { 0 };
     }
 
-    /// Raises all leader epochs above what they ever were under these names.
+    /// Raises all leader epochs above any that topics of these names have ever had.
     ///
-    /// Clients of brokers that tell no ids of topics take one that was made again for the old one, whose epochs were
-    /// higher, and do not believe what they are told until its own are.
+    /// Without topic ids clients take a recreated topic for the old one, and ignore its metadata as stale while its
+    /// epochs are lower than those of the old topic.
     pub(crate) fn raise_epochs(&mut self) {
         for role in self.topics.roles_mut() {
-            role.epoch += MORE_THAN_ANY_RUN_HAS;
+            role.epoch += ABOVE_ANY_EPOCH;
         }
     }
 
-    /// Another cluster takes the place of this one: with the same nodes, and with topics of the same names and
-    /// sizes, which are empty. Only ids of producers are not given out again: that no producer could tell.
+    /// Replaces this cluster by another one with the same nodes, and with empty topics of the same names and partition
+    /// counts. Producer ids alone are not reused, since a producer could not notice that.
     pub(crate) fn rebuild(&mut self, cluster_id: Arc<str>) {
         self.options.cluster_id = cluster_id;
         if let Some(journal) = &mut self.journal {
@@ -74,7 +74,7 @@ impl SimCluster {
                 journal.topic_gone(name, topic.incarnation);
             }
         }
-        self.topics.make_all_again();
+        self.topics.recreate_all();
         self.transactions.forget();
         for partition in self.topics.partitions_mut() {
             partition.log = PartitionLog::of_release(self.options.release);
@@ -82,8 +82,8 @@ impl SimCluster {
         }
     }
 
-    /// The last records of a partition are lost, as by the election of a replica that was behind: so many, or as
-    /// many more as are in a batch with them. None are lost where nothing is retained.
+    /// Removes at least this many records at the end of a partition, rounded up to whole batches, as after an unclean
+    /// leader election. Without retention nothing is removed.
     pub(crate) fn truncate(
         &mut self,
         name: &str,
@@ -102,7 +102,7 @@ impl SimCluster {
         Ok(())
     }
 
-    /// Whoever leads a partition forgets its producers.
+    /// Makes the brokers lose the producer state of a partition.
     pub(crate) fn forget_producers(
         &mut self,
         name: &str,
@@ -112,7 +112,7 @@ impl SimCluster {
         Ok(())
     }
 
-    /// Nobody leads a partition, until [`elect_leader`](Self::elect_leader).
+    /// Leaves a partition without a leader, until [`elect_leader`](Self::elect_leader).
     pub(crate) fn lose_leader(
         &mut self,
         name: &str,
@@ -122,7 +122,7 @@ impl SimCluster {
         Ok(())
     }
 
-    /// A partition without leader has one again, if a node that holds a copy is up.
+    /// Elects a leader for a partition without one, if a replica is up.
     pub(crate) fn elect_leader(
         &mut self,
         name: &str,
@@ -133,7 +133,7 @@ impl SimCluster {
         Ok(())
     }
 
-    /// Changes the settings of a topic; gives what they were.
+    /// Changes the settings of a topic, and returns the former ones.
     pub(crate) fn set_settings(
         &mut self,
         name: &str,

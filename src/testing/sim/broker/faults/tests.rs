@@ -24,7 +24,7 @@ fn simulated(release: KafkaRelease) -> SimCluster {
     cluster
 }
 
-/// Two records of an idempotent producer.
+/// A batch of two records from an idempotent producer.
 fn batch(sequence: i32) -> Bytes {
     let records = [u64::from(sequence as u32), u64::from(sequence as u32) + 1];
     let values = records.map(|number| Plain::value(number.to_be_bytes()));
@@ -65,7 +65,7 @@ fn appended(cluster: &mut SimCluster) -> Vec<(i64, Vec<u64>)> {
 }
 
 #[test]
-fn truncation_loses_whole_batches_and_what_was_known_of_their_producers() {
+fn truncation_removes_whole_batches_and_their_producer_state() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     for sequence in [0, 2, 4, 6] {
         assert_eq!(send(&mut cluster, sequence).error, ErrorCode::NoError);
@@ -82,7 +82,7 @@ fn truncation_loses_whole_batches_and_what_was_known_of_their_producers() {
         from_offset: 4,
     };
     assert_eq!(lost, Some(expected));
-    // What is there still is known still; what is lost is not.
+    // Batches that were kept are still known as duplicates, lost ones are not.
     assert_eq!(send(&mut cluster, 2).base_offset, 2);
     let behind = send(&mut cluster, 8).error;
     assert_eq!(behind, ErrorCode::OutOfOrderSequenceNumber);
@@ -97,7 +97,7 @@ fn truncation_loses_whole_batches_and_what_was_known_of_their_producers() {
 }
 
 #[test]
-fn a_producer_that_was_forgotten_is_answered_as_its_release_does() {
+fn a_forgotten_producer_gets_the_error_of_the_release() {
     for release in ALL_RELEASES_WITH_IDS {
         let mut cluster = simulated(release);
         send(&mut cluster, 0);
@@ -122,7 +122,7 @@ fn a_producer_that_was_forgotten_is_answered_as_its_release_does() {
 }
 
 #[test]
-fn a_producer_that_was_forgotten_does_not_come_back_with_a_truncation() {
+fn a_truncation_does_not_restore_a_forgotten_producer() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     send(&mut cluster, 0);
     send(&mut cluster, 2);
@@ -134,7 +134,7 @@ fn a_producer_that_was_forgotten_does_not_come_back_with_a_truncation() {
 }
 
 #[test]
-fn another_cluster_under_the_same_addresses_has_other_ids_and_empty_topics() {
+fn a_rebuilt_cluster_has_new_ids_and_empty_topics() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     send(&mut cluster, 0);
     let before = metadata(&mut cluster, None, 11);
@@ -162,7 +162,7 @@ fn another_cluster_under_the_same_addresses_has_other_ids_and_empty_topics() {
 }
 
 #[test]
-fn metadata_can_tell_of_lower_epochs_and_of_higher_ones_again() {
+fn metadata_can_report_lower_epochs_and_the_real_ones_again() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     let epoch = |cluster: &mut SimCluster| {
         let told = metadata(cluster, Some(&["t"]), 9);
@@ -181,7 +181,7 @@ fn metadata_can_tell_of_lower_epochs_and_of_higher_ones_again() {
 }
 
 #[test]
-fn a_partition_without_leader_takes_nothing_and_says_so() {
+fn a_partition_without_a_leader_refuses_batches() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     cluster.lose_leader("t", 0).unwrap();
     cluster.node_down(1);
@@ -198,7 +198,7 @@ fn a_partition_without_leader_takes_nothing_and_says_so() {
 }
 
 #[test]
-fn a_limit_that_is_lowered_refuses_what_was_taken_before() {
+fn a_lowered_limit_refuses_batches_accepted_before() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     let settings = TopicSettings {
         max_message_bytes: 20,
@@ -212,7 +212,7 @@ fn a_limit_that_is_lowered_refuses_what_was_taken_before() {
 }
 
 #[test]
-fn a_node_that_moved_is_told_of_at_its_new_place() {
+fn metadata_reports_the_new_address_of_a_moved_node() {
     let mut cluster = simulated(KafkaRelease::V3_0);
     cluster.move_node(1, SimNode::new("elsewhere", 1));
     let told = metadata(&mut cluster, None, 9);

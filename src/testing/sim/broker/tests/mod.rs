@@ -47,7 +47,7 @@ fn with_options(options: SimOptions, nodes: i32) -> SimCluster {
     SimCluster::new(options, (0..nodes).map(node).collect())
 }
 
-/// Asks over bytes, as a client does, and reads the answer.
+/// Sends a request as bytes, and decodes the response.
 fn ask(cluster: &mut SimCluster, node: NodeId, request: &Request, version: i16) -> Response {
     let frame = request
         .encode(version, 42, Some("test"))
@@ -129,7 +129,7 @@ pub(super) fn metadata(
 }
 
 #[test]
-fn a_batch_is_written_in_every_version_that_is_spoken() {
+fn a_batch_is_written_in_every_supported_version() {
     for version in 3..=9 {
         let mut cluster = cluster(1);
         cluster
@@ -149,7 +149,7 @@ fn a_batch_is_written_in_every_version_that_is_spoken() {
 }
 
 #[test]
-fn each_partition_of_a_request_has_its_own_fate() {
+fn each_partition_of_a_request_has_its_own_result() {
     let mut cluster = cluster(2);
     cluster
         .create_topic("t", 2, TopicSettings::DEFAULT)
@@ -180,7 +180,7 @@ fn each_partition_of_a_request_has_its_own_fate() {
 }
 
 #[test]
-fn after_the_leader_moved_only_the_new_one_takes_batches() {
+fn only_the_new_leader_accepts_batches() {
     let mut cluster = cluster(2);
     cluster
         .create_topic("t", 1, TopicSettings::DEFAULT)
@@ -205,7 +205,7 @@ fn after_the_leader_moved_only_the_new_one_takes_batches() {
 }
 
 #[test]
-fn without_acknowledgement_a_good_batch_meets_silence_and_a_bad_one_a_closed_connection() {
+fn with_acks_0_a_valid_batch_has_no_response_and_an_invalid_one_closes_the_connection() {
     let mut cluster = cluster(1);
     cluster
         .create_topic("t", 1, TopicSettings::DEFAULT)
@@ -224,7 +224,7 @@ fn without_acknowledgement_a_good_batch_meets_silence_and_a_bad_one_a_closed_con
 }
 
 #[test]
-fn acks_other_than_all_one_and_none_are_refused() {
+fn invalid_acks_are_refused() {
     let mut cluster = cluster(1);
     cluster
         .create_topic("t", 1, TopicSettings::DEFAULT)
@@ -262,7 +262,7 @@ fn a_transactional_batch_needs_a_transactional_id() {
 }
 
 #[test]
-fn clients_may_not_write_to_the_clusters_own_topics() {
+fn clients_may_not_write_to_internal_topics() {
     let mut cluster = cluster(1);
     cluster
         .create_topic("__consumer_offsets", 1, TopicSettings::DEFAULT)
@@ -298,7 +298,7 @@ fn refused_records_are_named_from_version_8_on() {
 }
 
 #[test]
-fn metadata_tells_only_of_topics_that_were_asked_for() {
+fn metadata_reports_only_the_requested_topics() {
     let mut cluster = cluster(3);
     cluster
         .create_topic("a", 4, TopicSettings::DEFAULT)
@@ -347,7 +347,7 @@ fn metadata_tells_only_of_topics_that_were_asked_for() {
 }
 
 #[test]
-fn a_topic_is_created_for_who_asks_if_the_cluster_does_so() {
+fn a_metadata_request_creates_a_topic_if_the_cluster_allows_it() {
     let mut cluster = cluster(2);
     assert_eq!(
         metadata(&mut cluster, Some(&["t"]), 11).topics[0]
@@ -399,7 +399,7 @@ fn a_partition_whose_node_is_down_has_no_leader_until_it_is_back() {
 }
 
 #[test]
-fn with_copies_another_node_takes_over_with_all_records() {
+fn with_replicas_another_node_becomes_leader_with_all_records() {
     let mut options = cluster(1).options;
     options.replication_factor = 2;
     let mut cluster = with_options(options, 3);
@@ -413,7 +413,7 @@ fn with_copies_another_node_takes_over_with_all_records() {
         (answer[0].error, answer[0].base_offset),
         (ErrorCode::NoError, 2)
     );
-    // Back again, it does not take the lead away from the other.
+    // When it is up again, the other one stays the leader.
     cluster.node_up(0);
     let role = &cluster.partition("t", 0).unwrap().role;
     assert_eq!(
@@ -451,7 +451,7 @@ fn topics_can_grow_but_not_shrink_and_a_deleted_one_is_gone() {
 }
 
 #[test]
-fn a_broker_tells_its_versions_and_those_of_others_by_which_clients_judge_it() {
+fn a_broker_reports_its_versions_and_those_by_which_clients_detect_features() {
     let mut cluster = cluster(1);
     for version in 0..=3 {
         let request = Request::ApiVersions(ApiVersionsRequest::ours());
@@ -463,9 +463,9 @@ fn a_broker_tells_its_versions_and_those_of_others_by_which_clients_judge_it() {
             .iter()
             .map(|range| (range.api_key, range.min, range.max))
             .collect();
-        // librdkafka writes message format 2 to brokers with Produce 3 and Fetch 4.
+        // librdkafka writes message format 2 only to brokers with Produce 3 and Fetch 4,
         let fetch = (1, 0, 12);
-        // And compresses with lz4 for those with this one.
+        // and compresses with lz4 only for those with this version.
         let find_coordinator = (10, 0, 4);
         let of_transactions = [24, 25, 26, 28].map(|api| (api, 0, 3));
         let [add_partitions, add_offsets, end, commit_offsets] = of_transactions;
@@ -490,9 +490,9 @@ fn a_broker_tells_its_versions_and_those_of_others_by_which_clients_judge_it() {
     assert_eq!(cluster.requests().get(&ApiKey::ApiVersions), Some(&4));
 }
 
-/// Each as its own source lists them.
+/// Versions by release, as in the source code of each.
 #[test]
-fn a_broker_imitates_the_release_it_was_told_to() {
+fn a_broker_supports_the_versions_of_its_release() {
     let told = |release| {
         let mut cluster = cluster(1);
         cluster.options.release = release;
@@ -568,7 +568,7 @@ fn an_old_broker_answers_an_unknown_version_without_naming_any_and_closes_on_new
 }
 
 #[test]
-fn a_message_set_is_written_in_every_version_that_carries_one_and_in_no_other() {
+fn a_message_set_is_written_in_the_old_versions_only() {
     let records = [LegacyPlain::new(7, None, Some("a"))];
     let staged = Staged::new(&records, 1, 0);
     for magic in [LegacyMagic::V0, LegacyMagic::V1] {
@@ -622,7 +622,7 @@ fn api_versions_of_an_unknown_version_are_answered_in_version_0_with_their_own_r
 
 /// Java: ApiVersionsRequestTest#testApiVersionsRequestValidationV3
 #[test]
-fn a_client_whose_name_is_not_legal_is_refused() {
+fn a_client_with_an_invalid_name_is_refused() {
     for (name, good) in [
         ("a", true),
         ("a-b.c", true),
@@ -644,7 +644,7 @@ fn a_client_whose_name_is_not_legal_is_refused() {
 }
 
 #[test]
-fn what_cannot_be_read_closes_the_connection() {
+fn a_malformed_request_closes_the_connection() {
     let mut cluster = cluster(1);
     let mut closes = |frame: &[u8]| {
         let frame = Bytes::copy_from_slice(frame);
@@ -670,7 +670,7 @@ fn what_cannot_be_read_closes_the_connection() {
 /// # Kafka
 /// `KafkaApis#handleSaslHandshakeRequest`, `handleSaslAuthenticateRequest`.
 #[test]
-fn a_broker_that_does_not_ask_who_a_client_is_says_so_to_one_that_wants_to_tell() {
+fn a_broker_without_sasl_answers_sasl_requests_with_an_error() {
     let mut cluster = cluster(1);
     for api in [ApiKey::SaslHandshake, ApiKey::SaslAuthenticate] {
         let version = api.max_version();
@@ -704,7 +704,7 @@ fn init(
 }
 
 #[test]
-fn producer_ids_are_given_in_every_version() {
+fn producer_ids_are_allocated_in_every_version() {
     let mut cluster = cluster(1);
     let mut given = Vec::new();
     for version in 0..=4 {
@@ -720,7 +720,7 @@ fn producer_ids_are_given_in_every_version() {
 /// #rejectInitProducerIdWhenEpochButNotIdProvided,
 /// #shouldReplaceProducerFencedWithInvalidProducerEpochInInitProducerIdWithOlderClient
 #[test]
-fn an_identity_has_both_parts_or_none_and_old_clients_are_not_told_of_fencing() {
+fn id_and_epoch_come_together_and_old_clients_get_no_fencing_error() {
     let mut cluster = cluster(1);
     for half in [(5, -1), (-1, 5)] {
         assert_eq!(
@@ -745,9 +745,9 @@ fn an_identity_has_both_parts_or_none_and_old_clients_are_not_told_of_fencing() 
 }
 
 proptest::proptest! {
-    /// Whatever a peer sends, a broker answers or closes; it never falls over.
+    /// Whatever a client sends, a broker answers or closes the connection; it never panics.
     #[test]
-    fn a_damaged_request_never_brings_a_broker_down(
+    fn a_corrupt_request_never_panics_a_broker(
         at in proptest::prelude::any::<proptest::sample::Index>(), byte in 0u8.., cut in proptest::prelude::any::<bool>(),
     ) {
         let mut cluster = cluster(1);

@@ -1,4 +1,4 @@
-//! What rules make of answers, over bytes.
+//! Effects of scripted rules on responses, over bytes.
 
 use std::time::Duration;
 
@@ -50,7 +50,7 @@ fn init_answer(cluster: &mut SimCluster) -> InitProducerIdResponse {
 }
 
 #[test]
-fn a_batch_is_refused_before_or_after_it_is_written() {
+fn a_scripted_error_applies_before_or_after_the_write() {
     for (after, records) in [(false, 0), (true, 2)] {
         for version in 3..=9 {
             let mut rule = Rule::on(Api::Produce)
@@ -71,7 +71,7 @@ fn a_batch_is_refused_before_or_after_it_is_written() {
 }
 
 #[test]
-fn an_error_says_what_its_version_has_room_for() {
+fn an_error_has_the_fields_of_its_version() {
     let refusal = Refusal::new(ErrorCode::InvalidRecord)
         .message("all of it")
         .record(1, "this one")
@@ -90,7 +90,7 @@ fn an_error_says_what_its_version_has_room_for() {
 }
 
 #[test]
-fn an_error_for_one_partition_leaves_the_others_alone() {
+fn an_error_for_one_partition_does_not_affect_the_others() {
     let mut cluster = scripted([Rule::on(Api::Produce)
         .partition("t", 0)
         .fail(ErrorCode::KafkaStorageError)]);
@@ -104,7 +104,7 @@ fn an_error_for_one_partition_leaves_the_others_alone() {
 }
 
 #[test]
-fn without_acknowledgement_an_error_closes_the_connection() {
+fn with_acks_0_an_error_closes_the_connection() {
     let mut cluster = scripted([Rule::on(Api::Produce)
         .fail(ErrorCode::RequestTimedOut)
         .times(1)]);
@@ -113,7 +113,7 @@ fn without_acknowledgement_an_error_closes_the_connection() {
 }
 
 #[test]
-fn a_connection_is_closed_or_falls_silent_before_or_after_the_request_is_carried_out() {
+fn a_connection_is_closed_or_stalls_before_or_after_the_request_is_applied() {
     let on = || Rule::on(Api::Produce).times(1);
     let mut cluster = scripted([
         on().close(),
@@ -134,7 +134,7 @@ fn a_connection_is_closed_or_falls_silent_before_or_after_the_request_is_carried
 }
 
 #[test]
-fn an_answer_is_cut_where_the_rule_says_and_the_request_is_carried_out() {
+fn a_cut_response_has_the_scripted_length_and_its_request_is_applied() {
     let mut cluster = scripted([
         Rule::on(Api::Produce)
             .times(1)
@@ -158,7 +158,7 @@ fn an_answer_is_cut_where_the_rule_says_and_the_request_is_carried_out() {
 }
 
 #[test]
-fn an_answer_is_delayed_but_the_request_carried_out_at_once() {
+fn a_delayed_response_does_not_delay_its_request() {
     let delay = Duration::from_secs(3);
     let mut cluster = scripted([Rule::on(Api::Produce).delay(delay)]);
     let delayed = plan(&mut cluster, 0, &to_leader(-1), 9);
@@ -168,7 +168,7 @@ fn an_answer_is_delayed_but_the_request_carried_out_at_once() {
 }
 
 #[test]
-fn every_kind_of_answer_can_tell_a_client_to_be_quiet() {
+fn every_response_can_carry_a_throttle_time() {
     let mut cluster = scripted([Rule::on_any().throttle(Duration::from_millis(70))]);
     let versions = Request::ApiVersions(ApiVersionsRequest::ours());
     let topics = MetadataRequest {
@@ -196,7 +196,7 @@ fn every_kind_of_answer_can_tell_a_client_to_be_quiet() {
 }
 
 #[test]
-fn a_producer_id_is_refused_before_or_after_it_was_given_out() {
+fn a_scripted_error_applies_before_or_after_allocating_a_producer_id() {
     let on = || Rule::on(Api::InitProducerId).fail(ErrorCode::CoordinatorLoadInProgress);
     let ids = |rule: Rule| {
         let mut cluster = scripted([rule.skip(1).times(1)]);
@@ -241,7 +241,7 @@ fn metadata_gives_errors_to_topics_and_to_partitions() {
 }
 
 #[test]
-fn a_topic_that_metadata_refuses_is_made_only_where_the_rule_says_after_applying() {
+fn a_topic_with_a_metadata_error_is_created_only_if_the_rule_applies_afterwards() {
     for (after, exists) in [(false, false), (true, true)] {
         let mut rule = Rule::on(Api::Metadata).fail(ErrorCode::LeaderNotAvailable);
         if after {
@@ -288,7 +288,7 @@ fn a_node_answers_as_of_a_snapshot_and_the_others_as_of_now() {
 }
 
 #[test]
-fn a_node_tells_and_speaks_only_the_versions_that_a_rule_leaves_it() {
+fn a_rule_limits_the_versions_that_a_node_reports_and_accepts() {
     let mut cluster = scripted([
         Rule::on(Api::Produce).versions(..=3),
         Rule::on(Api::InitProducerId).node(0).unsupported(),
@@ -332,7 +332,7 @@ fn a_node_tells_and_speaks_only_the_versions_that_a_rule_leaves_it() {
 
 /// KIP-511
 #[test]
-fn an_older_broker_answers_api_versions_in_version_0_with_what_it_knows() {
+fn an_older_broker_answers_api_versions_in_version_0_with_its_versions() {
     let mut cluster = scripted([Rule::on(Api::ApiVersions).versions(..=2)]);
     let request = Request::ApiVersions(ApiVersionsRequest::ours());
     let Answer::Reply(reply) = plan(&mut cluster, 0, &request, 3).answer else {
@@ -344,7 +344,7 @@ fn an_older_broker_answers_api_versions_in_version_0_with_what_it_knows() {
     assert_eq!(response.error, ErrorCode::UnsupportedVersion);
     assert_eq!(response.api_keys.len(), 1);
     assert_eq!((response.api_keys[0].min, response.api_keys[0].max), (0, 2));
-    // Before 0.10 a broker knew nothing of the request.
+    // Brokers before 0.10 do not have this request.
     cluster.script().clear();
     cluster
         .script()
@@ -354,7 +354,7 @@ fn an_older_broker_answers_api_versions_in_version_0_with_what_it_knows() {
 }
 
 #[test]
-fn a_node_that_hangs_looks_at_nothing_until_it_is_resumed() {
+fn a_hung_node_processes_nothing_until_it_is_resumed() {
     let mut cluster = scripted([]);
     assert!(cluster.hang(0) && !cluster.hang(0));
     let mut answer = |node| plan(&mut cluster, node, &to_leader(-1), 9).answer;
@@ -366,7 +366,7 @@ fn a_node_that_hangs_looks_at_nothing_until_it_is_resumed() {
     let answer = plan(&mut cluster, 0, &to_leader(-1), 9).answer;
     assert!(matches!(answer, Answer::Reply(_)));
     assert_eq!(written(&cluster), 2);
-    // A node that is started again does not hang.
+    // A restarted node does not hang.
     cluster.hang(0);
     cluster.node_down(0);
     assert!(!cluster.hang(0));

@@ -1,5 +1,5 @@
-//! What a broker checks in a message set, the form of records before version 3 of the request, and how
-//! it becomes a batch: the log holds nothing else.
+//! Validation of message sets, the record format before version 3 of the request, and their conversion to a batch: the
+//! log stores batches only.
 
 use bytes::Bytes;
 
@@ -11,12 +11,12 @@ use crate::record::builder::{ProducerState, batch_head};
 use crate::record::legacy::{MessageError, Messages, SetError, restage};
 use crate::testing::stored::{MAX_UNCOMPRESSED_BYTES, MessageSet};
 
-/// The one codec that has a number and no place in these formats.
+/// Codec id of zstd, which these formats do not support.
 const ZSTD: u8 = 4;
-/// No codec of these formats makes its input smaller than this many times.
+/// Limit of the compression ratio, above that of any codec of these formats.
 const LARGEST_RATIO: usize = 1_100;
 
-/// Checks a set and makes a plain batch of its records.
+/// Validates a message set, and converts its records to an uncompressed batch.
 ///
 /// # Kafka
 /// `Log#analyzeAndValidateRecords` and `LogValidator`, converting to format 2. Differs: a broker drops a
@@ -42,7 +42,7 @@ pub(super) fn to_batch(
     }
 }
 
-/// Looks at the messages themselves, not at what is in wrappers.
+/// Validates the outer messages, not those inside wrappers.
 fn analyze(bytes: Bytes, settings: &TopicSettings) -> Result<MessageSet, Rejected> {
     let mut first = None;
     let (mut count, mut codec) = (0, 0);
@@ -93,7 +93,7 @@ fn refused(error: &SetError) -> Rejected {
         MessageError::Decompress(DecompressError::Feature(_)) => {
             by_log(ErrorCode::UnsupportedCompressionType)
         }
-        // A broker trips over these without an error of its own.
+        // A real broker fails with an unexpected exception.
         MessageError::Codec(_) | MessageError::Decompress(_) => {
             by_log(ErrorCode::UnknownServerError)
         }

@@ -99,7 +99,7 @@ fn sets_of_every_kind_are_written_and_read_back() {
 
 /// Java: LogValidatorTest#testLogAppendTimeNonCompressedV1
 #[test]
-fn a_topic_may_give_them_the_brokers_time() {
+fn a_message_set_may_get_the_log_append_time() {
     let settings = TopicSettings {
         log_append_time: true,
         ..NO_LIMIT
@@ -111,7 +111,7 @@ fn a_topic_may_give_them_the_brokers_time() {
     assert!(records(&log).iter().all(|record| record.timestamp == 5_000));
 }
 
-/// Each message counts on its own, as a set has no size. Java: LogTest#testMessageSizeCheck
+/// Each message is limited by itself, since a set has no size limit. Java: LogTest#testMessageSizeCheck
 #[test]
 fn the_largest_message_is_the_topics_limit_to_the_byte() {
     let sent = set(&two(), LegacyMagic::V1, CompressionType::None);
@@ -129,7 +129,7 @@ fn the_largest_message_is_the_topics_limit_to_the_byte() {
 /// Java: LogValidatorTest#testCompressedV1, #testInvalidInnerMagicVersion,
 /// #testNonCompressedBatchWithoutRecords, LogTest#testCompactedTopicConstraints
 #[test]
-fn what_a_broker_refuses_is_refused_with_its_code() {
+fn invalid_message_sets_are_refused_with_kafkas_codes() {
     let plain = |magic| set(&two(), magic, CompressionType::None);
     let snappy = set(&two(), LegacyMagic::V1, CompressionType::Snappy);
     let v1 = plain(LegacyMagic::V1);
@@ -176,7 +176,7 @@ fn what_a_broker_refuses_is_refused_with_its_code() {
 }
 
 #[test]
-fn a_set_that_is_kept_does_not_keep_what_it_was_read_into() {
+fn a_stored_message_set_does_not_retain_the_read_buffer() {
     let sent = set(&two(), LegacyMagic::V1, CompressionType::None);
     let mut read = vec![0; 256 * 1024];
     read[100..100 + sent.len()].copy_from_slice(&sent);

@@ -1,4 +1,4 @@
-//! What happens in the network, and when.
+//! Event queue of the network: scheduling and processing of events.
 
 mod streams;
 
@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::Bytes;
 
-use super::happening::{Action, Happening, Over, Passes, PeerActions};
 use super::link::{Link, LinkState, PipeEnd};
+use super::link_event::{Action, LinkEvent, Over, Passes, PeerActions};
 use super::{Accept, Answers, ConnectionEnd, Directions, NetworkProfile, SimPeer, micros};
 use crate::clock::{Deadline, Instant};
 use crate::network::poller::Readiness;
@@ -17,37 +17,37 @@ use crate::network::selectable::ConnectionId;
 
 pub(super) type LinkNumber = u64;
 
-/// The longest piece that travels as one.
+/// The largest piece that travels as one.
 const LARGEST_PIECE: usize = 64 * 1024;
 
 struct Listener {
     answers: Answers,
-    /// None while it is being asked.
+    /// `None` during its call.
     accept: Option<Accept>,
     extra_latency: Duration,
 }
 
 #[derive(Debug, Default)]
 struct Client {
-    /// What the next wait tells.
+    /// Events for the next wait.
     events: BTreeMap<ConnectionId, Readiness>,
-    /// Its connections.
+    /// The client's connections.
     ids: BTreeSet<ConnectionId>,
     is_woken: bool,
     waits_until: Option<Deadline>,
-    /// Its last wait had nothing to tell, and time left.
+    /// Its last wait had no events and time left.
     is_parked: bool,
 }
 
 impl Client {
-    /// Whether a thread that waits would come back now.
+    /// Whether a thread in this wait would return now.
     fn is_due(&self, now: Instant) -> bool {
         let waits_until = self.waits_until.unwrap_or(Deadline::At(now));
         self.is_woken || !self.events.is_empty() || waits_until.is_over(now)
     }
 }
 
-/// A question to a server.
+/// A call of a server.
 pub(super) struct PeerCall {
     link: LinkNumber,
     ask: Ask,
@@ -58,7 +58,7 @@ enum Ask {
     Accept(SocketAddr, Accept, Option<Box<dyn SimPeer>>),
     Receive(Box<dyn SimPeer>, Bytes),
     Call(Box<dyn SimPeer>),
-    /// What had come, unless that is lost.
+    /// With the bytes that had arrived; `None` for a reset connection.
     Ended(Box<dyn SimPeer>, Option<Bytes>),
 }
 
@@ -82,13 +82,13 @@ pub(super) struct NetworkWorld {
     profile: NetworkProfile,
     random: fastrand::Rng,
     listeners: BTreeMap<SocketAddr, Listener>,
-    /// By their numbers: those that are there still.
+    /// Present clients by number.
     clients: BTreeMap<usize, Client>,
     last_client: usize,
     links: BTreeMap<LinkNumber, Link>,
     last_link: LinkNumber,
-    /// By time, and of one time in the order in which they were decided.
-    to_come: BTreeMap<(Instant, u64), (LinkNumber, Happening)>,
+    /// Scheduled events by time; those of the same time in the order of scheduling.
+    to_come: BTreeMap<(Instant, u64), (LinkNumber, LinkEvent)>,
     decided: u64,
 }
 
@@ -107,7 +107,7 @@ impl NetworkWorld {
         }
     }
 
-    // What a simulation does.
+    // Interface for simulations.
 
     pub(super) fn listen(&mut self, address: SocketAddr, accept: Accept) {
         let listener = Listener {
@@ -118,7 +118,7 @@ impl NetworkWorld {
         self.listeners.insert(address, listener);
     }
 
-    pub(super) fn nobody_answers_at(&mut self, address: SocketAddr) {
+    pub(super) fn add_unreachable_address(&mut self, address: SocketAddr) {
         let listener = Listener {
             answers: Answers::Never,
             accept: None,
@@ -136,8 +136,8 @@ impl NetworkWorld {
     pub(super) fn cut(&mut self, address: SocketAddr, now: Instant) {
         for number in self.links_to(address) {
             if self.links[&number].state == LinkState::Open {
-                self.after_latency(number, Happening::Breaks, now);
-                self.after_latency(number, Happening::PeerIsTold(Over::Broken), now);
+                self.after_latency(number, LinkEvent::Breaks, now);
+                self.after_latency(number, LinkEvent::PeerIsTold(Over::Broken), now);
             }
         }
     }
@@ -195,7 +195,7 @@ impl NetworkWorld {
             link.is_peer_gone = true;
             link.is_peer_told = true;
             if link.state == LinkState::Open {
-                self.after_latency(number, Happening::Breaks, now);
+                self.after_latency(number, LinkEvent::Breaks, now);
             }
             self.remove_if_over(number);
         }
@@ -226,26 +226,26 @@ impl NetworkWorld {
         self.decided
     }
 
-    fn decide(&mut self, link: LinkNumber, what: Happening, at: Instant) {
+    fn decide(&mut self, link: LinkNumber, what: LinkEvent, at: Instant) {
         self.decided += 1;
         self.to_come.insert((at, self.decided), (link, what));
     }
 
     fn decide_act(&mut self, number: LinkNumber, action: Action, at: Instant) {
         if let Some(link) = self.links.get_mut(&number) {
-            link.acts_to_come += 1;
-            self.decide(number, Happening::PeerActs(action), at);
+            link.pending_actions += 1;
+            self.decide(number, LinkEvent::PeerActs(action), at);
         }
     }
 
-    /// How long the next piece of a connection is on its way.
+    /// Latency of the next piece of a connection.
     fn latency(&mut self, link: LinkNumber) -> Duration {
         let latency = micros(self.random.u64(self.profile.latency_us.clone()));
         let extra = self.links.get(&link).map(|link| link.extra_latency);
         latency + extra.unwrap_or_default()
     }
 
-    fn after_latency(&mut self, link: LinkNumber, what: Happening, now: Instant) {
+    fn after_latency(&mut self, link: LinkNumber, what: LinkEvent, now: Instant) {
         let at = now + self.latency(link);
         self.decide(link, what, at);
     }
@@ -258,7 +258,7 @@ impl NetworkWorld {
         self.last_client
     }
 
-    /// Nobody waits for it any more.
+    /// Removes a client, for which nobody waits any more.
     pub(super) fn remove_poller(&mut self, client: usize) {
         self.clients.remove(&client);
     }
@@ -306,7 +306,7 @@ impl NetworkWorld {
         ends.min().unwrap_or(Deadline::Never)
     }
 
-    /// What a wait tells, and whether it was woken. Not always all that there is.
+    /// Events of a wait, and whether it was woken. Not necessarily all events.
     pub(super) fn take_events(&mut self, client: usize) -> (Vec<(ConnectionId, Readiness)>, bool) {
         self.make_something_up(client);
         let Some(Client {
@@ -368,25 +368,25 @@ impl NetworkWorld {
         }
     }
 
-    // What travels.
+    // Transport.
 
-    /// The last piece that was put on the way gets its time.
+    /// Schedules the arrival of the last piece put in flight.
     fn travel(&mut self, number: LinkNumber, is_up: bool, now: Instant) {
         let latency = self.latency(number);
         let Some(link) = self.links.get_mut(&number) else {
             return;
         };
         let (pipe, what) = if is_up {
-            (&mut link.up, Happening::ReachesPeer)
+            (&mut link.up, LinkEvent::ReachesPeer)
         } else {
-            (&mut link.down, Happening::ReachesClient)
+            (&mut link.down, LinkEvent::ReachesClient)
         };
         let at = (now + latency).max(pipe.last_arrival);
         pipe.last_arrival = at;
         self.decide(number, what, at);
     }
 
-    /// Puts on the way to the client what there is room for.
+    /// Puts queued bytes in flight to the client, as far as they fit.
     fn send_on(&mut self, number: LinkNumber, now: Instant) {
         loop {
             let capacity = self.profile.capacity;
@@ -413,13 +413,13 @@ impl NetworkWorld {
         if link.down.end == PipeEnd::Said && link.down.queued.is_empty() {
             link.down.end = PipeEnd::OnTheWay;
             let at = link.down.last_arrival.max(now);
-            self.decide(number, Happening::EndReachesClient, at);
+            self.decide(number, LinkEvent::EndReachesClient, at);
         }
     }
 
-    // What happens.
+    // Events.
 
-    /// Does what is due, until a server is to be asked.
+    /// Processes due events until a server has to be called.
     pub(super) fn next_call(&mut self, now: Instant) -> Option<PeerCall> {
         while let Some(first) = self.to_come.first_entry() {
             if first.key().0 > now {
@@ -438,7 +438,7 @@ impl NetworkWorld {
         None
     }
 
-    fn happens(&mut self, number: LinkNumber, what: Happening, now: Instant) -> Option<Ask> {
+    fn happens(&mut self, number: LinkNumber, what: LinkEvent, now: Instant) -> Option<Ask> {
         let link = self.links.get_mut(&number)?;
         let passes = what.passes();
         for (pipe, direction) in [(&mut link.up, Passes::Up), (&mut link.down, Passes::Down)] {
@@ -448,18 +448,18 @@ impl NetworkWorld {
             }
         }
         match what {
-            Happening::Established { is_told } => return self.established(number, is_told, now),
-            Happening::Refused => {
+            LinkEvent::Established { is_told } => return self.established(number, is_told, now),
+            LinkEvent::Refused => {
                 link.state = LinkState::Refused;
                 self.tell(number, ALL);
             }
-            Happening::ReachesPeer => {
+            LinkEvent::ReachesPeer => {
                 let piece = link.up.arrive()?;
                 if link.state != LinkState::Open {
                     return None;
                 }
                 if link.is_peer_gone {
-                    self.after_latency(number, Happening::Breaks, now);
+                    self.after_latency(number, LinkEvent::Breaks, now);
                     return None;
                 }
                 if link.peer.as_ref().is_some_and(|peer| !peer.reads()) {
@@ -467,10 +467,10 @@ impl NetworkWorld {
                     return None;
                 }
                 let peer = link.peer.take()?;
-                self.there_is_room(number, now);
+                self.unblock_writer(number, now);
                 return Some(Ask::Receive(peer, piece));
             }
-            Happening::ReachesClient => {
+            LinkEvent::ReachesClient => {
                 let piece = link.down.arrive()?;
                 if link.state != LinkState::Open {
                     return None;
@@ -480,7 +480,7 @@ impl NetworkWorld {
                     self.tell(number, READABLE);
                 }
             }
-            Happening::EndReachesClient => {
+            LinkEvent::EndReachesClient => {
                 if link.state == LinkState::Open {
                     link.down.end = PipeEnd::There;
                     let event = Readiness {
@@ -490,22 +490,22 @@ impl NetworkWorld {
                     self.tell(number, event);
                 }
             }
-            Happening::RoomForClient => self.tell(number, WRITABLE),
-            Happening::PeerActs(action) => {
-                link.acts_to_come -= 1;
+            LinkEvent::RoomForClient => self.tell(number, WRITABLE),
+            LinkEvent::PeerActs(action) => {
+                link.pending_actions -= 1;
                 if matches!(action, Action::Call) {
                     return Some(Ask::Call(link.peer.take()?));
                 }
                 self.peer_acts(number, action, now);
             }
-            Happening::Breaks => {
+            LinkEvent::Breaks => {
                 link.state = LinkState::Broken;
                 if self.random.bool() {
                     link.down.arrived.clear();
                 }
                 self.tell(number, ALL);
             }
-            Happening::PeerIsTold(over) => {
+            LinkEvent::PeerIsTold(over) => {
                 link.is_peer_gone = true;
                 let was_told = std::mem::replace(&mut link.is_peer_told, true);
                 if let Some(peer) = link.peer.take_if(|_| !was_told) {
@@ -519,7 +519,7 @@ impl NetworkWorld {
         None
     }
 
-    /// A connection reaches the server.
+    /// A connection attempt reaches the server.
     fn established(&mut self, number: LinkNumber, is_told: bool, now: Instant) -> Option<Ask> {
         let link = self.links.get_mut(&number)?;
         if link.is_client_gone && !is_told {
@@ -530,15 +530,15 @@ impl NetworkWorld {
         match listener.as_ref().map(|listener| listener.answers) {
             Some(Answers::Accepts) => {}
             Some(Answers::Never) if !is_told => {
-                link.never_hears(Happening::Established { is_told });
+                link.hold_at_missing_host(LinkEvent::Established { is_told });
                 return None;
             }
             _ if is_told => {
-                self.decide(number, Happening::Breaks, now);
+                self.decide(number, LinkEvent::Breaks, now);
                 return None;
             }
             _ => {
-                self.decide(number, Happening::Refused, now);
+                self.decide(number, LinkEvent::Refused, now);
                 return None;
             }
         }
@@ -550,17 +550,17 @@ impl NetworkWorld {
         Some(Ask::Accept(address, accept, None))
     }
 
-    /// The server has read: a client that waits for room hears of it.
-    fn there_is_room(&mut self, number: LinkNumber, now: Instant) {
+    /// Tells a blocked client, after a latency, that the server has read.
+    fn unblock_writer(&mut self, number: LinkNumber, now: Instant) {
         let Some(link) = self.links.get_mut(&number) else {
             return;
         };
         if std::mem::take(&mut link.up.is_writer_blocked) {
-            self.after_latency(number, Happening::RoomForClient, now);
+            self.after_latency(number, LinkEvent::RoomForClient, now);
         }
     }
 
-    /// Lets go of a connection that both ends know to be over.
+    /// Removes a connection once both ends know that it is over.
     fn remove_if_over(&mut self, number: LinkNumber) {
         let link = self.links.get(&number);
         if link.is_some_and(|it| it.is_client_gone && it.is_peer_told && it.peer.is_none()) {
@@ -584,14 +584,14 @@ impl NetworkWorld {
             }
             Action::Reset => {
                 link.is_peer_gone = true;
-                self.after_latency(number, Happening::Breaks, now);
+                self.after_latency(number, LinkEvent::Breaks, now);
             }
         }
         self.send_on(number, now);
     }
 
-    /// The server has answered: what it wants to be done is decided. It may have to be asked again at once.
-    pub(super) fn take_back(&mut self, call: PeerCall, now: Instant) -> Option<PeerCall> {
+    /// Takes a server back after its call, and schedules its actions. Returns another call if one is needed at once.
+    pub(super) fn take_peer_back(&mut self, call: PeerCall, now: Instant) -> Option<PeerCall> {
         let number = call.link;
         let peer = match call.ask {
             Ask::Accept(address, accept, peer) => {
@@ -608,8 +608,8 @@ impl NetworkWorld {
             let link = self.links.get_mut(&number)?;
             let at = (now + delay).max(link.peer_busy_until);
             link.peer_busy_until = at;
-            // Most answers come at once: one event less for each.
-            if at <= now && link.acts_to_come == 0 && !matches!(action, Action::Call) {
+            // Most responses are sent without delay: performing them directly saves an event each.
+            if at <= now && link.pending_actions == 0 && !matches!(action, Action::Call) {
                 self.peer_acts(number, action, now);
             } else {
                 self.decide_act(number, action, at);
@@ -623,13 +623,13 @@ impl NetworkWorld {
         })
     }
 
-    /// A server that reads again gets what came meanwhile.
+    /// Passes waiting bytes to a server that reads again.
     fn read_on(&mut self, number: LinkNumber, now: Instant) -> Option<Ask> {
         let link = self.links.get_mut(&number)?;
         let has_some = !link.up.arrived.is_empty() && !link.is_peer_gone;
         let peer = link.peer.take_if(|peer| has_some && peer.reads())?;
         let bytes = link.up.arrived.split().freeze();
-        self.there_is_room(number, now);
+        self.unblock_writer(number, now);
         Some(Ask::Receive(peer, bytes))
     }
 }

@@ -1,4 +1,4 @@
-//! What clients do with their ends of connections.
+//! Operations of clients on their streams.
 
 use std::io::{self, IoSlice};
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::super::link::{Link, LinkState, PipeEnd};
 use super::super::{Answers, micros};
-use super::{Happening, LinkNumber, NetworkWorld, Over};
+use super::{LinkEvent, LinkNumber, NetworkWorld, Over};
 use crate::clock::Instant;
 use crate::network::poller::Received;
 use crate::network::selectable::ConnectionId;
@@ -38,11 +38,11 @@ impl NetworkWorld {
         match answers {
             Answers::Accepts if is_told => {
                 link.state = LinkState::Open;
-                self.decide(number, Happening::Established { is_told }, now);
+                self.decide(number, LinkEvent::Established { is_told }, now);
             }
-            Answers::Accepts => self.decide(number, Happening::Established { is_told }, at),
-            Answers::Refuses => self.decide(number, Happening::Refused, at),
-            Answers::Never => link.never_hears(Happening::Established { is_told }),
+            Answers::Accepts => self.decide(number, LinkEvent::Established { is_told }, at),
+            Answers::Refuses => self.decide(number, LinkEvent::Refused, at),
+            Answers::Never => link.hold_at_missing_host(LinkEvent::Established { is_told }),
         }
         if let Some(client) = self.clients.get_mut(&poller) {
             client.ids.insert(id);
@@ -144,12 +144,12 @@ impl NetworkWorld {
             client.ids.remove(&id);
         }
         if matches!(link.state, LinkState::Connecting | LinkState::Refused) {
-            // No server knows of it, nor ever will.
+            // The server does not know of it and never will.
             self.links.remove(&number);
             return;
         }
-        // After all that is on the way.
+        // After everything in flight.
         let at = link.up.last_arrival.max(now) + micros(1);
-        self.decide(number, Happening::PeerIsTold(Over::Closed), at);
+        self.decide(number, LinkEvent::PeerIsTold(Over::Closed), at);
     }
 }

@@ -1,4 +1,4 @@
-//! Who coordinates, and who does not.
+//! Finding coordinators, moving them, and coordinators that are down, loading or hung.
 
 use super::*;
 use crate::protocol::{Coordinator, CoordinatorType, FindCoordinatorRequest};
@@ -35,7 +35,7 @@ fn copied(copies: usize) -> Broker {
     Broker::with(with_options(options, 3))
 }
 
-/// Has a transaction that goes on, coordinated by node 0.
+/// A transaction in progress, coordinated by node 0.
 fn with_ongoing(copies: usize) -> (Broker, ProducerIdAndEpoch) {
     let mut it = copied(copies);
     let id = Arc::from(ID);
@@ -79,7 +79,7 @@ fn several_coordinators_are_found_at_once_from_version_4_on() {
 }
 
 #[test]
-fn of_a_type_that_there_is_not_no_coordinator_is_found() {
+fn there_is_no_coordinator_of_an_unknown_type() {
     let mut it = copied(1);
     let found = find(&mut it, 0, CoordinatorType(7), &["some"], 4);
     assert_eq!(
@@ -89,7 +89,7 @@ fn of_a_type_that_there_is_not_no_coordinator_is_found() {
 }
 
 #[test]
-fn a_coordinator_that_moved_keeps_what_it_knows_and_the_old_one_sends_away() {
+fn a_moved_coordinator_keeps_its_state_and_the_old_one_answers_not_coordinator() {
     let (mut it, producer) = with_ongoing(1);
     let id = Arc::from(ID);
     it.cluster.move_coordinator(KIND, &id, 1).unwrap();
@@ -108,7 +108,7 @@ fn a_coordinator_that_moved_keeps_what_it_knows_and_the_old_one_sends_away() {
 }
 
 #[test]
-fn a_coordinator_that_took_over_loads_first() {
+fn a_new_coordinator_loads_first() {
     let (mut it, producer) = with_ongoing(1);
     it.cluster.transactions_mut().coordinators.load_time = Duration::from_millis(10);
     let id = Arc::from(ID);
@@ -120,7 +120,7 @@ fn a_coordinator_that_took_over_loads_first() {
 }
 
 #[test]
-fn without_copies_nobody_takes_over_from_a_coordinator_that_is_down() {
+fn without_replicas_nobody_replaces_a_coordinator_that_is_down() {
     let mut it = copied(1);
     let first = it.cluster.coordinator(KIND, &ID.into()).unwrap();
     let found = |it: &mut Broker| {
@@ -136,7 +136,7 @@ fn without_copies_nobody_takes_over_from_a_coordinator_that_is_down() {
 }
 
 #[test]
-fn with_copies_another_node_takes_over_from_a_coordinator_that_is_down() {
+fn with_replicas_another_node_replaces_a_coordinator_that_is_down() {
     let (mut it, producer) = with_ongoing(3);
     it.cluster.node_down(0);
     let found = find(&mut it, 2, CoordinatorType::TRANSACTION, &[ID], 4);
@@ -146,7 +146,7 @@ fn with_copies_another_node_takes_over_from_a_coordinator_that_is_down() {
 }
 
 #[test]
-fn a_coordinator_that_hangs_neither_writes_markers_nor_ends_what_takes_too_long() {
+fn a_hung_coordinator_neither_writes_markers_nor_aborts_on_time_out() {
     let (mut it, producer) = with_ongoing(1);
     it.options().marker_delay = Duration::from_millis(5);
     it.cluster.hang(0);

@@ -1,4 +1,4 @@
-//! What is refused, by which error in which version, and what rules make of it.
+//! Errors of transactional requests by version, and effects of rules on these requests.
 
 use super::*;
 use crate::testing::script::{AndThen, Api, Rule};
@@ -13,7 +13,7 @@ fn added(answer: Response) -> Vec<ErrorCode> {
 /// Java: KafkaApisTest#shouldReplaceProducerFencedWithInvalidProducerEpochInAddPartitionToTxnWithOlderClient,
 /// #shouldReplaceProducerFencedWithInvalidProducerEpochInEndTxnWithOlderClient
 #[test]
-fn old_clients_are_told_of_an_invalid_epoch_instead_of_fencing() {
+fn old_clients_get_an_invalid_epoch_error_instead_of_fencing() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     let fenced = bumped(producer);
@@ -42,7 +42,7 @@ fn old_clients_are_told_of_an_invalid_epoch_instead_of_fencing() {
 
 /// Java: KafkaApisTest#testAddPartitionsToTxnWithInvalidPartition
 #[test]
-fn one_partition_that_cannot_be_added_leaves_the_others_out() {
+fn one_partition_that_cannot_be_added_fails_the_others() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     let topics: &[(&str, &[i32])] = &[("t", &[0, 5]), ("none", &[0]), ("__consumer_offsets", &[0])];
@@ -58,7 +58,7 @@ fn one_partition_that_cannot_be_added_leaves_the_others_out() {
 }
 
 #[test]
-fn an_id_that_nobody_was_initialized_with_has_no_transaction() {
+fn an_uninitialized_transactional_id_has_no_transaction() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     for (name, expected) in [
@@ -81,7 +81,7 @@ fn an_id_that_nobody_was_initialized_with_has_no_transaction() {
 
 /// Java: TransactionCoordinatorTest#shouldReturnInvalidRequestWhenTransactionalIdIsEmpty
 #[test]
-fn an_empty_transactional_id_and_a_transaction_that_may_take_too_long_are_refused() {
+fn an_empty_transactional_id_and_a_too_long_time_out_are_refused() {
     let mut it = Broker::new();
     it.options().max_timeout = Duration::from_secs(5);
     let mut ask = |name: &str, timeout| {
@@ -104,7 +104,7 @@ fn an_empty_transactional_id_and_a_transaction_that_may_take_too_long_are_refuse
 }
 
 #[test]
-fn a_rule_for_one_partition_leaves_the_others_out_unless_it_comes_afterwards() {
+fn a_rule_for_one_partition_fails_the_others_unless_it_applies_afterwards() {
     for (after, other, state) in [
         (
             false,
@@ -128,7 +128,7 @@ fn a_rule_for_one_partition_leaves_the_others_out_unless_it_comes_afterwards() {
 }
 
 #[test]
-fn a_transaction_ends_although_its_end_is_answered_by_an_error_or_not_at_all() {
+fn a_transaction_ends_even_if_the_response_is_an_error_or_lost() {
     let error = ErrorCode::NotCoordinator;
     let on = || Rule::on(Api::EndTxn).times(1);
     for (rule, ends) in [
@@ -146,13 +146,13 @@ fn a_transaction_ends_although_its_end_is_answered_by_an_error_or_not_at_all() {
         let plan = it.cluster.handle(0, &frame.to_payload(), NOW);
         let is_complete = it.state() == TransactionState::CompleteCommit;
         assert_eq!(is_complete, ends, "{plan:?}");
-        // The second try finds out.
+        // The retry succeeds: the transaction has ended.
         assert_eq!(it.end(producer, true), ErrorCode::NoError);
     }
 }
 
 #[test]
-fn rules_are_about_each_request_of_a_transaction() {
+fn rules_apply_to_each_transactional_request() {
     for (api, request, version) in [
         (
             Api::InitProducerId,

@@ -1,10 +1,10 @@
-//! When and where markers are written.
+//! When and where transaction markers are written.
 
 use super::*;
 use crate::record::format::ATTRIBUTES_OFFSET;
 
 #[test]
-fn markers_that_are_held_back_hold_up_the_next_transaction() {
+fn delayed_markers_delay_the_next_transaction() {
     let mut it = Broker::new();
     it.options().marker_delay = Duration::from_millis(20);
     let producer = it.init().unwrap();
@@ -31,7 +31,7 @@ fn markers_wait_for_the_leader_of_their_partition() {
     cluster
         .create_topic("u", 1, TopicSettings::DEFAULT)
         .unwrap();
-    // Leaders go around: "u" has the first node, "t" the second and then the first.
+    // Leaders are assigned round-robin: "u" gets the first node, "t" the second and then the first.
     let mut it = Broker::with(cluster);
     let id = Arc::from(ID);
     let kind = CoordinatorKind::Transaction;
@@ -58,7 +58,7 @@ fn markers_wait_for_the_leader_of_their_partition() {
     assert_eq!(it.state(), TransactionState::CompleteCommit);
 }
 
-/// A marker is for coordinators to write.
+/// Only coordinators write markers.
 #[test]
 fn a_producer_may_not_write_a_marker() {
     let mut it = Broker::new();
@@ -72,7 +72,7 @@ fn a_producer_may_not_write_a_marker() {
 }
 
 #[test]
-fn logs_that_lose_their_end_know_the_transactions_that_are_left() {
+fn a_truncated_log_keeps_its_remaining_transactions() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     for (sequence, committed) in [(0, false), (1, false)] {

@@ -1,4 +1,4 @@
-//! Transactions, over bytes.
+//! Transactions over bytes, as clients send them.
 
 mod coordinators;
 mod errors;
@@ -19,10 +19,10 @@ use crate::testing::transaction::TransactionState;
 use crate::types::ProducerIdAndEpoch;
 
 const ID: &str = "id";
-/// What `init` asks for.
+/// The transaction time-out that `init` requests.
 const TIMEOUT: Duration = Duration::from_secs(60);
 
-/// A cluster of one node, and the time on it.
+/// A cluster of one node, with its clock.
 struct Broker {
     cluster: SimCluster,
     now: Timestamp,
@@ -96,7 +96,7 @@ impl Broker {
         }
     }
 
-    /// Writes one record to partition `index`.
+    /// Writes one record to this partition.
     fn write(&mut self, producer: ProducerIdAndEpoch, index: i32, sequence: i32) -> ErrorCode {
         let batch = transactional(producer, sequence);
         self.write_batch(Some(ID), index, batch).error
@@ -125,7 +125,7 @@ impl Broker {
         &self.cluster.partition("t", index).unwrap().log
     }
 
-    /// Offsets as both kinds of consumers see them.
+    /// Offsets visible to `read_uncommitted` and to `read_committed` consumers.
     fn seen(&mut self, index: i32) -> (Vec<i64>, Vec<i64>) {
         self.cluster.pass_time(self.now);
         let log = self.log(index);
@@ -191,7 +191,7 @@ fn bumped(producer: ProducerIdAndEpoch) -> ProducerIdAndEpoch {
 }
 
 #[test]
-fn a_transaction_that_is_committed_is_seen_as_a_whole_after_its_markers() {
+fn a_committed_transaction_is_visible_as_a_whole_after_its_markers() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     assert_eq!(it.state(), TransactionState::Empty);
@@ -220,7 +220,7 @@ fn a_transaction_that_is_committed_is_seen_as_a_whole_after_its_markers() {
 }
 
 #[test]
-fn a_transaction_that_is_aborted_is_seen_by_nobody_who_reads_what_is_committed() {
+fn an_aborted_transaction_is_invisible_to_read_committed() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     for (sequence, committed) in [(0, false), (1, true), (2, false)] {
@@ -237,7 +237,7 @@ fn a_transaction_that_is_aborted_is_seen_by_nobody_who_reads_what_is_committed()
 }
 
 #[test]
-fn what_comes_behind_an_open_transaction_waits_for_it() {
+fn records_after_an_open_transaction_wait_for_its_end() {
     let mut it = Broker::new();
     let first = it.init().unwrap();
     it.add(first, &[0]);
@@ -261,7 +261,7 @@ fn what_comes_behind_an_open_transaction_waits_for_it() {
 }
 
 #[test]
-fn the_next_producer_of_an_id_aborts_the_transaction_of_the_last_and_fences_it() {
+fn the_next_producer_of_an_id_aborts_the_open_transaction_and_fences_its_producer() {
     let mut it = Broker::new();
     let old = it.init().unwrap();
     it.add(old, &[0]);
@@ -285,7 +285,7 @@ fn the_next_producer_of_an_id_aborts_the_transaction_of_the_last_and_fences_it()
 }
 
 #[test]
-fn a_transaction_is_aborted_after_its_time_and_its_producer_is_fenced() {
+fn a_transaction_that_times_out_is_aborted_and_its_producer_fenced() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     it.wait(TIMEOUT * 2);
@@ -302,7 +302,7 @@ fn a_transaction_is_aborted_after_its_time_and_its_producer_is_fenced() {
 }
 
 #[test]
-fn a_producer_raises_its_epoch_itself_and_begins_anew() {
+fn a_producer_bumps_its_epoch_and_starts_again_at_sequence_0() {
     let mut it = Broker::new();
     let first = it.init().unwrap();
     it.add(first, &[0]);
@@ -318,7 +318,7 @@ fn a_producer_raises_its_epoch_itself_and_begins_anew() {
 }
 
 #[test]
-fn a_producer_writes_nothing_outside_of_its_transaction() {
+fn a_transactional_producer_cannot_write_outside_a_transaction() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     it.add(producer, &[0]);
@@ -332,7 +332,7 @@ fn a_producer_writes_nothing_outside_of_its_transaction() {
 }
 
 #[test]
-fn a_partition_that_was_not_added_is_written_to_unless_brokers_verify() {
+fn a_batch_for_a_partition_not_added_is_refused_only_by_verifying_brokers() {
     for verify in [false, true] {
         let mut it = Broker::new();
         it.options().verify = verify;
@@ -345,7 +345,7 @@ fn a_partition_that_was_not_added_is_written_to_unless_brokers_verify() {
         };
         assert_eq!(it.write(producer, 1, 0), expected);
         assert_eq!(it.write(producer, 0, 0), ErrorCode::NoError);
-        // Once begun, it is not asked again.
+        // Only the first batch of a transaction is verified.
         assert_eq!(it.write(producer, 0, 1), ErrorCode::NoError);
         it.end(producer, true);
         assert_eq!(it.write(producer, 0, 2), expected);

@@ -1,4 +1,4 @@
-//! Offsets of consumer groups.
+//! Offsets of consumer groups in transactions.
 
 use super::*;
 use crate::testing::sim::groups::Membership;
@@ -56,7 +56,7 @@ fn commit(
     }
 }
 
-/// The offset that the group has committed of a partition.
+/// The offset that the group has committed for a partition.
 fn committed(it: &mut Broker, index: i32) -> Option<i64> {
     it.cluster.pass_time(it.now);
     let offsets = it.cluster.transactions().groups.committed(GROUP);
@@ -84,7 +84,7 @@ fn offsets_are_committed_with_their_transaction_in_every_version() {
 }
 
 #[test]
-fn each_partition_of_a_commit_has_its_own_fate() {
+fn each_partition_of_an_offset_commit_has_its_own_result() {
     let mut it = Broker::new();
     let producer = it.init().unwrap();
     add_offsets(&mut it, producer, 3);
@@ -130,7 +130,7 @@ fn offsets_of_a_group_that_was_not_added_stay_pending_unless_brokers_verify() {
 }
 
 #[test]
-fn a_producer_that_was_fenced_commits_no_offsets() {
+fn a_fenced_producer_commits_no_offsets() {
     let mut it = Broker::new();
     let old = it.init().unwrap();
     add_offsets(&mut it, old, 3);
@@ -152,7 +152,7 @@ fn a_producer_that_was_fenced_commits_no_offsets() {
 }
 
 #[test]
-fn only_members_of_a_group_commit_its_offsets_where_they_say_who_they_are() {
+fn only_members_of_a_group_commit_its_offsets_if_members_are_configured() {
     let mut it = Broker::new();
     let members = Membership {
         generation: 2,

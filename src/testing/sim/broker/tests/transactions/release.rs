@@ -1,10 +1,10 @@
-//! Brokers of old releases.
+//! Transactions with brokers of old releases.
 
 use super::*;
 
-/// Each as its own source lists them.
+/// Versions by release, as in the source code of each.
 #[test]
-fn a_release_speaks_the_versions_that_it_did() {
+fn a_release_supports_its_original_versions() {
     let newest = |release: KafkaRelease| {
         [
             ApiKey::FindCoordinator,
@@ -48,7 +48,7 @@ fn the_first_release_with_transactions_commits_and_aborts() {
     assert!(matches!(answer, Answer::Close));
 }
 
-/// As brokers do with requests that they do not know.
+/// As brokers do with any request that they do not know.
 #[test]
 fn releases_without_transactions_close_the_connection() {
     let mut it = Broker::of(KafkaRelease::V0_10_2);

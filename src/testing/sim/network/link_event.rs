@@ -1,4 +1,4 @@
-//! What is to come, and what servers may do.
+//! Scheduled events of the network, and actions of servers.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use bytes::Bytes;
 #[cfg(doc)]
 use super::SimPeer;
 
-/// What a server does about what has come.
+/// Actions that a server requests when it is called.
 #[derive(Debug, Default)]
 pub(crate) struct PeerActions {
     pub(super) actions: Vec<(Duration, Action)>,
@@ -22,59 +22,59 @@ pub(super) enum Action {
 }
 
 impl PeerActions {
-    /// Sends this, so much later. What is said after it comes after it.
+    /// Sends bytes after a delay. Later actions come after it.
     pub(crate) fn send(&mut self, bytes: Bytes, delay: Duration) {
         self.actions.push((delay, Action::Send(bytes)));
     }
 
-    /// Closes the connection when all has been sent.
+    /// Closes the connection after a delay, once all bytes are sent.
     pub(crate) fn close(&mut self, delay: Duration) {
         self.actions.push((delay, Action::Close));
     }
 
-    /// [`called`](SimPeer::called) so much later, and after all that is said before it.
+    /// Requests a call of [`called`](SimPeer::called) after a delay and after the actions before.
     pub(crate) fn call(&mut self, delay: Duration) {
         self.actions.push((delay, Action::Call));
     }
 
-    /// Ends the connection at once.
+    /// Resets the connection after a delay, whether or not all bytes are sent.
     pub(crate) fn reset(&mut self, delay: Duration) {
         self.actions.push((delay, Action::Reset));
     }
 }
 
-/// Something that happens to a connection.
+/// An event of a connection.
 #[derive(Debug)]
-pub(super) enum Happening {
-    /// A connection stands.
+pub(super) enum LinkEvent {
+    /// The connection attempt reaches the server. With `is_told` the client takes it for established already.
     Established {
         is_told: bool,
     },
-    /// The server says no.
+    /// The connection is refused.
     Refused,
-    /// The first piece on the way to the server is there, and the server reads it.
+    /// The first piece in flight reaches the server, which reads it.
     ReachesPeer,
-    /// The first piece on the way to the client is there.
+    /// The first piece in flight reaches the client.
     ReachesClient,
-    /// The client finds that the server sends no more.
+    /// The end of the server's stream reaches the client.
     EndReachesClient,
-    /// There is room again for a client that had to wait.
+    /// A blocked client can write again.
     RoomForClient,
     PeerActs(Action),
-    /// The connection breaks for the client.
+    /// The client finds the connection reset.
     Breaks,
-    /// The server finds that the connection is over.
+    /// The server finds the connection closed or reset.
     PeerIsTold(Over),
 }
 
-/// Why a connection is over for its server.
+/// How a connection ended for its server.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Over {
     Closed,
     Broken,
 }
 
-/// Between which ends something passes.
+/// The direction of an event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passes {
     Up,
@@ -83,11 +83,11 @@ pub(super) enum Passes {
     Nowhere,
 }
 
-impl Happening {
-    /// Where silence holds it back.
+impl LinkEvent {
+    /// The direction in which a silence holds this event back.
     pub(super) fn passes(&self) -> Passes {
         match self {
-            // One that the client takes for established has only its server to reach.
+            // A connection that the client takes for established has only the server to reach.
             Self::Established { is_told: true } | Self::ReachesPeer | Self::PeerIsTold(_) => {
                 Passes::Up
             }
