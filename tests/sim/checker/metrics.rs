@@ -156,7 +156,7 @@ impl Totals {
     ) -> RangeInclusive<u64> {
         let Refused { counted, perhaps } = self.refused.get(&producer).copied().unwrap_or_default();
         let own = facts.producers.get(producer);
-        // An abort, a close by force, and the end of an id that was fatal give up records that have not failed by themselves.
+        // An abort, a forced close, and the fatal end of an id give up records that have not failed by themselves.
         let gives_up = own.is_some_and(|it| it.closing.is_some() || it.settings.idempotent)
             || self.transactional.contains(&producer);
         let failed = if gives_up { 0 } else { counts.records_failed };
