@@ -67,8 +67,8 @@ pub(crate) const NO_SEQUENCE: i32 = -1;
 /// Leader epoch as producers write it; the broker replaces it.
 pub(crate) const NO_PARTITION_LEADER_EPOCH: i32 = -1;
 
-/// Attributes of a batch: the codec in the low three bits, then one bit each for the timestamp type (create time or log
-/// append time), transactional, and control batch.
+/// Attributes of a batch: the codec in the low three bits, then one bit each for the timestamp type (create time or
+/// log append time), transactional, and control batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Attributes(i16);
 
