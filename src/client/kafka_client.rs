@@ -27,7 +27,7 @@ pub(crate) struct ClientRequest<T> {
 pub(crate) enum Outcome {
     /// The broker answered.
     Response(Response),
-    /// No response is expected (acks=0), and every byte was written to the socket.
+    /// Fire and forget (acks=0): no response is expected, and every byte was written to the socket.
     Sent,
     /// The connection closed, or the request timed out.
     Disconnected {

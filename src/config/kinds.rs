@@ -6,7 +6,7 @@ use std::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Acks {
-    /// The broker sends no response (`0`).
+    /// Fire and forget: the broker sends no response (`0`).
     None,
     /// The leader has written it (`1`).
     Leader,

@@ -156,7 +156,7 @@ pub enum ProduceErrorKind {
     /// `max.block.ms` passed, and brokers responded meanwhile that the topic, or the record's partition of it, does not
     /// exist. It may be created later.
     UnknownTopicOrPartition,
-    /// `max.block.ms` passed before memory for the record was free (`buffer.memory`).
+    /// Buffer exhausted: `max.block.ms` passed before memory for the record was free (`buffer.memory`).
     BufferExhausted,
     /// The record is larger than a limit in the configuration.
     RecordTooLarge {

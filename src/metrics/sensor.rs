@@ -1,4 +1,4 @@
-//! Sensor: ring buffer of time-window samples, and cumulative totals.
+//! Sensor: rates, moving averages and maxima from a ring buffer of time-window samples, and cumulative totals.
 
 use std::time::Duration;
 
@@ -108,7 +108,8 @@ impl Sensor {
         &mut self.samples[self.current]
     }
 
-    /// Computes a statistic. Not for gauges, which no sensor records.
+    /// Computes a statistic: rates, averages and maxima over the sliding window of the samples kept. Not for
+    /// gauges, which no sensor records.
     pub(crate) fn measure(&mut self, stat: Stat, windows: Windows, now: Instant) -> f64 {
         if stat.is_counter() {
             return match stat {

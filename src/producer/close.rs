@@ -1,4 +1,4 @@
-//! `close` as a state machine: graceful shutdown with a timeout, then forced shutdown.
+//! `close` as a state machine: a graceful close (shutdown) with a timeout, then a forced close.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::clock::Deadline;
 use crate::error::{CloseError, Misuse};
 use crate::planted::planted;
 
-/// Grace period after a forced shutdown: the sender may be inside a callback.
+/// Grace period of a forced close: the sender may be inside a callback.
 const FORCED_GRACE: Duration = Duration::from_secs(10);
 
 /// Closes the plug-ins at the end of a close.
@@ -36,9 +36,9 @@ pub(crate) struct Close<'p> {
 enum Phase {
     /// Not started.
     ToBegin,
-    /// Graceful: the sender sends what is queued, then ends.
+    /// Graceful close: the sender sends what is queued, then ends.
     Finishing(Stopwatch),
-    /// Forced: the sender aborts queued batches and ends.
+    /// Forced close: the sender aborts queued batches and ends.
     Forced(Stopwatch),
 }
 

@@ -5,7 +5,7 @@
 //! | base offset | 0 | 8 |
 //! | length of the rest | 8 | 4 |
 //! | partition leader epoch | 12 | 4 |
-//! | magic | 16 | 1 |
+//! | magic byte: version of the format | 16 | 1 |
 //! | CRC-32C of the rest | 17 | 4 |
 //! | attributes | 21 | 2 |
 //! | last offset delta | 23 | 4 |
@@ -20,7 +20,7 @@
 //! The first three fields and the magic are not covered by the checksum: a broker sets base offset and leader epoch
 //! without recomputing it.
 
-/// Magic of record batches, the format since Kafka 0.11.
+/// Magic byte of record batches, the format since Kafka 0.11.
 pub(crate) const MAGIC_V2: i8 = 2;
 
 /// Bytes that the length field does not count: the base offset and the length field.
@@ -67,8 +67,8 @@ pub(crate) const NO_SEQUENCE: i32 = -1;
 /// Leader epoch as producers write it; the broker replaces it.
 pub(crate) const NO_PARTITION_LEADER_EPOCH: i32 = -1;
 
-/// Attributes of a batch: the codec in the low three bits, then one bit each for log append time, transactional, and
-/// control batch.
+/// Attributes of a batch: the codec in the low three bits, then one bit each for the timestamp type (create time or
+/// log append time), transactional, and control batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) struct Attributes(i16);
 

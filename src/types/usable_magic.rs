@@ -1,8 +1,8 @@
-//! The newest record format (magic) that all connected brokers accept.
+//! Magic byte: the newest record format that all connected brokers accept.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 
-/// Version of the record format, as written in each batch.
+/// Magic byte: the version of the record format, as written in each batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Magic {
     /// Message set of Kafka before 0.10: no timestamps.

@@ -338,8 +338,8 @@ fn expected_of(group: Group) -> &'static [&'static str] {
             "the log is truncated",
             "a topic goes",
             "a topic that was made again is written to",
-            "a producer is closed in peace",
-            "a producer is closed by force",
+            "a producer is closed gracefully",
+            "a producer is closed by a forced close",
             "a producer is dropped open",
             "a record offered after the healing is acknowledged",
             "a handshake of TLS 1.2",
@@ -683,14 +683,14 @@ impl Tallies {
     fn call_ends(&mut self, name: &'static str, returned: &Returned) {
         match returned {
             Returned::Ok if name.starts_with("Close") => {
-                self.state("a producer is closed in peace");
+                self.state("a producer is closed gracefully");
             }
             Returned::Ok => {}
             Returned::Error { kind, .. } => {
                 let name = name.split(' ').next().unwrap_or(name);
                 let kind = kind_of(kind);
                 if (name, kind) == ("Close", "Undelivered") {
-                    self.state("a producer is closed by force");
+                    self.state("a producer is closed by a forced close");
                 }
                 // The failure of a record is counted with the record, not with the call that reads it.
                 let is_of_record = matches!(name, "Get" | "Await");

@@ -1,5 +1,5 @@
-//! Connection states: per node the state machine, the reconnect back-off, the setup timeout, the throttle time, and the
-//! resolved addresses. Does no I/O: the network client reports events, and asks what to do next.
+//! Connection states: per node the state machine, the reconnect back-off, the connection setup timeout, the
+//! throttle time, and the resolved addresses. Does no I/O: the network client reports events, and asks what to do next.
 
 mod addresses;
 
@@ -63,7 +63,7 @@ impl ConnectionState {
         )
     }
 
-    /// Between disconnected and ready, or re-authenticating: the setup timeout runs.
+    /// Between disconnected and ready, or re-authenticating: the connection setup timeout runs.
     fn is_preparing(&self) -> bool {
         matches!(
             self,
@@ -115,6 +115,7 @@ struct NodeConnection {
     reconnect_backoff: Duration,
     /// Attempts since the node was last ready that ended before it was: exponent of the setup timeout.
     setup_failures: u32,
+    /// Connection setup timeout of the current or next attempt, with back-off and jitter.
     setup_timeout: Duration,
     /// When the current stage of the setup began: the setup timeout counts from here.
     setup_since: Instant,
@@ -126,7 +127,7 @@ struct NodeConnection {
     is_warned_of: bool,
 }
 
-/// Reconnect back-off and setup timeout, each with its maximum.
+/// Reconnect back-off and connection setup timeout (`socket.connection.setup.timeout.ms`), each with its maximum.
 #[derive(Debug, Clone)]
 pub(crate) struct ConnectionTimeouts {
     pub(crate) reconnect_backoff: Duration,
@@ -489,7 +490,7 @@ impl ClusterConnectionStates {
         self.nodes.get(&id).map(|node| node.last_attempt)
     }
 
-    /// The setup timeout of the current or next attempt, for each of its stages.
+    /// The connection setup timeout of the current or next attempt, for each of its stages.
     pub(crate) fn setup_timeout(&self, id: NodeId) -> Option<Duration> {
         self.nodes.get(&id).map(|node| node.setup_timeout)
     }
@@ -503,7 +504,7 @@ impl ClusterConnectionStates {
             .unwrap_or(Deadline::Never)
     }
 
-    /// A node whose setup has timed out, if there is one.
+    /// A node whose connection setup timeout has expired, if there is one.
     pub(crate) fn timed_out_setup(&self, now: Instant) -> Option<NodeId> {
         self.preparing
             .iter()

@@ -16,7 +16,8 @@ pub(crate) struct InFlightRequest<P> {
     pub(crate) version: i16,
     /// When it was sent.
     pub(crate) created: Instant,
-    /// When it times out. Extended by the throttle time, during which the broker does not answer (KAFKA-16083).
+    /// When the request timeout expires. Extended by the throttle time, during which the broker does not answer
+    /// (KAFKA-16083).
     pub(crate) deadline: Deadline,
     pub(crate) expects_response: bool,
     /// Size of its frame, with the length prefix.
@@ -171,7 +172,7 @@ impl<P> InFlightRequests<P> {
         self.earliest
     }
 
-    /// A node with a request that has timed out, if there is one.
+    /// A node with a request whose request timeout has expired, if there is one.
     pub(crate) fn timed_out_node(&mut self, now: Instant) -> Option<NodeId> {
         if !self.earliest.is_over(now) {
             return None;

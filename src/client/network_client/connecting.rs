@@ -257,7 +257,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Closes the connections whose setup timed out: connecting, authentication, or the ApiVersions response.
+    /// Connection setup timeout: closes the connections whose setup took too long (connecting, authentication, or the
+    /// `ApiVersions` response).
     pub(super) fn handle_timed_out_connections(&mut self, now: Instant) {
         // Ends because closing a connection takes its node out of the set that is searched.
         while let Some(id) = self.states.timed_out_setup(now) {
@@ -282,7 +283,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         }
     }
 
-    /// Closes the connections with a request that timed out.
+    /// Request timeout: closes the connections with a request that was not answered in time.
     pub(super) fn handle_timed_out_requests(&mut self, now: Instant) {
         // The whole connection, as in Java: responses come in order, so none behind the missing one can arrive.
         while let Some(id) = self.in_flight.timed_out_node(now) {

@@ -23,7 +23,7 @@ use crate::types::NodeId;
 use crate::util::log;
 
 impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
-    /// Completes the requests without a response (acks=0) that were written in full.
+    /// Fire and forget (acks=0): completes the requests without a response that were written in full.
     pub(super) fn handle_completed_sends(&mut self, events: &PollEvents, now: Instant) {
         for &id in &events.completed_sends {
             if let Some(request) = self.in_flight.newest_written(id) {

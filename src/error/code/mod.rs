@@ -90,7 +90,8 @@ impl ErrorCode {
         matches!(self.class(), Class::retry | Class::refresh)
     }
 
-    /// Whether the client's metadata is out of date, so that it must be refreshed before a retry.
+    /// Whether the client's metadata is out of date (stale), so that it must be refreshed before a retry: after a
+    /// leader election, for instance.
     pub const fn is_invalid_metadata(self) -> bool {
         matches!(self.class(), Class::refresh)
     }

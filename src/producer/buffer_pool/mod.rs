@@ -1,8 +1,11 @@
 //! The buffer pool: `buffer.memory` bytes for batches. Memory is leased, and returns to the pool when the last
 //! reference to the lease is dropped, by the sender or by a socket that was still writing it.
 //!
-//! So memory is never reused while anything can still read it, even if its batch has expired meanwhile (in Java's 3.0.0
-//! it could be: KAFKA-19012).
+//! The pool is the back-pressure on `send`: without free memory it blocks up to `max.block.ms`, in FIFO order, and then
+//! fails with `BufferExhausted`. The time is measured by the caller.
+//!
+//! Because it is leased, memory is never reused while anything can still read it, even if its batch has expired
+//! meanwhile (in Java's 3.0.0 it could be: KAFKA-19012).
 
 use std::collections::VecDeque;
 use std::sync::Arc;

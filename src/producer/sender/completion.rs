@@ -63,7 +63,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                     reason: Arc::clone(&reason),
                 });
             }
-            // acks=0: the broker sends no response, so a batch is complete once its bytes are in the socket.
+            // Fire and forget (acks=0): the broker sends no response, so a batch is complete once its bytes are in the
+            // socket.
             Outcome::Sent => {
                 self.settle_all(batches, now, || Attempt::Answered(PartitionResponse::SENT));
             }
@@ -231,7 +232,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
                 }
             }
         }
-        // A leader change, most often: the retry waits for its back-off, and should find the new leader after it.
+        // A leader election, most often: the retry waits for its back-off, and should find the new leader after it.
         if code.is_invalid_metadata() && !planted!(RefusalAsksForNoMetadata) {
             self.shared.metadata.request_update();
         }
@@ -260,8 +261,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             attempt if self.may_retry(index, &batch, &attempt, now) => {
                 self.retry_batch(index, batch, &attempt, now);
             }
-            // Its numbers were used before by this very batch: it is in the log, and the broker no
-            // longer remembers where.
+            // Duplicate sequence: an earlier attempt appended this very batch. It is in the log, but the broker no
+            // longer remembers its offset.
             Attempt::Answered(answer)
                 if code == ErrorCode::DuplicateSequenceNumber && !planted!(DuplicateFails) =>
             {

@@ -9,6 +9,9 @@ const CLOSING: u8 = 1;
 const FORCED: u8 = 2;
 
 /// The sender's lifecycle. The phase only goes forward: running, closing, forced.
+///
+/// # Kafka
+/// `Sender#initiateClose`, `#forceClose`.
 #[derive(Debug, Default)]
 pub(crate) struct SenderControl {
     phase: AtomicU8,

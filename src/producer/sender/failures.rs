@@ -295,7 +295,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         records
     }
 
-    /// The producer is closed by force: everything unfinished fails (KP-52).
+    /// Forced close: everything unfinished fails (KP-52).
     pub(super) fn abort_everything(&mut self) {
         let now = self.shared.clock.now();
         self.give_up_requests("the producer was closed before a coordinator had answered");

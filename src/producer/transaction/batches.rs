@@ -303,7 +303,8 @@ impl TransactionManager {
             return code.is_retriable();
         };
         match code {
-            // With all that it acknowledged, the broker has forgotten the producer: the numbers begin again.
+            // Retention has deleted all acknowledged batches, and with them the broker's state of the producer: the
+            // sequence numbers restart at 0.
             ErrorCode::UnknownProducerId if log_start_offset != -1 && is_transactional => {
                 if !partition.begins_again(batch, log_start_offset) {
                     return false;
@@ -312,14 +313,14 @@ impl TransactionManager {
             ErrorCode::OutOfOrderSequenceNumber if is_transactional => {
                 return partition.out_of_order(batch) == OutOfOrder::Waits;
             }
-            // The broker has forgotten the producer. Log start unknown: the partition moved while the broker
-            // answered; asking again tells.
+            // The broker has forgotten the producer.
             ErrorCode::UnknownProducerId if log_start_offset != -1 => {
                 if batch.fate != BatchFate::NotWritten {
                     return false;
                 }
                 partition.note_gap(batch.id);
             }
+            // The log start offset is unknown: the partition moved while the broker answered. A retry learns it.
             ErrorCode::UnknownProducerId => {}
             ErrorCode::OutOfOrderSequenceNumber => {
                 if partition.out_of_order(batch) == OutOfOrder::Final {

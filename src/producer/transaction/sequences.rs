@@ -422,9 +422,9 @@ impl PartitionSequences {
         self.rewinds == Rewind::ToZero
     }
 
-    /// A leader does not know the producer: whether this batch and those behind it can have their numbers from 0 in the
-    /// present epoch. So it is where retention has deleted all that was acknowledged, if anything was, with which old
-    /// brokers forget who wrote it, and where the batch is certain not to be written.
+    /// `UNKNOWN_PRODUCER_ID`: whether the sequence of this batch and of those behind it restarts at 0 in the current
+    /// epoch. The log start offset must show that retention has deleted all acknowledged batches, if there were any:
+    /// with them old brokers delete the state of their producer. And the batch must be certain not to be written.
     ///
     /// # Kafka
     /// `TransactionManager#canRetry`, `#startSequencesAtBeginning` (TM-45). Differs: there it may be written.

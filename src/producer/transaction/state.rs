@@ -28,7 +28,7 @@ pub(crate) enum TransactionManagerState {
 }
 
 impl TransactionManagerState {
-    /// The one table of transitions (TM-2).
+    /// The table of state transitions (TM-2): whether `next` may follow this state.
     pub(super) fn may_become(self, next: Self) -> bool {
         match next {
             Self::Uninitialized => false,

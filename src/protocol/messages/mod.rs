@@ -185,7 +185,7 @@ messages! {
 }
 
 impl Request {
-    /// Whether the broker sends a response: not to a Produce request with acks=0.
+    /// Whether the broker sends a response: not to a Produce request with acks=0 (fire and forget).
     pub(crate) fn expects_response(&self) -> bool {
         !matches!(self, Self::Produce(request) if request.acks == 0)
     }

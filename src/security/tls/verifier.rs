@@ -1,4 +1,4 @@
-//! Verification of a broker's certificate.
+//! Verification of a broker's certificate: its chain, and host name verification.
 
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::client::{verify_server_cert_signed_by_trust_anchor, verify_server_name};
@@ -9,7 +9,7 @@ use rustls::{CertificateError, DigitallySignedStruct, Error, RootCertStore, Sign
 
 use crate::planted::planted;
 
-/// Verifies the certificate chain against the trust store, and the host name if that is enabled.
+/// Verifies the certificate chain against the trust store, and the host name if host name verification is enabled.
 ///
 /// # Kafka
 /// The trust manager that the default `SslEngineFactory` creates from the trust store.
@@ -19,6 +19,7 @@ pub(super) struct BrokerVerifier {
     /// The certificates of the trust store, in full.
     trusted: Vec<CertificateDer<'static>>,
     algorithms: WebPkiSupportedAlgorithms,
+    /// Host name verification: `ssl.endpoint.identification.algorithm` is `https`.
     checks_name: bool,
 }
 

@@ -50,6 +50,7 @@ pub(crate) struct Drainer {
     retries_queued: usize,
     cluster: Arc<Cluster>,
     cluster_version: u32,
+    /// A partition became leaderless, or the cluster snapshot was replaced, since `leaderless` was last read.
     leaderless_news: bool,
     inbox: Vec<Arc<PartitionEntry>>,
 }
@@ -104,7 +105,7 @@ impl Drainer {
         self.inbox = inbox;
     }
 
-    /// Takes a new cluster snapshot: partition leaders may have changed.
+    /// Takes a new cluster snapshot: partition leaders may have changed by a leader election, or be missing during one.
     pub(crate) fn handle_cluster(&mut self, cluster: Arc<Cluster>, version: u32, now: Instant) {
         self.cluster = cluster;
         self.cluster_version = version;
@@ -155,8 +156,8 @@ impl Drainer {
         self.settle(index, now);
     }
 
-    /// Mutes the partition: it is not drained. With `max.in.flight.requests.per.connection=1` order is kept by having
-    /// at most one batch of a partition in flight (SE-22).
+    /// Mutes a partition: a muted partition is not drained. With `max.in.flight.requests.per.connection=1` order is
+    /// kept by having at most one batch of a partition in flight (SE-22).
     pub(crate) fn mute(&mut self, index: EntryIndex, now: Instant) {
         self.set_muted(index, true, now);
     }

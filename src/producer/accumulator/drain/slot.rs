@@ -29,6 +29,7 @@ pub(super) struct Slot {
     pub(super) leader: Option<NodeId>,
     /// The cluster version that `leader` is from.
     pub(super) leader_version: u32,
+    /// Muted partition: not drained while a batch of it is in flight, see [`mute`](super::Drainer::mute).
     pub(super) muted: bool,
     pub(super) place: DrainState,
     pub(super) expiry: Option<Instant>,
@@ -39,6 +40,8 @@ pub(super) struct Slot {
 pub(super) enum DrainState {
     /// No batch is queued, or the partition is muted.
     Idle,
+    /// A batch is queued, but the metadata names no leader: during a leader election, for instance. No batch is drained
+    /// until a new cluster snapshot names one.
     Leaderless,
     /// Its batch becomes due at that time: it lingers, or is in retry back-off.
     Timed(NodeId, Instant),

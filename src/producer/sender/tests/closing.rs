@@ -1,4 +1,4 @@
-//! How a sender ends: gracefully, by force, or by a panic.
+//! The end of a sender: graceful close, forced close, or panic.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 use crate::producer::accumulator::held_up;
 use crate::protocol::Request;
 
-/// KP-50: a close in peace takes no more records and waits until what is buffered, under way, and asked of
+/// KP-50: a graceful close takes no more records and waits until what is buffered, under way, and asked of
 /// coordinators has ended.
 #[test]
 fn a_graceful_close_sends_what_is_left() {
@@ -116,7 +116,7 @@ fn a_sender_that_is_closing_does_not_sleep_once_its_last_batch_has_ended_in_what
             rig.advance(DELIVERY_TIMEOUT);
             rig.run();
         }),
-        ("given up by force", |rig| {
+        ("aborted by a forced close", |rig| {
             rig.shared.control.force();
             rig.run();
             rig.sender.abort_everything();
@@ -161,7 +161,7 @@ fn a_producer_that_is_being_closed_for_long_sleeps_until_its_answer_comes() {
     assert!(slept > Some(Duration::ZERO), "{slept:?}");
 }
 
-/// KP-52: a close without time fails what is incomplete at once, as closed by force.
+/// KP-52: a close without time fails what is incomplete at once, as a forced close.
 #[test]
 fn a_forced_close_fails_what_is_queued_and_what_is_in_flight() {
     let mut rig = Setup::default().start();

@@ -456,6 +456,7 @@ impl Transactions {
 }
 
 impl SharedTransactionState {
+    /// A state transition, which the table must allow. `failure` is the reason of an error state.
     fn transition(&mut self, next: TransactionManagerState, failure: Option<TransactionFailure>) {
         debug_assert!(self.state.may_become(next), "{:?} to {next:?}", self.state);
         debug_assert_eq!(

@@ -43,7 +43,7 @@ fn threads_that_wait_for_anything_else_end_when_the_producers_clock_says_so() {
     );
     assert!(until_time_is_up(clock, || producer.partitions_for("new")).is_err());
     assert!(until_time_is_up(clock, || producer.flush_timeout(MS(200))).is_err());
-    // By force, and after its grace of 10 s.
+    // Forced close, and after its grace of 10 s.
     let error = until_time_is_up(clock, || producer.close_timeout(MS(200))).unwrap_err();
     assert!(error.to_string().contains("did not end"), "{error}");
     drop(hand.running);

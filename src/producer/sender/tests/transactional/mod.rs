@@ -709,7 +709,7 @@ fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
     }
 }
 
-/// A producer that is closed in peace ends its transaction; one that is closed by force tells those who wait.
+/// A graceful close ends the open transaction; a forced close fails the calls that wait.
 #[test]
 fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
     let diary = diary();

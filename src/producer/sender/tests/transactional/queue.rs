@@ -351,7 +351,7 @@ fn what_an_application_thread_asks_for_wakes_the_sender_and_ends_whatever_become
     });
     assert_eq!(result.get(), Some(&Ok(())));
     let (_, result) = ask();
-    assert!(rig.sender.has_work(), "a close in peace makes it first");
+    assert!(rig.sender.has_work(), "a graceful close makes it first");
     rig.shared.control.force();
     let Rig { sender, .. } = rig;
     sender.run();
