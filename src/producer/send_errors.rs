@@ -99,7 +99,7 @@ impl RefusedRecord<'_> {
         // A broker's answer is told by itself.
         if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
             message = format!("{message}: {state}");
-        } else if let (Some(_), Some(ago)) = (state.last_code, state.said_before) {
+        } else if let (Some(_), Some(ago)) = (state.last_code, state.response_age) {
             message = format!(
                 "{message}; a broker was last asked {} ms ago and is being asked again",
                 ago.as_millis()

@@ -62,7 +62,7 @@ impl Packer {
             Ok(Err(why)) | Err(why) => {
                 error!(
                     self.log,
-                    "cannot write a batch in the format it is for: {why}"
+                    "cannot pack a batch in its format: {why}"
                 );
                 None
             }

@@ -628,8 +628,8 @@ fn what_does_not_exist_is_told_from_what_is_not_known() {
     harness.clock.advance(Duration::from_millis(200));
     let later = metadata.begin_wait();
     assert!(is_missing(later, None));
-    assert_eq!(state(later).said_before, Some(Duration::from_millis(200)));
-    assert_eq!(state(start).said_before, None);
+    assert_eq!(state(later).response_age, Some(Duration::from_millis(200)));
+    assert_eq!(state(start).response_age, None);
     harness.clock.advance(MAX_IDLE);
     assert!(!is_missing(later, None), "that was long ago");
     assert!(is_missing(start, None));
