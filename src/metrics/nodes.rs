@@ -14,8 +14,8 @@ use crate::types::NodeId;
 /// # Threads
 /// Any thread may look up a group; only the network thread adds groups.
 /// # Kafka
-/// The sensors `node-<id>.*` of `SelectorMetrics#maybeRegisterConnectionMetrics`. Differs: groups exist until the producer
-/// is dropped.
+/// The sensors `node-<id>.*` of `SelectorMetrics#maybeRegisterConnectionMetrics`. Differs: groups exist until the
+/// producer is dropped.
 #[derive(Debug)]
 pub(crate) struct NodeMetrics {
     registry: Arc<MetricsRegistry>,

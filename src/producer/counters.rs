@@ -4,8 +4,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::batch::BatchId;
 
-/// Counters since the producer was built. Only the sender writes them, except `records_rejected` and `next_batch`, which
-/// threads in `send` write.
+/// Counters since the producer was built. Only the sender writes them, except `records_rejected` and `next_batch`,
+/// which threads in `send` write.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
     records_acknowledged: AtomicU64,

@@ -31,8 +31,8 @@ impl fmt::Display for ProducerIdAndEpoch {
     }
 }
 
-/// Sequence number of a record, per producer id, epoch and partition. A number of 31 bits that wraps from `i32::MAX` to 0,
-/// as in brokers.
+/// Sequence number of a record, per producer id, epoch and partition. A number of 31 bits that wraps from `i32::MAX` to
+/// 0, as in brokers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Sequence(i32);
 

@@ -150,7 +150,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn encoding_and_decoding_a_varint_returns_the_same_value(int in any::<i32>(), long in any::<i64>(), raw in any::<u32>()) {
+        fn a_varint_is_read_back_unchanged(int in any::<i32>(), long in any::<i64>(), raw in any::<u32>()) {
             let mut out = Vec::new();
             put_varint(&mut out, int);
             prop_assert_eq!(out.len(), varlong_len(i64::from(int)));

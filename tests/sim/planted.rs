@@ -884,203 +884,203 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "WakesOnlySleepers",
         Some((
             "models",
-            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+            "producer::models::send::records_of_two_threads_wake_a_sleeping_sender_and_are_sent",
         )),
     ),
     (
         "KeepsOldSleep",
         Some((
             "models",
-            "producer::models::wake::work_is_found_before_it_is_due_and_what_is_due_late_wakes_nobody",
+            "producer::models::wake::work_that_is_due_during_a_sleep_wakes_the_sender_in_time",
         )),
     ),
     (
         "LatchSetUnlocked",
         Some((
             "models",
-            "producer::models::close::a_record_sent_beside_a_forced_close_is_refused_or_gets_an_outcome",
+            "producer::models::close::a_record_sent_during_a_forced_close_is_refused_or_gets_an_outcome",
         )),
     ),
     (
         "LatchWakesOne",
         Some((
             "models",
-            "producer::models::latch::everybody_who_waits_for_a_latch_is_woken",
+            "producer::models::latch::every_thread_that_waits_for_a_latch_is_woken",
         )),
     ),
     (
         "LineIsNotKept",
         Some((
             "models",
-            "producer::models::buffer_pool::two_who_wait_are_served_in_turn",
+            "producer::models::buffer_pool::two_waiting_threads_get_memory_in_order",
         )),
     ),
     (
         "TicketLooksUnlocked",
         Some((
             "models",
-            "producer::models::close::a_thread_that_waits_for_memory_learns_that_the_producer_is_closed",
+            "producer::models::close::a_thread_that_waits_for_memory_is_woken_when_the_producer_is_closed",
         )),
     ),
     (
         "PoolCloseTellsOne",
         Some((
             "models",
-            "producer::models::buffer_pool::everybody_who_waits_learns_that_the_pool_is_closed",
+            "producer::models::buffer_pool::every_thread_that_waits_for_memory_is_woken_when_the_pool_is_closed",
         )),
     ),
     (
         "ReleasesUnlocked",
         Some((
             "models",
-            "producer::models::produce_request_result::threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run",
+            "producer::models::produce_request_result::waiting_threads_get_the_outcome_after_the_callback_has_run",
         )),
     ),
     (
         "ReleasesRelaxed",
         Some((
             "models",
-            "producer::models::produce_request_result::threads_that_wait_learn_the_outcome_and_have_seen_the_callback_run",
+            "producer::models::produce_request_result::waiting_threads_get_the_outcome_after_the_callback_has_run",
         )),
     ),
     (
         "RegistersBlindly",
         Some((
             "models",
-            "producer::models::produce_request_result::a_task_is_woken_and_let_go_also_when_a_future_beside_it_is_dropped",
+            "producer::models::produce_request_result::a_task_is_woken_and_its_wakers_dropped_while_another_future_is_dropped",
         )),
     ),
     (
         "ReleasesBeforePieces",
         Some((
             "models",
-            "producer::models::produce_request_result::a_thread_that_waits_for_a_batch_that_is_divided_is_sent_on_to_its_piece",
+            "producer::models::produce_request_result::a_thread_that_waits_for_a_split_batch_gets_the_result_of_its_piece",
         )),
     ),
     (
         "LeavesInboxLate",
         Some((
             "models",
-            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+            "producer::models::send::records_of_two_threads_wake_a_sleeping_sender_and_are_sent",
         )),
     ),
     (
         "WakesBeforeAnnouncing",
         Some((
             "models",
-            "producer::models::send::records_of_two_threads_are_sent_by_a_sender_that_sleeps",
+            "producer::models::send::records_of_two_threads_wake_a_sleeping_sender_and_are_sent",
         )),
     ),
     (
         "AnnouncesLate",
         Some((
             "models",
-            "producer::models::accumulator::a_sender_that_ends_leaves_no_record_that_was_taken",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_accepted_record_queued",
         )),
     ),
     (
         "CloseForgetsQueues",
         Some((
             "models",
-            "producer::models::accumulator::a_sender_that_ends_leaves_no_record_that_was_taken",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_accepted_record_queued",
         )),
     ),
     (
         "IncompleteLate",
         Some((
             "models",
-            "producer::models::flush::a_flush_finds_what_was_sent_before_it_also_in_a_batch_that_another_thread_opens",
+            "producer::models::flush::a_flush_waits_for_a_record_in_a_batch_that_another_thread_opened",
         )),
     ),
     (
         "PackedBeforeSignalled",
         Some((
             "models",
-            "producer::models::accumulator::a_sender_that_ends_leaves_no_batch_that_was_being_packed",
+            "producer::models::accumulator::a_sender_that_ends_leaves_no_batch_that_is_being_packed",
         )),
     ),
     (
         "PackedTellsNobody",
         Some((
             "models",
-            "producer::models::close::a_batch_that_is_being_packed_when_the_producer_is_closed_is_written",
+            "producer::models::close::a_batch_that_is_being_packed_during_a_close_is_written",
         )),
     ),
     (
         "FlushCountsLate",
         Some((
             "models",
-            "producer::models::flush::what_a_thread_has_sent_is_done_when_its_flush_returns",
+            "producer::models::flush::records_of_a_thread_are_done_when_its_flush_returns",
         )),
     ),
     (
         "FlushWakesNobody",
         Some((
             "models",
-            "producer::models::flush::what_a_thread_has_sent_is_done_when_its_flush_returns",
+            "producer::models::flush::records_of_a_thread_are_done_when_its_flush_returns",
         )),
     ),
     (
         "FlushLeavesLate",
         Some((
             "models",
-            "producer::models::flush::what_a_flush_leaves_when_its_time_is_up_does_not_linger",
+            "producer::models::flush::a_batch_does_not_linger_after_its_flush_has_timed_out",
         )),
     ),
     (
         "FlushForgetsOthers",
         Some((
             "models",
-            "producer::models::flush::what_a_flush_leaves_is_not_forgotten_with_what_an_earlier_one_left",
+            "producer::models::flush::batches_of_two_flushes_that_timed_out_are_both_sent",
         )),
     ),
     (
         "QueueMadeTwice",
         Some((
             "models",
-            "producer::models::topics::a_partition_has_one_queue_whoever_needs_it_first_and_while_its_topic_grows",
+            "producer::models::topics::a_partition_has_one_queue_whichever_thread_creates_it_while_partitions_are_added",
         )),
     ),
     (
         "VersionBeforeTopics",
         Some((
             "models",
-            "producer::models::metadata::a_version_is_shown_after_its_picture_and_its_topics",
+            "producer::models::metadata::a_version_is_published_after_its_snapshot_and_its_topic_map",
         )),
     ),
     (
         "SnapshotStays",
         Some((
             "models",
-            "producer::models::topics::who_has_seen_a_picture_sends_to_its_topics_and_not_to_those_it_remembers",
+            "producer::models::topics::a_thread_that_has_seen_a_newer_snapshot_does_not_use_a_cached_topic",
         )),
     ),
     (
         "MetadataLooksUnlocked",
         Some((
             "models",
-            "producer::models::metadata::everybody_who_waits_for_metadata_learns_of_it_or_that_the_producer_is_closed",
+            "producer::models::metadata::every_thread_that_waits_for_metadata_is_woken_by_an_update_or_a_close",
         )),
     ),
     (
         "WaitsPastAnswer",
         Some((
             "models",
-            "producer::models::send::a_send_and_a_question_for_a_topic_that_is_not_known_both_learn_of_it",
+            "producer::models::send::send_and_partitions_for_of_an_unknown_topic_both_get_its_metadata",
         )),
     ),
     (
         "ClosesAfterWaking",
         Some((
             "models",
-            "producer::models::close::a_record_sent_beside_a_close_is_refused_or_written",
+            "producer::models::close::a_record_sent_during_a_close_is_refused_or_written",
         )),
     ),
     (
         "LastActLeftBehind",
         Some((
             "models",
-            "producer::models::latch::the_last_act_is_done_once_whoever_comes_first",
+            "producer::models::latch::the_last_act_runs_once_whichever_thread_comes_first",
         )),
     ),
 ];

@@ -178,8 +178,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
     }
 
     /// Starts the look-up of the bootstrap servers' canonical names (`resolve_canonical_bootstrap_servers_only`), at
-    /// most once per interval. One server may have several canonical names, and each becomes a node; the look-up of a node's
-    /// host returns only the addresses of that node.
+    /// most once per interval. One server may have several canonical names, and each becomes a node; the look-up of a
+    /// node's host returns only the addresses of that node.
     fn request_canonical_names(&mut self, now: Instant) {
         let recovery = &mut self.recovery;
         let may_ask = recovery

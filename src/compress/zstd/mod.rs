@@ -37,8 +37,8 @@ enum DecompressFailure {
     Corrupt(String),
 }
 
-/// Decompresses with an output buffer of growing size: calls `attempt` with a capacity, and doubles that until the buffer
-/// suffices or `limit_bytes` is reached.
+/// Decompresses with an output buffer of growing size: calls `attempt` with a capacity, and doubles that until the
+/// buffer suffices or `limit_bytes` is reached.
 ///
 /// The whole output is in one buffer, which serves as the window. A streaming decoder would have to allocate the window
 /// that the frame asks for, which may be 128 MiB for any content, as with Java's highest level.

@@ -92,8 +92,8 @@ pub(in crate::compress) fn decode(
     })
 }
 
-/// Whether decoding failed because the output buffer is too small. The backend has an error code for that only at the end
-/// of a block; within a block it reports an error of the block.
+/// Whether decoding failed because the output buffer is too small. The backend has an error code for that only at the
+/// end of a block; within a block it reports an error of the block.
 fn is_output_buffer_too_small(error: &FrameDecoderError) -> bool {
     let FrameDecoderError::FailedToReadBlockBody(block) = error else {
         return error.code() == ErrorCode::DstSizeTooSmall;

@@ -106,8 +106,8 @@ impl FilledBatch {
 }
 
 impl BatchFormat {
-    /// Packs one piece of a split batch. `plain` contains its records in format v2, with offsets and timestamps relative
-    /// to the piece.
+    /// Packs one piece of a split batch. `plain` contains its records in format v2, with offsets and timestamps
+    /// relative to the piece.
     pub(super) fn pack_piece(
         &self,
         facts: &mut BatchFacts,
@@ -208,9 +208,9 @@ fn write_with(
     })
 }
 
-/// Copies the packed records into the smallest of the batch's leases that is large enough; the other leases return to the
-/// pool. If none is large enough, because compression did not shrink the records, the scratch buffer itself becomes a
-/// lease. That may exceed the pool's total, as do the pieces of a split batch.
+/// Copies the packed records into the smallest of the batch's leases that is large enough; the other leases return to
+/// the pool. If none is large enough, because compression did not shrink the records, the scratch buffer itself becomes
+/// a lease. That may exceed the pool's total, as do the pieces of a split batch.
 fn store(mut written: PackingBuffer, pieces: Vec<Lease>, last: Lease) -> Lease {
     let needed = written.len();
     let pool = last.pool();

@@ -99,9 +99,9 @@ impl ProducerMetadata {
         self.publish(&state, &ChangedTopics::All);
     }
 
-    /// Tracks a topic for another `metadata.max.idle.ms`. Requests its metadata if it is unknown: at once if the topic is
-    /// new, else after the back-off; only once, however often this is called before the response. Returns the current
-    /// update version: the caller waits for a newer one.
+    /// Tracks a topic for another `metadata.max.idle.ms`. Requests its metadata if it is unknown: at once if the topic
+    /// is new, else after the back-off; only once, however often this is called before the response. Returns the
+    /// current update version: the caller waits for a newer one.
     pub(crate) fn add_topic(&self, topic: &Arc<str>, now: Instant) -> u32 {
         self.state.lock().add_topic(topic, now)
     }
@@ -111,9 +111,9 @@ impl ProducerMetadata {
         self.state.lock().metadata.request_update()
     }
 
-    /// Requests an update for a topic that [was added](Self::add_topic). If a request for it is pending, no other is made;
-    /// otherwise a full update is requested, since the topic may have the partition `wanted` by now. Returns the current
-    /// update version: the caller waits for a newer one.
+    /// Requests an update for a topic that [was added](Self::add_topic). If a request for it is pending, no other is
+    /// made; otherwise a full update is requested, since the topic may have the partition `wanted` by now. Returns the
+    /// current update version: the caller waits for a newer one.
     pub(crate) fn request_update_for_topic(&self, topic: &str, wanted: Option<PartitionId>) -> u32 {
         self.state.lock().request_update_for_topic(topic, wanted)
     }
@@ -196,7 +196,8 @@ impl ProducerMetadata {
             self.update_version
                 .store(state.metadata.update_version(), Ordering::Release);
         }
-        // The observer before the version: a thread that has waited for the version must find the partitions in the accumulator.
+        // The observer before the version: a thread that has waited for the version must find the partitions in the
+        // accumulator.
         self.observer.on_cluster(state.metadata.cluster(), changed);
         self.update_version
             .store(state.metadata.update_version(), Ordering::Release);

@@ -146,7 +146,8 @@ impl MetadataState {
     pub(super) fn plan_request(&self, now: Instant) -> MetadataRequestPlan {
         let is_partial = self.metadata.is_partial_update_due(now);
         let topics = if is_partial {
-            // KIP-526: a partial update requests new topics only, so that its size does not grow with the tracked topics.
+            // KIP-526: a partial update requests new topics only, so that its size does not grow with the tracked
+            // topics.
             self.asked.keys().cloned().collect()
         } else {
             // Except unknown topics without a pending request: no call waits for them.

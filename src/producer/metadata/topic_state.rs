@@ -32,8 +32,8 @@ pub(crate) struct TopicState {
 }
 
 impl TopicState {
-    /// Whether a response shows that the topic, or its partition `wanted`, does not exist; false if no broker was reached,
-    /// or none has the topic's metadata yet.
+    /// Whether a response shows that the topic, or its partition `wanted`, does not exist; false if no broker was
+    /// reached, or none has the topic's metadata yet.
     pub(crate) fn is_missing(&self, wanted: Option<PartitionId>) -> bool {
         let is_missing = match self.last_code {
             Some(code) => code == ErrorCode::UnknownTopicOrPartition,

@@ -49,8 +49,8 @@ impl Admission for AnyTransaction {
     }
 }
 
-/// One transaction only: for a record whose `send` call may have waited, in which case another transaction may be open by
-/// now, or a record sent through a transaction guard.
+/// One transaction only: for a record whose `send` call may have waited, in which case another transaction may be open
+/// by now, or a record sent through a transaction guard.
 impl Admission for TransactionNumber {
     #[inline]
     fn opens(self, door: Door) -> bool {
