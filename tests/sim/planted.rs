@@ -411,7 +411,7 @@ pub(crate) const CAUGHT_BY: &[(&str, Option<Catcher>)] = &[
         "StagedSizeUnchecked",
         Some((
             "api",
-            "old_brokers::a_record_that_only_an_old_format_fits_into_memory_is_too_large_at_once",
+            "old_brokers::a_record_that_only_fits_into_memory_in_an_old_format_fails_at_once_as_too_large",
         )),
     ),
     (

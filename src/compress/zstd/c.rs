@@ -3,7 +3,7 @@
 use zstd::bulk::Compressor;
 use zstd::zstd_safe::{DCtx, compress_bound, get_error_name, get_frame_content_size};
 
-use super::{DEFAULT_LEVEL, DecompressFailure, corrupt, failed, decompress_with_growing_buffer};
+use super::{DEFAULT_LEVEL, DecompressFailure, corrupt, decompress_with_growing_buffer, failed};
 use crate::compress::blocks::in_one_piece;
 use crate::compress::encoder::Encoder;
 use crate::compress::error::{CompressError, DecompressError};

@@ -86,7 +86,9 @@ pub(in crate::compress) fn decode(
                 out.truncate(len);
                 Ok(out)
             }
-            Err(error) if is_output_buffer_too_small(&error) => Err(DecompressFailure::BufferTooSmall),
+            Err(error) if is_output_buffer_too_small(&error) => {
+                Err(DecompressFailure::BufferTooSmall)
+            }
             Err(error) => Err(DecompressFailure::Corrupt(error.to_string())),
         }
     })

@@ -92,7 +92,9 @@ impl FilledBatch {
             FilledBody::Staged { .. } => self.size_bytes,
             FilledBody::Ready { lease, format } => {
                 // Message sets of the old formats have no batch header.
-                let is_set = format.as_ref().is_some_and(|format| format.magic() < Magic::V2);
+                let is_set = format
+                    .as_ref()
+                    .is_some_and(|format| format.magic() < Magic::V2);
                 lease.len() + if is_set { 0 } else { RECORD_BATCH_OVERHEAD }
             }
         };
@@ -238,5 +240,4 @@ fn store(mut written: PackingBuffer, pieces: Vec<Lease>, last: Lease) -> Lease {
 }
 
 /// Panic message if staged records cannot be packed: a defect, since the producer itself encoded them.
-pub(super) const UNWRITABLE: &str =
-    "the records of a batch cannot be packed in the batch's format";
+pub(super) const UNWRITABLE: &str = "the records of a batch cannot be packed in the batch's format";

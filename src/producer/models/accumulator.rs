@@ -48,11 +48,15 @@ fn close_concurrently_with_a_send(codec: CompressionType) {
 #[test]
 fn a_sender_that_ends_leaves_no_accepted_record_queued() {
     let defects = [Defect::CloseForgetsQueues, Defect::AnnouncesLate];
-    check(4, &defects, || close_concurrently_with_a_send(CompressionType::None));
+    check(4, &defects, || {
+        close_concurrently_with_a_send(CompressionType::None)
+    });
 }
 
 #[test]
 fn a_sender_that_ends_leaves_no_batch_that_is_being_packed() {
     let defects = [Defect::CloseForgetsQueues, Defect::PackedBeforeSignalled];
-    check(3, &defects, || close_concurrently_with_a_send(CompressionType::Lz4));
+    check(3, &defects, || {
+        close_concurrently_with_a_send(CompressionType::Lz4)
+    });
 }

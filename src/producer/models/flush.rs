@@ -60,7 +60,10 @@ fn a_flush_waits_for_a_record_in_a_batch_that_another_thread_opened() {
         let sends = thread::spawn(move || drop(producer.send(record(0)).unwrap()));
         drop(rig.producer.send(record(0)).unwrap());
         let mut flush = rig.producer.flush_call(None);
-        assert!(flush.step().done().is_none(), "the flush found no incomplete batch");
+        assert!(
+            flush.step().done().is_none(),
+            "the flush found no incomplete batch"
+        );
         drop(flush);
         sends.join().unwrap();
         end(rig);

@@ -204,7 +204,9 @@ fn producer_of(shared: &SenderShared, instance: &Instance) -> (Producer, Running
         transactions: None,
         #[cfg(feature = "testing")]
         call_errors: None,
-        config: ProducerConfig::builder().build().expect("the configuration is valid"),
+        config: ProducerConfig::builder()
+            .build()
+            .expect("the configuration is valid"),
     };
     let plugins = Plugins {
         key_serializer: strings(),
