@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn the_mock_clock_moves_only_when_told_and_its_wall_clock_can_jump_alone() {
+    fn the_mock_clock_moves_only_by_calls_and_its_wall_clock_can_jump_alone() {
         let clock = mock::MockClock::new();
         let (now, wall) = (clock.now(), clock.timestamp());
         assert_eq!((clock.now(), clock.timestamp()), (now, wall));

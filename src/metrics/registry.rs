@@ -305,7 +305,7 @@ mod tests {
 
     /// Java: MetricsTest#testSimpleStats, #testRemoveSensor; MT-6
     #[test]
-    fn what_is_registered_is_found_by_name_and_tags_until_it_is_removed() {
+    fn a_registered_metric_is_found_by_name_and_tags_until_it_is_removed() {
         let registry = registry();
         let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));
         registry.observe(Arc::clone(&told) as Arc<dyn MetricsObserver>);
@@ -342,7 +342,7 @@ mod tests {
 
     /// User code takes its time, and those who register in the midst of a step go on by the moment they have.
     #[test]
-    fn what_is_registered_quietly_is_there_at_once_and_told_later_in_its_order() {
+    fn metrics_registered_quietly_exist_at_once_and_are_reported_later_in_order() {
         let registry = registry();
         let unseen = registry.quietly().add::<TopicSensor>(&["unseen"]);
         let told = Arc::new(Told(Mutex::new(Rank::LEAF, Vec::new())));

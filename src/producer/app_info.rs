@@ -49,7 +49,7 @@ mod tests {
     use crate::metrics::Metrics;
 
     #[test]
-    fn metrics_count_themselves_and_say_which_library_this_is_until_that_is_removed() {
+    fn the_metric_count_and_the_app_info_exist_until_they_are_removed() {
         let clock = Arc::new(SystemClock::new());
         let registry = MetricsRegistry::for_tests(Arc::clone(&clock) as Arc<dyn Clock>);
         register_count(&registry);

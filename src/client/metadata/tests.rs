@@ -370,7 +370,7 @@ fn a_stale_epoch_is_accepted_for_a_partition_that_is_not_cached() {
 
 /// Java: MetadataTest#testInvalidTopicError, MD-13, KP-42
 #[test]
-fn an_invalid_topic_is_reported_to_all_who_waited_when_the_response_came() {
+fn an_invalid_topic_is_reported_to_all_waiters_at_the_time_of_the_response() {
     let mut metadata = metadata();
     let answer = || vec![failed_topic("?", ErrorCode::InvalidTopicException)];
     full(&mut metadata, answer());
@@ -593,7 +593,7 @@ fn a_topic_that_comes_without_id_has_none_any_more() {
 /// MD-20: an error of authentication or version is kept and thrown once, to one that waits, and all who wait are
 /// woken.
 #[test]
-fn a_fatal_error_is_reported_to_all_who_waited_when_it_came() {
+fn a_fatal_error_is_reported_to_all_waiters_at_its_time() {
     let mut metadata = metadata();
     metadata.update_failed(at(0), MetadataFailure::Authentication("no".into()));
     let fatal = FatalMetadataError::Authentication("no".into());

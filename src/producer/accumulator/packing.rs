@@ -82,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn who_waits_goes_on_when_the_last_batch_is_back() {
+    fn a_waiter_continues_when_the_last_packed_batch_has_returned() {
         let packing = Packing::new();
         packing.wait_until_none();
         let (first, second) = (packing.begin(), packing.begin());

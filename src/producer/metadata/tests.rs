@@ -208,7 +208,7 @@ fn a_wait_ends_when_a_newer_picture_is_there() {
 /// Java: ProducerMetadataTest#testMetadataAwaitAfterClose, MD-21. Differs from MD-22: what is left to
 /// send while the producer closes must find its leaders.
 #[test]
-fn close_wakes_those_who_wait_and_refuses_those_who_come_later_but_goes_on_learning() {
+fn close_wakes_waiters_and_refuses_later_ones_but_updates_go_on() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let version = harness.add("t");
@@ -419,7 +419,7 @@ fn a_new_topic_is_asked_for_alone_and_a_known_one_with_all_others() {
 
 /// KP-42; in Java it is for one of them.
 #[test]
-fn the_error_of_a_topic_is_for_all_who_wait_for_it_and_others_ask_again() {
+fn the_error_of_a_topic_is_returned_to_all_its_waiters_and_later_calls_request_it_again() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     let start = metadata.begin_wait();
@@ -447,7 +447,7 @@ fn the_error_of_a_topic_is_for_all_who_wait_for_it_and_others_ask_again() {
 }
 
 #[test]
-fn the_state_of_a_topic_says_what_is_missing() {
+fn the_state_of_a_topic_names_the_missing_metadata() {
     let harness = Harness::new();
     harness.add("t");
     let start = harness.metadata.begin_wait();
@@ -516,7 +516,7 @@ impl ClusterResourceListener for Panics {
 
 /// Java: MetadataTest#testClusterListenerGetsNotifiedOfUpdate, MD-26
 #[test]
-fn listeners_are_told_of_each_update_even_if_one_of_them_panics() {
+fn listeners_are_notified_of_each_update_even_if_one_of_them_panics() {
     let listener = Arc::new(Listener::default());
     let harness = Harness::with_listeners(vec![Arc::new(Panics), Arc::clone(&listener) as _]);
     harness.metadata.tell_listeners();
@@ -530,7 +530,7 @@ fn listeners_are_told_of_each_update_even_if_one_of_them_panics() {
 }
 
 #[test]
-fn the_observer_is_told_of_each_picture() {
+fn the_observer_is_notified_of_each_snapshot() {
     let harness = Harness::new();
     harness.metadata.bootstrap(vec![Node::new(-1, "a", 9092)]);
     assert_eq!(harness.metadata.update_version(), 1);
@@ -607,7 +607,7 @@ fn an_answer_without_the_topic_that_was_asked_for_does_not_end_the_asking() {
 }
 
 #[test]
-fn what_does_not_exist_is_told_from_what_is_not_known() {
+fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
     let harness = Harness::new();
     let metadata = &harness.metadata;
     harness.add("t");

@@ -193,7 +193,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_does_not_end_is_given_up_in_time() {
+    fn a_run_that_does_not_end_is_given_up_in_time() {
         let tokio = Tokio::start().unwrap();
         let soon = Instant::now() + Duration::from_millis(20);
         assert_eq!(
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn failures_without_ticket_are_told_once_all_before_have_ended() {
+    fn failures_without_a_ticket_are_reported_after_all_earlier_ones_have_ended() {
         let tokio = Tokio::start().unwrap();
         let deliveries = Deliveries::count_on(&tokio);
         let (tell, told) = oneshot::channel();

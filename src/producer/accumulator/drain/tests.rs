@@ -306,7 +306,7 @@ fn a_partition_that_the_gate_holds_does_not_hold_the_others() {
 
 /// Java: RecordAccumulatorTest#testAbortIncompleteBatches
 #[test]
-fn everything_is_taken_at_the_end_also_what_was_never_looked_at() {
+fn take_all_includes_queues_that_were_never_drained() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0, -1]);
     rig.append(0);
     let _future = append(&rig.fixture, 1, "unseen");

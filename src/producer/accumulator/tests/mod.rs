@@ -163,7 +163,7 @@ fn a_record_larger_than_a_batch_gets_one_of_its_own() {
 }
 
 #[test]
-fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
+fn ids_and_creation_times_of_a_queues_batches_increase_across_threads() {
     let fixture = fixture(0, Duration::ZERO);
     fixture.cluster(&[0]);
     std::thread::scope(|scope| {
@@ -186,7 +186,7 @@ fn numbers_and_times_of_a_queues_batches_rise_whoever_opens_them() {
 
 /// Java: RecordAccumulatorTest#testFlush, #testAwaitFlushComplete
 #[test]
-fn a_flush_makes_everything_due_and_counts_what_it_left() {
+fn a_flush_makes_all_batches_due_and_counts_the_incomplete_ones() {
     let fixture = fixture(1000, MS(1000));
     fixture.cluster(&[0, 0]);
     let nothing_to_wait_for = fixture.accumulator.flush(None).stepped();
@@ -267,7 +267,7 @@ fn a_partition_has_no_entry_before_its_first_record() {
 
 /// However many partitions the topic has now and then, and whichever picture of it a sender looks at.
 #[test]
-fn a_partition_has_one_entry_whatever_becomes_of_its_topic() {
+fn a_partition_keeps_its_entry_when_its_topic_is_deleted_and_recreated() {
     let fixture = fixture(1000, MS(1000));
     let accumulator = &fixture.accumulator;
     let topics = [2, 4, 1, 3, 4].map(|partitions| {

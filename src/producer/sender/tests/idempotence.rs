@@ -91,7 +91,7 @@ fn a_refused_producer_id_fails_the_batches_that_wait_and_is_asked_for_again_by_l
 
 /// TM-44, SE-2. In Java the first of them ends the producer.
 #[test]
-fn brokers_without_producer_ids_fail_what_waits_and_are_asked_again_for_later_batches() {
+fn brokers_without_producer_ids_fail_the_waiting_batches_and_later_batches_request_an_id_again() {
     let mut rig = Setup::idempotent().build();
     for _ in 0..2 {
         let future = rig.send(0, "v");
@@ -239,7 +239,7 @@ fn the_next_expected_batch_out_of_order_means_lost_data_and_begins_a_new_epoch()
 
 /// Java: SenderTest#testCorrectHandlingOfDuplicateSequenceError
 #[test]
-fn a_duplicate_is_a_success_whose_offset_is_not_known() {
+fn a_duplicate_is_a_success_without_an_offset() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -291,7 +291,7 @@ fn a_second_batch_that_succeeds_first_leaves_the_first_to_be_tried_again() {
 /// Java: SenderTest#testIdempotentUnknownProducerHandlingWhenRetentionLimitReached,
 /// #testShouldRaiseOutOfOrderSequenceExceptionToUserIfLogWasNotTruncated
 #[test]
-fn an_unknown_producer_whose_log_start_is_told_begins_a_new_epoch() {
+fn an_unknown_producer_id_with_a_log_start_offset_begins_a_new_epoch() {
     for log_start in [1010, 10] {
         let mut rig = Setup::idempotent().start();
         let _first = rig.launch(0, "a");
@@ -491,7 +491,7 @@ fn a_batch_that_got_no_answer_is_not_numbered_again_although_numbers_are_missing
 
 /// Where all attempts were answered, "out of order" proves that none was written.
 #[test]
-fn a_batch_whose_attempts_were_all_answered_is_numbered_again_once_the_gap_is_certain() {
+fn a_batch_whose_attempts_all_got_a_response_gets_new_sequence_numbers_once_the_gap_is_certain() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -545,7 +545,7 @@ fn a_batch_that_may_be_written_keeps_its_number_when_one_behind_it_is_refused_fo
 }
 
 #[test]
-fn a_gap_waits_for_the_answers_to_what_is_under_way_behind_it() {
+fn a_gap_waits_for_the_responses_of_later_batches_in_flight() {
     let mut rig = Setup::idempotent().start_known();
     let _first = rig.launch(0, "a");
     let second = rig.launch(0, "b");
@@ -674,7 +674,7 @@ fn a_batch_that_is_tried_again_goes_alone_until_it_is_acknowledged() {
 
 /// Neither would it ever be taken under its number, nor may it be written after what was sent later.
 #[test]
-fn a_batch_that_a_forgetful_broker_lets_others_overtake_fails_at_once_and_nobody_else() {
+fn only_the_batch_that_others_overtook_at_a_forgetful_broker_fails_and_at_once() {
     let mut rig = Setup::idempotent().start_known();
     let first = rig.launch(0, "a");
     let second = rig.launch(0, "b");

@@ -513,7 +513,7 @@ pub(super) fn number_from(variable: &str) -> Option<u64> {
 }
 
 #[test]
-fn whatever_brokers_answer_nothing_is_written_twice_or_out_of_order_or_called_what_it_is_not() {
+fn no_record_is_duplicated_reordered_or_misreported_for_any_responses_of_the_brokers() {
     let seeds = match number_from("SEED") {
         Some(seed) => seed..seed + 1,
         None => 0..number_from("SEEDS").unwrap_or(USUAL_SEEDS),

@@ -121,7 +121,7 @@ fn a_cut_response_has_half_of_its_bytes() {
 }
 
 #[test]
-fn a_connection_that_is_never_answered_takes_what_is_sent_and_stays_silent() {
+fn a_connection_that_is_never_answered_accepts_requests_and_sends_nothing() {
     let cluster = cluster(1);
     let rule = Rule::on(Api::ApiVersions).times(1).never_answer();
     let ignored = cluster.script(rule).unwrap();
@@ -208,7 +208,7 @@ fn a_wait_for_a_rule_ends_with_its_requests_its_time_or_its_removal() {
 }
 
 #[test]
-fn a_rule_for_what_is_not_there_is_refused_with_its_name() {
+fn a_rule_for_a_missing_node_or_for_topics_of_an_api_without_them_is_refused_with_its_name() {
     let cluster = cluster(1);
     let error = cluster.script(Rule::on_any().node(7).close()).unwrap_err();
     assert!(matches!(error, TestClusterError::NoSuchNode(7)), "{error}");

@@ -228,7 +228,7 @@ fn a_frame_that_is_no_request_ends_only_its_own_connection() {
 }
 
 #[test]
-fn a_cluster_that_cannot_be_made_says_why() {
+fn a_cluster_that_cannot_be_built_is_an_error_with_the_reason() {
     let error = TestCluster::builder()
         .topic("not/legal", 1)
         .start()

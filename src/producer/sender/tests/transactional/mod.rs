@@ -378,7 +378,7 @@ fn knowing_the_coordinator(diary: &Diary) -> Rig {
 /// epoch last.
 /// TM-11: the end of a transaction waits for its batches.
 #[test]
-fn each_kind_goes_to_its_coordinator_once_that_is_found_and_is_told_what_came_of_it() {
+fn each_kind_of_request_is_sent_to_its_coordinator_once_found_and_gets_the_response() {
     let mut rig = Setup::idempotent().start();
     let diary = diary();
     let batch = rig.launch(0, "v");
@@ -483,8 +483,7 @@ fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() 
 ///
 /// Java: SenderTest#testNodeNotReady
 #[test]
-fn a_coordinator_that_is_being_connected_to_holds_up_nobody_and_one_that_cannot_be_is_looked_up_again()
- {
+fn a_connecting_coordinator_blocks_no_other_request_and_an_unreachable_one_is_looked_up_again() {
     let diary = diary();
     let mut rig = Setup::idempotent().start();
     rig.ask(add_partitions(), &diary);
@@ -553,7 +552,7 @@ fn a_coordinator_that_asks_for_a_pause_or_is_busy_stays_the_coordinator() {
 
 /// TM-16: a coordinator's look-up may be asked of any node.
 #[test]
-fn answers_to_a_look_up_that_name_nobody_who_can_be_asked_make_it_be_made_again() {
+fn a_look_up_response_without_a_usable_coordinator_repeats_the_look_up() {
     let broken = |change: fn(&mut Coordinator)| {
         let mut it = coordinator(TRANSACTION_COORDINATOR, ErrorCode::NoError);
         change(&mut it);
@@ -603,7 +602,7 @@ impl Rig {
 /// The request that needs it says what that means: in a transaction it may be aborted for a group, and is at its end
 /// for the producer's own.
 #[test]
-fn that_there_is_no_coordinator_is_told_to_the_requests_that_need_it_and_to_no_others() {
+fn a_missing_coordinator_fails_only_the_requests_that_need_it() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     for request in [
@@ -644,7 +643,7 @@ fn another_groups_coordinator_is_looked_up_for_itself() {
 }
 
 #[test]
-fn a_coordinator_that_is_too_old_for_a_request_or_refuses_the_client_is_told_by_kind() {
+fn a_coordinator_that_is_too_old_or_refuses_the_client_is_reported_by_kind() {
     let diary = diary();
     let mut rig = knowing_the_coordinator(&diary);
     rig.client().set_version(ApiKey::AddOffsetsToTxn, None);
