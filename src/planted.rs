@@ -229,9 +229,9 @@ defects! {
     WakerDroppedUnderLock;
 
     // ---- metrics
-    /// Of metrics that come together those behind one of which a reporter fails to take note are told to nobody.
+    /// If a reporter fails for one metric, the metrics added together with it and behind it are not reported.
     FailedReportEndsTelling;
-    /// Reporters are not told that metrics are gone.
+    /// The removal of metrics is not reported to reporters.
     RemovedMetricsNotTold;
     /// Reporters are closed before the metrics go that are there only while the producer is open.
     ReportersClosedTooEarly;

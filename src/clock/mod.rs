@@ -228,7 +228,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A clock that stands still until it is told to move.
+/// A clock that moves only by calls of its methods.
 #[cfg(any(test, all(feature = "testing", feature = "_internals")))]
 pub(crate) mod mock {
     use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -236,7 +236,7 @@ pub(crate) mod mock {
 
     use super::{Clock, Instant, Timestamp};
 
-    /// A clock that stands still until it is told to move.
+    /// A clock that moves only by calls of its methods.
     ///
     /// Its two readings begin far apart and the wall clock can be set alone, so that code which takes
     /// one for the other shows.

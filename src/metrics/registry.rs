@@ -188,7 +188,7 @@ impl MetricsRegistry {
     /// Removes a group; false if it was removed before.
     fn take(&self, group: &Arc<MetricGroup>) -> bool {
         let mut groups = self.groups.lock();
-        // May be called twice for a group; the observer is told once.
+        // May be called twice for a group; the observer is notified once.
         let was_there = groups.by_id.remove(&group.id).is_some();
         if was_there {
             groups.metrics -= group.len();

@@ -119,7 +119,7 @@ impl Sensor {
         // Samples expire when they are read: without new values no one else would empty them.
         self.purge(windows, now);
         let count: u64 = self.samples.iter().map(|sample| sample.count).sum();
-        // A sum of nothing would be -0, and be told as "-0".
+        // The sum of an empty iterator is -0.0, which would be displayed as "-0".
         let sum = self
             .samples
             .iter()

@@ -204,7 +204,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Plugins<K, V> {
         if planted!(ReportersClosedTooEarly) {
             let _ = self.reporters.close();
         }
-        // While the reporters are still open: they are told of the removal.
+        // Before the reporters are closed, since the removal is reported to them.
         if let Some(app_info) = &self.app_info {
             self.metrics.remove_group(app_info);
         }

@@ -69,22 +69,22 @@ use crate::types::PartitionInfo;
 ///
 /// # Code of yours
 /// Callbacks, wakers, interceptors, serializers, partitioners, metrics reporters and cluster listeners all have the
-/// same rules, whichever thread they run on. None of the producer's locks is held. Calls that would wait for the producer are
-/// refused inside them with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` whose answer is not there
-/// yet, a `send` that finds no memory or does not know its topic. A `send` that need not wait is taken. The last
-/// handle of the producer may be dropped there: what is left is then given up and told so. A panic ends with
-/// the code that panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed
-/// for. In a program that is built with `panic=abort` a panic cannot be contained and ends the process.
+/// same rules, whichever thread they run on. None of the producer's locks is held. Calls that would wait for the
+/// producer are refused inside them with [`Misuse::InsideCallback`]: `flush`, `close`, a future's `get` before the
+/// result is known, a `send` that waits for memory or for metadata. A `send` that need not wait is accepted. The last
+/// handle of the producer may be dropped there: the remaining records then fail. A panic ends with the code that
+/// panicked: it is logged, or fails the call to `send` that a serializer or partitioner was needed for. In a program
+/// that is built with `panic=abort` a panic cannot be contained and ends the process.
 ///
 /// Waiting for *another* producer there is not refused. Two producers whose callbacks wait for each other stand still
 /// together, and `delivery.timeout.ms` of neither ends that: hand such work to another thread.
 ///
 /// # Fork
 /// A process that was forked after the producer was built has no thread that sends: calls that would wait are refused
-/// with [`Misuse::Forked`]. Build a producer after the fork. As with any program that has threads, locks that other threads
-/// hold at the moment of the fork stay held in the child, so calls on the parent's producer may then stand still: fork
-/// while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not return in it: the
-/// child would go on as a second thread on the parent's connections.
+/// with [`Misuse::Forked`]. Build a producer after the fork. As with any program that has threads, locks that other
+/// threads hold at the moment of the fork stay held in the child, so calls on the parent's producer may then stand
+/// still: fork while no other thread is in a call. A callback that forks must end the child (`exec`, `_exit`) and not
+/// return in it: the child would go on as a second thread on the parent's connections.
 ///
 /// # Kafka
 /// `org.apache.kafka.clients.producer.KafkaProducer`.
@@ -118,7 +118,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             closing: |plugins| {
                 let plugins = plugins.take();
                 Box::new(move || {
-                    // What is wrong goes to the log: nobody is left to be told.
+                    // Errors are logged: no call is left that could return them.
                     let _ = plugins.close();
                     plugins.let_go();
                 })
@@ -129,17 +129,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Appends a record to a batch, and returns a future of its metadata.
     ///
     /// # Errors
-    /// When the record was not taken because of the call itself: the producer is closed, a serializer
-    /// or the partitioner failed. What goes wrong with the record otherwise, at once (the topic cannot
-    /// be found, the record is too large, no memory) or later, is told by the future.
+    /// The record was refused because of the call itself: the producer is closed, a serializer or the partitioner
+    /// failed. All other errors are returned by the future, whether they occur at once (the topic cannot be found, the
+    /// record is too large, the memory is exhausted) or later.
     ///
     /// In a process forked after the producer was built nothing is sent: a record that needs a new batch is
     /// refused with [`Misuse::Forked`]. One that still fits into a batch open since before the fork is
     /// taken, and its future says [`Misuse`](crate::ProduceErrorKind::Misuse) when it is waited for.
     ///
     /// With a `transactional.id` the record becomes part of the transaction that is open now, or is refused with
-    /// [`SendError::Transaction`], however long it is held up. A record that is refused for any other reason, by this call
-    /// or by the future, keeps that transaction from being committed.
+    /// [`SendError::Transaction`], however long it is held up. A record that is refused for any other reason, by this
+    /// call or by the future, keeps that transaction from being committed.
     ///
     /// # Blocking
     /// Up to `max.block.ms` in all, for a topic that is not known yet and for memory when
@@ -204,7 +204,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// before this returns.
     ///
     /// # Kafka
-    /// `KafkaProducer#send(ProducerRecord, Callback)`. Differs: what is told is either metadata or an error, which
+    /// `KafkaProducer#send(ProducerRecord, Callback)`. Differs: the callback gets either metadata or an error, which
     /// names topic and partition. `close` inside a callback is refused, where Java's acts as `close(0)`.
     #[inline(always)]
     #[allow(clippy::inline_always, reason = "as `send_calling`")]
@@ -620,9 +620,9 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 /// warning. Call [`close`](KafkaProducer::close) to wait longer and to get the result.
 ///
 /// # Blocking
-/// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a
-/// callback or anything else that the producer's thread runs: there what is left is given up, and
-/// the plug-ins are closed by that thread when all of it has been told. Nor after a fork.
+/// Up to 10 s, and for as long as a callback that is running takes (10 s at most). Not at all inside a callback or any
+/// other code that the producer's thread runs: there the remaining records fail, and that thread closes the plug-ins
+/// after their callbacks. Nor after a fork.
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Drop for KafkaProducer<K, V> {
     fn drop(&mut self) {
         match self.close_within(Some(DROP_TIMEOUT)) {

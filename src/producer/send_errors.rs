@@ -96,7 +96,7 @@ impl RefusedRecord<'_> {
             ),
             _ => format!("the topic was not found{within}"),
         };
-        // A broker's answer is told by itself.
+        // A broker's error code is added by `broker_error`.
         if state.last_code.is_none() && (wanted.is_none() || state.partitions.is_none()) {
             message = format!("{message}: {state}");
         } else if let (Some(_), Some(ago)) = (state.last_code, state.response_age) {

@@ -129,7 +129,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
 
     /// When to call again after connecting to a node was started.
     fn deadline_after_connect(&self, node: NodeId, now: Instant) -> Deadline {
-        // Connecting: a network event or the setup timeout tells the result.
+        // Connecting: the result comes with a network event or the setup time-out.
         if self.states.is_live(node) {
             return Deadline::Never;
         }

@@ -133,7 +133,7 @@ impl MetricsReporters {
                 first_failure = first_failure.and(Err(ReconfigureError::Failed { why }));
             }
         }
-        // Else whoever tries again would be told that nothing has changed.
+        // Otherwise a repeated call would find no changed key.
         if first_failure.is_ok() {
             *self.config.lock() = after;
         }
@@ -184,7 +184,7 @@ impl MetricsReporters {
     /// # Errors
     /// The first failure.
     pub(crate) fn close(&self) -> Result<(), UserCodeFailure> {
-        // Set before the first `close`, so that no reporter is told anything after its own.
+        // Set before the first `close`, so that no method of a reporter is called after its `close`.
         if self.is_closed.swap(true, Ordering::AcqRel) {
             return Ok(());
         }

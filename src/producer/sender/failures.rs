@@ -345,7 +345,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
     /// Completes the futures of batches that a panic dropped. Their callbacks were dropped with them.
     pub(super) fn abandon_lost_batches(&self, message: &str) {
         for result in self.shared.accumulator.take_incomplete() {
-            // Its waiters were told already; only the entry in the list of incomplete batches is left.
+            // Its waiters were released already; only the entry in the list of incomplete batches is left.
             if result.is_released() {
                 continue;
             }

@@ -1,11 +1,12 @@
-//! The partitions and offsets of the open transaction, as the coordinator knows them.
+//! The partitions of the open transaction, and whether the coordinator has begun it.
 
 use std::collections::BTreeSet;
 
 use crate::producer::accumulator::EntryIndex;
 use crate::types::TopicPartition;
 
-/// What the open transaction holds, as far as the coordinator has been told. Empty again whenever one has ended.
+/// The partitions of the open transaction, and which of them the coordinator has added. Emptied when the transaction
+/// ends.
 ///
 /// # Kafka
 /// `TransactionManager#newPartitionsInTransaction`, `#pendingPartitionsInTransaction`, `#partitionsInTransaction`

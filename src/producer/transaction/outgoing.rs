@@ -93,7 +93,7 @@ impl TransactionManager {
     }
 
     /// Moves the next request to in flight: its outcome must come back to [`handle_outcome`](Self::handle_outcome).
-    /// `version_of` tells which version of a request the node supports.
+    /// `version_of` returns the version of a request that the node supports.
     pub(crate) fn begin_request(
         &mut self,
         version_of: impl FnOnce(ApiKey) -> Option<i16>,

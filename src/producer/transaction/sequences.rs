@@ -157,7 +157,7 @@ impl PartitionSequences {
 
     /// Whether a batch that failed before may be sent now: the oldest, one at a time, and not one that waits
     /// for another number. One behind a gap that may be in the log all the same is tried under its number: the
-    /// broker's answer tells.
+    /// broker's response shows whether it is.
     pub(super) fn may_be_tried_again(&self, id: BatchId) -> bool {
         self.in_flight.front().is_none_or(|first| {
             first.id == id && (!self.is_behind_gap(id) || first.fate != BatchFate::NotWritten)
@@ -224,7 +224,7 @@ impl PartitionSequences {
         self.in_flight.iter_mut().find(|tracked| tracked.id == id)
     }
 
-    /// Begins again at 0 as `producer`; `restarted` is told the new numbers of each batch that waits. One that
+    /// Begins again at 0 as `producer`; `restarted` gets the new numbers of each waiting batch. One that
     /// may be in the log gets none, nor does one that a later batch has overtaken; they are no longer tracked.
     pub(super) fn restart(
         &mut self,

@@ -377,7 +377,8 @@ impl Transactions {
             .state
             .may_become(TransactionManagerState::AbortableError)
         {
-            // Only a pending commit is told here: in InTransaction only offsets can be, and their handler tells them.
+            // Only a pending commit is ended here: in InTransaction only an offset call can be pending, which its
+            // handler ends.
             let was_committing = shared.state == TransactionManagerState::Committing;
             let failure = failure.in_doubt(commit_is_out);
             if was_committing {
@@ -387,7 +388,7 @@ impl Transactions {
         }
     }
 
-    /// Fatal error: every later call fails with it (TM-5). The error tells whether the transaction may be committed;
+    /// Fatal error: every later call fails with it (TM-5). The error shows whether the transaction may be committed;
     /// that is not known until a new producer with this id has initialized.
     pub(super) fn fail_for_good(&self, failure: TransactionFailure, commit_is_out: bool) {
         let mut shared = self.shared.lock();
