@@ -105,7 +105,7 @@ impl MetricsRegistry {
         group
     }
 
-    /// Removes what [`add`](Self::add) registered. What is recorded afterwards nobody sees.
+    /// Removes what [`add`](Self::add) registered. Values recorded afterwards are not visible.
     #[cfg(test)]
     pub(crate) fn remove<S: SensorSet>(&self, sensors: &Sensors<S>) {
         self.remove_group(sensors.group());
@@ -239,7 +239,7 @@ impl QuietRegistry<'_> {
         group
     }
 
-    /// Removes what [`add`](Self::add) registered. What is recorded afterwards nobody sees.
+    /// Removes what [`add`](Self::add) registered. Values recorded afterwards are not visible.
     pub(crate) fn remove<S: SensorSet>(&self, sensors: &Sensors<S>) {
         self.remove_group(sensors.group());
     }
@@ -340,7 +340,8 @@ mod tests {
         );
     }
 
-    /// User code takes its time, and those who register in the midst of a step go on by the moment they have.
+    /// The sender defers the notification, since user code may be slow and the rest of the step uses the time that was
+    /// read before.
     #[test]
     fn metrics_registered_quietly_exist_at_once_and_are_reported_later_in_order() {
         let registry = registry();

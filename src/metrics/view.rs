@@ -66,8 +66,8 @@ impl Metrics {
     /// and `node_id`. The version is in the labels of `kafka_producer_app_info`. See `docs/METRICS.md`.
     ///
     /// # Threads
-    /// Each group of metrics (of the sender, of one node, of one topic) is read for itself; nobody else waits
-    /// meanwhile. What it makes takes about 1 KiB a topic.
+    /// Each group of metrics (of the sender, of one node, of one topic) is locked while it is read, so
+    /// threads that record in other groups are not blocked. The text takes about 1 KiB per topic.
     pub fn prometheus_text(&self) -> String {
         Self::prometheus_text_of([self])
     }

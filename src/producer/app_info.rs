@@ -33,7 +33,7 @@ pub(crate) fn register_app_info(registry: &MetricsRegistry, clock: &dyn Clock) -
 
 /// Registers the `count` metric: the number of metrics.
 pub(crate) fn register_count(registry: &Arc<MetricsRegistry>) {
-    // Whoever keeps the metric keeps no registry, and so none of its reporters.
+    // Weak: a metric that the user keeps must not keep the registry and its reporters alive.
     let counted: Weak<MetricsRegistry> = Arc::downgrade(registry);
     let read = move |_| {
         let count = counted.upgrade().map_or(0, |registry| registry.len());

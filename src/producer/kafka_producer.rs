@@ -397,7 +397,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
             Ok(SendProgress::NeedsMemory) => Err(TrySendReason::MemoryFull),
             Err(refusal) => Ok(refusal),
         };
-        // Of a record that could not be taken just now nothing is lost: whoever sends it has it.
+        // A record that cannot be accepted now is returned to the caller, so nothing is lost.
         let reason = not_taken.map_or_else(
             |not_now| not_now,
             |refusal| {
@@ -405,7 +405,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
                 attempt.counted(refusal).into()
             },
         );
-        // Before interceptors run: the pool's queue is FIFO, and a ticket that nobody polls blocks those behind it.
+        // Before interceptors run: the pool's queue is FIFO, and a ticket that is not polled blocks those behind it.
         attempt.leave_line();
         let interceptors = &self.plugins.interceptors;
         if !interceptors.is_empty() {

@@ -358,7 +358,7 @@ impl<'r, 'a, K: ?Sized + ToOwned, V: ?Sized + ToOwned> SendAttempt<'r, 'a, K, V>
                     timestamp_ms,
                     magic,
                 });
-                // Whoever waits for memory makes every batch sendable (BP-15).
+                // A thread that waits for memory makes every batch sendable (BP-15).
                 core.waker.wake();
                 Ok(SendProgress::NeedsMemory)
             }

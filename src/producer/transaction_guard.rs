@@ -19,7 +19,8 @@ use crate::types::{ConsumerGroupMetadata, OffsetAndMetadata, TopicPartition};
 /// time. One that those methods end is over for this value too, which reaches no transaction that is begun after it.
 ///
 /// # Blocking
-/// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. It does not panic. What goes wrong then is logged, and told by the next call: `begin_transaction` says what to do.
+/// Dropping it aborts the transaction, which takes up to `max.block.ms`, also while a panic unwinds. It does not panic.
+/// What goes wrong then is logged, and told by the next call: `begin_transaction` says what to do.
 #[must_use = "a transaction that is dropped is aborted"]
 pub struct Transaction<'p, K: ?Sized + ToOwned, V: ?Sized + ToOwned> {
     producer: &'p KafkaProducer<K, V>,
@@ -47,8 +48,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// Runs `work` in a transaction: committed if it succeeds, aborted if it returns an error or panics.
     ///
     /// # Errors
-    /// What `work` returned, or why the transaction could not be begun or committed. One that could not be committed and
-    /// can be aborted has been.
+    /// What `work` returned, or why the transaction could not be begun or committed. One that could not be committed
+    /// and can be aborted has been.
     ///
     /// # Blocking
     /// Up to `max.block.ms` for its end, besides what `work` takes.
@@ -78,13 +79,13 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 }
 
 impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
-    /// Sends a record as part of the transaction. What becomes of it is what becomes of the transaction; who wants to know
-    /// where it is written sends it by the [`producer`](Self::producer).
+    /// Sends a record as part of the transaction. Its outcome is that of the transaction. To get the
+    /// record's offset, send it by the [`producer`](Self::producer).
     ///
     /// # Errors
-    /// As [`KafkaProducer::send`]: a record that is not taken, for whatever reason and wherever the call was made, or fails
-    /// later, spoils the transaction: it cannot be committed any more. Where the transaction has ended, or is being ended,
-    /// the record is refused with [`SendError::Transaction`], and becomes part of no other.
+    /// As [`KafkaProducer::send`]: a record that is not taken, for whatever reason and wherever the call was made, or
+    /// fails later, spoils the transaction: it cannot be committed any more. Where the transaction has ended, or is
+    /// being ended, the record is refused with [`SendError::Transaction`], and becomes part of no other.
     ///
     /// # Blocking
     /// As [`KafkaProducer::send`].

@@ -226,7 +226,7 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
         self.metadata.request_update();
     }
 
-    /// The error for those who wait for metadata: which broker was tried, and why that failed.
+    /// The error for calls that wait for metadata: the broker that was tried, and the reason of the failure.
     pub(super) fn failure_of(&self, id: NodeId, ending: &EndedConnection) -> MetadataFailure {
         let why = self.with_broker(id, &ending.error);
         if ending.weight == Weight::Refused {

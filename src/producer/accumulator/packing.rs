@@ -67,7 +67,7 @@ impl Drop for PackingGuard {
     fn drop(&mut self) {
         let mut count = self.0.count.lock();
         *count -= 1;
-        // Notified under the lock, and only for the last batch: nobody waits for one batch alone.
+        // Notified under the lock, and only for the last batch: no thread waits for a single batch.
         if *count == 0 {
             self.0.none.notify_all();
         }

@@ -129,8 +129,8 @@ impl BufferPool {
     }
 
     /// Accounts for a buffer that was allocated outside of the pool, even beyond the total: for the pieces of a batch
-    /// that is being split, whose own memory is returned right afterwards. What exceeds the total is owed, and paid
-    /// with that memory before anybody else gets any.
+    /// that is being split, whose own memory is returned right afterwards. The excess over the total is owed, and
+    /// repaid from that memory before any waiter gets memory.
     pub(crate) fn adopt(self: &Arc<Self>, buffer: Vec<u8>) -> Lease {
         let size_bytes = buffer.capacity();
         let dropped = {

@@ -208,7 +208,7 @@ where
     };
     let client =
         make_client(&parts).map_err(|error| failed(ConstructStep::NetworkClient, error))?;
-    // Before the sender runs: it cannot sleep in a poll that nobody is able to interrupt.
+    // Before the sender runs: it must not sleep in a poll that cannot be interrupted yet.
     waker.attach(client.wake_up());
     let control = Arc::new(SenderControl::default());
     let shared = SenderShared {

@@ -289,7 +289,7 @@ impl MetadataSource for ProducerMetadata {
     fn handle_failure(&self, now: Instant, why: MetadataFailure) {
         let mut state = self.state.lock();
         state.update_failed(now, why);
-        // A fatal error is for those who wait; others look again and wait on.
+        // A fatal error ends the waits; after any other error the waiters check again and go on waiting.
         self.changed.notify_all();
     }
 

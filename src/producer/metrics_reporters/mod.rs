@@ -158,7 +158,7 @@ impl MetricsReporters {
                 left.remove(key.as_str());
             }
         }
-        // A changed key that nobody takes is an error: it would be ignored silently otherwise.
+        // A changed key of no reporter is an error: it would be ignored silently otherwise.
         match left.pop_first() {
             None => Ok(concerned),
             Some(key) => Err(ReconfigureError::NotReconfigurable {
@@ -289,7 +289,7 @@ impl Drop for ReconfigureGuard<'_> {
 }
 
 /// Weak reference to the reporters, as the registry's observer. The reporters are dropped with their producer, even if
-/// somebody keeps its registry or metrics.
+/// the user keeps its registry or metrics.
 struct RegisteredReporters(Weak<MetricsReporters>);
 
 impl RegisteredReporters {

@@ -43,7 +43,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
             if let Some(transactions) = &mut self.transactions {
                 transactions.handle_expired_in_flight(live.index, &live.batch.summary());
             }
-            // Others need not wait for an answer that nobody waits for: the leader may be another by now.
+            // Later batches do not wait for the response to an expired one: the leader may have changed.
             if self.options.guarantee_order && !planted!(MutedAfterExpiry) {
                 self.drainer.unmute(live.index, now);
             }

@@ -223,7 +223,8 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         if self.has_work() {
             self.abort_everything();
         } else {
-            // The request queue may still hold requests that nobody waits for; their handlers learn that none is sent.
+            // The queue may still hold transactional requests that no call waits for: their handlers are called,
+            // unsent.
             self.give_up_requests(CLOSED);
         }
         self.run_user_code();

@@ -40,7 +40,7 @@ impl<C: KafkaClient<Completion>> Sender<C> {
         }
     }
 
-    /// Aborts an open transaction on a graceful close: nobody will commit it.
+    /// Aborts an open transaction on a graceful close, since no call can commit it any more.
     pub(super) fn abort_open_transaction(&mut self) {
         let now = self.shared.clock.now();
         if let Some(transactions) = &mut self.transactions {

@@ -134,7 +134,7 @@ impl TransactionManager {
         self.finish(pending, end, now);
     }
 
-    /// Whether somebody waits for the end of a request, and a producer that is being closed still does.
+    /// Whether a call waits for the end of a request, and a producer that is being closed has to wait for it, too.
     pub(crate) fn has_awaited_requests(&self, now: Instant) -> bool {
         !self.close_deadline().is_over(now) && self.requests.has_awaited(self)
     }

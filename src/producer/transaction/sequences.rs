@@ -422,9 +422,9 @@ impl PartitionSequences {
         self.rewinds == Rewind::ToZero
     }
 
-    /// A leader does not know the producer: whether this batch and those behind it can have their numbers from 0 in the
-    /// present epoch. So it is where retention has deleted all that was acknowledged, if anything was, with which old
-    /// brokers forget who wrote it, and where the batch is certain not to be written.
+    /// After an unknown producer id: whether this batch and those behind it can get sequence numbers from 0 in the
+    /// current epoch. They can if retention has deleted all acknowledged records, if any, with which old brokers forget
+    /// the producer, and if the batch is certain not to be written.
     ///
     /// # Kafka
     /// `TransactionManager#canRetry`, `#startSequencesAtBeginning` (TM-45). Differs: there it may be written.

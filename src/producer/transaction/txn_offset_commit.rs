@@ -82,7 +82,8 @@ impl TxnOffsetCommit {
                         manager.fail_transaction(Some(code), message);
                         return None;
                     }
-                    // The coordinator has taken none of the partition's, and forgets those of others with the transaction.
+                    // The coordinator has taken none of the partition's, and forgets those of others with the
+                    // transaction.
                     code @ (ErrorCode::OffsetMetadataTooLarge
                     | ErrorCode::InvalidCommitOffsetSize) => {
                         let message = format!(
@@ -99,8 +100,8 @@ impl TxnOffsetCommit {
                         manager.fail_transaction(Some(code), message);
                         return None;
                     }
-                    // It may come to exist; but who commits would wait for that without end, and could not abort either,
-                    // whether or not another thread waits for the offsets still.
+                    // The topic may be created later, but a commit would wait for that without end, and could not be
+                    // replaced by an abort, whether or not another thread still waits for the offsets.
                     code @ ErrorCode::UnknownTopicOrPartition if manager.is_completing() => {
                         let message = format!(
                             "the offset of {name} for group {group} was not committed: {}",

@@ -1,8 +1,8 @@
 //! The transaction state shared by application threads and the sender: state machine, pending call, open partitions.
 //!
 //! A record is appended to a queue only while its partition is entered into the open transaction, which the append
-//! itself checks under the queue's lock. Whoever ends a transaction, or finds that it must be aborted, closes the
-//! entered queues first: after that no late record gets into this transaction or the next. So `send` pays
+//! itself checks under the queue's lock. A thread that ends a transaction, or finds that it must be aborted,
+//! closes the entered queues first: after that no late record gets into this transaction or the next. So `send` pays
 //! nothing for transactions, except for the first record of a partition.
 
 use std::sync::Arc;
