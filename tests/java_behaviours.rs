@@ -1,5 +1,5 @@
 //! Behaviours of Kafka that comments cite by an id (`SE-15`) are explained in `tests/java/behaviours.toml`, and
-//! whoever reads a comment need not look there to know what it is about.
+//! a comment must be understandable without that file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;

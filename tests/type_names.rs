@@ -1,4 +1,4 @@
-//! A type name leads to one type: who searches `src` for it finds one declaration.
+//! A type name is declared once: a search for it in `src` finds one declaration.
 //!
 //! The check reads text, not syntax: a line that begins with `struct`, `enum`, `trait`, `union` or `type`, whatever its
 //! visibility, declares a name. What unit tests, models and fixtures have for themselves is not looked at, and neither

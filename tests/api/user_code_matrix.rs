@@ -569,7 +569,7 @@ impl Case {
         if let Some(producer) = producer {
             case.check_that_it_goes_on(&producer, &cluster, outcome);
         }
-        // Whoever dropped the last handle, the thread has ended and the plug-ins are dropped.
+        // The thread has ended and the plug-ins are dropped, whichever thread dropped the last handle.
         let Self { deed, gone, .. } = case;
         drop(deed);
         let end = gone.recv_timeout(LONG);

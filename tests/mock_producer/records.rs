@@ -200,7 +200,7 @@ fn records_sent_by_a_callback_are_sent_and_completed_too() {
     assert!(mock.flushed());
 }
 
-/// Nobody sleeps for `max.block.ms`, which is a minute.
+/// No thread sleeps for `max.block.ms`, which is a minute.
 #[test]
 fn a_missing_topic_or_partition_fails_at_once() {
     let builder = MockProducer::builder()

@@ -25,7 +25,7 @@ pub(crate) fn build_folder() -> PathBuf {
 
 /// Runs the program with these arguments; what it prints.
 fn run_java(command: &str, path: &Path) -> String {
-    // Built by whoever comes first.
+    // Built by the first test that needs it.
     static CLASS_PATH: OnceLock<String> = OnceLock::new();
     let class_path = CLASS_PATH.get_or_init(build);
     let mut java = Command::new("java");

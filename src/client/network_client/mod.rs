@@ -69,7 +69,7 @@ struct Logged {
     bootstrap_lost: Seldom,
 }
 
-/// Who sent a request: the sender, with its tag, or the client itself.
+/// The origin of a request: the sender, with its tag, or the client itself.
 #[derive(Debug)]
 enum Purpose<T> {
     User(T),

@@ -393,7 +393,7 @@ impl Ticket {
             state.waiters.remove(at);
             self.pool.waiting.fetch_sub(1, Ordering::AcqRel);
         }
-        // The notification is passed on: a refund notifies one waiter, who may need less than has come back.
+        // The notification is passed on: a refund notifies one waiter, which may need less than was returned.
         let is_any = state.available_bytes > 0 || !state.free.is_empty();
         if is_any && !planted!(NextInLineNotWoken) {
             if let Some(first) = state.waiters.front() {

@@ -90,7 +90,7 @@ fn a_dropped_ticket_returns_its_gathered_memory_to_the_next_waiter() {
     assert_eq!((pool.waiting(), pool.available_bytes()), (0, 20));
 }
 
-/// BP-7: who comes new may take what is free at that moment, past the line.
+/// BP-7: a new allocation may take free memory although others wait.
 #[test]
 fn a_newcomer_may_take_memory_that_is_free_although_others_wait() {
     let pool = BufferPool::new(20, 10);
@@ -261,7 +261,7 @@ fn the_memory_of_a_waiter_that_gives_up_repays_the_excess_first() {
     assert_eq!(pool.available_bytes(), 2048);
 }
 
-/// What anybody can do to a pool; numbers choose among what there is.
+/// An operation on a pool. Numbers select one of the existing tickets or leases.
 #[derive(Debug, Clone, Copy)]
 enum Act {
     Allocate(usize),

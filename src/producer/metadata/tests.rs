@@ -547,7 +547,7 @@ fn versions_are_compared_around_the_wrap() {
     assert!(!is_newer(3, 3));
 }
 
-/// A name that somebody asked for once costs one request, not one for every pause between two.
+/// A name that was requested once costs one request, not one per back-off.
 #[test]
 fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
     let harness = Harness::new();
@@ -591,7 +591,7 @@ fn a_topic_that_does_not_exist_is_asked_for_as_long_as_somebody_asks() {
     assert_eq!(plan.request.topics.unwrap(), ["known".into()]);
 }
 
-/// It is found when it is there, and whoever waits is told.
+/// The topic is found once it exists, and waiters are woken.
 #[test]
 fn an_answer_without_the_topic_that_was_asked_for_does_not_end_the_asking() {
     let harness = Harness::new();
@@ -624,7 +624,7 @@ fn a_topic_that_does_not_exist_is_distinguished_from_an_unknown_one() {
     assert!(!is_missing(start, None), "it exists");
     answer(ErrorCode::UnknownTopicOrPartition);
     assert!(is_missing(start, None));
-    // Also for those who come later, and do not wait for another answer.
+    // Also for later calls, which do not wait for another response.
     harness.clock.advance(Duration::from_millis(200));
     let later = metadata.begin_wait();
     assert!(is_missing(later, None));
@@ -678,7 +678,7 @@ fn a_partition_that_a_topic_does_not_have_is_missing_once_that_has_been_asked() 
     assert!(!is_missing());
 }
 
-/// Who adds it has checked it. Here it is the last chance: one such name would keep all others away.
+/// The caller has checked the name. This is the last check: one invalid name would make every metadata request fail.
 #[test]
 #[cfg_attr(debug_assertions, should_panic(expected = "was not checked"))]
 fn a_name_that_cannot_be_written_gets_into_no_request() {

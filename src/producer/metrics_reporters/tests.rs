@@ -172,7 +172,7 @@ fn reporters_are_called_in_order_from_the_context_to_the_close() {
     assert_eq!(removed[0], "first metric_removal orders:record-send-rate");
     reporters.close().unwrap();
     reporters.close().unwrap();
-    // What comes later nobody is told.
+    // Later metrics are not reported.
     let late = rig.registry.add::<TopicSensor>(&["late"]);
     rig.registry.remove(&late);
     assert_eq!(rig.take_calls(), ["first close", "second close"]);

@@ -12,7 +12,7 @@ use crate::util::process::Process;
 
 const MS: fn(u64) -> Duration = Duration::from_millis;
 
-/// What passes while somebody sleeps, in place of the sleep.
+/// Replaces a sleep: advances the clock by its duration.
 #[derive(Debug)]
 struct Sleeper<'a> {
     clock: &'a MockClock,

@@ -111,7 +111,7 @@ pub struct Deliveries<F>(UnboundedSender<Outstanding<F>>);
 #[derive(Debug)]
 enum Outstanding<F> {
     Delivery(F, Option<Ticket>),
-    /// Somebody wants to know when all before have ended, and whether those without ticket failed.
+    /// A request to report when all earlier deliveries have ended, and whether those without a ticket failed.
     End(oneshot::Sender<Result<(), String>>),
 }
 
@@ -172,7 +172,7 @@ where
                         Some(error) => Err(format!("{failed} records failed: {error}")),
                     };
                     failed = 0;
-                    // Who gave up does not want to know.
+                    // The receiver is gone if the waiter has given up.
                     let _ = reached.send(outcome);
                 }
             }
@@ -225,7 +225,7 @@ mod tests {
         tell.send(()).unwrap();
         assert_eq!(tokio.block_on(deliveries.all_ended()), Ok(()));
         for _ in 0..3 {
-            // Nobody will ever tell: that is the failure.
+            // A sender that is dropped counts as a failure.
             deliveries.add(oneshot::channel().1, None);
         }
         let failed = tokio.block_on(deliveries.all_ended()).unwrap_err();

@@ -53,7 +53,7 @@ fn a_record_is_let_in_by_the_door_of_its_own_transaction_alone() {
     for (door, is_let_in) in [(first, [true, false]), (second, [false, true])] {
         assert!(entry.enter_transaction(door));
         let ends = [first, second].map(|of| append(&entry, of));
-        // Of a queue without a batch who is let in needs one.
+        // An admitted record needs a batch, since the queue has none.
         let let_in = ends.map(|end| matches!(end, Append::NeedsBatch));
         assert_eq!(let_in, is_let_in);
         entry.leave_transaction();

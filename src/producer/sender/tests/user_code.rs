@@ -69,7 +69,7 @@ fn a_request_has_all_its_time_however_long_reporters_take_for_the_metrics_of_its
         [began, began],
         "and reporters were told afterwards"
     );
-    // The time of a request counts from when it was sent; nobody reports meanwhile.
+    // The time-out of a request starts when it is sent; no reporter is called meanwhile.
     let _third = rig.launch(1, "v");
     let now = rig.now();
     assert_eq!(rig.made()[2], now);

@@ -35,8 +35,8 @@ fn offsets() -> Operation {
     Operation::SendOffsets(Arc::new(OffsetsToCommit::new(group, [])))
 }
 
-/// Whoever acts for one transaction may have looked at it before, and be held up until another thread has ended it and
-/// has begun the next.
+/// A thread that acts for one transaction may have checked it before, and be delayed until another thread has ended it
+/// and has begun the next.
 #[test]
 fn a_delayed_call_of_one_transaction_does_not_affect_the_next() {
     type Act = fn(&Transactions, TransactionNumber) -> Result<(), TransactionFailure>;

@@ -1,4 +1,4 @@
-//! Threads that wait on a clock that somebody sets: their time is up when that clock says so.
+//! Threads that wait on a mock clock: their waits time out by that clock.
 
 use super::*;
 

@@ -1,6 +1,6 @@
 //! Every call that an application can make, many at a time, and the sender, on one thread, in an order drawn from
 //! a seed. Each call ends, whatever brokers answer and whenever the producer is closed, and nothing of it sleeps:
-//! there is nobody who would end the sleep.
+//! no other thread could end the sleep.
 //!
 //! `SEEDS=10000 cargo test --lib interleaved` runs as many.
 

@@ -458,7 +458,7 @@ fn a_coordinator_that_is_lost_is_looked_up_again_after_the_backoff_while_batches
     }
 }
 
-/// TM-15: the coordinator stays who it is.
+/// TM-15: the coordinator stays the same.
 #[test]
 fn a_request_is_sent_again_when_its_own_wait_is_over_and_nothing_overtakes_it() {
     let diary = diary();
@@ -708,7 +708,7 @@ fn usually_such_an_end_is_the_end_of_the_producer_and_of_all_that_waits() {
     }
 }
 
-/// A producer that is closed in peace ends its transaction; one that is closed by force tells those who wait.
+/// A graceful close ends the open transaction; a forced close fails the waiting calls.
 #[test]
 fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
     let diary = diary();
@@ -740,7 +740,7 @@ fn closing_waits_for_requests_that_somebody_waits_for_unless_it_is_forced() {
         ),
         "{told:?}"
     );
-    // An answer that comes all the same is nobody's.
+    // A late response belongs to no request.
 }
 
 #[test]

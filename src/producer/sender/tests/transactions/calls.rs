@@ -194,7 +194,7 @@ fn a_call_repeated_after_a_timeout_resumes_the_first_one() {
     }
 }
 
-/// Offsets that somebody gave up waiting for keep no transaction from its end.
+/// Offsets whose call timed out do not keep the transaction from its end.
 #[test]
 fn a_transaction_can_be_committed_or_aborted_after_sending_offsets_timed_out() {
     for operation in [Operation::Commit, Operation::Abort] {
@@ -357,7 +357,7 @@ fn a_call_that_waits_for_the_end_of_a_transaction_fails_when_the_producer_is_clo
         let told = error.expect("told").expect_err("it is closed");
         let later = [Operation::Commit, Operation::Abort].map(|it| tx.refused(it));
         let begin = tx.hand.producer.begin_transaction();
-        // Nobody has asked the coordinator to commit what waits for its first partition.
+        // No EndTxn was sent while the transaction waits for its first partition to be added.
         let may_be_committed = asked == ApiKey::EndTxn;
         for error in [told, begin.expect_err("it is closed")]
             .iter()

@@ -79,7 +79,8 @@ fn a_commit_ends_with_the_time_of_a_record_that_was_not_sent() {
     assert_eq!(tx.state(), TransactionManagerState::Ready);
 }
 
-/// The batch was left over for the next transaction, to which nobody added its partition: that could not be committed.
+/// Regression: the batch stayed queued until the next transaction, which did not have its partition and could not
+/// commit.
 #[test]
 fn an_abort_waits_for_a_batch_being_packed_even_if_the_coordinator_has_no_partition() {
     let mut tx = Tx::of(|setup| {
@@ -289,7 +290,7 @@ fn records_that_are_given_up_with_their_transaction_are_not_counted_as_failed() 
     assert!(errors.abs() < 0.5, "{errors}");
 }
 
-/// Whoever has ended a transaction finds all of its records told, and callbacks that take long have been waited for.
+/// When a transaction has ended, all its callbacks have run, even slow ones.
 #[test]
 fn an_abort_without_a_coordinator_request_ends_after_the_callbacks_of_its_records() {
     let mut tx = Tx::begun();

@@ -241,7 +241,7 @@ fn a_record_that_send_or_try_send_refuses_keeps_the_transaction_from_being_commi
     }
 }
 
-/// Whoever tries to send has the record still, and may try again.
+/// `try_send` has returned the record, and the caller may try again.
 #[test]
 fn a_record_that_try_send_does_not_take_just_now_leaves_the_transaction_as_it_was() {
     let mut tx = Tx::of(|setup| {
@@ -262,7 +262,7 @@ fn a_record_that_try_send_does_not_take_just_now_leaves_the_transaction_as_it_wa
     assert_eq!(tx.run_call(Operation::Commit), Ok(()));
 }
 
-/// A callback that forwards a record is told so; whoever commits need not ask it.
+/// The callback gets the error of the record that it forwards; the commit fails without asking the callback.
 #[test]
 fn a_record_that_is_refused_inside_a_callback_keeps_the_transaction_from_being_committed() {
     for (misuse, spoils) in [
@@ -374,7 +374,7 @@ fn a_producer_that_a_leader_fences_has_failed_for_good() {
     }
 }
 
-/// A commit whose answer was lost, and that the coordinator then refuses: nobody knows.
+/// A commit whose response was lost, and that the coordinator refuses when it is sent again: the outcome is unknown.
 #[test]
 fn a_commit_that_got_no_answer_and_is_refused_then_may_have_been_carried_out() {
     let mut tx = Tx::begun();

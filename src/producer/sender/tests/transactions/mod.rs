@@ -86,7 +86,7 @@ impl Tx {
         step(&mut call).expect("it has nothing to wait for")
     }
 
-    /// The same, for who does not ask what becomes of it.
+    /// As `send`, without a future.
     fn put(&self, partition: i32, value: &str) {
         drop(self.send(partition, value).expect("taken"));
     }

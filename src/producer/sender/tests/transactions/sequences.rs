@@ -267,7 +267,7 @@ fn a_batch_that_is_too_large_goes_in_pieces_in_a_transaction_too() {
         tx.respond(OK, sequence.into());
         assert_eq!(offset(record), Some(sequence.into()));
     }
-    // The whole is over: its time is up for nobody.
+    // The split batch is no longer tracked: its expiry has no effect.
     tx.rig().advance(DELIVERY_TIMEOUT);
     tx.rig().run();
     assert_eq!(tx.state(), TransactionManagerState::InTransaction);
