@@ -36,7 +36,7 @@ impl MetricsContext {
         }
     }
 
-    /// What kind of client it is.
+    /// The namespace of the metrics: the kind of the client.
     pub fn namespace(&self) -> &str {
         self.label(Self::NAMESPACE).unwrap_or_default()
     }

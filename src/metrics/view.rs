@@ -89,7 +89,7 @@ impl Metrics {
         prometheus::text(told.into_iter().flat_map(|registry| registry.groups()))
     }
 
-    /// What a metric of numbers says now.
+    /// The current value of a numeric metric.
     #[cfg(test)]
     pub(crate) fn number(&self, group: &str, name: &str, tags: &[(&str, &str)]) -> f64 {
         match self.get(group, name, tags).map(|metric| metric.value()) {

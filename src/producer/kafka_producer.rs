@@ -173,14 +173,14 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # let producer = KafkaProducer::<str, str>::new(config)?;
     /// let record = ProducerRecord::new("greetings", "hello");
-    /// let future = producer.send_with_callback(record, |fate| match fate {
+    /// let future = producer.send_with_callback(record, |outcome| match outcome {
     ///     Ok(metadata) => println!("written to {metadata}"),
     ///     Err(error) => eprintln!("lost: {error}"),
     /// })?;
     /// # future.get()?;
     ///
     /// // A function will do as well. A closure that is not written where it is passed has to name its argument's type.
-    /// let callback = |fate: Result<&RecordMetadata, &ProduceError>| assert!(fate.is_ok());
+    /// let callback = |outcome: Result<&RecordMetadata, &ProduceError>| assert!(outcome.is_ok());
     /// # let future =
     /// producer.send_with_callback(ProducerRecord::new("greetings", "bye"), callback)?;
     /// # future.get()?;
@@ -419,7 +419,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// been acknowledged or has failed.
     ///
     /// # Errors
-    /// Inside a callback of the same producer, where it would wait for itself, and after a fork.
+    /// Inside a callback of the same producer, where the call would wait for its own thread, and after a fork.
     ///
     /// # Blocking
     /// Until all are done; `delivery.timeout.ms` bounds that.
@@ -481,8 +481,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// May be called more than once, and while other threads send.
     ///
     /// # Errors
-    /// What could not be finished; the producer is closed all the same. Inside a callback of the same
-    /// producer the call is refused and nothing is closed.
+    /// Undelivered records or an open transaction, or the failure of a plug-in; the producer is closed all the same.
+    /// Inside a callback of the same producer the call is refused and nothing is closed.
     ///
     /// # Blocking
     /// Until everything is acknowledged or has failed; `delivery.timeout.ms` bounds that.
@@ -572,7 +572,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     /// For as long as the reporters take.
     ///
     /// # Kafka
-    /// What brokers do with their reporters (`DynamicMetricsReporters`); Java's producer never does.
+    /// As brokers reconfigure their reporters (`DynamicMetricsReporters`). Java's producer cannot.
     pub fn reconfigure_metrics_reporters<N, T>(
         &self,
         entries: impl IntoIterator<Item = (N, T)>,

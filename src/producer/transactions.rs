@@ -144,7 +144,7 @@ impl BlockingCall for OperationCall<'_> {
                  on: call it again"
             );
             let failure = TransactionFailure::new(TransactionErrorKind::TimedOut, None, message);
-            // What goes on may come to that yet.
+            // A commit that times out here may still be carried out.
             let commits = self.operation == Operation::Commit;
             return Step::Done(self.failed(failure.in_doubt(commits)));
         }
@@ -181,9 +181,9 @@ fn transactions_of(core: &Core) -> Result<(&Arc<str>, &Arc<Transactions>), Trans
 
 /// # Transactions
 ///
-/// With a `transactional.id` records are sent in transactions: a consumer with `isolation.level=read_committed` sees all
-/// records of one that is committed, and none of one that is not. Offsets of a consumer group can be committed with them,
-/// so that a program which reads, computes and writes does each of it exactly once, whatever fails.
+/// With a `transactional.id` records are sent in transactions: a consumer with `isolation.level=read_committed` sees
+/// all records of one that is committed, and none of one that is not. Offsets of a consumer group can be committed with
+/// them, so that a program which reads, computes and writes does each of it exactly once, whatever fails.
 ///
 /// ```no_run
 /// # use kafka_producer::{KafkaProducer, ProducerConfig, ProducerRecord};
@@ -315,10 +315,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
     ///
     /// # Errors
     /// [`TimedOut`](TransactionErrorKind::TimedOut): call it again with the same offsets, or end the transaction.
-    /// [`Abortable`](TransactionErrorKind::Abortable) if the group has left the consumer behind, may not be
-    /// committed for, or is to keep more with an offset than its brokers allow.
-    /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker could take them; the transaction is then as
-    /// before.
+    /// [`Abortable`](TransactionErrorKind::Abortable) if the group has left the consumer behind, may not be committed
+    /// for, or is to keep more with an offset than its brokers allow.
+    /// [`InvalidOffsets`](TransactionErrorKind::InvalidOffsets) if no broker could take them; the transaction is then
+    /// as before.
     ///
     /// # Blocking
     /// Up to `max.block.ms`.

@@ -57,8 +57,8 @@ impl<'a> Fence<'a> {
 
     /// Runs user code.
     ///
-    /// What it returns is the caller's to drop. If it is of the user's types, its drop is user code too: make what
-    /// is needed of it inside.
+    /// The caller drops the returned value. If that is of a user's type, its destructor is user code, too: convert it
+    /// inside the closure.
     ///
     /// # Errors
     /// When it panicked.

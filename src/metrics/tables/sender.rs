@@ -18,7 +18,7 @@ family! {
         "batch-split-rate": Rate = "Batches a second that a broker called too large and that were split.";
         "batch-split-total": Total = "Batches that a broker called too large and that were split.";
     }
-    /// What a batch takes compressed, as a part of what it takes plain.
+    /// The compressed size of a batch divided by its uncompressed size.
     CompressionRate {
         "compression-rate-avg": Average = "What is left of a batch after compression, on average: 0.25 is a quarter, 1 is all of it.";
     }
@@ -32,7 +32,7 @@ family! {
         "request-latency-avg": Average = "Milliseconds until a broker answers a produce request, on average.";
         "request-latency-max": Max = "Milliseconds of the slowest answer to a produce request.";
     }
-    /// What brokers announce in any answer.
+    /// Throttle times of all responses.
     ThrottleTime {
         "produce-throttle-time-avg": Average = "Milliseconds for which an answer says that the client is throttled, on average: 0 unless a quota is exceeded.";
         "produce-throttle-time-max": Max = "The most milliseconds for which an answer says that the client is throttled.";
@@ -61,7 +61,7 @@ family! {
 }
 
 family! {
-    /// What the sender and its client are doing.
+    /// The state of the sender and its client.
     SenderGauge of "producer-metrics" by &[];
     State {
         "requests-in-flight": Gauge = "Requests of every kind that are not answered yet.";

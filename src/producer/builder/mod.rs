@@ -296,8 +296,8 @@ impl<K: ?Sized + ToOwned + 'static, V: ?Sized + ToOwned + 'static> ProducerBuild
     /// Builds the producer and starts its thread.
     ///
     /// # Errors
-    /// What is wrong with the configuration, or which step failed and why. Whatever had been started is
-    /// stopped, and plug-ins are closed.
+    /// The configuration is invalid, or a step failed, for the reason given. Parts that were started are stopped, and
+    /// plug-ins are closed.
     ///
     /// # Blocking
     /// For the look-up of host names in `bootstrap.servers`: as long as the system's name service takes, 30 s

@@ -104,7 +104,7 @@ impl GivenReporters {
                 Ok(reporters)
             }
             Err(error) => {
-                // What closing says goes to the log.
+                // Errors of closing are only logged.
                 let _ = reporters.close();
                 Err(error)
             }

@@ -110,7 +110,7 @@ pub(crate) struct ProducerInterceptors<K: ?Sized + ToOwned, V: ?Sized + ToOwned>
 
 /// The interceptors as the sender calls them: without the types of keys and values.
 pub(crate) trait AcknowledgementListener: Send + Sync {
-    /// Tells all interceptors of a record's fate.
+    /// Calls all interceptors with a record's outcome.
     fn on_acknowledgement(&self, metadata: &RecordMetadata, error: Option<&ProduceError>);
 }
 
@@ -168,7 +168,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> ProducerInterceptors<K, V> {
         record
     }
 
-    /// Tells all interceptors of a record's fate.
+    /// Calls all interceptors with a record's outcome.
     pub(crate) fn on_acknowledgement(
         &self,
         metadata: &RecordMetadata,

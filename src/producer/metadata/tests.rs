@@ -17,7 +17,7 @@ const MAX_IDLE: Duration = Duration::from_secs(3);
 /// As long as a test waits for what must happen.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Says that all topics, or none, are in use, and remembers the versions it was told pictures at.
+/// An observer that reports all topics, or none, as used, and stores the version at each notification.
 #[derive(Default)]
 struct Observer {
     uses_all: AtomicBool,
@@ -128,7 +128,7 @@ impl Harness {
     }
 }
 
-/// Waits for a picture newer than `version`; [`Lookout::Same`] when the time was up first.
+/// Waits for a snapshot newer than `version`; [`Lookout::Same`] if the wait times out first.
 fn await_update(
     metadata: &ProducerMetadata,
     version: u32,
@@ -493,7 +493,7 @@ fn the_state_of_a_topic_names_the_missing_metadata() {
     assert_eq!(state(), "the topic has 1 partitions");
 }
 
-/// Checks, when it is told, that the picture is there already and no lock is held.
+/// An observer that checks at each notification that the snapshot is published and no lock is held.
 #[derive(Default)]
 struct Listener {
     told: Leaf<Vec<Option<String>>>,

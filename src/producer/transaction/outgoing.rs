@@ -181,7 +181,7 @@ impl TransactionManager {
     ) {
         let of = Destination::Coordinator(of.clone());
         for place in self.requests.places(|it| it.destination() == of) {
-            // What the one before has done may have been the end of this one.
+            // A handler that failed before may have removed this request.
             if let Some(pending) = self.requests.take(place) {
                 self.finish(pending, RequestEnd::Failed(failure.clone()), now);
             }

@@ -392,7 +392,7 @@ impl PartitionSequences {
         self.gap.is_some() || self.unresolved.is_some()
     }
 
-    /// Decides about unresolved batches once nothing is under way any more: either the last number was
+    /// Decides about unresolved batches once nothing is in flight any more: either the last number was
     /// acknowledged, or there is a gap. True when one was found.
     pub(super) fn resolve(&mut self) -> bool {
         // While batches are in flight, the acknowledgement of a later one may still settle it.
@@ -469,7 +469,7 @@ impl PartitionSequences {
     }
 
     /// Whether the batches can be numbered anew: what stands before the gap has ended, since it may be in
-    /// the log under its number, nothing behind is under way, and the first is certain not to be written. A later
+    /// the log under its number, nothing behind is in flight, and the first is certain not to be written. A later
     /// one that may be is given up then: if a broker that has forgotten the producer took it, the first would
     /// come after it.
     pub(super) fn may_restart(&self) -> bool {

@@ -113,7 +113,7 @@ fn sequences_wrap_and_the_order_of_batches_does_not_care() {
     assert_eq!(rewrites[0].state.unwrap().base_sequence, Sequence::ZERO);
 }
 
-/// TM-47: the number after a batch that expired under way is unresolved, and new batches of its partition wait.
+/// TM-47: the number after a batch that expired in flight is unresolved, and new batches of its partition wait.
 #[test]
 fn batches_after_the_last_expired_one_are_unresolved_also_across_the_wrap() {
     let mut manager = manager(0);
@@ -147,7 +147,7 @@ fn acknowledgements_only_move_forward() {
 
 /// TM-40: an idempotent producer raises its epoch itself, and asks for a new id after the last one; only partitions
 /// that need it are renumbered.
-/// TM-38: a partition takes a new id and epoch, and starts at 0, when it has no batches under way.
+/// TM-38: a partition takes a new id and epoch, and starts at 0, when it has no batches in flight.
 #[test]
 fn a_new_epoch_numbers_again_only_the_batches_of_partitions_that_asked() {
     let mut manager = manager(4);

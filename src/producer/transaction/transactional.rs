@@ -215,8 +215,8 @@ impl TransactionManager {
         }
     }
 
-    /// Whether the coordinator may have committed the transaction without the producer knowing: an attempt got no answer,
-    /// or is under way.
+    /// Whether the coordinator may have committed the transaction without the producer knowing: an attempt got no
+    /// answer, or is in flight.
     pub(super) fn commit_is_out(&self) -> bool {
         self.commit_in_doubt
             || self

@@ -213,7 +213,7 @@ fn a_muted_partition_is_not_ready_until_it_is_unmuted() {
     assert_eq!((rig.ready(), rig.drain(0).len()), (vec![0], 1));
 }
 
-/// With one request in flight: the batch under way may be written by the old leader still.
+/// With one request in flight: the batch in flight may be written by the old leader still.
 #[test]
 fn a_muted_partition_stays_so_when_another_broker_leads_it() {
     let mut rig = Rig::new(0, Duration::ZERO, &[0]);

@@ -7,7 +7,7 @@ use crate::metrics::Metrics;
 use crate::producer::accumulator::held_up;
 use crate::protocol::Request;
 
-/// KP-50: a close in peace takes no more records and waits until what is buffered, under way, and asked of
+/// KP-50: a close in peace takes no more records and waits until what is buffered, in flight, and asked of
 /// coordinators has ended.
 #[test]
 fn a_graceful_close_sends_all_queued_records() {

@@ -174,7 +174,7 @@ fn with_one_request_in_flight_an_expired_batch_does_not_hold_the_next_from_anoth
         rig.run();
         assert!(first.is_done());
         assert_eq!(rig.waiting(), 2, "the new leader is sent to");
-        // The old one's answer, late, lets nothing pass the batch that is under way now.
+        // The old one's answer, late, lets nothing pass the batch that is in flight now.
         rig.respond(ErrorCode::NotLeaderOrFollower, -1);
         let third = rig.send(0, "c");
         rig.run();

@@ -138,7 +138,7 @@ fn a_broker_that_cannot_take_a_batch_fails_it_alone_and_its_numbers_are_not_miss
     rig.assert_memory_is_back();
 }
 
-/// In Java batches that are under way fail at once, and `send` throws after that.
+/// In Java batches that are in flight fail at once, and `send` throws after that.
 ///
 /// Java: SenderTest#testClusterAuthorizationExceptionInProduceRequest, #testCancelInFlightRequestAfterFatalError;
 /// TransactionManagerTest#testFailIfNotReadyForSendIdempotentProducerFatalError
@@ -574,7 +574,7 @@ fn a_gap_waits_for_the_responses_of_later_batches_in_flight() {
     rig.assert_memory_is_back();
 }
 
-/// A topic that is deleted and made again while batches are under way: the new leader takes the second, because
+/// A topic that is deleted and made again while batches are in flight: the new leader takes the second, because
 /// it knows nothing of the first, and does not say so.
 #[test]
 fn a_batch_that_may_be_written_behind_one_that_is_out_of_order_gets_no_other_number() {
@@ -624,7 +624,7 @@ fn a_batch_that_is_out_of_order_again_in_its_new_epoch_gets_another() {
     assert_eq!(offset(&future), Some(9));
 }
 
-/// The leader has forgotten the producer while nothing was under way: the topic was deleted and made again, or
+/// The leader has forgotten the producer while nothing was in flight: the topic was deleted and made again, or
 /// `producer.id.expiration.ms` has passed. It takes any sequence for the first then.
 #[test]
 fn the_first_batch_after_the_line_ran_empty_goes_alone_until_it_is_acknowledged() {
@@ -694,7 +694,7 @@ fn only_the_batch_that_others_overtook_at_a_forgetful_broker_fails_and_at_once()
 }
 
 /// A broker that knows nothing of a producer takes whatever sequence comes first. Were the first batch
-/// refused for a moment, as while a leader is elected, and the second under way already, the second would be
+/// refused for a moment, as while a leader is elected, and the second in flight already, the second would be
 /// taken, and the first never again.
 #[test]
 fn the_first_batch_of_a_partition_and_epoch_is_answered_before_the_next_is_sent() {
@@ -835,7 +835,7 @@ fn a_batch_that_a_broker_refuses_for_its_format_is_not_the_end_of_the_producer()
     assert_eq!(offset(&next), Some(0));
 }
 
-/// As while each has a request for metadata under way, and takes one at a time.
+/// As while each has a request for metadata in flight, and takes one at a time.
 ///
 /// Java: SenderTest#testIdempotentInitProducerIdWithMaxInFlightOne, #testInitProducerIdWithMaxInFlightOne
 #[test]

@@ -318,7 +318,7 @@ fn gauges_show_the_current_state_and_keep_no_object_alive() {
 #[test]
 fn metadata_is_as_old_as_its_producer_until_the_first_full_answer() {
     let rig = Setup::default().build();
-    // The rig's own picture is one.
+    // The rig's own snapshot is one.
     rig.assert_metrics([("metadata-age", 0.0)]);
     let metadata = Arc::new(ProducerMetadata::new(
         ProducerMetadataOptions {

@@ -374,7 +374,7 @@ fn an_answer_with_an_error_is_newer_than_an_attempt_that_got_none() {
 }
 
 /// SE-35: a partition in an answer that was not asked for would have been a null pointer.
-/// SE-36: a batch whose partition an answer lacks stayed under way until it expired.
+/// SE-36: a batch whose partition an answer lacks stayed in flight until it expired.
 #[test]
 fn a_partition_that_the_answer_does_not_name_is_tried_again_and_a_strange_one_is_ignored() {
     let mut rig = Setup::default().start();

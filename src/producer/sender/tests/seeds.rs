@@ -334,7 +334,7 @@ impl Run {
         state.written(batch.producer_epoch(), written);
     }
 
-    /// A leader that forgets a producer which has nothing under way: its id has expired, or the topic was
+    /// A leader that forgets a producer which has nothing in flight: its id has expired, or the topic was
     /// deleted and made again.
     fn forget(&mut self, partition: usize) {
         let is_idle = self
@@ -350,7 +350,7 @@ impl Run {
         }
     }
 
-    /// The topic is deleted and made again, whatever is under way.
+    /// The topic is deleted and made again, whatever is in flight.
     fn make_again(&mut self, partition: usize) {
         self.trace(|| format!("{partition} is made again"));
         self.assert_written_once(partition);

@@ -89,7 +89,7 @@ fn a_batch_that_expires_while_reporters_run_is_not_sent() {
     let now = rig.now();
     let late = append_to(&rig.shared, "u", 0, "v", None);
     rig.run();
-    // Its own metrics are told of when it is under way already.
+    // The metrics of the topic are reported when the request is in flight already.
     assert_eq!(rig.made().last(), Some(&now));
     assert_eq!(slow.take_told(), ["added u"]);
     rig.run();

@@ -87,7 +87,7 @@ struct SharedTransactionState {
     tally: TransactionTally,
 }
 
-/// What transactions there have been.
+/// The transactions of a producer so far.
 #[cfg(feature = "testing")]
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(crate) struct TransactionTally {

@@ -22,7 +22,7 @@ const RECORDS: usize = 60;
 /// Topics that are sent to: one that is known, one that may come to be, and one that there never is.
 const TOPICS: [&str; 5] = [TOPIC, TOPIC, TOPIC, "new", "never"];
 
-/// A call under way: takes a step, and tells what it came to when it is over.
+/// A call in progress: runs a step, and returns the result when the call is over.
 type Open<'p> = Box<dyn FnMut() -> Option<String> + 'p>;
 
 struct Run<'p> {

@@ -279,7 +279,7 @@ impl Rig {
         self.transactions().push_request(handler);
     }
 
-    /// The transactional request that is under way: where, of which kind, and its place among those under way.
+    /// The transactional request that is in flight: where, of which kind, and its place among those in flight.
     fn transactional(&mut self) -> Option<(NodeId, ApiKey, usize)> {
         let requests = self.client().requests().iter().enumerate();
         let mut found = requests.filter_map(|(at, request)| {
@@ -306,7 +306,7 @@ impl Rig {
         self.run();
     }
 
-    /// Answers the look-up that is under way, which is for this.
+    /// Answers the look-up that is in flight, which is for this.
     fn find(&mut self, kind: CoordinatorType, key: &str, node: NodeId) {
         self.assert_looks_up(kind, key);
         self.find_with(vec![coordinator(node, ErrorCode::NoError)]);
@@ -326,7 +326,7 @@ impl Rig {
         assert_eq!(request.keys, [Arc::from(key)]);
     }
 
-    /// That request is under way to that node, and is answered with the code.
+    /// That request is in flight to that node, and is answered with the code.
     fn answer(&mut self, kind: ApiKey, node: NodeId, code: ErrorCode) {
         let at = self.assert_asked(kind, Some(node));
         self.finish(at, Outcome::Response(answer_to(kind, code)));
@@ -757,7 +757,7 @@ fn where_no_node_can_be_asked_the_look_up_waits_without_holding_up_the_loop() {
     rig.assert_asked(ApiKey::AddPartitionsToTxn, Some(TRANSACTION_COORDINATOR));
 }
 
-/// Whatever brokers answer, each request ends once, one is under way at a time, and batches go on; and once brokers
+/// Whatever brokers answer, each request ends once, one is in flight at a time, and batches go on; and once brokers
 /// are well again, all that is asked for ends soon.
 #[test]
 fn in_any_order_of_faults_each_request_ends_once_and_soon_after_they_are_over() {
