@@ -337,17 +337,17 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
 
     /// Non-blocking [`send`](Self::send): a record that cannot be appended at once is returned.
     ///
-    /// A topic that is not known yet is asked for, so that a later attempt may succeed. If the last answer of
-    /// the brokers was that they have no such topic or partition, or refuse it, the reason is the error that
-    /// says so; it is asked for again all the same.
+    /// The metadata of an unknown topic is requested, so that a later attempt may succeed. If the last response of the
+    /// brokers was that the topic or partition does not exist, or that access is refused, that is the reason of the
+    /// error; the metadata is requested again all the same.
     ///
     /// # Errors
-    /// The record, as it was before interceptors, and why it was not taken. After a fork as
-    /// [`send`](Self::send): a record that needs a new batch comes back with [`Misuse::Forked`], and the future
-    /// of one that is taken says so.
+    /// The record, as it was before interceptors, and the reason of the refusal. After a fork, as with
+    /// [`send`](Self::send), a record that needs a new batch is returned with [`Misuse::Forked`], and the future of an
+    /// accepted one returns that error.
     ///
-    /// What [would block](TrySendReason::would_block) leaves an open transaction as it was: the record is not lost. Any
-    /// other reason keeps it from being committed, as with [`send`](Self::send).
+    /// A reason that [would block](TrySendReason::would_block) does not affect an open transaction, since the record is
+    /// not lost. Any other reason keeps the transaction from being committed, as with [`send`](Self::send).
     ///
     /// # Blocking
     /// Never.
@@ -377,7 +377,7 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         let outcome = match self.check_depth(of) {
             Err(error) => Err(TrySendReason::Call(error)),
             Ok(()) if interceptors.is_empty() => self.try_once(of, &record),
-            // On a clone: a record that is not taken comes back as it was given.
+            // On a clone: a refused record is returned as it was given.
             Ok(()) => self.try_once(of, &interceptors.on_send(record.clone())),
         };
         outcome.map_err(|reason| TrySendError { record, reason })

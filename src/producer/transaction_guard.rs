@@ -84,8 +84,8 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> Transaction<'_, K, V> {
     /// record's offset, send it by the [`producer`](Self::producer).
     ///
     /// # Errors
-    /// As [`KafkaProducer::send`]: a record that is not taken, for whatever reason and wherever the call was made, or
-    /// fails later, spoils the transaction: it cannot be committed any more. Where the transaction has ended, or is
+    /// As [`KafkaProducer::send`]: a record that is refused, for any reason and inside any code, or that fails later,
+    /// keeps the transaction from being committed. Where the transaction has ended, or is
     /// being ended, the record is refused with [`SendError::Transaction`], and becomes part of no other.
     ///
     /// # Blocking

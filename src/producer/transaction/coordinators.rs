@@ -19,8 +19,8 @@ use crate::types::Node;
 /// offsets of one group at a time.
 ///
 /// # Kafka
-/// `TransactionManager#transactionCoordinator`, `#consumerGroupCoordinator`. Differs: another group's coordinator
-/// is not taken for this group's.
+/// `TransactionManager#transactionCoordinator`, `#consumerGroupCoordinator`. Differs: the coordinator of another
+/// group is not used for this group.
 #[derive(Debug, Default)]
 pub(super) struct Coordinators(Vec<Known>);
 
