@@ -235,7 +235,7 @@ defects! {
     RemovedMetricsNotTold;
     /// Reporters are closed before the metrics go that are there only while the producer is open.
     ReportersClosedTooEarly;
-    /// Of a request's records those of its last batch count as sent.
+    /// Only the records of a request's last batch count as sent.
     LastBatchCountsAsRequest;
     /// A record that fails after its batch was sent again counts as no error.
     RetriedFailureIsNoError;

@@ -174,7 +174,7 @@ impl TransactionFailure {
         }
     }
 
-    /// With or without the doubt whether the transaction was committed.
+    /// Sets whether the transaction may be committed.
     #[must_use]
     pub(crate) fn in_doubt(self, may_be_committed: bool) -> Self {
         Self {

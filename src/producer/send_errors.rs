@@ -174,7 +174,7 @@ pub(super) fn spoil_transaction(core: &Core, of: TransactionNumber, refusal: &Se
 
 pub(super) fn outside_transaction(core: &Core, failure: TransactionFailure) -> SendRefusal {
     match failure.kind {
-        // As of a producer without transactions.
+        // The same error as without transactions.
         TransactionErrorKind::Closed => core.closed().into(),
         _ => SendError::Transaction(TransactionError::new(TransactionCall::Send, failure)).into(),
     }

@@ -277,10 +277,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.run_call(Operation::Init, None)
     }
 
-    /// As [`init_transactions`](Self::init_transactions), waiting for so long at most.
+    /// As [`init_transactions`](Self::init_transactions), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`init_transactions`](Self::init_transactions).
     pub fn init_transactions_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
         self.run_call(Operation::Init, Some(timeout))
     }
@@ -333,10 +333,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.send_offsets_within(None, offsets, group.into(), None)
     }
 
-    /// As [`send_offsets_to_transaction`](Self::send_offsets_to_transaction), waiting for so long at most.
+    /// As [`send_offsets_to_transaction`](Self::send_offsets_to_transaction), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`send_offsets_to_transaction`](Self::send_offsets_to_transaction).
     pub fn send_offsets_to_transaction_timeout(
         &self,
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,
@@ -393,10 +393,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.run_call(Operation::Commit, None)
     }
 
-    /// As [`commit_transaction`](Self::commit_transaction), waiting for so long at most.
+    /// As [`commit_transaction`](Self::commit_transaction), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`commit_transaction`](Self::commit_transaction).
     pub fn commit_transaction_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
         self.run_call(Operation::Commit, Some(timeout))
     }
@@ -416,10 +416,10 @@ impl<K: ?Sized + ToOwned, V: ?Sized + ToOwned> KafkaProducer<K, V> {
         self.run_call(Operation::Abort, None)
     }
 
-    /// As [`abort_transaction`](Self::abort_transaction), waiting for so long at most.
+    /// As [`abort_transaction`](Self::abort_transaction), with a limit on the wait: `timeout`.
     ///
     /// # Errors
-    /// As there.
+    /// As [`abort_transaction`](Self::abort_transaction).
     pub fn abort_transaction_timeout(&self, timeout: Duration) -> Result<(), TransactionError> {
         self.run_call(Operation::Abort, Some(timeout))
     }

@@ -212,8 +212,8 @@ impl<S: Selectable, R: HostResolver, T> NetworkClient<S, R, T> {
                 .node(id)
                 .filter(|_| cluster.is_bootstrap() && is_first)
             {
-                if let Some(unsaid) = self.logged.bootstrap_lost.happened(now) {
-                    log::warn!(self.log, "Bootstrap broker {node} disconnected{unsaid}");
+                if let Some(suppressed) = self.logged.bootstrap_lost.happened(now) {
+                    log::warn!(self.log, "Bootstrap broker {node} disconnected{suppressed}");
                 }
             }
         }

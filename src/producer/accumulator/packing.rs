@@ -53,7 +53,7 @@ impl Packing {
     /// Waits until no batch is being packed.
     ///
     /// # Blocking
-    /// As long as the codec takes for one batch of each thread, provided that no more are filled: to be called when
+    /// For as long as each thread compresses one batch, provided that no further batch is filled: to be called when the
     /// queues are closed to records, or all batches are to be aborted.
     pub(super) fn wait_until_none(&self) {
         let mut count = self.count.lock();

@@ -109,8 +109,8 @@ pub(crate) enum Strategy<K: ?Sized, V: ?Sized> {
 }
 
 impl<K: ?Sized, V: ?Sized> Strategy<K, V> {
-    /// As this partitioner chooses; a stock one is as quick as if it had been named, unless its choices are to follow
-    /// from a seed of its own.
+    /// The strategy of a partitioner instance. An instance of a stock partitioner is as fast as one configured by name,
+    /// unless it has its own seed.
     pub(crate) fn of(partitioner: impl Partitioner<K, V> + 'static) -> Self {
         // Recognized by type: the strategy then reads the sticky partition from the topic's entry, without a lock.
         let any: &dyn Any = &partitioner;

@@ -11,7 +11,7 @@ pub(crate) struct OffsetsToCommit {
 }
 
 impl OffsetsToCommit {
-    /// Of a partition that is named more than once the last counts.
+    /// If a partition is listed more than once, its last offset is used.
     pub(crate) fn new(
         group: ConsumerGroupMetadata,
         offsets: impl IntoIterator<Item = (TopicPartition, OffsetAndMetadata)>,

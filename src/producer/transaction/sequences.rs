@@ -139,8 +139,9 @@ impl PartitionSequences {
     /// topic was deleted and made again, `producer.id.expiration.ms` has passed), and one that is tried
     /// again.
     ///
-    /// Nor may there be more at a time than a broker remembers, as there could be while a partition moves from one
-    /// leader's connection to another's: a broker would call the oldest out of order although it has it.
+    /// At most as many batches are in flight as a broker remembers. More would be possible while a partition moves from
+    /// one leader's connection to another's, and a broker would then return "out of order" for the oldest batch
+    /// although it has written it.
     pub(super) fn may_be_followed(&self) -> bool {
         (self.is_known || planted!(FirstBatchFollowed)) && self.has_room() && !self.has_retried()
     }
@@ -340,11 +341,11 @@ impl PartitionSequences {
         }
     }
 
-    /// What a broker's "out of order" means for a batch.
+    /// The meaning of an `OUT_OF_ORDER_SEQUENCE_NUMBER` response for a batch.
     ///
-    /// Of the oldest batch it proves that it is not in the log, where all its attempts were answered: had it
-    /// been written, the broker would know its number. It is not proof where an attempt got no answer,
-    /// because the broker may still come to that.
+    /// For the oldest batch it proves that the batch is not in the log, if all its attempts got a response: otherwise
+    /// the broker would know the sequence number. It proves nothing if an attempt got no response, since the broker may
+    /// still process that attempt.
     pub(super) fn out_of_order(&mut self, batch: &BatchSummary) -> OutOfOrder {
         if self
             .in_flight

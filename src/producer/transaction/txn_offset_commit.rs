@@ -40,7 +40,7 @@ impl TxnOffsetCommit {
         }
     }
 
-    /// What the answer says of the partitions; `None` if the producer or the transaction has failed.
+    /// Handles the results of the partitions; `None` if the producer or the transaction has failed.
     fn handle_answer(
         &mut self,
         topics: &[TopicResult],
@@ -116,7 +116,7 @@ impl TxnOffsetCommit {
                             manager.transactional_error(code, "commit offsets of", &about);
                         match verdict {
                             Some(RequestVerdict::Done) => return None,
-                            // With the same coordinator, when the topic is there or the coordinator has loaded.
+                            // Retried with the same coordinator, until the topic exists or the coordinator has loaded.
                             Some(_) => {}
                             None => {
                                 let message = format!(

@@ -363,7 +363,7 @@ impl SealedBatch {
     }
 }
 
-/// What is kept of a batch after its completion, or where the batch itself cannot be borrowed: enough to keep the
+/// Summary of a batch, kept after its completion or used where the batch itself cannot be borrowed: enough to keep the
 /// sequence numbers of its partition consistent.
 #[derive(Debug, Clone)]
 pub(crate) struct BatchSummary {
